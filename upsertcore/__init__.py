@@ -1,0 +1,55 @@
+"""
+Decide what an upsert of a contact does: whom it matches, what changes, and why.
+
+Pure domain: no I/O, no hidden clock, no hidden randomness. This module hands on the
+public names and defines none.
+"""
+
+from upsertcore import errors, normalize
+from upsertcore.book import ContactBook
+from upsertcore.contact import Contact
+from upsertcore.index import ContactIndex
+from upsertcore.match import all_agree, first_match, first_present, never
+from upsertcore.merge import (
+    custom,
+    deep,
+    ignore,
+    immutable,
+    items_by,
+    keep,
+    on_create,
+    remove,
+    replace,
+    union,
+)
+from upsertcore.outcome import Change, Outcome, Withheld
+from upsertcore.plan import Plan
+from upsertcore.policy import Policy, field
+
+__all__ = [
+    "Change",
+    "Contact",
+    "ContactBook",
+    "ContactIndex",
+    "Outcome",
+    "Plan",
+    "Policy",
+    "Withheld",
+    "all_agree",
+    "custom",
+    "deep",
+    "errors",
+    "field",
+    "first_match",
+    "first_present",
+    "ignore",
+    "immutable",
+    "items_by",
+    "keep",
+    "never",
+    "normalize",
+    "on_create",
+    "remove",
+    "replace",
+    "union",
+]

@@ -1,0 +1,182 @@
+"""
+The contact: what is stored about one person, immutable all the way down.
+
+Rules:
+    A contact knows nothing of policies, keys or books.
+    Nothing here reads a clock or makes an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, final
+
+from attrs import field, frozen
+
+from upsertcore.errors import InvalidField, shown
+from upsertcore.values import FrozenMap, freeze, thaw
+
+__all__ = ["Contact"]
+
+
+def _fields(value: Any) -> FrozenMap[Any]:
+    """Freeze what a caller hands over; what the library made passes untouched."""
+    return value if type(value) is FrozenMap else FrozenMap(value)
+
+
+@final
+@frozen(weakref_slot=False)
+class Contact:
+    """
+    One stored person: immutable, compared by value, safe to share.
+
+    Args:
+        id: Opaque text, unique in the book.
+        scope: The tenant it lives in; nothing ever matches across scopes.
+        fields: Field name to value; copied and frozen.
+        version: 1 when created, one more with each update.
+        created_at: An aware time, when it was created.
+        updated_at: An aware time, when a field moved last.
+
+    Cost:
+        Reading a field is a dict look-up behind one indirection.
+
+    >>> from datetime import datetime, timezone
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> ada = Contact("c-1", "", {"email": "ada@x.org", "tags": ["a"]}, 1, now, now)
+    >>> ada["email"], ada.get("phone"), "tags" in ada
+    ('ada@x.org', None, True)
+    >>> ada.fields["tags"]
+    ('a',)
+    """
+
+    id: str
+    scope: str
+    fields: FrozenMap[Any] = field(converter=_fields)
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """
+        Read a field, or the default where the contact does not have it.
+
+        >>> from datetime import datetime, timezone
+        >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+        >>> Contact("c-1", "", {}, 1, now, now).get("email", "none")
+        'none'
+        """
+        return self.fields.get(name, default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Make a row of plain values, ready for JSON.
+
+        Returns:
+            ``id``, ``scope``, ``version``, ``created_at`` and ``updated_at`` (ISO
+            8601 text) and ``fields``.
+
+        Laws:
+            ``Contact.from_dict(c.to_dict()) == c``.
+
+        >>> from datetime import datetime, timezone
+        >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+        >>> Contact("c-1", "", {}, 1, now, now).to_dict()["created_at"]
+        '2024-01-02T00:00:00+00:00'
+        """
+        return {
+            "id": self.id,
+            "scope": self.scope,
+            "version": self.version,
+            "created_at": self.created_at.isoformat(),
+            "updated_at": self.updated_at.isoformat(),
+            "fields": thaw(self.fields),
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Contact:
+        """
+        Make a contact of a row that :meth:`to_dict` made.
+
+        Args:
+            row: From outside, so each part is looked at.
+
+        Raises:
+            InvalidField: If a part is missing or of the wrong form.
+
+        >>> Contact.from_dict({"id": "c-1"})
+        Traceback (most recent call last):
+        ...
+        upsertcore.errors.InvalidField: scope: must be text, not None
+        """
+        if not isinstance(row, Mapping):
+            raise InvalidField("contact", row, "must be a mapping")
+        extra = [name for name in row if name not in _ROW]
+        if extra:
+            reason = f"must have no parts but {', '.join(_ROW)}"
+            raise InvalidField("contact", extra[0], reason)
+        part: Any = {name: read(name, row.get(name)) for name, read in _ROW.items()}
+        return cls(**part)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidField(name, value, "must be text")
+    try:
+        return freeze(value)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InvalidField(name, value, str(error)) from error
+
+
+def _id(name: str, value: Any) -> str:
+    if value == "":
+        raise InvalidField(name, value, "must not be blank")
+    return _text(name, value)
+
+
+def _version(name: str, value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise InvalidField(name, value, "must be a whole number from 1")
+    return value
+
+
+def _time(name: str, value: Any) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidField(name, value, "must be ISO 8601 text") from error
+    if not isinstance(time.utcoffset(), timedelta):
+        raise InvalidField(name, value, "must have an offset from UTC")
+    return time
+
+
+def _stored(name: str, value: Any) -> FrozenMap[Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidField(name, value, "must be a mapping of names to values")
+    for each, item in value.items():
+        if item is None:
+            raise InvalidField(shown(each), item, "must not be stored as null")
+    try:
+        return freeze(value)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InvalidField(name, value, str(error)) from error
+
+
+_ROW: dict[str, Callable[[str, Any], Any]] = {
+    "id": _id,
+    "scope": _text,
+    "fields": _stored,
+    "version": _version,
+    "created_at": _time,
+    "updated_at": _time,
+}

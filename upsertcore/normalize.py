@@ -1,0 +1,194 @@
+"""
+Normalisers: the form of a value in which keys are compared.
+
+Rules:
+    A normaliser is pure, total on text and idempotent, and may answer None: no key.
+    It would rather find nobody than the wrong person.
+    Normal forms are for comparing alone; what is stored is what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Normalizer", "email", "exact", "phone", "phone_in", "text"]
+
+Normalizer = Callable[[Any], str | None]
+"""Takes one value (one item of a list), answers its normal form or None."""
+
+# The characters that NFC or lower() would turn into ASCII: GREEK QUESTION MARK,
+# GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. The tests look
+# at every code point to show that there are no others.
+_GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
+_SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015]+")
+_INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
+_DIALLED = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
+
+
+def exact(value: Any) -> str | None:
+    """
+    Compare identifiers as they are; a whole number as its digits.
+
+    Args:
+        value: Text or a whole number.
+
+    Returns:
+        The text itself, so upper and lower case differ; None for anything that is
+        neither, and for text of white space alone.
+
+    >>> exact(249) == exact("249"), exact("A1") == exact("a1"), exact(" ")
+    (True, False, None)
+    """
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def text(value: Any) -> str | None:
+    """
+    Compare words: case, white space and the spelling of accents do not count.
+
+    Args:
+        value: Text.
+
+    Returns:
+        NFC, case-folded, single spaces; accents stay. None if nothing is left.
+
+    >>> text("  Zoe\u0308   STRAUSS ") == text("zo\u00eb strau\u00df")
+    True
+    """
+    if not isinstance(value, str):
+        return None
+    # Folding can leave marks in another order, and ordering them can enable a fold:
+    # Unicode's canonical caseless match (D145) decomposes before and between.
+    folded = unicodedata.normalize("NFD", value).casefold()
+    folded = unicodedata.normalize("NFD", folded).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split()) or None
+
+
+def email(value: Any) -> str | None:
+    """
+    Compare mailboxes: white space around and case do not count.
+
+    No provider's rules (dots, plus tags) are applied, and no character outside
+    ASCII ever becomes one inside: KELVIN SIGN is not k, or one person could take
+    another's contact.
+
+    Args:
+        value: Text.
+
+    Returns:
+        Stripped, NFC, lower case; None unless there is something on both sides of
+        an ``@`` and no white space or control character inside.
+
+    Source:
+        Unicode 15, SpecialCasing.txt and the singleton decompositions of NFC.
+
+    >>> email(" Ada@Example.ORG ")
+    'ada@example.org'
+    >>> email("+1 555 000 1111") is None
+    True
+    """
+    if not isinstance(value, str):
+        return None
+    form = value.strip()
+    form = form.lower() if form.isascii() else _lower(form)
+    name, at, domain = form.rpartition("@")
+    if not (at and name and domain) or _CONTROL.search(form):
+        return None
+    return form
+
+
+def _lower(value: str) -> str:
+    for step in (_nfc, str.lower, _nfc):
+        parts = _GUARDED.split(value)
+        parts[::2] = [step(part) for part in parts[::2]]
+        value = "".join(parts)
+    return value
+
+
+def _nfc(value: str) -> str:
+    return unicodedata.normalize("NFC", value)
+
+
+def phone(value: Any) -> str | None:
+    """
+    Compare international telephone numbers by their digits.
+
+    A national number is no key: without its region it belongs to several
+    subscribers. :func:`phone_in` reads it for one region.
+
+    Args:
+        value: Text.
+
+    Returns:
+        ``+`` and 7 to 15 digits, after a leading ``+`` or ``00`` and without
+        separators; None for anything else, an extension included.
+
+    Source:
+        ITU-T E.164: at most 15 digits, no country code begins with 0.
+
+    >>> phone("+1 (555) 000-1111"), phone("0044 20 7946 0958"), phone("555-0001")
+    ('+15550001111', '+442079460958', None)
+    """
+    if not isinstance(value, str):
+        return None
+    found = _INTERNATIONAL.fullmatch(_SEPARATORS.sub("", value))
+    return None if found is None else "+" + found[1]
+
+
+def phone_in(region: str) -> Normalizer:
+    """
+    Make a normaliser that also reads the national numbers of one region.
+
+    Args:
+        region: ISO 3166-1 alpha-2, in capitals: ``"US"``, ``"DE"``.
+
+    Returns:
+        A normaliser that answers E.164, or None for what is no possible number and
+        for a number with an extension, which several people may share.
+
+    Raises:
+        ModuleNotFoundError: If the package ``phonenumbers`` is not installed.
+        ValueError: If the region is unknown.
+
+    Cost:
+        Some twenty times :func:`phone`.
+
+    Source:
+        The metadata of Google's libphonenumber, through ``phonenumbers``.
+
+    >>> us = phone_in("US")
+    >>> us("(202) 555-0143"), us("+44 20 7946 0958"), us("12")
+    ('+12025550143', '+442079460958', None)
+    """
+    try:
+        import phonenumbers  # noqa: PLC0415 - the extra is asked for by this call alone
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "phone_in needs the package phonenumbers: pip install 'upsertcore[phone]'",
+            name="phonenumbers",
+        ) from error
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"unknown region {region!r}: give two capitals, such as 'US'")
+
+    def phone_in_region(value: Any) -> str | None:
+        # The library finds a number inside any text; a key is the whole text.
+        if not isinstance(value, str) or not _DIALLED.fullmatch(value):
+            return None
+        try:
+            number = phonenumbers.parse(value, region)
+        except phonenumbers.NumberParseException:
+            return None
+        if number.extension or not phonenumbers.is_possible_number(number):
+            return None
+        form = phonenumbers.PhoneNumberFormat.E164
+        return phonenumbers.format_number(number, form)
+
+    return phone_in_region

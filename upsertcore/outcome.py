@@ -1,0 +1,153 @@
+"""
+The outcome: what a call did, what it withheld, and what it ignored.
+
+Rules:
+    An outcome is a value; it holds the contact before and after, and no more.
+    What can be derived (the changes) is derived when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from attrs import frozen
+
+from upsertcore.values import FrozenMap, same
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from upsertcore.contact import Contact
+
+__all__ = ["Change", "Outcome", "Result", "Verdict", "Withheld", "changes"]
+
+Result = Literal["created", "updated", "unchanged"]
+
+
+@final
+@frozen
+class Change:
+    """
+    One field that moved.
+
+    Args:
+        field: The name of the field.
+        before: The stored value, None where there was none.
+        after: The new value, None where it was cleared.
+
+    >>> Change("city", "Oslo", None)
+    Change(field='city', before='Oslo', after=None)
+    """
+
+    field: str
+    before: Any
+    after: Any
+
+
+@final
+@frozen
+class Withheld:
+    """
+    A sent value that was not stored because another contact holds its key.
+
+    Args:
+        field: The name of the unique field.
+        value: What was sent.
+        holder: The id of the contact that holds the key.
+
+    >>> Withheld("phone", "+15550001111", "c-2").holder
+    'c-2'
+    """
+
+    field: str
+    value: Any
+    holder: str
+
+
+class Verdict:
+    """What a plan and an outcome have in common, told in short words."""
+
+    __slots__ = ()
+    result: Result
+
+    @property
+    def created(self) -> bool:
+        """True where a contact is created."""
+        return self.result == "created"
+
+    @property
+    def updated(self) -> bool:
+        """True where a field of a known contact moves."""
+        return self.result == "updated"
+
+    @property
+    def unchanged(self) -> bool:
+        """True where the contact is known and nothing moves."""
+        return self.result == "unchanged"
+
+
+@final
+@frozen
+class Outcome(Verdict):
+    """
+    What one call did.
+
+    Args:
+        result: ``"created"``, ``"updated"`` or ``"unchanged"``.
+        contact: The contact as it is now.
+        before: The contact as it was, None where it was created; the same object
+            as ``contact`` where nothing moved.
+        matched_by: The name of the key that found it, None where none did.
+        withheld: Values not stored because another contact holds their key.
+        ignored: Field name to reason, for values that the policy does not store.
+        others: Ids of further contacts that the patch's keys hit.
+
+    Laws:
+        Every sent field is stored, withheld or ignored, and named.
+
+    >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> outcome = ContactBook(policy).upsert({"email": "ada@x.org"})
+    >>> outcome.created, outcome.changes
+    (True, (Change(field='email', before=None, after='ada@x.org'),))
+    """
+
+    result: Result
+    contact: Contact
+    before: Contact | None = None
+    matched_by: str | None = None
+    withheld: tuple[Withheld, ...] = ()
+    ignored: FrozenMap[str] = FrozenMap()
+    others: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The fields that moved, computed anew each time."""
+        before = {} if self.before is None else self.before.fields
+        return changes(before, self.contact.fields)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """
+    List the fields in which two contacts differ.
+
+    Args:
+        before: Stored fields.
+        after: Stored fields.
+
+    Returns:
+        What stands in *after*, in its order, then what is gone.
+
+    Cost:
+        Linear in the fields of both.
+
+    >>> changes({"a": 1, "b": 2}, {"a": 1, "c": 3})
+    (Change(field='c', before=None, after=3), Change(field='b', before=2, after=None))
+    """
+    moved = [
+        Change(name, before.get(name), value)
+        for name, value in after.items()
+        if not same(before.get(name), value)
+    ]
+    gone = [Change(n, value, None) for n, value in before.items() if n not in after]
+    return tuple(moved + gone)

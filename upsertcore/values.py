@@ -1,0 +1,273 @@
+"""
+What a field may hold: JSON's values, frozen all the way down.
+
+Rules:
+    A value is text, a whole number, a finite number, true, false, null, a list
+    of values (kept as a tuple) or a mapping of text to values (kept read-only).
+    Whatever cannot be written as UTF-8 JSON and read back equal is refused here,
+    so nothing above this floor need look again.
+    1, 1.0 and true are three values, though Python calls them equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar, final
+
+from upsertcore.errors import shown
+
+__all__ = [
+    "MAX_BITS",
+    "MAX_DEPTH",
+    "FrozenMap",
+    "empty",
+    "freeze",
+    "same",
+    "thaw",
+    "token",
+]
+
+V_co = TypeVar("V_co", covariant=True)
+
+MAX_DEPTH = 64
+"""How deep lists and mappings may nest; real contacts stay below ten."""
+
+MAX_BITS = 14_000
+"""Bits of the largest whole number: Python prints no more than 4 300 digits."""
+
+
+@final
+class FrozenMap(Mapping[str, V_co]):
+    """
+    A read-only mapping that can be hashed, compared and pickled.
+
+    Args:
+        items: A mapping of names to values; copied, its values frozen.
+
+    Raises:
+        ValueError: As :func:`freeze`.
+
+    Cost:
+        Reading as a dict behind one indirection; hashing is linear.
+
+    >>> m = FrozenMap({"a": 1})
+    >>> m["a"], len(m), m == {"a": 1}
+    (1, 1, True)
+    """
+
+    __slots__ = ("_items",)
+    _items: MappingProxyType[str, V_co]
+
+    def __init__(self, items: Mapping[str, V_co] | None = None) -> None:
+        frozen = {} if items is None else _freeze_names(items, MAX_DEPTH)
+        object.__setattr__(self, "_items", MappingProxyType(frozen))
+
+    @classmethod
+    def trusted(cls, items: dict[str, V_co]) -> FrozenMap[V_co]:
+        """
+        Wrap a dict whose values are frozen and that nobody else keeps.
+
+        >>> FrozenMap.trusted({"a": ("b",)})
+        FrozenMap({'a': ('b',)})
+        """
+        # The proxy is then the only reference to it: nobody can reach it to write.
+        self = object.__new__(cls)
+        object.__setattr__(self, "_items", MappingProxyType(items))
+        return self
+
+    def __getitem__(self, name: str) -> V_co:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenMap):
+            return self._items == other._items
+        return self._items == other if isinstance(other, Mapping) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenMap({dict(self._items)!r})"
+
+    def __reduce__(self) -> tuple[type[FrozenMap[V_co]], tuple[dict[str, V_co]]]:
+        return FrozenMap, (dict(self._items),)
+
+    def __copy__(self) -> FrozenMap[V_co]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenMap[V_co]:
+        return self
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a FrozenMap is read-only: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a FrozenMap is read-only: {name} cannot be deleted")
+
+
+def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
+    """
+    Make a value that nobody can change, or say why it is none.
+
+    Args:
+        value: What was sent.
+
+    Returns:
+        Lists as tuples and mappings as :class:`FrozenMap`, all the way down; the
+        same object where it is frozen already.
+
+    Raises:
+        ValueError: If it is no value: a number that is not finite or too large,
+            text that is not Unicode, a name that is not text, nesting beyond
+            ``MAX_DEPTH``, or a type that JSON has no word for.
+
+    Cost:
+        Linear in the size of the value; flat ASCII text costs one test.
+
+    Laws:
+        ``freeze(freeze(v)) is freeze(v)`` and ``freeze(thaw(freeze(v)))`` equals it.
+
+    >>> freeze({"tags": ["a", "b"]})
+    FrozenMap({'tags': ('a', 'b')})
+    """
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _unicode(value)
+    if value is None or kind is bool or kind is FrozenMap:
+        return value
+    if kind is list or kind is tuple or kind is dict:
+        return _freeze_inside(value, _room)
+    return _freeze_rest(value, _room)
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "must be Unicode text without lone surrogates, which UTF-8 cannot write"
+        ) from None
+    return text
+
+
+def _freeze_inside(value: Any, room: int) -> Any:
+    if not room:
+        raise ValueError(f"must not nest deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return FrozenMap.trusted(_freeze_names(value, room - 1))
+    items = tuple([freeze(item, room - 1) for item in value])
+    if type(value) is tuple and all(a is b for a, b in zip(items, value, strict=True)):
+        return value
+    return items
+
+
+def _freeze_names(value: Mapping[Any, Any], room: int) -> dict[str, Any]:
+    return {_name(name): freeze(item, room) for name, item in value.items()}
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"must have text for its names, which {shown(name)} is not")  # noqa: TRY004 - a refusal of data, not of a call
+    return freeze(name)  # type: ignore[no-any-return]
+
+
+def _freeze_rest(value: Any, room: int) -> Any:
+    """Freeze numbers, and subclasses of what JSON knows, as their plain selves."""
+    if isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            raise ValueError("must be a whole number of at most 4 200 digits")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("must be a finite number")
+        return float(value)
+    if isinstance(value, str):
+        return freeze(str.__str__(value))
+    if isinstance(value, (list, tuple, Mapping)):
+        return _freeze_inside(value, room)
+    raise ValueError(
+        "must be text, a number, true, false, null, a list or a mapping; "
+        f"{type(value).__name__} is none of them"
+    )
+
+
+def thaw(value: Any) -> Any:
+    """
+    Make plain lists and dicts of a frozen value, ready for JSON.
+
+    Args:
+        value: What :func:`freeze` made.
+
+    Returns:
+        A copy that shares nothing mutable with it.
+
+    >>> thaw(freeze({"tags": ["a"]}))
+    {'tags': ['a']}
+    """
+    kind = type(value)
+    if kind is tuple:
+        return [thaw(item) for item in value]
+    if kind is FrozenMap:
+        return {name: thaw(item) for name, item in value.items()}
+    return value
+
+
+def token(value: Any) -> Hashable:
+    """
+    Make what stands for a value where values are compared, types told apart.
+
+    >>> token(1) == token(True)
+    False
+    """
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is tuple:
+        return tuple, tuple([token(item) for item in value])
+    if kind is FrozenMap:
+        return FrozenMap, frozenset([(k, token(v)) for k, v in value.items()])
+    return kind, value
+
+
+def same(a: Any, b: Any) -> bool:
+    """
+    Tell whether two frozen values are one value.
+
+    Args:
+        a: A frozen value.
+        b: Another.
+
+    Returns:
+        True if they are equal in value and in type, all the way down.
+
+    >>> same(1, 1), same(1, True), same(1, 1.0)
+    (True, False, False)
+    """
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    return a == b if type(a) is str else token(a) == token(b)
+
+
+def empty(value: Any) -> bool:
+    """
+    Tell whether a frozen value is null or blank: no text, no items, no names.
+
+    >>> [empty(v) for v in (None, "", (), FrozenMap(), 0, False, " ")]
+    [True, True, True, True, False, False, False]
+    """
+    if value is None or value == "":
+        return True
+    return type(value) in (tuple, FrozenMap) and not value
