@@ -60,7 +60,7 @@ class ContactBook:
     Args:
         policy: The table.
         ids: Answers a fresh id at each call; given by tests and by hosts.
-        clock: Answers an aware time; given by tests and by hosts.
+        clock: Answers an aware time; given by tests and by hosts. UTC now if None.
         index: An index to work on, made with the policy's key names; fresh if None.
 
     Raises:
@@ -91,7 +91,7 @@ class ContactBook:
         policy: Policy,
         *,
         ids: Callable[[], str] | None = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] | None = None,
         index: ContactIndex | None = None,
     ) -> None:
         names = tuple(key.name for key in policy.keys)
@@ -101,7 +101,7 @@ class ContactBook:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy = policy
         self._ids = _fresh_ids() if ids is None else ids
-        self._clock = clock
+        self._clock = _utc_now if clock is None else clock
         self._index = index
         self._lock = threading.Lock()
         self._writes = 0
@@ -113,7 +113,7 @@ class ContactBook:
         with self._lock:
             return iter(self._index)
 
-    def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's own name
+    def __contains__(self, id: object) -> bool:
         return id in self._index
 
     def upsert(
@@ -242,7 +242,7 @@ class ContactBook:
             raise ValueError(f"on_refused: raise or collect, not {on_refused!r}")
         return [self._collected(patch, scope) for patch in patches]
 
-    def get(self, id: str) -> Contact:  # noqa: A002 - the field's own name
+    def get(self, id: str) -> Contact:
         """
         Give the contact with this id.
 
@@ -286,7 +286,7 @@ class ContactBook:
             lambda: tuple(index.get(id) for id in index.holders(key, form, scope))
         )
 
-    def delete(self, id: str) -> Contact:  # noqa: A002 - the field's own name
+    def delete(self, id: str) -> Contact:
         """
         Take a contact out of the book; its keys are free again.
 
@@ -317,7 +317,7 @@ class ContactBook:
         rows: Iterable[Mapping[str, Any]],
         *,
         ids: Callable[[], str] | None = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> ContactBook:
         """
         Make a book of the rows of :meth:`dump`.
@@ -362,7 +362,7 @@ class ContactBook:
 
     def _still(self, plan: Plan) -> Plan:
         expects = plan.expects
-        for id, version in expects.versions.items():  # noqa: A001 - the field's own name
+        for id, version in expects.versions.items():
             if id not in self._index:
                 raise StalePlan(f"contact {id} is gone")
             actual = self._index.get(id).version
@@ -434,7 +434,7 @@ class _Draw:
         """Make the contact that a plan describes; the stored one if nothing moves."""
         before, after = plan.before, plan.after
         if before is None:
-            id, now = self.id(), self.now()  # noqa: A001 - the field's own name
+            id, now = self.id(), self.now()
             return Contact(id, plan.scope, after, 1, now, now)
         if plan.unchanged:
             return before

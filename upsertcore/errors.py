@@ -243,7 +243,7 @@ class UpdateRefused(Refused):
     'contact c-1 would change, and this policy does not update any'
     """
 
-    def __init__(self, id: str) -> None:  # noqa: A002 - the field's own name
+    def __init__(self, id: str) -> None:
         super().__init__(id)
         self.id = id
 
@@ -266,7 +266,7 @@ class StaleVersion(Refused):
 
     def __init__(
         self,
-        id: str | None,  # noqa: A002 - the field's own name
+        id: str | None,
         expected: int,
         actual: int | None,
     ) -> None:
@@ -312,7 +312,7 @@ class UnknownContact(UpsertError, KeyError):
     "no contact has the id 'c-9'"
     """
 
-    def __init__(self, id: Any) -> None:  # noqa: A002 - the field's own name
+    def __init__(self, id: Any) -> None:
         super().__init__(id)
         self.id = id
 

@@ -61,10 +61,10 @@ class ContactIndex:
     def __iter__(self) -> Iterator[Contact]:
         return iter(tuple(self._rows.values()))
 
-    def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's own name
+    def __contains__(self, id: object) -> bool:
         return id in self._numbers
 
-    def get(self, id: str) -> Contact:  # noqa: A002 - the field's own name
+    def get(self, id: str) -> Contact:
         """
         Give the contact with this id.
 
@@ -78,7 +78,7 @@ class ContactIndex:
         """
         return self._rows[self._number(id)]
 
-    def forms(self, id: str) -> Forms:  # noqa: A002 - the field's own name
+    def forms(self, id: str) -> Forms:
         """
         Give the normal forms that a contact holds, per key.
 
@@ -143,7 +143,7 @@ class ContactIndex:
         if new != old:
             self._move(number, contact.scope, old, new)
 
-    def remove(self, id: str) -> Contact:  # noqa: A002 - the field's own name
+    def remove(self, id: str) -> Contact:
         """
         Take a contact out, with its keys.
 
@@ -185,7 +185,7 @@ class ContactIndex:
         if actual != expected or ids != self._numbers or len(ids) != len(self._forms):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
-    def _number(self, id: str) -> int:  # noqa: A002 - the field's own name
+    def _number(self, id: str) -> int:
         try:
             return self._numbers[id]
         except (KeyError, TypeError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from attrs import frozen
 
-from upsertcore.values import FrozenMap, same
+from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ class Outcome(Verdict):
     before: Contact | None = None
     matched_by: str | None = None
     withheld: tuple[Withheld, ...] = ()
-    ignored: FrozenMap[str] = FrozenMap()
+    ignored: FrozenMap[str] = NOTHING
     others: tuple[str, ...] = ()
 
     @property

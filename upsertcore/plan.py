@@ -26,7 +26,7 @@ from upsertcore.errors import (
 )
 from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
-from upsertcore.values import FrozenMap, empty, freeze, same
+from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -38,17 +38,16 @@ __all__ = ["Expects", "Plan", "Step", "View", "plan"]
 Fields = Mapping[str, Any]
 Forms = tuple[tuple[str, ...], ...]
 Hits = tuple[tuple[str, tuple[str, ...]], ...]
-_NONE: FrozenMap[Any] = FrozenMap()
 
 
 class View(Protocol):
     """What a decision asks of an index; it reads and nothing else."""
 
-    def get(self, id: str) -> Contact:  # noqa: A002 - the field's own name
+    def get(self, id: str) -> Contact:
         """Give the contact with this id."""
         ...
 
-    def forms(self, id: str) -> Forms:  # noqa: A002 - the field's own name
+    def forms(self, id: str) -> Forms:
         """Give the normal forms that it holds, per key of the policy."""
         ...
 
@@ -137,7 +136,9 @@ class Plan(Verdict):
     @property
     def changes(self) -> tuple[Change, ...]:
         """The fields that would move, computed anew each time."""
-        return changes(_NONE if self.before is None else self.before.fields, self.after)
+        return changes(
+            NOTHING if self.before is None else self.before.fields, self.after
+        )
 
     @property
     def expects(self) -> Expects:
@@ -228,7 +229,7 @@ def plan(
         if not policy.create:
             raise CreateRefused
         _complete(policy, sent, after, moved)
-        stored, held = _NONE, policy.no_forms
+        stored, held = NOTHING, policy.no_forms
     else:
         stored, held = before.fields, index.forms(before.id)
     forms, withheld, others = _claim(policy, asked, held, stored, after, moved)
@@ -240,7 +241,7 @@ def plan(
         stored if result == "unchanged" else FrozenMap.trusted(after),
         found.key,
         tuple(withheld),
-        FrozenMap.trusted(ignored) if ignored else _NONE,
+        FrozenMap.trusted(ignored) if ignored else NOTHING,
         tuple(dict.fromkeys([*found.others, *others])) if others else found.others,
         forms,
         policy,

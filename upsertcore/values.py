@@ -21,6 +21,7 @@ from upsertcore.errors import shown
 __all__ = [
     "MAX_BITS",
     "MAX_DEPTH",
+    "NOTHING",
     "FrozenMap",
     "empty",
     "freeze",
@@ -114,6 +115,10 @@ class FrozenMap(Mapping[str, V_co]):
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a FrozenMap is read-only: {name} cannot be deleted")
+
+
+NOTHING: FrozenMap[Any] = FrozenMap.trusted({})
+"""The mapping without names."""
 
 
 def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:

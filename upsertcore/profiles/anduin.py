@@ -1,0 +1,192 @@
+"""
+Anduin: contacts of a firm's investors, by tracking ID, else by email.
+
+Rules:
+    The seed is the vendor's page "Upsert contact" of the investor data management
+    API; sentences in quotation marks are its own.
+    What that page does not say is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, final
+
+from upsertcore import normalize
+from upsertcore.book import ContactBook
+from upsertcore.errors import (
+    InvalidField,
+    KeyInUse,
+    MissingField,
+    NoMatchKey,
+    Refused,
+)
+from upsertcore.match import first_present
+from upsertcore.merge import ignore, on_create
+from upsertcore.outcome import Outcome
+from upsertcore.plan import Plan
+from upsertcore.policy import Policy, field
+from upsertcore.profiles.wire import (
+    Rejected,
+    Response,
+    answer,
+    email_address,
+    named,
+    through,
+)
+
+__all__ = ["Anduin"]
+
+_OPTIONAL = (
+    *("phone", "company", "title", "country", "numberAndStreet", "city", "state"),
+    *("zipCode", "prefix", "suffix", "note"),
+)
+
+_POLICY = Policy(
+    # "If both are provided, only the trackingId is used to locate the Contact."
+    match=first_present("trackingId", "email"),
+    fields={
+        "trackingId": field(
+            key=normalize.exact, unique=True, merge=on_create, blank="ignore"
+        ),
+        # "Not updatable": the email of a known contact stays.
+        "email": field(
+            key=normalize.email,
+            unique=True,
+            required=True,
+            merge=on_create,
+            clean=email_address,
+            blank="ignore",
+        ),
+        "firstName": field(required=True, blank="reject"),
+        "lastName": field(required=True, blank="reject"),
+        **{name: field() for name in _OPTIONAL},
+    },
+    # "Client and Investment Entity assignments are not affected by upsert": whatever
+    # else the host keeps on a contact survives.
+    others=ignore,
+)
+
+
+@final
+class Anduin:
+    """
+    Upsert contacts as Anduin's investor data management does.
+
+    Args:
+        rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
+            fields beside the documented ones, which no upsert touches.
+        ids: As :class:`upsertcore.ContactBook`.
+        clock: As :class:`upsertcore.ContactBook`.
+
+    Source:
+        "Upsert contact", Anduin API reference.
+
+    >>> anduin = Anduin(ids=iter(["c-1"]).__next__)
+    >>> ada = {"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}
+    >>> anduin.upsert(ada, firm_id="f1").body["result"]
+    'created'
+    >>> anduin.upsert({"email": "ADA@x.org", "note": "met"}, firm_id="f1").body
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'id': 'c-1', 'email': 'ada@x.org', 'firstName': 'Ada', 'lastName': 'King',
+     'note': 'met', 'result': 'updated'}
+    """
+
+    path = ("firm_id",)
+    options: Mapping[str, Callable[[str], Any]] = {}
+    policy = _POLICY
+
+    def __init__(
+        self,
+        *,
+        rows: Iterable[Mapping[str, Any]] = (),
+        ids: Callable[[], str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+
+    def upsert(self, payload: Any, *, firm_id: Any) -> Response:
+        """
+        Create or update a contact of a firm.
+
+        Args:
+            payload: The JSON body.
+            firm_id: The firm, which is the scope.
+
+        Returns:
+            200 and the contact with ``result``, or 400 and the offending field.
+
+        Laws:
+            Twice is once; the second answer says ``updated`` too.
+        """
+
+        def decide() -> Outcome:
+            scope = self._scope(firm_id)
+            return self.book.upsert(self.parse(payload), scope=scope)
+
+        return answer(decide, self.render, _reject)
+
+    def plan(self, payload: Any, *, firm_id: Any) -> Plan:
+        """
+        Decide what :meth:`upsert` would do.
+
+        Raises:
+            Rejected: With the answer that it would give.
+        """
+
+        def decide() -> Plan:
+            scope = self._scope(firm_id)
+            return self.book.plan(self.parse(payload), scope=scope)
+
+        return through(_reject, decide)
+
+    def parse(self, payload: Any) -> dict[str, Any]:
+        """
+        Make a patch of a payload: text fields, and none but the documented ones.
+
+        Raises:
+            Rejected: With the answer that :meth:`upsert` would give.
+        """
+        if not isinstance(payload, Mapping):
+            raise _rejected("body", "must be a JSON object")
+        for name, value in payload.items():
+            if name not in self.policy.fields:
+                raise _rejected(named(name), "is no field of a contact")
+            if not isinstance(value, str):
+                raise _rejected(name, "must be a string; omit it to leave it unchanged")
+        return dict(payload)
+
+    def render(self, outcome: Outcome) -> dict[str, Any]:
+        """Give "the full Contact object plus a result field"."""
+        row = outcome.contact.to_dict()
+        result = "created" if outcome.created else "updated"
+        return {"id": row["id"], **row["fields"], "result": result}
+
+    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        """Make a payload of a row: every field is text already."""
+        return dict(cells)
+
+    def _scope(self, firm_id: Any) -> str:
+        if not isinstance(firm_id, str) or not firm_id:
+            raise _rejected("firm_id", "must be the ID of a firm")
+        return firm_id
+
+
+def _rejected(name: str, what: str) -> Rejected:
+    message = f"{name}: {what}"
+    return Rejected(400, {"field": name, "message": message}, message)
+
+
+def _reject(refusal: Refused) -> Rejected:
+    match refusal:
+        case NoMatchKey():
+            return _rejected("email", "send an email or a trackingId to match by")
+        case KeyInUse():
+            return _rejected(refusal.field, "is in use by another contact")
+        case InvalidField():
+            return _rejected(refusal.field, refusal.reason)
+        case MissingField():
+            return _rejected(refusal.field, "is required to create a contact")
+        case _:
+            return _rejected("body", str(refusal))

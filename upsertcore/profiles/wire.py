@@ -1,0 +1,239 @@
+"""
+What the profiles share: an answer, a rejection, and the reading of text and lists.
+
+Rules:
+    No system is named here; each has its own file beside this one.
+    Bad input is answered in the system's own shape and never raised out of upsert;
+    what a host's own function raises is not bad input, and passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, final
+
+from attrs import frozen
+
+from upsertcore.book import ContactBook
+from upsertcore.errors import InvalidField, Refused, shown
+from upsertcore.outcome import Outcome
+from upsertcore.plan import Plan
+from upsertcore.policy import Policy
+
+__all__ = [
+    "Profile",
+    "Rejected",
+    "Response",
+    "answer",
+    "email_address",
+    "named",
+    "one_of",
+    "plain_text",
+    "through",
+    "words",
+]
+
+
+T = TypeVar("T")
+
+
+@final
+@frozen
+class Response:
+    """
+    What the system would answer.
+
+    Args:
+        status: The HTTP status.
+        body: The JSON body, plain and the caller's own.
+        outcome: What happened, None where the payload was rejected.
+        reason: Why it was rejected, in words without the values that were sent, so
+            that rejections can be counted; blank otherwise.
+
+    >>> Response(400, {"message": "no"}, reason="no").outcome is None
+    True
+    """
+
+    status: int
+    body: dict[str, Any]
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+class Rejected(Refused):
+    """
+    A payload that a system does not take, with the answer that it would give.
+
+    Args:
+        status: The HTTP status.
+        body: The JSON body.
+        reason: Why, in words without the values that were sent.
+
+    >>> str(Rejected(400, {}, "email: must be an email address"))
+    '400 email: must be an email address'
+    """
+
+    def __init__(self, status: int, body: dict[str, Any], reason: str) -> None:
+        super().__init__(status, body, reason)
+        self.status, self.body, self.reason = status, body, reason
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}"
+
+
+class Profile(Protocol):
+    """One real system: what the command line, or a host of several, can rely on."""
+
+    path: tuple[str, ...]
+    """The names of the path and query parameters that ``upsert`` takes."""
+
+    options: Mapping[str, Callable[[str], Any]]
+    """Constructor options that can be said in a word: name -> reader of text."""
+
+    policy: Policy
+    book: ContactBook
+
+    def parse(self, payload: Any) -> dict[str, Any]:
+        """Make a patch of a payload; raises ``Rejected``."""
+        ...
+
+    def render(self, outcome: Outcome) -> dict[str, Any]:
+        """Make the body of the answer to an accepted payload."""
+        ...
+
+    def upsert(self, payload: Any, **path: Any) -> Response:
+        """Do what the system does with a payload, and answer as it does."""
+        ...
+
+    def plan(self, payload: Any, **path: Any) -> Plan:
+        """Decide what ``upsert`` would do; raises ``Rejected``."""
+        ...
+
+    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        """Make a payload of one row of text cells, none of them blank."""
+        ...
+
+
+def answer(
+    decide: Callable[[], Outcome],
+    render: Callable[[Outcome], dict[str, Any]],
+    reject: Callable[[Refused], Rejected],
+    status: int = 200,
+) -> Response:
+    """
+    Decide and render, or answer why not.
+
+    Args:
+        decide: Parses and upserts; raises ``Rejected`` or another ``Refused``.
+        render: Makes the body of the outcome.
+        reject: Says a refusal of the core in the system's own words.
+        status: The status of a good answer.
+
+    >>> def decide():
+    ...     raise Rejected(400, {"message": "no"}, "no")
+    >>> answer(decide, dict, lambda refusal: refusal).status
+    400
+    """
+    try:
+        outcome = through(reject, decide)
+    except Rejected as rejected:
+        return Response(rejected.status, rejected.body, reason=rejected.reason)
+    return Response(status, render(outcome), outcome)
+
+
+def through(reject: Callable[[Refused], Rejected], decide: Callable[[], T]) -> T:
+    """
+    Decide, and say a refusal of the core in the system's own words.
+
+    Raises:
+        Rejected: In place of any other ``Refused``.
+
+    >>> through(lambda refusal: Rejected(400, {}, str(refusal)), lambda: 1)
+    1
+    """
+    try:
+        return decide()
+    except Rejected:
+        raise
+    except Refused as refusal:
+        raise reject(refusal) from refusal
+
+
+def named(name: object) -> str:
+    """
+    Name a field of a payload in a message, whatever it is.
+
+    >>> named("email"), named(7)
+    ('email', '7')
+    """
+    if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60:
+        return name
+    return shown(name)
+
+
+def plain_text(name: str, value: Any) -> str:
+    """
+    Take text and nothing else.
+
+    Raises:
+        InvalidField: If it is no text.
+
+    >>> plain_text("city", "Oslo")
+    'Oslo'
+    """
+    if not isinstance(value, str):
+        raise InvalidField(name, value, "must be a string")
+    return value
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """
+    Take one of several words.
+
+    Raises:
+        InvalidField: If it is none of them.
+
+    >>> one_of("status", "active", ("active", "inactive"))
+    'active'
+    """
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        raise InvalidField(name, value, f"must be one of {', '.join(known)}")
+    return value
+
+
+# Whatever passes here has a normal form under normalize.email too.
+_SAFE = r"@\s\x00-\x1f\x7f-\x9f"
+_ADDRESS = re.compile(rf"[^{_SAFE}]{{1,64}}@[^{_SAFE}.]+(?:\.[^{_SAFE}.]+)+")
+
+
+def email_address(value: str) -> str:
+    """
+    Take what looks like an address of a mailbox, without white space around it.
+
+    Raises:
+        ValueError: If it does not; in words that follow the field's name.
+
+    Source:
+        RFC 5321, 4.5.3.1: 64 characters before the ``@``, 254 in all. What stands
+        on either side is not judged further.
+
+    >>> email_address(" Ada@x.org ")
+    'Ada@x.org'
+    """
+    address = value.strip()
+    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+        raise ValueError("must be an email address such as ada@example.org")
+    return address
+
+
+def words(cell: str) -> list[str]:
+    """
+    Read a cell that lists words: separated by semicolons, or by commas.
+
+    >>> words("lead; vip"), words("lead,vip"), words(";")
+    (['lead', 'vip'], ['lead', 'vip'], [])
+    """
+    parts = cell.split(";" if ";" in cell else ",")
+    return [part.strip() for part in parts if part.strip()]
