@@ -35,6 +35,7 @@ from upsertcore.profiles.wire import (
     named,
     through,
 )
+from upsertcore.values import freeze, thaw
 
 __all__ = ["Anduin"]
 
@@ -43,12 +44,24 @@ _OPTIONAL = (
     *("zipCode", "prefix", "suffix", "note"),
 )
 
+
+def _tracking_id(value: Any) -> Any:
+    # White space alone is no key: stored, it would be found by nobody.
+    if normalize.exact(value) is None:
+        raise ValueError("must not be white space alone")
+    return value
+
+
 _POLICY = Policy(
     # "If both are provided, only the trackingId is used to locate the Contact."
     match=first_present("trackingId", "email"),
     fields={
         "trackingId": field(
-            key=normalize.exact, unique=True, merge=on_create, blank="ignore"
+            key=normalize.exact,
+            unique=True,
+            merge=on_create,
+            clean=_tracking_id,
+            blank="ignore",
         ),
         # "Not updatable": the email of a known contact stays.
         "email": field(
@@ -159,18 +172,26 @@ class Anduin:
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Give "the full Contact object plus a result field"."""
-        row = outcome.contact.to_dict()
-        result = "created" if outcome.created else "updated"
-        return {"id": row["id"], **row["fields"], "result": result}
+        contact = outcome.contact
+        own = {
+            "id": contact.id,
+            "result": "created" if outcome.created else "updated",
+        }
+        # What the host keeps beside the documented fields never hides these two.
+        return {"id": contact.id} | thaw(contact.fields) | own
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Make a payload of a row: every field is text already."""
         return dict(cells)
 
     def _scope(self, firm_id: Any) -> str:
-        if not isinstance(firm_id, str) or not firm_id:
+        try:
+            firm = freeze(firm_id)
+        except ValueError:
+            firm = None
+        if not isinstance(firm, str) or not firm.strip():
             raise _rejected("firm_id", "must be the ID of a firm")
-        return firm_id
+        return firm
 
 
 def _rejected(name: str, what: str) -> Rejected:
@@ -189,4 +210,4 @@ def _reject(refusal: Refused) -> Rejected:
         case MissingField():
             return _rejected(refusal.field, "is required to create a contact")
         case _:
-            return _rejected("body", str(refusal))
+            return _rejected("body", "is refused")

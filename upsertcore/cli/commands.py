@@ -1,0 +1,221 @@
+"""
+The commands: ``upsertcore upsert``, ``explain`` and ``show``.
+
+Rules:
+    Exit status 0: done; 1: done, and some row or the payload was refused; 2: wrong
+    use, or a file that cannot be read or written, and then no book was changed.
+    Progress goes to a terminal's standard error, the result to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+from rich.console import Console
+
+from upsertcore.cli.bookfile import BadBook, Reader
+from upsertcore.cli.desk import WrongUse, pairs, seat
+from upsertcore.cli.report import contact_line, contact_table, plan_tables
+from upsertcore.cli.rows import BadHeader, loads
+from upsertcore.cli.run import Bar, Run, opened
+from upsertcore.contact import Contact
+from upsertcore.errors import InvalidField
+from upsertcore.profiles import BY_NAME, Rejected
+
+__all__ = ["main"]
+
+_PROFILE = click.argument(
+    "profile", type=click.Choice(list(BY_NAME), case_sensitive=False)
+)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_BOOK = click.option("--book", type=_FILE, help="A file of contacts, one a line.")
+_SET = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option or parameter of the profile, or a field that every row has.",
+)
+
+
+class _Failure(click.ClickException):
+    """What ends a run without having changed a book."""
+
+    exit_code = 2
+
+
+@contextmanager
+def _failing(what: object = "") -> Iterator[None]:
+    """Say wrong use, and what goes wrong with files, in one line."""
+    try:
+        yield
+    except WrongUse as error:
+        raise _Failure(str(error)) from error
+    except (BadBook, BadHeader) as error:
+        raise _Failure(f"{what}: {error}") from error
+    except OSError as error:
+        raise _Failure(f"{error.filename or what}: {error.strerror}") from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="upsertcore")
+def main() -> None:
+    """Decide what upserts of contacts do: whom they match, what changes, and why."""
+
+
+@main.command()
+@_PROFILE
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_BOOK
+@click.option(
+    "--outcomes", type=_FILE, help="Where to tell what became of each row (JSON Lines)."
+)
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="COLUMN=FIELD",
+    help='What a column shall be called; "COLUMN=" leaves it out.',
+)
+@_SET
+@click.pass_context
+def upsert(
+    context: click.Context,
+    profile: str,
+    files: tuple[str, ...],
+    book: Path | None,
+    outcomes: Path | None,
+    maps: tuple[str, ...],
+    sets: tuple[str, ...],
+) -> None:
+    """
+    Upsert the rows of each FILE as PROFILE does.
+
+    A FILE is CSV, JSON Lines or a JSON array, in UTF-8 or UTF-16; - is standard
+    input. A blank cell of a CSV is an omitted field. The book is read if it is there
+    and replaced at the end, whole; without --book nothing is kept.
+    """
+    started = time.perf_counter()
+    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
+        _apart(files, book, outcomes)
+        rename = pairs("--map", maps)
+        said = pairs("--set", sets)
+        with _failing(book):
+            desk = seat(profile, book, said, bar)
+        with _lines(outcomes) as lines:
+            run = Run(desk.system, desk.path, desk.constants, rename, lines)
+            for name in files:
+                with _failing(name):
+                    run.file(name, bar)
+        with _failing(book):
+            desk.save(bar)
+    run.tally.print(Console(), time.perf_counter() - started)
+    context.exit(1 if run.tally.refused else 0)
+
+
+@main.command()
+@_PROFILE
+@click.argument("payload")
+@_BOOK
+@_SET
+@click.pass_context
+def explain(
+    context: click.Context,
+    profile: str,
+    payload: str,
+    book: Path | None,
+    sets: tuple[str, ...],
+) -> None:
+    """
+    Show what one PAYLOAD would do, and why; nothing is written.
+
+    PAYLOAD is JSON text, @FILE for a file of it, or - for standard input.
+    """
+    console = Console()
+    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
+        with _failing(book):
+            desk = seat(profile, book, pairs("--set", sets), bar)
+        body = _payload(payload)
+    try:
+        plan = desk.system.plan(body, **desk.path)
+    except Rejected as rejected:
+        click.echo(f"refused: {rejected}")
+        click.echo(json.dumps(rejected.body, indent=2))
+        context.exit(1)
+    known = "" if plan.before is None else f" {plan.before.id}"
+    by = "" if plan.matched_by is None else f", found by {plan.matched_by}"
+    click.echo(f"{plan.result}{known}{by}")
+    for each in plan_tables(plan):
+        console.print(each)
+
+
+@main.command()
+@click.argument("book", type=_FILE)
+@click.option("--key", metavar="NAME=VALUE", help="Only contacts that hold this key.")
+@click.option("--json", "as_json", is_flag=True, help="One contact a line, as JSON.")
+def show(book: Path, key: str | None, *, as_json: bool) -> None:
+    """Show the contacts of a BOOK."""
+    with _failing(book):
+        contacts = _found(book, key)
+        if as_json:
+            for contact in contacts:
+                click.echo(contact_line(contact))
+        else:
+            Console().print(contact_table(contacts))
+
+
+def _found(book: Path, key: str | None) -> Iterable[Contact]:
+    with opened(str(book)) as (stream, _position, _size):
+        name = Reader(stream).profile
+    if name not in BY_NAME:
+        raise BadBook(f"line 1: {name!r} is no profile")
+    with Bar(shown=sys.stderr.isatty()) as bar:
+        found = seat(name, book, {}, bar, complete=False).system.book
+    if key is None:
+        return found
+    [(field, value)] = pairs("--key", [key]).items()
+    scopes = dict.fromkeys(contact.scope for contact in found)
+    try:
+        return [c for scope in scopes for c in found.find(field, value, scope=scope)]
+    except InvalidField as error:
+        raise WrongUse(f"--{error}") from error
+
+
+def _payload(word: str) -> object:
+    if word == "-":
+        text = sys.stdin.read()
+    elif word.startswith("@"):
+        text = Path(word[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape")
+    else:
+        text = word
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise WrongUse(f"PAYLOAD {error}") from error
+
+
+@contextmanager
+def _lines(outcomes: Path | None) -> Iterator[TextIO | None]:
+    if outcomes is None:
+        yield None
+        return
+    # A lone surrogate in a message becomes \udxxx, which is how JSON says it.
+    with outcomes.open("w", encoding="utf-8", errors="backslashreplace") as lines:
+        yield lines
+
+
+def _apart(files: Iterable[str], book: Path | None, outcomes: Path | None) -> None:
+    """See that no file is both read and written, or written twice."""
+    read = {os.path.realpath(name) for name in files if name != "-"}
+    written = [os.path.realpath(path) for path in (book, outcomes) if path is not None]
+    for path in written:
+        if path in read or written.count(path) > 1:
+            raise WrongUse(f"{path}: is named twice, and would be written over")

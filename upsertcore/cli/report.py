@@ -1,0 +1,201 @@
+"""
+What the command line shows: tables for people, lines of JSON for programs.
+
+Rules:
+    Nothing is computed here that the run has not counted.
+    What came from a file is shown as plain text: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import Factory, define
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from upsertcore.contact import Contact
+from upsertcore.outcome import Change, Outcome
+from upsertcore.plan import Plan
+from upsertcore.profiles import Response
+from upsertcore.values import thaw
+
+__all__ = [
+    "Tally",
+    "cell",
+    "contact_line",
+    "contact_table",
+    "outcome_line",
+    "plan_tables",
+    "refused_line",
+    "table",
+]
+
+
+@define
+class Tally:
+    """
+    What a run has counted.
+
+    >>> tally = Tally()
+    >>> tally.refuse("is no CSV")
+    >>> tally.refused, tally.rows
+    (1, 1)
+    """
+
+    results: Counter[str] = Factory(Counter)
+    reasons: Counter[str] = Factory(Counter)
+    withheld: Counter[str] = Factory(Counter)
+    ignored: Counter[str] = Factory(Counter)
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.results.total() + self.reasons.total()
+
+    @property
+    def refused(self) -> int:
+        """The rows that were refused."""
+        return self.reasons.total()
+
+    def accept(self, outcome: Outcome) -> None:
+        """Count what happened."""
+        self.results[outcome.result] += 1
+        self.withheld.update(each.field for each in outcome.withheld)
+        self.ignored.update(outcome.ignored.keys())
+
+    def refuse(self, reason: str) -> None:
+        """Count a refusal."""
+        self.reasons[reason] += 1
+
+    def print(self, console: Console, seconds: float) -> None:
+        """Show the table that ends a run."""
+        found = _grid("rows", "")
+        for result in ("created", "updated", "unchanged"):
+            found.add_row(result, f"{self.results[result]:,}")
+        found.add_row("refused", f"{self.refused:,}")
+        parts = (("refused", self.reasons), ("withheld", self.withheld))
+        for what, counts in (*parts, ("ignored", self.ignored)):
+            for name, count in sorted(counts.items(), key=lambda each: -each[1]):
+                found.add_row(cell(f"  {what}: {name}"), f"{count:,}")
+        found.add_row("all", f"{self.rows:,}")
+        found.add_row("rows a second", f"{self.rows / max(seconds, 1e-9):,.0f}")
+        console.print(found)
+
+
+def cell(value: Any) -> Text:
+    r"""
+    Show a value in a cell: text as it is, the rest as JSON, nothing for None.
+
+    >>> str(cell("a[b]\x1b[0m")), str(cell(("a", 1))), str(cell(None))
+    ('a[b]\\x1b[0m', '["a", 1]', '')
+    """
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return Text("")
+    text = value if isinstance(value, str) else _json(thaw(value))
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """
+    Make a table of values.
+
+    >>> table("fields", ["field"], [["email"]]).row_count
+    1
+    """
+    found = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        found.add_column(column, overflow="fold")
+    for row in rows:
+        found.add_row(*map(cell, row))
+    return found
+
+
+def _grid(*columns: str) -> Table:
+    found = Table(box=box.SIMPLE_HEAD)
+    found.add_column(columns[0], overflow="fold")
+    found.add_column(columns[1], justify="right", no_wrap=True)
+    return found
+
+
+def plan_tables(plan: Plan) -> list[Table]:
+    """Show a decision: the keys, the fields that move, and what is left out."""
+    steps = [
+        (step.key, ", ".join(step.forms), ", ".join(step.holders), step.note)
+        for step in plan.trace
+    ]
+    found = [table("keys", ["key", "normal form", "held by", "why"], steps)]
+    moves = [(each.field, each.before, each.after) for each in plan.changes]
+    if moves:
+        found.append(table("fields", ["field", "before", "after"], moves))
+    left = [(w.field, w.value, f"held by {w.holder}") for w in plan.withheld]
+    if left:
+        found.append(table("withheld", ["field", "sent", "why"], left))
+    if plan.ignored:
+        found.append(table("ignored", ["field", "why"], plan.ignored.items()))
+    return found
+
+
+def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str:
+    """Make the line that tells what became of an accepted row."""
+    return _json(
+        {
+            **place,
+            "result": outcome.result,
+            "status": status,
+            "id": outcome.contact.id,
+            "matched_by": outcome.matched_by,
+            "changes": {each.field: _pair(each) for each in outcome.changes},
+            "withheld": [
+                {"field": each.field, "value": thaw(each.value), "holder": each.holder}
+                for each in outcome.withheld
+            ],
+            "ignored": dict(outcome.ignored),
+            "others": list(outcome.others),
+        }
+    )
+
+
+def _pair(change: Change) -> list[Any]:
+    return [thaw(change.before), thaw(change.after)]
+
+
+def refused_line(
+    place: Mapping[str, Any], reason: str, response: Response | None = None
+) -> str:
+    """Make the line that tells why a row was refused."""
+    told = {**place, "result": "refused", "reason": reason}
+    if response is not None:
+        told |= {"status": response.status, "body": response.body}
+    return _json(told)
+
+
+def contact_table(contacts: Iterable[Contact]) -> Table:
+    """Show contacts, each with its fields in one cell."""
+    rows = [
+        (
+            contact.id,
+            contact.scope,
+            contact.version,
+            f"{contact.updated_at:%Y-%m-%d %H:%M}",
+            Text("\n").join(cell(f"{name}: ") + cell(contact[name]) for name in contact),
+        )
+        for contact in contacts
+    ]
+    return table("contacts", ["id", "scope", "version", "updated", "fields"], rows)
+
+
+def contact_line(contact: Contact) -> str:
+    """Make the line of a contact."""
+    return _json(contact.to_dict())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

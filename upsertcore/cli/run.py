@@ -1,0 +1,185 @@
+"""
+A run: the rows of some files, through a profile, into its book.
+
+Rules:
+    A bad row is told of and counted; the rows after it are taken.
+    Each row is done with before the next is read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TextIO, TypeVar
+
+from attrs import Factory, frozen
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from upsertcore.cli.report import Tally, outcome_line, refused_line
+from upsertcore.cli.rows import Row, read
+from upsertcore.profiles import Profile
+
+__all__ = ["EVERY", "Bar", "Run", "opened"]
+
+T = TypeVar("T")
+
+EVERY = 500
+"""How many items pass between two looks at the progress."""
+
+
+class Bar:
+    """
+    A progress bar on a terminal, and nothing elsewhere.
+
+    Args:
+        shown: True on a terminal.
+
+    >>> with Bar(shown=False) as bar:
+    ...     list(bar.over([1, 2], "counting", lambda: 2, 2))
+    [1, 2]
+    """
+
+    def __init__(self, *, shown: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not shown,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def over(
+        self,
+        items: Iterable[T],
+        label: str,
+        position: Callable[[], int],
+        total: int | None,
+    ) -> Iterator[T]:
+        """
+        Pass items on, and show how far they are.
+
+        Args:
+            items: What is worked through.
+            label: What is being done.
+            position: Answers how much is done, asked every 500 items.
+            total: How much there is, None where nobody knows.
+        """
+        task = self._progress.add_task(label, total=total)
+        for number, item in enumerate(items):
+            if number % EVERY == 0:
+                self._progress.update(task, completed=position())
+            yield item
+        self._progress.update(task, completed=total)
+
+
+@contextmanager
+def opened(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]]:
+    """
+    Open a file, or standard input for ``-``.
+
+    Args:
+        name: As it was given.
+
+    Returns:
+        The stream, what tells how many bytes were read of it, and how many it has
+        (None where it is no plain file).
+    """
+    if name == "-":
+        yield sys.stdin.buffer, lambda: 0, None
+        return
+    with Path(name).open("rb") as stream:
+        raw = stream.raw
+        size = os.fstat(stream.fileno()).st_size if raw.seekable() else None
+        yield stream, raw.tell if raw.seekable() else lambda: 0, size
+
+
+@frozen
+class Run:
+    """
+    What a run works with.
+
+    Args:
+        profile: The system, with its book.
+        path: Its path and query parameters.
+        constants: Cells that every row has.
+        rename: Column to what it shall be called; blank leaves it out.
+        outcomes: Where one line per row goes, None for nowhere.
+        tally: What is counted.
+    """
+
+    profile: Profile
+    path: Mapping[str, Any]
+    constants: Mapping[str, str]
+    rename: Mapping[str, str]
+    outcomes: TextIO | None
+    tally: Tally = Factory(Tally)
+
+    def file(self, name: str, bar: Bar) -> None:
+        """
+        Take the rows of one file.
+
+        Raises:
+            BadHeader: If the first line of a CSV cannot be used.
+            OSError: If it cannot be read.
+        """
+        with opened(name) as (stream, position, size):
+            rows = read(stream, name, self.rename)
+            for row in bar.over(rows, name, position, size):
+                self._tell(self._row(name, row))
+
+    def _row(self, name: str, row: Row) -> str:
+        place = {"file": name, "line": row.line}
+        if row.error:
+            self.tally.refuse(_kind(row.error))
+            return refused_line(place, row.error)
+        response = self.profile.upsert(self._payload(row), **self.path)
+        if response.outcome is None:
+            self.tally.refuse(response.reason)
+            return refused_line(place, response.reason, response)
+        self.tally.accept(response.outcome)
+        return outcome_line(place, response.status, response.outcome)
+
+    def _payload(self, row: Row) -> Any:
+        if row.cells:
+            return self.profile.from_row({**row.payload, **self.constants})
+        if not self.constants or not isinstance(row.payload, dict):
+            return row.payload
+        return _laid_over(row.payload, self.profile.from_row(self.constants))
+
+    def _tell(self, line: str) -> None:
+        if self.outcomes is not None:
+            self.outcomes.write(line + "\n")
+
+
+def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
+    """Lay constants over a payload; where both have a mapping, over that."""
+    found = {**payload, **constants}
+    for name, value in constants.items():
+        below = payload.get(name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            found[name] = {**below, **value}
+    return found
+
+
+def _kind(error: str) -> str:
+    """Give an unreadable row's error without what differs from row to row."""
+    return error.partition(":")[0]
