@@ -5,7 +5,7 @@ Pure domain: no I/O, no hidden clock, no hidden randomness. This module hands on
 public names and defines none.
 """
 
-from upsertcore import errors, normalize
+from upsertcore import errors, normalize, profiles
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
 from upsertcore.index import ContactIndex
@@ -49,6 +49,7 @@ __all__ = [
     "never",
     "normalize",
     "on_create",
+    "profiles",
     "remove",
     "replace",
     "union",

@@ -1,55 +1,36 @@
 """
-The book: policy, index, ids, clock and lock; the only thing here with a state.
+The book: policy, index, ids, clock and lock; the only façade with a state.
 
 Rules:
-    Decide without the lock, write under it: what a host hands in (normaliser, rule,
-    ids, clock) never runs while the lock is held, so it may be slow, raise or call
-    back into the book, and nothing is half done and nothing waits for ever.
-    A decision counts only if no write came between; otherwise it is made anew.
+    Each verb is one decision, made by a plan, and one write, made by the writer.
+    It is whole under threads, and under whatever a host's functions do in it.
     Whatever is refused, or raises, leaves the book as it was.
 """
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from itertools import count
-from typing import Any, Literal, TypeVar, final, overload
+from datetime import datetime
+from typing import Any, Literal, final, overload
 
 from upsertcore.contact import Contact
 from upsertcore.errors import (
     InvalidField,
     InvalidPolicy,
-    KeyInUse,
     Refused,
     StalePlan,
-    StaleVersion,
-    UnknownField,
 )
 from upsertcore.index import ContactIndex
 from upsertcore.match import Strategy, never
 from upsertcore.outcome import Outcome
+from upsertcore.patch import admit
 from upsertcore.plan import Plan, plan
 from upsertcore.policy import Policy
+from upsertcore.writer import Writer, fresh_ids, utc_now
 
 __all__ = ["ContactBook"]
 
-T = TypeVar("T")
-
-_ATTEMPTS = 100
 _CREATE = never()
-
-
-def _fresh_ids() -> Callable[[], str]:
-    """Make opaque ids that repeat in no other book or process: prefix and counter."""
-    prefix, numbers = secrets.token_hex(8), count(1)
-    return lambda: f"{prefix}-{next(numbers)}"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @final
@@ -84,7 +65,7 @@ class ContactBook:
     ('unchanged', 1)
     """
 
-    __slots__ = ("_clock", "_ids", "_index", "_lock", "_writes", "policy")
+    __slots__ = ("_index", "_writer", "policy")
 
     def __init__(
         self,
@@ -100,18 +81,14 @@ class ContactBook:
         if index.keys != names:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy = policy
-        self._ids = _fresh_ids() if ids is None else ids
-        self._clock = _utc_now if clock is None else clock
         self._index = index
-        self._lock = threading.Lock()
-        self._writes = 0
+        self._writer = Writer(index, ids or fresh_ids(), clock or utc_now)
 
     def __len__(self) -> int:
         return len(self._index)
 
     def __iter__(self) -> Iterator[Contact]:
-        with self._lock:
-            return iter(self._index)
+        return self._writer.settled(lambda: iter(self._index))
 
     def __contains__(self, id: object) -> bool:
         return id in self._index
@@ -143,7 +120,7 @@ class ContactBook:
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        return self._write(lambda: self._decide(patch, scope), if_version)
+        return self._writer.write(lambda: self._decide(patch, scope), if_version)
 
     def create(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
         """
@@ -156,7 +133,7 @@ class ContactBook:
         Raises:
             Refused: One of its family; nothing has changed then.
         """
-        return self._write(lambda: self._decide(patch, scope, _CREATE))
+        return self._writer.write(lambda: self._decide(patch, scope, _CREATE))
 
     def plan(self, patch: Mapping[str, Any], *, scope: str = "") -> Plan:
         """
@@ -172,7 +149,7 @@ class ContactBook:
         Raises:
             Refused: Where :meth:`upsert` would be refused.
         """
-        return self._settled(lambda: self._decide(patch, scope))
+        return self._writer.settled(lambda: self._decide(patch, scope))
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -190,7 +167,7 @@ class ContactBook:
         """
         if plan.policy is not self.policy:
             raise ValueError("plan: must be made under the policy of this book")
-        return self._write(lambda: self._still(plan))
+        return self._writer.write(lambda: self._still(plan))
 
     @overload
     def upsert_many(
@@ -249,7 +226,7 @@ class ContactBook:
         Raises:
             UnknownContact: If there is none; ``id in book`` asks first.
         """
-        return self._settled(lambda: self._index.get(id))
+        return self._writer.settled(lambda: self._index.get(id))
 
     def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
         """
@@ -282,7 +259,7 @@ class ContactBook:
         if form is None:
             return ()
         index = self._index
-        return self._settled(
+        return self._writer.settled(
             lambda: tuple(index.get(id) for id in index.holders(key, form, scope))
         )
 
@@ -296,10 +273,7 @@ class ContactBook:
         Raises:
             UnknownContact: If there is none.
         """
-        with self._lock:
-            contact = self._index.remove(id)
-            self._writes += 1
-            return contact
+        return self._writer.remove(id)
 
     def dump(self) -> list[dict[str, Any]]:
         """
@@ -346,7 +320,7 @@ class ContactBook:
             contact = Contact.from_dict(row)
             if contact.id in index:
                 raise InvalidField("id", contact.id, "must stand in one row alone")
-            index.put(contact, _loaded(policy, index, contact))
+            index.put(contact, admit(policy, index, contact))
         return book
 
     def _decide(
@@ -372,124 +346,3 @@ class ContactBook:
             if self._index.holders(key, form, plan.scope) != ids:
                 raise StalePlan(f"{key}: other contacts hold {form} now")
         return plan
-
-    def _settled(
-        self, read: Callable[[], T], write: Callable[[T], None] | None = None
-    ) -> T:
-        """Read without the lock until no write came between; then write under it."""
-        for _ in range(_ATTEMPTS):
-            writes = self._writes
-            try:
-                answer = read()
-            except Exception:
-                # What it saw may have been half written; only a settled no counts.
-                with self._lock:
-                    if writes == self._writes:
-                        raise
-                continue
-            with self._lock:
-                if writes == self._writes:
-                    if write is not None:
-                        write(answer)
-                    return answer
-        raise RuntimeError(
-            f"the book changed {_ATTEMPTS} times during one call; "
-            "does a function of its host write to it?"
-        )
-
-    def _write(
-        self, decide: Callable[[], Plan], if_version: int | None = None
-    ) -> Outcome:
-        draw = _Draw(self._ids, self._clock)
-
-        def read() -> Outcome:
-            plan = decide()
-            _at_version(plan, if_version)
-            outcome = _outcome(plan, draw.contact(plan))
-            if outcome.before is None and outcome.contact.id in self._index:
-                raise ValueError(f"ids: {outcome.contact.id!r} is in use already")
-            forms.append(plan.forms)
-            return outcome
-
-        def write(outcome: Outcome) -> None:
-            if outcome.contact is not outcome.before:
-                self._index.put(outcome.contact, forms[-1])
-                self._writes += 1
-
-        forms: list[Any] = []
-        return self._settled(read, write)
-
-
-class _Draw:
-    """The id and the time of one call: asked for when needed, and only once."""
-
-    __slots__ = ("_clock", "_id", "_ids", "_now")
-
-    def __init__(self, ids: Callable[[], str], clock: Callable[[], datetime]) -> None:
-        self._ids, self._clock = ids, clock
-        self._id: str | None = None
-        self._now: datetime | None = None
-
-    def contact(self, plan: Plan) -> Contact:
-        """Make the contact that a plan describes; the stored one if nothing moves."""
-        before, after = plan.before, plan.after
-        if before is None:
-            id, now = self.id(), self.now()
-            return Contact(id, plan.scope, after, 1, now, now)
-        if plan.unchanged:
-            return before
-        version, created = before.version + 1, before.created_at
-        return Contact(before.id, before.scope, after, version, created, self.now())
-
-    def id(self) -> str:
-        if self._id is None:
-            drawn: Any = self._ids()
-            if not isinstance(drawn, str) or not drawn:
-                raise TypeError(f"ids: must answer text, not {drawn!r}")
-            self._id = drawn
-        return self._id
-
-    def now(self) -> datetime:
-        if self._now is None:
-            drawn: Any = self._clock()
-            if not isinstance(drawn, datetime) or drawn.utcoffset() is None:
-                raise TypeError(f"clock: must answer an aware time, not {drawn!r}")
-            self._now = drawn
-        return self._now
-
-
-def _outcome(plan: Plan, contact: Contact) -> Outcome:
-    return Outcome(
-        plan.result,
-        contact,
-        plan.before,
-        plan.matched_by,
-        plan.withheld,
-        plan.ignored,
-        plan.others,
-    )
-
-
-def _at_version(plan: Plan, version: int | None) -> None:
-    before = plan.before
-    if version is None or (before is not None and before.version == version):
-        return
-    if before is None:
-        raise StaleVersion(None, version, None)
-    raise StaleVersion(before.id, version, before.version)
-
-
-def _loaded(
-    policy: Policy, index: ContactIndex, contact: Contact
-) -> list[tuple[str, ...]]:
-    """Make the forms of a stored contact, if the policy can hold it."""
-    if policy.other is None:
-        for name in contact:
-            if name not in policy.fields:
-                raise UnknownField(name, tuple(policy.fields))
-    forms = [key.forms(contact.fields) for key in policy.keys]
-    for key, each in zip(policy.keys, forms, strict=True):
-        for form in each if key.unique and policy.on_clash != "allow" else ():
-            for holder in index.holders(key.name, form, contact.scope):
-                raise KeyInUse(key.name, contact[key.name], holder)
-    return forms

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 from attrs import frozen
@@ -21,39 +21,19 @@ from upsertcore.errors import (
     KeyInUse,
     MissingField,
     NoMatchKey,
-    UnknownField,
     UpdateRefused,
 )
 from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
-from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
+from upsertcore.patch import Asked, Fields, Forms, View, read
+from upsertcore.values import NOTHING, FrozenMap, empty, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.match import Key
-    from upsertcore.policy import Field, Policy
+    from upsertcore.policy import Policy
 
-__all__ = ["Expects", "Plan", "Step", "View", "plan"]
-
-Fields = Mapping[str, Any]
-Forms = tuple[tuple[str, ...], ...]
-Hits = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-class View(Protocol):
-    """What a decision asks of an index; it reads and nothing else."""
-
-    def get(self, id: str) -> Contact:
-        """Give the contact with this id."""
-        ...
-
-    def forms(self, id: str) -> Forms:
-        """Give the normal forms that it holds, per key of the policy."""
-        ...
-
-    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
-        """Give the ids of the contacts that hold a form, by creation."""
-        ...
+__all__ = ["Expects", "Plan", "Step", "plan"]
 
 
 @final
@@ -131,7 +111,7 @@ class Plan(Verdict):
     others: tuple[str, ...]
     forms: Forms
     policy: Policy = attrs.field(repr=False)
-    asked: Asked = attrs.field(repr=False, eq=False)
+    _asked: Asked = attrs.field(repr=False, eq=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -145,7 +125,7 @@ class Plan(Verdict):
         """What must still hold when it is applied, computed anew each time."""
         before = self.before
         versions = {} if before is None else {before.id: before.version}
-        looked_up = [*self.asked.seen.items(), *self.asked.claimed.items()]
+        looked_up = [*self._asked.seen.items(), *self._asked.claimed.items()]
         keys = {(key, form): ids for key, hits in looked_up for form, ids in hits}
         expected = tuple((key, form, ids) for (key, form), ids in keys.items())
         return Expects(FrozenMap.trusted(versions), expected)
@@ -153,10 +133,10 @@ class Plan(Verdict):
     @property
     def trace(self) -> tuple[Step, ...]:
         """Why each key of the strategy was taken or not, computed anew each time."""
-        return tuple(self._step(name) for name in self.asked.strategy.keys)
+        return tuple(self._step(name) for name in self._asked.strategy.keys)
 
     def _step(self, name: str) -> Step:
-        sent, hits = self.asked.sent, self.asked.seen.get(name)
+        sent, hits = self._asked.sent, self._asked.seen.get(name)
         if hits is None:
             return Step(name, (), (), "not consulted: another key decides alone")
         forms = tuple(form for form, _ids in hits)
@@ -220,7 +200,7 @@ def plan(
     """
     if not isinstance(scope, str):
         raise InvalidField("scope", scope, "must be text")
-    sent, ignored = _read(policy, patch)
+    sent, ignored = read(policy, patch)
     asked = Asked(policy.by_name, sent, index, scope, match or policy.match)
     found = _match(policy, asked)
     before = None if found.id is None else index.get(found.id)
@@ -249,101 +229,6 @@ def plan(
     )
 
 
-def _read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """Clean what was sent; keep apart what null and blank leave out."""
-    if not isinstance(patch, Mapping):
-        reason = "must be a mapping of field names to values"
-        raise InvalidField("patch", patch, reason)
-    sent: dict[str, Any] = {}
-    ignored: dict[str, str] = {}
-    for name, raw in patch.items():
-        line = policy.fields.get(name) or _other(policy, name)
-        value = _clean(name, line, raw)
-        if empty(value):
-            what, says = ("null", line.null) if value is None else ("blank", line.blank)
-            if says == "reject":
-                raise InvalidField(name, raw, f"must not be {what}")
-            if says == "ignore":
-                ignored[name] = what
-                continue
-            if says == "clear":
-                value = None
-        sent[name] = value
-    return sent, ignored
-
-
-def _other(policy: Policy, name: object) -> Field:
-    if policy.other is None or not isinstance(name, str):
-        raise UnknownField(name, tuple(policy.fields))
-    _frozen("patch", name, name)
-    return policy.other
-
-
-def _clean(name: str, line: Field, raw: Any) -> Any:
-    value = _frozen(name, raw, raw)
-    if line.clean is None or empty(value):
-        return value
-    try:
-        cleaned = line.clean(value)
-    except ValueError as error:
-        raise InvalidField(name, raw, str(error)) from error
-    return cleaned if cleaned is value else _frozen(name, raw, cleaned)
-
-
-def _frozen(name: str, raw: Any, value: Any) -> Any:
-    try:
-        return freeze(value)
-    except ValueError as error:
-        raise InvalidField(name, raw, str(error)) from error
-
-
-@final
-class Asked:
-    """The look-ups of one decision: each key's normal forms and holders, once."""
-
-    __slots__ = ("_index", "_keys", "claimed", "scope", "seen", "sent", "strategy")
-
-    def __init__(
-        self,
-        keys: Mapping[str, Key],
-        sent: Fields,
-        index: View,
-        scope: str,
-        strategy: Strategy,
-    ) -> None:
-        self._index, self._keys, self.scope = index, keys, scope
-        self.sent, self.strategy = sent, strategy
-        self.seen: dict[str, Hits] = {}
-        self.claimed: dict[str, Hits] = {}
-
-    def __call__(self, name: str) -> Hits:
-        """Give each form of a key that the patch carries, with its holders."""
-        hits = self.seen.get(name)
-        if hits is None:
-            forms = self._keys[name].forms(self.sent)
-            hits = self.seen[name] = self._look_up(name, forms)
-        return hits
-
-    def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
-        """Give the forms of a merged field; those of the patch where it is that."""
-        hits = self.seen.get(key.name)
-        if hits is not None and after.get(key.name) is self.sent.get(key.name):
-            return tuple([form for form, _ids in hits])
-        return key.forms(after)
-
-    def claims(self, key: Key, after: Fields) -> Hits:
-        """Give the forms of a merged field, with those who hold them now."""
-        forms = self.forms(key, after)
-        hits = self.seen.get(key.name, ())
-        if tuple([form for form, _ids in hits]) != forms:
-            hits = self.claimed[key.name] = self._look_up(key.name, forms)
-        return hits
-
-    def _look_up(self, name: str, forms: tuple[str, ...]) -> Hits:
-        holders, scope = self._index.holders, self.scope
-        return tuple([(form, holders(name, form, scope)) for form in forms])
-
-
 def _match(policy: Policy, asked: Asked) -> Match:
     strategy = asked.strategy
     try:
@@ -361,7 +246,7 @@ def _merge(
     after = {} if before is None else dict(before.fields)
     moved = set()
     for name, value in sent.items():
-        rule = (policy.fields.get(name) or _other(policy, name)).merge
+        rule = policy.line(name).merge
         stored = new = after.get(name)
         if rule.on_create if before is None else rule.on_update:
             try:

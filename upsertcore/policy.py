@@ -17,7 +17,7 @@ import attrs
 from attrs import frozen
 
 from upsertcore import merge as rules
-from upsertcore.errors import InvalidPolicy
+from upsertcore.errors import InvalidPolicy, UnknownField
 from upsertcore.match import Key, OnMany, Strategy
 from upsertcore.merge import Rule
 from upsertcore.normalize import Normalizer
@@ -157,6 +157,25 @@ class Policy:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+    def line(self, name: Any) -> Field:
+        """
+        Give the line for a field, declared or not.
+
+        Raises:
+            UnknownField: If there is neither a line nor a rule for it.
+
+        >>> from upsertcore import first_match, ignore, normalize
+        >>> fields = {"email": field(key=normalize.email)}
+        >>> Policy(first_match("email"), fields, others=ignore).line("city").merge
+        ignore
+        """
+        line = self.fields.get(name)
+        if line is not None:
+            return line
+        if self.other is None or not isinstance(name, str):
+            raise UnknownField(name, tuple(self.fields))
+        return self.other
 
 
 def _check_table(policy: Policy) -> None:

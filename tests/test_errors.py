@@ -1,0 +1,89 @@
+"""The errors: they pickle, copy, say what would be right, and are caught broadly."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from upsertcore import errors
+from upsertcore.errors import shown
+
+EXAMPLES = [
+    errors.InvalidPolicy("email: a unique field needs a key"),
+    errors.InvalidField("age", "x", "must be a number"),
+    errors.MissingField("email"),
+    errors.UnknownField(7, ("email",)),
+    errors.NoMatchKey(("email",)),
+    errors.AmbiguousMatch("phone", tuple("abcdefg")),
+    errors.KeyInUse("email", "a@x.org", "c-1"),
+    errors.CreateRefused(),
+    errors.UpdateRefused("c-1"),
+    errors.StaleVersion("c-1", 1, 2),
+    errors.StaleVersion(None, 1, None),
+    errors.StalePlan("contact c-1 is gone"),
+    errors.UnknownContact("c-1"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=map(str, range(len(EXAMPLES))))
+def test_it_pickles_and_copies(error: errors.UpsertError) -> None:
+    """What was raised in one process can be read in another."""
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
+        assert type(error) is type(twin)
+        assert vars(error) == vars(twin)
+        assert str(error) == str(twin)
+        assert len(str(error)) > 20
+
+
+@pytest.mark.parametrize(
+    ("cls", "base"),
+    [
+        (errors.InvalidPolicy, ValueError),
+        (errors.InvalidField, ValueError),
+        (errors.NoMatchKey, LookupError),
+        (errors.AmbiguousMatch, LookupError),
+        (errors.UnknownContact, KeyError),
+        (errors.UnknownContact, errors.UpsertError),
+    ],
+)
+def test_it_is_caught_as_what_it_is(cls: type, base: type) -> None:
+    """Who knows only Python's own errors catches these too."""
+    assert issubclass(cls, base)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_refusals_are_one_family(name: str) -> None:
+    """What leaves the book as it was can be caught in one line."""
+    thing: Any = getattr(errors, name)
+    outside = {"InvalidPolicy", "UnknownContact", "UpsertError", "shown"}
+
+    assert (name in outside) or issubclass(thing, errors.Refused)
+
+
+class Mute:
+    """Something that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", "\0", "x" * 1_000_000, 10**5_000, [10**5_000], {1: Mute()}],
+    ids=["surrogate", "NUL", "long", "large", "large inside", "mute"],
+)
+def test_anything_can_be_shown(value: Any) -> None:
+    """A message never hides the refusal that it is for."""
+    text = shown(value)
+
+    assert len(text) < 200
+    assert text.isprintable()
+    assert str(errors.InvalidField("f", value, "must be short"))
+
+
+def test_the_ids_of_an_ambiguous_match_are_few() -> None:
+    """A message names five contacts and says that there are more."""
+    assert str(EXAMPLES[5]).endswith("a, b, c, d, e, ...")

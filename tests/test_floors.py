@@ -1,0 +1,122 @@
+"""Holds the floors: a module imports only from lower ones, and stays readable."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import upsertcore
+
+PACKAGE = Path(upsertcore.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
+FLOOR = {
+    "errors": 0,
+    "values": 0,
+    "contact": 1,
+    "outcome": 1,
+    "normalize": 1,
+    "match": 2,
+    "merge": 2,
+    "policy": 3,
+    "patch": 3,
+    "plan": 4,
+    "index": 4,
+    "writer": 4,
+    "book": 5,
+    "profiles": 6,
+    "cli": 7,
+}
+# A value is refused in the words of errors.shown, and both stand on the ground.
+SAME_FLOOR = {("values", "errors")}
+CORE = {name for name, floor in FLOOR.items() if floor <= 5}
+STANDARD = frozenset(sys.stdlib_module_names)
+
+
+def part(path: Path) -> str:
+    """Name the part of the design that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Give the full name of every module that is imported, wherever it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written out"
+            if node.module == "upsertcore":
+                yield from (f"upsertcore.{alias.name}" for alias in node.names)
+            else:
+                yield str(node.module)
+
+
+def typing_only(tree: ast.Module) -> set[str]:
+    """Give what is imported for types alone, which never runs."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found |= set(imports(node))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
+    """What is imported to run stands lower; what is imported to type, not higher."""
+    name, tree = part(path), ast.parse(path.read_text(encoding="utf-8"))
+    if name.startswith("__"):
+        return
+    types = typing_only(tree)
+    for module in imports(tree):
+        other = module.removeprefix("upsertcore.").split(".")[0]
+        if not module.startswith("upsertcore.") or other == name:
+            continue
+        room = 1 if module in types or (name, other) in SAME_FLOOR else 0
+        assert FLOOR[other] < FLOOR[name] + room, f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_the_core_imports_attrs_and_the_standard_library(path: Path) -> None:
+    """Only the command line, and phone_in where it is called, need an extra."""
+    allowed = STANDARD | {"attr", "attrs", "upsertcore"}
+    if part(path) == "cli":
+        allowed |= {"click", "rich"}
+    if part(path) == "normalize":
+        allowed |= {"phonenumbers"}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    assert {module.split(".")[0] for module in imports(tree)} <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_a_module_has_one_subject(path: Path) -> None:
+    """A module ends before line 350, and a function has 45 lines at the most."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            prose = len((ast.get_docstring(node) or "").splitlines())
+            length = (node.end_lineno or 0) - node.lineno + 1 - prose
+            assert length <= 45, f"{node.name} has {length} lines"
+
+    assert ast.get_docstring(tree)
+    assert len(text.splitlines()) <= 350
+
+
+def test_no_core_module_names_a_system() -> None:
+    """A branch on a vendor's name outside the profiles is a defect."""
+    names = ("salesforce", "leadconnector", "segmetrics", "anduin")
+    for path in MODULES:
+        if part(path) in CORE:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            words = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name)]
+            words += [
+                str(node.comparators)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Compare)
+            ]
+            assert not [w for w in words for name in names if name in w.lower()]

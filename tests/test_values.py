@@ -1,0 +1,149 @@
+"""Values: frozen all the way down, or refused in words that say why."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import pytest
+
+from upsertcore.values import MAX_DEPTH, FrozenMap, empty, freeze, same, thaw, token
+
+
+class Colour(StrEnum):
+    """Text with a name."""
+
+    RED = "red"
+
+
+class Size(IntEnum):
+    """A number with a name."""
+
+    BIG = 3
+
+
+class Ratio(float):
+    """A number of a class of its own."""
+
+
+class TestFreeze:
+    """What may be a value, and what it becomes."""
+
+    @pytest.mark.parametrize(
+        ("raw", "expected"),
+        [
+            ("é", "é"),
+            (["a", ["b"]], ("a", ("b",))),
+            ({"a": [1]}, FrozenMap({"a": (1,)})),
+            (Colour.RED, "red"),
+            (Size.BIG, 3),
+            (Ratio(0.5), 0.5),
+        ],
+    )
+    def test_it_becomes_plain_and_frozen(self, raw: Any, expected: Any) -> None:
+        """Subclasses become what JSON would make of them."""
+        frozen = freeze(raw)
+
+        assert expected == frozen
+        assert type(expected) is type(frozen)
+
+    def test_what_is_frozen_stays_the_same_object(self) -> None:
+        """Freezing twice costs nothing and makes nothing."""
+        for value in ("a", ("a", ("b",)), freeze({"a": {"b": []}})):
+            assert freeze(value) is value
+
+    @pytest.mark.parametrize(
+        ("raw", "words"),
+        [
+            (float("nan"), "finite"),
+            (float("inf"), "finite"),
+            (10**5_000, "4 200 digits"),
+            ("\ud800", "lone surrogates"),
+            ({"\ud800": 1}, "lone surrogates"),
+            ({1: "a"}, "text for its names, which 1 is not"),
+            ({"a", "b"}, "set is none of them"),
+            (b"a", "bytes is none of them"),
+            (object(), "object is none of them"),
+        ],
+        ids=map(str, range(9)),
+    )
+    def test_it_is_refused(self, raw: Any, words: str) -> None:
+        """What JSON cannot say and read back equal is no value."""
+        with pytest.raises(ValueError, match=words):
+            freeze(raw)
+
+    @pytest.mark.parametrize(
+        "wrap", [lambda v: [v], lambda v: {"a": v}], ids=["lists", "mappings"]
+    )
+    def test_nesting_has_an_end(self, wrap: Any) -> None:
+        """Ten thousand levels are refused, and so is a list that holds itself."""
+        deep: Any = "x"
+        for _ in range(MAX_DEPTH):
+            deep = wrap(deep)
+        assert same(freeze(deep), freeze(thaw(freeze(deep))))
+        for _ in range(10_000):
+            deep = wrap(deep)
+        with pytest.raises(ValueError, match="nest deeper"):
+            freeze(deep)
+        ring: list[Any] = []
+        ring.append(ring)
+        with pytest.raises(ValueError, match="nest deeper"):
+            freeze(ring)
+
+
+class TestFrozenMap:
+    """A mapping that nobody can change."""
+
+    def test_it_is_a_mapping(self) -> None:
+        """It reads, compares, hashes, copies and pickles as a value does."""
+        found = FrozenMap({"a": [1]})
+
+        assert "a" in found
+        assert ["a"] == list(found)
+        assert found == {"a": (1,)}
+        assert found != {"a": (2,)}
+        assert found != 1
+        assert hash(found) == hash(FrozenMap({"a": (1,)}))
+        assert found is copy.deepcopy(found)
+        assert found is copy.copy(found)
+        assert found == pickle.loads(pickle.dumps(found))  # noqa: S301
+        assert repr(found) == "FrozenMap({'a': (1,)})"
+        assert len(FrozenMap()) == 0
+
+    def test_it_cannot_be_changed(self) -> None:
+        """Neither its names nor its slots."""
+        found: Any = FrozenMap({"a": 1})
+        with pytest.raises(TypeError):
+            found["a"] = 2
+        with pytest.raises(TypeError):
+            found._items["a"] = 2
+        with pytest.raises(AttributeError, match="read-only"):
+            found._items = {}
+        with pytest.raises(AttributeError, match="read-only"):
+            del found._items
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("a", "a", True),
+        (1, True, False),
+        (1, 1.0, False),
+        ((1,), (True,), False),
+        (freeze({"a": 1}), freeze({"a": True}), False),
+        (freeze({"a": {"b": ()}}), freeze({"a": {"b": []}}), True),
+        (None, "", False),
+    ],
+)
+def test_values_are_compared_with_their_types(a: Any, b: Any, expected: bool) -> None:  # noqa: FBT001
+    """1, 1.0 and true are three values."""
+    assert expected == same(a, b)
+    assert expected == (token(a) == token(b))
+
+
+def test_what_is_empty() -> None:
+    """Null and blank are empty; zero, false and white space are not."""
+    assert all(map(empty, (None, "", (), FrozenMap())))
+    assert not any(map(empty, (0, False, " ", (None,))))

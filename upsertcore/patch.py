@@ -1,0 +1,191 @@
+"""
+The patch as a decision sees it: cleaned, and with the keys that it carries.
+
+Rules:
+    A value is cleaned before it is compared, and a key is made of what was cleaned.
+    A key is looked up at most once in a decision, and its normaliser runs once.
+    It reads an index through a view, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
+
+from upsertcore.errors import InvalidField, KeyInUse
+from upsertcore.values import empty, freeze
+
+if TYPE_CHECKING:
+    from upsertcore.contact import Contact
+    from upsertcore.match import Key, Strategy
+    from upsertcore.policy import Field, Policy
+
+__all__ = ["Asked", "Fields", "Forms", "Hits", "View", "admit", "read"]
+
+Fields: TypeAlias = Mapping[str, Any]
+"""Field name to frozen value."""
+
+Forms: TypeAlias = tuple[tuple[str, ...], ...]
+"""The normal forms that a contact holds, per key of its policy."""
+
+Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""(normal form, ids of the contacts that hold it) for each form of a key."""
+
+
+class View(Protocol):
+    """What a decision asks of an index; it reads and nothing else."""
+
+    def get(self, id: str) -> Contact:
+        """Give the contact with this id."""
+        ...
+
+    def forms(self, id: str) -> Forms:
+        """Give the normal forms that it holds, per key of the policy."""
+        ...
+
+    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
+        """Give the ids of the contacts that hold a form, by creation."""
+        ...
+
+
+def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """
+    Clean what was sent; keep apart what null and blank leave out.
+
+    Args:
+        policy: The table.
+        patch: What was sent.
+
+    Returns:
+        Field name to frozen value, None for null, and field name to ``"null"`` or
+        ``"blank"`` for what counts as omitted.
+
+    Raises:
+        Refused: If it is no mapping, names an unknown field, or a value is refused.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> fields = {"email": field(key=normalize.email), "city": field(null="ignore")}
+    >>> read(Policy(first_match("email"), fields), {"email": "a@x", "city": None})
+    ({'email': 'a@x'}, {'city': 'null'})
+    """
+    if not isinstance(patch, Mapping):
+        reason = "must be a mapping of field names to values"
+        raise InvalidField("patch", patch, reason)
+    sent: dict[str, Any] = {}
+    ignored: dict[str, str] = {}
+    for name, raw in patch.items():
+        line = policy.line(name)
+        if line is policy.other:
+            _frozen("patch", name, name)
+        value = _clean(name, line, raw)
+        if empty(value):
+            what, says = ("null", line.null) if value is None else ("blank", line.blank)
+            if says == "reject":
+                raise InvalidField(name, raw, f"must not be {what}")
+            if says == "ignore":
+                ignored[name] = what
+                continue
+            if says == "clear":
+                value = None
+        sent[name] = value
+    return sent, ignored
+
+
+def _clean(name: str, line: Field, raw: Any) -> Any:
+    value = _frozen(name, raw, raw)
+    if line.clean is None or empty(value):
+        return value
+    try:
+        cleaned = line.clean(value)
+    except ValueError as error:
+        raise InvalidField(name, raw, str(error)) from error
+    return cleaned if cleaned is value else _frozen(name, raw, cleaned)
+
+
+def _frozen(name: str, raw: Any, value: Any) -> Any:
+    try:
+        return freeze(value)
+    except ValueError as error:
+        raise InvalidField(name, raw, str(error)) from error
+
+
+@final
+class Asked:
+    """The look-ups of one decision: each key's normal forms and holders, once."""
+
+    __slots__ = ("_index", "_keys", "claimed", "scope", "seen", "sent", "strategy")
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        sent: Fields,
+        index: View,
+        scope: str,
+        strategy: Strategy,
+    ) -> None:
+        self._index, self._keys, self.scope = index, keys, scope
+        self.sent, self.strategy = sent, strategy
+        self.seen: dict[str, Hits] = {}
+        self.claimed: dict[str, Hits] = {}
+
+    def __call__(self, name: str) -> Hits:
+        """Give each form of a key that the patch carries, with its holders."""
+        hits = self.seen.get(name)
+        if hits is None:
+            forms = self._keys[name].forms(self.sent)
+            hits = self.seen[name] = self._look_up(name, forms)
+        return hits
+
+    def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
+        """Give the forms of a merged field; those of the patch where it is that."""
+        hits = self.seen.get(key.name)
+        if hits is not None and after.get(key.name) is self.sent.get(key.name):
+            return tuple([form for form, _ids in hits])
+        return key.forms(after)
+
+    def claims(self, key: Key, after: Fields) -> Hits:
+        """Give the forms of a merged field, with those who hold them now."""
+        forms = self.forms(key, after)
+        hits = self.seen.get(key.name, ())
+        if tuple([form for form, _ids in hits]) != forms:
+            hits = self.claimed[key.name] = self._look_up(key.name, forms)
+        return hits
+
+    def _look_up(self, name: str, forms: tuple[str, ...]) -> Hits:
+        holders, scope = self._index.holders, self.scope
+        return tuple([(form, holders(name, form, scope)) for form in forms])
+
+
+def admit(policy: Policy, index: View, contact: Contact) -> Forms:
+    """
+    See that a stored contact can live in an index under a policy.
+
+    Args:
+        policy: The table.
+        index: What lives there already. Not changed.
+        contact: From outside.
+
+    Returns:
+        The normal forms that it holds, per key of the policy.
+
+    Raises:
+        UnknownField: If the policy has neither a line nor a rule for a field.
+        KeyInUse: If another contact of its scope holds one of its unique keys.
+
+    >>> from datetime import datetime, timezone
+    >>> from upsertcore import Contact, ContactIndex, Policy, field, first_match
+    >>> policy = Policy(first_match("email"), {"email": field(key=str.lower)})
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
+    >>> admit(policy, ContactIndex(["email"]), ada)
+    (('ada@x.org',),)
+    """
+    for name in contact:
+        policy.line(name)
+    forms = tuple([key.forms(contact.fields) for key in policy.keys])
+    for key, each in zip(policy.keys, forms, strict=True):
+        if key.unique and policy.on_clash != "allow":
+            for form in each:
+                for holder in index.holders(key.name, form, contact.scope):
+                    raise KeyInUse(key.name, contact[key.name], holder)
+    return forms
