@@ -1,0 +1,449 @@
+"""The book: each verb, each refusal with the book unchanged, and hosts that misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    ContactIndex,
+    Policy,
+    all_agree,
+    custom,
+    errors,
+    field,
+    first_match,
+    first_present,
+    immutable,
+    normalize,
+)
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+FIELDS = {
+    "email": field(key=normalize.email, unique=True, blank="reject"),
+    "phone": field(key=normalize.phone),
+    "name": field(required=True, null="reject"),
+    "ref": field(merge=immutable),
+}
+POLICY = Policy(first_match("email", "phone"), FIELDS)
+ADA = {"email": "ada@x.org", "phone": "+15550001", "name": "Ada", "ref": "r"}
+BOB = {"email": "bob@x.org", "phone": "+15550002", "name": "Bob"}
+
+
+def book(policy: Policy = POLICY, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book whose clock moves an hour at each look, with contacts c-1, c-2, ..."""
+    ids, hours = count(1), count()
+    made = ContactBook(
+        policy,
+        ids=lambda: f"c-{next(ids)}",
+        clock=lambda: NOW + timedelta(hours=next(hours)),
+    )
+    for patch in patches or (ADA, BOB):
+        made.create(patch)
+    return made
+
+
+class TestRefusals:
+    """Each refusal leaves the book as it was, to the byte."""
+
+    @pytest.mark.parametrize(
+        ("error", "call"),
+        [
+            (errors.InvalidField, lambda b: b.upsert({**ADA, "email": ""})),
+            (errors.InvalidField, lambda b: b.upsert({**ADA, "name": None})),
+            (errors.InvalidField, lambda b: b.upsert({**ADA, "ref": "other"})),
+            (errors.InvalidField, lambda b: b.upsert([])),
+            (errors.InvalidField, lambda b: b.find("name", "Ada")),
+            (errors.MissingField, lambda b: b.upsert({"email": "new@x.org"})),
+            (errors.UnknownField, lambda b: b.upsert({**ADA, "nmae": "Ada"})),
+            (errors.NoMatchKey, lambda b: b.upsert({"name": "Ada"})),
+            (errors.AmbiguousMatch, lambda b: b.upsert({"phone": "+15550003"})),
+            (errors.KeyInUse, lambda b: b.upsert({**BOB, "email": "ada@x.org"})),
+            (errors.KeyInUse, lambda b: b.create(ADA)),
+            (errors.StaleVersion, lambda b: b.upsert(ADA, if_version=2)),
+            (
+                errors.StaleVersion,
+                lambda b: b.upsert({"email": "n@x", "name": "N"}, if_version=1),
+            ),
+            (errors.UnknownContact, lambda b: b.delete("c-9")),
+            (errors.UnknownContact, lambda b: b.get("c-9")),
+        ],
+        ids=map(str, range(15)),
+    )
+    def test_nothing_is_written(
+        self, error: type[Exception], call: Callable[[ContactBook], Any]
+    ) -> None:
+        """Nothing changes, no id is lost, and the next call works."""
+        policy = Policy(first_present("phone", "email"), FIELDS)
+        made = book(policy, ADA, BOB)
+        made._index.put(made.get("c-2"), [["bob@x.org"], ["+15550002", "+15550003"]])
+        made._index.put(made.get("c-1"), [["ada@x.org"], ["+15550001", "+15550003"]])
+        patch_needs_name = error is errors.StaleVersion
+        before = made.dump()
+        with pytest.raises(error):
+            call(made)
+
+        assert made.dump() == before
+        made._index.check()
+        assert patch_needs_name or made.upsert(ADA).unchanged
+
+    @pytest.mark.parametrize(
+        ("policy", "error", "patch"),
+        [
+            (
+                Policy(first_match("email"), FIELDS, create=False),
+                errors.CreateRefused,
+                {"email": "new@x.org", "name": "New"},
+            ),
+            (
+                Policy(first_match("email"), FIELDS, update=False),
+                errors.UpdateRefused,
+                {"email": "ada@x.org", "name": "Countess"},
+            ),
+            (
+                Policy(all_agree("email", "phone"), FIELDS),
+                errors.AmbiguousMatch,
+                {"email": "ada@x.org", "phone": "+15550002"},
+            ),
+        ],
+        ids=["create", "update", "agree"],
+    )
+    def test_a_policy_says_no(
+        self, policy: Policy, error: type[Exception], patch: dict[str, Any]
+    ) -> None:
+        """What a policy does not do is refused, and nothing changes."""
+        made = ContactBook.load(policy, book().dump())
+        before = made.dump()
+        with pytest.raises(error):
+            made.upsert(patch)
+
+        assert made.dump() == before
+
+
+class TestUpsert:
+    """Create, update, unchanged."""
+
+    def test_versions_and_times(self) -> None:
+        """They move when a field moves, and not otherwise."""
+        made = book()
+        created = made.get("c-1")
+        same = made.upsert({"email": "ada@x.org", "name": "Ada"})
+        moved = made.upsert({"email": "ada@x.org", "name": "Countess"})
+
+        assert same.contact is created
+        assert (created.version, moved.contact.version) == (1, 2)
+        assert moved.contact.created_at == created.created_at == NOW
+        assert moved.contact.updated_at == NOW + timedelta(hours=2)
+        assert moved.before is created
+        assert (moved.matched_by, moved.updated) == ("email", True)
+
+    def test_the_version_that_was_named(self) -> None:
+        """The right one passes."""
+        assert book().upsert(ADA, if_version=1).unchanged
+
+    def test_scopes(self) -> None:
+        """Nothing matches, or clashes, across scopes."""
+        made = book()
+
+        assert made.upsert(ADA, scope="s").created
+        assert made.find("email", "ada@x.org", scope="s") == (made.get("c-3"),)
+        assert made.find("email", "ada@x.org") == (made.get("c-1"),)
+
+    def test_the_default_ids_repeat_nowhere(self) -> None:
+        """Two books of one process have no id in common."""
+        one, two = ContactBook(POLICY), ContactBook(POLICY)
+        ids = {
+            each.upsert(patch).contact.id for each in (one, two) for patch in (ADA, BOB)
+        }
+
+        assert len(ids) == 4
+        assert one.get(min(ids & {c.id for c in one})).created_at.tzinfo is UTC
+
+
+class TestOtherVerbs:
+    """Plan and apply, many, find, delete, dump and load."""
+
+    def test_plan_and_apply(self) -> None:
+        """Applying a plan is upserting; a plan alone is nothing."""
+        made = book()
+        found = made.plan({**ADA, "name": "Countess"})
+        assert made.get("c-1")["name"] == "Ada"
+
+        outcome = made.apply(found)
+        assert outcome.contact["name"] == "Countess"
+        assert made.apply(made.plan({**ADA, "name": "Countess"})).unchanged
+
+    @pytest.mark.parametrize(
+        ("between", "words"),
+        [
+            (lambda b: b.upsert({**ADA, "name": "X"}), "c-1 is at version 2, not 1"),
+            (lambda b: b.delete("c-1"), "contact c-1 is gone"),
+            (
+                lambda b: b.upsert({**BOB, "phone": "+15550009"}),
+                "phone: other contacts",
+            ),
+        ],
+        ids=["version", "gone", "key"],
+    )
+    def test_a_stale_plan(
+        self, between: Callable[[ContactBook], Any], words: str
+    ) -> None:
+        """What it rested on has changed: refused, and nothing is written."""
+        made = book()
+        found = made.plan({"email": "ada@x.org", "phone": "+15550009"})
+        between(made)
+        before = made.dump()
+        with pytest.raises(errors.StalePlan, match=words):
+            made.apply(found)
+
+        assert made.dump() == before
+
+    def test_two_plans_to_create_one_person(self) -> None:
+        """The second finds the key held, and is stale."""
+        made = book()
+        patch = {"email": "new@x.org", "name": "New"}
+        one, two = made.plan(patch), made.plan(patch)
+        made.apply(one)
+        with pytest.raises(errors.StalePlan, match="email: other contacts hold"):
+            made.apply(two)
+
+    def test_a_plan_belongs_to_its_policy(self) -> None:
+        """A plan of another policy is a mistake of the host's."""
+        other = Policy(first_match("email"), FIELDS)
+        with pytest.raises(ValueError, match="under the policy of this book"):
+            book().apply(book(other).plan(ADA))
+
+    def test_many(self) -> None:
+        """Outcomes in order; refusals among them if they are collected."""
+        made = book()
+        wrong = {"name": "Nobody"}
+        results = made.upsert_many([ADA, wrong, BOB], on_refused="collect")
+        assert [type(each).__name__ for each in results] == [
+            "Outcome",
+            "NoMatchKey",
+            "Outcome",
+        ]
+
+        new = {"email": "new@x.org", "name": "New"}
+        with pytest.raises(errors.NoMatchKey):
+            made.upsert_many(iter([new, wrong, BOB]))
+        assert made.upsert(new).unchanged
+        assert len(made.upsert_many([ADA, BOB])) == 2
+        bad: Any = "skip"
+        with pytest.raises(ValueError, match="raise or collect"):
+            made.upsert_many([], on_refused=bad)
+
+    def test_find(self) -> None:
+        """By normal form; by nothing where there is none."""
+        made = book()
+
+        assert made.find("email", " ADA@x.org") == (made.get("c-1"),)
+        assert made.find("phone", "5550001") == ()
+        assert made.find("email", None) == ()
+
+    def test_delete(self) -> None:
+        """It is gone, and its keys are free."""
+        made = book()
+        gone = made.delete("c-1")
+
+        assert gone["name"] == "Ada"
+        assert "c-1" not in made
+        assert len(made) == 1
+        assert made.upsert(ADA).contact.id == "c-3"
+        made._index.check()
+
+    def test_iteration_is_a_snapshot(self) -> None:
+        """Contacts by creation; writing meanwhile does not disturb it."""
+        made = book()
+        seen = []
+        for contact in made:
+            seen.append(contact.id)
+            made.upsert({"email": f"{contact.id}@x.org", "name": "New"})
+
+        assert seen == ["c-1", "c-2"]
+        assert len(made) == 4
+
+
+class TestLoad:
+    """Rows from outside."""
+
+    def test_a_round_trip(self) -> None:
+        """What was dumped and loaded is the same book."""
+        made = book()
+        made.upsert({**ADA, "name": "Countess"})
+        twin = ContactBook.load(POLICY, made.dump())
+
+        assert twin.dump() == made.dump()
+        assert twin.upsert({**ADA, "name": "Countess"}).unchanged
+        twin._index.check()
+
+    @pytest.mark.parametrize(
+        ("change", "error"),
+        [
+            ({"id": "c-1"}, errors.InvalidField),
+            ({"fields": {"email": "ADA@x.org"}}, errors.KeyInUse),
+            ({"fields": {"city": "Oslo"}}, errors.UnknownField),
+            ({"version": 0}, errors.InvalidField),
+        ],
+        ids=["twice", "unique", "field", "version"],
+    )
+    def test_a_bad_row(self, change: dict[str, Any], error: type[Exception]) -> None:
+        """It is refused; keys that must be unique are."""
+        ada, bob = book().dump()
+        with pytest.raises(error):
+            ContactBook.load(POLICY, [ada, {**bob, **change}])
+
+    def test_clashes_that_are_allowed(self) -> None:
+        """A policy that allows them loads what it made."""
+        policy = Policy(
+            first_match("email"), FIELDS, on_clash="allow", on_many="oldest"
+        )
+        made = book(policy, ADA, ADA)
+
+        assert len(ContactBook.load(policy, made.dump())) == 2
+
+    def test_an_index_of_the_hosts(self) -> None:
+        """A book works on the index that it is given."""
+        index = ContactIndex(["email", "phone"])
+        ContactBook(POLICY, index=index).upsert(ADA)
+
+        assert index.holders("email", "ada@x.org")
+
+
+class Boom(Exception):  # noqa: N818
+    """What a host's function raises."""
+
+
+def explode(*_: Any) -> Any:
+    """Raise."""
+    raise Boom("boom")
+
+
+class TestHosts:
+    """Functions of the host's that raise, answer nonsense, or call back."""
+
+    NEW: dict[str, Any] = {"email": "new@x.org", "name": "New"}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            Policy(first_match("email"), {**FIELDS, "email": field(key=explode)}),
+            Policy(first_match("email"), {**FIELDS, "name": field(clean=explode)}),
+            Policy(
+                first_match("email"), {**FIELDS, "name": field(merge=custom(explode))}
+            ),
+        ],
+        ids=["normaliser", "clean", "rule"],
+    )
+    def test_what_raises_passes_and_nothing_is_written(self, policy: Policy) -> None:
+        """The host's own error comes out, and the book is whole."""
+        made = ContactBook(policy)
+        with pytest.raises(Boom):
+            made.upsert(self.NEW)
+
+        assert len(made) == 0
+        made._index.check()
+
+    @pytest.mark.parametrize(
+        ("options", "error", "words"),
+        [
+            ({"ids": explode}, Boom, "boom"),
+            ({"clock": explode}, Boom, "boom"),
+            ({"ids": lambda: 7}, TypeError, "ids: must answer text, not 7"),
+            ({"ids": lambda: ""}, TypeError, "ids: must answer text"),
+            ({"clock": lambda: 7}, TypeError, "clock: must answer an aware time"),
+            ({"clock": lambda: datetime(2024, 1, 1)}, TypeError, "aware"),  # noqa: DTZ001
+            ({"ids": lambda: "c-1"}, ValueError, "must answer a fresh id, not 'c-1'"),
+        ],
+        ids=map(str, range(7)),
+    )
+    def test_ids_and_clock(
+        self, options: Any, error: type[Exception], words: str
+    ) -> None:
+        """What they may answer is checked where it is used."""
+        made = ContactBook.load(POLICY, book().dump(), **options)
+        before = made.dump()
+        with pytest.raises(error, match=words):
+            made.upsert(self.NEW)
+
+        assert made.dump() == before
+
+    def test_a_function_that_writes_to_the_book(self) -> None:
+        """What it writes stands, and the call is decided on it."""
+        made: ContactBook
+
+        def clean(value: Any) -> Any:
+            made.upsert({"email": "inner@x.org", "name": "Inner"})
+            return value
+
+        policy = Policy(
+            first_match("email"), {**FIELDS, "phone": field(key=str, clean=clean)}
+        )
+        made = ContactBook(policy)
+        made.upsert({"email": "outer@x.org", "name": "Outer", "phone": "1"})
+
+        assert ["Inner", "Outer"] == [each["name"] for each in made]
+
+    def test_a_function_that_never_stops_writing(self) -> None:
+        """It is told so, and the book is whole."""
+        policy = Policy(first_match("email"), {**FIELDS, "ref": field(clean=write)})
+        busy.append(ContactBook(policy))
+        with pytest.raises(RuntimeError, match="changed 100 times during one call"):
+            busy[0].upsert({**self.NEW, "ref": "x"})
+        made = busy.pop()
+
+        assert len(made) == 100
+        made._index.check()
+
+    def test_a_refusal_that_was_seen_too_early(self) -> None:
+        """A refusal, or an error, counts only if no write came between."""
+        made: ContactBook
+        asked = count()
+
+        def clean(value: Any) -> Any:
+            if next(asked) == 0:
+                made.upsert({"email": "inner@x.org", "name": "Inner"})
+                raise ValueError("too early")
+            return value
+
+        policy = Policy(first_match("email"), {**FIELDS, "ref": field(clean=clean)})
+        made = ContactBook(policy)
+
+        assert made.upsert({**self.NEW, "ref": "x"}).created
+
+    def test_a_function_that_waits_for_another_thread(self) -> None:
+        """Nothing of the host's runs under the lock, so nobody waits for ever."""
+        made: ContactBook
+
+        def in_time(call: Callable[[], Any]) -> None:
+            thread = threading.Thread(target=call, daemon=True)
+            thread.start()
+            thread.join(20)
+            assert not thread.is_alive()
+
+        def clean(value: Any) -> Any:
+            in_time(lambda: made.upsert(BOB))
+            in_time(lambda: made.find("email", "bob@x.org"))
+            return value
+
+        policy = Policy(first_match("email"), {**FIELDS, "ref": field(clean=clean)})
+        made = ContactBook(policy)
+        in_time(lambda: made.upsert(ADA))
+
+        assert ["Bob", "Ada"] == [each["name"] for each in made]
+
+
+busy: list[ContactBook] = []
+_WRITES = count()
+
+
+def write(value: Any) -> Any:
+    """Write to the book at each call."""
+    busy[0].upsert({"email": f"{next(_WRITES)}@x.org", "name": "Inner"})
+    return value

@@ -1,0 +1,399 @@
+"""The decision: what a patch would do, why, and what must still hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    Change,
+    Contact,
+    ContactBook,
+    ContactIndex,
+    Policy,
+    Withheld,
+    all_agree,
+    custom,
+    deep,
+    field,
+    first_match,
+    first_present,
+    immutable,
+    keep,
+    normalize,
+    on_create,
+    replace,
+    union,
+)
+from upsertcore.errors import (
+    AmbiguousMatch,
+    CreateRefused,
+    InvalidField,
+    KeyInUse,
+    MissingField,
+    NoMatchKey,
+    UnknownField,
+    UpdateRefused,
+)
+from upsertcore.match import Strategy
+from upsertcore.plan import plan
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+KEYS = {
+    "email": field(key=normalize.email, unique=True),
+    "phone": field(key=normalize.phone, unique=True),
+}
+
+
+def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book that has taken these patches, its contacts called 1, 2, ..."""
+    ids = iter("123456789")
+    made = ContactBook(policy, ids=ids.__next__, clock=lambda: NOW)
+    for patch in patches:
+        made.create(patch)
+    return made
+
+
+def table(match: Strategy | None = None, **lines: Any) -> Policy:
+    """Make a policy of two unique keys, further lines and options."""
+    names = ("others", "on_many", "on_clash", "on_absent_key", "create", "update")
+    options = {name: lines.pop(name) for name in names if name in lines}
+    match = match or first_match("email", "phone")
+    return Policy(match, {**KEYS, **lines}, **options)
+
+
+TWO = ({"email": "a@x", "phone": "+15550001"}, {"email": "b@x", "phone": "+15550002"})
+
+
+class TestNullAndBlank:
+    """What null and blank do, field by field."""
+
+    @pytest.mark.parametrize(
+        ("line", "sent", "stored", "ignored"),
+        [
+            (field(), None, None, {}),
+            (field(null="ignore"), None, "old", {"f": "null"}),
+            (field(), "", "", {}),
+            (field(blank="clear"), "", None, {}),
+            (field(blank="ignore"), "", "old", {"f": "blank"}),
+            (field(blank="ignore"), [], "old", {"f": "blank"}),
+            (field(blank="ignore"), {}, "old", {"f": "blank"}),
+            (field(blank="ignore", clean=str.strip), "  ", "old", {"f": "blank"}),
+            (field(clean=lambda _value: None), "x", None, {}),
+            (field(merge=keep), "new", "old", {"f": "keep"}),
+            (field(merge=keep), "old", "old", {}),
+            (field(merge=on_create), "new", "old", {"f": "on_create"}),
+            (field(merge=custom(max)), "a", "old", {"f": "custom"}),
+            (field(merge=custom(max)), "z", "z", {}),
+        ],
+        ids=map(str, range(14)),
+    )
+    def test_on_update(
+        self, line: Any, sent: Any, stored: Any, ignored: dict[str, str]
+    ) -> None:
+        """What is left out is named, with the reason."""
+        made = book(table(f=line))
+        made._index.put(
+            Contact("1", "", {"email": "a@x", "f": "old"}, 1, NOW, NOW),  # type: ignore[arg-type]
+            [["a@x"], []],
+        )
+        outcome = made.upsert({"email": "a@x", "f": sent})
+
+        assert stored == outcome.contact.get("f")
+        assert ignored == outcome.ignored
+        assert made.upsert({"email": "a@x", "f": sent}).unchanged
+
+    @pytest.mark.parametrize(
+        ("line", "sent", "words"),
+        [
+            (field(null="reject"), None, "f: must not be null, not None"),
+            (field(blank="reject"), "", "f: must not be blank, not ''"),
+            (field(blank="reject", clean=str.strip), " ", "f: must not be blank"),
+            (field(clean=int), "x", "f: invalid literal"),
+            (field(clean=lambda _value: {1}), "x", "f: must be text, a number"),
+            (field(merge=union), "x", "f: must be a list"),
+            (field(merge=custom(lambda _a, _b: {1})), "x", "f: must be text"),
+            (field(), float("nan"), "f: must be a finite number, not nan"),
+        ],
+        ids=map(str, range(8)),
+    )
+    def test_refused(self, line: Any, sent: Any, words: str) -> None:
+        """The field is named, and nobody is created."""
+        made = book(table(f=line))
+        with pytest.raises(InvalidField, match=words):
+            made.upsert({"email": "a@x", "f": sent})
+
+        assert len(made) == 0
+
+
+class TestCreating:
+    """Defaults, and what is needed."""
+
+    @pytest.mark.parametrize(
+        ("sent", "stored"),
+        [({}, "new"), ({"s": "x"}, "x"), ({"s": None}, None), ({"s": ""}, "")],
+        ids=map(str, range(4)),
+    )
+    def test_a_default_is_for_what_is_omitted(self, sent: Any, stored: Any) -> None:
+        """Null and blank were said, and stand; and the second call is unchanged."""
+        made = book(table(s=field(default="new")))
+
+        assert stored == made.upsert({"email": "a@x", **sent}).contact.get("s")
+        assert made.upsert({"email": "a@x", **sent}).unchanged
+
+    @pytest.mark.parametrize(
+        ("line", "sent"),
+        [
+            (field(default="new", null="ignore"), None),
+            (field(default="new", blank="ignore"), ""),
+        ],
+        ids=["null", "blank"],
+    )
+    def test_what_counts_as_omitted_has_the_default(self, line: Any, sent: Any) -> None:
+        """And it is told that it was left out."""
+        outcome = book(table(s=line)).upsert({"email": "a@x", "s": sent})
+
+        assert outcome.contact["s"] == "new"
+        assert "s" in outcome.ignored
+
+    @pytest.mark.parametrize("sent", [{}, {"n": None}, {"n": ""}], ids="abc")
+    def test_what_is_needed(self, sent: Any) -> None:
+        """Omitted, null or blank: missing; and needed to create alone."""
+        made = book(table(n=field(required=True)))
+        with pytest.raises(MissingField, match="n: required"):
+            made.upsert({"email": "a@x", **sent})
+        made.upsert({"email": "a@x", "n": "Ada"})
+
+        assert made.upsert({"email": "a@x"}).unchanged
+
+
+class TestClash:
+    """A unique key that another contact holds."""
+
+    SENT: dict[str, Any] = {"email": "a@x", "phone": "+1 5550002", "city": "Oslo"}  # noqa: RUF012
+
+    def test_refuse(self) -> None:
+        """The holder is named, and nothing is stored."""
+        made = book(table(city=field()), *TWO)
+        with pytest.raises(KeyInUse) as caught:
+            made.upsert(self.SENT)
+
+        assert ("phone", "+1 5550002", "2") == (
+            caught.value.field,
+            caught.value.value,
+            caught.value.holder,
+        )
+
+    def test_withhold(self) -> None:
+        """That field stays as it was, and the rest is stored."""
+        made = book(table(city=field(), on_clash="withhold"), *TWO)
+        outcome = made.upsert(self.SENT)
+
+        assert outcome.changes == (Change("city", None, "Oslo"),)
+        assert outcome.withheld == (Withheld("phone", "+1 5550002", "2"),)
+        assert outcome.others == ("2",)
+        assert outcome.contact["phone"] == "+15550001"
+        assert made.upsert(self.SENT).unchanged
+
+    def test_withhold_leaves_nothing(self) -> None:
+        """Where all that would move is withheld, nothing moves."""
+        made = book(table(on_clash="withhold"), *TWO)
+        before = made.get("1")
+        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+
+        assert outcome.unchanged
+        assert outcome.contact is before
+
+    def test_withhold_at_creation(self) -> None:
+        """A contact is created without the field; a needed one refuses."""
+        match = first_present("id")
+        id = field(key=normalize.exact, unique=True)
+        made = book(table(match, id=id, on_clash="withhold"), *TWO)
+        outcome = made.upsert({"id": "7", "email": "A@x"})
+        assert outcome.withheld == (Withheld("email", "A@x", "1"),)
+        assert "email" not in outcome.contact
+
+        needed = field(key=normalize.email, unique=True, required=True)
+        made = book(table(match, id=id, email=needed, on_clash="withhold"), *TWO)
+        with pytest.raises(KeyInUse):
+            made.upsert({"id": "7", "email": "A@x"})
+
+    def test_allow(self) -> None:
+        """The value is stored, and the holder is told of."""
+        made = book(table(on_clash="allow"), *TWO)
+        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+
+        assert outcome.contact["phone"] == "+15550002"
+        assert outcome.others == ("2",)
+        assert made.upsert({"email": "a@x", "phone": "+15550002"}).unchanged
+
+    def test_only_what_is_new_can_clash(self) -> None:
+        """An item of a list that the contact holds already is its own."""
+        line = field(key=normalize.email, unique=True, merge=union)
+        made = book(
+            Policy(first_match("m"), {"m": line}), {"m": ["a@x"]}, {"m": ["b@x"]}
+        )
+        outcome = made.upsert({"m": ["A@x", "c@x"]})
+        assert outcome.contact["m"] == ("a@x", "A@x", "c@x")
+
+        with pytest.raises(KeyInUse, match="held by contact 2"):
+            made.upsert({"m": ["c@x", "b@x"]})
+        made._index.check()
+
+
+class TestHardCases:
+    """What a policy says of them."""
+
+    def test_no_key(self) -> None:
+        """Refused; or created, if the policy says so, and twice by two calls."""
+        with pytest.raises(NoMatchKey):
+            book(table(city=field())).upsert(
+                {"city": "Oslo", "email": None, "phone": ""}
+            )
+        made = book(table(city=field(), on_absent_key="create"))
+
+        assert made.upsert({"city": "Oslo"}).created
+        assert made.upsert({"city": "Oslo"}).created
+
+    def test_two_contacts(self) -> None:
+        """Keys that find two contacts are refused where all must agree."""
+        made = book(table(all_agree("email", "phone")), *TWO)
+        with pytest.raises(AmbiguousMatch):
+            made.upsert({"email": "a@x", "phone": "+15550002"})
+
+    def test_create_only_and_update_only(self) -> None:
+        """A patch that would do what the policy does not do is refused."""
+        with pytest.raises(CreateRefused):
+            book(table(create=False)).upsert({"email": "a@x"})
+        made = book(table(update=False, city=field()), TWO[0])
+        with pytest.raises(UpdateRefused):
+            made.upsert({"email": "a@x", "city": "Oslo"})
+
+        assert made.upsert({"email": "a@x"}).unchanged
+
+    def test_undeclared_fields(self) -> None:
+        """Refused by name, or merged by the rule for others."""
+        with pytest.raises(UnknownField, match="'city'"):
+            book(table()).upsert({"email": "a@x", "city": "Oslo"})
+        made = book(table(others=replace))
+        wrong: Any = {"email": "a@x", 7: "Oslo"}
+        with pytest.raises(UnknownField, match="7"):
+            made.upsert(wrong)
+        with pytest.raises(InvalidField, match="lone surrogates"):
+            made.upsert({"email": "a@x", "\ud800": "Oslo"})
+
+        assert made.upsert({"email": "a@x", "city": "Oslo"}).contact["city"] == "Oslo"
+
+    @pytest.mark.parametrize("patch", [None, [], "email", 7], ids="abcd")
+    def test_a_patch_is_a_mapping(self, patch: Any) -> None:
+        """Anything else is refused."""
+        with pytest.raises(InvalidField, match="patch: must be a mapping"):
+            book(table()).upsert(patch)
+
+    def test_a_scope_is_text(self) -> None:
+        """Anything else is refused."""
+        wrong: Any = None
+        with pytest.raises(InvalidField, match="scope: must be text"):
+            book(table()).upsert({"email": "a@x"}, scope=wrong)
+
+    def test_a_set_value_stays(self) -> None:
+        """An immutable field takes the same value and refuses another."""
+        made = book(table(ref=field(merge=immutable)), {"email": "a@x", "ref": "r"})
+        assert made.upsert({"email": "a@x", "ref": "r"}).unchanged
+
+        with pytest.raises(InvalidField, match="ref: must stay as it is"):
+            made.upsert({"email": "a@x", "ref": "s"})
+
+
+class TestPlan:
+    """The decision as a value."""
+
+    def test_it_is_pure(self) -> None:
+        """It tells what would move and moves nothing."""
+        made = book(table(tags=field(merge=union), meta=field(merge=deep)), *TWO)
+        found = made.plan({"email": "A@x", "tags": ["t"], "meta": {"a": 1}})
+
+        assert found.updated
+        assert not found.created
+        assert [each.field for each in found.changes] == ["email", "tags", "meta"]
+        assert found.forms == (("a@x",), ("+15550001",))
+        assert found.expects.versions == {"1": 1}
+        assert made.get("1").version == 1
+
+    def test_an_unchanged_plan_hands_the_stored_fields_back(self) -> None:
+        """Nothing is copied where nothing moves."""
+        made = book(table(), *TWO)
+
+        assert made.plan({"email": "a@x"}).after is made.get("1").fields
+
+    @pytest.mark.parametrize(
+        ("match", "patch", "notes"),
+        [
+            (
+                first_match("email", "phone"),
+                {"email": "b@x", "phone": "+15550001"},
+                ["decides", "finds somebody else, and an earlier key has decided"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"email": "a@x", "phone": "+15550001"},
+                ["decides", "agrees"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"email": "c@x", "phone": "+15550001"},
+                ["finds nobody", "decides"],
+            ),
+            (
+                first_present("email", "phone"),
+                {"email": "a@x", "phone": "+15550001"},
+                ["decides", "not consulted: another key decides alone"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"phone": "+15550009"},
+                ["omitted: no key", "finds nobody"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"email": "a@x", "phone": None},
+                ["decides", "null: no key"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"email": "a@x", "phone": ""},
+                ["decides", "blank: no key"],
+            ),
+            (
+                first_match("email", "phone"),
+                {"email": "nobody", "phone": "+15550001"},
+                ["has no normal form: no key", "decides"],
+            ),
+        ],
+        ids=map(str, range(8)),
+    )
+    def test_its_trace(self, match: Strategy, patch: Any, notes: list[str]) -> None:
+        """One step per key of the strategy, with the reason in words."""
+        made = book(table(match, on_clash="allow"), *TWO)
+
+        assert notes == [step.note for step in made.plan(patch).trace]
+
+    def test_what_it_expects(self) -> None:
+        """Every look-up that it rests on, those of the claim among them."""
+        made = book(table(first_present("email", "phone")), *TWO)
+        found = made.plan({"email": "a@x", "phone": "+1 5550003"})
+
+        assert found.expects.keys == (
+            ("email", "a@x", ("1",)),
+            ("phone", "+15550003", ()),
+        )
+
+    def test_it_needs_no_book(self) -> None:
+        """A policy, a patch and an index are enough."""
+        index = ContactIndex(["email", "phone"])
+        found = plan(table(), {"email": "a@x"}, index, scope="s")
+
+        assert (found.result, found.scope, found.before) == ("created", "s", None)
+        assert len(index) == 0
