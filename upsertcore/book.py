@@ -26,7 +26,7 @@ from upsertcore.outcome import Outcome
 from upsertcore.patch import admit
 from upsertcore.plan import Plan, plan
 from upsertcore.policy import Policy
-from upsertcore.writer import Writer, fresh_ids, utc_now
+from upsertcore.writer import Writer, fresh_ids, stale, utc_now
 
 __all__ = ["ContactBook"]
 
@@ -88,7 +88,7 @@ class ContactBook:
         return len(self._index)
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._writer.settled(lambda: iter(self._index))
+        return self._writer.read(lambda: iter(self._index))
 
     def __contains__(self, id: object) -> bool:
         return id in self._index
@@ -149,7 +149,7 @@ class ContactBook:
         Raises:
             Refused: Where :meth:`upsert` would be refused.
         """
-        return self._writer.settled(lambda: self._decide(patch, scope))
+        return self._writer.settle(lambda: self._decide(patch, scope))
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -226,7 +226,7 @@ class ContactBook:
         Raises:
             UnknownContact: If there is none; ``id in book`` asks first.
         """
-        return self._writer.settled(lambda: self._index.get(id))
+        return self._writer.read(lambda: self._index.get(id))
 
     def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
         """
@@ -259,7 +259,7 @@ class ContactBook:
         if form is None:
             return ()
         index = self._index
-        return self._writer.settled(
+        return self._writer.read(
             lambda: tuple(index.get(id) for id in index.holders(key, form, scope))
         )
 
@@ -335,14 +335,7 @@ class ContactBook:
             return refusal
 
     def _still(self, plan: Plan) -> Plan:
-        expects = plan.expects
-        for id, version in expects.versions.items():
-            if id not in self._index:
-                raise StalePlan(f"contact {id} is gone")
-            actual = self._index.get(id).version
-            if actual != version:
-                raise StalePlan(f"contact {id} is at version {actual}, not {version}")
-        for key, form, ids in expects.keys:
-            if self._index.holders(key, form, plan.scope) != ids:
-                raise StalePlan(f"{key}: other contacts hold {form} now")
+        reason = stale(plan, self._index)
+        if reason is not None:
+            raise StalePlan(reason)
         return plan

@@ -42,14 +42,14 @@ class ContactIndex:
     (('c-1',), 'A@x.org')
     """
 
-    __slots__ = ("_forms", "_holders", "_next", "_numbers", "_rows", "keys")
+    __slots__ = ("_holders", "_next", "_numbers", "_rows", "keys")
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self._next = 0
         self._numbers: dict[str, int] = {}
-        self._rows: dict[int, Contact] = {}
-        self._forms: dict[int, Forms] = {}
+        # A contact and its forms stand in one entry, so no reader sees them apart.
+        self._rows: dict[int, tuple[Contact, Forms]] = {}
         # key -> scope -> form -> the number of its one holder, or all of them sorted
         self._holders: dict[str, dict[str, dict[str, int | list[int]]]] = {
             key: {} for key in self.keys
@@ -59,7 +59,7 @@ class ContactIndex:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Contact]:
-        return iter(tuple(self._rows.values()))
+        return iter([contact for contact, _forms in tuple(self._rows.values())])
 
     def __contains__(self, id: object) -> bool:
         return id in self._numbers
@@ -76,7 +76,7 @@ class ContactIndex:
         ...
         upsertcore.errors.UnknownContact: no contact has the id 'c-1'
         """
-        return self._rows[self._number(id)]
+        return self._rows[self._number(id)][0]
 
     def forms(self, id: str) -> Forms:
         """
@@ -85,7 +85,7 @@ class ContactIndex:
         Raises:
             UnknownContact: If there is no such contact.
         """
-        return self._forms[self._number(id)]
+        return self._rows[self._number(id)][1]
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
@@ -110,8 +110,8 @@ class ContactIndex:
         if found is None:
             return ()
         if type(found) is int:
-            return (self._rows[found].id,)
-        return tuple([self._rows[number].id for number in tuple(found)])  # type: ignore[arg-type]
+            return (self._rows[found][0].id,)
+        return tuple([self._rows[number][0].id for number in tuple(found)])  # type: ignore[arg-type]
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
         """
@@ -132,14 +132,13 @@ class ContactIndex:
         old: Forms
         if number is None:
             number, old = self._next, ((),) * len(new)
-        elif self._rows[number].scope != contact.scope:
-            raise ValueError(f"scope: contact {contact.id} must stay in its scope")
         else:
-            old = self._forms[number]
+            stored, old = self._rows[number]
+            if stored.scope != contact.scope:
+                raise ValueError(f"scope: contact {contact.id} must stay in its scope")
         self._next = max(self._next, number + 1)
         self._numbers[contact.id] = number
-        self._rows[number] = contact
-        self._forms[number] = new
+        self._rows[number] = contact, new
         if new != old:
             self._move(number, contact.scope, old, new)
 
@@ -154,9 +153,9 @@ class ContactIndex:
             UnknownContact: If there is no such contact.
         """
         number = self._number(id)
-        contact, old = self._rows[number], self._forms[number]
+        contact, old = self._rows[number]
         self._move(number, contact.scope, old, ((),) * len(old))
-        del self._numbers[id], self._rows[number], self._forms[number]
+        del self._numbers[id], self._rows[number]
         return contact
 
     def check(self) -> None:
@@ -170,19 +169,19 @@ class ContactIndex:
             Linear in contacts and forms.
         """
         expected: dict[tuple[str, str, str], list[int]] = {}
-        for number, forms in sorted(self._forms.items()):
-            scope = self._rows[number].scope
+        for number, (contact, forms) in sorted(self._rows.items()):
             for key, each in zip(self.keys, forms, strict=True):
                 for form in each:
-                    expected.setdefault((key, scope, form), []).append(number)
+                    place = key, contact.scope, form
+                    expected.setdefault(place, []).append(number)
         actual = {
             (key, scope, form): [found] if isinstance(found, int) else found
             for key, scopes in self._holders.items()
             for scope, entries in scopes.items()
             for form, found in entries.items()
         }
-        ids = {contact.id: number for number, contact in self._rows.items()}
-        if actual != expected or ids != self._numbers or len(ids) != len(self._forms):
+        ids = {contact.id: number for number, (contact, _) in self._rows.items()}
+        if actual != expected or ids != self._numbers or len(ids) != len(self._rows):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
     def _number(self, id: str) -> int:

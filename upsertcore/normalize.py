@@ -26,6 +26,7 @@ _GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015]+")
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
+_ZEROS = re.compile(r"^\s*00")
 _DIALLED = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
 
 
@@ -182,8 +183,10 @@ def phone_in(region: str) -> Normalizer:
         # The library finds a number inside any text; a key is the whole text.
         if not isinstance(value, str) or not _DIALLED.fullmatch(value):
             return None
+        # Two zeros mean a plus here as in phone, whatever the region dials abroad.
+        dialled = _ZEROS.sub("+", value)
         try:
-            number = phonenumbers.parse(value, region)
+            number = phonenumbers.parse(dialled, region)
         except phonenumbers.NumberParseException:
             return None
         if number.extension or not phonenumbers.is_possible_number(number):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from upsertcore.match import Key, Strategy
     from upsertcore.policy import Field, Policy
 
-__all__ = ["Asked", "Fields", "Forms", "Hits", "View", "admit", "read"]
+__all__ = ["Asked", "Fields", "Forms", "Hits", "View", "admit", "check_scope", "read"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
@@ -89,6 +89,20 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
                 value = None
         sent[name] = value
     return sent, ignored
+
+
+def check_scope(scope: Any) -> None:
+    """
+    See that a scope is text.
+
+    Raises:
+        InvalidField: If it is none, or none that UTF-8 can write.
+
+    >>> check_scope("firm-1")
+    """
+    if not isinstance(scope, str):
+        raise InvalidField("scope", scope, "must be text")
+    _frozen("scope", scope, scope)
 
 
 def _clean(name: str, line: Field, raw: Any) -> Any:

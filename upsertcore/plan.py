@@ -25,7 +25,7 @@ from upsertcore.errors import (
 )
 from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
-from upsertcore.patch import Asked, Fields, Forms, View, read
+from upsertcore.patch import Asked, Fields, Forms, View, check_scope, read
 from upsertcore.values import NOTHING, FrozenMap, empty, same
 
 if TYPE_CHECKING:
@@ -198,8 +198,7 @@ def plan(
     >>> plan(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
     (('ada@x.org',),)
     """
-    if not isinstance(scope, str):
-        raise InvalidField("scope", scope, "must be text")
+    check_scope(scope)
     sent, ignored = read(policy, patch)
     asked = Asked(policy.by_name, sent, index, scope, match or policy.match)
     found = _match(policy, asked)

@@ -16,8 +16,6 @@ from collections.abc import Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, final
 
-from upsertcore.errors import shown
-
 __all__ = [
     "MAX_BITS",
     "MAX_DEPTH",
@@ -183,7 +181,7 @@ def _freeze_names(value: Mapping[Any, Any], room: int) -> dict[str, Any]:
 
 def _name(name: object) -> str:
     if not isinstance(name, str):
-        raise ValueError(f"must have text for its names, which {shown(name)} is not")  # noqa: TRY004 - a refusal of data, not of a call
+        raise ValueError("must have text for its names")  # noqa: TRY004 - a refusal of data
     return freeze(name)  # type: ignore[no-any-return]
 
 

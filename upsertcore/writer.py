@@ -4,7 +4,7 @@ The writer: decide without the lock, write under it.
 Rules:
     What a host hands in (normaliser, rule, ids, clock) never runs while the lock is
     held, so it may be slow, raise or call back, and nothing waits for ever.
-    An answer counts only if no write came between; otherwise it is asked for anew.
+    A decision counts only if what it rests on still holds; else it is made anew.
     Whatever is refused, or raises, leaves the index as it was.
 """
 
@@ -18,15 +18,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from upsertcore.contact import Contact
-from upsertcore.errors import StaleVersion
+from upsertcore.errors import StaleVersion, UnknownContact
 from upsertcore.outcome import Outcome
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import Forms
+    from upsertcore.patch import View
     from upsertcore.plan import Plan
 
-__all__ = ["Writer", "fresh_ids", "utc_now"]
+__all__ = ["Writer", "fresh_ids", "stale", "utc_now"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Writer:
         clock: Answers an aware time.
 
     >>> from upsertcore import ContactIndex
-    >>> Writer(ContactIndex(), str, datetime.now).settled(lambda: 1)
+    >>> Writer(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
     1
     """
 
@@ -60,42 +60,28 @@ class Writer:
         self._lock = threading.Lock()
         self._writes = 0
 
-    def settled(
-        self, ask: Callable[[], T], write: Callable[[T], None] | None = None
-    ) -> T:
+    def read(self, ask: Callable[[], T]) -> T:
         """
-        Ask without the lock until no write came between; then write under it.
+        Ask the index under the lock.
 
         Args:
-            ask: Reads the index; asked again where a write came between.
-            write: Writes what was answered, and may not fail.
+            ask: Reads, and calls nothing of a host's.
+        """
+        with self._lock:
+            return ask()
 
-        Returns:
-            The answer that counted.
+    def settle(self, decide: Callable[[], Plan], if_version: int | None = None) -> Plan:
+        """
+        Decide without the lock until what was decided on still holds.
+
+        Args:
+            decide: Makes the plan; made again where what it rests on has changed.
 
         Raises:
-            RuntimeError: If a hundred answers in a row came too late, which other
-                threads cannot do: the function itself writes to the book.
+            Refused: What the decision raises, once no write came between.
+            RuntimeError: If a hundred decisions in a row were overtaken.
         """
-        for _ in range(_ATTEMPTS):
-            writes = self._writes
-            try:
-                answer = ask()
-            except Exception:
-                # What it saw may have been half written; only a settled no counts.
-                with self._lock:
-                    if writes == self._writes:
-                        raise
-                continue
-            with self._lock:
-                if writes == self._writes:
-                    if write is not None:
-                        write(answer)
-                    return answer
-        raise RuntimeError(
-            f"the book changed {_ATTEMPTS} times during one call; "
-            "does a function of its host write to it?"
-        )
+        return self._attempt(decide, lambda _plan: None)
 
     def write(
         self, decide: Callable[[], Plan], if_version: int | None = None
@@ -104,30 +90,54 @@ class Writer:
         Do what a decision says.
 
         Args:
-            decide: Makes the plan; made again where a write came between.
+            decide: Makes the plan; made again where what it rests on has changed.
             if_version: The version that the contact must have.
 
         Raises:
-            StaleVersion: If it has another one.
+            Refused: As :meth:`settle`.
+            StaleVersion: If the contact has another version.
             ValueError: If ``ids`` answers an id that is in use.
         """
         draw = _Draw(self._ids, self._clock)
+        done: list[Outcome] = []
 
-        def ask() -> tuple[Outcome, Forms]:
-            plan = decide()
-            _at_version(plan, if_version)
+        def put(plan: Plan) -> None:
             contact = draw.contact(plan)
             if plan.before is None and contact.id in self._index:
                 raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
-            return _outcome(plan, contact), plan.forms
-
-        def write(answer: tuple[Outcome, Forms]) -> None:
-            outcome, forms = answer
-            if outcome.contact is not outcome.before:
-                self._index.put(outcome.contact, forms)
+            if contact is not plan.before:
+                self._index.put(contact, plan.forms)
                 self._writes += 1
+            done.append(_outcome(plan, contact))
 
-        return self.settled(ask, write)[0]
+        def ready() -> Plan:
+            plan = decide()
+            _at_version(plan, if_version)
+            draw.ready(plan)
+            return plan
+
+        self._attempt(ready, put)
+        return done[0]
+
+    def _attempt(self, decide: Callable[[], Plan], put: Callable[[Plan], None]) -> Plan:
+        for left in range(_ATTEMPTS)[::-1]:
+            writes = self._writes
+            try:
+                plan = decide()
+            except Exception:
+                # What it saw may have been half written; only a settled no counts.
+                with self._lock:
+                    if writes == self._writes or not left:
+                        raise
+                continue
+            with self._lock:
+                if writes == self._writes or stale(plan, self._index) is None:
+                    put(plan)
+                    return plan
+        raise RuntimeError(
+            f"the book changed {_ATTEMPTS} times under one call; "
+            "does a function of its host write to it?"
+        )
 
     def remove(self, id: str) -> Contact:
         """
@@ -177,32 +187,65 @@ class _Draw:
         self._id: str | None = None
         self._now: datetime | None = None
 
+    def ready(self, plan: Plan) -> None:
+        """Ask for what a plan needs and has not yet."""
+        if plan.before is None and self._id is None:
+            self._id = _checked_id(self._ids())
+        if not plan.unchanged and self._now is None:
+            self._now = _checked_time(self._clock())
+
     def contact(self, plan: Plan) -> Contact:
         """Make the contact that a plan describes; the stored one if nothing moves."""
-        before, after = plan.before, plan.after
+        before, after, now = plan.before, plan.after, self._now
         if before is None:
-            id, now = self.id(), self.now()
-            return Contact(id, plan.scope, after, 1, now, now)
+            return Contact(self._id, plan.scope, after, 1, now, now)  # type: ignore[arg-type]
         if plan.unchanged:
             return before
         version, created = before.version + 1, before.created_at
-        return Contact(before.id, before.scope, after, version, created, self.now())
+        return Contact(before.id, before.scope, after, version, created, now)  # type: ignore[arg-type]
 
-    def id(self) -> str:
-        if self._id is None:
-            drawn: Any = self._ids()
-            if not isinstance(drawn, str) or not drawn:
-                raise TypeError(f"ids: must answer text, not {drawn!r}")
-            self._id = drawn
-        return self._id
 
-    def now(self) -> datetime:
-        if self._now is None:
-            drawn: Any = self._clock()
-            if not isinstance(drawn, datetime) or drawn.utcoffset() is None:
-                raise TypeError(f"clock: must answer an aware time, not {drawn!r}")
-            self._now = drawn
-        return self._now
+def _checked_id(id: Any) -> str:
+    if not isinstance(id, str) or not id:
+        raise TypeError(f"ids: must answer text, not {id!r}")
+    return id
+
+
+def _checked_time(now: Any) -> datetime:
+    if not isinstance(now, datetime) or now.utcoffset() is None:
+        raise TypeError(f"clock: must answer an aware time, not {now!r}")
+    return now
+
+
+def stale(plan: Plan, index: View) -> str | None:
+    """
+    Say what has changed of what a plan rests on; None where all still holds.
+
+    Cost:
+        One look-up for each one of the plan.
+
+    >>> from upsertcore import ContactBook, ContactIndex, Policy, field, first_match
+    >>> index = ContactIndex(["email"])
+    >>> book = ContactBook(
+    ...     Policy(first_match("email"), {"email": field(key=str.lower)}), index=index
+    ... )
+    >>> plan = book.plan({"email": "ada@x.org"})
+    >>> _ = book.upsert({"email": "ada@x.org"})
+    >>> stale(plan, index)
+    'email: other contacts hold ada@x.org now'
+    """
+    expects = plan.expects
+    for id, version in expects.versions.items():
+        try:
+            actual = index.get(id).version
+        except UnknownContact:
+            return f"contact {id} is gone"
+        if actual != version:
+            return f"contact {id} is at version {actual}, not {version}"
+    for key, form, ids in expects.keys:
+        if index.holders(key, form, plan.scope) != ids:
+            return f"{key}: other contacts hold {form} now"
+    return None
 
 
 def _outcome(plan: Plan, contact: Contact) -> Outcome:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,9 @@ from upsertcore.outcome import Change, Outcome
 from upsertcore.plan import Plan
 from upsertcore.profiles import Response
 from upsertcore.values import thaw
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = [
     "Tally",
@@ -185,11 +187,15 @@ def contact_table(contacts: Iterable[Contact]) -> Table:
             contact.scope,
             contact.version,
             f"{contact.updated_at:%Y-%m-%d %H:%M}",
-            Text("\n").join(cell(f"{name}: ") + cell(contact[name]) for name in contact),
+            Text("\n").join(_field(contact, name) for name in contact),
         )
         for contact in contacts
     ]
     return table("contacts", ["id", "scope", "version", "updated", "fields"], rows)
+
+
+def _field(contact: Contact, name: str) -> Text:
+    return cell(name) + ": " + cell(contact[name])
 
 
 def contact_line(contact: Contact) -> str:

@@ -7,9 +7,24 @@ This module hands on the public names and defines none but the list of the syste
 from typing import Any
 
 from upsertcore.profiles.anduin import Anduin
+from upsertcore.profiles.leadconnector import LeadConnector
+from upsertcore.profiles.salesforceiq import SalesforceIQ
+from upsertcore.profiles.segmetrics import SegMetrics
 from upsertcore.profiles.wire import Profile, Rejected, Response
 
-__all__ = ["BY_NAME", "Anduin", "Profile", "Rejected", "Response"]
+__all__ = [
+    "BY_NAME",
+    "Anduin",
+    "LeadConnector",
+    "Profile",
+    "Rejected",
+    "Response",
+    "SalesforceIQ",
+    "SegMetrics",
+]
 
-BY_NAME: dict[str, Any] = {each.__name__: each for each in (Anduin,)}
+BY_NAME: dict[str, Any] = {
+    system.__name__: system
+    for system in (SalesforceIQ, LeadConnector, SegMetrics, Anduin)
+}
 """The systems by name."""

@@ -172,13 +172,10 @@ class Anduin:
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Give "the full Contact object plus a result field"."""
-        contact = outcome.contact
-        own = {
-            "id": contact.id,
-            "result": "created" if outcome.created else "updated",
-        }
-        # What the host keeps beside the documented fields never hides these two.
-        return {"id": contact.id} | thaw(contact.fields) | own
+        id, fields = outcome.contact.id, thaw(outcome.contact.fields)
+        result = "created" if outcome.created else "updated"
+        # Nothing that the host keeps beside the documented fields hides these two.
+        return {"id": id, **fields} | {"id": id, "result": result}
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Make a payload of a row: every field is text already."""

@@ -85,14 +85,28 @@ class Rejected(Refused):
 class Profile(Protocol):
     """One real system: what the command line, or a host of several, can rely on."""
 
-    path: tuple[str, ...]
-    """The names of the path and query parameters that ``upsert`` takes."""
-
-    options: Mapping[str, Callable[[str], Any]]
-    """Constructor options that can be said in a word: name -> reader of text."""
-
     policy: Policy
     book: ContactBook
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The names of the path and query parameters that ``upsert`` takes."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, Callable[[str], Any]]:
+        """Constructor options that can be said in a word: name -> reader of text."""
+        ...
+
+    @property
+    def upsert(self) -> Callable[..., Response]:
+        """(payload, **path): do what the system does, and answer as it does."""
+        ...
+
+    @property
+    def plan(self) -> Callable[..., Plan]:
+        """(payload, **path): decide what ``upsert`` would do; raises ``Rejected``."""
+        ...
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """Make a patch of a payload; raises ``Rejected``."""
@@ -100,14 +114,6 @@ class Profile(Protocol):
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Make the body of the answer to an accepted payload."""
-        ...
-
-    def upsert(self, payload: Any, **path: Any) -> Response:
-        """Do what the system does with a payload, and answer as it does."""
-        ...
-
-    def plan(self, payload: Any, **path: Any) -> Plan:
-        """Decide what ``upsert`` would do; raises ``Rejected``."""
         ...
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
@@ -204,11 +210,11 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 # Whatever passes here has a normal form under normalize.email too.
-_SAFE = r"@\s\x00-\x1f\x7f-\x9f"
-_ADDRESS = re.compile(rf"[^{_SAFE}]{{1,64}}@[^{_SAFE}.]+(?:\.[^{_SAFE}.]+)+")
+_UNSAFE = r"@\s\x00-\x1f\x7f-\x9f"
+_ADDRESS = re.compile(rf"[^{_UNSAFE}]{{1,64}}@[^{_UNSAFE}.]+(?:\.[^{_UNSAFE}.]+)+")
 
 
-def email_address(value: str) -> str:
+def email_address(value: Any) -> str:
     """
     Take what looks like an address of a mailbox, without white space around it.
 
@@ -222,7 +228,7 @@ def email_address(value: str) -> str:
     >>> email_address(" Ada@x.org ")
     'Ada@x.org'
     """
-    address = value.strip()
+    address = value.strip() if isinstance(value, str) else ""
     if len(address) > 254 or not _ADDRESS.fullmatch(address):
         raise ValueError("must be an email address such as ada@example.org")
     return address

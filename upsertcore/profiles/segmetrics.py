@@ -1,0 +1,266 @@
+"""
+SegMetrics: contacts of an account's integration, by contact_id.
+
+Rules:
+    The seed is the vendor's section "Add or Update Contact"; what is not its rule is
+    an option, off by default.
+    Every offending field is reported, not the first one alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, final
+from urllib.parse import quote
+
+import attrs
+
+from upsertcore.book import ContactBook
+from upsertcore.contact import Contact
+from upsertcore.errors import Refused, StalePlan
+from upsertcore.outcome import Outcome
+from upsertcore.plan import Plan
+from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy
+from upsertcore.profiles.wire import (
+    Rejected,
+    Response,
+    answer,
+    named,
+    through,
+    words,
+)
+from upsertcore.values import FrozenMap, freeze, thaw
+
+__all__ = ["SegMetrics"]
+
+T = TypeVar("T")
+
+_ATTEMPTS = 100
+
+
+def _flag(word: str) -> bool:
+    if word not in ("true", "false"):
+        raise ValueError(f"must be true or false, not {word!r}")
+    return word == "true"
+
+
+@final
+class SegMetrics:
+    """
+    Upsert contacts as SegMetrics does.
+
+    Args:
+        match_email: The vendor's later rule: contact_id or email suffices, to match
+            and to create; contact_id is asked first, and a known email with a new
+            contact_id gives that contact the new one.
+        ordered: A payload whose ``last_updated`` is older than the stored one
+            changes nothing; one without it is applied. Not the vendor's rule.
+        rows: Contacts to begin with, as ``book.dump()`` gives them.
+        ids: As :class:`upsertcore.ContactBook`.
+        clock: As :class:`upsertcore.ContactBook`.
+
+    Source:
+        "Add or Update Contact", SegMetrics import API.
+
+    >>> segmetrics = SegMetrics()
+    >>> place = {"account_id": "a1", "integration_id": "i1"}
+    >>> segmetrics.upsert({"contact_id": 249, "email": "joey@x.org"}, **place).body
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'status': 'success', 'contact': {'contact_id': 249, 'email': 'joey@x.org',
+                                      'status': 'active'}}
+    >>> segmetrics.upsert({"email": "joey"}, **place).body["errors"]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ['contact_id: is required',
+     'email: must be an email address such as ada@example.org']
+    """
+
+    path = ("account_id", "integration_id")
+    options: Mapping[str, Callable[[str], Any]] = {
+        "match_email": _flag,
+        "ordered": _flag,
+    }
+
+    def __init__(
+        self,
+        *,
+        match_email: bool = False,
+        ordered: bool = False,
+        rows: Iterable[Mapping[str, Any]] = (),
+        ids: Callable[[], str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.policy = policy(KEYS if match_email else KEYS[:1])
+        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+        self._ordered = ordered
+
+    def upsert(self, payload: Any, *, account_id: Any, integration_id: Any) -> Response:
+        """
+        Create or update a contact of an integration.
+
+        Args:
+            payload: The JSON body.
+            account_id: With the integration, the scope.
+            integration_id: With the account, the scope.
+
+        Returns:
+            200 and the contact, or 400 and a line for each offending field. A stale
+            payload is answered with the contact as it is; in the outcome every field
+            that it sent is ignored as ``stale``.
+
+        Raises:
+            RuntimeError: If a host's own ids or clock write to the contact each time
+                that they are asked, under ``ordered``.
+
+        Laws:
+            Twice is once, and the answers are equal.
+        """
+
+        def decide() -> Outcome:
+            scope = _scope(account_id=account_id, integration_id=integration_id)
+            patch = self.parse(payload)
+            if self._ordered:
+                return self._in_order(patch, scope)
+            return self.book.upsert(patch, scope=scope)
+
+        return answer(decide, self.render, _reject)
+
+    def plan(self, payload: Any, *, account_id: Any, integration_id: Any) -> Plan:
+        """
+        Decide what :meth:`upsert` would do.
+
+        Raises:
+            Rejected: With the answer that it would give.
+        """
+
+        def decide() -> Plan:
+            scope = _scope(account_id=account_id, integration_id=integration_id)
+            return self._plan(self.parse(payload), scope)
+
+        return through(_reject, decide)
+
+    def parse(self, payload: Any) -> dict[str, Any]:
+        """
+        Make a patch of a payload: the documented fields, each looked at.
+
+        Raises:
+            Rejected: With the answer that :meth:`upsert` would give.
+        """
+        if not isinstance(payload, Mapping):
+            raise _rejected(["body: must be a JSON object"])
+        errors = [*self._missing(payload)]
+        for name, value in payload.items():
+            what = complaint(name, value)
+            if what:
+                errors.append(f"{named(name)}: {what}")
+        if errors:
+            raise _rejected(errors)
+        return dict(payload)
+
+    def render(self, outcome: Outcome) -> dict[str, Any]:
+        """Give the contact with all that is stored of it."""
+        return {"status": "success", "contact": thaw(outcome.contact.fields)}
+
+    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        """
+        Make a payload of a row.
+
+        Tags are a JSON list or words; custom fields are a JSON object, columns such
+        as ``custom_fields.plan``, or both.
+        """
+        payload: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
+        for name, cell in cells.items():
+            custom_name = name.removeprefix("custom_fields.")
+            if custom_name not in ("", name):
+                columns[custom_name] = cell
+            elif name == "tags":
+                payload[name] = _json(cell, list, words)
+            elif name == "custom_fields":
+                payload[name] = _json(cell, dict, str)
+            else:
+                payload[name] = cell
+        whole = payload.get("custom_fields", {})
+        if columns and isinstance(whole, dict):
+            payload["custom_fields"] = {**whole, **columns}
+        return payload
+
+    def _missing(self, payload: Mapping[Any, Any]) -> Iterable[str]:
+        needed = self.policy.needed
+        yield from (f"{name}: is required" for name in needed if name not in payload)
+        if not needed and not any(name in payload for name in KEYS):
+            yield "contact_id: is required where there is no email"
+            yield "email: is required where there is no contact_id"
+
+    def _plan(self, patch: dict[str, Any], scope: str) -> Plan:
+        plan = self.book.plan(patch, scope=scope)
+        before = plan.before
+        if self._ordered and before is not None and _older(patch, before):
+            return _stale(plan, before, patch)
+        return plan
+
+    def _in_order(self, patch: dict[str, Any], scope: str) -> Outcome:
+        """Apply a plan that still holds: no newer payload came after it was made."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.book.apply(self._plan(patch, scope))
+            except StalePlan:
+                continue
+        raise RuntimeError(
+            f"the contact changed {_ATTEMPTS} times during one call; "
+            "does a function of its host write to it?"
+        )
+
+
+def _older(patch: Mapping[str, Any], before: Contact) -> bool:
+    # One layout and one zone: the order of the text is that of the times.
+    sent, stored = patch.get("last_updated"), before.get("last_updated")
+    return isinstance(sent, str) and isinstance(stored, str) and sent < stored
+
+
+def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
+    """Make the plan that leaves the contact as it is, and says why."""
+    return attrs.evolve(
+        plan,
+        result="unchanged",
+        after=before.fields,
+        withheld=(),
+        ignored=FrozenMap(dict.fromkeys(patch, "stale")),
+        forms=tuple(key.forms(before.fields) for key in plan.policy.keys),
+    )
+
+
+def _json(cell: str, kind: type[T], otherwise: Callable[[str], Any]) -> Any:
+    """Read a cell as JSON where it is of this kind."""
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return otherwise(cell)
+    return value if isinstance(value, kind) else otherwise(cell)
+
+
+def _scope(**path: Any) -> str:
+    errors = [f"{n}: must be text that is not blank" for n in path if not _is(path[n])]
+    if errors:
+        raise _rejected(errors)
+    # Percent-encoding leaves no "/" within a part, so no two pairs are one scope.
+    return "/".join(quote(part, safe="") for part in path.values())
+
+
+def _is(part: Any) -> bool:
+    try:
+        return isinstance(freeze(part), str) and bool(part.strip())
+    except ValueError:
+        return False
+
+
+def _rejected(errors: list[str]) -> Rejected:
+    body = {"status": "error", "errors": errors}
+    return Rejected(400, body, "; ".join(errors))
+
+
+def _reject(refusal: Refused) -> Rejected:
+    # Past parse the policy refuses what a stored value cannot take, and no more.
+    name = getattr(refusal, "field", "contact")
+    return _rejected([f"{name}: {getattr(refusal, 'reason', 'is refused')}"])
