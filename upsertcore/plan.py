@@ -202,15 +202,15 @@ def plan(
     sent, ignored = read(policy, patch)
     asked = Asked(policy.by_name, sent, index, scope, match or policy.match)
     found = _match(policy, asked)
-    before = None if found.id is None else index.get(found.id)
+    before, stored, held = None, NOTHING, policy.no_forms
+    if found.id is not None:
+        before, held = index.get(found.id), index.forms(found.id)
+        stored = before.fields
+    elif not policy.create:
+        raise CreateRefused
     after, moved = _merge(policy, before, sent, ignored)
     if before is None:
-        if not policy.create:
-            raise CreateRefused
         _complete(policy, sent, after, moved)
-        stored, held = NOTHING, policy.no_forms
-    else:
-        stored, held = before.fields, index.forms(before.id)
     forms, withheld, others = _claim(policy, asked, held, stored, after, moved)
     result = _decide(policy, before, moved)
     return Plan(

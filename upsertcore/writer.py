@@ -70,7 +70,7 @@ class Writer:
         with self._lock:
             return ask()
 
-    def settle(self, decide: Callable[[], Plan], if_version: int | None = None) -> Plan:
+    def settle(self, decide: Callable[[], Plan]) -> Plan:
         """
         Decide without the lock until what was decided on still holds.
 
