@@ -22,7 +22,9 @@ from upsertcore import (
     first_present,
     immutable,
     normalize,
+    replace,
 )
+from upsertcore.values import MAX_DEPTH
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 FIELDS = {
@@ -282,6 +284,18 @@ class TestLoad:
         assert twin.dump() == made.dump()
         assert twin.upsert({**ADA, "name": "Countess"}).unchanged
         twin._index.check()
+
+    def test_what_was_stored_can_be_loaded(self) -> None:
+        """As deep, as odd and as large as upsert takes it."""
+        deep: Any = "x"
+        for _ in range(MAX_DEPTH):
+            deep = [deep]
+        made = ContactBook(Policy(first_match("email"), FIELDS, others=replace))
+        made.upsert({"email": "a@x", "name": "x" * 1_000_000, "f": deep}, scope="é")
+
+        assert ContactBook.load(made.policy, made.dump()).dump() == made.dump()
+        with pytest.raises(errors.InvalidField, match="scope: must be Unicode"):
+            made.upsert({"email": "a@x"}, scope="\ud800")
 
     @pytest.mark.parametrize(
         ("change", "error"),

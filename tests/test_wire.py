@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upsertcore import normalize
+from upsertcore import normalize, profiles
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.profiles.anduin import Anduin
 from upsertcore.profiles.salesforceiq import SalesforceIQ
@@ -520,3 +520,15 @@ def test_an_address_has_a_normal_form(value: str) -> None:
 def test_words(cell: str, expected: list[str]) -> None:
     """A semicolon anywhere makes commas a part of the words."""
     assert expected == words(cell)
+
+
+def test_every_system_is_a_profile() -> None:
+    """What the command line relies on is there, in types too."""
+    systems: list[profiles.Profile] = [
+        profiles.Anduin(),
+        profiles.LeadConnector(),
+        profiles.SalesforceIQ(),
+        profiles.SegMetrics(),
+    ]
+
+    assert [type(each).__name__ for each in systems] == sorted(profiles.BY_NAME)

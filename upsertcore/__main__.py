@@ -22,9 +22,10 @@ def main() -> None:
     try:
         from upsertcore.cli import main as run  # noqa: PLC0415 - the extra is optional
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich"}:
+        missing = str(error.name).partition(".")[0]
+        if missing not in {"click", "rich"}:
             raise
-        sys.stderr.write(f"upsertcore needs {error.name}: {_INSTALL}\n")
+        sys.stderr.write(f"upsertcore needs {missing}: {_INSTALL}\n")
         sys.exit(2)
     run(prog_name="upsertcore")
 

@@ -167,7 +167,7 @@ def _stored(name: str, value: Any) -> FrozenMap[Any]:
         if item is None:
             raise InvalidField(shown(each), item, "must not be stored as null")
     try:
-        return freeze(value)  # type: ignore[no-any-return]
+        return FrozenMap(value)
     except ValueError as error:
         raise InvalidField(name, value, str(error)) from error
 

@@ -156,22 +156,19 @@ def files() -> dict[str, bytes]:
     """Make the three files, by name."""
     rng = random.Random(SEED)
     people = [person(rng, number) for number in range(CRM + 1_200)]
-    headings = {
+    fields = ("firstName", "lastName", "email", "phone", "city", "country", "tags")
+    columns = {name: name for name in fields}
+    crm_columns = {
         "First Name": "firstName",
         "Last Name": "lastName",
         "E-mail Address": "email",
-        "Mobile Phone": "phone",
-        "Company": "companyName",
-        "City": "city",
-        "Country": "country",
-        "Tags": "tags",
+        **{name: name for name in ("phone", "companyName", *fields[4:])},
     }
-    fields = ("firstName", "lastName", "email", "phone", "city", "country", "tags")
     lines = "".join(line + "\n" for line in event(people, rng))
     return {
         # Excel's "CSV UTF-8" begins with a byte order mark.
-        "crm.csv": b"\xef\xbb\xbf" + table(crm(people, rng), headings),
-        "forms.csv": table(forms(people, rng), {name: name for name in fields}),
+        "crm.csv": b"\xef\xbb\xbf" + table(crm(people, rng), crm_columns),
+        "forms.csv": table(forms(people, rng), columns),
         "event.jsonl": lines.encode(),
     }
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from upsertcore.cli import bookfile
 from upsertcore.cli.run import EVERY, Bar, opened
-from upsertcore.errors import InvalidPolicy, UpsertError
+from upsertcore.errors import Refused, UpsertError
 from upsertcore.profiles import BY_NAME, Profile
 
 __all__ = ["Desk", "WrongUse", "pairs", "seat"]
@@ -149,8 +149,10 @@ def _made(make: Any, options: Mapping[str, str], rows: Iterable[Any]) -> Profile
     try:
         said = {word: _read(make, word, value) for word, value in options.items()}
         profile: Profile = make(**said, rows=rows)
-    except InvalidPolicy as error:
-        raise WrongUse(f"--set {error}") from error
+    except (bookfile.BadBook, Refused, WrongUse):
+        raise
+    except (ValueError, ModuleNotFoundError) as error:
+        raise WrongUse(f"--set: {error}") from error
     return profile
 
 

@@ -84,13 +84,22 @@ def read(stream: BinaryIO, name: str, rename: Mapping[str, str]) -> Iterator[Row
     >>> [row.payload for row in read(stream, "a.csv", {"Mail": "email"})]
     [{'email': 'a@x.org', 'city': 'Oslo'}]
     """
-    text, start = _open(stream)
-    if PurePath(name).suffix.lower() not in {".csv", ".tsv"}:
-        if start == "[":
-            return _guarded(_objects(_elements(text), rename))
-        if start == "{" or PurePath(name).suffix.lower() in {".jsonl", ".ndjson"}:
-            return _guarded(_objects(_lines(text), rename))
-    return _guarded(_cells(text, rename))
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
+    text, start = _open(cast("io.BufferedReader", buffered))
+    suffix = PurePath(name).suffix.lower()
+    try:
+        if suffix in {".csv", ".tsv"}:
+            rows = _cells(text, rename)
+        elif start == "[":
+            rows = _objects(_elements(text), rename)
+        elif start == "{" or suffix in {".jsonl", ".ndjson"}:
+            rows = _objects(_lines(text), rename)
+        else:
+            rows = _cells(text, rename)
+        yield from _guarded(rows)
+    finally:
+        # The stream is the caller's: it is not closed with what was wrapped around it.
+        text.detach()
 
 
 def loads(text: str) -> Any:
@@ -122,9 +131,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _open(stream: BinaryIO) -> tuple[io.TextIOWrapper, str]:
+def _open(stream: io.BufferedReader) -> tuple[io.TextIOWrapper, str]:
     """Give the text of a stream, and its first character that is no white space."""
-    head = cast("io.BufferedReader", stream).peek(_BLOCK)
+    head = stream.peek(_BLOCK)
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         start = head.decode("utf-16", errors="ignore").lstrip()[:1]
         return io.TextIOWrapper(stream, encoding="utf-16", newline=""), start

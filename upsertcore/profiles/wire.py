@@ -85,8 +85,15 @@ class Rejected(Refused):
 class Profile(Protocol):
     """One real system: what the command line, or a host of several, can rely on."""
 
-    policy: Policy
-    book: ContactBook
+    @property
+    def policy(self) -> Policy:
+        """The table."""
+        ...
+
+    @property
+    def book(self) -> ContactBook:
+        """The contacts."""
+        ...
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -1,0 +1,360 @@
+"""The command line, as it is typed: what it prints, writes, and ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from upsertcore.cli import main
+
+CSV = """Mail,firstName,lastName,note
+ada@x.org,Ada,King,first
+bad,Bob,Bobson,
+ADA@x.org,Ada,King,second
+ADA@x.org,Ada,King,second
+"""
+SET = ("--set", "firm_id=f1", "--map", "Mail=email")
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder with one small export."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text(CSV, encoding="utf-8")
+    return tmp_path
+
+
+def run(*words: str, stdin: bytes | None = None, code: int = 0) -> Result:
+    """Type a command, and see how it ends."""
+    result = CliRunner().invoke(main, words, input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class TestUpsert:
+    """``upsertcore upsert``."""
+
+    def test_a_run(self, folder: Path) -> None:
+        """The table counts, the outcomes tell of each row, the book is there."""
+        words = ("--book", "b.jsonl", "--outcomes", "o.jsonl")
+        result = run("upsert", "anduin", "in.csv", *words, *SET, code=1)
+        counts = dict(
+            line.rsplit(maxsplit=1)
+            for line in result.output.splitlines()
+            if ":" in line
+        )
+
+        assert [each["result"] for each in lines(folder / "o.jsonl")] == [
+            *("created", "refused", "updated", "unchanged"),
+        ]
+        assert list(counts.values()) == ["1", "2"]
+        head, contact = lines(folder / "b.jsonl")
+        assert head["profile"] == "Anduin"
+        assert contact["fields"]["note"] == "second"
+        assert contact["version"] == 2
+
+    def test_the_outcomes_say_what_and_why(self, folder: Path) -> None:
+        """File, line, what moved; and for a refusal the reason and the answer."""
+        run("upsert", "Anduin", "in.csv", "--outcomes", "o.jsonl", *SET, code=1)
+        _created, refused, updated, _ = lines(folder / "o.jsonl")
+        updated.pop("id")
+
+        assert refused == {
+            "file": "in.csv",
+            "line": 3,
+            "result": "refused",
+            "reason": refused["body"]["message"],
+            "status": 400,
+            "body": {"field": "email", "message": refused["reason"]},
+        }
+        assert updated == {
+            "file": "in.csv",
+            "line": 4,
+            "result": "updated",
+            "status": 200,
+            "matched_by": "email",
+            "changes": {"note": ["first", "second"]},
+            "withheld": [],
+            "ignored": {"email": "on_create"},
+            "others": [],
+        }
+
+    def test_standard_input(self, folder: Path) -> None:
+        """``-`` takes whatever comes, with constants for each row."""
+        payload = {"email": "a@x.org", "firstName": "A", "lastName": "B"}
+        content = json.dumps([payload, payload, 7]).encode()
+        words = ("--set", "firm_id=f1", "--set", "note=n", "--outcomes", "o.jsonl")
+        run("upsert", "Anduin", "-", *words, stdin=content, code=1)
+
+        results = [each["result"] for each in lines(folder / "o.jsonl")]
+        assert results == ["created", "unchanged", "refused"]
+        assert lines(folder / "o.jsonl")[0]["changes"]["note"] == [None, "n"]
+
+    def test_constants_join_what_is_nested(self, folder: Path) -> None:
+        """A constant property stands beside those that were sent."""
+        payload = {"properties": {"email": [{"value": "a@x.org"}]}}
+        content = json.dumps(payload).encode()
+        words = ("--set", "name=Ada", "--book", "b.jsonl")
+        run("upsert", "SalesforceIQ", "-", *words, stdin=content)
+
+        assert lines(folder / "b.jsonl")[1]["fields"]["name"][0]["value"] == "Ada"
+        assert "email" in lines(folder / "b.jsonl")[1]["fields"]
+
+    def test_options_stay_with_the_book(self, folder: Path) -> None:
+        """What was said of the profile once holds for the next run, and for show."""
+        content = b"phone\n(202) 555-0143\n"
+        words = ("--book", "b.jsonl", "--set", "locationId=L")
+        run("upsert", "LeadConnector", "-", *words, stdin=content, code=1)
+        (folder / "b.jsonl").unlink()
+        run(
+            *("upsert", "LeadConnector", "-", *words),
+            "--set",
+            "region=US",
+            stdin=content,
+        )
+        before = (folder / "b.jsonl").read_bytes()
+        run("upsert", "LeadConnector", "-", *words, stdin=content)
+
+        assert (folder / "b.jsonl").read_bytes() == before
+        shown = run("show", "b.jsonl", "--key", "phone=202 555 0143", "--json")
+        assert json.loads(shown.stdout)["fields"]["phone"] == "+12025550143"
+
+    def test_an_ignored_field_is_counted(self, folder: Path) -> None:
+        """What the policy does not store stands in the table."""
+        result = run("upsert", "Anduin", "in.csv", *SET, code=1)
+
+        assert "ignored: email" in result.output
+        assert not (folder / "b.jsonl").exists()
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("in.csv",), "Anduin needs --set firm_id=..."),
+            (("no.csv", *SET), "no.csv: No such file"),
+            (("in.csv", "--set", "firm_id"), "--set: must be NAME=VALUE"),
+            (("in.csv", "--map", "a=b", "--map", "a=c"), "'a' stands there twice"),
+            (("in.csv", *SET, "--outcomes", "in.csv"), "would be written over"),
+            (("in.csv", *SET, "--book", "x", "--outcomes", "x"), "named twice"),
+            (("in.csv", *SET, "--book", "in.csv"), "would be written over"),
+            (("empty.csv", *SET), "empty.csv: the first line must name"),
+            (("in.csv", *SET, "--book", "empty.csv"), "empty.csv: line 1: is no"),
+            (("in.csv", *SET, "--book", "no/b.jsonl"), "no/"),
+            (("in.csv", *SET, "--outcomes", "no/o.jsonl"), "no/o.jsonl: No such"),
+        ],
+        ids=map(str, range(11)),
+    )
+    def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
+        """One line says what is wrong; the status is 2 and no file is touched."""
+        (folder / "empty.csv").touch()
+        result = run("upsert", "Anduin", *words, code=2)
+
+        assert message in result.output
+        assert (folder / "in.csv").read_text(encoding="utf-8") == CSV
+        assert not [p for p in folder.iterdir() if "jsonl" in p.name]
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("region=XX",), "--set: unknown region 'XX'"),
+            (("priority=fax",), "--set: priority"),
+            (("allow_duplicates=maybe",), "--set allow_duplicates"),
+        ],
+        ids=["region", "priority", "flag"],
+    )
+    def test_an_option_that_cannot_be(
+        self, folder: Path, words: Any, message: str
+    ) -> None:
+        """The option is named."""
+        assert folder.exists()
+        result = run("upsert", "LeadConnector", "in.csv", "--set", *words, code=2)
+
+        assert message in result.output
+
+    @pytest.mark.parametrize("row", ["{", '{"id": "c-1"}', "[]"], ids="abc")
+    def test_a_book_that_is_broken(self, folder: Path, row: str) -> None:
+        """The line is named, and the book stays as it is."""
+        book = folder / "b.jsonl"
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        broken = book.read_text(encoding="utf-8") + row
+        book.write_text(broken, encoding="utf-8")
+        result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
+
+        assert "b.jsonl: line 3: " in result.output
+        assert book.read_text(encoding="utf-8") == broken
+
+    def test_a_book_of_another_profile(self, folder: Path) -> None:
+        """It is not run over."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        result = run("upsert", "SalesforceIQ", "in.csv", "--book", "b.jsonl", code=2)
+
+        assert "is a book of Anduin, not of SalesforceIQ" in result.output
+        head = (
+            (folder / "b.jsonl")
+            .read_text(encoding="utf-8")
+            .replace('"options": {}', '"options": {"a": "b"}')
+        )
+        (folder / "b.jsonl").write_text(head, encoding="utf-8")
+        result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
+        assert "--set a: is no option" in result.output
+
+    def test_a_killed_run_leaves_the_old_book(self, folder: Path) -> None:
+        """Killed in the middle of its input, it has changed nothing."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        before = (folder / "b.jsonl").read_bytes()
+        words = ["upsert", "Anduin", "-", "--book", "b.jsonl", "--outcomes", "o.jsonl"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "upsertcore", *words, "--set", "firm_id=f1"],
+            stdin=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            process.stdin.write(b'{"email": "new@x.org"}\n' * 10_000)
+            process.stdin.flush()
+            process.kill()
+
+        assert (folder / "b.jsonl").read_bytes() == before
+        assert run("show", "b.jsonl", "--json").output.count("\n") == 1
+
+    def test_a_bar_on_a_terminal(self, folder: Path) -> None:
+        """Progress shows on a terminal, and nowhere else."""
+        words = ["upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET]
+        command = [sys.executable, "-m", "upsertcore", *words]
+        ours, theirs = pty.openpty()
+        done = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=theirs
+        )
+        os.close(theirs)
+        shown = os.read(ours, 100_000).decode()
+        os.close(ours)
+        quiet = subprocess.run(command, check=False, capture_output=True)
+
+        assert "in.csv" in shown
+        assert "writing" in shown
+        assert b"created" in done.stdout
+        assert quiet.stderr == b""
+        assert folder.exists()
+
+
+class TestExplain:
+    """``upsertcore explain``."""
+
+    def test_it_shows_the_decision(self, folder: Path) -> None:
+        """Keys, fields, what is withheld and ignored; nothing is written."""
+        words = ("--book", "b.jsonl", "--set", "locationId=L")
+        content = b"email,phone\na@x.org,+15550001111\nb@x.org,+15550002222\n"
+        run("upsert", "LeadConnector", "-", *words, stdin=content)
+        before = (folder / "b.jsonl").read_bytes()
+        payload = {
+            "email": "A@x.org",
+            "phone": "+1 555 000 2222",
+            "locationId": "L",
+            "firstName": "Ada\x1b[31m",
+            "name": "Grace Hopper",
+        }
+        output = run("explain", "leadconnector", json.dumps(payload), *words[:2]).output
+
+        for word in ("updated", "found by email", "decides", "withheld", "ignored"):
+            assert word in output
+        assert "\x1b" not in output
+        assert (folder / "b.jsonl").read_bytes() == before
+
+    def test_somebody_new(self, folder: Path) -> None:
+        """The payload may stand in a file, or come from standard input."""
+        payload = b'{"email": "a@x.org", "firstName": "A", "lastName": "B"}'
+        (folder / "p.json").write_bytes(payload)
+        words = ("--set", "firm_id=f1")
+
+        for word, stdin in (("@p.json", None), ("-", payload)):
+            output = run("explain", "Anduin", word, *words, stdin=stdin).output
+            assert output.startswith("created\n")
+            assert "finds nobody" in output
+
+    def test_a_payload_that_is_refused(self) -> None:
+        """The answer is shown, and the status is 1."""
+        words = ("--set", "firm_id=f1")
+        output = run("explain", "Anduin", '{"nmae": "x"}', *words, code=1).output
+
+        assert output.startswith("refused: 400 nmae: is no field")
+        assert '"field": "nmae"' in output
+
+    @pytest.mark.parametrize("payload", ["{", "@no.json"], ids="ab")
+    def test_a_payload_that_cannot_be_read(self, folder: Path, payload: str) -> None:
+        """One line says why, and the status is 2."""
+        assert folder.exists()
+        run("explain", "Anduin", payload, "--set", "firm_id=f1", code=2)
+
+
+class TestShow:
+    """``upsertcore show``."""
+
+    def test_contacts(self, folder: Path) -> None:
+        """All of them, or those with a key; for people, or for programs."""
+        assert folder.exists()
+        content = b'email,firstName,lastName\na@x.org,"A\nB",[x]\nb@x.org,B,B\n'
+        words = ("--book", "b.jsonl", "--set", "firm_id=f1")
+        run("upsert", "Anduin", "-", *words, stdin=content)
+
+        table = run("show", "b.jsonl").output
+        assert "lastName: [x]" in table
+        assert "firstName: A\\nB" in table
+        one = run("show", "b.jsonl", "--key", "email=B@x.org", "--json").output
+        assert json.loads(one)["fields"]["email"] == "b@x.org"
+        assert run("show", "b.jsonl", "--key", "email=c@x.org", "--json").output == ""
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("no.jsonl",), "no.jsonl: No such file"),
+            (("in.csv",), "in.csv: line 1: is no usable JSON"),
+            (("b.jsonl", "--key", "note=x"), "--key: must be one of trackingId, email"),
+            (("b.jsonl", "--key", "note"), "--key: must be NAME=VALUE"),
+            (("odd.jsonl",), "odd.jsonl: line 1: 'X' is no profile"),
+        ],
+        ids=map(str, range(5)),
+    )
+    def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
+        """One line says what is wrong, and the status is 2."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        text = (folder / "b.jsonl").read_text(encoding="utf-8")
+        (folder / "odd.jsonl").write_text(text.replace("Anduin", "X"), encoding="utf-8")
+
+        assert message in run("show", *words, code=2).output
+
+
+class TestStart:
+    """``python -m upsertcore`` and its extra."""
+
+    def test_it_starts(self) -> None:
+        """It says its version."""
+        command = [sys.executable, "-m", "upsertcore", "--version"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+        assert done.stdout.startswith("upsertcore, version ")
+
+    @pytest.mark.parametrize("missing", ["click", "rich"])
+    def test_without_the_extra_it_says_so(self, missing: str) -> None:
+        """The message says what to install, and the status is 2."""
+        code = (
+            f"import sys; sys.modules['{missing}'] = None\n"
+            "from upsertcore.__main__ import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True
+        )
+
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"upsertcore needs {missing}: pip install 'upsertcore[cli]'\n"
+        )

@@ -1,0 +1,218 @@
+"""Reading: what comes out of files, and what a bad row costs."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsertcore.cli.rows import BadHeader, Row, loads, read
+
+
+def rows(content: bytes, name: str = "-", **rename: str) -> list[Row]:
+    """Read the rows of some bytes."""
+    return list(read(io.BytesIO(content), name, rename))
+
+
+def told(content: bytes, name: str = "-", **rename: str) -> list[tuple[int, Any]]:
+    """Read rows as (line, payload or error)."""
+    return [(r.line, r.error or r.payload) for r in rows(content, name, **rename)]
+
+
+class TestCsv:
+    """Tables."""
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_every_kind_of_export(
+        self, encoding: str, delimiter: str, end: str
+    ) -> None:
+        """Any encoding and delimiter in use, blanks left out, cells stripped."""
+        text = end.join(["a,b,c", " é ,,x", ",,", "", '"u, v";,1,', ""])
+        text = text.replace('"u, v";', '"u, v"').replace(",", delimiter)
+        text = text.replace(f'"u{delimiter} v"', f'"u{delimiter} v"')
+
+        assert told(text.encode(encoding), "x.csv") == [
+            (2, {"a": "é", "c": "x"}),
+            (5, {"a": f"u{delimiter} v", "b": "1"}),
+        ]
+
+    def test_lines_are_those_of_the_file(self) -> None:
+        """A quoted cell may run over several lines."""
+        content = b'a,b\n"x\ny",1\nz,2\n'
+
+        assert told(content) == [
+            (2, {"a": "x\ny", "b": "1"}),
+            (4, {"a": "z", "b": "2"}),
+        ]
+
+    def test_bad_rows_do_not_end_it(self) -> None:
+        """Each is told of by line and reason, and the rest is read."""
+        content = b'a,b,\n1\n1,2,3\n"x"y,2,\n\xff,2,\nok,2,\n"open,2,\n'
+
+        assert told(content, "x.csv") == [
+            (2, "has 1 cells, and the first line has 3"),
+            (3, "has a cell in a column without a name"),
+            (4, "is no CSV: ',' expected after '\"'"),
+            (5, "is not UTF-8 text"),
+            (6, {"a": "ok", "b": "2"}),
+            (7, "is no CSV: unexpected end of data"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "must name the columns"),
+            (b",,\n", "must name the columns"),
+            (b"a,b,a\n", "column 'a' stands there twice"),
+            (b"a,\xff\n", "is not UTF-8 text"),
+            (b'"a"b\n', "the first line is no CSV"),
+        ],
+        ids=map(str, range(5)),
+    )
+    def test_a_first_line_that_cannot_be_used(self, content: bytes, words: str) -> None:
+        """Nothing can be read then, and nothing is."""
+        with pytest.raises(BadHeader, match=words):
+            rows(content, "x.csv")
+
+    def test_columns_are_renamed_and_left_out(self) -> None:
+        """A column called nothing is left out; two may not be called the same."""
+        assert told(b"A,B,C\n1,2,3\n", "x.csv", A="a", B="") == [
+            (2, {"a": "1", "C": "3"})
+        ]
+        with pytest.raises(BadHeader, match="twice"):
+            rows(b"A,B\n1,2\n", "x.csv", A="B")
+
+    def test_text_that_ends_in_the_middle(self) -> None:
+        """UTF-16 that is cut is told of, and what came before it is read."""
+        content = "a\nx\n".encode("utf-16") + b"\x00"
+
+        assert told(content, "x.csv") == [
+            (2, {"a": "x"}),
+            (3, "is not utf-16-le text, nor is what follows"),
+        ]
+
+
+class TestJsonLines:
+    """One payload a line."""
+
+    def test_bad_lines_do_not_end_it(self) -> None:
+        """Each is told of by line and reason."""
+        content = b'{"a": 1}\n\n{bad}\n[1]\n{"a": 1, "a": 2}\n{"\xff": 1}\n{"b": null}'
+        found = told(content, "x.jsonl")
+
+        assert found[:1] + found[2:3] + found[5:] == [
+            (1, {"a": 1}),
+            (4, [1]),
+            (7, {"b": None}),
+        ]
+        assert "is no usable JSON: Expecting property name" in found[1][1]
+        assert "the name 'a' stands there twice" in found[3][1]
+        assert found[4] == (6, "is not UTF-8 text")
+
+    def test_names_are_renamed_and_left_out(self) -> None:
+        """At the top of an object; what is no object stays."""
+        content = b'{"A": 1, "B": 2, "C": 3}\n{"C": 1}\n[]\n'
+
+        assert told(content, "x.ndjson", A="a", B="") == [
+            (1, {"a": 1, "C": 3}),
+            (2, {"C": 1}),
+            (3, []),
+        ]
+
+
+class TestJsonArray:
+    """One array of payloads."""
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ("[]", []),
+            (" [ ] ", []),
+            ("[1,\n2]", [(1, 1), (2, 2)]),
+            (
+                '[{"a": "],}\\\\\\""}, [[1], {}]]',
+                [(1, {"a": '],}\\"'}), (1, [[1], {}])],
+            ),
+            ('[\n {"a":\n 1},\n\n "x"\n]', [(2, {"a": 1}), (5, "x")]),
+        ],
+        ids=map(str, range(5)),
+    )
+    def test_its_elements(self, content: str, expected: Any) -> None:
+        """In order, each with the line on which it begins."""
+        assert told(content.encode(), "x.json") == expected
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ('[1, {"a": }, 2]', [1, None, 2]),
+            ('[1, "open\n, 2]', [1, None, 2]),
+            ("[1, x}, 2]", [1, None, 2]),
+            ("[1, 2", [1, 2, None]),
+            ("[1] junk", [1, None]),
+            ("[1, \\u, 2]", [1, None, 2]),
+        ],
+        ids=map(str, range(6)),
+    )
+    def test_a_bad_element_costs_itself(self, content: str, expected: Any) -> None:
+        """The elements after it are read; None stands for an error here."""
+        assert [row.payload for row in rows(content.encode(), "x.json")] == expected
+
+    @given(
+        st.lists(st.recursive(st.text() | st.integers(), st.lists), max_size=8),
+        st.booleans(),
+    )
+    def test_any_array(self, payload: list[Any], pretty: bool) -> None:  # noqa: FBT001
+        """What comes out is what the JSON says."""
+        text = json.dumps(payload, indent=1 if pretty else None)
+
+        assert [row.payload for row in rows(text.encode(), "x.json")] == payload
+
+    def test_elements_across_blocks(self) -> None:
+        """Where a block of the file ends does not matter."""
+        payload = [{"a": "\\" * 40_001 + '"', "b": "x" * 70_000}, {"c": ["é"] * 30_000}]
+
+        assert [r.payload for r in rows(json.dumps(payload).encode())] == payload
+        for cut in range(65_530, 65_540):
+            odd = ["x" * (cut - 4) + "\\", 1]
+            assert [r.payload for r in rows(json.dumps(odd).encode())] == odd
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "it nests too deep"),
+        ("1" * 5_000, "Exceeds the limit"),
+        ('{"a": {"b": 1, "b": 2}}', "the name 'b' stands there twice"),
+        ("", "Expecting value"),
+    ],
+    ids=["deep", "large", "twice", "blank"],
+)
+def test_json_that_cannot_be_used(text: str, words: str) -> None:
+    """It is said in one line, never by another kind of error."""
+    with pytest.raises(ValueError, match=words):
+        loads(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", b"a\n" + b"1\n" * 1_000_000),
+        ("x.jsonl", b'{"a": 1}\n' * 1_000_000),
+        ("x.json", b"[" + b"1,\n" * 1_000_000 + b"1]"),
+    ],
+    ids=["csv", "lines", "array"],
+)
+def test_memory_does_not_grow_with_the_file(name: str, content: bytes) -> None:
+    """The first row is there when a few blocks have been read, and no more."""
+    raw = io.BytesIO(content)
+    found = read(raw, name, {})
+    next(found)
+
+    assert raw.tell() < 500_000
+    found.close()
