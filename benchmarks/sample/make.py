@@ -105,7 +105,7 @@ def again(rng: random.Random, people: list[Lead], number: int) -> Lead:
 
 
 def forms(people: list[Lead], rng: random.Random) -> list[Lead]:
-    """Write web forms: typed in a hurry, sent twice, a shared number, fields swapped."""
+    """Write web forms: in a hurry, sent twice, a shared number, fields swapped."""
     rows: list[Lead] = []
     while len(rows) < FORMS:
         lead = typed(rng, again(rng, people, 900))
@@ -137,6 +137,8 @@ def event(people: list[Lead], rng: random.Random) -> Iterator[str]:
         }
         if rng.random() < 0.05:
             payload["phone"] = rng.choice(SWITCHBOARDS)
+        if rng.random() < 0.03:
+            payload["email"] = None
         line = json.dumps(payload, ensure_ascii=number % 2 == 0)
         yield line[:-9] if number % 250 == 249 else line
 

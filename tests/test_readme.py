@@ -1,0 +1,213 @@
+"""The README runs: its tables are true, its commands work, its service answers.
+
+Its Python examples with prompts are doctests, which pytest collects itself; its two
+commands that install are run word for word by ``.ci/run``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+import upsertcore
+from upsertcore import (
+    Contact,
+    ContactBook,
+    Policy,
+    errors,
+    field,
+    first_match,
+    normalize,
+)
+from upsertcore.merge import Rule
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def blocks(language: str) -> list[str]:
+    """Give the blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def table(heading: str) -> list[list[str]]:
+    """Give the rows of the first table after a heading, without its head."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line[:1] == "|"]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+VALUES: dict[str, tuple[Any, Any, Any]] = {
+    "union": (["a"], [], ["b"]),
+    "remove": (["a"], [], ["b"]),
+    "deep": ({"a": 1}, {}, {"b": 2}),
+    "items_by": ([{"id": 1}], [], [{"id": 2}]),
+}
+
+
+def word(rule: Rule, stored: Any, *sent: Any) -> str:
+    """Say in one word what an upsert does to a field that holds a value."""
+    line = field(merge=rule)
+    policy = Policy(first_match("k"), {"k": field(key=normalize.exact), "f": line})
+    fields = {"k": "1"} if stored is None else {"k": "1", "f": stored}
+    row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()  # type: ignore[arg-type]
+    book = ContactBook.load(policy, [row])
+    try:
+        outcome = book.upsert({"k": "1", **({"f": sent[0]} if sent else {})})
+    except errors.InvalidField:
+        return "refused"
+    if outcome.unchanged:
+        return "ignored" if outcome.ignored else "stays"
+    after = outcome.contact.to_dict()["fields"].get("f")
+    if after is None:
+        return "cleared"
+    return "stored" if after == sent[0] else "merged"
+
+
+RULES = [row for row in table("Merge rules") if row[0].startswith("`")]
+
+
+@pytest.mark.parametrize("row", RULES, ids=[row[0] for row in RULES])
+def test_the_table_of_rules_is_true(row: list[str]) -> None:
+    """Each cell is what the rule does, not what it was written to do."""
+    name = re.split(r"[`(]", row[0])[1]
+    rule: Any = getattr(upsertcore, name)
+    rule = rule("id") if name == "items_by" else rule
+    stored, blank, different = VALUES.get(name, ("a", "", "b"))
+    same = stored
+
+    assert row[1:] == [
+        word(rule, stored),
+        word(rule, stored, None),
+        word(rule, stored, blank),
+        word(rule, stored, same),
+        word(rule, stored, different),
+        word(rule, None, different),
+    ]
+
+
+def test_the_table_of_rules_is_whole() -> None:
+    """Every rule that is handed on has a row."""
+    named = {re.split(r"[`(]", row[0])[1] for row in RULES}
+    rules = {n for n in upsertcore.__all__ if isinstance(getattr(upsertcore, n), Rule)}
+
+    assert named == rules | {"items_by"}
+
+
+def test_the_table_of_errors_is_whole() -> None:
+    """Every error is named, with what else it is caught as."""
+    text = README.partition("\n## Errors\n")[2].partition("\n## ")[0]
+    for row in table("Errors"):
+        for name in re.findall(r"`(\w+)`", row[0]):
+            assert not row[1] or row[1].strip("`") in [
+                base.__name__ for base in getattr(errors, name).__mro__
+            ]
+
+    missing = [name for name in errors.__all__ if f"`{name}`" not in text]
+    assert missing == ["UpsertError", "shown"]
+
+
+def test_the_words_are_those_of_the_code() -> None:
+    """The tables of arguments are those of ``field`` and ``Policy``."""
+    for name in ("key", "unique", "required", "clean", "merge", "null", "blank"):
+        assert f"| `{name}` |" in README
+    for name in ("others", "on_many", "on_clash", "on_absent_key"):
+        assert f"| `{name}` |" in README
+
+
+def test_the_service_answers() -> None:
+    """The block is a whole service: it creates, updates, and says what is wrong."""
+    (service,) = [b for b in blocks("python") if "FastAPI" in b]
+    names: dict[str, Any] = {"__name__": "service"}
+    exec(compile(service, "README.md", "exec", dont_inherit=True), names)  # noqa: S102
+    with TestClient(names["app"]) as client:
+        created = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        again = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        refused = client.post("/contacts/upsert", json={"name": "Ada"})
+
+    assert created.json()["result"] == "created"
+    assert again.json() == {**created.json(), "result": "unchanged"}
+    assert refused.status_code == 422
+    assert "send a usable value for email" in refused.json()["detail"]
+
+
+def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a shell would, with this Python's own upsertcore."""
+    words = shlex.split(command)
+    assert words[0].endswith("upsertcore")
+    words = [str(ROOT / w) if w.startswith("benchmarks/") else w for w in words[1:]]
+    return subprocess.run(
+        [sys.executable, "-m", "upsertcore", *words],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_the_first_command_does_its_job(tmp_path: Path) -> None:
+    """The sample runs, its table has every line, and nothing is lost."""
+    job = blocks("sh")[0].replace("\\\n", "").splitlines()[1]
+    command, _, status = job.partition("||")
+    done = typed(command, tmp_path)
+    told = (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
+
+    assert done.returncode == 1
+    assert status.split() == ["test", "$?", "-eq", "1"]
+    for line in ("created", "updated", "unchanged", "refused: ", "withheld: phone"):
+        assert line in done.stdout
+    assert len(told) == 5_000
+    assert done.stderr == ""
+
+
+def shape(text: str) -> str:
+    """Make a pattern of expected output: dots stand for anything within a line."""
+    lines = [re.escape(" ".join(line.split())) for line in text.splitlines()]
+    return "\n".join(line.replace(r"\.\.\.", ".*") for line in lines if line)
+
+
+def test_the_console_shows_this(tmp_path: Path) -> None:
+    """Each command prints what stands under it, white space aside."""
+    steps = [
+        step
+        for block in blocks("console")
+        for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
+    ]
+    assert len(steps) == 4
+    for command, expected in steps:
+        done = typed(command, tmp_path)
+        shown = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        actual = "\n".join(line for line in shown if line)
+
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(shape(expected), actual), actual
+
+
+def test_the_second_run_leaves_the_book_as_it_was(tmp_path: Path) -> None:
+    """``crm.csv`` twice: every row unchanged, and the same bytes."""
+    commands = re.findall(r"^\$ (.*)", blocks("console")[0], re.MULTILINE)
+    typed(commands[0], tmp_path)
+    before = (tmp_path / "crm.jsonl").read_bytes()
+    typed(commands[1], tmp_path)
+
+    assert (tmp_path / "crm.jsonl").read_bytes() == before
+
+
+def test_its_links_lead_somewhere() -> None:
+    """Each link of the first screen is a heading."""
+    headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+
+    assert set(re.findall(r"\(#([\w-]+)\)", README)) <= anchors
