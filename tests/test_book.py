@@ -1,4 +1,4 @@
-"""The book: each verb, each refusal with the book unchanged, and hosts that misbehave."""
+"""The book: each verb, each refusal, and hosts whose functions misbehave."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BOB = {"email": "bob@x.org", "phone": "+15550002", "name": "Bob"}
 
 
 def book(policy: Policy = POLICY, *patches: dict[str, Any]) -> ContactBook:
-    """Make a book whose clock moves an hour at each look, with contacts c-1, c-2, ..."""
+    """Make a book whose clock moves an hour at each look; contacts c-1, c-2, ..."""
     ids, hours = count(1), count()
     made = ContactBook(
         policy,
@@ -330,7 +330,7 @@ class TestLoad:
         assert index.holders("email", "ada@x.org")
 
 
-class Boom(Exception):  # noqa: N818
+class Boom(Exception):
     """What a host's function raises."""
 
 

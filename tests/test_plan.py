@@ -96,7 +96,7 @@ class TestNullAndBlank:
         """What is left out is named, with the reason."""
         made = book(table(f=line))
         made._index.put(
-            Contact("1", "", {"email": "a@x", "f": "old"}, 1, NOW, NOW),  # type: ignore[arg-type]
+            Contact("1", "", {"email": "a@x", "f": "old"}, 1, NOW, NOW),
             [["a@x"], []],
         )
         outcome = made.upsert({"email": "a@x", "f": sent})

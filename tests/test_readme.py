@@ -60,7 +60,7 @@ def word(rule: Rule, stored: Any, *sent: Any) -> str:
     line = field(merge=rule)
     policy = Policy(first_match("k"), {"k": field(key=normalize.exact), "f": line})
     fields = {"k": "1"} if stored is None else {"k": "1", "f": stored}
-    row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()  # type: ignore[arg-type]
+    row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()
     book = ContactBook.load(policy, [row])
     try:
         outcome = book.upsert({"k": "1", **({"f": sent[0]} if sent else {})})

@@ -15,7 +15,7 @@ from upsertcore import Contact
 from upsertcore.cli.bookfile import BadBook, Reader, _sync_folder, identity, save
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
-ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)  # type: ignore[arg-type]
+ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
 
 
 def saved(path: Path, *contacts: Contact) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -211,8 +212,7 @@ def test_json_that_cannot_be_used(text: str, words: str) -> None:
 def test_memory_does_not_grow_with_the_file(name: str, content: bytes) -> None:
     """The first row is there when a few blocks have been read, and no more."""
     raw = io.BytesIO(content)
-    found = read(raw, name, {})
-    next(found)
+    with closing(read(raw, name, {})) as found:
+        next(found)
 
-    assert raw.tell() < 500_000
-    found.close()
+        assert raw.tell() < 500_000

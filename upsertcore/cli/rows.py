@@ -13,7 +13,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import PurePath
@@ -60,7 +60,9 @@ class Row:
     cells: bool = False
 
 
-def read(stream: BinaryIO, name: str, rename: Mapping[str, str]) -> Iterator[Row]:
+def read(
+    stream: BinaryIO, name: str, rename: Mapping[str, str]
+) -> Generator[Row, None, None]:
     r"""
     Read the rows of a file: CSV, JSON Lines or a JSON array.
 
