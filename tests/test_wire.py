@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upsertcore import normalize, profiles
-from upsertcore.errors import InvalidField, NoMatchKey, Refused
+from upsertcore.errors import NoMatchKey, Refused
 from upsertcore.profiles.anduin import Anduin
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.segmetrics import SegMetrics
@@ -24,8 +24,6 @@ from upsertcore.profiles.wire import (
     answer,
     email_address,
     named,
-    one_of,
-    plain_text,
     through,
     words,
 )
@@ -432,24 +430,6 @@ def test_named_is_short() -> None:
     """A megabyte of a name is no megabyte of a message."""
     assert len(named("x" * 1_000_000)) <= 62
     assert len(named(10**5000)) <= 62
-
-
-@pytest.mark.parametrize("value", [None, 7, True, b"x", ["x"], {}])
-def test_plain_text_takes_nothing_else(value: Any) -> None:
-    """Text is text, blank included; the refusal names the field."""
-    assert plain_text("city", "") == ""
-    with pytest.raises(InvalidField, match=r"^city: must be a string, not "):
-        plain_text("city", value)
-
-
-@pytest.mark.parametrize("value", [None, 7, True, "", "Active", ["active"], {}])
-def test_one_of_takes_nothing_else(value: Any) -> None:
-    """A word is one of those that are listed, spelt as they are."""
-    assert one_of("status", "b", iter("ab")) == "b"
-    with pytest.raises(
-        InvalidField, match=r"^status: must be one of active, gone, not"
-    ):
-        one_of("status", value, ("active", "gone"))
 
 
 @pytest.mark.parametrize(

@@ -158,9 +158,7 @@ def _unicode(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(
-            "must be Unicode text without lone surrogates, which UTF-8 cannot write"
-        ) from None
+        raise ValueError("must be Unicode text without lone surrogates") from None
     return text
 
 

@@ -232,9 +232,7 @@ def read(reader: Reader, name: str, value: Any, problems: list[str]) -> Any:
     try:
         frozen = freeze(value)
     except ValueError as error:
-        # "must have text for its names, which 7 is not": 7 is a value that was sent.
-        reason, _which, _value = str(error).partition(", which ")
-        problems.append(f"{name} {reason}")
+        problems.append(f"{name} {error}")
         return None
     if frozen is None and name in NULLABLE:
         return None

@@ -32,10 +32,11 @@ from upsertcore.profiles.wire import (
     Response,
     answer,
     email_address,
+    is_text,
     named,
     through,
 )
-from upsertcore.values import freeze, thaw
+from upsertcore.values import thaw
 
 __all__ = ["Anduin"]
 
@@ -182,13 +183,9 @@ class Anduin:
         return dict(cells)
 
     def _scope(self, firm_id: Any) -> str:
-        try:
-            firm = freeze(firm_id)
-        except ValueError:
-            firm = None
-        if not isinstance(firm, str) or not firm.strip():
+        if not is_text(firm_id) or not firm_id.strip():
             raise _rejected("firm_id", "must be the ID of a firm")
-        return firm
+        return str(firm_id)
 
 
 def _rejected(name: str, what: str) -> Rejected:

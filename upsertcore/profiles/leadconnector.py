@@ -42,7 +42,15 @@ from upsertcore.profiles._leadconnector_forms import (
     mailbox,
     split_name,
 )
-from upsertcore.profiles.wire import Rejected, Response, answer, named, through, words
+from upsertcore.profiles.wire import (
+    Rejected,
+    Response,
+    answer,
+    named,
+    through,
+    words,
+    yes_or_no,
+)
 from upsertcore.values import NOTHING, freeze
 from upsertcore.writer import fresh_ids
 
@@ -51,12 +59,6 @@ __all__ = ["LeadConnector"]
 _KEYS = ("email", "phone")
 _NO_KEY = "Pass at least one of number, email query parameter"
 _PLACE = re.compile(r"(?<=customFields\.)[0-9]+")
-
-
-def _yes_or_no(written: str) -> bool:
-    if written not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return written == "true"
 
 
 def _policy(
@@ -141,7 +143,7 @@ class LeadConnector:
     path: tuple[str, ...] = ()
     options: Mapping[str, Callable[[str], Any]] = {
         "priority": lambda names: tuple(words(names)),
-        "allow_duplicates": _yes_or_no,
+        "allow_duplicates": yes_or_no,
         "region": str,
     }
 

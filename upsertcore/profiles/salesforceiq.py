@@ -25,7 +25,14 @@ from upsertcore.normalize import Normalizer
 from upsertcore.outcome import Outcome
 from upsertcore.plan import Plan
 from upsertcore.policy import Policy, field
-from upsertcore.profiles.wire import Rejected, Response, answer, named, through
+from upsertcore.profiles.wire import (
+    Rejected,
+    Response,
+    answer,
+    is_text,
+    named,
+    through,
+)
 from upsertcore.values import freeze, thaw
 
 __all__ = ["SalesforceIQ"]
@@ -187,26 +194,19 @@ def _scope(_upsert: Any, organisation: Any) -> str:
     if _upsert != "email":
         what = "must be the word email; the addresses stand in the body"
         raise _rejected(400, "_upsert", what)
-    if not _is_text(organisation):
+    if not is_text(organisation):
         raise _rejected(400, "organisation", "must be text")
     return str(organisation)
 
 
-def _is_text(value: Any) -> bool:
-    try:
-        return isinstance(freeze(value), str)
-    except ValueError:
-        return False
-
-
 def _id(value: Any) -> Any:
-    if value is not None and not _is_text(value):
+    if value is not None and not is_text(value):
         raise _rejected(422, "id", "must be a string")
     return value
 
 
 def _name(name: Any) -> str:
-    if not _is_text(name) or not name.strip():
+    if not is_text(name) or not name.strip():
         raise _rejected(422, "properties", "must have names that are not blank")
     if name == "id":
         what = "is no property; the id stands beside the properties"

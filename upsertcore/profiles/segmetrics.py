@@ -27,23 +27,19 @@ from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    is_text,
     named,
     through,
     words,
+    yes_or_no,
 )
-from upsertcore.values import FrozenMap, freeze, thaw
+from upsertcore.values import FrozenMap, thaw
 
 __all__ = ["SegMetrics"]
 
 T = TypeVar("T")
 
 _ATTEMPTS = 100
-
-
-def _flag(word: str) -> bool:
-    if word not in ("true", "false"):
-        raise ValueError(f"must be true or false, not {word!r}")
-    return word == "true"
 
 
 @final
@@ -78,8 +74,8 @@ class SegMetrics:
 
     path = ("account_id", "integration_id")
     options: Mapping[str, Callable[[str], Any]] = {
-        "match_email": _flag,
-        "ordered": _flag,
+        "match_email": yes_or_no,
+        "ordered": yes_or_no,
     }
 
     def __init__(
@@ -241,18 +237,15 @@ def _json(cell: str, kind: type[T], otherwise: Callable[[str], Any]) -> Any:
 
 
 def _scope(**path: Any) -> str:
-    errors = [f"{n}: must be text that is not blank" for n in path if not _is(path[n])]
+    errors = [
+        f"{name}: must be text that is not blank"
+        for name, part in path.items()
+        if not is_text(part) or not part.strip()
+    ]
     if errors:
         raise _rejected(errors)
     # Percent-encoding leaves no "/" within a part, so no two pairs are one scope.
     return "/".join(quote(part, safe="") for part in path.values())
-
-
-def _is(part: Any) -> bool:
-    try:
-        return isinstance(freeze(part), str) and bool(part.strip())
-    except ValueError:
-        return False
 
 
 def _rejected(errors: list[str]) -> Rejected:

@@ -10,16 +10,17 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, final
 
 from attrs import frozen
 
 from upsertcore.book import ContactBook
-from upsertcore.errors import InvalidField, Refused, shown
+from upsertcore.errors import Refused, shown
 from upsertcore.outcome import Outcome
 from upsertcore.plan import Plan
 from upsertcore.policy import Policy
+from upsertcore.values import freeze
 
 __all__ = [
     "Profile",
@@ -27,11 +28,11 @@ __all__ = [
     "Response",
     "answer",
     "email_address",
+    "is_text",
     "named",
-    "one_of",
-    "plain_text",
     "through",
     "words",
+    "yes_or_no",
 ]
 
 
@@ -185,35 +186,32 @@ def named(name: object) -> str:
     return shown(name)
 
 
-def plain_text(name: str, value: Any) -> str:
+def is_text(value: object) -> bool:
+    r"""
+    Tell text that UTF-8 can write from everything else.
+
+    >>> is_text("firm-1"), is_text(7), is_text("\ud800")
+    (True, False, False)
     """
-    Take text and nothing else.
+    try:
+        return isinstance(freeze(value), str)
+    except ValueError:
+        return False
+
+
+def yes_or_no(word: str) -> bool:
+    """
+    Read an option that is said in a word.
 
     Raises:
-        InvalidField: If it is no text.
+        ValueError: If it is neither ``true`` nor ``false``.
 
-    >>> plain_text("city", "Oslo")
-    'Oslo'
+    >>> yes_or_no("true"), yes_or_no("false")
+    (True, False)
     """
-    if not isinstance(value, str):
-        raise InvalidField(name, value, "must be a string")
-    return value
-
-
-def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
-    """
-    Take one of several words.
-
-    Raises:
-        InvalidField: If it is none of them.
-
-    >>> one_of("status", "active", ("active", "inactive"))
-    'active'
-    """
-    known = tuple(choices)
-    if not isinstance(value, str) or value not in known:
-        raise InvalidField(name, value, f"must be one of {', '.join(known)}")
-    return value
+    if word not in {"true", "false"}:
+        raise ValueError(f"must be true or false, not {shown(word)}")
+    return word == "true"
 
 
 # Whatever passes here has a normal form under normalize.email too.
