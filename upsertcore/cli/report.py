@@ -180,18 +180,24 @@ def refused_line(
 
 
 def contact_table(contacts: Iterable[Contact]) -> Table:
-    """Show contacts, each with its fields in one cell."""
+    """Show contacts: what is known of each, and its fields, one a line."""
     rows = [
         (
-            contact.id,
-            contact.scope,
-            contact.version,
-            f"{contact.updated_at:%Y-%m-%d %H:%M}",
+            Text("\n").join(
+                [
+                    cell(contact.id),
+                    cell(f"scope {contact.scope}" if contact.scope else "no scope"),
+                    cell(f"version {contact.version}"),
+                    cell(f"{contact.updated_at:%Y-%m-%d %H:%M %Z}"),
+                ]
+            ),
             Text("\n").join(_field(contact, name) for name in contact),
         )
         for contact in contacts
     ]
-    return table("contacts", ["id", "scope", "version", "updated", "fields"], rows)
+    found = table("contacts", ["contact", "fields"], rows)
+    found.show_lines = True
+    return found
 
 
 def _field(contact: Contact, name: str) -> Text:
