@@ -70,7 +70,7 @@ def combined(rule: Rule, stored: Any, sent: Any) -> Any:
         (remove, ["a", "b", "a"], ["a", "x"], ["b"]),
         (remove, ["a"], ["a"], []),
         (remove, None, ["a"], None),
-        (remove, ["a"], None, ["a"]),
+        (remove, ["a"], None, None),
         (remove, ["a"], [], ["a"]),
         (remove, [1, True], [1], [True]),
         (remove, ["a"], "a", ERROR),

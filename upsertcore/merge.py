@@ -102,7 +102,7 @@ def _union(stored: Any, sent: Any) -> Any:
 
 def _remove(stored: Any, sent: Any) -> Any:
     if stored is None or sent is None:
-        return stored
+        return None
     gone = {token(item) for item in _list(sent)}
     return tuple(item for item in _list(stored) if token(item) not in gone)
 
@@ -149,7 +149,7 @@ on_create = Rule(
 )
 """Taken from the patch that creates the contact, and from no other."""
 
-immutable = Rule("immutable", _immutable, _laws("idempotent"))
+immutable = Rule("immutable", _immutable, _laws("idempotent"), drops=True)
 """Set once; another value after that is refused."""
 
 ignore = Rule(
@@ -166,7 +166,7 @@ ignore = Rule(
 union = Rule("union", _union, _laws("idempotent"))
 """A list: sent items join the stored ones, each once, those stored first."""
 
-remove = Rule("remove", _remove, _laws("idempotent", "commutative"), stores=False)
+remove = Rule("remove", _remove, _laws("idempotent"), stores=False)
 """A list: sent items leave the stored ones."""
 
 deep = Rule("deep", _deep, _laws("idempotent"))
@@ -202,18 +202,29 @@ def items_by(*names: str) -> Rule:
     def combine(stored: Any, sent: Any) -> Any:
         if sent is None:
             return None
-        items = {called(item): item for item in _list(stored)}
+        items: dict[Any, Any] = {}
+        for place, item in enumerate(_list(stored)):
+            lay(items, called(item) or place, item)
         for item in _list(sent):
-            known = items.get(called(item), {})
-            items[called(item)] = FrozenMap.trusted({**known, **item})
+            name = called(item)
+            if name is None:
+                raise ValueError(f"must be a list of mappings with {wanted}")
+            lay(items, name, item)
         return tuple(items.values())
 
-    def called(item: Any) -> Any:
+    def called(item: Any) -> tuple[str, Any] | None:
         if isinstance(item, FrozenMap):
             for name in names:
                 if not empty(item.get(name)):
                     return name, token(item[name])
-        raise ValueError(f"must be a list of mappings with {' or '.join(names)}")
+        return None
+
+    def lay(items: dict[Any, Any], name: Any, item: Any) -> None:
+        known = items.get(name)
+        new = item if known is None else FrozenMap.trusted({**known, **item})
+        items[name] = new
+
+    wanted = " or ".join(names)
 
     called_by = ", ".join(map(repr, names))
     return Rule(f"items_by({called_by})", combine, _laws("idempotent"))
