@@ -24,6 +24,7 @@ FLOOR = {
     "merge": 2,
     "policy": 3,
     "patch": 3,
+    "trace": 3,
     "plan": 4,
     "index": 4,
     "writer": 4,

@@ -848,17 +848,44 @@ def test_custom_fields_are_merged_by_id_or_key() -> None:
         {"id": "f1", "value": "w"},
         {"id": "colour", "value": "red"},
     ]
-    stored = ({"id": "f1", "value": "w"}, {"key": "colour", "value": "red"})
+    stored = (
+        {"id": "f1", "key": "size", "value": "w"},
+        {"key": "colour", "value": "red"},
+    )
     assert stored == crm.book.get("c-1")["customFields"]
 
 
-def test_an_id_with_a_key_that_is_not_known_is_an_id() -> None:
-    """The reference's own sample has both; the id says which field it is."""
+def test_an_id_that_comes_with_a_key_is_found_by_both() -> None:
+    """The reference's own sample has both: from then on either names the field."""
+    crm = system()
     item = {"id": "f1", "key": "my_custom_field", "field_value": "My Text"}
+    contact(crm, customFields=[item])
 
-    outcome = said(system(), email="a@x.org", customFields=[item])
+    for name in ({"id": "f1"}, {"key": "my_custom_field"}):
+        value = f"by {name}"
+        answer = contact(crm, customFields=[{**name, "field_value": value}])
+        assert answer["customFields"] == [{"id": "f1", "value": value}]
 
-    assert outcome.contact["customFields"] == ({"id": "f1", "value": "My Text"},)
+
+def test_a_key_that_was_known_alone_takes_its_id() -> None:
+    """The field is the same one, before and after its id is known."""
+    crm = system()
+    contact(crm, customFields=[{"key": "size", "field_value": "S"}])
+    answer = contact(crm, customFields=[{"id": "f1", "key": "size", "value": "M"}])
+
+    assert answer["customFields"] == [{"id": "f1", "value": "M"}]
+
+
+def test_an_item_that_would_join_two_fields_is_refused() -> None:
+    """Its id names one stored field, and its key another."""
+    crm = system()
+    items = [{"key": "size", "field_value": "S"}, {"id": "f1", "field_value": "x"}]
+    contact(crm, customFields=items)
+    item = {"id": "f1", "key": "size", "field_value": "M"}
+
+    assert refused(crm, email="a@x.org", customFields=[item]) == [
+        "customFields must not join two items by id and key"
+    ]
 
 
 def test_null_clears_one_custom_field() -> None:

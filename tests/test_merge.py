@@ -110,10 +110,26 @@ class TestItemsBy:
             (items("1x", "2y"), items("2z", "3w"), items("1x", "2z", "3w")),
             (items("1x"), items("1y", "1z"), items("1z")),
             (items("1x", "-kx"), items("-ky"), items("1x", "-ky")),
+            (
+                [{"id": "1", "key": "k", "v": "x"}],
+                items("-ky", "1z"),
+                [{"id": "1", "key": "k", "v": "z"}],
+            ),
+            (
+                items("-kx"),
+                [{"id": "1", "key": "k", "note": "n"}],
+                [{"key": "k", "v": "x", "id": "1", "note": "n"}],
+            ),
+            (
+                [{"id": "1", "key": "k"}],
+                [{"id": "1", "key": ""}],
+                [{"id": "1", "key": "k"}],
+            ),
+            (["odd", {"v": "x"}], items("1x"), ["odd", {"v": "x"}, *items("1x")]),
             (items("1x"), [], items("1x")),
             (items("1x"), None, None),
         ],
-        ids=map(str, range(6)),
+        ids=map(str, range(10)),
     )
     def test_it_merges(self, stored: Any, sent: Any, expected: Any) -> None:
         """Sent over stored, new ones at the end, the rest as it was."""
@@ -133,6 +149,18 @@ class TestItemsBy:
     def test_an_item_is_called_something(self, sent: Any) -> None:
         """What is no mapping, or has no name, is refused."""
         assert combined(self.RULE, None, sent) == ERROR
+
+    @pytest.mark.parametrize(
+        ("stored", "sent"),
+        [
+            (items("1x", "-kx"), [{"id": "1", "key": "k"}]),
+            ([{"id": "1", "key": "k"}], [{"id": "2", "key": "k"}]),
+        ],
+        ids=["two", "another"],
+    )
+    def test_nothing_is_joined_that_was_apart(self, stored: Any, sent: Any) -> None:
+        """An item that finds two, or would rename one, is refused."""
+        assert combined(self.RULE, stored, sent) == ERROR
 
     def test_it_needs_a_name(self) -> None:
         """A rule that could tell no items apart is refused."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -20,7 +22,9 @@ from upsertcore import (
     field,
     first_match,
     first_present,
+    ignore,
     immutable,
+    items_by,
     keep,
     normalize,
     on_create,
@@ -305,6 +309,99 @@ class TestHardCases:
 
         with pytest.raises(InvalidField, match="ref: must stay as it is"):
             made.upsert({"email": "a@x", "ref": "s"})
+
+
+class TestFoundAgain:
+    """A merge after which the patch would find nobody would create twice."""
+
+    @pytest.mark.parametrize(
+        ("line", "sent"),
+        [
+            (
+                field(
+                    key=normalize.exact,
+                    merge=custom(lambda _old, new: new and new.upper()),
+                ),
+                "a",
+            ),
+            (
+                field(key=lambda item: item.get("v"), merge=items_by("id")),
+                [{"id": 1, "v": "a"}, {"id": 1, "v": None}],
+            ),
+        ],
+        ids=["custom", "items"],
+    )
+    def test_it_is_refused(self, line: Any, sent: Any) -> None:
+        """The field and the rule are named, and nobody is created."""
+        made = book(Policy(first_match("k"), {"k": line}))
+        with pytest.raises(InvalidField, match="k: must still be a key of the contact"):
+            made.upsert({"k": sent})
+
+        assert len(made) == 0
+
+    def test_one_key_is_enough(self) -> None:
+        """A key that is kept as it was does no harm where another one is held."""
+        line = field(key=normalize.email, merge=keep)
+        made = book(table(email=line), TWO[0])
+        patch = {"email": "new@x", "phone": "+15550001"}
+
+        assert made.upsert({**patch, "phone": "+1 5550001"}).updated
+        assert made.upsert({**patch, "phone": "+1 5550001"}).unchanged
+
+    def test_a_rule_may_forbid_what_a_default_gives(self) -> None:
+        """A field that no patch sets has its default, whether or not it is sent."""
+        made = book(table(s=field(merge=ignore, default="new")))
+
+        assert made.upsert({"email": "a@x", "s": "old"}).contact["s"] == "new"
+
+    def test_a_withheld_field_is_needed_to_create_alone(self) -> None:
+        """A known contact that lacks it can be updated all the same."""
+        line = field(key=normalize.email, unique=True, required=True)
+        policy = table(
+            first_match("phone"), email=line, city=field(), on_clash="withhold"
+        )
+        made = book(policy, TWO[0])
+        made._index.put(
+            Contact("2", "", {"phone": "+15550002"}, 1, NOW, NOW), [[], ["+15550002"]]
+        )
+        outcome = made.upsert({"phone": "+15550002", "email": "a@x", "city": "Oslo"})
+
+        assert outcome.updated
+        assert [each.field for each in outcome.withheld] == ["email"]
+
+
+class Name(StrEnum):
+    """Names of fields."""
+
+    EMAIL = "email"
+
+
+class Twice(Mapping[str, Any]):
+    """A mapping that gives a name twice, as a multi-dict does."""
+
+    def __getitem__(self, name: str) -> Any:
+        return name
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("email", "email"))
+
+
+class TestNames:
+    """The names of a patch are text, each once."""
+
+    def test_a_name_is_plain_text(self) -> None:
+        """A name of a class of its own is stored as text."""
+        outcome = book(table()).upsert({Name.EMAIL: "a@x"})
+
+        assert [type(name) for name in outcome.contact] == [str]
+
+    def test_a_name_stands_there_once(self) -> None:
+        """What a multi-dict would lose is refused."""
+        with pytest.raises(InvalidField, match="email: must not stand there twice"):
+            book(table()).upsert(Twice())
 
 
 class TestPlan:

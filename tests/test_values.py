@@ -92,9 +92,37 @@ class TestFreeze:
         with pytest.raises(ValueError, match="nest deeper"):
             freeze(ring)
 
+    def test_what_is_frozen_has_a_depth_too(self) -> None:
+        """A value that was stored does not hide how deep it is."""
+        deep: Any = freeze({"a": ("x",)})
+        for _ in range(MAX_DEPTH - 2):
+            deep = freeze({"previous": deep})
+        with pytest.raises(ValueError, match="nest deeper"):
+            freeze({"previous": deep})
+
+
+class Thief(dict[str, Any]):
+    """A mapping that takes hold of what it is compared with."""
+
+    taken: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        type(self).taken = other
+        return True
+
+    __hash__ = None
+
 
 class TestFrozenMap:
     """A mapping that nobody can change."""
+
+    def test_comparing_hands_nothing_out(self) -> None:
+        """Whatever it is compared with gets a copy."""
+        found = FrozenMap({"a": 1})
+        assert found == Thief()
+        Thief.taken["a"] = 2
+
+        assert found["a"] == 1
 
     def test_it_is_a_mapping(self) -> None:
         """It reads, compares, hashes, copies and pickles as a value does."""

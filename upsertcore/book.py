@@ -18,15 +18,14 @@ from upsertcore.errors import (
     InvalidField,
     InvalidPolicy,
     Refused,
-    StalePlan,
 )
 from upsertcore.index import ContactIndex
 from upsertcore.match import Strategy, never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import admit
-from upsertcore.plan import Plan, plan
+from upsertcore.patch import Asked, admit, check_scope, read
+from upsertcore.plan import Plan, decide
 from upsertcore.policy import Policy
-from upsertcore.writer import Writer, fresh_ids, stale, utc_now
+from upsertcore.writer import Writer, fresh_ids, utc_now
 
 __all__ = ["ContactBook"]
 
@@ -120,7 +119,8 @@ class ContactBook:
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        return self._writer.write(lambda: self._decide(patch, scope), if_version)
+        ask = self._asking(patch, scope, self.policy.match)
+        return self._writer.write(ask, self._decide, if_version)
 
     def create(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
         """
@@ -133,7 +133,7 @@ class ContactBook:
         Raises:
             Refused: One of its family; nothing has changed then.
         """
-        return self._writer.write(lambda: self._decide(patch, scope, _CREATE))
+        return self._writer.write(self._asking(patch, scope, _CREATE), self._decide)
 
     def plan(self, patch: Mapping[str, Any], *, scope: str = "") -> Plan:
         """
@@ -149,7 +149,8 @@ class ContactBook:
         Raises:
             Refused: Where :meth:`upsert` would be refused.
         """
-        return self._writer.settle(lambda: self._decide(patch, scope))
+        ask = self._asking(patch, scope, self.policy.match)
+        return self._writer.settle(ask, self._decide)
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -167,7 +168,7 @@ class ContactBook:
         """
         if plan.policy is not self.policy:
             raise ValueError("plan: must be made under the policy of this book")
-        return self._writer.write(lambda: self._still(plan))
+        return self._writer.apply(plan)
 
     @overload
     def upsert_many(
@@ -234,7 +235,7 @@ class ContactBook:
 
         Args:
             key: The name of a key of the policy.
-            value: As it would be sent; it is normalised here.
+            value: As it would be stored; it is normalised here, and not cleaned.
             scope: The tenant.
 
         Returns:
@@ -251,6 +252,7 @@ class ContactBook:
         >>> book.find("email", "ADA@X.org") == (outcome.contact,)
         True
         """
+        check_scope(scope)
         known = self.policy.by_name.get(key)
         if known is None:
             names = ", ".join(self.policy.by_name)
@@ -323,19 +325,19 @@ class ContactBook:
             index.put(contact, admit(policy, index, contact))
         return book
 
-    def _decide(
-        self, patch: Mapping[str, Any], scope: str, match: Strategy | None = None
-    ) -> Plan:
-        return plan(self.policy, patch, self._index, scope=scope, match=match)
+    def _asking(
+        self, patch: Mapping[str, Any], scope: str, match: Strategy
+    ) -> Callable[[], Asked]:
+        """Read a patch, once, and make what each attempt at a decision asks with."""
+        check_scope(scope)
+        patched, keys = read(self.policy, patch), self.policy.by_name
+        return lambda: Asked(keys, patched, self._index, scope, match)
+
+    def _decide(self, asked: Asked) -> Plan:
+        return decide(self.policy, asked)
 
     def _collected(self, patch: Mapping[str, Any], scope: str) -> Outcome | Refused:
         try:
             return self.upsert(patch, scope=scope)
         except Refused as refusal:
             return refusal
-
-    def _still(self, plan: Plan) -> Plan:
-        reason = stale(plan, self._index)
-        if reason is not None:
-            raise StalePlan(reason)
-        return plan

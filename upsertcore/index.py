@@ -109,9 +109,10 @@ class ContactIndex:
         found = scopes[scope].get(form) if scope in scopes else None
         if found is None:
             return ()
-        if type(found) is int:
-            return (self._rows[found][0].id,)
-        return tuple([self._rows[number][0].id for number in tuple(found)])  # type: ignore[arg-type]
+        numbers = (found,) if isinstance(found, int) else tuple(found)
+        # Read beside a removal, a number may have lost its row a moment ago.
+        rows = [self._rows.get(number) for number in numbers]
+        return tuple([row[0].id for row in rows if row is not None])
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
         """

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
-from upsertcore.errors import InvalidField, KeyInUse
+from upsertcore.errors import InvalidField, KeyInUse, UnknownContact
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
         raise InvalidField("patch", patch, reason)
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
-    for name, raw in patch.items():
-        line = policy.line(name)
-        if line is policy.other:
-            _frozen("patch", name, name)
+    for raw_name, raw in patch.items():
+        line = policy.line(raw_name)
+        name = _frozen("patch", raw_name, raw_name)
+        if name in sent or name in ignored:
+            raise InvalidField(name, raw, "must not stand there twice")
         value = _clean(name, line, raw)
         if empty(value):
             what, says = ("null", line.null) if value is None else ("blank", line.blank)
@@ -125,22 +126,52 @@ def _frozen(name: str, raw: Any, value: Any) -> Any:
 
 @final
 class Asked:
-    """The look-ups of one decision: each key's normal forms and holders, once."""
+    """What one decision asks an index: each key's holders once, and one contact."""
 
-    __slots__ = ("_index", "_keys", "claimed", "scope", "seen", "sent", "strategy")
+    __slots__ = (
+        *("_index", "_keys", "claimed", "found", "ignored", "scope", "seen", "sent"),
+        "strategy",
+    )
 
     def __init__(
         self,
         keys: Mapping[str, Key],
-        sent: Fields,
+        patch: tuple[Fields, Mapping[str, str]],
         index: View,
         scope: str,
         strategy: Strategy,
     ) -> None:
         self._index, self._keys, self.scope = index, keys, scope
-        self.sent, self.strategy = sent, strategy
+        self.sent, self.ignored = patch
+        self.strategy = strategy
+        self.found: Contact | None = None
         self.seen: dict[str, Hits] = {}
         self.claimed: dict[str, Hits] = {}
+
+    def get(self, id: str) -> tuple[Contact, Forms]:
+        """Give the contact that was found, and the forms that it holds."""
+        self.found = self._index.get(id)
+        return self.found, self._index.forms(id)
+
+    def stale(self, index: View) -> str | None:
+        """Say what has changed of what was answered; None where all still holds."""
+        was = self.found
+        if was is not None:
+            try:
+                now = index.get(was.id)
+            except UnknownContact:
+                return f"contact {was.id} is gone"
+            if now.version != was.version:
+                return (
+                    f"contact {was.id} is at version {now.version}, not {was.version}"
+                )
+            if now is not was and now != was:
+                return f"contact {was.id} is another one now"
+        for name, hits in (*self.seen.items(), *self.claimed.items()):
+            for form, ids in hits:
+                if index.holders(name, form, self.scope) != ids:
+                    return f"{name}: other contacts hold {form} now"
+        return None
 
     def __call__(self, name: str) -> Hits:
         """Give each form of a key that the patch carries, with its holders."""
@@ -170,6 +201,12 @@ class Asked:
         return tuple([(form, holders(name, form, scope)) for form in forms])
 
 
+def _moved(was: Contact, now: Contact) -> str:
+    if now.version == was.version:
+        return f"contact {was.id} is another one now"
+    return f"contact {was.id} is at version {now.version}, not {was.version}"
+
+
 def admit(policy: Policy, index: View, contact: Contact) -> Forms:
     """
     See that a stored contact can live in an index under a policy.
@@ -188,7 +225,8 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact, ContactIndex, Policy, field, first_match
-    >>> policy = Policy(first_match("email"), {"email": field(key=str.lower)})
+    >>> from upsertcore import normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
     >>> admit(policy, ContactIndex(["email"]), ada)

@@ -26,6 +26,7 @@ from upsertcore.errors import (
 from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
 from upsertcore.patch import Asked, Fields, Forms, View, check_scope, read
+from upsertcore.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap, empty, same
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from upsertcore.match import Key
     from upsertcore.policy import Policy
 
-__all__ = ["Expects", "Plan", "Step", "plan"]
+__all__ = ["Expects", "Plan", "decide", "plan"]
 
 
 @final
@@ -53,28 +54,6 @@ class Expects:
 
     versions: FrozenMap[int]
     keys: tuple[tuple[str, str, tuple[str, ...]], ...]
-
-
-@final
-@frozen
-class Step:
-    """
-    What a plan says of one key of the strategy.
-
-    Args:
-        key: The name of the key.
-        forms: The normal forms that the patch carries.
-        holders: Ids of the contacts that hold one of them, in the order found.
-        note: Why it was taken or not, in words.
-
-    >>> Step("email", ("a@x.org",), (), "finds nobody").note
-    'finds nobody'
-    """
-
-    key: str
-    forms: tuple[str, ...]
-    holders: tuple[str, ...]
-    note: str
 
 
 @final
@@ -133,33 +112,19 @@ class Plan(Verdict):
     @property
     def trace(self) -> tuple[Step, ...]:
         """Why each key of the strategy was taken or not, computed anew each time."""
-        return tuple(self._step(name) for name in self._asked.strategy.keys)
+        return trace(self._asked, self.before, self.matched_by)
 
-    def _step(self, name: str) -> Step:
-        sent, hits = self._asked.sent, self._asked.seen.get(name)
-        if hits is None:
-            return Step(name, (), (), "not consulted: another key decides alone")
-        forms = tuple(form for form, _ids in hits)
-        ids = tuple(dict.fromkeys(id for _form, ids in hits for id in ids))
-        if not forms:
-            return Step(name, forms, ids, _absence(name, sent))
-        if not ids:
-            note = "finds nobody"
-        elif name == self.matched_by:
-            note = "decides"
-        elif self.before is not None and self.before.id in ids:
-            note = "agrees"
-        else:
-            note = "finds somebody else, and an earlier key has decided"
-        return Step(name, forms, ids, note)
+    def stale(self, index: View) -> str | None:
+        """
+        Say what has changed of what the plan rests on; None where all still holds.
 
+        Args:
+            index: Where it would be applied.
 
-def _absence(name: str, sent: Fields) -> str:
-    if name not in sent:
-        return "omitted: no key"
-    if sent[name] is None:
-        return "null: no key"
-    return "blank: no key" if empty(sent[name]) else "has no normal form: no key"
+        Cost:
+            One look-up for each one of the decision.
+        """
+        return self._asked.stale(index)
 
 
 def plan(
@@ -199,23 +164,38 @@ def plan(
     (('ada@x.org',),)
     """
     check_scope(scope)
-    sent, ignored = read(policy, patch)
-    asked = Asked(policy.by_name, sent, index, scope, match or policy.match)
+    strategy = policy.match if match is None else match
+    patched = read(policy, patch)
+    return decide(policy, Asked(policy.by_name, patched, index, scope, strategy))
+
+
+def decide(policy: Policy, asked: Asked) -> Plan:
+    """
+    Decide on a patch that was read: match, merge, claim, decide.
+
+    Args:
+        policy: The table.
+        asked: The patch, cleaned, and the index to ask; not yet asked anything.
+
+    Raises:
+        Refused: As :func:`plan`.
+    """
     found = _match(policy, asked)
     before, stored, held = None, NOTHING, policy.no_forms
     if found.id is not None:
-        before, held = index.get(found.id), index.forms(found.id)
+        before, held = asked.get(found.id)
         stored = before.fields
     elif not policy.create:
         raise CreateRefused
-    after, moved = _merge(policy, before, sent, ignored)
+    after, moved, ignored = _merge(policy, asked, stored, created=before is None)
     if before is None:
-        _complete(policy, sent, after, moved)
-    forms, withheld, others = _claim(policy, asked, held, stored, after, moved)
-    result = _decide(policy, before, moved)
+        _complete(policy, asked.sent, after, moved)
+    forms, withheld, others = _claim(policy, asked, held, before, after, moved)
+    _see_that_it_is_found(policy, asked, forms, moved)
+    result = _result(policy, before, moved)
     return Plan(
         result,
-        scope,
+        asked.scope,
         before,
         stored if result == "unchanged" else FrozenMap.trusted(after),
         found.key,
@@ -239,15 +219,14 @@ def _match(policy: Policy, asked: Asked) -> Match:
 
 
 def _merge(
-    policy: Policy, before: Contact | None, sent: Fields, ignored: dict[str, str]
-) -> tuple[dict[str, Any], set[str]]:
-    """Give the fields afterwards, and the names of those that move."""
-    after = {} if before is None else dict(before.fields)
-    moved = set()
-    for name, value in sent.items():
+    policy: Policy, asked: Asked, fields: Fields, *, created: bool
+) -> tuple[dict[str, Any], set[str], dict[str, str]]:
+    """Give the fields afterwards, the names of those that move, and what is ignored."""
+    after, moved, ignored = dict(fields), set(), dict(asked.ignored)
+    for name, value in asked.sent.items():
         rule = policy.line(name).merge
         stored = new = after.get(name)
-        if rule.on_create if before is None else rule.on_update:
+        if rule.on_create if created else rule.on_update:
             try:
                 new = rule.combine(stored, value)
             except ValueError as error:
@@ -257,7 +236,7 @@ def _merge(
             _put(after, name, new)
         elif rule.drops and not same(value, stored):
             ignored[name] = rule.name
-    return after, moved
+    return after, moved, ignored
 
 
 def _put(fields: dict[str, Any], name: str, value: Any) -> None:
@@ -273,7 +252,7 @@ def _complete(
 ) -> None:
     """Give a new contact its defaults, and see that nothing needed is missing."""
     for name, value in policy.defaults:
-        if name not in sent:
+        if name not in sent or not policy.fields[name].merge.on_create:
             after[name] = value
             moved.add(name)
     for name in policy.needed:
@@ -285,7 +264,7 @@ def _claim(
     policy: Policy,
     asked: Asked,
     held: Forms,
-    stored: Fields,
+    before: Contact | None,
     after: dict[str, Any],
     moved: set[str],
 ) -> tuple[Forms, list[Withheld], list[str]]:
@@ -304,7 +283,7 @@ def _claim(
         clash = [ids for form, ids in hits if ids and form not in held[place]]
         if clash and policy.on_clash != "allow":
             holder = clash[0][0]
-            withheld.append(_withhold(policy, key, stored, after, holder))
+            withheld.append(_withhold(policy, key, before, after, holder))
             moved.discard(key.name)
         else:
             forms[place] = tuple([form for form, _ids in hits])
@@ -313,18 +292,38 @@ def _claim(
 
 
 def _withhold(
-    policy: Policy, key: Key, stored: Fields, after: dict[str, Any], holder: str
+    policy: Policy,
+    key: Key,
+    before: Contact | None,
+    after: dict[str, Any],
+    holder: str,
 ) -> Withheld:
-    """Put a field back as it was, or refuse where it is needed or asked for."""
+    """Put a field back as it was, or refuse where that is asked for."""
     value = after[key.name]
-    _put(after, key.name, stored.get(key.name))
-    needed = key.name in policy.needed and key.name not in after
+    needed = before is None and key.name in policy.needed
     if policy.on_clash == "refuse" or needed:
         raise KeyInUse(key.name, value, holder)
+    _put(after, key.name, None if before is None else before.get(key.name))
     return Withheld(key.name, value, holder)
 
 
-def _decide(policy: Policy, before: Contact | None, moved: set[str]) -> Result:
+def _see_that_it_is_found(
+    policy: Policy, asked: Asked, forms: Forms, moved: set[str]
+) -> None:
+    """Refuse a merge after which the patch would not find the contact again."""
+    carried = [name for name, hits in asked.seen.items() if hits]
+    if not carried or moved.isdisjoint(asked.seen):
+        return
+    for key, held in zip(policy.keys, forms, strict=True):
+        if key.name in carried and any(f in held for f, _ids in asked.seen[key.name]):
+            return
+    name = carried[0]
+    rule = policy.line(name).merge
+    reason = f"must still be a key of the contact once the rule {rule} has merged it"
+    raise InvalidField(name, asked.sent[name], reason)
+
+
+def _result(policy: Policy, before: Contact | None, moved: set[str]) -> Result:
     if before is None:
         return "created"
     if not moved:

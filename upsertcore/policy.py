@@ -81,7 +81,7 @@ def field(
     Returns:
         A line for ``Policy(fields=...)``, which checks it.
 
-    >>> field(key=str.lower, unique=True).merge
+    >>> field(unique=False).merge
     replace
     """
     return Field(key, unique, required, clean, merge, null, blank, default)

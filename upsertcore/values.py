@@ -33,6 +33,8 @@ V_co = TypeVar("V_co", covariant=True)
 MAX_DEPTH = 64
 """How deep lists and mappings may nest; real contacts stay below ten."""
 
+_TOO_DEEP = f"must not nest deeper than {MAX_DEPTH} levels"
+
 MAX_BITS = 14_000
 """Bits of the largest whole number: Python prints no more than 4 300 digits."""
 
@@ -91,7 +93,10 @@ class FrozenMap(Mapping[str, V_co]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenMap):
             return self._items == other._items
-        return self._items == other if isinstance(other, Mapping) else NotImplemented
+        # A copy: whatever the other does with it, it cannot reach what is in here.
+        if isinstance(other, Mapping):
+            return dict(self._items) == other
+        return NotImplemented
 
     def __hash__(self) -> int:
         return hash(frozenset(self._items.items()))
@@ -147,7 +152,10 @@ def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _unicode(value)
-    if value is None or kind is bool or kind is FrozenMap:
+    if value is None or kind is bool:
+        return value
+    if kind is FrozenMap:
+        _fits(value, _room)
         return value
     if kind is list or kind is tuple or kind is dict:
         return _freeze_inside(value, _room)
@@ -162,9 +170,20 @@ def _unicode(text: str) -> str:
     return text
 
 
+def _fits(value: Any, room: int) -> None:
+    """See that a frozen value has room, for it may stand in a larger one now."""
+    kind = type(value)
+    if kind is not FrozenMap and kind is not tuple:
+        return
+    if not room:
+        raise ValueError(_TOO_DEEP)
+    for item in value.values() if kind is FrozenMap else value:
+        _fits(item, room - 1)
+
+
 def _freeze_inside(value: Any, room: int) -> Any:
     if not room:
-        raise ValueError(f"must not nest deeper than {MAX_DEPTH} levels")
+        raise ValueError(_TOO_DEEP)
     if isinstance(value, Mapping):
         return FrozenMap.trusted(_freeze_names(value, room - 1))
     items = tuple([freeze(item, room - 1) for item in value])

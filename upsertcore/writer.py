@@ -15,22 +15,27 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
 from upsertcore.contact import Contact
-from upsertcore.errors import StaleVersion, UnknownContact
+from upsertcore.errors import StalePlan, StaleVersion
 from upsertcore.outcome import Outcome
+from upsertcore.values import freeze
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import View
+    from upsertcore.patch import Asked
     from upsertcore.plan import Plan
 
-__all__ = ["Writer", "fresh_ids", "stale", "utc_now"]
+__all__ = ["Writer", "fresh_ids", "utc_now"]
 
 T = TypeVar("T")
 
-_ATTEMPTS = 100
+Ask: TypeAlias = "Callable[[], Asked]"
+Decide: TypeAlias = "Callable[[Asked], Plan]"
+
+_OVERTAKEN = 10_000
+_OVERTAKEN_BY_ITSELF = 100
 
 
 @final
@@ -48,7 +53,7 @@ class Writer:
     1
     """
 
-    __slots__ = ("_clock", "_ids", "_index", "_lock", "_writes")
+    __slots__ = ("_clock", "_ids", "_index", "_last", "_lock", "_writes")
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Writer:
         self._index, self._ids, self._clock = index, ids, clock
         self._lock = threading.Lock()
         self._writes = 0
+        self._last = 0
 
     def read(self, ask: Callable[[], T]) -> T:
         """
@@ -70,27 +76,28 @@ class Writer:
         with self._lock:
             return ask()
 
-    def settle(self, decide: Callable[[], Plan]) -> Plan:
+    def settle(self, ask: Ask, decide: Decide) -> Plan:
         """
         Decide without the lock until what was decided on still holds.
 
         Args:
-            decide: Makes the plan; made again where what it rests on has changed.
+            ask: Makes what a decision asks with; once per attempt.
+            decide: Makes the plan.
 
         Raises:
-            Refused: What the decision raises, once no write came between.
-            RuntimeError: If a hundred decisions in a row were overtaken.
+            Refused: What the decision raises, once what it rests on holds.
+            RuntimeError: If a hundred decisions in a row were overtaken by writes
+                that they made themselves, or ten thousand by others.
         """
-        return self._attempt(decide, lambda _plan: None)
+        return self._attempt(ask, decide, lambda _plan: None)
 
-    def write(
-        self, decide: Callable[[], Plan], if_version: int | None = None
-    ) -> Outcome:
+    def write(self, ask: Ask, decide: Decide, if_version: int | None = None) -> Outcome:
         """
         Do what a decision says.
 
         Args:
-            decide: Makes the plan; made again where what it rests on has changed.
+            ask: As :meth:`settle`.
+            decide: As :meth:`settle`.
             if_version: The version that the contact must have.
 
         Raises:
@@ -101,43 +108,74 @@ class Writer:
         draw = _Draw(self._ids, self._clock)
         done: list[Outcome] = []
 
-        def put(plan: Plan) -> None:
-            contact = draw.contact(plan)
-            if plan.before is None and contact.id in self._index:
-                raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
-            if contact is not plan.before:
-                self._index.put(contact, plan.forms)
-                self._writes += 1
-            done.append(_outcome(plan, contact))
-
-        def ready() -> Plan:
-            plan = decide()
+        def ready(asked: Asked) -> Plan:
+            plan = decide(asked)
             _at_version(plan, if_version)
             draw.ready(plan)
             return plan
 
-        self._attempt(ready, put)
+        self._attempt(ask, ready, lambda plan: done.append(self._put(plan, draw)))
         return done[0]
 
-    def _attempt(self, decide: Callable[[], Plan], put: Callable[[Plan], None]) -> Plan:
-        for left in range(_ATTEMPTS)[::-1]:
-            writes = self._writes
+    def apply(self, plan: Plan) -> Outcome:
+        """
+        Do what a plan says.
+
+        Raises:
+            StalePlan: If what it rests on has changed.
+            ValueError: If ``ids`` answers an id that is in use.
+        """
+        draw = _Draw(self._ids, self._clock)
+        self.read(lambda: self._fresh(plan))
+        draw.ready(plan)
+        with self._lock:
+            self._fresh(plan)
+            return self._put(plan, draw)
+
+    def _attempt(self, ask: Ask, decide: Decide, put: Callable[[Plan], None]) -> Plan:
+        own = 0
+        for _ in range(_OVERTAKEN):
+            writes, asked = self._writes, ask()
             try:
-                plan = decide()
+                plan = decide(asked)
             except Exception:
                 # What it saw may have been half written; only a settled no counts.
                 with self._lock:
-                    if writes == self._writes or not left:
+                    if self._holds(writes, asked):
                         raise
-                continue
-            with self._lock:
-                if writes == self._writes or stale(plan, self._index) is None:
-                    put(plan)
-                    return plan
+            else:
+                with self._lock:
+                    if self._holds(writes, asked):
+                        put(plan)
+                        return plan
+            own += self._last == threading.get_ident()
+            if own == _OVERTAKEN_BY_ITSELF:
+                break
         raise RuntimeError(
-            f"the book changed {_ATTEMPTS} times under one call; "
+            "the book changed under each of many attempts at one call; "
             "does a function of its host write to it?"
         )
+
+    def _holds(self, writes: int, asked: Asked) -> bool:
+        return writes == self._writes or asked.stale(self._index) is None
+
+    def _fresh(self, plan: Plan) -> None:
+        reason = plan.stale(self._index)
+        if reason is not None:
+            raise StalePlan(reason)
+
+    def _put(self, plan: Plan, draw: _Draw) -> Outcome:
+        contact = draw.contact(plan)
+        if plan.before is None and contact.id in self._index:
+            raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
+        if contact is not plan.before:
+            self._index.put(contact, plan.forms)
+            self._wrote()
+        return _outcome(plan, contact)
+
+    def _wrote(self) -> None:
+        self._writes += 1
+        self._last = threading.get_ident()
 
     def remove(self, id: str) -> Contact:
         """
@@ -148,7 +186,7 @@ class Writer:
         """
         with self._lock:
             contact = self._index.remove(id)
-            self._writes += 1
+            self._wrote()
             return contact
 
 
@@ -208,44 +246,13 @@ class _Draw:
 def _checked_id(id: Any) -> str:
     if not isinstance(id, str) or not id:
         raise TypeError(f"ids: must answer text, not {id!r}")
-    return id
+    return freeze(id)  # type: ignore[no-any-return]
 
 
 def _checked_time(now: Any) -> datetime:
     if not isinstance(now, datetime) or now.utcoffset() is None:
         raise TypeError(f"clock: must answer an aware time, not {now!r}")
     return now
-
-
-def stale(plan: Plan, index: View) -> str | None:
-    """
-    Say what has changed of what a plan rests on; None where all still holds.
-
-    Cost:
-        One look-up for each one of the plan.
-
-    >>> from upsertcore import ContactBook, ContactIndex, Policy, field, first_match
-    >>> index = ContactIndex(["email"])
-    >>> book = ContactBook(
-    ...     Policy(first_match("email"), {"email": field(key=str.lower)}), index=index
-    ... )
-    >>> plan = book.plan({"email": "ada@x.org"})
-    >>> _ = book.upsert({"email": "ada@x.org"})
-    >>> stale(plan, index)
-    'email: other contacts hold ada@x.org now'
-    """
-    expects = plan.expects
-    for id, version in expects.versions.items():
-        try:
-            actual = index.get(id).version
-        except UnknownContact:
-            return f"contact {id} is gone"
-        if actual != version:
-            return f"contact {id} is at version {actual}, not {version}"
-    for key, form, ids in expects.keys:
-        if index.holders(key, form, plan.scope) != ids:
-            return f"{key}: other contacts hold {form} now"
-    return None
 
 
 def _outcome(plan: Plan, contact: Contact) -> Outcome:

@@ -62,12 +62,12 @@ def custom_fields(catalogue: Mapping[str, str]) -> Reader:
         catalogue: The location's keys of custom fields -> their ids.
 
     Returns:
-        A reader that answers ``{id, value}``, or ``{key, value}`` where the id of a
-        key is not known. A null value stays, and means that there is none.
+        A reader that answers ``{id, key, value}``, without the id or the key where
+        it is not known. A null value stays, and means that there is none.
 
     >>> read_items, problems = custom_fields({"size": "f1"}), []
     >>> read_items("customFields", freeze([{"key": "size", "value": 7}]), problems)
-    [{'id': 'f1', 'value': 7}]
+    [{'id': 'f1', 'key': 'size', 'value': 7}]
     """
 
     def reader(name: str, value: Any, problems: list[str]) -> Any:
@@ -105,7 +105,7 @@ def _item(
 def _called(
     at: str, item: Mapping[str, Any], catalogue: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
-    """Give the id of an item; its key where the id is not known."""
+    """Give what an item is called: its id, where that is known, and its key."""
     said = {part: item[part] for part in ("id", "key") if part in item}
     if not said:
         problems.append(f"{at} must have an id or a key")
@@ -113,12 +113,10 @@ def _called(
     if wrong:
         problems += wrong
         return {}
-    listed = catalogue.get(said.get("key", ""))
-    if listed is None:
-        return {"id": said["id"]} if "id" in said else said
+    listed = catalogue.get(said.get("key", ""), said.get("id"))
     if said.get("id", listed) != listed:
         problems.append(f"{at}.key must be the key of its id")
-    return {"id": listed}
+    return said if listed is None else {"id": listed, **said}
 
 
 def _no_name(value: Any) -> str:
@@ -131,8 +129,9 @@ def _contradictions(name: str, items: list[dict[str, Any]]) -> Iterator[str]:
     """Two values for one field: whichever were stored, the other would be lost."""
     values: dict[Any, Any] = {}
     for place, item in enumerate(items):
-        called, value = next(iter(item.items())), item["value"]
-        if not same(values.setdefault(called, value), value):
+        value = item["value"]
+        called = [(part, item[part]) for part in ("id", "key") if part in item]
+        if not all(same(values.setdefault(each, value), value) for each in called):
             yield f"{name}.{place} must not give a field a second value"
 
 

@@ -116,7 +116,7 @@ class LeadConnector:
         region: The location's country, ISO 3166-1 alpha-2, in capitals; its national
             telephone numbers are then read too.
         custom_fields: The location's keys of custom fields -> their ids. A field sent
-            by a key that is not here stays known by its key, apart from any id.
+            by a key that is not here is known by its key, until it comes with an id.
         rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
             fields beside the documented ones, which no upsert touches.
         ids: As :class:`upsertcore.ContactBook`.
