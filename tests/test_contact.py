@@ -66,6 +66,7 @@ def test_it_is_a_value() -> None:
         ("created_at", "soon", "ISO 8601"),
         ("created_at", 7, "ISO 8601"),
         ("updated_at", "2024-01-02T00:00:00", "offset from UTC"),
+        ("updated_at", "0001-01-01T00:00:00+23:59", "UTC's calendar"),
         ("fields", [], "mapping of names to values"),
         ("fields", {"a": float("nan")}, "finite"),
         ("fields", {"a": None}, "must not be stored as null"),

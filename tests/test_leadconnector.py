@@ -585,7 +585,7 @@ def test_a_blank_key_is_ignored_and_reported(name: str) -> None:
 def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
     """Rows of a host may hold what a rule cannot merge, and no key is no key."""
     start = NOW.isoformat()
-    fields = {"email": "a@x.org", "customFields": "x", "dndSettings": ["x"]}
+    fields = {"email": "a@x.org", "dndSettings": ["x"]}
     row = {"id": "c-1", "scope": "l1", "version": 1, "fields": fields}
     crm = system(rows=[{**row, "created_at": start, "updated_at": start}])
     response = crm.upsert(
@@ -1217,3 +1217,30 @@ def test_a_reason_holds_nothing_that_was_sent() -> None:
         assert response.reason
         assert private not in response.reason
         assert private not in json.dumps(response.body)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dateOfBirth": 5},
+        {"firstName": ["Ada"]},
+        {"customFields": "x"},
+        {"customFields": [{"value": 1}]},
+        {"customFields": [{"id": "f1"}]},
+        {"customFields": ["x"]},
+    ],
+    ids=map(str, range(6)),
+)
+def test_a_stored_contact_that_could_not_be_answered(fields: dict[str, Any]) -> None:
+    """It is refused when it is loaded, not at the first payload that finds it."""
+    crm = system({"email": "a@x.org"})
+    (row,) = crm.book.dump()
+    row["fields"] |= fields
+
+    with pytest.raises(InvalidField, match=next(iter(fields))):
+        LeadConnector(rows=[row])
+    wrong: Any = [[]]
+    with pytest.raises(InvalidField):
+        LeadConnector(rows=wrong)
+    with pytest.raises(InvalidField):
+        LeadConnector(rows=[{**row, "fields": []}])

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, final
 
 from attrs import field, frozen
@@ -157,6 +157,10 @@ def _time(name: str, value: Any) -> datetime:
         raise InvalidField(name, value, "must be ISO 8601 text") from error
     if not isinstance(time.utcoffset(), timedelta):
         raise InvalidField(name, value, "must have an offset from UTC")
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidField(name, value, "must be a time of UTC's calendar") from error
     return time
 
 

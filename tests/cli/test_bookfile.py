@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +47,12 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
         (b"[]", "line 1: must say that this is an upsertcore book 1"),
         (b'{"format": "upsertcore book 2"}', "line 1: must say"),
         (b'{"format": "upsertcore book 1"}', "line 1: must name a profile"),
+        (
+            b'{"format": "upsertcore book 1", "profile": "X", "options": {"a": 1}}',
+            "line 1: must name a profile",
+        ),
     ],
-    ids=map(str, range(5)),
+    ids=map(str, range(6)),
 )
 def test_what_is_no_book(content: bytes, words: str) -> None:
     """The first line says so."""
@@ -91,6 +97,40 @@ def test_a_book_that_somebody_else_replaced(tmp_path: Path) -> None:
         save(path, "Anduin", {}, [], seen)
 
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The book is replaced all the same."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+
+    assert saved(tmp_path / "b.jsonl", ADA).count(b"\n") == 2
+
+
+def test_two_runs_at_once(tmp_path: Path) -> None:
+    """Of two that began with the same book, one is told that it came too late."""
+    path = tmp_path / "b.jsonl"
+    saved(path)
+    seen = identity(path)
+    told: list[str] = []
+    together = threading.Barrier(8)
+
+    def late() -> None:
+        together.wait()
+        try:
+            save(path, "Anduin", {}, [ADA], seen)
+        except BadBook as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=late) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(told) == 7
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,7 +152,7 @@ class TestUpsert:
             (("in.csv", *SET, "--book", "in.csv"), "would be written over"),
             (("empty.csv", *SET), "empty.csv: the first line must name"),
             (("in.csv", *SET, "--book", "empty.csv"), "empty.csv: line 1: is no"),
-            (("in.csv", *SET, "--book", "no/b.jsonl"), "no/"),
+            (("in.csv", *SET, "--book", "no/b.jsonl"), "there is no folder"),
             (("in.csv", *SET, "--outcomes", "no/o.jsonl"), "no/o.jsonl: No such"),
         ],
         ids=map(str, range(11)),
@@ -209,6 +210,125 @@ class TestUpsert:
         (folder / "b.jsonl").write_text(head, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
         assert "--set a: is no option" in result.output
+
+    def test_constants_join_lists(self, folder: Path) -> None:
+        """A constant custom field stands beside those that were sent."""
+        items = [{"key": "size", "value": "7"}]
+        payload = {"locationId": "L", "email": "a@x.org", "customFields": items}
+        words = ("--set", "customField.color=red", "--book", "b.jsonl")
+        stdin = json.dumps(payload).encode()
+        run("upsert", "LeadConnector", "-", *words, stdin=stdin)
+
+        stored = lines(folder / "b.jsonl")[1]["fields"]["customFields"]
+        assert [item["key"] for item in stored] == ["size", "color"]
+
+    def test_one_file_by_two_names(self, folder: Path) -> None:
+        """A link to the book, or to the input, is that file."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        before = (folder / "b.jsonl").read_bytes()
+        (folder / "o.jsonl").hardlink_to(folder / "b.jsonl")
+        words = ("--book", "b.jsonl", "--outcomes", "o.jsonl")
+        result = run("upsert", "Anduin", "in.csv", *words, *SET, code=2)
+        command = [sys.executable, "-m", "upsertcore", "upsert", "Anduin", "-", *SET]
+        with (folder / "in.csv").open("rb") as stdin:
+            done = subprocess.run(
+                [*command, "--outcomes", "in.csv"],
+                check=False,
+                stdin=stdin,
+                capture_output=True,
+            )
+
+        assert "would be written over" in result.output
+        assert (folder / "b.jsonl").read_bytes() == before
+        assert done.returncode == 2
+        assert (folder / "in.csv").read_text(encoding="utf-8") == CSV
+
+    def test_an_interrupted_run(self, folder: Path) -> None:
+        """It ends with a status of its own, and the book is as it was."""
+        words = ["upsert", "Anduin", "-", "--book", "b.jsonl", "--outcomes", "o.jsonl"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "upsertcore", *words, "--set", "firm_id=f1"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            # More than a pipe holds: when all is written, the run has begun to read.
+            process.stdin.write(b'{"email": "new@x.org"}\n' * 10_000)
+            process.stdin.flush()
+            process.send_signal(signal.SIGINT)
+            message = process.stderr.read()
+            process.stdin.close()
+
+        assert process.returncode == 130
+        assert message == b"Error: interrupted; no book was changed\n"
+        assert not (folder / "b.jsonl").exists()
+
+    @pytest.mark.parametrize(
+        "words", [["upsert"], ["explain"]], ids=["upsert", "explain"]
+    )
+    def test_standard_input_that_is_closed(self, words: list[str]) -> None:
+        """It is said in one line."""
+        code = (
+            "import sys; sys.stdin = None\n"
+            "from upsertcore.__main__ import main\n"
+            f"sys.argv[1:] = {words} + ['SalesforceIQ', '-']\n"
+            "main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True
+        )
+
+        assert done.stderr == "Error: standard input: is closed\n"
+        assert done.returncode == 2
+
+    def test_standard_output_that_is_full(self, folder: Path) -> None:
+        """It is said in one line."""
+        command = [sys.executable, "-m", "upsertcore", "upsert", "Anduin", "in.csv"]
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*command, *SET], check=False, stdout=full, stderr=subprocess.PIPE
+            )
+
+        assert b"standard output: No space left" in done.stderr
+        assert b"Traceback" not in done.stderr
+        assert done.returncode == 2
+        assert folder.exists()
+
+    def test_a_reader_that_goes_away(self, folder: Path) -> None:
+        """It is no error that anybody need read of."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        book = folder / "b.jsonl"
+        row = lines(book)[1]
+        with book.open("a", encoding="utf-8") as more:
+            for number in range(5_000):
+                fields = row["fields"] | {"email": f"{number}@x.org"}
+                more.write(
+                    json.dumps(row | {"id": str(number), "fields": fields}) + "\n"
+                )
+        command = [sys.executable, "-m", "upsertcore", "show", "b.jsonl", "--json"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b""
+
+    def test_a_terminal_that_shows_little(self, folder: Path) -> None:
+        """What it cannot show it is told by number."""
+        payload = '{"email": "a@x.org", "firstName": "Zoë", "lastName": "B"}'
+        command = [sys.executable, "-m", "upsertcore", "explain", "Anduin", payload]
+        done = subprocess.run(
+            [*command, "--set", "firm_id=f1"],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+
+        assert b"Zo\\xeb" in done.stdout
+        assert folder.exists()
 
     def test_a_killed_run_leaves_the_old_book(self, folder: Path) -> None:
         """Killed in the middle of its input, it has changed nothing."""

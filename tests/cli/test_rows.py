@@ -98,6 +98,43 @@ class TestCsv:
             (3, "is not utf-16-le text, nor is what follows"),
         ]
 
+    def test_a_cell_without_an_end(self) -> None:
+        """What follows a cell beyond all measure may be a part of it."""
+        content = b'a,b\n1,2\n"' + b"x" * (1 << 24) + b'y\n3,4\n",5\n6,7\n'
+
+        assert told(content, "x.csv") == [
+            (2, {"a": "1", "b": "2"}),
+            (3, "is no CSV: field larger than field limit (16777216)"),
+        ]
+
+
+class Slow(io.RawIOBase):
+    """A pipe that gives a byte at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._rest.read(1)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "text",
+    ['\n\n [{"a": "1"}]', '\n{"a": "1"}\n', "a\n1\n"],
+    ids=["array", "lines", "csv"],
+)
+def test_a_slow_pipe(encoding: str, text: str) -> None:
+    """How much of it has arrived does not decide what it is."""
+    stream: Any = io.BufferedReader(Slow(text.encode(encoding)))
+
+    assert [row.payload for row in read(stream, "-", {})] == [{"a": "1"}]
+
 
 class TestJsonLines:
     """One payload a line."""
@@ -125,6 +162,12 @@ class TestJsonLines:
             (2, {"C": 1}),
             (3, []),
         ]
+
+    def test_two_names_for_one_field(self) -> None:
+        """A row in which one value would hide another is told of."""
+        ((line, error),) = told(b'{"A": 1, "a": 2}\n', "x.jsonl", A="a")
+
+        assert (line, error) == (1, "the name 'a' stands there twice")
 
 
 class TestJsonArray:

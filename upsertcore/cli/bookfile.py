@@ -4,7 +4,7 @@ The book file: one contact a line, read whole, replaced whole or not at all.
 Rules:
     The first line names the profile and its options: no other one is run over it.
     A book is written aside, synced and renamed: a killed run leaves the old one.
-    A book that somebody else replaced in the meantime is not written over.
+    A book that another run replaced meanwhile is not written over.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class Reader:
         head: Any = _parsed(1, self.stream.readline())
         if not isinstance(head, dict) or head.get("format") != _FORMAT:
             raise BadBook(f"line 1: must say that this is an {_FORMAT}")
-        profile, options = head.get("profile"), head.get("options")
-        if not isinstance(profile, str) or not isinstance(options, dict):
+        profile: Any = head.get("profile")
+        options: Any = head.get("options")
+        if not isinstance(profile, str) or not _are_words(options):
             raise BadBook("line 1: must name a profile and its options")
         self.profile, self.options = profile, options
 
@@ -74,6 +75,28 @@ class Reader:
         for line in self.stream:
             self.line += 1
             yield _parsed(self.line, line)
+
+
+def _are_words(options: Any) -> bool:
+    return isinstance(options, dict) and all(
+        isinstance(value, str) for value in options.values()
+    )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs from this folder's books, where the system has such locks."""
+    try:
+        from fcntl import LOCK_EX, flock  # noqa: PLC0415 - not on every system
+    except ModuleNotFoundError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        flock(handle, LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _parsed(number: int, line: bytes) -> Any:
@@ -131,8 +154,9 @@ def save(
             stream.writelines(_line(contact.to_dict()) for contact in contacts)
             stream.flush()
             os.fsync(handle)
-        _unchanged(path, expected)
-        aside.replace(path)
+        with _alone(path.parent):
+            _unchanged(path, expected)
+            aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise

@@ -3,18 +3,22 @@ The commands: ``upsertcore upsert``, ``explain`` and ``show``.
 
 Rules:
     Exit status 0: done; 1: done, and some row or the payload was refused; 2: wrong
-    use, or a file that cannot be read or written, and then no book was changed.
+    use, or a file that cannot be read or written; 130: interrupted. After 2 and 130
+    the book is as it was, unless it was the table of the run that could not be shown.
     Progress goes to a terminal's standard error, the result to standard output.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -23,7 +27,7 @@ from rich.console import Console
 
 from upsertcore.cli.bookfile import BadBook, Reader
 from upsertcore.cli.desk import WrongUse, pairs, seat
-from upsertcore.cli.report import contact_line, contact_table, plan_tables
+from upsertcore.cli.report import contact_line, contact_table, plain, plan_tables
 from upsertcore.cli.rows import BadHeader, loads
 from upsertcore.cli.run import Bar, Run, opened
 from upsertcore.contact import Contact
@@ -31,6 +35,8 @@ from upsertcore.errors import InvalidField
 from upsertcore.profiles import BY_NAME, Rejected
 
 __all__ = ["main"]
+
+_PAGE = 100
 
 _PROFILE = click.argument(
     "profile", type=click.Choice(list(BY_NAME), case_sensitive=False)
@@ -52,23 +58,36 @@ class _Failure(click.ClickException):
     exit_code = 2
 
 
+class _Interrupted(_Failure):
+    """What a person ends."""
+
+    exit_code = 130
+
+
 @contextmanager
 def _failing(what: object = "") -> Iterator[None]:
     """Say wrong use, and what goes wrong with files, in one line."""
     try:
         yield
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        raise _Interrupted("interrupted; no book was changed") from None
     except WrongUse as error:
-        raise _Failure(str(error)) from error
+        raise _Failure(plain(str(error))) from error
     except (BadBook, BadHeader) as error:
-        raise _Failure(f"{what}: {error}") from error
+        raise _Failure(plain(f"{what}: {error}")) from error
     except OSError as error:
-        raise _Failure(f"{error.filename or what}: {error.strerror}") from error
+        raise _Failure(plain(f"{error.filename or what}: {error.strerror}")) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="upsertcore")
 def main() -> None:
     """Decide what upserts of contacts do: whom they match, what changes, and why."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a character gets its number, not an error.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -106,7 +125,7 @@ def upsert(
     started = time.perf_counter()
     with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
         _apart(files, book, outcomes)
-        rename = pairs("--map", maps)
+        rename = pairs("--map", maps, "COLUMN=FIELD")
         said = pairs("--set", sets)
         with _failing(book):
             desk = seat(profile, book, said, bar)
@@ -117,7 +136,9 @@ def upsert(
                     run.file(name, bar)
         with _failing(book):
             desk.save(bar)
-    run.tally.print(Console(), time.perf_counter() - started)
+    with _failing("standard output"):
+        run.tally.print(Console(), time.perf_counter() - started)
+        sys.stdout.flush()
     context.exit(1 if run.tally.refused else 0)
 
 
@@ -147,12 +168,12 @@ def explain(
     try:
         plan = desk.system.plan(body, **desk.path)
     except Rejected as rejected:
-        click.echo(f"refused: {rejected}")
+        click.echo(plain(f"refused: {rejected}"))
         click.echo(json.dumps(rejected.body, indent=2))
         context.exit(1)
     known = "" if plan.before is None else f" {plan.before.id}"
     by = "" if plan.matched_by is None else f", found by {plan.matched_by}"
-    click.echo(f"{plan.result}{known}{by}")
+    click.echo(plain(f"{plan.result}{known}{by}"))
     for each in plan_tables(plan):
         console.print(each)
 
@@ -169,7 +190,9 @@ def show(book: Path, key: str | None, *, as_json: bool) -> None:
             for contact in contacts:
                 click.echo(contact_line(contact))
         else:
-            Console().print(contact_table(contacts))
+            console, rest = Console(), iter(contacts)
+            while some := list(islice(rest, _PAGE)):
+                console.print(contact_table(some))
 
 
 def _found(book: Path, key: str | None) -> Iterable[Contact]:
@@ -190,12 +213,10 @@ def _found(book: Path, key: str | None) -> Iterable[Contact]:
 
 
 def _payload(word: str) -> object:
-    if word == "-":
-        text = sys.stdin.read()
-    elif word.startswith("@"):
-        text = Path(word[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape")
-    else:
-        text = word
+    text = word
+    if word == "-" or word.startswith("@"):
+        with opened(word.removeprefix("@")) as (stream, _position, _size):
+            text = stream.read().decode("utf-8-sig", errors="surrogateescape")
     try:
         return loads(text)
     except ValueError as error:
@@ -214,8 +235,20 @@ def _lines(outcomes: Path | None) -> Iterator[TextIO | None]:
 
 def _apart(files: Iterable[str], book: Path | None, outcomes: Path | None) -> None:
     """See that no file is both read and written, or written twice."""
-    read = {os.path.realpath(name) for name in files if name != "-"}
-    written = [os.path.realpath(path) for path in (book, outcomes) if path is not None]
-    for path in written:
-        if path in read or written.count(path) > 1:
-            raise WrongUse(f"{path}: is named twice, and would be written over")
+    read = [_place(name) for name in files]
+    for path in (book, outcomes):
+        if path is not None:
+            place = _place(str(path))
+            if place in read:
+                raise WrongUse(f"{path}: is named twice, and would be written over")
+            read.append(place)
+
+
+def _place(name: str) -> object:
+    """Tell one file from another, by whatever name; - is standard input."""
+    try:
+        found = os.fstat(0) if name == "-" else Path(name).stat()
+    except OSError:
+        return os.path.realpath(name)
+    # A terminal or a pipe may be named as often as one likes.
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else object()

@@ -70,7 +70,7 @@ class Desk:
             bookfile.save(self.book, self.name, self.options, step, self.found)
 
 
-def pairs(flag: str, words: Iterable[str]) -> dict[str, str]:
+def pairs(flag: str, words: Iterable[str], form: str = "NAME=VALUE") -> dict[str, str]:
     """
     Read ``NAME=VALUE`` words.
 
@@ -84,7 +84,7 @@ def pairs(flag: str, words: Iterable[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not name or not equals:
-            raise WrongUse(f"{flag}: must be NAME=VALUE, not {word!r}")
+            raise WrongUse(f"{flag}: must be {form}, not {word!r}")
         if name in found:
             raise WrongUse(f"{flag}: {name!r} stands there twice")
         found[name] = value
@@ -121,6 +121,8 @@ def seat(
     options = {word: value for word, value in sets.items() if word in make.options}
     rest = {w: v for w, v in sets.items() if w not in path and w not in options}
     found = None if book is None else bookfile.identity(book)
+    if book is not None and found is None and not book.absolute().parent.is_dir():
+        raise WrongUse(f"--book: there is no folder {str(book.absolute().parent)!r}")
     if book is None or found is None:
         system = _made(make, options, ())
         return Desk(name, system, path, rest, options, book, None)

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,15 @@ __all__ = [
     "contact_line",
     "contact_table",
     "outcome_line",
+    "plain",
     "plan_tables",
     "refused_line",
     "table",
 ]
+
+
+# What JSON lets stand, though a terminal may obey it or a reader end a line there.
+_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 @define
@@ -102,7 +108,17 @@ def cell(value: Any) -> Text:
     if value is None:
         return Text("")
     text = value if isinstance(value, str) else _json(thaw(value))
-    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+    return Text(plain(text))
+
+
+def plain(text: str) -> str:
+    r"""
+    Say text without control characters, so that a terminal only shows it.
+
+    >>> plain("a\x1b[0m\n")
+    'a\\x1b[0m\\n'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
@@ -210,4 +226,5 @@ def contact_line(contact: Contact) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

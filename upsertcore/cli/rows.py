@@ -13,11 +13,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from attrs import frozen
 
@@ -26,6 +26,7 @@ from upsertcore.errors import shown
 __all__ = ["BadHeader", "Row", "loads", "read"]
 
 _BLOCK = 1 << 16
+_BLANK = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 _CELL_LIMIT = 1 << 24
 _MARKS = re.compile(r'\\.|["\[\]{},\n]', re.DOTALL)
 
@@ -86,8 +87,7 @@ def read(
     >>> [row.payload for row in read(stream, "a.csv", {"Mail": "email"})]
     [{'email': 'a@x.org', 'city': 'Oslo'}]
     """
-    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
-    text, start = _open(cast("io.BufferedReader", buffered))
+    text, start = _open(stream)
     suffix = PurePath(name).suffix.lower()
     try:
         if suffix in {".csv", ".tsv"}:
@@ -133,9 +133,38 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _open(stream: io.BufferedReader) -> tuple[io.TextIOWrapper, str]:
+class _Rest(io.RawIOBase):
+    """A stream from its beginning, of which some bytes were read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or _some(self._stream, len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _some(stream: BinaryIO, size: int) -> bytes:
+    """Read what is there, and wait only where nothing is."""
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    return read(size)
+
+
+def _open(whole: BinaryIO) -> tuple[io.TextIOWrapper, str]:
     """Give the text of a stream, and its first character that is no white space."""
-    head = stream.peek(_BLOCK)
+    head = _some(whole, _BLOCK)
+    # A pipe may give a byte at a time: enough is a mark, and a whole character.
+    while len(head) < 4 or len(head) % 2 or not head.strip(_BLANK):
+        more = _some(whole, _BLOCK)
+        if not more:
+            break
+        head += more
+    stream = io.BufferedReader(_Rest(head, whole))
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         start = head.decode("utf-16", errors="ignore").lstrip()[:1]
         return io.TextIOWrapper(stream, encoding="utf-16", newline=""), start
@@ -184,6 +213,9 @@ def _cells(text: Iterable[str], rename: Mapping[str, str]) -> Iterator[Row]:
             return
         except csv.Error as error:
             yield Row(line, error=f"is no CSV: {error}")
+            if "field larger" in str(error):
+                # Where that cell ends nobody knows: what follows may be a part of it.
+                return
             continue
         cells = [cell.strip() for cell in cells]
         if any(cells):
@@ -240,21 +272,16 @@ def _objects(
             yield Row(line, error="is not UTF-8 text")
             continue
         try:
-            payload = loads(text)
+            yield Row(line, _renamed(loads(text), rename))
         except ValueError as error:
             yield Row(line, error=str(error))
-            continue
-        yield Row(line, _renamed(payload, rename))
 
 
 def _renamed(payload: Any, rename: Mapping[str, str]) -> Any:
     if not isinstance(payload, dict) or not rename.keys() & payload.keys():
         return payload
-    return {
-        rename.get(name, name): value
-        for name, value in payload.items()
-        if rename.get(name, name)
-    }
+    names = [(rename.get(name, name), value) for name, value in payload.items()]
+    return _object([(name, value) for name, value in names if name])
 
 
 def _elements(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:

@@ -8,10 +8,11 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TextIO, TypeVar
 
@@ -29,7 +30,7 @@ from upsertcore.cli.report import Tally, outcome_line, refused_line
 from upsertcore.cli.rows import Row, read
 from upsertcore.profiles import Profile
 
-__all__ = ["EVERY", "Bar", "Run", "opened"]
+__all__ = ["EVERY", "Bar", "Run", "opened", "standard_input"]
 
 T = TypeVar("T")
 
@@ -91,6 +92,19 @@ class Bar:
         self._progress.update(task, completed=total)
 
 
+def standard_input() -> BinaryIO:
+    """
+    Give the bytes of standard input.
+
+    Raises:
+        OSError: If it is closed.
+    """
+    stream: Any = sys.stdin
+    if stream is None:
+        raise OSError(errno.EBADF, "is closed", "standard input")
+    return stream.buffer  # type: ignore[no-any-return]
+
+
 @contextmanager
 def opened(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]]:
     """
@@ -104,7 +118,7 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]
         (None where it is no plain file).
     """
     if name == "-":
-        yield sys.stdin.buffer, lambda: 0, None
+        yield standard_input(), lambda: 0, None
         return
     with Path(name).open("rb") as stream:
         raw = stream.raw
@@ -141,8 +155,10 @@ class Run:
             BadHeader: If the first line of a CSV cannot be used.
             OSError: If it cannot be read.
         """
-        with opened(name) as (stream, position, size):
-            rows = read(stream, name, self.rename)
+        with (
+            opened(name) as (stream, position, size),
+            closing(read(stream, name, self.rename)) as rows,
+        ):
             for row in bar.over(rows, name, position, size):
                 self._tell(self._row(name, row))
 
@@ -171,12 +187,14 @@ class Run:
 
 
 def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
-    """Lay constants over a payload; where both have a mapping, over that."""
+    """Lay constants over a payload; where both have a mapping or a list, join them."""
     found = {**payload, **constants}
     for name, value in constants.items():
         below = payload.get(name)
         if isinstance(below, dict) and isinstance(value, dict):
             found[name] = {**below, **value}
+        elif isinstance(below, list) and isinstance(value, list):
+            found[name] = below + value
     return found
 
 

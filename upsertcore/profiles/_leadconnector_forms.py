@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from upsertcore.contact import Contact
+from upsertcore.errors import InvalidField
 from upsertcore.normalize import Normalizer
 from upsertcore.profiles.wire import email_address
 from upsertcore.values import thaw
@@ -26,6 +27,7 @@ __all__ = [
     "e164",
     "lower_tags",
     "mailbox",
+    "shaped",
     "split_name",
     "text",
 ]
@@ -34,6 +36,7 @@ _LAYOUTS = (
     "YYYY/MM/DD, MM/DD/YYYY, YYYY-MM-DD, MM-DD-YYYY, "
     "YYYY.MM.DD, MM.DD.YYYY, YYYY_MM_DD, MM_DD_YYYY"
 )
+_TEXTS = ("email", "firstName", "lastName", "dateOfBirth")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([/\-._])([0-9]{2})\2([0-9]{2})")
 _YEAR_LAST = re.compile(r"([0-9]{2})([/\-._])([0-9]{2})\2([0-9]{4})")
 _NATIONAL = re.compile(r"[\s().\-/]*(?!00)[0-9][\s0-9().\-/]*")
@@ -214,6 +217,38 @@ def split_name(patch: Mapping[str, Any]) -> dict[str, Any]:
     if all(whole[part] == parts[part] for part in parts if parts[part] or not name):
         del whole["name"]
     return whole
+
+
+def shaped(row: Any) -> Any:
+    """
+    See that a stored contact can be answered; the rest is for the book to see.
+
+    Args:
+        row: As ``book.dump()`` gives it.
+
+    Raises:
+        InvalidField: If a field that is answered in another form has none of it.
+
+    >>> shaped({"fields": {"dateOfBirth": "1990-09-25"}})
+    {'fields': {'dateOfBirth': '1990-09-25'}}
+    """
+    fields = row.get("fields") if isinstance(row, Mapping) else None
+    for name, value in fields.items() if isinstance(fields, Mapping) else ():
+        if name in _TEXTS and not isinstance(value, str):
+            raise InvalidField(name, value, "must be text")
+        if name == "customFields" and not _are_items(value):
+            what = "must be a list of mappings with an id or a key, and a value"
+            raise InvalidField(name, value, what)
+    return row
+
+
+def _are_items(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(item, Mapping)
+        and "value" in item
+        and isinstance(item.get("id") or item.get("key"), str)
+        for item in value
+    )
 
 
 def answered(contact: Contact) -> dict[str, Any]:

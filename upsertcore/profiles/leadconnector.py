@@ -40,6 +40,7 @@ from upsertcore.profiles._leadconnector_forms import (
     e164,
     lower_tags,
     mailbox,
+    shaped,
     split_name,
 )
 from upsertcore.profiles.wire import (
@@ -166,7 +167,8 @@ class LeadConnector:
             )
         self.allow_duplicates = allow_duplicates
         self.policy = _policy(self.priority, region, allow_duplicates=allow_duplicates)
-        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+        stored = map(shaped, rows)
+        self.book = ContactBook.load(self.policy, stored, ids=ids, clock=clock)
         self._readers = {**READERS, "customFields": _reader(custom_fields)}
         self._trace_ids = fresh_ids() if trace_ids is None else trace_ids
 
