@@ -181,7 +181,8 @@ class AmbiguousMatch(Refused, LookupError):
 
     Args:
         key: The name of the key that was consulted last.
-        ids: The ids of the contacts, those created first standing first.
+        ids: The ids of the contacts, as the keys found them; the holders of one key
+            stand by creation.
 
     >>> str(AmbiguousMatch("phone", ("c-1", "c-2")))
     'phone: more than one contact answers to it: c-1, c-2'

@@ -1,0 +1,208 @@
+"""Laws of merge rules: each declares exactly what holds, over every small value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from tests.naive import RULES as TWINS
+from tests.strategies import longest
+from upsertcore import (
+    custom,
+    deep,
+    ignore,
+    immutable,
+    items_by,
+    keep,
+    on_create,
+    remove,
+    replace,
+    union,
+)
+from upsertcore.merge import Law, Rule
+from upsertcore.values import empty, freeze, same, thaw
+
+REFUSED = ("refused",)
+SCALARS = (None, "", "a", "b", 1, True)
+LISTS: tuple[Any, ...] = (
+    None,
+    "a",
+    [],
+    ["a"],
+    ["b"],
+    ["b", "a"],
+    [1],
+    [True],
+    ["a", "a"],
+    [["a"]],
+)
+MAPS: tuple[Any, ...] = (
+    *(None, "a", {}, {"a": 1}, {"a": True}, {"a": None}, {"b": 2}, {"a": {"b": 1}}),
+    *({"a": {"b": None}}, {"a": {"c": {}}}, {"a": {}}, {"a": [{"b": None}]}),
+)
+ITEMS: tuple[Any, ...] = (
+    *(None, "a", [], ["a"], [{}], [{"id": ""}], [{"id": 1}], [{"id": True}]),
+    *([{"id": 1, "v": 1}], [{"id": 1, "v": 2}], [{"id": 1, "v": None}], [{"id": 2}]),
+    *([{"id": 2}, {"id": 1}], [{"id": 1, "v": 1}, {"id": 1, "w": 2}], [{"k": 1}]),
+    *([{"id": 1, "k": 1}], [{"id": "", "k": 1}]),
+)
+WORLDS: dict[Rule, tuple[Any, ...]] = {
+    replace: SCALARS,
+    keep: SCALARS,
+    on_create: SCALARS,
+    immutable: SCALARS,
+    ignore: SCALARS,
+    union: LISTS,
+    remove: LISTS,
+    deep: MAPS,
+    items_by("id"): ITEMS,
+    items_by("id", "k"): ITEMS,
+}
+every = pytest.mark.parametrize("rule", WORLDS, ids=repr)
+
+
+def step(rule: Rule, stored: Any, sent: Any) -> Any:
+    """Merge, a refusal being an answer that stays one."""
+    if REFUSED in (stored, sent):
+        return REFUSED
+    try:
+        return rule.combine(stored, sent)
+    except ValueError:
+        return REFUSED
+
+
+def idempotent(rule: Rule, a: Any, b: Any, _c: Any) -> bool:
+    return same(step(rule, a, b), step(rule, step(rule, a, b), b))
+
+
+def associative(rule: Rule, a: Any, b: Any, c: Any) -> bool:
+    one = step(rule, step(rule, a, b), c)
+    return same(one, step(rule, a, step(rule, b, c)))
+
+
+def commutative(rule: Rule, a: Any, b: Any, c: Any) -> bool:
+    one = step(rule, step(rule, a, b), c)
+    return same(one, step(rule, step(rule, a, c), b))
+
+
+LAWS: dict[Law, Callable[[Rule, Any, Any, Any], bool]] = {
+    "idempotent": idempotent,
+    "associative": associative,
+    "commutative": commutative,
+}
+
+
+def failures(rule: Rule, law: Law) -> Iterator[tuple[Any, ...]]:
+    """Give the values for which a rule breaks a law, over its small world."""
+    world = [freeze(value) for value in WORLDS[rule]]
+    for values in product(world, repeat=3):
+        if not LAWS[law](rule, *values):
+            yield values
+
+
+@every
+@pytest.mark.parametrize("law", get_args(Law))
+def test_a_rule_declares_exactly_what_holds(rule: Rule, law: Law) -> None:
+    """What it declares has no counterexample; what it does not declare has one."""
+    counterexample = next(failures(rule, law), None)
+
+    assert (law in rule.laws) == (counterexample is None), counterexample
+
+
+@every
+def test_a_rule_does_what_its_naive_twin_does(rule: Rule) -> None:
+    """Exhaustively, on every pair of values, for each rule with a twin."""
+    twin = TWINS.get(rule.name)
+    if twin is None:
+        assert rule.name == "items_by('id', 'k')"
+        return
+    for stored, sent in product(WORLDS[rule], repeat=2):
+        try:
+            expected = freeze(twin(thaw(freeze(stored)), thaw(freeze(sent))))
+        except ValueError:
+            expected = REFUSED
+        actual = step(rule, freeze(stored), freeze(sent))
+
+        assert same(expected, actual), (stored, sent)
+
+
+@every
+def test_a_rule_changes_none_of_its_arguments(rule: Rule) -> None:
+    """Merging leaves what is stored and what is sent as they were."""
+    for a, b in product(WORLDS[rule], repeat=2):
+        stored, sent = freeze(a), freeze(b)
+        step(rule, stored, sent)
+
+        assert same(freeze(a), stored)
+        assert same(freeze(b), sent)
+
+
+@every
+def test_a_rule_answers_a_frozen_value(rule: Rule) -> None:
+    """What a rule answers can be stored as it is."""
+    for a, b in product(WORLDS[rule], repeat=2):
+        answer = step(rule, freeze(a), freeze(b))
+
+        assert answer is freeze(answer)
+
+
+@every
+def test_a_rule_that_does_not_drop_takes_every_value_into_account(rule: Rule) -> None:
+    """Where a sent value leaves the stored one as it is, it is in it, or is null."""
+    for a, b in product(WORLDS[rule], repeat=2):
+        stored, sent = freeze(a), freeze(b)
+        quiet = same(stored, step(rule, stored, sent)) and not rule.drops
+
+        assert not quiet or held(rule, stored, sent), (a, b)
+
+
+def held(rule: Rule, stored: Any, sent: Any) -> bool:
+    """Tell whether a stored value has all that the sent one says."""
+    if sent is None or rule in (replace, immutable):
+        return stored is None or same(stored, sent)
+    if rule is union:
+        return all(any(same(i, s) for s in stored) for i in sent)
+    if rule is remove:
+        return not any(same(i, s) for s in stored or () for i in sent)
+    if rule is deep:
+        return all(inside(stored, n, v) for n, v in sent.items())
+    return all(any(set_of(i) <= set_of(s) for s in stored) for i in sent)
+
+
+def set_of(item: Any) -> set[tuple[str, str]]:
+    blank = [name for name in ("id", "k") if empty(item.get(name))]
+    return {(name, repr(value)) for name, value in item.items() if name not in blank}
+
+
+def inside(stored: Any, name: str, value: Any) -> bool:
+    below = stored.get(name)
+    if value is None:
+        return name not in stored
+    if type(value) is type(freeze({})):
+        return type(below) is type(value) and held(deep, below, value)
+    return same(below, value)
+
+
+def test_the_rules_that_may_leave_a_value_out_say_so() -> None:
+    """What may leave a sent value out says so."""
+    dropping = [rule for rule in (*WORLDS, longest) if rule.drops]
+
+    assert [keep, on_create, immutable, ignore, longest] == dropping
+
+
+@pytest.mark.parametrize(
+    "rule", [r for r in (*WORLDS, longest) if not r.stores], ids=repr
+)
+def test_a_rule_that_never_stores_makes_no_contact_of_nothing(rule: Rule) -> None:
+    """``stores=False`` means that no sent value is there afterwards."""
+    for value in map(freeze, WORLDS[rule]):
+        assert step(rule, None, value) in (None, REFUSED)
+
+
+def test_custom_promises_idempotence_unless_told() -> None:
+    """The default promise is rule 1's, and it can be taken back."""
+    assert custom(longest.combine).laws == {"idempotent"}
+    assert custom(longest.combine, laws=()).laws == set()

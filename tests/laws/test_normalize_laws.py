@@ -1,0 +1,128 @@
+"""Laws of normal forms: total, idempotent, and never another person's mailbox."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.strategies import json_values, rich_text
+from upsertcore import normalize
+from upsertcore.normalize import Normalizer
+from upsertcore.values import freeze
+
+NORMALISERS = {
+    "exact": normalize.exact,
+    "text": normalize.text,
+    "email": normalize.email,
+    "phone": normalize.phone,
+    "phone_in": normalize.phone_in("US"),
+}
+every = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
+CODE_POINTS = range(sys.maxunicode + 1)
+LONG = 1_000_000
+
+
+def forms(normal: Normalizer, values: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Give each value that has a normal form, with it."""
+    for value in values:
+        form = normal(value)
+        if form is not None:
+            yield value, form
+
+
+@every
+@example(value="\ud800@x.org")
+@example(value="x@\u1e9e\u0345.org")
+@example(value="+1\u0660\uff115550001111")
+@given(value=rich_text())
+def test_total_and_idempotent_on_any_text(normal: Normalizer, value: str) -> None:
+    """Any text has a normal form or none, which is its own normal form."""
+    form = normal(value)
+
+    assert form is None or (form and form == normal(form))
+
+
+@every
+@given(value=json_values())
+def test_total_on_any_value(normal: Normalizer, value: Any) -> None:
+    """What is no text may have a form; none makes a normaliser raise."""
+    form = normal(freeze(value))
+
+    assert form is None or form == normal(form)
+
+
+@every
+@pytest.mark.parametrize(
+    "part", ["a", "1", "+", " ", "@", "\u0130", "\ud800", "a@\u0345"]
+)
+def test_total_on_a_megabyte(normal: Normalizer, part: str) -> None:
+    """A megabyte of one thing is read, or is no key."""
+    value = part * (LONG // len(part))
+    form = normal(value)
+
+    assert form is None or form == normal(form)
+
+
+def test_text_is_idempotent_on_every_character() -> None:
+    """Exhaustively: each code point keeps the law."""
+    made = forms(normalize.text, map(chr, CODE_POINTS))
+
+    assert [value for value, form in made if form != normalize.text(form)] == []
+
+
+def test_email_is_idempotent_and_keeps_ascii_apart_on_every_character() -> None:
+    """Exhaustively: none but ASCII becomes ASCII, or changes the second time."""
+    email = normalize.email
+    made = list(forms(email, (f"x{chr(c)}@y.org" for c in CODE_POINTS[128:])))
+    gained = [v for v, form in made if ascii_of(form) not in ("x@y.org", "@y.org")]
+
+    assert [value for value, form in made if form.isascii()] == []
+    assert gained == []
+    assert [value for value, form in made if form != email(form)] == []
+
+
+def ascii_of(text: str) -> str:
+    return "".join(filter(str.isascii, text))
+
+
+@pytest.mark.parametrize("normal", [normalize.email, normalize.text])
+def test_pairs_of_changing_characters_are_idempotent(normal: Normalizer) -> None:
+    """Pairs of the characters that a form changes, and of marks, keep the law."""
+    random.seed(0)
+    changing = [c for c in map(chr, CODE_POINTS) if f"x{c}" != normalize.text(f"x{c}")]
+    marks = [chr(c) for c in range(0x300, 0x370)] + list(
+        "\u0130\u212a\u037e\u1fef\u1e9e"
+    )
+    pairs = (
+        f"x{random.choice(changing)}{random.choice(marks)}{random.choice(changing)}@y.org"
+        for _ in range(20_000)
+    )
+    wrong = [value for value, form in forms(normal, pairs) if form != normal(form)]
+
+    assert wrong == []
+
+
+@given(st.sampled_from(["ada@x.org", "\u00e5sa@x.org"]), st.text(" \t\n", max_size=3))
+def test_white_space_around_and_case_do_not_count(address: str, space: str) -> None:
+    """Two spellings of one mailbox have one form."""
+    form = normalize.email(address)
+
+    assert form == normalize.email(space + address.upper() + space)
+
+
+@given(
+    st.lists(st.sampled_from(["", " ", "-", "(", ") ", "."]), min_size=11, max_size=11)
+)
+def test_separators_within_a_phone_do_not_count(between: list[str]) -> None:
+    """A phone is its digits, however they are grouped."""
+    grouped = "".join(s + d for s, d in zip(between, "15550001111", strict=True))
+
+    assert normalize.phone("+" + grouped) == "+15550001111"
+    assert normalize.phone("00" + grouped) == "+15550001111"
+    assert normalize.phone(grouped) is None

@@ -1,0 +1,267 @@
+"""A book under threads: nothing doubled, nothing lost, nothing locked for ever."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import count
+from threading import Barrier, Event, Thread
+from typing import Any
+
+import pytest
+
+from tests.strategies import NOW
+from upsertcore import (
+    Contact,
+    ContactBook,
+    Policy,
+    custom,
+    errors,
+    field,
+    first_match,
+    normalize,
+    union,
+)
+
+THREADS = 8
+PEOPLE = 5
+ROUNDS = 40
+LONG = 10.0
+"""Seconds after which a thread counts as locked for ever."""
+
+
+@pytest.fixture(autouse=True)
+def _many_switches() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def run(*calls: Callable[[], object]) -> None:
+    """Run calls at the same time; fail if one fails or never ends."""
+    failed: list[BaseException] = []
+    start = Barrier(len(calls))
+
+    def guarded(call: Callable[[], object]) -> None:
+        try:
+            start.wait(LONG)
+            call()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+            failed.append(error)
+
+    threads = [Thread(target=guarded, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+
+    assert [] == [thread for thread in threads if thread.is_alive()]
+    assert failed == []
+
+
+def slow_union(stored: Any, sent: Any) -> Any:
+    """Join two lists, giving other threads every chance to come in between."""
+    joined = [*(stored or ())]
+    for item in sent or ():
+        if [item in joined for _ in range(50)][-1]:
+            continue
+        joined.append(item)
+    return joined
+
+
+POLICY = Policy(
+    first_match("email"),
+    {
+        "email": field(key=normalize.email, unique=True),
+        "phone": field(key=normalize.phone, unique=True),
+        "seen": field(merge=union),
+        "marks": field(merge=custom(slow_union, name="slow_union")),
+    },
+    on_clash="withhold",
+)
+
+
+def whole(book: ContactBook) -> None:
+    """See that the index is the one that its contacts make."""
+    book._index.check()
+    loaded = ContactBook.load(book.policy, book.dump())
+    assert loaded.dump() == book.dump()
+    for contact in book:
+        for name in book.policy.by_name:
+            if contact.get(name) is not None:
+                assert loaded.find(name, contact[name]) == book.find(
+                    name, contact[name]
+                )
+
+
+def test_overlapping_upserts_neither_double_nor_lose() -> None:
+    """Eight threads upsert the same people: each person once, with every mark."""
+    book = ContactBook(POLICY)
+
+    def upserts(thread: int) -> None:
+        for number in range(ROUNDS):
+            person = (thread + number) % PEOPLE
+            mark = f"{thread}-{number}"
+            book.upsert(
+                {
+                    "email": f"{'P' if thread % 2 else 'p'}{person}@x.org",
+                    "seen": [mark],
+                    "marks": [mark],
+                }
+            )
+
+    run(*[lambda thread=thread: upserts(thread) for thread in range(THREADS)])
+
+    marks = {f"{t}-{n}" for t in range(THREADS) for n in range(ROUNDS)}
+    assert len(book) == PEOPLE
+    assert marks == {mark for contact in book for mark in contact["seen"]}
+    assert marks == {mark for contact in book for mark in contact["marks"]}
+    whole(book)
+
+
+def test_creating_deleting_and_planning_at_once() -> None:
+    """Unique keys hold and the index is whole while all verbs run at once."""
+    book = ContactBook(POLICY)
+
+    def verbs(thread: int) -> None:
+        for number in range(ROUNDS):
+            email = f"p{(thread + number) % PEOPLE}@x.org"
+            patch = {"email": email, "phone": f"+1555000{number % 3:04}"}
+            try:
+                match thread % 4:
+                    case 0:
+                        book.upsert_many([patch, {**patch, "seen": [number]}])
+                    case 1:
+                        book.apply(book.plan(patch))
+                    case 2:
+                        book.create(patch)
+                    case _:
+                        [book.delete(each.id) for each in book.find("email", email)]
+                        book.dump()
+            except (errors.Refused, errors.UnknownContact):
+                pass
+
+    run(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
+
+    phones = [normalize.phone(c["phone"]) for c in book if "phone" in c]
+    assert len({*phones}) == len(phones)
+    whole(book)
+
+
+class Hosted:
+    """A book one of whose host callables makes a call into it, once."""
+
+    def __init__(
+        self, call: Callable[[ContactBook], object], place: str, *, known: bool
+    ) -> None:
+        lines = {
+            "email": field(key=self.normal, unique=True, clean=self.clean),
+            "name": field(merge=custom(self.rule)),
+        }
+        policy = Policy(first_match("email"), lines)
+        row = Contact("c-0", "", {"email": "ada@x.org"}, 1, NOW, NOW).to_dict()
+        self.place, self.call, self.armed = place, call, False
+        self.numbers = count(1)
+        self.book = ContactBook.load(
+            policy, [row] if known else [], ids=self.ids, clock=self.clock
+        )
+        self.armed = True
+
+    def at(self, place: str) -> None:
+        if self.armed and self.place == place:
+            self.armed = False
+            self.call(self.book)
+
+    def ids(self) -> str:
+        self.at("ids")
+        return f"c-{next(self.numbers)}"
+
+    def clock(self) -> datetime:
+        self.at("clock")
+        return NOW
+
+    def normal(self, value: Any) -> str | None:
+        self.at("normaliser")
+        return normalize.email(value)
+
+    def clean(self, value: Any) -> Any:
+        self.at("clean")
+        return value
+
+    def rule(self, _stored: Any, sent: Any) -> Any:
+        self.at("rule")
+        return sent
+
+
+CALLS: dict[str, Callable[[ContactBook], object]] = {
+    "dump": lambda book: book.dump(),
+    "find": lambda book: book.find("email", "ada@x.org"),
+    "iterate": list,
+    "upsert another": lambda book: book.upsert({"email": "bob@x.org", "name": "Bob"}),
+    "upsert the same": lambda book: book.upsert({"email": "ada@x.org", "name": "Bob"}),
+    "create the same": lambda book: book.create({"email": "ADA@x.org", "name": "Bob"}),
+    "batch": lambda book: book.upsert_many([{"email": "ada@x.org"}] * 2),
+    "plan and apply": lambda book: book.apply(book.plan({"email": "ada@x.org"})),
+    "delete all": lambda book: [book.delete(contact.id) for contact in list(book)],
+}
+PLACES = ("ids", "clock", "normaliser", "clean", "rule")
+
+
+def outside(call: Callable[[ContactBook], object]) -> Callable[[ContactBook], object]:
+    """Make the call in another thread and wait for it, as a pool of a host would."""
+
+    def wait(book: ContactBook) -> None:
+        done = Event()
+
+        def work() -> None:
+            try:
+                call(book)
+            except errors.UpsertError:
+                pass
+            finally:
+                done.set()
+
+        Thread(target=work, daemon=True).start()
+        assert done.wait(LONG)
+
+    return wait
+
+
+def inside(call: Callable[[ContactBook], object]) -> Callable[[ContactBook], object]:
+    """Make the call in the thread that is within the book."""
+
+    def here(book: ContactBook) -> None:
+        try:
+            call(book)
+        except errors.UpsertError:
+            pass
+
+    return here
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["creating", "updating"])
+@pytest.mark.parametrize("how", [inside, outside])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_callable_may_use_the_book(
+    place: str, call: Callable[[ContactBook], object], how: Any, *, known: bool
+) -> None:
+    """A host callable that reads, writes, or waits for a thread that does: no harm."""
+    hosted = Hosted(how(call), place, known=known)
+    book = hosted.book
+
+    def upsert() -> None:
+        try:
+            book.upsert({"email": "Ada@x.org", "name": "Ada"})
+        except errors.Refused:
+            pass
+
+    run(upsert)
+
+    emails = [normalize.email(contact["email"]) for contact in book]
+    assert hosted.armed == (known and place == "ids")
+    assert len({*emails}) == len(emails)
+    whole(book)
+    assert book.upsert({"email": "ada@x.org", "name": "Eve"}).contact["name"] == "Eve"

@@ -1,0 +1,290 @@
+"""Drives a book and the oracle side by side, under a policy drawn at the start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from tests.oracle import Oracle
+from tests.strategies import (
+    FAULTS,
+    FUSE,
+    KEYS,
+    Boom,
+    Host,
+    patches,
+    policies,
+    scopes,
+    values,
+)
+from upsertcore import ContactBook, Outcome, Policy, errors
+from upsertcore.values import thaw
+
+HOST_WORDS = "must be better"
+
+
+def written(value: Any) -> str:
+    """Write a value so that equal text means equal values, of equal types."""
+    return json.dumps(value, sort_keys=True)
+
+
+def told(outcome: Any) -> str:
+    """Write all that an outcome or a plan of the book tells."""
+    before = outcome.before and outcome.before.to_dict()
+    after = (
+        {"contact": outcome.contact.to_dict()}
+        if isinstance(outcome, Outcome)
+        else {"after": thaw(outcome.after), "scope": outcome.scope}
+    )
+    withheld = [(w.field, thaw(w.value), w.holder) for w in outcome.withheld]
+    rest = {
+        "result": outcome.result,
+        "before": before,
+        "matched_by": outcome.matched_by,
+        "withheld": withheld,
+        "ignored": dict(outcome.ignored),
+        "others": outcome.others,
+    }
+    return written(after | rest)
+
+
+def expected(answer: dict[str, Any]) -> str:
+    """Write the same of an answer of the oracle."""
+    gone = ("after", "scope") if "contact" in answer else ()
+    return written({k: v for k, v in answer.items() if k not in (*gone, "claims")})
+
+
+def refusal(error: Exception) -> str:
+    """Write an exception: its class and its attributes, but for the library's words."""
+    parts = dict(vars(error))
+    if parts.get("reason") != HOST_WORDS:
+        parts.pop("reason", None)
+    return written([type(error).__name__, thaw_all(parts)])
+
+
+def thaw_all(parts: dict[str, Any]) -> dict[str, Any]:
+    return {name: thaw(value) for name, value in parts.items()}
+
+
+def tried(call: Callable[[], Any], write: Callable[[Any], str]) -> tuple[str, Any]:
+    """Make a call; give what it says, written down, and its answer."""
+    try:
+        answer = call()
+    except (errors.UpsertError, Boom) as error:
+        return refusal(error), error
+    return write(answer), answer
+
+
+class Upserts(RuleBasedStateMachine):
+    """Whatever is called, the book and the oracle say and hold the same."""
+
+    plans = Bundle("plans")
+
+    def __init__(self) -> None:
+        super().__init__()
+        FUSE.light("", 0)
+
+    @initialize(policy=policies())
+    def start(self, policy: Policy) -> None:
+        note(describe(policy))
+        self.policy = policy
+        self.real, self.naive = Host(), Host()
+        self.book = ContactBook(policy, ids=self.real.ids, clock=self.real.clock)
+        self.oracle = Oracle(policy, self.naive.ids, self.naive.clock)
+
+    def both(
+        self,
+        call: Callable[[], Any],
+        twin: Callable[[], Any],
+        write: Callable[[Any], str] = told,
+        write_twin: Callable[[Any], str] = expected,
+    ) -> tuple[Any, Any]:
+        """Make a call on each side, and compare what they say."""
+        self.real.now += timedelta(days=1)
+        self.naive.now = self.real.now
+        before = self.book.dump()
+        said, answer = tried(call, write)
+        FUSE.light("", 0)
+        if isinstance(answer, Boom):
+            assert before == self.book.dump()
+            self.naive.number = self.real.number
+            return answer, answer
+        twin_said, twin_answer = tried(twin, write_twin)
+        assert twin_said == said
+        if isinstance(answer, Exception):
+            assert before == self.book.dump()
+        self.real.number = self.naive.number = max(self.real.number, self.naive.number)
+        return answer, twin_answer
+
+    @rule(patch=patches(), scope=scopes())
+    def upsert(self, patch: dict[str, Any], scope: str) -> None:
+        answer, _ = self.both(
+            lambda: self.book.upsert(patch, scope=scope),
+            lambda: self.oracle.upsert(patch, scope=scope),
+        )
+        if isinstance(answer, Outcome) and answer.unchanged:
+            assert answer.before is answer.contact
+
+    @rule(patch=patches(), scope=scopes(), version=st.integers(1, 3))
+    def upsert_at_version(self, patch: Any, scope: str, version: int) -> None:
+        self.both(
+            lambda: self.book.upsert(patch, scope=scope, if_version=version),
+            lambda: self.oracle.upsert(patch, scope=scope, if_version=version),
+        )
+
+    @rule(patch=patches(), scope=scopes())
+    def create(self, patch: dict[str, Any], scope: str) -> None:
+        self.both(
+            lambda: self.book.create(patch, scope=scope),
+            lambda: self.oracle.upsert(patch, scope=scope, look=False),
+        )
+
+    @rule(
+        patch=patches(),
+        scope=scopes(),
+        kind=st.sampled_from(FAULTS),
+        calls=st.integers(1, 4),
+    )
+    def upsert_with_a_fault(
+        self, patch: Any, scope: str, kind: str, calls: int
+    ) -> None:
+        FUSE.light(kind, calls)
+        self.upsert(patch, scope)
+
+    @rule(target=plans, patch=patches(), scope=scopes())
+    def plan(self, patch: dict[str, Any], scope: str) -> Any:
+        answer = self.both(
+            lambda: self.book.plan(patch, scope=scope),
+            lambda: self.oracle.plan(patch, scope=scope),
+        )
+        return multiple() if isinstance(answer[0], Exception) else answer
+
+    @rule(both=plans)
+    def apply(self, both: tuple[Any, Any]) -> None:
+        plan, twin = both
+        self.both(lambda: self.book.apply(plan), lambda: self.oracle.apply(twin))
+
+    @rule(patch=patches(), between=patches(), scope=scopes())
+    def apply_overtaken(self, patch: Any, between: Any, scope: str) -> None:
+        keys = {name: value for name, value in patch.items() if name in KEYS}
+        self.upsert(keys, scope)
+        plan, twin = self.both(
+            lambda: self.book.plan(patch, scope=scope),
+            lambda: self.oracle.plan(patch, scope=scope),
+        )
+        self.upsert({**between, **keys}, scope)
+        if not isinstance(plan, Exception):
+            self.apply((plan, twin))
+
+    @rule(both=consumes(plans), calls=st.integers(1, 2), kind=st.sampled_from(FAULTS))
+    def apply_with_a_fault(self, both: Any, calls: int, kind: str) -> None:
+        FUSE.light(kind, calls)
+        self.apply(both)
+
+    @rule(
+        many=st.lists(patches(), min_size=2, max_size=6),
+        scope=scopes(),
+        go_on=st.booleans(),
+    )
+    def upsert_many(self, many: list[Any], scope: str, *, go_on: bool) -> None:
+        seen: list[str] = []
+        how: Any = "collect" if go_on else "raise"
+
+        def one(patch: dict[str, Any]) -> tuple[str, Any]:
+            return tried(lambda: self.oracle.upsert(patch, scope=scope), expected)
+
+        def fold() -> list[str]:
+            for patch in many:
+                said, answer = one(patch)
+                if isinstance(answer, Exception) and not go_on:
+                    raise answer
+                seen.append(said)
+            return seen
+
+        before = self.book.dump()
+        self.real.now += timedelta(days=1)
+        self.naive.now = self.real.now
+        said, _ = tried(
+            lambda: self.book.upsert_many(many, scope=scope, on_refused=how),
+            lambda answers: written(
+                [refusal(a) if isinstance(a, Exception) else told(a) for a in answers]
+            ),
+        )
+        twin_said, _ = tried(fold, written)
+        assert twin_said == said
+        assert before == self.book.dump() or seen
+        self.real.number = self.naive.number = max(self.real.number, self.naive.number)
+
+    @rule(data=st.data(), verb=st.sampled_from(("get", "delete")))
+    def get_or_delete(self, data: st.DataObject, verb: str) -> None:
+        known = [row["id"] for row in self.oracle.rows]
+        id = data.draw(st.sampled_from([*known, "c-0"]))
+        self.both(
+            lambda: getattr(self.book, verb)(id),
+            lambda: getattr(self.oracle, verb)(id),
+            lambda contact: written(contact.to_dict()),
+            written,
+        )
+        rows = self.oracle.rows
+        assert (id in self.book) == (id in [row["id"] for row in rows])
+
+    @rule(data=st.data(), key=st.sampled_from([*KEYS]), scope=scopes())
+    def find(self, data: st.DataObject, key: str, scope: str) -> None:
+        value = data.draw(values(key).filter(lambda v: not isinstance(v, list)))
+        form = (*self.oracle._forms(key, {key: value}), None)[0]
+        held = [] if form is None else self.oracle.held(key, form, scope)
+
+        found = self.book.find(key, value, scope=scope)
+
+        assert held == [contact.id for contact in found]
+        assert [self.book.get(id) for id in held] == list(found)
+
+    @rule()
+    def dump_and_load(self) -> None:
+        rows = json.loads(json.dumps(self.book.dump()))
+        try:
+            book = ContactBook.load(
+                self.policy, rows, ids=self.real.ids, clock=self.real.clock
+            )
+        except errors.KeyInUse:
+            assert self.policy.on_clash == "allow"
+        except errors.UnknownField:
+            raise AssertionError(rows) from None
+        else:
+            assert written(self.book.dump()) == written(book.dump())
+            assert list(self.book) == list(book)
+            self.book = book
+
+    @invariant()
+    @precondition(lambda self: hasattr(self, "book"))
+    def same_state(self) -> None:
+        self.book._index.check()
+        assert written(self.oracle.rows) == written(self.book.dump())
+        assert len(self.oracle.rows) == len(self.book)
+
+
+def describe(policy: Policy) -> str:
+    """Show a policy as one reads it."""
+    rows = [f"  {name}: {line}" for name, line in policy.fields.items()]
+    rest = {n: getattr(policy, n) for n in ("others", "on_many", "on_clash")}
+    rest |= {n: getattr(policy, n) for n in ("on_absent_key", "create", "update")}
+    return "\n".join([repr(policy.match), *rows, repr(rest)])
+
+
+TestUpserts = Upserts.TestCase
+TestUpserts.settings = settings(max_examples=max(150, settings().max_examples))
