@@ -23,6 +23,7 @@ from upsertcore import (
     immutable,
     normalize,
     replace,
+    writer,
 )
 from upsertcore.values import MAX_DEPTH
 
@@ -434,6 +435,31 @@ class TestHosts:
         with pytest.raises(RuntimeError, match="changed under each of many attempts"):
             made.upsert({**self.NEW, "ref": "x"})
 
+        made._index.check()
+
+    def test_others_that_never_stop_writing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Many attempts are made, not endlessly many, and the book is whole."""
+        monkeypatch.setattr(writer, "_OVERTAKEN", 5)
+        names = count()
+        made: ContactBook
+
+        def rename(_stored: Any, sent: Any) -> Any:
+            patch = {**self.NEW, "name": f"{next(names)}"}
+            thread = threading.Thread(target=lambda: made.upsert(patch))
+            thread.start()
+            thread.join()
+            return sent
+
+        policy = Policy(
+            first_match("email"), {**FIELDS, "ref": field(merge=custom(rename))}
+        )
+        made = ContactBook(policy)
+        with pytest.raises(RuntimeError, match="changed under each of many attempts"):
+            made.upsert({**self.NEW, "ref": "x"})
+
+        assert next(names) == 5
         made._index.check()
 
     def test_a_write_that_does_not_matter(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import OrderedDict
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -24,6 +25,10 @@ class Size(IntEnum):
     BIG = 3
 
 
+class Row(tuple[Any, ...]):
+    """A list of a class of its own."""
+
+
 class Ratio(float):
     """A number of a class of its own."""
 
@@ -40,6 +45,8 @@ class TestFreeze:
             (Colour.RED, "red"),
             (Size.BIG, 3),
             (Ratio(0.5), 0.5),
+            (OrderedDict(a=[1]), FrozenMap({"a": (1,)})),
+            (Row(("a", ["b"])), ("a", ("b",))),
         ],
     )
     def test_it_becomes_plain_and_frozen(self, raw: Any, expected: Any) -> None:

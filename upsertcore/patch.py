@@ -161,12 +161,8 @@ class Asked:
                 now = index.get(was.id)
             except UnknownContact:
                 return f"contact {was.id} is gone"
-            if now.version != was.version:
-                return (
-                    f"contact {was.id} is at version {now.version}, not {was.version}"
-                )
             if now is not was and now != was:
-                return f"contact {was.id} is another one now"
+                return _moved(was, now)
         for name, hits in (*self.seen.items(), *self.claimed.items()):
             for form, ids in hits:
                 if index.holders(name, form, self.scope) != ids:

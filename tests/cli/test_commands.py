@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -415,9 +417,32 @@ class TestExplain:
         assert folder.exists()
         run("explain", "Anduin", payload, "--set", "firm_id=f1", code=2)
 
+    def test_nothing_to_tell(self, folder: Path) -> None:
+        """A payload that moves nothing has its keys explained, and no more."""
+        assert folder.exists()
+        payload = '{"locationId": "L", "email": "a@x.org"}'
+        words = ("--book", "b.jsonl")
+        run("upsert", "LeadConnector", "-", *words, stdin=payload.encode())
+        output = run("explain", "LeadConnector", payload, *words).output
+
+        assert output.startswith("unchanged ")
+        assert "decides" in output
+        assert not [
+            word for word in ("fields", "withheld", "ignored") if word in output
+        ]
+
 
 class TestShow:
     """``upsertcore show``."""
+
+    def test_a_standard_output_of_a_host(self, folder: Path) -> None:
+        """Whatever stands in for standard output is written to as it is."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        with redirect_stdout(io.StringIO()) as shown:
+            main(["show", "b.jsonl", "--json"], standalone_mode=False)
+
+        assert json.loads(shown.getvalue())["scope"] == "f1"
+        assert folder.exists()
 
     def test_contacts(self, folder: Path) -> None:
         """All of them, or those with a key; for people, or for programs."""
