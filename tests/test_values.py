@@ -28,6 +28,8 @@ class Size(IntEnum):
 class Row(tuple[Any, ...]):
     """A list of a class of its own."""
 
+    __slots__ = ()
+
 
 class Ratio(float):
     """A number of a class of its own."""

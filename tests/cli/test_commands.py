@@ -503,3 +503,15 @@ class TestStart:
         assert done.stderr == (
             f"upsertcore needs {missing}: pip install 'upsertcore[cli]'\n"
         )
+
+    def test_a_fault_of_its_own_shows(self) -> None:
+        """Only what the extra brings may be missing."""
+        code = (
+            "import sys; sys.modules['upsertcore.cli'] = None\n"
+            "from upsertcore.__main__ import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True
+        )
+
+        assert "ModuleNotFoundError" in done.stderr
