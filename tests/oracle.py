@@ -40,6 +40,8 @@ class Oracle:
         row, by = self._match(sent, scope) if look else (None, None)
         seen = [id for held in self.claims.values() for id in held]
         id, version = (row["id"], row["version"]) if row else (None, None)
+        if if_version and if_version != version:
+            raise errors.StaleVersion(id, if_version, version)
         if id is None and not self.policy.create:
             raise errors.CreateRefused
         before = row["fields"] if row else {}
@@ -53,8 +55,6 @@ class Oracle:
         result = "unchanged" if same(before, after) else "updated"
         if id and result == "updated" and not self.policy.update:
             raise errors.UpdateRefused(id)
-        if if_version and if_version != version:
-            raise errors.StaleVersion(id, if_version, version)
         return {
             "result": result if row else "created",
             "scope": scope,

@@ -147,8 +147,12 @@ class TestUpsert:
         assert (moved.matched_by, moved.updated) == ("email", True)
 
     def test_the_version_that_was_named(self) -> None:
-        """The right one passes."""
-        assert book().upsert(ADA, if_version=1).unchanged
+        """The right one passes; a wrong one is told before what the patch would do."""
+        made = book()
+        assert made.upsert(ADA, if_version=1).unchanged
+
+        with pytest.raises(errors.StaleVersion):
+            made.upsert({**ADA, "ref": "other"}, if_version=2)
 
     def test_scopes(self) -> None:
         """Nothing matches, or clashes, across scopes."""
@@ -258,7 +262,9 @@ class TestOtherVerbs:
 
         assert made.find("email", " ADA@x.org") == (made.get("c-1"),)
         assert made.find("phone", "5550001") == ()
-        assert made.find("email", None) == ()
+        assert made.find("email", None) == made.find("email", []) == ()
+        with pytest.raises(errors.InvalidField, match="value: must be a finite number"):
+            made.find("email", float("nan"))
 
     def test_delete(self) -> None:
         """It is gone, and its keys are free."""

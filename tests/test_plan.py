@@ -324,12 +324,13 @@ class TestFoundAgain:
                 ),
                 "a",
             ),
+            (field(key=normalize.exact, merge=custom(lambda old, _new: old)), "a"),
             (
                 field(key=lambda item: item.get("v"), merge=items_by("id")),
                 [{"id": 1, "v": "a"}, {"id": 1, "v": None}],
             ),
         ],
-        ids=["custom", "items"],
+        ids=["custom", "nothing", "items"],
     )
     def test_it_is_refused(self, line: Any, sent: Any) -> None:
         """The field and the rule are named, and nobody is created."""

@@ -22,7 +22,7 @@ from upsertcore.errors import (
 from upsertcore.index import ContactIndex
 from upsertcore.match import Strategy, never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked, admit, check_scope, read
+from upsertcore.patch import Asked, admit, check_scope, frozen, read
 from upsertcore.plan import Plan, decide
 from upsertcore.policy import Policy
 from upsertcore.writer import Writer, fresh_ids, utc_now
@@ -120,7 +120,7 @@ class ContactBook:
             Twice is once: the second call is ``unchanged``.
         """
         ask = self._asking(patch, scope, self.policy.match)
-        return self._writer.write(ask, self._decide, if_version)
+        return self._writer.write(ask, lambda asked: self._decide(asked, if_version))
 
     def create(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
         """
@@ -243,7 +243,8 @@ class ContactBook:
             value has no normal form.
 
         Raises:
-            InvalidField: If the policy has no such key.
+            InvalidField: If the policy has no such key, or no field holds such a
+                value.
 
         >>> from upsertcore import Policy, field, first_match, normalize
         >>> fields = {"email": field(key=normalize.email)}
@@ -257,7 +258,7 @@ class ContactBook:
         if known is None:
             names = ", ".join(self.policy.by_name)
             raise InvalidField("key", key, f"must be one of {names}")
-        form = known.form(value)
+        form = known.form(frozen("value", value))
         if form is None:
             return ()
         index = self._index
@@ -333,8 +334,8 @@ class ContactBook:
         patched, keys = read(self.policy, patch), self.policy.by_name
         return lambda: Asked(keys, patched, self._index, scope, match)
 
-    def _decide(self, asked: Asked) -> Plan:
-        return decide(self.policy, asked)
+    def _decide(self, asked: Asked, if_version: int | None = None) -> Plan:
+        return decide(self.policy, asked, if_version)
 
     def _collected(self, patch: Mapping[str, Any], scope: str) -> Outcome | Refused:
         try:

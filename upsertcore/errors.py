@@ -203,7 +203,7 @@ class KeyInUse(Refused, ValueError):
 
     Args:
         field: The name of the unique field.
-        value: What was sent.
+        value: What was sent, cleaned and merged.
         holder: The id of the contact that holds it.
 
     >>> str(KeyInUse("email", "a@x.org", "c-1"))

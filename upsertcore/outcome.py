@@ -52,7 +52,7 @@ class Withheld:
 
     Args:
         field: The name of the unique field.
-        value: What was sent.
+        value: What was sent, cleaned and merged.
         holder: The id of the contact that holds the key.
 
     >>> Withheld("phone", "+15550001111", "c-2").holder

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from upsertcore.match import Key, Strategy
     from upsertcore.policy import Field, Policy
 
-__all__ = ["Asked", "Fields", "Forms", "Hits", "View", "admit", "check_scope", "read"]
+__all__ = [
+    "Asked",
+    "Fields",
+    "Forms",
+    "Hits",
+    "View",
+    "admit",
+    "check_scope",
+    "frozen",
+    "read",
+]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
@@ -75,7 +85,7 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     ignored: dict[str, str] = {}
     for raw_name, raw in patch.items():
         line = policy.line(raw_name)
-        name = _frozen("patch", raw_name, raw_name)
+        name = frozen("patch", raw_name)
         if name in sent or name in ignored:
             raise InvalidField(name, raw, "must not stand there twice")
         value = _clean(name, line, raw)
@@ -103,25 +113,40 @@ def check_scope(scope: Any) -> None:
     """
     if not isinstance(scope, str):
         raise InvalidField("scope", scope, "must be text")
-    _frozen("scope", scope, scope)
+    frozen("scope", scope)
 
 
 def _clean(name: str, line: Field, raw: Any) -> Any:
-    value = _frozen(name, raw, raw)
+    value = frozen(name, raw)
     if line.clean is None or empty(value):
         return value
     try:
         cleaned = line.clean(value)
     except ValueError as error:
         raise InvalidField(name, raw, str(error)) from error
-    return cleaned if cleaned is value else _frozen(name, raw, cleaned)
+    return cleaned if cleaned is value else frozen(name, cleaned, raw)
 
 
-def _frozen(name: str, raw: Any, value: Any) -> Any:
+def frozen(name: str, value: Any, sent: Any = None) -> Any:
+    """
+    Freeze a value of a field, or refuse it by the field's name.
+
+    Args:
+        name: The name of the field.
+        value: What is frozen.
+        sent: What to show in the refusal, where that is something else.
+
+    Raises:
+        InvalidField: If it is no value.
+
+    >>> frozen("tags", ["a"])
+    ('a',)
+    """
     try:
         return freeze(value)
     except ValueError as error:
-        raise InvalidField(name, raw, str(error)) from error
+        shown = value if sent is None else sent
+        raise InvalidField(name, shown, str(error)) from error
 
 
 @final

@@ -21,6 +21,7 @@ from upsertcore.errors import (
     KeyInUse,
     MissingField,
     NoMatchKey,
+    StaleVersion,
     UpdateRefused,
 )
 from upsertcore.match import PICKS, Match, Strategy
@@ -169,23 +170,25 @@ def plan(
     return decide(policy, Asked(policy.by_name, patched, index, scope, strategy))
 
 
-def decide(policy: Policy, asked: Asked) -> Plan:
+def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     """
     Decide on a patch that was read: match, merge, claim, decide.
 
     Args:
         policy: The table.
         asked: The patch, cleaned, and the index to ask; not yet asked anything.
+        if_version: The version that the contact must have.
 
     Raises:
-        Refused: As :func:`plan`.
+        Refused: As :func:`plan`; ``StaleVersion`` before what comes of the merge.
     """
     found = _match(policy, asked)
     before, stored, held = None, NOTHING, policy.no_forms
     if found.id is not None:
         before, held = asked.get(found.id)
         stored = before.fields
-    elif not policy.create:
+    _see_its_version(before, if_version)
+    if before is None and not policy.create:
         raise CreateRefused
     after, moved, ignored = _merge(policy, asked, stored, created=before is None)
     if before is None:
@@ -216,6 +219,15 @@ def _match(policy: Policy, asked: Asked) -> Match:
         if policy.on_absent_key == "refuse":
             raise
         return Match()
+
+
+def _see_its_version(before: Contact | None, version: int | None) -> None:
+    if version is None:
+        return
+    if before is None:
+        raise StaleVersion(None, version, None)
+    if before.version != version:
+        raise StaleVersion(before.id, version, before.version)
 
 
 def _merge(
@@ -312,7 +324,7 @@ def _see_that_it_is_found(
 ) -> None:
     """Refuse a merge after which the patch would not find the contact again."""
     carried = [name for name, hits in asked.seen.items() if hits]
-    if not carried or moved.isdisjoint(asked.seen):
+    if not carried or (asked.found is not None and moved.isdisjoint(asked.seen)):
         return
     for key, held in zip(policy.keys, forms, strict=True):
         if key.name in carried and any(f in held for f, _ids in asked.seen[key.name]):

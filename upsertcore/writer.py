@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
 from upsertcore.contact import Contact
-from upsertcore.errors import StalePlan, StaleVersion
+from upsertcore.errors import StalePlan
 from upsertcore.outcome import Outcome
 from upsertcore.values import freeze
 
@@ -91,18 +91,16 @@ class Writer:
         """
         return self._attempt(ask, decide, lambda _plan: None)
 
-    def write(self, ask: Ask, decide: Decide, if_version: int | None = None) -> Outcome:
+    def write(self, ask: Ask, decide: Decide) -> Outcome:
         """
         Do what a decision says.
 
         Args:
             ask: As :meth:`settle`.
             decide: As :meth:`settle`.
-            if_version: The version that the contact must have.
 
         Raises:
             Refused: As :meth:`settle`.
-            StaleVersion: If the contact has another version.
             ValueError: If ``ids`` answers an id that is in use.
         """
         draw = _Draw(self._ids, self._clock)
@@ -110,7 +108,6 @@ class Writer:
 
         def ready(asked: Asked) -> Plan:
             plan = decide(asked)
-            _at_version(plan, if_version)
             draw.ready(plan)
             return plan
 
@@ -265,12 +262,3 @@ def _outcome(plan: Plan, contact: Contact) -> Outcome:
         plan.ignored,
         plan.others,
     )
-
-
-def _at_version(plan: Plan, version: int | None) -> None:
-    before = plan.before
-    if version is None or (before is not None and before.version == version):
-        return
-    if before is None:
-        raise StaleVersion(None, version, None)
-    raise StaleVersion(before.id, version, before.version)
