@@ -81,7 +81,11 @@ class ContactBook:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy = policy
         self._index = index
-        self._writer = Writer(index, ids or fresh_ids(), clock or utc_now)
+        self._writer = Writer(
+            index,
+            fresh_ids() if ids is None else ids,
+            utc_now if clock is None else clock,
+        )
 
     def __len__(self) -> int:
         return len(self._index)

@@ -160,19 +160,20 @@ class Run:
             closing(read(stream, name, self.rename)) as rows,
         ):
             for row in bar.over(rows, name, position, size):
-                self._tell(self._row(name, row))
+                self._take({"file": name, "line": row.line}, row)
 
-    def _row(self, name: str, row: Row) -> str:
-        place = {"file": name, "line": row.line}
+    def _take(self, place: Mapping[str, Any], row: Row) -> None:
         if row.error:
             self.tally.refuse(_kind(row.error))
-            return refused_line(place, row.error)
+            self._tell(refused_line, place, row.error)
+            return
         response = self.profile.upsert(self._payload(row), **self.path)
         if response.outcome is None:
             self.tally.refuse(response.reason)
-            return refused_line(place, response.reason, response)
-        self.tally.accept(response.outcome)
-        return outcome_line(place, response.status, response.outcome)
+            self._tell(refused_line, place, response.reason, response)
+        else:
+            self.tally.accept(response.outcome)
+            self._tell(outcome_line, place, response.status, response.outcome)
 
     def _payload(self, row: Row) -> Any:
         if row.cells:
@@ -181,9 +182,10 @@ class Run:
             return row.payload
         return _laid_over(row.payload, self.profile.from_row(self.constants))
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, line: Callable[..., str], *of: Any) -> None:
+        """Write a line, which is made only where somebody wants it."""
         if self.outcomes is not None:
-            self.outcomes.write(line + "\n")
+            self.outcomes.write(line(*of) + "\n")
 
 
 def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:

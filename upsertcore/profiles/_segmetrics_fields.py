@@ -18,7 +18,7 @@ from upsertcore import normalize
 from upsertcore.match import first_match
 from upsertcore.merge import custom, deep
 from upsertcore.policy import Policy, field
-from upsertcore.profiles.wire import email_address
+from upsertcore.profiles.wire import email_address, need
 from upsertcore.values import FrozenMap, freeze
 
 __all__ = ["KEYS", "complaint", "policy"]
@@ -35,11 +35,6 @@ _A_VALUE = (
     "must be what JSON can say: Unicode text, finite numbers of at most 4 200 digits, "
     "true, false, and lists and objects of these, not too deep"
 )
-
-
-def _need(holds: object, what: str) -> None:
-    if not holds:
-        raise ValueError(what)
 
 
 def _is_id(value: Any) -> bool:
@@ -78,12 +73,12 @@ def _is_tag(tag: Any) -> bool:
 
 
 def _id(value: Any) -> Any:
-    _need(_is_id(value), "must be text that is not blank, or a whole number")
+    need(_is_id(value), "must be text that is not blank, or a whole number")
     return value
 
 
 def _text(value: Any) -> Any:
-    _need(isinstance(value, str), "must be a string")
+    need(isinstance(value, str), "must be a string")
     return value
 
 
@@ -94,22 +89,22 @@ def _email(value: Any) -> str:
 def _number(value: Any) -> Any:
     """Take what clients send as text, as the seed's ``"123"``, or as a number."""
     number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    _need(number, "must be a string or a number")
+    need(number, "must be a string or a number")
     return value
 
 
 def _time(value: Any) -> Any:
-    _need(_is_time(value), "must be a date and time such as 2018-10-02 16:15:00 (UTC)")
+    need(_is_time(value), "must be a date and time such as 2018-10-02 16:15:00 (UTC)")
     return value
 
 
 def _tags(value: Any) -> Any:
-    _need(isinstance(value, tuple) and all(map(_is_tag, value)), _A_TAG)
+    need(isinstance(value, tuple) and all(map(_is_tag, value)), _A_TAG)
     return value
 
 
 def _object(value: Any) -> Any:
-    _need(isinstance(value, FrozenMap), "must be an object of names and values")
+    need(isinstance(value, FrozenMap), "must be an object of names and values")
     return value
 
 

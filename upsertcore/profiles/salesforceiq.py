@@ -31,6 +31,7 @@ from upsertcore.profiles.wire import (
     answer,
     is_text,
     named,
+    need,
     through,
 )
 from upsertcore.values import freeze, thaw
@@ -221,34 +222,29 @@ def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
         raise _rejected(422, f"properties.{named(name)}", str(error)) from error
 
 
-def _need(holds: object, what: str) -> None:
-    if not holds:
-        raise ValueError(what)
-
-
 def _items(value: Any) -> list[dict[str, Any]]:
-    _need(isinstance(value, (list, tuple)), "must be an array")
+    need(isinstance(value, (list, tuple)), "must be an array")
     return [_item(item) for item in value]
 
 
 def _item(item: Any) -> dict[str, Any]:
-    _need(isinstance(item, Mapping), "must be an array of objects")
+    need(isinstance(item, Mapping), "must be an array of objects")
     alone = all(part in ("value", "metadata") for part in item)
-    _need(alone, "must be an array of objects of value and metadata alone")
+    need(alone, "must be an array of objects of value and metadata alone")
     value, metadata = item.get("value"), item.get("metadata", {})
-    _need(isinstance(value, str), "must have a string for the value of each item")
-    _need(isinstance(metadata, Mapping), "must have an object for the metadata")
+    need(isinstance(value, str), "must have a string for the value of each item")
+    need(isinstance(metadata, Mapping), "must have an object for the metadata")
     return {"value": value, "metadata": dict(map(_word, metadata.items()))}
 
 
 def _word(pair: tuple[Any, Any]) -> tuple[str, str]:
     """Say a value of metadata as text: true is ``"true"``."""
     name, value = pair
-    _need(isinstance(name, str), "must have text for the names of metadata")
+    need(isinstance(name, str), "must have text for the names of metadata")
     if isinstance(value, str):
         return name, value
     number = isinstance(value, (int, float))  # true and false are ints
-    _need(number, "must have text, numbers, true or false for metadata")
+    need(number, "must have text, numbers, true or false for metadata")
     return name, json.dumps(freeze(value))
 
 

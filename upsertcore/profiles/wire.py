@@ -30,6 +30,7 @@ __all__ = [
     "email_address",
     "is_text",
     "named",
+    "need",
     "through",
     "words",
     "yes_or_no",
@@ -184,6 +185,19 @@ def named(name: object) -> str:
     if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60:
         return name
     return shown(name)
+
+
+def need(holds: object, what: str) -> None:
+    """
+    See that something holds of a value.
+
+    Raises:
+        ValueError: If it does not, in words that follow the field's name.
+
+    >>> need([1], "must not be blank")
+    """
+    if not holds:
+        raise ValueError(what)
 
 
 def is_text(value: object) -> bool:
