@@ -8,18 +8,29 @@ import pytest
 
 from upsertcore import all_agree, first_match, first_present, never, normalize
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
-from upsertcore.match import PICKS, Key, Match, OnMany, Strategy
+from upsertcore.keys import Key
+from upsertcore.match import PICKS, Hits, Match, OnMany, Strategy
 
 Held = dict[str, dict[str, tuple[str, ...]]]
+
+
+class Asked:
+    """Answers for an index: who holds what a patch carries, and nothing else."""
+
+    def __init__(self, carried: Held) -> None:
+        self.carried = carried
+
+    def __call__(self, name: str) -> Hits:
+        return tuple(self.carried.get(name, {}).items())
+
+    def held(self, id: str, name: str) -> tuple[str, ...]:
+        return tuple(form for form, ids in self(name) if id in ids)
 
 
 def decide(strategy: Strategy, carried: Held, on_many: OnMany = "refuse") -> Match:
     """Ask a strategy about a patch that carries these forms with these holders."""
 
-    def probe(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        return tuple(carried.get(name, {}).items())
-
-    return strategy.decide(strategy.keys, probe, PICKS[on_many])
+    return strategy.decide(strategy.keys, Asked(carried), PICKS[on_many])
 
 
 BOTH: Held = {"email": {"a@x": ("c-1",)}, "phone": {"+1": ("c-2",)}}
@@ -140,7 +151,7 @@ def test_a_strategy_names_its_keys(make: Any, keys: Any) -> None:
 class TestKey:
     """The normal forms of one field."""
 
-    EMAIL = Key("email", normalize.email)
+    EMAIL = Key("email", ("email",), (normalize.email,))
 
     @pytest.mark.parametrize(
         ("fields", "forms"),
@@ -160,10 +171,10 @@ class TestKey:
 
     def test_a_blank_form_is_none(self) -> None:
         """A normaliser that answers blank text has made no key."""
-        assert Key("a", lambda _value: "").forms({"a": "x"}) == ()
+        assert Key("a", ("a",), (lambda _value: "",)).forms({"a": "x"}) == ()
 
     def test_a_form_is_text(self) -> None:
         """A normaliser that answers anything else is a fault of the host's."""
         wrong: Any = len
         with pytest.raises(TypeError, match="answers text or None, not 1"):
-            Key("a", wrong).forms({"a": "x"})
+            Key("a", ("a",), (wrong,)).forms({"a": "x"})

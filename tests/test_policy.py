@@ -32,7 +32,7 @@ def refuse(value: Any) -> Any:
     [
         (lambda: Policy(first_match("phone"), {"email": EMAIL}), "phone is no key"),
         (lambda: Policy(first_match("email"), {"email": field()}), "no field has one"),
-        (lambda: table(email=field(unique=True)), "email: a unique field needs a key"),
+        (lambda: table(email=field(unique=True)), "email: unique needs a key"),
         (lambda: table(id=field(key=str, unique=True, default="a")), "id: a unique"),
         (lambda: table(a=field(required=True, merge=ignore)), "a: required, but"),
         (lambda: table(a=field(required=True, merge=remove)), "never stores it"),
@@ -40,7 +40,7 @@ def refuse(value: Any) -> Any:
         (lambda: table(a=field(blank="drop")), "a: blank: must be one of"),  # type: ignore[arg-type]
         (lambda: table(a=field(key="email")), "a: key is a function"),  # type: ignore[arg-type]
         (lambda: table(a=field(clean="strip")), "a: clean is a function"),  # type: ignore[arg-type]
-        (lambda: table(a=field(merge=max)), "a: merge is a merge rule"),  # type: ignore[arg-type]
+        (lambda: table(a=field(merge=max)), "a: merge must be a merge rule"),  # type: ignore[arg-type]
         (lambda: table(a=field(default={1})), "a: default must be text"),
         (lambda: table(a=field(default="x", clean=refuse)), "default must be nothing"),
         (lambda: table(a=1), "a: must be a field"),

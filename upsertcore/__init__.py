@@ -9,22 +9,34 @@ from upsertcore import errors, normalize, profiles
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
 from upsertcore.index import ContactIndex
-from upsertcore.match import all_agree, first_match, first_present, never
+from upsertcore.keys import key
+from upsertcore.line import field
+from upsertcore.match import (
+    all_agree,
+    first_match,
+    first_present,
+    merge_all,
+    never,
+)
 from upsertcore.merge import (
+    add,
     custom,
     deep,
     ignore,
     immutable,
     items_by,
     keep,
+    largest,
+    latest,
     on_create,
     remove,
     replace,
+    smallest,
     union,
 )
 from upsertcore.outcome import Change, Outcome, Withheld
 from upsertcore.plan import Plan
-from upsertcore.policy import Policy, field
+from upsertcore.policy import Policy
 
 __all__ = [
     "Change",
@@ -35,6 +47,7 @@ __all__ = [
     "Plan",
     "Policy",
     "Withheld",
+    "add",
     "all_agree",
     "custom",
     "deep",
@@ -46,11 +59,16 @@ __all__ = [
     "immutable",
     "items_by",
     "keep",
+    "key",
+    "largest",
+    "latest",
+    "merge_all",
     "never",
     "normalize",
     "on_create",
     "profiles",
     "remove",
     "replace",
+    "smallest",
     "union",
 ]

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, final, overload
+from typing import Any, Literal, TypeAlias, final, overload
 
+from upsertcore.call import for_one_call
 from upsertcore.contact import Contact
-from upsertcore.errors import (
-    InvalidField,
-    InvalidPolicy,
-    Refused,
-)
+from upsertcore.errors import InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
+from upsertcore.line import Blank, Null
+from upsertcore.loading import fill
 from upsertcore.match import Strategy, never
+from upsertcore.merge import Rule
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked, admit, check_scope, frozen, read
+from upsertcore.patch import Asked, check_scope, frozen, read
 from upsertcore.plan import Plan, decide
 from upsertcore.policy import Policy
 from upsertcore.writer import Writer, fresh_ids, utc_now
 
 __all__ = ["ContactBook"]
+
+Patches: TypeAlias = Iterable[Mapping[str, Any]]
+OnRefused = Literal["raise", "collect"]
 
 _CREATE = never()
 
@@ -47,7 +50,6 @@ class ContactBook:
         InvalidPolicy: If the index has other keys than the policy.
 
     Laws:
-        The same upsert twice: the second is ``unchanged`` and nothing moves.
         The same policy, calls, ids and clock: the same ``dump()``.
 
     >>> from upsertcore import Policy, field, first_match, normalize
@@ -79,13 +81,9 @@ class ContactBook:
             index = ContactIndex(names)
         if index.keys != names:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
-        self.policy = policy
-        self._index = index
-        self._writer = Writer(
-            index,
-            fresh_ids() if ids is None else ids,
-            utc_now if clock is None else clock,
-        )
+        self.policy, self._index = policy, index
+        ids = fresh_ids() if ids is None else ids
+        self._writer = Writer(index, ids, utc_now if clock is None else clock)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -102,6 +100,9 @@ class ContactBook:
         *,
         scope: str = "",
         if_version: int | None = None,
+        merge: Mapping[str, Rule] | None = None,
+        null: Null | None = None,
+        blank: Blank | None = None,
     ) -> Outcome:
         """
         Create the contact that a patch is about, or update the one that is known.
@@ -110,12 +111,16 @@ class ContactBook:
             patch: Field name to value; an absent field is omitted, None is null.
             scope: The tenant.
             if_version: Refuse unless the contact that is found has this version.
+            merge: Field name to rule, in place of the policy's for this call.
+            null: What null does in this call, in every field.
+            blank: What blank does in this call, in every field.
 
         Returns:
             What happened, what was withheld and what was ignored.
 
         Raises:
             Refused: One of its family; nothing has changed then.
+            InvalidPolicy: If a rule of this call, or *null* or *blank*, is none.
 
         Cost:
             Linear in the patch; independent of the size of the book.
@@ -123,8 +128,9 @@ class ContactBook:
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        ask = self._asking(patch, scope, self.policy.match)
-        return self._writer.write(ask, lambda asked: self._decide(asked, if_version))
+        policy = for_one_call(self.policy, merge, null, blank)
+        ask = self._asking(policy, patch, scope, policy.match)
+        return self._writer.write(ask, lambda asked: decide(policy, asked, if_version))
 
     def create(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
         """
@@ -137,15 +143,27 @@ class ContactBook:
         Raises:
             Refused: One of its family; nothing has changed then.
         """
-        return self._writer.write(self._asking(patch, scope, _CREATE), self._decide)
+        ask = self._asking(self.policy, patch, scope, _CREATE)
+        return self._writer.write(ask, lambda asked: decide(self.policy, asked))
 
-    def plan(self, patch: Mapping[str, Any], *, scope: str = "") -> Plan:
+    def plan(
+        self,
+        patch: Mapping[str, Any],
+        *,
+        scope: str = "",
+        merge: Mapping[str, Rule] | None = None,
+        null: Null | None = None,
+        blank: Blank | None = None,
+    ) -> Plan:
         """
         Decide what :meth:`upsert` would do, and do nothing.
 
         Args:
             patch: Field name to value.
             scope: The tenant.
+            merge: As in :meth:`upsert`.
+            null: As in :meth:`upsert`.
+            blank: As in :meth:`upsert`.
 
         Returns:
             The decision, with its ``trace`` and what it ``expects``.
@@ -153,8 +171,9 @@ class ContactBook:
         Raises:
             Refused: Where :meth:`upsert` would be refused.
         """
-        ask = self._asking(patch, scope, self.policy.match)
-        return self._writer.settle(ask, self._decide)
+        policy = for_one_call(self.policy, merge, null, blank)
+        ask = self._asking(policy, patch, scope, policy.match)
+        return self._writer.settle(ask, lambda asked: decide(policy, asked))
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -170,34 +189,22 @@ class ContactBook:
         Cost:
             One look-up for each one of the plan; nothing is decided anew.
         """
-        if plan.policy is not self.policy:
+        if (plan.policy.base or plan.policy) is not self.policy:
             raise ValueError("plan: must be made under the policy of this book")
         return self._writer.apply(plan)
 
     @overload
     def upsert_many(
-        self,
-        patches: Iterable[Mapping[str, Any]],
-        *,
-        scope: str = "",
-        on_refused: Literal["raise"] = "raise",
+        self, patches: Patches, *, scope: str = "", on_refused: Literal["raise"] = ...
     ) -> list[Outcome]: ...
 
     @overload
     def upsert_many(
-        self,
-        patches: Iterable[Mapping[str, Any]],
-        *,
-        scope: str = "",
-        on_refused: Literal["collect"],
+        self, patches: Patches, *, scope: str = "", on_refused: Literal["collect"]
     ) -> list[Outcome | Refused]: ...
 
     def upsert_many(
-        self,
-        patches: Iterable[Mapping[str, Any]],
-        *,
-        scope: str = "",
-        on_refused: Literal["raise", "collect"] = "raise",
+        self, patches: Patches, *, scope: str = "", on_refused: OnRefused = "raise"
     ) -> list[Outcome] | list[Outcome | Refused]:
         """
         Upsert one patch after the other.
@@ -226,7 +233,7 @@ class ContactBook:
 
     def get(self, id: str) -> Contact:
         """
-        Give the contact with this id.
+        Give the contact with this id, or the one that it was merged into.
 
         Raises:
             UnknownContact: If there is none; ``id in book`` asks first.
@@ -239,7 +246,8 @@ class ContactBook:
 
         Args:
             key: The name of a key of the policy.
-            value: As it would be stored; it is normalised here, and not cleaned.
+            value: As it would be stored; it is normalised here, and not cleaned. Of a
+                composite key, a mapping of its fields to one value each.
             scope: The tenant.
 
         Returns:
@@ -262,12 +270,12 @@ class ContactBook:
         if known is None:
             names = ", ".join(self.policy.by_name)
             raise InvalidField("key", key, f"must be one of {names}")
-        form = known.form(frozen("value", value))
-        if form is None:
-            return ()
+        forms = known.sought(frozen("value", value))
         index = self._index
         return self._writer.read(
-            lambda: tuple(index.get(id) for id in index.holders(key, form, scope))
+            lambda: tuple(
+                [index.get(i) for f in forms for i in index.holders(key, f, scope)]
+            )
         )
 
     def delete(self, id: str) -> Contact:
@@ -278,7 +286,8 @@ class ContactBook:
             The contact as it was.
 
         Raises:
-            UnknownContact: If there is none.
+            UnknownContact: If there is none; the id of one that was merged into
+                another takes nothing out.
         """
         return self._writer.remove(id)
 
@@ -322,24 +331,16 @@ class ContactBook:
         True
         """
         book = cls(policy, ids=ids, clock=clock)
-        index = book._index
-        for row in rows:
-            contact = Contact.from_dict(row)
-            if contact.id in index:
-                raise InvalidField("id", contact.id, "must stand in one row alone")
-            index.put(contact, admit(policy, index, contact))
+        fill(book._index, policy, rows)
         return book
 
     def _asking(
-        self, patch: Mapping[str, Any], scope: str, match: Strategy
+        self, policy: Policy, patch: Mapping[str, Any], scope: str, match: Strategy
     ) -> Callable[[], Asked]:
         """Read a patch, once, and make what each attempt at a decision asks with."""
         check_scope(scope)
-        patched, keys = read(self.policy, patch), self.policy.by_name
+        patched, keys = read(policy, patch), policy.by_name
         return lambda: Asked(keys, patched, self._index, scope, match)
-
-    def _decide(self, asked: Asked, if_version: int | None = None) -> Plan:
-        return decide(self.policy, asked, if_version)
 
     def _collected(self, patch: Mapping[str, Any], scope: str) -> Outcome | Refused:
         try:

@@ -15,7 +15,7 @@ from typing import Any, final
 from attrs import field, frozen
 
 from upsertcore.errors import InvalidField, shown
-from upsertcore.values import FrozenMap, freeze, thaw
+from upsertcore.values import NOTHING, FrozenMap, freeze, thaw
 
 __all__ = ["Contact"]
 
@@ -38,6 +38,10 @@ class Contact:
         version: 1 when created, one more with each update.
         created_at: An aware time, when it was created.
         updated_at: An aware time, when a field moved last.
+        aliases: Key name to normal forms that it held once and that still find it.
+        clocks: Field name to the clock by which the field was written last, where
+            its rule goes by one; it stays when the field is cleared.
+        absorbed: Ids of the contacts that were merged into it.
 
     Cost:
         Reading a field is a dict look-up behind one indirection.
@@ -57,6 +61,9 @@ class Contact:
     version: int
     created_at: datetime
     updated_at: datetime
+    aliases: FrozenMap[tuple[str, ...]] = field(default=NOTHING, converter=_fields)
+    clocks: FrozenMap[Any] = field(default=NOTHING, converter=_fields)
+    absorbed: tuple[str, ...] = field(default=(), converter=tuple)
 
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
@@ -84,7 +91,8 @@ class Contact:
 
         Returns:
             ``id``, ``scope``, ``version``, ``created_at`` and ``updated_at`` (ISO
-            8601 text) and ``fields``.
+            8601 text) and ``fields``; ``aliases``, ``clocks`` and ``absorbed`` where
+            there are any.
 
         Laws:
             ``Contact.from_dict(c.to_dict()) == c``.
@@ -94,7 +102,7 @@ class Contact:
         >>> Contact("c-1", "", {}, 1, now, now).to_dict()["created_at"]
         '2024-01-02T00:00:00+00:00'
         """
-        return {
+        row = {
             "id": self.id,
             "scope": self.scope,
             "version": self.version,
@@ -102,6 +110,11 @@ class Contact:
             "updated_at": self.updated_at.isoformat(),
             "fields": thaw(self.fields),
         }
+        for name in _HISTORY:
+            part = getattr(self, name)
+            if part:
+                row[name] = thaw(part)
+        return row
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Contact:
@@ -125,7 +138,11 @@ class Contact:
         if extra:
             reason = f"must have no parts but {', '.join(_ROW)}"
             raise InvalidField("contact", extra[0], reason)
-        part: Any = {name: read(name, row.get(name)) for name, read in _ROW.items()}
+        part: Any = {
+            name: read(name, row.get(name))
+            for name, read in _ROW.items()
+            if name in row or name not in _HISTORY
+        }
         return cls(**part)
 
 
@@ -176,6 +193,33 @@ def _stored(name: str, value: Any) -> FrozenMap[Any]:
         raise InvalidField(name, value, str(error)) from error
 
 
+def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:
+    aliases = _stored(name, value)
+    for key, forms in aliases.items():
+        _forms(f"{name}: {key}", forms)
+    return aliases
+
+
+def _clocks(name: str, value: Any) -> FrozenMap[Any]:
+    clocks = _stored(name, value)
+    for field_name, clock in clocks.items():
+        if type(clock) not in (str, int, float) or clock == "":
+            raise InvalidField(f"{name}: {field_name}", clock, "must be text or number")
+    return clocks
+
+
+def _forms(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise InvalidField(name, value, "must be a list that is not blank")
+    texts = tuple([_id(name, each) for each in value])
+    if len(set(texts)) < len(texts):
+        raise InvalidField(name, value, "must have each item once")
+    return texts
+
+
+_HISTORY = ("aliases", "clocks", "absorbed")
+"""The parts of a row that are left out where there is nothing to tell."""
+
 _ROW: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,
     "scope": _text,
@@ -183,4 +227,7 @@ _ROW: dict[str, Callable[[str, Any], Any]] = {
     "version": _version,
     "created_at": _time,
     "updated_at": _time,
+    "aliases": _aliases,
+    "clocks": _clocks,
+    "absorbed": _forms,
 }

@@ -6,6 +6,7 @@ Rules:
     it is unique, was decided before.
     Each write computes first and stores last, so a failing one changes nothing.
     Contacts stand in the order of their creation, which no update alters.
+    The id of a contact that was absorbed leads to the one that absorbed it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class ContactIndex:
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self._next = 0
+        # Of every id that leads to a contact, those that it absorbed among them.
         self._numbers: dict[str, int] = {}
         # A contact and its forms stand in one entry, so no reader sees them apart.
         self._rows: dict[int, tuple[Contact, Forms]] = {}
@@ -66,7 +68,7 @@ class ContactIndex:
 
     def get(self, id: str) -> Contact:
         """
-        Give the contact with this id.
+        Give the contact with this id, or the one that absorbed it.
 
         Raises:
             UnknownContact: If there is none.
@@ -119,12 +121,14 @@ class ContactIndex:
         Store a contact, in place of the one with its id if there is one.
 
         Args:
-            contact: The contact; its scope must be that of the one it replaces.
+            contact: The contact; its scope must be that of the one it replaces. The
+                contacts that it has absorbed leave the index.
             forms: The normal forms that it holds, per key of the index.
 
         Raises:
-            ValueError: If there are not as many lists of forms as keys, or the
-                contact would change its scope.
+            ValueError: If there are not as many lists of forms as keys, the contact
+                or one that it absorbs would change its scope, or an id of its leads
+                to another contact.
         """
         new = tuple([tuple(each) for each in forms])
         if len(new) != len(self.keys):
@@ -134,29 +138,51 @@ class ContactIndex:
         if number is None:
             number, old = self._next, ((),) * len(new)
         else:
-            stored, old = self._rows[number]
-            if stored.scope != contact.scope:
-                raise ValueError(f"scope: contact {contact.id} must stay in its scope")
+            old = self._own(contact.id, contact)
+        gone = [self._numbers.get(id) for id in contact.absorbed]
+        leaving = [
+            (n, self._own(id, contact))
+            for id, n in zip(contact.absorbed, gone, strict=True)
+            if n is not None and n != number
+        ]
         self._next = max(self._next, number + 1)
-        self._numbers[contact.id] = number
+        for other, forms_of_it in leaving:
+            self._move(other, contact.scope, forms_of_it, ((),) * len(new))
+            del self._rows[other]
+        for id in (contact.id, *contact.absorbed):
+            self._numbers[id] = number
         self._rows[number] = contact, new
         if new != old:
             self._move(number, contact.scope, old, new)
 
+    def _own(self, id: str, contact: Contact) -> Forms:
+        """Give the forms under an id that a contact may take over."""
+        stored, forms = self._rows[self._numbers[id]]
+        if stored.id != id:
+            raise ValueError(f"id: {id} leads to contact {stored.id}")
+        if stored.scope != contact.scope:
+            raise ValueError(f"scope: contact {id} must stay in its scope")
+        return forms
+
     def remove(self, id: str) -> Contact:
         """
-        Take a contact out, with its keys.
+        Take a contact out, with its keys and the ids that lead to it.
 
         Returns:
             The contact that was stored.
 
         Raises:
-            UnknownContact: If there is no such contact.
+            UnknownContact: If there is no such contact; an id that merely leads to
+                one takes nothing out.
         """
         number = self._number(id)
         contact, old = self._rows[number]
+        if contact.id != id:
+            raise UnknownContact(id)
         self._move(number, contact.scope, old, ((),) * len(old))
-        del self._numbers[id], self._rows[number]
+        for each in (id, *contact.absorbed):
+            del self._numbers[each]
+        del self._rows[number]
         return contact
 
     def check(self) -> None:
@@ -181,8 +207,13 @@ class ContactIndex:
             for scope, entries in scopes.items()
             for form, found in entries.items()
         }
-        ids = {contact.id: number for number, (contact, _) in self._rows.items()}
-        if actual != expected or ids != self._numbers or len(ids) != len(self._rows):
+        ids = [
+            (id, number)
+            for number, (contact, _) in self._rows.items()
+            for id in (contact.id, *contact.absorbed)
+        ]
+        leads = dict(ids)
+        if actual != expected or leads != self._numbers or len(leads) != len(ids):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
     def _number(self, id: str) -> int:

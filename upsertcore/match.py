@@ -4,102 +4,56 @@ Match strategies: in which order, and how, keys are consulted.
 Rules:
     A strategy is a frozen value that holds a function; it sees keys, never fields.
     It asks through a probe, so it knows nothing of the index.
-    A key that is omitted, null, blank or without a normal form finds nobody.
+    A key that carries no normal form finds nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeAlias, final
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias, final
 
 from attrs import frozen
 
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
-from upsertcore.normalize import Normalizer
-from upsertcore.values import empty
 
 __all__ = [
     "PICKS",
-    "Key",
+    "Contradicted",
+    "Guard",
+    "Hits",
     "Match",
     "OnMany",
+    "Probe",
     "Strategy",
     "all_agree",
     "first_match",
     "first_present",
+    "merge_all",
     "never",
 ]
 
 OnMany = Literal["refuse", "oldest", "newest"]
+Guard = Literal["if_set", "strict"]
+Contradicted = Literal["keep", "drop"]
 
-Probe: TypeAlias = Callable[[str], tuple[tuple[str, tuple[str, ...]], ...]]
-"""Key name -> (normal form, ids of its holders by creation) per form of the patch."""
+Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""(normal form, ids of the contacts that hold it, by creation) per form of a key."""
+
+
+class Probe(Protocol):
+    """What a strategy asks."""
+
+    def __call__(self, name: str) -> Hits:
+        """Give each form of a key that the patch carries, with its holders."""
+        ...
+
+    def held(self, id: str, name: str) -> tuple[str, ...]:
+        """Give the forms of a key that a contact holds."""
+        ...
+
 
 Pick: TypeAlias = Callable[[str, tuple[str, ...]], str]
 """(key name, holders, at least one) -> the holder that is meant, or a refusal."""
-
-
-@final
-@frozen
-class Key:
-    """
-    What identifies a contact: the normal forms of one field.
-
-    Args:
-        name: The name of the key, which is the field's.
-        normalize: Makes the normal form of one value.
-        unique: True where no two contacts of a scope may hold the same form.
-
-    >>> from upsertcore import normalize
-    >>> Key("email", normalize.email).forms({"email": ("A@x.org", "a@X.org", "")})
-    ('a@x.org',)
-    """
-
-    name: str
-    normalize: Normalizer
-    unique: bool = False
-
-    def forms(self, fields: Any) -> tuple[str, ...]:
-        """
-        Make the normal forms that these fields carry.
-
-        Args:
-            fields: Field name to frozen value.
-
-        Returns:
-            One form per item of a list and one for another value, each once, in
-            order; none for what is absent, blank or has no normal form.
-
-        Raises:
-            TypeError: If the normaliser answers something that is no text.
-
-        >>> from upsertcore import normalize
-        >>> Key("email", normalize.email).forms({"phone": "1"})
-        ()
-        """
-        value = fields.get(self.name)
-        if type(value) is tuple:
-            forms = [self.form(item) for item in value]
-            return tuple(dict.fromkeys(form for form in forms if form is not None))
-        form = self.form(value)
-        return () if form is None else (form,)
-
-    def form(self, value: Any) -> str | None:
-        """
-        Make the normal form of one value, None where it is no key.
-
-        >>> from upsertcore import normalize
-        >>> Key("email", normalize.email).form(" A@x.org")
-        'a@x.org'
-        """
-        if empty(value):
-            return None
-        form = self.normalize(value)
-        if form is not None and not isinstance(form, str):
-            raise TypeError(
-                f"{self.name}: a normaliser answers text or None, not {form!r}"
-            )
-        return form or None
 
 
 @final
@@ -112,6 +66,8 @@ class Match:
         id: The contact that is meant, None for nobody.
         key: The name of the key that decided, None where none did.
         others: Further contacts that the consulted keys hit, in the order found.
+        absorbed: Further contacts that are to be merged into it.
+        dropped: Names of keys that are to be left out of the patch.
 
     >>> Match("c-1", "email").others
     ()
@@ -120,6 +76,8 @@ class Match:
     id: str | None = None
     key: str | None = None
     others: tuple[str, ...] = ()
+    absorbed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @final
@@ -132,20 +90,33 @@ class Strategy:
         name: The name of the function that makes it.
         keys: Names of keys, the most trusted first.
         decide: (keys, probe, pick) -> :class:`Match`.
+        guard: What keeps a hit by a lower key from counting.
+        contradicted: What becomes of a key whose hits do not count.
+        merges: True where it may merge contacts.
 
-    >>> first_match("email", "phone")
-    first_match('email', 'phone')
+    >>> first_match("email", "phone", guard="if_set")
+    first_match('email', 'phone', guard='if_set')
     """
 
     name: str
     keys: tuple[str, ...]
     decide: Callable[[tuple[str, ...], Probe, Pick], Match]
+    guard: Guard | None = None
+    contradicted: Contradicted = "keep"
+    merges: bool = False
 
     def __repr__(self) -> str:
-        return f"{self.name}({', '.join(map(repr, self.keys))})"
+        said = [*map(repr, self.keys)]
+        if self.guard is not None:
+            said.append(f"guard={self.guard!r}")
+        if self.contradicted != "keep":
+            said.append(f"contradicted={self.contradicted!r}")
+        return f"{self.name}({', '.join(said)})"
 
 
-def first_match(*keys: str) -> Strategy:
+def first_match(
+    *keys: str, guard: Guard | None = None, contradicted: Contradicted = "keep"
+) -> Strategy:
     """
     Let the first key that finds somebody decide.
 
@@ -153,13 +124,19 @@ def first_match(*keys: str) -> Strategy:
 
     Args:
         keys: Names of keys, the most trusted first.
+        guard: What contradicts a hit by a lower key, so that it does not count: the
+            contact holds another value for a higher key that the patch carries
+            (``"if_set"``), or does not hold that value (``"strict"``, which finds
+            whom :func:`first_present` finds, and reports the others).
+        contradicted: A lower key all of whose hits are contradicted stays in the
+            patch (``"keep"``), or is left out of it (``"drop"``).
 
     Returns:
         A strategy. It refuses a patch that carries none of the keys, with
         ``NoMatchKey``, unless the policy says ``on_absent_key="create"``.
 
     Raises:
-        InvalidPolicy: If no key is named, or one twice.
+        InvalidPolicy: If no key is named, or one twice, or a choice is none.
 
     Cost:
         One look-up per normal form that the patch carries.
@@ -167,10 +144,28 @@ def first_match(*keys: str) -> Strategy:
     Source:
         LeadConnector: "the first field in the configured priority sequence".
 
-    >>> first_match("email", "phone").keys
-    ('email', 'phone')
+    >>> from upsertcore import ContactBook, Policy, field, normalize
+    >>> match = first_match("id", "email", guard="if_set", contradicted="drop")
+    >>> lines = {name: field(key=normalize.exact) for name in match.keys}
+    >>> book = ContactBook(Policy(match, lines))
+    >>> _ = book.upsert({"id": 1, "email": "ada@x.org"})
+    >>> outcome = book.upsert({"id": 2, "email": "ada@x.org"})
+    >>> outcome.result, outcome.contact.fields, outcome.ignored
+    ('created', FrozenMap({'id': 2}), FrozenMap({'email': 'guard'}))
     """
-    return Strategy("first_match", _names("first_match", keys), _first_match)
+    names = _names("first_match", keys)
+    if guard not in (None, "if_set", "strict"):
+        raise InvalidPolicy(f"guard: must be 'if_set' or 'strict', not {guard!r}")
+    if contradicted not in ("keep", "drop"):
+        raise InvalidPolicy(
+            f"contradicted: must be 'keep' or 'drop', not {contradicted!r}"
+        )
+    if guard is None and contradicted != "keep":
+        raise InvalidPolicy("contradicted: needs a guard")
+    if guard is None:
+        return Strategy("first_match", names, _first_match)
+    decide = _guarded(strict=guard == "strict", drop=contradicted == "drop")
+    return Strategy("first_match", names, decide, guard, contradicted)
 
 
 def first_present(*keys: str) -> Strategy:
@@ -204,7 +199,8 @@ def all_agree(*keys: str) -> Strategy:
         keys: Names of keys; their order shows in ``matched_by`` alone.
 
     Returns:
-        A strategy. A key that finds nobody does not disagree.
+        A strategy. A key that finds nobody does not disagree. The refusal,
+        ``AmbiguousMatch``, names every contact that was found.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice.
@@ -213,6 +209,33 @@ def all_agree(*keys: str) -> Strategy:
     all_agree('email', 'phone')
     """
     return Strategy("all_agree", _names("all_agree", keys), _all_agree)
+
+
+def merge_all(*keys: str) -> Strategy:
+    """
+    Merge every contact that a key finds into the one found first.
+
+    Args:
+        keys: Names of keys, the most trusted first.
+
+    Returns:
+        A strategy. All holders of all forms count, so ``on_many`` is not asked; the
+        survivor is the oldest holder of the first form that has one. What becomes
+        of the fields of the others is the policy's ``absorb``; their ids lead to
+        the survivor.
+
+    Raises:
+        InvalidPolicy: If no key is named, or one twice.
+
+    >>> from upsertcore import ContactBook, Policy, field, normalize
+    >>> lines = {name: field(key=normalize.exact) for name in ("email", "device")}
+    >>> book = ContactBook(Policy(merge_all("email", "device"), lines))
+    >>> ada, guest = book.upsert({"email": "a@x"}), book.upsert({"device": "d-1"})
+    >>> outcome = book.upsert({"email": "a@x", "device": "d-1"})
+    >>> outcome.result, book.get(guest.contact.id).id == ada.contact.id
+    ('merged', True)
+    """
+    return Strategy("merge_all", _names("merge_all", keys), _merge_all, merges=True)
 
 
 def never() -> Strategy:
@@ -234,13 +257,6 @@ def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
         if keys.count(name) > 1:
             raise InvalidPolicy(f"{strategy}: {name} stands there twice")
     return keys
-
-
-def _hits(name: str, probe: Probe, pick: Pick) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Give the contact that each form of a key means, and all that hold the form."""
-    for _form, holders in probe(name):
-        if holders:
-            yield pick(name, holders), holders
 
 
 def _first_match(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
@@ -265,13 +281,53 @@ def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     raise NoMatchKey(keys)
 
 
+def _guarded(
+    *, strict: bool, drop: bool
+) -> Callable[[tuple[str, ...], Probe, Pick], Match]:
+    def counts(id: str, higher: list[tuple[str, set[str]]], probe: Probe) -> bool:
+        for name, forms in higher:
+            held = probe.held(id, name)
+            if forms.isdisjoint(held) and (strict or held):
+                return False
+        return True
+
+    def decide(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
+        found = by = None
+        higher: list[tuple[str, set[str]]] = []
+        seen: list[str] = []
+        dropped: list[str] = []
+        carried = [name for name in keys if probe(name)]
+        if not carried:
+            raise NoMatchKey(keys)
+        for name in carried:
+            hit = counted = False
+            for _form, holders in probe(name):
+                left = tuple([id for id in holders if counts(id, higher, probe)])
+                hit, counted = hit or bool(holders), counted or bool(left)
+                if found is None and left:
+                    found, by = pick(name, left), name
+                seen += holders
+            if drop and hit and not counted:
+                dropped.append(name)
+            else:
+                higher.append((name, {form for form, _holders in probe(name)}))
+        return Match(found, by, _others(found, seen), dropped=tuple(dropped))
+
+    return decide
+
+
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     match = _first_match(keys, probe, pick)
-    for name in keys:
-        for found, _holders in _hits(name, probe, pick):
-            if found != match.id:
-                raise AmbiguousMatch(name, (str(match.id), found))
+    picks = [(pick(n, ids), n) for n in keys for _form, ids in probe(n) if ids]
+    for found, name in picks:
+        if found != match.id:
+            raise AmbiguousMatch(name, tuple(dict.fromkeys(id for id, _n in picks)))
     return match
+
+
+def _merge_all(keys: tuple[str, ...], probe: Probe, _pick: Pick) -> Match:
+    match = _first_match(keys, probe, PICKS["oldest"])
+    return Match(match.id, match.key, absorbed=match.others)
 
 
 def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:

@@ -6,31 +6,59 @@ Rules:
     None is "not there": stored, the contact lacks the field; sent, it is null;
     answered, the field is cleared. An omitted field never reaches a rule.
     A rule says no with ``ValueError``, in words that say what would be right.
+
+Each rule with a stored value and a sent one:
+
+>>> replace.combine("a", "b"), replace.combine("a", "")
+('b', '')
+>>> keep.combine("a", "b"), keep.combine("", "b"), immutable.combine(None, "b")
+('a', 'b', 'b')
+>>> on_create.combine(None, "b"), ignore.combine("a", "b"), unset.combine("a", "b")
+('b', 'a', None)
+>>> union.combine(("a",), ("b", "a")), append.combine(("a",), ("b", "a"))
+(('a', 'b'), ('a', 'b', 'a'))
+>>> remove.combine(("a", "b"), ("a",)), signed.combine(("a", "b"), ("-a", "c"))
+(('b',), ('b', 'c'))
+>>> stored, sent = freeze({"a": 1}), freeze({"a": 2, "b": 3})
+>>> dict(deep.combine(stored, sent)), dict(deep_keep.combine(stored, sent))
+({'a': 2, 'b': 3}, {'a': 1, 'b': 3})
+>>> largest.combine(1, 2), smallest.combine(1, 2), add.combine(1, 2)
+(2, 1, 3)
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 from attrs import frozen
 
-from upsertcore.errors import InvalidPolicy
-from upsertcore.values import FrozenMap, empty, freeze, same, token
+from upsertcore import nested
+from upsertcore.errors import InvalidPolicy, shown
+from upsertcore.values import empty, freeze, same, thaw
 
 __all__ = [
     "Law",
     "Rule",
+    "add",
+    "append",
     "custom",
     "deep",
+    "deep_keep",
     "ignore",
     "immutable",
     "items_by",
     "keep",
+    "largest",
+    "latest",
     "on_create",
     "remove",
     "replace",
+    "signed",
+    "smallest",
     "union",
+    "unset",
 ]
 
 Combine: TypeAlias = Callable[[Any, Any], Any]
@@ -54,6 +82,11 @@ class Rule:
         on_update: False where it takes nothing from a patch that updates.
         drops: True where it may leave a sent value out; that is then reported.
         stores: False where no sent value ever comes to be stored.
+        by: The field that is the clock of the value, None for a rule without one. A
+            rule with a clock combines pairs (clock, value), a clock None where
+            there is none; its laws are for sent pairs that have a clock.
+        shows: (new, sent) -> True where all that was sent stands in the new value;
+            None where a value is left out only as a whole, the stored one staying.
 
     >>> union.combine(("a",), ("b", "a"))
     ('a', 'b')
@@ -66,13 +99,16 @@ class Rule:
     on_update: bool = True
     drops: bool = False
     stores: bool = True
+    by: str | None = None
+    shows: Callable[[Any, Any], bool] | None = None
 
     def __repr__(self) -> str:
         return self.name
 
 
-def _laws(*names: Law) -> frozenset[Law]:
-    return frozenset(names)
+_ONCE: frozenset[Law] = frozenset({"idempotent"})
+_GROUPED: frozenset[Law] = _ONCE | {"associative"}
+_ALL: frozenset[Law] = _GROUPED | {"commutative"}
 
 
 def _replace(_stored: Any, sent: Any) -> Any:
@@ -83,6 +119,10 @@ def _keep(stored: Any, sent: Any) -> Any:
     return stored if sent is None or not empty(stored) else sent
 
 
+def _ignore(stored: Any, _sent: Any) -> Any:
+    return stored
+
+
 def _immutable(stored: Any, sent: Any) -> Any:
     if empty(stored):
         return _keep(stored, sent)
@@ -91,91 +131,161 @@ def _immutable(stored: Any, sent: Any) -> Any:
     return stored
 
 
-def _union(stored: Any, sent: Any) -> Any:
-    if sent is None:
-        return None
-    items: dict[Any, Any] = {}
-    for item in _list(stored) + _list(sent):
-        items.setdefault(token(item), item)
-    return tuple(items.values())
+_KINDS = {int: "number", float: "number", str: "text"}
+"""What can be told greater from smaller: within one kind, and true is no number."""
 
 
-def _remove(stored: Any, sent: Any) -> Any:
-    if stored is None or sent is None:
-        return None
-    gone = {token(item) for item in _list(sent)}
-    return tuple(item for item in _list(stored) if token(item) not in gone)
+def _rank(value: Any) -> tuple[Any, bool]:
+    """Make what orders values; of 1 and 1.0, which are two values, 1.0 is above."""
+    return value, type(value) is float
 
 
-def _deep(stored: Any, sent: Any) -> Any:
-    if sent is None:
-        return None
-    if stored is not None and not isinstance(stored, FrozenMap):
-        raise ValueError("must go to a stored mapping, and the stored value is none")
-    if not isinstance(sent, FrozenMap):
-        raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
-    merged = {} if stored is None else dict(stored)
-    for name, value in sent.items():
-        below = merged.get(name)
-        if value is None:
-            merged.pop(name, None)
-        elif isinstance(value, FrozenMap):
-            merged[name] = _deep(below if isinstance(below, FrozenMap) else None, value)
-        else:
-            merged[name] = value
-    return FrozenMap.trusted(merged)
+def _both(stored: Any, sent: Any) -> tuple[Any, ...]:
+    """Give the values to choose from, stored first, or say why they do not compare."""
+    if empty(sent):
+        return (stored,)
+    if type(sent) not in _KINDS:
+        raise ValueError("must be a number or text")
+    if empty(stored):
+        return (sent,)
+    if _KINDS.get(type(stored)) != _KINDS[type(sent)]:
+        raise ValueError(f"must compare with the stored value, {shown(stored)}")
+    return stored, sent
 
 
-def _list(value: Any) -> tuple[Any, ...]:
-    if value is None:
-        return ()
-    if type(value) is not tuple:
-        raise ValueError("must be a list, stored and sent")
-    return value
+def _add(stored: Any, sent: Any) -> Any:
+    if empty(sent):
+        return stored
+    if _KINDS.get(type(sent)) != "number":
+        raise ValueError("must be a number")
+    if empty(stored):
+        return sent
+    if _KINDS.get(type(stored)) != "number":
+        raise ValueError(f"must go to a stored number, not {shown(stored)}")
+    try:
+        return freeze(stored + sent)
+    except (OverflowError, ValueError):
+        raise ValueError("must make a sum that is not too large") from None
 
 
-replace = Rule("replace", _replace, _laws("idempotent", "associative"))
-"""The sent value takes the place of the stored one; a list as a whole."""
+def _newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Choose by the clocks; of equal clocks, by what the values are as JSON."""
+    (clock, value), (other, new) = stored, sent
+    if other is None:
+        return stored if clock is not None else (None, _keep(value, new))
+    if clock is None:
+        return sent
+    if _KINDS.get(type(clock)) != _KINDS[type(other)]:
+        was = shown(clock)
+        raise ValueError(f"must have a clock that compares with the stored one, {was}")
+    if _rank(clock) != _rank(other):
+        return sent if _rank(other) > _rank(clock) else stored
+    texts = [json.dumps(thaw(each), sort_keys=True) for each in (value, new)]
+    return sent if texts[1] > texts[0] else stored
 
-keep = Rule("keep", _keep, _laws("idempotent", "associative"), drops=True)
-"""The stored value stays; a sent one only fills what is absent or blank."""
 
-on_create = Rule(
-    "on_create",
-    _replace,
-    _laws("idempotent", "associative"),
-    on_update=False,
-    drops=True,
-)
-"""Taken from the patch that creates the contact, and from no other."""
+replace = Rule("replace", _replace, _GROUPED)
+"""The sent value takes the place of the stored one; null clears, blank is stored."""
 
-immutable = Rule("immutable", _immutable, _laws("idempotent"), drops=True)
-"""Set once; another value after that is refused."""
+keep = Rule("keep", _keep, _GROUPED, drops=True)
+"""The stored value stays; a sent one, not null, only fills what is absent or blank."""
+
+on_create = Rule("on_create", _replace, _GROUPED, on_update=False, drops=True)
+"""Taken from the patch that creates the contact; whatever an update says, ignored."""
+
+immutable = Rule("immutable", _immutable, _ONCE, drops=True)
+"""Set once, for good: the same value stays, another is refused, null and blank too."""
 
 ignore = Rule(
-    "ignore",
-    lambda stored, _sent: stored,
-    _laws("idempotent", "associative", "commutative"),
-    on_create=False,
-    on_update=False,
-    drops=True,
-    stores=False,
+    "ignore", _ignore, _ALL, on_create=False, on_update=False, drops=True, stores=False
 )
-"""Never taken from a patch: the host keeps this field."""
+"""Never taken from a patch, whatever is sent: the host keeps this field."""
 
-union = Rule("union", _union, _laws("idempotent"))
-"""A list: sent items join the stored ones, each once, those stored first."""
+unset = Rule("unset", lambda _stored, _sent: None, _ALL, stores=False)
+"""Cleared by whatever is sent, null and blank too, as by PostHog's ``$unset``."""
 
-remove = Rule("remove", _remove, _laws("idempotent"), stores=False)
-"""A list: sent items leave the stored ones."""
+largest = Rule("largest", lambda a, b: max(_both(a, b), key=_rank), _ALL, drops=True)
+"""
+The greater of two numbers, or of two texts by code points; 1.0 is above 1.
 
-deep = Rule("deep", _deep, _laws("idempotent"))
-"""A mapping, merged name by name, all the way down; null removes one name."""
+Null, blank and what is smaller are ignored; absent or blank takes the first value.
+A number and a text do not compare, and nothing else is taken: refused.
+"""
+
+smallest = Rule("smallest", lambda a, b: min(_both(a, b), key=_rank), _ALL, drops=True)
+"""The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
+
+add = Rule("add", _add, drops=True)
+"""
+The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
+
+Null and blank are ignored; absent or blank counts as nothing. Promises no law.
+"""
+
+union = Rule("union", nested.union, _ONCE)
+"""A list: sent items join the stored ones, each once, those first; null clears."""
+
+append = Rule("append", nested.append)
+"""
+A list: sent items stand after the stored ones, repeats included; null clears.
+
+As Mixpanel's ``$append``, for lists. The same list counts again: it promises no law.
+"""
+
+remove = Rule("remove", nested.remove, _ONCE, stores=False)
+"""A list: sent items leave the stored ones; null clears, absent stays absent."""
+
+signed = Rule("signed", nested.signed, _ONCE)
+"""
+A list of text: "x" joins if it is not there, "-x" leaves it; null clears.
+
+As Mautic's tags. The last word about an item counts; absent counts as empty.
+"""
+
+deep = Rule("deep", nested.deep, _ONCE)
+"""A mapping, merged name by name, all the way down; null removes one name, or all."""
+
+deep_keep = Rule("deep_keep", nested.deep_keep, _ONCE, drops=True, shows=nested.shows)
+"""
+A mapping, in which a sent one only fills what is absent or blank, all the way down.
+
+Null and blank for the whole are ignored; inside, null and what is there already.
+"""
+
+
+def latest(by: str) -> Rule:
+    """
+    Take what is newer by a clock that the patch carries in another field.
+
+    Args:
+        by: The field that is the clock: numbers, or text by code points, as ISO
+            times are. A patch that sends the value and not its clock is refused.
+
+    Returns:
+        A rule: a newer value is stored with its clock, a first value too. Null
+        clears, and leaves the clock, so that nothing older comes back; blank is
+        stored. What is older is ignored. Of equal clocks the greater value stays,
+        compared as JSON text, so that the order of calls does not matter; 1.0 is
+        the later of 1 and 1.0. A text and a number do not compare: refused.
+
+    Raises:
+        InvalidPolicy: If it names no field.
+
+    >>> rule = latest(by="at")
+    >>> rule.combine((5, "Ada"), (6, "Ada King")), rule.combine((5, "Ada"), (4, "A"))
+    ((6, 'Ada King'), (5, 'Ada'))
+    """
+    name: Any = by
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidPolicy(f"latest: by is the name of a field, not {name!r}")
+    return Rule(f"latest(by={by!r})", _newer, _ALL, drops=True, by=by)
 
 
 def items_by(*names: str) -> Rule:
     """
     Merge a list of mappings item by item, told apart by what they are called.
+
+    As LeadConnector's custom fields, ``{id | key, field_value}``.
 
     Args:
         names: Names within an item. Two items are one if they share the value of one
@@ -183,18 +293,11 @@ def items_by(*names: str) -> Rule:
 
     Returns:
         A rule: what is sent of an item is laid over what is stored of it, new items
-        stand at the end, and the items that are not sent stay. It refuses an item
-        that is called nothing, that would join two others, or that would give one
-        another name.
+        stand at the end, and the items that are not sent stay. Null clears. It
+        refuses an item that is called nothing, would join two, or would rename one.
 
     Raises:
         InvalidPolicy: If no name is given.
-
-    Cost:
-        Linear in both lists.
-
-    Source:
-        LeadConnector's custom fields, ``{id | key, field_value}``.
 
     >>> rule = items_by("id")
     >>> stored = freeze([{"id": 1, "v": "a"}, {"id": 2, "v": "b"}])
@@ -203,55 +306,12 @@ def items_by(*names: str) -> Rule:
     """
     if not names:
         raise InvalidPolicy("items_by: say by which name items are told apart")
-
-    def combine(stored: Any, sent: Any) -> Any:
-        if sent is None:
-            return None
-        items = list(_list(stored))
-        places: dict[Any, int] = {}
-        for place, item in enumerate(items):
-            _note(places, place, item, names)
-        for item in _list(sent):
-            place = _place(places, item, names, len(items))
-            if place == len(items):
-                items.append(FrozenMap())
-            items[place] = _laid_over(items[place], item, names)
-            _note(places, place, items[place], names)
-        return tuple(items)
-
     called_by = ", ".join(map(repr, names))
-    return Rule(f"items_by({called_by})", combine, _laws("idempotent"))
-
-
-def _marks(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    if not isinstance(item, FrozenMap):
-        return []
-    return [(n, token(item[n])) for n in names if not empty(item.get(n))]
-
-
-def _note(
-    places: dict[Any, int], place: int, item: Any, names: tuple[str, ...]
-) -> None:
-    for mark in _marks(item, names):
-        places.setdefault(mark, place)
-
-
-def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) -> int:
-    marks = _marks(item, names)
-    if not marks:
-        raise ValueError(f"must be a list of mappings with {' or '.join(names)}")
-    found = {places[mark] for mark in marks if mark in places}
-    if len(found) > 1:
-        raise ValueError(f"must not join two items by {' and '.join(names)}")
-    return found.pop() if found else end
-
-
-def _laid_over(known: Any, item: Any, names: tuple[str, ...]) -> FrozenMap[Any]:
-    laid = {n: v for n, v in item.items() if n not in names or not empty(v)}
-    for name in names:
-        if name in laid and not same(known.get(name, laid[name]), laid[name]):
-            raise ValueError(f"must not give an item another {name}")
-    return FrozenMap.trusted({**known, **laid})
+    return Rule(
+        f"items_by({called_by})",
+        lambda stored, sent: nested.items(stored, sent, names),
+        _ONCE,
+    )
 
 
 def custom(
@@ -275,7 +335,7 @@ def custom(
         A rule. A sent value that leaves the stored one as it is counts as ignored.
 
     Raises:
-        InvalidPolicy: If it is no function.
+        InvalidPolicy: If it is no function, or promises what is no law.
 
     >>> longest = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
     >>> longest.combine("Bob", "Robert")
@@ -283,4 +343,7 @@ def custom(
     """
     if not callable(combine):
         raise InvalidPolicy(f"custom: must be a function, not {combine!r}")
+    if any(law not in get_args(Law) for law in laws):
+        known = ", ".join(map(repr, get_args(Law)))
+        raise InvalidPolicy(f"custom: laws are some of {known}, not {laws!r}")
     return Rule(name, lambda a, b: freeze(combine(a, b)), frozenset(laws), drops=True)

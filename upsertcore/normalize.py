@@ -14,10 +14,24 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Normalizer", "email", "exact", "phone", "phone_in", "text"]
+__all__ = [
+    "PLACEHOLDERS",
+    "Normalizer",
+    "email",
+    "exact",
+    "phone",
+    "phone_in",
+    "text",
+]
 
 Normalizer = Callable[[Any], str | None]
 """Takes one value (one item of a list), answers its normal form or None."""
+
+PLACEHOLDERS: tuple[str | re.Pattern[str], ...] = (
+    *("anonymous", "null", "undefined", "none", "nan", "-1", re.compile(r"\+?0+")),
+    *("noreply@*", "unknown@*"),
+)
+"""What forms and exports write where they know nobody: ``Policy(blocked=...)``."""
 
 # The characters that NFC or lower() would turn into ASCII: GREEK QUESTION MARK,
 # GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. The tests look

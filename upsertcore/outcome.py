@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "Outcome", "Result", "Verdict", "Withheld", "changes"]
 
-Result = Literal["created", "updated", "unchanged"]
+Result = Literal["created", "updated", "unchanged", "merged"]
 
 
 @final
@@ -77,8 +77,13 @@ class Verdict:
 
     @property
     def updated(self) -> bool:
-        """True where a field of a known contact moves."""
+        """True where a field of a known contact moves, or its clock."""
         return self.result == "updated"
+
+    @property
+    def merged(self) -> bool:
+        """True where a known contact takes others into itself."""
+        return self.result == "merged"
 
     @property
     def unchanged(self) -> bool:
@@ -93,7 +98,7 @@ class Outcome(Verdict):
     What one call did.
 
     Args:
-        result: ``"created"``, ``"updated"`` or ``"unchanged"``.
+        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``.
         contact: The contact as it is now.
         before: The contact as it was, None where it was created; the same object
             as ``contact`` where nothing moved.
@@ -101,6 +106,7 @@ class Outcome(Verdict):
         withheld: Values not stored because another contact holds their key.
         ignored: Field name to reason, for values that the policy does not store.
         others: Ids of further contacts that the patch's keys hit.
+        absorbed: Contacts that were merged into it, as they were.
 
     Laws:
         Every sent field is stored, withheld or ignored, and named.
@@ -119,6 +125,7 @@ class Outcome(Verdict):
     withheld: tuple[Withheld, ...] = ()
     ignored: FrozenMap[str] = NOTHING
     others: tuple[str, ...] = ()
+    absorbed: tuple[Contact, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -9,37 +9,26 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
-from upsertcore.errors import InvalidField, KeyInUse, UnknownContact
+from upsertcore.errors import InvalidField, UnknownContact
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.match import Key, Strategy
-    from upsertcore.policy import Field, Policy
+    from upsertcore.keys import Key
+    from upsertcore.line import Field
+    from upsertcore.match import Hits, Strategy
+    from upsertcore.policy import Policy
 
-__all__ = [
-    "Asked",
-    "Fields",
-    "Forms",
-    "Hits",
-    "View",
-    "admit",
-    "check_scope",
-    "frozen",
-    "read",
-]
+__all__ = ["Asked", "Fields", "Forms", "View", "check_scope", "frozen", "read"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
 
 Forms: TypeAlias = tuple[tuple[str, ...], ...]
-"""The normal forms that a contact holds, per key of its policy."""
-
-Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""(normal form, ids of the contacts that hold it) for each form of a key."""
+"""The normal forms that a contact holds, per key of its policy, aliases last."""
 
 
 class View(Protocol):
@@ -85,21 +74,56 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     ignored: dict[str, str] = {}
     for raw_name, raw in patch.items():
         line = policy.line(raw_name)
-        name = frozen("patch", raw_name)
+        name: str = frozen("patch", raw_name)
         if name in sent or name in ignored:
             raise InvalidField(name, raw, "must not stand there twice")
         value = _clean(name, line, raw)
         if empty(value):
-            what, says = ("null", line.null) if value is None else ("blank", line.blank)
-            if says == "reject":
-                raise InvalidField(name, raw, f"must not be {what}")
-            if says == "ignore":
-                ignored[name] = what
+            why = _ignored_for(name, line, raw, value)
+            if why is not None:
+                ignored[name] = why
                 continue
-            if says == "clear":
+            if value is not None and line.blank == "clear":
                 value = None
+        elif name in policy.screens:
+            value = _screened(policy, name, raw, value, ignored)
+            if value is None:
+                continue
         sent[name] = value
+    if policy.on_blocked == "refuse":
+        _see_that_no_composite_is_blocked(policy, sent)
     return sent, ignored
+
+
+def _ignored_for(name: str, line: Field, raw: Any, value: Any) -> str | None:
+    """Say for what null or blank is ignored; None where it is not."""
+    what, says = ("null", line.null) if value is None else ("blank", line.blank)
+    if says == "reject":
+        raise InvalidField(name, raw, f"must not be {what}")
+    return what if says == "ignore" else None
+
+
+def _screened(
+    policy: Policy, name: str, raw: Any, value: Any, ignored: dict[str, str]
+) -> Any:
+    """Leave out what identifies nobody, or refuse it."""
+    left = value
+    for key in policy.screens[name]:
+        left = None if left is None else key.without_blocked(left)
+    if left is not value:
+        if policy.on_blocked == "refuse":
+            raise InvalidField(name, raw, _BLOCKED)
+        ignored[name] = "blocked"
+    return left
+
+
+def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
+    for key in policy.keys:
+        if key.composite and key.blocked and key.blocks(sent):
+            raise InvalidField(*key.told(sent), _BLOCKED)
+
+
+_BLOCKED = "must identify somebody; it is blocked"
 
 
 def check_scope(scope: Any) -> None:
@@ -151,11 +175,20 @@ def frozen(name: str, value: Any, sent: Any = None) -> Any:
 
 @final
 class Asked:
-    """What one decision asks an index: each key's holders once, and one contact."""
+    """
+    What one decision asks an index, and the answers: each form and contact once.
+
+    Args:
+        keys: The policy's, by name.
+        patch: What is sent, and what counts as omitted, as :func:`read` gives them.
+        index: Where to look.
+        scope: The tenant.
+        strategy: Whose keys are consulted.
+    """
 
     __slots__ = (
-        *("_index", "_keys", "claimed", "found", "ignored", "scope", "seen", "sent"),
-        "strategy",
+        *("_index", "_keys", "contacts", "ignored", "left_out", "looked", "scope"),
+        *("seen", "sent", "strategy"),
     )
 
     def __init__(
@@ -169,96 +202,98 @@ class Asked:
         self._index, self._keys, self.scope = index, keys, scope
         self.sent, self.ignored = patch
         self.strategy = strategy
-        self.found: Contact | None = None
         self.seen: dict[str, Hits] = {}
-        self.claimed: dict[str, Hits] = {}
-
-    def get(self, id: str) -> tuple[Contact, Forms]:
-        """Give the contact that was found, and the forms that it holds."""
-        self.found = self._index.get(id)
-        return self.found, self._index.forms(id)
-
-    def stale(self, index: View) -> str | None:
-        """Say what has changed of what was answered; None where all still holds."""
-        was = self.found
-        if was is not None:
-            try:
-                now = index.get(was.id)
-            except UnknownContact:
-                return f"contact {was.id} is gone"
-            if now is not was and now != was:
-                return _moved(was, now)
-        for name, hits in (*self.seen.items(), *self.claimed.items()):
-            for form, ids in hits:
-                if index.holders(name, form, self.scope) != ids:
-                    return f"{name}: other contacts hold {form} now"
-        return None
+        self.left_out: dict[str, tuple[Hits, str]] = {}
+        self.contacts: dict[str, tuple[Contact, Forms]] = {}
+        self.looked: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def __call__(self, name: str) -> Hits:
         """Give each form of a key that the patch carries, with its holders."""
         hits = self.seen.get(name)
         if hits is None:
             forms = self._keys[name].forms(self.sent)
-            hits = self.seen[name] = self._look_up(name, forms)
+            found = tuple([(form, self.holders(name, form)) for form in forms])
+            hits = self.seen[name] = found
         return hits
+
+    def key(self, name: str) -> Key:
+        """Give a key of the policy."""
+        return self._keys[name]
+
+    def holders(self, name: str, form: str) -> tuple[str, ...]:
+        """Give the ids of the contacts that hold a form of a key, by creation."""
+        place = name, form
+        ids = self.looked.get(place)
+        if ids is None:
+            ids = self._index.holders(name, form, self.scope)
+            self.looked[place] = ids
+        return ids
+
+    def get(self, id: str) -> tuple[Contact, Forms]:
+        """Give a contact that was found, and the forms that it holds."""
+        found = self.contacts.get(id)
+        if found is None:
+            found = self._index.get(id), self._index.forms(id)
+            self.contacts[id] = found
+        return found
+
+    def held(self, id: str, name: str) -> tuple[str, ...]:
+        """Give the forms of a key that a contact holds."""
+        return self.get(id)[1][list(self._keys).index(name)]
 
     def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
-        """Give the forms of a merged field; those of the patch where it is that."""
+        """Give the forms of merged fields; those of the patch where they are that."""
         hits = self.seen.get(key.name)
-        if hits is not None and after.get(key.name) is self.sent.get(key.name):
-            return tuple([form for form, _ids in hits])
+        if hits is not None:
+            sent = self.sent
+            if all(after.get(name) is sent.get(name) for name in key.fields):
+                return tuple([form for form, _ids in hits])
         return key.forms(after)
 
-    def claims(self, key: Key, after: Fields) -> Hits:
-        """Give the forms of a merged field, with those who hold them now."""
-        forms = self.forms(key, after)
-        hits = self.seen.get(key.name, ())
-        if tuple([form for form, _ids in hits]) != forms:
-            hits = self.claimed[key.name] = self._look_up(key.name, forms)
-        return hits
+    def without(self, names: Iterable[str], reason: str) -> Asked:
+        """
+        Leave keys out of the patch; what was asked and answered stays so.
 
-    def _look_up(self, name: str, forms: tuple[str, ...]) -> Hits:
-        holders, scope = self._index.holders, self.scope
-        return tuple([(form, holders(name, form, scope)) for form in forms])
+        Args:
+            names: Of keys whose fields no other key has.
+            reason: What their fields are ignored for.
+        """
+        fields = [field for name in names for field in self._keys[name].fields]
+        sent = {name: v for name, v in self.sent.items() if name not in fields}
+        gone = {name: reason for name in fields if name in self.sent}
+        shorter = Asked(
+            self._keys,
+            (sent, {**self.ignored, **gone}),
+            self._index,
+            self.scope,
+            self.strategy,
+        )
+        shorter.contacts, shorter.looked = self.contacts, self.looked
+        shorter.seen = {n: hits for n, hits in self.seen.items() if n not in names}
+        shorter.left_out = {
+            **self.left_out,
+            **{name: (self.seen[name], reason) for name in names},
+        }
+        return shorter
+
+    def stale(self, index: View) -> str | None:
+        """Say what has changed of what was answered; None where all still holds."""
+        for id, (was, _forms) in self.contacts.items():
+            try:
+                now = index.get(id)
+            except UnknownContact:
+                return f"contact {id} is gone"
+            if now is not was and now != was:
+                return _moved(was, now)
+        for (name, form), ids in self.looked.items():
+            if index.holders(name, form, self.scope) != ids:
+                return f"{name}: other contacts hold {form} now"
+        return None
 
 
 def _moved(was: Contact, now: Contact) -> str:
+    if now.id != was.id:
+        return f"contact {was.id} was merged into {now.id}"
     if now.version == was.version:
         return f"contact {was.id} is another one now"
     return f"contact {was.id} is at version {now.version}, not {was.version}"
-
-
-def admit(policy: Policy, index: View, contact: Contact) -> Forms:
-    """
-    See that a stored contact can live in an index under a policy.
-
-    Args:
-        policy: The table.
-        index: What lives there already. Not changed.
-        contact: From outside.
-
-    Returns:
-        The normal forms that it holds, per key of the policy.
-
-    Raises:
-        UnknownField: If the policy has neither a line nor a rule for a field.
-        KeyInUse: If another contact of its scope holds one of its unique keys.
-
-    >>> from datetime import datetime, timezone
-    >>> from upsertcore import Contact, ContactIndex, Policy, field, first_match
-    >>> from upsertcore import normalize
-    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
-    >>> admit(policy, ContactIndex(["email"]), ada)
-    (('ada@x.org',),)
-    """
-    for name in contact:
-        policy.line(name)
-    forms = tuple([key.forms(contact.fields) for key in policy.keys])
-    for key, each in zip(policy.keys, forms, strict=True):
-        if key.unique and policy.on_clash != "allow":
-            for form in each:
-                for holder in index.holders(key.name, form, contact.scope):
-                    raise KeyInUse(key.name, contact[key.name], holder)
-    return forms

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any, final
 import attrs
 from attrs import frozen
 
+from upsertcore.claims import Claim, Family, claim
+from upsertcore.draft import Draft
 from upsertcore.errors import (
     CreateRefused,
     InvalidField,
-    KeyInUse,
-    MissingField,
     NoMatchKey,
     StaleVersion,
     UpdateRefused,
 )
 from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
-from upsertcore.patch import Asked, Fields, Forms, View, check_scope, read
+from upsertcore.patch import Asked, Forms, View, check_scope, read
 from upsertcore.trace import Step, trace
-from upsertcore.values import NOTHING, FrozenMap, empty, same
+from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.match import Key
+    from upsertcore.keys import Key
     from upsertcore.policy import Policy
 
 __all__ = ["Expects", "Plan", "decide", "plan"]
@@ -45,7 +45,7 @@ class Expects:
     What must still hold when a plan is applied.
 
     Args:
-        versions: Contact id to version, of the contact that would change.
+        versions: Contact id to version, of each contact that was read.
         keys: (key, normal form, ids of its holders) for each look-up of the
             decision; no ids: the form must still be free.
 
@@ -64,7 +64,7 @@ class Plan(Verdict):
     What a patch would do; ``book.apply`` does it.
 
     Args:
-        result: ``"created"``, ``"updated"`` or ``"unchanged"``.
+        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``.
         scope: The tenant.
         before: The contact that was found, None for nobody.
         after: Its fields afterwards.
@@ -73,6 +73,9 @@ class Plan(Verdict):
         ignored: Field name to reason, for values that the policy does not store.
         others: Ids of further contacts that the patch's keys hit.
         forms: The normal forms that the contact would hold, per key of the policy.
+        aliases: Key name to those of them that its fields no longer make.
+        clocks: Field name to the clock by which it would have been written last.
+        absorbed: Contacts that would be merged into it.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -90,6 +93,9 @@ class Plan(Verdict):
     ignored: FrozenMap[str]
     others: tuple[str, ...]
     forms: Forms
+    aliases: FrozenMap[tuple[str, ...]]
+    clocks: FrozenMap[Any]
+    absorbed: tuple[Contact, ...]
     policy: Policy = attrs.field(repr=False)
     _asked: Asked = attrs.field(repr=False, eq=False)
 
@@ -103,17 +109,15 @@ class Plan(Verdict):
     @property
     def expects(self) -> Expects:
         """What must still hold when it is applied, computed anew each time."""
-        before = self.before
-        versions = {} if before is None else {before.id: before.version}
-        looked_up = [*self._asked.seen.items(), *self._asked.claimed.items()]
-        keys = {(key, form): ids for key, hits in looked_up for form, ids in hits}
-        expected = tuple((key, form, ids) for (key, form), ids in keys.items())
-        return Expects(FrozenMap.trusted(versions), expected)
+        asked = self._asked
+        versions = {id: contact.version for id, (contact, _) in asked.contacts.items()}
+        keys = tuple((key, form, ids) for (key, form), ids in asked.looked.items())
+        return Expects(FrozenMap.trusted(versions), keys)
 
     @property
     def trace(self) -> tuple[Step, ...]:
         """Why each key of the strategy was taken or not, computed anew each time."""
-        return trace(self._asked, self.before, self.matched_by)
+        return trace(self._asked, self.before, self.matched_by, self.absorbed)
 
     def stale(self, index: View) -> str | None:
         """
@@ -176,39 +180,30 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
 
     Args:
         policy: The table.
-        asked: The patch, cleaned, and the index to ask; not yet asked anything.
+        asked: The patch, cleaned, and the index to ask.
         if_version: The version that the contact must have.
 
     Raises:
         Refused: As :func:`plan`; ``StaleVersion`` before what comes of the merge.
     """
     found = _match(policy, asked)
-    before, stored, held = None, NOTHING, policy.no_forms
-    if found.id is not None:
-        before, held = asked.get(found.id)
-        stored = before.fields
-    _see_its_version(before, if_version)
-    if before is None and not policy.create:
+    if found.dropped:
+        asked = asked.without(found.dropped, "guard")
+    family = _family(policy, asked, found)
+    _see_its_version(family.before, if_version)
+    if family.before is None and not policy.create:
         raise CreateRefused
-    after, moved, ignored = _merge(policy, asked, stored, created=before is None)
-    if before is None:
-        _complete(policy, asked.sent, after, moved)
-    forms, withheld, others = _claim(policy, asked, held, before, after, moved)
-    _see_that_it_is_found(policy, asked, forms, moved)
-    result = _result(policy, before, moved)
-    return Plan(
-        result,
-        asked.scope,
-        before,
-        stored if result == "unchanged" else FrozenMap.trusted(after),
-        found.key,
-        tuple(withheld),
-        FrozenMap.trusted(ignored) if ignored else NOTHING,
-        tuple(dict.fromkeys([*found.others, *others])) if others else found.others,
-        forms,
-        policy,
-        asked,
-    )
+    if family.before is not None and policy.update == "ignore":
+        return _left_alone(policy, asked, found, family.before)
+    draft = _merge(policy, asked, family)
+    claimed = claim(policy, asked, draft, family)
+    over = claimed.over(policy, family.held)
+    if over is not None:
+        # The same question about less: nothing of this answer is used any more.
+        return decide(policy, _shorter(policy, asked, *over), if_version)
+    if family.before is None or _touches(policy, asked, draft.moved):
+        _see_that_it_is_found(policy, asked, claimed.forms)
+    return _plan(policy, asked, found, family, draft, claimed)
 
 
 def _match(policy: Policy, asked: Asked) -> Match:
@@ -221,6 +216,13 @@ def _match(policy: Policy, asked: Asked) -> Match:
         return Match()
 
 
+def _family(policy: Policy, asked: Asked, found: Match) -> Family:
+    if found.id is None:
+        return Family(None, policy.no_forms)
+    before, held = asked.get(found.id)
+    return Family(before, held, tuple([asked.get(id) for id in found.absorbed]))
+
+
 def _see_its_version(before: Contact | None, version: int | None) -> None:
     if version is None:
         return
@@ -230,116 +232,89 @@ def _see_its_version(before: Contact | None, version: int | None) -> None:
         raise StaleVersion(before.id, version, before.version)
 
 
-def _merge(
-    policy: Policy, asked: Asked, fields: Fields, *, created: bool
-) -> tuple[dict[str, Any], set[str], dict[str, str]]:
-    """Give the fields afterwards, the names of those that move, and what is ignored."""
-    after, moved, ignored = dict(fields), set(), dict(asked.ignored)
+def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> Plan:
+    """Decide that a known contact stays as it is; what differs is named."""
+    ignored = dict(asked.ignored)
     for name, value in asked.sent.items():
-        rule = policy.line(name).merge
-        stored = new = after.get(name)
-        if rule.on_create if created else rule.on_update:
-            try:
-                new = rule.combine(stored, value)
-            except ValueError as error:
-                raise InvalidField(name, value, str(error)) from error
-        if not same(new, stored):
-            moved.add(name)
-            _put(after, name, new)
-        elif rule.drops and not same(value, stored):
-            ignored[name] = rule.name
-    return after, moved, ignored
+        if not same(value, before.get(name)):
+            ignored[name] = "update"
+    return Plan(
+        *("unchanged", asked.scope, before, before.fields, found.key, ()),
+        FrozenMap.trusted(ignored),
+        found.others + found.absorbed,
+        asked.get(before.id)[1],
+        *(before.aliases, before.clocks, (), policy, asked),
+    )
 
 
-def _put(fields: dict[str, Any], name: str, value: Any) -> None:
-    """Set a field, or clear it: no contact holds a null."""
-    if value is None:
-        fields.pop(name, None)
-    else:
-        fields[name] = value
+def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
+    """Give the fields afterwards: what is absorbed, then what is sent."""
+    before = family.before
+    draft = Draft(policy, before, asked.ignored)
+    for contact, _forms in family.absorbed:
+        draft.absorb(contact)
+    draft.merge(asked.sent, known=before is not None)
+    if before is None:
+        draft.complete(asked.sent)
+    return draft
 
 
-def _complete(
-    policy: Policy, sent: Fields, after: dict[str, Any], moved: set[str]
-) -> None:
-    """Give a new contact its defaults, and see that nothing needed is missing."""
-    for name, value in policy.defaults:
-        if name not in sent or not policy.fields[name].merge.on_create:
-            after[name] = value
-            moved.add(name)
-    for name in policy.needed:
-        if empty(after.get(name)):
-            raise MissingField(name)
+def _shorter(policy: Policy, asked: Asked, key: Key, forms: tuple[str, ...]) -> Asked:
+    """Leave the lowest key out of a patch that gives a contact too many."""
+    carried = [name for name in asked.strategy.keys if asked.seen.get(name)]
+    if policy.on_limit == "refuse" or len(carried) < 2:
+        noun = "one key" if key.limit == 1 else f"at most {key.limit} keys"
+        raise InvalidField(key.name, forms, f"must be {noun} of one contact")
+    return asked.without(carried[-1:], "limit")
 
 
-def _claim(
-    policy: Policy,
-    asked: Asked,
-    held: Forms,
-    before: Contact | None,
-    after: dict[str, Any],
-    moved: set[str],
-) -> tuple[Forms, list[Withheld], list[str]]:
-    """Give the forms afterwards; unique keys that others hold go as the policy says."""
-    forms = list(held)
-    withheld: list[Withheld] = []
-    others: list[str] = []
-    for place, key in enumerate(policy.keys):
-        if key.name not in moved:
-            continue
-        if not key.unique:
-            forms[place] = asked.forms(key, after)
-            continue
-        hits = asked.claims(key, after)
-        # Whoever holds a form that the contact lacks is somebody else.
-        clash = [ids for form, ids in hits if ids and form not in held[place]]
-        if clash and policy.on_clash != "allow":
-            holder = clash[0][0]
-            withheld.append(_withhold(policy, key, before, after, holder))
-            moved.discard(key.name)
-        else:
-            forms[place] = tuple([form for form, _ids in hits])
-            others += [id for ids in clash for id in ids]
-    return tuple(forms), withheld, others
+def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:
+    """Tell whether a field of a key that was consulted has moved."""
+    by_name = policy.by_name
+    return any(not moved.isdisjoint(by_name[name].fields) for name in asked.seen)
 
 
-def _withhold(
-    policy: Policy,
-    key: Key,
-    before: Contact | None,
-    after: dict[str, Any],
-    holder: str,
-) -> Withheld:
-    """Put a field back as it was, or refuse where that is asked for."""
-    value = after[key.name]
-    needed = before is None and key.name in policy.needed
-    if policy.on_clash == "refuse" or needed:
-        raise KeyInUse(key.name, value, holder)
-    _put(after, key.name, None if before is None else before.get(key.name))
-    return Withheld(key.name, value, holder)
-
-
-def _see_that_it_is_found(
-    policy: Policy, asked: Asked, forms: Forms, moved: set[str]
-) -> None:
+def _see_that_it_is_found(policy: Policy, asked: Asked, forms: Forms) -> None:
     """Refuse a merge after which the patch would not find the contact again."""
     carried = [name for name, hits in asked.seen.items() if hits]
-    if not carried or (asked.found is not None and moved.isdisjoint(asked.seen)):
+    if not carried:
         return
     for key, held in zip(policy.keys, forms, strict=True):
         if key.name in carried and any(f in held for f, _ids in asked.seen[key.name]):
             return
-    name = carried[0]
-    rule = policy.line(name).merge
-    reason = f"must still be a key of the contact once the rule {rule} has merged it"
-    raise InvalidField(name, asked.sent[name], reason)
+    key = policy.by_name[carried[0]]
+    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
+    reason = f"must still be a key of the contact once {rules} has merged it"
+    name, value = key.told(asked.sent)
+    raise InvalidField(name, value, reason)
 
 
-def _result(policy: Policy, before: Contact | None, moved: set[str]) -> Result:
-    if before is None:
-        return "created"
-    if not moved:
-        return "unchanged"
-    if not policy.update:
-        raise UpdateRefused(before.id)
-    return "updated"
+def _plan(
+    policy: Policy,
+    asked: Asked,
+    found: Match,
+    family: Family,
+    draft: Draft,
+    claimed: Claim,
+) -> Plan:
+    before, ignored = family.before, draft.ignored
+    result: Result = "created" if before is None else "updated"
+    if before is not None:
+        if family.absorbed:
+            result = "merged"
+        elif not draft.moved:
+            result = "unchanged"
+        if result != "unchanged" and not policy.update:
+            raise UpdateRefused(before.id)
+    unchanged = result == "unchanged"
+    return Plan(
+        *(result, asked.scope, before),
+        draft.stored if unchanged else FrozenMap.trusted(draft.after),
+        *(found.key, claimed.withheld),
+        FrozenMap.trusted(ignored) if ignored else NOTHING,
+        tuple(dict.fromkeys(found.others + claimed.others)),
+        *(claimed.forms, claimed.aliases),
+        FrozenMap.trusted(draft.clocks) if draft.clocks else NOTHING,
+        tuple([contact for contact, _forms in family.absorbed]),
+        *(policy, asked),
+    )

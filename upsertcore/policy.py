@@ -9,88 +9,51 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, TypeVar, final
 
 import attrs
 from attrs import frozen
 
-from upsertcore import merge as rules
 from upsertcore.errors import InvalidPolicy, UnknownField
-from upsertcore.match import Key, OnMany, Strategy
+from upsertcore.keys import Key, Pattern, patterns
+from upsertcore.line import Field, check_line, check_rule, default, field, one_of
+from upsertcore.match import OnMany, Strategy
 from upsertcore.merge import Rule
-from upsertcore.normalize import Normalizer
-from upsertcore.values import freeze
 
-__all__ = ["Blank", "Field", "Null", "OnClash", "Policy", "field"]
+__all__ = ["OnClash", "Policy"]
 
-Null = Literal["clear", "ignore", "reject"]
-Blank = Literal["store", "ignore", "clear", "reject"]
 OnClash = Literal["refuse", "withhold", "allow"]
 OnAbsentKey = Literal["refuse", "create"]
+Update = Literal[True, False, "ignore"]
+OnBlocked = Literal["store", "ignore", "refuse"]
+OnLimit = Literal["refuse", "drop"]
 
 
-@final
-@frozen(eq=False)
-class Field:
-    """
-    One line of a policy's table; made by :func:`field`.
-
-    >>> field(required=True).required
-    True
-    """
-
-    key: Normalizer | None
-    unique: bool
-    required: bool
-    clean: Callable[[Any], Any] | None
-    merge: Rule
-    null: Null
-    blank: Blank
-    default: Any
+T = TypeVar("T")
 
 
-def field(
-    *,
-    key: Normalizer | None = None,
-    unique: bool = False,
-    required: bool = False,
-    clean: Callable[[Any], Any] | None = None,
-    merge: Rule = rules.replace,
-    null: Null = "clear",
-    blank: Blank = "store",
-    default: Any = None,
-) -> Field:
-    """
-    Say how a policy treats one field.
-
-    Args:
-        key: The normaliser that makes a match key of it.
-        unique: No two contacts of a scope hold the same key.
-        required: Needed, and not blank, to create a contact.
-        clean: Makes the value that is stored of the value that was sent; raises
-            ``ValueError`` for a bad one, in words that follow the field's name.
-            It does not see null or blank.
-        merge: How stored and sent make new.
-        null: What null does: clear the field, count as omitted, or refuse.
-        blank: What ``""``, ``[]`` and ``{}`` do: reach the rule as they are, count
-            as omitted, clear the field, or refuse. Asked again after ``clean``.
-        default: Stored when a contact is created by a patch that omits the field.
-
-    Returns:
-        A line for ``Policy(fields=...)``, which checks it.
-
-    >>> field(unique=False).merge
-    replace
-    """
-    return Field(key, unique, required, clean, merge, null, blank, default)
+def _lines(fields: Mapping[str, Field]) -> Mapping[str, Field]:
+    return _read_only("fields", fields)
 
 
-def _read_only(fields: Mapping[str, Field]) -> Mapping[str, Field]:
-    if not isinstance(fields, Mapping):
-        raise InvalidPolicy(f"fields: must be a mapping, not {fields!r}")
-    return MappingProxyType(dict(fields))
+def _several(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    return _read_only("keys", keys)
+
+
+def _patterns(blocked: Mapping[str, Iterable[Pattern]]) -> Mapping[str, Any]:
+    return _read_only("blocked", blocked)
+
+
+def _rules(absorb: Mapping[str, Rule]) -> Mapping[str, Rule]:
+    return _read_only("absorb", absorb)
+
+
+def _read_only(name: str, table: Mapping[str, T]) -> Mapping[str, T]:
+    if not isinstance(table, Mapping):
+        raise InvalidPolicy(f"{name}: must be a mapping, not {table!r}")
+    return MappingProxyType(dict(table))
 
 
 @final
@@ -102,6 +65,7 @@ class Policy:
     Args:
         match: The match strategy.
         fields: Field name to :func:`field`.
+        keys: Key name to :func:`key`, for keys of several fields.
         others: The merge rule for undeclared fields; None refuses them.
         on_many: One key, several holders: ``"refuse"``, or take the ``"oldest"`` or
             ``"newest"`` by creation, which no upsert can alter.
@@ -111,7 +75,18 @@ class Policy:
         on_absent_key: A patch that carries none of the strategy's keys:
             ``"refuse"``, or ``"create"``, which sending twice does twice.
         create: False where a patch that finds nobody is refused.
-        update: False where a patch that would change somebody is refused.
+        update: False where a patch that would change somebody is refused,
+            ``"ignore"`` where it leaves that contact as it is.
+        blocked: Key name to what identifies nobody: text, in which ``*`` stands for
+            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``.
+        on_blocked: What is blocked is stored and no key (``"store"``), or left out
+            (``"ignore"``), or the call is refused (``"refuse"``).
+        on_limit: A contact that would hold more forms than a key's limit:
+            ``"refuse"``, or ``"drop"`` the lowest key from the patch, and decide on
+            the rest; for ``merge_all`` alone.
+        absorb: Field name to the rule between two contacts that are merged, the
+            survivor's value standing for the stored one; ``keep`` for the rest, but
+            a field with a clock goes by it.
 
     Raises:
         InvalidPolicy: If the table cannot work.
@@ -124,36 +99,56 @@ class Policy:
     """
 
     match: Strategy
-    fields: Mapping[str, Field] = attrs.field(converter=_read_only)
+    fields: Mapping[str, Field] = attrs.field(converter=_lines)
+    _named: Mapping[str, Key] = attrs.field(
+        factory=dict, alias="keys", kw_only=True, converter=_several
+    )
     others: Rule | None = attrs.field(default=None, kw_only=True)
     on_many: OnMany = attrs.field(default="refuse", kw_only=True)
     on_clash: OnClash = attrs.field(default="refuse", kw_only=True)
     on_absent_key: OnAbsentKey = attrs.field(default="refuse", kw_only=True)
     create: bool = attrs.field(default=True, kw_only=True)
-    update: bool = attrs.field(default=True, kw_only=True)
+    update: Update = attrs.field(default=True, kw_only=True)
+    blocked: Mapping[str, Any] = attrs.field(
+        factory=dict, kw_only=True, converter=_patterns
+    )
+    on_blocked: OnBlocked = attrs.field(default="store", kw_only=True)
+    on_limit: OnLimit = attrs.field(default="refuse", kw_only=True)
+    absorb: Mapping[str, Rule] = attrs.field(
+        factory=dict, kw_only=True, converter=_rules
+    )
     keys: tuple[Key, ...] = attrs.field(init=False, repr=False)
     by_name: Mapping[str, Key] = attrs.field(init=False, repr=False)
     no_forms: tuple[tuple[str, ...], ...] = attrs.field(init=False, repr=False)
     other: Field | None = attrs.field(init=False, repr=False)
     needed: tuple[str, ...] = attrs.field(init=False, repr=False)
     defaults: tuple[tuple[str, Any], ...] = attrs.field(init=False, repr=False)
+    primaries: Mapping[str, Key] = attrs.field(init=False, repr=False)
+    remembers: bool = attrs.field(init=False, repr=False)
+    screens: Mapping[str, tuple[Key, ...]] = attrs.field(init=False, repr=False)
+    base: Policy | None = attrs.field(init=False, repr=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         _check_table(self)
+        keys = _keys(self)
+        by_name = MappingProxyType({key.name: key for key in keys})
+        _check_keys(self, keys)
+        _check_match(self, by_name)
         lines = self.fields.items()
-        keys = tuple(Key(n, v.key, v.unique) for n, v in lines if v.key is not None)
-        _check_match(self, keys)
         derived = {
             "keys": keys,
-            "by_name": MappingProxyType({key.name: key for key in keys}),
+            "by_name": by_name,
             "no_forms": ((),) * len(keys),
             "other": None if self.others is None else field(merge=self.others),
             "needed": tuple(name for name, line in lines if line.required),
             "defaults": tuple(
-                (name, _default(name, line))
+                (name, default(name, line))
                 for name, line in lines
                 if line.default is not None
             ),
+            "primaries": {key.fields[0]: key for key in keys if key.each},
+            "remembers": any(key.remember for key in keys),
+            "screens": {} if self.on_blocked == "store" else _screens(keys),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -188,54 +183,118 @@ def _check_table(policy: Policy) -> None:
             raise InvalidPolicy(f"fields: a name is text, not {name!r}")
         if not isinstance(line, Field):
             raise InvalidPolicy(f"{name}: must be a field(...), not {line!r}")
-        _check_field(name, line)
-    if policy.others is not None and not isinstance(policy.others, Rule):
-        raise InvalidPolicy(f"others: must be a merge rule, not {policy.others!r}")
-    _one_of("on_many", policy.on_many, OnMany)
-    _one_of("on_clash", policy.on_clash, OnClash)
-    _one_of("on_absent_key", policy.on_absent_key, OnAbsentKey)
-    if not policy.create and not policy.update:
+        check_line(name, line)
+        _check_clock(policy, name, line.merge)
+    if policy.others is not None:
+        check_rule("others:", policy.others)
+        _check_clock(policy, "others", policy.others)
+    for name, rule in policy.absorb.items():
+        check_rule(f"absorb: {name}:", rule)
+        if name not in policy.fields and policy.others is None:
+            raise InvalidPolicy(f"absorb: {name} is not a field of this policy")
+    for name, choices in _CHOICES.items():
+        one_of(name, getattr(policy, name), choices)
+    if not policy.create and policy.update is not True:
         raise InvalidPolicy("create, update: one of them must be allowed")
 
 
-def _check_field(name: str, line: Field) -> None:
-    for part, function in (("key", line.key), ("clean", line.clean)):
-        if function is not None and not callable(function):
-            raise InvalidPolicy(f"{name}: {part} is a function, not {function!r}")
-    if not isinstance(line.merge, Rule):
-        raise InvalidPolicy(f"{name}: merge is a merge rule, not {line.merge!r}")
-    _one_of(f"{name}: null", line.null, Null)
-    _one_of(f"{name}: blank", line.blank, Blank)
-    if line.unique and line.key is None:
-        raise InvalidPolicy(f"{name}: a unique field needs a key, a normaliser")
-    if line.unique and line.default is not None:
-        raise InvalidPolicy(f"{name}: a unique field has no default, it would clash")
-    if line.required and not line.merge.stores:
-        reason = f"required, but its rule {line.merge} never stores it"
-        raise InvalidPolicy(f"{name}: {reason}")
+def _check_clock(policy: Policy, name: str, rule: Rule) -> None:
+    if rule.by is not None and rule.by not in policy.fields and policy.others is None:
+        raise InvalidPolicy(f"{name}: its clock {rule.by} is not a field")
 
 
-def _check_match(policy: Policy, keys: tuple[Key, ...]) -> None:
+def _keys(policy: Policy) -> tuple[Key, ...]:
+    """Make the keys of the fields, and name those of several fields."""
+    keys = [
+        Key(n, (n,), (v.key,), v.unique, v.remember, v.limit)
+        for n, v in policy.fields.items()
+        if v.key is not None
+    ]
+    named: Mapping[Any, Any] = policy._named  # noqa: SLF001 - a part of this module
+    for name, each in named.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidPolicy(f"keys: a name is text, not {name!r}")
+        if not isinstance(each, Key):
+            raise InvalidPolicy(f"keys: {name} must be a key(...), not {each!r}")
+        if any(name == key.name for key in keys):
+            raise InvalidPolicy(f"keys: {name} is a key of its field already")
+        keys.append(attrs.evolve(each, name=name))
     names = [key.name for key in keys]
-    for name in policy.match.keys:
+    for name in policy.blocked:
         if name not in names:
-            have = f"the keys are {', '.join(names)}" if names else "no field has one"
-            raise InvalidPolicy(f"{policy.match.name}: {name} is no key; {have}")
-        rule = policy.fields[name].merge
-        if not rule.stores:
-            reason = f"identifies contacts, but its rule {rule} never stores it"
+            raise InvalidPolicy(f"blocked: {name} is no key of this policy")
+    blocked = {n: patterns(n, each) for n, each in policy.blocked.items()}
+    return tuple([attrs.evolve(k, blocked=blocked.get(k.name, ())) for k in keys])
+
+
+def _screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
+    """Give the keys that may block a value, per field."""
+    blocking = [key for key in keys if key.blocked and not key.composite]
+    names = {name for key in blocking for name in key.fields}
+    return {n: tuple(key for key in blocking if n in key.fields) for n in names}
+
+
+def _check_keys(policy: Policy, keys: tuple[Key, ...]) -> None:
+    primaries: set[str] = set()
+    for key in keys:
+        for name in key.fields:
+            if name not in policy.fields:
+                raise InvalidPolicy(f"{key.name}: {name} is not a field of this policy")
+            if key.unique and policy.fields[name].default is not None:
+                reason = "has no default, it would clash"
+                raise InvalidPolicy(f"{name}: a unique field {reason}")
+        if key.each:
+            if key.fields[0] in primaries:
+                raise InvalidPolicy(
+                    f"{key.fields[0]}: must be primary of one key alone"
+                )
+            primaries.add(key.fields[0])
+        if key.joins and not policy.fields[key.fields[-1]].merge.stores:
+            raise InvalidPolicy(f"{key.name}: joins {key.fields[-1]}, never stored")
+        if key.composite and key.blocked and policy.on_blocked == "ignore":
+            reason = "blocked as a whole, so no field of it can be left out"
+            raise InvalidPolicy(f"{key.name}: {reason}")
+
+
+def _check_match(policy: Policy, by_name: Mapping[str, Key]) -> None:
+    match = policy.match
+    for name in match.keys:
+        if name not in by_name:
+            have = (
+                f"the keys are {', '.join(by_name)}" if by_name else "no field has one"
+            )
+            raise InvalidPolicy(f"{match.name}: {name} is no key; {have}")
+        for part in by_name[name].fields:
+            rule = policy.fields[part].merge
+            if not rule.stores:
+                reason = f"identifies contacts, but its rule {rule} never stores it"
+                raise InvalidPolicy(f"{part}: {reason}")
+    if policy.on_limit == "drop":
+        if not match.merges:
+            raise InvalidPolicy("on_limit: 'drop' needs the strategy merge_all")
+        _check_droppable(match.keys, by_name)
+    if match.contradicted == "drop":
+        _check_droppable(match.keys[1:], by_name)
+
+
+def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
+    """See that each of these keys can be left out of a patch by itself."""
+    for name in names:
+        key = by_name[name]
+        shared = any(
+            key is not other and not {*key.fields}.isdisjoint(other.fields)
+            for other in by_name.values()
+        )
+        if key.composite or shared:
+            reason = "cannot be dropped by itself: other keys have its fields too"
             raise InvalidPolicy(f"{name}: {reason}")
 
 
-def _one_of(name: str, value: object, choices: Any) -> None:
-    if value not in get_args(choices):
-        names = ", ".join(map(repr, get_args(choices)))
-        raise InvalidPolicy(f"{name}: must be one of {names}, not {value!r}")
-
-
-def _default(name: str, line: Field) -> Any:
-    try:
-        value = freeze(line.default)
-        return value if line.clean is None else freeze(line.clean(value))
-    except ValueError as error:
-        raise InvalidPolicy(f"{name}: default {error}, not {line.default!r}") from error
+_CHOICES: dict[str, Any] = {
+    "on_many": OnMany,
+    "on_clash": OnClash,
+    "on_absent_key": OnAbsentKey,
+    "update": Update,
+    "on_blocked": OnBlocked,
+    "on_limit": OnLimit,
+}

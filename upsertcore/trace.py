@@ -16,7 +16,7 @@ from upsertcore.values import empty
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.patch import Asked, Fields
+    from upsertcore.patch import Asked
 
 __all__ = ["Step", "trace"]
 
@@ -44,7 +44,10 @@ class Step:
 
 
 def trace(
-    asked: Asked, before: Contact | None, matched_by: str | None
+    asked: Asked,
+    before: Contact | None,
+    matched_by: str | None,
+    absorbed: tuple[Contact, ...] = (),
 ) -> tuple[Step, ...]:
     """
     Tell the story of a match.
@@ -53,6 +56,7 @@ def trace(
         asked: What was asked, and answered.
         before: The contact that was found, None for nobody.
         matched_by: The name of the key that decided.
+        absorbed: The contacts that are merged into it.
 
     Returns:
         One step per key of the strategy, in its order.
@@ -63,33 +67,57 @@ def trace(
     >>> [step.note for step in book.plan({"nick": "ada"}).trace]
     ['omitted: no key', 'finds nobody']
     """
-    return tuple(_step(asked, n, before, matched_by) for n in asked.strategy.keys)
+    kin = {contact.id for contact in absorbed}
+    found = None if before is None else before.id
+    return tuple(_step(asked, n, found, matched_by, kin) for n in asked.strategy.keys)
 
 
 def _step(
-    asked: Asked, name: str, before: Contact | None, matched_by: str | None
+    asked: Asked, name: str, found: str | None, matched_by: str | None, kin: set[str]
 ) -> Step:
-    hits = asked.seen.get(name)
+    hits, reason = asked.left_out.get(name, (asked.seen.get(name), None))
     if hits is None:
         return Step(name, (), (), "not consulted: another key decides alone")
     forms = tuple(form for form, _ids in hits)
     ids = tuple(dict.fromkeys(id for _form, ids in hits for id in ids))
-    if not forms:
-        note = _absence(name, asked.sent)
+    if reason is not None:
+        note = _LEFT_OUT[reason]
+    elif not forms:
+        note = _absence(asked, name)
     elif not ids:
         note = "finds nobody"
     elif name == matched_by:
         note = "decides"
-    elif before is not None and before.id in ids:
+    elif found in ids:
         note = "agrees"
+    elif not kin.isdisjoint(ids):
+        note = "finds somebody else, who is merged"
+    elif asked.strategy.guard is not None and found is None:
+        note = "finds somebody who holds another value of a higher key"
     else:
         note = "finds somebody else, and an earlier key has decided"
     return Step(name, forms, ids, note)
 
 
-def _absence(name: str, sent: Fields) -> str:
-    if name not in sent:
+_LEFT_OUT = {
+    "guard": "left out: finds somebody who holds another value of a higher key",
+    "limit": "left out: one contact would hold too many keys",
+}
+
+
+def _absence(asked: Asked, name: str) -> str:
+    """Say why a patch does not carry a key: the first part of it that is missing."""
+    sent, key = asked.sent, asked.key(name)
+    fields = key.fields
+    if all(field not in sent for field in fields):
         return "omitted: no key"
-    if sent[name] is None:
-        return "null: no key"
-    return "blank: no key" if empty(sent[name]) else "has no normal form: no key"
+    for field in fields:
+        if field in sent and sent[field] is None:
+            return "null: no key"
+    if any(field in sent and empty(sent[field]) for field in fields):
+        return "blank: no key"
+    if any(field not in sent for field in fields):
+        return "in part omitted: no key"
+    if key.blocked:
+        return "has no normal form, or a blocked one: no key"
+    return "has no normal form: no key"

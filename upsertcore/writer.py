@@ -232,12 +232,16 @@ class _Draw:
     def contact(self, plan: Plan) -> Contact:
         """Make the contact that a plan describes; the stored one if nothing moves."""
         before, after, now = plan.before, plan.after, self._now
+        history: Any = plan.aliases, plan.clocks
         if before is None:
-            return Contact(self._id, plan.scope, after, 1, now, now)  # type: ignore[arg-type]
+            return Contact(self._id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
         if plan.unchanged:
             return before
         version, created = before.version + 1, before.created_at
-        return Contact(before.id, before.scope, after, version, created, now)  # type: ignore[arg-type]
+        ids = [id for other in plan.absorbed for id in (other.id, *other.absorbed)]
+        absorbed = before.absorbed + tuple(ids)
+        history += (absorbed,)
+        return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
 
 
 def _checked_id(id: Any) -> str:
@@ -261,4 +265,5 @@ def _outcome(plan: Plan, contact: Contact) -> Outcome:
         plan.withheld,
         plan.ignored,
         plan.others,
+        plan.absorbed,
     )

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from upsertcore import normalize
+from upsertcore.line import field
 from upsertcore.match import first_match
 from upsertcore.merge import custom, deep
-from upsertcore.policy import Policy, field
+from upsertcore.policy import Policy
 from upsertcore.profiles.wire import email_address, need
 from upsertcore.values import FrozenMap, freeze
 

@@ -19,12 +19,13 @@ from upsertcore import normalize
 from upsertcore.book import ContactBook
 from upsertcore.errors import InvalidField, InvalidPolicy, Refused, shown
 from upsertcore.index import ContactIndex
+from upsertcore.line import Null, field
 from upsertcore.match import first_match, never
 from upsertcore.merge import deep, ignore, items_by
 from upsertcore.outcome import Outcome
 from upsertcore.plan import Plan
 from upsertcore.plan import plan as decision
-from upsertcore.policy import Null, Policy, field
+from upsertcore.policy import Policy
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
     NULLABLE,

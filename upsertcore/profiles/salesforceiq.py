@@ -19,12 +19,13 @@ from typing import Any, final
 from upsertcore import normalize
 from upsertcore.book import ContactBook
 from upsertcore.errors import InvalidField, Refused
+from upsertcore.line import field
 from upsertcore.match import first_match
 from upsertcore.merge import ignore, replace
 from upsertcore.normalize import Normalizer
 from upsertcore.outcome import Outcome
 from upsertcore.plan import Plan
-from upsertcore.policy import Policy, field
+from upsertcore.policy import Policy
 from upsertcore.profiles.wire import (
     Rejected,
     Response,

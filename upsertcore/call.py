@@ -1,0 +1,83 @@
+"""
+One call's own wishes: rules, null and blank in place of the policy's.
+
+Rules:
+    The policy itself stays as it is; a call works with a copy of it.
+    Keys, and what to do in the hard cases, are the policy's for every call.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from upsertcore.line import Blank, Field, Null, check_rule, one_of
+
+if TYPE_CHECKING:
+    from upsertcore.merge import Rule
+    from upsertcore.policy import Policy
+
+__all__ = ["for_one_call"]
+
+
+def for_one_call(
+    policy: Policy,
+    merge: Mapping[str, Rule] | None = None,
+    null: Null | None = None,
+    blank: Blank | None = None,
+) -> Policy:
+    """
+    Give the policy that one call goes by.
+
+    Args:
+        policy: The table.
+        merge: Field name to the rule in place of its own.
+        null: What null does in every field.
+        blank: What blank does in every field.
+
+    Returns:
+        The policy itself where nothing is wished.
+
+    Raises:
+        InvalidPolicy: If a wish is none.
+        UnknownField: If the policy has no such field.
+
+    Cost:
+        Linear in the fields of the policy, where anything is wished.
+
+    >>> from upsertcore import Policy, field, first_match, keep, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> for_one_call(policy, {"email": keep}).fields["email"].merge
+    keep
+    """
+    if not merge and null is None and blank is None:
+        return policy
+    lines = dict(policy.fields)
+    for name, rule in (merge or {}).items():
+        check_rule(f"{name}: merge", rule)
+        lines[name] = attrs.evolve(policy.line(name), merge=rule)
+    if null is not None:
+        one_of("null", null, Null)
+    if blank is not None:
+        one_of("blank", blank, Blank)
+
+    def wished(line: Field) -> Field:
+        return attrs.evolve(
+            line,
+            null=line.null if null is None else null,
+            blank=line.blank if blank is None else blank,
+        )
+
+    changed = {
+        "fields": MappingProxyType({n: wished(line) for n, line in lines.items()}),
+        "other": None if policy.other is None else wished(policy.other),
+        "base": policy,
+    }
+    mine = copy.copy(policy)
+    for name, value in changed.items():
+        object.__setattr__(mine, name, value)
+    return mine

@@ -1,0 +1,207 @@
+"""
+The draft: a contact's fields, and their clocks, while others are merged into them.
+
+Rules:
+    It lives within one decision, and what it becomes is frozen by the plan.
+    What is absorbed comes first, then the patch, then the primaries of keys that
+    have additional fields, so that these are known when a primary is looked at.
+    What a rule leaves out is named, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, final
+
+from upsertcore.errors import InvalidField, MissingField
+from upsertcore.merge import keep
+from upsertcore.values import NOTHING, FrozenMap, empty, same
+
+if TYPE_CHECKING:
+    from upsertcore.contact import Contact
+    from upsertcore.keys import Key
+    from upsertcore.merge import Rule
+    from upsertcore.patch import Fields
+    from upsertcore.policy import Policy
+
+__all__ = ["Draft"]
+
+
+@final
+class Draft:
+    """
+    The fields of a contact to be.
+
+    Args:
+        policy: The table.
+        before: The contact that is known, None for a new one.
+        ignored: Field name to reason, for what reading the patch left out.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> draft = Draft(policy, None, {})
+    >>> draft.merge({"email": "ada@x.org"})
+    >>> draft.after, draft.moved
+    ({'email': 'ada@x.org'}, {'email'})
+    """
+
+    __slots__ = ("_policy", "after", "clocks", "ignored", "moved", "stored", "written")
+
+    def __init__(
+        self, policy: Policy, before: Contact | None, ignored: Mapping[str, str]
+    ) -> None:
+        self._policy = policy
+        self.stored: FrozenMap[Any] = NOTHING if before is None else before.fields
+        self.written: FrozenMap[Any] = NOTHING if before is None else before.clocks
+        self.after: dict[str, Any] = dict(self.stored)
+        self.clocks: dict[str, Any] = dict(self.written)
+        self.moved: set[str] = set()
+        self.ignored = dict(ignored)
+
+    def absorb(self, other: Contact) -> None:
+        """
+        Merge another contact in.
+
+        Args:
+            other: Stays as it is.
+
+        Raises:
+            InvalidField: If a rule refuses a value of it.
+        """
+        policy = self._policy
+        for name in dict.fromkeys((*other.fields, *other.clocks)):
+            own = policy.line(name).merge
+            rule = policy.absorb.get(name, keep if own.by is None else own)
+            value, clock = other.get(name), other.clocks.get(name)
+            if rule.on_update and (value is not None or rule.by is not None):
+                self._lay(rule, name, value, clock)
+
+    def merge(self, sent: Fields, *, known: bool = False) -> None:
+        """
+        Merge a patch in.
+
+        Args:
+            sent: Field name to frozen value, None for null.
+            known: True where the contact is known, False where it is created.
+
+        Raises:
+            InvalidField: If a rule refuses a value, or lacks its clock.
+        """
+        policy = self._policy
+        last = policy.primaries if known else ()
+        for name, value in sent.items():
+            if name not in last:
+                self._take(policy.line(name).merge, name, value, sent, known=known)
+        for name in last:
+            if name in sent and not self._is_additional(
+                policy.primaries[name], sent[name]
+            ):
+                rule = policy.line(name).merge
+                self._take(rule, name, sent[name], sent, known=True)
+
+    def _take(
+        self, rule: Rule, name: str, value: Any, sent: Fields, *, known: bool
+    ) -> None:
+        """Merge one field of a patch; name it where it is left out."""
+        stored = new = self.after.get(name)
+        if rule.on_update if known else rule.on_create:
+            clock = None if rule.by is None else _clock(rule.by, name, sent)
+            new = self._lay(rule, name, value, clock)
+        if rule.shows is not None:
+            if not rule.shows(new, value):
+                self.ignored[name] = rule.name
+        elif rule.drops and same(new, stored) and not same(value, stored):
+            self.ignored[name] = rule.name
+
+    def _lay(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
+        """Let a rule make the new value, and answer it."""
+        stored, written = self.after.get(name), self.clocks.get(name)
+        try:
+            if rule.by is None:
+                new, clock = rule.combine(stored, value), written
+            else:
+                clock, new = rule.combine((written, stored), (clock, value))
+        except ValueError as error:
+            raise InvalidField(name, value, str(error)) from error
+        if not same(new, stored) or not same(clock, written):
+            self._put(name, new, clock)
+        return new
+
+    def _put(self, name: str, value: Any, clock: Any) -> None:
+        _set(self.after, name, value)
+        _set(self.clocks, name, clock)
+        as_stored = same(value, self.stored.get(name))
+        if as_stored and same(clock, self.written.get(name)):
+            self.moved.discard(name)
+        else:
+            self.moved.add(name)
+
+    def _is_additional(self, key: Key, value: Any) -> bool:
+        """Tell whether a value of a primary belongs to the additional fields."""
+        primary, *rest = key.fields
+        sent = key.forms({primary: value})
+        stored = self.after.get(primary)
+        if not sent or empty(stored):
+            return False
+        if not {*sent}.isdisjoint(key.forms({primary: stored})):
+            return False
+        held = {*key.forms({name: self.after.get(name) for name in rest})}
+        if not held.issuperset(sent):
+            if not key.joins:
+                return False
+            self._join(key, value, held)
+        self.ignored[primary] = "additional"
+        return True
+
+    def _join(self, key: Key, value: Any, held: set[str]) -> None:
+        name = key.fields[-1]
+        listed = self.after.get(name, ())
+        if type(listed) is not tuple:
+            raise InvalidField(name, listed, "must be a list, for a value to join it")
+        for item in value if type(value) is tuple else (value,):
+            form = key.form(item)
+            if form is not None and form not in held:
+                held.add(form)
+                listed = (*listed, item)
+        self._put(name, listed, self.clocks.get(name))
+
+    def complete(self, sent: Fields) -> None:
+        """
+        Give a new contact its defaults.
+
+        Args:
+            sent: The patch; what it carries needs no default.
+
+        Raises:
+            MissingField: If a needed field is absent or blank.
+        """
+        policy = self._policy
+        for name, value in policy.defaults:
+            if name not in sent or not policy.fields[name].merge.on_create:
+                self._put(name, value, None)
+        for name in policy.needed:
+            if empty(self.after.get(name)):
+                raise MissingField(name)
+
+    def put_back(self, name: str) -> Any:
+        """Leave a field as it is stored, and answer the value that it would have."""
+        value = self.after.get(name)
+        self._put(name, self.stored.get(name), self.written.get(name))
+        return value
+
+
+def _set(part: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field, or clear it: no contact holds a null."""
+    if value is None:
+        part.pop(name, None)
+    else:
+        part[name] = value
+
+
+def _clock(by: str, name: str, sent: Fields) -> Any:
+    """Give the clock of a patch, as it was cleaned."""
+    clock = sent.get(by)
+    if type(clock) not in (str, int, float) or clock == "":
+        reason = f"must be text or a number, for {name} goes by it"
+        raise InvalidField(by, clock, reason)
+    return clock

@@ -1,0 +1,322 @@
+"""
+Keys: the normal forms that identify a contact, of one field or of several.
+
+Rules:
+    A key sees the fields of a contact or of a patch, and nothing of an index.
+    What is omitted, null, blank, blocked or without a normal form makes no key.
+    Different parts never make the same form: what joins them is escaped in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, TypeAlias, final
+
+from attrs import frozen
+
+from upsertcore.errors import InvalidField, InvalidPolicy
+from upsertcore.normalize import Normalizer
+from upsertcore.values import FrozenMap, empty
+
+__all__ = ["Key", "Pattern", "check_limit", "key", "patterns"]
+
+Pattern: TypeAlias = "str | re.Pattern[str]"
+"""Text in which ``*`` stands for anything, or a compiled pattern."""
+
+
+@final
+@frozen(eq=False)
+class Key:
+    """
+    What identifies a contact: the normal forms of a field, or of several.
+
+    Args:
+        name: The name of the key; that of its field where :func:`field` makes it.
+        fields: Names of fields.
+        normalize: Makes the normal form of one value; one normaliser per field.
+        unique: True where no two contacts of a scope may hold the same form.
+        remember: True where a form that was replaced still finds the contact.
+        limit: How many forms one contact may hold; None for any number.
+        each: True where each field makes forms by itself; otherwise all together
+            make one.
+        joins: True where a new value of the first field joins the last one.
+        blocked: Forms that identify nobody.
+
+    >>> from upsertcore import normalize
+    >>> email = Key("email", ("email",), (normalize.email,))
+    >>> email.forms({"email": ("A@x.org", "a@X.org", "")})
+    ('a@x.org',)
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    normalize: tuple[Normalizer, ...]
+    unique: bool = False
+    remember: bool = False
+    limit: int | None = None
+    each: bool = False
+    joins: bool = False
+    blocked: tuple[re.Pattern[str], ...] = ()
+
+    @property
+    def composite(self) -> bool:
+        """True where several fields together make one form."""
+        return len(self.fields) > 1 and not self.each
+
+    def forms(self, fields: Any) -> tuple[str, ...]:
+        """
+        Make the normal forms that these fields carry.
+
+        Args:
+            fields: Field name to frozen value.
+
+        Returns:
+            One form per item of a list and one for another value, each once, in
+            order; none for what is absent, blank, blocked or has no normal form.
+
+        Raises:
+            TypeError: If a normaliser answers something that is no text.
+
+        >>> from upsertcore import normalize
+        >>> person = key("first", "last", normalize=normalize.text)
+        >>> person.forms({"first": "Ada", "last": "King"}), person.forms({"first": "A"})
+        (('ada|king',), ())
+        """
+        if len(self.fields) == 1:
+            return self._part(fields.get(self.fields[0]))
+        if self.each:
+            parts = [self._part(fields.get(name)) for name in self.fields]
+            return tuple(dict.fromkeys(form for part in parts for form in part))
+        return self._allowed(self._joined(fields))
+
+    def blocks(self, fields: Any) -> bool:
+        """Tell whether a composite of these fields is one that identifies nobody."""
+        return any(map(self._is_blocked, self._joined(fields)))
+
+    def form(self, value: Any) -> str | None:
+        """
+        Make the normal form of one value, None where it is no key.
+
+        >>> from upsertcore import normalize
+        >>> key("email", normalize=normalize.email).form(" A@x.org")
+        'a@x.org'
+        """
+        form = self._normal(value)
+        return None if form is None or self._is_blocked(form) else form
+
+    def sought(self, value: Any) -> tuple[str, ...]:
+        """
+        Make the form to look a contact up by.
+
+        Args:
+            value: A frozen value; of a composite key a mapping of its fields to one
+                value each.
+
+        Returns:
+            The form, if it has one.
+
+        Raises:
+            InvalidField: If a composite key is sought by anything else.
+        """
+        if not self.composite:
+            form = self.form(value)
+            return () if form is None else (form,)
+        parts = ", ".join(self.fields)
+        if not isinstance(value, FrozenMap) or {*value}.difference(self.fields):
+            raise InvalidField("value", value, f"must be a mapping of {parts}")
+        forms = self.forms(value)
+        if len(forms) > 1:
+            raise InvalidField("value", value, f"must have one value each of {parts}")
+        return forms
+
+    def without_blocked(self, value: Any) -> Any:
+        """
+        Leave out of a value what is blocked.
+
+        Args:
+            value: A frozen value of one of its fields, not blank.
+
+        Returns:
+            The value itself where nothing is blocked; a shorter list; None where
+            nothing is left.
+        """
+        if not self.blocked:
+            return value
+        if type(value) is not tuple:
+            return None if self._blocks_one(value) else value
+        left = tuple([item for item in value if not self._blocks_one(item)])
+        return value if len(left) == len(value) else left or None
+
+    def told(self, fields: Any) -> tuple[str, Any]:
+        """
+        Name the field that an error is about, and show its value.
+
+        Args:
+            fields: Field name to frozen value.
+
+        Returns:
+            The field and its value; of a composite its own name and all parts; of
+            several fields the first that carries a form.
+
+        >>> from upsertcore import normalize
+        >>> key("first", "last", normalize=normalize.text).told({"first": "Ada"})
+        ('', FrozenMap({'first': 'Ada'}))
+        """
+        if self.composite:
+            parts = {n: fields[n] for n in self.fields if n in fields}
+            return self.name, FrozenMap.trusted(parts)
+        carry = [name for name in self.fields if self._part(fields.get(name))]
+        name = (*carry, self.fields[0])[0]
+        return name, fields.get(name)
+
+    def _part(self, value: Any, place: int = 0) -> tuple[str, ...]:
+        """Give the forms of one field."""
+        if type(value) is tuple:
+            forms = [self._normal(item, place) for item in value]
+            made = tuple(dict.fromkeys(form for form in forms if form is not None))
+        else:
+            form = self._normal(value, place)
+            made = () if form is None else (form,)
+        return made if len(self.fields) > 1 and not self.each else self._allowed(made)
+
+    def _joined(self, fields: Any) -> tuple[str, ...]:
+        parts = []
+        for place, name in enumerate(self.fields):
+            part = self._part(fields.get(name), place)
+            if not part:
+                return ()
+            parts.append(part)
+        return tuple("|".join(map(_escaped, each)) for each in product(*parts))
+
+    def _normal(self, value: Any, place: int = 0) -> str | None:
+        if empty(value):
+            return None
+        form = self.normalize[place](value)
+        if form is not None and not isinstance(form, str):
+            raise TypeError(
+                f"{self.name}: a normaliser answers text or None, not {form!r}"
+            )
+        return form or None
+
+    def _allowed(self, forms: tuple[str, ...]) -> tuple[str, ...]:
+        if not self.blocked:
+            return forms
+        return tuple([form for form in forms if not self._is_blocked(form)])
+
+    def _blocks_one(self, value: Any) -> bool:
+        form = self._normal(value)
+        return form is not None and self._is_blocked(form)
+
+    def _is_blocked(self, form: str) -> bool:
+        return any(pattern.fullmatch(form) for pattern in self.blocked)
+
+
+def key(
+    *fields: str,
+    normalize: Normalizer | tuple[Normalizer, ...],
+    unique: bool = False,
+    remember: bool = False,
+    limit: int | None = None,
+    each: bool = False,
+    joins: bool = False,
+) -> Key:
+    """
+    Make a key of several fields, to be named in a policy's ``keys``.
+
+    Args:
+        fields: Names of fields of the policy. Together they make one form, and a
+            contact or patch that lacks one of them has none.
+        normalize: One normaliser for all, or a tuple of one per field.
+        unique: As in :func:`field`.
+        remember: As in :func:`field`.
+        limit: As in :func:`field`.
+        each: Each field identifies by itself instead. The first is the primary, the
+            others are additional: a value that the contact holds as an additional
+            one finds it and does not displace the primary.
+        joins: With *each*: a new value of the primary joins the last field, a list,
+            where the contact has a primary already.
+
+    Returns:
+        A key; the policy gives it its name.
+
+    Raises:
+        InvalidPolicy: If it cannot work.
+
+    >>> from upsertcore import normalize
+    >>> person = key("first", "born", normalize=(normalize.text, normalize.exact))
+    >>> person.forms({"first": "Ada", "born": 1815})
+    ('ada|1815',)
+    """
+    several = normalize if isinstance(normalize, tuple) else (normalize,)
+    names: tuple[Any, ...] = fields
+    if not names or not all(isinstance(n, str) and n for n in names):
+        raise InvalidPolicy(f"key: name fields, by text, not {fields!r}")
+    if len(set(fields)) < len(fields):
+        raise InvalidPolicy(f"key: a field stands twice in {fields!r}")
+    for normalizer in several:
+        if not callable(normalizer):
+            raise InvalidPolicy(f"key: normalize is a function, not {normalizer!r}")
+    if each and (len(fields) < 2 or len(several) > 1):
+        raise InvalidPolicy("key: each needs two fields or more and one normaliser")
+    if len(several) not in (1, len(fields)):
+        raise InvalidPolicy(f"key: normalize has one function, or {len(fields)}")
+    if joins and not each:
+        raise InvalidPolicy("key: joins needs each, a primary and a list to join")
+    check_limit("key", limit)
+    every = several if len(several) == len(fields) else several * len(fields)
+    return Key("", fields, every, unique, remember, limit, each, joins)
+
+
+def check_limit(name: str, limit: object) -> None:
+    """
+    See that a limit is one.
+
+    Raises:
+        InvalidPolicy: If it is neither None nor a whole number from 1.
+
+    >>> check_limit("email", 3)
+    """
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise InvalidPolicy(
+            f"{name}: limit must be a whole number from 1, not {limit!r}"
+        )
+
+
+def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[re.Pattern[str], ...]:
+    """
+    Compile what identifies nobody.
+
+    Args:
+        name: The name of the key.
+        blocked: Text, in which ``*`` stands for anything and case does not count,
+            or compiled patterns; each stands for a whole normal form.
+
+    Raises:
+        InvalidPolicy: If it is no collection of them.
+
+    >>> [
+    ...     p.fullmatch("NoReply@x.org") is None
+    ...     for p in patterns("email", ("noreply@*",))
+    ... ]
+    [False]
+    """
+    if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
+        raise InvalidPolicy(f"blocked: {name}: must be a tuple, not {blocked!r}")
+    return tuple([_pattern(name, each) for each in blocked])
+
+
+def _pattern(name: str, pattern: Any) -> re.Pattern[str]:
+    if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
+        return pattern
+    if not isinstance(pattern, str) or not pattern:
+        raise InvalidPolicy(
+            f"blocked: {name}: must be text or a pattern of text, not {pattern!r}"
+        )
+    parts = map(re.escape, pattern.split("*"))
+    return re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+
+
+def _escaped(part: str) -> str:
+    return part.replace("\\", "\\\\").replace("|", "\\|")

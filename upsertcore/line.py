@@ -1,0 +1,172 @@
+"""
+One line of a policy's table: how it treats one field.
+
+Rules:
+    A line is a frozen value; it is checked when a policy takes it.
+    It says what becomes of null and blank before its rule says anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, final, get_args
+
+from attrs import frozen
+
+from upsertcore import merge as rules
+from upsertcore.errors import InvalidPolicy
+from upsertcore.keys import check_limit
+from upsertcore.merge import Rule
+from upsertcore.normalize import Normalizer
+from upsertcore.values import freeze
+
+__all__ = [
+    "Blank",
+    "Field",
+    "Null",
+    "check_line",
+    "check_rule",
+    "default",
+    "field",
+    "one_of",
+]
+
+Null = Literal["clear", "ignore", "reject"]
+Blank = Literal["store", "ignore", "clear", "reject"]
+
+
+@final
+@frozen(eq=False)
+class Field:
+    """
+    One line of a policy's table; made by :func:`field`.
+
+    >>> field(required=True).required
+    True
+    """
+
+    key: Normalizer | None
+    unique: bool
+    required: bool
+    clean: Callable[[Any], Any] | None
+    merge: Rule
+    null: Null
+    blank: Blank
+    default: Any
+    remember: bool
+    limit: int | None
+
+
+def field(
+    *,
+    key: Normalizer | None = None,
+    unique: bool = False,
+    remember: bool = False,
+    limit: int | None = None,
+    required: bool = False,
+    clean: Callable[[Any], Any] | None = None,
+    merge: Rule = rules.replace,
+    null: Null = "clear",
+    blank: Blank = "store",
+    default: Any = None,
+) -> Field:
+    """
+    Say how a policy treats one field.
+
+    Args:
+        key: The normaliser that makes a match key of it.
+        unique: No two contacts of a scope hold the same key.
+        remember: A form that was replaced or cleared still finds the contact, as an
+            alias, and is unique as the key is. Otherwise it is let go.
+        limit: How many forms of the key one contact may hold, aliases among them.
+        required: Needed, and not blank, to create a contact.
+        clean: Makes the value that is stored of the value that was sent; raises
+            ``ValueError`` for a bad one, in words that follow the field's name.
+            It does not see null or blank.
+        merge: How stored and sent make new.
+        null: What null does: clear the field, count as omitted, or refuse.
+        blank: What ``""``, ``[]`` and ``{}`` do: reach the rule as they are, count
+            as omitted, clear the field, or refuse. Asked again after ``clean``.
+        default: Stored when a contact is created by a patch that omits the field.
+
+    Returns:
+        A line for ``Policy(fields=...)``, which checks it.
+
+    >>> field(unique=False).merge
+    replace
+    """
+    return Field(
+        *(key, unique, required, clean, merge, null, blank, default, remember, limit)
+    )
+
+
+def check_line(name: str, line: Field) -> None:
+    """
+    See that a line can work.
+
+    Args:
+        name: The name of its field.
+        line: The line.
+
+    Raises:
+        InvalidPolicy: If it cannot.
+
+    >>> check_line("email", field(required=True))
+    """
+    for part, function in (("key", line.key), ("clean", line.clean)):
+        if function is not None and not callable(function):
+            raise InvalidPolicy(f"{name}: {part} is a function, not {function!r}")
+    check_rule(f"{name}: merge", line.merge)
+    one_of(f"{name}: null", line.null, Null)
+    one_of(f"{name}: blank", line.blank, Blank)
+    check_limit(name, line.limit)
+    if line.key is None and (line.unique or line.remember or line.limit):
+        part = "unique" if line.unique else "remember" if line.remember else "limit"
+        raise InvalidPolicy(f"{name}: {part} needs a key, which is a normaliser")
+    if line.required and not line.merge.stores:
+        reason = f"required, but its rule {line.merge} never stores it"
+        raise InvalidPolicy(f"{name}: {reason}")
+
+
+def check_rule(name: str, rule: object) -> None:
+    """
+    See that a rule is one.
+
+    Raises:
+        InvalidPolicy: If it is none.
+
+    >>> check_rule("merge", rules.keep)
+    """
+    if not isinstance(rule, Rule):
+        raise InvalidPolicy(f"{name} must be a merge rule, not {rule!r}")
+
+
+def one_of(name: str, value: object, choices: Any) -> None:
+    """
+    See that a choice is one of those that there are.
+
+    Raises:
+        InvalidPolicy: If it is none of them.
+
+    >>> one_of("null", "clear", Null)
+    """
+    if not any(value is each or value == each != 1 for each in get_args(choices)):
+        names = ", ".join(map(repr, get_args(choices)))
+        raise InvalidPolicy(f"{name}: must be one of {names}, not {value!r}")
+
+
+def default(name: str, line: Field) -> Any:
+    """
+    Give the value that a line stores where nothing is sent, clean and frozen.
+
+    Raises:
+        InvalidPolicy: If its own ``clean`` refuses it.
+
+    >>> default("tags", field(default=["a"]))
+    ('a',)
+    """
+    try:
+        value = freeze(line.default)
+        return value if line.clean is None else freeze(line.clean(value))
+    except ValueError as error:
+        raise InvalidPolicy(f"{name}: default {error}, not {line.default!r}") from error
