@@ -6,20 +6,28 @@ from typing import Any
 
 import pytest
 
-from upsertcore import (
+from upsertcore.errors import InvalidPolicy
+from upsertcore.merge import (
+    Rule,
+    add,
+    append,
     custom,
     deep,
+    deep_keep,
     ignore,
     immutable,
     items_by,
     keep,
+    largest,
+    latest,
     on_create,
     remove,
     replace,
+    signed,
+    smallest,
     union,
+    unset,
 )
-from upsertcore.errors import InvalidPolicy
-from upsertcore.merge import Rule
 from upsertcore.values import FrozenMap, freeze, same
 
 ERROR = "refused"
@@ -33,57 +41,162 @@ def combined(rule: Rule, stored: Any, sent: Any) -> Any:
         return ERROR
 
 
+CASES: list[tuple[Rule, Any, Any, Any]] = [
+    (replace, "a", "b", "b"),
+    (replace, "a", "a", "a"),
+    (replace, "a", "", ""),
+    (replace, "a", None, None),
+    (replace, None, "b", "b"),
+    (replace, ["a"], [], []),
+    (keep, "a", "b", "a"),
+    (keep, "a", "", "a"),
+    (keep, "a", None, "a"),
+    (keep, None, "b", "b"),
+    (keep, "", "b", "b"),
+    (keep, "", None, ""),
+    (keep, 0, 1, 0),
+    (keep, None, None, None),
+    (on_create, None, "b", "b"),
+    (immutable, None, "b", "b"),
+    (immutable, "", "b", "b"),
+    (immutable, "a", "a", "a"),
+    (immutable, "a", "b", ERROR),
+    (immutable, "a", "", ERROR),
+    (immutable, "a", None, ERROR),
+    (immutable, 1, True, ERROR),
+    (ignore, "a", "b", "a"),
+    (ignore, None, "b", None),
+    (union, ["a", "b"], ["c", "a", "c"], ["a", "b", "c"]),
+    (union, None, ["a", "a"], ["a"]),
+    (union, ["a"], [], ["a"]),
+    (union, ["a"], None, None),
+    (union, [1], [True, 1.0], [1, True, 1.0]),
+    (union, "a", ["b"], ERROR),
+    (union, ["a"], "b", ERROR),
+    (remove, ["a", "b", "a"], ["a", "x"], ["b"]),
+    (remove, ["a"], ["a"], []),
+    (remove, None, ["a"], None),
+    (remove, ["a"], None, None),
+    (remove, ["a"], [], ["a"]),
+    (remove, [1, True], [1], [True]),
+    (remove, ["a"], "a", ERROR),
+    (deep, {"a": 1, "b": 2}, {"b": 3, "c": 4}, {"a": 1, "b": 3, "c": 4}),
+    (deep, {"a": {"x": 1, "y": 2}}, {"a": {"x": None}}, {"a": {"y": 2}}),
+    (deep, {"a": "x"}, {"a": {"b": 1, "c": None}}, {"a": {"b": 1}}),
+    (deep, None, {"a": None, "b": {"c": None}}, {"b": {}}),
+    (deep, {"a": 1}, {}, {"a": 1}),
+    (deep, {"a": 1}, None, None),
+    (deep, "x", {"a": 1}, ERROR),
+    (deep, {"a": 1}, "x", ERROR),
+    (deep_keep, {"a": 1, "b": 2}, {"b": 3, "c": 4}, {"a": 1, "b": 2, "c": 4}),
+    (deep_keep, {"a": {"x": 1}}, {"a": {"x": 2, "y": 3}}, {"a": {"x": 1, "y": 3}}),
+    (deep_keep, {"a": "", "b": None}, {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+    (deep_keep, {"a": []}, {"a": {"b": 1, "c": None}}, {"a": {"b": 1}}),
+    (deep_keep, {"a": "x"}, {"a": {"b": 1}}, {"a": "x"}),
+    (deep_keep, {"a": {"b": 1}}, {"a": "x"}, {"a": {"b": 1}}),
+    (deep_keep, {"a": 1}, {"a": None, "b": None}, {"a": 1}),
+    (deep_keep, None, {"a": {"b": None}}, {"a": {}}),
+    (deep_keep, "", {"a": 1}, {"a": 1}),
+    (deep_keep, {"a": 1}, {}, {"a": 1}),
+    (deep_keep, {"a": 1}, None, {"a": 1}),
+    (deep_keep, None, {}, None),
+    (deep_keep, "x", None, "x"),
+    (deep_keep, "x", {"a": 1}, ERROR),
+    (deep_keep, None, "x", ERROR),
+    (append, ["a"], ["b", "a"], ["a", "b", "a"]),
+    (append, None, ["a", "a"], ["a", "a"]),
+    (append, ["a"], [], ["a"]),
+    (append, ["a"], None, None),
+    (append, "a", ["b"], ERROR),
+    (append, ["a"], "b", ERROR),
+    (signed, ["a", "b"], ["-a", "c", "b"], ["b", "c"]),
+    (signed, ["a", "b", "a"], ["-a"], ["b"]),
+    (signed, ["a", "b"], ["-a", "a"], ["a", "b"]),
+    (signed, ["a", "b"], ["a", "-a"], ["b"]),
+    (signed, None, ["a", "b", "-a", "a"], ["a", "b"]),
+    (signed, None, ["a", "a"], ["a"]),
+    (signed, ["-a", 1], ["--a", "b"], [1, "b"]),
+    (signed, ["a"], ["-a"], []),
+    (signed, None, ["-a"], None),
+    (signed, ["a"], [], ["a"]),
+    (signed, ["a"], None, None),
+    (signed, ["a"], ["-"], ERROR),
+    (signed, ["a"], ["b", 1], ERROR),
+    (signed, ["a"], "a", ERROR),
+    (signed, "a", ["a"], ERROR),
+    (unset, "a", "b", None),
+    (unset, "a", "", None),
+    (unset, "a", None, None),
+    (unset, None, "b", None),
+    (largest, 1, 2, 2),
+    (largest, 2, 1, 2),
+    (largest, 1, 1.0, 1.0),
+    (largest, 1.0, 1, 1.0),
+    (largest, "a", "b", "b"),
+    (largest, "a", "B", "a"),
+    (largest, "10", "9", "9"),
+    (largest, "\uffff", "\U00010000", "\U00010000"),
+    (largest, 2**53 + 1, 2.0**53, 2**53 + 1),
+    (largest, None, 1, 1),
+    (largest, "", 1, 1),
+    (largest, 1, None, 1),
+    (largest, 1, "", 1),
+    (largest, 1, "2", ERROR),
+    (largest, 1, True, ERROR),
+    (largest, None, True, ERROR),
+    (largest, True, 1, ERROR),
+    (largest, None, ["a"], ERROR),
+    (smallest, 1, 2, 1),
+    (smallest, 2, 1, 1),
+    (smallest, 1, 1.0, 1),
+    (smallest, 1.0, 1, 1),
+    (smallest, "b", "a", "a"),
+    (smallest, None, 1, 1),
+    (smallest, [], "a", "a"),
+    (smallest, 1, None, 1),
+    (smallest, 1, {}, 1),
+    (smallest, "a", 1, ERROR),
+    (add, 1, 2, 3),
+    (add, 1, 0.5, 1.5),
+    (add, 1, -1, 0),
+    (add, None, 2, 2),
+    (add, "", 2, 2),
+    (add, 1, None, 1),
+    (add, 1, "", 1),
+    (add, None, None, None),
+    (add, 1, "2", ERROR),
+    (add, None, True, ERROR),
+    (add, "1", 2, ERROR),
+    (add, True, 2, ERROR),
+    (add, 1e308, 1e308, ERROR),
+    (add, 10**400, 0.5, ERROR),
+    (add, 2**14_000 - 1, 1, ERROR),
+    (latest("t"), [1, "a"], [2, "b"], [2, "b"]),
+    (latest("t"), [2, "a"], [1, "b"], [2, "a"]),
+    (latest("t"), ["a", "x"], ["b", "y"], ["b", "y"]),
+    (latest("t"), [1, "a"], [2, "a"], [2, "a"]),
+    (latest("t"), [1, "a"], [2, None], [2, None]),
+    (latest("t"), [2, None], [1, "a"], [2, None]),
+    (latest("t"), [1, "a"], [2, ""], [2, ""]),
+    (latest("t"), [None, "a"], [1, "b"], [1, "b"]),
+    (latest("t"), [None, None], [1, "b"], [1, "b"]),
+    (latest("t"), [1, "a"], [None, "b"], [1, "a"]),
+    (latest("t"), [None, "a"], [None, "b"], [None, "a"]),
+    (latest("t"), [None, None], [None, "b"], [None, "b"]),
+    (latest("t"), [1, "a"], [1, "b"], [1, "b"]),
+    (latest("t"), [1, "b"], [1, "a"], [1, "b"]),
+    (latest("t"), [1, {"b": 1, "a": 2}], [1, {"a": 1, "b": 2}], [1, {"a": 2, "b": 1}]),
+    (latest("t"), [1, "a"], [1.0, "A"], [1.0, "A"]),
+    (latest("t"), [1.0, "A"], [1, "a"], [1.0, "A"]),
+    (latest("t"), [1, "a"], ["2", "b"], ERROR),
+    (latest("t"), ["2", "a"], [3, "b"], ERROR),
+]
+
+
 @pytest.mark.parametrize(
     ("rule", "stored", "sent", "expected"),
-    [
-        (replace, "a", "b", "b"),
-        (replace, "a", "a", "a"),
-        (replace, "a", "", ""),
-        (replace, "a", None, None),
-        (replace, None, "b", "b"),
-        (replace, ["a"], [], []),
-        (keep, "a", "b", "a"),
-        (keep, "a", "", "a"),
-        (keep, "a", None, "a"),
-        (keep, None, "b", "b"),
-        (keep, "", "b", "b"),
-        (keep, "", None, ""),
-        (keep, 0, 1, 0),
-        (keep, None, None, None),
-        (on_create, None, "b", "b"),
-        (immutable, None, "b", "b"),
-        (immutable, "", "b", "b"),
-        (immutable, "a", "a", "a"),
-        (immutable, "a", "b", ERROR),
-        (immutable, "a", "", ERROR),
-        (immutable, "a", None, ERROR),
-        (immutable, 1, True, ERROR),
-        (ignore, "a", "b", "a"),
-        (ignore, None, "b", None),
-        (union, ["a", "b"], ["c", "a", "c"], ["a", "b", "c"]),
-        (union, None, ["a", "a"], ["a"]),
-        (union, ["a"], [], ["a"]),
-        (union, ["a"], None, None),
-        (union, [1], [True, 1.0], [1, True, 1.0]),
-        (union, "a", ["b"], ERROR),
-        (union, ["a"], "b", ERROR),
-        (remove, ["a", "b", "a"], ["a", "x"], ["b"]),
-        (remove, ["a"], ["a"], []),
-        (remove, None, ["a"], None),
-        (remove, ["a"], None, None),
-        (remove, ["a"], [], ["a"]),
-        (remove, [1, True], [1], [True]),
-        (remove, ["a"], "a", ERROR),
-        (deep, {"a": 1, "b": 2}, {"b": 3, "c": 4}, {"a": 1, "b": 3, "c": 4}),
-        (deep, {"a": {"x": 1, "y": 2}}, {"a": {"x": None}}, {"a": {"y": 2}}),
-        (deep, {"a": "x"}, {"a": {"b": 1, "c": None}}, {"a": {"b": 1}}),
-        (deep, None, {"a": None, "b": {"c": None}}, {"b": {}}),
-        (deep, {"a": 1}, {}, {"a": 1}),
-        (deep, {"a": 1}, None, None),
-        (deep, "x", {"a": 1}, ERROR),
-        (deep, {"a": 1}, "x", ERROR),
-    ],
-    ids=map(str, range(46)),
+    CASES,
+    ids=[f"{number}-{case[0]}" for number, case in enumerate(CASES)],
 )
 def test_a_rule(rule: Rule, stored: Any, sent: Any, expected: Any) -> None:
     """What stored and sent make; None is not there, null, and cleared."""
@@ -96,6 +209,63 @@ def items(*pairs: str) -> list[dict[str, str]]:
         {"key": p[1], "v": p[2:]} if p[0] == "-" else {"id": p[0], "v": p[1:]}
         for p in pairs
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "stored", "sent", "reason"),
+    [
+        (largest, 5, "a", "must compare with the stored value, 5"),
+        (largest, 5, True, "must be a number or text"),
+        (add, "a", 5, "must go to a stored number, not 'a'"),
+        (add, 5, "a", "must be a number"),
+        (add, 1e308, 1e308, "must make a sum that is not too large"),
+        (append, ["a"], "a", "must be a list, stored and sent"),
+        (signed, [], ["-"], 'must be a list of text: "x" joins, and "-x" leaves'),
+        (deep_keep, {}, "a", "must be a mapping"),
+        (
+            *(latest("t"), [5, "a"], ["6", "b"]),
+            "must have a clock that compares with the stored one, 5",
+        ),
+    ],
+    ids=map(str, range(9)),
+)
+def test_a_rule_says_what_would_be_right(
+    rule: Rule, stored: Any, sent: Any, reason: str
+) -> None:
+    """A refusal is words that follow the name of the field."""
+    with pytest.raises(ValueError, match="must") as refusal:
+        rule.combine(freeze(stored), freeze(sent))
+
+    assert reason == str(refusal.value)
+
+
+class TestLatest:
+    """A rule with a clock."""
+
+    def test_it_names_its_clock(self) -> None:
+        """A rule is shown as it is written, and says where its clock is."""
+        rule = latest(by="t")
+
+        assert rule.by == "t"
+        assert repr(rule) == "latest(by='t')"
+        assert rule == latest("t") != latest("u")
+
+    @pytest.mark.parametrize("by", ["", " ", None, 1, ["t"]], ids=repr)
+    def test_a_clock_is_a_field(self, by: Any) -> None:
+        """What names no field is refused when the rule is made."""
+        with pytest.raises(InvalidPolicy, match="by is the name of a field"):
+            latest(by=by)
+
+    def test_no_other_rule_has_a_clock(self) -> None:
+        """A rule that a host makes combines values, not pairs."""
+        assert [keep.by, items_by("id").by, custom(max).by] == [None] * 3
+
+    def test_what_stays_is_the_same_pair(self) -> None:
+        """Where nothing moves the stored pair itself is the answer."""
+        stored = (1, "a")
+
+        for sent in ((1, "a"), (0, "b"), (None, "c")):
+            assert latest("t").combine(stored, sent) is stored
 
 
 class TestItemsBy:
@@ -191,6 +361,14 @@ class TestCustom:
         assert rule.laws == {"idempotent", "commutative"}
         assert rule.drops
         assert repr(rule) == "largest"
+
+    @pytest.mark.parametrize(
+        "laws", [("idempotence",), ("idempotent", ""), (["associative"],), "idempotent"]
+    )
+    def test_it_declares_no_law_that_is_none(self, laws: Any) -> None:
+        """A promise that nobody knows is refused when the rule is made."""
+        with pytest.raises(InvalidPolicy, match="laws are some of 'idempotent', "):
+            custom(max, laws=laws)
 
     def test_it_is_a_function(self) -> None:
         """Anything else is refused when the rule is made."""

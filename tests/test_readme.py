@@ -6,6 +6,8 @@ commands that install are run word for word by ``.ci/run``.
 
 from __future__ import annotations
 
+import inspect
+import operator
 import os
 import re
 import shlex
@@ -13,6 +15,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +29,8 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    match,
+    merge,
     normalize,
 )
 from upsertcore.merge import Rule
@@ -33,6 +38,9 @@ from upsertcore.merge import Rule
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, merge=merge)
 
 
 def blocks(language: str) -> list[str]:
@@ -52,23 +60,28 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "remove": (["a"], [], ["b"]),
     "deep": ({"a": 1}, {}, {"b": 2}),
     "items_by": ([{"id": 1}], [], [{"id": 2}]),
+    "smallest": ("b", "", "a"),
+    "add": (1, "", 2),
+    "append": (["a"], [], ["b"]),
+    "signed": (["a"], [], ["b"]),
+    "deep_keep": ({"a": 1}, {}, {"b": 2}),
 }
+MADE = {"items_by": merge.items_by("id"), "latest": merge.latest(by="t")}
 
 
 def word(rule: Rule, stored: Any, *sent: Any) -> str:
-    """Say in one word what an upsert does to a field that holds a value."""
-    line = field(merge=rule)
-    policy = Policy(first_match("k"), {"k": field(key=normalize.exact), "f": line})
-    fields = {"k": "1"} if stored is None else {"k": "1", "f": stored}
+    """Say in one word what an upsert, newer by "t", does to a field with a value."""
+    lines = {"k": field(key=normalize.exact), "t": field(), "f": field(merge=rule)}
+    fields = {"k": "1", "t": 1} | ({} if stored is None else {"f": stored})
     row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()
-    book = ContactBook.load(policy, [row])
+    book = ContactBook.load(Policy(first_match("k"), lines), [row])
     try:
-        outcome = book.upsert({"k": "1", **({"f": sent[0]} if sent else {})})
+        outcome = book.upsert({"k": "1", "t": 2} | ({"f": sent[0]} if sent else {}))
     except errors.InvalidField:
         return "refused"
-    if outcome.unchanged:
-        return "ignored" if outcome.ignored else "stays"
     after = outcome.contact.to_dict()["fields"].get("f")
+    if stored == after:
+        return "ignored" if "f" in outcome.ignored else "stays"
     if after is None:
         return "cleared"
     return "stored" if after == sent[0] else "merged"
@@ -81,8 +94,7 @@ RULES = [row for row in table("Merge rules") if row[0].startswith("`")]
 def test_the_table_of_rules_is_true(row: list[str]) -> None:
     """Each cell is what the rule does, not what it was written to do."""
     name = re.split(r"[`(]", row[0])[1]
-    rule: Any = getattr(upsertcore, name)
-    rule = rule("id") if name == "items_by" else rule
+    rule = MADE.get(name) or getattr(merge, name)
     stored, blank, different = VALUES.get(name, ("a", "", "b"))
     same = stored
 
@@ -97,11 +109,12 @@ def test_the_table_of_rules_is_true(row: list[str]) -> None:
 
 
 def test_the_table_of_rules_is_whole() -> None:
-    """Every rule that is handed on has a row."""
-    named = {re.split(r"[`(]", row[0])[1] for row in RULES}
-    rules = {n for n in upsertcore.__all__ if isinstance(getattr(upsertcore, n), Rule)}
+    """Every rule of the catalogue has a row, and one alone."""
+    named = [re.split(r"[`(]", row[0])[1] for row in RULES]
+    rules = {n for n in merge.__all__ if isinstance(getattr(merge, n), Rule)}
 
-    assert named == rules | {"items_by"}
+    assert len(named) == len(set(named))
+    assert set(named) == rules | set(MADE)
 
 
 def test_the_table_of_errors_is_whole() -> None:
@@ -115,6 +128,46 @@ def test_the_table_of_errors_is_whole() -> None:
 
     missing = [name for name in errors.__all__ if f"`{name}`" not in text]
     assert missing == ["UpsertError", "shown"]
+
+
+CAPABILITIES = [
+    row
+    for line in README.partition("\n## Capabilities\n")[2]
+    .partition("\n## ")[0]
+    .splitlines()
+    if line.count("|") == 4
+    for row in [[cell.strip() for cell in line.strip("|").split("|")]]
+    if "`" in row[1]
+]
+
+
+@pytest.mark.parametrize("row", CAPABILITIES, ids=[row[0] for row in CAPABILITIES])
+def test_a_capability_is_shown_in_an_example_that_runs(row: list[str]) -> None:
+    """What it is said by stands in the section or in the docstring that it names."""
+    names = re.findall(r"(?:\w+\.)*(\w+)", " ".join(re.findall(r"`[^`]+`", row[1])))
+    anchor = re.search(r"\(#([\w-]+)\)", row[2])
+    if anchor is None:
+        text = inspect.getdoc(operator.attrgetter(row[2].strip("`"))(PLACES)) or ""
+        assert ">>>" in text
+    else:
+        (text,) = [
+            part
+            for part in README.split("\n## ")
+            if part.partition("\n")[0].lower().replace(" ", "-") == anchor[1]
+        ]
+
+    assert [name for name in names if name not in text] == []
+
+
+def test_every_rule_and_strategy_is_a_capability() -> None:
+    """The tables leave out none of the catalogue."""
+    said = " ".join(row[1] for row in CAPABILITIES)
+    every = {*merge.__all__, *match.__all__, *inspect.signature(Policy).parameters}
+    every |= {*inspect.signature(field).parameters}
+    known = {"Law", "Rule", *(name for name in match.__all__ if not name.islower())}
+    known |= {"match", "fields", "keys", "others", "clean", "merge"}
+
+    assert every - known - set(re.findall(r"\w+", said)) == set()
 
 
 def test_the_words_are_those_of_the_code() -> None:

@@ -102,7 +102,7 @@ class Draft:
     def _take(
         self, rule: Rule, name: str, value: Any, sent: Fields, *, known: bool
     ) -> None:
-        """Merge one field of a patch; name it where it is left out."""
+        """Take one field of a patch; name it where it is left out."""
         stored = new = self.after.get(name)
         if rule.on_update if known else rule.on_create:
             clock = None if rule.by is None else _clock(rule.by, name, sent)
@@ -115,23 +115,25 @@ class Draft:
 
     def _lay(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
         """Let a rule make the new value, and answer it."""
-        stored, written = self.after.get(name), self.clocks.get(name)
+        stored, written = self.after.get(name), None
         try:
             if rule.by is None:
-                new, clock = rule.combine(stored, value), written
+                new = rule.combine(stored, value)
             else:
+                written = self.clocks.get(name)
                 clock, new = rule.combine((written, stored), (clock, value))
+                _set(self.clocks, name, clock)
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
-        if not same(new, stored) or not same(clock, written):
-            self._put(name, new, clock)
+        if not same(new, stored) or (rule.by and not same(clock, written)):
+            self._put(name, new)
         return new
 
-    def _put(self, name: str, value: Any, clock: Any) -> None:
+    def _put(self, name: str, value: Any) -> None:
+        """Set a field, its clock being set; it has moved unless it is as it was."""
         _set(self.after, name, value)
-        _set(self.clocks, name, clock)
         as_stored = same(value, self.stored.get(name))
-        if as_stored and same(clock, self.written.get(name)):
+        if as_stored and same(self.clocks.get(name), self.written.get(name)):
             self.moved.discard(name)
         else:
             self.moved.add(name)
@@ -163,7 +165,7 @@ class Draft:
             if form is not None and form not in held:
                 held.add(form)
                 listed = (*listed, item)
-        self._put(name, listed, self.clocks.get(name))
+        self._put(name, listed)
 
     def complete(self, sent: Fields) -> None:
         """
@@ -178,7 +180,7 @@ class Draft:
         policy = self._policy
         for name, value in policy.defaults:
             if name not in sent or not policy.fields[name].merge.on_create:
-                self._put(name, value, None)
+                self._put(name, value)
         for name in policy.needed:
             if empty(self.after.get(name)):
                 raise MissingField(name)
@@ -186,7 +188,8 @@ class Draft:
     def put_back(self, name: str) -> Any:
         """Leave a field as it is stored, and answer the value that it would have."""
         value = self.after.get(name)
-        self._put(name, self.stored.get(name), self.written.get(name))
+        _set(self.clocks, name, self.written.get(name))
+        self._put(name, self.stored.get(name))
         return value
 
 

@@ -10,20 +10,30 @@ import pytest
 
 from tests.naive import RULES as TWINS
 from tests.strategies import longest
-from upsertcore import (
+from upsertcore import nested
+from upsertcore.merge import (
+    Law,
+    Rule,
+    add,
+    append,
     custom,
     deep,
+    deep_keep,
     ignore,
     immutable,
     items_by,
     keep,
+    largest,
+    latest,
     on_create,
     remove,
     replace,
+    signed,
+    smallest,
     union,
+    unset,
 )
-from upsertcore.merge import Law, Rule
-from upsertcore.values import empty, freeze, same, thaw
+from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)
 SCALARS = (None, "", "a", "b", 1, True)
@@ -43,6 +53,27 @@ MAPS: tuple[Any, ...] = (
     *(None, "a", {}, {"a": 1}, {"a": True}, {"a": None}, {"b": 2}, {"a": {"b": 1}}),
     *({"a": {"b": None}}, {"a": {"c": {}}}, {"a": {}}, {"a": [{"b": None}]}),
 )
+BLANKS_INSIDE: tuple[Any, ...] = (
+    *("", [], {"a": ""}, {"a": []}, {"a": {"b": ""}}, {"a": {"b": 1, "c": 2}}),
+    {"a": {"b": {"c": None}}},
+)
+WORDS: tuple[Any, ...] = (
+    *(None, "a", [], ["a"], ["-a"], ["a", "-a"], ["-a", "a"], ["b", "a"], ["b", "-a"]),
+    *(["a", "a"], ["--a"], ["-"], ["", "a"], [1], ["a", 1]),
+)
+ORDERED: tuple[Any, ...] = (
+    *(None, "", [], {}, 0, -1, 1, 1.0, -0.0, 1.5, 2**53 + 1, 2.0**53, True),
+    *("1", "a", "Z", "\u00e9", "\uffff", "\U00010000", ["a"], {"a": 1}),
+)
+SUMS: tuple[Any, ...] = (
+    *(None, "", [], {}, 0, 1, -1, 1.0, 0.1, 0.2, 0.3, 1e308, -1e308, True),
+    *("1", ["a"]),
+)
+CLOCKED: tuple[Any, ...] = tuple(
+    [clock, value]
+    for clock in (None, 1, 1.0, 2, "1", "2")
+    for value in (None, "", "a", 1, {"b": [1], "a": 2})
+)
 ITEMS: tuple[Any, ...] = (
     *(None, "a", [], ["a"], [{}], [{"id": ""}], [{"id": 1}], [{"id": True}]),
     *([{"id": 1, "v": 1}], [{"id": 1, "v": 2}], [{"id": 1, "v": None}], [{"id": 2}]),
@@ -60,6 +91,14 @@ WORLDS: dict[Rule, tuple[Any, ...]] = {
     deep: MAPS,
     items_by("id"): ITEMS,
     items_by("id", "k"): ITEMS,
+    unset: SCALARS,
+    append: LISTS,
+    signed: WORDS,
+    deep_keep: MAPS + BLANKS_INSIDE,
+    largest: ORDERED,
+    smallest: ORDERED,
+    add: SUMS,
+    latest(by="at"): CLOCKED,
 }
 every = pytest.mark.parametrize("rule", WORLDS, ids=repr)
 
@@ -98,9 +137,15 @@ LAWS: dict[Law, Callable[[Rule, Any, Any, Any], bool]] = {
 def failures(rule: Rule, law: Law) -> Iterator[tuple[Any, ...]]:
     """Give the values for which a rule breaks a law, over its small world."""
     world = [freeze(value) for value in WORLDS[rule]]
-    for values in product(world, repeat=3):
+    for values in product(world, sent_to(rule), sent_to(rule)):
         if not LAWS[law](rule, *values):
             yield values
+
+
+def sent_to(rule: Rule) -> list[Any]:
+    """Give what a patch may send: where there are clocks, it has one."""
+    world = [freeze(value) for value in WORLDS[rule]]
+    return [v for v in world if rule.by is None or v[0] is not None]
 
 
 @every
@@ -110,6 +155,14 @@ def test_a_rule_declares_exactly_what_holds(rule: Rule, law: Law) -> None:
     counterexample = next(failures(rule, law), None)
 
     assert (law in rule.laws) == (counterexample is None), counterexample
+
+
+@pytest.mark.parametrize("law", ["idempotent", "associative"])
+def test_between_contacts_no_clock_is_older_than_any(law: Law) -> None:
+    """Values without a clock may be absorbed: then one fills what is not there."""
+    rule = latest(by="at")
+    for values in product(map(freeze, CLOCKED), repeat=3):
+        assert LAWS[law](rule, *values), values
 
 
 @every
@@ -163,7 +216,12 @@ def held(rule: Rule, stored: Any, sent: Any) -> bool:
     """Tell whether a stored value has all that the sent one says."""
     if sent is None or rule in (replace, immutable):
         return stored is None or same(stored, sent)
-    if rule is union:
+    if rule is unset:
+        return stored is None
+    if rule is signed:
+        bare = {v[v[:1] == "-" :]: v for v in sent}
+        return all((v in (stored or ())) == (v == w) for v, w in bare.items())
+    if rule in (union, append):
         return all(any(same(i, s) for s in stored) for i in sent)
     if rule is remove:
         return not any(same(i, s) for s in stored or () for i in sent)
@@ -190,7 +248,32 @@ def test_the_rules_that_may_leave_a_value_out_say_so() -> None:
     """What may leave a sent value out says so."""
     dropping = [rule for rule in (*WORLDS, longest) if rule.drops]
 
-    assert [keep, on_create, immutable, ignore, longest] == dropping
+    assert [
+        *(keep, on_create, immutable, ignore, deep_keep),
+        *(largest, smallest, add, latest(by="at"), longest),
+    ] == dropping
+
+
+def test_what_shows_stands_there_leaf_by_leaf() -> None:
+    """All that was sent shows where each leaf of it stands at its place."""
+    for new, sent in product(map(freeze, WORLDS[deep_keep]), repeat=2):
+        each = [same(freeze(at(thaw(new), p)), v) for p, v in leaves(sent)]
+
+        assert all(each) == nested.shows(new, sent), (new, sent)
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, FrozenMap) and value:
+        for name, below in value.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield path, value
+
+
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else "no mapping"
+    return value
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""What merge rules do inside lists and mappings: order, blanks, what shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upsertcore import nested
+from upsertcore.merge import deep_keep
+from upsertcore.values import FrozenMap, freeze, thaw
+
+
+@pytest.mark.parametrize(
+    ("new", "sent", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1, "b": 2}, {"a": 2}, False),
+        ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ({"a": 1}, {"b": None}, True),
+        ({"a": 1}, {"a": None}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, False),
+        ({"a": {"b": 1}}, {"a": "x"}, False),
+        ({"a": "x"}, {"a": {"b": None}}, False),
+        ({"a": {}}, {"a": {"b": None}}, True),
+        ({"a": {"b": 1}}, {"a": {}}, False),
+        ({"a": 1}, {}, False),
+        ({}, {}, True),
+        ({"a": 1}, None, False),
+        (None, None, True),
+    ],
+    ids=map(str, range(16)),
+)
+def test_what_shows(new: Any, sent: Any, expected: bool) -> None:  # noqa: FBT001
+    """All that was sent stands in the new value, null being what is not there."""
+    assert expected == nested.shows(freeze(new), freeze(sent))
+
+
+def test_what_is_left_out_inside_does_not_show() -> None:
+    """``deep_keep`` that takes one name and not the other says so."""
+    new = deep_keep.combine(freeze({"a": 1}), freeze({"a": 2, "b": 3}))
+
+    assert thaw(new) == {"a": 1, "b": 3}
+    assert deep_keep.shows is nested.shows
+    assert not nested.shows(new, freeze({"a": 2, "b": 3}))
+    assert nested.shows(new, freeze({"b": 3}))
+
+
+@pytest.mark.parametrize("lay", [nested.deep, nested.deep_keep])
+def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
+    """What is laid together is a value like any other, and its parts are as before."""
+    stored, sent = freeze({"a": {"b": 1}}), freeze({"a": {"c": {"d": 2}}, "e": {}})
+    new = lay(stored, sent)
+
+    assert new is freeze(new)
+    assert isinstance(new["a"]["c"], FrozenMap)
+    assert thaw(stored) == {"a": {"b": 1}}
+    assert thaw(sent) == {"a": {"c": {"d": 2}}, "e": {}}
+
+
+def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
+    """A word taken back and said again counts where it was said first."""
+    assert nested.signed(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
+    assert nested.signed(("a", "b"), ("c", "b", "-c", "a", "c")) == ("a", "b", "c")
