@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from upsertcore.line import Blank, Field, Null, check_rule, one_of
+from upsertcore.errors import InvalidPolicy
+from upsertcore.line import Blank, Field, Null, check_clock, check_rule, one_of
 
 if TYPE_CHECKING:
     from upsertcore.merge import Rule
@@ -54,11 +55,17 @@ def for_one_call(
     >>> for_one_call(policy, {"email": keep}).fields["email"].merge
     keep
     """
-    if not merge and null is None and blank is None:
+    if merge is None and null is None and blank is None:
         return policy
     lines = dict(policy.fields)
-    for name, rule in (merge or {}).items():
+    rules = {} if merge is None else merge
+    if not isinstance(rules, Mapping):
+        raise InvalidPolicy(
+            f"merge: must be a mapping of fields to rules, not {merge!r}"
+        )
+    for name, rule in rules.items():
         check_rule(f"{name}: merge", rule)
+        check_clock(name, rule, policy.fields, policy.others)
         lines[name] = attrs.evolve(policy.line(name), merge=rule)
     if null is not None:
         one_of("null", null, Null)

@@ -196,7 +196,8 @@ def _stored(name: str, value: Any) -> FrozenMap[Any]:
 def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:
     aliases = _stored(name, value)
     for key, forms in aliases.items():
-        _forms(f"{name}: {key}", forms)
+        if not _forms(f"{name}: {key}", forms):
+            raise InvalidField(f"{name}: {key}", forms, "must not be blank")
     return aliases
 
 
@@ -209,8 +210,8 @@ def _clocks(name: str, value: Any) -> FrozenMap[Any]:
 
 
 def _forms(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise InvalidField(name, value, "must be a list that is not blank")
+    if not isinstance(value, (list, tuple)):
+        raise InvalidField(name, value, "must be a list")
     texts = tuple([_id(name, each) for each in value])
     if len(set(texts)) < len(texts):
         raise InvalidField(name, value, "must have each item once")

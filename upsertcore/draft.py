@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft"]
 
+_NO_PRIMARIES: Mapping[str, Key] = {}
+
 
 @final
 class Draft:
@@ -88,16 +90,14 @@ class Draft:
             InvalidField: If a rule refuses a value, or lacks its clock.
         """
         policy = self._policy
-        last = policy.primaries if known else ()
+        last = policy.primaries if known else _NO_PRIMARIES
         for name, value in sent.items():
             if name not in last:
                 self._take(policy.line(name).merge, name, value, sent, known=known)
-        for name in last:
-            if name in sent and not self._is_additional(
-                policy.primaries[name], sent[name]
-            ):
-                rule = policy.line(name).merge
-                self._take(rule, name, sent[name], sent, known=True)
+        if last:
+            for name, value in sent.items():
+                if name in last and not self._is_additional(last[name], value):
+                    self._take(policy.line(name).merge, name, value, sent, known=True)
 
     def _take(
         self, rule: Rule, name: str, value: Any, sent: Fields, *, known: bool

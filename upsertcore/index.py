@@ -133,12 +133,16 @@ class ContactIndex:
         new = tuple([tuple(each) for each in forms])
         if len(new) != len(self.keys):
             raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(new)}")
+        if contact.id in contact.absorbed:
+            raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
         number = self._numbers.get(contact.id)
         old: Forms
+        released: tuple[str, ...] = ()
         if number is None:
             number, old = self._next, ((),) * len(new)
         else:
             old = self._own(contact.id, contact)
+            released = self._rows[number][0].absorbed
         gone = [self._numbers.get(id) for id in contact.absorbed]
         leaving = [
             (n, self._own(id, contact))
@@ -149,6 +153,8 @@ class ContactIndex:
         for other, forms_of_it in leaving:
             self._move(other, contact.scope, forms_of_it, ((),) * len(new))
             del self._rows[other]
+        for id in released:
+            del self._numbers[id]
         for id in (contact.id, *contact.absorbed):
             self._numbers[id] = number
         self._rows[number] = contact, new

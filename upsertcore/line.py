@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, final, get_args
 
 from attrs import frozen
@@ -141,6 +141,27 @@ def check_rule(name: str, rule: object) -> None:
         raise InvalidPolicy(f"{name} must be a merge rule, not {rule!r}")
 
 
+def check_clock(
+    name: str, rule: Rule, fields: Mapping[str, Field], others: object
+) -> None:
+    """
+    See that the clock of a rule may be sent.
+
+    Args:
+        name: The name of the field that the rule is for.
+        rule: With a clock or without.
+        fields: Those that the policy declares.
+        others: The rule for all others; None where there are none.
+
+    Raises:
+        InvalidPolicy: If no patch can carry the clock.
+
+    >>> check_clock("name", rules.keep, {}, None)
+    """
+    if rule.by is not None and rule.by not in fields and others is None:
+        raise InvalidPolicy(f"{name}: its clock {rule.by} is not a field")
+
+
 def one_of(name: str, value: object, choices: Any) -> None:
     """
     See that a choice is one of those that there are.
@@ -150,7 +171,7 @@ def one_of(name: str, value: object, choices: Any) -> None:
 
     >>> one_of("null", "clear", Null)
     """
-    if not any(value is each or value == each != 1 for each in get_args(choices)):
+    if value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
         raise InvalidPolicy(f"{name}: must be one of {names}, not {value!r}")
 

@@ -90,5 +90,9 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
         if key.unique and policy.on_clash != "allow":
             for form in every[-1]:
                 for holder in index.holders(key.name, form, contact.scope):
-                    raise KeyInUse(*key.told(contact.fields), holder)
+                    made_of_fields = form in made
+                    told = (
+                        key.told(contact.fields) if made_of_fields else (key.name, form)
+                    )
+                    raise KeyInUse(told[0], told[1], holder)
     return tuple(every)

@@ -237,7 +237,7 @@ def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> 
     ignored = dict(asked.ignored)
     for name, value in asked.sent.items():
         if not same(value, before.get(name)):
-            ignored[name] = "update"
+            ignored.setdefault(name, "update")
     return Plan(
         *("unchanged", asked.scope, before, before.fields, found.key, ()),
         FrozenMap.trusted(ignored),

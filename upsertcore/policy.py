@@ -11,14 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, final
+from typing import Any, Literal, TypeAlias, TypeVar, final
 
 import attrs
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, UnknownField
 from upsertcore.keys import Key, Pattern, patterns
-from upsertcore.line import Field, check_line, check_rule, default, field, one_of
+from upsertcore.line import (
+    Field,
+    check_clock,
+    check_line,
+    check_rule,
+    default,
+    field,
+    one_of,
+)
 from upsertcore.match import OnMany, Strategy
 from upsertcore.merge import Rule
 
@@ -26,7 +34,7 @@ __all__ = ["OnClash", "Policy"]
 
 OnClash = Literal["refuse", "withhold", "allow"]
 OnAbsentKey = Literal["refuse", "create"]
-Update = Literal[True, False, "ignore"]
+Update: TypeAlias = bool | Literal["ignore"]
 OnBlocked = Literal["store", "ignore", "refuse"]
 OnLimit = Literal["refuse", "drop"]
 
@@ -184,23 +192,25 @@ def _check_table(policy: Policy) -> None:
         if not isinstance(line, Field):
             raise InvalidPolicy(f"{name}: must be a field(...), not {line!r}")
         check_line(name, line)
-        _check_clock(policy, name, line.merge)
+        check_clock(name, line.merge, policy.fields, policy.others)
     if policy.others is not None:
         check_rule("others:", policy.others)
-        _check_clock(policy, "others", policy.others)
     for name, rule in policy.absorb.items():
         check_rule(f"absorb: {name}:", rule)
         if name not in policy.fields and policy.others is None:
             raise InvalidPolicy(f"absorb: {name} is not a field of this policy")
+    _check_choices(policy)
+
+
+def _check_choices(policy: Policy) -> None:
     for name, choices in _CHOICES.items():
         one_of(name, getattr(policy, name), choices)
+    for name in ("create", "update"):
+        choice = getattr(policy, name)
+        if type(choice) is not bool and (name, choice) != ("update", "ignore"):
+            raise InvalidPolicy(f"{name}: must be True or False, not {choice!r}")
     if not policy.create and policy.update is not True:
         raise InvalidPolicy("create, update: one of them must be allowed")
-
-
-def _check_clock(policy: Policy, name: str, rule: Rule) -> None:
-    if rule.by is not None and rule.by not in policy.fields and policy.others is None:
-        raise InvalidPolicy(f"{name}: its clock {rule.by} is not a field")
 
 
 def _keys(policy: Policy) -> tuple[Key, ...]:
@@ -294,7 +304,6 @@ _CHOICES: dict[str, Any] = {
     "on_many": OnMany,
     "on_clash": OnClash,
     "on_absent_key": OnAbsentKey,
-    "update": Update,
     "on_blocked": OnBlocked,
     "on_limit": OnLimit,
 }

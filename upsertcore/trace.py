@@ -92,11 +92,15 @@ def _step(
         note = "agrees"
     elif not kin.isdisjoint(ids):
         note = "finds somebody else, who is merged"
-    elif asked.strategy.guard is not None and found is None:
-        note = "finds somebody who holds another value of a higher key"
-    else:
+    elif _decides_before(asked.strategy.keys, matched_by, name):
         note = "finds somebody else, and an earlier key has decided"
+    else:
+        note = "finds somebody who holds another value of a higher key"
     return Step(name, forms, ids, note)
+
+
+def _decides_before(keys: tuple[str, ...], matched_by: str | None, name: str) -> bool:
+    return matched_by is not None and keys.index(matched_by) < keys.index(name)
 
 
 _LEFT_OUT = {
@@ -106,17 +110,17 @@ _LEFT_OUT = {
 
 
 def _absence(asked: Asked, name: str) -> str:
-    """Say why a patch does not carry a key: the first part of it that is missing."""
+    """Say why a patch does not carry a key."""
     sent, key = asked.sent, asked.key(name)
-    fields = key.fields
-    if all(field not in sent for field in fields):
+    parts = [sent[field] for field in key.fields if field in sent]
+    if not parts:
         return "omitted: no key"
-    for field in fields:
-        if field in sent and sent[field] is None:
-            return "null: no key"
-    if any(field in sent and empty(sent[field]) for field in fields):
+    wanting = all if key.each else any
+    if wanting(part is None for part in parts):
+        return "null: no key"
+    if wanting(empty(part) for part in parts):
         return "blank: no key"
-    if any(field not in sent for field in fields):
+    if key.composite and len(parts) < len(key.fields):
         return "in part omitted: no key"
     if key.blocked:
         return "has no normal form, or a blocked one: no key"
