@@ -135,40 +135,39 @@ class ContactIndex:
             raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(new)}")
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
-        number = self._numbers.get(contact.id)
-        old: Forms
-        released: tuple[str, ...] = ()
-        if number is None:
-            number, old = self._next, ((),) * len(new)
-        else:
-            old = self._own(contact.id, contact)
-            released = self._rows[number][0].absorbed
-        gone = [self._numbers.get(id) for id in contact.absorbed]
-        leaving = [
-            (n, self._own(id, contact))
-            for id, n in zip(contact.absorbed, gone, strict=True)
-            if n is not None and n != number
-        ]
+        none: Forms = ((),) * len(new)
+        taken = self._taken_over(contact)
+        own = self._numbers.get(contact.id)
+        number = self._next if own is None else own
+        # Taken out before anything is put in, for a key may pass from one to another.
+        for other in taken:
+            stored, forms_of_it = self._rows[other]
+            for id in (stored.id, *stored.absorbed):
+                del self._numbers[id]
+            if other != number:
+                self._move(other, contact.scope, forms_of_it, none)
+                del self._rows[other]
+        old = none if own is None else self._rows[own][1]
         self._next = max(self._next, number + 1)
-        for other, forms_of_it in leaving:
-            self._move(other, contact.scope, forms_of_it, ((),) * len(new))
-            del self._rows[other]
-        for id in released:
-            del self._numbers[id]
         for id in (contact.id, *contact.absorbed):
             self._numbers[id] = number
         self._rows[number] = contact, new
         if new != old:
             self._move(number, contact.scope, old, new)
 
-    def _own(self, id: str, contact: Contact) -> Forms:
-        """Give the forms under an id that a contact may take over."""
-        stored, forms = self._rows[self._numbers[id]]
-        if stored.id != id:
-            raise ValueError(f"id: {id} leads to contact {stored.id}")
-        if stored.scope != contact.scope:
-            raise ValueError(f"scope: contact {id} must stay in its scope")
-        return forms
+    def _taken_over(self, contact: Contact) -> list[int]:
+        """Give the numbers of those that a contact replaces or absorbs, each once."""
+        ids = contact.id, *contact.absorbed
+        numbers = dict.fromkeys(self._numbers[id] for id in ids if id in self._numbers)
+        for number in numbers:
+            stored, _forms = self._rows[number]
+            if stored.id not in ids:
+                raise ValueError(
+                    f"id: {contact.id} must not lead away from {stored.id}"
+                )
+            if stored.scope != contact.scope:
+                raise ValueError(f"scope: contact {stored.id} must stay in its scope")
+        return [*numbers]
 
     def remove(self, id: str) -> Contact:
         """

@@ -3,7 +3,8 @@ The patch as a decision sees it: cleaned, and with the keys that it carries.
 
 Rules:
     A value is cleaned before it is compared, and a key is made of what was cleaned.
-    A key is looked up at most once in a decision, and its normaliser runs once.
+    A form is looked up at most once in a decision, and made once of a value; once
+    more where what is blocked is left out.
     It reads an index through a view, and writes nothing.
 """
 

@@ -239,11 +239,20 @@ def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> 
         if not same(value, before.get(name)):
             ignored.setdefault(name, "update")
     return Plan(
-        *("unchanged", asked.scope, before, before.fields, found.key, ()),
-        FrozenMap.trusted(ignored),
-        found.others + found.absorbed,
-        asked.get(before.id)[1],
-        *(before.aliases, before.clocks, (), policy, asked),
+        result="unchanged",
+        scope=asked.scope,
+        before=before,
+        after=before.fields,
+        matched_by=found.key,
+        withheld=(),
+        ignored=FrozenMap.trusted(ignored),
+        others=found.others + found.absorbed,
+        forms=asked.get(before.id)[1],
+        aliases=before.aliases,
+        clocks=before.clocks,
+        absorbed=(),
+        policy=policy,
+        asked=asked,
     )
 
 
@@ -297,24 +306,33 @@ def _plan(
     draft: Draft,
     claimed: Claim,
 ) -> Plan:
-    before, ignored = family.before, draft.ignored
-    result: Result = "created" if before is None else "updated"
-    if before is not None:
-        if family.absorbed:
-            result = "merged"
-        elif not draft.moved:
-            result = "unchanged"
-        if result != "unchanged" and not policy.update:
-            raise UpdateRefused(before.id)
-    unchanged = result == "unchanged"
+    result = _result(policy, family, draft.moved)
+    ignored, clocks = draft.ignored, draft.clocks
+    others = found.others + claimed.others
     return Plan(
-        *(result, asked.scope, before),
-        draft.stored if unchanged else FrozenMap.trusted(draft.after),
-        *(found.key, claimed.withheld),
-        FrozenMap.trusted(ignored) if ignored else NOTHING,
-        tuple(dict.fromkeys(found.others + claimed.others)),
-        *(claimed.forms, claimed.aliases),
-        FrozenMap.trusted(draft.clocks) if draft.clocks else NOTHING,
-        tuple([contact for contact, _forms in family.absorbed]),
-        *(policy, asked),
+        result=result,
+        scope=asked.scope,
+        before=family.before,
+        after=draft.stored if result == "unchanged" else FrozenMap.trusted(draft.after),
+        matched_by=found.key,
+        withheld=claimed.withheld,
+        ignored=FrozenMap.trusted(ignored) if ignored else NOTHING,
+        others=tuple(dict.fromkeys(others)) if claimed.others else others,
+        forms=claimed.forms,
+        aliases=claimed.aliases,
+        clocks=FrozenMap.trusted(clocks) if clocks else NOTHING,
+        absorbed=tuple([contact for contact, _forms in family.absorbed]),
+        policy=policy,
+        asked=asked,
     )
+
+
+def _result(policy: Policy, family: Family, moved: set[str]) -> Result:
+    before = family.before
+    if before is None:
+        return "created"
+    if not family.absorbed and not moved:
+        return "unchanged"
+    if not policy.update:
+        raise UpdateRefused(before.id)
+    return "merged" if family.absorbed else "updated"

@@ -208,7 +208,10 @@ def _check_choices(policy: Policy) -> None:
     for name in ("create", "update"):
         choice = getattr(policy, name)
         if type(choice) is not bool and (name, choice) != ("update", "ignore"):
-            raise InvalidPolicy(f"{name}: must be True or False, not {choice!r}")
+            or_ignore = " or 'ignore'" if name == "update" else ""
+            raise InvalidPolicy(
+                f"{name}: must be True or False{or_ignore}, not {choice!r}"
+            )
     if not policy.create and policy.update is not True:
         raise InvalidPolicy("create, update: one of them must be allowed")
 

@@ -15,9 +15,14 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    keep,
+    key,
+    latest,
+    merge_all,
     normalize,
     profiles,
 )
+from upsertcore.values import FrozenMap
 
 policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
 book = ContactBook(policy)
@@ -36,4 +41,25 @@ assert_type(book.find("email", "ada@x.org"), tuple[Contact, ...])
 assert_type(book.upsert_many([]), list[Outcome])
 assert_type(book.upsert_many([], on_refused="collect"), list[Outcome | errors.Refused])
 assert_type(ContactBook.load(policy, book.dump()), ContactBook)
+assert_type(outcome.merged, bool)
+assert_type(outcome.absorbed, tuple[Contact, ...])
+assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])
+assert_type(
+    book.upsert({}, merge={"email": keep}, null="ignore", blank="clear"), Outcome
+)
 assert_type(profiles.Anduin().upsert({}, firm_id="f").status, int)
+
+switch: bool = bool(len(book))
+Policy(
+    merge_all("email", "person"),
+    {
+        "email": field(key=normalize.email, remember=True, limit=3),
+        "name": field(merge=latest(by="at")),
+        "at": field(),
+        "born": field(),
+    },
+    keys={"person": key("name", "born", normalize=normalize.text)},
+    blocked={"email": normalize.PLACEHOLDERS},
+    absorb={"name": keep},
+    update=switch,
+)
