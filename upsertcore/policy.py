@@ -91,7 +91,7 @@ class Policy:
             (``"ignore"``), or the call is refused (``"refuse"``).
         on_limit: A contact that would hold more forms than a key's limit:
             ``"refuse"``, or ``"drop"`` the lowest key from the patch, and decide on
-            the rest; for ``merge_all`` alone.
+            the rest; for ``merge_all``, and for limited keys that remember.
         absorb: Field name to the rule between two contacts that are merged, the
             survivor's value standing for the stored one; ``keep`` for the rest, but
             a field with a clock goes by it.
@@ -285,6 +285,10 @@ def _check_match(policy: Policy, by_name: Mapping[str, Key]) -> None:
     if policy.on_limit == "drop":
         if not match.merges:
             raise InvalidPolicy("on_limit: 'drop' needs the strategy merge_all")
+        # Else a merge would let forms go, and the same patch would fit the next time.
+        for name, key in by_name.items():
+            if key.limit is not None and not key.remember:
+                raise InvalidPolicy(f"{name}: on_limit='drop' needs remember=True")
         _check_droppable(match.keys, by_name)
     if match.contradicted == "drop":
         _check_droppable(match.keys[1:], by_name)
