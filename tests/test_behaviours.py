@@ -21,6 +21,7 @@ import pytest
 import upsertcore
 from upsertcore import ContactBook, Outcome, Policy, errors, field, key, normalize
 from upsertcore import merge as rules
+from upsertcore.rule import Rule
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SYSTEMS = {
@@ -86,17 +87,17 @@ def know(said: dict[str, Any], known: set[str]) -> None:
     assert said.keys() <= known, f"unknown: {sorted(said.keys() - known)}"
 
 
-def rule(said: Any) -> rules.Rule:
+def rule(said: Any) -> Rule:
     """Make the rule that a case names: ``"keep"``, or ``["latest", "changed"]``."""
     name, *args = [said] if isinstance(said, str) else said
     assert name in rules.__all__, f"no rule: {name}"
     named = getattr(rules, name)
     made = named(*args) if args else named
-    assert isinstance(made, rules.Rule), f"no rule: {said}"
+    assert isinstance(made, Rule), f"no rule: {said}"
     return made
 
 
-def table(said: dict[str, Any]) -> dict[str, rules.Rule]:
+def table(said: dict[str, Any]) -> dict[str, Rule]:
     """Make the rules of a mapping of fields to rules."""
     return {name: rule(named) for name, named in said.items()}
 

@@ -8,7 +8,6 @@ import pytest
 
 from upsertcore.errors import InvalidPolicy
 from upsertcore.merge import (
-    Rule,
     add,
     append,
     custom,
@@ -28,6 +27,7 @@ from upsertcore.merge import (
     union,
     unset,
 )
+from upsertcore.rule import Rule
 from upsertcore.values import FrozenMap, freeze, same
 
 ERROR = "refused"

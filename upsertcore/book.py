@@ -19,12 +19,13 @@ from upsertcore.errors import InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
 from upsertcore.line import Blank, Null
 from upsertcore.loading import fill
-from upsertcore.match import Strategy, never
-from upsertcore.merge import Rule
+from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.patch import Asked, check_scope, frozen, read
 from upsertcore.plan import Plan, decide
 from upsertcore.policy import Policy
+from upsertcore.rule import Rule
+from upsertcore.strategy import Strategy
 from upsertcore.writer import Writer, fresh_ids, utc_now
 
 __all__ = ["ContactBook"]

@@ -8,9 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,8 +17,8 @@ from upsertcore.errors import InvalidPolicy
 from upsertcore.line import Blank, Field, Null, check_clock, check_rule, one_of
 
 if TYPE_CHECKING:
-    from upsertcore.merge import Rule
     from upsertcore.policy import Policy
+    from upsertcore.rule import Rule
 
 __all__ = ["for_one_call"]
 
@@ -79,12 +77,5 @@ def for_one_call(
             blank=line.blank if blank is None else blank,
         )
 
-    changed = {
-        "fields": MappingProxyType({n: wished(line) for n, line in lines.items()}),
-        "other": None if policy.other is None else wished(policy.other),
-        "base": policy,
-    }
-    mine = copy.copy(policy)
-    for name, value in changed.items():
-        object.__setattr__(mine, name, value)
-    return mine
+    other = None if policy.other is None else wished(policy.other)
+    return policy.with_lines({n: wished(line) for n, line in lines.items()}, other)

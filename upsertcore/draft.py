@@ -20,9 +20,9 @@ from upsertcore.values import NOTHING, FrozenMap, empty, same
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.keys import Key
-    from upsertcore.merge import Rule
     from upsertcore.patch import Fields
     from upsertcore.policy import Policy
+    from upsertcore.rule import Rule
 
 __all__ = ["Draft"]
 

@@ -78,7 +78,7 @@ class ContactIndex:
         ...
         upsertcore.errors.UnknownContact: no contact has the id 'c-1'
         """
-        return self._rows[self._number(id)][0]
+        return self._row(id)[0]
 
     def forms(self, id: str) -> Forms:
         """
@@ -87,7 +87,7 @@ class ContactIndex:
         Raises:
             UnknownContact: If there is no such contact.
         """
-        return self._rows[self._number(id)][1]
+        return self._row(id)[1]
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
@@ -136,38 +136,35 @@ class ContactIndex:
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
         none: Forms = ((),) * len(new)
-        taken = self._taken_over(contact)
+        ids = contact.id, *contact.absorbed
         own = self._numbers.get(contact.id)
         number = self._next if own is None else own
-        # Taken out before anything is put in, for a key may pass from one to another.
-        for other in taken:
-            stored, forms_of_it = self._rows[other]
-            for id in (stored.id, *stored.absorbed):
-                del self._numbers[id]
-            if other != number:
-                self._move(other, contact.scope, forms_of_it, none)
-                del self._rows[other]
-        old = none if own is None else self._rows[own][1]
+        taken = {n: self._rows[n] for n in self._taken_over(ids, contact.scope)}
+        freed = {i for each, _f in taken.values() for i in (each.id, *each.absorbed)}
         self._next = max(self._next, number + 1)
-        for id in (contact.id, *contact.absorbed):
-            self._numbers[id] = number
+        # Row before ids, ids before what is gone: a reader finds a contact throughout.
         self._rows[number] = contact, new
+        for id in ids:
+            self._numbers[id] = number
+        for id in freed.difference(ids):
+            del self._numbers[id]
+        old = taken.pop(number)[1] if number in taken else none
+        for other, (_contact, forms_of_it) in taken.items():
+            del self._rows[other]
+            self._move(other, contact.scope, forms_of_it, none)
         if new != old:
             self._move(number, contact.scope, old, new)
 
-    def _taken_over(self, contact: Contact) -> list[int]:
-        """Give the numbers of those that a contact replaces or absorbs, each once."""
-        ids = contact.id, *contact.absorbed
+    def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[int]:
+        """Give the numbers of those whose ids a contact takes, each once."""
         numbers = dict.fromkeys(self._numbers[id] for id in ids if id in self._numbers)
         for number in numbers:
             stored, _forms = self._rows[number]
             if stored.id not in ids:
-                raise ValueError(
-                    f"id: {contact.id} must not lead away from {stored.id}"
-                )
-            if stored.scope != contact.scope:
+                raise ValueError(f"id: {ids[0]} must not lead away from {stored.id}")
+            if stored.scope != scope:
                 raise ValueError(f"scope: contact {stored.id} must stay in its scope")
-        return [*numbers]
+        return numbers
 
     def remove(self, id: str) -> Contact:
         """
@@ -180,10 +177,10 @@ class ContactIndex:
             UnknownContact: If there is no such contact; an id that merely leads to
                 one takes nothing out.
         """
-        number = self._number(id)
-        contact, old = self._rows[number]
+        contact, old = self._row(id)
         if contact.id != id:
             raise UnknownContact(id)
+        number = self._numbers[id]
         self._move(number, contact.scope, old, ((),) * len(old))
         for each in (id, *contact.absorbed):
             del self._numbers[each]
@@ -221,9 +218,9 @@ class ContactIndex:
         if actual != expected or leads != self._numbers or len(leads) != len(ids):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
-    def _number(self, id: str) -> int:
+    def _row(self, id: str) -> tuple[Contact, Forms]:
         try:
-            return self._numbers[id]
+            return self._rows[self._numbers[id]]
         except (KeyError, TypeError):
             raise UnknownContact(id) from None
 

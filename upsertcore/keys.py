@@ -20,7 +20,7 @@ from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
 from upsertcore.values import FrozenMap, empty
 
-__all__ = ["Key", "Pattern", "check_limit", "key", "patterns"]
+__all__ = ["Key", "Pattern", "key", "patterns"]
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 """Text in which ``*`` stands for anything, or a compiled pattern."""
@@ -264,24 +264,8 @@ def key(
         raise InvalidPolicy(f"key: normalize has one function, or {len(fields)}")
     if joins and not each:
         raise InvalidPolicy("key: joins needs each, a primary and a list to join")
-    check_limit("key", limit)
     every = several if len(several) == len(fields) else several * len(fields)
     return Key("", fields, every, unique, remember, limit, each, joins)
-
-
-def check_limit(name: str, limit: object) -> None:
-    """
-    See that a limit is one.
-
-    Raises:
-        InvalidPolicy: If it is neither None nor a whole number from 1.
-
-    >>> check_limit("email", 3)
-    """
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise InvalidPolicy(
-            f"{name}: limit must be a whole number from 1, not {limit!r}"
-        )
 
 
 def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[re.Pattern[str], ...]:

@@ -13,11 +13,9 @@ from typing import Any, Literal, final, get_args
 
 from attrs import frozen
 
-from upsertcore import merge as rules
 from upsertcore.errors import InvalidPolicy
-from upsertcore.keys import check_limit
-from upsertcore.merge import Rule
 from upsertcore.normalize import Normalizer
+from upsertcore.rule import Rule, replace
 from upsertcore.values import freeze
 
 __all__ = [
@@ -65,7 +63,7 @@ def field(
     limit: int | None = None,
     required: bool = False,
     clean: Callable[[Any], Any] | None = None,
-    merge: Rule = rules.replace,
+    merge: Rule = replace,
     null: Null = "clear",
     blank: Blank = "store",
     default: Any = None,
@@ -119,7 +117,6 @@ def check_line(name: str, line: Field) -> None:
     check_rule(f"{name}: merge", line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
-    check_limit(name, line.limit)
     if line.key is None and (line.unique or line.remember or line.limit):
         part = "unique" if line.unique else "remember" if line.remember else "limit"
         raise InvalidPolicy(f"{name}: {part} needs a key, which is a normaliser")
@@ -135,7 +132,7 @@ def check_rule(name: str, rule: object) -> None:
     Raises:
         InvalidPolicy: If it is none.
 
-    >>> check_rule("merge", rules.keep)
+    >>> check_rule("merge", replace)
     """
     if not isinstance(rule, Rule):
         raise InvalidPolicy(f"{name} must be a merge rule, not {rule!r}")
@@ -156,7 +153,7 @@ def check_clock(
     Raises:
         InvalidPolicy: If no patch can carry the clock.
 
-    >>> check_clock("name", rules.keep, {}, None)
+    >>> check_clock("name", replace, {}, None)
     """
     if rule.by is not None and rule.by not in fields and others is None:
         raise InvalidPolicy(f"{name}: its clock {rule.by} is not a field")

@@ -2,116 +2,26 @@
 Match strategies: in which order, and how, keys are consulted.
 
 Rules:
-    A strategy is a frozen value that holds a function; it sees keys, never fields.
-    It asks through a probe, so it knows nothing of the index.
     A key that carries no normal form finds nobody.
+    Whoever is found and is not the contact that is meant is named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias, final
-
-from attrs import frozen
 
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.strategy import (
+    PICKS,
+    Contradicted,
+    Guard,
+    Match,
+    Pick,
+    Probe,
+    Strategy,
+)
 
-__all__ = [
-    "PICKS",
-    "Contradicted",
-    "Guard",
-    "Hits",
-    "Match",
-    "OnMany",
-    "Probe",
-    "Strategy",
-    "all_agree",
-    "first_match",
-    "first_present",
-    "merge_all",
-    "never",
-]
-
-OnMany = Literal["refuse", "oldest", "newest"]
-Guard = Literal["if_set", "strict"]
-Contradicted = Literal["keep", "drop"]
-
-Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""(normal form, ids of the contacts that hold it, by creation) per form of a key."""
-
-
-class Probe(Protocol):
-    """What a strategy asks."""
-
-    def __call__(self, name: str) -> Hits:
-        """Give each form of a key that the patch carries, with its holders."""
-        ...
-
-    def held(self, id: str, name: str) -> tuple[str, ...]:
-        """Give the forms of a key that a contact holds."""
-        ...
-
-
-Pick: TypeAlias = Callable[[str, tuple[str, ...]], str]
-"""(key name, holders, at least one) -> the holder that is meant, or a refusal."""
-
-
-@final
-@frozen
-class Match:
-    """
-    What a strategy found.
-
-    Args:
-        id: The contact that is meant, None for nobody.
-        key: The name of the key that decided, None where none did.
-        others: Further contacts that the consulted keys hit, in the order found.
-        absorbed: Further contacts that are to be merged into it.
-        dropped: Names of keys that are to be left out of the patch.
-
-    >>> Match("c-1", "email").others
-    ()
-    """
-
-    id: str | None = None
-    key: str | None = None
-    others: tuple[str, ...] = ()
-    absorbed: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-
-
-@final
-@frozen
-class Strategy:
-    """
-    An order of keys and the manner of consulting them.
-
-    Args:
-        name: The name of the function that makes it.
-        keys: Names of keys, the most trusted first.
-        decide: (keys, probe, pick) -> :class:`Match`.
-        guard: What keeps a hit by a lower key from counting.
-        contradicted: What becomes of a key whose hits do not count.
-        merges: True where it may merge contacts.
-
-    >>> first_match("email", "phone", guard="if_set")
-    first_match('email', 'phone', guard='if_set')
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    decide: Callable[[tuple[str, ...], Probe, Pick], Match]
-    guard: Guard | None = None
-    contradicted: Contradicted = "keep"
-    merges: bool = False
-
-    def __repr__(self) -> str:
-        said = [*map(repr, self.keys)]
-        if self.guard is not None:
-            said.append(f"guard={self.guard!r}")
-        if self.contradicted != "keep":
-            said.append(f"contradicted={self.contradicted!r}")
-        return f"{self.name}({', '.join(said)})"
+__all__ = ["all_agree", "first_match", "first_present", "merge_all", "never"]
 
 
 def first_match(
@@ -302,7 +212,9 @@ def _guarded(
         for name in carried:
             hit = counted = False
             for _form, holders in probe(name):
-                left = tuple([id for id in holders if counts(id, higher, probe)])
+                left = tuple(
+                    [i for i in holders if i == found or counts(i, higher, probe)]
+                )
                 hit, counted = hit or bool(holders), counted or bool(left)
                 if found is None and left:
                     found, by = pick(name, left), name
@@ -334,17 +246,3 @@ def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:
     if not seen:
         return ()
     return tuple(dict.fromkeys(id for id in seen if id != found))
-
-
-def _only(key: str, holders: tuple[str, ...]) -> str:
-    if len(holders) > 1:
-        raise AmbiguousMatch(key, holders)
-    return holders[0]
-
-
-PICKS: dict[OnMany, Pick] = {
-    "refuse": _only,
-    "oldest": lambda _key, holders: holders[0],
-    "newest": lambda _key, holders: holders[-1],
-}
-"""What a policy's ``on_many`` means: one key, several holders, by creation."""

@@ -2,10 +2,9 @@
 Merge rules: how a stored value and a sent value make the new value.
 
 Rules:
-    A rule is a frozen value that holds a function of two frozen values, no more.
-    None is "not there": stored, the contact lacks the field; sent, it is null;
-    answered, the field is cleared. An omitted field never reaches a rule.
-    A rule says no with ``ValueError``, in words that say what would be right.
+    Each rule declares the laws that hold for it, all of them and no other.
+    What may leave a sent value out says so.
+    Null is None; what null and blank do may be settled before a rule is asked.
 
 Each rule with a stored value and a sent one:
 
@@ -29,18 +28,14 @@ Each rule with a stored value and a sent one:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, final, get_args
-
-from attrs import frozen
+from typing import Any, get_args
 
 from upsertcore import nested
 from upsertcore.errors import InvalidPolicy, shown
+from upsertcore.rule import Combine, Law, Rule, replace
 from upsertcore.values import empty, freeze, same, thaw
 
 __all__ = [
-    "Law",
-    "Rule",
     "add",
     "append",
     "custom",
@@ -61,58 +56,9 @@ __all__ = [
     "unset",
 ]
 
-Combine: TypeAlias = Callable[[Any, Any], Any]
-Law = Literal["idempotent", "associative", "commutative"]
-
-
-@final
-@frozen
-class Rule:
-    """
-    One merge rule.
-
-    Args:
-        name: How it is called in tables and messages.
-        combine: (stored, sent) -> new; None as the module's rules say.
-        laws: What holds for every stored and sent value, null among them, a refusal
-            counting as an answer. *idempotent*: sending twice is sending once.
-            *associative*: merging b, then c, is merging what c makes of b.
-            *commutative*: b then c is c then b.
-        on_create: False where it takes nothing from a patch that creates.
-        on_update: False where it takes nothing from a patch that updates.
-        drops: True where it may leave a sent value out; that is then reported.
-        stores: False where no sent value ever comes to be stored.
-        by: The field that is the clock of the value, None for a rule without one. A
-            rule with a clock combines pairs (clock, value), a clock None where
-            there is none; its laws are for sent pairs that have a clock.
-        shows: (new, sent) -> True where all that was sent stands in the new value;
-            None where a value is left out only as a whole, the stored one staying.
-
-    >>> union.combine(("a",), ("b", "a"))
-    ('a', 'b')
-    """
-
-    name: str
-    combine: Combine
-    laws: frozenset[Law] = frozenset()
-    on_create: bool = True
-    on_update: bool = True
-    drops: bool = False
-    stores: bool = True
-    by: str | None = None
-    shows: Callable[[Any, Any], bool] | None = None
-
-    def __repr__(self) -> str:
-        return self.name
-
-
 _ONCE: frozenset[Law] = frozenset({"idempotent"})
 _GROUPED: frozenset[Law] = _ONCE | {"associative"}
 _ALL: frozenset[Law] = _GROUPED | {"commutative"}
-
-
-def _replace(_stored: Any, sent: Any) -> Any:
-    return sent
 
 
 def _keep(stored: Any, sent: Any) -> Any:
@@ -184,13 +130,10 @@ def _newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
     return sent if texts[1] > texts[0] else stored
 
 
-replace = Rule("replace", _replace, _GROUPED)
-"""The sent value takes the place of the stored one; null clears, blank is stored."""
-
 keep = Rule("keep", _keep, _GROUPED, drops=True)
 """The stored value stays; a sent one, not null, only fills what is absent or blank."""
 
-on_create = Rule("on_create", _replace, _GROUPED, on_update=False, drops=True)
+on_create = Rule("on_create", replace.combine, _GROUPED, on_update=False, drops=True)
 """Taken from the patch that creates the contact; whatever an update says, ignored."""
 
 immutable = Rule("immutable", _immutable, _ONCE, drops=True)

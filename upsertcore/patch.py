@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.keys import Key
     from upsertcore.line import Field
-    from upsertcore.match import Hits, Strategy
     from upsertcore.policy import Policy
+    from upsertcore.strategy import Hits, Strategy
 
 __all__ = ["Asked", "Fields", "Forms", "View", "check_scope", "frozen", "read"]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, final
 import attrs
 from attrs import frozen
 
+from upsertcore.again import see_that_it_is_found
 from upsertcore.claims import Claim, Family, claim
 from upsertcore.draft import Draft
 from upsertcore.errors import (
@@ -24,15 +25,14 @@ from upsertcore.errors import (
     StaleVersion,
     UpdateRefused,
 )
-from upsertcore.match import PICKS, Match, Strategy
 from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
 from upsertcore.patch import Asked, Forms, View, check_scope, read
+from upsertcore.strategy import PICKS, Match, Strategy
 from upsertcore.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.keys import Key
     from upsertcore.policy import Policy
 
 __all__ = ["Expects", "Plan", "decide", "plan"]
@@ -186,9 +186,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     Raises:
         Refused: As :func:`plan`; ``StaleVersion`` before what comes of the merge.
     """
-    found = _match(policy, asked)
-    if found.dropped:
-        asked = asked.without(found.dropped, "guard")
+    found, asked = _match(policy, asked)
     family = _family(policy, asked, found)
     _see_its_version(family.before, if_version)
     if family.before is None and not policy.create:
@@ -197,23 +195,41 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
         return _left_alone(policy, asked, found, family.before)
     draft = _merge(policy, asked, family)
     claimed = claim(policy, asked, draft, family)
-    over = claimed.over(policy, family.held)
-    if over is not None:
-        # The same question about less: nothing of this answer is used any more.
-        return decide(policy, _shorter(policy, asked, *over), if_version)
+    _see_its_limits(policy, claimed, family)
     if family.before is None or _touches(policy, asked, draft.moved):
-        _see_that_it_is_found(policy, asked, claimed.forms)
+        see_that_it_is_found(policy, asked, found, claimed.forms)
     return _plan(policy, asked, found, family, draft, claimed)
 
 
-def _match(policy: Policy, asked: Asked) -> Match:
+def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
+    """Find the contact; give the patch without the keys that are left out of it."""
     strategy = asked.strategy
     try:
-        return strategy.decide(strategy.keys, asked, PICKS[policy.on_many])
+        found = strategy.decide(strategy.keys, asked, PICKS[policy.on_many])
     except NoMatchKey:
         if policy.on_absent_key == "refuse":
             raise
-        return Match()
+        return Match(), asked
+    if found.dropped:
+        asked = asked.without(found.dropped, "guard")
+    if policy.on_limit == "drop" and _are_too_many(policy, asked, found):
+        carried = [name for name in strategy.keys if asked.seen[name]]
+        if len(carried) > 1:
+            return _match(policy, asked.without(carried[-1:], "limit"))
+    return found, asked
+
+
+def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:
+    """Tell whether those who are found hold too much together, with what is sent."""
+    for key in policy.keys:
+        if key.limit is None:
+            continue
+        own = set() if found.id is None else {*asked.held(found.id, key.name)}
+        theirs = [asked.held(id, key.name) for id in found.absorbed]
+        every = own.union(key.forms(asked.sent), *theirs)
+        if len(every) > key.limit and not every <= own:
+            return True
+    return False
 
 
 def _family(policy: Policy, asked: Asked, found: Match) -> Family:
@@ -268,34 +284,18 @@ def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
     return draft
 
 
-def _shorter(policy: Policy, asked: Asked, key: Key, forms: tuple[str, ...]) -> Asked:
-    """Leave the lowest key out of a patch that gives a contact too many."""
-    carried = [name for name in asked.strategy.keys if asked.seen.get(name)]
-    if policy.on_limit == "refuse" or len(carried) < 2:
+def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
+    over = claimed.over(policy, family.held)
+    if over is not None:
+        key, forms = over
         noun = "one key" if key.limit == 1 else f"at most {key.limit} keys"
         raise InvalidField(key.name, forms, f"must be {noun} of one contact")
-    return asked.without(carried[-1:], "limit")
 
 
 def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:
     """Tell whether a field of a key that was consulted has moved."""
     by_name = policy.by_name
     return any(not moved.isdisjoint(by_name[name].fields) for name in asked.seen)
-
-
-def _see_that_it_is_found(policy: Policy, asked: Asked, forms: Forms) -> None:
-    """Refuse a merge after which the patch would not find the contact again."""
-    carried = [name for name, hits in asked.seen.items() if hits]
-    if not carried:
-        return
-    for key, held in zip(policy.keys, forms, strict=True):
-        if key.name in carried and any(f in held for f, _ids in asked.seen[key.name]):
-            return
-    key = policy.by_name[carried[0]]
-    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
-    reason = f"must still be a key of the contact once {rules} has merged it"
-    name, value = key.told(asked.sent)
-    raise InvalidField(name, value, reason)
 
 
 def _plan(

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar, final
@@ -17,7 +18,14 @@ import attrs
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, UnknownField
-from upsertcore.keys import Key, Pattern, patterns
+from upsertcore.keyring import (
+    check_keys,
+    check_match,
+    check_rules,
+    make_keys,
+    screens,
+)
+from upsertcore.keys import Key, Pattern
 from upsertcore.line import (
     Field,
     check_clock,
@@ -27,8 +35,8 @@ from upsertcore.line import (
     field,
     one_of,
 )
-from upsertcore.match import OnMany, Strategy
-from upsertcore.merge import Rule
+from upsertcore.rule import Rule
+from upsertcore.strategy import OnMany, Strategy
 
 __all__ = ["OnClash", "Policy"]
 
@@ -138,11 +146,13 @@ class Policy:
 
     def __attrs_post_init__(self) -> None:
         _check_table(self)
-        keys = _keys(self)
+        fields = self.fields
+        keys = make_keys(fields, self._named, self.blocked)
         by_name = MappingProxyType({key.name: key for key in keys})
-        _check_keys(self, keys)
-        _check_match(self, by_name)
-        lines = self.fields.items()
+        check_keys(keys, fields, on_blocked=self.on_blocked)
+        check_rules(keys, fields, on_clash=self.on_clash)
+        check_match(self.match, by_name, fields, on_limit=self.on_limit)
+        lines = fields.items()
         derived = {
             "keys": keys,
             "by_name": by_name,
@@ -156,7 +166,7 @@ class Policy:
             ),
             "primaries": {key.fields[0]: key for key in keys if key.each},
             "remembers": any(key.remember for key in keys),
-            "screens": {} if self.on_blocked == "store" else _screens(keys),
+            "screens": {} if self.on_blocked == "store" else screens(keys),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -179,6 +189,24 @@ class Policy:
         if self.other is None or not isinstance(name, str):
             raise UnknownField(name, tuple(self.fields))
         return self.other
+
+    def with_lines(self, fields: Mapping[str, Field], other: Field | None) -> Policy:
+        """
+        Give a copy with other lines, for one call; its keys and defaults are these.
+
+        Args:
+            fields: All lines.
+            other: The line for undeclared fields.
+
+        Raises:
+            InvalidPolicy: If the keys cannot work with the rules of these lines.
+        """
+        check_rules(self.keys, fields, on_clash=self.on_clash)
+        mine = copy.copy(self)
+        changed = {"fields": MappingProxyType(dict(fields)), "other": other}
+        for name, value in {**changed, "base": self}.items():
+            object.__setattr__(mine, name, value)
+        return mine
 
 
 def _check_table(policy: Policy) -> None:
@@ -214,97 +242,6 @@ def _check_choices(policy: Policy) -> None:
             )
     if not policy.create and policy.update is not True:
         raise InvalidPolicy("create, update: one of them must be allowed")
-
-
-def _keys(policy: Policy) -> tuple[Key, ...]:
-    """Make the keys of the fields, and name those of several fields."""
-    keys = [
-        Key(n, (n,), (v.key,), v.unique, v.remember, v.limit)
-        for n, v in policy.fields.items()
-        if v.key is not None
-    ]
-    named: Mapping[Any, Any] = policy._named  # noqa: SLF001 - a part of this module
-    for name, each in named.items():
-        if not isinstance(name, str) or not name:
-            raise InvalidPolicy(f"keys: a name is text, not {name!r}")
-        if not isinstance(each, Key):
-            raise InvalidPolicy(f"keys: {name} must be a key(...), not {each!r}")
-        if any(name == key.name for key in keys):
-            raise InvalidPolicy(f"keys: {name} is a key of its field already")
-        keys.append(attrs.evolve(each, name=name))
-    names = [key.name for key in keys]
-    for name in policy.blocked:
-        if name not in names:
-            raise InvalidPolicy(f"blocked: {name} is no key of this policy")
-    blocked = {n: patterns(n, each) for n, each in policy.blocked.items()}
-    return tuple([attrs.evolve(k, blocked=blocked.get(k.name, ())) for k in keys])
-
-
-def _screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
-    """Give the keys that may block a value, per field."""
-    blocking = [key for key in keys if key.blocked and not key.composite]
-    names = {name for key in blocking for name in key.fields}
-    return {n: tuple(key for key in blocking if n in key.fields) for n in names}
-
-
-def _check_keys(policy: Policy, keys: tuple[Key, ...]) -> None:
-    primaries: set[str] = set()
-    for key in keys:
-        for name in key.fields:
-            if name not in policy.fields:
-                raise InvalidPolicy(f"{key.name}: {name} is not a field of this policy")
-            if key.unique and policy.fields[name].default is not None:
-                reason = "has no default, it would clash"
-                raise InvalidPolicy(f"{name}: a unique field {reason}")
-        if key.each:
-            if key.fields[0] in primaries:
-                raise InvalidPolicy(
-                    f"{key.fields[0]}: must be primary of one key alone"
-                )
-            primaries.add(key.fields[0])
-        if key.joins and not policy.fields[key.fields[-1]].merge.stores:
-            raise InvalidPolicy(f"{key.name}: joins {key.fields[-1]}, never stored")
-        if key.composite and key.blocked and policy.on_blocked == "ignore":
-            reason = "blocked as a whole, so no field of it can be left out"
-            raise InvalidPolicy(f"{key.name}: {reason}")
-
-
-def _check_match(policy: Policy, by_name: Mapping[str, Key]) -> None:
-    match = policy.match
-    for name in match.keys:
-        if name not in by_name:
-            have = (
-                f"the keys are {', '.join(by_name)}" if by_name else "no field has one"
-            )
-            raise InvalidPolicy(f"{match.name}: {name} is no key; {have}")
-        for part in by_name[name].fields:
-            rule = policy.fields[part].merge
-            if not rule.stores:
-                reason = f"identifies contacts, but its rule {rule} never stores it"
-                raise InvalidPolicy(f"{part}: {reason}")
-    if policy.on_limit == "drop":
-        if not match.merges:
-            raise InvalidPolicy("on_limit: 'drop' needs the strategy merge_all")
-        # Else a merge would let forms go, and the same patch would fit the next time.
-        for name, key in by_name.items():
-            if key.limit is not None and not key.remember:
-                raise InvalidPolicy(f"{name}: on_limit='drop' needs remember=True")
-        _check_droppable(match.keys, by_name)
-    if match.contradicted == "drop":
-        _check_droppable(match.keys[1:], by_name)
-
-
-def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
-    """See that each of these keys can be left out of a patch by itself."""
-    for name in names:
-        key = by_name[name]
-        shared = any(
-            key is not other and not {*key.fields}.isdisjoint(other.fields)
-            for other in by_name.values()
-        )
-        if key.composite or shared:
-            reason = "cannot be dropped by itself: other keys have its fields too"
-            raise InvalidPolicy(f"{name}: {reason}")
 
 
 _CHOICES: dict[str, Any] = {

@@ -12,8 +12,6 @@ from tests.naive import RULES as TWINS
 from tests.strategies import longest
 from upsertcore import nested
 from upsertcore.merge import (
-    Law,
-    Rule,
     add,
     append,
     custom,
@@ -33,6 +31,7 @@ from upsertcore.merge import (
     union,
     unset,
 )
+from upsertcore.rule import Law, Rule
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)

@@ -45,7 +45,8 @@ assert_type(outcome.merged, bool)
 assert_type(outcome.absorbed, tuple[Contact, ...])
 assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])
 assert_type(
-    book.upsert({}, merge={"email": keep}, null="ignore", blank="clear"), Outcome
+    book.upsert({"email": "a@x"}, merge={"email": keep}, null="ignore", blank="clear"),
+    Outcome,
 )
 assert_type(profiles.Anduin().upsert({}, firm_id="f").status, int)
 

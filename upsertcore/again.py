@@ -1,0 +1,142 @@
+"""
+Again: whether the same patch would find the same contact, once a decision is done.
+
+Rules:
+    The strategy itself is asked, about a state that does not exist yet; nothing that
+    it says here changes the decision, it only may refuse it.
+    A new contact stands last by creation, and is called by no id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from upsertcore.errors import InvalidField, Refused
+from upsertcore.strategy import PICKS
+
+if TYPE_CHECKING:
+    from upsertcore.patch import Asked, Forms
+    from upsertcore.policy import Policy
+    from upsertcore.strategy import Hits, Match
+
+__all__ = ["finds_again", "see_that_it_is_found"]
+
+_NEW = ""
+
+
+def see_that_it_is_found(
+    policy: Policy, asked: Asked, found: Match, forms: Forms
+) -> None:
+    """
+    Refuse a decision after which the patch would not find its contact again.
+
+    Args:
+        policy: The table.
+        asked: As :func:`finds_again`.
+        found: As :func:`finds_again`.
+        forms: As :func:`finds_again`.
+
+    Raises:
+        InvalidField: For the first key that the patch carries.
+    """
+    carried = [name for name, hits in asked.seen.items() if hits]
+    if not carried or finds_again(policy, asked, found, forms):
+        return
+    key = policy.by_name[carried[0]]
+    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
+    reason = f"must still be a key of the contact once {rules} has merged it"
+    name, value = key.told(asked.sent)
+    raise InvalidField(name, value, reason)
+
+
+def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> bool:
+    """
+    Tell whether a patch would find its contact when it is sent again.
+
+    Args:
+        policy: The table.
+        asked: What was asked for this decision, and answered.
+        found: Whom the patch found.
+        forms: The forms that the contact would hold, per key of the policy.
+
+    Returns:
+        True where the strategy would find that contact, merge nobody into it, and
+        leave out the same keys.
+
+    Cost:
+        One look at the forms that the patch carries, where the contact would hold
+        all of them; else one or two matches, without any look-up.
+
+    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore.strategy import Match
+    >>> from upsertcore.patch import Asked
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> patch = {"id": "1"}, {}
+    >>> asked = Asked(policy.by_name, patch, ContactIndex(["id"]), "", policy.match)
+    >>> hits = asked("id")
+    >>> finds_again(policy, asked, Match(), (("1",),))
+    True
+    >>> finds_again(policy, asked, Match(), ((),))
+    False
+    """
+    names = [key.name for key in policy.keys]
+    held = dict(zip(names, forms, strict=True))
+    if all(form in held[n] for n, hits in asked.seen.items() for form, _ids in hits):
+        return True
+    places = (True,) if found.id is None else (False, True)
+    return all(_finds(policy, asked, found, held, last=last) for last in places)
+
+
+def _finds(
+    policy: Policy,
+    asked: Asked,
+    found: Match,
+    held: dict[str, tuple[str, ...]],
+    *,
+    last: bool,
+) -> bool:
+    state = _Afterwards(asked, found, held, last=last)
+    strategy = asked.strategy
+    try:
+        match = strategy.decide(strategy.keys, state, PICKS[policy.on_many])
+    except Refused:
+        return False
+    same = match.id == state.id and match.dropped == found.dropped
+    return same and not match.absorbed
+
+
+@final
+class _Afterwards:
+    """Answers a strategy as an index would, once a decision is done."""
+
+    __slots__ = ("_asked", "_gone", "_held", "_last", "id")
+
+    def __init__(
+        self,
+        asked: Asked,
+        found: Match,
+        held: dict[str, tuple[str, ...]],
+        *,
+        last: bool,
+    ) -> None:
+        self._asked, self._held, self._last = asked, held, last
+        self._gone = {*found.absorbed}
+        self.id = _NEW if found.id is None else found.id
+
+    def __call__(self, name: str) -> Hits:
+        hits = self._asked.seen.get(name, ())
+        left_out, reason = self._asked.left_out.get(name, ((), None))
+        if reason == "guard":
+            hits = left_out
+        return tuple([(form, self._holders(name, form, ids)) for form, ids in hits])
+
+    def held(self, id: str, name: str) -> tuple[str, ...]:
+        return self._held[name] if id == self.id else self._asked.held(id, name)
+
+    def _holders(self, name: str, form: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+        left = [id for id in ids if id not in self._gone]
+        if form not in self._held[name]:
+            return tuple([id for id in left if id != self.id])
+        if self.id in left:
+            return tuple(left)
+        return (*left, self.id) if self._last else (self.id, *left)

@@ -1,0 +1,209 @@
+"""
+The keys of a policy: made of its table, and checked against it.
+
+Rules:
+    Whatever would make the second of two equal calls differ is refused here, where
+    a key, a rule and a choice of the policy meet.
+    A key that is left out of a patch takes its fields along, so they must be its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from upsertcore.errors import InvalidPolicy
+from upsertcore.keys import Key, Pattern, patterns
+from upsertcore.merge import keep, replace, union
+
+if TYPE_CHECKING:
+    from upsertcore.line import Field
+    from upsertcore.strategy import Strategy
+
+__all__ = ["check_keys", "check_match", "check_rules", "make_keys", "screens"]
+
+
+def make_keys(
+    fields: Mapping[str, Field],
+    named: Mapping[Any, Any],
+    blocked: Mapping[str, Iterable[Pattern]],
+) -> tuple[Key, ...]:
+    """
+    Make the keys of the fields, and name those of several fields.
+
+    Args:
+        fields: Field name to line.
+        named: Key name to key, for keys of several fields.
+        blocked: Key name to what identifies nobody.
+
+    Returns:
+        Those of the fields first, in the order of the table.
+
+    Raises:
+        InvalidPolicy: If a name or a key is none.
+
+    >>> from upsertcore import field, normalize
+    >>> lines = {"email": field(key=normalize.email), "name": field()}
+    >>> [key.name for key in make_keys(lines, {}, {})]
+    ['email']
+    """
+    keys = [
+        Key(n, (n,), (v.key,), v.unique, v.remember, v.limit)
+        for n, v in fields.items()
+        if v.key is not None
+    ]
+    for name, each in named.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidPolicy(f"keys: a name is text, not {name!r}")
+        if not isinstance(each, Key):
+            raise InvalidPolicy(f"keys: {name} must be a key(...), not {each!r}")
+        if any(name == key.name for key in keys):
+            raise InvalidPolicy(f"keys: {name} is a key of its field already")
+        keys.append(attrs.evolve(each, name=name))
+    names = [key.name for key in keys]
+    for name in blocked:
+        if name not in names:
+            raise InvalidPolicy(f"blocked: {name} is no key of this policy")
+    barred = {name: patterns(name, each) for name, each in blocked.items()}
+    return tuple([attrs.evolve(k, blocked=barred.get(k.name, ())) for k in keys])
+
+
+def screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
+    """
+    Give the keys that may leave a value out, per field.
+
+    >>> screens(())
+    {}
+    """
+    blocking = [key for key in keys if key.blocked and not key.composite]
+    names = {name for key in blocking for name in key.fields}
+    return {n: tuple(key for key in blocking if n in key.fields) for n in names}
+
+
+def check_keys(
+    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_blocked: str
+) -> None:
+    """
+    See that the keys fit the table.
+
+    Args:
+        keys: Of the policy.
+        fields: Field name to line.
+        on_blocked: The policy's.
+
+    Raises:
+        InvalidPolicy: If a key and a line cannot work together.
+
+    >>> check_keys((), {}, on_blocked="store")
+    """
+    primaries: set[str] = set()
+    for key in keys:
+        if key.limit is not None and (type(key.limit) is not int or key.limit < 1):
+            reason = f"limit must be a whole number from 1, not {key.limit!r}"
+            raise InvalidPolicy(f"{key.name}: {reason}")
+        for name in key.fields:
+            if name not in fields:
+                raise InvalidPolicy(f"{key.name}: {name} is not a field of this policy")
+            if key.unique and fields[name].default is not None:
+                reason = "has no default, it would clash"
+                raise InvalidPolicy(f"{name}: a unique field {reason}")
+        if key.each:
+            if key.fields[0] in primaries:
+                raise InvalidPolicy(
+                    f"{key.fields[0]}: must be primary of one key alone"
+                )
+            primaries.add(key.fields[0])
+        if key.composite and key.blocked and on_blocked == "ignore":
+            reason = "blocked as a whole, so no field of it can be left out"
+            raise InvalidPolicy(f"{key.name}: {reason}")
+
+
+def check_rules(
+    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_clash: str
+) -> None:
+    """
+    See that with these rules a second call takes what the first one took.
+
+    Args:
+        keys: Of the policy.
+        fields: Field name to line, perhaps of one call.
+        on_clash: The policy's.
+
+    Raises:
+        InvalidPolicy: If a key and a rule cannot work together.
+
+    >>> check_rules((), {}, on_clash="refuse")
+    """
+    for key in keys:
+        last = key.fields[-1]
+        if key.joins and fields[last].merge not in (replace, keep, union):
+            reason = f"must merge by replace, keep or union, not {fields[last].merge}"
+            raise InvalidPolicy(
+                f"{last}: a list that the key {key.name} joins {reason}"
+            )
+        if key.unique and key.composite and on_clash == "withhold":
+            for name in key.fields:
+                if not fields[name].merge.on_update:
+                    reason = "would be withheld once and not taken later"
+                    raise InvalidPolicy(f"{name}: a part of {key.name}, {reason}")
+
+
+def check_match(
+    match: Strategy,
+    by_name: Mapping[str, Key],
+    fields: Mapping[str, Field],
+    *,
+    on_limit: str,
+) -> None:
+    """
+    See that a strategy can work with these keys.
+
+    Args:
+        match: The strategy.
+        by_name: Key name to key.
+        fields: Field name to line.
+        on_limit: The policy's.
+
+    Raises:
+        InvalidPolicy: If it asks for a key that there is not, or whose value is
+            never stored, or leaves out what cannot be left out.
+
+    >>> from upsertcore import never
+    >>> check_match(never(), {}, {}, on_limit="refuse")
+    """
+    for name in match.keys:
+        if name not in by_name:
+            have = (
+                f"the keys are {', '.join(by_name)}" if by_name else "no field has one"
+            )
+            raise InvalidPolicy(f"{match.name}: {name} is no key; {have}")
+        for part in by_name[name].fields:
+            rule = fields[part].merge
+            if not rule.stores:
+                reason = f"identifies contacts, but its rule {rule} never stores it"
+                raise InvalidPolicy(f"{part}: {reason}")
+    if on_limit == "drop":
+        if not match.merges:
+            raise InvalidPolicy("on_limit: 'drop' needs the strategy merge_all")
+        # Else a merge would let forms go, and the same patch would fit the next time.
+        for name, key in by_name.items():
+            if key.limit is not None and not key.remember:
+                raise InvalidPolicy(f"{name}: on_limit='drop' needs remember=True")
+        _check_droppable(match.keys, by_name)
+    if match.contradicted == "drop":
+        _check_droppable(match.keys[1:], by_name)
+
+
+def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
+    """See that each of these keys can be left out of a patch by itself."""
+    for name in names:
+        key = by_name[name]
+        shared = any(
+            key is not other and not {*key.fields}.isdisjoint(other.fields)
+            for other in by_name.values()
+        )
+        if key.composite or shared:
+            reason = "cannot be dropped by itself: other keys have its fields too"
+            raise InvalidPolicy(f"{name}: {reason}")

@@ -1,0 +1,70 @@
+"""
+What a merge rule is, and the one that goes without saying: what is sent replaces.
+
+Rules:
+    A rule is a frozen value that holds a function of two frozen values, no more.
+    None is "not there": stored, the contact lacks the field; sent, it is null;
+    answered, the field is cleared. An omitted field never reaches a rule.
+    A rule says no with ``ValueError``, in words that say what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, final
+
+from attrs import frozen
+
+__all__ = ["Combine", "Law", "Rule", "replace"]
+
+Combine: TypeAlias = Callable[[Any, Any], Any]
+Law = Literal["idempotent", "associative", "commutative"]
+
+
+@final
+@frozen
+class Rule:
+    """
+    One merge rule.
+
+    Args:
+        name: How it is called in tables and messages.
+        combine: (stored, sent) -> new; None as the module's rules say.
+        laws: What holds for every stored and sent value, null among them, a refusal
+            counting as an answer. *idempotent*: sending twice is sending once.
+            *associative*: merging b, then c, is merging what c makes of b.
+            *commutative*: b then c is c then b.
+        on_create: False where it takes nothing from a patch that creates.
+        on_update: False where it takes nothing from a patch that updates.
+        drops: True where it may leave a sent value out; that is then reported.
+        stores: False where no sent value ever comes to be stored.
+        by: The field that is the clock of the value, None for a rule without one. A
+            rule with a clock combines pairs (clock, value), a clock None where
+            there is none; its laws are for sent pairs that have a clock.
+        shows: (new, sent) -> True where all that was sent stands in the new value;
+            None where a value is left out only as a whole, the stored one staying.
+
+    >>> replace.combine("a", "b"), sorted(replace.laws)
+    ('b', ['associative', 'idempotent'])
+    """
+
+    name: str
+    combine: Combine
+    laws: frozenset[Law] = frozenset()
+    on_create: bool = True
+    on_update: bool = True
+    drops: bool = False
+    stores: bool = True
+    by: str | None = None
+    shows: Callable[[Any, Any], bool] | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _replace(_stored: Any, sent: Any) -> Any:
+    return sent
+
+
+replace = Rule("replace", _replace, frozenset({"idempotent", "associative"}))
+"""The sent value takes the place of the stored one; null clears, blank is stored."""

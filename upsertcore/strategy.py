@@ -1,0 +1,123 @@
+"""
+What a match strategy is, what it asks, and what it answers.
+
+Rules:
+    A strategy is a frozen value that holds a function; it sees keys, never fields.
+    It asks through a probe, so it knows nothing of an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias, final
+
+from attrs import frozen
+
+from upsertcore.errors import AmbiguousMatch
+
+__all__ = [
+    "PICKS",
+    "Contradicted",
+    "Guard",
+    "Hits",
+    "Match",
+    "OnMany",
+    "Pick",
+    "Probe",
+    "Strategy",
+]
+
+OnMany = Literal["refuse", "oldest", "newest"]
+Guard = Literal["if_set", "strict"]
+Contradicted = Literal["keep", "drop"]
+
+Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""(normal form, ids of the contacts that hold it, by creation) per form of a key."""
+
+
+class Probe(Protocol):
+    """What a strategy asks."""
+
+    def __call__(self, name: str) -> Hits:
+        """Give each form of a key that the patch carries, with its holders."""
+        ...
+
+    def held(self, id: str, name: str) -> tuple[str, ...]:
+        """Give the forms of a key that a contact holds."""
+        ...
+
+
+Pick: TypeAlias = Callable[[str, tuple[str, ...]], str]
+"""(key name, holders, at least one) -> the holder that is meant, or a refusal."""
+
+
+@final
+@frozen
+class Match:
+    """
+    What a strategy found.
+
+    Args:
+        id: The contact that is meant, None for nobody.
+        key: The name of the key that decided, None where none did.
+        others: Further contacts that the consulted keys hit, in the order found.
+        absorbed: Further contacts that are to be merged into it.
+        dropped: Names of keys that are to be left out of the patch.
+
+    >>> Match("c-1", "email").others
+    ()
+    """
+
+    id: str | None = None
+    key: str | None = None
+    others: tuple[str, ...] = ()
+    absorbed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@final
+@frozen
+class Strategy:
+    """
+    An order of keys and the manner of consulting them.
+
+    Args:
+        name: The name of the function that makes it.
+        keys: Names of keys, the most trusted first.
+        decide: (keys, probe, pick) -> :class:`Match`.
+        guard: What keeps a hit by a lower key from counting.
+        contradicted: What becomes of a key whose hits do not count.
+        merges: True where it may merge contacts.
+
+    >>> Strategy("nobody", (), lambda _keys, _probe, _pick: Match(), guard="strict")
+    nobody(guard='strict')
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    decide: Callable[[tuple[str, ...], Probe, Pick], Match]
+    guard: Guard | None = None
+    contradicted: Contradicted = "keep"
+    merges: bool = False
+
+    def __repr__(self) -> str:
+        said = [*map(repr, self.keys)]
+        if self.guard is not None:
+            said.append(f"guard={self.guard!r}")
+        if self.contradicted != "keep":
+            said.append(f"contradicted={self.contradicted!r}")
+        return f"{self.name}({', '.join(said)})"
+
+
+def _only(key: str, holders: tuple[str, ...]) -> str:
+    if len(holders) > 1:
+        raise AmbiguousMatch(key, holders)
+    return holders[0]
+
+
+PICKS: dict[OnMany, Pick] = {
+    "refuse": _only,
+    "oldest": lambda _key, holders: holders[0],
+    "newest": lambda _key, holders: holders[-1],
+}
+"""What a policy's ``on_many`` means: one key, several holders, by creation."""
