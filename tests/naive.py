@@ -1,26 +1,29 @@
 """
-Naive twins of what happens within one field, on plain JSON values.
+Naive twins of the merge rules, on plain JSON values.
 
 Rules:
-    A policy's table is read; none of the library's rules and normalisers is called.
-    The normal forms are right for the pools of ``strategies``, not for all text.
+    None of the library's rules is called; a refusal is a ``ValueError``.
+    None is "not there", stored, sent and answered.
 """
 
 from __future__ import annotations
 
 import json
-from copy import deepcopy
+import math
 from typing import Any
 
-from upsertcore import Policy, errors, normalize
-from upsertcore.values import freeze, thaw
-
 BLANK: tuple[Any, ...] = ("", [], {})
+EMPTY: tuple[Any, ...] = (None, *BLANK)
+
+
+def written(value: Any) -> str:
+    """Write a value so that equal text means equal values, of equal types."""
+    return json.dumps(value, sort_keys=True)
 
 
 def same(a: Any, b: Any) -> bool:
     """Tell values apart as JSON does: 1, 1.0 and true are three."""
-    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    return written(a) == written(b)
 
 
 def listed(value: Any) -> list[Any]:
@@ -30,11 +33,11 @@ def listed(value: Any) -> list[Any]:
 
 
 def keep(stored: Any, sent: Any) -> Any:
-    return sent if sent is not None and stored in (None, *BLANK) else stored
+    return sent if sent is not None and stored in EMPTY else stored
 
 
 def immutable(stored: Any, sent: Any) -> Any:
-    if stored not in (None, *BLANK) and not same(stored, sent):
+    if stored not in EMPTY and not same(stored, sent):
         raise ValueError("must stay")
     return keep(stored, sent)
 
@@ -53,6 +56,21 @@ def remove(stored: Any, sent: Any) -> Any:
     return [v for v in listed(stored) if not any(same(v, w) for w in gone)]
 
 
+def append(stored: Any, sent: Any) -> Any:
+    return None if sent is None else listed(stored) + listed(sent)
+
+
+def signed(stored: Any, sent: Any) -> Any:
+    if sent is None:
+        return None
+    if not all(isinstance(item, str) and item != "-" for item in listed(sent)):
+        raise ValueError("must be words")
+    last = {item.removeprefix("-"): not item.startswith("-") for item in sent}
+    kept = [v for v in listed(stored) if not isinstance(v, str) or last.get(v, True)]
+    joined = kept + [word for word in last if last[word] and word not in kept]
+    return None if stored is None and not joined else joined
+
+
 def deep(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
@@ -64,6 +82,27 @@ def deep(stored: Any, sent: Any) -> Any:
         if isinstance(value, dict):
             both[name] = deep(below if isinstance(below, dict) else None, value)
         elif value is not None:
+            both[name] = value
+    return both
+
+
+def deep_keep(stored: Any, sent: Any) -> Any:
+    if sent in EMPTY:
+        return stored
+    below = {} if stored in EMPTY else stored
+    if not (isinstance(below, dict) and isinstance(sent, dict)):
+        raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
+    return filled(below, sent)
+
+
+def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+    """Fill a mapping, at every depth, with what it lacks."""
+    both = dict(stored)
+    for name, value in sent.items():
+        below = both.get(name)
+        if isinstance(value, dict) and (isinstance(below, dict) or below in EMPTY):
+            both[name] = filled(below or {}, value)
+        elif value is not None and below in EMPTY:
             both[name] = value
     return both
 
@@ -88,106 +127,87 @@ def id_of(item: Any) -> Any:
     return None if id in BLANK else id
 
 
+def number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def greater(a: Any, b: Any) -> bool:
+    """Order numbers among numbers, text among text; of 1 and 1.0 the float is last."""
+    words = isinstance(a, str) and isinstance(b, str)
+    if not words and not (number(a) and number(b)):
+        raise ValueError("must be comparable")
+    return (a, isinstance(a, float)) > (b, isinstance(b, float))
+
+
+def largest(stored: Any, sent: Any) -> Any:
+    if sent in EMPTY:
+        return stored
+    more = greater(sent, sent if stored in EMPTY else stored)
+    return sent if more or stored in EMPTY else stored
+
+
+def smallest(stored: Any, sent: Any) -> Any:
+    if sent in EMPTY:
+        return stored
+    return stored if greater(sent, sent if stored in EMPTY else stored) else sent
+
+
+def add(stored: Any, sent: Any) -> Any:
+    if sent in EMPTY:
+        return stored
+    both = [value for value in (stored, sent) if value not in EMPTY]
+    if not all(map(number, both)):
+        raise ValueError("must be numbers")
+    total = sum(both[1:], start=both[0])
+    if isinstance(total, float) and not math.isfinite(total):
+        raise ValueError("must be a number that can be written")
+    return total
+
+
+def latest(stored: Any, sent: Any) -> Any:
+    """Compare two pairs of a clock and a value; a clock is None if it never ran."""
+    (old, held), (new, given) = stored, sent
+    if old is None and new is None:
+        return None, keep(held, given)
+    if old is None or new is None:
+        return sent if old is None else stored
+    if same(old, new):
+        return sent if written(given) > written(held) else stored
+    return sent if greater(new, old) else stored
+
+
 RULES: dict[str, Any] = {
     "replace": lambda _stored, sent: sent,
     "on_create": lambda _stored, sent: sent,
     "ignore": lambda stored, _sent: stored,
+    "unset": lambda _stored, _sent: None,
     "keep": keep,
     "immutable": immutable,
     "union": union,
     "remove": remove,
+    "append": append,
+    "signed": signed,
     "deep": deep,
+    "deep_keep": deep_keep,
     "items_by('id')": by_id,
+    "largest": largest,
+    "smallest": smallest,
+    "add": add,
+    "latest(by='at')": latest,
 }
-"""Name of a rule -> its twin, on plain values."""
-DROPS = ("keep", "on_create", "immutable", "ignore")
+"""Name of a rule -> its twin, on plain values; of ``latest``, on pairs."""
+DROPS = (
+    *("keep", "on_create", "immutable", "ignore", "deep_keep"),
+    *("largest", "smallest", "add", "latest(by='at')"),
+)
 """The rules that may leave a sent value out, and then say so."""
 
 
-def email(value: Any) -> str | None:
-    form = value.strip().lower() if isinstance(value, str) else ""
-    return form if "@" in form else None
-
-
-def phone(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.startswith("+"):
-        return None
-    return "+" + "".join(c for c in value if c.isdigit())
-
-
-def exact(value: Any) -> str | None:
-    return str(value) if type(value) in (int, str) and str(value).strip() else None
-
-
-FORMS: dict[Any, Any] = {
-    normalize.email: email,
-    normalize.phone: phone,
-    normalize.exact: exact,
-}
-"""The library's normaliser -> its twin; a test's own stands for itself."""
-
-
-def forms(policy: Policy, name: str, value: Any) -> list[str]:
-    """Make the keys that a value carries: one per item, each once."""
-    normal: Any = policy.fields[name].key
-    items = value if isinstance(value, list) else [value]
-    made = [FORMS.get(normal, normal)(v) for v in items if v not in (None, *BLANK)]
-    return [form for form in dict.fromkeys(made) if form]
-
-
-def read(policy: Policy, patch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Read a patch: what is sent, and what counts as omitted."""
-    sent, ignored = {}, {}
-    for name, raw in patch.items():
-        line, value = policy.fields.get(name), raw
-        if line is None and policy.others is None:
-            raise errors.UnknownField(name, tuple(policy.fields))
-        if line and line.clean and raw not in (None, *BLANK):
-            try:
-                value = thaw(line.clean(freeze(raw)))
-            except ValueError as error:
-                raise errors.InvalidField(name, raw, str(error)) from error
-        kind = "null" if value is None else "blank" if value in BLANK else "rest"
-        how = getattr(line, kind, "store")
-        if how == "reject":
-            raise errors.InvalidField(name, raw, "")
-        if how == "ignore":
-            ignored[name] = kind
-        else:
-            sent[name] = None if how == "clear" else value
-    return sent, ignored
-
-
-def merge(
-    policy: Policy, before: Any, sent: Any, ignored: Any, *, creating: bool
-) -> dict[str, Any]:
-    """Merge what is sent into stored fields; note in *ignored* what is not taken."""
-    after = dict(before)
-    for name, value in sent.items():
-        line, stored = policy.fields.get(name), before.get(name)
-        rule: Any = line.merge if line else policy.others
-        takes = rule.name != "ignore" and (creating or rule.name != "on_create")
-        combine = RULES.get(rule.name, rule.combine)
-        try:
-            new = thaw(combine(*deepcopy((stored, value)))) if takes else stored
-        except ValueError as error:
-            raise errors.InvalidField(name, value, str(error)) from error
-        drops = rule.name in DROPS or rule.name not in RULES
-        if drops and same(new, stored) and not same(value, stored):
-            ignored[name] = rule.name
-        if new is None:
-            after.pop(name, None)
-        else:
-            after[name] = new
-    return after
-
-
-def fill(policy: Policy, after: dict[str, Any], sent: dict[str, Any]) -> None:
-    """Give a new contact its defaults; refuse it where a needed field is missing."""
-    for name, line in policy.fields.items():
-        taken = name in sent and line.merge.name != "ignore"
-        if not taken and line.default is not None:
-            after[name] = line.default
-    for name, line in policy.fields.items():
-        if line.required and after.get(name) in (None, *BLANK):
-            raise errors.MissingField(name)
+def shown(rule: str, new: Any, sent: Any) -> bool:
+    """Tell whether a sent value is to be seen in what a rule made of it."""
+    if rule != "deep_keep" or sent in EMPTY or not isinstance(new, dict):
+        return same(new, sent)
+    return all(
+        shown("deep_keep" if isinstance(value, dict) else "", new.get(name), value)
+        for name, value in sent.items()
+    )

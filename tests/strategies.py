@@ -9,10 +9,12 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import string
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from itertools import count
+from itertools import count, permutations
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -32,6 +34,8 @@ from upsertcore import (
     immutable,
     items_by,
     keep,
+    key,
+    merge_all,
     never,
     normalize,
     on_create,
@@ -39,16 +43,31 @@ from upsertcore import (
     replace,
     union,
 )
+from upsertcore.merge import (
+    add,
+    append,
+    deep_keep,
+    largest,
+    latest,
+    signed,
+    smallest,
+    unset,
+)
 from upsertcore.values import empty, freeze
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 SCOPES = ("", "east")
 MAILBOXES = ("ada@x.org", " Ada@X.org", "ADA@x.org", "bob@x.org", "BOB@x.org ", "nope")
 NUMBERS = ("+15550001111", "+1 (555) 000-1111", "+15550002222", "+1 555 000-2222", "12")
-CODES = (7, "7", "A1", "a1", True, " ")
+CODES = (7, "7", "A1", "A1", "a1", 7, True, " ")
 NAMES = ("Ada", "Bo", " Ada ", " ", "bad", 1, 1.0, True)
-TAGS = (["a"], ["b", "a"], ["b", 1, True, "b"], "a")
-NESTED = ({"a": 1}, {"a": None}, {"a": {"b": 1}}, {"a": {"b": None}, "c": []}, "a")
+TAGS = (["a"], ["b", "a"], ["-a", "c"], ["b"], ["b", "-b"], ["b", 1, True, "b"], "a")
+NESTED: tuple[Any, ...] = (
+    *({"a": 1}, {"a": None}, {"a": {"b": 1}}, {"a": {"b": None}, "c": []}, "a"),
+    {"a": {"b": 2}, "c": "x"},
+)
+SCORES = (1, 1.0, 2, -1, 2.5, 3, "a", "b", True)
+TIMES = (1, 2, 2.0, 3)
 ITEMS: tuple[Any, ...] = (
     [{"id": 1, "v": 1}],
     [{"id": 2}, {"id": 1, "v": None}],
@@ -126,54 +145,130 @@ def _longest(stored: Any, sent: Any) -> Any:
 longest = custom(_longest, name="longest")
 
 FAULTS = ("ids", "clock", "normaliser", "clean", "rule")
-ANY_RULE = (replace, keep, on_create, immutable, ignore, longest)
+LATEST = latest(by="at")
+ANY_RULE = (replace, keep, on_create, immutable, ignore, longest, LATEST, unset)
 POOLS: dict[str, tuple[Any, ...]] = {
-    "email": (*MAILBOXES, list(MAILBOXES[1:5]), [MAILBOXES[0], None, ""]),
-    "phone": (*NUMBERS, [NUMBERS[0], NUMBERS[3]]),
+    "email": (*MAILBOXES, list(MAILBOXES[1:5]), [MAILBOXES[0], None, ""], ["b@x.org"]),
+    "more": ([MAILBOXES[0]], list(MAILBOXES[1:5]), [MAILBOXES[3], "nope"], "a@x.org"),
+    "phone": (*NUMBERS[:4], *NUMBERS, [NUMBERS[0], NUMBERS[3]]),
     "code": CODES,
     "name": NAMES,
+    "score": SCORES,
+    "at": TIMES,
     "tags": TAGS,
     "nested": NESTED,
     "items": ITEMS,
     "extra": NAMES,
 }
 NEEDED = ("email", "name")
-KEYS = {
+KEYS: dict[str, tuple[Any, ...]] = {
     "email": (normalize.email, mailbox),
     "phone": (normalize.phone,),
     "code": (normalize.exact,),
 }
-RULES = {
-    "email": (replace, replace, keep, on_create, immutable),
-    "phone": (replace, replace, keep, on_create, longest),
-    "code": (replace, keep, immutable),
+"""Fields that may have a key of their own -> its normalisers."""
+NAMED: dict[str, tuple[str, ...]] = {
+    "person": ("name", "code"),
+    "mails": ("email", "more"),
+}
+"""Keys of several fields; the first is a composite, the second holds each."""
+FIELDS = {name: (name,) for name in KEYS} | NAMED
+"""Name of a key -> its fields."""
+RULES: dict[str, tuple[Any, ...]] = {
+    "email": (*(replace,) * 4, *(keep,) * 2, on_create, on_create, immutable, union),
+    "more": (union, union, replace, keep),
+    "phone": (replace, replace, keep, on_create, longest, LATEST),
+    "code": (replace, replace, keep, keep, immutable, smallest),
     "name": ANY_RULE,
-    "tags": (union, union, remove, replace, keep),
-    "nested": (deep, deep, replace, keep),
+    "score": (replace, add, largest, smallest, LATEST),
+    "at": (replace, replace, largest, ignore),
+    "tags": (union, union, remove, replace, keep, append, signed, LATEST),
+    "nested": (deep, deep, deep_keep, deep_keep, replace, keep),
     "items": (items_by("id"), items_by("id"), replace, on_create),
 }
+ABSORB: dict[str, tuple[Any, ...]] = {
+    "email": (replace, union),
+    "more": (union, replace),
+    "phone": (replace, longest),
+    "code": (ignore, largest),
+    "name": (longest, immutable, replace),
+    "score": (add, largest, LATEST),
+    "at": (largest,),
+    "tags": (union, append),
+    "nested": (deep, replace),
+    "extra": (ignore, LATEST),
+}
+"""Rules between two contacts."""
+BLOCKED: dict[str, tuple[Any, ...]] = {
+    "email": (("BOB@*",), (re.compile("bob@.*"), "*.com")),
+    "phone": (("+15550002222",),),
+    "code": (("a1",), (*normalize.PLACEHOLDERS, re.compile("A1"))),
+    "person": (("bo|*", "*|7"),),
+    "mails": (("bob@*",),),
+}
+"""Name of a key -> what identifies nobody; no default is among it."""
 
 
 @cache
 def values(name: str) -> st.SearchStrategy[Any]:
     """Draw what may be sent for a field: mostly its pool, at times null or blank."""
-    pool = POOLS[name]
-    return st.sampled_from((*pool * (3 if name in KEYS else 2), *MISSING))
+    return st.sampled_from((*POOLS[name] * (5 if name in KEYS else 2), *MISSING))
+
+
+def chance(one_in: int) -> st.SearchStrategy[bool]:
+    """Draw True once in so many draws."""
+    return st.sampled_from((*[False] * (one_in - 1), True))
 
 
 @cache
 def patches(*, extra: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a patch, mostly with a key; *extra* lets it name an undeclared field."""
-    keys = st.lists(st.sampled_from([*KEYS]), min_size=1, max_size=3, unique=True)
-    names = [*RULES, *RULES, *(["extra"] if extra else ())]
-    rest = st.lists(st.sampled_from(names), max_size=3)
+    some = [each for size in (2, 3, 3, 1) for each in permutations(KEYS, size)]
+    keys = st.sampled_from(some)
+    names = [*RULES, *RULES, "name", "more", *(["extra"] if extra else ())]
+    rest = st.lists(st.sampled_from(names), max_size=4)
     every = st.tuples(*map(values, POOLS))
-    return st.builds(_patch, keys, rest, every)
+    time = st.sampled_from((*TIMES * 6, None, "2024", True))
+    return st.builds(_patch, keys, rest, every, time, st.booleans())
 
 
-def _patch(keys: list[str], rest: list[str], every: tuple[Any, ...]) -> dict[str, Any]:
+def _patch(
+    keys: tuple[str, ...], rest: list[str], every: Any, time: Any, early: Any
+) -> dict[str, Any]:
     drawn = dict(zip(POOLS, every, strict=True))
+    if time is not None:
+        drawn["at"] = time
+        rest = ["at", *rest] if early else [*rest, "at"]
     return {name: drawn[name] for name in dict.fromkeys([*rest[:1], *keys, *rest])}
+
+
+@cache
+def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw what one call may say of its own, mostly nothing."""
+    rules = {
+        name: st.sampled_from([r for r in each if may_override(name, r, strict=strict)])
+        for name, each in RULES.items()
+    }
+    names = st.lists(st.sampled_from([*RULES]), max_size=2, unique=True)
+    merge = names.flatmap(lambda n: st.fixed_dictionaries({k: rules[k] for k in n}))
+    some: dict[str, Any] = {
+        "merge": merge,
+        "null": st.sampled_from((None, "clear", "ignore", "reject")),
+        "blank": st.sampled_from((None, "store", "ignore", "clear", "reject")),
+    }
+    return st.one_of(*[st.just({})] * 2, st.fixed_dictionaries({}, optional=some))
+
+
+def may_override(name: str, rule: Any, *, strict: bool) -> bool:
+    """Tell whether a rule may stand in for that of a call, under any policy."""
+    taken = rule.on_update or name not in NAMED["person"]
+    return taken and (not strict or harmless(name, rule))
+
+
+def harmless(name: str, rule: Any) -> bool:
+    """Tell whether rule 1 speaks of a rule: not if a custom one moves what finds."""
+    finds = any(name in fields for fields in FIELDS.values())
+    return "idempotent" in rule.laws and not (finds and rule is longest)
 
 
 def scopes() -> st.SearchStrategy[str]:
@@ -181,35 +276,96 @@ def scopes() -> st.SearchStrategy[str]:
     return st.sampled_from((*SCOPES[:1] * 3, *SCOPES[1:]))
 
 
-def match_strategies(*, nobody: bool = True) -> st.SearchStrategy[Any]:
-    """Draw a match strategy over one to three keys."""
-    order = st.lists(st.sampled_from([*KEYS]), min_size=1, max_size=3, unique=True)
-    made = st.sampled_from((first_match, first_match, first_present, all_agree))
-    named = st.builds(lambda make, names: make(*names), made, order)
-    return st.one_of(*[named] * 7, st.just(never())) if nobody else named
+@st.composite
+def named_keys(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw keys of several fields, by name."""
+    made: dict[str, Any] = {}
+    if draw(st.booleans()):
+        normal = (normalize.text, normalize.exact)
+        made["person"] = key(*NAMED["person"], normalize=normal, **draw(holding()))
+    if draw(chance(3)) or not made:
+        joins, held = draw(st.booleans()), draw(holding())
+        mails = NAMED["mails"]
+        made["mails"] = key(
+            *mails, normalize=normalize.email, each=True, joins=joins, **held
+        )
+    return made
+
+
+@cache
+def holding() -> st.SearchStrategy[dict[str, Any]]:
+    """Draw how a key is held."""
+    return st.fixed_dictionaries(
+        {
+            "unique": chance(3),
+            "remember": chance(3),
+            "limit": st.sampled_from((None, None, None, 1, 2)),
+        }
+    )
 
 
 @st.composite
-def lines(draw: st.DrawFn, name: str, *, strict: bool) -> Any:
-    """Draw one line of a table; *strict* leaves out what breaks rule 1."""
-    key = draw(st.sampled_from(KEYS[name])) if name in KEYS else None
-    rules = [r for r in RULES[name] if not (strict and key and r is longest)]
+def match_strategies(
+    draw: st.DrawFn,
+    names: tuple[str, ...],
+    *,
+    plain: bool = False,
+    nobody: bool = True,
+    merging: bool = False,
+) -> Any:
+    """Draw a match strategy over one to three of these keys."""
+    if nobody and not merging and draw(chance(12)):
+        return never()
+    order = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
+    makes: tuple[Any, ...] = (first_match, first_match, first_present, all_agree)
+    if not plain:
+        makes = (merge_all,) if merging else (*makes, merge_all)
+    make = draw(st.sampled_from(makes))
+    if plain or make is not first_match or len(order) == 1:
+        return make(*order)
+    how: Any = {"guard": draw(st.sampled_from(("if_set", "strict", None)))}
+    if how["guard"] and alone(order[1:], names):
+        how["contradicted"] = draw(st.sampled_from(("keep", "drop", "drop")))
+    return first_match(*order, **how)
+
+
+def alone(order: Iterable[str], names: tuple[str, ...]) -> bool:
+    """Tell whether each of some keys can be left out of a patch by itself."""
+    shared = [field for name in names for field in FIELDS[name]]
+    return all(
+        name != "person" and all(shared.count(each) == 1 for each in FIELDS[name])
+        for name in order
+    )
+
+
+@st.composite
+def lines(
+    draw: st.DrawFn, name: str, *, strict: bool, held: Any, finds: bool, lone: bool
+) -> Any:
+    """
+    Draw one line of a table.
+
+    Args:
+        draw: Given by Hypothesis.
+        name: The name of the field.
+        strict: Leave out what breaks rule 1.
+        held: How a key of its own is held; None for no such key.
+        finds: It is of a key of the strategy.
+        lone: No unique key of several fields has it, so it may have a default.
+    """
+    rules = [r for r in RULES[name] if not strict or harmless(name, r)]
+    rules = [r for r in rules if (r.stores or not finds) and (r.on_update or lone)]
     rule = draw(st.sampled_from(rules))
-    unique = key is not None and draw(st.booleans())
-    default = None if unique else draw(st.sampled_from((None, None, POOLS[name][0])))
+    lone = lone and not (held or {}).get("unique")
+    own = {} if held is None else {"key": draw(st.sampled_from(KEYS[name])), **held}
     return field(
-        key=key,
-        unique=unique,
-        required=name in NEEDED
-        and rule.stores
-        and draw(st.sampled_from((*[False] * 3, True))),
-        clean=draw(st.sampled_from((None, None, tidy))),
+        **own,
+        required=name in NEEDED and rule.stores and draw(chance(8)),
+        clean=draw(st.sampled_from((None, None, None, tidy))),
         merge=rule,
-        null=draw(st.sampled_from(("clear", "clear", "clear", "ignore", "reject"))),
-        blank=draw(
-            st.sampled_from(("store", "store", "store", "ignore", "clear", "reject"))
-        ),
-        default=default,
+        null=draw(st.sampled_from((*("clear", "ignore") * 8, "reject"))),
+        blank=draw(st.sampled_from((*("store", "clear", "ignore") * 6, "reject"))),
+        default=POOLS[name][0] if lone and draw(chance(3)) else None,
     )
 
 
@@ -218,31 +374,90 @@ def policies(
     draw: st.DrawFn,
     *,
     strict: bool = False,
+    merging: bool = False,
     on_clash: tuple[str, ...] = ("refuse", "withhold", "allow"),
 ) -> Policy:
     """
-    Draw a policy from the whole vocabulary.
+    Draw a policy from the whole vocabulary; one in three has no rare word.
 
     Args:
         draw: Given by Hypothesis.
         strict: Leave out what rule 1 does not speak of: matching nobody, creating
-            without a key, and a custom rule on what identifies.
+            without a key, rules that do not promise it, and a custom rule on what
+            identifies.
+        merging: All contacts that are hit become one.
         on_clash: What may become of a clash.
     """
+    plain = not merging and draw(chance(3))
+    named = {} if plain else draw(st.one_of(st.just({}), named_keys()))
+    own = {
+        name: {"unique": draw(st.booleans())} if plain else draw(holding())
+        for name in KEYS
+    }
+    if "mails" in named and draw(st.booleans()):
+        del own["email"]
+    names = (*own, *named)
+    match = draw(
+        match_strategies(names, plain=plain, nobody=not strict, merging=merging)
+    )
+    finding = {part for name in match.keys for part in FIELDS[name]}
+    unique = {
+        part for name, each in named.items() if each.unique for part in each.fields
+    }
+    table = {
+        name: draw(
+            lines(
+                name,
+                strict=strict,
+                held=own.get(name),
+                finds=name in finding,
+                lone=name not in unique,
+            )
+        )
+        for name in RULES
+    }
+    limited = [
+        n for n, each in own.items() if each.get("limit") and not each["remember"]
+    ]
+    limited += [n for n, each in named.items() if each.limit and not each.remember]
+    droppable = not limited and alone(match.keys, names)
+    rare = {} if plain else draw(rarities(match, names, droppable=droppable))
+    others = (None, replace, keep, ignore, longest, *([] if plain else [LATEST]))
     absent = ("refuse",) if strict else ("refuse", "refuse", "create")
     create, update = draw(
-        st.sampled_from(((True, True),) * 18 + ((True, False), (False, True)))
+        st.sampled_from(((True, True),) * 48 + ((True, False),) * 2 + ((False, True),))
     )
-    return Policy(
-        draw(match_strategies(nobody=not strict)),
-        {name: draw(lines(name, strict=strict)) for name in RULES},
-        others=draw(st.sampled_from((None, replace, keep, ignore, longest))),
-        on_many=draw(st.sampled_from(("refuse", "oldest", "newest"))),
-        on_clash=draw(st.sampled_from(on_clash)),
-        on_absent_key=draw(st.sampled_from(absent)),
-        create=create,
-        update=update,
-    )
+    common: Any = {
+        "others": draw(st.sampled_from(others)),
+        "on_many": draw(st.sampled_from(("refuse", "oldest", "newest"))),
+        "on_clash": draw(st.sampled_from(on_clash)),
+        "on_absent_key": draw(st.sampled_from(absent)),
+        "create": create,
+        "update": update,
+    }
+    return Policy(match, table, keys=named, **(common | rare))
+
+
+@st.composite
+def rarities(
+    draw: st.DrawFn, match: Any, names: tuple[str, ...], *, droppable: bool
+) -> dict[str, Any]:
+    """Draw what few policies say: blocked values, limits, absorbing, no updates."""
+    made: dict[str, Any] = {}
+    if draw(chance(3)):
+        some = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        made["blocked"] = {name: draw(st.sampled_from(BLOCKED[name])) for name in some}
+        whole = "person" in some
+        hows = ("store", "refuse") if whole else ("store", "ignore", "refuse")
+        made["on_blocked"] = draw(st.sampled_from(hows))
+    if match.name == "merge_all":
+        if droppable:
+            made["on_limit"] = draw(st.sampled_from(("refuse", "drop")))
+        some = draw(st.lists(st.sampled_from([*ABSORB][:-1]), max_size=3, unique=True))
+        made["absorb"] = {name: draw(st.sampled_from(ABSORB[name])) for name in some}
+    if draw(chance(15)):
+        made |= {"update": "ignore", "create": True}
+    return made
 
 
 class Case(NamedTuple):
@@ -252,6 +467,12 @@ class Case(NamedTuple):
     calls: list[tuple[dict[str, Any], str]]
     patch: dict[str, Any]
     scope: str
+    how: dict[str, Any] = {}  # noqa: RUF012 - read, never written
+
+
+def apart(patch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take a patch apart, a field each: so several contacts share its keys."""
+    return [{name: value} for name, value in patch.items()]
 
 
 @st.composite
@@ -261,8 +482,12 @@ def cases(draw: st.DrawFn, /, **how: Any) -> Case:
     calls = draw(st.lists(st.tuples(patches(), scopes()), max_size=5))
     if draw(st.sampled_from((True, True, False))):
         known = {name: patch[name] for name in patch if name in KEYS}
-        calls.append((draw(patches(extra=False)) | known, scope))
-    return Case(policy, calls, patch, scope)
+        if draw(st.booleans()):
+            calls += [({"name": "Ada", "at": 1} | part, scope) for part in apart(known)]
+        else:
+            calls.append((draw(patches(extra=False)) | known, scope))
+    more = draw(overrides(strict=how.get("strict", False)))
+    return Case(policy, calls, patch, scope, more)
 
 
 def books(policy: Policy) -> ContactBook:
@@ -275,20 +500,21 @@ def books(policy: Policy) -> ContactBook:
     )
 
 
-def cleaned(policy: Policy, name: str, raw: Any) -> Any:
+def cleaned(policy: Policy, name: str, raw: Any, **how: Any) -> Any:
     """Give what the rule of a field is handed for a sent value."""
     line, sent = policy.fields.get(name), freeze(raw)
     if line and line.clean and not empty(sent):
         sent = freeze(tidy(sent))
-    return None if line and line.blank == "clear" and empty(sent) else sent
+    blank = how.get("blank") or (line.blank if line else "store")
+    return None if blank == "clear" and empty(sent) else sent
 
 
 def tried(
-    book: ContactBook, patch: dict[str, Any], scope: str = ""
+    book: ContactBook, patch: dict[str, Any], scope: str = "", /, **how: Any
 ) -> Outcome | errors.Refused:
     """Upsert, a refusal being an answer."""
     try:
-        return book.upsert(patch, scope=scope)
+        return book.upsert(patch, scope=scope, **how)
     except errors.Refused as error:
         return error
 
@@ -303,7 +529,7 @@ def fed(case: Case, book: ContactBook | None = None) -> ContactBook:
 
 def last(case: Case) -> Outcome | None:
     """Make all calls of a case and give the outcome of the last, if not refused."""
-    outcome = tried(fed(case), case.patch, case.scope)
+    outcome = tried(fed(case), case.patch, case.scope, **case.how)
     return outcome if isinstance(outcome, Outcome) else None
 
 

@@ -21,6 +21,9 @@ from upsertcore import (
     first_match,
     first_present,
     immutable,
+    key,
+    latest,
+    merge_all,
     normalize,
     replace,
     writer,
@@ -345,6 +348,237 @@ class TestLoad:
         ContactBook(POLICY, index=index).upsert(ADA)
 
         assert index.holders("email", "ada@x.org")
+
+
+MERGES = Policy(merge_all("email", "phone"), FIELDS)
+BOTH = {"email": "ada@x.org", "phone": "+15550002"}
+
+
+class TestMergedIds:
+    """The id of a contact that was absorbed leads to the survivor."""
+
+    def merged(self) -> ContactBook:
+        """Make a book in which c-1 has absorbed c-2."""
+        made = book(MERGES, ADA, BOB)
+        assert made.upsert(BOTH).merged
+        return made
+
+    def test_it_is_found_by_it(self) -> None:
+        """By get, by ``in``, and by the keys that passed on."""
+        made = self.merged()
+        ada = made.get("c-1")
+
+        assert made.get("c-2") is ada
+        assert ("c-1" in made, "c-2" in made, len(made)) == (True, True, 1)
+        assert made.find("phone", "+15550002") == (ada,)
+        assert list(made) == [ada]
+        made._index.check()
+
+    def test_it_cannot_be_deleted(self) -> None:
+        """What is not there any more cannot go; and with the survivor all ids go."""
+        made = self.merged()
+        before = made.dump()
+        with pytest.raises(errors.UnknownContact) as caught:
+            made.delete("c-2")
+        assert (caught.value.id, made.dump()) == ("c-2", before)
+
+        assert made.delete("c-1").absorbed == ("c-2",)
+        assert ("c-1" in made, "c-2" in made) == (False, False)
+        with pytest.raises(errors.UnknownContact):
+            made.get("c-2")
+
+    def test_it_is_in_use(self) -> None:
+        """No new contact is called so."""
+        made = ContactBook.load(MERGES, self.merged().dump(), ids=lambda: "c-2")
+        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-2'"):
+            made.upsert({"email": "new@x.org", "name": "New"})
+        assert len(made) == 1
+
+        made.delete("c-1")
+        assert made.upsert({"email": "new@x.org", "name": "New"}).created
+
+    def test_it_survives_a_dump(self) -> None:
+        """A book that is loaded leads from it to the same contact."""
+        made = self.merged()
+        twin = ContactBook.load(MERGES, made.dump())
+
+        assert twin.dump() == made.dump()
+        assert twin.get("c-2") == made.get("c-1")
+        twin._index.check()
+
+    def test_versions_and_times(self) -> None:
+        """A merge is one update of the survivor, at one time."""
+        made = self.merged()
+        ada = made.get("c-1")
+
+        assert (ada.version, ada.created_at) == (2, NOW)
+        assert ada.updated_at == NOW + timedelta(hours=2)
+        assert made.upsert(BOTH).contact is ada
+
+    def test_other_scopes_are_not_merged(self) -> None:
+        """Nothing matches across scopes."""
+        made = book(MERGES, ADA)
+        made.create(BOB, scope="s")
+        outcome = made.upsert(BOTH)
+
+        assert (outcome.result, len(made)) == ("updated", 2)
+
+    def test_a_refusal_leaves_all_as_it_was(self) -> None:
+        """Contacts that would have been merged, and their keys, too."""
+        made = book(MERGES, ADA, BOB)
+        before = made.dump()
+        with pytest.raises(errors.InvalidField, match="ref: must stay"):
+            made.upsert({**BOTH, "ref": "other"})
+
+        assert made.dump() == before
+        made._index.check()
+
+
+class TestStaleMerges:
+    """A plan that merges, and what may have changed since."""
+
+    @pytest.mark.parametrize(
+        ("between", "words"),
+        [
+            (
+                lambda b: b.upsert({"phone": "+15550002", "name": "X"}),
+                "contact c-2 is at version 2, not 1",
+            ),
+            (
+                lambda b: b.upsert({"email": "ada@x.org", "name": "X"}),
+                "contact c-1 is at version 2, not 1",
+            ),
+            (lambda b: b.delete("c-2"), "contact c-2 is gone"),
+            (
+                lambda b: b.upsert({"email": "bob@x.org", "phone": "+15550001"}),
+                "contact c-1 was merged into c-2",
+            ),
+            (lambda b: b.upsert(BOTH), "contact c-1 is at version 2, not 1"),
+            (
+                lambda b: b.create(
+                    {"email": "n@x.org", "phone": "+15550002", "name": "N"}
+                ),
+                r"phone: other contacts hold \+15550002 now",
+            ),
+        ],
+        ids=["absorbed", "survivor", "gone", "merged", "done", "held"],
+    )
+    def test_it_is_stale(
+        self, between: Callable[[ContactBook], Any], words: str
+    ) -> None:
+        """Refused, and nothing is written."""
+        made = book(MERGES, ADA, BOB)
+        found = made.plan(BOTH)
+        between(made)
+        before = made.dump()
+        with pytest.raises(errors.StalePlan, match=words):
+            made.apply(found)
+
+        assert made.dump() == before
+        made._index.check()
+
+    def test_an_alias_that_was_taken(self) -> None:
+        """A key that was free when the plan was made."""
+        lines = {**FIELDS, "email": field(key=normalize.email, remember=True)}
+        made = book(Policy(first_match("email"), lines), ADA)
+        found = made.plan({"email": "new@x.org", "name": "New"})
+        made.upsert({"email": "ada@x.org", "name": "A"})
+        made._index.put(made.get("c-1"), [["ada@x.org", "new@x.org"], ["+15550001"]])
+        with pytest.raises(errors.StalePlan, match="email: other contacts hold new@x"):
+            made.apply(found)
+
+    def test_a_write_that_does_not_matter(self) -> None:
+        """A plan stands where somebody else is written."""
+        made = book(MERGES, ADA, BOB)
+        found = made.plan(BOTH)
+        made.upsert({"email": "new@x.org", "name": "New"})
+
+        assert made.apply(found).merged
+        with pytest.raises(errors.StalePlan):
+            made.apply(found)
+
+
+class TestFindSeveral:
+    """Keys of several fields are looked up by name."""
+
+    POLICY = Policy(
+        first_match("person", "email"),
+        {**FIELDS, "born": field()},
+        keys={"person": key("name", "born", normalize=normalize.text)},
+    )
+
+    def test_by_a_mapping(self) -> None:
+        """Of its fields to one value each; what lacks one finds nobody."""
+        made = book(self.POLICY, {**ADA, "born": "1815"})
+        ada = (made.get("c-1"),)
+
+        assert made.find("person", {"name": "ADA", "born": "1815"}) == ada
+        assert made.find("person", {"name": "ADA"}) == ()
+        assert made.find("person", {"name": "ADA", "born": "1816"}) == ()
+        assert made.find("person", {"name": "ADA", "born": "1815"}, scope="s") == ()
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("person", "Ada", "value: must be a mapping of name, born"),
+            ("person", None, "value: must be a mapping of name, born"),
+            ("person", {"name": "Ada", "x": 1}, "value: must be a mapping of name"),
+            ("person", {"name": ["A", "B"], "born": "1"}, "must have one value each"),
+            ("person", {"name": {1}}, "value: must be text"),
+            ("name", "Ada", "key: must be one of email, phone, person, not 'name'"),
+            ("born", "1815", "key: must be one of email, phone, person"),
+        ],
+        ids=map(str, range(7)),
+    )
+    def test_by_anything_else(self, name: str, value: Any, words: str) -> None:
+        """It is refused, in words that say what would be right."""
+        with pytest.raises(errors.InvalidField, match=words):
+            book(self.POLICY, ADA).find(name, value)
+
+
+class TestClocks:
+    """Fields that go by a clock, call after call."""
+
+    POLICY = Policy(
+        first_match("email"),
+        {
+            "email": field(key=normalize.email, unique=True),
+            "name": field(merge=latest(by="at")),
+            "at": field(merge=latest(by="at")),
+        },
+    )
+
+    def test_a_clock_that_moves_is_a_change(self) -> None:
+        """The contact has a new version and time, and what was read before stays."""
+        made = book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
+        before = made.get("c-1")
+        outcome = made.upsert({"email": "a@x", "name": "A", "at": 2})
+
+        assert (outcome.contact.version, outcome.updated) == (2, True)
+        assert outcome.contact.updated_at == NOW + timedelta(hours=1)
+        assert before.clocks == {"name": 1, "at": 1}
+        assert outcome.contact.clocks == {"name": 2, "at": 2}
+        assert made.upsert({"email": "a@x", "name": "B", "at": 1}).unchanged
+
+    def test_a_batch_in_any_order(self) -> None:
+        """A batch of events ends as the same batch turned round."""
+        patches = [{"email": "a@x", "name": f"{at}", "at": at} for at in (3, 1, 2)]
+        ends = []
+        for order in (patches, patches[::-1]):
+            made = ContactBook(self.POLICY)
+            made.upsert_many(order)
+            ends.append([(each.fields, each.clocks) for each in made])
+
+        assert ends[0] == ends[1]
+        assert ends[0][0][0]["name"] == "3"
+
+    def test_a_value_without_its_clock(self) -> None:
+        """It is refused by the name of the clock, and nothing is kept of it."""
+        made = book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
+        with pytest.raises(errors.InvalidField, match="at: must be text or a number"):
+            made.upsert({"email": "a@x", "name": "B"})
+
+        assert made.upsert({"email": "a@x"}).unchanged
 
 
 class Boom(Exception):

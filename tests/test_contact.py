@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,12 @@ NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 FIELDS: Any = {"email": "ada@x.org", "tags": ["a"], "deep": {"b": [1]}}
 ADA = Contact("c-1", "s", FIELDS, 1, NOW, NOW)
 ROW = ADA.to_dict()
+HISTORY: Any = (
+    {"email": ("a@x", "b@x")},
+    {"name": 7, "city": "2024-01-02"},
+    ("c-2", "c-3"),
+)
+OLD = Contact("c-1", "s", FIELDS, 3, NOW, NOW, *HISTORY)
 
 
 def test_it_reads_like_a_mapping() -> None:
@@ -84,3 +91,104 @@ def test_a_row_is_a_mapping_of_six_parts(row: Any) -> None:
     """Anything else is no row."""
     with pytest.raises(InvalidField):
         Contact.from_dict(row)
+
+
+class TestHistory:
+    """Aliases, clocks and absorbed ids: what fields no longer tell."""
+
+    def test_a_contact_has_none_at_first(self) -> None:
+        """They are empty, and a row does not speak of them."""
+        assert ADA.aliases == {}
+        assert ADA.clocks == {}
+        assert ADA.absorbed == ()
+        assert set(ROW) == {
+            *("id", "scope", "version", "created_at", "updated_at", "fields")
+        }
+
+    def test_a_row_tells_what_there_is(self) -> None:
+        """Each part as plain values, and only where it is not empty."""
+        row = OLD.to_dict()
+
+        assert row["aliases"] == {"email": ["a@x", "b@x"]}
+        assert row["clocks"] == {"name": 7, "city": "2024-01-02"}
+        assert row["absorbed"] == ["c-2", "c-3"]
+        assert OLD == Contact.from_dict(json.loads(json.dumps(row)))
+        assert "aliases" not in attrs.evolve(OLD, aliases={}).to_dict()
+
+    @pytest.mark.parametrize("part", ["aliases", "clocks", "absorbed"])
+    def test_each_part_counts(self, part: str) -> None:
+        """Two contacts that differ in it are not the same."""
+        empty: Any = () if part == "absorbed" else {}
+        twin = attrs.evolve(OLD, **{part: empty})
+
+        assert twin != OLD
+        assert Contact.from_dict(twin.to_dict()) == twin
+
+    @pytest.mark.parametrize("part", ["aliases", "clocks", "absorbed"])
+    def test_a_part_may_be_there_and_empty(self, part: str) -> None:
+        """A row that says so is as one that does not."""
+        empty: Any = [] if part == "absorbed" else {}
+
+        assert Contact.from_dict({**ROW, part: empty}) == ADA
+
+    def test_nothing_mutable_escapes(self) -> None:
+        """Neither what it was made of, nor what it gives, changes it."""
+        mine: Any = ({"email": ["a@x"]}, {"name": 7}, ["c-2"])
+        made = Contact("c-1", "", {}, 1, NOW, NOW, *mine)
+        mine[0]["email"].append("b@x")
+        mine[1]["name"] = 8
+        mine[2].append("c-3")
+        made.to_dict()["aliases"]["email"].append("z@x")
+
+        assert made.aliases == {"email": ("a@x",)}
+        assert made.clocks == {"name": 7}
+        assert made.absorbed == ("c-2",)
+        for part in (made.aliases, made.clocks):
+            with pytest.raises(TypeError):
+                part["email"] = 1  # type: ignore[index]
+
+    def test_it_is_a_value(self) -> None:
+        """It hashes, copies and pickles with them."""
+        twins = (copy.copy(OLD), copy.deepcopy(OLD), pickle.loads(pickle.dumps(OLD)))  # noqa: S301
+        for twin in twins:
+            assert twin == OLD
+            assert hash(twin) == hash(OLD)
+            assert (twin.aliases, twin.clocks, twin.absorbed) == (
+                *(OLD.aliases, OLD.clocks),
+                OLD.absorbed,
+            )
+
+    @pytest.mark.parametrize(
+        ("part", "value", "words"),
+        [
+            ("aliases", [], "aliases: must be a mapping of names to values"),
+            ("aliases", None, "aliases: must be a mapping"),
+            ("aliases", {1: ["a"]}, "aliases: must have text for its names"),
+            ("aliases", {"email": None}, "'email': must not be stored as null"),
+            ("aliases", {"email": "a@x"}, "aliases: email: must be a list"),
+            ("aliases", {"email": []}, "aliases: email: must not be blank"),
+            ("aliases", {"email": [""]}, "aliases: email: must not be blank"),
+            ("aliases", {"email": [7]}, "aliases: email: must be text, not 7"),
+            ("aliases", {"email": ["a", "a"]}, "email: must have each item once"),
+            ("clocks", [], "clocks: must be a mapping of names to values"),
+            ("clocks", {"name": None}, "'name': must not be stored as null"),
+            ("clocks", {"name": True}, "clocks: name: must be text or number"),
+            ("clocks", {"name": ""}, "clocks: name: must be text or number"),
+            ("clocks", {"name": [1]}, "clocks: name: must be text or number"),
+            ("clocks", {"name": float("inf")}, "clocks: must be a finite number"),
+            ("absorbed", "c-2", "absorbed: must be a list"),
+            ("absorbed", None, "absorbed: must be a list"),
+            ("absorbed", {"c-2": 1}, "absorbed: must be a list"),
+            ("absorbed", [""], "absorbed: must not be blank"),
+            ("absorbed", [2], "absorbed: must be text, not 2"),
+            ("absorbed", ["\ud800"], "absorbed: .*surrogates"),
+            ("absorbed", ["c-2", "c-2"], "absorbed: must have each item once"),
+        ],
+        ids=map(str, range(22)),
+    )
+    def test_a_row_from_outside_is_looked_at(
+        self, part: str, value: Any, words: str
+    ) -> None:
+        """Each part that is not of the right form is named."""
+        with pytest.raises(InvalidField, match=words):
+            Contact.from_dict({**ROW, part: value})

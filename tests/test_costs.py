@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from upsertcore import ContactBook, Policy, field, first_match, normalize
+from upsertcore import (
+    ContactBook,
+    Policy,
+    field,
+    first_match,
+    key,
+    merge_all,
+    normalize,
+    union,
+)
 from upsertcore.plan import plan
 
 
@@ -67,3 +76,96 @@ def test_look_ups_do_not_grow_with_the_book(patch: dict[str, Any]) -> None:
 def test_nothing_is_cleaned_or_normalised_that_was_not_sent() -> None:
     """An omitted field costs nothing."""
     assert counted(10, {"email": "1@x.org"}) == {"email": 1, "holders": 1, "get": 1}
+
+
+def watched(book: ContactBook, patch: dict[str, Any]) -> Counter[Any]:
+    """Count what deciding on a patch asks of the index of a book."""
+    asked: Counter[Any] = Counter()
+    index = book._index
+
+    def holders(name: str, form: str, scope: str) -> tuple[str, ...]:
+        asked[name, form] += 1
+        return index.holders(name, form, scope)
+
+    def get(id: str) -> Any:
+        asked[id] += 1
+        return index.get(id)
+
+    view: Any = SimpleNamespace(holders=holders, get=get, forms=index.forms)
+    plan(book.policy, patch, view)
+    return asked
+
+
+SEVERAL = {
+    "person": key("first", "last", normalize=normalize.text, unique=True),
+    "mail": key("main", "more", normalize=normalize.email, each=True, unique=True),
+}
+LINES: dict[str, Any] = {
+    "id": field(key=normalize.exact, unique=True),
+    "email": field(key=normalize.email, unique=True, merge=union, remember=True),
+    "device": field(key=normalize.exact, merge=union),
+}
+LINES |= {name: field() for name in ("first", "last", "main", "more")}
+
+
+class TestSeveral:
+    """Keys of several fields, merges and limits."""
+
+    def book(self, size: int, *names: str, **options: Any) -> ContactBook:
+        """Make a book of this size whose contacts are called 0, 1, ..."""
+        lines = {**LINES, **options.pop("lines", {})}
+        policy = Policy(merge_all(*names), lines, keys=SEVERAL, **options)
+        ids = iter(map(str, range(size)))
+        book = ContactBook(policy, ids=ids.__next__)
+        for number in range(size):
+            book.create(
+                {
+                    "id": number,
+                    "email": [f"{number}@x", f"{number}@y"],
+                    "device": [number],
+                    "first": "Ada",
+                    "last": f"{number}",
+                    "main": f"{number}@x",
+                }
+            )
+        return book
+
+    @pytest.mark.parametrize("size", [4, 1_000])
+    def test_a_merge_asks_for_each_form_and_contact_once(self, size: int) -> None:
+        """However many contacts there are, and whatever the claim asks again."""
+        made = self.book(size, "person", "mail", "id")
+        patch = {"first": "Ada", "last": "1", "main": "2@x", "id": 3}
+
+        assert watched(made, patch) == {
+            "1": 1,
+            "2": 1,
+            "3": 1,
+            ("person", "ada|1"): 1,
+            ("mail", "2@x"): 1,
+            ("id", "3"): 1,
+        }
+
+    @pytest.mark.parametrize("size", [4, 1_000])
+    def test_a_shorter_patch_asks_for_nothing_again(self, size: int) -> None:
+        """What was asked before a key was left out is not asked anew."""
+        email = field(key=normalize.email, merge=union, limit=2, remember=True)
+        made = self.book(
+            size, "email", "device", lines={"email": email}, on_limit="drop"
+        )
+        asked = watched(made, {"email": ["1@x"], "device": [2]})
+
+        assert asked == {"1": 1, "2": 1, ("email", "1@x"): 1, ("device", "2"): 1}
+
+    def test_a_normaliser_runs_once_per_value(self) -> None:
+        """For each part of a composite, and each item of a list."""
+        calls: list[Any] = []
+
+        def counting(value: Any) -> str | None:
+            calls.append(value)
+            return normalize.text(value)
+
+        keys = {"p": key("first", "last", normalize=counting, unique=True)}
+        made = ContactBook(Policy(first_match("p"), LINES, keys=keys))
+        made.upsert({"first": ["Ada", "Augusta"], "last": "King", "id": 1})
+
+        assert calls == ["Ada", "Augusta", "King"]

@@ -10,6 +10,7 @@ import pytest
 
 from upsertcore import errors
 from upsertcore.errors import shown
+from upsertcore.values import FrozenMap
 
 EXAMPLES = [
     errors.InvalidPolicy("email: a unique field needs a key"),
@@ -25,6 +26,8 @@ EXAMPLES = [
     errors.StaleVersion(None, 1, None),
     errors.StalePlan("contact c-1 is gone"),
     errors.UnknownContact("c-1"),
+    errors.KeyInUse("person", FrozenMap({"first": "Ada", "last": "King"}), "c-1"),
+    errors.InvalidField("email", ("a@x", "b@x"), "must be one key of one contact"),
 ]
 
 

@@ -6,31 +6,36 @@ from typing import Any
 
 import pytest
 
-from upsertcore import all_agree, first_match, first_present, never, normalize
+from upsertcore import all_agree, first_match, first_present, merge_all, never
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
-from upsertcore.keys import Key
-from upsertcore.match import PICKS, Hits, Match, OnMany, Strategy
+from upsertcore.strategy import PICKS, Hits, Match, OnMany, Strategy
 
 Held = dict[str, dict[str, tuple[str, ...]]]
 
 
 class Asked:
-    """Answers for an index: who holds what a patch carries, and nothing else."""
+    """Answers for an index: who holds what a patch carries, and what else they hold."""
 
-    def __init__(self, carried: Held) -> None:
-        self.carried = carried
+    def __init__(self, carried: Held, more: Held) -> None:
+        self.carried, self.more = carried, more
 
     def __call__(self, name: str) -> Hits:
         return tuple(self.carried.get(name, {}).items())
 
     def held(self, id: str, name: str) -> tuple[str, ...]:
-        return tuple(form for form, ids in self(name) if id in ids)
+        forms = {**self.more.get(name, {}), **self.carried.get(name, {})}
+        return tuple(form for form, ids in forms.items() if id in ids)
 
 
-def decide(strategy: Strategy, carried: Held, on_many: OnMany = "refuse") -> Match:
+def decide(
+    strategy: Strategy,
+    carried: Held,
+    on_many: OnMany = "refuse",
+    more: Held | None = None,
+) -> Match:
     """Ask a strategy about a patch that carries these forms with these holders."""
-
-    return strategy.decide(strategy.keys, Asked(carried), PICKS[on_many])
+    asked = Asked(carried, more or {})
+    return strategy.decide(strategy.keys, asked, PICKS[on_many])
 
 
 BOTH: Held = {"email": {"a@x": ("c-1",)}, "phone": {"+1": ("c-2",)}}
@@ -132,13 +137,259 @@ class TestAllAgree:
             decide(all_agree("email", "phone"), BOTH)
         assert (caught.value.key, caught.value.ids) == ("phone", ("c-1", "c-2"))
 
+    @pytest.mark.parametrize(
+        ("carried", "key", "ids"),
+        [
+            (
+                {"a": {"1": ("c-3",)}, "b": {"2": ("c-1",)}, "c": {"3": ("c-2",)}},
+                "b",
+                ("c-3", "c-1", "c-2"),
+            ),
+            (
+                {"a": {"1": ("c-1",)}, "b": {"2": ("c-1",)}, "c": {"3": ("c-2",)}},
+                "c",
+                ("c-1", "c-2"),
+            ),
+            ({"b": {"1": ("c-2",), "2": ("c-1",), "3": ()}}, "b", ("c-2", "c-1")),
+        ],
+        ids=["three", "the last", "one key"],
+    )
+    def test_every_candidate_is_named(
+        self, carried: Held, key: str, ids: tuple[str, ...]
+    ) -> None:
+        """Each once, in the order found, with the key that disagreed first."""
+        with pytest.raises(AmbiguousMatch) as caught:
+            decide(all_agree("a", "b", "c"), carried)
+        assert (key, ids) == (caught.value.key, caught.value.ids)
+
+    @pytest.mark.parametrize(
+        ("on_many", "ids"), [("oldest", ("c-1", "c-2")), ("newest", ("c-3", "c-2"))]
+    )
+    def test_the_candidates_are_the_picks(
+        self, on_many: OnMany, ids: tuple[str, ...]
+    ) -> None:
+        """Of several holders of a form the one that is meant has to agree."""
+        carried: Held = {"a": {"1": ("c-1", "c-3")}, "b": {"2": ("c-2",)}}
+        with pytest.raises(AmbiguousMatch) as caught:
+            decide(all_agree("a", "b"), carried, on_many)
+        assert ids == caught.value.ids
+
+    def test_several_holders_come_before_disagreement(self) -> None:
+        """Where nobody is guessed at, the key with several holders is told first."""
+        carried: Held = {
+            "a": {"1": ("c-1",)},
+            "b": {"2": ("c-2",)},
+            "c": {"3": ("c-3", "c-4")},
+        }
+        with pytest.raises(AmbiguousMatch) as caught:
+            decide(all_agree("a", "b", "c"), carried)
+        assert (caught.value.key, caught.value.ids) == ("c", ("c-3", "c-4"))
+
+    def test_holders_that_are_not_picked_are_told(self) -> None:
+        """They do not disagree, and stand among the others."""
+        carried: Held = {"a": {"1": ("c-1", "c-2")}, "b": {"2": ("c-1", "c-3")}}
+
+        assert decide(all_agree("a", "b"), carried, "oldest") == Match(
+            "c-1", "a", ("c-2", "c-3")
+        )
+
 
 def test_never_asks_for_nothing() -> None:
     """It finds nobody and needs no key."""
     assert Match() == decide(never(), BOTH)
 
 
-@pytest.mark.parametrize("make", [first_match, first_present, all_agree])
+class TestGuard:
+    """A hit by a lower key does not count where a higher key says otherwise."""
+
+    OTHER: Held = {"id": {"9": ("c-2",)}}  # noqa: RUF012
+    SENT: Held = {"id": {"1": ()}, "email": {"a@x": ("c-2",)}}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("guard", "more", "expected"),
+        [
+            (None, OTHER, Match("c-2", "email")),
+            ("if_set", OTHER, Match(None, None, ("c-2",))),
+            ("strict", OTHER, Match(None, None, ("c-2",))),
+            ("if_set", {}, Match("c-2", "email")),
+            ("strict", {}, Match(None, None, ("c-2",))),
+            ("if_set", {"id": {"1": ("c-2",)}}, Match("c-2", "email")),
+        ],
+        ids=map(str, range(6)),
+    )
+    def test_it_is_contradicted(self, guard: Any, more: Held, expected: Match) -> None:
+        """By another value, or, where it is strict, by none; and the holder is told."""
+        match = first_match("id", "email", guard=guard)
+
+        assert expected == decide(match, self.SENT, more=more)
+
+    @pytest.mark.parametrize("guard", ["if_set", "strict"])
+    def test_one_common_form_is_enough(self, guard: Any) -> None:
+        """Of a key with several forms, sent and held, one has to be the same."""
+        sent: Held = {"id": {"1": (), "2": ("c-2",)}, "email": {"a@x": ("c-2",)}}
+        match = first_match("id", "email", guard=guard)
+
+        assert decide(match, sent, more=self.OTHER) == Match("c-2", "id")
+
+    @pytest.mark.parametrize("guard", ["if_set", "strict"])
+    def test_a_key_that_is_not_carried_guards_nothing(self, guard: Any) -> None:
+        """Nothing was said of it, so nothing contradicts."""
+        match = first_match("id", "email", guard=guard)
+        sent: Held = {"email": {"a@x": ("c-2",)}}
+
+        assert decide(match, sent, more=self.OTHER) == Match("c-2", "email")
+
+    def test_on_many_chooses_among_those_that_count(self) -> None:
+        """Holders that are contradicted are not guessed among, but told."""
+        sent: Held = {"id": {"1": ()}, "email": {"a@x": ("c-1", "c-2", "c-3")}}
+        match = first_match("id", "email", guard="if_set")
+        more: Held = {"id": {"8": ("c-1",), "9": ("c-3",)}}
+
+        assert decide(match, sent, more=more) == Match("c-2", "email", ("c-1", "c-3"))
+        with pytest.raises(AmbiguousMatch) as caught:
+            decide(match, sent, more=self.OTHER)
+        assert caught.value.ids == ("c-1", "c-3")
+
+    def test_whom_an_earlier_key_has_found_is_not_contradicted(self) -> None:
+        """A hit on that very contact agrees, whatever else it holds."""
+        drop = first_match("a", "b", "c", guard="strict", contradicted="drop")
+        sent: Held = {"a": {"1": ("x",)}, "b": {"1": ()}, "c": {"1": ("x", "y")}}
+
+        assert decide(drop, sent) == Match("x", "a", ("y",))
+
+    def test_every_higher_key_guards(self) -> None:
+        """A hit passes where none of them contradicts it."""
+        match = first_match("a", "b", "c", guard="if_set")
+        sent: Held = {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("x", "y")}}
+        more: Held = {"a": {"2": ("x",)}, "b": {"2": ("z",)}}
+
+        assert decide(match, sent, more=more) == Match("y", "c", ("x",))
+
+    def test_strict_finds_whom_first_present_finds(self) -> None:
+        """And reports the others, which the latter does not look for."""
+        match = first_match("email", "phone", guard="strict")
+        phone: Held = {"phone": {"+1": ("c-2",)}}
+        for carried in (BOTH, LATER, NOBODY, phone):
+            strict = decide(match, carried)
+            present = decide(first_present("email", "phone"), carried)
+            assert (present.id, present.key) == (strict.id, strict.key)
+        assert decide(match, LATER).others == ("c-2",)
+
+    def test_no_key(self) -> None:
+        """A patch without a key is refused, as without a guard."""
+        with pytest.raises(NoMatchKey) as caught:
+            decide(first_match("email", "phone", guard="strict"), {"email": {}})
+        assert caught.value.tried == ("email", "phone")
+
+
+class TestContradicted:
+    """A key all of whose hits are contradicted may be left out of the patch."""
+
+    @pytest.mark.parametrize(
+        ("sent", "more", "expected"),
+        [
+            (
+                {"a": {"1": ()}, "b": {"1": ("x",)}},
+                {},
+                Match(None, None, ("x",), dropped=("b",)),
+            ),
+            (
+                {"a": {"1": ("y",)}, "b": {"1": ("x",)}},
+                {},
+                Match("y", "a", ("x",), dropped=("b",)),
+            ),
+            ({"a": {"1": ("x",)}, "b": {"1": ("x", "y")}}, {}, Match("x", "a", ("y",))),
+            ({"a": {"1": ("y",)}, "b": {"1": ()}}, {}, Match("y", "a")),
+            ({"b": {"1": ("x",)}}, {"a": {"1": ("x",)}}, Match("x", "b")),
+            (
+                {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("x",)}},
+                {},
+                Match(None, None, ("x",), dropped=("b", "c")),
+            ),
+        ],
+        ids=["nobody", "somebody", "in part", "free", "alone", "two"],
+    )
+    def test_it_is_dropped(self, sent: Held, more: Held, expected: Match) -> None:
+        """Only where it has hits, and none of them counts; and they are told."""
+        match = first_match("a", "b", "c", guard="strict", contradicted="drop")
+
+        assert expected == decide(match, sent, more=more)
+
+    def test_a_dropped_key_guards_nothing(self) -> None:
+        """It counts as not carried for the keys below it."""
+        sent: Held = {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("y",)}}
+        more: Held = {"a": {"2": ("x",)}, "b": {"2": ("y",)}}
+        drop = first_match("a", "b", "c", guard="if_set", contradicted="drop")
+        keep = first_match("a", "b", "c", guard="if_set")
+
+        assert decide(drop, sent, more=more) == Match("y", "c", ("x",), (), ("b",))
+        assert decide(keep, sent, more=more) == Match(None, None, ("x", "y"))
+
+
+class TestMergeAll:
+    """All contacts that the keys hit become one."""
+
+    @pytest.mark.parametrize(
+        ("carried", "expected"),
+        [
+            (BOTH, Match("c-1", "email", (), ("c-2",))),
+            (LATER, Match("c-2", "phone")),
+            (NOBODY, Match()),
+            (MANY, Match("c-1", "email", (), ("c-2", "c-3"))),
+            (
+                {
+                    "email": {"a": (), "b": ("c-4", "c-5"), "c": ("c-2",)},
+                    "phone": {"+1": ("c-1", "c-2", "c-4")},
+                },
+                Match("c-4", "email", (), ("c-5", "c-2", "c-1")),
+            ),
+        ],
+        ids=map(str, range(5)),
+    )
+    def test_who_survives(self, carried: Held, expected: Match) -> None:
+        """The oldest holder of the first form that hits; the rest as they are found."""
+        assert expected == decide(merge_all("email", "phone"), carried)
+
+    @pytest.mark.parametrize("on_many", ["refuse", "oldest", "newest"])
+    def test_on_many_is_not_asked(self, on_many: OnMany) -> None:
+        """Several holders are what it is for."""
+        assert decide(merge_all("email"), MANY, on_many).id == "c-1"
+
+    def test_no_key(self) -> None:
+        """A patch without a key is refused."""
+        with pytest.raises(NoMatchKey):
+            decide(merge_all("email", "phone"), {})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"guard": "loose"}, "guard: must be 'if_set' or 'strict', not 'loose'"),
+        ({"guard": True}, "guard: must be 'if_set' or 'strict', not True"),
+        ({"guard": "strict", "contradicted": "refuse"}, "must be 'keep' or 'drop'"),
+        ({"guard": "strict", "contradicted": None}, "must be 'keep' or 'drop', not No"),
+        ({"contradicted": "drop"}, "contradicted: needs a guard"),
+    ],
+    ids=map(str, range(5)),
+)
+def test_a_guard_that_is_none(options: Any, words: str) -> None:
+    """What is no choice is refused when the strategy is made."""
+    with pytest.raises(InvalidPolicy, match=words):
+        first_match("a", "b", **options)
+
+
+def test_a_strategy_shows_what_it_was_told() -> None:
+    """Its keys, and its guard where it has one."""
+    drop = first_match("a", "b", guard="if_set", contradicted="drop")
+
+    assert repr(drop) == "first_match('a', 'b', guard='if_set', contradicted='drop')"
+    assert repr(first_match("a", guard="strict")) == "first_match('a', guard='strict')"
+    assert repr(merge_all("a", "b")) == "merge_all('a', 'b')"
+    assert merge_all("a").merges
+    assert not first_match("a").merges
+
+
+@pytest.mark.parametrize("make", [first_match, first_present, all_agree, merge_all])
 @pytest.mark.parametrize(
     "keys", [(), ("a", "a"), (1,)], ids=["none", "twice", "number"]
 )
@@ -146,35 +397,3 @@ def test_a_strategy_names_its_keys(make: Any, keys: Any) -> None:
     """None, one twice, or what is no name: refused when it is made."""
     with pytest.raises(InvalidPolicy, match=make.__name__):
         make(*keys)
-
-
-class TestKey:
-    """The normal forms of one field."""
-
-    EMAIL = Key("email", ("email",), (normalize.email,))
-
-    @pytest.mark.parametrize(
-        ("fields", "forms"),
-        [
-            ({}, ()),
-            ({"email": None}, ()),
-            ({"email": ""}, ()),
-            ({"email": ()}, ()),
-            ({"email": "x"}, ()),
-            ({"email": "A@x"}, ("a@x",)),
-            ({"email": ("B@x", "", None, "b@X", "A@x")}, ("b@x", "a@x")),
-        ],
-    )
-    def test_forms(self, fields: Any, forms: Any) -> None:
-        """One form per item of a list, each once, in order."""
-        assert forms == self.EMAIL.forms(fields)
-
-    def test_a_blank_form_is_none(self) -> None:
-        """A normaliser that answers blank text has made no key."""
-        assert Key("a", ("a",), (lambda _value: "",)).forms({"a": "x"}) == ()
-
-    def test_a_form_is_text(self) -> None:
-        """A normaliser that answers anything else is a fault of the host's."""
-        wrong: Any = len
-        with pytest.raises(TypeError, match="answers text or None, not 1"):
-            Key("a", ("a",), (wrong,)).forms({"a": "x"})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import attrs
 import pytest
 
 from upsertcore import (
@@ -26,6 +27,9 @@ from upsertcore import (
     immutable,
     items_by,
     keep,
+    key,
+    latest,
+    merge_all,
     normalize,
     on_create,
     replace,
@@ -38,11 +42,12 @@ from upsertcore.errors import (
     KeyInUse,
     MissingField,
     NoMatchKey,
+    StaleVersion,
     UnknownField,
     UpdateRefused,
 )
-from upsertcore.match import Strategy
 from upsertcore.plan import plan
+from upsertcore.strategy import Strategy
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 KEYS = {
@@ -495,3 +500,410 @@ class TestPlan:
 
         assert (found.result, found.scope, found.before) == ("created", "s", None)
         assert len(index) == 0
+
+    def test_what_it_expects_of_whom_it_has_read(self) -> None:
+        """A guard reads the holders of lower keys, a merge all that it merges."""
+        match = first_match("email", "phone", guard="if_set")
+        made = book(table(match, on_clash="allow"), *TWO)
+        found = made.plan({"email": "c@x", "phone": "+15550002"})
+        assert (found.result, found.others) == ("created", ("2",))
+        assert found.expects.versions == {"2": 1}
+
+        made = book(table(merge_all("email", "phone")), *TWO)
+        found = made.plan({"email": "a@x", "phone": "+15550002"})
+        assert found.expects.versions == {"1": 1, "2": 1}
+        assert found.expects.keys == (
+            ("email", "a@x", ("1",)),
+            ("phone", "+15550002", ("2",)),
+        )
+
+    def test_what_it_expects_after_a_key_was_left_out(self) -> None:
+        """What was asked for that key is still what the decision rests on."""
+        match = first_match("email", "phone", guard="strict", contradicted="drop")
+        found = book(table(match), *TWO).plan({"email": "c@x", "phone": "+15550002"})
+
+        assert found.ignored == {"phone": "guard"}
+        assert found.after == {"email": "c@x"}
+        assert ("phone", "+15550002", ("2",)) in found.expects.keys
+
+
+class TestLeftAlone:
+    """A policy that creates, and leaves a known contact as it is."""
+
+    def test_what_differs_is_named(self) -> None:
+        """No rule runs, so none refuses; and what is the same is not named."""
+        lines: Any = {"ref": field(merge=immutable), "city": field(), "tags": field()}
+        made = book(
+            table(update="ignore", **lines),
+            {"email": "a@x", "ref": "r", "tags": ["t"]},
+        )
+        sent = {"email": "A@x", "ref": "s", "city": None, "tags": ["t"], "phone": ""}
+        outcome = made.upsert(sent)
+
+        assert outcome.unchanged
+        assert outcome.contact is made.get("1")
+        assert outcome.matched_by == "email"
+        assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "update")
+
+    def test_a_reason_that_is_there_stays(self) -> None:
+        """What counted as omitted was left out before."""
+        line = field(null="ignore", blank="ignore")
+        made = book(table(update="ignore", city=line, name=line), TWO[0])
+        outcome = made.upsert({"email": "a@x", "city": None, "name": ""})
+
+        assert outcome.ignored == {"city": "null", "name": "blank"}
+
+    def test_it_creates(self) -> None:
+        """Whom it does not know, as any policy does."""
+        made = book(table(update="ignore"), TWO[0])
+
+        assert made.upsert({"email": "n@x"}).created
+        assert made.create({"phone": "+15550009"}).created
+        with pytest.raises(KeyInUse):
+            made.create({"email": "A@x"})
+
+    def test_what_clashes_does_not_matter(self) -> None:
+        """Nothing is claimed, so nobody is asked."""
+        made = book(table(update="ignore"), *TWO)
+        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+
+        assert (outcome.result, outcome.others) == ("unchanged", ("2",))
+        assert outcome.ignored == {"phone": "update"}
+
+    def test_nothing_is_absorbed(self) -> None:
+        """Whoever would have been stands among the others."""
+        made = book(table(merge_all("email", "phone"), update="ignore"), *TWO)
+        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+
+        assert (outcome.result, outcome.absorbed) == ("unchanged", ())
+        assert outcome.others == ("2",)
+        assert len(made) == 2
+
+    def test_a_version_is_looked_at(self) -> None:
+        """Before the contact is left alone."""
+        made = book(table(update="ignore"), TWO[0])
+        assert made.upsert({"email": "a@x"}, if_version=1).unchanged
+        with pytest.raises(StaleVersion):
+            made.upsert({"email": "a@x"}, if_version=2)
+
+    def test_a_clock_stays(self) -> None:
+        """No clock runs where no rule does."""
+        lines: Any = {"name": field(merge=latest(by="at")), "at": field()}
+        made = book(
+            table(update="ignore", **lines), {"email": "a@x", "name": "A", "at": 1}
+        )
+        outcome = made.upsert({"email": "a@x", "name": "B", "at": 2})
+
+        assert outcome.contact.clocks == {"name": 1}
+        assert made.upsert({"email": "a@x", "name": "B"}).ignored == {"name": "update"}
+
+
+def merging(**lines: Any) -> Policy:
+    """Make a policy that merges by two unique keys."""
+    return table(merge_all("email", "phone"), **lines)
+
+
+BOTH = {"email": "a@x", "phone": "+15550002"}
+
+
+class TestMerged:
+    """Contacts that become one."""
+
+    def test_what_is_told(self) -> None:
+        """The survivor afterwards and before, whom it absorbed, and what moved."""
+        made = book(merging(city=field()), {"email": "a@x"}, {**TWO[1], "city": "Oslo"})
+        one, two = made
+        found = made.plan(BOTH)
+        assert (found.result, found.merged, found.updated) == ("merged", True, False)
+        assert (found.before, found.absorbed, found.matched_by) == (
+            one,
+            (two,),
+            "email",
+        )
+        assert found.after == {**BOTH, "city": "Oslo"}
+        assert len(made) == 2
+
+        outcome = made.apply(found)
+        assert (outcome.merged, outcome.created, outcome.unchanged) == (
+            *(True, False),
+            False,
+        )
+        assert (outcome.before, outcome.absorbed, outcome.others) == (one, (two,), ())
+        assert [each.field for each in outcome.changes] == ["phone", "city"]
+        assert (outcome.contact.id, outcome.contact.version) == ("1", 2)
+        assert outcome.contact.absorbed == ("2",)
+        assert made.upsert(BOTH).unchanged
+
+    def test_it_is_one_even_if_no_field_moves(self) -> None:
+        """The contact has a new version, for it has absorbed another."""
+        made = book(merging(), *TWO)
+        outcome = made.upsert({**BOTH, "phone": "+15550001", "email": "a@x"})
+        assert outcome.unchanged
+
+        made = book(table(merge_all("email", "phone"), phone=field(key=str)), *TWO)
+        made._index.put(made.get("2"), [["b@x"], ["+15550001"]])
+        outcome = made.upsert(TWO[0])
+        assert (outcome.result, outcome.changes) == ("merged", ())
+        assert outcome.contact.version == 2
+
+    def test_the_order_of_survivors(self) -> None:
+        """The first holder of the first form of the first key that finds one."""
+        phone = field(key=normalize.phone)
+        made = book(
+            merging(phone=phone),
+            {"phone": "+15550001"},
+            {"phone": "+15550001"},
+            {"email": "a@x"},
+        )
+        outcome = made.upsert({"phone": "+15550001", "email": "a@x"})
+
+        assert outcome.contact.id == "3"
+        assert [each.id for each in outcome.absorbed] == ["1", "2"]
+        assert outcome.contact.absorbed == ("1", "2")
+        assert outcome.contact.created_at == NOW
+
+    def test_who_was_absorbed_brings_along_whom_it_had(self) -> None:
+        """Each id once: its own, then those that led to it."""
+        lines = {"id": field(key=normalize.exact)}
+        match = merge_all("id", "email", "phone")
+        made = book(table(match, **lines), *TWO, {"id": 7})
+        made.upsert({"email": "b@x", "phone": "+15550001"})
+        outcome = made.upsert({"id": 7, "email": "b@x"})
+
+        assert outcome.contact.absorbed == ("2", "1")
+        assert {"3"} == {made.get(id).id for id in "123"}
+        made._index.check()
+
+    def test_update_only_and_create_only(self) -> None:
+        """A merge is an update: refused where there is none."""
+        made = book(table(merge_all("email", "phone"), update=False), *TWO)
+        with pytest.raises(UpdateRefused) as caught:
+            made.upsert(BOTH)
+        assert (caught.value.id, len(made)) == ("1", 2)
+
+        policy = table(merge_all("email", "phone"), create=False)
+        made = ContactBook.load(policy, made.dump())
+        with pytest.raises(CreateRefused):
+            made.upsert({"email": "n@x"})
+        assert made.upsert(BOTH).merged
+
+    def test_the_version_is_the_survivors(self) -> None:
+        """That of whom it absorbs does not matter."""
+        made = book(merging(city=field()), *TWO)
+        made.upsert({"phone": "+15550002", "city": "Oslo"})
+        with pytest.raises(StaleVersion) as caught:
+            made.upsert(BOTH, if_version=2)
+        assert (caught.value.id, caught.value.actual) == ("1", 1)
+
+        assert made.upsert(BOTH, if_version=1).merged
+
+
+class TestOrderOfRefusals:
+    """Where a patch is wrong in two ways, the first way is told."""
+
+    POLICY = table(
+        first_match("id"),
+        id=field(key=normalize.exact, unique=True, limit=1),
+        ref=field(merge=immutable),
+        need=field(required=True),
+        on_many="refuse",
+    )
+
+    @pytest.mark.parametrize(
+        ("policy", "patch", "how", "error"),
+        [
+            ({}, {"id": 1, "x": 1, "phone": float("nan")}, {}, UnknownField),
+            ({}, {"phone": float("nan"), "x": 1}, {}, InvalidField),
+            ({}, {"phone": "+15550002"}, {"if_version": 9}, NoMatchKey),
+            ({}, {"id": 1, "ref": "s"}, {"if_version": 9}, StaleVersion),
+            ({"create": False}, {"id": 9}, {"if_version": 9}, StaleVersion),
+            ({"create": False}, {"id": 9}, {}, CreateRefused),
+            ({}, {"id": 9, "email": "a@x"}, {}, MissingField),
+            ({}, {"id": 1, "phone": "+15550002", "ref": "s"}, {}, InvalidField),
+            ({}, {"id": [1, 3], "phone": "+15550002"}, {}, KeyInUse),
+            ({"update": False}, {"id": [1, 3]}, {}, InvalidField),
+            ({"update": False}, {"id": 1, "phone": "+15550002"}, {}, KeyInUse),
+            ({"update": False}, {"id": 1, "ref": "s"}, {}, InvalidField),
+            ({"update": False}, {"id": 1, "email": "n@x"}, {}, UpdateRefused),
+        ],
+        ids=map(str, range(13)),
+    )
+    def test_it_is_told(
+        self, policy: Any, patch: Any, how: Any, error: type[Exception]
+    ) -> None:
+        """Reading, match, version, creation, merge, claim, limit, update."""
+        stored = [
+            {"id": 1, "need": 1, "ref": "r", **TWO[0]},
+            {"id": 2, "need": 1, **TWO[1]},
+        ]
+        rows = book(self.POLICY, *stored).dump()
+        changed = attrs.evolve(self.POLICY, **policy)
+        made = ContactBook.load(changed, rows)
+        with pytest.raises(error) as caught:
+            made.upsert(patch, **how)
+
+        assert error is type(caught.value)
+        assert made.dump() == rows
+
+    def test_primaries_come_last(self) -> None:
+        """Where two fields are refused, the additional one is told."""
+        lines = {"main": field(merge=immutable), "more": field(merge=union)}
+        keys = {"m": key("main", "more", normalize=normalize.email, each=True)}
+        policy = Policy(first_match("email"), {**KEYS, **lines}, keys=keys)
+        made = book(policy, {"email": "a@x", "main": "m@x"})
+        with pytest.raises(InvalidField, match="more: must be a list"):
+            made.upsert({"email": "a@x", "main": "n@x", "more": "x"})
+
+    def test_what_is_absorbed_comes_before_the_patch(self) -> None:
+        """And a refusal shows the value of the contact that was to be absorbed."""
+        lines = {"ref": field(), "n": field(merge=immutable)}
+        policy = attrs.evolve(merging(**lines), absorb={"ref": immutable})
+        made = book(
+            policy, {**TWO[0], "n": 1, "ref": "r"}, {**TWO[1], "n": 2, "ref": "s"}
+        )
+        with pytest.raises(InvalidField) as caught:
+            made.upsert({**BOTH, "n": 3})
+
+        assert (caught.value.field, caught.value.value) == ("ref", "s")
+
+
+class TestFoundAgainByMore:
+    """Keys of several fields must be found again too."""
+
+    def test_a_composite(self) -> None:
+        """The key is named with what was sent, and the rules of its fields."""
+        lines = {"first": field(merge=custom(lambda _a, b: b[::-1])), "last": field()}
+        keys = {"p": key("first", "last", normalize=normalize.text)}
+        made = book(Policy(first_match("p"), lines, keys=keys))
+        with pytest.raises(InvalidField, match="once custom, replace has") as caught:
+            made.upsert({"first": "Grace", "last": "Hopper"})
+
+        assert caught.value.field == "p"
+        assert caught.value.value == {"first": "Grace", "last": "Hopper"}
+        assert len(made) == 0
+
+    def test_each_of_several_fields(self) -> None:
+        """The field that carries a form is named."""
+        lines = {"main": field(), "more": field(merge=custom(lambda _a, _b: None))}
+        keys = {"m": key("main", "more", normalize=normalize.email, each=True)}
+        made = book(Policy(first_match("m"), lines, keys=keys))
+        with pytest.raises(InvalidField) as caught:
+            made.upsert({"main": "none", "more": "a@x"})
+
+        assert (caught.value.field, caught.value.value) == ("more", "a@x")
+
+    MAILS = key("main", "more", normalize=normalize.email, each=True)
+
+    @pytest.mark.parametrize(
+        ("match", "patch"),
+        [
+            (
+                first_match("m", "phone", guard="strict"),
+                {"main": "b@x", "more": [], "phone": "+15550001"},
+            ),
+            (
+                first_match("m", "phone"),
+                {"main": ["b@x", "c@x"], "more": [], "phone": "+15550001"},
+            ),
+            (
+                merge_all("m", "phone"),
+                {"main": ["b@x", "d@x"], "more": [], "phone": "+15550001"},
+            ),
+        ],
+        ids=["contradicted", "another first", "nobody is left"],
+    )
+    def test_somebody_else_would_be_found(self, match: Strategy, patch: Any) -> None:
+        """One key that is still held is not enough, where the strategy would differ."""
+        lines = {"main": field(merge=on_create), "more": field(), "city": field()}
+        policy = Policy(
+            match, {**KEYS, **lines}, keys={"m": self.MAILS}, on_many="oldest"
+        )
+        made = book(
+            policy,
+            {"main": "z@x", "more": ["b@x"], "phone": "+15550001"},
+            {"more": ["c@x"], "phone": "+15550002"},
+        )
+        before = made.dump()
+        try:
+            made.upsert(patch)
+        except InvalidField as refusal:
+            assert "must still be a key of the contact" in refusal.reason  # noqa: PT017
+            assert made.dump() == before
+        else:
+            assert made.upsert(patch).unchanged
+
+    def test_a_rule_that_stores_another_form(self) -> None:
+        """What it stores would contradict the key that found the contact."""
+        rule = custom(lambda stored, _sent: stored or "other@x")
+        email = field(key=normalize.email, merge=rule)
+        match = first_match("email", "phone", guard="if_set")
+        made = book(table(match, email=email), {"phone": "+15550001"})
+        made._index.put(
+            Contact("1", "", {"phone": "+15550001"}, 1, NOW, NOW), [[], ["+15550001"]]
+        )
+        with pytest.raises(InvalidField, match="email: must still be a key"):
+            made.upsert({"email": "b@x", "phone": "+15550001"})
+        with pytest.raises(InvalidField, match="email: must still be a key"):
+            made.upsert({"email": "b@x", "phone": "+15550009"})
+        assert len(made) == 1
+
+    def test_a_composite_whose_part_is_withheld(self) -> None:
+        """A guard would contradict for ever, and each call make one more contact."""
+        lines = {"ref": field(key=normalize.exact)}
+        keys = {"p": key("phone", "ref", normalize=normalize.text)}
+        match = first_match("p", "ref", guard="strict")
+        policy = Policy(match, {**KEYS, **lines}, keys=keys, on_clash="withhold")
+        made = book(policy, {"phone": "+15550001"})
+        with pytest.raises(InvalidField, match="p: must still be a key of the contact"):
+            made.upsert({"phone": "+15550001", "ref": "r"})
+
+        assert len(made) == 1
+
+    def test_a_key_that_was_left_out_is_not_looked_for(self) -> None:
+        """What the patch does not carry any more need not find the contact."""
+        match = first_match("email", "phone", guard="strict", contradicted="drop")
+        made = book(table(match, on_clash="withhold"), *TWO)
+        sent = {"email": "a@x", "phone": "+15550002"}
+        outcome = made.upsert(sent)
+
+        assert (outcome.result, outcome.others) == ("unchanged", ("2",))
+        assert outcome.ignored == {"phone": "guard"}
+        assert outcome.withheld == ()
+        assert made.upsert(sent).unchanged
+
+    def test_a_key_that_was_left_out_counts_as_omitted(self) -> None:
+        """A new contact has the default of it, or lacks what it needs."""
+        match = first_match("email", "phone", guard="strict", contradicted="drop")
+        sent = {"email": "c@x", "phone": "+15550002"}
+        line = field(key=normalize.phone, default="+15550009")
+        outcome = book(table(match, phone=line), *TWO).upsert(sent)
+        assert outcome.contact.fields == {"email": "c@x", "phone": "+15550009"}
+        assert outcome.ignored == {"phone": "guard"}
+
+        line = field(key=normalize.phone, required=True)
+        with pytest.raises(MissingField, match="phone"):
+            book(table(match, phone=line), *TWO).upsert(sent)
+
+    def test_an_alias_guards_as_a_value_does(self) -> None:
+        """A contact whose email was cleared still has one that says otherwise."""
+        email = field(key=normalize.email, remember=True)
+        match = first_match("email", "phone", guard="if_set")
+        made = book(table(match, email=email, on_clash="allow"), *TWO)
+        made.upsert({"phone": "+15550002", "email": None})
+        assert made.get("2").aliases == {"email": ("b@x",)}
+
+        assert made.upsert({"email": "B@x", "phone": "+15550002"}).contact.id == "2"
+        made.upsert({"phone": "+15550002", "email": None})
+        outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
+        assert (outcome.result, outcome.others) == ("created", ("2",))
+
+    def test_a_key_that_is_kept_may_clash(self) -> None:
+        """Kept in the patch, a contradicted key is stored if nobody else holds it."""
+        match = first_match("email", "phone", guard="strict")
+        made = book(table(match, on_clash="withhold"), *TWO)
+        outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
+
+        assert (outcome.result, outcome.others) == ("created", ("2",))
+        assert [each.field for each in outcome.withheld] == ["phone"]
+        with pytest.raises(KeyInUse):
+            book(table(match), *TWO).upsert({"email": "c@x", "phone": "+15550002"})

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from upsertcore import (
     ContactBook,
     ContactIndex,
     Policy,
+    custom,
     field,
     first_match,
     ignore,
+    immutable,
     keep,
+    key,
+    latest,
+    merge_all,
     normalize,
+    on_create,
     remove,
+    replace,
+    union,
 )
 from upsertcore.errors import InvalidPolicy, UnknownField
+from upsertcore.merge import append
 
 EMAIL = field(key=normalize.email)
 
@@ -120,3 +130,222 @@ def test_an_index_must_fit() -> None:
     """A book refuses an index that was made for other keys."""
     with pytest.raises(InvalidPolicy, match="index: must have the keys"):
         ContactBook(table(), index=ContactIndex(["phone"]))
+
+
+LAST = {"first": field(), "last": field(), "more": field()}
+PAIR = key("first", "last", normalize=normalize.text)
+EACH = key("first", "more", normalize=normalize.text, each=True)
+
+
+def keyed(match: Any = None, **options: Any) -> Policy:
+    """Make a policy over an email and three further fields, with named keys."""
+    lines = {"email": EMAIL, **LAST, **options.pop("lines", {})}
+    keys = options.pop("keys", {"pair": PAIR})
+    return Policy(match or first_match("email"), lines, keys=keys, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: keyed(keys=["pair"]), "keys: must be a mapping, not"),
+        (lambda: keyed(keys={"": PAIR}), "keys: a name is text, not ''"),
+        (lambda: keyed(keys={7: PAIR}), "keys: a name is text, not 7"),
+        (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair must be a key\(...\)"),
+        (lambda: keyed(keys={"email": PAIR}), "email is a key of its field already"),
+        (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: x is not a field"),
+        (
+            lambda: keyed(keys={"k": key("first", "x", normalize=str)}, others=keep),
+            "k: x is not a field of this policy",
+        ),
+        (lambda: keyed(keys={"a": EACH, "b": EACH}), "first: must be primary of one"),
+        (
+            lambda: keyed(
+                lines={"more": field(merge=remove)},
+                keys={"k": key("first", "more", normalize=str, each=True, joins=True)},
+            ),
+            "more: a list that the key k joins must merge by replace, keep or",
+        ),
+        (
+            lambda: keyed(
+                lines={"last": field(default="King")},
+                keys={"k": key("first", "last", normalize=str, unique=True)},
+            ),
+            "last: a unique field has no default",
+        ),
+        (
+            lambda: keyed(
+                lines={"more": field(default=["King"])},
+                keys={"k": key("first", "more", normalize=str, each=True, unique=True)},
+            ),
+            "more: a unique field has no default",
+        ),
+        (
+            lambda: keyed(first_match("pair"), lines={"last": field(merge=ignore)}),
+            "last: identifies contacts, but its rule ignore never stores it",
+        ),
+        (lambda: keyed(first_match("person")), "person is no key; the keys are email"),
+        (lambda: keyed(blocked=["email"]), "blocked: must be a mapping, not"),
+        (lambda: keyed(blocked={"first": ("x",)}), "blocked: first is no key"),
+        (lambda: keyed(blocked={"email": "x"}), "blocked: email: must be a tuple"),
+        (lambda: keyed(blocked={"email": (7,)}), "email: must be text or a pattern"),
+        (
+            lambda: keyed(blocked={"pair": ("x",)}, on_blocked="ignore"),
+            "pair: blocked as a whole, so no field of it can be left out",
+        ),
+        (lambda: keyed(on_blocked="drop"), "on_blocked: must be one of 'store'"),
+        (lambda: keyed(on_limit="ignore"), "on_limit: must be one of 'refuse', 'drop'"),
+        (lambda: keyed(on_limit="drop"), "on_limit: 'drop' needs the strategy merge"),
+        (
+            lambda: keyed(merge_all("email", "pair"), on_limit="drop"),
+            "pair: cannot be dropped by itself",
+        ),
+        (
+            lambda: keyed(
+                merge_all("email", "more"),
+                lines={"more": field(key=normalize.text)},
+                keys={"each": EACH},
+                on_limit="drop",
+            ),
+            "more: cannot be dropped by itself: other keys have its fields too",
+        ),
+        (
+            lambda: keyed(
+                first_match("email", "pair", guard="strict", contradicted="drop")
+            ),
+            "pair: cannot be dropped by itself",
+        ),
+        (
+            lambda: keyed(
+                merge_all("email"),
+                lines={"last": field(key=normalize.text, limit=2)},
+                on_limit="drop",
+            ),
+            "last: on_limit='drop' needs remember=True",
+        ),
+        (lambda: keyed(update="drop"), "update: must be .*'ignore'"),
+        (lambda: keyed(update=1), "update: must be"),
+        (lambda: keyed(create=0), "create: must be True or False, not 0"),
+        (lambda: keyed(create=False, update="ignore"), "one of them must be allowed"),
+        (lambda: keyed(absorb=[keep]), "absorb: must be a mapping, not"),
+        (lambda: keyed(absorb={"last": "keep"}), "absorb: last: must be a merge rule"),
+        (lambda: keyed(absorb={"x": keep}), "absorb: x is not a field of this policy"),
+        (
+            lambda: keyed(lines={"last": field(merge=latest(by="at"))}),
+            "last: its clock at is not a field",
+        ),
+    ],
+    ids=map(str, range(33)),
+)
+def test_an_unworkable_table_of_keys(make: Any, words: str) -> None:
+    """Keys, what blocks them, limits, modes and absorption are looked at too."""
+    with pytest.raises(InvalidPolicy, match=words):
+        make()
+
+
+def test_the_clock_of_others_is_a_field_of_others() -> None:
+    """Where undeclared fields have a rule, a clock may be undeclared itself."""
+    policy = keyed(others=latest(by="at"), lines={"last": field(merge=latest("when"))})
+
+    assert policy.line("city").merge.by == "at"
+
+
+def test_the_order_of_keys() -> None:
+    """Keys of fields in the order of the table, then the named ones in theirs."""
+    policy = keyed(
+        keys={"pair": PAIR, "each": EACH, "last": key("last", normalize=str)},
+        lines={"more": field(key=normalize.exact)},
+    )
+
+    assert ["email", "more", "pair", "each", "last"] == [k.name for k in policy.keys]
+    assert list(policy.by_name) == [k.name for k in policy.keys]
+    assert policy.no_forms == ((),) * 5
+
+
+def test_one_key_may_serve_two_names() -> None:
+    """A key takes its name from the policy, and stays as it was made."""
+    policy = keyed(keys={"one": PAIR, "two": PAIR})
+
+    assert ["email", "one", "two"] == [key.name for key in policy.keys]
+    assert PAIR.name == ""
+
+
+def test_keys_that_can_be_dropped() -> None:
+    """The first key of a guarded strategy is never dropped, so it may be any."""
+    guarded = first_match("pair", "email", guard="if_set", contradicted="drop")
+
+    assert keyed(guarded).match is guarded
+    assert keyed(merge_all("email"), on_limit="drop").on_limit == "drop"
+
+
+def test_what_is_absorbed_under_others() -> None:
+    """A rule may be given for a field that has none but that of the others."""
+    policy = keyed(others=keep, absorb={"city": replace})
+
+    assert policy.absorb["city"] is replace
+
+
+def test_named_tables_are_frozen() -> None:
+    """What a policy was made of can change; the policy does not."""
+    keys, blocked, absorb = {"pair": PAIR}, {"email": ("x@*",)}, {"last": keep}
+    policy = keyed(keys=keys, blocked=blocked, absorb=absorb)
+    keys.clear()
+    blocked.clear()
+    absorb.clear()
+
+    assert "pair" in policy.by_name
+    assert (list(policy.blocked), list(policy.absorb)) == (["email"], ["last"])
+    for table in (policy.by_name, policy.blocked, policy.absorb):
+        with pytest.raises(TypeError):
+            table["x"] = 1  # type: ignore[index]
+
+
+def test_a_policy_can_be_varied() -> None:
+    """A variant is checked, and derives its keys anew."""
+    policy = keyed()
+
+    assert attrs.evolve(policy, keys={}).by_name.keys() == {"email"}
+    with pytest.raises(InvalidPolicy, match="on_clash"):
+        attrs.evolve(policy, on_clash="merge")  # type: ignore[arg-type]
+
+
+def joined(rule: Any) -> Policy:
+    """Make a policy in which a key joins a list that has this rule."""
+    keys = {"k": key("first", "more", normalize=str, each=True, joins=True)}
+    return keyed(lines={"more": field(merge=rule)}, keys=keys)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [remove, ignore, on_create, immutable, latest(by="first"), append, custom(max)],
+    ids=str,
+)
+def test_a_list_that_is_joined(rule: Any) -> None:
+    """Its own rule must take again what joined, or twice would not be once."""
+    for good in (replace, keep, union):
+        assert joined(good).keys
+    with pytest.raises(InvalidPolicy, match=f"joins must merge .*{rule.name[:6]}"):
+        joined(rule)
+
+
+@pytest.mark.parametrize("rule", [on_create, ignore], ids=str)
+def test_a_part_that_is_withheld(rule: Any) -> None:
+    """A part that no update takes cannot be withheld with the others."""
+    keys = {"k": key("first", "last", normalize=str, unique=True)}
+    lines = {"last": field(merge=rule)}
+    assert keyed(lines=lines, keys=keys).keys
+    assert keyed(lines=lines, on_clash="withhold").keys
+    with pytest.raises(InvalidPolicy, match="last: a part of k, would be withheld"):
+        keyed(lines=lines, keys=keys, on_clash="withhold")
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, 1.0, "2"], ids="abcde")
+def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
+    """Of a key of one field and of several; the key is named."""
+    good = {"one": key("first", "last", normalize=str, limit=1)}
+    assert keyed(keys=good).keys
+    for options in (
+        {"lines": {"one": field(key=str, limit=limit)}},
+        {"keys": {"one": key("first", "last", normalize=str, limit=limit)}},
+    ):
+        with pytest.raises(InvalidPolicy, match="one: limit must be a whole number"):
+            keyed(**options)

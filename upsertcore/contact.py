@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, final
 
@@ -23,6 +23,10 @@ __all__ = ["Contact"]
 def _fields(value: Any) -> FrozenMap[Any]:
     """Freeze what a caller hands over; what the library made passes untouched."""
     return value if type(value) is FrozenMap else FrozenMap(value)
+
+
+def _ids(value: Iterable[str]) -> tuple[str, ...]:
+    return value if type(value) is tuple else tuple(value)
 
 
 @final
@@ -63,7 +67,7 @@ class Contact:
     updated_at: datetime
     aliases: FrozenMap[tuple[str, ...]] = field(default=NOTHING, converter=_fields)
     clocks: FrozenMap[Any] = field(default=NOTHING, converter=_fields)
-    absorbed: tuple[str, ...] = field(default=(), converter=tuple)
+    absorbed: tuple[str, ...] = field(default=(), converter=_ids)
 
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]

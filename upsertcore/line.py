@@ -117,7 +117,8 @@ def check_line(name: str, line: Field) -> None:
     check_rule(f"{name}: merge", line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
-    if line.key is None and (line.unique or line.remember or line.limit):
+    keyed = line.unique or line.remember or line.limit is not None
+    if line.key is None and keyed:
         part = "unique" if line.unique else "remember" if line.remember else "limit"
         raise InvalidPolicy(f"{name}: {part} needs a key, which is a normaliser")
     if line.required and not line.merge.stores:

@@ -226,7 +226,7 @@ def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:
             continue
         own = set() if found.id is None else {*asked.held(found.id, key.name)}
         theirs = [asked.held(id, key.name) for id in found.absorbed]
-        every = own.union(key.forms(asked.sent), *theirs)
+        every = own.union(asked.forms(key, asked.sent), *theirs)
         if len(every) > key.limit and not every <= own:
             return True
     return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.naive_keys import forms
 from tests.strategies import (
     FAULTS,
     FUSE,
@@ -21,6 +23,7 @@ from tests.strategies import (
     fed,
     last,
     patches,
+    scopes,
     tidy,
     tried,
 )
@@ -36,7 +39,7 @@ from upsertcore import (
     remove,
     replace,
 )
-from upsertcore.values import freeze, same, thaw
+from upsertcore.values import empty, freeze, same, thaw
 
 Patch = dict[str, Any]
 MANY = st.lists(patches(), max_size=6)
@@ -49,10 +52,20 @@ def bytes_of(book: ContactBook) -> str:
 @given(cases(strict=True))
 def test_1_twice_is_once(case: Case) -> None:
     """The second call is unchanged, says the same contact, and moves nothing."""
+    twice(case)
+
+
+@given(cases(strict=True, merging=True))
+def test_1_merging_twice_is_merging_once(case: Case) -> None:
+    """Who was absorbed is not absorbed again: merged, and then unchanged."""
+    twice(case)
+
+
+def twice(case: Case) -> None:
     book = fed(case)
-    first = tried(book, case.patch, case.scope)
+    first = tried(book, case.patch, case.scope, **case.how)
     before = bytes_of(book)
-    second = tried(book, case.patch, case.scope)
+    second = tried(book, case.patch, case.scope, **case.how)
 
     assert before == bytes_of(book)
     if isinstance(first, Outcome):
@@ -60,22 +73,26 @@ def test_1_twice_is_once(case: Case) -> None:
         assert second.result == "unchanged"
         assert second.contact is first.contact
         assert second.before is first.contact
-        assert second.changes == ()
+        assert (second.changes, second.absorbed) == ((), ())
 
 
-@given(cases())
+@given(st.one_of(cases(), cases(merging=True)))
 def test_1_version_and_time_move_with_a_field(case: Case) -> None:
-    """A version moves by one, with its time, exactly where a field moves."""
+    """They move, the version by one, where a field or a clock does, or in a merge."""
     outcome = last(case)
     if outcome is None or outcome.before is None:
         return
     before, after = outcome.before, outcome.contact
-    moved = not same(before.fields, after.fields)
+    written = not same(before.fields, after.fields)
+    ticked = not same(before.clocks, after.clocks)
+    moved = written or ticked or outcome.merged
 
-    assert outcome.updated == moved
-    assert bool(outcome.changes) == moved
+    assert outcome.updated == (moved and not outcome.merged)
+    assert outcome.merged == bool(outcome.absorbed)
+    assert bool(outcome.changes) == written
     assert before.version + moved == after.version
     assert (before.updated_at != after.updated_at) == moved
+    assert same(before.aliases, after.aliases) or written or outcome.merged
     assert before.created_at == after.created_at
     assert (before.id, before.scope) == (after.id, after.scope)
 
@@ -84,12 +101,41 @@ def test_1_version_and_time_move_with_a_field(case: Case) -> None:
 def test_2_omitted_is_unchanged(case: Case) -> None:
     """An omitted field is as it was; at creation it has its default or is absent."""
     outcome = last(case)
-    if outcome is None:
+    if outcome is None or outcome.merged:
         return
-    for name in {*RULES, *outcome.contact} - {*case.patch}:
+    for name in {*RULES, *outcome.contact} - {*case.patch} - {*joined(case, outcome)}:
         default = case.policy.fields[name].default if outcome.created else None
         was = freeze(default) if outcome.before is None else outcome.before.get(name)
         assert same(was, outcome.contact.get(name))
+
+
+def joined(case: Case, outcome: Outcome) -> list[str]:
+    """List the fields that a sent value may join though they are not sent."""
+    joins = [key for key in case.policy.keys if key.joins]
+    return [
+        key.fields[-1]
+        for key in joins
+        if outcome.ignored.get(key.fields[0]) == "additional"
+    ]
+
+
+@given(cases(merging=True))
+def test_2_omitted_is_what_the_merged_contacts_had(case: Case) -> None:
+    """What is not sent is filled from those absorbed, unless the policy says how."""
+    outcome = last(case)
+    if outcome is None or not outcome.merged or outcome.before is None:
+        return
+    withheld = {each.field for each in outcome.withheld}
+    apart = {*case.patch, *case.policy.absorb, *joined(case, outcome), *withheld}
+    rows = (outcome.before, *outcome.absorbed)
+    for name in {*RULES, *outcome.contact} - apart:
+        line = case.policy.fields.get(name)
+        rule = line.merge if line else case.policy.others
+        if rule is None or rule.by is None:
+            held = [row[name] for row in rows if name in row]
+            full = [value for value in held if not empty(value)]
+            expected = (*full[:1], *held[-1:], None)[0]
+            assert same(expected, outcome.contact.get(name)), (name, held)
 
 
 SILENT = Policy(
@@ -104,7 +150,7 @@ ADA = {"email": "ada@x.org"}
 
 
 @example(Case(SILENT, [({**ADA, "name": ""}, "")], {**ADA, "name": None}, ""))
-@given(cases())
+@given(st.one_of(cases(), cases(merging=True)))
 def test_3_nothing_is_dropped_silently(case: Case) -> None:
     """Each sent field is stored, withheld or ignored, and then named with a reason."""
     outcome = last(case)
@@ -112,43 +158,88 @@ def test_3_nothing_is_dropped_silently(case: Case) -> None:
         return
     withheld = {each.field: each for each in outcome.withheld}
 
-    assert {*outcome.ignored, *withheld} <= {*case.patch}
+    assert {*outcome.ignored} <= {*case.patch}
+    assert {*withheld} <= {*case.patch, *joined(case, outcome)} or outcome.merged
+    for each in outcome.withheld:
+        assert each.holder not in (outcome.contact.id, "")
     for name, raw in case.patch.items():
         if name in outcome.ignored:
-            assert outcome.ignored[name]
-        elif name in withheld:
-            assert withheld[name].holder not in (outcome.contact.id, "")
-        else:
-            sent = cleaned(case.policy, name, raw)
-            line = case.policy.fields.get(name)
-            rule = line.merge.name if line else str(case.policy.others)
+            explained(case, outcome, name)
+        elif name not in withheld:
+            sent = cleaned(case.policy, name, raw, **case.how)
             stored = outcome.contact.get(name)
-            assert stores(rule, stored, sent), (name, stored)
+            assert stores(rule_of(case, name), outcome, name, sent), (name, stored)
 
 
-def stores(rule: str, stored: Any, sent: Any) -> bool:
+def rule_of(case: Case, name: str) -> str:
+    line = case.policy.fields.get(name)
+    own = case.how.get("merge", {}).get(name)
+    return str(own or (line.merge if line else case.policy.others))
+
+
+REASONS = ("null", "blank", "blocked", "guard", "limit", "update", "additional")
+
+
+def explained(case: Case, outcome: Outcome, name: str) -> None:
+    """See that a reason is one, and that it is true where that is to be seen."""
+    reason = outcome.ignored[name]
+    assert reason in (*REASONS, rule_of(case, name))
+    sent = cleaned(case.policy, name, case.patch[name], **case.how)
+    if reason in ("null", "blank"):
+        assert empty(freeze(case.patch[name])) or empty(sent)
+    if reason == "update":
+        assert outcome.unchanged
+        assert case.policy.update == "ignore"
+    if reason == "additional":
+        key = next(k for k in case.policy.keys if k.each and k.fields[0] == name)
+        blank = [each.field for each in outcome.withheld]
+        rest = {n: v for n, v in thaw(outcome.contact.fields).items() if n != name}
+        there = forms(case.policy, key, rest)
+        assert {*forms(case.policy, key, {name: thaw(sent)})} <= {*there} or blank
+
+
+def stores(rule: str, outcome: Outcome, name: str, sent: Any) -> bool:
     """Tell whether a stored value shows what was sent, by what its rule is for."""
-    if sent is None or rule not in ("union", "remove", "deep", "items_by('id')"):
-        return same(stored, sent)
+    stored = outcome.contact.get(name)
+    if rule == "unset" or (sent is None and rule in (*JOINING, "append", "signed")):
+        return stored is None
+    if rule in JOINING:
+        return shows(rule, stored, sent)
+    if rule == "append":
+        return bool(stored[len(stored) - len(sent) :] == sent)
+    if rule == "signed":
+        last = {word.removeprefix("-"): not word.startswith("-") for word in sent}
+        return all((word in (stored or ())) == there for word, there in last.items())
+    if rule == "add":
+        was = outcome.before and not outcome.merged and outcome.before.get(name)
+        return bool(outcome.merged or empty(sent) or stored == (was or 0) + sent)
+    return same(stored, sent)
+
+
+JOINING = ("union", "remove", "deep", "deep_keep", "items_by('id')")
+
+
+def shows(rule: str, stored: Any, sent: Any) -> bool:
     if rule == "union":
         return all(any(same(i, s) for s in stored) for i in sent)
     if rule == "remove":
         return not any(same(i, s) for s in stored or () for i in sent)
-    if rule == "deep":
-        return all(shows(stored.get(n), v) for n, v in sent.items())
-    return all(any(laid(i, s) for s in stored) for i in sent)
-
-
-def shows(stored: Any, sent: Any) -> bool:
-    nested = isinstance(thaw(sent), dict) and isinstance(thaw(stored), dict)
-    return stores("deep" if nested else "replace", stored, sent)
+    if rule == "items_by('id')":
+        return all(any(laid(i, s) for s in stored) for i in sent)
+    if not (isinstance(thaw(sent), dict) and isinstance(thaw(stored), dict)):
+        return same(stored, sent)
+    return all(shows("deep", stored.get(n), v) for n, v in sent.items())
 
 
 def laid(item: Any, stored: Any) -> bool:
     return all(n in stored and same(stored[n], v) for n, v in item.items())
 
 
-@given(cases(), st.sampled_from(FAULTS), st.integers(1, 4))
+@given(
+    st.one_of(cases(), cases(merging=True)),
+    st.sampled_from(FAULTS),
+    st.integers(1, 4),
+)
 def test_6_all_or_nothing(case: Case, kind: str, number: int) -> None:
     """A refusal, or an exception in a host's callable: the book is as before."""
     host = Host()
@@ -156,7 +247,8 @@ def test_6_all_or_nothing(case: Case, kind: str, number: int) -> None:
     before = bytes_of(fed(case, book))
     FUSE.light(kind, number)
     try:
-        failed = isinstance(tried(book, case.patch, case.scope), errors.Refused)
+        answer = tried(book, case.patch, case.scope, **case.how)
+        failed = isinstance(answer, errors.Refused)
     except Boom:
         failed = True
     finally:
@@ -191,7 +283,8 @@ def test_7_a_batch_is_the_fold_of_its_calls(
 @given(MANY, patches(extra=False))
 def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
     """The raw payload stores what ``clean`` makes of it, and replays as unchanged."""
-    lines = {n: field(clean=tidy, key=KEYS.get(n, (None,))[0]) for n in RULES}
+    own = {name: each[0] for name, each in KEYS.items()}
+    lines = {n: field(clean=tidy, key=own.get(n)) for n in RULES}
     policy = Policy(first_match(*KEYS), lines, others=replace, on_many="oldest")
     book = fed(Case(policy, [(each, "") for each in calls], patch, ""))
     outcome = tried(book, patch)
@@ -205,28 +298,82 @@ def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
     assert book.upsert(clean).unchanged
 
 
-@given(cases())
+@given(st.one_of(cases(), cases(merging=True)))
 def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
     """Same policy, calls, ids and clock: same bytes; and loading them changes none."""
-    first = bytes_of(fed(case))
+    book = fed(case)
+    tried(book, case.patch, case.scope, **case.how)
+    again = fed(case)
+    tried(again, case.patch, case.scope, **case.how)
+    first = bytes_of(book)
 
-    assert first == bytes_of(fed(case))
+    assert first == bytes_of(again)
     if case.policy.on_clash != "allow":
-        assert first == bytes_of(ContactBook.load(case.policy, json.loads(first)))
+        loaded = ContactBook.load(case.policy, json.loads(first))
+        assert first == bytes_of(loaded)
+        for contact in book:
+            for old in contact.absorbed:
+                assert loaded.get(old) == contact
 
 
-@given(cases())
+@given(st.one_of(cases(), cases(merging=True)))
 def test_a_plan_says_what_upsert_does(case: Case) -> None:
     """Planning moves nothing; applying at once does what upsert would have done."""
     book, twin = fed(case), fed(case)
     before = bytes_of(book)
     try:
-        plan = book.plan(case.patch, scope=case.scope)
+        plan = book.plan(case.patch, scope=case.scope, **case.how)
         assert before == bytes_of(book)
         answer: Any = book.apply(plan)
         assert (plan.result, plan.changes) == (answer.result, answer.changes)
     except errors.Refused as error:
         answer = error
 
-    assert repr(tried(twin, case.patch, case.scope)) == repr(answer)
+    assert repr(tried(twin, case.patch, case.scope, **case.how)) == repr(answer)
     assert bytes_of(twin) == bytes_of(book)
+
+
+@given(
+    st.one_of(cases(), cases(merging=True)),
+    st.lists(st.tuples(patches(), scopes()), min_size=1, max_size=3),
+)
+def test_a_plan_overtaken_is_stale_or_still_right(case: Case, between: Any) -> None:
+    """After other calls a plan is refused, or does what upsert would do now."""
+    book, twin = fed(case), fed(case)
+    try:
+        plan = book.plan(case.patch, scope=case.scope, **case.how)
+    except errors.Refused:
+        return
+    for patch, scope in between:
+        tried(book, patch, scope)
+        tried(twin, patch, scope)
+    before = bytes_of(book)
+    try:
+        answer = book.apply(plan)
+    except errors.StalePlan:
+        assert before == bytes_of(book)
+        assert plan.before is not None or len(book)
+    else:
+        assert repr(tried(twin, case.patch, case.scope, **case.how)) == repr(answer)
+        assert bytes_of(twin) == bytes_of(book)
+
+
+@given(cases(merging=True))
+def test_who_was_absorbed_leads_to_who_absorbed(case: Case) -> None:
+    """The id of an absorbed contact gives the survivor, and is no contact itself."""
+    book = fed(case)
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    if not isinstance(outcome, Outcome) or outcome.before is None:
+        return
+    old = (i for each in outcome.absorbed for i in (each.id, *each.absorbed))
+    expected = dict.fromkeys((*outcome.before.absorbed, *old))
+
+    assert tuple(expected) == outcome.contact.absorbed
+    for id in outcome.contact.absorbed:
+        assert id in book
+        assert book.get(id) is outcome.contact
+        assert id not in [contact.id for contact in book]
+        with pytest.raises(errors.UnknownContact):
+            book.delete(id)
+    book.delete(outcome.contact.id)
+    assert not any(id in book for id in (outcome.contact.id, *expected))

@@ -20,6 +20,9 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tests.naive import written
+from tests.naive_keys import composite, forms, key_named
+from tests.naive_keys import held as naive_held
 from tests.oracle import Oracle
 from tests.strategies import (
     FAULTS,
@@ -27,6 +30,8 @@ from tests.strategies import (
     KEYS,
     Boom,
     Host,
+    apart,
+    overrides,
     patches,
     policies,
     scopes,
@@ -38,19 +43,14 @@ from upsertcore.values import thaw
 HOST_WORDS = "must be better"
 
 
-def written(value: Any) -> str:
-    """Write a value so that equal text means equal values, of equal types."""
-    return json.dumps(value, sort_keys=True)
-
-
 def told(outcome: Any) -> str:
     """Write all that an outcome or a plan of the book tells."""
     before = outcome.before and outcome.before.to_dict()
-    after = (
-        {"contact": outcome.contact.to_dict()}
-        if isinstance(outcome, Outcome)
-        else {"after": thaw(outcome.after), "scope": outcome.scope}
-    )
+    if isinstance(outcome, Outcome):
+        after = {"contact": outcome.contact.to_dict()}
+    else:
+        clocks = dict(outcome.clocks)
+        after = {"after": thaw(outcome.after), "scope": outcome.scope, "clocks": clocks}
     withheld = [(w.field, thaw(w.value), w.holder) for w in outcome.withheld]
     rest = {
         "result": outcome.result,
@@ -59,14 +59,18 @@ def told(outcome: Any) -> str:
         "withheld": withheld,
         "ignored": dict(outcome.ignored),
         "others": outcome.others,
+        "absorbed": [contact.to_dict() for contact in outcome.absorbed],
     }
     return written(after | rest)
 
 
 def expected(answer: dict[str, Any]) -> str:
     """Write the same of an answer of the oracle."""
-    gone = ("after", "scope") if "contact" in answer else ()
-    return written({k: v for k, v in answer.items() if k not in (*gone, "claims")})
+    done = "contact" in answer
+    gone = {"sent", "asked", "claims", "judged", "draft"}
+    gone |= {"after", "scope"} if done else set()
+    clocks = {} if done else {"clocks": answer["draft"]["clocks"]}
+    return written(clocks | {k: v for k, v in answer.items() if k not in gone})
 
 
 def refusal(error: Exception) -> str:
@@ -101,6 +105,9 @@ class Upserts(RuleBasedStateMachine):
 
     @initialize(policy=policies())
     def start(self, policy: Policy) -> None:
+        self.begin(policy)
+
+    def begin(self, policy: Policy) -> None:
         note(describe(policy))
         self.policy = policy
         self.real, self.naive = Host(), Host()
@@ -125,27 +132,33 @@ class Upserts(RuleBasedStateMachine):
             self.naive.number = self.real.number
             return answer, answer
         twin_said, twin_answer = tried(twin, write_twin)
+        if twin_said != said:
+            note(f"{written(before)}\nbook:   {said}\noracle: {twin_said}")
         assert twin_said == said
         if isinstance(answer, Exception):
             assert before == self.book.dump()
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
         return answer, twin_answer
 
-    @rule(patch=patches(), scope=scopes())
-    def upsert(self, patch: dict[str, Any], scope: str) -> None:
+    @rule(patch=patches(), scope=scopes(), how=overrides())
+    def upsert(self, patch: Any, scope: str, how: dict[str, Any]) -> None:
         answer, _ = self.both(
-            lambda: self.book.upsert(patch, scope=scope),
-            lambda: self.oracle.upsert(patch, scope=scope),
+            lambda: self.book.upsert(patch, scope=scope, **how),
+            lambda: self.oracle.upsert(patch, scope=scope, **how),
         )
         if isinstance(answer, Outcome) and answer.unchanged:
             assert answer.before is answer.contact
 
     @rule(patch=patches(), scope=scopes(), version=st.integers(1, 3))
     def upsert_at_version(self, patch: Any, scope: str, version: int) -> None:
-        self.both(
-            lambda: self.book.upsert(patch, scope=scope, if_version=version),
-            lambda: self.oracle.upsert(patch, scope=scope, if_version=version),
-        )
+        self.upsert(patch, scope, {"if_version": version})
+
+    @rule(patch=patches(), scope=scopes(), how=overrides())
+    def upsert_what_several_hold(self, patch: Any, scope: str, how: Any) -> None:
+        known = {name: patch[name] for name in patch if name in KEYS}
+        for part in apart(known):
+            self.create({"name": "Ada", "at": 1} | part, scope)
+        self.upsert(patch, scope, how)
 
     @rule(patch=patches(), scope=scopes())
     def create(self, patch: dict[str, Any], scope: str) -> None:
@@ -164,13 +177,13 @@ class Upserts(RuleBasedStateMachine):
         self, patch: Any, scope: str, kind: str, calls: int
     ) -> None:
         FUSE.light(kind, calls)
-        self.upsert(patch, scope)
+        self.upsert(patch, scope, {})
 
-    @rule(target=plans, patch=patches(), scope=scopes())
-    def plan(self, patch: dict[str, Any], scope: str) -> Any:
+    @rule(target=plans, patch=patches(), scope=scopes(), how=overrides())
+    def plan(self, patch: dict[str, Any], scope: str, how: Any) -> Any:
         answer = self.both(
-            lambda: self.book.plan(patch, scope=scope),
-            lambda: self.oracle.plan(patch, scope=scope),
+            lambda: self.book.plan(patch, scope=scope, **how),
+            lambda: self.oracle.plan(patch, scope=scope, **how),
         )
         return multiple() if isinstance(answer[0], Exception) else answer
 
@@ -182,12 +195,12 @@ class Upserts(RuleBasedStateMachine):
     @rule(patch=patches(), between=patches(), scope=scopes())
     def apply_overtaken(self, patch: Any, between: Any, scope: str) -> None:
         keys = {name: value for name, value in patch.items() if name in KEYS}
-        self.upsert(keys, scope)
+        self.upsert(keys, scope, {})
         plan, twin = self.both(
             lambda: self.book.plan(patch, scope=scope),
             lambda: self.oracle.plan(patch, scope=scope),
         )
-        self.upsert({**between, **keys}, scope)
+        self.upsert({**between, **keys}, scope, {})
         if not isinstance(plan, Exception):
             self.apply((plan, twin))
 
@@ -232,7 +245,8 @@ class Upserts(RuleBasedStateMachine):
 
     @rule(data=st.data(), verb=st.sampled_from(("get", "delete")))
     def get_or_delete(self, data: st.DataObject, verb: str) -> None:
-        known = [row["id"] for row in self.oracle.rows]
+        rows = self.oracle.rows
+        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
         id = data.draw(st.sampled_from([*known, "c-0"]))
         self.both(
             lambda: getattr(self.book, verb)(id),
@@ -241,15 +255,22 @@ class Upserts(RuleBasedStateMachine):
             written,
         )
         rows = self.oracle.rows
-        assert (id in self.book) == (id in [row["id"] for row in rows])
+        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
+        assert (id in self.book) == (id in known)
 
-    @rule(data=st.data(), key=st.sampled_from([*KEYS]), scope=scopes())
-    def find(self, data: st.DataObject, key: str, scope: str) -> None:
-        value = data.draw(values(key).filter(lambda v: not isinstance(v, list)))
-        form = (*self.oracle._forms(key, {key: value}), None)[0]
-        held = [] if form is None else self.oracle.held(key, form, scope)
+    @rule(data=st.data(), scope=scopes())
+    def find(self, data: st.DataObject, scope: str) -> None:
+        name = data.draw(st.sampled_from([key.name for key in self.policy.keys]))
+        key = key_named(self.policy, name)
+        parts = {
+            name: data.draw(values(name).filter(lambda v: not isinstance(v, list)))
+            for name in (key.fields if composite(key) else key.fields[:1])
+        }
+        form = (*forms(self.policy, key, parts), None)[0]
+        held = [] if form is None else self.oracle.held(name, form, scope)
+        value = parts if composite(key) else parts[key.fields[0]]
 
-        found = self.book.find(key, value, scope=scope)
+        found = self.book.find(name, value, scope=scope)
 
         assert held == [contact.id for contact in found]
         assert [self.book.get(id) for id in held] == list(found)
@@ -276,15 +297,39 @@ class Upserts(RuleBasedStateMachine):
         self.book._index.check()
         assert written(self.oracle.rows) == written(self.book.dump())
         assert len(self.oracle.rows) == len(self.book)
+        for row in self.oracle.rows:
+            contact = self.book.get(row["id"])
+            held = self.book._index.forms(row["id"])
+            for key, found in zip(self.policy.keys, held, strict=True):
+                assert naive_held(self.policy, key, row) == list(found)
+            for old in contact.absorbed:
+                assert self.book.get(old) is contact
 
 
 def describe(policy: Policy) -> str:
     """Show a policy as one reads it."""
     rows = [f"  {name}: {line}" for name, line in policy.fields.items()]
-    rest = {n: getattr(policy, n) for n in ("others", "on_many", "on_clash")}
-    rest |= {n: getattr(policy, n) for n in ("on_absent_key", "create", "update")}
-    return "\n".join([repr(policy.match), *rows, repr(rest)])
+    keys = [f"  {key}" for key in policy.keys]
+    rest = {name: getattr(policy, name) for name in WORDS}
+    return "\n".join([repr(policy.match), *rows, *keys, repr(rest)])
+
+
+WORDS = (
+    *("others", "on_many", "on_clash", "on_absent_key", "create", "update"),
+    *("blocked", "on_blocked", "on_limit", "absorb"),
+)
+
+
+class Merges(Upserts):
+    """The same where all contacts that are hit become one."""
+
+    @initialize(policy=policies(merging=True))
+    def start(self, policy: Policy) -> None:
+        self.begin(policy)
 
 
 TestUpserts = Upserts.TestCase
-TestUpserts.settings = settings(max_examples=max(150, settings().max_examples))
+TestMerges = Merges.TestCase
+TestUpserts.settings = TestMerges.settings = settings(
+    max_examples=max(250, settings().max_examples), stateful_step_count=25
+)
