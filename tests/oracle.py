@@ -65,14 +65,14 @@ class Oracle:
         plan: Row = {"scope": scope, "ignored": ignored, "sent": sent}
         plan |= {"others": [], "withheld": []}
         found, by = match(self, sent, scope, plan) if look else ([], None)
-        row, gone = (found[0], found[1:]) if found else (None, [])
+        row, gone = found[0] if found else None, found[1:]
         id, version = (row["id"], row["version"]) if row else (None, None)
         if if_version and if_version != version:
             raise errors.StaleVersion(id, if_version, version)
         if row is None and not self.policy.create:
             raise errors.CreateRefused
         before = row or {"fields": {}}
-        draft = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
+        draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         if row and self.policy.update == "ignore":
             leave(draft["fields"], sent, ignored)
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
@@ -81,19 +81,17 @@ class Oracle:
                 absorb(self.policy, draft, other)
             merge(self.policy, draft, sent, ignored, rules, creating=row is None)
             if row is None:
-                fill(self.policy, draft["fields"], sent, rules)
+                fill(self.policy, draft["fields"], sent, ignored, rules)
             settle(self, row, gone, draft, plan)
             draft["aliases"] = aliases(self.policy, row, gone, draft["fields"])
             check(self, row, gone, draft, plan)
         moved = any(not same(draft[part], before.get(part, {})) for part in draft)
         if row and (moved or gone) and not self.policy.update:
-            raise errors.UpdateRefused(id)
+            raise errors.UpdateRefused(row["id"])
         result = "merged" if gone else "updated" if moved else "unchanged"
         plan |= {"result": result if row else "created", "before": row}
         plan |= {"matched_by": by, "absorbed": gone, "after": draft["fields"]}
         plan["others"] = [i for i in dict.fromkeys(plan["others"]) if i != id]
-        past = [id for each in gone for id in (each["id"], *each.get("absorbed", []))]
-        draft["absorbed"] = [*dict.fromkeys([*before.get("absorbed", []), *past])]
         judged = [*self.judged, *found[:1], *gone]
         return plan | {"claims": self.claims, "judged": judged, "draft": draft}
 
@@ -106,7 +104,10 @@ class Oracle:
         if plan["result"] == "unchanged":
             return {**plan, "contact": row}
         new = {"fields": draft["fields"], "updated_at": self.clock().isoformat()}
-        new |= {p: draft[p] for p in ("clocks", "aliases", "absorbed") if draft[p]}
+        new |= {part: draft[part] for part in ("clocks", "aliases") if draft[part]}
+        old = [*(row or {}).get("absorbed", [])]
+        old += [i for r in plan["absorbed"] for i in (r["id"], *r.get("absorbed", []))]
+        new |= {"absorbed": [*dict.fromkeys(old)]} if old else {}
         if row:
             kept = ("id", "scope", "created_at")
             new |= {part: row[part] for part in kept} | {"version": row["version"] + 1}

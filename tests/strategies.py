@@ -209,10 +209,15 @@ BLOCKED: dict[str, tuple[Any, ...]] = {
 """Name of a key -> what identifies nobody; no default is among it."""
 
 
+def worth(name: str) -> tuple[Any, ...]:
+    """List what may be sent for a field: mostly its pool, at times null or blank."""
+    return (*POOLS[name] * (5 if name in KEYS else 2), *MISSING)
+
+
 @cache
 def values(name: str) -> st.SearchStrategy[Any]:
-    """Draw what may be sent for a field: mostly its pool, at times null or blank."""
-    return st.sampled_from((*POOLS[name] * (5 if name in KEYS else 2), *MISSING))
+    """Draw what may be sent for a field."""
+    return st.sampled_from(worth(name))
 
 
 def chance(one_in: int) -> st.SearchStrategy[bool]:
@@ -224,22 +229,25 @@ def chance(one_in: int) -> st.SearchStrategy[bool]:
 def patches(*, extra: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a patch, mostly with a key; *extra* lets it name an undeclared field."""
     some = [each for size in (2, 3, 3, 1) for each in permutations(KEYS, size)]
-    keys = st.sampled_from(some)
-    names = [*RULES, *RULES, "name", "more", *(["extra"] if extra else ())]
-    rest = st.lists(st.sampled_from(names), max_size=4)
-    every = st.tuples(*map(values, POOLS))
+    found = st.fixed_dictionaries({name: values(name) for name in KEYS})
+    names = [*RULES, "name", "more", *(["extra"] if extra else ())]
+    pairs = [
+        (name, worth(name)[n % len(worth(name))]) for name in names for n in range(40)
+    ]
+    rest = st.lists(st.sampled_from(pairs), max_size=4)
     time = st.sampled_from((*TIMES * 6, None, "2024", True))
-    return st.builds(_patch, keys, rest, every, time, st.booleans())
+    return st.builds(_patch, st.sampled_from(some), found, rest, time, st.booleans())
 
 
 def _patch(
-    keys: tuple[str, ...], rest: list[str], every: Any, time: Any, early: Any
+    keys: tuple[str, ...], found: Any, rest: list[Any], time: Any, early: Any
 ) -> dict[str, Any]:
-    drawn = dict(zip(POOLS, every, strict=True))
+    drawn = dict(rest) | {name: found[name] for name in keys}
+    names = [name for name, _ in rest]
     if time is not None:
         drawn["at"] = time
-        rest = ["at", *rest] if early else [*rest, "at"]
-    return {name: drawn[name] for name in dict.fromkeys([*rest[:1], *keys, *rest])}
+        names = ["at", *names] if early else [*names, "at"]
+    return {name: drawn[name] for name in dict.fromkeys([*names[:1], *keys, *names])}
 
 
 @cache

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from upsertcore import (
+    Contact,
     ContactBook,
     ContactIndex,
     Policy,
@@ -24,6 +28,7 @@ from upsertcore import (
     key,
     latest,
     merge_all,
+    never,
     normalize,
     replace,
     writer,
@@ -415,6 +420,18 @@ class TestMergedIds:
         assert ada.updated_at == NOW + timedelta(hours=2)
         assert made.upsert(BOTH).contact is ada
 
+    def test_an_outcome_is_a_value(self) -> None:
+        """It copies and pickles with whom it has absorbed and what they held."""
+        made = book(MERGES, ADA, BOB)
+        outcome = made.upsert(BOTH)
+        for twin in (
+            copy.deepcopy(outcome),
+            pickle.loads(pickle.dumps(outcome)),  # noqa: S301
+        ):
+            assert twin == outcome
+            assert twin.contact.absorbed == ("c-2",)
+            assert (twin.merged, twin.absorbed) == (True, outcome.absorbed)
+
     def test_other_scopes_are_not_merged(self) -> None:
         """Nothing matches across scopes."""
         made = book(MERGES, ADA)
@@ -756,3 +773,29 @@ class TestHosts:
         in_time(lambda: made.upsert(ADA))
 
         assert ["Bob", "Ada"] == [each["name"] for each in made]
+
+
+def test_a_time_reads_back_equal() -> None:
+    """The zone's rules stay with the clock; the offset of that moment is stored."""
+    night = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: night)
+    contact = book.upsert({"email": "a@x", "name": "A"}).contact
+
+    assert contact.created_at.utcoffset() == timedelta(hours=2)
+    assert Contact.from_dict(contact.to_dict()) == contact
+    late = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+    book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: late)
+    with pytest.raises(ValueError, match="clock: must answer a time of UTC"):
+        book.upsert({"email": "a@x", "name": "A"})
+    assert len(book) == 0
+
+
+def test_find_needs_the_name_of_a_key() -> None:
+    """Anything else is told what the names are."""
+    wrong: Any = ["email"]
+    book = ContactBook(Policy(first_match("email"), FIELDS))
+    with pytest.raises(errors.InvalidField, match="key: must be one of email"):
+        book.find(wrong, "a@x")
+    book = ContactBook(Policy(never(), {"name": field()}))
+    with pytest.raises(errors.InvalidField, match="none, for the policy has none"):
+        book.find("name", "a")

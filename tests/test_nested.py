@@ -64,3 +64,11 @@ def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
     """A word taken back and said again counts where it was said first."""
     assert nested.signed(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
     assert nested.signed(("a", "b"), ("c", "b", "-c", "a", "c")) == ("a", "b", "c")
+
+
+def test_an_item_that_is_called_blank_takes_a_name() -> None:
+    """A blank name counts as omitted, stored as well as sent."""
+    stored = freeze([{"id": "", "key": "k"}])
+    sent = freeze([{"id": 5, "key": "k"}])
+
+    assert nested.items(stored, sent, ("id", "key")) == sent

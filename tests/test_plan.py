@@ -767,6 +767,44 @@ class TestOrderOfRefusals:
         assert (caught.value.field, caught.value.value) == ("ref", "s")
 
 
+class TestAbsentKeys:
+    """A patch that carries a key in part carries none."""
+
+    PARTS = {"first": field(), "last": field(), "city": field()}  # noqa: RUF012
+    PAIR = {"pair": key("first", "last", normalize=normalize.text)}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        "patch",
+        [
+            {"first": "Ada"},
+            {"first": "Ada", "last": None},
+            {"first": "Ada", "last": ""},
+            {"first": "Ada", "last": []},
+        ],
+        ids=["omitted", "null", "blank", "list"],
+    )
+    def test_in_part(self, patch: Any) -> None:
+        """Refused, with the names of the keys; or created, each time anew."""
+        policy = Policy(first_match("pair"), self.PARTS, keys=self.PAIR)
+        with pytest.raises(NoMatchKey) as caught:
+            book(policy, {"first": "Ada", "last": "King"}).upsert(patch)
+        assert caught.value.tried == ("pair",)
+
+        made = book(attrs.evolve(policy, on_absent_key="create"))
+        assert [made.upsert(patch).created for _ in range(2)] == [True, True]
+
+    def test_what_is_needed_of_a_key(self) -> None:
+        """A part may be needed to create, and not to be found."""
+        lines = {**self.PARTS, "city": field(required=True)}
+        made = book(Policy(first_match("pair"), lines, keys=self.PAIR))
+        patch = {"first": "Ada", "last": "King"}
+        with pytest.raises(MissingField, match="city"):
+            made.upsert(patch)
+        made.upsert({**patch, "city": "Oslo"})
+
+        assert made.upsert(patch).unchanged
+
+
 class TestFoundAgainByMore:
     """Keys of several fields must be found again too."""
 

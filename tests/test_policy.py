@@ -16,6 +16,7 @@ from upsertcore import (
     first_match,
     ignore,
     immutable,
+    items_by,
     keep,
     key,
     latest,
@@ -30,6 +31,7 @@ from upsertcore.errors import InvalidPolicy, UnknownField
 from upsertcore.merge import append
 
 EMAIL = field(key=normalize.email)
+WRONG: Any = 1
 
 
 def refuse(value: Any) -> Any:
@@ -308,10 +310,11 @@ def test_a_policy_can_be_varied() -> None:
         attrs.evolve(policy, on_clash="merge")  # type: ignore[arg-type]
 
 
-def joined(rule: Any) -> Policy:
+def joined(rule: Any, first: Any = replace) -> Policy:
     """Make a policy in which a key joins a list that has this rule."""
     keys = {"k": key("first", "more", normalize=str, each=True, joins=True)}
-    return keyed(lines={"more": field(merge=rule)}, keys=keys)
+    lines = {"first": field(merge=first), "more": field(merge=rule)}
+    return keyed(lines=lines, keys=keys)
 
 
 @pytest.mark.parametrize(
@@ -349,3 +352,32 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
     ):
         with pytest.raises(InvalidPolicy, match="one: limit must be a whole number"):
             keyed(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: table(a=field(key=str, unique=WRONG)), "a: unique must be True or"),
+        (lambda: table(a=field(required=WRONG)), "a: required must be True or False"),
+        (lambda: keyed(keys={"k": key("first", normalize=str, remember=WRONG)}), "k: "),
+        (lambda: items_by(WRONG), "items_by: say by which names, as text"),
+        (lambda: items_by("id", ""), "items_by: say by which names, as text"),
+        (lambda: joined(union, first=ignore), "first: is never taken"),
+    ],
+    ids=map(str, range(6)),
+)
+def test_an_option_of_the_wrong_type(make: Any, words: str) -> None:
+    """What only looks true is refused, and so is what could not be repeated."""
+    with pytest.raises(InvalidPolicy, match=words):
+        make()
+
+
+def test_patterns_may_come_from_a_generator() -> None:
+    """They are kept, so that the policy can be made again of its parts."""
+    line = field(key=normalize.email)
+    policy = Policy(
+        first_match("a"), {"a": line}, blocked={"a": (p for p in ("x@*", "y@*"))}
+    )
+
+    assert policy.blocked["a"] == ("x@*", "y@*")
+    assert attrs.evolve(policy).keys[0].forms({"a": "y@z"}) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections import OrderedDict
 from enum import IntEnum, StrEnum
@@ -184,3 +185,29 @@ def test_what_is_empty() -> None:
     """Null and blank are empty; zero, false and white space are not."""
     assert all(map(empty, (None, "", (), FrozenMap())))
     assert not any(map(empty, (0, False, " ", (None,))))
+
+
+def test_a_number_is_what_it_says_it_is() -> None:
+    """A subclass cannot smuggle in what is no finite number, or too long a one."""
+
+    class Sly(float):
+        def __float__(self) -> float:
+            return math.nan
+
+    class Short(int):
+        def bit_length(self) -> int:
+            return 1
+
+        def __int__(self) -> int:
+            return 10**9000
+
+    assert (freeze(Sly(1.5)), freeze(Short(7))) == (1.5, 7)
+    assert type(freeze(Sly(1.5))) is float
+    with pytest.raises(ValueError, match="digits"):
+        freeze(Short(10**9000))
+
+
+def test_there_is_one_zero() -> None:
+    """-0.0 equals 0.0, and is stored as it, whichever came first."""
+    assert math.copysign(1, freeze(-0.0)) == 1
+    assert freeze(freeze(-0.0)) is freeze(-0.0)

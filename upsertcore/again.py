@@ -15,6 +15,7 @@ from upsertcore.errors import InvalidField, Refused
 from upsertcore.strategy import PICKS
 
 if TYPE_CHECKING:
+    from upsertcore.claims import Claim
     from upsertcore.patch import Asked, Forms
     from upsertcore.policy import Policy
     from upsertcore.strategy import Hits, Match
@@ -25,7 +26,7 @@ _NEW = ""
 
 
 def see_that_it_is_found(
-    policy: Policy, asked: Asked, found: Match, forms: Forms
+    policy: Policy, asked: Asked, found: Match, claimed: Claim
 ) -> None:
     """
     Refuse a decision after which the patch would not find its contact again.
@@ -34,19 +35,27 @@ def see_that_it_is_found(
         policy: The table.
         asked: As :func:`finds_again`.
         found: As :func:`finds_again`.
-        forms: As :func:`finds_again`.
+        claimed: The keys that the contact would hold.
 
     Raises:
-        InvalidField: For the first key that the patch carries.
+        InvalidField: For the first key that the patch carries and the contact would
+            not hold.
     """
     carried = [name for name, hits in asked.seen.items() if hits]
-    if not carried or finds_again(policy, asked, found, forms):
+    if not carried or finds_again(policy, asked, found, claimed.forms):
         return
-    key = policy.by_name[carried[0]]
-    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
-    reason = f"must still be a key of the contact once {rules} has merged it"
+    for key, held in zip(policy.keys, claimed.forms, strict=True):
+        hits = asked.seen.get(key.name, ())
+        if any(form not in held for form, _ids in hits):
+            break
+    else:
+        key = policy.by_name[carried[0]]
     name, value = key.told(asked.sent)
-    raise InvalidField(name, value, reason)
+    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
+    how = f"{rules} has merged it"
+    if any(each.field in key.fields for each in claimed.withheld):
+        how = "what others hold is withheld"
+    raise InvalidField(name, value, f"must still be a key of the contact once {how}")
 
 
 def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> bool:

@@ -267,9 +267,9 @@ class ContactBook:
         True
         """
         check_scope(scope)
-        known = self.policy.by_name.get(key)
+        known = self.policy.by_name.get(key) if type(key) is str else None
         if known is None:
-            names = ", ".join(self.policy.by_name)
+            names = ", ".join(self.policy.by_name) or "none, for the policy has none"
             raise InvalidField("key", key, f"must be one of {names}")
         forms = known.sought(frozen("value", value))
         index = self._index

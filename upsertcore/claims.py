@@ -5,6 +5,7 @@ Rules:
     A form that the contact holds already is its own; only new ones are looked up.
     What is put back may take another key with it, so all are looked at anew.
     A form that is let go finds nobody, unless its key remembers: then it is an alias.
+    Only what was sent is withheld: a clash of what is absorbed refuses the merge.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _withhold(
 ) -> list[Withheld]:
     """Put the fields that clash back as they were, or refuse where that is asked."""
     holder = next(iter(clash.values()))[0]
-    fields = [name for name in key.fields if name in draft.moved]
+    fields = [name for name in key.fields if draft.patched(name)]
     if key.each:
         after = draft.after
         fields = [n for n in fields if not _apart(key.forms({n: after.get(n)}), clash)]
@@ -176,7 +177,8 @@ def _with_aliases(
             every.append(family.held[place])
         else:
             left = _left(key, place, family, known)
-            former = tuple([form for form in left if form not in made])
+            current_forms = {*made}
+            former = tuple([form for form in left if form not in current_forms])
             every.append(made + former)
         if former:
             aliases[key.name] = former

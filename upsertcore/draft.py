@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
 from upsertcore.merge import keep
-from upsertcore.values import NOTHING, FrozenMap, empty, same
+from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -47,7 +47,16 @@ class Draft:
     ({'email': 'ada@x.org'}, {'email'})
     """
 
-    __slots__ = ("_policy", "after", "clocks", "ignored", "moved", "stored", "written")
+    __slots__ = (
+        "_base",
+        "_policy",
+        "after",
+        "clocks",
+        "ignored",
+        "moved",
+        "stored",
+        "written",
+    )
 
     def __init__(
         self, policy: Policy, before: Contact | None, ignored: Mapping[str, str]
@@ -57,6 +66,7 @@ class Draft:
         self.written: FrozenMap[Any] = NOTHING if before is None else before.clocks
         self.after: dict[str, Any] = dict(self.stored)
         self.clocks: dict[str, Any] = dict(self.written)
+        self._base: tuple[Fields, Fields] = self.stored, self.written
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
 
@@ -77,6 +87,7 @@ class Draft:
             value, clock = other.get(name), other.clocks.get(name)
             if rule.on_update and (value is not None or rule.by is not None):
                 self._lay(rule, name, value, clock)
+        self._base = dict(self.after), dict(self.clocks)
 
     def merge(self, sent: Fields, *, known: bool = False) -> None:
         """
@@ -96,7 +107,7 @@ class Draft:
                 self._take(policy.line(name).merge, name, value, sent, known=known)
         if last:
             for name, value in sent.items():
-                if name in last and not self._is_additional(last[name], value):
+                if name in last and not self._settle_primary(last[name], value):
                     self._take(policy.line(name).merge, name, value, sent, known=True)
 
     def _take(
@@ -138,8 +149,8 @@ class Draft:
         else:
             self.moved.add(name)
 
-    def _is_additional(self, key: Key, value: Any) -> bool:
-        """Tell whether a value of a primary belongs to the additional fields."""
+    def _settle_primary(self, key: Key, value: Any) -> bool:
+        """Leave a value of a primary to the additional fields, if it belongs there."""
         primary, *rest = key.fields
         sent = key.forms({primary: value})
         stored = self.after.get(primary)
@@ -165,7 +176,11 @@ class Draft:
             if form is not None and form not in held:
                 held.add(form)
                 listed = (*listed, item)
-        self._put(name, listed)
+        clean = self._policy.line(name).clean
+        try:
+            self._put(name, freeze(listed if clean is None else clean(listed)))
+        except ValueError as error:
+            raise InvalidField(name, listed, str(error)) from error
 
     def complete(self, sent: Fields) -> None:
         """
@@ -179,17 +194,27 @@ class Draft:
         """
         policy = self._policy
         for name, value in policy.defaults:
-            if name not in sent or not policy.fields[name].merge.on_create:
+            rule = policy.fields[name].merge
+            if name not in sent or not rule.on_create:
                 self._put(name, value)
+                if name in sent and not same(sent[name], value):
+                    self.ignored[name] = rule.name
         for name in policy.needed:
             if empty(self.after.get(name)):
                 raise MissingField(name)
 
+    def patched(self, name: str) -> bool:
+        """Tell whether a field is other than before the patch was merged in."""
+        fields, clocks = self._base
+        as_before = same(self.after.get(name), fields.get(name))
+        return not as_before or not same(self.clocks.get(name), clocks.get(name))
+
     def put_back(self, name: str) -> Any:
-        """Leave a field as it is stored, and answer the value that it would have."""
+        """Leave a field as before the patch; answer the value that it would have."""
         value = self.after.get(name)
-        _set(self.clocks, name, self.written.get(name))
-        self._put(name, self.stored.get(name))
+        fields, clocks = self._base
+        _set(self.clocks, name, clocks.get(name))
+        self._put(name, fields.get(name))
         return value
 
 

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from upsertcore.contact import Contact
 from upsertcore.errors import UnknownContact
 
-__all__ = ["ContactIndex"]
+if TYPE_CHECKING:
+    from upsertcore.patch import Forms
 
-Forms = tuple[tuple[str, ...], ...]
+__all__ = ["ContactIndex"]
 
 
 @final
@@ -229,11 +230,12 @@ class ContactIndex:
             if before == after:
                 continue
             entries = self._holders[key].setdefault(scope, {})
+            held, holding = {*before}, {*after}
             for form in before:
-                if form not in after:
+                if form not in holding:
                     _drop(entries, form, number)
             for form in after:
-                if form not in before:
+                if form not in held:
                     _add(entries, form, number)
             if not entries:
                 del self._holders[key][scope]

@@ -100,9 +100,7 @@ def check_keys(
     """
     primaries: set[str] = set()
     for key in keys:
-        if key.limit is not None and (type(key.limit) is not int or key.limit < 1):
-            reason = f"limit must be a whole number from 1, not {key.limit!r}"
-            raise InvalidPolicy(f"{key.name}: {reason}")
+        _check_options(key)
         for name in key.fields:
             if name not in fields:
                 raise InvalidPolicy(f"{key.name}: {name} is not a field of this policy")
@@ -118,6 +116,15 @@ def check_keys(
         if key.composite and key.blocked and on_blocked == "ignore":
             reason = "blocked as a whole, so no field of it can be left out"
             raise InvalidPolicy(f"{key.name}: {reason}")
+
+
+def _check_options(key: Key) -> None:
+    for part in ("unique", "remember", "each", "joins"):
+        if type(getattr(key, part)) is not bool:
+            raise InvalidPolicy(f"{key.name}: {part} must be True or False")
+    if key.limit is not None and (type(key.limit) is not int or key.limit < 1):
+        reason = f"limit must be a whole number from 1, not {key.limit!r}"
+        raise InvalidPolicy(f"{key.name}: {reason}")
 
 
 def check_rules(
@@ -143,6 +150,9 @@ def check_rules(
             raise InvalidPolicy(
                 f"{last}: a list that the key {key.name} joins {reason}"
             )
+        if key.joins and not fields[key.fields[0]].merge.on_create:
+            reason = f"is never taken at creation, and would join {last} after it"
+            raise InvalidPolicy(f"{key.fields[0]}: {reason}")
         if key.unique and key.composite and on_clash == "withhold":
             for name in key.fields:
                 if not fields[name].merge.on_update:

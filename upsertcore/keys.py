@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from itertools import product
@@ -18,9 +19,12 @@ from attrs import frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
-from upsertcore.values import FrozenMap, empty
+from upsertcore.values import FrozenMap, empty, freeze
 
-__all__ = ["Key", "Pattern", "key", "patterns"]
+__all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
+
+MAX_FORMS = 1_000
+"""How many forms one composite key may make of parts that are lists."""
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 """Text in which ``*`` stands for anything, or a compiled pattern."""
@@ -87,8 +91,8 @@ class Key:
         if len(self.fields) == 1:
             return self._part(fields.get(self.fields[0]))
         if self.each:
-            parts = [self._part(fields.get(name)) for name in self.fields]
-            return tuple(dict.fromkeys(form for part in parts for form in part))
+            made = [self._part(fields.get(name)) for name in self.fields]
+            return tuple(dict.fromkeys(form for part in made for form in part))
         return self._allowed(self._joined(fields))
 
     def blocks(self, fields: Any) -> bool:
@@ -179,7 +183,7 @@ class Key:
         else:
             form = self._normal(value, place)
             made = () if form is None else (form,)
-        return made if len(self.fields) > 1 and not self.each else self._allowed(made)
+        return made if self.composite else self._allowed(made)
 
     def _joined(self, fields: Any) -> tuple[str, ...]:
         parts = []
@@ -188,17 +192,29 @@ class Key:
             if not part:
                 return ()
             parts.append(part)
-        return tuple("|".join(map(_escaped, each)) for each in product(*parts))
+        if math.prod(map(len, parts)) > MAX_FORMS:
+            reason = f"must make at most {MAX_FORMS} keys of its parts together"
+            raise InvalidField(*self.told(fields), reason)
+        return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
 
     def _normal(self, value: Any, place: int = 0) -> str | None:
         if empty(value):
             return None
         form = self.normalize[place](value)
-        if form is not None and not isinstance(form, str):
+        if type(form) is str and form.isascii():
+            return form or None
+        return None if form is None else self._text(form)
+
+    def _text(self, form: Any) -> str | None:
+        """Take what a host's normaliser answered, as plain Unicode text."""
+        if not isinstance(form, str):
             raise TypeError(
                 f"{self.name}: a normaliser answers text or None, not {form!r}"
             )
-        return form or None
+        try:
+            return freeze(form) or None
+        except ValueError as error:
+            raise TypeError(f"{self.name}: a normaliser's answer {error}") from error
 
     def _allowed(self, forms: tuple[str, ...]) -> tuple[str, ...]:
         if not self.blocked:
@@ -226,8 +242,9 @@ def key(
     Make a key of several fields, to be named in a policy's ``keys``.
 
     Args:
-        fields: Names of fields of the policy. Together they make one form, and a
-            contact or patch that lacks one of them has none.
+        fields: Names of fields of the policy. Together they make one form, their own
+            forms joined by ``|``; a contact or patch that lacks one of them has
+            none. Parts that are lists make a form of each combination.
         normalize: One normaliser for all, or a tuple of one per field.
         unique: As in :func:`field`.
         remember: As in :func:`field`.

@@ -94,7 +94,16 @@ def field(
     replace
     """
     return Field(
-        *(key, unique, required, clean, merge, null, blank, default, remember, limit)
+        key=key,
+        unique=unique,
+        required=required,
+        clean=clean,
+        merge=merge,
+        null=null,
+        blank=blank,
+        default=default,
+        remember=remember,
+        limit=limit,
     )
 
 
@@ -117,6 +126,9 @@ def check_line(name: str, line: Field) -> None:
     check_rule(f"{name}: merge", line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
+    for part in ("unique", "required", "remember"):
+        if type(getattr(line, part)) is not bool:
+            raise InvalidPolicy(f"{name}: {part} must be True or False")
     keyed = line.unique or line.remember or line.limit is not None
     if line.key is None and keyed:
         part = "unique" if line.unique else "remember" if line.remember else "limit"

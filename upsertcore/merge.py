@@ -240,15 +240,18 @@ def items_by(*names: str) -> Rule:
         refuses an item that is called nothing, would join two, or would rename one.
 
     Raises:
-        InvalidPolicy: If no name is given.
+        InvalidPolicy: If no name is given, or one that is no text.
 
     >>> rule = items_by("id")
     >>> stored = freeze([{"id": 1, "v": "a"}, {"id": 2, "v": "b"}])
     >>> [dict(i) for i in rule.combine(stored, freeze([{"id": 1, "v": "c"}]))]
     [{'id': 1, 'v': 'c'}, {'id': 2, 'v': 'b'}]
     """
-    if not names:
-        raise InvalidPolicy("items_by: say by which name items are told apart")
+    given: tuple[Any, ...] = names
+    if not given or not all(isinstance(name, str) and name for name in given):
+        raise InvalidPolicy(
+            "items_by: say by which names, as text, items are told apart"
+        )
     called_by = ", ".join(map(repr, names))
     return Rule(
         f"items_by({called_by})",

@@ -262,6 +262,7 @@ def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) 
 def _laid_over(known: Any, item: Any, names: tuple[str, ...]) -> FrozenMap[Any]:
     laid = {n: v for n, v in item.items() if n not in names or not empty(v)}
     for name in names:
-        if name in laid and not same(known.get(name, laid[name]), laid[name]):
+        called = known.get(name)
+        if name in laid and not empty(called) and not same(called, laid[name]):
             raise ValueError(f"must not give an item another {name}")
     return FrozenMap.trusted({**known, **laid})

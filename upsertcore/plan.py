@@ -158,7 +158,8 @@ def plan(
 
     Cost:
         Linear in the patch and in what its keys hit; independent of the index's
-        size. Each normaliser runs at most once per key and value.
+        size. A normaliser runs once per value of a key, again where values are blocked
+        or go to additional fields.
 
     Laws:
         Applying the plan of a patch and planning it again gives ``unchanged``.
@@ -197,7 +198,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     claimed = claim(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     if family.before is None or _touches(policy, asked, draft.moved):
-        see_that_it_is_found(policy, asked, found, claimed.forms)
+        see_that_it_is_found(policy, asked, found, claimed)
     return _plan(policy, asked, found, family, draft, claimed)
 
 

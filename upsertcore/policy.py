@@ -59,7 +59,15 @@ def _several(keys: Mapping[str, Key]) -> Mapping[str, Key]:
 
 
 def _patterns(blocked: Mapping[str, Iterable[Pattern]]) -> Mapping[str, Any]:
-    return _read_only("blocked", blocked)
+    listed: Any = blocked
+    if isinstance(blocked, Mapping):
+        listed = {n: p if isinstance(p, str) else _tuple(p) for n, p in blocked.items()}
+    return _read_only("blocked", listed)
+
+
+def _tuple(values: Any) -> Any:
+    """Keep what can be read once, so that it can be read again."""
+    return tuple(values) if isinstance(values, Iterable) else values
 
 
 def _rules(absorb: Mapping[str, Rule]) -> Mapping[str, Rule]:

@@ -92,10 +92,12 @@ def _step(
         note = "agrees"
     elif not kin.isdisjoint(ids):
         note = "finds somebody else, who is merged"
+    elif asked.strategy.merges:
+        note = "finds somebody else, and nobody is merged"
     elif _decides_before(asked.strategy.keys, matched_by, name):
         note = "finds somebody else, and an earlier key has decided"
     else:
-        note = "finds somebody who holds another value of a higher key"
+        note = "contradicted by a higher key"
     return Step(name, forms, ids, note)
 
 
@@ -104,7 +106,7 @@ def _decides_before(keys: tuple[str, ...], matched_by: str | None, name: str) ->
 
 
 _LEFT_OUT = {
-    "guard": "left out: finds somebody who holds another value of a higher key",
+    "guard": "left out: contradicted by a higher key",
     "limit": "left out: one contact would hold too many keys",
 }
 

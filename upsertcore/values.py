@@ -205,13 +205,16 @@ def _name(name: object) -> str:
 def _freeze_rest(value: Any, room: int) -> Any:
     """Freeze numbers, and subclasses of what JSON knows, as their plain selves."""
     if isinstance(value, int):
-        if value.bit_length() > MAX_BITS:
+        whole = value if type(value) is int else int.__int__(value)
+        if whole.bit_length() > MAX_BITS:
             raise ValueError("must be a whole number of at most 4 200 digits")
-        return int(value)
+        return whole
     if isinstance(value, float):
-        if not math.isfinite(value):
+        number = value if type(value) is float else float.__float__(value)
+        if not math.isfinite(number):
             raise ValueError("must be a finite number")
-        return float(value)
+        # 0.0 and -0.0 are equal, so one of them stands for both.
+        return number or 0.0
     if isinstance(value, str):
         return freeze(str.__str__(value))
     if isinstance(value, (list, tuple, Mapping)):

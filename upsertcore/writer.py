@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
@@ -253,7 +253,14 @@ def _checked_id(id: Any) -> str:
 def _checked_time(now: Any) -> datetime:
     if not isinstance(now, datetime) or now.utcoffset() is None:
         raise TypeError(f"clock: must answer an aware time, not {now!r}")
-    return now
+    if now.tzinfo is UTC:
+        return now
+    try:
+        now.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"clock: must answer a time of UTC, not {now!r}") from error
+    # As a row of it reads back: the offset of that moment, without the zone's rules.
+    return now.replace(tzinfo=timezone(now.utcoffset()), fold=0)  # type: ignore[arg-type]
 
 
 def _outcome(plan: Plan, contact: Contact) -> Outcome:

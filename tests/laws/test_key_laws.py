@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.naive import BLANK
+from tests.naive_keys import forms, held, key_named
 from tests.strategies import (
     KEYS,
     MISSING,
@@ -18,11 +18,13 @@ from tests.strategies import (
     cases,
     cleaned,
     fed,
+    last,
     patches,
     policies,
     tried,
 )
 from upsertcore import (
+    Contact,
     ContactBook,
     Outcome,
     Policy,
@@ -31,16 +33,18 @@ from upsertcore import (
     field,
     first_match,
     first_present,
+    key,
+    merge_all,
     normalize,
     replace,
 )
-from upsertcore.values import empty, same, thaw
+from upsertcore.values import same, thaw
 
 Patch = dict[str, Any]
 MANY = st.lists(patches(), max_size=6)
 
 
-@pytest.mark.parametrize("make", [first_match, first_present, all_agree])
+@pytest.mark.parametrize("make", [first_match, first_present, all_agree, merge_all])
 @given(st.lists(st.sampled_from([*MISSING, [None, ""], "nope", " "]), max_size=2), MANY)
 def test_4_blank_and_null_keys_match_nobody(make: Any, sent: Any, calls: Any) -> None:
     """A patch whose keys are null, blank or none finds nobody, whoever is there."""
@@ -57,52 +61,145 @@ def test_4_blank_and_null_keys_match_nobody(make: Any, sent: Any, calls: Any) ->
         assert book.find(name, value) == ()
 
 
-@given(cases(on_clash=("refuse", "withhold")), st.sets(st.integers(1, 6)))
+@pytest.mark.parametrize("make", [first_match, first_present, all_agree, merge_all])
+@given(st.lists(st.sampled_from(["email", "more", "name", "code"]), max_size=3), MANY)
+def test_4_what_is_blocked_or_not_whole_matches_nobody(
+    make: Any, names: list[str], calls: Any
+) -> None:
+    """Nor does a blocked value, in any field, or a key of which a part is missing."""
+    lines = {name: field() for name in ("email", "more", "name", "code")}
+    two = (normalize.text, normalize.exact)
+    keys = {
+        "mails": key("email", "more", normalize=normalize.email, each=True),
+        "person": key("name", "code", normalize=two),
+    }
+    blocked = {"mails": ("*@X.org", "no*"), "person": ("*|7",)}
+    policy = Policy(make(*keys), lines, keys=keys, others=replace, blocked=blocked)
+    book = books(policy)
+    sent = {"email": "ada@x.org", "more": ["BOB@x.org"], "name": "Ada", "code": 7}
+    for patch in calls:
+        book.create({**patch, **sent})
+
+    with pytest.raises(errors.NoMatchKey) as caught:
+        book.upsert({name: sent[name] for name in names})
+    assert ("mails", "person") == caught.value.tried
+    assert book.find("mails", "ada@x.org") == ()
+    assert book.find("person", {"name": "Ada", "code": 7}) == ()
+    assert book.find("person", {"name": "Ada", "code": None}) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a|", "b"), ("a", "|b")),
+        (("a\\", "|b"), ("a", "\\|b")),
+        (("a", "b|c"), ("a|b", "c")),
+    ],
+)
+def test_4_parts_of_a_key_do_not_run_together(one: Any, other: Any) -> None:
+    """Two pairs of parts that look alike when written in a row are two keys."""
+    pair = key("name", "code", normalize=normalize.exact, unique=True)
+    lines = {"name": field(), "code": field()}
+    book = books(Policy(first_match("pair"), lines, keys={"pair": pair}))
+    for name, code in (one, other):
+        assert book.upsert({"name": name, "code": code}).created
+        assert book.upsert({"name": name, "code": code}).unchanged
+
+
+@given(
+    st.one_of(
+        cases(on_clash=("refuse", "withhold")),
+        cases(on_clash=("refuse", "withhold"), merging=True),
+    ),
+    st.sets(st.integers(1, 6)),
+)
 def test_5_unique_stays_unique(case: Case, gone: set[int]) -> None:
-    """No two contacts of a scope hold one unique key, whatever was called."""
+    """No two contacts hold one unique form, aliases included, whatever was called."""
     book = books(case.policy)
-    for number, (patch, scope) in enumerate(case.calls):
-        tried(book, patch, scope)
+    for number, (patch, scope) in enumerate([*case.calls, (case.patch, case.scope)]):
+        tried(book, patch, scope, **case.how)
         try:
             book.create(patch, scope=scope)
         except errors.Refused:
             pass
-        if number in gone and f"c-{number}" in book:
+        if number in gone and f"c-{number}" in {contact.id for contact in book}:
             book.delete(f"c-{number}")
-    held = [
-        (contact.scope, name, form)
+    forms = [
+        (contact.scope, each.name, form)
         for contact in book
-        for name in case.policy.fields
-        for form in unique_forms(case.policy, name, contact.get(name))
+        for each in case.policy.keys
+        for form in held(case.policy, each, contact.to_dict())
+        if each.unique
     ]
 
-    assert len({*held}) == len(held)
+    assert len({*forms}) == len(forms)
     assert book.dump() == ContactBook.load(case.policy, book.dump()).dump()
 
 
-def unique_forms(policy: Policy, name: str, value: Any) -> set[str]:
-    line, items = policy.fields[name], value if type(value) is tuple else (value,)
-    if not line.unique or line.key is None:
-        return set()
-    made = {line.key(item) for item in items if thaw(item) not in (None, *BLANK)}
-    return {form for form in made if form is not None}
-
-
-@given(cases())
+@given(st.one_of(cases(), cases(merging=True)))
 def test_5_a_clash_names_the_holder(case: Case) -> None:
     """What is withheld stays as it was, and the holder is there under that key."""
     book = fed(case)
-    outcome = tried(book, case.patch, case.scope)
+    outcome = tried(book, case.patch, case.scope, **case.how)
     if isinstance(outcome, errors.KeyInUse):
         holder = book.get(outcome.holder)
         assert case.scope == holder.scope
-        assert unique_forms(case.policy, outcome.field, holder[outcome.field])
+        assert unique_forms(case.policy, outcome.field, holder)
     for each in outcome.withheld if isinstance(outcome, Outcome) else ():
         assert isinstance(outcome, Outcome)
         was = None if outcome.before is None else outcome.before.get(each.field)
-        held = unique_forms(case.policy, each.field, book.get(each.holder)[each.field])
         assert same(was, outcome.contact.get(each.field))
-        assert held & unique_forms(case.policy, each.field, each.value)
+        assert unique_forms(case.policy, each.field, book.get(each.holder))
+        for whole in [k for k in case.policy.keys if k.name == each.field and k.unique]:
+            theirs = held(case.policy, whole, book.get(each.holder).to_dict())
+            carried = forms(case.policy, whole, {each.field: thaw(each.value)})
+            assert {*theirs} & {*carried} or len(whole.fields) > 1
+
+
+def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
+    """List what a contact holds of the unique keys that are, or have, a field."""
+    return {
+        form
+        for each in policy.keys
+        for form in held(policy, each, contact.to_dict())
+        if each.unique and name in (each.name, *each.fields)
+    }
+
+
+@given(st.one_of(cases(), cases(merging=True)))
+def test_what_is_remembered_finds_its_contact(case: Case) -> None:
+    """A form held before finds the contact still; one let go finds it no more."""
+    book = fed(case)
+    before = {contact.id: contact.to_dict() for contact in book}
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    if not isinstance(outcome, Outcome) or outcome.created:
+        return
+    was = [before[c.id] for c in (outcome.before, *outcome.absorbed) if c is not None]
+    for each in case.policy.keys:
+        earlier = [form for row in was for form in held(case.policy, each, row)]
+        now = outcome.contact.to_dict()
+        current = forms(case.policy, each, now["fields"])
+        aliases = outcome.contact.aliases.get(each.name, ())
+
+        assert each.remember or aliases == ()
+        assert not {*aliases} & {*current}
+        assert {*aliases} == ({*earlier} - {*current} if each.remember else set())
+        assert [*aliases] == [f for f in dict.fromkeys(earlier) if f in aliases]
+        for form in aliases if each.name in ("email", "phone") else ():
+            found = book.find(each.name, form, scope=case.scope)
+            assert outcome.contact in found
+
+
+@given(cases())
+def test_no_contact_grows_beyond_a_limit(case: Case) -> None:
+    """It holds more forms of a key than the limit only if it held them before."""
+    outcome = last(case)
+    if outcome is None:
+        return
+    for each in case.policy.keys:
+        now = held(case.policy, each, outcome.contact.to_dict())
+        was = outcome.before and held(case.policy, each, outcome.before.to_dict())
+        assert len(now) <= (each.limit or 99) or {*now} <= {*(was or ())}
 
 
 def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
@@ -152,6 +249,41 @@ def test_9_ties_are_broken_by_creation(on_many: Any, size: int, moves: Any) -> N
         assert (chosen, tuple(holders)) == (answer.contact.id, answer.others)
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4), st.sampled_from(["ada@x.org", "x@y.org", None])),
+        max_size=8,
+    ),
+    st.permutations([1, 2, 3, 4]),
+)
+def test_9_the_first_created_survives(moves: Any, order: list[int]) -> None:
+    """Of those that hold the first form that is held; the rest as they are found."""
+    lines = {"email": field(key=normalize.email), "code": field(key=normalize.exact)}
+    book = books(Policy(merge_all("email", "code"), lines))
+    for number in (1, 2, 3, 4):
+        book.create({"code": number, "email": "ada@x.org"})
+    for number, email in moves:
+        row = book.find("code", number)[0].to_dict()
+        fields = {"code": number} | ({"email": email} if email else {})
+        book = replaced(book, row | {"fields": fields})
+    found = [each.id for each in book.find("email", "ada@x.org")]
+    by = "email" if found else "code"
+    found += [f"c-{number}" for number in order if f"c-{number}" not in found]
+
+    outcome = book.upsert({"email": "ada@x.org", "code": order})
+    assert outcome.merged
+    assert found[0] == outcome.contact.id
+    assert tuple(found[1:]) == outcome.contact.absorbed
+    assert [each.id for each in outcome.absorbed] == found[1:]
+    assert by == outcome.matched_by
+
+
+def replaced(book: ContactBook, row: dict[str, Any]) -> ContactBook:
+    """Give a book in which one contact is another, at its place."""
+    rows = [row if each["id"] == row["id"] else each for each in book.dump()]
+    return ContactBook.load(book.policy, rows)
+
+
 @pytest.mark.parametrize(
     ("order", "ids"),
     [(("ada", "bob"), ("c-1", "c-2")), (("bob", "ada"), ("c-2", "c-1"))],
@@ -166,12 +298,24 @@ def test_disagreeing_keys_name_their_contacts(order: Any, ids: Any) -> None:
 
     with pytest.raises(errors.AmbiguousMatch) as caught:
         book.upsert({"email": f"{order[0]}@x.org", "code": order[1]})
-    assert ids == caught.value.ids
+    assert ("code", ids) == (caught.value.key, caught.value.ids)
 
 
-@given(policies(), MANY, MANY)
+def test_all_candidates_that_disagree_are_named() -> None:
+    """``AmbiguousMatch`` names every pick, and the key that was first to disagree."""
+    lines = {name: field(key=normalize.exact) for name in ("a", "b", "c")}
+    book = books(Policy(all_agree("a", "b", "c"), lines))
+    for name, value in (("c", 3), ("a", 1), ("b", 2)):
+        book.create({name: value})
+
+    with pytest.raises(errors.AmbiguousMatch) as caught:
+        book.upsert({"a": 1, "b": 2, "c": 3})
+    assert ("b", ("c-2", "c-3", "c-1")) == (caught.value.key, caught.value.ids)
+
+
+@given(st.one_of(policies(), policies(merging=True)), MANY, MANY)
 def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
-    """What is said in one scope is neither seen nor changed in another."""
+    """What is said in one scope is neither seen, absorbed nor changed in another."""
     mine, theirs = SCOPES
     alone, mixed = books(policy), books(policy)
     for number in range(max(len(here), len(there))):
@@ -180,11 +324,16 @@ def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
         for patch in here[number : number + 1]:
             once, again = tried(alone, patch, mine), tried(mixed, patch, mine)
             assert type(once) is type(again)
-            if isinstance(again, Outcome):
+            if isinstance(once, Outcome) and isinstance(again, Outcome):
                 assert {mixed.get(id).scope for id in again.others} <= {mine}
-    ours = [contact.fields for contact in mixed if contact.scope == mine]
+                assert {each.scope for each in again.absorbed} <= {mine}
+                assert len(once.absorbed) == len(again.absorbed)
+    ours = [contact for contact in mixed if contact.scope == mine]
 
-    assert [contact.fields for contact in alone] == ours
+    assert [contact.fields for contact in alone] == [each.fields for each in ours]
+    assert [contact.aliases for contact in alone] == [each.aliases for each in ours]
+    assert [contact.clocks for contact in alone] == [each.clocks for each in ours]
+    assert {mixed.get(id) for each in ours for id in each.absorbed} <= {*ours}
 
 
 @given(cases(strict=True, on_clash=("refuse",)))
@@ -195,12 +344,10 @@ def test_keys_that_replace_are_found_again(case: Case) -> None:
     if isinstance(outcome, errors.Refused):
         return
     for name in (KEYS.keys() & case.patch.keys()) - {*outcome.ignored}:
-        value, rule = case.patch[name], case.policy.fields[name].merge
-        if rule is replace and not isinstance(value, list):
+        line, value = case.policy.fields[name], case.patch[name]
+        if line.key and line.merge is replace and not isinstance(value, list):
+            clean = thaw(cleaned(case.policy, name, value))
+            whole = key_named(case.policy, name)
+            carried = forms(case.policy, whole, {name: clean})
             found = book.find(name, value, scope=case.scope)
-            assert (outcome.contact in found) == bool(key_of(case, name))
-
-
-def key_of(case: Case, name: str) -> str | None:
-    line, value = case.policy.fields[name], cleaned(case.policy, name, case.patch[name])
-    return None if empty(value) or line.key is None else line.key(value)
+            assert (outcome.contact in found) == bool(carried)

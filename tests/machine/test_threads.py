@@ -20,6 +20,7 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    merge_all,
     normalize,
     union,
 )
@@ -89,6 +90,7 @@ def whole(book: ContactBook) -> None:
     loaded = ContactBook.load(book.policy, book.dump())
     assert loaded.dump() == book.dump()
     for contact in book:
+        assert loaded.get(contact.id).aliases == contact.aliases
         for name in book.policy.by_name:
             if contact.get(name) is not None:
                 assert loaded.find(name, contact[name]) == book.find(
@@ -147,6 +149,77 @@ def test_creating_deleting_and_planning_at_once() -> None:
 
     phones = [normalize.phone(c["phone"]) for c in book if "phone" in c]
     assert len({*phones}) == len(phones)
+    whole(book)
+
+
+MERGING = Policy(
+    merge_all("email", "phone"),
+    {
+        "email": field(key=normalize.email, unique=True, remember=True),
+        "phone": field(key=normalize.phone, unique=True, remember=True),
+        "marks": field(merge=custom(slow_union, name="slow_union")),
+    },
+    absorb={"marks": union},
+)
+
+
+def test_merging_at_once_loses_nobody() -> None:
+    """Threads that tie people together: each is found by all that was said of them."""
+    book = ContactBook(MERGING)
+    people = [(f"p{n}@x.org", f"+1555000{n:04}") for n in range(PEOPLE * 4)]
+
+    def ties(thread: int) -> None:
+        for number in range(ROUNDS):
+            email, phone = people[(7 * thread + number) % len(people)]
+            other = people[(7 * thread + number + PEOPLE) % len(people)]
+            mark = [f"{thread}-{number}"]
+            patch = (
+                {"email": email},
+                {"phone": phone},
+                {"email": email, "phone": phone},
+            )
+            book.upsert({**patch[number % 3], "marks": mark})
+            book.upsert({"email": email, "phone": other[1], "marks": mark})
+
+    run(*[lambda thread=thread: ties(thread) for thread in range(THREADS)])
+
+    marks = {f"{t}-{n}" for t in range(THREADS) for n in range(ROUNDS)}
+    assert marks == {mark for contact in book for mark in contact["marks"]}
+    for name, value in [("email", e) for e, _ in people] + [
+        ("phone", p) for _, p in people
+    ]:
+        assert len(book.find(name, value)) == 1
+    for contact in book:
+        for old in contact.absorbed:
+            assert book.get(old) is contact
+    whole(book)
+
+
+def test_who_is_there_is_never_missing_for_a_moment() -> None:
+    """While contacts are written and merged, old ids and keys lead to somebody."""
+    book = ContactBook(MERGING)
+    for person in range(PEOPLE):
+        book.upsert({"email": f"p{person}@x.org"})
+        book.upsert({"phone": f"+1555000{person:04}"})
+    ids = [contact.id for contact in book]
+
+    def writes() -> None:
+        for number in range(ROUNDS * 4):
+            person = number % PEOPLE
+            patch = {"email": f"p{person}@x.org", "phone": f"+1555000{person:04}"}
+            book.upsert({**patch, "marks": [number]})
+
+    def reads() -> None:
+        for _ in range(ROUNDS):
+            for id in ids:
+                assert id in book
+                assert book.get(id).scope == ""
+            for person in range(PEOPLE):
+                assert book.find("email", f"p{person}@x.org")
+
+    run(writes, reads, writes, reads)
+
+    assert len(book) == PEOPLE
     whole(book)
 
 

@@ -1,0 +1,152 @@
+"""
+Naive twins of keys: normal forms, blocked ones, those held, those passed on.
+
+Rules:
+    A policy's table is read; none of the library's keys and normalisers is called.
+    The normal forms are right for the pools of ``strategies``, not for all text.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+from tests.naive import EMPTY, listed
+from upsertcore import Policy, errors, normalize
+
+Row = dict[str, Any]
+
+
+def email(value: Any) -> str | None:
+    form = value.strip().lower() if isinstance(value, str) else ""
+    return form if "@" in form else None
+
+
+def phone(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.startswith("+"):
+        return None
+    return "+" + "".join(c for c in value if c.isdigit())
+
+
+def exact(value: Any) -> str | None:
+    return str(value) if type(value) in (int, str) and str(value).strip() else None
+
+
+def text(value: Any) -> str | None:
+    return " ".join(value.casefold().split()) or None if type(value) is str else None
+
+
+FORMS: dict[Any, Any] = {
+    normalize.email: email,
+    normalize.phone: phone,
+    normalize.exact: exact,
+    normalize.text: text,
+}
+"""The library's normaliser -> its twin; a test's own stands for itself."""
+
+
+def key_named(policy: Policy, name: str) -> Any:
+    return next(key for key in policy.keys if key.name == name)
+
+
+def composite(key: Any) -> bool:
+    return len(key.fields) > 1 and not key.each
+
+
+def made(key: Any, name: str, value: Any) -> list[str]:
+    """Make the normal forms of one field, blocked ones among them."""
+    normal = key.normalize[key.fields.index(name)]
+    items = value if isinstance(value, list) else [value]
+    forms = [FORMS.get(normal, normal)(item) for item in items if item not in EMPTY]
+    return [form for form in dict.fromkeys(forms) if form]
+
+
+def joined(key: Any, fields: Row) -> list[str]:
+    """Make the forms of all fields of a composite key, blocked ones among them."""
+    parts = [made(key, name, fields.get(name)) for name in key.fields]
+    escaped = [
+        [form.replace("\\", "\\\\").replace("|", "\\|") for form in part]
+        for part in parts
+    ]
+    return ["|".join(each) for each in product(*escaped)]
+
+
+def blocked(policy: Policy, key: Any, form: str) -> bool:
+    """Tell whether a form is no identifier."""
+    for pattern in policy.blocked.get(key.name, ()):
+        like: Any = pattern
+        if isinstance(pattern, str):
+            parts = map(re.escape, pattern.split("*"))
+            like = re.compile(".*".join(parts), re.IGNORECASE)
+        if like.fullmatch(form):
+            return True
+    return False
+
+
+def forms(policy: Policy, key: Any, fields: Row) -> list[str]:
+    """Make the keys that fields carry, each once, in order."""
+    if composite(key):
+        found = joined(key, fields)
+    else:
+        found = [f for name in key.fields for f in made(key, name, fields.get(name))]
+    return [f for f in dict.fromkeys(found) if not blocked(policy, key, f)]
+
+
+def held(policy: Policy, key: Any, row: Row | None) -> list[str]:
+    """List the forms that a contact holds: its current ones, then its aliases."""
+    if row is None:
+        return []
+    aliases = row.get("aliases", {}).get(key.name, [])
+    return [*dict.fromkeys([*forms(policy, key, row["fields"]), *aliases])]
+
+
+def aliases(policy: Policy, row: Row | None, gone: list[Row], fields: Row) -> Row:
+    """List, by key, the forms that a contact keeps of those held before."""
+    kept = {}
+    for key in policy.keys:
+        were: list[str] = []
+        for each in [row, *gone] if row else []:
+            past = each.get("aliases", {}).get(key.name, [])
+            were += held(policy, key, each) if key.remember else past
+        current = forms(policy, key, fields)
+        kept[key.name] = [f for f in dict.fromkeys(were) if f not in current]
+    return {name: past for name, past in kept.items() if past}
+
+
+def stopped(policy: Policy, name: str, item: Any) -> bool:
+    """Tell whether a value makes a blocked form of a key of its own field."""
+    return any(
+        blocked(policy, key, form)
+        for key in policy.keys
+        if name in key.fields and not composite(key)
+        for form in made(key, name, item)
+    )
+
+
+def elsewhere(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
+    """Tell whether a sent primary stands in the additional fields, or joins them."""
+    first, last = key.fields[0], key.fields[-1]
+    new = _usable(policy, key, first, value)
+    own = _usable(policy, key, first, fields.get(first))
+    if fields.get(first) in EMPTY or not new or {*own} & {*new}:
+        return False
+    there = {f for n in key.fields[1:] for f in _usable(policy, key, n, fields.get(n))}
+    if {*new} <= there:
+        return True
+    if key.joins:
+        joining = []
+        for item in value if isinstance(value, list) else [value]:
+            form = _usable(policy, key, first, item)
+            if form and not {*form} <= there:
+                joining.append(item)
+                there |= {*form}
+        try:
+            fields[last] = listed(fields.get(last)) + joining
+        except ValueError as error:
+            raise errors.InvalidField(last, fields[last], "") from error
+    return bool(key.joins)
+
+
+def _usable(policy: Policy, key: Any, name: str, value: Any) -> list[str]:
+    return [f for f in made(key, name, value) if not blocked(policy, key, f)]

@@ -1,0 +1,209 @@
+"""
+Naive twins of what is decided by keys: who is meant, what clashes, what is too much.
+
+Rules:
+    *book* is the oracle, or how it would be: its policy is read, its rows are looked
+    up, and it is asked who holds a form.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from tests.naive import same
+from tests.naive_keys import Row, composite, forms, held, key_named, made
+from upsertcore import Policy, errors
+
+
+def carried(policy: Policy, sent: Row) -> list[str]:
+    """List the keys of the strategy that are consulted for a patch."""
+    names = policy.match.keys
+    there = [n for n in names if forms(policy, key_named(policy, n), sent)]
+    return there[:1] if policy.match.name == "first_present" else there
+
+
+def leave_out(policy: Policy, name: str, sent: Row, ignored: Row, why: str) -> None:
+    """Take the fields of a key out of a patch, and say so."""
+    for field in key_named(policy, name).fields:
+        if field in sent:
+            del sent[field]
+            ignored[field] = why
+
+
+def counts(policy: Policy, row: Row, sent: Row, name: str) -> bool:
+    """Tell whether a holder of a key passes the guard of the keys above it."""
+    if policy.match.guard is None:
+        return True
+    for higher in policy.match.keys[: policy.match.keys.index(name)]:
+        key = key_named(policy, higher)
+        asked, has = forms(policy, key, sent), held(policy, key, row)
+        other = has or policy.match.guard == "strict"
+        if asked and other and not {*asked} & {*has}:
+            return False
+    return True
+
+
+def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str | None]:
+    """Find who is meant, survivor first, and by which key; note who else was hit."""
+    policy, how = book.policy, book.policy.match
+    names = carried(policy, sent)
+    if how.name != "never" and not names and policy.on_absent_key == "refuse":
+        raise errors.NoMatchKey(how.keys)
+    hits = [
+        (name, book.look(name, form, scope))
+        for name in names
+        for form in forms(policy, key_named(policy, name), sent)
+    ]
+    everyone = [*dict.fromkeys(id for _, ids in hits for id in ids)]
+    rows = [book.get(id) for id in everyone]
+    if how.name == "merge_all":
+        if policy.on_limit == "drop" and len(names) > 1 and crowded(policy, rows, sent):
+            book.judged += rows
+            leave_out(policy, names[-1], sent, plan["ignored"], "limit")
+            return match(book, sent, scope, plan)
+        plan["asked"] = {**sent}
+        return rows, next((name for name, ids in hits if ids), None)
+    plan["asked"] = {**sent}
+    plan["others"] += everyone
+    if how.guard is not None:
+        book.judged += rows
+    left = [
+        (name, [id for id in ids if counts(policy, book.get(id), sent, name)])
+        for name, ids in hits
+    ]
+    picks = pick(policy, [(name, ids) for name, ids in left if ids])
+    if how.contradicted == "drop":
+        found = {id for _, id in picks}
+        kept = {name for name, ids in left if ids}
+        kept |= {name for name, ids in hits if found & {*ids}}
+        for name in {name for name, ids in hits if ids} - kept:
+            leave_out(policy, name, sent, plan["ignored"], "guard")
+    return [book.get(id) for _, id in picks[:1]], (*(n for n, _ in picks[:1]), None)[0]
+
+
+def crowded(policy: Policy, rows: list[Row], sent: Row) -> bool:
+    """Tell whether all that are hit, and the patch, bring more forms than may be."""
+    for key in policy.keys:
+        own = [form for row in rows[:1] for form in held(policy, key, row)]
+        every = [form for row in rows for form in held(policy, key, row)]
+        every += forms(policy, key, sent)
+        if key.limit and len({*every}) > key.limit and not {*every} <= {*own}:
+            return True
+    return False
+
+
+def pick(policy: Policy, hits: list[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+    """Pick one holder of each form that may decide, and see that they agree."""
+    picks = []
+    for name, ids in hits if policy.match.name == "all_agree" else hits[:1]:
+        if len(ids) > 1 and policy.on_many == "refuse":
+            raise errors.AmbiguousMatch(name, tuple(ids))
+        picks.append((name, ids[-1 if policy.on_many == "newest" else 0]))
+    for name, id in picks:
+        if id != picks[0][1]:
+            raise errors.AmbiguousMatch(name, tuple(dict.fromkeys(i for _, i in picks)))
+    return picks
+
+
+def settle(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
+    """Keep unique keys unique: refuse, allow, or take back what clashes."""
+    policy, before = book.policy, row or {"fields": {}}
+    while clash := clashing(book, [row, *gone], draft, plan):
+        key, taken, holder = clash
+        names = offending(key, taken, before["fields"], draft["fields"])
+        needed = row is None and any(policy.fields[name].required for name in names)
+        if policy.on_clash == "refuse" or needed:
+            if composite(key):
+                values = {name: draft["fields"][name] for name in key.fields}
+                raise errors.KeyInUse(key.name, values, holder)
+            raise errors.KeyInUse(names[0], draft["fields"][names[0]], holder)
+        for name in names:
+            plan["withheld"].append((name, draft["fields"][name], holder))
+            for part in ("fields", "clocks"):
+                if name in before.get(part, {}):
+                    draft[part][name] = before[part][name]
+                else:
+                    draft[part].pop(name, None)
+
+
+def clashing(
+    book: Any, own: list[Row | None], draft: Row, plan: Row
+) -> tuple[Any, list[str], str] | None:
+    """Find the first unique key with new forms that another contact holds."""
+    policy = book.policy
+    for key in [key for key in policy.keys if key.unique]:
+        had = {form for row in own for form in held(policy, key, row)}
+        new = [form for form in forms(policy, key, draft["fields"]) if form not in had]
+        holders = {form: book.look(key.name, form, plan["scope"]) for form in new}
+        taken = [form for form in new if holders[form]]
+        if taken and policy.on_clash != "allow":
+            return key, taken, holders[taken[0]][0]
+        plan["others"] += [id for form in taken for id in holders[form]]
+    return None
+
+
+def offending(key: Any, taken: list[str], before: Row, after: Row) -> list[str]:
+    """List the fields that brought forms which others hold."""
+    moved = [n for n in key.fields if not same(before.get(n), after.get(n))]
+    if composite(key):
+        return moved
+    return [n for n in moved if {*taken} & {*made(key, n, after.get(n))}]
+
+
+def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
+    """See that no limit is passed, and that the patch would find its contact again."""
+    policy, sent = book.policy, plan["sent"]
+    for key in [key for key in policy.keys if key.limit]:
+        now, had = held(policy, key, draft), held(policy, key, row)
+        if len(now) > key.limit and not {*now} <= {*had}:
+            raise errors.InvalidField(key.name, now, "")
+    keys = [key_named(policy, name) for name in carried(policy, sent)]
+    parts = {name for key in keys for name in key.fields}
+    before, after = row["fields"] if row else {}, draft["fields"]
+    moved = row is None or any(not same(before.get(n), after.get(n)) for n in parts)
+    asked = [(key, form) for key in keys for form in forms(policy, key, sent)]
+    lost = any(form not in held(policy, key, draft) for key, form in asked)
+    if "asked" not in plan or not moved or not lost:
+        return
+    if all(again(book, row, gone, draft, plan, place) for place in (0, len(book.rows))):
+        return
+    first = keys[0]
+    if composite(first):
+        values = {name: sent[name] for name in first.fields}
+        raise errors.InvalidField(first.name, values, "")
+    name = next(n for n in first.fields if made(first, n, sent.get(n)))
+    raise errors.InvalidField(name, sent[name], "")
+
+
+def again(
+    book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row, place: int
+) -> bool:
+    """
+    Tell whether the patch would find its contact, were all written.
+
+    Where the contact is new to a form, it stands at *place* among the holders.
+    """
+    policy, id = book.policy, row["id"] if row else "new"
+    new = {**draft, "id": id, "scope": plan["scope"]}
+    rows = [new if each is row else each for each in book.rows if each not in gone]
+    rows += [] if row else [new]
+
+    def look(name: str, form: str, scope: str) -> list[str]:
+        key = key_named(policy, name)
+        holders = [each for each in rows if form in held(policy, key, each)]
+        ids = [each["id"] for each in holders if each["scope"] == scope]
+        if row and id in ids and form not in held(policy, key, row):
+            ids.remove(id)
+            ids.insert(place, id)
+        return ids
+
+    by_id = {each["id"]: each for each in rows}
+    later = SimpleNamespace(policy=policy, look=look, get=by_id.get, judged=[])
+    made: Row = {"ignored": {}, "others": []}
+    try:
+        found, _ = match(later, {**plan["asked"]}, plan["scope"], made)
+    except errors.Refused:
+        return False
+    left = {name: why for name, why in plan["ignored"].items() if why == "guard"}
+    return [each["id"] for each in found] == [id] and made["ignored"] == left

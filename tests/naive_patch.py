@@ -1,0 +1,159 @@
+"""
+Naive twins of what becomes of fields: reading, absorbing, merging, filling.
+
+Rules:
+    A policy's table is read; none of the library's rules and keys is called.
+    A draft is a dict of ``fields`` and ``clocks``, changed where it stands.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from tests.naive import BLANK, DROPS, EMPTY, RULES, keep, number, same, shown
+from tests.naive_keys import Row, blocked, composite, elsewhere, joined, stopped
+from upsertcore import Policy, errors
+from upsertcore.values import freeze, thaw
+
+
+def read(
+    policy: Policy, patch: Row, null: str | None = None, blank: str | None = None
+) -> tuple[Row, Row]:
+    """Read a patch: what is sent, and what counts as omitted."""
+    sent, ignored = {}, {}
+    for name, raw in patch.items():
+        line, value = policy.fields.get(name), raw
+        if line is None and policy.others is None:
+            raise errors.UnknownField(name, tuple(policy.fields))
+        if line and line.clean and raw not in EMPTY:
+            try:
+                value = thaw(line.clean(freeze(raw)))
+            except ValueError as error:
+                raise errors.InvalidField(name, raw, str(error)) from error
+        kind = "null" if value is None else "blank" if value in BLANK else "rest"
+        told = {"null": null, "blank": blank}.get(kind)
+        how = told or getattr(line, kind, "store")
+        if how == "reject":
+            raise errors.InvalidField(name, raw, "")
+        if how == "ignore":
+            ignored[name] = kind
+        else:
+            sent[name] = None if how == "clear" else value
+            screen(policy, name, raw, sent, ignored)
+    screen_composites(policy, sent)
+    return sent, ignored
+
+
+def screen(policy: Policy, name: str, raw: Any, sent: Row, ignored: Row) -> None:
+    """Leave blocked items out of a sent field, or refuse them."""
+    value = sent[name]
+    items = value if isinstance(value, list) else [value]
+    left = [item for item in items if not stopped(policy, name, item)]
+    if policy.on_blocked == "store" or len(left) == len(items):
+        return
+    if policy.on_blocked == "refuse":
+        raise errors.InvalidField(name, raw, "")
+    ignored[name] = "blocked"
+    if left:
+        sent[name] = left
+    else:
+        del sent[name]
+
+
+def screen_composites(policy: Policy, sent: Row) -> None:
+    """Refuse what makes a blocked form of several fields."""
+    for key in filter(composite, policy.keys):
+        bad = any(blocked(policy, key, form) for form in joined(key, sent))
+        if bad and policy.on_blocked == "refuse":
+            parts = {name: sent[name] for name in key.fields}
+            raise errors.InvalidField(key.name, parts, "")
+
+
+def rule_of(policy: Policy, name: str, rules: Row) -> Any:
+    """Give the rule of a field: that of the call, of its line, or of the others."""
+    line = policy.fields.get(name)
+    return rules.get(name) or (line.merge if line else policy.others)
+
+
+def put(draft: Row, name: str, value: Any, clock: Any = None) -> None:
+    """Store a value, None being absence; and the clock of its writing, if any."""
+    if value is None:
+        draft["fields"].pop(name, None)
+    else:
+        draft["fields"][name] = value
+    if clock is not None:
+        draft["clocks"][name] = clock
+
+
+def combined(rule: Any, draft: Row, name: str, value: Any, clock: Any) -> Any:
+    """Merge one value into a draft; give what the field holds now."""
+    stored = draft["fields"].get(name)
+    try:
+        if rule.by is None:
+            twin = RULES.get(rule.name, rule.combine)
+            at, new = None, thaw(twin(*deepcopy((stored, value))))
+        else:
+            then = draft["clocks"].get(name)
+            at, new = RULES["latest(by='at')"]((then, stored), (clock, value))
+    except ValueError as error:
+        raise errors.InvalidField(name, value, str(error)) from error
+    put(draft, name, new, at)
+    return new
+
+
+def absorb(policy: Policy, draft: Row, other: Row) -> None:
+    """Merge another contact into a draft."""
+    clocks = other.get("clocks", {})
+    for name in dict.fromkeys([*other["fields"], *clocks]):
+        rule, own = policy.absorb.get(name), rule_of(policy, name, {})
+        value = other["fields"].get(name)
+        if rule is None and (own is None or own.by is None):
+            put(draft, name, keep(draft["fields"].get(name), value))
+        elif (rule or own).name not in ("ignore", "on_create"):
+            combined(rule or own, draft, name, value, clocks.get(name))
+
+
+def merge(
+    policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row, *, creating: bool
+) -> None:
+    """Merge what is sent into a draft; note in *ignored* what is not taken."""
+    primary = {k.fields[0]: k for k in policy.keys if k.each and not creating}
+    for name in sorted(sent, key=lambda name: name in primary):
+        rule, value = rule_of(policy, name, rules), sent[name]
+        stored, clock = draft["fields"].get(name), None
+        key = primary.get(name)
+        if key and elsewhere(policy, key, draft["fields"], value):
+            ignored[name] = "additional"
+            continue
+        if rule.by is not None:
+            clock = sent.get(rule.by)
+            if clock in EMPTY or not (number(clock) or isinstance(clock, str)):
+                raise errors.InvalidField(rule.by, clock, "")
+        takes = rule.name != "ignore" and (creating or rule.name != "on_create")
+        new = combined(rule, draft, name, value, clock) if takes else stored
+        drops = rule.name in DROPS or rule.name not in RULES
+        partly = rule.name == "deep_keep"
+        kept = partly or same(new, stored)
+        if drops and kept and not shown(rule.name, new, value):
+            ignored[name] = rule.name
+
+
+def leave(fields: Row, sent: Row, ignored: Row) -> None:
+    """Take nothing of what is sent, and say so where it differs."""
+    for name, value in sent.items():
+        if not same(value, fields.get(name)):
+            ignored.setdefault(name, "update")
+
+
+def fill(policy: Policy, fields: Row, sent: Row, ignored: Row, rules: Row) -> None:
+    """Give a new contact its defaults; refuse it where a needed field is missing."""
+    for name, line in policy.fields.items():
+        rule, default = rule_of(policy, name, rules), line.default
+        if default is not None and (name not in sent or rule.name == "ignore"):
+            fields[name] = default
+            if name in sent and not same(sent[name], default):
+                ignored[name] = "ignore"
+    for name, line in policy.fields.items():
+        if line.required and fields.get(name) in EMPTY:
+            raise errors.MissingField(name)

@@ -1,0 +1,308 @@
+"""One call's own wishes: rules, null and blank in place of the policy's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Policy,
+    add,
+    deep,
+    field,
+    first_match,
+    ignore,
+    immutable,
+    keep,
+    key,
+    largest,
+    latest,
+    merge_all,
+    normalize,
+    on_create,
+    replace,
+    union,
+)
+from upsertcore.call import for_one_call
+from upsertcore.errors import (
+    InvalidField,
+    InvalidPolicy,
+    MissingField,
+    StalePlan,
+    UnknownField,
+)
+from upsertcore.merge import append, deep_keep, signed, unset
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+LINES: dict[str, Any] = {
+    "id": field(key=normalize.exact, unique=True),
+    "name": field(),
+    "tags": field(merge=union),
+    "note": field(null="ignore", blank="reject"),
+    "at": field(),
+}
+
+
+def book(others: Any = None, **lines: Any) -> ContactBook:
+    """Make a book that knows one contact."""
+    numbers = count(1)
+    policy = Policy(first_match("id"), {**LINES, **lines}, others=others)
+    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    made.create({"id": 1, "name": "Ada", "tags": ["a"], "note": "n"})
+    return made
+
+
+class TestMerge:
+    """Rules for one call."""
+
+    @pytest.mark.parametrize(
+        ("rule", "name", "sent", "after"),
+        [
+            (keep, "name", "Bob", "Ada"),
+            (on_create, "name", "Bob", "Ada"),
+            (unset, "name", "", None),
+            (replace, "tags", ["b"], ("b",)),
+            (append, "tags", ["a"], ("a", "a")),
+            (signed, "tags", ["-a", "b"], ("b",)),
+            (largest, "name", "Bob", "Bob"),
+            (add, "at", 5, 5),
+            (deep, "at", {"b": 1}, {"b": 1}),
+            (deep_keep, "at", {"b": 1}, {"b": 1}),
+        ],
+        ids=map(str, range(10)),
+    )
+    def test_a_rule_in_place_of_the_policys(
+        self, rule: Any, name: str, sent: Any, after: Any
+    ) -> None:
+        """The plan of the same call says the same, and applies."""
+        patch, rules = {"id": 1, name: sent}, {name: rule}
+        made, planned = book(), book()
+        outcome = made.upsert(patch, merge=rules)
+        plan = planned.plan(patch, merge=rules)
+
+        assert after == outcome.contact.get(name)
+        assert outcome == planned.apply(plan)
+        assert made.dump() == planned.dump()
+
+    def test_the_next_call_goes_by_the_policy_again(self) -> None:
+        """The policy stays as it is."""
+        made = book()
+        policy, rules = made.policy, {"name": keep}
+        assert made.upsert({"id": 1, "name": "Bob"}, merge=rules).ignored == {
+            "name": "keep"
+        }
+
+        assert made.policy is policy
+        assert policy.fields["name"].merge is replace
+        assert made.upsert({"id": 1, "name": "Bob"}).contact["name"] == "Bob"
+
+    def test_at_creation_too(self) -> None:
+        """What a rule does not take from a new contact is left out and named."""
+        made = book()
+        outcome = made.upsert({"id": 2, "name": "Bob"}, merge={"name": ignore})
+
+        assert outcome.created
+        assert outcome.ignored == {"name": "ignore"}
+        assert "name" not in outcome.contact
+
+    def test_a_field_that_is_not_sent(self) -> None:
+        """A rule for it says nothing."""
+        assert book().upsert({"id": 1}, merge={"name": unset}).unchanged
+
+    def test_no_rule_at_all(self) -> None:
+        """An empty wish is none."""
+        made = book()
+
+        assert made.upsert({"id": 1, "name": "Bob"}, merge={}).updated
+        assert for_one_call(made.policy) is made.policy
+        assert for_one_call(made.policy, None, None, None) is made.policy
+
+    def test_an_undeclared_field(self) -> None:
+        """Under a rule for others it may have one of its own for a call."""
+        made = book(others=replace)
+        made.upsert({"id": 1, "city": "Oslo"})
+        outcome = made.upsert({"id": 1, "city": "Rome"}, merge={"city": keep})
+
+        assert outcome.contact["city"] == "Oslo"
+        assert outcome.ignored == {"city": "keep"}
+        assert list(made.policy.fields) == list(LINES)
+
+    def test_a_clock(self) -> None:
+        """A rule with a clock records it, and the policy's own rule moves it not."""
+        made = book()
+        rule = {"name": latest(by="at")}
+        made.upsert({"id": 1, "name": "Bob", "at": 5}, merge=rule)
+        assert made.get("1").clocks == {"name": 5}
+
+        late = made.upsert({"id": 1, "name": "Eve", "at": 4}, merge=rule)
+        assert late.contact["name"] == "Bob"
+        assert made.upsert({"id": 1, "name": "Eve"}).contact.clocks == {"name": 5}
+
+    def test_what_is_needed_stays_needed(self) -> None:
+        """A field that its rule leaves out is missing."""
+        made = book(name=field(required=True))
+        with pytest.raises(MissingField, match="name"):
+            made.upsert({"id": 2, "name": "Bob"}, merge={"name": ignore})
+
+    def test_a_key_must_still_be_held(self) -> None:
+        """A rule may not leave a patch without the contact that it makes."""
+        made = book()
+        with pytest.raises(InvalidField, match="id: must still be a key of the"):
+            made.upsert({"id": 2}, merge={"id": ignore})
+
+        assert made.upsert({"id": 1}, merge={"id": ignore}).unchanged
+
+
+class TestNullAndBlank:
+    """What null and blank do in one call, in every field."""
+
+    @pytest.mark.parametrize(
+        ("how", "sent", "after", "ignored"),
+        [
+            ({"null": "ignore"}, {"name": None}, {}, {"name": "null"}),
+            ({"null": "clear"}, {"note": None}, {"note": None}, {}),
+            ({"null": "ignore"}, {"name": ""}, {"name": ""}, {}),
+            ({"blank": "ignore"}, {"name": "", "tags": []}, {}, {"name", "tags"}),
+            ({"blank": "clear"}, {"note": ""}, {"note": None}, {}),
+            ({"blank": "store"}, {"note": ""}, {"note": ""}, {}),
+            (
+                {"null": "clear", "blank": "clear"},
+                {"note": None, "name": ""},
+                {"note": None, "name": None},
+                {},
+            ),
+            ({"merge": {"name": keep}, "null": "clear"}, {"name": None}, {}, {"name"}),
+        ],
+        ids=map(str, range(8)),
+    )
+    def test_in_place_of_each_line(
+        self, how: Any, sent: Any, after: Any, ignored: Any
+    ) -> None:
+        """Whatever the policy says of it, and the plan says the same."""
+        made = book()
+        plan, before = made.plan({"id": 1, **sent}, **how), made.get("1")
+        outcome = made.apply(plan)
+
+        expected = {**before.fields, **after}
+        assert {n: v for n, v in expected.items() if v is not None} == (
+            outcome.contact.fields
+        )
+        assert set(ignored) == set(outcome.ignored)
+        assert made.upsert({"id": 1, **sent}, **how).unchanged
+
+    def test_reject(self) -> None:
+        """What a line would take may be refused in one call."""
+        made = book(others=replace)
+        for how, sent in (("null", None), ("blank", "")):
+            wish: Any = {how: "reject"}
+            for name in ("name", "city"):
+                with pytest.raises(InvalidField, match=f"{name}: must not be {how}"):
+                    made.upsert({"id": 1, name: sent}, **wish)
+
+        assert made.upsert({"id": 1, "city": "Oslo"}, null="reject").updated
+
+    def test_undeclared_fields(self) -> None:
+        """They go by it too."""
+        made = book(others=replace)
+        outcome = made.upsert({"id": 1, "city": None}, null="ignore")
+
+        assert outcome.ignored == {"city": "null"}
+        assert made.policy.line("city").null == "clear"
+
+
+class TestMisuse:
+    """A wish that is none is refused, and nothing changes."""
+
+    @pytest.mark.parametrize(
+        ("how", "error", "words"),
+        [
+            ({"merge": {"nmae": keep}}, UnknownField, "'nmae': not a field"),
+            ({"merge": {7: keep}}, UnknownField, "7: not a field"),
+            ({"merge": {"name": "keep"}}, InvalidPolicy, "name: merge must be a merge"),
+            ({"merge": {"name": None}}, InvalidPolicy, "name: merge must be a merge"),
+            ({"merge": {"nmae": "keep"}}, InvalidPolicy, "nmae: merge must be a merge"),
+            ({"merge": ["name"]}, InvalidPolicy, "merge: must be a mapping of fields"),
+            ({"merge": keep}, InvalidPolicy, "merge: must be a mapping of fields to"),
+            ({"merge": ""}, InvalidPolicy, "merge: must be a mapping of fields to"),
+            ({"merge": {"name": latest("x")}}, InvalidPolicy, "its clock x is not a"),
+            ({"null": "store"}, InvalidPolicy, "null: must be one of 'clear', 'ignor"),
+            ({"null": False}, InvalidPolicy, "null: must be one of"),
+            ({"blank": "keep"}, InvalidPolicy, "blank: must be one of 'store', 'ign"),
+            ({"blank": ""}, InvalidPolicy, "blank: must be one of"),
+        ],
+        ids=map(str, range(13)),
+    )
+    def test_it_is_refused(self, how: Any, error: type[Exception], words: str) -> None:
+        """By upsert and by plan alike."""
+        made = book()
+        before = made.dump()
+        for call in (made.upsert, made.plan):
+            with pytest.raises(error, match=words):
+                call({"id": 1, "name": "Bob"}, **how)
+
+        assert made.dump() == before
+
+    def test_a_rule_that_the_keys_cannot_work_with(self) -> None:
+        """What a policy could not be made with, a call cannot wish for."""
+        lines = {**LINES, "main": field(), "more": field()}
+        mails = key("main", "more", normalize=normalize.email, each=True, joins=True)
+        person = key("name", "note", normalize=normalize.text, unique=True)
+        policy = Policy(
+            first_match("id"),
+            lines,
+            keys={"mails": mails, "person": person},
+            on_clash="withhold",
+        )
+        made = ContactBook(policy)
+        made.upsert({"id": 1}, merge={"more": union, "main": immutable})
+        with pytest.raises(InvalidPolicy, match="more: a list that the key mails"):
+            made.upsert({"id": 1}, merge={"more": immutable})
+        with pytest.raises(InvalidPolicy, match="note: a part of person"):
+            made.plan({"id": 1}, merge={"note": on_create})
+
+    def test_an_undeclared_clock_of_others(self) -> None:
+        """Where undeclared fields have a rule, any name is a field."""
+        made = book(others=replace)
+        sent = {"id": 1, "name": "Bob", "x": 7}
+
+        assert made.upsert(sent, merge={"name": latest("x")}).contact.clocks == {
+            "name": 7
+        }
+
+
+class TestPlans:
+    """A plan with wishes of its own belongs to the policy that it was made of."""
+
+    def test_it_is_applied_where_it_was_made(self) -> None:
+        """And nowhere else."""
+        made = book()
+        plan = made.plan({"id": 1, "name": ""}, blank="clear")
+        with pytest.raises(ValueError, match="under the policy of this book"):
+            book().apply(plan)
+
+        assert "name" not in made.apply(plan).contact
+        with pytest.raises(StalePlan, match="at version 2, not 1"):
+            made.apply(plan)
+
+    def test_a_merge_with_wishes(self) -> None:
+        """The rule of the call is for the patch, and ``absorb`` for the contacts."""
+        lines = {
+            "id": field(key=normalize.exact),
+            "ref": field(key=normalize.exact),
+            "n": field(),
+        }
+        numbers = count(1)
+        made = ContactBook(
+            Policy(merge_all("id", "ref"), lines), ids=lambda: f"{next(numbers)}"
+        )
+        made.create({"id": 1, "n": 1})
+        made.create({"ref": 2, "n": 5})
+        plan = made.plan({"id": 1, "ref": 2, "n": 7}, merge={"n": add})
+        outcome = made.apply(plan)
+
+        assert (plan.result, outcome.result) == ("merged", "merged")
+        assert outcome.contact["n"] == 8

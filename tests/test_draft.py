@@ -1,0 +1,675 @@
+"""The draft: what is merged in which order, what is left out, and by which clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count, permutations
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    Contact,
+    ContactBook,
+    Policy,
+    add,
+    custom,
+    deep,
+    field,
+    first_match,
+    ignore,
+    immutable,
+    keep,
+    key,
+    largest,
+    latest,
+    merge_all,
+    normalize,
+    on_create,
+    replace,
+    smallest,
+    union,
+)
+from upsertcore.draft import Draft
+from upsertcore.errors import InvalidField
+from upsertcore.merge import append, deep_keep, signed, unset
+from upsertcore.values import freeze
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+ID = field(key=normalize.exact, unique=True)
+
+
+def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book that has created these; its contacts are called 1, 2, ..."""
+    numbers = count(1)
+    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    for patch in patches:
+        made.create(patch)
+    return made
+
+
+def by_id(*patches: dict[str, Any], others: Any = None, **lines: Any) -> ContactBook:
+    """Make a book that matches by an id, with further fields."""
+    return book(Policy(first_match("id"), {"id": ID, **lines}, others=others), *patches)
+
+
+MAIL = {
+    "id": ID,
+    "main": field(),
+    "more": field(),
+}
+
+
+def mailbox(*patches: dict[str, Any], joins: bool = False, **lines: Any) -> ContactBook:
+    """Make a book in which a primary and additional mails identify a contact."""
+    mail = key("main", "more", normalize=normalize.email, each=True, joins=joins)
+    keys = {"mail": mail}
+    policy = Policy(first_match("mail", "id"), {**MAIL, **lines}, keys=keys)
+    return book(policy, *patches)
+
+
+ADA: dict[str, Any] = {"id": 1, "main": "a@x", "more": ["b@x"]}
+
+
+class TestAdditional:
+    """A value that the contact holds as an additional one is not its primary."""
+
+    def test_it_finds_and_does_not_displace(self) -> None:
+        """The primary stays, the field is named, and twice is once."""
+        made = mailbox(ADA)
+        for _ in range(2):
+            outcome = made.upsert({"main": "B@x"})
+
+            assert (outcome.result, outcome.matched_by) == ("unchanged", "mail")
+            assert outcome.contact is made.get("1")
+            assert outcome.ignored == {"main": "additional"}
+
+    @pytest.mark.parametrize(
+        ("sent", "after", "ignored"),
+        [
+            ({"id": 1, "main": "c@x"}, "c@x", {}),
+            ({"main": "A@X"}, "A@X", {}),
+            ({"main": ["A@X", "b@x"]}, ("A@X", "b@x"), {}),
+            ({"main": ["b@x"]}, "a@x", {"main": "additional"}),
+            ({"main": ["b@x", "c@x"]}, ("b@x", "c@x"), {}),
+            ({"main": None, "id": 1}, None, {}),
+            ({"main": "", "id": 1}, "", {}),
+            ({"main": "none", "id": 1}, "none", {}),
+            ({"main": "c@x", "more": ["c@x"], "id": 1}, "a@x", {"main": "additional"}),
+            ({"main": "b@x", "more": ["d@x"], "id": 1}, "b@x", {}),
+            ({"main": "b@x", "more": None}, "b@x", {}),
+        ],
+        ids=map(str, range(11)),
+    )
+    def test_when_the_rule_is_asked(self, sent: Any, after: Any, ignored: Any) -> None:
+        """Where a form is new, or the primary's own, or there is none at all."""
+        made = mailbox(ADA)
+        outcome = made.upsert(sent)
+
+        assert after == outcome.contact.get("main")
+        assert ignored == outcome.ignored
+        assert made.upsert(sent).unchanged
+
+    @pytest.mark.parametrize("main", [None, "", []], ids=["null", "blank", "list"])
+    def test_a_primary_that_is_empty_takes_it(self, main: Any) -> None:
+        """Nothing would be displaced."""
+        made = mailbox({**ADA, "main": main})
+        outcome = made.upsert({"main": "b@x"})
+
+        assert outcome.contact["main"] == "b@x"
+        assert made.upsert({"main": "b@x"}).unchanged
+
+    def test_at_creation_every_field_is_its_own(self) -> None:
+        """A new contact has no primary that could be displaced."""
+        outcome = mailbox().upsert({"more": ["a@x"], "main": "a@x"})
+
+        assert outcome.contact.fields == {"more": ("a@x",), "main": "a@x"}
+        assert outcome.ignored == {}
+
+    def test_without_joins_a_new_value_displaces(self) -> None:
+        """Its rule goes on as usual, and the former primary is let go."""
+        made = mailbox(ADA)
+        made.upsert({"id": 1, "main": "c@x"})
+
+        assert made.find("mail", "a@x") == ()
+        assert [made.get("1")] == list(made.find("mail", "c@x"))
+
+
+class TestJoins:
+    """A new value of the primary may join the additional ones instead."""
+
+    @pytest.mark.parametrize(
+        ("stored", "sent", "more"),
+        [
+            ({}, {"main": "c@x"}, ("b@x", "c@x")),
+            ({"more": None}, {"main": "c@x"}, ("c@x",)),
+            ({"more": []}, {"main": "c@x"}, ("c@x",)),
+            ({}, {"main": ["c@x", "b@x", "C@X", "none", ""]}, ("b@x", "c@x")),
+            ({}, {"main": "c@x", "more": ["d@x"]}, ("d@x", "c@x")),
+            ({}, {"main": "c@x", "more": []}, ("c@x",)),
+            ({}, {"main": "c@x", "more": None}, ("c@x",)),
+            ({"main": "none"}, {"main": "c@x"}, ("b@x", "c@x")),
+        ],
+        ids=map(str, range(8)),
+    )
+    def test_it_joins(self, stored: Any, sent: Any, more: Any) -> None:
+        """Each form that is new, once, behind what is there; and twice is once."""
+        made = mailbox({**ADA, **stored}, joins=True)
+        before = made.get("1")["main"]
+        outcome = made.upsert({"id": 1, **sent})
+
+        assert (before, more) == (outcome.contact["main"], outcome.contact["more"])
+        assert outcome.ignored == {"main": "additional"}
+        assert made.upsert({"id": 1, **sent}).unchanged
+        assert made.find("mail", "c@x") == (outcome.contact,)
+
+    @pytest.mark.parametrize("sent", [None, "", "none", "A@x"], ids="abcd")
+    def test_what_is_no_new_value(self, sent: Any) -> None:
+        """Null, blank, no form, or the primary's own one: the rule is asked."""
+        made = mailbox(ADA, joins=True)
+        outcome = made.upsert({"id": 1, "main": sent})
+
+        assert sent == outcome.contact.get("main")
+        assert outcome.contact["more"] == ("b@x",)
+
+    def test_it_joins_no_value_that_is_no_list(self) -> None:
+        """The field and what it holds are named, and nothing is stored."""
+        made = mailbox({**ADA, "more": "b@x"}, joins=True)
+        with pytest.raises(InvalidField) as caught:
+            made.upsert({"id": 1, "main": "c@x"})
+        assert (caught.value.field, caught.value.value) == ("more", "b@x")
+        assert "must be a list" in caught.value.reason
+
+        assert made.upsert({"id": 1, "main": "B@x"}).unchanged
+
+    def test_it_joins_the_last_of_several(self) -> None:
+        """Every additional field holds, and the last one is the list."""
+        lines = {"id": ID, "main": field(), "work": field(), "more": field()}
+        parts = ("main", "work", "more")
+        keys = {"m": key(*parts, normalize=normalize.email, each=True, joins=True)}
+        made = book(
+            Policy(first_match("id"), lines, keys=keys),
+            {"id": 1, "main": "a@x", "work": "w@x"},
+        )
+        assert made.upsert({"id": 1, "main": "W@x"}).unchanged
+
+        after = made.upsert({"id": 1, "main": "c@x"}).contact
+        assert (after["main"], after["work"], after["more"]) == ("a@x", "w@x", ("c@x",))
+
+    def test_two_primaries_join_in_the_order_of_the_patch(self) -> None:
+        """Whatever the order of the keys is."""
+        lines = {"id": ID, "p": field(), "q": field(), "more": field()}
+        keys = {
+            name: key(name, "more", normalize=normalize.exact, each=True, joins=True)
+            for name in ("p", "q")
+        }
+        policy = Policy(first_match("id"), lines, keys=keys)
+        made = book(policy, {"id": 1, "p": "p1", "q": "q1"})
+
+        outcome = made.upsert({"id": 1, "q": "q2", "p": "p2"})
+        assert outcome.contact["more"] == ("q2", "p2")
+
+
+def clocked(*patches: dict[str, Any], **lines: Any) -> ContactBook:
+    """Make a book whose field ``name`` goes by a clock ``at``, which only grows."""
+    lines = {
+        "name": field(merge=latest(by="at")),
+        "at": field(merge=largest),
+        **lines,
+    }
+    return by_id(*patches, **lines)
+
+
+class TestLatest:
+    """A field with a clock: what is newer is stored, in whatever order it comes."""
+
+    PATCHES: tuple[dict[str, Any], ...] = (
+        {"id": 1, "name": "A", "at": "2024-01-01", "city": "Oslo", "n": 3},
+        {"id": 1, "name": None, "at": "2024-01-03", "n": 1},
+        {"id": 1, "name": "B", "at": "2024-01-02", "city": "Rome", "n": 2},
+    )
+
+    @pytest.mark.parametrize("values", [*permutations(["A", None, "B"])])
+    def test_the_order_of_arrival_does_not_matter(self, values: Any) -> None:
+        """Whichever value is the newest, all six orders end in the same fields."""
+        sent = [
+            {**patch, "name": name}
+            for patch, name in zip(self.PATCHES, values, strict=True)
+        ]
+        ends = []
+        for order in permutations(sent):
+            made = clocked(city=field(merge=latest(by="at")), n=field(merge=smallest))
+            made.upsert_many(order)
+            ends.append((dict(made.get("1").fields), dict(made.get("1").clocks)))
+            assert all(made.upsert(patch).unchanged for patch in order)
+
+        expected = {"id": 1, "at": "2024-01-03", "city": "Rome", "n": 1}
+        newest = {} if values[1] is None else {"name": values[1]}
+        assert [
+            (expected | newest, {"name": "2024-01-03", "city": "2024-01-02"})
+        ] * 6 == ends
+
+    @pytest.mark.parametrize(
+        "values", [("A", "B", "C"), (1, 1.0, True), ("", None, [])]
+    )
+    def test_equal_clocks_do_not_matter_either(self, values: Any) -> None:
+        """Of equal clocks the value stays that is greater as JSON text."""
+        ends = []
+        for order in permutations(values):
+            made = clocked()
+            for value in order:
+                made.upsert({"id": 1, "at": 7, "name": value})
+            ends.append(made.get("1").get("name"))
+
+        assert len({(type(end), end) for end in ends}) == 1
+
+    @pytest.mark.parametrize(
+        ("sent", "after", "clock", "ignored"),
+        [
+            ({"name": "B", "at": 6}, "B", 6, {}),
+            ({"name": "B", "at": 4}, "A", 5, {"name": "latest(by='at')"}),
+            ({"name": "A", "at": 4}, "A", 5, {}),
+            ({"name": "A", "at": 6}, "A", 6, {}),
+            ({"name": None, "at": 6}, None, 6, {}),
+            ({"name": "", "at": 6}, "", 6, {}),
+            ({"name": None, "at": 4}, "A", 5, {"name": "latest(by='at')"}),
+            ({"name": "B", "at": 5}, "B", 5, {}),
+            ({"name": "0", "at": 5}, "A", 5, {"name": "latest(by='at')"}),
+            ({"name": "0", "at": 5.0}, "0", 5.0, {}),
+            ({"name": "A", "at": 5.5}, "A", 5.5, {}),
+        ],
+        ids=map(str, range(11)),
+    )
+    def test_a_sent_value(
+        self, sent: Any, after: Any, clock: Any, ignored: Any
+    ) -> None:
+        """It is stored with its clock, or left out and named; and twice is once."""
+        made = clocked(at=field(merge=replace))
+        made.upsert({"id": 1, "name": "A", "at": 5})
+        outcome = made.upsert({"id": 1, **sent})
+
+        assert after == outcome.contact.get("name")
+        assert (type(clock), clock) == (
+            *(type(outcome.contact.clocks["name"]),),
+            outcome.contact.clocks["name"],
+        )
+        assert ignored == outcome.ignored
+        assert made.upsert({"id": 1, **sent}).unchanged
+
+    def test_a_clock_that_moves_alone_is_an_update(self) -> None:
+        """No field moves, and the contact does; or older news would be news again."""
+        made = clocked(at=field(merge=keep))
+        made.upsert({"id": 1, "name": "A", "at": 5})
+        outcome = made.upsert({"id": 1, "name": "A", "at": 9})
+
+        assert (outcome.result, outcome.changes) == ("updated", ())
+        assert outcome.contact.version == 2
+        assert outcome.contact.clocks == {"name": 9}
+        assert outcome.contact.fields == {"id": 1, "name": "A", "at": 5}
+        assert made.plan({"id": 1, "name": "A", "at": 10}).clocks == {"name": 10}
+        assert made.upsert({"id": 1, "name": "B", "at": 8}).unchanged
+
+    def test_what_was_cleared_stays_so(self) -> None:
+        """Its clock stays, so that nothing older brings it back."""
+        made = clocked()
+        made.upsert({"id": 1, "name": "A", "at": 5})
+        gone = made.upsert({"id": 1, "name": None, "at": 7})
+        assert "name" not in gone.contact
+        assert gone.contact.clocks == {"name": 7}
+
+        late = made.upsert({"id": 1, "name": "B", "at": 6})
+        assert late.unchanged
+        assert late.ignored == {"name": "latest(by='at')", "at": "largest"}
+        assert made.upsert({"id": 1, "name": "C", "at": 8}).contact["name"] == "C"
+
+    @pytest.mark.parametrize("name", ["A", None], ids=["value", "null"])
+    def test_at_creation_the_clock_is_recorded(self, name: Any) -> None:
+        """Of null too: what is older than the contact finds it cleared."""
+        made = clocked()
+        outcome = made.upsert({"id": 1, "name": name, "at": 7})
+
+        assert outcome.contact.clocks == {"name": 7}
+        assert made.upsert({"id": 1, "name": "Z", "at": 6}).unchanged
+
+    def test_a_value_without_a_clock_is_overtaken_by_any(self) -> None:
+        """What no clock has written has none, whatever the patch's is."""
+        made = clocked()
+        row = Contact("1", "", {"id": 1, "name": "A"}, 1, NOW, NOW).to_dict()
+        made = ContactBook.load(made.policy, [row])
+
+        assert made.upsert({"id": 1, "name": "B", "at": -5}).contact["name"] == "B"
+
+    @pytest.mark.parametrize(
+        ("sent", "shown"),
+        [
+            ({}, None),
+            ({"at": None}, None),
+            ({"at": ""}, ""),
+            ({"at": True}, True),
+            ({"at": [1]}, (1,)),
+        ],
+        ids=map(str, range(5)),
+    )
+    def test_a_value_needs_its_clock(self, sent: Any, shown: Any) -> None:
+        """None, blank, or what is neither text nor number is refused by its name."""
+        made = clocked(at=field())
+        for known in (False, True):
+            with pytest.raises(InvalidField, match="for name goes by it") as caught:
+                made.upsert({"id": 1, "name": "A", **sent})
+            assert ("at", shown) == (caught.value.field, caught.value.value)
+            assert len(made) == known
+            made.upsert({"id": 1, "at": 1})
+
+        assert made.upsert({"id": 1, **sent}).contact.clocks == {}
+
+    def test_a_clock_that_is_left_out_is_none(self) -> None:
+        """Null and blank that count as omitted give no clock."""
+        made = clocked(at=field(null="ignore"))
+        with pytest.raises(InvalidField, match="at: must be text or a number"):
+            made.upsert({"id": 1, "name": "A", "at": None})
+
+    @pytest.mark.parametrize(("old", "new"), [(1, "1"), ("2", 1), ("1", 1.5)])
+    def test_clocks_of_two_kinds(self, old: Any, new: Any) -> None:
+        """A number and a text do not compare, and the field is named."""
+        made = clocked(at=field())
+        made.upsert({"id": 1, "name": "A", "at": old})
+        with pytest.raises(InvalidField, match="must have a clock that compares") as c:
+            made.upsert({"id": 1, "name": "B", "at": new})
+
+        assert (c.value.field, c.value.value) == ("name", "B")
+
+    def test_the_clock_is_the_one_that_was_cleaned(self) -> None:
+        """Spellings of one time are one time."""
+        made = clocked(at=field(clean=lambda at: at.replace("/", "-")))
+        made.upsert({"id": 1, "name": "A", "at": "2024/01/02"})
+
+        assert made.get("1").clocks == {"name": "2024-01-02"}
+        assert made.upsert({"id": 1, "name": "A", "at": "2024-01-02"}).unchanged
+
+    def test_undeclared_fields_may_go_by_an_undeclared_clock(self) -> None:
+        """The clock itself goes by itself then."""
+        made = by_id(others=latest(by="at"))
+        made.upsert({"id": 1, "city": "Oslo", "at": 2})
+        outcome = made.upsert({"id": 1, "city": "Rome", "at": 1})
+
+        assert outcome.contact.fields == {"id": 1, "city": "Oslo", "at": 2}
+        assert outcome.contact.clocks == {"city": 2, "at": 2}
+        assert set(outcome.ignored) == {"city", "at"}
+
+
+class TestLeftOut:
+    """What a rule leaves out is named, with the rule."""
+
+    @pytest.mark.parametrize(
+        ("rule", "sent", "after", "ignored"),
+        [
+            (largest, 2, 3, True),
+            (largest, 3.0, 3.0, False),
+            (smallest, 3.0, 3, True),
+            (smallest, None, 3, True),
+            (largest, "", 3, True),
+            (add, None, 3, True),
+            (add, 2, 5, False),
+            (unset, "x", None, False),
+            (custom(lambda a, _b: a), 4, 3, True),
+            (custom(lambda a, _b: a), 3, 3, False),
+        ],
+        ids=map(str, range(10)),
+    )
+    def test_a_number(self, rule: Any, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
+        """It is stored, or what is left out is told."""
+        made = by_id({"id": 1, "n": 3}, n=field(merge=rule))
+        made._index.put(Contact("1", "", {"id": 1, "n": 3}, 1, NOW, NOW), [["1"]])
+        outcome = made.upsert({"id": 1, "n": sent})
+
+        assert (type(after), after) == (
+            type(outcome.contact.get("n")),
+            outcome.contact.get("n"),
+        )
+        assert ({"n": rule.name} if ignored else {}) == outcome.ignored
+
+    @pytest.mark.parametrize(
+        ("sent", "after", "ignored"),
+        [
+            ({"a": 2}, {"a": 1, "c": {"d": ""}}, True),
+            ({"b": 2}, {"a": 1, "b": 2, "c": {"d": ""}}, False),
+            ({"a": 2, "b": 2}, {"a": 1, "b": 2, "c": {"d": ""}}, True),
+            ({"a": 1, "c": {"d": 4}}, {"a": 1, "c": {"d": 4}}, False),
+            ({"b": None}, {"a": 1, "c": {"d": ""}}, False),
+            ({"a": None}, {"a": 1, "c": {"d": ""}}, True),
+            (None, {"a": 1, "c": {"d": ""}}, True),
+            ({}, {"a": 1, "c": {"d": ""}}, True),
+        ],
+        ids=map(str, range(8)),
+    )
+    def test_inside_a_mapping(self, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
+        """What is not taken inside is told, even where the rest is stored."""
+        made = by_id(m=field(merge=deep_keep))
+        made.upsert({"id": 1, "m": {"a": 1, "c": {"d": ""}}})
+        outcome = made.upsert({"id": 1, "m": sent})
+
+        assert after == outcome.contact["m"]
+        assert ({"m": "deep_keep"} if ignored else {}) == outcome.ignored
+        assert made.upsert({"id": 1, "m": sent}).unchanged
+
+    def test_lists_tell_nothing(self) -> None:
+        """What joins or leaves a list is what was asked for."""
+        lines = {"s": field(merge=signed), "a": field(merge=append)}
+        made = by_id({"id": 1, "s": ["x"], "a": ["x"]}, **lines)
+        outcome = made.upsert({"id": 1, "s": ["-x", "y"], "a": ["x"]})
+
+        assert (outcome.contact["s"], outcome.contact["a"]) == (("y",), ("x", "x"))
+        assert outcome.ignored == {}
+        with pytest.raises(InvalidField, match="s: must be a list of text"):
+            made.upsert({"id": 1, "s": ["-"]})
+
+
+def absorbing(absorb: Any = None, **lines: Any) -> Policy:
+    """Make a policy that merges by two keys."""
+    keys = {name: field(key=normalize.exact) for name in ("id", "ref")}
+    return Policy(merge_all("id", "ref"), {**keys, **lines}, absorb=absorb or {})
+
+
+BOTH: dict[str, Any] = {"id": 1, "ref": 2}
+
+
+class TestAbsorb:
+    """One contact merged into another, before the patch is."""
+
+    def test_the_survivors_values_stay(self) -> None:
+        """Absent and blank ones are filled, from one absorbed contact after another."""
+        names = ("a", "b", "c", "d")
+        policy = absorbing(**{name: field() for name in names})
+        made = book(
+            policy,
+            {"id": 1, "a": 1, "b": ""},
+            {"ref": 2, "a": 2, "b": 2, "c": 2},
+            {"ref": 2, "a": 3, "b": 3, "c": 3, "d": 3},
+        )
+        outcome = made.upsert(BOTH)
+
+        assert outcome.result == "merged"
+        assert outcome.contact.fields == {**BOTH, "a": 1, "b": 2, "c": 2, "d": 3}
+        assert made.upsert(BOTH).unchanged
+
+    def test_the_patch_comes_last(self) -> None:
+        """It is merged over what the contacts made of each other."""
+        policy = absorbing(tags=field(merge=union), at=field(), absorb={"tags": union})
+        made = book(
+            policy, {"id": 1, "tags": ["a"]}, {"ref": 2, "tags": ["b"], "at": 1}
+        )
+        outcome = made.upsert({**BOTH, "tags": ["c"], "at": None})
+
+        assert outcome.contact.fields == {**BOTH, "tags": ("a", "b", "c")}
+
+    @pytest.mark.parametrize(
+        ("rule", "after"),
+        [
+            (None, 1),
+            (keep, 1),
+            (replace, 2),
+            (largest, 2),
+            (smallest, 1),
+            (add, 3),
+            (unset, None),
+            (on_create, 1),
+            (custom(lambda a, b: a * 10 + b), 12),
+        ],
+        ids=map(str, range(9)),
+    )
+    def test_a_rule_between_contacts(self, rule: Any, after: Any) -> None:
+        """The survivor's value stands for the stored one, whatever the field's rule."""
+        policy = absorbing(
+            {} if rule is None else {"n": rule}, n=field(merge=on_create)
+        )
+        made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
+
+        assert after == made.upsert(BOTH).contact.get("n")
+
+    def test_a_rule_that_takes_nothing_from_an_update(self) -> None:
+        """Takes nothing from another contact either, though nothing is there."""
+        policy = absorbing({"n": on_create}, n=field())
+        made = book(policy, {"id": 1}, {"ref": 2, "n": 2})
+
+        assert "n" not in made.upsert(BOTH).contact
+
+    def test_a_rule_that_refuses(self) -> None:
+        """The field and the value of the absorbed contact are named."""
+        policy = absorbing({"n": immutable, "m": deep}, n=field(), m=field())
+        made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
+        before = made.dump()
+        with pytest.raises(InvalidField) as caught:
+            made.upsert({**BOTH, "n": 3})
+
+        assert (caught.value.field, caught.value.value) == ("n", 2)
+        assert made.dump() == before
+
+    @pytest.mark.parametrize(
+        ("one", "two", "after", "clocks"),
+        [
+            ({"name": "A", "at": 1}, {"name": "B", "at": 2}, "B", {"name": 2}),
+            ({"name": "A", "at": 2}, {"name": "B", "at": 1}, "A", {"name": 2}),
+            ({"name": "A", "at": 1}, {"name": None, "at": 2}, None, {"name": 2}),
+            ({"name": None, "at": 2}, {"name": "B", "at": 1}, None, {"name": 2}),
+            ({}, {"name": "B", "at": 1}, "B", {"name": 1}),
+            ({}, {"name": None, "at": 1}, None, {"name": 1}),
+        ],
+        ids=map(str, range(6)),
+    )
+    def test_a_field_with_a_clock(
+        self, one: Any, two: Any, after: Any, clocks: Any
+    ) -> None:
+        """It goes by its clock, not by who survives; what is cleared counts too."""
+        policy = absorbing(name=field(merge=latest(by="at")), at=field(merge=largest))
+        made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
+        outcome = made.upsert(BOTH)
+
+        assert after == outcome.contact.get("name")
+        assert clocks == outcome.contact.clocks
+        assert made.upsert(BOTH).unchanged
+
+    def test_a_clock_is_told_which_rule_to_go_by(self) -> None:
+        """Where ``absorb`` has another rule, the clock of the absorbed one is lost."""
+        lines = {"name": field(merge=latest(by="at")), "at": field(merge=largest)}
+        made = book(
+            absorbing({"name": keep}, **lines),
+            {"id": 1},
+            {"ref": 2, "name": "B", "at": 9},
+        )
+        outcome = made.upsert(BOTH)
+
+        assert outcome.contact["name"] == "B"
+        assert outcome.contact.clocks == {}
+
+    @pytest.mark.parametrize("name", ["A", None, ""], ids=["value", "absent", "blank"])
+    def test_where_neither_has_a_clock_it_is_kept(self, name: Any) -> None:
+        """As a field without one: the survivor's value, else that of the other."""
+        policy = absorbing(name=field(merge=latest(by="at")), at=field())
+        rows = [
+            Contact("1", "", {"id": 1, "name": name or ""}, 1, NOW, NOW).to_dict(),
+            Contact("2", "", {"ref": 2, "name": "B"}, 1, NOW, NOW).to_dict(),
+        ]
+        if name is None:
+            del rows[0]["fields"]["name"]
+        outcome = ContactBook.load(policy, rows).upsert(BOTH)
+
+        assert (name or "B") == outcome.contact["name"]
+        assert outcome.contact.clocks == {}
+
+    def test_a_blank_value_of_an_absorbed_contact(self) -> None:
+        """It fills what is absent, as a sent one does under keep."""
+        made = book(absorbing(n=field()), {"id": 1}, {"ref": 2, "n": []})
+
+        assert made.upsert(BOTH).contact["n"] == ()
+
+
+class TestDraft:
+    """The fields by themselves."""
+
+    POLICY = Policy(first_match("id"), {"id": ID, "n": field(), "s": field(default=1)})
+
+    def test_what_comes_back_has_not_moved(self) -> None:
+        """A field that is as it was stored is not among those that moved."""
+        before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
+        draft = Draft(self.POLICY, before, {})
+        draft.merge({"n": 2}, known=True)
+        assert draft.moved == {"n"}
+        draft.merge({"n": 1}, known=True)
+
+        assert (draft.moved, draft.after) == (set(), {"id": 1, "n": 1})
+
+    def test_what_is_put_back(self) -> None:
+        """A field and its clock are as they were, and the value is answered."""
+        lines = {"id": ID, "n": field(merge=latest(by="at")), "at": field()}
+        before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW, {}, {"n": 5})
+        draft = Draft(Policy(first_match("id"), lines), before, {})
+        draft.merge(freeze({"n": [2], "at": 6}), known=True)
+
+        assert draft.clocks == {"n": 6}
+        assert draft.put_back("n") == (2,)
+        assert (draft.after["n"], draft.clocks, draft.moved) == (1, {"n": 5}, {"at"})
+
+    def test_nothing_of_it_reaches_the_contact(self) -> None:
+        """The contact that it was made of stays as it is."""
+        before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
+        ignored = {"s": "null"}
+        draft = Draft(self.POLICY, before, ignored)
+        draft.merge({"n": None}, known=True)
+        draft.ignored["n"] = "x"
+
+        assert before.fields == {"id": 1, "n": 1}
+        assert ignored == {"s": "null"}
+
+    def test_a_default_stands_where_nothing_was_sent(self) -> None:
+        """And it counts as moved, for a new contact has nothing."""
+        draft = Draft(self.POLICY, None, {})
+        draft.merge({"id": 1})
+        draft.complete({"id": 1})
+
+        assert draft.after == {"id": 1, "s": 1}
+        assert draft.moved == {"id", "s"}
+
+
+def test_what_joins_is_cleaned_as_the_list_is() -> None:
+    """It is stored as it would be if it had been sent there, and refused as well."""
+
+    def lower(values: Any) -> Any:
+        if "bad@x" in values:
+            raise ValueError("must be good")
+        return [value.lower() for value in values]
+
+    made = mailbox(ADA, joins=True, more=field(clean=lower))
+    outcome = made.upsert({"id": 1, "main": "C@x"})
+    assert outcome.contact["more"] == ("b@x", "c@x")
+    assert made.upsert({"id": 1, "main": "C@x"}).unchanged
+
+    with pytest.raises(InvalidField, match="more: must be good"):
+        made.upsert({"id": 1, "main": "bad@x"})
+
+
+def test_a_default_in_place_of_what_was_sent_is_named() -> None:
+    """A null that a rule does not take is ignored in words, not in silence."""
+    made = by_id(n=field(merge=ignore, default="d"))
+
+    assert made.upsert({"id": 1, "n": None}).ignored == {"n": "ignore"}
+    assert made.upsert({"id": 2, "n": "e"}).ignored == {"n": "ignore"}

@@ -1,0 +1,136 @@
+"""One line of a table: what it takes, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from upsertcore import field, ignore, keep, normalize, remove, replace
+from upsertcore.errors import InvalidPolicy
+from upsertcore.line import (
+    Blank,
+    Null,
+    check_line,
+    check_rule,
+    default,
+    one_of,
+)
+from upsertcore.merge import unset
+
+
+def refuse(value: Any) -> Any:
+    """Refuse any value."""
+    raise ValueError("must be nothing")
+
+
+def test_what_a_bare_line_says() -> None:
+    """No key, needed for nothing; what is sent takes the place of what is stored."""
+    line = field()
+
+    assert (line.key, line.unique, line.remember, line.limit) == (
+        *(None, False, False),
+        None,
+    )
+    assert (line.required, line.clean, line.default) == (False, None, None)
+    assert (line.merge, line.null, line.blank) == (replace, "clear", "store")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        line.unique = True  # type: ignore[misc]
+
+
+def test_each_part_of_a_line_stands_in_its_place() -> None:
+    """What is said by name is read by that name."""
+    line = field(
+        key=normalize.email,
+        unique=True,
+        remember=True,
+        limit=3,
+        required=True,
+        clean=str.strip,
+        merge=keep,
+        null="reject",
+        blank="clear",
+        default="x",
+    )
+    check_line("email", line)
+
+    assert (line.key, line.unique, line.remember) == (normalize.email, True, True)
+    assert (line.limit, line.required, line.clean) == (3, True, str.strip)
+    assert (line.merge, line.null, line.blank) == (keep, "reject", "clear")
+    assert line.default == "x"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (field(key="email"), "f: key is a function, not 'email'"),  # type: ignore[arg-type]
+        (field(clean=1), "f: clean is a function, not 1"),  # type: ignore[arg-type]
+        (field(merge=max), "f: merge must be a merge rule, not"),  # type: ignore[arg-type]
+        (field(null="store"), "f: null: must be one of 'clear', 'ignore', 'reject'"),  # type: ignore[arg-type]
+        (field(blank="keep"), "f: blank: must be one of 'store', 'ignore', 'clear'"),  # type: ignore[arg-type]
+        (field(unique=True), "f: unique needs a key, which is a normaliser"),
+        (field(remember=True), "f: remember needs a key"),
+        (field(limit=1), "f: limit needs a key"),
+        (field(limit=0), "f: limit needs a key"),
+        (field(unique=True, remember=True, limit=1), "f: unique needs a key"),
+        (field(required=True, merge=ignore), "its rule ignore never stores it"),
+        (field(required=True, merge=remove), "its rule remove never stores it"),
+        (field(required=True, merge=unset), "its rule unset never stores it"),
+    ],
+    ids=map(str, range(13)),
+)
+def test_an_unworkable_line(line: Any, words: str) -> None:
+    """The field is named, and what would be right."""
+    with pytest.raises(InvalidPolicy, match=words):
+        check_line("f", line)
+
+
+@pytest.mark.parametrize("rule", [None, "keep", max, field()], ids="abcd")
+def test_what_is_no_rule(rule: Any) -> None:
+    """Only a merge rule is one."""
+    check_rule("x", keep)
+    with pytest.raises(InvalidPolicy, match="x must be a merge rule, not"):
+        check_rule("x", rule)
+
+
+@pytest.mark.parametrize(
+    ("value", "choices"),
+    [("drop", Null), ("store", Null), (None, Blank), (["clear"], Null), ("", Blank)],
+    ids=map(str, range(5)),
+)
+def test_what_is_no_choice(value: Any, choices: Any) -> None:
+    """The choices that there are are named."""
+    one_of("null", "ignore", Null)
+    with pytest.raises(InvalidPolicy, match="x: must be one of '"):
+        one_of("x", value, choices)
+
+
+@pytest.mark.parametrize(
+    ("line", "stored"),
+    [
+        (field(default=["a"]), ("a",)),
+        (field(default=" A ", clean=str.strip), "A"),
+        (field(default="ab", clean=list), ("a", "b")),
+        (field(default=0), 0),
+    ],
+    ids=map(str, range(4)),
+)
+def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
+    """Cleaned and frozen, as a sent value is."""
+    assert stored == default("f", line)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (field(default={1}), "f: default must be text"),
+        (field(default="x", clean=refuse), "f: default must be nothing, not 'x'"),
+        (field(default="x", clean=lambda _value: {1}), "f: default must be text"),
+    ],
+    ids="abc",
+)
+def test_a_default_that_cannot_be_stored(line: Any, words: str) -> None:
+    """The line's own ``clean`` may refuse it, and a value it must be."""
+    with pytest.raises(InvalidPolicy, match=words):
+        default("f", line)

@@ -1,0 +1,203 @@
+"""The trace: why each key was taken or not, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Policy,
+    all_agree,
+    field,
+    first_match,
+    first_present,
+    key,
+    merge_all,
+    never,
+    normalize,
+    union,
+)
+from upsertcore.trace import Step
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+CONTRADICTED = "contradicted by a higher key"
+EARLIER = "finds somebody else, and an earlier key has decided"
+
+
+def book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
+    """Make a book that has created these; its contacts are called 1, 2, ..."""
+    numbers = count(1)
+    exact = field(key=normalize.exact, merge=union)
+    lines: dict[str, Any] = {"a": exact, "b": exact, "c": exact}
+    lines |= {name: field() for name in ("first", "last", "main", "more")}
+    keys = {
+        "person": key("first", "last", normalize=normalize.text),
+        "mail": key("main", "more", normalize=normalize.email, each=True),
+    }
+    lines |= options.pop("lines", {})
+    policy = Policy(match, lines, keys=keys, **options)
+    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    for patch in patches:
+        made.create(patch)
+    return made
+
+
+def notes(made: ContactBook, patch: dict[str, Any]) -> list[str]:
+    """Give what a plan says of each key."""
+    return [step.note for step in made.plan(patch).trace]
+
+
+class TestGuard:
+    """What is said of a key whose hits do not count."""
+
+    STORED = ({"a": [1], "b": [1]}, {"c": [3]})
+
+    @pytest.mark.parametrize(
+        ("patch", "expected"),
+        [
+            ({"a": [2], "b": [1]}, ["finds nobody", CONTRADICTED, "omitted: no key"]),
+            (
+                {"a": [2], "b": [1], "c": [3]},
+                ["finds nobody", CONTRADICTED, "decides"],
+            ),
+            ({"a": [1], "c": [3]}, ["decides", "omitted: no key", EARLIER]),
+            ({"a": [1], "b": [1]}, ["decides", "agrees", "omitted: no key"]),
+        ],
+        ids=map(str, range(4)),
+    )
+    def test_kept(self, patch: Any, expected: list[str]) -> None:
+        """It is contradicted, whether or not a lower key decides."""
+        made = book(first_match("a", "b", "c", guard="if_set"), *self.STORED)
+
+        assert expected == notes(made, patch)
+
+    def test_dropped(self) -> None:
+        """It is left out of the patch, and its forms and holders are told still."""
+        match = first_match("a", "b", guard="if_set", contradicted="drop")
+        plan = book(match, *self.STORED).plan({"a": [2], "b": [1]})
+
+        assert plan.ignored == {"b": "guard"}
+        assert plan.trace[1] == Step("b", ("1",), ("1",), f"left out: {CONTRADICTED}")
+
+
+class TestMergeAll:
+    """What is said where contacts become one."""
+
+    def test_who_is_merged(self) -> None:
+        """The first key that finds somebody decides; others find whom it absorbs."""
+        made = book(merge_all("a", "b", "c"), {"b": [1]}, {"b": [1]}, {"c": [2]})
+        plan = made.plan({"a": [9], "b": [1], "c": [2]})
+
+        assert plan.trace == (
+            Step("a", ("9",), (), "finds nobody"),
+            Step("b", ("1",), ("1", "2"), "decides"),
+            Step("c", ("2",), ("3",), "finds somebody else, who is merged"),
+        )
+
+    def test_who_is_left_alone(self) -> None:
+        """Under a policy that takes no update nobody is merged."""
+        made = book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, update="ignore")
+
+        nobody = "finds somebody else, and nobody is merged"
+        assert notes(made, {"a": [1], "b": [1]}) == ["decides", nobody]
+
+    def test_a_limit(self) -> None:
+        """The key that was left out is told of, with whom it found."""
+        lines = {"a": field(key=normalize.exact, limit=1, remember=True)}
+        made = book(
+            merge_all("a", "b"),
+            {"a": 1},
+            {"a": 2, "b": [1]},
+            lines=lines,
+            on_limit="drop",
+        )
+        plan = made.plan({"a": 1, "b": [1]})
+
+        assert plan.trace == (
+            Step("a", ("1",), ("1",), "decides"),
+            Step("b", ("1",), ("2",), "left out: one contact would hold too many keys"),
+        )
+        assert plan.ignored == {"b": "limit"}
+
+
+class TestAbsence:
+    """Why a patch does not carry a key."""
+
+    @pytest.mark.parametrize(
+        ("patch", "note"),
+        [
+            ({"c": [1]}, "omitted: no key"),
+            ({"first": "Ada"}, "in part omitted: no key"),
+            ({"first": None, "last": "King"}, "null: no key"),
+            ({"first": None}, "null: no key"),
+            ({"first": "Ada", "last": ""}, "blank: no key"),
+            ({"first": "", "last": None}, "null: no key"),
+            ({"first": "Ada", "last": " "}, "has no normal form: no key"),
+        ],
+        ids=map(str, range(7)),
+    )
+    def test_of_a_composite(self, patch: Any, note: str) -> None:
+        """Any part may be wanting."""
+        made = book(first_match("person"), on_absent_key="create")
+
+        assert notes(made, patch) == [note]
+
+    @pytest.mark.parametrize(
+        ("patch", "note"),
+        [
+            ({"c": [1]}, "omitted: no key"),
+            ({"main": "none"}, "has no normal form: no key"),
+            ({"main": None, "more": ["none"]}, "has no normal form: no key"),
+            ({"main": None}, "null: no key"),
+            ({"main": None, "more": []}, "blank: no key"),
+            ({"main": None, "more": None}, "null: no key"),
+        ],
+        ids=map(str, range(6)),
+    )
+    def test_of_each_of_several_fields(self, patch: Any, note: str) -> None:
+        """All that is sent has to be wanting."""
+        made = book(first_match("mail"), on_absent_key="create")
+
+        assert notes(made, patch) == [note]
+
+    @pytest.mark.parametrize(
+        ("match", "patch"),
+        [
+            (first_match("a"), {"a": ["null"]}),
+            (first_match("mail"), {"main": "noreply@x"}),
+            (first_match("person"), {"first": "Test", "last": "A"}),
+        ],
+        ids=["field", "each", "composite"],
+    )
+    def test_of_what_is_blocked(self, match: Any, patch: Any) -> None:
+        """A form that identifies nobody is none."""
+        blocked = {"a": ("null",), "mail": ("noreply@*",), "person": ("test|*",)}
+        made = book(match, on_absent_key="create", blocked=blocked)
+
+        assert notes(made, patch) == ["has no normal form, or a blocked one: no key"]
+
+    def test_of_what_was_left_out_as_blocked(self) -> None:
+        """It counts as omitted."""
+        made = book(
+            first_match("a", "b"), blocked={"a": ("null",)}, on_blocked="ignore"
+        )
+
+        assert notes(made, {"a": "null", "b": [1]})[0] == "omitted: no key"
+
+
+def test_strategies_without_more_to_say() -> None:
+    """A strategy without keys has no story; one that agrees says so."""
+    made = book(never(), {"a": [1]})
+    assert made.plan({"a": [1]}).trace == ()
+
+    made = book(all_agree("a", "b"), {"a": [1], "b": [2]})
+    assert notes(made, {"a": [1], "b": [2]}) == ["decides", "agrees"]
+    made = book(first_present("person", "a"), {"first": "Ada", "last": "King"})
+    assert notes(made, {"first": "ADA", "last": "KING", "a": [1]}) == [
+        "decides",
+        "not consulted: another key decides alone",
+    ]
