@@ -44,12 +44,11 @@ def see_that_it_is_found(
     carried = [name for name, hits in asked.seen.items() if hits]
     if not carried or finds_again(policy, asked, found, claimed.forms):
         return
-    for key, held in zip(policy.keys, claimed.forms, strict=True):
-        hits = asked.seen.get(key.name, ())
-        if any(form not in held for form, _ids in hits):
-            break
-    else:
-        key = policy.by_name[carried[0]]
+    key = next(
+        key
+        for key, held in zip(policy.keys, claimed.forms, strict=True)
+        if any(form not in held for form, _ids in asked.seen.get(key.name, ()))
+    )
     name, value = key.told(asked.sent)
     rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
     how = f"{rules} has merged it"

@@ -86,8 +86,6 @@ class Tally:
         found = _grid("rows", "")
         for result in ("created", "updated", "unchanged"):
             found.add_row(result, f"{self.results[result]:,}")
-        if self.results["merged"]:
-            found.add_row("merged", f"{self.results['merged']:,}")
         found.add_row("refused", f"{self.refused:,}")
         parts = (("refused", self.reasons), ("withheld", self.withheld))
         for what, counts in (*parts, ("ignored", self.ignored)):
