@@ -106,23 +106,24 @@ def pick(policy: Policy, hits: list[tuple[str, list[str]]]) -> list[tuple[str, s
     return picks
 
 
-def settle(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
-    """Keep unique keys unique: refuse, allow, or take back what clashes."""
-    policy, before = book.policy, row or {"fields": {}}
-    while clash := clashing(book, [row, *gone], draft, plan):
+def settle(book: Any, own: list[Row | None], base: Row, draft: Row, plan: Row) -> None:
+    """Keep unique keys unique: refuse, allow, or take back what the patch brought."""
+    policy, new = book.policy, own[0] is None
+    while clash := clashing(book, own, draft, plan):
         key, taken, holder = clash
-        names = offending(key, taken, before["fields"], draft["fields"])
-        needed = row is None and any(policy.fields[name].required for name in names)
-        if policy.on_clash == "refuse" or needed:
+        names = offending(key, taken, base, draft)
+        needed = new and any(policy.fields[name].required for name in names)
+        if policy.on_clash == "refuse" or needed or not names:
             if composite(key):
                 values = {name: draft["fields"][name] for name in key.fields}
                 raise errors.KeyInUse(key.name, values, holder)
-            raise errors.KeyInUse(names[0], draft["fields"][names[0]], holder)
+            first = (names or bringing(key, taken, draft["fields"]))[0]
+            raise errors.KeyInUse(first, draft["fields"][first], holder)
         for name in names:
             plan["withheld"].append((name, draft["fields"][name], holder))
             for part in ("fields", "clocks"):
-                if name in before.get(part, {}):
-                    draft[part][name] = before[part][name]
+                if name in base[part]:
+                    draft[part][name] = base[part][name]
                 else:
                     draft[part].pop(name, None)
 
@@ -143,12 +144,21 @@ def clashing(
     return None
 
 
-def offending(key: Any, taken: list[str], before: Row, after: Row) -> list[str]:
-    """List the fields that brought forms which others hold."""
-    moved = [n for n in key.fields if not same(before.get(n), after.get(n))]
-    if composite(key):
-        return moved
-    return [n for n in moved if {*taken} & {*made(key, n, after.get(n))}]
+def offending(key: Any, taken: list[str], base: Row, draft: Row) -> list[str]:
+    """List the fields by which the patch brought forms that others hold."""
+    moved = [
+        name
+        for name in key.fields
+        for part in ("fields", "clocks")
+        if not same(base[part].get(name), draft[part].get(name))
+    ]
+    names = key.fields if composite(key) else bringing(key, taken, draft["fields"])
+    return [name for name in names if name in moved]
+
+
+def bringing(key: Any, taken: list[str], fields: Row) -> list[str]:
+    """List the fields that carry one of some forms."""
+    return [n for n in key.fields if {*taken} & {*made(key, n, fields.get(n))}]
 
 
 def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
@@ -163,12 +173,12 @@ def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) ->
     before, after = row["fields"] if row else {}, draft["fields"]
     moved = row is None or any(not same(before.get(n), after.get(n)) for n in parts)
     asked = [(key, form) for key in keys for form in forms(policy, key, sent)]
-    lost = any(form not in held(policy, key, draft) for key, form in asked)
+    lost = {key.name for key, form in asked if form not in held(policy, key, draft)}
     if "asked" not in plan or not moved or not lost:
         return
     if all(again(book, row, gone, draft, plan, place) for place in (0, len(book.rows))):
         return
-    first = keys[0]
+    first = next(key for key in policy.keys if key.name in lost)
     if composite(first):
         values = {name: sent[name] for name in first.fields}
         raise errors.InvalidField(first.name, values, "")

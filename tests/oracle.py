@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -78,11 +79,12 @@ class Oracle:
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
         else:
             for other in gone:
-                absorb(self.policy, draft, other)
+                absorb(self.policy, draft, other, rules)
+            base = deepcopy(draft)
             merge(self.policy, draft, sent, ignored, rules, creating=row is None)
             if row is None:
                 fill(self.policy, draft["fields"], sent, ignored, rules)
-            settle(self, row, gone, draft, plan)
+            settle(self, [row, *gone], base, draft, plan)
             draft["aliases"] = aliases(self.policy, row, gone, draft["fields"])
             check(self, row, gone, draft, plan)
         moved = any(not same(draft[part], before.get(part, {})) for part in draft)

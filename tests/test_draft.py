@@ -673,3 +673,17 @@ def test_a_default_in_place_of_what_was_sent_is_named() -> None:
 
     assert made.upsert({"id": 1, "n": None}).ignored == {"n": "ignore"}
     assert made.upsert({"id": 2, "n": "e"}).ignored == {"n": "ignore"}
+
+
+def test_contacts_are_joined_by_the_tables_rules() -> None:
+    """Whatever rule one call has for its patch, the later value of two stays."""
+    newest = latest(by="at")
+    lines = {"id": ID, "k": ID, "at": field(merge=newest), "n": field(merge=newest)}
+    made = book(
+        Policy(merge_all("id", "k"), lines),
+        {"id": 1, "at": 1, "n": "old"},
+        {"k": 2, "at": 2, "n": "new"},
+    )
+    merged = made.upsert({"id": 1, "k": 2, "at": 0}, merge={"n": keep}).contact
+
+    assert (merged["n"], merged["at"]) == ("new", 2)

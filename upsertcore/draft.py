@@ -81,8 +81,10 @@ class Draft:
             InvalidField: If a rule refuses a value of it.
         """
         policy = self._policy
+        # How two contacts are joined does not hang on how one call's patch is merged.
+        table = policy.base or policy
         for name in dict.fromkeys((*other.fields, *other.clocks)):
-            own = policy.line(name).merge
+            own = table.line(name).merge
             rule = policy.absorb.get(name, keep if own.by is None else own)
             value, clock = other.get(name), other.clocks.get(name)
             if rule.on_update and (value is not None or rule.by is not None):
