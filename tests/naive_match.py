@@ -31,13 +31,15 @@ def leave_out(policy: Policy, name: str, sent: Row, ignored: Row, why: str) -> N
             ignored[field] = why
 
 
-def counts(policy: Policy, row: Row, sent: Row, name: str) -> bool:
+def counts(book: Any, id: str, sent: Row, name: str) -> bool:
     """Tell whether a holder of a key passes the guard of the keys above it."""
+    policy, row = book.policy, book.get(id)
     if policy.match.guard is None:
         return True
     for higher in policy.match.keys[: policy.match.keys.index(name)]:
         key = key_named(policy, higher)
         asked, has = forms(policy, key, sent), held(policy, key, row)
+        book.judged += [row] if asked else []
         other = has or policy.match.guard == "strict"
         if asked and other and not {*asked} & {*has}:
             return False
@@ -66,19 +68,21 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         return rows, next((name for name, ids in hits if ids), None)
     plan["asked"] = {**sent}
     plan["others"] += everyone
-    if how.guard is not None:
-        book.judged += rows
-    left = [
-        (name, [id for id in ids if counts(policy, book.get(id), sent, name)])
-        for name, ids in hits
-    ]
-    picks = pick(policy, [(name, ids) for name, ids in left if ids])
-    if how.contradicted == "drop":
-        found = {id for _, id in picks}
-        kept = {name for name, ids in left if ids}
-        kept |= {name for name, ids in hits if found & {*ids}}
-        for name in {name for name, ids in hits if ids} - kept:
+    picks: list[tuple[str, str]] = []
+    for name in names:
+        mine = [ids for other, ids in hits if other == name]
+        found = [id for _, id in picks[:1]]
+        left = [
+            [id for id in ids if id in found or counts(book, id, sent, name)]
+            for ids in mine
+        ]
+        if not picks or how.name == "all_agree":
+            picks += pick(policy, name, [ids for ids in left if ids])
+        if how.contradicted == "drop" and any(mine) and not any(left):
             leave_out(policy, name, sent, plan["ignored"], "guard")
+    for name, id in picks:
+        if id != picks[0][1]:
+            raise errors.AmbiguousMatch(name, tuple(dict.fromkeys(i for _, i in picks)))
     return [book.get(id) for _, id in picks[:1]], (*(n for n, _ in picks[:1]), None)[0]
 
 
@@ -93,16 +97,13 @@ def crowded(policy: Policy, rows: list[Row], sent: Row) -> bool:
     return False
 
 
-def pick(policy: Policy, hits: list[tuple[str, list[str]]]) -> list[tuple[str, str]]:
-    """Pick one holder of each form that may decide, and see that they agree."""
+def pick(policy: Policy, name: str, hits: list[list[str]]) -> list[tuple[str, str]]:
+    """Pick one holder of each form that decides."""
     picks = []
-    for name, ids in hits if policy.match.name == "all_agree" else hits[:1]:
+    for ids in hits if policy.match.name == "all_agree" else hits[:1]:
         if len(ids) > 1 and policy.on_many == "refuse":
             raise errors.AmbiguousMatch(name, tuple(ids))
         picks.append((name, ids[-1 if policy.on_many == "newest" else 0]))
-    for name, id in picks:
-        if id != picks[0][1]:
-            raise errors.AmbiguousMatch(name, tuple(dict.fromkeys(i for _, i in picks)))
     return picks
 
 

@@ -102,11 +102,11 @@ def combined(rule: Any, draft: Row, name: str, value: Any, clock: Any) -> Any:
     return new
 
 
-def absorb(policy: Policy, draft: Row, other: Row, rules: Row) -> None:
+def absorb(policy: Policy, draft: Row, other: Row) -> None:
     """Merge another contact into a draft."""
     clocks = other.get("clocks", {})
     for name in dict.fromkeys([*other["fields"], *clocks]):
-        rule, own = policy.absorb.get(name), rule_of(policy, name, rules)
+        rule, own = policy.absorb.get(name), rule_of(policy, name, {})
         value = other["fields"].get(name)
         if rule is None and (own is None or own.by is None):
             put(draft, name, keep(draft["fields"].get(name), value))

@@ -79,7 +79,7 @@ class Oracle:
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
         else:
             for other in gone:
-                absorb(self.policy, draft, other, rules)
+                absorb(self.policy, draft, other)
             base = deepcopy(draft)
             merge(self.policy, draft, sent, ignored, rules, creating=row is None)
             if row is None:

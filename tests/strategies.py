@@ -303,12 +303,12 @@ def named_keys(draw: st.DrawFn) -> dict[str, Any]:
 @cache
 def holding() -> st.SearchStrategy[dict[str, Any]]:
     """Draw how a key is held."""
-    return st.fixed_dictionaries(
-        {
-            "unique": chance(3),
-            "remember": chance(3),
-            "limit": st.sampled_from((None, None, None, 1, 2)),
-        }
+    remember_limit = ((False, None),) * 4 + ((True, None), (True, 1), (True, 2))
+    some = st.sampled_from((*remember_limit, (True, None), (False, 1), (False, 2)))
+    return st.builds(
+        lambda unique, pair: {"unique": unique, "remember": pair[0], "limit": pair[1]},
+        chance(3),
+        some,
     )
 
 
@@ -319,15 +319,15 @@ def match_strategies(
     *,
     plain: bool = False,
     nobody: bool = True,
-    merging: bool = False,
+    wanted: Any = None,
 ) -> Any:
     """Draw a match strategy over one to three of these keys."""
-    if nobody and not merging and draw(chance(12)):
+    if nobody and not wanted and draw(chance(12)):
         return never()
     order = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
     makes: tuple[Any, ...] = (first_match, first_match, first_present, all_agree)
     if not plain:
-        makes = (merge_all,) if merging else (*makes, merge_all)
+        makes = (wanted,) if wanted else (*makes, merge_all)
     make = draw(st.sampled_from(makes))
     if plain or make is not first_match or len(order) == 1:
         return make(*order)
@@ -382,7 +382,7 @@ def policies(
     draw: st.DrawFn,
     *,
     strict: bool = False,
-    merging: bool = False,
+    wanted: Any = None,
     on_clash: tuple[str, ...] = ("refuse", "withhold", "allow"),
 ) -> Policy:
     """
@@ -393,10 +393,10 @@ def policies(
         strict: Leave out what rule 1 does not speak of: matching nobody, creating
             without a key, rules that do not promise it, and a custom rule on what
             identifies.
-        merging: All contacts that are hit become one.
+        wanted: What makes the match strategy; any if None.
         on_clash: What may become of a clash.
     """
-    plain = not merging and draw(chance(3))
+    plain = not wanted and draw(chance(3))
     named = {} if plain else draw(st.one_of(st.just({}), named_keys()))
     own = {
         name: {"unique": draw(st.booleans())} if plain else draw(holding())
@@ -405,9 +405,7 @@ def policies(
     if "mails" in named and draw(st.booleans()):
         del own["email"]
     names = (*own, *named)
-    match = draw(
-        match_strategies(names, plain=plain, nobody=not strict, merging=merging)
-    )
+    match = draw(match_strategies(names, plain=plain, nobody=not strict, wanted=wanted))
     finding = {part for name in match.keys for part in FIELDS[name]}
     unique = {
         part for name, each in named.items() if each.unique for part in each.fields
@@ -460,7 +458,7 @@ def rarities(
         made["on_blocked"] = draw(st.sampled_from(hows))
     if match.name == "merge_all":
         if droppable:
-            made["on_limit"] = draw(st.sampled_from(("refuse", "drop")))
+            made["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
         some = draw(st.lists(st.sampled_from([*ABSORB][:-1]), max_size=3, unique=True))
         made["absorb"] = {name: draw(st.sampled_from(ABSORB[name])) for name in some}
     if draw(chance(15)):

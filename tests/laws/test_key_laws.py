@@ -109,7 +109,7 @@ def test_4_parts_of_a_key_do_not_run_together(one: Any, other: Any) -> None:
 @given(
     st.one_of(
         cases(on_clash=("refuse", "withhold")),
-        cases(on_clash=("refuse", "withhold"), merging=True),
+        cases(on_clash=("refuse", "withhold"), wanted=merge_all),
     ),
     st.sets(st.integers(1, 6)),
 )
@@ -136,7 +136,7 @@ def test_5_unique_stays_unique(case: Case, gone: set[int]) -> None:
     assert book.dump() == ContactBook.load(case.policy, book.dump()).dump()
 
 
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_5_a_clash_names_the_holder(case: Case) -> None:
     """What is withheld stays as it was, and the holder is there under that key."""
     book = fed(case)
@@ -166,7 +166,7 @@ def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
     }
 
 
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_what_is_remembered_finds_its_contact(case: Case) -> None:
     """A form held before finds the contact still; one let go finds it no more."""
     book = fed(case)
@@ -313,7 +313,7 @@ def test_all_candidates_that_disagree_are_named() -> None:
     assert ("b", ("c-2", "c-3", "c-1")) == (caught.value.key, caught.value.ids)
 
 
-@given(st.one_of(policies(), policies(merging=True)), MANY, MANY)
+@given(st.one_of(policies(), policies(wanted=merge_all)), MANY, MANY)
 def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
     """What is said in one scope is neither seen, absorbed nor changed in another."""
     mine, theirs = SCOPES

@@ -35,6 +35,7 @@ from upsertcore import (
     field,
     first_match,
     immutable,
+    merge_all,
     normalize,
     remove,
     replace,
@@ -55,7 +56,13 @@ def test_1_twice_is_once(case: Case) -> None:
     twice(case)
 
 
-@given(cases(strict=True, merging=True))
+@given(cases(strict=True, wanted=first_match))
+def test_1_guarded_twice_is_once(case: Case) -> None:
+    """Nor does a guard, or what it leaves out of the patch, tell the calls apart."""
+    twice(case)
+
+
+@given(cases(strict=True, wanted=merge_all))
 def test_1_merging_twice_is_merging_once(case: Case) -> None:
     """Who was absorbed is not absorbed again: merged, and then unchanged."""
     twice(case)
@@ -76,7 +83,7 @@ def twice(case: Case) -> None:
         assert (second.changes, second.absorbed) == ((), ())
 
 
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_1_version_and_time_move_with_a_field(case: Case) -> None:
     """They move, the version by one, where a field or a clock does, or in a merge."""
     outcome = last(case)
@@ -119,7 +126,7 @@ def joined(case: Case, outcome: Outcome) -> list[str]:
     ]
 
 
-@given(cases(merging=True))
+@given(cases(wanted=merge_all))
 def test_2_omitted_is_what_the_merged_contacts_had(case: Case) -> None:
     """What is not sent is filled from those absorbed, unless the policy says how."""
     outcome = last(case)
@@ -150,7 +157,7 @@ ADA = {"email": "ada@x.org"}
 
 
 @example(Case(SILENT, [({**ADA, "name": ""}, "")], {**ADA, "name": None}, ""))
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_3_nothing_is_dropped_silently(case: Case) -> None:
     """Each sent field is stored, withheld or ignored, and then named with a reason."""
     outcome = last(case)
@@ -236,7 +243,7 @@ def laid(item: Any, stored: Any) -> bool:
 
 
 @given(
-    st.one_of(cases(), cases(merging=True)),
+    st.one_of(cases(), cases(wanted=merge_all)),
     st.sampled_from(FAULTS),
     st.integers(1, 4),
 )
@@ -298,7 +305,7 @@ def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
     assert book.upsert(clean).unchanged
 
 
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
     """Same policy, calls, ids and clock: same bytes; and loading them changes none."""
     book = fed(case)
@@ -316,7 +323,7 @@ def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
                 assert loaded.get(old) == contact
 
 
-@given(st.one_of(cases(), cases(merging=True)))
+@given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_a_plan_says_what_upsert_does(case: Case) -> None:
     """Planning moves nothing; applying at once does what upsert would have done."""
     book, twin = fed(case), fed(case)
@@ -334,7 +341,7 @@ def test_a_plan_says_what_upsert_does(case: Case) -> None:
 
 
 @given(
-    st.one_of(cases(), cases(merging=True)),
+    st.one_of(cases(), cases(wanted=merge_all)),
     st.lists(st.tuples(patches(), scopes()), min_size=1, max_size=3),
 )
 def test_a_plan_overtaken_is_stale_or_still_right(case: Case, between: Any) -> None:
@@ -358,7 +365,7 @@ def test_a_plan_overtaken_is_stale_or_still_right(case: Case, between: Any) -> N
         assert bytes_of(twin) == bytes_of(book)
 
 
-@given(cases(merging=True))
+@given(cases(wanted=merge_all))
 def test_who_was_absorbed_leads_to_who_absorbed(case: Case) -> None:
     """The id of an absorbed contact gives the survivor, and is no contact itself."""
     book = fed(case)

@@ -37,7 +37,7 @@ from tests.strategies import (
     scopes,
     values,
 )
-from upsertcore import ContactBook, Outcome, Policy, errors
+from upsertcore import ContactBook, Outcome, Policy, errors, first_match, merge_all
 from upsertcore.values import thaw
 
 HOST_WORDS = "must be better"
@@ -323,13 +323,20 @@ WORDS = (
 class Merges(Upserts):
     """The same where all contacts that are hit become one."""
 
-    @initialize(policy=policies(merging=True))
+    @initialize(policy=policies(wanted=merge_all))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 
 
-TestUpserts = Upserts.TestCase
-TestMerges = Merges.TestCase
-TestUpserts.settings = TestMerges.settings = settings(
+class Guards(Upserts):
+    """The same where the first key that finds decides, mostly under a guard."""
+
+    @initialize(policy=policies(wanted=first_match))
+    def start(self, policy: Policy) -> None:
+        self.begin(policy)
+
+
+TestUpserts, TestMerges, TestGuards = Upserts.TestCase, Merges.TestCase, Guards.TestCase
+TestUpserts.settings = TestMerges.settings = TestGuards.settings = settings(
     max_examples=max(250, settings().max_examples), stateful_step_count=25
 )
