@@ -90,14 +90,13 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
         that is withheld.
     """
     withheld: list[Withheld] = []
-    kin = {contact.id for contact, _forms in family.absorbed}
     while True:
         current = _current(policy, asked, draft, family)
         others: list[str] = []
         for place, key in enumerate(policy.keys):
             if not key.unique or current[place] is None:
                 continue
-            clash = _clash(asked, key, _new(current[place], family, place), kin)
+            clash = _clash(asked, key, _new(current[place], family, place))
             if clash and policy.on_clash != "allow":
                 withheld += _withhold(policy, draft, family.before, key, clash)
                 break
@@ -121,20 +120,15 @@ def _current(
 
 
 def _new(forms: Any, family: Family, place: int) -> list[str]:
+    """Give the forms that neither the contact nor one that it absorbs holds."""
     own = {*family.held[place]}.union(*[each[place] for _, each in family.absorbed])
     return [form for form in forms if form not in own]
 
 
-def _clash(
-    asked: Asked, key: Key, forms: list[str], kin: set[str]
-) -> dict[str, list[str]]:
+def _clash(asked: Asked, key: Key, forms: list[str]) -> dict[str, tuple[str, ...]]:
     """Give the forms that somebody else holds, with who that is."""
-    found = {}
-    for form in forms:
-        ids = [id for id in asked.holders(key.name, form) if id not in kin]
-        if ids:
-            found[form] = ids
-    return found
+    held = {form: asked.holders(key.name, form) for form in forms}
+    return {form: ids for form, ids in held.items() if ids}
 
 
 def _withhold(
@@ -142,7 +136,7 @@ def _withhold(
     draft: Draft,
     before: Contact | None,
     key: Key,
-    clash: dict[str, list[str]],
+    clash: dict[str, tuple[str, ...]],
 ) -> list[Withheld]:
     """Put the fields that clash back as they were, or refuse where that is asked."""
     holder = next(iter(clash.values()))[0]
@@ -157,7 +151,7 @@ def _withhold(
     return [Withheld(name, draft.put_back(name), holder) for name in fields]
 
 
-def _apart(forms: tuple[str, ...], clash: dict[str, list[str]]) -> bool:
+def _apart(forms: tuple[str, ...], clash: dict[str, tuple[str, ...]]) -> bool:
     return clash.keys().isdisjoint(forms)
 
 
