@@ -68,8 +68,8 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
         forms: The forms that the contact would hold, per key of the policy.
 
     Returns:
-        True where the strategy would find that contact, merge nobody into it, and
-        leave out the same keys.
+        True where the strategy would find that contact and leave out the same keys.
+        (Whoever else could be merged into it was, and is gone.)
 
     Cost:
         One look at the forms that the patch carries, where the contact would hold
@@ -109,8 +109,7 @@ def _finds(
         match = strategy.decide(strategy.keys, state, PICKS[policy.on_many])
     except Refused:
         return False
-    same = match.id == state.id and match.dropped == found.dropped
-    return same and not match.absorbed
+    return match.id == state.id and match.dropped == found.dropped
 
 
 @final
