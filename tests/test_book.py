@@ -799,3 +799,19 @@ def test_find_needs_the_name_of_a_key() -> None:
     book = ContactBook(Policy(never(), {"name": field()}))
     with pytest.raises(errors.InvalidField, match="none, for the policy has none"):
         book.find("name", "a")
+
+
+def test_a_second_merge_keeps_the_ids_of_the_first() -> None:
+    """All that were ever absorbed lead to the survivor, in the order of the merges."""
+    lines = {name: field(key=normalize.exact) for name in ("a", "b", "c")}
+    numbers = count(1)
+    book = ContactBook(Policy(merge_all(*lines), lines), ids=lambda: str(next(numbers)))
+    for name in lines:
+        book.create({name: 1})
+    book.upsert({"a": 1, "b": 1})
+    contact = book.upsert({"a": 1, "c": 1}).contact
+
+    assert contact.absorbed == ("2", "3")
+    assert [contact, contact] == [book.get("2"), book.get("3")]
+    assert book.delete("1") == contact
+    assert "2" not in book
