@@ -14,13 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from tests.naive import same
+from tests.naive_joining import Joining
 from tests.naive_keys import Row, aliases, held, key_named
 from tests.naive_match import check, match, settle
 from tests.naive_patch import absorb, fill, leave, merge, read
 from upsertcore import Policy, errors
 
 
-class Oracle:
+class Oracle(Joining):
     """The book, as slow and as plain as can be."""
 
     def __init__(
@@ -28,6 +29,7 @@ class Oracle:
     ) -> None:
         self.policy, self.ids, self.clock = policy, ids, clock
         self.rows: list[Row] = []
+        self.born: list[str] = []
         self.claims: dict[tuple[str, str, str], list[str]] = {}
         self.judged: list[Row] = []
 
@@ -42,30 +44,30 @@ class Oracle:
         merge: Row | None = None,
         null: str | None = None,
         blank: str | None = None,
-        **how: Any,
+        if_version: int | None = None,
+        look: bool = True,
     ) -> Row:
         """Decide what an upsert would do, and on what that rests."""
-        self.claims, self.judged = {}, []
         for name in merge or {}:
             if name not in self.policy.fields and self.policy.others is None:
                 raise errors.UnknownField(name, tuple(self.policy.fields))
+        self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
-        return self._decide(sent, ignored, scope, merge or {}, **how)
-
-    def _decide(
-        self,
-        sent: Row,
-        ignored: Row,
-        scope: str,
-        rules: Row,
-        if_version: int | None = None,
-        *,
-        look: bool = True,
-    ) -> Row:
-        """Match, absorb, merge, and keep what must hold."""
-        plan: Row = {"scope": scope, "ignored": ignored, "sent": sent}
+        plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
         plan |= {"others": [], "withheld": []}
         found, by = match(self, sent, scope, plan) if look else ([], None)
+        return self.decide(plan, found, by, merge or {}, if_version)
+
+    def decide(
+        self,
+        plan: Row,
+        found: list[Row],
+        by: str | None,
+        rules: Row,
+        if_version: int | None = None,
+    ) -> Row:
+        """Absorb, merge, and keep what must hold; the first that is found stays."""
+        sent, ignored = plan["sent"], plan["ignored"]
         row, gone = found[0] if found else None, found[1:]
         id, version = (row["id"], row["version"]) if row else (None, None)
         if if_version and if_version != version:
@@ -74,7 +76,7 @@ class Oracle:
             raise errors.CreateRefused
         before = row or {"fields": {}}
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
-        if row and self.policy.update == "ignore":
+        if row and self.policy.update == "ignore" and "asked" in plan:
             leave(draft["fields"], sent, ignored)
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
         else:
@@ -118,16 +120,17 @@ class Oracle:
         else:
             new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
             new["created_at"] = new["updated_at"]
+            if new["id"] in self.born:
+                raise ValueError("ids: must not answer an id that was given")
+            self.born.append(new["id"])
             self.rows.append(new)
         return {**plan, "contact": new}
 
     def get(self, id: str) -> Row:
-        found = [
-            row for row in self.rows if id in (row["id"], *row.get("absorbed", []))
-        ]
-        if not found:
-            raise errors.UnknownContact(id)
-        return found[0]
+        for row in self.rows:
+            if id in (row["id"], *row.get("absorbed", [])):
+                return row
+        raise errors.UnknownContact(id)
 
     def delete(self, id: str) -> Row:
         if id != self.get(id)["id"]:

@@ -251,6 +251,20 @@ def _patch(
 
 
 @cache
+def batches() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Draw a batch; half of them are read to the end and often store what they say."""
+    known = ("email", "phone", "code")
+    one = st.sampled_from([(n, v) for n in known for v in POOLS[n][:4]])
+    more = st.sampled_from([(n, v) for n in (*known, "name") for v in POOLS[n]])
+    small = st.builds(
+        lambda first, rest: dict([*rest, first]), one, st.lists(more, max_size=2)
+    )
+    return st.one_of(
+        st.lists(small, max_size=5), st.lists(patches(), min_size=2, max_size=4)
+    )
+
+
+@cache
 def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """Draw what one call may say of its own, mostly nothing."""
     rules = {
@@ -456,9 +470,9 @@ def rarities(
         whole = "person" in some
         hows = ("store", "refuse") if whole else ("store", "ignore", "refuse")
         made["on_blocked"] = draw(st.sampled_from(hows))
-    if match.name == "merge_all":
-        if droppable:
-            made["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
+    if match.name == "merge_all" and droppable:
+        made["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
+    if match.name == "merge_all" or draw(st.booleans()):
         some = draw(st.lists(st.sampled_from([*ABSORB][:-1]), max_size=3, unique=True))
         made["absorb"] = {name: draw(st.sampled_from(ABSORB[name])) for name in some}
     if draw(chance(15)):

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 
 from upsertcore import (
@@ -224,8 +225,9 @@ class TestOtherVerbs:
         made = ContactBook(POLICY, ids=lambda: "c-1")
         made.upsert(ADA)
         found = made.plan({**ADA, "name": "Countess"})
-        made.delete("c-1")
-        made.upsert({**ADA, "name": "Somebody else"})
+        index = made._index
+        other = attrs.evolve(made.get("c-1"), fields={**ADA, "name": "Somebody else"})
+        index.put(other, index.forms("c-1"))
         with pytest.raises(errors.StalePlan, match="c-1 is another one now"):
             made.apply(found)
 
@@ -400,7 +402,8 @@ class TestMergedIds:
         assert len(made) == 1
 
         made.delete("c-1")
-        assert made.upsert({"email": "new@x.org", "name": "New"}).created
+        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-2'"):
+            made.upsert({"email": "new@x.org", "name": "New"})
 
     def test_it_survives_a_dump(self) -> None:
         """A book that is loaded leads from it to the same contact."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,3 +173,139 @@ class TestSeveral:
         made.upsert({"first": ["Ada", "Augusta"], "last": "King", "id": 1})
 
         assert calls == ["Ada", "Augusta", "King"]
+
+
+def called(call: Callable[[], object]) -> Counter[str]:
+    """Count the calls of functions of this library, and of Python's, that one makes."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        # Callbacks of the garbage collector and the like are nobody's cost here.
+        if "upsertcore" not in frame.f_code.co_filename:
+            return
+        if event == "call":
+            calls[frame.f_code.co_qualname] += 1
+        elif event == "c_call":
+            calls[getattr(argument, "__qualname__", "")] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+class TestContactsAmongThemselves:
+    """Duplicates, groups that are merged, merges, and taking back."""
+
+    LINES: dict[str, Any] = {  # noqa: RUF012
+        "email": field(key=normalize.email),
+        "phone": field(key=normalize.exact),
+        "tags": field(merge=union),
+    }
+
+    def book(self, size: int, together: int, *, chained: bool = False) -> ContactBook:
+        """Make a book with groups of so many, by one key or in a chain of two."""
+        policy = Policy(first_match("email"), self.LINES)
+        numbers = count(1)
+        book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
+        for number in range(size):
+            link = (number // 2, (number + 1) // 2)
+            email, phone = link if chained else (number // together, number + size)
+            book.create({"email": f"{email}@x", "phone": phone, "tags": [number]})
+        return book
+
+    @pytest.mark.parametrize(
+        ("together", "chained"),
+        [(1, False), (2, False), (10, False), (10_000, False), (2, True)],
+        ids=["alone", "pairs", "tens", "all one", "a chain"],
+    )
+    @pytest.mark.parametrize("verb", ["duplicates", "dedupe"])
+    def test_it_grows_with_the_book(
+        self, verb: str, together: int, *, chained: bool
+    ) -> None:
+        """Twice as many contacts: twice as many calls, whoever shares what."""
+        one, two, four = (
+            called(getattr(self.book(size, together, chained=chained), verb)).total()
+            for size in (200, 400, 800)
+        )
+
+        assert two <= 2.2 * one
+        assert four <= 2.2 * two
+
+    @pytest.mark.parametrize("absorbed", [1, 5])
+    def test_a_merge_looks_at_nobody_else(self, absorbed: int) -> None:
+        """Ten contacts or two thousand: the same calls."""
+        ids = [f"c-{number}" for number in range(1, absorbed + 2)]
+        small, large = (self.book(size, 2) for size in (10, 2_000))
+
+        assert called(lambda: small.merge(*ids)) == called(lambda: large.merge(*ids))
+
+    def test_a_merge_asks_for_those_that_it_merges(self) -> None:
+        """No contact is read but those that are named."""
+        book = self.book(100, 2)
+        index = book._index
+        rows = Reads(index._rows)
+        index._rows = rows
+        book.merge("c-1", "c-50", "c-99")
+
+        assert rows.read == {0, 49, 98}
+
+    @pytest.mark.parametrize("verb", ["merge", "upsert", "create"])
+    def test_taking_back_looks_at_nobody_else(self, verb: str) -> None:
+        """However many contacts there are."""
+        calls = {
+            "merge": lambda book: book.merge("c-2", "c-1", "c-4"),
+            "upsert": lambda book: book.upsert({"email": "4@x", "tags": ["x"]}),
+            "create": lambda book: book.create({"email": "new@x", "phone": 7}),
+        }
+        counts = []
+        for size in (10, 2_000):
+            book = self.book(size, 1)
+            book._writer._ids = lambda: "new"
+            outcome = calls[verb](book)
+            counts.append(called(partial(book.undo, outcome)))
+
+        assert counts[0] == counts[1]
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"atomic": True}, {"repeats": "refuse_all"}],
+        ids=["atomic", "repeats"],
+    )
+    def test_a_batch_grows_with_its_rows(self, options: dict[str, Any]) -> None:
+        """Twice as many rows: twice as many calls, however many contacts there are."""
+
+        def calls(held: int, size: int) -> int:
+            book = self.book(held, 2)
+            return called(lambda: book.upsert_many(rows(size), **options)).total()
+
+        one, two, four = (calls(10, size) for size in (100, 200, 400))
+
+        assert two <= 2.2 * one
+        assert four <= 2.2 * two
+        assert calls(1_000, 100) == one
+
+
+def rows(size: int) -> list[dict[str, Any]]:
+    """Make patches for so many new contacts."""
+    return [{"email": f"new-{number}@x", "tags": [number]} for number in range(size)]
+
+
+class Reads(dict[int, Any]):
+    """Rows that say which of them were read."""
+
+    def __init__(self, rows: dict[int, Any]) -> None:
+        super().__init__(rows)
+        self.read: set[int] = set()
+
+    def __getitem__(self, number: int) -> Any:
+        self.read.add(number)
+        return super().__getitem__(number)
+
+    def get(self, number: int, default: Any = None) -> Any:
+        """Note the number."""
+        self.read.add(number)
+        return super().get(number, default)

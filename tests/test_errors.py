@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import errors
-from upsertcore.errors import shown
+from upsertcore.showing import shown
 from upsertcore.values import FrozenMap
 
 EXAMPLES = [
@@ -28,6 +28,12 @@ EXAMPLES = [
     errors.UnknownContact("c-1"),
     errors.KeyInUse("person", FrozenMap({"first": "Ada", "last": "King"}), "c-1"),
     errors.InvalidField("email", ("a@x", "b@x"), "must be one key of one contact"),
+    errors.RepeatedPatch(3, (1,)),
+    errors.RepeatedPatch(0, (1, 2, 3, 4, 5, 6)),
+    errors.StaleOutcome("contact c-1 is gone"),
+    errors.CallReused("k-1"),
+    errors.ContactDeleted("c-1"),
+    errors.ForgottenChanges(3, 10),
 ]
 
 
@@ -61,7 +67,13 @@ def test_it_is_caught_as_what_it_is(cls: type, base: type) -> None:
 def test_refusals_are_one_family(name: str) -> None:
     """What leaves the book as it was can be caught in one line."""
     thing: Any = getattr(errors, name)
-    outside = {"InvalidPolicy", "UnknownContact", "UpsertError", "shown"}
+    outside = {
+        "ForgottenChanges",
+        "InvalidPolicy",
+        "UnknownContact",
+        "UpsertError",
+        "shown",
+    }
 
     assert (name in outside) or issubclass(thing, errors.Refused)
 
@@ -90,3 +102,22 @@ def test_anything_can_be_shown(value: Any) -> None:
 def test_the_ids_of_an_ambiguous_match_are_few() -> None:
     """A message names five contacts and says that there are more."""
     assert str(EXAMPLES[5]).endswith("a, b, c, d, e, ...")
+
+
+def test_the_rows_of_a_repeated_patch_are_few() -> None:
+    """A message names five rows and says that there are more."""
+    few, many = (errors.RepeatedPatch(9, tuple(range(size))) for size in (5, 6))
+
+    assert str(few) == "row 9 is about the same contact as row 0, 1, 2, 3, 4: send one"
+    assert str(many).endswith("row 0, 1, 2, 3, 4, ...: send one")
+    assert (many.row, many.others) == (9, (0, 1, 2, 3, 4, 5))
+
+
+def test_what_is_stale_says_what_to_do() -> None:
+    """The reason first, which is there by itself too."""
+    plan, outcome = (
+        cls("it is gone") for cls in (errors.StalePlan, errors.StaleOutcome)
+    )
+
+    assert (str(plan), plan.reason) == ("it is gone: plan again", "it is gone")
+    assert str(outcome) == "it is gone: it cannot be undone any more"

@@ -280,3 +280,169 @@ class TestReaders:
         for ask in (index.get, index.forms):
             with pytest.raises(UnknownContact):
                 ask("b")
+
+
+class TestSplit:
+    """What was absorbed is given back, each in its old place."""
+
+    def merged(self) -> ContactIndex:
+        """Make an index in which c has absorbed a and b."""
+        index = filled()
+        index.put(survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
+        index.check()
+        return index
+
+    def back(self, *ids: str) -> list[Any]:
+        """Give contacts with the forms that they held."""
+        return [(contact(id), ((f"{id}@x",), ("+1",))) for id in ids]
+
+    @pytest.mark.parametrize("ids", ["ab", "ba"])
+    def test_all_is_as_it_was(self, ids: str) -> None:
+        """Order of creation, holders and ids, in whatever order they are given."""
+        index, before = self.merged(), filled()
+        index.split(contact("c"), (("c@x",), ("+1",)), self.back(*ids))
+        index.check()
+
+        assert list(index) == list(before)
+        assert [index.get(id).id for id in "abcd"] == [*"abcd"]
+        assert index.holders("phone", "+1") == ("a", "b", "c")
+        assert index.holders("email", "a@x") == ("a",)
+        index.put(contact("e"), [["e@x"], ["+1"]])
+        assert index.holders("phone", "+1") == ("a", "b", "c", "e")
+        assert ["a", "b", "c", "d", "e"] == [each.id for each in index]
+
+    def test_one_of_them(self) -> None:
+        """The other stays where it is."""
+        index = self.merged()
+        held = (("c@x", "a@x"), ("+1",))
+        index.split(survivor("c", "a"), held, self.back("b"))
+        index.check()
+
+        assert [index.get(id).id for id in "abc"] == ["c", "b", "c"]
+        assert ["b", "c", "d"] == [each.id for each in index]
+
+    def test_what_it_had_absorbed_goes_with_it(self) -> None:
+        """And can be given back in turn."""
+        index = filled()
+        index.put(survivor("b", "a"), [["b@x"], ["+1"]])
+        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        again = [(survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(contact("c"), (("c@x",), ("+1",)), again)
+        index.check()
+        assert [index.get(id).id for id in "abc"] == ["b", "b", "c"]
+
+        index.split(contact("b"), (("b@x",), ("+1",)), self.back("a"))
+        index.check()
+        assert list(index) == list(filled())
+
+    def test_it_can_be_absorbed_again(self) -> None:
+        """Its place is kept a second time."""
+        index = self.merged()
+        for _ in range(2):
+            index.split(contact("c"), (("c@x",), ("+1",)), self.back("a", "b"))
+            index.put(survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
+            index.check()
+
+        assert list(index) == list(self.merged())
+
+    @pytest.mark.parametrize("ids", ["d", "x", "ad", "c"])
+    def test_who_was_not_absorbed_here(self, ids: str) -> None:
+        """Somebody else, or nobody, cannot be given back; nothing changes then."""
+        index = self.merged()
+        before = list(index)
+        with pytest.raises(ValueError, match="was not absorbed here"):
+            index.split(contact("c"), (("c@x",), ("+1",)), self.back(*ids))
+
+        assert list(index) == before
+        index.check()
+
+    def test_a_contact_that_was_loaded_with_their_ids(self) -> None:
+        """They never stood here, so there is no place to give back."""
+        index = ContactIndex(["email", "phone"])
+        index.put(survivor("c", "a"), [["c@x"], []])
+        with pytest.raises(ValueError, match="back: contact a was not absorbed here"):
+            index.split(contact("c"), (("c@x",), ()), self.back("a"))
+
+        index.check()
+
+    def test_places(self) -> None:
+        """By creation; of ids that lead to a contact, that of the contact."""
+        index = self.merged()
+
+        assert [index.place(id) for id in "abcdx"] == [2, 2, 2, 3, None]
+
+    def test_spent_ids(self) -> None:
+        """In use, absorbed, or taken out; not those that were never given."""
+        index = self.merged()
+        assert [index.is_spent(id) for id in "abcdx"] == [True] * 4 + [False]
+        index.remove("c")
+
+        assert [index.is_spent(id) for id in "abcdx"] == [True] * 4 + [False]
+        assert [id in index for id in "abcdx"] == [False] * 3 + [True, False]
+
+
+class TestShared:
+    """Forms that several hold, by the numbers of those who do."""
+
+    def shared(self, index: ContactIndex, *place: Any) -> list[list[str]]:
+        """Give the ids of those who share a form."""
+        found = index.shared(*place)
+        return sorted([index.numbered(n).id for n in each] for each in found)
+
+    def test_who_shares_something(self) -> None:
+        """Of one key, in one scope or in all, never across them."""
+        index = filled()
+        for id in ("e", "f"):
+            index.put(contact(id, "s"), [["a@x"], []])
+
+        assert self.shared(index, "phone") == [["a", "b", "c"]]
+        assert self.shared(index, "email") == [["d", "e", "f"]]
+        assert self.shared(index, "email", "s") == [["d", "e", "f"]]
+        assert self.shared(index, "email", "") == []
+        assert self.shared(index, "email", "other") == []
+
+    def test_who_shares_nothing_any_more(self) -> None:
+        """One holder that is left is no group."""
+        index = filled()
+        index.remove("a")
+        assert self.shared(index, "phone") == [["b", "c"]]
+        index.put(contact("b"), [["b@x"], []])
+
+        assert self.shared(index, "phone") == []
+
+    def test_an_unknown_key(self) -> None:
+        """A policy would know; the index does not make one up."""
+        with pytest.raises(KeyError):
+            self.shared(filled(), "name")
+
+
+class Counted(str):
+    """An id that counts how often it is compared."""
+
+    __slots__ = ()
+    calls: list[None] = []  # noqa: RUF012
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        self.calls.append(None)
+        return super().__eq__(other)
+
+
+def test_a_merge_compares_ids_a_few_times_each() -> None:
+    """Twice as many that are absorbed: twice as many comparisons, not four times."""
+    counts = []
+    for size in (100, 200, 400):
+        index = ContactIndex(["email"])
+        ids = [Counted(number) for number in range(size)]
+        for id in ids:
+            index.put(contact(id), [["a@x"]])
+        Counted.calls.clear()
+        index.put(survivor(ids[0], *map(Counted, ids[1:])), [["a@x"]])
+        counts.append(len(Counted.calls))
+        index.check()
+
+    one, two, four = counts
+    assert two <= 2.2 * one
+    assert four <= 2.2 * two

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
 
-from upsertcore import nested
+from upsertcore import (
+    ContactBook,
+    Policy,
+    field,
+    first_match,
+    nested,
+    normalize,
+    union,
+)
+from upsertcore.errors import InvalidField
 from upsertcore.merge import deep_keep
-from upsertcore.values import FrozenMap, freeze, thaw
+from upsertcore.values import FrozenMap, freeze, same, thaw
 
 
 @pytest.mark.parametrize(
@@ -72,3 +82,41 @@ def test_an_item_that_is_called_blank_takes_a_name() -> None:
     sent = freeze([{"id": 5, "key": "k"}])
 
     assert nested.items(stored, sent, ("id", "key")) == sent
+
+
+def test_lists_are_joined_at_once_as_one_after_the_other() -> None:
+    """``union_of`` is the fold of ``union``, over every three small lists."""
+    lists = [None, (), ("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),)]
+    for three in product(lists, repeat=3):
+        folded = three[0] or ()
+        for value in three[1:]:
+            folded = nested.union(folded, () if value is None else value)
+
+        assert same(folded, nested.union_of(three))
+    with pytest.raises(ValueError, match="must be a list"):
+        nested.union_of([("a",), "b"])
+
+
+def test_a_merge_names_the_value_that_is_no_list() -> None:
+    """Of several that are absorbed, the one that cannot be joined."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    book = ContactBook(policy, ids=iter("abc").__next__)
+    for tags in (["x"], ["y"], "z"):
+        book.create({"tags": tags})
+    with pytest.raises(InvalidField) as caught:
+        book.merge("a", "b", "c")
+
+    assert (caught.value.field, caught.value.value) == ("tags", "z")
+    assert len(book) == 3
+
+
+def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
+    """What cannot join it is the first that would."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    book = ContactBook(policy, ids=iter("ab").__next__)
+    book.create({"tags": "z"})
+    book.create({"tags": ["x"]})
+    with pytest.raises(InvalidField, match="tags: must be a list, stored and sent"):
+        book.merge("a", "b")

@@ -35,7 +35,7 @@ from upsertcore.merge import (
     union,
 )
 from upsertcore.outcome import Change, Outcome, Withheld
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 
 __all__ = [

@@ -9,35 +9,40 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, final, overload
+from functools import partial
+from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
+from upsertcore.batch import OnRefused, Repeats, all_of, each, repeated, unless
 from upsertcore.call import for_one_call
-from upsertcore.contact import Contact
-from upsertcore.errors import InvalidField, InvalidPolicy, Refused
+from upsertcore.calls import fingerprint
+from upsertcore.draw import Making, fresh_ids, utc_now
+from upsertcore.errors import InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
+from upsertcore.joining import Joining
+from upsertcore.journal import Entry, redo
 from upsertcore.line import Blank, Null
 from upsertcore.loading import fill
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked, check_scope, frozen, read
-from upsertcore.plan import Plan, decide
+from upsertcore.patch import Asked, check_scope, read
+from upsertcore.plan import decide
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.rule import Rule
 from upsertcore.strategy import Strategy
-from upsertcore.writer import Writer, fresh_ids, utc_now
+from upsertcore.writer import Writer
 
 __all__ = ["ContactBook"]
 
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
-OnRefused = Literal["raise", "collect"]
 
 _CREATE = never()
 
 
 @final
-class ContactBook:
+class ContactBook(Joining):
     """
     Contacts under one policy.
 
@@ -46,6 +51,8 @@ class ContactBook:
         ids: Answers a fresh id at each call; given by tests and by hosts.
         clock: Answers an aware time; given by tests and by hosts. UTC now if None.
         index: An index to work on, made with the policy's key names; fresh if None.
+        keep_calls: How many calls with an idempotency key are remembered.
+        keep_changes: How many changes :meth:`changes_since` can give; None for all.
 
     Raises:
         InvalidPolicy: If the index has other keys than the policy.
@@ -67,7 +74,7 @@ class ContactBook:
     ('unchanged', 1)
     """
 
-    __slots__ = ("_index", "_writer", "policy")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -76,6 +83,8 @@ class ContactBook:
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
         index: ContactIndex | None = None,
+        keep_calls: int = 1_000,
+        keep_changes: int | None = 0,
     ) -> None:
         names = tuple(key.name for key in policy.keys)
         if index is None:
@@ -84,16 +93,8 @@ class ContactBook:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy, self._index = policy, index
         ids = fresh_ids() if ids is None else ids
-        self._writer = Writer(index, ids, utc_now if clock is None else clock)
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __iter__(self) -> Iterator[Contact]:
-        return self._writer.read(lambda: iter(self._index))
-
-    def __contains__(self, id: object) -> bool:
-        return id in self._index
+        clock = utc_now if clock is None else clock
+        self._writer = Writer(index, ids, clock, keep_calls, keep_changes)
 
     def upsert(
         self,
@@ -101,6 +102,7 @@ class ContactBook:
         *,
         scope: str = "",
         if_version: int | None = None,
+        idempotency_key: str | None = None,
         merge: Mapping[str, Rule] | None = None,
         null: Null | None = None,
         blank: Blank | None = None,
@@ -112,6 +114,8 @@ class ContactBook:
             patch: Field name to value; an absent field is omitted, None is null.
             scope: The tenant.
             if_version: Refuse unless the contact that is found has this version.
+            idempotency_key: Names this call: made again, it gives the same outcome
+                and does nothing, as long as the book remembers it.
             merge: Field name to rule, in place of the policy's for this call.
             null: What null does in this call, in every field.
             blank: What blank does in this call, in every field.
@@ -131,21 +135,33 @@ class ContactBook:
         """
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
-        return self._writer.write(ask, lambda asked: decide(policy, asked, if_version))
+        wishes = if_version, null, blank, merge
+        once = fingerprint(idempotency_key, ask, *wishes)
+        return self._writer.write(
+            ask, lambda asked: decide(policy, asked, if_version), once
+        )
 
-    def create(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
+    def create(
+        self,
+        patch: Mapping[str, Any],
+        *,
+        scope: str = "",
+        idempotency_key: str | None = None,
+    ) -> Outcome:
         """
         Create a contact without looking for a known one; unique keys still hold.
 
         Args:
             patch: Field name to value.
             scope: The tenant.
+            idempotency_key: As :meth:`upsert`; it makes a creation safe to retry.
 
         Raises:
             Refused: One of its family; nothing has changed then.
         """
         ask = self._asking(self.policy, patch, scope, _CREATE)
-        return self._writer.write(ask, lambda asked: decide(self.policy, asked))
+        once = fingerprint(idempotency_key, ask)
+        return self._writer.write(ask, lambda asked: decide(self.policy, asked), once)
 
     def plan(
         self,
@@ -196,119 +212,88 @@ class ContactBook:
 
     @overload
     def upsert_many(
-        self, patches: Patches, *, scope: str = "", on_refused: Literal["raise"] = ...
+        self,
+        patches: Patches,
+        *,
+        scope: str = "",
+        on_refused: Literal["raise"] = ...,
+        atomic: bool = ...,
+        repeats: Repeats = ...,
     ) -> list[Outcome]: ...
 
     @overload
     def upsert_many(
-        self, patches: Patches, *, scope: str = "", on_refused: Literal["collect"]
+        self,
+        patches: Patches,
+        *,
+        scope: str = "",
+        on_refused: Literal["collect"],
+        repeats: Repeats = ...,
     ) -> list[Outcome | Refused]: ...
 
     def upsert_many(
-        self, patches: Patches, *, scope: str = "", on_refused: OnRefused = "raise"
+        self,
+        patches: Patches,
+        *,
+        scope: str = "",
+        on_refused: OnRefused = "raise",
+        atomic: bool = False,
+        repeats: Repeats = "fold",
     ) -> list[Outcome] | list[Outcome | Refused]:
         """
         Upsert one patch after the other.
 
         Args:
-            patches: Read once, as they are needed.
+            patches: Read once, as they are needed; all at once where *atomic* or
+                *repeats* asks for it.
             scope: The tenant.
             on_refused: ``"raise"`` ends at the first refusal, and what came before
                 it stays done; ``"collect"`` puts the refusal in the list and goes on.
+            atomic: A refusal leaves the book as it was before the batch.
+            repeats: Patches about one contact: one after the other (``"fold"``), the
+                first alone (``"refuse_later"``), or none (``"refuse_all"``).
 
         Returns:
             One outcome, or refusal, per patch, in the order sent.
 
         Raises:
-            Refused: The first refusal, under ``"raise"``.
-            ValueError: If ``on_refused`` is neither.
+            Refused: The first refusal, under ``"raise"`` (an atomic batch reads every
+                patch before it decides on one); ``RepeatedPatch`` names other rows.
+            ValueError: If a choice is none, or *atomic* is to collect refusals.
 
         Laws:
-            It is the left fold of :meth:`upsert`.
+            It is the left fold of :meth:`upsert`, but for repeats that are refused.
+
+        >>> from upsertcore import Policy, errors, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email), "age": field()}
+        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> try:
+        ...     book.upsert_many([{"email": "a@x"}, {"age": 3}], atomic=True)
+        ... except errors.NoMatchKey:
+        ...     len(book)
+        0
         """
-        if on_refused == "raise":
-            return [self.upsert(patch, scope=scope) for patch in patches]
-        if on_refused != "collect":
-            raise ValueError(f"on_refused: raise or collect, not {on_refused!r}")
-        return [self._collected(patch, scope) for patch in patches]
-
-    def get(self, id: str) -> Contact:
-        """
-        Give the contact with this id, or the one that it was merged into.
-
-        Raises:
-            UnknownContact: If there is none; ``id in book`` asks first.
-        """
-        return self._writer.read(lambda: self._index.get(id))
-
-    def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
-        """
-        Give the contacts that hold a key.
-
-        Args:
-            key: The name of a key of the policy.
-            value: As it would be stored; it is normalised here, and not cleaned. Of a
-                composite key, a mapping of its fields to one value each.
-            scope: The tenant.
-
-        Returns:
-            Those created first standing first; empty where nobody holds it, or the
-            value has no normal form.
-
-        Raises:
-            InvalidField: If the policy has no such key, or no field holds such a
-                value.
-
-        >>> from upsertcore import Policy, field, first_match, normalize
-        >>> fields = {"email": field(key=normalize.email)}
-        >>> book = ContactBook(Policy(first_match("email"), fields))
-        >>> outcome = book.upsert({"email": "ada@x.org"})
-        >>> book.find("email", "ADA@X.org") == (outcome.contact,)
-        True
-        """
+        if not atomic and repeats == "fold":
+            calls = (partial(self.upsert, patch, scope=scope) for patch in patches)
+            return each(calls, on_refused)
+        listed = list(patches)
+        refusals = repeated(self.policy, listed, repeats)
+        if not atomic:
+            upsert = partial(self.upsert, scope=scope)
+            return each(unless(refusals, upsert, listed), on_refused)
+        if on_refused != "raise":
+            raise ValueError("on_refused: an atomic batch can only raise")
+        if refusals:
+            raise refusals[min(refusals)]
         check_scope(scope)
-        known = self.policy.by_name.get(key) if type(key) is str else None
-        if known is None:
-            names = ", ".join(self.policy.by_name) or "none, for the policy has none"
-            raise InvalidField("key", key, f"must be one of {names}")
-        forms = known.sought(frozen("value", value))
-        index = self._index
-        return self._writer.read(
-            lambda: tuple(
-                [index.get(i) for f in forms for i in index.holders(key, f, scope)]
-            )
-        )
-
-    def delete(self, id: str) -> Contact:
-        """
-        Take a contact out of the book; its keys are free again.
-
-        Returns:
-            The contact as it was.
-
-        Raises:
-            UnknownContact: If there is none; the id of one that was merged into
-                another takes nothing out.
-        """
-        return self._writer.remove(id)
-
-    def dump(self) -> list[dict[str, Any]]:
-        """
-        Give all contacts as plain rows, ready for JSON, by creation.
-
-        Laws:
-            ``ContactBook.load(policy, book.dump()).dump() == book.dump()``.
-        """
-        return [contact.to_dict() for contact in self]
+        return self._writer.write_all(all_of(self.policy, listed, scope))
 
     @classmethod
     def load(
         cls,
         policy: Policy,
         rows: Iterable[Mapping[str, Any]],
-        *,
-        ids: Callable[[], str] | None = None,
-        clock: Callable[[], datetime] | None = None,
+        **how: Unpack[Making],
     ) -> ContactBook:
         """
         Make a book of the rows of :meth:`dump`.
@@ -316,8 +301,7 @@ class ContactBook:
         Args:
             policy: The table; it need not be the one that the rows were made under.
             rows: From outside, so each is looked at.
-            ids: As in the constructor.
-            clock: As in the constructor.
+            how: As in the constructor.
 
         Raises:
             InvalidField: If a row is of the wrong form, or an id stands there twice.
@@ -331,8 +315,27 @@ class ContactBook:
         >>> ContactBook.load(book.policy, book.dump()).dump() == book.dump()
         True
         """
-        book = cls(policy, ids=ids, clock=clock)
+        book = cls(policy, **how)
         fill(book._index, policy, rows)
+        return book
+
+    @classmethod
+    def replay(
+        cls, policy: Policy, entries: Iterable[Entry], **how: Unpack[Making]
+    ) -> ContactBook:
+        """
+        Make a book by doing again what :meth:`changes_since` gave, from the first on.
+
+        Args:
+            policy: The one that they were made under.
+            entries: In their order, without a gap.
+            how: As in the constructor.
+
+        Raises:
+            ValueError: If they do not follow one another.
+        """
+        book = cls(policy, **how)
+        redo(book._index, policy, entries)
         return book
 
     def _asking(
@@ -342,9 +345,3 @@ class ContactBook:
         check_scope(scope)
         patched, keys = read(policy, patch), policy.by_name
         return lambda: Asked(keys, patched, self._index, scope, match)
-
-    def _collected(self, patch: Mapping[str, Any], scope: str) -> Outcome | Refused:
-        try:
-            return self.upsert(patch, scope=scope)
-        except Refused as refusal:
-            return refusal

@@ -14,7 +14,8 @@ from typing import Any, final
 
 from attrs import field, frozen
 
-from upsertcore.errors import InvalidField, shown
+from upsertcore.errors import InvalidField
+from upsertcore.showing import shown
 from upsertcore.values import NOTHING, FrozenMap, freeze, thaw
 
 __all__ = ["Contact"]
@@ -46,6 +47,8 @@ class Contact:
         clocks: Field name to the clock by which the field was written last, where
             its rule goes by one; it stays when the field is cleared.
         absorbed: Ids of the contacts that were merged into it.
+        deleted_at: An aware time, when it was deleted by a policy that keeps what is
+            deleted; None while it is not.
 
     Cost:
         Reading a field is a dict look-up behind one indirection.
@@ -68,6 +71,7 @@ class Contact:
     aliases: FrozenMap[tuple[str, ...]] = field(default=NOTHING, converter=_fields)
     clocks: FrozenMap[Any] = field(default=NOTHING, converter=_fields)
     absorbed: tuple[str, ...] = field(default=(), converter=_ids)
+    deleted_at: datetime | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
@@ -95,8 +99,8 @@ class Contact:
 
         Returns:
             ``id``, ``scope``, ``version``, ``created_at`` and ``updated_at`` (ISO
-            8601 text) and ``fields``; ``aliases``, ``clocks`` and ``absorbed`` where
-            there are any.
+            8601 text) and ``fields``; ``aliases``, ``clocks``, ``absorbed`` and
+            ``deleted_at`` where there are any.
 
         Laws:
             ``Contact.from_dict(c.to_dict()) == c``.
@@ -118,6 +122,8 @@ class Contact:
             part = getattr(self, name)
             if part:
                 row[name] = thaw(part)
+        if self.deleted_at is not None:
+            row["deleted_at"] = self.deleted_at.isoformat()
         return row
 
     @classmethod
@@ -145,7 +151,7 @@ class Contact:
         part: Any = {
             name: read(name, row.get(name))
             for name, read in _ROW.items()
-            if name in row or name not in _HISTORY
+            if name in row or name not in (*_HISTORY, "deleted_at")
         }
         return cls(**part)
 
@@ -235,4 +241,5 @@ _ROW: dict[str, Callable[[str, Any], Any]] = {
     "aliases": _aliases,
     "clocks": _clocks,
     "absorbed": _forms,
+    "deleted_at": _time,
 }

@@ -10,11 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import keep
+from upsertcore.merge import keep, newest
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Draft:
 
     __slots__ = (
         "_base",
+        "_before",
         "_policy",
+        "_stamps",
         "after",
         "clocks",
         "ignored",
@@ -69,27 +72,63 @@ class Draft:
         self._base: tuple[Fields, Fields] = self.stored, self.written
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
+        self._before = before
+        self._stamps: dict[str, str] = {}
 
-    def absorb(self, other: Contact) -> None:
+    def absorb(self, others: Iterable[Contact]) -> None:
         """
-        Merge another contact in.
+        Merge other contacts in, one after the other.
 
         Args:
-            other: Stays as it is.
+            others: They stay as they are.
 
         Raises:
-            InvalidField: If a rule refuses a value of it.
+            InvalidField: If a rule refuses a value of one.
         """
-        policy = self._policy
-        # How two contacts are joined does not hang on how one call's patch is merged.
-        table = policy.base or policy
-        for name in dict.fromkeys((*other.fields, *other.clocks)):
-            own = table.line(name).merge
-            rule = policy.absorb.get(name, keep if own.by is None else own)
-            value, clock = other.get(name), other.clocks.get(name)
-            if rule.on_update and (value is not None or rule.by is not None):
-                self._lay(rule, name, value, clock)
+        several: dict[str, list[Any]] = {}
+        for other in others:
+            for name in dict.fromkeys((*other.fields, *other.clocks)):
+                rule, value = self._absorbing(name), other.get(name)
+                if rule is newest:
+                    self._lay_newest(name, other)
+                elif rule.fold is not None and value is not None:
+                    several.setdefault(name, []).append(value)
+                elif rule.on_update and (value is not None or rule.by is not None):
+                    self._lay(rule, name, value, other.clocks.get(name))
+        for name, values in several.items():
+            self._lay_all(self._absorbing(name), name, values)
         self._base = dict(self.after), dict(self.clocks)
+
+    def _absorbing(self, name: str) -> Rule:
+        """Give the rule by which a field of two contacts is joined."""
+        policy = self._policy
+        # It does not hang on how the patch of one call is merged.
+        own = (policy.base or policy).line(name).merge
+        return policy.absorb.get(name, keep if own.by is None else own)
+
+    def _lay_all(self, rule: Rule, name: str, values: list[Any]) -> None:
+        """Let a rule take the values of several contacts at once."""
+        first = self.after.get(name)
+        try:
+            new = rule.fold([first, *values])  # type: ignore[misc]
+        except ValueError as error:
+            wrong = next((v for v in values if _refuses(rule, v)), values[0])
+            raise InvalidField(name, wrong, str(error)) from error
+        if not same(new, first):
+            self._put(name, new)
+
+    def _lay_newest(self, name: str, other: Contact) -> None:
+        """Take the value of the contact that was updated last, with its clock."""
+        stored, value, stamp = self.after.get(name), other.get(name), _stamp(other)
+        if value is None:
+            return
+        written = None
+        if stored is not None and self._before is not None:
+            written = self._stamps.get(name) or _stamp(self._before)
+        self._stamps[name], new = newest.combine((written, stored), (stamp, value))
+        if not same(new, stored):
+            _set(self.clocks, name, other.clocks.get(name))
+            self._put(name, new)
 
     def merge(self, sent: Fields, *, known: bool = False) -> None:
         """
@@ -220,12 +259,25 @@ class Draft:
         return value
 
 
+def _refuses(rule: Rule, value: Any) -> bool:
+    try:
+        rule.combine(None, value)
+    except ValueError:
+        return True
+    return False
+
+
 def _set(part: dict[str, Any], name: str, value: Any) -> None:
     """Set a field, or clear it: no contact holds a null."""
     if value is None:
         part.pop(name, None)
     else:
         part[name] = value
+
+
+def _stamp(contact: Contact) -> str:
+    """Write when a contact was updated, so that text compares as time does."""
+    return contact.updated_at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _clock(by: str, name: str, sent: Fields) -> Any:

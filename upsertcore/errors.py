@@ -9,59 +9,42 @@ Rules:
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
+
+from upsertcore.refusals import (
+    CallReused,
+    ContactDeleted,
+    ForgottenChanges,
+    Refused,
+    RepeatedPatch,
+    StaleOutcome,
+    StalePlan,
+    StaleVersion,
+    UpsertError,
+)
+from upsertcore.showing import shown
 
 __all__ = [
     "AmbiguousMatch",
+    "CallReused",
+    "ContactDeleted",
     "CreateRefused",
+    "ForgottenChanges",
     "InvalidField",
     "InvalidPolicy",
     "KeyInUse",
     "MissingField",
     "NoMatchKey",
     "Refused",
+    "RepeatedPatch",
+    "StaleOutcome",
     "StalePlan",
     "StaleVersion",
     "UnknownContact",
     "UnknownField",
     "UpdateRefused",
     "UpsertError",
-    "shown",
 ]
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
-_SHORT.maxlevel = 2
-
-
-def shown(value: object) -> str:
-    """
-    Show a value in a message: short, printable, and whatever it is.
-
-    Args:
-        value: Anything, also what cannot be printed (a lone surrogate, an
-            integer of five thousand digits, a megabyte of text).
-
-    Returns:
-        At most about 60 characters for a scalar.
-
-    >>> shown("a" * 100)
-    "'aaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaa'"
-    """
-    try:
-        return _SHORT.repr(value)
-    except Exception:  # noqa: BLE001 - a message must never hide the refusal it is for
-        return f"<{type(value).__name__}>"
-
-
-class UpsertError(Exception):
-    """
-    The base of all errors of this library.
-
-    >>> issubclass(Refused, UpsertError)
-    True
-    """
 
 
 class InvalidPolicy(UpsertError, ValueError):
@@ -78,15 +61,6 @@ class InvalidPolicy(UpsertError, ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Refused(UpsertError):
-    """
-    A call that was refused: the book is as it was before.
-
-    >>> issubclass(KeyInUse, Refused)
-    True
-    """
 
 
 class InvalidField(Refused, ValueError):
@@ -126,10 +100,8 @@ class MissingField(Refused, ValueError):
         self.field = field
 
     def __str__(self) -> str:
-        return (
-            f"{self.field}: required to create a contact; "
-            "send a value that is not blank"
-        )
+        what = "required to create a contact; send a value that is not blank"
+        return f"{self.field}: {what}"
 
 
 class UnknownField(Refused, ValueError):
@@ -149,10 +121,8 @@ class UnknownField(Refused, ValueError):
         self.field, self.known = field, known
 
     def __str__(self) -> str:
-        return (
-            f"{shown(self.field)}: not a field of this policy, "
-            f"which has {', '.join(self.known)}"
-        )
+        known = ", ".join(self.known)
+        return f"{shown(self.field)}: not a field of this policy, which has {known}"
 
 
 class NoMatchKey(Refused, LookupError):
@@ -215,10 +185,8 @@ class KeyInUse(Refused, ValueError):
         self.field, self.value, self.holder = field, value, holder
 
     def __str__(self) -> str:
-        return (
-            f"{self.field}: {shown(self.value)} is held by contact {self.holder}; "
-            "send another value or update that one"
-        )
+        held = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
+        return f"{held}; send another value or update that one"
 
 
 class CreateRefused(Refused):
@@ -250,56 +218,6 @@ class UpdateRefused(Refused):
 
     def __str__(self) -> str:
         return f"contact {self.id} would change, and this policy does not update any"
-
-
-class StaleVersion(Refused):
-    """
-    A contact that is not at the version which the caller named.
-
-    Args:
-        id: The id of the contact, None where the patch finds nobody.
-        expected: The version that was named.
-        actual: The version that the contact has, None where there is none.
-
-    >>> str(StaleVersion("c-1", 2, 3))
-    'contact c-1 is at version 3, not 2: read it again and decide anew'
-    """
-
-    def __init__(
-        self,
-        id: str | None,
-        expected: int,
-        actual: int | None,
-    ) -> None:
-        super().__init__(id, expected, actual)
-        self.id, self.expected, self.actual = id, expected, actual
-
-    def __str__(self) -> str:
-        if self.id is None:
-            return f"no contact answers to the patch; version {self.expected} was named"
-        return (
-            f"contact {self.id} is at version {self.actual}, not {self.expected}: "
-            "read it again and decide anew"
-        )
-
-
-class StalePlan(Refused):
-    """
-    A plan whose preconditions no longer hold.
-
-    Args:
-        reason: What has changed since.
-
-    >>> str(StalePlan("contact c-1 is gone"))
-    'contact c-1 is gone: plan again'
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.reason}: plan again"
 
 
 class UnknownContact(UpsertError, KeyError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, final
 
 from upsertcore.contact import Contact
@@ -44,13 +45,26 @@ class ContactIndex:
     (('c-1',), 'A@x.org')
     """
 
-    __slots__ = ("_holders", "_next", "_numbers", "_rows", "keys")
+    __slots__ = (
+        "_gone",
+        "_holders",
+        "_in_order",
+        "_next",
+        "_numbers",
+        "_rows",
+        "_seats",
+        "keys",
+    )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self._next = 0
         # Of every id that leads to a contact, those that it absorbed among them.
         self._numbers: dict[str, int] = {}
+        # Absorbed id -> its number while it was a contact, for it may come back.
+        self._seats: dict[str, int] = {}
+        self._gone: set[str] = set()
+        self._in_order = True
         # A contact and its forms stand in one entry, so no reader sees them apart.
         self._rows: dict[int, tuple[Contact, Forms]] = {}
         # key -> scope -> form -> the number of its one holder, or all of them sorted
@@ -62,7 +76,10 @@ class ContactIndex:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Contact]:
-        return iter([contact for contact, _forms in tuple(self._rows.values())])
+        rows = tuple(self._rows.items())
+        if not self._in_order:
+            rows = tuple(sorted(rows, key=itemgetter(0)))
+        return iter([contact for _number, (contact, _forms) in rows])
 
     def __contains__(self, id: object) -> bool:
         return id in self._numbers
@@ -150,7 +167,8 @@ class ContactIndex:
         for id in freed.difference(ids):
             del self._numbers[id]
         old = taken.pop(number)[1] if number in taken else none
-        for other, (_contact, forms_of_it) in taken.items():
+        for other, (absorbed, forms_of_it) in taken.items():
+            self._seats[absorbed.id] = other
             del self._rows[other]
             self._move(other, contact.scope, forms_of_it, none)
         if new != old:
@@ -159,9 +177,10 @@ class ContactIndex:
     def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[int]:
         """Give the numbers of those whose ids a contact takes, each once."""
         numbers = dict.fromkeys(self._numbers[id] for id in ids if id in self._numbers)
+        known = {*ids} if len(numbers) > 1 else ids
         for number in numbers:
             stored, _forms = self._rows[number]
-            if stored.id not in ids:
+            if stored.id not in known:
                 raise ValueError(f"id: {ids[0]} must not lead away from {stored.id}")
             if stored.scope != scope:
                 raise ValueError(f"scope: contact {stored.id} must stay in its scope")
@@ -185,8 +204,76 @@ class ContactIndex:
         self._move(number, contact.scope, old, ((),) * len(old))
         for each in (id, *contact.absorbed):
             del self._numbers[each]
+            self._seats.pop(each, None)
+            self._gone.add(each)
         del self._rows[number]
         return contact
+
+    def split(
+        self,
+        contact: Contact,
+        forms: Forms,
+        back: Iterable[tuple[Contact, Forms]],
+    ) -> None:
+        """
+        Give back contacts that one has absorbed, each in its old place.
+
+        Args:
+            contact: The one, as it was before.
+            forms: The normal forms that it held.
+            back: The others, as they were, each with its forms.
+
+        Raises:
+            ValueError: If one of them was not absorbed here.
+        """
+        number = self._numbers[contact.id]
+        returning = [(self._seats.get(other.id), other, held) for other, held in back]
+        for seat, other, _held in returning:
+            if seat is None or self._numbers.get(other.id) != number:
+                raise ValueError(f"back: contact {other.id} was not absorbed here")
+        _stored, old = self._rows[number]
+        self._rows[number] = contact, forms
+        self._move(number, contact.scope, old, forms)
+        for seat, other, held in returning:
+            place: int = seat  # type: ignore[assignment]
+            self._rows[place] = other, held
+            for id in (other.id, *other.absorbed):
+                self._numbers[id] = place
+            del self._seats[other.id]
+            self._move(place, other.scope, ((),) * len(held), held)
+        self._in_order = False
+
+    def place(self, id: str) -> int | None:
+        """Give the place of a contact by creation, None where it is not here."""
+        return self._numbers.get(id)
+
+    def is_spent(self, id: str) -> bool:
+        """Tell whether an id is in use, or was until its contact was taken out."""
+        return id in self._numbers or id in self._gone
+
+    def shared(self, key: str, scope: str | None = None) -> Iterator[list[int]]:
+        """
+        Give the numbers of the holders of each form that has several.
+
+        Args:
+            key: The name of a key of this index.
+            scope: The tenant, None for all.
+
+        Raises:
+            KeyError: If the index has no such key.
+
+        Cost:
+            Linear in the forms of the key.
+        """
+        scopes = self._holders[key]
+        for each in scopes if scope is None else scopes.keys() & {scope}:
+            for found in scopes[each].values():
+                if not isinstance(found, int):
+                    yield found
+
+    def numbered(self, number: int) -> Contact:
+        """Give the contact with a number that :meth:`shared` gave."""
+        return self._rows[number][0]
 
     def check(self) -> None:
         """

@@ -19,10 +19,19 @@ from upsertcore.keys import Key, Pattern, patterns
 from upsertcore.merge import keep, replace, union
 
 if TYPE_CHECKING:
+    from upsertcore.contact import Contact
     from upsertcore.line import Field
+    from upsertcore.policy import Policy
     from upsertcore.strategy import Strategy
 
-__all__ = ["check_keys", "check_match", "check_rules", "make_keys", "screens"]
+__all__ = [
+    "check_keys",
+    "check_match",
+    "check_rules",
+    "held_forms",
+    "make_keys",
+    "screens",
+]
 
 
 def make_keys(
@@ -68,6 +77,26 @@ def make_keys(
             raise InvalidPolicy(f"blocked: {name} is no key of this policy")
     barred = {name: patterns(name, each) for name, each in blocked.items()}
     return tuple([attrs.evolve(k, blocked=barred.get(k.name, ())) for k in keys])
+
+
+def held_forms(policy: Policy, contact: Contact) -> tuple[tuple[str, ...], ...]:
+    """
+    Give the normal forms that a contact holds, per key, aliases last.
+
+    Args:
+        policy: Whose keys are made.
+        contact: Any contact.
+
+    >>> from upsertcore import Policy, never
+    >>> held_forms(Policy(never(), {}), None)
+    ()
+    """
+    every = []
+    for key in policy.keys:
+        made = key.forms(contact.fields)
+        former = [f for f in contact.aliases.get(key.name, ()) if f not in made]
+        every.append((*made, *former))
+    return tuple(every)
 
 
 def screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField, KeyInUse
+from upsertcore.keyring import held_forms
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -82,17 +83,11 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
         if name not in policy.by_name:
             names = ", ".join(policy.by_name)
             raise InvalidField("aliases", name, f"must be of a key, one of {names}")
-    every = []
-    for key in policy.keys:
-        made = key.forms(contact.fields)
-        former = [f for f in contact.aliases.get(key.name, ()) if f not in made]
-        every.append((*made, *former))
-        if key.unique and policy.on_clash != "allow":
-            for form in every[-1]:
-                for holder in index.holders(key.name, form, contact.scope):
-                    made_of_fields = form in made
-                    told = (
-                        key.told(contact.fields) if made_of_fields else (key.name, form)
-                    )
-                    raise KeyInUse(told[0], told[1], holder)
-    return tuple(every)
+    every = held_forms(policy, contact)
+    for key, forms in zip(policy.keys, every, strict=True):
+        for form in forms if key.unique and policy.on_clash != "allow" else ():
+            for holder in index.holders(key.name, form, contact.scope):
+                made = form in key.forms(contact.fields)
+                told = key.told(contact.fields) if made else (key.name, form)
+                raise KeyInUse(told[0], told[1], holder)
+    return every

@@ -31,8 +31,9 @@ import json
 from typing import Any, get_args
 
 from upsertcore import nested
-from upsertcore.errors import InvalidPolicy, shown
+from upsertcore.errors import InvalidPolicy
 from upsertcore.rule import Combine, Law, Rule, replace
+from upsertcore.showing import shown
 from upsertcore.values import empty, freeze, same, thaw
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "keep",
     "largest",
     "latest",
+    "newest",
     "on_create",
     "remove",
     "replace",
@@ -165,7 +167,7 @@ The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
 Null and blank are ignored; absent or blank counts as nothing. Promises no law.
 """
 
-union = Rule("union", nested.union, _ONCE)
+union = Rule("union", nested.union, _ONCE, fold=nested.union_of)
 """A list: sent items join the stored ones, each once, those first; null clears."""
 
 append = Rule("append", nested.append)
@@ -222,6 +224,13 @@ def latest(by: str) -> Rule:
     if not isinstance(name, str) or not name.strip():
         raise InvalidPolicy(f"latest: by is the name of a field, not {name!r}")
     return Rule(f"latest(by={by!r})", _newer, _ALL, drops=True, by=by)
+
+
+newest = Rule("newest", _newer, _ALL, drops=True, by="updated_at")
+"""
+Between two contacts that are merged: the value of the one that was updated last; what
+only one of them has stays. Its clock is the contact's own, so it is for ``absorb``.
+"""
 
 
 def items_by(*names: str) -> Rule:

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from upsertcore.values import FrozenMap, empty, same, token
@@ -22,6 +23,7 @@ __all__ = [
     "shows",
     "signed",
     "union",
+    "union_of",
 ]
 
 
@@ -40,11 +42,23 @@ def union(stored: Any, sent: Any) -> Any:
     >>> union(("a",), ("b", "a"))
     ('a', 'b')
     """
-    if sent is None:
-        return None
+    return None if sent is None else union_of((stored, sent))
+
+
+def union_of(values: Iterable[Any]) -> tuple[Any, ...]:
+    """
+    Join the items of lists, each once, in one pass.
+
+    Args:
+        values: Lists, or None for one that is not there.
+
+    >>> union_of([("a",), None, ("b", "a")])
+    ('a', 'b')
+    """
     items: dict[Any, Any] = {}
-    for item in _list(stored) + _list(sent):
-        items.setdefault(token(item), item)
+    for value in values:
+        for item in _list(value):
+            items.setdefault(token(item), item)
     return tuple(items.values())
 
 

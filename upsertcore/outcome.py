@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from attrs import frozen
+from attrs import field, frozen
 
+from upsertcore.explain import explain
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from upsertcore.contact import Contact
 
 __all__ = ["Change", "Outcome", "Result", "Verdict", "Withheld", "changes"]
 
-Result = Literal["created", "updated", "unchanged", "merged"]
+Result = Literal["created", "updated", "unchanged", "merged", "undone", "deleted"]
 
 
 @final
@@ -126,12 +127,104 @@ class Outcome(Verdict):
     ignored: FrozenMap[str] = NOTHING
     others: tuple[str, ...] = ()
     absorbed: tuple[Contact, ...] = ()
+    _policy: Any = field(default=None, repr=False, eq=False)
+
+    def explain(self) -> str:
+        """
+        Tell what happened in words: one line per field, with its rule.
+
+        A plan tells what each key found too; a pickled outcome forgets the rules.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email), "name": field(null="ignore")}
+        >>> book = ContactBook(Policy(first_match("email"), lines), ids=lambda: "c-1")
+        >>> print(book.upsert({"email": "ada@x.org", "name": None}).explain())
+        created c-1
+          email: 'ada@x.org' stored (replace)
+          name: not taken: null counts as omitted
+        """
+        left = self.withheld, self.ignored.items()
+        told = headline(self, self.contact.id)
+        rule = naming(self._policy, self.absorbed)
+        return explain(told, (), self.changes, left, rule)
+
+    def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
+        parts = (self.result, self.contact, self.before, self.matched_by)
+        rest = (self.withheld, self.ignored, self.others, self.absorbed)
+        return Outcome, parts + rest
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The fields that moved, computed anew each time."""
         before = {} if self.before is None else self.before.fields
         return changes(before, self.contact.fields)
+
+
+def headline(verdict: Any, id: str | None) -> str:
+    """
+    Say who it is about, and what became of them.
+
+    Args:
+        verdict: A plan or an outcome.
+        id: The contact's, None where it has none yet.
+
+    >>> from upsertcore import ContactBook, Policy, never
+    >>> headline(ContactBook(Policy(never(), {})).plan({}), None)
+    'created'
+    """
+    words = [verdict.result if id is None else f"{verdict.result} {id}"]
+    was = verdict.before
+    if was is not None and was.deleted_at is not None and not verdict.unchanged:
+        words.append("which was deleted")
+    if verdict.matched_by is not None:
+        words.append(f"found by {verdict.matched_by}")
+    if verdict.absorbed:
+        words.append(f"with {' and '.join(each.id for each in verdict.absorbed)}")
+    if verdict.others:
+        words.append(f"also hit: {', '.join(verdict.others)}")
+    return ", ".join(words)
+
+
+def tells_of(outcome: Outcome, ids: set[str]) -> bool:
+    """
+    Tell whether an outcome holds a contact with one of these ids, or what it became.
+
+    Args:
+        outcome: Its contact, before and after, and those that these had absorbed.
+        ids: Ids of contacts.
+
+    >>> from upsertcore import ContactBook, Policy, never
+    >>> outcome = ContactBook(Policy(never(), {}), ids=lambda: "c-1").create({})
+    >>> tells_of(outcome, {"c-1"}), tells_of(outcome, {"c-2"})
+    (True, False)
+    """
+    every = outcome.contact, outcome.before, *outcome.absorbed
+    known = [each for each in every if each is not None]
+    return any(not ids.isdisjoint((each.id, *each.absorbed)) for each in known)
+
+
+def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
+    """
+    Make what names the rule of a field, and of absorbing it where that was done.
+
+    Args:
+        policy: The table, None where it is not known any more.
+        absorbed: The contacts that were merged into the one.
+
+    >>> naming(None, ())("email")
+    ''
+    """
+
+    def name(field_name: str) -> str:
+        if policy is None:
+            return ""
+        own = policy.line(field_name).merge
+        if not absorbed:
+            return str(own)
+        joined = policy.absorb.get(field_name, "keep" if own.by is None else own)
+        return f"{own}, absorbed by {joined}"
+
+    return name
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

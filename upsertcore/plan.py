@@ -10,126 +10,30 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
-
-import attrs
-from attrs import frozen
+from typing import TYPE_CHECKING, Any
 
 from upsertcore.again import see_that_it_is_found
 from upsertcore.claims import Claim, Family, claim
 from upsertcore.draft import Draft
 from upsertcore.errors import (
+    ContactDeleted,
     CreateRefused,
     InvalidField,
     NoMatchKey,
     StaleVersion,
     UpdateRefused,
 )
-from upsertcore.outcome import Change, Result, Verdict, Withheld, changes
-from upsertcore.patch import Asked, Forms, View, check_scope, read
+from upsertcore.patch import Asked, View, check_scope, read
+from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
-from upsertcore.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
+    from upsertcore.outcome import Result
     from upsertcore.policy import Policy
 
-__all__ = ["Expects", "Plan", "decide", "plan"]
-
-
-@final
-@frozen
-class Expects:
-    """
-    What must still hold when a plan is applied.
-
-    Args:
-        versions: Contact id to version, of each contact that was read.
-        keys: (key, normal form, ids of its holders) for each look-up of the
-            decision; no ids: the form must still be free.
-
-    >>> Expects(FrozenMap(), (("email", "a@x.org", ()),)).keys
-    (('email', 'a@x.org', ()),)
-    """
-
-    versions: FrozenMap[int]
-    keys: tuple[tuple[str, str, tuple[str, ...]], ...]
-
-
-@final
-@frozen
-class Plan(Verdict):
-    """
-    What a patch would do; ``book.apply`` does it.
-
-    Args:
-        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``.
-        scope: The tenant.
-        before: The contact that was found, None for nobody.
-        after: Its fields afterwards.
-        matched_by: The name of the key that found it.
-        withheld: Values that another contact's key keeps out.
-        ignored: Field name to reason, for values that the policy does not store.
-        others: Ids of further contacts that the patch's keys hit.
-        forms: The normal forms that the contact would hold, per key of the policy.
-        aliases: Key name to those of them that its fields no longer make.
-        clocks: Field name to the clock by which it would have been written last.
-        absorbed: Contacts that would be merged into it.
-
-    >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> plan = ContactBook(policy).plan({"email": "Ada@x.org"})
-    >>> plan.result, plan.expects.keys, plan.trace[0].note
-    ('created', (('email', 'ada@x.org', ()),), 'finds nobody')
-    """
-
-    result: Result
-    scope: str
-    before: Contact | None
-    after: FrozenMap[Any]
-    matched_by: str | None
-    withheld: tuple[Withheld, ...]
-    ignored: FrozenMap[str]
-    others: tuple[str, ...]
-    forms: Forms
-    aliases: FrozenMap[tuple[str, ...]]
-    clocks: FrozenMap[Any]
-    absorbed: tuple[Contact, ...]
-    policy: Policy = attrs.field(repr=False)
-    _asked: Asked = attrs.field(repr=False, eq=False)
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The fields that would move, computed anew each time."""
-        return changes(
-            NOTHING if self.before is None else self.before.fields, self.after
-        )
-
-    @property
-    def expects(self) -> Expects:
-        """What must still hold when it is applied, computed anew each time."""
-        asked = self._asked
-        versions = {id: contact.version for id, (contact, _) in asked.contacts.items()}
-        keys = tuple((key, form, ids) for (key, form), ids in asked.looked.items())
-        return Expects(FrozenMap.trusted(versions), keys)
-
-    @property
-    def trace(self) -> tuple[Step, ...]:
-        """Why each key of the strategy was taken or not, computed anew each time."""
-        return trace(self._asked, self.before, self.matched_by, self.absorbed)
-
-    def stale(self, index: View) -> str | None:
-        """
-        Say what has changed of what the plan rests on; None where all still holds.
-
-        Args:
-            index: Where it would be applied.
-
-        Cost:
-            One look-up for each one of the decision.
-        """
-        return self._asked.stale(index)
+__all__ = ["combine", "decide", "plan"]
 
 
 def plan(
@@ -190,6 +94,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     found, asked = _match(policy, asked)
     family = _family(policy, asked, found)
     _see_its_version(family.before, if_version)
+    _see_that_they_may_come_back(policy, family)
     if family.before is None and not policy.create:
         raise CreateRefused
     if family.before is not None and policy.update == "ignore":
@@ -199,6 +104,37 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     _see_its_limits(policy, claimed, family)
     if family.before is None or _touches(policy, asked, draft.moved):
         see_that_it_is_found(policy, asked, found, claimed)
+    return _plan(policy, asked, found, family, draft, claimed)
+
+
+def combine(
+    policy: Policy, asked: Asked, survivor: str, others: tuple[str, ...]
+) -> Plan:
+    """
+    Decide what merging contacts would do, without a patch.
+
+    Args:
+        policy: The table; its ``absorb`` says what becomes of each field.
+        asked: An empty patch, and the index to ask.
+        survivor: The id of the contact that stays.
+        others: Ids of those that become part of it, none of them the survivor's.
+
+    Raises:
+        UnknownContact: If there is no such contact.
+        InvalidField: If a rule of ``absorb`` refuses, or one is of another scope.
+        KeyInUse: If a value that is absorbed makes a unique key of somebody else.
+        UpdateRefused: If the policy changes nobody.
+    """
+    found = Match(survivor, absorbed=others)
+    family = _family(policy, asked, found)
+    for contact, _forms in family.absorbed:
+        if contact.scope != asked.scope:
+            reason = f"must be {asked.scope!r} for contact {contact.id} too"
+            raise InvalidField("scope", contact.scope, reason)
+    _see_that_they_may_come_back(policy, family)
+    draft = _merge(policy, asked, family)
+    claimed = claim(policy, asked, draft, family)
+    _see_its_limits(policy, claimed, family)
     return _plan(policy, asked, found, family, draft, claimed)
 
 
@@ -249,6 +185,14 @@ def _see_its_version(before: Contact | None, version: int | None) -> None:
         raise StaleVersion(before.id, version, before.version)
 
 
+def _see_that_they_may_come_back(policy: Policy, family: Family) -> None:
+    if policy.on_deleted != "refuse" or family.before is None:
+        return
+    for contact in (family.before, *[each for each, _forms in family.absorbed]):
+        if contact.deleted_at is not None:
+            raise ContactDeleted(contact.id)
+
+
 def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> Plan:
     """Decide that a known contact stays as it is; what differs is named."""
     ignored = dict(asked.ignored)
@@ -277,8 +221,8 @@ def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
     """Give the fields afterwards: what is absorbed, then what is sent."""
     before = family.before
     draft = Draft(policy, before, asked.ignored)
-    for contact, _forms in family.absorbed:
-        draft.absorb(contact)
+    if family.absorbed:
+        draft.absorb([contact for contact, _forms in family.absorbed])
     draft.merge(asked.sent, known=before is not None)
     if before is None:
         draft.complete(asked.sent)
@@ -332,7 +276,7 @@ def _result(policy: Policy, family: Family, moved: set[str]) -> Result:
     before = family.before
     if before is None:
         return "created"
-    if not family.absorbed and not moved:
+    if not family.absorbed and not moved and before.deleted_at is None:
         return "unchanged"
     if not policy.update:
         raise UpdateRefused(before.id)

@@ -44,6 +44,7 @@ OnClash = Literal["refuse", "withhold", "allow"]
 OnAbsentKey = Literal["refuse", "create"]
 Update: TypeAlias = bool | Literal["ignore"]
 OnBlocked = Literal["store", "ignore", "refuse"]
+OnDeleted = Literal["forget", "restore", "refuse"]
 OnLimit = Literal["refuse", "drop"]
 
 
@@ -108,6 +109,9 @@ class Policy:
         on_limit: A contact that would hold more forms than a key's limit:
             ``"refuse"``, or ``"drop"`` the lowest key from the patch, and decide on
             the rest; for ``merge_all``, and for limited keys that remember.
+        on_deleted: What is deleted is gone (``"forget"``), or it keeps its keys and a
+            patch that finds it brings it back (``"restore"``) or is refused
+            (``"refuse"``).
         absorb: Field name to the rule between two contacts that are merged, the
             survivor's value standing for the stored one; ``keep`` for the rest, but
             a field with a clock goes by it.
@@ -138,6 +142,7 @@ class Policy:
     )
     on_blocked: OnBlocked = attrs.field(default="store", kw_only=True)
     on_limit: OnLimit = attrs.field(default="refuse", kw_only=True)
+    on_deleted: OnDeleted = attrs.field(default="forget", kw_only=True)
     absorb: Mapping[str, Rule] = attrs.field(
         factory=dict, kw_only=True, converter=_rules
     )
@@ -258,4 +263,5 @@ _CHOICES: dict[str, Any] = {
     "on_absent_key": OnAbsentKey,
     "on_blocked": OnBlocked,
     "on_limit": OnLimit,
+    "on_deleted": OnDeleted,
 }

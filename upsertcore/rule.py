@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, final
 
 from attrs import frozen
@@ -43,6 +43,8 @@ class Rule:
             there is none; its laws are for sent pairs that have a clock.
         shows: (new, sent) -> True where all that was sent stands in the new value;
             None where a value is left out only as a whole, the stored one staying.
+        fold: Values, the first perhaps None -> what *combine* makes of them one after
+            the other, for rules that can do it in one pass.
 
     >>> replace.combine("a", "b"), sorted(replace.laws)
     ('b', ['associative', 'idempotent'])
@@ -57,6 +59,7 @@ class Rule:
     stores: bool = True
     by: str | None = None
     shows: Callable[[Any, Any], bool] | None = None
+    fold: Callable[[Iterable[Any]], Any] | None = None
 
     def __repr__(self) -> str:
         return self.name

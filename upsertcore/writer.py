@@ -10,29 +10,45 @@ Rules:
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timezone
+from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, final
 
-from upsertcore.contact import Contact
-from upsertcore.errors import StalePlan
+import attrs
+
+from upsertcore.calls import Calls, Once
+from upsertcore.draw import Draw
+from upsertcore.errors import StalePlan, UnknownContact
+from upsertcore.journal import Entry, Journal
 from upsertcore.outcome import Outcome
-from upsertcore.values import freeze
+from upsertcore.overlay import Overlay
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import Asked
-    from upsertcore.plan import Plan
+    from upsertcore.patch import Asked, View
+    from upsertcore.planned import Plan
 
-__all__ = ["Writer", "fresh_ids", "utc_now"]
+__all__ = ["Writer"]
 
 T = TypeVar("T")
 
 Ask: TypeAlias = "Callable[[], Asked]"
 Decide: TypeAlias = "Callable[[Asked], Plan]"
+AskView: TypeAlias = "Callable[[View], Asked]"
+Step: TypeAlias = "Callable[[AskView, Decide], Outcome]"
+
+
+class Seen(Protocol):
+    """What a decision rests on."""
+
+    def stale(self, index: ContactIndex) -> str | None:
+        """Say what has changed; None where all still holds."""
+        ...
+
+
+V = TypeVar("V", bound=Seen)
 
 _OVERTAKEN = 10_000
 _OVERTAKEN_BY_ITSELF = 100
@@ -47,21 +63,37 @@ class Writer:
         index: Written by nobody else.
         ids: Answers a fresh id at each call.
         clock: Answers an aware time.
+        keep_calls: How many calls with an idempotency key are remembered.
+        keep_changes: How many changes are kept; None for all.
 
     >>> from upsertcore import ContactIndex
+    >>> from upsertcore.draw import fresh_ids, utc_now
     >>> Writer(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
     1
     """
 
-    __slots__ = ("_clock", "_ids", "_index", "_last", "_lock", "_writes")
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_ids",
+        "_index",
+        "_journal",
+        "_last",
+        "_lock",
+        "_writes",
+    )
 
     def __init__(
         self,
         index: ContactIndex,
         ids: Callable[[], str],
         clock: Callable[[], datetime],
+        keep_calls: int = 0,
+        keep_changes: int | None = 0,
     ) -> None:
         self._index, self._ids, self._clock = index, ids, clock
+        self._calls = Calls(keep_calls)
+        self._journal = Journal(keep_changes)
         self._lock = threading.Lock()
         self._writes = 0
         self._last = 0
@@ -75,6 +107,11 @@ class Writer:
         """
         with self._lock:
             return ask()
+
+    def changes_since(self, number: int) -> tuple[Entry, ...]:
+        """Give what was written after a number."""
+        with self._lock:
+            return self._journal.since(number)
 
     def settle(self, ask: Ask, decide: Decide) -> Plan:
         """
@@ -91,19 +128,25 @@ class Writer:
         """
         return self._attempt(ask, decide, lambda _plan: None)
 
-    def write(self, ask: Ask, decide: Decide) -> Outcome:
+    def write(self, ask: Ask, decide: Decide, once: Once | None = None) -> Outcome:
         """
         Do what a decision says.
 
         Args:
             ask: As :meth:`settle`.
             decide: As :meth:`settle`.
+            once: What tells this call from others; if it was made already, its
+                outcome is given again and nothing is done.
 
         Raises:
-            Refused: As :meth:`settle`.
+            Refused: As :meth:`settle`; ``CallReused`` if *once* is another call's.
             ValueError: If ``ids`` answers an id that is in use.
         """
-        draw = _Draw(self._ids, self._clock)
+        if once is not None:
+            known = self.read(lambda: self._calls.recall(once))
+            if known is not None:
+                return known
+        draw = Draw(self._ids, self._clock)
         done: list[Outcome] = []
 
         def ready(asked: Asked) -> Plan:
@@ -111,8 +154,51 @@ class Writer:
             draw.ready(plan)
             return plan
 
-        self._attempt(ask, ready, lambda plan: done.append(self._put(plan, draw)))
+        def put(plan: Plan) -> None:
+            known = self._calls.recall(once)
+            done.append(self._put(plan, draw) if known is None else known)
+            self._calls.note(once, done[0])
+
+        self._attempt(ask, ready, put)
         return done[0]
+
+    def write_all(self, run: Callable[[Step], list[Outcome]]) -> list[Outcome]:
+        """
+        Do what several decisions say, or nothing of it.
+
+        Args:
+            run: Makes the decisions with the function that it is given, which takes
+                how to ask and how to decide, as :meth:`write`.
+
+        Raises:
+            Refused: The first refusal; then nothing is written.
+        """
+        draws: list[Draw] = []
+
+        def through(overlay: Overlay) -> tuple[list[Outcome], Overlay]:
+            steps = count()
+
+            def step(ask: AskView, decide: Decide) -> Outcome:
+                place = next(steps)
+                if place == len(draws):
+                    draws.append(Draw(self._ids, self._clock))
+                plan, draw = decide(ask(overlay)), draws[place]
+                draw.ready(plan)
+                return _put(overlay, plan, draw)
+
+            return run(step), overlay
+
+        def commit(done: tuple[list[Outcome], Overlay]) -> None:
+            for id in done[1].fresh:
+                if self._index.is_spent(id):
+                    raise ValueError(f"ids: must answer a fresh id, not {id!r}")
+            for contact, forms in done[1].puts:
+                self._index.put(contact, forms)
+            for outcome in done[0]:
+                if not outcome.unchanged:
+                    self._wrote(outcome)
+
+        return self._attempt(lambda: Overlay(self._index), through, commit)[0]
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -122,14 +208,19 @@ class Writer:
             StalePlan: If what it rests on has changed.
             ValueError: If ``ids`` answers an id that is in use.
         """
-        draw = _Draw(self._ids, self._clock)
+        draw = Draw(self._ids, self._clock)
         self.read(lambda: self._fresh(plan))
         draw.ready(plan)
         with self._lock:
             self._fresh(plan)
             return self._put(plan, draw)
 
-    def _attempt(self, ask: Ask, decide: Decide, put: Callable[[Plan], None]) -> Plan:
+    def _attempt(
+        self,
+        ask: Callable[[], V],
+        decide: Callable[[V], T],
+        put: Callable[[T], None],
+    ) -> T:
         own = 0
         for _ in range(_OVERTAKEN):
             writes, asked = self._writes, ask()
@@ -153,7 +244,7 @@ class Writer:
             "does a function of its host write to it?"
         )
 
-    def _holds(self, writes: int, asked: Asked) -> bool:
+    def _holds(self, writes: int, asked: Seen) -> bool:
         return writes == self._writes or asked.stale(self._index) is None
 
     def _fresh(self, plan: Plan) -> None:
@@ -161,109 +252,91 @@ class Writer:
         if reason is not None:
             raise StalePlan(reason)
 
-    def _put(self, plan: Plan, draw: _Draw) -> Outcome:
-        contact = draw.contact(plan)
-        if plan.before is None and contact.id in self._index:
-            raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
-        if contact is not plan.before:
-            self._index.put(contact, plan.forms)
-            self._wrote()
-        return _outcome(plan, contact)
+    def _put(self, plan: Plan, draw: Draw) -> Outcome:
+        outcome = _put(self._index, plan, draw)
+        if not outcome.unchanged:
+            self._wrote(outcome)
+        return outcome
 
-    def _wrote(self) -> None:
+    def _wrote(self, outcome: Outcome) -> None:
+        self._journal.note(outcome)
         self._writes += 1
         self._last = threading.get_ident()
 
-    def remove(self, id: str) -> Contact:
+    def change(self, do: Callable[[ContactIndex], Outcome]) -> Outcome:
         """
-        Take a contact out of the index.
+        Change the index under the lock, and note what was done.
+
+        Args:
+            do: Changes it, and calls nothing of a host's; or raises, and has not.
+        """
+        with self._lock:
+            outcome = do(self._index)
+            if not outcome.unchanged:
+                self._wrote(outcome)
+            return outcome
+
+    def delete(self, id: str, *, keep: bool) -> Outcome:
+        """
+        Take a contact out of the index, or mark it as deleted.
+
+        Args:
+            id: The contact's own.
+            keep: Mark it; what is marked already stays as it is.
 
         Raises:
             UnknownContact: If there is none.
         """
+        draw = Draw(self._ids, self._clock)
+        now = draw.time() if keep else None
+
+        def delete(index: ContactIndex) -> Outcome:
+            if now is None:
+                contact = index.remove(id)
+                return Outcome("deleted", contact, contact)
+            before = index.get(id)
+            if before.id != id:
+                raise UnknownContact(id)
+            if before.deleted_at is not None:
+                return Outcome("unchanged", before, before)
+            version = before.version + 1
+            contact = attrs.evolve(before, version=version, updated_at=now)
+            contact = attrs.evolve(contact, deleted_at=now)
+            index.put(contact, index.forms(id))
+            return Outcome("deleted", contact, before)
+
+        return self.change(delete)
+
+    def purge(self, id: str) -> int:
+        """
+        Take a person out of the index, the journal and the memory of calls.
+
+        Raises:
+            UnknownContact: If nothing tells of this id.
+        """
         with self._lock:
-            contact = self._index.remove(id)
-            self._wrote()
-            return contact
+            if type(id) is not str:
+                raise UnknownContact(id)
+            contact = self._index.get(id) if id in self._index else None
+            ids = self._journal.deleted(id)
+            if contact is not None:
+                ids = {contact.id, *contact.absorbed}
+            purged = self._journal.purge(ids) + self._calls.purge(ids)
+            if contact is not None:
+                self._index.remove(contact.id)
+                self._writes += 1
+            elif not purged:
+                raise UnknownContact(id)
+            return purged
 
 
-def fresh_ids() -> Callable[[], str]:
-    """
-    Make opaque ids that repeat in no other book or process.
-
-    Returns:
-        A random prefix, drawn once, and a counter.
-
-    >>> ids = fresh_ids()
-    >>> ids().split("-")[1], ids().split("-")[1]
-    ('1', '2')
-    """
-    prefix, numbers = secrets.token_hex(8), count(1)
-    return lambda: f"{prefix}-{next(numbers)}"
-
-
-def utc_now() -> datetime:
-    """
-    Read the system's clock.
-
-    >>> utc_now().utcoffset()
-    datetime.timedelta(0)
-    """
-    return datetime.now(UTC)
-
-
-class _Draw:
-    """The id and the time of one call: asked for when needed, and only once."""
-
-    __slots__ = ("_clock", "_id", "_ids", "_now")
-
-    def __init__(self, ids: Callable[[], str], clock: Callable[[], datetime]) -> None:
-        self._ids, self._clock = ids, clock
-        self._id: str | None = None
-        self._now: datetime | None = None
-
-    def ready(self, plan: Plan) -> None:
-        """Ask for what a plan needs and has not yet."""
-        if plan.before is None and self._id is None:
-            self._id = _checked_id(self._ids())
-        if not plan.unchanged and self._now is None:
-            self._now = _checked_time(self._clock())
-
-    def contact(self, plan: Plan) -> Contact:
-        """Make the contact that a plan describes; the stored one if nothing moves."""
-        before, after, now = plan.before, plan.after, self._now
-        history: Any = plan.aliases, plan.clocks
-        if before is None:
-            return Contact(self._id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
-        if plan.unchanged:
-            return before
-        version, created = before.version + 1, before.created_at
-        ids = [id for other in plan.absorbed for id in (other.id, *other.absorbed)]
-        absorbed = before.absorbed + tuple(ids)
-        history += (absorbed,)
-        return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
-
-
-def _checked_id(id: Any) -> str:
-    if not isinstance(id, str) or not id:
-        raise TypeError(f"ids: must answer text, not {id!r}")
-    return freeze(id)  # type: ignore[no-any-return]
-
-
-def _checked_time(now: Any) -> datetime:
-    if not isinstance(now, datetime) or now.utcoffset() is None:
-        raise TypeError(f"clock: must answer an aware time, not {now!r}")
-    if now.tzinfo is UTC:
-        return now
-    try:
-        now.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"clock: must answer a time of UTC, not {now!r}") from error
-    # As a row of it reads back: the offset of that moment, without the zone's rules.
-    return now.replace(tzinfo=timezone(now.utcoffset()), fold=0)  # type: ignore[arg-type]
-
-
-def _outcome(plan: Plan, contact: Contact) -> Outcome:
+def _put(index: ContactIndex | Overlay, plan: Plan, draw: Draw) -> Outcome:
+    """Write a contact as a plan describes it, and say what happened."""
+    contact = draw.contact(plan)
+    if plan.before is None and index.is_spent(contact.id):
+        raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
+    if contact is not plan.before:
+        index.put(contact, plan.forms)
     return Outcome(
         plan.result,
         contact,
@@ -273,4 +346,5 @@ def _outcome(plan: Plan, contact: Contact) -> Outcome:
         plan.ignored,
         plan.others,
         plan.absorbed,
+        plan.policy,
     )

@@ -223,6 +223,35 @@ def test_who_is_there_is_never_missing_for_a_moment() -> None:
     whole(book)
 
 
+def test_merging_and_undoing_at_once() -> None:
+    """Contacts merged and taken apart by many: none is lost, none is there twice."""
+    book = ContactBook(MERGING)
+    for person in range(PEOPLE):
+        book.upsert({"email": f"p{person}@x.org", "marks": [person]})
+    ids = [contact.id for contact in book]
+
+    def verbs(thread: int) -> None:
+        for number in range(ROUNDS):
+            place = (thread + number) % PEOPLE
+            try:
+                outcome = book.merge(ids[place], ids[place - 1], on_itself="ignore")
+                book.duplicates()
+                book.undo(outcome)
+                batch = [{"email": f"p{n}@x.org", "marks": [n]} for n in range(PEOPLE)]
+                book.upsert_many(batch, atomic=True)
+            except errors.Refused:
+                pass
+
+    run(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
+
+    every = [id for each in book for id in (each.id, *each.absorbed)]
+    assert sorted(ids) == sorted(every)
+    assert {*range(PEOPLE)} == {mark for contact in book for mark in contact["marks"]}
+    for person in range(PEOPLE):
+        assert [book.get(ids[person])] == [*book.find("email", f"p{person}@x.org")]
+    whole(book)
+
+
 class Hosted:
     """A book one of whose host callables makes a call into it, once."""
 
@@ -277,6 +306,16 @@ CALLS: dict[str, Callable[[ContactBook], object]] = {
     "create the same": lambda book: book.create({"email": "ADA@x.org", "name": "Bob"}),
     "batch": lambda book: book.upsert_many([{"email": "ada@x.org"}] * 2),
     "plan and apply": lambda book: book.apply(book.plan({"email": "ada@x.org"})),
+    "atomic batch": lambda book: book.upsert_many(
+        [{"email": "ada@x.org"}] * 2, atomic=True
+    ),
+    "undo": lambda book: book.undo(book.upsert({"email": "bob@x.org"})),
+    "merge all": lambda book: book.merge(
+        book.create({"email": "bob@x.org"}).contact.id,
+        *[contact.id for contact in book],
+        on_itself="ignore",
+    ),
+    "dedupe": lambda book: book.dedupe("email"),
     "delete all": lambda book: [book.delete(contact.id) for contact in list(book)],
 }
 PLACES = ("ids", "clock", "normaliser", "clean", "rule")

@@ -89,7 +89,7 @@ def tried(call: Callable[[], Any], write: Callable[[Any], str]) -> tuple[str, An
     """Make a call; give what it says, written down, and its answer."""
     try:
         answer = call()
-    except (errors.UpsertError, Boom) as error:
+    except (errors.UpsertError, ValueError, Boom) as error:
         return refusal(error), error
     return write(answer), answer
 
@@ -290,6 +290,9 @@ class Upserts(RuleBasedStateMachine):
             assert written(self.book.dump()) == written(book.dump())
             assert list(self.book) == list(book)
             self.book = book
+            gone = [id for row in rows for id in row.get("absorbed", [])]
+            self.oracle.born = [*[row["id"] for row in rows], *gone]
+            self.oracle.forgot = frozenset(gone)
 
     @invariant()
     @precondition(lambda self: hasattr(self, "book"))

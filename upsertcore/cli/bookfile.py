@@ -22,7 +22,7 @@ from attrs import define, field
 
 from upsertcore.cli.rows import loads
 from upsertcore.contact import Contact
-from upsertcore.errors import shown
+from upsertcore.showing import shown
 
 __all__ = ["BadBook", "Reader", "identity", "save"]
 

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from upsertcore.contact import Contact
 from upsertcore.outcome import Change, Outcome
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.profiles import Response
 from upsertcore.values import thaw
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from attrs import frozen
 
-from upsertcore.errors import shown
+from upsertcore.showing import shown
 
 __all__ = ["BadHeader", "Row", "loads", "read"]
 

@@ -26,7 +26,7 @@ from upsertcore.line import field
 from upsertcore.match import first_present
 from upsertcore.merge import ignore, on_create
 from upsertcore.outcome import Outcome
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.profiles.wire import (
     Rejected,

@@ -17,14 +17,15 @@ from typing import Any, final
 
 from upsertcore import normalize
 from upsertcore.book import ContactBook
-from upsertcore.errors import InvalidField, InvalidPolicy, Refused, shown
+from upsertcore.draw import fresh_ids
+from upsertcore.errors import InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
 from upsertcore.line import Null, field
 from upsertcore.match import first_match, never
 from upsertcore.merge import deep, ignore, items_by
 from upsertcore.outcome import Outcome
-from upsertcore.plan import Plan
 from upsertcore.plan import plan as decision
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
@@ -53,8 +54,8 @@ from upsertcore.profiles.wire import (
     words,
     yes_or_no,
 )
+from upsertcore.showing import shown
 from upsertcore.values import NOTHING, freeze
-from upsertcore.writer import fresh_ids
 
 __all__ = ["LeadConnector"]
 

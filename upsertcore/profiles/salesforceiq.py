@@ -24,7 +24,7 @@ from upsertcore.match import first_match
 from upsertcore.merge import ignore, replace
 from upsertcore.normalize import Normalizer
 from upsertcore.outcome import Outcome
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.profiles.wire import (
     Rejected,

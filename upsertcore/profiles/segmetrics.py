@@ -21,7 +21,7 @@ from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
 from upsertcore.errors import Refused, StalePlan
 from upsertcore.outcome import Outcome
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy
 from upsertcore.profiles.wire import (
     Rejected,

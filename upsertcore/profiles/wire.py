@@ -16,10 +16,11 @@ from typing import Any, Protocol, TypeVar, final
 from attrs import frozen
 
 from upsertcore.book import ContactBook
-from upsertcore.errors import Refused, shown
+from upsertcore.errors import Refused
 from upsertcore.outcome import Outcome
-from upsertcore.plan import Plan
+from upsertcore.planned import Plan
 from upsertcore.policy import Policy
+from upsertcore.showing import shown
 from upsertcore.values import freeze
 
 __all__ = [

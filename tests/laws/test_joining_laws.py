@@ -1,0 +1,528 @@
+"""Laws of the verbs on contacts among themselves, and of undoing and of batches."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.naive_joining import repeats_of
+from tests.naive_keys import composite
+from tests.naive_keys import held as naive_held
+from tests.strategies import (
+    FAULTS,
+    FUSE,
+    Boom,
+    Case,
+    Host,
+    batches,
+    books,
+    cases,
+    fed,
+    scopes,
+    tried,
+)
+from upsertcore import (
+    Contact,
+    ContactBook,
+    Outcome,
+    Policy,
+    errors,
+    field,
+    first_match,
+    merge_all,
+    normalize,
+    union,
+)
+from upsertcore.values import same
+
+CASES = st.one_of(cases(), cases(wanted=merge_all))
+PICKS = st.lists(st.integers(0, 9), min_size=2, max_size=4)
+
+
+def bytes_of(book: ContactBook) -> str:
+    return json.dumps(book.dump())
+
+
+def picked(book: ContactBook, picks: list[int]) -> list[str]:
+    """Pick contacts of the first one's scope."""
+    if not len(book):
+        return []
+    first = list(book)[picks[0] % len(book)]
+    near = [each.id for each in book if each.scope == first.scope]
+    return [first.id, *[near[pick % len(near)] for pick in picks[1:]]]
+
+
+def merged(book: ContactBook, ids: list[str]) -> Outcome | None:
+    """Merge contacts, a refusal being None."""
+    try:
+        return book.merge(*ids, on_itself="ignore") if ids else None
+    except errors.Refused:
+        return None
+
+
+@given(CASES)
+def test_undo_inverts_an_upsert(case: Case) -> None:
+    """After a call and its undoing the book is as it was, byte by byte."""
+    book = fed(case)
+    before, found = bytes_of(book), finds(book)
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    if isinstance(outcome, Outcome):
+        undone(book, outcome, before)
+        assert found == finds(book)
+
+
+@given(CASES, PICKS)
+def test_undo_inverts_a_merge(case: Case, picks: list[int]) -> None:
+    """Who was merged by id is apart again, each in the old place."""
+    book = fed(case)
+    before, found, order = bytes_of(book), finds(book), list(book)
+    outcome = merged(book, picked(book, picks))
+    if outcome is None:
+        assert before == bytes_of(book)
+        return
+    undone(book, outcome, before)
+    assert found == finds(book)
+    assert all(old is now for old, now in zip(order, book, strict=True))
+
+
+def undone(book: ContactBook, outcome: Outcome, before: str) -> None:
+    """Undo, and see that all is as before, and that it can be done but once."""
+    answer = book.undo(outcome)
+
+    book._index.check()
+    assert before == bytes_of(book)
+    if outcome.unchanged:
+        assert answer is outcome
+        return
+    assert answer.result == "undone"
+    assert answer.before == outcome.contact
+    assert answer.contact == (outcome.before or outcome.contact)
+    assert (outcome.contact.id in book) == (outcome.before is not None)
+    for each in outcome.absorbed:
+        assert book.get(each.id) is each
+    for again in (outcome, answer):
+        with pytest.raises(errors.StaleOutcome):
+            book.undo(again)
+    assert before == bytes_of(book)
+
+
+def finds(book: ContactBook) -> list[tuple[str, str, list[str]]]:
+    """List who is found by each form that anybody holds, in order."""
+    forms = {
+        (key.name, form, contact.scope): None
+        for key in book.policy.keys
+        for contact in book
+        for form in naive_held(book.policy, key, contact.to_dict())
+    }
+    return [
+        (name, form, [*book._index.holders(name, form, scope)])
+        for name, form, scope in forms
+    ]
+
+
+@given(CASES, st.lists(PICKS, max_size=3), batches())
+def test_undoing_in_reverse_order_restores_the_empty_book(
+    case: Case, picks: Any, batch: Any
+) -> None:
+    """All that was ever done can be undone, the last first, down to nothing."""
+    book, dumps = books(case.policy), ["[]"]
+    outcomes: list[Outcome] = []
+
+    def done(outcome: Outcome | errors.Refused | None) -> None:
+        if isinstance(outcome, Outcome):
+            outcomes.append(outcome)
+            dumps.append(bytes_of(book))
+
+    for patch, scope in case.calls:
+        done(tried(book, patch, scope))
+    for pick in picks:
+        done(merged(book, picked(book, pick)))
+    for patch in batch:
+        done(tried(book, patch))
+    given = {outcome.contact.id for outcome in outcomes}
+
+    for outcome in reversed(outcomes):
+        assert dumps.pop() == bytes_of(book)
+        book.undo(pickle.loads(pickle.dumps(outcome)))  # noqa: S301 - made here
+        book._index.check()
+    assert dumps == ["[]"]
+    assert not any(id in book for id in given)
+
+
+@given(CASES, batches())
+def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
+    """Undoing goes on only while the contact is the one that the outcome tells of."""
+    book = fed(case)
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    for patch in between:
+        tried(book, patch, case.scope)
+    if not isinstance(outcome, Outcome) or outcome.unchanged:
+        return
+    before = bytes_of(book)
+    ids = [contact.id for contact in book]
+    now = book.get(outcome.contact.id) if outcome.contact.id in ids else None
+    try:
+        book.undo(outcome)
+    except errors.StaleOutcome:
+        assert before == bytes_of(book)
+        holds = any(key.unique for key in case.policy.keys)
+        assert now != outcome.contact or (holds and outcome.before)
+    else:
+        assert now == outcome.contact
+    book._index.check()
+
+
+@pytest.mark.parametrize("on_clash", ["refuse", "withhold", "allow"])
+def test_what_another_has_taken_since_does_not_come_back(on_clash: Any) -> None:
+    """A unique key that was let go stays with whoever took it, unless all may."""
+    lines = {
+        "code": field(key=normalize.exact),
+        "email": field(key=normalize.email, unique=True),
+    }
+    book = books(Policy(first_match("code"), lines, on_clash=on_clash))
+    book.upsert({"code": 1, "email": "a@x.org"})
+    moved = book.upsert({"code": 1, "email": "b@x.org"})
+    taker = book.upsert({"code": 2, "email": "A@x.org"})
+    before = bytes_of(book)
+    if on_clash == "allow":
+        assert moved.before == book.undo(moved).contact
+        assert [moved.contact.id, taker.contact.id] == [
+            each.id for each in book.find("email", "a@x.org")
+        ]
+    else:
+        with pytest.raises(errors.StaleOutcome):
+            book.undo(moved)
+        assert before == bytes_of(book)
+        book.undo(taker)
+        assert moved.before == book.undo(moved).contact
+    book._index.check()
+
+
+@given(CASES, st.lists(PICKS, min_size=1, max_size=3))
+def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
+    """After merges each id that there was leads to one contact, which names it."""
+    book = fed(case)
+    ids = {id: each.scope for each in book for id in (each.id, *each.absorbed)}
+    for pick in picks:
+        merged(book, picked(book, pick))
+    for id, scope in ids.items():
+        contact = book.get(id)
+        assert scope == contact.scope
+        assert id in (contact.id, *contact.absorbed)
+    every = [id for each in book for id in (each.id, *each.absorbed)]
+    assert sorted(ids) == sorted(every)
+    loaded = [*book.dump()]
+    if case.policy.on_clash != "allow":
+        twin = ContactBook.load(case.policy, loaded)
+        assert all(book.get(id) == twin.get(id) for id in ids)
+
+
+@given(CASES, PICKS)
+def test_by_any_id_is_by_its_own(case: Case, picks: list[int]) -> None:
+    """An old id in a merge means the contact that it leads to."""
+    book, twin = fed(case), fed(case)
+    ids = picked(book, picks)
+    one = merged(book, ids[:2])
+    merged(twin, ids[:2])
+    if one is not None and one.merged:
+        old = one.contact.absorbed[-1]
+        rest = [id for id in ids[2:] if id in book]
+        by_old, by_own = (
+            merged(book, [old, *rest]),
+            merged(twin, [one.contact.id, *rest]),
+        )
+        assert repr(by_own) == repr(by_old)
+        assert bytes_of(twin) == bytes_of(book)
+
+
+@given(CASES, PICKS, st.sampled_from(FAULTS), st.integers(1, 4))
+def test_a_merge_is_all_or_nothing(
+    case: Case, picks: list[int], kind: str, number: int
+) -> None:
+    """A refusal, or an exception in a host's callable: the book is as before."""
+    host = Host()
+    book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
+    before, ids = bytes_of(book), picked(book, picks)
+    FUSE.light(kind, number)
+    try:
+        failed = merged(book, ids) is None
+    except Boom:
+        failed = True
+    finally:
+        FUSE.light("", 0)
+    book._index.check()
+    assert not failed or before == bytes_of(book)
+
+
+@given(CASES, st.data(), st.sampled_from((None, "", "east")))
+def test_duplicates_are_the_transitive_groups(
+    case: Case, data: st.DataObject, scope: str | None
+) -> None:
+    """Everybody compared with everybody, until nothing moves: the same groups."""
+    book = fed(case)
+    tried(book, case.patch, case.scope, **case.how)
+    keys = data.draw(st.lists(st.sampled_from([*case.policy.by_name]), max_size=3))
+    people = [each for each in book if scope in (None, each.scope)]
+    group = {each.id: place for place, each in enumerate(people)}
+    for _ in people:
+        for one in people:
+            for other in people:
+                if shares(case.policy, keys, one, other):
+                    group[one.id] = group[other.id] = min(
+                        group[one.id], group[other.id]
+                    )
+    every = [
+        [p for p in people if group[p.id] == number] for number in range(len(people))
+    ]
+    expected = tuple(tuple(each) for each in every if len(each) > 1)
+
+    assert expected == book.duplicates(*keys, scope=scope)
+
+
+def shares(policy: Policy, keys: list[str], one: Contact, other: Contact) -> bool:
+    """Tell whether two contacts of a scope hold a common form."""
+    rows = one.to_dict(), other.to_dict()
+    return one.scope == other.scope and any(
+        {*naive_held(policy, key, rows[0])} & {*naive_held(policy, key, rows[1])}
+        for key in policy.keys
+        if key.name in keys or not keys
+    )
+
+
+KEEPING = Policy(
+    first_match("email", "phone"),
+    {
+        "email": field(key=normalize.email, remember=True),
+        "phone": field(key=normalize.phone, merge=union),
+        "code": field(key=normalize.exact, remember=True),
+        "name": field(),
+    },
+    absorb={"phone": union},
+    on_many="oldest",
+)
+
+
+def listed(patch: dict[str, Any]) -> dict[str, Any]:
+    """Make a patch of fields that the policy has, its phones a list."""
+    own = {name: value for name, value in patch.items() if name in KEEPING.fields}
+    phone = own.get("phone")
+    return own | {"phone": phone if isinstance(phone, list) else [phone]}
+
+
+@given(st.lists(st.tuples(batches(), scopes()), min_size=1, max_size=4))
+def test_dedupe_leaves_no_duplicates(calls: list[Any]) -> None:
+    """Where no key is lost: one contact of each group, the oldest, and nothing more."""
+    book = books(KEEPING)
+    for batch, scope in calls:
+        for patch in batch:
+            book.create(listed(patch), scope=scope)
+    before, groups = list(book), book.duplicates()
+    outcomes = book.dedupe()
+
+    told = [(o.contact.id, o.absorbed) for o in outcomes if isinstance(o, Outcome)]
+    assert [(each[0].id, each[1:]) for each in groups] == told
+    gone = {each.id for group in groups for each in group[1:]}
+    assert [c.id for c in before if c.id not in gone] == [c.id for c in book]
+    assert book.duplicates() == ()
+    for old, key in ((old, key) for old in before for key in KEEPING.keys):
+        forms = naive_held(KEEPING, key, old.to_dict())
+        now = naive_held(KEEPING, key, book.get(old.id).to_dict())
+        assert {*forms} <= {*now}
+    after = bytes_of(book)
+    assert book.dedupe() == []
+    assert after == bytes_of(book)
+    book._index.check()
+
+
+@given(CASES)
+def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
+    """One answer per group, each what merging it by hand would have said."""
+    book, twin = fed(case), fed(case)
+    groups = book.duplicates()
+    singly: list[Any] = []
+    for group in groups:
+        try:
+            singly.append(twin.merge(*[each.id for each in group]))
+        except errors.Refused as error:
+            singly.append(error)
+    answers = book.dedupe(on_refused="collect")
+
+    assert list(map(repr, singly)) == list(map(repr, answers))
+    assert bytes_of(twin) == bytes_of(book)
+    plain = not any(composite(key) for key in case.policy.keys)
+    if plain and all(key.remember for key in case.policy.keys):
+        left = [len(g) for g, a in zip(groups, answers, strict=True) if is_refused(a)]
+        assert left == [] or case.policy.absorb or any_limit(case)
+
+
+def is_refused(answer: Any) -> bool:
+    return isinstance(answer, errors.Refused)
+
+
+def any_limit(case: Case) -> bool:
+    """Tell whether a policy knows another reason to refuse a merge."""
+    return not case.policy.update or any(key.limit for key in case.policy.keys)
+
+
+@given(CASES, batches(), st.sampled_from(("", "", *FAULTS)), st.integers(1, 5))
+def test_an_atomic_batch_is_the_fold_or_nothing(
+    case: Case, batch: list[Any], kind: str, number: int
+) -> None:
+    """All is done as it would be one by one; or the book is as it was before."""
+    book, twin = fed(case), fed(case)
+    before = bytes_of(book)
+    singly = [tried(twin, patch, case.scope) for patch in batch]
+    refused = [each for each in singly if is_refused(each)]
+    FUSE.light(kind, number)
+    try:
+        answers = book.upsert_many(batch, scope=case.scope, atomic=True)
+    except Boom:
+        assert before == bytes_of(book)
+    except errors.Refused:
+        assert refused
+        assert before == bytes_of(book)
+    else:
+        assert list(map(repr, singly)) == list(map(repr, answers))
+        assert bytes_of(twin) == bytes_of(book)
+    finally:
+        FUSE.light("", 0)
+    book._index.check()
+
+
+@given(CASES, batches())
+def test_an_atomic_batch_is_undone_from_its_end(case: Case, batch: Any) -> None:
+    """The outcomes of a batch are as good as any: undone in turn, nothing is left."""
+    book = fed(case)
+    before = bytes_of(book)
+    try:
+        outcomes = book.upsert_many(batch, scope=case.scope, atomic=True)
+    except errors.Refused:
+        return
+    for outcome in reversed(outcomes):
+        book.undo(outcome)
+    assert before == bytes_of(book)
+    book._index.check()
+
+
+@given(CASES, batches(), st.sampled_from(("refuse_later", "refuse_all")))
+def test_repeats_are_refused(case: Case, batch: Any, repeats: Any) -> None:
+    """Who shares a key is refused and names the others; the rest is the fold."""
+    book, twin = fed(case), fed(case)
+    rows = repeats_of(case.policy, batch)
+    if repeats == "refuse_later":
+        rows = {row: others for row, others in rows.items() if min(others) < row}
+    answers = book.upsert_many(
+        batch, scope=case.scope, on_refused="collect", repeats=repeats
+    )
+
+    assert len(batch) == len(answers)
+    for row, (patch, answer) in enumerate(zip(batch, answers, strict=True)):
+        if row in rows:
+            assert isinstance(answer, errors.RepeatedPatch)
+            assert (row, tuple(rows[row])) == (answer.row, answer.others)
+        else:
+            assert repr(tried(twin, patch, case.scope)) == repr(answer)
+    assert bytes_of(twin) == bytes_of(book)
+    strict, before = fed(case), bytes_of(fed(case))
+    if rows:
+        with pytest.raises(errors.RepeatedPatch) as caught:
+            strict.upsert_many(batch, scope=case.scope, atomic=True, repeats=repeats)
+        assert min(rows) == caught.value.row
+        assert before == bytes_of(strict)
+
+
+CLEARED = Case(KEEPING, [({"email": "a@x", "name": "\n"}, "")], {"email": "A@x"}, "")
+
+
+@example(CLEARED, [0, 1])
+@given(CASES, PICKS)
+def test_what_is_told_names_every_field(case: Case, picks: list[int]) -> None:
+    """Explaining never fails; who moved, was withheld or ignored stands on a line."""
+    book = fed(case)
+    try:
+        explained(book.plan(case.patch, scope=case.scope, **case.how))
+    except errors.Refused:
+        pass
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    joined = merged(book, picked(book, picks))
+    for each in (outcome, joined):
+        if not isinstance(each, Outcome):
+            continue
+        explained(each)
+        packed = pickle.loads(pickle.dumps(each))  # noqa: S301 - made here
+        assert each == packed
+        assert repr(each) == repr(packed)
+        explained(packed)
+    if joined is not None:
+        explained(book.undo(joined))
+
+
+def explained(told: Any) -> None:
+    """See that each field of an answer has a line, which says what became of it."""
+    lines = told.explain().split("\n")
+    assert lines[0].split(",")[0].split()[0] == told.result
+    for each in told.changes:
+        assert any(line.startswith(f"  {each.field}: ") for line in lines[1:])
+    for each in told.withheld:
+        start = f"  {each.field}: "
+        assert any(
+            line.startswith(start) and "withheld" in line and each.holder in line
+            for line in lines[1:]
+        )
+    for name in told.ignored:
+        assert any(line.startswith(f"  {name}: not taken: ") for line in lines[1:])
+    for one, other in pairwise([*lines, "  end"]):
+        assert one
+        assert other.startswith("  ")
+
+
+@given(CASES, st.integers(0, 9))
+def test_who_is_gone_never_comes_back(case: Case, pick: int) -> None:
+    """An id that a contact had is given to nobody, deleted, undone or absorbed."""
+    host = Host()
+    book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
+    outcome = tried(book, case.patch, case.scope, **case.how)
+    if isinstance(outcome, Outcome) and outcome.created and pick % 2:
+        book.undo(outcome)
+    elif len(book):
+        book.delete(list(book)[pick % len(book)].id)
+    given = [outcome.contact.id] if isinstance(outcome, Outcome) else []
+    for id in given:
+        host.number = int(id.removeprefix("c-")) - 1
+        before = bytes_of(book)
+        with pytest.raises((ValueError, errors.Refused)):
+            book.create({"email": "eve@x.org", "name": "Eve", "at": 1}, scope="north")
+        assert before == bytes_of(book)
+        book._index.check()
+
+
+@given(CASES, batches())
+def test_a_plan_does_not_outlive_an_undone_call(case: Case, between: Any) -> None:
+    """A version that comes again is not taken for the contact that had it before."""
+    book = fed(case)
+    first = tried(book, case.patch, case.scope, **case.how)
+    if not isinstance(first, Outcome) or first.unchanged:
+        return
+    try:
+        plan = book.plan(case.patch | {"name": "Zed"}, scope=case.scope)
+    except errors.Refused:
+        return
+    book.undo(first)
+    for patch in between:
+        tried(book, patch, case.scope)
+    now = {contact.id: contact for contact in book}
+    before = bytes_of(book)
+    try:
+        book.apply(plan)
+    except errors.StalePlan:
+        assert before == bytes_of(book)
+    else:
+        was = plan.before
+        assert was is None or same(was.fields, now[was.id].fields)
+        assert was is None or was == now[was.id]

@@ -1,0 +1,474 @@
+"""Batches: folds, all or nothing, and patches that repeat each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Outcome,
+    Policy,
+    errors,
+    field,
+    first_match,
+    key,
+    merge_all,
+    normalize,
+)
+from upsertcore.batch import each, repeated
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+LINES: dict[str, Any] = {
+    "email": field(key=normalize.email, unique=True, remember=True),
+    "phone": field(key=normalize.phone),
+    "name": field(),
+}
+POLICY = Policy(merge_all("email", "phone"), LINES)
+ONE, TWO = "+15550001", "+15550002"
+BAD: dict[str, Any] = {"name": "nobody"}
+
+
+def book(policy: Policy = POLICY, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book whose clock moves an hour at each look; contacts c-1, c-2, ..."""
+    ids, hours = count(1), count()
+    made = ContactBook(
+        policy,
+        ids=lambda: f"c-{next(ids)}",
+        clock=lambda: NOW + timedelta(hours=next(hours)),
+    )
+    for patch in patches:
+        made.create(patch)
+    return made
+
+
+ROWS: list[dict[str, Any]] = [
+    {"email": "a@x", "name": "A"},
+    {"email": "b@x", "phone": TWO},
+    {"email": "A@x", "phone": ONE},
+    {"phone": TWO, "name": "B"},
+    {"email": "a@x", "phone": TWO},
+    {"email": "c@x"},
+    {"email": "c@x"},
+    {"phone": ONE, "email": "new@x"},
+]
+"""Rows that create, update, merge, leave as it is, and rest on each other."""
+
+
+class TestFold:
+    """A batch is its calls, one after the other."""
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    @pytest.mark.parametrize("held", [[], [{"phone": ONE}, {"phone": TWO}]])
+    def test_it_is_what_the_calls_do(
+        self, held: list[dict[str, Any]], *, atomic: bool
+    ) -> None:
+        """The same outcomes and the same bytes, all at once or not."""
+        one, other = book(POLICY, *held), book(POLICY, *held)
+        outcomes = [one.upsert(row) for row in ROWS]
+        assert {each.result for each in outcomes} >= {"updated", "merged", "unchanged"}
+
+        assert other.upsert_many(ROWS, atomic=atomic) == outcomes
+        assert one.dump() == other.dump()
+        other._index.check()
+
+    def test_patches_are_read_as_they_are_needed(self) -> None:
+        """A stream may look at what became of what it gave."""
+        made = book()
+
+        def stream() -> Iterator[dict[str, Any]]:
+            for number in range(3):
+                assert len(made) == number
+                yield {"email": f"{number}@x"}
+
+        assert len(made.upsert_many(stream())) == 3
+
+    @pytest.mark.parametrize("options", [{"atomic": True}, {"repeats": "refuse_all"}])
+    def test_patches_are_read_all_at_once(self, options: dict[str, Any]) -> None:
+        """Where the batch is looked at as a whole; once, so a stream will do."""
+        made = book()
+
+        def stream() -> Iterator[dict[str, Any]]:
+            for number in range(3):
+                assert len(made) == 0
+                yield {"email": f"{number}@x"}
+
+        assert len(made.upsert_many(stream(), **options)) == 3
+        assert len(made) == 3
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_no_patches(self, *, atomic: bool) -> None:
+        """Nothing is done, and no id or time is asked for."""
+
+        def never() -> Any:
+            raise AssertionError
+
+        made = ContactBook(POLICY, ids=never, clock=never)
+
+        assert made.upsert_many([], atomic=atomic) == []
+        assert made.upsert_many(iter(()), atomic=atomic, repeats="refuse_all") == []
+
+    def test_scopes(self) -> None:
+        """A batch is of one scope."""
+        made = book(POLICY, {"email": "a@x"})
+        for atomic in (False, True):
+            (outcome,) = made.upsert_many([{"email": "a@x"}], scope="s", atomic=atomic)
+            assert outcome.contact.scope == "s"
+        assert len(made) == 2
+        wrong: Any = 7
+        with pytest.raises(errors.InvalidField, match="scope: must be text"):
+            made.upsert_many([{"email": "a@x"}], scope=wrong, atomic=True)
+
+    def test_calls_after_the_one_that_is_refused(self) -> None:
+        """They are not read under ``"raise"``, and all made under ``"collect"``."""
+
+        def refuse() -> Outcome:
+            raise errors.CreateRefused
+
+        calls = iter([refuse, refuse, refuse])
+        with pytest.raises(errors.CreateRefused):
+            each(calls, "raise")
+
+        assert [type(e) for e in each(calls, "collect")] == [errors.CreateRefused] * 2
+
+    def test_what_is_no_refusal_is_never_collected(self) -> None:
+        """An error of a host's function comes out, and what came before it stays."""
+
+        def clean(value: Any) -> Any:
+            if value == "boom":
+                raise ArithmeticError(value)
+            return value
+
+        lines = {**LINES, "name": field(clean=clean)}
+        made = book(Policy(first_match("email"), lines))
+        rows = [{"email": "a@x"}, {"email": "b@x", "name": "boom"}, {"email": "c@x"}]
+        with pytest.raises(ArithmeticError):
+            made.upsert_many(rows, on_refused="collect")
+
+        assert len(made) == 1
+
+
+class TestAtomic:
+    """All of a batch, or nothing of it."""
+
+    REFUSED: dict[str, Any] = {  # noqa: RUF012
+        "no key": (errors.NoMatchKey, BAD),
+        "a clash": (errors.KeyInUse, {"phone": "+15559999", "email": "held@x"}),
+        "no field": (errors.UnknownField, {"email": "a@x", "nmae": "A"}),
+        "no mapping": (errors.InvalidField, ["email"]),
+        "two hit": (errors.AmbiguousMatch, {"phone": ONE}),
+    }
+
+    @pytest.mark.parametrize("place", [0, 2])
+    @pytest.mark.parametrize("why", REFUSED)
+    def test_a_refusal_leaves_the_book_as_it_was(self, why: str, place: int) -> None:
+        """Wherever it stands; and the same rows without it are taken."""
+        error, bad = self.REFUSED[why]
+        policy = Policy(first_match("phone", "email"), LINES)
+        made = book(
+            policy,
+            {"phone": ONE, "email": "held@x"},
+            {"phone": ONE},
+            {"phone": "+15559999"},
+        )
+        rows = [{"email": "a@x"}, {"email": "b@x"}]
+        before = made.dump()
+        with pytest.raises(error):
+            made.upsert_many([*rows[:place], bad, *rows[place:]], atomic=True)
+        assert made.dump() == before
+        made._index.check()
+
+        assert [o.result for o in made.upsert_many(rows, atomic=True)] == [
+            "created"
+        ] * 2
+
+    def test_a_refusal_by_what_the_batch_itself_wrote(self) -> None:
+        """A later row sees the earlier ones, also where all are given up."""
+        made = book(Policy(first_match("phone"), LINES))
+        rows = [{"phone": ONE, "email": "a@x"}, {"phone": TWO, "email": "A@x"}]
+        with pytest.raises(errors.KeyInUse) as no:
+            made.upsert_many(rows, atomic=True)
+
+        assert (no.value.holder, len(made)) == ("c-1", 0)
+        assert "c-1" not in made
+
+    def test_it_cannot_collect(self) -> None:
+        """One refusal undoes all, so there is nothing to go on with."""
+        made = book()
+        call: Any = made.upsert_many
+        for choice in ("collect", "skip"):
+            with pytest.raises(ValueError, match="an atomic batch can only raise"):
+                call([{"email": "a@x"}], atomic=True, on_refused=choice)
+
+        assert len(made) == 0
+
+    @pytest.mark.parametrize("what", ["ids", "clock", "name"])
+    def test_a_function_that_raises(self, what: str) -> None:
+        """The host's own error comes out of the second row, and nothing is written."""
+        calls = count()
+
+        def second(value: Any) -> Any:
+            if next(calls):
+                raise ArithmeticError("boom")
+            return value
+
+        lines = {**LINES, "name": field(clean=second if what == "name" else None)}
+        made = ContactBook(
+            Policy(first_match("email"), lines),
+            ids=(lambda: str(second("c-1"))) if what == "ids" else None,
+            clock=(lambda: second(NOW)) if what == "clock" else None,
+        )
+        rows = [{"email": f"{n}@x", "name": "N"} for n in range(3)]
+        with pytest.raises(ArithmeticError, match="boom"):
+            made.upsert_many(rows, atomic=True)
+
+        assert len(made) == 0
+        made._index.check()
+
+    def test_an_id_that_is_given_twice(self) -> None:
+        """Within the batch as within the book; nothing is written then."""
+        made = ContactBook(POLICY, ids=lambda: "c-1")
+        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+            made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
+
+        assert len(made) == 0
+
+    def test_an_id_that_is_taken_meanwhile(self) -> None:
+        """It is seen when the batch is written, and nobody is overwritten."""
+        made: ContactBook
+        calls = count(1)
+
+        def ids() -> str:
+            if next(calls) != 2:
+                return "c-1"
+            made.create({"email": "z@x"})
+            return "c-2"
+
+        made = ContactBook(POLICY, ids=ids)
+        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+            made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
+
+        assert [each["email"] for each in made] == ["z@x"]
+        made._index.check()
+
+    def test_a_book_that_changes_meanwhile(self) -> None:
+        """The batch is decided anew, with the ids and the times it has."""
+        made: ContactBook
+        calls = count()
+
+        def ids() -> str:
+            number = next(calls)
+            if number == 1:
+                made.upsert({"email": "a@x", "name": "first"})
+            return f"c-{number}"
+
+        made = ContactBook(Policy(first_match("email"), LINES), ids=ids)
+        rows: list[dict[str, Any]] = [
+            {"email": "a@x", "phone": ONE},
+            {"email": "b@x"},
+            {"email": "a@x", "phone": TWO},
+        ]
+        one, two, three = made.upsert_many(rows, atomic=True)
+
+        assert [o.result for o in (one, two, three)] == [
+            "updated",
+            "created",
+            "updated",
+        ]
+        assert (one.contact["name"], one.contact.id) == ("first", "c-2")
+        assert (two.contact.id, three.contact.version) == ("c-1", 3)
+        assert next(calls) == 3
+        made._index.check()
+
+    def test_a_write_that_does_not_matter(self) -> None:
+        """Somebody else's contact does not make the batch begin again."""
+        made: ContactBook
+        asked = count()
+
+        def clean(value: Any) -> Any:
+            next(asked)
+            made.create({"email": "else@x"})
+            return value
+
+        lines = {**LINES, "name": field(clean=clean)}
+        made = book(Policy(first_match("email"), lines))
+        made.upsert_many([{"email": "a@x", "name": "A"}], atomic=True)
+
+        assert next(asked) == 1
+        assert [each["email"] for each in made] == ["else@x", "a@x"]
+
+    def test_what_it_merged_can_be_undone(self) -> None:
+        """Outcomes of a batch are as any, and go back one by one."""
+        made = book(POLICY, {"phone": ONE}, {"phone": TWO})
+        before = made.dump()
+        outcomes = made.upsert_many(ROWS, atomic=True)
+        for outcome in reversed(outcomes):
+            made.undo(outcome)
+            made._index.check()
+
+        assert made.dump() == before
+
+
+class TestRepeats:
+    """Patches of a batch that are about one contact."""
+
+    ROWS: list[dict[str, Any]] = [  # noqa: RUF012
+        {"email": "a@x"},
+        {"email": "b@x", "phone": ONE},
+        {"email": "A@x", "name": "A"},
+        BAD,
+        {"phone": ONE},
+        {"email": "c@x"},
+        {"email": "a@x", "nmae": "A"},
+    ]
+
+    def test_fold(self) -> None:
+        """One after the other, as if they came in several batches."""
+        results = book().upsert_many(self.ROWS[:3], repeats="fold")
+
+        assert [each.result for each in results] == ["created", "created", "updated"]
+        assert repeated(POLICY, self.ROWS, "fold") == {}
+
+    def test_refuse_later(self) -> None:
+        """The first alone is taken; others are refused, and name its row."""
+        made = book()
+        results = made.upsert_many(
+            self.ROWS, repeats="refuse_later", on_refused="collect"
+        )
+
+        assert [each.result if isinstance(each, Outcome) else type(each).__name__
+                for each in results] == [
+            "created",
+            "created",
+            "RepeatedPatch",
+            "NoMatchKey",
+            "RepeatedPatch",
+            "created",
+            "UnknownField",
+        ]  # fmt: skip
+        refused = [e for e in results if isinstance(e, errors.RepeatedPatch)]
+        assert [(e.row, e.others) for e in refused] == [
+            (2, (0,)),
+            (4, (1,)),
+        ]
+        assert "name" not in made.get("c-1")
+
+    def test_refuse_all(self) -> None:
+        """Nobody knows which is right, so none of them is taken."""
+        made = book()
+        results = made.upsert_many(
+            self.ROWS, repeats="refuse_all", on_refused="collect"
+        )
+        refused = [e for e in results if isinstance(e, errors.RepeatedPatch)]
+
+        assert [(e.row, e.others) for e in refused] == [
+            (0, (2,)),
+            (1, (4,)),
+            (2, (0,)),
+            (4, (1,)),
+        ]
+        assert [each["email"] for each in made] == ["c@x"]
+
+    def test_repeating_is_transitive(self) -> None:
+        """Two that share nothing repeat each other where a third shares with both."""
+        rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
+        found = repeated(POLICY, rows, "refuse_all")
+
+        assert {row: e.others for row, e in found.items()} == {
+            0: (1, 2),
+            1: (0, 2),
+            2: (0, 1),
+        }
+        later = repeated(POLICY, rows, "refuse_later")
+        assert {row: e.others for row, e in later.items()} == {1: (0, 2), 2: (0, 1)}
+
+    def test_who_is_known_does_not_matter(self) -> None:
+        """It is about what the patches carry, not whom they would find."""
+        made = book(POLICY, {"email": "a@x", "phone": ONE})
+        results = made.upsert_many(
+            [{"email": "a@x"}, {"phone": ONE}], repeats="refuse_all"
+        )
+
+        assert [each.result for each in results] == ["unchanged", "unchanged"]
+
+    def test_only_keys_of_the_strategy_count(self) -> None:
+        """A key that nobody is looked for by tells nobody apart."""
+        policy = Policy(first_match("email"), LINES)
+        rows: list[dict[str, Any]] = [
+            {"email": "a@x", "phone": ONE},
+            {"email": "b@x", "phone": ONE},
+        ]
+
+        assert repeated(policy, rows, "refuse_all") == {}
+
+    def test_keys_are_apart(self) -> None:
+        """The same text is not the same form of another key."""
+        lines = {name: field(key=normalize.exact) for name in ("a", "b")}
+
+        policy = Policy(first_match("a", "b"), lines)
+        assert repeated(policy, [{"a": "1"}, {"b": "1"}], "refuse_all") == {}
+
+    def test_keys_of_several_fields_and_of_lists(self) -> None:
+        """Whatever forms the strategy looks for."""
+        keys = {"person": key("first", "last", normalize=normalize.text)}
+        lines = {"email": field(key=normalize.email), "first": field(), "last": field()}
+        policy = Policy(first_match("email", "person"), lines, keys=keys)
+        rows: list[dict[str, Any]] = [
+            {"email": ["a@x", "b@x"]},
+            {"first": "Ada", "last": "King"},
+            {"first": "Ada"},
+            {"email": "B@x"},
+            {"first": "ADA", "last": "king"},
+        ]
+
+        assert sorted(repeated(policy, rows, "refuse_later")) == [3, 4]
+
+    def test_what_identifies_nobody_is_no_repeat(self) -> None:
+        """Null, blank and blocked are no keys."""
+        policy = Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)})
+        rows = [{"email": e} for e in ("noreply@x", "noreply@x", "", "", None, None)]
+
+        assert repeated(policy, rows, "refuse_all") == {}
+
+    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
+    def test_under_raise_what_came_before_stays(self, repeats: Any) -> None:
+        """The first row that is refused ends the batch at its turn."""
+        made = book()
+        with pytest.raises(errors.RepeatedPatch) as no:
+            made.upsert_many(
+                [{"email": "c@x"}, {"email": "a@x"}, {"email": "A@x"}], repeats=repeats
+            )
+
+        assert no.value.row == (2 if repeats == "refuse_later" else 1)
+        assert len(made) == (2 if repeats == "refuse_later" else 1)
+
+    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
+    def test_all_or_nothing(self, repeats: Any) -> None:
+        """A repeat refuses an atomic batch before anything is decided."""
+        made = book()
+        rows = [{"email": "c@x"}, {"email": "a@x"}, {"email": "A@x"}]
+        with pytest.raises(errors.RepeatedPatch) as no:
+            made.upsert_many(rows, repeats=repeats, atomic=True)
+        assert no.value.row == (2 if repeats == "refuse_later" else 1)
+        assert len(made) == 0
+
+        assert len(made.upsert_many(rows[:2], repeats=repeats, atomic=True)) == 2
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_a_choice_that_is_none(self, *, atomic: bool) -> None:
+        """It is a fault of the caller's code, and nothing is written."""
+        made = book()
+        call: Any = made.upsert_many
+        words = "repeats: fold, refuse_later or refuse_all, not 'skip'"
+        with pytest.raises(ValueError, match=words):
+            call([{"email": "a@x"}], repeats="skip", atomic=atomic)
+        with pytest.raises(
+            ValueError, match="on_refused: raise or collect, not 'skip'"
+        ):
+            call([{"email": "a@x"}], repeats="refuse_all", on_refused="skip")
+
+        assert len(made) == 0

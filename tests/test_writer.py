@@ -1,0 +1,245 @@
+"""The writer under threads: whole, whoever merges, deletes and upserts at once."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Outcome,
+    Policy,
+    errors,
+    field,
+    first_match,
+    normalize,
+)
+from upsertcore.merge import custom, union
+
+LINES: dict[str, Any] = {
+    "email": field(key=normalize.email, unique=True),
+    "group": field(key=normalize.exact),
+    "tags": field(merge=union),
+}
+POLICY = Policy(first_match("email"), LINES, absorb={"tags": union})
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def at_once(*calls: Callable[[], object]) -> list[Exception]:
+    """Run calls in threads that begin together; give what they raised."""
+    start = threading.Barrier(len(calls))
+    raised: list[Exception] = []
+
+    def run(call: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told of
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    with eager():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return raised
+
+
+def book(size: int, policy: Policy = POLICY) -> ContactBook:
+    """Make a book of contacts c-1, c-2, ..., two of each group."""
+    ids = count(1)
+    made = ContactBook(policy, ids=lambda: f"c-{next(ids)}")
+    for n in range(1, size + 1):
+        made.create({"email": f"{n}@x", "group": (n + 1) // 2, "tags": [f"{n}"]})
+    return made
+
+
+def quietly(*calls: Callable[[], object]) -> Callable[[], None]:
+    """Make calls one after the other, and let each be refused."""
+
+    def run() -> None:
+        for call in calls:
+            with suppress(errors.UnknownContact, errors.Refused):
+                call()
+
+    return run
+
+
+def test_a_merge_a_delete_and_upserts_at_once() -> None:
+    """Whoever comes first, the index is whole and every id leads right."""
+    made = book(60)
+    outcomes: list[Outcome] = []
+
+    def merge(n: int) -> None:
+        outcomes.append(made.merge(f"c-{n}", f"c-{n + 1}"))
+
+    def upsert(n: int) -> Outcome:
+        return made.upsert({"email": f"{n}@x", "tags": ["u"]})
+
+    raised = at_once(
+        quietly(*[partial(merge, n) for n in range(1, 60, 2)]),
+        quietly(*[partial(made.delete, f"c-{n}") for n in range(59, 0, -4)]),
+        *[quietly(*[partial(upsert, n) for n in range(60, 0, -1)])] * 2,
+    )
+
+    assert raised == []
+    made._index.check()
+    for outcome in outcomes:
+        ids = {outcome.contact.id, *[each.id for each in outcome.absorbed]}
+        leads = {made.get(id).id for id in ids if id in made}
+        assert leads in ({outcome.contact.id}, set())
+    assert ContactBook.load(POLICY, made.dump()).dump() == made.dump()
+
+
+def test_merging_the_same_contacts_from_both_sides() -> None:
+    """One of them survives, and the other call says that it is itself."""
+    for _ in range(30):
+        made = book(2)
+        raised = at_once(
+            partial(made.merge, "c-1", "c-2"), partial(made.merge, "c-2", "c-1")
+        )
+
+        assert [type(error) for error in raised] == [errors.InvalidField]
+        assert len(made) == 1
+        assert made.get("c-1") is made.get("c-2")
+        assert sorted(made.get("c-1")["tags"]) == ["1", "2"]
+        made._index.check()
+
+
+def test_merging_a_ring() -> None:
+    """All ids lead to one contact, which lost nothing."""
+    for _ in range(20):
+        made = book(4)
+
+        merge = partial(made.merge, on_itself="ignore")
+        ring = [(f"c-{n}", f"c-{n % 4 + 1}") for n in range(1, 5)]
+        raised = at_once(*[partial(merge, *pair) for pair in ring])
+
+        assert raised == []
+        assert [sorted(each["tags"]) for each in made] == [["1", "2", "3", "4"]]
+        assert len({made.get(f"c-{n}").id for n in range(1, 5)}) == 1
+        made._index.check()
+
+
+def test_deduping_and_undoing_beside_upserts() -> None:
+    """What is put back is what it was, or says that it has moved on."""
+    made = book(40)
+
+    def deduping() -> None:
+        for outcome in made.dedupe("group", on_refused="collect"):
+            assert isinstance(outcome, Outcome)
+            try:
+                made.undo(outcome)
+            except errors.StaleOutcome:
+                continue
+
+    def upserting() -> None:
+        for n in range(1, 41, 8):
+            made.upsert({"email": f"{n}@x", "tags": ["u"]})
+
+    assert at_once(deduping, upserting, upserting) == []
+    made._index.check()
+    numbers = [int(each.id[2:]) for each in made]
+    assert numbers == sorted(numbers)
+    assert ContactBook.load(POLICY, made.dump()).dump() == made.dump()
+
+
+def test_batches_at_once() -> None:
+    """Each is there as a whole, whatever the other did."""
+    made = ContactBook(POLICY)
+    rows = [[{"email": f"{n}@x", "tags": [name]} for n in range(20)] for name in "ab"]
+
+    raised = at_once(*[lambda r=r: made.upsert_many(r, atomic=True) for r in rows])
+
+    assert raised == []
+    assert len(made) == 20
+    assert len({each["tags"] for each in made}) == 1
+    assert {each.version for each in made} == {2}
+    made._index.check()
+
+
+def test_an_atomic_batch_is_never_seen_in_part() -> None:
+    """A reader finds all of it or nothing."""
+    made = ContactBook(POLICY)
+    rows = [{"email": f"{n}@x"} for n in range(50)]
+    sizes = []
+    done = threading.Event()
+
+    def reading() -> None:
+        while not done.is_set():
+            sizes.append(len(list(made)))
+
+    def writing() -> None:
+        made.upsert_many(rows, atomic=True)
+        done.set()
+
+    assert at_once(reading, writing) == []
+    assert {*sizes, 0, 50} == {0, 50}
+
+
+class Late(dict[str, int]):
+    """Numbers of which one is read late: its contact is absorbed in between."""
+
+    def __init__(self, numbers: dict[str, int], made: ContactBook) -> None:
+        super().__init__(numbers)
+        self.made, self.calls = made, count()
+
+    def __getitem__(self, id: str) -> int:
+        number = super().__getitem__(id)
+        if id == "c-2" and next(self.calls) == 0:
+            thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
+            thread.start()
+            if not self.made._writer._lock.locked():
+                thread.join()
+        return number
+
+
+def test_a_survivor_that_is_absorbed_while_it_is_looked_up() -> None:
+    """It is followed, and never unknown."""
+    made = book(3)
+    made._index._numbers = Late(made._index._numbers, made)
+    outcome = made.merge("c-2", "c-3", on_itself="ignore")
+
+    assert outcome.contact.absorbed[-1] == "c-3"
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join()
+    assert made.get("c-2").id in {"c-1", "c-2"}
+    made._index.check()
+
+
+def test_a_merge_that_is_overtaken_by_itself() -> None:
+    """A rule that never stops writing is told so, and the book is whole."""
+    made: ContactBook
+
+    tags = map(str, count())
+
+    def touch(mine: Any, theirs: Any) -> Any:
+        made.upsert({"email": "2@x", "tags": [f"new-{next(tags)}"]})
+        return (*mine, *theirs)
+
+    policy = Policy(first_match("email"), LINES, absorb={"tags": custom(touch)})
+    made = book(2, policy)
+    with pytest.raises(RuntimeError, match="changed under each of many attempts"):
+        made.merge("c-1", "c-2")
+
+    assert len(made) == 2
+    made._index.check()

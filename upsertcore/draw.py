@@ -1,0 +1,117 @@
+"""
+Drawing: the id and the time of a call, from what a host hands in.
+
+Rules:
+    Each is asked for where it is needed, once per call, and never under a lock.
+    What is answered is looked at: a fresh id is text, a time is aware.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timezone
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypedDict, final
+
+from upsertcore.contact import Contact
+from upsertcore.values import freeze
+
+if TYPE_CHECKING:
+    from upsertcore.index import ContactIndex
+    from upsertcore.planned import Plan
+
+__all__ = ["Draw", "Making", "fresh_ids", "utc_now"]
+
+
+def fresh_ids() -> Callable[[], str]:
+    """
+    Make opaque ids that repeat in no other book or process.
+
+    Returns:
+        A random prefix, drawn once, and a counter.
+
+    >>> ids = fresh_ids()
+    >>> ids().split("-")[1], ids().split("-")[1]
+    ('1', '2')
+    """
+    prefix, numbers = secrets.token_hex(8), count(1)
+    return lambda: f"{prefix}-{next(numbers)}"
+
+
+def utc_now() -> datetime:
+    """
+    Read the system's clock.
+
+    >>> utc_now().utcoffset()
+    datetime.timedelta(0)
+    """
+    return datetime.now(UTC)
+
+
+class Making(TypedDict, total=False):
+    """What a book is made with, but for its policy."""
+
+    ids: Callable[[], str] | None
+    clock: Callable[[], datetime] | None
+    index: ContactIndex | None
+    keep_calls: int
+    keep_changes: int | None
+
+
+@final
+class Draw:
+    """The id and the time of one call: asked for when needed, and only once."""
+
+    __slots__ = ("_clock", "_id", "_ids", "_now")
+
+    def __init__(self, ids: Callable[[], str], clock: Callable[[], datetime]) -> None:
+        self._ids, self._clock = ids, clock
+        self._id: str | None = None
+        self._now: datetime | None = None
+
+    def ready(self, plan: Plan) -> None:
+        """Ask for what a plan needs and has not yet."""
+        if plan.before is None and self._id is None:
+            self._id = _checked_id(self._ids())
+        if not plan.unchanged:
+            self.time()
+
+    def time(self) -> datetime:
+        """Give the time of the call."""
+        if self._now is None:
+            self._now = _checked_time(self._clock())
+        return self._now
+
+    def contact(self, plan: Plan) -> Contact:
+        """Make the contact that a plan describes; the stored one if nothing moves."""
+        before, after, now = plan.before, plan.after, self._now
+        history: Any = plan.aliases, plan.clocks
+        if before is None:
+            return Contact(self._id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
+        if plan.unchanged:
+            return before
+        version, created = before.version + 1, before.created_at
+        ids = [id for other in plan.absorbed for id in (other.id, *other.absorbed)]
+        absorbed = before.absorbed + tuple(ids)
+        history += (absorbed,)
+        return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
+
+
+def _checked_id(id: Any) -> str:
+    if not isinstance(id, str) or not id:
+        raise TypeError(f"ids: must answer text, not {id!r}")
+    return freeze(id)  # type: ignore[no-any-return]
+
+
+def _checked_time(now: Any) -> datetime:
+    if not isinstance(now, datetime) or now.utcoffset() is None:
+        raise TypeError(f"clock: must answer an aware time, not {now!r}")
+    if now.tzinfo is UTC:
+        return now
+    try:
+        now.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"clock: must answer a time of UTC, not {now!r}") from error
+    # As a row of it reads back: the offset of that moment, without the zone's rules.
+    return now.replace(tzinfo=timezone(now.utcoffset()), fold=0)  # type: ignore[arg-type]

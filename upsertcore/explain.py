@@ -1,0 +1,100 @@
+"""
+Explaining: a decision retold in words, one line per key and one per field.
+
+Rules:
+    What is told is what was decided; nothing is asked, matched or merged again.
+    A line names the rule that made a value, and the reason for one that was not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from upsertcore.showing import shown
+from upsertcore.values import thaw
+
+__all__ = ["explain"]
+
+Told: TypeAlias = Any
+"""What stands on a floor above: a step, a change, a policy; it is read, not made."""
+
+_REASONS = {
+    "null": "null counts as omitted",
+    "blank": "blank counts as omitted",
+    "blocked": "it identifies nobody",
+    "guard": "its key is contradicted by a higher one",
+    "limit": "one contact would hold too many keys",
+    "update": "a known contact stays as it is",
+    "additional": "it belongs to an additional field",
+}
+
+
+def explain(
+    headline: str,
+    steps: Iterable[Told],
+    moved: Iterable[Told],
+    left: tuple[Iterable[Told], Iterable[tuple[str, str]]],
+    rule: Callable[[str], str],
+) -> str:
+    """
+    Tell a decision.
+
+    Args:
+        headline: Who, and what became of them.
+        steps: What each key found.
+        moved: The fields that move.
+        left: What is withheld, and field name to reason for what is ignored.
+        rule: Names what made the value of a field, blank where it is not known.
+
+    Returns:
+        Lines of text: the headline, one per key, one per field.
+
+    >>> print(explain("created", [], [], ((), [("city", "null")]), str))
+    created
+      city: not taken: null counts as omitted
+    """
+    withheld, ignored = left
+    lines = [
+        headline,
+        *map(_key, steps),
+        *(_change(each, rule(each.field)) for each in moved),
+        *map(_withheld, withheld),
+        *_not_taken(ignored),
+    ]
+    return "\n  ".join(lines)
+
+
+def _key(step: Told) -> str:
+    forms = ", ".join(map(_word, step.forms))
+    what = f"{_word(step.key)}: {forms}" if forms else _word(step.key)
+    return f"{what}: {step.note}"
+
+
+def _change(change: Told, rule: str) -> str:
+    name, by = _word(change.field), f" ({rule})" if rule else ""
+    if change.after is None:
+        return f"{name}: {_say(change.before)} cleared{by}"
+    if change.before is None:
+        return f"{name}: {_say(change.after)} stored{by}"
+    return f"{name}: {_say(change.before)} -> {_say(change.after)}{by}"
+
+
+def _withheld(each: Told) -> str:
+    held = f"{_word(each.holder)} holds it"
+    return f"{_word(each.field)}: {_say(each.value)} withheld: {held}"
+
+
+def _not_taken(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, reason in ignored:
+        why = _REASONS.get(reason, f"its rule is {reason}")
+        yield f"{_word(name)}: not taken: {why}"
+
+
+def _say(value: Any) -> str:
+    return shown(thaw(value))
+
+
+def _word(text: str) -> str:
+    """Write a name or a form as it is, if it is short and on one line."""
+    return text if text.isprintable() and len(text) <= 60 else shown(text)

@@ -1,0 +1,223 @@
+"""
+Contacts among themselves: merged, deduplicated, deleted, and put back.
+
+Rules:
+    Each verb is one decision and one write, as those of a patch are.
+    An id that was given once leads to its contact, to the one that absorbed it, or
+    to nobody; it never comes to mean another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from upsertcore.batch import OnRefused, each
+from upsertcore.errors import InvalidField, UnknownContact
+from upsertcore.match import never
+from upsertcore.outcome import Outcome
+from upsertcore.patch import Asked
+from upsertcore.plan import combine
+from upsertcore.reader import Reader
+from upsertcore.undoing import undoing
+
+if TYPE_CHECKING:
+    from upsertcore.contact import Contact
+    from upsertcore.errors import Refused
+    from upsertcore.planned import Plan
+
+__all__ = ["Joining"]
+
+_NOBODY = never()
+_NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
+
+
+class Joining(Reader):
+    """
+    The verbs of a book that are about contacts it has, and no patch.
+
+    >>> Joining.__slots__
+    ()
+    """
+
+    __slots__ = ()
+
+    def delete(self, id: str) -> Contact:
+        """
+        Take a contact out of the book; its keys are free again.
+
+        Under ``on_deleted="restore"`` or ``"refuse"`` it stays instead, with its keys
+        and a time in ``deleted_at``, and a patch that finds it brings it back or is
+        refused. No group of duplicates has it.
+
+        Returns:
+            The contact as it was, or as it is now where it stays.
+
+        Raises:
+            UnknownContact: If there is none; the id of one that was merged into
+                another takes nothing out.
+        """
+        keep = self.policy.on_deleted != "forget"
+        return self._writer.delete(id, keep=keep).contact
+
+    def purge(self, id: str) -> int:
+        """
+        Forget a person: the contact, its changes, and the calls that were about it.
+
+        Args:
+            id: The contact's, or one that leads to it; also of one that is deleted.
+
+        Returns:
+            How many changes and calls were forgotten. Of a change its number stays,
+            so that the others can be replayed. An outcome that a host keeps is its
+            own to forget.
+
+        Raises:
+            UnknownContact: If the book knows nothing of this id.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email)}
+        >>> policy = Policy(first_match("email"), lines)
+        >>> book = ContactBook(policy, ids=lambda: "c-1", keep_changes=None)
+        >>> _ = book.upsert({"email": "ada@x.org"})
+        >>> book.purge("c-1"), len(book), book.changes_since()
+        (1, 0, (Entry(number=1, outcome=None),))
+        """
+        return self._writer.purge(id)
+
+    def merge(
+        self,
+        survivor: str,
+        *others: str,
+        on_itself: Literal["refuse", "ignore"] = "refuse",
+    ) -> Outcome:
+        """
+        Merge contacts into one.
+
+        Args:
+            survivor: The id of the contact that stays, or one that leads to it.
+            others: Ids of those that become part of it, or that lead to them. Their
+                ids lead to the survivor from then on.
+            on_itself: What an id that leads to the survivor itself does.
+
+        Returns:
+            What happened: ``"merged"``, with those that were absorbed as they were;
+            ``"unchanged"`` where there was nobody but the survivor.
+
+        Raises:
+            UnknownContact: If there is no such contact.
+            InvalidField: If one is of another scope, is the survivor itself, or a
+                rule of the policy's ``absorb`` refuses.
+            KeyInUse: If what is absorbed makes a unique key of somebody else.
+
+        >>> from upsertcore import (
+        ...     ContactBook,
+        ...     Policy,
+        ...     field,
+        ...     first_match,
+        ...     normalize,
+        ...     union,
+        ... )
+        >>> lines = {"email": field(key=normalize.email), "tags": field(merge=union)}
+        >>> policy = Policy(first_match("email"), lines, absorb={"tags": union})
+        >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
+        >>> _ = book.upsert({"email": "ada@x.org", "tags": ["a"]})
+        >>> _ = book.upsert({"email": "ada@y.org", "tags": ["b"]})
+        >>> outcome = book.merge("c-1", "c-2")
+        >>> outcome.contact["tags"], book.get("c-2").id, len(book)
+        (('a', 'b'), 'c-1', 1)
+        """
+        for id in (survivor, *others):
+            if type(id) is not str:
+                raise UnknownContact(id)
+        if on_itself not in ("refuse", "ignore"):
+            raise ValueError(f"on_itself: refuse or ignore, not {on_itself!r}")
+
+        def ask() -> Asked:
+            scope = self.get(survivor).scope
+            return Asked(self.policy.by_name, _NOTHING, self._index, scope, _NOBODY)
+
+        def decision(asked: Asked) -> Plan:
+            first = asked.get(survivor)[0].id
+            found = dict.fromkeys(asked.get(id)[0].id for id in others)
+            if first in found and on_itself == "refuse":
+                raise InvalidField("others", first, "must not be the survivor itself")
+            absorbed = tuple(id for id in found if id != first)
+            return combine(self.policy, asked, first, absorbed)
+
+        return self._writer.write(ask, decision)
+
+    def dedupe(
+        self,
+        *keys: str,
+        scope: str | None = None,
+        on_refused: OnRefused = "raise",
+    ) -> list[Outcome | Refused]:
+        """
+        Merge each group of :meth:`duplicates` into its oldest contact.
+
+        Args:
+            keys: As :meth:`duplicates`.
+            scope: As :meth:`duplicates`.
+            on_refused: As :meth:`upsert_many`.
+
+        Returns:
+            One outcome, or refusal, per group, in the order of the groups.
+
+        Raises:
+            Refused: The first refusal, under ``"raise"``; what came before stays.
+
+        Cost:
+            Near-linear in the forms of these keys and the contacts that are merged.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email)}
+        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> _ = [book.create({"email": "ada@x.org"}) for _ in range(3)]
+        >>> [outcome.result for outcome in book.dedupe("email")], len(book)
+        (['merged'], 1)
+        """
+        found = self.duplicates(*keys, scope=scope)
+
+        def merges() -> Iterator[Callable[[], Outcome]]:
+            for group in found:
+                # A call in between may have deleted one of them.
+                ids = [one.id for one in group if one.id in self]
+                if ids:
+                    yield partial(self.merge, *ids)
+
+        return each(merges(), on_refused)
+
+    def undo(self, outcome: Outcome) -> Outcome:
+        """
+        Take back what one call did, exactly.
+
+        Args:
+            outcome: Of this book: created, updated or merged. What a merge absorbed
+                comes back, and its ids lead to it again.
+
+        Returns:
+            An outcome whose result is ``"undone"``; its contact is the one as it is
+            now, or as it was where it was created and so is gone. ``"unchanged"``
+            where there was nothing to take back.
+
+        Raises:
+            StaleOutcome: If the contact has changed since, is gone, or a unique key
+                that would come back is held by somebody else.
+
+        Laws:
+            ``dump()`` is then what it was before the call, versions and times
+            included.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email), "name": field()}
+        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> _ = book.upsert({"email": "ada@x.org", "name": "Ada"})
+        >>> outcome = book.upsert({"email": "ada@x.org", "name": "Bob"})
+        >>> book.undo(outcome).contact["name"]
+        'Ada'
+        """
+        if outcome.unchanged:
+            return outcome
+        return self._writer.change(undoing(self.policy, outcome))

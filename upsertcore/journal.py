@@ -1,0 +1,149 @@
+"""
+The journal: what changed in a book, call by call, so that it can be done again.
+
+Rules:
+    It is append-only, and its numbers go up by one from 1 without a gap.
+    Done again in an empty book, its entries give the same contacts, byte for byte.
+    A purge leaves the number of an entry and nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, final
+
+from attrs import frozen
+
+from upsertcore.errors import ForgottenChanges, UnknownContact
+from upsertcore.keyring import held_forms
+from upsertcore.outcome import tells_of
+
+if TYPE_CHECKING:
+    from upsertcore.index import ContactIndex
+    from upsertcore.outcome import Outcome
+    from upsertcore.policy import Policy
+
+__all__ = ["Entry", "Journal", "redo"]
+
+
+@final
+@frozen
+class Entry:
+    """
+    One change of a book.
+
+    Args:
+        number: Its place in the feed, from 1.
+        outcome: What happened; None where it was purged.
+
+    >>> Entry(1, None).number
+    1
+    """
+
+    number: int
+    outcome: Outcome | None
+
+
+@final
+class Journal:
+    """
+    The last changes of a book.
+
+    Args:
+        keep: How many are kept; None for all of them.
+
+    >>> Journal(None).since(0)
+    ()
+    """
+
+    __slots__ = ("_entries", "_next")
+
+    def __init__(self, keep: int | None) -> None:
+        if keep is not None and (type(keep) is not int or keep < 0):
+            raise ValueError(f"keep_changes: a number from 0, or None, not {keep!r}")
+        self._entries: deque[Entry] = deque(maxlen=keep)
+        self._next = 1
+
+    def note(self, outcome: Outcome) -> None:
+        """Put a change at the end."""
+        self._entries.append(Entry(self._next, outcome))
+        self._next += 1
+
+    def since(self, number: int) -> tuple[Entry, ...]:
+        """
+        Give the changes after a number.
+
+        Raises:
+            ForgottenChanges: If some of them are not kept any more.
+
+        Cost:
+            Linear in what is given.
+        """
+        wanted = self._next - 1 - max(number, 0)
+        if wanted > len(self._entries):
+            raise ForgottenChanges(number, self._next - len(self._entries))
+        if wanted <= 0:
+            return ()
+        newest_first = reversed(self._entries)
+        return tuple([next(newest_first) for _ in range(wanted)])[::-1]
+
+    def deleted(self, id: str) -> set[str]:
+        """Give the ids of a contact that was deleted, known by any of them."""
+        for entry in reversed(self._entries):
+            outcome = entry.outcome
+            if outcome is not None and outcome.result == "deleted":
+                ids = {outcome.contact.id, *outcome.contact.absorbed}
+                if id in ids:
+                    return ids
+        return {id}
+
+    def purge(self, ids: set[str]) -> int:
+        """Leave nothing but the number of what tells of these ids; say how many."""
+        purged = 0
+        for place, entry in enumerate(self._entries):
+            if entry.outcome is not None and tells_of(entry.outcome, ids):
+                self._entries[place] = Entry(entry.number, None)
+                purged += 1
+        return purged
+
+
+def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
+    """
+    Do changes again.
+
+    Args:
+        index: As it was before the first of them.
+        policy: The one that they were made under.
+        entries: In their order, without a gap.
+
+    Raises:
+        ValueError: If they do not follow one another, or do not fit the index.
+
+    >>> from upsertcore import ContactIndex, Policy, never
+    >>> redo(ContactIndex(), Policy(never(), {}), [])
+    """
+    last = None
+    for entry in entries:
+        if last is not None and entry.number != last + 1:
+            raise ValueError(f"entries: {entry.number} must not follow {last}")
+        last = entry.number
+        if entry.outcome is not None:
+            try:
+                _redo(index, policy, entry.outcome)
+            except UnknownContact as error:
+                reason = "must find what those before it left"
+                raise ValueError(f"entries: {entry.number} {reason}") from error
+
+
+def _redo(index: ContactIndex, policy: Policy, outcome: Outcome) -> None:
+    contact = outcome.contact
+    if outcome.result in ("deleted", "undone") and contact == outcome.before:
+        index.remove(contact.id)
+        return
+    forms = held_forms(policy, contact)
+    if outcome.result == "undone" and outcome.absorbed:
+        back = [(each, held_forms(policy, each)) for each in outcome.absorbed]
+        index.split(contact, forms, back)
+    else:
+        index.put(contact, forms)

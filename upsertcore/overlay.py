@@ -1,0 +1,98 @@
+"""
+The overlay: an index as it would be, with contacts laid over it that are not in it yet.
+
+Rules:
+    It is read as an index is, and what stands below is never written.
+    Whatever was read from below is kept, so that it can be said whether it still holds.
+    New contacts stand after all others, in the order in which they were put.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from upsertcore.errors import UnknownContact
+from upsertcore.index import ContactIndex
+
+if TYPE_CHECKING:
+    from upsertcore.contact import Contact
+    from upsertcore.patch import Forms
+
+__all__ = ["Overlay"]
+
+
+@final
+class Overlay:
+    """
+    What a batch sees of an index, its own writes included.
+
+    Args:
+        index: What stands below.
+
+    >>> from upsertcore import ContactIndex
+    >>> Overlay(ContactIndex(["email"])).holders("email", "ada@x.org", "")
+    ()
+    """
+
+    __slots__ = ("_contacts", "_index", "_looked", "_mine", "fresh", "puts")
+
+    def __init__(self, index: ContactIndex) -> None:
+        self._index = index
+        self._mine = ContactIndex(index.keys)
+        self._contacts: dict[str, Contact] = {}
+        self._looked: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self.puts: list[tuple[Contact, Forms]] = []
+        self.fresh: list[str] = []
+
+    def get(self, id: str) -> Contact:
+        """Give the contact with this id, or the one that absorbed it."""
+        if id in self._mine:
+            return self._mine.get(id)
+        contact = self._contacts[id] = self._index.get(id)
+        return self._mine.get(contact.id) if contact.id in self._mine else contact
+
+    def forms(self, id: str) -> Forms:
+        """Give the normal forms that it holds, per key of the policy."""
+        now = self.get(id).id
+        return (self._mine if now in self._mine else self._index).forms(now)
+
+    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
+        """Give the ids of the contacts that hold a form, by creation."""
+        place = key, form, scope
+        below = self._looked.get(place)
+        if below is None:
+            below = self._looked[place] = self._index.holders(key, form, scope)
+        mine = self._mine.holders(key, form, scope)
+        if not mine and not any(id in self._mine for id in below):
+            return below
+        left = [id for id in below if id not in self._mine]
+        return tuple(sorted([*left, *mine], key=self._place))
+
+    def is_spent(self, id: str) -> bool:
+        """Tell whether an id is in use here or below, or was."""
+        return id in self._mine or self._index.is_spent(id)
+
+    def put(self, contact: Contact, forms: Forms) -> None:
+        """Lay a contact over what stands below; those that it absorbed are gone."""
+        if contact.version == 1:
+            self.fresh.append(contact.id)
+        self._mine.put(contact, forms)
+        self.puts.append((contact, forms))
+
+    def stale(self, index: ContactIndex) -> str | None:
+        """Say what has changed below of what was read; None where all still holds."""
+        for id, was in self._contacts.items():
+            try:
+                now = index.get(id)
+            except UnknownContact:
+                return f"contact {id} is gone"
+            if now is not was and now != was:
+                return f"contact {id} has changed"
+        for (key, form, scope), ids in self._looked.items():
+            if index.holders(key, form, scope) != ids:
+                return f"{key}: other contacts hold {form} now"
+        return None
+
+    def _place(self, id: str) -> tuple[bool, int]:
+        below = self._index.place(id)
+        return below is None, self._mine.place(id) or 0 if below is None else below

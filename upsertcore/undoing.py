@@ -1,0 +1,112 @@
+"""
+Undoing: what stood before a call, put back exactly, if nothing newer is in its way.
+
+Rules:
+    What is newer is never touched; it is named, and the call is refused.
+    Forms are made before anything is looked at, for making them is the host's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from upsertcore.errors import StaleOutcome
+from upsertcore.keyring import held_forms
+from upsertcore.outcome import Outcome, changes
+
+if TYPE_CHECKING:
+    from upsertcore.contact import Contact
+    from upsertcore.index import ContactIndex
+    from upsertcore.patch import Forms
+    from upsertcore.policy import Policy
+
+__all__ = ["undoing"]
+
+
+def undoing(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], Outcome]:
+    """
+    Make what takes an outcome back.
+
+    Args:
+        policy: Whose keys are made again.
+        outcome: Created, updated or merged.
+
+    Returns:
+        A function that changes an index, or raises ``StaleOutcome``.
+
+    Raises:
+        StaleOutcome: If the outcome is of no call that can be taken back.
+
+    >>> from upsertcore import ContactIndex, Policy, never
+    >>> from datetime import datetime, timezone
+    >>> from upsertcore import Contact
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> created = Outcome("created", Contact("c-1", "", {}, 1, now, now))
+    >>> undoing(Policy(never(), {}), created)(ContactIndex())
+    Traceback (most recent call last):
+    ...
+    upsertcore.refusals.StaleOutcome: contact c-1 is gone: it cannot be undone any more
+    """
+    contact, before = outcome.contact, outcome.before
+    if outcome.result not in ("created", "updated", "merged"):
+        past = "put back already" if outcome.result == "undone" else outcome.result
+        raise StaleOutcome(f"contact {contact.id} was {past}")
+    forms = None if before is None else held_forms(policy, before)
+    back = [(each, held_forms(policy, each)) for each in outcome.absorbed]
+
+    def undo(index: ContactIndex) -> Outcome:
+        _see_that_it_stands(index, contact)
+        if before is None or forms is None:
+            index.remove(contact.id)
+            return Outcome("undone", contact, contact)
+        kin = {contact.id, *contact.absorbed}
+        for each, held in ((before, forms), *back):
+            _see_that_it_is_free(index, policy, each, held, kin)
+        if back:
+            _split(index, before, forms, back)
+        else:
+            index.put(before, forms)
+        return Outcome("undone", before, contact, absorbed=outcome.absorbed)
+
+    return undo
+
+
+def _see_that_it_stands(index: ContactIndex, contact: Contact) -> None:
+    if contact.id not in index:
+        raise StaleOutcome(f"contact {contact.id} is gone")
+    now = index.get(contact.id)
+    if now.id != contact.id:
+        raise StaleOutcome(f"contact {contact.id} was merged into {now.id}")
+    if now != contact:
+        names = [change.field for change in changes(contact.fields, now.fields)]
+        what = f" ({', '.join(names)})" if names else ""
+        at = f"is at version {now.version}, not {contact.version}"
+        if now.version == contact.version:
+            at = "is another one now"
+        raise StaleOutcome(f"contact {contact.id} {at}{what}")
+
+
+def _see_that_it_is_free(
+    index: ContactIndex, policy: Policy, contact: Contact, forms: Forms, kin: set[str]
+) -> None:
+    if policy.on_clash == "allow":
+        return
+    for key, each in zip(policy.keys, forms, strict=True):
+        for form in each if key.unique else ():
+            for holder in index.holders(key.name, form, contact.scope):
+                if holder not in kin:
+                    raise StaleOutcome(f"{key.name}: {holder} holds {form} now")
+
+
+def _split(
+    index: ContactIndex,
+    before: Contact,
+    forms: Forms,
+    back: list[tuple[Contact, Forms]],
+) -> None:
+    try:
+        index.split(before, forms, back)
+    except ValueError as error:
+        reason = f"contact {before.id} was merged before it was loaded here"
+        raise StaleOutcome(reason) from error
