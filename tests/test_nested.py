@@ -120,3 +120,15 @@ def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
     book.create({"tags": ["x"]})
     with pytest.raises(InvalidField, match="tags: must be a list, stored and sent"):
         book.merge("a", "b")
+
+
+def test_what_is_joined_may_be_there_already() -> None:
+    """Then the field does not move, and the merge does."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    book = ContactBook(policy, ids=iter("ab").__next__)
+    book.create({"id": 1, "tags": ["x", "y"]})
+    book.create({"id": 2, "tags": ["y"]})
+    outcome = book.merge("a", "b")
+
+    assert (outcome.result, outcome.changes) == ("merged", ())
