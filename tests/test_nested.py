@@ -12,6 +12,7 @@ from upsertcore import (
     Policy,
     field,
     first_match,
+    largest,
     nested,
     normalize,
     union,
@@ -132,3 +133,18 @@ def test_what_is_joined_may_be_there_already() -> None:
     outcome = book.merge("a", "b")
 
     assert (outcome.result, outcome.changes) == ("merged", ())
+
+
+def test_of_several_refusals_the_first_is_told() -> None:
+    """In the order of the contacts and their fields, whatever is joined at once."""
+    lines = {"id": field(key=normalize.exact), "tags": field(), "code": field()}
+    absorb = {"tags": union, "code": largest}
+    book = ContactBook(
+        Policy(first_match("id"), lines, absorb=absorb), ids=iter("ab").__next__
+    )
+    book.create({"tags": ["x"], "code": 1})
+    book.create({"tags": "y", "code": "one"})
+    with pytest.raises(InvalidField) as caught:
+        book.merge("a", "b")
+
+    assert (caught.value.field, caught.value.value) == ("tags", "y")

@@ -85,19 +85,30 @@ class Draft:
         Raises:
             InvalidField: If a rule refuses a value of one.
         """
+        listed = tuple(others)
+        try:
+            self._absorb(listed, at_once=True)
+        except InvalidField:
+            # Which of several refusals is told must not hang on what is done at once.
+            self.after, self.clocks = dict(self.stored), dict(self.written)
+            self._stamps.clear()
+            self.moved.clear()
+            self._absorb(listed, at_once=False)
+        self._base = dict(self.after), dict(self.clocks)
+
+    def _absorb(self, others: tuple[Contact, ...], *, at_once: bool) -> None:
         several: dict[str, list[Any]] = {}
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
                 rule, value = self._absorbing(name), other.get(name)
                 if rule is newest:
                     self._lay_newest(name, other)
-                elif rule.fold is not None and value is not None:
+                elif at_once and rule.fold is not None and value is not None:
                     several.setdefault(name, []).append(value)
                 elif rule.on_update and (value is not None or rule.by is not None):
                     self._lay(rule, name, value, other.clocks.get(name))
         for name, values in several.items():
             self._lay_all(self._absorbing(name), name, values)
-        self._base = dict(self.after), dict(self.clocks)
 
     def _absorbing(self, name: str) -> Rule:
         """Give the rule by which a field of two contacts is joined."""
@@ -112,8 +123,7 @@ class Draft:
         try:
             new = rule.fold([first, *values])  # type: ignore[misc]
         except ValueError as error:
-            wrong = next((v for v in values if _refuses(rule, v)), values[0])
-            raise InvalidField(name, wrong, str(error)) from error
+            raise InvalidField(name, values, str(error)) from error
         if not same(new, first):
             self._put(name, new)
 
@@ -257,14 +267,6 @@ class Draft:
         _set(self.clocks, name, clocks.get(name))
         self._put(name, fields.get(name))
         return value
-
-
-def _refuses(rule: Rule, value: Any) -> bool:
-    try:
-        rule.combine(None, value)
-    except ValueError:
-        return True
-    return False
 
 
 def _set(part: dict[str, Any], name: str, value: Any) -> None:
