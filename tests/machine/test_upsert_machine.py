@@ -111,12 +111,7 @@ class Upserts(RuleBasedStateMachine):
         note(describe(policy))
         self.policy = policy
         self.real, self.naive = Host(), Host()
-        self.book = ContactBook(
-            policy, ids=self.real.ids, clock=self.real.clock, keep_changes=None
-        )
-        self.loaded = False
-        self.known_calls: dict[str, tuple[Any, str, Any, str]] = {}
-        self.answers: dict[str, Outcome] = {}
+        self.book = ContactBook(policy, ids=self.real.ids, clock=self.real.clock)
         self.oracle = Oracle(policy, self.naive.ids, self.naive.clock)
 
     def both(
@@ -171,69 +166,6 @@ class Upserts(RuleBasedStateMachine):
             lambda: self.book.create(patch, scope=scope),
             lambda: self.oracle.upsert(patch, scope=scope, look=False),
         )
-
-    @rule(
-        patch=patches(),
-        scope=scopes(),
-        how=overrides(),
-        key=st.sampled_from(("k-1", "k-2")),
-        verb=st.sampled_from(("upsert", "upsert", "create")),
-    )
-    def call_once(self, patch: Any, scope: str, how: Any, key: str, verb: str) -> None:
-        """A call that bears a key is made but once, and its key is its own."""
-        how = how if verb == "upsert" else {}
-        twin_how = how if verb == "upsert" else {"look": False}
-        answer, _ = self.both(
-            lambda: getattr(self.book, verb)(
-                patch, scope=scope, idempotency_key=key, **how
-            ),
-            lambda: self.oracle.once(key, patch, scope, **twin_how),
-        )
-        if isinstance(answer, Outcome):
-            assert answer is self.answers.setdefault(key, answer)
-            self.known_calls[key] = patch, scope, how, verb
-
-    @precondition(lambda self: self.known_calls)
-    @rule(data=st.data(), other=scopes())
-    def call_again(self, data: st.DataObject, other: str) -> None:
-        """A retry, mostly the same, comes whatever has happened since."""
-        key = data.draw(st.sampled_from([*self.known_calls]))
-        patch, scope, how, verb = self.known_calls[key]
-        scope = data.draw(st.sampled_from((scope, scope, other)))
-        self.call_once(patch, scope, how, key, verb)
-
-    @precondition(lambda self: self.oracle.rows)
-    @rule(data=st.data())
-    def purge(self, data: st.DataObject) -> None:
-        """Nothing tells of who is purged, and the others can be replayed."""
-        rows = self.oracle.rows
-        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
-        id = data.draw(st.sampled_from(known))
-        before = sum(each.outcome is None for each in self.book.changes_since())
-        calls = len(self.oracle.calls)
-        ids = self.oracle.purge(id)
-        purged = self.book.purge(id)
-        entries = self.book.changes_since()
-        after = sum(each.outcome is None for each in entries)
-        assert after - before + calls - len(self.oracle.calls) == purged
-        assert not any(each in self.book for each in ids)
-        told = [each.outcome for each in entries if each.outcome]
-        whole = [c for o in told for c in (o.contact, o.before, *o.absorbed) if c]
-        assert ids.isdisjoint(id for c in whole for id in (c.id, *c.absorbed))
-        self.answers = {k: self.answers[k] for k in self.oracle.calls}
-        self.replay()
-
-    @precondition(lambda self: not self.loaded)
-    @rule()
-    def replay(self) -> None:
-        """The feed has no gap, and done again it gives the same book."""
-        if self.loaded:
-            return
-        entries = self.book.changes_since()
-        assert [*range(1, len(entries) + 1)] == [each.number for each in entries]
-        twin = ContactBook.replay(self.policy, entries)
-        twin._index.check()
-        assert written(self.book.dump()) == written(twin.dump())
 
     @rule(
         patch=patches(),
@@ -348,11 +280,7 @@ class Upserts(RuleBasedStateMachine):
         rows = json.loads(json.dumps(self.book.dump()))
         try:
             book = ContactBook.load(
-                self.policy,
-                rows,
-                ids=self.real.ids,
-                clock=self.real.clock,
-                keep_changes=None,
+                self.policy, rows, ids=self.real.ids, clock=self.real.clock
             )
         except errors.KeyInUse:
             assert self.policy.on_clash == "allow"
@@ -361,8 +289,7 @@ class Upserts(RuleBasedStateMachine):
         else:
             assert written(self.book.dump()) == written(book.dump())
             assert list(self.book) == list(book)
-            self.book, self.loaded = book, True
-            self.oracle.calls, self.answers = {}, {}
+            self.book = book
             gone = [id for row in rows for id in row.get("absorbed", [])]
             self.oracle.born = [*[row["id"] for row in rows], *gone]
             self.oracle.forgot = frozenset(gone)
@@ -392,7 +319,7 @@ def describe(policy: Policy) -> str:
 
 WORDS = (
     *("others", "on_many", "on_clash", "on_absent_key", "create", "update"),
-    *("blocked", "on_blocked", "on_limit", "absorb", "on_deleted"),
+    *("blocked", "on_blocked", "on_limit", "absorb"),
 )
 
 
