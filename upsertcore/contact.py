@@ -73,6 +73,18 @@ class Contact:
     absorbed: tuple[str, ...] = field(default=(), converter=_ids)
     deleted_at: datetime | None = None
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """
+        The ids that lead to it: its own, and those of the contacts that it absorbed.
+
+        >>> from datetime import datetime, timezone
+        >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+        >>> Contact("c-1", "", {}, 2, now, now, absorbed=["c-2"]).ids
+        ('c-1', 'c-2')
+        """
+        return (self.id, *self.absorbed)
+
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
 

@@ -92,9 +92,8 @@ class Draw:
         if plan.unchanged:
             return before
         version, created = before.version + 1, before.created_at
-        ids = [id for other in plan.absorbed for id in (other.id, *other.absorbed)]
-        absorbed = before.absorbed + tuple(ids)
-        history += (absorbed,)
+        gone = [id for other in plan.absorbed for id in other.ids]
+        history += (before.absorbed + tuple(gone),)
         return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
 
 

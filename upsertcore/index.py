@@ -154,11 +154,11 @@ class ContactIndex:
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
         none: Forms = ((),) * len(new)
-        ids = contact.id, *contact.absorbed
+        ids = contact.ids
         own = self._numbers.get(contact.id)
         number = self._next if own is None else own
         taken = {n: self._rows[n] for n in self._taken_over(ids, contact.scope)}
-        freed = {i for each, _f in taken.values() for i in (each.id, *each.absorbed)}
+        freed = {id for each, _forms in taken.values() for id in each.ids}
         self._next = max(self._next, number + 1)
         # Row before ids, ids before what is gone: a reader finds a contact throughout.
         self._rows[number] = contact, new
@@ -202,7 +202,7 @@ class ContactIndex:
             raise UnknownContact(id)
         number = self._numbers[id]
         self._move(number, contact.scope, old, ((),) * len(old))
-        for each in (id, *contact.absorbed):
+        for each in contact.ids:
             del self._numbers[each]
             self._seats.pop(each, None)
             self._gone.add(each)
@@ -237,7 +237,7 @@ class ContactIndex:
         for seat, other, held in returning:
             place: int = seat  # type: ignore[assignment]
             self._rows[place] = other, held
-            for id in (other.id, *other.absorbed):
+            for id in other.ids:
                 self._numbers[id] = place
             del self._seats[other.id]
             self._move(place, other.scope, ((),) * len(held), held)
@@ -300,7 +300,7 @@ class ContactIndex:
         ids = [
             (id, number)
             for number, (contact, _) in self._rows.items()
-            for id in (contact.id, *contact.absorbed)
+            for id in contact.ids
         ]
         leads = dict(ids)
         if actual != expected or leads != self._numbers or len(leads) != len(ids):

@@ -93,7 +93,7 @@ class Journal:
         for entry in reversed(self._entries):
             outcome = entry.outcome
             if outcome is not None and outcome.result == "deleted":
-                ids = {outcome.contact.id, *outcome.contact.absorbed}
+                ids = {*outcome.contact.ids}
                 if id in ids:
                     return ids
         return {id}

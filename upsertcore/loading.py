@@ -45,7 +45,7 @@ def fill(
     """
     for row in rows:
         contact = Contact.from_dict(row)
-        for id in (contact.id, *contact.absorbed):
+        for id in contact.ids:
             if id in index or contact.id in contact.absorbed:
                 raise InvalidField("id", id, "must stand in one row alone")
         index.put(contact, admit(policy, index, contact))

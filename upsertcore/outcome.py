@@ -200,7 +200,7 @@ def tells_of(outcome: Outcome, ids: set[str]) -> bool:
     """
     every = outcome.contact, outcome.before, *outcome.absorbed
     known = [each for each in every if each is not None]
-    return any(not ids.isdisjoint((each.id, *each.absorbed)) for each in known)
+    return any(not ids.isdisjoint(each.ids) for each in known)
 
 
 def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:

@@ -60,7 +60,7 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], Outcom
         if before is None or forms is None:
             index.remove(contact.id)
             return Outcome("undone", contact, contact)
-        kin = {contact.id, *contact.absorbed}
+        kin = {*contact.ids}
         for each, held in ((before, forms), *back):
             _see_that_it_is_free(index, policy, each, held, kin)
         if back:

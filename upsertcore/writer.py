@@ -320,7 +320,7 @@ class Writer:
             contact = self._index.get(id) if id in self._index else None
             ids = self._journal.deleted(id)
             if contact is not None:
-                ids = {contact.id, *contact.absorbed}
+                ids = {*contact.ids}
             purged = self._journal.purge(ids) + self._calls.purge(ids)
             if contact is not None:
                 self._index.remove(contact.id)
