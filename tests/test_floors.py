@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 FLOOR = {
     "showing": 0,
+    "view": 1,
     "refusals": 0.25,
     "errors": 0.5,
     "values": 0,

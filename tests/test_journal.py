@@ -536,6 +536,48 @@ class TestPurge:
             made.undo(outcome)
 
 
+class TestPurgeAndTheOthers:
+    """What is told of other contacts stays, but for whom it named."""
+
+    def test_a_withheld_value(self) -> None:
+        """It was the person's; the other contact's change is there without it."""
+        mail = field(key=normalize.email, unique=True)
+        lines = {"code": field(key=normalize.exact), "email": mail}
+        policy = Policy(first_match("code"), lines, on_clash="withhold")
+        ids = iter(["c-1", "c-2"])
+        made = ContactBook(policy, ids=ids.__next__, keep_changes=None)
+        made.upsert({"code": 1, "email": "ada@x"})
+        sent = {"code": 2, "email": "ada@x"}
+        given = made.upsert(sent, idempotency_key="k-1")
+        assert "c-1" in repr(given)
+
+        assert made.purge("c-1") == 3
+        again = made.upsert(sent, idempotency_key="k-1")
+        assert ("created", "c-2", ()) == (
+            again.result,
+            again.contact.id,
+            again.withheld,
+        )
+        for told in (again, made.changes_since()):
+            assert "c-1" not in repr(told)
+            assert "ada" not in repr(told)
+
+    def test_who_was_hit_too(self) -> None:
+        """Known by the feed alone, after the contact was deleted."""
+        policy = Policy(first_match("email"), LINES, on_many="oldest")
+        made = book(policy, keep=1)
+        made.create({"email": "1@x"})
+        made.delete("c-4")
+        made.delete("c-3")
+        made.create({"email": "1@x"})
+        made.upsert({"email": "1@x", "name": "A"})
+        assert made.changes_since(7)[0].outcome.others == ("c-5",)  # type: ignore[union-attr]
+
+        assert made.purge("c-5") == 1
+        assert made.changes_since(7)[0].outcome.others == ()  # type: ignore[union-attr]
+        assert made.purge("c-2") == 0
+
+
 class TestPurgeAfterAMerge:
     """A person who was absorbed for a while, and is purged alone."""
 

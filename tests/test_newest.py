@@ -123,18 +123,20 @@ def test_it_is_for_contacts_alone() -> None:
         Policy(first_match("id"), {**LINES, "name": field(merge=newest)})
 
 
-def test_a_value_brings_its_clock() -> None:
-    """A field that goes by a clock is as new as the value that was taken."""
-    lines = {
-        "id": field(key=normalize.exact),
-        "name": field(merge=latest(by="at")),
-        "at": field(),
-    }
+def clocked(newer: str | None) -> ContactBook:
+    """Make a book of two whose names go by a clock, the second one's at 9."""
+    lines = {**LINES, "name": field(merge=latest(by="at")), "at": field()}
     policy = Policy(first_match("id"), lines, absorb={"name": newest})
     numbers = count(1)
     book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
     book.create({"id": 1, "name": "a", "at": 5})
-    book.create({"id": 2, "name": "b", "at": 9})
+    book.create({"id": 2, "name": newer, "at": 9})
+    return book
+
+
+def test_a_value_brings_its_clock() -> None:
+    """A field that goes by a clock is as new as the value that was taken."""
+    book = clocked("b")
     assert book.merge("c-1", "c-2").contact.clocks == {"name": 9}
 
     assert book.upsert({"id": 1, "name": "z", "at": 7}).contact["name"] == "b"
@@ -142,17 +144,6 @@ def test_a_value_brings_its_clock() -> None:
 
 def test_a_clock_without_a_value_brings_nothing() -> None:
     """What was cleared in the newer contact is absent, and absent loses."""
-    lines = {
-        "id": field(key=normalize.exact),
-        "name": field(merge=latest(by="at")),
-        "at": field(),
-    }
-    policy = Policy(first_match("id"), lines, absorb={"name": newest})
-    numbers = count(1)
-    book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
-    book.create({"id": 1, "name": "a", "at": 5})
-    book.create({"id": 2, "name": None, "at": 9})
-
-    merged = book.merge("c-1", "c-2").contact
+    merged = clocked(None).merge("c-1", "c-2").contact
     assert merged["name"] == "a"
     assert merged.clocks == {"name": 5}

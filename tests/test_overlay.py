@@ -144,10 +144,10 @@ WRITES: Any = {
 @pytest.mark.parametrize(
     ("read", "write", "reason"),
     [
-        ("a contact", "moved", "contact a has changed"),
-        ("its forms", "moved", "contact a has changed"),
+        ("a contact", "moved", "contact a is at version 2, not 1"),
+        ("its forms", "moved", "contact a is at version 2, not 1"),
         ("a contact", "gone", "contact a is gone"),
-        ("a contact", "absorbed", "contact a has changed"),
+        ("a contact", "absorbed", "contact a was merged into b"),
         ("a contact", "taken", None),
         ("a contact", "equal", None),
         ("a key", "moved", None),

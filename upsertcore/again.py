@@ -16,9 +16,10 @@ from upsertcore.strategy import PICKS
 
 if TYPE_CHECKING:
     from upsertcore.claims import Claim
-    from upsertcore.patch import Asked, Forms
+    from upsertcore.patch import Asked
     from upsertcore.policy import Policy
     from upsertcore.strategy import Hits, Match
+    from upsertcore.view import Forms
 
 __all__ = ["finds_again", "see_that_it_is_found"]
 
@@ -87,8 +88,7 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
     >>> finds_again(policy, asked, Match(), ((),))
     False
     """
-    names = [key.name for key in policy.keys]
-    held = dict(zip(names, forms, strict=True))
+    held = dict(zip(policy.by_name, forms, strict=True))
     if all(form in held[n] for n, hits in asked.seen.items() for form, _ids in hits):
         return True
     places = (True,) if found.id is None else (False, True)

@@ -19,8 +19,8 @@ from upsertcore.plan import decide
 
 if TYPE_CHECKING:
     from upsertcore.outcome import Outcome
-    from upsertcore.patch import View
     from upsertcore.policy import Policy
+    from upsertcore.view import View
     from upsertcore.writer import Step
 
 __all__ = ["OnRefused", "Repeats", "all_of", "each", "repeated", "unless"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import CallReused, InvalidField
-from upsertcore.outcome import tells_of
+from upsertcore.outcome import forgetting
 from upsertcore.values import token
 
 if TYPE_CHECKING:
@@ -98,11 +98,16 @@ class Calls:
         return known[1]
 
     def purge(self, ids: set[str]) -> int:
-        """Forget the calls that were about these ids; say how many."""
-        about = [k for k, (_what, o) in self._known.items() if tells_of(o, ids)]
-        for key in about:
-            del self._known[key]
-        return len(about)
+        """Forget what calls tell of these ids; say how many told of them."""
+        purged = 0
+        for key, (what, outcome) in [*self._known.items()]:
+            left = forgetting(outcome, ids)
+            if left is None:
+                del self._known[key]
+            else:
+                self._known[key] = what, left
+            purged += left is not outcome
+        return purged
 
     def note(self, once: Once | None, outcome: Outcome) -> None:
         """Remember what came of a call, and forget the oldest if there are too many."""

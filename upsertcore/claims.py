@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.draft import Draft
     from upsertcore.keys import Key
-    from upsertcore.patch import Asked, Forms
+    from upsertcore.patch import Asked
     from upsertcore.policy import Policy
+    from upsertcore.view import Forms
 
 __all__ = ["Claim", "Family", "claim"]
 

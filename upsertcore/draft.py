@@ -15,7 +15,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import keep, newest
+from upsertcore.merge import newest
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class Draft:
         "_base",
         "_before",
         "_policy",
-        "_stamps",
         "after",
         "clocks",
         "ignored",
@@ -73,7 +72,6 @@ class Draft:
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
         self._before = before
-        self._stamps: dict[str, str] = {}
 
     def absorb(self, others: Iterable[Contact]) -> None:
         """
@@ -91,31 +89,25 @@ class Draft:
         except InvalidField:
             # Which of several refusals is told must not hang on what is done at once.
             self.after, self.clocks = dict(self.stored), dict(self.written)
-            self._stamps.clear()
             self.moved.clear()
             self._absorb(listed, at_once=False)
         self._base = dict(self.after), dict(self.clocks)
 
     def _absorb(self, others: tuple[Contact, ...], *, at_once: bool) -> None:
+        absorbing = self._policy.absorbing
         several: dict[str, list[Any]] = {}
+        stamps: dict[str, str] = {}
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
-                rule, value = self._absorbing(name), other.get(name)
+                rule, value = absorbing(name), other.get(name)
                 if rule is newest:
-                    self._lay_newest(name, other)
+                    self._lay_newest(name, other, stamps)
                 elif at_once and rule.fold is not None and value is not None:
                     several.setdefault(name, []).append(value)
                 elif rule.on_update and (value is not None or rule.by is not None):
                     self._lay(rule, name, value, other.clocks.get(name))
         for name, values in several.items():
-            self._lay_all(self._absorbing(name), name, values)
-
-    def _absorbing(self, name: str) -> Rule:
-        """Give the rule by which a field of two contacts is joined."""
-        policy = self._policy
-        # It does not hang on how the patch of one call is merged.
-        own = (policy.base or policy).line(name).merge
-        return policy.absorb.get(name, keep if own.by is None else own)
+            self._lay_all(absorbing(name), name, values)
 
     def _lay_all(self, rule: Rule, name: str, values: list[Any]) -> None:
         """Let a rule take the values of several contacts at once."""
@@ -127,15 +119,15 @@ class Draft:
         if not same(new, first):
             self._put(name, new)
 
-    def _lay_newest(self, name: str, other: Contact) -> None:
+    def _lay_newest(self, name: str, other: Contact, stamps: dict[str, str]) -> None:
         """Take the value of the contact that was updated last, with its clock."""
         stored, value, stamp = self.after.get(name), other.get(name), _stamp(other)
         if value is None:
             return
         written = None
         if stored is not None and self._before is not None:
-            written = self._stamps.get(name) or _stamp(self._before)
-        self._stamps[name], new = newest.combine((written, stored), (stamp, value))
+            written = stamps.get(name) or _stamp(self._before)
+        stamps[name], new = newest.combine((written, stored), (stamp, value))
         if not same(new, stored):
             _set(self.clocks, name, other.clocks.get(name))
             self._put(name, new)

@@ -20,7 +20,7 @@ from upsertcore.contact import Contact
 from upsertcore.errors import UnknownContact
 
 if TYPE_CHECKING:
-    from upsertcore.patch import Forms
+    from upsertcore.view import Forms
 
 __all__ = ["ContactIndex"]
 

@@ -69,9 +69,10 @@ class Joining(Reader):
             id: The contact's, or one that leads to it; also of one that is deleted.
 
         Returns:
-            How many changes and calls were forgotten. Of a change its number stays,
-            so that the others can be replayed. An outcome that a host keeps is its
-            own to forget.
+            How many changes and calls told of it. Of its own changes the numbers stay,
+            so that the others can be replayed; those of other contacts stay without
+            its id and the values that it held from them. An outcome that a host keeps
+            is its own to forget.
 
         Raises:
             UnknownContact: If the book knows nothing of this id.

@@ -4,7 +4,7 @@ The journal: what changed in a book, call by call, so that it can be done again.
 Rules:
     It is append-only, and its numbers go up by one from 1 without a gap.
     Done again in an empty book, its entries give the same contacts, byte for byte.
-    A purge leaves the number of an entry and nothing else of it.
+    A purge leaves the number of an entry about a person and nothing else of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from attrs import frozen
 
 from upsertcore.errors import ForgottenChanges, UnknownContact
 from upsertcore.keyring import held_forms
-from upsertcore.outcome import tells_of
+from upsertcore.outcome import forgetting
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -67,7 +67,8 @@ class Journal:
 
     def note(self, outcome: Outcome) -> None:
         """Put a change at the end."""
-        self._entries.append(Entry(self._next, outcome))
+        if self._entries.maxlen != 0:
+            self._entries.append(Entry(self._next, outcome))
         self._next += 1
 
     def since(self, number: int) -> tuple[Entry, ...]:
@@ -99,11 +100,12 @@ class Journal:
         return {id}
 
     def purge(self, ids: set[str]) -> int:
-        """Leave nothing but the number of what tells of these ids; say how many."""
+        """Forget what entries tell of these ids; say how many told of them."""
         purged = 0
         for place, entry in enumerate(self._entries):
-            if entry.outcome is not None and tells_of(entry.outcome, ids):
-                self._entries[place] = Entry(entry.number, None)
+            left = entry.outcome and forgetting(entry.outcome, ids)
+            if left is not entry.outcome:
+                self._entries[place] = Entry(entry.number, left)
                 purged += 1
         return purged
 

@@ -17,8 +17,8 @@ from upsertcore.keyring import held_forms
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import Forms, View
     from upsertcore.policy import Policy
+    from upsertcore.view import Forms, View
 
 __all__ = ["admit", "fill"]
 

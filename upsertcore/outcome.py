@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from upsertcore.explain import explain
 from upsertcore.values import NOTHING, FrozenMap, same
@@ -185,22 +185,32 @@ def headline(verdict: Any, id: str | None) -> str:
     return ", ".join(words)
 
 
-def tells_of(outcome: Outcome, ids: set[str]) -> bool:
+def forgetting(outcome: Outcome, ids: set[str]) -> Outcome | None:
     """
-    Tell whether an outcome holds a contact with one of these ids, or what it became.
+    Give what is left of an outcome once contacts are forgotten.
 
     Args:
-        outcome: Its contact, before and after, and those that these had absorbed.
-        ids: Ids of contacts.
+        outcome: Of a call.
+        ids: The ids that led to those contacts.
+
+    Returns:
+        None where it holds one of them, or whoever had absorbed one. Else the outcome
+        without their ids, and without the values that were withheld because they held
+        them; the same object where it told nothing of them.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> outcome = ContactBook(Policy(never(), {}), ids=lambda: "c-1").create({})
-    >>> tells_of(outcome, {"c-1"}), tells_of(outcome, {"c-2"})
-    (True, False)
+    >>> forgetting(outcome, {"c-1"}) is None, forgetting(outcome, {"c-2"}) is outcome
+    (True, True)
     """
     every = outcome.contact, outcome.before, *outcome.absorbed
-    known = [each for each in every if each is not None]
-    return any(not ids.isdisjoint(each.ids) for each in known)
+    if any(each is not None and not ids.isdisjoint(each.ids) for each in every):
+        return None
+    others = tuple([id for id in outcome.others if id not in ids])
+    withheld = tuple([each for each in outcome.withheld if each.holder not in ids])
+    if others == outcome.others and withheld == outcome.withheld:
+        return outcome
+    return evolve(outcome, others=others, withheld=withheld)
 
 
 def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
@@ -218,11 +228,10 @@ def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
     def name(field_name: str) -> str:
         if policy is None:
             return ""
-        own = policy.line(field_name).merge
+        own = str(policy.line(field_name).merge)
         if not absorbed:
-            return str(own)
-        joined = policy.absorb.get(field_name, "keep" if own.by is None else own)
-        return f"{own}, absorbed by {joined}"
+            return own
+        return f"{own}, absorbed by {policy.absorbing(field_name)}"
 
     return name
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from upsertcore.errors import UnknownContact
 from upsertcore.index import ContactIndex
+from upsertcore.view import changed
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.patch import Forms
+    from upsertcore.view import Forms
 
 __all__ = ["Overlay"]
 
@@ -81,17 +81,7 @@ class Overlay:
 
     def stale(self, index: ContactIndex) -> str | None:
         """Say what has changed below of what was read; None where all still holds."""
-        for id, was in self._contacts.items():
-            try:
-                now = index.get(id)
-            except UnknownContact:
-                return f"contact {id} is gone"
-            if now is not was and now != was:
-                return f"contact {id} has changed"
-        for (key, form, scope), ids in self._looked.items():
-            if index.holders(key, form, scope) != ids:
-                return f"{key}: other contacts hold {form} now"
-        return None
+        return changed(index, self._contacts.items(), self._looked.items())
 
     def _place(self, id: str) -> tuple[bool, int]:
         below = self._index.place(id)

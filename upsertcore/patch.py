@@ -11,10 +11,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.errors import InvalidField, UnknownContact
+from upsertcore.errors import InvalidField
 from upsertcore.values import empty, freeze
+from upsertcore.view import changed
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -22,30 +23,12 @@ if TYPE_CHECKING:
     from upsertcore.line import Field
     from upsertcore.policy import Policy
     from upsertcore.strategy import Hits, Strategy
+    from upsertcore.view import Forms, View
 
-__all__ = ["Asked", "Fields", "Forms", "View", "check_scope", "frozen", "read"]
+__all__ = ["Asked", "Fields", "check_scope", "frozen", "read"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
-
-Forms: TypeAlias = tuple[tuple[str, ...], ...]
-"""The normal forms that a contact holds, per key of its policy, aliases last."""
-
-
-class View(Protocol):
-    """What a decision asks of an index; it reads and nothing else."""
-
-    def get(self, id: str) -> Contact:
-        """Give the contact with this id."""
-        ...
-
-    def forms(self, id: str) -> Forms:
-        """Give the normal forms that it holds, per key of the policy."""
-        ...
-
-    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
-        """Give the ids of the contacts that hold a form, by creation."""
-        ...
 
 
 def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
@@ -279,22 +262,6 @@ class Asked:
 
     def stale(self, index: View) -> str | None:
         """Say what has changed of what was answered; None where all still holds."""
-        for id, (was, _forms) in self.contacts.items():
-            try:
-                now = index.get(id)
-            except UnknownContact:
-                return f"contact {id} is gone"
-            if now is not was and now != was:
-                return _moved(was, now)
-        for (name, form), ids in self.looked.items():
-            if index.holders(name, form, self.scope) != ids:
-                return f"{name}: other contacts hold {form} now"
-        return None
-
-
-def _moved(was: Contact, now: Contact) -> str:
-    if now.id != was.id:
-        return f"contact {was.id} was merged into {now.id}"
-    if now.version == was.version:
-        return f"contact {was.id} is another one now"
-    return f"contact {was.id} is at version {now.version}, not {was.version}"
+        contacts = ((id, was) for id, (was, _forms) in self.contacts.items())
+        looked = (((*place, self.scope), ids) for place, ids in self.looked.items())
+        return changed(index, contacts, looked)

@@ -23,7 +23,7 @@ from upsertcore.errors import (
     StaleVersion,
     UpdateRefused,
 )
-from upsertcore.patch import Asked, View, check_scope, read
+from upsertcore.patch import Asked, check_scope, read
 from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
 from upsertcore.values import NOTHING, FrozenMap, same
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.outcome import Result
     from upsertcore.policy import Policy
+    from upsertcore.view import View
 
 __all__ = ["combine", "decide", "plan"]
 

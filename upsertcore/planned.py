@@ -28,8 +28,9 @@ from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.patch import Asked, Forms, View
+    from upsertcore.patch import Asked
     from upsertcore.policy import Policy
+    from upsertcore.view import Forms, View
 
 __all__ = ["Expects", "Plan"]
 

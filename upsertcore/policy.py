@@ -35,6 +35,7 @@ from upsertcore.line import (
     field,
     one_of,
 )
+from upsertcore.merge import keep
 from upsertcore.rule import Rule
 from upsertcore.strategy import OnMany, Strategy
 
@@ -202,6 +203,25 @@ class Policy:
         if self.other is None or not isinstance(name, str):
             raise UnknownField(name, tuple(self.fields))
         return self.other
+
+    def absorbing(self, name: str) -> Rule:
+        """
+        Give the rule by which a field of two contacts is joined.
+
+        Args:
+            name: Of a field; how the patch of one call is merged changes nothing here.
+
+        >>> from upsertcore import first_match, latest, normalize
+        >>> fields = {
+        ...     "id": field(key=normalize.exact),
+        ...     "city": field(merge=latest(by="at")),
+        ... }
+        >>> policy = Policy(first_match("id"), {**fields, "at": field()})
+        >>> policy.absorbing("id"), policy.absorbing("city")
+        (keep, latest(by='at'))
+        """
+        own = (self.base or self).line(name).merge
+        return self.absorb.get(name, keep if own.by is None else own)
 
     def with_lines(self, fields: Mapping[str, Field], other: Field | None) -> Policy:
         """

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from upsertcore.errors import StaleOutcome
 from upsertcore.keyring import held_forms
 from upsertcore.outcome import Outcome, changes
+from upsertcore.view import departed
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import Forms
     from upsertcore.policy import Policy
+    from upsertcore.view import Forms
 
 __all__ = ["undoing"]
 
@@ -73,18 +74,15 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], Outcom
 
 
 def _see_that_it_stands(index: ContactIndex, contact: Contact) -> None:
-    if contact.id not in index:
-        raise StaleOutcome(f"contact {contact.id} is gone")
-    now = index.get(contact.id)
-    if now.id != contact.id:
-        raise StaleOutcome(f"contact {contact.id} was merged into {now.id}")
-    if now != contact:
+    reason = departed(index, contact.id, contact)
+    if reason is None:
+        return
+    if contact.id in index:
+        now = index.get(contact.id)
         names = [change.field for change in changes(contact.fields, now.fields)]
-        what = f" ({', '.join(names)})" if names else ""
-        at = f"is at version {now.version}, not {contact.version}"
-        if now.version == contact.version:
-            at = "is another one now"
-        raise StaleOutcome(f"contact {contact.id} {at}{what}")
+        if names and now.id == contact.id:
+            reason += f" ({', '.join(names)})"
+    raise StaleOutcome(reason)
 
 
 def _see_that_it_is_free(

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 
 import attrs
 
@@ -27,8 +27,9 @@ from upsertcore.overlay import Overlay
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
-    from upsertcore.patch import Asked, View
+    from upsertcore.patch import Asked
     from upsertcore.planned import Plan
+    from upsertcore.view import View
 
 __all__ = ["Writer"]
 
@@ -299,9 +300,8 @@ class Writer:
                 raise UnknownContact(id)
             if before.deleted_at is not None:
                 return Outcome("unchanged", before, before)
-            version = before.version + 1
-            contact = attrs.evolve(before, version=version, updated_at=now)
-            contact = attrs.evolve(contact, deleted_at=now)
+            marks: Any = {"updated_at": now, "deleted_at": now}
+            contact = attrs.evolve(before, version=before.version + 1, **marks)
             index.put(contact, index.forms(id))
             return Outcome("deleted", contact, before)
 
@@ -318,9 +318,7 @@ class Writer:
             if type(id) is not str:
                 raise UnknownContact(id)
             contact = self._index.get(id) if id in self._index else None
-            ids = self._journal.deleted(id)
-            if contact is not None:
-                ids = {*contact.ids}
+            ids = self._journal.deleted(id) if contact is None else {*contact.ids}
             purged = self._journal.purge(ids) + self._calls.purge(ids)
             if contact is not None:
                 self._index.remove(contact.id)
