@@ -106,7 +106,7 @@ class Joining:
                 (row["scope"], key.name, form)
                 for key in named
                 for form in held(self.policy, key, row)
-                if scope in (None, row["scope"])
+                if scope in (None, row["scope"]) and "deleted_at" not in row
             }
             for row in self.rows
         ]

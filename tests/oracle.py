@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from tests.naive import same
-from tests.naive_joining import Joining
+from tests.naive_calls import Calling, see_deleted
 from tests.naive_keys import Row, aliases, held, key_named
 from tests.naive_match import check, match, settle
 from tests.naive_patch import absorb, fill, leave, merge, read
 from upsertcore import Policy, errors
 
 
-class Oracle(Joining):
+class Oracle(Calling):
     """The book, as slow and as plain as can be."""
 
     def __init__(
@@ -32,6 +32,7 @@ class Oracle(Joining):
         self.born: list[str] = []
         self.claims: dict[tuple[str, str, str], list[str]] = {}
         self.judged: list[Row] = []
+        self.calls: dict[str, tuple[str, Row]] = {}
 
     def upsert(self, patch: Row, **how: Any) -> Row:
         return self.apply(self.plan(patch, **how))
@@ -72,12 +73,15 @@ class Oracle(Joining):
         id, version = (row["id"], row["version"]) if row else (None, None)
         if if_version and if_version != version:
             raise errors.StaleVersion(id, if_version, version)
+        see_deleted(self.policy, found)
         if row is None and not self.policy.create:
             raise errors.CreateRefused
         before = row or {"fields": {}}
+        back = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         if row and self.policy.update == "ignore" and "asked" in plan:
             leave(draft["fields"], sent, ignored)
+            back = False
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
         else:
             for other in gone:
@@ -89,7 +93,7 @@ class Oracle(Joining):
             settle(self, [row, *gone], base, draft, plan)
             draft["aliases"] = aliases(self.policy, row, gone, draft["fields"])
             check(self, row, gone, draft, plan)
-        moved = any(not same(draft[part], before.get(part, {})) for part in draft)
+        moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)
         if row and (moved or gone) and not self.policy.update:
             raise errors.UpdateRefused(row["id"])
         result = "merged" if gone else "updated" if moved else "unchanged"
@@ -131,11 +135,6 @@ class Oracle(Joining):
             if id in (row["id"], *row.get("absorbed", [])):
                 return row
         raise errors.UnknownContact(id)
-
-    def delete(self, id: str) -> Row:
-        if id != self.get(id)["id"]:
-            raise errors.UnknownContact(id)
-        return self.rows.pop(self.rows.index(self.get(id)))
 
     def look(self, name: str, form: str, scope: str) -> list[str]:
         """Ask who holds a form, and remember the answer: a plan rests on it."""

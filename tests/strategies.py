@@ -452,6 +452,7 @@ def policies(
         "on_many": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_clash": draw(st.sampled_from(on_clash)),
         "on_absent_key": draw(st.sampled_from(absent)),
+        "on_deleted": draw(st.sampled_from(("forget", "forget", "restore", "refuse"))),
         "create": create,
         "update": update,
     }

@@ -382,5 +382,8 @@ def test_who_was_absorbed_leads_to_who_absorbed(case: Case) -> None:
         assert id not in [contact.id for contact in book]
         with pytest.raises(errors.UnknownContact):
             book.delete(id)
-    book.delete(outcome.contact.id)
-    assert not any(id in book for id in (outcome.contact.id, *expected))
+    deleted = book.delete(outcome.contact.id)
+    stays = case.policy.on_deleted != "forget"
+    for id in (outcome.contact.id, *expected):
+        assert (id in book) == stays
+        assert not stays or book.get(id) is deleted

@@ -111,7 +111,12 @@ class Upserts(RuleBasedStateMachine):
         note(describe(policy))
         self.policy = policy
         self.real, self.naive = Host(), Host()
-        self.book = ContactBook(policy, ids=self.real.ids, clock=self.real.clock)
+        self.book = ContactBook(
+            policy, ids=self.real.ids, clock=self.real.clock, keep_changes=None
+        )
+        self.loaded = False
+        self.known_calls: dict[str, tuple[Any, str, Any, str]] = {}
+        self.answers: dict[str, Outcome] = {}
         self.oracle = Oracle(policy, self.naive.ids, self.naive.clock)
 
     def both(
@@ -166,6 +171,70 @@ class Upserts(RuleBasedStateMachine):
             lambda: self.book.create(patch, scope=scope),
             lambda: self.oracle.upsert(patch, scope=scope, look=False),
         )
+
+    @rule(
+        patch=patches(),
+        scope=scopes(),
+        how=overrides(),
+        key=st.sampled_from(("k-1", "k-2")),
+        verb=st.sampled_from(("upsert", "upsert", "create")),
+    )
+    def call_once(self, patch: Any, scope: str, how: Any, key: str, verb: str) -> None:
+        """A call that bears a key is made but once, and its key is its own."""
+        how = how if verb == "upsert" else {}
+        twin_how = how if verb == "upsert" else {"look": False}
+        answer, _ = self.both(
+            lambda: getattr(self.book, verb)(
+                patch, scope=scope, idempotency_key=key, **how
+            ),
+            lambda: self.oracle.once(key, patch, scope, **twin_how),
+        )
+        if isinstance(answer, Outcome):
+            assert answer is self.answers.setdefault(key, answer)
+            self.known_calls[key] = patch, scope, how, verb
+
+    @precondition(lambda self: self.known_calls)
+    @rule(data=st.data(), other=scopes())
+    def call_again(self, data: st.DataObject, other: str) -> None:
+        """A retry, mostly the same, comes whatever has happened since."""
+        key = data.draw(st.sampled_from([*self.known_calls]))
+        patch, scope, how, verb = self.known_calls[key]
+        scope = data.draw(st.sampled_from((scope, scope, other)))
+        self.call_once(patch, scope, how, key, verb)
+
+    @precondition(lambda self: self.oracle.rows)
+    @rule(data=st.data())
+    def purge(self, data: st.DataObject) -> None:
+        """Nothing tells of who is purged, and the others can be replayed."""
+        rows = self.oracle.rows
+        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
+        id = data.draw(st.sampled_from(known))
+        before = self.book.changes_since()
+        ids, calls = self.oracle.purge(id)
+        purged = self.book.purge(id)
+        self.answers = {}
+        after = self.book.changes_since()
+        pairs = zip(before, after, strict=True)
+        assert purged == calls + sum(a.outcome is not b.outcome for a, b in pairs)
+        assert not any(each in self.book for each in ids)
+        for outcome in [each.outcome for each in after if each.outcome]:
+            whole = [c for c in (outcome.contact, outcome.before) if c]
+            named = [id for c in (*whole, *outcome.absorbed) for id in c.ids]
+            named += [*outcome.others, *[each.holder for each in outcome.withheld]]
+            assert ids.isdisjoint(named)
+        self.replay()
+
+    @precondition(lambda self: not self.loaded)
+    @rule()
+    def replay(self) -> None:
+        """The feed has no gap, and done again it gives the same book."""
+        if self.loaded:
+            return
+        entries = self.book.changes_since()
+        assert [*range(1, len(entries) + 1)] == [each.number for each in entries]
+        twin = ContactBook.replay(self.policy, entries)
+        twin._index.check()
+        assert written(self.book.dump()) == written(twin.dump())
 
     @rule(
         patch=patches(),
@@ -280,7 +349,11 @@ class Upserts(RuleBasedStateMachine):
         rows = json.loads(json.dumps(self.book.dump()))
         try:
             book = ContactBook.load(
-                self.policy, rows, ids=self.real.ids, clock=self.real.clock
+                self.policy,
+                rows,
+                ids=self.real.ids,
+                clock=self.real.clock,
+                keep_changes=None,
             )
         except errors.KeyInUse:
             assert self.policy.on_clash == "allow"
@@ -289,7 +362,8 @@ class Upserts(RuleBasedStateMachine):
         else:
             assert written(self.book.dump()) == written(book.dump())
             assert list(self.book) == list(book)
-            self.book = book
+            self.book, self.loaded = book, True
+            self.oracle.calls, self.answers = {}, {}
             gone = [id for row in rows for id in row.get("absorbed", [])]
             self.oracle.born = [*[row["id"] for row in rows], *gone]
             self.oracle.forgot = frozenset(gone)
@@ -319,7 +393,7 @@ def describe(policy: Policy) -> str:
 
 WORDS = (
     *("others", "on_many", "on_clash", "on_absent_key", "create", "update"),
-    *("blocked", "on_blocked", "on_limit", "absorb"),
+    *("blocked", "on_blocked", "on_limit", "absorb", "on_deleted"),
 )
 
 
