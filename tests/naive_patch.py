@@ -111,7 +111,9 @@ def absorb(policy: Policy, draft: Row, other: Row) -> None:
         if rule is None and (own is None or own.by is None):
             put(draft, name, keep(draft["fields"].get(name), value))
         elif (rule or own).name not in ("ignore", "on_create"):
-            combined(rule or own, draft, name, value, clocks.get(name))
+            # What it lacks says something only where it is known since when.
+            if value is not None or (rule or own).by is not None:
+                combined(rule or own, draft, name, value, clocks.get(name))
 
 
 def merge(

@@ -228,6 +228,17 @@ class TestMerge:
         made = book(Policy(first_match("email"), FIELDS, update="ignore"))
         assert made.merge("c-1", "c-2").merged
 
+    def test_what_is_not_there_says_nothing(self) -> None:
+        """A contact that lacks a field leaves it, though it knows since when."""
+        lines = {**FIELDS, "at": field(), "city": field(merge=latest(by="at"))}
+        last = custom(lambda _stored, sent: sent, name="last")
+        policy = Policy(first_match("email"), lines, absorb={"city": last})
+        ada, eve = {"city": "Oslo", "at": 1}, {"city": None, "at": 2}
+        made = book(policy, {**ADA, **ada}, {**EVE, **eve})
+
+        assert made.get("c-2").clocks == {"city": 2}
+        assert made.merge("c-1", "c-2").contact["city"] == "Oslo"
+
     def test_a_later_clock_wins(self) -> None:
         """A field whose own rule has a clock is absorbed by it."""
         newest = latest(by="at")
