@@ -110,10 +110,11 @@ def absorb(policy: Policy, draft: Row, other: Row) -> None:
         value = other["fields"].get(name)
         if rule is None and (own is None or own.by is None):
             put(draft, name, keep(draft["fields"].get(name), value))
-        elif (rule or own).name not in ("ignore", "on_create"):
-            # What it lacks says something only where it is known since when.
-            if value is not None or (rule or own).by is not None:
-                combined(rule or own, draft, name, value, clocks.get(name))
+            continue
+        # What it lacks says something only where it is known since when.
+        told = value is not None or (rule or own).by is not None
+        if told and (rule or own).name not in ("ignore", "on_create"):
+            combined(rule or own, draft, name, value, clocks.get(name))
 
 
 def merge(
