@@ -59,6 +59,7 @@ FLOOR = {
     "joining": 4.75,
     "book": 5,
     "profiles": 6,
+    "laws": 6,
     "cli": 7,
 }
 CORE = {name for name, floor in FLOOR.items() if floor <= 5}

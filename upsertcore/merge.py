@@ -60,7 +60,8 @@ __all__ = [
 
 _ONCE: frozenset[Law] = frozenset({"idempotent"})
 _GROUPED: frozenset[Law] = _ONCE | {"associative"}
-_ALL: frozenset[Law] = _GROUPED | {"commutative"}
+_AGAIN: frozenset[Law] = frozenset({"absorbing"})
+_ALL: frozenset[Law] = _GROUPED | _AGAIN | {"commutative"}
 
 
 def _keep(stored: Any, sent: Any) -> Any:
@@ -132,7 +133,7 @@ def _newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
     return sent if texts[1] > texts[0] else stored
 
 
-keep = Rule("keep", _keep, _GROUPED, drops=True)
+keep = Rule("keep", _keep, _GROUPED | _AGAIN, drops=True)
 """The stored value stays; a sent one, not null, only fills what is absent or blank."""
 
 on_create = Rule("on_create", replace.combine, _GROUPED, on_update=False, drops=True)
@@ -177,7 +178,7 @@ A list: sent items stand after the stored ones, repeats included; null clears.
 As Mixpanel's ``$append``, for lists. The same list counts again: it promises no law.
 """
 
-remove = Rule("remove", nested.remove, _ONCE, stores=False)
+remove = Rule("remove", nested.remove, _ONCE | _AGAIN, stores=False)
 """A list: sent items leave the stored ones; null clears, absent stays absent."""
 
 signed = Rule("signed", nested.signed, _ONCE)

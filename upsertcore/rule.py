@@ -18,7 +18,7 @@ from attrs import frozen
 __all__ = ["Combine", "Law", "Rule", "replace"]
 
 Combine: TypeAlias = Callable[[Any, Any], Any]
-Law = Literal["idempotent", "associative", "commutative"]
+Law = Literal["idempotent", "associative", "commutative", "absorbing"]
 
 
 @final
@@ -33,7 +33,9 @@ class Rule:
         laws: What holds for every stored and sent value, null among them, a refusal
             counting as an answer. *idempotent*: sending twice is sending once.
             *associative*: merging b, then c, is merging what c makes of b.
-            *commutative*: b then c is c then b.
+            *commutative*: b then c is c then b. *absorbing*: b, then c, then b again
+            is b, then c, and so however many come between: an older patch that is
+            sent again changes nothing. What is commutative and idempotent has it.
         on_create: False where it takes nothing from a patch that creates.
         on_update: False where it takes nothing from a patch that updates.
         drops: True where it may leave a sent value out; that is then reported.

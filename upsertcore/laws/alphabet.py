@@ -1,0 +1,221 @@
+"""
+The alphabet of a small world: for each field a few values, found by asking the policy.
+
+Rules:
+    A key has two normal forms, each in two spellings where its normaliser knows two.
+    A field that is no key has two values, of a kind that its rule and ``clean`` take.
+    What cannot be found is asked for by the name of the field; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, final
+
+from attrs import frozen
+
+from upsertcore.errors import Refused
+from upsertcore.patch import read
+from upsertcore.policy import Policy
+from upsertcore.rule import Rule
+from upsertcore.values import freeze, token
+
+__all__ = ["Letters", "Values", "key_letters", "line_letters", "lines_of"]
+
+Values: TypeAlias = Mapping[str, Sequence[Any]]
+"""Field name to values that a host wants to be sent, in place of found ones."""
+
+_SPELLINGS: tuple[tuple[Any, ...], ...] = (
+    ("ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"),
+    ("+15550001111", "+1 (555) 000-1111", "+15550002222", "+1 555 000 2222"),
+    (7, "7", 8, "8"),
+    ("a", " A", "b", "B "),
+    ("2024-01-02", "2024-01-03"),
+)
+_WHOLE: tuple[tuple[Any, ...], ...] = (
+    ("x", "y"),
+    (1, 2),
+    (True, False),
+    ("2024-01-02", "2024-01-03"),
+    ("2024-01-02 03:04:05", "2024-01-03 03:04:05"),
+    ("ada@x.org", "bob@x.org"),
+    ("+15550001111", "+15550002222"),
+)
+_PARTS: tuple[tuple[Any, ...], ...] = (
+    ({"a": "x"}, {"a": "y", "b": "x"}),
+    (["x"], ["y", "x"]),
+    ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),
+    ([{"value": "+15550001111"}], [{"value": "+15550002222"}]),
+)
+
+
+@final
+@frozen
+class Letters:
+    """
+    What stands for all values of one field.
+
+    Args:
+        name: The field.
+        stored: Frozen values that a contact may hold, as the policy stores them.
+        sent: Values that a patch may carry, beside null and blank.
+        forms: For each value of *stored* its letters: 0 and 1 for the two normal
+            forms of a key, in their order; none for a field that is no key.
+    """
+
+    name: str
+    stored: tuple[Any, ...]
+    sent: tuple[Any, ...]
+    forms: tuple[tuple[int, ...], ...] = ()
+
+    def swapped(self, place: int) -> int:
+        """Give the place of the value in which the two normal forms have changed."""
+        if not self.forms:
+            return place
+        other = tuple([1 - letter for letter in self.forms[place]])
+        return self.forms.index(other)
+
+
+def key_letters(policy: Policy, name: str, values: Values) -> Letters:
+    """
+    Find values of a field that a key is made of.
+
+    Args:
+        policy: The table.
+        name: The field.
+        values: What a host wants to be sent.
+
+    Raises:
+        ValueError: If no two normal forms can be found; it names the field.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> key_letters(policy, "id", {}).sent
+    (7, '7', 8, '8')
+    """
+    pools: Iterable[Sequence[Any]] = _SPELLINGS
+    if name in values:
+        pools = (values[name],)
+    found = [_keyed(policy, name, pool) for pool in pools]
+    made = [letters for letters in found if letters is not None]
+    if not made:
+        raise ValueError(f"values: {name} needs two values of different normal forms")
+    return max(made, key=lambda letters: len(letters.sent))
+
+
+def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
+    """Sort values by their normal forms; None unless there are two, alone and apart."""
+    key = next(key for key in policy.keys if name in key.fields)
+    place = 0 if key.each or not key.composite else key.fields.index(name)
+    letters: dict[tuple[str, ...], tuple[int, ...]] = {}
+    stored: dict[tuple[int, ...], Any] = {}
+    sent = []
+    for raw in pool:
+        value = _cleaned(policy, name, raw)
+        forms = () if value is None else key._part(value, place)  # noqa: SLF001
+        if not forms:
+            continue
+        known = {form: n for each, (n, *_) in letters.items() for form in each[:1]}
+        for form in forms:
+            if form not in known and len(known) < 2:
+                known[form] = len(known)
+                letters[(form,)] = (known[form],)
+        if all(form in known for form in forms):
+            stored.setdefault(tuple([known[form] for form in forms]), value)
+            sent.append(raw)
+    if (0,) not in stored or (1,) not in stored:
+        return None
+    whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
+    listed = sorted(whole, key=lambda spelled: (len(spelled), spelled))
+    return Letters(name, tuple([whole[s] for s in listed]), tuple(sent), tuple(listed))
+
+
+def lines_of(policy: Policy) -> tuple[str, ...]:
+    """
+    List one field of each distinct line of a policy; of those that no key is made of.
+
+    Lines are distinct in rule, null, blank, being required, or having a default. The
+    rule for undeclared fields counts as the line of a field called ``other``.
+
+    >>> from upsertcore import field, first_match, keep, normalize
+    >>> lines = {"id": field(key=normalize.exact), "a": field(), "b": field()}
+    >>> lines_of(Policy(first_match("id"), {**lines, "c": field(merge=keep)}))
+    ('a', 'c')
+    """
+    keyed = {name for key in policy.keys for name in key.fields}
+    found: dict[Any, str] = {}
+    for name, line in policy.fields.items():
+        if name not in keyed:
+            says = (line.null, line.blank, line.required, line.default is None)
+            found.setdefault((line.merge, *says), name)
+    clocks = {policy.line(name).merge.by for name in policy.fields}
+    listed = [name for name in found.values() if name not in clocks]
+    if policy.other is not None and "other" not in policy.fields:
+        listed.append("other")
+    return tuple(listed)
+
+
+def line_letters(policy: Policy, name: str, values: Values) -> Letters:
+    """
+    Find two values of a field that no key is made of.
+
+    Args:
+        policy: The table.
+        name: The field.
+        values: What a host wants to be sent.
+
+    Raises:
+        ValueError: If none can be found that the policy takes; it names the field.
+
+    >>> from upsertcore import field, never, union
+    >>> policy = Policy(never(), {"tags": field(merge=union)})
+    >>> line_letters(policy, "tags", {}).sent
+    (['x'], ['y', 'x'])
+    """
+    rule = policy.line(name).merge
+    pools: Iterable[Sequence[Any]] = (*_WHOLE, *_PARTS)
+    if not _is_whole(rule):
+        pools = (*_PARTS, *_WHOLE[1:], *_WHOLE[:1])
+    if name in values:
+        pools = (values[name],)
+    for pool in pools:
+        stored = [_cleaned(policy, name, raw) for raw in pool]
+        apart = {token(value) for value in stored}
+        if None not in stored and len(apart) > 1 and _takes(rule, stored):
+            return Letters(name, tuple(stored), tuple(pool))
+    raise ValueError(f"values: {name} needs two values that the policy takes")
+
+
+def _is_whole(rule: Rule) -> bool:
+    """Tell whether a rule takes a value as a whole, whatever it is."""
+    if rule.by is not None:
+        return True
+    try:
+        return bool(rule.combine("x", "y") in ("x", "y", None))
+    except ValueError:
+        return _combined(rule, None, "x") == "x"
+
+
+def _takes(rule: Rule, stored: list[Any]) -> bool:
+    if rule.by is not None:
+        return True
+    return all(_combined(rule, None, v) is not _REFUSED for v in stored)
+
+
+def _combined(rule: Rule, stored: Any, sent: Any) -> Any:
+    try:
+        return rule.combine(stored, sent)
+    except ValueError:
+        return _REFUSED
+
+
+_REFUSED = object()
+
+
+def _cleaned(policy: Policy, name: str, raw: Any) -> Any:
+    """Give a value as it would be stored; None where it is refused or left out."""
+    try:
+        sent, _ignored = read(policy, {name: raw})
+    except Refused:
+        return None
+    return freeze(sent.get(name))

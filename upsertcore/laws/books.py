@@ -1,0 +1,177 @@
+"""
+The laws of the book around a call: keys, scopes, plans, undoing, loading, retrying.
+
+Rules:
+    As those of one call: functions of a trial that answer whether they speak of it.
+    Where a book has no way to be looked into, its index is asked to look at itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from upsertcore.book import ContactBook
+from upsertcore.contact import Contact
+from upsertcore.errors import KeyInUse, Refused
+from upsertcore.keyring import held_forms
+from upsertcore.laws.broken import LawBroken, see
+from upsertcore.laws.calls import carried
+from upsertcore.laws.trial import Trial, ask, book_of, state_of, told
+from upsertcore.outcome import Outcome
+
+__all__ = [
+    "create_makes_one",
+    "index_follows",
+    "plan_is_upsert",
+    "retry_is_once",
+    "round_trip",
+    "scopes_apart",
+    "undo_inverts",
+    "unique",
+]
+
+
+def unique(trial: Trial) -> bool:
+    """No two contacts of a scope hold the same unique key."""
+    holders: dict[tuple[str, str, str], str] = {}
+    for contact in trial.after:
+        held = held_forms(trial.policy, contact)
+        for key, forms in zip(trial.policy.keys, held, strict=True):
+            for form in forms if key.unique else ():
+                other = holders.setdefault((contact.scope, key.name, form), contact.id)
+                words = f"{key.name}: {other} and {contact.id} hold {form}"
+                see("unique", other == contact.id, words)
+    return True
+
+
+def index_follows(trial: Trial) -> bool:
+    """Keys find who holds them now: the index is one that is made of its contacts."""
+    _ = trial.after
+    try:
+        trial.book._index.check()  # noqa: SLF001 - no other way to look inside
+    except AssertionError as error:
+        raise LawBroken("index_follows", str(error)) from error
+    for contact, forms in state_of(trial.book):
+        for key, each in zip(trial.policy.keys, forms, strict=True):
+            held = trial.book._index.forms(contact.id)  # noqa: SLF001
+            place = [*trial.policy.by_name].index(key.name)
+            words = f"{contact.id} holds {held[place]} for {key.name}, not {each}"
+            see("index_follows", held[place] == each, words)
+    return True
+
+
+def scopes_apart(trial: Trial) -> bool:
+    """What another scope holds neither counts nor changes."""
+    elsewhere = f"{trial.scope}+"
+    moved = [
+        Contact.from_dict({**c.to_dict(), "scope": elsewhere}) for c in trial.before
+    ]
+    state = tuple(
+        [(c, forms) for c, (_, forms) in zip(moved, trial.state, strict=True)]
+    )
+    apart, alone = book_of(trial.policy, state), book_of(trial.policy)
+    one, other = (
+        ask(apart, trial.patch, trial.scope),
+        ask(alone, trial.patch, trial.scope),
+    )
+    see("scopes_apart", repr(one) == repr(other), f"{told(one)}, not {told(other)}")
+    see("scopes_apart", [*apart][: len(moved)] == moved, "a contact of it has moved")
+    return bool(moved)
+
+
+def plan_is_upsert(trial: Trial) -> bool:
+    """A plan writes nothing; applied, it does what the upsert does."""
+    book = trial.anew()
+    try:
+        plan = book.plan(trial.patch, scope=trial.scope)
+        see("plan_is_upsert", tuple(book) == trial.before, "planning has written")
+        answer: Any = book.apply(plan)
+    except Refused as error:
+        answer = error
+    words = f"{told(answer)}, not {told(trial.first)}"
+    see("plan_is_upsert", repr(answer) == repr(trial.first), words)
+    see("plan_is_upsert", tuple(book) == trial.after, "the state is another")
+    return True
+
+
+def undo_inverts(trial: Trial) -> bool:
+    """What is undone was never done: every contact is as it was, to the version."""
+    book = trial.anew()
+    answer = ask(book, trial.patch, trial.scope)
+    if isinstance(answer, Refused):
+        return False
+    try:
+        book.undo(answer)
+        book._index.check()  # noqa: SLF001 - no other way to look inside
+    except (Refused, AssertionError) as error:
+        raise LawBroken("undo_inverts", f"{told(answer)}, undone: {error}") from error
+    see("undo_inverts", tuple(book) == trial.before, f"{told(answer)}, undone: moved")
+    return True
+
+
+def round_trip(trial: Trial) -> bool:
+    """Dumped as JSON and loaded it is the same book; no unique key comes in twice."""
+    rows = trial.anew().dump()
+    loaded = ContactBook.load(trial.policy, json.loads(json.dumps(rows)))
+    see("round_trip", loaded.dump() == rows, "the rows are others")
+    see("round_trip", tuple(loaded) == trial.before, "the contacts are others")
+    for row in rows if trial.policy.on_clash != "allow" else ():
+        held = held_forms(trial.policy, Contact.from_dict(row))
+        keys = zip(trial.policy.keys, held, strict=True)
+        if any(key.unique and forms for key, forms in keys):
+            twin = {**row, "id": f"{row['id']}+", "absorbed": []}
+            see("round_trip", _is_refused(trial, [*rows, twin]), f"twin of {row['id']}")
+    return True
+
+
+def _is_refused(trial: Trial, rows: Any) -> bool:
+    try:
+        ContactBook.load(trial.policy, rows)
+    except KeyInUse:
+        return True
+    return False
+
+
+def create_makes_one(trial: Trial) -> bool:
+    """Creating somebody whom a key names, without looking, twice, makes one contact."""
+    if not carried(trial):
+        return False
+    answers, made = _created(trial)
+    if answers is None:
+        return False
+    see("create_makes_one", made < 2, " then ".join(answers))
+    return True
+
+
+def retry_is_once(trial: Trial) -> bool:
+    """With an idempotency key a call is made once, a creation too."""
+    answers, made = _created(trial, idempotency_key="k-1")
+    if answers is not None:
+        see("retry_is_once", made == 1 and len({*answers}) == 1, " then ".join(answers))
+    book = trial.anew()
+    calls = [ask(book, trial.patch, trial.scope, idempotency_key="k") for _ in "ab"]
+    if isinstance(calls[0], Outcome):
+        again = calls[1] is calls[0] and tuple(book) == trial.after
+        see("retry_is_once", again, " then ".join(map(told, calls)))
+    return answers is not None or isinstance(calls[0], Outcome)
+
+
+def _created(trial: Trial, **how: Any) -> tuple[list[str] | None, int]:
+    """Create twice: what came of each, None if the first is refused, and how many."""
+    book = trial.anew()
+    answers = [*_creations(book, trial, how)]
+    if isinstance(answers[0], Refused):
+        return None, 0
+    return [*map(told, answers)], len(book) - len(trial.state)
+
+
+def _creations(
+    book: ContactBook, trial: Trial, how: dict[str, Any]
+) -> Iterator[Outcome | Refused]:
+    for _ in "ab":
+        try:
+            yield book.create(trial.patch, scope=trial.scope, **how)
+        except Refused as error:
+            yield error

@@ -1,0 +1,71 @@
+"""
+The claims: which laws a policy says of itself that it keeps.
+
+Rules:
+    A claim follows from the table alone: rules by what they declare, keys by how they
+    are held. Nothing is tried here; a card tries it.
+    What a policy does not claim may hold all the same, and a card shows that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from upsertcore.policy import Policy
+from upsertcore.rule import Law, Rule
+
+__all__ = ["claims"]
+
+
+def claims(policy: Policy, law: str) -> bool:
+    """
+    Tell whether a policy claims a law.
+
+    Args:
+        policy: The table.
+        law: The name of a law of a call or of a log.
+
+    Returns:
+        For ``idempotent`` and ``finds_again``: if every rule declares it, and a patch
+        can find somebody. For ``empty_changes_nothing``: if a patch without a key is
+        refused. For ``unique``: unless clashes are allowed. For ``any_order`` and
+        ``log_again``: if every rule declares what that takes, no key is ever let go,
+        and all who are hit become one. For ``create_makes_one``: never. For any
+        other: always.
+
+    >>> from upsertcore import add, field, first_match, normalize
+    >>> fields = {"id": field(key=normalize.exact), "visits": field(merge=add)}
+    >>> claims(Policy(first_match("id"), fields), "idempotent")
+    False
+    """
+    if law in ("idempotent", "finds_again"):
+        finds = bool(policy.match.keys) and policy.on_absent_key == "refuse"
+        return finds and _declare(policy, "idempotent")
+    if law == "empty_changes_nothing":
+        return policy.on_absent_key == "refuse"
+    if law in ("unique", "round_trip"):
+        return policy.on_clash != "allow"
+    if law == "log_again":
+        return _declare(policy, "absorbing") and _holds_on(policy)
+    if law == "any_order":
+        return _declare(policy, "commutative") and _holds_on(policy)
+    return law != "create_makes_one"
+
+
+def _declare(policy: Policy, law: Law) -> bool:
+    return all(law in rule.laws for rule in _rules(policy))
+
+
+def _rules(policy: Policy) -> Iterator[Rule]:
+    yield from (line.merge for line in policy.fields.values())
+    if policy.others is not None:
+        yield policy.others
+
+
+def _holds_on(policy: Policy) -> bool:
+    """Tell whether whoever was found once by a key is found by it for ever."""
+    consulted = [policy.by_name[name] for name in policy.match.keys]
+    one = len(consulted) == 1 or policy.match.merges
+    kept = all(key.remember and key.limit is None for key in policy.keys)
+    takes = policy.create and policy.update is True and policy.on_deleted == "forget"
+    return bool(consulted) and one and kept and takes

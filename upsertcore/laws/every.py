@@ -1,0 +1,115 @@
+"""
+Every law of calls and logs, in the order in which they are told, and all at once.
+
+Rules:
+    A law that is listed here is tried by a card, and by whoever checks a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from upsertcore.book import ContactBook
+from upsertcore.laws import books, calls, logs
+from upsertcore.laws.claims import claims
+from upsertcore.laws.trial import Log, Trial
+from upsertcore.policy import Policy
+
+__all__ = ["CALLS", "LOGS", "OF_KEYS", "check", "check_log"]
+
+CallLaw: TypeAlias = Callable[[Trial], bool]
+LogLaw: TypeAlias = Callable[[Log], bool]
+
+CALLS: dict[str, CallLaw] = {
+    "idempotent": calls.idempotent,
+    "finds_again": calls.finds_again,
+    "finds_who_is_named": calls.finds_who_is_named,
+    "omitted_is_unchanged": calls.omitted_is_unchanged,
+    "empty_changes_nothing": calls.empty_changes_nothing,
+    "nothing_silent": calls.nothing_silent,
+    "moves_with_a_field": calls.moves_with_a_field,
+    "refusal_changes_nothing": calls.refusal_changes_nothing,
+    "unique": books.unique,
+    "index_follows": books.index_follows,
+    "scopes_apart": books.scopes_apart,
+    "plan_is_upsert": books.plan_is_upsert,
+    "undo_inverts": books.undo_inverts,
+    "round_trip": books.round_trip,
+    "retry_is_once": books.retry_is_once,
+    "create_makes_one": books.create_makes_one,
+}
+"""The laws of one call."""
+
+OF_KEYS = frozenset(
+    {
+        *("empty_changes_nothing", "scopes_apart", "round_trip"),
+        *("retry_is_once", "create_makes_one"),
+    }
+)
+"""Those among them to which a field that no key is made of adds nothing."""
+
+LOGS: dict[str, LogLaw] = {
+    "batch_is_fold": logs.batch_is_fold,
+    "replay_is_equal": logs.replay_is_equal,
+    "log_again": logs.log_again,
+    "any_order": logs.any_order,
+}
+"""The laws of many calls, one after the other."""
+
+
+def check(
+    book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
+) -> tuple[str, ...]:
+    """
+    See that every law of one call that a policy claims holds of this one.
+
+    Args:
+        book: What it holds is copied; it is not written.
+        patch: What would be sent.
+        scope: The tenant.
+
+    Returns:
+        The names of the laws that had something to say.
+
+    Raises:
+        LawBroken: If one does not hold; it names the law, and what came of the call.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> "idempotent" in check(ContactBook(policy), {"id": 1})
+    True
+    """
+    trial = Trial.of(book, patch, scope=scope)
+    claimed = [name for name in CALLS if claims(book.policy, name)]
+    return tuple([name for name in claimed if CALLS[name](trial)])
+
+
+def check_log(
+    policy: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
+) -> tuple[str, ...]:
+    """
+    See that every law of many calls that a policy claims holds of these.
+
+    Args:
+        policy: The table.
+        patches: What would be sent to an empty book, in this order.
+        scope: The tenant.
+
+    Returns:
+        The names of the laws that had something to say.
+
+    Raises:
+        LawBroken: If one does not hold; it names the law, and what came of them.
+
+    Cost:
+        Factorial in the patches where the policy claims ``any_order``.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> check_log(policy, [{"id": 1}, {"id": 2}])
+    ('batch_is_fold', 'replay_is_equal')
+    """
+    log = Log(policy, patches, scope)
+    claimed = [name for name in LOGS if claims(policy, name)]
+    return tuple([name for name in claimed if LOGS[name](log)])

@@ -1,0 +1,227 @@
+"""
+Laws of normalisers: total, pure, and a form is its own form.
+
+Rules:
+    Each law is a function that says nothing where it holds, and raises LawBroken with
+    the value and the answers where it does not.
+    Text is given as it is, lone surrogates too, for keys may come from anywhere; any
+    other value is frozen, as a field holds it.
+    The pool of values is fixed: the same check twice is the same check.
+
+A host checks a normaliser of its own in one line:
+
+>>> check_normaliser(lambda value: str(value).strip().casefold() or None)
+
+And learns what it forgot:
+
+>>> total(lambda value: value.strip(), " ")
+Traceback (most recent call last):
+    ...
+upsertcore.laws.broken.LawBroken: total: of ' ' it makes '', and blank text is no key: \
+answer None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from upsertcore.laws.broken import LawBroken
+from upsertcore.normalize import Normalizer
+from upsertcore.showing import shown
+from upsertcore.values import freeze, thaw
+
+__all__ = ["check_normaliser", "idempotent_form", "pure", "texts", "total"]
+
+_LENGTH = 50_000
+
+_TEXTS = (
+    # Blank and white space, of ASCII and of the rest; what only looks like it.
+    *("", " ", "\t\r\n", "\x1f", "\x85", "\u00a0", "\u2003", "\u3000", "\u200b"),
+    *("\ufeff", "\x00", "\x7f", "\u00ad", "\u202e"),
+    # What is awkward in names, and marks: alone, first, out of order, piled up.
+    *("a", "A", " a   b ", "Zo\u00eb", "Zoe\u0308", "\u0301", "a\u0316\u0301"),
+    *("a\u0301\u0316", "\u0345\u0301", "\u03b1\u0345\u0301", "e" + "\u0301" * 40),
+    # Characters that change length, script or shape in another case or in NFC:
+    # KELVIN SIGN, ANGSTROM SIGN, sharp s in both cases, I with and i without a dot,
+    # long s, final sigma, a ligature, GREEK QUESTION MARK, GREEK VARIA, Cherokee.
+    *("\u212a", "\u212b", "\u00df", "\u1e9e", "STRASSE", "\u0130", "\u0131", "\u017f"),
+    *("\u03a3\u03a3", "\ufb03", "\u037e", "\u1fef", "\u13a0\uab70", "\u1e9e\u0345"),
+    *("\uff21\uff22", "\u2126", "\u1100\u1161\u11a8", "\U0001f469\u200d\U0001f52c"),
+    *("\u05d0\u05d1", "\u4e2d\u6587", "\U00010400", "\U0010ffff", "\uffff"),
+    # What folding and composing, each done once and in one order, leave half done.
+    *("\u00df\u0301", "T\u0308", "\u0130\u0316", "\u03aa\u0300", "\u1fb7", "\u0149"),
+    *("\u01f0\u0345", "\u1d2c", "\u03d4", "\u00b4", "\u037a"),
+    # Text that cannot be written as UTF-8: half of a pair.
+    *("\ud800", "\udfff", "\ud800@x.org", "a\udc80b"),
+    # Addresses and what is nearly one.
+    *("Ada@X.org", " ada@x.org ", "@", "a@", "@a", "a@b@c", "a b@x.org", "a\x00@x.org"),
+    *("\u212a@x.org", "a@\u0345", "x@\u1e9e\u0345.org", "\uff41@x.org", '"a b"@x.org'),
+    *("mailto:mailto:a@x.org", "Ada <a@x.org>", "a@x.org,b@x.org", "a@[127.0.0.1]"),
+    # Numbers, and digits of other scripts, which isdigit or int() takes for digits.
+    *("0", "-0", "00", "249", "1.0", "1e5", "\u00b2", "\u2460", "\u0661\u0662\u0663"),
+    *("\uff11\uff12", "\U0001d7d8", "+15550001111", "+1 (555) 000-1111", "+", "++1"),
+    *("0015550001111", "555-0001", "+1\u0660\uff115550001111", "+15550001111 ext. 5"),
+    *(
+        "+1-800-FLOWERS",
+        "1" * 5_000,
+        "0000001",
+        "null",
+        "None",
+        "-1",
+        "%s",
+        "{0}",
+        "\\",
+        "'\"",
+    ),
+)
+_REPEATED = ("a", "1", "+", " ", "@", "a@", "\u0130", "\u0301", "\ud800")
+_NO_TEXTS: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 249, 1.0, 0.5, 10**30, [], ["a"], [["a"]], [None]),
+    *({}, {"a": 1}, {"a": {"b": []}}),
+)
+
+
+def texts() -> Iterator[str]:
+    """
+    Give a small pool of awkward texts, the same each time.
+
+    Returns:
+        Blank and white space, marks, characters that change their length or script,
+        lone surrogates, near misses of addresses and of telephone numbers, digits of
+        other scripts, and some texts of fifty thousand characters.
+
+    >>> "" in texts(), len(list(texts())) == len(set(texts()))
+    (True, True)
+    """
+    yield from _TEXTS
+    for part in _REPEATED:
+        yield part * (_LENGTH // len(part))
+
+
+def total(normaliser: Normalizer, value: Any) -> None:
+    """
+    Assert that it answers text that is not blank, or None, and never raises.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        value: Text, or what else a field may hold.
+
+    Raises:
+        LawBroken: If it raises, or answers anything else.
+        ValueError: If the value is none that a field may hold.
+
+    >>> total(lambda value: value.strip() or None, 249)
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: total: of 249 it raises AttributeError, \
+and what has no form is None
+    """
+    _form(normaliser, _frozen(value))
+
+
+def pure(normaliser: Normalizer, value: Any) -> None:
+    """
+    Assert that, asked twice, it answers the same.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        value: Text, or what else a field may hold.
+
+    Raises:
+        LawBroken: If it does not, or is not total.
+        ValueError: As :func:`total`.
+
+    >>> from itertools import count
+    >>> pure(lambda _value, ticks=count(): str(next(ticks)), "a")
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: pure: of 'a' it makes '0', and then '1'
+    """
+    given = _frozen(value)
+    form, second = _form(normaliser, given), _form(normaliser, given)
+    if form != second:
+        raise LawBroken(
+            "pure",
+            f"of {_said(given)} it makes {shown(form)}, and then {shown(second)}",
+        )
+
+
+def idempotent_form(normaliser: Normalizer, value: Any) -> None:
+    """
+    Assert that a normal form is its own normal form.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        value: Text, or what else a field may hold.
+
+    Raises:
+        LawBroken: If it is not, or the normaliser is not total.
+        ValueError: As :func:`total`.
+
+    >>> idempotent_form(lambda value: value.removeprefix("+"), "++1")
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: idempotent: of '++1' it makes '+1', and of that \
+'1'
+    """
+    given = _frozen(value)
+    form = _form(normaliser, given)
+    if form is None:
+        return
+    again = _form(normaliser, form)
+    if form != again:
+        raise LawBroken(
+            "idempotent",
+            f"of {_said(given)} it makes {shown(form)}, and of that {shown(again)}",
+        )
+
+
+_LAWS: tuple[Callable[[Normalizer, Any], None], ...] = (total, pure, idempotent_form)
+
+
+def check_normaliser(
+    normaliser: Normalizer, values: Iterable[Any] | None = None
+) -> None:
+    """
+    Assert that a normaliser is total, pure and idempotent, over many values.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        values: What to ask it; :func:`texts` and values of every other kind unless
+            given, for a patch may send a number where an address should be.
+
+    Raises:
+        LawBroken: At the first value that breaks one of the laws.
+        ValueError: As :func:`total`.
+
+    >>> from upsertcore import normalize
+    >>> check_normaliser(normalize.email)
+    >>> check_normaliser(str.lower, ["Ada"])
+    """
+    for value in (*texts(), *_NO_TEXTS) if values is None else values:
+        for law in _LAWS:
+            law(normaliser, value)
+
+
+def _frozen(value: Any) -> Any:
+    return value if isinstance(value, str) else freeze(value)
+
+
+def _said(value: Any) -> str:
+    return shown(thaw(value))
+
+
+def _form(normaliser: Normalizer, value: Any) -> str | None:
+    """Ask a normaliser, and see that it answers a form or None."""
+    try:
+        form: Any = normaliser(value)
+    except Exception as error:
+        raised = f"of {_said(value)} it raises {type(error).__name__}"
+        raise LawBroken("total", f"{raised}, and what has no form is None") from error
+    if form is None or (isinstance(form, str) and form.strip()):
+        return form
+    said = f"of {_said(value)} it makes {shown(form)}, and"
+    if isinstance(form, str):
+        raise LawBroken("total", f"{said} blank text is no key: answer None")
+    raise LawBroken("total", f"{said} a form is text or None")

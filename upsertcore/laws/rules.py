@@ -1,0 +1,323 @@
+"""
+Laws of merge rules: what a rule declares is what it has, over the values given.
+
+Rules:
+    Each law is a function that says nothing where it holds, and raises LawBroken with
+    the values and both answers where it does not.
+    A refusal, ValueError, is an answer that stays one; what else is raised passes on.
+    Values are frozen here; None is "not there". For a rule with a clock each is a
+    pair [clock, value].
+
+A host checks a rule of its own in two lines:
+
+>>> from upsertcore import custom
+>>> longest = custom(
+...     lambda stored, sent: max(stored or "", sent or "", key=len),
+...     name="longest",
+...     laws=("idempotent", "associative", "absorbing"),
+... )
+>>> declares_what_it_has(longest, [None, "", "Al", "Bo", "Robert"])
+
+And learns what it would promise in vain:
+
+>>> commutative(longest, None, "Al", "Bo")
+Traceback (most recent call last):
+    ...
+upsertcore.laws.broken.LawBroken: commutative: longest: to None, 'Al' then 'Bo' makes \
+'Al'; 'Bo' then 'Al' makes 'Bo'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from typing import Any, get_args
+
+from upsertcore.laws.broken import LawBroken
+from upsertcore.rule import Law, Rule
+from upsertcore.showing import shown
+from upsertcore.values import freeze, same, thaw
+
+__all__ = [
+    "absorbing",
+    "associative",
+    "commutative",
+    "declares_what_it_has",
+    "idempotent",
+    "rule_laws",
+]
+
+_LAWS: tuple[Law, ...] = get_args(Law)
+_LONG = 200
+
+
+class _Refusal:
+    """Stands where a rule said no."""
+
+    def __repr__(self) -> str:
+        return "a refusal"
+
+
+_REFUSED = _Refusal()
+
+
+def idempotent(rule: Rule, stored: Any, sent: Any) -> None:
+    """
+    Assert that sending twice is sending once.
+
+    Args:
+        rule: A merge rule.
+        stored: What the contact holds, None for nothing.
+        sent: What is sent, None for null.
+
+    Raises:
+        LawBroken: If it does not hold for these values.
+        ValueError: If one of them is no value, or no pair for a rule with a clock.
+
+    >>> from upsertcore import add, replace
+    >>> idempotent(replace, "a", "b")
+    >>> idempotent(add, 1, 2)
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: idempotent: add: to 1, 2 once makes 3; twice, 5
+    """
+    _assert("idempotent", rule, stored, sent)
+
+
+def associative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
+    """
+    Assert that merging b, then c, is merging what c makes of b.
+
+    Args:
+        rule: A merge rule.
+        stored: What the contact holds, None for nothing.
+        first: What is sent, None for null.
+        second: What is sent after it.
+
+    Raises:
+        LawBroken: If it does not hold for these values.
+        ValueError: As :func:`idempotent`.
+
+    >>> from upsertcore import remove
+    >>> associative(remove, ["a"], [], ["a"])
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: associative: remove: to ['a'], [] then ['a'] \
+makes []; [], which ['a'] makes of [], makes ['a']
+    """
+    _assert("associative", rule, stored, first, second)
+
+
+def commutative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
+    """
+    Assert that merging b, then c, is merging c, then b.
+
+    Args:
+        rule: A merge rule.
+        stored: What the contact holds, None for nothing.
+        first: What is sent, None for null.
+        second: What is sent after it, or before.
+
+    Raises:
+        LawBroken: If it does not hold for these values.
+        ValueError: As :func:`idempotent`.
+
+    >>> from upsertcore import largest, replace
+    >>> commutative(largest, 1, 2, 3)
+    >>> commutative(replace, 1, 2, 3)
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: commutative: replace: to 1, 2 then 3 makes 3; \
+3 then 2 makes 2
+    """
+    _assert("commutative", rule, stored, first, second)
+
+
+def absorbing(rule: Rule, stored: Any, first: Any, second: Any) -> None:
+    """
+    Assert that merging b, then c, then b again is merging b, then c.
+
+    Args:
+        rule: A merge rule.
+        stored: What the contact holds, None for nothing.
+        first: What is sent, and sent again at the end, None for null.
+        second: What is sent between.
+
+    Raises:
+        LawBroken: If it does not hold for these values.
+        ValueError: As :func:`idempotent`.
+
+    >>> from upsertcore import keep, replace
+    >>> absorbing(keep, None, "a", "b")
+    >>> absorbing(replace, None, "a", "b")
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: absorbing: replace: to None, 'a' then 'b' makes \
+'b'; 'a' again, 'a'
+    """
+    _assert("absorbing", rule, stored, first, second)
+
+
+def rule_laws(rule: Rule, values: Iterable[Any]) -> frozenset[Law]:
+    """
+    Find which laws hold over every stored and every sent value.
+
+    Args:
+        rule: A merge rule.
+        values: What is stored and what is sent, None among them. For a rule with a
+            clock, pairs [clock, value]; those without a clock are stored alone.
+
+    Returns:
+        The laws that none of these values breaks.
+
+    Raises:
+        ValueError: If one of them is no value, or no pair for a rule with a clock,
+            or if there is none to send: over nothing, every law would hold.
+
+    Cost:
+        The cube of the number of values, where a law holds.
+
+    >>> from upsertcore import replace
+    >>> sorted(rule_laws(replace, [None, "", "a", "b"]))
+    ['associative', 'idempotent']
+    """
+    world = _world(rule, values)
+    return frozenset(
+        law for law in _LAWS if next(_broken(law, rule, world), None) is None
+    )
+
+
+def declares_what_it_has(rule: Rule, values: Iterable[Any]) -> None:
+    """
+    Assert that a rule declares the laws that hold, all of them and no other.
+
+    Args:
+        rule: A merge rule.
+        values: As for :func:`rule_laws`; varied enough to break each law that the
+            rule does not declare.
+
+    Raises:
+        LawBroken: If it declares a law that does not hold, with the smallest values
+            that break it, or does not declare one that does.
+        ValueError: As :func:`rule_laws`.
+
+    >>> from upsertcore import custom
+    >>> declares_what_it_has(custom(lambda a, b: (a or 0) + (b or 0)), [None, 12, 3])
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: idempotent: custom: to None, 3 once makes 3; \
+twice, 6
+    """
+    world = _world(rule, values)
+    for law in _LAWS:
+        broken = _broken(law, rule, world)
+        if law in rule.laws:
+            smallest = min(broken, key=_size, default=None)
+            if smallest is not None:
+                _assert(law, rule, *smallest)
+        elif next(broken, None) is None:
+            raise LawBroken(
+                law,
+                f"{rule.name} does not declare it, and none of {len(world[0])} values "
+                "breaks it: declare it, or give a value that does",
+            )
+
+
+_World = tuple[list[Any], list[Any]]
+
+
+def _world(rule: Rule, values: Iterable[Any]) -> _World:
+    """Give what may be stored and what may be sent."""
+    stored = [_frozen(rule, value) for value in values]
+    sent = [v for v in stored if rule.by is None or v[0] is not None]
+    if not sent:
+        raise ValueError("give some values to send: over none, every law would hold")
+    return stored, sent
+
+
+def _frozen(rule: Rule, value: Any) -> Any:
+    frozen = freeze(value)
+    if rule.by is not None and not (type(frozen) is tuple and len(frozen) == 2):
+        raise ValueError(
+            f"{rule.name}: must be a pair [clock, value], not {_said(frozen)}"
+        )
+    return frozen
+
+
+def _broken(law: Law, rule: Rule, world: _World) -> Iterator[tuple[Any, ...]]:
+    """Give the values, what is stored first, that break a law."""
+    stored, sent = world
+    for values in product(stored, *[sent] * (1 if law == "idempotent" else 2)):
+        if not same(*_ANSWERS[law](rule, *values)):
+            yield values
+
+
+def _assert(law: Law, rule: Rule, *values: Any) -> None:
+    frozen = [_frozen(rule, value) for value in values]
+    answers = _ANSWERS[law](rule, *frozen)
+    if not same(*answers):
+        said = [_said(value) for value in (*frozen, *answers)]
+        if law == "associative":
+            said.append(_said(_step(rule, frozen[1], frozen[2])))
+        raise LawBroken(law, f"{rule.name}: {_REASONS[law].format(*said)}")
+
+
+def _step(rule: Rule, stored: Any, sent: Any) -> Any:
+    """Merge, a refusal being an answer that stays one."""
+    if stored is _REFUSED or sent is _REFUSED:
+        return _REFUSED
+    try:
+        return rule.combine(stored, sent)
+    except ValueError:
+        return _REFUSED
+    except Exception as error:
+        error.add_note(f"{rule.name}: of {_said(stored)} and {_said(sent)}")
+        raise
+
+
+def _twice(rule: Rule, a: Any, b: Any) -> tuple[Any, Any]:
+    once = _step(rule, a, b)
+    return once, _step(rule, once, b)
+
+
+def _grouped(rule: Rule, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    one_by_one = _step(rule, _step(rule, a, b), c)
+    return one_by_one, _step(rule, a, _step(rule, b, c))
+
+
+def _swapped(rule: Rule, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    return _step(rule, _step(rule, a, b), c), _step(rule, _step(rule, a, c), b)
+
+
+def _again(rule: Rule, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    both = _step(rule, _step(rule, a, b), c)
+    return both, _step(rule, both, b)
+
+
+_ANSWERS: dict[Law, Callable[..., tuple[Any, Any]]] = {
+    "idempotent": _twice,
+    "associative": _grouped,
+    "commutative": _swapped,
+    "absorbing": _again,
+}
+"""Of each law, what makes the two answers that are to be one."""
+
+_REASONS: dict[Law, str] = {
+    "idempotent": "to {0}, {1} once makes {2}; twice, {3}",
+    "associative": "to {0}, {1} then {2} makes {3}; "
+    "{5}, which {2} makes of {1}, makes {4}",
+    "commutative": "to {0}, {1} then {2} makes {3}; {2} then {1} makes {4}",
+    "absorbing": "to {0}, {1} then {2} makes {3}; {1} again, {4}",
+}
+
+
+def _size(values: tuple[Any, ...]) -> int:
+    """Measure values by their JSON text; what is not there has no size."""
+    return sum(len(json.dumps(thaw(v))) for v in values if v is not None)
+
+
+def _said(value: Any) -> str:
+    """Say a value whole, for it is to be tried again, unless it is very long."""
+    text = repr(thaw(value))
+    return text if len(text) <= _LONG else shown(value)

@@ -1,0 +1,172 @@
+"""
+The shapes: what one contact may hold of the keys, and which of them are alike.
+
+Rules:
+    A shape says which letters each key field has, which alias a key that remembers
+    has, and whether the contact is marked as deleted.
+    Two shapes are alike where one becomes the other when two normal forms of a key
+    change their names: no rule that looks at equality alone can tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, TypeAlias, final
+
+from attrs import frozen
+
+from upsertcore.keys import Key
+from upsertcore.laws.alphabet import Letters
+from upsertcore.policy import Policy
+from upsertcore.values import FrozenMap
+from upsertcore.view import Forms
+
+__all__ = ["Shape", "Shapes"]
+
+Places: TypeAlias = tuple[int, ...]
+"""For each key field 0 where it is absent, else the number of its value, from 1."""
+
+_BLIND = {
+    *("replace", "keep", "on_create", "immutable", "ignore", "unset"),
+    *("union", "remove", "append"),
+}
+"""Rules that look at values by their equality alone, so that names do not count."""
+
+
+@final
+@frozen
+class Shape:
+    """
+    What a contact holds of the keys.
+
+    Args:
+        places: The letters of each key field.
+        fields: The same as values.
+        aliases: Of each key that remembers at most one.
+        forms: The normal forms that it holds, per key of the policy, aliases last.
+        deleted: True where it is marked as deleted.
+    """
+
+    places: Places
+    fields: FrozenMap[Any]
+    aliases: FrozenMap[tuple[str, ...]]
+    forms: Forms
+    deleted: bool
+
+
+@final
+class Shapes:
+    """
+    Every shape of a contact over an alphabet.
+
+    Args:
+        policy: The table.
+        keyed: The letters of each field that a key is made of.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore.laws.alphabet import key_letters
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> made = Shapes(policy, [key_letters(policy, "id", {})])
+    >>> [dict(shape.fields) for shape in made.every], made.swaps()
+    ([{}, {'id': 7}, {'id': 8}], [[0, 2, 1]])
+    """
+
+    def __init__(self, policy: Policy, keyed: list[Letters]) -> None:
+        self._policy, self._keyed = policy, keyed
+        choices = [range(len(letters.stored) + 1) for letters in keyed]
+        # Every way to fill the key fields, and the forms that it makes per key.
+        self._made: dict[Places, Forms] = {}
+        for places in product(*choices):
+            fields = self._fields(places)
+            self._made[places] = tuple([key.forms(fields) for key in policy.keys])
+        self.every = [*self._shapes()]
+
+    def _fields(self, places: Places) -> FrozenMap[Any]:
+        pairs = zip(self._keyed, places, strict=True)
+        return FrozenMap({a.name: a.stored[n - 1] for a, n in pairs if n})
+
+    def _shapes(self) -> Iterator[Shape]:
+        keys = self._policy.keys
+        marks = (False,) if self._policy.on_deleted == "forget" else (False, True)
+        for places, forms in self._made.items():
+            aliases = [self._aliases(n, key, forms[n]) for n, key in enumerate(keys)]
+            for chosen in product(*aliases):
+                held = tuple([a + b for a, b in zip(forms, chosen, strict=True)])
+                if all(
+                    key.limit is None or len(each) <= key.limit
+                    for key, each in zip(keys, held, strict=True)
+                ):
+                    pairs = zip(self._policy.by_name, chosen, strict=True)
+                    named = FrozenMap({name: each for name, each in pairs if each})
+                    for mark in marks:
+                        yield Shape(places, self._fields(places), named, held, mark)
+
+    def _aliases(
+        self, number: int, key: Key, forms: tuple[str, ...]
+    ) -> list[tuple[str, ...]]:
+        """Give what a contact may have as aliases of a key: nothing, or one."""
+        if not key.remember:
+            return [()]
+        every = dict.fromkeys(
+            form for made in self._made.values() for form in made[number]
+        )
+        return [(), *[(form,) for form in every if form not in forms]]
+
+    def swaps(self) -> list[list[int]]:
+        """Give, for each renaming of normal forms, what each shape becomes."""
+        places = {
+            (each.places, each.aliases, each.deleted): number
+            for number, each in enumerate(self.every)
+        }
+        swaps = []
+        for names in self._renamings():
+            renamed = self._renamed(names)
+            swaps.append(
+                [
+                    places[
+                        self._swapped(each.places, names),
+                        FrozenMap(
+                            {
+                                key: tuple([renamed[key, form] for form in forms])
+                                for key, forms in each.aliases.items()
+                            }
+                        ),
+                        each.deleted,
+                    ]
+                    for each in self.every
+                ]
+            )
+        return swaps
+
+    def _renamings(self) -> Iterator[frozenset[str]]:
+        """Give the sets of fields whose two forms may change places together."""
+        groups: list[frozenset[str]] = []
+        for key in self._policy.keys:
+            joined = [each for each in groups if not each.isdisjoint(key.fields)]
+            groups = [each for each in groups if each not in joined]
+            groups.append(frozenset(key.fields).union(*joined))
+        blocked = any(key.blocked for key in self._policy.keys)
+        blind = [] if blocked else [names for names in groups if self._is_blind(names)]
+        for taken in product((False, True), repeat=len(blind)):
+            if any(taken):
+                chosen = [names for names, on in zip(blind, taken, strict=True) if on]
+                yield frozenset().union(*chosen)
+
+    def _is_blind(self, names: frozenset[str]) -> bool:
+        return all(self._policy.line(name).merge.name in _BLIND for name in names)
+
+    def _swapped(self, places: Places, names: frozenset[str]) -> Places:
+        pairs = zip(self._keyed, places, strict=True)
+        return tuple(
+            [a.swapped(n - 1) + 1 if n and a.name in names else n for a, n in pairs]
+        )
+
+    def _renamed(self, names: frozenset[str]) -> dict[tuple[str, str], str]:
+        """Map each form of a key to what it becomes when these fields are renamed."""
+        renamed: dict[tuple[str, str], str] = {}
+        for places, forms in self._made.items():
+            others = self._made[self._swapped(places, names)]
+            for key, now, then in zip(self._policy.by_name, forms, others, strict=True):
+                renamed.update(((key, a), b) for a, b in zip(now, then, strict=True))
+        return renamed

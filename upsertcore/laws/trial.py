@@ -1,0 +1,203 @@
+"""
+The trial: calls on copies of a book, and all that can be seen of them.
+
+Rules:
+    The book that a trial begins with is never written.
+    What a law asks for is made when it is first asked for, and once.
+    Ids and times are the trial's own, so that two trials are alike to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import count
+from typing import Any, TypeAlias, final
+
+from upsertcore.book import ContactBook
+from upsertcore.contact import Contact
+from upsertcore.errors import Refused
+from upsertcore.index import ContactIndex
+from upsertcore.keyring import held_forms
+from upsertcore.outcome import Outcome
+from upsertcore.policy import Policy
+from upsertcore.view import Forms
+
+__all__ = ["Answer", "Log", "State", "Trial", "ask", "book_of", "state_of", "told"]
+
+Answer: TypeAlias = Outcome | Refused
+"""What a call came to."""
+
+State: TypeAlias = tuple[tuple[Contact, Forms], ...]
+"""Contacts by creation, each with the normal forms that it holds."""
+
+_DAWN = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def state_of(book: ContactBook) -> State:
+    """
+    Give the contacts of a book, each with the forms that its fields make.
+
+    >>> from upsertcore import Policy, never
+    >>> state_of(ContactBook(Policy(never(), {})))
+    ()
+    """
+    return tuple([(contact, held_forms(book.policy, contact)) for contact in book])
+
+
+def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
+    """
+    Make a book of a state, with ids and a clock that every such book has.
+
+    Args:
+        policy: The table.
+        state: As :func:`state_of` gives it.
+        how: As ``ContactBook``.
+
+    >>> from upsertcore import never
+    >>> book_of(Policy(never(), {})).create({}).contact.id
+    'new-1'
+    """
+    index = ContactIndex([key.name for key in policy.keys])
+    for contact, forms in state:
+        index.put(contact, forms)
+    ids, seconds = count(1), count(1)
+    return ContactBook(
+        policy,
+        ids=lambda: f"new-{next(ids)}",
+        clock=lambda: _DAWN + timedelta(seconds=next(seconds)),
+        index=index,
+        **how,
+    )
+
+
+def ask(book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any) -> Answer:
+    """Upsert, a refusal being an answer."""
+    try:
+        return book.upsert(patch, scope=scope, **how)
+    except Refused as error:
+        return error
+
+
+def told(answer: Answer) -> str:
+    """
+    Say in a few words what a call came to.
+
+    >>> told(Refused("no"))
+    'Refused: no'
+    """
+    if isinstance(answer, Outcome):
+        return f"{answer.result} {answer.contact.id}"
+    return f"{type(answer).__name__}: {answer}"
+
+
+@final
+class Trial:
+    """
+    One patch, and what comes of sending it to a copy of a book, and sending it again.
+
+    Args:
+        policy: The table.
+        state: As :func:`state_of` gives it.
+        patch: What is sent.
+        scope: The tenant.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> trial = Trial.of(ContactBook(policy), {"email": "ada@x.org"})
+    >>> trial.first.result, trial.second.result, len(trial.before), len(trial.after)
+    ('created', 'unchanged', 0, 1)
+    """
+
+    def __init__(
+        self, policy: Policy, state: State, patch: Mapping[str, Any], scope: str = ""
+    ) -> None:
+        self.policy, self.state, self.patch, self.scope = policy, state, patch, scope
+
+    @classmethod
+    def of(
+        cls, book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
+    ) -> Trial:
+        """Make a trial of what a book holds now."""
+        return cls(book.policy, state_of(book), patch, scope)
+
+    @property
+    def before(self) -> tuple[Contact, ...]:
+        """The contacts before the first call, by creation."""
+        return tuple([contact for contact, _forms in self.state])
+
+    @cached_property
+    def book(self) -> ContactBook:
+        """The copy to which the first call is made, and then the second."""
+        return book_of(self.policy, self.state)
+
+    @cached_property
+    def first(self) -> Answer:
+        """What comes of the patch."""
+        return ask(self.book, self.patch, self.scope)
+
+    @cached_property
+    def after(self) -> tuple[Contact, ...]:
+        """The contacts after the first call, by creation."""
+        _ = self.first
+        return tuple(self.book)
+
+    @cached_property
+    def second(self) -> Answer:
+        """What comes of the same patch, sent again."""
+        _ = self.after
+        return ask(self.book, self.patch, self.scope)
+
+    @cached_property
+    def after_second(self) -> tuple[Contact, ...]:
+        """The contacts after the second call, by creation."""
+        _ = self.second
+        return tuple(self.book)
+
+    def anew(self, **how: Any) -> ContactBook:
+        """Make another copy of the book, as it was before the first call."""
+        return book_of(self.policy, self.state, **how)
+
+
+@final
+class Log:
+    """
+    Some patches in the order in which they came, sent to an empty book.
+
+    Args:
+        policy: The table.
+        patches: What is sent.
+        scope: The tenant.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> log = Log(policy, [{"email": "ada@x.org"}, {"email": "ADA@x.org"}])
+    >>> [answer.result for answer in log.answers]
+    ['created', 'updated']
+    """
+
+    def __init__(
+        self, policy: Policy, patches: Iterable[Mapping[str, Any]], scope: str = ""
+    ) -> None:
+        self.policy, self.patches, self.scope = policy, tuple(patches), scope
+
+    @cached_property
+    def book(self) -> ContactBook:
+        """The book that has seen them one by one, and keeps what changed."""
+        return book_of(self.policy, keep_changes=None)
+
+    @cached_property
+    def answers(self) -> tuple[Answer, ...]:
+        """What came of each."""
+        return self.send(self.book)
+
+    @cached_property
+    def after(self) -> tuple[Contact, ...]:
+        """The contacts afterwards, by creation."""
+        _ = self.answers
+        return tuple(self.book)
+
+    def send(self, book: ContactBook) -> tuple[Answer, ...]:
+        """Send all of them to a book, one by one."""
+        return tuple([ask(book, patch, self.scope) for patch in self.patches])
