@@ -289,6 +289,20 @@ def test_the_oldest_of_duplicates_is_meant() -> None:
     assert outcome.withheld == ()
 
 
+def test_a_creation_with_a_key_is_made_once() -> None:
+    """Sent again it is answered as before; the key of another call is a conflict."""
+    crm = system(allow_duplicates=True)
+    payload = {"locationId": "l1", "email": "a@x.org", FLAG: True}
+    first, second = [crm.upsert(payload, idempotency_key="k-1") for _ in "ab"]
+
+    assert (first.status, len(crm.book)) == (200, 1)
+    assert first.body["contact"] == second.body["contact"]
+    for key, status in (("k-1", 409), ("", 422)):
+        other = crm.upsert({**payload, "city": "Oslo"}, idempotency_key=key)
+        assert (status, status) == (other.status, other.body["statusCode"])
+    assert len(crm.book) == 1
+
+
 def test_with_duplicates_allowed_nothing_is_withheld() -> None:
     """The phone that another contact holds is stored here too."""
     crm = system({"email": "a@x.org"}, {"phone": "+15550001111"}, allow_duplicates=True)

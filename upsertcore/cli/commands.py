@@ -1,8 +1,9 @@
 """
-The commands: ``upsertcore upsert``, ``explain`` and ``show``.
+The commands: ``upsertcore upsert``, ``explain``, ``show`` and ``laws``.
 
 Rules:
-    Exit status 0: done; 1: done, and some row or the payload was refused; 2: wrong
+    Exit status 0: done; 1: done, and some row or the payload was refused, or a law
+    that is claimed does not hold; 2: wrong
     use, or a file that cannot be read or written; 130: interrupted. After 2 and 130
     the book is as it was, unless it was the table of the run that could not be shown.
     Progress goes to a terminal's standard error, the result to standard output.
@@ -32,6 +33,7 @@ from upsertcore.cli.rows import BadHeader, loads
 from upsertcore.cli.run import Bar, Run, opened
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField
+from upsertcore.laws import card
 from upsertcore.profiles import BY_NAME, Rejected
 
 __all__ = ["main"]
@@ -193,6 +195,40 @@ def show(book: Path, key: str | None, *, as_json: bool) -> None:
             console, rest = Console(), iter(contacts)
             while some := list(islice(rest, _PAGE)):
                 console.print(contact_table(some))
+
+
+@main.command()
+@_PROFILE
+@_SET
+@click.option(
+    "--contacts",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Up to how many contacts a state has.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
+@click.pass_context
+def laws(
+    context: click.Context,
+    profile: str,
+    sets: tuple[str, ...],
+    contacts: int,
+    *,
+    as_json: bool,
+) -> None:
+    """
+    Try every law in the whole of a small world, under the policy of PROFILE.
+
+    The world has every state of a few contacts and every patch over two normal forms
+    of each key, and one field of each distinct line.
+    """
+    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
+        desk = seat(profile, None, pairs("--set", sets), bar, complete=False)
+        tried = bar.counting("trying")
+        made = card(desk.system.policy, contacts=contacts, progress=tried)
+    click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
+    context.exit(0 if made.kept else 1)
 
 
 def _found(book: Path, key: str | None) -> Iterable[Contact]:

@@ -91,6 +91,21 @@ class Bar:
             yield item
         self._progress.update(task, completed=total)
 
+    def counting(self, label: str) -> Callable[[int, int], None]:
+        """
+        Make what shows how much of something is done.
+
+        Args:
+            label: What is being done.
+
+        Returns:
+            A function of how many are done, and of how many there are.
+        """
+        task = self._progress.add_task(label, total=None)
+        return lambda done, total: self._progress.update(
+            task, completed=done, total=total
+        )
+
 
 def standard_input() -> BinaryIO:
     """

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 from attrs import frozen
@@ -32,6 +32,7 @@ _SPELLINGS: tuple[tuple[Any, ...], ...] = (
     ("a", " A", "b", "B "),
     ("2024-01-02", "2024-01-03"),
 )
+"""Two values in two spellings each, of every kind that a normaliser may know."""
 _WHOLE: tuple[tuple[Any, ...], ...] = (
     ("x", "y"),
     (1, 2),
@@ -93,14 +94,28 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
     >>> key_letters(policy, "id", {}).sent
     (7, '7', 8, '8')
     """
-    pools: Iterable[Sequence[Any]] = _SPELLINGS
+    kinds: Iterable[list[Sequence[Any]]] = ([*_lists(_item)], [*_SPELLINGS])
+    kinds = (*kinds, [*_lists(lambda value: value)])
     if name in values:
-        pools = (values[name],)
-    found = [_keyed(policy, name, pool) for pool in pools]
-    made = [letters for letters in found if letters is not None]
-    if not made:
-        raise ValueError(f"values: {name} needs two values of different normal forms")
-    return max(made, key=lambda letters: len(letters.sent))
+        kinds = ([values[name]],)
+    for pools in kinds:
+        found = [_keyed(policy, name, pool) for pool in pools]
+        made = [letters for letters in found if letters is not None]
+        if made:
+            return max(made, key=lambda letters: len(letters.sent))
+    raise ValueError(f"values: {name} needs two values of different normal forms")
+
+
+def _item(value: Any) -> dict[str, Any]:
+    """Make an item of a list, as systems with several values per field write it."""
+    return {"value": value, "metadata": {}}
+
+
+def _lists(item: Callable[[Any], Any]) -> Iterator[Sequence[Any]]:
+    """Give the pools as lists of one, and of both in either order."""
+    for pool in _SPELLINGS:
+        one, two = item(pool[0]), item(pool[-1])
+        yield [*([item(value)] for value in pool), [one, two], [two, one]]
 
 
 def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
@@ -123,7 +138,8 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         if all(form in known for form in forms):
             stored.setdefault(tuple([known[form] for form in forms]), value)
             sent.append(raw)
-    if (0,) not in stored or (1,) not in stored:
+    taken = _takes(policy.line(name).merge, [*stored.values()])
+    if (0,) not in stored or (1,) not in stored or not taken:
         return None
     whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
     listed = sorted(whole, key=lambda spelled: (len(spelled), spelled))
@@ -193,7 +209,7 @@ def _is_whole(rule: Rule) -> bool:
     try:
         return bool(rule.combine("x", "y") in ("x", "y", None))
     except ValueError:
-        return _combined(rule, None, "x") == "x"
+        return bool(_combined(rule, None, "x") == "x")
 
 
 def _takes(rule: Rule, stored: list[Any]) -> bool:

@@ -10,8 +10,8 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count, product
 from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
@@ -21,14 +21,14 @@ from upsertcore.laws.alphabet import Values, lines_of
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.claims import claims
 from upsertcore.laws.every import CALLS, LOGS, OF_KEYS
-from upsertcore.laws.trial import Log
+from upsertcore.laws.trial import Log, Trial
 from upsertcore.laws.world import Patch, World
 from upsertcore.policy import Policy
 from upsertcore.values import freeze, thaw
 
 __all__ = ["Counterexample", "LawCard", "Verdict", "card"]
 
-Progress: TypeAlias = Callable[[str, int], None]
+Progress: TypeAlias = Callable[[int, int], None]
 Law: TypeAlias = Callable[[Any], bool]
 Shown: TypeAlias = tuple[tuple[Contact, ...], tuple[Patch, ...]]
 
@@ -171,8 +171,7 @@ def card(
         contacts: Up to how many contacts a state has.
         values: Field name to values that are to be sent, for fields of which none
             can be found; for a key two normal forms.
-        progress: Told the field that is being tried, blank for the keys, and how many
-            trials are done, now and then.
+        progress: Told after each state how many states are done, and of how many.
 
     Returns:
         One verdict per law.
@@ -184,11 +183,18 @@ def card(
         Exponential in the contacts and in the keys; some seconds for two keys and
         three contacts.
     """
-    tally = _Tally(policy)
-    listed = lines_of(policy)
-    for line in (None, *listed):
-        world = World(policy, line, contacts=contacts, values=values)
-        tally.calls(world, progress)
+    tally, listed = _Tally(policy), lines_of(policy)
+    worlds = [
+        World(policy, line, contacts=contacts, values=values)
+        for line in (None, *listed)
+    ]
+    done, total = count(1), sum(len(world.states) for world in worlds)
+    for world in worlds:
+        laws = tally.laws_of(world)
+        for places, weight in world.states:
+            laws = tally.calls(laws, world.trials(places), weight)
+            if progress is not None:
+                progress(next(done), total)
         tally.logs(world)
     keys = ", ".join(key.name for key in policy.keys) or "none"
     told = (
@@ -206,22 +212,25 @@ class _Tally:
         self._counts = {name: [0, 0] for name in (*CALLS, *LOGS)}
         self._broken: dict[str, Counterexample] = {}
 
-    def calls(self, world: World, progress: Progress | None) -> None:
-        """Try the laws of one call."""
-        left = {
-            n: law for n, law in CALLS.items() if not world.line or n not in OF_KEYS
-        }
-        for number, (trial, weight) in enumerate(world.trials()):
-            if progress is not None and not number % 1000:
-                progress(world.line or "", number)
+    def laws_of(self, world: World) -> dict[str, Law]:
+        """List the laws of one call that are tried in a world."""
+        apart = OF_KEYS if world.line is not None else ()
+        return {name: law for name, law in CALLS.items() if name not in apart}
+
+    def calls(
+        self, laws: dict[str, Law], trials: Iterable[tuple[Trial, int]], weight: int
+    ) -> dict[str, Law]:
+        """Try laws of one call; give those that are not broken in this world."""
+        for trial, times in trials:
             shown = trial.before, (trial.patch,)
-            left = self._still(left, trial, shown, weight)
+            laws = self._still(laws, trial, shown, weight * times)
+        return laws
 
     def logs(self, world: World) -> None:
         """Try the laws of many calls: logs of two patches, of three for keys alone."""
         said = [patch for patch in world.spoken() if patch]
         sizes = (2, 3) if world.line is None and len(said) < _FEW else (2,)
-        left = LOGS
+        left: dict[str, Law] = {**LOGS}
         for size in sizes:
             for patches in product(said, repeat=size):
                 left = self._still(left, Log(self._policy, patches), ((), patches), 1)
@@ -255,7 +264,8 @@ class _Tally:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Give one verdict per law, in their order."""
-        return tuple([self._verdict(*each) for each in (*CALLS.items(), *LOGS.items())])
+        laws: dict[str, Law] = {**CALLS, **LOGS}
+        return tuple([self._verdict(name, law) for name, law in laws.items()])
 
     def _verdict(self, name: str, law: Law) -> Verdict:
         says = (law.__doc__ or "").strip().split("\n")[0]

@@ -56,7 +56,7 @@ class World:
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> world = World(policy, None, contacts=2)
-    >>> len(world.patches), [*world.places()]  # doctest: +NORMALIZE_WHITESPACE
+    >>> len(world.patches), world.states  # doctest: +NORMALIZE_WHITESPACE
     (7, [((), 1), ((0,), 1), ((1,), 2), ((0, 0), 1), ((0, 1), 2), ((1, 0), 2),
          ((1, 1), 2), ((1, 2), 2)])
     """
@@ -81,14 +81,17 @@ class World:
         }
         self._shapes = Shapes(policy, self.keyed)
 
-    def places(self) -> Iterator[tuple[tuple[int, ...], int]]:
-        """Give the shapes of the contacts of each state, and for how many it stands."""
+    @cached_property
+    def states(self) -> list[tuple[tuple[int, ...], int]]:
+        """The shapes of the contacts of each state, and for how many it stands."""
         swaps, numbers = self._shapes.swaps(), range(len(self._shapes.every))
+        found = []
         for size in range(self.contacts + 1):
             for places in product(numbers, repeat=size):
                 images = [tuple([swap[n] for n in places]) for swap in swaps]
                 if all(places <= each for each in images) and self._may_be(places):
-                    yield places, len({places, *images})
+                    found.append((places, len({places, *images})))
+        return found
 
     def _may_be(self, places: tuple[int, ...]) -> bool:
         """Tell whether no two contacts hold the same unique key."""
@@ -169,13 +172,12 @@ class World:
         sent = {name: value for name, value in pairs if value is not _OMITTED}
         return {**self.filled, **sent}
 
-    def trials(self) -> Iterator[tuple[Trial, int]]:
-        """Give each trial, and for how many it stands."""
-        for places, weight in self.places():
-            state = self.state(places)
-            for patch in self.patches:
-                for spelled, times in self._spelled(state, patch, {}):
-                    yield Trial(self.policy, spelled, patch), weight * times
+    def trials(self, places: tuple[int, ...]) -> Iterator[tuple[Trial, int]]:
+        """Give each trial in a state, and for how many states it stands."""
+        state = self.state(places)
+        for patch in self.patches:
+            for spelled, times in self._spelled(state, patch, {}):
+                yield Trial(self.policy, spelled, patch), times
 
     def _spelled(
         self, state: State, patch: Patch, known: dict[int, Contact]

@@ -18,7 +18,7 @@ from typing import Any, final
 from upsertcore import normalize
 from upsertcore.book import ContactBook
 from upsertcore.draw import fresh_ids
-from upsertcore.errors import InvalidField, InvalidPolicy, Refused
+from upsertcore.errors import CallReused, InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
 from upsertcore.line import Null, field
 from upsertcore.match import first_match, never
@@ -174,32 +174,35 @@ class LeadConnector:
         self._readers = {**READERS, "customFields": _reader(custom_fields)}
         self._trace_ids = fresh_ids() if trace_ids is None else trace_ids
 
-    def upsert(self, payload: Any) -> Response:
+    def upsert(self, payload: Any, *, idempotency_key: str | None = None) -> Response:
         """
         Create or update a contact of a location.
 
         ``createNewIfDuplicateAllowed`` is an instruction and no field: where
         duplicates are allowed, true creates without looking; elsewhere it is
-        ignored. It is never stored, and ``new`` in the answer says what was done.
+        ignored. ``new`` in the answer says what was done.
 
         Args:
             payload: The JSON body; its ``locationId`` is the scope.
+            idempotency_key: As ``ContactBook.upsert``; it is not the vendor's.
 
         Returns:
             200 and ``new``, ``contact`` and ``traceId``; 422 and the list of all that
-            is wrong; 400 where there is no usable email or phone.
+            is wrong; 400 where there is no usable email or phone; 409 for an
+            idempotency key of another call.
 
         Laws:
-            Twice is once, but for the ``traceId`` and for what duplicates allow.
+            Twice is once, but for the ``traceId`` and for what duplicates allow; with
+            an idempotency key that too.
         """
-        trace = self._trace()
+        trace, once = self._trace(), idempotency_key
 
         def decide() -> Outcome:
             patch = self.parse(payload)
             scope = freeze(payload["locationId"])
             if self._creates(payload):
-                return self.book.create(patch, scope=scope)
-            return self.book.upsert(patch, scope=scope)
+                return self.book.create(patch, scope=scope, idempotency_key=once)
+            return self.book.upsert(patch, scope=scope, idempotency_key=once)
 
         return answer(decide, lambda outcome: _body(outcome, trace), _reject)
 
@@ -329,9 +332,11 @@ def _unprocessable(messages: list[str]) -> Rejected:
     return Rejected(422, body, "; ".join(reasons))
 
 
-def _bad_request(message: str) -> Rejected:
-    body = {"statusCode": 400, "message": message, "error": "Bad Request"}
-    return Rejected(400, body, message)
+def _bad_request(
+    message: str, status: int = 400, error: str = "Bad Request"
+) -> Rejected:
+    body = {"statusCode": status, "message": message, "error": error}
+    return Rejected(status, body, message)
 
 
 def _reject(refusal: Refused) -> Rejected:
@@ -340,5 +345,6 @@ def _reject(refusal: Refused) -> Rejected:
             return _bad_request(f"phone {refusal.reason}")
         case InvalidField():
             return _unprocessable([f"{refusal.field} {refusal.reason}"])
-        case _:
-            return _bad_request(_NO_KEY)
+        case CallReused():
+            return _bad_request(str(refusal), 409, "Conflict")
+    return _bad_request(_NO_KEY)
