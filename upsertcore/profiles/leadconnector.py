@@ -192,8 +192,7 @@ class LeadConnector:
             idempotency key of another call.
 
         Laws:
-            Twice is once, but for the ``traceId`` and for what duplicates allow; with
-            an idempotency key that too.
+            Twice is once, but for the ``traceId`` and what a keyless call duplicates.
         """
         trace, once = self._trace(), idempotency_key
 
@@ -347,4 +346,5 @@ def _reject(refusal: Refused) -> Rejected:
             return _unprocessable([f"{refusal.field} {refusal.reason}"])
         case CallReused():
             return _bad_request(str(refusal), 409, "Conflict")
-    return _bad_request(_NO_KEY)
+        case _:
+            return _bad_request(_NO_KEY)
