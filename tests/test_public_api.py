@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 import upsertcore
-from upsertcore import errors, profiles
+from upsertcore import errors, laws, profiles
 
 PUBLIC = [
     "Change",
@@ -38,6 +38,7 @@ PUBLIC = [
     "key",
     "largest",
     "latest",
+    "laws",
     "merge_all",
     "never",
     "normalize",
@@ -55,6 +56,7 @@ def test_the_names_are_these() -> None:
     """A change of a public name is a change of this list."""
     assert PUBLIC == upsertcore.__all__
     assert PUBLIC == sorted(PUBLIC)
+    assert laws is upsertcore.laws
     assert all(hasattr(upsertcore, name) for name in PUBLIC)
     assert set(SYSTEMS) <= set(profiles.__all__)
     assert SYSTEMS == sorted(profiles.BY_NAME)
@@ -92,10 +94,11 @@ def test_every_error_is_documented(name: str) -> None:
 
 
 def test_importing_it_loads_no_extra() -> None:
-    """``import upsertcore`` loads nothing that an extra brings."""
+    """``import upsertcore`` loads nothing that an extra brings, nor the law kit."""
     code = (
         "import sys, upsertcore;"
         "extras = {'click', 'rich', 'phonenumbers', 'hypothesis', 'upsertcore.cli'};"
+        "extras |= {'upsertcore.laws', 'upsertcore.testing'};"
         "print(sorted(extras & set(sys.modules)))"
     )
     done = subprocess.run(

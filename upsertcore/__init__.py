@@ -2,7 +2,7 @@
 Decide what an upsert of a contact does: whom it matches, what changes, and why.
 
 Pure domain: no I/O, no hidden clock, no hidden randomness. This module hands on the
-public names and defines none.
+public names and defines none; ``laws`` is a module of its own, loaded when asked for.
 """
 
 from upsertcore import errors, normalize, profiles
@@ -62,6 +62,7 @@ __all__ = [
     "key",
     "largest",
     "latest",
+    "laws",
     "merge_all",
     "never",
     "normalize",

@@ -44,9 +44,9 @@ def idempotent(trial: Trial) -> bool:
     see("idempotent", isinstance(trial.second, Outcome), words)
     see("idempotent", trial.second.unchanged, words)  # type: ignore[union-attr]
     once = trial.second.contact == trial.first.contact  # type: ignore[union-attr]
-    see("idempotent", once, f"{told}, another contact")
+    see("idempotent", once, f"{words}, another contact")
     moved = trial.after_second != trial.after
-    see("idempotent", not moved, f"{told}, but the state is another")
+    see("idempotent", not moved, f"{words}, but the state is another")
     return True
 
 
@@ -157,7 +157,10 @@ def _stands(rule: Rule, name: str, sent: Any, outcome: Outcome) -> bool:
     if rule.shows is not None:
         return rule.shows(stored, value)
     if rule.by is not None:
-        return same(stored, value) and same(outcome.contact.clocks[name], sent[rule.by])
+        # The same value of an older clock stands there already: nothing is left out.
+        own = outcome.contact.clocks.get(name), stored
+        again = rule.combine(own, (sent[rule.by], value))
+        return same(stored, value) and same(again, own)
     if rule.drops and not same(stored, value):
         was = None if outcome.before is None else outcome.before.get(name)
         return not same(stored, was)

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from upsertcore.policy import Policy
 from upsertcore.rule import Law, Rule
@@ -26,8 +26,8 @@ def claims(policy: Policy, law: str) -> bool:
         law: The name of a law of a call or of a log.
 
     Returns:
-        For ``idempotent`` and ``finds_again``: if every rule declares it, and a patch
-        can find somebody. For ``empty_changes_nothing``: if a patch without a key is
+        For ``idempotent``: if every rule declares it, and a patch can find somebody;
+        for ``finds_again``: if those of the keys' fields do. For ``empty_changes_nothing``: if a patch without a key is
         refused. For ``unique``: unless clashes are allowed. For ``any_order`` and
         ``log_again``: if every rule declares what that takes, no key is ever let go,
         and all who are hit become one. For ``create_makes_one``: never. For any
@@ -38,22 +38,26 @@ def claims(policy: Policy, law: str) -> bool:
     >>> claims(Policy(first_match("id"), fields), "idempotent")
     False
     """
-    if law in ("idempotent", "finds_again"):
-        finds = bool(policy.match.keys) and policy.on_absent_key == "refuse"
-        return finds and _declare(policy, "idempotent")
+    finds = bool(policy.match.keys) and policy.on_absent_key == "refuse"
+    if law == "idempotent":
+        return finds and _declare("idempotent", _rules(policy))
+    if law == "finds_again":
+        keyed = {name for key in policy.keys for name in key.fields}
+        rules = [policy.line(name).merge for name in keyed]
+        return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
         return policy.on_absent_key == "refuse"
     if law in ("unique", "round_trip"):
         return policy.on_clash != "allow"
     if law == "log_again":
-        return _declare(policy, "absorbing") and _holds_on(policy)
+        return _declare("absorbing", _rules(policy)) and _holds_on(policy)
     if law == "any_order":
-        return _declare(policy, "commutative") and _holds_on(policy)
+        return _declare("commutative", _rules(policy)) and _holds_on(policy)
     return law != "create_makes_one"
 
 
-def _declare(policy: Policy, law: Law) -> bool:
-    return all(law in rule.laws for rule in _rules(policy))
+def _declare(law: Law, rules: Iterable[Rule]) -> bool:
+    return all(law in rule.laws for rule in rules)
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:

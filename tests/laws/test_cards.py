@@ -1,0 +1,79 @@
+"""The cards of the four profiles: made anew here, and compared with the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upsertcore.profiles import BY_NAME
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
+OPEN = {"create_makes_one", "log_again", "any_order"}
+
+
+def made(*words: str) -> dict[str, Any]:
+    """Have a card printed by the command line, in a process of its own."""
+    command = [sys.executable, "-m", "upsertcore", "laws", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    card: dict[str, Any] = json.loads(done.stdout)
+    return card
+
+
+@pytest.fixture(name="cards", scope="module")
+def _cards() -> dict[str, dict[str, Any]]:
+    """Make the four cards, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(NAMES, pool.map(made, NAMES), strict=True))
+
+
+def row(number: int, cards: dict[str, dict[str, Any]]) -> str:
+    """Write the row of one law."""
+    laws = [cards[name]["laws"][number] for name in NAMES]
+    cells = [
+        f"{law['calls']:,} ({law['stands_for']:,})" if law["holds"] else "**fails**"
+        for law in laws
+    ]
+    says = laws[0]["says"].removesuffix(".")
+    return f"| `{laws[0]['law']}` | {says} | {' | '.join(cells)} |"
+
+
+def test_the_profiles_are_these() -> None:
+    """There is a card for each."""
+    assert sorted(NAMES) == sorted(BY_NAME)
+
+
+def test_every_claimed_law_holds(cards: dict[str, dict[str, Any]]) -> None:
+    """And what does not hold is not claimed."""
+    for name, card in cards.items():
+        for law in card["laws"]:
+            assert law["holds"] or not law["claimed"], (name, law)
+            assert law["calls"] or not law["holds"], (name, law)
+        assert OPEN >= {law["law"] for law in card["laws"] if not law["claimed"]}
+
+
+def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
+    """Row by row, with their counts: what stands there is what was printed here."""
+    rows = [row(number, cards) for number in range(len(cards["Anduin"]["laws"]))]
+    text = README.partition("\n## Laws\n")[2].partition("\n## ")[0]
+
+    assert "\n".join(rows) == "\n".join(re.findall(r"^\| `.*$", text, re.MULTILINE))
+
+
+def test_creating_without_looking_is_no_upsert() -> None:
+    """Where duplicates are allowed it makes two; with an idempotency key, one."""
+    card = made("LeadConnector", "--set", "allow_duplicates=true", "--contacts", "1")
+    laws = {law["law"]: law for law in card["laws"]}
+
+    assert not laws["create_makes_one"]["holds"]
+    told = "created new-1 then created new-2"
+    assert told in laws["create_makes_one"]["counterexample"]
+    assert laws["retry_is_once"]["holds"]
+    assert laws["idempotent"]["holds"]
