@@ -27,8 +27,9 @@ def claims(policy: Policy, law: str) -> bool:
 
     Returns:
         For ``idempotent``: if every rule declares it, and a patch can find somebody;
-        for ``finds_again``: if those of the keys' fields do. For ``empty_changes_nothing``: if a patch without a key is
-        refused. For ``unique``: unless clashes are allowed. For ``any_order`` and
+        for ``finds_again``: if those of the keys' fields do. For
+        ``empty_changes_nothing``: if a patch without a key is refused. For ``unique``
+        and ``round_trip``: unless clashes are allowed. For ``any_order`` and
         ``log_again``: if every rule declares what that takes, no key is ever let go,
         and all who are hit become one. For ``create_makes_one``: never. For any
         other: always.
@@ -69,7 +70,12 @@ def _rules(policy: Policy) -> Iterator[Rule]:
 def _holds_on(policy: Policy) -> bool:
     """Tell whether whoever was found once by a key is found by it for ever."""
     consulted = [policy.by_name[name] for name in policy.match.keys]
-    one = len(consulted) == 1 or policy.match.merges
-    kept = all(key.remember and key.limit is None for key in policy.keys)
+    # Of several keys, or of one in several fields, a patch may carry a form that its
+    # rules leave out; sent alone it then creates, and sent again it finds two.
+    if len(consulted) != 1 or consulted[0].each:
+        return False
     takes = policy.create and policy.update is True and policy.on_deleted == "forget"
-    return bool(consulted) and one and kept and takes
+    # What is refused until a needed field has come is taken when it is sent again.
+    always = {*policy.needed} <= {*consulted[0].fields}
+    kept = all(key.remember and key.limit is None for key in policy.keys)
+    return takes and always and kept and policy.on_absent_key == "refuse"
