@@ -25,6 +25,7 @@ from tests.strategies import (
     patches,
     scopes,
     tidy,
+    trial,
     tried,
 )
 from upsertcore import (
@@ -40,6 +41,7 @@ from upsertcore import (
     remove,
     replace,
 )
+from upsertcore.laws import CALLS, Trial, check_log, claims
 from upsertcore.values import empty, freeze, same, thaw
 
 Patch = dict[str, Any]
@@ -48,6 +50,29 @@ MANY = st.lists(patches(), max_size=6)
 
 def bytes_of(book: ContactBook) -> str:
     return json.dumps(book.dump())
+
+
+def held(case: Case, *, but: tuple[str, ...] = ()) -> Trial:
+    """See that the last call of a case keeps every law that its policy claims."""
+    tried_once = trial(case)
+    # A plan is made under a book's own table, and not under that of one call.
+    left = (*but, *(["plan_is_upsert"] if case.how else []))
+    for name, law in CALLS.items():
+        if name not in left and claims(tried_once.policy, name):
+            law(tried_once)
+    return tried_once
+
+
+@given(st.one_of(cases(), cases(wanted=merge_all)))
+def test_every_law_of_a_call_is_kept(case: Case) -> None:
+    """Whatever the policy; idempotence only where no host's rule is what finds."""
+    held(case, but=("idempotent", "finds_again"))
+
+
+@given(st.one_of(cases(), cases(wanted=merge_all)))
+def test_every_law_of_a_log_is_kept(case: Case) -> None:
+    """The first calls of a case, sent to an empty book in one scope."""
+    check_log(case.policy, [*[patch for patch, _ in case.calls[:3]], case.patch])
 
 
 @given(cases(strict=True))
@@ -69,51 +94,43 @@ def test_1_merging_twice_is_merging_once(case: Case) -> None:
 
 
 def twice(case: Case) -> None:
-    book = fed(case)
-    first = tried(book, case.patch, case.scope, **case.how)
-    before = bytes_of(book)
-    second = tried(book, case.patch, case.scope, **case.how)
-
-    assert before == bytes_of(book)
+    """See that every law is kept, and that the very same contact is told again."""
+    done = held(case)
+    first, second = done.first, done.second
     if isinstance(first, Outcome):
         assert isinstance(second, Outcome)
-        assert second.result == "unchanged"
         assert second.contact is first.contact
         assert second.before is first.contact
         assert (second.changes, second.absorbed) == ((), ())
+        assert repr(done.after) == repr(done.after_second)
 
 
 @given(st.one_of(cases(), cases(wanted=merge_all)))
-def test_1_version_and_time_move_with_a_field(case: Case) -> None:
-    """They move, the version by one, where a field or a clock does, or in a merge."""
+def test_1_what_is_told_agrees_with_what_moved(case: Case) -> None:
+    """Updated is a field or a clock that moved, merged is somebody absorbed."""
     outcome = last(case)
     if outcome is None or outcome.before is None:
         return
     before, after = outcome.before, outcome.contact
     written = not same(before.fields, after.fields)
     ticked = not same(before.clocks, after.clocks)
-    moved = written or ticked or outcome.merged
+    back = before.deleted_at is not None
 
-    assert outcome.updated == (moved and not outcome.merged)
+    assert outcome.updated == ((written or ticked or back) and not outcome.merged)
     assert outcome.merged == bool(outcome.absorbed)
     assert bool(outcome.changes) == written
-    assert before.version + moved == after.version
-    assert (before.updated_at != after.updated_at) == moved
     assert same(before.aliases, after.aliases) or written or outcome.merged
-    assert before.created_at == after.created_at
-    assert (before.id, before.scope) == (after.id, after.scope)
 
 
 @given(cases())
-def test_2_omitted_is_unchanged(case: Case) -> None:
-    """An omitted field is as it was; at creation it has its default or is absent."""
+def test_2_omitted_has_its_default_or_is_absent(case: Case) -> None:
+    """At creation; a contact that is there keeps it, which is a law of the kit."""
     outcome = last(case)
-    if outcome is None or outcome.merged:
+    if outcome is None or not outcome.created:
         return
     for name in {*RULES, *outcome.contact} - {*case.patch} - {*joined(case, outcome)}:
-        default = case.policy.fields[name].default if outcome.created else None
-        was = freeze(default) if outcome.before is None else outcome.before.get(name)
-        assert same(was, outcome.contact.get(name))
+        line = case.policy.fields[name]
+        assert same(freeze(line.default), outcome.contact.get(name))
 
 
 def joined(case: Case, outcome: Outcome) -> list[str]:
@@ -307,7 +324,7 @@ def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
 
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
-    """Same policy, calls, ids and clock: same bytes; and loading them changes none."""
+    """Same policy, calls, ids and clock: same bytes; loaded, old ids lead as before."""
     book = fed(case)
     tried(book, case.patch, case.scope, **case.how)
     again = fed(case)
@@ -317,7 +334,6 @@ def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
     assert first == bytes_of(again)
     if case.policy.on_clash != "allow":
         loaded = ContactBook.load(case.policy, json.loads(first))
-        assert first == bytes_of(loaded)
         for contact in book:
             for old in contact.absorbed:
                 assert loaded.get(old) == contact

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -19,6 +20,8 @@ from tests.machine.test_upsert_machine import (
     tried,
 )
 from tests.naive import written
+from tests.naive_comparing import compare
+from tests.naive_comparing import told as told_apart
 from tests.strategies import (
     FAULTS,
     FUSE,
@@ -178,6 +181,26 @@ class Joins(Upserts):
                 lambda: self.book.dedupe(*keys, scope=scope, on_refused=go_on),
                 lambda: self.oracle.dedupe(*keys, scope=scope, on_refused=go_on),
             )
+
+    @rule(
+        many=batches(),
+        scope=scopes(),
+        on_many=st.sampled_from(("refuse", "oldest", "newest")),
+        update=st.sampled_from((True, True, False)),
+    )
+    def compare(self, many: list[Any], scope: str, on_many: Any, update: Any) -> None:
+        """The same patches under a policy that differs in a word or two."""
+        may = update or self.policy.create
+        other = evolve(
+            self.policy, on_many=on_many, update=update if may else self.policy.update
+        )
+        before = self.book.dump()
+
+        said = self.book.compare(other, many, scope=scope)
+
+        assert before == self.book.dump()
+        assert said.rows == len(many)
+        assert compare(self.oracle, other, many, scope) == told_apart(said.differences)
 
     @rule(
         many=batches(),

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, final
 
 from attrs import frozen
 
-from upsertcore.errors import Refused
 from upsertcore.patch import read
 from upsertcore.policy import Policy
 from upsertcore.rule import Rule
@@ -206,32 +205,32 @@ def _is_whole(rule: Rule) -> bool:
     """Tell whether a rule takes a value as a whole, whatever it is."""
     if rule.by is not None:
         return True
-    try:
-        return bool(rule.combine("x", "y") in ("x", "y", None))
-    except ValueError:
-        return bool(_combined(rule, None, "x") == "x")
+    made = _combined(rule, "x", "y")
+    return bool((_combined(rule, None, "x") if made is _REFUSED else made) in _EITHER)
 
 
 def _takes(rule: Rule, stored: list[Any]) -> bool:
     if rule.by is not None:
         return True
-    return all(_combined(rule, None, v) is not _REFUSED for v in stored)
+    pairs = [(was, value) for value in stored for was in (None, value)]
+    return all(_combined(rule, *pair) is not _REFUSED for pair in pairs)
 
 
 def _combined(rule: Rule, stored: Any, sent: Any) -> Any:
     try:
         return rule.combine(stored, sent)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - of a kind that it does not know a rule may raise
         return _REFUSED
 
 
 _REFUSED = object()
+_EITHER = ("x", "y", None)
 
 
 def _cleaned(policy: Policy, name: str, raw: Any) -> Any:
     """Give a value as it would be stored; None where it is refused or left out."""
     try:
         sent, _ignored = read(policy, {name: raw})
-    except Refused:
+    except Exception:  # noqa: BLE001 - of a kind that it does not know ``clean`` may
         return None
     return freeze(sent.get(name))

@@ -14,12 +14,13 @@ from typing import Any
 
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
-from upsertcore.errors import KeyInUse, Refused
+from upsertcore.errors import CallReused, KeyInUse, Refused, StalePlan
 from upsertcore.keyring import held_forms
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.calls import carried
 from upsertcore.laws.trial import Trial, ask, book_of, state_of, told
 from upsertcore.outcome import Outcome
+from upsertcore.planned import Plan
 
 __all__ = [
     "create_makes_one",
@@ -28,6 +29,7 @@ __all__ = [
     "retry_is_once",
     "round_trip",
     "scopes_apart",
+    "see_its_keys",
     "undo_inverts",
     "unique",
 ]
@@ -47,19 +49,42 @@ def unique(trial: Trial) -> bool:
 
 
 def index_follows(trial: Trial) -> bool:
-    """Keys find who holds them now: the index is one that is made of its contacts."""
+    """Keys find who holds them now, or held them, where they remember; nobody else."""
     _ = trial.after
-    try:
-        trial.book._index.check()  # noqa: SLF001 - no other way to look inside
-    except AssertionError as error:
-        raise LawBroken("index_follows", str(error)) from error
-    for contact, forms in state_of(trial.book):
-        for key, each in zip(trial.policy.keys, forms, strict=True):
-            held = trial.book._index.forms(contact.id)  # noqa: SLF001
-            place = [*trial.policy.by_name].index(key.name)
-            words = f"{contact.id} holds {held[place]} for {key.name}, not {each}"
-            see("index_follows", held[place] == each, words)
+    see_its_keys("index_follows", trial.book)
+    for contact, forms in trial.state:
+        held = trial.book._index.forms(contact.id)  # noqa: SLF001
+        for key, was, now in zip(trial.policy.keys, forms, held, strict=True):
+            lost = {*was}.difference(now) if key.remember else ()
+            words = f"{key.name}: {lost} of {contact.id} is not remembered"
+            see("index_follows", not lost, words)
     return True
+
+
+def see_its_keys(law: str, book: ContactBook) -> None:
+    """
+    See that the index of a book is one that is made of its contacts.
+
+    Args:
+        law: Of which it is a part.
+        book: Any.
+
+    Raises:
+        LawBroken: If an entry is missing, left over or out of order.
+
+    >>> from upsertcore import Policy, never
+    >>> see_its_keys("index_follows", ContactBook(Policy(never(), {})))
+    """
+    index = book._index  # noqa: SLF001 - no other way to look inside
+    try:
+        index.check()
+    except AssertionError as error:
+        raise LawBroken(law, str(error)) from error
+    for contact, forms in state_of(book):
+        pairs = zip(book.policy.keys, forms, index.forms(contact.id), strict=True)
+        for key, due, held in pairs:
+            words = f"{contact.id} holds {held} for {key.name}, not {due}"
+            see(law, held == due, words)
 
 
 def scopes_apart(trial: Trial) -> bool:
@@ -82,8 +107,8 @@ def scopes_apart(trial: Trial) -> bool:
 
 
 def plan_is_upsert(trial: Trial) -> bool:
-    """A plan writes nothing; applied, it does what the upsert does."""
-    book = trial.anew()
+    """A plan writes nothing; applied, it does what the upsert does, and once."""
+    book, plan = trial.anew(), None
     try:
         plan = book.plan(trial.patch, scope=trial.scope)
         see("plan_is_upsert", tuple(book) == trial.before, "planning has written")
@@ -93,7 +118,17 @@ def plan_is_upsert(trial: Trial) -> bool:
     words = f"{told(answer)}, not {told(trial.first)}"
     see("plan_is_upsert", repr(answer) == repr(trial.first), words)
     see("plan_is_upsert", tuple(book) == trial.after, "the state is another")
+    if plan is not None and plan.before is not None and not plan.unchanged:
+        see("plan_is_upsert", _is_stale(book, plan), "it could be applied again")
     return True
+
+
+def _is_stale(book: ContactBook, plan: Plan) -> bool:
+    try:
+        book.apply(plan)
+    except StalePlan:
+        return True
+    return False
 
 
 def undo_inverts(trial: Trial) -> bool:
@@ -104,9 +139,9 @@ def undo_inverts(trial: Trial) -> bool:
         return False
     try:
         book.undo(answer)
-        book._index.check()  # noqa: SLF001 - no other way to look inside
-    except (Refused, AssertionError) as error:
+    except Refused as error:
         raise LawBroken("undo_inverts", f"{told(answer)}, undone: {error}") from error
+    see_its_keys("undo_inverts", book)
     see("undo_inverts", tuple(book) == trial.before, f"{told(answer)}, undone: moved")
     return True
 
@@ -146,7 +181,7 @@ def create_makes_one(trial: Trial) -> bool:
 
 
 def retry_is_once(trial: Trial) -> bool:
-    """With an idempotency key a call is made once, a creation too."""
+    """With an idempotency key a call is made once, and no other call bears it."""
     answers, made = _created(trial, idempotency_key="k-1")
     if answers is not None:
         see("retry_is_once", made == 1 and len({*answers}) == 1, " then ".join(answers))
@@ -155,6 +190,10 @@ def retry_is_once(trial: Trial) -> bool:
     if isinstance(calls[0], Outcome):
         again = calls[1] is calls[0] and tuple(book) == trial.after
         see("retry_is_once", again, " then ".join(map(told, calls)))
+        if trial.patch:
+            other = ask(book, {}, trial.scope, idempotency_key="k")
+            reused = isinstance(other, CallReused)
+            see("retry_is_once", reused, f"{{}} with the same key: {told(other)}")
     return answers is not None or isinstance(calls[0], Outcome)
 
 

@@ -9,17 +9,19 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from upsertcore.contact import Contact
-from upsertcore.errors import Refused
+from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.keyring import held_forms
-from upsertcore.laws.broken import see
-from upsertcore.laws.trial import Trial, told
+from upsertcore.laws.broken import LawBroken, see
+from upsertcore.laws.trial import Answer, Trial, told
+from upsertcore.merge import keep
 from upsertcore.outcome import Outcome
 from upsertcore.patch import read
 from upsertcore.rule import Rule
-from upsertcore.values import same
+from upsertcore.values import empty, freeze, same
 
 __all__ = [
     "carried",
@@ -31,21 +33,24 @@ __all__ = [
     "nothing_silent",
     "omitted_is_unchanged",
     "refusal_changes_nothing",
+    "refuses_as_told",
 ]
 
 
 def idempotent(trial: Trial) -> bool:
     """The same patch a second time is unchanged: the same contact, an equal state."""
-    if isinstance(trial.first, Refused):
-        same_answer = type(trial.second) is type(trial.first)
-        see("idempotent", same_answer, f"refused, then {told(trial.second)}")
+    first, second = trial.first, trial.second
+    if isinstance(first, Refused):
+        again = type(second) is type(first)
+        see("idempotent", again, f"refused, then {told(second)}")
         return True
-    words = f"{told(trial.first)}, then {told(trial.second)}"
-    see("idempotent", isinstance(trial.second, Outcome), words)
-    see("idempotent", trial.second.unchanged, words)  # type: ignore[union-attr]
-    once = trial.second.contact == trial.first.contact  # type: ignore[union-attr]
-    see("idempotent", once, f"{words}, another contact")
-    moved = trial.after_second != trial.after
+    words = f"{told(first)}, then {told(second)}"
+    if not isinstance(second, Outcome) or not second.unchanged:
+        raise LawBroken("idempotent", words)
+    # The very object: who is not changed is not made anew.
+    same_one = second.contact is first.contact
+    see("idempotent", same_one, f"{words}, another contact")
+    moved = trial.after_second != trial.after or second.changes or second.absorbed
     see("idempotent", not moved, f"{words}, but the state is another")
     return True
 
@@ -55,9 +60,18 @@ def finds_again(trial: Trial) -> bool:
     if isinstance(trial.first, Refused) or not carried(trial):
         return False
     second = trial.second
+    if isinstance(second, InvalidField) and "idempotent" not in _laws(trial):
+        # A sum may outgrow all numbers: who is found is not said then.
+        return False
     found = isinstance(second, Outcome) and second.contact.id == trial.first.contact.id
     see("finds_again", found, f"{told(trial.first)}, then {told(second)}")
     return True
+
+
+def _laws(trial: Trial) -> frozenset[str]:
+    """Give the laws that the rules of all sent fields declare."""
+    every = [trial.policy.line(name).merge.laws for name in trial.patch]
+    return frozenset.intersection(*every)
 
 
 def finds_who_is_named(trial: Trial) -> bool:
@@ -69,9 +83,15 @@ def finds_who_is_named(trial: Trial) -> bool:
         every = (first.before, *first.absorbed)
         due = any(_holds(trial, each, first.matched_by, forms) for each in every)
         see("finds_who_is_named", due, f"{told(first)} by {first.matched_by}")
+    for each in (first, trial.second):
+        see("finds_who_is_named", _is_said(trial, each), f"{told(each)} by blank")
     if not named:
         return isinstance(first, Outcome)
+    see("finds_who_is_named", not isinstance(first, NoMatchKey), told(first))
     name, forms = named[0]
+    if policy.match.name == "first_present" and isinstance(first, Outcome):
+        alone = first.matched_by in (None, name)
+        see("finds_who_is_named", alone, f"{told(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
     if not holders or isinstance(first, Refused):
         return bool(holders)
@@ -81,7 +101,25 @@ def finds_who_is_named(trial: Trial) -> bool:
     if len(forms) == 1 and not policy.match.merges:
         one = ids[-1] if policy.on_many == "newest" else ids[0]
         see("finds_who_is_named", one == found[0], f"{one} is due: {told(first)}")
+    if policy.match.merges and (policy.on_limit, policy.update) == ("refuse", True):
+        left = _hit(trial, named) - {*found}
+        see("finds_who_is_named", not left, f"{told(first)}, without {left}")
     return True
+
+
+def _is_said(trial: Trial, answer: Answer) -> bool:
+    """Tell whether the key that found somebody is in the patch, and not blank."""
+    if isinstance(answer, Refused) or answer.matched_by is None:
+        return True
+    key = trial.policy.by_name[answer.matched_by]
+    said = [not empty(freeze(trial.patch.get(name))) for name in key.fields]
+    return all(said) if key.composite else any(said)
+
+
+def _hit(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+    """Give the ids of all who hold one of these forms."""
+    every = [contact for contact, _forms in trial.state]
+    return {c.id for c in every if any(_holds(trial, c, *each) for each in named)}
 
 
 def carried(trial: Trial) -> list[tuple[str, tuple[str, ...]]]:
@@ -107,7 +145,7 @@ def _holds(
 
 
 def omitted_is_unchanged(trial: Trial) -> bool:
-    """A field that is not sent stays as it is, and so does every other contact."""
+    """What is not sent, or does not count, stays as it is; so do other contacts."""
     first = trial.first
     if isinstance(first, Refused):
         return False
@@ -115,13 +153,42 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     rest = [each for each in trial.before if each.id not in gone]
     left = [each for each in trial.after if each.id != first.contact.id]
     see("omitted_is_unchanged", rest == left, "another contact is not as it was")
-    joined = {key.fields[-1] for key in trial.policy.keys if key.joins}
-    if first.before is None or first.absorbed:
+    if first.before is None:
         return True
+    if first.absorbed:
+        _see_that_it_is_kept(trial, first, {*first.before, *trial.patch})
+        return True
+    joined = _joined(trial, first)
     for name in {*first.before.fields, *first.contact.fields} - joined:
         kept = same(first.before.get(name), first.contact.get(name))
-        see("omitted_is_unchanged", kept or name in trial.patch, f"{name} has moved")
+        may = name in trial.patch and _may_move(trial, name)
+        see("omitted_is_unchanged", kept or may, f"{name} has moved")
     return True
+
+
+def _see_that_it_is_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
+    """See that what only an absorbed contact has is there afterwards."""
+    for other in first.absorbed:
+        for name in {*other} - known:
+            if trial.policy.absorbing(name) == keep:
+                words = f"{name} of {other.id} is lost"
+                see("omitted_is_unchanged", name in first.contact, words)
+
+
+def _joined(trial: Trial, first: Outcome) -> set[str]:
+    """Give the fields that a sent value may join though they are not sent."""
+    return {
+        key.fields[-1]
+        for key in trial.policy.keys
+        if key.joins and first.ignored.get(key.fields[0]) == "additional"
+    }
+
+
+def _may_move(trial: Trial, name: str) -> bool:
+    """Tell whether what is sent for a field counts, where its contact is known."""
+    line, value = trial.policy.line(name), freeze(trial.patch[name])
+    says = line.null if value is None else line.blank
+    return line.merge.on_update and not (empty(value) and says == "ignore")
 
 
 def empty_changes_nothing(trial: Trial) -> bool:
@@ -139,6 +206,7 @@ def nothing_silent(trial: Trial) -> bool:
         return False
     sent, _left_out = read(policy, trial.patch)
     named = {*first.ignored, *[each.field for each in first.withheld]}
+    named |= _joined(trial, first)
     for name in trial.patch:
         if name not in named:
             see("nothing_silent", name in sent, f"{name} is not named")
@@ -148,6 +216,9 @@ def nothing_silent(trial: Trial) -> bool:
     for each in first.withheld:
         holder = each.holder in [contact.id for contact in trial.after]
         see("nothing_silent", holder, f"{each.field} is withheld for {each.holder}")
+    if policy.match.name in ("first_match", "all_agree"):
+        left = _hit(trial, carried(trial)) - {first.contact.id, *first.others}
+        see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
     return bool(trial.patch)
 
 
@@ -204,3 +275,39 @@ def moves_with_a_field(trial: Trial) -> bool:
     kept = stays == (after.id, after.scope, after.created_at)
     see("moves_with_a_field", kept, "its id, scope or creation has moved")
     return True
+
+
+def refuses_as_told(trial: Trial) -> bool:
+    """What the policy says is refused is not done: a creation, a tie, the deleted."""
+    first, policy, law = trial.first, trial.policy, "refuses_as_told"
+    if isinstance(first, Refused):
+        return False
+    before, after = first.before, first.contact
+    may = policy.create if before is None else policy.update or first.unchanged
+    see(law, may, told(first))
+    for name in policy.needed if before is None else ():
+        see(law, not empty(after.get(name)), f"{told(first)} without {name}")
+    if before is not None and before.deleted_at is not None:
+        see(law, policy.on_deleted != "refuse", told(first))
+        back = after.deleted_at is None or policy.update == "ignore"
+        see(law, back, f"{told(first)}, and it is deleted still")
+    own = policy.no_forms if before is None else held_forms(policy, before)
+    now = held_forms(policy, after)
+    for key, forms, was in zip(policy.keys, now, own, strict=True):
+        fits = key.limit is None or len(forms) <= key.limit or {*forms} <= {*was}
+        see(law, fits, f"{told(first)}: {forms} for {key.name}")
+    if policy.on_many == "refuse" and not (policy.match.merges or policy.match.guard):
+        for tie in _ties(trial, first):
+            see(law, len(tie) < 2, f"{told(first)} of {sorted(tie)}")
+    return True
+
+
+def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
+    """Give those who were found together, where one of them had to be."""
+    named = carried(trial)
+    if first.matched_by is not None:
+        forms = dict(named)[first.matched_by]
+        hits = [_hit(trial, [(first.matched_by, (form,))]) for form in forms]
+        yield from [hit for hit in hits if hit][:1]
+    if trial.policy.match.name == "all_agree":
+        yield _hit(trial, named)

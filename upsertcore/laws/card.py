@@ -289,4 +289,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _marks(contact: Contact) -> dict[str, Any]:
-    return {"(deleted)": True} if contact.deleted_at is not None else {}
+    """Give what a contact has beside its fields, in brackets."""
+    deleted = contact.deleted_at is not None
+    parts = {"aliases": contact.aliases, "clocks": contact.clocks, "deleted": deleted}
+    return {f"({name})": part for name, part in parts.items() if part}

@@ -29,10 +29,11 @@ def claims(policy: Policy, law: str) -> bool:
         For ``idempotent``: if every rule declares it, and a patch can find somebody;
         for ``finds_again``: if those of the keys' fields do. For
         ``empty_changes_nothing``: if a patch without a key is refused. For ``unique``
-        and ``round_trip``: unless clashes are allowed. For ``any_order`` and
-        ``log_again``: if every rule declares what that takes, no key is ever let go,
-        and all who are hit become one. For ``create_makes_one``: never. For any
-        other: always.
+        and ``round_trip``: unless clashes are allowed. For ``log_again`` and
+        ``any_order``: if every rule declares what that takes, one key alone finds and
+        is never let go, and nothing else is needed; for ``any_order`` besides if no
+        other key is unique. For ``create_makes_one``: if all keys that find are
+        unique, and a clash is refused. For any other: always.
 
     >>> from upsertcore import add, field, first_match, normalize
     >>> fields = {"id": field(key=normalize.exact), "visits": field(merge=add)}
@@ -47,14 +48,18 @@ def claims(policy: Policy, law: str) -> bool:
         rules = [policy.line(name).merge for name in keyed]
         return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
-        return policy.on_absent_key == "refuse"
+        return finds
     if law in ("unique", "round_trip"):
         return policy.on_clash != "allow"
     if law == "log_again":
         return _declare("absorbing", _rules(policy)) and _holds_on(policy)
     if law == "any_order":
-        return _declare("commutative", _rules(policy)) and _holds_on(policy)
-    return law != "create_makes_one"
+        others = [key for key in policy.keys if key.name not in policy.match.keys]
+        apart = not any(key.unique for key in others)
+        return _declare("commutative", _rules(policy)) and _holds_on(policy) and apart
+    consulted = [policy.by_name[name] for name in policy.match.keys]
+    unique = bool(consulted) and all(key.unique for key in consulted)
+    return law != "create_makes_one" or (unique and policy.on_clash == "refuse")
 
 
 def _declare(law: Law, rules: Iterable[Rule]) -> bool:

@@ -30,6 +30,7 @@ CALLS: dict[str, CallLaw] = {
     "nothing_silent": calls.nothing_silent,
     "moves_with_a_field": calls.moves_with_a_field,
     "refusal_changes_nothing": calls.refusal_changes_nothing,
+    "refuses_as_told": calls.refuses_as_told,
     "unique": books.unique,
     "index_follows": books.index_follows,
     "scopes_apart": books.scopes_apart,

@@ -1,0 +1,631 @@
+"""
+The planted faults: what is wrong, where it is planted, and which law sees it.
+
+Rules:
+    A fault is one edit of one module: the old text stands in it once, and the new
+    text takes its place. Or it is a host's own, in a policy; then there is no edit.
+    Each is shown on one policy, rule or normaliser, by its name in ``fault_worker``.
+    The law that is named is broken by it; others may be broken too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["FAULTS", "Fault"]
+
+
+class Fault(NamedTuple):
+    """One fault; *module*, *old* and *new* are blank for one of a host's own."""
+
+    wrong: str
+    law: str
+    shown_on: str
+    module: str = ""
+    old: str = ""
+    new: str = ""
+
+
+_OWN = (
+    Fault(
+        "a rule appends and declares that it is idempotent",
+        "idempotent",
+        "a rule that appends",
+    ),
+    Fault(
+        "the same rule, looked at by itself",
+        "rules.idempotent",
+        "that rule alone",
+    ),
+    Fault(
+        "a clean puts in what a clock says",
+        "idempotent",
+        "a clean with a clock",
+    ),
+    Fault(
+        "a normaliser makes another form of its own form",
+        "normalisers.idempotent",
+        "a normaliser that cuts",
+    ),
+    Fault(
+        "a normaliser answers otherwise each time",
+        "normalisers.pure",
+        "a normaliser that counts",
+    ),
+    Fault(
+        "a normaliser answers blank text where there is no key",
+        "normalisers.total",
+        "a normaliser that answers blank",
+    ),
+)
+
+_FINDING = (
+    Fault(
+        "a tie is broken by the last update, not by creation",
+        "finds_who_is_named",
+        "an address, then a phone",
+        "index",
+        "[row[0].id for row in rows if row is not None]",
+        "[r[0].id for r in sorted(filter(None, rows), key=lambda r: r[0].updated_at)]",
+    ),
+    Fault(
+        "the last key that finds somebody decides",
+        "finds_who_is_named",
+        "an address, then a phone",
+        "match",
+        "if found is None and holders:",
+        "if holders:",
+    ),
+    Fault(
+        "keys after the first are not looked at",
+        "finds_who_is_named",
+        "an address, then a phone",
+        "match",
+        """
+    seen: list[str] = []
+    for name in keys:
+        for _form, holders in probe(name):
+            carried = True
+""",
+        """
+    seen: list[str] = []
+    for name in keys[:1]:
+        for _form, holders in probe(name):
+            carried = True
+""",
+    ),
+    Fault(
+        "where the first key finds nobody, the next is asked all the same",
+        "finds_who_is_named",
+        "an id, else an address",
+        "match",
+        "return _first_match((name,), probe, pick)",
+        "return _first_match(keys, probe, pick)",
+    ),
+    Fault(
+        "the key that decided is told wrongly",
+        "finds_who_is_named",
+        "an address, then a phone",
+        "match",
+        "found, by = pick(name, holders), name\n            seen += holders",
+        "found, by = pick(name, holders), keys[0]\n            seen += holders",
+    ),
+    Fault(
+        "further contacts that keys hit are not told",
+        "nothing_silent",
+        "an address, then a phone",
+        "match",
+        "return Match(found, by, _others(found, seen))",
+        "return Match(found, by)",
+    ),
+    Fault(
+        "blank makes a key, which finds whoever has it blank",
+        "finds_who_is_named",
+        "one key",
+        "keys",
+        """        if empty(value):
+            return None
+        form = self.normalize[place](value)
+""",
+        """        if value is None:
+            return None
+        form = self.normalize[place](value) or "blank"
+""",
+    ),
+    Fault(
+        "a look-up goes through every scope",
+        "scopes_apart",
+        "one key",
+        "index",
+        "found = scopes[scope].get(form) if scope in scopes else None",
+        "found = next((each[form] for each in scopes.values() if form in each), None)",
+    ),
+    Fault(
+        "those who are hit are found, and not merged",
+        "finds_who_is_named",
+        "all become one",
+        "match",
+        "return Match(match.id, match.key, absorbed=match.others)",
+        "return match",
+    ),
+)
+
+_KEYS = (
+    Fault(
+        "the entry of a key that has changed is not removed",
+        "index_follows",
+        "an address, then a phone",
+        "index",
+        "if form not in holding:",
+        "if form not in held:",
+    ),
+    Fault(
+        "the entry of a key that has changed is not added",
+        "index_follows",
+        "an address, then a phone",
+        "index",
+        "                if form not in held:\n",
+        "                if not held:\n",
+    ),
+    Fault(
+        "holders stand in the order in which they got their key",
+        "undo_inverts",
+        "an address, then a phone",
+        "index",
+        "entries[form] = sorted([found, number])",
+        "entries[form] = [found, number]",
+    ),
+    Fault(
+        "of several holders the last one is removed, whoever leaves",
+        "index_follows",
+        "an address, then a phone",
+        "index",
+        "del found[bisect_left(found, number)]",
+        "del found[-1]",
+    ),
+    Fault(
+        "who was absorbed is still found by its keys",
+        "index_follows",
+        "all become one",
+        "index",
+        "            self._move(other, contact.scope, forms_of_it, none)\n",
+        "",
+    ),
+    Fault(
+        "unique keys are not looked up before they are claimed",
+        "unique",
+        "an id, else an address",
+        "claims",
+        "if not key.unique or current[place] is None:",
+        "if key.unique or current[place] is None:",
+    ),
+    Fault(
+        "the forms of a key that is not sent are let go",
+        "index_follows",
+        "an address, then a phone",
+        "claims",
+        "tuple([held if made is None else made for made, held in forms])",
+        "tuple([() if made is None else made for made, held in forms])",
+    ),
+    Fault(
+        "a form that was replaced is forgotten, though its key remembers",
+        "index_follows",
+        "all become one",
+        "claims",
+        "left = [family.held[place] if key.remember else known.get(key.name, ())]",
+        "left = [known.get(key.name, ())]",
+    ),
+    Fault(
+        "a merge loses what the absorbed one was known by",
+        "index_follows",
+        "all become one",
+        "claims",
+        "        left.append(held[place] if key.remember else",
+        "        left.append(() if key.remember else",
+    ),
+)
+
+_FIELDS = (
+    Fault(
+        "an update wipes the fields that are omitted",
+        "omitted_is_unchanged",
+        "an address, then a phone",
+        "draft",
+        "self.after: dict[str, Any] = dict(self.stored)",
+        "self.after: dict[str, Any] = {}",
+    ),
+    Fault(
+        "defaults are given at each update again",
+        "omitted_is_unchanged",
+        "one key",
+        "plan",
+        "    if before is None:\n        draft.complete(asked.sent)",
+        "    draft.complete(asked.sent)",
+    ),
+    Fault(
+        "null clears where the line says that it is ignored",
+        "omitted_is_unchanged",
+        "one key",
+        "patch",
+        'return what if says == "ignore" else None',
+        'return what if (what, says) == ("blank", "ignore") else None',
+    ),
+    Fault(
+        "what is taken at creation alone is taken by an update too",
+        "omitted_is_unchanged",
+        "one key",
+        "draft",
+        "if rule.on_update if known else rule.on_create:",
+        "if rule.on_create:",
+    ),
+    Fault(
+        "keep replaces",
+        "rules.absorbing",
+        "keep",
+        "merge",
+        'keep = Rule("keep", _keep,',
+        'keep = Rule("keep", replace.combine,',
+    ),
+    Fault(
+        "replace keeps",
+        "rules.absorbing",
+        "replace",
+        "rule",
+        "    return sent\n",
+        "    return sent if _stored is None else _stored\n",
+    ),
+    Fault(
+        "of 1 and 1.0, which are equal and two values, the last one is the largest",
+        "rules.commutative",
+        "largest",
+        "merge",
+        "return value, type(value) is float",
+        "return value, True",
+    ),
+    Fault(
+        "of equal clocks the one that comes later counts",
+        "any_order",
+        "the newest counts",
+        "merge",
+        "return sent if texts[1] > texts[0] else stored",
+        "return sent",
+    ),
+    Fault(
+        "joining lists turns them round",
+        "idempotent",
+        "tags join",
+        "nested",
+        "items.setdefault(token(item), item)\n    return tuple(items.values())",
+        "items.setdefault(token(item), item)\n    return tuple(items.values())[::-1]",
+    ),
+    Fault(
+        "accents are put together before words are folded, not afterwards",
+        "normalisers.idempotent",
+        "text",
+        "normalize",
+        """    folded = unicodedata.normalize("NFD", value).casefold()
+    folded = unicodedata.normalize("NFD", folded).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split()) or None""",
+        """    folded = unicodedata.normalize("NFC", value).casefold()
+    return " ".join(folded.split()) or None""",
+    ),
+    Fault(
+        "the form of a telephone number has no plus, and so no form of its own",
+        "normalisers.idempotent",
+        "phone",
+        "normalize",
+        'return None if found is None else "+" + found[1]',
+        "return None if found is None else found[1]",
+    ),
+    Fault(
+        "white space is taken for an identifier",
+        "normalisers.total",
+        "exact",
+        "normalize",
+        "return value if value and not value.isspace() else None",
+        "return value if value else None",
+    ),
+)
+
+_TOLD = (
+    Fault(
+        "a value that is withheld is not told",
+        "nothing_silent",
+        "a clash withholds",
+        "plan",
+        "withheld=claimed.withheld,",
+        "withheld=(),",
+    ),
+    Fault(
+        "a value that a rule leaves out is not told",
+        "nothing_silent",
+        "one key",
+        "draft",
+        """rule.drops and same(new, stored) and not same(value, stored):
+            self.ignored[name] = rule.name""",
+        """rule.drops and same(new, stored) and not same(value, stored):
+            pass""",
+    ),
+    Fault(
+        "null that counts as omitted is not told",
+        "nothing_silent",
+        "one key",
+        "plan",
+        "ignored=FrozenMap.trusted(ignored) if ignored else NOTHING,",
+        "ignored=NOTHING,",
+    ),
+)
+
+_MOVES = (
+    Fault(
+        "the time of the last update moves though no field does",
+        "moves_with_a_field",
+        "one key",
+        "draw",
+        "        if plan.unchanged:\n            return before\n",
+        """        if plan.unchanged:
+            times = before.created_at, self.time()
+            return Contact(before.id, before.scope, after, before.version, *times)
+""",
+    ),
+    Fault(
+        "the version moves by two",
+        "moves_with_a_field",
+        "one key",
+        "draw",
+        "version, created = before.version + 1, before.created_at",
+        "version, created = before.version + 2, before.created_at",
+    ),
+    Fault(
+        "the version does not move",
+        "moves_with_a_field",
+        "one key",
+        "draw",
+        "version, created = before.version + 1, before.created_at",
+        "version, created = before.version, before.created_at",
+    ),
+    Fault(
+        "an update is taken for the creation",
+        "moves_with_a_field",
+        "one key",
+        "draw",
+        "version, created = before.version + 1, before.created_at",
+        "version, created = before.version + 1, now",
+    ),
+    Fault(
+        "what is unchanged is said to be updated",
+        "moves_with_a_field",
+        "one key",
+        "plan",
+        "if not family.absorbed and not moved and before.deleted_at is None:",
+        "if False:",
+    ),
+)
+
+_WHOLE = (
+    Fault(
+        "fields are stored before it is seen whether their keys are free",
+        "refusal_changes_nothing",
+        "an address, then a phone",
+        "plan",
+        """    draft = _merge(policy, asked, family)
+    claimed = claim(policy, asked, draft, family)
+    _see_its_limits(policy, claimed, family)
+    if family""",
+        """    draft = _merge(policy, asked, family)
+    if family.before is not None:
+        from attrs import evolve
+        early = evolve(family.before, fields=dict(draft.after))
+        asked._index.put(early, family.held)
+    claimed = claim(policy, asked, draft, family)
+    _see_its_limits(policy, claimed, family)
+    if family""",
+    ),
+    Fault(
+        "a batch leaves its refusals out of the list",
+        "batch_is_fold",
+        "an id, else an address",
+        "batch",
+        "return [_collected(call) for call in calls]",
+        "return [c for c in map(_collected, calls) if not isinstance(c, Refused)]",
+    ),
+    Fault(
+        "an atomic batch keeps what came before a refusal",
+        "batch_is_fold",
+        "an id, else an address",
+        "book",
+        "return self._writer.write_all(all_of(self.policy, listed, scope))",
+        "return [self.upsert(patch, scope=scope) for patch in listed]",
+    ),
+    Fault(
+        "an atomic batch does not find whom it has created itself",
+        "batch_is_fold",
+        "one key",
+        "overlay",
+        "mine = self._mine.holders(key, form, scope)",
+        "mine: tuple[str, ...] = ()",
+    ),
+    Fault(
+        "a plan is carried out as it is made",
+        "plan_is_upsert",
+        "one key",
+        "book",
+        "return self._writer.settle(ask, lambda asked: decide(policy, asked))",
+        """plan = self._writer.settle(ask, lambda asked: decide(policy, asked))
+        self._writer.apply(plan)
+        return plan""",
+    ),
+    Fault(
+        "a plan is applied though it is stale",
+        "plan_is_upsert",
+        "one key",
+        "writer",
+        "        if reason is not None:\n            raise StalePlan(reason)\n",
+        "",
+    ),
+    Fault(
+        "a call with an idempotency key is not remembered",
+        "retry_is_once",
+        "one key",
+        "calls",
+        "        self._known[once[0]] = once[1], outcome\n        if len",
+        "        if len",
+    ),
+    Fault(
+        "an idempotency key is taken for its call whatever the patch is",
+        "retry_is_once",
+        "one key",
+        "calls",
+        "return key, (asked.scope, asked.strategy, sent, left, rest)",
+        "return key, (asked.scope, asked.strategy, rest)",
+    ),
+)
+
+_KEPT = (
+    Fault(
+        "unique keys are not looked at where rows are loaded",
+        "round_trip",
+        "one key",
+        "loading",
+        'for form in forms if key.unique and policy.on_clash != "allow" else ():',
+        "for form in ():",
+    ),
+    Fault(
+        "rows are loaded in the order of their last update",
+        "round_trip",
+        "an address, then a phone",
+        "loading",
+        "    for row in rows:\n",
+        '    for row in sorted(rows, key=lambda row: row["updated_at"]):\n',
+    ),
+    Fault(
+        "a row loses the forms that its keys remember",
+        "round_trip",
+        "all become one",
+        "contact",
+        "for name in _HISTORY:",
+        'for name in ("clocks", "absorbed"):',
+    ),
+    Fault(
+        "a row loses its clocks",
+        "replay_is_equal",
+        "the newest counts",
+        "contact",
+        "for name in _HISTORY:",
+        'for name in ("aliases", "absorbed"):',
+    ),
+    Fault(
+        "a row loses the ids that lead to its contact",
+        "replay_is_equal",
+        "all become one",
+        "contact",
+        "for name in _HISTORY:",
+        'for name in ("aliases", "clocks"):',
+    ),
+    Fault(
+        "a row does not tell that its contact is deleted",
+        "round_trip",
+        "the deleted come back",
+        "contact",
+        "if self.deleted_at is not None:",
+        "if False:",
+    ),
+    Fault(
+        "the journal forgets updates",
+        "replay_is_equal",
+        "one key",
+        "journal",
+        "        if self._entries.maxlen != 0:\n",
+        '        if outcome.result == "updated":\n            return\n'
+        "        if self._entries.maxlen != 0:\n",
+    ),
+    Fault(
+        "the journal counts from nought",
+        "replay_is_equal",
+        "one key",
+        "journal",
+        "self._entries.append(Entry(self._next, outcome))",
+        "self._entries.append(Entry(self._next - 1, outcome))",
+    ),
+    Fault(
+        "the journal gives what came last in front",
+        "replay_is_equal",
+        "one key",
+        "journal",
+        "for _ in range(wanted)])[::-1]",
+        "for _ in range(wanted)])",
+    ),
+    Fault(
+        "a change is done again without the keys that it made",
+        "replay_is_equal",
+        "one key",
+        "journal",
+        "        index.put(contact, forms)\n",
+        "        index.put(contact, [()] * len(forms))\n",
+    ),
+)
+
+_UNDONE = (
+    Fault(
+        "what is undone leaves the new key behind",
+        "undo_inverts",
+        "an address, then a phone",
+        "undoing",
+        "            index.put(before, forms)\n",
+        "            index.put(before, index.forms(before.id))\n",
+    ),
+    Fault(
+        "what is undone has the new version still",
+        "undo_inverts",
+        "one key",
+        "undoing",
+        "            index.put(before, forms)\n",
+        "            from attrs import evolve\n"
+        "            index.put(evolve(before, version=contact.version), forms)\n",
+    ),
+    Fault(
+        "a creation that is undone leaves its contact there",
+        "undo_inverts",
+        "one key",
+        "undoing",
+        "            index.remove(contact.id)\n",
+        "",
+    ),
+    Fault(
+        "ids of contacts that come back lead to the one that had absorbed them",
+        "undo_inverts",
+        "all become one",
+        "index",
+        "                self._numbers[id] = place\n            del self._seats",
+        "                pass\n            del self._seats",
+    ),
+    Fault(
+        "contacts that come back are found by no key",
+        "undo_inverts",
+        "all become one",
+        "index",
+        "            self._move(place, other.scope, ((),) * len(held), held)\n",
+        "",
+    ),
+    Fault(
+        "contacts that come back stand last",
+        "undo_inverts",
+        "all become one",
+        "index",
+        "        self._in_order = False\n",
+        "",
+    ),
+)
+
+FAULTS = (
+    *_OWN,
+    *_FINDING,
+    *_KEYS,
+    *_FIELDS,
+    *_TOLD,
+    *_MOVES,
+    *_WHOLE,
+    *_KEPT,
+    *_UNDONE,
+)
+"""All of them, by what they are about."""

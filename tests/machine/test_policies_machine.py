@@ -1,0 +1,69 @@
+"""Drives a book under whole policies with the machine that hosts have."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+from upsertcore import Policy, field, first_match, keep, merge_all, normalize, profiles
+from upsertcore.merge import latest, union
+from upsertcore.testing import BookMachine
+
+
+class OfSalesforceIQ(BookMachine):
+    policy = profiles.SalesforceIQ().policy
+
+
+class OfLeadConnector(BookMachine):
+    policy = profiles.LeadConnector().policy
+
+
+class OfSegMetrics(BookMachine):
+    policy = profiles.SegMetrics().policy
+
+
+class OfAnduin(BookMachine):
+    policy = profiles.Anduin().policy
+
+
+class Remembering(BookMachine):
+    """All who are hit become one; whoever was found once is found for ever."""
+
+    policy = Policy(
+        merge_all("email", "phone"),
+        {
+            "email": field(key=normalize.email, unique=True, remember=True),
+            "phone": field(key=normalize.phone, remember=True),
+            "city": field(merge=latest(by="at")),
+            "at": field(),
+            "tags": field(merge=union),
+        },
+        absorb={"tags": union},
+    )
+
+
+class Restoring(BookMachine):
+    """Who is deleted keeps the keys, and comes back with a patch that finds them."""
+
+    policy = Policy(
+        first_match("id", "email", guard="if_set"),
+        {
+            "id": field(key=normalize.exact, unique=True, merge=keep),
+            "email": field(key=normalize.email, unique=True, null="ignore"),
+            "name": field(default="nobody"),
+        },
+        on_clash="withhold",
+        on_deleted="restore",
+    )
+
+
+TestOfSalesforceIQ = OfSalesforceIQ.TestCase
+TestOfLeadConnector = OfLeadConnector.TestCase
+TestOfSegMetrics = OfSegMetrics.TestCase
+TestOfAnduin = OfAnduin.TestCase
+TestRemembering = Remembering.TestCase
+TestRestoring = Restoring.TestCase
+
+few = settings(max_examples=max(60, settings().max_examples), stateful_step_count=25)
+TestOfSalesforceIQ.settings = TestOfLeadConnector.settings = few
+TestOfSegMetrics.settings = TestOfAnduin.settings = few
+TestRemembering.settings = TestRestoring.settings = few

@@ -1,0 +1,385 @@
+"""The card: what each law comes to under a policy, as a value and as text."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    Contact,
+    Policy,
+    add,
+    custom,
+    field,
+    first_match,
+    ignore,
+    keep,
+    key,
+    largest,
+    latest,
+    merge_all,
+    never,
+    normalize,
+    replace,
+)
+from upsertcore.laws import (
+    CALLS,
+    LOGS,
+    Counterexample,
+    LawBroken,
+    LawCard,
+    Log,
+    card,
+    check_log,
+    claims,
+)
+
+Row = dict[str, Any]
+
+
+def line(**how: Any) -> Any:
+    return field(key=normalize.exact, **how)
+
+
+def one_key(**how: Any) -> Policy:
+    """Make a policy of one key that remembers, all of it as *merge* says."""
+    rule = how.pop("merge", keep)
+    fields = {"id": line(remember=True, merge=rule), **how.pop("fields", {})}
+    return Policy(how.pop("match", first_match("id")), fields, **how)
+
+
+SMALL = Policy(first_match("id"), {"id": line(unique=True)})
+NAMED = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
+COUNTS = Policy(first_match("id"), {"id": line(), "visits": field(merge=add)})
+CLOCKED = one_key(
+    merge=largest,
+    fields={"name": field(merge=latest(by="at")), "at": field(merge=largest)},
+)
+KEPT = one_key(fields={"name": field(merge=keep)})
+LIAR = custom(lambda a, b: (a or 0) + (b or 0), name="sum")
+
+
+class TestValue:
+    """A card is a value."""
+
+    def test_the_laws_stand_in_their_order(self) -> None:
+        """Those of one call first; each says what it says in a sentence."""
+        made = card(SMALL, contacts=1)
+
+        assert [*CALLS, *LOGS] == [each.law for each in made.verdicts]
+        assert all(each.says.endswith(".") for each in made.verdicts)
+
+    def test_a_law_is_found_by_its_name(self) -> None:
+        """One that there is not is an error."""
+        made = card(SMALL, contacts=1)
+
+        assert "idempotent" == made["idempotent"].law
+        with pytest.raises(StopIteration):
+            made["swift"]
+
+    def test_kept_asks_for_what_is_claimed_alone(self) -> None:
+        """A policy that counts keeps what it claims; one that lies does not."""
+        honest, lying = (
+            card(
+                Policy(first_match("id"), {"id": line(), "n": field(merge=rule)}),
+                contacts=1,
+            )
+            for rule in (add, LIAR)
+        )
+
+        assert honest.kept
+        assert not lying.kept
+        assert (False, False) == (
+            honest["idempotent"].claimed,
+            honest["idempotent"].holds,
+        )
+        assert (True, False) == (lying["idempotent"].claimed, lying["idempotent"].holds)
+
+    def test_two_cards_of_one_policy_are_equal(self) -> None:
+        """Nothing is drawn by chance."""
+        assert card(COUNTS, contacts=1) == card(COUNTS, contacts=1)
+
+    def test_it_is_ready_for_json(self) -> None:
+        """With the counterexample of what fails."""
+        made = card(COUNTS, contacts=1)
+        plain = json.loads(json.dumps(made.to_dict()))
+        laws = {each["law"]: each for each in plain["laws"]}
+
+        assert [*made.world] == plain["world"]
+        assert str(made["idempotent"].broken) == laws["idempotent"]["counterexample"]
+        assert "counterexample" not in laws["unique"]
+        assert [each.calls for each in made.verdicts] == [
+            each["calls"] for each in plain["laws"]
+        ]
+
+    def test_progress_rises_to_the_total(self) -> None:
+        """Told after each state, of all worlds."""
+        told: list[tuple[int, int]] = []
+        card(NAMED, contacts=1, progress=lambda done, total: told.append((done, total)))
+
+        assert [(n + 1, len(told)) for n in range(len(told))] == told
+        assert 6 == len(told)
+
+    def test_more_contacts_are_more_calls(self) -> None:
+        """Of every law that speaks of contacts."""
+        few, more = (card(SMALL, contacts=n)["idempotent"] for n in (0, 2))
+
+        assert (7, 7) == (few.calls, few.stands_for)
+        assert few.calls < more.calls < more.stands_for
+
+
+class TestText:
+    """A card is read."""
+
+    def test_what_holds_and_what_does_not(self) -> None:
+        """With the smallest counterexample, and whether it is claimed."""
+        lines = str(card(COUNTS, contacts=1)).split("\n")
+
+        assert lines[:5] == [
+            "states of up to 1 contacts; keys: id",
+            "with each a line of its own: visits",
+            "idempotent              fails, not claimed:",
+            '    sent {"id": 7, "visits": 1}',
+            "    created new-1, then updated new-1",
+        ]
+        assert "unique                  holds (81 calls, standing for 223)" in lines
+        at = lines.index("create_makes_one        fails, not claimed:")
+        assert lines[at + 1 : at + 3] == [
+            '    sent {"id": 7}',
+            "    created new-1 then created new-2",
+        ]
+
+    def test_a_claimed_law_that_fails(self) -> None:
+        """The smallest: nobody there, and two fields sent."""
+        policy = Policy(first_match("id"), {"id": line(), "n": field(merge=LIAR)})
+        made = card(policy, contacts=1)["idempotent"].broken
+
+        assert made is not None
+        assert (0, 1, 2) == made.size()
+        assert 'sent {"id": 7, "n": 1}\ncreated new-1, then updated new-1' == str(made)
+
+    def test_a_counterexample_tells_who_is_there(self) -> None:
+        """And who of them is deleted; what is sent stands as JSON."""
+        now = datetime(2024, 1, 1, tzinfo=UTC)
+        ada = Contact("c-1", "", {"name": "Åsa"}, 1, now, now)
+        bob = Contact("c-2", "", {}, 1, now, now, deleted_at=now)
+        made = Counterexample((ada, bob), ({"tags": ("a",)}, {}), "so it was")
+
+        assert str(made).split("\n") == [
+            'holds c-1 {"name": "Åsa"}',
+            'holds c-2 {"(deleted)": true}',
+            'sent {"tags": ["a"]}',
+            "sent {}",
+            "so it was",
+        ]
+        assert (2, 2, 2) == made.size()
+
+    def test_a_smaller_counterexample_takes_its_place(self) -> None:
+        """Whatever world it is found in: fewer contacts, then fewer fields."""
+
+        def grows(was: Any, new: Any) -> Any:
+            return new if was is None else f"{was}+"
+
+        lines = {"id": line(), "b": field(merge=custom(grows))}
+        policy = Policy(
+            first_match("id"), {**lines, "a": field(merge=LIAR)}, on_absent_key="create"
+        )
+        made = card(policy, contacts=1)["idempotent"].broken
+
+        assert made is not None
+        assert (0, 1, 0) == made.size()
+
+    def test_a_policy_that_matches_nobody(self) -> None:
+        """There are no keys, and little to try."""
+        lines = str(card(Policy(never(), {}))).split("\n")
+
+        assert "states of up to 3 contacts; keys: none" == lines[0]
+        assert "with each a line of its own: none" == lines[1]
+        assert "create_makes_one        nothing to try, not claimed" in lines
+        assert "finds_again             nothing to try, not claimed" in lines
+
+    def test_nothing_to_try_though_claimed(self) -> None:
+        """A law that no trial speaks of says so."""
+        made = LawCard((), (card(SMALL, contacts=0)["scopes_apart"],))
+
+        assert "scopes_apart            nothing to try" == str(made)
+
+
+class TestValues:
+    """What cannot be found is asked for."""
+
+    def test_a_key_without_an_alphabet_is_named(self) -> None:
+        """And is mended by two values of different normal forms."""
+        colours = {"red": "r", "blue": "b"}
+        policy = Policy(
+            first_match("hue"), {"hue": field(key=lambda v: colours.get(str(v)))}
+        )
+        with pytest.raises(
+            ValueError, match="values: hue needs two values of different"
+        ):
+            card(policy)
+
+        assert card(policy, contacts=1, values={"hue": ["red", "blue"]}).kept
+
+    def test_a_line_without_an_alphabet_is_named(self) -> None:
+        """And is mended by two values that the policy takes."""
+
+        def colour(value: Any) -> Any:
+            if value not in ("red", "blue"):
+                raise ValueError("must be a colour")
+            return value
+
+        policy = Policy(first_match("id"), {"id": line(), "hue": field(clean=colour)})
+        with pytest.raises(ValueError, match="values: hue needs two values that"):
+            card(policy)
+
+        made = card(policy, contacts=1, values={"hue": ["red", "blue"]})
+        assert made.kept
+        assert '"hue": "red"' in str(made["log_again"].broken)
+
+
+class TestClaims:
+    """What a table says of itself, and what a card says of it."""
+
+    @pytest.mark.parametrize(
+        ("policy", "law", "expected"),
+        [
+            (SMALL, "idempotent", True),
+            (COUNTS, "idempotent", False),
+            (Policy(never(), {}), "idempotent", False),
+            (one_key(on_absent_key="create"), "idempotent", False),
+            (one_key(others=replace), "idempotent", True),
+            (one_key(others=add), "idempotent", False),
+            (SMALL, "finds_again", True),
+            (Policy(never(), {}), "finds_again", False),
+            (SMALL, "empty_changes_nothing", True),
+            (one_key(on_absent_key="create"), "empty_changes_nothing", False),
+            (SMALL, "unique", True),
+            (SMALL, "round_trip", True),
+            (
+                Policy(first_match("id"), {"id": line()}, on_clash="allow"),
+                "unique",
+                False,
+            ),
+            (SMALL, "create_makes_one", True),
+            (COUNTS, "index_follows", True),
+            (COUNTS, "batch_is_fold", True),
+            (SMALL, "log_again", False),
+            (KEPT, "log_again", True),
+            (KEPT, "any_order", False),
+            (CLOCKED, "log_again", True),
+            (CLOCKED, "any_order", True),
+            (one_key(fields={"name": field()}), "log_again", False),
+            (one_key(others=add), "log_again", False),
+            (one_key(others=ignore), "log_again", True),
+            (one_key(on_absent_key="create"), "log_again", False),
+            (one_key(create=False), "log_again", False),
+            (one_key(update=False), "log_again", False),
+            (one_key(update="ignore"), "log_again", False),
+            (one_key(on_deleted="restore"), "log_again", False),
+            (one_key(match=never()), "log_again", False),
+            (
+                one_key(fields={"n": field(merge=keep, required=True)}),
+                "log_again",
+                False,
+            ),
+            (
+                Policy(first_match("id"), {"id": line(merge=keep)}),
+                "log_again",
+                False,
+            ),
+            (
+                Policy(
+                    first_match("id"), {"id": line(merge=keep, remember=True, limit=1)}
+                ),
+                "log_again",
+                False,
+            ),
+        ],
+        ids=map(str, range(33)),
+    )
+    def test_a_claim_follows_from_the_table(
+        self,
+        policy: Policy,
+        law: str,
+        expected: bool,  # noqa: FBT001
+    ) -> None:
+        """Each part of it counts."""
+        assert expected == claims(policy, law)
+
+    def test_a_log_again_over_its_own_result(self) -> None:
+        """Fails where a rule replaces: the first patch writes its older value again."""
+        found = card(NAMED, contacts=0)["log_again"]
+
+        assert (False, False) == (found.claimed, found.holds)
+        assert str(found.broken).split("\n") == [
+            'sent {"id": 7, "name": "x"}',
+            'sent {"id": 7, "name": "y"}',
+            "sent again, the 1. of them updated a contact",
+        ]
+
+    @pytest.mark.parametrize("policy", [KEPT, CLOCKED], ids=["kept", "clocked"])
+    def test_a_log_that_absorbs(self, policy: Policy) -> None:
+        """One key that remembers, and rules to which what is older is nothing."""
+        found = card(policy, contacts=0)["log_again"]
+
+        assert (True, True) == (found.claimed, found.holds)
+        assert found.calls > 0
+
+    def test_any_order(self) -> None:
+        """Clocks make the order of calls not matter; what comes first, does not."""
+        clocked, kept = (
+            card(policy, contacts=0)["any_order"] for policy in (CLOCKED, KEPT)
+        )
+
+        assert (True, True) == (clocked.claimed, clocked.holds)
+        assert (False, False) == (kept.claimed, kept.holds)
+        assert str(kept.broken).endswith(
+            """['{"id": 7, "name": "x"}'] in one order, """
+            """['{"id": 7, "name": "y"}'] in another"""
+        )
+
+    def test_several_keys_may_let_a_form_go(self) -> None:
+        """A key that is left out finds nobody alone, so two keys claim nothing."""
+        lines = {n: line(remember=True, merge=keep) for n in ("id", "email")}
+        found = card(Policy(merge_all("id", "email"), lines), contacts=0)["log_again"]
+
+        assert (False, False) == (found.claimed, found.holds)
+        assert str(found.broken).endswith("sent again, the 2. of them merged a contact")
+
+    def test_a_key_of_each_of_several_fields_may_too(self) -> None:
+        """As several keys would."""
+        each = key("id", "more", normalize=normalize.exact, each=True, remember=True)
+        lines = {"id": field(merge=keep), "more": field(merge=keep)}
+        policy = Policy(first_match("any"), lines, keys={"any": each})
+        log: list[Row] = [
+            {"id": "a", "more": ["b"]},
+            {"id": "a", "more": ["c"]},
+            {"more": ["c"]},
+        ]
+
+        assert not claims(policy, "log_again")
+        assert ("batch_is_fold", "replay_is_equal") == check_log(policy, log)
+
+    def test_what_was_refused_may_be_taken_later(self) -> None:
+        """A needed field that comes with the second patch."""
+        lines = {"n": field(merge=largest, required=True), "m": field(merge=largest)}
+        log = [{"id": 7, "m": "y"}, {"id": 7, "n": "b", "m": "x"}]
+        with pytest.raises(LawBroken, match="log_again: sent again, the 1"):
+            LOGS["log_again"](Log(one_key(fields=lines), log))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [SMALL, NAMED, COUNTS, KEPT, CLOCKED, one_key(others=replace)],
+    ids=["small", "named", "counts", "kept", "clocked", "others"],
+)
+def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
+    """Every claimed law holds, and has something to say."""
+    made = card(policy, contacts=2 if policy is SMALL else 1)
+
+    assert made.kept
+    assert all(each.calls for each in made.verdicts if each.claimed)

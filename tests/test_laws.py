@@ -1,0 +1,1026 @@
+"""The laws of calls and logs: what each says, where it is silent, what it catches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from upsertcore import (
+    ContactBook,
+    ContactIndex,
+    Outcome,
+    Policy,
+    Withheld,
+    custom,
+    field,
+    first_match,
+    first_present,
+    ignore,
+    keep,
+    latest,
+    merge_all,
+    never,
+    normalize,
+    union,
+)
+from upsertcore.errors import NoMatchKey, Refused
+from upsertcore.laws import (
+    CALLS,
+    LOGS,
+    LawBroken,
+    Log,
+    Trial,
+    check,
+    check_log,
+    claims,
+    logs,
+)
+from upsertcore.laws.trial import ask, told
+from upsertcore.merge import append, deep_keep
+from upsertcore.strategy import Match, Strategy
+
+DAWN = datetime(2024, 1, 1, tzinfo=UTC)
+Sent = Mapping[str, Any]
+ADA: Sent = {"id": 7, "name": "Ada"}
+BOB: Sent = {"id": 8, "name": "Bob"}
+Plants = dict[str, Callable[[Trial], Any]]
+
+
+def ids(**how: Any) -> Policy:
+    """Make a policy of one key, with parts of it as a case needs them."""
+    line = {"key": normalize.exact, **how.pop("id", {})}
+    fields = {"id": field(**line), "name": field(), **how.pop("fields", {})}
+    match = how.pop("match", first_match("id"))
+    return Policy(match, fields, **how)
+
+
+def pair(**how: Any) -> Policy:
+    """Make a policy of two keys."""
+    line = field(key=normalize.email, **how.pop("email", {}))
+    match = how.pop("match", first_match("id", "email"))
+    return ids(match=match, fields={"email": line, **how.pop("fields", {})}, **how)
+
+
+PLAIN = ids(id={"unique": True})
+UNIQUE = pair(id={"unique": True}, email={"unique": True})
+MERGES = pair(match=merge_all("id", "email"), fields={"list": field(merge=append)})
+
+
+def book_with(policy: Policy, *rows: Sent) -> ContactBook:
+    """Make a book in which contacts have been created without looking."""
+    numbers, seconds = count(1), count(1)
+    book = ContactBook(
+        policy,
+        ids=lambda: f"c-{next(numbers)}",
+        clock=lambda: DAWN + timedelta(seconds=next(seconds)),
+    )
+    for row in rows:
+        book.create(row)
+    return book
+
+
+def numbered(cases: Iterable[Any]) -> list[str]:
+    """Name each case of a table by its law."""
+    return [f"{case[0]}-{number}" for number, case in enumerate(cases)]
+
+
+def of(patch: Sent, *rows: Sent, policy: Policy = PLAIN) -> Trial:
+    """Make a trial of a patch that is sent to a book with these contacts."""
+    return Trial.of(book_with(policy, *rows), patch)
+
+
+def reason(law: Callable[[Any], bool], seen: Any) -> tuple[str, str]:
+    """Give the law that is broken, and what is said of it."""
+    with pytest.raises(LawBroken) as caught:
+        law(seen)
+    return caught.value.law, caught.value.reason
+
+
+def counted(value: Any) -> str:
+    """Stand for a host's function that is not pure; see ``fresh``."""
+    return f"{value}-{next(TICKS)}"
+
+
+TICKS = count()
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """Let what is counted begin anew in each test."""
+    globals()["TICKS"] = count(1)
+
+
+def at_turn(turn: int) -> Callable[[Any], Any]:
+    """Make a ``clean`` that refuses once: at the given turn."""
+    turns = count(1)
+
+    def clean(value: Any) -> Any:
+        if next(turns) == turn:
+            raise ValueError("must wait")
+        return value
+
+    return clean
+
+
+LONGEST = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
+ABSENT = ids(on_absent_key="create")
+LINES = {
+    "more": field(merge=deep_keep),
+    "note": field(merge=latest(by="at")),
+    "at": field(),
+    "long": field(merge=LONGEST),
+    "tags": field(merge=union),
+    "log": field(merge=append),
+    "own": field(merge=ignore),
+    "left": field(null="ignore"),
+}
+OF_ALL = ids(fields=LINES)
+EVERY: Sent = {
+    "id": 7,
+    "name": None,
+    "more": {"a": 1},
+    "note": "x",
+    "at": 3,
+    "long": "Al",
+    "tags": ["a"],
+    "log": ["a"],
+    "own": 1,
+    "left": None,
+}
+
+SPEAKS: list[tuple[str, Trial]] = [
+    ("idempotent", of(ADA)),
+    ("idempotent", of({})),
+    ("finds_again", of(ADA)),
+    ("finds_again", of({"id": 7}, ADA, BOB)),
+    ("finds_who_is_named", of({"id": 7}, ADA, BOB)),
+    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_many="newest"))),
+    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_many="oldest"))),
+    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids())),
+    ("finds_who_is_named", of({"id": [7, 8]}, ADA, BOB, policy=ids())),
+    ("finds_who_is_named", of({"name": "Ada"}, policy=ABSENT)),
+    (
+        "finds_who_is_named",
+        of({"id": 7, "email": "a@x"}, ADA, {"email": "a@x"}, policy=MERGES),
+    ),
+    (
+        "finds_who_is_named",
+        of(
+            {"id": 7, "email": "a@x"},
+            ADA,
+            policy=pair(match=first_present("id", "email")),
+        ),
+    ),
+    ("omitted_is_unchanged", of({"id": 7}, ADA, BOB)),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7, "email": "a@x"}, ADA, {"email": "a@x"}, policy=MERGES),
+    ),
+    ("empty_changes_nothing", of({}, ADA)),
+    ("nothing_silent", of(ADA)),
+    ("nothing_silent", of(EVERY, policy=OF_ALL)),
+    ("nothing_silent", of(EVERY, {"id": 7, "long": "Bo"}, policy=OF_ALL)),
+    ("nothing_silent", of({**EVERY, "at": 2, "long": "A"}, EVERY, policy=OF_ALL)),
+    (
+        "nothing_silent",
+        of(
+            {"id": 7, "email": "a@x", "list": [1]},
+            {"id": 7, "list": [2]},
+            {"email": "a@x", "list": [1]},
+            policy=MERGES,
+        ),
+    ),
+    (
+        "nothing_silent",
+        of(
+            {**ADA, "email": "b@x"},
+            ADA,
+            {"email": "b@x"},
+            policy=pair(email={"unique": True}, on_clash="withhold"),
+        ),
+    ),
+    ("moves_with_a_field", of(ADA)),
+    ("moves_with_a_field", of({"id": 7, "name": "Bo"}, ADA)),
+    ("refusal_changes_nothing", of({}, ADA)),
+    ("unique", of({"id": 7}, ADA, BOB)),
+    ("index_follows", of({"id": 7}, ADA, BOB)),
+    ("scopes_apart", of({"id": 7}, ADA, BOB)),
+    ("plan_is_upsert", of({"id": 7, "name": "Bo"}, ADA, BOB)),
+    ("plan_is_upsert", of({})),
+    ("undo_inverts", of({"id": 7, "name": "Bo"}, ADA, BOB)),
+    (
+        "round_trip",
+        of(
+            {"id": 7},
+            ADA,
+            {"name": "Bo"},
+            policy=ids(id={"unique": True}, on_absent_key="create"),
+        ),
+    ),
+    (
+        "round_trip",
+        of({"id": 7}, ADA, policy=ids(id={"unique": True}, on_clash="allow")),
+    ),
+    ("retry_is_once", of(ADA)),
+    ("retry_is_once", of(ADA, ADA)),
+    ("create_makes_one", of(ADA)),
+]
+
+SILENT: list[tuple[str, Trial]] = [
+    ("finds_again", of({})),
+    ("finds_again", of({"name": "Ada"}, policy=ABSENT)),
+    ("finds_who_is_named", of(ADA)),
+    ("finds_who_is_named", of({"id": {1}})),
+    ("omitted_is_unchanged", of({})),
+    ("empty_changes_nothing", of(ADA)),
+    ("nothing_silent", of({})),
+    ("nothing_silent", of({}, policy=ABSENT)),
+    ("nothing_silent", of(BOB, BOB, policy=ids(update="ignore"))),
+    ("moves_with_a_field", of({})),
+    ("refusal_changes_nothing", of(ADA)),
+    ("scopes_apart", of(ADA)),
+    ("undo_inverts", of({})),
+    ("retry_is_once", of({"id": {1}})),
+    ("create_makes_one", of({})),
+    ("create_makes_one", of(ADA, ADA)),
+]
+
+
+@pytest.mark.parametrize(("law", "trial"), SPEAKS, ids=numbered(SPEAKS))
+def test_a_law_that_holds_says_that_it_spoke(law: str, trial: Trial) -> None:
+    """It answers True."""
+    assert CALLS[law](trial)
+
+
+@pytest.mark.parametrize(("law", "trial"), SILENT, ids=numbered(SILENT))
+def test_a_law_that_has_nothing_to_say_says_so(law: str, trial: Trial) -> None:
+    """It answers False, and is not counted."""
+    assert not CALLS[law](trial)
+
+
+def test_each_law_has_its_cases() -> None:
+    """Those that are never silent speak of every call."""
+    silent = {law for law, _trial in SILENT}
+    always = {"idempotent", "unique", "index_follows", "plan_is_upsert", "round_trip"}
+
+    assert {*CALLS} == {law for law, _trial in SPEAKS}
+    assert {*CALLS} == silent | always
+    assert {*CALLS, *LOGS} == {
+        law for law, *_case in (*BAD, *PLANTED, *PATCHED, *LOGGED)
+    }
+
+
+COUNTS_UP = custom(lambda a, b: (a or 0) + (b or 0), name="sum")
+
+
+def strategy(find: Callable[[Any], Match]) -> Strategy:
+    """Make a match strategy of a host, which asks for the holders of an id."""
+    return Strategy("own", ("id",), lambda _keys, probe, _pick: find(probe("id")))
+
+
+BAD: list[tuple[str, Callable[[], Trial], str]] = [
+    (
+        "idempotent",
+        lambda: of({"id": 7, "n": 1}, policy=ids(fields={"n": field(merge=COUNTS_UP)})),
+        "created new-1, then updated new-1",
+    ),
+    (
+        "idempotent",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=counted)})),
+        "created new-1, then updated new-1",
+    ),
+    (
+        "idempotent",
+        lambda: of({"name": "Ada"}, policy=ABSENT),
+        "created new-1, then created new-2",
+    ),
+    (
+        "idempotent",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=at_turn(1))})),
+        "refused, then created new-1",
+    ),
+    (
+        "idempotent",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=at_turn(2))})),
+        "created new-1, then InvalidField: name: must wait, not 'Ada'",
+    ),
+    (
+        "finds_again",
+        lambda: of(ADA, policy=ids(fields={"id": field(key=counted)})),
+        "created new-1, then created new-2",
+    ),
+    (
+        "finds_who_is_named",
+        lambda: of({"id": 7}, ADA, policy=ids(match=strategy(lambda _hits: Match()))),
+        "id is ['c-1']: created new-1",
+    ),
+    (
+        "finds_who_is_named",
+        lambda: of(
+            {"id": 7},
+            ADA,
+            ADA,
+            policy=ids(
+                match=strategy(lambda hits: Match(hits[0][1][-1], "id")),
+                on_many="oldest",
+            ),
+        ),
+        "c-1 is due: unchanged c-2",
+    ),
+    (
+        "finds_who_is_named",
+        lambda: of(
+            {"id": 7}, BOB, policy=ids(match=strategy(lambda _hits: Match("c-1", "id")))
+        ),
+        "updated c-1 by id",
+    ),
+    (
+        "finds_who_is_named",
+        lambda: of(
+            {"id": None, "name": "x"},
+            BOB,
+            policy=ids(match=strategy(lambda _h: Match("c-1"))),
+        ),
+        "updated c-1 by None",
+    ),
+    ("empty_changes_nothing", lambda: of({}, policy=ABSENT), "created new-1"),
+    (
+        "unique",
+        lambda: of(
+            {"id": 8, "email": "a@x"},
+            {"id": 7, "email": "a@x"},
+            policy=pair(
+                match=first_present("id"), email={"unique": True}, on_clash="allow"
+            ),
+        ),
+        "email: c-1 and new-1 hold a@x",
+    ),
+    (
+        "index_follows",
+        lambda: of(ADA, policy=ids(fields={"id": field(key=counted)})),
+        "new-1 holds ('7-1',) for id, not ('7-2',)",
+    ),
+    (
+        "plan_is_upsert",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=at_turn(1))})),
+        "InvalidField: name: must wait, not 'Ada', not created new-1",
+    ),
+    (
+        "plan_is_upsert",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=at_turn(2))})),
+        "created new-1, not InvalidField: name: must wait, not 'Ada'",
+    ),
+    (
+        "create_makes_one",
+        lambda: of(ADA, policy=ids()),
+        "created new-1 then created new-2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("law", "trial", "expected"), BAD, ids=numbered(BAD))
+def test_a_bad_policy_breaks_it(
+    law: str, trial: Callable[[], Trial], expected: str
+) -> None:
+    """The law is named, and what came of the call."""
+    assert (law, expected) == reason(CALLS[law], trial())
+
+
+def contact(trial: Trial, **parts: Any) -> Outcome:
+    """Give what came of the first call, with another contact."""
+    assert isinstance(trial.first, Outcome)
+    return evolve(trial.first, contact=evolve(trial.first.contact, **parts))
+
+
+def lacking(trial: Trial, parts: Sent) -> Outcome:
+    """Give what came of the first call, some fields being others."""
+    assert isinstance(trial.first, Outcome)
+    return contact(trial, fields={**trial.first.contact.fields, **parts})
+
+
+def named(trial: Trial, **parts: Any) -> Outcome:
+    """Give what came of the first call, told otherwise."""
+    assert isinstance(trial.first, Outcome)
+    return evolve(trial.first, **parts)
+
+
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+TOUCHES: Sent = {"id": 7, "email": "a@x"}
+PRESENT = pair(match=first_present("id", "email"))
+RENAMED: Sent = {"id": 7, "name": "Bo"}
+PLANTED: list[tuple[str, Trial, Plants, str]] = [
+    (
+        "idempotent",
+        of({"id": 7}, ADA, BOB),
+        {"second": lambda t: named(t, contact=t.before[1])},
+        "unchanged c-1, then unchanged c-2, another contact",
+    ),
+    (
+        "idempotent",
+        of({"id": 7}, ADA),
+        {"after_second": lambda _t: ()},
+        "unchanged c-1, then unchanged c-1, but the state is another",
+    ),
+    (
+        "finds_again",
+        of({"id": 7}, ADA),
+        {"second": lambda _t: Refused("no")},
+        "unchanged c-1, then Refused: no",
+    ),
+    (
+        "finds_who_is_named",
+        of({"id": 7}, ADA),
+        {"first": lambda t: contact(t, id="c-9")},
+        "id is ['c-1']: unchanged c-9",
+    ),
+    (
+        "finds_who_is_named",
+        of({"id": 7}, ADA),
+        {"first": lambda t: named(t, before=evolve(t.before[0], scope="x"))},
+        "unchanged c-1 by id",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7}, ADA, BOB),
+        {"after": lambda t: t.before[:1]},
+        "another contact is not as it was",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7}, ADA),
+        {"first": lambda t: contact(t, fields={"id": 7})},
+        "name has moved",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7}, ADA),
+        {"first": lambda t: contact(t, fields={**ADA, "city": "Oslo"})},
+        "city has moved",
+    ),
+    (
+        "nothing_silent",
+        of(EVERY, policy=OF_ALL),
+        {"first": lambda t: named(t, ignored={"own": "ignore"})},
+        "left is not named",
+    ),
+    (
+        "nothing_silent",
+        of({"id": 7, "note": "x", "at": 3}, policy=OF_ALL),
+        {"first": lambda t: contact(t, clocks={"note": 2})},
+        "note: 'x' is not there, and not named",
+    ),
+    (
+        "nothing_silent",
+        of({"id": 7, "long": "A"}, {"id": 7, "long": "Al"}, policy=OF_ALL),
+        {"first": lambda t: named(t, ignored={})},
+        "long: 'A' is not there, and not named",
+    ),
+    (
+        "nothing_silent",
+        of(ADA),
+        {"first": lambda t: named(t, withheld=(Withheld("email", "a", "c-9"),))},
+        "email is withheld for c-9",
+    ),
+    (
+        "finds_who_is_named",
+        of(TOUCHES, ADA, {"email": "a@x"}, policy=PRESENT),
+        {"first": lambda t: Trial(PRESENT, t.state, {"email": "a@x"}).first},
+        "unchanged c-2 by email",
+    ),
+    (
+        "finds_who_is_named",
+        of(TOUCHES, ADA, {"email": "a@x"}, policy=MERGES),
+        {"first": lambda t: named(t, absorbed=())},
+        "merged c-1, without {'c-2'}",
+    ),
+    (
+        "finds_who_is_named",
+        of({"id": None, "name": "Ada"}, policy=ABSENT),
+        {"second": lambda t: named(t, matched_by="id")},
+        "created new-1 by blank",
+    ),
+    (
+        "finds_who_is_named",
+        of({"id": 7}),
+        {"first": lambda _t: NoMatchKey(("id",))},
+        "NoMatchKey: no key to match by: send a usable value for id",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7, "left": None}, {"id": 7, "left": "x"}, policy=OF_ALL),
+        {"first": lambda t: contact(t, fields={"id": 7})},
+        "left has moved",
+    ),
+    (
+        "nothing_silent",
+        of(TOUCHES, ADA, {"email": "a@x"}, policy=pair()),
+        {"first": lambda t: named(t, others=())},
+        "updated c-1, and {'c-2'} are not named",
+    ),
+    (
+        "index_follows",
+        of({"id": 7}, ADA, policy=ids(id={"remember": True})),
+        {
+            "book": lambda t: t.anew(),
+            "state": lambda t: ((t.before[0], (("7", "9"),)),),
+        },
+        "id: {'9'} of c-1 is not remembered",
+    ),
+    (
+        "refusal_changes_nothing",
+        of({}, ADA),
+        {"after": lambda _t: ()},
+        "NoMatchKey: no key to match by: send a usable value for id, but not as it was",
+    ),
+    (
+        "moves_with_a_field",
+        of(ADA),
+        {"first": lambda t: contact(t, version=2)},
+        "created at version 2",
+    ),
+    (
+        "moves_with_a_field",
+        of(ADA),
+        {"first": lambda t: contact(t, updated_at=LATER)},
+        "created at version 1",
+    ),
+    (
+        "moves_with_a_field",
+        of({"id": 7}, ADA),
+        {"first": lambda t: contact(t, version=2)},
+        "version 1 -> 2, fields moved: False",
+    ),
+    (
+        "moves_with_a_field",
+        of(RENAMED, ADA),
+        {"first": lambda t: contact(t, version=1)},
+        "version 1 -> 1, fields moved: True",
+    ),
+    (
+        "moves_with_a_field",
+        of({"id": 7}, ADA),
+        {"first": lambda t: contact(t, updated_at=LATER)},
+        "updated_at: 2030-01-01 00:00:00+00:00",
+    ),
+    (
+        "moves_with_a_field",
+        of(RENAMED, ADA),
+        {"first": lambda t: named(t, result="unchanged")},
+        "unchanged c-1",
+    ),
+    (
+        "unique",
+        of({"id": 7}, ADA, BOB),
+        {"after": lambda t: (*t.before, evolve(t.before[0], id="c-9"))},
+        "id: c-1 and c-9 hold 7",
+    ),
+    (
+        "plan_is_upsert",
+        of(ADA),
+        {"after": lambda _t: ()},
+        "the state is another",
+    ),
+    (
+        "plan_is_upsert",
+        of(ADA),
+        {"first": lambda t: named(t, result="updated")},
+        "created new-1, not updated new-1",
+    ),
+    (
+        "undo_inverts",
+        of(RENAMED, ADA),
+        {"state": lambda t: (*t.state, *t.state)},
+        "updated c-1, undone: moved",
+    ),
+]
+
+
+LOST: list[tuple[str, Any, Sent]] = [
+    ("name", None, {"name": "Ada"}),
+    ("note", "x", {"note": "y"}),
+    ("tags", ("a",), {"tags": ["b"]}),
+    ("log", ("a",), {"log": []}),
+]
+for _name, _sent, _lost in LOST:
+    told_of = f"{_name}: {_sent!r} is not there, and not named"
+    planted: Plants = {"first": partial(lacking, parts=_lost)}
+    PLANTED.append(("nothing_silent", of(EVERY, policy=OF_ALL), planted, told_of))
+PARTS: list[dict[str, Any]] = [{"id": "c-9"}, {"scope": "x"}, {"created_at": LATER}]
+for _part in PARTS:
+    told_of = "its id, scope or creation has moved"
+    planted = {"first": partial(contact, **_part)}
+    PLANTED.append(("moves_with_a_field", of(RENAMED, ADA), planted, told_of))
+
+
+@pytest.mark.parametrize(
+    ("law", "trial", "plants", "expected"), PLANTED, ids=numbered(PLANTED)
+)
+def test_a_book_that_misbehaves_breaks_it(
+    law: str, trial: Trial, plants: Plants, expected: str
+) -> None:
+    """What is seen is put there by hand, as a book with a defect would show it."""
+    seen = Trial(trial.policy, trial.state, trial.patch)
+    for name, plant in plants.items():
+        seen.__dict__[name] = plant(trial)
+
+    assert (law, expected) == reason(CALLS[law], seen)
+
+
+def _of_any_scope(holders: Any) -> Any:
+    return lambda self, key, form, _scope="": (
+        holders(self, key, form, "") or holders(self, key, form, "+")
+    )
+
+
+def _ending(upsert: Any) -> Any:
+    """Let a call end by deleting the contact that was created first."""
+
+    def call(self: Any, patch: Any, **how: Any) -> Any:
+        outcome = upsert(self, patch, **how)
+        if len(self) > 1:
+            self.delete(next(iter(self)).id)
+        return outcome
+
+    return call
+
+
+def _writing(plan: Any) -> Any:
+    def call(self: Any, patch: Any, **how: Any) -> Any:
+        made = plan(self, patch, **how)
+        self.upsert(patch, **how)
+        return made
+
+    return call
+
+
+def _forgetful(call: Any) -> Any:
+    """Let a call forget its idempotency key."""
+    return lambda self, patch, *, scope="", **_how: call(self, patch, scope=scope)
+
+
+def _lenient(upsert: Any) -> Any:
+    """Let a call that says nothing forget its idempotency key."""
+    return lambda self, patch, **how: (
+        upsert(self, patch, **how) if patch else upsert(self, patch)
+    )
+
+
+def _twice(apply: Any) -> Any:
+    """Let a plan be applied again."""
+    done: list[Any] = []
+
+    def call(self: Any, plan: Any) -> Any:
+        if not done:
+            done.append(apply(self, plan))
+        return done[0]
+
+    return call
+
+
+def _refusing(_call: Any) -> Any:
+    def call(*_given: Any, **_how: Any) -> Any:
+        raise Refused("no")
+
+    return call
+
+
+def _careless(load: Any) -> Any:
+    """Let rows be loaded whatever they hold."""
+    return lambda policy, rows: load(ids(on_clash="allow", id={"unique": True}), rows)
+
+
+def _some(load: Any) -> Any:
+    return lambda policy, rows: load(policy, rows[1:])
+
+
+def _doing_nothing(_call: Any) -> Any:
+    return lambda *_given, **_how: None
+
+
+def _out_of_step(check: Any) -> Any:
+    def call(self: Any) -> None:
+        self._holders["id"][""].pop("7")
+        check(self)
+
+    return call
+
+
+Defect = Callable[[Any], Any]
+PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
+    (
+        *("index_follows", of(ADA), ContactIndex, "check", _out_of_step),
+        "expected {('id', '', '7'): [0]}, found {}, ids [('new-1', 0)]",
+    ),
+    (
+        *("scopes_apart", of({"id": 7}, ADA), ContactIndex, "holders", _of_any_scope),
+        "unchanged c-1, not created new-1",
+    ),
+    (
+        *("scopes_apart", of({"id": 8}, ADA), ContactBook, "upsert", _ending),
+        "a contact of it has moved",
+    ),
+    (
+        *("plan_is_upsert", of(ADA), ContactBook, "plan", _writing),
+        "planning has written",
+    ),
+    (
+        *("plan_is_upsert", of(RENAMED, ADA), ContactBook, "apply", _twice),
+        "it could be applied again",
+    ),
+    (
+        *("undo_inverts", of(RENAMED, ADA), ContactBook, "undo", _doing_nothing),
+        "updated c-1, undone: moved",
+    ),
+    (
+        *("undo_inverts", of(RENAMED, ADA), ContactBook, "undo", _refusing),
+        "updated c-1, undone: no",
+    ),
+    (
+        *("undo_inverts", of(RENAMED, ADA), ContactIndex, "check", _out_of_step),
+        "expected {('id', '', '7'): [0]}, found {}, ids [('c-1', 0)]",
+    ),
+    ("round_trip", of(ADA, ADA), ContactBook, "load", _some, "the rows are others"),
+    ("round_trip", of(ADA, ADA), ContactBook, "load", _careless, "twin of c-1"),
+    (
+        *("retry_is_once", of(ADA, policy=ids()), ContactBook, "create", _forgetful),
+        "created new-1 then created new-2",
+    ),
+    (
+        *("retry_is_once", of(ADA), ContactBook, "upsert", _lenient),
+        f"{{}} with the same key: NoMatchKey: {NoMatchKey(('id',))}",
+    ),
+    (
+        *("retry_is_once", of(ADA), ContactBook, "upsert", _forgetful),
+        "created new-1 then unchanged new-1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("law", "trial", "kind", "name", "defect", "expected"),
+    PATCHED,
+    ids=numbered(PATCHED),
+)
+def test_a_defect_of_the_library_breaks_it(
+    law: str,
+    trial: Trial,
+    kind: type,
+    name: str,
+    defect: Defect,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A method with a planted defect is found by the law that speaks of it."""
+    seen = Trial(trial.policy, trial.state, trial.patch)
+    monkeypatch.setattr(kind, name, defect(getattr(kind, name)))
+
+    assert (law, expected) == reason(CALLS[law], seen)
+
+
+def test_the_contacts_are_compared_beside_the_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A dump that says the same of two books does not hide that they differ."""
+    trial = of(ADA, ADA)
+    rows = trial.anew().dump()
+    monkeypatch.setattr(ContactBook, "dump", lambda _self: rows)
+    monkeypatch.setattr(ContactBook, "load", lambda policy, _rows: book_with(policy))
+
+    assert ("round_trip", "the contacts are others") == reason(
+        CALLS["round_trip"], trial
+    )
+
+
+TWO: list[Sent] = [ADA, {"id": 7, "name": "Bo"}]
+SPELLED: list[Sent] = [{"id": 7}, {"id": "7"}]
+REFUSED: list[Sent] = [ADA, {}]
+
+
+@pytest.mark.parametrize("patches", [[], TWO, REFUSED], ids=["none", "two", "refused"])
+@pytest.mark.parametrize("law", ["batch_is_fold", "replay_is_equal", "log_again"])
+def test_a_law_of_a_log_speaks_of_every_log(law: str, patches: list[Sent]) -> None:
+    """Of an empty one, and of one in which something is refused."""
+    policy = ids(fields={"name": field(merge=keep)})
+
+    assert LOGS[law](Log(policy, patches))
+
+
+def test_the_order_of_one_patch_is_nothing_to_speak_of() -> None:
+    """Two have two orders."""
+    assert not logs.any_order(Log(PLAIN, [ADA]))
+    assert logs.any_order(Log(PLAIN, [ADA, BOB]))
+
+
+def _atomic(then: Callable[[Any, list[Sent], Any], Any]) -> Defect:
+    """Let an atomic batch do something else."""
+
+    def defect(upsert_many: Any) -> Any:
+        def call(self: Any, patches: Any, *, atomic: bool = False, **how: Any) -> Any:
+            if not atomic:
+                return upsert_many(self, patches, **how)
+            return then(self, patches, partial(upsert_many, self, patches, **how))
+
+        return call
+
+    return defect
+
+
+def _half(book: Any, _patches: Any, whole: Any) -> Any:
+    whole(on_refused="collect")
+    raise Refused("no")
+
+
+def _no(_book: Any, _patches: Any, _whole: Any) -> Any:
+    raise Refused("no")
+
+
+def _all_but_one(book: Any, _patches: Any, whole: Any) -> Any:
+    answers = whole()
+    book.delete(answers[0].contact.id)
+    return answers
+
+
+def _gap(_call: Any) -> Any:
+    def call(*_given: Any) -> Any:
+        raise ValueError("there is a gap")
+
+    return call
+
+
+def _later(changes_since: Any) -> Any:
+    return lambda self: list(changes_since(self))[1:]
+
+
+def _none_at_all(call: Any) -> Any:
+    return lambda policy, _entries: call(policy, [])
+
+
+LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
+    ("batch_is_fold", TWO, "upsert_many", _doing_nothing, "other answers"),
+    (
+        *("batch_is_fold", TWO, "upsert_many", _atomic(_no)),
+        "the whole batch is refused: no",
+    ),
+    (
+        *("batch_is_fold", REFUSED, "upsert_many", _atomic(_half)),
+        "refused, but something is stored",
+    ),
+    (
+        *("batch_is_fold", TWO, "upsert_many", _atomic(lambda *_: [])),
+        "an atomic batch does something else",
+    ),
+    (
+        *("batch_is_fold", REFUSED, "upsert_many", _atomic(lambda *_: [])),
+        "an atomic batch does something else",
+    ),
+    (
+        *("batch_is_fold", TWO, "upsert_many", _atomic(_all_but_one)),
+        "an atomic batch does something else",
+    ),
+    ("replay_is_equal", TWO, "replay", _none_at_all, "done again, it is another book"),
+    (
+        *("replay_is_equal", TWO, "replay", _gap),
+        "there is a gap",
+    ),
+    (
+        *("replay_is_equal", TWO, "changes_since", _later),
+        "the changes have the numbers [2]",
+    ),
+    (
+        *("replay_is_equal", TWO, "load", _some),
+        "loaded, it is another book",
+    ),
+    ("log_again", TWO, "", None, "sent again, the 1. of them updated a contact"),
+    (
+        *("any_order", SPELLED, "", None),
+        """['{"id": "7"}'] in one order, ['{"id": 7}'] in another""",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("law", "patches", "name", "defect", "expected"), LOGGED, ids=numbered(LOGGED)
+)
+def test_a_law_of_a_log_that_is_broken_says_how(
+    law: str,
+    patches: list[Sent],
+    name: str,
+    defect: Defect | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a rule that replaces, or by a method with a planted defect."""
+    if defect is not None:
+        monkeypatch.setattr(ContactBook, name, defect(getattr(ContactBook, name)))
+
+    assert (law, expected) == reason(LOGS[law], Log(PLAIN, patches))
+
+
+def test_a_batch_that_stores_something_else_is_seen() -> None:
+    """Though it answers the same."""
+    log = Log(PLAIN, TWO)
+    log.__dict__["after"] = ()
+
+    assert ("batch_is_fold", "other contacts") == reason(logs.batch_is_fold, log)
+
+
+class TestTrial:
+    """What is seen of a call."""
+
+    def test_the_book_is_never_written(self) -> None:
+        """Whatever a law does, it does to a copy."""
+        book = book_with(MERGES, ADA, {"email": "a@x", "list": [1]})
+        rows = book.dump()
+        trial = Trial.of(book, {"id": 7, "email": "a@x", "list": [2]})
+        for name in [name for name in CALLS if claims(MERGES, name)]:
+            CALLS[name](trial)
+
+        assert "merged" == told(trial.first).split()[0]
+        assert rows == book.dump()
+        assert tuple(book) == trial.before
+
+    def test_what_is_seen_does_not_hang_on_what_is_asked_first(self) -> None:
+        """The state after the first call is the same, though a second was made."""
+        first, last = (of(RENAMED, ADA) for _ in "ab")
+        seen = last.after_second, last.second, last.after, last.first
+
+        assert (first.first, first.after) == (seen[3], seen[2])
+        assert (first.second, first.after_second) == (seen[1], seen[0])
+        assert [{"id": 7, "name": "Bo"}] == [dict(each.fields) for each in first.after]
+
+    def test_two_trials_are_alike_to_the_byte(self) -> None:
+        """Ids and times are the trial's own."""
+        one, other = (of(ADA, BOB).first for _ in "ab")
+
+        assert repr(one) == repr(other)
+
+    def test_a_scope_is_the_trials(self) -> None:
+        """Contacts of another are there, and not found."""
+        book = book_with(PLAIN, ADA)
+        trial = Trial.of(book, ADA, scope="firm-2")
+
+        assert ("created new-1", "firm-2") == (told(trial.first), trial.after[1].scope)
+        assert {"scopes_apart", "unique"} <= {*check(book, ADA, scope="firm-2")}
+
+    def test_what_a_call_comes_to_is_told_in_few_words(self) -> None:
+        """A refusal by its name."""
+        book = book_with(PLAIN)
+
+        assert "created c-1" == told(ask(book, ADA, ""))
+        assert told(ask(book, {}, "")).startswith("NoMatchKey: ")
+
+
+class TestCheck:
+    """All claimed laws at once."""
+
+    def test_those_that_spoke_are_named_in_their_order(self) -> None:
+        """A plain policy keeps them all."""
+        spoke = check(book_with(PLAIN, BOB), ADA)
+        silent = {"finds_who_is_named", "empty_changes_nothing", "create_makes_one"}
+        silent |= {"refusal_changes_nothing"}
+
+        assert [name for name in CALLS if name not in silent] == [
+            name for name in spoke if name not in silent
+        ]
+
+    def test_a_claimed_law_that_breaks_is_raised(self) -> None:
+        """The first of them, in their order."""
+        policy = ids(fields={"n": field(merge=COUNTS_UP)})
+        with pytest.raises(LawBroken, match="idempotent: created new-1, then"):
+            check(book_with(policy), {"id": 7, "n": 1})
+
+    def test_what_is_not_claimed_is_not_tried(self) -> None:
+        """A rule that counts and says so."""
+        honest = ids(fields={"n": field(merge=append)})
+
+        assert "idempotent" not in check(book_with(honest), {"id": 7, "n": [1]})
+        assert "index_follows" in check(book_with(ids(match=never())), {"id": 7})
+
+    def test_a_log(self) -> None:
+        """The laws of many calls that hold of every policy, and the claimed ones."""
+        both = ("batch_is_fold", "replay_is_equal")
+        policy = ids(id={"remember": True, "merge": keep})
+        kept = ids(
+            id={"remember": True, "merge": keep}, fields={"name": field(merge=keep)}
+        )
+
+        assert both == check_log(PLAIN, TWO)
+        assert both == check_log(policy, [ADA, {"id": 7, "name": "Bo"}], scope="firm")
+        assert (*both, "log_again") == check_log(kept, TWO)
+
+    def test_a_log_that_breaks_one_is_raised(self) -> None:
+        """A rule that claims what it does not have."""
+        liar = custom(lambda _a, b: b, name="liar", laws=("idempotent", "absorbing"))
+        policy = ids(
+            id={"remember": True, "merge": keep}, fields={"name": field(merge=liar)}
+        )
+
+        assert claims(policy, "log_again")
+        with pytest.raises(LawBroken, match="log_again: sent again, the 1"):
+            check_log(policy, TWO)

@@ -1,0 +1,453 @@
+"""The small world: it is whole, and its letters stand for what a policy takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Policy,
+    add,
+    custom,
+    deep,
+    field,
+    first_match,
+    immutable,
+    items_by,
+    keep,
+    key,
+    largest,
+    latest,
+    never,
+    normalize,
+    remove,
+    replace,
+    union,
+)
+from upsertcore.errors import KeyInUse
+from upsertcore.laws import CALLS, LawBroken, Trial, card
+from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
+from upsertcore.laws.shapes import Shapes
+from upsertcore.laws.world import World
+
+NONE = object()
+Row = dict[str, Any]
+Table = Mapping[str, Sequence[Any]]
+
+
+def line(**how: Any) -> Any:
+    return field(key=normalize.exact, **how)
+
+
+def email(**how: Any) -> Any:
+    return field(key=normalize.email, **how)
+
+
+SINGLE = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
+PAIR = Policy(
+    first_match("id", "email"),
+    {"id": line(), "email": email(), "name": field(blank="ignore")},
+    on_many="oldest",
+)
+REMEMBERED = Policy(first_match("id"), {"id": line(remember=True), "name": field()})
+RESTORED = Policy(
+    first_match("id"), {"id": line(), "name": field(merge=keep)}, on_deleted="restore"
+)
+COMPOSITE = Policy(
+    first_match("who"),
+    {"first": field(), "born": field(), "name": field(null="ignore")},
+    keys={"who": key("first", "born", normalize=(normalize.text, normalize.exact))},
+)
+CLOCKED = Policy(
+    first_match("id"),
+    {"id": line(unique=True), "name": field(merge=latest(by="at")), "at": field()},
+)
+
+IDS: Table = {"id": [7, 8]}
+BOTH: Table = {**IDS, "email": ["ada@x.org", "bob@x.org"]}
+TWICE_SPELLED: Table = {
+    "id": [7, "7", 8, "8"],
+    "email": ["ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"],
+}
+# Per policy: what a contact holds of each field, its aliases, its marks and clocks.
+TABLES: dict[str, tuple[Policy, Table, Table]] = {
+    "single": (SINGLE, {**IDS, "name": ["x", "y", ""]}, {}),
+    "pair": (PAIR, {**BOTH, "name": ["x", "y"]}, {}),
+    "remembered": (REMEMBERED, {**IDS, "name": ["x", "y", ""]}, {"id": ["7", "8"]}),
+    "restored": (RESTORED, {**IDS, "name": ["x", "y", ""]}, {}),
+    "composite": (
+        COMPOSITE,
+        {"first": ["ada@x.org", "bob@x.org"], "born": [7, 8], "name": ["x", "y", ""]},
+        {},
+    ),
+    "clocked": (CLOCKED, {**IDS, "name": ["x", "y", ""]}, {}),
+}
+
+
+def rows(name: str, *, lined: bool) -> list[Row]:
+    """Spell out every contact: each field, alias, mark and clock."""
+    policy, table, aliases = TABLES[name]
+    fields = {n: each for n, each in table.items() if lined or n != "name"}
+    marks = [None, "2024-01-01T12:00:00+00:00"][: 1 + (name == "restored")]
+    clocks = [NONE, 1, 2] if lined and name == "clocked" else [NONE]
+    made = []
+    for values in product(*[[NONE, *each] for each in fields.values()]):
+        held = {n: v for n, v in zip(fields, values, strict=True) if v is not NONE}
+        own = policy.keys[0].forms(held)
+        former = [[], *[[form] for form in aliases.get("id", ()) if form not in own]]
+        for alias, mark, clock in product(former, marks, clocks):
+            row: Row = {"scope": "", "version": 1, "fields": held}
+            row["created_at"] = row["updated_at"] = "2024-01-01T12:00:00+00:00"
+            row.update({"aliases": {"id": alias}} if alias else {})
+            row.update({"clocks": {"name": clock}} if clock is not NONE else {})
+            row.update({"deleted_at": mark} if mark else {})
+            made.append(row)
+    return made
+
+
+def states(name: str, contacts: int, *, lined: bool) -> Iterator[ContactBook]:
+    """Give every book of so many contacts, but those that no book may be."""
+    for size in range(contacts + 1):
+        for each in product(rows(name, lined=lined), repeat=size):
+            numbered = [{**row, "id": f"c-{n}"} for n, row in enumerate(each)]
+            try:
+                yield ContactBook.load(TABLES[name][0], numbered)
+            except KeyInUse:
+                continue
+
+
+def patches(name: str, *, lined: bool) -> list[Row]:
+    """Spell out every patch; of a key with the line, only what is stored."""
+    sent: dict[str, list[Any]] = {}
+    for field_name, values in TABLES[name][1].items():
+        spelled: Sequence[Any] = TWICE_SPELLED.get(field_name, values)
+        if field_name == "name":
+            spelled = ["x", "y"]
+            if lined:
+                sent["name"] = [NONE, None, "", *spelled]
+        elif lined:
+            sent[field_name] = [NONE, *values]
+        else:
+            spelled = LETTERS.get(field_name, spelled)
+            sent[field_name] = [NONE, None, "", *spelled]
+    if lined and name == "clocked":
+        sent["at"] = [NONE, 1, 2]
+    pairs = [zip(sent, each, strict=True) for each in product(*sent.values())]
+    return [{n: v for n, v in each if v is not NONE} for each in pairs]
+
+
+LETTERS: Table = {
+    "first": ["ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"],
+    "born": [7, "7", 8, "8"],
+}
+LAWS = ("idempotent", "nothing_silent", "finds_who_is_named", "refusal_changes_nothing")
+
+
+def tried(policy: Policy, line: str | None, contacts: int) -> Counter[str]:
+    """Count for how many states the trials of each patch stand."""
+    world, counts = World(policy, line, contacts=contacts), Counter[str]()
+    for places, weight in world.states:
+        for trial, times in world.trials(places):
+            counts[repr(sorted(trial.patch.items()))] += weight * times
+    return counts
+
+
+@pytest.mark.parametrize("lined", [False, True], ids=["keys", "line"])
+@pytest.mark.parametrize("name", TABLES)
+def test_the_weights_add_up_to_all_that_there_is(name: str, *, lined: bool) -> None:
+    """For each patch to every state of two contacts, no symmetry and nothing lazy."""
+    policy = TABLES[name][0]
+    count = sum(1 for _book in states(name, 2, lined=lined))
+    every = [repr(sorted(patch.items())) for patch in patches(name, lined=lined)]
+
+    assert dict.fromkeys(every, count) == tried(policy, "name" if lined else None, 2)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_card_says_what_trying_everything_says(name: str) -> None:
+    """Law by law: it holds, or not, and speaks of as many calls as there are."""
+    contacts = 2 if name == "single" else 1
+    spoke, broken = Counter[str](), set()
+    for lined in (False, True):
+        sent = patches(name, lined=lined)
+        for book in states(name, contacts, lined=lined):
+            for patch in sent:
+                trial = Trial.of(book, patch)
+                for law in LAWS:
+                    try:
+                        spoke[law] += CALLS[law](trial)
+                    except LawBroken:
+                        broken.add(law)
+    made = card(TABLES[name][0], contacts=contacts)
+
+    assert broken == {law for law in LAWS if not made[law].holds}
+    assert spoke == {law: made[law].stands_for for law in LAWS}
+
+
+@pytest.mark.parametrize("sent", ["x", "y"])
+@pytest.mark.parametrize("stored", [None, "x", "y", ""])
+def test_a_rule_that_misbehaves_for_one_value_is_found(stored: Any, sent: str) -> None:
+    """Wherever the field is spelled out for the contacts that a call reads alone."""
+
+    def once_wrong(was: Any, new: Any) -> Any:
+        return f"{new}!" if (was, new) == (stored, sent) else new
+
+    def flips(was: Any, new: Any) -> Any:
+        return "?" if was == f"{sent}!" else once_wrong(was, new)
+
+    policy = Policy(
+        first_match("id", "email"),
+        {"id": line(unique=True), "email": email(), "name": field(merge=custom(flips))},
+        on_many="oldest",
+    )
+    world = World(policy, "name", contacts=2, values={"name": ["x", "y"]})
+    trials = (trial for places, _ in world.states for trial, _ in world.trials(places))
+    found = next(trial for trial in trials if is_broken(trial))
+
+    assert (sent, len(found.before)) == (
+        found.patch["name"],
+        int(stored not in (None, sent)),
+    )
+
+
+def is_broken(trial: Trial) -> bool:
+    try:
+        CALLS["idempotent"](trial)
+    except LawBroken:
+        return True
+    return False
+
+
+def test_who_stands_by_is_not_spelled_out() -> None:
+    """Of a contact that a call does not read, one state stands for all its values."""
+    world = World(SINGLE, "name", contacts=2)
+    place = next(p for p, _ in world.states if len(p) == 2 and 0 not in p)
+    made = [(t, n) for t, n in world.trials(place) if t.patch == {"id": 7}]
+    unread = [(t, n) for t, n in world.trials(place) if t.patch == {"name": "x"}]
+
+    assert [4] * 4 == [times for _trial, times in made]
+    assert [(16, {"name"})] == [(n, {*t.patch}) for t, n in unread]
+
+
+def test_what_is_refused_reads_nobody() -> None:
+    """One state stands for all values of all contacts."""
+    lines = {"id": line(), "name": field(null="reject")}
+    world = World(Policy(first_match("id"), lines), "name", contacts=1)
+    refused = {"id": 7, "name": None}
+
+    assert [1, 4, 4] == [
+        times
+        for places, _weight in world.states
+        for trial, times in world.trials(places)
+        if trial.patch == refused
+    ]
+
+
+def test_needed_fields_are_in_every_patch_but_one() -> None:
+    """What is missing is tried too, by the empty patch."""
+    policy = Policy(
+        first_match("id"), {"id": line(), "a": field(required=True), "b": field()}
+    )
+    world = World(policy, "b", contacts=1)
+
+    assert [{}] == [patch for patch in world.patches if "a" not in patch]
+    assert {"x"} == {patch["a"] for patch in world.patches if patch}
+    assert all("a" in patch for patch in world.spoken())
+
+
+def test_where_clashes_are_allowed_two_hold_one_key() -> None:
+    """Else no state of the world has it."""
+    lines = {"id": line(unique=True)}
+    free = Policy(first_match("id"), lines, on_clash="allow")
+
+    assert 1 + 3 + 9 == sum(w for _, w in World(free, None, contacts=2).states)
+    assert 1 + 3 + 7 == sum(w for _, w in World(SINGLE, None, contacts=2).states)
+
+
+def test_a_limit_holds_for_aliases_too() -> None:
+    """No contact of the world holds more forms than it may."""
+    policy = Policy(first_match("id"), {"id": line(remember=True, limit=1)})
+    shapes = Shapes(policy, [key_letters(policy, "id", {})])
+
+    assert 5 == len(shapes.every)
+    assert max(len(shape.forms[0]) for shape in shapes.every) == 1
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(first_match("id"), {"id": line(merge=largest)}),
+        Policy(first_match("id"), {"id": line()}, blocked={"id": ("7",)}),
+    ],
+    ids=["ordered", "blocked"],
+)
+def test_names_that_count_are_not_renamed(policy: Policy) -> None:
+    """Where values are ordered or blocked, both names are tried."""
+    world = World(policy, None, contacts=2)
+
+    assert {1} == {weight for _places, weight in world.states}
+
+
+def test_keys_that_share_a_field_are_renamed_together() -> None:
+    """And those that do not, apart."""
+    keys = {"pair": key("id", "email", normalize=(normalize.exact, normalize.email))}
+    lines = {"id": line(), "email": email()}
+    apart = Policy(first_match("id"), lines)
+    joined = Policy(first_match("id"), lines, keys=keys)
+
+    for policy, swaps in ((apart, 3), (joined, 1)):
+        letters = [key_letters(policy, name, {}) for name in ("id", "email")]
+        assert swaps == len(Shapes(policy, letters).swaps())
+
+
+def test_a_value_without_forms_is_its_own_renaming() -> None:
+    """A field that no key is made of has no letters."""
+    assert 1 == Letters("name", ("x", "y"), ("x", "y")).swapped(1)
+
+
+def item(value: Any) -> dict[str, Any]:
+    return {"value": value, "metadata": {}}
+
+
+def values_of(value: Any) -> Any:
+    """Take the values out of items, as a host's normaliser for such a field."""
+    return normalize.email(value["value"]) if isinstance(value, Mapping) else None
+
+
+def listed(value: Any) -> Any:
+    if not isinstance(value, (tuple, list)):
+        raise ValueError("must be a list")  # noqa: TRY004 - a bad value is this
+    return value
+
+
+def a_date(value: Any) -> Any:
+    if str(value)[4:5] != "-":
+        raise ValueError("must be a date")
+    return value
+
+
+def a_phone(value: Any) -> Any:
+    return normalize.phone(value) or "+10000000"
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        (line(), (7, "7", 8, "8")),
+        (email(), ("ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org")),
+        (
+            field(key=normalize.phone),
+            ("+15550001111", "+1 (555) 000-1111", "+15550002222", "+1 555 000 2222"),
+        ),
+        (field(key=normalize.exact, clean=a_date), ("2024-01-02", "2024-01-03")),
+        (
+            line(clean=listed),
+            ([7], ["7"], [8], ["8"], [7, "8"], ["8", 7]),
+        ),
+        (
+            field(key=values_of),
+            (
+                *([item(v)] for v in ("ada@x.org", "ADA@x.org", "bob@x.org")),
+                [item(" bob@x.org")],
+                [item("ada@x.org"), item(" bob@x.org")],
+                [item(" bob@x.org"), item("ada@x.org")],
+            ),
+        ),
+    ],
+    ids=["number", "email", "phone", "date", "list", "items"],
+)
+def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) -> None:
+    """Of the kind that its normaliser knows and its line takes."""
+    policy = Policy(first_match("id"), {"id": line})
+    found = key_letters(policy, "id", {})
+
+    assert sent == found.sent
+    assert {(0,), (1,)} <= {*found.forms}
+    for place, forms in enumerate(found.forms):
+        assert tuple([1 - n for n in forms]) == found.forms[found.swapped(place)]
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        (field(), ("x", "y")),
+        (field(merge=add), (1, 2)),
+        (field(merge=largest), ("x", "y")),
+        (field(merge=immutable), ("x", "y")),
+        (field(merge=latest(by="at")), ("x", "y")),
+        (field(merge=union), (["x"], ["y", "x"])),
+        (field(merge=remove), (["x"], ["y", "x"])),
+        (field(merge=deep), ({"a": "x"}, {"a": "y", "b": "x"})),
+        (
+            field(merge=items_by("id")),
+            ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),
+        ),
+        (field(clean=a_date), ("2024-01-02", "2024-01-03")),
+        (field(clean=normalize.phone), ("+15550001111", "+15550002222")),
+    ],
+    ids=map(str, range(11)),
+)
+def test_a_line_has_two_values(line: Any, sent: tuple[Any, ...]) -> None:
+    """Which its rule and ``clean`` take."""
+    policy = Policy(never(), {"n": line, "at": field()})
+
+    assert sent == line_letters(policy, "n", {}).sent
+
+
+def test_a_host_whose_functions_know_one_kind_is_asked_on() -> None:
+    """What they raise of another kind is no value of theirs."""
+    lines = {"id": email(clean=str.lower), "n": field(clean=lambda v: v + 1)}
+    policy = Policy(first_match("id"), lines)
+
+    assert ("ada@x.org", "bob@x.org") == key_letters(policy, "id", {}).stored
+    assert (1, 2) == line_letters(policy, "n", {}).sent
+
+
+def test_a_host_may_give_the_values() -> None:
+    """They are sent as they are, and the two normal forms found in them."""
+    policy = Policy(first_match("id"), {"id": email(), "n": field()})
+    given: Table = {"id": ["a@x", "A@x", "b@x", "c@x", None], "n": ["u", "v", "w"]}
+
+    assert ("a@x", "A@x", "b@x") == key_letters(policy, "id", given).sent
+    assert ((0,), (1,)) == key_letters(policy, "id", given).forms
+    assert ("u", "v", "w") == line_letters(policy, "n", given).sent
+
+
+@pytest.mark.parametrize("given", [[], ["a"], ["a", "a"], ["a", None]])
+def test_values_that_are_too_few_are_refused(given: list[Any]) -> None:
+    """The field is named, and what it needs."""
+    policy = Policy(first_match("id"), {"id": line(), "n": field()})
+    with pytest.raises(ValueError) as keyed:
+        key_letters(policy, "id", {"id": given})
+    with pytest.raises(ValueError) as lined:
+        line_letters(policy, "n", {"n": given})
+
+    expected = "values: id needs two values of different normal forms"
+    assert expected == str(keyed.value)
+    assert "values: n needs two values that the policy takes" == str(lined.value)
+
+
+def test_lines_are_one_of_each_kind() -> None:
+    """A clock is tried with what goes by it; what is undeclared counts as ``other``."""
+    lines = {
+        "id": line(),
+        "a": field(),
+        "b": field(null="ignore"),
+        "c": field(blank="ignore"),
+        "d": field(required=True),
+        "e": field(default=1),
+        "f": field(merge=latest(by="at")),
+        "at": field(merge=largest),
+        "g": field(),
+    }
+    match = first_match("id")
+
+    assert (*"abcdef", "other") == lines_of(Policy(match, lines, others=replace))
+    assert ("other",) == lines_of(
+        Policy(match, {"id": line(), "other": field()}, others=keep)
+    )

@@ -1,0 +1,101 @@
+"""
+Rich text and JSON: what normalisers, rules and cleaning functions must stand.
+
+Rules:
+    Nothing here knows a policy.
+    Text has all of Unicode, lone surrogates too; a JSON value can always be written.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsertcore.laws.normalisers import check_normaliser
+from upsertcore.normalize import Normalizer
+
+__all__ = ["json_values", "rich_text", "sample_normaliser"]
+
+# Characters that change length or script in another case or in NFC, and marks.
+_MARKS = (
+    "\u0130\u0131\u017f\u1e9e\u00df\u212a\u037e\u1fef\u0345\u0301\u0308\x1f\ud800@.+"
+)
+
+
+def rich_text() -> st.SearchStrategy[str]:
+    """
+    Draw any text: all of Unicode, lone surrogates among it, and near misses.
+
+    >>> from hypothesis import find
+    >>> find(rich_text(), lambda text: text.startswith("+"))
+    '+'
+    """
+    anything = st.text(st.characters(), max_size=40)
+    marks = st.text(
+        _MARKS + string.ascii_letters,
+        max_size=20,
+    )
+    address = st.builds("{}@{}".format, anything, marks)
+    digits = st.text("0123456789+()-. \u2010\u0660\uff11/x", max_size=24)
+    return st.one_of(anything, marks, address, digits)
+
+
+def json_values() -> st.SearchStrategy[Any]:
+    """
+    Draw any value that JSON can say, mostly small and often nearly equal.
+
+    >>> from hypothesis import find
+    >>> find(json_values(), lambda value: isinstance(value, list))
+    []
+    """
+    few = st.sampled_from((None, True, False, 0, 1, 1.0, 0.5, "", "a", "1"))
+    text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+    number = st.floats(allow_nan=False, allow_infinity=False)
+    scalar = st.one_of(few, few, text, st.integers(), number)
+    names = st.one_of(st.sampled_from(("a", "b")), text)
+    return st.recursive(
+        scalar,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+
+
+def sample_normaliser(
+    normaliser: Normalizer, values: st.SearchStrategy[Any] | None = None
+) -> None:
+    """
+    Assert that a normaliser is total, pure and idempotent, over drawn values.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        values: What it is asked. Unless given: the fixed pool of ``laws.normalisers``,
+            then rich text and values of JSON.
+
+    Raises:
+        LawBroken: With a value that breaks one of the laws.
+
+    Cost:
+        Some values for each example that Hypothesis is set to draw.
+
+    >>> from upsertcore import normalize
+    >>> sample_normaliser(normalize.email)
+    >>> try:
+    ...     sample_normaliser(lambda text: text.removeprefix("+"), st.just("++1"))
+    ... except AssertionError as error:
+    ...     print(error)
+    idempotent: of '++1' it makes '+1', and of that '1'
+    """
+    if values is None:
+        check_normaliser(normaliser)
+        values = st.one_of(rich_text(), json_values())
+
+    @given(st.lists(values, min_size=1, max_size=9))
+    def holds(drawn: list[Any]) -> None:
+        check_normaliser(normaliser, drawn)
+
+    holds()
