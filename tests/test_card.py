@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -58,6 +59,20 @@ CLOCKED = one_key(
     merge=largest,
     fields={"name": field(merge=latest(by="at")), "at": field(merge=largest)},
 )
+EITHER = first_match("id", "more")
+
+
+def beside(**how: Any) -> Policy:
+    """Make a policy of a unique key, and of another that need not be one."""
+    fields = {"id": line(unique=True), "more": how.pop("more", line())}
+    return Policy(how.pop("match", first_match("id")), fields, **how)
+
+
+def clocked(**how: Any) -> Policy:
+    """Make a policy in which no order counts, with a key that finds nobody."""
+    return one_key(merge=largest, fields={"more": line(merge=largest, **how)})
+
+
 KEPT = one_key(fields={"name": field(merge=keep)})
 LIAR = custom(lambda a, b: (a or 0) + (b or 0), name="sum")
 
@@ -162,20 +177,23 @@ class TestText:
         assert 'sent {"id": 7, "n": 1}\ncreated new-1, then updated new-1' == str(made)
 
     def test_a_counterexample_tells_who_is_there(self) -> None:
-        """And who of them is deleted; what is sent stands as JSON."""
+        """What is no field stands in brackets; what is sent stands as JSON."""
         now = datetime(2024, 1, 1, tzinfo=UTC)
+        parts: Row = {"aliases": {"id": ("7",)}, "clocks": {"name": 3}}
         ada = Contact("c-1", "", {"name": "Åsa"}, 1, now, now)
         bob = Contact("c-2", "", {}, 1, now, now, deleted_at=now)
-        made = Counterexample((ada, bob), ({"tags": ("a",)}, {}), "so it was")
+        cid = Contact("c-3", "", {"id": 8}, 1, now, now, **parts)
+        made = Counterexample((ada, bob, cid), ({"tags": ("a",)}, {}), "so it was")
 
         assert str(made).split("\n") == [
             'holds c-1 {"name": "Åsa"}',
             'holds c-2 {"(deleted)": true}',
+            'holds c-3 {"id": 8, "(aliases)": {"id": ["7"]}, "(clocks)": {"name": 3}}',
             'sent {"tags": ["a"]}',
             "sent {}",
             "so it was",
         ]
-        assert (2, 2, 2) == made.size()
+        assert (3, 2, 3) == made.size()
 
     def test_a_smaller_counterexample_takes_its_place(self) -> None:
         """Whatever world it is found in: fewer contacts, then fewer fields."""
@@ -264,7 +282,16 @@ class TestClaims:
                 "unique",
                 False,
             ),
+            (Policy(never(), {}), "empty_changes_nothing", False),
             (SMALL, "create_makes_one", True),
+            (COUNTS, "create_makes_one", False),
+            (Policy(never(), {}), "create_makes_one", False),
+            (beside(), "create_makes_one", True),
+            (beside(match=EITHER), "create_makes_one", False),
+            (beside(match=EITHER, more=line(unique=True)), "create_makes_one", True),
+            (beside(on_clash="withhold"), "create_makes_one", False),
+            (beside(on_clash="allow"), "create_makes_one", False),
+            (COUNTS, "refuses_as_told", True),
             (COUNTS, "index_follows", True),
             (COUNTS, "batch_is_fold", True),
             (SMALL, "log_again", False),
@@ -272,6 +299,9 @@ class TestClaims:
             (KEPT, "any_order", False),
             (CLOCKED, "log_again", True),
             (CLOCKED, "any_order", True),
+            (clocked(remember=True), "any_order", True),
+            (clocked(remember=True, unique=True), "any_order", False),
+            (clocked(remember=True, unique=True), "log_again", True),
             (one_key(fields={"name": field()}), "log_again", False),
             (one_key(others=add), "log_again", False),
             (one_key(others=ignore), "log_again", True),
@@ -299,7 +329,7 @@ class TestClaims:
                 False,
             ),
         ],
-        ids=map(str, range(33)),
+        ids=map(str, count()),
     )
     def test_a_claim_follows_from_the_table(
         self,

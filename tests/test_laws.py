@@ -17,12 +17,15 @@ from upsertcore import (
     Outcome,
     Policy,
     Withheld,
+    add,
+    all_agree,
     custom,
     field,
     first_match,
     first_present,
     ignore,
     keep,
+    key,
     latest,
     merge_all,
     never,
@@ -128,6 +131,23 @@ def at_turn(turn: int) -> Callable[[Any], Any]:
     return clean
 
 
+def revived(policy: Policy) -> Trial:
+    """Make a trial of a patch that is sent to a deleted contact."""
+    book = book_with(policy, ADA)
+    book.delete("c-1")
+    return Trial.of(book, {"id": 7})
+
+
+def crowded(patch: Sent) -> Trial:
+    """Make a trial under a limit that its contact outgrew before."""
+    return Trial(ONE_ID, of({}, {"id": [7, 8]}, policy=ids()).state, patch)
+
+
+def under(policy: Policy) -> Callable[[Trial], Any]:
+    """Let a call be answered as another policy would answer it."""
+    return lambda trial: Trial(policy, trial.state, trial.patch).first
+
+
 LONGEST = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
 ABSENT = ids(on_absent_key="create")
 LINES = {
@@ -153,6 +173,33 @@ EVERY: Sent = {
     "own": 1,
     "left": None,
 }
+DROPS = evolve(MERGES, absorb={"list": ignore})
+RESTORES = ids(on_deleted="restore")
+NEEDS = ids(fields={"name": field(required=True)})
+UNBLANK = ids(fields={"name": field(blank="ignore")})
+ONE_ID = ids(id={"limit": 1})
+OLDEST = ids(on_many="oldest")
+GUARDED = pair(match=first_match("id", "email", guard="if_set"))
+AGREE = pair(match=all_agree("id", "email"))
+SUM = ids(fields={"n": field(merge=add)})
+HUGE: Sent = {"id": 7, "n": 1e308}
+BOTH: Sent = {"id": 7, "email": "a@x"}
+MAIL: Sent = {"email": "a@x"}
+MAILS = key("main", "more", normalize=normalize.email, each=True, joins=True)
+JOINS = ids(
+    match=first_match("id", "mail"),
+    fields={"main": field(), "more": field()},
+    keys={"mail": MAILS},
+)
+KNOWN: Sent = {**ADA, "main": "a@x", "more": ["b@x"]}
+JOINED: Sent = {"id": 7, "main": "c@x"}
+WHOLE = Policy(
+    first_match("who"),
+    {"first": field(), "last": field()},
+    keys={"who": key("first", "last", normalize=normalize.text)},
+)
+RENAMED: Sent = {"id": 7, "name": "Bo"}
+ADA_KING: Sent = {"first": "Ada", "last": "King"}
 
 SPEAKS: list[tuple[str, Trial]] = [
     ("idempotent", of(ADA)),
@@ -230,6 +277,39 @@ SPEAKS: list[tuple[str, Trial]] = [
     ("retry_is_once", of(ADA)),
     ("retry_is_once", of(ADA, ADA)),
     ("create_makes_one", of(ADA)),
+    ("finds_who_is_named", of(ADA_KING, ADA_KING, policy=WHOLE)),
+    ("finds_who_is_named", of({"more": ["b@x"]}, KNOWN, policy=JOINS)),
+    ("omitted_is_unchanged", of(JOINED, KNOWN, policy=JOINS)),
+    ("omitted_is_unchanged", of({"id": 7, "name": None}, ADA)),
+    (
+        "omitted_is_unchanged",
+        of({**BOTH, "name": None}, ADA, {**MAIL, "name": "Bo"}, policy=MERGES),
+    ),
+    (
+        "omitted_is_unchanged",
+        of({**BOTH, "name": None}, {"id": 7}, {**MAIL, "name": "Bo"}, policy=MERGES),
+    ),
+    ("omitted_is_unchanged", of({"id": 7, "left": None}, EVERY, policy=OF_ALL)),
+    (
+        "omitted_is_unchanged",
+        of(BOTH, ADA, {**MAIL, "list": [1]}, policy=DROPS),
+    ),
+    ("nothing_silent", of({**JOINED, "more": ["d@x"]}, KNOWN, policy=JOINS)),
+    ("nothing_silent", of(BOTH, ADA, MAIL, policy=pair())),
+    ("refuses_as_told", of(ADA)),
+    ("refuses_as_told", Trial(ids(create=False), of({}, ADA).state, RENAMED)),
+    ("refuses_as_told", of({"id": 7}, ADA, policy=ids(update=False))),
+    ("refuses_as_told", of(ADA, policy=NEEDS)),
+    ("refuses_as_told", of({"id": 7, "name": ""}, ADA, policy=NEEDS)),
+    ("refuses_as_told", revived(RESTORES)),
+    ("refuses_as_told", revived(ids(on_deleted="restore", update="ignore"))),
+    ("refuses_as_told", of(ADA, policy=ONE_ID)),
+    ("refuses_as_told", crowded({"id": [8, 7]})),
+    ("refuses_as_told", of({"id": 7}, ADA, ADA, policy=OLDEST)),
+    ("refuses_as_told", of({"id": [7, 8]}, ADA, BOB, BOB, policy=ids())),
+    ("refuses_as_told", of({"id": 9, **MAIL}, BOTH, MAIL, policy=GUARDED)),
+    ("refuses_as_told", of(MAIL, MAIL, MAIL, policy=MERGES)),
+    ("refuses_as_told", of(BOTH, BOTH, policy=AGREE)),
 ]
 
 SILENT: list[tuple[str, Trial]] = [
@@ -249,6 +329,9 @@ SILENT: list[tuple[str, Trial]] = [
     ("retry_is_once", of({"id": {1}})),
     ("create_makes_one", of({})),
     ("create_makes_one", of(ADA, ADA)),
+    ("finds_again", of(HUGE, policy=SUM)),
+    ("refuses_as_told", of({})),
+    ("refuses_as_told", of(BOTH, ADA, MAIL, policy=AGREE)),
 ]
 
 
@@ -314,6 +397,11 @@ BAD: list[tuple[str, Callable[[], Trial], str]] = [
         "finds_again",
         lambda: of(ADA, policy=ids(fields={"id": field(key=counted)})),
         "created new-1, then created new-2",
+    ),
+    (
+        "finds_again",
+        lambda: of(ADA, policy=ids(fields={"name": field(clean=at_turn(3))})),
+        "created new-1, then InvalidField: name: must wait, not 'Ada'",
     ),
     (
         "finds_who_is_named",
@@ -411,9 +499,7 @@ def named(trial: Trial, **parts: Any) -> Outcome:
 
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
-TOUCHES: Sent = {"id": 7, "email": "a@x"}
 PRESENT = pair(match=first_present("id", "email"))
-RENAMED: Sent = {"id": 7, "name": "Bo"}
 PLANTED: list[tuple[str, Trial, Plants, str]] = [
     (
         "idempotent",
@@ -489,13 +575,13 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "finds_who_is_named",
-        of(TOUCHES, ADA, {"email": "a@x"}, policy=PRESENT),
+        of(BOTH, ADA, {"email": "a@x"}, policy=PRESENT),
         {"first": lambda t: Trial(PRESENT, t.state, {"email": "a@x"}).first},
         "unchanged c-2 by email",
     ),
     (
         "finds_who_is_named",
-        of(TOUCHES, ADA, {"email": "a@x"}, policy=MERGES),
+        of(BOTH, ADA, {"email": "a@x"}, policy=MERGES),
         {"first": lambda t: named(t, absorbed=())},
         "merged c-1, without {'c-2'}",
     ),
@@ -519,7 +605,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "nothing_silent",
-        of(TOUCHES, ADA, {"email": "a@x"}, policy=pair()),
+        of(BOTH, ADA, {"email": "a@x"}, policy=pair()),
         {"first": lambda t: named(t, others=())},
         "updated c-1, and {'c-2'} are not named",
     ),
@@ -597,6 +683,97 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         of(RENAMED, ADA),
         {"state": lambda t: (*t.state, *t.state)},
         "updated c-1, undone: moved",
+    ),
+    (
+        "finds_who_is_named",
+        of({"first": "Ada"}, ADA_KING, policy=evolve(WHOLE, on_absent_key="create")),
+        {"first": lambda t: named(t, matched_by="who")},
+        "created new-1 by blank",
+    ),
+    (
+        "omitted_is_unchanged",
+        of(BOTH, ADA, {**MAIL, "list": [1]}, policy=MERGES),
+        {
+            "first": lambda t: contact(t, fields={**BOTH, "name": "Ada"}),
+            "after": lambda t: t.after,
+        },
+        "list of c-2 is lost",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"main": "a@x"}, KNOWN, policy=JOINS),
+        {"first": partial(lacking, parts={"more": ("b@x", "c@x")})},
+        "more has moved",
+    ),
+    (
+        "omitted_is_unchanged",
+        of(JOINED, KNOWN, policy=JOINS),
+        {"first": partial(lacking, parts={"name": "Bo"})},
+        "name has moved",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7, "name": ""}, ADA, policy=UNBLANK),
+        {"first": lambda t: contact(t, fields={"id": 7})},
+        "name has moved",
+    ),
+    (
+        "nothing_silent",
+        of(BOTH, ADA, MAIL, policy=AGREE),
+        {"first": lambda t: evolve(under(pair())(t), others=())},
+        "updated c-1, and {'c-2'} are not named",
+    ),
+    (
+        "omitted_is_unchanged",
+        of({"id": 7, "own": 1}, ADA, policy=OF_ALL),
+        {"first": partial(lacking, parts={"own": 1})},
+        "own has moved",
+    ),
+    (
+        *("refuses_as_told", of(ADA, policy=ids(create=False))),
+        *({"first": under(ids())}, "created new-1"),
+    ),
+    (
+        *("refuses_as_told", of(RENAMED, ADA, policy=ids(update=False))),
+        *({"first": under(ids())}, "updated c-1"),
+    ),
+    (
+        *("refuses_as_told", of({"id": 7}, policy=NEEDS)),
+        *({"first": under(ids())}, "created new-1 without name"),
+    ),
+    (
+        *("refuses_as_told", of({"id": 7, "name": ""}, policy=NEEDS)),
+        *({"first": under(ids())}, "created new-1 without name"),
+    ),
+    (
+        *("refuses_as_told", revived(ids(on_deleted="refuse"))),
+        *({"first": under(RESTORES)}, "updated c-1"),
+    ),
+    (
+        "refuses_as_told",
+        revived(RESTORES),
+        {"first": lambda t: contact(t, deleted_at=LATER)},
+        "updated c-1, and it is deleted still",
+    ),
+    (
+        *("refuses_as_told", of({"id": [7, 8]}, policy=ONE_ID)),
+        *({"first": under(ids())}, "created new-1: ('7', '8') for id"),
+    ),
+    (
+        *("refuses_as_told", crowded({"id": [7, 9]})),
+        *({"first": under(ids())}, "updated c-1: ('7', '9') for id"),
+    ),
+    (
+        *("refuses_as_told", of({"id": 7}, ADA, ADA, policy=ids())),
+        *({"first": under(OLDEST)}, "unchanged c-1 of ['c-1', 'c-2']"),
+    ),
+    (
+        *("refuses_as_told", of({"id": [9, 7]}, ADA, ADA, policy=ids())),
+        *({"first": under(OLDEST)}, "updated c-1 of ['c-1', 'c-2']"),
+    ),
+    (
+        *("refuses_as_told", of(BOTH, ADA, MAIL, policy=AGREE)),
+        *({"first": under(pair())}, "updated c-1 of ['c-1', 'c-2']"),
     ),
 ]
 
@@ -815,6 +992,22 @@ def test_the_order_of_one_patch_is_nothing_to_speak_of() -> None:
     """Two have two orders."""
     assert not logs.any_order(Log(PLAIN, [ADA]))
     assert logs.any_order(Log(PLAIN, [ADA, BOB]))
+
+
+@pytest.mark.parametrize("law", ["log_again", "any_order"])
+def test_a_key_that_is_carried_twice_is_nothing_to_speak_of(law: str) -> None:
+    """Whether its two values are one contact or two hangs on what came before."""
+    assert not LOGS[law](Log(PLAIN, [ADA, {"id": [7, 8]}]))
+    assert LOGS[law](Log(PLAIN, [ADA, {"id": [8, "8"]}]))
+
+
+@pytest.mark.parametrize("patches", [[{"id": 7}, ADA], [ADA, {"id": 7}]])
+def test_patches_of_which_one_is_refused_have_no_other_order(
+    patches: list[Sent],
+) -> None:
+    """In whichever order it is refused: here, where the needed field comes second."""
+    assert not logs.any_order(Log(NEEDS, patches))
+    assert logs.any_order(Log(ids(), patches))
 
 
 def _atomic(then: Callable[[Any, list[Sent], Any], Any]) -> Defect:
