@@ -93,9 +93,10 @@ def test_nobody_has_this_id(id: Any) -> None:
     ("stored", "forms", "words"),
     [
         (contact("a"), [["a@x"]], "must be 2 lists, not 1"),
+        (contact("a"), [["a@x"], [], []], "must be 2 lists, not 3"),
         (contact("a", "s"), [[], []], "contact a must stay in its scope"),
     ],
-    ids=["forms", "scope"],
+    ids=["one list", "three lists", "scope"],
 )
 def test_a_write_that_cannot_be(stored: Contact, forms: Any, words: str) -> None:
     """It is refused, and nothing has changed."""
@@ -105,6 +106,18 @@ def test_a_write_that_cannot_be(stored: Contact, forms: Any, words: str) -> None
 
     index.check()
     assert index.forms("a") == (("a@x",), ("+1",))
+
+
+def test_a_scope_is_what_it_says() -> None:
+    """The same text, made twice, is one scope."""
+    index = ContactIndex(["email"])
+    one, again = ("-".join("st") for _ in range(2))
+    index.put(contact("a", one), [["a@x"]])
+    index.put(contact("a", again), [["b@x"]])
+
+    assert one is not again
+    assert index.holders("email", "b@x", "s-t") == ("a",)
+    index.check()
 
 
 def test_an_unknown_key_is_a_fault() -> None:
@@ -124,8 +137,19 @@ def test_the_check_sees_what_is_wrong() -> None:
     for fault in faults:
         index = filled()
         fault(index)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match=r"^expected .*, found .*, ids "):
             index.check()
+
+
+def test_a_row_without_its_lists_is_seen() -> None:
+    """A contact has as many lists as there are keys: reading and writing rely on it."""
+    index = filled()
+    index._rows[3] = contact("d", "s"), (("a@x",),)
+
+    with pytest.raises(ValueError, match="shorter"):
+        index.check()
+    with pytest.raises(ValueError, match="shorter"):
+        index.put(contact("d", "s"), [["a@x"], ["+1"]])
 
 
 class TestAbsorbed:
@@ -234,6 +258,14 @@ class TestAbsorbed:
         assert index.forms("b") == (("b@x", "a@x", "c@x"), ("+1",))
         assert len(index) == 2
         index.check()
+
+    def test_the_check_sees_an_id_of_two_contacts(self) -> None:
+        """Even where it leads to one of them, and all else is whole."""
+        index = self.merged()
+        index._rows[3] = survivor("d", "a", scope="s"), (("a@x",), ())
+        index._numbers["a"] = 3
+        with pytest.raises(AssertionError):
+            index.check()
 
     def test_the_check_sees_an_id_that_leads_astray(self) -> None:
         """One left over, one that is missing, and one that two contacts claim."""
@@ -356,12 +388,34 @@ class TestSplit:
         assert list(index) == before
         index.check()
 
+    @pytest.mark.parametrize(("id", "other"), [("b", "c"), ("e", "a")])
+    def test_who_was_absorbed_elsewhere(self, id: str, other: str) -> None:
+        """An older survivor, or a younger one, has that place to give back."""
+        index = filled()
+        index.put(contact("e"), [["e@x"], []])
+        index.put(survivor("b", "a"), [["b@x"], []])
+        index.put(survivor("e", "c"), [["e@x"], []])
+        with pytest.raises(ValueError, match=f"{other} was not absorbed here"):
+            index.split(contact(id), ((f"{id}@x",), ()), self.back(other))
+
+        index.check()
+
     def test_a_contact_that_was_loaded_with_their_ids(self) -> None:
         """They never stood here, so there is no place to give back."""
         index = ContactIndex(["email", "phone"])
         index.put(survivor("c", "a"), [["c@x"], []])
         with pytest.raises(ValueError, match="back: contact a was not absorbed here"):
             index.split(contact("c"), (("c@x",), ()), self.back("a"))
+
+        index.check()
+
+    def test_a_survivor_that_was_removed_gives_nobody_back(self) -> None:
+        """The places of those whom it had absorbed are gone with it."""
+        index = self.merged()
+        index.remove("c")
+        index.put(survivor("e", "a"), [["e@x"], []])
+        with pytest.raises(ValueError, match="back: contact a was not absorbed here"):
+            index.split(contact("e"), (("e@x",), ()), self.back("a"))
 
         index.check()
 

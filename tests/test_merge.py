@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import upsertcore.merge
 from upsertcore.errors import InvalidPolicy
 from upsertcore.merge import (
     add,
@@ -19,6 +20,7 @@ from upsertcore.merge import (
     keep,
     largest,
     latest,
+    newest,
     on_create,
     remove,
     replace,
@@ -59,6 +61,7 @@ CASES: list[tuple[Rule, Any, Any, Any]] = [
     (on_create, None, "b", "b"),
     (immutable, None, "b", "b"),
     (immutable, "", "b", "b"),
+    (immutable, "", None, ""),
     (immutable, "a", "a", "a"),
     (immutable, "a", "b", ERROR),
     (immutable, "a", "", ERROR),
@@ -186,6 +189,7 @@ CASES: list[tuple[Rule, Any, Any, Any]] = [
     (latest("t"), [1, "a"], [1, "b"], [1, "b"]),
     (latest("t"), [1, "b"], [1, "a"], [1, "b"]),
     (latest("t"), [1, {"b": 1, "a": 2}], [1, {"a": 1, "b": 2}], [1, {"a": 2, "b": 1}]),
+    (latest("t"), [1, {"b": 2, "a": 1}], [1, {"a": 2, "b": 1}], [1, {"a": 2, "b": 1}]),
     (latest("t"), [1, "a"], [1.0, "A"], [1.0, "A"]),
     (latest("t"), [1.0, "A"], [1, "a"], [1.0, "A"]),
     (latest("t"), [1, "a"], ["2", "b"], ERROR),
@@ -201,6 +205,52 @@ CASES: list[tuple[Rule, Any, Any, Any]] = [
 def test_a_rule(rule: Rule, stored: Any, sent: Any, expected: Any) -> None:
     """What stored and sent make; None is not there, null, and cleared."""
     assert same(freeze(expected), combined(rule, stored, sent))
+
+
+ONCE = ("idempotent",)
+GROUPED = ("associative", "idempotent")
+FILLS = ("absorbing", *GROUPED)
+ALL = ("absorbing", "associative", "commutative", "idempotent")
+
+
+@pytest.mark.parametrize(
+    ("rule", "laws", "said"),
+    [
+        (replace, GROUPED, {"stores"}),
+        (keep, FILLS, {"stores", "drops"}),
+        (on_create, GROUPED, {"stores", "drops", "not on_update"}),
+        (immutable, ONCE, {"stores", "drops"}),
+        (ignore, ALL, {"drops", "not on_create", "not on_update"}),
+        (unset, ALL, set()),
+        (largest, ALL, {"stores", "drops"}),
+        (smallest, ALL, {"stores", "drops"}),
+        (add, (), {"stores", "drops"}),
+        (union, ONCE, {"stores", "folds"}),
+        (append, (), {"stores"}),
+        (remove, ("absorbing", "idempotent"), set()),
+        (signed, ONCE, {"stores"}),
+        (deep, ONCE, {"stores"}),
+        (deep_keep, ONCE, {"stores", "drops", "shows"}),
+        (newest, ALL, {"stores", "drops"}),
+    ],
+    ids=str,
+)
+def test_what_a_rule_declares(
+    rule: Rule, laws: tuple[str, ...], said: set[str]
+) -> None:
+    """Its name, its laws, when it takes a value, whether it drops or stores one."""
+    flags = {
+        "drops": rule.drops,
+        "folds": rule.fold is not None,
+        "not on_create": not rule.on_create,
+        "not on_update": not rule.on_update,
+        "shows": rule.shows is not None,
+        "stores": rule.stores,
+    }
+
+    assert getattr(upsertcore.merge, repr(rule)) is rule
+    assert laws == tuple(sorted(rule.laws))
+    assert said == {name for name, flag in flags.items() if flag}
 
 
 def items(*pairs: str) -> list[dict[str, str]]:
@@ -247,14 +297,18 @@ class TestLatest:
         rule = latest(by="t")
 
         assert rule.by == "t"
+        assert rule.laws == {*ALL}
+        assert rule.drops
         assert repr(rule) == "latest(by='t')"
         assert rule == latest("t") != latest("u")
 
     @pytest.mark.parametrize("by", ["", " ", None, 1, ["t"]], ids=repr)
     def test_a_clock_is_a_field(self, by: Any) -> None:
         """What names no field is refused when the rule is made."""
-        with pytest.raises(InvalidPolicy, match="by is the name of a field"):
+        with pytest.raises(InvalidPolicy) as caught:
             latest(by=by)
+
+        assert f"latest: by is the name of a field, not {by!r}" == str(caught.value)
 
     def test_no_other_rule_has_a_clock(self) -> None:
         """A rule that a host makes combines values, not pairs."""
@@ -264,8 +318,8 @@ class TestLatest:
         """Where nothing moves the stored pair itself is the answer."""
         stored = (1, "a")
 
-        for sent in ((1, "a"), (0, "b"), (None, "c")):
-            assert latest("t").combine(stored, sent) is stored
+        for sent in ([1, "a"], [0, "b"], [None, "c"]):
+            assert latest("t").combine(stored, tuple(sent)) is stored
 
 
 class TestItemsBy:
@@ -334,12 +388,20 @@ class TestItemsBy:
 
     def test_it_needs_a_name(self) -> None:
         """A rule that could tell no items apart is refused."""
-        with pytest.raises(InvalidPolicy):
+        with pytest.raises(InvalidPolicy) as caught:
             items_by()
 
+        assert str(caught.value) == (
+            "items_by: say by which names, as text, items are told apart"
+        )
+
     def test_it_shows_its_names(self) -> None:
-        """A rule is shown as it is written."""
-        assert repr(self.RULE) == "items_by('id', 'key')"
+        """A rule is shown as it is written; the same items twice are those once."""
+        rule = items_by("id", "key")
+
+        assert repr(rule) == "items_by('id', 'key')"
+        assert rule.laws == {"idempotent"}
+        assert not rule.drops
 
 
 class TestCustom:
@@ -373,8 +435,10 @@ class TestCustom:
     def test_it_is_a_function(self) -> None:
         """Anything else is refused when the rule is made."""
         wrong: Any = "max"
-        with pytest.raises(InvalidPolicy, match="must be a function"):
+        with pytest.raises(InvalidPolicy) as caught:
             custom(wrong)
+
+        assert str(caught.value) == "custom: must be a function, not 'max'"
 
 
 def test_a_merged_mapping_is_frozen() -> None:

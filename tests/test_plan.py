@@ -30,6 +30,7 @@ from upsertcore import (
     key,
     latest,
     merge_all,
+    never,
     normalize,
     on_create,
     replace,
@@ -499,7 +500,16 @@ class TestPlan:
         found = plan(table(), {"email": "a@x"}, index, scope="s")
 
         assert (found.result, found.scope, found.before) == ("created", "s", None)
+        assert plan(table(), {"email": "a@x"}, index).scope == ""
         assert len(index) == 0
+
+    def test_another_strategy(self) -> None:
+        """One that is given stands in for the policy's."""
+        made = book(table(on_clash="allow"), *TWO)
+        policy, index = made.policy, made._index
+
+        assert plan(policy, TWO[0], index).unchanged
+        assert plan(policy, TWO[0], index, match=never()).created
 
     def test_what_it_expects_of_whom_it_has_read(self) -> None:
         """A guard reads the holders of lower keys, a merge all that it merges."""
@@ -544,6 +554,25 @@ class TestLeftAlone:
         assert outcome.contact is made.get("1")
         assert outcome.matched_by == "email"
         assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "update")
+
+    def test_its_plan_is_that_of_what_stays(self) -> None:
+        """All that the contact is, in its scope, and what the decision rests on."""
+        lines: Any = {"name": field(merge=latest(by="at")), "at": field()}
+        lines["phone"] = field(key=normalize.phone, remember=True)
+        made = book(table(**lines))
+        made.upsert({**TWO[0], "name": "A", "at": 1}, scope="s")
+        made.upsert({"email": "a@x", "phone": None}, scope="s")
+        policy = attrs.evolve(made.policy, update="ignore")
+        found = plan(policy, {"email": "A@x", "at": 2}, made._index, scope="s")
+
+        assert (found.result, found.scope) == ("unchanged", "s")
+        assert found.before is made.get("1")
+        assert found.after is made.get("1").fields
+        assert found.forms == (("a@x",), ("+15550001",))
+        assert found.aliases == {"phone": ("+15550001",)}
+        assert found.clocks == {"name": 1}
+        assert found.policy is policy
+        assert found.expects.keys == (("email", "a@x", ("1",)),)
 
     def test_a_reason_that_is_there_stays(self) -> None:
         """What counted as omitted was left out before."""
@@ -693,9 +722,94 @@ class TestMerged:
         made.upsert({"phone": "+15550002", "city": "Oslo"})
         with pytest.raises(StaleVersion) as caught:
             made.upsert(BOTH, if_version=2)
-        assert (caught.value.id, caught.value.actual) == ("1", 1)
+        told = (caught.value.id, caught.value.expected, caught.value.actual)
+        assert told == ("1", 2, 1)
 
         assert made.upsert(BOTH, if_version=1).merged
+
+    def test_a_version_is_a_number(self) -> None:
+        """However large, and wherever it comes from."""
+        made = book(merging(), TWO[0])
+        made._index.put(attrs.evolve(made.get("1"), version=1000), [["a@x"], []])
+
+        assert made.upsert({"email": "a@x"}, if_version=int("1000")).unchanged
+
+    @pytest.mark.parametrize(("one", "other"), [("s-t", "s-u"), ("s-u", "s-t")])
+    def test_scopes_stay_apart(self, one: str, other: str) -> None:
+        """A contact of another scope is refused, whichever stands first."""
+        made = book(merging())
+        for scope, row in zip((one, other), TWO, strict=True):
+            made.create(row, scope=scope)
+        with pytest.raises(InvalidField) as caught:
+            made.merge("1", "2")
+
+        assert (caught.value.field, caught.value.value) == ("scope", other)
+
+    def test_a_scope_is_what_it_says(self) -> None:
+        """Contacts whose scope is the same text, made twice, may be merged."""
+        made = book(merging())
+        for row in TWO:
+            made.create(row, scope="-".join("st"))
+
+        assert made.merge("1", "2").merged
+
+    def test_nobody_has_a_version(self) -> None:
+        """The version that was named is told, and that no contact answers."""
+        with pytest.raises(StaleVersion) as caught:
+            book(table()).upsert(BOTH, if_version=3)
+
+        assert (caught.value.id, caught.value.expected) == (None, 3)
+        assert caught.value.actual is None
+
+    def test_the_lowest_key_is_left_out_first(self) -> None:
+        """And no other, where the rest is not too much."""
+        lines = {
+            "email": field(key=normalize.email, merge=union, limit=1, remember=True),
+            "id": field(key=normalize.exact),
+        }
+        policy = attrs.evolve(
+            table(merge_all("email", "phone", "id"), **lines),
+            absorb={"email": union},
+            on_limit="drop",
+        )
+        made = book(policy, {"email": ["a@x"]}, {"email": ["b@x"], "id": 7})
+        outcome = made.upsert({"email": ["a@x"], "phone": "+15550001", "id": 7})
+
+        assert outcome.ignored == {"id": "limit"}
+        assert outcome.contact["phone"] == "+15550001"
+
+    def test_no_key_is_left_out_where_none_is_asked(self) -> None:
+        """Creating without matching refuses what is too much."""
+        email = field(key=normalize.email, limit=1, remember=True)
+        policy = table(merge_all("email", "phone"), email=email)
+        made = book(attrs.evolve(policy, on_limit="drop"))
+        with pytest.raises(InvalidField, match="email: must be one key"):
+            made.create({"email": ["a@x", "b@x"]})
+
+    def test_what_is_too_much_already_may_stay(self) -> None:
+        """A key is left out for what would be new alone."""
+        email = field(key=normalize.email, merge=union, limit=2, remember=True)
+        match = merge_all("email", "phone")
+        sent = {"email": ["a@x", "b@x"], "phone": "+15550001"}
+        made = book(table(match, email=email, on_clash="allow"), sent)
+        lines = {**made.policy.fields, "email": attrs.evolve(email, limit=1)}
+        policy = attrs.evolve(made.policy, fields=lines, on_limit="drop")
+        outcome = ContactBook.load(policy, made.dump()).upsert(sent)
+
+        assert outcome.unchanged
+        assert outcome.ignored == {}
+
+
+@pytest.mark.parametrize("on_deleted", ["forget", "restore"])
+def test_a_deleted_contact_is_refused_by_one_policy_alone(on_deleted: Any) -> None:
+    """Under the others the patch that finds it brings it back."""
+    made = book(attrs.evolve(table(), on_deleted="restore"), TWO[0])
+    made.delete("1")
+    policy = attrs.evolve(table(), on_deleted=on_deleted)
+    outcome = ContactBook.load(policy, made.dump()).upsert(TWO[0])
+
+    assert outcome.updated
+    assert outcome.contact.deleted_at is None
 
 
 class TestOrderOfRefusals:

@@ -17,7 +17,6 @@ from upsertcore.contact import Contact
 from upsertcore.errors import CallReused, KeyInUse, Refused, StalePlan
 from upsertcore.keyring import held_forms
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.calls import carried
 from upsertcore.laws.trial import Trial, ask, book_of, state_of, told
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
@@ -39,7 +38,7 @@ def unique(trial: Trial) -> bool:
     """No two contacts of a scope hold the same unique key."""
     holders: dict[tuple[str, str, str], str] = {}
     for contact in trial.after:
-        held = held_forms(trial.policy, contact)
+        held = trial.held(contact)
         for key, forms in zip(trial.policy.keys, held, strict=True):
             for form in forms if key.unique else ():
                 other = holders.setdefault((contact.scope, key.name, form), contact.id)
@@ -171,7 +170,7 @@ def _is_refused(trial: Trial, rows: Any) -> bool:
 
 def create_makes_one(trial: Trial) -> bool:
     """Creating somebody whom a key names, without looking, twice, makes one contact."""
-    if not carried(trial):
+    if not trial.carried:
         return False
     answers, made = _created(trial)
     if answers is None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
-from upsertcore.keyring import held_forms
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, told
 from upsertcore.merge import keep
@@ -24,7 +23,6 @@ from upsertcore.rule import Rule
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
-    "carried",
     "empty_changes_nothing",
     "finds_again",
     "finds_who_is_named",
@@ -57,7 +55,7 @@ def idempotent(trial: Trial) -> bool:
 
 def finds_again(trial: Trial) -> bool:
     """After a call its patch finds the same contact."""
-    if isinstance(trial.first, Refused) or not carried(trial):
+    if isinstance(trial.first, Refused) or not trial.carried:
         return False
     second = trial.second
     if isinstance(second, InvalidField) and "idempotent" not in _laws(trial):
@@ -77,7 +75,7 @@ def _laws(trial: Trial) -> frozenset[str]:
 def finds_who_is_named(trial: Trial) -> bool:
     """Whom the first key of a patch names is found, by creation; blank names nobody."""
     first, policy = trial.first, trial.policy
-    named = carried(trial)
+    named = trial.carried
     if isinstance(first, Outcome) and first.before is not None:
         forms = dict(named).get(first.matched_by or "", ())
         every = (first.before, *first.absorbed)
@@ -122,26 +120,13 @@ def _hit(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
     return {c.id for c in every if any(_holds(trial, c, *each) for each in named)}
 
 
-def carried(trial: Trial) -> list[tuple[str, tuple[str, ...]]]:
-    """List the keys of the strategy that the patch carries, with their forms."""
-    try:
-        sent, _ignored = read(trial.policy, trial.patch)
-    except Refused:
-        return []
-    by_name = trial.policy.by_name
-    made = [(name, by_name[name].forms(sent)) for name in trial.policy.match.keys]
-    return [(name, forms) for name, forms in made if forms]
-
-
 def _holds(
     trial: Trial, contact: Contact, name: str | None, forms: tuple[str, ...]
 ) -> bool:
     if name is None or contact.scope != trial.scope:
         return False
-    held = dict(
-        zip(trial.policy.by_name, held_forms(trial.policy, contact), strict=True)
-    )
-    return not {*held[name]}.isdisjoint(forms)
+    place = [*trial.policy.by_name].index(name)
+    return not {*trial.held(contact)[place]}.isdisjoint(forms)
 
 
 def omitted_is_unchanged(trial: Trial) -> bool:
@@ -217,7 +202,7 @@ def nothing_silent(trial: Trial) -> bool:
         holder = each.holder in [contact.id for contact in trial.after]
         see("nothing_silent", holder, f"{each.field} is withheld for {each.holder}")
     if policy.match.name in ("first_match", "all_agree"):
-        left = _hit(trial, carried(trial)) - {first.contact.id, *first.others}
+        left = _hit(trial, trial.carried) - {first.contact.id, *first.others}
         see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
     return bool(trial.patch)
 
@@ -291,8 +276,8 @@ def refuses_as_told(trial: Trial) -> bool:
         see(law, policy.on_deleted != "refuse", told(first))
         back = after.deleted_at is None or policy.update == "ignore"
         see(law, back, f"{told(first)}, and it is deleted still")
-    own = policy.no_forms if before is None else held_forms(policy, before)
-    now = held_forms(policy, after)
+    own = policy.no_forms if before is None else trial.held(before)
+    now = trial.held(after)
     for key, forms, was in zip(policy.keys, now, own, strict=True):
         fits = key.limit is None or len(forms) <= key.limit or {*forms} <= {*was}
         see(law, fits, f"{told(first)}: {forms} for {key.name}")
@@ -304,7 +289,7 @@ def refuses_as_told(trial: Trial) -> bool:
 
 def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
     """Give those who were found together, where one of them had to be."""
-    named = carried(trial)
+    named = trial.carried
     if first.matched_by is not None:
         forms = dict(named)[first.matched_by]
         hits = [_hit(trial, [(first.matched_by, (form,))]) for form in forms]

@@ -18,7 +18,6 @@ from upsertcore.book import ContactBook
 from upsertcore.errors import Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.calls import carried
 from upsertcore.laws.trial import Log, Trial, book_of
 from upsertcore.outcome import Outcome
 from upsertcore.values import thaw
@@ -96,7 +95,7 @@ def any_order(log: Log) -> bool:
 def _says_one_each(log: Log) -> bool:
     """Tell whether no patch carries a key twice: who is one, and who two, is clear."""
     for patch in log.patches:
-        named = carried(Trial(log.policy, (), patch, log.scope))
+        named = Trial(log.policy, (), patch, log.scope).carried
         if any(len(forms) > 1 for _name, forms in named):
             return False
     return True

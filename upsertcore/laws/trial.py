@@ -21,6 +21,7 @@ from upsertcore.errors import Refused
 from upsertcore.index import ContactIndex
 from upsertcore.keyring import held_forms
 from upsertcore.outcome import Outcome
+from upsertcore.patch import read
 from upsertcore.policy import Policy
 from upsertcore.view import Forms
 
@@ -154,6 +155,30 @@ class Trial:
         """The contacts after the second call, by creation."""
         _ = self.second
         return tuple(self.book)
+
+    @cached_property
+    def carried(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The keys of the strategy that the patch carries, with their forms."""
+        try:
+            sent, _ignored = read(self.policy, self.patch)
+        except Refused:
+            return []
+        by_name = self.policy.by_name
+        made = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]
+        return [(name, forms) for name, forms in made if forms]
+
+    @cached_property
+    def _held(self) -> dict[int, tuple[Contact, Forms]]:
+        # The contact stays beside its forms, so that no other has its place in memory.
+        return {id(contact): (contact, forms) for contact, forms in self.state}
+
+    def held(self, contact: Contact) -> Forms:
+        """Give the forms that a contact holds, per key of the policy, made once."""
+        known = self._held.get(id(contact))
+        if known is None:
+            known = contact, held_forms(self.policy, contact)
+            self._held[id(contact)] = known
+        return known[1]
 
     def anew(self, **how: Any) -> ContactBook:
         """Make another copy of the book, as it was before the first call."""
