@@ -154,6 +154,7 @@ class TestPlan:
     )
     def test_why_not(self, options: Any, patch: dict[str, Any], line: str) -> None:
         """A reason of the policy's is told in words."""
+        options = {**options}
         match = options.pop("match", first_match("id", "email"))
         made = book(Policy(match, LINES, **options), ADA)
 

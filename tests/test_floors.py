@@ -17,6 +17,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 FLOOR = {
     "showing": 0,
     "view": 1,
+    "holders": 3,
     "refusals": 0.25,
     "errors": 0.5,
     "values": 0,

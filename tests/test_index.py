@@ -377,7 +377,20 @@ class TestSplit:
 
         assert list(index) == list(self.merged())
 
-    @pytest.mark.parametrize("ids", ["d", "x", "ad", "c"])
+    @pytest.mark.parametrize("held", [(("c@x",),), (("c@x",), (), ())], ids=len)
+    def test_other_lists_than_keys(self, held: Any) -> None:
+        """Of the one, or of whoever comes back: refused, and nothing changes."""
+        index = self.merged()
+        before = list(index)
+        fits = ("c@x",), ("+1",)
+        for forms, back in ((held, self.back("a")), (fits, [(contact("a"), held)])):
+            with pytest.raises(ValueError, match="forms: must be 2 lists"):
+                index.split(contact("c"), forms, back)
+
+        assert list(index) == before
+        index.check()
+
+    @pytest.mark.parametrize("ids", ["d", "x", "ad", "c", "aa"])
     def test_who_was_not_absorbed_here(self, ids: str) -> None:
         """Somebody else, or nobody, cannot be given back; nothing changes then."""
         index = self.merged()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -457,10 +458,14 @@ def test_a_normaliser_that_is_not_idempotent_is_caught() -> None:
 class Forgetful(ContactIndex):  # type: ignore[misc] # a stand-in, though it is final
     """An index that never takes an entry out, and sees nothing amiss."""
 
-    def _move(self, number: int, scope: str, old: Any, new: Any) -> None:
-        pairs = zip(old, new, strict=True)
-        kept = tuple([tuple([f for f in o if f in n]) for o, n in pairs])
-        super()._move(number, scope, kept, new)
+    def put(self, contact: Contact, forms: Any) -> None:
+        """Store, and keep finding it by what it held before."""
+        held = {name: deepcopy(scopes) for name, scopes in self._holders.items()}
+        super().put(contact, forms)
+        for name, scopes in held.items():
+            for scope, entries in scopes.items():
+                now = self._holders[name].get(scope, {})
+                self._holders[name][scope] = {**entries, **now}
 
     def check(self) -> None:
         """See nothing."""

@@ -11,13 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from typing import TYPE_CHECKING, final
 
 from upsertcore.contact import Contact
 from upsertcore.errors import UnknownContact
+from upsertcore.holders import Holders, move
 
 if TYPE_CHECKING:
     from upsertcore.view import Forms
@@ -67,10 +66,7 @@ class ContactIndex:
         self._in_order = True
         # A contact and its forms stand in one entry, so no reader sees them apart.
         self._rows: dict[int, tuple[Contact, Forms]] = {}
-        # key -> scope -> form -> the number of its one holder, or all of them sorted
-        self._holders: dict[str, dict[str, dict[str, int | list[int]]]] = {
-            key: {} for key in self.keys
-        }
+        self._holders: Holders = {key: {} for key in self.keys}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,7 +74,7 @@ class ContactIndex:
     def __iter__(self) -> Iterator[Contact]:
         rows = tuple(self._rows.items())
         if not self._in_order:
-            rows = tuple(sorted(rows, key=itemgetter(0)))
+            rows = tuple(sorted(rows))
         return iter([contact for _number, (contact, _forms) in rows])
 
     def __contains__(self, id: object) -> bool:
@@ -149,8 +145,7 @@ class ContactIndex:
                 to another contact.
         """
         new = tuple([tuple(each) for each in forms])
-        if len(new) != len(self.keys):
-            raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(new)}")
+        self._see_its_forms(new)
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
         none: Forms = ((),) * len(new)
@@ -170,9 +165,13 @@ class ContactIndex:
         for other, (absorbed, forms_of_it) in taken.items():
             self._seats[absorbed.id] = other
             del self._rows[other]
-            self._move(other, contact.scope, forms_of_it, none)
+            move(self._holders, other, contact.scope, forms_of_it, none)
         if new != old:
-            self._move(number, contact.scope, old, new)
+            move(self._holders, number, contact.scope, old, new)
+
+    def _see_its_forms(self, forms: Forms) -> None:
+        if len(forms) != len(self.keys):
+            raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(forms)}")
 
     def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[int]:
         """Give the numbers of those whose ids a contact takes, each once."""
@@ -201,7 +200,7 @@ class ContactIndex:
         if contact.id != id:
             raise UnknownContact(id)
         number = self._numbers[id]
-        self._move(number, contact.scope, old, ((),) * len(old))
+        move(self._holders, number, contact.scope, old, ((),) * len(old))
         for each in contact.ids:
             del self._numbers[each]
             self._seats.pop(each, None)
@@ -224,23 +223,28 @@ class ContactIndex:
             back: The others, as they were, each with its forms.
 
         Raises:
-            ValueError: If one of them was not absorbed here.
+            ValueError: If one of them was not absorbed here, stands there twice, or
+                there are not as many lists of forms as keys.
         """
         number = self._numbers[contact.id]
         returning = [(self._seats.get(other.id), other, held) for other, held in back]
-        for seat, other, _held in returning:
-            if seat is None or self._numbers.get(other.id) != number:
+        seats: set[int] = set()
+        for seat, other, held in ((number, contact, forms), *returning):
+            self._see_its_forms(held)
+            absorbed = other is contact or self._numbers.get(other.id) == number
+            if seat is None or seat in seats or not absorbed:
                 raise ValueError(f"back: contact {other.id} was not absorbed here")
+            seats.add(seat)
         _stored, old = self._rows[number]
         self._rows[number] = contact, forms
-        self._move(number, contact.scope, old, forms)
+        move(self._holders, number, contact.scope, old, forms)
         for seat, other, held in returning:
             place: int = seat  # type: ignore[assignment]
             self._rows[place] = other, held
             for id in other.ids:
                 self._numbers[id] = place
             del self._seats[other.id]
-            self._move(place, other.scope, ((),) * len(held), held)
+            move(self._holders, place, other.scope, ((),) * len(held), held)
         self._in_order = False
 
     def place(self, id: str) -> int | None:
@@ -311,38 +315,3 @@ class ContactIndex:
             return self._rows[self._numbers[id]]
         except (KeyError, TypeError):
             raise UnknownContact(id) from None
-
-    def _move(self, number: int, scope: str, old: Forms, new: Forms) -> None:
-        for key, before, after in zip(self.keys, old, new, strict=True):
-            if before == after:
-                continue
-            entries = self._holders[key].setdefault(scope, {})
-            held, holding = {*before}, {*after}
-            for form in before:
-                if form not in holding:
-                    _drop(entries, form, number)
-            for form in after:
-                if form not in held:
-                    _add(entries, form, number)
-            if not entries:
-                del self._holders[key][scope]
-
-
-def _add(entries: dict[str, int | list[int]], form: str, number: int) -> None:
-    found = entries.get(form)
-    if found is None:
-        entries[form] = number
-    elif isinstance(found, int):
-        entries[form] = sorted([found, number])
-    else:
-        insort(found, number)
-
-
-def _drop(entries: dict[str, int | list[int]], form: str, number: int) -> None:
-    found = entries[form]
-    if isinstance(found, int):
-        del entries[form]
-        return
-    del found[bisect_left(found, number)]
-    if len(found) == 1:
-        entries[form] = found[0]

@@ -1,0 +1,109 @@
+"""
+The fixed cases whose instructions are counted; one of them in a process of its own.
+
+Rules:
+    Ids, clock and patches are fixed, so that two runs do the same work.
+    A case prepares the same whether it then makes its calls or none: the difference
+    is what the calls cost.
+
+    python -m benchmarks.counted CASE CALLS
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+
+from benchmarks.engines.ours import policy_for
+from benchmarks.workloads import Case, Patch, patches
+from upsertcore import ContactBook
+
+__all__ = ["CALLS", "CASES", "main"]
+
+CALLS = 1_000
+"""How many calls a case prepares, and the most that it makes."""
+
+_KNOWN = 200
+_NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def _loaded() -> tuple[ContactBook, list[Patch], list[Patch]]:
+    """Make a book, and give who is known and who is not."""
+    ids = map("c-{}".format, count())
+    book = ContactBook(policy_for(_PEOPLE), ids=ids.__next__, clock=lambda: _NOW)
+    sent = list(patches(_PEOPLE))
+    for patch in sent[:_KNOWN]:
+        book.upsert(patch)
+    return book, sent[:_KNOWN], sent[_KNOWN:]
+
+
+_PEOPLE = Case("create", _KNOWN + CALLS)
+
+
+def create(calls: int) -> int:
+    """
+    Upsert people who are new.
+
+    >>> create(3)
+    3
+    """
+    book, _known, fresh = _loaded()
+    return sum(book.upsert(patch).created for patch in fresh[:calls])
+
+
+def update(calls: int) -> int:
+    """
+    Upsert news of people who are known.
+
+    >>> update(3)
+    3
+    """
+    book, known, _fresh = _loaded()
+    news = [{**known[n % _KNOWN], "note": f"call {n}"} for n in range(CALLS)]
+    return sum(book.upsert(patch).updated for patch in news[:calls])
+
+
+def unchanged(calls: int) -> int:
+    """
+    Upsert again what is stored.
+
+    >>> unchanged(3)
+    3
+    """
+    book, known, _fresh = _loaded()
+    same = [known[n % _KNOWN] for n in range(CALLS)]
+    return sum(book.upsert(patch).unchanged for patch in same[:calls])
+
+
+def batch(calls: int) -> int:
+    """
+    Upsert a batch, half of it new.
+
+    >>> batch(4)
+    4
+    """
+    book, _known, _fresh = _loaded()
+    sent = list(patches(Case("mixed", CALLS)))
+    return len(book.upsert_many(sent[:calls]))
+
+
+CASES: dict[str, Callable[[int], int]] = {
+    "create": create,
+    "update": update,
+    "unchanged": unchanged,
+    "batch": batch,
+}
+"""By name; each answers how many calls did what it is about."""
+
+
+def main(name: str, calls: int) -> None:
+    """Run a case, and see that every call did what it is about."""
+    done = CASES[name](calls)
+    if done != calls:
+        raise SystemExit(f"{name}: {calls} calls, of which only {done} did")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

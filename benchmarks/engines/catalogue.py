@@ -1,0 +1,29 @@
+"""
+All engines, in the order of the report.
+
+Rules:
+    An engine is known by its name.
+    One that cannot run here is not dropped in silence: the report says why.
+"""
+
+from __future__ import annotations
+
+from benchmarks.engines.base import Engine
+from benchmarks.engines.frames import Duckdb, Pandas, Polars
+from benchmarks.engines.objects import Ducks, Littletable, Pydblite
+from benchmarks.engines.ours import HandWritten, Upsert, UpsertMany
+from benchmarks.engines.servers import Postgres, Redis
+from benchmarks.engines.sql import SqliteConflict, SqliteRows
+
+__all__ = ["ENGINES", "OURS"]
+
+_ALL: tuple[type[Engine], ...] = (
+    *(HandWritten, Upsert, UpsertMany, SqliteRows, SqliteConflict),
+    *(Ducks, Littletable, Pydblite, Duckdb, Polars, Pandas, Postgres, Redis),
+)
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in _ALL}
+"""By name."""
+
+OURS = (HandWritten.name, Upsert.name, UpsertMany.name)
+"""The floor, and the library on it: the ones that have the profiles' policies."""
