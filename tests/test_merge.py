@@ -233,7 +233,7 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
         (deep_keep, ONCE, {"stores", "drops", "shows"}),
         (newest, ALL, {"stores", "drops"}),
     ],
-    ids=str,
+    ids=map(str, range(16)),
 )
 def test_what_a_rule_declares(
     rule: Rule, laws: tuple[str, ...], said: set[str]

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -174,32 +175,38 @@ class World:
 
     def trials(self, places: tuple[int, ...]) -> Iterator[tuple[Trial, int]]:
         """Give each trial in a state, and for how many states it stands."""
-        state = self.state(places)
-        for patch in self.patches:
-            for spelled, times in self._spelled(state, patch, {}):
-                yield Trial(self.policy, spelled, patch), times
-
-    def _spelled(
-        self, state: State, patch: Patch, known: dict[int, Contact]
-    ) -> Iterator[tuple[State, int]]:
-        """Spell out the field for those contacts alone that a call reads."""
-        letters = self.letters
+        state, letters = self.state(places), self.letters
         if letters is None:
-            yield state, 1
+            yield from [(Trial(self.policy, state, patch), 1) for patch in self.patches]
             return
-        seats = [n for n in self._read(state, patch) if n not in known]
-        if not seats:
-            left = len(state) - len(known)
-            each = self._variants(letters, state[0][0]) if state else []
-            yield state, len(each) ** left
-            return
-        seat = seats[0]
-        for contact in self._variants(letters, state[seat][0]):
-            laid = (*state[:seat], (contact, state[seat][1]), *state[seat + 1 :])
-            yield from self._spelled(laid, patch, {**known, seat: contact})
+        spelled: dict[tuple[int, ...], list[State]] = {}
+        each = [self._variants(letters, seated) for seated in state]
+        for patch in self.patches:
+            # What is sent for the field itself has no part in who is read.
+            keys = tuple([id(patch.get(a.name, _OMITTED)) for a in self.keyed])
+            if not self._is_taken(patch):
+                states = [state]
+            elif keys in spelled:
+                states = spelled[keys]
+            else:
+                seats = self._read(state, patch)
+                pools = [vs if n in seats else vs[:1] for n, vs in enumerate(each)]
+                states = spelled[keys] = [*product(*pools)]
+            stands = math.prod(map(len, each)) // len(states)
+            yield from [(Trial(self.policy, s, patch), stands) for s in states]
 
-    def _variants(self, letters: Letters, contact: Contact) -> list[Contact]:
+    def _is_taken(self, patch: Patch) -> bool:
+        try:
+            read(self.policy, patch)
+        except Refused:
+            return False
+        return True
+
+    def _variants(
+        self, letters: Letters, seated: tuple[Contact, Forms]
+    ) -> list[tuple[Contact, Forms]]:
         """Give a contact with each value, and each clock, that the field may have."""
+        contact, forms = seated
         line = self.policy.line(letters.name)
         stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
         clocks: list[Any] = [None, *(_CLOCKS if line.merge.by is not None else ())]
@@ -208,7 +215,7 @@ class World:
             own = {} if value is _OMITTED else {letters.name: value}
             written = {} if clock is None else {letters.name: clock}
             fields, clocked = {**contact.fields, **own}, FrozenMap(written)
-            made.append(evolve(contact, fields=fields, clocks=clocked))
+            made.append((evolve(contact, fields=fields, clocks=clocked), forms))
         return made
 
     def _read(self, state: State, patch: Patch) -> list[int]:
@@ -216,11 +223,8 @@ class World:
         trial = Trial(self.policy, state, patch)
         seats: dict[int, None] = {}
         ids = [contact.id for contact, _forms in state]
+        sent = read(self.policy, patch)
         for _ in "ab":
-            try:
-                sent = read(self.policy, patch)
-            except Refused:
-                break
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
             asked = Asked(self.policy.by_name, sent, index, "", match)
             with suppress(Refused):
