@@ -64,7 +64,9 @@ def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
     rows = [row(number, cards) for number in range(len(cards["Anduin"]["laws"]))]
     text = README.partition("\n## Laws\n")[2].partition("\n## ")[0]
 
-    assert "\n".join(rows) == "\n".join(re.findall(r"^\| `\w+` .*$", text, re.MULTILINE))
+    assert "\n".join(rows) == "\n".join(
+        re.findall(r"^\| `\w+` .*$", text, re.MULTILINE)
+    )
 
 
 def test_creating_without_looking_is_no_upsert() -> None:
