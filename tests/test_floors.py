@@ -52,8 +52,10 @@ FLOOR = {
     "comparing": 4,
     "journal": 4,
     "undoing": 4.4,
+    "deleting": 4.35,
     "overlay": 4.25,
     "writer": 4.4,
+    "quick": 4.4,
     "batch": 4.4,
     # The verbs of the book, in steps.
     "reader": 4.5,

@@ -571,7 +571,7 @@ class TestSpentIds:
         made = book()
         made.merge("c-1", "c-2")
         made.delete("c-1")
-        made._writer._ids = lambda: id
+        made._writer.ids = lambda: id
         before = made.dump()
         for call in (
             lambda: made.create({"email": "new@x"}),

@@ -156,11 +156,11 @@ class TestFrozenMap:
         with pytest.raises(TypeError):
             found["a"] = 2
         with pytest.raises(TypeError):
-            found._items["a"] = 2
+            found.proxy["a"] = 2
         with pytest.raises(AttributeError, match="read-only"):
-            found._items = {}
+            found.proxy = {}
         with pytest.raises(AttributeError, match="read-only"):
-            del found._items
+            del found.proxy
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ class Late(dict[str, int]):
         if id == "c-2" and next(self.calls) == 0:
             thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
             thread.start()
-            if not self.made._writer._lock.locked():
+            if not self.made._writer.lock.locked():
                 thread.join()
         return number
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias, Unpack, final, overload
+from typing import Any, Literal, TypeAlias, Unpack, cast, final, overload
 
 from upsertcore.batch import OnRefused, Repeats, all_of, each, repeated, unless
 from upsertcore.call import for_one_call
@@ -26,12 +26,12 @@ from upsertcore.line import Blank, Null
 from upsertcore.loading import fill
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked, check_scope, read
+from upsertcore.patch import check_scope
 from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
+from upsertcore.quick import Left, quick
 from upsertcore.rule import Rule
-from upsertcore.strategy import Strategy
 from upsertcore.writer import Writer
 
 __all__ = ["ContactBook"]
@@ -39,6 +39,7 @@ __all__ = ["ContactBook"]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _CREATE = never()
+_NONE = (None,) * 4
 
 
 @final
@@ -74,7 +75,7 @@ class ContactBook(Joining):
     ('unchanged', 1)
     """
 
-    __slots__ = ()
+    __slots__ = ("_quick",)
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class ContactBook(Joining):
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
         self._writer = Writer(index, ids, clock, keep_calls, keep_changes)
+        self._quick = quick(policy, index, self._writer)
 
     def upsert(
         self,
@@ -133,12 +135,18 @@ class ContactBook(Joining):
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        policy = for_one_call(self.policy, merge, null, blank)
-        ask = self._asking(policy, patch, scope, policy.match)
         wishes = if_version, null, blank, merge
+        done = None
+        if self._quick is not None and idempotency_key is None and wishes == _NONE:
+            done = self._quick(patch, scope)
+            if type(done) is Outcome:
+                return done
+        left = None if done is None else cast("Left", done)
+        policy = for_one_call(self.policy, merge, null, blank)
+        ask = self._asking(policy, patch, scope, policy.match, left)
         once = fingerprint(idempotency_key, ask, *wishes)
         return self._writer.write(
-            ask, lambda asked: decide(policy, asked, if_version), once
+            ask, lambda asked: decide(policy, asked, if_version), once, left
         )
 
     def create(
@@ -337,11 +345,3 @@ class ContactBook(Joining):
         book = cls(policy, **how)
         redo(book._index, policy, entries)
         return book
-
-    def _asking(
-        self, policy: Policy, patch: Mapping[str, Any], scope: str, match: Strategy
-    ) -> Callable[[], Asked]:
-        """Read a patch, once, and make what each attempt at a decision asks with."""
-        check_scope(scope)
-        patched, keys = read(policy, patch), policy.by_name
-        return lambda: Asked(keys, patched, self._index, scope, match)

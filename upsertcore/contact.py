@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, final
 
+import attrs
 from attrs import field, frozen
 
 from upsertcore.errors import InvalidField
 from upsertcore.showing import shown
 from upsertcore.values import NOTHING, FrozenMap, freeze, thaw
 
-__all__ = ["Contact"]
+__all__ = ["Contact", "contact_of"]
 
 
 def _fields(value: Any) -> FrozenMap[Any]:
@@ -166,6 +167,71 @@ class Contact:
             if name in row or name not in (*_HISTORY, "deleted_at")
         }
         return cls(**part)
+
+
+_new = object.__new__
+(
+    _set_id,
+    _set_scope,
+    _set_fields,
+    _set_version,
+    _set_created_at,
+    _set_updated_at,
+    _set_aliases,
+    _set_clocks,
+    _set_absorbed,
+    _set_deleted_at,
+) = [getattr(Contact, each.name).__set__ for each in attrs.fields(Contact)]
+
+
+def contact_of(
+    id: str,
+    scope: str,
+    fields: FrozenMap[Any],
+    version: int,
+    created_at: datetime,
+    updated_at: datetime,
+    before: Contact | None,
+) -> Contact:
+    """
+    Make a contact of parts that are known to fit, without looking at them.
+
+    Args:
+        id: As ``Contact``, and so are the next five.
+        scope: The same.
+        fields: The same; frozen.
+        version: The same.
+        created_at: The same.
+        updated_at: The same.
+        before: Whose aliases, clocks and absorbed ids it has; None for a new one.
+
+    Cost:
+        A third of ``Contact(...)``.
+
+    >>> from datetime import timezone
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> contact_of("c-1", "", NOTHING, 1, now, now, None) == Contact(
+    ...     "c-1", "", {}, 1, now, now
+    ... )
+    True
+    """
+    self = _new(Contact)
+    _set_id(self, id)
+    _set_scope(self, scope)
+    _set_fields(self, fields)
+    _set_version(self, version)
+    _set_created_at(self, created_at)
+    _set_updated_at(self, updated_at)
+    if before is None:
+        _set_aliases(self, NOTHING)
+        _set_clocks(self, NOTHING)
+        _set_absorbed(self, ())
+    else:
+        _set_aliases(self, before.aliases)
+        _set_clocks(self, before.clocks)
+        _set_absorbed(self, before.absorbed)
+    _set_deleted_at(self, None)
+    return self
 
 
 def _text(name: str, value: Any) -> str:

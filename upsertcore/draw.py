@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
     from upsertcore.planned import Plan
 
-__all__ = ["Draw", "Making", "fresh_ids", "utc_now"]
+__all__ = ["Draw", "Making", "checked_id", "checked_time", "fresh_ids", "utc_now"]
 
 
 def fresh_ids() -> Callable[[], str]:
@@ -61,26 +61,39 @@ class Making(TypedDict, total=False):
 
 @final
 class Draw:
-    """The id and the time of one call: asked for when needed, and only once."""
+    """
+    The id and the time of one call: asked for when needed, and only once.
+
+    Args:
+        ids: Answers a fresh id.
+        clock: Answers an aware time.
+        id: What was asked for already, None where nothing was.
+        now: The same of the time.
+    """
 
     __slots__ = ("_clock", "_id", "_ids", "_now")
 
-    def __init__(self, ids: Callable[[], str], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ids: Callable[[], str],
+        clock: Callable[[], datetime],
+        id: str | None = None,
+        now: datetime | None = None,
+    ) -> None:
         self._ids, self._clock = ids, clock
-        self._id: str | None = None
-        self._now: datetime | None = None
+        self._id, self._now = id, now
 
     def ready(self, plan: Plan) -> None:
         """Ask for what a plan needs and has not yet."""
         if plan.before is None and self._id is None:
-            self._id = _checked_id(self._ids())
+            self._id = checked_id(self._ids())
         if not plan.unchanged:
             self.time()
 
     def time(self) -> datetime:
         """Give the time of the call."""
         if self._now is None:
-            self._now = _checked_time(self._clock())
+            self._now = checked_time(self._clock())
         return self._now
 
     def contact(self, plan: Plan) -> Contact:
@@ -97,13 +110,32 @@ class Draw:
         return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
 
 
-def _checked_id(id: Any) -> str:
+def checked_id(id: Any) -> str:
+    """
+    See that what ``ids`` answered is an id.
+
+    Raises:
+        TypeError: If it is no text, or blank.
+
+    >>> checked_id("c-1")
+    'c-1'
+    """
     if not isinstance(id, str) or not id:
         raise TypeError(f"ids: must answer text, not {id!r}")
     return freeze(id)  # type: ignore[no-any-return]
 
 
-def _checked_time(now: Any) -> datetime:
+def checked_time(now: Any) -> datetime:
+    """
+    See that what a clock answered is a time; give it with a fixed offset.
+
+    Raises:
+        TypeError: If it is no aware time.
+        ValueError: If UTC has no such time.
+
+    >>> checked_time(datetime(2024, 1, 2, tzinfo=UTC)).year
+    2024
+    """
     if not isinstance(now, datetime) or now.utcoffset() is None:
         raise TypeError(f"clock: must answer an aware time, not {now!r}")
     if now.tzinfo is UTC:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from upsertcore.view import Forms
 
-__all__ = ["Holders", "move"]
+__all__ = ["Holders", "listed", "move"]
 
 Holders: TypeAlias = dict[str, dict[str, dict[str, int | list[int]]]]
 """Key -> scope -> form -> the number of its one holder, or all of them, sorted."""
@@ -55,6 +55,21 @@ def move(holders: Holders, number: int, scope: str, old: Forms, new: Forms) -> N
                 _add(entries, form, number)
         if not entries:
             del holders[key][scope]
+
+
+def listed(holders: Holders) -> dict[tuple[str, str, str], list[int]]:
+    """
+    List the holders of each key, scope and form.
+
+    >>> listed({"email": {"": {"a@x.org": 1}}})
+    {('email', '', 'a@x.org'): [1]}
+    """
+    return {
+        (key, scope, form): [found] if isinstance(found, int) else found
+        for key, scopes in holders.items()
+        for scope, entries in scopes.items()
+        for form, found in entries.items()
+    }
 
 
 def _add(entries: dict[str, int | list[int]], form: str, number: int) -> None:

@@ -11,12 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, final
 
 from upsertcore.contact import Contact
 from upsertcore.errors import UnknownContact
-from upsertcore.holders import Holders, move
+from upsertcore.holders import Holders, listed, move
 
 if TYPE_CHECKING:
     from upsertcore.view import Forms
@@ -247,6 +247,43 @@ class ContactIndex:
             move(self._holders, place, other.scope, ((),) * len(held), held)
         self._in_order = False
 
+    @property
+    def rows(self) -> Mapping[int, tuple[Contact, Forms]]:
+        """The contacts by number, each with its forms; live, and only to be read."""
+        return self._rows
+
+    def scopes(self, key: str) -> Mapping[str, Mapping[str, int | list[int]]]:
+        """Give the holders of a key, by scope and form; live, and only to be read."""
+        return self._holders[key]
+
+    def add(self, contact: Contact, forms: Forms) -> None:
+        """
+        Store a new contact whose forms nobody holds, and that absorbed nobody.
+
+        Raises:
+            ValueError: If its id is in use, or was.
+        """
+        id, scope, number = contact.id, contact.scope, self._next
+        if id in self._numbers or id in self._gone:
+            raise ValueError(f"ids: must answer a fresh id, not {id!r}")
+        self._next = number + 1
+        self._rows[number] = contact, forms
+        self._numbers[id] = number
+        for scopes, held in zip(self._holders.values(), forms, strict=True):
+            for form in held:
+                entries = scopes.get(scope)
+                if entries is None:
+                    scopes[scope] = {form: number}
+                else:
+                    entries[form] = number
+
+    def lay(self, number: int, contact: Contact, forms: Forms) -> None:
+        """Store a contact in place of the one with its number and its ids."""
+        _before, old = self._rows[number]
+        self._rows[number] = contact, forms
+        if forms != old:
+            move(self._holders, number, contact.scope, old, forms)
+
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""
         return self._numbers.get(id)
@@ -295,12 +332,7 @@ class ContactIndex:
                 for form in each:
                     place = key, contact.scope, form
                     expected.setdefault(place, []).append(number)
-        actual = {
-            (key, scope, form): [found] if isinstance(found, int) else found
-            for key, scopes in self._holders.items()
-            for scope, entries in scopes.items()
-            for form, found in entries.items()
-        }
+        actual = listed(self._holders)
         ids = [
             (id, number)
             for number, (contact, _) in self._rows.items()

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ from upsertcore.batch import OnRefused, each
 from upsertcore.errors import InvalidField, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked
+from upsertcore.patch import Asked, check_scope, read
 from upsertcore.plan import combine
 from upsertcore.reader import Reader
 from upsertcore.undoing import undoing
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.errors import Refused
     from upsertcore.planned import Plan
+    from upsertcore.policy import Policy
+    from upsertcore.quick import Left
+    from upsertcore.strategy import Strategy
 
 __all__ = ["Joining"]
 
@@ -222,3 +225,17 @@ class Joining(Reader):
         if outcome.unchanged:
             return outcome
         return self._writer.change(undoing(self.policy, outcome))
+
+    def _asking(
+        self,
+        policy: Policy,
+        patch: Mapping[str, Any],
+        scope: str,
+        match: Strategy,
+        left: Left | None = None,
+    ) -> Callable[[], Asked]:
+        """Read a patch, once, and make what each attempt at a decision asks with."""
+        check_scope(scope)
+        patched, keys = read(policy, patch), policy.by_name
+        made = {} if left is None else left.forms
+        return lambda: Asked(keys, patched, self._index, scope, match, made)

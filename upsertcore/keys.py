@@ -203,6 +203,15 @@ class Key:
         form = self.normalize[place](value)
         if type(form) is str and form.isascii():
             return form or None
+        return self.checked(form)
+
+    def checked(self, form: Any) -> str | None:
+        """
+        See that what a normaliser answered is a form, or that there is none.
+
+        Raises:
+            TypeError: If it is neither.
+        """
         return None if form is None else self._text(form)
 
     def _text(self, form: Any) -> str | None:

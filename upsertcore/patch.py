@@ -157,6 +157,9 @@ def frozen(name: str, value: Any, sent: Any = None) -> Any:
         raise InvalidField(name, shown, str(error)) from error
 
 
+_NONE_MADE: Mapping[str, str | None] = {}
+
+
 @final
 class Asked:
     """
@@ -168,11 +171,12 @@ class Asked:
         index: Where to look.
         scope: The tenant.
         strategy: Whose keys are consulted.
+        made: Key name to the form that was made of the patch already, None for none.
     """
 
     __slots__ = (
-        *("_index", "_keys", "contacts", "ignored", "left_out", "looked", "scope"),
-        *("seen", "sent", "strategy"),
+        *("_index", "_keys", "_made", "contacts", "ignored", "left_out", "looked"),
+        *("scope", "seen", "sent", "strategy"),
     )
 
     def __init__(
@@ -182,8 +186,9 @@ class Asked:
         index: View,
         scope: str,
         strategy: Strategy,
+        made: Mapping[str, str | None] = _NONE_MADE,
     ) -> None:
-        self._index, self._keys, self.scope = index, keys, scope
+        self._index, self._keys, self.scope, self._made = index, keys, scope, made
         self.sent, self.ignored = patch
         self.strategy = strategy
         self.seen: dict[str, Hits] = {}
@@ -195,7 +200,7 @@ class Asked:
         """Give each form of a key that the patch carries, with its holders."""
         hits = self.seen.get(name)
         if hits is None:
-            forms = self._keys[name].forms(self.sent)
+            forms = self.forms(self._keys[name], self.sent)
             found = tuple([(form, self.holders(name, form)) for form in forms])
             hits = self.seen[name] = found
         return hits
@@ -227,12 +232,16 @@ class Asked:
 
     def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
         """Give the forms of merged fields; those of the patch where they are that."""
-        hits = self.seen.get(key.name)
+        name, sent = key.name, self.sent
+        hits = self.seen.get(name)
+        if hits is None and name not in self._made:
+            return key.forms(after)
+        if not all(after.get(field) is sent.get(field) for field in key.fields):
+            return key.forms(after)
         if hits is not None:
-            sent = self.sent
-            if all(after.get(name) is sent.get(name) for name in key.fields):
-                return tuple([form for form, _ids in hits])
-        return key.forms(after)
+            return tuple([form for form, _ids in hits])
+        form = self._made[name]
+        return () if form is None else (form,)
 
     def without(self, names: Iterable[str], reason: str) -> Asked:
         """
@@ -251,6 +260,7 @@ class Asked:
             self._index,
             self.scope,
             self.strategy,
+            self._made,
         )
         shorter.contacts, shorter.looked = self.contacts, self.looked
         shorter.seen = {n: hits for n, hits in self.seen.items() if n not in names}

@@ -58,12 +58,12 @@ class FrozenMap(Mapping[str, V_co]):
     (1, 1, True)
     """
 
-    __slots__ = ("_items",)
-    _items: MappingProxyType[str, V_co]
+    __slots__ = ("proxy",)
+    proxy: MappingProxyType[str, V_co]
 
     def __init__(self, items: Mapping[str, V_co] | None = None) -> None:
         frozen = {} if items is None else _freeze_names(items, MAX_DEPTH)
-        object.__setattr__(self, "_items", MappingProxyType(frozen))
+        object.__setattr__(self, "proxy", MappingProxyType(frozen))
 
     @classmethod
     def trusted(cls, items: dict[str, V_co]) -> FrozenMap[V_co]:
@@ -75,37 +75,37 @@ class FrozenMap(Mapping[str, V_co]):
         """
         # The proxy is then the only reference to it: nobody can reach it to write.
         self = object.__new__(cls)
-        object.__setattr__(self, "_items", MappingProxyType(items))
+        object.__setattr__(self, "proxy", MappingProxyType(items))
         return self
 
     def __getitem__(self, name: str) -> V_co:
-        return self._items[name]
+        return self.proxy[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
+        return iter(self.proxy)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.proxy)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._items
+        return name in self.proxy
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenMap):
-            return self._items == other._items
+            return self.proxy == other.proxy
         # A copy: whatever the other does with it, it cannot reach what is in here.
         if isinstance(other, Mapping):
-            return dict(self._items) == other
+            return dict(self.proxy) == other
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._items.items()))
+        return hash(frozenset(self.proxy.items()))
 
     def __repr__(self) -> str:
-        return f"FrozenMap({dict(self._items)!r})"
+        return f"FrozenMap({dict(self.proxy)!r})"
 
     def __reduce__(self) -> tuple[type[FrozenMap[V_co]], tuple[dict[str, V_co]]]:
-        return FrozenMap, (dict(self._items),)
+        return FrozenMap, (dict(self.proxy),)
 
     def __copy__(self) -> FrozenMap[V_co]:
         return self

@@ -14,11 +14,10 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
-
-import attrs
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, final
 
 from upsertcore.calls import Calls, Once
+from upsertcore.deleting import deleting
 from upsertcore.draw import Draw
 from upsertcore.errors import StalePlan, UnknownContact
 from upsertcore.journal import Entry, Journal
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
     from upsertcore.patch import Asked
     from upsertcore.planned import Plan
+    from upsertcore.quick import Left
     from upsertcore.view import View
 
 __all__ = ["Writer"]
@@ -67,6 +67,9 @@ class Writer:
         keep_calls: How many calls with an idempotency key are remembered.
         keep_changes: How many changes are kept; None for all.
 
+    The hot path writes beside it: it takes ``lock``, sees by ``writes`` whether anybody
+    has written since it looked, and tells :meth:`wrote` what it did.
+
     >>> from upsertcore import ContactIndex
     >>> from upsertcore.draw import fresh_ids, utc_now
     >>> Writer(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
@@ -75,13 +78,13 @@ class Writer:
 
     __slots__ = (
         "_calls",
-        "_clock",
-        "_ids",
         "_index",
         "_journal",
         "_last",
-        "_lock",
-        "_writes",
+        "clock",
+        "ids",
+        "lock",
+        "writes",
     )
 
     def __init__(
@@ -92,11 +95,11 @@ class Writer:
         keep_calls: int = 0,
         keep_changes: int | None = 0,
     ) -> None:
-        self._index, self._ids, self._clock = index, ids, clock
+        self._index, self.ids, self.clock = index, ids, clock
         self._calls = Calls(keep_calls)
         self._journal = Journal(keep_changes)
-        self._lock = threading.Lock()
-        self._writes = 0
+        self.lock = threading.Lock()
+        self.writes = 0
         self._last = 0
 
     def read(self, ask: Callable[[], T]) -> T:
@@ -106,12 +109,12 @@ class Writer:
         Args:
             ask: Reads, and calls nothing of a host's.
         """
-        with self._lock:
+        with self.lock:
             return ask()
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:
         """Give what was written after a number."""
-        with self._lock:
+        with self.lock:
             return self._journal.since(number)
 
     def settle(self, ask: Ask, decide: Decide) -> Plan:
@@ -129,7 +132,13 @@ class Writer:
         """
         return self._attempt(ask, decide, lambda _plan: None)
 
-    def write(self, ask: Ask, decide: Decide, once: Once | None = None) -> Outcome:
+    def write(
+        self,
+        ask: Ask,
+        decide: Decide,
+        once: Once | None = None,
+        left: Left | None = None,
+    ) -> Outcome:
         """
         Do what a decision says.
 
@@ -138,6 +147,7 @@ class Writer:
             decide: As :meth:`settle`.
             once: What tells this call from others; if it was made already, its
                 outcome is given again and nothing is done.
+            left: What was drawn for this call already.
 
         Raises:
             Refused: As :meth:`settle`; ``CallReused`` if *once* is another call's.
@@ -147,7 +157,9 @@ class Writer:
             known = self.read(lambda: self._calls.recall(once))
             if known is not None:
                 return known
-        draw = Draw(self._ids, self._clock)
+        draw = Draw(self.ids, self.clock)
+        if left is not None:
+            draw = Draw(self.ids, self.clock, left.id, left.now)
         done: list[Outcome] = []
 
         def ready(asked: Asked) -> Plan:
@@ -182,7 +194,7 @@ class Writer:
             def step(ask: AskView, decide: Decide) -> Outcome:
                 place = next(steps)
                 if place == len(draws):
-                    draws.append(Draw(self._ids, self._clock))
+                    draws.append(Draw(self.ids, self.clock))
                 plan, draw = decide(ask(overlay)), draws[place]
                 draw.ready(plan)
                 return _put(overlay, plan, draw)
@@ -197,7 +209,7 @@ class Writer:
                 self._index.put(contact, forms)
             for outcome in done[0]:
                 if not outcome.unchanged:
-                    self._wrote(outcome)
+                    self.wrote(outcome)
 
         return self._attempt(lambda: Overlay(self._index), through, commit)[0]
 
@@ -209,10 +221,10 @@ class Writer:
             StalePlan: If what it rests on has changed.
             ValueError: If ``ids`` answers an id that is in use.
         """
-        draw = Draw(self._ids, self._clock)
+        draw = Draw(self.ids, self.clock)
         self.read(lambda: self._fresh(plan))
         draw.ready(plan)
-        with self._lock:
+        with self.lock:
             self._fresh(plan)
             return self._put(plan, draw)
 
@@ -224,16 +236,16 @@ class Writer:
     ) -> T:
         own = 0
         for _ in range(_OVERTAKEN):
-            writes, asked = self._writes, ask()
+            writes, asked = self.writes, ask()
             try:
                 plan = decide(asked)
             except Exception:
                 # What it saw may have been half written; only a settled no counts.
-                with self._lock:
+                with self.lock:
                     if self._holds(writes, asked):
                         raise
             else:
-                with self._lock:
+                with self.lock:
                     if self._holds(writes, asked):
                         put(plan)
                         return plan
@@ -246,7 +258,7 @@ class Writer:
         )
 
     def _holds(self, writes: int, asked: Seen) -> bool:
-        return writes == self._writes or asked.stale(self._index) is None
+        return writes == self.writes or asked.stale(self._index) is None
 
     def _fresh(self, plan: Plan) -> None:
         reason = plan.stale(self._index)
@@ -256,12 +268,13 @@ class Writer:
     def _put(self, plan: Plan, draw: Draw) -> Outcome:
         outcome = _put(self._index, plan, draw)
         if not outcome.unchanged:
-            self._wrote(outcome)
+            self.wrote(outcome)
         return outcome
 
-    def _wrote(self, outcome: Outcome) -> None:
+    def wrote(self, outcome: Outcome) -> None:
+        """Note what was done to the index; to be called under the lock."""
         self._journal.note(outcome)
-        self._writes += 1
+        self.writes += 1
         self._last = threading.get_ident()
 
     def change(self, do: Callable[[ContactIndex], Outcome]) -> Outcome:
@@ -271,10 +284,10 @@ class Writer:
         Args:
             do: Changes it, and calls nothing of a host's; or raises, and has not.
         """
-        with self._lock:
+        with self.lock:
             outcome = do(self._index)
             if not outcome.unchanged:
-                self._wrote(outcome)
+                self.wrote(outcome)
             return outcome
 
     def delete(self, id: str, *, keep: bool) -> Outcome:
@@ -288,24 +301,8 @@ class Writer:
         Raises:
             UnknownContact: If there is none.
         """
-        draw = Draw(self._ids, self._clock)
-        now = draw.time() if keep else None
-
-        def delete(index: ContactIndex) -> Outcome:
-            if now is None:
-                contact = index.remove(id)
-                return Outcome("deleted", contact, contact)
-            before = index.get(id)
-            if before.id != id:
-                raise UnknownContact(id)
-            if before.deleted_at is not None:
-                return Outcome("unchanged", before, before)
-            marks: Any = {"updated_at": now, "deleted_at": now}
-            contact = attrs.evolve(before, version=before.version + 1, **marks)
-            index.put(contact, index.forms(id))
-            return Outcome("deleted", contact, before)
-
-        return self.change(delete)
+        now = Draw(self.ids, self.clock).time() if keep else None
+        return self.change(deleting(id, now))
 
     def purge(self, id: str) -> int:
         """
@@ -314,7 +311,7 @@ class Writer:
         Raises:
             UnknownContact: If nothing tells of this id.
         """
-        with self._lock:
+        with self.lock:
             if type(id) is not str:
                 raise UnknownContact(id)
             contact = self._index.get(id) if id in self._index else None
@@ -322,7 +319,7 @@ class Writer:
             purged = self._journal.purge(ids) + self._calls.purge(ids)
             if contact is not None:
                 self._index.remove(contact.id)
-                self._writes += 1
+                self.writes += 1
             elif not purged:
                 raise UnknownContact(id)
             return purged

@@ -105,6 +105,16 @@ SOUND: dict[str, Check] = {
         ),
         contacts=2,
     ),
+    "plain text": policy(
+        Policy(
+            first_match("email"),
+            {
+                "email": MAIL,
+                "phone": field(key=normalize.phone, unique=True),
+                "name": field(),
+            },
+        )
+    ),
     "a clash withholds": policy(
         Policy(
             first_match("id"),

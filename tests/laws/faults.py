@@ -314,8 +314,8 @@ _FIELDS = (
         "normalisers.idempotent",
         "phone",
         "normalize",
-        'return None if found is None else "+" + found[1]',
-        "return None if found is None else found[1]",
+        'return "+" + digits.decode()',
+        "return digits.decode()",
     ),
     Fault(
         "white space is taken for an identifier",
@@ -617,7 +617,75 @@ _UNDONE = (
     ),
 )
 
+_HOT = (
+    Fault(
+        "on the hot path a patch of known names changes nothing",
+        "nothing_silent",
+        "plain text",
+        "quick",
+        "patch.items() <= stored.items()",
+        "patch.keys() <= stored.keys()",
+    ),
+    Fault(
+        "on the hot path an update wipes what is omitted",
+        "omitted_is_unchanged",
+        "plain text",
+        "quick",
+        "merged = {{**stored, **patch}}",
+        "merged = {{**patch}}",
+    ),
+    Fault(
+        "on the hot path a version stays",
+        "moves_with_a_field",
+        "plain text",
+        "quick",
+        "before.version + 1,",
+        "before.version,",
+    ),
+    Fault(
+        "on the hot path the creation is now",
+        "moves_with_a_field",
+        "plain text",
+        "quick",
+        "            before.created_at,\n",
+        "            now,\n",
+    ),
+    Fault(
+        "on the hot path a key that was sent is not moved",
+        "index_follows",
+        "plain text",
+        "quick",
+        'if {fields[n]!r} in patch"',
+        'if not patch"',
+    ),
+    Fault(
+        "on the hot path a change is not told",
+        "replay_is_equal",
+        "plain text",
+        "quick",
+        "        writer.wrote(outcome)\n",
+        "",
+    ),
+    Fault(
+        "on the hot path what is unique may be another's",
+        "unique",
+        "plain text",
+        "quick",
+        'return f"{sought}    if holder{n} not in (None, number):',
+        'return f"{sought}    if False:',
+    ),
+    Fault(
+        "on the hot path a new contact is found by no key",
+        "index_follows",
+        "plain text",
+        "index",
+        "                    scopes[scope] = {form: number}\n",
+        "                    pass\n",
+    ),
+)
+
 FAULTS = (
+    *_HOT,
     *_OWN,
     *_FINDING,
     *_KEYS,

@@ -122,3 +122,16 @@ def test_separators_within_a_phone_do_not_count(between: list[str]) -> None:
     assert normalize.phone("+" + grouped) == "+15550001111"
     assert normalize.phone("00" + grouped) == "+15550001111"
     assert normalize.phone(grouped) is None
+
+
+@pytest.mark.parametrize("signs", ["+", "00", "", "0", "++", "+00"])
+@pytest.mark.parametrize("size", [6, 7, 15, 16])
+@pytest.mark.parametrize("between", ["", " ", "-", "\u2010", "\u00a0", "x", "\x1c"])
+def test_what_separates_in_ascii_separates_as_beyond(
+    signs: str, size: int, between: str
+) -> None:
+    """A number is read alike whether any of its separators is ASCII or not."""
+    number = signs + between.join("1234567890123456"[:size])
+    foreign = normalize.phone(number + "\u2010")
+
+    assert foreign == normalize.phone(number + "-")

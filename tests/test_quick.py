@@ -1,0 +1,351 @@
+"""The hot path: it does what the plain path does, or leaves the call to it, whole."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
+from typing import Any
+
+import pytest
+
+from upsertcore import (
+    ContactBook,
+    Outcome,
+    Policy,
+    all_agree,
+    errors,
+    field,
+    first_match,
+    first_present,
+    keep,
+    key,
+    merge_all,
+    normalize,
+)
+
+LINES: dict[str, Any] = {
+    "email": field(key=normalize.email, unique=True),
+    "phone": field(key=normalize.phone),
+    "code": field(key=normalize.exact),
+    "name": field(),
+    "city": field(),
+}
+POLICY = Policy(first_match("email", "phone"), LINES)
+ADA = {"email": "ada@x.org", "phone": "+15550001", "name": "Ada"}
+BOB = {"email": "bob@x.org", "phone": "+15550002", "code": "b"}
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def book(policy: Policy = POLICY, *, hot: bool = True, **how: Any) -> ContactBook:
+    """Make a book with or without a hot path, with ids and a clock of its own."""
+    ids, hours = count(1), count()
+    parts: dict[str, Any] = {
+        "ids": lambda: f"c-{next(ids)}",
+        "clock": lambda: NOW + timedelta(hours=next(hours)),
+    }
+    made = ContactBook(policy, **{**parts, **how})
+    if not hot:
+        made._quick = None
+    return made
+
+
+def done(policy: Policy, *patches: Any, hot: bool = True, scope: str = "") -> list[Any]:
+    """Send patches to a new book; give what came of each, the rows and the index."""
+    made = book(policy, hot=hot, keep_changes=None)
+    answers: list[Any] = []
+    for patch in patches:
+        try:
+            answers.append(made.upsert(patch, scope=scope))
+        except (errors.Refused, TypeError) as error:
+            answers.append((type(error), str(error)))
+    made._index.check()
+    forms = [made._index.forms(contact.id) for contact in made]
+    return [answers, made.dump(), forms, made.changes_since()]
+
+
+LOGS: list[list[Any]] = [
+    [ADA],
+    [ADA, ADA],
+    [ADA, {**ADA, "name": "Eve"}],
+    [ADA, {"email": "ADA@x.org", "city": "Oslo"}],
+    [ADA, {"email": "ada@x.org"}],
+    [ADA, {"phone": "+1 555 0001", "email": "new@x.org"}],
+    [ADA, {**ADA, "phone": "+15550009"}],
+    [ADA, {**ADA, "phone": "no number"}],
+    [{**ADA, "phone": "no number"}, ADA],
+    [ADA, BOB, {**ADA, "code": "a"}],
+    [ADA, BOB, {**ADA, "code": "b"}],
+    [ADA, BOB, {**ADA, "phone": BOB["phone"]}],
+    [ADA, BOB, {"phone": ADA["phone"], "email": BOB["email"]}],
+    [ADA, BOB, {"phone": ADA["phone"], "code": "b"}],
+    [{"phone": "+15550001"}, {"phone": "+15550001", "email": "a@x"}],
+    [{"name": "Ada"}, {"code": "a"}, {"email": "nobody"}, {}],
+    [ADA, {**ADA, "name": None}],
+    [ADA, {**ADA, "name": ""}],
+    [ADA, {**ADA, "name": 7}],
+    [ADA, {**ADA, "name": "Zo\u00eb"}],
+    [ADA, {**ADA, "name": "\ud800"}],
+    [ADA, {**ADA, "name": ["a"]}],
+    [ADA, {**ADA, "age": "7"}],
+    [ADA, [("email", "ada@x.org")]],
+    [{"email": "\u00e5sa@x.org"}, {"email": "\u00c5SA@x.org", "name": "A"}],
+]
+POLICIES = {
+    "first": POLICY,
+    "agree": Policy(all_agree("phone", "email"), LINES),
+    "one": Policy(first_match("email"), LINES, on_many="oldest"),
+    "closed": Policy(first_match("email", "phone"), LINES, create=False),
+    "fixed": Policy(first_match("email", "phone"), LINES, update=False),
+    "left": Policy(first_match("email", "phone"), LINES, update="ignore"),
+    "kept": Policy(first_match("email"), LINES, on_deleted="restore"),
+    "needs": Policy(
+        first_match("email"),
+        {**LINES, "name": field(required=True), "city": field(default="Oslo")},
+    ),
+    "shares": Policy(
+        first_match("phone", "email"), LINES, on_clash="allow", on_many="newest"
+    ),
+    "open": Policy(first_match("email"), LINES, on_absent_key="create"),
+}
+COLD = {
+    "present": Policy(first_present("email", "phone"), LINES),
+    "guard": Policy(first_match("email", "phone", guard="strict"), LINES),
+    "merges": Policy(merge_all("email"), LINES),
+    "keeps": Policy(first_match("email"), {**LINES, "name": field(merge=keep)}),
+    "cleans": Policy(first_match("email"), {**LINES, "name": field(clean=str.strip)}),
+    "blocks": Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)}),
+    "remembers": Policy(
+        first_match("email"),
+        {**LINES, "email": field(key=normalize.email, remember=True)},
+    ),
+    "limits": Policy(
+        first_match("email"), {**LINES, "email": field(key=normalize.email, limit=1)}
+    ),
+    "several": Policy(
+        first_match("email"),
+        LINES,
+        keys={"who": key("name", "city", normalize=normalize.text)},
+    ),
+}
+
+
+@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
+@pytest.mark.parametrize("name", POLICIES)
+def test_it_does_what_the_plain_path_does(name: str, log: list[Any]) -> None:
+    """Answers, rows, order of names, keys and changes are the same, to the byte."""
+    policy = POLICIES[name]
+    assert book(policy)._quick is not None
+
+    assert repr(done(policy, *log, hot=False)) == repr(done(policy, *log))
+
+
+@pytest.mark.parametrize("name", COLD)
+def test_what_is_rare_has_no_hot_path(name: str) -> None:
+    """It is not made for a table that says what only the plain path knows."""
+    assert book(COLD[name])._quick is None
+
+
+TAKEN: list[tuple[list[Any], str]] = [
+    ([ADA], "created"),
+    ([ADA, ADA], "unchanged"),
+    ([ADA, {**ADA, "name": "Eve"}], "updated"),
+    ([ADA, {**ADA, "phone": "+15550009"}], "updated"),
+    ([ADA, {"email": "ADA@x.org"}], "updated"),
+]
+
+
+@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(5))
+def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
+    """Creating, updating, moving a key and changing nothing: no plan is made."""
+    made = book()
+    for patch in log[:-1]:
+        made.upsert(patch)
+    quick: Any = made._quick
+    answer = quick(log[-1], "")
+
+    assert isinstance(answer, Outcome)
+    assert result == answer.result
+
+
+def test_what_is_no_plain_text_is_left_untouched() -> None:
+    """Nothing was done of it yet, so the plain path begins anew."""
+    quick: Any = book()._quick
+    odd: list[Any] = [None, {"name": 7}, {"name": ""}, {"age": "7"}, {"name": "\u00e9"}]
+
+    assert [None] * 5 == [quick(patch, "") for patch in odd]
+    assert [None] * 2 == [quick(ADA, scope) for scope in (None, "\u00e9")]
+
+
+class Text(str):
+    """Text of a host's own kind."""
+
+    __slots__ = ()
+
+
+def test_names_and_values_are_stored_as_plain_text() -> None:
+    """A host's own kind of text is copied, on creation and afterwards."""
+    made = book()
+    made.upsert({Text("email"): "a@x"})
+    made.upsert({"email": "a@x", Text("name"): "Ada"})
+    made.upsert({"email": "a@x", "city": Text("Oslo")})
+
+    fields = made.get("c-1").fields
+    assert {str} == {type(each) for pair in fields.items() for each in pair}
+    assert ["email", "name", "city"] == [*fields]
+
+
+def counting(calls: Counter[str], name: str, function: Any) -> Callable[..., Any]:
+    """Count the calls of a function."""
+
+    def call(*values: Any) -> Any:
+        calls[name] += 1
+        return function(*values)
+
+    return call
+
+
+@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
+def test_nothing_of_a_host_is_asked_twice(log: list[Any]) -> None:
+    """Also where a call is left to the plain path, which has what was made."""
+    calls: Counter[str] = Counter()
+    lines = {
+        **LINES,
+        "email": field(key=counting(calls, "email", normalize.email), unique=True),
+        "phone": field(key=counting(calls, "phone", normalize.phone)),
+    }
+    made = book(Policy(first_match("email", "phone"), lines))
+    for patch in log:
+        calls.clear()
+        try:
+            made.upsert(patch)
+        except errors.Refused:
+            pass
+        assert max(calls.values(), default=0) <= 1
+
+
+def test_a_draw_is_kept_where_somebody_was_faster() -> None:
+    """The id and the time of a call are drawn once, whoever writes in between."""
+    drawn: Counter[str] = Counter()
+    made = book()
+
+    def clock() -> datetime:
+        drawn["clock"] += 1
+        if drawn["clock"] == 1:
+            made.upsert({"email": "eve@x.org"})
+        return NOW
+
+    ids: Iterator[str] = iter(["c-1", "c-2", "c-3"])
+    made = book(ids=counting(drawn, "ids", ids.__next__), clock=clock)
+    outcome = made.upsert(ADA)
+
+    assert (drawn["clock"], drawn["ids"], len(made)) == (2, 2, 2)
+    assert ("created", "c-1") == (outcome.result, outcome.contact.id)
+    drawn["clock"] = 0
+    outcome = made.upsert({**ADA, "name": "Eve"})
+    assert (outcome.result, drawn["clock"]) == ("updated", 1)
+
+
+@pytest.mark.parametrize("name", ["Ada", "Eve"])
+def test_it_is_left_where_a_host_writes_meanwhile(name: str) -> None:
+    """What was seen before does not count, and no key is made a second time."""
+    calls: Counter[str] = Counter()
+
+    def busy(value: Any) -> str | None:
+        calls[value] += 1
+        if made is not None and "c-1" not in made:
+            made.create({"code": "c"})
+        return normalize.email(value)
+
+    made: ContactBook | None = None
+    lines = {**LINES, "email": field(key=busy)}
+    ids = iter(["c-2", "c-1", "c-3"])
+    whole = book(Policy(first_match("email"), lines), ids=ids.__next__)
+    whole.upsert({"email": "a@x", "name": "Ada"})
+    made = whole
+    outcome = whole.upsert({"email": "a@x", "name": name})
+
+    assert outcome.contact.id == "c-2"
+    assert outcome.unchanged == (name == "Ada")
+    assert (calls["a@x"], len(whole)) == (2, 2)
+
+
+@pytest.mark.parametrize("wrong", [7, "", None], ids=repr)
+def test_an_id_is_text(wrong: Any) -> None:
+    """Whatever else ``ids`` answers is refused, and nothing is written."""
+    made = book(ids=lambda: wrong)
+    with pytest.raises(TypeError, match="ids: must answer text"):
+        made.upsert(ADA)
+    assert not len(made)
+
+
+def test_an_id_is_fresh() -> None:
+    """One that is in use, or was, is refused."""
+    made = book(ids=lambda: "c-1")
+    made.upsert(ADA)
+    with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+        made.upsert(BOB)
+    made.delete("c-1")
+    with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+        made.upsert(BOB)
+
+
+def test_a_time_is_aware_and_fixed() -> None:
+    """As on the plain path: another offset stays, none is refused."""
+    zone = timezone(timedelta(hours=2))
+    assert book(clock=lambda: NOW.astimezone(zone)).upsert(
+        ADA
+    ).contact.created_at == NOW.astimezone(zone)
+    with pytest.raises(TypeError, match="clock: must answer an aware time"):
+        book(clock=lambda: datetime(2024, 1, 2)).upsert(ADA)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("answer", [7, b"x"], ids=repr)
+def test_a_form_is_text(answer: Any) -> None:
+    """Whatever else a normaliser answers is its host's mistake."""
+    lines = {"email": field(key=lambda _value: answer)}
+    with pytest.raises(TypeError, match="a normaliser answers text or None"):
+        book(Policy(first_match("email"), lines)).upsert({"email": "a"})
+
+
+def test_who_was_deleted_comes_back_by_the_plain_path() -> None:
+    """A mark is rare: restoring is decided there."""
+    made = book(POLICIES["kept"])
+    made.upsert(ADA)
+    made.delete("c-1")
+
+    assert made.upsert(ADA).updated
+    assert made.get("c-1").deleted_at is None
+
+
+def test_books_of_one_policy_are_apart() -> None:
+    """They share what is compiled, and nothing else."""
+    one, other = book(), book()
+    one.upsert(ADA)
+
+    assert (len(one), len(other)) == (1, 0)
+    assert other.upsert(ADA).created
+
+
+def test_eight_threads_take_it_at_once() -> None:
+    """The same people from each: none twice, none lost, an index that is whole."""
+    made = book()
+    patches = [{**ADA, "email": f"{n}@x", "phone": f"+1555{n:04}"} for n in range(50)]
+    gate = threading.Barrier(8)
+
+    def send(turn: int) -> None:
+        gate.wait()
+        for patch in patches[turn:] + patches[:turn]:
+            made.upsert({**patch, "name": f"n{turn}"})
+
+    threads = [threading.Thread(target=send, args=(turn,)) for turn in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    made._index.check()
+    assert len(made) == 50
+    assert {contact["email"] for contact in made} == {p["email"] for p in patches}
