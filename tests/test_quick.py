@@ -154,10 +154,11 @@ TAKEN: list[tuple[list[Any], str]] = [
     ([ADA, {**ADA, "name": "Eve"}], "updated"),
     ([ADA, {**ADA, "phone": "+15550009"}], "updated"),
     ([ADA, {"email": "ADA@x.org"}], "updated"),
+    ([ADA, {**ADA, "name": "Zo\u00eb \U0001f600"}], "updated"),
 ]
 
 
-@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(5))
+@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(6))
 def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
     """Creating, updating, moving a key and changing nothing: no plan is made."""
     made = book()
@@ -170,10 +171,10 @@ def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
     assert result == answer.result
 
 
-def test_what_is_no_plain_text_is_left_untouched() -> None:
+def test_what_is_no_text_is_left_untouched() -> None:
     """Nothing was done of it yet, so the plain path begins anew."""
     quick: Any = book()._quick
-    odd: list[Any] = [None, {"name": 7}, {"name": ""}, {"age": "7"}, {"name": "\u00e9"}]
+    odd: list[Any] = [None, {"name": 7}, {"name": ""}, {"age": "7"}, {"name": "\ud800"}]
 
     assert [None] * 5 == [quick(patch, "") for patch in odd]
     assert [None] * 2 == [quick(ADA, scope) for scope in (None, "\u00e9")]

@@ -65,13 +65,15 @@ def upsert(patch, scope):
     if type(patch) is not dict or type(scope) is not str or not scope.isascii():
         return None
     values = patch.values()
-    # Plain text alone, none of it blank, under names that the table has.
+    # Text alone, none of it blank, under names that the table has.
     if not (
         patch.keys() <= names
         and text(map(type, values))
-        and "".join(values).isascii()
         and all(values)
     ):
+        return None
+    whole = "".join(values)
+    if not whole.isascii() and not written(whole):
         return None
     writes = writer.writes
 {seek}
@@ -151,7 +153,7 @@ def quick(policy: Policy, index: ContactIndex, writer: Writer) -> Quick | None:
     """
     Compile the hot path of a book.
 
-    It takes a patch of plain text, none of it blank, under names that the table has,
+    It takes a patch of text, none of it blank, under names that the table has,
     whose keys nobody holds but the one contact that is found, or nobody at all.
 
     Args:
@@ -176,6 +178,7 @@ def quick(policy: Policy, index: ContactIndex, writer: Writer) -> Quick | None:
         "names": frozenset(policy.fields),
         "text": frozenset({str}).issuperset,
         "creates": policy.create,
+        "written": _is_unicode,
         "updates": policy.update is True,
         "needed": frozenset((*policy.needed, *[n for n, _value in policy.defaults])),
         "datetime": datetime,
@@ -268,6 +271,15 @@ def _made(keys: tuple[Key, ...], numbers: Iterable[int]) -> str:
 
 def _tuple(parts: Iterable[str]) -> str:
     return "(" + "".join(f"{part}, " for part in parts) + ")"
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether text can be written: no half of a surrogate pair is in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _code(policy: Policy) -> CodeType | None:
