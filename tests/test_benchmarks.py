@@ -430,7 +430,7 @@ class TestCommand:
         rows = spent(Case("mixed", 50))
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
-        assert {"book", "plan", "index"} <= {part["module"] for part in rows}
+        assert {"book", "contact", "index"} <= {part["module"] for part in rows}
 
     def test_the_guard_is_a_command(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
