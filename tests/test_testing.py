@@ -411,6 +411,22 @@ def test_duplicates_are_watched_and_may_be_refused() -> None:
     assert len(joining.book) == 1
 
 
+def test_a_merge_may_be_refused() -> None:
+    """Where nobody is changed, nobody is merged, and that is no broken law."""
+
+    class Fixed(BookMachine):
+        policy = Policy(
+            first_match("id"), {"id": field(key=normalize.exact)}, update=False
+        )
+
+    machine = Fixed()
+    for number in (7, 8):
+        machine.book.upsert({"id": number})
+    machine.merge([0, 1])
+
+    assert len(machine.book) == 2
+
+
 def test_a_machine_names_a_field_without_values() -> None:
     """At once, where the class is made."""
     form = {"XK-7": "7"}.get
