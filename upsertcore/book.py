@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias, Unpack, cast, final, overload
+from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
 from upsertcore.batch import OnRefused, Repeats, all_of, each, repeated, unless
 from upsertcore.call import for_one_call
@@ -30,7 +30,7 @@ from upsertcore.patch import check_scope
 from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
-from upsertcore.quick import Left, quick
+from upsertcore.quick import quick
 from upsertcore.rule import Rule
 from upsertcore.writer import Writer
 
@@ -136,12 +136,12 @@ class ContactBook(Joining):
             Twice is once: the second call is ``unchanged``.
         """
         wishes = if_version, null, blank, merge
-        done = None
+        left = None
         if self._quick is not None and idempotency_key is None and wishes == _NONE:
             done = self._quick(patch, scope)
-            if type(done) is Outcome:
+            if isinstance(done, Outcome):
                 return done
-        left = None if done is None else cast("Left", done)
+            left = done
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match, left)
         once = fingerprint(idempotency_key, ask, *wishes)

@@ -21,7 +21,7 @@ from upsertcore.contact import contact_of
 from upsertcore.draw import checked_id, checked_time
 from upsertcore.outcome import Outcome, outcome_of
 from upsertcore.rule import replace
-from upsertcore.values import FrozenMap
+from upsertcore.values import FrozenMap, freeze
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -276,8 +276,8 @@ def _tuple(parts: Iterable[str]) -> str:
 def _is_unicode(text: str) -> bool:
     """Tell whether text can be written: no half of a surrogate pair is in it."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        freeze(text)
+    except ValueError:
         return False
     return True
 

@@ -121,7 +121,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
     """Sort values by their normal forms; None unless there are two, alone and apart."""
     key = next(key for key in policy.keys if name in key.fields)
     place = 0 if key.each or not key.composite else key.fields.index(name)
-    letters: dict[tuple[str, ...], tuple[int, ...]] = {}
+    known: dict[str, int] = {}
     stored: dict[tuple[int, ...], Any] = {}
     sent = []
     for raw in pool:
@@ -129,11 +129,9 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         forms = () if value is None else key._part(value, place)  # noqa: SLF001
         if not forms:
             continue
-        known = {form: n for each, (n, *_) in letters.items() for form in each[:1]}
         for form in forms:
             if form not in known and len(known) < 2:
                 known[form] = len(known)
-                letters[(form,)] = (known[form],)
         if all(form in known for form in forms):
             stored.setdefault(tuple([known[form] for form in forms]), value)
             sent.append(raw)

@@ -210,6 +210,7 @@ def nothing_silent(trial: Trial) -> bool:
 def _stands(rule: Rule, name: str, sent: Any, outcome: Outcome) -> bool:
     """Tell whether a rule has put into a contact what was sent, all of it."""
     value, stored = sent[name], outcome.contact.get(name)
+    was = None if outcome.before is None else outcome.before.get(name)
     if rule.shows is not None:
         return rule.shows(stored, value)
     if rule.by is not None:
@@ -218,13 +219,11 @@ def _stands(rule: Rule, name: str, sent: Any, outcome: Outcome) -> bool:
         again = rule.combine(own, (sent[rule.by], value))
         return same(stored, value) and same(again, own)
     if rule.drops and not same(stored, value):
-        was = None if outcome.before is None else outcome.before.get(name)
         return not same(stored, was)
     if "idempotent" in rule.laws:
         return same(rule.combine(stored, value), stored)
     if outcome.absorbed:
         return True
-    was = None if outcome.before is None else outcome.before.get(name)
     return same(rule.combine(was, value), stored)
 
 

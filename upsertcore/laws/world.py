@@ -181,10 +181,10 @@ class World:
             return
         spelled: dict[tuple[int, ...], list[State]] = {}
         each = [self._variants(letters, seated) for seated in state]
-        for patch in self.patches:
+        for patch, taken in zip(self.patches, self._taken, strict=True):
             # What is sent for the field itself has no part in who is read.
             keys = tuple([id(patch.get(a.name, _OMITTED)) for a in self.keyed])
-            if not self._is_taken(patch):
+            if not taken:
                 states = [state]
             elif keys in spelled:
                 states = spelled[keys]
@@ -194,6 +194,11 @@ class World:
                 states = spelled[keys] = [*product(*pools)]
             stands = math.prod(map(len, each)) // len(states)
             yield from [(Trial(self.policy, s, patch), stands) for s in states]
+
+    @cached_property
+    def _taken(self) -> list[bool]:
+        """Of each patch, whether it can be read at all, whatever a book holds."""
+        return [self._is_taken(patch) for patch in self.patches]
 
     def _is_taken(self, patch: Patch) -> bool:
         try:
