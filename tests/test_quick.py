@@ -48,7 +48,7 @@ def book(policy: Policy = POLICY, *, hot: bool = True, **how: Any) -> ContactBoo
     }
     made = ContactBook(policy, **{**parts, **how})
     if not hot:
-        made._quick = None
+        made._quick = made._quick_many = None
     return made
 
 

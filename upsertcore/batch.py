@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from upsertcore.view import View
     from upsertcore.writer import Step
 
-__all__ = ["OnRefused", "Repeats", "all_of", "each", "repeated", "unless"]
+__all__ = ["OnRefused", "Repeats", "all_of", "answering", "each", "repeated", "unless"]
 
 OnRefused = Literal["raise", "collect"]
 Repeats = Literal["fold", "refuse_later", "refuse_all"]
@@ -48,18 +48,43 @@ def each(calls: Iterable[Callable[[], Outcome]], on_refused: OnRefused) -> list[
     >>> each([], "raise")
     []
     """
+    answer = answering(_called, on_refused)
+    return [answer(call) for call in calls]
+
+
+def _called(call: Callable[[], Outcome]) -> Outcome:
+    return call()
+
+
+def answering(call: Callable[..., Outcome], on_refused: OnRefused) -> Callable[..., Any]:
+    """
+    Make what answers as a batch is to answer.
+
+    Args:
+        call: Makes one call.
+        on_refused: As in :func:`each`.
+
+    Returns:
+        The call itself, or one that gives its refusal.
+
+    Raises:
+        ValueError: If *on_refused* is neither.
+
+    >>> answering(len, "raise")("ab")
+    2
+    """
     if on_refused == "raise":
-        return [call() for call in calls]
+        return call
     if on_refused != "collect":
         raise ValueError(f"on_refused: raise or collect, not {on_refused!r}")
-    return [_collected(call) for call in calls]
 
+    def collected(*parts: Any) -> Outcome | Refused:
+        try:
+            return call(*parts)
+        except Refused as refusal:
+            return refusal
 
-def _collected(call: Callable[[], Outcome]) -> Outcome | Refused:
-    try:
-        return call()
-    except Refused as refusal:
-        return refusal
+    return collected
 
 
 def repeated(

@@ -14,7 +14,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
-from upsertcore.batch import OnRefused, Repeats, all_of, each, repeated, unless
+from upsertcore.batch import (
+    OnRefused,
+    Repeats,
+    all_of,
+    answering,
+    each,
+    repeated,
+    unless,
+)
 from upsertcore.call import for_one_call
 from upsertcore.calls import fingerprint
 from upsertcore.draw import Making, fresh_ids, utc_now
@@ -30,7 +38,7 @@ from upsertcore.patch import check_scope
 from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
-from upsertcore.quick import quick
+from upsertcore.quick import Left, quick
 from upsertcore.rule import Rule
 from upsertcore.writer import Writer
 
@@ -39,7 +47,6 @@ __all__ = ["ContactBook"]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _CREATE = never()
-_NONE = (None,) * 4
 
 
 @final
@@ -75,7 +82,7 @@ class ContactBook(Joining):
     ('unchanged', 1)
     """
 
-    __slots__ = ("_quick",)
+    __slots__ = ("_quick", "_quick_many")
 
     def __init__(
         self,
@@ -96,7 +103,7 @@ class ContactBook(Joining):
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
         self._writer = Writer(index, ids, clock, keep_calls, keep_changes)
-        self._quick = quick(policy, index, self._writer)
+        self._quick, self._quick_many = quick(policy, index, self._writer)
 
     def upsert(
         self,
@@ -135,19 +142,26 @@ class ContactBook(Joining):
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
+        if if_version is null is blank is merge is idempotency_key is None:
+            left = None
+            if self._quick is not None:
+                left = self._quick(patch, scope)
+                if type(left) is Outcome:
+                    return left
+            return self._plainly(patch, scope, left)
         wishes = if_version, null, blank, merge
-        left = None
-        if self._quick is not None and idempotency_key is None and wishes == _NONE:
-            done = self._quick(patch, scope)
-            if isinstance(done, Outcome):
-                return done
-            left = done
         policy = for_one_call(self.policy, merge, null, blank)
-        ask = self._asking(policy, patch, scope, policy.match, left)
+        ask = self._asking(policy, patch, scope, policy.match)
         once = fingerprint(idempotency_key, ask, *wishes)
         return self._writer.write(
-            ask, lambda asked: decide(policy, asked, if_version), once, left
+            ask, lambda asked: decide(policy, asked, if_version), once
         )
+
+    def _plainly(self, patch: Any, scope: Any, left: Left | None) -> Outcome:
+        """Do what is left of an upsert that is not for the hot path."""
+        policy = self.policy
+        ask = self._asking(policy, patch, scope, policy.match, left)
+        return self._writer.write(ask, partial(decide, policy), None, left)
 
     def create(
         self,
@@ -282,8 +296,10 @@ class ContactBook(Joining):
         0
         """
         if not atomic and repeats == "fold":
-            calls = (partial(self.upsert, patch, scope=scope) for patch in patches)
-            return each(calls, on_refused)
+            plain = answering(self._plainly, on_refused)
+            if self._quick_many is not None:
+                return self._quick_many(patches, scope, plain)
+            return [plain(patch, scope, None) for patch in patches]
         listed = list(patches)
         refusals = repeated(self.policy, listed, repeats)
         if not atomic:

@@ -19,7 +19,7 @@ from upsertcore.errors import InvalidField
 from upsertcore.showing import shown
 from upsertcore.values import NOTHING, FrozenMap, freeze, thaw
 
-__all__ = ["Contact", "contact_of"]
+__all__ = ["Contact", "contact_of", "set_row"]
 
 
 def _fields(value: Any) -> FrozenMap[Any]:
@@ -31,9 +31,16 @@ def _ids(value: Iterable[str]) -> tuple[str, ...]:
     return value if type(value) is tuple else tuple(value)
 
 
+class _Tied:
+    """What an index ties to a contact: the row that stands for it, while it lives."""
+
+    __slots__ = ("__weakref__", "_row")
+    _row: Any
+
+
 @final
-@frozen(weakref_slot=False)
-class Contact:
+@frozen
+class Contact(_Tied):
     """
     One stored person: immutable, compared by value, safe to share.
 
@@ -182,6 +189,7 @@ _new = object.__new__
     _set_absorbed,
     _set_deleted_at,
 ) = [getattr(Contact, each.name).__set__ for each in attrs.fields(Contact)]
+set_row: Callable[[Contact, tuple[Any, ...]], None] = _Tied._row.__set__
 
 
 def contact_of(
@@ -191,28 +199,34 @@ def contact_of(
     version: int,
     created_at: datetime,
     updated_at: datetime,
-    before: Contact | None,
+    aliases: FrozenMap[tuple[str, ...]],
+    clocks: FrozenMap[Any],
+    absorbed: tuple[str, ...],
+    deleted_at: datetime | None,
 ) -> Contact:
     """
     Make a contact of parts that are known to fit, without looking at them.
 
     Args:
-        id: As ``Contact``, and so are the next five.
+        id: As ``Contact``, and so are the others; mappings are frozen.
         scope: The same.
-        fields: The same; frozen.
+        fields: The same.
         version: The same.
         created_at: The same.
         updated_at: The same.
-        before: Whose aliases, clocks and absorbed ids it has; None for a new one.
+        aliases: The same.
+        clocks: The same.
+        absorbed: The same.
+        deleted_at: The same.
 
     Cost:
         A third of ``Contact(...)``.
 
     >>> from datetime import timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> contact_of("c-1", "", NOTHING, 1, now, now, None) == Contact(
-    ...     "c-1", "", {}, 1, now, now
-    ... )
+    >>> contact_of(
+    ...     "c-1", "", NOTHING, 1, now, now, NOTHING, NOTHING, (), None
+    ... ) == Contact("c-1", "", {}, 1, now, now)
     True
     """
     self = _new(Contact)
@@ -222,15 +236,10 @@ def contact_of(
     _set_version(self, version)
     _set_created_at(self, created_at)
     _set_updated_at(self, updated_at)
-    if before is None:
-        _set_aliases(self, NOTHING)
-        _set_clocks(self, NOTHING)
-        _set_absorbed(self, ())
-    else:
-        _set_aliases(self, before.aliases)
-        _set_clocks(self, before.clocks)
-        _set_absorbed(self, before.absorbed)
-    _set_deleted_at(self, None)
+    _set_aliases(self, aliases)
+    _set_clocks(self, clocks)
+    _set_absorbed(self, absorbed)
+    _set_deleted_at(self, deleted_at)
     return self
 
 

@@ -6,22 +6,38 @@ Rules:
     it is unique, was decided before.
     Each write computes first and stores last, so a failing one changes nothing.
     Contacts stand in the order of their creation, which no update alters.
+    It keeps rows; a contact is made of one where somebody asks for it.
     The id of a contact that was absorbed leads to the one that absorbed it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, final
 
-from upsertcore.contact import Contact
 from upsertcore.errors import UnknownContact
 from upsertcore.holders import Holders, listed, move
+from upsertcore.row import (
+    FORMS,
+    ID,
+    PLACE,
+    SCOPE,
+    Row,
+    contact_in,
+    forms_in,
+    ids_in,
+    row_of,
+)
 
 if TYPE_CHECKING:
+    from upsertcore.contact import Contact
     from upsertcore.view import Forms
 
-__all__ = ["ContactIndex"]
+__all__ = ["MAX_NAMES", "ContactIndex"]
+
+MAX_NAMES = 1_000
+"""How many tuples of names the rows of an index share."""
 
 
 @final
@@ -32,9 +48,11 @@ class ContactIndex:
     Args:
         keys: The names of the keys, in the order in which forms are given.
 
+    Its ``next`` is the place of the contact that will be created next.
+
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
-        holders costs O(n) to read, and a move of n numbers to write.
+        holders costs O(n) to read, and a move of n ids to write.
 
     >>> from datetime import datetime, timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -48,37 +66,41 @@ class ContactIndex:
         "_gone",
         "_holders",
         "_in_order",
-        "_next",
-        "_numbers",
+        "_leads",
+        "_names",
+        "_none",
         "_rows",
         "_seats",
         "keys",
+        "next",
     )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
-        self._next = 0
-        # Of every id that leads to a contact, those that it absorbed among them.
-        self._numbers: dict[str, int] = {}
-        # Absorbed id -> its number while it was a contact, for it may come back.
+        self.next = 0
+        # A contact and its forms stand in one row, so no reader sees them apart.
+        self._rows: dict[str, Row] = {}
+        # Id of a contact that was absorbed -> the id of the one that it leads to.
+        self._leads: dict[str, str] = {}
+        # Absorbed id -> its place while it was a contact, for it may come back.
         self._seats: dict[str, int] = {}
         self._gone: set[str] = set()
         self._in_order = True
-        # A contact and its forms stand in one entry, so no reader sees them apart.
-        self._rows: dict[int, tuple[Contact, Forms]] = {}
         self._holders: Holders = {key: {} for key in self.keys}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._none: Forms = ((),) * len(self.keys)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Contact]:
-        rows = tuple(self._rows.items())
+        rows = list(self._rows.values())
         if not self._in_order:
-            rows = tuple(sorted(rows))
-        return iter([contact for _number, (contact, _forms) in rows])
+            rows.sort(key=itemgetter(PLACE))
+        return map(contact_in, rows)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._numbers
+        return id in self._rows or id in self._leads
 
     def get(self, id: str) -> Contact:
         """
@@ -92,7 +114,7 @@ class ContactIndex:
         ...
         upsertcore.errors.UnknownContact: no contact has the id 'c-1'
         """
-        return self._row(id)[0]
+        return contact_in(self._row(id))
 
     def forms(self, id: str) -> Forms:
         """
@@ -101,7 +123,7 @@ class ContactIndex:
         Raises:
             UnknownContact: If there is no such contact.
         """
-        return self._row(id)[1]
+        return forms_in(self._row(id))
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
@@ -125,10 +147,7 @@ class ContactIndex:
         found = scopes[scope].get(form) if scope in scopes else None
         if found is None:
             return ()
-        numbers = (found,) if isinstance(found, int) else tuple(found)
-        # Read beside a removal, a number may have lost its row a moment ago.
-        rows = [self._rows.get(number) for number in numbers]
-        return tuple([row[0].id for row in rows if row is not None])
+        return (found,) if isinstance(found, str) else tuple(found)
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
         """
@@ -148,42 +167,74 @@ class ContactIndex:
         self._see_its_forms(new)
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
-        none: Forms = ((),) * len(new)
         ids = contact.ids
-        own = self._numbers.get(contact.id)
-        number = self._next if own is None else own
-        taken = {n: self._rows[n] for n in self._taken_over(ids, contact.scope)}
-        freed = {id for each, _forms in taken.values() for id in each.ids}
-        self._next = max(self._next, number + 1)
+        taken = {id: self._rows[id] for id in self._taken_over(ids, contact.scope)}
+        lead = self._leads.get(contact.id, contact.id)
+        place = taken[lead][PLACE] if lead in taken else self.next
+        row = self._row_of(contact, place, new)
+        self.next = max(self.next, place + 1)
+        self._in_order &= lead == contact.id
+        self._seats.update((id, r[PLACE]) for id, r in taken.items() if id != lead)
+        self._lay(row, ids, taken)
+
+    def _lay(self, row: Row, ids: tuple[str, ...], taken: Mapping[str, Row]) -> None:
+        """Let all these ids lead to a row, and the rows that it takes over be gone."""
+        own, scope, old = row[ID], row[SCOPE], self._none
         # Row before ids, ids before what is gone: a reader finds a contact throughout.
-        self._rows[number] = contact, new
-        for id in ids:
-            self._numbers[id] = number
-        for id in freed.difference(ids):
-            del self._numbers[id]
-        old = taken.pop(number)[1] if number in taken else none
-        for other, (absorbed, forms_of_it) in taken.items():
-            self._seats[absorbed.id] = other
-            del self._rows[other]
-            move(self._holders, other, contact.scope, forms_of_it, none)
+        self._rows[own] = row
+        for id in ids[1:]:
+            self._leads[id] = own
+        for id in {id for each in taken.values() for id in ids_in(each)}:
+            if id == own or id not in ids:
+                self._leads.pop(id, None)
+        for id, absorbed in taken.items():
+            if id == own:
+                old = forms_in(absorbed)
+                continue
+            move(self._holders, id, scope, forms_in(absorbed), self._none, self._seat)
+            del self._rows[id]
+        self._move(own, scope, old, forms_in(row))
+
+    def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
+        return row_of(contact, self.named(contact.fields), place, forms)
+
+    def _move(self, id: str, scope: str, old: Forms, new: Forms) -> None:
         if new != old:
-            move(self._holders, number, contact.scope, old, new)
+            move(self._holders, id, scope, old, new, self._seat)
+
+    def _seat(self, id: str) -> int:
+        place: int = self._rows[id][PLACE]
+        return place
+
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Give these names as the one tuple that all rows with them share."""
+        own = tuple(names)
+        known = self._names.get(own)
+        if known is None:
+            known = own
+            # Rows of ever other names, as of free forms, each have their own.
+            if len(self._names) < MAX_NAMES:
+                self._names[own] = own
+        return known
+
+    def shares(self, names: tuple[str, ...]) -> bool:
+        """Tell whether this is the one tuple that all rows with these names share."""
+        return self._names.get(names) is names
 
     def _see_its_forms(self, forms: Forms) -> None:
         if len(forms) != len(self.keys):
             raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(forms)}")
 
-    def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[int]:
-        """Give the numbers of those whose ids a contact takes, each once."""
-        numbers = dict.fromkeys(self._numbers[id] for id in ids if id in self._numbers)
-        known = {*ids} if len(numbers) > 1 else ids
-        for number in numbers:
-            stored, _forms = self._rows[number]
-            if stored.id not in known:
-                raise ValueError(f"id: {ids[0]} must not lead away from {stored.id}")
-            if stored.scope != scope:
-                raise ValueError(f"scope: contact {stored.id} must stay in its scope")
-        return numbers
+    def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[str]:
+        """Give the ids of those whose ids a contact takes, each once."""
+        found = dict.fromkeys(self._leads.get(id, id) for id in ids if id in self)
+        known = {*ids} if len(found) > 1 else ids
+        for id in found:
+            if id not in known:
+                raise ValueError(f"id: {ids[0]} must not lead away from {id}")
+            if self._rows[id][SCOPE] != scope:
+                raise ValueError(f"scope: contact {id} must stay in its scope")
+        return found
 
     def remove(self, id: str) -> Contact:
         """
@@ -196,16 +247,16 @@ class ContactIndex:
             UnknownContact: If there is no such contact; an id that merely leads to
                 one takes nothing out.
         """
-        contact, old = self._row(id)
-        if contact.id != id:
+        row = self._row(id)
+        if row[ID] != id:
             raise UnknownContact(id)
-        number = self._numbers[id]
-        move(self._holders, number, contact.scope, old, ((),) * len(old))
-        for each in contact.ids:
-            del self._numbers[each]
+        contact = contact_in(row)
+        self._move(id, contact.scope, forms_in(row), self._none)
+        for each in contact.absorbed:
+            del self._leads[each]
             self._seats.pop(each, None)
-            self._gone.add(each)
-        del self._rows[number]
+        self._gone.update(contact.ids)
+        del self._rows[id]
         return contact
 
     def split(
@@ -226,75 +277,74 @@ class ContactIndex:
             ValueError: If one of them was not absorbed here, stands there twice, or
                 there are not as many lists of forms as keys.
         """
-        number = self._numbers[contact.id]
+        stood = self._rows[contact.id]
         returning = [(self._seats.get(other.id), other, held) for other, held in back]
         seats: set[int] = set()
-        for seat, other, held in ((number, contact, forms), *returning):
+        for seat, other, held in ((stood[PLACE], contact, forms), *returning):
             self._see_its_forms(held)
-            absorbed = other is contact or self._numbers.get(other.id) == number
+            absorbed = other is contact or self._leads.get(other.id) == contact.id
             if seat is None or seat in seats or not absorbed:
                 raise ValueError(f"back: contact {other.id} was not absorbed here")
             seats.add(seat)
-        _stored, old = self._rows[number]
-        self._rows[number] = contact, forms
-        move(self._holders, number, contact.scope, old, forms)
+        self._rows[contact.id] = self._row_of(contact, stood[PLACE], forms)
+        self._move(contact.id, contact.scope, forms_in(stood), forms)
         for seat, other, held in returning:
             place: int = seat  # type: ignore[assignment]
-            self._rows[place] = other, held
-            for id in other.ids:
-                self._numbers[id] = place
-            del self._seats[other.id]
-            move(self._holders, place, other.scope, ((),) * len(held), held)
+            self._rows[other.id] = self._row_of(other, place, held)
+            for id in other.absorbed:
+                self._leads[id] = other.id
+            del self._leads[other.id], self._seats[other.id]
+            self._move(other.id, other.scope, self._none, held)
         self._in_order = False
 
     @property
-    def rows(self) -> Mapping[int, tuple[Contact, Forms]]:
-        """The contacts by number, each with its forms; live, and only to be read."""
+    def rows(self) -> Mapping[str, Row]:
+        """The rows by id; live, and only to be read."""
         return self._rows
 
-    def scopes(self, key: str) -> Mapping[str, Mapping[str, int | list[int]]]:
+    def scopes(self, key: str) -> Mapping[str, Mapping[str, str | list[str]]]:
         """Give the holders of a key, by scope and form; live, and only to be read."""
         return self._holders[key]
 
-    def add(self, contact: Contact, forms: Forms) -> None:
+    def add(self, row: Row) -> None:
         """
-        Store a new contact whose forms nobody holds, and that absorbed nobody.
+        Store the row of a new contact whose forms nobody holds, in the next place.
 
         Raises:
             ValueError: If its id is in use, or was.
         """
-        id, scope, number = contact.id, contact.scope, self._next
-        if id in self._numbers or id in self._gone:
+        id, scope = row[ID], row[SCOPE]
+        if id in self._rows or id in self._leads or id in self._gone:
             raise ValueError(f"ids: must answer a fresh id, not {id!r}")
-        self._next = number + 1
-        self._rows[number] = contact, forms
-        self._numbers[id] = number
-        for scopes, held in zip(self._holders.values(), forms, strict=True):
-            for form in held:
+        self.next += 1
+        self._rows[id] = row
+        for scopes, form in zip(self._holders.values(), row[FORMS:], strict=True):
+            if form is not None:
                 entries = scopes.get(scope)
                 if entries is None:
-                    scopes[scope] = {form: number}
+                    scopes[scope] = {form: id}
                 else:
-                    entries[form] = number
+                    entries[form] = id
 
-    def lay(self, number: int, contact: Contact, forms: Forms) -> None:
-        """Store a contact in place of the one with its number and its ids."""
-        _before, old = self._rows[number]
-        self._rows[number] = contact, forms
-        if forms != old:
-            move(self._holders, number, contact.scope, old, forms)
+    def lay(self, row: Row) -> None:
+        """Store a row in place of the one with its id."""
+        id = row[ID]
+        old, self._rows[id] = self._rows[id], row
+        if row[FORMS:] != old[FORMS:]:
+            self._move(id, row[SCOPE], forms_in(old), forms_in(row))
 
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""
-        return self._numbers.get(id)
+        row = self._rows.get(self._leads.get(id, id))
+        return None if row is None else row[PLACE]
 
     def is_spent(self, id: str) -> bool:
         """Tell whether an id is in use, or was until its contact was taken out."""
-        return id in self._numbers or id in self._gone
+        return id in self or id in self._gone
 
-    def shared(self, key: str, scope: str | None = None) -> Iterator[list[int]]:
+    def shared(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
         """
-        Give the numbers of the holders of each form that has several.
+        Give the ids of the holders of each form that has several.
 
         Args:
             key: The name of a key of this index.
@@ -309,12 +359,8 @@ class ContactIndex:
         scopes = self._holders[key]
         for each in scopes if scope is None else scopes.keys() & {scope}:
             for found in scopes[each].values():
-                if not isinstance(found, int):
+                if not isinstance(found, str):
                     yield found
-
-    def numbered(self, number: int) -> Contact:
-        """Give the contact with a number that :meth:`shared` gave."""
-        return self._rows[number][0]
 
     def check(self) -> None:
         """
@@ -326,24 +372,21 @@ class ContactIndex:
         Cost:
             Linear in contacts and forms.
         """
-        expected: dict[tuple[str, str, str], list[int]] = {}
-        for number, (contact, forms) in sorted(self._rows.items()):
-            for key, each in zip(self.keys, forms, strict=True):
+        expected: dict[tuple[str, str, str], list[str]] = {}
+        rows = sorted(self._rows.items(), key=lambda entry: entry[1][PLACE])
+        for id, row in rows:
+            for key, each in zip(self.keys, forms_in(row), strict=True):
                 for form in each:
-                    place = key, contact.scope, form
-                    expected.setdefault(place, []).append(number)
+                    expected.setdefault((key, row[SCOPE], form), []).append(id)
         actual = listed(self._holders)
-        ids = [
-            (id, number)
-            for number, (contact, _) in self._rows.items()
-            for id in contact.ids
-        ]
-        leads = dict(ids)
-        if actual != expected or leads != self._numbers or len(leads) != len(ids):
+        ids = [(id, own) for own, row in rows for id in ids_in(row)]
+        leads = {**{id: id for id in self._rows}, **self._leads}
+        if actual != expected or dict(ids) != leads or len(leads) != len(ids):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
-    def _row(self, id: str) -> tuple[Contact, Forms]:
+    def _row(self, id: str) -> Row:
         try:
-            return self._rows[self._numbers[id]]
+            row = self._rows.get(id)
+            return self._rows[self._leads[id]] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None

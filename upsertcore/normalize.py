@@ -16,6 +16,7 @@ from typing import Any
 
 __all__ = [
     "PLACEHOLDERS",
+    "SEPARATORS",
     "Normalizer",
     "email",
     "exact",
@@ -39,7 +40,9 @@ PLACEHOLDERS: tuple[str | re.Pattern[str], ...] = (
 _GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015]+")
-_DROPPED = bytes([code for code in range(128) if _SEPARATORS.match(chr(code))])
+SEPARATORS = bytes([code for code in range(128) if _SEPARATORS.match(chr(code))])
+"""What separates the digits of a telephone number, of ASCII."""
+
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
 _ZEROS = re.compile(r"^\s*00")
 _DIALLED = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
@@ -160,7 +163,7 @@ def phone(value: Any) -> str | None:
         return None
     if value.isascii():
         # The same in half the time: bytes without separators are a sign and digits.
-        text = value.encode().translate(None, _DROPPED)
+        text = value.encode().translate(None, SEPARATORS)
         digits = (
             text[1:] if text[:1] == b"+" else text[2:] if text[:2] == b"00" else b""
         )

@@ -129,10 +129,17 @@ class Reader:
         names = [self._key(name).name for name in keys or self.policy.by_name]
 
         def ask() -> tuple[tuple[Contact, ...], ...]:
-            index = self._index
+            index, known = self._index, {}
+
+            def living(held: list[str]) -> list[int]:
+                both = [(index.place(id), index.get(id)) for id in held]
+                here = {n: each for n, each in both if each.deleted_at is None}
+                known.update(here)
+                return [*here]
+
             shared = (held for name in names for held in index.shared(name, scope))
-            found = groups(filter(None, (_living(index, held) for held in shared)))
-            return tuple(tuple(map(index.numbered, group)) for group in found)
+            found = groups(filter(None, map(living, shared)))
+            return tuple(tuple([known[n] for n in group]) for group in found)
 
         return self._writer.read(ask)
 
@@ -214,8 +221,3 @@ class Reader:
             names = ", ".join(self.policy.by_name) or "none, for the policy has none"
             raise InvalidField("key", name, f"must be one of {names}")
         return known
-
-
-def _living(index: ContactIndex, numbers: list[int]) -> list[int]:
-    """Leave out the contacts that are deleted."""
-    return [n for n in numbers if index.numbered(n).deleted_at is None]

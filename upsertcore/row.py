@@ -1,0 +1,135 @@
+"""
+The row: a contact as an index keeps it, and the contact made of it again.
+
+Rules:
+    A row is a tuple of text, numbers, times and tuples of them, which the collector
+    of garbage drops from its lists; only what few contacts have is a mapping in it.
+    As long as anybody has the contact of a row, whoever asks is given the same one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakValueDictionary
+
+from upsertcore.contact import Contact, contact_of, set_row
+from upsertcore.values import NOTHING, FrozenMap
+
+if TYPE_CHECKING:
+    from upsertcore.view import Forms
+
+__all__ = [
+    "ABSORBED",
+    "CREATED",
+    "DELETED",
+    "FORMS",
+    "HISTORY",
+    "ID",
+    "NAMES",
+    "PLACE",
+    "SCOPE",
+    "UPDATED",
+    "VALUES",
+    "VERSION",
+    "Row",
+    "contact_in",
+    "forms_in",
+    "ids_in",
+    "row_of",
+]
+
+Row: TypeAlias = tuple[Any, ...]
+"""Its parts by number; from :data:`FORMS` on, what it holds of one key after another."""
+
+VALUES, NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(10)
+"""Of a row; its history is None for nearly all contacts."""
+
+_ALIASES, _CLOCKS, ABSORBED, DELETED = range(4)
+
+_made: WeakValueDictionary[int, Contact] = WeakValueDictionary()
+"""Identity of a row to the contact that was made of it, or that it was made of."""
+
+
+_NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
+
+
+def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -> Row:
+    """
+    Make the row of a contact.
+
+    Args:
+        contact: The contact.
+        names: Its fields' names, in their order.
+        place: By creation.
+        forms: The normal forms that it holds, per key.
+
+    >>> from datetime import datetime, timezone
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> ada = Contact("c-1", "", {"email": "Ada@x"}, 1, now, now)
+    >>> row = row_of(ada, ("email",), 0, (("ada@x",), ()))
+    >>> row[VALUES], row[FORMS:], contact_in(row) is ada, forms_in(row)
+    (('Ada@x',), ('ada@x', None), True, (('ada@x',), ()))
+    """
+    gone = contact.deleted_at
+    parts = contact.aliases, contact.clocks, contact.absorbed
+    history = (*parts, gone) if gone is not None or any(parts) else None
+    row = (
+        tuple(contact.fields.proxy.values()),
+        names,
+        contact.version,
+        contact.created_at,
+        contact.updated_at,
+        contact.id,
+        contact.scope,
+        place,
+        history,
+        *[each[0] if len(each) == 1 else each or None for each in forms],
+    )
+    _tie(row, contact)
+    return row
+
+
+def contact_in(row: Row) -> Contact:
+    """
+    Give the contact of a row.
+
+    Cost:
+        A look-up where somebody has it already; else linear in its fields.
+    """
+    contact = _made.get(id(row))
+    # Who keeps another row now may be listed under an identity that was given anew.
+    if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
+        fields = FrozenMap.trusted(dict(zip(row[NAMES], row[VALUES], strict=True)))
+        contact = contact_of(
+            row[ID],
+            row[SCOPE],
+            fields,
+            row[VERSION],
+            row[CREATED],
+            row[UPDATED],
+            *_NO_HISTORY if row[HISTORY] is None else row[HISTORY],
+        )
+        _tie(row, contact)
+    return contact
+
+
+def forms_in(row: Row) -> Forms:
+    """Give the normal forms of a row, per key."""
+    return tuple(
+        [
+            () if each is None else (each,) if type(each) is str else each
+            for each in row[FORMS:]
+        ]
+    )
+
+
+def ids_in(row: Row) -> tuple[str, ...]:
+    """Give the ids that lead to the contact of a row."""
+    history = row[HISTORY]
+    return (row[ID],) if history is None else (row[ID], *history[ABSORBED])
+
+
+def _tie(row: Row, contact: Contact) -> None:
+    # While the contact lives its row does, so nothing else has the row's identity.
+    set_row(contact, row)
+    _made[id(row)] = contact
