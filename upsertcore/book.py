@@ -100,10 +100,11 @@ class ContactBook(Joining):
         if index.keys != names:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy, self._index = policy, index
+        given = {"ids": ids is not None, "clock": clock is not None}
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
         self._writer = Writer(index, ids, clock, keep_calls, keep_changes)
-        self._quick, self._quick_many = quick(policy, index, self._writer)
+        self._quick, self._quick_many = quick(policy, index, self._writer, **given)
 
     def upsert(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timezone
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
@@ -35,18 +36,12 @@ def fresh_ids() -> Callable[[], str]:
     >>> ids().split("-")[1], ids().split("-")[1]
     ('1', '2')
     """
-    prefix, numbers = secrets.token_hex(8), count(1)
-    return lambda: f"{prefix}-{next(numbers)}"
+    prefix = secrets.token_hex(8)
+    return map(f"{prefix}-%d".__mod__, count(1)).__next__
 
 
-def utc_now() -> datetime:
-    """
-    Read the system's clock.
-
-    >>> utc_now().utcoffset()
-    datetime.timedelta(0)
-    """
-    return datetime.now(UTC)
+utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
+"""Reads the system's clock."""
 
 
 class Making(TypedDict, total=False):

@@ -48,7 +48,9 @@ class ContactIndex:
     Args:
         keys: The names of the keys, in the order in which forms are given.
 
-    Its ``next`` is the place of the contact that will be created next.
+    The hot path writes beside it, under the lock of its book: what is new goes to
+    ``rows``, to ``scopes`` and to the place that is ``next``, and it is in none of the
+    ``rows``, ``leads`` (ids of the absorbed) and ``gone`` (ids of the removed).
 
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
@@ -63,44 +65,44 @@ class ContactIndex:
     """
 
     __slots__ = (
-        "_gone",
         "_holders",
         "_in_order",
-        "_leads",
         "_names",
         "_none",
-        "_rows",
         "_seats",
+        "gone",
         "keys",
+        "leads",
         "next",
+        "rows",
     )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.next = 0
         # A contact and its forms stand in one row, so no reader sees them apart.
-        self._rows: dict[str, Row] = {}
+        self.rows: dict[str, Row] = {}
         # Id of a contact that was absorbed -> the id of the one that it leads to.
-        self._leads: dict[str, str] = {}
+        self.leads: dict[str, str] = {}
         # Absorbed id -> its place while it was a contact, for it may come back.
         self._seats: dict[str, int] = {}
-        self._gone: set[str] = set()
+        self.gone: set[str] = set()
         self._in_order = True
         self._holders: Holders = {key: {} for key in self.keys}
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._none: Forms = ((),) * len(self.keys)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Contact]:
-        rows = list(self._rows.values())
+        rows = list(self.rows.values())
         if not self._in_order:
             rows.sort(key=itemgetter(PLACE))
         return map(contact_in, rows)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._rows or id in self._leads
+        return id in self.rows or id in self.leads
 
     def get(self, id: str) -> Contact:
         """
@@ -168,8 +170,8 @@ class ContactIndex:
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
         ids = contact.ids
-        taken = {id: self._rows[id] for id in self._taken_over(ids, contact.scope)}
-        lead = self._leads.get(contact.id, contact.id)
+        taken = {id: self.rows[id] for id in self._taken_over(ids, contact.scope)}
+        lead = self.leads.get(contact.id, contact.id)
         place = taken[lead][PLACE] if lead in taken else self.next
         row = self._row_of(contact, place, new)
         self.next = max(self.next, place + 1)
@@ -181,18 +183,18 @@ class ContactIndex:
         """Let all these ids lead to a row, and the rows that it takes over be gone."""
         own, scope, old = row[ID], row[SCOPE], self._none
         # Row before ids, ids before what is gone: a reader finds a contact throughout.
-        self._rows[own] = row
+        self.rows[own] = row
         for id in ids[1:]:
-            self._leads[id] = own
+            self.leads[id] = own
         for id in {id for each in taken.values() for id in ids_in(each)}:
             if id == own or id not in ids:
-                self._leads.pop(id, None)
+                self.leads.pop(id, None)
         for id, absorbed in taken.items():
             if id == own:
                 old = forms_in(absorbed)
                 continue
             move(self._holders, id, scope, forms_in(absorbed), self._none, self._seat)
-            del self._rows[id]
+            del self.rows[id]
         self._move(own, scope, old, forms_in(row))
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
@@ -203,7 +205,7 @@ class ContactIndex:
             move(self._holders, id, scope, old, new, self._seat)
 
     def _seat(self, id: str) -> int:
-        place: int = self._rows[id][PLACE]
+        place: int = self.rows[id][PLACE]
         return place
 
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -227,12 +229,12 @@ class ContactIndex:
 
     def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[str]:
         """Give the ids of those whose ids a contact takes, each once."""
-        found = dict.fromkeys(self._leads.get(id, id) for id in ids if id in self)
+        found = dict.fromkeys(self.leads.get(id, id) for id in ids if id in self)
         known = {*ids} if len(found) > 1 else ids
         for id in found:
             if id not in known:
                 raise ValueError(f"id: {ids[0]} must not lead away from {id}")
-            if self._rows[id][SCOPE] != scope:
+            if self.rows[id][SCOPE] != scope:
                 raise ValueError(f"scope: contact {id} must stay in its scope")
         return found
 
@@ -253,10 +255,10 @@ class ContactIndex:
         contact = contact_in(row)
         self._move(id, contact.scope, forms_in(row), self._none)
         for each in contact.absorbed:
-            del self._leads[each]
+            del self.leads[each]
             self._seats.pop(each, None)
-        self._gone.update(contact.ids)
-        del self._rows[id]
+        self.gone.update(contact.ids)
+        del self.rows[id]
         return contact
 
     def split(
@@ -277,70 +279,45 @@ class ContactIndex:
             ValueError: If one of them was not absorbed here, stands there twice, or
                 there are not as many lists of forms as keys.
         """
-        stood = self._rows[contact.id]
+        stood = self.rows[contact.id]
         returning = [(self._seats.get(other.id), other, held) for other, held in back]
         seats: set[int] = set()
         for seat, other, held in ((stood[PLACE], contact, forms), *returning):
             self._see_its_forms(held)
-            absorbed = other is contact or self._leads.get(other.id) == contact.id
+            absorbed = other is contact or self.leads.get(other.id) == contact.id
             if seat is None or seat in seats or not absorbed:
                 raise ValueError(f"back: contact {other.id} was not absorbed here")
             seats.add(seat)
-        self._rows[contact.id] = self._row_of(contact, stood[PLACE], forms)
+        self.rows[contact.id] = self._row_of(contact, stood[PLACE], forms)
         self._move(contact.id, contact.scope, forms_in(stood), forms)
         for seat, other, held in returning:
             place: int = seat  # type: ignore[assignment]
-            self._rows[other.id] = self._row_of(other, place, held)
+            self.rows[other.id] = self._row_of(other, place, held)
             for id in other.absorbed:
-                self._leads[id] = other.id
-            del self._leads[other.id], self._seats[other.id]
+                self.leads[id] = other.id
+            del self.leads[other.id], self._seats[other.id]
             self._move(other.id, other.scope, self._none, held)
         self._in_order = False
 
-    @property
-    def rows(self) -> Mapping[str, Row]:
-        """The rows by id; live, and only to be read."""
-        return self._rows
-
-    def scopes(self, key: str) -> Mapping[str, Mapping[str, str | list[str]]]:
-        """Give the holders of a key, by scope and form; live, and only to be read."""
+    def scopes(self, key: str) -> dict[str, dict[str, str | list[str]]]:
+        """Give the holders of a key, by scope and form; live, as ``rows`` is."""
         return self._holders[key]
-
-    def add(self, row: Row) -> None:
-        """
-        Store the row of a new contact whose forms nobody holds, in the next place.
-
-        Raises:
-            ValueError: If its id is in use, or was.
-        """
-        id, scope = row[ID], row[SCOPE]
-        if id in self._rows or id in self._leads or id in self._gone:
-            raise ValueError(f"ids: must answer a fresh id, not {id!r}")
-        self.next += 1
-        self._rows[id] = row
-        for scopes, form in zip(self._holders.values(), row[FORMS:], strict=True):
-            if form is not None:
-                entries = scopes.get(scope)
-                if entries is None:
-                    scopes[scope] = {form: id}
-                else:
-                    entries[form] = id
 
     def lay(self, row: Row) -> None:
         """Store a row in place of the one with its id."""
         id = row[ID]
-        old, self._rows[id] = self._rows[id], row
+        old, self.rows[id] = self.rows[id], row
         if row[FORMS:] != old[FORMS:]:
             self._move(id, row[SCOPE], forms_in(old), forms_in(row))
 
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""
-        row = self._rows.get(self._leads.get(id, id))
+        row = self.rows.get(self.leads.get(id, id))
         return None if row is None else row[PLACE]
 
     def is_spent(self, id: str) -> bool:
         """Tell whether an id is in use, or was until its contact was taken out."""
-        return id in self or id in self._gone
+        return id in self or id in self.gone
 
     def shared(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
         """
@@ -373,20 +350,20 @@ class ContactIndex:
             Linear in contacts and forms.
         """
         expected: dict[tuple[str, str, str], list[str]] = {}
-        rows = sorted(self._rows.items(), key=lambda entry: entry[1][PLACE])
+        rows = sorted(self.rows.items(), key=lambda entry: entry[1][PLACE])
         for id, row in rows:
             for key, each in zip(self.keys, forms_in(row), strict=True):
                 for form in each:
                     expected.setdefault((key, row[SCOPE], form), []).append(id)
         actual = listed(self._holders)
         ids = [(id, own) for own, row in rows for id in ids_in(row)]
-        leads = {**{id: id for id in self._rows}, **self._leads}
+        leads = {**{id: id for id in self.rows}, **self.leads}
         if actual != expected or dict(ids) != leads or len(leads) != len(ids):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
     def _row(self, id: str) -> Row:
         try:
-            row = self._rows.get(id)
-            return self._rows[self._leads[id]] if row is None else row
+            row = self.rows.get(id)
+            return self.rows[self.leads[id]] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None

@@ -53,23 +53,30 @@ class Journal:
     Args:
         keep: How many are kept; None for all of them.
 
+    Its ``next`` is the number of the next change.
+
     >>> Journal(None).since(0)
     ()
     """
 
-    __slots__ = ("_entries", "_next")
+    __slots__ = ("_entries", "next")
 
     def __init__(self, keep: int | None) -> None:
         if keep is not None and (type(keep) is not int or keep < 0):
             raise ValueError(f"keep_changes: a number from 0, or None, not {keep!r}")
         self._entries: deque[Entry] = deque(maxlen=keep)
-        self._next = 1
+        self.next = 1
+
+    @property
+    def keeps(self) -> bool:
+        """True where it keeps anything, False where it merely counts."""
+        return self._entries.maxlen != 0
 
     def note(self, outcome: Outcome) -> None:
         """Put a change at the end."""
-        if self._entries.maxlen != 0:
-            self._entries.append(Entry(self._next, outcome))
-        self._next += 1
+        if self.keeps:
+            self._entries.append(Entry(self.next, outcome))
+        self.next += 1
 
     def since(self, number: int) -> tuple[Entry, ...]:
         """
@@ -81,9 +88,9 @@ class Journal:
         Cost:
             Linear in what is given.
         """
-        wanted = self._next - 1 - max(number, 0)
+        wanted = self.next - 1 - max(number, 0)
         if wanted > len(self._entries):
-            raise ForgottenChanges(number, self._next - len(self._entries))
+            raise ForgottenChanges(number, self.next - len(self._entries))
         if wanted <= 0:
             return ()
         newest_first = reversed(self._entries)

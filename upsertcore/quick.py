@@ -11,9 +11,12 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from operator import itemgetter
 from textwrap import indent
+from threading import get_ident
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import WeakKeyDictionary
@@ -70,14 +73,19 @@ Plain: TypeAlias = Callable[[Any, Any, "Left | None"], Any]
 Many: TypeAlias = Callable[[Iterable[Any], Any, Plain], list[Any]]
 """(patches, scope, the plain path) -> one answer for each, in their order."""
 
-Shape: TypeAlias = tuple[tuple[str, ...], bool, dict[int, tuple[str, ...]]]
-"""A patch's names; whether they suffice to create; what they make of a row's names."""
+Shape: TypeAlias = tuple[tuple[str, ...], bool, dict[int, Any]]
+"""Names of a patch; whether it may create; identity of a row's names to what a row has
+afterwards: its names, and what picks their values of the row's and the patch's."""
 
 _SOURCE = """\
 def upsert(patch, scope):
+    if scope is not EMPTY and not plain_scope(scope):
+        return None
 {one}
 
 def upsert_many(patches, scope, plain):
+    if scope is not EMPTY and not plain_scope(scope):
+        return [plain(patch, scope, None) for patch in patches]
     answers = []
     answer = answers.append
     for patch in patches:
@@ -87,108 +95,145 @@ def upsert_many(patches, scope, plain):
 
 # What is given or left stands in a line of its own, and is the end of a call.
 _BODY = """\
-if type(patch) is not dict or type(scope) is not str or not scope.isascii():
+if type(patch) is not dict:
     LEAVE None
-own = tuple(patch)
-shape = shapes.get(own) or learn(own)
+shape = shapes[tuple(patch)]
 if shape is None:
     LEAVE None
 # Text alone, none of it blank, under names that the table has.
 sent = tuple(patch.values())
-if not text(map(type, sent)) or not all(sent):
+if not text(map(type, sent)) or EMPTY in sent:
     LEAVE None
-whole = "".join(sent)
-plainly = whole.isascii()
-if not plainly and not written(whole):
+if not join(sent).isascii() and not written(join(sent)):
     LEAVE None
-names, complete, joined = shape
+names, complete, picks = shape
 value_of = patch.get
 writes = writer.writes
 {seek}
 # One contact is named, by all keys that name any; whoever is tied is left.
 {match}
-if id is not None:
-    before = rows.get(id) if type(id) is str else None
-    if before is None or before[{HISTORY}] is not None or {disagree}:
-        LEAVE {left}
-    stored = before[{VALUES}]
-    if before[{NAMES}] is names:
-        values, after = sent, names
-    else:
-        after = joined.get(identity(before[{NAMES}])) or join(shape, before[{NAMES}])
-        # A name that is new to the contact stands for its own value, for a moment.
-        values = stored + after[len(stored):]
-        values = tuple(map(value_of, after, values))
-    if values == stored:
-        with lock:
-            if writer.writes == writes:
-                GIVE outcome_of("unchanged", before, before, by, policy)
-        LEAVE {left}
-    if not updates:
-        LEAVE {left}
-elif not (creates and complete):
-    LEAVE {left}
-{rest}
 if id is None:
-    fresh = ids()
-    if type(fresh) is not str or not fresh or not fresh.isascii():
-        fresh = checked_id(fresh)
-now = clock()
-if type(now) is not datetime or now.tzinfo is not UTC:
-    now = checked_time(now)
-with lock:
-    if writer.writes == writes:
-        if id is None:
-            row = (
-                sent, names, 1, now, now, fresh, scope, index.next, None, {fresh}
-            )
-            index.add(row)
+    if not complete:
+        LEAVE {left}
+{rest}
+{draw_id}
+{draw_now}
+    acquire()
+    try:
+        if writer.writes == writes:
+            if fresh in rows or fresh in leads or fresh in gone:
+                raise ValueError(f"ids: must answer a fresh id, not {{fresh!r}}")
+            place = index.next
+            row = sent, names, 1, now, now, fresh, scope, place, None, {fresh}
+            index.next = place + 1
+            rows[fresh] = row
+{held}
             outcome = outcome_of("created", row, None, None, policy)
-        else:
-            row = (
-                values, after, before[{VERSION}] + 1, before[{CREATED}], now,
-                id, scope, before[{PLACE}], None, {moved}
-            )
+{wrote}
+            GIVE outcome
+    finally:
+        release()
+    LEAVE Left({every}, fresh, now)
+try:
+    before = rows[id]
+except (KeyError, TypeError):
+    LEAVE {left}
+if before[{HISTORY}] is not None:
+    LEAVE {left}
+stored = before[{VALUES}]
+if before[{NAMES}] is names:
+    values, after = sent, names
+else:
+    after, pick = picks.get(identity(before[{NAMES}])) or meet(shape, before[{NAMES}])
+    values = pick(stored + sent)
+if values == stored:
+    acquire()
+    try:
+        if writer.writes == writes:
+            GIVE outcome_of("unchanged", before, before, by, policy)
+    finally:
+        release()
+    LEAVE {left}
+if not updates:
+    LEAVE {left}
+{rest_of_known}
+{draw_now_of_known}
+acquire()
+try:
+    if writer.writes == writes:
+        row = (
+            values, after, before[{VERSION}] + 1, before[{CREATED}], now,
+            id, scope, before[{PLACE}], None, {moved}
+        )
+        if {moves}:
             index.lay(row)
-            outcome = outcome_of("updated", row, before, by, policy)
-        writer.wrote(outcome)
+        else:
+            rows[id] = row
+        outcome = outcome_of("updated", row, before, by, policy)
+{wrote_of_known}
         GIVE outcome
-LEAVE Left({every}, None if id else fresh, now)
+finally:
+    release()
+LEAVE Left({every}, None, now)
 """
 
 _SEEK = """\
-form{n} = holder{n} = None
 value{n} = value_of({field!r})
-if value{n} is not None:
-    entries = scopes{n}.get(scope)
-{short}
-    if holder{n} is None:
-        form{n} = normal{n}(value{n})
-        if type(form{n}) is not str or not form{n} or not form{n}.isascii():
-            form{n} = checked{n}(form{n})
-        if form{n} is not None and entries is not None:
-            holder{n} = entries.get(form{n})
+if value{n} is None:
+    form{n} = holder{n} = None
+else:
+    entries{n} = scopes{n}.get(scope, nobody)
 """
-
+_CLOSER = "    form{n}, holder{n} = closer{n}(value{n}, entries{n})\n"
 _SHORT = """\
-    if plainly and entries is not None:
+    if value{n}.isascii():
         form{n} = {short}
-        holder{n} = entries.get(form{n})
+        holder{n} = entries{n}.get(form{n})
+        if holder{n} is None and not is_form{n}(form{n}):
+            form{n}, holder{n} = closer{n}(value{n}, entries{n})
+    else:
+        form{n}, holder{n} = closer{n}(value{n}, entries{n})
+"""
+_HELD = """\
+if value{n} is None or form{n} is None:
+    pass
+elif entries{n} is nobody:
+    scopes{n}[scope] = {{form{n}: fresh}}
+else:
+    entries{n}[form{n}] = fresh
+"""
+_DRAW_ID = """\
+fresh = ids()
+if type(fresh) is not str or not fresh or not fresh.isascii():
+    fresh = checked_id(fresh)
+"""
+_DRAW_NOW = """\
+now = clock()
+if type(now) is not datetime or now.tzinfo is not UTC:
+    now = checked_time(now)
+"""
+_WROTE = """\
+writer.writes = writes + 1
+writer.last = thread()
+journal.next += 1
 """
 
-SHORT: dict[Any, str] = {
-    exact: "{value}",
-    text: '" ".join({value}.lower().split())',
-    email: "{value}.strip().lower()",
-    phone: "{value}.encode().translate(None, separators).decode()",
+SHORT: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    exact: ("{value}", re.compile(r"(?s).*\S.*").fullmatch),
+    text: ('" ".join({value}.lower().split())', bool),
+    email: ("{value}.strip().lower()", re.compile("[!-~]+@[!-?A-~]+").fullmatch),
+    phone: (
+        "{value}.encode().translate(None, separators).decode()",
+        re.compile(r"\+[1-9][0-9]{6,14}").fullmatch,
+    ),
 }
-"""A normaliser to what is its form of ASCII text, if that is the form of anything.
+"""A normaliser to what is its form of ASCII text, if it is one, and what tells that.
 
-So if somebody holds it, it is the form, and the normaliser need not look closer."""
+A form that somebody holds is one; a law sees that no other text passes."""
 
 
 def quick(
-    policy: Policy, index: ContactIndex, writer: Writer
+    policy: Policy, index: ContactIndex, writer: Writer, *, ids: bool, clock: bool
 ) -> tuple[One, Many] | tuple[None, None]:
     """
     Compile the hot path of a book, for one patch and for a batch.
@@ -200,11 +245,13 @@ def quick(
         policy: The table.
         index: Where to look.
         writer: What writes to it.
+        ids: Whether a host makes them, so that each is looked at.
+        clock: Whether it is a host's.
 
     Returns:
         Nothing where the table says something that only the plain path knows.
     """
-    code = _code(policy)
+    code = _code(policy, ids=ids, clock=clock, keeps=writer.journal.keeps)
     if code is None:
         return None, None
     shapes = Shapes(policy, index)
@@ -212,16 +259,23 @@ def quick(
         "policy": policy,
         "index": index,
         "writer": writer,
+        "journal": writer.journal,
         "rows": index.rows,
-        "lock": writer.lock,
+        "leads": index.leads,
+        "gone": index.gone,
+        "acquire": writer.lock.acquire,
+        "release": writer.lock.release,
+        "thread": get_ident,
         "ids": writer.ids,
         "clock": writer.clock,
-        "shapes": shapes.known,
-        "learn": shapes.learn,
-        "join": shapes.join,
+        "shapes": shapes,
+        "meet": shapes.meet,
+        "EMPTY": "",
+        "join": "".join,
+        "nobody": {},
         "text": frozenset({str}).issuperset,
         "identity": id,
-        "creates": policy.create,
+        "plain_scope": _is_plain_scope,
         "written": _is_unicode,
         "updates": policy.update is True,
         "datetime": datetime,
@@ -233,15 +287,16 @@ def quick(
         "outcome_of": outcome_of,
     }
     for number, key in enumerate(policy.keys):
-        known[f"normal{number}"] = key.normalize[0]
-        known[f"checked{number}"] = key.checked
+        normal = key.normalize[0]
+        known[f"closer{number}"] = _closer(key)
+        known[f"is_form{number}"] = SHORT[normal][1] if normal in SHORT else None
         known[f"scopes{number}"] = index.scopes(key.name)
     exec(code, known)  # noqa: S102 - written here, of names and numbers alone
     return known["upsert"], known["upsert_many"]
 
 
 @final
-class Shapes:
+class Shapes(dict[tuple[Any, ...], "Shape | None"]):
     """
     What is known of the names that patches have, looked at once for all alike.
 
@@ -250,32 +305,53 @@ class Shapes:
         index: Whose rows share their names.
     """
 
-    __slots__ = ("_index", "_needed", "_own", "known")
+    __slots__ = ("_creates", "_index", "_needed", "_own")
 
     def __init__(self, policy: Policy, index: ContactIndex) -> None:
-        self._index = index
+        super().__init__()
+        self._index, self._creates = index, policy.create
         self._own = {name: name for name in policy.fields}
         needed = (*policy.needed, *[name for name, _value in policy.defaults])
         self._needed = frozenset(needed)
-        self.known: dict[tuple[Any, ...], Shape] = {}
 
-    def learn(self, names: tuple[Any, ...]) -> Shape | None:
+    def __missing__(self, names: tuple[Any, ...]) -> Shape | None:
         """Look at the names of a patch; None where one is none of the table."""
         if not all(isinstance(name, str) and name in self._own for name in names):
             return None
         own = self._index.named([self._own[name] for name in names])
-        shape: Shape = own, self._needed.issubset(own), {}
-        if len(self.known) < MAX_NAMES:
-            self.known[own] = shape
+        shape: Shape = own, self._creates and self._needed.issubset(own), {}
+        if len(self) < MAX_NAMES:
+            self[own] = shape
         return shape
 
-    def join(self, shape: Shape, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Give the names of a row after a patch: its own, and then those that are new."""
-        new, _complete, joined = shape
+    def meet(self, shape: Shape, names: tuple[str, ...]) -> tuple[Any, Any]:
+        """
+        Tell what a row has after a patch: its own names, and then those that are new.
+
+        Returns:
+            The names, and what picks their values of those of the row and the patch.
+        """
+        new, _complete, picks = shape
         after = self._index.named(dict.fromkeys(names + new))
-        if len(joined) < MAX_NAMES // 10 and self._index.shares(names):
-            joined[id(names)] = after
-        return after
+        places = {name: place for place, name in enumerate(names + new)}
+        chosen = [places[name] for name in after]
+        pick = itemgetter(*chosen) if len(after) > 1 else itemgetter(slice(1, 2))
+        if len(picks) < MAX_NAMES // 10 and self._index.shares(names):
+            picks[id(names)] = after, pick
+        return after, pick
+
+
+def _closer(key: Key) -> Callable[[str, Any], tuple[str | None, Any]]:
+    """Make what asks the normaliser itself, and then who holds its answer."""
+    normal, checked = key.normalize[0], key.checked
+
+    def closer(value: str, entries: dict[str, Any]) -> tuple[str | None, Any]:
+        form = normal(value)
+        if type(form) is not str or not form or not form.isascii():
+            form = checked(form)
+        return form, None if form is None else entries.get(form)
+
+    return closer
 
 
 def _suits(policy: Policy) -> bool:
@@ -294,30 +370,43 @@ def _is_plain(key: Key) -> bool:
     return len(key.fields) == 1 and not rare
 
 
-def _written(policy: Policy) -> str:
+def _written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
     """Write the hot path out for a policy."""
     numbers = {key.name: n for n, key in enumerate(policy.keys)}
     consulted = [numbers[name] for name in policy.match.keys]
     resting = [n for n in numbers.values() if n not in consulted]
     every = [*numbers.values()]
+    rest = "".join(
+        _rest(policy, n, consulted + resting[: place + 1])
+        for place, n in enumerate(resting)
+    )
+    draw_now = _DRAW_NOW if clock else "now = clock()\n"
+    wrote = "writer.wrote(outcome)\n" if keeps else _WROTE
     body = _BODY.format(
         seek="".join(_seek(policy.keys[n], n) for n in consulted),
         match=_match(policy, consulted),
-        disagree=" or ".join(f"holder{n} not in (None, id)" for n in consulted),
-        rest="".join(
-            _rest(policy, n, consulted + resting[: place + 1])
-            for place, n in enumerate(resting)
-        ),
+        rest=indent(rest, " " * 4),
+        rest_of_known=rest,
+        draw_id=indent(_DRAW_ID if ids else "fresh = ids()\n", " " * 4),
+        draw_now=indent(draw_now, " " * 4),
+        draw_now_of_known=draw_now,
+        held=indent("".join(_HELD.format(n=n) for n in every), " " * 12),
+        wrote=indent(wrote, " " * 12),
+        wrote_of_known=indent(wrote, " " * 8),
         fresh="".join(f"form{n}, " for n in every),
         moved="".join(
             f"before[{FORMS + n}] if value{n} is None else form{n}, " for n in every
+        ),
+        moves=" or ".join(
+            f"value{n} is not None and before[{FORMS + n}] != form{n}" for n in every
         ),
         left=f"Left({_made(policy, consulted)})",
         every=_made(policy, every),
         **_PARTS,
     )
     one = _ended(body, "return {}", "return {}")
-    many = _ended(body, "answer({})\n{}continue", "answer(plain(patch, scope, {}))\n{}continue")
+    leave = "answer(plain(patch, scope, {}))\n{}continue"
+    many = _ended(body, "answer({})\n{}continue", leave)
     return _SOURCE.format(one=indent(one, " " * 4), many=indent(many, " " * 8))
 
 
@@ -335,27 +424,32 @@ def _ended(body: str, give: str, leave: str) -> str:
 
 def _seek(key: Key, n: int) -> str:
     """Look for who holds what the patch carries of a key."""
-    short = SHORT.get(key.normalize[0])
-    if short is not None:
-        short = _SHORT.format(n=n, short=short.format(value=f"value{n}"))
-    return _SEEK.format(n=n, field=key.fields[0], short=short or "")
+    how = _CLOSER.format(n=n)
+    if key.normalize[0] in SHORT:
+        short = SHORT[key.normalize[0]][0].format(value=f"value{n}")
+        how = _SHORT.format(n=n, short=short)
+    return _SEEK.format(n=n, field=key.fields[0]) + how
 
 
 def _match(policy: Policy, consulted: list[int]) -> str:
-    lines, word = [], "if"
-    for n in consulted:
+    left, lines, word = f"LEAVE Left({_made(policy, consulted)})", [], "if"
+    for place, n in enumerate(consulted, 1):
         lines.append(f"{word} holder{n} is not None:")
         lines.append(f"    id, by = holder{n}, {policy.keys[n].name!r}")
+        for other in consulted[place:]:
+            lines.append(f"    if holder{other} is not None and holder{other} != id:")
+            lines.append(f"        {left}")
         word = "elif"
     none = " and ".join(f"form{n} is None" for n in consulted)
-    lines += [f"elif {none}:", f"    LEAVE Left({_made(policy, consulted)})"]
-    return "\n".join([*lines, "else:", "    id = by = None"])
+    lines += [f"elif {none}:", f"    {left}", "else:", "    id = None"]
+    return "\n".join(lines)
 
 
 def _rest(policy: Policy, n: int, made: list[int]) -> str:
     """Look at a key that is not consulted: it too must be free, or the contact's."""
     left = f"    LEAVE Left({_made(policy, made)})\n"
-    return f"{_seek(policy.keys[n], n)}if holder{n} not in (None, id):\n{left}"
+    tied = f"if holder{n} is not None and holder{n} != id:\n"
+    return _seek(policy.keys[n], n) + tied + left
 
 
 def _made(policy: Policy, numbers: Iterable[int]) -> str:
@@ -373,12 +467,19 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _code(policy: Policy) -> CodeType | None:
-    """Compile the hot path of a policy, once for all its books."""
-    if policy not in _CODES:
-        fits = _suits(policy)
-        _CODES[policy] = compile(_written(policy), _NAME, "exec") if fits else None
-    return _CODES[policy]
+def _is_plain_scope(scope: Any) -> bool:
+    return type(scope) is str and scope.isascii()
+
+
+def _code(policy: Policy, **how: bool) -> CodeType | None:
+    """Compile the hot path of a policy, once for all books that are made alike."""
+    if not _suits(policy):
+        return None
+    codes = _CODES.setdefault(policy, {})
+    key = tuple(how.values())
+    if key not in codes:
+        codes[key] = compile(_written(policy, **how), _NAME, "exec")
+    return codes[key]
 
 
 _PARTS = {
@@ -390,4 +491,6 @@ _PARTS = {
     "VERSION": VERSION,
 }
 _NAME = "<the hot path of upsertcore>"
-_CODES: WeakKeyDictionary[Policy, CodeType | None] = WeakKeyDictionary()
+_CODES: WeakKeyDictionary[Policy, dict[tuple[bool, ...], CodeType]] = (
+    WeakKeyDictionary()
+)

@@ -68,7 +68,7 @@ class Writer:
         keep_changes: How many changes are kept; None for all.
 
     The hot path writes beside it: it takes ``lock``, sees by ``writes`` whether anybody
-    has written since it looked, and tells :meth:`wrote` what it did.
+    has written since it looked, and does what :meth:`wrote` does.
 
     >>> from upsertcore import ContactIndex
     >>> from upsertcore.draw import fresh_ids, utc_now
@@ -79,10 +79,10 @@ class Writer:
     __slots__ = (
         "_calls",
         "_index",
-        "_journal",
-        "_last",
         "clock",
         "ids",
+        "journal",
+        "last",
         "lock",
         "writes",
     )
@@ -97,10 +97,10 @@ class Writer:
     ) -> None:
         self._index, self.ids, self.clock = index, ids, clock
         self._calls = Calls(keep_calls)
-        self._journal = Journal(keep_changes)
+        self.journal = Journal(keep_changes)
         self.lock = threading.Lock()
         self.writes = 0
-        self._last = 0
+        self.last = 0
 
     def read(self, ask: Callable[[], T]) -> T:
         """
@@ -115,7 +115,7 @@ class Writer:
     def changes_since(self, number: int) -> tuple[Entry, ...]:
         """Give what was written after a number."""
         with self.lock:
-            return self._journal.since(number)
+            return self.journal.since(number)
 
     def settle(self, ask: Ask, decide: Decide) -> Plan:
         """
@@ -249,7 +249,7 @@ class Writer:
                     if self._holds(writes, asked):
                         put(plan)
                         return plan
-            own += self._last == threading.get_ident()
+            own += self.last == threading.get_ident()
             if own == _OVERTAKEN_BY_ITSELF:
                 break
         raise RuntimeError(
@@ -273,9 +273,9 @@ class Writer:
 
     def wrote(self, outcome: Outcome) -> None:
         """Note what was done to the index; to be called under the lock."""
-        self._journal.note(outcome)
+        self.journal.note(outcome)
         self.writes += 1
-        self._last = threading.get_ident()
+        self.last = threading.get_ident()
 
     def change(self, do: Callable[[ContactIndex], Outcome]) -> Outcome:
         """
@@ -315,8 +315,8 @@ class Writer:
             if type(id) is not str:
                 raise UnknownContact(id)
             contact = self._index.get(id) if id in self._index else None
-            ids = self._journal.deleted(id) if contact is None else {*contact.ids}
-            purged = self._journal.purge(ids) + self._calls.purge(ids)
+            ids = self.journal.deleted(id) if contact is None else {*contact.ids}
+            purged = self.journal.purge(ids) + self._calls.purge(ids)
             if contact is not None:
                 self._index.remove(contact.id)
                 self.writes += 1
