@@ -56,7 +56,9 @@ def _called(call: Callable[[], Outcome]) -> Outcome:
     return call()
 
 
-def answering(call: Callable[..., Outcome], on_refused: OnRefused) -> Callable[..., Any]:
+def answering(
+    call: Callable[..., Outcome], on_refused: OnRefused
+) -> Callable[..., Any]:
     """
     Make what answers as a batch is to answer.
 

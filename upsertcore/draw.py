@@ -36,8 +36,8 @@ def fresh_ids() -> Callable[[], str]:
     >>> ids().split("-")[1], ids().split("-")[1]
     ('1', '2')
     """
-    prefix = secrets.token_hex(8)
-    return map(f"{prefix}-%d".__mod__, count(1)).__next__
+    prefix, numbers = secrets.token_hex(8), count(1)
+    return lambda: f"{prefix}-{next(numbers)}"
 
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)

@@ -79,9 +79,7 @@ def listed(holders: Holders) -> dict[tuple[str, str, str], list[str]]:
     }
 
 
-def _add(
-    entries: dict[str, str | list[str]], form: str, id: str, place: Place
-) -> None:
+def _add(entries: dict[str, str | list[str]], form: str, id: str, place: Place) -> None:
     found = entries.get(form)
     if found is None:
         entries[form] = id

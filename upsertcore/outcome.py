@@ -177,7 +177,6 @@ class Outcome(Verdict, _Late):
         before = {} if self.before is None else self.before.fields
         return changes(before, self.contact.fields)
 
-
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
@@ -197,7 +196,9 @@ class Outcome(Verdict, _Late):
 
 
 _NONE_OF = {"withheld": (), "ignored": NOTHING, "others": (), "absorbed": ()}
-_SET = {each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)}
+_SET = {
+    each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
+}
 _new, _set_result = object.__new__, _SET["result"]
 _set_told, _get_told = _Late._told.__set__, _Late._told.__get__
 

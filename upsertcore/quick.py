@@ -27,7 +27,6 @@ from upsertcore.normalize import SEPARATORS, email, exact, phone, text
 from upsertcore.outcome import outcome_of
 from upsertcore.row import CREATED, FORMS, HISTORY, NAMES, PLACE, VALUES, VERSION
 from upsertcore.rule import replace
-from upsertcore.values import freeze
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -104,8 +103,12 @@ if shape is None:
 sent = tuple(patch.values())
 if not text(map(type, sent)) or EMPTY in sent:
     LEAVE None
-if not join(sent).isascii() and not written(join(sent)):
-    LEAVE None
+whole = join(sent)
+if not whole.isascii():
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        LEAVE None
 names, complete, picks = shape
 value_of = patch.get
 writes = writer.writes
@@ -221,7 +224,7 @@ journal.next += 1
 SHORT: dict[Any, tuple[str, Callable[[str], Any]]] = {
     exact: ("{value}", re.compile(r"(?s).*\S.*").fullmatch),
     text: ('" ".join({value}.lower().split())', bool),
-    email: ("{value}.strip().lower()", re.compile("[!-~]+@[!-?A-~]+").fullmatch),
+    email: ("{value}.strip().lower()", re.compile("[!-?A-~]+@[!-?A-~]+").fullmatch),
     phone: (
         "{value}.encode().translate(None, separators).decode()",
         re.compile(r"\+[1-9][0-9]{6,14}").fullmatch,
@@ -276,7 +279,6 @@ def quick(
         "text": frozenset({str}).issuperset,
         "identity": id,
         "plain_scope": _is_plain_scope,
-        "written": _is_unicode,
         "updates": policy.update is True,
         "datetime": datetime,
         "UTC": UTC,
@@ -456,15 +458,6 @@ def _made(policy: Policy, numbers: Iterable[int]) -> str:
     """Write the forms that were made so far, of what the patch has."""
     pairs = [f"{policy.keys[n].name!r}: form{n}" for n in numbers]
     return "{" + ", ".join(pairs) + "}"
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether text can be written: no half of a surrogate pair is in it."""
-    try:
-        freeze(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_plain_scope(scope: Any) -> bool:
