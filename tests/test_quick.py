@@ -16,6 +16,7 @@ from upsertcore import (
     Outcome,
     Policy,
     all_agree,
+    deep,
     errors,
     field,
     first_match,
@@ -24,7 +25,19 @@ from upsertcore import (
     key,
     merge_all,
     normalize,
+    on_create,
+    union,
 )
+
+
+def title(value: Any) -> Any:
+    """Write a name as a title; refuse a number, and leave nothing of a dash."""
+    if isinstance(value, str):
+        return "" if value == "-" else value.title()
+    if value == 1:
+        raise ValueError("must be a name")
+    return value
+
 
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True),
@@ -91,6 +104,17 @@ LOGS: list[list[Any]] = [
     [ADA, {**ADA, "name": ["a"]}],
     [ADA, {**ADA, "age": "7"}],
     [ADA, [("email", "ada@x.org")]],
+    [ADA, {**ADA, "name": "-"}, {**ADA, "name": "ada"}],
+    [{**ADA, "name": 1}, {**ADA, "name": True}, {**ADA, "name": 1.0}],
+    [{**ADA, "city": ["a"]}, {**ADA, "city": ["a", "b"]}, {**ADA, "city": ("b", "a")}],
+    [{**ADA, "city": {"a": [1]}}, {**ADA, "city": {"a": [True]}, "name": {"b": 2}}],
+    [{"email": ["a@x", "b@x"], "name": "A"}, {"email": "B@x"}, {"email": ["b@x"]}],
+    [{"email": ["a@x", "A@x"]}, {"email": "b@x"}, {"email": ["a@x", "b@x"]}],
+    [{"email": ["a@x", "c@x"]}, {"email": ["c@x", "d@x", ""], "phone": 7}],
+    [{"code": 7, "email": "a@x"}, {"code": "7", "email": "A@x"}, {"code": 7.5}],
+    [{"email": ["nobody", ""]}, {"email": {"a": 1}}, {"name": "x", "email": []}],
+    [{"city": "Oslo", "email": "a@x"}, {"name": "A", "email": "a@x", "city": "Rome"}],
+    [{"name": {"a": {"b": 1}}, "email": "a@x"}, {"email": "a@x", "name": {"a": {}}}],
     [{"email": "\u00e5sa@x.org"}, {"email": "\u00c5SA@x.org", "name": "A"}],
 ]
 POLICIES = {
@@ -109,13 +133,31 @@ POLICIES = {
         first_match("phone", "email"), LINES, on_clash="allow", on_many="newest"
     ),
     "open": Policy(first_match("email"), LINES, on_absent_key="create"),
+    "present": Policy(first_present("email", "phone"), LINES),
+    "keeps": Policy(
+        first_match("email", "phone"),
+        {**LINES, "name": field(merge=keep), "city": field(merge=union, default=["x"])},
+    ),
+    "cleans": Policy(
+        first_match("email"),
+        {**LINES, "name": field(clean=title), "city": field(merge=on_create)},
+    ),
+    "spells": Policy(
+        first_match("email", "phone"),
+        {**LINES, "email": field(key=normalize.email, merge=keep, unique=True)},
+    ),
+    "fills": Policy(
+        first_match("email"),
+        {
+            **LINES,
+            "code": field(key=normalize.exact, default="c"),
+            "name": field(merge=deep),
+        },
+    ),
 }
 COLD = {
-    "present": Policy(first_present("email", "phone"), LINES),
     "guard": Policy(first_match("email", "phone", guard="strict"), LINES),
     "merges": Policy(merge_all("email"), LINES),
-    "keeps": Policy(first_match("email"), {**LINES, "name": field(merge=keep)}),
-    "cleans": Policy(first_match("email"), {**LINES, "name": field(clean=str.strip)}),
     "blocks": Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)}),
     "remembers": Policy(
         first_match("email"),
@@ -155,10 +197,14 @@ TAKEN: list[tuple[list[Any], str]] = [
     ([ADA, {**ADA, "phone": "+15550009"}], "updated"),
     ([ADA, {"email": "ADA@x.org"}], "updated"),
     ([ADA, {**ADA, "name": "Zo\u00eb \U0001f600"}], "updated"),
+    ([ADA, {**ADA, "name": ["a", {"b": 7}]}], "updated"),
+    ([{**ADA, "name": 1}, {**ADA, "name": True}], "updated"),
+    ([{**ADA, "name": [7]}, {**ADA, "name": (7,)}], "unchanged"),
+    ([{**ADA, "email": ["a@x", "b@x"]}, {"email": ["b@x", "c@x"]}], "updated"),
 ]
 
 
-@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(6))
+@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(10))
 def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
     """Creating, updating, moving a key and changing nothing: no plan is made."""
     made = book()
@@ -171,12 +217,14 @@ def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
     assert result == answer.result
 
 
-def test_what_is_no_text_is_left_untouched() -> None:
+def test_what_is_no_value_is_left_untouched() -> None:
     """Nothing was done of it yet, so the plain path begins anew."""
     quick: Any = book()._quick
-    odd: list[Any] = [None, {"name": 7}, {"name": ""}, {"age": "7"}, {"name": "\ud800"}]
+    odd: list[Any] = [None, {"age": "7"}]
+    names: list[Any] = ["", None, [], "\ud800", ["\ud800"], set()]
+    odd += [{"name": each} for each in names]
 
-    assert [None] * 5 == [quick(patch, "") for patch in odd]
+    assert [None] * 8 == [quick(patch, "") for patch in odd]
     assert [None] * 2 == [quick(ADA, scope) for scope in (None, "\u00e9")]
 
 
@@ -193,38 +241,50 @@ def test_names_and_values_are_stored_as_plain_text() -> None:
     made.upsert({"email": "a@x", Text("name"): "Ada"})
     made.upsert({"email": "a@x", "city": Text("Oslo")})
 
-    fields = made.get("c-1").fields
+    fields: Any = made.get("c-1").fields
     assert {str} == {type(each) for pair in fields.items() for each in pair}
     assert ["email", "name", "city"] == [*fields]
 
 
 def counting(calls: Counter[str], name: str, function: Any) -> Callable[..., Any]:
-    """Count the calls of a function."""
+    """Count the calls of a function, apart for each value."""
 
     def call(*values: Any) -> Any:
-        calls[name] += 1
+        calls[" ".join([name, *map(repr, values)])] += 1
         return function(*values)
 
     return call
 
 
-@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
-def test_nothing_of_a_host_is_asked_twice(log: list[Any]) -> None:
-    """Also where a call is left to the plain path, which has what was made."""
+def asked(log: list[Any], *, hot: bool) -> list[Counter[str]]:
+    """Count what each call of a log asks of a host's normalisers."""
     calls: Counter[str] = Counter()
     lines = {
         **LINES,
         "email": field(key=counting(calls, "email", normalize.email), unique=True),
         "phone": field(key=counting(calls, "phone", normalize.phone)),
     }
-    made = book(Policy(first_match("email", "phone"), lines))
+    made, counts = book(Policy(first_match("email", "phone"), lines), hot=hot), []
     for patch in log:
         calls.clear()
         try:
             made.upsert(patch)
+        except errors.KeyInUse:
+            # To name the field whose key it is, they are asked once more.
+            calls -= Counter([*calls])
         except errors.Refused:
             pass
-        assert max(calls.values(), default=0) <= 1
+        counts.append(Counter(calls))
+    return counts
+
+
+@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
+def test_nothing_of_a_host_is_asked_twice(log: list[Any]) -> None:
+    """Also where a call is left to the plain path, which has what was made."""
+    counts = asked(log, hot=True)
+
+    assert max((n for each in counts for n in each.values()), default=0) <= 1
+    assert all(a <= b for a, b in zip(counts, asked(log, hot=False), strict=True))
 
 
 def test_a_draw_is_kept_where_somebody_was_faster() -> None:

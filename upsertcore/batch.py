@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from upsertcore.view import View
     from upsertcore.writer import Step
 
-__all__ = ["OnRefused", "Repeats", "all_of", "answering", "each", "repeated", "unless"]
+__all__ = ["OnRefused", "Repeats", "all_but", "all_of", "answering", "each", "repeated"]
 
 OnRefused = Literal["raise", "collect"]
 Repeats = Literal["fold", "refuse_later", "refuse_all"]
@@ -133,11 +133,12 @@ def repeated(
     return found
 
 
-def unless(
+def all_but(
     refusals: Mapping[int, Refused],
     call: Callable[[Mapping[str, Any]], Outcome],
     patches: Sequence[Mapping[str, Any]],
-) -> Iterator[Callable[[], Outcome]]:
+    on_refused: OnRefused,
+) -> list[Any]:
     """
     Make the calls of a batch in which some rows are refused beforehand.
 
@@ -145,8 +146,9 @@ def unless(
         refusals: Row to refusal.
         call: Takes the patch of any other row.
         patches: All of the batch.
+        on_refused: As in :func:`each`.
 
-    >>> [call() for call in unless({}, len, [{"a": 1}])]
+    >>> all_but({}, len, [{"a": 1}], "raise")
     [1]
     """
 
@@ -155,7 +157,8 @@ def unless(
             raise refusals[row]
         return call(patch)
 
-    return (partial(one, row, patch) for row, patch in enumerate(patches))
+    answer = answering(one, on_refused)
+    return [answer(row, patch) for row, patch in enumerate(patches)]
 
 
 def all_of(

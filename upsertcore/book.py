@@ -14,15 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
-from upsertcore.batch import (
-    OnRefused,
-    Repeats,
-    all_of,
-    answering,
-    each,
-    repeated,
-    unless,
-)
+from upsertcore.batch import OnRefused, Repeats, all_but, all_of, answering, repeated
 from upsertcore.call import for_one_call
 from upsertcore.calls import fingerprint
 from upsertcore.draw import Making, fresh_ids, utc_now
@@ -38,7 +30,7 @@ from upsertcore.patch import check_scope
 from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
-from upsertcore.quick import Left, quick
+from upsertcore.quick import quick
 from upsertcore.rule import Rule
 from upsertcore.writer import Writer
 
@@ -47,6 +39,7 @@ __all__ = ["ContactBook"]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _CREATE = never()
+_NONE = (None,) * 4
 
 
 @final
@@ -95,8 +88,7 @@ class ContactBook(Joining):
         keep_changes: int | None = 0,
     ) -> None:
         names = tuple(key.name for key in policy.keys)
-        if index is None:
-            index = ContactIndex(names)
+        index = ContactIndex(names) if index is None else index
         if index.keys != names:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
         self.policy, self._index = policy, index
@@ -143,26 +135,20 @@ class ContactBook(Joining):
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        if if_version is null is blank is merge is idempotency_key is None:
-            left = None
-            if self._quick is not None:
-                left = self._quick(patch, scope)
-                if type(left) is Outcome:
-                    return left
-            return self._plainly(patch, scope, left)
         wishes = if_version, null, blank, merge
+        if idempotency_key is None and wishes == _NONE:
+            if self._quick is None:
+                return self._plainly(patch, scope, None)
+            done = self._quick(patch, scope)
+            if isinstance(done, Outcome):
+                return done
+            return self._plainly(patch, scope, done)
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
         once = fingerprint(idempotency_key, ask, *wishes)
         return self._writer.write(
             ask, lambda asked: decide(policy, asked, if_version), once
         )
-
-    def _plainly(self, patch: Any, scope: Any, left: Left | None) -> Outcome:
-        """Do what is left of an upsert that is not for the hot path."""
-        policy = self.policy
-        ask = self._asking(policy, patch, scope, policy.match, left)
-        return self._writer.write(ask, partial(decide, policy), None, left)
 
     def create(
         self,
@@ -305,7 +291,7 @@ class ContactBook(Joining):
         refusals = repeated(self.policy, listed, repeats)
         if not atomic:
             upsert = partial(self.upsert, scope=scope)
-            return each(unless(refusals, upsert, listed), on_refused)
+            return all_but(refusals, upsert, listed, on_refused)
         if on_refused != "raise":
             raise ValueError("on_refused: an atomic batch can only raise")
         if refusals:

@@ -189,7 +189,8 @@ _new = object.__new__
     _set_absorbed,
     _set_deleted_at,
 ) = [getattr(Contact, each.name).__set__ for each in attrs.fields(Contact)]
-set_row: Callable[[Contact, tuple[Any, ...]], None] = _Tied._row.__set__
+set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_Tied)["_row"].__set__
+"""Ties a contact to the row that an index keeps of it."""
 
 
 def contact_of(

@@ -10,13 +10,13 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from upsertcore.view import Forms
 
-__all__ = ["Holders", "Place", "listed", "move"]
+__all__ = ["Holders", "Place", "listed", "listed_of", "move"]
 
 Holders: TypeAlias = dict[str, dict[str, dict[str, str | list[str]]]]
 """Key -> scope -> form -> the id of its one holder, or a list of them, by creation."""
@@ -77,6 +77,27 @@ def listed(holders: Holders) -> dict[tuple[str, str, str], list[str]]:
         for scope, entries in scopes.items()
         for form, found in entries.items()
     }
+
+
+def listed_of(
+    keys: Iterable[str], contacts: Iterable[tuple[str, str, Forms]]
+) -> dict[tuple[str, str, str], list[str]]:
+    """
+    List the holders that contacts make, as :func:`listed` lists those that there are.
+
+    Args:
+        keys: In the order of the forms.
+        contacts: The id, scope and forms of each, by creation.
+
+    >>> listed_of(["email"], [("c-1", "", (("a@x.org",),))])
+    {('email', '', 'a@x.org'): ['c-1']}
+    """
+    made: dict[tuple[str, str, str], list[str]] = {}
+    for id, scope, forms in contacts:
+        for key, each in zip(keys, forms, strict=True):
+            for form in each:
+                made.setdefault((key, scope, form), []).append(id)
+    return made
 
 
 def _add(entries: dict[str, str | list[str]], form: str, id: str, place: Place) -> None:

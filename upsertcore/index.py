@@ -17,12 +17,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, final
 
 from upsertcore.errors import UnknownContact
-from upsertcore.holders import Holders, listed, move
+from upsertcore.holders import Holders, listed, listed_of, move
 from upsertcore.row import (
     FORMS,
     ID,
     PLACE,
     SCOPE,
+    Names,
     Row,
     contact_in,
     forms_in,
@@ -34,10 +35,7 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.view import Forms
 
-__all__ = ["MAX_NAMES", "ContactIndex"]
-
-MAX_NAMES = 1_000
-"""How many tuples of names the rows of an index share."""
+__all__ = ["ContactIndex"]
 
 
 @final
@@ -48,15 +46,15 @@ class ContactIndex:
     Args:
         keys: The names of the keys, in the order in which forms are given.
 
-    The hot path writes beside it, under the lock of its book: what is new goes to
-    ``rows``, to ``scopes`` and to the place that is ``next``, and it is in none of the
-    ``rows``, ``leads`` (ids of the absorbed) and ``gone`` (ids of the removed).
+    The hot path writes beside it, under the lock of its book: a new contact's id is in
+    none of ``rows``, ``leads`` (the absorbed) and ``gone`` (the removed).
 
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
         holders costs O(n) to read, and a move of n ids to write.
 
     >>> from datetime import datetime, timezone
+    >>> from upsertcore import Contact
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> index = ContactIndex(["email"])
     >>> index.put(Contact("c-1", "", {"email": "A@x.org"}, 1, now, now), [["a@x.org"]])
@@ -67,12 +65,12 @@ class ContactIndex:
     __slots__ = (
         "_holders",
         "_in_order",
-        "_names",
         "_none",
         "_seats",
         "gone",
         "keys",
         "leads",
+        "names",
         "next",
         "rows",
     )
@@ -89,7 +87,7 @@ class ContactIndex:
         self.gone: set[str] = set()
         self._in_order = True
         self._holders: Holders = {key: {} for key in self.keys}
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.names = Names()
         self._none: Forms = ((),) * len(self.keys)
 
     def __len__(self) -> int:
@@ -186,42 +184,28 @@ class ContactIndex:
         self.rows[own] = row
         for id in ids[1:]:
             self.leads[id] = own
-        for id in {id for each in taken.values() for id in ids_in(each)}:
-            if id == own or id not in ids:
-                self.leads.pop(id, None)
+        freed = {id for each in taken.values() for id in ids_in(each)}
+        for id in (own, *freed.difference(ids)):
+            self.leads.pop(id, None)
         for id, absorbed in taken.items():
             if id == own:
                 old = forms_in(absorbed)
                 continue
-            move(self._holders, id, scope, forms_in(absorbed), self._none, self._seat)
+            move(self._holders, id, scope, forms_in(absorbed), self._none, self.seat)
             del self.rows[id]
         self._move(own, scope, old, forms_in(row))
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
-        return row_of(contact, self.named(contact.fields), place, forms)
+        return row_of(contact, self.names.share(contact.fields), place, forms)
 
     def _move(self, id: str, scope: str, old: Forms, new: Forms) -> None:
         if new != old:
-            move(self._holders, id, scope, old, new, self._seat)
+            move(self._holders, id, scope, old, new, self.seat)
 
-    def _seat(self, id: str) -> int:
+    def seat(self, id: str) -> int:
+        """Give the place of a contact by creation."""
         place: int = self.rows[id][PLACE]
         return place
-
-    def named(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Give these names as the one tuple that all rows with them share."""
-        own = tuple(names)
-        known = self._names.get(own)
-        if known is None:
-            known = own
-            # Rows of ever other names, as of free forms, each have their own.
-            if len(self._names) < MAX_NAMES:
-                self._names[own] = own
-        return known
-
-    def shares(self, names: tuple[str, ...]) -> bool:
-        """Tell whether this is the one tuple that all rows with these names share."""
-        return self._names.get(names) is names
 
     def _see_its_forms(self, forms: Forms) -> None:
         if len(forms) != len(self.keys):
@@ -303,6 +287,10 @@ class ContactIndex:
         """Give the holders of a key, by scope and form; live, as ``rows`` is."""
         return self._holders[key]
 
+    def hold(self, row: Row) -> None:
+        """Let the keys of a new row, of any forms, lead to it."""
+        self._move(row[ID], row[SCOPE], self._none, forms_in(row))
+
     def lay(self, row: Row) -> None:
         """Store a row in place of the one with its id."""
         id = row[ID]
@@ -327,9 +315,6 @@ class ContactIndex:
             key: The name of a key of this index.
             scope: The tenant, None for all.
 
-        Raises:
-            KeyError: If the index has no such key.
-
         Cost:
             Linear in the forms of the key.
         """
@@ -349,14 +334,10 @@ class ContactIndex:
         Cost:
             Linear in contacts and forms.
         """
-        expected: dict[tuple[str, str, str], list[str]] = {}
-        rows = sorted(self.rows.items(), key=lambda entry: entry[1][PLACE])
-        for id, row in rows:
-            for key, each in zip(self.keys, forms_in(row), strict=True):
-                for form in each:
-                    expected.setdefault((key, row[SCOPE], form), []).append(id)
-        actual = listed(self._holders)
-        ids = [(id, own) for own, row in rows for id in ids_in(row)]
+        rows = sorted(self.rows.values(), key=itemgetter(PLACE))
+        held = [(row[ID], row[SCOPE], forms_in(row)) for row in rows]
+        expected, actual = listed_of(self.keys, held), listed(self._holders)
+        ids = [(id, row[ID]) for row in rows for id in ids_in(row)]
         leads = {**{id: id for id in self.rows}, **self.leads}
         if actual != expected or dict(ids) != leads or len(leads) != len(ids):
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")

@@ -18,7 +18,7 @@ from upsertcore.errors import InvalidField, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.patch import Asked, check_scope, read
-from upsertcore.plan import combine
+from upsertcore.plan import combine, decide
 from upsertcore.reader import Reader
 from upsertcore.undoing import undoing
 
@@ -226,6 +226,12 @@ class Joining(Reader):
             return outcome
         return self._writer.change(undoing(self.policy, outcome))
 
+    def _plainly(self, patch: Any, scope: Any, left: Left | None) -> Outcome:
+        """Do what is left of an upsert that is not for the hot path."""
+        policy = self.policy
+        ask = self._asking(policy, patch, scope, policy.match, left)
+        return self._writer.write(ask, partial(decide, policy), None, left)
+
     def _asking(
         self,
         policy: Policy,
@@ -236,6 +242,9 @@ class Joining(Reader):
     ) -> Callable[[], Asked]:
         """Read a patch, once, and make what each attempt at a decision asks with."""
         check_scope(scope)
-        patched, keys = read(policy, patch), policy.by_name
-        made = {} if left is None else left.forms
+        keys = policy.by_name
+        if left is None:
+            patched, made = read(policy, patch), {}
+        else:
+            patched, made = (left.sent, {}), left.forms
         return lambda: Asked(keys, patched, self._index, scope, match, made)

@@ -179,7 +179,7 @@ class Outcome(Verdict, _Late):
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             """Make a part that was not asked for before; see :func:`outcome_of`."""
             if name not in _SET:
                 raise AttributeError(f"an outcome has no {name}")
@@ -200,7 +200,7 @@ _SET = {
     each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
 }
 _new, _set_result = object.__new__, _SET["result"]
-_set_told, _get_told = _Late._told.__set__, _Late._told.__get__
+_set_told, _get_told = vars(_Late)["_told"].__set__, vars(_Late)["_told"].__get__
 
 
 def outcome_of(

@@ -129,10 +129,11 @@ class Reader:
         names = [self._key(name).name for name in keys or self.policy.by_name]
 
         def ask() -> tuple[tuple[Contact, ...], ...]:
-            index, known = self._index, {}
+            index = self._index
+            known: dict[int, Contact] = {}
 
             def living(held: list[str]) -> list[int]:
-                both = [(index.place(id), index.get(id)) for id in held]
+                both = [(index.seat(id), index.get(id)) for id in held]
                 here = {n: each for n, each in both if each.deleted_at is None}
                 known.update(here)
                 return [*here]

@@ -9,7 +9,8 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import WeakValueDictionary
 
 from upsertcore.contact import Contact, contact_of, set_row
@@ -25,12 +26,14 @@ __all__ = [
     "FORMS",
     "HISTORY",
     "ID",
+    "MAX_NAMES",
     "NAMES",
     "PLACE",
     "SCOPE",
     "UPDATED",
     "VALUES",
     "VERSION",
+    "Names",
     "Row",
     "contact_in",
     "forms_in",
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 Row: TypeAlias = tuple[Any, ...]
-"""Its parts by number; from :data:`FORMS` on, what it holds of one key after another."""
+"""Its parts by number; from :data:`FORMS` on, what it holds of each key."""
 
 VALUES, NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(10)
 """Of a row; its history is None for nearly all contacts."""
@@ -48,6 +51,41 @@ _ALIASES, _CLOCKS, ABSORBED, DELETED = range(4)
 
 _made: WeakValueDictionary[int, Contact] = WeakValueDictionary()
 """Identity of a row to the contact that was made of it, or that it was made of."""
+
+
+MAX_NAMES = 1_000
+"""How many tuples of names are shared; others have their own."""
+
+
+@final
+class Names:
+    """
+    The tuples of names that rows share, one for all rows with the same names.
+
+    >>> names = Names()
+    >>> email = names.share(["email"])
+    >>> names.share(["email"]) is email, names.has(email), names.has(("email",))
+    (True, True, False)
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def share(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Give the one tuple of these names; their own where there is no room."""
+        own = tuple(names)
+        known = self._known.get(own)
+        if known is None:
+            known = own
+            if len(self._known) < MAX_NAMES:
+                self._known[own] = own
+        return known
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Tell whether this very tuple is shared."""
+        return self._known.get(names) is names
 
 
 _NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None

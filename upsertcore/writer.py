@@ -157,9 +157,10 @@ class Writer:
             known = self.read(lambda: self._calls.recall(once))
             if known is not None:
                 return known
-        draw = Draw(self.ids, self.clock)
+        draw, made = Draw(self.ids, self.clock), 0
         if left is not None:
             draw = Draw(self.ids, self.clock, left.id, left.now)
+            made = int(left.now is not None)
         done: list[Outcome] = []
 
         def ready(asked: Asked) -> Plan:
@@ -172,7 +173,7 @@ class Writer:
             done.append(self._put(plan, draw) if known is None else known)
             self._calls.note(once, done[0])
 
-        self._attempt(ask, ready, put)
+        self._attempt(ask, ready, put, made)
         return done[0]
 
     def write_all(self, run: Callable[[Step], list[Outcome]]) -> list[Outcome]:
@@ -233,9 +234,10 @@ class Writer:
         ask: Callable[[], V],
         decide: Callable[[V], T],
         put: Callable[[T], None],
+        made: int = 0,
     ) -> T:
         own = 0
-        for _ in range(_OVERTAKEN):
+        for _ in range(made, _OVERTAKEN):
             writes, asked = self.writes, ask()
             try:
                 plan = decide(asked)

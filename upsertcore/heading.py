@@ -1,0 +1,215 @@
+"""
+The heading of a patch: its names, looked at once for all patches that have the same.
+
+Rules:
+    What is known of a heading is a function of the table alone.
+    So many headings are learnt and no more; others are looked at each time.
+    It reads and merges what is common; of whatever else there is it says: not I.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from upsertcore.errors import UnknownField
+from upsertcore.row import MAX_NAMES
+from upsertcore.rule import replace
+from upsertcore.values import empty, freeze, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upsertcore.index import ContactIndex
+    from upsertcore.line import Field
+    from upsertcore.policy import Policy
+    from upsertcore.rule import Rule
+
+__all__ = ["Heading", "Headings"]
+
+Names: TypeAlias = tuple[str, ...]
+Values: TypeAlias = tuple[Any, ...]
+
+_MAX_PICKS = 100
+
+
+@final
+class Heading:
+    """
+    What is known of the names of a patch.
+
+    Args:
+        names: In the order of the patch, as plain text.
+        lines: What the table says of them.
+        policy: The table.
+        index: Whose rows share their names.
+
+    Its ``creates`` tells whether a patch may create a contact, which then has the
+    names ``full`` and, after what was sent, the values ``defaults``. Its ``cleans``
+    are a function or None for each name, None where nothing is cleaned.
+
+    >>> from upsertcore import ContactIndex, Policy, field, never
+    >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
+    >>> lines = (*policy.fields.values(),)
+    >>> heading = Heading(("name", "age"), lines, policy, ContactIndex())
+    >>> heading.read((" Ada ", [1])), heading.read((" Ada ", None))
+    (('Ada', (1,)), None)
+    """
+
+    __slots__ = (
+        *("_picks", "_rules", "_shared"),
+        *("cleans", "creates", "defaults", "full", "has_rules", "names"),
+    )
+
+    def __init__(
+        self,
+        names: Names,
+        lines: tuple[Field, ...],
+        policy: Policy,
+        index: ContactIndex,
+    ) -> None:
+        added = {n: value for n, value in policy.defaults if n not in names}
+        keys = {key.fields[0] for key in policy.keys}
+        self._shared, self.names = index.names, index.names.share(names)
+        self.full = index.names.share((*names, *added))
+        self.defaults = (*added.values(),)
+        whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
+        # A default that is a key would have to be looked for.
+        self.creates = policy.create and whole and keys.isdisjoint(added)
+        cleans = tuple([line.clean for line in lines])
+        self.cleans = cleans if any(cleans) else None
+        self._rules: list[tuple[str, Rule, bool]] = [
+            (name, line.merge, name in keys)
+            for name, line in zip(names, lines, strict=True)
+            if line.merge is not replace
+        ]
+        self.has_rules = bool(self._rules)
+        self._picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
+
+    def read(self, raw: Values) -> Values | None:
+        """
+        Clean and freeze what was sent.
+
+        Returns:
+            One value for each name; None where one is null, blank or refused.
+        """
+        values = []
+        for value, clean in zip(raw, self.cleans or (None,) * len(raw), strict=True):
+            try:
+                each = freeze(value)
+                if clean is not None and not empty(each):
+                    each = freeze(clean(each))
+            except ValueError:
+                return None
+            if empty(each):
+                return None
+            values.append(each)
+        return tuple(values)
+
+    def meet(self, names: Names) -> tuple[Names, Callable[[Values], Values]]:
+        """
+        Tell what a row has after a patch.
+
+        Args:
+            names: Those of the row.
+
+        Returns:
+            Its own names and then those that are new to it, and what picks their
+            values of the row's, followed by the patch's.
+        """
+        known = self._picks.get(id(names))
+        if known is None:
+            both = names + self.names
+            places = {name: place for place, name in enumerate(both)}
+            after = self._shared.share(places)
+            chosen = [*places.values()]
+            # Of one place itemgetter answers the value itself; a slice stays a tuple.
+            pick = (
+                itemgetter(*chosen) if len(chosen) > 1 else itemgetter(slice(-1, None))
+            )
+            known = after, pick
+            if len(self._picks) < _MAX_PICKS and self._shared.has(names):
+                self._picks[id(names)] = known
+        return known
+
+    def lay(
+        self, stored: Values, values: Values, names: Names, *, known: bool
+    ) -> Values | None:
+        """
+        Let the rules make of sent values what they make of them.
+
+        Args:
+            stored: What the contact has; none where it is created.
+            values: What it would have if everything sent took the place of that.
+            names: Of these values; the stored ones come first.
+            known: False where it is created.
+
+        Returns:
+            What it has then; None where a rule refuses, clears or leaves out
+            something, or makes a key other than it was sent.
+        """
+        laid = [*values]
+        for name, rule, is_key in self._rules:
+            place = names.index(name)
+            was = stored[place] if place < len(stored) else None
+            sent, new = values[place], was
+            if rule.on_update if known else rule.on_create:
+                try:
+                    new = rule.combine(was, sent)
+                except ValueError:
+                    return None
+            if rule.shows is not None:
+                told = rule.shows(new, sent)
+            else:
+                told = not rule.drops or not same(new, was) or same(sent, was)
+            if not told or new is None or (is_key and not same(new, sent)):
+                return None
+            laid[place] = new
+        return tuple(laid)
+
+
+@final
+class Headings(dict[tuple[Any, ...], "Heading | None"]):
+    """
+    What is known of the headings that came: by the names, as they were sent.
+
+    Args:
+        policy: The table.
+        index: As for :class:`Heading`.
+
+    >>> from upsertcore import ContactIndex, Policy, field, never
+    >>> headings = Headings(Policy(never(), {"name": field()}), ContactIndex())
+    >>> headings["name",].names, headings["name", "age"]
+    (('name',), None)
+    """
+
+    __slots__ = ("_index", "_own", "_policy")
+
+    def __init__(self, policy: Policy, index: ContactIndex) -> None:
+        super().__init__()
+        self._policy, self._index = policy, index
+        self._own = {name: name for name in policy.fields}
+
+    def __missing__(self, names: tuple[Any, ...]) -> Heading | None:
+        """Look at names; None where one has no line, or goes by a clock."""
+        own = tuple([self._own.get(name) or _plain(name) for name in names])
+        if "" in own:
+            return None
+        try:
+            lines = tuple(map(self._policy.line, own))
+        except UnknownField:
+            return None
+        if any(line.merge.by is not None for line in lines):
+            return None
+        heading = Heading(own, lines, self._policy, self._index)
+        if len(self) < MAX_NAMES:
+            self[own] = heading
+        return heading
+
+
+def _plain(name: Any) -> str:
+    """Give a name as plain text; blank where it is none."""
+    try:
+        return freeze(name) if isinstance(name, str) else ""
+    except ValueError:
+        return ""

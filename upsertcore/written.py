@@ -1,0 +1,325 @@
+"""
+The hot path, written out: the source of what a book does of nearly every upsert.
+
+Rules:
+    What is known of a table is written into it, and nothing of that is looked up.
+    Each step is the plain path's, for a call in which nothing is rare; where anything
+    is, the call ends and says what was made for it already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+from upsertcore.normalize import email, exact, phone, text
+from upsertcore.row import CREATED, FORMS, HISTORY, NAMES, PLACE, VALUES, VERSION
+
+if TYPE_CHECKING:
+    from upsertcore.keys import Key
+    from upsertcore.policy import Policy
+
+__all__ = ["SHORT", "written"]
+
+_SOURCE = """\
+def upsert(patch, scope):
+    if scope is not EMPTY and not plain_scope(scope):
+        return None
+{one}
+
+def upsert_many(patches, scope, plain):
+    if scope is not EMPTY and not plain_scope(scope):
+        return [plain(patch, scope, None) for patch in patches]
+    answers = []
+    answer = answers.append
+    for patch in patches:
+{many}
+    return answers
+"""
+
+# What is given or left stands in a line of its own, and is the end of a call.
+_BODY = """\
+if type(patch) is not dict:
+    LEAVE None
+heading = headings[tuple(patch)]
+if heading is None:
+    LEAVE None
+sent = tuple(patch.values())
+if heading.cleans is None and text(map(type, sent)):
+    if EMPTY in sent:
+        LEAVE None
+    whole = join(sent)
+    if not whole.isascii():
+        try:
+            whole.encode()
+        except UnicodeEncodeError:
+            LEAVE None
+    plain_text = True
+    names = heading.names
+    value_of = patch.get
+else:
+    sent = heading.read(sent)
+    if sent is None:
+        LEAVE None
+    plain_text = text(map(type, sent))
+    names = heading.names
+    value_of = dict(zip(names, sent)).get
+writes = writer.writes
+{seek}
+# One contact is named, by all keys that name any; whoever is tied is left.
+{match}
+if id is None:
+    if not heading.creates:
+        LEAVE {left}
+    values = sent + heading.defaults
+    if heading.has_rules:
+        values = heading.lay((), values, heading.full, known=False)
+        if values is None:
+            LEAVE {left}
+{rest}
+{draw_id}
+{draw_now}
+    acquire()
+    try:
+        if writer.writes == writes:
+            if fresh in rows or fresh in leads or fresh in gone:
+                raise ValueError(f"ids: must answer a fresh id, not {{fresh!r}}")
+            place = index.next
+            row = (
+                values, heading.full, 1, now, now,
+                fresh, scope, place, None, {fresh}
+            )
+            index.next = place + 1
+            rows[fresh] = row
+            if plain_text:
+{held}
+            else:
+                index.hold(row)
+            outcome = outcome_of("created", row, None, None, policy)
+{wrote}
+            GIVE outcome
+    finally:
+        release()
+    LEAVE Left({every}, names, sent, fresh, now)
+try:
+    before = rows[id]
+except (KeyError, TypeError):
+    LEAVE {left}
+if before[{HISTORY}] is not None:
+    LEAVE {left}
+stored = before[{VALUES}]
+if before[{NAMES}] is names:
+    values, after = sent, names
+else:
+    after, pick = heading.meet(before[{NAMES}])
+    values = pick(stored + sent)
+if heading.has_rules:
+    values = heading.lay(stored, values, after, known=True)
+    if values is None:
+        LEAVE {left}
+# Of text, equal is the same; of numbers it is not.
+if values == stored and (plain_text or all(map(same, values, stored))):
+    acquire()
+    try:
+        if writer.writes == writes:
+            GIVE outcome_of("unchanged", before, before, by, policy)
+    finally:
+        release()
+    LEAVE {left}
+if not updates:
+    LEAVE {left}
+{rest_of_known}
+{draw_now_of_known}
+acquire()
+try:
+    if writer.writes == writes:
+        row = (
+            values, after, before[{VERSION}] + 1, before[{CREATED}], now,
+            id, scope, before[{PLACE}], None, {moved}
+        )
+        if {moves}:
+            index.lay(row)
+        else:
+            rows[id] = row
+        outcome = outcome_of("updated", row, before, by, policy)
+{wrote_of_known}
+        GIVE outcome
+finally:
+    release()
+LEAVE Left({every}, names, sent, None, now)
+"""
+
+_SEEK = """\
+value{n} = value_of({field!r})
+if value{n} is None:
+    form{n} = holder{n} = None
+else:
+    entries{n} = scopes{n}.get(scope, nobody)
+"""
+_CLOSER = "    form{n}, holder{n} = closer{n}(value{n}, entries{n})\n"
+_SHORT = """\
+    if plain_text and value{n}.isascii():
+        form{n} = {short}
+        holder{n} = entries{n}.get(form{n})
+        if holder{n} is None and not is_form{n}(form{n}):
+            form{n}, holder{n} = closer{n}(value{n}, entries{n})
+    else:
+        form{n}, holder{n} = closer{n}(value{n}, entries{n})
+"""
+_HELD = """\
+if value{n} is None or form{n} is None:
+    pass
+elif entries{n} is nobody:
+    scopes{n}[scope] = {{form{n}: fresh}}
+else:
+    entries{n}[form{n}] = fresh
+"""
+_DRAW_ID = """\
+fresh = ids()
+if type(fresh) is not str or not fresh or not fresh.isascii():
+    fresh = checked_id(fresh)
+"""
+_DRAW_NOW = """\
+now = clock()
+if type(now) is not datetime or now.tzinfo is not UTC:
+    now = checked_time(now)
+"""
+_WROTE = """\
+writer.writes = writes + 1
+writer.last = thread()
+journal.next += 1
+"""
+
+SHORT: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    exact: ("{value}", re.compile(r"(?s).*\S.*").fullmatch),
+    text: ('" ".join({value}.lower().split())', bool),
+    email: ("{value}.strip().lower()", re.compile("[!-?A-~]+@[!-?A-~]+").fullmatch),
+    phone: (
+        "{value}.encode().translate(None, separators).decode()",
+        re.compile(r"\+[1-9][0-9]{6,14}").fullmatch,
+    ),
+}
+"""A normaliser to what is its form of ASCII text, if it is one, and what tells that.
+
+A form that somebody holds is one; a law sees that no other text passes."""
+
+
+def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
+    """
+    Write the hot path out for a policy.
+
+    Args:
+        policy: The table.
+        ids: Whether a host makes them, so that each is looked at.
+        clock: Whether it is a host's.
+        keeps: Whether the book keeps its changes.
+
+    Returns:
+        Source that defines ``upsert`` and ``upsert_many``.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> written(policy, ids=False, clock=False, keeps=False).split("(")[0]
+    'def upsert'
+    """
+    numbers = {key.name: n for n, key in enumerate(policy.keys)}
+    consulted = [numbers[name] for name in policy.match.keys]
+    resting = [n for n in numbers.values() if n not in consulted]
+    every = [*numbers.values()]
+    rest = "".join(
+        _rest(policy, n, consulted + resting[: place + 1])
+        for place, n in enumerate(resting)
+    )
+    draw_now = _DRAW_NOW if clock else "now = clock()\n"
+    wrote = "writer.wrote(outcome)\n" if keeps else _WROTE
+    body = _BODY.format(
+        seek="".join(_seek(policy.keys[n], n) for n in consulted),
+        match=_match(policy, consulted),
+        rest=indent(rest, " " * 4),
+        rest_of_known=rest,
+        draw_id=indent(_DRAW_ID if ids else "fresh = ids()\n", " " * 4),
+        draw_now=indent(draw_now, " " * 4),
+        draw_now_of_known=draw_now,
+        held=indent("".join(_HELD.format(n=n) for n in every), " " * 16),
+        wrote=indent(wrote, " " * 12),
+        wrote_of_known=indent(wrote, " " * 8),
+        fresh="".join(f"form{n}, " for n in every),
+        moved="".join(
+            f"before[{FORMS + n}] if value{n} is None else form{n}, " for n in every
+        ),
+        moves=" or ".join(
+            f"value{n} is not None and before[{FORMS + n}] != form{n}" for n in every
+        ),
+        left=_left(policy, consulted),
+        every=_made(policy, every),
+        **_PARTS,
+    )
+    one = _ended(body, "return {}", "return {}")
+    leave = "answer(plain(patch, scope, {}))\n{}continue"
+    many = _ended(body, "answer({})\n{}continue", leave)
+    return _SOURCE.format(one=indent(one, " " * 4), many=indent(many, " " * 8))
+
+
+def _ended(body: str, give: str, leave: str) -> str:
+    """Write how a call ends: with what is given, or what is left of it."""
+    lines = []
+    for line in body.splitlines():
+        word, _space, what = line.strip().partition(" ")
+        room = line[: len(line) - len(line.lstrip())]
+        end = {"GIVE": give, "LEAVE": leave}.get(word)
+        lines.append(line if end is None else room + end.format(what, room))
+    return "\n".join(lines)
+
+
+def _seek(key: Key, n: int) -> str:
+    """Look for who holds what the patch carries of a key."""
+    how = _CLOSER.format(n=n)
+    if key.normalize[0] in SHORT:
+        short = SHORT[key.normalize[0]][0].format(value=f"value{n}")
+        how = _SHORT.format(n=n, short=short)
+    return _SEEK.format(n=n, field=key.fields[0]) + how
+
+
+def _match(policy: Policy, consulted: list[int]) -> str:
+    left, lines, word = f"LEAVE {_left(policy, consulted)}", [], "if"
+    # The first key that is carried decides, or the first that somebody holds.
+    what = "form" if policy.match.name == "first_present" else "holder"
+    for place, n in enumerate(consulted, 1):
+        lines.append(f"{word} {what}{n} is not None:")
+        lines.append(f"    id, by = holder{n}, {policy.keys[n].name!r}")
+        for other in consulted[place:]:
+            lines.append(f"    if holder{other} is not None and holder{other} != id:")
+            lines.append(f"        {left}")
+        word = "elif"
+    none = " and ".join(f"form{n} is None" for n in consulted)
+    lines += [f"elif {none}:", f"    {left}", "else:", "    id = None"]
+    return "\n".join(lines)
+
+
+def _rest(policy: Policy, n: int, made: list[int]) -> str:
+    """Look at a key that is not consulted: it too must be free, or the contact's."""
+    left = f"    LEAVE {_left(policy, made)}\n"
+    tied = f"if holder{n} is not None and holder{n} != id:\n"
+    return _seek(policy.keys[n], n) + tied + left
+
+
+def _left(policy: Policy, numbers: Iterable[int]) -> str:
+    return f"Left({_made(policy, numbers)}, names, sent)"
+
+
+def _made(policy: Policy, numbers: Iterable[int]) -> str:
+    """Write the forms that were made so far, of what the patch has."""
+    pairs = [f"{policy.keys[n].name!r}: form{n}" for n in numbers]
+    return "{" + ", ".join(pairs) + "}"
+
+
+_PARTS = {
+    "CREATED": CREATED,
+    "HISTORY": HISTORY,
+    "NAMES": NAMES,
+    "PLACE": PLACE,
+    "VALUES": VALUES,
+    "VERSION": VERSION,
+}
