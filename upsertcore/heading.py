@@ -31,6 +31,7 @@ Names: TypeAlias = tuple[str, ...]
 Values: TypeAlias = tuple[Any, ...]
 
 _MAX_PICKS = 100
+_TEXT = frozenset({str}).issuperset
 
 
 @final
@@ -46,7 +47,7 @@ class Heading:
 
     Its ``creates`` tells whether a patch may create a contact, which then has the
     names ``full`` and, after what was sent, the values ``defaults``. Its ``cleans``
-    are a function or None for each name, None where nothing is cleaned.
+    are the places of what is cleaned, each with its function.
 
     >>> from upsertcore import ContactIndex, Policy, field, never
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
@@ -76,8 +77,11 @@ class Heading:
         whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
         # A default that is a key would have to be looked for.
         self.creates = policy.create and whole and keys.isdisjoint(added)
-        cleans = tuple([line.clean for line in lines])
-        self.cleans = cleans if any(cleans) else None
+        self.cleans = [
+            (place, line.clean)
+            for place, line in enumerate(lines)
+            if line.clean is not None
+        ]
         self._rules: list[tuple[str, Rule, bool]] = [
             (name, line.merge, name in keys)
             for name, line in zip(names, lines, strict=True)
@@ -93,18 +97,21 @@ class Heading:
         Returns:
             One value for each name; None where one is null, blank or refused.
         """
-        values = []
-        for value, clean in zip(raw, self.cleans or (None,) * len(raw), strict=True):
-            try:
-                each = freeze(value)
-                if clean is not None and not empty(each):
-                    each = freeze(clean(each))
-            except ValueError:
-                return None
-            if empty(each):
-                return None
-            values.append(each)
-        return tuple(values)
+        values = raw
+        try:
+            if _TEXT(map(type, raw)):
+                "".join(raw).encode()
+            else:
+                values = tuple(map(freeze, raw))
+            if self.cleans:
+                laid = [*values]
+                for place, clean in self.cleans:
+                    if not empty(laid[place]):
+                        laid[place] = freeze(clean(laid[place]))
+                values = tuple(laid)
+        except ValueError:
+            return None
+        return None if any(map(empty, values)) else values
 
     def meet(self, names: Names) -> tuple[Names, Callable[[Values], Values]]:
         """

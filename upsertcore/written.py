@@ -47,7 +47,7 @@ heading = headings[tuple(patch)]
 if heading is None:
     LEAVE None
 sent = tuple(patch.values())
-if heading.cleans is None and text(map(type, sent)):
+if not heading.cleans and text(map(type, sent)):
     if EMPTY in sent:
         LEAVE None
     whole = join(sent)
