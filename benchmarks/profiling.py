@@ -1,101 +1,114 @@
 """
-Where the time of an upsert goes, module by module.
+Where the time of an upsert goes, step by step.
 
 Rules:
-    What a module spends is its own lines and the built-in functions that they call.
-    The profiler makes each call of Python dearer, so shares are told and no times.
+    The hot path says its steps in comments; a clock is read at each of them.
+    What reading the clock costs is measured, and taken off.
 """
 
 from __future__ import annotations
 
-import cProfile
-import pstats
-from ast import get_docstring, parse
+import re
 from collections import defaultdict
-from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
 from typing import Any
 
-import upsertcore
 from benchmarks.engines.ours import book_for
 from benchmarks.workloads import Case, patches, preload
+from upsertcore.quick import SOURCE
+from upsertcore.written import written as source_of
 
 __all__ = ["spent", "written"]
 
-_PACKAGE = Path(upsertcore.__file__).parent
-_REST = "elsewhere"
+_STEP = re.compile(r"^( +)# ([a-z].*)$", re.MULTILINE)
+_RUNS = 5
 
 
 def spent(case: Case) -> list[dict[str, Any]]:
     """
-    Profile the upserts of a workload.
+    Time the steps of the upserts of a workload.
 
     Returns:
-        Rows of ``module``, what it ``does``, its ``calls`` per upsert and its
-        ``share``; the greatest first.
+        Rows of a ``step``, its ``calls`` per upsert, its ``time`` in microseconds per
+        upsert, the median of five runs, and its ``share`` of all steps; in their order.
 
     >>> rows = spent(Case("mixed", 50))
     >>> round(sum(row["share"] for row in rows), 6)
     1.0
     """
-    book = book_for(case)
-    for patch in preload(case):
-        book.upsert(patch)
-    sent = list(patches(case))
-    profiler = cProfile.Profile()
-    profiler.enable()
-    for patch in sent:
-        book.upsert(patch)
-    profiler.disable()
-    return _rows(pstats.Stats(profiler), len(sent))
-
-
-def _rows(stats: Any, count: int) -> list[dict[str, Any]]:
-    took: dict[str, float] = defaultdict(float)
-    calls: dict[str, int] = defaultdict(int)
-    for (file, _line, _name), (_, called, own, _, callers) in stats.stats.items():
-        if file == "~":
-            for (by, *_), (_, _, part, _) in callers.items():
-                took[_module(by)] += part
-        else:
-            took[_module(file)] += own
-            calls[_module(file)] += called
+    sent, before = list(patches(case)), list(preload(case))
+    runs = [_run(case, before, sent) for _ in range(_RUNS)]
+    took = {step: median(run[step][0] for run in runs) for step in runs[0]}
     whole = sum(took.values())
     return [
         {
-            "module": module,
-            "does": _does(module),
-            "calls": calls[module] / count,
-            "share": took[module] / whole,
+            "step": step,
+            "calls": runs[0][step][1] / len(sent),
+            "time": took[step] / len(sent) / 1_000,
+            "share": took[step] / whole,
         }
-        for module in sorted(took, key=lambda module: -took[module])
+        for step in took
     ]
 
 
-def _module(file: str) -> str:
-    path = Path(file)
-    if not path.is_relative_to(_PACKAGE):
-        return _REST
-    return ".".join(path.relative_to(_PACKAGE).with_suffix("").parts)
+def _run(case: Case, before: Any, sent: Any) -> dict[str, tuple[float, int]]:
+    """Give what each step took in nanoseconds, and how often it was taken."""
+    book = book_for(case)
+    for patch in before:
+        book.upsert(patch)
+    times: dict[str, list[int]] = defaultdict(list)
+    upsert = _timed(book, times)
+    for patch in sent:
+        upsert(patch, "")
+        times["_end"].append(perf_counter_ns())
+    return _between(times)
 
 
-def _does(module: str) -> str:
-    """Give the first sentence of a module's docstring, as words in a table."""
-    path = _PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
-    if not path.exists():
-        return "generated code, the standard library, and the loop that calls"
-    said = get_docstring(parse(path.read_text(encoding="utf-8"))) or ""
-    return " ".join(said.partition("\n\n")[0].split()).rstrip(".")
+def _timed(book: Any, times: dict[str, list[int]]) -> Any:
+    """Compile the hot path anew, with a clock that is read at each step."""
+    known: dict[str, Any] = {**book._quick.__globals__, "_now": perf_counter_ns}  # noqa: SLF001
+
+    def mark(found: re.Match[str]) -> str:
+        room, step = found.groups()
+        name = f"_mark{len(known)}"
+        known[name] = times[step].append
+        return f"{room}{name}(_now())"
+
+    text = source_of(book.policy, ids=False, clock=False, keeps=False)
+    one = _STEP.sub(mark, text.partition("def upsert_many")[0])
+    exec(compile(one, SOURCE, "exec"), known)  # noqa: S102 - the library's own
+    return known["upsert"]
+
+
+def _between(times: dict[str, list[int]]) -> dict[str, tuple[float, int]]:
+    """Add up the time from each step to the next one, less what a clock takes."""
+    every = sorted((at, step) for step, each in times.items() for at in each)
+    took: dict[str, float] = {step: 0.0 for step in times if step != "_end"}
+    clock = _clock()
+    for (at, step), (then, _next) in zip(every, every[1:], strict=False):
+        if step != "_end":
+            took[step] += then - at - clock
+    return {step: (took[step], len(times[step])) for step in took if times[step]}
+
+
+def _clock() -> float:
+    times: list[int] = []
+    mark = times.append
+    for _ in range(2_000):
+        mark(perf_counter_ns())
+    return median(b - a for a, b in zip(times, times[1:], strict=False))
 
 
 def written(rows: list[dict[str, Any]]) -> str:
     """
     Write rows for a terminal.
 
-    >>> print(written([{"module": "plan", "does": "x", "calls": 2.0, "share": 0.5}]))
-     50 %    2.0 calls  plan        x
+    >>> print(written([{"step": "merge", "calls": 0.5, "time": 0.4, "share": 0.1}]))
+     10 %   0.40 us   0.5 times  merge
     """
     return "\n".join(
-        f"{row['share'] * 100:3.0f} % {row['calls']:6.1f} calls  "
-        f"{row['module']:<11} {row['does']}"
+        f"{row['share'] * 100:3.0f} % {row['time']:6.2f} us "
+        f"{row['calls']:5.1f} times  {row['step']}"
         for row in rows
     )

@@ -191,14 +191,14 @@ def _memory(results: Results) -> list[str]:
 def _spent(results: Results) -> list[str]:
     body = [
         [
-            f"`{row['module']}`",
-            row["does"],
+            row["step"],
             f"{row['calls']:.1f}",
+            f"{row['time']:.2f}",
             f"{row['share']:.0%}",
         ]
         for row in results.get("spent", [])
     ]
-    return _table(["module", "what it does", "calls per upsert", "share"], body)
+    return _table(["step", "times per upsert", "µs per upsert", "share"], body)
 
 
 def _also(results: Results) -> list[str]:

@@ -256,7 +256,7 @@ RESULTS: dict[str, Any] = {
         row("upsertcore upsert", [], measure="memory", kept=[90.0], peak=[130.0]),
     ],
     "also": [{"what": "find", "unit": "call", "size": 10, "us": [1.0, 2.0, 3.0]}],
-    "spent": [{"module": "plan", "does": "decides", "calls": 2.0, "share": 0.5}],
+    "spent": [{"step": "merge", "calls": 2.0, "time": 0.25, "share": 0.5}],
     "left_out": [{"engine": "ducks", "what": "everything", "reason": "not here"}],
 }
 
@@ -279,7 +279,7 @@ class TestReport:
             "| floor | 2.0 µs | 0.5 µs |",
             "| Anduin | 1 **1.00x** | 1.5 **1.50x** |",
             "| upsertcore upsert | 90 **0.90x** | 130 |",
-            "| `plan` | decides | 2.0 | 50% |",
+            "| merge | 2.0 | 0.25 | 50% |",
             "| find | 10 | call | 2 (1-3) |",
             "| ducks | everything | not here |",
         ):
@@ -426,11 +426,12 @@ class TestCommand:
         assert "| 30 patches | µs per patch | ratio |" in capsys.readouterr().out
 
     def test_shares_of_the_time_are_of_the_whole(self) -> None:
-        """Every module that an upsert runs through is there, with its share."""
+        """Every step that an upsert takes is there, with its share."""
         rows = spent(Case("mixed", 50))
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
-        assert {"book", "contact", "index"} <= {part["module"] for part in rows}
+        steps = {part["step"]: part["calls"] for part in rows}
+        assert (1, 0.5) == (steps["read what was sent"], steps["merge"])
 
     def test_the_guard_is_a_command(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from upsertcore.policy import Policy
     from upsertcore.writer import Writer
 
-__all__ = ["Left", "Many", "One", "Plain", "quick"]
+__all__ = ["SOURCE", "Left", "Many", "One", "Plain", "quick"]
 
 
 @final
@@ -71,6 +71,9 @@ class Left:
         self.sent = dict(zip(names, values, strict=True))
         self.id, self.now = id, now
 
+
+SOURCE = "<the hot path of upsertcore>"
+"""What stands for the file of the generated code, in tracebacks and profiles."""
 
 One: TypeAlias = Callable[[Any, Any], "Outcome | Left | None"]
 """(patch, scope) -> what happened, or what is left; None where nothing was done yet."""
@@ -192,11 +195,10 @@ def _code(policy: Policy, **how: bool) -> CodeType | None:
     codes = _CODES.setdefault(policy, {})
     key = tuple(how.values())
     if key not in codes:
-        codes[key] = compile(written(policy, **how), _NAME, "exec")
+        codes[key] = compile(written(policy, **how), SOURCE, "exec")
     return codes[key]
 
 
-_NAME = "<the hot path of upsertcore>"
 _CODES: WeakKeyDictionary[Policy, dict[tuple[bool, ...], CodeType]] = (
     WeakKeyDictionary()
 )

@@ -39,10 +39,12 @@ def upsert_many(patches, scope, plain):
     return answers
 """
 
-# What is given or left stands in a line of its own, and is the end of a call.
+# What is given or left stands in a line of its own, and is the end of a call. Each step
+# begins with a comment. Of text, equal is the same; of numbers it is not, hence ``same``.
 _BODY = """\
 if type(patch) is not dict:
     LEAVE None
+# read what was sent
 heading = headings[tuple(patch)]
 if heading is None:
     LEAVE None
@@ -66,9 +68,10 @@ else:
     plain_text = text(map(type, sent))
     names = heading.names
     value_of = dict(zip(names, sent)).get
+# look for who holds its keys
 writes = writer.writes
 {seek}
-# One contact is named, by all keys that name any; whoever is tied is left.
+# match: one contact is named by all keys that name any; whoever is tied is left
 {match}
 if id is None:
     if not heading.creates:
@@ -79,8 +82,10 @@ if id is None:
         if values is None:
             LEAVE {left}
 {rest}
+    # draw an id and the time
 {draw_id}
 {draw_now}
+    # write a new contact
     acquire()
     try:
         if writer.writes == writes:
@@ -97,12 +102,14 @@ if id is None:
 {held}
             else:
                 index.hold(row)
+            # say what was done
             outcome = outcome_of("created", row, None, None, policy)
 {wrote}
             GIVE outcome
     finally:
         release()
     LEAVE Left({every}, names, sent, fresh, now)
+# merge
 try:
     before = rows[id]
 except (KeyError, TypeError):
@@ -119,8 +126,8 @@ if heading.has_rules:
     values = heading.lay(stored, values, after, known=True)
     if values is None:
         LEAVE {left}
-# Of text, equal is the same; of numbers it is not.
 if values == stored and (plain_text or all(map(same, values, stored))):
+    # say that nothing was done
     acquire()
     try:
         if writer.writes == writes:
@@ -131,7 +138,9 @@ if values == stored and (plain_text or all(map(same, values, stored))):
 if not updates:
     LEAVE {left}
 {rest_of_known}
+# draw the time
 {draw_now_of_known}
+# write a known contact
 acquire()
 try:
     if writer.writes == writes:
@@ -143,6 +152,7 @@ try:
             index.lay(row)
         else:
             rows[id] = row
+        # say what was done
         outcome = outcome_of("updated", row, before, by, policy)
 {wrote_of_known}
         GIVE outcome
