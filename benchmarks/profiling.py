@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import pairwise
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -86,7 +87,7 @@ def _between(times: dict[str, list[int]]) -> dict[str, tuple[float, int]]:
     every = sorted((at, step) for step, each in times.items() for at in each)
     took: dict[str, float] = {step: 0.0 for step in times if step != "_end"}
     clock = _clock()
-    for (at, step), (then, _next) in zip(every, every[1:], strict=False):
+    for (at, step), (then, _next) in pairwise(every):
         if step != "_end":
             took[step] += then - at - clock
     return {step: (took[step], len(times[step])) for step in took if times[step]}
@@ -97,7 +98,7 @@ def _clock() -> float:
     mark = times.append
     for _ in range(2_000):
         mark(perf_counter_ns())
-    return median(b - a for a, b in zip(times, times[1:], strict=False))
+    return median(b - a for a, b in pairwise(times))
 
 
 def written(rows: list[dict[str, Any]]) -> str:

@@ -40,7 +40,7 @@ def upsert_many(patches, scope, plain):
 """
 
 # What is given or left stands in a line of its own, and is the end of a call. Each step
-# begins with a comment. Of text, equal is the same; of numbers it is not, hence ``same``.
+# begins with a comment. Of text, equal is the same; of numbers it is not.
 _BODY = """\
 if type(patch) is not dict:
     LEAVE None
