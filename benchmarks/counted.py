@@ -29,10 +29,14 @@ _KNOWN = 200
 _NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
+def _book(case: Case) -> ContactBook:
+    ids = map("c-{}".format, count())
+    return ContactBook(policy_for(case), ids=ids.__next__, clock=lambda: _NOW)
+
+
 def _loaded() -> tuple[ContactBook, list[Patch], list[Patch]]:
     """Make a book, and give who is known and who is not."""
-    ids = map("c-{}".format, count())
-    book = ContactBook(policy_for(_PEOPLE), ids=ids.__next__, clock=lambda: _NOW)
+    book = _book(_PEOPLE)
     sent = list(patches(_PEOPLE))
     for patch in sent[:_KNOWN]:
         book.upsert(patch)
@@ -89,11 +93,37 @@ def batch(calls: int) -> int:
     return len(book.upsert_many(sent[:calls]))
 
 
+def cleaned(calls: int) -> int:
+    """
+    Upsert what a profile cleans, lists among it, half of it new.
+
+    >>> cleaned(4)
+    4
+    """
+    case = Case("mixed", CALLS, kind="LeadConnector")
+    book, sent = _book(case), list(patches(case))
+    return sum(not book.upsert(patch).unchanged for patch in sent[:calls])
+
+
+def planned(calls: int) -> int:
+    """
+    Plan news of people who are known, step by step, as whatever is rare is done.
+
+    >>> planned(3)
+    3
+    """
+    book, known, _fresh = _loaded()
+    news = [{**known[n % _KNOWN], "note": f"call {n}"} for n in range(CALLS)]
+    return sum(book.plan(patch).updated for patch in news[:calls])
+
+
 CASES: dict[str, Callable[[int], int]] = {
     "create": create,
     "update": update,
     "unchanged": unchanged,
     "batch": batch,
+    "cleaned": cleaned,
+    "planned": planned,
 }
 """By name; each answers how many calls did what it is about."""
 

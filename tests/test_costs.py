@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from upsertcore import (
     union,
 )
 from upsertcore.plan import plan
+from upsertcore.row import ID, PLACE
 
 
 def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
@@ -244,14 +246,15 @@ class TestContactsAmongThemselves:
         assert called(lambda: small.merge(*ids)) == called(lambda: large.merge(*ids))
 
     def test_a_merge_asks_for_those_that_it_merges(self) -> None:
-        """No contact is read but those that are named."""
+        """No contact is read but those that are named; of sharers of a key, a place."""
         book = self.book(100, 2)
         index = book._index
-        rows = Reads(index._rows)
-        index._rows = rows
-        book.merge("c-1", "c-50", "c-99")
+        index.rows = {id: Noted(row) for id, row in index.rows.items()}
+        with noting() as read:
+            book.merge("c-1", "c-50", "c-99")
 
-        assert rows.read == {0, 49, 98}
+        assert {id for id, part in read if part != PLACE} == {"c-1", "c-50", "c-99"}
+        assert {id for id, _part in read} == {"c-1", "c-49", "c-50", "c-99", "c-100"}
 
     @pytest.mark.parametrize("verb", ["merge", "upsert", "create"])
     def test_taking_back_looks_at_nobody_else(self, verb: str) -> None:
@@ -294,18 +297,20 @@ def rows(size: int) -> list[dict[str, Any]]:
     return [{"email": f"new-{number}@x", "tags": [number]} for number in range(size)]
 
 
-class Reads(dict[int, Any]):
-    """Rows that say which of them were read."""
+class Noted(tuple[Any, ...]):
+    """A row that notes which of its parts are read, and whose they are."""
 
-    def __init__(self, rows: dict[int, Any]) -> None:
-        super().__init__(rows)
-        self.read: set[int] = set()
+    __slots__ = ()
+    read: set[tuple[str, int]] = set()  # noqa: RUF012
 
-    def __getitem__(self, number: int) -> Any:
-        self.read.add(number)
-        return super().__getitem__(number)
+    def __getitem__(self, part: Any) -> Any:
+        first = part.start if isinstance(part, slice) else part
+        self.read.add((super().__getitem__(ID), first))
+        return super().__getitem__(part)
 
-    def get(self, number: int, default: Any = None) -> Any:
-        """Note the number."""
-        self.read.add(number)
-        return super().get(number, default)
+
+@contextmanager
+def noting() -> Iterator[set[tuple[str, int]]]:
+    """Give what is read of noted rows from now on: ids, and parts by number."""
+    Noted.read.clear()
+    yield Noted.read

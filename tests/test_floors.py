@@ -57,6 +57,8 @@ FLOOR = {
     "overlay": 4.25,
     "writer": 4.4,
     "quick": 4.4,
+    "heading": 4.2,
+    "written": 4.2,
     "batch": 4.4,
     # The verbs of the book, in steps.
     "reader": 4.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +10,10 @@ import pytest
 
 from upsertcore import Contact, ContactIndex
 from upsertcore.errors import UnknownContact
+from upsertcore.row import MAX_NAMES, NAMES, Row, row_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
+B = ("b@x", "a@x", "c@x"), ("+1",)
 
 
 def contact(id: str, scope: str = "", **fields: Any) -> Contact:
@@ -130,9 +132,11 @@ def test_the_check_sees_what_is_wrong() -> None:
     """An entry left over, missing or out of order does not pass."""
     faults: tuple[Callable[[ContactIndex], Any], ...] = (
         lambda index: index._holders["email"][""].pop("a@x"),
-        lambda index: index._holders["email"][""].update({"z@x": 0}),
-        lambda index: index._holders["phone"][""].update({"+1": [2, 1, 0]}),
-        lambda index: index._numbers.pop("a"),
+        lambda index: index._holders["email"][""].update({"z@x": "a"}),
+        lambda index: index._holders["phone"][""].update({"+1": ["c", "b", "a"]}),
+        lambda index: index.rows.pop("a"),
+        lambda index: index.leads.update({"z": "a"}),
+        lambda index: index.rows.update({"z": index.rows.pop("a")}),
     )
     for fault in faults:
         index = filled()
@@ -144,7 +148,7 @@ def test_the_check_sees_what_is_wrong() -> None:
 def test_a_row_without_its_lists_is_seen() -> None:
     """A contact has as many lists as there are keys: reading and writing rely on it."""
     index = filled()
-    index._rows[3] = contact("d", "s"), (("a@x",),)
+    index.rows["d"] = row_of(contact("d", "s"), (), 3, (("a@x",),))
 
     with pytest.raises(ValueError, match="shorter"):
         index.check()
@@ -221,7 +225,7 @@ class TestAbsorbed:
         assert index.remove("b") == survivor("b", "a", "c")
 
         assert [False] * 3 == [id in index for id in "abc"]
-        assert index._holders == {"email": {"s": {"a@x": 3}}, "phone": {}}
+        assert index._holders == {"email": {"s": {"a@x": "d"}}, "phone": {}}
         index.check()
 
     def test_what_is_no_longer_absorbed_leads_nowhere(self) -> None:
@@ -259,21 +263,26 @@ class TestAbsorbed:
         assert len(index) == 2
         index.check()
 
+    def claiming(self) -> Row:
+        """Make a row of d, which claims to have absorbed a too."""
+        return row_of(survivor("d", "a", scope="s"), (), 3, (("a@x",), ()))
+
     def test_the_check_sees_an_id_of_two_contacts(self) -> None:
         """Even where it leads to one of them, and all else is whole."""
         index = self.merged()
-        index._rows[3] = survivor("d", "a", scope="s"), (("a@x",), ())
-        index._numbers["a"] = 3
+        index.rows["d"] = self.claiming()
+        index.leads["a"] = "d"
         with pytest.raises(AssertionError):
             index.check()
 
     def test_the_check_sees_an_id_that_leads_astray(self) -> None:
         """One left over, one that is missing, and one that two contacts claim."""
         faults: tuple[Callable[[ContactIndex], Any], ...] = (
-            lambda index: index._numbers.pop("a"),
-            lambda index: index._numbers.update({"z": 1}),
-            lambda index: index._numbers.update({"a": 3}),
-            lambda index: index._rows.update({3: (survivor("d", "a"), ((), ()))}),
+            lambda index: index.leads.pop("a"),
+            lambda index: index.leads.update({"z": "b"}),
+            lambda index: index.leads.update({"a": "d"}),
+            lambda index: index.rows.update({"d": self.claiming()}),
+            lambda index: index.rows.update({"b": row_of(contact("b"), (), 1, B)}),
         )
         for fault in faults:
             index = self.merged()
@@ -282,36 +291,147 @@ class TestAbsorbed:
                 index.check()
 
 
-class Kept(dict[str, int]):
-    """Numbers of which none may go, not even for a moment."""
+class Kept(dict[str, Any]):
+    """Rows, or leads, of which none may go, not even for a moment."""
 
     def __delitem__(self, id: str) -> None:
         raise AssertionError(id)
+
+    def pop(self, id: str, *default: Any) -> Any:
+        """Give the default, for it is not there."""
+        assert id not in self
+        return super().pop(id, *default)
+
+
+class Seen(dict[str, Any]):
+    """Rows, or leads, at which a reader looks after each change."""
+
+    def __init__(self, rows: Mapping[str, Any], look: Callable[[], None]) -> None:
+        super().__init__(rows)
+        self.look = look
+
+    def __setitem__(self, id: str, row: Any) -> None:
+        super().__setitem__(id, row)
+        self.look()
+
+    def __delitem__(self, id: str) -> None:
+        super().__delitem__(id)
+        self.look()
+
+    def pop(self, id: str, *default: Any) -> Any:
+        """Look."""
+        popped = super().pop(id, *default)
+        self.look()
+        return popped
 
 
 class TestReaders:
     """Readers need no lock: what stays is there all the time."""
 
+    def read(self, index: ContactIndex, ids: str) -> list[None]:
+        """Let a reader look at each change for ids and holders; give the looks."""
+        looks: list[None] = []
+
+        def look() -> None:
+            looks.append(None)
+            for id in (*ids, *index.holders("phone", "+1")):
+                assert id in index
+                assert index.get(id).id in ids
+                index.forms(id)
+
+        index.rows = Seen(index.rows, look)
+        index.leads = Seen(index.leads, look)
+        return looks
+
     def test_beside_an_update(self) -> None:
         """The ids of a contact lead to it while it is replaced."""
         index = filled()
         index.put(survivor("b", "a"), [["b@x"], []])
-        index._numbers = Kept(index._numbers)
+        index.rows, index.leads = Kept(index.rows), Kept(index.leads)
         index.put(survivor("b", "a", "x"), [["b@x"], ["+1"]])
         index.put(contact("c"), [["c@x"], ["+2"]])
 
         assert index.get("a").id == "b"
         index.check()
 
-    def test_beside_a_removal(self) -> None:
-        """A number whose row has just gone is passed over, or leads to nobody."""
+    def test_beside_a_merge(self) -> None:
+        """An id leads to its contact, or to the one that has absorbed it."""
         index = filled()
-        del index._rows[1]
+        index.put(contact("e"), [[], []])
+        looks = self.read(index, "abce")
+        index.put(survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        index.put(survivor("a", "c", "b"), [["a@x"], ["+1"]])
+        index.put(survivor("e", "a", "c", "b"), [["a@x"], ["+1"]])
 
-        assert index.holders("phone", "+1") == ("a", "c")
+        assert [*"eeee"] == [index.get(id).id for id in "abce"]
+        assert len(looks) > 8
+        index.check()
+
+    def test_beside_what_is_given_back(self) -> None:
+        """An id leads to the one that had absorbed it until its contact is there."""
+        index = filled()
+        index.put(survivor("b", "a"), [["b@x"], ["+1"]])
+        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        looks = self.read(index, "abc")
+        again = [(survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(contact("c"), (("c@x",), ("+1",)), again)
+        index.split(contact("b"), (("b@x",), ("+1",)), [(contact("a"), ((), ()))])
+
+        assert [*"abc"] == [index.get(id).id for id in "abc"]
+        assert len(looks) > 4
+        index.check()
+
+    def test_beside_a_removal(self) -> None:
+        """Who is found by a key is there: its keys go before it does."""
+        index = filled()
+        looks = self.read(index, "acd")
+        index.remove("b")
+
+        assert len(looks) == 1
+        index.check()
+
+    def test_an_id_whose_row_has_just_gone(self) -> None:
+        """It leads to nobody."""
+        index = filled()
+        del index.rows["b"]
+
         for ask in (index.get, index.forms):
             with pytest.raises(UnknownContact):
                 ask("b")
+
+
+class Slow(dict[str, Any]):
+    """Rows in which one id is looked for slowly: something happens meanwhile."""
+
+    meanwhile: Callable[[], Any] | None = None
+
+    def get(self, id: Any, default: Any = None) -> Any:
+        """Look, and let happen what is to happen."""
+        return self._after(super().get(id, default))
+
+    def __contains__(self, id: object) -> bool:
+        return bool(self._after(super().__contains__(id)))
+
+    def _after(self, found: Any) -> Any:
+        happen, self.meanwhile = self.meanwhile, None
+        if happen is not None:
+            happen()
+        return found
+
+
+@pytest.mark.parametrize("ask", ["get", "forms", "__contains__", "place"])
+def test_who_comes_back_while_looked_for_is_found(ask: str) -> None:
+    """Its id leads to a contact all the time, first to another and then to itself."""
+    index = filled()
+    index.put(survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+    rows = index.rows = Slow(index.rows)
+    back = [(contact("a"), (("a@x",), ("+1",)))]
+    rows.meanwhile = lambda: index.split(contact("b"), (("b@x",), ("+1",)), back)
+
+    answer = getattr(index, ask)("a")
+    assert answer == getattr(index, ask)("a")
+    assert rows.meanwhile is None
 
 
 class TestSplit:
@@ -449,12 +569,11 @@ class TestSplit:
 
 
 class TestShared:
-    """Forms that several hold, by the numbers of those who do."""
+    """Forms that several hold, by the ids of those who do."""
 
     def shared(self, index: ContactIndex, *place: Any) -> list[list[str]]:
         """Give the ids of those who share a form."""
-        found = index.shared(*place)
-        return sorted([index.numbered(n).id for n in each] for each in found)
+        return sorted(map(list, index.shared(*place)))
 
     def test_who_shares_something(self) -> None:
         """Of one key, in one scope or in all, never across them."""
@@ -513,3 +632,71 @@ def test_a_merge_compares_ids_a_few_times_each() -> None:
     one, two, four = counts
     assert two <= 2.2 * one
     assert four <= 2.2 * two
+
+
+def test_rows_share_their_names() -> None:
+    """Those with the same names in the same order; beyond so many, each has its own."""
+    index = ContactIndex()
+    index.put(contact("a", city="Oslo", name="Ada"), [])
+    index.put(contact("b", city="Bonn", name="Bob"), [])
+    index.put(contact("c", name="Cy", city="Kyoto"), [])
+    for number in range(MAX_NAMES):
+        index.names.share([f"{number}"])
+    for id in ("d", "e"):
+        index.put(contact(id, free="x"), [])
+    index.put(contact("a", name="Ada", city="Rome"), [])
+    a, b, c, d, e = (index.rows[id][NAMES] for id in "abcde")
+
+    assert (("name", "city"), ("city", "name")) == (a, b)
+    assert a is c
+    assert d == e == ("free",)
+    assert d is not e
+    assert [True, True, False] == [index.names.has(each) for each in (a, b, d)]
+    assert contact("e", free="x") == index.get("e")
+    index.check()
+
+
+class TestRows:
+    """The hot path makes rows itself, and lays them into the index."""
+
+    def row(self, id: str, place: int, *forms: tuple[str, ...]) -> Row:
+        """Make a row of a contact, in its old place or a new one."""
+        return row_of(contact(id), (), place, forms)
+
+    @pytest.mark.parametrize(
+        "forms",
+        [(("b@x",), ("+1",)), (("new@x",), ()), ((), ("+1", "+2"))],
+        ids=["the same", "another", "several"],
+    )
+    def test_in_place_of_one(self, forms: Any) -> None:
+        """It holds what the row says, as it does where it is put."""
+        index, put = filled(), filled()
+        index.lay(self.row("b", 1, *forms))
+        put.put(contact("b"), forms)
+
+        assert index.rows == put.rows
+        assert index._holders == put._holders
+        index.check()
+
+    def test_a_new_one(self) -> None:
+        """What it holds leads to it, whoever held that before."""
+        index, put = filled(), filled()
+        row = self.row("e", 4, ("a@x", "e@x"), ())
+        index.rows["e"] = row
+        index.hold(row)
+        put.put(contact("e"), [["a@x", "e@x"], []])
+
+        assert ("a", "e") == index.holders("email", "a@x")
+        assert index.rows == put.rows
+        assert index._holders == put._holders
+        index.check()
+
+    def test_seats(self) -> None:
+        """By creation, of contacts alone; the one that is next comes after all."""
+        index = filled()
+        index.put(survivor("c", "a"), [["c@x"], []])
+
+        assert [1, 2, 3] == [index.seat(id) for id in "bcd"]
+        assert 4 == index.next
+        with pytest.raises(KeyError):
+            index.seat("a")

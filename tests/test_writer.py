@@ -195,27 +195,28 @@ def test_an_atomic_batch_is_never_seen_in_part() -> None:
     assert {*sizes, 0, 50} == {0, 50}
 
 
-class Late(dict[str, int]):
-    """Numbers of which one is read late: its contact is absorbed in between."""
+class Late(dict[str, Any]):
+    """Rows of which one is read late: its contact is absorbed in between."""
 
-    def __init__(self, numbers: dict[str, int], made: ContactBook) -> None:
-        super().__init__(numbers)
+    def __init__(self, rows: dict[str, Any], made: ContactBook) -> None:
+        super().__init__(rows)
         self.made, self.calls = made, count()
 
-    def __getitem__(self, id: str) -> int:
-        number = super().__getitem__(id)
+    def get(self, id: str, default: Any = None) -> Any:
+        """Give the row as it was before."""
+        row = super().get(id, default)
         if id == "c-2" and next(self.calls) == 0:
             thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
             thread.start()
             if not self.made._writer.lock.locked():
                 thread.join()
-        return number
+        return row
 
 
 def test_a_survivor_that_is_absorbed_while_it_is_looked_up() -> None:
     """It is followed, and never unknown."""
     made = book(3)
-    made._index._numbers = Late(made._index._numbers, made)
+    made._index.rows = Late(made._index.rows, made)
     outcome = made.merge("c-2", "c-3", on_itself="ignore")
 
     assert outcome.contact.absorbed[-1] == "c-3"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.errors import UnknownField
+from upsertcore.errors import InvalidField, UnknownField
 from upsertcore.row import MAX_NAMES
 from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
@@ -20,6 +20,7 @@ from upsertcore.values import empty, freeze, same
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from upsertcore.errors import Refused
     from upsertcore.index import ContactIndex
     from upsertcore.line import Field
     from upsertcore.policy import Policy
@@ -90,12 +91,13 @@ class Heading:
         self.has_rules = bool(self._rules)
         self._picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
 
-    def read(self, raw: Values) -> Values | None:
+    def read(self, raw: Values) -> Values | Refused | None:
         """
         Clean and freeze what was sent.
 
         Returns:
-            One value for each name; None where one is null, blank or refused.
+            One value for each name; None where one is null, blank or no value, and
+            the refusal where a value is refused.
         """
         values = raw
         try:
@@ -103,15 +105,24 @@ class Heading:
                 "".join(raw).encode()
             else:
                 values = tuple(map(freeze, raw))
-            if self.cleans:
-                laid = [*values]
-                for place, clean in self.cleans:
-                    if not empty(laid[place]):
-                        laid[place] = freeze(clean(laid[place]))
-                values = tuple(laid)
         except ValueError:
             return None
-        return None if any(map(empty, values)) else values
+        if any(map(empty, values)):
+            return None
+        return self._cleaned(raw, values) if self.cleans else values
+
+    def _cleaned(self, raw: Values, values: Values) -> Values | Refused | None:
+        laid = [*values]
+        for place, clean in self.cleans:
+            try:
+                value = laid[place] = freeze(clean(values[place]))
+            except ValueError as error:
+                refusal = InvalidField(self.names[place], raw[place], str(error))
+                refusal.__cause__ = error
+                return refusal
+            if empty(value):
+                return None
+        return tuple(laid)
 
     def meet(self, names: Names) -> tuple[Names, Callable[[Values], Values]]:
         """

@@ -7,7 +7,8 @@ Rules:
     Each write computes first and stores last, so a failing one changes nothing.
     Contacts stand in the order of their creation, which no update alters.
     It keeps rows; a contact is made of one where somebody asks for it.
-    The id of a contact that was absorbed leads to the one that absorbed it.
+    The id of a contact that was absorbed leads to the one that absorbed it. A reader
+    without the lock looks for it last where it stood: it may have come back meanwhile.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class ContactIndex:
         return map(contact_in, rows)
 
     def __contains__(self, id: object) -> bool:
-        return id in self.rows or id in self.leads
+        return id in self.rows or id in self.leads or id in self.rows
 
     def get(self, id: str) -> Contact:
         """
@@ -204,8 +205,7 @@ class ContactIndex:
 
     def seat(self, id: str) -> int:
         """Give the place of a contact by creation."""
-        place: int = self.rows[id][PLACE]
-        return place
+        return self.rows[id][PLACE]  # type: ignore[no-any-return]
 
     def _see_its_forms(self, forms: Forms) -> None:
         if len(forms) != len(self.keys):
@@ -224,10 +224,7 @@ class ContactIndex:
 
     def remove(self, id: str) -> Contact:
         """
-        Take a contact out, with its keys and the ids that lead to it.
-
-        Returns:
-            The contact that was stored.
+        Take a contact out, with its keys and the ids that lead to it; answer it.
 
         Raises:
             UnknownContact: If there is no such contact; an id that merely leads to
@@ -300,8 +297,7 @@ class ContactIndex:
 
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""
-        row = self.rows.get(self.leads.get(id, id))
-        return None if row is None else row[PLACE]
+        return self._row(id)[PLACE] if id in self else None
 
     def is_spent(self, id: str) -> bool:
         """Tell whether an id is in use, or was until its contact was taken out."""
@@ -337,14 +333,16 @@ class ContactIndex:
         rows = sorted(self.rows.values(), key=itemgetter(PLACE))
         held = [(row[ID], row[SCOPE], forms_in(row)) for row in rows]
         expected, actual = listed_of(self.keys, held), listed(self._holders)
-        ids = [(id, row[ID]) for row in rows for id in ids_in(row)]
-        leads = {**{id: id for id in self.rows}, **self.leads}
-        if actual != expected or dict(ids) != leads or len(leads) != len(ids):
+        ids = sorted((id, row[ID]) for row in rows for id in ids_in(row))
+        leads = sorted([*((id, id) for id in self.rows), *self.leads.items()])
+        if actual != expected or ids != leads:
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
     def _row(self, id: str) -> Row:
         try:
             row = self.rows.get(id)
-            return self.rows[self.leads[id]] if row is None else row
+            while row is None and (lead := self.leads.get(id)) is not None:
+                id, row = lead, self.rows.get(lead)
+            return self.rows[id] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from upsertcore.batch import OnRefused, each
-from upsertcore.errors import InvalidField, UnknownContact
+from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.patch import Asked, check_scope, read
@@ -24,7 +24,6 @@ from upsertcore.undoing import undoing
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
-    from upsertcore.errors import Refused
     from upsertcore.planned import Plan
     from upsertcore.policy import Policy
     from upsertcore.quick import Left
@@ -226,8 +225,10 @@ class Joining(Reader):
             return outcome
         return self._writer.change(undoing(self.policy, outcome))
 
-    def _plainly(self, patch: Any, scope: Any, left: Left | None) -> Outcome:
+    def _plainly(self, patch: Any, scope: Any, left: Left | Refused | None) -> Outcome:
         """Do what is left of an upsert that is not for the hot path."""
+        if isinstance(left, Refused):
+            raise left
         policy = self.policy
         ask = self._asking(policy, patch, scope, policy.match, left)
         return self._writer.write(ask, partial(decide, policy), None, left)

@@ -7,8 +7,8 @@ Rules:
     It is compiled for its policy once, as attrs compiles ``__init__``: what is known of
     the table is written out, and nothing of it is looked up in a call.
     No function of a host runs under the lock. What has an effect, or is dear, is asked
-    once: ids, clock and normalisers; a rule, or a ``clean`` that refuses, may be asked
-    again by the plain path.
+    once: ids, clock and normalisers; a rule, or a ``clean`` that leaves nothing of a
+    value, may be asked again by the plain path.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from upsertcore.values import same
 from upsertcore.written import SHORT, written
 
 if TYPE_CHECKING:
+    from upsertcore.errors import Refused
     from upsertcore.index import ContactIndex
     from upsertcore.keys import Key
     from upsertcore.outcome import Outcome
@@ -75,10 +76,11 @@ class Left:
 SOURCE = "<the hot path of upsertcore>"
 """What stands for the file of the generated code, in tracebacks and profiles."""
 
-One: TypeAlias = Callable[[Any, Any], "Outcome | Left | None"]
-"""(patch, scope) -> what happened, or what is left; None where nothing was done yet."""
+One: TypeAlias = Callable[[Any, Any], "Outcome | Left | Refused | None"]
+"""(patch, scope) -> what happened, or what is left: a refusal to be raised, what was
+made already, None where nothing was done yet."""
 
-Plain: TypeAlias = Callable[[Any, Any, "Left | None"], Any]
+Plain: TypeAlias = Callable[[Any, Any, "Left | Refused | None"], Any]
 """(patch, scope, what is left of it) -> the answer of the plain path."""
 
 Many: TypeAlias = Callable[[Iterable[Any], Any, Plain], list[Any]]

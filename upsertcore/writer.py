@@ -241,10 +241,11 @@ class Writer:
             writes, asked = self.writes, ask()
             try:
                 plan = decide(asked)
-            except Exception:
+            except Exception as error:
                 # What it saw may have been half written; only a settled no counts.
+                unseen = isinstance(error, UnknownContact)
                 with self.lock:
-                    if self._holds(writes, asked):
+                    if self._holds(writes, None if unseen else asked):
                         raise
             else:
                 with self.lock:
@@ -259,8 +260,10 @@ class Writer:
             "does a function of its host write to it?"
         )
 
-    def _holds(self, writes: int, asked: Seen) -> bool:
-        return writes == self.writes or asked.stale(self._index) is None
+    def _holds(self, writes: int, asked: Seen | None) -> bool:
+        if writes == self.writes:
+            return True
+        return asked is not None and asked.stale(self._index) is None
 
     def _fresh(self, plan: Plan) -> None:
         reason = plan.stale(self._index)

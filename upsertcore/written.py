@@ -63,8 +63,8 @@ if not heading.cleans and text(map(type, sent)):
     value_of = patch.get
 else:
     sent = heading.read(sent)
-    if sent is None:
-        LEAVE None
+    if type(sent) is not tuple:
+        LEAVE sent
     plain_text = text(map(type, sent))
     names = heading.names
     value_of = dict(zip(names, sent)).get
@@ -98,7 +98,7 @@ if id is None:
             )
             index.next = place + 1
             rows[fresh] = row
-            if plain_text:
+            if plain_text or not ({several}):
 {held}
             else:
                 index.hold(row)
@@ -256,6 +256,7 @@ def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
         wrote=indent(wrote, " " * 12),
         wrote_of_known=indent(wrote, " " * 8),
         fresh="".join(f"form{n}, " for n in every),
+        several=" or ".join(f"type(form{n}) is tuple" for n in every),
         moved="".join(
             f"before[{FORMS + n}] if value{n} is None else form{n}, " for n in every
         ),

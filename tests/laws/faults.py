@@ -65,8 +65,10 @@ _FINDING = (
         "finds_who_is_named",
         "an address, then a phone",
         "index",
-        "[row[0].id for row in rows if row is not None]",
-        "[r[0].id for r in sorted(filter(None, rows), key=lambda r: r[0].updated_at)]",
+        "if isinstance(found, str) else tuple(found)",
+        "if isinstance(found, str) else tuple(\n"
+        "            sorted(found, key=lambda id: self.get(id).updated_at)\n"
+        "        )",
     ),
     Fault(
         "the last key that finds somebody decides",
@@ -135,7 +137,7 @@ _FINDING = (
     Fault(
         "a look-up goes through every scope",
         "scopes_apart",
-        "one key",
+        "all become one",
         "index",
         "found = scopes[scope].get(form) if scope in scopes else None",
         "found = next((each[form] for each in scopes.values() if form in each), None)",
@@ -172,15 +174,15 @@ _KEYS = (
         "undo_inverts",
         "an address, then a phone",
         "holders",
-        "entries[form] = sorted([found, number])",
-        "entries[form] = [found, number]",
+        "entries[form] = sorted([found, id], key=place)",
+        "entries[form] = [found, id]",
     ),
     Fault(
         "of several holders the last one is removed, whoever leaves",
         "index_follows",
         "an address, then a phone",
         "holders",
-        "del found[bisect_left(found, number)]",
+        "del found[bisect_left(found, place(id), key=place)]",
         "del found[-1]",
     ),
     Fault(
@@ -188,7 +190,8 @@ _KEYS = (
         "index_follows",
         "all become one",
         "index",
-        "            move(self._holders, other, contact.scope, forms_of_it, none)\n",
+        "            move(self._holders, id, scope, forms_in(absorbed), self._none,"
+        " self.seat)\n",
         "",
     ),
     Fault(
@@ -425,9 +428,10 @@ _WHOLE = (
         "a batch leaves its refusals out of the list",
         "batch_is_fold",
         "an id, else an address",
-        "batch",
-        "return [_collected(call) for call in calls]",
-        "return [c for c in map(_collected, calls) if not isinstance(c, Refused)]",
+        "written",
+        'leave = "answer(plain(patch, scope, {}))\\n{}continue"',
+        """leave = "hasattr(done := plain(patch, scope, {}), 'contact')"
+    leave += " and answer(done)\\n{}continue\"""",
     ),
     Fault(
         "an atomic batch keeps what came before a refusal",
@@ -535,17 +539,17 @@ _KEPT = (
         "replay_is_equal",
         "one key",
         "journal",
-        "        if self._entries.maxlen != 0:\n",
+        "        if self.keeps:\n",
         '        if outcome.result == "updated":\n            return\n'
-        "        if self._entries.maxlen != 0:\n",
+        "        if self.keeps:\n",
     ),
     Fault(
         "the journal counts from nought",
         "replay_is_equal",
         "one key",
         "journal",
-        "self._entries.append(Entry(self._next, outcome))",
-        "self._entries.append(Entry(self._next - 1, outcome))",
+        "self._entries.append(Entry(self.next, outcome))",
+        "self._entries.append(Entry(self.next - 1, outcome))",
     ),
     Fault(
         "the journal gives what came last in front",
@@ -596,16 +600,16 @@ _UNDONE = (
         "undo_inverts",
         "all become one",
         "index",
-        "                self._numbers[id] = place\n            del self._seats",
-        "                pass\n            del self._seats",
+        "del self.leads[other.id], self._seats[other.id]",
+        "del self._seats[other.id]",
     ),
     Fault(
         "contacts that come back are found by no key",
         "undo_inverts",
         "all become one",
         "index",
-        "            move(self._holders, place, other.scope, ((),) * len(held), held)",
-        "            pass",
+        "            self._move(other.id, other.scope, self._none, held)\n",
+        "",
     ),
     Fault(
         "contacts that come back stand last",
@@ -678,9 +682,9 @@ _HOT = (
         "on the hot path a new contact is found by no key",
         "index_follows",
         "plain text",
-        "index",
-        "                    scopes[scope] = {form: number}\n",
-        "                    pass\n",
+        "written",
+        "    scopes{n}[scope] = {{form{n}: fresh}}\n",
+        "    pass\n",
     ),
 )
 

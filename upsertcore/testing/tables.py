@@ -61,7 +61,7 @@ def policies(
         words: What stands in the table.
 
     >>> from hypothesis import Phase, find, settings
-    >>> any_one = settings(phases=[Phase.generate], database=None)
+    >>> any_one = settings(phases=[Phase.generate], database=None, max_examples=1_000)
     >>> found = find(policies(), lambda p: p.match.merges, settings=any_one)
     >>> found.match.name
     'merge_all'
