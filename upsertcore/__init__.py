@@ -2,74 +2,48 @@
 Decide what an upsert of a contact does: whom it matches, what changes, and why.
 
 Pure domain: no I/O, no hidden clock, no hidden randomness. This module hands on the
-public names and defines none; ``laws`` is a module of its own, loaded when asked for.
+public names and defines none; each is loaded when it is asked for first. What a type
+checker reads of them stands beside it, in ``__init__.pyi``.
 """
 
-from upsertcore import errors, normalize, profiles
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
-from upsertcore.index import ContactIndex
-from upsertcore.keys import key
-from upsertcore.line import field
-from upsertcore.match import (
-    all_agree,
-    first_match,
-    first_present,
-    merge_all,
-    never,
-)
-from upsertcore.merge import (
-    add,
-    custom,
-    deep,
-    ignore,
-    immutable,
-    items_by,
-    keep,
-    largest,
-    latest,
-    on_create,
-    remove,
-    replace,
-    smallest,
-    union,
-)
-from upsertcore.outcome import Change, Outcome, Withheld
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
+from upsertcore.handing import hand_on
 
-__all__ = [
-    "Change",
-    "Contact",
-    "ContactBook",
-    "ContactIndex",
-    "Outcome",
-    "Plan",
-    "Policy",
-    "Withheld",
-    "add",
-    "all_agree",
-    "custom",
-    "deep",
-    "errors",
-    "field",
-    "first_match",
-    "first_present",
-    "ignore",
-    "immutable",
-    "items_by",
-    "keep",
-    "key",
-    "largest",
-    "latest",
-    "laws",
-    "merge_all",
-    "never",
-    "normalize",
-    "on_create",
-    "profiles",
-    "remove",
-    "replace",
-    "smallest",
-    "union",
-]
+# Public name to the module that defines it; where they are equal, the module itself.
+_HOMES = {
+    "Change": "outcome",
+    "Contact": "contact",
+    "ContactBook": "book",
+    "ContactIndex": "index",
+    "Outcome": "outcome",
+    "Plan": "planned",
+    "Policy": "policy",
+    "Withheld": "outcome",
+    "add": "merge",
+    "all_agree": "match",
+    "custom": "merge",
+    "deep": "merge",
+    "errors": "errors",
+    "field": "line",
+    "first_match": "match",
+    "first_present": "match",
+    "ignore": "merge",
+    "immutable": "merge",
+    "items_by": "merge",
+    "keep": "merge",
+    "key": "keys",
+    "largest": "merge",
+    "latest": "merge",
+    "laws": "laws",
+    "merge_all": "match",
+    "never": "match",
+    "normalize": "normalize",
+    "on_create": "merge",
+    "profiles": "profiles",
+    "remove": "merge",
+    "replace": "merge",
+    "smallest": "merge",
+    "union": "merge",
+}
+
+__all__ = list(_HOMES)
+__getattr__, __dir__ = hand_on(__name__, _HOMES)

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timezone
 from functools import partial
@@ -36,7 +36,7 @@ def fresh_ids() -> Callable[[], str]:
     >>> ids().split("-")[1], ids().split("-")[1]
     ('1', '2')
     """
-    prefix, numbers = secrets.token_hex(8), count(1)
+    prefix, numbers = os.urandom(8).hex(), count(1)
     return lambda: f"{prefix}-{next(numbers)}"
 
 
@@ -82,7 +82,7 @@ class Draw:
         """Ask for what a plan needs and has not yet."""
         if plan.before is None and self._id is None:
             self._id = checked_id(self._ids())
-        if not plan.unchanged:
+        if plan.result != "unchanged":
             self.time()
 
     def time(self) -> datetime:

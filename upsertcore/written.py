@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.normalize import email, exact, phone, text
@@ -247,14 +246,14 @@ def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
     body = _BODY.format(
         seek="".join(_seek(policy.keys[n], n) for n in consulted),
         match=_match(policy, consulted),
-        rest=indent(rest, " " * 4),
+        rest=_indented(rest, " " * 4),
         rest_of_known=rest,
-        draw_id=indent(_DRAW_ID if ids else "fresh = ids()\n", " " * 4),
-        draw_now=indent(draw_now, " " * 4),
+        draw_id=_indented(_DRAW_ID if ids else "fresh = ids()\n", " " * 4),
+        draw_now=_indented(draw_now, " " * 4),
         draw_now_of_known=draw_now,
-        held=indent("".join(_HELD.format(n=n) for n in every), " " * 16),
-        wrote=indent(wrote, " " * 12),
-        wrote_of_known=indent(wrote, " " * 8),
+        held=_indented("".join(_HELD.format(n=n) for n in every), " " * 16),
+        wrote=_indented(wrote, " " * 12),
+        wrote_of_known=_indented(wrote, " " * 8),
         fresh="".join(f"form{n}, " for n in every),
         several=" or ".join(f"type(form{n}) is tuple" for n in every),
         moved="".join(
@@ -270,7 +269,7 @@ def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
     one = _ended(body, "return {}", "return {}")
     leave = "answer(plain(patch, scope, {}))\n{}continue"
     many = _ended(body, "answer({})\n{}continue", leave)
-    return _SOURCE.format(one=indent(one, " " * 4), many=indent(many, " " * 8))
+    return _SOURCE.format(one=_indented(one, " " * 4), many=_indented(many, " " * 8))
 
 
 def _ended(body: str, give: str, leave: str) -> str:
@@ -282,6 +281,11 @@ def _ended(body: str, give: str, leave: str) -> str:
         end = {"GIVE": give, "LEAVE": leave}.get(word)
         lines.append(line if end is None else room + end.format(what, room))
     return "\n".join(lines)
+
+
+def _indented(text: str, room: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join([room + line if line.strip() else line for line in lines])
 
 
 def _seek(key: Key, n: int) -> str:
