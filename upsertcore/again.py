@@ -42,8 +42,7 @@ def see_that_it_is_found(
         InvalidField: For the first key that the patch carries and the contact would
             not hold.
     """
-    carried = [name for name, hits in asked.seen.items() if hits]
-    if not carried or finds_again(policy, asked, found, claimed.forms):
+    if finds_again(policy, asked, found, claimed.forms):
         return
     key = next(
         key
@@ -88,11 +87,21 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
     >>> finds_again(policy, asked, Match(), ((),))
     False
     """
-    held = dict(zip(policy.by_name, forms, strict=True))
-    if all(form in held[n] for n, hits in asked.seen.items() for form, _ids in hits):
+    if _holds_all(policy, asked, forms):
         return True
+    held = dict(zip(policy.by_name, forms, strict=True))
     places = (True,) if found.id is None else (False, True)
     return all(_finds(policy, asked, found, held, last=last) for last in places)
+
+
+def _holds_all(policy: Policy, asked: Asked, forms: Forms) -> bool:
+    seen = asked.seen
+    for key, held in zip(policy.keys, forms, strict=True):
+        if key.name in seen:
+            for form, _ids in seen[key.name]:
+                if form not in held:
+                    return False
+    return True
 
 
 def _finds(

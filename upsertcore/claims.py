@@ -10,9 +10,10 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
-from attrs import frozen
+from attrs import define
 
 from upsertcore.errors import KeyInUse
 from upsertcore.outcome import Withheld
@@ -30,7 +31,7 @@ __all__ = ["Claim", "Family", "claim"]
 
 
 @final
-@frozen
+@define
 class Family:
     """
     The contacts that a draft is made of.
@@ -47,7 +48,7 @@ class Family:
 
 
 @final
-@frozen
+@define
 class Claim:
     """
     The keys that a contact would hold.
@@ -66,6 +67,8 @@ class Claim:
 
     def over(self, policy: Policy, held: Forms) -> tuple[Key, tuple[str, ...]] | None:
         """Give the first key of which there are new forms and too many."""
+        if not policy.limits:
+            return None
         for key, forms, own in zip(policy.keys, self.forms, held, strict=True):
             many = key.limit is not None and len(forms) > key.limit
             if many and not {*forms}.issubset(own):
@@ -90,6 +93,10 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
         One look-up for each new form of a unique key; all keys anew for each field
         that is withheld.
     """
+    before = family.before
+    alone = before is not None and not before.aliases and not family.absorbed
+    if alone and draft.moved.isdisjoint(policy.keyed):
+        return Claim(family.held, NOTHING)
     withheld: list[Withheld] = []
     while True:
         current = _current(policy, asked, draft, family)
@@ -99,9 +106,10 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
                 continue
             clash = _clash(asked, key, _new(current[place], family, place))
             if clash and policy.on_clash != "allow":
-                withheld += _withhold(policy, draft, family.before, key, clash)
+                withheld += _withhold(policy, draft, before, key, clash)
                 break
-            others += [id for ids in clash.values() for id in ids]
+            for ids in clash.values():
+                others += ids
         else:
             forms, aliases = _with_aliases(policy, current, family)
             return Claim(forms, aliases, tuple(withheld), tuple(others))
@@ -120,16 +128,22 @@ def _current(
     ]
 
 
-def _new(forms: Any, family: Family, place: int) -> list[str]:
+def _new(forms: Any, family: Family, place: int) -> Sequence[str]:
     """Give the forms that neither the contact nor one that it absorbs holds."""
-    own = {*family.held[place]}.union(*[each[place] for _, each in family.absorbed])
-    return [form for form in forms if form not in own]
+    own = {*family.held[place]}
+    if family.absorbed:
+        own.update(*[each[place] for _, each in family.absorbed])
+    return [form for form in forms if form not in own] if own else forms
 
 
-def _clash(asked: Asked, key: Key, forms: list[str]) -> dict[str, tuple[str, ...]]:
+def _clash(asked: Asked, key: Key, forms: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Give the forms that somebody else holds, with who that is."""
-    held = {form: asked.holders(key.name, form) for form in forms}
-    return {form: ids for form, ids in held.items() if ids}
+    clash = {}
+    for form in forms:
+        ids = asked.holders(key.name, form)
+        if ids:
+            clash[form] = ids
+    return clash
 
 
 def _withhold(

@@ -15,7 +15,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import newest
+from upsertcore.merge import newest, replace
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -64,11 +64,14 @@ class Draft:
         self, policy: Policy, before: Contact | None, ignored: Mapping[str, str]
     ) -> None:
         self._policy = policy
-        self.stored: FrozenMap[Any] = NOTHING if before is None else before.fields
-        self.written: FrozenMap[Any] = NOTHING if before is None else before.clocks
-        self.after: dict[str, Any] = dict(self.stored)
-        self.clocks: dict[str, Any] = dict(self.written)
-        self._base: tuple[Fields, Fields] = self.stored, self.written
+        stored, written = NOTHING, NOTHING
+        if before is not None:
+            stored, written = before.fields, before.clocks
+        self.stored: FrozenMap[Any] = stored
+        self.written: FrozenMap[Any] = written
+        self.after: dict[str, Any] = stored.proxy.copy()
+        self.clocks: dict[str, Any] = written.proxy.copy()
+        self._base: tuple[Fields, Fields] = stored, written
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
         self._before = before
@@ -143,15 +146,35 @@ class Draft:
         Raises:
             InvalidField: If a rule refuses a value, or lacks its clock.
         """
-        policy = self._policy
+        policy, after, moved = self._policy, self.after, self.moved
         last = policy.primaries if known else _NO_PRIMARIES
+        rules, usual = policy.rules, policy.usual
+        # Each field is sent once; unless something was absorbed, it is as stored yet.
+        as_stored = not moved
+        if not (known or after) and policy.lays(sent) and None not in sent.values():
+            after.update(sent)
+            moved.update(sent)
+            return
         for name, value in sent.items():
-            if name not in last:
-                self._take(policy.line(name).merge, name, value, sent, known=known)
+            if last and name in last:
+                continue
+            rule = rules.get(name, usual)
+            if rule is not replace or not as_stored:
+                self._take(rule, name, value, sent, known=known)
+            elif type(value) is str:
+                if value != after.get(name):
+                    after[name] = value
+                    moved.add(name)
+            elif not same(value, after.get(name)):
+                _set(after, name, value)
+                moved.add(name)
         if last:
-            for name, value in sent.items():
-                if name in last and not self._settle_primary(last[name], value):
-                    self._take(policy.line(name).merge, name, value, sent, known=True)
+            self._merge_primaries(last, sent)
+
+    def _merge_primaries(self, last: Mapping[str, Key], sent: Fields) -> None:
+        for name, value in sent.items():
+            if name in last and not self._settle_primary(last[name], value):
+                self._take(self._policy.rules[name], name, value, sent, known=True)
 
     def _take(
         self, rule: Rule, name: str, value: Any, sent: Fields, *, known: bool
@@ -179,6 +202,8 @@ class Draft:
                 _set(self.clocks, name, clock)
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
+        if new is stored and rule.by is None:
+            return new
         if not same(new, stored) or (rule.by and not same(clock, written)):
             self._put(name, new)
         return new
@@ -186,7 +211,7 @@ class Draft:
     def _put(self, name: str, value: Any) -> None:
         """Set a field, its clock being set; it has moved unless it is as it was."""
         _set(self.after, name, value)
-        as_stored = same(value, self.stored.get(name))
+        as_stored = same(value, self.stored.proxy.get(name))
         if as_stored and same(self.clocks.get(name), self.written.get(name)):
             self.moved.discard(name)
         else:
@@ -243,7 +268,8 @@ class Draft:
                 if name in sent and not same(sent[name], value):
                     self.ignored[name] = rule.name
         for name in policy.needed:
-            if empty(self.after.get(name)):
+            value = self.after.get(name)
+            if not value and empty(value):
                 raise MissingField(name)
 
     def patched(self, name: str) -> bool:

@@ -89,7 +89,13 @@ class Key:
         (('ada|king',), ())
         """
         if len(self.fields) == 1:
-            return self._part(fields.get(self.fields[0]))
+            value = fields.get(self.fields[0])
+            if type(value) is tuple:
+                return self._part(value)
+            form = self._normal(value)
+            if form is None or (self.blocked and self._is_blocked(form)):
+                return ()
+            return (form,)
         if self.each:
             made = [self._part(fields.get(name)) for name in self.fields]
             return tuple(dict.fromkeys(form for part in made for form in part))
@@ -198,7 +204,7 @@ class Key:
         return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
 
     def _normal(self, value: Any, place: int = 0) -> str | None:
-        if empty(value):
+        if not value and empty(value):
             return None
         form = self.normalize[place](value)
         if type(form) is str and form.isascii():

@@ -243,6 +243,6 @@ def _merge_all(keys: tuple[str, ...], probe: Probe, _pick: Pick) -> Match:
 
 
 def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:
-    if not seen:
+    if seen.count(found) == len(seen):  # type: ignore[arg-type]
         return ()
     return tuple(dict.fromkeys(id for id in seen if id != found))

@@ -162,6 +162,8 @@ def phone(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     if value.isascii():
+        if value[:1] == "+" and 7 < len(value) < 17 and value[1:].isdigit():
+            return value if value[1] != "0" else None
         # The same in half the time: bytes without separators are a sign and digits.
         text = value.encode().translate(None, SEPARATORS)
         digits = (

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField
@@ -48,21 +48,26 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {"email": field(key=normalize.email), "city": field(null="ignore")}
-    >>> read(Policy(first_match("email"), fields), {"email": "a@x", "city": None})
+    >>> policy = Policy(first_match("email"), fields)
+    >>> read(policy, {"email": "a@x", "city": None})
     ({'email': 'a@x'}, {'city': 'null'})
+    >>> read(policy, freeze({"email": "a@x"}))
+    ({'email': 'a@x'}, {})
     """
-    if not isinstance(patch, Mapping):
-        reason = "must be a mapping of field names to values"
-        raise InvalidField("patch", patch, reason)
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
-    for raw_name, raw in patch.items():
-        line = policy.line(raw_name)
-        name: str = frozen("patch", raw_name)
-        if name in sent or name in ignored:
-            raise InvalidField(name, raw, "must not stand there twice")
-        value = _clean(name, line, raw)
-        if empty(value):
+    plain, lines, other = policy.plain, policy.lines, policy.other
+    for name, raw in patch.items() if _is_plain(patch) else _named(policy, patch):
+        flat = type(raw) is str and raw.isascii()
+        if flat and raw and name in plain:
+            sent[name] = raw
+            continue
+        line = lines.get(name, other) or policy.line(name)
+        value = raw if flat else frozen(name, raw)
+        # Whatever is true is neither null nor blank.
+        if line.clean is not None and (value or not empty(value)):
+            value = _cleaned(name, line.clean, raw, value)
+        if not value and empty(value):
             why = _ignored_for(name, line, raw, value)
             if why is not None:
                 ignored[name] = why
@@ -77,6 +82,33 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     if policy.on_blocked == "refuse":
         _see_that_no_composite_is_blocked(policy, sent)
     return sent, ignored
+
+
+def _is_plain(patch: Any) -> bool:
+    """Tell a dict whose names are flat ASCII text: as they are, and each once."""
+    return (
+        type(patch) is dict
+        and _TEXT.issuperset(map(type, patch))
+        and "".join(patch).isascii()
+    )
+
+
+def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
+    """Give what was sent by frozen names, each known to the policy, each once."""
+    if not isinstance(patch, Mapping):
+        reason = "must be a mapping of field names to values"
+        raise InvalidField("patch", patch, reason)
+    names: set[str] = set()
+    for raw_name, raw in patch.items():
+        policy.line(raw_name)
+        name = frozen("patch", raw_name)
+        if name in names:
+            raise InvalidField(name, raw, "must not stand there twice")
+        names.add(name)
+        yield name, raw
+
+
+_TEXT = frozenset({str})
 
 
 def _ignored_for(name: str, line: Field, raw: Any, value: Any) -> str | None:
@@ -119,20 +151,21 @@ def check_scope(scope: Any) -> None:
 
     >>> check_scope("firm-1")
     """
+    if type(scope) is str and scope.isascii():
+        return
     if not isinstance(scope, str):
         raise InvalidField("scope", scope, "must be text")
     frozen("scope", scope)
 
 
-def _clean(name: str, line: Field, raw: Any) -> Any:
-    value = frozen(name, raw)
-    if line.clean is None or empty(value):
-        return value
+def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:
     try:
-        cleaned = line.clean(value)
+        cleaned = clean(value)
     except ValueError as error:
         raise InvalidField(name, raw, str(error)) from error
-    return cleaned if cleaned is value else frozen(name, cleaned, raw)
+    if cleaned is value or (type(cleaned) is str and cleaned.isascii()):
+        return cleaned
+    return frozen(name, cleaned, raw)
 
 
 def frozen(name: str, value: Any, sent: Any = None) -> Any:
@@ -157,7 +190,8 @@ def frozen(name: str, value: Any, sent: Any = None) -> Any:
         raise InvalidField(name, shown, str(error)) from error
 
 
-_NONE_MADE: Mapping[str, str | None] = {}
+_NONE_LEFT_OUT: Mapping[str, tuple[Hits, str]] = {}
+_NONE_MADE: Mapping[str, tuple[str, ...]] = {}
 
 
 @final
@@ -171,7 +205,7 @@ class Asked:
         index: Where to look.
         scope: The tenant.
         strategy: Whose keys are consulted.
-        made: Key name to the form that was made of the patch already, None for none.
+        made: Key name to the forms that were made of the patch already.
     """
 
     __slots__ = (
@@ -186,13 +220,13 @@ class Asked:
         index: View,
         scope: str,
         strategy: Strategy,
-        made: Mapping[str, str | None] = _NONE_MADE,
+        made: Mapping[str, tuple[str, ...]] = _NONE_MADE,
     ) -> None:
         self._index, self._keys, self.scope, self._made = index, keys, scope, made
         self.sent, self.ignored = patch
         self.strategy = strategy
         self.seen: dict[str, Hits] = {}
-        self.left_out: dict[str, tuple[Hits, str]] = {}
+        self.left_out = _NONE_LEFT_OUT
         self.contacts: dict[str, tuple[Contact, Forms]] = {}
         self.looked: dict[tuple[str, str], tuple[str, ...]] = {}
 
@@ -201,8 +235,8 @@ class Asked:
         hits = self.seen.get(name)
         if hits is None:
             forms = self.forms(self._keys[name], self.sent)
-            found = tuple([(form, self.holders(name, form)) for form in forms])
-            hits = self.seen[name] = found
+            hits = tuple([(form, self.holders(name, form)) for form in forms])
+            self.seen[name] = hits
         return hits
 
     def key(self, name: str) -> Key:
@@ -236,12 +270,15 @@ class Asked:
         hits = self.seen.get(name)
         if hits is None and name not in self._made:
             return key.forms(after)
-        if not all(after.get(field) is sent.get(field) for field in key.fields):
-            return key.forms(after)
+        if after is not sent:
+            for field in key.fields:
+                if after.get(field) is not sent.get(field):
+                    return key.forms(after)
         if hits is not None:
+            if len(hits) == 1:
+                return (hits[0][0],)
             return tuple([form for form, _ids in hits])
-        form = self._made[name]
-        return () if form is None else (form,)
+        return self._made[name]
 
     def without(self, names: Iterable[str], reason: str) -> Asked:
         """

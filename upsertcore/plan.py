@@ -94,8 +94,10 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     """
     found, asked = _match(policy, asked)
     family = _family(policy, asked, found)
-    _see_its_version(family.before, if_version)
-    _see_that_they_may_come_back(policy, family)
+    if if_version is not None:
+        _see_its_version(family.before, if_version)
+    if policy.on_deleted == "refuse":
+        _see_that_they_may_come_back(family)
     if family.before is None and not policy.create:
         raise CreateRefused
     if family.before is not None and policy.update == "ignore":
@@ -132,7 +134,8 @@ def combine(
         if contact.scope != asked.scope:
             reason = f"must be {asked.scope!r} for contact {contact.id} too"
             raise InvalidField("scope", contact.scope, reason)
-    _see_that_they_may_come_back(policy, family)
+    if policy.on_deleted == "refuse":
+        _see_that_they_may_come_back(family)
     draft = _merge(policy, asked, family)
     claimed = claim(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
@@ -174,20 +177,20 @@ def _family(policy: Policy, asked: Asked, found: Match) -> Family:
     if found.id is None:
         return Family(None, policy.no_forms)
     before, held = asked.get(found.id)
+    if not found.absorbed:
+        return Family(before, held)
     return Family(before, held, tuple([asked.get(id) for id in found.absorbed]))
 
 
-def _see_its_version(before: Contact | None, version: int | None) -> None:
-    if version is None:
-        return
+def _see_its_version(before: Contact | None, version: int) -> None:
     if before is None:
         raise StaleVersion(None, version, None)
     if before.version != version:
         raise StaleVersion(before.id, version, before.version)
 
 
-def _see_that_they_may_come_back(policy: Policy, family: Family) -> None:
-    if policy.on_deleted != "refuse" or family.before is None:
+def _see_that_they_may_come_back(family: Family) -> None:
+    if family.before is None:
         return
     for contact in (family.before, *[each for each, _forms in family.absorbed]):
         if contact.deleted_at is not None:
@@ -240,8 +243,11 @@ def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
 
 def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:
     """Tell whether a field of a key that was consulted has moved."""
-    by_name = policy.by_name
-    return any(not moved.isdisjoint(by_name[name].fields) for name in asked.seen)
+    if moved:
+        for name in asked.seen:
+            if not moved.isdisjoint(policy.by_name[name].fields):
+                return True
+    return False
 
 
 def _plan(
@@ -255,21 +261,22 @@ def _plan(
     result = _result(policy, family, draft.moved)
     ignored, clocks = draft.ignored, draft.clocks
     others = found.others + claimed.others
+    # By position, as ``Plan`` names them: that is cheaper by a quarter.
     return Plan(
-        result=result,
-        scope=asked.scope,
-        before=family.before,
-        after=draft.stored if result == "unchanged" else FrozenMap.trusted(draft.after),
-        matched_by=found.key,
-        withheld=claimed.withheld,
-        ignored=FrozenMap.trusted(ignored) if ignored else NOTHING,
-        others=tuple(dict.fromkeys(others)) if claimed.others else others,
-        forms=claimed.forms,
-        aliases=claimed.aliases,
-        clocks=FrozenMap.trusted(clocks) if clocks else NOTHING,
-        absorbed=tuple([contact for contact, _forms in family.absorbed]),
-        policy=policy,
-        asked=asked,
+        result,
+        asked.scope,
+        family.before,
+        draft.stored if result == "unchanged" else FrozenMap.trusted(draft.after),
+        found.key,
+        claimed.withheld,
+        FrozenMap.trusted(ignored) if ignored else NOTHING,
+        tuple(dict.fromkeys(others)) if claimed.others else others,
+        claimed.forms,
+        claimed.aliases,
+        FrozenMap.trusted(clocks) if clocks else NOTHING,
+        tuple([each[0] for each in family.absorbed]) if family.absorbed else (),
+        policy,
+        asked,
     )
 
 

@@ -36,7 +36,7 @@ from upsertcore.line import (
     one_of,
 )
 from upsertcore.merge import keep
-from upsertcore.rule import Rule
+from upsertcore.rule import Rule, replace
 from upsertcore.strategy import OnMany, Strategy
 
 __all__ = ["OnClash", "Policy"]
@@ -149,12 +149,19 @@ class Policy:
     )
     keys: tuple[Key, ...] = attrs.field(init=False, repr=False)
     by_name: Mapping[str, Key] = attrs.field(init=False, repr=False)
+    lines: Mapping[str, Field] = attrs.field(init=False, repr=False)
+    rules: Mapping[str, Rule] = attrs.field(init=False, repr=False)
+    usual: Rule = attrs.field(init=False, repr=False)
+    plain: frozenset[str] = attrs.field(init=False, repr=False)
+    laid: frozenset[str] = attrs.field(init=False, repr=False)
+    keyed: frozenset[str] = attrs.field(init=False, repr=False)
     no_forms: tuple[tuple[str, ...], ...] = attrs.field(init=False, repr=False)
     other: Field | None = attrs.field(init=False, repr=False)
     needed: tuple[str, ...] = attrs.field(init=False, repr=False)
     defaults: tuple[tuple[str, Any], ...] = attrs.field(init=False, repr=False)
     primaries: Mapping[str, Key] = attrs.field(init=False, repr=False)
     remembers: bool = attrs.field(init=False, repr=False)
+    limits: bool = attrs.field(init=False, repr=False)
     screens: Mapping[str, tuple[Key, ...]] = attrs.field(init=False, repr=False)
     base: Policy | None = attrs.field(init=False, repr=False, default=None)
 
@@ -167,9 +174,13 @@ class Policy:
         check_rules(keys, fields, on_clash=self.on_clash)
         check_match(self.match, by_name, fields, on_limit=self.on_limit)
         lines = fields.items()
+        screened = {} if self.on_blocked == "store" else screens(keys)
         derived = {
             "keys": keys,
             "by_name": by_name,
+            "keyed": frozenset(name for key in keys for name in key.fields),
+            **_tables(fields, screened),
+            "usual": replace if self.others is None else self.others,
             "no_forms": ((),) * len(keys),
             "other": None if self.others is None else field(merge=self.others),
             "needed": tuple(name for name, line in lines if line.required),
@@ -180,7 +191,8 @@ class Policy:
             ),
             "primaries": {key.fields[0]: key for key in keys if key.each},
             "remembers": any(key.remember for key in keys),
-            "screens": {} if self.on_blocked == "store" else screens(keys),
+            "limits": any(key.limit is not None for key in keys),
+            "screens": screened,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -223,6 +235,20 @@ class Policy:
         own = (self.base or self).line(name).merge
         return self.absorb.get(name, keep if own.by is None else own)
 
+    def lays(self, names: Iterable[str]) -> bool:
+        """
+        Tell whether a contact that is created has these fields as they are sent.
+
+        >>> from upsertcore import first_match, keep, normalize
+        >>> fields = {"email": field(key=normalize.email), "city": field(merge=keep)}
+        >>> policy = Policy(first_match("email"), fields)
+        >>> policy.lays(("email",)), policy.lays(("email", "city"))
+        (True, False)
+        """
+        if self.laid.issuperset(names):
+            return True
+        return _lays(self.usual) and self.laid.issuperset(self.lines.keys() & names)
+
     def with_lines(self, fields: Mapping[str, Field], other: Field | None) -> Policy:
         """
         Give a copy with other lines, for one call; its keys and defaults are these.
@@ -236,10 +262,31 @@ class Policy:
         """
         check_rules(self.keys, fields, on_clash=self.on_clash)
         mine = copy.copy(self)
-        changed = {"fields": MappingProxyType(dict(fields)), "other": other}
-        for name, value in {**changed, "base": self}.items():
+        own = MappingProxyType(dict(fields))
+        changed = {
+            "fields": own,
+            "other": other,
+            **_tables(own, self.screens),
+            "base": self,
+        }
+        for name, value in changed.items():
             object.__setattr__(mine, name, value)
         return mine
+
+
+def _tables(fields: Mapping[str, Field], screened: Iterable[str]) -> dict[str, Any]:
+    """Make what is asked for each field of a patch, so that it is asked at once."""
+    plain = {name for name, line in fields.items() if line.clean is None}
+    return {
+        "lines": dict(fields),
+        "rules": {name: line.merge for name, line in fields.items()},
+        "plain": frozenset(plain.difference(screened)),
+        "laid": frozenset(name for name, line in fields.items() if _lays(line.merge)),
+    }
+
+
+def _lays(rule: Rule) -> bool:
+    return rule.combine is replace.combine and rule.on_create
 
 
 def _check_table(policy: Policy) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias, final
 
-from attrs import frozen
+from attrs import define, frozen
 
 from upsertcore.errors import AmbiguousMatch
 
@@ -52,7 +52,7 @@ Pick: TypeAlias = Callable[[str, tuple[str, ...]], str]
 
 
 @final
-@frozen
+@define
 class Match:
     """
     What a strategy found.

@@ -12,7 +12,8 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, ItemsView, Iterator, KeysView, Mapping
+from operator import is_
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, final
 
@@ -63,7 +64,7 @@ class FrozenMap(Mapping[str, V_co]):
 
     def __init__(self, items: Mapping[str, V_co] | None = None) -> None:
         frozen = {} if items is None else _freeze_names(items, MAX_DEPTH)
-        object.__setattr__(self, "proxy", MappingProxyType(frozen))
+        _set_proxy(self, MappingProxyType(frozen))
 
     @classmethod
     def trusted(cls, items: dict[str, V_co]) -> FrozenMap[V_co]:
@@ -74,8 +75,8 @@ class FrozenMap(Mapping[str, V_co]):
         FrozenMap({'a': ('b',)})
         """
         # The proxy is then the only reference to it: nobody can reach it to write.
-        self = object.__new__(cls)
-        object.__setattr__(self, "proxy", MappingProxyType(items))
+        self = _new(cls)
+        _set_proxy(self, MappingProxyType(items))
         return self
 
     def __getitem__(self, name: str) -> V_co:
@@ -89,6 +90,20 @@ class FrozenMap(Mapping[str, V_co]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.proxy
+
+    # As the mapping that it is would do it, in a step of the interpreter's own.
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give the value of a name, or the default where there is none."""
+        return self.proxy.get(name, default)
+
+    def keys(self) -> KeysView[str]:
+        """Give the names."""
+        return self.proxy.keys()
+
+    def items(self) -> ItemsView[str, V_co]:
+        """Give names and values."""
+        return self.proxy.items()
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenMap):
@@ -119,6 +134,9 @@ class FrozenMap(Mapping[str, V_co]):
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a FrozenMap is read-only: {name} cannot be deleted")
 
+
+_new = object.__new__
+_set_proxy = FrozenMap.__dict__["proxy"].__set__
 
 NOTHING: FrozenMap[Any] = FrozenMap.trusted({})
 """The mapping without names."""
@@ -154,11 +172,15 @@ def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
         return value if value.isascii() else _unicode(value)
     if value is None or kind is bool:
         return value
+    if kind is int and value.bit_length() <= MAX_BITS:
+        return value
     if kind is FrozenMap:
         _fits(value, _room)
         return value
-    if kind is list or kind is tuple or kind is dict:
-        return _freeze_inside(value, _room)
+    if kind is list or kind is tuple:
+        return _freeze_items(value, _room)
+    if kind is dict:
+        return _freeze_mapping(value, _room)
     return _freeze_rest(value, _room)
 
 
@@ -181,19 +203,32 @@ def _fits(value: Any, room: int) -> None:
         _fits(item, room - 1)
 
 
-def _freeze_inside(value: Any, room: int) -> Any:
+def _freeze_mapping(value: Mapping[Any, Any], room: int) -> FrozenMap[Any]:
     if not room:
         raise ValueError(_TOO_DEEP)
-    if isinstance(value, Mapping):
-        return FrozenMap.trusted(_freeze_names(value, room - 1))
-    items = tuple([freeze(item, room - 1) for item in value])
-    if type(value) is tuple and all(a is b for a, b in zip(items, value, strict=True)):
-        return value
-    return items
+    return FrozenMap.trusted(_freeze_names(value, room - 1)) if value else NOTHING
+
+
+def _freeze_items(value: Any, room: int) -> tuple[Any, ...]:
+    if not room:
+        raise ValueError(_TOO_DEEP)
+    room -= 1
+    items = tuple(
+        [
+            item if type(item) is str and item.isascii() else freeze(item, room)
+            for item in value
+        ]
+    )
+    return value if type(value) is tuple and all(map(is_, items, value)) else items
 
 
 def _freeze_names(value: Mapping[Any, Any], room: int) -> dict[str, Any]:
-    return {_name(name): freeze(item, room) for name, item in value.items()}
+    return {
+        name if type(name) is str and name.isascii() else _name(name): item
+        if type(item) is str and item.isascii()
+        else freeze(item, room)
+        for name, item in value.items()
+    }
 
 
 def _name(name: object) -> str:
@@ -217,8 +252,10 @@ def _freeze_rest(value: Any, room: int) -> Any:
         return number or 0.0
     if isinstance(value, str):
         return freeze(str.__str__(value))
-    if isinstance(value, (list, tuple, Mapping)):
-        return _freeze_inside(value, room)
+    if isinstance(value, Mapping):
+        return _freeze_mapping(value, room)
+    if isinstance(value, (list, tuple)):
+        return _freeze_items(value, room)
     raise ValueError(
         "must be text, a number, true, false, null, a list or a mapping; "
         f"{type(value).__name__} is none of them"
@@ -279,9 +316,17 @@ def same(a: Any, b: Any) -> bool:
     """
     if a is b:
         return True
-    if type(a) is not type(b):
+    kind = type(a)
+    if kind is not type(b):
         return False
-    return a == b if type(a) is str else token(a) == token(b)
+    if kind is tuple:
+        return len(a) == len(b) and all(map(same, a, b))
+    if kind is FrozenMap:
+        mine, theirs = a.proxy, b.proxy
+        if mine.keys() != theirs.keys():
+            return False
+        return all(map(same, mine.values(), [theirs[name] for name in mine]))
+    return a == b  # type: ignore[no-any-return]
 
 
 def empty(value: Any) -> bool:

@@ -125,7 +125,7 @@ _FINDING = (
         "finds_who_is_named",
         "one key",
         "keys",
-        """        if empty(value):
+        """        if not value and empty(value):
             return None
         form = self.normalize[place](value)
 """,
@@ -234,7 +234,7 @@ _FIELDS = (
         "omitted_is_unchanged",
         "an address, then a phone",
         "draft",
-        "self.after: dict[str, Any] = dict(self.stored)",
+        "self.after: dict[str, Any] = stored.proxy.copy()",
         "self.after: dict[str, Any] = {}",
     ),
     Fault(
@@ -336,8 +336,8 @@ _TOLD = (
         "nothing_silent",
         "a clash withholds",
         "plan",
-        "withheld=claimed.withheld,",
-        "withheld=(),",
+        "        claimed.withheld,\n",
+        "        (),\n",
     ),
     Fault(
         "a value that a rule leaves out is not told",
@@ -354,8 +354,8 @@ _TOLD = (
         "nothing_silent",
         "one key",
         "plan",
-        "ignored=FrozenMap.trusted(ignored) if ignored else NOTHING,",
-        "ignored=NOTHING,",
+        "        FrozenMap.trusted(ignored) if ignored else NOTHING,\n",
+        "        NOTHING,\n",
     ),
 )
 
