@@ -227,7 +227,7 @@ class TestParts:
         kept = in_row(contact(), 0, *forms)
 
         assert forms == forms_in(kept)
-        assert len(forms) == len(kept) - FORMS
+        assert len(forms) == len(kept) - FORMS - len(ADA)
 
     @pytest.mark.parametrize("history", HISTORIES)
     def test_ids(self, history: str) -> None:

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, UnknownField
-from upsertcore.row import MAX_NAMES
+from upsertcore.row import FORMS, MAX_NAMES
 from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
 
@@ -59,7 +59,7 @@ class Heading:
     """
 
     __slots__ = (
-        *("_picks", "_rules", "_shared"),
+        *("_first", "_picks", "_rules", "_shared"),
         *("cleans", "creates", "defaults", "full", "has_rules", "names"),
     )
 
@@ -73,6 +73,7 @@ class Heading:
         added = {n: value for n, value in policy.defaults if n not in names}
         keys = {key.fields[0] for key in policy.keys}
         self._shared, self.names = index.names, index.names.share(names)
+        self._first = FORMS + len(index.keys)
         self.full = index.names.share((*names, *added))
         self.defaults = (*added.values(),)
         whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
@@ -133,19 +134,17 @@ class Heading:
 
         Returns:
             Its own names and then those that are new to it, and what picks their
-            values of the row's, followed by the patch's.
+            values of the row followed by the patch's values.
         """
         known = self._picks.get(id(names))
         if known is None:
             both = names + self.names
-            places = {name: place for place, name in enumerate(both)}
+            places = {name: place for place, name in enumerate(both, self._first)}
             after = self._shared.share(places)
             chosen = [*places.values()]
             # Of one place itemgetter answers the value itself; a slice stays a tuple.
-            pick = (
-                itemgetter(*chosen) if len(chosen) > 1 else itemgetter(slice(-1, None))
-            )
-            known = after, pick
+            last = itemgetter(slice(-1, None))
+            known = after, itemgetter(*chosen) if len(chosen) > 1 else last
             if len(self._picks) < _MAX_PICKS and self._shared.has(names):
                 self._picks[id(names)] = known
         return known

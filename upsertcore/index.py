@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, final
 from upsertcore.errors import UnknownContact
 from upsertcore.holders import Holders, listed, listed_of, move
 from upsertcore.row import (
-    FORMS,
     ID,
     PLACE,
     SCOPE,
@@ -292,8 +291,7 @@ class ContactIndex:
         """Store a row in place of the one with its id."""
         id = row[ID]
         old, self.rows[id] = self.rows[id], row
-        if row[FORMS:] != old[FORMS:]:
-            self._move(id, row[SCOPE], forms_in(old), forms_in(row))
+        self._move(id, row[SCOPE], forms_in(old), forms_in(row))
 
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""

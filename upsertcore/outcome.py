@@ -183,14 +183,13 @@ class Outcome(Verdict, _Late):
             """Make a part that was not asked for before; see :func:`outcome_of`."""
             if name not in _SET:
                 raise AttributeError(f"an outcome has no {name}")
-            row, was, matched_by, policy = _get_told(self)
+            row, was, matched_by = _get_told(self)
             if name == "contact":
                 part = contact_in(row)
             elif name == "before":
                 part = None if was is None else contact_in(was)
             else:
-                rest = {"matched_by": matched_by, "_policy": policy}
-                part = rest.get(name, _NONE_OF.get(name))
+                part = matched_by if name == "matched_by" else _NONE_OF[name]
             _SET[name](self, part)
             return part
 
@@ -199,7 +198,7 @@ _NONE_OF = {"withheld": (), "ignored": NOTHING, "others": (), "absorbed": ()}
 _SET = {
     each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
 }
-_new, _set_result = object.__new__, _SET["result"]
+_new, _set_result, _set_policy = object.__new__, _SET["result"], _SET["_policy"]
 _set_told, _get_told = vars(_Late)["_told"].__set__, vars(_Late)["_told"].__get__
 
 
@@ -228,7 +227,9 @@ def outcome_of(
     """
     self = _new(Outcome)
     _set_result(self, result)
-    _set_told(self, (row, was, matched_by, policy))
+    _set_policy(self, policy)
+    # Of plain rows the collector drops this tuple too.
+    _set_told(self, (row, was, matched_by))
     return self
 
 

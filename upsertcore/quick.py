@@ -132,6 +132,7 @@ def quick(
         "plain_scope": _is_plain_scope,
         "updates": policy.update is True,
         "datetime": datetime,
+        "now_in": datetime.now,
         "UTC": UTC,
         "Left": Left,
         "separators": SEPARATORS,

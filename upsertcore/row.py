@@ -2,8 +2,8 @@
 The row: a contact as an index keeps it, and the contact made of it again.
 
 Rules:
-    A row is a tuple of text, numbers, times and tuples of them, which the collector
-    of garbage drops from its lists; only what few contacts have is a mapping in it.
+    A row is a flat tuple of text, numbers and times, which the collector of garbage
+    drops from its lists; only what few contacts have is a mapping or a list in it.
     As long as anybody has the contact of a row, whoever asks is given the same one.
 """
 
@@ -31,7 +31,6 @@ __all__ = [
     "PLACE",
     "SCOPE",
     "UPDATED",
-    "VALUES",
     "VERSION",
     "Names",
     "Row",
@@ -42,9 +41,10 @@ __all__ = [
 ]
 
 Row: TypeAlias = tuple[Any, ...]
-"""Its parts by number; from :data:`FORMS` on, what it holds of each key."""
+"""Its parts by number; from :data:`FORMS` on, what it holds of each key, and then its
+values, one for each name. It is flat, for the collector drops it at the first look."""
 
-VALUES, NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(10)
+NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(9)
 """Of a row; its history is None for nearly all contacts."""
 
 _ALIASES, _CLOCKS, ABSORBED, DELETED = range(4)
@@ -105,14 +105,13 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> ada = Contact("c-1", "", {"email": "Ada@x"}, 1, now, now)
     >>> row = row_of(ada, ("email",), 0, (("ada@x",), ()))
-    >>> row[VALUES], row[FORMS:], contact_in(row) is ada, forms_in(row)
-    (('Ada@x',), ('ada@x', None), True, (('ada@x',), ()))
+    >>> row[FORMS:], contact_in(row) is ada, forms_in(row)
+    (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
     gone = contact.deleted_at
     parts = contact.aliases, contact.clocks, contact.absorbed
     history = (*parts, gone) if gone is not None or any(parts) else None
     row = (
-        tuple(contact.fields.proxy.values()),
         names,
         contact.version,
         contact.created_at,
@@ -122,6 +121,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         place,
         history,
         *[each[0] if len(each) == 1 else each or None for each in forms],
+        *contact.fields.proxy.values(),
     )
     _tie(row, contact)
     return row
@@ -137,7 +137,9 @@ def contact_in(row: Row) -> Contact:
     contact = _made.get(id(row))
     # Who keeps another row now may be listed under an identity that was given anew.
     if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
-        fields = FrozenMap.trusted(dict(zip(row[NAMES], row[VALUES], strict=True)))
+        names = row[NAMES]
+        values = row[len(row) - len(names) :]
+        fields = FrozenMap.trusted(dict(zip(names, values, strict=True)))
         contact = contact_of(
             row[ID],
             row[SCOPE],
@@ -156,7 +158,7 @@ def forms_in(row: Row) -> Forms:
     return tuple(
         [
             () if each is None else (each,) if type(each) is str else each
-            for each in row[FORMS:]
+            for each in row[FORMS : len(row) - len(row[NAMES])]
         ]
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.normalize import email, exact, phone, text
-from upsertcore.row import CREATED, FORMS, HISTORY, NAMES, PLACE, VALUES, VERSION
+from upsertcore.row import CREATED, FORMS, HISTORY, NAMES, PLACE, VERSION
 
 if TYPE_CHECKING:
     from upsertcore.keys import Key
@@ -92,9 +92,8 @@ if id is None:
                 raise ValueError(f"ids: must answer a fresh id, not {{fresh!r}}")
             place = index.next
             row = (
-                values, heading.full, 1, now, now,
-                fresh, scope, place, None, {fresh}
-            )
+                heading.full, 1, now, now, fresh, scope, place, None, {fresh}
+            ) + values
             index.next = place + 1
             rows[fresh] = row
             if plain_text or not ({several}):
@@ -115,12 +114,12 @@ except (KeyError, TypeError):
     LEAVE {left}
 if before[{HISTORY}] is not None:
     LEAVE {left}
-stored = before[{VALUES}]
+stored = before[{values}:]
 if before[{NAMES}] is names:
     values, after = sent, names
 else:
     after, pick = heading.meet(before[{NAMES}])
-    values = pick(stored + sent)
+    values = pick(before + sent)
 if heading.has_rules:
     values = heading.lay(stored, values, after, known=True)
     if values is None:
@@ -144,9 +143,9 @@ acquire()
 try:
     if writer.writes == writes:
         row = (
-            values, after, before[{VERSION}] + 1, before[{CREATED}], now,
+            after, before[{VERSION}] + 1, before[{CREATED}], now,
             id, scope, before[{PLACE}], None, {moved}
-        )
+        ) + values
         if {moves}:
             index.lay(row)
         else:
@@ -241,7 +240,7 @@ def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
         _rest(policy, n, consulted + resting[: place + 1])
         for place, n in enumerate(resting)
     )
-    draw_now = _DRAW_NOW if clock else "now = clock()\n"
+    draw_now = _DRAW_NOW if clock else "now = now_in(UTC)\n"
     wrote = "writer.wrote(outcome)\n" if keeps else _WROTE
     body = _BODY.format(
         seek="".join(_seek(policy.keys[n], n) for n in consulted),
@@ -263,6 +262,7 @@ def written(policy: Policy, *, ids: bool, clock: bool, keeps: bool) -> str:
             f"value{n} is not None and before[{FORMS + n}] != form{n}" for n in every
         ),
         left=_left(policy, consulted),
+        values=FORMS + len(every),
         every=_made(policy, every),
         **_PARTS,
     )
@@ -335,6 +335,5 @@ _PARTS = {
     "HISTORY": HISTORY,
     "NAMES": NAMES,
     "PLACE": PLACE,
-    "VALUES": VALUES,
     "VERSION": VERSION,
 }

@@ -635,7 +635,7 @@ _HOT = (
         "omitted_is_unchanged",
         "plain text",
         "written",
-        "    values = pick(stored + sent)\n",
+        "    values = pick(before + sent)\n",
         "    values, after = sent, names\n",
     ),
     Fault(
