@@ -39,7 +39,8 @@ def upsert_many(patches, scope, plain):
 """
 
 # What is given or left stands in a line of its own, and is the end of a call. Each step
-# begins with a comment. Of text, equal is the same; of numbers it is not.
+# begins with a comment. Of text, equal is the same; of numbers it is not. Between the
+# first store and the last nothing is called, so that no signal can come between them.
 _BODY = """\
 if type(patch) is not dict:
     LEAVE None
@@ -85,8 +86,7 @@ if id is None:
 {draw_id}
 {draw_now}
     # write a new contact
-    acquire()
-    try:
+    with lock:
         if writer.writes == writes:
             if fresh in rows or fresh in leads or fresh in gone:
                 raise ValueError(f"ids: must answer a fresh id, not {{fresh!r}}")
@@ -94,18 +94,17 @@ if id is None:
             row = (
                 heading.full, 1, now, now, fresh, scope, place, None, {fresh}
             ) + values
+            outcome = outcome_of("created", row, None, None, policy)
+            several = not plain_text and ({several})
+            me = thread()
             index.next = place + 1
             rows[fresh] = row
-            if plain_text or not ({several}):
-{held}
-            else:
+            if several:
                 index.hold(row)
-            # say what was done
-            outcome = outcome_of("created", row, None, None, policy)
+            else:
+{held}
 {wrote}
             GIVE outcome
-    finally:
-        release()
     LEAVE Left({every}, names, sent, fresh, now)
 # merge
 try:
@@ -125,13 +124,9 @@ if heading.has_rules:
     if values is None:
         LEAVE {left}
 if values == stored and (plain_text or all(map(same, values, stored))):
-    # say that nothing was done
-    acquire()
-    try:
+    with lock:
         if writer.writes == writes:
             GIVE outcome_of("unchanged", before, before, by, policy)
-    finally:
-        release()
     LEAVE {left}
 if not updates:
     LEAVE {left}
@@ -139,23 +134,20 @@ if not updates:
 # draw the time
 {draw_now_of_known}
 # write a known contact
-acquire()
-try:
+with lock:
     if writer.writes == writes:
         row = (
             after, before[{VERSION}] + 1, before[{CREATED}], now,
             id, scope, before[{PLACE}], None, {moved}
         ) + values
+        outcome = outcome_of("updated", row, before, by, policy)
+        me = thread()
         if {moves}:
             index.lay(row)
         else:
             rows[id] = row
-        # say what was done
-        outcome = outcome_of("updated", row, before, by, policy)
 {wrote_of_known}
         GIVE outcome
-finally:
-    release()
 LEAVE Left({every}, names, sent, None, now)
 """
 
@@ -196,7 +188,7 @@ if type(now) is not datetime or now.tzinfo is not UTC:
 """
 _WROTE = """\
 writer.writes = writes + 1
-writer.last = thread()
+writer.last = me
 journal.next += 1
 """
 
