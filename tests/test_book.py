@@ -697,6 +697,27 @@ class TestHosts:
 
         made._index.check()
 
+    def test_a_refusal_of_what_was_overtaken(self) -> None:
+        """It does not count, for what it rests on is no more; the call is made anew."""
+        made: ContactBook
+        turns = count()
+
+        def busy(_stored: Any, sent: Any) -> Any:
+            if next(turns) == 0:
+                made.upsert({**self.NEW, "name": "Eve"})
+                raise ValueError("must wait")
+            return sent
+
+        policy = Policy(
+            first_match("email"), {**FIELDS, "ref": field(merge=custom(busy))}
+        )
+        made = ContactBook(policy)
+        made.upsert({**self.NEW, "name": "Ada"})
+        patch = {"email": self.NEW["email"], "ref": "x"}
+        outcome = made.upsert(patch, idempotency_key="k")
+
+        assert ("x", "Eve") == (outcome.contact["ref"], outcome.contact["name"])
+
     def test_others_that_never_stop_writing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

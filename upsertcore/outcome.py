@@ -177,22 +177,6 @@ class Outcome(Verdict, _Late):
         before = {} if self.before is None else self.before.fields
         return changes(before, self.contact.fields)
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Make a part that was not asked for before; see :func:`outcome_of`."""
-            if name not in _SET:
-                raise AttributeError(f"an outcome has no {name}")
-            row, was, matched_by = _get_told(self)
-            if name == "contact":
-                part = contact_in(row)
-            elif name == "before":
-                part = None if was is None else contact_in(was)
-            else:
-                part = matched_by if name == "matched_by" else _NONE_OF[name]
-            _SET[name](self, part)
-            return part
-
 
 _NONE_OF = {"withheld": (), "ignored": NOTHING, "others": (), "absorbed": ()}
 _SET = {
@@ -200,6 +184,25 @@ _SET = {
 }
 _new, _set_result, _set_policy = object.__new__, _SET["result"], _SET["_policy"]
 _set_told, _get_told = vars(_Late)["_told"].__set__, vars(_Late)["_told"].__get__
+
+
+def _late(self: Outcome, name: str) -> Any:
+    """Make a part that was not asked for before; see :func:`outcome_of`."""
+    if name not in _SET:
+        raise AttributeError(f"an outcome has no {name}")
+    row, was, matched_by = _get_told(self)
+    if name == "contact":
+        part: Any = contact_in(row)
+    elif name == "before":
+        part = None if was is None else contact_in(was)
+    else:
+        part = matched_by if name == "matched_by" else _NONE_OF[name]
+    _SET[name](self, part)
+    return part
+
+
+# Set here, so that a type checker still knows which attributes there are.
+Outcome.__getattr__ = _late  # type: ignore[attr-defined]
 
 
 def outcome_of(
