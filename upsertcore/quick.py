@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from threading import get_ident
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
@@ -24,6 +25,7 @@ from upsertcore.draw import checked_id, checked_time
 from upsertcore.heading import Headings
 from upsertcore.normalize import SEPARATORS
 from upsertcore.outcome import outcome_of
+from upsertcore.row import packed, unpacked
 from upsertcore.values import same
 from upsertcore.written import SHORT, written
 
@@ -66,8 +68,7 @@ class Left:
         now: datetime | None = None,
     ) -> None:
         self.forms: dict[str, tuple[str, ...]] = {
-            name: () if made is None else (made,) if type(made) is str else made
-            for name, made in forms.items()
+            name: unpacked(made) for name, made in forms.items()
         }
         self.sent = dict(zip(names, values, strict=True))
         self.id, self.now = id, now
@@ -155,9 +156,7 @@ def _closer(key: Key) -> Callable[[Any, Any], tuple[Any, Any]]:
     def closer(value: Any, entries: dict[str, Any]) -> tuple[Any, Any]:
         if type(value) is tuple:
             forms = key.forms({key.fields[0]: value})
-            return (forms if len(forms) > 1 else forms[0] if forms else None), _holder(
-                forms, entries
-            )
+            return packed(forms), _holder(forms, entries)
         form = normal(value)
         if type(form) is not str or not form or not form.isascii():
             form = checked(form)
@@ -197,8 +196,14 @@ def _code(policy: Policy, **how: bool) -> CodeType | None:
     codes = _CODES.setdefault(policy, {})
     key = tuple(how.values())
     if key not in codes:
-        codes[key] = compile(written(policy, **how), SOURCE, "exec")
+        codes[key] = _compiled(written(policy, **how))
     return codes[key]
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> CodeType:
+    """Compile a source once: policies whose keys are alike have the same."""
+    return compile(source, SOURCE, "exec")
 
 
 _CODES: WeakKeyDictionary[Policy, dict[tuple[bool, ...], CodeType]] = (

@@ -37,7 +37,9 @@ __all__ = [
     "contact_in",
     "forms_in",
     "ids_in",
+    "packed",
     "row_of",
+    "unpacked",
 ]
 
 Row: TypeAlias = tuple[Any, ...]
@@ -120,7 +122,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         contact.scope,
         place,
         history,
-        *[each[0] if len(each) == 1 else each or None for each in forms],
+        *map(packed, forms),
         *contact.fields.proxy.values(),
     )
     _tie(row, contact)
@@ -153,14 +155,29 @@ def contact_in(row: Row) -> Contact:
     return contact
 
 
+def packed(forms: tuple[str, ...]) -> Any:
+    """
+    Give forms of one key as a row has them: one alone, several together, or None.
+
+    >>> packed(("a",)), packed(("a", "b")), packed(())
+    ('a', ('a', 'b'), None)
+    """
+    return forms[0] if len(forms) == 1 else forms or None
+
+
+def unpacked(part: Any) -> tuple[str, ...]:
+    """
+    Give the forms of one key again.
+
+    >>> unpacked("a"), unpacked(("a", "b")), unpacked(None)
+    (('a',), ('a', 'b'), ())
+    """
+    return () if part is None else (part,) if type(part) is str else part
+
+
 def forms_in(row: Row) -> Forms:
     """Give the normal forms of a row, per key."""
-    return tuple(
-        [
-            () if each is None else (each,) if type(each) is str else each
-            for each in row[FORMS : len(row) - len(row[NAMES])]
-        ]
-    )
+    return tuple([unpacked(each) for each in row[FORMS : len(row) - len(row[NAMES])]])
 
 
 def ids_in(row: Row) -> tuple[str, ...]:
