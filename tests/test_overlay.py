@@ -33,7 +33,7 @@ def test_it_reads_what_stands_below() -> None:
     laid = Overlay(index)
 
     assert laid.get("a") is index.get("a")
-    assert laid.forms("b") == (("b@x",), ("+1",))
+    assert laid.found("b")[1] == (("b@x",), ("+1",))
     assert laid.holders("phone", "+1", "") == ("a", "b")
     assert laid.holders("phone", "+1", "s") == ()
     assert (laid.is_spent("c"), laid.is_spent("d")) == (True, False)
@@ -54,8 +54,8 @@ def test_what_is_put_is_read_and_not_written() -> None:
 
     assert laid.get("d") is new
     assert laid.get("a") is moved
-    assert laid.forms("d") == (("d@x",), ("+3",))
-    assert laid.forms("a") == (("a2@x",), ("+3",))
+    assert laid.found("d")[1] == (("d@x",), ("+3",))
+    assert laid.found("a")[1] == (("a2@x",), ("+3",))
     assert laid.holders("email", "a@x", "") == ()
     assert laid.holders("email", "a2@x", "") == ("a",)
     assert laid.holders("phone", "+1", "") == ("b",)
@@ -97,7 +97,7 @@ def test_who_was_absorbed_leads_to_the_survivor() -> None:
 
     for id in ("a", "b", "b0", "d"):
         assert laid.get(id) is survivor
-        assert laid.forms(id) == (("a@x",), ("+1", "+2"))
+        assert laid.found(id)[1] == (("a@x",), ("+1", "+2"))
         assert laid.is_spent(id)
     assert laid.holders("phone", "+1", "") == ("a",)
     assert laid.holders("email", "b@x", "") == ()
@@ -114,7 +114,7 @@ def test_an_id_that_led_to_who_is_put() -> None:
     laid.put(newer, (("b3@x",), ()))
 
     assert laid.get("b0") is newer
-    assert laid.forms("b0") == (("b3@x",), ())
+    assert laid.found("b0")[1] == (("b3@x",), ())
 
 
 def test_ids_of_who_was_deleted_below_are_spent() -> None:
@@ -127,7 +127,7 @@ def test_ids_of_who_was_deleted_below_are_spent() -> None:
 
 READS: Any = {
     "a contact": lambda laid: laid.get("a"),
-    "its forms": lambda laid: laid.forms("a"),
+    "its forms": lambda laid: laid.found("a")[1],
     "a key": lambda laid: laid.holders("phone", "+1", ""),
     "a free key": lambda laid: laid.holders("phone", "+9", ""),
 }
@@ -192,3 +192,30 @@ def test_a_form_is_asked_for_below_once() -> None:
 
     assert laid.holders("phone", "+3", "") == ("c",)
     assert laid.stale(index) is not None
+
+
+def test_what_was_read_below_is_read_once() -> None:
+    """A decision never rests on two states, of which only the later one is seen."""
+    index = below()
+    laid = Overlay(index)
+    first = laid.found("a")
+    index.put(contact("a", 2), (("a2@x",), ("+1",)))
+
+    assert first == (contact("a"), (("a@x",), ("+1",)))
+    assert first == laid.found("a")
+    assert laid.get("a") is first[0]
+    assert laid.stale(index) == "contact a is at version 2, not 1"
+
+
+def test_who_is_absorbed_while_places_are_looked_at_is_told() -> None:
+    """What came and went in between was seen half, though it is as it was again."""
+    index = below()
+    laid = Overlay(index)
+    laid.holders("phone", "+1", "")
+    laid.put(contact("c", 2), ((), ("+1",)))
+    (before, forms), back = index.found("a"), index.found("b")
+    index.put(contact("a", 2, "b"), (("a@x", "b@x"), ("+1",)))
+    laid.holders("phone", "+1", "")
+    index.split(before, forms, [back])
+
+    assert laid.stale(index) == "contact b stands elsewhere now"

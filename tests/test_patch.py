@@ -373,7 +373,7 @@ class TestAsked:
         probe.get("1")
         assert probe.stale(index) is None
         twin = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
-        index.put(twin, index.forms("1"))
+        index.put(twin, index.found("1")[1])
 
         assert probe.stale(index) is None
 
@@ -382,11 +382,11 @@ class TestAsked:
         [
             (lambda i: i.remove("1"), "contact 1 is gone"),
             (
-                lambda i: i.put(Contact("1", "", {}, 2, NOW, NOW), i.forms("1")),
+                lambda i: i.put(Contact("1", "", {}, 2, NOW, NOW), i.found("1")[1]),
                 "contact 1 is at version 2, not 1",
             ),
             (
-                lambda i: i.put(Contact("1", "", {}, 1, NOW, NOW), i.forms("1")),
+                lambda i: i.put(Contact("1", "", {}, 1, NOW, NOW), i.found("1")[1]),
                 "contact 1 is another one now",
             ),
             (

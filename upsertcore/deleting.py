@@ -44,14 +44,14 @@ def deleting(id: str, now: datetime | None) -> Callable[[ContactIndex], Outcome]
         if now is None:
             contact = index.remove(id)
             return Outcome("deleted", contact, contact)
-        before = index.get(id)
+        before, forms = index.found(id)
         if before.id != id:
             raise UnknownContact(id)
         if before.deleted_at is not None:
             return Outcome("unchanged", before, before)
         marks: Any = {"updated_at": now, "deleted_at": now}
         contact = evolve(before, version=before.version + 1, **marks)
-        index.put(contact, index.forms(id))
+        index.put(contact, forms)
         return Outcome("deleted", contact, before)
 
     return delete

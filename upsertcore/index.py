@@ -116,14 +116,10 @@ class ContactIndex:
         """
         return contact_in(self._row(id))
 
-    def forms(self, id: str) -> Forms:
-        """
-        Give the normal forms that a contact holds, per key.
-
-        Raises:
-            UnknownContact: If there is no such contact.
-        """
-        return forms_in(self._row(id))
+    def found(self, id: str) -> tuple[Contact, Forms]:
+        """Give what :meth:`get` gives, and the forms that it holds at that moment."""
+        row = self._row(id)
+        return contact_in(row), forms_in(row)
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
@@ -278,6 +274,14 @@ class ContactIndex:
             del self.leads[other.id], self._seats[other.id]
             self._move(other.id, other.scope, self._none, held)
         self._in_order = False
+
+    def clear(self) -> None:
+        """Forget all contacts, and the ids that were spent; the keys stay."""
+        for each in (self.rows, self.leads, self._seats, self.gone):
+            each.clear()
+        for scopes in self._holders.values():
+            scopes.clear()
+        self.next, self._in_order = 0, True
 
     def scopes(self, key: str) -> dict[str, dict[str, str | list[str]]]:
         """Give the holders of a key, by scope and form; live, as ``rows`` is."""

@@ -3,7 +3,8 @@ The overlay: an index as it would be, with contacts laid over it that are not in
 
 Rules:
     It is read as an index is, and what stands below is never written.
-    Whatever was read from below is kept, so that it can be said whether it still holds.
+    Whatever was read from below is kept, and not read again: all of it is of one
+    decision, and it can be said whether it still holds.
     New contacts stand after all others, in the order in which they were put.
 """
 
@@ -34,27 +35,30 @@ class Overlay:
     ()
     """
 
-    __slots__ = ("_contacts", "_index", "_looked", "_mine", "fresh", "puts")
+    __slots__ = ("_found", "_index", "_looked", "_mine", "_places", "fresh", "puts")
 
     def __init__(self, index: ContactIndex) -> None:
         self._index = index
         self._mine = ContactIndex(index.keys)
-        self._contacts: dict[str, Contact] = {}
+        self._found: dict[str, tuple[Contact, Forms]] = {}
         self._looked: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self.puts: list[tuple[Contact, Forms]] = []
-        self.fresh: list[str] = []
+        self.fresh: dict[str, None] = {}
+        self._places: dict[str, int | None] = {}
 
     def get(self, id: str) -> Contact:
         """Give the contact with this id, or the one that absorbed it."""
-        if id in self._mine:
-            return self._mine.get(id)
-        contact = self._contacts[id] = self._index.get(id)
-        return self._mine.get(contact.id) if contact.id in self._mine else contact
+        return self.found(id)[0]
 
-    def forms(self, id: str) -> Forms:
-        """Give the normal forms that it holds, per key of the policy."""
-        now = self.get(id).id
-        return (self._mine if now in self._mine else self._index).forms(now)
+    def found(self, id: str) -> tuple[Contact, Forms]:
+        """Give it, and the normal forms that it holds, per key of the policy."""
+        if id in self._mine:
+            return self._mine.found(id)
+        below = self._found.get(id)
+        if below is None:
+            below = self._found[id] = self._index.found(id)
+        now = below[0].id
+        return self._mine.found(now) if now in self._mine else below
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Give the ids of the contacts that hold a form, by creation."""
@@ -75,14 +79,21 @@ class Overlay:
     def put(self, contact: Contact, forms: Forms) -> None:
         """Lay a contact over what stands below; those that it absorbed are gone."""
         if contact.version == 1:
-            self.fresh.append(contact.id)
+            self.fresh[contact.id] = None
         self._mine.put(contact, forms)
         self.puts.append((contact, forms))
 
     def stale(self, index: ContactIndex) -> str | None:
         """Say what has changed below of what was read; None where all still holds."""
-        return changed(index, self._contacts.items(), self._looked.items())
+        for id, place in self._places.items():
+            # It may have been absorbed when it was placed, and be back again by now.
+            if index.place(id) != place:
+                return f"contact {id} stands elsewhere now"
+        contacts = [(id, contact) for id, (contact, _forms) in self._found.items()]
+        return changed(index, contacts, self._looked.items())
 
     def _place(self, id: str) -> tuple[bool, int]:
-        below = self._index.place(id)
+        if id not in self._places:
+            self._places[id] = self._index.place(id)
+        below = self._places[id]
         return below is None, self._mine.place(id) or 0 if below is None else below

@@ -256,8 +256,7 @@ class Asked:
         """Give a contact that was found, and the forms that it holds."""
         found = self.contacts.get(id)
         if found is None:
-            found = self._index.get(id), self._index.forms(id)
-            self.contacts[id] = found
+            found = self.contacts[id] = self._index.found(id)
         return found
 
     def held(self, id: str, name: str) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ class View(Protocol):
         """Give the contact with this id."""
         ...
 
-    def forms(self, id: str) -> Forms:
-        """Give the normal forms that it holds, per key of the policy."""
+    def found(self, id: str) -> tuple[Contact, Forms]:
+        """Give it, and the normal forms that it holds, per key of the policy."""
         ...
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:

@@ -576,7 +576,7 @@ _UNDONE = (
         "an address, then a phone",
         "undoing",
         "            index.put(before, forms)\n",
-        "            index.put(before, index.forms(before.id))\n",
+        "            index.put(before, index.found(before.id)[1])\n",
     ),
     Fault(
         "what is undone has the new version still",

@@ -376,7 +376,7 @@ class Upserts(RuleBasedStateMachine):
         assert len(self.oracle.rows) == len(self.book)
         for row in self.oracle.rows:
             contact = self.book.get(row["id"])
-            held = self.book._index.forms(row["id"])
+            held = self.book._index.found(row["id"])[1]
             for key, found in zip(self.policy.keys, held, strict=True):
                 assert naive_held(self.policy, key, row) == list(found)
             for old in contact.absorbed:

@@ -52,7 +52,7 @@ def index_follows(trial: Trial) -> bool:
     _ = trial.after
     see_its_keys("index_follows", trial.book)
     for contact, forms in trial.state:
-        held = trial.book._index.forms(contact.id)  # noqa: SLF001
+        held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
         for key, was, now in zip(trial.policy.keys, forms, held, strict=True):
             lost = {*was}.difference(now) if key.remember else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
@@ -80,7 +80,7 @@ def see_its_keys(law: str, book: ContactBook) -> None:
     except AssertionError as error:
         raise LawBroken(law, str(error)) from error
     for contact, forms in state_of(book):
-        pairs = zip(book.policy.keys, forms, index.forms(contact.id), strict=True)
+        pairs = zip(book.policy.keys, forms, index.found(contact.id)[1], strict=True)
         for key, due, held in pairs:
             words = f"{contact.id} holds {held} for {key.name}, not {due}"
             see(law, held == due, words)
