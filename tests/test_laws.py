@@ -46,6 +46,7 @@ from upsertcore.laws import (
 )
 from upsertcore.laws.trial import ask, told
 from upsertcore.merge import append, deep_keep
+from upsertcore.replay import Stored, replay
 from upsertcore.strategy import Match, Strategy
 
 DAWN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -1073,6 +1074,12 @@ def _later(changes_since: Any) -> Any:
     return lambda self: list(changes_since(self))[1:]
 
 
+def _crowded(upsert: Any) -> Any:
+    return lambda book, patch, **how: upsert(
+        book, {**patch, "name": str(len(book))}, **how
+    )
+
+
 def _none_at_all(call: Any) -> Any:
     return lambda policy, _entries: call(policy, [])
 
@@ -1112,6 +1119,10 @@ LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
         *("replay_is_equal", TWO, "load", _some),
         "loaded, it is another book",
     ),
+    (
+        *("by_components", [ADA, BOB], "upsert", _crowded),
+        "done component by component, it makes other contacts",
+    ),
     ("log_again", TWO, "", None, "sent again, the 1. of them updated a contact"),
     (
         *("any_order", SPELLED, "", None),
@@ -1136,6 +1147,29 @@ def test_a_law_of_a_log_that_is_broken_says_how(
         monkeypatch.setattr(ContactBook, name, defect(getattr(ContactBook, name)))
 
     assert (law, expected) == reason(LOGS[law], Log(PLAIN, patches))
+
+
+def test_a_replay_that_answers_something_else_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though it makes the same contacts."""
+
+    def silent(*given: Any) -> list[Any]:
+        return [each for each in replay(*given) if isinstance(each, Stored)]
+
+    monkeypatch.setattr(logs, "replay", silent)
+
+    assert (
+        "by_components",
+        "done component by component, it has other answers",
+    ) == reason(logs.by_components, Log(PLAIN, [ADA, BOB]))
+
+
+def test_a_log_of_one_component_is_nothing_to_speak_of() -> None:
+    """It has one order; what is in two has several."""
+    assert not logs.by_components(Log(PLAIN, TWO))
+    assert logs.by_components(Log(PLAIN, [ADA, BOB]))
+    assert not logs.by_components(Log(PLAIN, []))
 
 
 def test_a_batch_that_stores_something_else_is_seen() -> None:

@@ -535,6 +535,14 @@ _KEPT = (
         "if False:",
     ),
     Fault(
+        "a unique key that no strategy asks for links nobody",
+        "by_components",
+        "a clash withholds",
+        "replay/linking",
+        "            if key.unique or key.name in consulted\n",
+        "            if key.name in consulted\n",
+    ),
+    Fault(
         "the journal forgets updates",
         "replay_is_equal",
         "one key",

@@ -53,6 +53,7 @@ OF_KEYS = frozenset(
 LOGS: dict[str, LogLaw] = {
     "batch_is_fold": logs.batch_is_fold,
     "replay_is_equal": logs.replay_is_equal,
+    "by_components": logs.by_components,
     "log_again": logs.log_again,
     "any_order": logs.any_order,
 }
@@ -109,7 +110,7 @@ def check_log(
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> check_log(policy, [{"id": 1}, {"id": 2}])
-    ('batch_is_fold', 'replay_is_equal')
+    ('batch_is_fold', 'replay_is_equal', 'by_components')
     """
     log = Log(policy, patches, scope)
     claimed = [name for name in LOGS if claims(policy, name)]

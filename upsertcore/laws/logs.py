@@ -11,18 +11,29 @@ Rules:
 from __future__ import annotations
 
 import json
-from itertools import permutations
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice, permutations
 from typing import Any
 
 from upsertcore.book import ContactBook
 from upsertcore.errors import Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import Log, Trial, book_of
+from upsertcore.laws.trial import Log, Trial, ask, book_of
 from upsertcore.outcome import Outcome
+from upsertcore.replay import Answered, Sent, Stored, components, replay
 from upsertcore.values import thaw
 
-__all__ = ["any_order", "batch_is_fold", "log_again", "replay_is_equal"]
+__all__ = [
+    "any_order",
+    "batch_is_fold",
+    "by_components",
+    "log_again",
+    "replay_is_equal",
+]
+
+_DAWN = datetime(2024, 1, 2, tzinfo=UTC)
+_ORDERS = 24
 
 
 def batch_is_fold(log: Log) -> bool:
@@ -61,6 +72,41 @@ def replay_is_equal(log: Log) -> bool:
     loaded = ContactBook.load(log.policy, rows)
     see("replay_is_equal", tuple(loaded) == due, "loaded, it is another book")
     return True
+
+
+def by_components(log: Log) -> bool:
+    """Taken apart, and done component by component, it makes what one book makes."""
+    sent = [
+        Sent(number, patch, _DAWN + timedelta(seconds=number), log.scope)
+        for number, patch in enumerate(log.patches)
+    ]
+    answers, contacts = _in_one_book(log, sent)
+    rows = components(sent, log.policy).rows
+    parts = [[*part] for _name, part in groupby(rows, lambda row: row.component)]
+    # All orders of four components; of more, some, the first of them as they came.
+    for order in islice(permutations(parts), _ORDERS):
+        done = [*replay((row for part in order for row in part), log.policy)]
+        done.sort(key=lambda each: each.sequence)
+        made = [each.contact for each in done if isinstance(each, Stored)]
+        told = "done component by component, it makes other contacts"
+        see("by_components", made == contacts, told)
+        given = [repr(each.answer) for each in done if isinstance(each, Answered)]
+        told = "done component by component, it has other answers"
+        see("by_components", given == answers, told)
+    return len(parts) > 1
+
+
+def _in_one_book(log: Log, sent: list[Sent]) -> tuple[list[str], list[Any]]:
+    """Do a log in its order, with the ids and times that a replay gives."""
+    answers: list[str] = []
+    book = ContactBook(
+        log.policy,
+        ids=lambda: str(sent[len(answers)].sequence),
+        clock=lambda: sent[len(answers)].at,
+    )
+    for row in sent:
+        answers.append(repr(ask(book, row.patch, row.scope)))  # noqa: PERF401 - counts
+    return answers, [*book]
 
 
 def log_again(log: Log) -> bool:

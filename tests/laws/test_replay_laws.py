@@ -1,0 +1,55 @@
+"""A log done component by component is the log done in one book, under any policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import POOLS, policies
+from upsertcore import Policy, field, first_match, key, merge_all, normalize
+from upsertcore.laws import Log, logs
+from upsertcore.testing import patches
+
+NAMES = ("first", "born", "email")
+VALUES = st.sampled_from(("a", "b", None))
+
+
+@given(data=st.data(), policy=policies())
+def test_components_may_be_done_in_any_order(
+    data: st.DataObject, policy: Policy
+) -> None:
+    """Whatever a policy says: the same contacts, and the same answers."""
+    log = data.draw(st.lists(patches(policy, values=POOLS), max_size=8))
+
+    logs.by_components(Log(policy, log, data.draw(st.sampled_from(("", "east")))))
+
+
+@given(
+    log=st.lists(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, VALUES)), max_size=9
+    ),
+    match=st.sampled_from((first_match, merge_all)),
+    how=st.fixed_dictionaries(
+        {
+            "unique": st.booleans(),
+            "remember": st.booleans(),
+        }
+    ),
+    clash=st.sampled_from(("refuse", "withhold", "allow")),
+)
+def test_keys_whose_parts_come_apart(
+    log: list[dict[str, Any]], match: Any, how: dict[str, Any], clash: Any
+) -> None:
+    """A form that no patch carried whole joins components as one that was carried."""
+    policy = Policy(
+        match("email", "person"),
+        {"first": field(), "born": field(), "email": field(key=normalize.exact)},
+        keys={"person": key("first", "born", normalize=normalize.text, **how)},
+        on_many="oldest",
+        on_clash=clash,
+        on_absent_key="create",
+    )
+
+    logs.by_components(Log(policy, log))

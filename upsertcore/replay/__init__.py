@@ -1,0 +1,45 @@
+"""
+Replay: a log of patches, taken apart into components, and each done by itself.
+
+Rules:
+    What is in two components may be done in any order, on any machine.
+    This package hands on the names of its modules and defines none.
+
+Why that is exact. A decision sees an index through the forms that it looks up: those
+that the patch carries, and those that the contact would hold afterwards. If no form
+that one component carries, or ever holds, is carried or ever held in another, then no
+look-up in the one can find a contact of the other, so each decision is the one that a
+book with all contacts would have made; by induction over the log the contacts are the
+same. Forms that are carried are seen at once. A contact can hold one that nobody
+carried (first name and birthday came in two patches, and are a key together): so the
+components are done, the forms that came to be held are looked at, and components that
+meet by one are joined and done anew, until none meet.
+"""
+
+from upsertcore.replay.components import Components, Cut, components
+from upsertcore.replay.linking import Known, Linking, Row, Sent, joined
+from upsertcore.replay.ordered import (
+    Answered,
+    Event,
+    Made,
+    Stored,
+    replay,
+    watched,
+)
+
+__all__ = [
+    "Answered",
+    "Components",
+    "Cut",
+    "Event",
+    "Known",
+    "Linking",
+    "Made",
+    "Row",
+    "Sent",
+    "Stored",
+    "components",
+    "joined",
+    "replay",
+    "watched",
+]

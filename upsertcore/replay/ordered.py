@@ -1,0 +1,240 @@
+"""
+The ordered replay: the rows of a log, component by component.
+
+Rules:
+    An id is made of the number of the patch that creates the contact, and a time is
+    that of the patch; nothing is counted, and no clock is read.
+    Nothing is kept of a component once it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeAlias, final
+
+from attrs import frozen
+
+from upsertcore.book import ContactBook
+from upsertcore.contact import Contact
+from upsertcore.errors import Refused
+from upsertcore.index import ContactIndex
+from upsertcore.loading import admit
+from upsertcore.outcome import Outcome
+from upsertcore.policy import Policy
+from upsertcore.replay.linking import Known, Linking, Row, Sent
+
+__all__ = ["Answered", "Event", "Made", "Stored", "replay", "watched"]
+
+_COMPONENT = attrgetter("component")
+
+
+@final
+@frozen
+class Answered:
+    """
+    What became of one patch of a log.
+
+    Args:
+        component: The number of its component.
+        sequence: The patch's own number.
+        answer: The outcome, or the refusal.
+
+    >>> Answered(7, 9, Refused("no")).sequence
+    9
+    """
+
+    component: int
+    sequence: int
+    answer: Outcome | Refused
+
+
+@final
+@frozen
+class Stored:
+    """
+    A contact as it stands at the end of its component.
+
+    Args:
+        component: The number of its component.
+        sequence: Its place by creation: the number of the patch that created it, or
+            the one that it had already.
+        contact: The contact.
+
+    >>> from datetime import datetime, timezone
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> Stored(7, 9, Contact("9", "", {}, 1, now, now)).contact.id
+    '9'
+    """
+
+    component: int
+    sequence: int
+    contact: Contact
+
+
+@final
+@frozen
+class Made:
+    """
+    A link that a contact came to have, and that no patch before carried whole.
+
+    Args:
+        component: The number of its component.
+        link: As :class:`Linking` makes it.
+
+    >>> Made(7, "0:0:ada|king").component
+    7
+    """
+
+    component: int
+    link: str
+
+
+Event: TypeAlias = Answered | Stored
+"""What a replay gives, in the order in which it is made."""
+
+
+def replay(
+    rows: Iterable[Row], policy: Policy, *, ids: Callable[[int], str] = str
+) -> Iterator[Event]:
+    """
+    Do a log again, component by component.
+
+    Args:
+        rows: The rows of each component together, by their numbers, as
+            :func:`components` sorts them; the components in any order.
+        policy: The table.
+        ids: Makes the id of a contact of the number of the patch that creates it.
+
+    Returns:
+        One answer for each patch, and after the answers of each component its
+        contacts by creation; they come as they are made.
+
+    Raises:
+        ValueError: If the rows are not sorted, or an id is in use already.
+        Refused: If a known contact cannot live under the policy.
+
+    Cost:
+        That of the upserts; memory for one component at a time.
+
+    Laws:
+        Whatever the order of the components, the contacts, sorted by their numbers,
+        are those of one book that took the log in its order.
+
+    >>> from datetime import datetime, timezone
+    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore.replay import components
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> log = [Sent(n, {"id": id}, now) for n, id in enumerate("aba")]
+    >>> for each in replay(components(log, policy).rows, policy):
+    ...     if isinstance(each, Answered):
+    ...         print(each.sequence, each.answer.result)
+    ...     else:
+    ...         print(each.contact.id, dict(each.contact.fields))
+    0 created
+    2 unchanged
+    0 {'id': 'a'}
+    1 created
+    1 {'id': 'b'}
+    """
+    return _Replay(policy, ids, None).run(rows)  # type: ignore[return-value]
+
+
+def watched(
+    rows: Iterable[Row], policy: Policy, *, ids: Callable[[int], str] = str
+) -> Iterator[Event | Made]:
+    """
+    Do a log again as :func:`replay`, and tell of links that no patch carried.
+
+    Where such a link is another component's too, the two are one, and are to be done
+    again together. :func:`components` sees to that itself; this is for who takes a log
+    apart elsewhere, where :class:`Linking` says that it ``makes`` links.
+    """
+    return _Replay(policy, ids, Linking(policy)).run(rows)
+
+
+@final
+class _Replay:
+    """One book, which has the contacts of one component at a time."""
+
+    def __init__(
+        self, policy: Policy, ids: Callable[[int], str], linking: Linking | None
+    ) -> None:
+        self._policy, self._linking = policy, linking
+        self._index = ContactIndex([key.name for key in policy.keys])
+        self._ids, self._id = ids, ""
+        self._row: Sent
+        self._book = ContactBook(
+            policy, ids=self._next_id, clock=self._time, index=self._index
+        )
+
+    def _next_id(self) -> str:
+        self._id = self._ids(self._row.sequence)
+        return self._id
+
+    def _time(self) -> datetime:
+        return self._row.at
+
+    def run(self, rows: Iterable[Row]) -> Iterator[Event | Made]:
+        for component, group in groupby(rows, _COMPONENT):
+            yield from self._component(component, group)
+            self._index.clear()
+
+    def _component(self, component: int, rows: Iterable[Row]) -> Iterator[Event | Made]:
+        places: dict[str, int] = {}
+        carried: set[str] = set()
+        last: int | None = None
+        for row in rows:
+            _see_that_it_follows(component, row.sequence, last)
+            last = row.sequence
+            if self._linking is not None:
+                carried.update(self._linking(row))
+            if isinstance(row, Known):
+                self._admit(row.contact)
+                places[row.contact.id] = row.sequence
+                continue
+            answer = self._answer(row)
+            if isinstance(answer, Outcome):
+                if answer.created:
+                    places[self._id] = row.sequence
+                if self._linking is not None and not answer.unchanged:
+                    for link in self._linking.held(answer.contact):
+                        if link not in carried:
+                            carried.add(link)
+                            yield Made(component, link)
+            yield Answered(component, row.sequence, answer)
+        for contact in self._index:
+            yield Stored(component, places[contact.id], contact)
+
+    def _admit(self, contact: Contact) -> None:
+        for id in contact.ids:
+            if id in self._index:
+                raise ValueError(f"id: {id!r} is of two known contacts")
+        self._index.put(contact, admit(self._policy, self._index, contact))
+
+    def _answer(self, row: Sent) -> Outcome | Refused:
+        self._row = row
+        try:
+            return self._book.upsert(row.patch, scope=row.scope)
+        except Refused as refusal:
+            return refusal
+        except Exception as error:
+            error.add_note(f"in the patch of sequence {row.sequence}")
+            raise
+
+
+def _see_that_it_follows(
+    component: int | None, sequence: int, last: int | None
+) -> None:
+    """See that a row is the first of its component, or comes after the one before."""
+    if component is None:
+        raise ValueError(f"component: row {sequence} has none; components() finds it")
+    if last is None and sequence != component:
+        told = f"must begin with row {component}, not with {sequence}"
+        raise ValueError(f"component {component}: {told}; are the rows sorted?")
+    if last is not None and sequence <= last:
+        told = f"row {sequence} must stand before {last}"
+        raise ValueError(f"component {component}: {told}; are the rows sorted?")
