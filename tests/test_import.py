@@ -17,7 +17,7 @@ from upsertcore import ContactBook, Policy, handing, never
 
 STUB = Path(upsertcore.__file__).with_name("__init__.pyi")
 CLASSES = [name for name in upsertcore.__all__ if name[0].isupper()]
-EXTRAS = {"click", "hypothesis", "phonenumbers", "rich"}
+EXTRAS = {"click", "hypothesis", "jellyfish", "matplotlib", "phonenumbers", "rich"}
 # What measures coverage would load modules of its own.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
 ASIDE = {"upsertcore.laws", "upsertcore.profiles", "upsertcore.testing"}

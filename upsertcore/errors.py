@@ -114,6 +114,8 @@ class UnknownField(Refused, ValueError):
 
     >>> str(UnknownField("emial", ("email", "phone")))
     "'emial': not a field of this policy, which has email, phone"
+    >>> str(UnknownField("email", ()))
+    "'email': not a field of this policy, which has none"
     """
 
     def __init__(self, field: Any, known: tuple[str, ...]) -> None:
@@ -121,7 +123,7 @@ class UnknownField(Refused, ValueError):
         self.field, self.known = field, known
 
     def __str__(self) -> str:
-        known = ", ".join(self.known)
+        known = ", ".join(self.known) or "none"
         return f"{shown(self.field)}: not a field of this policy, which has {known}"
 
 

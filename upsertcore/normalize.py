@@ -11,8 +11,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from typing import Any
+
+from upsertcore.parts import (
+    Normalizer,
+    initials,
+    nicknames,
+    postcode_area,
+    prefix,
+    sorted_tokens,
+    text,
+    year,
+)
 
 __all__ = [
     "PLACEHOLDERS",
@@ -20,13 +30,16 @@ __all__ = [
     "Normalizer",
     "email",
     "exact",
+    "initials",
+    "nicknames",
     "phone",
     "phone_in",
+    "postcode_area",
+    "prefix",
+    "sorted_tokens",
     "text",
+    "year",
 ]
-
-Normalizer = Callable[[Any], str | None]
-"""Takes one value (one item of a list), answers its normal form or None."""
 
 PLACEHOLDERS: tuple[str | re.Pattern[str], ...] = (
     *("anonymous", "null", "undefined", "none", "nan", "-1", re.compile(r"\+?0+")),
@@ -67,28 +80,6 @@ def exact(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return None
-
-
-def text(value: Any) -> str | None:
-    """
-    Compare words: case, white space and the spelling of accents do not count.
-
-    Args:
-        value: Text.
-
-    Returns:
-        NFC, case-folded, single spaces; accents stay. None if nothing is left.
-
-    >>> text("  Zoe\u0308   STRAUSS ") == text("zo\u00eb strau\u00df")
-    True
-    """
-    if not isinstance(value, str):
-        return None
-    # Folding can leave marks in another order, and ordering them can enable a fold:
-    # Unicode's canonical caseless match (D145) decomposes before and between.
-    folded = unicodedata.normalize("NFD", value).casefold()
-    folded = unicodedata.normalize("NFD", folded).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split()) or None
 
 
 def email(value: Any) -> str | None:

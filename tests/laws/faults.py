@@ -305,7 +305,7 @@ _FIELDS = (
         "accents are put together before words are folded, not afterwards",
         "normalisers.idempotent",
         "text",
-        "normalize",
+        "parts",
         """    folded = unicodedata.normalize("NFD", value).casefold()
     folded = unicodedata.normalize("NFD", folded).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split()) or None""",

@@ -1,0 +1,426 @@
+"""Parts of values as keys: initials, words, years, areas, short forms of names."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections import UserDict
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.strategies import json_values, rich_text
+from upsertcore import normalize, parts
+from upsertcore.laws.normalisers import check_normaliser, idempotent_form
+from upsertcore.normalize import Normalizer
+
+NORMALISERS = {
+    "initials": normalize.initials,
+    "sorted_tokens": normalize.sorted_tokens,
+    "year": normalize.year,
+    "prefix(1)": normalize.prefix(1),
+    "prefix(4)": normalize.prefix(4),
+    "postcode_area": normalize.postcode_area,
+    "nicknames": normalize.nicknames({"Stra\u00dfe": ["a", "1", "\u0130"]}),
+}
+every = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
+LONG = 100_000
+# Letters, marks and apostrophes that compose, fold or are taken out between.
+AWKWARD = (
+    "aA'\u2019\u02bc\u0149\u0301\u0316\u0345\u00df\u0130\u1100\u1161\u11a8-. _\u00b9"
+)
+
+# Every character that folding or composing changes, and every mark.
+CHANGING = [
+    each
+    for each in map(chr, range(sys.maxunicode + 1))
+    if not each == each.casefold() == unicodedata.normalize("NFD", each)
+    or unicodedata.category(each)[0] == "M"
+]
+
+
+class TestLaws:
+    @every
+    @example(value="a'\u0301")
+    @example(value="\u0149'\u0345")
+    @example(value="941..")
+    @given(value=st.one_of(rich_text(), st.text(AWKWARD, max_size=9)))
+    def test_total_and_idempotent_on_any_text(
+        self, normal: Normalizer, value: str
+    ) -> None:
+        """Any text has a normal form or none, which is its own normal form."""
+        check_normaliser(normal, [value])
+
+    @every
+    @given(value=json_values())
+    def test_total_on_any_value(self, normal: Normalizer, value: Any) -> None:
+        """What is no text may have a form; none makes a normaliser raise."""
+        check_normaliser(normal, [value])
+
+    @every
+    def test_the_pool_of_a_host(self, normal: Normalizer) -> None:
+        """They keep what a host is told to keep, on awkward text and on none."""
+        check_normaliser(normal)
+
+    @every
+    def test_every_character_that_changes(self, normal: Normalizer) -> None:
+        """Exhaustively: each stands as a word, and after an apostrophe."""
+        for value in CHANGING:
+            idempotent_form(normal, f"{value} b'{value}")
+
+    @every
+    @pytest.mark.parametrize("part", ["a", "a ", "1", "'", "1-", "\u0345", "\ufdfa"])
+    def test_a_long_text(self, normal: Normalizer, part: str) -> None:
+        """A hundred thousand times one thing is read, or is no key."""
+        check_normaliser(normal, [part * (LONG // len(part))])
+
+    @every
+    def test_a_number_too_long_to_write(self, normal: Normalizer) -> None:
+        """A whole number that Python refuses to write has no form."""
+        assert normal(10**5_000) is None
+
+    @every
+    @given(value=st.from_regex(r"\A[0-9]{1,5}[-/. ]?[0-9]{0,4}[-/.T]?[0-9]{0,4}\Z"))
+    def test_what_looks_like_a_date_or_a_code(
+        self, normal: Normalizer, value: str
+    ) -> None:
+        """Digits and what separates them keep the laws."""
+        check_normaliser(normal, [value])
+
+
+def test_a_part_is_handed_on_by_normalize() -> None:
+    """Whoever asks ``normalize`` is given the very objects."""
+    for name in parts.__all__:
+        assert getattr(normalize, name) is getattr(parts, name)
+        assert name in normalize.__all__
+
+
+class TestInitials:
+    @pytest.mark.parametrize(
+        ("value", "form"),
+        [
+            ("Ada Byron King", "a b k"),
+            ("  ada\tbyron\u00a0KING ", "a b k"),
+            ("J.R.R. Tolkien", "j r r t"),
+            ("Jean-Luc O'Neill", "j l o"),
+            ("\u00c9mile E\u0301mile", "\u00e9 \u00e9"),
+            ("Louis 14", "l 1"),
+            ("Ada", "a"),
+            ("\u674e \u56db", "\u674e \u56db"),
+        ],
+    )
+    def test_a_form(self, value: str, form: str) -> None:
+        """The first character of each word, in order."""
+        assert form == normalize.initials(value)
+
+    @pytest.mark.parametrize(
+        "value", ["", " ", "-.-", "'", "\ud800", None, 1, ("Ada",)]
+    )
+    def test_no_form(self, value: Any) -> None:
+        """Without a letter or digit there is no word."""
+        assert normalize.initials(value) is None
+
+
+class TestSortedTokens:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("King, Ada", "Ada King"),
+            ("KING,Ada", "ada  king"),
+            ("Anne-Marie Duval", "Duval Marie Anne"),
+            ("O'Brien Ann", "Ann O\u2019Brien"),
+            ("O'Brien", "OBrien"),
+            ("\u02bbIolani", "`Iolani"),
+            ("Zoe\u0308 (Strauss)", "STRAU\u00df, Zo\u00eb"),
+            ("E'\u0301mile", "\u00e9mile"),
+            ("a_b", "b a"),
+        ],
+    )
+    def test_the_same(self, one: str, other: str) -> None:
+        """Order, case, apostrophes and what separates words do not count."""
+        sorted_tokens = normalize.sorted_tokens
+
+        assert sorted_tokens(one) == sorted_tokens(other) is not None
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("Ada King", "Ada B King"), ("Zoe", "Zo\u00eb"), ("Ada", "Ada Ada")],
+    )
+    def test_not_the_same(self, one: str, other: str) -> None:
+        """Every word counts, as often as it stands there, and accents do."""
+        assert normalize.sorted_tokens(one) != normalize.sorted_tokens(other)
+
+    def test_the_order_is_that_of_code_points(self) -> None:
+        """No locale decides: an accented letter stands behind z."""
+        assert "1 zoe \u00e9mile" == normalize.sorted_tokens("\u00c9mile Zoe 1")
+
+    @given(st.permutations(["ada", "byron", "king", "o'neill"]), st.sampled_from(" ,-"))
+    def test_every_order_has_one_form(self, words: list[str], between: str) -> None:
+        """However the words are arranged, their form is one."""
+        form = normalize.sorted_tokens(between.join(words))
+
+        assert "ada byron king oneill" == form
+
+    @pytest.mark.parametrize("value", ["", "\n", ", -", "_", "\ud800", None, 1])
+    def test_no_form(self, value: Any) -> None:
+        """Without a letter or digit there is no word."""
+        assert normalize.sorted_tokens(value) is None
+
+
+class TestYear:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *("1815", 1815, " 1815 ", "18151210", 18151210, "1815-12-10", "1815-12"),
+            *("1815/12/10", "1815.12.10", "1815-1-2", "10/12/1815", "31/12/1815"),
+            *("12/31/1815", "31.12.1815", "1-2-1815", "1815-12-10T10:15:30.123Z"),
+            *("1815-12-10 00:00:00", "1815-12-10 10:15:30.5+01:00", "18151210T101530Z"),
+            *("1815-12-10t10:15:30,5-0500", "1815-12-10T24:00:00 +01"),
+            *("12/10/1815 12:00:00 AM", "12/10/1815 1:05 pm"),
+        ],
+        ids=repr,
+    )
+    def test_a_form(self, value: Any) -> None:
+        """The year of a date, of a month and of itself, as it is written."""
+        assert "1815" == normalize.year(value)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            # A year of two digits, or digits that may be read in several ways.
+            *("10/12/15", "15-12-10", "181512", "151210", "18155", "1815121", 151210),
+            # No such day or month, in whatever order.
+            *("1815-13", "1815-00-10", "1815-02-30", "18150230", "1900-02-29"),
+            *("18151301", "31/31/1815", "0/1/1815", "1815/31/12", "10121815"),
+            # Before 1583 or no year at all.
+            *("0000", "0001-01-01", "1582", "1582-12-31", "01/01/0001", 0, -1815),
+            # Other ways to write dates, and what is none.
+            *("1815-W50-7", "1815-344", "1815.5", "1815-12-10x", "10 December 1815"),
+            *("1815/12-10", "1815-12-10T", "1815-12-10 99:99", "1815-16", "born 1815"),
+            *(
+                "\u0661\u0668\u0661\u0665",
+                "",
+                " ",
+                None,
+                True,
+                1815.0,
+                (1815,),
+            ),
+        ],
+        ids=repr,
+    )
+    def test_no_form(self, value: Any) -> None:
+        """What is ambiguous, impossible or no date has no year."""
+        assert normalize.year(value) is None
+
+    def test_the_first_and_the_last(self) -> None:
+        """The years that ISO 8601 gives without agreement are read, to the last."""
+        assert "1583" == normalize.year("1583-01-01")
+        assert "9999" == normalize.year("9999-12-31")
+
+    @given(st.dates(min_value=date(1583, 1, 1)))
+    def test_every_layout_of_a_day_has_one_year(self, day: date) -> None:
+        """However a day is written, its year is the same."""
+        written = [
+            day.strftime(f) for f in ("%m-%d", "%m%d", "%d/%m", "%m/%d", "%d.%m")
+        ]
+        full = f"{day.year:04}"
+        texts = [f"{full}-{written[0]}", f"{full}{written[1]}"]
+        texts += [
+            f"{written[2]}/{full}",
+            f"{written[3]}/{full}",
+            f"{written[4]}.{full}",
+        ]
+
+        assert {full} == {*map(normalize.year, (*texts, day.isoformat(), full))}
+
+    def test_no_day_written_backwards_is_read_as_another(self) -> None:
+        """Eight digits that begin with the day are never the year of somebody else."""
+        day = date(1583, 1, 1)
+        while day.year < 2100:
+            assert normalize.year(day.strftime("%d%m%Y")) is None
+            day += timedelta(days=1)
+
+
+class TestPrefix:
+    @pytest.mark.parametrize(
+        ("n", "value", "form"),
+        [
+            (3, "Christine", "chr"),
+            (3, "Al", "al"),
+            (3, "Al Khan", "al"),
+            (4, "Al Khan", "al k"),
+            (1, "\u00c9mile", "\u00e9"),
+            (2, "\u00dfa", "ss"),
+            (100, "Ada", "ada"),
+        ],
+    )
+    def test_a_form(self, n: int, value: str, form: str) -> None:
+        """The first characters of the form of the whole text."""
+        assert form == normalize.prefix(n)(value)
+
+    @pytest.mark.parametrize("value", ["", " ", None, 12345])
+    def test_no_form(self, value: Any) -> None:
+        """Blanks and what is no text begin with nothing."""
+        assert normalize.prefix(3)(value) is None
+
+    @pytest.mark.parametrize("n", [0, -1])
+    def test_a_prefix_has_a_character(self, n: int) -> None:
+        """Less than one is refused at once, not at the first value."""
+        with pytest.raises(ValueError, match=f"1 character or more, not {n}"):
+            normalize.prefix(n)
+
+    @pytest.mark.parametrize("n", [2.5, "3", None])
+    def test_a_length_is_a_whole_number(self, n: Any) -> None:
+        """What is no whole number is refused at once."""
+        with pytest.raises(TypeError):
+            normalize.prefix(n)
+
+
+class TestPostcodeArea:
+    @pytest.mark.parametrize(
+        ("value", "form"),
+        [
+            # Royal Mail's six shapes, whole and without the inward code.
+            *(("M1 1AE", "M.."), ("B33 8TH", "B.."), ("CR2 6XH", "CR..")),
+            *(("DN55 1PT", "DN.."), ("W1A 1HQ", "W.."), ("EC1A 1BB", "EC..")),
+            *(("m11ae", "M.."), ("EC1A1BB", "EC.."), ("SW1A\u00a01AA", "SW..")),
+            *(("M1", "M.."), ("W1A", "W.."), ("DN55", "DN.."), ("EC1A", "EC..")),
+            # Digits, less the last two; nine are a ZIP+4.
+            *(("94103", "941.."), (94103, "941.."), ("94103-1234", "941..")),
+            *(("941031234", "941.."), ("01101", "011.."), ("2000", "20..")),
+            *(("114 55", "114.."), ("100-0001", "10000.."), ("01310-100", "013101..")),
+            *(("110001", "1100.."), ("SW..", "SW.."), ("sw..", "SW..")),
+        ],
+        ids=repr,
+    )
+    def test_a_form(self, value: Any, form: str) -> None:
+        """The letters before the digits, or all digits but two, and two dots."""
+        assert form == normalize.postcode_area(value)
+        assert form == normalize.postcode_area(form)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(
+                "",
+                " ",
+                "-",
+                "NA",
+                "SW",
+                "n/a",
+                "none",
+                "GIR 0AA",
+                "FIQQ 1ZZ",
+                "ABC1 1AA",
+            ),
+            *("K1A 0B1", "1234 AB", "D02 AF30", "AD500", "LV-1010", "D-10115"),
+            *("101", "1", "1234567890", "1..", "1234567..", "M1 1A", "M1AA", "SW1A 1"),
+            *(
+                "\u00df1 1AA",
+                "\u0661\u0662\u0663\u0664",
+                "\ud800",
+                "\uff2d1",
+                "94103.0",
+            ),
+            *(None, True, 101, -94103, 94103.0, ("94103",)),
+        ],
+        ids=repr,
+    )
+    def test_no_form(self, value: Any) -> None:
+        """Other mixtures of letters and digits, and what is too short or too long."""
+        assert normalize.postcode_area(value) is None
+
+
+TABLE = {"Robert": ["Bob", "ROB"], "Elizabeth": ("Liz", "Be\u0301a"), "Ada": ()}
+
+
+class TestNicknames:
+    @pytest.mark.parametrize(
+        ("value", "form"),
+        [
+            ("Bob", "robert"),
+            ("  rob ", "robert"),
+            ("ROBERT", "robert"),
+            ("B\u00c9A", "elizabeth"),
+            ("Ada", "ada"),
+            ("Zo\u00eb", "zo\u00eb"),
+            ("Bob Smith", "bob smith"),
+        ],
+    )
+    def test_a_form(self, value: str, form: str) -> None:
+        """A short form is its name; whatever else stands for itself."""
+        assert form == normalize.nicknames(TABLE)(value)
+
+    @pytest.mark.parametrize("value", ["", " ", None, 1])
+    def test_no_form(self, value: Any) -> None:
+        """Blanks and what is no text are no names."""
+        assert normalize.nicknames(TABLE)(value) is None
+
+    def test_an_empty_table_is_text(self) -> None:
+        """Without a table a name stands for itself."""
+        assert "bob" == normalize.nicknames({})(" BOB")
+
+    def test_a_name_may_be_repeated(self) -> None:
+        """What says the same twice is no contradiction."""
+        table = {"Robert": ["Bob", "bob", "robert"], "ROBERT ": iter(["Rob", "BOB"])}
+        given_name = normalize.nicknames(table)
+
+        assert ["robert"] * 3 == [*map(given_name, ("Bob", "rob", "Robert"))]
+
+    def test_the_table_is_copied(self) -> None:
+        """What the host changes later changes no key."""
+        short = ["Bob"]
+        table = UserDict({"Robert": short})
+        given_name = normalize.nicknames(table)
+        short.append("Rob")
+        table["Ada"] = ["Addie"]
+        del table["Robert"]
+
+        assert ["robert", "rob", "addie"] == [
+            *map(given_name, ("Bob", "Rob", "Addie")),
+        ]
+
+    @pytest.mark.parametrize(
+        ("table", "said"),
+        [
+            (
+                {"Alan": ["Al"], "Albert": ["Bert", "AL"]},
+                "'al' must stand for one name, not for 'alan' and 'albert'",
+            ),
+            (
+                {"Elizabeth": ["Liz"], "Liz": ["Lizzie"]},
+                "'liz' must be a name or stand for 'elizabeth', not both",
+            ),
+            (
+                {"Liz": ["Lizzie"], "Elizabeth": ["Liz"]},
+                "'liz' must be a name or stand for 'elizabeth', not both",
+            ),
+            ({"Jo": ["Joe"], "Joe": ["Jo"]}, "must be a name or stand for"),
+            ({" ": ["Bob"]}, "a name must be text, not ' '"),
+            ({"Robert": ["Bob", ""]}, "a name must be text, not ''"),
+            ({"Robert": [1]}, "a name must be text, not 1"),
+        ],
+    )
+    def test_a_table_is_unambiguous(self, table: Any, said: str) -> None:
+        """A table that gives one name two meanings is refused, and the name told."""
+        with pytest.raises(ValueError) as refused:
+            normalize.nicknames(table)
+
+        assert said in str(refused.value)
+
+    @pytest.mark.parametrize(
+        ("table", "said"),
+        [
+            ({"Robert": "Bob"}, "'robert' must have a list, not 'Bob'"),
+            ({"Robert": None}, "'robert' must have a list, not None"),
+            ([("Robert", ["Bob"])], "must be a mapping of names"),
+        ],
+    )
+    def test_a_table_is_names_to_lists(self, table: Any, said: str) -> None:
+        """Text for a list would be read letter by letter: it is refused."""
+        with pytest.raises(TypeError, match=said):
+            normalize.nicknames(table)
