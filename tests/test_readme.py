@@ -257,7 +257,7 @@ def test_the_console_shows_this(tmp_path: Path) -> None:
         for block in blocks("console")
         for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
     ]
-    assert len(steps) == 5
+    assert len(steps) == 6
     for command, expected in steps:
         done = typed(command, tmp_path)
         shown = [" ".join(line.split()) for line in done.stdout.splitlines()]

@@ -1,5 +1,5 @@
 """
-The commands: ``upsertcore upsert``, ``explain``, ``show`` and ``laws``.
+The commands: ``upsertcore upsert``, ``explain``, ``show``, ``laws``, ``evaluate``.
 
 Rules:
     Exit status 0: done; 1: done, and some row or the payload was refused, or a law
@@ -28,6 +28,7 @@ from rich.console import Console
 
 from upsertcore.cli.bookfile import BadBook, Reader
 from upsertcore.cli.desk import WrongUse, pairs, seat
+from upsertcore.cli.evaluate import evaluate
 from upsertcore.cli.report import contact_line, contact_table, plain, plan_tables
 from upsertcore.cli.rows import BadHeader, loads
 from upsertcore.cli.run import Bar, Run, opened
@@ -229,6 +230,9 @@ def laws(
         made = card(desk.system.policy, contacts=contacts, progress=tried)
     click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
     context.exit(0 if made.kept else 1)
+
+
+main.command()(_failing()(evaluate))
 
 
 def _found(book: Path, key: str | None) -> Iterable[Contact]:

@@ -30,7 +30,7 @@ from upsertcore.cli.report import Tally, outcome_line, refused_line
 from upsertcore.cli.rows import Row, read
 from upsertcore.profiles import Profile
 
-__all__ = ["EVERY", "Bar", "Run", "opened", "standard_input"]
+__all__ = ["EVERY", "Bar", "Run", "kind", "opened", "standard_input"]
 
 T = TypeVar("T")
 
@@ -179,10 +179,10 @@ class Run:
 
     def _take(self, place: Mapping[str, Any], row: Row) -> None:
         if row.error:
-            self.tally.refuse(_kind(row.error))
+            self.tally.refuse(kind(row.error))
             self._tell(refused_line, place, row.error)
             return
-        response = self.profile.upsert(self._payload(row), **self.path)
+        response = self.profile.upsert(self.payload(row), **self.path)
         if response.outcome is None:
             self.tally.refuse(response.reason)
             self._tell(refused_line, place, response.reason, response)
@@ -190,7 +190,8 @@ class Run:
             self.tally.accept(response.outcome)
             self._tell(outcome_line, place, response.status, response.outcome)
 
-    def _payload(self, row: Row) -> Any:
+    def payload(self, row: Row) -> Any:
+        """Make what is sent of a row that could be read, with the constants."""
         if row.cells:
             return self.profile.from_row({**row.payload, **self.constants})
         if not self.constants or not isinstance(row.payload, dict):
@@ -215,6 +216,11 @@ def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, 
     return found
 
 
-def _kind(error: str) -> str:
-    """Give an unreadable row's error without what differs from row to row."""
+def kind(error: str) -> str:
+    """
+    Give an unreadable row's error without what differs from row to row.
+
+    >>> kind("is no CSV: unexpected end of data")
+    'is no CSV'
+    """
     return error.partition(":")[0]

@@ -1,0 +1,335 @@
+"""
+Evaluation: a policy on labelled data, and two policies beside each other.
+
+Rules:
+    A judge watches and decides nothing: it is told whom a record is truly about, and
+    what was answered.
+    Where a record ends up is asked at the end, since contacts are merged on the way.
+    A record that was refused stands alone.
+    The same rows, policy and seed give the same report.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, TypeAlias, final
+
+from attrs import define, evolve, field
+
+from upsertcore.book import ContactBook
+from upsertcore.contrast import Contrast, Parting, compare
+from upsertcore.errors import Refused
+from upsertcore.judging import Alone, Hit, KeyScore, Measures, Refusal, Report, Spread
+from upsertcore.outcome import Outcome
+from upsertcore.patch import check_scope
+from upsertcore.policy import Policy
+from upsertcore.scores import EXAMPLES, Scores, score
+from upsertcore.showing import shown
+
+__all__ = [
+    "Answer",
+    "Contrast",
+    "Hit",
+    "Judge",
+    "KeyScore",
+    "Parting",
+    "Refusal",
+    "Report",
+    "Side",
+    "Spread",
+    "begun",
+    "compare",
+    "evaluate",
+    "judged",
+    "numbered",
+]
+
+Answer: TypeAlias = Outcome | Refused | Refusal
+"""What a book says to one record."""
+
+Side: TypeAlias = tuple[ContactBook, Callable[[Any], Answer]]
+"""An empty book, and what sends one record to it and raises no refusal."""
+
+Truth: TypeAlias = str | Callable[[Mapping[str, Any]], Hashable]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+@define
+class _Held:
+    """How many records of each person a contact holds, and the most of one."""
+
+    counts: Counter[Hashable] = field(factory=Counter)
+    top: int = 0
+
+    def add(self, person: Hashable, count: int) -> None:
+        self.counts[person] += count
+        self.top = max(self.top, self.counts[person])
+
+    def joined(self, other: _Held) -> _Held:
+        """Pour the smaller into the larger, so that each count moves seldom."""
+        small, large = sorted((self, other), key=lambda each: len(each.counts))
+        for person, number in small.counts.items():
+            large.add(person, number)
+        return large
+
+
+@final
+class Judge:
+    """
+    One who is told of every record that a book was sent.
+
+    Args:
+        book: Asked at the end where the records are; empty at the beginning.
+
+    Cost:
+        Near-linear in the records; memory for two references per record, and for one
+        count per person and contact.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> lines = {"email": field(key=normalize.email)}
+    >>> judge = Judge(ContactBook(Policy(first_match("email"), lines)))
+    >>> for person, email in (("ada", "a@x"), ("ada", "A@x"), ("ada", "b@x")):
+    ...     judge.take(person, judge.book.upsert({"email": email}))
+    >>> judge.report().keys, judge.scores().right_pairs, judge.scores().true_pairs
+    ((KeyScore(key='email', decided=1, right=1),), 1, 3)
+    """
+
+    def __init__(self, book: ContactBook) -> None:
+        self.book = book
+        self._persons: list[Hashable] = []
+        self._places: list[str | Alone] = []
+        self._held: dict[str, _Held] = {}
+        self._results: Counter[str] = Counter()
+        self._refusals: dict[str, Refusal] = {}
+        self._decided: Counter[str] = Counter()
+        self._right: Counter[str] = Counter()
+        self._several = 0
+        self._hits: list[Hit] = []
+
+    def take(self, person: Hashable, answer: Answer) -> None:
+        """
+        Take what was answered to one record.
+
+        Args:
+            person: Whom it is truly about.
+            answer: Of the book; a refusal of its own is counted by its class.
+        """
+        row = len(self._persons)
+        if isinstance(answer, Outcome):
+            self._accept(row, person, answer)
+            self._places.append(answer.contact.id)
+        else:
+            self._refuse(row, answer)
+            self._places.append(Alone(row))
+        self._persons.append(person)
+
+    def scores(self) -> Scores:
+        """Give the figures for the records so far."""
+        return score(zip(self._persons, self._ended(), strict=True))
+
+    def report(self, shuffled: Sequence[Measures] = ()) -> Report:
+        """
+        Give all that there is to say of the records so far.
+
+        Args:
+            shuffled: The measures of the same records in other orders.
+        """
+        keys = [
+            KeyScore(name, self._decided[name], self._right[name])
+            for name in self.book.policy.match.keys
+        ]
+        return Report(
+            self.scores(),
+            dict(self._results),
+            tuple(self._refusals.values()),
+            tuple(keys),
+            self._several,
+            tuple(self._hits),
+            tuple(self._persons),
+            tuple(self._ended()),
+            tuple(shuffled),
+        )
+
+    def _ended(self) -> list[str | Alone]:
+        get, places = self.book.get, self._places
+        now = {each: each for each in places if isinstance(each, str)}
+        now = {id: get(id).id for id in now}
+        return [now[each] if isinstance(each, str) else each for each in places]
+
+    def _refuse(self, row: int, answer: Refused | Refusal) -> None:
+        if isinstance(answer, Refused):
+            answer = Refusal(type(answer).__name__, str(answer))
+        first = self._refusals.get(answer.kind) or evolve(answer, row=row, count=0)
+        self._refusals[answer.kind] = evolve(first, count=first.count + 1)
+
+    def _accept(self, row: int, person: Hashable, outcome: Outcome) -> None:
+        self._results[outcome.result] += 1
+        id, key = outcome.contact.id, outcome.matched_by
+        held = self._held.get(id) or _Held()
+        if key is not None:
+            self._decided[key] += 1
+            self._right[key] += held.counts[person] >= held.top
+        if outcome.others or outcome.absorbed:
+            absorbed = [each.id for each in outcome.absorbed]
+            self._hit(row, person, key, (id, *outcome.others, *absorbed))
+            for each in absorbed:
+                held = held.joined(self._held.pop(each, _Held()))
+        held.add(person, 1)
+        self._held[id] = held
+
+    def _hit(
+        self, row: int, person: Hashable, key: str | None, ids: tuple[str, ...]
+    ) -> None:
+        self._several += 1
+        if len(self._hits) < EXAMPLES:
+            self._hits.append(Hit(row, person, key, len(ids), ids[:EXAMPLES]))
+
+
+def numbered() -> Callable[[], str]:
+    """
+    Make ids that are the same at every run.
+
+    >>> ids = numbered()
+    >>> ids(), ids()
+    ('c-1', 'c-2')
+    """
+    numbers = count(1)
+    return lambda: f"c-{next(numbers)}"
+
+
+def evaluate(
+    policy: Policy,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    truth: Truth,
+    scope: str = "",
+    shuffles: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """
+    Judge a policy on labelled data.
+
+    Args:
+        policy: The table; a book under it begins empty.
+        rows: Patches that also say whom they are about; read once, and kept.
+        truth: The name of the field that says so, which is taken out of the patch; or
+            a function of the row that answers it, and then the row is the patch.
+        scope: The tenant.
+        shuffles: How many further orders of arrival are tried, each on an empty book.
+        seed: What these orders are made of.
+        progress: Told now and then how many records are done, and of how many.
+
+    Returns:
+        The report on the given order, with the measures of the shuffled ones.
+
+    Raises:
+        ValueError: If a row does not say whom it is about; it names the row.
+        Exception: Whatever a host's function raises, but for refusals.
+
+    Cost:
+        One upsert per record and order; all else is near-linear in the records.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> lines = {"email": field(key=normalize.email)}
+    >>> rows = [{"who": 1, "email": "a@x"}, {"who": 1, "email": "A@x"}]
+    >>> evaluate(Policy(first_match("email"), lines), rows, truth="who").scores.pairwise
+    Measure(precision=1.0, recall=1.0, f1=1.0)
+    """
+    check_scope(scope)
+    labelled = [_labelled(n, row, truth) for n, row in enumerate(rows)]
+
+    begin = partial(begun, policy, scope)
+    return judged(begin, labelled, shuffles=shuffles, seed=seed, progress=progress)
+
+
+def begun(policy: Policy, scope: str = "") -> Side:
+    """
+    Make an empty book under a policy, and what sends patches to it.
+
+    Args:
+        policy: The table.
+        scope: The tenant.
+
+    >>> from upsertcore import never
+    >>> book, send = begun(Policy(never(), {}, create=False))
+    >>> str(send({}))
+    'no contact answers to the patch, and this policy does not create any'
+    """
+    book = ContactBook(policy, ids=numbered())
+
+    def send(patch: Mapping[str, Any]) -> Answer:
+        try:
+            return book.upsert(patch, scope=scope)
+        except Refused as refusal:
+            return refusal
+
+    return book, send
+
+
+def judged(
+    begin: Callable[[], Side],
+    labelled: Sequence[tuple[Hashable, Any]],
+    *,
+    shuffles: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """
+    Judge whatever answers records: a policy, or a profile with its payloads.
+
+    Args:
+        begin: Makes an empty book and what sends to it, for each order anew.
+        labelled: For each record whom it is about, and what is sent.
+        shuffles: As in :func:`evaluate`.
+        seed: As in :func:`evaluate`.
+        progress: As in :func:`evaluate`.
+
+    >>> from upsertcore import never
+    >>> book = ContactBook(Policy(never(), {}))
+    >>> judged(lambda: (book, book.create), [("ada", {}), ("ada", {})]).contacts
+    2
+    """
+    total, chance = len(labelled) * (1 + shuffles), random.Random(seed)  # noqa: S311
+    done = count()
+
+    def run(order: Iterable[int]) -> Judge:
+        book, send = begin()
+        judge = Judge(book)
+        for row in order:
+            if progress is not None and (number := next(done)) % 500 == 0:
+                progress(number, total)
+            person, sent = labelled[row]
+            judge.take(person, send(sent))
+        return judge
+
+    first = run(range(len(labelled)))
+    shuffled: list[Measures] = []
+    order = list(range(len(labelled)))
+    for _ in range(shuffles):
+        chance.shuffle(order)
+        shuffled.append(run(order).scores().measures)
+    if progress is not None:
+        progress(total, total)
+    return first.report(shuffled)
+
+
+def _labelled(
+    number: int, row: Mapping[str, Any], truth: Truth
+) -> tuple[Hashable, Mapping[str, Any]]:
+    """Tell a row apart into whom it is about, and its patch."""
+    if not isinstance(truth, str):
+        person, patch = truth(row), row
+    elif truth in row:
+        person = row[truth]
+        patch = {name: value for name, value in row.items() if name != truth}
+    else:
+        raise ValueError(f"row {number}: has no {shown(truth)}, which is the truth")
+    # NaN, which data frames put where nothing is known, is not equal to itself.
+    if person is None or person != person:  # noqa: PLR0124
+        raise ValueError(f"row {number}: must say whom it is about, not {person}")
+    return person, patch
