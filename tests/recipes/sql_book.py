@@ -1,0 +1,94 @@
+"""
+A book in a database: one serialisable transaction per outcome.
+
+Rules:
+    Nothing is kept in memory from one call to the next.
+    Look up, decide and write, or nothing of it: whatever fails is rolled back.
+    Who loses a race decides anew, and waits for its turn before it looks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import define, field
+
+from tests.recipes.sql_tables import Database, Lookups, Overtaken, write
+from upsertcore import Contact, Outcome, Policy
+from upsertcore.draw import Draw, fresh_ids, utc_now
+from upsertcore.errors import Refused
+from upsertcore.plan import plan
+
+ATTEMPTS = 5
+
+
+@define
+class SqlBook:
+    """Contacts in a database, under one policy; see ``ContactBook``."""
+
+    policy: Policy
+    database: Database
+    ids: Callable[[], str] = field(factory=fresh_ids, kw_only=True)
+    clock: Callable[[], datetime] = field(default=utc_now, kw_only=True)
+
+    def upsert(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
+        """Create the contact that a patch is about, or update the one that is known."""
+        draw = Draw(self.ids, self.clock)
+        for queued in (False, *[True] * (ATTEMPTS - 2)):
+            try:
+                return self._attempt(draw, patch, scope, queued=queued)
+            except Exception as error:
+                if not isinstance(error, Overtaken) and not self.database.lost(error):
+                    raise
+        return self._attempt(draw, patch, scope, queued=True)
+
+    def get(self, id: str) -> Contact:
+        """Give the contact with this id, or the one that absorbed it."""
+        return Lookups(self.policy, self.database).get(id)
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Give every contact as a row, those created first in front."""
+        rows = self.database.execute("SELECT body FROM contacts ORDER BY seq")
+        return (json.loads(body) for (body,) in rows.fetchall())
+
+    def _attempt(
+        self, draw: Draw, patch: Mapping[str, Any], scope: str, *, queued: bool
+    ) -> Outcome:
+        try:
+            self.database.begin(queued=queued)
+            answer = self._answer(draw, patch, scope)
+            self.database.execute("COMMIT")
+        except BaseException:
+            self.database.rollback()
+            raise
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
+
+    def _answer(
+        self, draw: Draw, patch: Mapping[str, Any], scope: str
+    ) -> Outcome | Refused:
+        try:
+            look = Lookups(self.policy, self.database)
+            made = plan(self.policy, patch, look, scope=scope)
+        except Refused as refusal:
+            # A no counts when a yes does: once what it rests on is committed.
+            return refusal
+        draw.ready(made)
+        contact = draw.contact(made)
+        if not made.unchanged:
+            write(self.database, made, contact)
+        return Outcome(
+            result=made.result,
+            contact=contact,
+            before=made.before,
+            matched_by=made.matched_by,
+            withheld=made.withheld,
+            ignored=made.ignored,
+            others=made.others,
+            absorbed=made.absorbed,
+            policy=made.policy,
+        )

@@ -1,0 +1,136 @@
+"""
+Contacts in tables: looked up for a decision, and written as it says.
+
+Rules:
+    What SQLite and PostgreSQL have in common stands here and in ``sql_book``.
+    A decision loads whom it asks for and nobody else; it is exact, for it asks the
+    database whatever it would ask an index in memory.
+    The version and the unique index have the last word, whoever else writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from upsertcore import Contact, Plan, Policy
+from upsertcore.errors import UnknownContact
+from upsertcore.keyring import held_forms
+
+# seq is the order of creation, which decides ties. ids keeps every id that was ever
+# given, for it leads to its contact or to the one that absorbed it. alone is 1 where
+# no other contact may hold the form. body is the text of Contact.to_dict().
+SCHEMA = """
+CREATE TABLE contacts (
+    seq {seq}, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE TABLE ids (id TEXT PRIMARY KEY, leads_to TEXT NOT NULL);
+CREATE TABLE keys (
+    scope TEXT NOT NULL, key TEXT NOT NULL, form TEXT NOT NULL,
+    contact TEXT NOT NULL, alone INTEGER NOT NULL,
+    PRIMARY KEY (scope, key, form, contact)
+);
+CREATE UNIQUE INDEX keys_alone ON keys (scope, key, form) WHERE alone = 1;
+CREATE INDEX keys_contact ON keys (contact);
+CREATE INDEX ids_leads_to ON ids (leads_to);
+"""
+
+
+class Overtaken(Exception):
+    """A contact is not at the version that was decided on."""
+
+
+class Rows(Protocol):
+    """What a statement answers."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Database(Protocol):
+    """What a book asks of a database; a ``?`` in a statement stands for a value."""
+
+    def begin(self, *, queued: bool) -> None: ...
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows: ...
+    def rollback(self) -> None: ...
+    def lost(self, error: Exception) -> bool: ...
+
+
+@frozen
+class Lookups:
+    """Answers ``upsertcore.plan.plan`` from the tables, within one transaction."""
+
+    policy: Policy
+    database: Database
+
+    def get(self, id: str) -> Contact:
+        """Give the contact with this id, or the one that absorbed it."""
+        found = self.database.execute(
+            "SELECT body FROM ids JOIN contacts ON contacts.id = ids.leads_to"
+            " WHERE ids.id = ?",
+            (id,),
+        ).fetchall()
+        if not found:
+            raise UnknownContact(id)
+        return Contact.from_dict(json.loads(found[0][0]))
+
+    def found(self, id: str) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
+        """Give it, and the normal forms that it holds, per key of the policy."""
+        contact = self.get(id)
+        return contact, held_forms(self.policy, contact)
+
+    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
+        """Give the ids of the contacts that hold a form, by creation."""
+        found = self.database.execute(
+            "SELECT id FROM keys JOIN contacts ON contacts.id = keys.contact"
+            " WHERE scope = ? AND key = ? AND form = ? ORDER BY seq",
+            (scope, key, form),
+        ).fetchall()
+        return tuple(id for (id,) in found)
+
+
+def write(database: Database, plan: Plan, contact: Contact) -> None:
+    """Store a contact as a plan describes it; those that it absorbs are gone."""
+    id, put = contact.id, (contact.version, json.dumps(contact.to_dict()))
+    if plan.before is None:
+        sql = "INSERT INTO contacts (version, body, id) VALUES (?, ?, ?)"
+        database.execute(sql, (*put, id))
+        database.execute("INSERT INTO ids (id, leads_to) VALUES (?, ?)", (id, id))
+    else:
+        sql = "UPDATE contacts SET version = ?, body = ? WHERE id = ? AND version = ?"
+        _one(database.execute(sql, (*put, id, plan.before.version)))
+    for other in plan.absorbed:
+        sql = "DELETE FROM contacts WHERE id = ? AND version = ?"
+        _one(database.execute(sql, (other.id, other.version)))
+        sql = "UPDATE ids SET leads_to = ? WHERE leads_to = ?"
+        database.execute(sql, (id, other.id))
+        database.execute("DELETE FROM keys WHERE contact = ?", (other.id,))
+    held = {} if plan.before is None else held_keys(plan.policy, plan.before)
+    holds = held_keys(plan.policy, contact)
+    for key, form in [each for each in held if each not in holds]:
+        sql = "DELETE FROM keys WHERE contact = ? AND key = ? AND form = ?"
+        database.execute(sql, (id, key, form))
+    for key, form in [each for each in holds if each not in held]:
+        sql = "INSERT INTO keys (scope, key, form, contact, alone)"
+        row = (contact.scope, key, form, id, holds[key, form])
+        database.execute(sql + " VALUES (?, ?, ?, ?, ?)", row)
+
+
+def held_keys(policy: Policy, contact: Contact) -> dict[tuple[str, str], int]:
+    """Give each (key, form) that a contact holds, and 1 where it must hold it alone."""
+    unique = policy.on_clash != "allow"
+    forms = zip(policy.keys, held_forms(policy, contact), strict=True)
+    return {
+        (key.name, form): int(key.unique and unique)
+        for key, each in forms
+        for form in each
+    }
+
+
+def _one(rows: Rows) -> None:
+    if rows.rowcount != 1:
+        raise Overtaken
