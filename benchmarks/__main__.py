@@ -1,5 +1,5 @@
 """
-The command: ``python -m benchmarks``, ``... profile`` and ``... guard``.
+The command: ``python -m benchmarks``, ``... profile``, ``... guard``, ``... accuracy``.
 
 Rules:
     What is measured goes to files, what is going on to standard error, one line each.
@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from benchmarks import guard, plots, profiling, report, worker
+from benchmarks import accuracy, guard, plots, profiling, report, worker
 from benchmarks.also import measured as also_measured
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.machine import about
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if told.command == "guard":
         valgrind = told.valgrind or guard.installed()
         return guard.guard(valgrind, told.baseline, store=told.store, say=print)
+    if told.command == "accuracy":
+        print(accuracy.main(told.out, quick=told.quick, quiet=told.quiet))
+        return 0
     asked = _asked(told)
     results = _measured(asked, quick=told.quick, quiet=told.quiet)
     _write(results, told.out)
@@ -70,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--store", action="store_true", help="write the baseline")
     check.add_argument("--valgrind", default="", help="the program to count with")
     check.add_argument("--baseline", type=Path, default=_FOLDER / "baseline.json")
+    # Given before the word or after it, they mean the same; not given, they leave
+    # what the other place says.
+    accurate = commands.add_parser("accuracy", help="policies and linkers on FEBRL")
+    for flag in ("--quick", "--quiet"):
+        accurate.add_argument(flag, action="store_true", default=argparse.SUPPRESS)
+    accurate.add_argument("--out", type=Path, default=argparse.SUPPRESS)
     return parser
 
 
