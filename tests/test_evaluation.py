@@ -24,6 +24,7 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
+    replace,
 )
 from upsertcore.evaluation import (
     Contrast,
@@ -154,13 +155,49 @@ class TestEvaluate:
             ({"email": "a"}, "row 1: has no 'who', which is the truth"),
             ({"who": None}, "row 1: must say whom it is about, not None"),
             ({"who": float("nan")}, "row 1: must say whom it is about, not nan"),
+            ({"who": ""}, "row 1: must say whom it is about, not ''"),
+            ({"who": ["ada"]}, "row 1: must say whom it is about, not \\['ada'\\]"),
+            (["who"], "row 1: must be a mapping, not \\['who'\\]"),
         ],
-        ids=["missing", "null", "nan"],
+        ids=["missing", "null", "nan", "blank", "list", "none"],
     )
-    def test_a_row_without_a_truth(self, row: Row, message: str) -> None:
+    def test_a_row_without_a_truth(self, row: Any, message: str) -> None:
         """It is named, before anything is judged."""
         with pytest.raises(ValueError, match=f"^{message}$"):
             evaluate(FIRST, [ROWS[0], row], truth="who")
+
+    def test_a_truth_that_is_neither_equal_nor_unequal(self) -> None:
+        """As some data frames write what is not known."""
+
+        class Unsure:
+            __hash__ = object.__hash__
+
+            def __eq__(self, other: object) -> bool:
+                raise TypeError("neither")
+
+        with pytest.raises(ValueError, match=r"^row 0: must say whom it is about"):
+            evaluate(FIRST, [{"who": Unsure()}], truth="who")
+
+    def test_orders_are_none_or_some(self) -> None:
+        """Fewer than none is a slip."""
+        with pytest.raises(ValueError, match="shuffles: must be 0 or more, not -1"):
+            evaluate(FIRST, ROWS, truth="who", shuffles=-1)
+
+    def test_what_a_host_raises_says_where(self) -> None:
+        """The number of the row goes along."""
+
+        def broken(_value: Any) -> str:
+            raise RuntimeError("down")
+
+        lines = {"email": field(key=broken)}
+        with pytest.raises(RuntimeError, match="down") as caught:
+            evaluate(
+                Policy(first_match("email"), lines, others=replace),
+                ROWS[:1],
+                truth="who",
+            )
+
+        assert ["in row 0"] == caught.value.__notes__
 
     def test_a_scope_is_text(self) -> None:
         """Another one is refused before anything is judged."""

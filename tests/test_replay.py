@@ -45,6 +45,7 @@ from upsertcore.replay import (
 )
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
+HALF: Any = 1.5
 BOTH = ("email", "phone")
 
 
@@ -324,13 +325,121 @@ class TestComponents:
         [
             ({"city": 3}, "cap: 'city' is no key; the keys are email, phone"),
             ({"email": 3}, "cap: email is unique; its holders must meet"),
-            ({"phone": 0}, "cap: phone: must be 1 or more, not 0"),
+            ({"phone": 0}, "cap: phone: must be a number, 1 or more, not 0"),
+            ({"phone": True}, "cap: phone: must be a number, 1 or more, not True"),
+            ({"phone": "3"}, "cap: phone: must be a number, 1 or more, not '3'"),
         ],
     )
-    def test_a_cap_that_is_none(self, cap: dict[str, int], reason: str) -> None:
+    def test_a_cap_that_is_none(self, cap: dict[str, Any], reason: str) -> None:
         """It says what would be right."""
         with pytest.raises(ValueError, match=reason):
             components(MIXED, PLAIN, cap=cap)
+
+    def test_caps_that_are_no_mapping(self) -> None:
+        """Nor a list of pairs."""
+        wrong: Any = [("phone", 3)]
+        with pytest.raises(TypeError, match="cap: must be a mapping of keys to num"):
+            components(MIXED, PLAIN, cap=wrong)
+
+    def test_a_form_that_nobody_carried_whole_is_cut_as_well(self) -> None:
+        """Where too many come to hold it; where they are few they are joined."""
+        parts = log(
+            *[
+                part
+                for n in range(6)
+                for part in (
+                    {"email": f"{n}", "first": "A"},
+                    {"email": f"{n}", "born": "1"},
+                )
+            ]
+        )
+        found = components(parts, PERSON, cap={"person": 5})
+
+        assert 6 == len(found)
+        assert (Cut("person", "", "a|1", 6),) == found.cut
+        assert (1, ()) == (
+            len(components(parts, PERSON, cap={"person": 6})),
+            components(parts, PERSON, cap={"person": 6}).cut,
+        )
+
+    def test_a_form_that_is_looked_up_and_not_stored(self) -> None:
+        """It is another's: in one book it is withheld, alone it would be refused."""
+        limited = Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                **{name: field() for name in ("name", "born", "city")},
+            },
+            keys={
+                "person": key(
+                    "name",
+                    "born",
+                    normalize=normalize.exact,
+                    unique=True,
+                    remember=True,
+                    limit=1,
+                )
+            },
+            on_clash="withhold",
+        )
+        sent = log(
+            {"id": 1, "name": "ada", "born": 1},
+            {"id": 2, "name": "ada", "born": 2},
+            {"id": 1, "born": 2, "city": "x"},
+        )
+        events = [*replay(components(sent, limited).rows, limited)]
+
+        assert [[0, 1, 2]] == apart(components(sent, limited))
+        assert [{"id": 1, "name": "ada", "born": 1, "city": "x"}] == [
+            dict(each.contact.fields)
+            for each in events
+            if isinstance(each, Stored) and each.contact.id == "0"
+        ]
+
+    def test_what_joins_another_field_is_a_key_of_it_too(self) -> None:
+        """A new primary is an additional one from then on."""
+        joins = Policy(
+            first_match("id", "emails"),
+            {
+                "id": field(key=normalize.exact),
+                "email": field(),
+                "emails": field(key=normalize.exact),
+            },
+            keys={
+                "mail": key(
+                    "email", "emails", normalize=normalize.exact, each=True, joins=True
+                )
+            },
+        )
+        sent = log(
+            {"id": 1, "email": "a", "emails": ["z"]},
+            {"id": 1, "email": "b"},
+            {"emails": ["b"]},
+        )
+
+        assert [[0, 1, 2]] == apart(components(sent, joins))
+
+    @pytest.mark.parametrize(
+        ("rows", "reason"),
+        [
+            ([{"email": "a@x"}], "rows: must be Sent or Known, not {'email': 'a@x'}"),
+            ([Sent(HALF, {}, NOW)], "sequence: must be a whole number, not 1.5"),
+        ],
+        ids=["a patch", "a half"],
+    )
+    def test_what_is_no_row(self, rows: Any, reason: str) -> None:
+        """It says which."""
+        with pytest.raises(TypeError, match=reason):
+            components(rows, PLAIN)
+
+    def test_known_contacts_have_ids_of_their_own(self) -> None:
+        """Those that lead to one among them."""
+        both = [
+            Contact("c", "", {"email": "a@x"}, 1, NOW, NOW),
+            Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, absorbed=("c",)),
+        ]
+        with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
+            components([Known(n, each) for n, each in enumerate(both)], PLAIN)
 
     def test_a_unique_key_may_be_cut_where_a_clash_is_allowed(self) -> None:
         """There it is no promise."""
@@ -467,6 +576,13 @@ class TestReplay:
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = [Known(n, ada, component=1) for n in (1, 2)]
         with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
+            list(replay(rows, PLAIN))
+
+    def test_an_id_that_a_known_contact_has(self) -> None:
+        """Of whatever component: nobody is created under it."""
+        ada = Contact("5", "", {"email": "a@x"}, 3, NOW, NOW)
+        rows = components([Known(1, ada), *log({"email": "b@x"}, start=5)], PLAIN).rows
+        with pytest.raises(ValueError, match="ids: '5' is the id of a known contact"):
             list(replay(rows, PLAIN))
 
     def test_a_contact_that_the_policy_does_not_know(self) -> None:

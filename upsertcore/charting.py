@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from upsertcore.judging import Report, Spread
 
-__all__ = ["blank_figure", "figure"]
+__all__ = ["blank_figure", "figure", "save"]
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _BLUE, _ORANGE, _BLACK = "#0072B2", "#E69F00", "#000000"
@@ -45,6 +46,25 @@ def blank_figure(height: float = 4.2) -> Figure:
             name=error.name,
         ) from error
     return Figure(figsize=(11, height), layout="constrained", facecolor="white")
+
+
+def save(made: Figure, place: Path) -> None:
+    """
+    Write a figure to a file, the same bytes for the same figure.
+
+    Args:
+        made: The figure.
+        place: Its ending says how.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    from matplotlib import rc_context  # noqa: PLC0415 - there where a figure is
+
+    dated = place.suffix.lower() in {".svg", ".pdf"}
+    named = {"Date" if place.suffix.lower() == ".svg" else "CreationDate": None}
+    with rc_context({"svg.hashsalt": "upsertcore"}):
+        made.savefig(place, metadata=named if dated else None)
 
 
 def figure(report: Report) -> Figure:

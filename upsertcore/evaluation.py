@@ -18,7 +18,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, final
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from upsertcore.book import ContactBook
 from upsertcore.contrast import Contrast, Parting, compare
@@ -27,7 +27,7 @@ from upsertcore.judging import Alone, Hit, KeyScore, Measures, Refusal, Report, 
 from upsertcore.outcome import Outcome
 from upsertcore.patch import check_scope
 from upsertcore.policy import Policy
-from upsertcore.scores import EXAMPLES, Scores, score
+from upsertcore.scores import EXAMPLES, Held, Scores, score
 from upsertcore.showing import shown
 
 __all__ = [
@@ -58,32 +58,14 @@ Truth: TypeAlias = str | Callable[[Mapping[str, Any]], Hashable]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-@define
-class _Held:
-    """How many records of each person a contact holds, and the most of one."""
-
-    counts: Counter[Hashable] = field(factory=Counter)
-    top: int = 0
-
-    def add(self, person: Hashable, count: int) -> None:
-        self.counts[person] += count
-        self.top = max(self.top, self.counts[person])
-
-    def joined(self, other: _Held) -> _Held:
-        """Pour the smaller into the larger, so that each count moves seldom."""
-        small, large = sorted((self, other), key=lambda each: len(each.counts))
-        for person, number in small.counts.items():
-            large.add(person, number)
-        return large
-
-
 @final
 class Judge:
     """
     One who is told of every record that a book was sent.
 
     Args:
-        book: Asked at the end where the records are; empty at the beginning.
+        book: Asked at the end where the records are; empty at the beginning, and
+            nobody deletes of it what it answered.
 
     Cost:
         Near-linear in the records; memory for two references per record, and for one
@@ -102,7 +84,7 @@ class Judge:
         self.book = book
         self._persons: list[Hashable] = []
         self._places: list[str | Alone] = []
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
         self._results: Counter[str] = Counter()
         self._refusals: dict[str, Refusal] = {}
         self._decided: Counter[str] = Counter()
@@ -169,7 +151,7 @@ class Judge:
     def _accept(self, row: int, person: Hashable, outcome: Outcome) -> None:
         self._results[outcome.result] += 1
         id, key = outcome.contact.id, outcome.matched_by
-        held = self._held.get(id) or _Held()
+        held = self._held.get(id) or Held()
         if key is not None:
             self._decided[key] += 1
             self._right[key] += held.counts[person] >= held.top
@@ -177,7 +159,7 @@ class Judge:
             absorbed = [each.id for each in outcome.absorbed]
             self._hit(row, person, key, (id, *outcome.others, *absorbed))
             for each in absorbed:
-                held = held.joined(self._held.pop(each, _Held()))
+                held = held.joined(self._held.pop(each, Held()))
         held.add(person, 1)
         self._held[id] = held
 
@@ -228,8 +210,10 @@ def evaluate(
         The report on the given order, with the measures of the shuffled ones.
 
     Raises:
-        ValueError: If a row does not say whom it is about; it names the row.
-        Exception: Whatever a host's function raises, but for refusals.
+        ValueError: If a row does not say whom it is about (it names the row), or
+            *shuffles* is negative.
+        Exception: Whatever a host's function raises, but for refusals; a note names
+            the row.
 
     Cost:
         One upsert per record and order; all else is near-linear in the records.
@@ -294,6 +278,8 @@ def judged(
     >>> judged(lambda: (book, book.create), [("ada", {}), ("ada", {})]).contacts
     2
     """
+    if shuffles < 0:
+        raise ValueError(f"shuffles: must be 0 or more, not {shuffles}")
     total, chance = len(labelled) * (1 + shuffles), random.Random(seed)  # noqa: S311
     done = count()
 
@@ -304,7 +290,12 @@ def judged(
             if progress is not None and (number := next(done)) % 500 == 0:
                 progress(number, total)
             person, sent = labelled[row]
-            judge.take(person, send(sent))
+            try:
+                answer = send(sent)
+            except Exception as error:
+                error.add_note(f"in row {row}")
+                raise
+            judge.take(person, answer)
         return judge
 
     first = run(range(len(labelled)))
@@ -322,6 +313,8 @@ def _labelled(
     number: int, row: Mapping[str, Any], truth: Truth
 ) -> tuple[Hashable, Mapping[str, Any]]:
     """Tell a row apart into whom it is about, and its patch."""
+    if not isinstance(row, Mapping):
+        raise ValueError(f"row {number}: must be a mapping, not {shown(row)}")  # noqa: TRY004
     if not isinstance(truth, str):
         person, patch = truth(row), row
     elif truth in row:
@@ -329,7 +322,17 @@ def _labelled(
         patch = {name: value for name, value in row.items() if name != truth}
     else:
         raise ValueError(f"row {number}: has no {shown(truth)}, which is the truth")
-    # NaN, which data frames put where nothing is known, is not equal to itself.
-    if person is None or person != person:  # noqa: PLR0124
-        raise ValueError(f"row {number}: must say whom it is about, not {person}")
+    if not _names_somebody(person):
+        told = f"must say whom it is about, not {shown(person)}"
+        raise ValueError(f"row {number}: {told}")
     return person, patch
+
+
+def _names_somebody(person: Any) -> bool:
+    """Tell what can be counted and compared from what stands where nobody is known."""
+    try:
+        hash(person)
+        # NaN, which data frames put where nothing is known, is not equal to itself.
+        return person not in (None, "") and bool(person == person)  # noqa: PLR0124
+    except (TypeError, ValueError):
+        return False

@@ -14,9 +14,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from math import fsum
 from typing import Any, TypeAlias, final
 
-from attrs import asdict, frozen
+from attrs import Factory, asdict, define, frozen
 
-__all__ = ["EXAMPLES", "Measure", "Mixture", "Scores", "measured", "score"]
+__all__ = ["EXAMPLES", "Held", "Measure", "Mixture", "Scores", "measured", "score"]
 
 Cells: TypeAlias = Mapping[tuple[Hashable, Hashable], int]
 
@@ -87,6 +87,34 @@ class Mixture:
         parts = [[str(name), count] for name, count in self.parts]
         known = {"of": str(self.of), "records": self.records, "among": self.among}
         return {**known, "parts": parts}
+
+
+@final
+@define
+class Held:
+    """
+    How many records of each person a contact holds, and the most of one.
+
+    >>> held = Held()
+    >>> held.add("ada", 2)
+    >>> held.top, held.counts["bob"]
+    (2, 0)
+    """
+
+    counts: Counter[Hashable] = Factory(Counter)
+    top: int = 0
+
+    def add(self, person: Hashable, count: int) -> None:
+        """Add records of a person."""
+        self.counts[person] += count
+        self.top = max(self.top, self.counts[person])
+
+    def joined(self, other: Held) -> Held:
+        """Pour the smaller into the larger, so that each count moves seldom."""
+        small, large = sorted((self, other), key=lambda each: len(each.counts))
+        for person, number in small.counts.items():
+            large.add(person, number)
+        return large
 
 
 @final

@@ -61,6 +61,17 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+DOWN = """
+from upsertcore import Policy, field, first_match, replace
+
+def down(value):
+    raise RuntimeError("down")
+
+fields = {"email": field(key=down)}
+policy = Policy(first_match("email"), fields, others=replace)
+"""
+
+
 def run(*words: str, stdin: bytes | None = None, code: int = 0) -> Result:
     """Type a command, and see how it ends."""
     command = ("evaluate", *words)
@@ -320,8 +331,10 @@ class TestData:
             (("odd.json", *WHO), "line 1: who, which --truth names, must be text"),
             (("list.json", *WHO), "line 1: who, which --truth names, is missing"),
             (("blank.json", *WHO), "is missing; there is nothing"),
+            (("in.csv", "--truth", ""), "--truth: must name a column"),
+            (("in.csv", *WHO, "--set", "who=7"), "--set: 'who' is what --truth names"),
         ],
-        ids=map(str, range(15)),
+        ids=map(str, range(17)),
     )
     def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
         """One line says what is wrong, and the status is 2."""
@@ -417,13 +430,44 @@ class TestOutput:
         assert "\x1b" not in shown
         assert plain("\x1b[31m[bold]ada (2)") in shown
 
-    @pytest.mark.parametrize("name", ["p.png", "p.SVG"], ids=["png", "svg"])
+    @pytest.mark.parametrize("name", ["p.png", "p.SVG", "p.pdf"])
     def test_a_plot(self, folder: Path, name: str) -> None:
-        """It is drawn into the file, in the form that its name asks for."""
-        run("mine:policy", "in.csv", *WHO, "--plot", name)
+        """It is drawn in the form that its name asks for, the same at every run."""
+        drawn = []
+        for _ in "ab":
+            run("mine:policy", "in.csv", *WHO, "--plot", name)
+            drawn.append((folder / name).read_bytes())
 
-        head = (folder / name).read_bytes()[:5]
-        assert head in {b"\x89PNG\r", b"<?xml"}
+        assert drawn[0][:5] in {b"\x89PNG\r", b"<?xml", b"%PDF-"}
+        assert drawn[0] == drawn[1]
+
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            ("import sys; sys.exit()", "Error: POLICY: theirs:policy: SystemExit: "),
+            (
+                DOWN,
+                "Error: theirs:policy: RuntimeError: down (in row 0)",
+            ),
+        ],
+        ids=["it ends", "it raises"],
+    )
+    def test_a_module_that_goes_wrong(
+        self, folder: Path, source: str, said: str
+    ) -> None:
+        """One line says how, and the status is 2."""
+        (folder / "theirs.py").write_text(source, encoding="utf-8")
+        sys.modules.pop("theirs", None)
+        result = run("theirs:policy", "in.csv", *WHO, code=2)
+
+        assert result.stderr.strip() == said.strip()
+
+    def test_no_record_at_all(self, folder: Path) -> None:
+        """Figures of nothing are told to be that."""
+        (folder / "head.csv").write_text("who,email\n", encoding="utf-8")
+        result = run("mine:policy", "head.csv", *WHO)
+
+        assert result.stderr == "there is no record, so nothing was judged\n"
 
     def test_a_plot_without_matplotlib(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

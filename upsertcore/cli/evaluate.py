@@ -22,12 +22,12 @@ import click
 from attrs import evolve, frozen
 from rich.console import Console
 
-from upsertcore.charting import blank_figure
+from upsertcore.charting import blank_figure, save
 from upsertcore.cli.desk import WrongUse, pairs
 from upsertcore.cli.figures import tables, told_as_json
 from upsertcore.cli.rows import BadHeader, Row, read
 from upsertcore.cli.run import Bar, kind, opened
-from upsertcore.cli.subjects import subjects
+from upsertcore.cli.subjects import Subject, subjects
 from upsertcore.evaluation import Report, compare, judged
 from upsertcore.normalize import exact
 from upsertcore.showing import shown
@@ -107,24 +107,36 @@ def evaluate(
     find = _finder(pattern)
     with Bar(shown=sys.stderr.isatty()) as bar:
         said, rename = pairs("--set", sets), pairs("--map", maps, "COLUMN=FIELD")
+        if rename.get(truth, truth) in said:
+            raise WrongUse(f"--set: {truth!r} is what --truth names, and no field")
         chosen = subjects(names, said, bar)
         given = _read(data, rename, truth, find, bar)
         reports = [
-            judged(
-                subject.begin,
-                list(zip(given.persons, map(subject.payload, given.rows), strict=True)),
-                shuffles=shuffles,
-                seed=seed,
-                progress=bar.counting(subject.name),
-            )
+            _judged(subject, given, bar, shuffles=shuffles, seed=seed)
             for subject in chosen
         ]
     if plot is not None:
-        reports[0].plot().savefig(plot)
+        save(reports[0].plot(), plot)
     with _standard_output():
         _show(names, given, reports, as_json=as_json)
     refused = given.unreadable.total() + sum(each.refused for each in reports)
     context.exit(1 if refused else 0)
+
+
+def _judged(subject: Subject, given: _Data, bar: Bar, **orders: int) -> Report:
+    """Judge one of them; what its own functions raise is told in a line."""
+    try:
+        sent = map(subject.payload, given.rows)
+        return judged(
+            subject.begin,
+            list(zip(given.persons, sent, strict=True)),
+            progress=bar.counting(subject.name),
+            **orders,
+        )
+    except Exception as error:
+        where = ", ".join(getattr(error, "__notes__", ()))
+        told = f"{type(error).__name__}: {error} ({where})"
+        raise WrongUse(f"{subject.name}: {told}") from error
 
 
 def _read(
@@ -132,6 +144,8 @@ def _read(
 ) -> _Data:
     """Read the rows, and take out of each what says whom it is about."""
     column = rename.get(truth, truth)
+    if not truth:
+        raise WrongUse("--truth: must name a column")
     if not column:
         raise WrongUse(f"--truth: --map leaves {truth!r} out")
     given = _Data([], [], Counter())
@@ -222,6 +236,8 @@ def _show(
         for each in tables(names, reports, contrast, given.unreadable, lines):
             console.print(each)
     scores = reports[0].scores
+    if not scores.records:
+        click.echo("there is no record, so nothing was judged", err=True)
     if scores.records == scores.persons > 1:
         what = "every record has a person of its own, so none can be missed"
         click.echo(f"{what}; --truth-pattern takes the person out of a value", err=True)

@@ -130,7 +130,7 @@ def _policy(flag: str, word: str) -> Policy:
         found: Any = attrgetter(attribute)(import_module(module))
         if not isinstance(found, Policy) and callable(found):
             found = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise WrongUse(f"{flag}: {word}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Policy):
         what = "must be a Policy, or make one without arguments"

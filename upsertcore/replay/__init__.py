@@ -7,13 +7,14 @@ Rules:
 
 Why that is exact. A decision sees an index through the forms that it looks up: those
 that the patch carries, and those that the contact would hold afterwards. If no form
-that one component carries, or ever holds, is carried or ever held in another, then no
-look-up in the one can find a contact of the other, so each decision is the one that a
-book with all contacts would have made; by induction over the log the contacts are the
-same. Forms that are carried are seen at once. A contact can hold one that nobody
-carried (first name and birthday came in two patches, and are a key together): so the
-components are done, the forms that came to be held are looked at, and components that
-meet by one are joined and done anew, until none meet.
+that one component looks up or holds is held in another, then no look-up in the one can
+find a contact of the other, so each decision is the one that a book with all contacts
+would have made; by induction over the log contacts and answers are the same. Forms that
+are carried are seen at once. Others are not: a contact can hold one that nobody carried
+(first name and birthday came in two patches, and are a key together), and a decision
+can ask for one that it then refuses to store. So the components are done, the forms
+that were looked up or held are looked at, and components that meet by one are joined
+and done anew, until none meet.
 """
 
 from upsertcore.replay.components import Components, Cut, components

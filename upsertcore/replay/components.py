@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 from attrs import evolve, field, frozen
 
 from upsertcore.policy import Policy
 from upsertcore.replay.linking import Known, Linking, Row, Sent, joined
 from upsertcore.replay.ordered import Made, watched
+from upsertcore.showing import shown
 
 __all__ = ["Components", "Cut", "components"]
 
@@ -82,8 +83,9 @@ def components(
         The rows, sorted for :func:`replay`, and what was cut off.
 
     Raises:
-        ValueError: If the numbers do not rise, a contact stands behind a patch, or a
-            cap is none.
+        ValueError: If the numbers do not rise, a contact stands behind a patch, two
+            that are known have one id, or a cap is none.
+        TypeError: If a row or its number is none.
 
     Cost:
         Near-linear in the keys of the rows. Where a contact can come to hold a form
@@ -112,22 +114,36 @@ def components(
     (Cut(key='phone', scope='', form='1', rows=2),)
     """
     log, linking = [*rows], Linking(policy)
+    _see_that_they_are_rows(log)
     _see_that_they_rise(log)
     links: list[tuple[str, ...]] = [linking(row) for row in log]
-    cut = _cut(links, linking, policy, cap or {})
-    gone = {name for name, _each in cut}
-    if gone:
-        links = [tuple([link for link in each if link not in gone]) for each in links]
+    caps = _Caps(linking, policy, {} if cap is None else cap)
+    links = caps.left(links)
     first = joined(links)
     if linking.makes:
-        first = _met(log, policy, links, first, gone)
+        first = _met(log, policy, links, first, caps)
     numbers = [log[position].sequence for position in first]
     places = sorted(range(len(log)), key=first.__getitem__)
     return Components(
         tuple([evolve(log[place], component=numbers[place]) for place in places]),
         Counter(numbers),
-        tuple([each for _link, each in cut]),
+        caps.cut,
     )
+
+
+def _see_that_they_are_rows(log: list[Any]) -> None:
+    """See that rows are rows, and that nobody known stands there twice."""
+    ids: set[str] = set()
+    for row in log:
+        if type(row) is not Sent and type(row) is not Known:
+            raise TypeError(f"rows: must be Sent or Known, not {shown(row)}")
+        if type(row.sequence) is not int:
+            told = f"must be a whole number, not {row.sequence!r}"
+            raise TypeError(f"sequence: {told}")
+        for id in row.contact.ids if type(row) is Known else ():
+            if id in ids:
+                raise ValueError(f"id: {id!r} is of two known contacts")
+            ids.add(id)
 
 
 def _see_that_they_rise(log: list[Row]) -> None:
@@ -141,30 +157,46 @@ def _see_that_they_rise(log: list[Row]) -> None:
             raise ValueError(f"sequence: {reason}, not {row.sequence}")
 
 
-def _cut(
-    links: list[tuple[str, ...]],
-    linking: Linking,
-    policy: Policy,
-    cap: Mapping[str, int],
-) -> list[tuple[str, Cut]]:
-    """Give the links that more rows share than may."""
-    for name, most in cap.items():
-        key = policy.by_name.get(name)
-        if key is None:
-            names = ", ".join(policy.by_name)
-            raise ValueError(f"cap: {name!r} is no key; the keys are {names}")
-        if key.unique and policy.on_clash != "allow":
-            raise ValueError(f"cap: {name} is unique; its holders must meet")
-        if most < 1:
-            raise ValueError(f"cap: {name}: must be 1 or more, not {most}")
-    if not cap:
-        return []
-    found = []
-    for link, rows in Counter(link for each in links for link in {*each}).items():
-        name, scope, form = linking.told(link)
-        if rows > cap.get(name, rows):
-            found.append((link, Cut(name, scope, form, rows)))
-    return sorted(found, key=lambda each: (each[1].key, -each[1].rows, each[0]))
+@final
+class _Caps:
+    """What the caps cut off: a form that too many share, however it came about."""
+
+    def __init__(
+        self, linking: Linking, policy: Policy, cap: Mapping[str, int]
+    ) -> None:
+        if not isinstance(cap, Mapping):
+            raise TypeError(f"cap: must be a mapping of keys to numbers, not {cap!r}")
+        for name, most in cap.items():
+            key = policy.by_name.get(name)
+            if key is None:
+                names = ", ".join(policy.by_name)
+                raise ValueError(f"cap: {name!r} is no key; the keys are {names}")
+            if key.unique and policy.on_clash != "allow":
+                raise ValueError(f"cap: {name} is unique; its holders must meet")
+            if type(most) is not int or most < 1:
+                told = f"must be a number, 1 or more, not {most!r}"
+                raise ValueError(f"cap: {name}: {told}")
+        self._linking, self._cap = linking, cap
+        self._gone: dict[str, Cut] = {}
+
+    def left(self, links: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Leave out of the links of each row what is cut off, now or before."""
+        if not self._cap:
+            return links
+        for link, rows in Counter(link for each in links for link in {*each}).items():
+            name, scope, form = self._linking.told(link)
+            if rows > self._cap.get(name, rows) and link not in self._gone:
+                self._gone[link] = Cut(name, scope, form, rows)
+        gone = self._gone
+        return [tuple([link for link in each if link not in gone]) for each in links]
+
+    @property
+    def cut(self) -> tuple[Cut, ...]:
+        """All of it, by key, the most shared first."""
+        order = sorted(
+            self._gone.values(), key=lambda e: (e.key, -e.rows, e.scope, e.form)
+        )
+        return tuple(order)
 
 
 def _met(
@@ -172,11 +204,10 @@ def _met(
     policy: Policy,
     links: list[tuple[str, ...]],
     first: list[int],
-    gone: set[str],
+    caps: _Caps,
 ) -> list[int]:
     """Join what meets by forms that nobody carried, until nothing does."""
     places = {row.sequence: place for place, row in enumerate(log)}
-    wider: list[set[str]] = [{*each} for each in links]
     seen: dict[int, int] = {}
     while True:
         sizes = Counter(first)
@@ -187,12 +218,13 @@ def _met(
             for place in order
             if seen.get(first[place]) != sizes[first[place]]
         ]
-        made = [each for each in watched(rows, policy) if isinstance(each, Made)]
-        for each in made:
-            if each.link not in gone:
-                wider[places[each.component]].add(each.link)
+        wider = [[*each] for each in links]
+        for each in watched(rows, policy):
+            if isinstance(each, Made):
+                wider[places[each.component]].append(each.link)
         seen = dict(sizes)
-        after = joined(wider)
+        links = caps.left([tuple(dict.fromkeys(each)) for each in wider])
+        after = joined(links)
         if after == first:
             return first
         first = after

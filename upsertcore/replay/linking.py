@@ -106,9 +106,10 @@ class Linking:
     Args:
         policy: The table.
 
-    Its ``makes`` is False where a contact never holds a form that no patch about it
-    carried. It is True where one form is made of several fields, which may come in
-    several patches, and where a rule or a default makes a value of a key.
+    Its ``makes`` is False where no form is ever looked up or held that no patch about
+    the contact carried. It is True where one form is made of several fields, which may
+    come in several patches, and where a rule, a default or a primary that joins its
+    additional ones makes a value of a key.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import field, first_match, normalize
@@ -119,12 +120,13 @@ class Linking:
     (('id', 'firm-1', '7'), False)
     """
 
-    __slots__ = ("_keys", "_policy", "makes")
+    __slots__ = ("_keys", "_numbers", "_policy", "makes")
 
     def __init__(self, policy: Policy) -> None:
         consulted = {*policy.match.keys}
         self._policy = policy
         # A key's number is that of its forms in all that tells forms per key.
+        self._numbers = {key.name: number for number, key in enumerate(policy.keys)}
         self._keys = [
             (number, key)
             for number, key in enumerate(policy.keys)
@@ -134,6 +136,8 @@ class Linking:
         several = any(key.composite for _number, key in self._keys)
         self.makes = (
             several
+            # What joins another field is cleaned there, and may be its own key too.
+            or any(key.joins for key in policy.keys)
             or not parts.isdisjoint(name for name, _value in policy.defaults)
             or any(
                 not _chooses(rule)
@@ -176,6 +180,11 @@ class Linking:
                 for form in forms[number]
             ]
         )
+
+    def link(self, name: str, scope: str, form: str) -> str:
+        """Give the link that a form of a key is."""
+        number = self._numbers[name]
+        return f"{number}:{len(scope)}:{scope}{form}"
 
     def told(self, link: str) -> tuple[str, str, str]:
         """Give the name of the key, the scope and the form that a link stands for."""

@@ -10,10 +10,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeAlias, final
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 
 from attrs import frozen
 
@@ -23,10 +24,16 @@ from upsertcore.errors import Refused
 from upsertcore.index import ContactIndex
 from upsertcore.loading import admit
 from upsertcore.outcome import Outcome
+from upsertcore.plan import plan
 from upsertcore.policy import Policy
 from upsertcore.replay.linking import Known, Linking, Row, Sent
 
+if TYPE_CHECKING:
+    from upsertcore.view import Forms
+
 __all__ = ["Answered", "Event", "Made", "Stored", "replay", "watched"]
+
+T = TypeVar("T")
 
 _COMPONENT = attrgetter("component")
 
@@ -78,7 +85,9 @@ class Stored:
 @frozen
 class Made:
     """
-    A link that a contact came to have, and that no patch before carried whole.
+    A link that no patch before carried whole.
+
+    A form is meant that a contact came to hold, or that was looked up because it would.
 
     Args:
         component: The number of its component.
@@ -106,18 +115,21 @@ def replay(
         rows: The rows of each component together, by their numbers, as
             :func:`components` sorts them; the components in any order.
         policy: The table.
-        ids: Makes the id of a contact of the number of the patch that creates it.
+        ids: Makes the id of a contact of the number of the patch that creates it;
+            another for each number, and none that a known contact has.
 
     Returns:
         One answer for each patch, and after the answers of each component its
         contacts by creation; they come as they are made.
 
     Raises:
-        ValueError: If the rows are not sorted, or an id is in use already.
+        ValueError: If the rows are not sorted, or an id is that of a contact that is
+            known and came before.
         Refused: If a known contact cannot live under the policy.
 
     Cost:
-        That of the upserts; memory for one component at a time.
+        That of the upserts; memory for one component at a time, and for the ids of
+        the contacts that are known.
 
     Laws:
         Whatever the order of the components, the contacts, sorted by their numbers,
@@ -157,6 +169,27 @@ def watched(
 
 
 @final
+class _Watched:
+    """An index as a decision sees it, which notes the forms that are looked up."""
+
+    __slots__ = ("_index", "_linking", "links")
+
+    def __init__(self, index: ContactIndex, linking: Linking) -> None:
+        self._index, self._linking = index, linking
+        self.links: list[str] = []
+
+    def get(self, id: str) -> Contact:
+        return self._index.get(id)
+
+    def found(self, id: str) -> tuple[Contact, Forms]:
+        return self._index.found(id)
+
+    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
+        self.links.append(self._linking.link(key, scope, form))
+        return self._index.holders(key, form, scope)
+
+
+@final
 class _Replay:
     """One book, which has the contacts of one component at a time."""
 
@@ -166,6 +199,7 @@ class _Replay:
         self._policy, self._linking = policy, linking
         self._index = ContactIndex([key.name for key in policy.keys])
         self._ids, self._id = ids, ""
+        self._known: set[str] = set()
         self._row: Sent
         self._book = ContactBook(
             policy, ids=self._next_id, clock=self._time, index=self._index
@@ -173,6 +207,8 @@ class _Replay:
 
     def _next_id(self) -> str:
         self._id = self._ids(self._row.sequence)
+        if self._id in self._known:
+            raise ValueError(f"ids: {self._id!r} is the id of a known contact")
         return self._id
 
     def _time(self) -> datetime:
@@ -190,37 +226,61 @@ class _Replay:
         for row in rows:
             _see_that_it_follows(component, row.sequence, last)
             last = row.sequence
-            if self._linking is not None:
-                carried.update(self._linking(row))
             if isinstance(row, Known):
                 self._admit(row.contact)
                 places[row.contact.id] = row.sequence
+                if self._linking is not None:
+                    carried.update(self._linking(row))
                 continue
+            looked = self._looked_up(row)
             answer = self._answer(row)
-            if isinstance(answer, Outcome):
-                if answer.created:
-                    places[self._id] = row.sequence
-                if self._linking is not None and not answer.unchanged:
-                    for link in self._linking.held(answer.contact):
-                        if link not in carried:
-                            carried.add(link)
-                            yield Made(component, link)
+            if isinstance(answer, Outcome) and answer.created:
+                places[self._id] = row.sequence
+            if self._linking is not None:
+                carried.update(self._linking(row))
+                if isinstance(answer, Outcome) and not answer.unchanged:
+                    looked += self._linking.held(answer.contact)
+                for link in dict.fromkeys(looked):
+                    if link not in carried:
+                        carried.add(link)
+                        yield Made(component, link)
             yield Answered(component, row.sequence, answer)
         for contact in self._index:
             yield Stored(component, places[contact.id], contact)
 
+    def _looked_up(self, row: Sent) -> tuple[str, ...]:
+        """Decide as the book will, to see which forms that asks for."""
+        if self._linking is None:
+            return ()
+        watched = _Watched(self._index, self._linking)
+        with suppress(Refused):
+            self._named(
+                row, lambda: plan(self._policy, row.patch, watched, scope=row.scope)
+            )
+        return tuple(watched.links)
+
     def _admit(self, contact: Contact) -> None:
         for id in contact.ids:
-            if id in self._index:
+            if id in self._known:
                 raise ValueError(f"id: {id!r} is of two known contacts")
+            self._known.add(id)
         self._index.put(contact, admit(self._policy, self._index, contact))
 
     def _answer(self, row: Sent) -> Outcome | Refused:
         self._row = row
         try:
-            return self._book.upsert(row.patch, scope=row.scope)
+            return self._named(
+                row, lambda: self._book.upsert(row.patch, scope=row.scope)
+            )
         except Refused as refusal:
             return refusal
+
+    def _named(self, row: Sent, do: Callable[[], T]) -> T:
+        """Do something about a patch; what goes wrong tells about which."""
+        try:
+            return do()
+        except Refused:
+            raise
         except Exception as error:
             error.add_note(f"in the patch of sequence {row.sequence}")
             raise
