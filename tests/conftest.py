@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pytest
 
 LACKS = [
-    *[f"the package {name}" for name in ("pyspark", "pyarrow") if not find_spec(name)],
+    *[name for name in ("pyspark", "pyarrow") if not find_spec(name)],
     *([] if shutil.which("java") else ["Java"]),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -444,3 +446,12 @@ class TestCustom:
 def test_a_merged_mapping_is_frozen() -> None:
     """``deep`` answers a value like any other."""
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
+
+
+@pytest.mark.parametrize("rule", [replace, keep, latest("at")], ids=str)
+def test_it_travels(rule: Rule) -> None:
+    """Copied or pickled it is equal; what goes without saying stays itself."""
+    twins = copy.copy(rule), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))  # noqa: S301
+
+    assert [rule] * 3 == [*twins]
+    assert [rule is replace] * 3 == [each is replace for each in twins]

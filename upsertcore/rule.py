@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, final
 
-from attrs import frozen
+from attrs import astuple, frozen
 
 __all__ = ["Combine", "Law", "Rule", "replace"]
 
@@ -65,6 +65,12 @@ class Rule:
 
     def __repr__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # The rule that goes without saying is known by its identity, copied or not.
+        if self is replace:
+            return "replace"
+        return Rule, astuple(self, recurse=False)
 
 
 def _replace(_stored: Any, sent: Any) -> Any:

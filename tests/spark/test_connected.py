@@ -1,0 +1,81 @@
+"""Components: the same on the driver and on the cluster."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from upsertcore.replay import joined
+from upsertcore.spark.connected import connected, connected_table, on_cluster
+from upsertcore.spark.schemas import labels_schema
+
+KIND = pa.list_(pa.string())
+
+
+def table(links: dict[int, list[str]]) -> pa.Table:
+    nodes = pa.array([*links], pa.int64())
+    return pa.table({"node": nodes, "links": pa.array([*links.values()], KIND)})
+
+
+def labels(found: pa.Table) -> dict[int, int]:
+    nodes, numbers = found.column("node"), found.column("component")
+    return dict(zip(nodes.to_pylist(), numbers.to_pylist(), strict=True))
+
+
+def graph() -> dict[int, list[str]]:
+    """Draw a long chain, a star, and pairs, under shuffled numbers."""
+    rng = Random(5)
+    numbers = rng.sample(range(10_000), 200)
+    links: dict[int, list[str]] = {number: [] for number in numbers}
+    for place in range(60):
+        links[numbers[place]] = [f"chain {place}", f"chain {place + 1}"]
+    for place in range(60, 100):
+        links[numbers[place]] = ["star", f"own {place}"]
+    for place in range(100, 180):
+        links[numbers[place]] = [f"pair {rng.randrange(60)}"]
+    return links
+
+
+def expected(links: dict[int, list[str]]) -> dict[int, int]:
+    nodes = sorted(links)
+    first = joined([links[node] for node in nodes])
+    found = {node: nodes[above] for node, above in zip(nodes, first, strict=True)}
+    return {node: least for node, least in found.items() if node != least}
+
+
+def test_a_table_of_links() -> None:
+    """A component is called after its least node; who is its own is not told."""
+    assert expected(graph()) == labels(connected_table(table(graph())))
+    assert {} == labels(connected_table(table({})))
+    assert {} == labels(connected_table(table({3: [], 1: ["a"]})))
+
+
+@pytest.mark.parametrize("limit", [200, 199], ids=["driver", "cluster"])
+def test_components_are_those_of_the_driver(
+    spark: Any, caplog: pytest.LogCaptureFixture, limit: int
+) -> None:
+    """Joins alone come to the same, in rounds that are logged."""
+    caplog.set_level(logging.INFO, "upsertcore.spark")
+    links = spark.createDataFrame(table(graph())).localCheckpoint()
+
+    found = connected(links, 200, limit)
+
+    assert labels_schema() == found.schema
+    assert expected(graph()) == labels(found.toArrow())
+    where = "driver" if limit == 200 else "cluster"
+    assert f"joined on the {where}" in caplog.records[0].getMessage()
+    if limit < 200:
+        assert "components: round 1, " in caplog.text
+        assert "components: joined on the cluster in " in caplog.text
+
+
+def test_rounds_are_bounded(spark: Any) -> None:
+    """A cluster that does not come to an end gives up, and says after how many."""
+    links = spark.createDataFrame(table(graph()))
+
+    with pytest.raises(RuntimeError, match="not joined after 1 rounds"):
+        on_cluster(links, rounds=1)

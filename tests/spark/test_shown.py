@@ -1,0 +1,63 @@
+"""The README's job on Spark does what stands there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
+
+from upsertcore.replay import Sent
+from upsertcore.spark import contacts_schema, patches_schema, patches_table
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+FIELDS = StructType(
+    [
+        StructField("email", StringType()),
+        StructField("tags", ArrayType(StringType())),
+        StructField("visits", LongType()),
+    ]
+)
+SENT: list[dict[str, Any]] = [
+    {"email": "ada@x.org", "tags": ["a"], "visits": 1},
+    {"email": "bob@x.org"},
+    {"email": "ADA@x.org", "tags": ["b"], "visits": None},
+]
+
+
+def test_the_readme_runs(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a log and known contacts in Parquet to contacts and outcomes in Parquet."""
+    monkeypatch.chdir(tmp_path)
+    dawn = datetime(2024, 6, 1, tzinfo=UTC)
+    log = [Sent(n, each, dawn + timedelta(hours=n)) for n, each in enumerate(SENT)]
+    patches = spark.createDataFrame(patches_table(log, FIELDS), patches_schema(FIELDS))
+    patches.write.parquet(str(tmp_path / "log" / "2024-06"))
+    nobody = spark.createDataFrame([], contacts_schema(FIELDS))
+    nobody.write.parquet(str(tmp_path / "contacts" / "2024-05"))
+    [job] = [
+        block
+        for block in re.findall(
+            r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+        )
+        if "upsertcore.spark import" in block
+    ]
+    places = re.compile(r'"((?:log|contacts|outcomes)/)')
+    exec(places.sub(rf'"{tmp_path}/\1', job), {})  # noqa: S102 - the README's own words
+
+    made = spark.read.parquet(str(tmp_path / "contacts" / "2024-06")).orderBy("place")
+    told = spark.read.parquet(str(tmp_path / "outcomes" / "2024-06"))
+    assert [
+        ("c-0", 2, "ADA@x.org", ["a", "b"], None),
+        ("c-1", 1, "bob@x.org", None, None),
+    ] == [
+        (row.id, row.version, row.fields.email, row.fields.tags, row.fields.visits)
+        for row in made.collect()
+    ]
+    assert [(0, "created"), (1, "created"), (2, "updated")] == sorted(
+        (row.sequence, row.result) for row in told.collect()
+    )
