@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
 from upsertcore.replay import Sent
 from upsertcore.spark import contacts_schema, patches_schema, patches_table
+
+if TYPE_CHECKING:
+    import pytest
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 FIELDS = StructType(
@@ -39,13 +41,8 @@ def test_the_readme_runs(
     patches.write.parquet(str(tmp_path / "log" / "2024-06"))
     nobody = spark.createDataFrame([], contacts_schema(FIELDS))
     nobody.write.parquet(str(tmp_path / "contacts" / "2024-05"))
-    [job] = [
-        block
-        for block in re.findall(
-            r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
-        )
-        if "upsertcore.spark import" in block
-    ]
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", README)
+    [job] = [block for block in blocks if "upsertcore.spark import" in block]
     places = re.compile(r'"((?:log|contacts|outcomes)/)')
     exec(places.sub(rf'"{tmp_path}/\1', job), {})  # noqa: S102 - the README's own words
 
