@@ -1,0 +1,62 @@
+"""The benchmark of a log that grows: it runs, agrees, and is written down."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import scale, scaling
+
+
+def test_the_worker_shows_itself() -> None:
+    """What its docstrings show is so, and it says by which rules."""
+    assert 0 == doctest.testmod(scaling).failed
+    assert "Rules:" in (scaling.__doc__ or "")
+
+
+def test_one_process_both_ways() -> None:
+    """The same contacts, with the time and the memory that they took."""
+    lines: list[str] = []
+    rows = scale.measured([300], "1g", lines.append, scale.NAMES[:2])
+
+    assert [*scale.NAMES[:2]] == [row["engine"] for row in rows]
+    assert rows[0]["contacts"] == rows[1]["contacts"] == 150
+    assert rows[0]["sum"] == rows[1]["sum"]
+    assert all(row["seconds"] > 0 for row in rows)
+    assert lines[0] == "300 patches: writing the log"
+
+
+def test_what_comes_to_other_contacts_is_no_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is an error, and names the engine."""
+    found = iter([{}, {"seconds": 1.0}, {"sum": 1}, {"seconds": 1.0}, {"sum": 2}])
+    monkeypatch.setattr(scale, "_run", lambda _asked: (next(found), 1))
+
+    with pytest.raises(RuntimeError, match="replay, one process came to"):
+        scale.measured([10], "1g", str, scale.NAMES[:2])
+
+
+def test_a_worker_that_fails_says_why() -> None:
+    """By the end of what it wrote."""
+    with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
+        scale.measured([10], "1g", str, ["nobody"])
+
+
+def test_it_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results, and the table between its markers, in place of the one before."""
+    row = {"size": 10, "seconds": 2.0, "start": 0.0, "peak": 2**20, "contacts": 5}
+    rows = [{**row, "engine": "one book"}, {**row, "engine": "Spark", "start": 3.2}]
+    monkeypatch.setattr(scale, "measured", lambda *_given: rows)
+    for _ in "ab":
+        assert 0 == scale.main(["--sizes", "10", "--out", str(tmp_path)])
+
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert 1 == text.count(scale.BEGIN) == text.count(scale.END)
+    assert "| one book | 2 s, 5 a second, 1 MiB |" in text
+    assert "To start Spark took 3 s" in text
+    results = json.loads((tmp_path / "scale.json").read_text(encoding="utf-8"))
+    assert rows == results["rows"]
