@@ -16,6 +16,8 @@ import pytest
 
 SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
+    # Many small jobs: the second compiler of the JVM would cost more than it saves.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "2g",
     "spark.sql.session.timeZone": "UTC",
