@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from upsertcore import (
     Contact,
     ContactBook,
+    ContactIndex,
     Policy,
     custom,
     errors,
@@ -40,6 +41,7 @@ from upsertcore.replay import (
     Stored,
     components,
     joined,
+    ordered,
     replay,
     watched,
 )
@@ -639,6 +641,36 @@ class TestWatched:
         made = [each for each in watched(rows, PERSON) if isinstance(each, Made)]
 
         assert [Made(0, "1:0:ada|1815")] == made
+
+    def test_what_a_known_contact_held_is_carried(self) -> None:
+        """It is nothing new that it still holds it."""
+        fields = {"email": "a", "first": "Ada", "born": "1815"}
+        ada = Known(1, Contact("c", "", fields, 1, NOW, NOW))
+        rows = components(
+            [
+                ada,
+                *log(
+                    {"email": "a", "first": "ADA"},
+                    {"email": "a", "born": "1816"},
+                    start=2,
+                ),
+            ],
+            PERSON,
+        ).rows
+        made = [each for each in watched(rows, PERSON) if isinstance(each, Made)]
+
+        assert [Made(1, "1:0:ada|1816")] == made
+
+    def test_a_watched_index_answers_as_it_does(self) -> None:
+        """And notes what was looked up."""
+        index = ContactIndex(["email", "phone"])
+        index.put(Contact("c", "", {"email": "a@x"}, 1, NOW, NOW), [["a@x"], []])
+        seen = ordered._Watched(index, Linking(PLAIN))
+
+        assert index.get("c") is seen.get("c")
+        assert index.found("c") == seen.found("c")
+        assert ("c",) == seen.holders("email", "a@x", "")
+        assert ["0:0:a@x"] == seen.links
 
     def test_nothing_where_everything_is_carried(self) -> None:
         """And the rest is what replay gives."""
