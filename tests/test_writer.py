@@ -201,6 +201,7 @@ class Late(dict[str, Any]):
     def __init__(self, rows: dict[str, Any], made: ContactBook) -> None:
         super().__init__(rows)
         self.made, self.calls = made, count()
+        self.threads: list[threading.Thread] = []
 
     def get(self, id: str, default: Any = None) -> Any:
         """Give the row as it was before."""
@@ -208,6 +209,7 @@ class Late(dict[str, Any]):
         if id == "c-2" and next(self.calls) == 0:
             thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
             thread.start()
+            self.threads.append(thread)
             if not self.made._writer.lock.locked():
                 thread.join()
         return row
@@ -216,13 +218,12 @@ class Late(dict[str, Any]):
 def test_a_survivor_that_is_absorbed_while_it_is_looked_up() -> None:
     """It is followed, and never unknown."""
     made = book(3)
-    made._index.rows = Late(made._index.rows, made)
+    made._index.rows = late = Late(made._index.rows, made)
     outcome = made.merge("c-2", "c-3", on_itself="ignore")
 
     assert outcome.contact.absorbed[-1] == "c-3"
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join()
+    for thread in late.threads:
+        thread.join()
     assert made.get("c-2").id in {"c-1", "c-2"}
     made._index.check()
 
