@@ -41,6 +41,7 @@ def spark() -> Iterator[Any]:
         for name, value in SETTINGS.items():
             builder = builder.config(name, value)
         session = builder.master("local[2,4]").getOrCreate()
-        session.sparkContext.setLogLevel("OFF")
-        yield session
-        session.stop()
+    # The environment is the JVM's alone: later tests start processes of their own.
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
