@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.engines.catalogue import ENGINES, OURS
 from benchmarks.machine import told
+from benchmarks.tables import placed as placed_between
 from benchmarks.workloads import MAIN
 
 __all__ = ["BEGIN", "END", "excerpt", "placed", "ratio", "report", "row_for", "tables"]
@@ -106,11 +107,7 @@ def placed(text: str, generated: str) -> str:
     >>> placed(f"a {BEGIN} b {END} c", "new").split()[-2:]
     ['-->', 'c']
     """
-    block = f"{BEGIN}\n\n{generated}\n\n{END}"
-    head, begin, rest = text.partition(BEGIN)
-    if not begin:
-        return f"{text.rstrip()}\n\n{block}\n".lstrip()
-    return head + block + rest.partition(END)[2]
+    return placed_between(text, generated, BEGIN, END)
 
 
 def _main(results: Results) -> list[str]:

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.machine import about, told
 from benchmarks.measure import ROOT
+from benchmarks.tables import placed
 
 __all__ = ["main", "measured", "table", "written"]
 
@@ -185,11 +186,7 @@ def written(text: str, results: dict[str, Any]) -> str:
     parts = [told(results["about"]), "\n".join(table(results["rows"]))]
     if starts:
         parts.append(f"To start Spark took {', '.join(starts)}, not counted above.")
-    block = "\n\n".join([BEGIN, *parts, END])
-    head, begin, rest = text.partition(BEGIN)
-    if not begin:
-        return f"{text.rstrip()}\n\n{block}\n".lstrip()
-    return head + block + rest.partition(END)[2]
+    return placed(text, "\n\n".join(parts), BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def figure(value: float | None, places: int = 4) -> str:
     return "" if value is None else f"{value:,.{places}f}"
 
 
-def placed(text: str, block: str, begin: str, end: str, heading: str) -> str:
+def placed(text: str, block: str, begin: str, end: str, heading: str = "") -> str:
     """
-    Put a block between its markers, or under a heading of its own at the end.
+    Put a block between its markers, or at the end, under its heading if it has one.
 
     >>> placed("a [ b ] c", "new", "[", "]", "## H").split()
     ['a', '[', 'new', ']', 'c']
@@ -52,4 +52,5 @@ def placed(text: str, block: str, begin: str, end: str, heading: str) -> str:
     head, found, rest = text.partition(begin)
     if found:
         return head + made + rest.partition(end)[2]
-    return f"{text.rstrip()}\n\n{heading}\n\n{made}\n".lstrip()
+    parts = text.strip(), heading, made
+    return "\n\n".join(filter(None, parts)) + "\n"
