@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from benchmarks.engines.catalogue import ENGINES, OURS
 from benchmarks.machine import told
 from benchmarks.tables import placed as placed_between
+from benchmarks.tables import table
 from benchmarks.workloads import MAIN
 
 __all__ = ["BEGIN", "END", "excerpt", "placed", "ratio", "report", "row_for", "tables"]
@@ -65,12 +66,12 @@ def report(results: Results) -> str:
     parts = [told(results["about"])]
     if results.get("quick"):
         parts.insert(0, _QUICK)
-    for heading, lines in tables(results).items():
-        parts += [f"### {heading}", "\n".join(lines)]
+    for heading, block in tables(results).items():
+        parts += [f"### {heading}", block]
     return "\n\n".join(parts)
 
 
-def tables(results: Results) -> dict[str, list[str]]:
+def tables(results: Results) -> dict[str, str]:
     """Write each table that has rows, by its heading."""
     made = {
         "Half new, half updates, up to 8 fields": _main(results),
@@ -81,7 +82,8 @@ def tables(results: Results) -> dict[str, list[str]]:
         "Also measured": _also(results),
         "Left out": _left_out(results),
     }
-    return {heading: lines for heading, lines in made.items() if len(lines) > 2}
+    heads_alone = 2
+    return {h: t for h, t in made.items() if len(t.splitlines()) > heads_alone}
 
 
 def excerpt(results: Results) -> str:
@@ -97,7 +99,7 @@ def excerpt(results: Results) -> str:
         [row["engine"], f"{median(row['us']):.1f}", _times(ratio(results, row))]
         for row in [*filter(_is_ours, rows), *best[0], *best[1]]
     ]
-    return "\n".join(_table([f"{size:,} patches", "µs per patch", "ratio"], body))
+    return table([f"{size:,} patches", "µs per patch", "ratio"], body)
 
 
 def placed(text: str, generated: str) -> str:
@@ -110,7 +112,7 @@ def placed(text: str, generated: str) -> str:
     return placed_between(text, generated, BEGIN, END)
 
 
-def _main(results: Results) -> list[str]:
+def _main(results: Results) -> str:
     sizes = _sizes(results, "time")
     rows = _of(results, "time", MAIN.label)
     how = results.get("how", {})
@@ -123,10 +125,10 @@ def _main(results: Results) -> list[str]:
         [engine, *(cell(engine, size) for size in sizes), how.get(engine, "")]
         for engine in _engines(rows)
     ]
-    return _table(["µs per patch", *(f"{size:,}" for size in sizes), "how"], body)
+    return table(["µs per patch", *(f"{size:,}" for size in sizes), "how"], body)
 
 
-def _others(results: Results) -> list[str]:
+def _others(results: Results) -> str:
     rows = [
         row
         for row in results["rows"]
@@ -149,10 +151,10 @@ def _others(results: Results) -> list[str]:
         for engine in _engines(side)
     ]
     size = f"{side[0]['size']:,} patches" if side else ""
-    return _table([size, *labels], body)
+    return table([size, *labels], body)
 
 
-def _profiles(results: Results) -> list[str]:
+def _profiles(results: Results) -> str:
     rows = [row for row in results["rows"] if row["kind"] != "plain"]
     engines = _engines(rows)
     body = []
@@ -161,10 +163,10 @@ def _profiles(results: Results) -> list[str]:
         cells = [_both(results, mine[name]) if name in mine else "" for name in engines]
         body.append([kind, *cells])
     size = f"µs per patch, {rows[0]['size']:,}" if rows else ""
-    return _table([size, *engines], body)
+    return table([size, *engines], body)
 
 
-def _memory(results: Results) -> list[str]:
+def _memory(results: Results) -> str:
     rows = _of(results, "memory", MAIN.label)
     sizes = _sizes(results, "memory")
 
@@ -182,10 +184,10 @@ def _memory(results: Results) -> list[str]:
         for name in _engines(rows)
     ]
     heads = [f"{what}, {n:,} patches" for n in sizes for what in ("kept", "peak")]
-    return _table(["bytes per contact", *heads], body)
+    return table(["bytes per contact", *heads], body)
 
 
-def _spent(results: Results) -> list[str]:
+def _spent(results: Results) -> str:
     body = [
         [
             row["step"],
@@ -195,32 +197,23 @@ def _spent(results: Results) -> list[str]:
         ]
         for row in results.get("spent", [])
     ]
-    return _table(["step", "times per upsert", "µs per upsert", "share"], body)
+    return table(["step", "times per upsert", "µs per upsert", "share"], body)
 
 
-def _also(results: Results) -> list[str]:
+def _also(results: Results) -> str:
     body = [
         [row["what"], f"{row['size']:,}", row["unit"], _spread(row["us"])]
         for row in results.get("also", [])
     ]
-    return _table(["what", "contacts", "for each", "µs"], body)
+    return table(["what", "contacts", "for each", "µs"], body)
 
 
-def _left_out(results: Results) -> list[str]:
+def _left_out(results: Results) -> str:
     body = [
         [note["engine"], note["what"], note["reason"]]
         for note in results.get("left_out", [])
     ]
-    return _table(["engine", "from", "reason"], body)
-
-
-def _table(heads: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(['---'] * len(heads))}|"]
-    return [*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in body)]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return table(["engine", "from", "reason"], body)
 
 
 def _of(results: Results, measure: str, label: str) -> list[Row]:

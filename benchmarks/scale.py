@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.machine import about, told
 from benchmarks.measure import ROOT
-from benchmarks.tables import placed
+from benchmarks.tables import placed, table
 
 __all__ = ["main", "measured", "table", "written"]
 
@@ -152,27 +152,27 @@ def _proportional(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def grown(rows: Sequence[Row]) -> str:
     """
     Write one line for each engine, with its growth from the least size to the most.
 
     >>> row = {"engine": "one book", "size": 10, "seconds": 2.0, "peak": 2**20}
-    >>> lines = table([row, {**row, "size": 100, "seconds": 30.0}])
-    >>> lines[-1].split(" | ")[2:]
+    >>> told = grown([row, {**row, "size": 100, "seconds": 30.0}])
+    >>> told.splitlines()[-1].split(" | ")[2:]
     ['30 s, 3 a second, 1 MiB', 'time 15.0x for 10.0x patches, memory 1.0x |']
     """
     sizes = sorted({row["size"] for row in rows})
     heads = ["engine", *[f"{size:,} patches" for size in sizes], "growth"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = []
     for name in dict.fromkeys(row["engine"] for row in rows):
         mine = {row["size"]: row for row in rows if row["engine"] == name}
         cells = [_cell(mine[size]) if size in mine else "" for size in sizes]
         least, most = mine[min(mine)], mine[max(mine)]
         times = {n: most[n] / least[n] for n in ("seconds", "size", "peak")}
-        grown = f"time {times['seconds']:.1f}x for {times['size']:.1f}x patches"
-        grown += f", memory {times['peak']:.1f}x"
-        lines.append(f"| {name} | {' | '.join(cells)} | {grown} |")
-    return lines
+        growth = f"time {times['seconds']:.1f}x for {times['size']:.1f}x patches"
+        growth += f", memory {times['peak']:.1f}x"
+        lines.append([name, *cells, growth])
+    return table(heads, lines)
 
 
 def _cell(row: Row) -> str:
@@ -183,7 +183,7 @@ def _cell(row: Row) -> str:
 def written(text: str, results: dict[str, Any]) -> str:
     """Put the table between its markers in a text, or at its end."""
     starts = [f"{r['start']:.0f} s" for r in results["rows"] if r.get("start")]
-    parts = [told(results["about"]), "\n".join(table(results["rows"]))]
+    parts = [told(results["about"]), grown(results["rows"])]
     if starts:
         parts.append(f"To start Spark took {', '.join(starts)}, not counted above.")
     return placed(text, "\n\n".join(parts), BEGIN, END)

@@ -14,7 +14,7 @@ __all__ = ["figure", "placed", "table"]
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     r"""
-    Write a table; a bar in a cell is escaped.
+    Write a table; a bar in a cell is escaped, the end of a line is a blank.
 
     >>> print(table(["a", "b"], [["1", "x|y"]]))
     | a | b |
@@ -26,7 +26,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def figure(value: float | None, places: int = 4) -> str:

@@ -266,7 +266,8 @@ RESULTS: dict[str, Any] = {
 class TestReport:
     def test_ratios_are_between_medians(self) -> None:
         """The floor's median is 1.00x, and the spread stands beside it."""
-        told = report.tables(RESULTS)["Half new, half updates, up to 8 fields"]
+        table = report.tables(RESULTS)["Half new, half updates, up to 8 fields"]
+        told = table.splitlines()
 
         assert "| floor | 2 (1-4) **1.00x** | by hand |" == told[2]
         assert "| upsertcore upsert | 3 **1.50x** |  |" == told[3]
