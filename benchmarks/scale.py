@@ -25,7 +25,7 @@ from benchmarks.machine import about, told
 from benchmarks.measure import ROOT
 from benchmarks.tables import placed, table
 
-__all__ = ["main", "measured", "table", "written"]
+__all__ = ["grown", "main", "measured", "written"]
 
 Row: TypeAlias = dict[str, Any]
 
