@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -114,6 +115,8 @@ def _book(size: int, file: Path, out: Path) -> float:
         ids=lambda: str(now[0].sequence),
         clock=lambda: now[0].at,
     )
+    # As the README of the library advises where outcomes are kept by the thousands.
+    gc.freeze()
 
     def events() -> Iterator[Event]:
         for now[0] in _read(size, file):

@@ -268,6 +268,19 @@ class TestCollector:
         kept = made._index.rows.values()
         assert [False, False] == [gc.is_tracked(each) for each in kept]
 
+    def test_a_new_row_does_not_make_all_rows_young(self) -> None:
+        """Else the collector would walk them at each young look, while a book grows."""
+        made = ContactBook(
+            Policy(first_match("id"), {"id": field(key=normalize.exact)})
+        )
+        made.upsert({"id": "1"})
+        for _ in range(2):
+            gc.collect()
+        made.upsert({"id": "2"})
+
+        young = [*gc.get_objects(generation=0), *gc.get_objects(generation=1)]
+        assert not [each for each in young if each is made._index.rows]
+
 
 class TestNames:
     """Rows with the same names share one tuple of them, up to a number of tuples."""

@@ -25,6 +25,7 @@ from upsertcore.row import (
     SCOPE,
     Names,
     Row,
+    Rows,
     contact_in,
     forms_in,
     ids_in,
@@ -63,23 +64,15 @@ class ContactIndex:
     """
 
     __slots__ = (
-        "_holders",
-        "_in_order",
-        "_none",
-        "_seats",
-        "gone",
-        "keys",
-        "leads",
-        "names",
-        "next",
-        "rows",
+        *("_holders", "_in_order", "_none", "_seats", "gone", "keys", "leads", "names"),
+        *("next", "rows"),
     )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.next = 0
         # A contact and its forms stand in one row, so no reader sees them apart.
-        self.rows: dict[str, Row] = {}
+        self.rows = Rows()
         # Id of a contact that was absorbed -> the id of the one that it leads to.
         self.leads: dict[str, str] = {}
         # Absorbed id -> its place while it was a contact, for it may come back.

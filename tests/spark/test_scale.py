@@ -60,3 +60,17 @@ def test_it_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "To start Spark took 3 s" in text
     results = json.loads((tmp_path / "scale.json").read_text(encoding="utf-8"))
     assert rows == results["rows"]
+
+
+def test_the_committed_results_make_the_committed_block() -> None:
+    """Nobody has changed a number of the README by hand."""
+    folder = Path(scale.__file__).parent
+    results = json.loads((folder / "scale.json").read_text(encoding="utf-8"))
+    text = (folder / "README.md").read_text(encoding="utf-8")
+
+    assert text == scale.written(text, results)
+    assert [*scale.SIZES] == sorted({row["size"] for row in results["rows"]})
+    for size in scale.SIZES:
+        rows = [row for row in results["rows"] if row["size"] == size]
+        assert [*scale.NAMES] == [row["engine"] for row in rows]
+        assert 1 == len({(row["contacts"], row["sum"]) for row in rows})
