@@ -281,6 +281,22 @@ class TestCollector:
         young = [*gc.get_objects(generation=0), *gc.get_objects(generation=1)]
         assert not [each for each in young if each is made._index.rows]
 
+    def test_what_is_frozen_is_left_alone(self) -> None:
+        """A book that was made before, and whatever comes into it after."""
+        made = ContactBook(
+            Policy(first_match("id"), {"id": field(key=normalize.exact)})
+        )
+        gc.freeze()
+        try:
+            for id in "1234":
+                made.upsert({"id": id})
+                gc.collect()
+            seen = gc.get_objects()
+        finally:
+            gc.unfreeze()
+
+        assert not [each for each in seen if each is made._index.rows]
+
 
 class TestNames:
     """Rows with the same names share one tuple of them, up to a number of tuples."""
