@@ -24,7 +24,7 @@ __all__ = ["about", "told"]
 
 _PACKAGES = (
     *("upsertcore", "attrs", "phonenumbers", "ducks", "littletable", "pydblite"),
-    *("duckdb", "polars", "pandas", "numpy", "psycopg", "redis"),
+    *("duckdb", "polars", "pandas", "numpy", "psycopg", "redis", "pyspark", "pyarrow"),
 )
 _CPUINFO = Path("/proc/cpuinfo")
 

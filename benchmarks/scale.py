@@ -90,7 +90,8 @@ def measured(
             first: Row | None = None
             for name in names:
                 say(f"{size:,} patches: {name}")
-                out = Path(folder, name)
+                # Without the engine's name: Spark takes a comma for the end of a path.
+                out = Path(folder, str(len(rows)))
                 asked = {**log, "engine": name, "out": str(out), "memory": memory}
                 done, peak = _run(asked)
                 seen, _peak = _run({**asked, "engine": "digest"})
