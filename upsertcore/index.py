@@ -72,7 +72,7 @@ class ContactIndex:
         self.keys = tuple(keys)
         self.next = 0
         # A contact and its forms stand in one row, so no reader sees them apart.
-        self.rows = Rows()
+        self.rows: dict[str, Row] = Rows()
         # Id of a contact that was absorbed -> the id of the one that it leads to.
         self.leads: dict[str, str] = {}
         # Absorbed id -> its place while it was a contact, for it may come back.
