@@ -21,6 +21,7 @@ import attrs
 from benchmarks import accuracy, guard, plots, profiling, report, worker
 from benchmarks.also import measured as also_measured
 from benchmarks.engines.catalogue import ENGINES
+from benchmarks.keeping import keep
 from benchmarks.machine import about
 from benchmarks.measure import ROOT, Asked, in_process, measure
 from benchmarks.workloads import MAIN
@@ -139,19 +140,14 @@ def _also(size: int, runs: int) -> list[dict[str, Any]]:
 
 
 def _write(results: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    (folder / "results.json").write_text(whole, encoding="utf-8")
-    (folder / "cost.svg").write_text(plots.lines(results), encoding="utf-8")
-    (folder / "engines.svg").write_text(plots.bars(results), encoding="utf-8")
-    readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
     pictures = (
         "![Cost of an upsert against the number of patches](cost.svg)\n\n"
         "![Engines as ratios to the floor](engines.svg)"
     )
     made = f"{report.report(results)}\n\n{pictures}"
-    readme.write_text(report.placed(text, made), encoding="utf-8")
+    keep(folder, "results.json", results, lambda text: report.placed(text, made))
+    (folder / "cost.svg").write_text(plots.lines(results), encoding="utf-8")
+    (folder / "engines.svg").write_text(plots.bars(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -40,6 +39,7 @@ from benchmarks.febrl import (
     policy,
 )
 from benchmarks.judged import BEGIN, END, HEADING, report, summary
+from benchmarks.keeping import keep
 from benchmarks.machine import about
 from benchmarks.tables import placed
 from upsertcore import ContactBook, Policy, normalize
@@ -78,14 +78,13 @@ def main(folder: Path, *, quick: bool = False, quiet: bool = False) -> str:
     began = perf_counter()
     results = {"about": _about(), "quick": quick, **measure(say, quick=quick)}
     results["seconds"] = perf_counter() - began
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    (folder / "accuracy.json").write_text(whole, encoding="utf-8")
+    block = report(results)
+
+    def written(text: str) -> str:
+        return placed(text, block, BEGIN, END, HEADING)
+
+    keep(folder, "accuracy.json", results, written)
     (folder / "accuracy.svg").write_text(scatter.drawn(results), encoding="utf-8")
-    readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    block = placed(text, report(results), BEGIN, END, HEADING)
-    readme.write_text(block, encoding="utf-8")
     return summary(results)
 
 

@@ -9,8 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from math import log10
+from typing import TypeAlias
 
 __all__ = [
     "BLACK",
@@ -20,15 +22,20 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "WIDTH",
+    "Scale",
     "apart",
     "box",
     "dot",
+    "logarithmic",
     "rule",
     "svg",
     "text",
     "turned",
     "way",
 ]
+
+Scale: TypeAlias = Callable[[float], float]
+"""A value to its place."""
 
 WIDTH = 760
 DOTTED = 'stroke-width="0.6" stroke-dasharray="2 2"'
@@ -69,6 +76,18 @@ def apart(
         for group in groups
         for place, name in enumerate(group)
     }
+
+
+def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+    """
+    Make what turns values into places, so that each factor is as wide as it is large.
+
+    >>> logarithmic(1, 100, 0, 50)(10)
+    25.0
+    """
+    least = log10(low)
+    by = (end - start) / ((log10(high) - least) or 1)
+    return lambda value: start + (log10(value) - least) * by
 
 
 def text(

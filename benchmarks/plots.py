@@ -23,9 +23,11 @@ from benchmarks.drawing import (
     ORANGE,
     PURPLE,
     WIDTH,
+    Scale,
     apart,
     box,
     dot,
+    logarithmic,
     rule,
     svg,
     text,
@@ -60,8 +62,8 @@ def lines(results: Results) -> str:
     height = max(440, _TOP + _BOTTOM + _LINE * len(series))
     low = 10.0 ** floor(log10(min(costs)))
     high = max(10.0 ** ceil(log10(max(costs))), low * 10)
-    across = _scale(sizes[0], sizes[-1], _LEFT + 16, WIDTH - _RIGHT)
-    up = _scale(low, high, height - _BOTTOM, _TOP)
+    across = logarithmic(sizes[0], sizes[-1], _LEFT + 16, WIDTH - _RIGHT)
+    up = logarithmic(low, high, height - _BOTTOM, _TOP)
     parts = [
         *_head("Cost of an upsert: half new, half updates, up to 8 fields", series),
         *_ticks_up(low, high, up),
@@ -88,7 +90,7 @@ def bars(results: Results) -> str:
     low = _HALF if least > _HALF else 10.0 ** floor(log10(least))
     high = max(2.0, *ratios.values())
     left = 190
-    across = _scale(low, high, left, WIDTH - 76)
+    across = logarithmic(low, high, left, WIDTH - 76)
     ends = {name: across(value) for name, value in ratios.items()}
     unit = across(1)
     marks = [mark for mark in _marks(low, high) if low <= mark <= high]
@@ -97,7 +99,7 @@ def bars(results: Results) -> str:
     ]
     for mark in marks:
         x = across(mark)
-        parts.append(rule(x, _TOP - 4, x, height - _BOTTOM, "#dddddd"))
+        parts.append(rule(x, _TOP - 4, x, height - _BOTTOM))
         parts.append(text(x, height - _BOTTOM + 16, f"{mark:g}x", anchor="middle"))
     parts.append(rule(unit, _TOP - 4, unit, height - _BOTTOM, BLACK))
     for place, (name, value) in enumerate(ratios.items()):
@@ -134,17 +136,6 @@ def _ratios(results: Results) -> tuple[int, dict[str, float]]:
     return size, dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-class _scale:  # noqa: N801 - it is used as the function that it is
-    """A logarithmic scale from values to places."""
-
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.start = log10(low), start
-        self.by = (end - start) / ((log10(high) - self.low) or 1)
-
-    def __call__(self, value: float) -> float:
-        return self.start + (log10(value) - self.low) * self.by
-
-
 def _marks(low: float, high: float) -> Iterable[float]:
     """Give 1, 2 and 5 of each decade, or the decades alone where there are many."""
     first, last = floor(log10(low)), ceil(log10(high))
@@ -176,14 +167,14 @@ def _head(title: str, names: Iterable[str]) -> list[str]:
     return parts
 
 
-def _ticks_up(low: float, high: float, up: _scale) -> Iterable[str]:
+def _ticks_up(low: float, high: float, up: Scale) -> Iterable[str]:
     for mark in _marks(low, high):
         if low <= mark <= high:
-            yield rule(_LEFT, up(mark), WIDTH - _RIGHT, up(mark), "#dddddd")
+            yield rule(_LEFT, up(mark), WIDTH - _RIGHT, up(mark))
             yield text(_LEFT - 6, up(mark) + 4, f"{mark:,g}", anchor="end")
 
 
-def _ticks_across(sizes: Sequence[int], across: _scale, height: float) -> Iterable[str]:
+def _ticks_across(sizes: Sequence[int], across: Scale, height: float) -> Iterable[str]:
     for size in sizes:
         x = across(size)
         yield rule(x, _TOP, x, height - _BOTTOM, "#eeeeee")

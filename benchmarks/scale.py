@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks.keeping import keep
 from benchmarks.machine import about, told
 from benchmarks.measure import ROOT
 from benchmarks.tables import placed, table
@@ -53,12 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "about": about(),
         "rows": measured(sizes, asked.memory, lambda line: print(line, flush=True)),
     }
-    asked.out.mkdir(parents=True, exist_ok=True)
-    whole = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    (asked.out / "scale.json").write_text(whole, encoding="utf-8")
-    readme = asked.out / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    readme.write_text(written(text, results), encoding="utf-8")
+    keep(asked.out, "scale.json", results, lambda text: written(text, results))
     return 0
 
 

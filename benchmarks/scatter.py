@@ -22,6 +22,7 @@ from benchmarks.drawing import (
     apart,
     box,
     dot,
+    logarithmic,
     rule,
     svg,
     text,
@@ -60,10 +61,8 @@ def drawn(results: Mapping[str, Any]) -> str:
     low = 10.0 ** floor(log10(min(p.us for p in points.values())))
     high = 10.0 ** ceil(log10(max(p.us for p in points.values())))
     least = floor(min(p.f1 for p in points.values()) * 100) / 100
-    span, width = 1 - least or 0.01, log10(high / low) or 1
-
-    def across(us: float) -> float:
-        return _LEFT + log10(us / low) / width * (WIDTH - _RIGHT - _LEFT)
+    span = 1 - least or 0.01
+    across = logarithmic(low, high, _LEFT, WIDTH - _RIGHT)
 
     def up(f1: float) -> float:
         return _HEIGHT - _BOTTOM - (f1 - least) / span * (_HEIGHT - _BOTTOM - _TOP)
