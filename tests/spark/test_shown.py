@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,14 @@ SENT: list[dict[str, Any]] = [
     {"email": "bob@x.org"},
     {"email": "ADA@x.org", "tags": ["b"], "visits": None},
 ]
+
+
+def test_the_extra_brings_what_the_job_asks_for() -> None:
+    """Pandas too, without which Spark does no mapInArrow."""
+    required = [each for each in requires("upsertcore") or () if '"spark"' in each]
+    names = {re.split(r"[^\w-]", each)[0] for each in required}
+
+    assert {"pandas", "pyarrow", "pyspark"} == names
 
 
 def test_the_readme_runs(
