@@ -33,7 +33,11 @@ SENT: list[dict[str, Any]] = [
 
 def test_the_extra_brings_what_the_job_asks_for() -> None:
     """Pandas too, without which Spark does no mapInArrow."""
-    required = [each for each in requires("upsertcore") or () if '"spark"' in each]
+    required = [
+        each
+        for each in requires("upsertcore") or ()
+        if re.search("extra == .spark.", each)
+    ]
     names = {re.split(r"[^\w-]", each)[0] for each in required}
 
     assert {"pandas", "pyarrow", "pyspark"} == names
