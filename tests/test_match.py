@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 
 from upsertcore import all_agree, first_match, first_present, merge_all, never
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.strategy import PICKS, Hits, Match, OnMany, Strategy
 
 Held = dict[str, dict[str, tuple[str, ...]]]
@@ -412,6 +414,63 @@ def test_a_guard_that_is_none(options: Any, words: str) -> None:
         first_match("a", "b", **options)
 
     assert words == str(caught.value)
+
+
+MAKERS: list[Any] = [
+    lambda: first_match("a", "b"),
+    lambda: first_match("a", "b", guard="if_set"),
+    lambda: first_match("a", "b", guard="strict"),
+    lambda: first_match("a", "b", guard="strict", contradicted="drop"),
+    lambda: first_match("b", "a", guard="strict"),
+    lambda: first_present("a", "b"),
+    lambda: all_agree("a", "b"),
+    lambda: merge_all("a", "b"),
+    never,
+]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=map(str, range(len(MAKERS))))
+def test_a_strategy_equals_its_like_and_pickles(make: Any) -> None:
+    """Made again, copied or pickled it is the same one, and equals no other."""
+    one = make()
+
+    assert one == make()
+    assert hash(one) == hash(make())
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - its own bytes
+    assert [other() for other in MAKERS].count(one) == 1
+
+
+def test_the_strategies_of_the_library_are_recognised_by_what_decides() -> None:
+    """A strategy of the application may bear the same name, and is another one."""
+    assert first_match("a").decide is FIRST_MATCH
+    assert first_present("a").decide is FIRST_PRESENT
+    assert all_agree("a").decide is ALL_AGREE
+    mine = Strategy("first_match", ("a",), lambda _keys, _probe, _pick: Match("c-9"))
+    assert mine.decide is not FIRST_MATCH
+    assert mine != first_match("a")
+    guarded = first_match("a", "b", guard="strict").decide
+    assert guarded not in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE)
+
+
+def test_a_guard_asks_once_for_each_holder() -> None:
+    """However many forms of a key a contact holds, and however many hold one."""
+
+    class Counting(Asked):
+        """Counts what it is asked for."""
+
+        count = 0
+
+        def held(self, id: str, name: str) -> tuple[str, ...]:
+            self.count += 1
+            return super().held(id, name)
+
+    ids = tuple(f"c-{number}" for number in range(20))
+    forms = {f"+{number}": ids for number in range(10)}
+    asked = Counting({"id": {"1": ()}, "phone": forms}, {"id": {"2": ids}})
+    match = first_match("id", "phone", guard="if_set")
+    found = match.decide(match.keys, asked, PICKS["refuse"])
+
+    assert (found.id, found.others, asked.count) == (None, ids, 20)
 
 
 def test_a_strategy_shows_what_it_was_told() -> None:

@@ -147,6 +147,25 @@ def test_a_book_without_keys() -> None:
         made.duplicates("a")
 
 
+def test_find_by_a_stored_list_gives_the_holders_of_each_item_once() -> None:
+    """A list stands for any of its items; the contacts stand by creation."""
+    made = book(
+        {"email": ["a@x", "b@x"]},
+        {"email": "c@x", "first": "Ada", "last": ["King", "Byron"]},
+        {"email": ["b@x", "d@x"]},
+    )
+
+    for contact in made:
+        assert contact in made.find("email", contact["email"])
+    wanted = ["d@x", "b@x", "", "x", "c@x"]
+    assert [each.id for each in made.find("email", wanted)] == ["c-1", "c-2", "c-3"]
+    assert [each.id for each in made.find("email", ["d@x", "D@x"])] == ["c-3"]
+    assert made.find("email", []) == made.find("email", ["n@x"]) == ()
+    person = {"first": "ADA", "last": ["Lovelace", "Byron"]}
+    assert [each.id for each in made.find("person", person)] == ["c-2"]
+    assert made.find("email", ["a@x"], scope="other") == ()
+
+
 @pytest.mark.parametrize("name", ["first", "", 7, None, ("email",), ["email"]])
 def test_no_key(name: Any) -> None:
     """A name that is no key of the policy is refused before anything is read."""

@@ -118,28 +118,29 @@ class Key:
 
     def sought(self, value: Any) -> tuple[str, ...]:
         """
-        Make the form to look a contact up by.
+        Make the forms to look contacts up by; a list stands for any of its items.
 
         Args:
-            value: A frozen value; of a composite key a mapping of its fields to one
-                value each.
+            value: A frozen value, such as a contact stores; of a composite key a
+                mapping of its fields to such values.
 
         Returns:
-            The form, if it has one.
+            The forms that it has, each once.
 
         Raises:
             InvalidField: If a composite key is sought by anything else.
+
+        >>> from upsertcore import normalize
+        >>> email = Key("email", ("email",), (normalize.email,))
+        >>> email.sought("A@x.org"), email.sought(("A@x.org", "", "b@x.org"))
+        (('a@x.org',), ('a@x.org', 'b@x.org'))
         """
         if not self.composite:
-            form = self.form(value)
-            return () if form is None else (form,)
+            return self._part(value)
         parts = ", ".join(self.fields)
         if not isinstance(value, FrozenMap) or {*value}.difference(self.fields):
             raise InvalidField("value", value, f"must be a mapping of {parts}")
-        forms = self.forms(value)
-        if len(forms) > 1:
-            raise InvalidField("value", value, f"must have one value each of {parts}")
-        return forms
+        return self.forms(value)
 
     def without_blocked(self, value: Any) -> Any:
         """

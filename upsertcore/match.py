@@ -8,12 +8,15 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import final
+
+from attrs import frozen
 
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.strategy import (
     PICKS,
     Contradicted,
+    Decide,
     Guard,
     Match,
     Pick,
@@ -21,7 +24,16 @@ from upsertcore.strategy import (
     Strategy,
 )
 
-__all__ = ["all_agree", "first_match", "first_present", "merge_all", "never"]
+__all__ = [
+    "ALL_AGREE",
+    "FIRST_MATCH",
+    "FIRST_PRESENT",
+    "all_agree",
+    "first_match",
+    "first_present",
+    "merge_all",
+    "never",
+]
 
 
 def first_match(
@@ -74,7 +86,7 @@ def first_match(
         raise InvalidPolicy("contradicted: needs a guard")
     if guard is None:
         return Strategy("first_match", names, _first_match)
-    decide = _guarded(strict=guard == "strict", drop=contradicted == "drop")
+    decide = _Guarded(strict=guard == "strict", drop=contradicted == "drop")
     return Strategy("first_match", names, decide, guard, contradicted)
 
 
@@ -155,7 +167,7 @@ def never() -> Strategy:
     >>> never()
     never()
     """
-    return Strategy("never", (), lambda _keys, _probe, _pick: Match())
+    return Strategy("never", (), _never)
 
 
 def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -191,17 +203,15 @@ def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     raise NoMatchKey(keys)
 
 
-def _guarded(
-    *, strict: bool, drop: bool
-) -> Callable[[tuple[str, ...], Probe, Pick], Match]:
-    def counts(id: str, higher: list[tuple[str, set[str]]], probe: Probe) -> bool:
-        for name, forms in higher:
-            held = probe.held(id, name)
-            if forms.isdisjoint(held) and (strict or held):
-                return False
-        return True
+@final
+@frozen
+class _Guarded:
+    """What decides under a guard; equal to another one with the same choices."""
 
-    def decide(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
+    strict: bool
+    drop: bool
+
+    def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
         found = by = None
         higher: list[tuple[str, set[str]]] = []
         seen: list[str] = []
@@ -211,21 +221,33 @@ def _guarded(
             raise NoMatchKey(keys)
         for name in carried:
             hit = counted = False
+            known: dict[str, bool] = {}
             for _form, holders in probe(name):
-                left = tuple(
-                    [i for i in holders if i == found or counts(i, higher, probe)]
-                )
+                left = []
+                for id in holders:
+                    counts = id == found or known.get(id)
+                    if counts is None:
+                        counts = known[id] = self._counts(id, higher, probe)
+                    if counts:
+                        left.append(id)
                 hit, counted = hit or bool(holders), counted or bool(left)
                 if found is None and left:
-                    found, by = pick(name, left), name
+                    found, by = pick(name, tuple(left)), name
                 seen += holders
-            if drop and hit and not counted:
+            if self.drop and hit and not counted:
                 dropped.append(name)
             else:
                 higher.append((name, {form for form, _holders in probe(name)}))
         return Match(found, by, _others(found, seen), dropped=tuple(dropped))
 
-    return decide
+    def _counts(
+        self, id: str, higher: list[tuple[str, set[str]]], probe: Probe
+    ) -> bool:
+        for name, forms in higher:
+            held = probe.held(id, name)
+            if forms.isdisjoint(held) and (self.strict or held):
+                return False
+        return True
 
 
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
@@ -246,3 +268,17 @@ def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:
     if seen.count(found) == len(seen):  # type: ignore[arg-type]
         return ()
     return tuple(dict.fromkeys(id for id in seen if id != found))
+
+
+def _never(_keys: tuple[str, ...], _probe: Probe, _pick: Pick) -> Match:
+    return Match()
+
+
+FIRST_MATCH: Decide = _first_match
+"""What :func:`first_match` decides by where it has no guard."""
+
+FIRST_PRESENT: Decide = _first_present
+"""What :func:`first_present` decides by."""
+
+ALL_AGREE: Decide = _all_agree
+"""What :func:`all_agree` decides by."""

@@ -65,8 +65,9 @@ class Reader:
 
         Args:
             key: The name of a key of the policy.
-            value: As it would be stored; it is normalised here, and not cleaned. Of a
-                composite key, a mapping of its fields to one value each.
+            value: As it would be stored; it is normalised here, and not cleaned. A
+                list stands for any of its items. Of a composite key, a mapping of its
+                fields to such values.
             scope: The tenant.
 
         Returns:
@@ -88,11 +89,14 @@ class Reader:
         known = self._key(key)
         forms = known.sought(frozen("value", value))
         index = self._index
-        return self._writer.read(
-            lambda: tuple(
-                [index.get(i) for f in forms for i in index.holders(key, f, scope)]
-            )
-        )
+
+        def ask() -> tuple[Contact, ...]:
+            ids = [id for form in forms for id in index.holders(key, form, scope)]
+            if len(forms) > 1:
+                ids = sorted({*ids}, key=index.seat)
+            return tuple([index.get(id) for id in ids])
+
+        return self._writer.read(ask)
 
     def duplicates(
         self, *keys: str, scope: str | None = None

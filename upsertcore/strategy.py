@@ -18,6 +18,7 @@ from upsertcore.errors import AmbiguousMatch
 __all__ = [
     "PICKS",
     "Contradicted",
+    "Decide",
     "Guard",
     "Hits",
     "Match",
@@ -75,6 +76,10 @@ class Match:
     dropped: tuple[str, ...] = ()
 
 
+Decide: TypeAlias = Callable[[tuple[str, ...], Probe, Pick], Match]
+"""(keys, probe, pick) -> what a strategy finds."""
+
+
 @final
 @frozen
 class Strategy:
@@ -82,7 +87,8 @@ class Strategy:
     An order of keys and the manner of consulting them.
 
     Args:
-        name: The name of the function that makes it.
+        name: The name of the function that makes it; it is shown, and nothing else is
+            made of it.
         keys: Names of keys, the most trusted first.
         decide: (keys, probe, pick) -> :class:`Match`.
         guard: What keeps a hit by a lower key from counting.
@@ -95,7 +101,7 @@ class Strategy:
 
     name: str
     keys: tuple[str, ...]
-    decide: Callable[[tuple[str, ...], Probe, Pick], Match]
+    decide: Decide
     guard: Guard | None = None
     contradicted: Contradicted = "keep"
     merges: bool = False
