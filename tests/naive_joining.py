@@ -30,18 +30,32 @@ def closed(sets: list[set[Any]]) -> list[list[int]]:
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
+def carried(policy: Policy, patch: Row) -> set[Any]:
+    """Give the forms of a patch by which its contact is looked for."""
+    try:
+        sent, _ = read(policy, patch)
+    except errors.Refused:
+        return set()
+    keys = [key_named(policy, name) for name in policy.match.keys]
+    return {(k.name, form) for k in keys for form in forms(policy, k, sent)}
+
+
 def repeats_of(policy: Policy, patches: list[Row]) -> dict[int, list[int]]:
     """Give, for each patch, the places of those that repeat it."""
-    sets: list[set[Any]] = []
-    for patch in patches:
-        try:
-            sent, _ = read(policy, patch)
-        except errors.Refused:
-            sent = {}
-        keys = [key_named(policy, name) for name in policy.match.keys]
-        sets.append({(k.name, form) for k in keys for form in forms(policy, k, sent)})
-    groups = closed(sets)
+    groups = closed([carried(policy, patch) for patch in patches])
     return {row: [r for r in each if r != row] for each in groups for row in each}
+
+
+def earlier_alike(
+    policy: Policy, patches: list[Row], answers: list[Any], row: int
+) -> list[int]:
+    """Give the earlier rows that were accepted and share a form with this one."""
+    mine = carried(policy, patches[row])
+    return [
+        other
+        for other, answer in enumerate(answers[:row])
+        if not isinstance(answer, Exception) and mine & carried(policy, patches[other])
+    ]
 
 
 class Joining:
@@ -136,19 +150,18 @@ class Joining:
         repeats: str = "fold",
     ) -> list[Any]:
         """Upsert one after the other, all of them or as far as it goes."""
-        refused = {} if repeats == "fold" else repeats_of(self.policy, patches)
-        if repeats == "refuse_later":
-            refused = {row: all for row, all in refused.items() if min(all) < row}
+        all_alike = repeats_of(self.policy, patches) if repeats == "refuse_all" else {}
         answers: list[Any] = []
         were = deepcopy((self.rows, self.born))
-        if atomic and refused:
-            raise errors.RepeatedPatch(min(refused), tuple(refused[min(refused)]))
         if atomic:
             [read(self.policy, patch) for patch in patches]
         for row, patch in enumerate(patches):
+            others = all_alike.get(row, [])
+            if repeats == "refuse_later":
+                others = earlier_alike(self.policy, patches, answers, row)
             try:
-                if row in refused:
-                    raise errors.RepeatedPatch(row, tuple(refused[row]))
+                if others:
+                    raise errors.RepeatedPatch(row, tuple(others))
                 answers.append(self.upsert(patch, scope=scope))
             except errors.Refused as error:
                 if atomic:

@@ -20,7 +20,8 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.batch import each, repeated
+from upsertcore.batch import in_turn
+from upsertcore.repeats import repeated
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -126,14 +127,15 @@ class TestFold:
     def test_calls_after_the_one_that_is_refused(self) -> None:
         """They are not read under ``"raise"``, and all made under ``"collect"``."""
 
-        def refuse() -> Outcome:
+        def refuse(_row: int, _patch: int) -> Outcome:
             raise errors.CreateRefused
 
-        calls = iter([refuse, refuse, refuse])
+        patches = iter([1, 2, 3])
         with pytest.raises(errors.CreateRefused):
-            each(calls, "raise")
+            in_turn(refuse, patches, "raise")
 
-        assert [type(e) for e in each(calls, "collect")] == [errors.CreateRefused] * 2
+        collected = in_turn(refuse, patches, "collect")
+        assert [type(e) for e in collected] == [errors.CreateRefused] * 2
 
     def test_what_is_no_refusal_is_never_collected(self) -> None:
         """An error of a host's function comes out, and what came before it stays."""
@@ -201,7 +203,7 @@ class TestAtomic:
         made = book()
         call: Any = made.upsert_many
         for choice in ("collect", "skip"):
-            with pytest.raises(ValueError, match="an atomic batch can only raise"):
+            with pytest.raises(ValueError, match="on_refused: must be 'raise'"):
                 call([{"email": "a@x"}], atomic=True, on_refused=choice)
 
         assert len(made) == 0
@@ -331,7 +333,6 @@ class TestRepeats:
         results = book().upsert_many(self.ROWS[:3], repeats="fold")
 
         assert [each.result for each in results] == ["created", "created", "updated"]
-        assert repeated(POLICY, self.ROWS, "fold") == {}
 
     def test_refuse_later(self) -> None:
         """The first alone is taken; others are refused, and name its row."""
@@ -376,15 +377,97 @@ class TestRepeats:
     def test_repeating_is_transitive(self) -> None:
         """Two that share nothing repeat each other where a third shares with both."""
         rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
-        found = repeated(POLICY, rows, "refuse_all")
+        found = repeated(POLICY, rows)
 
         assert {row: e.others for row, e in found.items()} == {
             0: (1, 2),
             1: (0, 2),
             2: (0, 1),
         }
-        later = repeated(POLICY, rows, "refuse_later")
-        assert {row: e.others for row, e in later.items()} == {1: (0, 2), 2: (0, 1)}
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_refuse_later_names_the_accepted_rows_alone(self, *, atomic: bool) -> None:
+        """Two rows that share nothing are both accepted before a third shares both."""
+        rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
+        made = book()
+        if atomic:
+            with pytest.raises(errors.RepeatedPatch) as caught:
+                made.upsert_many(rows, repeats="refuse_later", atomic=True)
+            assert (caught.value.row, caught.value.others) == (2, (0, 1))
+            assert len(made) == 0
+            return
+        first, second, third = made.upsert_many(
+            rows, repeats="refuse_later", on_refused="collect"
+        )
+
+        assert isinstance(first, Outcome)
+        assert isinstance(second, Outcome)
+        assert isinstance(third, errors.RepeatedPatch)
+        assert (third.row, third.others) == (2, (0, 1))
+        assert [(each.get("email"), each.get("phone")) for each in made] == [
+            ("a@x", None),
+            (None, ONE),
+        ]
+
+    def test_a_row_refused_for_another_reason_repeats_nothing(self) -> None:
+        """With a key in use, or unreadable: the next row with its key is accepted."""
+        policy = Policy(first_match("phone", "email"), LINES)
+        made = book(policy, {"phone": ONE}, {"email": "held@x"})
+        rows: list[dict[str, Any]] = [
+            {"phone": ONE, "email": "held@x"},
+            {"phone": ONE, "nmae": "A"},
+            {"phone": ONE, "name": "A"},
+            {"phone": ONE, "name": "B"},
+            {"phone": ONE},
+        ]
+        results = made.upsert_many(rows, repeats="refuse_later", on_refused="collect")
+
+        assert [
+            each.result if isinstance(each, Outcome) else type(each).__name__
+            for each in results
+        ] == ["KeyInUse", "UnknownField", "updated", "RepeatedPatch", "RepeatedPatch"]
+        later = [each for each in results if isinstance(each, errors.RepeatedPatch)]
+        assert [each.others for each in later] == [(2,), (2,)]
+        assert made.get("c-1")["name"] == "A"
+
+    def test_refuse_later_reads_patches_as_they_are_needed(self) -> None:
+        """A stream of any length is decided row by row."""
+        made = book()
+
+        def stream() -> Iterator[dict[str, Any]]:
+            for number in range(3):
+                assert len(made) == number
+                yield {"email": f"{number}@x"}
+
+        assert len(made.upsert_many(stream(), repeats="refuse_later")) == 3
+
+    def test_refusals_of_rows_alike_share_their_memory(self) -> None:
+        """N rows alike hold n numbers, not n times n; the first row is named later."""
+        rows = [{"email": "a@x", "name": str(number)} for number in range(1_000)]
+        found = [*repeated(POLICY, rows).values()]
+        assert len(found) == 1_000
+        assert all(each.rows is found[0].rows for each in found)
+        assert found[7].others == (*range(7), *range(8, 1_000))
+
+        _, *later = book().upsert_many(
+            rows, repeats="refuse_later", on_refused="collect"
+        )
+        assert {each.others for each in later} == {(0,)}  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
+    def test_an_atomic_batch_ends_at_its_first_refusal(self, repeats: Any) -> None:
+        """Rows that cannot be read come first, then the refusals in order."""
+        made = book(POLICY, {"email": "a@x", "phone": ONE})
+        rows: list[dict[str, Any]] = [{"name": "A"}, *[{"email": "b@x"}] * 2]
+        for patches, error, row in (
+            (rows, errors.NoMatchKey, 0),
+            ([*rows[1:], rows[0]], errors.RepeatedPatch, repeats == "refuse_later"),
+            ([*rows, {"emial": "a@x"}], errors.UnknownField, 3),
+        ):
+            with pytest.raises(error) as caught:
+                made.upsert_many(patches, repeats=repeats, atomic=True)
+            assert (caught.value.row, caught.value.outcomes) == (row, ())
+            assert len(made) == 1
 
     def test_who_is_known_does_not_matter(self) -> None:
         """It is about what the patches carry, not whom they would find."""
@@ -403,14 +486,14 @@ class TestRepeats:
             {"email": "b@x", "phone": ONE},
         ]
 
-        assert repeated(policy, rows, "refuse_all") == {}
+        assert repeated(policy, rows) == {}
 
     def test_keys_are_apart(self) -> None:
         """The same text is not the same form of another key."""
         lines = {name: field(key=normalize.exact) for name in ("a", "b")}
 
         policy = Policy(first_match("a", "b"), lines)
-        assert repeated(policy, [{"a": "1"}, {"b": "1"}], "refuse_all") == {}
+        assert repeated(policy, [{"a": "1"}, {"b": "1"}]) == {}
 
     def test_keys_of_several_fields_and_of_lists(self) -> None:
         """Whatever forms the strategy looks for."""
@@ -425,14 +508,14 @@ class TestRepeats:
             {"first": "ADA", "last": "king"},
         ]
 
-        assert sorted(repeated(policy, rows, "refuse_later")) == [3, 4]
+        assert sorted(repeated(policy, rows)) == [0, 1, 3, 4]
 
     def test_what_identifies_nobody_is_no_repeat(self) -> None:
         """Null, blank and blocked are no keys."""
         policy = Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)})
         rows = [{"email": e} for e in ("noreply@x", "noreply@x", "", "", None, None)]
 
-        assert repeated(policy, rows, "refuse_all") == {}
+        assert repeated(policy, rows) == {}
 
     @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
     def test_under_raise_what_came_before_stays(self, repeats: Any) -> None:
@@ -463,11 +546,11 @@ class TestRepeats:
         """It is a fault of the caller's code, and nothing is written."""
         made = book()
         call: Any = made.upsert_many
-        words = "repeats: fold, refuse_later or refuse_all, not 'skip'"
+        words = "repeats: must be 'fold', 'refuse_later' or 'refuse_all', not 'skip'"
         with pytest.raises(ValueError, match=words):
             call([{"email": "a@x"}], repeats="skip", atomic=atomic)
         with pytest.raises(
-            ValueError, match="on_refused: raise or collect, not 'skip'"
+            ValueError, match="on_refused: must be 'raise' or 'collect', not 'skip'"
         ):
             call([{"email": "a@x"}], repeats="refuse_all", on_refused="skip")
 

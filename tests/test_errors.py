@@ -108,8 +108,9 @@ def test_the_rows_of_a_repeated_patch_are_few() -> None:
     """A message names five rows and says that there are more."""
     few, many = (errors.RepeatedPatch(9, tuple(range(size))) for size in (5, 6))
 
-    assert str(few) == "row 9 is about the same contact as row 0, 1, 2, 3, 4: send one"
-    assert str(many).endswith("row 0, 1, 2, 3, 4, ...: send one")
+    advice = "send one patch for each contact"
+    assert str(few) == f"row 9: shares a key with rows 0, 1, 2, 3, 4; {advice}"
+    assert str(many).endswith(f"rows 0, 1, 2, 3, 4, ...; {advice}")
     assert (many.row, many.others) == (9, (0, 1, 2, 3, 4, 5))
 
 

@@ -61,6 +61,7 @@ FLOOR = {
     "quick": 4.4,
     "heading": 4.2,
     "written": 4.2,
+    "repeats": 4.3,
     "batch": 4.4,
     # The verbs of the book, in steps.
     "reader": 4.5,

@@ -2,20 +2,22 @@
 Batches: several patches, one after the other, and what a refusal among them does.
 
 Rules:
-    A batch is the left fold of its calls, and its answers stand in the order sent.
-    Two patches repeat each other where they carry a key alike, or a third does both.
+    A batch is the left fold of its calls, and its results are in the order sent.
+    Whatever ends a batch carries the row that it is about, and what was done before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from upsertcore.errors import Refused, RepeatedPatch
-from upsertcore.grouping import groups
 from upsertcore.patch import Asked, read
 from upsertcore.plan import decide
+from upsertcore.refusals import at, placed
+from upsertcore.repeats import Repeats, first_later, repeated
+from upsertcore.showing import shown
 
 if TYPE_CHECKING:
     from upsertcore.outcome import Outcome
@@ -23,62 +25,151 @@ if TYPE_CHECKING:
     from upsertcore.view import View
     from upsertcore.writer import Step
 
-__all__ = ["OnRefused", "Repeats", "all_but", "all_of", "answering", "each", "repeated"]
+__all__ = [
+    "OnRefused",
+    "all_of",
+    "answering",
+    "check_batch",
+    "check_choice",
+    "check_patches",
+    "in_turn",
+]
 
 OnRefused = Literal["raise", "collect"]
-Repeats = Literal["fold", "refuse_later", "refuse_all"]
+
+T = TypeVar("T")
 
 
-def each(calls: Iterable[Callable[[], Outcome]], on_refused: OnRefused) -> list[Any]:
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """
+    Check that an argument is one of the values that it may have.
+
+    Args:
+        name: Of the argument.
+        value: What the caller gave.
+        choices: A ``Literal`` type.
+
+    Raises:
+        ValueError: If it is none of them.
+
+    >>> check_choice("on_refused", "skip", OnRefused)
+    Traceback (most recent call last):
+    ...
+    ValueError: on_refused: must be 'raise' or 'collect', not 'skip'
+    """
+    known = get_args(choices)
+    if value not in known:
+        *first, last = map(repr, known)
+        raise ValueError(
+            f"{name}: must be {', '.join(first)} or {last}, not {shown(value)}"
+        )
+
+
+def check_patches(patches: Any) -> None:
+    """
+    Check that the patches of a batch are several.
+
+    Raises:
+        TypeError: If they are one mapping, text, or nothing that can be iterated.
+
+    >>> check_patches({"email": "ada@x.org"})
+    Traceback (most recent call last):
+    ...
+    TypeError: patches: must be an iterable of patches, not dict; put one into a list
+    """
+    if isinstance(patches, (Mapping, str, bytes)):
+        advice = "put one into a list"
+    elif not isinstance(patches, Iterable):
+        advice = "pass a list of mappings"
+    else:
+        return
+    kind = type(patches).__name__
+    raise TypeError(f"patches: must be an iterable of patches, not {kind}; {advice}")
+
+
+def check_batch(
+    patches: Any, on_refused: object, repeats: object, *, atomic: bool
+) -> None:
+    """
+    Check the arguments of a batch.
+
+    Args:
+        patches: As ``upsert_many``, and so are the others.
+        on_refused: The same.
+        repeats: The same.
+        atomic: The same.
+
+    Raises:
+        TypeError: As :func:`check_patches`.
+        ValueError: If a choice is none, or an atomic batch is to collect refusals.
+
+    >>> check_batch([], "raise", "fold", atomic=True)
+    """
+    check_patches(patches)
+    check_choice("on_refused", on_refused, OnRefused)
+    check_choice("repeats", repeats, Repeats)
+    if atomic and on_refused != "raise":
+        raise ValueError(
+            "on_refused: must be 'raise' for an atomic batch, not 'collect'; "
+            "one refusal undoes the whole batch"
+        )
+
+
+def in_turn(
+    call: Callable[[int, T], Outcome],
+    patches: Iterable[T],
+    on_refused: OnRefused,
+    noun: str = "row",
+) -> list[Any]:
     """
     Make calls one after the other.
 
     Args:
-        calls: Read as they are needed.
+        call: Takes the row and the patch.
+        patches: Read one at a time, as they are needed.
         on_refused: ``"raise"`` ends at the first refusal, ``"collect"`` puts it in
-            the list and goes on.
+            the list and continues.
+        noun: What the batch consists of.
 
     Returns:
-        One outcome, or refusal, per call.
+        One outcome, or refusal, per patch.
 
     Raises:
         Refused: The first refusal, under ``"raise"``.
-        ValueError: If *on_refused* is neither.
 
-    >>> each([], "raise")
-    []
+    >>> in_turn(lambda row, patch: (row, patch), ["a"], "raise")
+    [(0, 'a')]
     """
-    answer = answering(_called, on_refused)
-    return [answer(call) for call in calls]
-
-
-def _called(call: Callable[[], Outcome]) -> Outcome:
-    return call()
+    done: list[Any] = []
+    try:
+        for patch in patches:
+            try:
+                done.append(call(len(done), patch))
+            except Refused as refusal:
+                if on_refused == "raise":
+                    raise
+                done.append(placed(refusal, len(done), (), noun))
+    except Exception as error:
+        placed(error, len(done), done, noun)
+        raise
+    return done
 
 
 def answering(
     call: Callable[..., Outcome], on_refused: OnRefused
 ) -> Callable[..., Any]:
     """
-    Make what answers as a batch is to answer.
+    Make what returns a refusal instead of raising it, where that is wanted.
 
     Args:
         call: Makes one call.
-        on_refused: As in :func:`each`.
-
-    Returns:
-        The call itself, or one that gives its refusal.
-
-    Raises:
-        ValueError: If *on_refused* is neither.
+        on_refused: As in :func:`in_turn`.
 
     >>> answering(len, "raise")("ab")
     2
     """
     if on_refused == "raise":
         return call
-    if on_refused != "collect":
-        raise ValueError(f"on_refused: raise or collect, not {on_refused!r}")
 
     def collected(*parts: Any) -> Outcome | Refused:
         try:
@@ -89,113 +180,48 @@ def answering(
     return collected
 
 
-def repeated(
-    policy: Policy, patches: Sequence[Mapping[str, Any]], repeats: Repeats
-) -> dict[int, RepeatedPatch]:
-    """
-    Find the patches that are to be refused for they repeat another.
-
-    Args:
-        policy: Its strategy says which keys count.
-        patches: All of the batch.
-        repeats: ``"fold"`` refuses none, ``"refuse_later"`` all but the first of
-            those that are alike, ``"refuse_all"`` every one of them.
-
-    Returns:
-        Row to refusal. A patch that is refused for itself repeats nobody.
-
-    Raises:
-        ValueError: If *repeats* is none of them.
-
-    Cost:
-        Near-linear in the keys that the patches carry; each is read once more.
-
-    >>> from upsertcore import Policy, field, first_match, normalize
-    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> patches = [{"email": "a@x"}, {"email": "b@x"}, {"email": "A@x"}]
-    >>> repeated(policy, patches, "refuse_all")[0].others
-    (2,)
-    """
-    if repeats == "fold":
-        return {}
-    if repeats not in ("refuse_later", "refuse_all"):
-        choices = "fold, refuse_later or refuse_all"
-        raise ValueError(f"repeats: {choices}, not {repeats!r}")
-    rows: dict[tuple[str, str], list[int]] = {}
-    for row, patch in enumerate(patches):
-        for place in _carried(policy, patch):
-            rows.setdefault(place, []).append(row)
-    found = {}
-    for group in groups(rows.values()):
-        for row in group[1:] if repeats == "refuse_later" else group:
-            others = tuple(other for other in group if other != row)
-            found[row] = RepeatedPatch(row, others)
-    return found
-
-
-def all_but(
-    refusals: Mapping[int, Refused],
-    call: Callable[[Mapping[str, Any]], Outcome],
-    patches: Sequence[Mapping[str, Any]],
-    on_refused: OnRefused,
-) -> list[Any]:
-    """
-    Make the calls of a batch in which some rows are refused beforehand.
-
-    Args:
-        refusals: Row to refusal.
-        call: Takes the patch of any other row.
-        patches: All of the batch.
-        on_refused: As in :func:`each`.
-
-    >>> all_but({}, len, [{"a": 1}], "raise")
-    [1]
-    """
-
-    def one(row: int, patch: Mapping[str, Any]) -> Outcome:
-        if row in refusals:
-            raise refusals[row]
-        return call(patch)
-
-    answer = answering(one, on_refused)
-    return [answer(row, patch) for row, patch in enumerate(patches)]
-
-
 def all_of(
-    policy: Policy, patches: Sequence[Mapping[str, Any]], scope: str
+    policy: Policy,
+    patches: Iterable[Mapping[str, Any]],
+    scope: str,
+    repeats: Repeats = "fold",
 ) -> Callable[[Step], list[Outcome]]:
     """
-    Read the patches of an atomic batch, and make what decides on them in turn.
+    Read the patches of an atomic batch, and return what decides on them in turn.
 
     Args:
         policy: The table.
         patches: All of the batch.
         scope: The tenant.
+        repeats: As ``upsert_many``.
 
     Raises:
-        Refused: If a patch is refused for itself.
+        Refused: If a patch cannot be read.
 
     >>> from upsertcore import Policy, never
     >>> all_of(Policy(never(), {}), [], "")(None)
     []
     """
-    every = [read(policy, patch) for patch in patches]
+    listed = list(patches)
+    every = []
+    for row, patch in enumerate(listed):
+        with at(row):
+            every.append(read(policy, patch))
+    due: Mapping[int, RepeatedPatch] = {}
+    if repeats != "fold":
+        find = repeated if repeats == "refuse_all" else first_later
+        due = find(policy, listed)
 
     def ask(patched: Any, view: View) -> Asked:
         return Asked(policy.by_name, patched, view, scope, policy.match)
 
     def run(step: Step) -> list[Outcome]:
-        return [
-            step(partial(ask, patched), partial(decide, policy)) for patched in every
-        ]
+        done = []
+        for row, patched in enumerate(every):
+            with at(row):
+                if row in due:
+                    raise due[row]
+                done.append(step(partial(ask, patched), partial(decide, policy)))
+        return done
 
     return run
-
-
-def _carried(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
-    try:
-        sent, _ignored = read(policy, patch)
-        keys = [policy.by_name[name] for name in policy.match.keys]
-        return [(key.name, form) for key in keys for form in key.forms(sent)]
-    except Refused:
-        return []

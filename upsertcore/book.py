@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
-from upsertcore.batch import OnRefused, Repeats, all_but, all_of, answering, repeated
+from upsertcore.batch import OnRefused, all_of, answering, check_batch, in_turn
 from upsertcore.call import for_one_call
 from upsertcore.calls import fingerprint
 from upsertcore.draw import Making, fresh_ids, utc_now
@@ -31,6 +31,7 @@ from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.quick import quick
+from upsertcore.repeats import Repeats, refusing
 from upsertcore.rule import Rule
 from upsertcore.writer import Writer
 
@@ -253,22 +254,28 @@ class ContactBook(Joining):
         Upsert one patch after the other.
 
         Args:
-            patches: Read once, as they are needed; all at once where *atomic* or
-                *repeats* asks for it.
+            patches: Read once, as they are needed; all at once for an atomic batch
+                and under ``"refuse_all"``.
             scope: The tenant.
             on_refused: ``"raise"`` ends at the first refusal, and what came before
                 it stays done; ``"collect"`` puts the refusal in the list and goes on.
             atomic: A refusal leaves the book as it was before the batch.
-            repeats: Patches about one contact: one after the other (``"fold"``), the
-                first alone (``"refuse_later"``), or none (``"refuse_all"``).
+            repeats: Of patches that share a key of the strategy, ``"fold"`` takes one
+                after the other; ``"refuse_later"`` refuses one that shares a key with
+                an earlier accepted one, ``"refuse_all"`` each that shares one at all.
 
         Returns:
             One outcome, or refusal, per patch, in the order sent.
 
         Raises:
             Refused: The first refusal, under ``"raise"`` (an atomic batch reads every
-                patch before it decides on one); ``RepeatedPatch`` names other rows.
+                patch before it decides on one), with its ``row``, and ``outcomes`` of
+                what was done before.
+            TypeError: If *patches* cannot be iterated, or is one mapping.
             ValueError: If a choice is none, or *atomic* is to collect refusals.
+
+        Cost:
+            Linear in its calls; *repeats* reads each patch once more.
 
         Laws:
             It is the left fold of :meth:`upsert`, but for repeats that are refused.
@@ -282,22 +289,17 @@ class ContactBook(Joining):
         ...     len(book)
         0
         """
-        if not atomic and repeats == "fold":
+        check_batch(patches, on_refused, repeats, atomic=atomic)
+        if atomic:
+            check_scope(scope)
+            return self._writer.write_all(all_of(self.policy, patches, scope, repeats))
+        if repeats == "fold":
             plain = answering(self._plainly, on_refused)
             if self._quick_many is not None:
                 return self._quick_many(patches, scope, plain)
             return [plain(patch, scope, None) for patch in patches]
-        listed = list(patches)
-        refusals = repeated(self.policy, listed, repeats)
-        if not atomic:
-            upsert = partial(self.upsert, scope=scope)
-            return all_but(refusals, upsert, listed, on_refused)
-        if on_refused != "raise":
-            raise ValueError("on_refused: an atomic batch can only raise")
-        if refusals:
-            raise refusals[min(refusals)]
-        check_scope(scope)
-        return self._writer.write_all(all_of(self.policy, listed, scope))
+        upsert = partial(self.upsert, scope=scope)
+        return in_turn(*refusing(self.policy, upsert, patches, repeats), on_refused)
 
     @classmethod
     def load(
@@ -315,9 +317,7 @@ class ContactBook(Joining):
             how: As in the constructor.
 
         Raises:
-            InvalidField: If a row is of the wrong form, or an id stands there twice.
-            UnknownField: If the policy has neither a line nor a rule for a field.
-            KeyInUse: If two contacts of a scope hold the same unique key.
+            Refused: As :func:`upsertcore.loading.fill`.
 
         >>> from upsertcore import Policy, field, first_match, normalize
         >>> fields = {"email": field(key=normalize.email)}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from upsertcore.batch import OnRefused, each
+from upsertcore.batch import OnRefused, check_choice, in_turn
 from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from upsertcore.strategy import Strategy
 
 __all__ = ["Joining"]
+
+OnItself = Literal["refuse", "ignore"]
 
 _NOBODY = never()
 _NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
@@ -93,7 +95,7 @@ class Joining(Reader):
         self,
         survivor: str,
         *others: str,
-        on_itself: Literal["refuse", "ignore"] = "refuse",
+        on_itself: OnItself = "refuse",
     ) -> Outcome:
         """
         Merge contacts into one.
@@ -134,8 +136,7 @@ class Joining(Reader):
         for id in (survivor, *others):
             if type(id) is not str:
                 raise UnknownContact(id)
-        if on_itself not in ("refuse", "ignore"):
-            raise ValueError(f"on_itself: refuse or ignore, not {on_itself!r}")
+        check_choice("on_itself", on_itself, OnItself)
 
         def ask() -> Asked:
             scope = self.get(survivor).scope
@@ -181,6 +182,7 @@ class Joining(Reader):
         >>> [outcome.result for outcome in book.dedupe("email")], len(book)
         (['merged'], 1)
         """
+        check_choice("on_refused", on_refused, OnRefused)
         found = self.duplicates(*keys, scope=scope)
 
         def merges() -> Iterator[Callable[[], Outcome]]:
@@ -190,7 +192,7 @@ class Joining(Reader):
                 if ids:
                     yield partial(self.merge, *ids)
 
-        return each(merges(), on_refused)
+        return in_turn(lambda _group, call: call(), merges(), on_refused, "group")
 
     def undo(self, outcome: Outcome) -> Outcome:
         """

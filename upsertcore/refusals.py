@@ -3,10 +3,16 @@ Refusals of calls that come at the wrong time, or for the second time.
 
 Rules:
     Plain classes with positional arguments, so that each one pickles and copies.
+    Whatever ends a batch carries the row that it is about, and what was done before.
     They are handed on by ``errors``, where all others stand.
 """
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 from upsertcore.showing import shown
 
@@ -20,7 +26,11 @@ __all__ = [
     "StalePlan",
     "StaleVersion",
     "UpsertError",
+    "at",
+    "placed",
 ]
+
+E = TypeVar("E", bound=Exception)
 
 
 class UpsertError(Exception):
@@ -36,9 +46,17 @@ class Refused(UpsertError):
     """
     A call that was refused: the book is as it was before.
 
+    Of a batch, ``row`` is the place of the patch, from 0. A refusal that ends a batch
+    has in ``outcomes`` what came of the rows before it.
+
     >>> issubclass(StalePlan, Refused)
     True
+    >>> StalePlan("contact c-1 is gone").row is None
+    True
     """
+
+    row: int | None = None
+    outcomes: tuple[Any, ...] = ()
 
 
 class StaleVersion(Refused):
@@ -90,20 +108,31 @@ class RepeatedPatch(Refused):
 
     Args:
         row: Its place in the batch, from 0.
-        others: The places of those that it shares a key with, perhaps through others.
+        rows: The places of the patches that it shares a key with, perhaps through
+            others; its own may be among them. Refusals of one group share this tuple.
 
     >>> str(RepeatedPatch(3, (1,)))
-    'row 3 is about the same contact as row 1: send one'
+    'row 3: shares a key with row 1; send one patch for each contact'
+    >>> RepeatedPatch(3, (1, 3)).others
+    (1,)
     """
 
-    def __init__(self, row: int, others: tuple[int, ...]) -> None:
-        super().__init__(row, others)
-        self.row, self.others = row, others
+    def __init__(self, row: int, rows: tuple[int, ...]) -> None:
+        super().__init__(row, rows)
+        self.row, self.rows = row, rows
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The places of the other patches, computed anew each time."""
+        return tuple([row for row in self.rows if row != self.row])
 
     def __str__(self) -> str:
-        rows = ", ".join(map(str, self.others[:5]))
-        rows += ", ..." if len(self.others) > 5 else ""
-        return f"row {self.row} is about the same contact as row {rows}: send one"
+        others = (str(row) for row in self.rows if row != self.row)
+        first = [*islice(others, 6)]
+        noun = "row" if len(first) == 1 else "rows"
+        named = ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
+        advice = "send one patch for each contact"
+        return f"row {self.row}: shares a key with {noun} {named}; {advice}"
 
 
 class CallReused(Refused, ValueError):
@@ -185,3 +214,46 @@ class ForgottenChanges(UpsertError, LookupError):
     def __str__(self) -> str:
         kept = f"the first that is has number {self.first}"
         return f"the changes after {self.number} are not all kept: {kept}"
+
+
+def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
+    """
+    Name the row of a batch in an exception.
+
+    Args:
+        error: A refusal, or what a function of the caller raised.
+        row: Its place in the batch, from 0.
+        outcomes: What came of the rows before it.
+        noun: What the batch consists of.
+
+    Returns:
+        The exception, with the attributes ``row`` and ``outcomes`` and a note.
+
+    >>> error = placed(ValueError("too old"), 7)
+    >>> error.row, error.outcomes, error.__notes__
+    (7, (), ['row 7'])
+    """
+    error.add_note(f"{noun} {row}")
+    # An exception of the caller may take no attributes.
+    with contextlib.suppress(AttributeError, TypeError):
+        error.row, error.outcomes = row, tuple(outcomes)  # type: ignore[attr-defined]
+    return error
+
+
+@contextlib.contextmanager
+def at(row: int) -> Iterator[None]:
+    """
+    Name the row of a batch in whatever is raised inside.
+
+    >>> with at(7):
+    ...     raise ValueError("too old")
+    Traceback (most recent call last):
+    ...
+    ValueError: too old
+    row 7
+    """
+    try:
+        yield
+    except Exception as error:
+        placed(error, row)
+        raise

@@ -1,0 +1,176 @@
+"""
+Repeats: patches of one batch that carry the same key, and which of them are refused.
+
+Rules:
+    Two patches share a key where they carry the same form of a key that the strategy
+    consults; a patch that cannot be read carries none.
+    ``"refuse_later"`` is decided as the batch goes; ``"refuse_all"`` before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from upsertcore.errors import Refused, RepeatedPatch
+from upsertcore.grouping import groups
+from upsertcore.patch import read
+from upsertcore.refusals import at
+
+if TYPE_CHECKING:
+    from upsertcore.policy import Policy
+
+__all__ = ["Repeats", "first_later", "later_refused", "refusing", "repeated"]
+
+Repeats = Literal["fold", "refuse_later", "refuse_all"]
+
+T = TypeVar("T")
+
+
+def repeated(
+    policy: Policy, patches: Sequence[Mapping[str, Any]]
+) -> dict[int, RepeatedPatch]:
+    """
+    Find the patches that ``repeats="refuse_all"`` refuses.
+
+    Args:
+        policy: Its strategy defines which keys count.
+        patches: All of the batch.
+
+    Returns:
+        Row to refusal, for each patch that shares a key with another one of the
+        batch, whatever would come of that one. ``others`` are the rows that it shares
+        a key with, directly or through further rows.
+
+    Cost:
+        Near-linear in the keys that the patches carry, in time and in memory; each
+        patch is read once more.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> patches = [{"email": "a@x"}, {"email": "b@x"}, {"email": "A@x"}]
+    >>> repeated(policy, patches)[0].others
+    (2,)
+    """
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, patch in enumerate(patches):
+        with at(row):
+            for form in _carried(policy, patch):
+                rows.setdefault(form, []).append(row)
+    # All rows of a group share one tuple, so memory is linear.
+    every = [tuple(group) for group in groups(rows.values())]
+    return {row: RepeatedPatch(row, group) for group in every for row in group}
+
+
+def later_refused(
+    policy: Policy, call: Callable[[Mapping[str, Any]], T]
+) -> Callable[[int, Mapping[str, Any]], T]:
+    """
+    Make the calls of a batch under ``repeats="refuse_later"``.
+
+    Args:
+        policy: Its strategy defines which keys count.
+        call: Takes one patch.
+
+    Returns:
+        A function of row and patch, for :func:`in_turn`. It raises ``RepeatedPatch``
+        for a patch that shares a key with an earlier one that was accepted. A patch
+        that was refused, for this reason or another, does not count.
+
+    Cost:
+        Linear in the keys that the patches carry; each patch is read once more.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> lines = {name: field(key=normalize.exact) for name in ("email", "phone")}
+    >>> call = later_refused(Policy(first_match(*lines), lines), dict)
+    >>> call(0, {"email": "a@x"}), call(1, {"phone": 1})
+    ({'email': 'a@x'}, {'phone': 1})
+    >>> call(2, {"email": "a@x", "phone": 1})
+    Traceback (most recent call last):
+    ...
+    upsertcore.refusals.RepeatedPatch: row 2: shares a key with rows 0, 1; send one ...
+    """
+    accepted: dict[tuple[str, str], int] = {}
+
+    def upsert(row: int, patch: Mapping[str, Any]) -> T:
+        carried = _carried(policy, patch)
+        others = {accepted[form] for form in carried if form in accepted}
+        if others:
+            raise RepeatedPatch(row, tuple(sorted(others)))
+        outcome = call(patch)
+        accepted.update(dict.fromkeys(carried, row))
+        return outcome
+
+    return upsert
+
+
+def refusing(
+    policy: Policy,
+    call: Callable[[Mapping[str, Any]], T],
+    patches: Iterable[Mapping[str, Any]],
+    repeats: Repeats,
+) -> tuple[Callable[[int, Mapping[str, Any]], T], Iterable[Mapping[str, Any]]]:
+    """
+    Make the calls of a batch in which repeats are refused.
+
+    Args:
+        policy: Its strategy defines which keys count.
+        call: Takes one patch.
+        patches: Read at once under ``"refuse_all"``.
+        repeats: As ``upsert_many``, not ``"fold"``.
+
+    Returns:
+        What :func:`in_turn` takes: a function of row and patch, and the patches.
+
+    >>> from upsertcore import Policy, never
+    >>> refusing(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
+    {}
+    """
+    if repeats == "refuse_later":
+        return later_refused(policy, call), patches
+    listed = list(patches)
+    refusals = repeated(policy, listed)
+
+    def upsert(row: int, patch: Mapping[str, Any]) -> T:
+        if row in refusals:
+            raise refusals[row]
+        return call(patch)
+
+    return upsert, listed
+
+
+def first_later(
+    policy: Policy, patches: Sequence[Mapping[str, Any]]
+) -> dict[int, RepeatedPatch]:
+    """
+    Find the patch at which ``repeats="refuse_later"`` ends an atomic batch.
+
+    Args:
+        policy: Its strategy defines which keys count.
+        patches: All of the batch.
+
+    Returns:
+        Row to refusal, of the first patch that shares a key with an earlier one;
+        empty where none does.
+
+    >>> from upsertcore import Policy, never
+    >>> first_later(Policy(never(), {}), [{}, {}])
+    {}
+    """
+    check = later_refused(policy, lambda _patch: None)
+    for row, patch in enumerate(patches):
+        try:
+            check(row, patch)
+        except RepeatedPatch as refusal:
+            return {row: refusal}
+    return {}
+
+
+def _carried(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return key name and form of each key of the strategy that a patch carries."""
+    try:
+        sent, _ignored = read(policy, patch)
+        keys = [policy.by_name[name] for name in policy.match.keys]
+        return [(key.name, form) for key in keys for form in key.forms(sent)]
+    except Refused:
+        return []
