@@ -12,8 +12,15 @@ import json
 import math
 from typing import Any
 
-BLANK: tuple[Any, ...] = ("", [], {})
-EMPTY: tuple[Any, ...] = (None, *BLANK)
+
+def blank(value: Any) -> bool:
+    """Return whether a value is blank: no text but white space, no items, no names."""
+    return value in ([], {}) or (isinstance(value, str) and not value.strip())
+
+
+def empty(value: Any) -> bool:
+    """Return whether a value is null or blank."""
+    return value is None or blank(value)
 
 
 def written(value: Any) -> str:
@@ -33,11 +40,11 @@ def listed(value: Any) -> list[Any]:
 
 
 def keep(stored: Any, sent: Any) -> Any:
-    return sent if sent is not None and stored in EMPTY else stored
+    return sent if sent is not None and empty(stored) else stored
 
 
 def immutable(stored: Any, sent: Any) -> Any:
-    if stored not in EMPTY and not same(stored, sent):
+    if not empty(stored) and not same(stored, sent):
         raise ValueError("must stay")
     return keep(stored, sent)
 
@@ -87,9 +94,9 @@ def deep(stored: Any, sent: Any) -> Any:
 
 
 def deep_keep(stored: Any, sent: Any) -> Any:
-    if sent in EMPTY:
+    if empty(sent):
         return stored
-    below = {} if stored in EMPTY else stored
+    below = {} if empty(stored) else stored
     if not (isinstance(below, dict) and isinstance(sent, dict)):
         raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
     return filled(below, sent)
@@ -100,9 +107,9 @@ def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     both = dict(stored)
     for name, value in sent.items():
         below = both.get(name)
-        if isinstance(value, dict) and (isinstance(below, dict) or below in EMPTY):
+        if isinstance(value, dict) and (isinstance(below, dict) or empty(below)):
             both[name] = filled(below or {}, value)
-        elif value is not None and below in EMPTY:
+        elif value is not None and empty(below):
             both[name] = value
     return both
 
@@ -124,7 +131,7 @@ def by_id(stored: Any, sent: Any) -> Any:
 
 def id_of(item: Any) -> Any:
     id = item.get("id") if isinstance(item, dict) else None
-    return None if id in BLANK else id
+    return None if blank(id) else id
 
 
 def number(value: Any) -> bool:
@@ -140,22 +147,22 @@ def greater(a: Any, b: Any) -> bool:
 
 
 def largest(stored: Any, sent: Any) -> Any:
-    if sent in EMPTY:
+    if empty(sent):
         return stored
-    more = greater(sent, sent if stored in EMPTY else stored)
-    return sent if more or stored in EMPTY else stored
+    more = greater(sent, sent if empty(stored) else stored)
+    return sent if more or empty(stored) else stored
 
 
 def smallest(stored: Any, sent: Any) -> Any:
-    if sent in EMPTY:
+    if empty(sent):
         return stored
-    return stored if greater(sent, sent if stored in EMPTY else stored) else sent
+    return stored if greater(sent, sent if empty(stored) else stored) else sent
 
 
 def add(stored: Any, sent: Any) -> Any:
-    if sent in EMPTY:
+    if empty(sent):
         return stored
-    both = [value for value in (stored, sent) if value not in EMPTY]
+    both = [value for value in (stored, sent) if not empty(value)]
     if not all(map(number, both)):
         raise ValueError("must be numbers")
     total = sum(both[1:], start=both[0])
@@ -205,7 +212,7 @@ DROPS = (
 
 def shown(rule: str, new: Any, sent: Any) -> bool:
     """Tell whether a sent value is to be seen in what a rule made of it."""
-    if rule != "deep_keep" or sent in EMPTY or not isinstance(new, dict):
+    if rule != "deep_keep" or empty(sent) or not isinstance(new, dict):
         return same(new, sent)
     return all(
         shown("deep_keep" if isinstance(value, dict) else "", new.get(name), value)

@@ -12,7 +12,7 @@ import re
 from itertools import product
 from typing import Any
 
-from tests.naive import EMPTY, listed
+from tests.naive import empty, listed
 from upsertcore import Policy, errors, normalize
 
 Row = dict[str, Any]
@@ -58,7 +58,7 @@ def made(key: Any, name: str, value: Any) -> list[str]:
     """Make the normal forms of one field, blocked ones among them."""
     normal = key.normalize[key.fields.index(name)]
     items = value if isinstance(value, list) else [value]
-    forms = [FORMS.get(normal, normal)(item) for item in items if item not in EMPTY]
+    forms = [FORMS.get(normal, normal)(item) for item in items if not empty(item)]
     return [form for form in dict.fromkeys(forms) if form]
 
 
@@ -129,7 +129,7 @@ def elsewhere(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
     first, last = key.fields[0], key.fields[-1]
     new = _usable(policy, key, first, value)
     own = _usable(policy, key, first, fields.get(first))
-    if fields.get(first) in EMPTY or not new or {*own} & {*new}:
+    if empty(fields.get(first)) or not new or {*own} & {*new}:
         return False
     there = {f for n in key.fields[1:] for f in _usable(policy, key, n, fields.get(n))}
     if {*new} <= there:

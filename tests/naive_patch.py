@@ -11,7 +11,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tests.naive import BLANK, DROPS, EMPTY, RULES, keep, number, same, shown
+from tests.naive import DROPS, RULES, empty, keep, number, same, shown
+from tests.naive import blank as is_blank
 from tests.naive_keys import Row, blocked, composite, elsewhere, joined, stopped
 from upsertcore import Policy, errors
 from upsertcore.values import freeze, thaw
@@ -26,12 +27,12 @@ def read(
         line, value = policy.fields.get(name), raw
         if line is None and policy.others is None:
             raise errors.UnknownField(name, tuple(policy.fields))
-        if line and line.clean and raw not in EMPTY:
+        if line and line.clean and not empty(raw):
             try:
                 value = thaw(line.clean(freeze(raw)))
             except ValueError as error:
                 raise errors.InvalidField(name, raw, str(error)) from error
-        kind = "null" if value is None else "blank" if value in BLANK else "rest"
+        kind = "null" if value is None else "blank" if is_blank(value) else "rest"
         told = {"null": null, "blank": blank}.get(kind)
         how = told or getattr(line, kind, "store")
         if how == "reject":
@@ -131,7 +132,7 @@ def merge(
             continue
         if rule.by is not None:
             clock = sent.get(rule.by)
-            if clock in EMPTY or not (number(clock) or isinstance(clock, str)):
+            if empty(clock) or not (number(clock) or isinstance(clock, str)):
                 raise errors.InvalidField(rule.by, clock, "")
         takes = rule.name != "ignore" and (creating or rule.name != "on_create")
         new = combined(rule, draft, name, value, clock) if takes else stored
@@ -158,5 +159,5 @@ def fill(policy: Policy, fields: Row, sent: Row, ignored: Row, rules: Row) -> No
             if name in sent and not same(sent[name], default):
                 ignored[name] = "ignore"
     for name, line in policy.fields.items():
-        if line.required and fields.get(name) in EMPTY:
+        if line.required and empty(fields.get(name)):
             raise errors.MissingField(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore.errors import CreateRefused
+from upsertcore.errors import CreateRefused, InvalidField
 from upsertcore.profiles import anduin as module
 from upsertcore.profiles.anduin import Anduin
 from upsertcore.profiles.wire import Rejected
@@ -102,6 +102,21 @@ def test_twice_moves_nothing() -> None:
     assert second.outcome.unchanged
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"], ids=repr)
+def test_a_blank_tracking_id_is_not_provided(blank: str) -> None:
+    """White space alone is blank: the email decides, and the field is named."""
+    outcome = said(system(ADA), {"email": "ADA@x.org", "trackingId": blank})
+
+    assert (outcome.matched_by, outcome.result) == ("email", "unchanged")
+    assert outcome.ignored["trackingId"] == "blank"
+
+
+def test_a_tracking_id_that_makes_no_key_is_refused() -> None:
+    """The policy takes text and whole numbers, by whatever way they come."""
+    with pytest.raises(InvalidField, match="trackingId: must be text or a whole"):
+        system().book.upsert({"trackingId": [1]}, scope="f1")
+
+
 @pytest.mark.parametrize("name", ["phone", "company", "title", "country", "note"])
 def test_an_optional_field_may_be_made_blank(name: str) -> None:
     """The rule is "Replace if present", and blank text is present."""
@@ -110,10 +125,11 @@ def test_an_optional_field_may_be_made_blank(name: str) -> None:
     assert said(anduin, {"email": "ada@x.org", name: ""}).contact[name] == ""
 
 
+@pytest.mark.parametrize("blank", ["", " "], ids=repr)
 @pytest.mark.parametrize("name", ["firstName", "lastName"])
-def test_a_name_may_not_be_made_blank(name: str) -> None:
+def test_a_name_may_not_be_made_blank(name: str, blank: str) -> None:
     """A field that is required to create is not emptied by an update."""
-    response = system(ADA).upsert({"email": "ada@x.org", name: ""}, firm_id="f1")
+    response = system(ADA).upsert({"email": "ada@x.org", name: blank}, firm_id="f1")
 
     assert response.body == {"field": name, "message": f"{name}: must not be blank"}
 

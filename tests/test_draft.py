@@ -345,10 +345,11 @@ class TestLatest:
             ({}, None),
             ({"at": None}, None),
             ({"at": ""}, ""),
+            ({"at": " \t"}, " \t"),
             ({"at": True}, True),
             ({"at": [1]}, (1,)),
         ],
-        ids=map(str, range(5)),
+        ids=map(str, range(6)),
     )
     def test_a_value_needs_its_clock(self, sent: Any, shown: Any) -> None:
         """None, blank, or what is neither text nor number is refused by its name."""

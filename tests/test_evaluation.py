@@ -156,10 +156,11 @@ class TestEvaluate:
             ({"who": None}, "row 1: must say whom it is about, not None"),
             ({"who": float("nan")}, "row 1: must say whom it is about, not nan"),
             ({"who": ""}, "row 1: must say whom it is about, not ''"),
+            ({"who": " "}, "row 1: must say whom it is about, not ' '"),
             ({"who": ["ada"]}, "row 1: must say whom it is about, not \\['ada'\\]"),
             (["who"], "row 1: must be a mapping, not \\['who'\\]"),
         ],
-        ids=["missing", "null", "nan", "blank", "list", "none"],
+        ids=["missing", "null", "nan", "blank", "space", "list", "none"],
     )
     def test_a_row_without_a_truth(self, row: Any, message: str) -> None:
         """It is named, before anything is judged."""

@@ -173,10 +173,10 @@ class TestReading:
 
     def test_a_clean_that_leaves_nothing(self) -> None:
         """What blank means is the plain path's to say."""
-        lines = {**LINES, "name": field(clean=str.strip)}
+        lines = {**LINES, "name": field(clean=lambda value: value.strip("-"))}
 
         assert (
-            known("name", policy=Policy(first_match("email"), lines)).read((" ",))
+            known("name", policy=Policy(first_match("email"), lines)).read(("--",))
             is None
         )
 

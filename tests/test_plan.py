@@ -66,6 +66,11 @@ def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
     return made
 
 
+def minus(value: str) -> str:
+    """Clean text of its hyphens."""
+    return value.strip("-")
+
+
 def table(match: Strategy | None = None, **lines: Any) -> Policy:
     """Make a policy of two unique keys, further lines and options."""
     names = ("others", "on_many", "on_clash", "on_absent_key", "create", "update")
@@ -90,7 +95,12 @@ class TestNullAndBlank:
             (field(blank="ignore"), "", "old", {"f": "blank"}),
             (field(blank="ignore"), [], "old", {"f": "blank"}),
             (field(blank="ignore"), {}, "old", {"f": "blank"}),
-            (field(blank="ignore", clean=str.strip), "  ", "old", {"f": "blank"}),
+            (field(), " \n", " \n", {}),
+            (field(blank="clear"), "\t", None, {}),
+            (field(blank="ignore"), "\u00a0", "old", {"f": "blank"}),
+            (field(blank="ignore", clean=int), "  ", "old", {"f": "blank"}),
+            (field(blank="ignore", clean=minus), "--", "old", {"f": "blank"}),
+            (field(blank="clear", clean=minus), "--", None, {}),
             (field(clean=lambda _value: None), "x", None, {}),
             (field(merge=keep), "new", "old", {"f": "keep"}),
             (field(merge=keep), "old", "old", {}),
@@ -98,7 +108,7 @@ class TestNullAndBlank:
             (field(merge=custom(max)), "a", "old", {"f": "custom"}),
             (field(merge=custom(max)), "z", "z", {}),
         ],
-        ids=map(str, range(14)),
+        ids=map(str, range(19)),
     )
     def test_on_update(
         self, line: Any, sent: Any, stored: Any, ignored: dict[str, str]
@@ -120,14 +130,15 @@ class TestNullAndBlank:
         [
             (field(null="reject"), None, "f: must not be null, not None"),
             (field(blank="reject"), "", "f: must not be blank, not ''"),
-            (field(blank="reject", clean=str.strip), " ", "f: must not be blank"),
+            (field(blank="reject"), " ", "f: must not be blank"),
+            (field(blank="reject", clean=minus), "-", "f: must not be blank"),
             (field(clean=int), "x", "f: invalid literal"),
             (field(clean=lambda _value: {1}), "x", "f: must be text, a number"),
             (field(merge=union), "x", "f: must be a list"),
             (field(merge=custom(lambda _a, _b: {1})), "x", "f: must be text"),
             (field(), float("nan"), "f: must be a finite number, not nan"),
         ],
-        ids=map(str, range(8)),
+        ids=map(str, range(9)),
     )
     def test_refused(self, line: Any, sent: Any, words: str) -> None:
         """The field is named, and nobody is created."""
@@ -168,7 +179,9 @@ class TestCreating:
         assert outcome.contact["s"] == "new"
         assert "s" in outcome.ignored
 
-    @pytest.mark.parametrize("sent", [{}, {"n": None}, {"n": ""}], ids="abc")
+    @pytest.mark.parametrize(
+        "sent", [{}, {"n": None}, {"n": ""}, {"n": " \n"}, {"n": []}], ids="abcde"
+    )
     def test_what_is_needed(self, sent: Any) -> None:
         """Omitted, null or blank: missing; and needed to create alone."""
         made = book(table(n=field(required=True)))

@@ -136,9 +136,10 @@ class TestAbsence:
             ({"first": None}, "null: no key"),
             ({"first": "Ada", "last": ""}, "blank: no key"),
             ({"first": "", "last": None}, "null: no key"),
-            ({"first": "Ada", "last": " "}, "has no normal form: no key"),
+            ({"first": "Ada", "last": " "}, "blank: no key"),
+            ({"first": "Ada", "last": [" "]}, "has no normal form: no key"),
         ],
-        ids=map(str, range(7)),
+        ids=map(str, range(8)),
     )
     def test_of_a_composite(self, patch: Any, note: str) -> None:
         """Any part may be wanting."""

@@ -182,9 +182,9 @@ def test_values_are_compared_with_their_types(a: Any, b: Any, expected: bool) ->
 
 
 def test_what_is_empty() -> None:
-    """Null and blank are empty; zero, false and white space are not."""
-    assert all(map(empty, (None, "", (), FrozenMap())))
-    assert not any(map(empty, (0, False, " ", (None,))))
+    """Null, blank and white space alone are empty; zero, false and items are not."""
+    assert all(map(empty, (None, "", " ", "\t\r\n", "\u00a0\u2003", (), FrozenMap())))
+    assert not any(map(empty, (0, False, " a", "\u200b", (None,), ("",), (" ",))))
 
 
 def test_a_number_is_what_it_says_it_is() -> None:

@@ -129,7 +129,7 @@ def patches(name: str, *, lined: bool) -> list[Row]:
         if field_name == "name":
             spelled = ["x", "y"]
             if lined:
-                sent["name"] = [NONE, None, "", *spelled]
+                sent["name"] = [NONE, None, " ", *spelled]
         elif lined:
             sent[field_name] = [NONE, *values]
         else:

@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from upsertcore.errors import InvalidField
 from upsertcore.showing import shown
-from upsertcore.values import NOTHING, FrozenMap, freeze, thaw
+from upsertcore.values import NOTHING, FrozenMap, empty, freeze, thaw
 
 __all__ = ["Contact", "contact_of", "set_row"]
 
@@ -302,7 +302,7 @@ def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:
 def _clocks(name: str, value: Any) -> FrozenMap[Any]:
     clocks = _stored(name, value)
     for field_name, clock in clocks.items():
-        if type(clock) not in (str, int, float) or clock == "":
+        if type(clock) not in (str, int, float) or empty(clock):
             raise InvalidField(f"{name}: {field_name}", clock, "must be text or number")
     return clocks
 

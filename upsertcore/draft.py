@@ -269,7 +269,7 @@ class Draft:
                     self.ignored[name] = rule.name
         for name in policy.needed:
             value = self.after.get(name)
-            if not value and empty(value):
+            if empty(value):
                 raise MissingField(name)
 
     def patched(self, name: str) -> bool:
@@ -303,7 +303,7 @@ def _stamp(contact: Contact) -> str:
 def _clock(by: str, name: str, sent: Fields) -> Any:
     """Give the clock of a patch, as it was cleaned."""
     clock = sent.get(by)
-    if type(clock) not in (str, int, float) or clock == "":
+    if type(clock) not in (str, int, float) or empty(clock):
         reason = f"must be text or a number, for {name} goes by it"
         raise InvalidField(by, clock, reason)
     return clock

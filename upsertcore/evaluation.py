@@ -29,6 +29,7 @@ from upsertcore.patch import check_scope
 from upsertcore.policy import Policy
 from upsertcore.scores import EXAMPLES, Held, Scores, score
 from upsertcore.showing import shown
+from upsertcore.values import empty
 
 __all__ = [
     "Answer",
@@ -333,6 +334,6 @@ def _names_somebody(person: Any) -> bool:
     try:
         hash(person)
         # NaN, which data frames put where nothing is known, is not equal to itself.
-        return person not in (None, "") and bool(person == person)  # noqa: PLR0124
+        return not empty(person) and bool(person == person)  # noqa: PLR0124
     except (TypeError, ValueError):
         return False

@@ -205,7 +205,7 @@ class Key:
         return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
 
     def _normal(self, value: Any, place: int = 0) -> str | None:
-        if not value and empty(value):
+        if empty(value):
             return None
         form = self.normalize[place](value)
         if type(form) is str and form.isascii():

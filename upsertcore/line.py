@@ -83,8 +83,9 @@ def field(
             It does not see null or blank.
         merge: How stored and sent make new.
         null: What null does: clear the field, count as omitted, or refuse.
-        blank: What ``""``, ``[]`` and ``{}`` do: reach the rule as they are, count
-            as omitted, clear the field, or refuse. Asked again after ``clean``.
+        blank: What ``""``, white space alone, ``[]`` and ``{}`` do: reach the rule as
+            they are, count as omitted, clear the field, or refuse. It applies again to
+            what ``clean`` returns.
         default: Stored when a contact is created by a patch that omits the field.
 
     Returns:

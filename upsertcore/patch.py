@@ -59,15 +59,14 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     plain, lines, other = policy.plain, policy.lines, policy.other
     for name, raw in patch.items() if _is_plain(patch) else _named(policy, patch):
         flat = type(raw) is str and raw.isascii()
-        if flat and raw and name in plain:
+        if flat and name in plain and raw and not raw.isspace():
             sent[name] = raw
             continue
         line = lines.get(name, other) or policy.line(name)
         value = raw if flat else frozen(name, raw)
-        # Whatever is true is neither null nor blank.
-        if line.clean is not None and (value or not empty(value)):
+        if line.clean is not None and not empty(value):
             value = _cleaned(name, line.clean, raw, value)
-        if not value and empty(value):
+        if empty(value):
             why = _ignored_for(name, line, raw, value)
             if why is not None:
                 ignored[name] = why

@@ -125,6 +125,7 @@ def quick(
         "clock": writer.clock,
         "headings": Headings(policy, index),
         "EMPTY": "",
+        "is_space": str.isspace,
         "join": "".join,
         "nobody": {},
         "text": frozenset({str}).issuperset,

@@ -331,11 +331,17 @@ def same(a: Any, b: Any) -> bool:
 
 def empty(value: Any) -> bool:
     """
-    Tell whether a frozen value is null or blank: no text, no items, no names.
+    Return whether a frozen value is null or blank.
 
-    >>> [empty(v) for v in (None, "", (), FrozenMap(), 0, False, " ")]
-    [True, True, True, True, False, False, False]
+    Blank are ``""``, text of white space alone, a list without items and a mapping
+    without names.
+
+    >>> [empty(v) for v in (None, "", " ", (), FrozenMap(), 0, False, ("",))]
+    [True, True, True, True, True, False, False, False]
     """
-    if value is None or value == "":
+    if value is None:
         return True
-    return type(value) in (tuple, FrozenMap) and not value
+    kind = type(value)
+    if kind is str:
+        return not value or value.isspace()
+    return (kind is tuple or kind is FrozenMap) and not value

@@ -50,7 +50,7 @@ if heading is None:
     LEAVE None
 sent = tuple(patch.values())
 if not heading.cleans and text(map(type, sent)):
-    if EMPTY in sent:
+    if EMPTY in sent or any(map(is_space, sent)):
         LEAVE None
     whole = join(sent)
     if not whole.isascii():

@@ -93,8 +93,9 @@ def test_types_count_at_any_depth(wrap: Any) -> None:
 
 @given(json_values())
 def test_blank_is_no_content(value: Any) -> None:
-    """Null, no text, no items and no names are empty; nothing else is."""
-    assert (value is None or value in ("", [], {})) == empty(freeze(value))
+    """Null, white space alone, no items and no names are empty; nothing else is."""
+    no_text = isinstance(value, str) and not value.strip()
+    assert (value in (None, [], {}) or no_text) == empty(freeze(value))
 
 
 @pytest.mark.parametrize("value", NO_VALUES, ids=range(len(NO_VALUES)))

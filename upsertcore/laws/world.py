@@ -133,7 +133,7 @@ class World:
         choices = [self._sendable(letters, spelled=spelled) for letters in self.keyed]
         names = [letters.name for letters in self.keyed]
         if self.letters is not None:
-            choices.append((_OMITTED, None, "", *self.letters.sent))
+            choices.append((_OMITTED, None, " ", *self.letters.sent))
             names.append(self.letters.name)
         for clock in self.clocks:
             choices.append((_OMITTED, *_CLOCKS))

@@ -48,9 +48,9 @@ _OPTIONAL = (
 
 
 def _tracking_id(value: Any) -> Any:
-    # White space alone is no key: stored, it would be found by nobody.
+    # What makes no key would be stored and never be found.
     if normalize.exact(value) is None:
-        raise ValueError("must not be white space alone")
+        raise ValueError("must be text or a whole number")
     return value
 
 

@@ -63,7 +63,7 @@ POOLS: dict[str, tuple[Any, ...]] = {
 }
 """Name of a field of a drawn policy -> what may be sent for it."""
 
-MISSING: tuple[Any, ...] = (None, "", [], {})
+MISSING: tuple[Any, ...] = (None, "", " ", [], {})
 """What is null or blank."""
 
 KEYED = ("email", "phone", "code")
