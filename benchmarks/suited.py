@@ -66,8 +66,8 @@ def _leadconnector(rng: Random, number: int, new: bool) -> Patch:  # noqa: FBT00
 
 def _segmetrics(rng: Random, number: int, new: bool) -> Patch:  # noqa: FBT001 - as Suited.patch
     patch: Patch = {"contact_id": number + 1, "email": email(rng, number).strip()}
-    patch |= _some(rng, _SEGMETRICS[2:-2], new)
-    return patch | {"status": "active", "tags": tags(rng, 3)} if new else patch
+    patch |= _some(rng, _SEGMETRICS[2:-1], new)
+    return patch | {"tags": tags(rng, 3)} if new else patch
 
 
 def _anduin(rng: Random, number: int, new: bool) -> Patch:  # noqa: FBT001 - as Suited.patch
@@ -82,7 +82,9 @@ _LEADCONNECTOR = (
     *("email", "phone", "firstName", "lastName", "companyName", "city", "source"),
     "tags",
 )
-_SEGMETRICS = (*("contact_id", "email", "first_name", "last_name", "status", "tags"),)
+_SEGMETRICS = (
+    *("contact_id", "email", "first_name", "last_name", "utm_source", "tags"),
+)
 _ANDUIN = (
     *("trackingId", "email", "firstName", "lastName", "phone", "company", "city"),
     "note",

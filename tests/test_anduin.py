@@ -186,6 +186,31 @@ def test_whatever_else_is_refused_is_a_bad_request() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "why"), [(None, "null"), ("", "blank"), (" ", "blank"), ("\t\n", "blank")]
+)
+def test_a_tracking_id_that_is_not_provided_is_named(value: Any, why: str) -> None:
+    """Null and blank are alike: the email decides, and the outcome says so."""
+    anduin = system(ADA)
+
+    outcome = said(anduin, {"email": "ada@x.org", "trackingId": value})
+
+    assert (outcome.unchanged, outcome.matched_by) == (True, "email")
+    assert outcome.ignored == {"trackingId": why}
+
+
+def test_a_placeholder_is_left_out_and_named() -> None:
+    """With the option a trackingId that identifies nobody joins no two people."""
+    payload = {**ADA, "trackingId": "null"}
+    anduin = system(payload, {**BOB, "trackingId": "null"}, placeholders=True)
+
+    outcome = said(anduin, payload)
+
+    assert (outcome.unchanged, outcome.matched_by) == (True, "email")
+    assert outcome.ignored == {"trackingId": "blocked"}
+    assert Anduin.options["placeholders"]("false") is False
+
+
 def test_a_row_is_a_payload() -> None:
     """Every field is text already."""
     assert Anduin().from_row(ADA) == ADA

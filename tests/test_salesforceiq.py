@@ -126,6 +126,33 @@ def test_an_organisation_is_text(organisation: Any) -> None:
     assert (response.status, response.reason) == (400, "organisation: must be text")
 
 
+class Text(str):
+    """Text of another class, which answers less than text does."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError("a payload's own methods are not called")
+
+    strip = count = __str__  # type: ignore[assignment]
+
+
+def test_text_of_another_class_is_its_plain_self() -> None:
+    """Names, values, metadata and the scope are taken as the text that they hold."""
+    salesforceiq = system()
+    email = [{"value": Text("ray@x.org"), Text("metadata"): {"a": Text("b")}}]
+    payload = {"id": Text("x"), Text("properties"): {Text("email"): email}}
+
+    response = salesforceiq.upsert(
+        payload, _upsert=Text("email"), organisation=Text("o1")
+    )
+
+    assert response.body["properties"] == {"email": [item("ray@x.org", a="b")]}
+    assert type(response.body["properties"]["email"][0]["value"]) is str
+    assert [contact.scope for contact in salesforceiq.book] == ["o1"]
+    assert type(next(iter(salesforceiq.book)).scope) is str
+
+
 @pytest.mark.parametrize("name", ["", " ", "\n", "\ud800", 7, None])
 def test_a_property_has_a_name(name: Any) -> None:
     """A property is called by text that is not blank."""
@@ -244,17 +271,22 @@ def test_a_plan_is_what_upsert_would_do() -> None:
 
 def test_a_row_is_a_payload() -> None:
     """Each column is a property; emails and phones may stand several in a cell."""
-    cells = {"id": "x", "email": "a@x.org; b@x.org;", "phone": "1;2", "name": "A; B"}
+    cells = {"id": "x", "email": "a@x.org; b@x.org;", "phone": "1,2;3", "name": "A; B"}
 
     assert SalesforceIQ().from_row(cells) == {
         "id": "x",
         "properties": {
             "email": [{"value": "a@x.org"}, {"value": "b@x.org"}],
-            "phone": [{"value": "1"}, {"value": "2"}],
+            "phone": [{"value": "1,2"}, {"value": "3"}],
             "name": [{"value": "A; B"}],
         },
     }
     assert "id" not in SalesforceIQ().from_row({"email": "a@x.org"})
+    row = SalesforceIQ().from_row({"email": "a@x.org,b@x.org"})
+    assert [each["value"] for each in row["properties"]["email"]] == [
+        "a@x.org",
+        "b@x.org",
+    ]
 
 
 def test_the_answer_is_the_callers_own() -> None:
@@ -267,11 +299,13 @@ def test_the_answer_is_the_callers_own() -> None:
 
 
 def test_options_can_be_said_in_a_word() -> None:
-    """The one option is the region."""
-    options = {name: read("US") for name, read in SalesforceIQ.options.items()}
+    """The region is text, and placeholders are left out or not."""
+    words = {"region": "US", "placeholders": "true"}
+    options = {name: SalesforceIQ.options[name](word) for name, word in words.items()}
 
-    assert options == {"region": "US"}
-    assert SalesforceIQ(**options).book is not None
+    assert SalesforceIQ.options.keys() == words.keys()
+    assert options == {"region": "US", "placeholders": True}
+    assert SalesforceIQ(**options).policy.blocked
 
 
 def test_rows_come_back() -> None:

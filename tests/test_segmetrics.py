@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upsertcore.errors import CreateRefused, InvalidPolicy
+from upsertcore.profiles import segmetrics as module
 from upsertcore.profiles.segmetrics import SegMetrics
 from upsertcore.profiles.wire import Rejected
 
@@ -134,9 +136,10 @@ def test_an_email_is_stored_without_white_space() -> None:
 
 
 def test_null_status_clears_and_the_default_is_for_creation_alone() -> None:
-    """``status`` is active where a contact is created without saying, and only then."""
-    segmetrics = system(JOEY)
+    """The default is the status of a contact that is created without one."""
+    segmetrics = system(JOEY, default_status="active")
 
+    assert segmetrics.book.get("c-1")["status"] == "active"
     assert "status" not in said(segmetrics, {**JOEY, "status": None}).contact
     assert "status" not in said(segmetrics, JOEY).contact
 
@@ -153,7 +156,8 @@ def test_null_status_clears_and_the_default_is_for_creation_alone() -> None:
 )
 def test_custom_fields_hold_what_json_can_say(value: Any, what: str) -> None:
     """A line says what would be right, and holds nothing that was sent."""
-    response = system().upsert({**JOEY, "custom_fields": value}, **PLACE)
+    segmetrics = system(custom_fields=True)
+    response = segmetrics.upsert({**JOEY, "custom_fields": value}, **PLACE)
 
     assert response.status == 400
     (line,) = response.body["errors"]
@@ -164,12 +168,21 @@ def test_custom_fields_hold_what_json_can_say(value: Any, what: str) -> None:
 def test_a_stored_value_that_cannot_be_merged_is_an_offending_field() -> None:
     """Rows from elsewhere may hold what the profile would not have taken."""
     (row,) = system(JOEY).book.dump()
-    segmetrics = system(rows=[{**row, "fields": {**JOEY, "custom_fields": "pro"}}])
+    row["fields"]["custom_fields"] = "pro"
+    segmetrics = system(rows=[row], custom_fields=True)
 
     response = segmetrics.upsert({**JOEY, "custom_fields": {"a": 1}}, **PLACE)
 
     assert response.status == 400
     assert response.body["errors"][0].startswith("custom_fields: ")
+
+
+def test_whatever_else_is_refused_is_an_error() -> None:
+    """A refusal of the core without words of its own holds no values."""
+    assert module._reject(CreateRefused()).body == {
+        "status": "error",
+        "errors": ["contact: is refused"],
+    }
 
 
 def test_a_stale_payload_is_reported_field_by_field() -> None:
@@ -334,13 +347,33 @@ def test_the_order_of_arrival_does_not_count(order: list[int]) -> None:
 
 @pytest.mark.parametrize(("word", "flag"), [("true", True), ("false", False)])
 def test_options_can_be_said_in_a_word(word: str, flag: bool) -> None:  # noqa: FBT001 - the two flags are the table
-    """Both options are said as true or false."""
-    options = {name: read(word) for name, read in SegMetrics.options.items()}
+    """All but the status are said as true or false."""
+    flags = ("match_email", "ordered", "custom_fields", "placeholders")
+    options = {name: SegMetrics.options[name](word) for name in flags}
+    status = SegMetrics.options["default_status"]("active")
+    policy = SegMetrics(**options, default_status=status).policy
 
-    assert options == {"match_email": flag, "ordered": flag}
-    assert SegMetrics(**options).policy.match.keys[-1] == (
-        "email" if flag else "contact_id"
-    )
+    assert {*flags, "default_status"} == SegMetrics.options.keys()
+    assert options == dict.fromkeys(flags, flag)
+    assert policy.match.keys[-1] == ("email" if flag else "contact_id")
+    assert ("custom_fields" in policy.fields, bool(policy.blocked)) == (flag, flag)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"match_email": "true"}, "match_email: must be True or False, not 'true'"),
+        ({"ordered": 1}, "ordered: must be True or False, not 1"),
+        ({"custom_fields": {}}, "custom_fields: must be True or False, not {}"),
+        ({"placeholders": None}, "placeholders: must be True or False, not None"),
+        ({"default_status": " "}, "default_status: must be text that is not blank"),
+        ({"default_status": 5}, "default_status: must be text that is not blank"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(option: Any, message: str) -> None:
+    """The message names the option."""
+    with pytest.raises(InvalidPolicy, match=message):
+        SegMetrics(**option)
 
 
 @pytest.mark.parametrize("word", ["", "True", "1", "yes", " true"])

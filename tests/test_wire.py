@@ -16,24 +16,27 @@ from hypothesis import strategies as st
 from upsertcore import normalize, profiles
 from upsertcore.errors import NoMatchKey, Refused
 from upsertcore.profiles.anduin import Anduin
+from upsertcore.profiles.cells import listed, words
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.segmetrics import SegMetrics
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    described,
     email_address,
     named,
     through,
-    words,
 )
 
 SYSTEMS: dict[str, Callable[..., Any]] = {
     "Anduin": Anduin,
     "SalesforceIQ": SalesforceIQ,
-    "SegMetrics": SegMetrics,
+    "SegMetrics": lambda **given: SegMetrics(
+        custom_fields=True, default_status="active", **given
+    ),
     "SegMetrics by email, in order": lambda **given: SegMetrics(
-        match_email=True, ordered=True, **given
+        match_email=True, ordered=True, custom_fields=True, **given
     ),
 }
 PATHS: dict[str, dict[str, Any]] = {
@@ -114,7 +117,7 @@ NAMES: dict[str, Any] = {
 
 Place = tuple[str | int, ...]
 PLACES: dict[str, list[Place]] = {
-    "Anduin": [(name,) for name in Anduin.policy.fields],
+    "Anduin": [(name,) for name in Anduin().policy.fields],
     "SalesforceIQ": [
         ("id",),
         ("properties",),
@@ -127,7 +130,7 @@ PLACES: dict[str, list[Place]] = {
         ("properties", "phone", 0, "metadata", "raw_val"),
     ],
     "SegMetrics": [
-        *[(name,) for name in SegMetrics().policy.fields],
+        *[(name,) for name in SYSTEMS["SegMetrics"]().policy.fields],
         ("tags", 0),
         *[("tags", 0, part) for part in ("id", "name", "date", "colour")],
         ("custom_fields", "plan"),
@@ -439,6 +442,7 @@ def test_named_is_short() -> None:
         " a@x.org\n",
         "A.b+c@mail.x.org",
         "zoë@exämple.org",
+        "o'neil@x.org",
         "x" * 64 + "@x.org",
         "a@" + "x" * 248 + ".org",
     ],
@@ -463,6 +467,12 @@ def test_an_email_address(value: str) -> None:
         "a@b@x.org",
         "a b@x.org",
         "a@x.org, b@x.org",
+        "a@x.org,b@x.org",
+        "a@x.org;b@x.org",
+        "<a@x.org>",
+        "mailto:a@x.org",
+        '"a b"@x.org',
+        "'a@x.org'",
         "a\0@x.org",
         "a@x.o\x85rg",
         "x" * 65 + "@x.org",
@@ -493,6 +503,14 @@ def test_an_address_has_a_normal_form(value: str) -> None:
         ("lead; vip", ["lead", "vip"]),
         ("lead ,vip,", ["lead", "vip"]),
         ("King, Ada; Ross, Bob", ["King, Ada", "Ross, Bob"]),
+        ('"VIP","Blog, reader"', ["VIP", "Blog, reader"]),
+        ('"a; b", c', ["a; b", "c"]),
+        ('"a, b"; c', ["a, b", "c"]),
+        ('"say ""hi""",b', ['say "hi"', "b"]),
+        ('5" pipe, tube', ['5" pipe', "tube"]),
+        ('"open, tube', ['"open', "tube"]),
+        ('"two\nlines",b', ["two lines", "b"]),
+        ('"' + "x" * 200_000 + '",b', ['"' + "x" * 200_000 + '"', "b"]),
         (" ; ", []),
         ("", []),
     ],
@@ -500,6 +518,60 @@ def test_an_address_has_a_normal_form(value: str) -> None:
 def test_words(cell: str, expected: list[str]) -> None:
     """A semicolon anywhere makes commas a part of the words."""
     assert expected == words(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ('["VIP", "x,y"]', ["VIP", "x,y"]),
+        ("[3]", [3]),
+        ("VIP, x", ["VIP", "x"]),
+        ('{"a": 1}', ['{"a": 1}']),
+        ("[" * 100_000, ["[" * 100_000]),
+    ],
+    ids=["text", "number", "words", "object", "deep"],
+)
+def test_a_cell_lists_json_or_words(cell: str, expected: list[Any]) -> None:
+    """A JSON list is taken as it is."""
+    assert expected == listed(cell)
+
+
+def test_names_that_are_no_fields_are_kept_apart() -> None:
+    """A name is text and occurs once; every other one is for the refusal."""
+
+    class Alike(str):
+        """Text whose hash is its own, so that a dict takes it beside plain text."""
+
+        __slots__ = ()
+        __eq__ = object.__eq__
+        __hash__ = object.__hash__
+
+    again = Alike("a")
+    fields, odd = described({"a": 1, again: 2, 7: 3, "\ud800": 4, None: 5})
+
+    assert fields == {"a": 1}
+    assert [again, 7, "\ud800", None] == odd
+    for name, make in SYSTEMS.items():
+        payload = {**GOOD[name], Alike(next(iter(GOOD[name]))): "x"}
+        assert make().upsert(payload, **PATHS[name]).status in {400, 422}
+
+
+class Keyless(dict[Any, Any]):
+    """A mapping that lists a name which no dict could hold."""
+
+    def items(self) -> Any:
+        """List a list as a name."""
+        return [*super().items(), ([], "x")]
+
+
+@pytest.mark.parametrize(("system", "place"), pairs(HOLDERS))
+def test_a_name_without_a_hash_never_raises(system: str, place: Place) -> None:
+    """A mapping of the application's own may list anything as a name."""
+    judge(
+        system,
+        put(GOOD[system], place, Keyless(look(GOOD[system], place))),
+        PATHS[system],
+    )
 
 
 def test_every_system_is_a_profile() -> None:

@@ -10,12 +10,18 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from upsertcore.profiles._leadconnector_forms import birth_date, mailbox, text
-from upsertcore.profiles.wire import named, words
+from upsertcore.profiles._leadconnector_forms import (
+    birth_date,
+    country,
+    mailbox,
+    text,
+    timezone,
+)
+from upsertcore.profiles.cells import as_json, listed
+from upsertcore.profiles.wire import named
 from upsertcore.values import FrozenMap, freeze, same
 
 __all__ = ["FLAG", "NULLABLE", "READERS", "TEXT", "custom_fields", "read", "row"]
@@ -28,9 +34,9 @@ FLAG = "createNewIfDuplicateAllowed"
 
 TEXT = (
     *("firstName", "lastName", "gender", "address1", "city", "state", "postalCode"),
-    *("website", "timezone", "source", "country", "companyName", "assignedTo"),
+    *("website", "source", "companyName", "assignedTo"),
 )
-"""Fields of text that are stored as they are sent."""
+"""Fields of any text, stored as it is sent."""
 
 NULLABLE = (
     *("firstName", "lastName", "name", "email", "phone", "address1", "city", "state"),
@@ -199,6 +205,8 @@ def _setting(
 READERS: Mapping[str, Reader] = {
     **dict.fromkeys((*TEXT, "name", "phone"), _by(text)),
     "email": _by(mailbox),
+    "country": _by(country),
+    "timezone": _by(timezone),
     "dateOfBirth": _by(birth_date),
     "dnd": _by(_boolean),
     FLAG: _by(_boolean),
@@ -265,12 +273,7 @@ def row(cells: Mapping[str, str]) -> dict[str, Any]:
 
 def _cell(name: str, cell: str) -> Any:
     if name == "tags":
-        return words(cell)
+        return listed(cell)
     if name in ("dnd", FLAG):
         return _SAID.get(cell.strip().lower(), cell)
-    if name not in _JSON_CELLS:
-        return cell
-    try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
-        return cell
+    return as_json(cell) if name in _JSON_CELLS else cell

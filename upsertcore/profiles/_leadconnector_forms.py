@@ -1,5 +1,5 @@
 """
-What LeadConnector stores of a value, and how a stored contact is answered.
+What LeadConnector stores of a value.
 
 Rules:
     What makes a stored form is idempotent: what it made, it leaves.
@@ -9,36 +9,39 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
-from upsertcore.contact import Contact
-from upsertcore.errors import InvalidField
 from upsertcore.normalize import Normalizer
+from upsertcore.profiles._iso3166 import COUNTRIES
 from upsertcore.profiles.wire import email_address
-from upsertcore.values import thaw
 
 __all__ = [
-    "answered",
     "birth_date",
+    "country",
     "e164",
     "lower_tags",
     "mailbox",
-    "shaped",
     "split_name",
+    "tags",
     "text",
+    "timezone",
 ]
 
 _LAYOUTS = (
     "YYYY/MM/DD, MM/DD/YYYY, YYYY-MM-DD, MM-DD-YYYY, "
     "YYYY.MM.DD, MM.DD.YYYY, YYYY_MM_DD, MM_DD_YYYY"
 )
-_TEXTS = ("email", "firstName", "lastName", "dateOfBirth")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([/\-._])([0-9]{2})\2([0-9]{2})")
 _YEAR_LAST = re.compile(r"([0-9]{2})([/\-._])([0-9]{2})\2([0-9]{4})")
+_PART = r"[A-Za-z_][A-Za-z._\-]{0,13}"
+_ZONE = re.compile(
+    rf"{_PART}(?:/{_PART}){{0,2}}"
+    # Digits are in a few old names alone: "UTC+1" and "GMT-5" are offsets.
+    r"|(?:Etc/)?GMT[+\-]?0|Etc/GMT[+\-](?:[1-9]|1[0-4])|[A-Z]{3}[0-9][A-Z]{3}"
+)
 _NATIONAL = re.compile(r"[\s().\-/]*(?!00)[0-9][\s0-9().\-/]*")
 
 
@@ -90,8 +93,8 @@ def e164(number: Normalizer, region: str | None) -> Callable[[Any], str]:
         region: Whose national numbers it reads; None for nobody's.
 
     Returns:
-        A function of a frozen value; it answers blank text for white space alone,
-        and raises ``ValueError`` that says what to send.
+        A function of a frozen value that is not blank; it raises ``ValueError`` that
+        says what to send.
 
     >>> from upsertcore import normalize
     >>> e164(normalize.phone, None)("+1 888-888-8888")
@@ -104,9 +107,7 @@ country code, and the region of the location is not known
     """
 
     def clean(value: Any) -> str:
-        if not text(value).strip():
-            return ""
-        form = number(value)
+        form = number(text(value))
         if form is None:
             raise ValueError(_advice(value, region))
         return form
@@ -126,6 +127,28 @@ def _advice(value: str, region: str | None) -> str:
     )
 
 
+def tags(value: Any) -> tuple[str, ...]:
+    """
+    Take tags as they were sent.
+
+    Args:
+        value: A frozen value.
+
+    Raises:
+        ValueError: If it is no list of text that is not blank.
+
+    >>> tags(("VIP ", "vip"))
+    ('VIP ', 'vip')
+    """
+    if type(value) is not tuple:
+        raise ValueError("must be an array")
+    if not all(isinstance(tag, str) for tag in value):
+        raise ValueError("must hold strings alone")
+    if not all(tag.strip() for tag in value):
+        raise ValueError("must hold no blank string")
+    return value
+
+
 def lower_tags(value: Any) -> tuple[str, ...]:
     """
     Store tags in lower case, without white space around them, each once.
@@ -134,7 +157,7 @@ def lower_tags(value: Any) -> tuple[str, ...]:
         value: A frozen value.
 
     Raises:
-        ValueError: If it is no list of text that is not blank.
+        ValueError: As :func:`tags`.
 
     Laws:
         Idempotent: what is in lower case stays as it is.
@@ -142,14 +165,47 @@ def lower_tags(value: Any) -> tuple[str, ...]:
     >>> lower_tags(("VIP ", "lead", "vip"))
     ('vip', 'lead')
     """
-    if type(value) is not tuple:
-        raise ValueError("must be an array")
-    if not all(isinstance(tag, str) for tag in value):
-        raise ValueError("must hold strings alone")
-    tags = tuple(dict.fromkeys(tag.strip().lower() for tag in value))
-    if "" in tags:
-        raise ValueError("must hold no blank string")
-    return tags
+    return tuple(dict.fromkeys(tag.strip().lower() for tag in tags(value)))
+
+
+def country(value: Any) -> str:
+    """
+    Take the code of a country.
+
+    Raises:
+        ValueError: If ISO 3166-1 assigns it to none.
+
+    Source:
+        The seed: "Country code (ISO 3166-1 alpha-2)."
+
+    >>> country("US")
+    'US'
+    """
+    if text(value) not in COUNTRIES:
+        raise ValueError("must be a country code of ISO 3166-1 alpha-2, such as US")
+    return value  # type: ignore[no-any-return]
+
+
+def timezone(value: Any) -> str:
+    """
+    Take what has the shape of an IANA time zone's name.
+
+    The zones themselves are not listed here, for the list changes.
+
+    Raises:
+        ValueError: If it does not have this shape.
+
+    Source:
+        The seed: "IANA timezone." The shape is that of the tz database, theory.html,
+        "Timezone identifiers": one to three parts of ASCII letters, ``.``, ``-`` and
+        ``_``, each of at most 14 characters; digits in old names alone.
+
+    >>> timezone("America/Chihuahua"), timezone("Etc/GMT+5")
+    ('America/Chihuahua', 'Etc/GMT+5')
+    """
+    if not _ZONE.fullmatch(text(value)):
+        raise ValueError("must be an IANA time zone, such as America/New_York")
+    return value  # type: ignore[no-any-return]
 
 
 def birth_date(value: Any) -> str:
@@ -217,90 +273,3 @@ def split_name(patch: Mapping[str, Any]) -> dict[str, Any]:
     if all(whole[part] == parts[part] for part in parts if parts[part] or not name):
         del whole["name"]
     return whole
-
-
-def shaped(row: Any) -> Any:
-    """
-    See that a stored contact can be answered; the rest is for the book to see.
-
-    Args:
-        row: As ``book.dump()`` gives it.
-
-    Raises:
-        InvalidField: If a field that is answered in another form has none of it.
-
-    >>> shaped({"fields": {"dateOfBirth": "1990-09-25"}})
-    {'fields': {'dateOfBirth': '1990-09-25'}}
-    """
-    fields = row.get("fields") if isinstance(row, Mapping) else None
-    for name, value in fields.items() if isinstance(fields, Mapping) else ():
-        if name in _TEXTS and not isinstance(value, str):
-            raise InvalidField(name, value, "must be text")
-        if name == "customFields" and not _are_items(value):
-            what = "must be a list of mappings with an id or a key, and a value"
-            raise InvalidField(name, value, what)
-    return row
-
-
-def _are_items(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(
-        isinstance(item, Mapping)
-        and "value" in item
-        and isinstance(item.get("id") or item.get("key"), str)
-        for item in value
-    )
-
-
-def answered(contact: Contact) -> dict[str, Any]:
-    """
-    Answer a contact: what is stored, and what is derived of it.
-
-    Args:
-        contact: Stored by this system.
-
-    Returns:
-        Its id, location and fields; the full name and the dates; the email and the
-        names in lower case. Each custom field is ``{id, value}``, its value text.
-
-    >>> from datetime import UTC, datetime
-    >>> day = datetime(2024, 1, 2, tzinfo=UTC)
-    >>> answered(Contact("c-1", "l1", {"firstName": "Ada"}, 1, day, day))
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'id': 'c-1', 'locationId': 'l1', 'firstName': 'Ada', 'name': 'Ada',
-     'fullNameLowerCase': 'ada', 'firstNameLowerCase': 'ada',
-     'dateAdded': '2024-01-02T00:00:00.000Z',
-     'dateUpdated': '2024-01-02T00:00:00.000Z'}
-    """
-    own = {"id": contact.id, "locationId": contact.scope}
-    fields = thaw(contact.fields)
-    if "customFields" in fields:
-        # The vendor's schema: an answered value is a string, whatever was sent.
-        fields["customFields"] = [
-            {"id": item.get("id") or item["key"], "value": _as_text(item["value"])}
-            for item in fields["customFields"]
-            if item.get("value") is not None
-        ]
-    if "dateOfBirth" in fields:
-        fields["dateOfBirth"] += "T00:00:00.000Z"
-    names = [fields.get("firstName"), fields.get("lastName")]
-    full = " ".join(part for part in names if part)
-    if full:
-        fields["name"] = full
-        fields["fullNameLowerCase"] = full.lower()
-    for name in ("email", "firstName", "lastName"):
-        if name in fields:
-            fields[f"{name}LowerCase"] = fields[name].lower()
-    fields["dateAdded"] = _instant(contact.created_at)
-    fields["dateUpdated"] = _instant(contact.updated_at)
-    return {**own, **fields, **own}
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _instant(time: datetime) -> str:
-    written = time.astimezone(UTC).isoformat(timespec="milliseconds")
-    return written.replace("+00:00", "Z")

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +19,10 @@ from upsertcore.line import field
 from upsertcore.match import first_match
 from upsertcore.merge import custom, deep
 from upsertcore.policy import Policy
-from upsertcore.profiles.wire import email_address, need
+from upsertcore.profiles.wire import email_address, need, screened
 from upsertcore.values import FrozenMap, freeze
 
-__all__ = ["KEYS", "complaint", "policy"]
+__all__ = ["KEYS", "complaint", "policy", "readers"]
 
 KEYS = ("contact_id", "email")
 """What identifies a contact, the most trusted first."""
@@ -128,10 +128,12 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "affiliate_id": _number,
     "geo_lat": _number,
     "geo_lon": _number,
-    # These two are in the vendor's later pages and not in the seed.
-    "status": _text,
-    "custom_fields": _object,
 }
+LATER: Mapping[str, str] = {
+    "custom_fields": "custom_fields=True",
+    "status": "default_status='active'",
+}
+"""The fields of the vendor's later pages, each with the option that takes it."""
 
 
 def _same_or_sent(stored: Any, sent: Any) -> Any:
@@ -142,20 +144,49 @@ def _same_or_sent(stored: Any, sent: Any) -> Any:
 _keep_spelling = custom(_same_or_sent, name="keep_spelling")
 
 
-def policy(keys: tuple[str, ...]) -> Policy:
+def readers(
+    *, custom_fields: bool, default_status: str | None
+) -> dict[str, Callable[[Any], Any]]:
+    """
+    Return what reads each field.
+
+    Args:
+        custom_fields: True where ``custom_fields`` is a field.
+        default_status: None where ``status`` is no field.
+
+    >>> "status" in readers(custom_fields=True, default_status=None)
+    False
+    """
+    found = dict(_READ)
+    if custom_fields:
+        found["custom_fields"] = _object
+    if default_status is not None:
+        found["status"] = _text
+    return found
+
+
+def policy(
+    keys: tuple[str, ...],
+    read: Mapping[str, Callable[[Any], Any]],
+    *,
+    default_status: str | None = None,
+    placeholders: bool = False,
+) -> Policy:
     """
     Make the table.
 
     Args:
         keys: What to match by; a single one is required beside the email.
+        read: What :func:`readers` returns.
+        default_status: The ``status`` of a contact that is created without one.
+        placeholders: True where a placeholder is left out of contact_id and email.
 
-    >>> policy(("contact_id",)).needed
-    ('contact_id', 'email')
-    >>> policy(KEYS).needed
-    ()
+    >>> read = readers(custom_fields=False, default_status=None)
+    >>> policy(("contact_id",), read).needed, policy(KEYS, read).needed
+    (('contact_id', 'email'), ())
     """
     required = len(keys) == 1
-    lines = {name: field(clean=read) for name, read in _READ.items()}
+    lines = {name: field(clean=clean) for name, clean in read.items()}
     lines["contact_id"] = field(
         key=normalize.exact,
         unique=True,
@@ -172,23 +203,38 @@ def policy(keys: tuple[str, ...]) -> Policy:
         null="reject",
         blank="reject",
     )
-    lines["status"] = field(clean=_text, default="active")
-    lines["custom_fields"] = field(clean=_object, merge=deep)
-    return Policy(match=first_match(*keys), fields=lines, on_many="oldest")
+    if "status" in read:
+        lines["status"] = field(clean=_text, default=default_status)
+    if "custom_fields" in read:
+        lines["custom_fields"] = field(clean=_object, merge=deep)
+    return Policy(
+        match=first_match(*keys),
+        fields=lines,
+        on_many="oldest",
+        **screened(KEYS, placeholders=placeholders),
+    )
 
 
-def complaint(name: Any, value: Any) -> str:
+def complaint(read: Mapping[str, Callable[[Any], Any]], name: str, value: Any) -> str:
     """
     Say what is wrong with a field of a payload, in words without its value.
+
+    Args:
+        read: What :func:`readers` returns.
+        name: The name of the field.
+        value: What was sent, whatever it is.
 
     Returns:
         Words that follow the field's name, blank where nothing is wrong.
 
-    >>> complaint("first_name", 7), complaint("first_name", "Joey")
+    >>> read = readers(custom_fields=False, default_status=None)
+    >>> complaint(read, "first_name", 7), complaint(read, "first_name", "Joey")
     ('must be a string', '')
     """
-    if name not in _READ:
-        return "is no field of a contact"
+    if name not in read:
+        option = LATER.get(name)
+        more = f"; SegMetrics({option}) takes it" if option else ""
+        return f"is no field of a contact{more}"
     if value is None:
         return "must not be null" if name in KEYS else ""
     try:
@@ -196,7 +242,7 @@ def complaint(name: Any, value: Any) -> str:
     except ValueError:
         return _A_VALUE
     try:
-        _READ[name](frozen)
+        read[name](frozen)
     except ValueError as error:
         return str(error)
     return ""

@@ -28,13 +28,16 @@ from upsertcore.merge import ignore, on_create
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
+from upsertcore.profiles.cells import yes_or_no
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    described,
     email_address,
-    is_text,
     named,
+    screened,
+    text_of,
     through,
 )
 from upsertcore.values import thaw
@@ -54,34 +57,38 @@ def _tracking_id(value: Any) -> Any:
     return value
 
 
-_POLICY = Policy(
-    # "If both are provided, only the trackingId is used to locate the Contact."
-    match=first_present("trackingId", "email"),
-    fields={
-        "trackingId": field(
-            key=normalize.exact,
-            unique=True,
-            merge=on_create,
-            clean=_tracking_id,
-            blank="ignore",
-        ),
-        # "Not updatable": the email of a known contact stays.
-        "email": field(
-            key=normalize.email,
-            unique=True,
-            required=True,
-            merge=on_create,
-            clean=email_address,
-            blank="ignore",
-        ),
-        "firstName": field(required=True, blank="reject"),
-        "lastName": field(required=True, blank="reject"),
-        **{name: field() for name in _OPTIONAL},
-    },
-    # "Client and Investment Entity assignments are not affected by upsert": whatever
-    # else the host keeps on a contact survives.
-    others=ignore,
-)
+def _policy(*, placeholders: bool) -> Policy:
+    return Policy(
+        # "If both are provided, only the trackingId is used to locate the Contact."
+        match=first_present("trackingId", "email"),
+        fields={
+            # Null and blank are alike: "If trackingId is not provided".
+            "trackingId": field(
+                key=normalize.exact,
+                unique=True,
+                merge=on_create,
+                clean=_tracking_id,
+                null="ignore",
+                blank="ignore",
+            ),
+            # "Not updatable": the email of a known contact stays.
+            "email": field(
+                key=normalize.email,
+                unique=True,
+                required=True,
+                merge=on_create,
+                clean=email_address,
+                blank="ignore",
+            ),
+            "firstName": field(required=True, blank="reject"),
+            "lastName": field(required=True, blank="reject"),
+            **{name: field() for name in _OPTIONAL},
+        },
+        # "Client and Investment Entity assignments are not affected by upsert":
+        # whatever else the application keeps on a contact survives.
+        others=ignore,
+        **screened(("trackingId", "email"), placeholders=placeholders),
+    )
 
 
 @final
@@ -90,6 +97,9 @@ class Anduin:
     Upsert contacts as Anduin's investor data management does.
 
     Args:
+        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
+            sent as trackingId or email counts as not provided, and the outcome
+            names it.
         rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
             fields beside the documented ones, which no upsert touches.
         ids: As :class:`upsertcore.ContactBook`.
@@ -109,16 +119,17 @@ class Anduin:
     """
 
     path = ("firm_id",)
-    options: Mapping[str, Callable[[str], Any]] = {}
-    policy = _POLICY
+    options: Mapping[str, Callable[[str], Any]] = {"placeholders": yes_or_no}
 
     def __init__(
         self,
         *,
+        placeholders: bool = False,
         rows: Iterable[Mapping[str, Any]] = (),
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
+        self.policy = _policy(placeholders=placeholders)
         self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
 
     def upsert(self, payload: Any, *, firm_id: Any) -> Response:
@@ -137,7 +148,7 @@ class Anduin:
         """
 
         def decide() -> Outcome:
-            scope = self._scope(firm_id)
+            scope = _scope(firm_id)
             return self.book.upsert(self.parse(payload), scope=scope)
 
         return answer(decide, self.render, _reject)
@@ -151,7 +162,7 @@ class Anduin:
         """
 
         def decide() -> Plan:
-            scope = self._scope(firm_id)
+            scope = _scope(firm_id)
             return self.book.plan(self.parse(payload), scope=scope)
 
         return through(_reject, decide)
@@ -160,17 +171,18 @@ class Anduin:
         """
         Make a patch of a payload: text fields, and none but the documented ones.
 
+        A trackingId that is null or blank is not provided; the outcome names it.
+
         Raises:
             Rejected: With the answer that :meth:`upsert` would give.
         """
         if not isinstance(payload, Mapping):
             raise _rejected("body", "must be a JSON object")
-        for name, value in payload.items():
-            if name not in self.policy.fields:
-                raise _rejected(named(name), "is no field of a contact")
-            if not isinstance(value, str):
-                raise _rejected(name, "must be a string; omit it to leave it unchanged")
-        return dict(payload)
+        fields, odd = described(payload)
+        unknown = [name for name in fields if name not in self.policy.fields] + odd
+        if unknown:
+            raise _rejected(named(unknown[0]), "is no field of a contact")
+        return {name: _said(name, value) for name, value in fields.items()}
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Give "the full Contact object plus a result field"."""
@@ -183,10 +195,20 @@ class Anduin:
         """Make a payload of a row: every field is text already."""
         return dict(cells)
 
-    def _scope(self, firm_id: Any) -> str:
-        if not is_text(firm_id) or not firm_id.strip():
-            raise _rejected("firm_id", "must be the ID of a firm")
-        return str(firm_id)
+
+def _scope(firm_id: Any) -> str:
+    scope = text_of(firm_id)
+    if scope is None or not scope.strip():
+        raise _rejected("firm_id", "must be the ID of a firm")
+    return scope
+
+
+def _said(name: str, value: Any) -> Any:
+    if value is None and name == "trackingId":
+        return None
+    if not isinstance(value, str):
+        raise _rejected(name, "must be a string; omit it to leave it unchanged")
+    return value
 
 
 def _rejected(name: str, what: str) -> Rejected:

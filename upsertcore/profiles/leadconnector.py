@@ -15,95 +15,41 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, final
 
-from upsertcore import normalize
 from upsertcore.book import ContactBook
 from upsertcore.draw import fresh_ids
 from upsertcore.errors import CallReused, InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
-from upsertcore.line import Null, field
-from upsertcore.match import first_match, never
-from upsertcore.merge import deep, ignore, items_by
+from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.plan import plan as decision
 from upsertcore.planned import Plan
-from upsertcore.policy import Policy
+from upsertcore.profiles._leadconnector_answer import answered, shaped
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
-    NULLABLE,
     READERS,
-    TEXT,
     custom_fields,
     read,
     row,
 )
-from upsertcore.profiles._leadconnector_forms import (
-    answered,
-    birth_date,
-    e164,
-    lower_tags,
-    mailbox,
-    shaped,
-    split_name,
-)
+from upsertcore.profiles._leadconnector_forms import split_name
+from upsertcore.profiles._leadconnector_policy import KEYS, policy
+from upsertcore.profiles.cells import words, yes_or_no
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    described,
+    flag,
     named,
     through,
-    words,
-    yes_or_no,
 )
 from upsertcore.showing import shown
-from upsertcore.values import NOTHING, freeze
+from upsertcore.values import NOTHING
 
 __all__ = ["LeadConnector"]
 
-_KEYS = ("email", "phone")
 _NO_KEY = "Pass at least one of number, email query parameter"
 _PLACE = re.compile(r"(?<=customFields\.)[0-9]+")
-
-
-def _policy(
-    priority: tuple[str, ...], region: str | None, *, allow_duplicates: bool
-) -> Policy:
-    unique = {name: not allow_duplicates and name in priority for name in _KEYS}
-    number = normalize.phone if region is None else normalize.phone_in(region)
-    return Policy(
-        # "the API matches on the first field in the configured priority sequence"
-        match=first_match(*priority),
-        fields={
-            **{name: field(null=_null(name)) for name in (*TEXT, "dnd")},
-            # Stored as its two parts; one that was not used stays to be reported.
-            "name": field(merge=ignore, null="ignore", blank="ignore"),
-            "email": field(
-                key=normalize.email,
-                unique=unique["email"],
-                clean=mailbox,
-                blank="ignore",
-            ),
-            "phone": field(
-                key=number,
-                unique=unique["phone"],
-                clean=e164(number, region),
-                blank="ignore",
-            ),
-            # "This field will overwrite all current tags associated with the contact."
-            "tags": field(clean=lower_tags, null="reject"),
-            "dateOfBirth": field(clean=birth_date, blank="reject"),
-            "customFields": field(merge=items_by("id", "key"), null="reject"),
-            "dndSettings": field(merge=deep, null="reject"),
-            "inboundDndSettings": field(merge=deep, null="reject"),
-        },
-        others=ignore,
-        on_many="oldest",
-        # "ignores the second to prevent duplication"
-        on_clash="withhold",
-    )
-
-
-def _null(name: str) -> Null:
-    return "clear" if name in NULLABLE else "reject"
 
 
 @final
@@ -120,6 +66,13 @@ class LeadConnector:
             telephone numbers are then read too.
         custom_fields: The location's keys of custom fields -> their ids. A field sent
             by a key that is not here is known by its key, until it comes with an id.
+        custom_field_text: True where the value of a custom field is answered as
+            text, as the vendor's published schema has it: what is no text, as its
+            JSON. Otherwise it is answered as it is stored: a list, a number.
+        lower_case_tags: True where tags are stored in lower case and each once, as
+            the real system is seen to do. Otherwise they are stored as they are sent.
+        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
+            sent as email or phone is left out, and the outcome names it.
         rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
             fields beside the documented ones, which no upsert touches.
         ids: As :class:`upsertcore.ContactBook`.
@@ -140,7 +93,7 @@ class LeadConnector:
     True
     >>> again = crm.upsert({"locationId": "l1", "email": "ADA@x.org", "tags": ["VIP"]})
     >>> again.body["new"], again.body["contact"]["id"], again.body["contact"]["tags"]
-    (False, 'c-1', ['vip'])
+    (False, 'c-1', ['VIP'])
     """
 
     path: tuple[str, ...] = ()
@@ -148,27 +101,36 @@ class LeadConnector:
         "priority": lambda names: tuple(words(names)),
         "allow_duplicates": yes_or_no,
         "region": str,
+        "custom_field_text": yes_or_no,
+        "lower_case_tags": yes_or_no,
+        "placeholders": yes_or_no,
     }
 
     def __init__(
         self,
-        priority: Iterable[str] = _KEYS,
+        priority: Iterable[str] = KEYS,
         *,
         allow_duplicates: bool = False,
         region: str | None = None,
         custom_fields: Mapping[str, str] = NOTHING,
+        custom_field_text: bool = False,
+        lower_case_tags: bool = False,
+        placeholders: bool = False,
         rows: Iterable[Mapping[str, Any]] = (),
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
         trace_ids: Callable[[], str] | None = None,
     ) -> None:
         self.priority = _order(priority)
-        if not isinstance(allow_duplicates, bool):
-            raise InvalidPolicy(
-                f"allow_duplicates: must be true or false, not {allow_duplicates!r}"
-            )
-        self.allow_duplicates = allow_duplicates
-        self.policy = _policy(self.priority, region, allow_duplicates=allow_duplicates)
+        self.allow_duplicates = flag("allow_duplicates", allow_duplicates)
+        self._as_text = flag("custom_field_text", custom_field_text)
+        self.policy = policy(
+            self.priority,
+            region,
+            allow_duplicates=self.allow_duplicates,
+            lower_case_tags=flag("lower_case_tags", lower_case_tags),
+            placeholders=placeholders,
+        )
         stored = map(shaped, rows)
         self.book = ContactBook.load(self.policy, stored, ids=ids, clock=clock)
         self._readers = {**READERS, "customFields": _reader(custom_fields)}
@@ -197,13 +159,13 @@ class LeadConnector:
         trace, once = self._trace(), idempotency_key
 
         def decide() -> Outcome:
-            patch = self.parse(payload)
-            scope = freeze(payload["locationId"])
-            if self._creates(payload):
+            patch, scope, creates = self._read(payload)
+            if creates:
+                self._unmatched(patch, scope)
                 return self.book.create(patch, scope=scope, idempotency_key=once)
             return self.book.upsert(patch, scope=scope, idempotency_key=once)
 
-        return answer(decide, lambda outcome: _body(outcome, trace), _reject)
+        return answer(decide, lambda outcome: self._body(outcome, trace), _reject)
 
     def plan(self, payload: Any) -> Plan:
         """
@@ -218,11 +180,9 @@ class LeadConnector:
         """
 
         def decide() -> Plan:
-            patch = self.parse(payload)
-            scope = freeze(payload["locationId"])
-            if self._creates(payload):
-                nobody = ContactIndex(self.policy.by_name)
-                return decision(self.policy, patch, nobody, scope=scope, match=never())
+            patch, scope, creates = self._read(payload)
+            if creates:
+                return self._unmatched(patch, scope)
             return self.book.plan(patch, scope=scope)
 
         return through(_reject, decide)
@@ -239,23 +199,8 @@ class LeadConnector:
             Rejected: With the answer that :meth:`upsert` would give; a phone that is
                 none is refused only there.
         """
-        if not isinstance(payload, Mapping):
-            raise _unprocessable(["body must be an object"])
-        problems: list[str] = []
-        _location(payload.get("locationId"), problems)
-        patch: dict[str, Any] = {}
-        for name, value in payload.items():
-            reader = self._readers.get(name)
-            if reader is not None:
-                patch[name] = read(reader, name, value, problems)
-            elif name != "locationId":
-                problems.append(f"property {named(name)} should not exist")
-        if problems:
-            raise _unprocessable(problems)
-        if not any((patch.get(name) or "").strip() for name in self.priority):
-            raise _bad_request(_NO_KEY)
-        patch.pop(FLAG, None)
-        return split_name(patch)
+        patch, _scope, _creates = self._read(payload)
+        return patch
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """
@@ -264,10 +209,10 @@ class LeadConnector:
         Returns:
             ``new``, ``contact`` and a fresh ``traceId``. In the contact, the names in
             lower case, the full name and the dates are derived. A custom field's value
-            is text, as the vendor's schema has it: what is no text is answered as its
-            JSON, and one that null has cleared is left out.
+            is the one that is stored, a list or a number as such, or its text under
+            ``custom_field_text``; one that null has cleared is left out.
         """
-        return _body(outcome, self._trace())
+        return self._body(outcome, self._trace())
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """
@@ -283,9 +228,45 @@ class LeadConnector:
         """
         return row(cells)
 
-    def _creates(self, payload: Mapping[str, Any]) -> bool:
-        """Tell whether to create "immediately without checking for duplicates"."""
-        return self.allow_duplicates and payload.get(FLAG) is True
+    def _read(self, payload: Any) -> tuple[dict[str, Any], str, bool]:
+        """Return the patch, the scope, and whether to create without looking."""
+        if not isinstance(payload, Mapping):
+            raise _unprocessable(["body must be an object"])
+        fields, odd = described(payload)
+        problems: list[str] = []
+        scope = _location(fields.pop("locationId", None), problems)
+        patch: dict[str, Any] = {}
+        for name, value in fields.items():
+            reader = self._readers.get(name)
+            if reader is None:
+                problems.append(f"property {named(name)} should not exist")
+            else:
+                patch[name] = read(reader, name, value, problems)
+        problems += [f"property {named(name)} should not exist" for name in odd]
+        if problems:
+            raise _unprocessable(problems)
+        if not any((patch.get(name) or "").strip() for name in self.priority):
+            raise _bad_request(_NO_KEY)
+        creates = patch.pop(FLAG, False) and self.allow_duplicates
+        return split_name(patch), scope, creates
+
+    def _unmatched(self, patch: dict[str, Any], scope: str) -> Plan:
+        """
+        Decide to create "immediately without checking for duplicates".
+
+        Raises:
+            Rejected: If no later payload could find the contact.
+        """
+        nobody = ContactIndex(self.policy.by_name)
+        plan = decision(self.policy, patch, nobody, scope=scope, match=never())
+        keys = zip(self.policy.keys, plan.forms, strict=True)
+        if not any(forms and key.name in self.priority for key, forms in keys):
+            raise _bad_request(_NO_KEY)
+        return plan
+
+    def _body(self, outcome: Outcome, trace: str) -> dict[str, Any]:
+        contact = answered(outcome.contact, as_text=self._as_text)
+        return {"new": outcome.created, "contact": contact, "traceId": trace}
 
     def _trace(self) -> str:
         drawn: Any = self._trace_ids()
@@ -296,7 +277,7 @@ class LeadConnector:
 
 def _order(priority: object) -> tuple[str, ...]:
     names = tuple(priority) if isinstance(priority, (list, tuple)) else ()
-    if names not in (_KEYS, _KEYS[::-1], _KEYS[:1], _KEYS[1:]):
+    if names not in (KEYS, KEYS[::-1], KEYS[:1], KEYS[1:]):
         raise InvalidPolicy(
             f"priority: must be email, phone or both, each once, not {shown(priority)}"
         )
@@ -312,15 +293,11 @@ def _reader(catalogue: Any) -> Any:
     return custom_fields(dict(pairs))
 
 
-def _location(value: Any, problems: list[str]) -> None:
+def _location(value: Any, problems: list[str]) -> str:
     location = read(READERS["source"], "locationId", value, problems)
     if isinstance(location, str) and not location.strip():
         problems.append("locationId should not be empty")
-
-
-def _body(outcome: Outcome, trace: str) -> dict[str, Any]:
-    contact = answered(outcome.contact)
-    return {"new": outcome.created, "contact": contact, "traceId": trace}
+    return location  # type: ignore[no-any-return]
 
 
 def _unprocessable(messages: list[str]) -> Rejected:

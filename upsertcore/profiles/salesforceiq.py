@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, final
@@ -26,13 +27,16 @@ from upsertcore.normalize import Normalizer
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
+from upsertcore.profiles.cells import yes_or_no
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
-    is_text,
+    described,
     named,
     need,
+    screened,
+    text_of,
     through,
 )
 from upsertcore.values import freeze, thaw
@@ -45,7 +49,7 @@ _SAYS = {
 }
 
 
-def _policy(phone: Normalizer) -> Policy:
+def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
     return Policy(
         match=first_match("email"),
         fields={
@@ -56,6 +60,7 @@ def _policy(phone: Normalizer) -> Policy:
         },
         others=replace,
         on_many="oldest",
+        **screened(("email",), placeholders=placeholders),
     )
 
 
@@ -67,6 +72,8 @@ class SalesforceIQ:
     Args:
         region: Reads national telephone numbers too, as those of this region (ISO
             3166-1, ``"US"``); without it they are stored as typed.
+        placeholders: True where an address that is a placeholder
+            (``normalize.PLACEHOLDERS``) is left out, and the outcome names it.
         rows: Contacts to begin with, as ``book.dump()`` gives them.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
@@ -89,18 +96,22 @@ class SalesforceIQ:
     """
 
     path = ("_upsert", "organisation")
-    options: Mapping[str, Callable[[str], Any]] = {"region": str}
+    options: Mapping[str, Callable[[str], Any]] = {
+        "region": str,
+        "placeholders": yes_or_no,
+    }
 
     def __init__(
         self,
         *,
         region: str | None = None,
+        placeholders: bool = False,
         rows: Iterable[Mapping[str, Any]] = (),
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         phone = normalize.phone if region is None else normalize.phone_in(region)
-        self.policy = _policy(phone)
+        self.policy = _policy(phone, placeholders=placeholders)
         self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
 
     def upsert(
@@ -157,17 +168,21 @@ class SalesforceIQ:
         """
         if not isinstance(payload, Mapping):
             raise _rejected(400, "body", "must be a JSON object")
-        for name in payload:
-            if name not in ("id", "properties"):
-                what = "is no part of a contact, which has id and properties"
-                raise _rejected(422, named(name), what)
-        patch = {"id": _id(payload["id"])} if "id" in payload else {}
-        properties = payload.get("properties")
+        fields, odd = described(payload)
+        unknown = [name for name in fields if name not in ("id", "properties")] + odd
+        if unknown:
+            what = "is no part of a contact, which has id and properties"
+            raise _rejected(422, named(unknown[0]), what)
+        patch = {"id": _id(fields["id"])} if "id" in fields else {}
+        properties = fields.get("properties")
         if not isinstance(properties, Mapping):
             what = "must be an object of names and lists of items"
             raise _rejected(422, "properties", what)
-        for name, value in properties.items():
-            patch[_name(name)] = _property(name, value)
+        lists, odd = described(properties)
+        if odd or not all(name.strip() for name in lists):
+            raise _rejected(422, "properties", "must have names that are not blank")
+        for name, value in lists.items():
+            patch[name] = _property(name, value)
         return patch
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
@@ -176,7 +191,12 @@ class SalesforceIQ:
         return {"id": contact.id, "properties": thaw(contact.fields)}
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """Make a payload of a row; ``;`` parts several emails or phones of a cell."""
+        """
+        Make a payload of a row.
+
+        A cell may hold several emails, separated by ``;`` or ``,``, and several
+        phones, separated by ``;``.
+        """
         properties = {
             name: [{"value": value} for value in _values(name, cell)]
             for name, cell in cells.items()
@@ -186,41 +206,47 @@ class SalesforceIQ:
         return {**body, "properties": properties}
 
 
+# No address holds a comma, and a comma in a number means a pause.
+_SEPARATORS = {"email": re.compile("[;,]"), "phone": re.compile(";")}
+
+
 def _values(name: str, cell: str) -> list[str]:
-    if name not in ("email", "phone"):
+    separator = _SEPARATORS.get(name)
+    if separator is None:
         return [cell]
-    return [value.strip() for value in cell.split(";") if value.strip()]
+    return [value.strip() for value in separator.split(cell) if value.strip()]
 
 
 def _scope(_upsert: Any, organisation: Any) -> str:
-    if _upsert != "email":
+    if text_of(_upsert) != "email":
         what = "must be the word email; the addresses stand in the body"
         raise _rejected(400, "_upsert", what)
-    if not is_text(organisation):
+    scope = text_of(organisation)
+    if scope is None:
         raise _rejected(400, "organisation", "must be text")
-    return str(organisation)
+    return scope
 
 
 def _id(value: Any) -> Any:
-    if value is not None and not is_text(value):
+    if value is not None and text_of(value) is None:
         raise _rejected(422, "id", "must be a string")
     return value
 
 
-def _name(name: Any) -> str:
-    if not is_text(name) or not name.strip():
-        raise _rejected(422, "properties", "must have names that are not blank")
+def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
     if name == "id":
         what = "is no property; the id stands beside the properties"
         raise _rejected(422, "properties.id", what)
-    return str(name)
-
-
-def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
     try:
-        return _items(value) or None
+        items = _items(value)
+        if name == "email":
+            # A contact of two addresses has two items in the seed; one value with
+            # both would be found by neither.
+            one = all(item["value"].count("@") <= 1 for item in items)
+            need(one, "must have one address in the value of each item")
     except ValueError as error:
         raise _rejected(422, f"properties.{named(name)}", str(error)) from error
+    return items or None
 
 
 def _items(value: Any) -> list[dict[str, Any]]:
@@ -230,23 +256,24 @@ def _items(value: Any) -> list[dict[str, Any]]:
 
 def _item(item: Any) -> dict[str, Any]:
     need(isinstance(item, Mapping), "must be an array of objects")
-    alone = all(part in ("value", "metadata") for part in item)
+    parts, odd = described(item)
+    alone = not odd and parts.keys() <= {"value", "metadata"}
     need(alone, "must be an array of objects of value and metadata alone")
-    value, metadata = item.get("value"), item.get("metadata", {})
+    value, metadata = parts.get("value"), parts.get("metadata", {})
     need(isinstance(value, str), "must have a string for the value of each item")
     need(isinstance(metadata, Mapping), "must have an object for the metadata")
-    return {"value": value, "metadata": dict(map(_word, metadata.items()))}
+    words, odd = described(metadata)
+    need(not odd, "must have text for the names of metadata")
+    texts = {name: _word(word) for name, word in words.items()}
+    return {"value": freeze(value), "metadata": texts}
 
 
-def _word(pair: tuple[Any, Any]) -> tuple[str, str]:
+def _word(value: Any) -> str:
     """Say a value of metadata as text: true is ``"true"``."""
-    name, value = pair
-    need(isinstance(name, str), "must have text for the names of metadata")
-    if isinstance(value, str):
-        return name, value
-    number = isinstance(value, (int, float))  # true and false are ints
-    need(number, "must have text, numbers, true or false for metadata")
-    return name, json.dumps(freeze(value))
+    frozen = freeze(value) if isinstance(value, (str, int, float)) else None
+    # True and false are whole numbers here.
+    need(frozen is not None, "must have text, numbers, true or false for metadata")
+    return frozen if isinstance(frozen, str) else json.dumps(frozen)
 
 
 def _mailbox(item: Any) -> str | None:

@@ -9,35 +9,41 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, final
+from typing import Any, final
 from urllib.parse import quote
 
 import attrs
 
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
-from upsertcore.errors import Refused, StalePlan
+from upsertcore.errors import (
+    InvalidField,
+    InvalidPolicy,
+    MissingField,
+    NoMatchKey,
+    Refused,
+    StalePlan,
+)
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
-from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy
+from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy, readers
+from upsertcore.profiles.cells import as_json, listed, yes_or_no
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
-    is_text,
+    described,
+    flag,
     named,
+    text_of,
     through,
-    words,
-    yes_or_no,
 )
+from upsertcore.showing import shown
 from upsertcore.values import FrozenMap, thaw
 
 __all__ = ["SegMetrics"]
-
-T = TypeVar("T")
 
 _ATTEMPTS = 100
 
@@ -53,6 +59,12 @@ class SegMetrics:
             contact_id gives that contact the new one.
         ordered: A payload whose ``last_updated`` is older than the stored one
             changes nothing; one without it is applied. Not the vendor's rule.
+        custom_fields: True where ``custom_fields``, of the vendor's later pages, is a
+            field: an object, merged name by name, in which null removes a name.
+        default_status: The ``status`` of a contact that is created without one, also
+            of the later pages, which have ``"active"``; None where it is no field.
+        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
+            sent as contact_id or email is left out, and the outcome names it.
         rows: Contacts to begin with, as ``book.dump()`` gives them.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
@@ -63,9 +75,7 @@ class SegMetrics:
     >>> segmetrics = SegMetrics()
     >>> place = {"account_id": "a1", "integration_id": "i1"}
     >>> segmetrics.upsert({"contact_id": 249, "email": "joey@x.org"}, **place).body
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'status': 'success', 'contact': {'contact_id': 249, 'email': 'joey@x.org',
-                                      'status': 'active'}}
+    {'status': 'success', 'contact': {'contact_id': 249, 'email': 'joey@x.org'}}
     >>> segmetrics.upsert({"email": "joey"}, **place).body["errors"]
     ... # doctest: +NORMALIZE_WHITESPACE
     ['contact_id: is required',
@@ -76,6 +86,9 @@ class SegMetrics:
     options: Mapping[str, Callable[[str], Any]] = {
         "match_email": yes_or_no,
         "ordered": yes_or_no,
+        "custom_fields": yes_or_no,
+        "default_status": str,
+        "placeholders": yes_or_no,
     }
 
     def __init__(
@@ -83,13 +96,28 @@ class SegMetrics:
         *,
         match_email: bool = False,
         ordered: bool = False,
+        custom_fields: bool = False,
+        default_status: str | None = None,
+        placeholders: bool = False,
         rows: Iterable[Mapping[str, Any]] = (),
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self.policy = policy(KEYS if match_email else KEYS[:1])
+        if default_status is not None and not (text_of(default_status) or "").strip():
+            what = "must be text that is not blank, or None"
+            raise InvalidPolicy(f"default_status: {what}, not {shown(default_status)}")
+        self._read = readers(
+            custom_fields=flag("custom_fields", custom_fields),
+            default_status=default_status,
+        )
+        self.policy = policy(
+            KEYS if flag("match_email", match_email) else KEYS[:1],
+            self._read,
+            default_status=default_status,
+            placeholders=placeholders,
+        )
         self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
-        self._ordered = ordered
+        self._ordered = flag("ordered", ordered)
 
     def upsert(self, payload: Any, *, account_id: Any, integration_id: Any) -> Response:
         """
@@ -145,14 +173,16 @@ class SegMetrics:
         """
         if not isinstance(payload, Mapping):
             raise _rejected(["body: must be a JSON object"])
-        errors = [*self._missing(payload)]
-        for name, value in payload.items():
-            what = complaint(name, value)
+        fields, odd = described(payload)
+        errors = [*self._missing(fields)]
+        for name, value in fields.items():
+            what = complaint(self._read, name, value)
             if what:
                 errors.append(f"{named(name)}: {what}")
+        errors += [f"{named(name)}: is no field of a contact" for name in odd]
         if errors:
             raise _rejected(errors)
-        return dict(payload)
+        return fields
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Give the contact with all that is stored of it."""
@@ -162,8 +192,8 @@ class SegMetrics:
         """
         Make a payload of a row.
 
-        Tags are a JSON list or words; custom fields are a JSON object, columns such
-        as ``custom_fields.plan``, or both.
+        Tags are a JSON list or words; custom fields, where they are taken, are a
+        JSON object, columns such as ``custom_fields.plan``, or both.
         """
         payload: dict[str, Any] = {}
         columns: dict[str, Any] = {}
@@ -172,9 +202,10 @@ class SegMetrics:
             if custom_name not in ("", name):
                 columns[custom_name] = cell
             elif name == "tags":
-                payload[name] = _json(cell, list, words)
+                payload[name] = listed(cell)
             elif name == "custom_fields":
-                payload[name] = _json(cell, dict, str)
+                whole = as_json(cell)
+                payload[name] = whole if isinstance(whole, dict) else cell
             else:
                 payload[name] = cell
         whole = payload.get("custom_fields", {})
@@ -182,7 +213,7 @@ class SegMetrics:
             payload["custom_fields"] = {**whole, **columns}
         return payload
 
-    def _missing(self, payload: Mapping[Any, Any]) -> Iterable[str]:
+    def _missing(self, payload: Mapping[str, Any]) -> Iterable[str]:
         needed = self.policy.needed
         yield from (f"{name}: is required" for name in needed if name not in payload)
         if not needed and not any(name in payload for name in KEYS):
@@ -227,25 +258,13 @@ def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
     )
 
 
-def _json(cell: str, kind: type[T], otherwise: Callable[[str], Any]) -> Any:
-    """Read a cell as JSON where it is of this kind."""
-    try:
-        value = json.loads(cell)
-    except (ValueError, RecursionError):
-        return otherwise(cell)
-    return value if isinstance(value, kind) else otherwise(cell)
-
-
 def _scope(**path: Any) -> str:
-    errors = [
-        f"{name}: must be text that is not blank"
-        for name, part in path.items()
-        if not is_text(part) or not part.strip()
-    ]
-    if errors:
-        raise _rejected(errors)
+    parts = {name: text_of(part) or "" for name, part in path.items()}
+    blank = [name for name, part in parts.items() if not part.strip()]
+    if blank:
+        raise _rejected([f"{name}: must be text that is not blank" for name in blank])
     # Percent-encoding leaves no "/" within a part, so no two pairs are one scope.
-    return "/".join(quote(part, safe="") for part in path.values())
+    return "/".join(quote(part, safe="") for part in parts.values())
 
 
 def _rejected(errors: list[str]) -> Rejected:
@@ -254,6 +273,17 @@ def _rejected(errors: list[str]) -> Rejected:
 
 
 def _reject(refusal: Refused) -> Rejected:
-    # Past parse the policy refuses what a stored value cannot take, and no more.
-    name = getattr(refusal, "field", "contact")
-    return _rejected([f"{name}: {getattr(refusal, 'reason', 'is refused')}"])
+    # Past parse a placeholder may have been left out, and a value of a loaded row may
+    # not take what is sent.
+    match refusal:
+        case InvalidField():
+            return _rejected([f"{refusal.field}: {refusal.reason}"])
+        case MissingField():
+            return _rejected(
+                [f"{refusal.field}: is required; send a value that is no placeholder"]
+            )
+        case NoMatchKey():
+            what = "must identify a contact; it is missing or a placeholder"
+            return _rejected([f"{name}: {what}" for name in refusal.tried])
+        case _:
+            return _rejected(["contact: is refused"])

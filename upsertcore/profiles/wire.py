@@ -1,5 +1,5 @@
 """
-What the profiles share: an answer, a rejection, and the reading of text and lists.
+What the profiles share: an answer, a rejection, and the reading of a payload.
 
 Rules:
     No system is named here; each has its own file beside this one.
@@ -10,13 +10,14 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar, final
 
 from attrs import frozen
 
 from upsertcore.book import ContactBook
-from upsertcore.errors import Refused
+from upsertcore.errors import InvalidPolicy, Refused
+from upsertcore.normalize import PLACEHOLDERS, email
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
@@ -28,13 +29,14 @@ __all__ = [
     "Rejected",
     "Response",
     "answer",
+    "described",
     "email_address",
-    "is_text",
+    "flag",
     "named",
     "need",
+    "screened",
+    "text_of",
     "through",
-    "words",
-    "yes_or_no",
 ]
 
 
@@ -201,65 +203,103 @@ def need(holds: object, what: str) -> None:
         raise ValueError(what)
 
 
-def is_text(value: object) -> bool:
+def text_of(value: object) -> str | None:
     r"""
-    Tell text that UTF-8 can write from everything else.
+    Return text as plain ``str``, and None for a value that is no Unicode text.
 
-    >>> is_text("firm-1"), is_text(7), is_text("\ud800")
-    (True, False, False)
+    >>> text_of("firm-1"), text_of(7), text_of("\ud800")
+    ('firm-1', None, None)
     """
+    if not isinstance(value, str):
+        return None
     try:
-        return isinstance(freeze(value), str)
+        return freeze(value)  # type: ignore[no-any-return]
     except ValueError:
-        return False
+        return None
 
 
-def yes_or_no(word: str) -> bool:
+def described(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
     """
-    Read an option that is said in a word.
+    Split a payload into its fields and the names that are no field's.
+
+    Args:
+        payload: Any mapping; its names may be anything that Python can hold.
+
+    Returns:
+        Plain name to value, and the names that are no text or occur twice.
+
+    >>> described({"email": "ada@x.org", 7: "x"})
+    ({'email': 'ada@x.org'}, [7])
+    """
+    fields: dict[str, Any] = {}
+    odd: list[Any] = []
+    for name, value in payload.items():
+        plain = text_of(name)
+        if plain is None or plain in fields:
+            odd.append(name)
+        else:
+            fields[plain] = value
+    return fields, odd
+
+
+def screened(keys: Iterable[str], *, placeholders: bool) -> dict[str, Any]:
+    """
+    Return the arguments with which a policy leaves placeholders out of its keys.
+
+    Args:
+        keys: The names of the policy's keys.
+        placeholders: False where what is sent is taken as it is.
 
     Raises:
-        ValueError: If it is neither ``true`` nor ``false``.
+        InvalidPolicy: If the option is neither true nor false.
 
-    >>> yes_or_no("true"), yes_or_no("false")
-    (True, False)
+    >>> sorted(screened(["email"], placeholders=True)), screened([], placeholders=False)
+    (['blocked', 'on_blocked'], {})
     """
-    if word not in {"true", "false"}:
-        raise ValueError(f"must be true or false, not {shown(word)}")
-    return word == "true"
+    if not flag("placeholders", placeholders):
+        return {}
+    blocked = dict.fromkeys(keys, PLACEHOLDERS)
+    return {"blocked": blocked, "on_blocked": "ignore"}
 
 
-# Whatever passes here has a normal form under normalize.email too.
-_UNSAFE = r"@\s\x00-\x1f\x7f-\x9f"
-_ADDRESS = re.compile(rf"[^{_UNSAFE}]{{1,64}}@[^{_UNSAFE}.]+(?:\.[^{_UNSAFE}.]+)+")
+def flag(name: str, value: object) -> bool:
+    """
+    Return an option that is true or false.
+
+    Raises:
+        InvalidPolicy: If it is neither.
+
+    >>> flag("ordered", True)
+    True
+    """
+    if not isinstance(value, bool):
+        raise InvalidPolicy(f"{name}: must be True or False, not {shown(value)}")
+    return value
+
+
+_UNSAFE = r"@\s\x00-\x1f\x7f-\x9f\"<>,;:"
+_ADDRESS = re.compile(rf"[^{_UNSAFE}]{{1,64}}@[^{_UNSAFE}.']+(?:\.[^{_UNSAFE}.']+)+")
 
 
 def email_address(value: Any) -> str:
     """
-    Take what looks like an address of a mailbox, without white space around it.
+    Take what looks like an address of one mailbox, without white space around it.
 
     Raises:
         ValueError: If it does not; in words that follow the field's name.
 
+    Laws:
+        What is taken has a form under ``normalize.email``.
+
     Source:
-        RFC 5321, 4.5.3.1: 64 characters before the ``@``, 254 in all. What stands
-        on either side is not judged further.
+        RFC 5321, 4.5.3.1: 64 characters before the ``@``, 254 in all. What is on
+        either side is not judged further.
 
     >>> email_address(" Ada@x.org ")
     'Ada@x.org'
     """
     address = value.strip() if isinstance(value, str) else ""
-    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+    shaped = len(address) <= 254 and _ADDRESS.fullmatch(address)
+    if not shaped or email(address) is None:
         raise ValueError("must be an email address such as ada@example.org")
     return address
-
-
-def words(cell: str) -> list[str]:
-    """
-    Read a cell that lists words: separated by semicolons, or by commas.
-
-    >>> words("lead; vip"), words("lead,vip"), words(";")
-    (['lead', 'vip'], ['lead', 'vip'], [])
-    """
-    parts = cell.split(";" if ";" in cell else ",")
-    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,115 @@
+"""
+How LeadConnector answers a stored contact.
+
+Rules:
+    An answer is plain and the caller's own.
+    A stored contact that could not be answered is refused when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from upsertcore.contact import Contact
+from upsertcore.errors import InvalidField
+from upsertcore.values import thaw
+
+__all__ = ["answered", "shaped"]
+
+_TEXTS = ("email", "firstName", "lastName", "dateOfBirth")
+
+
+def shaped(row: Any) -> Any:
+    """
+    Check that a stored contact can be answered; the book checks the rest.
+
+    Args:
+        row: As ``book.dump()`` gives it.
+
+    Raises:
+        InvalidField: If a field that is answered in another form has none of it.
+
+    >>> shaped({"fields": {"dateOfBirth": "1990-09-25"}})
+    {'fields': {'dateOfBirth': '1990-09-25'}}
+    """
+    fields = row.get("fields") if isinstance(row, Mapping) else None
+    for name, value in fields.items() if isinstance(fields, Mapping) else ():
+        if name in _TEXTS and not isinstance(value, str):
+            raise InvalidField(name, value, "must be text")
+        if name == "customFields" and not _are_items(value):
+            what = "must be a list of mappings with an id or a key, and a value"
+            raise InvalidField(name, value, what)
+    return row
+
+
+def _are_items(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(item, Mapping)
+        and "value" in item
+        and isinstance(item.get("id") or item.get("key"), str)
+        for item in value
+    )
+
+
+def answered(contact: Contact, *, as_text: bool = False) -> dict[str, Any]:
+    """
+    Answer a contact: what is stored, and what is derived of it.
+
+    Args:
+        contact: Stored by this system.
+        as_text: True where the value of a custom field is answered as text: what is
+            no text, as its JSON.
+
+    Returns:
+        Its id, location and fields; the full name and the dates; the email and the
+        names in lower case. Each custom field that has a value is ``{id, value}``.
+
+    >>> from datetime import UTC, datetime
+    >>> day = datetime(2024, 1, 2, tzinfo=UTC)
+    >>> answered(Contact("c-1", "l1", {"firstName": "Ada"}, 1, day, day))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'id': 'c-1', 'locationId': 'l1', 'firstName': 'Ada', 'name': 'Ada',
+     'fullNameLowerCase': 'ada', 'firstNameLowerCase': 'ada',
+     'dateAdded': '2024-01-02T00:00:00.000Z',
+     'dateUpdated': '2024-01-02T00:00:00.000Z'}
+    """
+    own = {"id": contact.id, "locationId": contact.scope}
+    fields = thaw(contact.fields)
+    if "customFields" in fields:
+        said = _as_text if as_text else _as_stored
+        fields["customFields"] = [
+            {"id": item.get("id") or item["key"], "value": said(item["value"])}
+            for item in fields["customFields"]
+            if item["value"] is not None
+        ]
+    if "dateOfBirth" in fields:
+        fields["dateOfBirth"] += "T00:00:00.000Z"
+    names = [fields.get("firstName"), fields.get("lastName")]
+    full = " ".join(part for part in names if part)
+    if full:
+        fields["name"] = full
+        fields["fullNameLowerCase"] = full.lower()
+    for name in ("email", "firstName", "lastName"):
+        if name in fields:
+            fields[f"{name}LowerCase"] = fields[name].lower()
+    fields["dateAdded"] = _instant(contact.created_at)
+    fields["dateUpdated"] = _instant(contact.updated_at)
+    return {**own, **fields, **own}
+
+
+def _as_stored(value: Any) -> Any:
+    return value
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _instant(time: datetime) -> str:
+    written = time.astimezone(UTC).isoformat(timespec="milliseconds")
+    return written.replace("+00:00", "Z")

@@ -1,0 +1,98 @@
+"""
+The table of LeadConnector: how its contacts match, and how each field is stored.
+
+Rules:
+    Sentences in quotation marks are the vendor's.
+"""
+
+from __future__ import annotations
+
+from upsertcore import normalize
+from upsertcore.line import Field, Null, field
+from upsertcore.match import first_match
+from upsertcore.merge import deep, ignore, items_by
+from upsertcore.policy import Policy
+from upsertcore.profiles._leadconnector_fields import NULLABLE, TEXT
+from upsertcore.profiles._leadconnector_forms import (
+    birth_date,
+    country,
+    e164,
+    lower_tags,
+    mailbox,
+    tags,
+    timezone,
+)
+from upsertcore.profiles.wire import screened
+
+__all__ = ["KEYS", "policy"]
+
+KEYS = ("email", "phone")
+"""What identifies a contact."""
+
+
+def policy(
+    priority: tuple[str, ...],
+    region: str | None,
+    *,
+    allow_duplicates: bool = False,
+    lower_case_tags: bool = False,
+    placeholders: bool = False,
+) -> Policy:
+    """
+    Make the table.
+
+    Args:
+        priority: What to match by, in order.
+        region: Whose national telephone numbers are read; None for no region's.
+        allow_duplicates: True where contacts may share an email or a phone.
+        lower_case_tags: True where tags are stored in lower case, each once.
+        placeholders: True where a placeholder is left out of email and phone.
+
+    >>> policy(("email",), None).match.keys
+    ('email',)
+    """
+    return Policy(
+        # "the API matches on the first field in the configured priority sequence"
+        match=first_match(*priority),
+        fields={
+            **{name: field(null=_null(name)) for name in (*TEXT, "dnd")},
+            # Stored as its two parts; one that was not used stays to be reported.
+            "name": field(merge=ignore, null="ignore", blank="ignore"),
+            **_keys(() if allow_duplicates else priority, region),
+            "country": field(clean=country, null="reject", blank="reject"),
+            "timezone": field(clean=timezone, blank="reject"),
+            # "This field will overwrite all current tags associated with the contact."
+            "tags": field(clean=lower_tags if lower_case_tags else tags, null="reject"),
+            "dateOfBirth": field(clean=birth_date, blank="reject"),
+            "customFields": field(merge=items_by("id", "key"), null="reject"),
+            "dndSettings": field(merge=deep, null="reject"),
+            "inboundDndSettings": field(merge=deep, null="reject"),
+        },
+        others=ignore,
+        on_many="oldest",
+        # "ignores the second to prevent duplication"
+        on_clash="withhold",
+        **screened(KEYS, placeholders=placeholders),
+    )
+
+
+def _keys(unique: tuple[str, ...], region: str | None) -> dict[str, Field]:
+    number = normalize.phone if region is None else normalize.phone_in(region)
+    return {
+        "email": field(
+            key=normalize.email,
+            unique="email" in unique,
+            clean=mailbox,
+            blank="ignore",
+        ),
+        "phone": field(
+            key=number,
+            unique="phone" in unique,
+            clean=e164(number, region),
+            blank="ignore",
+        ),
+    }
+
+
+def _null(name: str) -> Null:
+    return "clear" if name in NULLABLE else "reject"
