@@ -1057,7 +1057,7 @@ def test_trace_ids_are_the_hosts() -> None:
     crm = system(trace_ids=iter(["t-1", 5]).__next__)
 
     assert send(crm, email="a@x.org")["traceId"] == "t-1"
-    with pytest.raises(TypeError, match="trace_ids: must answer text, not 5"):
+    with pytest.raises(TypeError, match="trace_ids: must return text, not 5"):
         crm.upsert({"locationId": "l1", "email": "b@x.org"})
     assert len(crm.book) == 1
 

@@ -1,9 +1,9 @@
 """
-The fields of a LeadConnector payload: what each one takes, and how text says it.
+The fields of a LeadConnector payload: what each takes, and how a row of text has it.
 
 Rules:
-    A reader takes a frozen value, answers what goes into the patch, and adds to a
-    list what is wrong with the value: all problems of a payload are told at once.
+    A reader takes a frozen value, returns what goes into the patch, and adds to a
+    list what is wrong with the value: all problems of a payload are reported at once.
     A problem names the field and what would be right, never the value.
     Words of the messages are the vendor's own where a report shows them.
 """
@@ -68,7 +68,7 @@ def custom_fields(catalogue: Mapping[str, str]) -> Reader:
         catalogue: The location's keys of custom fields -> their ids.
 
     Returns:
-        A reader that answers ``{id, key, value}``, without the id or the key where
+        A reader that returns ``{id, key, value}``, without the id or the key where
         it is not known. A null value stays, and means that there is none.
 
     >>> read_items, problems = custom_fields({"size": "f1"}), []
@@ -111,7 +111,7 @@ def _item(
 def _called(
     at: str, item: Mapping[str, Any], catalogue: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
-    """Give what an item is called: its id, where that is known, and its key."""
+    """Return the id of an item, where that is known, and its key."""
     said = {part: item[part] for part in ("id", "key") if part in item}
     if not said:
         problems.append(f"{at} must have an id or a key")

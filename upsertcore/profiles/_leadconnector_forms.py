@@ -89,8 +89,8 @@ def e164(number: Normalizer, region: str | None) -> Callable[[Any], str]:
     Make the function that stores a telephone number as E.164.
 
     Args:
-        number: Answers E.164 or None.
-        region: Whose national numbers it reads; None for nobody's.
+        number: Returns E.164 or None.
+        region: The region whose national numbers it reads, or None.
 
     Returns:
         A function of a frozen value that is not blank; it raises ``ValueError`` that

@@ -47,7 +47,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    """Tell a real date and time in the one documented layout."""
+    """Return whether a value is a real date and time in the documented layout."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return False
     try:
@@ -60,7 +60,7 @@ def _is_time(value: Any) -> bool:
 _TAG: dict[str, Callable[[Any], bool]] = {
     "id": _is_id,
     "name": _is_name,
-    # A missing date stays missing: one made up now would differ each time.
+    # A missing date stays missing: one taken from the clock would differ each time.
     "date": _is_time,
 }
 
@@ -217,7 +217,7 @@ def policy(
 
 def complaint(read: Mapping[str, Callable[[Any], Any]], name: str, value: Any) -> str:
     """
-    Say what is wrong with a field of a payload, in words without its value.
+    Return what is wrong with a field of a payload, in words without its value.
 
     Args:
         read: What :func:`readers` returns.

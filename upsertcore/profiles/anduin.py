@@ -185,10 +185,10 @@ class Anduin:
         return {name: _said(name, value) for name, value in fields.items()}
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
-        """Give "the full Contact object plus a result field"."""
+        """Return "the full Contact object plus a result field"."""
         id, fields = outcome.contact.id, thaw(outcome.contact.fields)
         result = "created" if outcome.created else "updated"
-        # Nothing that the host keeps beside the documented fields hides these two.
+        # No field that the application keeps hides these two.
         return {"id": id, **fields} | {"id": id, "result": result}
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class LeadConnector:
             fields beside the documented ones, which no upsert touches.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
-        trace_ids: Answers the ``traceId`` of each answer; opaque and unique if None.
+        trace_ids: Returns the ``traceId`` of each response; if None, they are opaque
+            and repeat in no other process.
 
     Raises:
         InvalidPolicy: If the priority, the permission of duplicates or the catalogue
@@ -142,7 +143,7 @@ class LeadConnector:
 
         ``createNewIfDuplicateAllowed`` is an instruction and no field: where
         duplicates are allowed, true creates without looking; elsewhere it is
-        ignored. ``new`` in the answer says what was done.
+        ignored. ``new`` in the response reports what was done.
 
         Args:
             payload: The JSON body; its ``locationId`` is the scope.
@@ -257,8 +258,8 @@ class LeadConnector:
         Raises:
             Rejected: If no later payload could find the contact.
         """
-        nobody = ContactIndex(self.policy.by_name)
-        plan = decision(self.policy, patch, nobody, scope=scope, match=never())
+        empty = ContactIndex(self.policy.by_name)
+        plan = decision(self.policy, patch, empty, scope=scope, match=never())
         keys = zip(self.policy.keys, plan.forms, strict=True)
         if not any(forms and key.name in self.priority for key, forms in keys):
             raise _bad_request(_NO_KEY)
@@ -271,7 +272,7 @@ class LeadConnector:
     def _trace(self) -> str:
         drawn: Any = self._trace_ids()
         if not isinstance(drawn, str):
-            raise TypeError(f"trace_ids: must answer text, not {drawn!r}")
+            raise TypeError(f"trace_ids: must return text, not {shown(drawn)}")
         return drawn
 
 
@@ -301,7 +302,7 @@ def _location(value: Any, problems: list[str]) -> str:
 
 
 def _unprocessable(messages: list[str]) -> Rejected:
-    # Where in the list an item stands says nothing about why: counted, it is noise.
+    # The place of an item is no reason: reasons are counted.
     reasons = dict.fromkeys(_PLACE.sub("*", message) for message in messages)
     error = "Unprocessable Entity"
     body = {"statusCode": 422, "message": messages, "error": error}

@@ -53,7 +53,7 @@ def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
     return Policy(
         match=first_match("email"),
         fields={
-            # The body's id names nobody: the query says that email decides.
+            # The body's id is read-only: the query says that email decides.
             "id": field(merge=ignore),
             "email": field(key=_mailbox),
             "phone": field(clean=_canonical(phone)),
@@ -161,7 +161,7 @@ class SalesforceIQ:
 
         Returns:
             Property name to items, null for an empty list, which clears. A property
-            that is called ``id`` is refused, for it could not be told from the id.
+            that is called ``id`` is refused, because it has the name of the id.
 
         Raises:
             Rejected: With the answer that :meth:`upsert` would give.
@@ -186,7 +186,7 @@ class SalesforceIQ:
         return patch
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
-        """Give the contact as the seed shows it: ``id`` and ``properties``."""
+        """Return the contact as the seed shows it: ``id`` and ``properties``."""
         contact = outcome.contact
         return {"id": contact.id, "properties": thaw(contact.fields)}
 
@@ -219,7 +219,7 @@ def _values(name: str, cell: str) -> list[str]:
 
 def _scope(_upsert: Any, organisation: Any) -> str:
     if text_of(_upsert) != "email":
-        what = "must be the word email; the addresses stand in the body"
+        what = "must be the word email; send the addresses in the body"
         raise _rejected(400, "_upsert", what)
     scope = text_of(organisation)
     if scope is None:
@@ -235,7 +235,7 @@ def _id(value: Any) -> Any:
 
 def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
     if name == "id":
-        what = "is no property; the id stands beside the properties"
+        what = "must not be a property; send it beside properties"
         raise _rejected(422, "properties.id", what)
     try:
         items = _items(value)
@@ -269,7 +269,7 @@ def _item(item: Any) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str:
-    """Say a value of metadata as text: true is ``"true"``."""
+    """Return a value of metadata as text: true is ``"true"``."""
     frozen = freeze(value) if isinstance(value, (str, int, float)) else None
     # True and false are whole numbers here.
     need(frozen is not None, "must have text, numbers, true or false for metadata")

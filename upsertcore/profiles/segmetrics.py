@@ -134,8 +134,8 @@ class SegMetrics:
             that it sent is ignored as ``stale``.
 
         Raises:
-            RuntimeError: If a host's own ids or clock write to the contact each time
-                that they are asked, under ``ordered``.
+            RuntimeError: If the application's ids or clock write to the contact each
+                time that they are called, under ``ordered``.
 
         Laws:
             Twice is once, and the answers are equal.
@@ -185,7 +185,7 @@ class SegMetrics:
         return fields
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
-        """Give the contact with all that is stored of it."""
+        """Return the contact with all of its stored fields."""
         return {"status": "success", "contact": thaw(outcome.contact.fields)}
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class SegMetrics:
                 continue
         raise RuntimeError(
             f"the contact changed {_ATTEMPTS} times during one call; "
-            "does a function of its host write to it?"
+            "do its ids or clock write to it?"
         )
 
 
@@ -247,7 +247,7 @@ def _older(patch: Mapping[str, Any], before: Contact) -> bool:
 
 
 def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
-    """Make the plan that leaves the contact as it is, and says why."""
+    """Return a plan that leaves the contact as it is, with the reason."""
     return attrs.evolve(
         plan,
         result="unchanged",

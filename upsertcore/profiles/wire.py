@@ -4,7 +4,7 @@ What the profiles share: an answer, a rejection, and the reading of a payload.
 Rules:
     No system is named here; each has its own file beside this one.
     Bad input is answered in the system's own shape and never raised out of upsert;
-    what a host's own function raises is not bad input, and passes.
+    what a function of the application raises is not bad input, and passes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Rejected(Refused):
 
 
 class Profile(Protocol):
-    """One real system: what the command line, or a host of several, can rely on."""
+    """One real system, as the command line or an application with several sees it."""
 
     @property
     def policy(self) -> Policy:
@@ -192,7 +192,7 @@ def named(name: object) -> str:
 
 def need(holds: object, what: str) -> None:
     """
-    See that something holds of a value.
+    Check that something holds of a value.
 
     Raises:
         ValueError: If it does not, in words that follow the field's name.
