@@ -34,13 +34,19 @@ def same(a: Any, b: Any) -> bool:
 
 
 def listed(value: Any) -> list[Any]:
-    if not isinstance(value, list | None):
+    """Read a list; blank of any kind is an empty one."""
+    if empty(value):
+        return []
+    if not isinstance(value, list):
         raise ValueError("must be a list")  # noqa: TRY004 - a refusal of data
-    return value or []
+    return value
 
 
 def keep(stored: Any, sent: Any) -> Any:
-    return sent if sent is not None and empty(stored) else stored
+    """Let what is sent fill what is absent, and what is not blank fill a blank."""
+    if sent is None or (blank(sent) and stored is not None):
+        return stored
+    return sent if empty(stored) else stored
 
 
 def immutable(stored: Any, sent: Any) -> Any:
@@ -52,6 +58,8 @@ def immutable(stored: Any, sent: Any) -> Any:
 def union(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
+    if blank(sent):
+        return [] if stored is None else stored
     both = listed(stored) + listed(sent)
     return [v for n, v in enumerate(both) if not any(same(v, w) for w in both[:n])]
 
@@ -59,35 +67,51 @@ def union(stored: Any, sent: Any) -> Any:
 def remove(stored: Any, sent: Any) -> Any:
     if stored is None or sent is None:
         return None
+    if blank(stored) or blank(sent):
+        return stored
     gone = listed(sent)
     return [v for v in listed(stored) if not any(same(v, w) for w in gone)]
 
 
 def append(stored: Any, sent: Any) -> Any:
-    return None if sent is None else listed(stored) + listed(sent)
+    if sent is None:
+        return None
+    if blank(sent):
+        return [] if stored is None else stored
+    return listed(stored) + listed(sent)
 
 
 def signed(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
+    if blank(sent):
+        return stored
     if not all(isinstance(item, str) and item != "-" for item in listed(sent)):
         raise ValueError("must be words")
     last = {item.removeprefix("-"): not item.startswith("-") for item in sent}
     kept = [v for v in listed(stored) if not isinstance(v, str) or last.get(v, True)]
     joined = kept + [word for word in last if last[word] and word not in kept]
-    return None if stored is None and not joined else joined
+    return stored if empty(stored) and not joined else joined
 
 
 def deep(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
-    if not (isinstance(stored, dict | None) and isinstance(sent, dict)):
+    if blank(sent):
+        return {} if stored is None else stored
+    below = {} if empty(stored) else stored
+    if not (isinstance(below, dict) and isinstance(sent, dict)):
         raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
-    both = dict(stored or {})
+    return laid(below, sent)
+
+
+def laid(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, at every depth."""
+    both = dict(stored)
     for name, value in sent.items():
         below = both.pop(name, None)
         if isinstance(value, dict):
-            both[name] = deep(below if isinstance(below, dict) else None, value)
+            both[name] = laid(below if isinstance(below, dict) else {}, value)
         elif value is not None:
             both[name] = value
     return both
@@ -107,8 +131,10 @@ def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     both = dict(stored)
     for name, value in sent.items():
         below = both.get(name)
-        if isinstance(value, dict) and (isinstance(below, dict) or empty(below)):
-            both[name] = filled(below or {}, value)
+        if blank(value):
+            both[name] = value if below is None else below
+        elif isinstance(value, dict) and (isinstance(below, dict) or empty(below)):
+            both[name] = filled({} if empty(below) else below, value)
         elif value is not None and empty(below):
             both[name] = value
     return both
@@ -117,6 +143,8 @@ def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
 def by_id(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
+    if blank(sent):
+        return [] if stored is None else stored
     merged = listed(stored)[:]
     for item in listed(sent):
         if id_of(item) is None:

@@ -34,7 +34,7 @@ from upsertcore import (
     replace,
     writer,
 )
-from upsertcore.values import MAX_DEPTH
+from upsertcore.limits import MAX_DEPTH
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 FIELDS = {

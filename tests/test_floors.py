@@ -15,7 +15,9 @@ PACKAGE = Path(upsertcore.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 FLOOR = {
+    "limits": -1,
     "showing": 0,
+    "tokens": 0.5,
     "view": 1,
     "holders": 3,
     "refusals": 0.25,

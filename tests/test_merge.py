@@ -58,6 +58,13 @@ CASES: list[tuple[Rule, Any, Any, Any]] = [
     (keep, None, "b", "b"),
     (keep, "", "b", "b"),
     (keep, "", None, ""),
+    (keep, " ", "b", "b"),
+    (keep, "a", " ", "a"),
+    (keep, "", [], ""),
+    (keep, None, "", ""),
+    (immutable, " ", "b", "b"),
+    (immutable, "", " ", ""),
+    (immutable, "a", " ", ERROR),
     (keep, 0, 1, 0),
     (keep, None, None, None),
     (on_create, None, "b", "b"),
@@ -209,6 +216,36 @@ def test_a_rule(rule: Rule, stored: Any, sent: Any, expected: Any) -> None:
     assert same(freeze(expected), combined(rule, stored, sent))
 
 
+BLANKS: tuple[Any, ...] = ("", " \t", [], {})
+"""Each kind of blank."""
+
+KINDS: list[tuple[Rule, Any, Any]] = [
+    (union, ["a"], []),
+    (append, ["a"], []),
+    (signed, ["a"], None),
+    (remove, ["a"], None),
+    (items_by("id"), [{"id": 1}], []),
+    (deep, {"a": 1}, {}),
+    (deep_keep, {"a": 1}, None),
+]
+"""A rule of lists or mappings, a value, and what it makes of a first blank."""
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=repr)
+@pytest.mark.parametrize(("rule", "value", "first"), KINDS, ids=map(str, range(7)))
+def test_blank_of_any_kind(rule: Rule, value: Any, first: Any, blank: Any) -> None:
+    """A sent blank changes nothing, and a stored one counts as absent."""
+    made = combined(rule, None, value)
+
+    assert same(combined(rule, value, blank), freeze(value))
+    assert same(combined(rule, None, blank), freeze(first))
+    assert same(combined(rule, blank, value), freeze(blank) if made is None else made)
+    for other in BLANKS:
+        assert same(combined(rule, blank, other), freeze(blank))
+    for stored, sent in ((value, "a"), (value, 1), ("a", value), (1, value)):
+        assert combined(rule, stored, sent) == ERROR
+
+
 ONCE = ("idempotent",)
 GROUPED = ("associative", "idempotent")
 FILLS = ("absorbing", *GROUPED)
@@ -232,7 +269,7 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
         (remove, ("absorbing", "idempotent"), set()),
         (signed, ONCE, {"stores"}),
         (deep, ONCE, {"stores"}),
-        (deep_keep, ONCE, {"stores", "drops", "shows"}),
+        (deep_keep, ("absorbing", "idempotent"), {"stores", "drops", "shows"}),
         (newest, ALL, {"stores", "drops"}),
     ],
     ids=map(str, range(16)),
@@ -266,20 +303,40 @@ def items(*pairs: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("rule", "stored", "sent", "reason"),
     [
-        (largest, 5, "a", "must compare with the stored value, 5"),
+        (largest, 5, "a", "must compare with the stored value, which is a number"),
+        (smallest, "a", 5, "must compare with the stored value, which is text"),
+        (
+            largest,
+            True,
+            5,
+            "must compare with the stored value, which is true or false",
+        ),
         (largest, 5, True, "must be a number or text"),
-        (add, "a", 5, "must go to a stored number, not 'a'"),
+        (add, "a", 5, "must go to a stored number, and the stored value is text"),
         (add, 5, "a", "must be a number"),
         (add, 1e308, 1e308, "must make a sum that is not too large"),
-        (append, ["a"], "a", "must be a list, stored and sent"),
+        (append, ["a"], "a", "must be a list"),
+        (union, "a", ["a"], "must go to a stored list, and the stored value is text"),
+        (
+            remove,
+            {"a": 1},
+            ["a"],
+            "must go to a stored list, and the stored value is a mapping",
+        ),
+        (
+            deep,
+            ["a"],
+            {"a": 1},
+            "must go to a stored mapping, and the stored value is a list",
+        ),
         (signed, [], ["-"], 'must be a list of text: "x" joins, and "-x" leaves'),
         (deep_keep, {}, "a", "must be a mapping"),
         (
             *(latest("t"), [5, "a"], ["6", "b"]),
-            "must have a clock that compares with the stored one, 5",
+            "must have a clock that compares with the stored one, which is a number",
         ),
     ],
-    ids=map(str, range(9)),
+    ids=map(str, range(14)),
 )
 def test_a_rule_says_what_would_be_right(
     rule: Rule, stored: Any, sent: Any, reason: str
@@ -448,10 +505,33 @@ def test_a_merged_mapping_is_frozen() -> None:
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
 
 
-@pytest.mark.parametrize("rule", [replace, keep, latest("at")], ids=str)
+CATALOGUE = [getattr(upsertcore.merge, name) for name in upsertcore.merge.__all__]
+RULES = [rule for rule in CATALOGUE if isinstance(rule, Rule)]
+RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="least")]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
 def test_it_travels(rule: Rule) -> None:
     """Copied or pickled it is equal; what goes without saying stays itself."""
     twins = copy.copy(rule), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))  # noqa: S301
 
     assert [rule] * 3 == [*twins]
     assert [rule is replace] * 3 == [each is replace for each in twins]
+
+
+def test_rules_are_compared_by_value() -> None:
+    """What is made alike is equal, and hashes alike."""
+    makes: list[Any] = [
+        lambda: latest(by="at"),
+        lambda: latest(by="time"),
+        lambda: items_by("id"),
+        lambda: items_by("id", "key"),
+        lambda: custom(max),
+        lambda: custom(min),
+        lambda: custom(max, name="most"),
+        lambda: custom(max, laws=()),
+    ]
+    for make in makes:
+        assert make() == make()
+        assert hash(make()) == hash(make())
+    assert len({make() for make in makes}) == len(makes)

@@ -10,15 +10,18 @@ import pytest
 from upsertcore import (
     ContactBook,
     Policy,
+    deep,
     field,
     first_match,
+    items_by,
     largest,
     nested,
     normalize,
     union,
 )
 from upsertcore.errors import InvalidField
-from upsertcore.merge import deep_keep
+from upsertcore.merge import append, deep_keep, signed
+from upsertcore.tokens import token
 from upsertcore.values import FrozenMap, freeze, same, thaw
 
 
@@ -87,9 +90,9 @@ def test_an_item_that_is_called_blank_takes_a_name() -> None:
 
 def test_lists_are_joined_at_once_as_one_after_the_other() -> None:
     """``union_of`` is the fold of ``union``, over every three small lists."""
-    lists = [None, (), ("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),)]
-    for three in product(lists, repeat=3):
-        folded = three[0] or ()
+    lists = [None, (), " ", ("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),)]
+    for three in product(lists, lists[3:], lists):
+        folded: Any = three[0]
         for value in three[1:]:
             folded = nested.union(folded, () if value is None else value)
 
@@ -119,7 +122,7 @@ def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
     book = ContactBook(policy, ids=iter("ab").__next__)
     book.create({"tags": "z"})
     book.create({"tags": ["x"]})
-    with pytest.raises(InvalidField, match="tags: must be a list, stored and sent"):
+    with pytest.raises(InvalidField, match="tags: must go to a stored list"):
         book.merge("a", "b")
 
 
@@ -148,3 +151,62 @@ def test_of_several_refusals_the_first_is_told() -> None:
         book.merge("a", "b")
 
     assert (caught.value.field, caught.value.value) == ("tags", "y")
+
+
+GROWING: list[tuple[Any, Any, Any]] = [
+    (union, [str(n) for n in range(60_000)], [str(-n) for n in range(60_000)]),
+    (append, ["x"] * 60_000, ["x"] * 60_000),
+    (signed, [str(n) for n in range(60_000)], [f"x{n}" for n in range(60_000)]),
+    (
+        items_by("id"),
+        [{"id": n} for n in range(30_000)],
+        [{"id": -n} for n in range(1, 30_000)],
+    ),
+    (deep, {str(n): n for n in range(60_000)}, {str(-n): n for n in range(60_000)}),
+    (
+        deep_keep,
+        {str(n): n for n in range(60_000)},
+        {str(-n): n for n in range(60_000)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "stored", "sent"), GROWING, ids=map(str, range(6)))
+def test_what_grows_can_be_read_back(rule: Any, stored: Any, sent: Any) -> None:
+    """A rule refuses to make a value that no patch could carry."""
+    with pytest.raises(ValueError, match="must hold at most 100000 values"):
+        rule.combine(freeze(stored), freeze(sent))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: n * (2**61 - 1),
+        lambda n: -n * (2**61 - 1) - 1,
+        lambda n: n << 61,
+        lambda n: (n * (2**61 - 1), 1),
+        lambda n: freeze({"a": n * (2**61 - 1)}),
+        lambda n: freeze([[n * (2**61 - 1)], {"a": [n << 61]}]),
+        lambda n: 2.0 ** (n - 500),
+    ],
+    ids=map(str, range(7)),
+)
+def test_no_values_collide(make: Any) -> None:
+    """Numbers whose own hash is one number have tokens that hash apart."""
+    values = tuple([make(n) for n in range(1_000)])
+
+    assert len({hash(token(value)) for value in values}) > 60
+    assert len({token(value) for value in values}) == 1_000
+    assert nested.union(values[:1], values) == values
+    assert nested.remove(values, values[1:]) == values[:1]
+
+
+def test_many_parts_of_one_item() -> None:
+    """Each is laid over the item, and the item is copied once."""
+    stored = freeze([{"id": 1, "v": 0}])
+    sent = freeze([{"id": 1, f"f{n}": n} for n in range(20_000)])
+    (made,) = items_by("id").combine(stored, sent)
+
+    assert made["v"] == 0
+    assert len(made) == 20_002
+    assert thaw(stored) == [{"id": 1, "v": 0}]

@@ -19,8 +19,10 @@ from upsertcore import (
     keep,
     key,
     normalize,
+    replace,
 )
 from upsertcore.errors import InvalidField, MissingField, UnknownField
+from upsertcore.limits import MAX_FIELDS, MAX_TEXT, MAX_VALUES
 from upsertcore.patch import Asked, check_scope, frozen, read
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -424,3 +426,60 @@ def test_a_blocked_key_does_not_end_the_search() -> None:
     book.upsert({"id": 1, "email": "a@x"})
 
     assert book.upsert({"id": 1, "email": "noreply@x"}).matched_by == "id"
+
+
+class TestLimits:
+    """How large one patch may be; on every path it is refused in the same words."""
+
+    OPEN = Policy(first_match("email"), {"email": EMAIL}, others=replace)
+
+    @staticmethod
+    def refused(patch: Any) -> str:
+        """Say why a patch is refused, by a plan and by an upsert alike."""
+        book = ContactBook(TestLimits.OPEN)
+        words = set()
+        for call in (book.upsert, book.plan, book.create):
+            with pytest.raises(InvalidField) as caught:
+                call(patch)
+            words.add(str(caught.value)[:75])
+        assert len(book) == 0
+        return words.pop() if len(words) == 1 else repr(words)
+
+    def test_fields(self) -> None:
+        """As many as no system has."""
+        patch = {"email": "a@x"} | {f"f{n}": "x" for n in range(MAX_FIELDS - 1)}
+        assert ContactBook(self.OPEN).upsert(patch).created
+
+        for name in ("more", "m\u00f6re"):
+            words = "patch: must name at most 10000 fields, not 10001"
+            assert self.refused({**patch, name: "x"}) == words
+
+    @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "unicode"])
+    @pytest.mark.parametrize("more", [{}, {"n": 1}, {"n": "y"}], ids=repr)
+    def test_text(self, letter: str, more: Any) -> None:
+        """The field is named, and its text is shown in part."""
+        book = ContactBook(self.OPEN)
+        patch = {"email": "a@x", "note": letter * MAX_TEXT, **more}
+        assert len(book.upsert(patch).contact["note"]) == MAX_TEXT
+
+        patch = {"email": "a@x", "note": letter * (MAX_TEXT + 1), **more}
+        words = self.refused(patch)
+        assert words.startswith("note: must have at most 10000000 characters, not '")
+
+    def test_values_of_all_fields_together(self) -> None:
+        """One list that stands in many fields counts in each of them."""
+        half = ["x"] * (MAX_VALUES // 2)
+        patch = {"email": "a@x", "a": half, "b": half}
+        assert ContactBook(self.OPEN).upsert(patch).created
+
+        words = self.refused({**patch, "c": ["x"]})
+        assert words.startswith("c: must hold at most 100000 values, all the way down")
+
+    def test_a_list_that_holds_itself_over_and_over(self) -> None:
+        """It is refused before it is written out."""
+        value: Any = "x"
+        for _ in range(60):
+            value = [value, value]
+
+        words = self.refused({"email": "a@x", "v": value})
+        assert words.startswith("v: must hold at most 100000 values")

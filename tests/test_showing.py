@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore.showing import shown
+from upsertcore.showing import kind_of, shown
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,21 @@ def test_what_cannot_be_shown_is_named_by_its_class() -> None:
     """A message never hides the refusal that it is for."""
     assert shown(10**5_000) == "<int>"
     assert "Mute" in shown(Mute())
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("a", "text"),
+        (1, "a number"),
+        (1.5, "a number"),
+        (True, "true or false"),
+        ((1,), "a list"),
+        ([1], "a list"),
+        ({"a": 1}, "a mapping"),
+        (None, "null"),
+    ],
+)
+def test_the_kind_of_a_value(value: Any, words: str) -> None:
+    """Named without the value."""
+    assert kind_of(value) == words

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from upsertcore.values import MAX_DEPTH, FrozenMap, empty, freeze, same, thaw, token
+from upsertcore.limits import MAX_DEPTH, MAX_TEXT, MAX_VALUES, Budget
+from upsertcore.tokens import token
+from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 
 class Colour(StrEnum):
@@ -109,6 +111,78 @@ class TestFreeze:
             deep = freeze({"previous": deep})
         with pytest.raises(ValueError, match="nest deeper"):
             freeze({"previous": deep})
+
+
+class TestSize:
+    """How much a value may hold, all the way down."""
+
+    @staticmethod
+    def doubled(wrap: Any, times: int = 40) -> Any:
+        """Make a value that holds itself twice, so many times over."""
+        value: Any = "x"
+        for _ in range(times):
+            value = wrap(value)
+        return value
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda v: [v, v],
+            lambda v: (v, v),
+            lambda v: {"a": v, "b": v},
+            lambda v: OrderedDict(a=v, b=v),
+            lambda v: Row((v, v)),
+            lambda v: FrozenMap.trusted({"a": v, "b": v}),
+        ],
+        ids=["list", "tuple", "dict", "mapping", "row", "frozen"],
+    )
+    def test_a_shared_value_counts_wherever_it_stands(self, wrap: Any) -> None:
+        """Forty lists that hold a trillion values are refused at once."""
+        assert freeze(self.doubled(wrap, 10)) is not None
+        with pytest.raises(ValueError, match="at most 100000 values, all the way"):
+            freeze(self.doubled(wrap))
+
+    def test_so_many_values_and_no_more(self) -> None:
+        """The limit itself is taken; names and text beside it do not count."""
+        assert len(freeze(["x"] * MAX_VALUES)) == MAX_VALUES
+        assert len(freeze([["x"] * 9_999] * 9 + [1] * 9_000)) == 9_009
+        for many in (["x"] * (MAX_VALUES + 1), [["x"] * 9_999] * 11, [1] * 100_001):
+            with pytest.raises(ValueError, match="at most 100000 values"):
+                freeze(many)
+        with pytest.raises(ValueError, match="at most 100000 values"):
+            freeze({str(n): n for n in range(MAX_VALUES + 1)})
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda text: [text] * 3,
+            lambda text: [text, 1, [text, [text]]],
+            lambda text: {"a": text, "b": [text, text]},
+            lambda text: {text: 1, "a": [text, text]},
+            lambda text: FrozenMap.trusted({"a": text, "b": (text, text, 1)}),
+        ],
+        ids=["text", "mixed", "mapping", "names", "frozen"],
+    )
+    def test_text_counts_wherever_it_stands(self, wrap: Any) -> None:
+        """So that what is written out is not a thousand times what was sent."""
+        assert freeze(wrap("x" * (MAX_TEXT // 3 - 1))) is not None
+        with pytest.raises(ValueError, match="at most 10000000 characters, all the"):
+            freeze(wrap("x" * (MAX_TEXT // 3 + 1)))
+
+    def test_what_is_frozen_together_has_one_budget(self) -> None:
+        """A patch of many fields has the limit of one."""
+        budget, half = Budget(), ["x"] * (MAX_VALUES // 2)
+        for _ in range(2):
+            freeze(half, budget)
+        assert freeze("x", budget) == "x"
+        with pytest.raises(ValueError, match="at most"):
+            freeze(["x"], budget)
+
+    def test_text_outside_ascii_counts_too(self) -> None:
+        """A list of text is looked at as a whole, whatever is in it."""
+        assert freeze(["é", "x"]) == ("é", "x")
+        with pytest.raises(ValueError, match="lone surrogates"):
+            freeze(["x", "\ud800"])
 
 
 class Thief(dict[str, Any]):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import CallReused, InvalidField
 from upsertcore.outcome import forgetting
-from upsertcore.values import token
+from upsertcore.tokens import token
 
 if TYPE_CHECKING:
     from upsertcore.outcome import Outcome

@@ -236,7 +236,9 @@ class Draft:
 
     def _join(self, key: Key, value: Any, held: set[str]) -> None:
         name = key.fields[-1]
-        listed = self.after.get(name, ())
+        listed = self.after.get(name)
+        if empty(listed):
+            listed = ()
         if type(listed) is not tuple:
             raise InvalidField(name, listed, "must be a list, for a value to join it")
         for item in value if type(value) is tuple else (value,):

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, UnknownField
+from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
 from upsertcore.row import FORMS, MAX_NAMES
 from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
@@ -103,9 +104,13 @@ class Heading:
         values = raw
         try:
             if _TEXT(map(type, raw)):
-                "".join(raw).encode()
+                if len("".join(raw).encode()) > MAX_TEXT:
+                    return None
             else:
-                values = tuple(map(freeze, raw))
+                budget = Budget()
+                if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
+                    return None
+                values = tuple([freeze(value, budget) for value in raw])
         except ValueError:
             return None
         if any(map(empty, values)):
@@ -210,7 +215,7 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
     def __missing__(self, names: tuple[Any, ...]) -> Heading | None:
         """Look at names; None where one has no line, or goes by a clock."""
         own = tuple([self._own.get(name) or _plain(name) for name in names])
-        if "" in own:
+        if "" in own or len(own) > MAX_FIELDS:
             return None
         try:
             lines = tuple(map(self._policy.line, own))

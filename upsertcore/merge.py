@@ -30,10 +30,12 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
+from attrs import frozen
+
 from upsertcore import nested
 from upsertcore.errors import InvalidPolicy
 from upsertcore.rule import Combine, Law, Rule, replace
-from upsertcore.showing import shown
+from upsertcore.showing import kind_of
 from upsertcore.values import empty, freeze, same, thaw
 
 __all__ = [
@@ -65,7 +67,9 @@ _ALL: frozenset[Law] = _GROUPED | _AGAIN | {"commutative"}
 
 
 def _keep(stored: Any, sent: Any) -> Any:
-    return stored if sent is None or not empty(stored) else sent
+    # A blank fills only what is absent: else the last of two kinds of blank would stay.
+    fills = stored is None or (empty(stored) and not empty(sent))
+    return sent if fills and sent is not None else stored
 
 
 def _ignore(stored: Any, _sent: Any) -> Any:
@@ -98,8 +102,21 @@ def _both(stored: Any, sent: Any) -> tuple[Any, ...]:
     if empty(stored):
         return (sent,)
     if _KINDS.get(type(stored)) != _KINDS[type(sent)]:
-        raise ValueError(f"must compare with the stored value, {shown(stored)}")
+        kind = kind_of(stored)
+        raise ValueError(f"must compare with the stored value, which is {kind}")
     return stored, sent
+
+
+def _largest(stored: Any, sent: Any) -> Any:
+    return max(_both(stored, sent), key=_rank)
+
+
+def _smallest(stored: Any, sent: Any) -> Any:
+    return min(_both(stored, sent), key=_rank)
+
+
+def _unset(_stored: Any, _sent: Any) -> Any:
+    return None
 
 
 def _add(stored: Any, sent: Any) -> Any:
@@ -110,7 +127,8 @@ def _add(stored: Any, sent: Any) -> Any:
     if empty(stored):
         return sent
     if _KINDS.get(type(stored)) != "number":
-        raise ValueError(f"must go to a stored number, not {shown(stored)}")
+        kind = kind_of(stored)
+        raise ValueError(f"must go to a stored number, and the stored value is {kind}")
     try:
         return freeze(stored + sent)
     except (OverflowError, ValueError):
@@ -125,8 +143,8 @@ def _newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
     if clock is None:
         return sent
     if _KINDS.get(type(clock)) != _KINDS[type(other)]:
-        was = shown(clock)
-        raise ValueError(f"must have a clock that compares with the stored one, {was}")
+        was = f"the stored one, which is {kind_of(clock)}"
+        raise ValueError(f"must have a clock that compares with {was}")
     if _rank(clock) != _rank(other):
         return sent if _rank(other) > _rank(clock) else stored
     texts = [json.dumps(thaw(each), sort_keys=True) for each in (value, new)]
@@ -147,10 +165,10 @@ ignore = Rule(
 )
 """Never taken from a patch, whatever is sent: the host keeps this field."""
 
-unset = Rule("unset", lambda _stored, _sent: None, _ALL, stores=False)
+unset = Rule("unset", _unset, _ALL, stores=False)
 """Cleared by whatever is sent, null and blank too, as by PostHog's ``$unset``."""
 
-largest = Rule("largest", lambda a, b: max(_both(a, b), key=_rank), _ALL, drops=True)
+largest = Rule("largest", _largest, _ALL, drops=True)
 """
 The greater of two numbers, or of two texts by code points; 1.0 is above 1.
 
@@ -158,7 +176,7 @@ Null, blank and what is smaller are ignored; absent or blank takes the first val
 A number and a text do not compare, and nothing else is taken: refused.
 """
 
-smallest = Rule("smallest", lambda a, b: min(_both(a, b), key=_rank), _ALL, drops=True)
+smallest = Rule("smallest", _smallest, _ALL, drops=True)
 """The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
 
 add = Rule("add", _add, drops=True)
@@ -191,7 +209,9 @@ As Mautic's tags. The last word about an item counts; absent counts as empty.
 deep = Rule("deep", nested.deep, _ONCE)
 """A mapping, merged name by name, all the way down; null removes one name, or all."""
 
-deep_keep = Rule("deep_keep", nested.deep_keep, _ONCE, drops=True, shows=nested.shows)
+deep_keep = Rule(
+    "deep_keep", nested.deep_keep, _ONCE | _AGAIN, drops=True, shows=nested.shows
+)
 """
 A mapping, in which a sent one only fills what is absent or blank, all the way down.
 
@@ -263,11 +283,27 @@ def items_by(*names: str) -> Rule:
             "items_by: say by which names, as text, items are told apart"
         )
     called_by = ", ".join(map(repr, names))
-    return Rule(
-        f"items_by({called_by})",
-        lambda stored, sent: nested.items(stored, sent, names),
-        _ONCE,
-    )
+    return Rule(f"items_by({called_by})", _Items(names), _ONCE)
+
+
+@frozen
+class _Items:
+    """What ``items_by`` does; equal names make an equal rule."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, stored: Any, sent: Any) -> Any:
+        return nested.items(stored, sent, self.names)
+
+
+@frozen
+class _Custom:
+    """What ``custom`` does; the same function makes an equal rule."""
+
+    function: Combine
+
+    def __call__(self, stored: Any, sent: Any) -> Any:
+        return freeze(self.function(stored, sent))
 
 
 def custom(
@@ -302,4 +338,4 @@ def custom(
     if any(law not in get_args(Law) for law in laws):
         known = ", ".join(map(repr, get_args(Law)))
         raise InvalidPolicy(f"custom: laws are some of {known}, not {laws!r}")
-    return Rule(name, lambda a, b: freeze(combine(a, b)), frozenset(laws), drops=True)
+    return Rule(name, _Custom(combine), frozenset(laws), drops=True)

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from upsertcore.values import FrozenMap, empty, same, token
+from upsertcore.showing import kind_of
+from upsertcore.tokens import token
+from upsertcore.values import FrozenMap, empty, freeze, same
 
 __all__ = [
     "append",
@@ -27,22 +29,33 @@ __all__ = [
 ]
 
 
-def _list(value: Any) -> tuple[Any, ...]:
-    if value is None:
+def _stored_list(value: Any) -> tuple[Any, ...]:
+    if empty(value):
         return ()
     if type(value) is not tuple:
-        raise ValueError("must be a list, stored and sent")
+        what = f"must go to a stored list, and the stored value is {kind_of(value)}"
+        raise ValueError(what)
+    return value
+
+
+def _sent_list(value: Any) -> tuple[Any, ...]:
+    if type(value) is not tuple:
+        raise ValueError("must be a list")
     return value
 
 
 def union(stored: Any, sent: Any) -> Any:
     """
-    Let sent items join the stored ones, each once.
+    Add the sent items to the stored ones, each once.
 
     >>> union(("a",), ("b", "a"))
     ('a', 'b')
     """
-    return None if sent is None else union_of((stored, sent))
+    if sent is None:
+        return None
+    if empty(sent):
+        return () if stored is None else stored
+    return _fitting(_joined((_stored_list(stored), _sent_list(sent))))
 
 
 def union_of(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -50,39 +63,61 @@ def union_of(values: Iterable[Any]) -> tuple[Any, ...]:
     Join the items of lists, each once, in one pass.
 
     Args:
-        values: Lists, or None for one that is not there.
+        values: Lists; null or blank for one that is not there.
+
+    Raises:
+        ValueError: If one is no list, or all together are too large.
+
+    Cost:
+        Linear in the lists.
 
     >>> union_of([("a",), None, ("b", "a")])
     ('a', 'b')
     """
+    lists = [_sent_list(value) for value in values if not empty(value)]
+    return _fitting(_joined(lists))
+
+
+def _joined(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     items: dict[Any, Any] = {}
-    for value in values:
-        for item in _list(value):
+    for each in lists:
+        for item in each:
             items.setdefault(token(item), item)
     return tuple(items.values())
 
 
+def _fitting(value: Any) -> Any:
+    """Refuse a value that has grown too large to be read back."""
+    return freeze(value)
+
+
 def remove(stored: Any, sent: Any) -> Any:
     """
-    Let sent items leave the stored ones.
+    Take the sent items out of the stored ones.
 
     >>> remove(("a", "b", "a"), ("a", "x"))
     ('b',)
     """
     if stored is None or sent is None:
         return None
-    gone = {token(item) for item in _list(sent)}
-    return tuple(item for item in _list(stored) if token(item) not in gone)
+    if empty(stored) or empty(sent):
+        return stored
+    gone = {token(item) for item in _sent_list(sent)}
+    return tuple([i for i in _stored_list(stored) if token(i) not in gone])
 
 
 def append(stored: Any, sent: Any) -> Any:
     """
-    Let sent items stand after the stored ones, repeats included.
+    Put the sent items after the stored ones, repeats included.
 
     >>> append(("a",), ("b", "a"))
     ('a', 'b', 'a')
     """
-    return None if sent is None else _list(stored) + _list(sent)
+    if sent is None:
+        return None
+    if empty(sent):
+        return () if stored is None else stored
+    return _fitting(_stored_list(stored) + _sent_list(sent))
 
 
 def signed(stored: Any, sent: Any) -> Any:
@@ -95,7 +130,8 @@ def signed(stored: Any, sent: Any) -> Any:
 
     Returns:
         The items that stay, each in its place, then those that join, in the order in
-        which they are first named; None where nothing was there and nothing joins.
+        which they are first named; what is stored where that is null or blank and
+        nothing joins.
 
     Raises:
         ValueError: If there is no list, or an item that is no text or "-" alone.
@@ -108,15 +144,17 @@ def signed(stored: Any, sent: Any) -> Any:
     """
     if sent is None:
         return None
+    if empty(sent):
+        return stored
     joins: dict[str, bool] = {}
-    for item in _list(sent):
+    for item in _sent_list(sent):
         if type(item) is not str or item == "-":
             raise ValueError('must be a list of text: "x" joins, and "-x" leaves')
         joins[item.removeprefix("-")] = not item.startswith("-")
-    stay = [i for i in _list(stored) if type(i) is not str or joins.get(i, True)]
+    stay = [i for i in _stored_list(stored) if type(i) is not str or joins.get(i, True)]
     there = {item for item in stay if type(item) is str}
     new = (*stay, *(name for name, yes in joins.items() if yes and name not in there))
-    return None if stored is None and not new else new
+    return stored if empty(stored) and not new else _fitting(new)
 
 
 def deep(stored: Any, sent: Any) -> Any:
@@ -129,14 +167,21 @@ def deep(stored: Any, sent: Any) -> Any:
     """
     if sent is None:
         return None
+    if empty(sent):
+        return FrozenMap() if stored is None else stored
     _check_mappings(stored, sent)
+    return _fitting(_overlaid(None if empty(stored) else stored, sent))
+
+
+def _overlaid(stored: Any, sent: FrozenMap[Any]) -> FrozenMap[Any]:
     merged = {} if stored is None else dict(stored)
     for name, value in sent.items():
         below = merged.get(name)
         if value is None:
             merged.pop(name, None)
         elif isinstance(value, FrozenMap):
-            merged[name] = deep(below if isinstance(below, FrozenMap) else None, value)
+            known = below if isinstance(below, FrozenMap) else None
+            merged[name] = _overlaid(known, value)
         else:
             merged[name] = value
     return FrozenMap.trusted(merged)
@@ -148,8 +193,8 @@ def deep_keep(stored: Any, sent: Any) -> Any:
 
     Args:
         stored: A mapping, nothing, or blank.
-        sent: A mapping; null inside it says nothing. Null or blank as a whole does
-            nothing.
+        sent: A mapping; null inside it says nothing, and blank inside it fills only
+            what is absent. Null or blank as a whole does nothing.
 
     Returns:
         The stored mapping, and what was absent or blank in it.
@@ -163,28 +208,30 @@ def deep_keep(stored: Any, sent: Any) -> Any:
     """
     if empty(sent):
         return stored
-    known = FrozenMap() if empty(stored) else stored
-    _check_mappings(known, sent)
-    return FrozenMap.trusted(_filled(dict(known), sent))
+    _check_mappings(stored, sent)
+    known = {} if empty(stored) else dict(stored)
+    return _fitting(FrozenMap.trusted(_filled(known, sent)))
 
 
 def _filled(known: dict[str, Any], sent: FrozenMap[Any]) -> dict[str, Any]:
     for name, value in sent.items():
-        below: Any = known.get(name)
-        blank = empty(below)
-        if value is None or not (blank or isinstance(below, FrozenMap)):
+        below = known.get(name)
+        if value is None or (empty(value) and below is not None):
             continue
-        if isinstance(value, FrozenMap):
+        blank = empty(below)
+        if not isinstance(value, FrozenMap):
+            if blank:
+                known[name] = value
+        elif blank or isinstance(below, FrozenMap):
             inner = _filled({} if blank else dict(below), value)
             known[name] = FrozenMap.trusted(inner)
-        elif blank:
-            known[name] = value
     return known
 
 
 def _check_mappings(stored: Any, sent: Any) -> None:
-    if stored is not None and not isinstance(stored, FrozenMap):
-        raise ValueError("must go to a stored mapping, and the stored value is none")
+    if not (empty(stored) or isinstance(stored, FrozenMap)):
+        kind = kind_of(stored)
+        raise ValueError(f"must go to a stored mapping, and the stored value is {kind}")
     if not isinstance(sent, FrozenMap):
         raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
 
@@ -237,21 +284,28 @@ def items(stored: Any, sent: Any, names: tuple[str, ...]) -> Any:
     """
     if sent is None:
         return None
-    merged = list(_list(stored))
+    if empty(sent):
+        return () if stored is None else stored
+    merged: list[Any] = [*_stored_list(stored)]
     places: dict[Any, int] = {}
     for place, item in enumerate(merged):
         _note(places, place, item, names)
-    for item in _list(sent):
+    for item in _sent_list(sent):
         place = _place(places, item, names, len(merged))
         if place == len(merged):
-            merged.append(FrozenMap())
-        merged[place] = _laid_over(merged[place], item, names)
-        _note(places, place, merged[place], names)
-    return tuple(merged)
+            merged.append({})
+        known = merged[place]
+        if type(known) is not dict:
+            # An item that many others are laid over is copied once.
+            known = merged[place] = dict(known)
+        _lay_over(known, item, names)
+        _note(places, place, known, names)
+    made = [FrozenMap.trusted(i) if type(i) is dict else i for i in merged]
+    return _fitting(tuple(made))
 
 
 def _marks(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    if not isinstance(item, FrozenMap):
+    if not isinstance(item, (dict, FrozenMap)):
         return []
     return [(n, token(item[n])) for n in names if not empty(item.get(n))]
 
@@ -273,10 +327,13 @@ def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) 
     return found.pop() if found else end
 
 
-def _laid_over(known: Any, item: Any, names: tuple[str, ...]) -> FrozenMap[Any]:
-    laid = {n: v for n, v in item.items() if n not in names or not empty(v)}
-    for name in names:
-        called = known.get(name)
-        if name in laid and not empty(called) and not same(called, laid[name]):
-            raise ValueError(f"must not give an item another {name}")
-    return FrozenMap.trusted({**known, **laid})
+def _lay_over(known: dict[str, Any], item: Any, names: tuple[str, ...]) -> None:
+    """Lay what is sent of an item over what is known of it; blank names stay."""
+    for name, value in item.items():
+        if name in names:
+            if empty(value):
+                continue
+            called = known.get(name)
+            if not empty(called) and not same(called, value):
+                raise ValueError(f"must not give an item another {name}")
+        known[name] = value

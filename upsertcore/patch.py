@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField
+from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
 from upsertcore.values import empty, freeze
 from upsertcore.view import changed
 
@@ -44,7 +45,11 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
         ``"blank"`` for what counts as omitted.
 
     Raises:
-        Refused: If it is no mapping, names an unknown field, or a value is refused.
+        Refused: If it is no mapping, names an unknown field or too many, or a value
+            is refused, too large values among them.
+
+    Cost:
+        Linear in the patch, whose size ``upsertcore.limits`` bounds.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {"email": field(key=normalize.email), "city": field(null="ignore")}
@@ -57,13 +62,14 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
     plain, lines, other = policy.plain, policy.lines, policy.other
+    budget = Budget()
     for name, raw in patch.items() if _is_plain(patch) else _named(policy, patch):
-        flat = type(raw) is str and raw.isascii()
+        flat = type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT
         if flat and name in plain and raw and not raw.isspace():
             sent[name] = raw
             continue
         line = lines.get(name, other) or policy.line(name)
-        value = raw if flat else frozen(name, raw)
+        value = raw if flat else frozen(name, raw, budget=budget)
         if line.clean is not None and not empty(value):
             value = _cleaned(name, line.clean, raw, value)
         if empty(value):
@@ -87,6 +93,7 @@ def _is_plain(patch: Any) -> bool:
     """Tell a dict whose names are flat ASCII text: as they are, and each once."""
     return (
         type(patch) is dict
+        and len(patch) <= MAX_FIELDS
         and _TEXT.issuperset(map(type, patch))
         and "".join(patch).isascii()
     )
@@ -104,6 +111,9 @@ def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
         if name in names:
             raise InvalidField(name, raw, "must not stand there twice")
         names.add(name)
+        if len(names) > MAX_FIELDS:
+            reason = f"must name at most {MAX_FIELDS} fields"
+            raise InvalidField("patch", len(patch), reason)
         yield name, raw
 
 
@@ -167,7 +177,9 @@ def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> An
     return frozen(name, cleaned, raw)
 
 
-def frozen(name: str, value: Any, sent: Any = None) -> Any:
+def frozen(
+    name: str, value: Any, sent: Any = None, *, budget: Budget | None = None
+) -> Any:
     """
     Freeze a value of a field, or refuse it by the field's name.
 
@@ -175,6 +187,7 @@ def frozen(name: str, value: Any, sent: Any = None) -> Any:
         name: The name of the field.
         value: What is frozen.
         sent: What to show in the refusal, where that is something else.
+        budget: What the lists and mappings of its patch may still hold.
 
     Raises:
         InvalidField: If it is no value.
@@ -183,10 +196,13 @@ def frozen(name: str, value: Any, sent: Any = None) -> Any:
     ('a',)
     """
     try:
-        return freeze(value)
+        made = freeze(value, budget)
     except ValueError as error:
         shown = value if sent is None else sent
         raise InvalidField(name, shown, str(error)) from error
+    if type(made) is str and len(made) > MAX_TEXT:
+        raise InvalidField(name, made, f"must have at most {MAX_TEXT} characters")
+    return made
 
 
 _NONE_LEFT_OUT: Mapping[str, tuple[Hits, str]] = {}

@@ -12,32 +12,26 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, ItemsView, Iterator, KeysView, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
 from operator import is_
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, final
 
+from upsertcore.limits import MAX_BITS, MAX_DEPTH, Budget
+
 __all__ = [
-    "MAX_BITS",
-    "MAX_DEPTH",
     "NOTHING",
     "FrozenMap",
     "empty",
     "freeze",
     "same",
     "thaw",
-    "token",
 ]
 
 V_co = TypeVar("V_co", covariant=True)
 
-MAX_DEPTH = 64
-"""How deep lists and mappings may nest; real contacts stay below ten."""
-
 _TOO_DEEP = f"must not nest deeper than {MAX_DEPTH} levels"
-
-MAX_BITS = 14_000
-"""Bits of the largest whole number: Python prints no more than 4 300 digits."""
+_ALL_TEXT = frozenset({str}).issuperset
 
 
 @final
@@ -63,7 +57,7 @@ class FrozenMap(Mapping[str, V_co]):
     proxy: MappingProxyType[str, V_co]
 
     def __init__(self, items: Mapping[str, V_co] | None = None) -> None:
-        frozen = {} if items is None else _freeze_names(items, MAX_DEPTH)
+        frozen = {} if items is None else _freeze_names(items, MAX_DEPTH, None)
         _set_proxy(self, MappingProxyType(frozen))
 
     @classmethod
@@ -142,12 +136,13 @@ NOTHING: FrozenMap[Any] = FrozenMap.trusted({})
 """The mapping without names."""
 
 
-def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
+def freeze(value: Any, budget: Budget | None = None, _room: int = MAX_DEPTH) -> Any:
     """
     Make a value that nobody can change, or say why it is none.
 
     Args:
         value: What was sent.
+        budget: What lists and mappings may hold; a new one if None.
 
     Returns:
         Lists as tuples and mappings as :class:`FrozenMap`, all the way down; the
@@ -156,10 +151,10 @@ def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
     Raises:
         ValueError: If it is no value: a number that is not finite or too large,
             text that is not Unicode, a name that is not text, nesting beyond
-            ``MAX_DEPTH``, or a type that JSON has no word for.
+            ``MAX_DEPTH``, more than a budget, or a type that JSON has no word for.
 
     Cost:
-        Linear in the size of the value; flat ASCII text costs one test.
+        Linear in the value, whose size is limited; flat ASCII text costs one test.
 
     Laws:
         ``freeze(freeze(v)) is freeze(v)`` and ``freeze(thaw(freeze(v)))`` equals it.
@@ -175,13 +170,13 @@ def freeze(value: Any, _room: int = MAX_DEPTH) -> Any:
     if kind is int and value.bit_length() <= MAX_BITS:
         return value
     if kind is FrozenMap:
-        _fits(value, _room)
+        _fits(value, _room, budget or Budget())
         return value
     if kind is list or kind is tuple:
-        return _freeze_items(value, _room)
+        return _freeze_items(value, _room, budget or Budget())
     if kind is dict:
-        return _freeze_mapping(value, _room)
-    return _freeze_rest(value, _room)
+        return _freeze_mapping(value, _room, budget or Budget())
+    return _freeze_rest(value, _room, budget)
 
 
 def _unicode(text: str) -> str:
@@ -192,43 +187,65 @@ def _unicode(text: str) -> str:
     return text
 
 
-def _fits(value: Any, room: int) -> None:
+def _fits(value: Any, room: int, budget: Budget) -> None:
     """See that a frozen value has room, for it may stand in a larger one now."""
     kind = type(value)
     if kind is not FrozenMap and kind is not tuple:
         return
     if not room:
         raise ValueError(_TOO_DEEP)
-    for item in value.values() if kind is FrozenMap else value:
-        _fits(item, room - 1)
+    names = sum(map(len, value)) if kind is FrozenMap else 0
+    items = value.values() if kind is FrozenMap else value
+    budget.take(len(value), names + _characters(items))
+    for item in items:
+        _fits(item, room - 1, budget)
 
 
-def _freeze_mapping(value: Mapping[Any, Any], room: int) -> FrozenMap[Any]:
+def _characters(items: Iterable[Any]) -> int:
+    return sum([len(item) for item in items if type(item) is str])
+
+
+def _freeze_mapping(
+    value: Mapping[Any, Any], room: int, budget: Budget
+) -> FrozenMap[Any]:
     if not room:
         raise ValueError(_TOO_DEEP)
-    return FrozenMap.trusted(_freeze_names(value, room - 1)) if value else NOTHING
+    if not value:
+        return NOTHING
+    return FrozenMap.trusted(_freeze_names(value, room - 1, budget))
 
 
-def _freeze_items(value: Any, room: int) -> tuple[Any, ...]:
+def _freeze_items(value: Any, room: int, budget: Budget) -> tuple[Any, ...]:
     if not room:
         raise ValueError(_TOO_DEEP)
-    room -= 1
-    items = tuple(
-        [
-            item if type(item) is str and item.isascii() else freeze(item, room)
-            for item in value
-        ]
-    )
+    plain = value if type(value) is tuple else tuple(value)
+    if _ALL_TEXT(map(type, plain)):
+        budget.take(len(plain), sum(map(len, plain)))
+        if "".join(plain).isascii():
+            return plain
+    else:
+        budget.take(len(plain), _characters(plain))
+    items = tuple([freeze(item, budget, room - 1) for item in plain])
     return value if type(value) is tuple and all(map(is_, items, value)) else items
 
 
-def _freeze_names(value: Mapping[Any, Any], room: int) -> dict[str, Any]:
-    return {
-        name if type(name) is str and name.isascii() else _name(name): item
-        if type(item) is str and item.isascii()
-        else freeze(item, room)
-        for name, item in value.items()
-    }
+def _freeze_names(
+    value: Mapping[Any, Any], room: int, budget: Budget | None
+) -> dict[str, Any]:
+    """Freeze the values of a mapping; each has a budget of its own where none is."""
+    frozen, text = {}, 0
+    for name, item in value.items():
+        if not (type(name) is str and name.isascii()):
+            name = _name(name)  # noqa: PLW2901 - the name that is stored
+        text += len(name)
+        if type(item) is str:
+            text += len(item)
+            frozen[name] = item if item.isascii() else _unicode(item)
+        else:
+            frozen[name] = freeze(item, budget, room)
+    if budget is not None:
+        budget.take(len(frozen), text)
+    return frozen
 
 
 def _name(name: object) -> str:
@@ -237,7 +254,7 @@ def _name(name: object) -> str:
     return freeze(name)  # type: ignore[no-any-return]
 
 
-def _freeze_rest(value: Any, room: int) -> Any:
+def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
     """Freeze numbers, and subclasses of what JSON knows, as their plain selves."""
     if isinstance(value, int):
         whole = value if type(value) is int else int.__int__(value)
@@ -253,9 +270,9 @@ def _freeze_rest(value: Any, room: int) -> Any:
     if isinstance(value, str):
         return freeze(str.__str__(value))
     if isinstance(value, Mapping):
-        return _freeze_mapping(value, room)
+        return _freeze_mapping(value, room, budget or Budget())
     if isinstance(value, (list, tuple)):
-        return _freeze_items(value, room)
+        return _freeze_items(value, room, budget or Budget())
     raise ValueError(
         "must be text, a number, true, false, null, a list or a mapping; "
         f"{type(value).__name__} is none of them"
@@ -281,23 +298,6 @@ def thaw(value: Any) -> Any:
     if kind is FrozenMap:
         return {name: thaw(item) for name, item in value.items()}
     return value
-
-
-def token(value: Any) -> Hashable:
-    """
-    Make what stands for a value where values are compared, types told apart.
-
-    >>> token(1) == token(True)
-    False
-    """
-    kind = type(value)
-    if kind is str:
-        return value  # type: ignore[no-any-return]
-    if kind is tuple:
-        return tuple, tuple([token(item) for item in value])
-    if kind is FrozenMap:
-        return FrozenMap, frozenset([(k, token(v)) for k, v in value.items()])
-    return kind, value
 
 
 def same(a: Any, b: Any) -> bool:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from upsertcore.limits import MAX_TEXT
 from upsertcore.normalize import email, exact, phone, text
 from upsertcore.row import CREATED, FORMS, HISTORY, NAMES, PLACE, VERSION
 
@@ -53,6 +54,8 @@ if not heading.cleans and text(map(type, sent)):
     if EMPTY in sent or any(map(is_space, sent)):
         LEAVE None
     whole = join(sent)
+    if len(whole) > {MAX_TEXT}:
+        LEAVE None
     if not whole.isascii():
         try:
             whole.encode()
@@ -325,6 +328,7 @@ def _made(policy: Policy, numbers: Iterable[int]) -> str:
 _PARTS = {
     "CREATED": CREATED,
     "HISTORY": HISTORY,
+    "MAX_TEXT": MAX_TEXT,
     "NAMES": NAMES,
     "PLACE": PLACE,
     "VERSION": VERSION,

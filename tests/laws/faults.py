@@ -125,7 +125,7 @@ _FINDING = (
         "finds_who_is_named",
         "one key",
         "keys",
-        """        if not value and empty(value):
+        """        if empty(value):
             return None
         form = self.normalize[place](value)
 """,

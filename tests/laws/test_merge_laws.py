@@ -43,9 +43,9 @@ from upsertcore.rule import Rule
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)
-SCALARS = (None, "", "a", "b", 1, True)
+SCALARS = (None, "", " ", [], "a", "b", 1, True)
 LISTS: tuple[Any, ...] = (
-    None,
+    *(None, "", " ", {}),
     "a",
     [],
     ["a"],
@@ -57,23 +57,25 @@ LISTS: tuple[Any, ...] = (
     [["a"]],
 )
 MAPS: tuple[Any, ...] = (
-    *(None, "a", {}, {"a": 1}, {"a": True}, {"a": None}, {"b": 2}, {"a": {"b": 1}}),
+    *(None, "", " ", []),
+    *("a", {}, {"a": 1}, {"a": True}, {"a": None}, {"b": 2}, {"a": {"b": 1}}),
     *({"a": {"b": None}}, {"a": {"c": {}}}, {"a": {}}, {"a": [{"b": None}]}),
 )
 BLANKS_INSIDE: tuple[Any, ...] = (
-    *("", [], {"a": ""}, {"a": []}, {"a": {"b": ""}}, {"a": {"b": 1, "c": 2}}),
+    *({"a": ""}, {"a": " "}, {"a": []}, {"a": {"b": ""}}, {"a": {"b": 1, "c": 2}}),
     {"a": {"b": {"c": None}}},
 )
 WORDS: tuple[Any, ...] = (
-    *(None, "a", [], ["a"], ["-a"], ["a", "-a"], ["-a", "a"], ["b", "a"], ["b", "-a"]),
+    *(None, "", " ", {}),
+    *("a", [], ["a"], ["-a"], ["a", "-a"], ["-a", "a"], ["b", "a"], ["b", "-a"]),
     *(["a", "a"], ["--a"], ["-"], ["", "a"], [1], ["a", 1]),
 )
 ORDERED: tuple[Any, ...] = (
-    *(None, "", [], {}, 0, -1, 1, 1.0, -0.0, 1.5, 2**53 + 1, 2.0**53, True),
+    *(None, "", " ", [], {}, 0, -1, 1, 1.0, -0.0, 1.5, 2**53 + 1, 2.0**53, True),
     *("1", "a", "Z", "\u00e9", "\uffff", "\U00010000", ["a"], {"a": 1}),
 )
 SUMS: tuple[Any, ...] = (
-    *(None, "", [], {}, 0, 1, -1, 1.0, 0.1, 0.2, 0.3, 1e308, -1e308, True),
+    *(None, "", " ", [], {}, 0, 1, -1, 1.0, 0.1, 0.2, 0.3, 1e308, -1e308, True),
     *("1", ["a"]),
 )
 CLOCKED: tuple[Any, ...] = tuple(
@@ -82,7 +84,8 @@ CLOCKED: tuple[Any, ...] = tuple(
     for value in (None, "", "a", 1, {"b": [1], "a": 2})
 )
 ITEMS: tuple[Any, ...] = (
-    *(None, "a", [], ["a"], [{}], [{"id": ""}], [{"id": 1}], [{"id": True}]),
+    *(None, "", " ", {}),
+    *("a", [], ["a"], [{}], [{"id": ""}], [{"id": " "}], [{"id": 1}], [{"id": True}]),
     *([{"id": 1, "v": 1}], [{"id": 1, "v": 2}], [{"id": 1, "v": None}], [{"id": 2}]),
     *([{"id": 2}, {"id": 1}], [{"id": 1, "v": 1}, {"id": 1, "w": 2}], [{"k": 1}]),
     *([{"id": 1, "k": 1}], [{"id": "", "k": 1}]),
@@ -131,6 +134,7 @@ HELD: dict[Rule, str] = {
     on_create: "idempotent associative",
     ignore: "idempotent associative commutative absorbing",
     remove: "idempotent absorbing",
+    deep_keep: "idempotent absorbing",
     unset: "idempotent associative commutative absorbing",
     append: "",
     largest: "idempotent associative commutative absorbing",
@@ -212,6 +216,10 @@ def held(rule: Rule, stored: Any, sent: Any) -> bool:
         return stored is None or same(stored, sent)
     if rule is unset:
         return stored is None
+    if empty(sent):
+        # To a rule of lists or mappings a blank says that nothing is to change.
+        return True
+    stored = freeze({}) if empty(stored) else stored
     if rule is signed:
         bare = {v[v[:1] == "-" :]: v for v in sent}
         return all((v in (stored or ())) == (v == w) for v, w in bare.items())

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import json_values
-from upsertcore.values import FrozenMap, empty, freeze, same, thaw, token
+from upsertcore.tokens import token
+from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 NO_VALUES = (
     float("nan"),

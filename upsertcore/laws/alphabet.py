@@ -17,7 +17,8 @@ from attrs import frozen
 from upsertcore.patch import read
 from upsertcore.policy import Policy
 from upsertcore.rule import Rule
-from upsertcore.values import freeze, token
+from upsertcore.tokens import token
+from upsertcore.values import freeze
 
 __all__ = ["Letters", "Values", "key_letters", "line_letters", "lines_of"]
 
