@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from upsertcore.showing import kind_of
 from upsertcore.tokens import token
@@ -27,6 +27,8 @@ __all__ = [
     "union",
     "union_of",
 ]
+
+T = TypeVar("T")
 
 
 def _stored_list(value: Any) -> tuple[Any, ...]:
@@ -86,9 +88,10 @@ def _joined(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(items.values())
 
 
-def _fitting(value: Any) -> Any:
+def _fitting(value: T) -> T:
     """Refuse a value that has grown too large to be read back."""
-    return freeze(value)
+    freeze(value)
+    return value
 
 
 def remove(stored: Any, sent: Any) -> Any:
@@ -215,7 +218,7 @@ def deep_keep(stored: Any, sent: Any) -> Any:
 
 def _filled(known: dict[str, Any], sent: FrozenMap[Any]) -> dict[str, Any]:
     for name, value in sent.items():
-        below = known.get(name)
+        below: Any = known.get(name)
         if value is None or (empty(value) and below is not None):
             continue
         blank = empty(below)
