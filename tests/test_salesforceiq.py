@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from upsertcore import normalize
 from upsertcore.errors import InvalidField
+from upsertcore.profiles import salesforceiq as module
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.wire import Rejected
 
@@ -191,11 +192,13 @@ def test_a_name_of_metadata_is_text() -> None:
 
 
 def test_what_no_field_can_hold_is_a_wrong_shape() -> None:
-    """The core's refusal of a value names the property."""
+    """A refused value is named by its property, in parse and in the policy."""
     response = system().upsert(body("ray@x.org", name=[item("\ud800")]))
 
     assert response.status == 422
     assert response.reason.startswith("properties.name: must be Unicode text")
+    refusal = InvalidField("name", "x", "must be short")
+    assert module._reject(refusal).reason == "properties.name: must be short"
 
 
 NUMBERS = st.from_regex(r"\A(\+|00)?[0-9 ().-]{0,14}\Z") | st.text(max_size=4)

@@ -41,6 +41,7 @@ from upsertcore.profiles.wire import (
     described,
     flag,
     named,
+    summary,
     through,
 )
 from upsertcore.showing import shown
@@ -302,11 +303,10 @@ def _location(value: Any, problems: list[str]) -> str:
 
 
 def _unprocessable(messages: list[str]) -> Rejected:
-    # The place of an item is no reason: reasons are counted.
-    reasons = dict.fromkeys(_PLACE.sub("*", message) for message in messages)
     error = "Unprocessable Entity"
     body = {"statusCode": 422, "message": messages, "error": error}
-    return Rejected(422, body, "; ".join(reasons))
+    # The place of an item is no reason: reasons are counted.
+    return Rejected(422, body, summary(_PLACE.sub("*", each) for each in messages))
 
 
 def _bad_request(

@@ -37,6 +37,7 @@ from upsertcore.profiles.wire import (
     described,
     flag,
     named,
+    summary,
     text_of,
     through,
 )
@@ -269,7 +270,7 @@ def _scope(**path: Any) -> str:
 
 def _rejected(errors: list[str]) -> Rejected:
     body = {"status": "error", "errors": errors}
-    return Rejected(400, body, "; ".join(errors))
+    return Rejected(400, body, summary(errors))
 
 
 def _reject(refusal: Refused) -> Rejected:

@@ -35,6 +35,7 @@ __all__ = [
     "named",
     "need",
     "screened",
+    "summary",
     "text_of",
     "through",
 ]
@@ -188,6 +189,20 @@ def named(name: object) -> str:
     if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60:
         return name
     return shown(name)
+
+
+def summary(messages: Iterable[str]) -> str:
+    """
+    Join what is wrong with a payload into one reason: each once, ten at most.
+
+    >>> summary(["a: is bad", "b: is bad", "a: is bad"])
+    'a: is bad; b: is bad'
+    >>> summary(map(str, range(12)))
+    '0; 1; 2; 3; 4; 5; 6; 7; 8; 9; and 2 more'
+    """
+    once = list(dict.fromkeys(messages))
+    more = [f"and {len(once) - 10} more"] if len(once) > 10 else []
+    return "; ".join(once[:10] + more)
 
 
 def need(holds: object, what: str) -> None:
