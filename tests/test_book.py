@@ -263,7 +263,9 @@ class TestOtherVerbs:
         assert made.upsert(new).unchanged
         assert len(made.upsert_many([ADA, BOB])) == 2
         bad: Any = "skip"
-        with pytest.raises(ValueError, match="raise or collect"):
+        with pytest.raises(
+            ValueError, match="on_refused: must be 'raise' or 'collect'"
+        ):
             made.upsert_many([], on_refused=bad)
 
     def test_find(self) -> None:
@@ -337,8 +339,11 @@ class TestLoad:
     def test_a_bad_row(self, change: dict[str, Any], error: type[Exception]) -> None:
         """It is refused; keys that must be unique are."""
         ada, bob = book().dump()
-        with pytest.raises(error):
+        with pytest.raises(errors.InvalidRows) as caught:
             ContactBook.load(POLICY, [ada, {**bob, **change}])
+
+        (refusal,) = caught.value.refusals
+        assert (type(refusal), refusal.row) == (error, 1)
 
     def test_clashes_that_are_allowed(self) -> None:
         """A policy that allows them loads what it made."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook
-from upsertcore.errors import InvalidField, InvalidPolicy, NoMatchKey
+from upsertcore.errors import InvalidField, InvalidPolicy, InvalidRows, NoMatchKey
 from upsertcore.profiles import leadconnector as module
 from upsertcore.profiles._leadconnector_fields import FLAG, NULLABLE, READERS
 from upsertcore.profiles._leadconnector_forms import birth_date, lower_tags
@@ -1274,10 +1274,10 @@ def test_a_stored_contact_that_could_not_be_answered(fields: dict[str, Any]) -> 
     (row,) = crm.book.dump()
     row["fields"] |= fields
 
-    with pytest.raises(InvalidField, match=next(iter(fields))):
-        LeadConnector(rows=[row])
+    with pytest.raises(InvalidRows, match=f"row 1: {next(iter(fields))}"):
+        LeadConnector(rows=[{**row, "id": "c-0", "fields": {}}, row])
     wrong: Any = [[]]
-    with pytest.raises(InvalidField):
+    with pytest.raises(InvalidRows):
         LeadConnector(rows=wrong)
-    with pytest.raises(InvalidField):
+    with pytest.raises(InvalidRows):
         LeadConnector(rows=[{**row, "fields": []}])

@@ -29,7 +29,7 @@ from upsertcore import (
     replace,
     union,
 )
-from upsertcore.errors import KeyInUse
+from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
 from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
 from upsertcore.laws.shapes import Shapes
@@ -117,7 +117,7 @@ def states(name: str, contacts: int, *, lined: bool) -> Iterator[ContactBook]:
             numbered = [{**row, "id": f"c-{n}"} for n, row in enumerate(each)]
             try:
                 yield ContactBook.load(TABLES[name][0], numbered)
-            except KeyInUse:
+            except InvalidRows:
                 continue
 
 

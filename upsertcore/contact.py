@@ -149,30 +149,32 @@ class Contact(_Tied):
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Contact:
         """
-        Make a contact of a row that :meth:`to_dict` made.
+        Make a contact of a row that :meth:`to_dict` made, or a row of a dump.
 
         Args:
-            row: From outside, so each part is looked at.
+            row: From outside, so each part is checked. ``place`` is ignored.
 
         Raises:
             InvalidField: If a part is missing or of the wrong form.
 
-        >>> Contact.from_dict({"id": "c-1"})
-        Traceback (most recent call last):
-        ...
-        upsertcore.errors.InvalidField: scope: must be text, not None
+        >>> now = "2024-01-02T00:00:00+00:00"
+        >>> row = {"id": "c-1", "scope": "", "version": 1, "created_at": now}
+        >>> Contact.from_dict({**row, "updated_at": now, "fields": {}}).version
+        1
         """
         if not isinstance(row, Mapping):
-            raise InvalidField("contact", row, "must be a mapping")
-        extra = [name for name in row if name not in _ROW]
-        if extra:
-            reason = f"must have no parts but {', '.join(_ROW)}"
-            raise InvalidField("contact", extra[0], reason)
-        part: Any = {
-            name: read(name, row.get(name))
-            for name, read in _ROW.items()
-            if name in row or name not in (*_HISTORY, "deleted_at")
-        }
+            advice = "pass rows as book.dump() and contact.to_dict() return them"
+            raise InvalidField("row", row, f"must be a mapping; {advice}")
+        for name in row:
+            if name not in _ROW and name != "place":
+                reason = f'must not be outside "fields"; {_EXAMPLE}'
+                raise InvalidField(_named(name), row[name], reason)
+        part: Any = {}
+        for name, read in _ROW.items():
+            if name in row:
+                part[name] = read(name, row[name])
+            elif name not in _OPTIONAL:
+                raise InvalidField(name, None, f"must not be missing; {_EXAMPLE}")
         return cls(**part)
 
 
@@ -316,8 +318,20 @@ def _forms(name: str, value: Any) -> tuple[str, ...]:
     return texts
 
 
+def _named(name: object) -> str:
+    return name if isinstance(name, str) and name.isprintable() else shown(name)
+
+
 _HISTORY = ("aliases", "clocks", "absorbed")
-"""The parts of a row that are left out where there is nothing to tell."""
+"""The parts of a row that are left out where they are empty."""
+
+_OPTIONAL = frozenset({*_HISTORY, "deleted_at"})
+
+_EXAMPLE = (
+    'a row is {"id": "c-1", "scope": "", "version": 1, '
+    '"created_at": "2024-01-02T00:00:00+00:00", '
+    '"updated_at": "2024-01-02T00:00:00+00:00", "fields": {"email": "ada@x.org"}}'
+)
 
 _ROW: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,

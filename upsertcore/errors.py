@@ -32,6 +32,7 @@ __all__ = [
     "ForgottenChanges",
     "InvalidField",
     "InvalidPolicy",
+    "InvalidRows",
     "KeyInUse",
     "MissingField",
     "NoMatchKey",
@@ -65,15 +66,22 @@ class InvalidPolicy(UpsertError, ValueError):
 
 class InvalidField(Refused, ValueError):
     """
-    A value that its field does not take.
+    A value that its field, or an argument, does not take.
 
     Args:
         field: The name of the field.
         value: What was sent.
-        reason: What would be right.
+        reason: What is wrong, and after a semicolon what to do, in words that follow
+            the field's name. The message shows the value once, where it fits.
 
-    >>> str(InvalidField("age", "x", "must be a number"))
-    "age: must be a number, not 'x'"
+    >>> str(InvalidField("age", "x", "must be a number; send 36"))
+    "age: must be a number, not 'x'; send 36"
+    >>> str(InvalidField("age", None, "must not be null"))
+    'age: must not be null'
+    >>> str(InvalidField("id", "c-1", "is a duplicate contact id"))
+    "id: 'c-1' is a duplicate contact id"
+    >>> str(InvalidField("age", "x", "no number"))
+    "age: no number: 'x'"
     """
 
     def __init__(self, field: str, value: Any, reason: str) -> None:
@@ -81,7 +89,47 @@ class InvalidField(Refused, ValueError):
         self.field, self.value, self.reason = field, value, reason
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.reason}, not {shown(self.value)}"
+        what, semicolon, advice = self.reason.partition("; ")
+        value = shown(self.value)
+        if what.startswith("must not "):
+            pass
+        elif what.startswith("must "):
+            what = f"{what}, not {value}"
+        elif what.startswith(("is ", "has ")):
+            what = f"{value} {what}"
+        elif value not in what:
+            what = f"{what}: {value}"
+        return f"{self.field}: {what}{semicolon}{advice}"
+
+
+class InvalidRows(Refused, ValueError):
+    """
+    Rows that a book cannot be made of.
+
+    Args:
+        count: How many rows were read.
+        refusals: One for each row that was refused, in the order of the rows; ``row``
+            of each is its place, from 0.
+
+    >>> bad = InvalidField("id", "c-1", "is a duplicate contact id")
+    >>> bad.row = 7
+    >>> print(InvalidRows(9, (bad,)))
+    rows: 1 of 9 cannot be loaded; correct or remove
+      row 7: id: 'c-1' is a duplicate contact id
+    """
+
+    def __init__(self, count: int, refusals: tuple[Refused, ...]) -> None:
+        super().__init__(count, refusals)
+        self.count, self.refusals = count, refusals
+        self.row = refusals[0].row
+
+    def __str__(self) -> str:
+        bad = len(self.refusals)
+        lines = [f"rows: {bad} of {self.count} cannot be loaded; correct or remove"]
+        lines += [f"row {each.row}: {each}" for each in self.refusals[:5]]
+        if bad > 5:
+            lines.append(f"and {bad - 5} more, in refusals of this error")
+        return "\n  ".join(lines)
 
 
 class MissingField(Refused, ValueError):

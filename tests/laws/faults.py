@@ -499,8 +499,8 @@ _KEPT = (
         "round_trip",
         "an address, then a phone",
         "loading",
-        "    for row in rows:\n",
-        '    for row in sorted(rows, key=lambda row: row["updated_at"]):\n',
+        "made.append(((place or 0, contact.created_at, row), contact))",
+        "made.append(((0, contact.updated_at, row), contact))",
     ),
     Fault(
         "a row loses the forms that its keys remember",

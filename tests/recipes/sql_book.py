@@ -52,7 +52,8 @@ class SqlBook:
     def dump(self) -> Iterator[dict[str, Any]]:
         """Give every contact as a row, those created first in front."""
         rows = self.database.execute("SELECT body FROM contacts ORDER BY seq")
-        return (json.loads(body) for (body,) in rows.fetchall())
+        bodies = enumerate(rows.fetchall())
+        return ({"place": place, **json.loads(body)} for place, (body,) in bodies)
 
     def _attempt(
         self, draw: Draw, patch: Mapping[str, Any], scope: str, *, queued: bool

@@ -50,6 +50,7 @@ from upsertcore import (
     profiles,
 )
 from upsertcore.draw import Draw
+from upsertcore.loading import rows_of
 from upsertcore.plan import plan
 from upsertcore.testing import patches
 
@@ -217,7 +218,7 @@ class TestRaces:
             outcome = book.upsert({"email": "Ada@x.org", "from 1": 7})
 
         assert ("updated", 2 + known) == (outcome.result, outcome.contact.version)
-        assert [outcome.contact.to_dict()] == seen(file, "unique")
+        assert [*rows_of([outcome.contact])] == seen(file, "unique")
         begins = [each for each in said if each.startswith("BEGIN")]
         assert ["BEGIN DEFERRED", "BEGIN IMMEDIATE"] == begins
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from upsertcore.cli import bookfile
 from upsertcore.cli.run import EVERY, Bar, opened
-from upsertcore.errors import Refused, UpsertError
+from upsertcore.errors import InvalidRows, Refused, UpsertError
 from upsertcore.profiles import BY_NAME, Profile
 
 __all__ = ["Desk", "WrongUse", "pairs", "seat"]
@@ -134,6 +134,10 @@ def seat(
         try:
             rows = bar.over(reader, "reading", position, size)
             system = _made(make, options, rows)
+        except InvalidRows as error:
+            first = error.refusals[0]
+            words = f"line {(first.row or 0) + 2}: {first}"
+            raise bookfile.BadBook(words) from error
         except UpsertError as error:
             raise bookfile.BadBook(f"line {reader.line}: {error}") from error
     return Desk(name, system, path, rest, options, book, found)

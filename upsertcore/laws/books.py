@@ -14,7 +14,13 @@ from typing import Any
 
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
-from upsertcore.errors import CallReused, KeyInUse, Refused, StalePlan
+from upsertcore.errors import (
+    CallReused,
+    InvalidRows,
+    KeyInUse,
+    Refused,
+    StalePlan,
+)
 from upsertcore.keyring import held_forms
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Trial, ask, book_of, state_of, told
@@ -163,8 +169,8 @@ def round_trip(trial: Trial) -> bool:
 def _is_refused(trial: Trial, rows: Any) -> bool:
     try:
         ContactBook.load(trial.policy, rows)
-    except KeyInUse:
-        return True
+    except InvalidRows as error:
+        return all(isinstance(each, KeyInUse) for each in error.refusals)
     return False
 
 

@@ -20,6 +20,7 @@ from upsertcore.errors import Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Log, Trial, ask, book_of
+from upsertcore.loading import rows_of
 from upsertcore.outcome import Outcome
 from upsertcore.replay import Answered, Sent, Stored, components, replay
 from upsertcore.values import thaw
@@ -68,7 +69,7 @@ def replay_is_equal(log: Log) -> bool:
         raise LawBroken("replay_is_equal", str(error)) from error
     see_its_keys("replay_is_equal", twin)
     see("replay_is_equal", tuple(twin) == due, "done again, it is another book")
-    rows = json.loads(json.dumps([contact.to_dict() for contact in due]))
+    rows = json.loads(json.dumps([*rows_of(due)]))
     loaded = ContactBook.load(log.policy, rows)
     see("replay_is_equal", tuple(loaded) == due, "loaded, it is another book")
     return True
