@@ -148,7 +148,7 @@ def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
             raise InvalidField(*key.told(sent), _BLOCKED)
 
 
-_BLOCKED = "must identify somebody; it is blocked"
+_BLOCKED = "is a blocked value; send one that identifies a contact"
 
 
 def check_scope(scope: Any) -> None:
