@@ -234,7 +234,7 @@ class TestAtomic:
     def test_an_id_that_is_given_twice(self) -> None:
         """Within the batch as within the book; nothing is written then."""
         made = ContactBook(POLICY, ids=lambda: "c-1")
-        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+        with pytest.raises(ValueError, match="must return a fresh id, not 'c-1'"):
             made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
 
         assert len(made) == 0
@@ -251,7 +251,7 @@ class TestAtomic:
             return "c-2"
 
         made = ContactBook(POLICY, ids=ids)
-        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-1'"):
+        with pytest.raises(ValueError, match="must return a fresh id, not 'c-1'"):
             made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
 
         assert [each["email"] for each in made] == ["z@x"]

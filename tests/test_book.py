@@ -168,7 +168,9 @@ class TestUpsert:
         made = book()
 
         assert made.upsert(ADA, scope="s").created
-        assert made.find("email", "ada@x.org", scope="s") == (made.get("c-3"),)
+        assert made.find("email", "ada@x.org", scope="s") == (
+            made.get("c-3", scope="s"),
+        )
         assert made.find("email", "ada@x.org") == (made.get("c-1"),)
 
     def test_the_default_ids_repeat_nowhere(self) -> None:
@@ -402,13 +404,12 @@ class TestMergedIds:
     def test_it_is_in_use(self) -> None:
         """No new contact is called so."""
         made = ContactBook.load(MERGES, self.merged().dump(), ids=lambda: "c-2")
-        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-2'"):
+        with pytest.raises(ValueError, match="must return a fresh id, not 'c-2'"):
             made.upsert({"email": "new@x.org", "name": "New"})
         assert len(made) == 1
 
         made.delete("c-1")
-        with pytest.raises(ValueError, match="must answer a fresh id, not 'c-2'"):
-            made.upsert({"email": "new@x.org", "name": "New"})
+        assert made.upsert({"email": "new@x.org", "name": "New"}).contact.id == "c-2"
 
     def test_it_survives_a_dump(self) -> None:
         """A book that is loaded leads from it to the same contact."""
@@ -548,12 +549,11 @@ class TestFindSeveral:
             ("person", "Ada", "value: must be a mapping of name, born"),
             ("person", None, "value: must be a mapping of name, born"),
             ("person", {"name": "Ada", "x": 1}, "value: must be a mapping of name"),
-            ("person", {"name": ["A", "B"], "born": "1"}, "must have one value each"),
             ("person", {"name": {1}}, "value: must be text"),
             ("name", "Ada", "key: must be one of email, phone, person, not 'name'"),
             ("born", "1815", "key: must be one of email, phone, person"),
         ],
-        ids=map(str, range(7)),
+        ids=map(str, range(6)),
     )
     def test_by_anything_else(self, name: str, value: Any, words: str) -> None:
         """It is refused, in words that say what would be right."""
@@ -650,7 +650,7 @@ class TestHosts:
             ({"ids": lambda: ""}, TypeError, "ids: must answer text"),
             ({"clock": lambda: 7}, TypeError, "clock: must answer an aware time"),
             ({"clock": lambda: datetime(2024, 1, 1)}, TypeError, "aware"),  # noqa: DTZ001
-            ({"ids": lambda: "c-1"}, ValueError, "must answer a fresh id, not 'c-1'"),
+            ({"ids": lambda: "c-1"}, ValueError, "must return a fresh id, not 'c-1'"),
         ],
         ids=map(str, range(8)),
     )
@@ -697,7 +697,7 @@ class TestHosts:
             first_match("email"), {**FIELDS, "ref": field(merge=custom(toggle))}
         )
         made = ContactBook(policy)
-        with pytest.raises(RuntimeError, match="changed under each of many attempts"):
+        with pytest.raises(RuntimeError, match="changed during each of many attempts"):
             made.upsert({**self.NEW, "ref": "x"})
 
         made._index.check()
@@ -726,26 +726,57 @@ class TestHosts:
     def test_others_that_never_stop_writing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Many attempts are made, not endlessly many, and the book is whole."""
-        monkeypatch.setattr(writer, "_OVERTAKEN", 5)
+        """After a few attempts the call queues, and those who write wait for it."""
+        monkeypatch.setattr(writer, "_WAIT", 60.0)
         names = count()
+        threads: list[threading.Thread] = []
         made: ContactBook
 
         def rename(_stored: Any, sent: Any) -> Any:
             patch = {**self.NEW, "name": f"{next(names)}"}
             thread = threading.Thread(target=lambda: made.upsert(patch))
             thread.start()
-            thread.join()
+            if len(threads) < 4:
+                thread.join()
+            threads.append(thread)
             return sent
 
         policy = Policy(
             first_match("email"), {**FIELDS, "ref": field(merge=custom(rename))}
         )
         made = ContactBook(policy)
-        with pytest.raises(RuntimeError, match="changed under each of many attempts"):
-            made.upsert({**self.NEW, "ref": "x"})
+        outcome = made.upsert({**self.NEW, "ref": "x"})
+        for thread in threads:
+            thread.join()
 
-        assert next(names) == 5
+        assert (outcome.contact["name"], next(names)) == ("New", 5)
+        assert [("4", "x")] == [(each["name"], each["ref"]) for each in made]
+        made._index.check()
+
+    def test_a_call_that_queues_waits_for_one_that_waits(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A thread that its function waits for writes after a while, and goes first."""
+        monkeypatch.setattr(writer, "_WAIT", 0.001)
+        names = count()
+        made: ContactBook
+
+        def rename(_stored: Any, sent: Any) -> Any:
+            number = next(names)
+            if number < 8:
+                patch = {**self.NEW, "name": f"{number}"}
+                thread = threading.Thread(target=lambda: made.upsert(patch))
+                thread.start()
+                thread.join()
+            return sent
+
+        policy = Policy(
+            first_match("email"), {**FIELDS, "ref": field(merge=custom(rename))}
+        )
+        made = ContactBook(policy)
+        outcome = made.upsert({**self.NEW, "ref": "x"})
+
+        assert (outcome.contact["name"], next(names)) == ("New", 9)
         made._index.check()
 
     def test_a_write_that_does_not_matter(self) -> None:

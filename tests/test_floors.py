@@ -60,10 +60,11 @@ FLOOR = {
     "deleting": 4.35,
     "overlay": 4.25,
     "writer": 4.4,
-    "quick": 4.4,
+    "quick": 4.45,
     "heading": 4.2,
-    "written": 4.2,
     "repeats": 4.3,
+    "redo": 1.3,
+    "staged": 3.5,
     "batch": 4.4,
     # The verbs of the book, in steps.
     "reader": 4.5,
@@ -151,7 +152,7 @@ def test_the_core_imports_attrs_and_the_standard_library(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_a_module_has_one_subject(path: Path) -> None:
-    """A module ends before line 350, and a function has 45 lines at the most."""
+    """A module has 400 lines of code and a function 45 at the most."""
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -161,7 +162,20 @@ def test_a_module_has_one_subject(path: Path) -> None:
             assert length <= 45, f"{node.name} has {length} lines"
 
     assert ast.get_docstring(tree)
-    assert len(text.splitlines()) <= 350
+    assert code_lines(text, tree) <= 400
+
+
+def code_lines(text: str, tree: ast.Module) -> int:
+    """Count the lines that are neither blank nor comment nor docstring."""
+    prose: set[int] = set()
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            prose.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#") and n not in prose
+        for n, line in enumerate(text.splitlines(), 1)
+    )
 
 
 def test_no_core_module_names_a_system() -> None:

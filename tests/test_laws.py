@@ -840,7 +840,8 @@ def _ending(upsert: Any) -> Any:
     def call(self: Any, patch: Any, **how: Any) -> Any:
         outcome = upsert(self, patch, **how)
         if len(self) > 1:
-            self.delete(next(iter(self)).id)
+            first = next(iter(self))
+            self.delete(first.id, scope=first.scope)
         return outcome
 
     return call

@@ -55,7 +55,8 @@ def late(name: str) -> Outcome:
     result, contact, before, by = TOLD[name]
     row = in_row(contact)
     was = None if before is None else in_row(before)
-    return outcome_of(result, row, row if before is contact else was, by, POLICY)
+    record = row, row if before is contact else was, by
+    return outcome_of(result, record, POLICY)
 
 
 def in_row(contact: Contact) -> Row:
@@ -194,7 +195,7 @@ def test_what_is_unchanged_is_one_contact() -> None:
 def test_its_contacts_are_those_of_the_rows() -> None:
     """As the index gives them, as long as the outcome is there."""
     row, was = in_row(AFTER), in_row(BEFORE)
-    outcome = outcome_of("updated", row, was, "email", POLICY)
+    outcome = outcome_of("updated", (row, was, "email"), POLICY)
     held = contact_in(row)
 
     assert held is outcome.contact

@@ -23,7 +23,7 @@ from upsertcore import (
 )
 from upsertcore.errors import InvalidField, MissingField, UnknownField
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, MAX_VALUES
-from upsertcore.patch import Asked, check_scope, frozen, read
+from upsertcore.patch import Asked, checked_scope, frozen, read
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 EMAIL = field(key=normalize.email)
@@ -276,11 +276,11 @@ class TestRead:
     @pytest.mark.parametrize("scope", [None, 7, b"s", ["s"]], ids="abcd")
     def test_a_scope_is_text(self, scope: Any) -> None:
         """Anything else is refused, and text that cannot be written too."""
-        check_scope("")
+        checked_scope("")
         with pytest.raises(InvalidField, match="scope: must be text"):
-            check_scope(scope)
+            checked_scope(scope)
         with pytest.raises(InvalidField, match="surrogates"):
-            check_scope("\ud800")
+            checked_scope("\ud800")
 
     def test_a_value_that_is_none(self) -> None:
         """It is shown as it was sent, where that is something else."""

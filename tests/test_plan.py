@@ -44,6 +44,7 @@ from upsertcore.errors import (
     MissingField,
     NoMatchKey,
     StaleVersion,
+    UnknownContact,
     UnknownField,
     UpdateRefused,
 )
@@ -579,8 +580,8 @@ class TestLeftAlone:
         found = plan(policy, {"email": "A@x", "at": 2}, made._index, scope="s")
 
         assert (found.result, found.scope) == ("unchanged", "s")
-        assert found.before is made.get("1")
-        assert found.after is made.get("1").fields
+        assert found.before is made.get("1", scope="s")
+        assert found.after is made.get("1", scope="s").fields
         assert found.forms == (("a@x",), ("+15550001",))
         assert found.aliases == {"phone": ("+15550001",)}
         assert found.clocks == {"name": 1}
@@ -749,14 +750,14 @@ class TestMerged:
 
     @pytest.mark.parametrize(("one", "other"), [("s-t", "s-u"), ("s-u", "s-t")])
     def test_scopes_stay_apart(self, one: str, other: str) -> None:
-        """A contact of another scope is refused, whichever stands first."""
+        """A contact of another scope is unknown, whichever is named first."""
         made = book(merging())
         for scope, row in zip((one, other), TWO, strict=True):
             made.create(row, scope=scope)
-        with pytest.raises(InvalidField) as caught:
-            made.merge("1", "2")
+        with pytest.raises(UnknownContact) as caught:
+            made.merge("1", "2", scope=one)
 
-        assert (caught.value.field, caught.value.value) == ("scope", other)
+        assert caught.value.id == "2"
 
     def test_a_scope_is_what_it_says(self) -> None:
         """Contacts whose scope is the same text, made twice, may be merged."""
@@ -764,7 +765,7 @@ class TestMerged:
         for row in TWO:
             made.create(row, scope="-".join("st"))
 
-        assert made.merge("1", "2").merged
+        assert made.merge("1", "2", scope="s-t").merged
 
     def test_nobody_has_a_version(self) -> None:
         """The version that was named is told, and that no contact answers."""

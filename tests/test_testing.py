@@ -29,6 +29,7 @@ from upsertcore import (
     replace,
 )
 from upsertcore.laws import LawBroken, check, check_log
+from upsertcore.redo import Redo
 from upsertcore.row import Row
 from upsertcore.testing import (
     POOLS,
@@ -477,15 +478,15 @@ def test_a_normaliser_that_is_not_idempotent_is_caught() -> None:
 class Forgetful(ContactIndex):  # type: ignore[misc] # a stand-in, though it is final
     """An index that never takes an entry out, and sees nothing amiss."""
 
-    def put(self, contact: Contact, forms: Any) -> None:
-        """Store, and keep finding it by what it held before."""
+    def store(self, redo: Redo) -> None:
+        """Store, and keep finding contacts by what they held before."""
         with self._keeping():
-            super().put(contact, forms)
+            super().store(redo)
 
-    def lay(self, row: Row) -> None:
+    def store_row(self, was: Row | None, row: Row) -> None:
         """Do the same with a row."""
         with self._keeping():
-            super().lay(row)
+            super().store_row(was, row)
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:

@@ -148,13 +148,27 @@ def test_nothing_to_take_back() -> None:
 
 
 def test_what_is_no_call_of_a_patch() -> None:
-    """What was deleted or undone is not taken back; it is said which."""
-    made = book(MARKS)
+    """What was removed or undone is not taken back; it is said which."""
+    made = book()
     undone = made.undo(put(made, city="Oslo"))
     contact = made.delete("c-2")
 
     assert no(made, undone) == "contact c-1 was put back already"
-    assert no(made, Outcome("deleted", contact)) == "contact c-2 was deleted"
+    for before in (None, contact):
+        gone = Outcome("deleted", contact, before)
+        assert no(made, gone) == "contact c-2 was removed"
+
+
+def test_what_was_deleted_and_kept() -> None:
+    """It is there as before, and its mark is gone."""
+    made = ContactBook.load(MARKS, book(MARKS).dump(), keep_changes=1)
+    before = made.dump()
+    made.delete("c-2")
+    outcome = made.changes_since()[0].outcome
+
+    assert outcome is not None
+    assert made.undo(outcome).result == "undone"
+    assert made.dump() == before
 
 
 def drop(made: ContactBook) -> None:

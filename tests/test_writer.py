@@ -210,7 +210,7 @@ class Late(dict[str, Any]):
             thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
             thread.start()
             self.threads.append(thread)
-            if not self.made._writer.lock.locked():
+            if not self.made._writer._owned():
                 thread.join()
         return row
 
@@ -240,7 +240,7 @@ def test_a_merge_that_is_overtaken_by_itself() -> None:
 
     policy = Policy(first_match("email"), LINES, absorb={"tags": custom(touch)})
     made = book(2, policy)
-    with pytest.raises(RuntimeError, match="changed under each of many attempts"):
+    with pytest.raises(RuntimeError, match="changed during each of many attempts"):
         made.merge("c-1", "c-2")
 
     assert len(made) == 2

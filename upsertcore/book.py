@@ -26,11 +26,11 @@ from upsertcore.line import Blank, Null
 from upsertcore.loading import fill
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import check_scope
+from upsertcore.patch import checked_scope
 from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
-from upsertcore.quick import quick
+from upsertcore.quick import FastPath, suits
 from upsertcore.repeats import Repeats, refusing
 from upsertcore.rule import Rule
 from upsertcore.writer import Writer
@@ -53,7 +53,7 @@ class ContactBook(Joining):
         ids: Answers a fresh id at each call; given by tests and by hosts.
         clock: Answers an aware time; given by tests and by hosts. UTC now if None.
         index: An index to work on, made with the policy's key names; fresh if None.
-        keep_calls: How many calls with an idempotency key are remembered.
+        keep_calls: How many calls with an idempotency key are remembered, per scope.
         keep_changes: How many changes :meth:`changes_since` can give; None for all.
 
     Raises:
@@ -92,12 +92,17 @@ class ContactBook(Joining):
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
             raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
-        self.policy, self._index = policy, index
+        self._policy, self._index = policy, index
         given = {"ids": ids is not None, "clock": clock is not None}
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
-        self._writer = Writer(index, ids, clock, keep_calls, keep_changes)
-        self._quick, self._quick_many = quick(policy, index, self._writer, **given)
+        keeps = keep_calls, keep_changes
+        self._writer = Writer(index, ids, clock, policy, *keeps)
+        fast = None
+        if suits(policy):
+            fast = FastPath(policy, index, self._writer, **given)
+        self._quick = None if fast is None else fast.upsert
+        self._quick_many = None if fast is None else fast.upsert_many
 
     def upsert(
         self,
@@ -117,8 +122,9 @@ class ContactBook(Joining):
             patch: Field name to value; an absent field is omitted, None is null.
             scope: The tenant.
             if_version: Refuse unless the contact that is found has this version.
-            idempotency_key: Names this call: made again, it gives the same outcome
-                and does nothing, as long as the book remembers it.
+            idempotency_key: Names this call in its scope: made again, it returns the
+                same outcome, marked as ``replayed``, and does nothing, as long as the
+                book remembers it.
             merge: Field name to rule, in place of the policy's for this call.
             null: What null does in this call, in every field.
             blank: What blank does in this call, in every field.
@@ -291,7 +297,7 @@ class ContactBook(Joining):
         """
         check_batch(patches, on_refused, repeats, atomic=atomic)
         if atomic:
-            check_scope(scope)
+            scope = checked_scope(scope)
             return self._writer.write_all(all_of(self.policy, patches, scope, repeats))
         if repeats == "fold":
             plain = answering(self._plainly, on_refused)

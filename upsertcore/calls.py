@@ -1,20 +1,27 @@
 """
-The memory of calls: which idempotency keys were used, for what, and what came of it.
+Idempotency: which keys were used, for which calls, and with what outcome.
 
 Rules:
-    It is bounded; the oldest call is forgotten first, and then a retry is a new call.
+    Each scope has keys of its own, and a bound of its own: its oldest call is forgotten
+    first, and a retry after that is a new call.
     A call that was refused is not remembered: nothing happened, so it may be repeated.
-    The same key for another call is refused, whatever that call would do.
+    The same key for another call of the scope is refused, whatever that call would do.
+    Of a patch a digest is kept, and no value.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from attrs import evolve
 
 from upsertcore.errors import CallReused, InvalidField
 from upsertcore.outcome import forgetting
-from upsertcore.tokens import token
+from upsertcore.values import thaw
 
 if TYPE_CHECKING:
     from upsertcore.outcome import Outcome
@@ -22,40 +29,42 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls", "Once", "fingerprint"]
 
-Once = tuple[str, Hashable]
-"""An idempotency key, and what the call is that bears it."""
+Once: TypeAlias = tuple[str, str, Hashable]
+"""A scope, an idempotency key in it, and what identifies the call that carries it."""
 
 
 def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None:
     """
-    Tell what a call is, so that another one cannot pass for it.
+    Identify a call, so that another one cannot pass for it.
 
     Args:
         key: The idempotency key, None where the call has none.
-        ask: Gives the patch as it was read, its scope and its strategy.
-        wishes: Whatever else was asked for; a mapping stands for its items.
+        ask: Returns the patch as it was read, its scope and its strategy.
+        wishes: What else the call asks for; a mapping stands for its items.
 
     Returns:
-        The key and what the call is; None without a key.
+        The scope, the key, and what identifies the call: of the values a digest
+        alone, so that none is kept. None without a key.
 
     Raises:
-        InvalidField: If the key is no text, or blank.
+        InvalidField: If the key is not text, or blank.
 
     >>> from upsertcore import ContactIndex, never
     >>> from upsertcore.patch import Asked
     >>> ask = lambda: Asked({}, ({}, {}), ContactIndex(), "", never())
-    >>> fingerprint("k-1", ask)[0], fingerprint(None, ask)
-    ('k-1', None)
+    >>> fingerprint("k-1", ask)[:2], fingerprint(None, ask)
+    (('', 'k-1'), None)
     """
     if key is None:
         return None
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not key.strip():
         raise InvalidField("idempotency_key", key, "must be text that is not blank")
     asked = ask()
-    sent = frozenset((name, token(value)) for name, value in asked.sent.items())
-    left = frozenset(asked.ignored.items())
+    sent = {name: thaw(value) for name, value in asked.sent.items()}
+    text = json.dumps([sent, dict(asked.ignored)], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).digest()
     rest = tuple([_hashable(wish) for wish in wishes])
-    return key, (asked.scope, asked.strategy, sent, left, rest)
+    return asked.scope, str.__str__(key), (asked.strategy, digest, rest)
 
 
 def _hashable(wish: Any) -> Hashable:
@@ -65,54 +74,63 @@ def _hashable(wish: Any) -> Hashable:
 @final
 class Calls:
     """
-    The last calls that bore a key.
+    The last calls of each scope that carried an idempotency key.
 
     Args:
-        keep: How many are remembered.
+        keep: How many are remembered of each scope.
 
-    >>> Calls(1).recall(("k-1", "a")) is None
+    >>> Calls(1).recall(("", "k-1", "a")) is None
     True
     """
 
-    __slots__ = ("_keep", "_known")
+    __slots__ = ("_keep", "known")
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self._known: dict[str, tuple[Hashable, Outcome]] = {}
+        self.known: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(
+            dict
+        )
 
     def recall(self, once: Once | None) -> Outcome | None:
         """
-        Give what came of this very call, None where it is not known.
+        Return the outcome of this very call, None where it is not known.
 
         Raises:
-            CallReused: If its key was used for another call.
+            CallReused: If its key was used for another call of its scope.
         """
         if once is None:
             return None
-        key, what = once
-        known = self._known.get(key)
+        scope, key, what = once
+        known = self.known[scope].get(key) if scope in self.known else None
         if known is None:
             return None
         if known[0] != what:
             raise CallReused(key)
-        return known[1]
+        return evolve(known[1], replayed=True)
 
-    def purge(self, ids: set[str]) -> int:
-        """Forget what calls tell of these ids; say how many told of them."""
+    def purged(
+        self, ids: set[str]
+    ) -> tuple[Mapping[str, dict[str, tuple[Hashable, Outcome]]], int]:
+        """
+        Return the calls without what they tell of these ids, and how many did.
+
+        Cost:
+            Linear in the calls that are remembered.
+        """
+        left: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(dict)
         purged = 0
-        for key, (what, outcome) in [*self._known.items()]:
-            left = forgetting(outcome, ids)
-            if left is None:
-                del self._known[key]
-            else:
-                self._known[key] = what, left
-            purged += left is not outcome
-        return purged
+        for scope, calls in self.known.items():
+            for key, (what, outcome) in calls.items():
+                kept = forgetting(outcome, ids)
+                purged += kept is not outcome
+                if kept is not None:
+                    left[scope][key] = what, kept
+        return left, purged
 
-    def note(self, once: Once | None, outcome: Outcome) -> None:
-        """Remember what came of a call, and forget the oldest if there are too many."""
-        if once is None or not self._keep:
-            return
-        self._known[once[0]] = once[1], outcome
-        if len(self._known) > self._keep:
-            del self._known[next(iter(self._known))]
+    def note(self, scope: str, key: str, call: tuple[Hashable, Outcome]) -> None:
+        """Remember a call, and forget the oldest of its scope if there are too many."""
+        if self._keep:
+            calls = self.known[scope]
+            calls[key] = call
+            while len(calls) > self._keep:
+                del calls[next(iter(calls))]

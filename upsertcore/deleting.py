@@ -17,41 +17,43 @@ from upsertcore.errors import UnknownContact
 from upsertcore.outcome import Outcome
 
 if TYPE_CHECKING:
-    from upsertcore.index import ContactIndex
+    from upsertcore.staged import Staged
 
 __all__ = ["deleting"]
 
 
-def deleting(id: str, now: datetime | None) -> Callable[[ContactIndex], Outcome]:
+def deleting(id: str, scope: str, now: datetime | None) -> Callable[[Staged], Outcome]:
     """
-    Make what deletes a contact.
+    Make the step that deletes a contact.
 
     Args:
         id: The contact's own.
-        now: When it is marked as deleted; None to take it out.
+        scope: The tenant.
+        now: When it is marked as deleted; None to remove it.
 
     Returns:
-        A function that changes an index, or raises ``UnknownContact``.
+        A function that stages the change, or raises ``UnknownContact``.
 
     >>> from upsertcore import ContactIndex
-    >>> deleting("c-1", None)(ContactIndex())
+    >>> from upsertcore.staged import Staged
+    >>> deleting("c-1", "", None)(Staged(ContactIndex()))
     Traceback (most recent call last):
     ...
     upsertcore.errors.UnknownContact: no contact has the id 'c-1'
     """
 
-    def delete(index: ContactIndex) -> Outcome:
-        if now is None:
-            contact = index.remove(id)
-            return Outcome("deleted", contact, contact)
-        before, forms = index.found(id)
-        if before.id != id:
+    def delete(staged: Staged) -> Outcome:
+        before, forms = staged.found(id)
+        if before.id != id or before.scope != scope:
             raise UnknownContact(id)
+        if now is None:
+            staged.remove(id)
+            return Outcome("deleted", before, before)
         if before.deleted_at is not None:
             return Outcome("unchanged", before, before)
         marks: Any = {"updated_at": now, "deleted_at": now}
         contact = evolve(before, version=before.version + 1, **marks)
-        index.put(contact, forms)
+        staged.put(contact, forms)
         return Outcome("deleted", contact, before)
 
     return delete

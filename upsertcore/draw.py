@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
     from upsertcore.planned import Plan
 
-__all__ = ["Draw", "Making", "checked_id", "checked_time", "fresh_ids", "utc_now"]
+__all__ = [
+    "Draw",
+    "Making",
+    "SpentId",
+    "checked_id",
+    "checked_time",
+    "fresh_ids",
+    "utc_now",
+]
 
 
 def fresh_ids() -> Callable[[], str]:
@@ -30,14 +38,52 @@ def fresh_ids() -> Callable[[], str]:
     Make opaque ids that repeat in no other book or process.
 
     Returns:
-        A random prefix, drawn once, and a counter.
+        A random prefix and a counter; after a fork the child has a prefix of its own.
 
     >>> ids = fresh_ids()
     >>> ids().split("-")[1], ids().split("-")[1]
     ('1', '2')
     """
-    prefix, numbers = os.urandom(8).hex(), count(1)
-    return lambda: f"{prefix}-{next(numbers)}"
+    prefix, numbers, process = os.urandom(8).hex(), count(1), _process
+
+    def fresh() -> str:
+        nonlocal prefix, process
+        if process is not _process:
+            prefix, process = os.urandom(8).hex(), _process
+        return f"{prefix}-{next(numbers)}"
+
+    return fresh
+
+
+_process = object()
+
+
+def _after_fork() -> None:
+    global _process  # noqa: PLW0603 - it stands for the process, of which there is one
+    _process = object()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class SpentId(ValueError):
+    """
+    An id that ``ids`` returned although a contact has it.
+
+    Args:
+        id: The id.
+
+    >>> str(SpentId("c-1"))
+    "ids: must return a fresh id, not 'c-1', which a contact has"
+    """
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"ids: must return a fresh id, not {self.id!r}, which a contact has"
 
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)

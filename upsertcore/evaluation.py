@@ -25,7 +25,7 @@ from upsertcore.contrast import Contrast, Parting, compare
 from upsertcore.errors import Refused
 from upsertcore.judging import Alone, Hit, KeyScore, Measures, Refusal, Report, Spread
 from upsertcore.outcome import Outcome
-from upsertcore.patch import check_scope
+from upsertcore.patch import checked_scope
 from upsertcore.policy import Policy
 from upsertcore.scores import EXAMPLES, Held, Scores, score
 from upsertcore.showing import shown
@@ -225,7 +225,7 @@ def evaluate(
     >>> evaluate(Policy(first_match("email"), lines), rows, truth="who").scores.pairwise
     Measure(precision=1.0, recall=1.0, f1=1.0)
     """
-    check_scope(scope)
+    checked_scope(scope)
     labelled = [_labelled(n, row, truth) for n, row in enumerate(rows)]
 
     begin = partial(begun, policy, scope)

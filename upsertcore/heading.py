@@ -19,7 +19,7 @@ from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from upsertcore.errors import Refused
     from upsertcore.index import ContactIndex
@@ -34,6 +34,7 @@ Values: TypeAlias = tuple[Any, ...]
 
 _MAX_PICKS = 100
 _TEXT = frozenset({str}).issuperset
+_strip = str.strip
 
 
 @final
@@ -49,7 +50,8 @@ class Heading:
 
     Its ``creates`` tells whether a patch may create a contact, which then has the
     names ``full`` and, after what was sent, the values ``defaults``. Its ``cleans``
-    are the places of what is cleaned, each with its function.
+    are the places of what is cleaned, each with its function; ``consulted`` and
+    ``resting`` are the keys that it carries, by number, each with its place.
 
     >>> from upsertcore import ContactIndex, Policy, field, never
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
@@ -61,7 +63,8 @@ class Heading:
 
     __slots__ = (
         *("_first", "_picks", "_rules", "_shared"),
-        *("cleans", "creates", "defaults", "full", "has_rules", "names"),
+        *("cleans", "consulted", "creates", "defaults", "full", "has_rules", "names"),
+        *("resting",),
     )
 
     def __init__(
@@ -85,13 +88,24 @@ class Heading:
             for place, line in enumerate(lines)
             if line.clean is not None
         ]
-        self._rules: list[tuple[str, Rule, bool]] = [
-            (name, line.merge, name in keys)
+        self._rules: list[tuple[str, Rule, bool, bool]] = [
+            (name, line.merge, name in keys, line.required)
             for name, line in zip(names, lines, strict=True)
             if line.merge is not replace
         ]
         self.has_rules = bool(self._rules)
         self._picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
+        numbers = {key.name: n for n, key in enumerate(policy.keys)}
+        consulted = [numbers.pop(name) for name in policy.match.keys]
+        self.consulted = self._carried(consulted, policy)
+        self.resting = self._carried(numbers.values(), policy)
+
+    def _carried(
+        self, numbers: Iterable[int], policy: Policy
+    ) -> tuple[tuple[int, int], ...]:
+        """Give the numbers of the keys that it carries, each with its place in it."""
+        fields = [(n, policy.keys[n].fields[0]) for n in numbers]
+        return tuple([(n, self.names.index(f)) for n, f in fields if f in self.names])
 
     def read(self, raw: Values) -> Values | Refused | None:
         """
@@ -101,16 +115,23 @@ class Heading:
             One value for each name; None where one is null, blank or no value, and
             the refusal where a value is refused.
         """
-        values = raw
+        if _TEXT(map(type, raw)):
+            whole = "".join(raw)
+            if len(whole) > MAX_TEXT:
+                return None
+            if not whole.isascii():
+                try:
+                    whole.encode()
+                except UnicodeEncodeError:
+                    return None
+            if not all(map(_strip, raw)):
+                return None
+            return self._cleaned(raw, raw) if self.cleans else raw
         try:
-            if _TEXT(map(type, raw)):
-                if len("".join(raw).encode()) > MAX_TEXT:
-                    return None
-            else:
-                budget = Budget()
-                if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
-                    return None
-                values = tuple([freeze(value, budget) for value in raw])
+            budget = Budget()
+            if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
+                return None
+            values = tuple([freeze(value, budget) for value in raw])
         except ValueError:
             return None
         if any(map(empty, values)):
@@ -171,7 +192,7 @@ class Heading:
             something, or makes a key other than it was sent.
         """
         laid = [*values]
-        for name, rule, is_key in self._rules:
+        for name, rule, is_key, needed in self._rules:
             place = names.index(name)
             was = stored[place] if place < len(stored) else None
             sent, new = values[place], was
@@ -185,6 +206,8 @@ class Heading:
             else:
                 told = not rule.drops or not same(new, was) or same(sent, was)
             if not told or new is None or (is_key and not same(new, sent)):
+                return None
+            if needed and not known and empty(new):
                 return None
             laid[place] = new
         return tuple(laid)

@@ -1,67 +1,78 @@
 """
-The holders: who holds a normal form, by key and scope; the lower half of an index.
+The holders: which contacts hold a normal form, by key and scope.
 
 Rules:
-    A contact is its id here, which the caller can place by its creation.
-    One holder stands alone, several stand in a list, by creation; nobody leaves no
-    entry, and a scope in which nobody holds a key is none.
+    A holder is named by its id; its row says its place by creation.
+    One holder is an id, several are a list by creation; a form without a holder has no
+    entry, and a key without a form in a scope has no entry for the scope.
+    Each step is idempotent, so that a write that was interrupted can be repeated.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from upsertcore.row import FORMS, ID, PLACE, Row, unpacked
 
 if TYPE_CHECKING:
     from upsertcore.view import Forms
 
-__all__ = ["Holders", "Place", "listed", "listed_of", "move"]
+__all__ = ["Entries", "Holders", "add", "listed", "listed_of", "move"]
 
-Holders: TypeAlias = dict[str, dict[str, dict[str, str | list[str]]]]
-"""Key -> scope -> form -> the id of its one holder, or a list of them, by creation."""
+Entries: TypeAlias = dict[str, str | list[str]]
+"""Form -> the id of its one holder, or a list of them, by creation."""
 
-Place: TypeAlias = Callable[[str], int]
-"""Tells the place of a contact by creation."""
+Holders: TypeAlias = dict[str, dict[str, Entries]]
+"""Key -> scope -> form -> holders."""
+
+Rows: TypeAlias = Mapping[str, Row]
 
 
 def move(
-    holders: Holders, id: str, scope: str, old: Forms, new: Forms, place: Place
+    holders: Holders, scope: str, was: Row | None, row: Row | None, rows: Rows
 ) -> None:
     """
-    Let a contact hold other forms than before.
+    Make the keys of a contact resolve to it by the forms that it holds now.
+
+    Moving twice is moving once, so a move that was interrupted is repeated.
 
     Args:
         holders: Changed in place.
-        id: The contact's.
         scope: The contact's.
-        old: What it held, per key.
-        new: What it holds now.
-        place: Asked for this contact, and for those that hold a form already.
+        was: The contact's row until now, None for a new one.
+        row: The contact's row from now on, None where it is removed.
+        rows: Each holder's row by id, this contact's among them.
 
     Cost:
         A look-up or two for each form that it gains or loses; a form with n holders
         costs a move of n ids besides.
-
-    >>> holders = {"email": {}}
-    >>> move(holders, "c-1", "", ((),), (("a@x.org",),), {"c-1": 1, "c-0": 0}.get)
-    >>> move(holders, "c-0", "", ((),), (("a@x.org",),), {"c-1": 1, "c-0": 0}.get)
-    >>> holders
-    {'email': {'': {'a@x.org': ['c-0', 'c-1']}}}
     """
-    for key, before, after in zip(holders, old, new, strict=True):
+    one: Row = row or was  # type: ignore[assignment]
+    id, place = one[ID], one[PLACE]
+    for n, scopes in enumerate(holders.values(), FORMS):
+        before = None if was is None else was[n]
+        after = None if row is None else row[n]
         if before == after:
             continue
-        entries = holders[key].setdefault(scope, {})
-        held, holding = {*before}, {*after}
-        for form in before:
-            if form not in holding:
-                _drop(entries, form, id, place)
-        for form in after:
-            if form not in held:
-                _add(entries, form, id, place)
+        entries = scopes.get(scope)
+        if entries is None:
+            entries = scopes[scope] = {}
+        for form in _only(before, after):
+            _drop(entries, form, id, place, rows)
+        for form in _only(after, before):
+            add(entries, form, id, place, rows)
         if not entries:
-            del holders[key][scope]
+            scopes.pop(scope, None)
+
+
+def _only(some: Any, others: Any) -> Sequence[str]:
+    """Return the forms of one part of a row that another part has not."""
+    if type(some) is tuple or type(others) is tuple:
+        known = {*unpacked(others)}
+        return [form for form in unpacked(some) if form not in known]
+    return unpacked(some)
 
 
 def listed(holders: Holders) -> dict[tuple[str, str, str], list[str]]:
@@ -100,23 +111,49 @@ def listed_of(
     return made
 
 
-def _add(entries: dict[str, str | list[str]], form: str, id: str, place: Place) -> None:
+def add(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
+    """
+    Add a holder of a form, unless it is one.
+
+    Args:
+        entries: Of one key and scope; changed in place.
+        form: The form.
+        id: The contact's.
+        place: The contact's, by creation.
+        rows: Each holder's row by id.
+
+    >>> rows = {id: (*[None] * PLACE, n) for n, id in enumerate(["c-0", "c-1"])}
+    >>> entries = {}
+    >>> for id in ("c-1", "c-0", "c-0"):
+    ...     add(entries, "a@x.org", id, rows[id][PLACE], rows)
+    >>> entries
+    {'a@x.org': ['c-0', 'c-1']}
+    """
     found = entries.get(form)
     if found is None:
         entries[form] = id
     elif isinstance(found, str):
-        entries[form] = sorted([found, id], key=place)
+        if found != id:
+            here = rows[found][PLACE] < place
+            entries[form] = [found, id] if here else [id, found]
     else:
-        insort(found, id, key=place)
+        at = _at(found, place, rows)
+        if at == len(found) or found[at] != id:
+            found.insert(at, id)
 
 
-def _drop(
-    entries: dict[str, str | list[str]], form: str, id: str, place: Place
-) -> None:
-    found = entries[form]
-    if isinstance(found, str):
+def _drop(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
+    found = entries.get(form)
+    if isinstance(found, list):
+        at = _at(found, place, rows)
+        if at < len(found) and found[at] == id:
+            del found[at]
+        if len(found) == 1:
+            entries[form] = found[0]
+    elif found == id:
         del entries[form]
-        return
-    del found[bisect_left(found, place(id), key=place)]
-    if len(found) == 1:
-        entries[form] = found[0]
+
+
+def _at(found: list[str], place: int, rows: Rows) -> int:
+    """Return where a contact of this place is, or would be, among holders."""
+    return bisect_left(found, place, key=lambda other: rows[other][PLACE])

@@ -4,7 +4,8 @@ The index: id to contact, and key to holders; the one place that changes.
 Rules:
     It knows contacts and normal forms, and no policy: what a form means, and whether
     it is unique, was decided before.
-    Each write computes first and stores last, so a failing one changes nothing.
+    Each write is staged first and stored last, so a failing one changes nothing; what
+    is stored can be stored again, so an interrupted write can be completed.
     Contacts stand in the order of their creation, which no update alters.
     It keeps rows; a contact is made of one where somebody asks for it.
     The id of a contact that was absorbed leads to the one that absorbed it. A reader
@@ -13,12 +14,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeVar, final
 
 from upsertcore.errors import UnknownContact
-from upsertcore.holders import Holders, listed, listed_of, move
+from upsertcore.holders import Entries, Holders, listed, listed_of, move
 from upsertcore.row import (
     ID,
     PLACE,
@@ -29,14 +30,17 @@ from upsertcore.row import (
     contact_in,
     forms_in,
     ids_in,
-    row_of,
 )
+from upsertcore.staged import Staged
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
+    from upsertcore.redo import Redo
     from upsertcore.view import Forms
 
 __all__ = ["ContactIndex"]
+
+T = TypeVar("T")
 
 
 @final
@@ -47,8 +51,7 @@ class ContactIndex:
     Args:
         keys: The names of the keys, in the order in which forms are given.
 
-    The hot path writes beside it, under the lock of its book: a new contact's id is in
-    none of ``rows``, ``leads`` (the absorbed) and ``gone`` (the removed).
+    The fast path reads ``rows`` and ``leads`` (absorbed id to survivor) directly.
 
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
@@ -64,8 +67,7 @@ class ContactIndex:
     """
 
     __slots__ = (
-        *("_holders", "_in_order", "_none", "_seats", "gone", "keys", "leads", "names"),
-        *("next", "rows"),
+        *("_holders", "_in_order", "keys", "leads", "names", "next", "rows", "seats"),
     )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
@@ -76,12 +78,10 @@ class ContactIndex:
         # Id of a contact that was absorbed -> the id of the one that it leads to.
         self.leads: dict[str, str] = {}
         # Absorbed id -> its place while it was a contact, for it may come back.
-        self._seats: dict[str, int] = {}
-        self.gone: set[str] = set()
+        self.seats: dict[str, int] = {}
         self._in_order = True
         self._holders: Holders = {key: {} for key in self.keys}
         self.names = Names()
-        self._none: Forms = ((),) * len(self.keys)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -138,165 +138,104 @@ class ContactIndex:
             return ()
         return (found,) if isinstance(found, str) else tuple(found)
 
-    def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
+    def put(
+        self,
+        contact: Contact,
+        forms: Iterable[Iterable[str]],
+        place: int | None = None,
+    ) -> None:
         """
-        Store a contact, in place of the one with its id if there is one.
-
-        Args:
-            contact: The contact; its scope must be that of the one it replaces. The
-                contacts that it has absorbed leave the index.
-            forms: The normal forms that it holds, per key of the index.
+        Store a contact; see :meth:`Staged.put`.
 
         Raises:
-            ValueError: If there are not as many lists of forms as keys, the contact
-                or one that it absorbs would change its scope, or an id of its leads
-                to another contact.
+            ValueError: As there.
         """
-        new = tuple([tuple(each) for each in forms])
-        self._see_its_forms(new)
-        if contact.id in contact.absorbed:
-            raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
-        ids = contact.ids
-        taken = {id: self.rows[id] for id in self._taken_over(ids, contact.scope)}
-        lead = self.leads.get(contact.id, contact.id)
-        place = taken[lead][PLACE] if lead in taken else self.next
-        row = self._row_of(contact, place, new)
-        self.next = max(self.next, place + 1)
-        self._in_order &= lead == contact.id
-        self._seats.update((id, r[PLACE]) for id, r in taken.items() if id != lead)
-        self._lay(row, ids, taken)
-
-    def _lay(self, row: Row, ids: tuple[str, ...], taken: Mapping[str, Row]) -> None:
-        """Let all these ids lead to a row, and the rows that it takes over be gone."""
-        own, scope, old = row[ID], row[SCOPE], self._none
-        # Row before ids, ids before what is gone: a reader finds a contact throughout.
-        self.rows[own] = row
-        for id in ids[1:]:
-            self.leads[id] = own
-        freed = {id for each in taken.values() for id in ids_in(each)}
-        for id in (own, *freed.difference(ids)):
-            self.leads.pop(id, None)
-        for id, absorbed in taken.items():
-            if id == own:
-                old = forms_in(absorbed)
-                continue
-            move(self._holders, id, scope, forms_in(absorbed), self._none, self.seat)
-            del self.rows[id]
-        self._move(own, scope, old, forms_in(row))
-
-    def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
-        return row_of(contact, self.names.share(contact.fields), place, forms)
-
-    def _move(self, id: str, scope: str, old: Forms, new: Forms) -> None:
-        if new != old:
-            move(self._holders, id, scope, old, new, self.seat)
-
-    def seat(self, id: str) -> int:
-        """Give the place of a contact by creation."""
-        return self.rows[id][PLACE]  # type: ignore[no-any-return]
-
-    def _see_its_forms(self, forms: Forms) -> None:
-        if len(forms) != len(self.keys):
-            raise ValueError(f"forms: must be {len(self.keys)} lists, not {len(forms)}")
-
-    def _taken_over(self, ids: tuple[str, ...], scope: str) -> Iterable[str]:
-        """Give the ids of those whose ids a contact takes, each once."""
-        found = dict.fromkeys(self.leads.get(id, id) for id in ids if id in self)
-        known = {*ids} if len(found) > 1 else ids
-        for id in found:
-            if id not in known:
-                raise ValueError(f"id: {ids[0]} must not lead away from {id}")
-            if self.rows[id][SCOPE] != scope:
-                raise ValueError(f"scope: contact {id} must stay in its scope")
-        return found
+        staged = Staged(self)
+        staged.put(contact, forms, place)
+        self.store(staged.redo())
 
     def remove(self, id: str) -> Contact:
         """
-        Take a contact out, with its keys and the ids that lead to it; answer it.
+        Remove a contact and return it; see :meth:`Staged.remove`.
 
         Raises:
-            UnknownContact: If there is no such contact; an id that merely leads to
-                one takes nothing out.
+            UnknownContact: As there.
         """
-        row = self._row(id)
-        if row[ID] != id:
-            raise UnknownContact(id)
-        contact = contact_in(row)
-        self._move(id, contact.scope, forms_in(row), self._none)
-        for each in contact.absorbed:
-            del self.leads[each]
-            self._seats.pop(each, None)
-        self.gone.update(contact.ids)
-        del self.rows[id]
+        staged = Staged(self)
+        contact = staged.remove(id)
+        self.store(staged.redo())
         return contact
 
     def split(
-        self,
-        contact: Contact,
-        forms: Forms,
-        back: Iterable[tuple[Contact, Forms]],
+        self, contact: Contact, forms: Forms, back: Iterable[tuple[Contact, Forms]]
     ) -> None:
         """
-        Give back contacts that one has absorbed, each in its old place.
-
-        Args:
-            contact: The one, as it was before.
-            forms: The normal forms that it held.
-            back: The others, as they were, each with its forms.
+        Return contacts that one has absorbed; see :meth:`Staged.split`.
 
         Raises:
-            ValueError: If one of them was not absorbed here, stands there twice, or
-                there are not as many lists of forms as keys.
+            ValueError: As there.
         """
-        stood = self.rows[contact.id]
-        returning = [(self._seats.get(other.id), other, held) for other, held in back]
-        seats: set[int] = set()
-        for seat, other, held in ((stood[PLACE], contact, forms), *returning):
-            self._see_its_forms(held)
-            absorbed = other is contact or self.leads.get(other.id) == contact.id
-            if seat is None or seat in seats or not absorbed:
-                raise ValueError(f"back: contact {other.id} was not absorbed here")
-            seats.add(seat)
-        self.rows[contact.id] = self._row_of(contact, stood[PLACE], forms)
-        self._move(contact.id, contact.scope, forms_in(stood), forms)
-        for seat, other, held in returning:
-            place: int = seat  # type: ignore[assignment]
-            self.rows[other.id] = self._row_of(other, place, held)
-            for id in other.absorbed:
-                self.leads[id] = other.id
-            del self.leads[other.id], self._seats[other.id]
-            self._move(other.id, other.scope, self._none, held)
-        self._in_order = False
+        staged = Staged(self)
+        staged.split(contact, forms, back)
+        self.store(staged.redo())
+
+    def store(self, redo: Redo) -> None:
+        """
+        Store a record; storing it again changes nothing.
+
+        Cost:
+            Linear in its rows, and in the forms that they gain or lose.
+        """
+        # Rows before ids, ids before removal: a reader finds a contact throughout.
+        rows = self.rows
+        for _was, row in redo.rows:
+            if row is not None:
+                rows[row[ID]] = row
+        self.next = max(self.next, redo.next)
+        self._in_order &= not redo.unordered
+        _update(self.leads, redo.leads)
+        _update(self.seats, redo.seats)
+        removed = [was for was, row in redo.rows if row is None and was is not None]
+        for was in removed:
+            move(self._holders, was[SCOPE], was, None, rows)
+        for before, row in redo.rows:
+            if row is not None:
+                move(self._holders, row[SCOPE], before, row, rows)
+        for was in removed:
+            rows.pop(was[ID], None)
+
+    def store_row(self, was: Row | None, row: Row) -> None:
+        """
+        Store one row whose id stays; storing it again changes nothing.
+
+        Args:
+            was: The row that it replaces, None for a new contact.
+            row: The row.
+        """
+        self.rows[row[ID]] = row
+        if was is None and row[PLACE] >= self.next:
+            self.next = row[PLACE] + 1
+        move(self._holders, row[SCOPE], was, row, self.rows)
+
+    def seat(self, id: str) -> int:
+        """Return the place of a contact by creation."""
+        return self.rows[id][PLACE]  # type: ignore[no-any-return]
 
     def clear(self) -> None:
-        """Forget all contacts, and the ids that were spent; the keys stay."""
-        for each in (self.rows, self.leads, self._seats, self.gone):
+        """Remove all contacts; the keys stay."""
+        for each in (self.rows, self.leads, self.seats):
             each.clear()
         for scopes in self._holders.values():
             scopes.clear()
         self.next, self._in_order = 0, True
 
-    def scopes(self, key: str) -> dict[str, dict[str, str | list[str]]]:
-        """Give the holders of a key, by scope and form; live, as ``rows`` is."""
+    def scopes(self, key: str) -> dict[str, Entries]:
+        """Return the holders of a key, by scope and form; live, as ``rows`` is."""
         return self._holders[key]
-
-    def hold(self, row: Row) -> None:
-        """Let the keys of a new row, of any forms, lead to it."""
-        self._move(row[ID], row[SCOPE], self._none, forms_in(row))
-
-    def lay(self, row: Row) -> None:
-        """Store a row in place of the one with its id."""
-        id = row[ID]
-        old, self.rows[id] = self.rows[id], row
-        self._move(id, row[SCOPE], forms_in(old), forms_in(row))
 
     def place(self, id: str) -> int | None:
         """Give the place of a contact by creation, None where it is not here."""
         return self._row(id)[PLACE] if id in self else None
-
-    def is_spent(self, id: str) -> bool:
-        """Tell whether an id is in use, or was until its contact was taken out."""
-        return id in self or id in self.gone
 
     def shared(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
         """
@@ -341,3 +280,12 @@ class ContactIndex:
             return self.rows[id] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None
+
+
+def _update(part: dict[str, T], changes: Iterable[tuple[str, T | None]]) -> None:
+    """Set values by id; None removes one."""
+    for id, value in changes:
+        if value is None:
+            part.pop(id, None)
+        else:
+            part[id] = value

@@ -14,10 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from upsertcore.batch import OnRefused, check_choice, in_turn
+from upsertcore.deleting import deleting
 from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.patch import Asked, check_scope, read
+from upsertcore.patch import Asked, checked_scope, read
 from upsertcore.plan import combine, decide
 from upsertcore.reader import Reader
 from upsertcore.undoing import undoing
@@ -47,13 +48,19 @@ class Joining(Reader):
 
     __slots__ = ()
 
-    def delete(self, id: str) -> Contact:
+    def delete(self, id: str, *, scope: str = "") -> Contact:
         """
         Take a contact out of the book; its keys are free again.
 
         Under ``on_deleted="restore"`` or ``"refuse"`` it stays instead, with its keys
         and a time in ``deleted_at``, and a patch that finds it brings it back or is
-        refused. No group of duplicates has it.
+        refused. ``get``, ``find``, ``len`` and iteration still have it; no group of
+        duplicates has it. An id from outside may be created again once its contact is
+        out of the book.
+
+        Args:
+            id: The contact's own.
+            scope: The tenant; a contact of another one is unknown.
 
         Returns:
             The contact as it was, or as it is now where it stays.
@@ -63,14 +70,16 @@ class Joining(Reader):
                 another takes nothing out.
         """
         keep = self.policy.on_deleted != "forget"
-        return self._writer.delete(id, keep=keep).contact
+        now = self._writer.time() if keep else None
+        return self._writer.change(deleting(id, checked_scope(scope), now)).contact
 
-    def purge(self, id: str) -> int:
+    def purge(self, id: str, *, scope: str = "") -> int:
         """
         Forget a person: the contact, its changes, and the calls that were about it.
 
         Args:
             id: The contact's, or one that leads to it; also of one that is deleted.
+            scope: The tenant; a contact of another one is unknown.
 
         Returns:
             How many changes and calls told of it. Of its own changes the numbers stay,
@@ -89,12 +98,13 @@ class Joining(Reader):
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))
         """
-        return self._writer.purge(id)
+        return self._writer.purge(id, checked_scope(scope))
 
     def merge(
         self,
         survivor: str,
         *others: str,
+        scope: str = "",
         on_itself: OnItself = "refuse",
     ) -> Outcome:
         """
@@ -104,6 +114,7 @@ class Joining(Reader):
             survivor: The id of the contact that stays, or one that leads to it.
             others: Ids of those that become part of it, or that lead to them. Their
                 ids lead to the survivor from then on.
+            scope: The tenant; a contact of another one is unknown.
             on_itself: What an id that leads to the survivor itself does.
 
         Returns:
@@ -112,8 +123,8 @@ class Joining(Reader):
 
         Raises:
             UnknownContact: If there is no such contact.
-            InvalidField: If one is of another scope, is the survivor itself, or a
-                rule of the policy's ``absorb`` refuses.
+            InvalidField: If one is the survivor itself, or a rule of the policy's
+                ``absorb`` refuses.
             KeyInUse: If what is absorbed makes a unique key of somebody else.
 
         >>> from upsertcore import (
@@ -133,21 +144,25 @@ class Joining(Reader):
         >>> outcome.contact["tags"], book.get("c-2").id, len(book)
         (('a', 'b'), 'c-1', 1)
         """
+        tenant = checked_scope(scope)
         for id in (survivor, *others):
             if type(id) is not str:
                 raise UnknownContact(id)
         check_choice("on_itself", on_itself, OnItself)
 
         def ask() -> Asked:
-            scope = self.get(survivor).scope
-            return Asked(self.policy.by_name, _NOTHING, self._index, scope, _NOBODY)
+            return Asked(self.policy.by_name, _NOTHING, self._index, tenant, _NOBODY)
 
         def decision(asked: Asked) -> Plan:
-            first = asked.get(survivor)[0].id
-            found = dict.fromkeys(asked.get(id)[0].id for id in others)
-            if first in found and on_itself == "refuse":
+            found = {id: asked.get(id)[0] for id in (survivor, *others)}
+            for id, contact in found.items():
+                if contact.scope != tenant:
+                    raise UnknownContact(id)
+            first = found.pop(survivor).id
+            ids = dict.fromkeys(contact.id for contact in found.values())
+            if (first in ids or survivor in others) and on_itself == "refuse":
                 raise InvalidField("others", first, "must not be the survivor itself")
-            absorbed = tuple(id for id in found if id != first)
+            absorbed = tuple(id for id in ids if id != first)
             return combine(self.policy, asked, first, absorbed)
 
         return self._writer.write(ask, decision)
@@ -188,9 +203,9 @@ class Joining(Reader):
         def merges() -> Iterator[Callable[[], Outcome]]:
             for group in found:
                 # A call in between may have deleted one of them.
-                ids = [one.id for one in group if one.id in self]
+                ids = [one.id for one in group if (one.scope, one.id) in self]
                 if ids:
-                    yield partial(self.merge, *ids)
+                    yield partial(self.merge, *ids, scope=group[0].scope)
 
         return in_turn(lambda _group, call: call(), merges(), on_refused, "group")
 
@@ -199,8 +214,10 @@ class Joining(Reader):
         Take back what one call did, exactly.
 
         Args:
-            outcome: Of this book: created, updated or merged. What a merge absorbed
-                comes back, and its ids lead to it again.
+            outcome: Of this book: created, updated, merged, or deleted where the
+                contact was kept. What a merge absorbed comes back, and its ids lead to
+                it again. What was removed, and what was undone, cannot be undone: send
+                the patch again.
 
         Returns:
             An outcome whose result is ``"undone"``; its contact is the one as it is
@@ -244,7 +261,7 @@ class Joining(Reader):
         left: Left | None = None,
     ) -> Callable[[], Asked]:
         """Read a patch, once, and make what each attempt at a decision asks with."""
-        check_scope(scope)
+        scope = checked_scope(scope)
         keys = policy.by_name
         if left is None:
             patched, made = read(policy, patch), {}

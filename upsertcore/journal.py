@@ -53,68 +53,75 @@ class Journal:
     Args:
         keep: How many are kept; None for all of them.
 
-    Its ``next`` is the number of the next change.
-
-    >>> Journal(None).since(0)
+    >>> Journal(None).since(0, 0)
     ()
     """
 
-    __slots__ = ("_entries", "next")
+    __slots__ = ("entries",)
 
     def __init__(self, keep: int | None) -> None:
         if keep is not None and (type(keep) is not int or keep < 0):
             raise ValueError(f"keep_changes: a number from 0, or None, not {keep!r}")
-        self._entries: deque[Entry] = deque(maxlen=keep)
-        self.next = 1
+        self.entries: deque[Entry] = deque(maxlen=keep)
 
     @property
     def keeps(self) -> bool:
         """True where it keeps anything, False where it merely counts."""
-        return self._entries.maxlen != 0
+        return self.entries.maxlen != 0
 
-    def note(self, outcome: Outcome) -> None:
-        """Put a change at the end."""
-        if self.keeps:
-            self._entries.append(Entry(self.next, outcome))
-        self.next += 1
+    def note(self, number: int, outcome: Outcome) -> None:
+        """Append a change, unless it was appended before."""
+        entries = self.entries
+        if self.keeps and (not entries or entries[-1].number < number):
+            entries.append(Entry(number, outcome))
 
-    def since(self, number: int) -> tuple[Entry, ...]:
+    def since(self, number: int, last: int) -> tuple[Entry, ...]:
         """
-        Give the changes after a number.
+        Return the changes after a number.
+
+        Args:
+            number: That of the last change that is known.
+            last: That of the last change that there was.
 
         Raises:
             ForgottenChanges: If some of them are not kept any more.
 
         Cost:
-            Linear in what is given.
+            Linear in what is returned.
         """
-        wanted = self.next - 1 - max(number, 0)
-        if wanted > len(self._entries):
-            raise ForgottenChanges(number, self.next - len(self._entries))
+        wanted = last - max(number, 0)
+        if wanted > len(self.entries):
+            raise ForgottenChanges(number, last + 1 - len(self.entries))
         if wanted <= 0:
             return ()
-        newest_first = reversed(self._entries)
+        newest_first = reversed(self.entries)
         return tuple([next(newest_first) for _ in range(wanted)])[::-1]
 
-    def deleted(self, id: str) -> set[str]:
-        """Give the ids of a contact that was deleted, known by any of them."""
-        for entry in reversed(self._entries):
+    def deleted(self, id: str, scope: str) -> set[str]:
+        """Return the ids of a deleted contact of a scope, known by any of them."""
+        for entry in reversed(self.entries):
             outcome = entry.outcome
             if outcome is not None and outcome.result == "deleted":
-                ids = {*outcome.contact.ids}
-                if id in ids:
-                    return ids
+                contact = outcome.contact
+                if contact.scope == scope and id in contact.ids:
+                    return {*contact.ids}
         return {id}
 
-    def purge(self, ids: set[str]) -> int:
-        """Forget what entries tell of these ids; say how many told of them."""
+    def purged(self, ids: set[str]) -> tuple[deque[Entry], int]:
+        """
+        Return the entries without what they tell of these ids, and how many did.
+
+        Cost:
+            Linear in what the journal keeps.
+        """
+        left: deque[Entry] = deque(maxlen=self.entries.maxlen)
         purged = 0
-        for place, entry in enumerate(self._entries):
-            left = entry.outcome and forgetting(entry.outcome, ids)
-            if left is not entry.outcome:
-                self._entries[place] = Entry(entry.number, left)
-                purged += 1
-        return purged
+        for entry in self.entries:
+            outcome = entry.outcome and forgetting(entry.outcome, ids)
+            if outcome is not entry.outcome:
+                entry, purged = Entry(entry.number, outcome), purged + 1  # noqa: PLW2901
+            left.append(entry)
+        return left, purged
 
 
 def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:

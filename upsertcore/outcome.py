@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from upsertcore.contact import Contact
-    from upsertcore.row import Row
+    from upsertcore.redo import Record
 
 __all__ = [
     "Change",
@@ -126,6 +126,8 @@ class Outcome(Verdict, _Late):
         ignored: Field name to reason, for values that the policy does not store.
         others: Ids of further contacts that the patch's keys hit.
         absorbed: Contacts that were merged into it, as they were.
+        replayed: True where an idempotency key was sent again: this is the outcome
+            of the first call, and the second one did nothing.
 
     Laws:
         Every sent field is stored, withheld or ignored, and named.
@@ -146,6 +148,7 @@ class Outcome(Verdict, _Late):
     others: tuple[str, ...] = ()
     absorbed: tuple[Contact, ...] = ()
     _policy: Any = field(default=None, repr=False, eq=False)
+    replayed: bool = field(default=False, repr=False, eq=False)
 
     def explain(self) -> str:
         """
@@ -169,7 +172,7 @@ class Outcome(Verdict, _Late):
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)
         rest = (self.withheld, self.ignored, self.others, self.absorbed)
-        return Outcome, parts + rest
+        return Outcome, (*parts, *rest, None, self.replayed)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -178,7 +181,13 @@ class Outcome(Verdict, _Late):
         return changes(before, self.contact.fields)
 
 
-_NONE_OF = {"withheld": (), "ignored": NOTHING, "others": (), "absorbed": ()}
+_NONE_OF = {
+    "withheld": (),
+    "ignored": NOTHING,
+    "others": (),
+    "absorbed": (),
+    "replayed": False,
+}
 _SET = {
     each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
 }
@@ -190,7 +199,7 @@ def _late(self: Outcome, name: str) -> Any:
     """Make a part that was not asked for before; see :func:`outcome_of`."""
     if name not in _SET:
         raise AttributeError(f"an outcome has no {name}")
-    row, was, matched_by = _get_told(self)
+    row, was, matched_by = _get_told(self)[:3]
     if name == "contact":
         part: Any = contact_in(row)
     elif name == "before":
@@ -205,17 +214,15 @@ def _late(self: Outcome, name: str) -> Any:
 Outcome.__getattr__ = _late  # type: ignore[attr-defined]
 
 
-def outcome_of(
-    result: Result, row: Row, was: Row | None, matched_by: str | None, policy: Any
-) -> Outcome:
+def outcome_of(result: Result, record: Record, policy: Any) -> Outcome:
     """
     Make an outcome in which nothing was withheld, ignored, hit besides or absorbed.
 
     Args:
         result: As ``Outcome``.
-        row: That of the contact as it is now; it is made where it is asked for.
-        was: That of the contact as it was, the same row where nothing moved.
-        matched_by: As ``Outcome``.
+        record: Of the write: the row of the contact as it is, the row as it was, None
+            where it was created, and the key that matched. Contacts are made of rows
+            when they are asked for.
         policy: The table.
 
     Cost:
@@ -225,14 +232,14 @@ def outcome_of(
     >>> book = ContactBook(Policy(never(), {}))
     >>> made = book.create({})
     >>> row = book._index.rows[made.contact.id]
-    >>> outcome_of("created", row, None, None, book.policy) == made
+    >>> outcome_of("created", (row, None, None), book.policy) == made
     True
     """
     self = _new(Outcome)
     _set_result(self, result)
     _set_policy(self, policy)
     # Of plain rows the collector drops this tuple too.
-    _set_told(self, (row, was, matched_by))
+    _set_told(self, record)
     return self
 
 

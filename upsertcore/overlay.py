@@ -73,8 +73,8 @@ class Overlay:
         return tuple(sorted([*left, *mine], key=self._place))
 
     def is_spent(self, id: str) -> bool:
-        """Tell whether an id is in use here or below, or was."""
-        return id in self._mine or self._index.is_spent(id)
+        """Return whether an id is in use here or below."""
+        return id in self._mine or id in self._index
 
     def put(self, contact: Contact, forms: Forms) -> None:
         """Lay a contact over what stands below; those that it absorbed are gone."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.strategy import Hits, Strategy
     from upsertcore.view import Forms, View
 
-__all__ = ["Asked", "Fields", "check_scope", "frozen", "read"]
+__all__ = ["Asked", "Fields", "checked_scope", "frozen", "read"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
@@ -151,20 +151,21 @@ def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
 _BLOCKED = "is a blocked value; send one that identifies a contact"
 
 
-def check_scope(scope: Any) -> None:
+def checked_scope(scope: Any) -> str:
     """
-    See that a scope is text.
+    Check that a scope is text; return it as plain text.
 
     Raises:
-        InvalidField: If it is none, or none that UTF-8 can write.
+        InvalidField: If it is not text, or not text that UTF-8 can write.
 
-    >>> check_scope("firm-1")
+    >>> checked_scope("firm-1")
+    'firm-1'
     """
     if type(scope) is str and scope.isascii():
-        return
+        return scope
     if not isinstance(scope, str):
         raise InvalidField("scope", scope, "must be text")
-    frozen("scope", scope)
+    return frozen("scope", scope)  # type: ignore[no-any-return]
 
 
 def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:

@@ -23,7 +23,7 @@ from upsertcore.errors import (
     StaleVersion,
     UpdateRefused,
 )
-from upsertcore.patch import Asked, check_scope, read
+from upsertcore.patch import Asked, checked_scope, read
 from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
 from upsertcore.values import NOTHING, FrozenMap, same
@@ -74,7 +74,7 @@ def plan(
     >>> plan(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
     (('ada@x.org',),)
     """
-    check_scope(scope)
+    scope = checked_scope(scope)
     strategy = policy.match if match is None else match
     patched = read(policy, patch)
     return decide(policy, Asked(policy.by_name, patched, index, scope, strategy))
@@ -119,23 +119,21 @@ def combine(
     Args:
         policy: The table; its ``absorb`` says what becomes of each field.
         asked: An empty patch, and the index to ask.
-        survivor: The id of the contact that stays.
+        survivor: The id of the contact that stays, of the scope that is asked.
         others: Ids of those that become part of it, none of them the survivor's.
 
     Raises:
         UnknownContact: If there is no such contact.
-        InvalidField: If a rule of ``absorb`` refuses, or one is of another scope.
+        InvalidField: If a rule of ``absorb`` refuses.
         KeyInUse: If a value that is absorbed makes a unique key of somebody else.
         UpdateRefused: If the policy changes nobody.
     """
     found = Match(survivor, absorbed=others)
     family = _family(policy, asked, found)
-    for contact, _forms in family.absorbed:
-        if contact.scope != asked.scope:
-            reason = f"must be {asked.scope!r} for contact {contact.id} too"
-            raise InvalidField("scope", contact.scope, reason)
     if policy.on_deleted == "refuse":
         _see_that_they_may_come_back(family)
+    if family.before is not None and not others:
+        return _left_alone(policy, asked, found, family.before)
     draft = _merge(policy, asked, family)
     claimed = claim(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)

@@ -1,53 +1,58 @@
 """
-The hot path: what nearly every upsert is, with nothing that it can do without.
+The fast path: the common upsert in one pass, without a plan.
 
 Rules:
-    It does what the plain path does, to the byte, or it does nothing and says so; a
-    law sees that. Whatever is rare is left to the plain path, and so is each refusal.
-    It is compiled for its policy once, as attrs compiles ``__init__``: what is known of
-    the table is written out, and nothing of it is looked up in a call.
-    No function of a host runs under the lock. What has an effect, or is dear, is asked
-    once: ids, clock and normalisers; a rule, or a ``clean`` that leaves nothing of a
-    value, may be asked again by the plain path.
+    It does what the general path does, for a call in which nothing is rare; where
+    anything is, it stops before it has written, and returns what it has made.
+    A strategy and a normaliser are known by identity.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from threading import get_ident
-from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
-from weakref import WeakKeyDictionary
 
-from upsertcore.draw import checked_id, checked_time
+from upsertcore.draw import SpentId, checked_id, checked_time
 from upsertcore.heading import Headings
-from upsertcore.normalize import SEPARATORS
-from upsertcore.outcome import outcome_of
-from upsertcore.row import packed, unpacked
+from upsertcore.keys import Key
+from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
+from upsertcore.normalize import SEPARATORS, email, exact, phone, text
+from upsertcore.outcome import Outcome, outcome_of
+from upsertcore.redo import NUMBER, Record
+from upsertcore.row import (
+    CREATED,
+    FORMS,
+    HISTORY,
+    NAMES,
+    PLACE,
+    VERSION,
+    packed,
+    unpacked,
+)
 from upsertcore.values import same
-from upsertcore.written import SHORT, written
 
 if TYPE_CHECKING:
     from upsertcore.errors import Refused
+    from upsertcore.heading import Heading
+    from upsertcore.holders import Entries
     from upsertcore.index import ContactIndex
-    from upsertcore.keys import Key
-    from upsertcore.outcome import Outcome
     from upsertcore.policy import Policy
     from upsertcore.writer import Writer
 
-__all__ = ["SOURCE", "Left", "Many", "One", "Plain", "quick"]
+__all__ = ["SHORT", "FastPath", "Left", "Plain", "suits"]
 
 
 @final
 class Left:
     """
-    What the plain path need not do again of a call that is left to it.
+    What the general path need not do again of a call that is left to it.
 
     Args:
         forms: Key name to what was made of the patch: a form, several, or None.
-        names: Of the patch, as the table has them.
+        names: Of the patch, as the policy has them.
         values: Of these names, cleaned and frozen.
         id: What was drawn already for a new contact, None where nothing was.
         now: The time that was drawn already, None where none was.
@@ -74,139 +79,317 @@ class Left:
         self.id, self.now = id, now
 
 
-SOURCE = "<the hot path of upsertcore>"
-"""What stands for the file of the generated code, in tracebacks and profiles."""
+Answer: TypeAlias = "Outcome | Left | Refused | None"
+"""What happened, or what is left: what was made already, a refusal to be raised, or
+None where nothing was done yet."""
 
-One: TypeAlias = Callable[[Any, Any], "Outcome | Left | Refused | None"]
-"""(patch, scope) -> what happened, or what is left: a refusal to be raised, what was
-made already, None where nothing was done yet."""
+Plain: TypeAlias = "Callable[[Any, Any, Left | Refused | None], Any]"
+"""(patch, scope, what is left of it) -> the answer of the general path."""
 
-Plain: TypeAlias = Callable[[Any, Any, "Left | Refused | None"], Any]
-"""(patch, scope, what is left of it) -> the answer of the plain path."""
+SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
+    (exact, str, re.compile(r"(?s).*\S.*").fullmatch),
+    (text, lambda value: " ".join(value.lower().split()), bool),
+    (
+        email,
+        lambda value: value.strip().lower(),
+        re.compile("[!-?A-~]+@[!-?A-~]+").fullmatch,
+    ),
+    (
+        phone,
+        lambda value: value.encode().translate(None, SEPARATORS).decode(),
+        re.compile(r"\+[1-9][0-9]{6,14}").fullmatch,
+    ),
+)
+"""A normaliser, what makes its form of ASCII text if there is one, and what tells that.
 
-Many: TypeAlias = Callable[[Iterable[Any], Any, Plain], list[Any]]
-"""(patches, scope, the plain path) -> one answer for each, in their order."""
+A form that a contact holds is one; a law checks that no other text passes."""
+
+_TEXT = frozenset({str}).issuperset
+_NO_ENTRIES: Entries = {}
 
 
-def quick(
-    policy: Policy, index: ContactIndex, writer: Writer, *, ids: bool, clock: bool
-) -> tuple[One | None, Many | None]:
+@final
+class KeyPath:
     """
-    Compile the hot path of a book, for one patch and for a batch.
-
-    It takes a patch whose values are there, under names that the table has, and whose
-    keys nobody holds but the one contact that is found, or nobody at all. Text is what
-    it takes fastest.
+    One key as the fast path looks it up.
 
     Args:
-        policy: The table.
-        index: Where to look.
-        writer: What writes to it.
-        ids: Whether a host makes them, so that each is looked at.
-        clock: Whether it is a host's.
+        key: The key, of one field.
+        scopes: Its holders, by scope and form.
 
-    Returns:
-        Nothing where the table says something that only the plain path knows.
+    >>> from upsertcore import normalize
+    >>> email = KeyPath(Key("email", ("email",), (normalize.email,)), {})
+    >>> email.look("Ada@x.org", ""), email.look("nobody", ""), email.look((), "")
+    (('ada@x.org', None), (None, None), (None, None))
     """
-    code = _code(policy, ids=ids, clock=clock, keeps=writer.journal.keeps)
-    if code is None:
-        return None, None
-    known: dict[str, Any] = {
-        "policy": policy,
-        "index": index,
-        "writer": writer,
-        "journal": writer.journal,
-        "rows": index.rows,
-        "leads": index.leads,
-        "gone": index.gone,
-        "lock": writer.lock,
-        "thread": get_ident,
-        "ids": writer.ids,
-        "clock": writer.clock,
-        "headings": Headings(policy, index),
-        "EMPTY": "",
-        "is_space": str.isspace,
-        "join": "".join,
-        "nobody": {},
-        "text": frozenset({str}).issuperset,
-        "same": same,
-        "plain_scope": _is_plain_scope,
-        "updates": policy.update is True,
-        "datetime": datetime,
-        "now_in": datetime.now,
-        "UTC": UTC,
-        "Left": Left,
-        "separators": SEPARATORS,
-        "checked_id": checked_id,
-        "checked_time": checked_time,
-        "outcome_of": outcome_of,
-    }
-    for number, key in enumerate(policy.keys):
-        normal = key.normalize[0]
-        known[f"closer{number}"] = _closer(key)
-        known[f"is_form{number}"] = SHORT[normal][1] if normal in SHORT else None
-        known[f"scopes{number}"] = index.scopes(key.name)
-    exec(code, known)  # noqa: S102 - written here, of names and numbers alone
-    return known["upsert"], known["upsert_many"]
 
+    __slots__ = ("_is_form", "_key", "_normal", "_scopes", "_short", "name")
 
-def _closer(key: Key) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Make what asks the normaliser itself, and then who holds what it answers."""
-    normal, checked = key.normalize[0], key.checked
+    def __init__(self, key: Key, scopes: dict[str, Entries]) -> None:
+        self._key, self._scopes = key, scopes
+        self.name, self._normal = key.name, key.normalize[0]
+        self._short: Callable[[str], str] | None = None
+        self._is_form: Callable[[str], Any] = bool
+        for normal, short, is_form in SHORT:
+            if normal is self._normal:
+                self._short, self._is_form = short, is_form
 
-    def closer(value: Any, entries: dict[str, Any]) -> tuple[Any, Any]:
+    def look(self, value: Any, scope: str) -> tuple[Any, Any]:
+        """
+        Look a value up.
+
+        Args:
+            value: Frozen, and not blank.
+            scope: The tenant.
+
+        Returns:
+            What it makes: a form, a tuple of several, or None; and its holders: None,
+            an id, or a list where there are several.
+        """
+        entries = self._scopes.get(scope, _NO_ENTRIES)
+        if self._short is not None and type(value) is str and value.isascii():
+            form: Any = self._short(value)
+            holder = entries.get(form)
+            if holder is not None or self._is_form(form):
+                return form, holder
         if type(value) is tuple:
-            forms = key.forms({key.fields[0]: value})
+            forms = self._key.forms({self._key.fields[0]: value})
             return packed(forms), _holder(forms, entries)
-        form = normal(value)
+        form = self._normal(value)
         if type(form) is not str or not form or not form.isascii():
-            form = checked(form)
+            form = self._key.checked(form)
         return form, None if form is None else entries.get(form)
 
-    return closer
 
-
-def _holder(forms: tuple[str, ...], entries: dict[str, Any]) -> Any:
-    """Give who holds these forms: nobody, one, or a list where they are several."""
+def _holder(forms: tuple[str, ...], entries: Entries) -> Any:
+    """Return who holds these forms: None, one, or a list where they are several."""
     found = [entries[form] for form in forms if form in entries]
     if not found:
         return None
     return found[0] if all(each == found[0] for each in found) else found
 
 
-def _suits(policy: Policy) -> bool:
-    """Tell whether the strategy and the keys are what the hot path knows."""
-    match = policy.match
-    known = match.name in ("first_match", "first_present", "all_agree")
-    return known and match.guard is None and all(map(_is_plain, policy.keys))
+@final
+class FastPath:
+    """
+    What a book does with nearly every upsert.
+
+    It takes a patch whose values are there, under names that the policy has, and whose
+    keys no contact holds but the one that is found, or none at all.
+
+    Args:
+        policy: The table; :func:`suits` says whether it can have a fast path.
+        index: Where to look.
+        writer: What writes to it.
+        ids: Whether a caller makes them, so that each is checked.
+        clock: Whether it is a caller's.
+    """
+
+    __slots__ = (
+        *("_by_form", "_clock", "_headings", "_ids", "_index", "_keys", "_no_forms"),
+        *("_policy", "_updates", "_writer"),
+    )
+
+    def __init__(
+        self,
+        policy: Policy,
+        index: ContactIndex,
+        writer: Writer,
+        *,
+        ids: bool,
+        clock: bool,
+    ) -> None:
+        self._policy, self._index, self._writer = policy, index, writer
+        self._ids, self._clock = ids, clock
+        self._headings = Headings(policy, index)
+        self._by_form = policy.match.decide is FIRST_PRESENT
+        self._updates = policy.update is True
+        self._keys = [KeyPath(key, index.scopes(key.name)) for key in policy.keys]
+        self._no_forms = [None] * len(self._keys)
+
+    def upsert(self, patch: Any, scope: Any) -> Answer:
+        """
+        Do an upsert, if nothing about it is rare.
+
+        Args:
+            patch: What was sent.
+            scope: The tenant.
+
+        Returns:
+            What happened, or what is left to the general path.
+        """
+        if type(patch) is not dict or type(scope) is not str or not scope.isascii():
+            return None
+        heading = self._headings[tuple(patch)]
+        if heading is None:
+            return None
+        sent = heading.read(tuple(patch.values()))
+        if not isinstance(sent, tuple):
+            return sent
+        state, keys, by_form = self._writer.done, self._keys, self._by_form
+        made: dict[int, Any] = {}
+        id = by = None
+        for number, place in heading.consulted:
+            key = keys[number]
+            form, holder = key.look(sent[place], scope)
+            made[number] = form
+            if by is None:
+                if (form if by_form else holder) is not None:
+                    id, by = holder, key.name
+            elif holder is not None and holder != id:
+                return self._left(heading, sent, made)
+        if id is None:
+            return self._create(heading, sent, scope, made, state)
+        return self._update(heading, sent, scope, made, state, id, by)
+
+    def upsert_many(
+        self, patches: Iterable[Any], scope: Any, plain: Plain
+    ) -> list[Any]:
+        """
+        Do upserts one after the other.
+
+        Args:
+            patches: Read as they are needed.
+            scope: The tenant.
+            plain: Answers what is left of a call.
+
+        Returns:
+            One answer for each patch, in their order.
+        """
+        upsert, answers = self.upsert, []
+        for patch in patches:
+            done = upsert(patch, scope)
+            if type(done) is not Outcome:
+                done = plain(patch, scope, done)
+            answers.append(done)
+        return answers
+
+    def _create(
+        self,
+        heading: Heading,
+        sent: tuple[Any, ...],
+        scope: str,
+        made: dict[int, Any],
+        state: Record,
+    ) -> Answer:
+        if not heading.creates or not any(made.values()):
+            return self._left(heading, sent, made)
+        values: Any = sent + heading.defaults
+        if heading.has_rules:
+            values = heading.lay((), values, heading.full, known=False)
+        if values is None or not self._rest(heading, sent, scope, made, None):
+            return self._left(heading, sent, made)
+        index, writer = self._index, self._writer
+        fresh = writer.ids()
+        if self._ids and (type(fresh) is not str or not fresh or not fresh.isascii()):
+            fresh = checked_id(fresh)
+        now = self._time()
+        if fresh in index and writer.published is state:
+            raise SpentId(fresh)
+        forms = self._no_forms[:]
+        for number, form in made.items():
+            forms[number] = form
+        parts = (heading.full, 1, now, now, fresh, scope, index.next, None)
+        record = ((*parts, *forms, *values), None, None, state[NUMBER] + 1, get_ident())
+        if writer.publish(state, record):
+            return outcome_of("created", record, self._policy)
+        return self._left(heading, sent, made, fresh, now)
+
+    def _update(
+        self,
+        heading: Heading,
+        sent: tuple[Any, ...],
+        scope: str,
+        made: dict[int, Any],
+        state: Record,
+        id: Any,
+        by: str | None,
+    ) -> Answer:
+        before = self._index.rows.get(id) if type(id) is str else None
+        if before is None or before[HISTORY] is not None:
+            return self._left(heading, sent, made)
+        names = before[NAMES]
+        first = len(before) - len(names)
+        stored = before[first:]
+        after, values = heading.names, sent
+        if names is not after:
+            after, pick = heading.meet(names)
+            values = pick(before + sent)
+        if heading.has_rules:
+            laid = heading.lay(stored, values, after, known=True)
+            if laid is None:
+                return self._left(heading, sent, made)
+            values = laid
+        writer = self._writer
+        if values == stored and (
+            _TEXT(map(type, values)) or all(map(same, values, stored))
+        ):
+            if writer.published is state:
+                unchanged = (before, before, by)
+                return outcome_of("unchanged", unchanged, self._policy)
+            return self._left(heading, sent, made)
+        if not self._updates or not self._rest(heading, sent, scope, made, id):
+            return self._left(heading, sent, made)
+        now = self._time()
+        forms = [*before[FORMS:first]]
+        for number, form in made.items():
+            forms[number] = form
+        parts = (after, before[VERSION] + 1, before[CREATED], now, id, scope)
+        row = (*parts, before[PLACE], None, *forms, *values)
+        record = (row, before, by, state[NUMBER] + 1, get_ident())
+        if writer.publish(state, record):
+            return outcome_of("updated", record, self._policy)
+        return self._left(heading, sent, made, None, now)
+
+    def _rest(
+        self,
+        heading: Heading,
+        sent: tuple[Any, ...],
+        scope: str,
+        made: dict[int, Any],
+        id: str | None,
+    ) -> bool:
+        """Look up keys that are not consulted; each is free, or the contact's."""
+        for number, place in heading.resting:
+            made[number], holder = self._keys[number].look(sent[place], scope)
+            if holder is not None and holder != id:
+                return False
+        return True
+
+    def _time(self) -> datetime:
+        if not self._clock:
+            return datetime.now(UTC)
+        now = self._writer.clock()
+        if type(now) is datetime and now.tzinfo is UTC:
+            return now
+        return checked_time(now)
+
+    def _left(
+        self,
+        heading: Heading,
+        sent: tuple[Any, ...],
+        made: dict[int, Any],
+        id: str | None = None,
+        now: datetime | None = None,
+    ) -> Left:
+        forms = {self._keys[number].name: form for number, form in made.items()}
+        return Left(forms, heading.names, sent, id, now)
+
+
+def suits(policy: Policy) -> bool:
+    """
+    Return whether the strategy and the keys are what the fast path knows.
+
+    >>> from upsertcore import Policy, field, first_match, merge_all, normalize
+    >>> lines = {"email": field(key=normalize.email)}
+    >>> [suits(Policy(match("email"), lines)) for match in (first_match, merge_all)]
+    [True, False]
+    """
+    decide = policy.match.decide
+    known = any(decide is one for one in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE))
+    return known and all(map(_is_plain, policy.keys))
 
 
 def _is_plain(key: Key) -> bool:
     rare = key.remember or key.each or key.blocked or key.limit is not None
     return len(key.fields) == 1 and not rare
-
-
-def _is_plain_scope(scope: Any) -> bool:
-    return type(scope) is str and scope.isascii()
-
-
-def _code(policy: Policy, **how: bool) -> CodeType | None:
-    """Compile the hot path of a policy, once for all books that are made alike."""
-    if not _suits(policy):
-        return None
-    codes = _CODES.setdefault(policy, {})
-    key = tuple(how.values())
-    if key not in codes:
-        codes[key] = _compiled(written(policy, **how))
-    return codes[key]
-
-
-@lru_cache(maxsize=256)
-def _compiled(source: str) -> CodeType:
-    """Compile a source once: policies whose keys are alike have the same."""
-    return compile(source, SOURCE, "exec")
-
-
-_CODES: WeakKeyDictionary[Policy, dict[tuple[bool, ...], CodeType]] = (
-    WeakKeyDictionary()
-)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.comparing import Comparison, comparing, side
-from upsertcore.errors import InvalidField
+from upsertcore.errors import InvalidField, UnknownContact
 from upsertcore.grouping import groups
 from upsertcore.loading import rows_of
-from upsertcore.patch import check_scope, frozen
+from upsertcore.patch import checked_scope, frozen
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -33,14 +33,19 @@ class Reader:
     The verbs of a book that change nothing.
 
     >>> Reader.__slots__
-    ('_index', '_writer', 'policy')
+    ('_index', '_policy', '_writer')
     """
 
-    __slots__ = ("_index", "_writer", "policy")
+    __slots__ = ("_index", "_policy", "_writer")
 
-    policy: Policy
+    _policy: Policy
     _index: ContactIndex
     _writer: Writer
+
+    @property
+    def policy(self) -> Policy:
+        """The table; for another one load the rows of :meth:`dump` under it."""
+        return self._policy
 
     def __len__(self) -> int:
         return len(self._index)
@@ -49,16 +54,34 @@ class Reader:
         return self._writer.read(lambda: iter(self._index))
 
     def __contains__(self, id: object) -> bool:
-        return id in self._index
+        scope, id = id if type(id) is tuple and len(id) == 2 else ("", id)
+        try:
+            return self.get(id, scope=scope) is not None  # type: ignore[arg-type]
+        except (UnknownContact, InvalidField):
+            return False
 
-    def get(self, id: str) -> Contact:
+    def get(self, id: str, *, scope: str = "") -> Contact:
         """
-        Give the contact with this id, or the one that it was merged into.
+        Return the contact with this id, or the one that it was merged into.
+
+        A contact that was deleted and kept is returned too: ``deleted_at`` says so.
+
+        Args:
+            id: The contact's.
+            scope: The tenant; a contact of another one is unknown.
 
         Raises:
-            UnknownContact: If there is none; ``id in book`` asks first.
+            UnknownContact: If there is none; ``id in book``, or ``(scope, id) in
+                book``, asks first.
+
+        Cost:
+            A look-up or two.
         """
-        return self._writer.read(lambda: self._index.get(id))
+        scope = checked_scope(scope)
+        contact = self._writer.read(lambda: self._index.get(id))
+        if contact.scope != scope:
+            raise UnknownContact(id)
+        return contact
 
     def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
         """
@@ -86,7 +109,7 @@ class Reader:
         >>> book.find("email", "ADA@X.org") == (outcome.contact,)
         True
         """
-        check_scope(scope)
+        scope = checked_scope(scope)
         known = self._key(key)
         forms = known.sought(frozen("value", value))
         index = self._index
@@ -130,7 +153,7 @@ class Reader:
         [['a', 'b', 'c']]
         """
         if scope is not None:
-            check_scope(scope)
+            scope = checked_scope(scope)
         names = [self._key(name).name for name in keys or self.policy.by_name]
 
         def ask() -> tuple[tuple[Contact, ...], ...]:
@@ -207,7 +230,7 @@ class Reader:
         2 patches, 1 difference
         row 1: contact: 'row 0' / 'row 1'
         """
-        check_scope(scope)
+        scope = checked_scope(scope)
         rows, load = self.dump(), type(self).load  # type: ignore[attr-defined]
         mine, theirs = [side(load, p, rows, scope) for p in (self.policy, other)]
         return comparing(patches, mine, theirs)

@@ -1,38 +1,46 @@
 """
-The writer: decide without the lock, write under it.
+The writer: decide without the lock, write under it, and never half.
 
 Rules:
-    What a host hands in (normaliser, rule, ids, clock) never runs while the lock is
-    held, so it may be slow, raise or call back, and nothing waits for ever.
-    A decision counts only if what it rests on still holds; else it is made anew.
-    Whatever is refused, or raises, leaves the index as it was.
+    A caller's function (normaliser, rule, ids, clock) never runs while the lock is
+    held, so it may be slow, raise or call back, and no call waits for ever.
+    A decision counts only if what it rests on still holds; else it is made again. A
+    call that was overtaken a few times queues: others wait for it, for a while.
+    A write is prepared as a record and published by one assignment. From then on it
+    counts; if an exception interrupts it, the next reader or writer completes it.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
+from weakref import WeakSet
 
 from upsertcore.calls import Calls, Once
-from upsertcore.deleting import deleting
-from upsertcore.draw import Draw
-from upsertcore.errors import StalePlan, UnknownContact
+from upsertcore.draw import Draw, SpentId
+from upsertcore.errors import Refused, StalePlan, UnknownContact
 from upsertcore.journal import Entry, Journal
-from upsertcore.outcome import Outcome
+from upsertcore.outcome import Outcome, outcome_of
 from upsertcore.overlay import Overlay
+from upsertcore.redo import BEGINNING, NUMBER, ROW, THREAD, WAS, Record, Redo
+from upsertcore.staged import Staged
 
 if TYPE_CHECKING:
+    from upsertcore.contact import Contact
     from upsertcore.index import ContactIndex
+    from upsertcore.outcome import Result
     from upsertcore.patch import Asked
     from upsertcore.planned import Plan
     from upsertcore.quick import Left
-    from upsertcore.view import View
+    from upsertcore.view import Forms, View
 
 __all__ = ["Writer"]
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 Ask: TypeAlias = "Callable[[], Asked]"
@@ -51,24 +59,36 @@ class Seen(Protocol):
 
 V = TypeVar("V", bound=Seen)
 
-_OVERTAKEN = 10_000
+_PATIENCE = 3
+"""How often a call may be overtaken before it queues."""
+
+_WAIT = 1.0
+"""How many seconds other writers wait for a call that queues: its functions might wait
+for one of them."""
+
 _OVERTAKEN_BY_ITSELF = 100
+
+_VERDICTS = (Refused, UnknownContact)
+"""What a decision raises of itself; only that may be due to what is half written."""
+
+_writers: WeakSet[Writer] = WeakSet()
 
 
 @final
 class Writer:
     """
-    What stands between a book and its index.
+    What changes an index, and what reads it as a whole.
 
     Args:
-        index: Written by nobody else.
-        ids: Answers a fresh id at each call.
-        clock: Answers an aware time.
-        keep_calls: How many calls with an idempotency key are remembered.
+        index: Written by no other writer.
+        ids: Returns a fresh id at each call.
+        clock: Returns an aware time.
+        policy: Named by the outcomes of the fast path.
+        keep_calls: How many calls with an idempotency key are remembered, per scope.
         keep_changes: How many changes are kept; None for all.
 
-    The hot path writes beside it: it takes ``lock``, sees by ``writes`` whether anybody
-    has written since it looked, and does what :meth:`wrote` does.
+    The last write that is stored, ``done``, names the state of the index: as long as
+    ``published`` is the same record, nothing has changed and nothing is half stored.
 
     >>> from upsertcore import ContactIndex
     >>> from upsertcore.draw import fresh_ids, utc_now
@@ -77,14 +97,8 @@ class Writer:
     """
 
     __slots__ = (
-        "_calls",
-        "_index",
-        "clock",
-        "ids",
-        "journal",
-        "last",
-        "lock",
-        "writes",
+        *("__weakref__", "_calls", "_index", "_owned", "_policy"),
+        *("clock", "done", "ids", "journal", "lock", "published"),
     )
 
     def __init__(
@@ -92,30 +106,42 @@ class Writer:
         index: ContactIndex,
         ids: Callable[[], str],
         clock: Callable[[], datetime],
+        policy: Any = None,
         keep_calls: int = 0,
         keep_changes: int | None = 0,
     ) -> None:
-        self._index, self.ids, self.clock = index, ids, clock
+        self._index, self.ids, self.clock, self._policy = index, ids, clock, policy
         self._calls = Calls(keep_calls)
         self.journal = Journal(keep_changes)
-        self.lock = threading.Lock()
-        self.writes = 0
-        self.last = 0
+        self.published: Record = BEGINNING
+        self.done: Record = BEGINNING
+        self.lock = threading.RLock()
+        self._owned: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+        _writers.add(self)
 
     def read(self, ask: Callable[[], T]) -> T:
         """
-        Ask the index under the lock.
+        Read the index under the lock.
 
         Args:
-            ask: Reads, and calls nothing of a host's.
+            ask: Reads, and calls no function of a caller.
         """
+        self._see_no_reentry()
         with self.lock:
-            return ask()
+            while True:
+                state = self._completed()
+                try:
+                    answer = ask()
+                except UnknownContact:
+                    if self.done is state:
+                        raise
+                else:
+                    if self.done is state:
+                        return answer
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:
-        """Give what was written after a number."""
-        with self.lock:
-            return self.journal.since(number)
+        """Return what was written after a number."""
+        return self.read(lambda: self.journal.since(number, self.done[NUMBER]))
 
     def settle(self, ask: Ask, decide: Decide) -> Plan:
         """
@@ -128,9 +154,9 @@ class Writer:
         Raises:
             Refused: What the decision raises, once what it rests on holds.
             RuntimeError: If a hundred decisions in a row were overtaken by writes
-                that they made themselves, or ten thousand by others.
+                that they made themselves.
         """
-        return self._attempt(ask, decide, lambda _plan: None)
+        return self._attempt(ask, decide, lambda plan, _state: (plan, None))
 
     def write(
         self,
@@ -145,36 +171,34 @@ class Writer:
         Args:
             ask: As :meth:`settle`.
             decide: As :meth:`settle`.
-            once: What tells this call from others; if it was made already, its
-                outcome is given again and nothing is done.
+            once: What identifies this call; if it was made already, its outcome is
+                returned again and nothing is done.
             left: What was drawn for this call already.
 
         Raises:
             Refused: As :meth:`settle`; ``CallReused`` if *once* is another call's.
-            ValueError: If ``ids`` answers an id that is in use.
+            SpentId: If ``ids`` returns an id that is in use.
         """
         if once is not None:
             known = self.read(lambda: self._calls.recall(once))
             if known is not None:
                 return known
-        draw, made = Draw(self.ids, self.clock), 0
+        draw = Draw(self.ids, self.clock)
         if left is not None:
             draw = Draw(self.ids, self.clock, left.id, left.now)
-            made = int(left.now is not None)
-        done: list[Outcome] = []
 
         def ready(asked: Asked) -> Plan:
             plan = decide(asked)
             draw.ready(plan)
             return plan
 
-        def put(plan: Plan) -> None:
+        def prepare(plan: Plan, state: Record) -> tuple[Outcome, Record | None]:
             known = self._calls.recall(once)
-            done.append(self._put(plan, draw) if known is None else known)
-            self._calls.note(once, done[0])
+            if known is not None:
+                return known, None
+            return self._prepared(plan, draw, state, once)
 
-        self._attempt(ask, ready, put, made)
-        return done[0]
+        return self._attempt(ask, ready, prepare)
 
     def write_all(self, run: Callable[[Step], list[Outcome]]) -> list[Outcome]:
         """
@@ -198,21 +222,26 @@ class Writer:
                     draws.append(Draw(self.ids, self.clock))
                 plan, draw = decide(ask(overlay)), draws[place]
                 draw.ready(plan)
-                return _put(overlay, plan, draw)
+                contact, outcome = _planned(plan, draw)
+                if plan.before is None and overlay.is_spent(contact.id):
+                    raise SpentId(contact.id)
+                if contact is not plan.before:
+                    overlay.put(contact, plan.forms)
+                return outcome
 
             return run(step), overlay
 
-        def commit(done: tuple[list[Outcome], Overlay]) -> None:
-            for id in done[1].fresh:
-                if self._index.is_spent(id):
-                    raise ValueError(f"ids: must answer a fresh id, not {id!r}")
-            for contact, forms in done[1].puts:
-                self._index.put(contact, forms)
-            for outcome in done[0]:
-                if not outcome.unchanged:
-                    self.wrote(outcome)
+        def prepare(
+            done: tuple[list[Outcome], Overlay], state: Record
+        ) -> tuple[list[Outcome], Record | None]:
+            outcomes, overlay = done
+            moved = tuple([each for each in outcomes if not each.unchanged])
+            if not moved:
+                return outcomes, None
+            staged = self._staged(overlay.fresh, overlay.puts)
+            return outcomes, _record(staged.redo(outcomes=moved), state)
 
-        return self._attempt(lambda: Overlay(self._index), through, commit)[0]
+        return self._attempt(lambda: Overlay(self._index), through, prepare)
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -220,124 +249,275 @@ class Writer:
 
         Raises:
             StalePlan: If what it rests on has changed.
-            ValueError: If ``ids`` answers an id that is in use.
+            SpentId: If ``ids`` returns an id that is in use.
         """
         draw = Draw(self.ids, self.clock)
-        self.read(lambda: self._fresh(plan))
+
+        def fresh() -> None:
+            reason = plan.stale(self._index)
+            if reason is not None:
+                raise StalePlan(reason)
+
+        def do(state: Record) -> tuple[Outcome, Record | None]:
+            fresh()
+            return self._prepared(plan, draw, state, None)
+
+        self.read(fresh)
         draw.ready(plan)
-        with self.lock:
-            self._fresh(plan)
-            return self._put(plan, draw)
+        return self._change(do)
+
+    def change(self, do: Callable[[Staged], Outcome]) -> Outcome:
+        """
+        Change the index under the lock, and note what was done.
+
+        Args:
+            do: Stages the change and calls no function of a caller; or raises.
+        """
+
+        def staged(state: Record) -> tuple[Outcome, Record | None]:
+            work = Staged(self._index)
+            outcome = do(work)
+            if outcome.unchanged:
+                return outcome, None
+            return outcome, _record(work.redo(outcomes=(outcome,)), state)
+
+        return self._change(staged)
+
+    def time(self) -> datetime:
+        """Return the time by the book's clock."""
+        return Draw(self.ids, self.clock).time()
+
+    def purge(self, id: str, scope: str) -> int:
+        """
+        Remove a person from the index, the journal and the memory of calls.
+
+        Raises:
+            UnknownContact: If nothing tells of this id.
+        """
+
+        def do(state: Record) -> tuple[int, Record | None]:
+            staged = Staged(self._index)
+            ids = self._purged_ids(staged, id, scope)
+            entries, changes = self.journal.purged(ids)
+            calls, remembered = self._calls.purged(ids)
+            parts = {"entries": entries, "calls": calls}
+            redo = staged.redo(**parts)
+            if not (redo.rows or changes or remembered):
+                raise UnknownContact(id)
+            return changes + remembered, (redo, None, None, state[NUMBER], _thread())
+
+        return self._change(do)
+
+    def _purged_ids(self, staged: Staged, id: str, scope: str) -> set[str]:
+        if type(id) is not str:
+            raise UnknownContact(id)
+        try:
+            contact = staged.found(id)[0]
+        except UnknownContact:
+            return self.journal.deleted(id, scope)
+        if contact.scope != scope:
+            raise UnknownContact(id)
+        staged.remove(contact.id)
+        return {*contact.ids}
 
     def _attempt(
         self,
         ask: Callable[[], V],
         decide: Callable[[V], T],
-        put: Callable[[T], None],
-        made: int = 0,
-    ) -> T:
+        prepare: Callable[[T, Record], tuple[A, Record | None]],
+    ) -> A:
         own = 0
-        for _ in range(made, _OVERTAKEN):
-            writes, asked = self.writes, ask()
+        for attempt in count():
+            queued = attempt >= _PATIENCE
+            state = self._queued() if queued else self._begun()
             try:
-                plan = decide(asked)
-            except Exception as error:
-                # What it saw may have been half written; only a settled no counts.
-                unseen = isinstance(error, UnknownContact)
-                with self.lock:
-                    if self._holds(writes, None if unseen else asked):
-                        raise
-            else:
-                with self.lock:
-                    if self._holds(writes, asked):
-                        put(plan)
-                        return plan
-            own += self.last == threading.get_ident()
+                answer = self._once(state, ask, decide, prepare)
+            finally:
+                if queued:
+                    self._leave(state)
+            if answer is not None:
+                return answer[0]
+            own += self.published[THREAD] == _thread()
             if own == _OVERTAKEN_BY_ITSELF:
                 break
         raise RuntimeError(
-            "the book changed under each of many attempts at one call; "
-            "does a function of its host write to it?"
+            "the book changed during each of many attempts at one call: a function of "
+            "the policy, ids or clock writes to the book; let it write elsewhere"
         )
 
-    def _holds(self, writes: int, asked: Seen | None) -> bool:
-        if writes == self.writes:
-            return True
-        return asked is not None and asked.stale(self._index) is None
+    def _once(
+        self,
+        state: Record,
+        ask: Callable[[], V],
+        decide: Callable[[V], T],
+        prepare: Callable[[T, Record], tuple[A, Record | None]],
+    ) -> tuple[A] | None:
+        """Make one attempt; None where it does not count."""
+        asked = ask()
+        try:
+            decided = decide(asked)
+        except _VERDICTS as error:
+            # What it saw may have been half written; only a settled no counts.
+            unseen = isinstance(error, UnknownContact)
+            if self.published is state or not (unseen or self._moved(asked)):
+                raise
+            return None
+        for _ in range(_PATIENCE):
+            try:
+                answer, record = prepare(decided, state)
+            except (*_VERDICTS, ValueError):
+                if self.published is state:
+                    raise
+            else:
+                if self.publish(state, record):
+                    return (answer,)
+            state = self._begun()
+            if self._moved(asked):
+                break
+        return None
 
-    def _fresh(self, plan: Plan) -> None:
-        reason = plan.stale(self._index)
-        if reason is not None:
-            raise StalePlan(reason)
+    def _moved(self, asked: Seen) -> bool:
+        return self.read(lambda: asked.stale(self._index)) is not None
 
-    def _put(self, plan: Plan, draw: Draw) -> Outcome:
-        outcome = _put(self._index, plan, draw)
-        if not outcome.unchanged:
-            self.wrote(outcome)
-        return outcome
+    def _change(self, do: Callable[[Record], tuple[T, Record | None]]) -> T:
+        """Prepare under the lock, and store."""
+        self._begun()
+        with self.lock:
+            while True:
+                state = self._completed()
+                answer, record = do(state)
+                if self.publish(state, record):
+                    return answer
 
-    def wrote(self, outcome: Outcome) -> None:
-        """Note what was done to the index; to be called under the lock."""
-        self.journal.note(outcome)
-        self.writes += 1
-        self.last = threading.get_ident()
-
-    def change(self, do: Callable[[ContactIndex], Outcome]) -> Outcome:
+    def publish(self, state: Record, record: Record | None) -> bool:
         """
-        Change the index under the lock, and note what was done.
+        Publish a record and store it, unless the state is another one by now.
 
         Args:
-            do: Changes it, and calls nothing of a host's; or raises, and has not.
+            state: The last write that was stored when the record was made.
+            record: None where nothing is to be stored.
+
+        Returns:
+            Whether the state was still that one.
         """
+        if record is None:
+            return self.published is state
         with self.lock:
-            outcome = do(self._index)
-            if not outcome.unchanged:
-                self.wrote(outcome)
-            return outcome
+            # Nothing can come between this look and the store that publishes.
+            if self.published is state:
+                self.published = record
+                self._store(record)
+                return True
+        return False
 
-    def delete(self, id: str, *, keep: bool) -> Outcome:
-        """
-        Take a contact out of the index, or mark it as deleted.
+    def _store(self, record: Record) -> None:
+        """Store a record that is published; doing it again changes nothing."""
+        redo, number = record[ROW], record[NUMBER]
+        if type(redo) is Redo:
+            self._index.store(redo)
+            first = number - len(redo.outcomes) + 1
+            for place, outcome in enumerate(redo.outcomes, first):
+                self.journal.note(place, outcome)
+            if redo.call is not None:
+                self._calls.note(*redo.call)
+            if redo.entries is not None and redo.calls is not None:
+                self.journal.entries, self._calls.known = redo.entries, redo.calls
+        else:
+            self._index.store_row(record[WAS], redo)
+            if self.journal.keeps:
+                created = record[WAS] is None
+                result: Result = "created" if created else "updated"
+                self.journal.note(number, outcome_of(result, record, self._policy))
+        self.done = record
 
-        Args:
-            id: The contact's own.
-            keep: Mark it; what is marked already stays as it is.
+    def _completed(self) -> Record:
+        """Complete what was published; to be called under the lock."""
+        record = self.published
+        if record is not self.done and type(record[ROW]) is not _Queue:
+            self._store(record)
+        return self.done
 
-        Raises:
-            UnknownContact: If there is none.
-        """
-        now = Draw(self.ids, self.clock).time() if keep else None
-        return self.change(deleting(id, now))
+    def _begun(self) -> Record:
+        """Return the state to work on; wait for a call that queues, for a while."""
+        self._see_no_reentry()
+        record = self.published
+        while record is not self.done:
+            queue = record[ROW]
+            if type(queue) is _Queue and record[THREAD] != _thread():
+                queue.left.wait(_WAIT)
+            with self.lock:
+                self._completed()
+                if self.published is record:
+                    self.published = self.done
+            record = self.published
+        return record
 
-    def purge(self, id: str) -> int:
-        """
-        Take a person out of the index, the journal and the memory of calls.
+    def _queued(self) -> Record:
+        """Make other writers wait; return the state to work on."""
+        state = self._begun()
+        record = (_Queue(), *state[1:THREAD], _thread())
+        return record if self._swap(state, record) else state
 
-        Raises:
-            UnknownContact: If nothing tells of this id.
-        """
+    def _swap(self, state: Record, record: Record) -> bool:
         with self.lock:
-            if type(id) is not str:
-                raise UnknownContact(id)
-            contact = self._index.get(id) if id in self._index else None
-            ids = self.journal.deleted(id) if contact is None else {*contact.ids}
-            purged = self.journal.purge(ids) + self._calls.purge(ids)
-            if contact is not None:
-                self._index.remove(contact.id)
-                self.writes += 1
-            elif not purged:
-                raise UnknownContact(id)
-            return purged
+            if self.published is state:
+                self.published = record
+                return True
+        return False
+
+    def _leave(self, state: Record) -> None:
+        if type(state[ROW]) is _Queue:
+            self._swap(state, self.done)
+            state[ROW].left.set()
+
+    def _see_no_reentry(self) -> None:
+        if self._owned():
+            raise RuntimeError(
+                "the book is in the middle of a call by this thread: a signal handler "
+                "or a finaliser must not call it; let it set a flag instead"
+            )
+
+    def _staged(self, fresh: Any, puts: list[tuple[Contact, Forms]]) -> Staged:
+        staged = Staged(self._index)
+        for id in fresh:
+            if id in self._index:
+                raise SpentId(id)
+        for contact, forms in puts:
+            staged.put(contact, forms)
+        return staged
+
+    def _prepared(
+        self, plan: Plan, draw: Draw, state: Record, once: Once | None
+    ) -> tuple[Outcome, Record | None]:
+        contact, outcome = _planned(plan, draw)
+        fresh = [contact.id] if plan.before is None else []
+        puts = [] if contact is plan.before else [(contact, plan.forms)]
+        call = None if once is None else (once[0], once[1], (once[2], outcome))
+        if not puts and call is None:
+            return outcome, None
+        moved = () if outcome.unchanged else (outcome,)
+        redo = self._staged(fresh, puts).redo(outcomes=moved, call=call)
+        return outcome, _record(redo, state)
 
 
-def _put(index: ContactIndex | Overlay, plan: Plan, draw: Draw) -> Outcome:
-    """Write a contact as a plan describes it, and say what happened."""
+@final
+class _Queue:
+    """What a call that queues publishes in place of a row; others wait for it."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+
+
+def _record(redo: Redo, state: Record) -> Record:
+    return redo, None, None, state[NUMBER] + len(redo.outcomes), _thread()
+
+
+def _planned(plan: Plan, draw: Draw) -> tuple[Contact, Outcome]:
+    """Make the contact that a plan describes, and say what happened."""
     contact = draw.contact(plan)
-    if plan.before is None and index.is_spent(contact.id):
-        raise ValueError(f"ids: must answer a fresh id, not {contact.id!r}")
-    if contact is not plan.before:
-        index.put(contact, plan.forms)
-    return Outcome(
+    outcome = Outcome(
         plan.result,
         contact,
         plan.before,
@@ -348,3 +528,17 @@ def _put(index: ContactIndex | Overlay, plan: Plan, draw: Draw) -> Outcome:
         plan.absorbed,
         plan.policy,
     )
+    return contact, outcome
+
+
+_thread = threading.get_ident
+
+
+def _after_fork() -> None:
+    """Let a child of this process write, whichever thread held a lock."""
+    for writer in _writers:
+        writer.lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

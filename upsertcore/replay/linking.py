@@ -32,7 +32,7 @@ from upsertcore.merge import (
     union,
     unset,
 )
-from upsertcore.patch import check_scope, read
+from upsertcore.patch import checked_scope, read
 from upsertcore.policy import Policy
 from upsertcore.rule import Rule
 
@@ -156,7 +156,7 @@ class Linking:
         if isinstance(row, Known):
             return self.held(row.contact)
         try:
-            check_scope(row.scope)
+            checked_scope(row.scope)
             sent, _ignored = read(self._policy, row.patch)
         except Refused:
             return ()

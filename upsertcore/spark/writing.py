@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from upsertcore.outcome import Outcome
+from upsertcore.redo import KEY, ROW
 from upsertcore.replay import Answered, Event, Made, Sent, Stored
 from upsertcore.row import ID
 from upsertcore.spark.errors import UnfitValue
@@ -134,7 +135,7 @@ def _told(answer: Any) -> tuple[Any, ...]:
     if late is not None:
         # Parts that nobody asked for: nothing is withheld, ignored, hit or absorbed,
         # and the row says who it is. Making them costs as much as the upsert.
-        row, _was, matched_by = late
+        row, matched_by = late[ROW], late[KEY]
         return answer.result, row[ID], matched_by, (), (), (), (), None
     withheld = [
         {"field": each.field, "value": _json(each.value), "holder": each.holder}

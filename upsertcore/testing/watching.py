@@ -94,7 +94,8 @@ def finds(book: ContactBook, contact: Contact) -> None:
         LawBroken: If it is not, or is found by a value without a form.
     """
     for id in contact.ids:
-        see("index_follows", book.get(id) == contact, f"{id} is {book.get(id)}")
+        now = book.get(id, scope=contact.scope)
+        see("index_follows", now == contact, f"{id} is {now}")
     for key in book.policy.keys:
         for name in () if key.composite else key.fields:
             value = contact.get(name)

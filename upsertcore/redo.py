@@ -1,0 +1,66 @@
+"""
+The redo record: all that one write stores, published by a single assignment.
+
+Rules:
+    A record is complete before it is published; from then on the write counts.
+    Storing a record is idempotent: what was interrupted is stored again, whole.
+    The last record names the state of a book: while it is the same object, nothing
+    has changed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from attrs import define
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from upsertcore.row import Row
+
+__all__ = ["BEGINNING", "KEY", "NUMBER", "ROW", "THREAD", "WAS", "Record", "Redo"]
+
+Record: TypeAlias = tuple[Any, ...]
+"""A published write, read by the positions below. The common write names its one row
+directly; any other has a :class:`Redo` in place of the row."""
+
+ROW, WAS, KEY, NUMBER, THREAD = range(5)
+"""The new row or a :class:`Redo`, the row that it replaces, the key that matched, the
+number of the last change, and the thread that wrote."""
+
+BEGINNING: Record = (None, None, None, 0, 0)
+"""The record of a new book."""
+
+
+@final
+@define(eq=False)
+class Redo:
+    """
+    The parts of a write that is not the common one.
+
+    Args:
+        rows: Each row as it was and as it will be; None where there is none.
+        leads: Id of an absorbed contact to the id that it resolves to, None to forget.
+        seats: Id of an absorbed contact to its place, None to forget.
+        next: The place of the next new contact.
+        unordered: True where a contact returns to an earlier place.
+        outcomes: What the journal notes, in order.
+        call: Scope, idempotency key and what to remember of the call.
+        entries: The journal's new entries, where a purge replaces them.
+        calls: The remembered calls, where a purge replaces them.
+
+    >>> Redo().rows
+    ()
+    """
+
+    rows: tuple[tuple[Row | None, Row | None], ...] = ()
+    leads: tuple[tuple[str, str | None], ...] = ()
+    seats: tuple[tuple[str, int | None], ...] = ()
+    next: int = 0
+    unordered: bool = False
+    outcomes: tuple[Any, ...] = ()
+    call: tuple[str, str, Any] | None = None
+    entries: deque[Any] | None = None
+    calls: Mapping[str, dict[str, Any]] | None = None
