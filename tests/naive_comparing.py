@@ -55,7 +55,7 @@ def _parts(side: Oracle, patch: Row, scope: str, number: int, names: list[str]) 
         answer = side.upsert(patch, scope=scope)
     except errors.Refused as error:
         return {"refused": type(error).__name__}
-    lost: Row = {field: f"held by {holder}" for field, _, holder in answer["withheld"]}
+    lost: Row = {field: f"held by {by}" for field, _, by, _ in answer["withheld"]}
     return {
         "contact": answer["contact"]["id"],
         "merged": [row["id"] for row in answer["absorbed"]],

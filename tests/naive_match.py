@@ -1,5 +1,5 @@
 """
-Naive twins of what is decided by keys: who is meant, what clashes, what is too much.
+Naive twins of what is decided by keys: who is meant, and what is too much.
 
 Rules:
     *book* is the oracle, or how it would be: its policy is read, its rows are looked
@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.naive import same
 from tests.naive_keys import Row, composite, forms, held, key_named, made
+from tests.naive_withheld import in_use
 from upsertcore import Policy, errors
 
 
@@ -107,61 +108,6 @@ def pick(policy: Policy, name: str, hits: list[list[str]]) -> list[tuple[str, st
     return picks
 
 
-def settle(book: Any, own: list[Row | None], base: Row, draft: Row, plan: Row) -> None:
-    """Keep unique keys unique: refuse, allow, or take back what the patch brought."""
-    policy, new = book.policy, own[0] is None
-    while clash := clashing(book, own, draft, plan):
-        key, taken, holder = clash
-        names = offending(key, taken, base, draft)
-        needed = new and any(policy.fields[name].required for name in names)
-        if policy.on_clash == "refuse" or needed or not names:
-            if composite(key):
-                values = {name: draft["fields"][name] for name in key.fields}
-                raise errors.KeyInUse(key.name, values, holder)
-            first = (names or bringing(key, taken, draft["fields"]))[0]
-            raise errors.KeyInUse(first, draft["fields"][first], holder)
-        for name in names:
-            plan["withheld"].append((name, draft["fields"][name], holder))
-            for part in ("fields", "clocks"):
-                if name in base[part]:
-                    draft[part][name] = base[part][name]
-                else:
-                    draft[part].pop(name, None)
-
-
-def clashing(
-    book: Any, own: list[Row | None], draft: Row, plan: Row
-) -> tuple[Any, list[str], str] | None:
-    """Find the first unique key with new forms that another contact holds."""
-    policy = book.policy
-    for key in [key for key in policy.keys if key.unique]:
-        had = {form for row in own for form in held(policy, key, row)}
-        new = [form for form in forms(policy, key, draft["fields"]) if form not in had]
-        holders = {form: book.look(key.name, form, plan["scope"]) for form in new}
-        taken = [form for form in new if holders[form]]
-        if taken and policy.on_clash != "allow":
-            return key, taken, holders[taken[0]][0]
-        plan["others"] += [id for form in taken for id in holders[form]]
-    return None
-
-
-def offending(key: Any, taken: list[str], base: Row, draft: Row) -> list[str]:
-    """List the fields by which the patch brought forms that others hold."""
-    moved = [
-        name
-        for name in key.fields
-        for part in ("fields", "clocks")
-        if not same(base[part].get(name), draft[part].get(name))
-    ]
-    names = key.fields if composite(key) else bringing(key, taken, draft["fields"])
-    return [name for name in names if name in moved]
-
-
-def bringing(key: Any, taken: list[str], fields: Row) -> list[str]:
-    """List the fields that carry one of some forms."""
-    return [n for n in key.fields if {*taken} & {*made(key, n, fields.get(n))}]
-
-
 def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
     """See that no limit is passed, and that the patch would find its contact again."""
     policy, sent = book.policy, plan["sent"]
@@ -179,7 +125,15 @@ def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) ->
         return
     if all(again(book, row, gone, draft, plan, place) for place in (0, len(book.rows))):
         return
-    first = next(key for key in policy.keys if key.name in lost)
+    keys = [key for key in policy.keys if key.name in lost]
+    every = {name: each for name, *each in plan["withheld"]}
+    for name in [name for key in keys for name in key.fields]:
+        if name in every:
+            raise in_use(policy, sent, every, name)
+    for name in [name for key in keys for name in key.fields]:
+        if plan["ignored"].get(name) == "composite":
+            raise errors.InvalidField(name, sent[name], "")
+    first = keys[0]
     if composite(first):
         values = {name: sent[name] for name in first.fields}
         raise errors.InvalidField(first.name, values, "")

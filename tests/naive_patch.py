@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Container
 from copy import deepcopy
 from typing import Any
 
@@ -119,11 +120,19 @@ def absorb(policy: Policy, draft: Row, other: Row) -> None:
 
 
 def merge(
-    policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row, *, creating: bool
+    policy: Policy,
+    draft: Row,
+    sent: Row,
+    ignored: Row,
+    rules: Row,
+    *,
+    creating: bool,
+    out: Container[str] = (),
 ) -> None:
-    """Merge what is sent into a draft; note in *ignored* what is not taken."""
+    """Merge what is sent and not left *out*; note in *ignored* what is not taken."""
     primary = {k.fields[0]: k for k in policy.keys if k.each and not creating}
-    for name in sorted(sent, key=lambda name: name in primary):
+    names = [name for name in sent if name not in out]
+    for name in sorted(names, key=lambda name: name in primary):
         rule, value = rule_of(policy, name, rules), sent[name]
         stored, clock = draft["fields"].get(name), None
         key = primary.get(name)

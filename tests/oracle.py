@@ -9,15 +9,15 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
 from tests.naive import same
 from tests.naive_calls import Calling, see_deleted
 from tests.naive_keys import Row, aliases, held, key_named
-from tests.naive_match import check, match, settle
-from tests.naive_patch import absorb, fill, leave, merge, read
+from tests.naive_match import check, match
+from tests.naive_patch import absorb, leave, read
+from tests.naive_withheld import Merging, settle
 from upsertcore import Policy, errors
 
 
@@ -86,11 +86,8 @@ class Oracle(Calling):
         else:
             for other in gone:
                 absorb(self.policy, draft, other)
-            base = deepcopy(draft)
-            merge(self.policy, draft, sent, ignored, rules, creating=row is None)
-            if row is None:
-                fill(self.policy, draft["fields"], sent, ignored, rules)
-            settle(self, [row, *gone], base, draft, plan)
+            merging = Merging(self.policy, draft, plan, rules, new=row is None)
+            draft = settle(self, [row, *gone], merging, plan)
             draft["aliases"] = aliases(self.policy, row, gone, draft["fields"])
             check(self, row, gone, draft, plan)
         moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)

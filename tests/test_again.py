@@ -20,7 +20,7 @@ from upsertcore import (
     normalize,
     on_create,
 )
-from upsertcore.errors import InvalidField
+from upsertcore.errors import InvalidField, KeyInUse
 from upsertcore.line import Field
 from upsertcore.strategy import Strategy
 
@@ -177,8 +177,8 @@ def test_the_refusal_names_the_key_that_is_lost(
     assert words in str(caught.value)
 
 
-def test_the_refusal_says_that_a_key_is_withheld() -> None:
-    """What keeps the contact from being found is no rule then."""
+def test_a_key_that_is_withheld_is_told_as_in_use() -> None:
+    """What keeps the contact from being found is no rule then, but its holder."""
     lines = {
         "k": field(key=normalize.exact, unique=True),
         "f": field(key=normalize.exact),
@@ -191,6 +191,6 @@ def test_the_refusal_says_that_a_key_is_withheld() -> None:
     )
     made = ContactBook(policy)
     made.create({"k": "1"})
-    with pytest.raises(InvalidField, match="once what others hold is withheld"):
+    with pytest.raises(KeyInUse, match="k: '1' is held by contact"):
         made.upsert({"k": "1", "f": "2"})
     assert len(made) == 1

@@ -51,6 +51,20 @@ def several(*patches: dict[str, Any], **options: Any) -> ContactBook:
     return book(Policy(first_match("id"), lines, keys=keys, **options), *patches)
 
 
+def joining(*patches: dict[str, Any], refuse: bool = False) -> ContactBook:
+    """Make a book with a unique key of a primary and of a list that it joins."""
+    mail = key(
+        *("main", "more"), normalize=normalize.email, each=True, joins=True, unique=True
+    )
+    policy = Policy(
+        first_match("id"),
+        {"id": ID, **PARTS},
+        keys={"mail": mail},
+        on_clash="refuse" if refuse else "withhold",
+    )
+    return book(policy, *patches)
+
+
 ADA: dict[str, Any] = {"id": 1, "first": "Ada", "last": "King", "main": "a@x"}
 BOB: dict[str, Any] = {"id": 2, "first": "Bob", "last": "King", "more": ["b@x"]}
 
@@ -76,13 +90,13 @@ class TestComposite:
         outcome = made.upsert(sent)
 
         assert outcome.withheld == (
-            Withheld("first", "ADA", "1"),
-            Withheld("last", "KING", "1"),
+            Withheld("first", "ADA", "1", "person"),
+            Withheld("last", "KING", "1", "person"),
         )
         assert outcome.contact.fields == {**BOB, "more": ("b@x",), "city": "Oslo"}
         assert made.upsert(sent).unchanged
         one = made.upsert({"id": 2, "first": "Ada"})
-        assert one.withheld == (Withheld("first", "Ada", "1"),)
+        assert one.withheld == (Withheld("first", "Ada", "1", "person"),)
 
     def test_a_part_alone_is_free(self) -> None:
         """Only the whole is a key."""
@@ -170,43 +184,85 @@ class TestEach:
         sent = {"id": 1, "main": "c@x", "more": ["b@x", "d@x"]}
         outcome = made.upsert(sent)
 
-        assert outcome.withheld == (Withheld("more", ("b@x", "d@x"), "2"),)
+        assert outcome.withheld == (Withheld("more", ("b@x", "d@x"), "2", "mail"),)
         assert outcome.contact["main"] == "c@x"
         assert "more" not in outcome.contact
         assert made.upsert(sent).unchanged
 
     def test_withhold_both(self) -> None:
-        """Where both carry it, both go back, the holder of the first form told."""
+        """Where both carry what others hold, both go back, each with its holder."""
         made = several(ADA, BOB, {"id": 3, "main": "c@x"}, on_clash="withhold")
         outcome = made.upsert({"id": 1, "main": "c@x", "more": ["b@x"]})
 
         assert outcome.withheld == (
-            Withheld("main", "c@x", "3"),
-            Withheld("more", ("b@x",), "3"),
+            Withheld("main", "c@x", "3", "mail"),
+            Withheld("more", ("b@x",), "2", "mail"),
         )
         assert outcome.unchanged
 
     def test_what_would_have_joined(self) -> None:
-        """The list goes back, and is told with the value in it."""
-        joins = key(
-            *("main", "more"),
-            normalize=normalize.email,
-            each=True,
-            joins=True,
-            unique=True,
-        )
-        policy = Policy(
-            first_match("id"),
-            {"id": ID, **PARTS},
-            keys={"mail": joins},
-            on_clash="withhold",
-        )
-        made = book(policy, {**ADA, "more": ["n@x"]}, {"id": 2, "main": "b@x"})
+        """It does not, and is told as it was sent; the list stays as it is."""
+        made = joining({**ADA, "more": ["n@x"]}, {"id": 2, "main": "b@x"})
         outcome = made.upsert({"id": 1, "main": "b@x"})
 
-        assert outcome.withheld == (Withheld("more", ("n@x", "b@x"), "2"),)
-        assert outcome.ignored == {"main": "additional"}
+        assert outcome.withheld == (Withheld("main", "b@x", "2", "mail"),)
+        assert outcome.ignored == {}
         assert outcome.contact is made.get("1")
+
+    @pytest.mark.parametrize(
+        ("sent", "withheld", "more"),
+        [
+            (
+                {"main": "b@x", "more": ["f@x"]},
+                [Withheld("main", "b@x", "2", "mail")],
+                ("f@x",),
+            ),
+            (
+                {"main": "f@x", "more": ["d@x"]},
+                [Withheld("more", ("d@x",), "3", "mail")],
+                ("n@x", "f@x"),
+            ),
+            (
+                {"main": "b@x", "more": ["f@x", "d@x"]},
+                [
+                    Withheld("main", "b@x", "2", "mail"),
+                    Withheld("more", ("f@x", "d@x"), "3", "mail"),
+                ],
+                ("n@x",),
+            ),
+            (
+                {"main": "d@x", "more": ["D@x"]},
+                [
+                    Withheld("more", ("D@x",), "3", "mail"),
+                    Withheld("main", "d@x", "3", "mail"),
+                ],
+                ("n@x",),
+            ),
+        ],
+        ids=["free list", "free primary", "both", "the same"],
+    )
+    def test_what_is_free_joins_and_what_is_in_use_does_not(
+        self, sent: Any, withheld: Any, more: Any
+    ) -> None:
+        """A primary and the list that it joins are looked at one by one."""
+        made = joining(
+            {**ADA, "more": ["n@x"]}, {"id": 2, "main": "b@x"}, {"id": 3, "main": "d@x"}
+        )
+        outcome = made.upsert({"id": 1, **sent})
+
+        assert [*outcome.withheld] == withheld
+        assert (outcome.contact["main"], outcome.contact["more"]) == ("a@x", more)
+        assert made.upsert({"id": 1, **sent}).unchanged
+        made._index.check()
+
+    def test_what_would_have_joined_is_refused_as_it_was_sent(self) -> None:
+        """Where the policy refuses, the primary is told, for it was sent."""
+        made = joining({**ADA, "more": ["n@x"]}, {"id": 2, "main": "b@x"}, refuse=True)
+        with pytest.raises(KeyInUse) as caught:
+            made.upsert({"id": 1, "main": "b@x"})
+
+        told = caught.value
+        assert (told.field, told.value, told.holder) == ("main", "b@x", "2")
 
     def test_a_form_may_move_from_field_to_field(self) -> None:
         """What the contact holds in one field is its own in another."""
@@ -760,7 +816,7 @@ class TestMerged:
             "Ada",
             None,
         )
-        assert outcome.withheld == (Withheld("last", "King", "3"),)
+        assert outcome.withheld == (Withheld("last", "King", "3", "person"),)
         assert made.upsert({**self.SENT, "last": "King"}).unchanged
 
     def test_an_absorbed_value_that_clashes_refuses_the_merge(self) -> None:

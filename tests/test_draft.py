@@ -31,12 +31,13 @@ from upsertcore import (
     union,
 )
 from upsertcore.draft import Draft
-from upsertcore.errors import InvalidField
+from upsertcore.errors import InvalidField, MissingField
 from upsertcore.merge import append, deep_keep, signed, unset
 from upsertcore.values import freeze
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ID = field(key=normalize.exact, unique=True)
+NEEDED = field(required=True)
 
 
 def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
@@ -619,16 +620,56 @@ class TestDraft:
 
         assert (draft.moved, draft.after) == (set(), {"id": 1, "n": 1})
 
-    def test_what_is_put_back(self) -> None:
-        """A field and its clock are as they were, and the value is answered."""
+    def test_what_is_left_out(self) -> None:
+        """A field and its clock are as they were; other fields go by its clock."""
         lines = {"id": ID, "n": field(merge=latest(by="at")), "at": field()}
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW, {}, {"n": 5})
         draft = Draft(Policy(first_match("id"), lines), before, {})
         draft.merge(freeze({"n": [2], "at": 6}), known=True)
 
         assert draft.clocks == {"n": 6}
-        assert draft.put_back("n") == (2,)
+        assert draft.own("n") == (2,)
+        assert [draft.moves(name) for name in ("n", "at", "id")] == [True, True, False]
+        draft.without({"n": ""})
         assert (draft.after["n"], draft.clocks, draft.moved) == (1, {"n": 5}, {"at"})
+        draft.without({"at": "composite"})
+        assert (draft.after["n"], draft.clocks, draft.moved) == ((2,), {"n": 6}, {"n"})
+        assert draft.ignored == {"at": "composite"}
+
+    def test_what_is_left_out_of_a_new_contact(self) -> None:
+        """It is not there, by default neither; one that is needed is missed."""
+        needed = Policy(first_match("id"), {**self.POLICY.fields, "n": NEEDED})
+        draft = Draft(needed, None, {"c": "null"})
+        draft.merge({"id": 1, "n": 2, "s": 3})
+        draft.complete({"id": 1, "n": 2, "s": 3})
+        assert [draft.moves(name) for name in ("n", "s")] == [True, True]
+        draft.without({"s": ""})
+        assert draft.after == {"id": 1, "n": 2}
+        assert (draft.moves("s"), draft.ignored) == (False, {"c": "null"})
+        with pytest.raises(MissingField, match="n: required"):
+            draft.without({"n": "", "s": ""})
+
+    def test_what_joined_a_list_is_known(self) -> None:
+        """The list has a value of its own, and whose values joined it."""
+        made = mailbox(ADA, joins=True)
+        draft = Draft(made.policy, made.get("1"), {})
+        draft.merge({"main": "c@x", "more": ("d@x",)}, known=True)
+
+        assert draft.after["more"] == ("d@x", "c@x")
+        assert (draft.own("more"), draft.primaries_in("more")) == (("d@x",), ("main",))
+        assert (draft.own("main"), draft.primaries_in("main")) == (ADA["main"], ())
+        assert (draft.moves("more"), draft.moves("main")) == (True, False)
+        draft.without({"more": "", "main": ""})
+        assert (draft.own("more"), draft.joined) == (("b@x",), {})
+        draft.without({"more": ""})
+        assert draft.after["more"] == (*ADA["more"], "c@x")
+        assert not draft.moves("more")
+
+        made = mailbox({"id": 1, "main": "a@x"}, joins=True)
+        draft = Draft(made.policy, made.get("1"), {})
+        draft.merge({"main": "c@x"}, known=True)
+        assert (draft.after["more"], draft.own("more")) == (("c@x",), None)
+        assert not draft.moves("more")
 
     def test_nothing_of_it_reaches_the_contact(self) -> None:
         """The contact that it was made of stays as it is."""

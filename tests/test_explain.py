@@ -110,6 +110,17 @@ class TestPlan:
             "email: 'ADA@x' withheld: c-1 holds it"
         ]
 
+    def test_what_is_withheld_for_another_key(self) -> None:
+        """A part of a key is told with the name of the key that is held."""
+        keys = {"who": key("email", "name", normalize=normalize.text)}
+        policy = Policy(first_match("id"), LINES, keys=keys, on_clash="withhold")
+        made = book(policy, ADA, {"id": 2})
+
+        assert told(made, {"id": 2, "email": "ADA@x", "name": "Bob"})[2:] == [
+            "email: 'ADA@x' withheld: c-1 holds it",
+            "name: 'Bob' withheld: c-1 holds the key email",
+        ]
+
     def test_who_else_was_hit(self) -> None:
         """The first decides, and the others are named."""
         policy = Policy(first_match("id", "email"), {**LINES, "email": field(key=str)})

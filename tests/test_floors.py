@@ -44,7 +44,8 @@ FLOOR = {
     "patch": 3,
     "draft": 3,
     "claims": 3,
-    "again": 3,
+    # What it refuses was withheld by the claim.
+    "again": 3.25,
     "grouping": 1,
     "trace": 3,
     # What the pure decision of the floor above answers with.

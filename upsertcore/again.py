@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from upsertcore.claims import beside_blocked, in_use
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.strategy import PICKS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from upsertcore.claims import Claim
     from upsertcore.patch import Asked
     from upsertcore.policy import Policy
@@ -27,7 +30,11 @@ _NEW = ""
 
 
 def see_that_it_is_found(
-    policy: Policy, asked: Asked, found: Match, claimed: Claim
+    policy: Policy,
+    asked: Asked,
+    found: Match,
+    claimed: Claim,
+    ignored: Mapping[str, str],
 ) -> None:
     """
     Refuse a decision after which the patch would not find its contact again.
@@ -37,24 +44,32 @@ def see_that_it_is_found(
         asked: As :func:`finds_again`.
         found: As :func:`finds_again`.
         claimed: The keys that the contact would hold.
+        ignored: Field name to reason, for what is not taken.
 
     Raises:
+        KeyInUse: If a key of the patch has a part that is withheld.
         InvalidField: For the first key that the patch carries and the contact would
             not hold.
     """
     if finds_again(policy, asked, found, claimed.forms):
         return
-    key = next(
+    lost = [
         key
         for key, held in zip(policy.keys, claimed.forms, strict=True)
-        if any(form not in held for form, _ids in asked.seen.get(key.name, ()))
-    )
-    name, value = key.told(asked.sent)
-    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in key.fields))
-    how = f"{rules} has merged it"
-    if any(each.field in key.fields for each in claimed.withheld):
-        how = "what others hold is withheld"
-    raise InvalidField(name, value, f"must still be a key of the contact once {how}")
+        if not {form for form, _ids in asked.seen.get(key.name, ())}.issubset(held)
+    ]
+    parts = [name for key in lost for name in key.fields]
+    withheld = {each.field for each in claimed.withheld}
+    for name in parts:
+        if name in withheld:
+            raise in_use(policy, asked.sent, claimed.withheld, name)
+    for name in parts:
+        if ignored.get(name) == "composite":
+            raise beside_blocked(name, asked.sent[name])
+    name, value = lost[0].told(asked.sent)
+    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in lost[0].fields))
+    reason = f"must still be a key of the contact once {rules} has merged it"
+    raise InvalidField(name, value, reason)
 
 
 def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> bool:
@@ -97,10 +112,14 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
 def _holds_all(policy: Policy, asked: Asked, forms: Forms) -> bool:
     seen = asked.seen
     for key, held in zip(policy.keys, forms, strict=True):
-        if key.name in seen:
-            for form, _ids in seen[key.name]:
-                if form not in held:
-                    return False
+        hits = seen.get(key.name)
+        if not hits:
+            continue
+        if len(hits) == 1:
+            if hits[0][0] not in held:
+                return False
+        elif not {form for form, _ids in hits}.issubset(held):
+            return False
     return True
 
 

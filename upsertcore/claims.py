@@ -3,19 +3,21 @@ The claims: which keys a draft would hold, and what becomes of those it may not.
 
 Rules:
     A form that the contact holds already is its own; only new ones are looked up.
-    What is put back may take another key with it, so all are looked at anew.
+    What is left out may take another key with it, so all are looked at anew.
     A form that is let go finds nobody, unless its key remembers: then it is an alias.
     Only what was sent is withheld: a clash of what is absorbed refuses the merge.
+    Fields that identify together are left out together, so that no contact comes to
+    be a mixture of two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import define
 
-from upsertcore.errors import KeyInUse
+from upsertcore.errors import InvalidField, KeyInUse, MissingField
 from upsertcore.outcome import Withheld
 from upsertcore.values import NOTHING, FrozenMap
 
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.draft import Draft
     from upsertcore.keys import Key
-    from upsertcore.patch import Asked
+    from upsertcore.patch import Asked, Fields
     from upsertcore.policy import Policy
     from upsertcore.view import Forms
 
-__all__ = ["Claim", "Family", "claim"]
+__all__ = ["Claim", "Family", "beside_blocked", "claim", "in_use"]
+
+Clash: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
+"""A unique key, and its forms that others hold, with the ids of those."""
 
 
 @final
@@ -78,21 +83,25 @@ class Claim:
 
 def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
     """
-    Give a draft its keys; what others hold is put back, or refused.
+    Give a draft its keys; what others hold is left out, or refused.
 
     Args:
         policy: The table.
         asked: Looks up who holds a form.
-        draft: The merged fields; what is withheld is put back in it.
+        draft: The merged fields; what is withheld is left out of it.
         family: The contacts that it is made of.
 
     Raises:
-        KeyInUse: If another contact holds a unique key, and the policy refuses.
+        KeyInUse: If another contact holds a unique key, and the policy refuses, or
+            the contact cannot be created without what is left out.
+        InvalidField: If it cannot be created without what is left out beside a
+            blocked value.
 
     Cost:
-        One look-up for each new form of a unique key; all keys anew for each field
-        that is withheld.
+        One look-up for each new form of a unique key. Where a key is in use, the patch
+        is merged and all keys are made anew, at most once for each field.
     """
+    left_out = _leave_out_beside_blocked(policy, asked, draft)
     before = family.before
     alone = before is not None and not before.aliases and not family.absorbed
     if alone and draft.moved.isdisjoint(policy.keyed):
@@ -100,19 +109,21 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
     withheld: list[Withheld] = []
     while True:
         current = _current(policy, asked, draft, family)
-        others: list[str] = []
-        for place, key in enumerate(policy.keys):
-            if not key.unique or current[place] is None:
-                continue
-            clash = _clash(asked, key, _new(current[place], family, place))
-            if clash and policy.on_clash != "allow":
-                withheld += _withhold(policy, draft, before, key, clash)
-                break
-            for ids in clash.values():
-                others += ids
-        else:
+        clashes = _clashes(policy, asked, current, family)
+        if not clashes or policy.on_clash == "allow":
             forms, aliases = _with_aliases(policy, current, family)
+            others = [
+                id for _, clash in clashes for ids in clash.values() for id in ids
+            ]
             return Claim(forms, aliases, tuple(withheld), tuple(others))
+        more = _to_withhold(policy, asked, draft, clashes)
+        withheld += more
+        left_out |= {each.field: "" for each in more}
+        after = draft.after
+        try:
+            draft.without(left_out)
+        except MissingField as missing:
+            raise in_use(policy, after, more, missing.field) from missing
 
 
 def _current(
@@ -136,38 +147,166 @@ def _new(forms: Any, family: Family, place: int) -> Sequence[str]:
     return [form for form in forms if form not in own] if own else forms
 
 
-def _clash(asked: Asked, key: Key, forms: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Give the forms that somebody else holds, with who that is."""
-    clash = {}
-    for form in forms:
-        ids = asked.holders(key.name, form)
-        if ids:
-            clash[form] = ids
-    return clash
-
-
-def _withhold(
+def _clashes(
     policy: Policy,
-    draft: Draft,
-    before: Contact | None,
-    key: Key,
-    clash: dict[str, tuple[str, ...]],
+    asked: Asked,
+    current: list[tuple[str, ...] | None],
+    family: Family,
+) -> list[Clash]:
+    """Give the unique keys that others hold; of a policy that refuses, the first."""
+    clashes = []
+    for place, (key, forms) in enumerate(zip(policy.keys, current, strict=True)):
+        if not key.unique or forms is None:
+            continue
+        new = _new(forms, family, place)
+        clash = {form: asked.holders(key.name, form) for form in new}
+        clash = {form: ids for form, ids in clash.items() if ids}
+        if clash:
+            clashes.append((key, clash))
+            if policy.on_clash == "refuse":
+                break
+    return clashes
+
+
+def _to_withhold(
+    policy: Policy, asked: Asked, draft: Draft, clashes: list[Clash]
 ) -> list[Withheld]:
-    """Put the fields that clash back as they were, or refuse where that is asked."""
-    holder = next(iter(clash.values()))[0]
-    fields = [name for name in key.fields if draft.patched(name)]
-    if key.each:
-        after = draft.after
-        fields = [n for n in fields if not _apart(key.forms({n: after.get(n)}), clash)]
-    needed = before is None and any(name in policy.needed for name in fields)
-    if policy.on_clash == "refuse" or needed or not fields:
-        told = {n: draft.after.get(n) for n in fields} if key.each else draft.after
-        raise KeyInUse(*key.told(told), holder)
-    return [Withheld(name, draft.put_back(name), holder) for name in fields]
+    """List what is left out for these clashes; refuse where the patch brought none."""
+    direct: dict[str, Withheld] = {}
+    apart: list[tuple[Key, dict[str, str]]] = []
+    for key, clash in clashes:
+        brought = _brought(asked, draft, key, clash)
+        if not brought or policy.on_clash == "refuse":
+            if not key.composite:
+                for name, holder in brought.items():
+                    raise KeyInUse(name, _sent(asked, draft, name), holder)
+            raise KeyInUse(*key.told(draft.after), next(iter(clash.values()))[0])
+        apart.append((key, brought))
+        for name, holder in brought.items():
+            each = Withheld(name, _sent(asked, draft, name), holder, key.name)
+            direct.setdefault(name, each)
+    found: dict[str, Withheld] = {}
+    for key, brought in apart:
+        found |= {name: direct[name] for name in brought if name not in found}
+        for name, holder in brought.items():
+            for other in _along(policy, draft, [name]):
+                each = Withheld(other, _sent(asked, draft, other), holder, key.name)
+                found.setdefault(other, direct.get(other, each))
+    return [*found.values()]
 
 
-def _apart(forms: tuple[str, ...], clash: dict[str, tuple[str, ...]]) -> bool:
-    return clash.keys().isdisjoint(forms)
+def _brought(
+    asked: Asked, draft: Draft, key: Key, clash: dict[str, tuple[str, ...]]
+) -> dict[str, str]:
+    """Give the fields by which the patch brought these forms, each with its holder."""
+    found: dict[str, str] = {}
+    for name in key.fields:
+        values = {each: asked.sent[each] for each in draft.primaries_in(name)}
+        if draft.moves(name):
+            values[name] = draft.own(name)
+        for each, value in values.items():
+            forms = clash if key.composite else key.forms({name: value})
+            ids = [clash[form][0] for form in forms if form in clash]
+            if ids:
+                found.setdefault(each, ids[0])
+    if not found:
+        # What joined a list was cleaned as the list is, and has other forms now.
+        joins = [each for name in key.fields for each in draft.primaries_in(name)]
+        return dict.fromkeys(joins, next(iter(clash.values()))[0])
+    return {name: found[name] for name in (*key.fields, *found) if name in found}
+
+
+def _sent(asked: Asked, draft: Draft, name: str) -> Any:
+    """Give the value that a field would have by what was sent for it."""
+    joins = any(name in primaries for _, primaries in draft.joined.values())
+    return asked.sent[name] if joins else draft.own(name)
+
+
+def _along(policy: Policy, draft: Draft, names: Iterable[str]) -> list[str]:
+    """
+    List what identifies together with fields that are left out, and would move.
+
+    A primary that joins a list moves that list.
+    """
+    found = dict.fromkeys(names)
+    queue = [*found]
+    for name in queue:
+        lists = [n for n, (_, joins) in draft.joined.items() if name in joins]
+        for field in (name, *lists):
+            for other in policy.together.get(field, ()):
+                moving = [other] if draft.moves(other) else []
+                for each in (*moving, *draft.primaries_in(other)):
+                    if each not in found:
+                        found[each] = None
+                        queue.append(each)
+    return queue
+
+
+def in_use(
+    policy: Policy, fields: Fields, withheld: Iterable[Withheld], name: str
+) -> KeyInUse:
+    """
+    Give the refusal of a patch that a withheld field is needed for.
+
+    Args:
+        policy: The table.
+        fields: Field name to frozen value, as the contact would have them.
+        withheld: What is withheld, the field among it.
+        name: The name of the field.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> lines = {"email": field(key=normalize.email, unique=True), "name": field()}
+    >>> withheld = [
+    ...     Withheld("email", "a@x", "c-1"),
+    ...     Withheld("name", "A", "c-1", "email"),
+    ... ]
+    >>> in_use(Policy(first_match("email"), lines), {}, withheld, "name")
+    KeyInUse('email', 'a@x', 'c-1')
+    """
+    left_out = next(each for each in withheld if each.field == name)
+    key = policy.by_name[left_out.key]
+    if key.composite:
+        return KeyInUse(*key.told(fields), left_out.holder)
+    first = next(
+        each
+        for each in withheld
+        if (each.key, each.holder) == (left_out.key, left_out.holder)
+        and each.field in key.fields
+    )
+    return KeyInUse(first.field, first.value, first.holder)
+
+
+def _leave_out_beside_blocked(
+    policy: Policy, asked: Asked, draft: Draft
+) -> dict[str, str]:
+    """Leave out what identifies together with a field that is left out already."""
+    if not (asked.ignored and policy.together):
+        return {}
+    gone = [
+        name
+        for name, why in asked.ignored.items()
+        if why == "blocked" and name not in asked.sent
+    ]
+    names = _along(policy, draft, gone)[len(gone) :]
+    left_out = dict.fromkeys(names, "composite")
+    if left_out:
+        values = {name: _sent(asked, draft, name) for name in names}
+        try:
+            draft.without(left_out)
+        except MissingField as missing:
+            raise beside_blocked(missing.field, values[missing.field]) from missing
+    return left_out
+
+
+def beside_blocked(name: str, value: Any) -> InvalidField:
+    """
+    Refuse a patch whose contact would lack what identifies with a blocked value.
+
+    >>> str(beside_blocked("name", "Ada"))
+    "name: must not be left out, and identifies with a value that is blocked, not 'Ada'"
+    """
+    reason = "must not be left out, and identifies with a value that is blocked"
+    return InvalidField(name, value, reason)
 
 
 def _with_aliases(

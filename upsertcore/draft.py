@@ -49,15 +49,8 @@ class Draft:
     """
 
     __slots__ = (
-        "_base",
-        "_before",
-        "_policy",
-        "after",
-        "clocks",
-        "ignored",
-        "moved",
-        "stored",
-        "written",
+        *("_absorbed", "_base", "_before", "_policy", "_read", "_sent"),
+        *("after", "clocks", "ignored", "joined", "moved", "stored", "written"),
     )
 
     def __init__(
@@ -72,8 +65,12 @@ class Draft:
         self.after: dict[str, Any] = stored.proxy.copy()
         self.clocks: dict[str, Any] = written.proxy.copy()
         self._base: tuple[Fields, Fields] = stored, written
+        self._absorbed: Iterable[str] = ()
+        self._sent: Fields = NOTHING
+        self._read = ignored
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
+        self.joined: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._before = before
 
     def absorb(self, others: Iterable[Contact]) -> None:
@@ -95,6 +92,7 @@ class Draft:
             self.moved.clear()
             self._absorb(listed, at_once=False)
         self._base = dict(self.after), dict(self.clocks)
+        self._absorbed = {*self.moved}
 
     def _absorb(self, others: tuple[Contact, ...], *, at_once: bool) -> None:
         absorbing = self._policy.absorbing
@@ -146,6 +144,10 @@ class Draft:
         Raises:
             InvalidField: If a rule refuses a value, or lacks its clock.
         """
+        self._sent = sent
+        self._merge(sent, known=known)
+
+    def _merge(self, sent: Fields, *, known: bool) -> None:
         policy, after, moved = self._policy, self.after, self.moved
         last = policy.primaries if known else _NO_PRIMARIES
         rules, usual = policy.rules, policy.usual
@@ -160,7 +162,7 @@ class Draft:
                 continue
             rule = rules.get(name, usual)
             if rule is not replace or not as_stored:
-                self._take(rule, name, value, sent, known=known)
+                self._take(rule, name, value, known=known)
             elif type(value) is str:
                 if value != after.get(name):
                     after[name] = value
@@ -174,15 +176,13 @@ class Draft:
     def _merge_primaries(self, last: Mapping[str, Key], sent: Fields) -> None:
         for name, value in sent.items():
             if name in last and not self._settle_primary(last[name], value):
-                self._take(self._policy.rules[name], name, value, sent, known=True)
+                self._take(self._policy.rules[name], name, value, known=True)
 
-    def _take(
-        self, rule: Rule, name: str, value: Any, sent: Fields, *, known: bool
-    ) -> None:
+    def _take(self, rule: Rule, name: str, value: Any, *, known: bool) -> None:
         """Take one field of a patch; name it where it is left out."""
         stored = new = self.after.get(name)
         if rule.on_update if known else rule.on_create:
-            clock = None if rule.by is None else _clock(rule.by, name, sent)
+            clock = None if rule.by is None else _clock(rule.by, name, self._sent)
             new = self._lay(rule, name, value, clock)
         if rule.shows is not None:
             if not rule.shows(new, value):
@@ -241,6 +241,8 @@ class Draft:
             listed = ()
         if type(listed) is not tuple:
             raise InvalidField(name, listed, "must be a list, for a value to join it")
+        own, primaries = self.joined.get(name, (self.after.get(name), ()))
+        self.joined[name] = own, (*primaries, key.fields[0])
         for item in value if type(value) is tuple else (value,):
             form = key.form(item)
             if form is not None and form not in held:
@@ -274,19 +276,44 @@ class Draft:
             if empty(value):
                 raise MissingField(name)
 
-    def patched(self, name: str) -> bool:
-        """Tell whether a field is other than before the patch was merged in."""
+    def own(self, name: str) -> Any:
+        """Give the value of a field without what joined it."""
+        return self.joined[name][0] if name in self.joined else self.after.get(name)
+
+    def primaries_in(self, name: str) -> tuple[str, ...]:
+        """Give the primaries whose values joined a list."""
+        return self.joined[name][1] if name in self.joined else ()
+
+    def moves(self, name: str) -> bool:
+        """Tell whether a field is other than before by what was sent for it."""
+        if name not in self._sent:
+            return False
+        rule = self._policy.line(name).merge
+        if self._before is None and not rule.on_create:
+            return False
         fields, clocks = self._base
-        as_before = same(self.after.get(name), fields.get(name))
+        as_before = same(self.own(name), fields.get(name))
         return not as_before or not same(self.clocks.get(name), clocks.get(name))
 
-    def put_back(self, name: str) -> Any:
-        """Leave a field as before the patch; answer the value that it would have."""
-        value = self.after.get(name)
+    def without(self, left_out: Mapping[str, str]) -> None:
+        """
+        Merge the patch anew without some fields; they go by no default either.
+
+        Args:
+            left_out: Field name to the reason to name it with, blank for none.
+
+        Raises:
+            MissingField: If creating needs one of them.
+            InvalidField: If a rule refuses what is merged then.
+        """
         fields, clocks = self._base
-        _set(self.clocks, name, clocks.get(name))
-        self._put(name, fields.get(name))
-        return value
+        self.after, self.clocks = dict(fields), dict(clocks)
+        self.moved, self.joined = {*self._absorbed}, {}
+        self.ignored = {**self._read, **{n: why for n, why in left_out.items() if why}}
+        rest = {n: value for n, value in self._sent.items() if n not in left_out}
+        self._merge(rest, known=self._before is not None)
+        if self._before is None:
+            self.complete(self._sent)
 
 
 def _set(part: dict[str, Any], name: str, value: Any) -> None:

@@ -27,6 +27,7 @@ _REASONS = {
     "limit": "one contact would hold too many keys",
     "update": "a known contact stays as it is",
     "additional": "it belongs to an additional field",
+    "composite": "it identifies together with a value that identifies nobody",
 }
 
 
@@ -81,7 +82,8 @@ def _change(change: Told, rule: str) -> str:
 
 
 def _withheld(each: Told) -> str:
-    held = f"{_word(each.holder)} holds it"
+    what = "it" if each.key == each.field else f"the key {_word(each.key)}"
+    held = f"{_word(each.holder)} holds {what}"
     return f"{_word(each.field)}: {_say(each.value)} withheld: {held}"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from upsertcore.errors import InvalidPolicy
+from upsertcore.grouping import groups
 from upsertcore.keys import Key, Pattern, patterns
 from upsertcore.merge import keep, replace, union
 
@@ -31,6 +32,7 @@ __all__ = [
     "held_forms",
     "make_keys",
     "screens",
+    "together",
 ]
 
 
@@ -111,6 +113,33 @@ def screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
     return {n: tuple(key for key in blocking if n in key.fields) for n in names}
 
 
+def together(keys: tuple[Key, ...]) -> dict[str, tuple[str, ...]]:
+    """
+    Give, per field of a composite key, the fields that identify together with it.
+
+    Args:
+        keys: Of the policy.
+
+    Returns:
+        The field itself among them, and whatever is in a composite key with one of
+        them.
+
+    >>> from upsertcore import key, normalize
+    >>> parts = ("first", "born"), ("last", "born"), ("city",)
+    >>> together(tuple([key(*each, normalize=normalize.text) for each in parts]))[
+    ...     "first"
+    ... ]
+    ('first', 'born', 'last')
+    """
+    several = [key.fields for key in keys if key.composite]
+    names = [*dict.fromkeys(name for each in several for name in each)]
+    places = {name: place for place, name in enumerate(names)}
+    found = groups([places[name] for name in each] for each in several)
+    return {
+        names[n]: tuple([names[i] for i in group]) for group in found for n in group
+    }
+
+
 def check_keys(
     keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_blocked: str
 ) -> None:
@@ -182,11 +211,22 @@ def check_rules(
         if key.joins and not fields[key.fields[0]].merge.on_create:
             reason = f"is never taken at creation, and would join {last} after it"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}")
-        if key.unique and key.composite and on_clash == "withhold":
-            for name in key.fields:
-                if not fields[name].merge.on_update:
-                    reason = "would be withheld once and not taken later"
-                    raise InvalidPolicy(f"{name}: a part of {key.name}, {reason}")
+        if key.unique and on_clash == "withhold":
+            _check_withheld(key, keys, fields)
+
+
+def _check_withheld(
+    key: Key, keys: tuple[Key, ...], fields: Mapping[str, Field]
+) -> None:
+    """See that what is left out of a composite key once is left out again."""
+    for name in key.fields:
+        rule = fields[name].merge
+        whole = (key,) if key.composite else (each for each in keys if each.composite)
+        part_of = next((each.name for each in whole if name in each.fields), None)
+        taken = rule.on_update or (not rule.on_create and not key.composite)
+        if part_of is not None and not taken:
+            reason = "would be withheld once and not taken later"
+            raise InvalidPolicy(f"{name}: a part of {part_of}, {reason}")
 
 
 def check_match(

@@ -60,20 +60,23 @@ class Change:
 @frozen
 class Withheld:
     """
-    A sent value that was not stored because another contact holds its key.
+    A sent value that was not stored because another contact holds a key.
 
     Args:
-        field: The name of the unique field.
+        field: The name of the field.
         value: What was sent, cleaned and merged.
         holder: The id of the contact that holds the key.
+        key: The name of the key that is held. It is another field's where this field
+            is left out because it identifies together with that one.
 
-    >>> Withheld("phone", "+15550001111", "c-2").holder
-    'c-2'
+    >>> Withheld("phone", "+15550001111", "c-2").key
+    'phone'
     """
 
     field: str
     value: Any
     holder: str
+    key: str = attrs.field(default=attrs.Factory(lambda self: self.field, True))  # noqa: FBT003
 
 
 class Verdict:

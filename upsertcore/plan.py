@@ -106,7 +106,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     claimed = claim(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     if family.before is None or _touches(policy, asked, draft.moved):
-        see_that_it_is_found(policy, asked, found, claimed)
+        see_that_it_is_found(policy, asked, found, claimed, draft.ignored)
     return _plan(policy, asked, found, family, draft, claimed)
 
 

@@ -24,6 +24,7 @@ from upsertcore.keyring import (
     check_rules,
     make_keys,
     screens,
+    together,
 )
 from upsertcore.keys import Key, Pattern
 from upsertcore.line import (
@@ -163,6 +164,7 @@ class Policy:
     remembers: bool = attrs.field(init=False, repr=False)
     limits: bool = attrs.field(init=False, repr=False)
     screens: Mapping[str, tuple[Key, ...]] = attrs.field(init=False, repr=False)
+    together: Mapping[str, tuple[str, ...]] = attrs.field(init=False, repr=False)
     base: Policy | None = attrs.field(init=False, repr=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -193,6 +195,7 @@ class Policy:
             "remembers": any(key.remember for key in keys),
             "limits": any(key.limit is not None for key in keys),
             "screens": screened,
+            "together": together(keys),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)

@@ -201,7 +201,10 @@ def rule_of(case: Case, name: str) -> str:
     return str(own or (line.merge if line else case.policy.others))
 
 
-REASONS = ("null", "blank", "blocked", "guard", "limit", "update", "additional")
+REASONS = (
+    *("null", "blank", "blocked", "guard", "limit", "update", "additional"),
+    "composite",
+)
 
 
 def explained(case: Case, outcome: Outcome, name: str) -> None:

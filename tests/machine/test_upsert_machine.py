@@ -51,7 +51,7 @@ def told(outcome: Any) -> str:
     else:
         clocks = dict(outcome.clocks)
         after = {"after": thaw(outcome.after), "scope": outcome.scope, "clocks": clocks}
-    withheld = [(w.field, thaw(w.value), w.holder) for w in outcome.withheld]
+    withheld = [(w.field, thaw(w.value), w.holder, w.key) for w in outcome.withheld]
     rest = {
         "result": outcome.result,
         "before": before,

@@ -76,6 +76,7 @@ def _outcome(answer: Outcome | Refused) -> dict[str, Any]:
             "field": each.field,
             "value": json.dumps(thaw(each.value), ensure_ascii=False),
             "holder": each.holder,
+            "key": each.key,
         }
         for each in answer.withheld
     ]

@@ -338,7 +338,9 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
             "result": "merged",
             "id": "c-1",
             "matched_by": "email",
-            "withheld": [{"field": "map", "value": '{"é": [1]}', "holder": "c-2"}],
+            "withheld": [
+                {"field": "map", "value": '{"é": [1]}', "holder": "c-2", "key": "map"}
+            ],
             "ignored": {"note": "read-only"},
             "others": ["c-3"],
             "absorbed": ["c-2"],

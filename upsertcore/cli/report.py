@@ -172,7 +172,12 @@ def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str
             "matched_by": outcome.matched_by,
             "changes": {each.field: _pair(each) for each in outcome.changes},
             "withheld": [
-                {"field": each.field, "value": thaw(each.value), "holder": each.holder}
+                {
+                    "field": each.field,
+                    "value": thaw(each.value),
+                    "holder": each.holder,
+                    "key": each.key,
+                }
                 for each in outcome.withheld
             ],
             "ignored": dict(outcome.ignored),

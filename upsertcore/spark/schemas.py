@@ -79,7 +79,12 @@ _OUTCOME = _struct(
     id=StringType(),
     matched_by=StringType(),
     withheld=ArrayType(
-        _struct(field=StringType(), value=StringType(), holder=StringType())
+        _struct(
+            field=StringType(),
+            value=StringType(),
+            holder=StringType(),
+            key=StringType(),
+        )
     ),
     ignored=MapType(StringType(), StringType()),
     others=_TEXTS,

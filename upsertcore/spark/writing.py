@@ -138,7 +138,12 @@ def _told(answer: Any) -> tuple[Any, ...]:
         row, matched_by = late[ROW], late[KEY]
         return answer.result, row[ID], matched_by, (), (), (), (), None
     withheld = [
-        {"field": each.field, "value": _json(each.value), "holder": each.holder}
+        {
+            "field": each.field,
+            "value": _json(each.value),
+            "holder": each.holder,
+            "key": each.key,
+        }
         for each in answer.withheld
     ]
     return (

@@ -170,7 +170,10 @@ def _tables(
     """Draw the lines of a table whose keys are held so."""
     finding = {part for name in match.keys for part in FIELDS[name]}
     unique = {
-        part for name, each in named.items() if each.unique for part in each.fields
+        part
+        for each in named.values()
+        for part in each.fields
+        if each.unique or (each.composite and own.get(part, {}).get("unique"))
     }
     return {
         name: draw(
