@@ -67,20 +67,25 @@ class Merging:
 
     def own(self, name: str) -> Any:
         """Give what is sent for a field as it is merged, without what joins it."""
-        return self.value(name, *self.primaries(name))[0]
+        return self.value(name, *self.joining(name))[0]
+
+    def joining(self, name: str) -> list[str]:
+        """List the primaries whose values may join a list."""
+        keys = [key for key in self.policy.keys if key.joins]
+        return [key.fields[0] for key in keys if key.fields[-1] == name]
 
     def moves(self, name: str) -> bool:
         """Tell whether the patch moves a field by what it sends for it."""
         if name not in self.sent or name in self.out:
             return False
-        apart = self.primaries(name)
+        apart = self.joining(name)
         with_it, without = self.value(name, *apart), self.value(name, name, *apart)
         return not same([*with_it], [*without])
 
     def movers(self, name: str) -> dict[str, Any]:
         """Give the sent fields that move a field, each with what it brings there."""
-        found = {first: self.sent[first] for first in self.primaries(name)}
-        return found | ({name: self.own(name)} if self.moves(name) else {})
+        found = {name: self.own(name)} if self.moves(name) else {}
+        return found | {first: self.sent[first] for first in self.primaries(name)}
 
     def brings(self, name: str) -> Any:
         """Give what a sent field would store, or what it would join to a list."""

@@ -15,6 +15,7 @@ from upsertcore import profiles
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")
     for path in sorted(Path(__file__).parent.glob("cases/*.json"))
+    if path.stem in profiles.__all__
     if path.stem in profiles.BY_NAME
     for case in json.loads(path.read_text(encoding="utf-8"))
 ]

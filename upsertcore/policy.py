@@ -97,8 +97,9 @@ class Policy:
         on_many: One key, several holders: ``"refuse"``, or take the ``"oldest"`` or
             ``"newest"`` by creation, which no upsert can alter.
         on_clash: A unique key that another contact holds: ``"refuse"`` the call,
-            ``"withhold"`` that field and store the rest, or ``"allow"`` it, which
-            ends uniqueness: the holder is then among ``Outcome.others``.
+            ``"withhold"`` that field, and the fields that identify together with it
+            in composite keys, and store the rest, or ``"allow"`` it, which ends
+            uniqueness: the holder is then among ``Outcome.others``.
         on_absent_key: A patch that carries none of the strategy's keys:
             ``"refuse"``, or ``"create"``, which sending twice does twice.
         create: False where a patch that finds nobody is refused.
@@ -107,7 +108,8 @@ class Policy:
         blocked: Key name to what identifies nobody: text, in which ``*`` stands for
             anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``.
         on_blocked: What is blocked is stored and no key (``"store"``), or left out
-            (``"ignore"``), or the call is refused (``"refuse"``).
+            (``"ignore"``, with the fields that identify together with it), or the
+            call is refused (``"refuse"``).
         on_limit: A contact that would hold more forms than a key's limit:
             ``"refuse"``, or ``"drop"`` the lowest key from the patch, and decide on
             the rest; for ``merge_all``, and for limited keys that remember.

@@ -1,0 +1,335 @@
+"""
+Small histories of patches, drawn from a number, and what a mixture of two people is.
+
+Rules:
+    A policy is told as plain data, so that a history can be kept in a file.
+    The pools are so small that contacts share values, and keys are in use.
+    What is expected is what the oracle says, which is written from the rules.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+from itertools import combinations, count
+from pathlib import Path
+from typing import Any
+
+import upsertcore
+from tests.oracle import Oracle
+from upsertcore import (
+    ContactBook,
+    Outcome,
+    Policy,
+    custom,
+    errors,
+    field,
+    key,
+    latest,
+    normalize,
+)
+from upsertcore.errors import InvalidPolicy, Refused
+
+__all__ = ["answers", "cases", "drawn", "mixtures", "people", "policy_of", "told"]
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+NAMES = ("first", "surname", "dob", "city")
+VALUES: dict[str, list[Any]] = {
+    "email": ["a@x", "b@x", "c@x"],
+    "phone": ["a1", "b1", "c1"],
+    "first": ["a", "b", "c"],
+    **{name: ["a", "b"] for name in NAMES[1:]},
+}
+MORE: list[Any] = [["a@x"], ["b@x", "c@x"], ["d@x", "a@x"], ["d@x"], [], None]
+RULES = {
+    "latest": latest(by="at"),
+    "first": custom(lambda stored, sent: sent if stored is None else stored),
+}
+NORMALISERS: dict[str, Any] = {
+    "email": normalize.email,
+    "exact": normalize.exact,
+    "text": normalize.text,
+}
+Spec = dict[str, Any]
+
+
+def policy_of(spec: Spec) -> Policy:
+    """Make a policy of plain data."""
+    fields = {}
+    for name, line in spec["fields"].items():
+        told = dict(line)
+        if "key" in told:
+            told["key"] = NORMALISERS[told["key"]]
+        rule = told.pop("merge", "replace")
+        told["merge"] = RULES.get(rule) or getattr(upsertcore, rule)
+        fields[name] = field(**told)
+    keys = {}
+    for name, each in spec["keys"].items():
+        how = {option: on for option, on in each.items() if option != "fields"}
+        normal = normalize.email if how.get("each") else normalize.text
+        keys[name] = key(*each["fields"], normalize=normal, **how)
+    how = {**spec["match"]}
+    match = getattr(upsertcore, how.pop("by"))(*how.pop("keys"), **how)
+    return Policy(match, fields, keys=keys, **spec["how"])
+
+
+def drawn(number: int, kind: str) -> tuple[Spec, list[dict[str, Any]]] | None:
+    """
+    Draw a policy and patches; nothing where the policy cannot work.
+
+    Args:
+        number: The same number gives the same history.
+        kind: ``"whole"``: each patch describes one person, with all four names or
+            without any; ``"parts"``: any field may be missing; ``"lists"``: besides,
+            lists, null and blank, rules, clocks, defaults and keys of lists.
+    """
+    # What is drawn is no secret, and must be the same everywhere.
+    rng = random.Random(f"{kind} {number}")
+    spec = _spec(rng, rich=kind == "lists")
+    try:
+        policy_of(spec)
+    except InvalidPolicy:
+        return None
+    return spec, [_patch(rng, kind) for _ in range(rng.randint(3, 6))]
+
+
+def _spec(rng: random.Random, *, rich: bool) -> Spec:
+    fields = {name: _line(rng, name, rich=rich) for name in VALUES}
+    fields["id"] = {"key": "exact", "unique": True}
+    pairs = [
+        each
+        for size in (2, 3)
+        for each in combinations(VALUES if rng.random() < 0.4 else NAMES, size)
+    ]
+    if rich:
+        more = rng.choice(["replace", "union", "keep"])
+        fields |= {"more": {"merge": more}, "at": {}}
+        lists = ("more", "city"), ("more", "surname"), ("first", "more")
+        pairs += lists if rng.random() < 0.3 else ()
+    keys: Spec = {}
+    for number in range(rng.choice((2, 2, 3))):
+        keys[f"k{number}"] = {
+            "fields": [*rng.choice(pairs)],
+            "unique": rng.random() < 0.6,
+            "remember": rich and rng.random() < 0.1,
+        }
+    if rich and rng.random() < 0.6:
+        keys["mails"] = {
+            "fields": ["email", "more"],
+            "each": True,
+            "joins": rng.random() < 0.6,
+            "unique": rng.random() < 0.7,
+        }
+        if rng.random() < 0.6:
+            fields["email"].pop("key", None)
+            fields["email"]["unique"] = False
+    lone = [name for name in ("email", "phone") if "key" in fields[name]]
+    match: Spec = {"by": rng.choice(["first_match", "first_match", "first_present"])}
+    if rng.random() < 0.2:
+        match["by"] = "all_agree"
+    if rich and rng.random() < 0.2:
+        match["by"] = "merge_all"
+    every = [*lone, *keys]
+    some = rng.sample(every, k=rng.randint(1, min(4, len(every))))
+    match["keys"] = ["id", *some]
+    if rich and match["by"] == "first_match" and rng.random() < 0.3:
+        match["guard"] = rng.choice(["if_set", "strict"])
+    many = rng.choice(["refuse", "oldest", "oldest", "newest"])
+    how: Spec = {"on_clash": "withhold", "on_many": many}
+    if lone and rng.random() < 0.3:
+        how |= {"blocked": {rng.choice(lone): ["a*"]}, "on_blocked": "ignore"}
+    if rich and rng.random() < 0.3:
+        how["on_absent_key"] = "create"
+    fields = {name: _said(line) for name, line in fields.items()}
+    keys = {name: _said(each) for name, each in keys.items()}
+    return {"match": match, "fields": fields, "keys": keys, "how": how}
+
+
+def _said(line: Spec) -> Spec:
+    """Leave out what is so without being said."""
+    return {name: how for name, how in line.items() if how not in (False, "replace")}
+
+
+def _line(rng: random.Random, name: str, *, rich: bool) -> Spec:
+    line: Spec = {}
+    if name in ("email", "phone") or (rich and rng.random() < 0.2):
+        line["key"] = "email" if name == "email" else "text"
+        line["unique"] = rng.random() < 0.6
+        if rich and rng.random() < 0.15:
+            line["remember"] = True
+    if rich:
+        rules = ("keep", "immutable", "union", "on_create", "latest", "first")
+        line["merge"] = rng.choice(("replace",) * 14 + rules)
+        if rng.random() < 0.1:
+            line["null"] = "ignore"
+        if rng.random() < 0.15 and not line.get("unique"):
+            line["default"] = "z"
+    if rng.random() < 0.04:
+        line["required"] = True
+    return line
+
+
+def _patch(rng: random.Random, kind: str) -> dict[str, Any]:
+    patch: dict[str, Any] = {"id": rng.choice((1, 2, 3))} if rng.random() < 0.7 else {}
+    if kind == "whole":
+        names = [name for name in ("email", "phone") if rng.random() < 0.6]
+        names += NAMES if rng.random() < 0.85 else ()
+        return patch | {name: rng.choice(VALUES[name]) for name in names}
+    for name in [name for name in VALUES if rng.random() < 0.6]:
+        patch[name] = rng.choice(VALUES[name])
+        if kind == "lists" and rng.random() < 0.15:
+            patch[name] = rng.choice([None, "", rng.sample(VALUES[name], 2)])
+    if kind == "lists":
+        patch["at"] = rng.choice((1, 2, 3))
+        if rng.random() < 0.4:
+            patch["more"] = rng.choice(MORE)
+        names = [*patch]
+        rng.shuffle(names)
+        patch = {name: patch[name] for name in names}
+    return patch
+
+
+def answers(
+    book: ContactBook, patches: list[dict[str, Any]]
+) -> list[Outcome | Refused]:
+    """Upsert one after the other; a refusal is an answer."""
+    found: list[Outcome | Refused] = []
+    for patch in patches:
+        try:
+            found.append(book.upsert(patch))
+        except errors.Refused as refusal:
+            found.append(refusal)
+    return found
+
+
+def told(answer: Any) -> Any:
+    """Write an answer of a book or of the oracle as plain data."""
+    if isinstance(answer, errors.KeyInUse):
+        return ["KeyInUse", answer.field, _plain(answer.value), answer.holder]
+    if isinstance(answer, errors.Refused):
+        return [type(answer).__name__]
+    if isinstance(answer, Outcome):
+        withheld: Any = [(w.field, w.value, w.holder, w.key) for w in answer.withheld]
+        contact = answer.contact.to_dict()
+        parts = answer.result, contact, withheld, answer.ignored, answer.others
+    else:
+        names = ("result", "contact", "withheld", "ignored", "others")
+        parts = tuple(answer[name] for name in names)
+    result, contact, withheld, ignored, others = parts
+    return _plain(
+        [result, contact["id"], contact["fields"], withheld, dict(ignored), others]
+    )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(upsertcore.values.thaw(value), sort_keys=True))
+
+
+def book_of(policy: Policy) -> ContactBook:
+    """Make a book of contacts c-0, c-1, ..."""
+    numbers = count()
+    return ContactBook(policy, ids=lambda: f"c-{next(numbers)}", clock=lambda: NOW)
+
+
+def expected(policy: Policy, patches: list[dict[str, Any]]) -> list[Any]:
+    """Give what the oracle says of patches, one after the other."""
+    numbers = count()
+    oracle = Oracle(policy, lambda: f"c-{next(numbers)}", lambda: NOW)
+    found: list[Any] = []
+    for patch in patches:
+        try:
+            found.append(told(oracle.upsert(patch)))
+        except errors.Refused as refusal:
+            found.append(told(refusal))
+    return found
+
+
+def left_out(outcome: Outcome) -> set[str]:
+    """Give the fields of a patch that a key in use, or a block, left out."""
+    beside = [name for name, why in outcome.ignored.items() if why == "composite"]
+    return {*beside, *[each.field for each in outcome.withheld]}
+
+
+def groups(policy: Policy) -> set[tuple[str, ...]]:
+    """Give the fields that identify together, by the composite keys of a policy."""
+    return {*policy.together.values()}
+
+
+def mixtures(policy: Policy, patch: dict[str, Any], outcome: Outcome) -> list[Any]:
+    """
+    List the groups that an outcome leaves with parts of two people.
+
+    That is: of the fields that identify together a sent one was left out, and another
+    sent one has moved. Where nothing is left out it is a patch as any other.
+    """
+    before = {} if outcome.before is None else outcome.before.fields
+    gone = left_out(outcome)
+    blocked = [name for name, why in outcome.ignored.items() if why == "blocked"]
+    found = []
+    for group in groups(policy):
+        moved = [
+            name
+            for name in group
+            if name in patch
+            and name not in blocked
+            and before.get(name) != outcome.contact.get(name)
+        ]
+        if not outcome.absorbed and gone.intersection(group) and moved:
+            found.append((group, moved))
+    return found
+
+
+def people(
+    policy: Policy, patches: list[dict[str, Any]], book: ContactBook
+) -> list[Any]:
+    """
+    List the contacts whose identifying values no patch ever carried as a whole.
+
+    Only for patches that carry all four names or none, under ``replace``.
+    """
+    found = []
+    for group in groups(policy):
+        if {*group} <= {*NAMES}:
+            carried = [[patch.get(name) for name in group] for patch in patches]
+            carried.append([None for _ in group])
+            found += [
+                (contact.id, group)
+                for contact in book
+                if [contact.get(name) for name in group] not in carried
+            ]
+    return found
+
+
+def cases(size: int) -> list[Any]:
+    """Draw histories of each kind in which something is left out, or refused for it."""
+    found = []
+    for kind in ("whole", "parts", "lists"):
+        kept: list[Any] = []
+        for number in count():
+            history = drawn(number, kind)
+            if history is None:
+                continue
+            spec, patches = history
+            due = expected(policy_of(spec), patches)
+            if any(_leaves_out(each) for each in due):
+                kept.append({"policy": spec, "calls": patches, "expected": due})
+            if len(kept) == size:
+                break
+        found += kept
+    return found
+
+
+def _leaves_out(answer: list[Any]) -> bool:
+    """Tell whether an answer names a value that identifies with one left out."""
+    if len(answer) < 6:
+        return bool(answer[0] == "KeyInUse")
+    pulled = "composite" in answer[4].values()
+    return bool(pulled) or len({by for *_, by in answer[3]}) < len(answer[3])
+
+
+if __name__ == "__main__":
+    # One case a line: so a change of one is a change of one line.
+    lines = [json.dumps(each, separators=(",", ":")) for each in cases(110)]
+    path = Path(__file__).parent / "cases" / "left_out.json"
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
