@@ -60,10 +60,10 @@ def policy(
             "name": field(merge=ignore, null="ignore", blank="ignore"),
             **_keys(() if allow_duplicates else priority, region),
             "country": field(clean=country, null="reject", blank="reject"),
-            "timezone": field(clean=timezone, blank="reject"),
             # "This field will overwrite all current tags associated with the contact."
             "tags": field(clean=lower_tags if lower_case_tags else tags, null="reject"),
             "dateOfBirth": field(clean=birth_date, blank="reject"),
+            "timezone": field(clean=timezone, blank="reject"),
             "customFields": field(merge=items_by("id", "key"), null="reject"),
             "dndSettings": field(merge=deep, null="reject"),
             "inboundDndSettings": field(merge=deep, null="reject"),
