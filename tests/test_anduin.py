@@ -71,7 +71,7 @@ def test_no_upsert_gives_a_known_contact_a_tracking_id() -> None:
     response = anduin.upsert({**ADA, "trackingId": "T1"}, firm_id="f1")
 
     assert (response.status, response.body["field"]) == (400, "email")
-    assert "trackingId" not in anduin.book.get("c-1")
+    assert "trackingId" not in anduin.book.get("c-1", scope="f1")
 
 
 def test_an_email_in_use_is_refused_whole() -> None:
@@ -144,7 +144,7 @@ def test_what_the_host_keeps_survives() -> None:
     body = loaded.upsert({"email": "ada@x.org", "note": "met"}, firm_id="f1").body
 
     assert body == {**ADA, **kept, "note": "met", "id": "c-1", "result": "updated"}
-    assert loaded.book.get("c-1")["id"] == "x"
+    assert loaded.book.get("c-1", scope="f1")["id"] == "x"
 
 
 def test_a_field_of_the_host_is_none_of_the_payload() -> None:
@@ -162,7 +162,7 @@ def test_the_answer_is_the_callers_own() -> None:
     anduin = system(ADA)
     anduin.upsert({"email": "ada@x.org"}, firm_id="f1").body["firstName"] = "Eve"
 
-    assert anduin.book.get("c-1")["firstName"] == "Ada"
+    assert anduin.book.get("c-1", scope="f1")["firstName"] == "Ada"
 
 
 def test_a_plan_is_what_upsert_would_do() -> None:

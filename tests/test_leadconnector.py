@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -517,7 +519,7 @@ def test_null_clears_or_is_refused(name: str) -> None:
         assert response.outcome is not None
         assert response.outcome.updated
         assert name not in response.body["contact"]
-        assert name not in crm.book.get("c-1")
+        assert name not in crm.book.get("c-1", scope="l1")
     else:
         assert [f"{name} {KIND[name][1]}"] == response.body["message"]
 
@@ -882,7 +884,7 @@ def test_custom_fields_are_merged_by_id_or_key() -> None:
         {"id": "f1", "key": "size", "value": "w"},
         {"key": "colour", "value": "red"},
     )
-    assert stored == crm.book.get("c-1")["customFields"]
+    assert stored == crm.book.get("c-1", scope="l1")["customFields"]
 
 
 def test_an_id_that_comes_with_a_key_is_found_by_both() -> None:
@@ -953,7 +955,7 @@ def test_the_value_of_a_custom_field_is_answered_as_text(value: Any, text: str) 
     answer = contact(crm, customFields=items)
 
     assert [{"id": "f1", "value": text}] == answer["customFields"]
-    assert freeze(value) == crm.book.get("c-1")["customFields"][0]["value"]
+    assert freeze(value) == crm.book.get("c-1", scope="l1")["customFields"][0]["value"]
     assert contact(system(), customFields=items)["customFields"] == [
         {"id": "f1", "value": value}
     ]
@@ -1052,6 +1054,33 @@ def test_the_traces_of_two_systems_differ() -> None:
     )
 
 
+FORKED = """
+import os
+from upsertcore.profiles import LeadConnector
+
+crm = LeadConnector()
+
+
+def trace():
+    return crm.upsert({"locationId": "l1", "email": "a@x.org"}).body["traceId"]
+
+
+trace()
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, trace().encode())
+    os._exit(0)
+os.wait()
+assert os.read(read, 99).decode() != trace()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_the_traces_of_a_fork_differ() -> None:
+    """Parent and child go on from the same system, and draw their own."""
+    subprocess.run([sys.executable, "-c", FORKED], check=True)
+
+
 def test_trace_ids_are_the_hosts() -> None:
     """They are drawn before anything is done, so a bad one leaves the book whole."""
     crm = system(trace_ids=iter(["t-1", 5]).__next__)
@@ -1081,7 +1110,7 @@ def test_what_the_host_keeps_survives_and_is_answered() -> None:
     answer = contact(crm, city="Oslo")
 
     assert {**kept, "id": "c-7"} == {name: answer[name] for name in kept}
-    assert kept.items() <= crm.book.get("c-7").fields.items()
+    assert kept.items() <= crm.book.get("c-7", scope="l1").fields.items()
 
 
 def test_an_answer_shares_nothing_with_the_book() -> None:

@@ -112,7 +112,7 @@ def test_a_missing_date_of_a_tag_stays_missing() -> None:
     segmetrics = system({**JOEY, "tags": [{"id": 3}]})
 
     assert said(segmetrics, {**JOEY, "tags": [{"id": 3}]}).unchanged
-    assert segmetrics.book.get("c-1")["tags"] == ({"id": 3},)
+    assert segmetrics.book.get("c-1", scope="a1/i1")["tags"] == ({"id": 3},)
 
 
 @pytest.mark.parametrize("time", ["2018-02-30 00:00:00", "2018-11-28", "", 7, "\ud800"])
@@ -132,14 +132,14 @@ def test_an_email_is_stored_without_white_space() -> None:
     segmetrics = system(payload)
 
     assert said(segmetrics, payload).unchanged
-    assert segmetrics.book.get("c-1")["email"] == "Joey@x.org"
+    assert segmetrics.book.get("c-1", scope="a1/i1")["email"] == "Joey@x.org"
 
 
 def test_null_status_clears_and_the_default_is_for_creation_alone() -> None:
     """The default is the status of a contact that is created without one."""
     segmetrics = system(JOEY, default_status="active")
 
-    assert segmetrics.book.get("c-1")["status"] == "active"
+    assert segmetrics.book.get("c-1", scope="a1/i1")["status"] == "active"
     assert "status" not in said(segmetrics, {**JOEY, "status": None}).contact
     assert "status" not in said(segmetrics, JOEY).contact
 
@@ -247,7 +247,10 @@ def test_a_plan_is_what_upsert_would_do() -> None:
 
     stale = segmetrics.plan(at(1, first_name="Old", email="b@x.org"), **PLACE)
     assert stale.unchanged
-    assert (stale.after, stale.changes) == (segmetrics.book.get("c-1").fields, ())
+    assert (stale.after, stale.changes) == (
+        segmetrics.book.get("c-1", scope="a1/i1").fields,
+        (),
+    )
     assert stale.forms == (("249",), ("joey@x.org",))
     assert segmetrics.plan(at(3), **PLACE).updated
     assert segmetrics.plan({**JOEY, "contact_id": 1}, **PLACE).created
@@ -308,7 +311,10 @@ def test_a_host_that_writes_without_end_is_told_so() -> None:
 
     with pytest.raises(RuntimeError, match="do its ids or clock write to it"):
         segmetrics.upsert(at(2), **PLACE)
-    assert segmetrics.book.get("c-1")["last_updated"] == at(1)["last_updated"]
+    assert (
+        segmetrics.book.get("c-1", scope="a1/i1")["last_updated"]
+        == at(1)["last_updated"]
+    )
 
 
 def test_the_newest_of_many_threads_stays() -> None:
@@ -342,7 +348,7 @@ def test_the_order_of_arrival_does_not_count(order: list[int]) -> None:
     """Under ``ordered`` payloads of the same fields end in one state in any order."""
     segmetrics = system(*[at(n, first_name=f"n{n}") for n in order], ordered=True)
 
-    assert segmetrics.book.get("c-1")["first_name"] == "n4"
+    assert segmetrics.book.get("c-1", scope="a1/i1")["first_name"] == "n4"
 
 
 @pytest.mark.parametrize(("word", "flag"), [("true", True), ("false", False)])
@@ -421,7 +427,7 @@ def test_the_answer_is_the_callers_own() -> None:
     body = segmetrics.upsert({**JOEY, "tags": ["a"]}, **PLACE).body
     body["contact"]["tags"].clear()
 
-    assert segmetrics.book.get("c-1")["tags"] == ("a",)
+    assert segmetrics.book.get("c-1", scope="a1/i1")["tags"] == ("a",)
 
 
 def test_rows_come_back() -> None:
