@@ -171,4 +171,5 @@ def again(
     except errors.Refused:
         return False
     left = {name: why for name, why in plan["ignored"].items() if why == "guard"}
-    return [each["id"] for each in found] == [id] and made["ignored"] == left
+    more, same_one = made["ignored"], [each["id"] for each in found] == [id]
+    return same_one and more == {**dict.fromkeys(more, "guard"), **left}

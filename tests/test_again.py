@@ -141,6 +141,26 @@ class TestWhatIsLeftOut:
         assert made.upsert(patch).unchanged
 
 
+def test_a_key_may_be_left_out_the_next_time_alone() -> None:
+    """The same contact is found, and nothing more of the patch is taken."""
+    numbers = count(1)
+    lines = {"id": EXACT, "main": field(), "more": field(merge=keep)}
+    match = first_match("id", "mails", guard="strict", contradicted="drop")
+    policy = Policy(match, lines, keys={"mails": MAILS}, on_many="oldest")
+    made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
+    made.create({"id": "1", "main": "a@x", "more": ["c@x"]})
+    made.create({"id": "2", "main": "b@x"})
+    made.create({"id": "2", "main": "a@x"})
+    patch = {"id": "1", "main": None, "more": ["a@x"]}
+    outcome = made.upsert(patch)
+
+    assert (outcome.result, outcome.contact.id) == ("updated", "1")
+    assert outcome.ignored == {"more": "keep"}
+    again = made.upsert(patch)
+    assert (again.result, again.contact.id) == ("unchanged", "1")
+    assert again.ignored == {"main": "guard", "more": "guard"}
+
+
 def test_it_is_asked_only_where_a_key_has_moved() -> None:
     """A patch that moves no key finds whom it has found."""
     made = book(first_match("mails", "a"), ADA, main=ONCE)

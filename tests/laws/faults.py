@@ -199,8 +199,8 @@ _KEYS = (
         "unique",
         "an id, else an address",
         "claims",
-        "if not key.unique or current[place] is None:",
-        "if key.unique or current[place] is None:",
+        "if not key.unique or forms is None:",
+        "if key.unique or forms is None:",
     ),
     Fault(
         "the forms of a key that is not sent are let go",
