@@ -11,6 +11,7 @@ import pytest
 
 from upsertcore import (
     Contact,
+    ContactBook,
     Policy,
     add,
     custom,
@@ -34,6 +35,7 @@ from upsertcore.laws import (
     LawCard,
     Log,
     card,
+    check,
     check_log,
     claims,
 )
@@ -339,6 +341,21 @@ class TestClaims:
     ) -> None:
         """Each part of it counts."""
         assert expected == claims(policy, law)
+
+    @pytest.mark.parametrize("law", ["idempotent", "finds_again"])
+    def test_a_patch_that_carries_a_key_is_idempotent_where_others_are_not(
+        self, law: str
+    ) -> None:
+        """Creating without a key takes nothing from those that have one."""
+        policy = one_key(on_absent_key="create", fields={"name": field()})
+
+        assert not claims(policy, law)
+        assert claims(policy, law, carries=True)
+        assert not claims(policy, "empty_changes_nothing", carries=True)
+        assert not claims(Policy(never(), {}), law, carries=True)
+        book = ContactBook(policy)
+        assert law in check(book, {"id": 7})
+        assert law not in check(book, {"name": "x"})
 
     def test_a_log_again_over_its_own_result(self) -> None:
         """Fails where a rule replaces: the first patch writes its older value again."""

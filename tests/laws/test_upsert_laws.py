@@ -57,8 +57,9 @@ def held(case: Case, *, but: tuple[str, ...] = ()) -> Trial:
     tried_once = trial(case)
     # A plan is made under a book's own table, and not under that of one call.
     left = (*but, *(["plan_is_upsert"] if case.how else []))
+    carries = bool(tried_once.carried)
     for name, law in CALLS.items():
-        if name not in left and claims(tried_once.policy, name):
+        if name not in left and claims(tried_once.policy, name, carries=carries):
             law(tried_once)
     return tried_once
 

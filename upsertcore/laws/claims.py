@@ -17,13 +17,15 @@ from upsertcore.rule import Law, Rule
 __all__ = ["claims"]
 
 
-def claims(policy: Policy, law: str) -> bool:
+def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     """
     Tell whether a policy claims a law.
 
     Args:
         policy: The table.
         law: The name of a law of a call or of a log.
+        carries: True to ask of patches that carry a key of the strategy alone: those
+            without one are idempotent only where the policy refuses them.
 
     Returns:
         For ``idempotent``: if every rule declares it, and a patch can find somebody;
@@ -40,7 +42,8 @@ def claims(policy: Policy, law: str) -> bool:
     >>> claims(Policy(first_match("id"), fields), "idempotent")
     False
     """
-    finds = bool(policy.match.keys) and policy.on_absent_key == "refuse"
+    refuses = policy.on_absent_key == "refuse"
+    finds = bool(policy.match.keys) and (refuses or carries)
     if law == "idempotent":
         return finds and _declare("idempotent", _rules(policy))
     if law == "finds_again":
@@ -48,7 +51,7 @@ def claims(policy: Policy, law: str) -> bool:
         rules = [policy.line(name).merge for name in keyed]
         return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
-        return finds
+        return finds and refuses
     if law in ("unique", "round_trip"):
         return policy.on_clash != "allow"
     if law == "log_again":

@@ -83,7 +83,8 @@ def check(
     True
     """
     trial = Trial.of(book, patch, scope=scope)
-    claimed = [name for name in CALLS if claims(book.policy, name)]
+    carries = bool(trial.carried)
+    claimed = [name for name in CALLS if claims(book.policy, name, carries=carries)]
     return tuple([name for name in claimed if CALLS[name](trial)])
 
 
