@@ -218,7 +218,7 @@ def test_a_patch_that_finds_it_is_refused() -> None:
         with pytest.raises(errors.ContactDeleted) as no:
             call()
         assert no.value.id == "c-1"
-        assert "contact c-1 is deleted" in str(no.value)
+        assert "contact c-1: deleted" in str(no.value)
 
     assert before == made.dump()
     assert issubclass(errors.ContactDeleted, errors.Refused)

@@ -34,6 +34,9 @@ EXAMPLES = [
     errors.CallReused("k-1"),
     errors.ContactDeleted("c-1"),
     errors.ForgottenChanges(3, 10),
+    errors.ForgottenChanges(0, None),
+    errors.InvalidRows(3, (errors.MissingField("email"),)),
+    errors.UnknownContact(7),
 ]
 
 
@@ -42,7 +45,7 @@ def test_it_pickles_and_copies(error: errors.UpsertError) -> None:
     """What was raised in one process can be read in another."""
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
         assert type(error) is type(twin)
-        assert vars(error) == vars(twin)
+        assert repr(vars(error)) == repr(vars(twin))
         assert str(error) == str(twin)
         assert len(str(error)) > 20
 
@@ -101,7 +104,7 @@ def test_anything_can_be_shown(value: Any) -> None:
 
 def test_the_ids_of_an_ambiguous_match_are_few() -> None:
     """A message names five contacts and says that there are more."""
-    assert str(EXAMPLES[5]).endswith("a, b, c, d, e, ...")
+    assert "a, b, c, d, e, ...; merge" in str(EXAMPLES[5])
 
 
 def test_the_rows_of_a_repeated_patch_are_few() -> None:
@@ -120,5 +123,5 @@ def test_what_is_stale_says_what_to_do() -> None:
         cls("it is gone") for cls in (errors.StalePlan, errors.StaleOutcome)
     )
 
-    assert (str(plan), plan.reason) == ("it is gone: plan again", "it is gone")
-    assert str(outcome) == "it is gone: it cannot be undone any more"
+    assert (str(plan), plan.reason) == ("plan: it is gone; plan again", "it is gone")
+    assert str(outcome) == "outcome: it is gone; it can no longer be undone"

@@ -296,10 +296,10 @@ class TestChanges:
 
     def test_what_is_forgotten_is_said(self) -> None:
         """From which number on they are kept; it is no refusal, but a look-up."""
-        with pytest.raises(errors.ForgottenChanges, match="after 0 are not all") as no:
+        with pytest.raises(errors.ForgottenChanges, match="changes after 0 are") as no:
             book(keep=2).changes_since()
 
-        assert "the first that is has number 2" in str(no.value)
+        assert "the oldest available is 2" in str(no.value)
         assert isinstance(no.value, LookupError)
         assert not isinstance(no.value, errors.Refused)
 

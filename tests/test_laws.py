@@ -596,7 +596,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "finds_who_is_named",
         of({"id": 7}),
         {"first": lambda _t: NoMatchKey(("id",))},
-        "NoMatchKey: no key to match by: send a usable value for id",
+        "NoMatchKey: patch: has no key to match by; send a usable value for id",
     ),
     (
         "omitted_is_unchanged",
@@ -623,7 +623,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "refusal_changes_nothing",
         of({}, ADA),
         {"after": lambda _t: ()},
-        "NoMatchKey: no key to match by: send a usable value for id, but not as it was",
+        "patch: has no key to match by; send a usable value for id, but not as it was",
     ),
     (
         "moves_with_a_field",

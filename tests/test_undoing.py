@@ -58,7 +58,10 @@ def no(made: ContactBook, outcome: Outcome) -> str:
         made.undo(outcome)
     assert before == made.dump()
     made._index.check()
-    assert str(caught.value) == f"{caught.value.reason}: it cannot be undone any more"
+    assert (
+        str(caught.value)
+        == f"outcome: {caught.value.reason}; it can no longer be undone"
+    )
     return caught.value.reason
 
 

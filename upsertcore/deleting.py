@@ -39,7 +39,7 @@ def deleting(id: str, scope: str, now: datetime | None) -> Callable[[Staged], Ou
     >>> deleting("c-1", "", None)(Staged(ContactIndex()))
     Traceback (most recent call last):
     ...
-    upsertcore.errors.UnknownContact: no contact has the id 'c-1'
+    upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
     """
 
     def delete(staged: Staged) -> Outcome:

@@ -22,7 +22,7 @@ from upsertcore.refusals import (
     StaleVersion,
     UpsertError,
 )
-from upsertcore.showing import shown
+from upsertcore.showing import closest, listed, named, shown
 
 __all__ = [
     "AmbiguousMatch",
@@ -161,9 +161,9 @@ class UnknownField(Refused, ValueError):
         known: The names that the policy declares.
 
     >>> str(UnknownField("emial", ("email", "phone")))
-    "'emial': not a field of this policy, which has email, phone"
+    'emial: unknown field; did you mean email? This policy has: email, phone'
     >>> str(UnknownField("email", ()))
-    "'email': not a field of this policy, which has none"
+    'email: unknown field; this policy declares none'
     """
 
     def __init__(self, field: Any, known: tuple[str, ...]) -> None:
@@ -171,8 +171,12 @@ class UnknownField(Refused, ValueError):
         self.field, self.known = field, known
 
     def __str__(self) -> str:
-        known = ", ".join(self.known) or "none"
-        return f"{shown(self.field)}: not a field of this policy, which has {known}"
+        advice = f"this policy has: {listed(self.known)}"
+        if not self.known:
+            advice = "this policy declares none"
+        elif close := closest(self.field, self.known):
+            advice = f"did you mean {close}? T{advice[1:]}"
+        return f"{named(self.field)}: unknown field; {advice}"
 
 
 class NoMatchKey(Refused, LookupError):
@@ -183,7 +187,7 @@ class NoMatchKey(Refused, LookupError):
         tried: The names of the keys, in the order of the strategy.
 
     >>> str(NoMatchKey(("email", "phone")))
-    'no key to match by: send a usable value for email or phone'
+    'patch: has no key to match by; send a usable value for email or phone'
     """
 
     def __init__(self, tried: tuple[str, ...]) -> None:
@@ -192,20 +196,20 @@ class NoMatchKey(Refused, LookupError):
 
     def __str__(self) -> str:
         names = " or ".join(self.tried)
-        return f"no key to match by: send a usable value for {names}"
+        return f"patch: has no key to match by; send a usable value for {names}"
 
 
 class AmbiguousMatch(Refused, LookupError):
     """
-    Keys that point at more than one contact.
+    Keys that match more than one contact.
 
     Args:
         key: The name of the key that was consulted last.
         ids: The ids of the contacts, as the keys found them; the holders of one key
-            stand by creation.
+            are in the order of their creation.
 
     >>> str(AmbiguousMatch("phone", ("c-1", "c-2")))
-    'phone: more than one contact answers to it: c-1, c-2'
+    'phone: matches more than one contact: c-1, c-2; merge them, or set on_many'
     """
 
     def __init__(self, key: str, ids: tuple[str, ...]) -> None:
@@ -213,8 +217,8 @@ class AmbiguousMatch(Refused, LookupError):
         self.key, self.ids = key, ids
 
     def __str__(self) -> str:
-        names = ", ".join(self.ids[:5]) + (", ..." if len(self.ids) > 5 else "")
-        return f"{self.key}: more than one contact answers to it: {names}"
+        what = f"matches more than one contact: {listed(self.ids, 5)}"
+        return f"{self.key}: {what}; merge them, or set on_many"
 
 
 class KeyInUse(Refused, ValueError):
@@ -241,14 +245,15 @@ class KeyInUse(Refused, ValueError):
 
 class CreateRefused(Refused):
     """
-    A patch that finds nobody, under a policy that creates nobody.
+    A patch that no contact matches, under a policy that creates none.
 
     >>> str(CreateRefused())
-    'no contact answers to the patch, and this policy does not create any'
+    'patch: no contact matches it, and this policy creates none; set create=True'
     """
 
     def __str__(self) -> str:
-        return "no contact answers to the patch, and this policy does not create any"
+        what = "no contact matches it, and this policy creates none"
+        return f"patch: {what}; set create=True"
 
 
 class UpdateRefused(Refused):
@@ -259,7 +264,7 @@ class UpdateRefused(Refused):
         id: The id of the contact.
 
     >>> str(UpdateRefused("c-1"))
-    'contact c-1 would change, and this policy does not update any'
+    'patch: would change contact c-1, and this policy updates none; set update=True'
     """
 
     def __init__(self, id: str) -> None:
@@ -267,7 +272,8 @@ class UpdateRefused(Refused):
         self.id = id
 
     def __str__(self) -> str:
-        return f"contact {self.id} would change, and this policy does not update any"
+        what = f"would change contact {self.id}, and this policy updates none"
+        return f"patch: {what}; set update=True"
 
 
 class UnknownContact(UpsertError, KeyError):
@@ -278,7 +284,9 @@ class UnknownContact(UpsertError, KeyError):
         id: The id that was asked for.
 
     >>> str(UnknownContact("c-9"))
-    "no contact has the id 'c-9'"
+    "id: no contact has 'c-9'; use find(key, value)"
+    >>> str(UnknownContact(9))
+    'id: must be str, not int; pass the id of a contact, as contact.id'
     """
 
     def __init__(self, id: Any) -> None:
@@ -286,4 +294,10 @@ class UnknownContact(UpsertError, KeyError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"no contact has the id {shown(self.id)}"
+        if not isinstance(self.id, str):
+            kind = type(self.id).__name__
+            return (
+                f"id: must be str, not {kind}; pass the id of a contact, as contact.id"
+            )
+        advice = "use find(key, value)"
+        return f"id: no contact has {shown(self.id)}; {advice}"

@@ -243,7 +243,7 @@ def begun(policy: Policy, scope: str = "") -> Side:
     >>> from upsertcore import never
     >>> book, send = begun(Policy(never(), {}, create=False))
     >>> str(send({}))
-    'no contact answers to the patch, and this policy does not create any'
+    'patch: no contact matches it, and this policy creates none; set create=True'
     """
     book = ContactBook(policy, ids=numbered())
 

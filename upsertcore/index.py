@@ -105,7 +105,7 @@ class ContactIndex:
         >>> ContactIndex().get("c-1")
         Traceback (most recent call last):
         ...
-        upsertcore.errors.UnknownContact: no contact has the id 'c-1'
+        upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
         """
         return contact_in(self._row(id))
 

@@ -64,12 +64,14 @@ class StaleVersion(Refused):
     A contact that is not at the version which the caller named.
 
     Args:
-        id: The id of the contact, None where the patch finds nobody.
-        expected: The version that was named.
+        id: The id of the contact, None where none matches the patch.
+        expected: The version that was given.
         actual: The version that the contact has, None where there is none.
 
     >>> str(StaleVersion("c-1", 2, 3))
-    'contact c-1 is at version 3, not 2: read it again and decide anew'
+    'if_version: contact c-1 is at version 3, not 2; re-read it and retry'
+    >>> str(StaleVersion(None, 2, None))
+    'if_version: 2 was given, but no contact matches; leave it out to create one'
     """
 
     def __init__(self, id: str | None, expected: int, actual: int | None) -> None:
@@ -78,20 +80,21 @@ class StaleVersion(Refused):
 
     def __str__(self) -> str:
         if self.id is None:
-            return f"no contact answers to the patch; version {self.expected} was named"
-        actual = f"contact {self.id} is at version {self.actual}, not {self.expected}"
-        return f"{actual}: read it again and decide anew"
+            what = f"{self.expected} was given, but no contact matches"
+            return f"if_version: {what}; leave it out to create one"
+        what = f"contact {self.id} is at version {self.actual}, not {self.expected}"
+        return f"if_version: {what}; re-read it and retry"
 
 
 class ContactDeleted(Refused):
     """
-    A patch that finds a deleted contact, under a policy that brings none back.
+    A patch that matches a deleted contact, under a policy that restores none.
 
     Args:
         id: The id of the contact.
 
     >>> str(ContactDeleted("c-1"))
-    'contact c-1 is deleted, and this policy does not restore any'
+    "contact c-1: deleted, and this policy restores none; set on_deleted='restore'"
     """
 
     def __init__(self, id: str) -> None:
@@ -99,7 +102,8 @@ class ContactDeleted(Refused):
         self.id = id
 
     def __str__(self) -> str:
-        return f"contact {self.id} is deleted, and this policy does not restore any"
+        what = "deleted, and this policy restores none"
+        return f"contact {self.id}: {what}; set on_deleted='restore'"
 
 
 class RepeatedPatch(Refused):
@@ -143,7 +147,7 @@ class CallReused(Refused, ValueError):
         key: The idempotency key.
 
     >>> str(CallReused("k-1"))
-    "idempotency_key: 'k-1' was used for another call"
+    "idempotency_key: 'k-1' was used for another call; use a new key for each call"
     """
 
     def __init__(self, key: str) -> None:
@@ -151,20 +155,21 @@ class CallReused(Refused, ValueError):
         self.key = key
 
     def __str__(self) -> str:
-        return f"idempotency_key: {shown(self.key)} was used for another call"
+        what = f"{shown(self.key)} was used for another call"
+        return f"idempotency_key: {what}; use a new key for each call"
 
 
 class _Stale(Refused):
-    """What rests on something that has changed since; it says what."""
+    """An argument that is based on something that has changed since."""
 
-    advice = ""
+    name = advice = ""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.advice}"
+        return f"{self.name}: {self.reason}; {self.advice}"
 
 
 class StalePlan(_Stale):
@@ -175,45 +180,50 @@ class StalePlan(_Stale):
         reason: What has changed since.
 
     >>> str(StalePlan("contact c-1 is gone"))
-    'contact c-1 is gone: plan again'
+    'plan: contact c-1 is gone; plan again'
     """
 
-    advice = "plan again"
+    name, advice = "plan", "plan again"
 
 
 class StaleOutcome(_Stale):
     """
-    An outcome that cannot be undone, for something newer is in its way.
+    An outcome that cannot be undone, because of a later change.
 
     Args:
         reason: What has changed since.
 
     >>> str(StaleOutcome("contact c-1 is gone"))
-    'contact c-1 is gone: it cannot be undone any more'
+    'outcome: contact c-1 is gone; it can no longer be undone'
     """
 
-    advice = "it cannot be undone any more"
+    name, advice = "outcome", "it can no longer be undone"
 
 
 class ForgottenChanges(UpsertError, LookupError):
     """
-    Changes that a book does not keep any more.
+    Changes that a book no longer retains.
 
     Args:
-        number: After which one they were asked for.
-        first: The number of the first that is kept.
+        number: The caller asked for the changes after this one.
+        first: The number of the first that is retained, None where none ever is.
 
     >>> str(ForgottenChanges(3, 10))
-    'the changes after 3 are not all kept: the first that is has number 10'
+    'number: changes after 3 are no longer retained; the oldest available is 10'
+    >>> str(ForgottenChanges(0, None))
+    'number: this book retains no changes; make it with keep_changes=None or a number'
     """
 
-    def __init__(self, number: int, first: int) -> None:
+    def __init__(self, number: int, first: int | None) -> None:
         super().__init__(number, first)
         self.number, self.first = number, first
 
     def __str__(self) -> str:
-        kept = f"the first that is has number {self.first}"
-        return f"the changes after {self.number} are not all kept: {kept}"
+        if self.first is None:
+            advice = "make it with keep_changes=None or a number"
+            return f"number: this book retains no changes; {advice}"
+        what = f"changes after {self.number} are no longer retained"
+        return f"number: {what}; the oldest available is {self.first}"
 
 
 def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:

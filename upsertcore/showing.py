@@ -8,9 +8,11 @@ Rules:
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from itertools import islice
 
-__all__ = ["kind_of", "shown"]
+__all__ = ["closest", "kind_of", "listed", "named", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -57,3 +59,41 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((list, tuple), "a list"),
     (Mapping, "a mapping"),
 )
+
+
+def named(name: object) -> str:
+    """
+    Show the name of a field: as it is, unless it is not short printable text.
+
+    >>> named("email"), named("e mail"), named(7), named("")
+    ('email', 'e mail', '7', "''")
+    """
+    plain = isinstance(name, str) and 0 < len(name) <= 60 and name.isprintable()
+    return str(name) if plain else shown(name)
+
+
+def listed(names: Iterable[object], most: int = 20) -> str:
+    """
+    List names in a message, the first of them if there are many.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    first = [named(name) for name in islice(names, most + 1)]
+    return ", ".join([*first[:most], "..."] if len(first) > most else first)
+
+
+def closest(name: object, known: Iterable[str]) -> str | None:
+    """
+    Find the known name that a misspelt one most likely means; None without one.
+
+    Cost:
+        Bounded: long names, and all but the first 200 known ones, are not compared.
+
+    >>> closest("emial", ("email", "phone")), closest("x", ("email",))
+    ('email', None)
+    """
+    if not isinstance(name, str) or len(name) > 60:
+        return None
+    short = [each for each in islice(known, 200) if len(each) <= 60]
+    return next(iter(get_close_matches(name, short, 1)), None)

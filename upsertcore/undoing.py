@@ -49,7 +49,7 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[Staged], Outcome]:
     >>> undoing(Policy(never(), {}), created)(Staged(ContactIndex()))
     Traceback (most recent call last):
     ...
-    upsertcore.refusals.StaleOutcome: contact c-1 is gone: it cannot be undone any more
+    upsertcore.refusals.StaleOutcome: outcome: contact c-1 is gone; it can no longer ...
     """
     contact, before = outcome.contact, outcome.before
     kept = outcome.result == "deleted" and before not in (None, contact)

@@ -332,7 +332,7 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         for row in zip(*map(values, part.flatten()), strict=True)
     ]
     none: dict[str, Any] = {"withheld": [], "ignored": {}, "others": [], "absorbed": []}
-    message = "no key to match by: send a usable value for email"
+    message = "patch: has no key to match by; send a usable value for email"
     assert [
         {
             "result": "merged",
