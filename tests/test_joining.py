@@ -170,7 +170,7 @@ class TestMerge:
             lambda: made.delete("c-2", scope="s"),
             lambda: made.purge("c-2", scope="s"),
         ):
-            with pytest.raises(errors.UnknownContact, match="has the id 'c-2'"):
+            with pytest.raises(errors.UnknownContact, match="no contact has 'c-2'"):
                 call()
 
         assert len(made) == 2
