@@ -245,3 +245,69 @@ def test_a_merge_that_is_overtaken_by_itself() -> None:
 
     assert len(made) == 2
     made._index.check()
+
+
+def test_a_book_that_is_called_in_the_middle_of_its_own_call() -> None:
+    """A signal handler or a finaliser is refused where it would wait for ever."""
+    made = book(1)
+    writer = made._writer
+
+    with writer.lock:
+        for call in (
+            lambda: made.get("c-1"),
+            lambda: len(made),
+            lambda: made.delete("c-1"),
+            lambda: made.create({"email": "new@x"}),
+            lambda: made.upsert({"email": "1@x", "tags": []}),
+        ):
+            with pytest.raises(RuntimeError, match="in the middle of a call"):
+                call()
+
+    assert made.get("c-1").version == 1
+
+
+def test_a_handler_that_writes_before_a_write_counts() -> None:
+    """It comes first, and the call that it interrupted decides again."""
+    made = book(1)
+    turns = count()
+
+    class Interrupting:
+        def __enter__(self) -> None:
+            made._writer.lock = lock
+            lock.acquire()
+            if next(turns) == 0:
+                lock.release()
+                made.upsert({"email": "1@x", "group": 9})
+                lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    lock: Any = made._writer.lock
+    made._writer.lock = Interrupting()  # type: ignore[assignment]
+    outcome = made.upsert({"email": "1@x", "tags": ["t"]})
+
+    assert (outcome.contact["group"], outcome.contact.version) == (9, 3)
+    made._index.check()
+
+
+def test_a_reader_that_is_overtaken_by_its_own_thread_reads_again() -> None:
+    """What it returns is of one moment."""
+    made = book(1)
+    turns = count()
+
+    def ask() -> int:
+        found = len(made._index)
+        if next(turns) == 0:
+            state = made._writer.done
+            made._writer.published = made._writer.done = (*state[:4], 0)
+        return found
+
+    def gone() -> int:
+        if next(turns) < 3:
+            state = made._writer.done
+            made._writer.published = made._writer.done = (*state[:4], 1)
+            raise errors.UnknownContact("c-9")
+        return 7
+
+    assert (made._writer.read(ask), next(turns), made._writer.read(gone)) == (1, 2, 7)

@@ -48,7 +48,7 @@ class Reader:
         return self._policy
 
     def __len__(self) -> int:
-        return len(self._index)
+        return self._writer.read(lambda: len(self._index))
 
     def __iter__(self) -> Iterator[Contact]:
         return self._writer.read(lambda: iter(self._index))

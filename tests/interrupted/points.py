@@ -1,0 +1,101 @@
+"""The opcodes at which CPython may run a signal handler, and how to raise at one."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable
+from functools import cache
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["Interrupted", "count_points", "interrupt"]
+
+
+class Interrupted(Exception):
+    """What a signal handler raises."""
+
+
+def count_points(call: Callable[[], object]) -> int:
+    """Count the points of a call at which a signal handler may run."""
+    return _run(call, -1)
+
+
+def interrupt(call: Callable[[], object], point: int) -> bool:
+    """
+    Make a call and raise at one of its points; return whether that ended the call.
+
+    In a callback of a weak reference an exception is ignored, and the call goes on.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
+    try:
+        _run(call, point)
+    except Interrupted:
+        return True
+    finally:
+        sys.unraisablehook = hook
+    return False
+
+
+def _run(call: Callable[[], object], point: int) -> int:
+    seen = 0
+
+    def entered(frame: FrameType, event: str, _arg: Any) -> Any:
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        code, before = frame.f_code, -1
+
+        def at(frame: FrameType, event: str, _arg: Any) -> Any:
+            nonlocal seen, before
+            if event == "opcode":
+                if _may_run_a_handler(code, before, frame.f_lasti):
+                    seen += 1
+                    if seen - 1 == point:
+                        raise Interrupted
+                before = frame.f_lasti
+            return at
+
+        return at
+
+    sys.settrace(entered)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return seen
+
+
+def _may_run_a_handler(code: CodeType, before: int, now: int) -> bool:
+    """
+    Return whether CPython looks for signals between two instructions of a frame.
+
+    It does at the entry of a function, after a call, and when it jumps back. Raising
+    is seen by the handlers of the instruction that comes next; where these are others
+    than those of the call (between the body of a with statement and its exit), what is
+    raised would not be what a signal raises.
+    """
+    name = _names(code).get(before, "")
+    if not (
+        name == "RESUME"
+        or name.startswith("CALL")
+        or ("JUMP" in name and "BACKWARD" in name and now < before)
+    ):
+        return False
+    return _handler(code, before) == _handler(code, now)
+
+
+@cache
+def _names(code: CodeType) -> dict[int, str]:
+    return {each.offset: each.opname for each in dis.get_instructions(code)}
+
+
+@cache
+def _handlers(code: CodeType) -> tuple[tuple[int, int, int], ...]:
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    return tuple((each.start, each.end, each.target) for each in entries)
+
+
+def _handler(code: CodeType, offset: int) -> int | None:
+    for start, end, target in _handlers(code):
+        if start <= offset < end:
+            return target
+    return None

@@ -1,0 +1,118 @@
+"""Each verb that writes, on a small book, and what a book is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
+from upsertcore.holders import listed
+from upsertcore.merge import union
+
+__all__ = ["VERBS", "Verb", "made", "state"]
+
+Call = Callable[[ContactBook], object]
+Verb = tuple[dict[str, Any], list[Call], Call]
+"""The choices of a policy, the calls before, and the call that is interrupted."""
+
+ADA = {"id": "1", "email": "ada@x.org", "name": "Ada"}
+EVE = {"id": "2", "email": "eve@x.org", "name": "Eve"}
+BOB = {"id": "3", "email": ["bob@x.org", "rob@x.org"]}
+START = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def put(patch: dict[str, Any], **how: Any) -> Call:
+    """Make the call that sends a patch."""
+    return lambda book: book.upsert(patch, **how)
+
+
+def undo(book: ContactBook) -> object:
+    """Undo the last change."""
+    outcome = book.changes_since()[-1].outcome
+    assert outcome is not None
+    return book.undo(outcome)
+
+
+def merge(book: ContactBook) -> object:
+    """Merge the second contact into the first."""
+    return book.merge("c-1", "c-2")
+
+
+TWO: list[Call] = [put(ADA), put(EVE)]
+THREE: list[Call] = [*TWO, put(BOB)]
+VERBS: dict[str, Verb] = {
+    "create": ({}, TWO, put(BOB)),
+    "create, fast": ({}, TWO, put({"id": "3", "email": "bob@x.org"})),
+    "create, general": ({}, TWO, lambda book: book.create(BOB)),
+    "update of a key": ({}, TWO, put({"id": "1", "email": "a@x.org"})),
+    "update of a field": ({}, TWO, put({"id": "1", "name": "Ada King"})),
+    "update, aliases": ({"remember": True}, TWO, put({"id": "1", "email": "a@x.org"})),
+    "list keys": ({}, THREE, put({"id": "3", "email": ["bob@x.org", "b@x.org"]})),
+    "shared key": ({"unique": False}, THREE, put({"id": "1", "email": "eve@x.org"})),
+    "merge": ({}, THREE, merge),
+    "merge by a patch": (
+        {"match": merge_all("id", "email")},
+        THREE,
+        put({"id": "1", "email": "eve@x.org"}),
+    ),
+    "undo of an update": ({}, [*TWO, put({"id": "1", "email": "a@x.org"})], undo),
+    "undo of a creation": ({}, TWO, undo),
+    "undo of a merge": ({}, [*THREE, merge], undo),
+    "delete": ({}, TWO, lambda book: book.delete("c-1")),
+    "delete and keep": (
+        {"on_deleted": "restore"},
+        TWO,
+        lambda book: book.delete("c-1"),
+    ),
+    "purge": (
+        {},
+        [put(ADA, idempotency_key="k-1"), put(EVE, idempotency_key="k-2")],
+        lambda book: book.purge("c-1"),
+    ),
+    "atomic batch": (
+        {},
+        TWO,
+        lambda book: book.upsert_many(
+            [{"id": "1", "email": "a@x.org"}, {"id": "2", "email": "ada@x.org"}],
+            atomic=True,
+        ),
+    ),
+    "idempotent call": ({}, TWO, put(BOB, idempotency_key="k-1")),
+    "idempotent call, unchanged": ({}, TWO, put(ADA, idempotency_key="k-1")),
+    "apply": ({}, TWO, lambda book: book.apply(book.plan(BOB))),
+}
+
+
+def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
+    """Make a book by calls, with ids and a clock of its own."""
+    choices = {"match": first_match("id", "email"), "unique": True, **choices}
+    email = field(
+        key=normalize.email,
+        unique=choices.pop("unique"),
+        remember=choices.pop("remember", False),
+    )
+    lines = {"id": field(key=normalize.exact, unique=True), "email": email}
+    lines |= {"name": field(), "tags": field(merge=union)}
+    ids, hours = count(1), count()
+    book = ContactBook(
+        Policy(choices.pop("match"), lines, **choices),
+        ids=lambda: f"c-{next(ids)}",
+        clock=lambda: START + timedelta(hours=next(hours)),
+        keep_changes=None,
+    )
+    for call in before:
+        call(book)
+    return book
+
+
+def state(book: ContactBook) -> str:
+    """Return all that a book is: rows, ids, keys, changes, numbers and calls."""
+    rows = book.dump()
+    book._index.check()
+    index, writer = book._index, book._writer
+    parts = [rows, len(book), sorted(index.leads.items()), sorted(index.seats.items())]
+    parts += [index.next, sorted(listed(index._holders).items())]
+    parts += [book.changes_since(), writer.done[3], sorted(writer._calls.known.items())]
+    return repr(parts)

@@ -1,0 +1,127 @@
+"""After a fork: no id repeats, and no lock is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from upsertcore import ContactBook, Policy, field, first_match, normalize
+from upsertcore.draw import fresh_ids
+from upsertcore.profiles import LeadConnector
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system does not fork"
+)
+POLICY = Policy(
+    first_match("email"), {"email": field(key=normalize.email), "name": field()}
+)
+
+
+def in_child(call: Callable[[], object]) -> str:
+    """Make a call in a child of this process; return what it came to."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os.write(write, str(call()).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        text = answer.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return text
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+class TestFork:
+    """A parent that goes on, and its children."""
+
+    def test_ids_repeat_in_no_child(self) -> None:
+        """Each process has a prefix of its own."""
+        ids = fresh_ids()
+        first = ids()
+        drawn = [first, in_child(ids), in_child(ids), ids()]
+
+        assert len({*drawn}) == 4
+        assert drawn[3].split("-")[0] == first.split("-")[0]
+
+    def test_trace_ids_repeat_in_no_child(self) -> None:
+        """Those of answers neither."""
+        crm = LeadConnector()
+        payload = {"locationId": "l1", "email": "ada@x.org"}
+        crm.upsert(payload)
+
+        def trace() -> str:
+            return str(crm.upsert(payload).body["traceId"])
+
+        assert len({in_child(trace), in_child(trace), trace()}) == 3
+
+    def test_a_lock_that_another_thread_holds(self) -> None:
+        """The child has no such thread, and can read and write."""
+        book = ContactBook(POLICY)
+        book.upsert({"email": "ada@x.org"})
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with book._writer.lock:
+                held.set()
+                done.wait()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        try:
+            answer = in_child(
+                lambda: (book.upsert({"email": "eve@x.org"}).result, len(book))
+            )
+        finally:
+            done.set()
+            thread.join()
+
+        assert answer == "('created', 2)"
+
+
+def test_a_time_limit_of_a_task_leaves_no_contact_twice() -> None:
+    """A signal handler that raises, a thousand times in the middle of writing."""
+    program = """
+import itertools, signal
+from upsertcore import ContactBook, Policy, field, first_match, normalize
+
+class TimeLimit(Exception): pass
+
+def alarm(*_):
+    raise TimeLimit
+
+signal.signal(signal.SIGALRM, alarm)
+lines = {
+    "id": field(key=normalize.exact, unique=True),
+    "email": field(key=normalize.email, unique=True),
+}
+policy = Policy(first_match("id", "email"), lines)
+for turn in range(300):
+    book = ContactBook(policy)
+    book.upsert({"id": "1", "email": "a0@x.org"})
+    numbers = itertools.count(1)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003 + turn % 97 * 1e-5)
+        while True:
+            book.upsert({"id": "1", "email": f"a{next(numbers)}@x.org"})
+    except TimeLimit:
+        pass
+    (ada,) = book
+    assert book.find("email", ada["email"]) == (ada,)
+    assert book.upsert({"id": "2", "email": "eve@x.org"}).created
+    book._index.check()
+print("whole")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("whole\n", "")
