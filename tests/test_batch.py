@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,6 +17,7 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    immutable,
     key,
     merge_all,
     normalize,
@@ -313,6 +315,130 @@ class TestAtomic:
             made._index.check()
 
         assert made.dump() == before
+
+
+FAST, SLOW = Policy(first_match("email"), {"email": field(key=normalize.email)}), POLICY
+"""A policy with a fast path, and one without."""
+
+
+class TestRow:
+    """Whatever ends a batch, or is collected, has its row."""
+
+    GOOD: list[dict[str, Any]] = [{"email": "a@x"}, {"email": "b@x"}]  # noqa: RUF012
+
+    @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
+    @pytest.mark.parametrize("repeats", ["fold", "refuse_later", "refuse_all"])
+    def test_a_refusal_that_is_raised(self, policy: Policy, repeats: Any) -> None:
+        """It has the outcomes before it too, and a note that a traceback shows."""
+        made = book(policy)
+        with pytest.raises(errors.NoMatchKey) as caught:
+            made.upsert_many([*self.GOOD, {}, {"email": "c@x"}], repeats=repeats)
+
+        refusal = caught.value
+        assert (refusal.row, refusal.__notes__) == (2, ["row 2"])
+        assert [each.contact["email"] for each in refusal.outcomes] == ["a@x", "b@x"]
+        assert len(made) == 2
+        twin = pickle.loads(pickle.dumps(refusal))  # noqa: S301
+        assert (twin.row, twin.outcomes) == (2, refusal.outcomes)
+
+    @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
+    @pytest.mark.parametrize("repeats", ["fold", "refuse_later", "refuse_all"])
+    def test_refusals_that_are_collected(self, policy: Policy, repeats: Any) -> None:
+        """Each has its own row, and no outcomes, for the list has them."""
+        rows = [{}, *self.GOOD, {"emial": "c@x"}, {"email": "d@x"}]
+        answers: list[Any] = book(policy).upsert_many(
+            rows, repeats=repeats, on_refused="collect"
+        )
+
+        refused = [each for each in answers if isinstance(each, errors.Refused)]
+        assert [(each.row, each.outcomes) for each in refused] == [(0, ()), (3, ())]
+        assert [answers.index(each) for each in refused] == [0, 3]
+
+    @pytest.mark.parametrize("bad", [{}, {"emial": "c@x"}], ids=["decided", "read"])
+    def test_an_atomic_batch_has_no_outcomes(self, bad: dict[str, Any]) -> None:
+        """Nothing was done before the refusal."""
+        with pytest.raises(errors.Refused) as caught:
+            book().upsert_many([*self.GOOD, bad], atomic=True)
+
+        assert (caught.value.row, caught.value.outcomes) == (2, ())
+
+    @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
+    @pytest.mark.parametrize("how", ["raise", "collect", "atomic"])
+    def test_a_function_of_the_caller_that_raises(
+        self, policy: Policy, how: str
+    ) -> None:
+        """It comes out as it is, in ``"collect"`` too, with what was done before it."""
+
+        def clean(value: Any) -> Any:
+            return value / 2
+
+        half = Policy(policy.match, {**policy.fields, "half": field(clean=clean)})
+        made = book(half)
+        options: dict[str, Any] = (
+            {"atomic": True} if how == "atomic" else {"on_refused": how}
+        )
+        with pytest.raises(TypeError) as caught:
+            made.upsert_many([*self.GOOD, {"email": "c@x", "half": "x"}], **options)
+
+        error: Any = caught.value
+        assert (error.row, error.__notes__[-1]) == (2, "row 2")
+        assert len(error.outcomes) == len(made) == (0 if how == "atomic" else 2)
+
+    @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
+    def test_a_stream_that_raises(self, policy: Policy) -> None:
+        """What was done of it is not lost."""
+
+        def stream() -> Iterator[dict[str, Any]]:
+            yield from self.GOOD
+            raise OSError("closed")
+
+        with pytest.raises(OSError, match="closed") as caught:
+            book(policy).upsert_many(stream(), on_refused="collect")
+
+        error: Any = caught.value
+        assert (error.row, len(error.outcomes)) == (2, 2)
+
+    def test_an_exception_that_takes_no_attributes(self) -> None:
+        """It has the note alone."""
+
+        class Fixed(Exception):
+            def __setattr__(self, name: str, value: object) -> None:
+                if name != "__notes__":
+                    raise AttributeError(name)
+                super().__setattr__(name, value)
+
+        def clean(_value: Any) -> Any:
+            raise Fixed
+
+        lines = {**LINES, "name": field(clean=clean)}
+        with pytest.raises(Fixed) as caught:
+            book(Policy(first_match("email"), lines)).upsert_many([{"name": "A"}])
+
+        assert caught.value.__notes__[-1] == "row 0"
+
+    def test_a_group_that_is_not_merged(self) -> None:
+        """Deduplicating names the group instead of a row."""
+        lines = {**LINES, "name": field(merge=immutable)}
+        policy = Policy(first_match("phone"), lines, absorb={"name": immutable})
+        patches = [{"phone": TWO}, {"phone": TWO}, {"phone": ONE, "name": "A"}]
+        made = book(policy, *patches, {"phone": ONE, "name": "B"})
+        with pytest.raises(errors.InvalidField) as caught:
+            made.dedupe()
+
+        assert (caught.value.row, caught.value.__notes__) == (1, ["group 1"])
+        assert [each.result for each in caught.value.outcomes] == ["merged"]
+
+
+class TestPatches:
+    """One patch is no batch."""
+
+    @pytest.mark.parametrize("patches", [{"email": "a@x"}, "a@x", b"b@x", None, 7])
+    @pytest.mark.parametrize("options", [{}, {"atomic": True}], ids=["fold", "atomic"])
+    def test_what_is_no_list(self, patches: Any, options: dict[str, Any]) -> None:
+        """A mapping iterates over its names, which are no patches."""
+        words = f"patches: must be a list of mappings, not {type(patches).__name__};"
+        with pytest.raises(TypeError, match=words):
+            book().upsert_many(patches, **options)
 
 
 class TestRepeats:

@@ -204,7 +204,7 @@ class TestOtherVerbs:
             (lambda b: b.delete("c-1"), "contact c-1 is gone"),
             (
                 lambda b: b.upsert({**BOB, "phone": "+15550009"}),
-                "phone: other contacts",
+                "the contacts that hold its phone",
             ),
         ],
         ids=["version", "gone", "key"],
@@ -230,7 +230,7 @@ class TestOtherVerbs:
         index = made._index
         other = attrs.evolve(made.get("c-1"), fields={**ADA, "name": "Somebody else"})
         index.put(other, index.found("c-1")[1])
-        with pytest.raises(errors.StalePlan, match="c-1 is another one now"):
+        with pytest.raises(errors.StalePlan, match="c-1 has changed since it was read"):
             made.apply(found)
 
     def test_two_plans_to_create_one_person(self) -> None:
@@ -239,7 +239,7 @@ class TestOtherVerbs:
         patch = {"email": "new@x.org", "name": "New"}
         one, two = made.plan(patch), made.plan(patch)
         made.apply(one)
-        with pytest.raises(errors.StalePlan, match="email: other contacts hold"):
+        with pytest.raises(errors.StalePlan, match="contacts that hold its email"):
             made.apply(two)
 
     def test_a_plan_belongs_to_its_policy(self) -> None:
@@ -484,7 +484,7 @@ class TestStaleMerges:
                 lambda b: b.create(
                     {"email": "n@x.org", "phone": "+15550002", "name": "N"}
                 ),
-                r"phone: other contacts hold \+15550002 now",
+                "the contacts that hold its phone have changed",
             ),
         ],
         ids=["absorbed", "survivor", "gone", "merged", "done", "held"],
@@ -510,7 +510,7 @@ class TestStaleMerges:
         found = made.plan({"email": "new@x.org", "name": "New"})
         made.upsert({"email": "ada@x.org", "name": "A"})
         made._index.put(made.get("c-1"), [["ada@x.org", "new@x.org"], ["+15550001"]])
-        with pytest.raises(errors.StalePlan, match="email: other contacts hold new@x"):
+        with pytest.raises(errors.StalePlan, match="that hold its email"):
             made.apply(found)
 
     def test_a_write_that_does_not_matter(self) -> None:
@@ -645,10 +645,10 @@ class TestHosts:
         [
             ({"ids": explode}, Boom, "boom"),
             ({"clock": explode}, Boom, "boom"),
-            ({"ids": lambda: 7}, TypeError, "ids: must answer text, not 7"),
+            ({"ids": lambda: 7}, TypeError, "ids: must return a non-empty str, got 7"),
             ({"ids": lambda: "\ud800"}, ValueError, "lone surrogates"),
-            ({"ids": lambda: ""}, TypeError, "ids: must answer text"),
-            ({"clock": lambda: 7}, TypeError, "clock: must answer an aware time"),
+            ({"ids": lambda: ""}, TypeError, "ids: must return a non-empty"),
+            ({"clock": lambda: 7}, TypeError, "clock: must return an aware time"),
             ({"clock": lambda: datetime(2024, 1, 1)}, TypeError, "aware"),  # noqa: DTZ001
             ({"ids": lambda: "c-1"}, ValueError, "must return a fresh id, not 'c-1'"),
         ],
@@ -845,7 +845,7 @@ def test_a_time_reads_back_equal() -> None:
     assert Contact.from_dict(contact.to_dict()) == contact
     late = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
     book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: late)
-    with pytest.raises(ValueError, match="clock: must answer a time of UTC"):
+    with pytest.raises(ValueError, match="clock: must return a time of UTC"):
         book.upsert({"email": "a@x", "name": "A"})
     assert len(book) == 0
 
@@ -857,7 +857,7 @@ def test_find_needs_the_name_of_a_key() -> None:
     with pytest.raises(errors.InvalidField, match="key: must be one of email"):
         book.find(wrong, "a@x")
     book = ContactBook(Policy(never(), {"name": field()}))
-    with pytest.raises(errors.InvalidField, match="none, for the policy has none"):
+    with pytest.raises(errors.InvalidField, match="key: 'name' is unknown"):
         book.find("name", "a")
 
 

@@ -199,7 +199,7 @@ def test_a_policy_that_cannot_take_the_contacts() -> None:
     """It is refused before anything is sent: a field it lacks, a key held twice."""
     patches = iter([ADA])
     few = Policy(first_match("id"), {"id": field(key=normalize.exact)})
-    with pytest.raises(errors.InvalidRows, match="row 0: 'email'"):
+    with pytest.raises(errors.InvalidRows, match="row 0: email: unknown field"):
         book().compare(few, patches)
     single = {**LINES, "name": field(key=normalize.text, unique=True)}
     with pytest.raises(errors.InvalidRows, match="row 1: name: 'ADA' is held by"):

@@ -369,7 +369,7 @@ def test_a_clock_that_tells_no_time() -> None:
     times: Any = iter([NOW, None])
     made = ContactBook(policy, ids=lambda: "c-1", clock=times.__next__)
     made.create(ADA)
-    with pytest.raises(TypeError, match="clock: must answer an aware time"):
+    with pytest.raises(TypeError, match="clock: must return an aware time"):
         made.delete("c-1")
 
     assert (1, None) == (made.get("c-1").version, made.get("c-1").deleted_at)

@@ -160,7 +160,7 @@ def test_an_id_is_text(id: Any, error: type[Exception]) -> None:
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (7, "an aware time, not 7"),
+        (7, "an aware time, got 7"),
         (None, "an aware time"),
         (datetime(2024, 1, 2), "an aware time"),  # noqa: DTZ001
         (datetime.min.replace(tzinfo=timezone(timedelta(hours=1))), "a time of UTC"),
@@ -170,7 +170,7 @@ def test_an_id_is_text(id: Any, error: type[Exception]) -> None:
 def test_a_time_is_aware(now: Any, words: str) -> None:
     """And of the calendar of UTC; else nothing is written."""
     made = ContactBook(POLICY, ids=lambda: "c-1", clock=lambda: now)
-    with pytest.raises((TypeError, ValueError), match=f"clock: must answer {words}"):
+    with pytest.raises((TypeError, ValueError), match=f"clock: must return {words}"):
         made.create({"email": "a@x"})
 
     assert len(made) == 0

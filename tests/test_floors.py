@@ -63,6 +63,7 @@ FLOOR = {
     "writer": 4.4,
     "quick": 4.45,
     "heading": 4.2,
+    "arguments": 3.75,
     "repeats": 4.3,
     "redo": 1.3,
     "staged": 3.5,

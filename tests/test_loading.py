@@ -364,7 +364,7 @@ class TestReport:
     @pytest.mark.parametrize("rows", [ADA, "c-1", b"c", None, 7])
     def test_rows_are_several(self, rows: Any) -> None:
         """One row is a mapping, which is no list of rows."""
-        with pytest.raises(TypeError, match="rows: must be a list of rows, as dump"):
+        with pytest.raises(TypeError, match="rows: must be a list of mappings"):
             ContactBook.load(POLICY, rows)
 
     def test_a_function_that_raises_is_named_by_its_row(self) -> None:

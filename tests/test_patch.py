@@ -389,7 +389,7 @@ class TestAsked:
             ),
             (
                 lambda i: i.put(Contact("1", "", {}, 1, NOW, NOW), i.found("1")[1]),
-                "contact 1 is another one now",
+                "contact 1 has changed since it was read",
             ),
             (
                 lambda i: i.put(
@@ -399,7 +399,7 @@ class TestAsked:
             ),
             (
                 lambda i: i.put(Contact("2", "", {}, 1, NOW, NOW), [["7"], [], [], []]),
-                "id: other contacts hold 7 now",
+                "the contacts that hold its id have changed",
             ),
         ],
         ids=["gone", "version", "another", "merged", "held"],

@@ -337,7 +337,7 @@ def test_it_is_left_where_a_host_writes_meanwhile(name: str) -> None:
 def test_an_id_is_text(wrong: Any) -> None:
     """Whatever else ``ids`` answers is refused, and nothing is written."""
     made = book(ids=lambda: wrong)
-    with pytest.raises(TypeError, match="ids: must answer text"):
+    with pytest.raises(TypeError, match="ids: must return a non-empty"):
         made.upsert(ADA)
     assert not len(made)
 
@@ -358,7 +358,7 @@ def test_a_time_is_aware_and_fixed() -> None:
     assert book(clock=lambda: NOW.astimezone(zone)).upsert(
         ADA
     ).contact.created_at == NOW.astimezone(zone)
-    with pytest.raises(TypeError, match="clock: must answer an aware time"):
+    with pytest.raises(TypeError, match="clock: must return an aware time"):
         book(clock=lambda: datetime(2024, 1, 2)).upsert(ADA)  # noqa: DTZ001
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from upsertcore.arguments import OnRefused, Repeats
 from upsertcore.errors import Refused, RepeatedPatch
 from upsertcore.patch import Asked, read
 from upsertcore.plan import decide
 from upsertcore.refusals import at, placed
-from upsertcore.repeats import Repeats, first_later, repeated
-from upsertcore.showing import shown
+from upsertcore.repeats import first_later, repeated
 
 if TYPE_CHECKING:
     from upsertcore.outcome import Outcome
@@ -25,94 +25,9 @@ if TYPE_CHECKING:
     from upsertcore.view import View
     from upsertcore.writer import Step
 
-__all__ = [
-    "OnRefused",
-    "all_of",
-    "answering",
-    "check_batch",
-    "check_choice",
-    "check_patches",
-    "in_turn",
-]
-
-OnRefused = Literal["raise", "collect"]
+__all__ = ["all_of", "in_turn"]
 
 T = TypeVar("T")
-
-
-def check_choice(name: str, value: object, choices: Any) -> None:
-    """
-    Check that an argument is one of the values that it may have.
-
-    Args:
-        name: Of the argument.
-        value: What the caller gave.
-        choices: A ``Literal`` type.
-
-    Raises:
-        ValueError: If it is none of them.
-
-    >>> check_choice("on_refused", "skip", OnRefused)
-    Traceback (most recent call last):
-    ...
-    ValueError: on_refused: must be 'raise' or 'collect', not 'skip'
-    """
-    known = get_args(choices)
-    if value not in known:
-        *first, last = map(repr, known)
-        raise ValueError(
-            f"{name}: must be {', '.join(first)} or {last}, not {shown(value)}"
-        )
-
-
-def check_patches(patches: Any) -> None:
-    """
-    Check that the patches of a batch are several.
-
-    Raises:
-        TypeError: If they are one mapping, text, or nothing that can be iterated.
-
-    >>> check_patches({"email": "ada@x.org"})
-    Traceback (most recent call last):
-    ...
-    TypeError: patches: must be an iterable of patches, not dict; put one into a list
-    """
-    if isinstance(patches, (Mapping, str, bytes)):
-        advice = "put one into a list"
-    elif not isinstance(patches, Iterable):
-        advice = "pass a list of mappings"
-    else:
-        return
-    kind = type(patches).__name__
-    raise TypeError(f"patches: must be an iterable of patches, not {kind}; {advice}")
-
-
-def check_batch(
-    patches: Any, on_refused: object, repeats: object, *, atomic: bool
-) -> None:
-    """
-    Check the arguments of a batch.
-
-    Args:
-        patches: As ``upsert_many``, and so are the others.
-        on_refused: The same.
-        repeats: The same.
-        atomic: The same.
-
-    Raises:
-        TypeError: As :func:`check_patches`.
-        ValueError: If a choice is none, or an atomic batch is to collect refusals.
-
-    >>> check_batch([], "raise", "fold", atomic=True)
-    """
-    check_patches(patches)
-    check_choice("on_refused", on_refused, OnRefused)
-    check_choice("repeats", repeats, Repeats)
-    if atomic and on_refused != "raise":
-        raise ValueError(
-            "on_refused: must be 'raise' for an atomic batch, not 'collect'; "
-            "one refusal undoes the whole batch"
-        )
 
 
 def in_turn(
@@ -153,31 +68,6 @@ def in_turn(
         placed(error, len(done), done, noun)
         raise
     return done
-
-
-def answering(
-    call: Callable[..., Outcome], on_refused: OnRefused
-) -> Callable[..., Any]:
-    """
-    Make what returns a refusal instead of raising it, where that is wanted.
-
-    Args:
-        call: Makes one call.
-        on_refused: As in :func:`in_turn`.
-
-    >>> answering(len, "raise")("ab")
-    2
-    """
-    if on_refused == "raise":
-        return call
-
-    def collected(*parts: Any) -> Outcome | Refused:
-        try:
-            return call(*parts)
-        except Refused as refusal:
-            return refusal
-
-    return collected
 
 
 def all_of(

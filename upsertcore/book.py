@@ -14,7 +14,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
-from upsertcore.batch import OnRefused, all_of, answering, check_batch, in_turn
+from upsertcore.arguments import (
+    OnRefused,
+    Repeats,
+    check_batch,
+    check_count,
+    check_function,
+    check_plan,
+    check_policy,
+    check_version,
+)
+from upsertcore.batch import all_of, in_turn
 from upsertcore.call import for_one_call
 from upsertcore.calls import fingerprint
 from upsertcore.draw import Making, fresh_ids, utc_now
@@ -31,8 +41,9 @@ from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.quick import FastPath, suits
-from upsertcore.repeats import Repeats, refusing
+from upsertcore.repeats import refusing
 from upsertcore.rule import Rule
+from upsertcore.showing import listed
 from upsertcore.writer import Writer
 
 __all__ = ["ContactBook"]
@@ -88,10 +99,15 @@ class ContactBook(Joining):
         keep_calls: int = 1_000,
         keep_changes: int | None = 0,
     ) -> None:
+        check_policy("policy", policy)
+        check_function("ids", ids, "pass one that returns a fresh id, as uuid4().hex")
+        check_function("clock", clock, "pass one that returns an aware time")
+        check_count("keep_calls", keep_calls, "pass 0 to remember no calls")
         names = tuple(key.name for key in policy.keys)
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
-            raise InvalidPolicy(f"index: must have the keys {names}, not {index.keys}")
+            what = f"must have the keys {listed(names)}, not {listed(index.keys)}"
+            raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
         given = {"ids": ids is not None, "clock": clock is not None}
         ids = fresh_ids() if ids is None else ids
@@ -150,6 +166,7 @@ class ContactBook(Joining):
             if isinstance(done, Outcome):
                 return done
             return self._plainly(patch, scope, done)
+        check_version(if_version)
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
         once = fingerprint(idempotency_key, ask, *wishes)
@@ -222,6 +239,7 @@ class ContactBook(Joining):
         Cost:
             One look-up for each one of the plan; nothing is decided anew.
         """
+        check_plan(plan)
         if (plan.policy.base or plan.policy) is not self.policy:
             raise ValueError("plan: must be made under the policy of this book")
         return self._writer.apply(plan)
@@ -299,11 +317,9 @@ class ContactBook(Joining):
         if atomic:
             scope = checked_scope(scope)
             return self._writer.write_all(all_of(self.policy, patches, scope, repeats))
-        if repeats == "fold":
-            plain = answering(self._plainly, on_refused)
-            if self._quick_many is not None:
-                return self._quick_many(patches, scope, plain)
-            return [plain(patch, scope, None) for patch in patches]
+        if repeats == "fold" and self._quick_many is not None:
+            collect = on_refused == "collect"
+            return self._quick_many(patches, scope, self._plainly, collect=collect)
         upsert = partial(self.upsert, scope=scope)
         return in_turn(*refusing(self.policy, upsert, patches, repeats), on_refused)
 
@@ -332,6 +348,7 @@ class ContactBook(Joining):
         >>> ContactBook.load(book.policy, book.dump()).dump() == book.dump()
         True
         """
+        check_policy("policy", policy, "pass the policy first, then the rows")
         book = cls(policy, **how)
         fill(book._index, policy, rows)
         return book

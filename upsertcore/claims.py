@@ -303,7 +303,7 @@ def beside_blocked(name: str, value: Any) -> InvalidField:
     Refuse a patch whose contact would lack what identifies with a blocked value.
 
     >>> str(beside_blocked("name", "Ada"))
-    "name: must not be left out, and identifies with a value that is blocked, not 'Ada'"
+    'name: must not be left out, and identifies with a value that is blocked'
     """
     reason = "must not be left out, and identifies with a value that is blocked"
     return InvalidField(name, value, reason)

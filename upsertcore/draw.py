@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from upsertcore.contact import Contact
+from upsertcore.showing import shown
 from upsertcore.values import freeze
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class SpentId(ValueError):
         id: The id.
 
     >>> str(SpentId("c-1"))
-    "ids: must return a fresh id, not 'c-1', which a contact has"
+    "ids: must return a fresh id, not 'c-1', which a contact has; return another ..."
     """
 
     def __init__(self, id: str) -> None:
@@ -83,7 +84,8 @@ class SpentId(ValueError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"ids: must return a fresh id, not {self.id!r}, which a contact has"
+        what = f"must return a fresh id, not {shown(self.id)}, which a contact has"
+        return f"ids: {what}; return another one at each call"
 
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
@@ -162,7 +164,8 @@ def checked_id(id: Any) -> str:
     'c-1'
     """
     if not isinstance(id, str) or not id:
-        raise TypeError(f"ids: must answer text, not {id!r}")
+        advice = "return text, such as str(uuid4())"
+        raise TypeError(f"ids: must return a non-empty str, got {shown(id)}; {advice}")
     return freeze(id)  # type: ignore[no-any-return]
 
 
@@ -178,12 +181,14 @@ def checked_time(now: Any) -> datetime:
     2024
     """
     if not isinstance(now, datetime) or now.utcoffset() is None:
-        raise TypeError(f"clock: must answer an aware time, not {now!r}")
+        advice = "return datetime.now(timezone.utc), say"
+        raise TypeError(f"clock: must return an aware time, got {shown(now)}; {advice}")
     if now.tzinfo is UTC:
         return now
     try:
         now.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"clock: must answer a time of UTC, not {now!r}") from error
+        what = f"must return a time of UTC's calendar, got {shown(now)}"
+        raise ValueError(f"clock: {what}; return a later or earlier one") from error
     # As a row of it reads back: the offset of that moment, without the zone's rules.
     return now.replace(tzinfo=timezone(now.utcoffset()), fold=0)  # type: ignore[arg-type]

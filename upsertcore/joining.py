@@ -11,9 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from upsertcore.batch import OnRefused, check_choice, in_turn
+from upsertcore.arguments import (
+    OnItself,
+    OnRefused,
+    check_choice,
+    check_outcome,
+)
+from upsertcore.batch import in_turn
 from upsertcore.deleting import deleting
 from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.match import never
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
     from upsertcore.strategy import Strategy
 
 __all__ = ["Joining"]
-
-OnItself = Literal["refuse", "ignore"]
 
 _NOBODY = never()
 _NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
@@ -161,7 +165,9 @@ class Joining(Reader):
             first = found.pop(survivor).id
             ids = dict.fromkeys(contact.id for contact in found.values())
             if (first in ids or survivor in others) and on_itself == "refuse":
-                raise InvalidField("others", first, "must not be the survivor itself")
+                advice = "leave it out, or set on_itself='ignore'"
+                reason = f"is the survivor itself; {advice}"
+                raise InvalidField("others", first, reason)
             absorbed = tuple(id for id in ids if id != first)
             return combine(self.policy, asked, first, absorbed)
 
@@ -240,6 +246,7 @@ class Joining(Reader):
         >>> book.undo(outcome).contact["name"]
         'Ada'
         """
+        check_outcome(outcome)
         if outcome.unchanged:
             return outcome
         return self._writer.change(undoing(self.policy, outcome))

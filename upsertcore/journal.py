@@ -18,6 +18,7 @@ from attrs import frozen
 from upsertcore.errors import ForgottenChanges, UnknownContact
 from upsertcore.keyring import held_forms
 from upsertcore.outcome import forgetting
+from upsertcore.showing import described
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -61,7 +62,8 @@ class Journal:
 
     def __init__(self, keep: int | None) -> None:
         if keep is not None and (type(keep) is not int or keep < 0):
-            raise ValueError(f"keep_changes: a number from 0, or None, not {keep!r}")
+            what = f"must be a whole number from 0, or None, not {described(keep)}"
+            raise ValueError(f"keep_changes: {what}; pass None to keep all changes")
         self.entries: deque[Entry] = deque(maxlen=keep)
 
     @property
@@ -91,7 +93,8 @@ class Journal:
         """
         wanted = last - max(number, 0)
         if wanted > len(self.entries):
-            raise ForgottenChanges(number, last + 1 - len(self.entries))
+            first = last + 1 - len(self.entries)
+            raise ForgottenChanges(number, first if self.keeps else None)
         if wanted <= 0:
             return ()
         newest_first = reversed(self.entries)

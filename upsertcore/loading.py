@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from upsertcore.arguments import check_several
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, Refused
 from upsertcore.keyring import held_forms
@@ -77,9 +78,7 @@ def fill(
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> fill(ContactIndex(["email"]), policy, [])
     """
-    if isinstance(rows, (Mapping, str, bytes)) or not isinstance(rows, Iterable):
-        kind = type(rows).__name__
-        raise TypeError(f"rows: must be a list of rows, as dump() makes, not {kind}")
+    check_several("rows", rows, "pass rows as book.dump() returns them")
     refusals: list[Refused] = []
     number, due = _by_creation(rows, refusals)
     while due:

@@ -16,12 +16,14 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.draw import SpentId, checked_id, checked_time
+from upsertcore.errors import Refused
 from upsertcore.heading import Headings
 from upsertcore.keys import Key
 from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.normalize import SEPARATORS, email, exact, phone, text
 from upsertcore.outcome import Outcome, outcome_of
 from upsertcore.redo import NUMBER, Record
+from upsertcore.refusals import placed
 from upsertcore.row import (
     CREATED,
     FORMS,
@@ -35,7 +37,6 @@ from upsertcore.row import (
 from upsertcore.values import same
 
 if TYPE_CHECKING:
-    from upsertcore.errors import Refused
     from upsertcore.heading import Heading
     from upsertcore.holders import Entries
     from upsertcore.index import ContactIndex
@@ -243,25 +244,35 @@ class FastPath:
         return self._update(heading, sent, scope, made, state, id, by)
 
     def upsert_many(
-        self, patches: Iterable[Any], scope: Any, plain: Plain
+        self, patches: Iterable[Any], scope: Any, plain: Plain, *, collect: bool
     ) -> list[Any]:
         """
-        Do upserts one after the other.
+        Do upserts one after the other, as :func:`upsertcore.batch.in_turn`.
 
         Args:
             patches: Read as they are needed.
             scope: The tenant.
             plain: Answers what is left of a call.
+            collect: A refusal is an answer, and does not end the batch.
 
         Returns:
             One answer for each patch, in their order.
         """
-        upsert, answers = self.upsert, []
-        for patch in patches:
-            done = upsert(patch, scope)
-            if type(done) is not Outcome:
-                done = plain(patch, scope, done)
-            answers.append(done)
+        upsert, answers = self.upsert, list[Any]()
+        try:
+            for patch in patches:
+                done: Any = upsert(patch, scope)
+                if type(done) is not Outcome:
+                    try:
+                        done = plain(patch, scope, done)
+                    except Refused as refusal:
+                        if not collect:
+                            raise
+                        done = placed(refusal, len(answers))
+                answers.append(done)
+        except Exception as error:
+            placed(error, len(answers), answers)
+            raise
         return answers
 
     def _create(

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from upsertcore.arguments import check_number, check_policy, check_several
 from upsertcore.comparing import Comparison, comparing, side
 from upsertcore.errors import InvalidField, UnknownContact
 from upsertcore.grouping import groups
 from upsertcore.loading import rows_of
 from upsertcore.patch import checked_scope, frozen
+from upsertcore.showing import listed
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -46,6 +48,11 @@ class Reader:
     def policy(self) -> Policy:
         """The table; for another one load the rows of :meth:`dump` under it."""
         return self._policy
+
+    @policy.setter
+    def policy(self, _other: object) -> None:
+        advice = "make another book: ContactBook.load(other, book.dump())"
+        raise AttributeError(f"policy: is read-only; {advice}")
 
     def __len__(self) -> int:
         return self._writer.read(lambda: len(self._index))
@@ -200,6 +207,7 @@ class Reader:
         >>> twin.dump() == book.dump(), book.changes_since(2)
         (True, ())
         """
+        check_number(number)
         return self._writer.changes_since(number)
 
     def compare(
@@ -230,6 +238,8 @@ class Reader:
         2 patches, 1 difference
         row 1: contact: 'row 0' / 'row 1'
         """
+        check_policy("other", other)
+        check_several("patches", patches, "put one patch into a list")
         scope = checked_scope(scope)
         rows, load = self.dump(), type(self).load  # type: ignore[attr-defined]
         mine, theirs = [side(load, p, rows, scope) for p in (self.policy, other)]
@@ -254,6 +264,7 @@ class Reader:
     def _key(self, name: Any) -> Key:
         known = self.policy.by_name.get(name) if type(name) is str else None
         if known is None:
-            names = ", ".join(self.policy.by_name) or "none, for the policy has none"
-            raise InvalidField("key", name, f"must be one of {names}")
+            names = listed(self.policy.by_name)
+            reason = f"must be one of {names}" if names else "is unknown"
+            raise InvalidField("key", name, f"{reason}; name a key of the policy")
         return known

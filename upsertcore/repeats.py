@@ -10,8 +10,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from upsertcore.arguments import Repeats
 from upsertcore.errors import Refused, RepeatedPatch
 from upsertcore.grouping import groups
 from upsertcore.patch import read
@@ -20,9 +21,7 @@ from upsertcore.refusals import at
 if TYPE_CHECKING:
     from upsertcore.policy import Policy
 
-__all__ = ["Repeats", "first_later", "later_refused", "refusing", "repeated"]
-
-Repeats = Literal["fold", "refuse_later", "refuse_all"]
+__all__ = ["first_later", "later_refused", "refusing", "repeated"]
 
 T = TypeVar("T")
 
@@ -117,7 +116,7 @@ def refusing(
         policy: Its strategy defines which keys count.
         call: Takes one patch.
         patches: Read at once under ``"refuse_all"``.
-        repeats: As ``upsert_many``, not ``"fold"``.
+        repeats: As ``upsert_many``.
 
     Returns:
         What :func:`in_turn` takes: a function of row and patch, and the patches.
@@ -126,6 +125,8 @@ def refusing(
     >>> refusing(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
     {}
     """
+    if repeats == "fold":
+        return lambda _row, patch: call(patch), patches
     if repeats == "refuse_later":
         return later_refused(policy, call), patches
     listed = list(patches)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
-__all__ = ["closest", "kind_of", "listed", "named", "shown"]
+__all__ = ["closest", "described", "kind_of", "listed", "named", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -59,6 +59,19 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((list, tuple), "a list"),
     (Mapping, "a mapping"),
 )
+
+
+def described(value: object) -> str:
+    """
+    Describe an argument: a function or a class by its name, another value as it is.
+
+    >>> described(len), described(dict), described("keep")
+    ('the function len', 'the class dict', "'keep'")
+    """
+    name = getattr(value, "__name__", None)
+    if isinstance(value, type):
+        return f"the class {name}"
+    return f"the function {name}" if callable(value) and name else shown(value)
 
 
 def named(name: object) -> str:

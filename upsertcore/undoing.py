@@ -97,7 +97,8 @@ def _see_that_it_is_free(
         for form in each if key.unique else ():
             for holder in staged.holders(key.name, form, contact.scope):
                 if holder not in kin:
-                    raise StaleOutcome(f"{key.name}: {holder} holds {form} now")
+                    reason = f"contact {holder} holds its former {key.name}"
+                    raise StaleOutcome(reason)
 
 
 def _split(

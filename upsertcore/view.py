@@ -59,7 +59,7 @@ def changed(view: View, contacts: Seen, looked: Looked) -> str | None:
     >>> from upsertcore import ContactIndex
     >>> place = "email", "a@x.org", ""
     >>> changed(ContactIndex(["email"]), (), [(place, ("c-1",))])
-    'email: other contacts hold a@x.org now'
+    'the contacts that hold its email have changed'
     """
     for id, was in contacts:
         reason = departed(view, id, was)
@@ -67,7 +67,7 @@ def changed(view: View, contacts: Seen, looked: Looked) -> str | None:
             return reason
     for (key, form, scope), ids in looked:
         if view.holders(key, form, scope) != ids:
-            return f"{key}: other contacts hold {form} now"
+            return f"the contacts that hold its {key} have changed"
     return None
 
 
@@ -95,5 +95,5 @@ def departed(view: View, id: str, was: Contact) -> str | None:
     if now.id != was.id:
         return f"contact {was.id} was merged into {now.id}"
     if now.version == was.version:
-        return f"contact {was.id} is another one now"
+        return f"contact {was.id} has changed since it was read"
     return f"contact {was.id} is at version {now.version}, not {was.version}"
