@@ -220,8 +220,8 @@ class TestMisuse:
     @pytest.mark.parametrize(
         ("how", "error", "words"),
         [
-            ({"merge": {"nmae": keep}}, UnknownField, "'nmae': not a field"),
-            ({"merge": {7: keep}}, UnknownField, "7: not a field"),
+            ({"merge": {"nmae": keep}}, UnknownField, "nmae: unknown field; did you"),
+            ({"merge": {7: keep}}, UnknownField, "7: unknown field; this policy"),
             ({"merge": {"name": "keep"}}, InvalidPolicy, "name: merge must be a merge"),
             ({"merge": {"name": None}}, InvalidPolicy, "name: merge must be a merge"),
             ({"merge": {"nmae": "keep"}}, InvalidPolicy, "nmae: merge must be a merge"),
