@@ -122,7 +122,8 @@ class SalesforceIQ:
 
         Args:
             payload: The JSON body.
-            _upsert: "The only value this parameter may have is "email"."
+            _upsert: "The only value this parameter may have is "email"." The page's
+                own curl line has an address here; its table of parameters counts.
             organisation: Whose contacts they are: the scope.
 
         Returns:
