@@ -30,6 +30,8 @@ def phone(value: Any) -> str | None:
 
 
 def exact(value: Any) -> str | None:
+    if type(value) is float and value == int(value):
+        value = int(value)
     return str(value) if type(value) in (int, str) and str(value).strip() else None
 
 
@@ -73,13 +75,17 @@ def joined(key: Any, fields: Row) -> list[str]:
 
 
 def blocked(policy: Policy, key: Any, form: str) -> bool:
-    """Tell whether a form is no identifier."""
+    """Tell whether a form, or a form without white space around it, is none."""
+    bare = form.strip()
+    if composite(key):
+        parts = re.findall(r"(?:[^|\\]|\\.)*", form, re.DOTALL)
+        bare = "|".join(part.strip() for part in parts if part)
     for pattern in policy.blocked.get(key.name, ()):
         like: Any = pattern
         if isinstance(pattern, str):
-            parts = map(re.escape, pattern.split("*"))
-            like = re.compile(".*".join(parts), re.IGNORECASE)
-        if like.fullmatch(form):
+            parts = [re.escape(each) for each in pattern.split("*")]
+            like = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+        if like.fullmatch(form) or like.fullmatch(bare):
             return True
     return False
 

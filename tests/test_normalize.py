@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 import pytest
 
 from upsertcore import normalize
+from upsertcore.showing import shown
+
+
+def str_of(value: Any) -> str:
+    """Name a value in a test's name, however long it is."""
+    return shown(value)
 
 
 class TestExact:
@@ -16,15 +23,33 @@ class TestExact:
 
     @pytest.mark.parametrize(
         ("value", "form"),
-        [("A1", "A1"), (249, "249"), (" a", " a"), (0, "0"), ("é", "é")],
+        [
+            *(("A1", "A1"), (249, "249"), (" a", " a"), (0, "0"), ("é", "é")),
+            *(
+                (1001.0, "1001"),
+                (-7.0, "-7"),
+                (0.0, "0"),
+                (-0.0, "0"),
+                (1e15, "1" + "0" * 15),
+            ),
+            *((2.0**53 - 1, "9007199254740991"), (10**30, "1" + "0" * 30)),
+            *(("1001.0", "1001.0"), ("1e3", "1e3")),
+        ],
     )
     def test_a_form(self, value: Any, form: str) -> None:
-        """Text as it is, and a whole number as its digits."""
+        """Text as it is, and a whole number as its digits, a float's too."""
         assert form == normalize.exact(value)
 
-    @pytest.mark.parametrize("value", ["", " \t", None, True, 1.0, (), {}, b"a"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *("", " \t", None, True, False, (), {}, b"a", 0.5, -1.5, 1e-300),
+            *(2.0**53, -(2.0**53), 1e22, math.inf, -math.inf, math.nan, 10**5_000),
+        ],
+        ids=str_of,
+    )
     def test_no_form(self, value: Any) -> None:
-        """Blanks and everything else are no identifiers."""
+        """Blanks, and numbers that stand for none or for several whole ones."""
         assert normalize.exact(value) is None
 
 
@@ -62,7 +87,15 @@ class TestEmail:
         ("value", "form"),
         [
             (" Ada@X.org\n", "ada@x.org"),
-            ("a@b@x.org", "a@b@x.org"),
+            ("a!#$%&*+-/=?^_`{|}~(c)[1]\\@x.org", "a!#$%&*+-/=?^_`{|}~(c)[1]\\@x.org"),
+            ("O'Brien@x.org", "o'brien@x.org"),
+            ("a''b@x", "a''b@x"),
+            ("a@x", "a@x"),
+            ("\u00e5" * 252 + "@x", "\u00e5" * 252 + "@x"),
+            ("a" * 252 + "@x", "a" * 252 + "@x"),
+            ("a" + "\u0316" * 30 + "@x", "a" + "\u0316" * 30 + "@x"),
+            ("\u00e5@[127.0.0.1]", "\u00e5@[127.0.0.1]"),
+            ("\u00e5'\u00e5@x", "\u00e5'\u00e5@x"),
             ("A.D.A+tag@gmail.com", "a.d.a+tag@gmail.com"),
             ("ZOE\u0308@x.org", "zoë@x.org"),
             ("Ä@x.org", "ä@x.org"),
@@ -85,10 +118,38 @@ class TestEmail:
             "a\x85b@x",
             None,
             1,
+            *("a@b@x.org", "a@@x", "@a@x", "a@x@", "\u00e5@@x", "\u00e5@x@"),
+            *("mailto:a@x", "a@x,b@y", "a@x;b@y", "<a@x>", "Ada <a@x>", "a@x:25"),
+            *('"a"@x', '"a b"@x', '"a@x"', "'a@x'", "'a@x", "a@x'", "a'@x", "a@'x"),
+            *("a@x'y", "'@x", "\u00e5@x'", "'\u00e5@x", "\u00e5'@x", '\u00e5"@x'),
+            *(
+                "\u201ca@x\u201d",
+                "\u2018a@x\u2019",
+                "o\u2019brien@x",
+                "\u00aba@x\u00bb",
+            ),
+            *(
+                "a@x\u200b",
+                "\u200ba@x",
+                "a\u00ad@x",
+                "a\u200d@x",
+                "\ufeffa@x",
+                "a\u202e@x",
+            ),
+            *(
+                "a\u2028@x",
+                "\u00e5 b@x",
+                "\u00e5\x00@x",
+                "\u00e5,b@x",
+                "mailto:\u00e5@x",
+            ),
+            *("a" * 253 + "@x", "\u00e5" * 253 + "@x", "a" + "\u0316" * 31 + "@x"),
+            *("a" * 2_000 + "@\u00e5", "a\u0f73" * 1 + "\u0f73" * 16 + "@x"),
         ],
+        ids=str_of,
     )
     def test_no_form(self, value: Any) -> None:
-        """Nothing on one side of the sign, or white space inside: no mailbox."""
+        """What is no single plain address, or hides something, is no mailbox."""
         assert normalize.email(value) is None
 
     @pytest.mark.parametrize(
@@ -148,6 +209,7 @@ class TestPhoneIn:
         [
             ("US", "(202) 555-0143", "+12025550143"),
             ("US", "+44 (0)20 7946 0958", "+442079460958"),
+            ("US", "+999 123 456 789", "+999123456789"),
             ("US", " 001 202 555 0143", "+12025550143"),
             ("DE", "030/1234567", "+49301234567"),
             ("IT", "06 1234 5678", "+390612345678"),
@@ -161,11 +223,11 @@ class TestPhoneIn:
         "value",
         [
             *("", "12", "202 555 0143 ext. 5", "202-555-0143;ext=5", "call 2025550143"),
-            *("2025550143@x.org", "+999 123 456 789", "+", None, 2025550143),
+            *("2025550143@x.org", "+", None, 2025550143, 2025550143.0),
         ],
     )
     def test_no_form(self, value: Any) -> None:
-        """What is no possible number, or one with an extension, is no key."""
+        """What is no valid number, or one with an extension, is no key."""
         assert normalize.phone_in("US")(value) is None
 
     @pytest.mark.parametrize("region", ["us", "XX", "", None])

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from itertools import product
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from attrs import frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
+from upsertcore.patterns import Matcher, Pattern, patterns
 from upsertcore.values import FrozenMap, empty, freeze
 
 __all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
@@ -26,8 +26,8 @@ __all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
 MAX_FORMS = 1_000
 """How many forms one composite key may make of parts that are lists."""
 
-Pattern: TypeAlias = "str | re.Pattern[str]"
-"""Text in which ``*`` stands for anything, or a compiled pattern."""
+# The parts of a composite form, and what is escaped in them.
+_PARTS = re.compile(r"(?:[^\\|]+|\\.)+", re.DOTALL)
 
 
 @final
@@ -46,7 +46,7 @@ class Key:
         each: True where each field makes forms by itself; otherwise all together
             make one.
         joins: True where a new value of the first field joins the last one.
-        blocked: Forms that identify nobody.
+        blocked: Forms that identify no contact, white space around them or not.
 
     >>> from upsertcore import normalize
     >>> email = Key("email", ("email",), (normalize.email,))
@@ -62,7 +62,7 @@ class Key:
     limit: int | None = None
     each: bool = False
     joins: bool = False
-    blocked: tuple[re.Pattern[str], ...] = ()
+    blocked: tuple[Matcher, ...] = ()
 
     @property
     def composite(self) -> bool:
@@ -242,7 +242,10 @@ class Key:
         return form is not None and self._is_blocked(form)
 
     def _is_blocked(self, form: str) -> bool:
-        return any(pattern.fullmatch(form) for pattern in self.blocked)
+        if any(pattern.fullmatch(form) for pattern in self.blocked):
+            return True
+        bare = _PARTS.sub(_stripped, form) if self.composite else form.strip()
+        return bare != form and any(each.fullmatch(bare) for each in self.blocked)
 
 
 def key(
@@ -301,39 +304,9 @@ def key(
     return Key("", fields, every, unique, remember, limit, each, joins)
 
 
-def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[re.Pattern[str], ...]:
-    """
-    Compile what identifies nobody.
-
-    Args:
-        name: The name of the key.
-        blocked: Text, in which ``*`` stands for anything and case does not count,
-            or compiled patterns; each stands for a whole normal form.
-
-    Raises:
-        InvalidPolicy: If it is no collection of them.
-
-    >>> [
-    ...     p.fullmatch("NoReply@x.org") is None
-    ...     for p in patterns("email", ("noreply@*",))
-    ... ]
-    [False]
-    """
-    if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
-        raise InvalidPolicy(f"blocked: {name}: must be a tuple, not {blocked!r}")
-    return tuple([_pattern(name, each) for each in blocked])
-
-
-def _pattern(name: str, pattern: Any) -> re.Pattern[str]:
-    if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
-        return pattern
-    if not isinstance(pattern, str) or not pattern:
-        raise InvalidPolicy(
-            f"blocked: {name}: must be text or a pattern of text, not {pattern!r}"
-        )
-    parts = map(re.escape, pattern.split("*"))
-    return re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
-
-
 def _escaped(part: str) -> str:
     return part.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _stripped(part: re.Match[str]) -> str:
+    return part[0].strip()

@@ -2,8 +2,10 @@
 Normalisers: the form of a value in which keys are compared.
 
 Rules:
-    A normaliser is pure, total on text and idempotent, and may answer None: no key.
-    It would rather find nobody than the wrong person.
+    A normaliser is pure, total on text, idempotent and linear in the length of its
+    value, and may return None: no key. No key is better than another person's.
+    Identifiers, dates and postcodes may be numbers; words, mailboxes and telephone
+    numbers are text.
     Normal forms are for comparing alone; what is stored is what was sent.
 """
 
@@ -23,10 +25,17 @@ from upsertcore.parts import (
     text,
     year,
 )
+from upsertcore.patterns import PLACEHOLDERS
+from upsertcore.phones import PHONE_FORM, SEPARATORS, phone, phone_in
+from upsertcore.words import MAX_LENGTH, crowded, whole
 
 __all__ = [
+    "EMAIL_FORM",
+    "EXACT_FORM",
+    "PHONE_FORM",
     "PLACEHOLDERS",
     "SEPARATORS",
+    "TEXT_FORM",
     "Normalizer",
     "email",
     "exact",
@@ -41,24 +50,36 @@ __all__ = [
     "year",
 ]
 
-PLACEHOLDERS: tuple[str | re.Pattern[str], ...] = (
-    *("anonymous", "null", "undefined", "none", "nan", "-1", re.compile(r"\+?0+")),
-    *("noreply@*", "unknown@*"),
+EXACT_FORM = re.compile(r"(?s)\s*\S.*")
+"""What :func:`exact` makes of text, as a whole."""
+
+TEXT_FORM = re.compile(rf"(?s).{{1,{MAX_LENGTH}}}")
+"""What :func:`text` makes of ASCII in lower case with single spaces, as a whole."""
+
+_MAX_ADDRESS = 254
+# Of ASCII all that is printable, without capitals, the apostrophe and " , : ; < > @
+_ASCII = r"!#-&(-+\--9=?\[-~"
+EMAIL_FORM = re.compile(
+    rf"(?!.{{{_MAX_ADDRESS + 1}}})[{_ASCII}](?:[{_ASCII}']*[{_ASCII}])?@[{_ASCII}]+"
 )
-"""What forms and exports write where they know nobody: ``Policy(blocked=...)``."""
+"""What :func:`email` makes of ASCII, as a whole."""
+
+# Beyond ASCII: neither white space, nor a control character, nor a quotation mark
+# (Unicode's property Quotation_Mark) but an apostrophe inside the name.
+_EXCLUDED = (
+    r"\s\x00-\x1f\x7f-\x9f\",:;<>@\u00ab\u00bb\u2018-\u201f\u2039\u203a\u2e42"
+    r"\u300c-\u300f\u301d-\u301f\ufe41-\ufe44\uff02\uff07\uff62\uff63"
+)
+_ADDRESS = re.compile(
+    rf"[^{_EXCLUDED}'](?:[^{_EXCLUDED}]*[^{_EXCLUDED}'])?@[^{_EXCLUDED}']+"
+)
+# No character of NFC decomposes into more than four.
+_MAX_WRITTEN = 4 * _MAX_ADDRESS
 
 # The characters that NFC or lower() would turn into ASCII: GREEK QUESTION MARK,
 # GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. The tests look
 # at every code point to show that there are no others.
 _GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
-_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
-_SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015]+")
-SEPARATORS = bytes([code for code in range(128) if _SEPARATORS.match(chr(code))])
-"""What separates the digits of a telephone number, of ASCII."""
-
-_INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
-_ZEROS = re.compile(r"^\s*00")
-_DIALLED = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
 
 
 def exact(value: Any) -> str | None:
@@ -66,20 +87,26 @@ def exact(value: Any) -> str | None:
     Compare identifiers as they are; a whole number as its digits.
 
     Args:
-        value: Text or a whole number.
+        value: Text or a whole number. A float that stands for one counts as the
+            number, for that is how pandas and spreadsheets write it: 1001.0 is 1001.
 
     Returns:
-        The text itself, so upper and lower case differ; None for anything that is
-        neither, and for text of white space alone.
+        The text itself, so upper and lower case differ; None for anything else, for
+        text of white space alone, and for a float of 2**53 or beyond.
 
-    >>> exact(249) == exact("249"), exact("A1") == exact("a1"), exact(" ")
-    (True, False, None)
+    >>> exact(249) == exact("249") == exact(249.0), exact("A1") == exact("a1")
+    (True, False)
+    >>> exact(" "), exact(249.5)
+    (None, None)
     """
     if isinstance(value, str):
         return value if value and not value.isspace() else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
+    number = whole(value)
+    try:
+        return None if number is None else str(number)
+    except ValueError:
+        # Python refuses to write a number of so many digits.
+        return None
 
 
 def email(value: Any) -> str | None:
@@ -94,28 +121,33 @@ def email(value: Any) -> str | None:
         value: Text.
 
     Returns:
-        Stripped, NFC, lower case; None unless there is something on both sides of
-        an ``@`` and no white space or control character inside.
+        Stripped, NFC, lower case: something on both sides of one ``@``, at most 254
+        characters. None if there is more than one ``@``, white space, a control or
+        format character (such as ZERO WIDTH SPACE), one of ``<>,;:``, a quotation
+        mark (an apostrophe between two characters of the name is none), or more than
+        30 combining marks in a row.
 
     Source:
-        Unicode 15, SpecialCasing.txt and the singleton decompositions of NFC.
+        Unicode 15, SpecialCasing.txt, the singleton decompositions of NFC, and the
+        property Quotation_Mark; RFC 5321, 4.5.3.1, with RFC erratum 1690.
 
-    >>> email(" Ada@Example.ORG ")
-    'ada@example.org'
-    >>> email("+1 555 000 1111") is None
-    True
+    >>> email(" Ada@Example.ORG "), email("o'brien@x.org")
+    ('ada@example.org', "o'brien@x.org")
+    >>> email("Ada <ada@x.org>"), email("mailto:ada@x.org"), email("'ada@x.org'")
+    (None, None, None)
     """
     if not isinstance(value, str):
         return None
     form = value.strip()
     if form.isascii():
         form = form.lower()
-        whole = form.isprintable() and " " not in form
-    else:
-        form = _lower(form)
-        whole = not _CONTROL.search(form)
-    name, _at, domain = form.rpartition("@")
-    return form if name and domain and whole else None
+        return form if EMAIL_FORM.fullmatch(form) else None
+    if len(form) > _MAX_WRITTEN or crowded(form):
+        return None
+    form = _lower(form)
+    if len(form) > _MAX_ADDRESS or "Cf" in map(unicodedata.category, form):
+        return None
+    return form if _ADDRESS.fullmatch(form) else None
 
 
 def _lower(value: str) -> str:
@@ -128,93 +160,3 @@ def _lower(value: str) -> str:
 
 def _nfc(value: str) -> str:
     return unicodedata.normalize("NFC", value)
-
-
-def phone(value: Any) -> str | None:
-    """
-    Compare international telephone numbers by their digits.
-
-    A national number is no key: without its region it belongs to several
-    subscribers. :func:`phone_in` reads it for one region.
-
-    Args:
-        value: Text.
-
-    Returns:
-        ``+`` and 7 to 15 digits, after a leading ``+`` or ``00`` and without
-        separators; None for anything else, an extension included.
-
-    Source:
-        ITU-T E.164: at most 15 digits, no country code begins with 0.
-
-    >>> phone("+1 (555) 000-1111"), phone("0044 20 7946 0958"), phone("555-0001")
-    ('+15550001111', '+442079460958', None)
-    """
-    if not isinstance(value, str):
-        return None
-    if value.isascii():
-        if value[:1] == "+" and 7 < len(value) < 17 and value[1:].isdigit():
-            return value if value[1] != "0" else None
-        # The same in half the time: bytes without separators are a sign and digits.
-        text = value.encode().translate(None, SEPARATORS)
-        digits = (
-            text[1:] if text[:1] == b"+" else text[2:] if text[:2] == b"00" else b""
-        )
-        if not digits.isdigit() or digits[:1] == b"0" or not 7 <= len(digits) <= 15:
-            return None
-        return "+" + digits.decode()
-    found = _INTERNATIONAL.fullmatch(_SEPARATORS.sub("", value))
-    return None if found is None else "+" + found[1]
-
-
-def phone_in(region: str) -> Normalizer:
-    """
-    Make a normaliser that also reads the national numbers of one region.
-
-    Args:
-        region: ISO 3166-1 alpha-2, in capitals: ``"US"``, ``"DE"``.
-
-    Returns:
-        A normaliser that answers E.164, or None for what is no possible number and
-        for a number with an extension, which several people may share.
-
-    Raises:
-        ModuleNotFoundError: If the package ``phonenumbers`` is not installed.
-        ValueError: If the region is unknown.
-
-    Cost:
-        Some twenty times :func:`phone`.
-
-    Source:
-        The metadata of Google's libphonenumber, through ``phonenumbers``.
-
-    >>> us = phone_in("US")
-    >>> us("(202) 555-0143"), us("+44 20 7946 0958"), us("12")
-    ('+12025550143', '+442079460958', None)
-    """
-    try:
-        import phonenumbers  # noqa: PLC0415 - the extra is asked for by this call alone
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "phone_in needs the package phonenumbers: pip install 'upsertcore[phone]'",
-            name="phonenumbers",
-        ) from error
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"unknown region {region!r}: give two capitals, such as 'US'")
-
-    def phone_in_region(value: Any) -> str | None:
-        # The library finds a number inside any text; a key is the whole text.
-        if not isinstance(value, str) or not _DIALLED.fullmatch(value):
-            return None
-        # Two zeros mean a plus here as in phone, whatever the region dials abroad.
-        dialled = _ZEROS.sub("+", value)
-        try:
-            number = phonenumbers.parse(dialled, region)
-        except phonenumbers.NumberParseException:
-            return None
-        if number.extension or not phonenumbers.is_possible_number(number):
-            return None
-        form = phonenumbers.PhoneNumberFormat.E164
-        return phonenumbers.format_number(number, form)
-
-    return phone_in_region

@@ -17,6 +17,8 @@ from datetime import date
 from operator import index
 from typing import Any
 
+from upsertcore.words import text, whole
+
 __all__ = [
     "Normalizer",
     "initials",
@@ -61,28 +63,6 @@ _AREAS = (
 
 # As typed, as typeset, as accents, as letters, full width.
 _APOSTROPHES = frozenset("'\u2018\u2019`\u00b4\u02bb\u02bc\uff07")
-
-
-def text(value: Any) -> str | None:
-    """
-    Compare words: case, white space and the spelling of accents do not count.
-
-    Args:
-        value: Text.
-
-    Returns:
-        NFC, case-folded, single spaces; accents stay. None if nothing is left.
-
-    >>> text("  Zoe\u0308   STRAUSS ") == text("zo\u00eb strau\u00df")
-    True
-    """
-    if not isinstance(value, str):
-        return None
-    # Folding can leave marks in another order, and ordering them can enable a fold:
-    # Unicode's canonical caseless match (D145) decomposes before and between.
-    folded = unicodedata.normalize("NFD", value).casefold()
-    folded = unicodedata.normalize("NFD", folded).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split()) or None
 
 
 def initials(value: Any) -> str | None:
@@ -345,5 +325,5 @@ def _written(value: Any) -> str:
     """Give text as it is, a whole number as its digits, and nothing otherwise."""
     if isinstance(value, str):
         return value
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole and 0 <= value < 10**9 else ""
+    number = whole(value)
+    return str(number) if number is not None and 0 <= number < 10**9 else ""

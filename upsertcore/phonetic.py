@@ -13,6 +13,8 @@ import re
 import unicodedata
 from typing import Any
 
+from upsertcore.words import MAX_LENGTH, crowded, spaced
+
 try:
     import jellyfish
 except ModuleNotFoundError as error:
@@ -25,7 +27,7 @@ except ModuleNotFoundError as error:
 __all__ = ["nysiis", "soundex"]
 
 _SOUNDEX = re.compile("[A-Z](?:[1-6]{3}|[1-6]{2}0|[1-6]00|000)")
-_NYSIIS = re.compile("/[A-Z]+/")
+_NYSIIS = re.compile(rf"/[A-Z]{{1,{MAX_LENGTH}}}/")
 # What modifies a letter (Lm) is none of its own: the apostrophe of U+02BC is one.
 _LETTERS = frozenset({"Lu", "Ll", "Lo"})
 
@@ -45,8 +47,10 @@ def soundex(value: Any) -> str | None:
             "VanDeusen"; accents and whatever is no letter are passed over.
 
     Returns:
-        A capital and three digits; None without a letter from A to Z, or with a
-        letter of another script or one that has no base (``ø``). A code is its own.
+        A capital and three digits; None without a letter from A to Z, with a letter
+        of another script or one that has no base (``ø``), or where
+        :func:`upsertcore.normalize.text` finds the value too long or too crowded. A
+        code is its own.
 
     Source:
         U.S. National Archives, The Soundex Indexing System: H and W do not separate
@@ -95,13 +99,14 @@ def nysiis(value: Any) -> str | None:
 
 def _letters(value: Any) -> str:
     """Give the letters of a name from A to Z; none if there is another letter."""
-    if not isinstance(value, str):
+    written = spaced(value) if isinstance(value, str) else None
+    if written is None or crowded(written):
         return ""
-    bare = unicodedata.normalize("NFKD", value).upper()
+    bare = unicodedata.normalize("NFKD", written).upper()
     name = []
     for each in bare:
         if "A" <= each <= "Z":
             name.append(each)
         elif unicodedata.category(each) in _LETTERS:
             return ""
-    return "".join(name)
+    return "".join(name) if len(name) <= MAX_LENGTH else ""

@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from threading import get_ident
@@ -20,7 +19,17 @@ from upsertcore.errors import Refused
 from upsertcore.heading import Headings
 from upsertcore.keys import Key
 from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
-from upsertcore.normalize import SEPARATORS, email, exact, phone, text
+from upsertcore.normalize import (
+    EMAIL_FORM,
+    EXACT_FORM,
+    PHONE_FORM,
+    SEPARATORS,
+    TEXT_FORM,
+    email,
+    exact,
+    phone,
+    text,
+)
 from upsertcore.outcome import Outcome, outcome_of
 from upsertcore.redo import NUMBER, Record
 from upsertcore.refusals import placed
@@ -88,17 +97,13 @@ Plain: TypeAlias = "Callable[[Any, Any, Left | Refused | None], Any]"
 """(patch, scope, what is left of it) -> the answer of the general path."""
 
 SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
-    (exact, str, re.compile(r"(?s).*\S.*").fullmatch),
-    (text, lambda value: " ".join(value.lower().split()), bool),
-    (
-        email,
-        lambda value: value.strip().lower(),
-        re.compile("[!-?A-~]+@[!-?A-~]+").fullmatch,
-    ),
+    (exact, str, EXACT_FORM.fullmatch),
+    (text, lambda value: " ".join(value.lower().split()), TEXT_FORM.fullmatch),
+    (email, lambda value: value.strip().lower(), EMAIL_FORM.fullmatch),
     (
         phone,
         lambda value: value.encode().translate(None, SEPARATORS).decode(),
-        re.compile(r"\+[1-9][0-9]{6,14}").fullmatch,
+        PHONE_FORM.fullmatch,
     ),
 )
 """A normaliser, what makes its form of ASCII text if there is one, and what tells that.
