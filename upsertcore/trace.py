@@ -62,8 +62,8 @@ def trace(
         One step per key of the strategy, in its order.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-    >>> fields = {name: field(key=normalize.text) for name in ("email", "nick")}
-    >>> book = ContactBook(Policy(first_match("email", "nick"), fields))
+    >>> fields = {name: field(key=normalize.text) for name in ("name", "nick")}
+    >>> book = ContactBook(Policy(first_match("name", "nick"), fields))
     >>> [step.note for step in book.plan({"nick": "ada"}).trace]
     ['omitted: no key', 'finds nobody']
     """
