@@ -28,6 +28,7 @@ from upsertcore.profiles.wire import (
     named,
     through,
 )
+from upsertcore.values import empty, freeze
 
 SYSTEMS: dict[str, Callable[..., Any]] = {
     "Anduin": Anduin,
@@ -534,6 +535,22 @@ def test_words(cell: str, expected: list[str]) -> None:
 def test_a_cell_lists_json_or_words(cell: str, expected: list[Any]) -> None:
     """A JSON list is taken as it is."""
     assert expected == listed(cell)
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, "LeadConnector"])
+def test_no_clean_makes_null_of_a_value(name: str) -> None:
+    """A value that is none of the field is refused, and never cleared in silence."""
+    make = SYSTEMS.get(name, profiles.LeadConnector)
+    cleans = [
+        line.clean for line in make().policy.fields.values() if line.clean is not None
+    ]
+    for junk in JUNK.values():
+        for clean in cleans:
+            try:
+                value = freeze(junk)
+                assert empty(value) or clean(value) is not None
+            except ValueError:
+                continue
 
 
 def test_names_that_are_no_fields_are_kept_apart() -> None:
