@@ -549,7 +549,7 @@ class TestFindSeveral:
             ("person", "Ada", "value: must be a mapping of name, born"),
             ("person", None, "value: must be a mapping of name, born"),
             ("person", {"name": "Ada", "x": 1}, "value: must be a mapping of name"),
-            ("person", {"name": {1}}, "value: must be text"),
+            ("person", {"name": {1}}, "value.name: must be text"),
             ("name", "Ada", "key: must be one of email, phone, person, not 'name'"),
             ("born", "1815", "key: must be one of email, phone, person"),
         ],

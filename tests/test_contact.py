@@ -175,7 +175,7 @@ class TestHistory:
             ("clocks", {"name": True}, "clocks: name: must be text or number"),
             ("clocks", {"name": ""}, "clocks: name: must be text or number"),
             ("clocks", {"name": [1]}, "clocks: name: must be text or number"),
-            ("clocks", {"name": float("inf")}, "clocks: must be a finite number"),
+            ("clocks", {"name": float("inf")}, "clocks.name: must be a finite number"),
             ("absorbed", "c-2", "absorbed: must be a list"),
             ("absorbed", None, "absorbed: must be a list"),
             ("absorbed", {"c-2": 1}, "absorbed: must be a list"),

@@ -48,10 +48,25 @@ class TestOneField:
         """A normaliser that answers blank text has made no key."""
         assert Key("a", ("a",), (lambda _value: "",)).forms({"a": "x"}) == ()
 
+    @pytest.mark.parametrize("value", ["x", ("y", "x")], ids=["one", "list"])
+    def test_a_normaliser_that_raises_is_named(self, value: Any) -> None:
+        """With its field and the kind of the value, which may be a stored one."""
+
+        def fail(value: Any) -> str:
+            if value == "x":
+                raise ZeroDivisionError
+            return "y"
+
+        made = Key("people", ("a", "b"), (str, fail), each=True)
+        with pytest.raises(ZeroDivisionError) as caught:
+            made.forms({"a": "x", "b": value})
+
+        assert caught.value.__notes__ == ["b: normaliser fail raised this for text"]
+
     def test_a_form_is_text(self) -> None:
         """A normaliser that answers anything else is a fault of the host's."""
         wrong: Any = len
-        with pytest.raises(TypeError, match="answers text or None, not 1"):
+        with pytest.raises(TypeError, match="len must return str or None, not int"):
             Key("a", ("a",), (wrong,)).forms({"a": "x"})
 
     @pytest.mark.parametrize(

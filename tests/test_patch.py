@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -282,14 +283,51 @@ class TestRead:
         with pytest.raises(InvalidField, match="surrogates"):
             checked_scope("\ud800")
 
-    def test_a_value_that_is_none(self) -> None:
-        """It is shown as it was sent, where that is something else."""
+    @pytest.mark.parametrize(
+        ("value", "item", "message"),
+        [
+            ({1}, {1}, "f: must be {}, not {{1}}; send sorted(value)"),
+            (["a", {1}], {1}, "f[1]: must be {}, not {{1}}; send sorted(value)"),
+            (
+                {"a": {"b c": [{1}]}},
+                {1},
+                "f.a['b c'][0]: must be {}, not {{1}}; send sorted(value)",
+            ),
+            (
+                {"a": {7: "x"}},
+                {7: "x"},
+                "f.a: must have text for its names, not {{7: 'x'}}; use str(name)",
+            ),
+            (["a", "\ud800"], "\ud800", None),
+            ([[]] * 100_001, [[]] * 100_001, None),
+        ],
+        ids=["itself", "list", "mapping", "names", "text", "size"],
+    )
+    def test_a_value_that_is_none(self, value: Any, item: Any, message: Any) -> None:
+        """The path names the innermost item that cannot be stored, and shows it."""
         with pytest.raises(InvalidField) as caught:
-            frozen("f", {1}, "x")
-        assert (caught.value.field, caught.value.value) == ("f", "x")
-        with pytest.raises(InvalidField) as caught:
-            frozen("f", {1})
-        assert caught.value.value == {1}
+            frozen("f", value)
+        assert (caught.value.field, caught.value.value) == ("f", item)
+        kinds = "text, a number, true, false, null, a list or a mapping"
+        if message is not None:
+            assert str(caught.value) == message.format(kinds)
+        twin = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+        assert str(twin) == str(caught.value)
+
+    def test_a_value_that_nests_too_deep_is_named_as_a_whole(self) -> None:
+        """The path would be longer than it helps."""
+        value: Any = []
+        for _ in range(100):
+            value = [value]
+        with pytest.raises(InvalidField, match=r"^f: must not nest deeper than 64"):
+            frozen("f", value)
+
+    def test_a_value_that_clean_returns(self) -> None:
+        """The function is named, and what it returned is shown."""
+        line = field(clean=lambda value: {value})
+        with pytest.raises(InvalidField, match="let clean return sorted") as caught:
+            read(table("store", last=line), {"last": 7})
+        assert caught.value.value == {7}
 
 
 def asked(sent: dict[str, Any], index: Any = None) -> Asked:
@@ -451,7 +489,7 @@ class TestLimits:
         assert ContactBook(self.OPEN).upsert(patch).created
 
         for name in ("more", "m\u00f6re"):
-            words = "patch: must name at most 10000 fields, not 10001"
+            words = "patch: must name at most 10000 fields, not 10001; send fewer"
             assert self.refused({**patch, name: "x"}) == words
 
     @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "unicode"])

@@ -421,7 +421,7 @@ class TestNames:
 
     def test_a_name_stands_there_once(self) -> None:
         """What a multi-dict would lose is refused."""
-        with pytest.raises(InvalidField, match="email: must not stand there twice"):
+        with pytest.raises(InvalidField, match="email: must not be sent twice"):
             book(table()).upsert(Twice())
 
 

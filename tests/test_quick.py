@@ -366,7 +366,7 @@ def test_a_time_is_aware_and_fixed() -> None:
 def test_a_form_is_text(answer: Any) -> None:
     """Whatever else a normaliser answers is its host's mistake."""
     lines = {"email": field(key=lambda _value: answer)}
-    with pytest.raises(TypeError, match="a normaliser answers text or None"):
+    with pytest.raises(TypeError, match="must return str or None, not"):
         book(Policy(first_match("email"), lines)).upsert({"email": "a"})
 
 

@@ -75,9 +75,9 @@ class TestFreeze:
             ("\ud800", "lone surrogates"),
             ({"\ud800": 1}, "lone surrogates"),
             ({1: "a"}, "text for its names"),
-            ({"a", "b"}, "set is none of them"),
-            (b"a", "bytes is none of them"),
-            (object(), "object is none of them"),
+            ({"a", "b"}, "send sorted"),
+            (b"a", "send value.decode"),
+            (object(), "send str"),
         ],
         ids=map(str, range(9)),
     )

@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from upsertcore.errors import InvalidField
 from upsertcore.showing import shown
+from upsertcore.unfit import located
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, thaw
 
 __all__ = ["Contact", "contact_of", "set_row"]
@@ -290,7 +291,8 @@ def _stored(name: str, value: Any) -> FrozenMap[Any]:
     try:
         return FrozenMap(value)
     except ValueError as error:
-        raise InvalidField(name, value, str(error)) from error
+        path, item, reason = located(value, freeze)
+        raise InvalidField(name, item, reason or str(error), path) from error
 
 
 def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:

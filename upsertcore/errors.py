@@ -73,6 +73,7 @@ class InvalidField(Refused, ValueError):
         value: What was sent.
         reason: What is wrong, and after a semicolon what to do, in words that follow
             the field's name. The message shows the value once, where it fits.
+        path: Where in the field the value is, such as ``[1]`` or ``.city``.
 
     >>> str(InvalidField("age", "x", "must be a number; send 36"))
     "age: must be a number, not 'x'; send 36"
@@ -80,13 +81,13 @@ class InvalidField(Refused, ValueError):
     'age: must not be null'
     >>> str(InvalidField("id", "c-1", "is a duplicate contact id"))
     "id: 'c-1' is a duplicate contact id"
-    >>> str(InvalidField("age", "x", "no number"))
-    "age: no number: 'x'"
+    >>> str(InvalidField("age", "x", "no number", "[1]"))
+    "age[1]: no number: 'x'"
     """
 
-    def __init__(self, field: str, value: Any, reason: str) -> None:
-        super().__init__(field, value, reason)
-        self.field, self.value, self.reason = field, value, reason
+    def __init__(self, field: str, value: Any, reason: str, path: str = "") -> None:
+        super().__init__(field, value, reason, *([path] if path else []))
+        self.field, self.value, self.reason, self.path = field, value, reason, path
 
     def __str__(self) -> str:
         what, semicolon, advice = self.reason.partition("; ")
@@ -99,7 +100,7 @@ class InvalidField(Refused, ValueError):
             what = f"{value} {what}"
         elif value not in what:
             what = f"{what}: {value}"
-        return f"{self.field}: {what}{semicolon}{advice}"
+        return f"{self.field}{self.path}: {what}{semicolon}{advice}"
 
 
 class InvalidRows(Refused, ValueError):

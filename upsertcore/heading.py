@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, UnknownField
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
+from upsertcore.refusals import blame
 from upsertcore.row import FORMS, MAX_NAMES
 from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
@@ -142,11 +143,18 @@ class Heading:
         laid = [*values]
         for place, clean in self.cleans:
             try:
-                value = laid[place] = freeze(clean(values[place]))
+                cleaned = clean(values[place])
             except ValueError as error:
                 refusal = InvalidField(self.names[place], raw[place], str(error))
                 refusal.__cause__ = error
                 return refusal
+            except Exception as error:
+                blame(error, self.names[place], "clean", clean, values[place])
+                raise
+            try:
+                value = laid[place] = freeze(cleaned)
+            except ValueError:
+                return None
             if empty(value):
                 return None
         return tuple(laid)
@@ -201,6 +209,9 @@ class Heading:
                     new = rule.combine(was, sent)
                 except ValueError:
                     return None
+                except Exception as error:
+                    blame(error, name, "rule", rule, sent)
+                    raise
             if rule.shows is not None:
                 told = rule.shows(new, sent)
             else:

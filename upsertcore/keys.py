@@ -19,6 +19,8 @@ from attrs import frozen
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
 from upsertcore.patterns import Matcher, Pattern, patterns
+from upsertcore.refusals import blame
+from upsertcore.showing import called
 from upsertcore.values import FrozenMap, empty, freeze
 
 __all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
@@ -97,7 +99,8 @@ class Key:
                 return ()
             return (form,)
         if self.each:
-            made = [self._part(fields.get(name)) for name in self.fields]
+            names = enumerate(self.fields)
+            made = [self._part(fields.get(name), place) for place, name in names]
             return tuple(dict.fromkeys(form for part in made for form in part))
         return self._allowed(self._joined(fields))
 
@@ -207,30 +210,36 @@ class Key:
     def _normal(self, value: Any, place: int = 0) -> str | None:
         if empty(value):
             return None
-        form = self.normalize[place](value)
+        try:
+            form = self.normalize[place](value)
+        except Exception as error:
+            self.blame(error, value, place)
+            raise
         if type(form) is str and form.isascii():
             return form or None
-        return self.checked(form)
+        return self.checked(form, place)
 
-    def checked(self, form: Any) -> str | None:
+    def blame(self, error: Exception, value: Any, place: int = 0) -> None:
+        """Name the field and its normaliser in an exception that it raised."""
+        blame(error, self.fields[place], "normaliser", self.normalize[place], value)
+
+    def checked(self, form: Any, place: int = 0) -> str | None:
         """
-        See that what a normaliser answered is a form, or that there is none.
+        Check that what a normaliser returned is a form, or that there is none.
 
         Raises:
             TypeError: If it is neither.
         """
-        return None if form is None else self._text(form)
-
-    def _text(self, form: Any) -> str | None:
-        """Take what a host's normaliser answered, as plain Unicode text."""
+        if form is None:
+            return None
+        what = f"{self.fields[place]}: normaliser {called(self.normalize[place])}"
         if not isinstance(form, str):
-            raise TypeError(
-                f"{self.name}: a normaliser answers text or None, not {form!r}"
-            )
+            advice = f"not {type(form).__name__}; return str(...) of it"
+            raise TypeError(f"{what} must return str or None, {advice}")
         try:
             return freeze(form) or None
         except ValueError as error:
-            raise TypeError(f"{self.name}: a normaliser's answer {error}") from error
+            raise TypeError(f"{what}: what it returns {error}") from error
 
     def _allowed(self, forms: tuple[str, ...]) -> tuple[str, ...]:
         if not self.blocked:

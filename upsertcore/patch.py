@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
+from upsertcore.refusals import blame
+from upsertcore.unfit import located, mapping_advice
 from upsertcore.values import empty, freeze
 from upsertcore.view import changed
 
@@ -103,16 +105,16 @@ def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
     """Give what was sent by frozen names, each known to the policy, each once."""
     if not isinstance(patch, Mapping):
         reason = "must be a mapping of field names to values"
-        raise InvalidField("patch", patch, reason)
+        raise InvalidField("patch", patch, f"{reason}; {mapping_advice(patch)}")
     names: set[str] = set()
     for raw_name, raw in patch.items():
         policy.line(raw_name)
         name = frozen("patch", raw_name)
         if name in names:
-            raise InvalidField(name, raw, "must not stand there twice")
+            raise InvalidField(name, raw, "must not be sent twice; send it once")
         names.add(name)
         if len(names) > MAX_FIELDS:
-            reason = f"must name at most {MAX_FIELDS} fields"
+            reason = f"must name at most {MAX_FIELDS} fields; send fewer"
             raise InvalidField("patch", len(patch), reason)
         yield name, raw
 
@@ -173,13 +175,16 @@ def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> An
         cleaned = clean(value)
     except ValueError as error:
         raise InvalidField(name, raw, str(error)) from error
+    except Exception as error:
+        blame(error, name, "clean", clean, value)
+        raise
     if cleaned is value or (type(cleaned) is str and cleaned.isascii()):
         return cleaned
-    return frozen(name, cleaned, raw)
+    return frozen(name, cleaned, "let clean return")
 
 
 def frozen(
-    name: str, value: Any, sent: Any = None, *, budget: Budget | None = None
+    name: str, value: Any, how: str = "send", *, budget: Budget | None = None
 ) -> Any:
     """
     Freeze a value of a field, or refuse it by the field's name.
@@ -187,7 +192,7 @@ def frozen(
     Args:
         name: The name of the field.
         value: What is frozen.
-        sent: What to show in the refusal, where that is something else.
+        how: What the caller is told to do with a value that fits.
         budget: What the lists and mappings of its patch may still hold.
 
     Raises:
@@ -199,8 +204,9 @@ def frozen(
     try:
         made = freeze(value, budget)
     except ValueError as error:
-        shown = value if sent is None else sent
-        raise InvalidField(name, shown, str(error)) from error
+        path, item, reason = located(value, freeze)
+        reason = (reason or str(error)).replace("; send ", f"; {how} ")
+        raise InvalidField(name, item, reason, path) from error
     if type(made) is str and len(made) > MAX_TEXT:
         raise InvalidField(name, made, f"must have at most {MAX_TEXT} characters")
     return made

@@ -161,7 +161,11 @@ class KeyPath:
         if type(value) is tuple:
             forms = self._key.forms({self._key.fields[0]: value})
             return packed(forms), _holder(forms, entries)
-        form = self._normal(value)
+        try:
+            form = self._normal(value)
+        except Exception as error:
+            self._key.blame(error, value)
+            raise
         if type(form) is not str or not form or not form.isascii():
             form = self._key.checked(form)
         return form, None if form is None else entries.get(form)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from upsertcore.showing import shown
+from upsertcore.showing import called, kind_of, shown
 
 __all__ = [
     "CallReused",
@@ -27,6 +27,7 @@ __all__ = [
     "StaleVersion",
     "UpsertError",
     "at",
+    "blame",
     "placed",
 ]
 
@@ -224,6 +225,28 @@ class ForgottenChanges(UpsertError, LookupError):
             return f"number: this book retains no changes; {advice}"
         what = f"changes after {self.number} are no longer retained"
         return f"number: {what}; the oldest available is {self.first}"
+
+
+def blame(
+    error: Exception, field: str, role: str, function: object, value: object
+) -> None:
+    """
+    Name the field and the function in an exception that a caller's function raised.
+
+    Args:
+        error: It gets a note, without the value, which may be a stored one.
+        field: The name of the field.
+        role: What the function is to the field.
+        function: The one that raised.
+        value: What it was called with.
+
+    >>> error = ValueError("too old")
+    >>> blame(error, "born", "clean", int, "1815")
+    >>> error.__notes__
+    ['born: clean int raised this for text']
+    """
+    what = f"{role} {called(function)} raised this for {kind_of(value)}"
+    error.add_note(f"{field}: {what}")
 
 
 def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:

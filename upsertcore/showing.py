@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
-__all__ = ["closest", "described", "kind_of", "listed", "named", "shown"]
+__all__ = ["called", "closest", "described", "kind_of", "listed", "named", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -68,10 +68,24 @@ def described(value: object) -> str:
     >>> described(len), described(dict), described("keep")
     ('the function len', 'the class dict', "'keep'")
     """
-    name = getattr(value, "__name__", None)
     if isinstance(value, type):
-        return f"the class {name}"
-    return f"the function {name}" if callable(value) and name else shown(value)
+        return f"the class {value.__name__}"
+    plain = not callable(value) or not hasattr(value, "__name__")
+    return shown(value) if plain else f"the function {called(value)}"
+
+
+def called(function: object) -> str:
+    """
+    Name a function or a rule: by its own name, or that of its class.
+
+    >>> from functools import partial
+    >>> called(len), called(partial(len, ()))
+    ('len', 'partial')
+    """
+    for name in ("__name__", "name"):
+        if hasattr(function, name):
+            return str(getattr(function, name))
+    return type(function).__name__
 
 
 def named(name: object) -> str:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, final
 
 from upsertcore.limits import MAX_BITS, MAX_DEPTH, Budget
+from upsertcore.unfit import value_advice
 
 __all__ = [
     "NOTHING",
@@ -250,7 +251,7 @@ def _freeze_names(
 
 def _name(name: object) -> str:
     if not isinstance(name, str):
-        raise ValueError("must have text for its names")  # noqa: TRY004 - a refusal of data
+        raise ValueError("must have text for its names; use str(name)")  # noqa: TRY004 - a refusal of data
     return freeze(name)  # type: ignore[no-any-return]
 
 
@@ -273,10 +274,8 @@ def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
         return _freeze_mapping(value, room, budget or Budget())
     if isinstance(value, (list, tuple)):
         return _freeze_items(value, room, budget or Budget())
-    raise ValueError(
-        "must be text, a number, true, false, null, a list or a mapping; "
-        f"{type(value).__name__} is none of them"
-    )
+    kinds = "text, a number, true, false, null, a list or a mapping"
+    raise ValueError(f"must be {kinds}; {value_advice(value)}")
 
 
 def thaw(value: Any) -> Any:
