@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -61,7 +62,7 @@ def made(size: int, file: Path) -> None:
         for number, patch in enumerate(patches(case(size)))
     )
     writer = None
-    while some := [row for row, _ in zip(log, range(_CHUNK), strict=False)]:
+    while some := [*islice(log, _CHUNK)]:
         table = patches_table(some, fields)
         writer = writer or pq.ParquetWriter(file, table.schema)
         writer.write_table(table)

@@ -6,6 +6,7 @@ import doctest
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import scale, scaling
@@ -15,6 +16,17 @@ def test_the_worker_shows_itself() -> None:
     """What its docstrings show is so, and it says by which rules."""
     assert 0 == doctest.testmod(scaling).failed
     assert "Rules:" in (scaling.__doc__ or "")
+
+
+def test_a_log_of_several_chunks_has_every_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many rows as the size says, numbered without a gap."""
+    monkeypatch.setattr(scaling, "_CHUNK", 10)
+    scaling.made(25, tmp_path / "log.parquet")
+
+    table = pq.read_table(tmp_path / "log.parquet")
+    assert [*range(25)] == table.column("sequence").to_pylist()
 
 
 def test_one_process_both_ways() -> None:

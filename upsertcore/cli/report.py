@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 
+_RATE = len("9,999,999")
+
 # What JSON lets stand, though a terminal may obey it or a reader end a line there.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 
@@ -139,7 +141,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 def _grid(*columns: str) -> Table:
     found = Table(box=box.SIMPLE_HEAD)
     found.add_column(columns[0], overflow="fold")
-    found.add_column(columns[1], justify="right", no_wrap=True)
+    # As wide for any rate below ten million, so that the table looks the same.
+    found.add_column(columns[1], justify="right", no_wrap=True, min_width=_RATE)
     return found
 
 

@@ -1,0 +1,32 @@
+"""The tables that end a run: what they show, and how wide they are."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from upsertcore.cli.report import Tally
+
+
+def shown(tally: Tally, seconds: float) -> list[str]:
+    """Print a tally, and give its lines."""
+    console = Console(file=io.StringIO(), width=100)
+    tally.print(console, seconds)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000, 9_999, 10_000, 123_456, 9_999_999])
+def test_the_table_of_a_run_has_one_width_on_any_machine(rate: int) -> None:
+    """The rate of a slow machine and of a fast one take the same room."""
+    tally = Tally()
+    tally.results["created"] = 2_500
+    lines = shown(tally, 2_500 / rate)
+    slow = shown(tally, 2_500)
+
+    [told] = [line for line in lines if "rows a second" in line]
+    assert f"{rate:,}" == told.split()[-1]
+    assert lines[:-2] == slow[:-2]
+    assert {len(line) for line in lines} == {len(line) for line in slow}
