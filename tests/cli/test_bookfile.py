@@ -7,14 +7,14 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from upsertcore import Contact
-from upsertcore.cli.bookfile import BadBook, Reader, _sync_folder, identity, save
+from upsertcore.cli.bookfile import BadBook, Reader, identity, save
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
@@ -35,7 +35,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 
         assert (reader.profile, reader.options) == ("LeadConnector", {"region": "US"})
         assert list(reader) == [ADA.to_dict(), ADA.to_dict()]
-        assert reader.line == 3
+        assert reader.line == 4
     assert "Zoë" in path.read_text(encoding="utf-8")
 
 
@@ -44,8 +44,8 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
     [
         (b"", "line 1: is no usable JSON"),
         (b"\xff", "line 1: is not UTF-8 text"),
-        (b"[]", "line 1: must say that this is an upsertcore book 1"),
-        (b'{"format": "upsertcore book 2"}', "line 1: must say"),
+        (b"[]", "line 1: must say that this is an upsertcore book 2"),
+        (b'{"format": "upsertcore book 3"}', "line 1: must say"),
         (b'{"format": "upsertcore book 1"}', "line 1: must name a profile"),
         (
             b'{"format": "upsertcore book 1", "profile": "X", "options": {"a": 1}}',
@@ -62,9 +62,67 @@ def test_what_is_no_book(content: bytes, words: str) -> None:
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     """A later line that is no JSON is told of by its number."""
+    content = saved(tmp_path / "b.jsonl", ADA).replace(b'{"id"', b"{id")
+    with pytest.raises(BadBook, match="line 2: is no usable JSON"):
+        list(Reader(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_book_that_was_cut_is_refused(tmp_path: Path, lines: int) -> None:
+    """The last line counts the contacts; a file without it was cut."""
+    content = saved(tmp_path / "b.jsonl", ADA, ADA)
+    cut = b"".join(content.splitlines(keepends=True)[:lines])
+    words = f"the file ends after line {lines}, before the last line of the book"
+    with pytest.raises(BadBook, match=words):
+        list(Reader(io.BytesIO(cut)))
+
+
+def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
+    """Nothing but the end of its last line may be missing."""
     content = saved(tmp_path / "b.jsonl", ADA)
-    with pytest.raises(BadBook, match="line 3: is no usable JSON"):
-        list(Reader(io.BytesIO(content + b"{")))
+    for size in range(len(content) - 1):
+        with pytest.raises(BadBook):
+            list(Reader(io.BytesIO(content[:size])))
+
+    assert [ADA.to_dict()] == list(Reader(io.BytesIO(content[:-1])))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [lines[0], *lines[2:]],
+        lambda lines: [*lines[:2], *lines[1:]],
+        lambda lines: [lines[0], lines[2], lines[1], lines[3]],
+        lambda lines: [lines[0].replace(b"Anduin", b"SegMetrics"), *lines[1:]],
+        lambda lines: [*lines[:3], lines[3].replace(b'"contacts": 2', b'"contacts": 3')],
+    ],
+    ids=["a line less", "a line more", "another order", "head", "count"],
+)
+def test_a_book_that_was_changed_is_refused(
+    tmp_path: Path, change: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    """The checksum of the last line is that of all lines before it."""
+    eve = Contact("c-2", "", {"name": "Eve"}, 1, NOW, NOW)
+    content = saved(tmp_path / "b.jsonl", ADA, eve)
+    changed = b"".join(change(content.splitlines(keepends=True)))
+    with pytest.raises(BadBook, match="does not fit the lines before it"):
+        list(Reader(io.BytesIO(changed)))
+
+
+def test_nothing_follows_the_last_line(tmp_path: Path) -> None:
+    """Two books in one file are none."""
+    content = saved(tmp_path / "b.jsonl", ADA)
+    with pytest.raises(BadBook, match="line 4: follows the last line of the book"):
+        list(Reader(io.BytesIO(content + content)))
+
+
+def test_a_book_of_the_former_format_is_read(tmp_path: Path) -> None:
+    """It has no last line that counts; once saved, it has one."""
+    path = tmp_path / "b.jsonl"
+    lines = saved(path, ADA).splitlines(keepends=True)
+    former = lines[0].replace(b"book 2", b"book 1") + lines[1]
+
+    assert [ADA.to_dict()] == list(Reader(io.BytesIO(former)))
 
 
 class Killed(BaseException):
@@ -93,7 +151,7 @@ def test_a_book_that_somebody_else_replaced(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     seen = identity(path)
     before = saved(path, ADA)
-    with pytest.raises(BadBook, match="changed by somebody else"):
+    with pytest.raises(BadBook, match="changed by another program during this run"):
         save(path, "Anduin", {}, [], seen)
 
     assert path.read_bytes() == before
@@ -106,7 +164,7 @@ def test_a_system_without_locks(
     """The book is replaced all the same."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
 
-    assert saved(tmp_path / "b.jsonl", ADA).count(b"\n") == 2
+    assert saved(tmp_path / "b.jsonl", ADA).count(b"\n") == 3
 
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
@@ -147,9 +205,4 @@ def test_permissions_and_links_stay(tmp_path: Path) -> None:
 
     assert link.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_bytes().count(b"\n") == 3
-
-
-def test_a_folder_that_cannot_be_synced(tmp_path: Path) -> None:
-    """Some systems cannot sync a folder; that ends nothing."""
-    _sync_folder(tmp_path / "missing")
+    assert path.read_bytes().count(b"\n") == 4

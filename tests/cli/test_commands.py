@@ -37,7 +37,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*words: str, stdin: bytes | None = None, code: int = 0) -> Result:
     """Type a command, and see how it ends."""
-    result = CliRunner().invoke(main, words, input=stdin)
+    result = CliRunner(env={"COLUMNS": "120"}).invoke(main, words, input=stdin)
     assert result.exit_code == code, result.output
     return result
 
@@ -71,8 +71,9 @@ class TestUpsert:
             *("created", "refused", "updated", "unchanged"),
         ]
         assert list(counts.values()) == ["1", "2"]
-        head, contact = lines(folder / "b.jsonl")
+        head, contact, last = lines(folder / "b.jsonl")
         assert head["profile"] == "Anduin"
+        assert last["contacts"] == 1
         assert contact["fields"]["note"] == "second"
         assert contact["version"] == 2
 
@@ -198,12 +199,43 @@ class TestUpsert:
         """The line is named, and the book stays as it is."""
         book = folder / "b.jsonl"
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        broken = book.read_text(encoding="utf-8") + row
+        head, contact, _last = book.read_text(encoding="utf-8").splitlines()
+        broken = "\n".join([head.replace("book 2", "book 1"), contact, row])
         book.write_text(broken, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
 
         assert "b.jsonl: line 3: " in result.output
         assert book.read_text(encoding="utf-8") == broken
+
+    def test_a_book_that_was_cut(self, folder: Path) -> None:
+        """It is refused, and stays as it is."""
+        book = folder / "b.jsonl"
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        cut = "".join(book.read_text(encoding="utf-8").splitlines(keepends=True)[:-1])
+        book.write_text(cut, encoding="utf-8")
+        words = "b.jsonl: the file ends after line 2, before the last line of the book"
+
+        for command in (
+            ("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET),
+            ("explain", "Anduin", "{}", "--book", "b.jsonl", "--set", "firm_id=f1"),
+            ("show", "b.jsonl"),
+        ):
+            assert words in run(*command, code=2).output
+        assert book.read_text(encoding="utf-8") == cut
+
+    def test_a_book_of_the_former_format(self, folder: Path) -> None:
+        """It is read, and replaced by one of today's."""
+        book = folder / "b.jsonl"
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        whole = book.read_text(encoding="utf-8")
+        head, contact, _last = whole.splitlines()
+        former = "\n".join([head.replace("book 2", "book 1"), contact, ""])
+        book.write_text(former, encoding="utf-8")
+        row = b"email,firstName,lastName,note\nada@x.org,Ada,King,second\n"
+        words = ("--book", "b.jsonl", "--set", "firm_id=f1")
+        run("upsert", "Anduin", "-", *words, stdin=row)
+
+        assert book.read_text(encoding="utf-8") == whole
 
     def test_a_book_of_another_profile(self, folder: Path) -> None:
         """It is not run over."""
@@ -323,14 +355,9 @@ class TestUpsert:
     def test_a_reader_that_goes_away(self, folder: Path) -> None:
         """It is no error that anybody need read of."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        book = folder / "b.jsonl"
-        row = lines(book)[1]
-        with book.open("a", encoding="utf-8") as more:
-            for number in range(5_000):
-                fields = row["fields"] | {"email": f"{number}@x.org"}
-                more.write(
-                    json.dumps(row | {"id": str(number), "fields": fields}) + "\n"
-                )
+        names = ("email,firstName,lastName", *(f"{n}@x.org,A,B" for n in range(5_000)))
+        words = ("--book", "b.jsonl", "--set", "firm_id=f1")
+        run("upsert", "Anduin", "-", *words, stdin="\n".join(names).encode())
         command = [sys.executable, "-m", "upsertcore", "show", "b.jsonl", "--json"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE

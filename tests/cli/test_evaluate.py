@@ -264,10 +264,10 @@ class TestData:
         words = ("mine:policy", "in.csv", *WHO)
         found = told(*words, code=1)
 
-        assert {"has 1 cells, and the first line has 3": 1} == found["unreadable"]
+        assert {"has … cells, and the first line has 3": 1} == found["unreadable"]
         assert [6] == [each["line"] for each in found["reports"][0]["refusals"]]
         shown = run(*words, code=1).stdout
-        assert ["unreadable: has 1 cells, and the first line has 3", "1"] in cells(
+        assert ["unreadable: has … cells, and the first line has 3", "1"] in cells(
             shown
         )
         assert ["refused", "NoMatchKey (1)"] == [

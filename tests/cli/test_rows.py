@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsertcore.cli.rows import BadHeader, Row, loads, read
+from upsertcore.cli.objects import loads
+from upsertcore.cli.row import BadHeader, Columns, Row, Unreadable
+from upsertcore.cli.rows import read
 
 
 def rows(content: bytes, name: str = "-", **rename: str) -> list[Row]:
     """Read the rows of some bytes."""
-    return list(read(io.BytesIO(content), name, rename))
+    return list(read(io.BytesIO(content), name, Columns(rename)))
 
 
 def told(content: bytes, name: str = "-", **rename: str) -> list[tuple[int, Any]]:
@@ -54,7 +56,7 @@ class TestCsv:
 
     def test_bad_rows_do_not_end_it(self) -> None:
         """Each is told of by line and reason, and the rest is read."""
-        content = b'a,b,\n1\n1,2,3\n"x"y,2,\n\xff,2,\nok,2,\n"open,2,\n'
+        content = b'a,b,\n1\n1,2,3\n"x"y,2,\n\xff,2,\nok,2,\n'
 
         assert told(content, "x.csv") == [
             (2, "has 1 cells, and the first line has 3"),
@@ -62,7 +64,6 @@ class TestCsv:
             (4, "is no CSV: ',' expected after '\"'"),
             (5, "is not UTF-8 text"),
             (6, {"a": "ok", "b": "2"}),
-            (7, "is no CSV: unexpected end of data"),
         ]
 
     @pytest.mark.parametrize(
@@ -95,17 +96,87 @@ class TestCsv:
 
         assert told(content, "x.csv") == [
             (2, {"a": "x"}),
-            (3, "is not utf-16-le text, nor is what follows"),
+            (3, "is not utf-16-le text: it ends within a character"),
+        ]
+
+    def test_half_a_character_of_utf_16_costs_its_row(self) -> None:
+        """A lone surrogate is no text; the rows after it are read."""
+        content = "a\nx\n\ud800\ny\n".encode("utf-16", "surrogatepass")
+
+        assert told(content, "x.csv") == [
+            (2, {"a": "x"}),
+            (3, "is not UTF-8 text"),
+            (4, {"a": "y"}),
+        ]
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
+    def test_utf_16_without_a_mark(self, encoding: str, name: str) -> None:
+        """Its first character shows what it is."""
+        text = {"x.csv": "a\né\n", "x.json": '[{"a": "é"}]'}.get(name, '{"a": "é"}')
+
+        assert [row.payload for row in rows(text.encode(encoding), name)] == [
+            {"a": "é"}
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "read_before", "words"),
+        [
+            ('a,b\n1,2\n"x,2\n3,4\n5,6\n', 1, "line 3: .* lines 3 to 5 were not read"),
+            ('a,b\n1,2\n3,"x\n4,5', 1, "line 3: .* lines 3 to 4 were not read"),
+            ('a,b\n1,"x', 0, "line 2: .* line 2 was not read"),
+            ('a,b\n1,"x\n2,y\n3,"z\n4,w\n', 0, "line 2: .* lines 2 to 5 were not"),
+            ('a,b\n1,"x\ny",\n2,"\n3,4\n', 0, "line 4: .* lines 4 to 5 were not"),
+        ],
+        ids=["first cell", "last cell", "last line", "closed by another", "later"],
+    )
+    def test_an_open_quote_ends_the_file(
+        self, content: str, read_before: int, words: str
+    ) -> None:
+        """What follows is not taken for one row, and what was not read is named."""
+        found = read(io.BytesIO(content.encode()), "x.csv", Columns({}))
+        good = []
+        with closing(found), pytest.raises(Unreadable, match=words):
+            good += (row for row in found if not row.error)
+
+        assert read_before == len(good)
+
+    def test_a_row_of_several_lines_that_does_not_fit_names_them(self) -> None:
+        """A quote that opens in one row and closes in another makes one of them."""
+        content = b'a,b\n"x,1\ny,2\nz",3,4\n5,6\n'
+
+        assert told(content) == [
+            (2, "has 3 cells, and the first line has 2; it ends in line 4"),
+            (5, {"a": "5", "b": "6"}),
         ]
 
     def test_a_cell_without_an_end(self) -> None:
         """What follows a cell beyond all measure may be a part of it."""
         content = b'a,b\n1,2\n"' + b"x" * (1 << 24) + b'y\n3,4\n",5\n6,7\n'
+        found = read(io.BytesIO(content), "x.csv", Columns({}))
 
-        assert told(content, "x.csv") == [
-            (2, {"a": "1", "b": "2"}),
-            (3, "is no CSV: field larger than field limit (16777216)"),
-        ]
+        assert {"a": "1", "b": "2"} == next(found).payload
+        with pytest.raises(Unreadable, match=r"line 3: .* lines 3 to 6 were not read"):
+            next(found)
+
+    def test_a_wide_header_is_read_in_linear_time(self) -> None:
+        """Each name is counted once, not compared with every other."""
+        compared = 0
+
+        class Name(str):
+            __slots__ = ()
+            __hash__ = str.__hash__
+
+            def __eq__(self, other: object) -> bool:
+                nonlocal compared
+                compared += 1
+                return str.__eq__(self, other)
+
+        rename = {f"c{n}": Name(f"n{n}") for n in range(2_000)}
+        content = ",".join(rename).encode() + b"\n"
+        list(read(io.BytesIO(content), "x.csv", Columns(rename)))
+
+        assert compared < 40_000
 
 
 class Slow(io.RawIOBase):
@@ -133,7 +204,7 @@ def test_a_slow_pipe(encoding: str, text: str) -> None:
     """How much of it has arrived does not decide what it is."""
     stream: Any = io.BufferedReader(Slow(text.encode(encoding)))
 
-    assert [row.payload for row in read(stream, "-", {})] == [{"a": "1"}]
+    assert [row.payload for row in read(stream, "-", Columns({}))] == [{"a": "1"}]
 
 
 class TestJsonLines:
@@ -207,6 +278,36 @@ class TestJsonArray:
         """The elements after it are read; None stands for an error here."""
         assert [row.payload for row in rows(content.encode(), "x.json")] == expected
 
+    @pytest.mark.parametrize(
+        ("content", "read_before", "words"),
+        [
+            ('[1,\n{"a": [2,\n3,\n4]\n', 1, "line 2: .* lines 2 to 4 were not read"),
+            ('[1,\n{"a": 1,\n{"b": 2},\n3]', 1, "line 2: .* lines 2 to 4 were not"),
+            ('[1, {"a": "x}, {"b": 2}, 3]', 1, "line 1: .* line 1 was not read"),
+            ('[1, {"a": [2}, {"b": 3}]', 1, "line 1: .* line 1 was not read"),
+        ],
+        ids=["bracket", "brace", "quote", "other bracket"],
+    )
+    def test_an_open_element_ends_the_file(
+        self, content: str, read_before: int, words: str
+    ) -> None:
+        """What follows is not taken for one element, and it is named."""
+        found = read(io.BytesIO(content.encode()), "x.json", Columns({}))
+        good = []
+        with closing(found), pytest.raises(Unreadable, match=words):
+            good += found
+
+        assert read_before == len(good)
+
+    def test_an_element_beyond_all_measure_ends_the_file(self) -> None:
+        """Memory does not hold all that follows an open brace."""
+        content = b'[1,\n{"a": [' + b"2,\n" * (6 << 20) + b"3]"
+        found = read(io.BytesIO(content), "x.json", Columns({}))
+
+        assert 1 == next(found).payload
+        with pytest.raises(Unreadable, match=r"lines 2 to 6291458 were not read"):
+            next(found)
+
     @given(
         st.lists(st.recursive(st.text() | st.integers(), st.lists), max_size=8),
         st.booleans(),
@@ -255,7 +356,28 @@ def test_json_that_cannot_be_used(text: str, words: str) -> None:
 def test_memory_does_not_grow_with_the_file(name: str, content: bytes) -> None:
     """The first row is there when a few blocks have been read, and no more."""
     raw = io.BytesIO(content)
-    with closing(read(raw, name, {})) as found:
+    with closing(read(raw, name, Columns({}))) as found:
         next(found)
 
         assert raw.tell() < 500_000
+
+
+def test_a_doubled_name_is_found_in_linear_time() -> None:
+    """The last of many names may be the doubled one."""
+    names = [f'"k{number}": 1' for number in range(200_000)]
+    text = f"{{{', '.join([*names, names[-1]])}}}"
+
+    with pytest.raises(ValueError, match="the name 'k199999' stands there twice"):
+        loads(text)
+
+
+def test_blank_bytes_before_the_text_are_not_collected() -> None:
+    """Of a file that begins with megabytes of blank lines a few blocks are looked at."""
+    raw = io.BytesIO(b"\n" * 10_000_000)
+    with (
+        closing(read(raw, "-", Columns({}))) as found,
+        pytest.raises(BadHeader, match="must name the columns"),
+    ):
+        next(found)
+
+    assert raw.tell() < 500_000

@@ -3,30 +3,33 @@ The book file: one contact a line, read whole, replaced whole or not at all.
 
 Rules:
     The first line names the profile and its options: no other one is run over it.
+    The last line counts the contacts and has a checksum of all lines before it: a
+    file that was cut or changed is refused. Books of the former format have no such
+    line, and are read as they are.
     A book is written aside, synced and renamed: a killed run leaves the old one.
     A book that another run replaced meanwhile is not written over.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import stat
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from attrs import define, field
 
-from upsertcore.cli.rows import loads
+from upsertcore.cli.aside import Aside, alone, uninterrupted
+from upsertcore.cli.objects import loads
 from upsertcore.contact import Contact
-from upsertcore.showing import shown
 
 __all__ = ["BadBook", "Reader", "identity", "save"]
 
-_FORMAT = "upsertcore book 1"
+_FORMER, _FORMAT = "upsertcore book 1", "upsertcore book 2"
+_LAST = {"contacts", "sha256"}
 
 
 class BadBook(ValueError):
@@ -47,7 +50,8 @@ class Reader:
         stream: Open for reading bytes, at its beginning.
 
     Raises:
-        BadBook: If the first line is not that of a book, or a later one is no JSON.
+        BadBook: If the first line is not that of a book, a later one is no JSON, or
+            the last one is missing or does not fit the lines before it.
 
     >>> import io
     >>> head = b'{"format": "upsertcore book 1", "profile": "Anduin", "options": {}}'
@@ -60,43 +64,50 @@ class Reader:
     profile: str = field(init=False)
     options: dict[str, str] = field(init=False)
     line: int = field(init=False, default=1)
+    _head: bytes = field(init=False)
+    _counted: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        head: Any = _parsed(1, self.stream.readline())
-        if not isinstance(head, dict) or head.get("format") != _FORMAT:
+        self._head = self.stream.readline()
+        head: Any = _parsed(1, self._head)
+        form = head.get("format") if isinstance(head, dict) else None
+        if form not in (_FORMER, _FORMAT):
             raise BadBook(f"line 1: must say that this is an {_FORMAT}")
         profile: Any = head.get("profile")
         options: Any = head.get("options")
         if not isinstance(profile, str) or not _are_words(options):
             raise BadBook("line 1: must name a profile and its options")
-        self.profile, self.options = profile, options
+        self.profile, self.options, self._counted = profile, options, form == _FORMAT
 
     def __iter__(self) -> Iterator[Any]:
+        digest, last = sha256(self._head), None
         for line in self.stream:
             self.line += 1
-            yield _parsed(self.line, line)
+            if last is not None:
+                raise BadBook(f"line {self.line}: follows the last line of the book")
+            row = _parsed(self.line, line)
+            if self._counted and isinstance(row, dict) and row.keys() == _LAST:
+                last = row
+                continue
+            digest.update(line)
+            yield row
+        if self._counted:
+            self._check(last, digest.hexdigest())
+
+    def _check(self, last: Any, checksum: str) -> None:
+        """Compare the last line with the lines before it."""
+        if last is None:
+            what = f"the file ends after line {self.line}, before the last line of the"
+            raise BadBook(f"{what} book: it was cut; restore it from a copy")
+        if last != {"contacts": self.line - 2, "sha256": checksum}:
+            what = f"line {self.line}: does not fit the lines before it"
+            raise BadBook(f"{what}: they were changed; restore the file from a copy")
 
 
 def _are_words(options: Any) -> bool:
     return isinstance(options, dict) and all(
         isinstance(value, str) for value in options.values()
     )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from this folder's books, where the system has such locks."""
-    try:
-        from fcntl import LOCK_EX, flock  # noqa: PLC0415 - not on every system
-    except ModuleNotFoundError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        flock(handle, LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _parsed(number: int, line: bytes) -> Any:
@@ -128,6 +139,7 @@ def save(
     options: Mapping[str, str],
     contacts: Iterable[Contact],
     expected: tuple[int, ...] | None,
+    then: Callable[[], object] = lambda: None,
 ) -> None:
     """
     Replace a book, or leave it as it is.
@@ -138,55 +150,29 @@ def save(
         options: What was said of it, so that the next run need not.
         contacts: Written one by one.
         expected: The identity that the file had when it was read.
+        then: Called once the book is replaced, before Ctrl-C can end the run.
 
     Raises:
         BadBook: If the file is another one now.
         OSError: If it cannot be written; the old one is whole then.
     """
-    path = Path(os.path.realpath(path))
     head = {"format": _FORMAT, "profile": profile, "options": dict(options)}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    aside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(handle, _mode(path))
-            stream.write(_line(head))
-            stream.writelines(_line(contact.to_dict()) for contact in contacts)
-            stream.flush()
-            os.fsync(handle)
-        with _alone(path.parent):
-            _unchanged(path, expected)
-            aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _unchanged(path: Path, expected: tuple[int, ...] | None) -> None:
-    if identity(path) != expected:
-        raise BadBook(f"{shown(path.name)} was changed by somebody else meanwhile")
+    digest, count = sha256(), 0
+    with Aside(path) as aside:
+        for count, row in enumerate(chain([head], map(Contact.to_dict, contacts))):
+            line = _line(row)
+            digest.update(line)
+            aside.write(line)
+        aside.write(_line({"contacts": count, "sha256": digest.hexdigest()}))
+        aside.finish()
+        with alone(Path(os.path.realpath(path)).parent), uninterrupted():
+            if identity(path) != expected:
+                what = "was changed by another program during this run"
+                raise BadBook(f"{what}; run again, and it is read anew")
+            aside.place()
+            then()
+        aside.settle()
 
 
 def _line(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _mode(path: Path) -> int:
-    """Give the permissions of the old file, or those of a new one."""
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last, where the system can sync a folder."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -3,9 +3,10 @@ The commands: ``upsertcore upsert``, ``explain``, ``show``, ``laws``, ``evaluate
 
 Rules:
     Exit status 0: done; 1: done, and some row or the payload was refused, or a law
-    that is claimed does not hold; 2: wrong
-    use, or a file that cannot be read or written; 130: interrupted. After 2 and 130
-    the book is as it was, unless it was the table of the run that could not be shown.
+    that is claimed does not hold; 2: wrong use, or a file or standard output that
+    cannot be read or written; 130: interrupted. After 130 every file is as it was.
+    After 2 too, unless the message names what was written. Ctrl-C after that ends
+    with the status of the rows.
     Progress goes to a terminal's standard error, the result to standard output.
 """
 
@@ -17,20 +18,21 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 import click
-from rich.console import Console
 
+from upsertcore.cli.aside import Aside
 from upsertcore.cli.bookfile import BadBook, Reader
-from upsertcore.cli.desk import WrongUse, pairs, seat
+from upsertcore.cli.desk import Desk, WrongUse, pairs, seat
 from upsertcore.cli.evaluate import evaluate
+from upsertcore.cli.failure import Placed, Program, all_met, failing, screen
+from upsertcore.cli.objects import loads
 from upsertcore.cli.report import contact_line, contact_table, plain, plan_tables
-from upsertcore.cli.rows import BadHeader, loads
+from upsertcore.cli.row import Columns
 from upsertcore.cli.run import Bar, Run, opened
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField
@@ -55,36 +57,7 @@ _SET = click.option(
 )
 
 
-class _Failure(click.ClickException):
-    """What ends a run without having changed a book."""
-
-    exit_code = 2
-
-
-class _Interrupted(_Failure):
-    """What a person ends."""
-
-    exit_code = 130
-
-
-@contextmanager
-def _failing(what: object = "") -> Iterator[None]:
-    """Say wrong use, and what goes wrong with files, in one line."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except KeyboardInterrupt:
-        raise _Interrupted("interrupted; no book was changed") from None
-    except WrongUse as error:
-        raise _Failure(plain(str(error))) from error
-    except (BadBook, BadHeader) as error:
-        raise _Failure(plain(f"{what}: {error}")) from error
-    except OSError as error:
-        raise _Failure(plain(f"{error.filename or what}: {error.strerror}")) from error
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="upsertcore")
 def main() -> None:
     """Decide what upserts of contacts do: whom they match, what changes, and why."""
@@ -126,23 +99,25 @@ def upsert(
     and replaced at the end, whole; without --book nothing is kept.
     """
     started = time.perf_counter()
-    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
+    placed = context.ensure_object(Placed)
+    with failing(), Bar() as bar:
         _apart(files, book, outcomes)
         rename = pairs("--map", maps, "COLUMN=FIELD")
         said = pairs("--set", sets)
-        with _failing(book):
+        with failing(book):
             desk = seat(profile, book, said, bar)
-        with _lines(outcomes) as lines:
-            run = Run(desk.system, desk.path, desk.constants, rename, lines)
+        with nullcontext() if outcomes is None else Aside(outcomes) as lines:
+            columns = Columns(rename, frozenset(desk.system.path))
+            run = Run(desk.system, desk.path, desk.constants, columns, lines)
             for name in files:
-                with _failing(name):
+                with failing(name):
                     run.file(name, bar)
-        with _failing(book):
-            desk.save(bar)
-    with _failing("standard output"):
-        run.tally.print(Console(), time.perf_counter() - started)
-        sys.stdout.flush()
-    context.exit(1 if run.tally.refused else 0)
+            all_met(columns)
+            placed.status = 1 if run.tally.refused else 0
+            with failing(book):
+                _put(desk, lines, placed, bar)
+    run.tally.print(screen(), time.perf_counter() - started)
+    context.exit(placed.status)
 
 
 @main.command()
@@ -163,9 +138,8 @@ def explain(
 
     PAYLOAD is JSON text, @FILE for a file of it, or - for standard input.
     """
-    console = Console()
-    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
-        with _failing(book):
+    with failing(), Bar() as bar:
+        with failing(book):
             desk = seat(profile, book, pairs("--set", sets), bar)
         body = _payload(payload)
     try:
@@ -177,6 +151,7 @@ def explain(
     known = "" if plan.before is None else f" {plan.before.id}"
     by = "" if plan.matched_by is None else f", found by {plan.matched_by}"
     click.echo(plain(f"{plan.result}{known}{by}"))
+    console = screen()
     for each in plan_tables(plan):
         console.print(each)
 
@@ -187,15 +162,15 @@ def explain(
 @click.option("--json", "as_json", is_flag=True, help="One contact a line, as JSON.")
 def show(book: Path, key: str | None, *, as_json: bool) -> None:
     """Show the contacts of a BOOK."""
-    with _failing(book):
+    with failing(book):
         contacts = _found(book, key)
-        if as_json:
-            for contact in contacts:
-                click.echo(contact_line(contact))
-        else:
-            console, rest = Console(), iter(contacts)
-            while some := list(islice(rest, _PAGE)):
-                console.print(contact_table(some))
+    if as_json:
+        for contact in contacts:
+            click.echo(contact_line(contact))
+    else:
+        console, rest = screen(), iter(contacts)
+        while some := list(islice(rest, _PAGE)):
+            console.print(contact_table(some))
 
 
 @main.command()
@@ -224,7 +199,7 @@ def laws(
     The world has every state of a few contacts and every patch over two normal forms
     of each key, and one field of each distinct line.
     """
-    with _failing(), Bar(shown=sys.stderr.isatty()) as bar:
+    with failing(), Bar() as bar:
         desk = seat(profile, None, pairs("--set", sets), bar, complete=False)
         tried = bar.counting("trying")
         made = card(desk.system.policy, contacts=contacts, progress=tried)
@@ -232,7 +207,7 @@ def laws(
     context.exit(0 if made.kept else 1)
 
 
-main.command()(_failing()(evaluate))
+main.command()(evaluate)
 
 
 def _found(book: Path, key: str | None) -> Iterable[Contact]:
@@ -240,7 +215,7 @@ def _found(book: Path, key: str | None) -> Iterable[Contact]:
         name = Reader(stream).profile
     if name not in BY_NAME:
         raise BadBook(f"line 1: {name!r} is no profile")
-    with Bar(shown=sys.stderr.isatty()) as bar:
+    with Bar() as bar:
         found = seat(name, book, {}, bar, complete=False).system.book
     if key is None:
         return found
@@ -263,19 +238,27 @@ def _payload(word: str) -> object:
         raise WrongUse(f"PAYLOAD {error}") from error
 
 
-@contextmanager
-def _lines(outcomes: Path | None) -> Iterator[TextIO | None]:
-    if outcomes is None:
-        yield None
-        return
-    # A lone surrogate in a message becomes \udxxx, which is how JSON says it.
-    with outcomes.open("w", encoding="utf-8", errors="backslashreplace") as lines:
-        yield lines
+def _put(desk: Desk, lines: Aside | None, placed: Placed, bar: Bar) -> None:
+    """Replace the book and the outcomes together, and note what was replaced."""
+    if lines is not None:
+        lines.finish()
+
+    def then() -> None:
+        if desk.book is not None:
+            placed.names.append(str(desk.book))
+        if lines is not None:
+            lines.place()
+            placed.names.append(str(lines.path))
+
+    desk.save(bar, then)
+    if lines is not None:
+        lines.settle()
 
 
 def _apart(files: Iterable[str], book: Path | None, outcomes: Path | None) -> None:
     """See that no file is both read and written, or written twice."""
     read = [_place(name) for name in files]
+    read += [_identity(1)] if sys.stdout is sys.__stdout__ else []
     for path in (book, outcomes):
         if path is not None:
             place = _place(str(path))
@@ -286,9 +269,23 @@ def _apart(files: Iterable[str], book: Path | None, outcomes: Path | None) -> No
 
 def _place(name: str) -> object:
     """Tell one file from another, by whatever name; - is standard input."""
+    if name == "-":
+        return _identity(0)
     try:
-        found = os.fstat(0) if name == "-" else Path(name).stat()
+        found = Path(name).stat()
     except OSError:
         return os.path.realpath(name)
+    return _told(found)
+
+
+def _identity(handle: int) -> object:
+    """Tell an open file from another."""
+    try:
+        return _told(os.fstat(handle))
+    except OSError:
+        return object()
+
+
+def _told(found: os.stat_result) -> object:
     # A terminal or a pipe may be named as often as one likes.
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else object()

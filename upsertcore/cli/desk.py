@@ -17,6 +17,7 @@ from typing import Any
 from attrs import frozen
 
 from upsertcore.cli import bookfile
+from upsertcore.cli.aside import uninterrupted
 from upsertcore.cli.run import EVERY, Bar, opened
 from upsertcore.errors import InvalidRows, Refused, UpsertError
 from upsertcore.profiles import BY_NAME, Profile
@@ -56,18 +57,25 @@ class Desk:
     book: Path | None
     found: tuple[int, ...] | None
 
-    def save(self, bar: Bar) -> None:
+    def save(self, bar: Bar, then: Callable[[], object]) -> None:
         """
         Replace the book by what the profile's holds now.
 
+        Args:
+            bar: Where progress is shown.
+            then: Called once that is done, before Ctrl-C can end the run.
+
         Raises:
-            BadBook: If somebody else replaced it meanwhile.
+            BadBook: If another program replaced it meanwhile.
             OSError: If it cannot be written.
         """
-        if self.book is not None:
-            done, contacts = count(step=EVERY), self.system.book
-            step = bar.over(contacts, "writing", lambda: next(done), len(contacts))
-            bookfile.save(self.book, self.name, self.options, step, self.found)
+        if self.book is None:
+            with uninterrupted():
+                then()
+            return
+        done, contacts = count(step=EVERY), self.system.book
+        step = bar.over(contacts, "writing", lambda: next(done), len(contacts))
+        bookfile.save(self.book, self.name, self.options, step, self.found, then)
 
 
 def pairs(flag: str, words: Iterable[str], form: str = "NAME=VALUE") -> dict[str, str]:
@@ -123,6 +131,8 @@ def seat(
     found = None if book is None else bookfile.identity(book)
     if book is not None and found is None and not book.absolute().parent.is_dir():
         raise WrongUse(f"--book: there is no folder {str(book.absolute().parent)!r}")
+    if found is not None and not Path(str(book)).is_file():
+        raise WrongUse(f"--book: {str(book)!r} is no plain file")
     if book is None or found is None:
         system = _made(make, options, ())
         return Desk(name, system, path, rest, options, book, None)

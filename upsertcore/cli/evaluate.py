@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,13 +19,15 @@ from typing import Any, TypeAlias
 
 import click
 from attrs import evolve, frozen
-from rich.console import Console
 
 from upsertcore.charting import blank_figure, save
 from upsertcore.cli.desk import WrongUse, pairs
+from upsertcore.cli.failure import all_met, failing, screen
 from upsertcore.cli.figures import tables, told_as_json
-from upsertcore.cli.rows import BadHeader, Row, read
-from upsertcore.cli.run import Bar, kind, opened
+from upsertcore.cli.kinds import kind
+from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.rows import read
+from upsertcore.cli.run import Bar, opened
 from upsertcore.cli.subjects import Subject, subjects
 from upsertcore.evaluation import Report, compare, judged
 from upsertcore.normalize import exact
@@ -103,22 +104,25 @@ def evaluate(
     JSON array; - is standard input. A blank cell of a CSV is an omitted field.
     """
     names = [policy] if other is None else [policy, other]
-    _drawable(plot)
-    find = _finder(pattern)
-    with Bar(shown=sys.stderr.isatty()) as bar:
+    with failing(data), Bar() as bar:
+        _drawable(plot)
+        find = _finder(pattern)
         said, rename = pairs("--set", sets), pairs("--map", maps, "COLUMN=FIELD")
         if rename.get(truth, truth) in said:
             raise WrongUse(f"--set: {truth!r} is what --truth names, and no field")
         chosen = subjects(names, said, bar)
-        given = _read(data, rename, truth, find, bar)
+        reserved = frozenset(name for each in chosen for name in each.path)
+        columns = Columns(rename, reserved)
+        given = _read(data, columns, truth, find, bar)
+        all_met(columns)
         reports = [
             _judged(subject, given, bar, shuffles=shuffles, seed=seed)
             for subject in chosen
         ]
-    if plot is not None:
-        save(reports[0].plot(), plot)
-    with _standard_output():
-        _show(names, given, reports, as_json=as_json)
+        if plot is not None:
+            with failing(plot):
+                save(reports[0].plot(), plot)
+    _show(names, given, reports, as_json=as_json)
     refused = given.unreadable.total() + sum(each.refused for each in reports)
     context.exit(1 if refused else 0)
 
@@ -140,10 +144,10 @@ def _judged(subject: Subject, given: _Data, bar: Bar, **orders: int) -> Report:
 
 
 def _read(
-    name: str, rename: Words, truth: str, find: Callable[[str], str], bar: Bar
+    name: str, columns: Columns, truth: str, find: Callable[[str], str], bar: Bar
 ) -> _Data:
     """Read the rows, and take out of each what says whom it is about."""
-    column = rename.get(truth, truth)
+    column = columns.rename.get(truth, truth)
     if not truth:
         raise WrongUse("--truth: must name a column")
     if not column:
@@ -151,19 +155,16 @@ def _read(
     given = _Data([], [], Counter())
     with (
         opened(name) as (stream, position, size),
-        closing(read(stream, name, rename)) as rows,
+        closing(read(stream, name, columns)) as rows,
     ):
-        try:
-            for row in bar.over(rows, name, position, size):
-                if row.error:
-                    given.unreadable[kind(row.error)] += 1
-                    continue
-                with _at(f"{name}: line {row.line}"):
-                    given.persons.append(find(_said(row.payload, column)))
-                rest = {n: value for n, value in row.payload.items() if n != column}
-                given.rows.append(evolve(row, payload=rest))
-        except BadHeader as error:
-            raise WrongUse(f"{name}: {error}") from error
+        for row in bar.over(rows, name, position, size):
+            if row.error:
+                given.unreadable[kind(row.error)] += 1
+                continue
+            with _at(f"{name}: line {row.line}"):
+                given.persons.append(find(_said(row.payload, column)))
+            rest = {n: value for n, value in row.payload.items() if n != column}
+            given.rows.append(evolve(row, payload=rest))
     return given
 
 
@@ -232,7 +233,7 @@ def _show(
         told = told_as_json(names, reports, contrast, given.unreadable, lines)
         click.echo(json.dumps(told, indent=2))
     else:
-        console = Console()
+        console = screen()
         for each in tables(names, reports, contrast, given.unreadable, lines):
             console.print(each)
     scores = reports[0].scores
@@ -241,13 +242,3 @@ def _show(
     if scores.records == scores.persons > 1:
         what = "every record has a person of its own, so none can be missed"
         click.echo(f"{what}; --truth-pattern takes the person out of a value", err=True)
-
-
-@contextmanager
-def _standard_output() -> Iterator[None]:
-    """Say what it was that could not be written."""
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error

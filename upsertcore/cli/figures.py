@@ -27,6 +27,7 @@ Lines: TypeAlias = Sequence[int]
 Unreadable: TypeAlias = Mapping[str, int]
 
 _FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1"}
+_REFUSALS = 20
 _RESULTS = ("created", "updated", "unchanged", "merged")
 
 
@@ -172,9 +173,12 @@ def _examples(report: Report, lines: Lines) -> Iterator[tuple[str, str, str]]:
     for hit in report.hits:
         of = f"line {lines[hit.row]}, of {hit.person}, by {hit.key}"
         yield "several hit", of, hit.listing
-    for refusal in report.refusals:
+    kinds = sorted(report.refusals, key=lambda each: -each.count)
+    for refusal in kinds[:_REFUSALS]:
         what = f"{refusal.kind} ({refusal.count:,})"
         yield "refused", what, f"line {lines[refusal.row]}: {refusal.example}"
+    if rest := sum(each.count for each in kinds[_REFUSALS:]):
+        yield "refused", f"for other reasons ({rest:,})", ""
 
 
 def _differences(heads: Sequence[str], contrast: Contrast, lines: Lines) -> Table:

@@ -19,6 +19,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from upsertcore.cli.kinds import Kinds
 from upsertcore.contact import Contact
 from upsertcore.outcome import Change, Outcome
 from upsertcore.planned import Plan
@@ -53,25 +54,25 @@ class Tally:
     What a run has counted.
 
     >>> tally = Tally()
-    >>> tally.refuse("is no CSV")
+    >>> tally.refuse([("is no CSV", "")], {"file": "in.csv", "line": 2})
     >>> tally.refused, tally.rows
     (1, 1)
     """
 
     results: Counter[str] = Factory(Counter)
-    reasons: Counter[str] = Factory(Counter)
+    reasons: Kinds = Factory(Kinds)
     withheld: Counter[str] = Factory(Counter)
     ignored: Counter[str] = Factory(Counter)
 
     @property
     def rows(self) -> int:
         """All rows."""
-        return self.results.total() + self.reasons.total()
+        return self.results.total() + self.refused
 
     @property
     def refused(self) -> int:
         """The rows that were refused."""
-        return self.reasons.total()
+        return self.reasons.total
 
     def accept(self, outcome: Outcome) -> None:
         """Count what happened."""
@@ -79,9 +80,11 @@ class Tally:
         self.withheld.update(each.field for each in outcome.withheld)
         self.ignored.update(outcome.ignored.keys())
 
-    def refuse(self, reason: str) -> None:
-        """Count a refusal."""
-        self.reasons[reason] += 1
+    def refuse(
+        self, problems: Iterable[tuple[str, str]], place: Mapping[str, Any]
+    ) -> None:
+        """Count a refusal: its kinds, and where the row is."""
+        self.reasons.add(problems, place)
 
     def print(self, console: Console, seconds: float) -> None:
         """Show the table that ends a run."""
@@ -89,9 +92,13 @@ class Tally:
         for result in ("created", "updated", "unchanged"):
             found.add_row(result, f"{self.results[result]:,}")
         found.add_row("refused", f"{self.refused:,}")
-        parts = (("refused", self.reasons), ("withheld", self.withheld))
-        for what, counts in (*parts, ("ignored", self.ignored)):
-            for name, count in sorted(counts.items(), key=lambda each: -each[1]):
+        parts = (
+            ("refused", self.reasons.told()),
+            ("withheld", self.withheld.most_common()),
+            ("ignored", self.ignored.most_common()),
+        )
+        for what, counts in parts:
+            for name, count in counts:
                 found.add_row(cell(f"  {what}: {name}"), f"{count:,}")
         found.add_row("all", f"{self.rows:,}")
         found.add_row("rows a second", f"{self.rows / max(seconds, 1e-9):,.0f}")

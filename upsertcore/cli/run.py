@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TextIO, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from attrs import Factory, frozen
 from rich.console import Console
@@ -26,11 +26,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from upsertcore.cli.aside import Aside
+from upsertcore.cli.kinds import kind, problems
 from upsertcore.cli.report import Tally, outcome_line, refused_line
-from upsertcore.cli.rows import Row, read
+from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.rows import read
 from upsertcore.profiles import Profile
 
-__all__ = ["EVERY", "Bar", "Run", "kind", "opened", "standard_input"]
+__all__ = ["EVERY", "Bar", "Run", "opened", "standard_input"]
 
 T = TypeVar("T")
 
@@ -43,14 +46,16 @@ class Bar:
     A progress bar on a terminal, and nothing elsewhere.
 
     Args:
-        shown: True on a terminal.
+        shown: True on a terminal; where that is not said, standard error is asked.
 
     >>> with Bar(shown=False) as bar:
     ...     list(bar.over([1, 2], "counting", lambda: 2, 2))
     [1, 2]
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool | None = None) -> None:
+        if shown is None:
+            shown = sys.stderr is not None and sys.stderr.isatty()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -150,7 +155,7 @@ class Run:
         profile: The system, with its book.
         path: Its path and query parameters.
         constants: Cells that every row has.
-        rename: Column to what it shall be called; blank leaves it out.
+        columns: What columns shall be called.
         outcomes: Where one line per row goes, None for nowhere.
         tally: What is counted.
     """
@@ -158,8 +163,8 @@ class Run:
     profile: Profile
     path: Mapping[str, Any]
     constants: Mapping[str, str]
-    rename: Mapping[str, str]
-    outcomes: TextIO | None
+    columns: Columns
+    outcomes: Aside | None
     tally: Tally = Factory(Tally)
 
     def file(self, name: str, bar: Bar) -> None:
@@ -172,19 +177,20 @@ class Run:
         """
         with (
             opened(name) as (stream, position, size),
-            closing(read(stream, name, self.rename)) as rows,
+            closing(read(stream, name, self.columns)) as rows,
         ):
             for row in bar.over(rows, name, position, size):
                 self._take({"file": name, "line": row.line}, row)
 
     def _take(self, place: Mapping[str, Any], row: Row) -> None:
         if row.error:
-            self.tally.refuse(kind(row.error))
+            self.tally.refuse([(kind(row.error), "")], place)
             self._tell(refused_line, place, row.error)
             return
-        response = self.profile.upsert(self.payload(row), **self.path)
+        payload = self.payload(row)
+        response = self.profile.upsert(payload, **self.path)
         if response.outcome is None:
-            self.tally.refuse(response.reason)
+            self.tally.refuse(problems(response, payload), place)
             self._tell(refused_line, place, response.reason, response)
         else:
             self.tally.accept(response.outcome)
@@ -192,35 +198,48 @@ class Run:
 
     def payload(self, row: Row) -> Any:
         """Make what is sent of a row that could be read, with the constants."""
-        if row.cells:
-            return self.profile.from_row({**row.payload, **self.constants})
-        if not self.constants or not isinstance(row.payload, dict):
-            return row.payload
-        return _laid_over(row.payload, self.profile.from_row(self.constants))
+        payload = self.profile.from_row(row.payload) if row.cells else row.payload
+        if not self.constants or not isinstance(payload, dict):
+            return payload
+        return _laid_over(payload, self.profile.from_row(self.constants))
 
     def _tell(self, line: Callable[..., str], *of: Any) -> None:
-        """Write a line, which is made only where somebody wants it."""
+        """Write a line, which is made only where it is wanted."""
         if self.outcomes is not None:
-            self.outcomes.write(line(*of) + "\n")
+            # A lone surrogate in a message becomes \udxxx, which is how JSON says it.
+            text = f"{line(*of)}\n"
+            self.outcomes.write(text.encode(errors="backslashreplace"))
 
 
 def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
-    """Lay constants over a payload; where both have a mapping or a list, join them."""
+    """
+    Lay constants over a payload: one value replaces another, lists and objects join.
+
+    What should be a list or an object and is none stays, to be refused.
+    """
     found = {**payload, **constants}
     for name, value in constants.items():
         below = payload.get(name)
+        if below is None or not isinstance(value, dict | list):
+            continue
+        found[name] = below
         if isinstance(below, dict) and isinstance(value, dict):
-            found[name] = {**below, **value}
+            found[name] = _laid_over(below, value)
         elif isinstance(below, list) and isinstance(value, list):
-            found[name] = below + value
+            found[name] = _joined(below, value)
     return found
 
 
-def kind(error: str) -> str:
-    """
-    Give an unreadable row's error without what differs from row to row.
+def _joined(below: list[Any], value: list[Any]) -> list[Any]:
+    """Join two lists: what is equal, or has the same id or key, is there once."""
+    named = {_name(item) for item in value} - {None}
+    kept = [item for item in below if _name(item) not in named]
+    return kept + [item for item in value if item not in kept]
 
-    >>> kind("is no CSV: unexpected end of data")
-    'is no CSV'
-    """
-    return error.partition(":")[0]
+
+def _name(item: Any) -> str | None:
+    """Return the id, or else the key, of an item of a list of objects."""
+    if not isinstance(item, dict):
+        return None
+    name = item.get("id", item.get("key"))
+    return name if isinstance(name, str) else None

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from upsertcore.cli.desk import WrongUse, seat
-from upsertcore.cli.rows import Row
+from upsertcore.cli.kinds import problems
+from upsertcore.cli.row import Columns, Row
 from upsertcore.cli.run import Bar, Run
 from upsertcore.evaluation import Answer, Refusal, Side, begun, numbered
 from upsertcore.policy import Policy
@@ -41,6 +42,7 @@ class Subject:
         name: As it was given.
         begin: Makes an empty book, and what sends to it.
         payload: Makes what is sent of a row.
+        path: The names of the parameters, which no column may have.
 
     >>> Subject("mine:policy", lambda: None, lambda row: row.payload).name
     'mine:policy'
@@ -49,6 +51,7 @@ class Subject:
     name: str
     begin: Callable[[], Side]
     payload: Callable[[Row], Any]
+    path: tuple[str, ...] = ()
 
 
 def subjects(names: Sequence[str], said: Words, bar: Bar) -> list[Subject]:
@@ -92,7 +95,7 @@ def _words(profile: str | None) -> set[str]:
 
 def _of_profile(name: str, profile: str, said: Words, bar: Bar) -> Subject:
     desk, make = seat(profile, None, said, bar), BY_NAME[profile]
-    run = Run(desk.system, desk.path, desk.constants, {}, None)
+    run = Run(desk.system, desk.path, desk.constants, Columns({}), None)
     options = {name: make.options[name](word) for name, word in desk.options.items()}
 
     def begin() -> Side:
@@ -103,11 +106,12 @@ def _of_profile(name: str, profile: str, said: Words, bar: Bar) -> Subject:
             if response.outcome is not None:
                 return response.outcome  # type: ignore[no-any-return]
             body = json.dumps(response.body, ensure_ascii=False)
-            return Refusal(response.reason, body)
+            kinds = dict(problems(response, payload, known=system.policy.fields))
+            return Refusal("; ".join(kinds), body)
 
         return system.book, send
 
-    return Subject(name, begin, run.payload)
+    return Subject(name, begin, run.payload, desk.system.path)
 
 
 def _of_policy(name: str, policy: Policy, constants: Words) -> Subject:
