@@ -94,7 +94,10 @@ def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
         lambda lines: [*lines[:2], *lines[1:]],
         lambda lines: [lines[0], lines[2], lines[1], lines[3]],
         lambda lines: [lines[0].replace(b"Anduin", b"SegMetrics"), *lines[1:]],
-        lambda lines: [*lines[:3], lines[3].replace(b'"contacts": 2', b'"contacts": 3')],
+        lambda lines: [
+            *lines[:3],
+            lines[3].replace(b'"contacts": 2', b'"contacts": 3'),
+        ],
     ],
     ids=["a line less", "a line more", "another order", "head", "count"],
 )

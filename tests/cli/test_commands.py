@@ -246,7 +246,7 @@ class TestUpsert:
         head = (
             (folder / "b.jsonl")
             .read_text(encoding="utf-8")
-            .replace('"options": {}', '"options": {"a": "b"}')
+            .replace('"options": {', '"options": {"a": "b", ')
         )
         (folder / "b.jsonl").write_text(head, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)

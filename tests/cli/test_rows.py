@@ -135,7 +135,7 @@ class TestCsv:
     ) -> None:
         """What follows is not taken for one row, and what was not read is named."""
         found = read(io.BytesIO(content.encode()), "x.csv", Columns({}))
-        good = []
+        good: list[Row] = []
         with closing(found), pytest.raises(Unreadable, match=words):
             good += (row for row in found if not row.error)
 
@@ -293,7 +293,7 @@ class TestJsonArray:
     ) -> None:
         """What follows is not taken for one element, and it is named."""
         found = read(io.BytesIO(content.encode()), "x.json", Columns({}))
-        good = []
+        good: list[Row] = []
         with closing(found), pytest.raises(Unreadable, match=words):
             good += found
 
@@ -372,7 +372,7 @@ def test_a_doubled_name_is_found_in_linear_time() -> None:
 
 
 def test_blank_bytes_before_the_text_are_not_collected() -> None:
-    """Of a file that begins with megabytes of blank lines a few blocks are looked at."""
+    """Of megabytes of blank lines a few blocks are looked at."""
     raw = io.BytesIO(b"\n" * 10_000_000)
     with (
         closing(read(raw, "-", Columns({}))) as found,

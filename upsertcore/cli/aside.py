@@ -106,7 +106,7 @@ class Aside:
         self._place = Path(os.path.realpath(path))
         self._aside: Path | None = None
         with self._named():
-            if _is_special(self._place):
+            if _is_special(path):
                 self._stream = path.open("wb")
                 return
             with alone(self._place.parent):
@@ -160,9 +160,9 @@ class Aside:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
-def _is_special(place: Path) -> bool:
+def _is_special(path: Path) -> bool:
     try:
-        return not stat.S_ISREG(place.stat().st_mode)
+        return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return False
 

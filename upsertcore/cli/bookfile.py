@@ -157,12 +157,13 @@ def save(
         OSError: If it cannot be written; the old one is whole then.
     """
     head = {"format": _FORMAT, "profile": profile, "options": dict(options)}
-    digest, count = sha256(), 0
+    digest, count = sha256(), -1
     with Aside(path) as aside:
-        for count, row in enumerate(chain([head], map(Contact.to_dict, contacts))):
+        for row in chain([head], map(Contact.to_dict, contacts)):
             line = _line(row)
             digest.update(line)
             aside.write(line)
+            count += 1
         aside.write(_line({"contacts": count, "sha256": digest.hexdigest()}))
         aside.finish()
         with alone(Path(os.path.realpath(path)).parent), uninterrupted():

@@ -42,6 +42,9 @@ from upsertcore.profiles import BY_NAME, Rejected
 __all__ = ["main"]
 
 _PAGE = 100
+_SENT = {"country": ("NO", "PT"), "timezone": ("Europe/Oslo", "Europe/Lisbon")}
+"""What is sent in fields that do not take just any text."""
+
 
 _PROFILE = click.argument(
     "profile", type=click.Choice(list(BY_NAME), case_sensitive=False)
@@ -70,9 +73,7 @@ def main() -> None:
 @_PROFILE
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_BOOK
-@click.option(
-    "--outcomes", type=_FILE, help="Where to tell what became of each row (JSON Lines)."
-)
+@click.option("--outcomes", type=_FILE, help="What became of each row (JSON Lines).")
 @click.option(
     "--map",
     "maps",
@@ -95,8 +96,10 @@ def upsert(
     Upsert the rows of each FILE as PROFILE does.
 
     A FILE is CSV, JSON Lines or a JSON array, in UTF-8 or UTF-16; - is standard
-    input. A blank cell of a CSV is an omitted field. The book is read if it is there
-    and replaced at the end, whole; without --book nothing is kept.
+    input. A blank cell of a CSV is an omitted field. Placeholders such as null are no
+    keys; --set placeholders=false takes them as they are. The book is read if it is
+    there and replaced at the end, whole, and so are the outcomes; without --book
+    nothing is kept.
     """
     started = time.perf_counter()
     placed = context.ensure_object(Placed)
@@ -200,9 +203,10 @@ def laws(
     of each key, and one field of each distinct line.
     """
     with failing(), Bar() as bar:
-        desk = seat(profile, None, pairs("--set", sets), bar, complete=False)
-        tried = bar.counting("trying")
-        made = card(desk.system.policy, contacts=contacts, progress=tried)
+        words = pairs("--set", sets)
+        desk = seat(profile, None, words, bar, complete=False, usual=False)
+        tried, policy = bar.counting("trying"), desk.system.policy
+        made = card(policy, contacts=contacts, values=_SENT, progress=tried)
     click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
     context.exit(0 if made.kept else 1)
 

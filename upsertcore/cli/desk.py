@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from upsertcore.errors import InvalidRows, Refused, UpsertError
 from upsertcore.profiles import BY_NAME, Profile
 
 __all__ = ["Desk", "WrongUse", "pairs", "seat"]
+
+_USUAL = {"placeholders": "true"}
+"""Options that a profile has off and the command line has on."""
+
+_NEAR = 0.8
 
 
 class WrongUse(ValueError):
@@ -106,6 +112,7 @@ def seat(
     bar: Bar,
     *,
     complete: bool = True,
+    usual: bool = True,
 ) -> Desk:
     """
     Make a profile ready, with the contacts of its book if there is one.
@@ -116,6 +123,7 @@ def seat(
         sets: What the command line said.
         bar: Where progress is shown.
         complete: True where payloads will come: all parameters must be given then.
+        usual: True where the options that are on for files hold, as placeholders are.
 
     Raises:
         WrongUse: If the words do not fit the profile.
@@ -123,11 +131,13 @@ def seat(
         OSError: If it cannot be read.
     """
     make = BY_NAME[name]
+    _no_slips(name, make, sets)
     path = {word: value for word, value in sets.items() if word in make.path}
     if complete:
         _complete(name, make, path)
-    options = {word: value for word, value in sets.items() if word in make.options}
-    rest = {w: v for w, v in sets.items() if w not in path and w not in options}
+    said = {word: value for word, value in sets.items() if word in make.options}
+    rest = {w: v for w, v in sets.items() if w not in path and w not in said}
+    options = {**(_USUAL if usual else {}), **said}
     found = None if book is None else bookfile.identity(book)
     if book is not None and found is None and not book.absolute().parent.is_dir():
         raise WrongUse(f"--book: there is no folder {str(book.absolute().parent)!r}")
@@ -140,7 +150,7 @@ def seat(
         reader = bookfile.Reader(stream)
         if reader.profile != name:
             raise bookfile.BadBook(f"is a book of {reader.profile}, not of {name}")
-        options = {**reader.options, **options}
+        options |= reader.options | said
         try:
             rows = bar.over(reader, "reading", position, size)
             system = _made(make, options, rows)
@@ -151,6 +161,21 @@ def seat(
         except UpsertError as error:
             raise bookfile.BadBook(f"line {reader.line}: {error}") from error
     return Desk(name, system, path, rest, options, book, found)
+
+
+def _no_slips(name: str, make: Any, sets: Iterable[str]) -> None:
+    """Refuse what is nearly a parameter or an option, and would be a field."""
+    words = [*make.path, *make.options]
+    for word in sets:
+        near = get_close_matches(word.lower(), words, 1, _NEAR)
+        # What has a dot is a part of a field.
+        known = word in words or "." in word or word in make().policy.fields
+        if known or not near:
+            continue
+        told = f"--set {word}: is no parameter or option of {name}; say {near[0]}"
+        if hasattr(make, "column_prefix"):
+            told += f", or {make.column_prefix}{word} for a field of that name"
+        raise WrongUse(told)
 
 
 def _complete(name: str, make: Any, path: Mapping[str, str]) -> None:

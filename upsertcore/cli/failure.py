@@ -77,15 +77,6 @@ class _Gone(Failure):
         """Write nothing."""
 
 
-class _Interrupted(Failure):
-    """Ctrl-C: 130 while every file is as it was, else the status of the rows."""
-
-    def __init__(self, placed: Placed) -> None:
-        message = "interrupted" if placed.names else "interrupted; no book was changed"
-        super().__init__(plain(placed.told(message)))
-        self.exit_code = placed.status if placed.names else 130
-
-
 @contextmanager
 def failing(what: object = "") -> Iterator[None]:
     """
@@ -120,8 +111,10 @@ def all_met(columns: Columns) -> None:
     if missing and columns.certain:
         raise WrongUse(missing)
     if missing:
-        with suppress(OSError):
+        try:
             click.echo(f"note: {plain(missing)} in any row", err=True)
+        except OSError:
+            _silence(sys.stderr)
 
 
 class Program(click.Group):
@@ -133,12 +126,16 @@ class Program(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command; see click."""
+        placed = extra.setdefault("obj", Placed())
         try:
             return super().main(*args, **extra)
+        except KeyboardInterrupt:
+            # It came when all was done, and click does not hold it back.
+            sys.exit(_interrupted(placed))
         except OSError:
             # Standard error cannot be written.
             _silence(sys.stderr)
-            sys.exit(Failure.exit_code)
+            sys.exit(2)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Make the context; the help and the version are written here."""
@@ -164,10 +161,11 @@ def _writing(placed: Placed) -> Iterator[None]:
             raise
         sys.stdout.flush()
     except KeyboardInterrupt:
-        raise _Interrupted(placed) from None
+        raise click.exceptions.Exit(_interrupted(placed)) from None
     except Failure as failure:
-        failure.message = plain(placed.told(failure.message))
-        raise
+        if not placed.names:
+            raise
+        raise Failure(plain(placed.told(failure.message))) from failure
     except BrokenPipeError as error:
         _silence(sys.stdout)
         raise _Gone("standard output: nobody reads it") from error
@@ -175,6 +173,13 @@ def _writing(placed: Placed) -> Iterator[None]:
         _silence(sys.stdout)
         message = placed.told(f"standard output: {error.strerror}")
         raise Failure(plain(message)) from error
+
+
+def _interrupted(placed: Placed) -> int:
+    """Report Ctrl-C, and return 130, or the status of the rows if files were written."""
+    what = "interrupted" if placed.names else "interrupted; no book was changed"
+    Failure(plain(placed.told(what))).show()
+    return placed.status if placed.names else 130
 
 
 def _silence(stream: Any) -> None:

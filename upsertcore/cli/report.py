@@ -43,6 +43,7 @@ __all__ = [
 
 
 _RATE = len("9,999,999")
+_WHY = {"blocked": "a placeholder; --set placeholders=false takes it"}
 
 # What JSON lets stand, though a terminal may obey it or a reader end a line there.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -78,7 +79,9 @@ class Tally:
         """Count what happened."""
         self.results[outcome.result] += 1
         self.withheld.update(each.field for each in outcome.withheld)
-        self.ignored.update(outcome.ignored.keys())
+        self.ignored.update(
+            f"{name} ({_WHY.get(why, why)})" for name, why in outcome.ignored.items()
+        )
 
     def refuse(
         self, problems: Iterable[tuple[str, str]], place: Mapping[str, Any]

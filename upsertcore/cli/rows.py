@@ -25,9 +25,7 @@ _BLOCK = 1 << 16
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 
-def read(
-    stream: BinaryIO, name: str, columns: Columns
-) -> Generator[Row, None, None]:
+def read(stream: BinaryIO, name: str, columns: Columns) -> Generator[Row, None, None]:
     r"""
     Read the rows of a file: CSV, JSON Lines or a JSON array.
 

@@ -96,6 +96,7 @@ class SalesforceIQ:
     """
 
     path = ("_upsert", "organisation")
+    column_prefix = "properties."
     options: Mapping[str, Callable[[str], Any]] = {
         "region": str,
         "placeholders": yes_or_no,
@@ -196,13 +197,15 @@ class SalesforceIQ:
         Make a payload of a row.
 
         A cell may hold several emails, separated by ``;`` or ``,``, and several
-        phones, separated by ``;``.
+        phones, separated by ``;``. The column ``properties.organisation`` is the
+        property ``organisation``.
         """
-        properties = {
-            name: [{"value": value} for value in _values(name, cell)]
-            for name, cell in cells.items()
-            if name != "id"
-        }
+        properties: dict[str, list[Any]] = {}
+        for column, cell in cells.items():
+            name = column.removeprefix(self.column_prefix)
+            if column != "id":
+                values = [{"value": value} for value in _values(name, cell)]
+                properties[name] = properties.get(name, []) + values
         body: dict[str, Any] = {"id": cells["id"]} if "id" in cells else {}
         return {**body, "properties": properties}
 
