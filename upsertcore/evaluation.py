@@ -85,6 +85,7 @@ class Judge:
         self.book = book
         self._persons: list[Hashable] = []
         self._places: list[str | Alone] = []
+        self._scopes: dict[str, str] = {}
         self._held: dict[str, Held] = {}
         self._results: Counter[str] = Counter()
         self._refusals: dict[str, Refusal] = {}
@@ -105,6 +106,7 @@ class Judge:
         if isinstance(answer, Outcome):
             self._accept(row, person, answer)
             self._places.append(answer.contact.id)
+            self._scopes[answer.contact.id] = answer.contact.scope
         else:
             self._refuse(row, answer)
             self._places.append(Alone(row))
@@ -138,10 +140,9 @@ class Judge:
         )
 
     def _ended(self) -> list[str | Alone]:
-        get, places = self.book.get, self._places
-        now = {each: each for each in places if isinstance(each, str)}
-        now = {id: get(id).id for id in now}
-        return [now[each] if isinstance(each, str) else each for each in places]
+        get, scopes = self.book.get, self._scopes
+        now = {id: get(id, scope=scopes[id]).id for id in scopes}
+        return [now[each] if isinstance(each, str) else each for each in self._places]
 
     def _refuse(self, row: int, answer: Refused | Refusal) -> None:
         if isinstance(answer, Refused):
