@@ -176,7 +176,7 @@ def _writing(placed: Placed) -> Iterator[None]:
 
 
 def _interrupted(placed: Placed) -> int:
-    """Report Ctrl-C, and return 130, or the status of the rows if files were written."""
+    """Report Ctrl-C, and return the status: that of the rows if files were written."""
     what = "interrupted" if placed.names else "interrupted; no book was changed"
     Failure(plain(placed.told(what))).show()
     return placed.status if placed.names else 130
