@@ -107,15 +107,22 @@ def held(policy: Policy, key: Any, row: Row | None) -> list[str]:
     return [*dict.fromkeys([*forms(policy, key, row["fields"]), *aliases])]
 
 
-def aliases(policy: Policy, row: Row | None, gone: list[Row], fields: Row) -> Row:
+def aliases(
+    policy: Policy, row: Row | None, gone: list[Row], draft: Row, base: Row, sent: Row
+) -> Row:
     """List, by key, the forms that a contact keeps of those held before."""
-    kept = {}
+    kept, fields = {}, draft["fields"]
     for key in policy.keys:
         were: list[str] = []
         for each in [row, *gone] if row else []:
             past = each.get("aliases", {}).get(key.name, [])
             were += held(policy, key, each) if key.remember else past
         current = forms(policy, key, fields)
+        cleared = [n for n in key.fields if n in sent and n not in fields]
+        some = {n: base[n] for n in cleared if n in base}
+        if key.limit and some:
+            # Null lets go of them: an alias would count for ever.
+            current += forms(policy, key, base if composite(key) else some)
         kept[key.name] = [f for f in dict.fromkeys(were) if f not in current]
     return {name: past for name, past in kept.items() if past}
 

@@ -88,7 +88,8 @@ class Oracle(Calling):
                 absorb(self.policy, draft, other)
             merging = Merging(self.policy, draft, plan, rules, new=row is None)
             draft = settle(self, [row, *gone], merging, plan)
-            draft["aliases"] = aliases(self.policy, row, gone, draft["fields"])
+            base = merging.base["fields"]
+            draft["aliases"] = aliases(self.policy, row, gone, draft, base, sent)
             check(self, row, gone, draft, plan)
         moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)
         if row and (moved or gone) and not self.policy.update:

@@ -481,6 +481,55 @@ class TestLimit:
         assert made.upsert({"email": ["a@x"], "phone": None}).updated
         assert made.upsert({"email": ["a@x"], "phone": "+15550001"}).updated
 
+    @pytest.mark.parametrize("on_limit", ["refuse", "drop"])
+    def test_what_null_clears_counts_no_more(self, on_limit: Any) -> None:
+        """The form is let go: it finds nobody, and another one may take its place."""
+        made = limited(
+            {"device": [1], "phone": "+15550001"},
+            match=merge_all("device", "phone"),
+            on_limit=on_limit,
+        )
+        cleared = made.upsert({"device": [1], "phone": None})
+        assert (cleared.result, dict(cleared.contact.aliases)) == ("updated", {})
+        assert made.find("phone", "+15550001") == ()
+        assert made.upsert({"device": [1], "phone": None}).unchanged
+
+        outcome = made.upsert({"device": [1], "phone": "+15550002"})
+        assert (outcome.contact["phone"], dict(outcome.ignored)) == ("+15550002", {})
+        made._index.check()
+
+    def test_what_null_clears_of_several_fields_counts_no_more(self) -> None:
+        """Of a key of each field those of that field, of a composite the whole."""
+        options: Any = {"remember": True, "limit": 2}
+        keys = {
+            "person": key("first", "last", normalize=normalize.text, **options),
+            "mail": key(
+                "main", "more", normalize=normalize.email, each=True, **options
+            ),
+        }
+        policy = Policy(first_match("id"), {"id": ID, **PARTS}, keys=keys)
+        made = book(policy, {**ADA, "more": ["b@x"]})
+        outcome = made.upsert({"id": 1, "main": None, "first": None})
+        assert dict(outcome.contact.aliases) == {}
+        outcome = made.upsert({"id": 1, "more": ["c@x"], "first": "Bo"})
+        assert dict(outcome.contact.aliases) == {"mail": ("b@x",)}
+        outcome = made.upsert({"id": 1, "last": "Day"})
+        assert outcome.contact.aliases["person"] == ("bo|king",)
+
+    def test_what_is_cleared_after_a_merge_is_let_go_with_it(self) -> None:
+        """Null clears what the contacts have together; what it does not is an alias."""
+        made = limited(
+            {"device": [1]},
+            {"device": [2], "phone": "+15550002", "email": ["b@x"]},
+            match=merge_all("device"),
+            absorb={"device": union},
+        )
+        outcome = made.upsert({"device": [1, 2], "phone": None})
+
+        assert (outcome.result, dict(outcome.contact.aliases)) == ("merged", {})
+        assert made.find("phone", "+15550002") == ()
+        assert made.find("email", "b@x") == (outcome.contact,)
+
     def test_only_what_is_new_is_too_much(self) -> None:
         """A contact that holds more already may stay so, and may lose some."""
         made = limited({"email": ["a@x", "b@x"]})

@@ -5,6 +5,7 @@ Rules:
     A form that the contact holds already is its own; only new ones are looked up.
     What is left out may take another key with it, so all are looked at anew.
     A form that is let go finds nobody, unless its key remembers: then it is an alias.
+    Of a key with a limit, what null clears is no alias: it would count for ever.
     Only what was sent is withheld: a clash of what is absorbed refuses the merge.
     Fields that identify together are left out together, so that no contact comes to
     be a mixture of two.
@@ -111,7 +112,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
         current = _current(policy, asked, draft, family)
         clashes = _clashes(policy, asked, current, family)
         if not clashes or policy.on_clash == "allow":
-            forms, aliases = _with_aliases(policy, current, family)
+            forms, aliases = _with_aliases(policy, current, family, draft)
             others = [
                 id for _, clash in clashes for ids in clash.values() for id in ids
             ]
@@ -310,7 +311,10 @@ def beside_blocked(name: str, value: Any) -> InvalidField:
 
 
 def _with_aliases(
-    policy: Policy, current: list[tuple[str, ...] | None], family: Family
+    policy: Policy,
+    current: list[tuple[str, ...] | None],
+    family: Family,
+    draft: Draft,
 ) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
     known = NOTHING if family.before is None else family.before.aliases
     if not known and not family.absorbed and not policy.remembers:
@@ -325,12 +329,22 @@ def _with_aliases(
             every.append(family.held[place])
         else:
             left = _left(key, place, family, known)
-            current_forms = {*made}
-            former = tuple([form for form in left if form not in current_forms])
+            gone = {*made, *_let_go(key, draft)}
+            former = tuple([form for form in left if form not in gone])
             every.append(made + former)
         if former:
             aliases[key.name] = former
     return tuple(every), FrozenMap.trusted(aliases)
+
+
+def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
+    """Give the forms that null clears and that count for a limit no more."""
+    if key.limit is None:
+        return ()
+    cleared = draft.cleared(key.fields)
+    if cleared and key.composite:
+        return key.forms(draft.base)
+    return key.forms(cleared)
 
 
 def _left(

@@ -276,6 +276,16 @@ class Draft:
             if empty(value):
                 raise MissingField(name)
 
+    @property
+    def base(self) -> Fields:
+        """The fields before the patch was merged in."""
+        return self._base[0]
+
+    def cleared(self, names: Iterable[str]) -> dict[str, Any]:
+        """Give the values that fields had which null has cleared."""
+        gone = [n for n in names if n not in self.after and n in self._sent]
+        return {n: self.base[n] for n in gone if n in self.base}
+
     def own(self, name: str) -> Any:
         """Give the value of a field without what joined it."""
         return self.joined[name][0] if name in self.joined else self.after.get(name)

@@ -76,7 +76,8 @@ def field(
         unique: No two contacts of a scope hold the same key.
         remember: A form that was replaced or cleared still finds the contact, as an
             alias, and is unique as the key is. Otherwise it is let go.
-        limit: How many forms of the key one contact may hold, aliases among them.
+        limit: How many forms of the key one contact may hold, aliases among them. What
+            null clears is then no alias, for it would count for ever.
         required: Needed, and not blank, to create a contact.
         clean: Makes the value that is stored of the value that was sent; raises
             ``ValueError`` for a bad one, in words that follow the field's name.

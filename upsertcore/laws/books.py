@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
@@ -26,6 +26,10 @@ from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Trial, ask, book_of, state_of, told
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
+from upsertcore.values import empty, freeze
+
+if TYPE_CHECKING:
+    from upsertcore.keys import Key
 
 __all__ = [
     "create_makes_one",
@@ -60,10 +64,18 @@ def index_follows(trial: Trial) -> bool:
     for contact, forms in trial.state:
         held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
         for key, was, now in zip(trial.policy.keys, forms, held, strict=True):
-            lost = {*was}.difference(now) if key.remember else ()
+            kept = key.remember and not _may_let_go(trial, key)
+            lost = {*was}.difference(now) if kept else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
             see("index_follows", not lost, words)
     return True
+
+
+def _may_let_go(trial: Trial, key: Key) -> bool:
+    """Tell whether a patch may clear a field of a key that has a limit."""
+    cleared = [n for n in key.fields if n in trial.patch]
+    empties = [empty(freeze(trial.patch[name])) for name in cleared]
+    return key.limit is not None and any(empties)
 
 
 def see_its_keys(law: str, book: ContactBook) -> None:
