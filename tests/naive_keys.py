@@ -99,6 +99,42 @@ def forms(policy: Policy, key: Any, fields: Row) -> list[str]:
     return [f for f in dict.fromkeys(found) if not blocked(policy, key, f)]
 
 
+def absence(policy: Policy, name: str, sent: Row, ignored: Row) -> tuple[str, Any]:
+    """Say why a patch carries no form of a key, and which value makes none."""
+    key = key_named(policy, name)
+    there = [sent[n] for n in key.fields if n in sent]
+    out = [ignored.get(n, "omitted") for n in key.fields if n not in sent]
+    told = [why for why in out if why in ("null", "blank", "blocked")]
+    if not there:
+        return [*told, "omitted"][0], None
+    some = all if key.each else any
+    if some(value is None for value in there):
+        return "null", None
+    if some(empty(value) for value in there):
+        return "blank", None
+    if composite(key) and out:
+        return [*told, "in part omitted"][0], None
+    for n in key.fields:
+        value = sent.get(n)
+        items = value if isinstance(value, list) else [value]
+        for item in [item for item in items if not empty(item)]:
+            if not made(key, n, item):
+                return (national(key, n, item) or "no usable form"), item
+            if not composite(key):
+                return "blocked", item
+    parts = {n: sent[n] for n in key.fields}
+    return ("blocked", parts) if joined(key, sent) else ("blank", None)
+
+
+def national(key: Any, name: str, value: Any) -> str | None:
+    """Tell a telephone number that lacks its country, if a key is of numbers."""
+    text = str(value).strip() if type(value) in (int, str) else "+"
+    rest = text.translate({ord(each): "" for each in " ().-/"})
+    digits = rest.isdecimal() and len(rest) > 4 and text[0] not in ".-/"
+    is_phone = key.normalize[key.fields.index(name)] is normalize.phone
+    return "national number" if is_phone and digits and rest[:2] != "00" else None
+
+
 def held(policy: Policy, key: Any, row: Row | None) -> list[str]:
     """List the forms that a contact holds: its current ones, then its aliases."""
     if row is None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.naive import same
-from tests.naive_keys import Row, composite, forms, held, key_named, made
+from tests.naive_keys import Row, absence, composite, forms, held, key_named, made
 from tests.naive_withheld import in_use
 from upsertcore import Policy, errors
 
@@ -52,7 +52,8 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
     policy, how = book.policy, book.policy.match
     names = carried(policy, sent)
     if how.name != "never" and not names and policy.on_absent_key == "refuse":
-        raise errors.NoMatchKey(how.keys)
+        why = [(n, *absence(policy, n, sent, plan["ignored"])) for n in how.keys]
+        raise errors.NoMatchKey(how.keys, tuple(why))
     hits = [
         (name, book.look(name, form, scope))
         for name in names

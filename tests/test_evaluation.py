@@ -99,8 +99,8 @@ contacts joined of several persons: 1
   c-1: ada (2), bob (3)
 results: 3 created, 5 updated, 1 unchanged
 refused: 1
-  NoMatchKey: 1, such as row 5: patch: has no key to match by; send a usable value for \
-email or phone
+  NoMatchKey: 1, such as row 5: patch: has no key to match by (email is omitted, \
+phone is omitted); send a usable value for email or phone
 keys that decided, and how often rightly
   email         4         3
   phone         2         1
@@ -128,7 +128,8 @@ class TestEvaluate:
             *(found.hit_several, found.hits),
         )
         message = (
-            "patch: has no key to match by; send a usable value for email or phone"
+            "patch: has no key to match by (email is omitted, phone is omitted); "
+            "send a usable value for email or phone"
         )
         assert (Refusal("NoMatchKey", message, 5),) == found.refusals
         c1, c2, c3 = "c-1", "c-2", "c-3"

@@ -121,6 +121,48 @@ class TestPlan:
             "name: 'Bob' withheld: c-1 holds the key email",
         ]
 
+    def test_a_stored_value_that_makes_no_key(self) -> None:
+        """It takes the place of a good one, and the contact is not found by it."""
+        made = book(Policy(first_match("id"), LINES), ADA)
+        sent = {"id": 1, "email": "not an email"}
+        line = "email: 'not an email': no usable form: not a key"
+        assert told(made, sent)[2:] == [
+            "email: 'ada@x' -> 'not an email' (replace)",
+            line,
+        ]
+
+        outcome = made.upsert(sent)
+        assert outcome.explain().split("\n  ")[-1] == line
+        assert pickle.loads(pickle.dumps(outcome)).explain().count(line) == 0  # noqa: S301
+        assert made.upsert({"id": 1, "name": "Bo"}).explain().endswith(line)
+        assert line not in made.upsert({"id": 1, "email": "b@x"}).explain()
+
+    def test_a_stored_value_of_a_key_of_several_fields(self) -> None:
+        """Each item and part once, and what is blocked as that."""
+        keys = {
+            "who": key("name", "born", normalize=(normalize.text, normalize.year)),
+            "mail": key("main", "more", normalize=normalize.email, each=True),
+            "two": key("city", "born", normalize=normalize.text),
+        }
+        names = ("born", "main", "more", "city")
+        policy = Policy(
+            first_match("id"),
+            {**LINES, **{name: field() for name in names}},
+            keys=keys,
+            blocked={"mail": ("noreply@*",), "two": ("x|*",)},
+        )
+        made = book(policy, {"id": 1, "name": "Ada", "born": "15", "main": "noreply@x"})
+        more = ["a@x", "", "nope", "nope", "b"]
+        outcome = made.upsert({"id": 1, "more": more, "city": "x"})
+
+        assert outcome.explain().split("\n  ")[3:] == [
+            "born: '15': no usable form: not a key",
+            "main: 'noreply@x': blocked: not a key",
+            "more: 'nope': no usable form: not a key",
+            "more: 'b': no usable form: not a key",
+            "two: {'born': '15', 'city': 'x'}: blocked: not a key",
+        ]
+
     def test_who_else_was_hit(self) -> None:
         """The first decides, and the others are named."""
         policy = Policy(first_match("id", "email"), {**LINES, "email": field(key=str)})

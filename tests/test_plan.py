@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import pytest
@@ -487,7 +488,7 @@ class TestPlan:
             (
                 first_match("email", "phone"),
                 {"email": "nobody", "phone": "+15550001"},
-                ["has no normal form: no key", "decides"],
+                ["no usable form: not a key", "decides"],
             ),
         ],
         ids=map(str, range(8)),
@@ -893,6 +894,72 @@ class TestOrderOfRefusals:
             made.upsert({**BOTH, "n": 3})
 
         assert (caught.value.field, caught.value.value) == ("ref", "s")
+
+
+class TestNoMatchKey:
+    """A patch without a key is told why each key of the strategy is none."""
+
+    def refused(self, patch: dict[str, Any], **options: Any) -> NoMatchKey:
+        """Give the refusal of a patch."""
+        lines = {
+            "email": field(key=normalize.email),
+            "phone": field(key=normalize.phone),
+            **{name: field() for name in ("first", "last")},
+        }
+        keys = {"who": key("first", "last", normalize=normalize.text)}
+        match = first_match("email", "phone", "who")
+        made = ContactBook(Policy(match, lines, keys=keys, **options))
+        with pytest.raises(NoMatchKey) as caught:
+            made.upsert(patch)
+        assert caught.value.tried == ("email", "phone", "who")
+        return caught.value
+
+    def test_each_reason_is_told_with_the_sent_value(self) -> None:
+        """What to do comes last, for a national number too."""
+        refusal = self.refused({"email": "nope", "phone": "555-0105", "first": "Ada"})
+
+        assert refusal.reasons == (
+            ("email", "no usable form", "nope"),
+            ("phone", "national number", "555-0105"),
+            ("who", "in part omitted", None),
+        )
+        assert str(refusal) == (
+            "patch: has no key to match by (email 'nope' has no usable form, phone "
+            "'555-0105' is a national number, who is in part omitted); send a usable "
+            "value for email or phone or who, or use normalize.phone_in as the key"
+        )
+        copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - made here
+        assert str(copied) == str(refusal)
+
+    def test_null_blank_and_blocked_are_told_as_such(self) -> None:
+        """Whether the policy takes them or not."""
+        patch = {"email": None, "phone": "", "first": "Test", "last": "Test"}
+        refusal = self.refused(patch, blocked={"who": ("test|test",)})
+        assert [reason for _, reason, _ in refusal.reasons] == [
+            *("null", "blank", "blocked"),
+        ]
+        told = "who {'first': 'Test', 'last': 'Test'} is blocked"
+        assert told in str(refusal)
+        assert "phone_in" not in str(refusal)
+
+        how: Any = {"blocked": {"email": ("noreply@*",)}}
+        refusal = self.refused({"email": "noreply@x"}, **how)
+        assert refusal.reasons[0] == ("email", "blocked", "noreply@x")
+        refusal = self.refused({"email": "noreply@x"}, **how, on_blocked="ignore")
+        assert refusal.reasons[0] == ("email", "blocked", None)
+        assert "email is blocked" in str(refusal)
+
+    def test_a_strategy_of_the_application_may_name_other_keys(self) -> None:
+        """Of what is no key of the policy there is nothing to tell."""
+
+        def none(_keys: Any, _probe: Any, _pick: Any) -> NoReturn:
+            raise NoMatchKey(("email", "badge"))
+
+        lines = {"email": field(key=normalize.email)}
+        policy = Policy(Strategy("mine", ("email",), none), lines)
+        with pytest.raises(NoMatchKey) as caught:
+            ContactBook(policy).upsert({})
+        assert caught.value.reasons == (("email", "omitted", None),)
 
 
 class TestAbsentKeys:

@@ -137,9 +137,10 @@ class TestAbsence:
             ({"first": "Ada", "last": ""}, "blank: no key"),
             ({"first": "", "last": None}, "null: no key"),
             ({"first": "Ada", "last": " "}, "blank: no key"),
-            ({"first": "Ada", "last": [" "]}, "has no normal form: no key"),
+            ({"first": "Ada", "last": [" "]}, "blank: no key"),
+            ({"first": "Ada", "last": [7]}, "no usable form: not a key"),
         ],
-        ids=map(str, range(8)),
+        ids=map(str, range(9)),
     )
     def test_of_a_composite(self, patch: Any, note: str) -> None:
         """Any part may be wanting."""
@@ -151,8 +152,8 @@ class TestAbsence:
         ("patch", "note"),
         [
             ({"c": [1]}, "omitted: no key"),
-            ({"main": "none"}, "has no normal form: no key"),
-            ({"main": None, "more": ["none"]}, "has no normal form: no key"),
+            ({"main": "none"}, "no usable form: not a key"),
+            ({"main": None, "more": ["none"]}, "no usable form: not a key"),
             ({"main": None}, "null: no key"),
             ({"main": None, "more": []}, "blank: no key"),
             ({"main": None, "more": None}, "null: no key"),
@@ -165,6 +166,39 @@ class TestAbsence:
 
         assert notes(made, patch) == [note]
 
+    def test_of_a_list_in_which_no_item_is_usable(self) -> None:
+        """Blank items are none; the first that makes no form is told."""
+        made = book(first_match("mail"), on_absent_key="create")
+
+        assert notes(made, {"more": [" ", ""]}) == ["blank: no key"]
+
+    @pytest.mark.parametrize(
+        ("value", "national"),
+        [
+            *((each, True) for each in ("555-0105", "(020) 7946 0958", 305550106)),
+            *((each, True) for each in ("0 30 5550106", " 030/5550106")),
+            *(
+                (each, False)
+                for each in ("1234", "+1", "0044", "00 44 1", "none", True)
+            ),
+            *((each, False) for each in ("555-0105x1", "-12345", "+49 0", 30555010.6)),
+        ],
+        ids=map(str, range(15)),
+    )
+    def test_of_a_telephone_number_without_its_country(
+        self,
+        value: Any,
+        national: bool,  # noqa: FBT001
+    ) -> None:
+        """It is told what reads it."""
+        lines = {"tel": field(key=normalize.phone), "id": field(key=normalize.email)}
+        match = first_match("tel", "id")
+        made = book(match, lines=lines, on_absent_key="create")
+        note = "no usable form: not a key"
+        told = f"{note}; phone_in reads national numbers" if national else note
+
+        assert notes(made, {"tel": value, "id": "555-0105"}) == [told, note]
+
     @pytest.mark.parametrize(
         ("match", "patch"),
         [
@@ -175,19 +209,19 @@ class TestAbsence:
         ids=["field", "each", "composite"],
     )
     def test_of_what_is_blocked(self, match: Any, patch: Any) -> None:
-        """A form that identifies nobody is none."""
+        """A form that identifies nobody is none, and is told as what it is."""
         blocked = {"a": ("null",), "mail": ("noreply@*",), "person": ("test|*",)}
         made = book(match, on_absent_key="create", blocked=blocked)
 
-        assert notes(made, patch) == ["has no normal form, or a blocked one: no key"]
+        assert notes(made, patch) == ["blocked: not a key"]
 
     def test_of_what_was_left_out_as_blocked(self) -> None:
-        """It counts as omitted."""
+        """It is told as blocked, though nothing of it is merged."""
         made = book(
             first_match("a", "b"), blocked={"a": ("null",)}, on_blocked="ignore"
         )
 
-        assert notes(made, {"a": "null", "b": [1]})[0] == "omitted: no key"
+        assert notes(made, {"a": "null", "b": [1]})[0] == "blocked: not a key"
 
 
 def test_strategies_without_more_to_say() -> None:

@@ -304,9 +304,9 @@ def beside_blocked(name: str, value: Any) -> InvalidField:
     Refuse a patch whose contact would lack what identifies with a blocked value.
 
     >>> str(beside_blocked("name", "Ada"))
-    'name: must not be left out, and identifies with a value that is blocked'
+    "name: 'Ada' is left out with a blocked value, but is needed; replace that value"
     """
-    reason = "must not be left out, and identifies with a value that is blocked"
+    reason = "is left out with a blocked value, but is needed; replace that value"
     return InvalidField(name, value, reason)
 
 

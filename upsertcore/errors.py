@@ -23,6 +23,7 @@ from upsertcore.refusals import (
     UpsertError,
 )
 from upsertcore.showing import closest, listed, named, shown
+from upsertcore.values import thaw
 
 __all__ = [
     "AmbiguousMatch",
@@ -186,18 +187,41 @@ class NoMatchKey(Refused, LookupError):
 
     Args:
         tried: The names of the keys, in the order of the strategy.
+        reasons: For each of them its name, why the patch does not carry it, and the
+            sent value that makes no key, None where there is none.
 
+    >>> reasons = ("id", "omitted", None), ("phone", "national number", "555-0105")
+    >>> for line in str(NoMatchKey(("id", "phone"), reasons)).split("; "):
+    ...     print(line)
+    patch: has no key to match by (id is omitted, phone '555-0105' is a national number)
+    send a usable value for id or phone, or use normalize.phone_in as the key
     >>> str(NoMatchKey(("email", "phone")))
     'patch: has no key to match by; send a usable value for email or phone'
     """
 
-    def __init__(self, tried: tuple[str, ...]) -> None:
-        super().__init__(tried)
-        self.tried = tried
+    def __init__(
+        self,
+        tried: tuple[str, ...],
+        reasons: tuple[tuple[str, str, Any], ...] = (),
+    ) -> None:
+        super().__init__(tried, reasons)
+        self.tried, self.reasons = tried, reasons
 
     def __str__(self) -> str:
         names = " or ".join(self.tried)
-        return f"patch: has no key to match by; send a usable value for {names}"
+        why = ", ".join([_without_key(*each) for each in self.reasons])
+        told = f"patch: has no key to match by{f' ({why})' if why else ''}"
+        told += f"; send a usable value for {names}"
+        if any(reason == "national number" for _, reason, _ in self.reasons):
+            told += ", or use normalize.phone_in as the key"
+        return told
+
+
+def _without_key(key: str, reason: str, value: Any) -> str:
+    what = key if value is None else f"{key} {shown(thaw(value))}"
+    if reason == "no usable form":
+        return f"{what} has no usable form"
+    return f"{what} is {'a ' if reason == 'national number' else ''}{reason}"
 
 
 class AmbiguousMatch(Refused, LookupError):

@@ -37,6 +37,7 @@ def explain(
     moved: Iterable[Told],
     left: tuple[Iterable[Told], Iterable[tuple[str, str]]],
     rule: Callable[[str], str],
+    formless: Iterable[tuple[str, Any, str]] = (),
 ) -> str:
     """
     Tell a decision.
@@ -47,6 +48,7 @@ def explain(
         moved: The fields that move.
         left: What is withheld, and field name to reason for what is ignored.
         rule: Names what made the value of a field, blank where it is not known.
+        formless: Field, value and reason, for what is stored and makes no key.
 
     Returns:
         Lines of text: the headline, one per key, one per field.
@@ -62,6 +64,7 @@ def explain(
         *(_change(each, rule(each.field)) for each in moved),
         *map(_withheld, withheld),
         *_not_taken(ignored),
+        *(f"{_word(n)}: {_say(value)}: {why}: not a key" for n, value, why in formless),
     ]
     return "\n  ".join(lines)
 

@@ -163,6 +163,35 @@ class Key:
         left = tuple([item for item in value if not self._blocks_one(item)])
         return value if len(left) == len(value) else left or None
 
+    def formless(self, fields: Any) -> list[tuple[str, Any, str]]:
+        """
+        List the values that make no form of this key, though they are not blank.
+
+        Args:
+            fields: Field name to frozen value.
+
+        Returns:
+            Field, value (an item of a list) and ``"no usable form"`` or
+            ``"blocked"``; of a composite that is blocked its own name and its parts.
+
+        >>> from upsertcore import normalize
+        >>> email = Key("email", ("email",), (normalize.email,))
+        >>> email.formless({"email": ("A@x.org", "", "not an email")})
+        [('email', 'not an email', 'no usable form')]
+        """
+        found = []
+        for place, name in enumerate(self.fields):
+            value = fields.get(name)
+            for item in value if type(value) is tuple else (value,):
+                form = self._normal(item, place)
+                if form is None and not empty(item):
+                    found.append((name, item, "no usable form"))
+                elif form and not self.composite and self._is_blocked(form):
+                    found.append((name, item, "blocked"))
+        if self.composite and self.blocked and not found and self.blocks(fields):
+            found.append((*self.told(fields), "blocked"))
+        return found
+
     def told(self, fields: Any) -> tuple[str, Any]:
         """
         Name the field that an error is about, and show its value.

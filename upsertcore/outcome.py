@@ -157,7 +157,8 @@ class Outcome(Verdict, _Late):
         """
         Tell what happened in words: one line per field, with its rule.
 
-        A plan tells what each key found too; a pickled outcome forgets the rules.
+        A stored value that makes no key, though its field has one, is told too. A plan
+        tells what each key found besides; a pickled outcome forgets the rules.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "name": field(null="ignore")}
@@ -170,7 +171,8 @@ class Outcome(Verdict, _Late):
         left = self.withheld, self.ignored.items()
         told = headline(self, self.contact.id)
         rule = naming(self._policy, self.absorbed)
-        return explain(told, (), self.changes, left, rule)
+        lacking = formless(self._policy, self.contact.fields)
+        return explain(told, (), self.changes, left, rule, lacking)
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)
@@ -320,6 +322,25 @@ def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
         return f"{own}, absorbed by {policy.absorbing(field_name)}"
 
     return name
+
+
+def formless(policy: Any, fields: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """
+    List the values of the fields of keys that make no key.
+
+    Args:
+        policy: The table, None where it is not known any more.
+        fields: Stored fields.
+
+    Returns:
+        Field, value and reason, each once.
+
+    >>> formless(None, {"email": "not an email"})
+    []
+    """
+    keys = () if policy is None else policy.keys
+    every = [each for key in keys for each in key.formless(fields)]
+    return [*{(name, repr(v), why): (name, v, why) for name, v, why in every}.values()]
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -26,6 +26,7 @@ from upsertcore.errors import (
 from upsertcore.patch import Asked, checked_scope, read
 from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
+from upsertcore.trace import absence
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
@@ -145,9 +146,11 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     strategy = asked.strategy
     try:
         found = strategy.decide(strategy.keys, asked, PICKS[policy.on_many])
-    except NoMatchKey:
+    except NoMatchKey as error:
         if policy.on_absent_key == "refuse":
-            raise
+            tried = [name for name in error.tried if name in policy.by_name]
+            reasons = tuple([(name, *absence(asked, name)) for name in tried])
+            raise NoMatchKey(error.tried, reasons) from None
         return Match(), asked
     if found.dropped:
         asked = asked.without(found.dropped, "guard")

@@ -20,6 +20,7 @@ from upsertcore.outcome import (
     Verdict,
     Withheld,
     changes,
+    formless,
     headline,
     naming,
 )
@@ -136,6 +137,7 @@ class Plan(Verdict):
             self.changes,
             (self.withheld, self.ignored.items()),
             naming(self.policy, self.absorbed),
+            formless(self.policy, self.after),
         )
 
     def stale(self, index: View) -> str | None:

@@ -8,17 +8,20 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+import re
+from typing import TYPE_CHECKING, Any, final
 
 from attrs import frozen
 
+from upsertcore.normalize import phone
 from upsertcore.values import empty
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
+    from upsertcore.keys import Key
     from upsertcore.patch import Asked
 
-__all__ = ["Step", "trace"]
+__all__ = ["Step", "absence", "trace"]
 
 
 @final
@@ -83,7 +86,8 @@ def _step(
     if reason is not None:
         note = _LEFT_OUT[reason]
     elif not forms:
-        note = _absence(asked, name)
+        reason, _value = absence(asked, name)
+        note = _NOTES.get(reason, f"{reason}: no key")
     elif not ids:
         note = "finds nobody"
     elif name == matched_by:
@@ -105,25 +109,66 @@ def _decides_before(keys: tuple[str, ...], matched_by: str | None, name: str) ->
     return matched_by is not None and keys.index(matched_by) < keys.index(name)
 
 
+_NOTES = {
+    "no usable form": "no usable form: not a key",
+    "national number": "no usable form: not a key; phone_in reads national numbers",
+    "blocked": "blocked: not a key",
+}
 _LEFT_OUT = {
     "guard": "left out: contradicted by a higher key",
     "limit": "left out: one contact would hold too many keys",
 }
 
 
-def _absence(asked: Asked, name: str) -> str:
-    """Say why a patch does not carry a key."""
+def absence(asked: Asked, name: str) -> tuple[str, Any]:
+    """
+    Say why a patch does not carry a key.
+
+    Args:
+        asked: The patch, cleaned.
+        name: The name of the key.
+
+    Returns:
+        The reason, and the sent value that it is about; None where there is none.
+
+    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore.patch import Asked
+    >>> policy = Policy(first_match("phone"), {"phone": field(key=normalize.phone)})
+    >>> patch = {"phone": "555-0105"}, {}
+    >>> asked = Asked(policy.by_name, patch, ContactIndex(), "", policy.match)
+    >>> absence(asked, "phone")
+    ('national number', '555-0105')
+    """
     sent, key = asked.sent, asked.key(name)
     parts = [sent[field] for field in key.fields if field in sent]
+    why = [asked.ignored.get(field) for field in key.fields if field not in sent]
+    left_out = next((each for each in why if each in _LEFT_OUT_FOR), None)
     if not parts:
-        return "omitted: no key"
+        return left_out or "omitted", None
     wanting = all if key.each else any
     if wanting(part is None for part in parts):
-        return "null: no key"
+        return "null", None
     if wanting(empty(part) for part in parts):
-        return "blank: no key"
+        return "blank", None
     if key.composite and len(parts) < len(key.fields):
-        return "in part omitted: no key"
-    if key.blocked:
-        return "has no normal form, or a blocked one: no key"
-    return "has no normal form: no key"
+        return left_out or "in part omitted", None
+    lacking = key.formless(sent)
+    if not lacking:
+        return "blank", None
+    field, value, reason = lacking[0]
+    national = reason == "no usable form" and _is_national(key, field, value)
+    return "national number" if national else reason, value
+
+
+def _is_national(key: Key, field: str, value: Any) -> bool:
+    """Tell whether a value is a telephone number that lacks its country."""
+    normal = key.normalize[key.fields.index(field)]
+    text = str(value) if type(value) in (str, int) else ""
+    digits = "".join(_NATIONAL.findall(text))
+    return normal is phone and len(digits) >= _SHORTEST and _DIALLED(text) is not None
+
+
+_LEFT_OUT_FOR = ("null", "blank", "blocked")
+_SHORTEST = 5
+_NATIONAL = re.compile("[0-9]+")
+_DIALLED = re.compile(r"\s*(?!00)[0-9(][0-9\s().\-/]*").fullmatch
