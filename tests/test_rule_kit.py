@@ -15,6 +15,7 @@ from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.normalisers import (
     check_normaliser,
     idempotent_form,
+    one_number,
     pure,
     texts,
     total,
@@ -247,6 +248,22 @@ class TestNormalisers:
         assert said(idempotent_form, {"a": "b"}.__getitem__, "a") == (
             "total: of 'b' it raises KeyError, and what has no form is None"
         )
+
+    @pytest.mark.parametrize("value", [7, 7.0, -7, 0])
+    def test_one_that_tells_a_float_from_its_whole_number_is_told_of(
+        self, value: Any
+    ) -> None:
+        """From either kind; what has no float of its own is not asked about."""
+        number = int(value)
+
+        assert said(one_number, str, value) == (
+            f"one_number: of {number} it makes '{number}', "
+            f"and of {float(number)} '{float(number)}'"
+        )
+        assert said(one_number, lambda each: str(each) if each == 7 else None, 7)
+        assert said(check_normaliser, lambda each: str(each).strip() or None, [value])
+        for other in ("7", None, True, 7.5, 2**53, 10**40, ["7"]):
+            one_number(str, other)
 
     def test_a_field_holds_frozen_values(self) -> None:
         """So it is asked about those; lone surrogates are text that may be asked."""

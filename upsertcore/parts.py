@@ -2,7 +2,8 @@
 Normalisers of words, and of what is left when a part of a value is kept.
 
 Rules:
-    They keep the laws of :mod:`upsertcore.normalize`, which hands them on.
+    They keep the laws of :mod:`upsertcore.normalize`, which hands them on. What is
+    made of :func:`text` has no form where text has none.
     A part joins more people than the whole: alone it identifies nobody, and it is
     for composite keys. What it joins wrongly stands beside it.
     No table of names, places or dates comes with the library.

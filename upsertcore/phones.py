@@ -20,16 +20,15 @@ __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in"]
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
 """What :func:`phone` makes, as a whole."""
 
-_IGNORED = re.compile(r"[\s)\-\u2010-\u2015]+")
+_IGNORED = re.compile(r"[\s\-\u2010-\u2015]+")
 SEPARATORS = bytes([code for code in range(128) if _IGNORED.match(chr(code))])
 """
 The separators of ASCII that say nothing about the digits beside them.
 
-Opening brackets, dots and slashes separate as well, but they are read: see
-:func:`phone`.
+Brackets, dots and slashes separate as well, but they are read: see :func:`phone`.
 """
 
-_UNREAD = str.maketrans("", "", "(./")
+_UNREAD = str.maketrans("", "", "()./")
 _WRITTEN = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
 _SIGNS = re.compile(r"\+?[0-9]+")
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
@@ -57,8 +56,9 @@ def phone(value: Any) -> str | None:
         anything else:
 
         - an extension, or less than three digits after a slash (several lines);
-        - a zero that opens a bracket behind the country code, as in ``+44 (0)20``: in
-          Italy it is dialled, in Britain not; :func:`phone_in` knows;
+        - ``(0)``, or a zero that opens a bracket behind the country code, as in
+          ``+44 (0)20`` and ``+44 (020)``: in Italy it is dialled, in Britain not;
+          :func:`phone_in` knows;
         - what was a float: ``.0`` or a dot at the end, or zeros alone after the only
           dot.
 
@@ -96,8 +96,8 @@ class _Dialled(NamedTuple):
 
     Args:
         digits: With a plus in front or without.
-        without_zero: The same without a zero that opens a bracket behind the country
-            code, which may be dialled or not; blank where there is none.
+        without_zero: The same without a zero in brackets, which may be dialled or
+            not; blank where there is none.
     """
 
     digits: str
@@ -114,16 +114,30 @@ def _dialled(value: str) -> _Dialled | None:
         return None
     if "." in bare:
         before, _dot, after = bare.rpartition(".")
+        after = after.translate(_UNREAD)
         if not after or after == "0" or ("." not in before and not after.strip("0")):
             return None
     if "/" in bare and len(bare.rpartition("/")[2].translate(_UNREAD)) < 3:
         return None
-    # "+44 (0)20" and "+44 (020)"; at the front a bracket holds a prefix: "(0044) 20".
-    start = bare.find("(0", 1)
-    code = bare[: max(start, 0)].translate(_UNREAD)
-    if not 1 <= len(code.removeprefix("+").removeprefix("00")) <= _LONGEST_CODE:
+    zero = _zero(bare)
+    if zero is None:
         return _Dialled(digits, "")
-    return _Dialled(digits, (bare[:start] + bare[start + 2 :]).translate(_UNREAD))
+    return _Dialled(digits, (bare[:zero] + bare[zero + 1 :]).translate(_UNREAD))
+
+
+def _zero(bare: str) -> int | None:
+    """
+    Find a zero that is dialled or not: "+44 (0)20", "+44 (020)".
+
+    In front of all digits, brackets hold a prefix that is dialled: "(0044) 20".
+    """
+    start = bare.find("(0)", 1)
+    if start < 0:
+        start = bare.find("(0", 1)
+        code = bare[: max(start, 0)].translate(_UNREAD)
+        if not 1 <= len(code.removeprefix("+").removeprefix("00")) <= _LONGEST_CODE:
+            return None
+    return start + 1
 
 
 def phone_in(region: str) -> Callable[[Any], str | None]:

@@ -305,20 +305,21 @@ _FIELDS = (
         "accents are put together before words are folded, not afterwards",
         "normalisers.idempotent",
         "text",
-        "parts",
-        """    folded = unicodedata.normalize("NFD", value).casefold()
+        "words",
+        """    folded = unicodedata.normalize("NFD", written).casefold()
     folded = unicodedata.normalize("NFD", folded).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split()) or None""",
-        """    folded = unicodedata.normalize("NFC", value).casefold()
-    return " ".join(folded.split()) or None""",
+    form = unicodedata.normalize("NFC", folded)
+""",
+        """    form = unicodedata.normalize("NFC", written).casefold()
+""",
     ),
     Fault(
         "the form of a telephone number has no plus, and so no form of its own",
         "normalisers.idempotent",
         "phone",
-        "normalize",
-        'return "+" + digits.decode()',
-        "return digits.decode()",
+        "phones",
+        'return "+" + digits.decode() if form',
+        "return digits.decode() if form",
     ),
     Fault(
         "white space is taken for an identifier",
@@ -327,6 +328,14 @@ _FIELDS = (
         "normalize",
         "return value if value and not value.isspace() else None",
         "return value if value else None",
+    ),
+    Fault(
+        "a float that stands for a whole number is no identifier",
+        "normalisers.one_number",
+        "exact",
+        "words",
+        "return int(value) if exact else None",
+        "return None",
     ),
 )
 

@@ -1,5 +1,5 @@
 """
-Laws of normalisers: total, pure, and a form is its own form.
+Laws of normalisers: total, pure, a form is its own form, a number has one form.
 
 Rules:
     Each law is a function that says nothing where it holds, and raises LawBroken with
@@ -10,7 +10,9 @@ Rules:
 
 A host checks a normaliser of its own in one line:
 
->>> check_normaliser(lambda value: str(value).strip().casefold() or None)
+>>> def tag(value):
+...     return value.strip().casefold() or None if isinstance(value, str) else None
+>>> check_normaliser(tag)
 
 And learns what it forgot:
 
@@ -30,8 +32,16 @@ from upsertcore.laws.broken import LawBroken
 from upsertcore.normalize import Normalizer
 from upsertcore.showing import shown
 from upsertcore.values import freeze, thaw
+from upsertcore.words import whole
 
-__all__ = ["check_normaliser", "idempotent_form", "pure", "texts", "total"]
+__all__ = [
+    "check_normaliser",
+    "idempotent_form",
+    "one_number",
+    "pure",
+    "texts",
+    "total",
+]
 
 _LENGTH = 50_000
 
@@ -42,6 +52,12 @@ _TEXTS = (
     # What is awkward in names, and marks: alone, first, out of order, piled up.
     *("a", "A", " a   b ", "Zo\u00eb", "Zoe\u0308", "\u0301", "a\u0316\u0301"),
     *("a\u0301\u0316", "\u0345\u0301", "\u03b1\u0345\u0301", "e" + "\u0301" * 40),
+    # Marks up to where UAX 15 breaks them off, and beyond: one class or two, marks
+    # that decompose into two, marks that do not combine themselves.
+    *("a" + "\u0316" * 30, "\u00e1" + "\u0316" * 30, "\u0130" + "\u0316" * 30),
+    *("a" + "\u0301\u0316" * 15, "a" + "\u0344" * 30, "a" + "\u0f73\u0301" * 15),
+    *("\u30ab" + "\uff9e\u0301" * 30, "a'" + "\u0301" * 20 + "'" + "\u0316" * 20),
+    "a" + "\u0301\u0316" * 1_000,
     # Characters that change length, script or shape in another case or in NFC:
     # KELVIN SIGN, ANGSTROM SIGN, sharp s in both cases, I with and i without a dot,
     # long s, final sigma, a ligature, GREEK QUESTION MARK, GREEK VARIA, Cherokee.
@@ -58,10 +74,26 @@ _TEXTS = (
     *("Ada@X.org", " ada@x.org ", "@", "a@", "@a", "a@b@c", "a b@x.org", "a\x00@x.org"),
     *("\u212a@x.org", "a@\u0345", "x@\u1e9e\u0345.org", "\uff41@x.org", '"a b"@x.org'),
     *("mailto:mailto:a@x.org", "Ada <a@x.org>", "a@x.org,b@x.org", "a@[127.0.0.1]"),
+    *(
+        "'a@x.org'",
+        '"a@x.org"',
+        "\u201ca@x.org\u201d",
+        "o'neill@x.org",
+        "\u00e5'@x.org",
+    ),
+    *("a@x.org\u200b", "\u00e5" + "\u0316" * 30 + "@x.org", "e\u0301" * 252 + "@x"),
     # Numbers, and digits of other scripts, which isdigit or int() takes for digits.
     *("0", "-0", "00", "249", "1.0", "1e5", "\u00b2", "\u2460", "\u0661\u0662\u0663"),
     *("\uff11\uff12", "\U0001d7d8", "+15550001111", "+1 (555) 000-1111", "+", "++1"),
     *("0015550001111", "555-0001", "+1\u0660\uff115550001111", "+15550001111 ext. 5"),
+    *(
+        "+44 (0)20 7946 0107",
+        "+1.5550001111",
+        "+1 555\u2011000\u20111111",
+        "030/1234567",
+    ),
+    # Numbers that were floats, and what writes them in groups.
+    *("305550106.0", "+15550001111.0", "12345678.", "1,234,567", "nan", "1815.0"),
     *(
         "+1-800-FLOWERS",
         "1" * 5_000,
@@ -78,6 +110,7 @@ _TEXTS = (
 _REPEATED = ("a", "1", "+", " ", "@", "a@", "\u0130", "\u0301", "\ud800")
 _NO_TEXTS: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 249, 1.0, 0.5, 10**30, [], ["a"], [["a"]], [None]),
+    *(1001, 1815, 94103, 18151210, 15550001111, -7.0, 1001.0, 1e15, 2.0**53, 1e300),
     *({}, {"a": 1}, {"a": {"b": []}}),
 )
 
@@ -177,14 +210,52 @@ def idempotent_form(normaliser: Normalizer, value: Any) -> None:
         )
 
 
-_LAWS: tuple[Callable[[Normalizer, Any], None], ...] = (total, pure, idempotent_form)
+def one_number(normaliser: Normalizer, value: Any) -> None:
+    """
+    Assert that a whole number has one form, as an int and as a float.
+
+    JSON knows one kind of number, and tables that cannot hold a missing whole number
+    write 1001 as 1001.0. If only one of them has a form, a contact is created twice.
+
+    Args:
+        normaliser: Takes a value, answers its normal form or None.
+        value: A number; anything else has no two kinds.
+
+    Raises:
+        LawBroken: If the forms differ, or the normaliser is not total.
+        ValueError: As :func:`total`.
+
+    >>> one_number(lambda value: str(value), 1001)
+    Traceback (most recent call last):
+        ...
+    upsertcore.laws.broken.LawBroken: one_number: of 1001 it makes '1001', and of \
+1001.0 '1001.0'
+    """
+    number = whole(_frozen(value))
+    if number is None or abs(number) >= 2**53:
+        return
+    form, second = _form(normaliser, number), _form(normaliser, float(number))
+    if form != second:
+        raise LawBroken(
+            "one_number",
+            f"of {number} it makes {shown(form)}, "
+            f"and of {float(number)} {shown(second)}",
+        )
+
+
+_LAWS: tuple[Callable[[Normalizer, Any], None], ...] = (
+    total,
+    pure,
+    idempotent_form,
+    one_number,
+)
 
 
 def check_normaliser(
     normaliser: Normalizer, values: Iterable[Any] | None = None
 ) -> None:
     """
-    Assert that a normaliser is total, pure and idempotent, over many values.
+    Assert that a normaliser is total, pure, idempotent and has one form of a number.
 
     Args:
         normaliser: Takes a value, answers its normal form or None.
