@@ -145,7 +145,7 @@ def _finds(
 class _Afterwards:
     """Answers a strategy as an index would, once a decision is done."""
 
-    __slots__ = ("_asked", "_gone", "_held", "_last", "id")
+    __slots__ = ("_asked", "_gone", "_has", "_held", "_last", "id")
 
     def __init__(
         self,
@@ -156,6 +156,7 @@ class _Afterwards:
         last: bool,
     ) -> None:
         self._asked, self._held, self._last = asked, held, last
+        self._has = {name: frozenset(forms) for name, forms in held.items()}
         self._gone = {*found.absorbed}
         self.id = _NEW if found.id is None else found.id
 
@@ -171,7 +172,7 @@ class _Afterwards:
 
     def _holders(self, name: str, form: str, ids: tuple[str, ...]) -> tuple[str, ...]:
         left = [id for id in ids if id not in self._gone]
-        if form not in self._held[name]:
+        if form not in self._has[name]:
             return tuple([id for id in left if id != self.id])
         if self.id in left:
             return tuple(left)

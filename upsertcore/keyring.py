@@ -65,15 +65,16 @@ def make_keys(
         for n, v in fields.items()
         if v.key is not None
     ]
+    names = {key.name for key in keys}
     for name, each in named.items():
         if not isinstance(name, str) or not name:
             raise InvalidPolicy(f"keys: a name is text, not {name!r}")
         if not isinstance(each, Key):
             raise InvalidPolicy(f"keys: {name} must be a key(...), not {each!r}")
-        if any(name == key.name for key in keys):
+        if name in names:
             raise InvalidPolicy(f"keys: {name} is a key of its field already")
         keys.append(attrs.evolve(each, name=name))
-    names = [key.name for key in keys]
+        names.add(name)
     for name in blocked:
         if name not in names:
             raise InvalidPolicy(f"blocked: {name} is no key of this policy")
@@ -96,7 +97,8 @@ def held_forms(policy: Policy, contact: Contact) -> tuple[tuple[str, ...], ...]:
     every = []
     for key in policy.keys:
         made = key.forms(contact.fields)
-        former = [f for f in contact.aliases.get(key.name, ()) if f not in made]
+        current = {*made}
+        former = [f for f in contact.aliases.get(key.name, ()) if f not in current]
         every.append((*made, *former))
     return tuple(every)
 

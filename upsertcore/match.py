@@ -173,11 +173,13 @@ def never() -> Strategy:
 def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     if not keys:
         raise InvalidPolicy(f"{strategy}: name at least one key")
+    known: set[str] = set()
     for name in keys:
         if not isinstance(name, str):
             raise InvalidPolicy(f"{strategy}: a key is named by text, not {name!r}")
-        if keys.count(name) > 1:
+        if name in known:
             raise InvalidPolicy(f"{strategy}: {name} stands there twice")
+        known.add(name)
     return keys
 
 

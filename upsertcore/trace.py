@@ -162,13 +162,17 @@ def absence(asked: Asked, name: str) -> tuple[str, Any]:
 
 def _is_national(key: Key, field: str, value: Any) -> bool:
     """Tell whether a value is a telephone number that lacks its country."""
-    normal = key.normalize[key.fields.index(field)]
-    text = str(value) if type(value) in (str, int) else ""
-    digits = "".join(_NATIONAL.findall(text))
-    return normal is phone and len(digits) >= _SHORTEST and _DIALLED(text) is not None
+    if key.normalize[key.fields.index(field)] is not phone:
+        return False
+    if type(value) is int and 0 <= value < _TOO_LONG:
+        value = str(value)
+    if type(value) is not str or _DIALLED(value) is None:
+        return False
+    return len("".join(_DIGITS(value))) >= _SHORTEST
 
 
 _LEFT_OUT_FOR = ("null", "blank", "blocked")
 _SHORTEST = 5
-_NATIONAL = re.compile("[0-9]+")
+_TOO_LONG = 10**15
+_DIGITS = re.compile("[0-9]+").findall
 _DIALLED = re.compile(r"\s*(?!00)[0-9(][0-9\s().\-/]*").fullmatch
