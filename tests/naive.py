@@ -134,7 +134,7 @@ def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
         if blank(value):
             both[name] = value if below is None else below
         elif isinstance(value, dict) and (isinstance(below, dict) or empty(below)):
-            both[name] = filled({} if empty(below) else below, value)
+            both[name] = filled(below or {} if isinstance(below, dict) else {}, value)
         elif value is not None and empty(below):
             both[name] = value
     return both
@@ -210,6 +210,67 @@ def latest(stored: Any, sent: Any) -> Any:
         return sent if written(given) > written(held) else stored
     return sent if greater(new, old) else stored
 
+
+def absent(value: Any, default: Any) -> bool:
+    """Return whether a value counts as absent where contacts are merged."""
+    return empty(value) or (default is not None and same(value, default))
+
+
+def below(default: Any, name: str) -> Any:
+    return default.get(name) if isinstance(default, dict) else None
+
+
+def present(value: Any, default: Any) -> Any:
+    """Leave out of a mapping what counts as absent, at every depth."""
+    if not isinstance(value, dict):
+        return value
+    inside = {name: present(each, below(default, name)) for name, each in value.items()}
+    return {n: v for n, v in inside.items() if not absent(v, below(default, n))}
+
+
+def merged_deep(own: Any, other: Any, default: Any) -> Any:
+    known = None if absent(own, default) and not isinstance(own, dict) else own
+    return deep(known, present(other, default)) if present(other, default) else own
+
+
+def merged_deep_keep(own: Any, other: Any, default: Any) -> Any:
+    """Fill what the survivor lacks; keep what both lack as the survivor has it."""
+    known = None if absent(own, default) and not isinstance(own, dict) else own
+    there = present(other, default)
+    if empty(there):
+        return own
+    if not isinstance(known or {}, dict) or not isinstance(there, dict):
+        raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
+    return completed(known or {}, there, default)
+
+
+def completed(own: Any, other: Any, default: Any) -> Any:
+    made = dict(own)
+    for name, value in other.items():
+        mine, usual = own.get(name), below(default, name)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            made[name] = completed(mine, value, usual)
+        elif absent(present(mine, usual), usual):
+            made[name] = value
+    return made
+
+
+def merged_items(own: Any, other: Any, default: Any) -> Any:
+    items = [
+        {n: v for n, v in item.items() if not empty(v)}
+        if isinstance(item, dict)
+        else item
+        for item in listed(other)
+    ]
+    return by_id(None if absent(own, default) else own, items)
+
+
+MERGED: dict[str, Any] = {
+    "deep": merged_deep,
+    "deep_keep": merged_deep_keep,
+    "items_by('id')": merged_items,
+}
+"""Name of a rule that looks inside a value -> its twin where contacts are merged."""
 
 RULES: dict[str, Any] = {
     "replace": lambda _stored, sent: sent,

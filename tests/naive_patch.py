@@ -1,5 +1,5 @@
 """
-Naive twins of what becomes of fields: reading, absorbing, merging, filling.
+Naive twins of what becomes of fields: reading, merging, filling.
 
 Rules:
     A policy's table is read; none of the library's rules and keys is called.
@@ -12,7 +12,7 @@ from collections.abc import Container
 from copy import deepcopy
 from typing import Any
 
-from tests.naive import DROPS, RULES, empty, keep, number, same, shown
+from tests.naive import DROPS, RULES, empty, number, same, shown
 from tests.naive import blank as is_blank
 from tests.naive_keys import Row, blocked, composite, elsewhere, joined, stopped
 from upsertcore import Policy, errors
@@ -33,6 +33,8 @@ def read(
                 value = thaw(line.clean(freeze(raw)))
             except ValueError as error:
                 raise errors.InvalidField(name, raw, str(error)) from error
+            if value is None:
+                raise errors.InvalidField(name, raw, "")
         kind = "null" if value is None else "blank" if is_blank(value) else "rest"
         told = {"null": null, "blank": blank}.get(kind)
         how = told or getattr(line, kind, "store")
@@ -104,21 +106,6 @@ def combined(rule: Any, draft: Row, name: str, value: Any, clock: Any) -> Any:
     return new
 
 
-def absorb(policy: Policy, draft: Row, other: Row) -> None:
-    """Merge another contact into a draft."""
-    clocks = other.get("clocks", {})
-    for name in dict.fromkeys([*other["fields"], *clocks]):
-        rule, own = policy.absorb.get(name), rule_of(policy, name, {})
-        value = other["fields"].get(name)
-        if rule is None and (own is None or own.by is None):
-            put(draft, name, keep(draft["fields"].get(name), value))
-            continue
-        # What it lacks says something only where it is known since when.
-        told = value is not None or (rule or own).by is not None
-        if told and (rule or own).name not in ("ignore", "on_create"):
-            combined(rule or own, draft, name, value, clocks.get(name))
-
-
 def merge(
     policy: Policy,
     draft: Row,
@@ -130,32 +117,60 @@ def merge(
     out: Container[str] = (),
 ) -> None:
     """Merge what is sent and not left *out*; note in *ignored* what is not taken."""
+    for name in in_order(policy, sent, creating=creating):
+        if name not in out:
+            take(policy, draft, name, sent, ignored, rules, creating=creating)
+
+
+def in_order(policy: Policy, sent: Row, *, creating: bool) -> list[str]:
+    """List what is sent, primaries last."""
+    primary = [k.fields[0] for k in policy.keys if k.each and not creating]
+    return sorted(sent, key=lambda name: name in primary)
+
+
+def take(
+    policy: Policy,
+    draft: Row,
+    name: str,
+    sent: Row,
+    ignored: Row,
+    rules: Row,
+    *,
+    creating: bool,
+) -> None:
+    """Merge one field of what is sent into a draft."""
     primary = {k.fields[0]: k for k in policy.keys if k.each and not creating}
-    names = [name for name in sent if name not in out]
-    for name in sorted(names, key=lambda name: name in primary):
-        rule, value = rule_of(policy, name, rules), sent[name]
-        stored, clock = draft["fields"].get(name), None
-        key = primary.get(name)
-        if key and elsewhere(policy, key, draft["fields"], value):
-            ignored[name] = "additional"
-            continue
-        if rule.by is not None:
-            clock = sent.get(rule.by)
-            if empty(clock) or not (number(clock) or isinstance(clock, str)):
-                raise errors.InvalidField(rule.by, clock, "")
-        takes = rule.name != "ignore" and (creating or rule.name != "on_create")
-        new = combined(rule, draft, name, value, clock) if takes else stored
-        drops = rule.name in DROPS or rule.name not in RULES
-        partly = rule.name == "deep_keep"
-        kept = partly or same(new, stored)
-        if drops and kept and not shown(rule.name, new, value):
-            ignored[name] = rule.name
+    rule, value = rule_of(policy, name, rules), sent[name]
+    stored, clock = draft["fields"].get(name), None
+    key = primary.get(name)
+    if key and elsewhere(policy, key, draft["fields"], value):
+        ignored[name] = "additional"
+        return
+    if rule.by is not None:
+        clock = sent.get(rule.by)
+        if empty(clock) or not (number(clock) or isinstance(clock, str)):
+            raise errors.InvalidField(rule.by, clock, "")
+    takes = rule.name != "ignore" and (creating or rule.name != "on_create")
+    new = combined(rule, draft, name, value, clock) if takes else stored
+    drops = rule.name in DROPS or rule.name not in RULES
+    partly = rule.name == "deep_keep"
+    kept = partly or same(new, stored)
+    if drops and kept and not shown(rule.name, new, value):
+        ignored[name] = rule.name
 
 
-def leave(fields: Row, sent: Row, ignored: Row) -> None:
-    """Take nothing of what is sent, and say so where it differs."""
-    for name, value in sent.items():
-        if not same(value, fields.get(name)):
+def leave(policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row) -> None:
+    """Take nothing of what is sent; name what would move, be left out, or refused."""
+    would = deepcopy(draft)
+    for name in in_order(policy, sent, creating=False):
+        reasons: Row = {}
+        try:
+            take(policy, would, name, sent, reasons, rules, creating=False)
+        except errors.InvalidField:
+            reasons[name] = "refused"
+        parts = ("fields", "clocks")
+        moved = any(not same(would[p].get(name), draft[p].get(name)) for p in parts)
+        if moved or name in reasons:
             ignored.setdefault(name, "update")
 
 

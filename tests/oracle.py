@@ -16,7 +16,8 @@ from tests.naive import same
 from tests.naive_calls import Calling, see_deleted
 from tests.naive_keys import Row, aliases, held, key_named
 from tests.naive_match import check, match
-from tests.naive_patch import absorb, leave, read
+from tests.naive_merging import absorb, date
+from tests.naive_patch import leave, read
 from tests.naive_withheld import Merging, settle
 from upsertcore import Policy, errors
 
@@ -79,18 +80,22 @@ class Oracle(Calling):
         before = row or {"fields": {}}
         back = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
+        draft["times"] = {}
         if row and self.policy.update == "ignore" and "asked" in plan:
-            leave(draft["fields"], sent, ignored)
+            leave(self.policy, draft, sent, ignored, rules)
             back = False
             plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
         else:
             for other in gone:
-                absorb(self.policy, draft, other)
+                absorb(self.policy, row or {}, draft, other)
             merging = Merging(self.policy, draft, plan, rules, new=row is None)
             draft = settle(self, [row, *gone], merging, plan)
+            if row:
+                date(self.policy, row, merging.base, draft, merged=bool(gone))
             base = merging.base["fields"]
             draft["aliases"] = aliases(self.policy, row, gone, draft, base, sent)
             check(self, row, gone, draft, plan)
+        del draft["times"]
         moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)
         if row and (moved or gone) and not self.policy.update:
             raise errors.UpdateRefused(row["id"])
@@ -109,7 +114,11 @@ class Oracle(Calling):
             raise errors.StalePlan("")
         if plan["result"] == "unchanged":
             return {**plan, "contact": row}
-        new = {"fields": draft["fields"], "updated_at": self.clock().isoformat()}
+        now, parts = self.clock().isoformat(), ("fields", "clocks")
+        if row and "deleted_at" not in row:
+            stays = all(same(draft[part], row.get(part, {})) for part in parts)
+            now = row["updated_at"] if stays else now
+        new = {"fields": draft["fields"], "updated_at": now}
         new |= {part: draft[part] for part in ("clocks", "aliases") if draft[part]}
         old = [*(row or {}).get("absorbed", [])]
         old += [i for r in plan["absorbed"] for i in (r["id"], *r.get("absorbed", []))]

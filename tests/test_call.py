@@ -35,7 +35,7 @@ from upsertcore.errors import (
     StalePlan,
     UnknownField,
 )
-from upsertcore.merge import append, deep_keep, signed, unset
+from upsertcore.merge import append, deep_keep, newest, signed, unset
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -229,12 +229,18 @@ class TestMisuse:
             ({"merge": keep}, InvalidPolicy, "merge: must be a mapping of fields to"),
             ({"merge": ""}, InvalidPolicy, "merge: must be a mapping of fields to"),
             ({"merge": {"name": latest("x")}}, InvalidPolicy, "its clock x is not a"),
+            (
+                {"merge": {"name": newest}},
+                InvalidPolicy,
+                "name: the rule newest compar",
+            ),
+            ({"merge": {"*": keep}}, UnknownField, "'\\*': not a field of this policy"),
             ({"null": "store"}, InvalidPolicy, "null: must be one of 'clear', 'ignor"),
             ({"null": False}, InvalidPolicy, "null: must be one of"),
             ({"blank": "keep"}, InvalidPolicy, "blank: must be one of 'store', 'ign"),
             ({"blank": ""}, InvalidPolicy, "blank: must be one of"),
         ],
-        ids=map(str, range(13)),
+        ids=map(str, range(15)),
     )
     def test_it_is_refused(self, how: Any, error: type[Exception], words: str) -> None:
         """By upsert and by plan alike."""
@@ -263,6 +269,16 @@ class TestMisuse:
             made.upsert({"id": 1}, merge={"more": immutable})
         with pytest.raises(InvalidPolicy, match="note: a part of person"):
             made.plan({"id": 1}, merge={"note": on_create})
+
+    def test_no_name_stands_for_all_others(self) -> None:
+        """A field called * is not what was meant, unless there is one."""
+        made = book(others=replace)
+        with pytest.raises(InvalidPolicy, match=r"merge: \* is not a field"):
+            made.upsert({"id": 1, "city": "Oslo"}, merge={"*": keep})
+
+        made = book(others=replace, **{"*": field()})
+        made.upsert({"id": 1, "*": "a"}, merge={"*": keep})
+        assert made.upsert({"id": 1, "*": "b"}, merge={"*": keep}).unchanged
 
     def test_an_undeclared_clock_of_others(self) -> None:
         """Where undeclared fields have a rule, any name is a field."""

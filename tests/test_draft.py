@@ -32,7 +32,7 @@ from upsertcore import (
 )
 from upsertcore.draft import Draft
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import append, deep_keep, signed, unset
+from upsertcore.merge import append, deep_keep, newest, signed, unset
 from upsertcore.values import freeze
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -570,18 +570,80 @@ class TestAbsorb:
         assert clocks == outcome.contact.clocks
         assert made.upsert(BOTH).unchanged
 
-    def test_a_clock_is_told_which_rule_to_go_by(self) -> None:
-        """Where ``absorb`` has another rule, the clock of the absorbed one is lost."""
+    @pytest.mark.parametrize(
+        ("rule", "one", "two", "after", "clocks"),
+        [
+            (keep, {}, {"name": "B", "at": 9}, "B", {"name": 9}),
+            (keep, {"name": "A", "at": 5}, {"name": "B", "at": 9}, "A", {"name": 5}),
+            (keep, {"name": "", "at": 5}, {"name": "B", "at": 4}, "B", {"name": 4}),
+            (keep, {"name": None, "at": 5}, {"name": "B", "at": 4}, "B", {"name": 4}),
+            (keep, {"name": "A", "at": 5}, {"name": "A", "at": 9}, "A", {"name": 9}),
+            (keep, {"name": "A", "at": 5}, {"name": None, "at": 9}, "A", {"name": 5}),
+            (replace, {"name": "A", "at": 9}, {"name": "B", "at": 5}, "B", {"name": 5}),
+            (replace, {"name": "A", "at": 9}, {"name": "", "at": 12}, "A", {"name": 9}),
+            (largest, {"name": "A", "at": 5}, {"name": "B", "at": 4}, "B", {"name": 4}),
+            (largest, {"name": "B", "at": 5}, {"name": "A", "at": 9}, "B", {"name": 5}),
+            (newest, {"name": "A", "at": 5}, {"name": "B", "at": 4}, "A", {"name": 5}),
+            (newest, {"name": "A", "at": 5}, {"name": "B", "at": 6}, "B", {"name": 6}),
+            (newest, {"name": None, "at": 9}, {"name": "B", "at": 6}, "B", {"name": 6}),
+            (
+                union,
+                {"name": ["a"], "at": 5},
+                {"name": ["b"], "at": 4},
+                ("a", "b"),
+                {"name": 5},
+            ),
+            (
+                union,
+                {"name": ["a"], "at": 5},
+                {"name": ["b"], "at": 6},
+                ("a", "b"),
+                {"name": 6},
+            ),
+            (
+                union,
+                {"name": ["a"], "at": 5},
+                {"name": ["a"], "at": 6},
+                ("a",),
+                {"name": 6},
+            ),
+            (
+                union,
+                {"name": ["a", "b"], "at": 5},
+                {"name": ["a"], "at": 6},
+                ("a", "b"),
+                {"name": 5},
+            ),
+            (unset, {"name": "A", "at": 5}, {"name": "B", "at": 6}, None, {"name": 6}),
+            (ignore, {"name": "A", "at": 5}, {"name": "B", "at": 6}, "A", {"name": 5}),
+        ],
+        ids=map(str, range(19)),
+    )
+    def test_a_value_that_is_taken_over_brings_its_clock(
+        self, rule: Any, one: Any, two: Any, after: Any, clocks: Any
+    ) -> None:
+        """Whatever rule takes it; a value of both has the later of their clocks."""
         lines = {"name": field(merge=latest(by="at")), "at": field(merge=largest)}
-        made = book(
-            absorbing({"name": keep}, **lines),
-            {"id": 1},
-            {"ref": 2, "name": "B", "at": 9},
-        )
+        policy = absorbing({"name": rule}, **lines)
+        made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
         outcome = made.upsert(BOTH)
 
-        assert outcome.contact["name"] == "B"
-        assert outcome.contact.clocks == {}
+        assert outcome.contact.get("name") == after
+        assert outcome.contact.clocks == clocks
+        older = made.upsert({**BOTH, "name": ["older"], "at": clocks["name"] - 1})
+        assert older.contact.get("name") == after
+
+    def test_clocks_of_two_kinds_are_ordered_too(self) -> None:
+        """A value that is made of both has a clock, number or text."""
+        lines = {"name": field(merge=latest(by="at")), "at": field()}
+        policy = absorbing({"name": union}, **lines)
+        made = book(
+            policy,
+            {"id": 1, "name": ["a"], "at": 5},
+            {"ref": 2, "name": ["b"], "at": "2024"},
+        )
+
+        assert made.upsert(BOTH).contact.clocks == {"name": "2024"}
 
     @pytest.mark.parametrize("name", ["A", None, ""], ids=["value", "absent", "blank"])
     def test_where_neither_has_a_clock_it_is_kept(self, name: Any) -> None:
@@ -599,10 +661,10 @@ class TestAbsorb:
         assert outcome.contact.clocks == {}
 
     def test_a_blank_value_of_an_absorbed_contact(self) -> None:
-        """It fills what is absent, as a sent one does under keep."""
+        """It counts as absent, and what both lack stays as the survivor has it."""
         made = book(absorbing(n=field()), {"id": 1}, {"ref": 2, "n": []})
 
-        assert made.upsert(BOTH).contact["n"] == ()
+        assert "n" not in made.upsert(BOTH).contact
 
 
 class TestDraft:

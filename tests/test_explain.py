@@ -24,6 +24,7 @@ from upsertcore import (
     union,
 )
 from upsertcore.explain import explain
+from upsertcore.merge import newest
 
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact),
@@ -358,3 +359,49 @@ def test_a_reason_of_a_rule() -> None:
     assert explain("x", [], [], ((), [("a", "keep")]), str) == (
         "x\n  a: not taken: its rule is keep"
     )
+
+
+class TestClocks:
+    """A clock that moves has a line, for it is all that may move."""
+
+    def test_of_a_plan_and_of_an_outcome(self) -> None:
+        """Set, moved, and moved alone."""
+        lines = {"id": field(key=normalize.exact), "at": field(), "keep": field()}
+        policy = Policy(
+            first_match("id"),
+            {
+                **lines,
+                "name": field(merge=latest(by="at")),
+                "at": field(merge=on_create),
+            },
+        )
+        made = book(policy)
+        patch = {"id": 1, "name": "Ada", "at": 5}
+        clock = "name: clock set to 5"
+        assert told(made, patch)[-1] == clock
+        assert made.upsert(patch).explain().split("\n  ")[-1] == clock
+
+        later = {**patch, "at": 6}
+        assert told(made, later) == [
+            "updated c-1, found by id",
+            "id: 1: decides",
+            "name: clock 5 -> 6",
+            "at: not taken: its rule is on_create",
+        ]
+        outcome = made.upsert(later)
+        assert (outcome.result, outcome.changes) == ("updated", ())
+        assert outcome.explain().split("\n  ")[1] == "name: clock 5 -> 6"
+        assert told(made, later)[2:] == ["at: not taken: its rule is on_create"]
+        undone = made.undo(outcome).explain().split("\n  ")
+        assert undone[1:] == ["name: clock 6 -> 5"]
+
+    def test_one_that_is_let_go(self) -> None:
+        """A field that was merged keeps a clock until it is updated."""
+        policy = Policy(first_match("id", "email"), LINES, absorb={"name": newest})
+        made = book(policy, {"id": 1}, {"id": 2, "name": "Eve"})
+        lines = made.merge("c-1", "c-2").explain().split("\n  ")
+        assert lines[-1].startswith("name: clock set to '20")
+
+        lines = told(made, {"id": 1, "name": "Ada"})
+        assert lines[-1].startswith("name: clock '20")
+        assert lines[-1].endswith("' cleared")

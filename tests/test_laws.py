@@ -641,13 +641,13 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "moves_with_a_field",
         of({"id": 7}, ADA),
         {"first": lambda t: contact(t, version=2)},
-        "version 1 -> 2, fields moved: False",
+        "version 1 -> 2, moved: False",
     ),
     (
         "moves_with_a_field",
         of(RENAMED, ADA),
         {"first": lambda t: contact(t, version=1)},
-        "version 1 -> 1, fields moved: True",
+        "version 1 -> 1, moved: True",
     ),
     (
         "moves_with_a_field",

@@ -127,8 +127,9 @@ def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
         (field(default={1}), "f: default must be text"),
         (field(default="x", clean=refuse), "f: default must be nothing, not 'x'"),
         (field(default="x", clean=lambda _value: {1}), "f: default must be text"),
+        (field(default="12", clean=normalize.phone), "f: default must be a value that"),
     ],
-    ids="abc",
+    ids="abcd",
 )
 def test_a_default_that_cannot_be_stored(line: Any, words: str) -> None:
     """The line's own ``clean`` may refuse it, and a value it must be."""

@@ -52,7 +52,7 @@ def at(hour: int, name: Any = None) -> tuple[datetime, Any]:
         ([at(1, "a"), at(2)], "a"),
         ([at(2), at(1, "b")], "b"),
         ([at(1), at(2)], None),
-        ([at(1, "a"), at(2, "")], ""),
+        ([at(1, "a"), at(2, "")], "a"),
         ([at(1, 9), at(1, 10)], 9),
         ([at(1, ["b"]), at(1, {"a": 1})], {"a": 1}),
         ([at(1, "x"), at(3, "y"), at(2, "z")], "y"),

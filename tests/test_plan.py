@@ -18,6 +18,7 @@ from upsertcore import (
     ContactIndex,
     Policy,
     Withheld,
+    add,
     all_agree,
     custom,
     deep,
@@ -29,11 +30,13 @@ from upsertcore import (
     items_by,
     keep,
     key,
+    largest,
     latest,
     merge_all,
     never,
     normalize,
     on_create,
+    remove,
     replace,
     union,
 )
@@ -49,6 +52,7 @@ from upsertcore.errors import (
     UnknownField,
     UpdateRefused,
 )
+from upsertcore.merge import append, deep_keep, signed, unset
 from upsertcore.plan import plan
 from upsertcore.strategy import Strategy
 
@@ -103,14 +107,13 @@ class TestNullAndBlank:
             (field(blank="ignore", clean=int), "  ", "old", {"f": "blank"}),
             (field(blank="ignore", clean=minus), "--", "old", {"f": "blank"}),
             (field(blank="clear", clean=minus), "--", None, {}),
-            (field(clean=lambda _value: None), "x", None, {}),
             (field(merge=keep), "new", "old", {"f": "keep"}),
             (field(merge=keep), "old", "old", {}),
             (field(merge=on_create), "new", "old", {"f": "on_create"}),
             (field(merge=custom(max)), "a", "old", {"f": "custom"}),
             (field(merge=custom(max)), "z", "z", {}),
         ],
-        ids=map(str, range(19)),
+        ids=map(str, range(18)),
     )
     def test_on_update(
         self, line: Any, sent: Any, stored: Any, ignored: dict[str, str]
@@ -130,7 +133,9 @@ class TestNullAndBlank:
     @pytest.mark.parametrize(
         ("line", "sent", "words"),
         [
-            (field(null="reject"), None, "f: must not be null"),
+            (field(null="reject"), None, "f: must not be null$"),
+            (field(clean=lambda _value: None), "x", "f: must be a value that its cle"),
+            (field(clean=normalize.phone), "12", "its clean can use, not '12'"),
             (field(blank="reject"), "", "f: must not be blank"),
             (field(blank="reject"), " ", "f: must not be blank"),
             (field(blank="reject", clean=minus), "-", "f: must not be blank"),
@@ -140,7 +145,7 @@ class TestNullAndBlank:
             (field(merge=custom(lambda _a, _b: {1})), "x", "f: must be text"),
             (field(), float("nan"), "f: must be a finite number, not nan"),
         ],
-        ids=map(str, range(9)),
+        ids=map(str, range(11)),
     )
     def test_refused(self, line: Any, sent: Any, words: str) -> None:
         """The field is named, and nobody is created."""
@@ -569,6 +574,82 @@ class TestLeftAlone:
         assert outcome.contact is made.get("1")
         assert outcome.matched_by == "email"
         assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "update")
+
+    @pytest.mark.parametrize(
+        ("rule", "stored", "sent", "named"),
+        [
+            (union, ["a", "b"], ["a"], False),
+            (union, ["a", "b"], [], False),
+            (union, ["a", "b"], ["c"], True),
+            (union, ["a"], None, True),
+            (union, ["a"], "a", True),
+            (remove, ["a", "b"], ["a", "b"], True),
+            (remove, ["a", "b"], ["c"], False),
+            (remove, None, ["a"], False),
+            (append, ["a"], ["a"], True),
+            (append, ["a"], [], False),
+            (signed, ["a"], ["-b"], False),
+            (signed, ["a"], ["-a"], True),
+            (add, 2, 2, True),
+            (add, 2, None, True),
+            (unset, "a", "a", True),
+            (unset, None, "a", False),
+            (unset, None, None, False),
+            (keep, "a", "a", False),
+            (keep, "a", "b", True),
+            (keep, "a", None, True),
+            (immutable, "a", "a", False),
+            (immutable, "a", "b", True),
+            (on_create, "a", "b", True),
+            (on_create, "a", "a", False),
+            (ignore, None, "b", True),
+            (largest, 2, 1, True),
+            (largest, 2, 3, True),
+            (largest, 2, 2, False),
+            (largest, 2, "x", True),
+            (deep, {"a": 1, "b": 2}, {"a": 1}, False),
+            (deep, {"a": 1}, {"b": None}, False),
+            (deep, {"a": 1}, {"a": None}, True),
+            (deep_keep, {"a": 1}, {"a": 1}, False),
+            (deep_keep, {"a": 1}, {"a": 2}, True),
+            (items_by("id"), [{"id": 1, "n": 1}], [{"id": 1}], False),
+            (items_by("id"), [{"id": 1}], [{"id": 1, "n": 1}], True),
+            (replace, "a", "a", False),
+            (replace, None, None, False),
+            (replace, 1, 1.0, True),
+            (custom(lambda a, _b: a), "a", "b", True),
+            (latest(by="at"), "a", "a", True),
+            (latest(by="when"), "a", "a", True),
+        ],
+        ids=map(str, range(42)),
+    )
+    def test_what_its_rule_would_do_is_named(
+        self, rule: Any, stored: Any, sent: Any, *, named: bool
+    ) -> None:
+        """Moved, left out or refused: named; by upsert and by plan alike."""
+        lines: Any = {"f": field(merge=rule), "at": field(), "when": field()}
+        made = book(table(update="ignore", **lines), {"email": "a@x", "at": 2})
+        row = made.dump()[0]
+        row["fields"] |= {} if stored is None else {"f": stored}
+        made = ContactBook.load(made.policy, [row])
+        patch = {"email": "a@x", "at": 2, "f": sent}
+        ignored = {"f": "update"} if named else {}
+
+        assert made.plan(patch).ignored == ignored
+        assert made.upsert(patch).ignored == ignored
+        assert made.upsert_many([patch])[0].ignored == ignored  # type: ignore[union-attr]
+
+    def test_a_primary_that_would_join_others_is_named(self) -> None:
+        """It is left to the additional fields, and they are not written."""
+        mail = key("m", "more", normalize=normalize.email, each=True, joins=True)
+        lines = {"id": field(key=normalize.exact), "m": field(), "more": field()}
+        policy = Policy(first_match("id"), lines, keys={"mail": mail}, update="ignore")
+        made = book(policy, {"id": 1, "m": "a@x", "more": ["b@x"]})
+
+        for sent, named in (("c@x", True), ("b@x", True), ("a@x", False)):
+            outcome = made.upsert({"id": 1, "m": sent})
+            assert outcome.ignored == ({"m": "update"} if named else {})
+            assert outcome.contact["more"] == ("b@x",)
 
     def test_its_plan_is_that_of_what_stays(self) -> None:
         """All that the contact is, in its scope, and what the decision rests on."""

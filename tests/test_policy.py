@@ -28,7 +28,7 @@ from upsertcore import (
     union,
 )
 from upsertcore.errors import InvalidPolicy, UnknownField
-from upsertcore.merge import append
+from upsertcore.merge import append, newest
 
 EMAIL = field(key=normalize.email)
 WRONG: Any = 1
@@ -235,8 +235,26 @@ def keyed(match: Any = None, **options: Any) -> Policy:
             lambda: keyed(lines={"last": field(merge=latest(by="at"))}),
             "last: its clock at is not a field",
         ),
+        (
+            lambda: keyed(others=keep, absorb={"*": keep}),
+            r"absorb: \* is not a field of this policy; name each field by itself",
+        ),
+        (
+            lambda: keyed(absorb={"*": keep}),
+            r"absorb: \* is not a field of this policy",
+        ),
+        (lambda: keyed(others=keep, absorb={"": keep}), "absorb:  is not a field"),
+        (lambda: keyed(others=keep, absorb={1: keep}), "absorb: 1 is not a field"),
+        (
+            lambda: keyed(lines={"last": field(merge=newest)}),
+            "last: the rule newest compares the updated_at of two contacts, and a ",
+        ),
+        (
+            lambda: keyed(others=newest),
+            "others: the rule newest compares the updated_at",
+        ),
     ],
-    ids=map(str, range(33)),
+    ids=map(str, range(39)),
 )
 def test_an_unworkable_table_of_keys(make: Any, words: str) -> None:
     """Keys, what blocks them, limits, modes and absorption are looked at too."""
@@ -277,6 +295,15 @@ def test_keys_that_can_be_dropped() -> None:
 
     assert keyed(guarded).match is guarded
     assert keyed(merge_all("email"), on_limit="drop").on_limit == "drop"
+
+
+def test_a_field_may_be_called_so() -> None:
+    """Then it is what it is called, and no other field is meant."""
+    policy = keyed(lines={"*": field()}, absorb={"*": newest})
+
+    assert policy.absorbing("*") == newest
+    assert policy.absorbing("last") == keep
+    assert policy.dated == ("*",)
 
 
 def test_what_is_absorbed_under_others() -> None:

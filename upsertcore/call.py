@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.line import Blank, Field, Null, check_clock, check_rule, one_of
+from upsertcore.line import (
+    Blank,
+    Field,
+    Null,
+    check_clock,
+    check_named,
+    check_patch_rule,
+    check_rule,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from upsertcore.policy import Policy
@@ -63,8 +72,15 @@ def for_one_call(
         )
     for name, rule in rules.items():
         check_rule(f"{name}: merge", rule)
+        check_patch_rule(name, rule)
         check_clock(name, rule, policy.fields, policy.others)
-        lines[name] = attrs.evolve(policy.line(name), merge=rule)
+        line = policy.line(name)
+        if name not in policy.fields:
+            check_named("merge", name, policy.fields, policy.others)
+        if rule.by is not None and name in policy.dated:
+            kept = f"absorb keeps one for {policy.absorb[name]}"
+            raise InvalidPolicy(f"{name}: merge: {rule} has a clock, and {kept}")
+        lines[name] = attrs.evolve(line, merge=rule)
     if null is not None:
         one_of("null", null, Null)
     if blank is not None:

@@ -11,11 +11,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import newest, replace
+from upsertcore.line import UNUSABLE
+from upsertcore.merge import replace
+from upsertcore.merging import Merging
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Draft:
     """
 
     __slots__ = (
-        *("_absorbed", "_base", "_before", "_policy", "_read", "_sent"),
+        *("_absorbed", "_base", "_before", "_merging", "_policy", "_read", "_sent"),
         *("after", "clocks", "ignored", "joined", "moved", "stored", "written"),
     )
 
@@ -72,6 +73,7 @@ class Draft:
         self.ignored = dict(ignored)
         self.joined: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._before = before
+        self._merging: Merging | None = None
 
     def absorb(self, others: Iterable[Contact]) -> None:
         """
@@ -83,55 +85,29 @@ class Draft:
         Raises:
             InvalidField: If a rule refuses a value of one.
         """
-        listed = tuple(others)
-        try:
-            self._absorb(listed, at_once=True)
-        except InvalidField:
-            # Which of several refusals is told must not hang on what is done at once.
-            self.after, self.clocks = dict(self.stored), dict(self.written)
-            self.moved.clear()
-            self._absorb(listed, at_once=False)
+        merging = Merging(self._policy, self._before)  # type: ignore[arg-type]
+        merging.take(others)
+        self.after, self.clocks, self._merging = merging.fields, merging.clocks, merging
+        for name in {*self.after, *self.stored, *self.clocks, *self.written}:
+            self._note(name)
         self._base = dict(self.after), dict(self.clocks)
         self._absorbed = {*self.moved}
 
-    def _absorb(self, others: tuple[Contact, ...], *, at_once: bool) -> None:
-        absorbing = self._policy.absorbing
-        several: dict[str, list[Any]] = {}
-        stamps: dict[str, str] = {}
-        for other in others:
-            for name in dict.fromkeys((*other.fields, *other.clocks)):
-                rule, value = absorbing(name), other.get(name)
-                if rule is newest:
-                    self._lay_newest(name, other, stamps)
-                elif at_once and rule.fold is not None and value is not None:
-                    several.setdefault(name, []).append(value)
-                elif rule.on_update and (value is not None or rule.by is not None):
-                    self._lay(rule, name, value, other.clocks.get(name))
-        for name, values in several.items():
-            self._lay_all(absorbing(name), name, values)
+    def date(self) -> None:
+        """
+        Keep when the contacts that supplied some fields were updated.
 
-    def _lay_all(self, rule: Rule, name: str, values: list[Any]) -> None:
-        """Let a rule take the values of several contacts at once."""
-        first = self.after.get(name)
-        try:
-            new = rule.fold([first, *values])  # type: ignore[misc]
-        except ValueError as error:
-            raise InvalidField(name, values, str(error)) from error
-        if not same(new, first):
-            self._put(name, new)
-
-    def _lay_newest(self, name: str, other: Contact, stamps: dict[str, str]) -> None:
-        """Take the value of the contact that was updated last, with its clock."""
-        stored, value, stamp = self.after.get(name), other.get(name), _stamp(other)
-        if value is None:
-            return
-        written = None
-        if stored is not None and self._before is not None:
-            written = stamps.get(name) or _stamp(self._before)
-        stamps[name], new = newest.combine((written, stored), (stamp, value))
-        if not same(new, stored):
-            _set(self.clocks, name, other.clocks.get(name))
-            self._put(name, new)
+        Those are the fields that are merged by ``newest``: each keeps that time as its
+        clock where the contact itself is updated, and until the field is.
+        """
+        before, merging = self._before, self._merging
+        moves = bool(self.moved) or (before is not None and before.deleted_at)
+        for name in self._policy.dated:
+            value = self.after.get(name)
+            if not same(value, self._base[0].get(name)):
+                self.clocks.pop(name, None)
+            elif moves and merging is not None and not empty(value):
+                self.clocks[name] = merging.time(name)
 
     def merge(self, sent: Fields, *, known: bool = False) -> None:
         """
@@ -173,6 +149,32 @@ class Draft:
         if last:
             self._merge_primaries(last, sent)
 
+    def concerned(self, sent: Fields) -> list[str]:
+        """
+        List the fields of a patch that its rules would move, leave out or refuse.
+
+        Args:
+            sent: As :meth:`merge`, for a known contact.
+
+        >>> from upsertcore import Policy, field, never, union
+        >>> policy = Policy(never(), {"name": field(), "tags": field(merge=union)})
+        >>> Draft(policy, None, {}).concerned({"name": "Ada", "tags": None})
+        ['name']
+        """
+        policy, last, self._sent = self._policy, self._policy.primaries, sent
+        named = []
+        for name in sorted(sent, key=last.__contains__):
+            rule, value = policy.rules.get(name, policy.usual), sent[name]
+            try:
+                if name not in last or not self._settle_primary(last[name], value):
+                    self._take(rule, name, value, known=True)
+            except InvalidField:
+                named.append(name)
+                continue
+            if name in self.moved or name in self.ignored:
+                named.append(name)
+        return named
+
     def _merge_primaries(self, last: Mapping[str, Key], sent: Fields) -> None:
         for name, value in sent.items():
             if name in last and not self._settle_primary(last[name], value):
@@ -184,10 +186,7 @@ class Draft:
         if rule.on_update if known else rule.on_create:
             clock = None if rule.by is None else _clock(rule.by, name, self._sent)
             new = self._lay(rule, name, value, clock)
-        if rule.shows is not None:
-            if not rule.shows(new, value):
-                self.ignored[name] = rule.name
-        elif rule.drops and same(new, stored) and not same(value, stored):
+        if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name
 
     def _lay(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
@@ -211,7 +210,11 @@ class Draft:
     def _put(self, name: str, value: Any) -> None:
         """Set a field, its clock being set; it has moved unless it is as it was."""
         _set(self.after, name, value)
-        as_stored = same(value, self.stored.proxy.get(name))
+        self._note(name)
+
+    def _note(self, name: str) -> None:
+        """Note whether a field, or its clock, is other than it is stored."""
+        as_stored = same(self.after.get(name), self.stored.proxy.get(name))
         if as_stored and same(self.clocks.get(name), self.written.get(name)):
             self.moved.discard(name)
         else:
@@ -240,7 +243,8 @@ class Draft:
         if empty(listed):
             listed = ()
         if type(listed) is not tuple:
-            raise InvalidField(name, listed, "must be a list, for a value to join it")
+            reason, known = "must be a list, for a value to join it", self._before
+            raise InvalidField(name, listed, reason, holder=known.id)  # type: ignore[union-attr]
         own, primaries = self.joined.get(name, (self.after.get(name), ()))
         self.joined[name] = own, (*primaries, key.fields[0])
         for item in value if type(value) is tuple else (value,):
@@ -250,9 +254,12 @@ class Draft:
                 listed = (*listed, item)
         clean = self._policy.line(name).clean
         try:
-            self._put(name, freeze(listed if clean is None else clean(listed)))
+            made = freeze(listed if clean is None else clean(listed))
         except ValueError as error:
-            raise InvalidField(name, listed, str(error)) from error
+            raise InvalidField(name, value, str(error)) from error
+        if made is None:
+            raise InvalidField(name, value, UNUSABLE)
+        self._put(name, made)
 
     def complete(self, sent: Fields) -> None:
         """
@@ -332,11 +339,6 @@ def _set(part: dict[str, Any], name: str, value: Any) -> None:
         part.pop(name, None)
     else:
         part[name] = value
-
-
-def _stamp(contact: Contact) -> str:
-    """Write when a contact was updated, so that text compares as time does."""
-    return contact.updated_at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _clock(by: str, name: str, sent: Fields) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from upsertcore.contact import Contact
 from upsertcore.showing import shown
-from upsertcore.values import freeze
+from upsertcore.values import freeze, same
 
 if TYPE_CHECKING:
     from upsertcore.index import ContactIndex
@@ -148,6 +148,10 @@ class Draw:
         if plan.unchanged:
             return before
         version, created = before.version + 1, before.created_at
+        fields, clocks = same(after, before.fields), same(plan.clocks, before.clocks)
+        if fields and clocks and before.deleted_at is None:
+            # It has absorbed others, and nothing of its own has moved.
+            now = before.updated_at
         gone = [id for other in plan.absorbed for id in other.ids]
         history += (before.absorbed + tuple(gone),)
         return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]

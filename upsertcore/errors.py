@@ -71,10 +71,12 @@ class InvalidField(Refused, ValueError):
 
     Args:
         field: The name of the field.
-        value: What was sent.
+        value: What was sent, None for null.
         reason: What is wrong, and after a semicolon what to do, in words that follow
             the field's name. The message shows the value once, where it fits.
         path: Where in the field the value is, such as ``[1]`` or ``.city``.
+        holder: The id of the contact that holds the value, which is then not shown;
+            None where it was sent.
 
     >>> str(InvalidField("age", "x", "must be a number; send 36"))
     "age: must be a number, not 'x'; send 36"
@@ -84,16 +86,29 @@ class InvalidField(Refused, ValueError):
     "id: 'c-1' is a duplicate contact id"
     >>> str(InvalidField("age", "x", "no number", "[1]"))
     "age[1]: no number: 'x'"
+    >>> str(InvalidField("age", "x", "must be a number", holder="c-2"))
+    'age: must be a number, and contact c-2 holds another value'
     """
 
-    def __init__(self, field: str, value: Any, reason: str, path: str = "") -> None:
-        super().__init__(field, value, reason, *([path] if path else []))
-        self.field, self.value, self.reason, self.path = field, value, reason, path
+    def __init__(
+        self,
+        field: str,
+        value: Any,
+        reason: str,
+        path: str = "",
+        holder: str | None = None,
+    ) -> None:
+        rest = (path, holder) if holder is not None else (path,) if path else ()
+        super().__init__(field, value, reason, *rest)
+        self.field, self.value, self.reason = field, value, reason
+        self.path, self.holder = path, holder
 
     def __str__(self) -> str:
         what, semicolon, advice = self.reason.partition("; ")
         value = shown(self.value)
-        if what.startswith("must not "):
+        if self.holder is not None:
+            what = f"{what}, and contact {self.holder} holds another value"
+        elif what.startswith("must not "):
             pass
         elif what.startswith("must "):
             what = f"{what}, not {value}"

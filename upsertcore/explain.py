@@ -38,6 +38,7 @@ def explain(
     left: tuple[Iterable[Told], Iterable[tuple[str, str]]],
     rule: Callable[[str], str],
     formless: Iterable[tuple[str, Any, str]] = (),
+    clocks: Iterable[Told] = (),
 ) -> str:
     """
     Tell a decision.
@@ -49,9 +50,10 @@ def explain(
         left: What is withheld, and field name to reason for what is ignored.
         rule: Names what made the value of a field, blank where it is not known.
         formless: Field, value and reason, for what is stored and makes no key.
+        clocks: The clocks that move, of fields whose rule has one.
 
     Returns:
-        Lines of text: the headline, one per key, one per field.
+        Lines of text: the headline, one per key, one per field, one per clock.
 
     >>> print(explain("created", [], [], ((), [("city", "null")]), str))
     created
@@ -62,6 +64,7 @@ def explain(
         headline,
         *map(_key, steps),
         *(_change(each, rule(each.field)) for each in moved),
+        *map(_clock, clocks),
         *map(_withheld, withheld),
         *_not_taken(ignored),
         *(f"{_word(n)}: {_say(value)}: {why}: not a key" for n, value, why in formless),
@@ -82,6 +85,15 @@ def _change(change: Told, rule: str) -> str:
     if change.before is None:
         return f"{name}: {_say(change.after)} stored{by}"
     return f"{name}: {_say(change.before)} -> {_say(change.after)}{by}"
+
+
+def _clock(change: Told) -> str:
+    name = _word(change.field)
+    if change.after is None:
+        return f"{name}: clock {_say(change.before)} cleared"
+    if change.before is None:
+        return f"{name}: clock set to {_say(change.after)}"
+    return f"{name}: clock {_say(change.before)} -> {_say(change.after)}"
 
 
 def _withheld(each: Told) -> str:

@@ -19,15 +19,22 @@ from upsertcore.rule import Rule, replace
 from upsertcore.values import freeze
 
 __all__ = [
+    "UNUSABLE",
     "Blank",
     "Field",
     "Null",
+    "check_clock",
     "check_line",
+    "check_named",
+    "check_patch_rule",
     "check_rule",
     "default",
     "field",
     "one_of",
 ]
+
+UNUSABLE = "must be a value that its clean can use"
+"""The reason where ``clean`` makes null of a value that is not."""
 
 Null = Literal["clear", "ignore", "reject"]
 Blank = Literal["store", "ignore", "clear", "reject"]
@@ -80,8 +87,8 @@ def field(
             null clears is then no alias, for it would count for ever.
         required: Needed, and not blank, to create a contact.
         clean: Makes the value that is stored of the value that was sent; raises
-            ``ValueError`` for a bad one, in words that follow the field's name.
-            It does not see null or blank.
+            ``ValueError`` for a bad one, in words that follow the field's name; what
+            it makes None of is a bad one too. It does not see null or blank.
         merge: How stored and sent make new.
         null: What null does: clear the field, count as omitted, or refuse.
         blank: What ``""``, white space alone, ``[]`` and ``{}`` do: reach the rule as
@@ -126,6 +133,7 @@ def check_line(name: str, line: Field) -> None:
         if function is not None and not callable(function):
             raise InvalidPolicy(f"{name}: {part} is a function, not {function!r}")
     check_rule(f"{name}: merge", line.merge)
+    check_patch_rule(name, line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
     for part in ("unique", "required", "remember"):
@@ -151,6 +159,45 @@ def check_rule(name: str, rule: object) -> None:
     """
     if not isinstance(rule, Rule):
         raise InvalidPolicy(f"{name} must be a merge rule, not {rule!r}")
+
+
+def check_patch_rule(name: str, rule: Rule) -> None:
+    """
+    See that a rule is one for patches.
+
+    Raises:
+        InvalidPolicy: If it is for merging contacts alone.
+
+    >>> check_patch_rule("name", replace)
+    """
+    if rule.merges_only:
+        what = f"compares the {rule.by} of two contacts, and a patch has none"
+        how = "put it into absorb={...}, or use latest(by=...)"
+        raise InvalidPolicy(f"{name}: the rule {rule} {what}; {how}")
+
+
+def check_named(
+    what: str, name: object, fields: Mapping[str, Field], others: object
+) -> None:
+    """
+    See that a name in a table of rules is that of a field.
+
+    Args:
+        what: What the table is called.
+        name: A name in it.
+        fields: Those that the policy declares.
+        others: The rule for all others; None where there are none.
+
+    Raises:
+        InvalidPolicy: If it is none; ``"*"`` does not stand for all others.
+
+    >>> check_named("absorb", "city", {}, replace)
+    """
+    if isinstance(name, str) and name in fields:
+        return
+    if others is None or not isinstance(name, str) or name in ("", "*"):
+        reason = "is not a field of this policy; name each field by itself"
+        raise InvalidPolicy(f"{what}: {name} {reason}")
 
 
 def check_clock(
@@ -200,6 +247,10 @@ def default(name: str, line: Field) -> Any:
     """
     try:
         value = freeze(line.default)
-        return value if line.clean is None else freeze(line.clean(value))
+        if line.clean is not None:
+            value = freeze(line.clean(value))
+        if value is None:
+            raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
         raise InvalidPolicy(f"{name}: default {error}, not {line.default!r}") from error
+    return value

@@ -27,16 +27,17 @@ Each rule with a stored value and a sent one:
 
 from __future__ import annotations
 
-import json
 from typing import Any, get_args
 
 from attrs import frozen
 
 from upsertcore import nested
+from upsertcore.absent import merge_deep, merge_deep_keep, merge_items
 from upsertcore.errors import InvalidPolicy
+from upsertcore.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rule import Combine, Law, Rule, replace
 from upsertcore.showing import kind_of
-from upsertcore.values import empty, freeze, same, thaw
+from upsertcore.values import empty, freeze, same
 
 __all__ = [
     "add",
@@ -66,53 +67,16 @@ _AGAIN: frozenset[Law] = frozenset({"absorbing"})
 _ALL: frozenset[Law] = _GROUPED | _AGAIN | {"commutative"}
 
 
-def _keep(stored: Any, sent: Any) -> Any:
-    # A blank fills only what is absent: else the last of two kinds of blank would stay.
-    fills = stored is None or (empty(stored) and not empty(sent))
-    return sent if fills and sent is not None else stored
-
-
 def _ignore(stored: Any, _sent: Any) -> Any:
     return stored
 
 
 def _immutable(stored: Any, sent: Any) -> Any:
     if empty(stored):
-        return _keep(stored, sent)
+        return fill(stored, sent)
     if not same(stored, sent):
         raise ValueError("must stay as it is, for it is set already")
     return stored
-
-
-_KINDS = {int: "number", float: "number", str: "text"}
-"""What can be told greater from smaller: within one kind, and true is no number."""
-
-
-def _rank(value: Any) -> tuple[Any, bool]:
-    """Make what orders values; of 1 and 1.0, which are two values, 1.0 is above."""
-    return value, type(value) is float
-
-
-def _both(stored: Any, sent: Any) -> tuple[Any, ...]:
-    """Give the values to choose from, stored first, or say why they do not compare."""
-    if empty(sent):
-        return (stored,)
-    if type(sent) not in _KINDS:
-        raise ValueError("must be a number or text")
-    if empty(stored):
-        return (sent,)
-    if _KINDS.get(type(stored)) != _KINDS[type(sent)]:
-        kind = kind_of(stored)
-        raise ValueError(f"must compare with the stored value, which is {kind}")
-    return stored, sent
-
-
-def _largest(stored: Any, sent: Any) -> Any:
-    return max(_both(stored, sent), key=_rank)
-
-
-def _smallest(stored: Any, sent: Any) -> Any:
-    return min(_both(stored, sent), key=_rank)
 
 
 def _unset(_stored: Any, _sent: Any) -> Any:
@@ -122,11 +86,11 @@ def _unset(_stored: Any, _sent: Any) -> Any:
 def _add(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
-    if _KINDS.get(type(sent)) != "number":
+    if KINDS.get(type(sent)) != "a number":
         raise ValueError("must be a number")
     if empty(stored):
         return sent
-    if _KINDS.get(type(stored)) != "number":
+    if KINDS.get(type(stored)) != "a number":
         kind = kind_of(stored)
         raise ValueError(f"must go to a stored number, and the stored value is {kind}")
     try:
@@ -135,23 +99,7 @@ def _add(stored: Any, sent: Any) -> Any:
         raise ValueError("must make a sum that is not too large") from None
 
 
-def _newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Choose by the clocks; of equal clocks, by what the values are as JSON."""
-    (clock, value), (other, new) = stored, sent
-    if other is None:
-        return stored if clock is not None else (None, _keep(value, new))
-    if clock is None:
-        return sent
-    if _KINDS.get(type(clock)) != _KINDS[type(other)]:
-        was = f"the stored one, which is {kind_of(clock)}"
-        raise ValueError(f"must have a clock that compares with {was}")
-    if _rank(clock) != _rank(other):
-        return sent if _rank(other) > _rank(clock) else stored
-    texts = [json.dumps(thaw(each), sort_keys=True) for each in (value, new)]
-    return sent if texts[1] > texts[0] else stored
-
-
-keep = Rule("keep", _keep, _GROUPED | _AGAIN, drops=True)
+keep = Rule("keep", fill, _GROUPED | _AGAIN, drops=True)
 """The stored value stays; a sent one, not null, only fills what is absent or blank."""
 
 on_create = Rule("on_create", replace.combine, _GROUPED, on_update=False, drops=True)
@@ -168,7 +116,7 @@ ignore = Rule(
 unset = Rule("unset", _unset, _ALL, stores=False)
 """Cleared by whatever is sent, null and blank too, as by PostHog's ``$unset``."""
 
-largest = Rule("largest", _largest, _ALL, drops=True)
+largest = Rule("largest", larger, _ALL, drops=True)
 """
 The greater of two numbers, or of two texts by code points; 1.0 is above 1.
 
@@ -176,7 +124,7 @@ Null, blank and what is smaller are ignored; absent or blank takes the first val
 A number and a text do not compare, and nothing else is taken: refused.
 """
 
-smallest = Rule("smallest", _smallest, _ALL, drops=True)
+smallest = Rule("smallest", smaller, _ALL, drops=True)
 """The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
 
 add = Rule("add", _add, drops=True)
@@ -206,11 +154,16 @@ A list of text: "x" joins if it is not there, "-x" leaves it; null clears.
 As Mautic's tags. The last word about an item counts; absent counts as empty.
 """
 
-deep = Rule("deep", nested.deep, _ONCE)
+deep = Rule("deep", nested.deep, _ONCE, merge=merge_deep)
 """A mapping, merged name by name, all the way down; null removes one name, or all."""
 
 deep_keep = Rule(
-    "deep_keep", nested.deep_keep, _ONCE | _AGAIN, drops=True, shows=nested.shows
+    "deep_keep",
+    nested.deep_keep,
+    _ONCE | _AGAIN,
+    drops=True,
+    shows=nested.shows,
+    merge=merge_deep_keep,
 )
 """
 A mapping, in which a sent one only fills what is absent or blank, all the way down.
@@ -244,13 +197,17 @@ def latest(by: str) -> Rule:
     name: Any = by
     if not isinstance(name, str) or not name.strip():
         raise InvalidPolicy(f"latest: by is the name of a field, not {name!r}")
-    return Rule(f"latest(by={by!r})", _newer, _ALL, drops=True, by=by)
+    return Rule(f"latest(by={by!r})", newer, _ALL, drops=True, by=by)
 
 
-newest = Rule("newest", _newer, _ALL, drops=True, by="updated_at")
+newest = Rule("newest", newer, _ALL, drops=True, by="updated_at", merges_only=True)
 """
 Between two contacts that are merged: the value of the one that was updated last; what
-only one of them has stays. Its clock is the contact's own, so it is for ``absorb``.
+only one of them has stays. It is for ``absorb``.
+
+The field keeps that ``updated_at`` as its clock until it is next updated, so that one
+merge of three contacts is two merges of two. A field whose own rule has a clock goes by
+that clock.
 """
 
 
@@ -283,7 +240,7 @@ def items_by(*names: str) -> Rule:
             "items_by: say by which names, as text, items are told apart"
         )
     called_by = ", ".join(map(repr, names))
-    return Rule(f"items_by({called_by})", _Items(names), _ONCE)
+    return Rule(f"items_by({called_by})", _Items(names), _ONCE, merge=_Merged(names))
 
 
 @frozen
@@ -294,6 +251,16 @@ class _Items:
 
     def __call__(self, stored: Any, sent: Any) -> Any:
         return nested.items(stored, sent, self.names)
+
+
+@frozen
+class _Merged:
+    """What ``items_by`` does where contacts are merged."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, own: Any, other: Any, default: Any) -> Any:
+        return merge_items(own, other, default, self.names)
 
 
 @frozen

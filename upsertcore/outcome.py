@@ -92,7 +92,7 @@ class Verdict:
 
     @property
     def updated(self) -> bool:
-        """True where a field of a known contact moves, or its clock."""
+        """True where a field of a known contact moves, or its clock alone."""
         return self.result == "updated"
 
     @property
@@ -155,7 +155,7 @@ class Outcome(Verdict, _Late):
 
     def explain(self) -> str:
         """
-        Tell what happened in words: one line per field, with its rule.
+        Tell what happened in words: one line per field, with its rule, one per clock.
 
         A stored value that makes no key, though its field has one, is told too. A plan
         tells what each key found besides; a pickled outcome forgets the rules.
@@ -172,7 +172,9 @@ class Outcome(Verdict, _Late):
         told = headline(self, self.contact.id)
         rule = naming(self._policy, self.absorbed)
         lacking = formless(self._policy, self.contact.fields)
-        return explain(told, (), self.changes, left, rule, lacking)
+        was = NOTHING if self.before is None else self.before.clocks
+        clocks = changes(was, self.contact.clocks)
+        return explain(told, (), self.changes, left, rule, lacking, clocks)
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)

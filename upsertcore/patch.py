@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
+from upsertcore.line import UNUSABLE
 from upsertcore.refusals import blame
 from upsertcore.unfit import located, mapping_advice
 from upsertcore.values import empty, freeze
@@ -180,6 +181,8 @@ def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> An
         raise
     if cleaned is value or (type(cleaned) is str and cleaned.isascii()):
         return cleaned
+    if cleaned is None:
+        raise InvalidField(name, raw, UNUSABLE)
     return frozen(name, cleaned, "let clean return")
 
 

@@ -27,7 +27,7 @@ from upsertcore.patch import Asked, checked_scope, read
 from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
 from upsertcore.trace import absence
-from upsertcore.values import NOTHING, FrozenMap, same
+from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -199,11 +199,10 @@ def _see_that_they_may_come_back(family: Family) -> None:
 
 
 def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> Plan:
-    """Decide that a known contact stays as it is; what differs is named."""
+    """Decide that a known contact stays as it is; what its rule would do is named."""
     ignored = dict(asked.ignored)
-    for name, value in asked.sent.items():
-        if not same(value, before.get(name)):
-            ignored.setdefault(name, "update")
+    for name in Draft(policy, before, {}).concerned(asked.sent):
+        ignored.setdefault(name, "update")
     return Plan(
         result="unchanged",
         scope=asked.scope,
@@ -260,6 +259,8 @@ def _plan(
     claimed: Claim,
 ) -> Plan:
     result = _result(policy, family, draft.moved)
+    if family.absorbed or draft.clocks:
+        draft.date()
     ignored, clocks = draft.ignored, draft.clocks
     others = found.others + claimed.others
     # By position, as ``Plan`` names them: that is cheaper by a quarter.

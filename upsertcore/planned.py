@@ -119,7 +119,7 @@ class Plan(Verdict):
 
     def explain(self) -> str:
         """
-        Tell the decision in words: one line per key, one per field, with its rule.
+        Tell the decision in words: a line per key, per field with its rule, per clock.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "name": field()}
@@ -138,6 +138,9 @@ class Plan(Verdict):
             (self.withheld, self.ignored.items()),
             naming(self.policy, self.absorbed),
             formless(self.policy, self.after),
+            changes(
+                NOTHING if self.before is None else self.before.clocks, self.clocks
+            ),
         )
 
     def stale(self, index: View) -> str | None:

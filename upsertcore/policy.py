@@ -31,6 +31,8 @@ from upsertcore.line import (
     Field,
     check_clock,
     check_line,
+    check_named,
+    check_patch_rule,
     check_rule,
     default,
     field,
@@ -162,6 +164,7 @@ class Policy:
     other: Field | None = attrs.field(init=False, repr=False)
     needed: tuple[str, ...] = attrs.field(init=False, repr=False)
     defaults: tuple[tuple[str, Any], ...] = attrs.field(init=False, repr=False)
+    dated: tuple[str, ...] = attrs.field(init=False, repr=False)
     primaries: Mapping[str, Key] = attrs.field(init=False, repr=False)
     remembers: bool = attrs.field(init=False, repr=False)
     limits: bool = attrs.field(init=False, repr=False)
@@ -201,6 +204,9 @@ class Policy:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+        dated = [name for name, rule in self.absorb.items() if rule.merges_only]
+        plain = tuple([name for name in dated if self.own_rule(name).by is None])
+        object.__setattr__(self, "dated", plain)
 
     def line(self, name: Any) -> Field:
         """
@@ -237,8 +243,12 @@ class Policy:
         >>> policy.absorbing("id"), policy.absorbing("city")
         (keep, latest(by='at'))
         """
-        own = (self.base or self).line(name).merge
+        own = self.own_rule(name)
         return self.absorb.get(name, keep if own.by is None else own)
+
+    def own_rule(self, name: str) -> Rule:
+        """Return the rule that the table has for a field, whatever one call goes by."""
+        return (self.base or self).line(name).merge
 
     def lays(self, names: Iterable[str]) -> bool:
         """
@@ -308,10 +318,10 @@ def _check_table(policy: Policy) -> None:
         check_clock(name, line.merge, policy.fields, policy.others)
     if policy.others is not None:
         check_rule("others:", policy.others)
+        check_patch_rule("others", policy.others)
     for name, rule in policy.absorb.items():
         check_rule(f"absorb: {name}:", rule)
-        if name not in policy.fields and policy.others is None:
-            raise InvalidPolicy(f"absorb: {name} is not a field of this policy")
+        check_named("absorb", name, policy.fields, policy.others)
     _check_choices(policy)
 
 

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias, final
 
 from attrs import astuple, frozen
 
+from upsertcore.values import same
+
 __all__ = ["Combine", "Law", "Rule", "replace"]
 
 Combine: TypeAlias = Callable[[Any, Any], Any]
@@ -47,6 +49,10 @@ class Rule:
             None where a value is left out only as a whole, the stored one staying.
         fold: Values, the first perhaps None -> what *combine* makes of them one after
             the other, for rules that can do it in one pass.
+        merge: (survivor's, other's, default of the field) -> new, where contacts are
+            merged and parts of a value may be absent; None where *combine* does that.
+        merges_only: True where it compares the contacts themselves, so that it is for
+            merging them, and for no patch.
 
     >>> replace.combine("a", "b"), sorted(replace.laws)
     ('b', ['associative', 'idempotent'])
@@ -62,6 +68,25 @@ class Rule:
     by: str | None = None
     shows: Callable[[Any, Any], bool] | None = None
     fold: Callable[[Iterable[Any]], Any] | None = None
+    merge: Callable[[Any, Any, Any], Any] | None = None
+    merges_only: bool = False
+
+    def leaves_out(self, stored: Any, new: Any, sent: Any) -> bool:
+        """
+        Return whether a sent value is left out, so that it must be named.
+
+        Args:
+            stored: What the contact held.
+            new: What the rule made of it; the same where the rule took nothing.
+            sent: What was sent, None for null.
+
+        >>> from upsertcore import keep
+        >>> keep.leaves_out("a", "a", "b"), keep.leaves_out("a", "a", "a")
+        (True, False)
+        """
+        if self.shows is not None:
+            return not self.shows(new, sent)
+        return self.drops and same(new, stored) and not same(sent, stored)
 
     def __repr__(self) -> str:
         return self.name

@@ -24,6 +24,7 @@ from upsertcore.merge import (
     keep,
     largest,
     latest,
+    newest,
     on_create,
     remove,
     replace,
@@ -150,14 +151,15 @@ def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
 def _absorb(own: Rule) -> dict[str, tuple[Rule, ...]]:
     """Give the rules that a field may have between two contacts."""
     return {
-        "email": (replace, union),
-        "more": (union, replace),
+        "email": (replace, union, newest),
+        "more": (union, replace, newest),
         "phone": (replace, own),
         "code": (ignore, largest),
-        "name": (own, immutable, replace),
-        "score": (add, largest, LATEST),
+        "name": (own, immutable, replace, keep),
+        "score": (add, largest, LATEST, keep),
         "at": (largest,),
         "tags": (union, append),
-        "nested": (deep, replace),
+        "nested": (deep, deep_keep, replace, newest),
+        "items": (items_by("id"), replace),
         "extra": (ignore, LATEST),
     }
