@@ -220,49 +220,60 @@ def below(default: Any, name: str) -> Any:
     return default.get(name) if isinstance(default, dict) else None
 
 
-def present(value: Any, default: Any) -> Any:
-    """Leave out of a mapping what counts as absent, at every depth."""
-    if not isinstance(value, dict):
-        return value
-    inside = {name: present(each, below(default, name)) for name, each in value.items()}
-    return {n: v for n, v in inside.items() if not absent(v, below(default, n))}
+def silent(value: Any, default: Any) -> bool:
+    """Return whether all of a value counts as absent, at every depth."""
+    if isinstance(value, dict) and value:
+        return same(value, default) or all(
+            silent(each, below(default, name)) for name, each in value.items()
+        )
+    return absent(value, default)
 
 
 def merged_deep(own: Any, other: Any, default: Any) -> Any:
-    known = None if absent(own, default) and not isinstance(own, dict) else own
-    return deep(known, present(other, default)) if present(other, default) else own
-
-
-def merged_deep_keep(own: Any, other: Any, default: Any) -> Any:
-    """Fill what the survivor lacks; keep what both lack as the survivor has it."""
-    known = None if absent(own, default) and not isinstance(own, dict) else own
-    there = present(other, default)
-    if empty(there):
-        return own
-    if not isinstance(known or {}, dict) or not isinstance(there, dict):
-        raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
-    return completed(known or {}, there, default)
-
-
-def completed(own: Any, other: Any, default: Any) -> Any:
+    """Lay over what the survivor has whatever is said; take what it lacks as it is."""
+    if not (isinstance(own, dict) and isinstance(other, dict)):
+        return deep(None if absent(own, default) else own, other)
     made = dict(own)
     for name, value in other.items():
         mine, usual = own.get(name), below(default, name)
         if isinstance(mine, dict) and isinstance(value, dict):
-            made[name] = completed(mine, value, usual)
-        elif absent(present(mine, usual), usual):
-            made[name] = value
+            made[name] = merged_deep(mine, value, usual)
+        elif value is not None and (mine is None or not silent(value, usual)):
+            made[name] = laid({}, value) if isinstance(value, dict) else value
+    return made
+
+
+def merged_deep_keep(own: Any, other: Any, default: Any) -> Any:
+    """Fill what the survivor lacks; keep what both lack as the survivor has it."""
+    if not (isinstance(own, dict) and isinstance(other, dict)):
+        return deep_keep(None if absent(own, default) else own, other)
+    made = dict(own)
+    for name, value in other.items():
+        mine, usual = own.get(name), below(default, name)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            made[name] = merged_deep_keep(mine, value, usual)
+        elif value is not None and (
+            mine is None or (silent(mine, usual) and not silent(value, usual))
+        ):
+            made[name] = laid({}, value) if isinstance(value, dict) else value
     return made
 
 
 def merged_items(own: Any, other: Any, default: Any) -> Any:
-    items = [
-        {n: v for n, v in item.items() if not empty(v)}
-        if isinstance(item, dict)
-        else item
-        for item in listed(other)
-    ]
-    return by_id(None if absent(own, default) else own, items)
+    """Lay items over items, but for what is blank in them and known already."""
+    known = None if absent(own, default) else own
+    items = []
+    for item in listed(other):
+        there = [
+            i
+            for i in [*listed(known), *items]
+            if id_of(i) and same(id_of(i), id_of(item))
+        ]
+        has = {name for each in there for name in each}
+        pairs = item.items() if isinstance(item, dict) else ()
+        kept = {n: v for n, v in pairs if n not in has or not empty(v)}
+        items.append(kept if isinstance(item, dict) else item)
+    return by_id(known, items)
 
 
 MERGED: dict[str, Any] = {

@@ -36,8 +36,9 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
         rule = policy.absorb.get(name) or (own_rule if clocked else None)
         value = other["fields"].get(name)
         default = line.default if line else None
-        gone = absent(value, default)
         mine = draft["fields"].get(name)
+        lacks = mine is None and draft["clocks"].get(name) is None
+        gone = value is None or (absent(value, default) and not lacks)
         known = None if absent(mine, default) else mine
         if rule is not None and rule.name == "newest":
             if not gone:
@@ -111,12 +112,13 @@ def joined_values(rule: Any, name: str, ours: Any, other: Row) -> Any:
     try:
         if rule is None:
             return keep(known, value)
-        if rule.name in MERGED:
+        if rule.name in MERGED and mine is not None:
             return MERGED[rule.name](*deepcopy((mine, value, default)))
         twin = RULES.get(rule.name, rule.combine)
         new = thaw(twin(*deepcopy((known, value))))
         if (
             new is None
+            and mine is not None
             and known is None
             and thaw(twin(*deepcopy((mine, value)))) is not None
         ):

@@ -661,10 +661,10 @@ class TestAbsorb:
         assert outcome.contact.clocks == {}
 
     def test_a_blank_value_of_an_absorbed_contact(self) -> None:
-        """It counts as absent, and what both lack stays as the survivor has it."""
+        """It fills what is absent, as a sent one does under keep."""
         made = book(absorbing(n=field()), {"id": 1}, {"ref": 2, "n": []})
 
-        assert "n" not in made.upsert(BOTH).contact
+        assert made.upsert(BOTH).contact["n"] == ()
 
 
 class TestDraft:

@@ -122,11 +122,11 @@ class TestAbsent:
     @rules
     @pytest.mark.parametrize("blank", BLANKS, ids=repr)
     def test_the_others_blank_says_nothing(self, rule: Rule, blank: Any) -> None:
-        """What the survivor has stays, also where it has nothing."""
+        """What the survivor has stays; what it lacks altogether it takes as it is."""
         own, _other = CATALOGUE[rule]
 
         assert merged(table(rule), own, blank) == own
-        assert merged(table(rule), NONE, blank) is NONE
+        assert merged(table(rule), NONE, blank) == alone(rule, blank)
 
     @rules
     @pytest.mark.parametrize("blank", BLANKS, ids=repr)
@@ -148,7 +148,8 @@ class TestAbsent:
         policy = table(rule, default=other)
 
         assert merged(policy, own, other) == own
-        for blank in (NONE, *BLANKS):
+        assert merged(policy, NONE, other) == alone(rule, other)
+        for blank in BLANKS:
             assert merged(policy, blank, other) == blank
 
     @rules
@@ -172,7 +173,15 @@ class TestAbsent:
         [
             (deep, {"city": "Boston"}, {"city": ""}, None, {"city": "Boston"}),
             (deep, {"city": "Boston"}, {"city": None}, None, {"city": "Boston"}),
-            (deep, {"city": "Boston"}, {"zip": " "}, None, {"city": "Boston"}),
+            (deep, {"a": 1}, {"b": " ", "c": None}, None, {"a": 1, "b": " "}),
+            (
+                deep,
+                {"a": ""},
+                {"a": " ", "b": {"c": ""}},
+                None,
+                {"a": "", "b": {"c": ""}},
+            ),
+            (deep, {"a": {"b": ""}}, {"a": "x"}, None, {"a": "x"}),
             (deep, {"city": ""}, {"city": "Rome"}, None, {"city": "Rome"}),
             (deep, {"city": ""}, {"city": []}, None, {"city": ""}),
             (
@@ -209,15 +218,15 @@ class TestAbsent:
                 {"city": "x"},
                 {"city": "Rome", "zip": ""},
                 None,
-                {"city": "x"},
+                {"city": "x", "zip": ""},
             ),
-            (deep_keep, {"city": ""}, {"city": [], "zip": {}}, None, {"city": ""}),
+            (deep_keep, {"a": ""}, {"a": [], "b": {}}, None, {"a": "", "b": {}}),
             (
                 deep_keep,
                 {"a": {"b": ""}},
                 {"a": {"b": 1, "c": ""}},
                 None,
-                {"a": {"b": 1}},
+                {"a": {"b": 1, "c": ""}},
             ),
             (deep_keep, {"a": {"b": ""}}, {"a": "x"}, None, {"a": "x"}),
             (
@@ -262,12 +271,12 @@ class TestAbsent:
             (
                 items_by("id"),
                 [{"id": 1}],
-                [{"id": 2, "n": " "}],
+                [{"id": 1, "n": " "}, {"id": 2, "n": ""}, {"id": 2, "n": "x", "m": []}],
                 None,
-                [{"id": 1}, {"id": 2}],
+                [{"id": 1, "n": " "}, {"id": 2, "n": "x", "m": []}],
             ),
         ],
-        ids=map(str, range(30)),
+        ids=map(str, range(32)),
     )
     def test_inside_a_value(
         self, rule: Rule, own: Any, other: Any, default: Any, expected: Any

@@ -3,7 +3,8 @@ What counts as absent where contacts are merged, inside mappings too.
 
 Rules:
     Null, blank, and what equals the default of its field count as absent.
-    What is absent in both contacts stays as the survivor has it.
+    What is absent in both contacts stays as the survivor has it; what the survivor
+    lacks altogether it takes as it is, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
     Lay another contact's mapping over the survivor's, but for what is absent in it.
 
     Args:
-        own: The survivor's value, None where it has none.
+        own: The survivor's value.
         other: The other contact's value.
         default: That of the field, None for none.
 
@@ -44,8 +45,10 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
     >>> dict(merge_deep(boston, freeze({"city": "", "zip": "02101"}), None))
     {'city': 'Boston', 'zip': '02101'}
     """
-    present = _present(other, default)
-    return own if empty(present) else nested.deep(_known(own, default), present)
+    if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
+        return nested.deep(None if absent(own, default) else own, other)
+    present = _present(own, other, default)
+    return nested.deep(own, present) if present else own
 
 
 def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
@@ -62,13 +65,10 @@ def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
     >>> dict(merge_deep_keep(own, other, freeze({"lang": "en"})))
     {'lang': 'de', 'a': 1}
     """
-    present, known = _present(other, default), _known(own, default)
-    if empty(present):
-        return own
-    if not (isinstance(present, FrozenMap) and isinstance(known, FrozenMap)):
-        return nested.deep_keep(known, present)
-    filling = _lacking(known, present, default)
-    return own if empty(filling) else nested.deep(known, filling)
+    if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
+        return nested.deep_keep(None if absent(own, default) else own, other)
+    filling = _filling(own, other, default)
+    return nested.deep(own, filling) if filling else own
 
 
 def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> Any:
@@ -86,48 +86,47 @@ def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> A
     >>> [dict(item) for item in merge_items(own, other, None, ("id",))]
     [{'id': 1, 'v': 'a'}]
     """
-    if type(other) is tuple:
-        other = tuple([_without_blanks(item) for item in other])
-    return nested.items(None if absent(own, default) else own, other, names)
-
-
-def _known(own: Any, default: Any) -> Any:
-    """Return the survivor's value, None where it counts as absent as a whole."""
-    return None if not isinstance(own, FrozenMap) and absent(own, default) else own
-
-
-def _without_blanks(item: Any) -> Any:
-    if not isinstance(item, FrozenMap):
-        return item
-    return FrozenMap.trusted({n: v for n, v in item.items() if not empty(v)})
+    known = None if absent(own, default) else own
+    return nested.items(known, other, names, blanks=False)
 
 
 def _of(default: Any, name: str) -> Any:
     return default.get(name) if isinstance(default, FrozenMap) else None
 
 
-def _present(value: Any, default: Any) -> Any:
-    """Return a mapping without what is absent in it, all the way down."""
-    if not isinstance(value, FrozenMap):
-        return value
-    left = {}
-    for name, each in value.items():
-        other = _of(default, name)
-        item = _present(each, other)
-        if not absent(item, other):
-            left[name] = item
-    return FrozenMap.trusted(left)
+def _says_nothing(value: Any, default: Any) -> bool:
+    """Return whether a value is absent, or a mapping in which all is."""
+    if absent(value, default) or not isinstance(value, FrozenMap):
+        return absent(value, default)
+    return all(_says_nothing(each, _of(default, n)) for n, each in value.items())
 
 
-def _lacking(known: Any, present: FrozenMap[Any], default: Any) -> FrozenMap[Any]:
-    """Return the part of a mapping that fills what is absent in a known one."""
+def _present(own: FrozenMap[Any], other: FrozenMap[Any], default: Any) -> Any:
+    """Return the part of another mapping that is to be laid over the survivor's."""
     part = {}
-    for name, value in present.items():
-        below, other = known.get(name), _of(default, name)
-        if isinstance(below, FrozenMap) and isinstance(value, FrozenMap):
-            inner = _lacking(below, value, other)
+    for name, value in other.items():
+        mine, usual = own.get(name), _of(default, name)
+        if isinstance(mine, FrozenMap) and isinstance(value, FrozenMap):
+            inner = _present(mine, value, usual)
             if inner:
                 part[name] = inner
-        elif absent(_present(below, other), other):
+        elif value is not None and (mine is None or not _says_nothing(value, usual)):
+            part[name] = value
+    return FrozenMap.trusted(part)
+
+
+def _filling(own: FrozenMap[Any], other: FrozenMap[Any], default: Any) -> Any:
+    """Return the part of another mapping that fills what the survivor's lacks."""
+    part = {}
+    for name, value in other.items():
+        mine, usual = own.get(name), _of(default, name)
+        if isinstance(mine, FrozenMap) and isinstance(value, FrozenMap):
+            inner = _filling(mine, value, usual)
+            if inner:
+                part[name] = inner
+        elif value is not None and (
+            mine is None
+            or (_says_nothing(mine, usual) and not _says_nothing(value, usual))
+        ):
             part[name] = value
     return FrozenMap.trusted(part)

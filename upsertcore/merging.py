@@ -3,7 +3,7 @@ Merging contacts: what becomes of a survivor's fields, and of their clocks.
 
 Rules:
     One field of one contact after the other is merged in, by the field's ``absorb``.
-    What is absent in the other contact changes nothing; see ``absent``.
+    What is absent in the other contact changes nothing that there is; see ``absent``.
     A value that is taken over brings its clock.
     A refusal names the contact, and shows no value of it.
 """
@@ -85,16 +85,21 @@ class Merging:
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
                 rule, value = self._policy.absorbing(name), other.get(name)
-                if absent(value, self._defaults.get(name)):
+                gone = absent(value, self._defaults.get(name))
+                if gone and (value is None or self._knows(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
                         # What null cleared is as new as its clock.
                         self._take_clocked(rule, name, other)
-                elif at_once and rule.fold is not None and not self._has_clock(name):
-                    several.setdefault(name, []).append(value)
-                else:
+                elif not at_once or gone or rule.fold is None or self._has_clock(name):
                     self._take_one(rule, name, other)
+                else:
+                    several.setdefault(name, []).append(value)
         for name, values in several.items():
             self._take_all(self._policy.absorbing(name), name, values)
+
+    def _knows(self, name: str) -> bool:
+        """Return whether the survivor has a field, or knows that it was cleared."""
+        return name in self.fields or name in self.clocks
 
     def _take_one(self, rule: Rule, name: str, other: Contact) -> None:
         if rule.merges_only:
@@ -148,10 +153,12 @@ class Merging:
         self._set(name, new)
 
     def _combined(self, rule: Rule, name: str, own: Any, value: Any) -> Any:
-        if rule.merge is not None:
+        if rule.merge is not None and own is not None:
             return rule.merge(own, value, self._defaults.get(name))
         known = self._present(name)
         new = rule.combine(known, value)
+        if own is None:
+            return new
         if new is None and known is None and rule.combine(own, value) is not None:
             # What is absent stays absent, and that is what the survivor has.
             return own

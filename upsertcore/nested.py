@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from upsertcore.showing import kind_of
@@ -259,7 +259,9 @@ def shows(new: Any, sent: Any) -> bool:
     return same(new, sent)
 
 
-def items(stored: Any, sent: Any, names: tuple[str, ...]) -> Any:
+def items(
+    stored: Any, sent: Any, names: tuple[str, ...], *, blanks: bool = True
+) -> Any:
     """
     Lay a sent list of mappings over the stored one, item by item.
 
@@ -268,6 +270,7 @@ def items(stored: Any, sent: Any, names: tuple[str, ...]) -> Any:
         sent: A list of mappings.
         names: Names within an item. Two items are one if they share the value of one
             of them; a blank value counts as omitted.
+        blanks: False where what is blank in an item leaves what is stored of it.
 
     Returns:
         The stored items in their places, each with what is sent of it laid over it,
@@ -301,6 +304,8 @@ def items(stored: Any, sent: Any, names: tuple[str, ...]) -> Any:
         if type(known) is not dict:
             # An item that many others are laid over is copied once.
             known = merged[place] = dict(known)
+        if not blanks:
+            item = {n: v for n, v in item.items() if n not in known or not empty(v)}  # noqa: PLW2901
         _lay_over(known, item, names)
         _note(places, place, known, names)
     made = [FrozenMap.trusted(i) if type(i) is dict else i for i in merged]
@@ -330,7 +335,9 @@ def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) 
     return found.pop() if found else end
 
 
-def _lay_over(known: dict[str, Any], item: Any, names: tuple[str, ...]) -> None:
+def _lay_over(
+    known: dict[str, Any], item: Mapping[str, Any], names: tuple[str, ...]
+) -> None:
     """Lay what is sent of an item over what is known of it; blank names stay."""
     for name, value in item.items():
         if name in names:

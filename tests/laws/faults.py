@@ -353,9 +353,9 @@ _TOLD = (
         "nothing_silent",
         "one key",
         "draft",
-        """rule.drops and same(new, stored) and not same(value, stored):
+        """        if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name""",
-        """rule.drops and same(new, stored) and not same(value, stored):
+        """        if rule.leaves_out(stored, new, value):
             pass""",
     ),
     Fault(
