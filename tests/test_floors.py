@@ -30,6 +30,7 @@ FLOOR = {
     "explain": 0.75,
     "words": 0.5,
     "patterns": 0.75,
+    "functions": 0.75,
     "parts": 0.75,
     "phones": 0.75,
     "normalize": 1,

@@ -338,7 +338,9 @@ class TestBlocked:
     @pytest.mark.parametrize("bad", ["", 7, None, re.compile(b"0")], ids="abcd")
     def test_a_pattern_is_of_text(self, bad: Any) -> None:
         """Blank would block nothing, and bytes match no text."""
-        with pytest.raises(InvalidPolicy, match="email: must be text or a pattern of"):
+        with pytest.raises(
+            InvalidPolicy, match="email: must be text or a compiled pattern of"
+        ):
             patterns("email", ("a", bad))
 
     @pytest.mark.parametrize(
@@ -375,18 +377,21 @@ class TestBlocked:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: key(normalize=str), "name fields, by text, not"),
-        (lambda: key("a", 1, normalize=str), "name fields, by text, not"),  # type: ignore[arg-type]
-        (lambda: key("a", "", normalize=str), "name fields, by text, not"),
-        (lambda: key("a", "b", "a", normalize=str), "a field stands twice in"),
-        (lambda: key("a", "b", normalize="text"), "normalize is a function, not 't"),  # type: ignore[arg-type]
-        (lambda: key("a", "b", normalize=(str, None)), "is a function, not None"),  # type: ignore[arg-type]
-        (lambda: key("a", "b", "c", normalize=(str, str)), "one function, or 3"),
-        (lambda: key("a", normalize=(str, str)), "one function, or 1"),
-        (lambda: key("a", "b", normalize=()), "one function, or 2"),
+        (lambda: key(normalize=str), "key: needs at least one field"),
+        (lambda: key("a", 1, normalize=str), "field names must be str, got"),  # type: ignore[arg-type]
+        (lambda: key("a", "", normalize=str), "field names must be str, got"),
+        (lambda: key("a", "b", "a", normalize=str), "duplicate field 'a'"),
+        (
+            lambda: key("a", "b", normalize="text"),
+            "normalize: must be a function, not 't",
+        ),  # type: ignore[arg-type]
+        (lambda: key("a", "b", normalize=(str, None)), "must be a function, not None"),  # type: ignore[arg-type]
+        (lambda: key("a", "b", "c", normalize=(str, str)), "one function or 3, not 2"),
+        (lambda: key("a", normalize=(str, str)), "one function or 1, not 2"),
+        (lambda: key("a", "b", normalize=()), "one function or 2, not 0"),
         (lambda: key("a", normalize=str, each=True), "each needs two fields or more"),
         (lambda: key("a", "b", normalize=(str, str), each=True), "and one normaliser"),
-        (lambda: key("a", "b", normalize=str, joins=True), "joins needs each"),
+        (lambda: key("a", "b", normalize=str, joins=True), "joins needs a primary"),
     ],
     ids=map(str, range(12)),
 )

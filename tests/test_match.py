@@ -413,7 +413,7 @@ def test_a_guard_that_is_none(options: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         first_match("a", "b", **options)
 
-    assert words == str(caught.value)
+    assert str(caught.value).startswith(words)
 
 
 MAKERS: list[Any] = [
@@ -489,9 +489,9 @@ def test_a_strategy_shows_what_it_was_told() -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ((), "name at least one key"),
-        (("a", "a"), "a stands there twice"),
-        ((1,), "a key is named by text, not 1"),
+        ((), "needs at least one key"),
+        (("a", "a"), "duplicate key 'a'"),
+        ((1,), "keys must be str, got 1"),
     ],
     ids=["none", "twice", "number"],
 )
@@ -500,4 +500,5 @@ def test_a_strategy_names_its_keys(make: Any, keys: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         make(*keys)
 
-    assert f"{make.__name__}: {words}" == str(caught.value)
+    text = str(caught.value)
+    assert text.startswith(f"{make.__name__}: {words}; name ")

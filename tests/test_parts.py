@@ -281,7 +281,7 @@ class TestPrefix:
     @pytest.mark.parametrize("n", [0, -1])
     def test_a_prefix_has_a_character(self, n: int) -> None:
         """Less than one is refused at once, not at the first value."""
-        with pytest.raises(ValueError, match=f"1 character or more, not {n}"):
+        with pytest.raises(ValueError, match=f"a whole number from 1, not {n}"):
             normalize.prefix(n)
 
     @pytest.mark.parametrize("n", [2.5, "3", None])
@@ -405,7 +405,7 @@ class TestNicknames:
         [
             (
                 {"Alan": ["Al"], "Albert": ["Bert", "AL"]},
-                "'al' must stand for one name, not for 'alan' and 'albert'",
+                "'al' must be short for one name, not for 'alan' and 'albert'",
             ),
             (
                 {"Elizabeth": ["Liz"], "Liz": ["Lizzie"]},

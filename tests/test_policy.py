@@ -42,10 +42,16 @@ def refuse(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Policy(first_match("phone"), {"email": EMAIL}), "phone is no key"),
-        (lambda: Policy(first_match("email"), {"email": field()}), "no field has one"),
+        (lambda: Policy(first_match("phone"), {"email": EMAIL}), "unknown key 'phone'"),
+        (
+            lambda: Policy(first_match("email"), {"email": field()}),
+            "field 'email' has no key",
+        ),
         (lambda: table(email=field(unique=True)), "email: unique needs a key"),
-        (lambda: table(id=field(key=str, unique=True, default="a")), "id: a unique"),
+        (
+            lambda: table(id=field(key=str, unique=True, default="a")),
+            "id: a default would",
+        ),
         (lambda: table(a=field(required=True, merge=ignore)), "a: required, but"),
         (lambda: table(a=field(required=True, merge=remove)), "never stores it"),
         (lambda: table(a=field(null="drop")), "a: null: must be one of 'clear'"),  # type: ignore[arg-type]
@@ -63,8 +69,14 @@ def refuse(value: Any) -> Any:
         (lambda: table(create=False, update=False), "one of them must be allowed"),
         (lambda: Policy(first_match, {"email": EMAIL}), "match: must be a match"),  # type: ignore[arg-type]
         (lambda: Policy(first_match("email"), ["email"]), "fields: must be a mapping"),  # type: ignore[arg-type]
-        (lambda: Policy(first_match("a"), {"a": EMAIL, 1: EMAIL}), "a name is text"),  # type: ignore[dict-item]
-        (lambda: Policy(first_match("a"), {"a": EMAIL, "": EMAIL}), "a name is text"),
+        (
+            lambda: Policy(first_match("a"), {"a": EMAIL, 1: EMAIL}),
+            "fields: names must be str",
+        ),  # type: ignore[dict-item]
+        (
+            lambda: Policy(first_match("a"), {"a": EMAIL, "": EMAIL}),
+            "fields: names must be str",
+        ),
         (
             lambda: Policy(
                 first_match("a"), {"a": field(key=normalize.exact, merge=ignore)}
@@ -150,49 +162,58 @@ def keyed(match: Any = None, **options: Any) -> Policy:
     ("make", "words"),
     [
         (lambda: keyed(keys=["pair"]), "keys: must be a mapping, not"),
-        (lambda: keyed(keys={"": PAIR}), "keys: a name is text, not ''"),
-        (lambda: keyed(keys={7: PAIR}), "keys: a name is text, not 7"),
-        (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair must be a key\(...\)"),
-        (lambda: keyed(keys={"email": PAIR}), "email is a key of its field already"),
-        (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: x is not a field"),
+        (lambda: keyed(keys={"": PAIR}), "keys: names must be str, got ''"),
+        (lambda: keyed(keys={7: PAIR}), "keys: names must be str, got 7"),
+        (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair: must be key\(...\)"),
+        (lambda: keyed(keys={"email": PAIR}), "email is a key already"),
+        (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: unknown field 'x'"),
         (
             lambda: keyed(keys={"k": key("first", "x", normalize=str)}, others=keep),
-            "k: x is not a field of this policy",
+            "k: unknown field 'x'; this policy has",
         ),
-        (lambda: keyed(keys={"a": EACH, "b": EACH}), "first: must be primary of one"),
+        (
+            lambda: keyed(keys={"a": EACH, "b": EACH}),
+            "first: must be the primary of one",
+        ),
         (
             lambda: keyed(
                 lines={"more": field(merge=remove)},
                 keys={"k": key("first", "more", normalize=str, each=True, joins=True)},
             ),
-            "more: a list that the key k joins must merge by replace, keep or",
+            "more: must merge by replace, keep or union, not",
         ),
         (
             lambda: keyed(
                 lines={"last": field(default="King")},
                 keys={"k": key("first", "last", normalize=str, unique=True)},
             ),
-            "last: a unique field has no default",
+            "last: a default would clash",
         ),
         (
             lambda: keyed(
                 lines={"more": field(default=["King"])},
                 keys={"k": key("first", "more", normalize=str, each=True, unique=True)},
             ),
-            "more: a unique field has no default",
+            "more: a default would clash",
         ),
         (
             lambda: keyed(first_match("pair"), lines={"last": field(merge=ignore)}),
             "last: identifies contacts, but its rule ignore never stores it",
         ),
-        (lambda: keyed(first_match("person")), "person is no key; the keys are email"),
+        (
+            lambda: keyed(first_match("person")),
+            "unknown key 'person'; this policy has: email",
+        ),
         (lambda: keyed(blocked=["email"]), "blocked: must be a mapping, not"),
-        (lambda: keyed(blocked={"first": ("x",)}), "blocked: first is no key"),
+        (lambda: keyed(blocked={"first": ("x",)}), "blocked: unknown key 'first'"),
         (lambda: keyed(blocked={"email": "x"}), "blocked: email: must be a tuple"),
-        (lambda: keyed(blocked={"email": (7,)}), "email: must be text or a pattern"),
+        (
+            lambda: keyed(blocked={"email": (7,)}),
+            "email: must be text or a compiled pattern",
+        ),
         (
             lambda: keyed(blocked={"pair": ("x",)}, on_blocked="ignore"),
-            "pair: blocked as a whole, so no field of it can be left out",
+            "pair: is blocked as a whole, so no field of it can be left out",
         ),
         (lambda: keyed(on_blocked="drop"), "on_blocked: must be one of 'store'"),
         (lambda: keyed(on_limit="ignore"), "on_limit: must be one of 'refuse', 'drop'"),
@@ -222,7 +243,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
                 lines={"last": field(key=normalize.text, limit=2)},
                 on_limit="drop",
             ),
-            "last: on_limit='drop' needs remember=True",
+            "last: its limit needs remember=True, for",
         ),
         (lambda: keyed(update="drop"), "update: must be .*'ignore'"),
         (lambda: keyed(update=1), "update: must be"),
@@ -353,7 +374,7 @@ def test_a_list_that_is_joined(rule: Any) -> None:
     """Its own rule must take again what joined, or twice would not be once."""
     for good in (replace, keep, union):
         assert joined(good).keys
-    with pytest.raises(InvalidPolicy, match=f"joins must merge .*{rule.name[:6]}"):
+    with pytest.raises(InvalidPolicy, match=f"more: must merge by .*{rule.name[:6]}"):
         joined(rule)
 
 
@@ -364,7 +385,9 @@ def test_a_part_that_is_withheld(rule: Any) -> None:
     lines = {"last": field(merge=rule)}
     assert keyed(lines=lines, keys=keys).keys
     assert keyed(lines=lines, on_clash="withhold").keys
-    with pytest.raises(InvalidPolicy, match="last: a part of k, would be withheld"):
+    with pytest.raises(
+        InvalidPolicy, match="last: is part of key k, and with on_clash"
+    ):
         keyed(lines=lines, keys=keys, on_clash="withhold")
 
 

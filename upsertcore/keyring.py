@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from upsertcore.errors import InvalidPolicy
+from upsertcore.functions import check_called
 from upsertcore.grouping import groups
 from upsertcore.keys import Key, Pattern, patterns
 from upsertcore.merge import keep, replace, union
+from upsertcore.showing import described, shown, unknown
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -65,19 +67,22 @@ def make_keys(
         for n, v in fields.items()
         if v.key is not None
     ]
-    names = {key.name for key in keys}
+    names = dict.fromkeys(key.name for key in keys)
     for name, each in named.items():
         if not isinstance(name, str) or not name:
-            raise InvalidPolicy(f"keys: a name is text, not {name!r}")
+            what = f"names must be str, got {described(name)}"
+            raise InvalidPolicy(f"keys: {what}; name each key")
         if not isinstance(each, Key):
-            raise InvalidPolicy(f"keys: {name} must be a key(...), not {each!r}")
+            check_called(f"keys: {name}", each)
+            what = f"must be key(...), not {described(each)}"
+            raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
         if name in names:
-            raise InvalidPolicy(f"keys: {name} is a key of its field already")
+            raise InvalidPolicy(f"keys: {name} is a key already; use another name")
         keys.append(attrs.evolve(each, name=name))
-        names.add(name)
+        names[name] = None
     for name in blocked:
         if name not in names:
-            raise InvalidPolicy(f"blocked: {name} is no key of this policy")
+            raise InvalidPolicy(f"blocked: {unknown('key', name, names)}")
     barred = {name: patterns(name, each) for name, each in blocked.items()}
     return tuple([attrs.evolve(k, blocked=barred.get(k.name, ())) for k in keys])
 
@@ -163,27 +168,28 @@ def check_keys(
         _check_options(key)
         for name in key.fields:
             if name not in fields:
-                raise InvalidPolicy(f"{key.name}: {name} is not a field of this policy")
+                raise InvalidPolicy(f"{key.name}: {unknown('field', name, fields)}")
             if key.unique and fields[name].default is not None:
-                reason = "has no default, it would clash"
-                raise InvalidPolicy(f"{name}: a unique field {reason}")
+                reason = "a default would clash, for the key is unique"
+                raise InvalidPolicy(f"{name}: {reason}; leave default out")
         if key.each:
             if key.fields[0] in primaries:
-                raise InvalidPolicy(
-                    f"{key.fields[0]}: must be primary of one key alone"
-                )
+                what = "must be the primary of one key alone"
+                raise InvalidPolicy(f"{key.fields[0]}: {what}; use another primary")
             primaries.add(key.fields[0])
         if key.composite and key.blocked and on_blocked == "ignore":
-            reason = "blocked as a whole, so no field of it can be left out"
-            raise InvalidPolicy(f"{key.name}: {reason}")
+            reason = "is blocked as a whole, so no field of it can be left out"
+            raise InvalidPolicy(f"{key.name}: {reason}; use on_blocked='refuse'")
 
 
 def _check_options(key: Key) -> None:
     for part in ("unique", "remember", "each", "joins"):
         if type(getattr(key, part)) is not bool:
-            raise InvalidPolicy(f"{key.name}: {part} must be True or False")
+            what = f"must be True or False, not {described(getattr(key, part))}"
+            raise InvalidPolicy(f"{key.name}: {part} {what}")
     if key.limit is not None and (type(key.limit) is not int or key.limit < 1):
-        reason = f"limit must be a whole number from 1, not {key.limit!r}"
+        what = f"must be a whole number from 1, not {described(key.limit)}"
+        reason = f"limit {what}; leave it out for no limit"
         raise InvalidPolicy(f"{key.name}: {reason}")
 
 
@@ -207,12 +213,10 @@ def check_rules(
         last = key.fields[-1]
         if key.joins and fields[last].merge not in (replace, keep, union):
             reason = f"must merge by replace, keep or union, not {fields[last].merge}"
-            raise InvalidPolicy(
-                f"{last}: a list that the key {key.name} joins {reason}"
-            )
+            raise InvalidPolicy(f"{last}: {reason}; values of {key.name} join it")
         if key.joins and not fields[key.fields[0]].merge.on_create:
             reason = f"is never taken at creation, and would join {last} after it"
-            raise InvalidPolicy(f"{key.fields[0]}: {reason}")
+            raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
         if key.unique and on_clash == "withhold":
             _check_withheld(key, keys, fields)
 
@@ -227,8 +231,9 @@ def _check_withheld(
         part_of = next((each.name for each in whole if name in each.fields), None)
         taken = rule.on_update or (not rule.on_create and not key.composite)
         if part_of is not None and not taken:
-            reason = "would be withheld once and not taken later"
-            raise InvalidPolicy(f"{name}: a part of {part_of}, {reason}")
+            reason = f"its rule {rule} would never store what is withheld once"
+            what = f"is part of key {part_of}, and with on_clash='withhold' {reason}"
+            raise InvalidPolicy(f"{name}: {what}; use another rule, or on_clash")
 
 
 def check_match(
@@ -256,25 +261,30 @@ def check_match(
     """
     for name in match.keys:
         if name not in by_name:
-            have = (
-                f"the keys are {', '.join(by_name)}" if by_name else "no field has one"
-            )
-            raise InvalidPolicy(f"{match.name}: {name} is no key; {have}")
+            raise InvalidPolicy(f"{match.name}: {_no_key(name, by_name, fields)}")
         for part in by_name[name].fields:
             rule = fields[part].merge
             if not rule.stores:
                 reason = f"identifies contacts, but its rule {rule} never stores it"
-                raise InvalidPolicy(f"{part}: {reason}")
+                raise InvalidPolicy(f"{part}: {reason}; use another rule")
     if on_limit == "drop":
         if not match.merges:
-            raise InvalidPolicy("on_limit: 'drop' needs the strategy merge_all")
+            what = "'drop' needs the strategy merge_all"
+            raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
         # Else a merge would let forms go, and the same patch would fit the next time.
         for name, key in by_name.items():
             if key.limit is not None and not key.remember:
-                raise InvalidPolicy(f"{name}: on_limit='drop' needs remember=True")
+                what = "its limit needs remember=True, for on_limit='drop'"
+                raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
         _check_droppable(match.keys, by_name)
     if match.contradicted == "drop":
         _check_droppable(match.keys[1:], by_name)
+
+
+def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) -> str:
+    if name in fields:
+        return f"field {shown(name)} has no key; add key=... to it"
+    return unknown("key", name, by_name)
 
 
 def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
@@ -287,4 +297,4 @@ def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None
         )
         if key.composite or shared:
             reason = "cannot be dropped by itself: other keys have its fields too"
-            raise InvalidPolicy(f"{name}: {reason}")
+            raise InvalidPolicy(f"{name}: {reason}; leave 'drop' out")

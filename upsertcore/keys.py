@@ -17,10 +17,11 @@ from typing import Any, final
 from attrs import frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
+from upsertcore.functions import check_normaliser
 from upsertcore.normalize import Normalizer
 from upsertcore.patterns import Matcher, Pattern, patterns
 from upsertcore.refusals import blame
-from upsertcore.showing import called
+from upsertcore.showing import called, described, shown
 from upsertcore.values import FrozenMap, empty, freeze
 
 __all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
@@ -325,19 +326,25 @@ def key(
     """
     several = normalize if isinstance(normalize, tuple) else (normalize,)
     names: tuple[Any, ...] = fields
-    if not names or not all(isinstance(n, str) and n for n in names):
-        raise InvalidPolicy(f"key: name fields, by text, not {fields!r}")
-    if len(set(fields)) < len(fields):
-        raise InvalidPolicy(f"key: a field stands twice in {fields!r}")
+    if not names:
+        raise InvalidPolicy("key: needs at least one field; name its fields")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            what = f"field names must be str, got {described(name)}"
+            raise InvalidPolicy(f"key: {what}; name the fields one by one")
+        if names.count(name) > 1:
+            what = f"duplicate field {shown(name)}"
+            raise InvalidPolicy(f"key: {what}; name each field once")
     for normalizer in several:
-        if not callable(normalizer):
-            raise InvalidPolicy(f"key: normalize is a function, not {normalizer!r}")
+        check_normaliser("key: normalize", normalizer)
     if each and (len(fields) < 2 or len(several) > 1):
-        raise InvalidPolicy("key: each needs two fields or more and one normaliser")
+        what = "each needs two fields or more and one normaliser"
+        raise InvalidPolicy(f"key: {what}; name the primary and the other fields")
     if len(several) not in (1, len(fields)):
-        raise InvalidPolicy(f"key: normalize has one function, or {len(fields)}")
+        what = f"normalize must be one function or {len(fields)}, not {len(several)}"
+        raise InvalidPolicy(f"key: {what}; pass one for each field")
     if joins and not each:
-        raise InvalidPolicy("key: joins needs each, a primary and a list to join")
+        raise InvalidPolicy("key: joins needs a primary and a list; set each=True")
     every = several if len(several) == len(fields) else several * len(fields)
     return Key("", fields, every, unique, remember, limit, each, joins)
 

@@ -13,6 +13,7 @@ from typing import final
 from attrs import frozen
 
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.showing import described, shown
 from upsertcore.strategy import (
     PICKS,
     Contradicted,
@@ -77,13 +78,13 @@ def first_match(
     """
     names = _names("first_match", keys)
     if guard not in (None, "if_set", "strict"):
-        raise InvalidPolicy(f"guard: must be 'if_set' or 'strict', not {guard!r}")
+        what = f"must be 'if_set' or 'strict', not {described(guard)}"
+        raise InvalidPolicy(f"guard: {what}; leave it out for no guard")
     if contradicted not in ("keep", "drop"):
-        raise InvalidPolicy(
-            f"contradicted: must be 'keep' or 'drop', not {contradicted!r}"
-        )
+        what = f"must be 'keep' or 'drop', not {described(contradicted)}"
+        raise InvalidPolicy(f"contradicted: {what}")
     if guard is None and contradicted != "keep":
-        raise InvalidPolicy("contradicted: needs a guard")
+        raise InvalidPolicy("contradicted: needs a guard; set guard='if_set'")
     if guard is None:
         return Strategy("first_match", names, _first_match)
     decide = _Guarded(strict=guard == "strict", drop=contradicted == "drop")
@@ -172,14 +173,17 @@ def never() -> Strategy:
 
 def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     if not keys:
-        raise InvalidPolicy(f"{strategy}: name at least one key")
-    known: set[str] = set()
+        example = f"name them, as in {strategy}('email', 'phone')"
+        raise InvalidPolicy(f"{strategy}: needs at least one key; {example}")
+    names: set[str] = set()
     for name in keys:
         if not isinstance(name, str):
-            raise InvalidPolicy(f"{strategy}: a key is named by text, not {name!r}")
-        if name in known:
-            raise InvalidPolicy(f"{strategy}: {name} stands there twice")
-        known.add(name)
+            what = f"keys must be str, got {described(name)}"
+            raise InvalidPolicy(f"{strategy}: {what}; name them one by one")
+        if name in names:
+            what = f"duplicate key {shown(name)}"
+            raise InvalidPolicy(f"{strategy}: {what}; name each key once")
+        names.add(name)
     return keys
 
 

@@ -18,6 +18,7 @@ from datetime import date
 from operator import index
 from typing import Any
 
+from upsertcore.showing import shown
 from upsertcore.words import text, whole
 
 __all__ = [
@@ -185,9 +186,12 @@ def prefix(n: int) -> Normalizer:
     >>> three("Christine"), three("  CHRIS "), three("Al"), three(" ")
     ('chr', 'chr', 'al', None)
     """
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"prefix: must be a whole number, not {n!r}; pass 3, say")
     length = index(n)
     if length < 1:
-        raise ValueError(f"prefix: must keep 1 character or more, not {n!r}")
+        what = f"must be a whole number from 1, not {n!r}"
+        raise ValueError(f"prefix: {what}; pass 3, say")
 
     def prefix_of_text(value: Any) -> str | None:
         form = text(value)
@@ -267,7 +271,7 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
     >>> nicknames({"Alan": ["Al"], "Albert": ["Al"]})
     Traceback (most recent call last):
         ...
-    ValueError: nicknames: 'al' must stand for one name, not for 'alan' and 'albert'
+    ValueError: nicknames: 'al' must be short for one name, not for 'alan' and ...
     """
     names = _names(table)
 
@@ -281,18 +285,19 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
 def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Give each short form with its name; nothing stands for what stands for more."""
     if not isinstance(table, Mapping):
-        raise TypeError(f"nicknames: must be a mapping of names, not {table!r}")
+        what = f"must be a mapping of names, not {shown(table)}"
+        raise TypeError(f"nicknames: {what}; write {{'Robert': ['Bob', 'Rob']}}")
     names: dict[str, str] = {}
     for full, short in table.items():
         name = _name(full)
         if isinstance(short, str) or not isinstance(short, Iterable):
-            raise TypeError(f"nicknames: {name!r} must have a list, not {short!r}")
+            what = f"{name!r} must have a list, not {shown(short)}"
+            raise TypeError(f"nicknames: {what}; list its short forms")
         for each in map(_name, short):
             if each != name and names.setdefault(each, name) != name:
                 both = f"{names[each]!r} and {name!r}"
-                raise ValueError(
-                    f"nicknames: {each!r} must stand for one name, not for {both}"
-                )
+                what = f"{each!r} must be short for one name, not for {both}"
+                raise ValueError(f"nicknames: {what}; leave it out of one list")
     for name in names.values():
         if name in names:
             raise ValueError(
@@ -305,7 +310,8 @@ def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
 def _name(value: Any) -> str:
     form = text(value)
     if form is None:
-        raise ValueError(f"nicknames: a name must be text, not {value!r}")
+        what = f"a name must be text, not {shown(value)}"
+        raise ValueError(f"nicknames: {what}; name it as it is written")
     return form
 
 

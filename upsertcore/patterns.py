@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from upsertcore.errors import InvalidPolicy
+from upsertcore.showing import shown
 
 __all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "patterns"]
 
@@ -114,7 +115,8 @@ def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
     [True]
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
-        raise InvalidPolicy(f"blocked: {name}: must be a tuple, not {blocked!r}")
+        what = f"must be a tuple of patterns, not {shown(blocked)}"
+        raise InvalidPolicy(f"blocked: {name}: {what}; put one pattern into a tuple")
     texts, compiled = [], []
     for each in blocked:
         if isinstance(each, re.Pattern) and isinstance(each.pattern, str):
@@ -126,9 +128,8 @@ def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
 
 def _checked(name: str, pattern: Any) -> str:
     if not isinstance(pattern, str) or not pattern:
-        raise InvalidPolicy(
-            f"blocked: {name}: must be text or a pattern of text, not {pattern!r}"
-        )
+        what = f"must be text or a compiled pattern of text, not {shown(pattern)}"
+        raise InvalidPolicy(f"blocked: {name}: {what}; use text, or re.compile")
     return pattern
 
 

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from upsertcore.showing import shown
+
 __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in"]
 
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -178,7 +180,8 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
     """
     phonenumbers = _phonenumbers()
     if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"unknown region {region!r}: give two capitals, such as 'US'")
+        what = f"unknown region {shown(region)}"
+        raise ValueError(f"{what}; give two capitals, such as 'US'")
     plan = _Plan(phonenumbers, region)
 
     def phone_in_region(value: Any) -> str | None:

@@ -12,7 +12,16 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
-__all__ = ["called", "closest", "described", "kind_of", "listed", "named", "shown"]
+__all__ = [
+    "called",
+    "closest",
+    "described",
+    "kind_of",
+    "listed",
+    "named",
+    "shown",
+    "unknown",
+]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -108,6 +117,18 @@ def listed(names: Iterable[object], most: int = 20) -> str:
     """
     first = [named(name) for name in islice(names, most + 1)]
     return ", ".join([*first[:most], "..."] if len(first) > most else first)
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """
+    Say that a policy has no such key or field, and which it has.
+
+    >>> unknown("key", "mail", ["email"]), unknown("key", "mail", [])
+    ("unknown key 'mail'; this policy has: email", "unknown key 'mail'; ... has none")
+    """
+    names = listed(known)
+    has = f"has: {names}" if names else "has none"
+    return f"unknown {kind} {shown(name)}; this policy {has}"
 
 
 def closest(name: object, known: Iterable[str]) -> str | None:
