@@ -15,6 +15,7 @@ import pytest
 
 from upsertcore import Contact
 from upsertcore.cli.bookfile import BadBook, Reader, identity, save
+from upsertcore.loading import rows_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
@@ -34,7 +35,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
         reader = Reader(stream)
 
         assert (reader.profile, reader.options) == ("LeadConnector", {"region": "US"})
-        assert list(reader) == [ADA.to_dict(), ADA.to_dict()]
+        assert list(reader) == [*rows_of([ADA, ADA])]
         assert reader.line == 4
     assert "Zoë" in path.read_text(encoding="utf-8")
 
@@ -62,7 +63,7 @@ def test_what_is_no_book(content: bytes, words: str) -> None:
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     """A later line that is no JSON is told of by its number."""
-    content = saved(tmp_path / "b.jsonl", ADA).replace(b'{"id"', b"{id")
+    content = saved(tmp_path / "b.jsonl", ADA).replace(b'{"place"', b"{place")
     with pytest.raises(BadBook, match="line 2: is no usable JSON"):
         list(Reader(io.BytesIO(content)))
 
@@ -84,7 +85,7 @@ def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadBook):
             list(Reader(io.BytesIO(content[:size])))
 
-    assert [ADA.to_dict()] == list(Reader(io.BytesIO(content[:-1])))
+    assert [*rows_of([ADA])] == list(Reader(io.BytesIO(content[:-1])))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_book_of_the_former_format_is_read(tmp_path: Path) -> None:
     lines = saved(path, ADA).splitlines(keepends=True)
     former = lines[0].replace(b"book 2", b"book 1") + lines[1]
 
-    assert [ADA.to_dict()] == list(Reader(io.BytesIO(former)))
+    assert [*rows_of([ADA])] == list(Reader(io.BytesIO(former)))
 
 
 class Killed(BaseException):

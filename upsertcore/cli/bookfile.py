@@ -25,6 +25,7 @@ from attrs import define, field
 from upsertcore.cli.aside import Aside, alone, uninterrupted
 from upsertcore.cli.objects import loads
 from upsertcore.contact import Contact
+from upsertcore.loading import rows_of
 
 __all__ = ["BadBook", "Reader", "identity", "save"]
 
@@ -159,7 +160,7 @@ def save(
     head = {"format": _FORMAT, "profile": profile, "options": dict(options)}
     digest, count = sha256(), -1
     with Aside(path) as aside:
-        for row in chain([head], map(Contact.to_dict, contacts)):
+        for row in chain([head], rows_of(contacts)):
             line = _line(row)
             digest.update(line)
             aside.write(line)
