@@ -64,12 +64,12 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (field(key="email"), "f: key is a function, not 'email'"),  # type: ignore[arg-type]
-        (field(clean=1), "f: clean is a function, not 1"),  # type: ignore[arg-type]
-        (field(merge=max), "f: merge must be a merge rule, not"),  # type: ignore[arg-type]
+        (field(key="email"), "f: key: must be a function, not 'email'"),  # type: ignore[arg-type]
+        (field(clean=1), "f: clean: must be a function, not 1"),  # type: ignore[arg-type]
+        (field(merge=max), "f: merge: must be a merge rule, not"),  # type: ignore[arg-type]
         (field(null="store"), "f: null: must be one of 'clear', 'ignore', 'reject'"),  # type: ignore[arg-type]
         (field(blank="keep"), "f: blank: must be one of 'store', 'ignore', 'clear'"),  # type: ignore[arg-type]
-        (field(unique=True), "f: unique needs a key, which is a normaliser"),
+        (field(unique=True), "f: unique needs a key; add key=normalize.email"),
         (field(remember=True), "f: remember needs a key"),
         (field(limit=1), "f: limit needs a key"),
         (field(limit=0), "f: limit needs a key"),
@@ -90,7 +90,7 @@ def test_an_unworkable_line(line: Any, words: str) -> None:
 def test_what_is_no_rule(rule: Any) -> None:
     """Only a merge rule is one."""
     check_rule("x", keep)
-    with pytest.raises(InvalidPolicy, match="x must be a merge rule, not"):
+    with pytest.raises(InvalidPolicy, match="x: must be a merge rule, not"):
         check_rule("x", rule)
 
 
@@ -124,10 +124,10 @@ def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (field(default={1}), "f: default must be text"),
-        (field(default="x", clean=refuse), "f: default must be nothing, not 'x'"),
-        (field(default="x", clean=lambda _value: {1}), "f: default must be text"),
-        (field(default="12", clean=normalize.phone), "f: default must be a value that"),
+        (field(default={1}), "f: default: must be text"),
+        (field(default="x", clean=refuse), "f: default: must be nothing, not 'x'"),
+        (field(default="x", clean=lambda _value: {1}), "f: default: must be text"),
+            (field(default="12", clean=normalize.phone), "f: default: must be a val"),
     ],
     ids="abcd",
 )

@@ -367,7 +367,8 @@ class TestLatest:
         with pytest.raises(InvalidPolicy) as caught:
             latest(by=by)
 
-        assert f"latest: by is the name of a field, not {by!r}" == str(caught.value)
+        words = f"latest: by must be the name of a field, not {by!r}; name the field"
+        assert str(caught.value).startswith(words)
 
     def test_no_other_rule_has_a_clock(self) -> None:
         """A rule that a host makes combines values, not pairs."""
@@ -450,9 +451,7 @@ class TestItemsBy:
         with pytest.raises(InvalidPolicy) as caught:
             items_by()
 
-        assert str(caught.value) == (
-            "items_by: say by which names, as text, items are told apart"
-        )
+        assert str(caught.value).startswith("items_by: needs the names by which")
 
     def test_it_shows_its_names(self) -> None:
         """A rule is shown as it is written; the same items twice are those once."""
@@ -488,7 +487,7 @@ class TestCustom:
     )
     def test_it_declares_no_law_that_is_none(self, laws: Any) -> None:
         """A promise that nobody knows is refused when the rule is made."""
-        with pytest.raises(InvalidPolicy, match="laws are some of 'idempotent', "):
+        with pytest.raises(InvalidPolicy, match="laws must be some of 'idempotent', "):
             custom(max, laws=laws)
 
     def test_it_is_a_function(self) -> None:
@@ -497,7 +496,8 @@ class TestCustom:
         with pytest.raises(InvalidPolicy) as caught:
             custom(wrong)
 
-        assert str(caught.value) == "custom: must be a function, not 'max'"
+        words = "custom: must be a function, not 'max'; it takes the stored and"
+        assert str(caught.value).startswith(words)
 
 
 def test_a_merged_mapping_is_frozen() -> None:

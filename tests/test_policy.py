@@ -52,22 +52,25 @@ def refuse(value: Any) -> Any:
             lambda: table(id=field(key=str, unique=True, default="a")),
             "id: a default would",
         ),
-        (lambda: table(a=field(required=True, merge=ignore)), "a: required, but"),
+        (lambda: table(a=field(required=True, merge=ignore)), "a: is required, but"),
         (lambda: table(a=field(required=True, merge=remove)), "never stores it"),
         (lambda: table(a=field(null="drop")), "a: null: must be one of 'clear'"),  # type: ignore[arg-type]
         (lambda: table(a=field(blank="drop")), "a: blank: must be one of"),  # type: ignore[arg-type]
-        (lambda: table(a=field(key="email")), "a: key is a function"),  # type: ignore[arg-type]
-        (lambda: table(a=field(clean="strip")), "a: clean is a function"),  # type: ignore[arg-type]
-        (lambda: table(a=field(merge=max)), "a: merge must be a merge rule"),  # type: ignore[arg-type]
-        (lambda: table(a=field(default={1})), "a: default must be text"),
-        (lambda: table(a=field(default="x", clean=refuse)), "default must be nothing"),
-        (lambda: table(a=1), "a: must be a field"),
+        (lambda: table(a=field(key="email")), "a: key: must be a function"),  # type: ignore[arg-type]
+        (lambda: table(a=field(clean="strip")), "a: clean: must be a function"),  # type: ignore[arg-type]
+        (lambda: table(a=field(merge=max)), "a: merge: must be a merge rule"),  # type: ignore[arg-type]
+        (lambda: table(a=field(default={1})), "a: default: must be text"),
+        (lambda: table(a=field(default="x", clean=refuse)), "default: must be nothing"),
+        (lambda: table(a=1), "a: must be field"),
         (lambda: table(on_many="first"), "on_many: must be one of"),
         (lambda: table(on_clash="merge"), "on_clash: must be one of"),
         (lambda: table(on_absent_key="x"), "on_absent_key: must be one of"),
         (lambda: table(others=field()), "others: must be a merge rule"),
-        (lambda: table(create=False, update=False), "one of them must be allowed"),
-        (lambda: Policy(first_match, {"email": EMAIL}), "match: must be a match"),  # type: ignore[arg-type]
+        (lambda: table(create=False, update=False), "cannot both be disabled"),
+        (
+            lambda: Policy(first_match, {"email": EMAIL}),
+            "match: first_match makes",
+        ),  # type: ignore[arg-type]
         (lambda: Policy(first_match("email"), ["email"]), "fields: must be a mapping"),  # type: ignore[arg-type]
         (
             lambda: Policy(first_match("a"), {"a": EMAIL, 1: EMAIL}),
@@ -161,7 +164,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: keyed(keys=["pair"]), "keys: must be a mapping, not"),
+        (lambda: keyed(keys=["pair"]), "keys: must be a mapping of names, not"),
         (lambda: keyed(keys={"": PAIR}), "keys: names must be str, got ''"),
         (lambda: keyed(keys={7: PAIR}), "keys: names must be str, got 7"),
         (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair: must be key\(...\)"),
@@ -204,7 +207,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
             lambda: keyed(first_match("person")),
             "unknown key 'person'; this policy has: email",
         ),
-        (lambda: keyed(blocked=["email"]), "blocked: must be a mapping, not"),
+        (lambda: keyed(blocked=["email"]), "blocked: must be a mapping of names, not"),
         (lambda: keyed(blocked={"first": ("x",)}), "blocked: unknown key 'first'"),
         (lambda: keyed(blocked={"email": "x"}), "blocked: email: must be a tuple"),
         (
@@ -248,13 +251,13 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (lambda: keyed(update="drop"), "update: must be .*'ignore'"),
         (lambda: keyed(update=1), "update: must be"),
         (lambda: keyed(create=0), "create: must be True or False, not 0"),
-        (lambda: keyed(create=False, update="ignore"), "one of them must be allowed"),
-        (lambda: keyed(absorb=[keep]), "absorb: must be a mapping, not"),
+        (lambda: keyed(create=False, update="ignore"), "cannot both be disabled"),
+        (lambda: keyed(absorb=[keep]), "absorb: must be a mapping of names, not"),
         (lambda: keyed(absorb={"last": "keep"}), "absorb: last: must be a merge rule"),
         (lambda: keyed(absorb={"x": keep}), "absorb: x is not a field of this policy"),
         (
             lambda: keyed(lines={"last": field(merge=latest(by="at"))}),
-            "last: its clock at is not a field",
+            "last: its rule .* needs the field at; declare",
         ),
         (
             lambda: keyed(others=keep, absorb={"*": keep}),
@@ -410,8 +413,8 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
         (lambda: table(a=field(key=str, unique=WRONG)), "a: unique must be True or"),
         (lambda: table(a=field(required=WRONG)), "a: required must be True or False"),
         (lambda: keyed(keys={"k": key("first", normalize=str, remember=WRONG)}), "k: "),
-        (lambda: items_by(WRONG), "items_by: say by which names, as text"),
-        (lambda: items_by("id", ""), "items_by: say by which names, as text"),
+        (lambda: items_by(WRONG), "items_by: needs the names by which"),
+        (lambda: items_by("id", ""), "items_by: needs the names by which"),
         (lambda: joined(union, first=ignore), "first: is never taken"),
     ],
     ids=map(str, range(6)),

@@ -24,6 +24,7 @@ from upsertcore.line import (
     check_rule,
     one_of,
 )
+from upsertcore.showing import described
 
 if TYPE_CHECKING:
     from upsertcore.policy import Policy
@@ -67,9 +68,8 @@ def for_one_call(
     lines = dict(policy.fields)
     rules = {} if merge is None else merge
     if not isinstance(rules, Mapping):
-        raise InvalidPolicy(
-            f"merge: must be a mapping of fields to rules, not {merge!r}"
-        )
+        what = f"must be a mapping of fields to rules, not {described(merge)}"
+        raise InvalidPolicy(f"merge: {what}; write {{'tags': union}}")
     for name, rule in rules.items():
         check_rule(f"{name}: merge", rule)
         check_patch_rule(name, rule)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, UnknownField
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, Budget
+from upsertcore.patch import frozen
 from upsertcore.refusals import blame
 from upsertcore.row import FORMS, MAX_NAMES
 from upsertcore.rule import replace
@@ -152,9 +153,10 @@ class Heading:
                 blame(error, self.names[place], "clean", clean, values[place])
                 raise
             try:
-                value = laid[place] = freeze(cleaned)
-            except ValueError:
-                return None
+                value = frozen(self.names[place], cleaned, "let clean return")
+            except InvalidField as refusal:
+                return refusal
+            laid[place] = value
             if empty(value):
                 return None
         return tuple(laid)

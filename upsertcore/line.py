@@ -13,9 +13,11 @@ from typing import Any, Literal, final, get_args
 
 from attrs import frozen
 
-from upsertcore.errors import InvalidPolicy
+from upsertcore.errors import InvalidField, InvalidPolicy
+from upsertcore.functions import check_called, check_function
 from upsertcore.normalize import Normalizer
 from upsertcore.rule import Rule, replace
+from upsertcore.showing import described
 from upsertcore.values import freeze
 
 __all__ = [
@@ -35,6 +37,11 @@ __all__ = [
 
 UNUSABLE = "must be a value that its clean can use"
 """The reason where ``clean`` makes null of a value that is not."""
+
+_ADVICE = {
+    "key": "use a normaliser, such as normalize.email",
+    "clean": "take the value, and return what is stored",
+}
 
 Null = Literal["clear", "ignore", "reject"]
 Blank = Literal["store", "ignore", "clear", "reject"]
@@ -130,22 +137,25 @@ def check_line(name: str, line: Field) -> None:
     >>> check_line("email", field(required=True))
     """
     for part, function in (("key", line.key), ("clean", line.clean)):
-        if function is not None and not callable(function):
-            raise InvalidPolicy(f"{name}: {part} is a function, not {function!r}")
+        if function is not None:
+            advice = _ADVICE[part]
+            check_function(f"{name}: {part}", function, advice)
     check_rule(f"{name}: merge", line.merge)
     check_patch_rule(name, line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
     for part in ("unique", "required", "remember"):
         if type(getattr(line, part)) is not bool:
-            raise InvalidPolicy(f"{name}: {part} must be True or False")
+            what = f"must be True or False, not {described(getattr(line, part))}"
+            raise InvalidPolicy(f"{name}: {part} {what}")
     keyed = line.unique or line.remember or line.limit is not None
     if line.key is None and keyed:
         part = "unique" if line.unique else "remember" if line.remember else "limit"
-        raise InvalidPolicy(f"{name}: {part} needs a key, which is a normaliser")
+        advice = "add key=normalize.email, or another normaliser"
+        raise InvalidPolicy(f"{name}: {part} needs a key; {advice}")
     if line.required and not line.merge.stores:
-        reason = f"required, but its rule {line.merge} never stores it"
-        raise InvalidPolicy(f"{name}: {reason}")
+        reason = f"is required, but its rule {line.merge} never stores it"
+        raise InvalidPolicy(f"{name}: {reason}; use another rule")
 
 
 def check_rule(name: str, rule: object) -> None:
@@ -158,7 +168,10 @@ def check_rule(name: str, rule: object) -> None:
     >>> check_rule("merge", replace)
     """
     if not isinstance(rule, Rule):
-        raise InvalidPolicy(f"{name} must be a merge rule, not {rule!r}")
+        check_called(name, rule)
+        advice = "wrap it: custom(...)" if callable(rule) else "use replace, keep, ..."
+        what = f"must be a merge rule, not {described(rule)}"
+        raise InvalidPolicy(f"{name.removesuffix(':')}: {what}; {advice}")
 
 
 def check_patch_rule(name: str, rule: Rule) -> None:
@@ -218,7 +231,8 @@ def check_clock(
     >>> check_clock("name", replace, {}, None)
     """
     if rule.by is not None and rule.by not in fields and others is None:
-        raise InvalidPolicy(f"{name}: its clock {rule.by} is not a field")
+        what = f"its rule {rule} needs the field {rule.by}"
+        raise InvalidPolicy(f"{name}: {what}; declare it")
 
 
 def one_of(name: str, value: object, choices: Any) -> None:
@@ -232,7 +246,8 @@ def one_of(name: str, value: object, choices: Any) -> None:
     """
     if value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
-        raise InvalidPolicy(f"{name}: must be one of {names}, not {value!r}")
+        what = f"must be one of {names}, not {described(value)}"
+        raise InvalidPolicy(f"{name}: {what}")
 
 
 def default(name: str, line: Field) -> Any:
@@ -252,5 +267,6 @@ def default(name: str, line: Field) -> Any:
         if value is None:
             raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
-        raise InvalidPolicy(f"{name}: default {error}, not {line.default!r}") from error
+        refusal = InvalidField(f"{name}: default", line.default, str(error))
+        raise InvalidPolicy(str(refusal).replace("; send ", "; use ")) from error
     return value

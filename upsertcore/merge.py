@@ -36,7 +36,7 @@ from upsertcore.absent import merge_deep, merge_deep_keep, merge_items
 from upsertcore.errors import InvalidPolicy
 from upsertcore.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rule import Combine, Law, Rule, replace
-from upsertcore.showing import kind_of
+from upsertcore.showing import described, kind_of, shown
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
@@ -196,7 +196,8 @@ def latest(by: str) -> Rule:
     """
     name: Any = by
     if not isinstance(name, str) or not name.strip():
-        raise InvalidPolicy(f"latest: by is the name of a field, not {name!r}")
+        what = f"by must be the name of a field, not {described(name)}"
+        raise InvalidPolicy(f"latest: {what}; name the field that has the time")
     return Rule(f"latest(by={by!r})", newer, _ALL, drops=True, by=by)
 
 
@@ -236,9 +237,8 @@ def items_by(*names: str) -> Rule:
     """
     given: tuple[Any, ...] = names
     if not given or not all(isinstance(name, str) and name for name in given):
-        raise InvalidPolicy(
-            "items_by: say by which names, as text, items are told apart"
-        )
+        what = "needs the names by which items are told apart, as text"
+        raise InvalidPolicy(f"items_by: {what}; write items_by('id')")
     called_by = ", ".join(map(repr, names))
     return Rule(f"items_by({called_by})", _Items(names), _ONCE, merge=_Merged(names))
 
@@ -301,8 +301,10 @@ def custom(
     'Robert'
     """
     if not callable(combine):
-        raise InvalidPolicy(f"custom: must be a function, not {combine!r}")
+        what = f"must be a function, not {described(combine)}"
+        raise InvalidPolicy(f"custom: {what}; it takes the stored and the sent value")
     if any(law not in get_args(Law) for law in laws):
         known = ", ".join(map(repr, get_args(Law)))
-        raise InvalidPolicy(f"custom: laws are some of {known}, not {laws!r}")
+        what = f"laws must be some of {known}, not {shown(laws)}"
+        raise InvalidPolicy(f"custom: {what}")
     return Rule(name, _Custom(combine), frozenset(laws), drops=True)

@@ -18,6 +18,7 @@ import attrs
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, UnknownField
+from upsertcore.functions import check_called
 from upsertcore.keyring import (
     check_keys,
     check_match,
@@ -40,6 +41,7 @@ from upsertcore.line import (
 )
 from upsertcore.merge import keep
 from upsertcore.rule import Rule, replace
+from upsertcore.showing import described
 from upsertcore.strategy import OnMany, Strategy
 
 __all__ = ["OnClash", "Policy"]
@@ -81,7 +83,8 @@ def _rules(absorb: Mapping[str, Rule]) -> Mapping[str, Rule]:
 
 def _read_only(name: str, table: Mapping[str, T]) -> Mapping[str, T]:
     if not isinstance(table, Mapping):
-        raise InvalidPolicy(f"{name}: must be a mapping, not {table!r}")
+        what = f"must be a mapping of names, not {described(table)}"
+        raise InvalidPolicy(f"{name}: {what}; write {{'email': ...}}")
     return MappingProxyType(dict(table))
 
 
@@ -129,7 +132,7 @@ class Policy:
     >>> Policy(first_match("email"), {"phone": field()})
     Traceback (most recent call last):
     ...
-    upsertcore.errors.InvalidPolicy: first_match: email is no key; no field has one
+    upsertcore.errors.InvalidPolicy: first_match: unknown key 'email'; this policy ...
     """
 
     match: Strategy
@@ -306,14 +309,20 @@ def _lays(rule: Rule) -> bool:
 
 def _check_table(policy: Policy) -> None:
     if not isinstance(policy.match, Strategy):
-        raise InvalidPolicy(f"match: must be a match strategy, not {policy.match!r}")
+        check_called("match", policy.match)
+        what = f"must be a match strategy, not {described(policy.match)}"
+        raise InvalidPolicy(f"match: {what}; use first_match('email'), say")
     names: Any = tuple(policy.fields)
     for name in names:
         line: Any = policy.fields[name]
         if not isinstance(name, str) or not name:
-            raise InvalidPolicy(f"fields: a name is text, not {name!r}")
+            what = f"names must be str, got {described(name)}"
+            raise InvalidPolicy(f"fields: {what}; name each field")
         if not isinstance(line, Field):
-            raise InvalidPolicy(f"{name}: must be a field(...), not {line!r}")
+            check_called(name, line)
+            advice = f"write field({'key=...' if callable(line) else ''})"
+            what = f"must be field(...), not {described(line)}"
+            raise InvalidPolicy(f"{name}: {what}; {advice}")
         check_line(name, line)
         check_clock(name, line.merge, policy.fields, policy.others)
     if policy.others is not None:
@@ -332,11 +341,11 @@ def _check_choices(policy: Policy) -> None:
         choice = getattr(policy, name)
         if type(choice) is not bool and (name, choice) != ("update", "ignore"):
             or_ignore = " or 'ignore'" if name == "update" else ""
-            raise InvalidPolicy(
-                f"{name}: must be True or False{or_ignore}, not {choice!r}"
-            )
+            what = f"must be True or False{or_ignore}, not {described(choice)}"
+            raise InvalidPolicy(f"{name}: {what}")
     if not policy.create and policy.update is not True:
-        raise InvalidPolicy("create, update: one of them must be allowed")
+        what = "cannot both be disabled"
+        raise InvalidPolicy(f"create, update: {what}; allow one of them")
 
 
 _CHOICES: dict[str, Any] = {
