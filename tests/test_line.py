@@ -127,7 +127,7 @@ def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
         (field(default={1}), "f: default: must be text"),
         (field(default="x", clean=refuse), "f: default: must be nothing, not 'x'"),
         (field(default="x", clean=lambda _value: {1}), "f: default: must be text"),
-            (field(default="12", clean=normalize.phone), "f: default: must be a val"),
+        (field(default="12", clean=normalize.phone), "f: default: must be a val"),
     ],
     ids="abcd",
 )

@@ -447,8 +447,10 @@ class TestOutput:
             ("import sys; sys.exit()", "Error: POLICY: theirs:policy: SystemExit: "),
             (
                 DOWN,
-                "Error: theirs:policy: RuntimeError: down "
-                "(email: normaliser down raised this for text, in row 0)",
+                (
+                    "Error: theirs:policy: RuntimeError: down "
+                    "(email: normaliser down raised this for text, in row 0)"
+                ),
             ),
         ],
         ids=["it ends", "it raises"],
