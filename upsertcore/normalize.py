@@ -73,6 +73,7 @@ _EXCLUDED = (
 _ADDRESS = re.compile(
     rf"[^{_EXCLUDED}'](?:[^{_EXCLUDED}]*[^{_EXCLUDED}'])?@[^{_EXCLUDED}']+"
 )
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
 # No character of NFC decomposes into more than four.
 _MAX_WRITTEN = 4 * _MAX_ADDRESS
 
@@ -145,12 +146,15 @@ def email(value: Any) -> str | None:
     if len(form) > _MAX_WRITTEN or crowded(form):
         return None
     form = _lower(form)
-    if len(form) > _MAX_ADDRESS or "Cf" in map(unicodedata.category, form):
+    foreign = "".join(_FOREIGN.findall(form))
+    if len(form) > _MAX_ADDRESS or "Cf" in map(unicodedata.category, foreign):
         return None
     return form if _ADDRESS.fullmatch(form) else None
 
 
 def _lower(value: str) -> str:
+    if not _GUARDED.search(value):
+        return _nfc(_nfc(value).lower())
     for step in (_nfc, str.lower, _nfc):
         parts = _GUARDED.split(value)
         parts[::2] = [step(part) for part in parts[::2]]

@@ -32,13 +32,13 @@ PLACEHOLDERS: tuple[Pattern, ...] = (
     *("not applicable", "not provided", "not specified", "not given", "not known"),
     *("unknown", "(unknown)", "anonymous", "(blank)", "(empty)", "tbd", "tba"),
     *("no email", "noemail", "no-email", "no phone", "nophone", "no name", "noname"),
-    re.compile(r"[-_.?*#~=/\s\u2010-\u2015\u2026]+"),
-    # Zeros, another digit six times or more, with or without a country code, and
-    # the digits in order.
-    re.compile(r"\+?0+"),
-    re.compile(r"\+?([0-9])\1{5,}"),
-    re.compile(r"\+[0-9]{1,3}([0-9])\1{8,}"),
-    re.compile(r"(?:\+1?|0)?1234567890?"),
+    # Punctuation alone; zeros, another digit six times or more, with or without a
+    # country code, and the digits in order.
+    re.compile(
+        r"[-_.?*#~=/\s\u2010-\u2015\u2026]+"
+        r"|\+?0+|\+?([0-9])\1{5,}|\+[0-9]{1,3}([0-9])\2{8,}"
+        r"|(?:\+1?|0)?1234567890?"
+    ),
     # Addresses that nobody reads, and domains that cannot exist (RFC 2606).
     *("noreply@*", "no-reply@*", "no_reply@*", "no.reply@*", "donotreply@*"),
     *("do-not-reply@*", "do_not_reply@*", "noemail@*", "no-email@*", "no_email@*"),

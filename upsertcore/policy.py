@@ -111,7 +111,8 @@ class Policy:
         update: False where a patch that would change somebody is refused,
             ``"ignore"`` where it leaves that contact as it is.
         blocked: Key name to what identifies nobody: text, in which ``*`` stands for
-            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``.
+            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``; case and
+            white space around do not count.
         on_blocked: What is blocked is stored and no key (``"store"``), or left out
             (``"ignore"``, with the fields that identify together with it), or the
             call is refused (``"refuse"``).

@@ -196,10 +196,11 @@ def test_what_is_in_an_address_on_every_character() -> None:
             or each in quotes
             or each in "<>,;:@"
         )
-        for before in "a", "\u00e5":
-            form = normalize.email(f"{before}{each}b@x.org")
-            assert (form is None) is refused, ascii(each)
-        assert normalize.email(f"a@x{each}y") is None or each not in "'<>,;:@"
+        assert (normalize.email(f"\u00e5{each}b@x.org") is None) is refused, ascii(each)
+        if each.isascii():
+            assert (normalize.email(f"a{each}b@x.org") is None) is refused, ascii(each)
+            in_domain = normalize.email(f"a@x{each}y")
+            assert (in_domain is None) is (refused or each == "'"), ascii(each)
 
 
 @given(value=st.text("+0123456789 .-/)", max_size=20))
