@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore import normalize, phonetic
+from upsertcore import ContactBook, Policy, field, first_match, normalize, phonetic
 from upsertcore.normalize import Normalizer
 from upsertcore.showing import shown
 
@@ -61,3 +61,47 @@ def test_a_value_has_the_form_that_the_rules_give_it(
 
     assert form == normal(value)
     assert form is None or form == normal(form)
+
+
+def book_of(**how: Any) -> ContactBook:
+    """Make a book that matches by an identifier and a number."""
+    lines = {
+        "id": field(key=normalize.exact),
+        "phone": field(key=normalize.phone_in("US")),
+    }
+    return ContactBook(Policy(first_match("id", "phone"), lines, **how))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(1001.0, 1001), (1001, "1001"), (0.0, 0)]
+)
+def test_a_contact_is_found_by_a_number_however_it_is_typed(
+    first: Any, second: Any
+) -> None:
+    """Not created a second time."""
+    book = book_of()
+    one = book.upsert({"id": first}).contact
+
+    assert one.id == book.upsert({"id": second}).contact.id
+    assert [one.id] == [contact.id for contact in book.find("id", first)]
+    assert len(book) == 1
+
+
+@pytest.mark.parametrize("value", [" null ", "0 ", "NULL\n", "n/a", "#N/A", "-", "\\N"])
+def test_two_strangers_with_a_placeholder_stay_two(value: str) -> None:
+    """White space around it or not."""
+    book = book_of(blocked={"id": normalize.PLACEHOLDERS}, on_absent_key="create")
+
+    assert book.upsert({"id": value}).created
+    assert book.upsert({"id": value.strip()}).created
+    assert book.find("id", value) == ()
+
+
+def test_two_towns_do_not_share_a_number() -> None:
+    """What has no area code is no key; with one it is."""
+    book = book_of(on_absent_key="create")
+    for number in ("555-0105", "(202) 555-0143", "555-0105", "2025550143.0"):
+        assert book.upsert({"phone": number}).created
+
+    assert not book.upsert({"phone": "+1 202 555 0143"}).created
+    assert len(book) == 4
