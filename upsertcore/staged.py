@@ -96,7 +96,7 @@ class Staged:
         new = self._checked(forms)
         if contact.id in contact.absorbed:
             raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
-        ids = contact.ids
+        ids = self._new_ids(contact)
         taken = self._taken_over(ids, contact.scope)
         lead = self._lead(contact.id) or contact.id
         if lead in taken:
@@ -112,8 +112,9 @@ class Staged:
                 self._seats[id] = row[PLACE]
             if id != contact.id:
                 self._rows[id] = None
-            for former in ids_in(row):
-                self._leads[former] = None
+            if id != contact.id or len(ids) == len(contact.ids):
+                for former in ids_in(row):
+                    self._leads[former] = None
         for id in ids[1:]:
             self._leads[id] = contact.id
         self._leads[contact.id] = None
@@ -209,6 +210,16 @@ class Staged:
         if len(made) != many:
             raise ValueError(f"forms: must be {many} lists, not {len(made)}")
         return made
+
+    def _new_ids(self, contact: Contact) -> tuple[str, ...]:
+        """Return its own id, and those that do not resolve to it already."""
+        row, ids = self._now(contact.id), contact.ids
+        if row is not None and row[ID] == contact.id:
+            known = ids_in(row)
+            # Who absorbs contacts one by one has nearly all of their ids already.
+            if ids[: len(known)] == known:
+                return (contact.id, *ids[len(known) :])
+        return ids
 
     def _taken_over(self, ids: tuple[str, ...], scope: str) -> dict[str, Row]:
         """Return the rows of the contacts whose ids a contact takes, each once."""
