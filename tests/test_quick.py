@@ -269,8 +269,8 @@ def asked(log: list[Any], *, hot: bool) -> list[Counter[str]]:
         calls.clear()
         try:
             made.upsert(patch)
-        except errors.KeyInUse:
-            # To name the field whose key it is, they are asked once more.
+        except (errors.KeyInUse, errors.NoMatchKey):
+            # To name the field, or the reason, they are asked once more.
             calls -= Counter([*calls])
         except errors.Refused:
             pass

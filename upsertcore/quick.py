@@ -96,13 +96,17 @@ None where nothing was done yet."""
 Plain: TypeAlias = "Callable[[Any, Any, Left | Refused | None], Any]"
 """(patch, scope, what is left of it) -> the answer of the general path."""
 
+_BETWEEN = SEPARATORS + b"()"
+
 SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
     (exact, str, EXACT_FORM.fullmatch),
     (text, lambda value: " ".join(value.lower().split()), TEXT_FORM.fullmatch),
     (email, lambda value: value.strip().lower(), EMAIL_FORM.fullmatch),
     (
         phone,
-        lambda value: value.encode().translate(None, SEPARATORS).decode(),
+        lambda value: (
+            "" if "(0" in value else value.encode().translate(None, _BETWEEN).decode()
+        ),
         PHONE_FORM.fullmatch,
     ),
 )
@@ -110,65 +114,60 @@ SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
 
 A form that a contact holds is one; a law checks that no other text passes."""
 
-_TEXT = frozenset({str}).issuperset
 _NO_ENTRIES: Entries = {}
 
 
-@final
-class KeyPath:
+Look: TypeAlias = Callable[[Any, str], tuple[Any, Any]]
+"""(value, scope) -> what the value makes (a form, a tuple of several, or None), and the
+holders of that (None, an id, or a list where there are several)."""
+
+
+def look_up(key: Key, scopes: dict[str, Entries]) -> Look:
     """
-    One key as the fast path looks it up.
+    Make what looks up the values of a key of one field.
 
     Args:
-        key: The key, of one field.
-        scopes: Its holders, by scope and form.
+        key: The key.
+        scopes: Its holders, by scope and form; live.
 
     >>> from upsertcore import normalize
-    >>> email = KeyPath(Key("email", ("email",), (normalize.email,)), {})
-    >>> email.look("Ada@x.org", ""), email.look("nobody", ""), email.look((), "")
+    >>> look = look_up(Key("email", ("email",), (normalize.email,)), {})
+    >>> look("Ada@x.org", ""), look("nobody", ""), look((), "")
     (('ada@x.org', None), (None, None), (None, None))
     """
+    normal, checked, (field,) = key.normalize[0], key.checked, key.fields
 
-    __slots__ = ("_is_form", "_key", "_normal", "_scopes", "_short", "name")
-
-    def __init__(self, key: Key, scopes: dict[str, Entries]) -> None:
-        self._key, self._scopes = key, scopes
-        self.name, self._normal = key.name, key.normalize[0]
-        self._short: Callable[[str], str] | None = None
-        self._is_form: Callable[[str], Any] = bool
-        for normal, short, is_form in SHORT:
-            if normal is self._normal:
-                self._short, self._is_form = short, is_form
-
-    def look(self, value: Any, scope: str) -> tuple[Any, Any]:
-        """
-        Look a value up.
-
-        Args:
-            value: Frozen, and not blank.
-            scope: The tenant.
-
-        Returns:
-            What it makes: a form, a tuple of several, or None; and its holders: None,
-            an id, or a list where there are several.
-        """
-        entries = self._scopes.get(scope, _NO_ENTRIES)
-        if self._short is not None and type(value) is str and value.isascii():
-            form: Any = self._short(value)
-            holder = entries.get(form)
-            if holder is not None or self._is_form(form):
-                return form, holder
+    def look(value: Any, scope: str) -> tuple[Any, Any]:
+        entries = scopes.get(scope, _NO_ENTRIES)
         if type(value) is tuple:
-            forms = self._key.forms({self._key.fields[0]: value})
+            forms = key.forms({field: value})
             return packed(forms), _holder(forms, entries)
-        try:
-            form = self._normal(value)
-        except Exception as error:
-            self._key.blame(error, value)
-            raise
+        form = normal(value)
         if type(form) is not str or not form or not form.isascii():
-            form = self._key.checked(form)
+            form = checked(form)
         return form, None if form is None else entries.get(form)
+
+    for known, short, is_form in SHORT:
+        if known is normal:
+            return _in_short(scopes, short, is_form, look)
+    return look
+
+
+def _in_short(
+    scopes: dict[str, Entries],
+    short: Callable[[str], str],
+    is_form: Callable[[str], Any],
+    otherwise: Look,
+) -> Look:
+    def look(value: Any, scope: str) -> tuple[Any, Any]:
+        if type(value) is str and value.isascii():
+            form = short(value)
+            holder = scopes.get(scope, _NO_ENTRIES).get(form)
+            if holder is not None or is_form(form):
+                return form, holder
+        return otherwise(value, scope)
+
+    return look
 
 
 def _holder(forms: tuple[str, ...], entries: Entries) -> Any:
@@ -214,7 +213,8 @@ class FastPath:
         self._headings = Headings(policy, index)
         self._by_form = policy.match.decide is FIRST_PRESENT
         self._updates = policy.update is True
-        self._keys = [KeyPath(key, index.scopes(key.name)) for key in policy.keys]
+        keys = policy.keys
+        self._keys = [(key.name, look_up(key, index.scopes(key.name))) for key in keys]
         self._no_forms = [None] * len(self._keys)
 
     def upsert(self, patch: Any, scope: Any) -> Answer:
@@ -233,24 +233,27 @@ class FastPath:
         heading = self._headings[tuple(patch)]
         if heading is None:
             return None
-        sent = heading.read(tuple(patch.values()))
+        raw = tuple(patch.values())
+        sent = heading.read(raw)
         if not isinstance(sent, tuple):
             return sent
         state, keys, by_form = self._writer.done, self._keys, self._by_form
         made: dict[int, Any] = {}
         id = by = None
         for number, place in heading.consulted:
-            key = keys[number]
-            form, holder = key.look(sent[place], scope)
+            name, look = keys[number]
+            form, holder = look(sent[place], scope)
             made[number] = form
             if by is None:
                 if (form if by_form else holder) is not None:
-                    id, by = holder, key.name
+                    id, by = holder, name
             elif holder is not None and holder != id:
                 return self._left(heading, sent, made)
         if id is None:
             return self._create(heading, sent, scope, made, state)
-        return self._update(heading, sent, scope, made, state, id, by)
+        # What is not cleaned and not frozen anew is text alone.
+        plain = sent is raw
+        return self._update(heading, sent, scope, made, state, id, by, plain=plain)
 
     def upsert_many(
         self, patches: Iterable[Any], scope: Any, plain: Plain, *, collect: bool
@@ -324,6 +327,8 @@ class FastPath:
         state: Record,
         id: Any,
         by: str | None,
+        *,
+        plain: bool,
     ) -> Answer:
         before = self._index.rows.get(id) if type(id) is str else None
         if before is None or before[HISTORY] is not None:
@@ -341,9 +346,8 @@ class FastPath:
                 return self._left(heading, sent, made)
             values = laid
         writer = self._writer
-        if values == stored and (
-            _TEXT(map(type, values)) or all(map(same, values, stored))
-        ):
+        # Of text, equal is the same; of numbers it is not.
+        if values == stored and (plain or all(map(same, values, stored))):
             if writer.published is state:
                 unchanged = (before, before, by)
                 return outcome_of("unchanged", unchanged, self._policy)
@@ -371,7 +375,7 @@ class FastPath:
     ) -> bool:
         """Look up keys that are not consulted; each is free, or the contact's."""
         for number, place in heading.resting:
-            made[number], holder = self._keys[number].look(sent[place], scope)
+            made[number], holder = self._keys[number][1](sent[place], scope)
             if holder is not None and holder != id:
                 return False
         return True
@@ -392,7 +396,7 @@ class FastPath:
         id: str | None = None,
         now: datetime | None = None,
     ) -> Left:
-        forms = {self._keys[number].name: form for number, form in made.items()}
+        forms = {self._keys[number][0]: form for number, form in made.items()}
         return Left(forms, heading.names, sent, id, now)
 
 

@@ -124,7 +124,8 @@ def told(book: ContactBook, call: tuple[str, Any, str]) -> str:
     verb, patch, scope = call
     try:
         if verb == "delete":
-            return repr(book.delete(next(iter(book)).id) if len(book) else None)
+            first = next(iter(book), None)
+            return repr(first and book.delete(first.id, scope=first.scope))
         return repr(getattr(book, verb)(patch, scope=scope))
     except errors.Refused as error:
         return f"{type(error).__name__}: {error}"
