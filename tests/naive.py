@@ -312,6 +312,8 @@ DROPS = (
 
 def shown(rule: str, new: Any, sent: Any) -> bool:
     """Tell whether a sent value is to be seen in what a rule made of it."""
+    if rule == "add" and not empty(sent):
+        return True
     if rule != "deep_keep" or empty(sent) or not isinstance(new, dict):
         return same(new, sent)
     return all(

@@ -412,11 +412,13 @@ class TestLeftOut:
             (largest, "", 3, True),
             (add, None, 3, True),
             (add, 2, 5, False),
+            (add, 0, 3, False),
+            (add, "", 3, True),
             (unset, "x", None, False),
             (custom(lambda a, _b: a), 4, 3, True),
             (custom(lambda a, _b: a), 3, 3, False),
         ],
-        ids=map(str, range(10)),
+        ids=map(str, range(12)),
     )
     def test_a_number(self, rule: Any, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
         """It is stored, or what is left out is told."""
@@ -769,6 +771,49 @@ def test_what_joins_is_cleaned_as_the_list_is() -> None:
 
     with pytest.raises(InvalidField, match="more: must be good"):
         made.upsert({"id": 1, "main": "bad@x"})
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["stored", "sent"])
+def test_what_joins_and_cannot_be_used_is_refused(known: bool) -> None:  # noqa: FBT001
+    """As it would be if it had been sent there, and no stored value is shown."""
+
+    def clean(values: Any) -> Any:
+        if "boom@x" in values:
+            raise LookupError("boom")
+        return None if "c@x" in values else values
+
+    more = {"more": ["secret@x"]} if known else {"more": None}
+    made = mailbox({**ADA, **more}, joins=True, more=field(clean=clean))
+    with pytest.raises(InvalidField) as caught:
+        made.upsert({"id": 1, "main": "c@x"})
+    assert (
+        str(caught.value) == "more: must be a value that its clean can use, not 'c@x'"
+    )
+    with pytest.raises(LookupError) as raised:
+        made.upsert({"id": 1, "main": "boom@x"})
+    assert raised.value.__notes__ == ["more: clean clean raised this for a list"]
+
+
+def test_a_rule_that_raises_is_named() -> None:
+    """With its field, whatever path the call takes."""
+
+    def boom(_stored: Any, _sent: Any) -> Any:
+        raise LookupError("boom")
+
+    lines = {"n": field(merge=custom(boom, name="mine"))}
+    made = by_id(**lines)
+    note = ["n: rule mine raised this for text"]
+    for call in (made.plan, made.upsert, made.create):
+        with pytest.raises(LookupError) as raised:
+            call({"id": 1, "n": "x"})
+        assert raised.value.__notes__ == note
+    rule = custom(boom, name="mine")
+    made = book(
+        absorbing({"n": rule}, n=field()), {"id": 1, "n": "a"}, {"ref": 2, "n": "b"}
+    )
+    with pytest.raises(LookupError) as raised:
+        made.upsert(BOTH)
+    assert raised.value.__notes__ == note
 
 
 def test_a_default_in_place_of_what_was_sent_is_named() -> None:

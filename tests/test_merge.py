@@ -263,7 +263,7 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
         (unset, ALL, set()),
         (largest, ALL, {"stores", "drops"}),
         (smallest, ALL, {"stores", "drops"}),
-        (add, (), {"stores", "drops"}),
+        (add, (), {"stores", "drops", "shows"}),
         (union, ONCE, {"stores", "folds"}),
         (append, (), {"stores"}),
         (remove, ("absorbing", "idempotent"), set()),
@@ -535,3 +535,22 @@ def test_rules_are_compared_by_value() -> None:
         assert make() == make()
         assert hash(make()) == hash(make())
     assert len({make() for make in makes}) == len(makes)
+
+
+class Unhashed:
+    """A callable that compares by value, and does not hash."""
+
+    def __call__(self, _stored: Any, sent: Any) -> Any:
+        return sent
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unhashed)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_function_that_does_not_hash_makes_a_rule() -> None:
+    """Which hashes, and is equal to its like."""
+    assert custom(Unhashed()) == custom(Unhashed())
+    assert hash(custom(Unhashed())) == hash(custom(Unhashed()))
+    assert custom(Unhashed()).combine("a", "b") == "b"

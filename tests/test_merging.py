@@ -597,3 +597,15 @@ def test_what_is_newest_does_not_depend_on_who_survives(
             ends.add((end.get("v"), kept))
 
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize("rule", [latest(by="at"), newest], ids=str)
+def test_clocks_that_do_not_compare_refuse_the_merge(rule: Rule) -> None:
+    """A number and a text, of a field that has a clock; no value is shown."""
+    policy = table(rule, own=latest(by="at"))
+    made = book(policy, "x", "secret", clocks=(1, "2024"))
+    with pytest.raises(errors.InvalidField) as caught:
+        made.merge("a", "b")
+
+    reason = "must have a clock that compares with the stored one, which is a number"
+    assert str(caught.value) == f"v: {reason}, and contact b holds another value"

@@ -198,6 +198,43 @@ class TestCreating:
 
         assert made.upsert({"email": "a@x"}).unchanged
 
+    @pytest.mark.parametrize(
+        ("rule", "sent"),
+        [
+            (deep, {"a": None}),
+            (deep, {"a": None, "b": None}),
+            (deep, {}),
+            (deep, " "),
+            (deep_keep, {"a": None}),
+            (union, []),
+            (union, ""),
+            (signed, ["-a"]),
+            (append, " "),
+            (items_by("id"), []),
+            (largest, " "),
+            (add, ""),
+            (keep, "\t"),
+            (replace, " "),
+            (custom(lambda _a, _b: ""), "x"),
+            (custom(lambda _a, _b: None), "x"),
+            (latest(by="at"), " "),
+        ],
+        ids=map(str, range(17)),
+    )
+    def test_what_a_rule_leaves_blank_is_missing(self, rule: Any, sent: Any) -> None:
+        """Whatever verb creates; nothing is stored."""
+        lines: Any = {"t": field(merge=rule, required=True), "at": field()}
+        made = book(table(**lines))
+        patch = {"email": "a@x", "at": 1, "t": sent}
+        calls: list[Any] = [made.upsert, made.plan, made.create]
+        calls.append(lambda each: made.upsert_many([each]))
+        calls.append(lambda each: made.upsert_many([each], atomic=True))
+        for call in calls:
+            with pytest.raises(MissingField, match="t: "):
+                call(patch)
+
+        assert len(made) == 0
+
 
 class TestClash:
     """A unique key that another contact holds."""
@@ -637,7 +674,7 @@ class TestLeftAlone:
 
         assert made.plan(patch).ignored == ignored
         assert made.upsert(patch).ignored == ignored
-        assert made.upsert_many([patch])[0].ignored == ignored  # type: ignore[union-attr]
+        assert made.upsert_many([patch])[0].ignored == ignored
 
     def test_a_primary_that_would_join_others_is_named(self) -> None:
         """It is left to the additional fields, and they are not written."""

@@ -51,10 +51,11 @@ class Contact(_Tied):
         fields: Field name to value; copied and frozen.
         version: 1 when created, one more with each update.
         created_at: An aware time, when it was created.
-        updated_at: An aware time, when a field moved last.
+        updated_at: An aware time, when a field, its clock or ``deleted_at`` moved last.
         aliases: Key name to normal forms that it held once and that still find it.
         clocks: Field name to the clock by which the field was written last, where
-            its rule goes by one; it stays when the field is cleared.
+            its rule goes by one; it stays when the field is cleared. A field that was
+            merged by ``newest``: when the contact that supplied it was updated.
         absorbed: Ids of the contacts that were merged into it.
         deleted_at: An aware time, when it was deleted by a policy that keeps what is
             deleted; None while it is not.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, final
 from upsertcore.errors import InvalidField, MissingField
 from upsertcore.line import UNUSABLE
 from upsertcore.merge import replace
-from upsertcore.merging import Merging
+from upsertcore.merging import Merging, date
+from upsertcore.refusals import blame
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -94,20 +95,10 @@ class Draft:
         self._absorbed = {*self.moved}
 
     def date(self) -> None:
-        """
-        Keep when the contacts that supplied some fields were updated.
-
-        Those are the fields that are merged by ``newest``: each keeps that time as its
-        clock where the contact itself is updated, and until the field is.
-        """
-        before, merging = self._before, self._merging
-        moves = bool(self.moved) or (before is not None and before.deleted_at)
-        for name in self._policy.dated:
-            value = self.after.get(name)
-            if not same(value, self._base[0].get(name)):
-                self.clocks.pop(name, None)
-            elif moves and merging is not None and not empty(value):
-                self.clocks[name] = merging.time(name)
+        """Keep when the contacts that supplied fields under ``newest`` were updated."""
+        moves = self.moved or (self._before is not None and self._before.deleted_at)
+        parts = self._base[0], self.after, self.clocks
+        date(self._policy.dated, self._merging if moves else None, *parts)
 
     def merge(self, sent: Fields, *, known: bool = False) -> None:
         """
@@ -201,6 +192,9 @@ class Draft:
                 _set(self.clocks, name, clock)
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
+        except Exception as error:
+            blame(error, name, "rule", rule, value)
+            raise
         if new is stored and rule.by is None:
             return new
         if not same(new, stored) or (rule.by and not same(clock, written)):
@@ -257,6 +251,9 @@ class Draft:
             made = freeze(listed if clean is None else clean(listed))
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
+        except Exception as error:
+            blame(error, name, "clean", clean, listed)
+            raise
         if made is None:
             raise InvalidField(name, value, UNUSABLE)
         self._put(name, made)

@@ -123,7 +123,8 @@ class Joining(Reader):
 
         Returns:
             What happened: ``"merged"``, with those that were absorbed as they were;
-            ``"unchanged"`` where there was nobody but the survivor.
+            ``"unchanged"`` where there was nobody but the survivor. The version moves;
+            ``updated_at`` moves where a field or its clock does.
 
         Raises:
             UnknownContact: If there is no such contact.

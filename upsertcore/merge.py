@@ -99,6 +99,11 @@ def _add(stored: Any, sent: Any) -> Any:
         raise ValueError("must make a sum that is not too large") from None
 
 
+def _adds(new: Any, sent: Any) -> bool:
+    # Nought counts, though it leaves a sum as it is.
+    return not empty(sent) or same(new, sent)
+
+
 keep = Rule("keep", fill, _GROUPED | _AGAIN, drops=True)
 """The stored value stays; a sent one, not null, only fills what is absent or blank."""
 
@@ -127,7 +132,7 @@ A number and a text do not compare, and nothing else is taken: refused.
 smallest = Rule("smallest", smaller, _ALL, drops=True)
 """The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
 
-add = Rule("add", _add, drops=True)
+add = Rule("add", _add, drops=True, shows=_adds)
 """
 The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
 
@@ -181,7 +186,8 @@ def latest(by: str) -> Rule:
             times are. A patch that sends the value and not its clock is refused.
 
     Returns:
-        A rule: a newer value is stored with its clock, a first value too. Null
+        A rule: a newer value is stored with its clock, a first value too; the same
+        value moves its clock, which is an update. Null
         clears, and leaves the clock, so that nothing older comes back; blank is
         stored. What is older is ignored. Of equal clocks the greater value stays,
         compared as JSON text, so that the order of calls does not matter; 1.0 is
@@ -271,6 +277,13 @@ class _Custom:
 
     def __call__(self, stored: Any, sent: Any) -> Any:
         return freeze(self.function(stored, sent))
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self.function)
+        except TypeError:
+            # A callable that compares by value need not hash.
+            return hash(_Custom)
 
 
 def custom(

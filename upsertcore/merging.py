@@ -10,21 +10,22 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.absent import absent
 from upsertcore.errors import InvalidField
 from upsertcore.order import later
-from upsertcore.values import same
+from upsertcore.refusals import blame
+from upsertcore.values import empty, same
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
     from upsertcore.policy import Policy
     from upsertcore.rule import Rule
 
-__all__ = ["Merging"]
+__all__ = ["Merging", "date"]
 
 
 @final
@@ -89,7 +90,7 @@ class Merging:
                 if gone and (value is None or self._knows(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
                         # What null cleared is as new as its clock.
-                        self._take_clocked(rule, name, other)
+                        self._take_one(rule, name, other)
                 elif not at_once or gone or rule.fold is None or self._has_clock(name):
                     self._take_one(rule, name, other)
                 else:
@@ -102,12 +103,20 @@ class Merging:
         return name in self.fields or name in self.clocks
 
     def _take_one(self, rule: Rule, name: str, other: Contact) -> None:
-        if rule.merges_only:
-            self._take_newer(rule, name, other)
-        elif rule.by is not None:
-            self._take_clocked(rule, name, other)
-        elif rule.on_update:
-            self._take_value(rule, name, other)
+        """Let a rule take one field of another contact."""
+        value = other.get(name)
+        try:
+            if rule.merges_only:
+                self._take_newer(rule, name, other)
+            elif rule.by is not None:
+                self._take_clocked(rule, name, other)
+            elif rule.on_update:
+                self._take_value(rule, name, other)
+        except ValueError as error:
+            raise InvalidField(name, value, str(error), holder=other.id) from error
+        except Exception as error:
+            blame(error, name, "rule", rule, value)
+            raise
 
     def _take_all(self, rule: Rule, name: str, values: list[Any]) -> None:
         """Let a rule take the values of several contacts in one pass."""
@@ -140,10 +149,7 @@ class Merging:
     def _take_value(self, rule: Rule, name: str, other: Contact) -> None:
         """Let a rule without a clock take a value that is there."""
         own, value = self.fields.get(name), other.get(name)
-        try:
-            new = self._combined(rule, name, own, value)
-        except ValueError as error:
-            raise _refusal(name, other, error) from error
+        new = self._combined(rule, name, own, value)
         if self._has_clock(name):
             clock, theirs = self.clocks.get(name), other.clocks.get(name)
             if same(new, value) and not same(new, own):
@@ -170,10 +176,7 @@ class Merging:
         if own is not None and self._present(name) is None:
             own = clock = None
         theirs = other.clocks.get(name), other.get(name)
-        try:
-            made = rule.combine((clock, own), theirs)
-        except ValueError as error:
-            raise _refusal(name, other, error) from error
+        made = rule.combine((clock, own), theirs)
         self._set_clock(name, made[0])
         self._set(name, made[1])
 
@@ -186,10 +189,7 @@ class Merging:
             mine, theirs = self.time(name), _time(other, name)
         clock, new = theirs, value
         if own is not None:
-            try:
-                clock, new = rule.combine((mine, own), (theirs, value))
-            except ValueError as error:
-                raise _refusal(name, other, error) from error
+            clock, new = rule.combine((mine, own), (theirs, value))
         if self._has_clock(name):
             self._set_clock(name, clock)
         elif clock != mine:
@@ -207,8 +207,34 @@ class Merging:
         return self._times.get(name) or _time(self._before, name)
 
 
-def _refusal(name: str, other: Contact, error: ValueError) -> InvalidField:
-    return InvalidField(name, other.get(name), str(error), holder=other.id)
+def date(
+    names: Iterable[str],
+    merging: Merging | None,
+    base: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    clocks: dict[str, Any],
+) -> None:
+    """
+    Keep, as the clocks of fields, when the contacts that supplied them were updated.
+
+    Args:
+        names: Of the fields that go by that.
+        merging: What merged contacts; None where the contact itself is not updated.
+        base: The fields before the patch was merged in.
+        fields: The fields after it. One that the patch updates has no clock any more.
+        clocks: Of the fields after it; changed.
+
+    >>> clocks = {"city": "2024-01-02T00:00:00.000000+00:00"}
+    >>> date(("city",), None, {"city": "Oslo"}, {"city": "Rome"}, clocks)
+    >>> clocks
+    {}
+    """
+    for name in names:
+        value = fields.get(name)
+        if not same(value, base.get(name)):
+            clocks.pop(name, None)
+        elif merging is not None and not empty(value):
+            clocks[name] = merging.time(name)
 
 
 def _time(contact: Contact, name: str) -> str:

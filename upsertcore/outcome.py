@@ -120,7 +120,8 @@ class Outcome(Verdict, _Late):
     What one call did.
 
     Args:
-        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``.
+        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
+            that moves alone makes it ``"updated"``, without changes.
         contact: The contact as it is now.
         before: The contact as it was, None where it was created; the same object
             as ``contact`` where nothing moved.

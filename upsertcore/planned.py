@@ -62,7 +62,8 @@ class Plan(Verdict):
     What a patch would do; ``book.apply`` does it.
 
     Args:
-        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``.
+        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
+            that moves alone makes it ``"updated"``, without changes.
         scope: The tenant.
         before: The contact that was found, None for nobody.
         after: Its fields afterwards.

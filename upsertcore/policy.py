@@ -109,7 +109,8 @@ class Policy:
             ``"refuse"``, or ``"create"``, which sending twice does twice.
         create: False where a patch that finds nobody is refused.
         update: False where a patch that would change somebody is refused,
-            ``"ignore"`` where it leaves that contact as it is.
+            ``"ignore"`` where it leaves that contact as it is, and names what a rule
+            would have moved, left out or refused.
         blocked: Key name to what identifies nobody: text, in which ``*`` stands for
             anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``; case and
             white space around do not count.
@@ -124,7 +125,8 @@ class Policy:
             (``"refuse"``).
         absorb: Field name to the rule between two contacts that are merged, the
             survivor's value standing for the stored one; ``keep`` for the rest, but
-            a field with a clock goes by it.
+            a field with a clock goes by it. Blank, and what equals the field's
+            default, count as absent on either side.
 
     Raises:
         InvalidPolicy: If the table cannot work.
