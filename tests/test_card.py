@@ -39,6 +39,7 @@ from upsertcore.laws import (
     check_log,
     claims,
 )
+from upsertcore.strategy import Match, Strategy
 
 Row = dict[str, Any]
 
@@ -356,6 +357,23 @@ class TestClaims:
         book = ContactBook(policy)
         assert law in check(book, {"id": 7})
         assert law not in check(book, {"name": "x"})
+
+    @pytest.mark.parametrize("name", ["first_match", "first_present", "all_agree"])
+    def test_a_strategy_of_the_application_is_known_by_no_name(self, name: str) -> None:
+        """It names nobody else, and goes on where a key finds nobody; it may."""
+
+        def first(keys: Any, probe: Any, _pick: Any) -> Match:
+            hits = [(ids[0], key) for key in keys for _, ids in probe(key) if ids]
+            return Match(*hits[0]) if hits else Match()
+
+        strategy = Strategy(name, ("id", "more"), first)
+        lines = {"id": line(), "more": line(), "name": field()}
+        book = ContactBook(Policy(strategy, lines, on_many="oldest"))
+        for each in ({"id": 1}, {"more": 2}, {"more": 2}):
+            book.create(each)
+
+        for patch in ({"id": 1, "more": 2}, {"id": 9, "more": 2, "name": "x"}):
+            assert "nothing_silent" in check(book, patch)
 
     def test_a_log_again_over_its_own_result(self) -> None:
         """Fails where a rule replaces: the first patch writes its older value again."""

@@ -127,11 +127,13 @@ _FINDING = (
         "keys",
         """        if empty(value):
             return None
-        form = self.normalize[place](value)
+        try:
+            form = self.normalize[place](value)
 """,
         """        if value is None:
             return None
-        form = self.normalize[place](value) or "blank"
+        try:
+            form = self.normalize[place](value) or "blank"
 """,
     ),
     Fault(

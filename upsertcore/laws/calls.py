@@ -16,6 +16,7 @@ from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, told
+from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.merge import keep
 from upsertcore.outcome import Outcome
 from upsertcore.patch import read
@@ -87,7 +88,7 @@ def finds_who_is_named(trial: Trial) -> bool:
         return isinstance(first, Outcome)
     see("finds_who_is_named", not isinstance(first, NoMatchKey), told(first))
     name, forms = named[0]
-    if policy.match.name == "first_present" and isinstance(first, Outcome):
+    if policy.match.decide is FIRST_PRESENT and isinstance(first, Outcome):
         alone = first.matched_by in (None, name)
         see("finds_who_is_named", alone, f"{told(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
@@ -201,7 +202,7 @@ def nothing_silent(trial: Trial) -> bool:
     for each in first.withheld:
         holder = each.holder in [contact.id for contact in trial.after]
         see("nothing_silent", holder, f"{each.field} is withheld for {each.holder}")
-    if policy.match.name in ("first_match", "all_agree"):
+    if policy.match.decide in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
         left = _hit(trial, trial.carried) - {first.contact.id, *first.others}
         see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
     return bool(trial.patch)
@@ -294,5 +295,5 @@ def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
         forms = dict(named)[first.matched_by]
         hits = [_hit(trial, [(first.matched_by, (form,))]) for form in forms]
         yield from [hit for hit in hits if hit][:1]
-    if trial.policy.match.name == "all_agree":
+    if trial.policy.match.decide is ALL_AGREE:
         yield _hit(trial, named)
