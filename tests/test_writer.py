@@ -311,3 +311,29 @@ def test_a_reader_that_is_overtaken_by_its_own_thread_reads_again() -> None:
         return 7
 
     assert (made._writer.read(ask), next(turns), made._writer.read(gone)) == (1, 2, 7)
+
+
+def test_an_atomic_batch_is_prepared_without_the_lock() -> None:
+    """While its decisions and its record are made, another call is not held up."""
+    made = book(2)
+    staged, others = made._writer._staged, count(1)
+
+    def staging(*parts: Any) -> Any:
+        if next(others) == 1:
+            thread = threading.Thread(target=lambda: made.create({"email": "new@x"}))
+            thread.start()
+            thread.join()
+        return staged(*parts)
+
+    class Staging(type(made._writer)):  # type: ignore[misc]
+        __slots__ = ()
+        _staged = staticmethod(staging)
+
+    assert made._writer.lock is not None
+    made._writer.__class__ = Staging
+    rows = [{"email": "1@x", "group": 7}, {"email": "2@x", "group": 7}]
+    outcomes = made.upsert_many(rows, atomic=True)
+
+    assert [outcome.result for outcome in outcomes] == ["updated", "updated"]
+    assert len(made) == 3
+    made._index.check()

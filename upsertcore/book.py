@@ -153,7 +153,8 @@ class ContactBook(Joining):
             InvalidPolicy: If a rule of this call, or *null* or *blank*, is none.
 
         Cost:
-            Linear in the patch; independent of the size of the book.
+            Linear in the patch, in the contacts that its keys hit, and in their forms;
+            independent of the size of the book.
 
         Laws:
             Twice is once: the second call is ``unchanged``.
@@ -191,6 +192,9 @@ class ContactBook(Joining):
 
         Raises:
             Refused: One of its family; nothing has changed then.
+
+        Cost:
+            Linear in the patch.
         """
         ask = self._asking(self.policy, patch, scope, _CREATE)
         once = fingerprint(idempotency_key, ask)
@@ -220,6 +224,9 @@ class ContactBook(Joining):
 
         Raises:
             Refused: Where :meth:`upsert` would be refused.
+
+        Cost:
+            As :meth:`upsert`.
         """
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
@@ -341,6 +348,9 @@ class ContactBook(Joining):
         Raises:
             Refused: As :func:`upsertcore.loading.fill`.
 
+        Cost:
+            Near-linear in the rows and their forms.
+
         >>> from upsertcore import Policy, field, first_match, normalize
         >>> fields = {"email": field(key=normalize.email)}
         >>> book = ContactBook(Policy(first_match("email"), fields))
@@ -367,6 +377,9 @@ class ContactBook(Joining):
 
         Raises:
             ValueError: If they do not follow one another.
+
+        Cost:
+            Linear in the entries and the contacts that they change.
         """
         book = cls(policy, **how)
         redo(book._index, policy, entries)

@@ -72,6 +72,9 @@ class Joining(Reader):
         Raises:
             UnknownContact: If there is none; the id of one that was merged into
                 another takes nothing out.
+
+        Cost:
+            Linear in the contact, and in the contacts that share its forms.
         """
         keep = self.policy.on_deleted != "forget"
         now = self._writer.time() if keep else None
@@ -93,6 +96,9 @@ class Joining(Reader):
 
         Raises:
             UnknownContact: If the book knows nothing of this id.
+
+        Cost:
+            Linear in the changes and calls that the book keeps.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email)}
@@ -131,6 +137,9 @@ class Joining(Reader):
             InvalidField: If one is the survivor itself, or a rule of the policy's
                 ``absorb`` refuses.
             KeyInUse: If what is absorbed makes a unique key of somebody else.
+
+        Cost:
+            Near-linear in the contacts that are named and their forms.
 
         >>> from upsertcore import (
         ...     ContactBook,
@@ -234,6 +243,9 @@ class Joining(Reader):
         Raises:
             StaleOutcome: If the contact has changed since, is gone, or a unique key
                 that would come back is held by somebody else.
+
+        Cost:
+            Linear in the contacts of the outcome and their forms.
 
         Laws:
             ``dump()`` is then what it was before the call, versions and times

@@ -109,6 +109,9 @@ class Reader:
             InvalidField: If the policy has no such key, or no field holds such a
                 value.
 
+        Cost:
+            Linear in the value and in the contacts that are returned.
+
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> fields = {"email": field(key=normalize.email)}
         >>> book = ContactBook(Policy(first_match("email"), fields))
@@ -193,6 +196,9 @@ class Reader:
         Raises:
             ForgottenChanges: If some of them are not kept any more.
 
+        Cost:
+            Linear in what is returned.
+
         Laws:
             Replaying all of them gives the same ``dump()``.
 
@@ -224,6 +230,9 @@ class Reader:
 
         Raises:
             Refused: If the other policy cannot take a contact of this book.
+
+        Cost:
+            Linear in the book and the patches; holds two copies of the book.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match
         >>> from upsertcore import first_present, normalize
