@@ -445,7 +445,7 @@ class TestLimit:
     """No contact holds more forms of a key than its limit."""
 
     def test_refuse(self) -> None:
-        """The key and what would be held are named, and nothing is stored."""
+        """The key is named, and how many it would hold; nothing is stored."""
         made = limited({"email": ["a@x"]})
         made.upsert({"email": ["a@x", "b@x"]})
         before = made.dump()
@@ -454,9 +454,9 @@ class TestLimit:
 
         assert (caught.value.field, caught.value.value) == (
             "email",
-            ("a@x", "b@x", "c@x"),
+            3,
         )
-        assert "must be at most 2 keys of one contact" in str(caught.value)
+        assert "must be at most 2 keys of one contact, not 3" in str(caught.value)
         assert made.dump() == before
 
     def test_at_creation(self) -> None:
@@ -474,9 +474,9 @@ class TestLimit:
             made.upsert({"email": ["a@x"], "phone": "+15550002"})
         assert (caught.value.field, caught.value.value) == (
             "phone",
-            ("+15550002", "+15550001"),
+            2,
         )
-        assert "must be one key of one contact" in str(caught.value)
+        assert "must be one key of one contact, not " in str(caught.value)
 
         assert made.upsert({"email": ["a@x"], "phone": None}).updated
         assert made.upsert({"email": ["a@x"], "phone": "+15550001"}).updated
@@ -573,7 +573,7 @@ class TestLimit:
             made.upsert({"id": 1, "main": "c@x"})
 
         assert caught.value.field == "mail"
-        assert caught.value.value == ("c@x", "b@x", "a@x")
+        assert caught.value.value == 3
 
 
 MERGES = merge_all("email", "phone", "device")
@@ -893,7 +893,7 @@ class TestMerged:
         with pytest.raises(InvalidField) as caught:
             made.upsert(self.SENT)
 
-        assert (caught.value.field, caught.value.value) == ("email", ("a@x", "b@x"))
+        assert (caught.value.field, caught.value.value) == ("email", 2)
         assert len(made) == 2
 
     def test_a_field_that_the_patch_may_not_set(self) -> None:

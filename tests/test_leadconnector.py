@@ -627,7 +627,7 @@ def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
     )
 
     assert response.status == 422
-    assert response.body["message"][0].startswith("dndSettings must go to a stored")
+    assert response.body["message"][0].startswith("dndSettings needs a stored")
     assert module._reject(NoMatchKey(("email",))).reason == NO_KEY
 
 

@@ -356,7 +356,7 @@ class TestReport:
         """A book is iterable too, and its contacts are not rows."""
         text = str(refusal(*load(ADA)))
 
-        assert text.startswith("row: must be a mapping, not Contact(")
+        assert text.startswith("contact: must be a mapping, not Contact(")
         assert text.endswith(
             "; pass rows as book.dump() and contact.to_dict() return them"
         )

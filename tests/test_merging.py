@@ -287,19 +287,19 @@ class TestAbsent:
     @pytest.mark.parametrize(
         ("rule", "own", "other", "reason"),
         [
-            (immutable, "x", "secret", "must stay as it is, for it is set already"),
+            (immutable, "x", "secret", "must not change once it is set"),
             (union, ["x"], "secret", "must be a list"),
             (
                 union,
                 "secret",
                 ["x"],
-                "must go to a stored list, and the stored value is text",
+                "needs a stored list; the stored value is text",
             ),
             (
                 append,
                 "secret",
                 ["x"],
-                "must go to a stored list, and the stored value is text",
+                "needs a stored list; the stored value is text",
             ),
             (deep, {"a": 1}, "secret", "must be a mapping"),
             (deep_keep, {"a": 1}, "secret", "must be a mapping"),
@@ -307,7 +307,7 @@ class TestAbsent:
                 deep_keep,
                 "secret",
                 {"a": 1},
-                "must go to a stored mapping, and the stored value is text",
+                "needs a stored mapping; the stored value is text",
             ),
             (
                 items_by("id"),
@@ -325,7 +325,7 @@ class TestAbsent:
                 add,
                 "secret",
                 1,
-                "must go to a stored number, and the stored value is text",
+                "needs a stored number; the stored value is text",
             ),
         ],
         ids=map(str, range(10)),
@@ -339,7 +339,9 @@ class TestAbsent:
         with pytest.raises(errors.InvalidField) as caught:
             made.merge("a", "b")
 
-        assert str(caught.value) == f"v: {reason}, and contact b holds another value"
+        what, semicolon, rest = reason.partition("; ")
+        held = f"v: {what}, and contact b holds another value{semicolon}{rest}"
+        assert str(caught.value) == held
         assert made.dump() == before
 
 

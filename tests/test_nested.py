@@ -122,7 +122,7 @@ def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
     book = ContactBook(policy, ids=iter("ab").__next__)
     book.create({"tags": "z"})
     book.create({"tags": ["x"]})
-    with pytest.raises(InvalidField, match="tags: must go to a stored list"):
+    with pytest.raises(InvalidField, match="tags: needs a stored list"):
         book.merge("a", "b")
 
 

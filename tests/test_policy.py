@@ -254,21 +254,24 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (lambda: keyed(create=False, update="ignore"), "cannot both be disabled"),
         (lambda: keyed(absorb=[keep]), "absorb: must be a mapping of names, not"),
         (lambda: keyed(absorb={"last": "keep"}), "absorb: last: must be a merge rule"),
-        (lambda: keyed(absorb={"x": keep}), "absorb: x is not a field of this policy"),
+        (
+            lambda: keyed(absorb={"x": keep}),
+            "absorb: unknown field 'x'; this policy has",
+        ),
         (
             lambda: keyed(lines={"last": field(merge=latest(by="at"))}),
             "last: its rule .* needs the field at; declare",
         ),
         (
             lambda: keyed(others=keep, absorb={"*": keep}),
-            r"absorb: \* is not a field of this policy; name each field by itself",
+            r"absorb: '\*' is not a field; name each field by itself",
         ),
         (
             lambda: keyed(absorb={"*": keep}),
-            r"absorb: \* is not a field of this policy",
+            r"absorb: '\*' is not a field",
         ),
-        (lambda: keyed(others=keep, absorb={"": keep}), "absorb:  is not a field"),
-        (lambda: keyed(others=keep, absorb={1: keep}), "absorb: 1 is not a field"),
+        (lambda: keyed(others=keep, absorb={"": keep}), "absorb: unknown field ''"),
+        (lambda: keyed(others=keep, absorb={1: keep}), "absorb: unknown field 1"),
         (
             lambda: keyed(lines={"last": field(merge=newest)}),
             "last: the rule newest compares the updated_at of two contacts, and a ",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from upsertcore.showing import kind_of, shown
+from upsertcore import keep
+from upsertcore.showing import (
+    called,
+    closest,
+    described,
+    kind_of,
+    listed,
+    named,
+    shown,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +75,62 @@ def test_what_cannot_be_shown_is_named_by_its_class() -> None:
 def test_the_kind_of_a_value(value: Any, words: str) -> None:
     """Named without the value."""
     assert kind_of(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (str, "the class str"),
+        (len, "the function len"),
+        (test_it_is_short, "the function test_it_is_short"),
+        (partial(len, ()), "functools.partial(<built-in function len>, ())"),
+        ("keep", "'keep'"),
+        (None, "None"),
+    ],
+    ids=map(str, range(6)),
+)
+def test_an_argument_is_described(value: Any, text: str) -> None:
+    """A function or a class by its name, without where it is in memory."""
+    assert described(value) == text
+
+
+def test_a_function_is_called_by_its_name() -> None:
+    """A rule by its own; what has none by its class."""
+    assert [called(each) for each in (len, keep, partial(len, ()))] == [
+        "len",
+        "keep",
+        "partial",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("email", "email"), ("", "''"), (7, "7"), ("a\x1b", r"'a\x1b'"), ("x" * 61, None)],
+    ids=map(str, range(5)),
+)
+def test_a_name_is_shown_as_it_is(name: Any, text: str | None) -> None:
+    """Unless it is not short printable text."""
+    assert named(name) == (shown(name) if text is None else text)
+
+
+def test_names_are_listed() -> None:
+    """The first of them, and dots where there are more; what is not text is shown."""
+    assert listed([]) == ""
+    assert listed(["a", 1, "b"]) == "a, 1, b"
+    assert listed(iter("abcde"), 5) == "a, b, c, d, e"
+    assert listed(iter("abcdef"), 5) == "a, b, c, d, e, ..."
+
+
+def test_the_closest_name() -> None:
+    """Of those that are compared: short, and not too many."""
+    assert closest("emial", ("phone", "email")) == "email"
+    assert closest("xyz", ("phone", "email")) is None
+    assert closest(7, ("email",)) is None
+    assert closest("e" * 61, ("e" * 61,)) is None
+    assert closest("emial", ["e" * 61, *["x"] * 199, "email"]) is None
+
+
+def test_an_unknown_name() -> None:
+    """What there is is listed; nothing is said of what there is not."""
+    assert unknown("key", "mail", ["email"]).endswith("; this policy has: email")
+    assert unknown("field", 7, []) == "unknown field 7; this policy has none"

@@ -68,7 +68,8 @@ def see_that_it_is_found(
             raise beside_blocked(name, asked.sent[name])
     name, value = lost[0].told(asked.sent)
     rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in lost[0].fields))
-    reason = f"must still be a key of the contact once {rules} has merged it"
+    what = f"is a key that its rule {rules} would drop"
+    reason = f"{what}; sent again, the patch would not find this contact"
     raise InvalidField(name, value, reason)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_function",
+    "check_index",
     "check_number",
     "check_outcome",
     "check_plan",
@@ -55,7 +56,7 @@ def check_policy(name: str, policy: object, advice: str = "") -> None:
     if not isinstance(policy, Policy):
         kind = type(policy).__name__
         what = described(policy) if isinstance(policy, type) else kind
-        advice = advice or "make one: Policy(first_match('email'), {'email': field()})"
+        advice = advice or "make one: Policy(first_match('email'), {'email': ...})"
         raise InvalidPolicy(f"{name}: must be a Policy, not {what}; {advice}")
 
 
@@ -88,6 +89,20 @@ def check_count(name: str, count: object, advice: str) -> None:
     if type(count) is not int or count < 0:
         what = f"{name}: must be a whole number from 0, not {described(count)}"
         raise ValueError(f"{what}; {advice}")
+
+
+def check_index(index: object) -> None:
+    """
+    Check that an index is one, or None.
+
+    Raises:
+        TypeError: If it is none.
+
+    >>> check_index(None)
+    """
+    if index is not None and not hasattr(index, "holders"):
+        what = f"must be a ContactIndex, not {described(index)}"
+        raise TypeError(f"index: {what}; make it with the keys of the policy")
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:

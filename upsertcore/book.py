@@ -20,6 +20,7 @@ from upsertcore.arguments import (
     check_batch,
     check_count,
     check_function,
+    check_index,
     check_plan,
     check_policy,
     check_version,
@@ -104,9 +105,11 @@ class ContactBook(Joining):
         check_function("clock", clock, "pass one that returns an aware time")
         check_count("keep_calls", keep_calls, "pass 0 to remember no calls")
         names = tuple(key.name for key in policy.keys)
+        check_index(index)
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
-            what = f"must have the keys {listed(names)}, not {listed(index.keys)}"
+            keys = [listed(each) or "none" for each in (names, index.keys)]
+            what = f"must have the keys {keys[0]}, not {keys[1]}"
             raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
         given = {"ids": ids is not None, "clock": clock is not None}
@@ -248,7 +251,8 @@ class ContactBook(Joining):
         """
         check_plan(plan)
         if (plan.policy.base or plan.policy) is not self.policy:
-            raise ValueError("plan: must be made under the policy of this book")
+            advice = "plan again with this book"
+            raise ValueError(f"plan: must be made under this book's policy; {advice}")
         return self._writer.apply(plan)
 
     @overload

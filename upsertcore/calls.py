@@ -58,7 +58,8 @@ def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None
     if key is None:
         return None
     if not isinstance(key, str) or not key.strip():
-        raise InvalidField("idempotency_key", key, "must be text that is not blank")
+        reason = "must be text that is not blank; pass uuid4().hex, say"
+        raise InvalidField("idempotency_key", key, reason)
     asked = ask()
     sent = {name: thaw(value) for name, value in asked.sent.items()}
     text = json.dumps([sent, dict(asked.ignored)], sort_keys=True)

@@ -166,7 +166,7 @@ class Contact(_Tied):
         """
         if not isinstance(row, Mapping):
             advice = "pass rows as book.dump() and contact.to_dict() return them"
-            raise InvalidField("row", row, f"must be a mapping; {advice}")
+            raise InvalidField("contact", row, f"must be a mapping; {advice}")
         for name in row:
             if name not in _ROW and name != "place":
                 reason = f'must not be outside "fields"; {_EXAMPLE}'
@@ -273,7 +273,9 @@ def _time(name: str, value: Any) -> datetime:
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
-        raise InvalidField(name, value, "must be ISO 8601 text") from error
+        raise InvalidField(
+            name, value, "must be ISO 8601 text; write 2024-01-02T00:00:00+00:00"
+        ) from error
     if not isinstance(time.utcoffset(), timedelta):
         raise InvalidField(name, value, "must have an offset from UTC")
     try:

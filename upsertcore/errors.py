@@ -108,7 +108,7 @@ class InvalidField(Refused, ValueError):
         value = shown(self.value)
         if self.holder is not None:
             what = f"{what}, and contact {self.holder} holds another value"
-        elif what.startswith("must not "):
+        elif what.startswith(("must not ", "needs ")):
             pass
         elif what.startswith("must "):
             what = f"{what}, not {value}"
@@ -157,7 +157,7 @@ class MissingField(Refused, ValueError):
         field: The name of the field.
 
     >>> str(MissingField("email"))
-    'email: required to create a contact; send a value that is not blank'
+    'email: is required to create a contact; send a value that is not blank'
     """
 
     def __init__(self, field: str) -> None:
@@ -165,7 +165,7 @@ class MissingField(Refused, ValueError):
         self.field = field
 
     def __str__(self) -> str:
-        what = "required to create a contact; send a value that is not blank"
+        what = "is required to create a contact; send a value that is not blank"
         return f"{self.field}: {what}"
 
 
@@ -248,8 +248,8 @@ class AmbiguousMatch(Refused, LookupError):
         ids: The ids of the contacts, as the keys found them; the holders of one key
             are in the order of their creation.
 
-    >>> str(AmbiguousMatch("phone", ("c-1", "c-2")))
-    'phone: matches more than one contact: c-1, c-2; merge them, or set on_many'
+    >>> str(AmbiguousMatch("phone", ("c-1", "c-2"))).partition("; ")[0]
+    'phone: matches more than one contact: c-1, c-2'
     """
 
     def __init__(self, key: str, ids: tuple[str, ...]) -> None:
@@ -258,7 +258,8 @@ class AmbiguousMatch(Refused, LookupError):
 
     def __str__(self) -> str:
         what = f"matches more than one contact: {listed(self.ids, 5)}"
-        return f"{self.key}: {what}; merge them, or set on_many"
+        advice = "merge them, send keys of one contact, or set on_many"
+        return f"{self.key}: {what}; {advice}"
 
 
 class KeyInUse(Refused, ValueError):

@@ -18,7 +18,7 @@ from upsertcore.showing import called, described
 __all__ = ["check_called", "check_function", "check_normaliser"]
 
 _NOUNS = {
-    "Callable": "a function",
+    "Callable": "a normaliser",
     "Normalizer": "a normaliser",
     "Rule": "a rule",
     "Strategy": "a match strategy",
@@ -42,7 +42,7 @@ def check_called(name: str, value: object) -> None:
     >>> check_called("phone: key", normalize.phone_in)
     Traceback (most recent call last):
     ...
-    upsertcore.errors.InvalidPolicy: phone: key: phone_in makes a function and is ...
+    upsertcore.errors.InvalidPolicy: phone: key: phone_in makes a normaliser and is ...
     """
     noun = None
     if callable(value) and not isinstance(value, type):

@@ -144,8 +144,13 @@ def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
     """
     last = None
     for entry in entries:
+        if not isinstance(entry, Entry):
+            kind = type(entry).__name__
+            advice = "pass what changes_since() returned; load takes rows"
+            raise TypeError(f"entries: must be entries, not {kind}; {advice}")
         if last is not None and entry.number != last + 1:
-            raise ValueError(f"entries: {entry.number} must not follow {last}")
+            what = f"{entry.number} must not follow {last}"
+            raise ValueError(f"entries: {what}; pass them in order, without a gap")
         last = entry.number
         if entry.outcome is not None:
             try:

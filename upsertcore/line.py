@@ -17,7 +17,7 @@ from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.functions import check_called, check_function
 from upsertcore.normalize import Normalizer
 from upsertcore.rule import Rule, replace
-from upsertcore.showing import described
+from upsertcore.showing import described, unknown
 from upsertcore.values import freeze
 
 __all__ = [
@@ -40,7 +40,7 @@ UNUSABLE = "must be a value that its clean can use"
 
 _ADVICE = {
     "key": "use a normaliser, such as normalize.email",
-    "clean": "take the value, and return what is stored",
+    "clean": "write one that takes the value and returns what is stored",
 }
 
 Null = Literal["clear", "ignore", "reject"]
@@ -209,8 +209,10 @@ def check_named(
     if isinstance(name, str) and name in fields:
         return
     if others is None or not isinstance(name, str) or name in ("", "*"):
-        reason = "is not a field of this policy; name each field by itself"
-        raise InvalidPolicy(f"{what}: {name} {reason}")
+        reason = unknown("field", name, fields)
+        if name == "*":
+            reason = "'*' is not a field; name each field by itself"
+        raise InvalidPolicy(f"{what}: {reason}")
 
 
 def check_clock(

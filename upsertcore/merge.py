@@ -36,7 +36,7 @@ from upsertcore.absent import merge_deep, merge_deep_keep, merge_items
 from upsertcore.errors import InvalidPolicy
 from upsertcore.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rule import Combine, Law, Rule, replace
-from upsertcore.showing import described, kind_of, shown
+from upsertcore.showing import called, described, kind_of, shown
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
@@ -75,7 +75,7 @@ def _immutable(stored: Any, sent: Any) -> Any:
     if empty(stored):
         return fill(stored, sent)
     if not same(stored, sent):
-        raise ValueError("must stay as it is, for it is set already")
+        raise ValueError("must not change once it is set")
     return stored
 
 
@@ -92,7 +92,7 @@ def _add(stored: Any, sent: Any) -> Any:
         return sent
     if KINDS.get(type(stored)) != "a number":
         kind = kind_of(stored)
-        raise ValueError(f"must go to a stored number, and the stored value is {kind}")
+        raise ValueError(f"needs a stored number; the stored value is {kind}")
     try:
         return freeze(stored + sent)
     except (OverflowError, ValueError):
@@ -276,7 +276,14 @@ class _Custom:
     function: Combine
 
     def __call__(self, stored: Any, sent: Any) -> Any:
-        return freeze(self.function(stored, sent))
+        made = self.function(stored, sent)
+        try:
+            return freeze(made)
+        except ValueError as error:
+            advice = str(error).partition("; send ")[2] or "a value that JSON has"
+            what = f"must not become {type(made).__name__} by its rule"
+            reason = f"{what}; let {called(self.function)} return {advice}"
+            raise ValueError(reason) from error
 
     def __hash__(self) -> int:
         try:

@@ -35,7 +35,7 @@ def _stored_list(value: Any) -> tuple[Any, ...]:
     if empty(value):
         return ()
     if type(value) is not tuple:
-        what = f"must go to a stored list, and the stored value is {kind_of(value)}"
+        what = f"needs a stored list; the stored value is {kind_of(value)}"
         raise ValueError(what)
     return value
 
@@ -234,7 +234,7 @@ def _filled(known: dict[str, Any], sent: FrozenMap[Any]) -> dict[str, Any]:
 def _check_mappings(stored: Any, sent: Any) -> None:
     if not (empty(stored) or isinstance(stored, FrozenMap)):
         kind = kind_of(stored)
-        raise ValueError(f"must go to a stored mapping, and the stored value is {kind}")
+        raise ValueError(f"needs a stored mapping; the stored value is {kind}")
     if not isinstance(sent, FrozenMap):
         raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
 

@@ -167,7 +167,8 @@ def checked_scope(scope: Any) -> str:
     if type(scope) is str and scope.isascii():
         return scope
     if not isinstance(scope, str):
-        raise InvalidField("scope", scope, "must be text")
+        reason = "must be text; leave it out where there is one tenant"
+        raise InvalidField("scope", scope, reason)
     return frozen("scope", scope)  # type: ignore[no-any-return]
 
 

@@ -238,7 +238,9 @@ def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
     if over is not None:
         key, forms = over
         noun = "one key" if key.limit == 1 else f"at most {key.limit} keys"
-        raise InvalidField(key.name, forms, f"must be {noun} of one contact")
+        reason = f"must be {noun} of one contact; send fewer, or raise the limit"
+        # A number, for the contact's own forms are not the sender's to see.
+        raise InvalidField(key.name, len(forms), reason)
 
 
 def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:

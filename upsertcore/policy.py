@@ -343,8 +343,8 @@ def _check_choices(policy: Policy) -> None:
     for name in ("create", "update"):
         choice = getattr(policy, name)
         if type(choice) is not bool and (name, choice) != ("update", "ignore"):
-            or_ignore = " or 'ignore'" if name == "update" else ""
-            what = f"must be True or False{or_ignore}, not {described(choice)}"
+            either = "True, False or 'ignore'" if name == "update" else "True or False"
+            what = f"must be {either}, not {described(choice)}"
             raise InvalidPolicy(f"{name}: {what}")
     if not policy.create and policy.update is not True:
         what = "cannot both be disabled"

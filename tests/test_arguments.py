@@ -1,0 +1,114 @@
+"""Arguments of a book's verbs: what is refused before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
+
+POLICY = Policy(first_match("email"), {"email": field(key=normalize.email)})
+
+
+def book() -> ContactBook:
+    """Make a book that has one contact."""
+    made = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
+    made.upsert({"email": "a@x"})
+    return made
+
+
+@pytest.mark.parametrize("policy", [None, {}, "POLICY", POLICY.match, Policy])
+@pytest.mark.parametrize(
+    "call",
+    [
+        ContactBook,
+        lambda policy: ContactBook.load(policy, []),
+        lambda policy: ContactBook.replay(policy, []),
+        lambda policy: book().compare(policy, []),
+    ],
+    ids=["book", "load", "replay", "compare"],
+)
+def test_a_policy_that_is_none(call: Any, policy: Any) -> None:
+    """Wherever one is passed."""
+    with pytest.raises(errors.InvalidPolicy, match=": must be a Policy, not "):
+        call(policy)
+
+
+@pytest.mark.parametrize("version", ["1", True, 1.0, 0, -1, [1]], ids=repr)
+def test_a_version_is_a_whole_number_from_1(version: Any) -> None:
+    """No text, and no number that merely equals one; nothing is written."""
+    made = book()
+    with pytest.raises(errors.InvalidField, match="if_version: must be a whole"):
+        made.upsert({"email": "A@x"}, if_version=version)
+
+    assert made.get("c-1")["email"] == "a@x"
+    assert made.upsert({"email": "A@x"}, if_version=1).updated
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"ids": "c-1"}, TypeError, "ids: must be a function, not 'c-1'; pass one"),
+        ({"clock": 7}, TypeError, "clock: must be a function, not 7; pass one"),
+        ({"keep_calls": -1}, ValueError, "keep_calls: must be a whole number from 0"),
+        ({"keep_calls": True}, ValueError, "keep_calls: must be a whole number"),
+        ({"keep_changes": True}, ValueError, "keep_changes: must be a whole number"),
+        ({"index": []}, TypeError, "index: must be a ContactIndex, not"),
+    ],
+    ids=map(str, range(6)),
+)
+def test_what_a_book_is_made_with(options: Any, error: Any, words: str) -> None:
+    """It is refused when the book is made, not at the first call."""
+    with pytest.raises(error, match=words):
+        ContactBook(POLICY, **options)
+
+
+@pytest.mark.parametrize("number", ["0", None, 1.0, True], ids=repr)
+def test_the_number_of_a_change(number: Any) -> None:
+    """A whole number, such as an entry has."""
+    with pytest.raises(TypeError, match="number: must be a whole number, not "):
+        book().changes_since(number)
+
+
+@pytest.mark.parametrize("plan", [{}, "c-1", None, POLICY], ids=map(str, range(4)))
+def test_a_plan_that_is_none(plan: Any) -> None:
+    """An outcome neither."""
+    made: Any = book()
+    for wrong in (plan, made.upsert({"email": "a@x"})):
+        with pytest.raises(TypeError, match="plan: must be a Plan, not "):
+            made.apply(wrong)
+
+
+@pytest.mark.parametrize("outcome", [{}, "c-1", None], ids=map(str, range(3)))
+def test_an_outcome_that_is_none(outcome: Any) -> None:
+    """A plan or a contact neither."""
+    made: Any = book()
+    for wrong in (outcome, made.plan({"email": "a@x"}), made.get("c-1")):
+        with pytest.raises(TypeError, match="outcome: must be an Outcome, not "):
+            made.undo(wrong)
+
+
+def test_the_policy_of_a_book_stays() -> None:
+    """The message says how to go on under another one."""
+    made: Any = book()
+    with pytest.raises(AttributeError, match=r"policy: is read-only; .*load\(other"):
+        made.policy = POLICY
+
+    assert made.policy is POLICY
+
+
+@pytest.mark.parametrize("entries", [[{}], ["c-1"]], ids=["row", "text"])
+def test_entries_that_are_none(entries: Any) -> None:
+    """Rows are loaded, not replayed."""
+    with pytest.raises(TypeError, match="entries: must be entries, not "):
+        ContactBook.replay(POLICY, entries)
+    with pytest.raises(TypeError, match="not Contact; pass what changes_since"):
+        ContactBook.replay(POLICY, book())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("patches", [{"email": "a@x"}, "a@x", None, POLICY])
+def test_patches_to_compare_are_several(patches: Any) -> None:
+    """As those of a batch."""
+    with pytest.raises(TypeError, match="patches: must be a list of mappings, not "):
+        book().compare(POLICY, patches)

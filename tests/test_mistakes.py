@@ -1,0 +1,157 @@
+"""
+A developer's first day: what each mistake is answered with.
+
+Rules:
+    The table is data: a call, what is given before it, and the whole message.
+    A message names the argument or the field, and says what would be right.
+    No message shows what another contact holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import re
+import uuid
+from collections import namedtuple
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import upsertcore
+from upsertcore import (
+    ContactBook,
+    Policy,
+    add,
+    deep,
+    errors,
+    field,
+    first_match,
+    immutable,
+    merge,
+    normalize,
+    union,
+)
+
+TABLE = Path(__file__).parent / "cases" / "mistakes.json"
+MISTAKES: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
+IDS = [f"{number} {each['call'][:50]}" for number, each in enumerate(MISTAKES)]
+HIDDEN = "secret"
+"""What every value of contacts other than Ada has in it."""
+
+
+class Colour(enum.Enum):
+    """As an application has them."""
+
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Person:
+    """A dataclass."""
+
+    email: str
+
+
+@attrs.define
+class Lead:
+    """A class of attrs."""
+
+    email: str
+
+
+class Model:
+    """Has what a model of pydantic has."""
+
+    def __repr__(self) -> str:
+        return "Model(email='a@x.org')"
+
+    def model_dump(self, **how: Any) -> dict[str, Any]:
+        return {"email": "a@x.org", **how}
+
+
+Row = namedtuple("Row", "email")  # noqa: PYI024 - what newcomers have
+EMAIL = {"email": field(key=normalize.email, unique=True)}
+POLICY = Policy(
+    first_match("email", "phone"),
+    {
+        **EMAIL,
+        "phone": field(key=normalize.phone),
+        "name": field(null="reject"),
+        "tags": field(merge=union),
+        "visits": field(merge=add),
+        "plan": field(merge=immutable),
+        "born": field(),
+        "address": field(merge=deep),
+    },
+)
+
+
+def world() -> dict[str, Any]:
+    """Make what a call may name: a policy, and a book that has three contacts."""
+    ids, numbers = count(1), count(1)
+    book = ContactBook(POLICY, ids=lambda: f"c-{next(ids)}")
+    ada = book.upsert({"email": "ada@x.org", "name": "Ada", "plan": "pro"}).contact
+    for number in range(2):
+        email, phone = f"{HIDDEN}{number}@x.org", "+15550001111"
+        book.create({"email": email, "phone": phone, "name": f"{HIDDEN} {number}"})
+    names = {name: getattr(upsertcore, name) for name in upsertcore.__all__}
+    return {
+        **names,
+        **{name: getattr(merge, name) for name in merge.__all__},
+        "Colour": Colour,
+        "Person": Person,
+        "Lead": Lead,
+        "Model": Model,
+        "Row": Row,
+        "Decimal": Decimal,
+        "date": date,
+        "datetime": datetime,
+        "timezone": timezone,
+        "uuid": uuid,
+        "errors": errors,
+        "email": EMAIL,
+        "policy": POLICY,
+        "book": book,
+        "ada": ada,
+        "ids": lambda: f"n-{next(numbers)}",
+    }
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=IDS)
+def test_a_mistake(mistake: dict[str, Any]) -> None:
+    """The call is refused, in these words, and with these notes."""
+    names = world()
+    for line in mistake.get("given", []):
+        exec(line, names)  # noqa: S102 - a line of the table
+    with pytest.raises(Exception) as caught:
+        eval(mistake["call"], names)  # noqa: S307 - a call of the table
+
+    error = caught.value
+    assert (type(error).__name__, str(error)) == (mistake["error"], mistake["message"])
+    assert getattr(error, "__notes__", []) == mistake.get("notes", [])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=IDS)
+def test_the_form_of_a_message(mistake: dict[str, Any]) -> None:
+    """The argument or the field, what is wrong, and what would be right."""
+    told = [mistake["message"], *mistake.get("notes", [])]
+    text = "\n".join(told)
+
+    assert any(re.match(r"[\w.,\[\]' -]+: |unknown region", each) for each in told)
+    assert mistake.get("of_the_caller") or re.search(r"; |must |raised this", text)
+    assert HIDDEN not in text
+
+
+def test_the_table() -> None:
+    """It has sixty mistakes or more, each once."""
+    calls = [(*each.get("given", []), each["call"]) for each in MISTAKES]
+
+    assert len(calls) >= 60
+    assert len(set(calls)) == len(calls)
