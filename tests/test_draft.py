@@ -710,7 +710,7 @@ class TestDraft:
         draft.without({"s": ""})
         assert draft.after == {"id": 1, "n": 2}
         assert (draft.moves("s"), draft.ignored) == (False, {"c": "null"})
-        with pytest.raises(MissingField, match="n: required"):
+        with pytest.raises(MissingField, match="n: is required"):
             draft.without({"n": "", "s": ""})
 
     def test_what_joined_a_list_is_known(self) -> None:

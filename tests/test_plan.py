@@ -196,7 +196,7 @@ class TestCreating:
     def test_what_is_needed(self, sent: Any) -> None:
         """Omitted, null or blank: missing; and needed to create alone."""
         made = book(table(n=field(required=True)))
-        with pytest.raises(MissingField, match="n: required"):
+        with pytest.raises(MissingField, match="n: is required"):
             made.upsert({"email": "a@x", **sent})
         made.upsert({"email": "a@x", "n": "Ada"})
 

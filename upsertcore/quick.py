@@ -142,7 +142,11 @@ def look_up(key: Key, scopes: dict[str, Entries]) -> Look:
         if type(value) is tuple:
             forms = key.forms({field: value})
             return packed(forms), _holder(forms, entries)
-        form = normal(value)
+        try:
+            form = normal(value)
+        except Exception as error:
+            key.blame(error, value)
+            raise
         if type(form) is not str or not form or not form.isascii():
             form = checked(form)
         return form, None if form is None else entries.get(form)
