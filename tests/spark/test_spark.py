@@ -12,7 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import attrs
 import pytest
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 from pyspark.sql.types import (
     ArrayType,
     BooleanType,
@@ -36,6 +38,7 @@ from upsertcore import (
     latest,
     merge_all,
     normalize,
+    replace,
     union,
 )
 from upsertcore.replay import Sent
@@ -410,6 +413,35 @@ def test_frames_are_looked_at_first(spark: Any) -> None:
         upsert(None, patches.drop("patch"), by_email())
     with pytest.raises(InvalidColumn, match="fields: must be struct<email:string,no"):
         upsert(contacts, patches, by_email())
+
+
+def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None:
+    """A field that is misspelt, or a null of one, is named; nothing is refused late."""
+    lines = {"email": field(key=normalize.email), "note": field()}
+    policy = Policy(first_match("email"), lines)
+    log = [
+        Sent(0, {"email": "a@x"}, START),
+        Sent(1, {"email": "b@x", "note": None}, START),
+        Sent(2, {"email": "c@x", "nope": None}, START),
+    ]
+    patches = frame_of(spark, log, texts("email"))
+    with_null = patches.withColumn("nulls", F.array(F.lit(None).cast("string")))
+    have = "is no field of the policy, whose fields are email, note"
+
+    with pytest.raises(InvalidColumn, match=f"patch.emial: {have}"):
+        upsert(None, frame_of(spark, [], texts("emial")), policy)
+    with pytest.raises(InvalidColumn, match=f"nulls: nope {have}"):
+        upsert(None, patches, policy)
+    with pytest.raises(InvalidColumn, match=f"nulls: null {have}"):
+        upsert(None, with_null, policy)
+    for table, rows in (
+        (policy, patches.where("sequence < 2")),
+        (policy, patches.drop("nulls")),
+        (attrs.evolve(policy, others=replace), patches),
+    ):
+        done = upsert(None, rows, table)
+        assert {"created"} == {row["result"] for row in done.outcomes.collect()}
+        done.release()
 
 
 def test_a_value_that_does_not_fit_ends_the_job(spark: Any) -> None:

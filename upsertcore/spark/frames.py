@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 from pyspark.sql.types import TimestampType
 
+from upsertcore.policy import Policy
 from upsertcore.spark.errors import InvalidColumn
 from upsertcore.spark.schemas import (
     STORED,
@@ -34,7 +35,7 @@ __all__ = ["answers", "check_numbers", "labelled", "sources"]
 
 
 def sources(
-    contacts: DataFrame | None, patches: DataFrame
+    contacts: DataFrame | None, patches: DataFrame, policy: Policy
 ) -> tuple[DataFrame, StructType]:
     """
     Make one frame of what is known and what was sent.
@@ -42,12 +43,17 @@ def sources(
     Args:
         contacts: As ``contacts_schema`` has them; None for nobody.
         patches: As ``patches_schema`` has them; ``scope`` and ``nulls`` may be missing.
+        policy: The table, which must take every field.
 
     Returns:
         The columns of ``rows_schema`` but ``component``, and the declared fields.
 
     Raises:
-        InvalidColumn: If a column is not as it is declared.
+        InvalidColumn: If a column is not as it is declared, or a field, or a name in
+            ``nulls``, is none of the policy's.
+
+    Cost:
+        The column ``nulls``, where there is one, is read once.
     """
     kinds = {each.name: each.dataType for each in patches.schema}
     if "patch" not in kinds:
@@ -55,6 +61,8 @@ def sources(
     fields = check_fields("patch", kinds["patch"])
     declared = patches_schema(fields)
     check_columns(patches.schema, declared, optional=("scope", "nulls"))
+    if policy.others is None:
+        _check_declared(policy, patches, fields)
     sent = _select(
         patches,
         fields,
@@ -75,6 +83,24 @@ def sources(
         stored=F.to_json(F.struct(*map(_told, STORED))),
     )
     return known.union(sent), fields
+
+
+def _check_declared(policy: Policy, patches: DataFrame, fields: StructType) -> None:
+    """See that the policy declares each field that patches have, and each null."""
+    have = ", ".join(policy.fields)
+    for name in fields.names:
+        if name not in policy.fields:
+            reason = f"is no field of the policy, whose fields are {have}"
+            raise InvalidColumn(f"patch.{name}", reason)
+    if "nulls" not in patches.columns:
+        return
+    name = F.col("name")
+    strange = name.isNull() | ~name.isin(*policy.fields)
+    names = patches.select(F.explode("nulls").alias("name")).where(strange)
+    [(count, first)] = names.agg(F.count("*"), F.min("name")).collect()
+    if count:
+        reason = f"{first or 'null'} is no field of the policy, whose fields are {have}"
+        raise InvalidColumn("nulls", reason)
 
 
 def _told(column: StructField) -> Column:

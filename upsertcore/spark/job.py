@@ -80,8 +80,9 @@ def upsert(
 
     Args:
         contacts: What is known, as an earlier job answered it; None for nobody.
-        patches: The log, as ``patches_schema`` has it. It is read twice, so what is
-            dear to read, or is not the same each time, is to be persisted before.
+        patches: The log, as ``patches_schema`` has it. It is read twice, and its
+            ``nulls`` once more, so what is dear to read, or is not the same each time,
+            is to be persisted before.
         policy: The table; it travels to the workers.
         ids: Makes the id of a contact of the sequence of the patch that creates it.
         large: A component of more rows than this is large.
@@ -94,8 +95,9 @@ def upsert(
         Contacts and outcomes, in no order.
 
     Raises:
-        InvalidColumn: If a column is not as it is declared, a sequence stands twice,
-            or one is not greater than the place of every contact.
+        InvalidColumn: If a column is not as it is declared, a field, or a name in
+            ``nulls``, is none of the policy's, a sequence stands twice, or one is not
+            greater than the place of every contact.
         LargeComponent: If there is one, and ``on_large`` is ``"refuse"``.
         ValueError: If an option is none.
 
@@ -103,7 +105,7 @@ def upsert(
         Contacts, and outcomes but for ``component``, are those of one ``ContactBook``
         that takes the patches by their sequence.
     """
-    rows, fields = sources(contacts, patches)
+    rows, fields = sources(contacts, patches, policy)
     if partitions is None:
         conf: Any = patches.sparkSession.conf
         partitions = int(conf.get("spark.sql.shuffle.partitions"))
