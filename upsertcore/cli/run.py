@@ -56,6 +56,7 @@ class Bar:
     def __init__(self, *, shown: bool | None = None) -> None:
         if shown is None:
             shown = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = shown
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -67,11 +68,14 @@ class Bar:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._shown:
+            self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        # Some versions of rich write a line even where nothing is shown.
+        if self._shown:
+            self._progress.stop()
 
     def over(
         self,
