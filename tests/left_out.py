@@ -46,6 +46,7 @@ RULES = {
     "latest": latest(by="at"),
     "first": custom(lambda stored, sent: sent if stored is None else stored),
 }
+KINDS = ("whole", "parts", "lists", "hostile")
 NORMALISERS: dict[str, Any] = {
     "email": normalize.email,
     "exact": normalize.exact,
@@ -82,16 +83,20 @@ def drawn(number: int, kind: str) -> tuple[Spec, list[dict[str, Any]]] | None:
         number: The same number gives the same history.
         kind: ``"whole"``: each patch describes one person, with all four names or
             without any; ``"parts"``: any field may be missing; ``"lists"``: besides,
-            lists, null and blank, rules, clocks, defaults and keys of lists.
+            lists, null and blank, rules, clocks, defaults and keys of lists;
+            ``"hostile"``: besides, two primaries that join one list, limits, guards
+            that drop, and parts of many keys.
     """
     # What is drawn is no secret, and must be the same everywhere.
     rng = random.Random(f"{kind} {number}")
-    spec = _spec(rng, rich=kind == "lists")
+    hostile = kind == "hostile"
+    spec = _hostile(rng) if hostile else _spec(rng, rich=kind == "lists")
     try:
         policy_of(spec)
     except InvalidPolicy:
         return None
-    return spec, [_patch(rng, kind) for _ in range(rng.randint(3, 6))]
+    patch = _hostile_patch if hostile else _patch
+    return spec, [patch(rng, kind) for _ in range(rng.randint(3, 6))]
 
 
 def _spec(rng: random.Random, *, rich: bool) -> Spec:
@@ -188,6 +193,84 @@ def _patch(rng: random.Random, kind: str) -> dict[str, Any]:
         rng.shuffle(names)
         patch = {name: patch[name] for name in names}
     return patch
+
+
+PARTS = ("a", "b", "c", "d")
+TAKEN = ["v1@x", "v2@x", "v3@x"]
+
+
+def _hostile(rng: random.Random) -> Spec:
+    fields: Spec = {"id": {"key": "exact", "unique": True}}
+    fields |= {name: _said(_hostile_line(rng)) for name in PARTS}
+    fields |= {"p": {}, "q": {}, "at": {}}
+    fields["m"] = _said({"merge": rng.choice(["replace", "union", "keep"])})
+    names = [*PARTS, *[name for name in "mp" if rng.random() < 0.4]]
+    keys: Spec = {}
+    for number in range(rng.choice((1, 2, 2, 3))):
+        keys[f"k{number}"] = {
+            "fields": rng.sample(names, k=rng.choice((2, 2, 3))),
+            "unique": rng.random() < 0.6,
+            "remember": rng.random() < 0.15,
+            **({"limit": 2} if rng.random() < 0.1 else {}),
+        }
+    primaries = rng.choice(("", "p", "p", "pq"))
+    for name in primaries:
+        keys[f"of {name}"] = {
+            "fields": [name, "m"],
+            "each": True,
+            "joins": rng.random() < 0.7,
+            "unique": rng.random() < 0.8,
+        }
+    keys = {name: _said(each) for name, each in keys.items()}
+    lone = [name for name in PARTS if "key" in fields[name]]
+    every = [*lone, *keys]
+    some = rng.sample(every, k=min(len(every), rng.randint(0, 3)))
+    match: Spec = {"by": rng.choice(_MATCHES), "keys": ["id", *some]}
+    if match["by"] == "first_match" and rng.random() < 0.3:
+        match["guard"] = rng.choice(["if_set", "strict"])
+        match |= {"contradicted": "drop"} if rng.random() < 0.3 else {}
+    how: Spec = {"on_clash": rng.choice(["withhold"] * 6 + ["refuse"])}
+    how["on_many"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
+    blocked = [*lone, *[name for name in keys if name.startswith("of")]]
+    if blocked and rng.random() < 0.35:
+        how |= {"blocked": {rng.choice(blocked): ["v1*"]}, "on_blocked": "ignore"}
+    return {"match": match, "fields": fields, "keys": keys, "how": how}
+
+
+_MATCHES = (*["first_match"] * 4, "first_present", "all_agree", "merge_all")
+
+
+def _hostile_line(rng: random.Random) -> Spec:
+    line: Spec = {}
+    if rng.random() < 0.35:
+        line |= {"key": "text", "unique": rng.random() < 0.7}
+        line["remember"] = rng.random() < 0.2
+    line["required"] = rng.random() < 0.06
+    rules = ("union", "keep", "immutable", "latest", "first")
+    line["merge"] = rng.choice(("replace",) * 8 + rules)
+    if rng.random() < 0.15 and not line.get("unique"):
+        line["default"] = "z"
+    if rng.random() < 0.2:
+        line["null"] = "ignore"
+    if rng.random() < 0.2:
+        line["blank"] = rng.choice(["clear", "ignore"])
+    return line
+
+
+def _hostile_patch(rng: random.Random, _kind: str) -> dict[str, Any]:
+    patch: dict[str, Any] = {}
+    for name in [*PARTS, "p", "q"]:
+        if rng.random() < 0.5:
+            odd = rng.choice([None, "", " ", [], rng.sample(TAKEN, 2)])
+            patch[name] = odd if rng.random() < 0.16 else rng.choice(TAKEN)
+    if rng.random() < 0.5:
+        one, two = rng.sample(TAKEN, 2)
+        patch["m"] = rng.choice([[one], [one, two], ["w@x", one], [], None, one])
+    if rng.random() < 0.75:
+        patch["id"] = rng.choice((1, 2, 3))
+    names = ["at", *patch]
+    rng.shuffle(names)
+    return {name: patch.get(name, rng.choice((1, 2))) for name in names}
 
 
 def answers(
@@ -304,7 +387,7 @@ def people(
 def cases(size: int) -> list[Any]:
     """Draw histories of each kind in which something is left out, or refused for it."""
     found = []
-    for kind in ("whole", "parts", "lists"):
+    for kind in KINDS:
         kept: list[Any] = []
         for number in count():
             history = drawn(number, kind)
@@ -330,6 +413,6 @@ def _leaves_out(answer: list[Any]) -> bool:
 
 if __name__ == "__main__":
     # One case a line: so a change of one is a change of one line.
-    lines = [json.dumps(each, separators=(",", ":")) for each in cases(110)]
+    lines = [json.dumps(each, separators=(",", ":")) for each in cases(90)]
     path = Path(__file__).parent / "cases" / "left_out.json"
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
