@@ -262,7 +262,7 @@ def merged_deep_keep(own: Any, other: Any, default: Any) -> Any:
 def merged_items(own: Any, other: Any, default: Any) -> Any:
     """Lay items over items, but for what is blank in them and known already."""
     known = None if absent(own, default) else own
-    items = []
+    items: list[Any] = []
     for item in listed(other):
         there = [
             i

@@ -382,9 +382,9 @@ class TestBlocked:
         (lambda: key("a", "", normalize=str), "field names must be str, got"),
         (lambda: key("a", "b", "a", normalize=str), "duplicate field 'a'"),
         (
-            lambda: key("a", "b", normalize="text"),
+            lambda: key("a", "b", normalize="text"),  # type: ignore[arg-type]
             "normalize: must be a function, not 't",
-        ),  # type: ignore[arg-type]
+        ),
         (lambda: key("a", "b", normalize=(str, None)), "must be a function, not None"),  # type: ignore[arg-type]
         (lambda: key("a", "b", "c", normalize=(str, str)), "one function or 3, not 2"),
         (lambda: key("a", normalize=(str, str)), "one function or 1, not 2"),

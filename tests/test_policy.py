@@ -68,14 +68,14 @@ def refuse(value: Any) -> Any:
         (lambda: table(others=field()), "others: must be a merge rule"),
         (lambda: table(create=False, update=False), "cannot both be disabled"),
         (
-            lambda: Policy(first_match, {"email": EMAIL}),
+            lambda: Policy(first_match, {"email": EMAIL}),  # type: ignore[arg-type]
             "match: first_match makes",
-        ),  # type: ignore[arg-type]
+        ),
         (lambda: Policy(first_match("email"), ["email"]), "fields: must be a mapping"),  # type: ignore[arg-type]
         (
-            lambda: Policy(first_match("a"), {"a": EMAIL, 1: EMAIL}),
+            lambda: Policy(first_match("a"), {"a": EMAIL, 1: EMAIL}),  # type: ignore[dict-item]
             "fields: names must be str",
-        ),  # type: ignore[dict-item]
+        ),
         (
             lambda: Policy(first_match("a"), {"a": EMAIL, "": EMAIL}),
             "fields: names must be str",

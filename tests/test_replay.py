@@ -116,7 +116,8 @@ class TestLinking:
 
     def test_a_scope_is_part_of_a_link(self) -> None:
         """And no scope with a form looks like another scope with another form."""
-        links = Linking(PLAIN)
+        lines = {"email": field(key=normalize.exact)}
+        links = Linking(Policy(first_match("email"), lines))
         of = [
             links(log({"email": f"{rest}@x"}, scope=s)[0])
             for s, rest in (

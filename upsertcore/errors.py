@@ -23,7 +23,6 @@ from upsertcore.refusals import (
     UpsertError,
 )
 from upsertcore.showing import closest, listed, named, shown
-from upsertcore.values import thaw
 
 __all__ = [
     "AmbiguousMatch",
@@ -233,7 +232,7 @@ class NoMatchKey(Refused, LookupError):
 
 
 def _without_key(key: str, reason: str, value: Any) -> str:
-    what = key if value is None else f"{key} {shown(thaw(value))}"
+    what = key if value is None else f"{key} {shown(value)}"
     if reason == "no usable form":
         return f"{what} has no usable form"
     return f"{what} is {'a ' if reason == 'national number' else ''}{reason}"

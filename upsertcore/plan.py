@@ -27,7 +27,7 @@ from upsertcore.patch import Asked, checked_scope, read
 from upsertcore.planned import Plan
 from upsertcore.strategy import PICKS, Match, Strategy
 from upsertcore.trace import absence
-from upsertcore.values import NOTHING, FrozenMap
+from upsertcore.values import NOTHING, FrozenMap, thaw
 
 if TYPE_CHECKING:
     from upsertcore.contact import Contact
@@ -150,6 +150,7 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
         if policy.on_absent_key == "refuse":
             tried = [name for name in error.tried if name in policy.by_name]
             reasons = tuple([(name, *absence(asked, name)) for name in tried])
+            reasons = tuple([(name, why, thaw(value)) for name, why, value in reasons])
             raise NoMatchKey(error.tried, reasons) from None
         return Match(), asked
     if found.dropped:

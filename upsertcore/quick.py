@@ -353,8 +353,7 @@ class FastPath:
         # Of text, equal is the same; of numbers it is not.
         if values == stored and (plain or all(map(same, values, stored))):
             if writer.published is state:
-                unchanged = (before, before, by)
-                return outcome_of("unchanged", unchanged, self._policy)
+                return outcome_of("unchanged", (before, before, by), self._policy)
             return self._left(heading, sent, made)
         if not self._updates or not self._rest(heading, sent, scope, made, id):
             return self._left(heading, sent, made)

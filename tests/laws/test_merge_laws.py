@@ -43,7 +43,7 @@ from upsertcore.rule import Rule
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)
-SCALARS = (None, "", " ", [], "a", "b", 1, True)
+SCALARS: tuple[Any, ...] = (None, "", " ", [], "a", "b", 1, True)
 LISTS: tuple[Any, ...] = (
     *(None, "", " ", {}),
     "a",
