@@ -61,7 +61,10 @@ class Merging:
         for key in self.policy.keys:
             first = key.fields[0]
             if key.joins and key.fields[-1] == name and first in self.sent:
-                with_it, without = self.value(name), self.value(name, first)
+                # By itself, for another primary may bring the same form.
+                others = [n for n in self.joining(name) if n != first]
+                with_it = self.value(name, *others)
+                without = self.value(name, *others, first)
                 found += [] if same([*with_it], [*without]) else [first]
         return found
 

@@ -245,6 +245,39 @@ class TestJoined:
         assert not outcome.ignored
         assert made.upsert(sent).unchanged
 
+    def test_two_primaries_that_would_bring_the_same_are_both_told(self) -> None:
+        """Whichever comes first; without it the other one would have joined."""
+        keys = {
+            name: key(
+                *(name, "more"),
+                normalize=normalize.email,
+                each=True,
+                joins=True,
+                unique=name == "email",
+            )
+            for name in ("email", "other")
+        }
+        lines = {"more": field(), "other": field()}
+        stored = {"id": 2, "email": "b@x", "other": "o@x", "more": ["m@x"]}
+        sent = {"id": 2, "other": "e@x", "email": "E@x"}
+        how: Any = {"keys": keys, "lines": lines, "match": first_match("id")}
+        made = book({"email": "e@x"}, stored, **how)
+        outcome = made.upsert(sent)
+
+        assert outcome.withheld == (
+            Withheld("email", "E@x", "1", "email"),
+            Withheld("other", "e@x", "1", "email"),
+        )
+        assert outcome.unchanged
+        free = made.upsert({"id": 2, "other": "f@x", "email": "F@x"})
+        assert free.contact["more"] == ("m@x", "f@x")
+        assert made.upsert({"id": 2, "other": "m@x", "email": "M@x"}).unchanged
+
+        made = book({"email": "e@x"}, stored, **how, on_clash="refuse")
+        with pytest.raises(KeyInUse) as caught:
+            made.upsert(sent)
+        assert (caught.value.field, caught.value.value) == ("email", "E@x")
+
     def test_what_is_cleaned_into_a_form_in_use_does_not_join(self) -> None:
         """The list's own cleaning may make another address of what joins it."""
 

@@ -228,6 +228,12 @@ class Draft:
             if not key.joins:
                 return False
             self._join(key, value, held)
+        elif key.joins and rest[-1] in self.joined:
+            # Another primary brought it, and this one would if that did not.
+            own, primaries = self.joined[rest[-1]]
+            alone = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
+            if not {*key.forms(alone)}.issuperset(sent):
+                self.joined[rest[-1]] = own, (*primaries, primary)
         self.ignored[primary] = "additional"
         return True
 
