@@ -143,12 +143,11 @@ def settle(book: Any, own: list[Row | None], merging: Merging, plan: Row) -> Row
     while clashes := clashing(book, own, draft, plan):
         more = assigned(merging, clashes, draft)
         plan["withheld"] += [(name, value, *by) for name, (value, *by) in more.items()]
-        after = draft["fields"]
         merging.out |= dict.fromkeys(more, "")
         try:
             draft, _ = merging.draft()
         except errors.MissingField as error:
-            raise in_use(policy, after, more, error.field) from error
+            raise in_use(policy, merging.sent, more, error.field) from error
     draft, ignored = merging.draft()
     plan["ignored"].clear()
     plan["ignored"].update(ignored)
@@ -197,11 +196,11 @@ def assigned(
         names, holder = brought(merging, key, taken), next(iter(taken.values()))
         if not names or policy.on_clash == "refuse":
             if composite(key):
-                raise errors.KeyInUse(key.name, parts(key, fields), holder)
+                raise errors.KeyInUse(key.name, parts(key, merging.sent), holder)
             for name, who in names.items():
-                raise errors.KeyInUse(name, merging.brings(name), who)
+                raise errors.KeyInUse(name, merging.sent.get(name), who)
             carry = [n for n in key.fields if {*taken} & {*made(key, n, fields.get(n))}]
-            raise errors.KeyInUse(carry[0], fields[carry[0]], holder)
+            raise errors.KeyInUse(carry[0], None, holder)
         for name, who in names.items():
             direct.setdefault(name, (merging.brings(name), who, key.name))
     every: Row = {}
@@ -220,11 +219,11 @@ def parts(key: Any, fields: Row) -> Row:
 
 
 def in_use(policy: Policy, fields: Row, every: Row, name: str) -> errors.KeyInUse:
-    """Refuse for a field that is left out and needed, by the key that is in use."""
+    """Refuse for a field that is left out and needed; of the key, show what is sent."""
     _, holder, key_name = every[name]
     key = key_named(policy, key_name)
     if composite(key):
         return errors.KeyInUse(key.name, parts(key, fields), holder)
     by = [n for n, each in every.items() if [*each[1:]] == [holder, key_name]]
     first = next(n for n in by if n in key.fields)
-    return errors.KeyInUse(first, every[first][0], holder)
+    return errors.KeyInUse(first, fields.get(first), holder)

@@ -73,14 +73,15 @@ class TestComposite:
     """A unique key of several fields that another contact holds."""
 
     def test_refuse(self) -> None:
-        """The key is named, with all its parts, also those that stay as they were."""
+        """The key is named, with the parts that were sent, and no stored one."""
         made = several(ADA, BOB)
         before = made.dump()
         with pytest.raises(KeyInUse) as caught:
             made.upsert({"id": 2, "first": "ADA"})
 
         assert (caught.value.field, caught.value.holder) == ("person", "1")
-        assert caught.value.value == {"first": "ADA", "last": "King"}
+        assert caught.value.value == {"first": "ADA"}
+        assert "person: {'first': 'ADA'} is held by contact 1;" in str(caught.value)
         assert made.dump() == before
 
     def test_withhold_what_moved(self) -> None:
@@ -280,6 +281,8 @@ class TestEach:
             made.upsert({"id": 1, "more": ["c@x"]})
 
         assert (caught.value.field, caught.value.holder) == ("main", "2")
+        words = "main: would be a key that contact 2 holds; merge with that contact"
+        assert str(caught.value).startswith(words)
 
 
 def remembering(*patches: dict[str, Any], **options: Any) -> ContactBook:

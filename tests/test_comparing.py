@@ -189,8 +189,10 @@ def test_what_a_host_raises() -> None:
     made = book()
     before = made.dump()
     other = Policy(first_match("id"), {**LINES, "name": field(merge=custom(fail))})
-    with pytest.raises(ZeroDivisionError):
-        made.compare(other, [ADA])
+    with pytest.raises(ZeroDivisionError) as caught:
+        made.compare(other, [EVE, ADA])
+    note = "name: rule custom raised this for text"
+    assert caught.value.__notes__ == [note, "row 0"]
 
     assert before == made.dump()
 

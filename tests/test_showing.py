@@ -18,6 +18,7 @@ from upsertcore.showing import (
     shown,
     unknown,
 )
+from upsertcore.values import FrozenMap
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ from upsertcore.showing import (
         (1.5, "1.5"),
         ((), "()"),
         ({"a": [1, {"b": 2}]}, "{'a': [1, {...}]}"),
+        (FrozenMap({"a": 1}), "{'a': 1}"),
         ("\n\t\x1b", r"'\n\t\x1b'"),
         ("\ud800", r"'\ud800'"),
     ],

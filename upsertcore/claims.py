@@ -120,11 +120,10 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
         more = _to_withhold(policy, asked, draft, clashes)
         withheld += more
         left_out |= {each.field: "" for each in more}
-        after = draft.after
         try:
             draft.without(left_out)
         except MissingField as missing:
-            raise in_use(policy, after, more, missing.field) from missing
+            raise in_use(policy, asked.sent, more, missing.field) from missing
 
 
 def _current(
@@ -180,8 +179,12 @@ def _to_withhold(
         if not brought or policy.on_clash == "refuse":
             if not key.composite:
                 for name, holder in brought.items():
-                    raise KeyInUse(name, _sent(asked, draft, name), holder)
-            raise KeyInUse(*key.told(draft.after), next(iter(clash.values()))[0])
+                    raise KeyInUse(name, asked.sent.get(name), holder)
+            # Stored values are not the sender's to see, of whatever contact.
+            holder = next(iter(clash.values()))[0]
+            if key.composite:
+                raise KeyInUse(*key.told(asked.sent), holder)
+            raise KeyInUse(key.told(draft.after)[0], None, holder)
         apart.append((key, brought))
         for name, holder in brought.items():
             each = Withheld(name, _sent(asked, draft, name), holder, key.name)
@@ -251,7 +254,7 @@ def in_use(
 
     Args:
         policy: The table.
-        fields: Field name to frozen value, as the contact would have them.
+        fields: Field name to frozen value, of the patch.
         withheld: What is withheld, the field among it.
         name: The name of the field.
 
@@ -261,7 +264,8 @@ def in_use(
     ...     Withheld("email", "a@x", "c-1"),
     ...     Withheld("name", "A", "c-1", "email"),
     ... ]
-    >>> in_use(Policy(first_match("email"), lines), {}, withheld, "name")
+    >>> patch = {"email": "a@x", "name": "A"}
+    >>> in_use(Policy(first_match("email"), lines), patch, withheld, "name")
     KeyInUse('email', 'a@x', 'c-1')
     """
     left_out = next(each for each in withheld if each.field == name)
@@ -274,7 +278,7 @@ def in_use(
         if (each.key, each.holder) == (left_out.key, left_out.holder)
         and each.field in key.fields
     )
-    return KeyInUse(first.field, first.value, first.holder)
+    return KeyInUse(first.field, fields.get(first.field), first.holder)
 
 
 def _leave_out_beside_blocked(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 from attrs import frozen
 
 from upsertcore.errors import Refused
+from upsertcore.refusals import at
 from upsertcore.showing import shown
 from upsertcore.values import FrozenMap, same, thaw
 
@@ -74,7 +75,12 @@ class Comparison:
     differences: tuple[Difference, ...]
 
     def explain(self) -> str:
-        """Tell the differences, one a line."""
+        """
+        Tell the differences, one a line.
+
+        Cost:
+            Linear in the differences.
+        """
         many = len(self.differences)
         noun = f"{many or 'no'} difference{'' if many == 1 else 's'}"
         lines = [f"{self.rows} patches, {noun}", *self.differences]
@@ -95,7 +101,10 @@ def comparing(
         theirs: The same on the other side.
 
     Raises:
-        Exception: Whatever a host's function raises, but for refusals.
+        Exception: What a function of the caller raises, with a note that names the row.
+
+    Cost:
+        That of both sides' upserts.
 
     >>> comparing([], None, None).rows
     0
@@ -104,7 +113,9 @@ def comparing(
     row = -1
     for row, patch in enumerate(patches):
         name = f"row {row}"
-        found += _parts(row, _tried(mine, patch, name), _tried(theirs, patch, name))
+        with at(row):
+            answers = _tried(mine, patch, name), _tried(theirs, patch, name)
+        found += _parts(row, *answers)
     return Comparison(row + 1, tuple(found))
 
 

@@ -124,6 +124,9 @@ class Contact(_Tied):
             8601 text) and ``fields``; ``aliases``, ``clocks``, ``absorbed`` and
             ``deleted_at`` where there are any.
 
+        Cost:
+            Linear in the contact.
+
         Laws:
             ``Contact.from_dict(c.to_dict()) == c``.
 
@@ -158,6 +161,9 @@ class Contact(_Tied):
 
         Raises:
             InvalidField: If a part is missing or of the wrong form.
+
+        Cost:
+            Linear in the row.
 
         >>> now = "2024-01-02T00:00:00+00:00"
         >>> row = {"id": "c-1", "scope": "", "version": 1, "created_at": now}

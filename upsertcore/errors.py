@@ -267,11 +267,14 @@ class KeyInUse(Refused, ValueError):
 
     Args:
         field: The name of the unique field.
-        value: What was sent, cleaned and merged.
+        value: What was sent of it, cleaned; None, or a mapping without names, where
+            the patch did not send it.
         holder: The id of the contact that holds it.
 
     >>> str(KeyInUse("email", "a@x.org", "c-1"))
     "email: 'a@x.org' is held by contact c-1; send another value or update that one"
+    >>> str(KeyInUse("email", None, "c-1"))
+    'email: would be a key that contact c-1 holds; merge with that contact, or clear it'
     """
 
     def __init__(self, field: str, value: Any, holder: str) -> None:
@@ -279,6 +282,9 @@ class KeyInUse(Refused, ValueError):
         self.field, self.value, self.holder = field, value, holder
 
     def __str__(self) -> str:
+        if self.value is None or self.value == {}:
+            what = f"would be a key that contact {self.holder} holds"
+            return f"{self.field}: {what}; merge with that contact, or clear it"
         held = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
         return f"{held}; send another value or update that one"
 

@@ -11,6 +11,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
+from typing import Any
 
 __all__ = [
     "called",
@@ -23,7 +24,15 @@ __all__ = [
     "unknown",
 ]
 
-_SHORT = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Shows a frozen mapping as the mapping that was sent."""
+
+    def repr_FrozenMap(self, value: Mapping[str, Any], level: int) -> str:  # noqa: N802
+        return self.repr_dict(dict(value), level)
+
+
+_SHORT = _Short()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
 
