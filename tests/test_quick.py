@@ -333,7 +333,7 @@ def test_it_is_left_where_a_host_writes_meanwhile(name: str) -> None:
     assert (calls["a@x"], len(whole)) == (2, 2)
 
 
-@pytest.mark.parametrize("wrong", [7, "", None], ids=repr)
+@pytest.mark.parametrize("wrong", [7, "", " ", None], ids=repr)
 def test_an_id_is_text(wrong: Any) -> None:
     """Whatever else ``ids`` answers is refused, and nothing is written."""
     made = book(ids=lambda: wrong)

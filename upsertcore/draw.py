@@ -167,7 +167,7 @@ def checked_id(id: Any) -> str:
     >>> checked_id("c-1")
     'c-1'
     """
-    if not isinstance(id, str) or not id:
+    if not isinstance(id, str) or not id.strip():
         advice = "return text, such as str(uuid4())"
         raise TypeError(f"ids: must return a non-empty str, got {shown(id)}; {advice}")
     return freeze(id)  # type: ignore[no-any-return]

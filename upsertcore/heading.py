@@ -214,13 +214,9 @@ class Heading:
                 except Exception as error:
                     blame(error, name, "rule", rule, sent)
                     raise
-            if rule.shows is not None:
-                told = rule.shows(new, sent)
-            else:
-                told = not rule.drops or not same(new, was) or same(sent, was)
-            if not told or new is None or (is_key and not same(new, sent)):
+            if new is None or rule.leaves_out(was, new, sent):
                 return None
-            if needed and not known and empty(new):
+            if (is_key and not same(new, sent)) or (needed and empty(new)):
                 return None
             laid[place] = new
         return tuple(laid)

@@ -308,7 +308,9 @@ class FastPath:
             return self._left(heading, sent, made)
         index, writer = self._index, self._writer
         fresh = writer.ids()
-        if self._ids and (type(fresh) is not str or not fresh or not fresh.isascii()):
+        if self._ids and (
+            type(fresh) is not str or not fresh.strip() or not fresh.isascii()
+        ):
             fresh = checked_id(fresh)
         now = self._time()
         if fresh in index and writer.published is state:
