@@ -381,9 +381,10 @@ class Writer:
 
     def _change(self, do: Callable[[Record], tuple[T, Record | None]]) -> T:
         """Prepare under the lock, and store."""
-        self._begun()
-        with self.lock:
-            while True:
+        while True:
+            # A call that has queued needs the lock to leave, so it is waited for first.
+            self._begun()
+            with self.lock:
                 state = self._completed()
                 answer, record = do(state)
                 if self.publish(state, record):

@@ -27,7 +27,7 @@ WORKER = fault_worker.__file__
 BEGIN = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
 # The copy is what is run, and what it covers is nobody's business.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-HOT = ("heading", "quick", "written")
+FAST = ("heading", "quick")
 WHERE = [fault for fault in FAULTS if fault.module]
 
 
@@ -52,8 +52,8 @@ def broken(fault: Fault | None, root: Path, name: str) -> Broken:
     planted(fault, root)
     script = f"{BEGIN}runpy.run_path({str(WORKER)!r}, run_name='__main__')"
     law = fault.law if fault is not None else ""
-    # What the plain path does wrong shows where no call takes the hot one.
-    path = "hot" if fault is None or fault.module in HOT else "plain"
+    # What the general path does wrong shows where no call takes the fast one.
+    path = "fast" if fault is None or fault.module in FAST else "plain"
     command = [sys.executable, "-I", "-c", script, str(root), law, name, path]
     done = subprocess.run(
         command, capture_output=True, check=False, env=ENVIRONMENT, text=True
