@@ -1,10 +1,10 @@
 """
-Comparing: the same patches under two policies, and where the answers differ.
+Comparing: the same patches under two policies, and where the results differ.
 
 Rules:
-    Both sides begin with the same contacts and see the same patches in the same order.
-    A new contact is called after the row that made it, the same on both sides.
-    A difference is told at every row where the two answers part.
+    Both sides start with the same contacts and get the same patches in the same order.
+    The id of a new contact is the row that created it, the same on both sides.
+    A difference is reported for every row whose results differ.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Difference:
     Args:
         row: The place of the patch, from 0.
         part: ``"refused"`` (by one, or for another reason), ``"contact"`` (another
-            one is meant), ``"merged"`` (others are absorbed), ``"lost"`` (other
-            fields are withheld or ignored), or ``"fields"`` (other values are stored).
-        mine: The answer under the book's own policy.
-        theirs: The answer under the other.
+            one matches), ``"merged"`` (others are merged), ``"lost"`` (other fields
+            are withheld or ignored), or ``"fields"`` (other values are stored).
+        mine: The result under the book's own policy.
+        theirs: The result under the other.
 
     >>> str(Difference(2, "contact", "c-1", "row 2"))
     "row 2: contact: 'c-1' / 'row 2'"
@@ -61,7 +61,7 @@ class Difference:
 @frozen
 class Comparison:
     """
-    Where two policies part.
+    Where two policies differ.
 
     Args:
         rows: How many patches were compared.
@@ -76,7 +76,7 @@ class Comparison:
 
     def explain(self) -> str:
         """
-        Tell the differences, one a line.
+        List the differences, one a line.
 
         Cost:
             Linear in the differences.
@@ -97,7 +97,7 @@ def comparing(
 
     Args:
         patches: In their order.
-        mine: Upserts a patch, and calls a contact that it creates as it is told.
+        mine: Upserts a patch; takes the id of a contact that it creates.
         theirs: The same on the other side.
 
     Raises:
@@ -135,7 +135,7 @@ def side(
         scope: The tenant.
 
     Returns:
-        What upserts a patch, and calls a contact that it creates as it is told.
+        What upserts a patch; it takes the id of a contact that it creates.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> side(ContactBook.load, Policy(never(), {}), [], "")({}, "row 0").contact.id

@@ -1,8 +1,8 @@
 """
-The contact: what is stored about one person, immutable all the way down.
+The contact: what is stored about one person, immutable at every level.
 
 Rules:
-    A contact knows nothing of policies, keys or books.
+    A contact does not depend on policies, keys or books.
     Nothing here reads a clock or makes an id.
 """
 
@@ -52,7 +52,7 @@ class Contact(_Tied):
         version: 1 when created, one more with each update.
         created_at: An aware time, when it was created.
         updated_at: An aware time, when a field, its clock or ``deleted_at`` moved last.
-        aliases: Key name to normal forms that it held once and that still find it.
+        aliases: Key name to normal forms that it had before and that still match it.
         clocks: Field name to the clock by which the field was written last, where
             its rule goes by one; it stays when the field is cleared. A field that was
             merged by ``newest``: when the contact that supplied it was updated.

@@ -1,10 +1,10 @@
 """
-Grouping: what belongs together, where each of a group shares something with another.
+Grouping: numbers that share something, directly or through others.
 
 Rules:
     Groups are transitive: a with b and b with c is one group of three.
     Work is near-linear in what is given (union by size, paths halved on the way).
-    The order of a result is that of the numbers, never that of what was shared.
+    Results are in the order of the numbers, whatever the order of what they share.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["groups"]
 
 def groups(shared: Iterable[Sequence[int]]) -> list[list[int]]:
     """
-    Join what shares something.
+    Group numbers that share something.
 
     Args:
         shared: Numbers that share one thing, for each thing.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upsertcore.arguments import check_several
@@ -103,8 +102,9 @@ def _by_creation(
     """Read rows; count them, and give the contacts, those created last in front."""
     made: list[tuple[Order, Contact]] = []
     without: list[int] = []
-    stream = iter(rows)
-    for row in count():
+    stream, row = iter(rows), -1
+    while True:
+        row += 1
         try:
             each = next(stream)
             contact, place = Contact.from_dict(each), _place(each)
