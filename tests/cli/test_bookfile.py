@@ -45,8 +45,8 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
     [
         (b"", "line 1: is no usable JSON"),
         (b"\xff", "line 1: is not UTF-8 text"),
-        (b"[]", "line 1: must say that this is an upsertcore book 2"),
-        (b'{"format": "upsertcore book 3"}', "line 1: must say"),
+        (b"[]", "line 1: the format must be 'upsertcore book 2' or"),
+        (b'{"format": "upsertcore book 3"}', "1', not 'upsertcore book 3'"),
         (b'{"format": "upsertcore book 1"}', "line 1: must name a profile"),
         (
             b'{"format": "upsertcore book 1", "profile": "X", "options": {"a": 1}}',

@@ -311,7 +311,7 @@ class TestData:
             (("in.csv",), "Missing option '--truth'"),
             (
                 ("in.csv", "--truth", "id"),
-                "line 2: id, which --truth names, is missing; there is who, email",
+                "line 2: id, which --truth names, is missing; there is 'who', 'email'",
             ),
             (
                 ("in.csv", *WHO, "--truth-pattern", "(a)d"),

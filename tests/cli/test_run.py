@@ -346,7 +346,7 @@ class TestKinds:
         assert [
             ("…: must be an array", "properties.a b"),
             ("…: must be an array", "properties.c"),
-            ("….d: must be an array", "properties"),
+            ("properties.d: must be an array", ""),
         ] == [problems(answer, payload)[0] for answer in answers]
 
     @pytest.mark.usefixtures("folder")

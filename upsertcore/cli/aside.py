@@ -24,6 +24,7 @@ from typing import Any, Self
 __all__ = ["Aside", "alone", "uninterrupted"]
 
 _END = ".upsertcore"
+_LONGEST = 200
 
 
 def _locks() -> Any:
@@ -169,9 +170,14 @@ def _is_special(path: Path) -> bool:
 
 def _created(place: Path) -> tuple[int, Path]:
     """Create a file beside another, and lock it for as long as it is open."""
-    handle, name = tempfile.mkstemp(_END, f".{place.name}.", place.parent)
+    handle, name = tempfile.mkstemp(_END, _prefix(place), place.parent)
     _locked(handle)
     return handle, Path(name)
+
+
+def _prefix(place: Path) -> str:
+    """Begin the name of a file beside another; no longer than a file system takes."""
+    return f".{os.fsencode(place.name)[:_LONGEST].decode(errors='ignore')}."
 
 
 def _locked(handle: int) -> bool:
@@ -190,7 +196,7 @@ def _sweep(place: Path) -> None:
     """Remove what runs that were killed left beside a file; the folder is held."""
     if _locks() is None:
         return
-    pattern = re.compile(rf"\.{re.escape(place.name)}\.[a-z0-9_]{{8}}{_END}")
+    pattern = re.compile(rf"{re.escape(_prefix(place))}[a-z0-9_]{{8}}{_END}")
     left = [e for e in os.scandir(place.parent) if pattern.fullmatch(e.name)]
     for each in left:
         with contextlib.suppress(OSError):

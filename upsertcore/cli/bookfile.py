@@ -26,6 +26,7 @@ from upsertcore.cli.aside import Aside, alone, uninterrupted
 from upsertcore.cli.objects import loads
 from upsertcore.contact import Contact
 from upsertcore.loading import rows_of
+from upsertcore.showing import shown
 
 __all__ = ["BadBook", "Reader", "identity", "save"]
 
@@ -73,7 +74,8 @@ class Reader:
         head: Any = _parsed(1, self._head)
         form = head.get("format") if isinstance(head, dict) else None
         if form not in (_FORMER, _FORMAT):
-            raise BadBook(f"line 1: must say that this is an {_FORMAT}")
+            told = f"line 1: the format must be {_FORMAT!r} or {_FORMER!r}"
+            raise BadBook(told if form is None else f"{told}, not {shown(form)}")
         profile: Any = head.get("profile")
         options: Any = head.get("options")
         if not isinstance(profile, str) or not _are_words(options):

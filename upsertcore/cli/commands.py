@@ -181,10 +181,10 @@ def show(book: Path, key: str | None, *, as_json: bool) -> None:
 @_SET
 @click.option(
     "--contacts",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 6),
     default=3,
     show_default=True,
-    help="Up to how many contacts a state has.",
+    help="Up to how many contacts a state has; the cost is exponential in it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
 @click.pass_context
@@ -224,7 +224,7 @@ def _found(book: Path, key: str | None) -> Iterable[Contact]:
     if key is None:
         return found
     [(field, value)] = pairs("--key", [key]).items()
-    scopes = dict.fromkeys(contact.scope for contact in found)
+    scopes = dict.fromkeys([contact.scope for contact in found] or [""])
     try:
         return [c for scope in scopes for c in found.find(field, value, scope=scope)]
     except InvalidField as error:

@@ -151,9 +151,14 @@ def seat(
         if reader.profile != name:
             raise bookfile.BadBook(f"is a book of {reader.profile}, not of {name}")
         options |= reader.options | said
+        rows = bar.over(reader, "reading", position, size)
         try:
-            rows = bar.over(reader, "reading", position, size)
             system = _made(make, options, rows)
+        except WrongUse as error:
+            if said:
+                raise
+            told = str(error).removeprefix("--set").lstrip(" :")
+            raise bookfile.BadBook(f"line 1: options: {told}") from error
         except InvalidRows as error:
             first = error.refusals[0]
             words = f"line {(first.row or 0) + 2}: {first}"

@@ -25,7 +25,7 @@ from upsertcore.cli.desk import WrongUse, pairs
 from upsertcore.cli.failure import all_met, failing, screen
 from upsertcore.cli.figures import tables, told_as_json
 from upsertcore.cli.kinds import kind
-from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.row import Columns, Row, listed
 from upsertcore.cli.rows import read
 from upsertcore.cli.run import Bar, opened
 from upsertcore.cli.subjects import Subject, subjects
@@ -181,7 +181,7 @@ def _said(payload: Any, column: str) -> str:
     value = payload.get(column) if isinstance(payload, dict) else None
     said = exact(value)
     if said is None:
-        here = ", ".join(payload) if isinstance(payload, dict) else "nothing"
+        here = listed([*payload]) if isinstance(payload, dict) else "nothing"
         what = f"must be text or a whole number, not {shown(value)}"
         if value is None:
             what = f"is missing; there is {here or 'nothing'}"

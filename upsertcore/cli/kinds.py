@@ -20,10 +20,10 @@ from upsertcore.profiles.wire import Response, named
 __all__ = ["Kinds", "kind", "problems"]
 
 _NAME = "\N{HORIZONTAL ELLIPSIS}"
-_CUT = re.compile("[ :.]")
+_CUT = re.compile("[ :]")
 _PLACE = re.compile(r"(?<=\.)[0-9]+")
 _END = re.compile("[:;]")
-_NUMBER = re.compile("[0-9]+")
+_NUMBER = re.compile("(?<= )[0-9]+")
 _LONGEST_NAME = 64
 _NAMES, _LINES, _SHOWN, _KEPT = 3, 3, 20, 1_000
 
@@ -122,7 +122,7 @@ class Kinds:
             return
         entry = self._found.setdefault(text, _Kind())
         entry.count += 1
-        if len(entry.lines) < _LINES:
+        if len(entry.lines) < _LINES and place not in entry.lines:
             entry.lines.append(place)
         for name in names:
             if name and len(entry.names) <= _NAMES:

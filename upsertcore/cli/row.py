@@ -14,7 +14,7 @@ from attrs import Factory, define, frozen
 
 from upsertcore.showing import shown
 
-__all__ = ["BadHeader", "Columns", "Row", "Unreadable"]
+__all__ = ["BadHeader", "Columns", "Row", "Unreadable", "listed"]
 
 _LISTED = 12
 
@@ -112,12 +112,18 @@ class Columns:
         absent = [name for name in self.rename if name not in self._met]
         if not absent:
             return ""
-        told = f"--map: there is no column {_listed(absent)}"
+        told = f"--map: there is no column {listed(absent)}"
         here = [name for name in self._met if name]
-        return f"{told}; the columns are {_listed(here)}" if self.certain else told
+        return f"{told}; the columns are {listed(here)}" if self.certain else told
 
 
-def _listed(names: list[str]) -> str:
-    listed = ", ".join(map(shown, names[:_LISTED]))
+def listed(names: list[str]) -> str:
+    """
+    Name some columns; of many the first dozen.
+
+    >>> listed(["email", "phone"])
+    "'email', 'phone'"
+    """
+    told = ", ".join(map(shown, names[:_LISTED]))
     rest = len(names) - _LISTED
-    return f"{listed} and {rest} more" if rest > 0 else listed
+    return f"{told} and {rest} more" if rest > 0 else told
