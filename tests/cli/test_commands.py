@@ -11,11 +11,13 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from upsertcore.__main__ import main as start
 from upsertcore.cli import main
 
 CSV = """Mail,firstName,lastName,note
@@ -237,6 +239,29 @@ class TestUpsert:
 
         assert book.read_text(encoding="utf-8") == whole
 
+    def test_an_option_that_cannot_be_for_a_book(self, folder: Path) -> None:
+        """What the command line says is told apart from what the book says."""
+        content = b"email\na@x.org\n"
+        words = ["upsert", "LeadConnector", "-", "--book", "b.jsonl"]
+        words += ["--set", "locationId=L"]
+        run(*words, stdin=content)
+        before = (folder / "b.jsonl").read_bytes()
+        result = run(*words, "--set", "region=xx", stdin=content, code=2)
+
+        assert result.output.startswith("Error: --set: unknown region 'xx'")
+        assert before == (folder / "b.jsonl").read_bytes()
+
+    def test_a_stored_contact_that_cannot_be_answered(self, folder: Path) -> None:
+        """Its line is named."""
+        content = b"email,firstName\na@x.org,A\n"
+        words = ("upsert", "LeadConnector", "-", "--book", "b.jsonl")
+        run(*words, "--set", "locationId=L", stdin=content)
+        head, contact, _last = (folder / "b.jsonl").read_text("utf-8").splitlines()
+        former = [head.replace("book 2", "book 1"), contact.replace('"A"', "7")]
+        (folder / "b.jsonl").write_text("\n".join(former), "utf-8")
+
+        assert "b.jsonl: line 2: firstName: " in run("show", "b.jsonl", code=2).output
+
     def test_a_book_of_another_profile(self, folder: Path) -> None:
         """It is not run over."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
@@ -250,7 +275,7 @@ class TestUpsert:
         )
         (folder / "b.jsonl").write_text(head, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
-        assert "--set a: is no option" in result.output
+        assert "b.jsonl: line 1: options: a: is no option" in result.output
 
     def test_constants_join_lists(self, folder: Path) -> None:
         """A constant custom field stands beside those that were sent."""
@@ -553,6 +578,28 @@ class TestStart:
         assert done.stderr == (
             f"upsertcore needs {missing}: pip install 'upsertcore[cli]'\n"
         )
+
+    @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+    def test_ctrl_c_while_it_is_loaded(
+        self,
+        closed: bool,  # noqa: FBT001 - a case of the table
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """It ends as later, whether or not that can be said."""
+
+        class Slow(ModuleType):
+            def __getattr__(self, name: str) -> Any:
+                raise KeyboardInterrupt
+
+        monkeypatch.setitem(sys.modules, "upsertcore.cli", Slow("cli"))
+        if closed:
+            monkeypatch.setattr(sys, "stderr", None)
+        with pytest.raises(SystemExit) as ended:
+            start()
+
+        told = "" if closed else "Error: interrupted; no book was changed\n"
+        assert (130, told) == (ended.value.code, capsys.readouterr().err)
 
     def test_a_fault_of_its_own_shows(self) -> None:
         """Only what the extra brings may be missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -203,6 +205,53 @@ def test_a_failure_after_the_book_was_replaced_says_so(folder: Path) -> None:
     words = b"Error: standard output: No space left on device; b.jsonl was written\n"
     assert words == done.stderr
     assert 2 == done.returncode
+    assert ["b.jsonl"] == names(folder)
+
+
+def test_outcomes_that_cannot_be_placed_are_told_with_the_book(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The book is replaced by then, and the message says so."""
+    replace = Path.replace
+
+    def fails(self: Path, target: Path) -> Path:
+        if target.name == "o.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+
+    words = "Error: o.jsonl: Input/output error; b.jsonl was written\n"
+    assert words == run(*BOTH, code=2)
+    assert ["b.jsonl"] == names(folder)
+
+
+def test_ctrl_c_when_all_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every version of click holds it back."""
+
+    def late(*_words: Any, **_more: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "main", late)
+
+    assert "Error: interrupted; no book was changed\n" == run(*RUN, code=130)
+    assert [] == names(folder)
+
+
+def test_a_standard_input_without_a_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that runs the command may have closed it."""
+    fstat = os.fstat
+
+    def fails(handle: int) -> os.stat_result:
+        if handle == 0:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return fstat(handle)
+
+    monkeypatch.setattr(os, "fstat", fails)
+    run(*RUN)
+
     assert ["b.jsonl"] == names(folder)
 
 

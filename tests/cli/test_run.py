@@ -334,8 +334,12 @@ class TestKinds:
     def test_what_is_in_a_list_has_no_place(self) -> None:
         """Where an item is says nothing about why it is refused."""
         answer = Response(422, {"message": ["tags.3 is blank", "tags.17 is blank"]})
+        number = Response(400, {}, reason="phone must be a number in E.164")
 
         assert [("tags.* is blank", "")] * 2 == problems(answer, {"x": 1})
+        assert [("… must be a number in E.164", "phone")] == problems(
+            number, {"phone": "1"}
+        )
 
     def test_a_name_below_a_name(self) -> None:
         """A problem of a part of an object is of one kind with those of others."""
@@ -360,6 +364,20 @@ class TestKinds:
 
         assert 1 == len(told)
         assert "property … should not exist (40)" in told[0]
+
+    @pytest.mark.usefixtures("folder")
+    def test_many_kinds_of_labelled_data(self) -> None:
+        """In ``evaluate`` too at most twenty are told."""
+        fields = BY_NAME["LeadConnector"]().policy.fields
+        rows = [{"who": "a", name: 1.5} for name in fields]
+        content = "\n".join(map(json.dumps, [*rows, rows[-1]]))
+        words = ("LeadConnector", "-", "--truth", "who", "--set", "locationId=L")
+        output = run("evaluate", *words, stdin=content, code=1).output
+        told = [line for line in output.splitlines() if "refused   " in line][1:]
+
+        assert 21 == len(told)
+        assert f"for other reasons ({len(fields) - 20})" in told[-1]
+        assert f"{list(fields)[-1]} must" in told[0]
 
 
 class TestPlaceholders:

@@ -21,7 +21,7 @@ __all__ = ["Kinds", "kind", "problems"]
 
 _NAME = "\N{HORIZONTAL ELLIPSIS}"
 _CUT = re.compile("[ :]")
-_PLACE = re.compile(r"(?<=\.)[0-9]+")
+_PLACE = re.compile(r"^(\w+)\.[0-9]+\b")
 _END = re.compile("[:;]")
 _NUMBER = re.compile("(?<= )[0-9]+")
 _LONGEST_NAME = 64
@@ -56,7 +56,7 @@ def problems(
     lists = [each for each in response.body.values() if isinstance(each, list)]
     texts = lists[0] if lists else [response.reason]
     names = {name for name in _names(payload) if name not in known}
-    return [_apart(_PLACE.sub("*", text), names) for text in texts]
+    return [_apart(_PLACE.sub(r"\1.*", text), names) for text in texts]
 
 
 def _names(payload: Any, before: str = "") -> Iterator[str]:
