@@ -2,7 +2,8 @@
 Hypothesis profiles, and what is not collected where it cannot run.
 
 Rules:
-    ``dev`` is the default; ``--hypothesis-profile=deep`` explores before a release.
+    ``dev`` is the default and draws the same examples in every run;
+    ``--hypothesis-profile=deep`` explores before a release.
     Where ``CI`` is set, Hypothesis has loaded its own ``ci`` profile, which stays.
     What the extra ``spark`` brings, and Java, may not be here; the summary says so.
 """
@@ -28,7 +29,11 @@ LACKS = [
 
 slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
-    "dev", max_examples=50, deadline=None, suppress_health_check=slow
+    "dev",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=slow,
 )
 settings.register_profile(
     "deep",
