@@ -81,15 +81,19 @@ def _apart(text: str, names: set[str]) -> tuple[str, str]:
 class _Kind:
     count: int = 0
     names: dict[str, None] = Factory(dict)
-    lines: list[str] = Factory(list)
+    lines: list[tuple[str, int]] = Factory(list)
 
     def told(self, text: str) -> str:
         listed = ", ".join([*self.names][:_NAMES])
         if len(self.names) > _NAMES:
             listed += " and others"
         text = text.replace(_NAME, listed, 1) if listed else text
+        by_file: dict[str, list[str]] = {}
+        for file, line in self.lines:
+            by_file.setdefault(file, []).append(f"{line}")
+        places = "; ".join(f"{file}:{', '.join(by_file[file])}" for file in by_file)
         more = ", ..." if self.count > len(self.lines) else ""
-        return f"{text} ({', '.join(self.lines)}{more})"
+        return f"{text} ({places}{more})"
 
 
 @define
@@ -114,9 +118,9 @@ class Kinds:
         for text, name in found:
             by_kind.setdefault(text, []).append(name)
         for text, names in by_kind.items():
-            self._count(text, names, f"{place['file']}:{place['line']}")
+            self._count(text, names, (place["file"], place["line"]))
 
-    def _count(self, text: str, names: Iterable[str], place: str) -> None:
+    def _count(self, text: str, names: Iterable[str], place: tuple[str, int]) -> None:
         if len(self._found) >= _KEPT and text not in self._found:
             self._rest += 1
             return
