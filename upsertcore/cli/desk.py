@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
@@ -152,20 +153,27 @@ def seat(
             raise bookfile.BadBook(f"is a book of {reader.profile}, not of {name}")
         options |= reader.options | said
         rows = bar.over(reader, "reading", position, size)
-        try:
+        with _of_book(reader, said):
             system = _made(make, options, rows)
-        except WrongUse as error:
-            if said:
-                raise
-            told = str(error).removeprefix("--set").lstrip(" :")
-            raise bookfile.BadBook(f"line 1: options: {told}") from error
-        except InvalidRows as error:
-            first = error.refusals[0]
-            words = f"line {(first.row or 0) + 2}: {first}"
-            raise bookfile.BadBook(words) from error
-        except UpsertError as error:
-            raise bookfile.BadBook(f"line {reader.line}: {error}") from error
     return Desk(name, system, path, rest, options, book, found)
+
+
+@contextmanager
+def _of_book(reader: bookfile.Reader, said: Mapping[str, str]) -> Iterator[None]:
+    """Report what is wrong with a book by its line."""
+    try:
+        yield
+    except WrongUse as error:
+        if said:
+            raise
+        told = str(error).removeprefix("--set").lstrip(" :")
+        raise bookfile.BadBook(f"line 1: options: {told}") from error
+    except InvalidRows as error:
+        first = error.refusals[0]
+        words = f"line {(first.row or 0) + 2}: {first}"
+        raise bookfile.BadBook(words) from error
+    except UpsertError as error:
+        raise bookfile.BadBook(f"line {reader.line}: {error}") from error
 
 
 def _no_slips(name: str, make: Any, sets: Iterable[str]) -> None:
