@@ -105,6 +105,20 @@ class TestUpsert:
             "others": [],
         }
 
+    def test_the_outcomes_tell_what_could_not_be_read(self, folder: Path) -> None:
+        """Such a row has a reason, and no answer."""
+        words = ("--outcomes", "o.jsonl", "--set", "firm_id=f1")
+        run("upsert", "Anduin", "-", *words, stdin=b"email,note\na@x.org\n", code=1)
+
+        assert lines(folder / "o.jsonl") == [
+            {
+                "file": "-",
+                "line": 2,
+                "result": "refused",
+                "reason": "has 1 cells, and the first line has 2",
+            }
+        ]
+
     def test_standard_input(self, folder: Path) -> None:
         """``-`` takes whatever comes, with constants for each row."""
         payload = {"email": "a@x.org", "firstName": "A", "lastName": "B"}

@@ -21,7 +21,7 @@ from attrs import frozen
 from upsertcore.cli import bookfile
 from upsertcore.cli.aside import uninterrupted
 from upsertcore.cli.run import EVERY, Bar, opened
-from upsertcore.errors import InvalidRows, Refused, UpsertError
+from upsertcore.errors import InvalidRows, Refused
 from upsertcore.profiles import BY_NAME, Profile
 
 __all__ = ["Desk", "WrongUse", "pairs", "seat"]
@@ -153,13 +153,13 @@ def seat(
             raise bookfile.BadBook(f"is a book of {reader.profile}, not of {name}")
         options |= reader.options | said
         rows = bar.over(reader, "reading", position, size)
-        with _of_book(reader, said):
+        with _of_book(said):
             system = _made(make, options, rows)
     return Desk(name, system, path, rest, options, book, found)
 
 
 @contextmanager
-def _of_book(reader: bookfile.Reader, said: Mapping[str, str]) -> Iterator[None]:
+def _of_book(said: Mapping[str, str]) -> Iterator[None]:
     """Report what is wrong with a book by its line."""
     try:
         yield
@@ -172,8 +172,6 @@ def _of_book(reader: bookfile.Reader, said: Mapping[str, str]) -> Iterator[None]
         first = error.refusals[0]
         words = f"line {(first.row or 0) + 2}: {first}"
         raise bookfile.BadBook(words) from error
-    except UpsertError as error:
-        raise bookfile.BadBook(f"line {reader.line}: {error}") from error
 
 
 def _no_slips(name: str, make: Any, sets: Iterable[str]) -> None:
