@@ -135,6 +135,7 @@ class Joining:
             try:
                 answers.append(self.merge(*[row["id"] for row in group]))
             except errors.Refused as error:
+                error.row = len(answers)
                 if on_refused == "raise":
                     raise
                 answers.append(error)
@@ -153,8 +154,12 @@ class Joining:
         all_alike = repeats_of(self.policy, patches) if repeats == "refuse_all" else {}
         answers: list[Any] = []
         were = deepcopy((self.rows, self.born))
-        if atomic:
-            [read(self.policy, patch) for patch in patches]
+        for row, patch in enumerate(patches if atomic else []):
+            try:
+                read(self.policy, patch)
+            except errors.Refused as error:
+                error.row = row
+                raise
         for row, patch in enumerate(patches):
             others = all_alike.get(row, [])
             if repeats == "refuse_later":
@@ -164,6 +169,7 @@ class Joining:
                     raise errors.RepeatedPatch(row, tuple(others))
                 answers.append(self.upsert(patch, scope=scope))
             except errors.Refused as error:
+                error.row = row
                 if atomic:
                     self.rows, self.born = were
                 if on_refused == "raise":

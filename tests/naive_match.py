@@ -115,7 +115,7 @@ def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) ->
     for key in [key for key in policy.keys if key.limit]:
         now, had = held(policy, key, draft), held(policy, key, row)
         if len(now) > key.limit and not {*now} <= {*had}:
-            raise errors.InvalidField(key.name, now, "")
+            raise errors.InvalidField(key.name, len(now), "")
     keys = [key_named(policy, name) for name in carried(policy, sent)]
     parts = {name for key in keys for name in key.fields}
     before, after = row["fields"] if row else {}, draft["fields"]

@@ -20,6 +20,7 @@ from tests.naive_merging import absorb, date
 from tests.naive_patch import leave, read
 from tests.naive_withheld import Merging, settle
 from upsertcore import Policy, errors
+from upsertcore.draw import SpentId
 
 
 class Oracle(Calling):
@@ -131,9 +132,9 @@ class Oracle(Calling):
         else:
             new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
             new["created_at"] = new["updated_at"]
-            if new["id"] in self.born:
-                raise ValueError("ids: must not answer an id that was given")
-            self.born.append(new["id"])
+            if any(new["id"] in (r["id"], *r.get("absorbed", [])) for r in self.rows):
+                raise SpentId(new["id"])
+            self.born = [id for id in self.born if id != new["id"]] + [new["id"]]
             self.rows.append(new)
         return {**plan, "contact": new}
 

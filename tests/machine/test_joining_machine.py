@@ -257,7 +257,7 @@ class Joins(Upserts):
 
     @rule(data=st.data(), patch=patches(), scope=scopes())
     def create_with_an_old_id(self, data: Any, patch: Any, scope: str) -> None:
-        """An id that was given once is given to nobody again."""
+        """An id that a contact has is given to no other; that of a gone one may be."""
         number = self.real.number
         old = data.draw(st.integers(0, max(number - 1, 0)))
         self.real.number = self.naive.number = old

@@ -76,6 +76,12 @@ def expected(answer: dict[str, Any]) -> str:
 def refusal(error: Exception) -> str:
     """Write an exception: its class and its attributes, but for the library's words."""
     parts = dict(vars(error))
+    for name in ("__notes__", "outcomes", "rows"):
+        parts.pop(name, None)
+    if not isinstance(error, errors.Refused):
+        parts.pop("row", None)
+    if isinstance(error, errors.RepeatedPatch):
+        parts["others"] = error.others
     if parts.get("reason") != HOST_WORDS:
         parts.pop("reason", None)
     return written([type(error).__name__, thaw_all(parts)])
@@ -291,11 +297,13 @@ class Upserts(RuleBasedStateMachine):
             return tried(lambda: self.oracle.upsert(patch, scope=scope), expected)
 
         def fold() -> list[str]:
-            for patch in many:
+            for row, patch in enumerate(many):
                 said, answer = one(patch)
+                if isinstance(answer, errors.Refused):
+                    answer.row, said = row, ""
                 if isinstance(answer, Exception) and not go_on:
                     raise answer
-                seen.append(said)
+                seen.append(said or refusal(answer))
             return seen
 
         before = self.book.dump()
