@@ -8,6 +8,8 @@ Rules:
     The law that is named is broken by it; others may be broken too.
 """
 
+# ruff: noqa: E501 - source is quoted as it is
+
 from __future__ import annotations
 
 from typing import NamedTuple
