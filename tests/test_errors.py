@@ -34,7 +34,7 @@ EXAMPLES = [
     errors.CallReused("k-1"),
     errors.ContactDeleted("c-1"),
     errors.ForgottenChanges(3, 10),
-    errors.ForgottenChanges(0, None),
+    errors.ForgottenChanges(0, 10, retains=False),
     errors.InvalidRows(3, (errors.MissingField("email"),)),
     errors.UnknownContact(7),
 ]

@@ -311,7 +311,7 @@ class TestChanges:
 
         with pytest.raises(errors.ForgottenChanges) as no:
             made.changes_since()
-        assert (0, None) == (no.value.number, no.value.first)
+        assert (0, 2, False) == (no.value.number, no.value.first, no.value.retains)
         assert () == made.changes_since(1)
 
     def test_what_was_given_stays_as_it_was(self) -> None:

@@ -94,7 +94,7 @@ class Journal:
         wanted = last - max(number, 0)
         if wanted > len(self.entries):
             first = last + 1 - len(self.entries)
-            raise ForgottenChanges(number, first if self.keeps else None)
+            raise ForgottenChanges(number, first, self.keeps)
         if wanted <= 0:
             return ()
         newest_first = reversed(self.entries)

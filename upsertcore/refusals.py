@@ -207,20 +207,21 @@ class ForgottenChanges(UpsertError, LookupError):
 
     Args:
         number: The caller asked for the changes after this one.
-        first: The number of the first that is retained, None where none ever is.
+        first: The number of the first that is, or will be, retained.
+        retains: False for a book that never retains any.
 
     >>> str(ForgottenChanges(3, 10))
     'number: changes after 3 are no longer retained; the oldest available is 10'
-    >>> str(ForgottenChanges(0, None))
+    >>> str(ForgottenChanges(0, 10, retains=False))
     'number: this book retains no changes; make it with keep_changes=None or a number'
     """
 
-    def __init__(self, number: int, first: int | None) -> None:
-        super().__init__(number, first)
-        self.number, self.first = number, first
+    def __init__(self, number: int, first: int, retains: bool = True) -> None:  # noqa: FBT001, FBT002
+        super().__init__(number, first, retains)
+        self.number, self.first, self.retains = number, first, retains
 
     def __str__(self) -> str:
-        if self.first is None:
+        if not self.retains:
             advice = "make it with keep_changes=None or a number"
             return f"number: this book retains no changes; {advice}"
         what = f"changes after {self.number} are no longer retained"

@@ -130,5 +130,5 @@ def oldest(book: ContactBook) -> int:
     try:
         book.changes_since(0)
     except ForgottenChanges as error:
-        return 0 if error.first is None else error.first - 1
+        return error.first - 1
     return 0
