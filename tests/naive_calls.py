@@ -45,9 +45,9 @@ class Calling(Joining):
             self.calls[key] = what, self.upsert(patch, scope=scope, **how)
         return self.calls[key][1]
 
-    def delete(self, id: str) -> Row:
+    def delete(self, id: str, scope: str = "") -> Row:
         """Take a contact out, or mark it."""
-        row = self.get(id)
+        row = self.get(id, scope)
         if id != row["id"]:
             raise errors.UnknownContact(id)
         if self.policy.on_deleted == "forget":
@@ -60,9 +60,9 @@ class Calling(Joining):
         self.rows[self.rows.index(row)] = new
         return new
 
-    def purge(self, id: str) -> tuple[set[str], int]:
+    def purge(self, id: str, scope: str = "") -> tuple[set[str], int]:
         """Forget a person; give its ids, and how many calls told of it."""
-        row = self.get(id)
+        row = self.get(id, scope)
         ids = {row["id"], *row.get("absorbed", [])}
         self.rows.remove(row)
         left = {key: (what, tell(a, ids)) for key, (what, a) in self.calls.items()}

@@ -71,17 +71,17 @@ class Joining:
     decide: Callable[..., Row]
     apply: Callable[[Row], Row]
     upsert: Callable[..., Row]
-    get: Callable[[str], Row]
+    get: Callable[..., Row]
 
-    def merge(self, survivor: str, *others: str, on_itself: str = "refuse") -> Row:
+    def merge(
+        self, survivor: str, *others: str, scope: str = "", on_itself: str = "refuse"
+    ) -> Row:
         """Make several contacts one."""
-        row, *rest = [self.get(id) for id in (survivor, *others)]
+        row, *rest = [self.get(id, scope) for id in (survivor, *others)]
         if row in rest and on_itself == "refuse":
             raise errors.InvalidField("others", row["id"], "")
         gone: list[Row] = []
         for each in rest:
-            if each["scope"] != row["scope"]:
-                raise errors.InvalidField("scope", each["scope"], "")
             gone += [each] if each not in [row, *gone] else []
         plan: Row = {"scope": row["scope"], "sent": {}, "ignored": {}}
         plan |= {"others": [], "withheld": []}
@@ -133,7 +133,8 @@ class Joining:
         answers: list[Any] = []
         for group in self.duplicates(*keys, scope=scope):
             try:
-                answers.append(self.merge(*[row["id"] for row in group]))
+                ids = [row["id"] for row in group]
+                answers.append(self.merge(*ids, scope=group[0]["scope"]))
             except errors.Refused as error:
                 error.row = len(answers)
                 if on_refused == "raise":

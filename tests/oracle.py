@@ -138,10 +138,12 @@ class Oracle(Calling):
             self.rows.append(new)
         return {**plan, "contact": new}
 
-    def get(self, id: str) -> Row:
+    def get(self, id: str, scope: str | None = None) -> Row:
         for row in self.rows:
             if id in (row["id"], *row.get("absorbed", [])):
-                return row
+                if scope in (None, row["scope"]):
+                    return row
+                break
         raise errors.UnknownContact(id)
 
     def look(self, name: str, form: str, scope: str) -> list[str]:

@@ -17,6 +17,7 @@ from tests.naive_keys import held as naive_held
 from tests.strategies import (
     FAULTS,
     FUSE,
+    SCOPES,
     Boom,
     Case,
     Host,
@@ -60,10 +61,16 @@ def picked(book: ContactBook, picks: list[int]) -> list[str]:
 
 def merged(book: ContactBook, ids: list[str]) -> Outcome | None:
     """Merge contacts, a refusal being None."""
+    scope = scope_of(book, ids[0]) if ids else ""
     try:
-        return book.merge(*ids, on_itself="ignore") if ids else None
+        return book.merge(*ids, scope=scope, on_itself="ignore") if ids else None
     except errors.Refused:
         return None
+
+
+def scope_of(book: ContactBook, id: str) -> str:
+    """Give the scope in which an id leads to a contact."""
+    return next(each.scope for each in book if id in each.ids)
 
 
 @given(CASES)
@@ -103,9 +110,10 @@ def undone(book: ContactBook, outcome: Outcome, before: str) -> None:
     assert answer.result == "undone"
     assert answer.before == outcome.contact
     assert answer.contact == (outcome.before or outcome.contact)
-    assert (outcome.contact.id in book) == (outcome.before is not None)
+    scope = outcome.contact.scope
+    assert ((scope, outcome.contact.id) in book) == (outcome.before is not None)
     for each in outcome.absorbed:
-        assert book.get(each.id) is each
+        assert book.get(each.id, scope=scope) is each
     for again in (outcome, answer):
         with pytest.raises(errors.StaleOutcome):
             book.undo(again)
@@ -152,7 +160,7 @@ def test_undoing_in_reverse_order_restores_the_empty_book(
         book.undo(pickle.loads(pickle.dumps(outcome)))  # noqa: S301 - made here
         book._index.check()
     assert dumps == ["[]"]
-    assert not any(id in book for id in given)
+    assert not any((scope, id) in book for id in given for scope in SCOPES)
 
 
 @given(CASES, batches())
@@ -166,7 +174,8 @@ def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
         return
     before = bytes_of(book)
     ids = [contact.id for contact in book]
-    now = book.get(outcome.contact.id) if outcome.contact.id in ids else None
+    id, scope = outcome.contact.id, outcome.contact.scope
+    now = book.get(id, scope=scope) if id in ids else None
     try:
         book.undo(outcome)
     except errors.StaleOutcome:
@@ -212,7 +221,7 @@ def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
     for pick in picks:
         merged(book, picked(book, pick))
     for id, scope in ids.items():
-        contact = book.get(id)
+        contact = book.get(id, scope=scope)
         assert scope == contact.scope
         assert id in (contact.id, *contact.absorbed)
     every = [id for each in book for id in (each.id, *each.absorbed)]
@@ -220,7 +229,10 @@ def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
     loaded = [*book.dump()]
     if case.policy.on_clash != "allow":
         twin = ContactBook.load(case.policy, loaded)
-        assert all(book.get(id) == twin.get(id) for id in ids)
+        assert all(
+            book.get(id, scope=scope) == twin.get(id, scope=scope)
+            for id, scope in ids.items()
+        )
 
 
 @given(CASES, PICKS)
@@ -232,7 +244,7 @@ def test_by_any_id_is_by_its_own(case: Case, picks: list[int]) -> None:
     merged(twin, ids[:2])
     if one is not None and one.merged:
         old = one.contact.absorbed[-1]
-        rest = [id for id in ids[2:] if id in book]
+        rest = [id for id in ids[2:] if (one.contact.scope, id) in book]
         by_old, by_own = (
             merged(book, [old, *rest]),
             merged(twin, [one.contact.id, *rest]),
@@ -332,7 +344,8 @@ def test_dedupe_leaves_no_duplicates(calls: list[Any]) -> None:
     assert book.duplicates() == ()
     for old, key in ((old, key) for old in before for key in KEEPING.keys):
         forms = naive_held(KEEPING, key, old.to_dict())
-        now = naive_held(KEEPING, key, book.get(old.id).to_dict())
+        contact = book.get(old.id, scope=old.scope)
+        now = naive_held(KEEPING, key, contact.to_dict())
         assert {*forms} <= {*now}
     after = bytes_of(book)
     assert book.dedupe() == []
@@ -348,7 +361,8 @@ def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
     singly: list[Any] = []
     for group in groups:
         try:
-            singly.append(twin.merge(*[each.id for each in group]))
+            ids = [each.id for each in group]
+            singly.append(twin.merge(*ids, scope=group[0].scope))
         except errors.Refused as error:
             singly.append(error)
     answers = book.dedupe(on_refused="collect")
@@ -486,23 +500,29 @@ def explained(told: Any) -> None:
 
 
 @given(CASES, st.integers(0, 9))
-def test_who_is_gone_never_comes_back(case: Case, pick: int) -> None:
-    """An id that a contact had is given to nobody, deleted, undone or absorbed."""
+def test_an_id_is_free_once_its_contact_is_out(case: Case, pick: int) -> None:
+    """Deleted for good or undone it can be used again; while it leads to one, not."""
     host = Host()
     book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
     outcome = tried(book, case.patch, case.scope, **case.how)
     if isinstance(outcome, Outcome) and outcome.created and pick % 2:
         book.undo(outcome)
     elif len(book):
-        book.delete(list(book)[pick % len(book)].id)
-    given = [outcome.contact.id] if isinstance(outcome, Outcome) else []
-    for id in given:
-        host.number = int(id.removeprefix("c-")) - 1
-        before = bytes_of(book)
+        someone = list(book)[pick % len(book)]
+        book.delete(someone.id, scope=someone.scope)
+    if not isinstance(outcome, Outcome):
+        return
+    id, before = outcome.contact.id, bytes_of(book)
+    taken = any(id in contact.ids for contact in book)
+    host.number = int(id.removeprefix("c-")) - 1
+    eve = {"email": "eve@x.org", "name": "Eve", "at": 1}
+    if taken:
         with pytest.raises((ValueError, errors.Refused)):
-            book.create({"email": "eve@x.org", "name": "Eve", "at": 1}, scope="north")
+            book.create(eve, scope="north")
         assert before == bytes_of(book)
-        book._index.check()
+    elif isinstance(answer := tried(book, eve, "north"), Outcome):
+        assert (id, "north") == (answer.contact.id, answer.contact.scope)
+    book._index.check()
 
 
 @given(CASES, batches())

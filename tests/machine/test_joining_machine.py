@@ -81,22 +81,23 @@ class Joins(Upserts):
 
     def ids(self) -> list[str]:
         """List the ids that lead to a contact, those of absorbed ones among them."""
-        rows = self.oracle.rows
-        return [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
+        return [id for _, id in self.known_ids()]
 
     @precondition(lambda self: len(self.oracle.rows) > 1)
     @rule(data=st.data(), on_itself=st.sampled_from(("refuse", "ignore", "ignore")))
     def merge(self, data: st.DataObject, on_itself: Any) -> None:
-        first = data.draw(st.sampled_from([*self.ids() * 9, "c-0"]))
-        scope = {row["scope"] for row in self.oracle.rows if row["id"] == first}
-        near = [r["id"] for r in self.oracle.rows if r["scope"] in scope]
+        scope, first = data.draw(st.sampled_from([*self.known_ids() * 9, ("", "c-0")]))
+        scope = data.draw(st.sampled_from([*[scope] * 9, "", "east"]))
+        near = [r["id"] for r in self.oracle.rows if r["scope"] == scope]
         near = [id for id in near if id != first] * 9
         others = data.draw(
             st.lists(st.sampled_from([*near, *self.ids(), "c-0"]), max_size=3)
         )
         self.both(
-            lambda: self.book.merge(first, *others, on_itself=on_itself),
-            lambda: self.oracle.merge(first, *others, on_itself=on_itself),
+            lambda: self.book.merge(first, *others, scope=scope, on_itself=on_itself),
+            lambda: self.oracle.merge(
+                first, *others, scope=scope, on_itself=on_itself
+            ),
         )
 
     @rule(patch=patches(), scope=scopes(), data=st.data())

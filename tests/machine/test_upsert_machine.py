@@ -151,6 +151,14 @@ class Upserts(RuleBasedStateMachine):
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
         return answer, twin_answer
 
+    def known_ids(self) -> list[tuple[str, str]]:
+        """List the ids that lead to a contact, absorbed ones too, with their scopes."""
+        return [
+            (row["scope"], id)
+            for row in self.oracle.rows
+            for id in (row["id"], *row.get("absorbed", []))
+        ]
+
     @rule(patch=patches(), scope=scopes(), how=overrides())
     def upsert(self, patch: Any, scope: str, how: dict[str, Any]) -> None:
         answer, _ = self.both(
@@ -212,17 +220,15 @@ class Upserts(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         """Nothing tells of who is purged, and the others can be replayed."""
-        rows = self.oracle.rows
-        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
-        id = data.draw(st.sampled_from(known))
+        scope, id = data.draw(st.sampled_from(self.known_ids()))
         before = self.book.changes_since()
-        ids, calls = self.oracle.purge(id)
-        purged = self.book.purge(id)
+        ids, calls = self.oracle.purge(id, scope)
+        purged = self.book.purge(id, scope=scope)
         self.answers = {}
         after = self.book.changes_since()
         pairs = zip(before, after, strict=True)
         assert purged == calls + sum(a.outcome is not b.outcome for a, b in pairs)
-        assert not any(each in self.book for each in ids)
+        assert not any((scope, each) in self.book for each in ids)
         for outcome in [each.outcome for each in after if each.outcome]:
             whole = [c for c in (outcome.contact, outcome.before) if c]
             named = [id for c in (*whole, *outcome.absorbed) for id in c.ids]
@@ -322,18 +328,17 @@ class Upserts(RuleBasedStateMachine):
 
     @rule(data=st.data(), verb=st.sampled_from(("get", "delete")))
     def get_or_delete(self, data: st.DataObject, verb: str) -> None:
-        rows = self.oracle.rows
-        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
-        id = data.draw(st.sampled_from([*known, "c-0"]))
+        own, id = data.draw(st.sampled_from([*self.known_ids(), ("", "c-0")]))
+        scope = data.draw(st.sampled_from((own, own, own, "", "east")))
         self.both(
-            lambda: getattr(self.book, verb)(id),
-            lambda: getattr(self.oracle, verb)(id),
+            lambda: getattr(self.book, verb)(id, scope=scope),
+            lambda: getattr(self.oracle, verb)(id, scope),
             lambda contact: written(contact.to_dict()),
             written,
         )
-        rows = self.oracle.rows
-        known = [id for row in rows for id in (row["id"], *row.get("absorbed", []))]
-        assert (id in self.book) == (id in known)
+        known = self.known_ids()
+        for scope in ("", "east"):
+            assert ((scope, id) in self.book) == ((scope, id) in known)
 
     @rule(data=st.data(), scope=scopes())
     def find(self, data: st.DataObject, scope: str) -> None:
@@ -350,7 +355,7 @@ class Upserts(RuleBasedStateMachine):
         found = self.book.find(name, value, scope=scope)
 
         assert held == [contact.id for contact in found]
-        assert [self.book.get(id) for id in held] == list(found)
+        assert [self.book.get(id, scope=scope) for id in held] == list(found)
 
     @rule()
     def dump_and_load(self) -> None:
@@ -385,12 +390,12 @@ class Upserts(RuleBasedStateMachine):
         assert written(rows) == written(self.book.dump())
         assert len(self.oracle.rows) == len(self.book)
         for row in self.oracle.rows:
-            contact = self.book.get(row["id"])
+            contact = self.book.get(row["id"], scope=row["scope"])
             held = self.book._index.found(row["id"])[1]
             for key, found in zip(self.policy.keys, held, strict=True):
                 assert naive_held(self.policy, key, row) == list(found)
             for old in contact.absorbed:
-                assert self.book.get(old) is contact
+                assert self.book.get(old, scope=row["scope"]) is contact
 
 
 def describe(policy: Policy) -> str:
