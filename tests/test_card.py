@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -38,7 +39,9 @@ from upsertcore.laws import (
     check,
     check_log,
     claims,
+    estimate,
 )
+from upsertcore.laws.card import _Watch
 from upsertcore.strategy import Match, Strategy
 
 Row = dict[str, Any]
@@ -140,13 +143,28 @@ class TestValue:
             each["calls"] for each in plain["laws"]
         ]
 
-    def test_progress_rises_to_the_total(self) -> None:
-        """Told after each state, of all worlds."""
+    def test_progress_is_told_before_the_first_call_and_rises(self) -> None:
+        """First how many calls there will be, about; at last, how many there were."""
         told: list[tuple[int, int]] = []
-        card(NAMED, contacts=1, progress=lambda done, total: told.append((done, total)))
+        card(NAMED, contacts=2, progress=lambda done, total: told.append((done, total)))
+        done, totals = zip(*told, strict=True)
 
-        assert [(n + 1, len(told)) for n in range(len(told))] == told
-        assert 6 == len(told)
+        assert (0, estimate(NAMED, contacts=2)) == told[0]
+        assert [0, 100, 200] == [*done[:3]]
+        assert sorted(done) == [*done]
+        assert done[-1] == totals[-1]
+        assert all(each <= total for each, total in told)
+        assert totals[-1] / 1.2 < totals[0] < totals[-1] * 1.2
+
+    def test_progress_does_not_pass_the_total(self) -> None:
+        """Where more is done than was judged, the total rises with it."""
+        told: list[tuple[int, int]] = []
+        watch = _Watch(lambda done, total: told.append((done, total)), [], None)
+        done = [*watch.over([(None, ((), ()), 1)] * 101)]
+        watch.end()
+
+        assert 101 == len(done)
+        assert [(0, 0), (100, 100), (101, 101)] == told
 
     def test_more_contacts_are_more_calls(self) -> None:
         """Of every law that speaks of contacts."""
@@ -154,6 +172,87 @@ class TestValue:
 
         assert (7, 7) == (few.calls, few.stands_for)
         assert few.calls < more.calls < more.stands_for
+
+
+WIDE = {name: line() for name in ("a", "b", "c", "d")}
+PAIRED = Policy(
+    first_match(*WIDE, "both"),
+    {**WIDE, "name": field()},
+    keys={"both": key("a", "b", normalize=normalize.exact)},
+)
+
+
+class TestLimit:
+    """What a card tries can be known beforehand, and bounded."""
+
+    def test_it_is_estimated_without_being_tried(self) -> None:
+        """Of a world that nobody could try in a day."""
+        few, many = (estimate(PAIRED, contacts=n) for n in (0, 3))
+
+        # Four keys, each omitted, null, blank or sent in four spellings, and more.
+        assert 7**4 < few < 50_000
+        assert many > 100_000_000
+
+    @pytest.mark.parametrize("limit", [1, 40, 1_000])
+    def test_so_many_are_tried_at_most(self, limit: int) -> None:
+        """Of a world of any size, and in the same order each time."""
+        told: list[tuple[int, int]] = []
+        made = card(PAIRED, limit=limit, progress=lambda *each: told.append(each))
+
+        assert (0, limit) == told[0]
+        assert (limit, limit) == told[-1]
+        assert made.kept
+        assert made == card(PAIRED, limit=limit)
+
+    def test_it_says_what_it_left_out(self) -> None:
+        """Part by part: how many were tried, and of about how many."""
+        whole = card(NAMED, contacts=2)
+        some = card(NAMED, contacts=2, limit=200)
+
+        assert () == whole.left_out
+        assert (
+            "with name, states of 1 contacts: 44 of about 51 calls",
+            "with name, states of 2 contacts: 44 of about 124 calls",
+        ) == some.left_out
+        assert [f"left out: {each}" for each in some.left_out] == str(some).split("\n")[
+            2:4
+        ]
+        assert [*some.left_out] == some.to_dict()["left_out"]
+
+    def test_a_small_part_is_tried_whole(self) -> None:
+        """What it does not need is shared among the larger ones."""
+        made = card(SMALL, contacts=3, limit=70)
+
+        assert (
+            "keys alone, states of 2 contacts: 18 of about 28 calls",
+            "keys alone, states of 3 contacts: 19 of about 49 calls",
+        ) == made.left_out
+        assert 70 == made["unique"].calls + made["batch_is_fold"].calls
+
+    def test_a_limit_that_is_not_reached_leaves_nothing_out(self) -> None:
+        """It is the card that is made without one, in another order."""
+        whole = card(NAMED, contacts=2)
+        same = card(NAMED, contacts=2, limit=100_000)
+
+        assert () == same.left_out
+        assert [(v.law, v.calls, v.stands_for) for v in whole.verdicts if v.holds] == [
+            (v.law, v.calls, v.stands_for) for v in same.verdicts if v.holds
+        ]
+
+    def test_what_breaks_a_law_is_found_in_part_of_the_world(self) -> None:
+        """What is drawn is spread over all of it."""
+        lines = {**WIDE, "n": field(merge=LIAR)}
+        made = card(Policy(first_match(*WIDE), lines), limit=1_000)
+
+        assert not made["idempotent"].holds
+        assert not made.kept
+
+    @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "9"])
+    def test_a_limit_is_a_number_of_calls(self, limit: Any) -> None:
+        """The message says which."""
+        told = f"limit: must be a number of calls from 1, not {limit!r}"
+        with pytest.raises(ValueError, match=re.escape(told)):
+            card(SMALL, limit=limit)
 
 
 class TestText:

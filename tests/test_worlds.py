@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, pairwise, product
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
 from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
 from upsertcore.laws.shapes import Shapes
-from upsertcore.laws.world import World
+from upsertcore.laws.world import World, evenly
 
 NONE = object()
 Row = dict[str, Any]
@@ -187,6 +187,60 @@ def test_a_card_says_what_trying_everything_says(name: str) -> None:
 
     assert broken == {law for law in LAWS if not made[law].holds}
     assert spoke == {law: made[law].stands_for for law in LAWS}
+
+
+@pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
+@pytest.mark.parametrize("name", TABLES)
+def test_states_are_counted_without_being_visited(name: str, line: str | None) -> None:
+    """As many as are visited, of each number of contacts."""
+    world = World(TABLES[name][0], line)
+    for size in range(4):
+        assert len([*world.states_of(size)]) == world.count(size)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_calls_of_keys_alone_are_counted_exactly(name: str) -> None:
+    """A patch for each state."""
+    world = World(TABLES[name][0], None, contacts=2)
+    for size in range(3):
+        tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
+        assert len(tried) == world.about(size)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_calls_of_a_line_are_estimated(name: str) -> None:
+    """By half, or by twice as many at the most."""
+    world = World(TABLES[name][0], "name", contacts=2)
+    for size in range(3):
+        tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
+        assert len(tried) / 2 < world.about(size) < len(tried) * 2
+
+
+@pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
+@pytest.mark.parametrize("name", ["single", "remembered", "clocked"])
+def test_what_is_drawn_is_all_at_last(name: str, line: str | None) -> None:
+    """Each state, up to the names of its forms, with each patch."""
+    world = World(TABLES[name][0], line, contacts=1)
+    due = {
+        (repr(trial.state), repr(trial.patch))
+        for places, _ in world.states_of(1)
+        for trial, _ in world.trials(places)
+    }
+    drawn = [(repr(t.state), repr(t.patch)) for t, _ in world.drawn(1)]
+
+    assert due <= {*drawn}
+    assert len({*drawn}) == len(drawn)
+
+
+def test_what_is_drawn_first_is_far_apart() -> None:
+    """Each number comes once, and any beginning is spread over all of them."""
+    for total in (1, 2, 7, 60, 1009):
+        assert [*range(total)] == sorted(evenly(total))
+    first = sorted(islice(evenly(10**400), 10))
+    gaps = [(b - a) / 10**400 for a, b in pairwise(first)]
+
+    assert 0.05 < min(gaps)
+    assert max(gaps) < 0.2
 
 
 @pytest.mark.parametrize("sent", ["x", "y"])

@@ -186,6 +186,11 @@ def show(book: Path, key: str | None, *, as_json: bool) -> None:
     show_default=True,
     help="Up to how many contacts a state has; the cost is exponential in it.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Try at most so many calls, drawn evenly; the card says what is left out.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
 @click.pass_context
 def laws(
@@ -193,6 +198,7 @@ def laws(
     profile: str,
     sets: tuple[str, ...],
     contacts: int,
+    limit: int | None,
     *,
     as_json: bool,
 ) -> None:
@@ -200,13 +206,22 @@ def laws(
     Try every law in the whole of a small world, under the policy of PROFILE.
 
     The world has every state of a few contacts and every patch over two normal forms
-    of each key, and one field of each distinct line.
+    of each key, and one field of each distinct line. On a terminal it says beforehand
+    about how many calls that takes.
     """
     with failing(), Bar() as bar:
         words = pairs("--set", sets)
         desk = seat(profile, None, words, bar, complete=False, usual=False)
-        tried, policy = bar.counting("trying"), desk.system.policy
-        made = card(policy, contacts=contacts, values=_SENT, progress=tried)
+        tried = bar.counting("trying")
+
+        def told(done: int, total: int) -> None:
+            if not done:
+                fewer = "; --limit N tries fewer" if limit is None else ""
+                bar.note(f"about {total:,} calls{fewer}")
+            tried(done, total)
+
+        policy = desk.system.policy
+        made = card(policy, contacts=contacts, values=_SENT, limit=limit, progress=told)
     click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
     context.exit(0 if made.kept else 1)
 

@@ -100,6 +100,11 @@ class Bar:
             yield item
         self._progress.update(task, completed=total)
 
+    def note(self, line: str) -> None:
+        """Write a line above the bar, on a terminal."""
+        if self._shown:
+            self._progress.console.print(line, markup=False, highlight=False)
+
     def counting(self, label: str) -> Callable[[int, int], None]:
         """
         Make what shows how much of something is done.

@@ -47,7 +47,7 @@ and functions of a host that raise. For these there are the machines of
 
 from upsertcore.laws import books, calls, logs, normalisers, rules
 from upsertcore.laws.broken import LawBroken
-from upsertcore.laws.card import Counterexample, LawCard, Verdict, card
+from upsertcore.laws.card import Counterexample, LawCard, Verdict, card, estimate
 from upsertcore.laws.claims import claims
 from upsertcore.laws.every import CALLS, LOGS, check, check_log
 from upsertcore.laws.trial import Log, Trial
@@ -67,6 +67,7 @@ __all__ = [
     "check",
     "check_log",
     "claims",
+    "estimate",
     "logs",
     "normalisers",
     "rules",

@@ -2,7 +2,8 @@
 The card: what each law comes to under one policy, tried in the whole of a small world.
 
 Rules:
-    Every trial of the world is made, and none is drawn by chance.
+    Every trial of the world is made, and none is drawn by chance. Where a limit is
+    given, some of each part are made, and what is left out is said.
     A law that fails is shown with the smallest trial in which it does.
     What a policy does not claim is tried too, and said to be unclaimed.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count, product
+from itertools import islice
 from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
@@ -21,19 +22,18 @@ from upsertcore.laws.alphabet import Values, lines_of
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.claims import claims
 from upsertcore.laws.every import CALLS, LOGS, OF_KEYS
-from upsertcore.laws.trial import Log, Trial
+from upsertcore.laws.extent import Part, Shown, Tried, parts_of, shares
 from upsertcore.laws.world import Patch, World
 from upsertcore.policy import Policy
 from upsertcore.values import freeze, thaw
 
-__all__ = ["Counterexample", "LawCard", "Verdict", "card"]
+__all__ = ["Counterexample", "LawCard", "Verdict", "card", "estimate"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 Law: TypeAlias = Callable[[Any], bool]
-Shown: TypeAlias = tuple[tuple[Contact, ...], tuple[Patch, ...]]
 
-_FEW = 20
-"""Up to so many patches every log of three of them is tried."""
+_EVERY = 100
+"""After so many calls progress is told."""
 
 
 @final
@@ -107,6 +107,7 @@ class LawCard:
     Args:
         world: What was tried, in words.
         verdicts: One per law.
+        left_out: What was not tried because of a limit, in words, part by part.
 
     >>> from upsertcore import field, first_match, normalize
     >>> lines = {"id": field(key=normalize.exact, unique=True), "name": field()}
@@ -117,6 +118,7 @@ class LawCard:
 
     world: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = field(repr=False)
+    left_out: tuple[str, ...] = ()
 
     def __getitem__(self, law: str) -> Verdict:
         return next(each for each in self.verdicts if each.law == law)
@@ -127,7 +129,7 @@ class LawCard:
         return all(each.holds for each in self.verdicts if each.claimed)
 
     def __str__(self) -> str:
-        lines = [*self.world]
+        lines = [*self.world, *[f"left out: {part}" for part in self.left_out]]
         for each in self.verdicts:
             lines.append(f"{each.law:<24}{_told(each)}")
             if each.broken is not None:
@@ -139,7 +141,7 @@ class LawCard:
         Make a mapping of plain values, ready for JSON.
 
         >>> LawCard(("keys: id",), ()).to_dict()
-        {'world': ['keys: id'], 'laws': []}
+        {'world': ['keys: id'], 'left_out': [], 'laws': []}
         """
         laws = [
             {
@@ -153,7 +155,8 @@ class LawCard:
             }
             for each in self.verdicts
         ]
-        return {"world": [*self.world], "laws": laws}
+        world, left_out = [*self.world], [*self.left_out]
+        return {"world": world, "left_out": left_out, "laws": laws}
 
 
 def card(
@@ -161,6 +164,7 @@ def card(
     *,
     contacts: int = 3,
     values: Values | None = None,
+    limit: int | None = None,
     progress: Progress | None = None,
 ) -> LawCard:
     """
@@ -171,37 +175,122 @@ def card(
         contacts: Up to how many contacts a state has.
         values: Field name to values that are to be sent, for fields of which none
             can be found; for a key two normal forms.
-        progress: Told after each state how many states are done, and of how many.
+        limit: At most so many calls and logs are tried: of each part of the world the
+            same number, drawn evenly, or all of it where it has fewer. The card says
+            what was left out. None: all of them.
+        progress: Called with the number of calls that are tried, and with about how
+            many there will be: before the first, and then again and again.
 
     Returns:
         One verdict per law.
 
     Raises:
-        ValueError: If there is no alphabet for a field; it names the field.
+        ValueError: If there is no alphabet for a field; it names the field. If limit
+            is no number of calls.
 
     Cost:
         Exponential in the contacts and in the keys; some seconds for two keys and
-        three contacts.
+        three contacts. Linear in *limit*, where it is given: about a thousand calls a
+        second. :func:`estimate` says how many there are.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    >>> some = card(policy, limit=100)
+    >>> some.kept, some["unique"].calls, some.left_out[0]
+    (True, 88, 'keys alone, states of 2 contacts: 33 of about 35 calls')
     """
-    tally, listed = _Tally(policy), lines_of(policy)
-    worlds = [
-        World(policy, line, contacts=contacts, values=values)
-        for line in (None, *listed)
-    ]
-    done, total = count(1), sum(len(world.states) for world in worlds)
-    for world in worlds:
-        laws = tally.laws_of(world)
-        for places, weight in world.states:
-            laws = tally.calls(laws, world.trials(places), weight)
-            if progress is not None:
-                progress(next(done), total)
-        tally.logs(world)
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ValueError(f"limit: must be a number of calls from 1, not {limit!r}")
+    worlds = _worlds(policy, contacts, values)
+    parts = [part for world in worlds for part in parts_of(world)]
+    shared = None if limit is None else shares(parts, limit)
+    watch = _Watch(progress, parts, shared)
+    tally = _Tally(policy)
+    left_out: dict[Part, str] = {}
+    for part in parts if shared is None else shared:
+        share = None if shared is None else shared[part]
+        whole = share is None or part.about <= share
+        tried = part.whole() if whole else part.drawn()
+        tally.try_each(part, watch.over(islice(tried, share)))
+        if next(tried, None) is not None:
+            unit = "logs" if part.logs else "calls"
+            left_out[part] = f"{part}: {share:,} of about {part.about:,} {unit}"
+    watch.end()
     keys = ", ".join(key.name for key in policy.keys) or "none"
+    lines = ", ".join(world.line for world in worlds if world.line) or "none"
     told = (
         f"states of up to {contacts} contacts; keys: {keys}",
-        f"with each a line of its own: {', '.join(listed) or 'none'}",
+        f"with each a line of its own: {lines}",
     )
-    return LawCard(told, tally.verdicts())
+    listed = [left_out[part] for part in parts if part in left_out]
+    return LawCard(told, tally.verdicts(), tuple(listed))
+
+
+def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None) -> int:
+    """
+    Tell about how many calls and logs a card tries, without trying them.
+
+    Args:
+        policy: As for :func:`card`.
+        contacts: As for :func:`card`.
+        values: As for :func:`card`.
+
+    Raises:
+        ValueError: As :func:`card`.
+
+    Cost:
+        Exponential in the keys, but not in the contacts; some calls of each part.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> keys = {name: field(key=normalize.exact) for name in ("id", "code", "number")}
+    >>> estimate(Policy(first_match(*keys), keys))
+    987830
+    """
+    worlds = _worlds(policy, contacts, values)
+    return sum(part.about for world in worlds for part in parts_of(world))
+
+
+def _worlds(policy: Policy, contacts: int, values: Values | None) -> list[World]:
+    """Make the world of the keys alone, and one for each distinct line."""
+    return [
+        World(policy, line, contacts=contacts, values=values)
+        for line in (None, *lines_of(policy))
+    ]
+
+
+class _Watch:
+    """Counts what is tried, and tells of it."""
+
+    def __init__(
+        self,
+        progress: Progress | None,
+        parts: list[Part],
+        shared: dict[Part, int] | None,
+    ) -> None:
+        self._progress, self._done, self._total = progress, 0, 0
+        if progress is not None:
+            every = (
+                [part.about for part in parts] if shared is None else [*shared.values()]
+            )
+            self._total = sum(every)
+        self._tell()
+
+    def over(self, tried: Iterable[Tried]) -> Iterable[Tried]:
+        """Pass on what is tried."""
+        for each in tried:
+            yield each
+            self._done += 1
+            if self._done % _EVERY == 0:
+                self._tell()
+
+    def end(self) -> None:
+        """Tell that all is done: the total was judged, and now it is known."""
+        self._total = self._done
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self._done, max(self._done, self._total))
 
 
 class _Tally:
@@ -211,29 +300,19 @@ class _Tally:
         self._policy = policy
         self._counts = {name: [0, 0] for name in (*CALLS, *LOGS)}
         self._broken: dict[str, Counterexample] = {}
+        self._laws: dict[tuple[str | None, bool], dict[str, Law]] = {}
 
-    def laws_of(self, world: World) -> dict[str, Law]:
-        """List the laws of one call that are tried in a world."""
-        apart = OF_KEYS if world.line is not None else ()
-        return {name: law for name, law in CALLS.items() if name not in apart}
-
-    def calls(
-        self, laws: dict[str, Law], trials: Iterable[tuple[Trial, int]], weight: int
-    ) -> dict[str, Law]:
-        """Try laws of one call; give those that are not broken in this world."""
-        for trial, times in trials:
-            shown = trial.before, (trial.patch,)
-            laws = self._still(laws, trial, shown, weight * times)
-        return laws
-
-    def logs(self, world: World) -> None:
-        """Try the laws of many calls: logs of two patches, of three for keys alone."""
-        said = [patch for patch in world.spoken() if patch]
-        sizes = (2, 3) if world.line is None and len(said) < _FEW else (2,)
-        left: dict[str, Law] = {**LOGS}
-        for size in sizes:
-            for patches in product(said, repeat=size):
-                left = self._still(left, Log(self._policy, patches), ((), patches), 1)
+    def try_each(self, part: Part, tried: Iterable[Tried]) -> None:
+        """Try the laws of a part that are not broken in its world."""
+        kind = part.world.line, part.logs
+        laws = self._laws.get(kind)
+        if laws is None:
+            apart = OF_KEYS if part.world.line is not None else ()
+            every: dict[str, Law] = {**LOGS} if part.logs else {**CALLS}
+            laws = {name: law for name, law in every.items() if name not in apart}
+        for seen, shown, weight in tried:
+            laws = self._still(laws, seen, shown, weight)
+        self._laws[kind] = laws
 
     def _still(
         self, laws: dict[str, Law], seen: Any, shown: Shown, weight: int

@@ -7,16 +7,19 @@ Rules:
     A field that no key is made of is spelled out for the contacts that a call reads;
     for those that it does not read, one state stands for all their values.
     The order is fixed: fewer contacts first, then fewer sent fields.
+    How many states there are is computed, not counted, and a part of a world can be
+    drawn evenly: neither takes the time that visiting all of it takes.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import product
+from itertools import chain, islice, product
 from typing import Any, TypeAlias, final
 
 from attrs import evolve
@@ -32,12 +35,16 @@ from upsertcore.policy import Policy
 from upsertcore.values import FrozenMap
 from upsertcore.view import Forms
 
-__all__ = ["Patch", "World"]
+__all__ = ["Patch", "World", "evenly"]
 
 Patch: TypeAlias = Mapping[str, Any]
+Places: TypeAlias = tuple[int, ...]
+"""The number of the shape of each contact of a state."""
 _OMITTED = object()
 _NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 _CLOCKS = (1, 2)
+_SOME = 50
+"""By so many calls it is judged how many contacts a call reads."""
 
 
 @final
@@ -82,28 +89,79 @@ class World:
         }
         self._shapes = Shapes(policy, self.keyed)
 
-    @cached_property
-    def states(self) -> list[tuple[tuple[int, ...], int]]:
+    @property
+    def states(self) -> list[tuple[Places, int]]:
         """The shapes of the contacts of each state, and for how many it stands."""
-        swaps, numbers = self._shapes.swaps(), range(len(self._shapes.every))
-        found = []
-        for size in range(self.contacts + 1):
-            for places in product(numbers, repeat=size):
-                images = [tuple([swap[n] for n in places]) for swap in swaps]
-                if all(places <= each for each in images) and self._may_be(places):
-                    found.append((places, len({places, *images})))
-        return found
+        sizes = range(self.contacts + 1)
+        return [*chain.from_iterable(map(self.states_of, sizes))]
 
-    def _may_be(self, places: tuple[int, ...]) -> bool:
-        """Tell whether no two contacts hold the same unique key."""
+    def states_of(self, size: int) -> Iterator[tuple[Places, int]]:
+        """Give the states of so many contacts, as :attr:`states` lists them."""
+        return self._grown((), 0, size)
+
+    def _grown(
+        self, places: Places, used: int, size: int
+    ) -> Iterator[tuple[Places, int]]:
+        """Give the states that begin with these contacts."""
+        images = self._images(places)
+        if any(image < places for image in images):
+            return
+        if len(places) == size:
+            yield places, len({places, *images})
+            return
+        for number, forms in enumerate(self._unique):
+            if not used & forms:
+                yield from self._grown((*places, number), used | forms, size)
+
+    def _images(self, places: Places) -> list[Places]:
+        """Give what the shapes become under each renaming of the normal forms."""
+        return [tuple([swap[n] for n in places]) for swap in self._swaps]
+
+    @cached_property
+    def _swaps(self) -> list[list[int]]:
+        return self._shapes.swaps()
+
+    @cached_property
+    def _unique(self) -> list[int]:
+        """Of each shape the unique keys that it holds, a bit for each normal form."""
         if self.policy.on_clash == "allow":
-            return True
-        shapes = [self._shapes.every[n] for n in places]
-        for n, key in enumerate(self.policy.keys):
-            held = [form for shape in shapes for form in shape.forms[n]]
-            if key.unique and len({*held}) < len(held):
-                return False
-        return True
+            return [0] * len(self._shapes.every)
+        bits: dict[tuple[int, str], int] = {}
+        return [
+            sum(
+                1 << bits.setdefault((n, form), len(bits))
+                for n, key in enumerate(self.policy.keys)
+                for form in (shape.forms[n] if key.unique else ())
+            )
+            for shape in self._shapes.every
+        ]
+
+    def count(self, size: int) -> int:
+        """
+        Compute how many states of so many contacts there are.
+
+        Cost:
+            The shapes of a contact, and the unique keys that they hold, squared.
+        """
+        # Burnside: states that renamings make equal are counted by those that each
+        # renaming leaves as they are, all of whose contacts it leaves as they are.
+        numbers = range(len(self._unique))
+        kept = [[n for n in numbers if swap[n] == n] for swap in self._swaps]
+        every = [self._fitting(names, size) for names in ([*numbers], *kept)]
+        return sum(every) // len(every)
+
+    def _fitting(self, shapes: list[int], size: int) -> int:
+        """Count the rows of shapes of which no two hold the same unique key."""
+        kinds = Counter([self._unique[n] for n in shapes])
+        ends = Counter({0: 1})
+        for _ in range(size):
+            grown: Counter[int] = Counter()
+            for used, times in ends.items():
+                for forms, many in kinds.items():
+                    if not used & forms:
+                        grown[used | forms] += times * many
+            ends = grown
+        return ends.total()
 
     def state(self, places: tuple[int, ...]) -> State:
         """Make the state whose contacts have these shapes."""
@@ -129,19 +187,33 @@ class World:
     @cached_property
     def patches(self) -> list[Patch]:
         """Every patch, those that say less in front."""
+        return sorted(map(self._patch_at, range(self.patch_count)), key=len)
+
+    @cached_property
+    def patch_count(self) -> int:
+        """How many patches there are."""
+        every = math.prod(len(choices) for _name, choices in self._choices)
+        return every + bool(self.filled)
+
+    def _patch_at(self, place: int) -> Patch:
+        """Give one of the patches, in an order of its own; the empty one is last."""
+        if self.filled and place == self.patch_count - 1:
+            return {}
+        values = []
+        for _name, choices in reversed(self._choices):
+            place, digit = divmod(place, len(choices))
+            values.append(choices[digit])
+        return self._patch([name for name, _ in self._choices], tuple(values[::-1]))
+
+    @cached_property
+    def _choices(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Give what a patch may say of each field."""
         spelled = self.line is None
-        choices = [self._sendable(letters, spelled=spelled) for letters in self.keyed]
-        names = [letters.name for letters in self.keyed]
+        made = [(a.name, self._sendable(a, spelled=spelled)) for a in self.keyed]
         if self.letters is not None:
-            choices.append((_OMITTED, None, " ", *self.letters.sent))
-            names.append(self.letters.name)
-        for clock in self.clocks:
-            choices.append((_OMITTED, *_CLOCKS))
-            names.append(clock)
-        made = [self._patch(names, each) for each in product(*choices)]
-        if self.filled:
-            made.append({})
-        return sorted(made, key=len)
+            sent = (_OMITTED, None, " ", *self.letters.sent)
+            made.append((self.letters.name, sent))
+        return [*made, *[(clock, (_OMITTED, *_CLOCKS)) for clock in self.clocks]]
 
     def spoken(self) -> list[Patch]:
         """List the patches of which logs are made: what they send, in one spelling."""
@@ -195,6 +267,61 @@ class World:
             stands = math.prod(map(len, each)) // len(states)
             yield from [(Trial(self.policy, s, patch), stands) for s in states]
 
+    def drawn(self, size: int) -> Iterator[tuple[Trial, int]]:
+        """
+        Draw trials with so many contacts evenly, each once, in a fixed order.
+
+        Every trial of a state and a patch comes at last, and each value of the field
+        that is tried, whether the call reads its contact or not; a state that a
+        renaming makes equal to another one may come beside it.
+        """
+        for places, patch, digits in self._picked(size):
+            weight, state = len({places, *self._images(places)}), self.state(places)
+            if self.letters is not None:
+                made = [self._variants(self.letters, seated) for seated in state]
+                every = zip(made, digits, strict=True)
+                state = tuple([variants[digit] for variants, digit in every])
+            yield Trial(self.policy, state, patch), weight
+
+    def about(self, size: int) -> int:
+        """
+        Tell about how many trials there are with so many contacts.
+
+        Cost:
+            As :meth:`count`, and some calls.
+        """
+        every = self.count(size) * self.patch_count
+        if self.letters is None or not size:
+            return every
+        read: list[int] = []
+        for places, patch, _digits in islice(self._picked(size), _SOME):
+            taken = self._is_taken(patch)
+            seats = self._read(self.state(places), patch) if taken else []
+            read.append(math.prod([self._values] * len(seats)))
+        return every * sum(read) // len(read)
+
+    def _picked(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
+        """Pick shapes, a patch, and for each contact which value it has."""
+        shapes, many = len(self._shapes.every), self.patch_count
+        for place in evenly((shapes * self._values) ** size * many):
+            rest, patch = divmod(place, many)
+            places, used = [], 0
+            for _ in range(size):
+                rest, number = divmod(rest, shapes)
+                forms = self._unique[number]
+                if used & forms:
+                    break
+                used |= forms
+                places.append(number)
+            else:
+                digits = [rest // self._values**n % self._values for n in range(size)]
+                yield tuple(places), self._patch_at(patch), digits
+
+    @cached_property
+    def _values(self) -> int:
+        """How many values, with their clocks, the field that is tried may have."""
+        return len(self._worn(self.letters)) if self.letters is not None else 1
+
     @cached_property
     def _taken(self) -> list[bool]:
         """Of each patch, whether it can be read at all, whatever a book holds."""
@@ -212,16 +339,20 @@ class World:
     ) -> list[tuple[Contact, Forms]]:
         """Give a contact with each value, and each clock, that the field may have."""
         contact, forms = seated
-        line = self.policy.line(letters.name)
-        stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
-        clocks: list[Any] = [None, *(_CLOCKS if line.merge.by is not None else ())]
         made = []
-        for value, clock in product(stored, clocks):
+        for value, clock in self._worn(letters):
             own = {} if value is _OMITTED else {letters.name: value}
             written = {} if clock is None else {letters.name: clock}
             fields, clocked = {**contact.fields, **own}, FrozenMap(written)
             made.append((evolve(contact, fields=fields, clocks=clocked), forms))
         return made
+
+    def _worn(self, letters: Letters) -> list[tuple[Any, Any]]:
+        """Give the values of a field, and of its clock, that a contact may have."""
+        line = self.policy.line(letters.name)
+        stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
+        clocks: list[Any] = [None, *(_CLOCKS if line.merge.by is not None else ())]
+        return [*product(stored, clocks)]
 
     def _read(self, state: State, patch: Patch) -> list[int]:
         """List the seats of the contacts that a call reads, sent once and again."""
@@ -237,3 +368,17 @@ class World:
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)
             _ = trial.first
         return [*seats]
+
+
+def evenly(total: int) -> Iterator[int]:
+    """
+    Give each number below a total once, early ones far apart, in a fixed order.
+
+    >>> [*evenly(7)]
+    [0, 4, 1, 5, 2, 6, 3]
+    """
+    # About the golden ratio: what is drawn next is far from all that was.
+    step = max(total * 618_034 // 1_000_000, 1)
+    while math.gcd(step, total) > 1:
+        step += 1
+    yield from (place * step % total for place in range(total))

@@ -1,0 +1,135 @@
+"""
+The extent of a card: its parts, about how many calls each has, and what a limit leaves.
+
+Rules:
+    A part is all states of so many contacts in one world, or all logs of so many
+    patches in it.
+    A limit is shared evenly: a small part is tried whole, and of a large one as many
+    calls as are left for it, drawn evenly over all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any, TypeAlias
+
+from upsertcore.contact import Contact
+from upsertcore.laws.trial import Log
+from upsertcore.laws.world import Patch, World, evenly
+
+__all__ = ["Part", "Shown", "Tried", "parts_of", "shares"]
+
+Shown: TypeAlias = tuple[tuple[Contact, ...], tuple[Patch, ...]]
+"""What a counterexample shows: who is there, and what is sent."""
+Tried: TypeAlias = tuple[Any, Shown, int]
+"""A trial or a log, what is shown of it, and for how many it stands."""
+
+_FEW = 20
+"""Up to so many patches every log of three of them is tried."""
+
+
+class Part(ABC):
+    """
+    A part of what a card tries.
+
+    Args:
+        world: Of which it is a part.
+        size: How many contacts a state has, or how many patches a log.
+    """
+
+    logs: bool
+
+    def __init__(self, world: World, size: int) -> None:
+        self.world, self.size = world, size
+
+    @cached_property
+    @abstractmethod
+    def about(self) -> int:
+        """About how many calls, or logs, there are."""
+
+    @abstractmethod
+    def whole(self) -> Iterator[Tried]:
+        """Give all of them."""
+
+    @abstractmethod
+    def drawn(self) -> Iterator[Tried]:
+        """Give them in an order of which any beginning is spread over all of them."""
+
+    def __str__(self) -> str:
+        line = self.world.line
+        beside = "keys alone" if line is None else f"with {line}"
+        what = "logs of {} patches" if self.logs else "states of {} contacts"
+        return f"{beside}, {what.format(self.size)}"
+
+
+class _Calls(Part):
+    """All calls in the states of so many contacts."""
+
+    logs = False
+
+    @cached_property
+    def about(self) -> int:
+        return self.world.about(self.size)
+
+    def whole(self) -> Iterator[Tried]:
+        for places, weight in self.world.states_of(self.size):
+            for trial, times in self.world.trials(places):
+                yield trial, (trial.before, (trial.patch,)), weight * times
+
+    def drawn(self) -> Iterator[Tried]:
+        for trial, weight in self.world.drawn(self.size):
+            yield trial, (trial.before, (trial.patch,)), weight
+
+
+class _Logs(Part):
+    """All logs of so many patches."""
+
+    logs = True
+
+    def __init__(self, world: World, size: int, said: list[Patch]) -> None:
+        super().__init__(world, size)
+        self._said = said
+
+    @cached_property
+    def about(self) -> int:
+        return math.prod([len(self._said)] * self.size)
+
+    def whole(self) -> Iterator[Tried]:
+        for patches in product(self._said, repeat=self.size):
+            yield self._tried(patches)
+
+    def drawn(self) -> Iterator[Tried]:
+        said = self._said
+        for place in evenly(self.about):
+            digits = [place // len(said) ** n % len(said) for n in range(self.size)]
+            yield self._tried(tuple([said[digit] for digit in digits]))
+
+    def _tried(self, patches: tuple[Patch, ...]) -> Tried:
+        return Log(self.world.policy, patches), ((), patches), 1
+
+
+def parts_of(world: World) -> list[Part]:
+    """List the parts of a world: logs of two patches, of three for few keys alone."""
+    calls: list[Part] = [_Calls(world, size) for size in range(world.contacts + 1)]
+    said = [patch for patch in world.spoken() if patch]
+    few = world.line is None and len(said) < _FEW
+    return [*calls, *[_Logs(world, size, said) for size in ((2, 3) if few else (2,))]]
+
+
+def shares(parts: Sequence[Part], limit: int) -> dict[Part, int]:
+    """
+    Share a limit among parts, the smallest first.
+
+    Returns:
+        To each part how many calls may be tried of it, in the order of their size;
+        what a part does not need is left for those after it.
+    """
+    shared, left = {}, limit
+    for place, part in enumerate(sorted(parts, key=lambda part: part.about)):
+        shared[part] = min(part.about, left // (len(parts) - place))
+        left -= shared[part]
+    return shared
