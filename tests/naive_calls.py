@@ -30,20 +30,22 @@ class Calling(Joining):
     """What the oracle remembers of calls, and how it lets go of people."""
 
     clock: Callable[[], datetime]
-    calls: dict[str, tuple[str, Row]]
+    calls: dict[tuple[str, str], tuple[str, Row]]
 
     def once(self, key: str, patch: Row, scope: str = "", **how: Any) -> Row:
-        """Upsert, unless this very call was made before."""
+        """Upsert, unless this very call was made before in this scope."""
         sent, ignored = read(self.policy, patch, how.get("null"), how.get("blank"))
         wishes = {name: repr(wish) for name, wish in how.items() if wish is not None}
         if how.get("merge") is not None:
             wishes["merge"] = repr(sorted(how["merge"].items(), key=str))
-        what = written([sent, ignored, scope, wishes])
-        if key in self.calls and self.calls[key][0] != what:
+        what = written([sent, ignored, wishes])
+        known = self.calls.get((scope, key))
+        if known is not None and known[0] != what:
             raise errors.CallReused(key)
-        if key not in self.calls:
-            self.calls[key] = what, self.upsert(patch, scope=scope, **how)
-        return self.calls[key][1]
+        if known is None:
+            known = what, self.upsert(patch, scope=scope, **how)
+            self.calls[scope, key] = known
+        return known[1]
 
     def delete(self, id: str, scope: str = "") -> Row:
         """Take a contact out, or mark it."""

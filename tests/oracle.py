@@ -34,7 +34,7 @@ class Oracle(Calling):
         self.born: list[str] = []
         self.claims: dict[tuple[str, str, str], list[str]] = {}
         self.judged: list[Row] = []
-        self.calls: dict[str, tuple[str, Row]] = {}
+        self.calls: dict[tuple[str, str], tuple[str, Row]] = {}
 
     def upsert(self, patch: Row, **how: Any) -> Row:
         return self.apply(self.plan(patch, **how))

@@ -168,9 +168,10 @@ class Joining(Reader):
             return Asked(self.policy.by_name, _NOTHING, self._index, tenant, _NOBODY)
 
         def decision(asked: Asked) -> Plan:
-            found = {id: asked.get(id)[0] for id in (survivor, *others)}
-            for id, contact in found.items():
-                if contact.scope != tenant:
+            found: dict[str, Contact] = {}
+            for id in (survivor, *others):
+                found[id] = asked.get(id)[0]
+                if found[id].scope != tenant:
                     raise UnknownContact(id)
             first = found.pop(survivor).id
             ids = dict.fromkeys(contact.id for contact in found.values())

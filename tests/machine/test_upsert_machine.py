@@ -122,7 +122,7 @@ class Upserts(RuleBasedStateMachine):
         )
         self.loaded = False
         self.known_calls: dict[str, tuple[Any, str, Any, str]] = {}
-        self.answers: dict[str, Outcome] = {}
+        self.answers: dict[tuple[str, str], Outcome] = {}
         self.oracle = Oracle(policy, self.naive.ids, self.naive.clock)
 
     def both(
@@ -194,7 +194,7 @@ class Upserts(RuleBasedStateMachine):
         verb=st.sampled_from(("upsert", "upsert", "create")),
     )
     def call_once(self, patch: Any, scope: str, how: Any, key: str, verb: str) -> None:
-        """A call that bears a key is made but once, and its key is its own."""
+        """A call with a key is made once, and its key is one of its scope."""
         how = how if verb == "upsert" else {}
         twin_how = how if verb == "upsert" else {"look": False}
         answer, _ = self.both(
@@ -204,7 +204,9 @@ class Upserts(RuleBasedStateMachine):
             lambda: self.oracle.once(key, patch, scope, **twin_how),
         )
         if isinstance(answer, Outcome):
-            assert answer is self.answers.setdefault(key, answer)
+            first = self.answers.setdefault((scope, key), answer)
+            assert answer.replayed == (first is not answer)
+            assert answer.contact is first.contact
             self.known_calls[key] = patch, scope, how, verb
 
     @precondition(lambda self: self.known_calls)
@@ -224,7 +226,8 @@ class Upserts(RuleBasedStateMachine):
         before = self.book.changes_since()
         ids, calls = self.oracle.purge(id, scope)
         purged = self.book.purge(id, scope=scope)
-        self.answers = {}
+        kept = self.oracle.calls.keys() & self.answers.keys()
+        self.answers = {call: self.answers[call] for call in kept}
         after = self.book.changes_since()
         pairs = zip(before, after, strict=True)
         assert purged == calls + sum(a.outcome is not b.outcome for a, b in pairs)
