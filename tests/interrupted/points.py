@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import gc
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -56,11 +57,17 @@ def _run(call: Callable[[], object], point: int) -> int:
 
         return at
 
+    # A collection would run at another point each time, and with it what others have
+    # put into gc.callbacks (Hypothesis does), where exceptions are ignored.
+    collects = gc.isenabled()
+    gc.disable()
     sys.settrace(entered)
     try:
         call()
     finally:
         sys.settrace(None)
+        if collects:
+            gc.enable()
     return seen
 
 
