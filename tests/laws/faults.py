@@ -441,8 +441,9 @@ _WHOLE = (
         "batch_is_fold",
         "an id, else an address",
         "quick",
-        "            answers.append(done)\n",
-        "            if type(done) is Outcome:\n                answers.append(done)\n",
+        "                answers.append(done)\n",
+        "                if type(done) is Outcome:\n"
+        "                    answers.append(done)\n",
     ),
     Fault(
         "an atomic batch keeps what came before a refusal",
