@@ -95,9 +95,7 @@ class Joins(Upserts):
         )
         self.both(
             lambda: self.book.merge(first, *others, scope=scope, on_itself=on_itself),
-            lambda: self.oracle.merge(
-                first, *others, scope=scope, on_itself=on_itself
-            ),
+            lambda: self.oracle.merge(first, *others, scope=scope, on_itself=on_itself),
         )
 
     @rule(patch=patches(), scope=scopes(), data=st.data())
