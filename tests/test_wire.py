@@ -511,7 +511,7 @@ def test_an_address_has_a_normal_form(value: str) -> None:
         ('5" pipe, tube', ['5" pipe', "tube"]),
         ('"open, tube', ['"open', "tube"]),
         ('"two\nlines",b', ["two lines", "b"]),
-        ('"' + "x" * 200_000 + '",b', ['"' + "x" * 200_000 + '"', "b"]),
+        ('"' + "x" * 200_000 + '",b', ["x" * 200_000, "b"]),
         (" ; ", []),
         ("", []),
     ],

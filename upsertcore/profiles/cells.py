@@ -8,10 +8,8 @@ Rules:
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from contextlib import suppress
 from typing import Any
 
 from upsertcore.showing import shown
@@ -35,6 +33,14 @@ def yes_or_no(word: str) -> bool:
 
 
 _QUOTED = re.compile(r'"[^"]*"')
+# A word in quotes, or one without, and the separator after it. The csv module has a
+# limit on a cell's length that any other code of the process may have changed.
+_WORDS = {
+    separator: re.compile(
+        rf' *(?:"((?:[^"]++|"")*+)"|(?!")([^{separator}]*+))(?:{separator}|\Z)'
+    )
+    for separator in ",;"
+}
 _LINES = str.maketrans("\r\n", "  ")
 
 
@@ -50,18 +56,24 @@ def words(cell: str) -> list[str]:
     ['VIP', 'Blog, reader']
     """
     separator = ";" if ";" in _QUOTED.sub("", cell) else ","
-    parts = cell.split(separator)
-    if '"' in cell:
-        line = csv.reader(
-            [cell.translate(_LINES)],
-            delimiter=separator,
-            skipinitialspace=True,
-            strict=True,
-        )
-        # A quote that is not closed, or is within a word, is a character like others.
-        with suppress(csv.Error):
-            parts = next(line)
+    parts = _parts(cell, separator)
     return [part.strip() for part in parts if part.strip()]
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    if '"' not in cell:
+        return cell.split(separator)
+    parts, at = list[str](), 0
+    while at < len(cell):
+        part = _WORDS[separator].match(cell, at)
+        if part is None:
+            # A quote that is not closed is a character like others.
+            return cell.split(separator)
+        quoted, plain = part.groups()
+        word = plain if quoted is None else quoted.replace('""', '"')
+        parts.append(word.translate(_LINES))
+        at = part.end()
+    return parts
 
 
 def listed(cell: str) -> list[Any]:
