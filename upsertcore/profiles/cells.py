@@ -37,7 +37,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 # limit on a cell's length that any other code of the process may have changed.
 _WORDS = {
     separator: re.compile(
-        rf' *(?:"((?:[^"]++|"")*+)"|(?!")([^{separator}]*+))(?:{separator}|\Z)'
+        rf'[ \r\n]*+(?:"((?:[^"]++|"")*+)"|(?!")([^{separator}]*+))(?:{separator}|\Z)'
     )
     for separator in ",;"
 }
