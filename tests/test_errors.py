@@ -125,3 +125,11 @@ def test_what_is_stale_says_what_to_do() -> None:
 
     assert (str(plan), plan.reason) == ("plan: it is gone; plan again", "it is gone")
     assert str(outcome) == "outcome: it is gone; it can no longer be undone"
+
+
+def test_a_held_value_is_not_in_the_error() -> None:
+    """Neither in its text nor in what a log writes of it."""
+    error = errors.InvalidField("age", "secret", "must be a number", holder="c-2")
+
+    assert error.value is None
+    assert "secret" not in f"{error} {error!r} {error.args}"

@@ -70,12 +70,12 @@ class InvalidField(Refused, ValueError):
 
     Args:
         field: The name of the field.
-        value: What was sent, None for null.
+        value: What was sent, None for null. Not retained where ``holder`` is set: the
+            value is another contact's.
         reason: What is wrong, and after a semicolon what to do, in words that follow
             the field's name. The message shows the value once, where it fits.
         path: Where in the field the value is, such as ``[1]`` or ``.city``.
-        holder: The id of the contact that holds the value, which is then not shown;
-            None where it was sent.
+        holder: The id of the contact that holds the value, None where it was sent.
 
     >>> str(InvalidField("age", "x", "must be a number; send 36"))
     "age: must be a number, not 'x'; send 36"
@@ -98,6 +98,7 @@ class InvalidField(Refused, ValueError):
         holder: str | None = None,
     ) -> None:
         rest = (path, holder) if holder is not None else (path,) if path else ()
+        value = value if holder is None else None
         super().__init__(field, value, reason, *rest)
         self.field, self.value, self.reason = field, value, reason
         self.path, self.holder = path, holder
