@@ -177,6 +177,27 @@ def test_a_time_is_aware(now: Any, words: str) -> None:
     assert "c-1" not in made
 
 
+class Stamp(datetime):
+    """As pandas has one: finer than a microsecond, and it says so."""
+
+    def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
+        """Add nanoseconds."""
+        return super().isoformat(sep, timespec).replace("+", "000000001+")
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
+def test_a_time_of_another_class_becomes_a_plain_one(zone: timezone) -> None:
+    """So a row of it is that of the time, and reads back as it was."""
+    now = Stamp(2024, 1, 2, 3, 4, 5, 6, tzinfo=zone)
+    made = ContactBook(Policy(first_match("email"), LINES), clock=lambda: now)
+    made.upsert({"email": "ada@x.org"})
+    made.create({"email": "eve@x.org"})
+
+    assert [type(each.created_at) for each in made] == [datetime] * 2
+    assert [each.created_at == now for each in made] == [True] * 2
+    assert ContactBook.load(made.policy, made.dump()).dump() == made.dump()
+
+
 def test_a_time_keeps_its_offset() -> None:
     """It is written as it was said, and reads back equal."""
     east = datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30)))
