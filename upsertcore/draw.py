@@ -187,16 +187,16 @@ def checked_time(now: Any) -> datetime:
     if not isinstance(now, datetime) or now.utcoffset() is None:
         advice = "return datetime.now(timezone.utc), say"
         raise TypeError(f"clock: must return an aware time, got {shown(now)}; {advice}")
+    time = now
     if type(now) is not datetime:
         # Another class may compare and print in its own way, as that of pandas does.
-        parts = now.hour, now.minute, now.second, now.microsecond, now.tzinfo
-        now = datetime(now.year, now.month, now.day, *parts, fold=now.fold)
-    if now.tzinfo is UTC:
-        return now
+        time = datetime.combine(now.date(), now.timetz())
+    if time.tzinfo is UTC:
+        return time
     try:
-        now.astimezone(UTC)
+        time.astimezone(UTC)
     except OverflowError as error:
         what = f"must return a time of UTC's calendar, got {shown(now)}"
         raise ValueError(f"clock: {what}; return a later or earlier one") from error
     # As a row of it reads back: the offset of that moment, without the zone's rules.
-    return now.replace(tzinfo=timezone(now.utcoffset()), fold=0)  # type: ignore[arg-type]
+    return time.replace(tzinfo=timezone(time.utcoffset()), fold=0)  # type: ignore[arg-type]
