@@ -174,12 +174,16 @@ class TestJoins:
         assert outcome.contact["more"] == ("b@x",)
 
     def test_it_joins_no_value_that_is_no_list(self) -> None:
-        """The field and what it holds are named, and nothing is stored."""
+        """The field and who holds it are named, and nothing is stored."""
         made = mailbox({**ADA, "more": "b@x"}, joins=True)
         with pytest.raises(InvalidField) as caught:
             made.upsert({"id": 1, "main": "c@x"})
-        assert (caught.value.field, caught.value.value) == ("more", "b@x")
+        assert (caught.value.field, caught.value.holder) == ("more", "1")
         assert "must be a list" in caught.value.reason
+
+        with pytest.raises(InvalidField) as caught:
+            made.upsert({"id": 1, "main": "c@x", "more": "d@x"})
+        assert (caught.value.value, caught.value.holder) == ("d@x", None)
 
         assert made.upsert({"id": 1, "main": "B@x"}).unchanged
 

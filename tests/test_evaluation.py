@@ -201,7 +201,8 @@ class TestEvaluate:
                 truth="who",
             )
 
-        assert ["in row 0"] == caught.value.__notes__
+        what = "email: normaliser broken raised this for text"
+        assert [what, "in row 0"] == caught.value.__notes__
 
     def test_a_scope_is_text(self) -> None:
         """Another one is refused before anything is judged."""

@@ -243,8 +243,10 @@ class Draft:
         if empty(listed):
             listed = ()
         if type(listed) is not tuple:
-            reason, known = "must be a list, for a value to join it", self._before
-            raise InvalidField(name, listed, reason, holder=known.id)  # type: ignore[union-attr]
+            reason = "must be a list, for a value to join it"
+            held = self._before is not None and same(listed, self._before.get(name))
+            holder = self._before.id if held else None  # type: ignore[union-attr]
+            raise InvalidField(name, listed, reason, holder=holder)
         own, primaries = self.joined.get(name, (self.after.get(name), ()))
         self.joined[name] = own, (*primaries, key.fields[0])
         for item in value if type(value) is tuple else (value,):
