@@ -542,14 +542,15 @@ class TestAbsorb:
         assert "n" not in made.upsert(BOTH).contact
 
     def test_a_rule_that_refuses(self) -> None:
-        """The field and the value of the absorbed contact are named."""
+        """The field and the absorbed contact are named, and not its value."""
         policy = absorbing({"n": immutable, "m": deep}, n=field(), m=field())
         made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
         before = made.dump()
         with pytest.raises(InvalidField) as caught:
             made.upsert({**BOTH, "n": 3})
 
-        assert (caught.value.field, caught.value.value) == ("n", 2)
+        assert (caught.value.field, caught.value.holder) == ("n", "2")
+        assert caught.value.value is None
         assert made.dump() == before
 
     @pytest.mark.parametrize(

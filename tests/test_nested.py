@@ -101,7 +101,7 @@ def test_lists_are_joined_at_once_as_one_after_the_other() -> None:
         nested.union_of([("a",), "b"])
 
 
-def test_a_merge_names_the_value_that_is_no_list() -> None:
+def test_a_merge_names_who_holds_no_list() -> None:
     """Of several that are absorbed, the one that cannot be joined."""
     lines = {"id": field(key=normalize.exact), "tags": field()}
     policy = Policy(first_match("id"), lines, absorb={"tags": union})
@@ -111,7 +111,7 @@ def test_a_merge_names_the_value_that_is_no_list() -> None:
     with pytest.raises(InvalidField) as caught:
         book.merge("a", "b", "c")
 
-    assert (caught.value.field, caught.value.value) == ("tags", "z")
+    assert (caught.value.field, caught.value.holder) == ("tags", "c")
     assert len(book) == 3
 
 
@@ -150,7 +150,7 @@ def test_of_several_refusals_the_first_is_told() -> None:
     with pytest.raises(InvalidField) as caught:
         book.merge("a", "b")
 
-    assert (caught.value.field, caught.value.value) == ("tags", "y")
+    assert (caught.value.field, caught.value.holder) == ("tags", "b")
 
 
 GROWING: list[tuple[Any, Any, Any]] = [
