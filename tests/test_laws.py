@@ -15,6 +15,7 @@ from upsertcore import (
     ContactBook,
     ContactIndex,
     Outcome,
+    Plan,
     Policy,
     Withheld,
     add,
@@ -30,9 +31,12 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
+    patch,
+    remove,
     union,
 )
-from upsertcore.errors import NoMatchKey, Refused
+from upsertcore.calls import Calls
+from upsertcore.errors import KeyInUse, NoMatchKey, Refused
 from upsertcore.laws import (
     CALLS,
     LOGS,
@@ -45,9 +49,11 @@ from upsertcore.laws import (
     logs,
 )
 from upsertcore.laws.trial import ask, told
+from upsertcore.line import UNUSABLE
 from upsertcore.merge import append, deep_keep
 from upsertcore.replay import Stored, replay
 from upsertcore.strategy import Match, Strategy
+from upsertcore.values import freeze
 
 DAWN = datetime(2024, 1, 1, tzinfo=UTC)
 Sent = Mapping[str, Any]
@@ -183,6 +189,8 @@ OLDEST = ids(on_many="oldest")
 GUARDED = pair(match=first_match("id", "email", guard="if_set"))
 AGREE = pair(match=all_agree("id", "email"))
 SUM = ids(fields={"n": field(merge=add)})
+SUMS = evolve(SUM, update="ignore")
+SUM_OF_ONE: Sent = {"id": 7, "n": 1}
 HUGE: Sent = {"id": 7, "n": 1e308}
 BOTH: Sent = {"id": 7, "email": "a@x"}
 MAIL: Sent = {"email": "a@x"}
@@ -194,6 +202,42 @@ JOINS = ids(
 )
 KNOWN: Sent = {**ADA, "main": "a@x", "more": ["b@x"]}
 JOINED: Sent = {"id": 7, "main": "c@x"}
+IGNORES = evolve(OF_ALL, update="ignore")
+REMOVES = ids(fields={"tags": field(merge=remove)}, update="ignore")
+LISTED: Sent = {"id": 7, "tags": ["a", "b"]}
+LIST: Sent = {"id": 7, "tags": ["a"]}
+REMOVED = Trial(REMOVES, of({}, LISTED, policy=OF_ALL).state, LIST)
+EACH = ids(
+    id={"unique": True},
+    fields={"main": field(), "more": field()},
+    keys={
+        "mail": key("main", "more", normalize=normalize.email, each=True, unique=True)
+    },
+    on_clash="withhold",
+)
+HELD: list[Sent] = [{"main": "a@x"}, {"main": "d@x"}, {"id": 7, "main": "e@x"}]
+TWO_HELD: Sent = {"id": 7, "main": "a@x", "more": ["d@x"]}
+PHONES = ids(fields={"tel": field(clean=normalize.phone)})
+OF_ANY = ids(fields={"tel": field()})
+PERSON = {
+    name: key(*name.split(), normalize=normalize.text, unique=True)
+    for name in ("surname born", "first born")
+}
+PERSONS = ids(
+    id={"unique": True},
+    fields={name: field() for name in ("first", "surname", "born")},
+    keys=PERSON,
+    on_clash="withhold",
+)
+XENIA: Sent = {"id": 1, "first": "Xenia", "surname": "Page", "born": "1990"}
+ANN: Sent = {"id": 2, "first": "Ann", "surname": "Lee", "born": "1970"}
+BLOCKS = ids(
+    fields={"first": field(), "surname": field(key=normalize.text)},
+    keys={"name": key("first", "surname", normalize=normalize.text)},
+    blocked={"surname": ("n/a",)},
+    on_blocked="ignore",
+)
+NO_NAME: Sent = {"id": 7, "first": "Bo", "surname": "n/a"}
 WHOLE = Policy(
     first_match("who"),
     {"first": field(), "last": field()},
@@ -254,6 +298,21 @@ SPEAKS: list[tuple[str, Trial]] = [
             policy=pair(email={"unique": True}, on_clash="withhold"),
         ),
     ),
+    ("nothing_silent", of(BOB, BOB, policy=ids(update="ignore"))),
+    ("nothing_silent", of(RENAMED, ADA, policy=ids(update="ignore"))),
+    ("nothing_silent", of(LIST, LISTED, policy=IGNORES)),
+    ("nothing_silent", of({**EVERY, "at": 2}, LISTED, policy=IGNORES)),
+    ("nothing_silent", REMOVED),
+    ("nothing_silent", of({"id": 7, "n": "x"}, SUM_OF_ONE, policy=SUMS)),
+    ("nothing_silent", of({"id": 7, "n": 0}, SUM_OF_ONE, policy=SUMS)),
+    ("nothing_silent", of({"id": 7, "tel": "+1 555 000 1111"}, policy=PHONES)),
+    ("nothing_silent", of({"id": 7, "email": "none"}, policy=pair())),
+    ("nothing_silent", of({"id": 7, "email": ["a@x", "none"]}, policy=pair())),
+    ("nothing_silent", of(TWO_HELD, *HELD, policy=EACH)),
+    ("nothing_silent", of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
+    ("nothing_silent", of(NO_NAME, ADA, policy=BLOCKS)),
+    ("left_out_together", of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
+    ("left_out_together", of(NO_NAME, ADA, policy=BLOCKS)),
     ("moves_with_a_field", of(ADA)),
     ("moves_with_a_field", of({"id": 7, "name": "Bo"}, ADA)),
     ("refusal_changes_nothing", of({}, ADA)),
@@ -323,7 +382,9 @@ SILENT: list[tuple[str, Trial]] = [
     ("empty_changes_nothing", of(ADA)),
     ("nothing_silent", of({})),
     ("nothing_silent", of({}, policy=ABSENT)),
-    ("nothing_silent", of(BOB, BOB, policy=ids(update="ignore"))),
+    ("left_out_together", of({}, policy=PERSONS)),
+    ("left_out_together", of(XENIA, policy=PERSONS)),
+    ("left_out_together", of(BOTH, ADA, MAIL, policy=MERGES)),
     ("moves_with_a_field", of({})),
     ("refusal_changes_nothing", of(ADA)),
     ("scopes_apart", of(ADA)),
@@ -498,6 +559,31 @@ def named(trial: Trial, **parts: Any) -> Outcome:
     """Give what came of the first call, told otherwise."""
     assert isinstance(trial.first, Outcome)
     return evolve(trial.first, **parts)
+
+
+def half_left_out(trial: Trial) -> Outcome:
+    """Give what came of the first call, the last of what is withheld being stored."""
+    assert isinstance(trial.first, Outcome)
+    *withheld, last = trial.first.withheld
+    stored = {**trial.first.contact.fields, last.field: last.value}
+    return evolve(contact(trial, fields=stored), withheld=tuple(withheld))
+
+
+def beside_blocked(trial: Trial) -> Outcome:
+    """Give what came of the first call, all but what is blocked being stored."""
+    stored = lacking(trial, {"first": "Bo"})
+    return evolve(stored, ignored=freeze({"surname": "blocked"}))
+
+
+def holding(trial: Trial, **holders: str) -> Outcome:
+    """Give what came of the first call, some fields being withheld for others."""
+    assert isinstance(trial.first, Outcome)
+    withheld = [
+        evolve(each, holder=holders.get(each.field, each.holder))
+        for each in trial.first.withheld
+    ]
+    assert {*holders} <= {each.field for each in withheld}
+    return named(trial, withheld=tuple(withheld))
 
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -732,6 +818,60 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "own has moved",
     ),
     (
+        "nothing_silent",
+        of(RENAMED, ADA, policy=ids(update="ignore")),
+        {"first": lambda t: named(t, ignored={})},
+        "name: 'Bo' is not there, and not named",
+    ),
+    (
+        "nothing_silent",
+        REMOVED,
+        {"first": lambda t: named(t, ignored={})},
+        "tags: ('a',) is not there, and not named",
+    ),
+    (
+        "nothing_silent",
+        of(LIST, LISTED, policy=IGNORES),
+        {"first": lambda t: named(t, ignored={"tags": "update"})},
+        "tags: update is named, but nothing would have moved",
+    ),
+    (
+        "nothing_silent",
+        of({"id": 7, "tel": "x"}, ADA, policy=PHONES),
+        {"first": under(OF_ANY)},
+        f"updated c-1, not InvalidField: tel: {UNUSABLE}, not 'x'",
+    ),
+    (
+        "nothing_silent",
+        of(TWO_HELD, *HELD, policy=EACH),
+        {"first": partial(holding, more="c-1")},
+        "more is withheld for c-1",
+    ),
+    (
+        "nothing_silent",
+        of(TWO_HELD, *HELD, policy=EACH),
+        {"first": partial(holding, main="c-3")},
+        "main is withheld for c-3",
+    ),
+    (
+        "nothing_silent",
+        of({**XENIA, "id": 2}, XENIA, ANN, BOB, policy=PERSONS),
+        {"first": partial(holding, first="c-3")},
+        "first is withheld for c-3",
+    ),
+    (
+        "left_out_together",
+        of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS),
+        {"first": half_left_out},
+        "['born', 'surname'] is left out, and ['first'] is stored",
+    ),
+    (
+        "left_out_together",
+        of(NO_NAME, ADA, policy=BLOCKS),
+        {"first": beside_blocked},
+        "['surname'] is left out, and ['first'] is stored",
+    ),
+    (
         *("refuses_as_told", of(ADA, policy=ids(create=False))),
         *({"first": under(ids())}, "created new-1"),
     ),
@@ -869,6 +1009,50 @@ def _lenient(upsert: Any) -> Any:
     )
 
 
+def _unmarked(call: Any) -> Any:
+    """Let a retry pass for the call itself."""
+    return lambda self, patch, **how: (
+        answer
+        if isinstance(answer := call(self, patch, **how), Refused)
+        else evolve(answer, replayed=False)
+    )
+
+
+def _everywhere(call: Any) -> Any:
+    """Let an id be found whatever its scope is."""
+
+    def verb(self: Any, *ids: str, **_how: Any) -> Any:
+        [scope] = {each.scope for each in self if each.id in ids} or [""]
+        return call(self, *ids, scope=scope)
+
+    return verb
+
+
+def _naming(_merge: Any) -> Any:
+    """Let a merge tell what another scope holds."""
+
+    def call(*ids: Any, **_how: Any) -> Any:
+        raise KeyInUse("id", 7, ids[-1])
+
+    return call
+
+
+def _of_every_scope(recall: Any) -> Any:
+    """Let the calls of all scopes be one list."""
+
+    def call(self: Any, once: Any) -> Any:
+        found = None
+        for scope in [*self.known] if once is not None else ():
+            found = found or recall(self, (scope, *once[1:]))
+        return found
+
+    return call
+
+
+def _wordless(_explain: Any) -> Any:
+    return lambda self: self.result
+
+
 def _twice(apply: Any) -> Any:
     """Let a plan be applied again."""
     done: list[Any] = []
@@ -929,6 +1113,36 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
         "a contact of it has moved",
     ),
     (
+        *("scopes_apart", of(BOB, ADA), ContactBook, "get", _everywhere),
+        "get finds c-1 from another scope",
+    ),
+    (
+        *("scopes_apart", of(BOB, ADA), ContactBook, "delete", _everywhere),
+        "delete finds c-1 from another scope",
+    ),
+    (
+        *("scopes_apart", of(BOB, ADA), ContactBook, "purge", _everywhere),
+        "purge finds c-1 from another scope",
+    ),
+    (
+        *("scopes_apart", of(BOB, ADA), ContactBook, "merge", _naming),
+        f"merge c-1: KeyInUse: {KeyInUse('id', 7, 'c-1')}",
+    ),
+    (
+        *("scopes_apart", of(BOB, ADA), Calls, "recall", _of_every_scope),
+        "its idempotency key: created new-1",
+    ),
+    (
+        *("nothing_silent", of({"id": 7, "email": "none"}, policy=pair())),
+        *(Outcome, "explain", _wordless),
+        "email: 'none' is stored and makes no key, and nothing tells it",
+    ),
+    (
+        *("nothing_silent", of({"id": 7, "email": ["a@x", "none"]}, policy=pair())),
+        *(Plan, "explain", _wordless),
+        "email: 'none' is stored and makes no key, and nothing tells it",
+    ),
+    (
         *("plan_is_upsert", of(ADA), ContactBook, "plan", _writing),
         "planning has written",
     ),
@@ -962,6 +1176,14 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
         *("retry_is_once", of(ADA), ContactBook, "upsert", _forgetful),
         "created new-1 then unchanged new-1",
     ),
+    (
+        *("retry_is_once", of(ADA), ContactBook, "upsert", _unmarked),
+        "created new-1 then created new-1",
+    ),
+    (
+        *("retry_is_once", of(ADA), ContactBook, "create", _unmarked),
+        "created new-1 then created new-1",
+    ),
 ]
 
 
@@ -984,6 +1206,20 @@ def test_a_defect_of_the_library_breaks_it(
     monkeypatch.setattr(kind, name, defect(getattr(kind, name)))
 
     assert (law, expected) == reason(CALLS[law], seen)
+
+
+def test_what_clean_swallows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though whoever reads the patch takes it for null."""
+    lenient = lambda _name, clean, _raw, value: clean(value)  # noqa: E731
+    monkeypatch.setattr(patch, "_cleaned", lenient)
+    book = book_with(PHONES, {"id": 7, "tel": "+15550001111"})
+    due = {"tel": "x", "id": 7}
+    seen = Trial(evolve(PHONES, update="ignore"), Trial.of(book, {}).state, due)
+
+    assert (
+        "nothing_silent",
+        "tel: 'x' is swallowed by clean, not refused",
+    ) == reason(CALLS["nothing_silent"], seen)
 
 
 def test_the_contacts_are_compared_beside_the_rows(
@@ -1235,7 +1471,7 @@ class TestCheck:
         """A plain policy keeps them all."""
         spoke = check(book_with(PLAIN, BOB), ADA)
         silent = {"finds_who_is_named", "empty_changes_nothing", "create_makes_one"}
-        silent |= {"refusal_changes_nothing"}
+        silent |= {"refusal_changes_nothing", "left_out_together"}
 
         assert [name for name in CALLS if name not in silent] == [
             name for name in spoke if name not in silent

@@ -34,6 +34,7 @@ from upsertcore.laws import CALLS, LawBroken, Trial, card
 from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.world import World, evenly
+from upsertcore.merge import signed
 
 NONE = object()
 Row = dict[str, Any]
@@ -124,6 +125,7 @@ def states(name: str, contacts: int, *, lined: bool) -> Iterator[ContactBook]:
 def patches(name: str, *, lined: bool) -> list[Row]:
     """Spell out every patch; of a key with the line, only what is stored."""
     sent: dict[str, list[Any]] = {}
+    odd: dict[str, list[Any]] = {}
     for field_name, values in TABLES[name][1].items():
         spelled: Sequence[Any] = TWICE_SPELLED.get(field_name, values)
         if field_name == "name":
@@ -135,10 +137,19 @@ def patches(name: str, *, lined: bool) -> list[Row]:
         else:
             spelled = LETTERS.get(field_name, spelled)
             sent[field_name] = [NONE, None, "", *spelled]
+            odd[field_name] = [" \t", "n/a" if field_name == "email" else True]
     if lined and name == "clocked":
         sent["at"] = [NONE, 1, 2]
-    pairs = [zip(sent, each, strict=True) for each in product(*sent.values())]
-    return [{n: v for n, v in each if v is not NONE} for each in pairs]
+    tables: list[dict[str, list[Any]]] = [sent]
+    for one, each in odd.items():
+        # One at a time, beside what is omitted or plain.
+        plain = {n: [NONE, *TABLES[name][1][n]] for n in odd if n != one}
+        tables.append({n: plain.get(n, each) for n in odd})
+    return [
+        {n: v for n, v in zip(table, values, strict=True) if v is not NONE}
+        for table in tables
+        for values in product(*table.values())
+    ]
 
 
 LETTERS: Table = {
@@ -436,18 +447,19 @@ def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) 
         (field(merge=latest(by="at")), ("x", "y")),
         (field(merge=union), (["x"], ["y", "x"])),
         (field(merge=remove), (["x"], ["y", "x"])),
-        (field(merge=deep), ({"a": "x"}, {"a": "y", "b": "x"})),
+        (field(merge=deep), ({"a": "x"}, {"a": "y", "b": "x"}, {"a": None})),
+        (field(merge=signed), (["x"], ["y", "x"], ["-x"])),
         (
             field(merge=items_by("id")),
             ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),
         ),
-        (field(clean=a_date), ("2024-01-02", "2024-01-03")),
-        (field(clean=normalize.phone), ("+15550001111", "+15550002222")),
+        (field(clean=a_date), ("2024-01-02", "2024-01-03", "x")),
+        (field(clean=normalize.phone), ("+15550001111", "+15550002222", "x")),
     ],
-    ids=map(str, range(11)),
+    ids=map(str, range(12)),
 )
 def test_a_line_has_two_values(line: Any, sent: tuple[Any, ...]) -> None:
-    """Which its rule and ``clean`` take."""
+    """Which its rule and ``clean`` take, and perhaps one of which they make nothing."""
     policy = Policy(never(), {"n": line, "at": field()})
 
     assert sent == line_letters(policy, "n", {}).sent
@@ -470,6 +482,29 @@ def test_a_host_may_give_the_values() -> None:
     assert ("a@x", "A@x", "b@x") == key_letters(policy, "id", given).sent
     assert ((0,), (1,)) == key_letters(policy, "id", given).forms
     assert ("u", "v", "w") == line_letters(policy, "n", given).sent
+
+
+def test_a_key_has_odd_values() -> None:
+    """White space, and of what makes no key a stored value and a blocked one."""
+    lines = {"id": line(), "email": email(clean=str.lower)}
+    lines |= {"list": line(clean=listed), "code": line(clean=a_date)}
+    match = first_match("id")
+    blocks = Policy(match, lines, blocked={"id": ("n/a",)}, on_blocked="ignore")
+    found = [key_letters(each, "id", {}).odd for each in (Policy(match, lines), blocks)]
+    others = [key_letters(blocks, n, {}).odd for n in ("email", "list", "code")]
+
+    assert [(" \t", True), (" \t", "n/a", True)] == found
+    assert [(" \t", "n/a"), (" \t", [True]), (" \t",)] == others
+
+
+def test_odd_values_are_sent_one_at_a_time() -> None:
+    """Beside what is omitted, and what is plain."""
+    world = World(PAIR, None, contacts=0)
+    odd = [{*patch.values()} & {" \t", True, "n/a"} for patch in world.patches]
+
+    assert 7 * 7 == len([each for each in odd if not each])
+    assert 2 * 2 * 3 == len([each for each in odd if len(each) == 1])
+    assert len(odd) == world.patch_count == 7 * 7 + 2 * 2 * 3
 
 
 @pytest.mark.parametrize("given", [[], ["a"], ["a", "a"], ["a", None]])

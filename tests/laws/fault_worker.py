@@ -21,10 +21,12 @@ from upsertcore import (
     Policy,
     book,
     custom,
+    deep,
     field,
     first_match,
     first_present,
     keep,
+    key,
     largest,
     latest,
     laws,
@@ -41,11 +43,13 @@ Check = Callable[[], Iterable[str]]
 MAIL = field(key=normalize.email, unique=True)
 
 
-def policy(table: Policy, contacts: int = 1, **values: list[Any]) -> Check:
+def policy(
+    table: Policy, contacts: int = 1, limit: int | None = None, **values: list[Any]
+) -> Check:
     """Try every law that a policy claims in a world of so many contacts."""
 
     def broken() -> Iterable[str]:
-        made = laws.card(table, contacts=contacts, values=values)
+        made = laws.card(table, contacts=contacts, values=values, limit=limit)
         return [each.law for each in made.verdicts if each.claimed and not each.holds]
 
     return broken
@@ -158,6 +162,79 @@ SOUND: dict[str, Check] = {
             on_deleted="restore",
         ),
         contacts=2,
+    ),
+    "a clean that finds a number": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "phone": field(clean=normalize.phone),
+            },
+        )
+    ),
+    "a known one is left alone": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact), "tags": field(merge=union)},
+            update="ignore",
+        )
+    ),
+    "two lists of addresses": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "main": field(),
+                "more": field(),
+            },
+            keys={
+                "mail": key(
+                    *("main", "more"), normalize=normalize.email, each=True, unique=True
+                )
+            },
+            on_clash="withhold",
+        ),
+        contacts=3,
+        limit=2_000,
+    ),
+    "two keys of several fields": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact, unique=True),
+                **{name: field() for name in ("first", "last", "born")},
+            },
+            keys={
+                "last": key("last", "born", normalize=normalize.text, unique=True),
+                "first": key("first", "born", normalize=normalize.text, unique=True),
+            },
+            on_clash="withhold",
+        ),
+        contacts=2,
+        limit=2_000,
+    ),
+    "a blocked part of a key": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "first": field(),
+                "last": field(key=normalize.text),
+            },
+            keys={"name": key("first", "last", normalize=normalize.text)},
+            blocked={"last": ("n/a",)},
+            on_blocked="ignore",
+        ),
+        limit=2_000,
+    ),
+    "a needed mapping": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "address": field(merge=deep, required=True),
+            },
+        )
     ),
     "keep": rule(keep, "", "a", "b"),
     "replace": rule(replace, "", "a", "b"),

@@ -722,6 +722,105 @@ _FAST = (
     ),
 )
 
+_NAMED = (
+    Fault(
+        "what clean makes nothing of is taken for null",
+        "nothing_silent",
+        "a clean that finds a number",
+        "patch",
+        "    if cleaned is None:\n        raise InvalidField(name, raw, UNUSABLE)\n",
+        "",
+    ),
+    Fault(
+        "a known contact is left as it is, and what is in its list is named all the same",
+        "nothing_silent",
+        "a known one is left alone",
+        "plan",
+        "for name in Draft(policy, before, {}).concerned(asked.sent):",
+        "for name in [n for n, v in asked.sent.items() if v != before.get(n)]:",
+    ),
+    Fault(
+        "a list is withheld for whoever holds the first of the keys in use",
+        "nothing_silent",
+        "two lists of addresses",
+        "claims",
+        "            ids = [clash[form][0] for form in forms if form in clash]\n",
+        "            ids = [ids[0] for ids in clash.values() if not {*forms}.isdisjoint(clash)]\n",
+    ),
+    Fault(
+        "a stored value that makes no key is told by nobody",
+        "nothing_silent",
+        "an address, then a phone",
+        "outcome",
+        "    every = [each for key in keys for each in key.formless(fields)]\n",
+        "    every = [each for key in keys[:0] for each in key.formless(fields)]\n",
+    ),
+    Fault(
+        "a part of a key is left out alone",
+        "left_out_together",
+        "two keys of several fields",
+        "claims",
+        "            for other in _along(policy, draft, [name]):",
+        "            for other in ():",
+    ),
+    Fault(
+        "fields identify together only where one key has both",
+        "left_out_together",
+        "two keys of several fields",
+        "keyring",
+        "        names[n]: tuple([names[i] for i in group]) for group in found for n in group\n",
+        "        n: tuple(dict.fromkeys(m for e in several if n in e for m in e)) for n in names\n",
+    ),
+    Fault(
+        "what a blocked part identifies together with is stored",
+        "left_out_together",
+        "a blocked part of a key",
+        "claims",
+        '    left_out = dict.fromkeys(names, "composite")\n',
+        '    left_out = dict.fromkeys(names[:0], "composite")\n',
+    ),
+    Fault(
+        "the fast path creates without a field of which a rule makes nothing",
+        "refuses_as_told",
+        "a needed mapping",
+        "heading",
+        " or (needed and empty(new)):",
+        ":",
+    ),
+    Fault(
+        "an idempotency key counts in every scope",
+        "scopes_apart",
+        "one key",
+        "calls",
+        "    return asked.scope, str.__str__(key), (asked.strategy, digest, rest)",
+        '    return "", str.__str__(key), (asked.strategy, digest, rest)',
+    ),
+    Fault(
+        "an id finds a contact of another scope",
+        "scopes_apart",
+        "one key",
+        "reader",
+        "        if contact.scope != scope:\n            raise UnknownContact(id)\n        return contact\n",
+        "        return contact\n",
+    ),
+    Fault(
+        "a merge takes a contact of another scope",
+        "scopes_apart",
+        "one key",
+        "joining",
+        "                if contact.scope != tenant:\n                    raise UnknownContact(id)\n",
+        "                pass\n",
+    ),
+    Fault(
+        "a retry passes for the call itself",
+        "retry_is_once",
+        "one key",
+        "calls",
+        "return evolve(known[1], replayed=True)",
+        "return known[1]",
+    ),
+)
+
 FAULTS = (
     *_FAST,
     *_OWN,
@@ -733,5 +832,6 @@ FAULTS = (
     *_WHOLE,
     *_KEPT,
     *_UNDONE,
+    *_NAMED,
 )
 """All of them, by what they are about."""

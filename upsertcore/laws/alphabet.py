@@ -10,15 +10,19 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import frozen
 
+from upsertcore.errors import Refused
 from upsertcore.patch import read
 from upsertcore.policy import Policy
 from upsertcore.rule import Rule
 from upsertcore.tokens import token
-from upsertcore.values import freeze
+from upsertcore.values import empty, freeze
+
+if TYPE_CHECKING:
+    from upsertcore.keys import Key
 
 __all__ = ["Letters", "Values", "key_letters", "line_letters", "lines_of"]
 
@@ -33,6 +37,10 @@ _SPELLINGS: tuple[tuple[Any, ...], ...] = (
     ("2024-01-02", "2024-01-03"),
 )
 """Two values in two spellings each, of every kind that a normaliser may know."""
+_FORMLESS: tuple[Any, ...] = ("n/a", "nobody", True, {"a": "x"})
+"""Values that make no key, of every kind that a normaliser may not know."""
+_EMPTIED: tuple[Any, ...] = ({"a": None}, ["x"], ["-x"])
+"""Values of which a rule may make nothing: what is not there is taken out."""
 _WHOLE: tuple[tuple[Any, ...], ...] = (
     ("x", "y"),
     (1, 2),
@@ -63,12 +71,15 @@ class Letters:
         sent: Values that a patch may carry, beside null and blank.
         forms: For each value of *stored* its letters: 0 and 1 for the two normal
             forms of a key, in their order; none for a field that is no key.
+        odd: Values that are sent one at a time, beside plain ones: white space, and
+            of those that make no key one that is stored and one that is blocked.
     """
 
     name: str
     stored: tuple[Any, ...]
     sent: tuple[Any, ...]
     forms: tuple[tuple[int, ...], ...] = ()
+    odd: tuple[Any, ...] = ()
 
     def swapped(self, place: int) -> int:
         """Give the place of the value in which the two normal forms have changed."""
@@ -142,7 +153,25 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         return None
     whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
     listed = sorted(whole, key=lambda spelled: (len(spelled), spelled))
-    return Letters(name, tuple([whole[s] for s in listed]), tuple(sent), tuple(listed))
+    values, odd = tuple([whole[s] for s in listed]), _odd(policy, key, name)
+    return Letters(name, values, tuple(sent), tuple(listed), odd)
+
+
+def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
+    """Give white space, and what makes no key: a stored value, and a blocked one."""
+    found: dict[str, Any] = {"white space": " \t"}
+    place = 0 if key.each or not key.composite else key.fields.index(name)
+    for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
+        try:
+            sent, ignored = read(policy, {name: raw})
+            formless = name in sent and not key._part(sent[name], place)  # noqa: SLF001
+        except Exception:  # noqa: BLE001, S112 - as in ``_cleaned``
+            continue
+        if ignored.get(name) == "blocked":
+            found.setdefault("blocked", raw)
+        elif formless and not empty(sent[name]):
+            found.setdefault("stored", raw)
+    return tuple(found.values())
 
 
 def lines_of(policy: Policy) -> tuple[str, ...]:
@@ -174,6 +203,9 @@ def line_letters(policy: Policy, name: str, values: Values) -> Letters:
     """
     Find two values of a field that no key is made of.
 
+    Beside them one is sent of which its rule makes nothing, and one of which its
+    ``clean`` does, where there are such.
+
     Args:
         policy: The table.
         name: The field.
@@ -197,8 +229,38 @@ def line_letters(policy: Policy, name: str, values: Values) -> Letters:
         stored = [_cleaned(policy, name, raw) for raw in pool]
         apart = {token(value) for value in stored}
         if None not in stored and len(apart) > 1 and _takes(rule, stored):
-            return Letters(name, tuple(stored), tuple(pool))
+            return Letters(name, tuple(stored), (*pool, *_more(policy, name, pool)))
     raise ValueError(f"values: {name} needs two values that the policy takes")
+
+
+def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
+    """Give a value of which the rule makes nothing, and one of which ``clean`` does."""
+    every = [*pool, *_EMPTIED]
+    found = [raw for raw in every if _empties(policy, name, raw)][:1]
+    if policy.line(name).clean is not None:
+        every = [values[0] for values in (*_WHOLE, *_PARTS)]
+        found += [raw for raw in every if _is_refused(policy, name, raw)][:1]
+    return [raw for raw in found if raw not in pool]
+
+
+def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
+    """Return whether a value is refused, or swallowed, by the ``clean`` of a line."""
+    try:
+        sent, _ignored = read(policy, {name: raw})
+    except Refused:
+        return True
+    except Exception:  # noqa: BLE001 - as in ``_cleaned``
+        return False
+    return name in sent and sent[name] is None
+
+
+def _empties(policy: Policy, name: str, raw: Any) -> bool:
+    """Return whether a rule makes nothing of a value that is not blank."""
+    rule, value = policy.line(name).merge, _cleaned(policy, name, raw)
+    if empty(value) or rule.by is not None or not rule.on_create:
+        return False
+    made = _combined(rule, None, value)
+    return made is not _REFUSED and empty(made)
 
 
 def _is_whole(rule: Rule) -> bool:

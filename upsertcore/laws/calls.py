@@ -10,26 +10,24 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, told
-from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
+from upsertcore.match import ALL_AGREE, FIRST_PRESENT
 from upsertcore.merge import keep
 from upsertcore.outcome import Outcome
-from upsertcore.patch import read
-from upsertcore.rule import Rule
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
     "empty_changes_nothing",
     "finds_again",
     "finds_who_is_named",
+    "hit",
     "idempotent",
+    "joined",
     "moves_with_a_field",
-    "nothing_silent",
     "omitted_is_unchanged",
     "refusal_changes_nothing",
     "refuses_as_told",
@@ -101,7 +99,7 @@ def finds_who_is_named(trial: Trial) -> bool:
         one = ids[-1] if policy.on_many == "newest" else ids[0]
         see("finds_who_is_named", one == found[0], f"{one} is due: {told(first)}")
     if policy.match.merges and (policy.on_limit, policy.update) == ("refuse", True):
-        left = _hit(trial, named) - {*found}
+        left = hit(trial, named) - {*found}
         see("finds_who_is_named", not left, f"{told(first)}, without {left}")
     return True
 
@@ -115,7 +113,7 @@ def _is_said(trial: Trial, answer: Answer) -> bool:
     return all(said) if key.composite else any(said)
 
 
-def _hit(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+def hit(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
     """Give the ids of all who hold one of these forms."""
     every = [contact for contact, _forms in trial.state]
     return {c.id for c in every if any(_holds(trial, c, *each) for each in named)}
@@ -144,8 +142,8 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     if first.absorbed:
         _see_that_it_is_kept(trial, first, {*first.before, *trial.patch})
         return True
-    joined = _joined(trial, first)
-    for name in {*first.before.fields, *first.contact.fields} - joined:
+    apart = joined(trial, first)
+    for name in {*first.before.fields, *first.contact.fields} - apart:
         kept = same(first.before.get(name), first.contact.get(name))
         may = name in trial.patch and _may_move(trial, name)
         see("omitted_is_unchanged", kept or may, f"{name} has moved")
@@ -161,7 +159,7 @@ def _see_that_it_is_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
                 see("omitted_is_unchanged", name in first.contact, words)
 
 
-def _joined(trial: Trial, first: Outcome) -> set[str]:
+def joined(trial: Trial, first: Outcome) -> set[str]:
     """Give the fields that a sent value may join though they are not sent."""
     return {
         key.fields[-1]
@@ -183,49 +181,6 @@ def empty_changes_nothing(trial: Trial) -> bool:
         return False
     see("empty_changes_nothing", trial.before == trial.after, told(trial.first))
     return True
-
-
-def nothing_silent(trial: Trial) -> bool:
-    """Each sent field is stored by its rule, or withheld, or ignored with a reason."""
-    first, policy = trial.first, trial.policy
-    if isinstance(first, Refused) or policy.update == "ignore":
-        return False
-    sent, _left_out = read(policy, trial.patch)
-    named = {*first.ignored, *[each.field for each in first.withheld]}
-    named |= _joined(trial, first)
-    for name in trial.patch:
-        if name not in named:
-            see("nothing_silent", name in sent, f"{name} is not named")
-            words = f"{name}: {sent[name]!r} is not there, and not named"
-            shown = _stands(policy.line(name).merge, name, sent, first)
-            see("nothing_silent", shown, words)
-    for each in first.withheld:
-        holder = each.holder in [contact.id for contact in trial.after]
-        see("nothing_silent", holder, f"{each.field} is withheld for {each.holder}")
-    if policy.match.decide in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
-        left = _hit(trial, trial.carried) - {first.contact.id, *first.others}
-        see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
-    return bool(trial.patch)
-
-
-def _stands(rule: Rule, name: str, sent: Any, outcome: Outcome) -> bool:
-    """Tell whether a rule has put into a contact what was sent, all of it."""
-    value, stored = sent[name], outcome.contact.get(name)
-    was = None if outcome.before is None else outcome.before.get(name)
-    if rule.shows is not None:
-        return rule.shows(stored, value)
-    if rule.by is not None:
-        # The same value of an older clock stands there already: nothing is left out.
-        own = outcome.contact.clocks.get(name), stored
-        again = rule.combine(own, (sent[rule.by], value))
-        return same(stored, value) and same(again, own)
-    if rule.drops and not same(stored, value):
-        return not same(stored, was)
-    if "idempotent" in rule.laws:
-        return same(rule.combine(stored, value), stored)
-    if outcome.absorbed:
-        return True
-    return same(rule.combine(was, value), stored)
 
 
 def refusal_changes_nothing(trial: Trial) -> bool:
@@ -293,7 +248,7 @@ def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
     named = trial.carried
     if first.matched_by is not None:
         forms = dict(named)[first.matched_by]
-        hits = [_hit(trial, [(first.matched_by, (form,))]) for form in forms]
+        hits = [hit(trial, [(first.matched_by, (form,))]) for form in forms]
         yield from [hit for hit in hits if hit][:1]
     if trial.policy.match.decide is ALL_AGREE:
-        yield _hit(trial, named)
+        yield hit(trial, named)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from upsertcore.book import ContactBook
-from upsertcore.laws import books, calls, logs
+from upsertcore.laws import books, calls, logs, naming
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Trial
 from upsertcore.policy import Policy
@@ -27,7 +27,8 @@ CALLS: dict[str, CallLaw] = {
     "finds_who_is_named": calls.finds_who_is_named,
     "omitted_is_unchanged": calls.omitted_is_unchanged,
     "empty_changes_nothing": calls.empty_changes_nothing,
-    "nothing_silent": calls.nothing_silent,
+    "nothing_silent": naming.nothing_silent,
+    "left_out_together": naming.left_out_together,
     "moves_with_a_field": calls.moves_with_a_field,
     "refusal_changes_nothing": calls.refusal_changes_nothing,
     "refuses_as_told": calls.refuses_as_told,

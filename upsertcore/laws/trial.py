@@ -23,9 +23,20 @@ from upsertcore.keyring import held_forms
 from upsertcore.outcome import Outcome
 from upsertcore.patch import read
 from upsertcore.policy import Policy
+from upsertcore.values import same
 from upsertcore.view import Forms
 
-__all__ = ["Answer", "Log", "State", "Trial", "ask", "book_of", "state_of", "told"]
+__all__ = [
+    "Answer",
+    "Log",
+    "State",
+    "Trial",
+    "alike",
+    "ask",
+    "book_of",
+    "state_of",
+    "told",
+]
 
 Answer: TypeAlias = Outcome | Refused
 """What a call came to."""
@@ -79,6 +90,25 @@ def ask(book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any) -> 
         return book.upsert(patch, scope=scope, **how)
     except Refused as error:
         return error
+
+
+def alike(one: Answer, other: Answer) -> bool:
+    """
+    Return whether two calls came to the same, to the type of each value.
+
+    >>> alike(Refused("no"), Refused("no")), alike(Refused("no"), Refused("yes"))
+    (True, False)
+    """
+    if isinstance(one, Refused) or isinstance(other, Refused):
+        return repr(one) == repr(other)
+    mine, theirs = one.contact, other.contact
+    values = ([each.value for each in made.withheld] for made in (one, other))
+    return (
+        one == other
+        and same(mine.fields, theirs.fields)
+        and same(mine.clocks, theirs.clocks)
+        and same(*map(tuple, values))
+    )
 
 
 def told(answer: Answer) -> str:
@@ -157,11 +187,18 @@ class Trial:
         return tuple(self.book)
 
     @cached_property
+    def sent(self) -> Mapping[str, Any] | Refused:
+        """What is sent as it was cleaned, without what counts as omitted."""
+        try:
+            return read(self.policy, self.patch)[0]
+        except Refused as error:
+            return error
+
+    @cached_property
     def carried(self) -> list[tuple[str, tuple[str, ...]]]:
         """The keys of the strategy that the patch carries, with their forms."""
-        try:
-            sent, _ignored = read(self.policy, self.patch)
-        except Refused:
+        sent = self.sent
+        if isinstance(sent, Refused):
             return []
         by_name = self.policy.by_name
         made = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]

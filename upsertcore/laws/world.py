@@ -65,7 +65,7 @@ class World:
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> world = World(policy, None, contacts=2)
     >>> len(world.patches), world.states  # doctest: +NORMALIZE_WHITESPACE
-    (7, [((), 1), ((0,), 1), ((1,), 2), ((0, 0), 1), ((0, 1), 2), ((1, 0), 2),
+    (9, [((), 1), ((0,), 1), ((1,), 2), ((0, 0), 1), ((0, 1), 2), ((1, 0), 2),
          ((1, 1), 2), ((1, 2), 2)])
     """
 
@@ -192,18 +192,31 @@ class World:
     @cached_property
     def patch_count(self) -> int:
         """How many patches there are."""
-        every = math.prod(len(choices) for _name, choices in self._choices)
-        return every + bool(self.filled)
+        return self._product + len(self._apart)
 
     def _patch_at(self, place: int) -> Patch:
-        """Give one of the patches, in an order of its own; the empty one is last."""
-        if self.filled and place == self.patch_count - 1:
-            return {}
+        """Give one of the patches, in an order of its own."""
+        if place >= self._product:
+            return self._apart[place - self._product]
         values = []
         for _name, choices in reversed(self._choices):
             place, digit = divmod(place, len(choices))
             values.append(choices[digit])
         return self._patch([name for name, _ in self._choices], tuple(values[::-1]))
+
+    @cached_property
+    def _product(self) -> int:
+        return math.prod([len(choices) for _name, choices in self._choices])
+
+    @cached_property
+    def _apart(self) -> list[Patch]:
+        """List the patches with an odd value of one key, and plain ones of others."""
+        names, made = [letters.name for letters in self.keyed], []
+        plain = [(_OMITTED, *letters.stored[:2]) for letters in self.keyed]
+        for place, letters in enumerate(self.keyed if self.line is None else ()):
+            choices = [*plain[:place], letters.odd, *plain[place + 1 :]]
+            made += [self._patch(names, values) for values in product(*choices)]
+        return [*made, *([{}] if self.filled else [])]
 
     @cached_property
     def _choices(self) -> list[tuple[str, tuple[Any, ...]]]:

@@ -1,0 +1,224 @@
+"""
+The laws of what is not stored: it is named, with its reason and the right holder.
+
+Rules:
+    As those of one call: functions of a trial that answer whether they speak of it.
+    What was sent is compared with what is there; why it is not there is not decided
+    anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from upsertcore.errors import Refused
+from upsertcore.laws.broken import LawBroken, see
+from upsertcore.laws.calls import hit, joined
+from upsertcore.laws.trial import Trial, told
+from upsertcore.match import ALL_AGREE, FIRST_MATCH
+from upsertcore.outcome import Outcome, Withheld
+from upsertcore.rule import Rule
+from upsertcore.values import empty, freeze, same
+
+if TYPE_CHECKING:
+    from upsertcore.keys import Key
+    from upsertcore.policy import Policy
+
+__all__ = ["left_out_together", "nothing_silent"]
+
+_LEFT_OUT = ("blocked", "composite", "limit")
+"""Reasons for which a part of a key is left out of a patch."""
+
+
+def nothing_silent(trial: Trial) -> bool:
+    """Each sent field is stored by its rule, or withheld, or ignored with a reason."""
+    first, policy = trial.first, trial.policy
+    if isinstance(first, Refused):
+        return False
+    sent = _sent(trial, first)
+    named = {*first.ignored, *[each.field for each in first.withheld]}
+    named |= joined(trial, first)
+    for name in trial.patch:
+        if name not in named:
+            see("nothing_silent", name in sent, f"{name} is not named")
+            if not _is_stored(trial, name, sent, first):
+                words = f"{name}: {sent[name]!r} is not there, and not named"
+                raise LawBroken("nothing_silent", words)
+    for name, why in first.ignored.items():
+        if why == "update":
+            words = f"{name}: {why} is named, but nothing would have moved"
+            due = not _is_stored(trial, name, sent, first)
+            see("nothing_silent", due, words)
+    _see_what_makes_no_key(trial, first)
+    for each in first.withheld:
+        words = f"{each.field} is withheld for {each.holder}"
+        see("nothing_silent", _is_held(trial, sent, first, each), words)
+    if policy.match.decide in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
+        left = hit(trial, trial.carried) - {first.contact.id, *first.others}
+        see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
+    return bool(trial.patch)
+
+
+def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
+    """Give what was sent as it was cleaned, which must not have swallowed it."""
+    law, policy, sent = "nothing_silent", trial.policy, trial.sent
+    if isinstance(sent, Refused):
+        raise LawBroken(law, f"{told(first)}, not {told(sent)}")
+    for name, value in sent.items():
+        clean = policy.line(name).clean if value is None else None
+        raw = None if clean is None else freeze(trial.patch[name])
+        if clean is not None and not empty(raw):
+            words = f"{name}: {raw!r} is swallowed by clean, not refused"
+            see(law, clean(raw) is not None, words)
+    return sent
+
+
+def _is_stored(
+    trial: Trial, name: str, sent: Mapping[str, Any], outcome: Outcome
+) -> bool:
+    """Return whether all that was sent for a field is in the contact by its rule."""
+    rule, stored = trial.policy.line(name).merge, outcome.contact.get(name)
+    rests = trial.policy.update != "ignore" or outcome.before is None
+    rests = rests or rule.by is not None or not rule.on_update
+    try:
+        # What is left alone is there only where its rule would not have moved it.
+        rests = rests or same(rule.combine(stored, sent[name]), stored)
+        return rests and _shows(rule, name, sent, outcome)
+    except ValueError:
+        # What a rule refuses is not there.
+        return False
+
+
+def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> bool:
+    value, stored = sent[name], outcome.contact.get(name)
+    was = None if outcome.before is None else outcome.before.get(name)
+    if rule.shows is not None:
+        return rule.shows(stored, value)
+    if rule.by is not None:
+        # The same value of an older clock stands there already: nothing is left out.
+        own = outcome.contact.clocks.get(name), stored
+        again = rule.combine(own, (sent.get(rule.by), value))
+        return same(stored, value) and same(again, own)
+    if rule.drops and not same(stored, value):
+        return not same(stored, was)
+    if "idempotent" in rule.laws:
+        return same(rule.combine(stored, value), stored)
+    if outcome.absorbed:
+        return True
+    return same(rule.combine(was, value), stored)
+
+
+def _see_what_makes_no_key(trial: Trial, first: Outcome) -> None:
+    """See that a stored value of a key that makes none is told as such."""
+    for key in trial.policy.keys:
+        for name in key.fields if not key.composite else ():
+            value = first.contact.get(name) if name in trial.patch else None
+            for item in value if type(value) is tuple else (value,):
+                if not empty(item) and key.form(item) is None:
+                    _see_that_it_is_told(trial, first, name, item)
+
+
+def _see_that_it_is_told(trial: Trial, first: Outcome, name: str, item: Any) -> None:
+    # In the plan of this call, and in its outcome.
+    for made in (first, trial.anew().plan(trial.patch, scope=trial.scope)):
+        lines = made.explain().split("\n")
+        named = any(f" {name}: " in line and "not a key" in line for line in lines)
+        words = f"{name}: {item!r} is stored and makes no key, and nothing tells it"
+        see("nothing_silent", named, words)
+
+
+def _is_held(
+    trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
+) -> bool:
+    """Return whether a field is withheld for a contact that holds what it makes."""
+    if _makes_what_is_held(trial, sent, first, each):
+        return True
+    # Or it identifies together with a field that is withheld for the same holder.
+    near = _near(trial.policy, each.field)
+    return any(
+        (other.key, other.holder) == (each.key, each.holder)
+        and not near.isdisjoint(_moved_by(trial.policy, other.field))
+        and _makes_what_is_held(trial, sent, first, other)
+        for other in first.withheld
+        if other is not each
+    )
+
+
+def _makes_what_is_held(
+    trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
+) -> bool:
+    policy, found = trial.policy, [c for c in trial.before if c.id == each.holder]
+    key = policy.by_name.get(each.key)
+    if key is None or not found or found[0] is first.before:
+        return False
+    held = {*trial.held(found[0])[[*policy.by_name].index(key.name)]}
+    made = _forms(policy, key, {**sent, each.field: each.value}, first, each.field)
+    return not held.isdisjoint(held if made is None else made)
+
+
+def _forms(
+    policy: Policy, key: Key, sent: Mapping[str, Any], first: Outcome, name: str
+) -> tuple[str, ...] | None:
+    """Give what was sent for; None where its rules or its list make something else."""
+    brought = [each for each in key.fields if each in _moved_by(policy, name)]
+    if not brought:
+        return ()
+    if not key.composite:
+        cleaned = any(policy.line(each).clean is not None for each in brought)
+        joins = brought != [name]
+        return None if joins and cleaned else key.forms({brought[0]: sent[name]})
+    rules = {policy.line(part).merge.name for part in key.fields}
+    if rules != {"replace"} or first.absorbed or brought != [name]:
+        return None
+    before = {} if first.before is None else first.before.fields
+    return key.forms({**before, **sent})
+
+
+def _moved_by(policy: Policy, name: str) -> set[str]:
+    """Give a field, and the lists that its value may join."""
+    keys = [key for key in policy.keys if key.joins and key.fields[0] == name]
+    return {name, *[key.fields[-1] for key in keys]}
+
+
+def _near(policy: Policy, name: str) -> set[str]:
+    """Give the fields that identify together with one, or with a list that it joins."""
+    own = _moved_by(policy, name)
+    return own.union(*[each for each in _groups(policy) if each & own])
+
+
+def left_out_together(trial: Trial) -> bool:
+    """Of fields that identify together, none is stored where another is left out."""
+    first, groups = trial.first, _groups(trial.policy)
+    if isinstance(first, Refused) or first.absorbed or not groups:
+        return False
+    # Of a list the blocked items may be left out alone.
+    sent = _sent(trial, first)
+    named = [name for name, why in first.ignored.items() if why in _LEFT_OUT]
+    named = [n for n in named if first.ignored[n] != "blocked" or n not in sent]
+    gone = {*named, *[each.field for each in first.withheld]}
+    before = {} if first.before is None else first.before.fields
+    spoke = False
+    for group in groups:
+        left_out = sorted(gone & group)
+        moved = [
+            name
+            for name in sorted(group - gone)
+            if name in trial.patch
+            and not same(before.get(name), first.contact.get(name))
+        ]
+        words = f"{left_out} is left out, and {moved} is stored"
+        see("left_out_together", not (left_out and moved), words)
+        spoke = spoke or bool(left_out)
+    return spoke
+
+
+def _groups(policy: Policy) -> list[set[str]]:
+    """Give the fields that identify together, through any of the composite keys."""
+    groups: list[set[str]] = []
+    for key in policy.keys:
+        if key.composite:
+            near = [each for each in groups if each.intersection(key.fields)]
+            groups = [each for each in groups if each not in near]
+            groups.append({*key.fields}.union(*near))
+    return groups
