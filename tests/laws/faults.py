@@ -808,8 +808,8 @@ _NAMED = (
         "scopes_apart",
         "one key",
         "joining",
-        "                if contact.scope != tenant:\n                    raise UnknownContact(id)\n",
-        "                pass\n",
+        "                if found[id].scope != tenant:\n",
+        "                if found[id].scope is None:\n",
     ),
     Fault(
         "a retry passes for the call itself",

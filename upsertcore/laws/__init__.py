@@ -38,12 +38,12 @@ What is assumed, and where that is seen to hold:
 
 What is exhaustive: every state of up to three contacts over two normal forms per key,
 aliases (at most one per key), marks of deletion and clocks included, and every patch
-over omitted, null, blank and the values. Tried beside plain values, one at a time: white
-space, values of a key that make no form, stored and blocked, and values of a field of
-which its rule, or its ``clean``, makes nothing. What is not: lists of three keys and more;
-more keys hit than contacts are tried; contacts that have absorbed others in the state
-that a call begins with; logs longer than two patches (three, over few keys); threads,
-and functions of a host that raise. For these there are the machines of
+over omitted, null, blank and the values. Tried beside plain values, one at a time:
+white space, values of a key that make no form, stored and blocked, and values of a
+field of which its rule, or its ``clean``, makes nothing. What is not: lists of three
+keys and more; more keys hit than contacts are tried; contacts that have absorbed others
+in the state that a call begins with; logs longer than two patches (three, over few
+keys); threads, and functions of a host that raise. For these there are the machines of
 ``upsertcore.testing``, which sample.
 """
 
