@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,9 +143,8 @@ def together(keys: tuple[Key, ...]) -> dict[str, tuple[str, ...]]:
     names = [*dict.fromkeys(name for each in several for name in each)]
     places = {name: place for place, name in enumerate(names)}
     found = groups([places[name] for name in each] for each in several)
-    return {
-        names[n]: tuple([names[i] for i in group]) for group in found for n in group
-    }
+    families = [tuple([names[n] for n in group]) for group in found]
+    return {name: family for family in families for name in family}
 
 
 def check_keys(
@@ -288,13 +288,10 @@ def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) 
 
 
 def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
-    """See that each of these keys can be left out of a patch by itself."""
+    """Check that each of these keys can be left out of a patch by itself."""
+    uses = Counter(name for key in by_name.values() for name in key.fields)
     for name in names:
         key = by_name[name]
-        shared = any(
-            key is not other and not {*key.fields}.isdisjoint(other.fields)
-            for other in by_name.values()
-        )
-        if key.composite or shared:
+        if key.composite or any(uses[each] > 1 for each in key.fields):
             reason = "cannot be dropped by itself: other keys have its fields too"
             raise InvalidPolicy(f"{name}: {reason}; leave 'drop' out")

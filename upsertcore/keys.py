@@ -328,13 +328,15 @@ def key(
     names: tuple[Any, ...] = fields
     if not names:
         raise InvalidPolicy("key: needs at least one field; name its fields")
+    seen: set[str] = set()
     for name in names:
         if not isinstance(name, str) or not name:
             what = f"field names must be str, got {described(name)}"
             raise InvalidPolicy(f"key: {what}; name the fields one by one")
-        if names.count(name) > 1:
+        if name in seen:
             what = f"duplicate field {shown(name)}"
             raise InvalidPolicy(f"key: {what}; name each field once")
+        seen.add(name)
     for normalizer in several:
         check_normaliser("key: normalize", normalizer)
     if each and (len(fields) < 2 or len(several) > 1):

@@ -144,8 +144,9 @@ def _place(row: Mapping[str, Any]) -> int | None:
 
 
 def _check_ids(index: ContactIndex, contact: Contact) -> None:
+    absorbs_itself = contact.id in contact.absorbed
     for id in contact.ids:
-        if id in index or contact.id in contact.absorbed:
+        if absorbs_itself or id in index:
             raise InvalidField(
                 "id", id, "is a duplicate contact id; keep one of the rows"
             )

@@ -208,21 +208,30 @@ def round_trip(trial: Trial) -> bool:
     loaded = ContactBook.load(trial.policy, json.loads(json.dumps(rows)))
     see("round_trip", loaded.dump() == rows, "the rows are others")
     see("round_trip", tuple(loaded) == trial.before, "the contacts are others")
-    for row in rows if trial.policy.on_clash != "allow" else ():
-        held = held_forms(trial.policy, Contact.from_dict(row))
-        keys = zip(trial.policy.keys, held, strict=True)
-        if any(key.unique and forms for key, forms in keys):
-            twin = {**row, "id": f"{row['id']}+", "absorbed": []}
-            see("round_trip", _is_refused(trial, [*rows, twin]), f"twin of {row['id']}")
+    unique = [row for row in rows if _is_unique(trial, row)]
+    twins = [{**row, "id": f"{row['id']}+", "absorbed": []} for row in unique]
+    refused = _refused(trial, [*rows, *twins])
+    for place, row in enumerate(unique, len(rows)):
+        see("round_trip", place in refused, f"twin of {row['id']}")
     return True
 
 
-def _is_refused(trial: Trial, rows: Any) -> bool:
+def _is_unique(trial: Trial, row: Any) -> bool:
+    """Return whether a row holds a form of a unique key."""
+    held = held_forms(trial.policy, Contact.from_dict(row))
+    keys = zip(trial.policy.keys, held, strict=True)
+    unique = any(key.unique and forms for key, forms in keys)
+    return unique and trial.policy.on_clash != "allow"
+
+
+def _refused(trial: Trial, rows: Any) -> set[int | None]:
+    """Return the places of the rows that hold a key of another one."""
     try:
         ContactBook.load(trial.policy, rows)
     except InvalidRows as error:
-        return all(isinstance(each, KeyInUse) for each in error.refusals)
-    return False
+        if all(isinstance(each, KeyInUse) for each in error.refusals):
+            return {each.row for each in error.refusals}
+    return set()
 
 
 def create_makes_one(trial: Trial) -> bool:

@@ -1,0 +1,67 @@
+"""Each input of tests/cases/growth.json costs what it grows by, counted in steps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CASES: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "cases" / "growth.json").read_text("utf-8")
+)
+INPUTS: list[dict[str, Any]] = CASES["inputs"]
+GROWTH = {"linear": 2.5, "quadratic": 4.6}
+"""How much more the second doubling may add than the first; n log n adds 2.2 times."""
+
+
+def within(case: dict[str, Any], works: list[int]) -> bool:
+    """Return whether the work at n, 2n and 4n stays within the bound of an input."""
+    one, two, four = works
+    more: float = GROWTH.get(case["bound"], 0)
+    least: int = case.get("least", 60)
+    if case["bound"] == "constant":
+        return four - one <= max(one / 10, least)
+    if two < one:
+        # What is too long may be refused at once.
+        return four <= more * two
+    return four - two <= more * (two - one) + max(least, 4 * one // 100)
+
+
+@pytest.fixture(scope="module")
+def works() -> dict[int, list[int]]:
+    """Count all inputs, in a process that imports the package in its own way."""
+    program = [sys.executable, "-m", "tests.growth.main"]
+    done = subprocess.run(
+        [*program, "0", str(len(INPUTS)), "1"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {number: counts for number, counts, _times in lines}
+
+
+def test_each_call_costs_what_it_grows_by(works: dict[int, list[int]]) -> None:
+    """One that is known to cost more is named, for as long as it does."""
+    over = {
+        number: (case["grows"], case.get("policy"), case["call"], works[number])
+        for number, case in enumerate(INPUTS)
+        if within(case, works[number]) == ("known" in case)
+    }
+
+    assert over == {}
+
+
+def test_each_input_is_another_one_and_is_counted(works: dict[int, list[int]]) -> None:
+    """What may grow by the square of its input says why."""
+    assert len({json.dumps(case) for case in INPUTS}) == len(INPUTS)
+    assert {*works} == {*range(len(INPUTS))}
+    assert [
+        case for case in INPUTS if case["bound"] == "quadratic" and "why" not in case
+    ] == []
