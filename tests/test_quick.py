@@ -89,6 +89,8 @@ LOGS: list[list[Any]] = [
     [ADA, {**ADA, "phone": "+15550009"}],
     [ADA, {**ADA, "phone": "no number"}],
     [{**ADA, "phone": "no number"}, ADA],
+    [{**ADA, "phone": "+44 ( 0)20 7946 0958"}, {"phone": "+4402079460958"}],
+    [{**ADA, "phone": "+1.555.000.1"}, {**ADA, "phone": "+15550001.0"}],
     [ADA, BOB, {**ADA, "code": "a"}],
     [ADA, BOB, {**ADA, "code": "b"}],
     [ADA, BOB, {**ADA, "phone": BOB["phone"]}],

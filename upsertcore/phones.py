@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from upsertcore.showing import shown
 
-__all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in"]
+__all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"]
 
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
 """What :func:`phone` makes, as a whole."""
@@ -30,6 +30,10 @@ The separators of ASCII that say nothing about the digits beside them.
 Brackets, dots and slashes separate as well, but they are read: see :func:`phone`.
 """
 
+_SILENT = SEPARATORS + b"()."
+_OPENING_ZERO = re.compile(r"\([\s\-]*0")
+# In a number that was a float nothing else follows the dot.
+_NO_FRACTION = f"{SEPARATORS.decode()}()0"
 _UNREAD = str.maketrans("", "", "()./")
 _WRITTEN = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
 _SIGNS = re.compile(r"\+?[0-9]+")
@@ -77,21 +81,37 @@ def phone(value: Any) -> str | None:
     if value.isascii():
         if value[:1] == "+" and 7 < len(value) < 17 and value[1:].isdigit():
             return value if value[1] != "0" else None
-        # The common ones in half the time: bytes without separators.
-        bare = value.encode().translate(None, SEPARATORS)
-        if b"(" in bare and b"(0" not in bare:
-            bare = bare.translate(None, b"()")
-        digits = (
-            bare[1:] if bare[:1] == b"+" else bare[2:] if bare[:2] == b"00" else b""
-        )
+        bare = without_separators(value)
+        digits = bare[1:] if bare[:1] == "+" else bare[2:] if bare[:2] == "00" else ""
         if digits.isdigit():
-            form = digits[:1] != b"0" and 7 <= len(digits) <= 15
-            return "+" + digits.decode() if form else None
+            form = digits[0] != "0" and 7 <= len(digits) <= 15
+            return "+" + digits if form else None
     number = _dialled(value)
     if number is None or number.without_zero:
         return None
     found = _INTERNATIONAL.fullmatch(number.digits)
     return None if found is None else "+" + found[1]
+
+
+def without_separators(value: str) -> str:
+    """
+    Remove the separators of a number where none of them says anything.
+
+    Args:
+        value: ASCII text.
+
+    Returns:
+        Blank where a zero opens a bracket, or what follows the last dot may be that of
+        a float. A slash stays.
+
+    >>> without_separators("+1 (555) 000.1111"), without_separators("+44 ( 0)20 79460958")
+    ('+15550001111', '')
+    """
+    if "(" in value and _OPENING_ZERO.search(value):
+        return ""
+    if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
+        return ""
+    return value.encode().translate(None, _SILENT).decode()
 
 
 class _Dialled(NamedTuple):

@@ -23,7 +23,6 @@ from upsertcore.normalize import (
     EMAIL_FORM,
     EXACT_FORM,
     PHONE_FORM,
-    SEPARATORS,
     TEXT_FORM,
     email,
     exact,
@@ -31,6 +30,7 @@ from upsertcore.normalize import (
     text,
 )
 from upsertcore.outcome import Outcome, outcome_of
+from upsertcore.phones import without_separators
 from upsertcore.redo import NUMBER, Record
 from upsertcore.refusals import placed
 from upsertcore.row import (
@@ -96,19 +96,11 @@ None where nothing was done yet."""
 Plain: TypeAlias = "Callable[[Any, Any, Left | Refused | None], Any]"
 """(patch, scope, what is left of it) -> the answer of the general path."""
 
-_BETWEEN = SEPARATORS + b"()"
-
 SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
     (exact, str, EXACT_FORM.fullmatch),
     (text, lambda value: " ".join(value.lower().split()), TEXT_FORM.fullmatch),
     (email, lambda value: value.strip().lower(), EMAIL_FORM.fullmatch),
-    (
-        phone,
-        lambda value: (
-            "" if "(0" in value else value.encode().translate(None, _BETWEEN).decode()
-        ),
-        PHONE_FORM.fullmatch,
-    ),
+    (phone, without_separators, PHONE_FORM.fullmatch),
 )
 """A normaliser, what makes its form of ASCII text if there is one, and what tells that.
 
