@@ -40,7 +40,8 @@ OPEN = Policy(first_match("email"), LINES, others=replace)
 
 def headings(policy: Policy = POLICY) -> Headings:
     """Make what learns the headings of a policy."""
-    return Headings(policy, ContactIndex([key.name for key in policy.keys]))
+    names = [key.name for key in policy.keys]
+    return Headings(policy, ContactIndex(names), [(name,) for name in names])
 
 
 def known(*names: str, policy: Policy = POLICY) -> Heading:
@@ -107,7 +108,7 @@ class TestNames:
         """Beyond them a way is found anew."""
         monkeypatch.setattr(heading, "_MAX_PICKS", 1)
         index = ContactIndex(["email"])
-        email = Headings(POLICY, index)["email",]
+        email = Headings(POLICY, index, [("email",)])["email",]
         assert email is not None
         ways = [index.names.share(names) for names in (("name",), ("city",))]
 

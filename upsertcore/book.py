@@ -52,7 +52,6 @@ __all__ = ["ContactBook"]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _CREATE = never()
-_NONE = (None,) * 4
 
 
 @final
@@ -112,14 +111,14 @@ class ContactBook(Joining):
             what = f"must have the keys {keys[0]}, not {keys[1]}"
             raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
-        given = {"ids": ids is not None, "clock": clock is not None}
+        checked = ids is not None
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
         keeps = keep_calls, keep_changes
         self._writer = Writer(index, ids, clock, policy, *keeps)
         fast = None
         if suits(policy):
-            fast = FastPath(policy, index, self._writer, **given)
+            fast = FastPath(policy, index, self._writer, ids=checked)
         self._quick = None if fast is None else fast.upsert
         self._quick_many = None if fast is None else fast.upsert_many
 
@@ -162,18 +161,23 @@ class ContactBook(Joining):
         Laws:
             Twice is once: the second call is ``unchanged``.
         """
-        wishes = if_version, null, blank, merge
-        if idempotency_key is None and wishes == _NONE:
+        if (
+            idempotency_key is None
+            and if_version is None
+            and null is None
+            and blank is None
+            and merge is None
+        ):
             if self._quick is None:
                 return self._plainly(patch, scope, None)
             done = self._quick(patch, scope)
-            if isinstance(done, Outcome):
+            if type(done) is Outcome:
                 return done
             return self._plainly(patch, scope, done)
         check_version(if_version)
         policy = for_one_call(self.policy, merge, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
-        once = fingerprint(idempotency_key, ask, *wishes)
+        once = fingerprint(idempotency_key, ask, if_version, null, blank, merge)
         return self._writer.write(
             ask, lambda asked: decide(policy, asked, if_version), once
         )

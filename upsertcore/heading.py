@@ -21,7 +21,7 @@ from upsertcore.rule import replace
 from upsertcore.values import empty, freeze, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from upsertcore.errors import Refused
     from upsertcore.index import ContactIndex
@@ -35,8 +35,6 @@ Names: TypeAlias = tuple[str, ...]
 Values: TypeAlias = tuple[Any, ...]
 
 _MAX_PICKS = 100
-_TEXT = frozenset({str}).issuperset
-_strip = str.strip
 
 
 @final
@@ -49,24 +47,34 @@ class Heading:
         lines: What the table says of them.
         policy: The table.
         index: Whose rows share their names.
+        plans: What the fast path knows of each key of the policy.
 
     Its ``creates`` tells whether a patch may create a contact, which then has the
     names ``full`` and, after what was sent, the values ``defaults``. Its ``cleans``
-    are the places of what is cleaned, each with its function; ``consulted`` and
-    ``resting`` are the keys that it carries, by number, each with its place.
+    are the places of what is cleaned, each with its function. Of the keys that it
+    carries, ``consulted`` and ``resting`` hold the number, the place and then the plan;
+    ``carried`` has both, and ``omitted`` the numbers of the others.
 
     >>> from upsertcore import ContactIndex, Policy, field, never
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
     >>> lines = (*policy.fields.values(),)
-    >>> heading = Heading(("name", "age"), lines, policy, ContactIndex())
+    >>> heading = Heading(("name", "age"), lines, policy, ContactIndex(), [])
     >>> heading.read((" Ada ", [1])), heading.read((" Ada ", None))
     (('Ada', (1,)), None)
     """
 
     __slots__ = (
-        *("_first", "_picks", "_rules", "_shared"),
-        *("cleans", "consulted", "creates", "defaults", "full", "has_rules", "names"),
-        *("resting",),
+        *("_rules", "_shared", "carried", "cleans", "consulted", "creates"),
+        *(
+            "defaults",
+            "first",
+            "full",
+            "has_rules",
+            "names",
+            "omitted",
+            "picks",
+            "resting",
+        ),
     )
 
     def __init__(
@@ -75,11 +83,12 @@ class Heading:
         lines: tuple[Field, ...],
         policy: Policy,
         index: ContactIndex,
+        plans: Sequence[tuple[Any, ...]],
     ) -> None:
         added = {n: value for n, value in policy.defaults if n not in names}
         keys = {key.fields[0] for key in policy.keys}
         self._shared, self.names = index.names, index.names.share(names)
-        self._first = FORMS + len(index.keys)
+        self.first = FORMS + len(index.keys)
         self.full = index.names.share((*names, *added))
         self.defaults = (*added.values(),)
         whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
@@ -96,51 +105,35 @@ class Heading:
             if line.merge is not replace
         ]
         self.has_rules = bool(self._rules)
-        self._picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
-        numbers = {key.name: n for n, key in enumerate(policy.keys)}
-        consulted = [numbers.pop(name) for name in policy.match.keys]
-        self.consulted = self._carried(consulted, policy)
-        self.resting = self._carried(numbers.values(), policy)
+        self.picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
+        keys_in = {
+            key.name: (number, names.index(key.fields[0]), *plan)
+            for number, (key, plan) in enumerate(zip(policy.keys, plans, strict=True))
+            if key.fields[0] in names
+        }
+        self.carried = (*keys_in.values(),)
+        self.omitted = [
+            n for n, key in enumerate(policy.keys) if key.name not in keys_in
+        ]
+        consulted = [name for name in policy.match.keys if name in keys_in]
+        self.consulted = tuple([keys_in.pop(name) for name in consulted])
+        self.resting = (*keys_in.values(),)
 
-    def _carried(
-        self, numbers: Iterable[int], policy: Policy
-    ) -> tuple[tuple[int, int], ...]:
-        """Give the numbers of the keys that it carries, each with its place in it."""
-        fields = [(n, policy.keys[n].fields[0]) for n in numbers]
-        return tuple([(n, self.names.index(f)) for n, f in fields if f in self.names])
-
-    def read(self, raw: Values) -> Values | Refused | None:
+    def read(self, raw: Values, *, text: bool = False) -> Values | Refused | None:
         """
-        Clean and freeze what was sent.
+        Freeze and clean what was sent.
+
+        Args:
+            raw: The values of the patch.
+            text: Whether each is known to be text that is not blank and can be stored.
 
         Returns:
             One value for each name; None where one is null, blank or no value, and
             the refusal where a value is refused.
         """
-        if _TEXT(map(type, raw)):
-            whole = "".join(raw)
-            if len(whole) > MAX_TEXT:
-                return None
-            if not whole.isascii():
-                try:
-                    whole.encode()
-                except UnicodeEncodeError:
-                    return None
-            if not all(map(_strip, raw)):
-                return None
-            return self._cleaned(raw, raw) if self.cleans else raw
-        try:
-            budget = Budget()
-            if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
-                return None
-            values = tuple([freeze(value, budget) for value in raw])
-        except ValueError:
-            return None
-        if any(map(empty, values)):
-            return None
-        return self._cleaned(raw, values) if self.cleans else values
-
-    def _cleaned(self, raw: Values, values: Values) -> Values | Refused | None:
+        values = raw if text else _frozen(raw)
+        if values is None or not self.cleans:
+            return values
         laid = [*values]
         for place, clean in self.cleans:
             try:
@@ -172,17 +165,17 @@ class Heading:
             Its own names and then those that are new to it, and what picks their
             values of the row followed by the patch's values.
         """
-        known = self._picks.get(id(names))
+        known = self.picks.get(id(names))
         if known is None:
             both = names + self.names
-            places = {name: place for place, name in enumerate(both, self._first)}
+            places = {name: place for place, name in enumerate(both, self.first)}
             after = self._shared.share(places)
             chosen = [*places.values()]
             # Of one place itemgetter answers the value itself; a slice stays a tuple.
             last = itemgetter(slice(-1, None))
             known = after, itemgetter(*chosen) if len(chosen) > 1 else last
-            if len(self._picks) < _MAX_PICKS and self._shared.has(names):
-                self._picks[id(names)] = known
+            if len(self.picks) < _MAX_PICKS and self._shared.has(names):
+                self.picks[id(names)] = known
         return known
 
     def lay(
@@ -230,18 +223,24 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
     Args:
         policy: The table.
         index: As for :class:`Heading`.
+        plans: As for :class:`Heading`.
 
     >>> from upsertcore import ContactIndex, Policy, field, never
-    >>> headings = Headings(Policy(never(), {"name": field()}), ContactIndex())
+    >>> headings = Headings(Policy(never(), {"name": field()}), ContactIndex(), [])
     >>> headings["name",].names, headings["name", "age"]
     (('name',), None)
     """
 
-    __slots__ = ("_index", "_own", "_policy")
+    __slots__ = ("_index", "_own", "_plans", "_policy")
 
-    def __init__(self, policy: Policy, index: ContactIndex) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        index: ContactIndex,
+        plans: Sequence[tuple[Any, ...]],
+    ) -> None:
         super().__init__()
-        self._policy, self._index = policy, index
+        self._policy, self._index, self._plans = policy, index, plans
         self._own = {name: name for name in policy.fields}
 
     def __missing__(self, names: tuple[Any, ...]) -> Heading | None:
@@ -255,10 +254,22 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
             return None
         if any(line.merge.by is not None for line in lines):
             return None
-        heading = Heading(own, lines, self._policy, self._index)
+        heading = Heading(own, lines, self._policy, self._index, self._plans)
         if len(self) < MAX_NAMES:
             self[own] = heading
         return heading
+
+
+def _frozen(raw: Values) -> Values | None:
+    """Freeze values; None where one is null, blank or no value."""
+    try:
+        budget = Budget()
+        if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
+            return None
+        values = tuple([freeze(value, budget) for value in raw])
+    except ValueError:
+        return None
+    return None if any(map(empty, values)) else values
 
 
 def _plain(name: Any) -> str:

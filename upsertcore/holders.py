@@ -59,10 +59,6 @@ def move(
         entries = scopes.get(scope)
         if entries is None:
             entries = scopes[scope] = {}
-        if before is None and type(after) is str:
-            if entries.setdefault(after, id) != id:
-                add(entries, after, id, place, rows)
-            continue
         for form in _only(before, after):
             _drop(entries, form, id, place, rows)
         for form in _only(after, before):

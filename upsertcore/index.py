@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 from upsertcore.errors import UnknownContact
 from upsertcore.holders import Entries, Holders, listed, listed_of, move
 from upsertcore.row import (
+    FORMS,
     ID,
     PLACE,
     SCOPE,
@@ -212,10 +213,26 @@ class ContactIndex:
             was: The row that it replaces, None for a new contact.
             row: The row.
         """
-        self.rows[row[ID]] = row
+        id, scope = row[ID], row[SCOPE]
+        self.rows[id] = row
         if was is None and row[PLACE] >= self.next:
             self.next = row[PLACE] + 1
-        move(self._holders, row[SCOPE], was, row, self.rows)
+        number = FORMS
+        for scopes in self._holders.values():
+            before = None if was is None else was[number]
+            after = row[number]
+            number += 1
+            if before == after:
+                continue
+            # The common one: a form that no contact holds, of a key without one.
+            entries = scopes.get(scope) if before is None else None
+            if (
+                entries is None
+                or type(after) is not str
+                or entries.setdefault(after, id) != id
+            ):
+                move(self._holders, scope, was, row, self.rows)
+                break
 
     def seat(self, id: str) -> int:
         """Return the place of a contact by creation."""

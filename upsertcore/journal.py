@@ -58,18 +58,14 @@ class Journal:
     ()
     """
 
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "keeps")
 
     def __init__(self, keep: int | None) -> None:
         if keep is not None and (type(keep) is not int or keep < 0):
             what = f"must be a whole number from 0, or None, not {described(keep)}"
             raise ValueError(f"keep_changes: {what}; pass None to keep all changes")
         self.entries: deque[Entry] = deque(maxlen=keep)
-
-    @property
-    def keeps(self) -> bool:
-        """True where it keeps anything, False where it merely counts."""
-        return self.entries.maxlen != 0
+        self.keeps = keep != 0
 
     def note(self, number: int, outcome: Outcome) -> None:
         """Append a change, unless it was appended before."""

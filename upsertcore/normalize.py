@@ -60,7 +60,7 @@ _MAX_ADDRESS = 254
 # Of ASCII all that is printable, without capitals, the apostrophe and " , : ; < > @
 _ASCII = r"!#-&(-+\--9=?\[-~"
 EMAIL_FORM = re.compile(
-    rf"(?!.{{{_MAX_ADDRESS + 1}}})[{_ASCII}](?:[{_ASCII}']*[{_ASCII}])?@[{_ASCII}]+"
+    rf"(?!.{{{_MAX_ADDRESS + 1}}})[{_ASCII}][{_ASCII}']*(?<!')@[{_ASCII}]+"
 )
 """What :func:`email` makes of ASCII, as a whole."""
 

@@ -109,7 +109,7 @@ class Verdict:
 class _Late:
     """What an outcome is made of where its parts are made when they are asked for."""
 
-    __slots__ = ("_told",)
+    __slots__ = ("__weakref__", "_told")
     _told: Any
 
 
@@ -199,8 +199,14 @@ _NONE_OF = {
 _SET = {
     each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
 }
-_new, _set_result, _set_policy = object.__new__, _SET["result"], _SET["_policy"]
-_set_told, _get_told = vars(_Late)["_told"].__set__, vars(_Late)["_told"].__get__
+_get_told = vars(_Late)["_told"].__get__
+
+
+class _Draft(Verdict, _Late):
+    """An outcome whose attributes can still be set."""
+
+    __slots__ = Outcome.__slots__
+    _policy: Any
 
 
 def _late(self: Outcome, name: str) -> Any:
@@ -243,12 +249,12 @@ def outcome_of(result: Result, record: Record, policy: Any) -> Outcome:
     >>> outcome_of("created", (row, None, None), book.policy) == made
     True
     """
-    self = _new(Outcome)
-    _set_result(self, result)
-    _set_policy(self, policy)
+    draft = _Draft()
+    draft.result, draft._policy = result, policy  # noqa: SLF001 - made for this function
     # Of plain rows the collector drops this tuple too.
-    _set_told(self, record)
-    return self
+    draft._told = record  # noqa: SLF001
+    draft.__class__ = Outcome  # type: ignore[assignment]
+    return draft  # type: ignore[return-value]
 
 
 def headline(verdict: Any, id: str | None) -> str:

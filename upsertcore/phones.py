@@ -104,7 +104,10 @@ def without_separators(value: str) -> str:
         Blank where a zero opens a bracket, or what follows the last dot may be that of
         a float. A slash stays.
 
-    >>> without_separators("+1 (555) 000.1111"), without_separators("+44 ( 0)20 79460958")
+    >>> (
+    ...     without_separators("+1 (555) 000.1111"),
+    ...     without_separators("+44 ( 0)20 79460958"),
+    ... )
     ('+15550001111', '')
     """
     if "(" in value and _OPENING_ZERO.search(value):

@@ -18,6 +18,7 @@ from upsertcore.draw import SpentId, checked_id, checked_time
 from upsertcore.errors import Refused
 from upsertcore.heading import Headings
 from upsertcore.keys import Key
+from upsertcore.limits import MAX_TEXT
 from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.normalize import (
     EMAIL_FORM,
@@ -108,29 +109,42 @@ A form that a contact holds is one; a law checks that no other text passes."""
 
 _NO_ENTRIES: Entries = {}
 
+_UNMADE: Any = False
+"""In place of a form: nothing was made of the value yet."""
 
-Look: TypeAlias = Callable[[Any, str], tuple[Any, Any]]
-"""(value, scope) -> what the value makes (a form, a tuple of several, or None), and the
-holders of that (None, an id, or a list where there are several)."""
+_SEVERAL: list[str] = []
+"""In place of an id: the keys of a patch do not resolve to one contact."""
+
+Look: TypeAlias = "Callable[[Any, Entries], tuple[Any, Any]]"
+"""(value, holders of the key in a scope) -> what the value makes (a form, a tuple of
+several, or None), and the holders of that (None, an id, or a list of several)."""
+
+Call: TypeAlias = "tuple[Heading, Any, str, list[Any], Record, bool]"
+"""A call that can be done here: its heading and values, the scope, a form for each key
+of the policy as they are made, the state of the book, and whether all values are text
+as it was sent."""
+
+KeyPlan: TypeAlias = tuple[Any, ...]
+"""Of a key: its name, its holders by scope (live), how to make its form of ASCII text
+and what tells whether that is one (both None where there is no short way), and how to
+look up anything else."""
+
+Keys: TypeAlias = tuple[tuple[Any, ...], ...]
+"""Keys of a heading: number, place, and then the plan."""
 
 
-def look_up(key: Key, scopes: dict[str, Entries]) -> Look:
+def look_up(key: Key) -> Look:
     """
     Make what looks up the values of a key of one field.
 
-    Args:
-        key: The key.
-        scopes: Its holders, by scope and form; live.
-
     >>> from upsertcore import normalize
-    >>> look = look_up(Key("email", ("email",), (normalize.email,)), {})
-    >>> look("Ada@x.org", ""), look("nobody", ""), look((), "")
+    >>> look = look_up(Key("email", ("email",), (normalize.email,)))
+    >>> look("Ada@x.org", {}), look("nobody", {}), look((), {})
     (('ada@x.org', None), (None, None), (None, None))
     """
     normal, checked, (field,) = key.normalize[0], key.checked, key.fields
 
-    def look(value: Any, scope: str) -> tuple[Any, Any]:
-        entries = scopes.get(scope, _NO_ENTRIES)
+    def look(value: Any, entries: Entries) -> tuple[Any, Any]:
         if type(value) is tuple:
             forms = key.forms({field: value})
             return packed(forms), _holder(forms, entries)
@@ -143,27 +157,15 @@ def look_up(key: Key, scopes: dict[str, Entries]) -> Look:
             form = checked(form)
         return form, None if form is None else entries.get(form)
 
-    for known, short, is_form in SHORT:
-        if known is normal:
-            return _in_short(scopes, short, is_form, look)
     return look
 
 
-def _in_short(
-    scopes: dict[str, Entries],
-    short: Callable[[str], str],
-    is_form: Callable[[str], Any],
-    otherwise: Look,
-) -> Look:
-    def look(value: Any, scope: str) -> tuple[Any, Any]:
-        if type(value) is str and value.isascii():
-            form = short(value)
-            holder = scopes.get(scope, _NO_ENTRIES).get(form)
-            if holder is not None or is_form(form):
-                return form, holder
-        return otherwise(value, scope)
-
-    return look
+def _key_plan(key: Key, scopes: dict[str, Entries]) -> KeyPlan:
+    short, is_form = None, None
+    for known, *how in SHORT:
+        if known is key.normalize[0]:
+            short, is_form = how
+    return key.name, scopes, short, is_form, look_up(key)
 
 
 def _holder(forms: tuple[str, ...], entries: Entries) -> Any:
@@ -187,31 +189,23 @@ class FastPath:
         index: Where to look.
         writer: What writes to it.
         ids: Whether a caller makes them, so that each is checked.
-        clock: Whether it is a caller's.
     """
 
     __slots__ = (
-        *("_by_form", "_clock", "_headings", "_ids", "_index", "_keys", "_no_forms"),
-        *("_policy", "_updates", "_writer"),
+        *("_by_form", "_headings", "_ids", "_index", "_policy"),
+        *("_unmade", "_updates", "_writer"),
     )
 
     def __init__(
-        self,
-        policy: Policy,
-        index: ContactIndex,
-        writer: Writer,
-        *,
-        ids: bool,
-        clock: bool,
+        self, policy: Policy, index: ContactIndex, writer: Writer, *, ids: bool
     ) -> None:
         self._policy, self._index, self._writer = policy, index, writer
-        self._ids, self._clock = ids, clock
-        self._headings = Headings(policy, index)
+        self._ids = ids
+        plans = [_key_plan(key, index.scopes(key.name)) for key in policy.keys]
+        self._headings = Headings(policy, index, plans)
         self._by_form = policy.match.decide is FIRST_PRESENT
         self._updates = policy.update is True
-        keys = policy.keys
-        self._keys = [(key.name, look_up(key, index.scopes(key.name))) for key in keys]
-        self._no_forms = [None] * len(self._keys)
+        self._unmade: list[Any] = [_UNMADE] * len(plans)
 
     def upsert(self, patch: Any, scope: Any) -> Answer:
         """
@@ -229,27 +223,28 @@ class FastPath:
         heading = self._headings[tuple(patch)]
         if heading is None:
             return None
-        raw = tuple(patch.values())
-        sent = heading.read(raw)
-        if not isinstance(sent, tuple):
-            return sent
-        state, keys, by_form = self._writer.done, self._keys, self._by_form
-        made: dict[int, Any] = {}
-        id = by = None
-        for number, place in heading.consulted:
-            name, look = keys[number]
-            form, holder = look(sent[place], scope)
-            made[number] = form
-            if by is None:
-                if (form if by_form else holder) is not None:
-                    id, by = holder, name
-            elif holder is not None and holder != id:
-                return self._left(heading, sent, made)
-        if id is None:
-            return self._create(heading, sent, scope, made, state)
-        # What is not cleaned and not frozen anew is text alone.
-        plain = sent is raw
-        return self._update(heading, sent, scope, made, state, id, by, plain=plain)
+        sent: Any = tuple(patch.values())
+        plain = False
+        for value in sent:
+            if type(value) is not str:
+                break
+            if not value or value.isspace():
+                return None
+        else:
+            whole, plain = "".join(sent), True
+            try:
+                if len(whole) > MAX_TEXT or not (whole.isascii() or whole.encode()):
+                    return None
+            except UnicodeEncodeError:
+                return None
+        if heading.cleans or not plain:
+            sent, plain = heading.read(sent, text=plain), False
+            if type(sent) is not tuple:
+                return sent  # type: ignore[no-any-return]
+        forms, state = self._unmade.copy(), self._writer.done
+        call = heading, sent, scope, forms, state, plain
+        id, by = self._found(heading.consulted, call, None, None)
+        return self._create(call) if id is None else self._update(call, id, by)
 
     def upsert_many(
         self, patches: Iterable[Any], scope: Any, plain: Plain, *, collect: bool
@@ -283,118 +278,119 @@ class FastPath:
             raise
         return answers
 
-    def _create(
-        self,
-        heading: Heading,
-        sent: tuple[Any, ...],
-        scope: str,
-        made: dict[int, Any],
-        state: Record,
-    ) -> Answer:
-        if not heading.creates or not any(made.values()):
-            return self._left(heading, sent, made)
+    def _found(
+        self, keys: Keys, call: Call, id: Any, by: str | None
+    ) -> tuple[Any, str | None]:
+        """
+        Look up keys, and note the forms that they make.
+
+        Args:
+            keys: Of the call's heading.
+            call: What is looked up.
+            id: The contact that was found before, None where none was.
+            by: The name of the key that found it.
+
+        Returns:
+            The contact that these keys resolve to, and what found it; in place of an
+            id a list where they resolve to several.
+        """
+        _heading, sent, scope, forms, _state, plain = call
+        by_form = self._by_form
+        for number, place, name, scopes, short, is_form, look in keys:
+            value, entries = sent[place], scopes.get(scope, _NO_ENTRIES)
+            if short and (plain or type(value) is str) and value.isascii():
+                form = short(value)
+                holder = entries.get(form)
+                if holder is None and not is_form(form):
+                    form, holder = look(value, entries)
+            else:
+                form, holder = look(value, entries)
+            forms[number] = form
+            if by is None:
+                if (form if by_form else holder) is not None:
+                    id, by = holder, name
+            elif holder is not None and holder != id:
+                id = _SEVERAL
+        return id, by
+
+    def _taken(self, call: Call, id: str | None, by: str | None) -> bool:
+        """Look up the keys that are not consulted; is one another contact's?"""
+        return self._found(call[0].resting, call, id, by)[0] is _SEVERAL
+
+    def _create(self, call: Call) -> Answer:
+        heading, sent, scope, forms, state, _plain = call
+        if not heading.creates or not any(forms):
+            return _left(call)
         values: Any = sent + heading.defaults
         if heading.has_rules:
             values = heading.lay((), values, heading.full, known=False)
-        if values is None or not self._rest(heading, sent, scope, made, None):
-            return self._left(heading, sent, made)
+        if values is None or (heading.resting and self._taken(call, None, "")):
+            return _left(call)
         index, writer = self._index, self._writer
         fresh = writer.ids()
         if self._ids and (
             type(fresh) is not str or not fresh.strip() or not fresh.isascii()
         ):
             fresh = checked_id(fresh)
-        now = self._time()
-        if fresh in index and writer.published is state:
+        now = writer.clock()
+        if type(now) is not datetime or now.tzinfo is not UTC:
+            now = checked_time(now)
+        if (fresh in index.rows or fresh in index.leads) and writer.published is state:
             raise SpentId(fresh)
-        forms = self._no_forms[:]
-        for number, form in made.items():
-            forms[number] = form
-        parts = (heading.full, 1, now, now, fresh, scope, index.next, None)
-        record = ((*parts, *forms, *values), None, None, state[NUMBER] + 1, get_ident())
+        for number in heading.omitted:
+            forms[number] = None
+        names, next = heading.full, index.next
+        row = (names, 1, now, now, fresh, scope, next, None, *forms, *values)
+        record = (row, None, None, state[NUMBER] + 1, get_ident())
         if writer.publish(state, record):
             return outcome_of("created", record, self._policy)
-        return self._left(heading, sent, made, fresh, now)
+        return _left(call, fresh, now)
 
-    def _update(
-        self,
-        heading: Heading,
-        sent: tuple[Any, ...],
-        scope: str,
-        made: dict[int, Any],
-        state: Record,
-        id: Any,
-        by: str | None,
-        *,
-        plain: bool,
-    ) -> Answer:
-        before = self._index.rows.get(id) if type(id) is str else None
+    def _update(self, call: Call, known: Any, by: str | None) -> Answer:
+        heading, sent, scope, forms, state, plain = call
+        index, writer = self._index, self._writer
+        before = index.rows.get(known) if type(known) is str else None
         if before is None or before[HISTORY] is not None:
-            return self._left(heading, sent, made)
-        names = before[NAMES]
-        first = len(before) - len(names)
-        stored = before[first:]
-        after, values = heading.names, sent
+            return _left(call)
+        stored, values = before[heading.first :], sent
+        names, after = before[NAMES], heading.names
         if names is not after:
-            after, pick = heading.meet(names)
+            after, pick = heading.picks.get(id(names)) or heading.meet(names)
             values = pick(before + sent)
         if heading.has_rules:
-            laid = heading.lay(stored, values, after, known=True)
-            if laid is None:
-                return self._left(heading, sent, made)
-            values = laid
-        writer = self._writer
+            values = heading.lay(stored, values, after, known=True)
         # Of text, equal is the same; of numbers it is not.
         if values == stored and (plain or all(map(same, values, stored))):
-            if writer.published is state:
-                return outcome_of("unchanged", (before, before, by), self._policy)
-            return self._left(heading, sent, made)
-        if not self._updates or not self._rest(heading, sent, scope, made, id):
-            return self._left(heading, sent, made)
-        now = self._time()
-        forms = [*before[FORMS:first]]
-        for number, form in made.items():
-            forms[number] = form
-        parts = (after, before[VERSION] + 1, before[CREATED], now, id, scope)
-        row = (*parts, before[PLACE], None, *forms, *values)
+            if writer.published is not state:
+                return _left(call)
+            return outcome_of("unchanged", (before, before, by), self._policy)
+        if (
+            values is None
+            or not self._updates
+            or (heading.resting and self._taken(call, known, by))
+        ):
+            return _left(call)
+        now = writer.clock()
+        if type(now) is not datetime or now.tzinfo is not UTC:
+            now = checked_time(now)
+        for number in heading.omitted:
+            forms[number] = before[FORMS + number]
+        version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
+        row = (after, version, created, now, known, scope, place, None, *forms, *values)
         record = (row, before, by, state[NUMBER] + 1, get_ident())
         if writer.publish(state, record):
             return outcome_of("updated", record, self._policy)
-        return self._left(heading, sent, made, None, now)
+        return _left(call, None, now)
 
-    def _rest(
-        self,
-        heading: Heading,
-        sent: tuple[Any, ...],
-        scope: str,
-        made: dict[int, Any],
-        id: str | None,
-    ) -> bool:
-        """Look up keys that are not consulted; each is free, or the contact's."""
-        for number, place in heading.resting:
-            made[number], holder = self._keys[number][1](sent[place], scope)
-            if holder is not None and holder != id:
-                return False
-        return True
 
-    def _time(self) -> datetime:
-        if not self._clock:
-            return datetime.now(UTC)
-        now = self._writer.clock()
-        if type(now) is datetime and now.tzinfo is UTC:
-            return now
-        return checked_time(now)
-
-    def _left(
-        self,
-        heading: Heading,
-        sent: tuple[Any, ...],
-        made: dict[int, Any],
-        id: str | None = None,
-        now: datetime | None = None,
-    ) -> Left:
-        forms = {self._keys[number][0]: form for number, form in made.items()}
-        return Left(forms, heading.names, sent, id, now)
+def _left(call: Call, id: str | None = None, now: datetime | None = None) -> Left:
+    heading, sent, _scope, forms, *_rest = call
+    made = {
+        name: forms[number]
+        for number, _place, name, *_how in heading.carried
+        if forms[number] is not _UNMADE
+    }
+    return Left(made, heading.names, sent, id, now)
 
 
 def suits(policy: Policy) -> bool:

@@ -394,6 +394,8 @@ class Writer:
         """
         Publish a record and store it, unless the state is another one by now.
 
+        Publishing again what is published completes it.
+
         Args:
             state: The last write that was stored when the record was made.
             record: None where nothing is to be stored.
@@ -404,38 +406,42 @@ class Writer:
         if record is None:
             return self.published is state
         with self.lock:
-            # Nothing can come between this look and the store that publishes.
-            if self.published is state:
-                self.published = record
-                self._store(record)
-                return True
-        return False
+            if self.published is not state:
+                return False
+            # Nothing can come between that look and the store that publishes.
+            self.published = record
+            row = record[ROW]
+            if type(row) is Redo:
+                self._store(row, record[NUMBER])
+            else:
+                self._index.store_row(record[WAS], row)
+                if self.journal.keeps:
+                    self._note(record)
+            self.done = record
+        return True
 
-    def _store(self, record: Record) -> None:
-        """Store a record that is published; doing it again changes nothing."""
-        redo, number = record[ROW], record[NUMBER]
-        if type(redo) is Redo:
-            self._index.store(redo)
-            first = number - len(redo.outcomes) + 1
-            for place, outcome in enumerate(redo.outcomes, first):
-                self.journal.note(place, outcome)
-            if redo.call is not None:
-                self._calls.note(*redo.call)
-            if redo.entries is not None and redo.calls is not None:
-                self.journal.entries, self._calls.known = redo.entries, redo.calls
-        else:
-            self._index.store_row(record[WAS], redo)
-            if self.journal.keeps:
-                created = record[WAS] is None
-                result: Result = "created" if created else "updated"
-                self.journal.note(number, outcome_of(result, record, self._policy))
-        self.done = record
+    def _store(self, redo: Redo, number: int) -> None:
+        """Store what is not the common write; doing it again changes nothing."""
+        self._index.store(redo)
+        first = number - len(redo.outcomes) + 1
+        for place, outcome in enumerate(redo.outcomes, first):
+            self.journal.note(place, outcome)
+        if redo.call is not None:
+            self._calls.note(*redo.call)
+        if redo.entries is not None and redo.calls is not None:
+            self.journal.entries, self._calls.known = redo.entries, redo.calls
+
+    def _note(self, record: Record) -> None:
+        """Note a common write in the journal, unless it was noted before."""
+        result: Result = "created" if record[WAS] is None else "updated"
+        outcome = outcome_of(result, record, self._policy)
+        self.journal.note(record[NUMBER], outcome)
 
     def _completed(self) -> Record:
         """Complete what was published; to be called under the lock."""
         record = self.published
         if record is not self.done and type(record[ROW]) is not _Queue:
-            self._store(record)
+            self.publish(record, record)
         return self.done
 
     def _begun(self) -> Record:
