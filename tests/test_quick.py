@@ -356,10 +356,11 @@ def test_an_id_is_fresh() -> None:
 
 def test_a_time_is_aware_and_fixed() -> None:
     """As on the plain path: another offset stays, none is refused."""
-    zone = timezone(timedelta(hours=2))
-    assert book(clock=lambda: NOW.astimezone(zone)).upsert(
-        ADA
-    ).contact.created_at == NOW.astimezone(zone)
+    there = NOW.astimezone(timezone(timedelta(hours=2)))
+    made = book(clock=lambda: there)
+    made.upsert(ADA)
+    contact = made.upsert({**ADA, "name": "Eve"}).contact
+    assert str(there) == str(contact.created_at) == str(contact.updated_at)
     with pytest.raises(TypeError, match="clock: must return an aware time"):
         book(clock=lambda: datetime(2024, 1, 2)).upsert(ADA)  # noqa: DTZ001
 
