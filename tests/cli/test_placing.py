@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from upsertcore.cli import main
 from upsertcore.cli.aside import Aside, alone, uninterrupted
 from upsertcore.cli.bookfile import identity, save
+from upsertcore.cli.failure import Program
 
 ROW = '{"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}\n'
 RUN = ("upsert", "Anduin", "-", "--set", "firm_id=f1", "--book", "b.jsonl")
@@ -236,6 +237,25 @@ def test_ctrl_c_when_all_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     assert "Error: interrupted; no book was changed\n" == run(*RUN, code=130)
     assert [] == names(folder)
+
+
+def test_ctrl_c_between_a_command_and_the_end_says_what_is_on_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There click alone would print "Aborted!", and nothing about the book."""
+    invoke = Program.invoke
+
+    def late(self: Program, context: click.Context) -> None:
+        with suppress(click.exceptions.Exit):
+            invoke(self, context)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Program, "invoke", late)
+
+    words = run(*RUN, code=0)
+    assert words.endswith("Error: interrupted; b.jsonl was written\n")
+    assert "Aborted" not in words
+    assert ["b.jsonl"] == names(folder)
 
 
 def test_a_standard_input_without_a_number(

@@ -124,14 +124,22 @@ class Program(click.Group):
     'program'
     """
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command; see click."""
         placed = extra.setdefault("obj", Placed())
-        try:
+        extra["standalone_mode"] = False
+        if not standalone_mode:
             return super().main(*args, **extra)
-        except KeyboardInterrupt:
-            # It came when all was done, and click does not hold it back.
-            sys.exit(_interrupted(placed))
+        try:
+            try:
+                status = super().main(*args, **extra)
+            except click.ClickException as failure:
+                failure.show()
+                status = failure.exit_code
+            except (KeyboardInterrupt, click.Abort):
+                # It came before the command, or when all was done.
+                status = _interrupted(placed)
+            sys.exit(status)
         except OSError:
             # Standard error cannot be written.
             _silence(sys.stderr)
