@@ -66,6 +66,11 @@ def refuse(value: Any) -> Any:
         (lambda: table(on_clash="merge"), "on_clash: must be one of"),
         (lambda: table(on_absent_key="x"), "on_absent_key: must be one of"),
         (lambda: table(others=field()), "others: must be a merge rule"),
+        (lambda: table(others=latest), "^others: latest makes a rule"),  # type: ignore[arg-type]
+        (
+            lambda: Policy(first_match("a"), {"a": EMAIL}, absorb={"a": latest}),  # type: ignore[dict-item]
+            "^absorb: a: latest makes a rule",
+        ),
         (lambda: table(create=False, update=False), "cannot both be disabled"),
         (
             lambda: Policy(first_match, {"email": EMAIL}),  # type: ignore[arg-type]
@@ -87,7 +92,7 @@ def refuse(value: Any) -> Any:
             "a: identifies contacts, but its rule ignore never stores it",
         ),
     ],
-    ids=map(str, range(24)),
+    ids=map(str, range(26)),
 )
 def test_an_unworkable_table(make: Any, words: str) -> None:
     """Each names the line of the table and says what would be right."""

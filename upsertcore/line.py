@@ -171,7 +171,7 @@ def check_rule(name: str, rule: object) -> None:
         check_called(name, rule)
         advice = "wrap it: custom(...)" if callable(rule) else "use replace, keep, ..."
         what = f"must be a merge rule, not {described(rule)}"
-        raise InvalidPolicy(f"{name.removesuffix(':')}: {what}; {advice}")
+        raise InvalidPolicy(f"{name}: {what}; {advice}")
 
 
 def check_patch_rule(name: str, rule: Rule) -> None:

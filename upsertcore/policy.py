@@ -329,10 +329,10 @@ def _check_table(policy: Policy) -> None:
         check_line(name, line)
         check_clock(name, line.merge, policy.fields, policy.others)
     if policy.others is not None:
-        check_rule("others:", policy.others)
+        check_rule("others", policy.others)
         check_patch_rule("others", policy.others)
     for name, rule in policy.absorb.items():
-        check_rule(f"absorb: {name}:", rule)
+        check_rule(f"absorb: {name}", rule)
         check_named("absorb", name, policy.fields, policy.others)
     _check_choices(policy)
 
