@@ -66,7 +66,7 @@ def refuse(value: Any) -> Any:
         (lambda: table(on_clash="merge"), "on_clash: must be one of"),
         (lambda: table(on_absent_key="x"), "on_absent_key: must be one of"),
         (lambda: table(others=field()), "others: must be a merge rule"),
-        (lambda: table(others=latest), "^others: latest makes a rule"),  # type: ignore[arg-type]
+        (lambda: table(others=latest), "^others: latest makes a rule"),
         (
             lambda: Policy(first_match("a"), {"a": EMAIL}, absorb={"a": latest}),  # type: ignore[dict-item]
             "^absorb: a: latest makes a rule",

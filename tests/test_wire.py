@@ -601,3 +601,14 @@ def test_every_system_is_a_profile() -> None:
     ]
 
     assert [type(each).__name__ for each in systems] == sorted(profiles.BY_NAME)
+
+
+@pytest.mark.parametrize("name", profiles.BY_NAME)
+def test_the_policy_of_a_profile_cannot_be_set(name: str) -> None:
+    """Another one would be shown, and not be followed."""
+    made = getattr(profiles, name)()
+    before = made.policy
+    with pytest.raises(AttributeError):
+        made.policy = None
+
+    assert made.policy is before is made.book.policy

@@ -129,8 +129,13 @@ class Anduin:
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self.policy = _policy(placeholders=placeholders)
-        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+        table = _policy(placeholders=placeholders)
+        self.book = ContactBook.load(table, rows, ids=ids, clock=clock)
+
+    @property
+    def policy(self) -> Policy:
+        """The table; that of the book."""
+        return self.book.policy
 
     def upsert(self, payload: Any, *, firm_id: Any) -> Response:
         """

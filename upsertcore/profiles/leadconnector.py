@@ -23,6 +23,7 @@ from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.plan import plan as decision
 from upsertcore.planned import Plan
+from upsertcore.policy import Policy
 from upsertcore.profiles._leadconnector_answer import answered, shaped
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
@@ -126,7 +127,7 @@ class LeadConnector:
         self.priority = _order(priority)
         self.allow_duplicates = flag("allow_duplicates", allow_duplicates)
         self._as_text = flag("custom_field_text", custom_field_text)
-        self.policy = policy(
+        table = policy(
             self.priority,
             region,
             allow_duplicates=self.allow_duplicates,
@@ -134,9 +135,14 @@ class LeadConnector:
             placeholders=placeholders,
         )
         stored = map(shaped, rows)
-        self.book = ContactBook.load(self.policy, stored, ids=ids, clock=clock)
+        self.book = ContactBook.load(table, stored, ids=ids, clock=clock)
         self._readers = {**READERS, "customFields": _reader(custom_fields)}
         self._trace_ids = fresh_ids() if trace_ids is None else trace_ids
+
+    @property
+    def policy(self) -> Policy:
+        """The table; that of the book."""
+        return self.book.policy
 
     def upsert(self, payload: Any, *, idempotency_key: str | None = None) -> Response:
         """

@@ -112,8 +112,13 @@ class SalesforceIQ:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         phone = normalize.phone if region is None else normalize.phone_in(region)
-        self.policy = _policy(phone, placeholders=placeholders)
-        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+        table = _policy(phone, placeholders=placeholders)
+        self.book = ContactBook.load(table, rows, ids=ids, clock=clock)
+
+    @property
+    def policy(self) -> Policy:
+        """The table; that of the book."""
+        return self.book.policy
 
     def upsert(
         self, payload: Any, *, _upsert: Any = "email", organisation: Any = ""

@@ -28,6 +28,7 @@ from upsertcore.errors import (
 )
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
+from upsertcore.policy import Policy
 from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy, readers
 from upsertcore.profiles.cells import as_json, listed, yes_or_no
 from upsertcore.profiles.wire import (
@@ -111,14 +112,19 @@ class SegMetrics:
             custom_fields=flag("custom_fields", custom_fields),
             default_status=default_status,
         )
-        self.policy = policy(
+        table = policy(
             KEYS if flag("match_email", match_email) else KEYS[:1],
             self._read,
             default_status=default_status,
             placeholders=placeholders,
         )
-        self.book = ContactBook.load(self.policy, rows, ids=ids, clock=clock)
+        self.book = ContactBook.load(table, rows, ids=ids, clock=clock)
         self._ordered = flag("ordered", ordered)
+
+    @property
+    def policy(self) -> Policy:
+        """The table; that of the book."""
+        return self.book.policy
 
     def upsert(self, payload: Any, *, account_id: Any, integration_id: Any) -> Response:
         """
