@@ -244,8 +244,8 @@ class Draft:
             listed = ()
         if type(listed) is not tuple:
             reason = "must be a list, for a value to join it"
-            held = self._before is not None and same(listed, self._before.get(name))
-            holder = self._before.id if held else None  # type: ignore[union-attr]
+            stored = self._before is not None and same(listed, self._before.get(name))
+            holder = self._before.id if stored else None  # type: ignore[union-attr]
             raise InvalidField(name, listed, reason, holder=holder)
         own, primaries = self.joined.get(name, (self.after.get(name), ()))
         self.joined[name] = own, (*primaries, key.fields[0])
