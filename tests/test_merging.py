@@ -152,6 +152,21 @@ class TestAbsent:
         for blank in BLANKS:
             assert merged(policy, blank, other) == blank
 
+    @pytest.mark.parametrize(
+        ("rule", "value", "expected"),
+        [(remove, ["a"], "new"), (union, ["a"], ["a"]), (add, 2, 2), (deep, {}, "new")],
+        ids=str,
+    )
+    def test_a_default_that_its_rule_refuses_is_not_there(
+        self, rule: Rule, value: Any, expected: Any
+    ) -> None:
+        """On neither side is it a value that refuses the merge."""
+        policy = table(rule, default="new")
+
+        assert merged(policy, "new", value) == expected
+        assert merged(policy, value, "new") == value
+        assert merged(policy, NONE, "new") is NONE
+
     @rules
     def test_the_survivors_default_gives_way(self, rule: Rule) -> None:
         """Inside a mapping name by name, so that what both lack stays."""

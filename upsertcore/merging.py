@@ -91,7 +91,9 @@ class Merging:
                     if value is None and rule.by is not None and not rule.merges_only:
                         # What null cleared is as new as its clock.
                         self._take_one(rule, name, other)
-                elif not at_once or gone or rule.fold is None or self._has_clock(name):
+                elif gone:
+                    self._take_absent(rule, name, other)
+                elif not at_once or rule.fold is None or self._has_clock(name):
                     self._take_one(rule, name, other)
                 else:
                     several.setdefault(name, []).append(value)
@@ -117,6 +119,14 @@ class Merging:
         except Exception as error:
             blame(error, name, "rule", rule, value)
             raise
+
+    def _take_absent(self, rule: Rule, name: str, other: Contact) -> None:
+        """Take what counts as absent where the survivor has nothing, if a rule does."""
+        try:
+            self._take_one(rule, name, other)
+        except InvalidField:
+            # What is not there refuses no merge.
+            return
 
     def _take_all(self, rule: Rule, name: str, values: list[Any]) -> None:
         """Let a rule take the values of several contacts in one pass."""
@@ -165,7 +175,7 @@ class Merging:
         new = rule.combine(known, value)
         if own is None:
             return new
-        if new is None and known is None and rule.combine(own, value) is not None:
+        if new is None and known is None and not _clears(rule, own, value):
             # What is absent stays absent, and that is what the survivor has.
             return own
         return new
@@ -205,6 +215,15 @@ class Merging:
             name: A field that goes by when its contact was updated.
         """
         return self._times.get(name) or _time(self._before, name)
+
+
+def _clears(rule: Rule, own: Any, value: Any) -> bool:
+    """Return whether a rule clears a value that counts as absent."""
+    try:
+        return rule.combine(own, value) is None
+    except ValueError:
+        # It would refuse that value, which is not there for it.
+        return False
 
 
 def date(
