@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from upsertcore import (
     Contact,
@@ -31,6 +32,7 @@ from upsertcore import (
 from upsertcore.laws import (
     CALLS,
     LOGS,
+    MERGES,
     Counterexample,
     LawBroken,
     LawCard,
@@ -42,6 +44,7 @@ from upsertcore.laws import (
     estimate,
 )
 from upsertcore.laws.card import _Watch
+from upsertcore.merge import newest
 from upsertcore.strategy import Match, Strategy
 
 Row = dict[str, Any]
@@ -97,7 +100,7 @@ class TestValue:
         """Those of one call first; each says what it says in a sentence."""
         made = card(SMALL, contacts=1)
 
-        assert [*CALLS, *LOGS] == [each.law for each in made.verdicts]
+        assert [*CALLS, *MERGES, *LOGS] == [each.law for each in made.verdicts]
         assert all(each.says.endswith(".") for each in made.verdicts)
 
     def test_a_law_is_found_by_its_name(self) -> None:
@@ -211,23 +214,26 @@ class TestLimit:
 
         assert () == whole.left_out
         assert (
-            "with name, states of 1 contacts: 37 of about 51 calls",
-            "with name, states of 2 contacts: 37 of about 124 calls",
+            "keys alone, states of 2 contacts: 31 of about 36",
+            "with name, states of 1 contacts: 32 of about 51",
+            "with name, states of 2 contacts: 32 of about 124",
+            "with name, logs of 2 patches: 31 of about 36",
         ) == some.left_out
         assert [f"left out: {each}" for each in some.left_out] == str(some).split("\n")[
-            2:4
+            2:6
         ]
         assert [*some.left_out] == some.to_dict()["left_out"]
 
     def test_a_small_part_is_tried_whole(self) -> None:
         """What it does not need is shared among the larger ones."""
-        made = card(SMALL, contacts=3, limit=80)
+        told: list[int] = []
+        made = card(SMALL, limit=100, progress=lambda done, _total: told.append(done))
 
         assert (
-            "keys alone, states of 2 contacts: 20 of about 36 calls",
-            "keys alone, states of 3 contacts: 21 of about 63 calls",
+            "keys alone, states of 2 contacts: 25 of about 36",
+            "keys alone, states of 3 contacts: 25 of about 63",
         ) == made.left_out
-        assert 80 == made["unique"].calls + made["batch_is_fold"].calls
+        assert 100 == told[-1]
 
     def test_a_limit_that_is_not_reached_leaves_nothing_out(self) -> None:
         """It is the card that is made without one, in another order."""
@@ -552,5 +558,29 @@ def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
     """Every claimed law holds, and has something to say."""
     made = card(policy, contacts=2 if policy is SMALL else 1)
 
+    claimed = [each for each in made.verdicts if each.claimed]
+
     assert made.kept
-    assert all(each.calls for each in made.verdicts if each.claimed)
+    assert all(each.calls for each in claimed if each.law not in MERGES)
+
+
+@pytest.mark.parametrize(
+    ("policy", "silent"),
+    [
+        (NAMED, {"clock_travels"}),
+        (CLOCKED, set()),
+        (evolve(NAMED, absorb={"name": newest}), set()),
+        (SMALL, {"absent_gives_way", "clock_travels"}),
+    ],
+    ids=["named", "clocked", "newest", "keys"],
+)
+def test_merges_are_tried_from_two_contacts_on(
+    policy: Policy, silent: set[str]
+) -> None:
+    """In one step or several from three on; blank and clocks where there are such."""
+    values = {"name": ["x", "y"]} if "name" in policy.fields else {}
+    made = card(policy, contacts=3, limit=3_000, values=values)
+
+    assert made.kept
+    assert silent == {name for name in MERGES if not made[name].calls}
+    assert not any(card(policy, contacts=1)[name].calls for name in MERGES)

@@ -302,7 +302,7 @@ def main(root: str, law: str, name: str, path: str) -> None:
     found = Path(upsertcore.__file__).resolve()
     if not found.is_relative_to(Path(root).resolve()):
         raise SystemExit(f"{found} is not the copy in {root}")
-    for family in (laws.CALLS, laws.LOGS):
+    for family in (laws.CALLS, laws.MERGES, laws.LOGS):
         for other in [*family] if law else ():
             if other != law:
                 del family[other]

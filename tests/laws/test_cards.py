@@ -17,8 +17,8 @@ from upsertcore.profiles import BY_NAME
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
 OPEN = {"create_makes_one", "log_again", "any_order"}
-NONE_OF_THEM = {"left_out_together"}
-"""What no profile claims, for none has a key of several fields."""
+NONE_OF_THEM = {"left_out_together", "clock_travels"}
+"""What no profile claims: none has a key of several fields, or a rule with a clock."""
 
 
 def made(*words: str) -> dict[str, Any]:

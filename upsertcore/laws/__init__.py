@@ -40,27 +40,31 @@ What is exhaustive: every state of up to three contacts over two normal forms pe
 aliases (at most one per key), marks of deletion and clocks included, and every patch
 over omitted, null, blank and the values. Tried beside plain values, one at a time:
 white space, values of a key that make no form, stored and blocked, and values of a
-field of which its rule, or its ``clean``, makes nothing. What is not: lists of three
-keys and more; more keys hit than contacts are tried; contacts that have absorbed others
-in the state that a call begins with; logs longer than two patches (three, over few
-keys); threads, and functions of a host that raise. For these there are the machines of
-``upsertcore.testing``, which sample.
+field of which its rule, or its ``clean``, makes nothing. Merges are of two and of three
+contacts: of every state of the keys, and of contacts without keys over every value of a
+field, blank and default among them, every clock, and every order in which they were
+updated. What is not: lists of three keys and more; more keys hit than contacts are
+tried; contacts that have absorbed others in the state that a call begins with; logs
+longer than two patches (three, over few keys); threads, and functions of a host that
+raise. For these there are the machines of ``upsertcore.testing``, which sample.
 """
 
-from upsertcore.laws import books, calls, logs, naming, normalisers, rules
+from upsertcore.laws import books, calls, logs, merges, naming, normalisers, rules
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.card import Counterexample, LawCard, Verdict, card, estimate
 from upsertcore.laws.claims import claims
-from upsertcore.laws.every import CALLS, LOGS, check, check_log
-from upsertcore.laws.trial import Log, Trial
+from upsertcore.laws.every import CALLS, LOGS, MERGES, check, check_log, check_merge
+from upsertcore.laws.trial import Log, Merge, Trial
 
 __all__ = [
     "CALLS",
     "LOGS",
+    "MERGES",
     "Counterexample",
     "LawBroken",
     "LawCard",
     "Log",
+    "Merge",
     "Trial",
     "Verdict",
     "books",
@@ -68,9 +72,11 @@ __all__ = [
     "card",
     "check",
     "check_log",
+    "check_merge",
     "claims",
     "estimate",
     "logs",
+    "merges",
     "naming",
     "normalisers",
     "rules",

@@ -178,8 +178,9 @@ def lines_of(policy: Policy) -> tuple[str, ...]:
     """
     List one field of each distinct line of a policy; of those that no key is made of.
 
-    Lines are distinct in rule, null, blank, being required, or having a default. The
-    rule for undeclared fields counts as the line of a field called ``other``.
+    Lines are distinct in rule, in the rule between contacts, null, blank, being
+    required, or having a default. The rule for undeclared fields counts as the line of
+    a field called ``other``.
 
     >>> from upsertcore import field, first_match, keep, normalize
     >>> lines = {"id": field(key=normalize.exact), "a": field(), "b": field()}
@@ -191,7 +192,7 @@ def lines_of(policy: Policy) -> tuple[str, ...]:
     for name, line in policy.fields.items():
         if name not in keyed:
             says = (line.null, line.blank, line.required, line.default is None)
-            found.setdefault((line.merge, *says), name)
+            found.setdefault((line.merge, policy.absorbing(name), *says), name)
     clocks = {policy.line(name).merge.by for name in policy.fields}
     listed = [name for name in found.values() if name not in clocks]
     if policy.other is not None and "other" not in policy.fields:

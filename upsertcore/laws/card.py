@@ -21,8 +21,8 @@ from upsertcore.contact import Contact
 from upsertcore.laws.alphabet import Values, lines_of
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.claims import claims
-from upsertcore.laws.every import CALLS, LOGS, OF_KEYS
-from upsertcore.laws.extent import Part, Shown, Tried, parts_of, shares
+from upsertcore.laws.every import CALLS, LOGS, MERGES, OF_KEYS
+from upsertcore.laws.extent import Kind, Part, Shown, Tried, parts_of, shares
 from upsertcore.laws.world import Patch, World
 from upsertcore.policy import Policy
 from upsertcore.values import freeze, thaw
@@ -175,9 +175,9 @@ def card(
         contacts: Up to how many contacts a state has.
         values: Field name to values that are to be sent, for fields of which none
             can be found; for a key two normal forms.
-        limit: At most so many calls and logs are tried: of each part of the world the
-            same number, drawn evenly, or all of it where it has fewer. The card says
-            what was left out. None: all of them.
+        limit: At most so many calls, merges and logs are tried: of each part of the
+            world the same number, drawn evenly, or all of it where it has fewer. The
+            card says what was left out. None: all of them.
         progress: Called with the number of calls that are tried, and with about how
             many there will be: before the first, and then again and again.
 
@@ -197,7 +197,7 @@ def card(
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> some = card(policy, limit=100)
     >>> some.kept, some["unique"].calls, some.left_out[0]
-    (True, 88, 'keys alone, states of 2 contacts: 30 of about 45 calls')
+    (True, 69, 'keys alone, states of 2 contacts: 21 of about 45')
     """
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"limit: must be a number of calls from 1, not {limit!r}")
@@ -213,8 +213,7 @@ def card(
         tried = part.whole() if whole else part.drawn()
         tally.try_each(part, watch.over(islice(tried, share)))
         if next(tried, None) is not None:
-            unit = "logs" if part.logs else "calls"
-            left_out[part] = f"{part}: {share:,} of about {part.about:,} {unit}"
+            left_out[part] = f"{part}: {share:,} of about {part.about:,}"
     watch.end()
     keys = ", ".join(key.name for key in policy.keys) or "none"
     lines = ", ".join(world.line for world in worlds if world.line) or "none"
@@ -228,7 +227,7 @@ def card(
 
 def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None) -> int:
     """
-    Tell about how many calls and logs a card tries, without trying them.
+    Tell about how many calls, merges and logs a card tries, without trying them.
 
     Args:
         policy: As for :func:`card`.
@@ -244,7 +243,7 @@ def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None)
     >>> from upsertcore import field, first_match, normalize
     >>> keys = {name: field(key=normalize.exact) for name in ("id", "code", "number")}
     >>> estimate(Policy(first_match(*keys), keys))
-    1143242
+    1146111
     """
     worlds = _worlds(policy, contacts, values)
     return sum(part.about for world in worlds for part in parts_of(world))
@@ -293,22 +292,34 @@ class _Watch:
             self._progress(self._done, max(self._done, self._total))
 
 
+_LAWS: Mapping[Kind, Mapping[str, Law]] = {
+    "calls": CALLS,
+    "merges": MERGES,
+    "logs": LOGS,
+}
+
+
+def _every() -> dict[str, Law]:
+    """Give every law, in the order in which they are told."""
+    return {name: law for laws in _LAWS.values() for name, law in laws.items()}
+
+
 class _Tally:
     """Counts, law by law, and keeps the smallest counterexample of each."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._counts = {name: [0, 0] for name in (*CALLS, *LOGS)}
+        self._counts = {name: [0, 0] for name in _every()}
         self._broken: dict[str, Counterexample] = {}
-        self._laws: dict[tuple[str | None, bool], dict[str, Law]] = {}
+        self._laws: dict[tuple[str | None, Kind], dict[str, Law]] = {}
 
     def try_each(self, part: Part, tried: Iterable[Tried]) -> None:
         """Try the laws of a part that are not broken in its world."""
-        kind = part.world.line, part.logs
+        kind = part.world.line, part.kind
         laws = self._laws.get(kind)
         if laws is None:
             apart = OF_KEYS if part.world.line is not None else ()
-            every: dict[str, Law] = {**LOGS} if part.logs else {**CALLS}
+            every = _LAWS[part.kind]
             laws = {name: law for name, law in every.items() if name not in apart}
         for seen, shown, weight in tried:
             laws = self._still(laws, seen, shown, weight)
@@ -343,8 +354,7 @@ class _Tally:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Give one verdict per law, in their order."""
-        laws: dict[str, Law] = {**CALLS, **LOGS}
-        return tuple([self._verdict(name, law) for name, law in laws.items()])
+        return tuple([self._verdict(name, law) for name, law in _every().items()])
 
     def _verdict(self, name: str, law: Law) -> Verdict:
         says = (law.__doc__ or "").strip().split("\n")[0]

@@ -31,7 +31,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         For ``idempotent``: if every rule declares it, and a patch can find somebody;
         for ``finds_again``: if those of the keys' fields do. For
         ``empty_changes_nothing``: if a patch without a key is refused. For
-        ``left_out_together``: if there are keys of several fields. For ``unique``
+        ``left_out_together``: if there are keys of several fields, for
+        ``clock_travels``: if a rule goes by a clock. For ``unique``
         and ``round_trip``: unless clashes are allowed. For ``log_again`` and
         ``any_order``: if every rule declares what that takes, one key alone finds and
         is never let go, and nothing else is needed; for ``any_order`` besides if no
@@ -55,6 +56,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         return finds and refuses
     if law == "left_out_together":
         return any(key.composite for key in policy.keys)
+    if law == "clock_travels":
+        return bool(policy.dated) or any(rule.by is not None for rule in _rules(policy))
     if law in ("unique", "round_trip"):
         return policy.on_clash != "allow"
     if law == "log_again":

@@ -1,5 +1,5 @@
 """
-Every law of calls and logs, in the order in which they are told, and all at once.
+Every law of calls, merges and logs, in their order, and all at once.
 
 Rules:
     A law that is listed here is tried by a card, and by whoever checks a call.
@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from upsertcore.book import ContactBook
-from upsertcore.laws import books, calls, logs, naming
+from upsertcore.laws import books, calls, logs, merges, naming
 from upsertcore.laws.claims import claims
-from upsertcore.laws.trial import Log, Trial
+from upsertcore.laws.trial import Log, Merge, Trial
 from upsertcore.policy import Policy
 
-__all__ = ["CALLS", "LOGS", "OF_KEYS", "check", "check_log"]
+__all__ = ["CALLS", "LOGS", "MERGES", "OF_KEYS", "check", "check_log", "check_merge"]
 
 CallLaw: TypeAlias = Callable[[Trial], bool]
 LogLaw: TypeAlias = Callable[[Log], bool]
+MergeLaw: TypeAlias = Callable[[Merge], bool]
 
 CALLS: dict[str, CallLaw] = {
     "idempotent": calls.idempotent,
@@ -50,6 +51,13 @@ OF_KEYS = frozenset(
     }
 )
 """Those among them to which a field that no key is made of adds nothing."""
+
+MERGES: dict[str, MergeLaw] = {
+    "merge_in_steps": merges.merge_in_steps,
+    "absent_gives_way": merges.absent_gives_way,
+    "clock_travels": merges.clock_travels,
+}
+"""The laws of one merge of contacts."""
 
 LOGS: dict[str, LogLaw] = {
     "batch_is_fold": logs.batch_is_fold,
@@ -87,6 +95,40 @@ def check(
     carries = bool(trial.carried)
     claimed = [name for name in CALLS if claims(book.policy, name, carries=carries)]
     return tuple([name for name in claimed if CALLS[name](trial)])
+
+
+def check_merge(
+    book: ContactBook, survivor: str, *others: str, scope: str = ""
+) -> tuple[str, ...]:
+    """
+    See that every law of a merge holds of this one.
+
+    Args:
+        book: What it holds is copied; it is not written.
+        survivor: The id of the contact that would stay.
+        others: Ids of those that would become part of it.
+        scope: The tenant.
+
+    Returns:
+        The names of the laws that had something to say.
+
+    Raises:
+        LawBroken: If one does not hold; it names the law, and what came of the merge.
+        UnknownContact: If there is no such contact.
+
+    >>> from upsertcore import field, first_match, latest, normalize
+    >>> lines = {"id": field(key=normalize.exact), "name": field(), "at": field()}
+    >>> policy = Policy(
+    ...     first_match("id"), {**lines, "city": field(merge=latest(by="at"))}
+    ... )
+    >>> book = ContactBook(policy, ids=iter("abc").__next__)
+    >>> for sent in ({"id": 1, "name": ""}, {"id": 2, "name": "Ada", "city": "Oslo"}):
+    ...     _ = book.create({**sent, "at": 1})
+    >>> check_merge(book, "a", "b")
+    ('absent_gives_way', 'clock_travels')
+    """
+    merge = Merge.of(book, survivor, *others, scope=scope)
+    return tuple([name for name, law in MERGES.items() if law(merge)])
 
 
 def check_log(

@@ -15,19 +15,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from upsertcore.contact import Contact
-from upsertcore.laws.trial import Log
+from upsertcore.laws.trial import Log, Merge, State
 from upsertcore.laws.world import Patch, World, evenly
 
-__all__ = ["Part", "Shown", "Tried", "parts_of", "shares"]
+__all__ = ["Kind", "Part", "Shown", "Tried", "parts_of", "shares"]
 
 Shown: TypeAlias = tuple[tuple[Contact, ...], tuple[Patch, ...]]
 """What a counterexample shows: who is there, and what is sent."""
 Tried: TypeAlias = tuple[Any, Shown, int]
 """A trial or a log, what is shown of it, and for how many it stands."""
 
+Kind = Literal["calls", "merges", "logs"]
+"""What is tried in a part."""
+
+_WHAT: dict[Kind, str] = {
+    "calls": "states of {} contacts",
+    "merges": "merges of {} contacts",
+    "logs": "logs of {} patches",
+}
 _FEW = 20
 """Up to so many patches every log of three of them is tried."""
 
@@ -41,7 +49,7 @@ class Part(ABC):
         size: How many contacts a state has, or how many patches a log.
     """
 
-    logs: bool
+    kind: Kind
 
     def __init__(self, world: World, size: int) -> None:
         self.world, self.size = world, size
@@ -62,14 +70,13 @@ class Part(ABC):
     def __str__(self) -> str:
         line = self.world.line
         beside = "keys alone" if line is None else f"with {line}"
-        what = "logs of {} patches" if self.logs else "states of {} contacts"
-        return f"{beside}, {what.format(self.size)}"
+        return f"{beside}, {_WHAT[self.kind].format(self.size)}"
 
 
 class _Calls(Part):
     """All calls in the states of so many contacts."""
 
-    logs = False
+    kind = "calls"
 
     @cached_property
     def about(self) -> int:
@@ -85,10 +92,32 @@ class _Calls(Part):
             yield trial, (trial.before, (trial.patch,)), weight
 
 
+class _Merges(Part):
+    """All merges of so many contacts."""
+
+    kind = "merges"
+
+    @cached_property
+    def about(self) -> int:
+        return self.world.merge_count(self.size)
+
+    def whole(self) -> Iterator[Tried]:
+        for state, weight in self.world.merges(self.size):
+            yield self._tried(state, weight)
+
+    def drawn(self) -> Iterator[Tried]:
+        for state, weight in self.world.drawn_merges(self.size):
+            yield self._tried(state, weight)
+
+    def _tried(self, state: State, weight: int) -> Tried:
+        merge = Merge(self.world.policy, state)
+        return merge, (merge.before, ()), weight
+
+
 class _Logs(Part):
     """All logs of so many patches."""
 
-    logs = True
+    kind = "logs"
 
     def __init__(self, world: World, size: int, said: list[Patch]) -> None:
         super().__init__(world, size)
@@ -113,8 +142,14 @@ class _Logs(Part):
 
 
 def parts_of(world: World) -> list[Part]:
-    """List the parts of a world: logs of two patches, of three for few keys alone."""
+    """
+    List the parts of a world.
+
+    Merges are of two and of three contacts; logs of two patches, and of three for few
+    keys alone.
+    """
     calls: list[Part] = [_Calls(world, size) for size in range(world.contacts + 1)]
+    calls += [_Merges(world, size) for size in (2, 3) if size <= world.contacts]
     said = [patch for patch in world.spoken() if patch]
     few = world.line is None and len(said) < _FEW
     return [*calls, *[_Logs(world, size, said) for size in ((2, 3) if few else (2,))]]

@@ -29,6 +29,7 @@ from upsertcore.view import Forms
 __all__ = [
     "Answer",
     "Log",
+    "Merge",
     "State",
     "Trial",
     "alike",
@@ -263,3 +264,61 @@ class Log:
     def send(self, book: ContactBook) -> tuple[Answer, ...]:
         """Send all of them to a book, one by one."""
         return tuple([ask(book, patch, self.scope) for patch in self.patches])
+
+
+@final
+class Merge:
+    """
+    Some contacts of one scope that are merged into the first of them.
+
+    Args:
+        policy: The table.
+        state: The contacts, with the forms that they hold, as :func:`state_of` gives
+            them: the first is the survivor.
+        beside: The other contacts of the book.
+
+    >>> from upsertcore import field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> book = ContactBook(policy)
+    >>> for _ in "ab":
+    ...     _ = book.create({"email": "ada@x.org"})
+    >>> Merge(policy, state_of(book)).outcome.result
+    'merged'
+    """
+
+    def __init__(self, policy: Policy, state: State, beside: State = ()) -> None:
+        self.policy, self.state, self.beside = policy, state, beside
+
+    @classmethod
+    def of(
+        cls, book: ContactBook, survivor: str, *others: str, scope: str = ""
+    ) -> Merge:
+        """Make a trial of what a book holds now."""
+        ids = [book.get(id, scope=scope).id for id in (survivor, *others)]
+        held = {(each[0].scope, each[0].id): each for each in state_of(book)}
+        chosen = [held.pop((scope, id)) for id in dict.fromkeys(ids)]
+        return cls(book.policy, tuple(chosen), tuple(held.values()))
+
+    @property
+    def before(self) -> tuple[Contact, ...]:
+        """The contacts as they were, the survivor first."""
+        return tuple([contact for contact, _forms in self.state])
+
+    @cached_property
+    def outcome(self) -> Answer:
+        """What one merge of all comes to."""
+        return self.merged(self.before[1:])
+
+    def merged(self, *steps: tuple[Contact, ...], state: State | None = None) -> Answer:
+        """Merge step by step, perhaps contacts that hold something else."""
+        chosen = self.state if state is None else state
+        book = book_of(self.policy, (*chosen, *self.beside))
+        survivor = chosen[0][0]
+        made: Answer = Refused("others: must name one contact at least")
+        for others in steps:
+            try:
+                ids = [each.id for each in others]
+                made = book.merge(survivor.id, *ids, scope=survivor.scope)
+            except Refused as error:
+                return error
+        return made

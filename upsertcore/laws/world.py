@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import chain, islice, product
+from itertools import chain, islice, permutations, product
 from typing import Any, TypeAlias, final
 
 from attrs import evolve
@@ -32,7 +32,7 @@ from upsertcore.laws.trial import State, Trial
 from upsertcore.patch import Asked, read
 from upsertcore.plan import decide
 from upsertcore.policy import Policy
-from upsertcore.values import FrozenMap
+from upsertcore.values import FrozenMap, same
 from upsertcore.view import Forms
 
 __all__ = ["Patch", "World", "evenly"]
@@ -279,6 +279,83 @@ class World:
                 states = spelled[keys] = [*product(*pools)]
             stands = math.prod(map(len, each)) // len(states)
             yield from [(Trial(self.policy, s, patch), stands) for s in states]
+
+    def merges(self, size: int) -> Iterator[tuple[State, int]]:
+        """
+        Give the contacts that may be merged into the first of them.
+
+        Of the keys alone every state is one. With a field each contact has each value
+        of it, blank and default among them, and each clock; such contacts have no
+        keys, and where the rule between contacts goes by when they were updated, they
+        were updated in every order.
+        """
+        if self.letters is None:
+            for places, weight in self.states_of(size):
+                yield self.state(places), weight
+            return
+        for place in range(self.merge_count(size)):
+            yield self._merge_at(size, place), 1
+
+    def drawn_merges(self, size: int) -> Iterator[tuple[State, int]]:
+        """Draw merges evenly, as :meth:`drawn` draws calls."""
+        if self.letters is None:
+            for places, _patch, _digits in self._picked(size):
+                yield self.state(places), len({places, *self._images(places)})
+            return
+        for place in evenly(self.merge_count(size)):
+            yield self._merge_at(size, place), 1
+
+    def merge_count(self, size: int) -> int:
+        """Compute how many merges of so many contacts there are."""
+        if self.letters is None:
+            return self.count(size)
+        return math.prod([len(self._joined)] * size) * len(self._orders(size))
+
+    def _merge_at(self, size: int, place: int) -> State:
+        orders = self._orders(size)
+        place, turn = divmod(place, len(orders))
+        state: list[tuple[Contact, Forms]] = []
+        for seat, hour in enumerate(orders[turn]):
+            place, digit = divmod(place, len(self._joined))
+            fields, clocks = self._joined[digit]
+            contact, forms = self._seated(seat, self._bare)
+            updated = _NOON + timedelta(hours=9 - hour)
+            made = evolve(contact, fields=fields, clocks=clocks, updated_at=updated)
+            state.append((made, forms))
+        return tuple(state)
+
+    def _orders(self, size: int) -> list[tuple[int, ...]]:
+        """Give the orders in which contacts may have been updated, if that counts."""
+        dated = self.line is not None and self.policy.absorbing(self.line).merges_only
+        return [*permutations(range(size))] if dated else [tuple(range(size))]
+
+    @cached_property
+    def _bare(self) -> int:
+        """The shape that has no key."""
+        shapes = enumerate(self._shapes.every)
+        return next(n for n, shape in shapes if not (any(shape.forms) or shape.deleted))
+
+    @cached_property
+    def _joined(self) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
+        """List what a contact that is merged may have of the field, with its clock."""
+        if self.letters is None:
+            return []
+        name, stored = self.letters.name, [*self.letters.stored, ""]
+        first = stored[0]
+        if isinstance(first, FrozenMap):
+            stored.append(FrozenMap({**first, next(iter(first)): ""}))
+        default = dict(self.policy.defaults).get(name)
+        if default is not None and not any(same(default, each) for each in stored):
+            stored.append(default)
+        clocked = self.policy.line(name).merge.by is not None
+        clocks: list[Any] = [None, *(_CLOCKS if clocked else ())]
+        return [
+            (
+                FrozenMap({} if value is _OMITTED else {name: value}),
+                FrozenMap({} if clock is None else {name: clock}),
+            )
+            for value, clock in product([_OMITTED, *stored], clocks)
+        ]
 
     def drawn(self, size: int) -> Iterator[tuple[Trial, int]]:
         """
