@@ -36,7 +36,8 @@ from upsertcore import (
     union,
 )
 from upsertcore.calls import Calls
-from upsertcore.errors import KeyInUse, NoMatchKey, Refused
+from upsertcore.errors import ForgottenChanges, KeyInUse, NoMatchKey, Refused
+from upsertcore.journal import Entry, Journal
 from upsertcore.laws import (
     CALLS,
     LOGS,
@@ -1385,6 +1386,91 @@ def test_a_law_of_a_log_that_is_broken_says_how(
         monkeypatch.setattr(ContactBook, name, defect(getattr(ContactBook, name)))
 
     assert (law, expected) == reason(LOGS[law], Log(PLAIN, patches))
+
+
+def _forgetting_nothing(_since: Any) -> Any:
+    """Let a book tell what it has kept, whatever it was asked for."""
+    return lambda self, number, _last: tuple(
+        [each for each in self.entries if each.number > number]
+    )
+
+
+def _keeping_all_or_nothing(_note: Any) -> Any:
+    """Let a book of one change keep none."""
+
+    def note(self: Any, number: int, outcome: Any) -> None:
+        if self.entries.maxlen is None:
+            self.entries.append(Entry(number, outcome))
+
+    return note
+
+
+def _numbering_anew(note: Any) -> Any:
+    """Let the changes of a book that keeps one be counted from one."""
+
+    def call(self: Any, number: int, outcome: Any) -> None:
+        note(self, 1 if self.entries.maxlen == 1 else number, outcome)
+
+    return call
+
+
+JOURNALS: list[tuple[str, str, Defect, str]] = [
+    (
+        *("replay_is_equal", "since", _forgetting_nothing),
+        "of 1 changes kept, others are told",
+    ),
+    (
+        *("replay_is_equal", "note", _keeping_all_or_nothing),
+        f"{ForgottenChanges(0, 2)}",
+    ),
+    (
+        *("replay_is_equal", "note", _numbering_anew),
+        "read one by one, they are others",
+    ),
+    ("batch_is_fold", "since", _forgetting_nothing, "other changes, of 1"),
+    ("batch_is_fold", "note", _keeping_all_or_nothing, "other changes, of 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("law", "name", "defect", "expected"), JOURNALS, ids=numbered(JOURNALS)
+)
+def test_a_journal_that_keeps_something_else_is_seen(
+    law: str,
+    name: str,
+    defect: Defect,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a book that keeps one change, or none."""
+    monkeypatch.setattr(Journal, name, defect(getattr(Journal, name)))
+
+    assert (law, expected) == reason(LOGS[law], Log(PLAIN, TWO))
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_batch_that_notes_other_changes_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    atomic: bool,
+) -> None:
+    """Though its contacts are those that its calls make."""
+    log = Log(PLAIN, TWO)
+    _ = log.changes
+    sent = ContactBook.upsert_many
+
+    def call(self: Any, patches: Any, **how: Any) -> Any:
+        answers = sent(self, patches, **how)
+        if how.get("atomic", False) == atomic:
+            self._writer.journal.entries.clear()
+        return answers
+
+    monkeypatch.setattr(ContactBook, "upsert_many", call)
+    told = "an atomic batch does something else: changes of None"
+
+    assert ("batch_is_fold", told if atomic else "other changes, of None") == reason(
+        LOGS["batch_is_fold"], log
+    )
 
 
 def test_a_replay_that_answers_something_else_is_seen(

@@ -32,9 +32,11 @@ from upsertcore import (
 from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
 from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
+from upsertcore.laws.extent import parts_of
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.world import World, evenly
-from upsertcore.merge import signed
+from upsertcore.merge import newest, signed
+from upsertcore.values import freeze
 
 NONE = object()
 Row = dict[str, Any]
@@ -225,6 +227,45 @@ def test_calls_of_a_line_are_estimated(name: str) -> None:
     for size in range(3):
         tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
         assert len(tried) / 2 < world.about(size) < len(tried) * 2
+
+
+@pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
+@pytest.mark.parametrize("name", TABLES)
+def test_logs_and_merges_stand_for_all_that_there_are(
+    name: str, line: str | None
+) -> None:
+    """Counted without being visited; those that a renaming makes equal are one."""
+    world = World(TABLES[name][0], line, contacts=2)
+    for part in parts_of(world):
+        if part.kind == "logs":
+            every = len([patch for patch in world.spoken() if patch]) ** part.size
+        elif line is None:
+            every = sum(weight for _, weight in world.states_of(part.size))
+        else:
+            every = part.about
+        if part.kind != "calls":
+            whole, drawn = [*part.whole()], [*part.drawn()]
+            shown = {repr(each[1]) for each in whole}
+            assert len(whole) == len(shown) == part.about
+            assert every == sum(weight for *_, weight in whole)
+            assert shown <= {repr(each[1]) for each in drawn}
+
+
+def test_contacts_that_are_merged_hold_every_value_clock_and_time() -> None:
+    """Blank, the default and what is blank inside a mapping among them."""
+    lines = {"id": line(), "note": field(merge=latest(by="at")), "at": field()}
+    lines["more"] = field(merge=deep, default={"lang": "en"})
+    policy = Policy(first_match("id"), lines, absorb={"more": newest, "note": keep})
+    notes = [state for state, _ in World(policy, "note").merges(2)]
+    more = [state for state, _ in World(policy, "more").merges(2)]
+
+    assert (4 * 3) ** 2 == len(notes)
+    assert 6**2 * 2 == len(more)
+    held = {repr(contact.get("more")) for state in more for contact, _ in state}
+    assert {"None", "''"} < held
+    assert {repr(freeze(v)) for v in ({"lang": "en"}, {"a": ""}, {"a": "x"})} < held
+    assert 2 == len({tuple(c.updated_at for c, _ in state) for state in more})
+    assert {None, 1, 2} == {c.clocks.get("note") for state in notes for c, _ in state}
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -21,11 +22,21 @@ def on_terminal(*words: str) -> tuple[str, bytes]:
     """Run it with a terminal as standard error; give what that shows, and the card."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "upsertcore", "laws", *words]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=theirs)
-    os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
-    os.close(ours)
-    return shown, done.stdout
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b"".join(iter(partial(read, ours), b""))
+        os.close(ours)
+        stdout, _stderr = process.communicate()
+    assert 0 == process.returncode
+    return shown.decode(), stdout
+
+
+def read(terminal: int) -> bytes:
+    """Read what is written to a terminal; nothing once nobody writes to it."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def test_it_says_beforehand_how_many_calls_there_will_be() -> None:

@@ -34,8 +34,10 @@ from upsertcore import (
     normalize,
     on_create,
     replace,
+    smallest,
     union,
 )
+from upsertcore.merge import newest
 
 Check = Callable[[], Iterable[str]]
 """Gives the names of the laws that are broken."""
@@ -162,6 +164,28 @@ SOUND: dict[str, Check] = {
             on_deleted="restore",
         ),
         contacts=2,
+    ),
+    "contacts are joined": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "name": field(),
+                "status": field(default="new"),
+                "note": field(merge=latest(by="at")),
+                "at": field(),
+                "city": field(),
+                "more": field(merge=deep),
+            },
+            absorb={
+                "status": smallest,
+                "note": replace,
+                "city": newest,
+                "more": deep,
+            },
+        ),
+        contacts=3,
+        limit=6_000,
     ),
     "a clean that finds a number": policy(
         Policy(

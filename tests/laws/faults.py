@@ -821,6 +821,66 @@ _NAMED = (
     ),
 )
 
+_MERGED = (
+    Fault(
+        "another contact's blank takes the place of a value",
+        "absent_gives_way",
+        "contacts are joined",
+        "merging",
+        "gone = absent(value, self._defaults.get(name))",
+        "gone = value is None",
+    ),
+    Fault(
+        "what is blank inside a mapping erases a value",
+        "absent_gives_way",
+        "contacts are joined",
+        "absent",
+        "elif value is not None and (mine is None or not _says_nothing(value, usual)):",
+        "elif value is not None:",
+    ),
+    Fault(
+        "the survivor's default stands against what another contact has",
+        "absent_gives_way",
+        "contacts are joined",
+        "merging",
+        "return None if absent(value, self._defaults.get(name)) else value",
+        "return None if absent(value) else value",
+    ),
+    Fault(
+        "a value that another rule takes comes without its clock",
+        "clock_travels",
+        "contacts are joined",
+        "merging",
+        "return self._policy.own_rule(name).by is not None",
+        "return False",
+    ),
+    Fault(
+        "a merge makes what the survivor has as new as itself",
+        "merge_in_steps",
+        "contacts are joined",
+        "draft",
+        "date(self._policy.dated, self._merging if moves else None, *parts)",
+        "date(self._policy.dated, None, *parts)",
+    ),
+    Fault(
+        "a book that keeps one change keeps none",
+        "replay_is_equal",
+        "one key",
+        "journal",
+        "return self.entries.maxlen != 0",
+        "return self.entries.maxlen is None",
+    ),
+    Fault(
+        "changes that are not kept are not missed",
+        "batch_is_fold",
+        "one key",
+        "journal",
+        "        if wanted > len(self.entries):\n",
+        "        wanted = min(wanted, len(self.entries))\n"
+        "        if wanted > len(self.entries):\n",
+    ),
+)
+
 FAULTS = (
     *_FAST,
     *_OWN,
@@ -833,5 +893,6 @@ FAULTS = (
     *_KEPT,
     *_UNDONE,
     *_NAMED,
+    *_MERGED,
 )
 """All of them, by what they are about."""

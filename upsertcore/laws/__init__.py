@@ -3,7 +3,8 @@ The laws of an upsert, and the proof of them: for these profiles and for your po
 
 Rules:
     A law is a plain function that asserts; it needs no test runner, and no chance.
-    ``card`` tries each in the whole of a small world; ``check`` of one call of yours.
+    ``card`` tries each in the whole of a small world; ``check`` of one call of yours,
+    ``check_merge`` of one merge, ``check_log`` of many calls.
     This package hands on the names of its modules and defines none.
 
 Why a small world is enough. What a card tries is finite, and what it speaks of is not:
@@ -23,7 +24,8 @@ books of any size, and any values. The step from one to the other is this.
    field at a time is tried with all that the keys can do, one of each distinct line.
 4. *What is not read stands for anything.* Where a call does not read a contact, the
    fields of no key are not spelled out for it; the count says how many states that
-   stands for. States that a renaming makes equal are visited once, and counted too.
+   stands for. States, merges and logs that a renaming makes equal are visited once, and
+   counted too.
 
 What is assumed, and where that is seen to hold:
 
@@ -41,12 +43,12 @@ aliases (at most one per key), marks of deletion and clocks included, and every 
 over omitted, null, blank and the values. Tried beside plain values, one at a time:
 white space, values of a key that make no form, stored and blocked, and values of a
 field of which its rule, or its ``clean``, makes nothing. Merges are of two and of three
-contacts: of every state of the keys, and of contacts without keys over every value of a
-field, blank and default among them, every clock, and every order in which they were
-updated. What is not: lists of three keys and more; more keys hit than contacts are
-tried; contacts that have absorbed others in the state that a call begins with; logs
-longer than two patches (three, over few keys); threads, and functions of a host that
-raise. For these there are the machines of ``upsertcore.testing``, which sample.
+contacts: of every state of the keys, and, over every value of a field, blank and
+default among them, every clock and every order of updates, of contacts of which one has
+a key. What is not: lists of three keys and more; more keys hit than contacts are tried;
+contacts that have absorbed others in the state that a call begins with; logs longer
+than two patches (three, over few keys); threads, and functions of a host that raise.
+For these there are the machines of ``upsertcore.testing``, which sample.
 """
 
 from upsertcore.laws import books, calls, logs, merges, naming, normalisers, rules

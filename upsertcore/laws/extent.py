@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from upsertcore.contact import Contact
 from upsertcore.laws.trial import Log, Merge, State
-from upsertcore.laws.world import Patch, World, evenly
+from upsertcore.laws.world import Patch, Places, World, evenly
 
 __all__ = ["Kind", "Part", "Shown", "Tried", "parts_of", "shares"]
 
@@ -124,21 +124,37 @@ class _Logs(Part):
         self._said = said
 
     @cached_property
+    def _swaps(self) -> list[list[int]]:
+        return self.world.renamed(self._said)
+
+    @cached_property
     def about(self) -> int:
-        return math.prod([len(self._said)] * self.size)
+        # As the states of a world are counted.
+        every = range(len(self._said))
+        kept = [sum(swap[n] == n for n in every) for swap in self._swaps]
+        sums = [math.prod([many] * self.size) for many in (len(every), *kept)]
+        return sum(sums) // len(sums)
 
     def whole(self) -> Iterator[Tried]:
-        for patches in product(self._said, repeat=self.size):
-            yield self._tried(patches)
+        for places in product(range(len(self._said)), repeat=self.size):
+            images = self._images(places)
+            if all(places <= image for image in images):
+                yield self._tried(places, images)
 
     def drawn(self) -> Iterator[Tried]:
-        said = self._said
-        for place in evenly(self.about):
-            digits = [place // len(said) ** n % len(said) for n in range(self.size)]
-            yield self._tried(tuple([said[digit] for digit in digits]))
+        many = len(self._said)
+        for place in evenly(math.prod([many] * self.size)):
+            places = tuple([place // many**n % many for n in range(self.size)])
+            yield self._tried(places, self._images(places))
 
-    def _tried(self, patches: tuple[Patch, ...]) -> Tried:
-        return Log(self.world.policy, patches), ((), patches), 1
+    def _images(self, places: Places) -> list[Places]:
+        """Give what a log becomes under each renaming of the normal forms."""
+        return [tuple([swap[n] for n in places]) for swap in self._swaps]
+
+    def _tried(self, places: Places, images: list[Places]) -> Tried:
+        patches = tuple([self._said[n] for n in places])
+        log = Log(self.world.policy, patches)
+        return log, ((), patches), len({places, *images})
 
 
 def parts_of(world: World) -> list[Part]:

@@ -16,10 +16,10 @@ from itertools import groupby, islice, permutations
 from typing import Any
 
 from upsertcore.book import ContactBook
-from upsertcore.errors import Refused
+from upsertcore.errors import ForgottenChanges, Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import Log, Trial, ask, book_of
+from upsertcore.laws.trial import Log, Trial, alike, ask, book_of
 from upsertcore.loading import rows_of
 from upsertcore.outcome import Outcome
 from upsertcore.replay import Answered, Sent, Stored, components, replay
@@ -39,40 +39,94 @@ _ORDERS = 24
 
 def batch_is_fold(log: Log) -> bool:
     """A batch does what its calls do one by one; an atomic one does it or nothing."""
-    book = book_of(log.policy)
-    every: Any = book.upsert_many(log.patches, scope=log.scope, on_refused="collect")
-    see("batch_is_fold", repr([*log.answers]) == repr(every), "other answers")
-    see("batch_is_fold", tuple(book) == log.after, "other contacts")
-    whole = book_of(log.policy)
-    refused = [each for each in log.answers if isinstance(each, Refused)]
-    try:
-        once: Any = whole.upsert_many(log.patches, scope=log.scope, atomic=True)
-    except Refused as error:
-        see("batch_is_fold", refused, f"the whole batch is refused: {error}")
-        see("batch_is_fold", not len(whole), "refused, but something is stored")
-        return True
-    told = "an atomic batch does something else"
-    see("batch_is_fold", not refused and repr([*log.answers]) == repr(once), told)
-    see("batch_is_fold", tuple(whole) == log.after, told)
+    law, refused = "batch_is_fold", any(isinstance(a, Refused) for a in log.answers)
+    for keep in _KEEPS:
+        book = book_of(log.policy, keep_changes=keep)
+        every: Any = book.upsert_many(
+            log.patches, scope=log.scope, on_refused="collect"
+        )
+        see(law, _are_alike(log, every), "other answers")
+        see(law, tuple(book) == log.after, "other contacts")
+        see(law, _changes(book, log) == _due(log, keep), f"other changes, of {keep}")
+        whole = book_of(log.policy, keep_changes=keep)
+        try:
+            once: Any = whole.upsert_many(log.patches, scope=log.scope, atomic=True)
+        except Refused as error:
+            see(law, refused, f"the whole batch is refused: {error}")
+            none = not len(whole) and not _changes(whole, Log(log.policy, ()))[0]
+            see(law, none, "refused, but something is stored")
+            continue
+        told = "an atomic batch does something else"
+        see(law, not refused and _are_alike(log, once), told)
+        see(law, tuple(whole) == log.after, told)
+        see(law, _changes(whole, log) == _due(log, keep), f"{told}: changes of {keep}")
     return True
+
+
+_KEEPS = (None, 1, 0)
+"""How many changes a book keeps: all, the last, and none."""
+
+
+def _are_alike(log: Log, answers: Any) -> bool:
+    """Return whether a batch has the answers of its calls."""
+    if not isinstance(answers, list) or len(answers) != len(log.answers):
+        return False
+    return all(map(alike, log.answers, answers))
+
+
+def _changes(book: ContactBook, log: Log) -> list[Any]:
+    """Give what a book tells of its changes since each number; None: forgotten."""
+    told: list[Any] = []
+    for number in range(len(log.changes) + 1):
+        try:
+            told.append(book.changes_since(number))
+        except ForgottenChanges:
+            told.append(None)
+    return told
+
+
+def _due(log: Log, keep: int | None) -> list[Any]:
+    """Give what a book that keeps so many changes has to tell."""
+    every = log.changes
+    left = [every[number:] for number in range(len(every) + 1)]
+    return [each if keep is None or len(each) <= keep else None for each in left]
 
 
 def replay_is_equal(log: Log) -> bool:
     """Its changes, done again, give an equal book; so do its rows, loaded."""
-    due, changes = log.after, log.book.changes_since()
+    law, due, changes = "replay_is_equal", log.after, log.changes
     numbers = [entry.number for entry in changes]
     counted = numbers == [*range(1, len(numbers) + 1)]
-    see("replay_is_equal", counted, f"the changes have the numbers {numbers}")
+    see(law, counted, f"the changes have the numbers {numbers}")
+    last, none = _followed(log), book_of(log.policy, keep_changes=0)
+    log.send(none)
+    for keep, book in ((1, last), (0, none)):
+        see(law, tuple(book) == due, f"of {keep} changes kept, it is another book")
+        told = f"of {keep} changes kept, others are told"
+        see(law, _changes(book, log) == _due(log, keep), told)
     try:
         twin = ContactBook.replay(log.policy, changes)
     except ValueError as error:
-        raise LawBroken("replay_is_equal", str(error)) from error
-    see_its_keys("replay_is_equal", twin)
-    see("replay_is_equal", tuple(twin) == due, "done again, it is another book")
+        raise LawBroken(law, str(error)) from error
+    see_its_keys(law, twin)
+    see(law, tuple(twin) == due, "done again, it is another book")
     rows = json.loads(json.dumps([*rows_of(due)]))
     loaded = ContactBook.load(log.policy, rows)
-    see("replay_is_equal", tuple(loaded) == due, "loaded, it is another book")
+    see(law, tuple(loaded) == due, "loaded, it is another book")
     return True
+
+
+def _followed(log: Log) -> ContactBook:
+    """Make a book that keeps one change, whose reader reads on after each call."""
+    book, read = book_of(log.policy, keep_changes=1), list[Any]()
+    for patch in log.patches:
+        ask(book, patch, log.scope)
+        try:
+            read += book.changes_since(len(read))
+        except ForgottenChanges as error:
+            raise LawBroken("replay_is_equal", str(error)) from error
+    see("replay_is_equal", read == [*log.changes], "read one by one, they are others")
+    return book
 
 
 def by_components(log: Log) -> bool:

@@ -120,7 +120,7 @@ class Shapes:
             for number, each in enumerate(self.every)
         }
         swaps = []
-        for names in self._renamings():
+        for names in self.renamings():
             renamed = self._renamed(names)
             swaps.append(
                 [
@@ -139,7 +139,7 @@ class Shapes:
             )
         return swaps
 
-    def _renamings(self) -> Iterator[frozenset[str]]:
+    def renamings(self) -> Iterator[frozenset[str]]:
         """Give the sets of fields whose two forms may change places together."""
         groups: list[frozenset[str]] = []
         for key in self._policy.keys:

@@ -19,6 +19,7 @@ from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
 from upsertcore.errors import Refused
 from upsertcore.index import ContactIndex
+from upsertcore.journal import Entry
 from upsertcore.keyring import held_forms
 from upsertcore.outcome import Outcome
 from upsertcore.patch import read
@@ -260,6 +261,12 @@ class Log:
         """The contacts afterwards, by creation."""
         _ = self.answers
         return tuple(self.book)
+
+    @cached_property
+    def changes(self) -> tuple[Entry, ...]:
+        """All changes of the book."""
+        _ = self.answers
+        return tuple(self.book.changes_since())
 
     def send(self, book: ContactBook) -> tuple[Answer, ...]:
         """Send all of them to a book, one by one."""

@@ -35,7 +35,7 @@ from upsertcore.policy import Policy
 from upsertcore.values import FrozenMap, same
 from upsertcore.view import Forms
 
-__all__ = ["Patch", "World", "evenly"]
+__all__ = ["Patch", "Places", "World", "evenly"]
 
 Patch: TypeAlias = Mapping[str, Any]
 Places: TypeAlias = tuple[int, ...]
@@ -240,6 +240,23 @@ class World:
             names.append(clock)
         return [self._patch(names, each) for each in product(*sent)]
 
+    def renamed(self, patches: list[Patch]) -> list[list[int]]:
+        """Give, for each renaming of normal forms, what each spoken patch becomes."""
+        places = {_identity(patch): n for n, patch in enumerate(patches)}
+        return [
+            [places[_identity(self._renamed(patch, names))] for patch in patches]
+            for names in self._shapes.renamings()
+        ]
+
+    def _renamed(self, patch: Patch, names: frozenset[str]) -> Patch:
+        made = dict(patch)
+        for letters in self.keyed:
+            if letters.name in names and letters.name in patch:
+                value = patch[letters.name]
+                place = next(n for n, v in enumerate(letters.stored) if v is value)
+                made[letters.name] = letters.stored[letters.swapped(place)]
+        return made
+
     @property
     def clocks(self) -> list[str]:
         """The fields that are the clock of one of this world's fields."""
@@ -285,9 +302,9 @@ class World:
         Give the contacts that may be merged into the first of them.
 
         Of the keys alone every state is one. With a field each contact has each value
-        of it, blank and default among them, and each clock; such contacts have no
-        keys, and where the rule between contacts goes by when they were updated, they
-        were updated in every order.
+        of it, blank and default among them, and each clock; of the keys the second has
+        one, so that it brings something else, and the others none. Where the rule
+        between contacts goes by when they were updated, they were so in every order.
         """
         if self.letters is None:
             for places, weight in self.states_of(size):
@@ -318,9 +335,11 @@ class World:
         for seat, hour in enumerate(orders[turn]):
             place, digit = divmod(place, len(self._joined))
             fields, clocks = self._joined[digit]
-            contact, forms = self._seated(seat, self._bare)
-            updated = _NOON + timedelta(hours=9 - hour)
-            made = evolve(contact, fields=fields, clocks=clocks, updated_at=updated)
+            contact, forms = self._seated(seat, self._bare[seat == 1])
+            updated, own = _NOON + timedelta(hours=9 - hour), dict(contact.fields)
+            made = evolve(
+                contact, fields={**own, **fields}, clocks=clocks, updated_at=updated
+            )
             state.append((made, forms))
         return tuple(state)
 
@@ -330,10 +349,16 @@ class World:
         return [*permutations(range(size))] if dated else [tuple(range(size))]
 
     @cached_property
-    def _bare(self) -> int:
-        """The shape that has no key."""
-        shapes = enumerate(self._shapes.every)
-        return next(n for n, shape in shapes if not (any(shape.forms) or shape.deleted))
+    def _bare(self) -> tuple[int, int]:
+        """The shape that has no key, and the first that has one, if there is any."""
+        shapes = [
+            n
+            for n, shape in enumerate(self._shapes.every)
+            if not (shape.deleted or shape.aliases)
+        ]
+        keyed = [n for n in shapes if any(self._shapes.every[n].forms)]
+        bare = next(n for n in shapes if n not in keyed)
+        return bare, keyed[0] if keyed else bare
 
     @cached_property
     def _joined(self) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
@@ -458,6 +483,11 @@ class World:
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)
             _ = trial.first
         return [*seats]
+
+
+def _identity(patch: Patch) -> tuple[tuple[str, int], ...]:
+    """Tell a patch of the letters of a world from any other of them."""
+    return tuple([(name, id(value)) for name, value in patch.items()])
 
 
 def evenly(total: int) -> Iterator[int]:
