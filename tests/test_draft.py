@@ -214,6 +214,19 @@ class TestJoins:
         outcome = made.upsert({"id": 1, "q": "q2", "p": "p2"})
         assert outcome.contact["more"] == ("q2", "p2")
 
+    def test_a_primary_that_is_there_already_brings_nothing(self) -> None:
+        """Beside another one that joins in the same patch."""
+        lines = {"id": ID, "p": field(), "q": field(), "more": field()}
+        keys = {
+            name: key(name, "more", normalize=normalize.exact, each=True, joins=True)
+            for name in ("p", "q")
+        }
+        policy = Policy(first_match("id"), lines, keys=keys)
+        made = book(policy, {"id": 1, "p": "p1", "q": "q1", "more": ["p2"]})
+
+        outcome = made.upsert({"id": 1, "q": "q2", "p": "p2"})
+        assert outcome.contact["more"] == ("p2", "q2")
+
 
 def clocked(*patches: dict[str, Any], **lines: Any) -> ContactBook:
     """Make a book whose field ``name`` goes by a clock ``at``, which only grows."""

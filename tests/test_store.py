@@ -25,6 +25,7 @@ from upsertcore import (
 )
 from upsertcore.holders import Entries, listed, move
 from upsertcore.overlay import Overlay
+from upsertcore.patch import Asked
 from upsertcore.redo import NUMBER
 from upsertcore.row import FORMS, ID, PLACE, SCOPE
 
@@ -249,6 +250,32 @@ class TestOvertaken:
         assert made.upsert({**ADA, "note": "b"}).contact["note"] == "b"
         assert next(turns) > 100
 
+    @pytest.mark.parametrize(("overtaken", "times"), [(0, 1), (2, 1), (3, 2), (4, 2)])
+    def test_what_does_not_concern_it_makes_no_decision_again(
+        self, overtaken: int, times: int
+    ) -> None:
+        """It is prepared again, and only after a few times decided again."""
+        made = book()
+        made.upsert(ADA)
+        turns, decisions = count(), list[str]()
+
+        def prepare(decided: str, state: Any) -> tuple[str, Any]:
+            if (turn := next(turns)) < overtaken:
+                made.create({"email": f"{turn}@x.org"})
+            return decided, None
+
+        def decide(asked: Asked) -> str:
+            decisions.append(asked.scope)
+            return "decided"
+
+        def ask() -> Asked:
+            by_name, match = made.policy.by_name, made.policy.match
+            return Asked(by_name, ({}, {}), made._index, "east", match)
+
+        assert made._writer._attempt(ask, decide, prepare) == "decided"
+        assert len(made) == 1 + overtaken
+        assert len(decisions) == times
+
     def test_an_id_that_is_created_while_it_is_looked_up_is_known(self) -> None:
         """What was half written when it was looked up is looked up again."""
         made = book()
@@ -379,6 +406,18 @@ class TestQueue:
 
         made = books[0]._writer
         assert made.published is made.done
+
+    def test_one_that_is_overtaken_as_it_queues_goes_on_without(self) -> None:
+        """There is nobody who waits for it, and nothing to leave."""
+        made = book()
+        made.upsert(ADA)
+        begun = made._writer._begun()
+        made.upsert(EVE)
+        assert not made._writer._swap(begun, begun)
+        state = made._writer.published
+        made._writer._leave(state)
+
+        assert made._writer.published is state
 
     def test_its_own_function_does_not_wait_for_it(
         self, monkeypatch: pytest.MonkeyPatch

@@ -326,9 +326,9 @@ class Writer:
         decide: Callable[[V], T],
         prepare: Callable[[T, Record], tuple[A, Record | None]],
     ) -> A:
-        own = 0
-        for attempt in count():
-            queued = attempt >= _PATIENCE
+        attempts = own = 0
+        while own < _OVERTAKEN_BY_ITSELF:
+            queued = attempts >= _PATIENCE
             state = self._queued() if queued else self._begun()
             try:
                 answer = self._once(state, ask, decide, prepare)
@@ -337,9 +337,8 @@ class Writer:
                     self._leave(state)
             if answer is not None:
                 return answer[0]
+            attempts += 1
             own += self.published[THREAD] == _thread()
-            if own == _OVERTAKEN_BY_ITSELF:
-                break
         raise RuntimeError(
             "the book changed during each of many attempts at one call: a function of "
             "the policy, ids or clock writes to the book; let it write elsewhere"
