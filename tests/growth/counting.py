@@ -31,7 +31,7 @@ _BUILTINS = {
     *("any", "all", "deque", "hash"),
 }
 _METHODS = {
-    *("join", "update", "extend", "index", "count", "remove", "insert", "copy", "sort"),
+    *("join", "update", "extend", "index", "count", "remove", "copy", "sort"),
     *("split", "rsplit", "sub", "match", "search", "fullmatch", "findall", "finditer"),
     *(
         "translate",
@@ -50,6 +50,8 @@ _SEARCHES = {"match", "search", "fullmatch", "finditer"}
 """Methods of patterns; with a second argument they begin there, not at the start."""
 _BY_THE_OTHER = {"intersection", "issubset", "isdisjoint"}
 """Methods of sets that go through the shorter one, or through what is no set."""
+_FROM_A_PLACE = {"insert"}
+"""Methods of lists that move what comes after a place."""
 _count = 0
 
 
@@ -90,6 +92,12 @@ def _shorter(mine: Any, other: Any) -> Any:
         both = isinstance(mine, set | frozenset) and isinstance(other, set | frozenset)
         _worked(min(len(mine), len(other)) if both else len(other))
     return other
+
+
+def _moved(mine: Any, place: Any) -> Any:
+    if type(mine) is list and type(place) is int:
+        _worked(len(mine[place:]))
+    return place
 
 
 def _called(name: str, value: ast.expr) -> ast.expr:
@@ -195,13 +203,14 @@ class _Counted(ast.NodeTransformer):
         method = isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS
         if (
             isinstance(node.func, ast.Attribute)
-            and node.func.attr in _BY_THE_OTHER
+            and node.func.attr in _BY_THE_OTHER | _FROM_A_PLACE
             and isinstance(node.func.value, ast.Name)
-            and len(node.args) == 1
+            and node.args
         ):
             mine = ast.Name(node.func.value.id, ast.Load())
-            shorter = ast.Name("__shorter__", ast.Load())
-            node.args = [ast.Call(shorter, [mine, node.args[0]], [])]
+            moved = node.func.attr in _FROM_A_PLACE
+            counter = ast.Name("__moved__" if moved else "__shorter__", ast.Load())
+            node.args[0] = ast.Call(counter, [mine, node.args[0]], [])
             return node
         at = isinstance(node.func, ast.Attribute) and node.func.attr in _SEARCHES
         if not (named or method) or (at and len(node.args) > 1):
@@ -248,7 +257,7 @@ class _Finder(MetaPathFinder):
 
 def install(package: str) -> None:
     """Let a package that is imported from now on count its work."""
-    counters = [_worked, _ticked, _cost, _searched, _compared, _shorter]
+    counters = [_worked, _ticked, _cost, _searched, _compared, _shorter, _moved]
     for each in counters:
         setattr(builtins, f"_{each.__name__}__", each)
     sys.meta_path.insert(0, _Finder(package))
