@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
+from upsertcore import ContactBook, Policy, errors, field, first_match, key, normalize
 
 POLICY = Policy(first_match("email"), {"email": field(key=normalize.email)})
 
@@ -112,3 +112,59 @@ def test_patches_to_compare_are_several(patches: Any) -> None:
     """As those of a batch."""
     with pytest.raises(TypeError, match="patches: must be a list of mappings, not "):
         book().compare(POLICY, patches)
+
+
+class Scope(str):
+    """Text that is equal to its like, and has no hash."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda made, scope: made.upsert({"email": "b@x"}, scope=scope),
+        lambda made, scope: made.create({"email": "b@x"}, scope=scope),
+        lambda made, scope: made.apply(made.plan({"email": "b@x"}, scope=scope)),
+        lambda made, scope: made.upsert_many([{"email": "b@x"}], scope=scope),
+        lambda made, scope: made.find("email", "a@x", scope=scope)[0],
+        lambda made, scope: made.get("c-1", scope=scope),
+        lambda made, scope: made.delete("c-1", scope=scope),
+    ],
+    ids=["upsert", "create", "plan", "upsert_many", "find", "get", "delete"],
+)
+def test_a_scope_of_another_type_of_text_is_plain_text(call: Any) -> None:
+    """What is stored under it is found, and can be deleted."""
+    made = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
+    made.upsert({"email": "a@x"}, scope="t")
+    call(made, Scope("t"))
+
+    assert all(type(each.scope) is str for each in made)
+    for each in made:
+        assert (each,) == made.find("email", each["email"], scope="t")
+        assert each == made.delete(each.id, scope="t")
+
+
+def test_a_normaliser_without_a_hash_makes_a_key() -> None:
+    """It is called as any other, and compared with none."""
+
+    class Lower:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __call__(self, value: Any) -> str:
+            return str(value).lower()
+
+    lines = {"a": field(key=Lower(), unique=True), "b": field()}
+    pair = key("a", "b", normalize=(Lower(), Lower()))
+    made = ContactBook(Policy(first_match("a", "pair"), lines, keys={"pair": pair}))
+
+    results = [made.upsert({"a": value, "b": "B"}).result for value in ("X", "x", "x")]
+    assert ["created", "updated", "unchanged"] == results
+    assert 1 == len(made.find("pair", {"a": "x", "b": "b"}))
