@@ -44,6 +44,8 @@ from upsertcore.laws import (
     estimate,
 )
 from upsertcore.laws.card import _Watch
+from upsertcore.laws.extent import parts_of
+from upsertcore.laws.world import World
 from upsertcore.merge import newest
 from upsertcore.strategy import Match, Strategy
 
@@ -242,6 +244,16 @@ class TestLimit:
         assert [(v.law, v.calls, v.stands_for) for v in whole.verdicts if v.holds] == [
             (v.law, v.calls, v.stands_for) for v in same.verdicts if v.holds
         ]
+
+    @pytest.mark.parametrize("line", [None, "name"])
+    def test_what_is_drawn_comes_to_all_of_it(self, line: str | None) -> None:
+        """Each once, those that a renaming makes equal beside one another."""
+        for part in parts_of(World(NAMED, line, contacts=2)):
+            whole = [shown for _, shown, _ in part.whole()]
+            drawn = [shown for _, shown, _ in part.drawn()]
+
+            assert {*map(repr, whole)} <= {*map(repr, drawn)}
+            assert len({*map(repr, drawn)}) == len(drawn)
 
     def test_what_breaks_a_law_is_found_in_part_of_the_world(self) -> None:
         """What is drawn is spread over all of it."""

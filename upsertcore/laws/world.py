@@ -316,8 +316,11 @@ class World:
     def drawn_merges(self, size: int) -> Iterator[tuple[State, int]]:
         """Draw merges evenly, as :meth:`drawn` draws calls."""
         if self.letters is None:
+            known = set[Places]()
             for places, _patch, _digits in self._picked(size):
-                yield self.state(places), len({places, *self._images(places)})
+                if places not in known:
+                    known.add(places)
+                    yield self.state(places), len({places, *self._images(places)})
             return
         for place in evenly(self.merge_count(size)):
             yield self._merge_at(size, place), 1
