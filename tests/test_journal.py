@@ -522,6 +522,20 @@ class TestPurge:
         assert made.purge("c-4") == 1
         assert {} == made._writer._calls.known
 
+    @pytest.mark.parametrize("keep", [None, 0])
+    def test_a_deleted_one_of_another_scope(self, keep: int | None) -> None:
+        """It is unknown there, and nothing that tells of it is lost."""
+        made = book(keep=keep)
+        made.create({"email": "4@x"}, scope="a", idempotency_key="k-1")
+        made.delete("c-4", scope="a")
+        before = results(made) if keep is None else None
+        with pytest.raises(errors.UnknownContact):
+            made.purge("c-4", scope="b")
+
+        assert before == (results(made) if keep is None else None)
+        assert {"a"} == {*made._writer._calls.known}
+        assert made.purge("c-4", scope="a") > 0
+
     def test_the_calls_of_an_absorbed_one(self) -> None:
         """They go with the survivor; a retry makes the contact anew."""
         made = book()

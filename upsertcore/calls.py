@@ -110,22 +110,22 @@ class Calls:
         return evolve(known[1], replayed=True)
 
     def purged(
-        self, ids: set[str]
+        self, ids: set[str], scope: str
     ) -> tuple[Mapping[str, dict[str, tuple[Hashable, Outcome]]], int]:
         """
-        Return the calls without what they tell of these ids, and how many did.
+        Return the calls without what they tell of ids of a scope, and how many did.
 
         Cost:
             Linear in the calls that are remembered.
         """
         left: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(dict)
         purged = 0
-        for scope, calls in self.known.items():
+        for name, calls in self.known.items():
             for key, (what, outcome) in calls.items():
-                kept = forgetting(outcome, ids)
+                kept = forgetting(outcome, ids) if name == scope else outcome
                 purged += kept is not outcome
                 if kept is not None:
-                    left[scope][key] = what, kept
+                    left[name][key] = what, kept
         return left, purged
 
     def note(self, scope: str, key: str, call: tuple[Hashable, Outcome]) -> None:

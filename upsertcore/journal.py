@@ -106,9 +106,9 @@ class Journal:
                     return {*contact.ids}
         return {id}
 
-    def purged(self, ids: set[str]) -> tuple[deque[Entry], int]:
+    def purged(self, ids: set[str], scope: str) -> tuple[deque[Entry], int]:
         """
-        Return the entries without what they tell of these ids, and how many did.
+        Return the entries without what they tell of ids of a scope, and how many did.
 
         Cost:
             Linear in what the journal keeps.
@@ -116,7 +116,9 @@ class Journal:
         left: deque[Entry] = deque(maxlen=self.entries.maxlen)
         purged = 0
         for entry in self.entries:
-            outcome = entry.outcome and forgetting(entry.outcome, ids)
+            outcome = entry.outcome
+            if outcome is not None and outcome.contact.scope == scope:
+                outcome = forgetting(outcome, ids)
             if outcome is not entry.outcome:
                 entry, purged = Entry(entry.number, outcome), purged + 1  # noqa: PLW2901
             left.append(entry)

@@ -298,8 +298,8 @@ class Writer:
         def do(state: Record) -> tuple[int, Record | None]:
             staged = Staged(self._index)
             ids = self._purged_ids(staged, id, scope)
-            entries, changes = self.journal.purged(ids)
-            calls, remembered = self._calls.purged(ids)
+            entries, changes = self.journal.purged(ids, scope)
+            calls, remembered = self._calls.purged(ids, scope)
             parts = {"entries": entries, "calls": calls}
             redo = staged.redo(**parts)
             if not (redo.rows or changes or remembered):
