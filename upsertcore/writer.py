@@ -66,6 +66,9 @@ _WAIT = 1.0
 """How many seconds other writers wait for a call that queues: its functions might wait
 for one of them."""
 
+_DOUBLED = 10
+"""How often that doubles, for a call that takes longer: so it gets in at last."""
+
 _OVERTAKEN_BY_ITSELF = 100
 
 _VERDICTS = (Refused, UnknownContact)
@@ -329,7 +332,7 @@ class Writer:
         attempts = own = 0
         while own < _OVERTAKEN_BY_ITSELF:
             queued = attempts >= _PATIENCE
-            state = self._queued() if queued else self._begun()
+            state = self._queued(attempts) if queued else self._begun()
             try:
                 answer = self._once(state, ask, decide, prepare)
             finally:
@@ -361,7 +364,7 @@ class Writer:
             if self.published is state or not (unseen or self._moved(asked)):
                 raise
             return None
-        for _ in range(_PATIENCE):
+        for again in count(1):
             try:
                 answer, record = prepare(decided, state)
             except (*_VERDICTS, ValueError):
@@ -370,10 +373,15 @@ class Writer:
             else:
                 if self.publish(state, record):
                     return (answer,)
-            state = self._begun()
+            finally:
+                if again > _PATIENCE:
+                    self._leave(state)
+            # The decision holds until what it rests on moves; only this is done again.
+            state = self._queued(again) if again >= _PATIENCE else self._begun()
             if self._moved(asked):
-                break
-        return None
+                self._leave(state)
+                return None
+        raise AssertionError  # pragma: no cover - count does not end
 
     def _moved(self, asked: Seen) -> bool:
         return self.read(lambda: asked.stale(self._index)) is not None
@@ -450,7 +458,7 @@ class Writer:
         while record is not self.done:
             queue = record[ROW]
             if type(queue) is _Queue and record[THREAD] != _thread():
-                queue.left.wait(_WAIT)
+                queue.left.wait(queue.wait)
             with self.lock:
                 self._completed()
                 if self.published is record:
@@ -458,10 +466,11 @@ class Writer:
             record = self.published
         return record
 
-    def _queued(self) -> Record:
+    def _queued(self, attempt: int = _PATIENCE) -> Record:
         """Make other writers wait; return the state to work on."""
         state = self._begun()
-        record = (_Queue(), *state[1:THREAD], _thread())
+        wait = _WAIT * 2 ** min(attempt - _PATIENCE, _DOUBLED)
+        record = (_Queue(wait), *state[1:THREAD], _thread())
         return record if self._swap(state, record) else state
 
     def _swap(self, state: Record, record: Record) -> bool:
@@ -510,10 +519,10 @@ class Writer:
 class _Queue:
     """What a call that queues publishes in place of a row; others wait for it."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "wait")
 
-    def __init__(self) -> None:
-        self.left = threading.Event()
+    def __init__(self, wait: float) -> None:
+        self.left, self.wait = threading.Event(), wait
 
 
 def _record(redo: Redo, state: Record) -> Record:
