@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ LINES: dict[str, Any] = {
 }
 POLICY = Policy(merge_all("email", "phone"), LINES)
 SOFT = Policy(merge_all("email", "phone"), LINES, on_deleted="restore")
+NOT_STORED = type, ModuleType, FunctionType, Policy
 HARD = Policy(merge_all("email", "phone"), LINES, on_deleted="refuse")
 
 
@@ -464,6 +467,19 @@ class TestReplay:
             ContactBook.replay(POLICY, [entries[place] for place in order])
 
 
+def texts(book: ContactBook) -> set[str]:
+    """Collect every text that a book refers to, directly or through others."""
+    found, known, queue = set[str](), set[int](), list[Any]([book])
+    while queue:
+        for each in gc.get_referents(queue.pop()):
+            if isinstance(each, str):
+                found.add(each)
+            elif id(each) not in known and not isinstance(each, NOT_STORED):
+                known.add(id(each))
+                queue.append(each)
+    return found
+
+
 class TestPurge:
     """A person is forgotten: the contact, its changes and its calls."""
 
@@ -479,6 +495,18 @@ class TestPurge:
         assert {} == leading(made)
         assert made.upsert({"email": "1@x"}).contact.id == "c-4"
         made._index.check()
+
+    def test_the_book_refers_to_no_value_of_it(self) -> None:
+        """Not until the next write either."""
+        for end in ("purge", "delete and purge"):
+            made = ContactBook(POLICY, ids=iter("ab").__next__, keep_changes=None)
+            made.upsert({"email": "secret@x"}, idempotency_key="k-1")
+            assert "secret@x" in texts(made)
+            if end != "purge":
+                made.delete("a")
+            made.purge("a")
+
+            assert "secret@x" not in texts(made)
 
     def test_who_was_deleted_after_a_merge(self) -> None:
         """The feed still knows whom it had absorbed."""

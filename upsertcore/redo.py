@@ -64,3 +64,8 @@ class Redo:
     call: tuple[str, str, Any] | None = None
     entries: deque[Any] | None = None
     calls: Mapping[str, dict[str, Any]] | None = None
+
+    def release(self) -> None:
+        """Drop what is stored by now, so that nothing is retained of a purge."""
+        self.rows = self.outcomes = ()
+        self.call = self.entries = self.calls = None

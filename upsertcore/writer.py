@@ -66,8 +66,8 @@ _WAIT = 1.0
 """How many seconds other writers wait for a call that queues: its functions might wait
 for one of them."""
 
-_DOUBLED = 10
-"""How often that doubles, for a call that takes longer: so it gets in at last."""
+_DOUBLINGS = 6
+"""How often that doubles for one call, so that a long one gets in at last."""
 
 _OVERTAKEN_BY_ITSELF = 100
 
@@ -364,7 +364,8 @@ class Writer:
             if self.published is state or not (unseen or self._moved(asked)):
                 raise
             return None
-        for again in count(1):
+        again = 0
+        while True:
             try:
                 answer, record = prepare(decided, state)
             except (*_VERDICTS, ValueError):
@@ -374,14 +375,14 @@ class Writer:
                 if self.publish(state, record):
                     return (answer,)
             finally:
-                if again > _PATIENCE:
+                if again:
                     self._leave(state)
             # The decision holds until what it rests on moves; only this is done again.
+            again += 1
             state = self._queued(again) if again >= _PATIENCE else self._begun()
             if self._moved(asked):
                 self._leave(state)
                 return None
-        raise AssertionError  # pragma: no cover - count does not end
 
     def _moved(self, asked: Seen) -> bool:
         return self.read(lambda: asked.stale(self._index)) is not None
@@ -420,11 +421,13 @@ class Writer:
             row = record[ROW]
             if type(row) is Redo:
                 self._store(row, record[NUMBER])
+                self.done = record
+                row.release()
             else:
                 self._index.store_row(record[WAS], row)
                 if self.journal.keeps:
                     self._note(record)
-            self.done = record
+                self.done = record
         return True
 
     def _store(self, redo: Redo, number: int) -> None:
@@ -469,7 +472,7 @@ class Writer:
     def _queued(self, attempt: int = _PATIENCE) -> Record:
         """Make other writers wait; return the state to work on."""
         state = self._begun()
-        wait = _WAIT * 2 ** min(attempt - _PATIENCE, _DOUBLED)
+        wait = _WAIT * 2 ** min(attempt - _PATIENCE, _DOUBLINGS)
         record = (_Queue(wait), *state[1:THREAD], _thread())
         return record if self._swap(state, record) else state
 
