@@ -768,8 +768,8 @@ _NAMED = (
         "left_out_together",
         "two keys of several fields",
         "keyring",
-        "        names[n]: tuple([names[i] for i in group]) for group in found for n in group\n",
-        "        n: tuple(dict.fromkeys(m for e in several if n in e for m in e)) for n in names\n",
+        "    families = [tuple([names[n] for n in group]) for group in found]\n",
+        "    families = several if found else []\n",
     ),
     Fault(
         "what a blocked part identifies together with is stored",
@@ -867,8 +867,8 @@ _MERGED = (
         "replay_is_equal",
         "one key",
         "journal",
-        "return self.entries.maxlen != 0",
-        "return self.entries.maxlen is None",
+        "self.keeps = keep != 0",
+        "self.keeps = keep is None",
     ),
     Fault(
         "changes that are not kept are not missed",
