@@ -190,10 +190,14 @@ def _to_withhold(
             each = Withheld(name, _sent(asked, draft, name), holder, key.name)
             direct.setdefault(name, each)
     found: dict[str, Withheld] = {}
+    reached: set[str] = set()
     for key, brought in apart:
         found |= {name: direct[name] for name in brought if name not in found}
         for name, holder in brought.items():
-            for other in _along(policy, draft, [name]):
+            # What was reached before leads to nothing that was not.
+            names = [] if name in reached else _along(policy, draft, [name])
+            reached.update(names)
+            for other in names:
                 each = Withheld(other, _sent(asked, draft, other), holder, key.name)
                 found.setdefault(other, direct.get(other, each))
     return [*found.values()]
@@ -234,10 +238,15 @@ def _along(policy: Policy, draft: Draft, names: Iterable[str]) -> list[str]:
     """
     found = dict.fromkeys(names)
     queue = [*found]
+    families: set[tuple[str, ...]] = set()
     for name in queue:
         lists = [n for n, (_, joins) in draft.joined.items() if name in joins]
         for field in (name, *lists):
-            for other in policy.together.get(field, ()):
+            family = policy.together.get(field, ())
+            # All of one family have the same one.
+            known = family[:1] in families
+            families.add(family[:1])
+            for other in () if known else family:
                 moving = [other] if draft.moves(other) else []
                 for each in (*moving, *draft.primaries_in(other)):
                     if each not in found:

@@ -77,6 +77,7 @@ GROWN: dict[str, Callable[[Any, int, int], Any]] = {
     "$shared": _shared,
     "$mul": lambda factor, n, i: i * factor,
     "$mod": lambda parts, n, i: parts[0] + str(i % parts[1]),
+    "$minus": lambda least, n, i: least * (n - i),
     "$n": lambda _, n, i: n,
     "$join": lambda parts, n, i: parts[0].join(
         filled(parts[1], n, k) for k in range(n)
