@@ -27,6 +27,7 @@ from upsertcore import (
     ignore,
     keep,
     key,
+    largest,
     latest,
     merge_all,
     never,
@@ -230,6 +231,9 @@ PERSONS = ids(
     keys=PERSON,
     on_clash="withhold",
 )
+_FIRST = key("first", "born", normalize=normalize.text)
+PULLED = evolve(PERSONS, keys={**PERSON, "first born": _FIRST})
+KEEPS = evolve(PERSONS, fields={**PERSONS.fields, "born": field(merge=largest)})
 XENIA: Sent = {"id": 1, "first": "Xenia", "surname": "Page", "born": "1990"}
 ANN: Sent = {"id": 2, "first": "Ann", "surname": "Lee", "born": "1970"}
 BLOCKS = ids(
@@ -311,6 +315,8 @@ SPEAKS: list[tuple[str, Trial]] = [
     ("nothing_silent", of({"id": 7, "email": ["a@x", "none"]}, policy=pair())),
     ("nothing_silent", of(TWO_HELD, *HELD, policy=EACH)),
     ("nothing_silent", of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
+    ("nothing_silent", of({**XENIA, "id": 2}, XENIA, ANN, policy=PULLED)),
+    ("nothing_silent", of({**XENIA, "id": 2}, XENIA, ANN, policy=KEEPS)),
     ("nothing_silent", of(NO_NAME, ADA, policy=BLOCKS)),
     ("left_out_together", of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
     ("left_out_together", of(NO_NAME, ADA, policy=BLOCKS)),
@@ -338,6 +344,7 @@ SPEAKS: list[tuple[str, Trial]] = [
     ),
     ("retry_is_once", of(ADA)),
     ("retry_is_once", of(ADA, ADA)),
+    ("retry_is_once", of({}, policy=ABSENT)),
     ("create_makes_one", of(ADA)),
     ("finds_who_is_named", of(ADA_KING, ADA_KING, policy=WHOLE)),
     ("finds_who_is_named", of({"more": ["b@x"]}, KNOWN, policy=JOINS)),

@@ -77,6 +77,7 @@ SPEAKS: list[tuple[str, Merge]] = [
     ("absent_gives_way", of(table(replace), BLANK, X)),
     ("absent_gives_way", of(table(replace), BLANK, {"v": " "})),
     ("absent_gives_way", of(table(immutable), X, BLANK)),
+    ("absent_gives_way", of(table(immutable), {"v": "x", "at": ""}, Y)),
     ("absent_gives_way", of(table(union), LISTED, {"v": []})),
     ("absent_gives_way", of(table(replace, default="x"), X, Y)),
     ("absent_gives_way", of(table(replace, default="x"), Y, X)),

@@ -88,6 +88,7 @@ class World:
             if name not in keyed and name != line
         }
         self._shapes = Shapes(policy, self.keyed)
+        self._joined = [] if self.letters is None else self._merged(self.letters)
 
     @property
     def states(self) -> list[tuple[Places, int]]:
@@ -363,12 +364,9 @@ class World:
         bare = next(n for n in shapes if n not in keyed)
         return bare, keyed[0] if keyed else bare
 
-    @cached_property
-    def _joined(self) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
-        """List what a contact that is merged may have of the field, with its clock."""
-        if self.letters is None:
-            return []
-        name, stored = self.letters.name, [*self.letters.stored, ""]
+    def _merged(self, letters: Letters) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
+        """List what a contact that is merged may have of a field, with its clock."""
+        name, stored = letters.name, [*letters.stored, ""]
         first = stored[0]
         if isinstance(first, FrozenMap):
             stored.append(FrozenMap({**first, next(iter(first)): ""}))
