@@ -272,7 +272,7 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
     turns = count()
 
     class Interrupting:
-        def __enter__(self) -> None:
+        def acquire(self) -> None:
             made._writer.lock = lock
             lock.acquire()
             if next(turns) == 0:
@@ -280,7 +280,7 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
                 made.upsert({"email": "1@x", "group": 9})
                 lock.acquire()
 
-        def __exit__(self, *_: object) -> None:
+        def release(self) -> None:
             lock.release()
 
     lock: Any = made._writer.lock
@@ -337,3 +337,28 @@ def test_an_atomic_batch_is_prepared_without_the_lock() -> None:
     assert [outcome.result for outcome in outcomes] == ["updated", "updated"]
     assert len(made) == 3
     made._index.check()
+
+
+class Waiting:
+    """A lock that is waited for until a signal handler raises."""
+
+    def __init__(self, lock: Any) -> None:
+        self.release = lock.release
+
+    def acquire(self) -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+
+def test_a_call_that_is_interrupted_while_it_waits_raises_that() -> None:
+    """The lock was not taken, so nothing is written, and the next call is as any."""
+    made = book(2)
+    writer: Any = made._writer
+    lock, patch = writer.lock, {"email": "new@x"}
+    writer.lock = Waiting(lock)
+    with pytest.raises(KeyboardInterrupt):
+        made.upsert(patch)
+    writer.lock = lock
+
+    assert len(made) == 2
+    assert made.upsert(patch).created

@@ -65,16 +65,8 @@ class Heading:
 
     __slots__ = (
         *("_rules", "_shared", "carried", "cleans", "consulted", "creates"),
-        *(
-            "defaults",
-            "first",
-            "full",
-            "has_rules",
-            "names",
-            "omitted",
-            "picks",
-            "resting",
-        ),
+        *("defaults", "first", "full", "has_rules", "names", "omitted", "picks"),
+        *("resting",),
     )
 
     def __init__(
@@ -94,16 +86,14 @@ class Heading:
         whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
         # A default that is a key would have to be looked for.
         self.creates = policy.create and whole and keys.isdisjoint(added)
-        self.cleans = [
-            (place, line.clean)
-            for place, line in enumerate(lines)
-            if line.clean is not None
-        ]
-        self._rules: list[tuple[str, Rule, bool, bool]] = [
-            (name, line.merge, name in keys, line.required)
-            for name, line in zip(names, lines, strict=True)
-            if line.merge is not replace
-        ]
+        self.cleans: list[tuple[int, Callable[[Any], Any]]] = []
+        self._rules: list[tuple[str, Rule, bool, bool]] = []
+        for place, line in enumerate(lines):
+            if line.clean is not None:
+                self.cleans.append((place, line.clean))
+            if line.merge is not replace:
+                rare = names[place] in keys, line.required
+                self._rules.append((names[place], line.merge, *rare))
         self.has_rules = bool(self._rules)
         self.picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
         keys_in = {
@@ -241,23 +231,37 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
     ) -> None:
         super().__init__()
         self._policy, self._index, self._plans = policy, index, plans
-        self._own = {name: name for name in policy.fields}
+        # Of a table with few fields a patch may have many headings.
+        self._own = {name: (name, line) for name, line in policy.fields.items()}
 
     def __missing__(self, names: tuple[Any, ...]) -> Heading | None:
         """Look at names; None where one has no line, or goes by a clock."""
-        own = tuple([self._own.get(name) or _plain(name) for name in names])
-        if "" in own or len(own) > MAX_FIELDS:
+        if len(names) > MAX_FIELDS:
             return None
         try:
-            lines = tuple(map(self._policy.line, own))
+            known = [self._own.get(name) or self._other(name) for name in names]
         except UnknownField:
             return None
-        if any(line.merge.by is not None for line in lines):
-            return None
+        own, lines = zip(*known, strict=True) if known else ((), ())
+        for line in lines:
+            if line.merge.by is not None:
+                return None
         heading = Heading(own, lines, self._policy, self._index, self._plans)
         if len(self) < MAX_NAMES:
             self[own] = heading
         return heading
+
+    def _other(self, name: Any) -> tuple[str, Field]:
+        """
+        Return a name that the policy does not declare, or that is no plain text.
+
+        Raises:
+            UnknownField: If there is no line for it.
+        """
+        own = _plain(name)
+        if not own:
+            raise UnknownField(own, ())
+        return own, self._policy.line(own)
 
 
 def _frozen(raw: Values) -> Values | None:

@@ -413,7 +413,10 @@ class Writer:
         """
         if record is None:
             return self.published is state
-        with self.lock:
+        lock = self.lock
+        # As a with statement, at half its cost, which every call pays.
+        try:
+            lock.acquire()
             if self.published is not state:
                 return False
             # Nothing can come between that look and the store that publishes.
@@ -428,6 +431,12 @@ class Writer:
                 if self.journal.keeps:
                     self._note(record)
                 self.done = record
+        finally:
+            try:  # noqa: SIM105 - suppress() costs two calls more
+                lock.release()
+            except RuntimeError:
+                # It was not taken: what interrupted that goes on.
+                pass
         return True
 
     def _store(self, redo: Redo, number: int) -> None:
