@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Claim", "Family", "beside_blocked", "claim", "in_use"]
 
+Lists: TypeAlias = "dict[str, list[str]]"
 Clash: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
 """A unique key, and its forms that others hold, with the ids of those."""
 
@@ -173,6 +174,7 @@ def _to_withhold(
 ) -> list[Withheld]:
     """List what is left out for these clashes; refuse where the patch brought none."""
     direct: dict[str, Withheld] = {}
+    lists = _lists(draft)
     apart: list[tuple[Key, dict[str, str]]] = []
     for key, clash in clashes:
         brought = _brought(asked, draft, key, clash)
@@ -187,7 +189,7 @@ def _to_withhold(
             raise KeyInUse(key.told(draft.after)[0], None, holder)
         apart.append((key, brought))
         for name, holder in brought.items():
-            each = Withheld(name, _sent(asked, draft, name), holder, key.name)
+            each = Withheld(name, _sent(asked, draft, lists, name), holder, key.name)
             direct.setdefault(name, each)
     found: dict[str, Withheld] = {}
     reached: set[str] = set()
@@ -195,10 +197,11 @@ def _to_withhold(
         found |= {name: direct[name] for name in brought if name not in found}
         for name, holder in brought.items():
             # What was reached before leads to nothing that was not.
-            names = [] if name in reached else _along(policy, draft, [name])
+            names = [] if name in reached else _along(policy, draft, lists, [name])
             reached.update(names)
             for other in names:
-                each = Withheld(other, _sent(asked, draft, other), holder, key.name)
+                value = _sent(asked, draft, lists, other)
+                each = Withheld(other, value, holder, key.name)
                 found.setdefault(other, direct.get(other, each))
     return [*found.values()]
 
@@ -224,13 +227,23 @@ def _brought(
     return {name: found[name] for name in (*key.fields, *found) if name in found}
 
 
-def _sent(asked: Asked, draft: Draft, name: str) -> Any:
+def _lists(draft: Draft) -> Lists:
+    """Return, for each primary whose value joined lists, these lists."""
+    found: Lists = {}
+    for name, (_, primaries) in draft.joined.items():
+        for each in primaries:
+            found.setdefault(each, []).append(name)
+    return found
+
+
+def _sent(asked: Asked, draft: Draft, lists: Lists, name: str) -> Any:
     """Give the value that a field would have by what was sent for it."""
-    joins = any(name in primaries for _, primaries in draft.joined.values())
-    return asked.sent[name] if joins else draft.own(name)
+    return asked.sent[name] if name in lists else draft.own(name)
 
 
-def _along(policy: Policy, draft: Draft, names: Iterable[str]) -> list[str]:
+def _along(
+    policy: Policy, draft: Draft, lists: Lists, names: Iterable[str]
+) -> list[str]:
     """
     List what identifies together with fields that are left out, and would move.
 
@@ -240,8 +253,7 @@ def _along(policy: Policy, draft: Draft, names: Iterable[str]) -> list[str]:
     queue = [*found]
     families: set[tuple[str, ...]] = set()
     for name in queue:
-        lists = [n for n, (_, joins) in draft.joined.items() if name in joins]
-        for field in (name, *lists):
+        for field in (name, *lists.get(name, ())):
             family = policy.together.get(field, ())
             # All of one family have the same one.
             known = family[:1] in families
@@ -301,10 +313,11 @@ def _leave_out_beside_blocked(
         for name, why in asked.ignored.items()
         if why == "blocked" and name not in asked.sent
     ]
-    names = _along(policy, draft, gone)[len(gone) :]
+    lists = _lists(draft)
+    names = _along(policy, draft, lists, gone)[len(gone) :]
     left_out = dict.fromkeys(names, "composite")
     if left_out:
-        values = {name: _sent(asked, draft, name) for name in names}
+        values = {name: _sent(asked, draft, lists, name) for name in names}
         try:
             draft.without(left_out)
         except MissingField as missing:

@@ -116,9 +116,11 @@ def screens(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
     >>> screens(())
     {}
     """
-    blocking = [key for key in keys if key.blocked and not key.composite]
-    names = {name for key in blocking for name in key.fields}
-    return {n: tuple(key for key in blocking if n in key.fields) for n in names}
+    found: dict[str, list[Key]] = {}
+    for key in keys:
+        for name in key.fields if key.blocked and not key.composite else ():
+            found.setdefault(name, []).append(key)
+    return {name: (*blocking,) for name, blocking in found.items()}
 
 
 def together(keys: tuple[Key, ...]) -> dict[str, tuple[str, ...]]:
@@ -209,6 +211,9 @@ def check_rules(
 
     >>> check_rules((), {}, on_clash="refuse")
     """
+    # The first composite key of each field.
+    composite = [key for key in reversed(keys) if key.composite]
+    whole = {name: key.name for key in composite for name in key.fields}
     for key in keys:
         last = key.fields[-1]
         if key.joins and fields[last].merge not in (replace, keep, union):
@@ -218,17 +223,16 @@ def check_rules(
             reason = f"is never taken at creation, and would join {last} after it"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
         if key.unique and on_clash == "withhold":
-            _check_withheld(key, keys, fields)
+            _check_withheld(key, whole, fields)
 
 
 def _check_withheld(
-    key: Key, keys: tuple[Key, ...], fields: Mapping[str, Field]
+    key: Key, whole: Mapping[str, str], fields: Mapping[str, Field]
 ) -> None:
-    """See that what is left out of a composite key once is left out again."""
+    """Check that what is left out of a composite key once is left out again."""
     for name in key.fields:
         rule = fields[name].merge
-        whole = (key,) if key.composite else (each for each in keys if each.composite)
-        part_of = next((each.name for each in whole if name in each.fields), None)
+        part_of = key.name if key.composite else whole.get(name)
         taken = rule.on_update or (not rule.on_create and not key.composite)
         if part_of is not None and not taken:
             reason = f"its rule {rule} would never store what is withheld once"
