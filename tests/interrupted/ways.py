@@ -54,7 +54,12 @@ def alarm(call: Call, delay: float) -> bool:
 
 
 def from_a_thread(call: Call, turns: int, how: str) -> bool:
-    """Let another thread interrupt this one; return whether that ended the call."""
+    """
+    Let another thread interrupt this one; return whether that ended the call.
+
+    In a callback of a weak reference an exception is ignored, and the call goes on.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
     mine, go, gone = threading.get_ident(), threading.Event(), threading.Event()
     kinds = (KeyboardInterrupt, Interrupted)
 
@@ -92,6 +97,7 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
     sys.setswitchinterval(switches)
     thread.join()
     signal.signal(signal.SIGINT, before)
+    sys.unraisablehook = hook
     return ended
 
 
