@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -54,17 +55,16 @@ def alarm(call: Call, delay: float) -> bool:
 
 
 def from_a_thread(call: Call, turns: int, how: str) -> bool:
-    """
-    Let another thread interrupt this one; return whether that ended the call.
-
-    In a callback of a weak reference an exception is ignored, and the call goes on.
-    """
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
-    mine, go, gone = threading.get_ident(), threading.Event(), threading.Event()
+    """Let another thread interrupt this one; return whether that ended the call."""
+    # No events: their locks would stay with a wait that is interrupted.
+    mine = threading.get_ident()
+    go: list[bool] = []
+    gone: list[bool] = []
     kinds = (KeyboardInterrupt, Interrupted)
 
     def throw() -> None:
-        go.wait()
+        while not go:
+            time.sleep(0)
         for _ in range(turns):
             pass
         if how == "ctrl_c":
@@ -73,7 +73,7 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(mine), ctypes.py_object(Interrupted)
             )
-        gone.set()
+        gone.append(True)
 
     thread = threading.Thread(target=throw)
     thread.start()
@@ -82,13 +82,14 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
     sys.setswitchinterval(1e-6)
     ended = arrived = False
     try:
-        go.set()
+        go.append(True)
         call()
     except kinds:
         ended = arrived = True
     while not arrived:
         try:
-            gone.wait()
+            while not gone:
+                time.sleep(0)
             for _ in range(10_000):
                 pass
             arrived = True
@@ -97,7 +98,6 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
     sys.setswitchinterval(switches)
     thread.join()
     signal.signal(signal.SIGINT, before)
-    sys.unraisablehook = hook
     return ended
 
 
