@@ -35,6 +35,8 @@ Names: TypeAlias = tuple[str, ...]
 Values: TypeAlias = tuple[Any, ...]
 
 _MAX_PICKS = 100
+_FEW = 8
+"""Up to so many names are searched one after the other, which then costs less."""
 
 
 @final
@@ -77,13 +79,14 @@ class Heading:
         index: ContactIndex,
         plans: Sequence[tuple[Any, ...]],
     ) -> None:
-        added = {n: value for n, value in policy.defaults if n not in names}
+        places = {name: place for place, name in enumerate(names)}
+        added = {n: value for n, value in policy.defaults if n not in places}
         keys = {key.fields[0] for key in policy.keys}
         self._shared, self.names = index.names, index.names.share(names)
         self.first = FORMS + len(index.keys)
         self.full = index.names.share((*names, *added))
         self.defaults = (*added.values(),)
-        whole = all(n in names or not empty(added.get(n)) for n in policy.needed)
+        whole = all(n in places or not empty(added.get(n)) for n in policy.needed)
         # A default that is a key would have to be looked for.
         self.creates = policy.create and whole and keys.isdisjoint(added)
         self.cleans: list[tuple[int, Callable[[Any], Any]]] = []
@@ -97,9 +100,9 @@ class Heading:
         self.has_rules = bool(self._rules)
         self.picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
         keys_in = {
-            key.name: (number, names.index(key.fields[0]), *plan)
+            key.name: (number, places[key.fields[0]], *plan)
             for number, (key, plan) in enumerate(zip(policy.keys, plans, strict=True))
-            if key.fields[0] in names
+            if key.fields[0] in places
         }
         self.carried = (*keys_in.values(),)
         self.omitted = [
@@ -184,9 +187,11 @@ class Heading:
             What it has then; None where a rule refuses, clears or leaves out
             something, or makes a key other than it was sent.
         """
-        laid = [*values]
+        laid, place_of = [*values], names.index
+        if len(self._rules) > _FEW:
+            place_of = {name: place for place, name in enumerate(names)}.__getitem__
         for name, rule, is_key, needed in self._rules:
-            place = names.index(name)
+            place = place_of(name)
             was = stored[place] if place < len(stored) else None
             sent, new = values[place], was
             if rule.on_update if known else rule.on_create:

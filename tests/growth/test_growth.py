@@ -52,18 +52,18 @@ def works() -> dict[int, list[int]]:
 
 
 def test_each_call_costs_what_it_grows_by(works: dict[int, list[int]]) -> None:
-    """One that is known to cost more is named, for as long as it does."""
+    """Its input, twice and four times as large."""
     said = {
         number: (case["grows"], case.get("policy"), case["call"], works[number])
         for number, case in enumerate(INPUTS)
     }
     over = [
-        number for number, case in enumerate(INPUTS) if not within(case, works[number])
+        said[number]
+        for number, case in enumerate(INPUTS)
+        if not within(case, works[number])
     ]
-    known = [number for number, case in enumerate(INPUTS) if "known" in case]
 
-    assert [said[number] for number in over if number not in known] == []
-    assert [said[number] for number in known if number not in over] == [], "mended"
+    assert over == []
 
 
 def test_each_input_is_another_one_and_is_counted(works: dict[int, list[int]]) -> None:
