@@ -187,7 +187,8 @@ class Heading:
             What it has then; None where a rule refuses, clears or leaves out
             something, or makes a key other than it was sent.
         """
-        laid, place_of = [*values], names.index
+        laid = [*values]
+        place_of: Callable[[str], int] = names.index
         if len(self._rules) > _FEW:
             place_of = {name: place for place, name in enumerate(names)}.__getitem__
         for name, rule, is_key, needed in self._rules:

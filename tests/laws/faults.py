@@ -701,7 +701,7 @@ _FAST = (
         "plan_is_upsert",
         "one key",
         "heading",
-        "added = {n: value for n, value in policy.defaults if n not in names}",
+        "added = {n: value for n, value in policy.defaults if n not in places}",
         "added: dict[str, Any] = {}",
     ),
     Fault(
@@ -760,8 +760,8 @@ _NAMED = (
         "left_out_together",
         "two keys of several fields",
         "claims",
-        "            for other in _along(policy, draft, [name]):",
-        "            for other in ():",
+        "            for other in names:\n                value =",
+        "            for other in ():\n                value =",
     ),
     Fault(
         "fields identify together only where one key has both",
