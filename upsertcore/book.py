@@ -63,7 +63,8 @@ class ContactBook(Joining):
         policy: The table.
         ids: Answers a fresh id at each call; given by tests and by hosts.
         clock: Answers an aware time; given by tests and by hosts. UTC now if None.
-        index: An index to work on, made with the policy's key names; fresh if None.
+        index: An index to work on, made with the policy's key names; fresh if None. No
+            other book may write to it.
         keep_calls: How many calls with an idempotency key are remembered, per scope.
         keep_changes: How many changes :meth:`changes_since` can give; None for all.
 
