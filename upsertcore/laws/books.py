@@ -234,8 +234,7 @@ def _refused(trial: Trial, rows: Any) -> set[int | None]:
     try:
         ContactBook.load(trial.policy, rows)
     except InvalidRows as error:
-        if all(isinstance(each, KeyInUse) for each in error.refusals):
-            return {each.row for each in error.refusals}
+        return {each.row for each in error.refusals if isinstance(each, KeyInUse)}
     return set()
 
 
