@@ -277,6 +277,28 @@ class TestOvertaken:
         assert decisions == ["east"]
         assert made._writer.published is made._writer.done
 
+    def test_a_contact_that_cannot_be_made_of_what_was_half_seen(self) -> None:
+        """One that had absorbed another, say, seen before and after a merge."""
+        made = book()
+        made.upsert(ADA)
+        turns = count()
+
+        def ask() -> Asked:
+            by_name, match = made.policy.by_name, made.policy.match
+            return Asked(by_name, ({}, {}), made._index, "", match)
+
+        def decide(asked: Asked) -> str:
+            asked.get("c-1")
+            if next(turns) == 0:
+                made.upsert({**ADA, "name": "Eve"})
+                raise ValueError("absorbed: contact c-1 must not absorb itself")
+            return "decided"
+
+        def prepare(decided: str, _state: Any) -> tuple[str, Any]:
+            return decided, None
+
+        assert made._writer._attempt(ask, decide, prepare) == "decided"
+
     def test_an_id_that_is_created_while_it_is_looked_up_is_known(self) -> None:
         """What was half written when it was looked up is looked up again."""
         made = book()

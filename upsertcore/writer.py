@@ -71,8 +71,9 @@ _DOUBLINGS = 6
 
 _OVERTAKEN_BY_ITSELF = 100
 
-_VERDICTS = (Refused, UnknownContact)
-"""What a decision raises of itself; only that may be due to what is half written."""
+_VERDICTS = (Refused, UnknownContact, ValueError)
+"""What may be due to what was half written when it was read: a refusal, an id that was
+not there, a contact that cannot be made."""
 
 _writers: WeakSet[Writer] = WeakSet()
 
@@ -368,7 +369,7 @@ class Writer:
         while True:
             try:
                 answer, record = prepare(decided, state)
-            except (*_VERDICTS, ValueError):
+            except _VERDICTS:
                 if self.published is state:
                     raise
             else:
