@@ -412,3 +412,16 @@ def test_eight_threads_take_it_at_once() -> None:
     made._index.check()
     assert len(made) == 50
     assert {contact["email"] for contact in made} == {p["email"] for p in patches}
+
+
+def test_many_fields_with_rules_are_merged_each_by_its_own() -> None:
+    """However many a patch has; the fast path looks them up in another way then."""
+    email = field(key=normalize.email)
+    policy = Policy(first_match("email"), {"email": email}, others=union)
+    book = ContactBook(policy, ids=iter("ab").__next__)
+    names = [f"f{number}" for number in range(30)]
+    book.upsert({"email": "ada@x.org", **{name: [name] for name in names}})
+    after = book.upsert({"email": "ada@x.org", **{name: ["x"] for name in names}})
+
+    assert after.updated
+    assert [after.contact[name] for name in names] == [(name, "x") for name in names]
