@@ -106,7 +106,7 @@ def doubles(size: int) -> Found:
     again = [{**patch, "note": "again"} for patch in sent[::_SHARED]]
     policy = policy_for(Case("create", size))
     lines = {n: attrs.evolve(f, unique=False) for n, f in policy.fields.items()}
-    shared = Policy(policy.match, lines, on_many="oldest")
+    shared = Policy(policy.match, lines, on_ambiguous="oldest")
     made = ContactBook(shared)
     for patch in (*sent, *again):
         made.create(patch)

@@ -104,7 +104,7 @@ def policy(
             for name, parts in made.items()
         },
         others=ignore,
-        on_clash="withhold",
+        on_key_in_use="withhold",
     )
 
 

@@ -141,11 +141,11 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
     if rich and match["by"] == "first_match" and rng.random() < 0.3:
         match["guard"] = rng.choice(["if_set", "strict"])
     many = rng.choice(["refuse", "oldest", "oldest", "newest"])
-    how: Spec = {"on_clash": "withhold", "on_many": many}
+    how: Spec = {"on_key_in_use": "withhold", "on_ambiguous": many}
     if lone and rng.random() < 0.3:
         how |= {"blocked": {rng.choice(lone): ["a*"]}, "on_blocked": "ignore"}
     if rich and rng.random() < 0.3:
-        how["on_absent_key"] = "create"
+        how["on_no_key"] = "create"
     fields = {name: _said(line) for name, line in fields.items()}
     keys = {name: _said(each) for name, each in keys.items()}
     return {"match": match, "fields": fields, "keys": keys, "how": how}
@@ -228,9 +228,9 @@ def _hostile(rng: random.Random) -> Spec:
     match: Spec = {"by": rng.choice(_MATCHES), "keys": ["id", *some]}
     if match["by"] == "first_match" and rng.random() < 0.3:
         match["guard"] = rng.choice(["if_set", "strict"])
-        match |= {"contradicted": "drop"} if rng.random() < 0.3 else {}
-    how: Spec = {"on_clash": rng.choice(["withhold"] * 6 + ["refuse"])}
-    how["on_many"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
+        match |= {"on_contradiction": "drop"} if rng.random() < 0.3 else {}
+    how: Spec = {"on_key_in_use": rng.choice(["withhold"] * 6 + ["refuse"])}
+    how["on_ambiguous"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
     blocked = [*lone, *[name for name in keys if name.startswith("of")]]
     if blocked and rng.random() < 0.35:
         how |= {"blocked": {rng.choice(blocked): ["v1*"]}, "on_blocked": "ignore"}

@@ -41,7 +41,7 @@ class Calling(Joining):
         what = written([sent, ignored, wishes])
         known = self.calls.get((scope, key))
         if known is not None and known[0] != what:
-            raise errors.CallReused(key)
+            raise errors.IdempotencyKeyReused(key)
         if known is None:
             known = what, self.upsert(patch, scope=scope, **how)
             self.calls[scope, key] = known

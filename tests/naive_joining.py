@@ -99,7 +99,7 @@ class Joining:
             raise errors.StaleOutcome("")
         rest = [row for row in self.rows if row != now]
         back = [row for row in back if row]
-        if self.policy.on_clash != "allow" and any(
+        if self.policy.on_key_in_use != "allow" and any(
             {*held(self.policy, key, row)} & {*held(self.policy, key, other)}
             for key in self.policy.keys
             for row in back
@@ -149,10 +149,12 @@ class Joining:
         *,
         on_refused: str = "raise",
         atomic: bool = False,
-        repeats: str = "fold",
+        on_duplicates: str = "fold",
     ) -> list[Any]:
         """Upsert one after the other, all of them or as far as it goes."""
-        all_alike = repeats_of(self.policy, patches) if repeats == "refuse_all" else {}
+        all_alike = (
+            repeats_of(self.policy, patches) if on_duplicates == "refuse_all" else {}
+        )
         answers: list[Any] = []
         were = deepcopy((self.rows, self.born))
         for row, patch in enumerate(patches if atomic else []):
@@ -163,11 +165,11 @@ class Joining:
                 raise
         for row, patch in enumerate(patches):
             others = all_alike.get(row, [])
-            if repeats == "refuse_later":
+            if on_duplicates == "refuse_later":
                 others = earlier_alike(self.policy, patches, answers, row)
             try:
                 if others:
-                    raise errors.RepeatedPatch(row, tuple(others))
+                    raise errors.DuplicatePatch(row, tuple(others))
                 answers.append(self.upsert(patch, scope=scope))
             except errors.Refused as error:
                 error.row = row

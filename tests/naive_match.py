@@ -51,7 +51,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
     """Find who is meant, survivor first, and by which key; note who else was hit."""
     policy, how = book.policy, book.policy.match
     names = carried(policy, sent)
-    if how.name != "never" and not names and policy.on_absent_key == "refuse":
+    if how.name != "never" and not names and policy.on_no_key == "refuse":
         why = [(n, *absence(policy, n, sent, plan["ignored"])) for n in how.keys]
         raise errors.NoMatchKey(how.keys, tuple(why))
     hits = [
@@ -80,7 +80,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         ]
         if not picks or how.name == "all_agree":
             picks += pick(policy, name, [ids for ids in left if ids])
-        if how.contradicted == "drop" and any(mine) and not any(left):
+        if how.on_contradiction == "drop" and any(mine) and not any(left):
             leave_out(policy, name, sent, plan["ignored"], "guard")
     for name, id in picks:
         if id != picks[0][1]:
@@ -103,9 +103,9 @@ def pick(policy: Policy, name: str, hits: list[list[str]]) -> list[tuple[str, st
     """Pick one holder of each form that decides."""
     picks = []
     for ids in hits if policy.match.name == "all_agree" else hits[:1]:
-        if len(ids) > 1 and policy.on_many == "refuse":
+        if len(ids) > 1 and policy.on_ambiguous == "refuse":
             raise errors.AmbiguousMatch(name, tuple(ids))
-        picks.append((name, ids[-1 if policy.on_many == "newest" else 0]))
+        picks.append((name, ids[-1 if policy.on_ambiguous == "newest" else 0]))
     return picks
 
 

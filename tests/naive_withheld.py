@@ -164,9 +164,9 @@ def clashing(
         new = [form for form in forms(policy, key, draft["fields"]) if form not in had]
         holders = {form: book.look(key.name, form, plan["scope"]) for form in new}
         taken = {form: ids[0] for form, ids in holders.items() if ids}
-        if taken and policy.on_clash != "allow":
+        if taken and policy.on_key_in_use != "allow":
             found.append((key, taken))
-            if policy.on_clash == "refuse":
+            if policy.on_key_in_use == "refuse":
                 break
         elif taken:
             plan["others"] += [id for form in taken for id in holders[form]]
@@ -194,7 +194,7 @@ def assigned(
     direct: Row = {}
     for key, taken in clashes:
         names, holder = brought(merging, key, taken), next(iter(taken.values()))
-        if not names or policy.on_clash == "refuse":
+        if not names or policy.on_key_in_use == "refuse":
             if composite(key):
                 raise errors.KeyInUse(key.name, parts(key, merging.sent), holder)
             for name, who in names.items():

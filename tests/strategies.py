@@ -103,10 +103,12 @@ def policies(
     *,
     strict: bool = False,
     wanted: Any = None,
-    on_clash: tuple[str, ...] = ("refuse", "withhold", "allow"),
+    on_key_in_use: tuple[str, ...] = ("refuse", "withhold", "allow"),
 ) -> st.SearchStrategy[Policy]:
     """Draw a policy whose functions have fuses; *wanted* makes its match strategy."""
-    return kit.policies(strict=strict, match=wanted, on_clash=on_clash, words=WORDS)
+    return kit.policies(
+        strict=strict, match=wanted, on_key_in_use=on_key_in_use, words=WORDS
+    )
 
 
 def worth(name: str) -> tuple[Any, ...]:

@@ -67,7 +67,9 @@ class TestWhomItFinds:
 
     def test_somebody_else(self) -> None:
         """An earlier key would find another contact then."""
-        made = book(first_match("mails", "a"), ADA, BOB, main=ONCE, on_many="oldest")
+        made = book(
+            first_match("mails", "a"), ADA, BOB, main=ONCE, on_ambiguous="oldest"
+        )
 
         refused(made, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
 
@@ -87,12 +89,12 @@ class TestWhomItFinds:
         assert made.upsert(patch).unchanged
         assert made.upsert(patch).matched_by == "a"
 
-    @pytest.mark.parametrize("on_many", ["oldest", "newest"])
-    def test_one_of_several(self, on_many: Any) -> None:
+    @pytest.mark.parametrize("on_ambiguous", ["oldest", "newest"])
+    def test_one_of_several(self, on_ambiguous: Any) -> None:
         """A form that others hold too must find it wherever it stands among them."""
         main = field(merge=custom(lambda _stored, _sent: "c@x"))
         stored = ({"more": ["b@x"]}, {"more": ["c@x"]})
-        made = book(first_match("mails"), *stored, main=main, on_many=on_many)
+        made = book(first_match("mails"), *stored, main=main, on_ambiguous=on_ambiguous)
 
         refused(made, {"main": ("b@x", "c@x"), "more": []}, "main")
 
@@ -117,7 +119,7 @@ class TestWhomItFinds:
 class TestWhatIsLeftOut:
     """The same keys must be left out the next time."""
 
-    MATCH = first_match("mails", "a", "b", guard="strict", contradicted="drop")
+    MATCH = first_match("mails", "a", "b", guard="strict", on_contradiction="drop")
 
     def test_it_is_asked_for_again(self) -> None:
         """A key that was left out, and would find somebody, is looked at."""
@@ -145,8 +147,8 @@ def test_a_key_may_be_left_out_the_next_time_alone() -> None:
     """The same contact is found, and nothing more of the patch is taken."""
     numbers = count(1)
     lines = {"id": EXACT, "main": field(), "more": field(merge=keep)}
-    match = first_match("id", "mails", guard="strict", contradicted="drop")
-    policy = Policy(match, lines, keys={"mails": MAILS}, on_many="oldest")
+    match = first_match("id", "mails", guard="strict", on_contradiction="drop")
+    policy = Policy(match, lines, keys={"mails": MAILS}, on_ambiguous="oldest")
     made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
     made.create({"id": "1", "main": "a@x", "more": ["c@x"]})
     made.create({"id": "2", "main": "b@x"})
@@ -188,7 +190,7 @@ def test_the_refusal_names_the_key_that_is_lost(
 ) -> None:
     """Not merely the first one that the patch carries."""
     every = {"id": field(key=normalize.exact), "main": field(), **lines}
-    policy = Policy(all_agree("id", "mail"), every, keys=keys, on_many="oldest")
+    policy = Policy(all_agree("id", "mail"), every, keys=keys, on_ambiguous="oldest")
     made = ContactBook(policy)
     for each in first:
         made.create(each)
@@ -207,7 +209,7 @@ def test_a_key_that_is_withheld_is_told_as_in_use() -> None:
         first_match("c", "f", guard="strict"),
         lines,
         keys={"c": key("k", "f", normalize=normalize.text)},
-        on_clash="withhold",
+        on_key_in_use="withhold",
     )
     made = ContactBook(policy)
     made.create({"k": "1"})

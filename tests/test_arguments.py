@@ -51,9 +51,17 @@ def test_a_version_is_a_whole_number_from_1(version: Any) -> None:
     [
         ({"ids": "c-1"}, TypeError, "ids: must be a function, not 'c-1'; pass one"),
         ({"clock": 7}, TypeError, "clock: must be a function, not 7; pass one"),
-        ({"keep_calls": -1}, ValueError, "keep_calls: must be a whole number from 0"),
-        ({"keep_calls": True}, ValueError, "keep_calls: must be a whole number"),
-        ({"keep_changes": True}, ValueError, "keep_changes: must be a whole number"),
+        (
+            {"retain_calls": -1},
+            ValueError,
+            "retain_calls: must be a whole number from 0",
+        ),
+        ({"retain_calls": True}, ValueError, "retain_calls: must be a whole number"),
+        (
+            {"retain_changes": True},
+            ValueError,
+            "retain_changes: must be a whole number",
+        ),
         ({"index": []}, TypeError, "index: must be a ContactIndex, not"),
     ],
     ids=map(str, range(6)),

@@ -90,7 +90,9 @@ class TestFold:
 
         assert len(made.upsert_many(stream())) == 3
 
-    @pytest.mark.parametrize("options", [{"atomic": True}, {"repeats": "refuse_all"}])
+    @pytest.mark.parametrize(
+        "options", [{"atomic": True}, {"on_duplicates": "refuse_all"}]
+    )
     def test_patches_are_read_all_at_once(self, options: dict[str, Any]) -> None:
         """Where the batch is looked at as a whole; once, so a stream will do."""
         made = book()
@@ -113,7 +115,9 @@ class TestFold:
         made = ContactBook(POLICY, ids=never, clock=never)
 
         assert made.upsert_many([], atomic=atomic) == []
-        assert made.upsert_many(iter(()), atomic=atomic, repeats="refuse_all") == []
+        assert (
+            made.upsert_many(iter(()), atomic=atomic, on_duplicates="refuse_all") == []
+        )
 
     def test_scopes(self) -> None:
         """A batch is of one scope."""
@@ -327,12 +331,14 @@ class TestRow:
     GOOD: list[dict[str, Any]] = [{"email": "a@x"}, {"email": "b@x"}]  # noqa: RUF012
 
     @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
-    @pytest.mark.parametrize("repeats", ["fold", "refuse_later", "refuse_all"])
-    def test_a_refusal_that_is_raised(self, policy: Policy, repeats: Any) -> None:
+    @pytest.mark.parametrize("on_duplicates", ["fold", "refuse_later", "refuse_all"])
+    def test_a_refusal_that_is_raised(self, policy: Policy, on_duplicates: Any) -> None:
         """It has the outcomes before it too, and a note that a traceback shows."""
         made = book(policy)
         with pytest.raises(errors.NoMatchKey) as caught:
-            made.upsert_many([*self.GOOD, {}, {"email": "c@x"}], repeats=repeats)
+            made.upsert_many(
+                [*self.GOOD, {}, {"email": "c@x"}], on_duplicates=on_duplicates
+            )
 
         refusal = caught.value
         assert (refusal.row, refusal.__notes__) == (2, ["row 2"])
@@ -342,12 +348,14 @@ class TestRow:
         assert (twin.row, twin.outcomes) == (2, refusal.outcomes)
 
     @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
-    @pytest.mark.parametrize("repeats", ["fold", "refuse_later", "refuse_all"])
-    def test_refusals_that_are_collected(self, policy: Policy, repeats: Any) -> None:
+    @pytest.mark.parametrize("on_duplicates", ["fold", "refuse_later", "refuse_all"])
+    def test_refusals_that_are_collected(
+        self, policy: Policy, on_duplicates: Any
+    ) -> None:
         """Each has its own row, and no outcomes, for the list has them."""
         rows = [{}, *self.GOOD, {"emial": "c@x"}, {"email": "d@x"}]
         answers: list[Any] = book(policy).upsert_many(
-            rows, repeats=repeats, on_refused="collect"
+            rows, on_duplicates=on_duplicates, on_refused="collect"
         )
 
         refused = [each for each in answers if isinstance(each, errors.Refused)]
@@ -457,7 +465,7 @@ class TestRepeats:
 
     def test_fold(self) -> None:
         """One after the other, as if they came in several batches."""
-        results = book().upsert_many(self.ROWS[:3], repeats="fold")
+        results = book().upsert_many(self.ROWS[:3], on_duplicates="fold")
 
         assert [each.result for each in results] == ["created", "created", "updated"]
 
@@ -465,20 +473,20 @@ class TestRepeats:
         """The first alone is taken; others are refused, and name its row."""
         made = book()
         results = made.upsert_many(
-            self.ROWS, repeats="refuse_later", on_refused="collect"
+            self.ROWS, on_duplicates="refuse_later", on_refused="collect"
         )
 
         assert [each.result if isinstance(each, Outcome) else type(each).__name__
                 for each in results] == [
             "created",
             "created",
-            "RepeatedPatch",
+            "DuplicatePatch",
             "NoMatchKey",
-            "RepeatedPatch",
+            "DuplicatePatch",
             "created",
             "UnknownField",
         ]  # fmt: skip
-        refused = [e for e in results if isinstance(e, errors.RepeatedPatch)]
+        refused = [e for e in results if isinstance(e, errors.DuplicatePatch)]
         assert [(e.row, e.others) for e in refused] == [
             (2, (0,)),
             (4, (1,)),
@@ -489,9 +497,9 @@ class TestRepeats:
         """Nobody knows which is right, so none of them is taken."""
         made = book()
         results = made.upsert_many(
-            self.ROWS, repeats="refuse_all", on_refused="collect"
+            self.ROWS, on_duplicates="refuse_all", on_refused="collect"
         )
-        refused = [e for e in results if isinstance(e, errors.RepeatedPatch)]
+        refused = [e for e in results if isinstance(e, errors.DuplicatePatch)]
 
         assert [(e.row, e.others) for e in refused] == [
             (0, (2,)),
@@ -518,18 +526,18 @@ class TestRepeats:
         rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
         made = book()
         if atomic:
-            with pytest.raises(errors.RepeatedPatch) as caught:
-                made.upsert_many(rows, repeats="refuse_later", atomic=True)
+            with pytest.raises(errors.DuplicatePatch) as caught:
+                made.upsert_many(rows, on_duplicates="refuse_later", atomic=True)
             assert (caught.value.row, caught.value.others) == (2, (0, 1))
             assert len(made) == 0
             return
         first, second, third = made.upsert_many(
-            rows, repeats="refuse_later", on_refused="collect"
+            rows, on_duplicates="refuse_later", on_refused="collect"
         )
 
         assert isinstance(first, Outcome)
         assert isinstance(second, Outcome)
-        assert isinstance(third, errors.RepeatedPatch)
+        assert isinstance(third, errors.DuplicatePatch)
         assert (third.row, third.others) == (2, (0, 1))
         assert [(each.get("email"), each.get("phone")) for each in made] == [
             ("a@x", None),
@@ -547,13 +555,15 @@ class TestRepeats:
             {"phone": ONE, "name": "B"},
             {"phone": ONE},
         ]
-        results = made.upsert_many(rows, repeats="refuse_later", on_refused="collect")
+        results = made.upsert_many(
+            rows, on_duplicates="refuse_later", on_refused="collect"
+        )
 
         assert [
             each.result if isinstance(each, Outcome) else type(each).__name__
             for each in results
-        ] == ["KeyInUse", "UnknownField", "updated", "RepeatedPatch", "RepeatedPatch"]
-        later = [each for each in results if isinstance(each, errors.RepeatedPatch)]
+        ] == ["KeyInUse", "UnknownField", "updated", "DuplicatePatch", "DuplicatePatch"]
+        later = [each for each in results if isinstance(each, errors.DuplicatePatch)]
         assert [each.others for each in later] == [(2,), (2,)]
         assert made.get("c-1")["name"] == "A"
 
@@ -566,7 +576,7 @@ class TestRepeats:
                 assert len(made) == number
                 yield {"email": f"{number}@x"}
 
-        assert len(made.upsert_many(stream(), repeats="refuse_later")) == 3
+        assert len(made.upsert_many(stream(), on_duplicates="refuse_later")) == 3
 
     def test_refusals_of_rows_alike_share_their_memory(self) -> None:
         """N rows alike hold n numbers, not n times n; the first row is named later."""
@@ -577,22 +587,28 @@ class TestRepeats:
         assert found[7].others == (*range(7), *range(8, 1_000))
 
         _, *later = book().upsert_many(
-            rows, repeats="refuse_later", on_refused="collect"
+            rows, on_duplicates="refuse_later", on_refused="collect"
         )
         assert {each.others for each in later} == {(0,)}  # type: ignore[union-attr]
 
-    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
-    def test_an_atomic_batch_ends_at_its_first_refusal(self, repeats: Any) -> None:
+    @pytest.mark.parametrize("on_duplicates", ["refuse_later", "refuse_all"])
+    def test_an_atomic_batch_ends_at_its_first_refusal(
+        self, on_duplicates: Any
+    ) -> None:
         """Rows that cannot be read come first, then the refusals in order."""
         made = book(POLICY, {"email": "a@x", "phone": ONE})
         rows: list[dict[str, Any]] = [{"name": "A"}, *[{"email": "b@x"}] * 2]
         for patches, error, row in (
             (rows, errors.NoMatchKey, 0),
-            ([*rows[1:], rows[0]], errors.RepeatedPatch, repeats == "refuse_later"),
+            (
+                [*rows[1:], rows[0]],
+                errors.DuplicatePatch,
+                on_duplicates == "refuse_later",
+            ),
             ([*rows, {"emial": "a@x"}], errors.UnknownField, 3),
         ):
             with pytest.raises(error) as caught:
-                made.upsert_many(patches, repeats=repeats, atomic=True)
+                made.upsert_many(patches, on_duplicates=on_duplicates, atomic=True)
             assert (caught.value.row, caught.value.outcomes) == (row, ())
             assert len(made) == 1
 
@@ -600,7 +616,7 @@ class TestRepeats:
         """It is about what the patches carry, not whom they would find."""
         made = book(POLICY, {"email": "a@x", "phone": ONE})
         results = made.upsert_many(
-            [{"email": "a@x"}, {"phone": ONE}], repeats="refuse_all"
+            [{"email": "a@x"}, {"phone": ONE}], on_duplicates="refuse_all"
         )
 
         assert [each.result for each in results] == ["unchanged", "unchanged"]
@@ -644,41 +660,47 @@ class TestRepeats:
 
         assert repeated(policy, rows) == {}
 
-    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
-    def test_under_raise_what_came_before_stays(self, repeats: Any) -> None:
+    @pytest.mark.parametrize("on_duplicates", ["refuse_later", "refuse_all"])
+    def test_under_raise_what_came_before_stays(self, on_duplicates: Any) -> None:
         """The first row that is refused ends the batch at its turn."""
         made = book()
-        with pytest.raises(errors.RepeatedPatch) as no:
+        with pytest.raises(errors.DuplicatePatch) as no:
             made.upsert_many(
-                [{"email": "c@x"}, {"email": "a@x"}, {"email": "A@x"}], repeats=repeats
+                [{"email": "c@x"}, {"email": "a@x"}, {"email": "A@x"}],
+                on_duplicates=on_duplicates,
             )
 
-        assert no.value.row == (2 if repeats == "refuse_later" else 1)
-        assert len(made) == (2 if repeats == "refuse_later" else 1)
+        assert no.value.row == (2 if on_duplicates == "refuse_later" else 1)
+        assert len(made) == (2 if on_duplicates == "refuse_later" else 1)
 
-    @pytest.mark.parametrize("repeats", ["refuse_later", "refuse_all"])
-    def test_all_or_nothing(self, repeats: Any) -> None:
+    @pytest.mark.parametrize("on_duplicates", ["refuse_later", "refuse_all"])
+    def test_all_or_nothing(self, on_duplicates: Any) -> None:
         """A repeat refuses an atomic batch before anything is decided."""
         made = book()
         rows = [{"email": "c@x"}, {"email": "a@x"}, {"email": "A@x"}]
-        with pytest.raises(errors.RepeatedPatch) as no:
-            made.upsert_many(rows, repeats=repeats, atomic=True)
-        assert no.value.row == (2 if repeats == "refuse_later" else 1)
+        with pytest.raises(errors.DuplicatePatch) as no:
+            made.upsert_many(rows, on_duplicates=on_duplicates, atomic=True)
+        assert no.value.row == (2 if on_duplicates == "refuse_later" else 1)
         assert len(made) == 0
 
-        assert len(made.upsert_many(rows[:2], repeats=repeats, atomic=True)) == 2
+        assert (
+            len(made.upsert_many(rows[:2], on_duplicates=on_duplicates, atomic=True))
+            == 2
+        )
 
     @pytest.mark.parametrize("atomic", [False, True])
     def test_a_choice_that_is_none(self, *, atomic: bool) -> None:
         """It is a fault of the caller's code, and nothing is written."""
         made = book()
         call: Any = made.upsert_many
-        words = "repeats: must be 'fold', 'refuse_later' or 'refuse_all', not 'skip'"
+        words = (
+            "on_duplicates: must be 'fold', 'refuse_later' or 'refuse_all', not 'skip'"
+        )
         with pytest.raises(ValueError, match=words):
-            call([{"email": "a@x"}], repeats="skip", atomic=atomic)
+            call([{"email": "a@x"}], on_duplicates="skip", atomic=atomic)
         with pytest.raises(
             ValueError, match="on_refused: must be 'raise' or 'collect', not 'skip'"
         ):
-            call([{"email": "a@x"}], repeats="refuse_all", on_refused="skip")
+            call([{"email": "a@x"}], on_duplicates="refuse_all", on_refused="skip")
 
         assert len(made) == 0

@@ -35,7 +35,7 @@ EXPECTED = {
     *("absorbed", "matched_by", "refused"),
 }
 HOW = {"scope", "if_version", "merge", "null", "blank"}
-MATCH = {"by", "keys", "guard", "contradicted"}
+MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
     *("key", "unique", "required", "merge", "null", "blank", "default"),
@@ -43,20 +43,28 @@ LINE = {
 }
 KEY = {"fields", "normalize", "unique", "remember", "limit", "each", "joins"}
 POLICY = {
-    *("match", "fields", "keys", "others", "on_many", "on_clash", "on_absent_key"),
+    *(
+        "match",
+        "fields",
+        "keys",
+        "others",
+        "on_ambiguous",
+        "on_key_in_use",
+        "on_no_key",
+    ),
     *("create", "update", "blocked", "on_blocked", "on_limit", "absorb"),
 }
 VOCABULARY = {
     *STRATEGIES,
-    *("guard: if_set", "guard: strict", "contradicted: drop"),
+    *("guard: if_set", "guard: strict", "on_contradiction: drop"),
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
     *("items_by", "latest", "largest", "smallest", "add", "append", "signed"),
     *("deep_keep", "unset"),
     *("remember", "limit", "each", "joins", "composite", "required", "default"),
     *("unique", "absorb", "merge for one call", "null for one call"),
     *("blank for one call", "create: False", "update: False", "update: ignore"),
-    *("on_many: oldest", "on_many: newest", "on_clash: withhold"),
-    *("on_clash: allow", "on_absent_key: create", "on_blocked: store"),
+    *("on_ambiguous: oldest", "on_ambiguous: newest", "on_key_in_use: withhold"),
+    *("on_key_in_use: allow", "on_no_key: create", "on_blocked: store"),
     *("on_blocked: ignore", "on_blocked: refuse", "on_limit: drop"),
     *("null: ignore", "blank: ignore", "blank: clear"),
     *("AmbiguousMatch", "CreateRefused", "InvalidField", "KeyInUse"),
@@ -231,7 +239,7 @@ def words(case: dict[str, Any]) -> Iterator[str]:
     """Give the words of the vocabulary that a case uses."""
     said = case["policy"]
     yield said["match"]["by"]
-    for name in ("guard", "contradicted"):
+    for name in ("guard", "on_contradiction"):
         yield f"{name}: {said['match'].get(name)}"
     for name in sorted(POLICY):
         yield f"{name}: {said[name]}" if name in said else ""

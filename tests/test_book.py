@@ -350,7 +350,7 @@ class TestLoad:
     def test_clashes_that_are_allowed(self) -> None:
         """A policy that allows them loads what it made."""
         policy = Policy(
-            first_match("email"), FIELDS, on_clash="allow", on_many="oldest"
+            first_match("email"), FIELDS, on_key_in_use="allow", on_ambiguous="oldest"
         )
         made = book(policy, ADA, ADA)
 

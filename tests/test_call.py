@@ -273,7 +273,7 @@ class TestMisuse:
             first_match("id"),
             lines,
             keys={"mails": mails, "person": person},
-            on_clash="withhold",
+            on_key_in_use="withhold",
         )
         made = ContactBook(policy)
         made.upsert({"id": 1}, merge={"more": union, "main": immutable})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, add, field, first_match, keep, normalize
-from upsertcore.errors import CallReused, InvalidField, MissingField
+from upsertcore.errors import IdempotencyKeyReused, InvalidField, MissingField
 
 LINES = {
     "id": field(key=normalize.exact),
@@ -22,7 +22,7 @@ def book(*, create_keyless: bool = True, **options: Any) -> ContactBook:
     """Make a book that creates a contact of a patch without a key."""
     numbers = count(1)
     absent: Any = "create" if create_keyless else "refuse"
-    policy = Policy(first_match("id"), LINES, on_absent_key=absent)
+    policy = Policy(first_match("id"), LINES, on_no_key=absent)
     return ContactBook(policy, ids=lambda: f"c-{next(numbers)}", **options)
 
 
@@ -69,7 +69,7 @@ def test_another_call_with_the_same_key_is_refused(patch: Any, how: Any) -> None
     made = book()
     first = made.upsert({"id": 1, "name": "Ada"}, idempotency_key="k-1")
     before = made.dump()
-    with pytest.raises(CallReused) as caught:
+    with pytest.raises(IdempotencyKeyReused) as caught:
         made.upsert(patch, idempotency_key="k-1", **how)
 
     assert caught.value.key == "k-1"
@@ -79,7 +79,7 @@ def test_another_call_with_the_same_key_is_refused(patch: Any, how: Any) -> None
 
 def test_keys_of_another_scope_are_apart() -> None:
     """The same key in another scope is another call, and has room of its own."""
-    made = book(keep_calls=1)
+    made = book(retain_calls=1)
     first = made.upsert({"id": 1}, idempotency_key="k-1")
     for number in range(3):
         call = f"k-{number}"
@@ -92,7 +92,7 @@ def test_another_verb_is_another_call() -> None:
     """An upsert is no creation, though the patch is the same."""
     made = book()
     made.upsert({"id": 1}, idempotency_key="k-1")
-    with pytest.raises(CallReused, match="'k-1' was used for another call"):
+    with pytest.raises(IdempotencyKeyReused, match="'k-1' was used for another call"):
         made.create({"id": 1}, idempotency_key="k-1")
 
 
@@ -108,13 +108,13 @@ def test_a_refused_call_may_be_made_again() -> None:
 
 def test_the_memory_is_bounded() -> None:
     """The oldest call is forgotten first; with none kept, none is known."""
-    made = book(keep_calls=2)
+    made = book(retain_calls=2)
     for key in ("k-1", "k-2", "k-3"):
         made.create({}, idempotency_key=key)
     assert made.create({}, idempotency_key="k-3").contact.id == "c-3"
     assert made.create({}, idempotency_key="k-1").contact.id == "c-4"
 
-    made = book(keep_calls=0)
+    made = book(retain_calls=0)
     for _ in range(2):
         made.create({}, idempotency_key="k-1")
     assert len(made) == 2

@@ -328,7 +328,7 @@ class TestText:
 
         lines = {"id": line(), "b": field(merge=custom(grows))}
         policy = Policy(
-            first_match("id"), {**lines, "a": field(merge=LIAR)}, on_absent_key="create"
+            first_match("id"), {**lines, "a": field(merge=LIAR)}, on_no_key="create"
         )
         made = card(policy, contacts=1)["idempotent"].broken
 
@@ -393,17 +393,17 @@ class TestClaims:
             (SMALL, "idempotent", True),
             (COUNTS, "idempotent", False),
             (Policy(never(), {}), "idempotent", False),
-            (one_key(on_absent_key="create"), "idempotent", False),
+            (one_key(on_no_key="create"), "idempotent", False),
             (one_key(others=replace), "idempotent", True),
             (one_key(others=add), "idempotent", False),
             (SMALL, "finds_again", True),
             (Policy(never(), {}), "finds_again", False),
             (SMALL, "empty_changes_nothing", True),
-            (one_key(on_absent_key="create"), "empty_changes_nothing", False),
+            (one_key(on_no_key="create"), "empty_changes_nothing", False),
             (SMALL, "unique", True),
             (SMALL, "round_trip", True),
             (
-                Policy(first_match("id"), {"id": line()}, on_clash="allow"),
+                Policy(first_match("id"), {"id": line()}, on_key_in_use="allow"),
                 "unique",
                 False,
             ),
@@ -414,8 +414,8 @@ class TestClaims:
             (beside(), "create_makes_one", True),
             (beside(match=EITHER), "create_makes_one", False),
             (beside(match=EITHER, more=line(unique=True)), "create_makes_one", True),
-            (beside(on_clash="withhold"), "create_makes_one", False),
-            (beside(on_clash="allow"), "create_makes_one", False),
+            (beside(on_key_in_use="withhold"), "create_makes_one", False),
+            (beside(on_key_in_use="allow"), "create_makes_one", False),
             (COUNTS, "refuses_as_told", True),
             (COUNTS, "index_follows", True),
             (COUNTS, "batch_is_fold", True),
@@ -430,7 +430,7 @@ class TestClaims:
             (one_key(fields={"name": field()}), "log_again", False),
             (one_key(others=add), "log_again", False),
             (one_key(others=ignore), "log_again", True),
-            (one_key(on_absent_key="create"), "log_again", False),
+            (one_key(on_no_key="create"), "log_again", False),
             (one_key(create=False), "log_again", False),
             (one_key(update=False), "log_again", False),
             (one_key(update="ignore"), "log_again", False),
@@ -470,7 +470,7 @@ class TestClaims:
         self, law: str
     ) -> None:
         """Creating without a key takes nothing from those that have one."""
-        policy = one_key(on_absent_key="create", fields={"name": field()})
+        policy = one_key(on_no_key="create", fields={"name": field()})
 
         assert not claims(policy, law)
         assert claims(policy, law, carries=True)
@@ -490,7 +490,7 @@ class TestClaims:
 
         strategy = Strategy(name, ("id", "more"), first)
         lines = {"id": line(), "more": line(), "name": field()}
-        book = ContactBook(Policy(strategy, lines, on_many="oldest"))
+        book = ContactBook(Policy(strategy, lines, on_ambiguous="oldest"))
         for each in ({"id": 1}, {"more": 2}, {"more": 2}):
             book.create(each)
 

@@ -60,7 +60,7 @@ def joining(*patches: dict[str, Any], refuse: bool = False) -> ContactBook:
         first_match("id"),
         {"id": ID, **PARTS},
         keys={"mail": mail},
-        on_clash="refuse" if refuse else "withhold",
+        on_key_in_use="refuse" if refuse else "withhold",
     )
     return book(policy, *patches)
 
@@ -86,7 +86,7 @@ class TestComposite:
 
     def test_withhold_what_moved(self) -> None:
         """Each part that moved goes back, the others were not sent; the rest stays."""
-        made = several(ADA, BOB, on_clash="withhold")
+        made = several(ADA, BOB, on_key_in_use="withhold")
         sent = {"id": 2, "first": "ADA", "last": "KING", "city": "Oslo"}
         outcome = made.upsert(sent)
 
@@ -108,20 +108,20 @@ class TestComposite:
 
     def test_withhold_at_creation(self) -> None:
         """A contact is created without all parts; one that needs a part is refused."""
-        made = several(ADA, on_clash="withhold")
+        made = several(ADA, on_key_in_use="withhold")
         outcome = made.upsert({"id": 3, "first": "Ada", "last": "King"})
         assert [each.field for each in outcome.withheld] == ["first", "last"]
         assert outcome.contact.fields == {"id": 3}
 
         lines = {"last": field(required=True)}
-        made = several(ADA, on_clash="withhold", lines=lines)
+        made = several(ADA, on_key_in_use="withhold", lines=lines)
         with pytest.raises(KeyInUse) as caught:
             made.upsert({"id": 3, "first": "Ada", "last": "King"})
         assert caught.value.field == "person"
 
     def test_allow(self) -> None:
         """The value is stored, and the holder is told of."""
-        made = several(ADA, BOB, on_clash="allow")
+        made = several(ADA, BOB, on_key_in_use="allow")
         outcome = made.upsert({"id": 2, "first": "Ada"})
 
         assert (outcome.contact["first"], outcome.others) == ("Ada", ("1",))
@@ -131,7 +131,7 @@ class TestComposite:
         """A field of two keys goes back for one, and what it made of the other too."""
         lines = {"id": ID, "first": field(key=normalize.text), "last": field()}
         keys = {"person": PERSON}
-        policy = Policy(first_match("id"), lines, keys=keys, on_clash="withhold")
+        policy = Policy(first_match("id"), lines, keys=keys, on_key_in_use="withhold")
         made = book(
             policy, {"id": 1, "first": "A", "last": "K"}, {"id": 2, "last": "K"}
         )
@@ -142,7 +142,7 @@ class TestComposite:
 
     def test_the_first_key_that_clashes_comes_first(self) -> None:
         """What goes back for it may settle the next one too."""
-        made = several(ADA, BOB, on_clash="withhold")
+        made = several(ADA, BOB, on_key_in_use="withhold")
         sent = {"id": 2, "main": "a@x", "last": "King", "first": "Ada"}
         outcome = made.upsert(sent)
 
@@ -181,7 +181,7 @@ class TestEach:
 
     def test_withhold_the_field_that_carries_it(self) -> None:
         """Another field of the key that moved is stored."""
-        made = several(ADA, BOB, on_clash="withhold")
+        made = several(ADA, BOB, on_key_in_use="withhold")
         sent = {"id": 1, "main": "c@x", "more": ["b@x", "d@x"]}
         outcome = made.upsert(sent)
 
@@ -192,7 +192,7 @@ class TestEach:
 
     def test_withhold_both(self) -> None:
         """Where both carry what others hold, both go back, each with its holder."""
-        made = several(ADA, BOB, {"id": 3, "main": "c@x"}, on_clash="withhold")
+        made = several(ADA, BOB, {"id": 3, "main": "c@x"}, on_key_in_use="withhold")
         outcome = made.upsert({"id": 1, "main": "c@x", "more": ["b@x"]})
 
         assert outcome.withheld == (
@@ -402,7 +402,9 @@ class TestRemember:
     def test_what_was_withheld_leaves_no_alias(self) -> None:
         """The field stays as it was, and so do its forms."""
         made = remembering(
-            {"id": 1, "email": "a@x"}, {"id": 2, "email": "b@x"}, on_clash="withhold"
+            {"id": 1, "email": "a@x"},
+            {"id": 2, "email": "b@x"},
+            on_key_in_use="withhold",
         )
         outcome = made.upsert({"id": 1, "email": "b@x", "city": "Oslo"})
 
@@ -546,7 +548,7 @@ class TestLimit:
     def test_a_clash_is_settled_first(self) -> None:
         """What is withheld counts for no limit."""
         made = limited(
-            {"email": ["a@x", "b@x"]}, {"email": ["c@x"]}, on_clash="withhold"
+            {"email": ["a@x", "b@x"]}, {"email": ["c@x"]}, on_key_in_use="withhold"
         )
         outcome = made.upsert({"email": ["a@x", "c@x"], "city": "Oslo"})
 
@@ -820,12 +822,12 @@ class TestMerged:
     def test_what_somebody_else_holds_is_one(self) -> None:
         """What was sent is withheld; what was absorbed is not."""
         made = book(
-            self.policy(remember=True, on_clash="withhold"),
+            self.policy(remember=True, on_key_in_use="withhold"),
             {"email": "a@x", "device": 1},
             {"email": "b@x", "device": 2},
         )
         phone = {"phone": field(key=normalize.phone, unique=True)}
-        policy = self.policy(remember=True, on_clash="withhold", lines=phone)
+        policy = self.policy(remember=True, on_key_in_use="withhold", lines=phone)
         made = ContactBook.load(policy, made.dump())
         made.create({"email": "z@x", "phone": "+15550003"})
         outcome = made.upsert({**self.SENT, "phone": "+15550003"})
@@ -838,7 +840,9 @@ class TestMerged:
     def test_what_was_absorbed_stays_where_a_sent_value_is_withheld(self) -> None:
         """Back to what the merge made of the field, not to what the survivor had."""
         phone = field(key=normalize.phone, unique=True)
-        policy = self.policy(remember=True, on_clash="withhold", lines={"phone": phone})
+        policy = self.policy(
+            remember=True, on_key_in_use="withhold", lines={"phone": phone}
+        )
         made = book(
             policy,
             {"email": "a@x"},
@@ -855,7 +859,7 @@ class TestMerged:
     def test_a_part_that_was_absorbed_is_not_withheld(self) -> None:
         """Of a composite that clashes only what the patch sent goes back."""
         lines = {"first": field(), "last": field()}
-        options: Any = {"keys": {"person": PERSON}, "on_clash": "withhold"}
+        options: Any = {"keys": {"person": PERSON}, "on_key_in_use": "withhold"}
         made = book(
             self.policy(remember=True, lines=lines, **options),
             {"email": "a@x"},
@@ -874,7 +878,7 @@ class TestMerged:
     def test_an_absorbed_value_that_clashes_refuses_the_merge(self) -> None:
         """It was not sent, so it cannot be withheld."""
         lines = {"first": field(), "last": field()}
-        options: Any = {"keys": {"person": PERSON}, "on_clash": "withhold"}
+        options: Any = {"keys": {"person": PERSON}, "on_key_in_use": "withhold"}
         made = book(
             self.policy(remember=True, lines=lines, **options),
             {"email": "a@x", "last": "King"},

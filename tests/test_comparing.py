@@ -36,7 +36,7 @@ EVE = {"id": 2, "email": "eve@x", "name": "Eve"}
 def book(*patches: dict[str, Any]) -> ContactBook:
     """Make a book of contacts c-1, c-2, ..."""
     ids = iter(f"c-{number}" for number in range(1, 9))
-    made = ContactBook(POLICY, ids=ids.__next__, keep_changes=None)
+    made = ContactBook(POLICY, ids=ids.__next__, retain_changes=None)
     for patch in patches or (ADA, EVE):
         made.create(patch)
     return made
@@ -114,7 +114,10 @@ def test_others_are_merged() -> None:
     """By their ids, and the fields that came of it."""
     made = book({"id": 1}, {"email": "eve@x", "name": "Eve"})
     free = Policy(
-        first_match("id", "email"), LINES, on_clash="withhold", absorb={"name": keep}
+        first_match("id", "email"),
+        LINES,
+        on_key_in_use="withhold",
+        absorb={"name": keep},
     )
     sent = {"id": 1, "email": "eve@x"}
     refused = parts(made, MERGES, sent)
@@ -270,7 +273,7 @@ def test_a_name_that_is_taken_is_not_taken_again() -> None:
 def test_a_loaded_book_keeps_changes_too() -> None:
     """``load`` takes what the constructor takes."""
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
-    book = ContactBook.load(policy, [], keep_changes=None, ids=lambda: "c-1")
+    book = ContactBook.load(policy, [], retain_changes=None, ids=lambda: "c-1")
     book.create({"id": 1})
 
     assert len(book.changes_since()) == 1

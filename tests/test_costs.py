@@ -43,7 +43,7 @@ def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
         "phone": field(key=count("phone", normalize.phone)),
         "city": field(clean=count("clean", str.strip)),
     }
-    policy = Policy(first_match("email", "phone"), fields, on_many="oldest")
+    policy = Policy(first_match("email", "phone"), fields, on_ambiguous="oldest")
     book = ContactBook(policy)
     for number in range(size):
         book.upsert({"email": f"{number}@x.org", "phone": f"+1555{number:07d}"})
@@ -274,8 +274,8 @@ class TestContactsAmongThemselves:
 
     @pytest.mark.parametrize(
         "options",
-        [{"atomic": True}, {"repeats": "refuse_all"}],
-        ids=["atomic", "repeats"],
+        [{"atomic": True}, {"on_duplicates": "refuse_all"}],
+        ids=["atomic", "on_duplicates"],
     )
     def test_a_batch_grows_with_its_rows(self, options: dict[str, Any]) -> None:
         """Twice as many rows: twice as many calls, however many contacts there are."""

@@ -48,7 +48,7 @@ def book(on_deleted: Any, match: Any = None, **how: Any) -> ContactBook:
         policy,
         ids=lambda: f"c-{next(ids)}",
         clock=lambda: hour(next(hours)),
-        keep_changes=None,
+        retain_changes=None,
     )
     made.create(ADA)
     made.create(EVE)
@@ -266,7 +266,7 @@ def test_its_unique_keys_are_held(on_deleted: str) -> None:
         made.create({"email": "ADA@x"})
     assert no.value.holder == "c-1"
 
-    made = book(on_deleted, match=first_match("phone"), on_clash="withhold")
+    made = book(on_deleted, match=first_match("phone"), on_key_in_use="withhold")
     outcome = made.upsert({"phone": "+15550002", "email": "ada@x"})
     assert [("email", "c-1")] == [
         (each.field, each.holder) for each in outcome.withheld

@@ -28,13 +28,13 @@ EXAMPLES = [
     errors.UnknownContact("c-1"),
     errors.KeyInUse("person", FrozenMap({"first": "Ada", "last": "King"}), "c-1"),
     errors.InvalidField("email", ("a@x", "b@x"), "must be one key of one contact"),
-    errors.RepeatedPatch(3, (1,)),
-    errors.RepeatedPatch(0, (1, 2, 3, 4, 5, 6)),
+    errors.DuplicatePatch(3, (1,)),
+    errors.DuplicatePatch(0, (1, 2, 3, 4, 5, 6)),
     errors.StaleOutcome("contact c-1 is gone"),
-    errors.CallReused("k-1"),
+    errors.IdempotencyKeyReused("k-1"),
     errors.ContactDeleted("c-1"),
-    errors.ForgottenChanges(3, 10),
-    errors.ForgottenChanges(0, 10, retains=False),
+    errors.ChangesNotRetained(3, 10),
+    errors.ChangesNotRetained(0, 10, retains=False),
     errors.InvalidRows(3, (errors.MissingField("email"),)),
     errors.UnknownContact(7),
 ]
@@ -71,7 +71,7 @@ def test_refusals_are_one_family(name: str) -> None:
     """What leaves the book as it was can be caught in one line."""
     thing: Any = getattr(errors, name)
     outside = {
-        "ForgottenChanges",
+        "ChangesNotRetained",
         "InvalidPolicy",
         "UnknownContact",
         "UpsertError",
@@ -109,7 +109,7 @@ def test_the_ids_of_an_ambiguous_match_are_few() -> None:
 
 def test_the_rows_of_a_repeated_patch_are_few() -> None:
     """A message names five rows and says that there are more."""
-    few, many = (errors.RepeatedPatch(9, tuple(range(size))) for size in (5, 6))
+    few, many = (errors.DuplicatePatch(9, tuple(range(size))) for size in (5, 6))
 
     advice = "send one patch for each contact"
     assert str(few) == f"row 9: shares a key with rows 0, 1, 2, 3, 4; {advice}"

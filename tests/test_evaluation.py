@@ -50,7 +50,7 @@ Row: TypeAlias = dict[str, Any]
 def policy(match: Strategy, **others: Any) -> Policy:
     """Make a policy of two keys, either of which several contacts may hold."""
     lines = {name: field(key=normalize.text) for name in ("email", "phone")}
-    return Policy(match, lines, on_many="oldest", **others)
+    return Policy(match, lines, on_ambiguous="oldest", **others)
 
 
 FIRST = policy(first_match("email", "phone"))

@@ -104,7 +104,7 @@ class TestPlan:
 
     def test_what_is_withheld(self) -> None:
         """With who holds it."""
-        policy = Policy(first_match("id"), LINES, on_clash="withhold")
+        policy = Policy(first_match("id"), LINES, on_key_in_use="withhold")
         made = book(policy, ADA, {"id": 2})
 
         assert told(made, {"id": 2, "email": "ADA@x"})[2:] == [
@@ -114,7 +114,7 @@ class TestPlan:
     def test_what_is_withheld_for_another_key(self) -> None:
         """A part of a key is told with the name of the key that is held."""
         keys = {"who": key("email", "name", normalize=normalize.text)}
-        policy = Policy(first_match("id"), LINES, keys=keys, on_clash="withhold")
+        policy = Policy(first_match("id"), LINES, keys=keys, on_key_in_use="withhold")
         made = book(policy, ADA, {"id": 2})
 
         assert told(made, {"id": 2, "email": "ADA@x", "name": "Bob"})[2:] == [
@@ -192,7 +192,7 @@ class TestPlan:
             (
                 {
                     "match": first_match(
-                        "id", "email", guard="if_set", contradicted="drop"
+                        "id", "email", guard="if_set", on_contradiction="drop"
                     )
                 },
                 {"id": 9, "email": "ada@x"},

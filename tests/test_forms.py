@@ -90,7 +90,7 @@ def test_a_contact_is_found_by_a_number_however_it_is_typed(
 @pytest.mark.parametrize("value", [" null ", "0 ", "NULL\n", "n/a", "#N/A", "-", "\\N"])
 def test_two_strangers_with_a_placeholder_stay_two(value: str) -> None:
     """White space around it or not."""
-    book = book_of(blocked={"id": normalize.PLACEHOLDERS}, on_absent_key="create")
+    book = book_of(blocked={"id": normalize.PLACEHOLDERS}, on_no_key="create")
 
     assert book.upsert({"id": value}).created
     assert book.upsert({"id": value.strip()}).created
@@ -99,7 +99,7 @@ def test_two_strangers_with_a_placeholder_stay_two(value: str) -> None:
 
 def test_two_towns_do_not_share_a_number() -> None:
     """What has no area code is no key; with one it is."""
-    book = book_of(on_absent_key="create")
+    book = book_of(on_no_key="create")
     for number in ("555-0105", "(202) 555-0143", "555-0105", "2025550143.0"):
         assert book.upsert({"phone": number}).created
 

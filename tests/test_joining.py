@@ -177,19 +177,19 @@ class TestMerge:
         assert (("t", "c-2") in made, ("s", "c-2") in made) == (True, False)
         assert made.get("c-2", scope="t")["email"] == EVE["email"]
 
-    @pytest.mark.parametrize("on_clash", ["refuse", "withhold", "allow"])
-    def test_a_key_of_somebody_else(self, on_clash: Any) -> None:
+    @pytest.mark.parametrize("on_key_in_use", ["refuse", "withhold", "allow"])
+    def test_a_key_of_somebody_else(self, on_key_in_use: Any) -> None:
         """What is absorbed is never withheld: the merge is refused, or allowed."""
         person = key("first", "last", normalize=normalize.text, unique=True)
         policy = Policy(
             first_match("person"),
             {"first": field(), "last": field()},
             keys={"person": person},
-            on_clash=on_clash,
+            on_key_in_use=on_key_in_use,
         )
         made = book(policy, {"first": "Ada"}, {"last": "King"})
         made.create({"first": "ADA", "last": "KING"})
-        if on_clash == "allow":
+        if on_key_in_use == "allow":
             outcome = made.merge("c-1", "c-2")
             assert (outcome.result, outcome.others) == ("merged", ("c-3",))
             return
@@ -517,12 +517,12 @@ class TestUndo:
     def test_a_key_that_was_taken_meanwhile(self) -> None:
         """It is not asked for where the policy allows clashes."""
         choices: Any = "refuse", "allow"
-        for on_clash in choices:
-            policy = Policy(first_match("phone"), FIELDS, on_clash=on_clash)
+        for on_key_in_use in choices:
+            policy = Policy(first_match("phone"), FIELDS, on_key_in_use=on_key_in_use)
             made = book(policy, EVE)
             outcome = made.upsert({"phone": "+15550002", "email": "eva@x"})
             made.create({"email": "EVE@x"})
-            if on_clash == "allow":
+            if on_key_in_use == "allow":
                 assert made.undo(outcome).contact["email"] == "eve@x"
                 assert [c.id for c in made.find("email", "eve@x")] == ["c-1", "c-2"]
             else:

@@ -47,7 +47,7 @@ def book(policy: Policy = POLICY, keep: int | None = None) -> ContactBook:
         policy,
         ids=lambda: f"c-{next(ids)}",
         clock=lambda: NOW + timedelta(hours=next(hours)),
-        keep_changes=keep,
+        retain_changes=keep,
     )
     for number in (1, 2, 3):
         made.upsert({"email": f"{number}@x", "phone": f"+1555000{number}"})
@@ -103,11 +103,11 @@ def test_what_is_kept() -> None:
     assert results(made, 1) == ["created", "created"]
     assert [each.number for each in made.changes_since(2)] == [3]
     assert made.changes_since(3) == made.changes_since(9) == ()
-    with pytest.raises(errors.ForgottenChanges) as no:
+    with pytest.raises(errors.ChangesNotRetained) as no:
         made.changes_since()
     assert (no.value.number, no.value.first) == (0, 2)
 
-    with pytest.raises(errors.ForgottenChanges):
+    with pytest.raises(errors.ChangesNotRetained):
         book(keep=0).changes_since(2)
     assert book(keep=0).changes_since(3) == ()
 
@@ -299,7 +299,9 @@ class TestChanges:
 
     def test_what_is_forgotten_is_said(self) -> None:
         """From which number on they are kept; it is no refusal, but a look-up."""
-        with pytest.raises(errors.ForgottenChanges, match="changes after 0 are") as no:
+        with pytest.raises(
+            errors.ChangesNotRetained, match="changes after 0 are"
+        ) as no:
             book(keep=2).changes_since()
 
         assert "the oldest available is 2" in str(no.value)
@@ -312,7 +314,7 @@ class TestChanges:
         assert () == made.changes_since()
         made.create({"email": "1@x"})
 
-        with pytest.raises(errors.ForgottenChanges) as no:
+        with pytest.raises(errors.ChangesNotRetained) as no:
             made.changes_since()
         assert (0, 2, False) == (no.value.number, no.value.first, no.value.retains)
         assert () == made.changes_since(1)
@@ -445,7 +447,7 @@ class TestReplay:
         made = book()
         made.delete("c-3")
         twin = ContactBook.replay(
-            POLICY, made.changes_since(), ids=lambda: "c-3", keep_changes=None
+            POLICY, made.changes_since(), ids=lambda: "c-3", retain_changes=None
         )
         assert () == twin.changes_since()
         twin.create({"email": "3@x"})
@@ -499,7 +501,7 @@ class TestPurge:
     def test_the_book_refers_to_no_value_of_it(self) -> None:
         """Not until the next write either."""
         for end in ("purge", "delete and purge"):
-            made = ContactBook(POLICY, ids=iter("ab").__next__, keep_changes=None)
+            made = ContactBook(POLICY, ids=iter("ab").__next__, retain_changes=None)
             made.upsert({"email": "secret@x"}, idempotency_key="k-1")
             assert "secret@x" in texts(made)
             if end != "purge":
@@ -590,9 +592,9 @@ class TestPurgeAndTheOthers:
         """It was the person's; the other contact's change is there without it."""
         mail = field(key=normalize.email, unique=True)
         lines = {"code": field(key=normalize.exact), "email": mail}
-        policy = Policy(first_match("code"), lines, on_clash="withhold")
+        policy = Policy(first_match("code"), lines, on_key_in_use="withhold")
         ids = iter(["c-1", "c-2"])
-        made = ContactBook(policy, ids=ids.__next__, keep_changes=None)
+        made = ContactBook(policy, ids=ids.__next__, retain_changes=None)
         made.upsert({"code": 1, "email": "ada@x"})
         sent = {"code": 2, "email": "ada@x"}
         given = made.upsert(sent, idempotency_key="k-1")
@@ -611,7 +613,7 @@ class TestPurgeAndTheOthers:
 
     def test_who_was_hit_too(self) -> None:
         """Known by the feed alone, after the contact was deleted."""
-        policy = Policy(first_match("email"), LINES, on_many="oldest")
+        policy = Policy(first_match("email"), LINES, on_ambiguous="oldest")
         made = book(policy, keep=1)
         made.create({"email": "1@x"})
         made.delete("c-4")
@@ -632,7 +634,9 @@ class TestPurgeAfterAMerge:
         """Make a book in which c-1 has absorbed c-2 and was changed since."""
         lines = {"id": field(key=normalize.exact), "name": field()}
         policy, numbers = Policy(first_match("id"), lines), count(1)
-        book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}", keep_changes=None)
+        book = ContactBook(
+            policy, ids=lambda: f"c-{next(numbers)}", retain_changes=None
+        )
         book.create({"id": 1})
         book.create({"id": 2, "name": "Eve"})
         return book, book.merge("c-1", "c-2")
@@ -699,7 +703,7 @@ class TestPurgeAfterAMerge:
     def test_how_many_are_kept(self, keep: Any) -> None:
         """A number from 0, or None for all."""
         with pytest.raises(
-            ValueError, match="keep_changes: must be a whole number from 0"
+            ValueError, match="retain_changes: must be a whole number from 0"
         ):
-            ContactBook(Policy(never(), {}), keep_changes=keep)
+            ContactBook(Policy(never(), {}), retain_changes=keep)
         assert self.merged()[0].changes_since(-1)

@@ -235,8 +235,8 @@ def merge_by_a_shared_phone(size: int) -> Callable[[], object]:
 
 
 def guard_over_a_shared_phone(size: int) -> Callable[[], object]:
-    match = first_match("id", "tel", guard="strict", contradicted="drop")
-    policy = Policy(match, {"id": EXACT, "tel": EXACT}, on_many="oldest")
+    match = first_match("id", "tel", guard="strict", on_contradiction="drop")
+    policy = Policy(match, {"id": EXACT, "tel": EXACT}, on_ambiguous="oldest")
     made = book(policy, *[{"id": number, "tel": 1} for number in range(size)])
     return lambda: made.upsert({"id": -1, "tel": 1})
 
@@ -244,7 +244,7 @@ def guard_over_a_shared_phone(size: int) -> Callable[[], object]:
 def guard_over_lists(size: int) -> Callable[[], object]:
     match = first_match("id", "tel", guard="if_set")
     exact = field(key=normalize.exact, merge=union)
-    policy = Policy(match, {"id": exact, "tel": exact}, on_many="oldest")
+    policy = Policy(match, {"id": exact, "tel": exact}, on_ambiguous="oldest")
     tels = [*range(size)]
     made = book(policy, *[{"id": [n], "tel": tels} for n in (1, 2, 3)])
     return lambda: made.upsert({"id": [*range(4, size)], "tel": tels})
@@ -261,7 +261,7 @@ def list_that_joins(size: int) -> Callable[[], object]:
 def list_that_is_withheld(size: int) -> Callable[[], object]:
     who = key("e", "city", normalize=normalize.text)
     lines = {"id": EXACT, "e": MAIL, "city": field()}
-    how: Any = {"keys": {"who": who}, "on_clash": "withhold"}
+    how: Any = {"keys": {"who": who}, "on_key_in_use": "withhold"}
     made = book(
         Policy(first_match("id"), lines, **how),
         *[{"id": n, "e": [each]} for n, each in enumerate(mails(size))],

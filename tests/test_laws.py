@@ -37,7 +37,7 @@ from upsertcore import (
     union,
 )
 from upsertcore.calls import Calls
-from upsertcore.errors import ForgottenChanges, KeyInUse, NoMatchKey, Refused
+from upsertcore.errors import ChangesNotRetained, KeyInUse, NoMatchKey, Refused
 from upsertcore.journal import Entry, Journal
 from upsertcore.laws import (
     CALLS,
@@ -158,7 +158,7 @@ def under(policy: Policy) -> Callable[[Trial], Any]:
 
 
 LONGEST = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
-ABSENT = ids(on_absent_key="create")
+ABSENT = ids(on_no_key="create")
 LINES = {
     "more": field(merge=deep_keep),
     "note": field(merge=latest(by="at")),
@@ -187,7 +187,7 @@ RESTORES = ids(on_deleted="restore")
 NEEDS = ids(fields={"name": field(required=True)})
 UNBLANK = ids(fields={"name": field(blank="ignore")})
 ONE_ID = ids(id={"limit": 1})
-OLDEST = ids(on_many="oldest")
+OLDEST = ids(on_ambiguous="oldest")
 GUARDED = pair(match=first_match("id", "email", guard="if_set"))
 AGREE = pair(match=all_agree("id", "email"))
 SUM = ids(fields={"n": field(merge=add)})
@@ -215,7 +215,7 @@ EACH = ids(
     keys={
         "mail": key("main", "more", normalize=normalize.email, each=True, unique=True)
     },
-    on_clash="withhold",
+    on_key_in_use="withhold",
 )
 HELD: list[Sent] = [{"main": "a@x"}, {"main": "d@x"}, {"id": 7, "main": "e@x"}]
 TWO_HELD: Sent = {"id": 7, "main": "a@x", "more": ["d@x"]}
@@ -229,7 +229,7 @@ PERSONS = ids(
     id={"unique": True},
     fields={name: field() for name in ("first", "surname", "born")},
     keys=PERSON,
-    on_clash="withhold",
+    on_key_in_use="withhold",
 )
 _FIRST = key("first", "born", normalize=normalize.text)
 PULLED = evolve(PERSONS, keys={**PERSON, "first born": _FIRST})
@@ -258,8 +258,8 @@ SPEAKS: list[tuple[str, Trial]] = [
     ("finds_again", of(ADA)),
     ("finds_again", of({"id": 7}, ADA, BOB)),
     ("finds_who_is_named", of({"id": 7}, ADA, BOB)),
-    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_many="newest"))),
-    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_many="oldest"))),
+    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_ambiguous="newest"))),
+    ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids(on_ambiguous="oldest"))),
     ("finds_who_is_named", of({"id": 7}, ADA, ADA, policy=ids())),
     ("finds_who_is_named", of({"id": [7, 8]}, ADA, BOB, policy=ids())),
     ("finds_who_is_named", of({"name": "Ada"}, policy=ABSENT)),
@@ -300,7 +300,7 @@ SPEAKS: list[tuple[str, Trial]] = [
             {**ADA, "email": "b@x"},
             ADA,
             {"email": "b@x"},
-            policy=pair(email={"unique": True}, on_clash="withhold"),
+            policy=pair(email={"unique": True}, on_key_in_use="withhold"),
         ),
     ),
     ("nothing_silent", of(BOB, BOB, policy=ids(update="ignore"))),
@@ -335,12 +335,12 @@ SPEAKS: list[tuple[str, Trial]] = [
             {"id": 7},
             ADA,
             {"name": "Bo"},
-            policy=ids(id={"unique": True}, on_absent_key="create"),
+            policy=ids(id={"unique": True}, on_no_key="create"),
         ),
     ),
     (
         "round_trip",
-        of({"id": 7}, ADA, policy=ids(id={"unique": True}, on_clash="allow")),
+        of({"id": 7}, ADA, policy=ids(id={"unique": True}, on_key_in_use="allow")),
     ),
     ("retry_is_once", of(ADA)),
     ("retry_is_once", of(ADA, ADA)),
@@ -487,7 +487,7 @@ BAD: list[tuple[str, Callable[[], Trial], str]] = [
             ADA,
             policy=ids(
                 match=strategy(lambda hits: Match(hits[0][1][-1], "id")),
-                on_many="oldest",
+                on_ambiguous="oldest",
             ),
         ),
         "c-1 is due: unchanged c-2",
@@ -515,7 +515,7 @@ BAD: list[tuple[str, Callable[[], Trial], str]] = [
             {"id": 8, "email": "a@x"},
             {"id": 7, "email": "a@x"},
             policy=pair(
-                match=first_present("id"), email={"unique": True}, on_clash="allow"
+                match=first_present("id"), email={"unique": True}, on_key_in_use="allow"
             ),
         ),
         "email: c-1 and new-1 hold a@x",
@@ -782,7 +782,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "finds_who_is_named",
-        of({"first": "Ada"}, ADA_KING, policy=evolve(WHOLE, on_absent_key="create")),
+        of({"first": "Ada"}, ADA_KING, policy=evolve(WHOLE, on_no_key="create")),
         {"first": lambda t: named(t, matched_by="who")},
         "created new-1 by blank",
     ),
@@ -1082,7 +1082,9 @@ def _refusing(_call: Any) -> Any:
 
 def _careless(load: Any) -> Any:
     """Let rows be loaded whatever they hold."""
-    return lambda policy, rows: load(ids(on_clash="allow", id={"unique": True}), rows)
+    return lambda policy, rows: load(
+        ids(on_key_in_use="allow", id={"unique": True}), rows
+    )
 
 
 def _some(load: Any) -> Any:
@@ -1428,7 +1430,7 @@ JOURNALS: list[tuple[str, str, Defect, str]] = [
     ),
     (
         *("replay_is_equal", "note", _keeping_all_or_nothing),
-        f"{ForgottenChanges(0, 2)}",
+        f"{ChangesNotRetained(0, 2)}",
     ),
     (
         *("replay_is_equal", "note", _numbering_anew),

@@ -42,7 +42,7 @@ def table(absorb: Rule, own: Rule = replace, default: Any = None) -> Policy:
         "at": field(),
     }
     absorbs = {} if absorb is own else {"v": absorb}
-    how: Any = {"on_absent_key": "create", "absorb": absorbs}
+    how: Any = {"on_no_key": "create", "absorb": absorbs}
     return Policy(first_match("id"), fields, **how)
 
 

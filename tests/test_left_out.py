@@ -62,7 +62,7 @@ def book(
     numbers = count(1)
     every = {"id": ID, **{name: field() for name in NAMES}, **(lines or {})}
     several = {"sd": SURNAME, "fd": FIRST} if keys is None else keys
-    how = {"on_clash": "withhold", "on_many": "oldest", **options}
+    how = {"on_key_in_use": "withhold", "on_ambiguous": "oldest", **options}
     policy = Policy(match or first_match("id", *several), every, keys=several, **how)
     made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
     for patch in patches:
@@ -273,7 +273,7 @@ class TestJoined:
         assert free.contact["more"] == ("m@x", "f@x")
         assert made.upsert({"id": 2, "other": "m@x", "email": "M@x"}).unchanged
 
-        made = book({"email": "e@x"}, stored, **how, on_clash="refuse")
+        made = book({"email": "e@x"}, stored, **how, on_key_in_use="refuse")
         with pytest.raises(KeyInUse) as caught:
             made.upsert(sent)
         assert (caught.value.field, caught.value.value) == ("email", "E@x")
@@ -337,7 +337,7 @@ class TestRefused:
         match = first_match("id")
         with pytest.raises(InvalidPolicy, match="email: is part of key who, and with"):
             book(keys=keys, lines=lines, match=match)
-        book(keys=keys, lines=lines, match=match, on_clash="refuse")
+        book(keys=keys, lines=lines, match=match, on_key_in_use="refuse")
         book(keys={}, lines=lines, match=match)
         lines = {"email": field(key=normalize.email, unique=True, merge=ignore)}
         book(keys=keys, lines=lines, match=match)

@@ -109,7 +109,7 @@ def test_other_scopes_hold_what_they_like() -> None:
 
 def test_clashes_that_are_allowed() -> None:
     """A policy that allows them loads aliases that two contacts hold."""
-    policy = Policy(merge_all("email"), LINES, on_clash="allow")
+    policy = Policy(merge_all("email"), LINES, on_key_in_use="allow")
     book = load(ADA, row("c-2", email="old@x"), policy=policy)
 
     assert [each.id for each in book.find("email", "old@x")] == ["c-1", "c-2"]
@@ -219,7 +219,7 @@ def test_the_index_is_as_it_was_before_the_row_that_is_refused() -> None:
 class TestOrder:
     """Rows are loaded by creation, whatever order they come in."""
 
-    TIES = Policy(first_match("phone"), LINES, on_many="oldest")
+    TIES = Policy(first_match("phone"), LINES, on_ambiguous="oldest")
 
     def book(self) -> ContactBook:
         """Make a book whose contacts share a phone, and whose clock goes back."""

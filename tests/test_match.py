@@ -10,7 +10,7 @@ import pytest
 from upsertcore import all_agree, first_match, first_present, merge_all, never
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.match import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
-from upsertcore.strategy import PICKS, Hits, Match, OnMany, Strategy
+from upsertcore.strategy import PICKS, Hits, Match, OnAmbiguous, Strategy
 
 Held = dict[str, dict[str, tuple[str, ...]]]
 
@@ -32,12 +32,12 @@ class Asked:
 def decide(
     strategy: Strategy,
     carried: Held,
-    on_many: OnMany = "refuse",
+    on_ambiguous: OnAmbiguous = "refuse",
     more: Held | None = None,
 ) -> Match:
     """Ask a strategy about a patch that carries these forms with these holders."""
     asked = Asked(carried, more or {})
-    return strategy.decide(strategy.keys, asked, PICKS[on_many])
+    return strategy.decide(strategy.keys, asked, PICKS[on_ambiguous])
 
 
 BOTH: Held = {"email": {"a@x": ("c-1",)}, "phone": {"+1": ("c-2",)}}
@@ -71,15 +71,15 @@ class TestFirstMatch:
         assert decide(first_match("phone", "email"), BOTH).id == "c-2"
 
     @pytest.mark.parametrize(
-        ("on_many", "expected"),
+        ("on_ambiguous", "expected"),
         [
             ("oldest", Match("c-1", "email", ("c-2", "c-3"))),
             ("newest", Match("c-3", "email", ("c-1", "c-2"))),
         ],
     )
-    def test_several_holders(self, on_many: OnMany, expected: Match) -> None:
+    def test_several_holders(self, on_ambiguous: OnAmbiguous, expected: Match) -> None:
         """One key, several holders: by creation, as the policy says."""
-        assert expected == decide(first_match("email"), MANY, on_many)
+        assert expected == decide(first_match("email"), MANY, on_ambiguous)
 
     def test_several_holders_refused(self) -> None:
         """Nobody is guessed at; the candidates are named."""
@@ -166,15 +166,16 @@ class TestAllAgree:
         assert (key, ids) == (caught.value.key, caught.value.ids)
 
     @pytest.mark.parametrize(
-        ("on_many", "ids"), [("oldest", ("c-1", "c-2")), ("newest", ("c-3", "c-2"))]
+        ("on_ambiguous", "ids"),
+        [("oldest", ("c-1", "c-2")), ("newest", ("c-3", "c-2"))],
     )
     def test_the_candidates_are_the_picks(
-        self, on_many: OnMany, ids: tuple[str, ...]
+        self, on_ambiguous: OnAmbiguous, ids: tuple[str, ...]
     ) -> None:
         """Of several holders of a form the one that is meant has to agree."""
         carried: Held = {"a": {"1": ("c-1", "c-3")}, "b": {"2": ("c-2",)}}
         with pytest.raises(AmbiguousMatch) as caught:
-            decide(all_agree("a", "b"), carried, on_many)
+            decide(all_agree("a", "b"), carried, on_ambiguous)
         assert ids == caught.value.ids
 
     def test_several_holders_come_before_disagreement(self) -> None:
@@ -261,7 +262,7 @@ class TestGuard:
 
         assert decide(match, sent, more=self.OTHER) == Match("c-2", "email")
 
-    def test_on_many_chooses_among_those_that_count(self) -> None:
+    def test_on_ambiguous_chooses_among_those_that_count(self) -> None:
         """Holders that are contradicted are not guessed among, but told."""
         sent: Held = {"id": {"1": ()}, "email": {"a@x": ("c-1", "c-2", "c-3")}}
         match = first_match("id", "email", guard="if_set")
@@ -274,14 +275,14 @@ class TestGuard:
 
     def test_whom_an_earlier_key_has_found_is_not_contradicted(self) -> None:
         """A hit on that very contact agrees, whatever else it holds."""
-        drop = first_match("a", "b", "c", guard="strict", contradicted="drop")
+        drop = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
         sent: Held = {"a": {"1": ("x",)}, "b": {"1": ()}, "c": {"1": ("x", "y")}}
 
         assert decide(drop, sent) == Match("x", "a", ("y",))
 
     def test_who_was_found_is_told_by_what_the_id_says(self) -> None:
         """The same text, made twice, is the contact that an earlier key has found."""
-        drop = first_match("a", "b", "c", guard="strict", contradicted="drop")
+        drop = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
         one, again = ("-".join("cd") for _ in range(2))
         sent: Held = {"a": {"1": (one,)}, "b": {"1": ()}, "c": {"1": (again,)}}
 
@@ -341,7 +342,7 @@ class TestContradicted:
     )
     def test_it_is_dropped(self, sent: Held, more: Held, expected: Match) -> None:
         """Only where it has hits, and none of them counts; and they are told."""
-        match = first_match("a", "b", "c", guard="strict", contradicted="drop")
+        match = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
 
         assert expected == decide(match, sent, more=more)
 
@@ -349,7 +350,7 @@ class TestContradicted:
         """It counts as not carried for the keys below it."""
         sent: Held = {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("y",)}}
         more: Held = {"a": {"2": ("x",)}, "b": {"2": ("y",)}}
-        drop = first_match("a", "b", "c", guard="if_set", contradicted="drop")
+        drop = first_match("a", "b", "c", guard="if_set", on_contradiction="drop")
         keep = first_match("a", "b", "c", guard="if_set")
 
         assert decide(drop, sent, more=more) == Match("y", "c", ("x",), (), ("b",))
@@ -380,10 +381,10 @@ class TestMergeAll:
         """The oldest holder of the first form that hits; the rest as they are found."""
         assert expected == decide(merge_all("email", "phone"), carried)
 
-    @pytest.mark.parametrize("on_many", ["refuse", "oldest", "newest"])
-    def test_on_many_is_not_asked(self, on_many: OnMany) -> None:
+    @pytest.mark.parametrize("on_ambiguous", ["refuse", "oldest", "newest"])
+    def test_on_ambiguous_is_not_asked(self, on_ambiguous: OnAmbiguous) -> None:
         """Several holders are what it is for."""
-        assert decide(merge_all("email"), MANY, on_many).id == "c-1"
+        assert decide(merge_all("email"), MANY, on_ambiguous).id == "c-1"
 
     def test_no_key(self) -> None:
         """A patch without a key is refused."""
@@ -397,14 +398,14 @@ class TestMergeAll:
         ({"guard": "loose"}, "guard: must be 'if_set' or 'strict', not 'loose'"),
         ({"guard": True}, "guard: must be 'if_set' or 'strict', not True"),
         (
-            {"guard": "strict", "contradicted": "refuse"},
-            "contradicted: must be 'keep' or 'drop', not 'refuse'",
+            {"guard": "strict", "on_contradiction": "refuse"},
+            "on_contradiction: must be 'keep' or 'drop', not 'refuse'",
         ),
         (
-            {"guard": "strict", "contradicted": None},
-            "contradicted: must be 'keep' or 'drop', not None",
+            {"guard": "strict", "on_contradiction": None},
+            "on_contradiction: must be 'keep' or 'drop', not None",
         ),
-        ({"contradicted": "drop"}, "contradicted: needs a guard"),
+        ({"on_contradiction": "drop"}, "on_contradiction: needs a guard"),
     ],
     ids=map(str, range(5)),
 )
@@ -420,7 +421,7 @@ MAKERS: list[Any] = [
     lambda: first_match("a", "b"),
     lambda: first_match("a", "b", guard="if_set"),
     lambda: first_match("a", "b", guard="strict"),
-    lambda: first_match("a", "b", guard="strict", contradicted="drop"),
+    lambda: first_match("a", "b", guard="strict", on_contradiction="drop"),
     lambda: first_match("b", "a", guard="strict"),
     lambda: first_present("a", "b"),
     lambda: all_agree("a", "b"),
@@ -475,9 +476,11 @@ def test_a_guard_asks_once_for_each_holder() -> None:
 
 def test_a_strategy_shows_what_it_was_told() -> None:
     """Its keys, and its guard where it has one."""
-    drop = first_match("a", "b", guard="if_set", contradicted="drop")
+    drop = first_match("a", "b", guard="if_set", on_contradiction="drop")
 
-    assert repr(drop) == "first_match('a', 'b', guard='if_set', contradicted='drop')"
+    assert (
+        repr(drop) == "first_match('a', 'b', guard='if_set', on_contradiction='drop')"
+    )
     assert repr(first_match("a", guard="strict")) == "first_match('a', guard='strict')"
     assert repr(first_match("a", "b")) == "first_match('a', 'b')"
     assert repr(merge_all("a", "b")) == "merge_all('a', 'b')"

@@ -82,7 +82,7 @@ class TestStore:
             first_match("email"),
             LINES,
             blocked={"email": normalize.PLACEHOLDERS},
-            on_absent_key="create",
+            on_no_key="create",
         )
         book = ContactBook(policy)
 

@@ -79,7 +79,7 @@ def minus(value: str) -> str:
 
 def table(match: Strategy | None = None, **lines: Any) -> Policy:
     """Make a policy of two unique keys, further lines and options."""
-    names = ("others", "on_many", "on_clash", "on_absent_key", "create", "update")
+    names = ("others", "on_ambiguous", "on_key_in_use", "on_no_key", "create", "update")
     options = {name: lines.pop(name) for name in names if name in lines}
     match = match or first_match("email", "phone")
     return Policy(match, {**KEYS, **lines}, **options)
@@ -259,7 +259,7 @@ class TestClash:
 
     def test_withhold(self) -> None:
         """That field stays as it was, and the rest is stored."""
-        made = book(table(city=field(), on_clash="withhold"), *TWO)
+        made = book(table(city=field(), on_key_in_use="withhold"), *TWO)
         outcome = made.upsert(self.SENT)
 
         assert outcome.changes == (Change("city", None, "Oslo"),)
@@ -270,7 +270,7 @@ class TestClash:
 
     def test_withhold_leaves_nothing(self) -> None:
         """Where all that would move is withheld, nothing moves."""
-        made = book(table(on_clash="withhold"), *TWO)
+        made = book(table(on_key_in_use="withhold"), *TWO)
         before = made.get("1")
         outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
 
@@ -281,19 +281,19 @@ class TestClash:
         """A contact is created without the field; a needed one refuses."""
         match = first_present("id")
         id = field(key=normalize.exact, unique=True)
-        made = book(table(match, id=id, on_clash="withhold"), *TWO)
+        made = book(table(match, id=id, on_key_in_use="withhold"), *TWO)
         outcome = made.upsert({"id": "7", "email": "A@x"})
         assert outcome.withheld == (Withheld("email", "A@x", "1"),)
         assert "email" not in outcome.contact
 
         needed = field(key=normalize.email, unique=True, required=True)
-        made = book(table(match, id=id, email=needed, on_clash="withhold"), *TWO)
+        made = book(table(match, id=id, email=needed, on_key_in_use="withhold"), *TWO)
         with pytest.raises(KeyInUse):
             made.upsert({"id": "7", "email": "A@x"})
 
     def test_allow(self) -> None:
         """The value is stored, and the holder is told of."""
-        made = book(table(on_clash="allow"), *TWO)
+        made = book(table(on_key_in_use="allow"), *TWO)
         outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert outcome.contact["phone"] == "+15550002"
@@ -323,7 +323,7 @@ class TestHardCases:
             book(table(city=field())).upsert(
                 {"city": "Oslo", "email": None, "phone": ""}
             )
-        made = book(table(city=field(), on_absent_key="create"))
+        made = book(table(city=field(), on_no_key="create"))
 
         assert made.upsert({"city": "Oslo"}).created
         assert made.upsert({"city": "Oslo"}).created
@@ -426,7 +426,7 @@ class TestFoundAgain:
         """A known contact that lacks it can be updated all the same."""
         line = field(key=normalize.email, unique=True, required=True)
         policy = table(
-            first_match("phone"), email=line, city=field(), on_clash="withhold"
+            first_match("phone"), email=line, city=field(), on_key_in_use="withhold"
         )
         made = book(policy, TWO[0])
         made._index.put(
@@ -541,7 +541,7 @@ class TestPlan:
     )
     def test_its_trace(self, match: Strategy, patch: Any, notes: list[str]) -> None:
         """One step per key of the strategy, with the reason in words."""
-        made = book(table(match, on_clash="allow"), *TWO)
+        made = book(table(match, on_key_in_use="allow"), *TWO)
 
         assert notes == [step.note for step in made.plan(patch).trace]
 
@@ -566,7 +566,7 @@ class TestPlan:
 
     def test_another_strategy(self) -> None:
         """One that is given stands in for the policy's."""
-        made = book(table(on_clash="allow"), *TWO)
+        made = book(table(on_key_in_use="allow"), *TWO)
         policy, index = made.policy, made._index
 
         assert plan(policy, TWO[0], index).unchanged
@@ -575,7 +575,7 @@ class TestPlan:
     def test_what_it_expects_of_whom_it_has_read(self) -> None:
         """A guard reads the holders of lower keys, a merge all that it merges."""
         match = first_match("email", "phone", guard="if_set")
-        made = book(table(match, on_clash="allow"), *TWO)
+        made = book(table(match, on_key_in_use="allow"), *TWO)
         found = made.plan({"email": "c@x", "phone": "+15550002"})
         assert (found.result, found.others) == ("created", ("2",))
         assert found.expects.versions == {"2": 1}
@@ -590,7 +590,7 @@ class TestPlan:
 
     def test_what_it_expects_after_a_key_was_left_out(self) -> None:
         """What was asked for that key is still what the decision rests on."""
-        match = first_match("email", "phone", guard="strict", contradicted="drop")
+        match = first_match("email", "phone", guard="strict", on_contradiction="drop")
         found = book(table(match), *TWO).plan({"email": "c@x", "phone": "+15550002"})
 
         assert found.ignored == {"phone": "guard"}
@@ -928,7 +928,7 @@ class TestMerged:
         email = field(key=normalize.email, merge=union, limit=2, remember=True)
         match = merge_all("email", "phone")
         sent = {"email": ["a@x", "b@x"], "phone": "+15550001"}
-        made = book(table(match, email=email, on_clash="allow"), sent)
+        made = book(table(match, email=email, on_key_in_use="allow"), sent)
         lines = {**made.policy.fields, "email": attrs.evolve(email, limit=1)}
         policy = attrs.evolve(made.policy, fields=lines, on_limit="drop")
         outcome = ContactBook.load(policy, made.dump()).upsert(sent)
@@ -957,7 +957,7 @@ class TestOrderOfRefusals:
         id=field(key=normalize.exact, unique=True, limit=1),
         ref=field(merge=immutable),
         need=field(required=True),
-        on_many="refuse",
+        on_ambiguous="refuse",
     )
 
     @pytest.mark.parametrize(
@@ -1107,7 +1107,7 @@ class TestAbsentKeys:
             book(policy, {"first": "Ada", "last": "King"}).upsert(patch)
         assert caught.value.tried == ("pair",)
 
-        made = book(attrs.evolve(policy, on_absent_key="create"))
+        made = book(attrs.evolve(policy, on_no_key="create"))
         assert [made.upsert(patch).created for _ in range(2)] == [True, True]
 
     def test_what_is_needed_of_a_key(self) -> None:
@@ -1167,13 +1167,13 @@ class TestFoundAgainByMore:
                 {"main": ["b@x", "d@x"], "more": [], "phone": "+15550001"},
             ),
         ],
-        ids=["contradicted", "another first", "nobody is left"],
+        ids=["on_contradiction", "another first", "nobody is left"],
     )
     def test_somebody_else_would_be_found(self, match: Strategy, patch: Any) -> None:
         """One key that is still held is not enough, where the strategy would differ."""
         lines = {"main": field(merge=on_create), "more": field(), "city": field()}
         policy = Policy(
-            match, {**KEYS, **lines}, keys={"m": self.MAILS}, on_many="oldest"
+            match, {**KEYS, **lines}, keys={"m": self.MAILS}, on_ambiguous="oldest"
         )
         made = book(
             policy,
@@ -1209,7 +1209,7 @@ class TestFoundAgainByMore:
         lines = {"ref": field(key=normalize.exact)}
         keys = {"p": key("phone", "ref", normalize=normalize.text)}
         match = first_match("p", "ref", guard="strict")
-        policy = Policy(match, {**KEYS, **lines}, keys=keys, on_clash="withhold")
+        policy = Policy(match, {**KEYS, **lines}, keys=keys, on_key_in_use="withhold")
         made = book(policy, {"phone": "+15550001"})
         with pytest.raises(KeyInUse) as caught:
             made.upsert({"phone": "+15550001", "ref": "r"})
@@ -1220,8 +1220,8 @@ class TestFoundAgainByMore:
 
     def test_a_key_that_was_left_out_is_not_looked_for(self) -> None:
         """What the patch does not carry any more need not find the contact."""
-        match = first_match("email", "phone", guard="strict", contradicted="drop")
-        made = book(table(match, on_clash="withhold"), *TWO)
+        match = first_match("email", "phone", guard="strict", on_contradiction="drop")
+        made = book(table(match, on_key_in_use="withhold"), *TWO)
         sent = {"email": "a@x", "phone": "+15550002"}
         outcome = made.upsert(sent)
 
@@ -1232,7 +1232,7 @@ class TestFoundAgainByMore:
 
     def test_a_key_that_was_left_out_counts_as_omitted(self) -> None:
         """A new contact has the default of it, or lacks what it needs."""
-        match = first_match("email", "phone", guard="strict", contradicted="drop")
+        match = first_match("email", "phone", guard="strict", on_contradiction="drop")
         sent = {"email": "c@x", "phone": "+15550002"}
         line = field(key=normalize.phone, default="+15550009")
         outcome = book(table(match, phone=line), *TWO).upsert(sent)
@@ -1247,7 +1247,7 @@ class TestFoundAgainByMore:
         """A contact whose email was cleared still has one that says otherwise."""
         email = field(key=normalize.email, remember=True)
         match = first_match("email", "phone", guard="if_set")
-        made = book(table(match, email=email, on_clash="allow"), *TWO)
+        made = book(table(match, email=email, on_key_in_use="allow"), *TWO)
         made.upsert({"phone": "+15550002", "email": None})
         assert made.get("2").aliases == {"email": ("b@x",)}
 
@@ -1259,7 +1259,7 @@ class TestFoundAgainByMore:
     def test_a_key_that_is_kept_may_clash(self) -> None:
         """Kept in the patch, a contradicted key is stored if nobody else holds it."""
         match = first_match("email", "phone", guard="strict")
-        made = book(table(match, on_clash="withhold"), *TWO)
+        made = book(table(match, on_key_in_use="withhold"), *TWO)
         outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
 
         assert (outcome.result, outcome.others) == ("created", ("2",))

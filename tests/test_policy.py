@@ -62,9 +62,9 @@ def refuse(value: Any) -> Any:
         (lambda: table(a=field(default={1})), "a: default: must be text"),
         (lambda: table(a=field(default="x", clean=refuse)), "default: must be nothing"),
         (lambda: table(a=1), "a: must be field"),
-        (lambda: table(on_many="first"), "on_many: must be one of"),
-        (lambda: table(on_clash="merge"), "on_clash: must be one of"),
-        (lambda: table(on_absent_key="x"), "on_absent_key: must be one of"),
+        (lambda: table(on_ambiguous="first"), "on_ambiguous: must be one of"),
+        (lambda: table(on_key_in_use="merge"), "on_key_in_use: must be one of"),
+        (lambda: table(on_no_key="x"), "on_no_key: must be one of"),
         (lambda: table(others=field()), "others: must be a merge rule"),
         (lambda: table(others=latest), "^others: latest makes a rule"),
         (
@@ -105,9 +105,9 @@ def table(**lines: Any) -> Policy:
     options = {
         name: lines.pop(name)
         for name in (
-            "on_many",
-            "on_clash",
-            "on_absent_key",
+            "on_ambiguous",
+            "on_key_in_use",
+            "on_no_key",
             "others",
             "create",
             "update",
@@ -241,7 +241,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         ),
         (
             lambda: keyed(
-                first_match("email", "pair", guard="strict", contradicted="drop")
+                first_match("email", "pair", guard="strict", on_contradiction="drop")
             ),
             "pair: cannot be dropped by itself",
         ),
@@ -323,7 +323,7 @@ def test_one_key_may_serve_two_names() -> None:
 
 def test_keys_that_can_be_dropped() -> None:
     """The first key of a guarded strategy is never dropped, so it may be any."""
-    guarded = first_match("pair", "email", guard="if_set", contradicted="drop")
+    guarded = first_match("pair", "email", guard="if_set", on_contradiction="drop")
 
     assert keyed(guarded).match is guarded
     assert keyed(merge_all("email"), on_limit="drop").on_limit == "drop"
@@ -365,8 +365,8 @@ def test_a_policy_can_be_varied() -> None:
     policy = keyed()
 
     assert attrs.evolve(policy, keys={}).by_name.keys() == {"email"}
-    with pytest.raises(InvalidPolicy, match="on_clash"):
-        attrs.evolve(policy, on_clash="merge")  # type: ignore[arg-type]
+    with pytest.raises(InvalidPolicy, match="on_key_in_use"):
+        attrs.evolve(policy, on_key_in_use="merge")  # type: ignore[arg-type]
 
 
 def joined(rule: Any, first: Any = replace) -> Policy:
@@ -395,11 +395,11 @@ def test_a_part_that_is_withheld(rule: Any) -> None:
     keys = {"k": key("first", "last", normalize=str, unique=True)}
     lines = {"last": field(merge=rule)}
     assert keyed(lines=lines, keys=keys).keys
-    assert keyed(lines=lines, on_clash="withhold").keys
+    assert keyed(lines=lines, on_key_in_use="withhold").keys
     with pytest.raises(
-        InvalidPolicy, match="last: is part of key k, and with on_clash"
+        InvalidPolicy, match="last: is part of key k, and with on_key_in_use"
     ):
-        keyed(lines=lines, keys=keys, on_clash="withhold")
+        keyed(lines=lines, keys=keys, on_key_in_use="withhold")
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.0, "2"], ids="abcde")

@@ -67,7 +67,7 @@ def book(policy: Policy = POLICY, *, hot: bool = True, **how: Any) -> ContactBoo
 
 def done(policy: Policy, *patches: Any, hot: bool = True, scope: str = "") -> list[Any]:
     """Send patches to a new book; give what came of each, the rows and the index."""
-    made = book(policy, hot=hot, keep_changes=None)
+    made = book(policy, hot=hot, retain_changes=None)
     answers: list[Any] = []
     for patch in patches:
         try:
@@ -122,7 +122,7 @@ LOGS: list[list[Any]] = [
 POLICIES = {
     "first": POLICY,
     "agree": Policy(all_agree("phone", "email"), LINES),
-    "one": Policy(first_match("email"), LINES, on_many="oldest"),
+    "one": Policy(first_match("email"), LINES, on_ambiguous="oldest"),
     "closed": Policy(first_match("email", "phone"), LINES, create=False),
     "fixed": Policy(first_match("email", "phone"), LINES, update=False),
     "left": Policy(first_match("email", "phone"), LINES, update="ignore"),
@@ -132,9 +132,12 @@ POLICIES = {
         {**LINES, "name": field(required=True), "city": field(default="Oslo")},
     ),
     "shares": Policy(
-        first_match("phone", "email"), LINES, on_clash="allow", on_many="newest"
+        first_match("phone", "email"),
+        LINES,
+        on_key_in_use="allow",
+        on_ambiguous="newest",
     ),
-    "open": Policy(first_match("email"), LINES, on_absent_key="create"),
+    "open": Policy(first_match("email"), LINES, on_no_key="create"),
     "present": Policy(first_present("email", "phone"), LINES),
     "keeps": Policy(
         first_match("email", "phone"),

@@ -175,7 +175,7 @@ def test_the_words_are_those_of_the_code() -> None:
     """The tables of arguments are those of ``field`` and ``Policy``."""
     for name in ("key", "unique", "required", "clean", "merge", "null", "blank"):
         assert f"| `{name}` |" in README
-    for name in ("others", "on_many", "on_clash", "on_absent_key"):
+    for name in ("others", "on_ambiguous", "on_key_in_use", "on_no_key"):
         assert f"| `{name}` |" in README
 
 

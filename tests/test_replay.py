@@ -58,7 +58,7 @@ def policy(match: Any = first_match, **how: Any) -> Policy:
         "phone": field(key=normalize.phone),
         "name": field(),
     }
-    return Policy(match(*BOTH), lines, **{"on_many": "oldest", **how})
+    return Policy(match(*BOTH), lines, **{"on_ambiguous": "oldest", **how})
 
 
 PLAIN = policy()
@@ -66,7 +66,7 @@ PERSON = Policy(
     first_match("email", "person"),
     {"email": field(key=normalize.exact), "first": field(), "born": field()},
     keys={"person": key("first", "born", normalize=normalize.text)},
-    on_many="oldest",
+    on_ambiguous="oldest",
 )
 
 
@@ -156,7 +156,7 @@ class TestLinking:
             "nick": field(key=normalize.exact),
         }
         patch = log({"id": "1", "tax": "2", "nick": "3"})[0]
-        links = Linking(Policy(first_match("id"), lines, on_clash="allow"))
+        links = Linking(Policy(first_match("id"), lines, on_key_in_use="allow"))
 
         assert ("0:0:1", "1:0:2") == links(patch)
         assert ("tax", "", "2") == links.told("1:0:2")
@@ -264,7 +264,7 @@ class TestComponents:
                 "one": key("a", "b", normalize=normalize.text),
                 "two": key("c", "d", normalize=normalize.text),
             },
-            on_many="oldest",
+            on_ambiguous="oldest",
         )
         parts = log(
             {"email": "x", "a": "1"},
@@ -383,7 +383,7 @@ class TestComponents:
                     limit=1,
                 )
             },
-            on_clash="withhold",
+            on_key_in_use="withhold",
         )
         sent = log(
             {"id": 1, "name": "ada", "born": 1},
@@ -446,7 +446,7 @@ class TestComponents:
 
     def test_a_unique_key_may_be_cut_where_a_clash_is_allowed(self) -> None:
         """There it is no promise."""
-        found = components(MIXED, policy(on_clash="allow"), cap={"email": 1})
+        found = components(MIXED, policy(on_key_in_use="allow"), cap={"email": 1})
 
         assert [("a@x", 2)] == [(each.form, each.rows) for each in found.cut]
 
@@ -608,7 +608,7 @@ class TestReplay:
 
     def test_first_present_and_unique(self) -> None:
         """A key that the strategy passes over still clashes where it is unique."""
-        present = policy(first_present, on_clash="withhold")
+        present = policy(first_present, on_key_in_use="withhold")
         sent = log(
             {"phone": "+15550001111", "email": "a@x"},
             {"phone": "+15550002222", "email": "b@x"},

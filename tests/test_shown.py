@@ -66,8 +66,8 @@ def policy(random: Random) -> Policy:
         random.choice(STRATEGIES)("ref", "email"),
         lines,
         keys={"pair": key("first", "last", normalize=normalize.text, unique=True)},
-        on_many=random.choice(["refuse", "oldest"]),
-        on_clash=random.choice(["refuse", "withhold"]),
+        on_ambiguous=random.choice(["refuse", "oldest"]),
+        on_key_in_use=random.choice(["refuse", "withhold"]),
         on_deleted=random.choice(["restore", "refuse"]),
         absorb={f"v{n}": random.choice(RULES) for n in range(3)},
     )
@@ -114,7 +114,7 @@ def calls(made: ContactBook, sent: Any, random: Random) -> list[Any]:
     verbs: list[Any] = [made.plan, made.create, made.upsert]
     return [
         partial(random.choice(verbs), sent),
-        partial(made.upsert_many, [sent, sent], repeats="refuse_all"),
+        partial(made.upsert_many, [sent, sent], on_duplicates="refuse_all"),
         partial(made.upsert, sent, if_version=9),
         partial(made.merge, "c-1", "c-2"),
         *[partial(made.undo, outcome)] * 2,

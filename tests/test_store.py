@@ -109,7 +109,7 @@ class TestFreshIds:
 def test_each_change_is_counted_whether_it_is_kept_or_not() -> None:
     """On the fast path and on the general one; what changes nothing has no number."""
     for keep in (0, 1, None):
-        made = book(keep_changes=keep)
+        made = book(retain_changes=keep)
         made.upsert(ADA)
         made.upsert({**ADA, "name": "Ada King"})
         made.upsert(ADA, idempotency_key="k-1")

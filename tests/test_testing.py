@@ -241,11 +241,11 @@ def test_a_contact_is_of_a_book(contact: Contact) -> None:
     assert contact.id.startswith("c-")
 
 
-@given(policies(), policies(strict=True, match=merge_all, on_clash=("withhold",)))
+@given(policies(), policies(strict=True, match=merge_all, on_key_in_use=("withhold",)))
 def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> None:
     """Any, or some; each has values to be sent, and can be driven."""
     assert {*one.fields} == {*other.fields} == {*POOLS} - {"extra"}
-    assert ("merge_all", "withhold") == (other.match.name, other.on_clash)
+    assert ("merge_all", "withhold") == (other.match.name, other.on_key_in_use)
     assert "idempotent" in other.fields["score"].merge.laws
 
 
@@ -349,14 +349,14 @@ class Loose(BookMachine):
             "id": field(key=normalize.exact),
         },
         keys={"person": key("tags", "id", normalize=normalize.exact)},
-        on_clash="allow",
+        on_key_in_use="allow",
         on_deleted="refuse",
     )
     values = {"tags": (["a", "b"], "a"), "id": (1, 2)}  # noqa: RUF012 - read only
     scopes = ("",)
 
     def make(self) -> ContactBook:
-        return new_book(self.policy, keep_changes=0)
+        return new_book(self.policy, retain_changes=0)
 
 
 class Seldom(BookMachine):

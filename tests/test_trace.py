@@ -77,7 +77,7 @@ class TestGuard:
 
     def test_dropped(self) -> None:
         """It is left out of the patch, and its forms and holders are told still."""
-        match = first_match("a", "b", guard="if_set", contradicted="drop")
+        match = first_match("a", "b", guard="if_set", on_contradiction="drop")
         plan = book(match, *self.STORED).plan({"a": [2], "b": [1]})
 
         assert plan.ignored == {"b": "guard"}
@@ -144,7 +144,7 @@ class TestAbsence:
     )
     def test_of_a_composite(self, patch: Any, note: str) -> None:
         """Any part may be wanting."""
-        made = book(first_match("person"), on_absent_key="create")
+        made = book(first_match("person"), on_no_key="create")
 
         assert notes(made, patch) == [note]
 
@@ -162,13 +162,13 @@ class TestAbsence:
     )
     def test_of_each_of_several_fields(self, patch: Any, note: str) -> None:
         """All that is sent has to be wanting."""
-        made = book(first_match("mail"), on_absent_key="create")
+        made = book(first_match("mail"), on_no_key="create")
 
         assert notes(made, patch) == [note]
 
     def test_of_a_list_in_which_no_item_is_usable(self) -> None:
         """Blank items are none; the first that makes no form is told."""
-        made = book(first_match("mail"), on_absent_key="create")
+        made = book(first_match("mail"), on_no_key="create")
 
         assert notes(made, {"more": [" ", ""]}) == ["blank: no key"]
 
@@ -193,7 +193,7 @@ class TestAbsence:
         """It is told what reads it."""
         lines = {"tel": field(key=normalize.phone), "id": field(key=normalize.email)}
         match = first_match("tel", "id")
-        made = book(match, lines=lines, on_absent_key="create")
+        made = book(match, lines=lines, on_no_key="create")
         note = "no usable form: not a key"
         told = f"{note}; phone_in reads national numbers" if national else note
 
@@ -211,7 +211,7 @@ class TestAbsence:
     def test_of_what_is_blocked(self, match: Any, patch: Any) -> None:
         """A form that identifies nobody is none, and is told as what it is."""
         blocked = {"a": ("null",), "mail": ("noreply@*",), "person": ("test|*",)}
-        made = book(match, on_absent_key="create", blocked=blocked)
+        made = book(match, on_no_key="create", blocked=blocked)
 
         assert notes(made, patch) == ["blocked: not a key"]
 

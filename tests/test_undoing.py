@@ -164,7 +164,7 @@ def test_what_is_no_call_of_a_patch() -> None:
 
 def test_what_was_deleted_and_kept() -> None:
     """It is there as before, and its mark is gone."""
-    made = ContactBook.load(MARKS, book(MARKS).dump(), keep_changes=1)
+    made = ContactBook.load(MARKS, book(MARKS).dump(), retain_changes=1)
     before = made.dump()
     made.delete("c-2")
     outcome = made.changes_since()[0].outcome
@@ -260,7 +260,7 @@ def test_keys_that_are_not_unique_are_not_asked() -> None:
 def test_where_clashes_are_allowed() -> None:
     """Nobody asks who holds a unique key then."""
     lines = {**LINES, "email": field(key=normalize.email, unique=True)}
-    made = book(Policy(first_match("phone"), lines, on_clash="allow"))
+    made = book(Policy(first_match("phone"), lines, on_key_in_use="allow"))
     outcome = made.upsert({"phone": "+15550001", "email": "new@x"})
     made.create({"email": "p1@x"})
     made.undo(outcome)
@@ -306,7 +306,7 @@ def test_after_loading() -> None:
 
 def test_after_replaying() -> None:
     """A replayed book knows the places, and undoes as the first one would."""
-    made = ContactBook(POLICY, keep_changes=None)
+    made = ContactBook(POLICY, retain_changes=None)
     for number in range(3):
         put(made, number)
     before = made.dump()

@@ -55,7 +55,7 @@ SINGLE = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
 PAIR = Policy(
     first_match("id", "email"),
     {"id": line(), "email": email(), "name": field(blank="ignore")},
-    on_many="oldest",
+    on_ambiguous="oldest",
 )
 REMEMBERED = Policy(first_match("id"), {"id": line(remember=True), "name": field()})
 RESTORED = Policy(
@@ -309,7 +309,7 @@ def test_a_rule_that_misbehaves_for_one_value_is_found(stored: Any, sent: str) -
     policy = Policy(
         first_match("id", "email"),
         {"id": line(unique=True), "email": email(), "name": field(merge=custom(flips))},
-        on_many="oldest",
+        on_ambiguous="oldest",
     )
     world = World(policy, "name", contacts=2, values={"name": ["x", "y"]})
     trials = (trial for places, _ in world.states for trial, _ in world.trials(places))
@@ -369,7 +369,7 @@ def test_needed_fields_are_in_every_patch_but_one() -> None:
 def test_where_clashes_are_allowed_two_hold_one_key() -> None:
     """Else no state of the world has it."""
     lines = {"id": line(unique=True)}
-    free = Policy(first_match("id"), lines, on_clash="allow")
+    free = Policy(first_match("id"), lines, on_key_in_use="allow")
 
     assert 1 + 3 + 9 == sum(w for _, w in World(free, None, contacts=2).states)
     assert 1 + 3 + 7 == sum(w for _, w in World(SINGLE, None, contacts=2).states)

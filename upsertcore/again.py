@@ -135,7 +135,7 @@ def _finds(
     state = _Afterwards(asked, found, held, last=last)
     strategy = asked.strategy
     try:
-        match = strategy.decide(strategy.keys, state, PICKS[policy.on_many])
+        match = strategy.decide(strategy.keys, state, PICKS[policy.on_ambiguous])
     except Refused:
         return False
     # Of a key that is left out the next time, nothing more is merged then.

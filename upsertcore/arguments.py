@@ -20,9 +20,9 @@ from upsertcore.policy import Policy
 from upsertcore.showing import described
 
 __all__ = [
+    "OnDuplicates",
     "OnItself",
     "OnRefused",
-    "Repeats",
     "check_batch",
     "check_choice",
     "check_count",
@@ -38,7 +38,7 @@ __all__ = [
 
 OnRefused = Literal["raise", "collect"]
 OnItself = Literal["refuse", "ignore"]
-Repeats = Literal["fold", "refuse_later", "refuse_all"]
+OnDuplicates = Literal["fold", "refuse_later", "refuse_all"]
 
 
 def check_policy(name: str, policy: object, advice: str = "") -> None:
@@ -84,7 +84,7 @@ def check_count(name: str, count: object, advice: str) -> None:
     Raises:
         ValueError: If it is not.
 
-    >>> check_count("keep_calls", 0, "pass 1000, say")
+    >>> check_count("retain_calls", 0, "pass 1000, say")
     """
     if type(count) is not int or count < 0:
         what = f"{name}: must be a whole number from 0, not {described(count)}"
@@ -149,7 +149,7 @@ def check_several(name: str, values: Any, advice: str) -> None:
 
 
 def check_batch(
-    patches: Any, on_refused: object, repeats: object, *, atomic: bool
+    patches: Any, on_refused: object, on_duplicates: object, *, atomic: bool
 ) -> None:
     """
     Check the arguments of a batch.
@@ -157,7 +157,7 @@ def check_batch(
     Args:
         patches: As ``upsert_many``, and so are the others.
         on_refused: The same.
-        repeats: The same.
+        on_duplicates: The same.
         atomic: The same.
 
     Raises:
@@ -168,7 +168,7 @@ def check_batch(
     """
     check_several("patches", patches, "put one patch into a list, or use upsert")
     check_choice("on_refused", on_refused, OnRefused)
-    check_choice("repeats", repeats, Repeats)
+    check_choice("on_duplicates", on_duplicates, OnDuplicates)
     if atomic and on_refused != "raise":
         raise ValueError(
             "on_refused: must be 'raise' for an atomic batch, not 'collect'; "

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from upsertcore.arguments import OnRefused, Repeats
-from upsertcore.errors import Refused, RepeatedPatch
+from upsertcore.arguments import OnDuplicates, OnRefused
+from upsertcore.errors import DuplicatePatch, Refused
 from upsertcore.patch import Asked, read
 from upsertcore.plan import decide
 from upsertcore.refusals import at, placed
@@ -74,7 +74,7 @@ def all_of(
     policy: Policy,
     patches: Iterable[Mapping[str, Any]],
     scope: str,
-    repeats: Repeats = "fold",
+    on_duplicates: OnDuplicates = "fold",
 ) -> Callable[[Step], list[Outcome]]:
     """
     Read the patches of an atomic batch, and return what decides on them in turn.
@@ -83,7 +83,7 @@ def all_of(
         policy: The table.
         patches: All of the batch.
         scope: The tenant.
-        repeats: As ``upsert_many``.
+        on_duplicates: As ``upsert_many``.
 
     Raises:
         Refused: If a patch cannot be read.
@@ -97,9 +97,9 @@ def all_of(
     for row, patch in enumerate(listed):
         with at(row):
             every.append(read(policy, patch))
-    due: Mapping[int, RepeatedPatch] = {}
-    if repeats != "fold":
-        find = repeated if repeats == "refuse_all" else first_later
+    due: Mapping[int, DuplicatePatch] = {}
+    if on_duplicates != "fold":
+        find = repeated if on_duplicates == "refuse_all" else first_later
         due = find(policy, listed)
 
     def ask(patched: Any, view: View) -> Asked:

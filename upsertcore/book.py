@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
 from upsertcore.arguments import (
+    OnDuplicates,
     OnRefused,
-    Repeats,
     check_batch,
     check_count,
     check_function,
@@ -65,8 +65,8 @@ class ContactBook(Joining):
         clock: Answers an aware time; given by tests and by hosts. UTC now if None.
         index: An index to work on, made with the policy's key names; fresh if None. No
             other book may write to it.
-        keep_calls: How many calls with an idempotency key are remembered, per scope.
-        keep_changes: How many changes :meth:`changes_since` can give; None for all.
+        retain_calls: How many calls with an idempotency key are remembered, per scope.
+        retain_changes: How many changes :meth:`changes_since` can give; None for all.
 
     Raises:
         InvalidPolicy: If the index has other keys than the policy.
@@ -97,13 +97,13 @@ class ContactBook(Joining):
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
         index: ContactIndex | None = None,
-        keep_calls: int = 1_000,
-        keep_changes: int | None = 0,
+        retain_calls: int = 1_000,
+        retain_changes: int | None = 0,
     ) -> None:
         check_policy("policy", policy)
         check_function("ids", ids, "pass one that returns a fresh id, as uuid4().hex")
         check_function("clock", clock, "pass one that returns an aware time")
-        check_count("keep_calls", keep_calls, "pass 0 to remember no calls")
+        check_count("retain_calls", retain_calls, "pass 0 to remember no calls")
         names = tuple(key.name for key in policy.keys)
         check_index(index)
         index = ContactIndex(names) if index is None else index
@@ -115,7 +115,7 @@ class ContactBook(Joining):
         checked = ids is not None
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
-        keeps = keep_calls, keep_changes
+        keeps = retain_calls, retain_changes
         self._writer = Writer(index, ids, clock, policy, *keeps)
         fast = None
         if suits(policy):
@@ -268,7 +268,7 @@ class ContactBook(Joining):
         scope: str = "",
         on_refused: Literal["raise"] = ...,
         atomic: bool = ...,
-        repeats: Repeats = ...,
+        on_duplicates: OnDuplicates = ...,
     ) -> list[Outcome]: ...
 
     @overload
@@ -278,7 +278,7 @@ class ContactBook(Joining):
         *,
         scope: str = "",
         on_refused: Literal["collect"],
-        repeats: Repeats = ...,
+        on_duplicates: OnDuplicates = ...,
     ) -> list[Outcome | Refused]: ...
 
     def upsert_many(
@@ -288,7 +288,7 @@ class ContactBook(Joining):
         scope: str = "",
         on_refused: OnRefused = "raise",
         atomic: bool = False,
-        repeats: Repeats = "fold",
+        on_duplicates: OnDuplicates = "fold",
     ) -> list[Outcome] | list[Outcome | Refused]:
         """
         Upsert one patch after the other.
@@ -300,9 +300,10 @@ class ContactBook(Joining):
             on_refused: ``"raise"`` ends at the first refusal, and what came before
                 it stays done; ``"collect"`` puts the refusal in the list and goes on.
             atomic: A refusal leaves the book as it was before the batch.
-            repeats: Of patches that share a key of the strategy, ``"fold"`` takes one
-                after the other; ``"refuse_later"`` refuses one that shares a key with
-                an earlier accepted one, ``"refuse_all"`` each that shares one at all.
+            on_duplicates: Of patches that share a key of the strategy, ``"fold"`` takes
+                one after the other; ``"refuse_later"`` refuses one that shares a key
+                with an earlier accepted one, ``"refuse_all"`` each that shares one at
+                all.
 
         Returns:
             One outcome, or refusal, per patch, in the order sent.
@@ -315,10 +316,10 @@ class ContactBook(Joining):
             ValueError: If a choice is none, or *atomic* is to collect refusals.
 
         Cost:
-            Linear in its calls; *repeats* reads each patch once more.
+            Linear in its calls; *on_duplicates* reads each patch once more.
 
         Laws:
-            It is the left fold of :meth:`upsert`, but for repeats that are refused.
+            It is the left fold of :meth:`upsert`, but for duplicates that are refused.
 
         >>> from upsertcore import Policy, errors, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "age": field()}
@@ -329,15 +330,19 @@ class ContactBook(Joining):
         ...     len(book)
         0
         """
-        check_batch(patches, on_refused, repeats, atomic=atomic)
+        check_batch(patches, on_refused, on_duplicates, atomic=atomic)
         if atomic:
             scope = checked_scope(scope)
-            return self._writer.write_all(all_of(self.policy, patches, scope, repeats))
-        if repeats == "fold" and self._quick_many is not None:
+            return self._writer.write_all(
+                all_of(self.policy, patches, scope, on_duplicates)
+            )
+        if on_duplicates == "fold" and self._quick_many is not None:
             collect = on_refused == "collect"
             return self._quick_many(patches, scope, self._plainly, collect=collect)
         upsert = partial(self.upsert, scope=scope)
-        return in_turn(*refusing(self.policy, upsert, patches, repeats), on_refused)
+        return in_turn(
+            *refusing(self.policy, upsert, patches, on_duplicates), on_refused
+        )
 
     @classmethod
     def load(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import evolve
 
-from upsertcore.errors import CallReused, InvalidField
+from upsertcore.errors import IdempotencyKeyReused, InvalidField
 from upsertcore.outcome import forgetting
 from upsertcore.values import thaw
 
@@ -97,7 +97,7 @@ class Calls:
         Return the outcome of this very call, None where it is not known.
 
         Raises:
-            CallReused: If its key was used for another call of its scope.
+            IdempotencyKeyReused: If its key was used for another call of its scope.
         """
         if once is None:
             return None
@@ -106,7 +106,7 @@ class Calls:
         if known is None:
             return None
         if known[0] != what:
-            raise CallReused(key)
+            raise IdempotencyKeyReused(key)
         return evolve(known[1], replayed=True)
 
     def purged(

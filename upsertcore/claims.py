@@ -112,7 +112,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
     while True:
         current = _current(policy, asked, draft, family)
         clashes = _clashes(policy, asked, current, family)
-        if not clashes or policy.on_clash == "allow":
+        if not clashes or policy.on_key_in_use == "allow":
             forms, aliases = _with_aliases(policy, current, family, draft)
             others = [
                 id for _, clash in clashes for ids in clash.values() for id in ids
@@ -164,7 +164,7 @@ def _clashes(
         clash = {form: ids for form, ids in clash.items() if ids}
         if clash:
             clashes.append((key, clash))
-            if policy.on_clash == "refuse":
+            if policy.on_key_in_use == "refuse":
                 break
     return clashes
 
@@ -178,7 +178,7 @@ def _to_withhold(
     apart: list[tuple[Key, dict[str, str]]] = []
     for key, clash in clashes:
         brought = _brought(asked, draft, key, clash)
-        if not brought or policy.on_clash == "refuse":
+        if not brought or policy.on_key_in_use == "refuse":
             if not key.composite:
                 for name, holder in brought.items():
                     raise KeyInUse(name, asked.sent.get(name), holder)

@@ -98,8 +98,8 @@ class Making(TypedDict, total=False):
     ids: Callable[[], str] | None
     clock: Callable[[], datetime] | None
     index: ContactIndex | None
-    keep_calls: int
-    keep_changes: int | None
+    retain_calls: int
+    retain_changes: int | None
 
 
 @final

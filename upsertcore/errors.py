@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from upsertcore.refusals import (
-    CallReused,
+    ChangesNotRetained,
     ContactDeleted,
-    ForgottenChanges,
+    DuplicatePatch,
+    IdempotencyKeyReused,
     Refused,
-    RepeatedPatch,
     StaleOutcome,
     StalePlan,
     StaleVersion,
@@ -26,10 +26,11 @@ from upsertcore.showing import closest, listed, named, shown
 
 __all__ = [
     "AmbiguousMatch",
-    "CallReused",
+    "ChangesNotRetained",
     "ContactDeleted",
     "CreateRefused",
-    "ForgottenChanges",
+    "DuplicatePatch",
+    "IdempotencyKeyReused",
     "InvalidField",
     "InvalidPolicy",
     "InvalidRows",
@@ -37,7 +38,6 @@ __all__ = [
     "MissingField",
     "NoMatchKey",
     "Refused",
-    "RepeatedPatch",
     "StaleOutcome",
     "StalePlan",
     "StaleVersion",
@@ -258,7 +258,7 @@ class AmbiguousMatch(Refused, LookupError):
 
     def __str__(self) -> str:
         what = f"matches more than one contact: {listed(self.ids, 5)}"
-        advice = "merge them, send keys of one contact, or set on_many"
+        advice = "merge them, send keys of one contact, or set on_ambiguous"
         return f"{self.key}: {what}; {advice}"
 
 

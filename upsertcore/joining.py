@@ -103,7 +103,7 @@ class Joining(Reader):
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email)}
         >>> policy = Policy(first_match("email"), lines)
-        >>> book = ContactBook(policy, ids=lambda: "c-1", keep_changes=None)
+        >>> book = ContactBook(policy, ids=lambda: "c-1", retain_changes=None)
         >>> _ = book.upsert({"email": "ada@x.org"})
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 
 from attrs import frozen
 
-from upsertcore.errors import ForgottenChanges, UnknownContact
+from upsertcore.errors import ChangesNotRetained, UnknownContact
 from upsertcore.keyring import held_forms
 from upsertcore.outcome import forgetting
 from upsertcore.showing import described
@@ -63,7 +63,7 @@ class Journal:
     def __init__(self, keep: int | None) -> None:
         if keep is not None and (type(keep) is not int or keep < 0):
             what = f"must be a whole number from 0, or None, not {described(keep)}"
-            raise ValueError(f"keep_changes: {what}; pass None to keep all changes")
+            raise ValueError(f"retain_changes: {what}; pass None to keep all changes")
         self.entries: deque[Entry] = deque(maxlen=keep)
         self.keeps = keep != 0
 
@@ -82,7 +82,7 @@ class Journal:
             last: That of the last change that there was.
 
         Raises:
-            ForgottenChanges: If some of them are not kept any more.
+            ChangesNotRetained: If some of them are not kept any more.
 
         Cost:
             Linear in what is returned.
@@ -90,7 +90,7 @@ class Journal:
         wanted = last - max(number, 0)
         if wanted > len(self.entries):
             first = last + 1 - len(self.entries)
-            raise ForgottenChanges(number, first, self.keeps)
+            raise ChangesNotRetained(number, first, self.keeps)
         if wanted <= 0:
             return ()
         newest_first = reversed(self.entries)

@@ -196,7 +196,7 @@ def _check_options(key: Key) -> None:
 
 
 def check_rules(
-    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_clash: str
+    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_key_in_use: str
 ) -> None:
     """
     See that with these rules a second call takes what the first one took.
@@ -204,12 +204,12 @@ def check_rules(
     Args:
         keys: Of the policy.
         fields: Field name to line, perhaps of one call.
-        on_clash: The policy's.
+        on_key_in_use: The policy's.
 
     Raises:
         InvalidPolicy: If a key and a rule cannot work together.
 
-    >>> check_rules((), {}, on_clash="refuse")
+    >>> check_rules((), {}, on_key_in_use="refuse")
     """
     # The first composite key of each field.
     composite = [key for key in reversed(keys) if key.composite]
@@ -222,7 +222,7 @@ def check_rules(
         if key.joins and not fields[key.fields[0]].merge.on_create:
             reason = f"is never taken at creation, and would join {last} after it"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
-        if key.unique and on_clash == "withhold":
+        if key.unique and on_key_in_use == "withhold":
             _check_withheld(key, whole, fields)
 
 
@@ -236,8 +236,10 @@ def _check_withheld(
         taken = rule.on_update or (not rule.on_create and not key.composite)
         if part_of is not None and not taken:
             reason = f"its rule {rule} would never store what is withheld once"
-            what = f"is part of key {part_of}, and with on_clash='withhold' {reason}"
-            raise InvalidPolicy(f"{name}: {what}; use another rule, or on_clash")
+            what = (
+                f"is part of key {part_of}, and with on_key_in_use='withhold' {reason}"
+            )
+            raise InvalidPolicy(f"{name}: {what}; use another rule, or on_key_in_use")
 
 
 def check_match(
@@ -281,7 +283,7 @@ def check_match(
                 what = "its limit needs remember=True, for on_limit='drop'"
                 raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
         _check_droppable(match.keys, by_name)
-    if match.contradicted == "drop":
+    if match.on_contradiction == "drop":
         _check_droppable(match.keys[1:], by_name)
 
 

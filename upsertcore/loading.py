@@ -187,7 +187,7 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
             raise InvalidField("aliases", name, reason)
     every = held_forms(policy, contact)
     for key, forms in zip(policy.keys, every, strict=True):
-        for form in forms if key.unique and policy.on_clash != "allow" else ():
+        for form in forms if key.unique and policy.on_key_in_use != "allow" else ():
             for holder in index.holders(key.name, form, contact.scope):
                 made = form in key.forms(contact.fields)
                 told = key.told(contact.fields) if made else (key.name, form)

@@ -16,10 +16,10 @@ from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.showing import described, shown
 from upsertcore.strategy import (
     PICKS,
-    Contradicted,
     Decide,
     Guard,
     Match,
+    OnContradiction,
     Pick,
     Probe,
     Strategy,
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def first_match(
-    *keys: str, guard: Guard | None = None, contradicted: Contradicted = "keep"
+    *keys: str, guard: Guard | None = None, on_contradiction: OnContradiction = "keep"
 ) -> Strategy:
     """
     Let the first key that finds somebody decide.
@@ -51,12 +51,12 @@ def first_match(
             contact holds another value for a higher key that the patch carries
             (``"if_set"``), or does not hold that value (``"strict"``, which finds
             whom :func:`first_present` finds, and reports the others).
-        contradicted: A lower key all of whose hits are contradicted stays in the
+        on_contradiction: A lower key all of whose hits are contradicted stays in the
             patch (``"keep"``), or is left out of it (``"drop"``).
 
     Returns:
         A strategy. It refuses a patch that carries none of the keys, with
-        ``NoMatchKey``, unless the policy says ``on_absent_key="create"``.
+        ``NoMatchKey``, unless the policy says ``on_no_key="create"``.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice, or a choice is none.
@@ -68,7 +68,7 @@ def first_match(
         LeadConnector: "the first field in the configured priority sequence".
 
     >>> from upsertcore import ContactBook, Policy, field, normalize
-    >>> match = first_match("id", "email", guard="if_set", contradicted="drop")
+    >>> match = first_match("id", "email", guard="if_set", on_contradiction="drop")
     >>> lines = {name: field(key=normalize.exact) for name in match.keys}
     >>> book = ContactBook(Policy(match, lines))
     >>> _ = book.upsert({"id": 1, "email": "ada@x.org"})
@@ -80,15 +80,15 @@ def first_match(
     if guard not in (None, "if_set", "strict"):
         what = f"must be 'if_set' or 'strict', not {described(guard)}"
         raise InvalidPolicy(f"guard: {what}; leave it out for no guard")
-    if contradicted not in ("keep", "drop"):
-        what = f"must be 'keep' or 'drop', not {described(contradicted)}"
-        raise InvalidPolicy(f"contradicted: {what}")
-    if guard is None and contradicted != "keep":
-        raise InvalidPolicy("contradicted: needs a guard; set guard='if_set'")
+    if on_contradiction not in ("keep", "drop"):
+        what = f"must be 'keep' or 'drop', not {described(on_contradiction)}"
+        raise InvalidPolicy(f"on_contradiction: {what}")
+    if guard is None and on_contradiction != "keep":
+        raise InvalidPolicy("on_contradiction: needs a guard; set guard='if_set'")
     if guard is None:
         return Strategy("first_match", names, _first_match)
-    decide = _Guarded(strict=guard == "strict", drop=contradicted == "drop")
-    return Strategy("first_match", names, decide, guard, contradicted)
+    decide = _Guarded(strict=guard == "strict", drop=on_contradiction == "drop")
+    return Strategy("first_match", names, decide, guard, on_contradiction)
 
 
 def first_present(*keys: str) -> Strategy:
@@ -142,8 +142,8 @@ def merge_all(*keys: str) -> Strategy:
         keys: Names of keys, the most trusted first.
 
     Returns:
-        A strategy. All holders of all forms count, so ``on_many`` is not asked; the
-        survivor is the oldest holder of the first form that has one. What becomes
+        A strategy. All holders of all forms count, so ``on_ambiguous`` is not asked;
+        the survivor is the oldest holder of the first form that has one. What becomes
         of the fields of the others is the policy's ``absorb``; their ids lead to
         the survivor.
 

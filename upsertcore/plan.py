@@ -145,9 +145,9 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     """Find the contact; give the patch without the keys that are left out of it."""
     strategy = asked.strategy
     try:
-        found = strategy.decide(strategy.keys, asked, PICKS[policy.on_many])
+        found = strategy.decide(strategy.keys, asked, PICKS[policy.on_ambiguous])
     except NoMatchKey as error:
-        if policy.on_absent_key == "refuse":
+        if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in policy.by_name]
             reasons = tuple([(name, *absence(asked, name)) for name in tried])
             reasons = tuple([(name, why, thaw(value)) for name, why, value in reasons])

@@ -42,12 +42,12 @@ from upsertcore.line import (
 from upsertcore.merge import keep
 from upsertcore.rule import Rule, replace
 from upsertcore.showing import described
-from upsertcore.strategy import OnMany, Strategy
+from upsertcore.strategy import OnAmbiguous, Strategy
 
-__all__ = ["OnClash", "Policy"]
+__all__ = ["OnKeyInUse", "Policy"]
 
-OnClash = Literal["refuse", "withhold", "allow"]
-OnAbsentKey = Literal["refuse", "create"]
+OnKeyInUse = Literal["refuse", "withhold", "allow"]
+OnNoKey = Literal["refuse", "create"]
 Update: TypeAlias = bool | Literal["ignore"]
 OnBlocked = Literal["store", "ignore", "refuse"]
 OnDeleted = Literal["forget", "restore", "refuse"]
@@ -99,13 +99,13 @@ class Policy:
         fields: Field name to :func:`field`.
         keys: Key name to :func:`key`, for keys of several fields.
         others: The merge rule for undeclared fields; None refuses them.
-        on_many: One key, several holders: ``"refuse"``, or take the ``"oldest"`` or
-            ``"newest"`` by creation, which no upsert can alter.
-        on_clash: A unique key that another contact holds: ``"refuse"`` the call,
+        on_ambiguous: One key, several holders: ``"refuse"``, or take the ``"oldest"``
+            or ``"newest"`` by creation, which no upsert can alter.
+        on_key_in_use: A unique key that another contact holds: ``"refuse"`` the call,
             ``"withhold"`` that field, and the fields that identify together with it
             in composite keys, and store the rest, or ``"allow"`` it, which ends
             uniqueness: the holder is then among ``Outcome.others``.
-        on_absent_key: A patch that carries none of the strategy's keys:
+        on_no_key: A patch that carries none of the strategy's keys:
             ``"refuse"``, or ``"create"``, which sending twice does twice.
         create: False where a patch that finds nobody is refused.
         update: False where a patch that would change somebody is refused,
@@ -144,9 +144,9 @@ class Policy:
         factory=dict, alias="keys", kw_only=True, converter=_several
     )
     others: Rule | None = attrs.field(default=None, kw_only=True)
-    on_many: OnMany = attrs.field(default="refuse", kw_only=True)
-    on_clash: OnClash = attrs.field(default="refuse", kw_only=True)
-    on_absent_key: OnAbsentKey = attrs.field(default="refuse", kw_only=True)
+    on_ambiguous: OnAmbiguous = attrs.field(default="refuse", kw_only=True)
+    on_key_in_use: OnKeyInUse = attrs.field(default="refuse", kw_only=True)
+    on_no_key: OnNoKey = attrs.field(default="refuse", kw_only=True)
     create: bool = attrs.field(default=True, kw_only=True)
     update: Update = attrs.field(default=True, kw_only=True)
     blocked: Mapping[str, Any] = attrs.field(
@@ -184,7 +184,7 @@ class Policy:
         keys = make_keys(fields, self._named, self.blocked)
         by_name = MappingProxyType({key.name: key for key in keys})
         check_keys(keys, fields, on_blocked=self.on_blocked)
-        check_rules(keys, fields, on_clash=self.on_clash)
+        check_rules(keys, fields, on_key_in_use=self.on_key_in_use)
         check_match(self.match, by_name, fields, on_limit=self.on_limit)
         lines = fields.items()
         screened = {} if self.on_blocked == "store" else screens(keys)
@@ -281,7 +281,7 @@ class Policy:
         Raises:
             InvalidPolicy: If the keys cannot work with the rules of these lines.
         """
-        check_rules(self.keys, fields, on_clash=self.on_clash)
+        check_rules(self.keys, fields, on_key_in_use=self.on_key_in_use)
         mine = copy.copy(self)
         own = MappingProxyType(dict(fields))
         changed = {
@@ -352,9 +352,9 @@ def _check_choices(policy: Policy) -> None:
 
 
 _CHOICES: dict[str, Any] = {
-    "on_many": OnMany,
-    "on_clash": OnClash,
-    "on_absent_key": OnAbsentKey,
+    "on_ambiguous": OnAmbiguous,
+    "on_key_in_use": OnKeyInUse,
+    "on_no_key": OnNoKey,
     "on_blocked": OnBlocked,
     "on_limit": OnLimit,
     "on_deleted": OnDeleted,

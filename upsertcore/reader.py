@@ -191,10 +191,10 @@ class Reader:
 
         Returns:
             Entries: each a number and an outcome. ``ContactBook.replay`` does them
-            again; a book keeps as many as its ``keep_changes`` says.
+            again; a book keeps as many as its ``retain_changes`` says.
 
         Raises:
-            ForgottenChanges: If some of them are not kept any more.
+            ChangesNotRetained: If some of them are not kept any more.
 
         Cost:
             Linear in what is returned.
@@ -204,7 +204,7 @@ class Reader:
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "age": field()}
-        >>> book = ContactBook(Policy(first_match("email"), lines), keep_changes=None)
+        >>> book = ContactBook(Policy(first_match("email"), lines), retain_changes=None)
         >>> for age in (1, 1, 2):
         ...     _ = book.upsert({"email": "ada@x.org", "age": age})
         >>> [(entry.number, entry.outcome.result) for entry in book.changes_since()]

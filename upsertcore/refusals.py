@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from upsertcore.showing import called, kind_of, shown
 
 __all__ = [
-    "CallReused",
+    "ChangesNotRetained",
     "ContactDeleted",
-    "ForgottenChanges",
+    "DuplicatePatch",
+    "IdempotencyKeyReused",
     "Refused",
-    "RepeatedPatch",
     "StaleOutcome",
     "StalePlan",
     "StaleVersion",
@@ -107,7 +107,7 @@ class ContactDeleted(Refused):
         return f"contact {self.id}: {what}; set on_deleted='restore'"
 
 
-class RepeatedPatch(Refused):
+class DuplicatePatch(Refused):
     """
     A patch of a batch that carries a key of another one of it.
 
@@ -116,9 +116,9 @@ class RepeatedPatch(Refused):
         rows: The places of the patches that it shares a key with, perhaps through
             others; its own may be among them. Refusals of one group share this tuple.
 
-    >>> str(RepeatedPatch(3, (1,)))
+    >>> str(DuplicatePatch(3, (1,)))
     'row 3: shares a key with row 1; send one patch for each contact'
-    >>> RepeatedPatch(3, (1, 3)).others
+    >>> DuplicatePatch(3, (1, 3)).others
     (1,)
     """
 
@@ -140,14 +140,14 @@ class RepeatedPatch(Refused):
         return f"row {self.row}: shares a key with {noun} {named}; {advice}"
 
 
-class CallReused(Refused, ValueError):
+class IdempotencyKeyReused(Refused, ValueError):
     """
     An idempotency key that was used for another call.
 
     Args:
         key: The idempotency key.
 
-    >>> str(CallReused("k-1"))
+    >>> str(IdempotencyKeyReused("k-1"))
     "idempotency_key: 'k-1' was used for another call; use a new key for each call"
     """
 
@@ -201,7 +201,7 @@ class StaleOutcome(_Stale):
     name, advice = "outcome", "it can no longer be undone"
 
 
-class ForgottenChanges(UpsertError, LookupError):
+class ChangesNotRetained(UpsertError, LookupError):
     """
     Changes that a book no longer retains.
 
@@ -210,10 +210,10 @@ class ForgottenChanges(UpsertError, LookupError):
         first: The number of the first that is, or will be, retained.
         retains: False for a book that never retains any.
 
-    >>> str(ForgottenChanges(3, 10))
+    >>> str(ChangesNotRetained(3, 10))
     'number: changes after 3 are no longer retained; the oldest available is 10'
-    >>> str(ForgottenChanges(0, 10, retains=False))
-    'number: this book retains no changes; make it with keep_changes=None or a number'
+    >>> str(ChangesNotRetained(0, 10, retains=False))
+    'number: this book retains no changes; make it with retain_changes=None or a number'
     """
 
     def __init__(self, number: int, first: int, retains: bool = True) -> None:  # noqa: FBT001, FBT002
@@ -222,7 +222,7 @@ class ForgottenChanges(UpsertError, LookupError):
 
     def __str__(self) -> str:
         if not self.retains:
-            advice = "make it with keep_changes=None or a number"
+            advice = "make it with retain_changes=None or a number"
             return f"number: this book retains no changes; {advice}"
         what = f"changes after {self.number} are no longer retained"
         return f"number: {what}; the oldest available is {self.first}"

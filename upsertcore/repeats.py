@@ -1,5 +1,5 @@
 """
-Repeats: patches of one batch that carry the same key, and which of them are refused.
+Duplicates: patches of one batch that carry the same key, and which of them are refused.
 
 Rules:
     Two patches share a key where they carry the same form of a key that the strategy
@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from upsertcore.arguments import Repeats
-from upsertcore.errors import Refused, RepeatedPatch
+from upsertcore.arguments import OnDuplicates
+from upsertcore.errors import DuplicatePatch, Refused
 from upsertcore.grouping import groups
 from upsertcore.patch import read
 from upsertcore.refusals import at
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 def repeated(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
-) -> dict[int, RepeatedPatch]:
+) -> dict[int, DuplicatePatch]:
     """
-    Find the patches that ``repeats="refuse_all"`` refuses.
+    Find the patches that ``on_duplicates="refuse_all"`` refuses.
 
     Args:
         policy: Its strategy defines which keys count.
@@ -58,21 +58,21 @@ def repeated(
                 rows.setdefault(form, []).append(row)
     # All rows of a group share one tuple, so memory is linear.
     every = [tuple(group) for group in groups(rows.values())]
-    return {row: RepeatedPatch(row, group) for group in every for row in group}
+    return {row: DuplicatePatch(row, group) for group in every for row in group}
 
 
 def later_refused(
     policy: Policy, call: Callable[[Mapping[str, Any]], T]
 ) -> Callable[[int, Mapping[str, Any]], T]:
     """
-    Make the calls of a batch under ``repeats="refuse_later"``.
+    Make the calls of a batch under ``on_duplicates="refuse_later"``.
 
     Args:
         policy: Its strategy defines which keys count.
         call: Takes one patch.
 
     Returns:
-        A function of row and patch, for :func:`in_turn`. It raises ``RepeatedPatch``
+        A function of row and patch, for :func:`in_turn`. It raises ``DuplicatePatch``
         for a patch that shares a key with an earlier one that was accepted. A patch
         that was refused, for this reason or another, does not count.
 
@@ -87,7 +87,7 @@ def later_refused(
     >>> call(2, {"email": "a@x", "phone": 1})
     Traceback (most recent call last):
     ...
-    upsertcore.refusals.RepeatedPatch: row 2: shares a key with rows 0, 1; send one ...
+    upsertcore.refusals.DuplicatePatch: row 2: shares a key with rows 0, 1; send one ...
     """
     accepted: dict[tuple[str, str], int] = {}
 
@@ -95,7 +95,7 @@ def later_refused(
         carried = _carried(policy, patch)
         others = {accepted[form] for form in carried if form in accepted}
         if others:
-            raise RepeatedPatch(row, tuple(sorted(others)))
+            raise DuplicatePatch(row, tuple(sorted(others)))
         outcome = call(patch)
         accepted.update(dict.fromkeys(carried, row))
         return outcome
@@ -107,16 +107,16 @@ def refusing(
     policy: Policy,
     call: Callable[[Mapping[str, Any]], T],
     patches: Iterable[Mapping[str, Any]],
-    repeats: Repeats,
+    on_duplicates: OnDuplicates,
 ) -> tuple[Callable[[int, Mapping[str, Any]], T], Iterable[Mapping[str, Any]]]:
     """
-    Make the calls of a batch in which repeats are refused.
+    Make the calls of a batch in which duplicates are refused.
 
     Args:
         policy: Its strategy defines which keys count.
         call: Takes one patch.
         patches: Read at once under ``"refuse_all"``.
-        repeats: As ``upsert_many``.
+        on_duplicates: As ``upsert_many``.
 
     Returns:
         What :func:`in_turn` takes: a function of row and patch, and the patches.
@@ -125,9 +125,9 @@ def refusing(
     >>> refusing(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
     {}
     """
-    if repeats == "fold":
+    if on_duplicates == "fold":
         return lambda _row, patch: call(patch), patches
-    if repeats == "refuse_later":
+    if on_duplicates == "refuse_later":
         return later_refused(policy, call), patches
     listed = list(patches)
     refusals = repeated(policy, listed)
@@ -142,9 +142,9 @@ def refusing(
 
 def first_later(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
-) -> dict[int, RepeatedPatch]:
+) -> dict[int, DuplicatePatch]:
     """
-    Find the patch at which ``repeats="refuse_later"`` ends an atomic batch.
+    Find the patch at which ``on_duplicates="refuse_later"`` ends an atomic batch.
 
     Args:
         policy: Its strategy defines which keys count.
@@ -162,7 +162,7 @@ def first_later(
     for row, patch in enumerate(patches):
         try:
             check(row, patch)
-        except RepeatedPatch as refusal:
+        except DuplicatePatch as refusal:
             return {row: refusal}
     return {}
 

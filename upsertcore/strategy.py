@@ -17,20 +17,20 @@ from upsertcore.errors import AmbiguousMatch
 
 __all__ = [
     "PICKS",
-    "Contradicted",
     "Decide",
     "Guard",
     "Hits",
     "Match",
-    "OnMany",
+    "OnAmbiguous",
+    "OnContradiction",
     "Pick",
     "Probe",
     "Strategy",
 ]
 
-OnMany = Literal["refuse", "oldest", "newest"]
+OnAmbiguous = Literal["refuse", "oldest", "newest"]
 Guard = Literal["if_set", "strict"]
-Contradicted = Literal["keep", "drop"]
+OnContradiction = Literal["keep", "drop"]
 
 Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """(normal form, ids of the contacts that hold it, by creation) per form of a key."""
@@ -92,7 +92,7 @@ class Strategy:
         keys: Names of keys, the most trusted first.
         decide: (keys, probe, pick) -> :class:`Match`.
         guard: What keeps a hit by a lower key from counting.
-        contradicted: What becomes of a key whose hits do not count.
+        on_contradiction: What becomes of a key whose hits do not count.
         merges: True where it may merge contacts.
 
     >>> Strategy("nobody", (), lambda _keys, _probe, _pick: Match(), guard="strict")
@@ -103,15 +103,15 @@ class Strategy:
     keys: tuple[str, ...]
     decide: Decide
     guard: Guard | None = None
-    contradicted: Contradicted = "keep"
+    on_contradiction: OnContradiction = "keep"
     merges: bool = False
 
     def __repr__(self) -> str:
         said = [*map(repr, self.keys)]
         if self.guard is not None:
             said.append(f"guard={self.guard!r}")
-        if self.contradicted != "keep":
-            said.append(f"contradicted={self.contradicted!r}")
+        if self.on_contradiction != "keep":
+            said.append(f"on_contradiction={self.on_contradiction!r}")
         return f"{self.name}({', '.join(said)})"
 
 
@@ -121,9 +121,9 @@ def _only(key: str, holders: tuple[str, ...]) -> str:
     return holders[0]
 
 
-PICKS: dict[OnMany, Pick] = {
+PICKS: dict[OnAmbiguous, Pick] = {
     "refuse": _only,
     "oldest": lambda _key, holders: holders[0],
     "newest": lambda _key, holders: holders[-1],
 }
-"""What a policy's ``on_many`` means: one key, several holders, by creation."""
+"""What a policy's ``on_ambiguous`` means: one key, several holders, by creation."""

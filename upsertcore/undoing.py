@@ -91,7 +91,7 @@ def _see_that_it_stands(staged: Staged, contact: Contact) -> None:
 def _see_that_it_is_free(
     staged: Staged, policy: Policy, contact: Contact, forms: Forms, kin: set[str]
 ) -> None:
-    if policy.on_clash == "allow":
+    if policy.on_key_in_use == "allow":
         return
     for key, each in zip(policy.keys, forms, strict=True):
         for form in each if key.unique else ():

@@ -88,8 +88,8 @@ class Writer:
         ids: Returns a fresh id at each call.
         clock: Returns an aware time.
         policy: Named by the outcomes of the fast path.
-        keep_calls: How many calls with an idempotency key are remembered, per scope.
-        keep_changes: How many changes are kept; None for all.
+        retain_calls: How many calls with an idempotency key are remembered, per scope.
+        retain_changes: How many changes are kept; None for all.
 
     The last write that is stored, ``done``, names the state of the index: as long as
     ``published`` is the same record, nothing has changed and nothing is half stored.
@@ -111,12 +111,12 @@ class Writer:
         ids: Callable[[], str],
         clock: Callable[[], datetime],
         policy: Any = None,
-        keep_calls: int = 0,
-        keep_changes: int | None = 0,
+        retain_calls: int = 0,
+        retain_changes: int | None = 0,
     ) -> None:
         self._index, self.ids, self.clock, self._policy = index, ids, clock, policy
-        self._calls = Calls(keep_calls)
-        self.journal = Journal(keep_changes)
+        self._calls = Calls(retain_calls)
+        self.journal = Journal(retain_changes)
         self.published: Record = BEGINNING
         self.done: Record = BEGINNING
         self.lock = threading.RLock()
@@ -180,7 +180,8 @@ class Writer:
             left: What was drawn for this call already.
 
         Raises:
-            Refused: As :meth:`settle`; ``CallReused`` if *once* is another call's.
+            Refused: As :meth:`settle`; ``IdempotencyKeyReused`` if *once* is another
+                call's.
             SpentId: If ``ids`` returns an id that is in use.
         """
         if once is not None:

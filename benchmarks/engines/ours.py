@@ -33,7 +33,7 @@ def policy_for(case: Case) -> Policy:
     lines = {name: field() for name in case.names}
     lines["email"] = field(key=normalize.email, unique=True)
     lines["phone"] = field(key=normalize.phone, unique=True)
-    return Policy(first_match("email", "phone"), lines, on_clash="withhold")
+    return Policy(first_match("email", "phone"), lines, on_key_in_use="withhold")
 
 
 def book_for(case: Case) -> ContactBook:

@@ -37,7 +37,7 @@ from types import SimpleNamespace
 from upsertcore import Policy, field, first_match, never, normalize
 
 lines = {"email": field(key=normalize.email), "name": field()}
-policy = Policy(first_match("email"), lines, on_absent_key="refuse")
+policy = Policy(first_match("email"), lines, on_no_key="refuse")
 space = SimpleNamespace(policy=policy)
 
 def make():

@@ -168,8 +168,8 @@ def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
         policy(case, world),
         ids=world.ids,
         clock=world.clock,
-        keep_calls=case.get("calls", 1000),
-        keep_changes=case["keep"],
+        retain_calls=case.get("calls", 1000),
+        retain_changes=case["keep"],
     )
     for step in case["before"]:
         world.outcomes.append(told(book, world, step)[1])
@@ -254,7 +254,7 @@ def finds(book: ContactBook, name: str, value: Any, scope: str) -> Any:
 def latest(book: ContactBook) -> list[Any]:
     """Return the changes that a book still keeps, whatever their first number."""
     for number in range(100):
-        with suppress(errors.ForgottenChanges):
+        with suppress(errors.ChangesNotRetained):
             return list(book.changes_since(number))
     return []
 

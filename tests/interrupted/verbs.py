@@ -100,7 +100,7 @@ def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
         Policy(choices.pop("match"), lines, **choices),
         ids=lambda: f"c-{next(ids)}",
         clock=lambda: START + timedelta(hours=next(hours)),
-        keep_changes=None,
+        retain_changes=None,
     )
     for call in before:
         call(book)

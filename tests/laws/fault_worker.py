@@ -108,7 +108,7 @@ SOUND: dict[str, Check] = {
                 "email": field(key=normalize.email),
                 "phone": field(key=normalize.phone, unique=True),
             },
-            on_many="oldest",
+            on_ambiguous="oldest",
         ),
         contacts=2,
     ),
@@ -126,7 +126,7 @@ SOUND: dict[str, Check] = {
         Policy(
             first_match("id"),
             {"id": field(key=normalize.exact), "email": MAIL},
-            on_clash="withhold",
+            on_key_in_use="withhold",
         )
     ),
     "all become one": policy(
@@ -216,7 +216,7 @@ SOUND: dict[str, Check] = {
                     *("main", "more"), normalize=normalize.email, each=True, unique=True
                 )
             },
-            on_clash="withhold",
+            on_key_in_use="withhold",
         ),
         contacts=3,
         limit=2_000,
@@ -232,7 +232,7 @@ SOUND: dict[str, Check] = {
                 "last": key("last", "born", normalize=normalize.text, unique=True),
                 "first": key("first", "born", normalize=normalize.text, unique=True),
             },
-            on_clash="withhold",
+            on_key_in_use="withhold",
         ),
         contacts=2,
         limit=2_000,

@@ -450,7 +450,7 @@ _WHOLE = (
         "batch_is_fold",
         "an id, else an address",
         "book",
-        "return self._writer.write_all(all_of(self.policy, patches, scope, repeats))",
+        "return self._writer.write_all(all_of(self.policy, patches, scope, on_duplicates))",
         "return [self.upsert(patch, scope=scope) for patch in patches]",
     ),
     Fault(
@@ -503,7 +503,7 @@ _KEPT = (
         "round_trip",
         "one key",
         "loading",
-        'for form in forms if key.unique and policy.on_clash != "allow" else ():',
+        'for form in forms if key.unique and policy.on_key_in_use != "allow" else ():',
         "for form in ():",
     ),
     Fault(

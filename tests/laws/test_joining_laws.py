@@ -187,19 +187,19 @@ def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
     book._index.check()
 
 
-@pytest.mark.parametrize("on_clash", ["refuse", "withhold", "allow"])
-def test_what_another_has_taken_since_does_not_come_back(on_clash: Any) -> None:
+@pytest.mark.parametrize("on_key_in_use", ["refuse", "withhold", "allow"])
+def test_what_another_has_taken_since_does_not_come_back(on_key_in_use: Any) -> None:
     """A unique key that was let go stays with whoever took it, unless all may."""
     lines = {
         "code": field(key=normalize.exact),
         "email": field(key=normalize.email, unique=True),
     }
-    book = books(Policy(first_match("code"), lines, on_clash=on_clash))
+    book = books(Policy(first_match("code"), lines, on_key_in_use=on_key_in_use))
     book.upsert({"code": 1, "email": "a@x.org"})
     moved = book.upsert({"code": 1, "email": "b@x.org"})
     taker = book.upsert({"code": 2, "email": "A@x.org"})
     before = bytes_of(book)
-    if on_clash == "allow":
+    if on_key_in_use == "allow":
         assert moved.before == book.undo(moved).contact
         assert [moved.contact.id, taker.contact.id] == [
             each.id for each in book.find("email", "a@x.org")
@@ -227,7 +227,7 @@ def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
     every = [id for each in book for id in (each.id, *each.absorbed)]
     assert sorted(ids) == sorted(every)
     loaded = [*book.dump()]
-    if case.policy.on_clash != "allow":
+    if case.policy.on_key_in_use != "allow":
         twin = ContactBook.load(case.policy, loaded)
         assert all(
             book.get(id, scope=scope) == twin.get(id, scope=scope)
@@ -316,7 +316,7 @@ KEEPING = Policy(
         "name": field(),
     },
     absorb={"phone": union},
-    on_many="oldest",
+    on_ambiguous="oldest",
 )
 
 
@@ -425,21 +425,21 @@ def test_an_atomic_batch_is_undone_from_its_end(case: Case, batch: Any) -> None:
 
 
 @given(CASES, batches(), st.sampled_from(("refuse_later", "refuse_all")))
-def test_repeats_are_refused(case: Case, batch: Any, repeats: Any) -> None:
+def test_repeats_are_refused(case: Case, batch: Any, on_duplicates: Any) -> None:
     """Who shares a key is refused and names the others; the rest is the fold."""
     book, twin = fed(case), fed(case)
     alike = repeats_of(case.policy, batch)
     answers: list[Any] = book.upsert_many(
-        batch, scope=case.scope, on_refused="collect", repeats=repeats
+        batch, scope=case.scope, on_refused="collect", on_duplicates=on_duplicates
     )
 
     assert len(batch) == len(answers)
     for row, (patch, answer) in enumerate(zip(batch, answers, strict=True)):
         others = alike.get(row, [])
-        if repeats == "refuse_later":
+        if on_duplicates == "refuse_later":
             others = earlier_alike(case.policy, batch, answers, row)
         if others:
-            assert isinstance(answer, errors.RepeatedPatch)
+            assert isinstance(answer, errors.DuplicatePatch)
             assert (row, tuple(others)) == (answer.row, answer.others)
         else:
             assert repr(tried(twin, patch, case.scope)) == repr(answer)
@@ -448,7 +448,9 @@ def test_repeats_are_refused(case: Case, batch: Any, repeats: Any) -> None:
     refused = [row for row, each in enumerate(answers) if isinstance(each, Exception)]
     if refused:
         with pytest.raises(errors.Refused) as caught:
-            strict.upsert_many(batch, scope=case.scope, atomic=True, repeats=repeats)
+            strict.upsert_many(
+                batch, scope=case.scope, atomic=True, on_duplicates=on_duplicates
+            )
         assert caught.value.row in refused
         assert caught.value.outcomes == ()
         assert before == bytes_of(strict)

@@ -109,8 +109,8 @@ def test_4_parts_of_a_key_do_not_run_together(one: Any, other: Any) -> None:
 
 @given(
     st.one_of(
-        cases(on_clash=("refuse", "withhold")),
-        cases(on_clash=("refuse", "withhold"), wanted=merge_all),
+        cases(on_key_in_use=("refuse", "withhold")),
+        cases(on_key_in_use=("refuse", "withhold"), wanted=merge_all),
     ),
     st.sets(st.integers(1, 6)),
 )
@@ -210,7 +210,7 @@ def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
     """Without it nobody could be created, so the clash is refused, and named."""
     email = field(key=normalize.email, unique=True, required=True)
     lines = {"code": field(key=normalize.exact), "email": email}
-    book = books(Policy(first_match("code"), lines, on_clash="withhold"))
+    book = books(Policy(first_match("code"), lines, on_key_in_use="withhold"))
     book.upsert({"code": 1, "email": "ada@x.org"})
     book.upsert({"code": 2, "email": "bob@x.org"})
 
@@ -222,7 +222,7 @@ def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
     assert [("email", "c-1")] == [(w.field, w.holder) for w in outcome.withheld]
 
 
-@pytest.mark.parametrize("on_many", ["oldest", "newest", "refuse"])
+@pytest.mark.parametrize("on_ambiguous", ["oldest", "newest", "refuse"])
 @given(
     st.integers(2, 4),
     st.lists(
@@ -230,10 +230,12 @@ def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
         max_size=8,
     ),
 )
-def test_9_ties_are_broken_by_creation(on_many: Any, size: int, moves: Any) -> None:
+def test_9_ties_are_broken_by_creation(
+    on_ambiguous: Any, size: int, moves: Any
+) -> None:
     """Whoever was created first is first, whatever was updated since."""
     lines = {"code": field(key=normalize.exact), "email": field(key=normalize.email)}
-    book = books(Policy(first_match("code", "email"), lines, on_many=on_many))
+    book = books(Policy(first_match("code", "email"), lines, on_ambiguous=on_ambiguous))
     for number in range(1, size + 1):
         book.create({"code": number, "email": "ada@x.org"})
     for number, email in moves:
@@ -244,12 +246,12 @@ def test_9_ties_are_broken_by_creation(on_many: Any, size: int, moves: Any) -> N
     assert sorted(holders) == holders
     assert holders == [c.id for c in book.find("email", "ADA@x.org")]
     answer = tried(book, {"email": "ada@x.org"})
-    if on_many == "refuse" and len(holders) > 1:
+    if on_ambiguous == "refuse" and len(holders) > 1:
         assert isinstance(answer, errors.AmbiguousMatch)
         assert ("email", tuple(holders)) == (answer.key, answer.ids)
     elif holders:
         assert isinstance(answer, Outcome)
-        chosen = holders.pop(-1 if on_many == "newest" else 0)
+        chosen = holders.pop(-1 if on_ambiguous == "newest" else 0)
         assert (chosen, tuple(holders)) == (answer.contact.id, answer.others)
 
 
@@ -341,7 +343,7 @@ def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
     assert {mixed.get(id) for each in ours for id in each.absorbed} <= {*ours}
 
 
-@given(cases(strict=True, on_clash=("refuse",)))
+@given(cases(strict=True, on_key_in_use=("refuse",)))
 def test_keys_that_replace_are_found_again(case: Case) -> None:
     """A contact is found afterwards by each key that was sent and that replaces."""
     book = fed(case)

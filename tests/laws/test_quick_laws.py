@@ -93,9 +93,9 @@ def tables(draw: st.DrawFn) -> Policy:
         merge=draw(st.sampled_from(RULES)),
     )
     how: dict[str, Any] = {
-        "on_many": draw(st.sampled_from(("refuse", "oldest", "newest"))),
-        "on_clash": draw(st.sampled_from(("refuse", "withhold", "allow"))),
-        "on_absent_key": draw(st.sampled_from(("refuse", "create"))),
+        "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
+        "on_key_in_use": draw(st.sampled_from(("refuse", "withhold", "allow"))),
+        "on_no_key": draw(st.sampled_from(("refuse", "create"))),
         "on_deleted": draw(st.sampled_from(("forget", "restore", "refuse"))),
         "update": draw(st.sampled_from((True, True, True, False, "ignore"))),
         "others": draw(st.sampled_from((None, replace, union))),
@@ -134,16 +134,16 @@ def told(book: ContactBook, call: tuple[str, Any, str]) -> str:
 @given(policy=tables(), calls=CALLS)
 def test_the_hot_path_does_what_the_plain_path_does(policy: Policy, calls: Any) -> None:
     """Answers, rows, forms, changes and the index: the same, to the byte."""
-    hot, plain = [new_book(policy, keep_changes=None) for _ in "ab"]
+    hot, plain = [new_book(policy, retain_changes=None) for _ in "ab"]
     assert hot._quick is not None
     plain._quick = plain._quick_many = None
     for call in calls:
         assert told(plain, call) == told(hot, call)
 
-    batch = new_book(policy, keep_changes=None)
+    batch = new_book(policy, retain_changes=None)
     for _verb, patch, scope in calls:
         batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
-    again = new_book(policy, keep_changes=None)
+    again = new_book(policy, retain_changes=None)
     again._quick = again._quick_many = None
     for _verb, patch, scope in calls:
         again.upsert_many([patch, patch], scope=scope, on_refused="collect")

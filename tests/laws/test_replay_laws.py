@@ -47,9 +47,9 @@ def test_keys_whose_parts_come_apart(
         match("email", "person"),
         {"first": field(), "born": field(), "email": field(key=normalize.exact)},
         keys={"person": key("first", "born", normalize=normalize.text, **how)},
-        on_many="oldest",
-        on_clash=clash,
-        on_absent_key="create",
+        on_ambiguous="oldest",
+        on_key_in_use=clash,
+        on_no_key="create",
     )
 
     logs.by_components(Log(policy, log))

@@ -315,7 +315,7 @@ def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
     """The raw payload stores what ``clean`` makes of it, and replays as unchanged."""
     own = {name: each[0] for name, each in KEYS.items()}
     lines = {n: field(clean=tidy, key=own.get(n)) for n in RULES}
-    policy = Policy(first_match(*KEYS), lines, others=replace, on_many="oldest")
+    policy = Policy(first_match(*KEYS), lines, others=replace, on_ambiguous="oldest")
     book = fed(Case(policy, [(each, "") for each in calls], patch, ""))
     outcome = tried(book, patch)
     if not isinstance(outcome, Outcome):
@@ -338,7 +338,7 @@ def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
     first = bytes_of(book)
 
     assert first == bytes_of(again)
-    if case.policy.on_clash != "allow":
+    if case.policy.on_key_in_use != "allow":
         loaded = ContactBook.load(case.policy, json.loads(first))
         for contact in book:
             for old in contact.absorbed:

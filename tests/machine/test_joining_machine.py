@@ -184,14 +184,18 @@ class Joins(Upserts):
     @rule(
         many=batches(),
         scope=scopes(),
-        on_many=st.sampled_from(("refuse", "oldest", "newest")),
+        on_ambiguous=st.sampled_from(("refuse", "oldest", "newest")),
         update=st.sampled_from((True, True, False)),
     )
-    def compare(self, many: list[Any], scope: str, on_many: Any, update: Any) -> None:
+    def compare(
+        self, many: list[Any], scope: str, on_ambiguous: Any, update: Any
+    ) -> None:
         """The same patches under a policy that differs in a word or two."""
         may = update or self.policy.create
         other = evolve(
-            self.policy, on_many=on_many, update=update if may else self.policy.update
+            self.policy,
+            on_ambiguous=on_ambiguous,
+            update=update if may else self.policy.update,
         )
         before = self.book.dump()
 
@@ -205,7 +209,7 @@ class Joins(Upserts):
         many=batches(),
         scope=scopes(),
         how=st.sampled_from(("raise", "collect", "atomic", "atomic", "atomic")),
-        repeats=st.sampled_from(REPEATS),
+        on_duplicates=st.sampled_from(REPEATS),
         kind=st.sampled_from(("", "", *FAULTS)),
         calls=st.integers(1, 6),
     )
@@ -214,11 +218,11 @@ class Joins(Upserts):
         many: list[Any],
         scope: str,
         how: str,
-        repeats: Any,
+        on_duplicates: Any,
         kind: str,
         calls: int,
     ) -> None:
-        options: dict[str, Any] = {"scope": scope, "repeats": repeats}
+        options: dict[str, Any] = {"scope": scope, "on_duplicates": on_duplicates}
         if how == "atomic":
             FUSE.light(kind, calls)
             options["atomic"] = True

@@ -51,7 +51,7 @@ class Restoring(BookMachine):
             "email": field(key=normalize.email, unique=True, null="ignore"),
             "name": field(default="nobody"),
         },
-        on_clash="withhold",
+        on_key_in_use="withhold",
         on_deleted="restore",
     )
 

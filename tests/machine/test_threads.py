@@ -80,7 +80,7 @@ POLICY = Policy(
         "seen": field(merge=union),
         "marks": field(merge=custom(slow_union, name="slow_union")),
     },
-    on_clash="withhold",
+    on_key_in_use="withhold",
 )
 
 

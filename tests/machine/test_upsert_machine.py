@@ -80,7 +80,7 @@ def refusal(error: Exception) -> str:
         parts.pop(name, None)
     if not isinstance(error, errors.Refused):
         parts.pop("row", None)
-    if isinstance(error, errors.RepeatedPatch):
+    if isinstance(error, errors.DuplicatePatch):
         parts["others"] = error.others
     if parts.get("reason") != HOST_WORDS:
         parts.pop("reason", None)
@@ -118,7 +118,7 @@ class Upserts(RuleBasedStateMachine):
         self.policy = policy
         self.real, self.naive = Host(), Host()
         self.book = ContactBook(
-            policy, ids=self.real.ids, clock=self.real.clock, keep_changes=None
+            policy, ids=self.real.ids, clock=self.real.clock, retain_changes=None
         )
         self.loaded = False
         self.known_calls: dict[str, tuple[Any, str, Any, str]] = {}
@@ -369,11 +369,11 @@ class Upserts(RuleBasedStateMachine):
                 rows,
                 ids=self.real.ids,
                 clock=self.real.clock,
-                keep_changes=None,
+                retain_changes=None,
             )
         except errors.InvalidRows as error:
             kinds = {type(each) for each in error.refusals}
-            allowed = self.policy.on_clash == "allow"
+            allowed = self.policy.on_key_in_use == "allow"
             if not allowed or kinds != {errors.KeyInUse}:
                 raise
         else:
@@ -410,7 +410,7 @@ def describe(policy: Policy) -> str:
 
 
 WORDS = (
-    *("others", "on_many", "on_clash", "on_absent_key", "create", "update"),
+    *("others", "on_ambiguous", "on_key_in_use", "on_no_key", "create", "update"),
     *("blocked", "on_blocked", "on_limit", "absorb", "on_deleted"),
 )
 

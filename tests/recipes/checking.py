@@ -42,7 +42,7 @@ def check(book: SqlBook) -> None:
 def _see_that_each_is_alone(policy: Policy, held: list[Any]) -> None:
     alone = [key.name for key in policy.keys if key.unique]
     forms = Counter(row[:3] for row in held if row[1] in alone)
-    assert policy.on_clash == "allow" or not forms or max(forms.values()) == 1
+    assert policy.on_key_in_use == "allow" or not forms or max(forms.values()) == 1
 
 
 def people(rows: Any) -> list[Any]:

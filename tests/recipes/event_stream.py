@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from attrs import define
 
 from upsertcore import Contact, ContactBook, Outcome
-from upsertcore.errors import ForgottenChanges
+from upsertcore.errors import ChangesNotRetained
 from upsertcore.journal import Entry
 
 __all__ = ["Feed", "Missed", "Search"]
@@ -56,7 +56,7 @@ class Search:
             try:
                 if name == feed.name:
                     return self.take(name, feed.book.changes_since(number))
-            except (ForgottenChanges, Missed):
+            except (ChangesNotRetained, Missed):
                 pass
             self.start_anew(feed)
 
@@ -129,6 +129,6 @@ def oldest(book: ContactBook) -> int:
     """Give the number after which all changes are kept."""
     try:
         book.changes_since(0)
-    except ForgottenChanges as error:
+    except ChangesNotRetained as error:
         return error.first - 1
     return 0

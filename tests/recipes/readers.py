@@ -31,7 +31,7 @@ def search_in(path: Path | str) -> Iterator[Search]:
 
 def lived(keep: int | None) -> Iterator[ContactBook]:
     """Make a book to which everything happens, and give it now and then."""
-    book = new_book(POLICIES["merged"], keep_changes=keep)
+    book = new_book(POLICIES["merged"], retain_changes=keep)
     for patch in LOG:
         try:
             outcome = book.upsert(patch)

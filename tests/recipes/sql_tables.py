@@ -122,7 +122,7 @@ def write(database: Database, plan: Plan, contact: Contact) -> None:
 
 def held_keys(policy: Policy, contact: Contact) -> dict[tuple[str, str], int]:
     """Give each (key, form) that a contact holds, and 1 where it must hold it alone."""
-    unique = policy.on_clash != "allow"
+    unique = policy.on_key_in_use != "allow"
     forms = zip(policy.keys, held_forms(policy, contact), strict=True)
     return {
         (key.name, form): int(key.unique and unique)

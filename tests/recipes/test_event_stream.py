@@ -145,7 +145,7 @@ class Story:
 
     def __init__(self, search: Search, policy: Policy, keep: int | None) -> None:
         self.search, self.names = search, count(1)
-        self.feed = Feed("0", new_book(policy, keep_changes=keep))
+        self.feed = Feed("0", new_book(policy, retain_changes=keep))
         self.done: list[Any] = []
 
     def upsert(self, patch: Any, _place: int) -> None:

@@ -70,7 +70,7 @@ NAMED = {
             "born": field(),
         },
         keys={"person": key("first", "born", normalize=normalize.exact, unique=True)},
-        on_clash="withhold",
+        on_key_in_use="withhold",
     ),
     "limited": Policy(
         merge_all("email", "phone"),

@@ -108,7 +108,7 @@ def test_a_hundred_thousand_patches_of_all_shapes(spark: Any) -> None:
     lines = {name: field() for name in names}
     lines["email"] = field(key=normalize.email, unique=True)
     lines["phone"] = field(key=normalize.phone, unique=True)
-    policy = Policy(first_match("email", "phone"), lines, on_clash="withhold")
+    policy = Policy(first_match("email", "phone"), lines, on_key_in_use="withhold")
     log = log_of(chain.from_iterable(map(sent_of, cases)))
     fields = declared("plain", names)
 
@@ -211,7 +211,7 @@ def persons() -> Policy:
         first_match("person", "id"),
         lines,
         keys={"person": key("first", "born", normalize=normalize.text)},
-        on_many="oldest",
+        on_ambiguous="oldest",
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
 from upsertcore.errors import (
-    CallReused,
+    IdempotencyKeyReused,
     InvalidRows,
     KeyInUse,
     Refused,
@@ -154,11 +154,11 @@ def _see_that_its_calls_are_apart(trial: Trial, elsewhere: str) -> None:
         answer = ask(book, trial.patch, scope, idempotency_key="k")
         words = f"its idempotency key: {told(answer)}"
         replayed = isinstance(answer, Outcome) and answer.replayed
-        reused = isinstance(answer, CallReused)
+        reused = isinstance(answer, IdempotencyKeyReused)
         see("scopes_apart", not (replayed or reused), words)
     answer = ask(book, {}, f"{elsewhere}+", idempotency_key="k")
     words = f"its idempotency key: {told(answer)}"
-    see("scopes_apart", not isinstance(answer, CallReused), words)
+    see("scopes_apart", not isinstance(answer, IdempotencyKeyReused), words)
 
 
 def plan_is_upsert(trial: Trial) -> bool:
@@ -226,7 +226,7 @@ def _is_unique(trial: Trial, row: Any) -> bool:
     held = held_forms(trial.policy, Contact.from_dict(row))
     keys = zip(trial.policy.keys, held, strict=True)
     unique = any(key.unique and forms for key, forms in keys)
-    return unique and trial.policy.on_clash != "allow"
+    return unique and trial.policy.on_key_in_use != "allow"
 
 
 def _refused(trial: Trial, rows: Any) -> set[int | None]:
@@ -265,7 +265,7 @@ def retry_is_once(trial: Trial) -> bool:
         see(law, again, " then ".join(map(_marked, calls)))
         if trial.patch:
             other = ask(book, {}, trial.scope, idempotency_key="k")
-            reused = isinstance(other, CallReused)
+            reused = isinstance(other, IdempotencyKeyReused)
             see(law, reused, f"{{}} with the same key: {told(other)}")
     return created or isinstance(calls[0], Outcome)
 

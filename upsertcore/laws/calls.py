@@ -96,7 +96,7 @@ def finds_who_is_named(trial: Trial) -> bool:
     found = [first.contact.id, *[each.id for each in first.absorbed]]
     see("finds_who_is_named", {*ids} & {*found}, f"{name} is {ids}: {told(first)}")
     if len(forms) == 1 and not policy.match.merges:
-        one = ids[-1] if policy.on_many == "newest" else ids[0]
+        one = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
         see("finds_who_is_named", one == found[0], f"{one} is due: {told(first)}")
     if policy.match.merges and (policy.on_limit, policy.update) == ("refuse", True):
         left = hit(trial, named) - {*found}
@@ -237,7 +237,9 @@ def refuses_as_told(trial: Trial) -> bool:
     for key, forms, was in zip(policy.keys, now, own, strict=True):
         fits = key.limit is None or len(forms) <= key.limit or {*forms} <= {*was}
         see(law, fits, f"{told(first)}: {forms} for {key.name}")
-    if policy.on_many == "refuse" and not (policy.match.merges or policy.match.guard):
+    if policy.on_ambiguous == "refuse" and not (
+        policy.match.merges or policy.match.guard
+    ):
         for tie in _ties(trial, first):
             see(law, len(tie) < 2, f"{told(first)} of {sorted(tie)}")
     return True

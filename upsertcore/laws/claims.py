@@ -44,7 +44,7 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     >>> claims(Policy(first_match("id"), fields), "idempotent")
     False
     """
-    refuses = policy.on_absent_key == "refuse"
+    refuses = policy.on_no_key == "refuse"
     finds = bool(policy.match.keys) and (refuses or carries)
     if law == "idempotent":
         return finds and _declare("idempotent", _rules(policy))
@@ -59,7 +59,7 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     if law == "clock_travels":
         return bool(policy.dated) or any(rule.by is not None for rule in _rules(policy))
     if law in ("unique", "round_trip"):
-        return policy.on_clash != "allow"
+        return policy.on_key_in_use != "allow"
     if law == "log_again":
         return _declare("absorbing", _rules(policy)) and _holds_on(policy)
     if law == "any_order":
@@ -68,7 +68,7 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         return _declare("commutative", _rules(policy)) and _holds_on(policy) and apart
     consulted = [policy.by_name[name] for name in policy.match.keys]
     unique = bool(consulted) and all(key.unique for key in consulted)
-    return law != "create_makes_one" or (unique and policy.on_clash == "refuse")
+    return law != "create_makes_one" or (unique and policy.on_key_in_use == "refuse")
 
 
 def _declare(law: Law, rules: Iterable[Rule]) -> bool:
@@ -92,4 +92,4 @@ def _holds_on(policy: Policy) -> bool:
     # What is refused until a needed field has come is taken when it is sent again.
     always = {*policy.needed} <= {*consulted[0].fields}
     kept = all(key.remember and key.limit is None for key in policy.keys)
-    return takes and always and kept and policy.on_absent_key == "refuse"
+    return takes and always and kept and policy.on_no_key == "refuse"

@@ -16,7 +16,7 @@ from itertools import groupby, islice, permutations
 from typing import Any
 
 from upsertcore.book import ContactBook
-from upsertcore.errors import ForgottenChanges, Refused
+from upsertcore.errors import ChangesNotRetained, Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Log, Trial, alike, ask, book_of
@@ -41,14 +41,14 @@ def batch_is_fold(log: Log) -> bool:
     """A batch does what its calls do one by one; an atomic one does it or nothing."""
     law, refused = "batch_is_fold", any(isinstance(a, Refused) for a in log.answers)
     for keep in _KEEPS:
-        book = book_of(log.policy, keep_changes=keep)
+        book = book_of(log.policy, retain_changes=keep)
         every: Any = book.upsert_many(
             log.patches, scope=log.scope, on_refused="collect"
         )
         see(law, _are_alike(log, every), "other answers")
         see(law, tuple(book) == log.after, "other contacts")
         see(law, _changes(book, log) == _due(log, keep), f"other changes, of {keep}")
-        whole = book_of(log.policy, keep_changes=keep)
+        whole = book_of(log.policy, retain_changes=keep)
         try:
             once: Any = whole.upsert_many(log.patches, scope=log.scope, atomic=True)
         except Refused as error:
@@ -80,7 +80,7 @@ def _changes(book: ContactBook, log: Log) -> list[Any]:
     for number in range(len(log.changes) + 1):
         try:
             told.append(book.changes_since(number))
-        except ForgottenChanges:
+        except ChangesNotRetained:
             told.append(None)
     return told
 
@@ -98,7 +98,7 @@ def replay_is_equal(log: Log) -> bool:
     numbers = [entry.number for entry in changes]
     counted = numbers == [*range(1, len(numbers) + 1)]
     see(law, counted, f"the changes have the numbers {numbers}")
-    last, none = _followed(log), book_of(log.policy, keep_changes=0)
+    last, none = _followed(log), book_of(log.policy, retain_changes=0)
     log.send(none)
     for keep, book in ((1, last), (0, none)):
         see(law, tuple(book) == due, f"of {keep} changes kept, it is another book")
@@ -118,12 +118,12 @@ def replay_is_equal(log: Log) -> bool:
 
 def _followed(log: Log) -> ContactBook:
     """Make a book that keeps one change, whose reader reads on after each call."""
-    book, read = book_of(log.policy, keep_changes=1), list[Any]()
+    book, read = book_of(log.policy, retain_changes=1), list[Any]()
     for patch in log.patches:
         ask(book, patch, log.scope)
         try:
             read += book.changes_since(len(read))
-        except ForgottenChanges as error:
+        except ChangesNotRetained as error:
             raise LawBroken("replay_is_equal", str(error)) from error
     see("replay_is_equal", read == [*log.changes], "read one by one, they are others")
     return book

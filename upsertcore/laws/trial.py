@@ -249,7 +249,7 @@ class Log:
     @cached_property
     def book(self) -> ContactBook:
         """The book that has seen them one by one, and keeps what changed."""
-        return book_of(self.policy, keep_changes=None)
+        return book_of(self.policy, retain_changes=None)
 
     @cached_property
     def answers(self) -> tuple[Answer, ...]:

@@ -125,7 +125,7 @@ class World:
     @cached_property
     def _unique(self) -> list[int]:
         """Of each shape the unique keys that it holds, a bit for each normal form."""
-        if self.policy.on_clash == "allow":
+        if self.policy.on_key_in_use == "allow":
             return [0] * len(self._shapes.every)
         bits: dict[tuple[int, str], int] = {}
         return [

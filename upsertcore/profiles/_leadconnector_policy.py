@@ -69,9 +69,9 @@ def policy(
             "inboundDndSettings": field(merge=deep, null="reject"),
         },
         others=ignore,
-        on_many="oldest",
+        on_ambiguous="oldest",
         # "ignores the second to prevent duplication"
-        on_clash="withhold",
+        on_key_in_use="withhold",
         **screened(KEYS, placeholders=placeholders),
     )
 

@@ -210,7 +210,7 @@ def policy(
     return Policy(
         match=first_match(*keys),
         fields=lines,
-        on_many="oldest",
+        on_ambiguous="oldest",
         **screened(KEYS, placeholders=placeholders),
     )
 

@@ -17,7 +17,7 @@ from typing import Any, final
 
 from upsertcore.book import ContactBook
 from upsertcore.draw import fresh_ids
-from upsertcore.errors import CallReused, InvalidField, InvalidPolicy, Refused
+from upsertcore.errors import IdempotencyKeyReused, InvalidField, InvalidPolicy, Refused
 from upsertcore.index import ContactIndex
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
@@ -328,7 +328,7 @@ def _reject(refusal: Refused) -> Rejected:
             return _bad_request(f"phone {refusal.reason}")
         case InvalidField():
             return _unprocessable([f"{refusal.field} {refusal.reason}"])
-        case CallReused():
+        case IdempotencyKeyReused():
             return _bad_request(str(refusal), 409, "Conflict")
         case _:
             return _bad_request(_NO_KEY)

@@ -59,7 +59,7 @@ def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
             "phone": field(clean=_canonical(phone)),
         },
         others=replace,
-        on_many="oldest",
+        on_ambiguous="oldest",
         **screened(("email",), placeholders=placeholders),
     )
 

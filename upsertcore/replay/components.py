@@ -171,7 +171,7 @@ class _Caps:
             if key is None:
                 names = ", ".join(policy.by_name)
                 raise ValueError(f"cap: {name!r} is no key; the keys are {names}")
-            if key.unique and policy.on_clash != "allow":
+            if key.unique and policy.on_key_in_use != "allow":
                 raise ValueError(f"cap: {name} is unique; its holders must meet")
             if type(most) is not int or most < 1:
                 told = f"must be a number, 1 or more, not {most!r}"

@@ -127,10 +127,15 @@ class BookMachine(RuleBasedStateMachine):
             same = watching.said(answer) == watching.said(due)
             see("plan_is_upsert", same, f"{told(answer)}, not {told(due)}")
 
-    @rule(batch=st.lists(_SENT, max_size=4), scope=_SCOPE, how=_HOWS, repeats=_REPEATS)
-    def upsert_many(self, batch: Any, scope: str, how: str, repeats: Any) -> None:
+    @rule(
+        batch=st.lists(_SENT, max_size=4),
+        scope=_SCOPE,
+        how=_HOWS,
+        on_duplicates=_REPEATS,
+    )
+    def upsert_many(self, batch: Any, scope: str, how: str, on_duplicates: Any) -> None:
         """A batch is the fold of its calls, up to a refusal or past it, or nothing."""
-        _, every = watching.together(self.book, batch, scope, repeats)
+        _, every = watching.together(self.book, batch, scope, on_duplicates)
         refused = [n for n, each in enumerate(every) if isinstance(each, Refused)]
         due = every if how == "collect" else every[: (*refused, len(every))[0]]
         if how == "atomic":
@@ -140,7 +145,7 @@ class BookMachine(RuleBasedStateMachine):
         self._last = None
         try:
             answers: Any = self.book.upsert_many(
-                batch, scope=scope, repeats=repeats, **options
+                batch, scope=scope, on_duplicates=on_duplicates, **options
             )
         except Refused as error:
             see("batch_is_fold", refused and how != "collect", f"refused: {error}")

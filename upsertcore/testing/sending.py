@@ -118,7 +118,7 @@ def new_book(policy: Policy, **how: Any) -> ContactBook:
     making: dict[str, Any] = {
         "ids": lambda: f"c-{next(numbers)}",
         "clock": lambda: _DAWN + timedelta(minutes=next(minutes)),
-        "keep_changes": None,
+        "retain_changes": None,
     }
     return ContactBook(policy, **(making | how))
 

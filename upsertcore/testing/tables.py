@@ -45,7 +45,7 @@ def policies(
     *,
     strict: bool = False,
     match: Any = None,
-    on_clash: tuple[str, ...] = ("refuse", "withhold", "allow"),
+    on_key_in_use: tuple[str, ...] = ("refuse", "withhold", "allow"),
     words: Words = _WORDS,
 ) -> Policy:
     """
@@ -57,7 +57,7 @@ def policies(
             creating without a key, rules that do not promise it, and a host's own
             rule on what identifies.
         match: What makes the match strategy, such as ``merge_all``; any if None.
-        on_clash: What may become of a clash.
+        on_key_in_use: What may become of a clash.
         words: What stands in the table.
 
     >>> from hypothesis import Phase, find, settings
@@ -92,9 +92,9 @@ def policies(
     others = (None, replace, keep, ignore, words.rule, *clocked)
     common: Any = {
         "others": draw(st.sampled_from(others)),
-        "on_many": draw(st.sampled_from(("refuse", "oldest", "newest"))),
-        "on_clash": draw(st.sampled_from(on_clash)),
-        "on_absent_key": draw(st.sampled_from(absent)),
+        "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
+        "on_key_in_use": draw(st.sampled_from(on_key_in_use)),
+        "on_no_key": draw(st.sampled_from(absent)),
         "on_deleted": draw(st.sampled_from(("forget", "forget", "restore", "refuse"))),
         "create": create,
         "update": update,
@@ -150,7 +150,7 @@ def _match_strategies(
         return make(*order)
     how: Any = {"guard": draw(st.sampled_from(("if_set", "strict", None)))}
     if how["guard"] and _alone(order[1:], names):
-        how["contradicted"] = draw(st.sampled_from(("keep", "drop", "drop")))
+        how["on_contradiction"] = draw(st.sampled_from(("keep", "drop", "drop")))
     return first_match(*order, **how)
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
-from upsertcore.errors import ForgottenChanges, RepeatedPatch
+from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import ask, book_of, state_of
 from upsertcore.outcome import Outcome
@@ -112,7 +112,7 @@ def loads(book: ContactBook) -> None:
     Raises:
         LawBroken: If another one comes of it.
     """
-    if book.policy.on_clash == "allow":
+    if book.policy.on_key_in_use == "allow":
         return
     rows = json.loads(json.dumps(book.dump()))
     twin = ContactBook.load(book.policy, rows)
@@ -139,7 +139,7 @@ def replays(book: ContactBook) -> bool:
     """
     try:
         entries = book.changes_since()
-    except ForgottenChanges:
+    except ChangesNotRetained:
         return False
     numbers = [each.number for each in entries]
     see("replay_is_equal", numbers == [*range(1, len(numbers) + 1)], f"{numbers}")
@@ -183,7 +183,7 @@ def said(answer: Any) -> Any:
 
 
 def together(
-    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, repeats: Any
+    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, on_duplicates: Any
 ) -> tuple[ContactBook, list[Any]]:
     """
     Send a batch to a copy of a book, and see that it is the fold of its calls.
@@ -192,7 +192,8 @@ def together(
         book: Is not written.
         batch: What is sent.
         scope: The tenant.
-        repeats: As ``upsert_many``; what is refused for it is left out of the fold.
+        on_duplicates: As ``upsert_many``; what is refused for it is left out of the
+            fold.
 
     Returns:
         The copy, and what came of each patch.
@@ -203,7 +204,7 @@ def together(
     state = state_of(book)
     copy = book_of(book.policy, state)
     every: list[Any] = copy.upsert_many(
-        batch, scope=scope, on_refused="collect", repeats=repeats
+        batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
     )
     see("batch_is_fold", len(every) == len(batch), f"{len(every)} answers")
     one, singly = folded(book, batch, scope, every)
@@ -215,10 +216,10 @@ def together(
 def folded(
     book: ContactBook, batch: list[Mapping[str, Any]], scope: str, answers: list[Any]
 ) -> tuple[ContactBook, list[Any]]:
-    """Send to a copy, one by one, what has answers that are no repeats."""
+    """Send to a copy, one by one, what has answers that are no duplicates."""
     copy = book_of(book.policy, state_of(book))
     singly = [
-        answer if isinstance(answer, RepeatedPatch) else ask(copy, patch, scope)
+        answer if isinstance(answer, DuplicatePatch) else ask(copy, patch, scope)
         for patch, answer in zip(batch, answers, strict=False)
     ]
     return copy, singly
