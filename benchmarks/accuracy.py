@@ -124,7 +124,7 @@ def tried(
 
 def grouped(data: Febrl) -> list[Row]:
     """Judge what rows that share a key come to, and the components of the replay."""
-    tried = policy(remember=True)
+    tried = policy(keep_aliases=True)
     began = perf_counter()
     log = [Sent(number, patch, _NOW) for number, patch in enumerate(data.patches)]
     carried = joined(map(Linking(tried), log))
@@ -181,7 +181,7 @@ def one_more_key(sets: Sequence[Febrl]) -> list[Row]:
     All keys that were never wrong on FEBRL 3 are then added together; the other sets
     are a trial of what was chosen there.
     """
-    keys, made = more_keys(), partial(policy, remember=True)
+    keys, made = more_keys(), partial(policy, keep_aliases=True)
     sets = [Febrl(d.name, d.ids, tuple(map(named, d.patches))) for d in sets]
     shown = [data for data in sets if data.name in {_CHOSEN_ON, "FEBRL 4"}] or sets
     rows = [_keyed(data, "the four alone", made()) for data in sets]
@@ -283,7 +283,7 @@ def handed_over(
     ]
     with_clusters = Febrl(data.name, data.ids, tuple(patches))
     last = {"cluster": {"cluster": normalize.exact}}
-    made = partial(policy, remember=True)
+    made = partial(policy, keep_aliases=True)
     return [
         {**_tried(with_clusters, name, made(*keys, more=last), runs), "handed": True}
         for name, keys in (

@@ -71,7 +71,7 @@ def policy(
     *keys: str,
     match: Callable[..., Strategy] = first_match,
     merge: Rule = replace,
-    remember: bool = False,
+    keep_aliases: bool = False,
     more: Mapping[str, Parts] | None = None,
 ) -> Policy:
     """
@@ -84,7 +84,7 @@ def policy(
         keys: Names of ``KEYS``; all of them where none is named.
         match: A strategy.
         merge: The rule for every field that a key is made of.
-        remember: True where a key that was replaced still finds its contact.
+        keep_aliases: True where a key that was replaced still finds its contact.
         more: Further keys, after these.
 
     >>> policy("ssn", more={"year": {"date_of_birth": normalize.year}}).match.keys
@@ -99,7 +99,7 @@ def policy(
                 *parts,
                 normalize=tuple(parts.values()),
                 unique=True,
-                remember=remember,
+                keep_aliases=keep_aliases,
             )
             for name, parts in made.items()
         },
@@ -113,8 +113,10 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "ssn > name+dob": lambda: policy("ssn", "name+dob"),
     "all four, replaced keys let go": policy,
     "all four, fields filled once": lambda: policy(merge=keep),
-    "all four, keys remembered": lambda: policy(remember=True),
-    "all four, all who are hit merged": lambda: policy(match=merge_all, remember=True),
+    "all four, keys remembered": lambda: policy(keep_aliases=True),
+    "all four, all who are hit merged": lambda: policy(
+        match=merge_all, keep_aliases=True
+    ),
 }
 """The policies that are judged, by what they are called in the tables."""
 

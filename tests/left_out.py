@@ -117,7 +117,7 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
         keys[f"k{number}"] = {
             "fields": [*rng.choice(pairs)],
             "unique": rng.random() < 0.6,
-            "remember": rich and rng.random() < 0.1,
+            "keep_aliases": rich and rng.random() < 0.1,
         }
     if rich and rng.random() < 0.6:
         keys["mails"] = {
@@ -162,7 +162,7 @@ def _line(rng: random.Random, name: str, *, rich: bool) -> Spec:
         line["key"] = "email" if name == "email" else "text"
         line["unique"] = rng.random() < 0.6
         if rich and rng.random() < 0.15:
-            line["remember"] = True
+            line["keep_aliases"] = True
     if rich:
         rules = ("keep", "immutable", "union", "on_create", "latest", "first")
         line["merge"] = rng.choice(("replace",) * 14 + rules)
@@ -210,7 +210,7 @@ def _hostile(rng: random.Random) -> Spec:
         keys[f"k{number}"] = {
             "fields": rng.sample(names, k=rng.choice((2, 2, 3))),
             "unique": rng.random() < 0.6,
-            "remember": rng.random() < 0.15,
+            "keep_aliases": rng.random() < 0.15,
             **({"limit": 2} if rng.random() < 0.1 else {}),
         }
     primaries = rng.choice(("", "p", "p", "pq"))
@@ -244,7 +244,7 @@ def _hostile_line(rng: random.Random) -> Spec:
     line: Spec = {}
     if rng.random() < 0.35:
         line |= {"key": "text", "unique": rng.random() < 0.7}
-        line["remember"] = rng.random() < 0.2
+        line["keep_aliases"] = rng.random() < 0.2
     line["required"] = rng.random() < 0.06
     rules = ("union", "keep", "immutable", "latest", "first")
     line["merge"] = rng.choice(("replace",) * 8 + rules)

@@ -152,7 +152,7 @@ def aliases(
         were: list[str] = []
         for each in [row, *gone] if row else []:
             past = each.get("aliases", {}).get(key.name, [])
-            were += held(policy, key, each) if key.remember else past
+            were += held(policy, key, each) if key.keep_aliases else past
         current = forms(policy, key, fields)
         cleared = [n for n in key.fields if n in sent and n not in fields]
         some = {n: base[n] for n in cleared if n in base}

@@ -39,9 +39,9 @@ MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
     *("key", "unique", "required", "merge", "null", "blank", "default"),
-    *("remember", "limit"),
+    *("keep_aliases", "limit"),
 }
-KEY = {"fields", "normalize", "unique", "remember", "limit", "each", "joins"}
+KEY = {"fields", "normalize", "unique", "keep_aliases", "limit", "each", "joins"}
 POLICY = {
     *(
         "match",
@@ -60,7 +60,7 @@ VOCABULARY = {
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
     *("items_by", "latest", "largest", "smallest", "add", "append", "signed"),
     *("deep_keep", "unset"),
-    *("remember", "limit", "each", "joins", "composite", "required", "default"),
+    *("keep_aliases", "limit", "each", "joins", "composite", "required", "default"),
     *("unique", "absorb", "merge for one call", "null for one call"),
     *("blank for one call", "create: False", "update: False", "update: ignore"),
     *("on_ambiguous: oldest", "on_ambiguous: newest", "on_key_in_use: withhold"),

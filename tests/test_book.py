@@ -505,7 +505,7 @@ class TestStaleMerges:
 
     def test_an_alias_that_was_taken(self) -> None:
         """A key that was free when the plan was made."""
-        lines = {**FIELDS, "email": field(key=normalize.email, remember=True)}
+        lines = {**FIELDS, "email": field(key=normalize.email, keep_aliases=True)}
         made = book(Policy(first_match("email"), lines), ADA)
         found = made.plan({"email": "new@x.org", "name": "New"})
         made.upsert({"email": "ada@x.org", "name": "A"})

@@ -59,7 +59,7 @@ def line(**how: Any) -> Any:
 def one_key(**how: Any) -> Policy:
     """Make a policy of one key that remembers, all of it as *merge* says."""
     rule = how.pop("merge", keep)
-    fields = {"id": line(remember=True, merge=rule), **how.pop("fields", {})}
+    fields = {"id": line(keep_aliases=True, merge=rule), **how.pop("fields", {})}
     return Policy(how.pop("match", first_match("id")), fields, **how)
 
 
@@ -424,9 +424,9 @@ class TestClaims:
             (KEPT, "any_order", False),
             (CLOCKED, "log_again", True),
             (CLOCKED, "any_order", True),
-            (clocked(remember=True), "any_order", True),
-            (clocked(remember=True, unique=True), "any_order", False),
-            (clocked(remember=True, unique=True), "log_again", True),
+            (clocked(keep_aliases=True), "any_order", True),
+            (clocked(keep_aliases=True, unique=True), "any_order", False),
+            (clocked(keep_aliases=True, unique=True), "log_again", True),
             (one_key(fields={"name": field()}), "log_again", False),
             (one_key(others=add), "log_again", False),
             (one_key(others=ignore), "log_again", True),
@@ -448,7 +448,8 @@ class TestClaims:
             ),
             (
                 Policy(
-                    first_match("id"), {"id": line(merge=keep, remember=True, limit=1)}
+                    first_match("id"),
+                    {"id": line(merge=keep, keep_aliases=True, limit=1)},
                 ),
                 "log_again",
                 False,
@@ -531,7 +532,7 @@ class TestClaims:
 
     def test_several_keys_may_let_a_form_go(self) -> None:
         """A key that is left out finds nobody alone, so two keys claim nothing."""
-        lines = {n: line(remember=True, merge=keep) for n in ("id", "email")}
+        lines = {n: line(keep_aliases=True, merge=keep) for n in ("id", "email")}
         found = card(Policy(merge_all("id", "email"), lines), contacts=0)["log_again"]
 
         assert (False, False) == (found.claimed, found.holds)
@@ -539,7 +540,9 @@ class TestClaims:
 
     def test_a_key_of_each_of_several_fields_may_too(self) -> None:
         """As several keys would."""
-        each = key("id", "more", normalize=normalize.exact, each=True, remember=True)
+        each = key(
+            "id", "more", normalize=normalize.exact, each=True, keep_aliases=True
+        )
         lines = {"id": field(merge=keep), "more": field(merge=keep)}
         policy = Policy(first_match("any"), lines, keys={"any": each})
         log: list[Row] = [

@@ -287,7 +287,7 @@ class TestEach:
 
 def remembering(*patches: dict[str, Any], **options: Any) -> ContactBook:
     """Make a book whose emails are remembered."""
-    email = field(key=normalize.email, remember=True, unique=True)
+    email = field(key=normalize.email, keep_aliases=True, unique=True)
     lines = {"id": ID, "email": email, "city": field(), **options.pop("lines", {})}
     match = options.pop("match", None) or first_match("id", "email")
     return book(Policy(match, lines, **options), *patches)
@@ -373,7 +373,7 @@ class TestRemember:
 
     def test_a_list_forgets_nothing(self) -> None:
         """Items that leave it are aliases, those that come back are none."""
-        lines = {"email": field(key=normalize.email, remember=True)}
+        lines = {"email": field(key=normalize.email, keep_aliases=True)}
         made = remembering({"id": 1, "email": ["a@x", "b@x", "c@x"]}, lines=lines)
         made.upsert({"id": 1, "email": ["b@x"]})
         assert made.get("1").aliases == {"email": ("a@x", "c@x")}
@@ -384,9 +384,12 @@ class TestRemember:
     def test_keys_of_several_fields_are_remembered_too(self) -> None:
         """A composite leaves its combined form behind, an each-key its values."""
         keys = {
-            "person": key("first", "last", normalize=normalize.text, remember=True),
+            "person": key("first", "last", normalize=normalize.text, keep_aliases=True),
             "mail": key(
-                *("main", "more"), normalize=normalize.email, each=True, remember=True
+                *("main", "more"),
+                normalize=normalize.email,
+                each=True,
+                keep_aliases=True,
             ),
         }
         policy = Policy(first_match("id"), {"id": ID, **PARTS}, keys=keys)
@@ -423,7 +426,7 @@ class TestRemember:
 
     def test_an_alias_is_enough_to_be_found_again(self) -> None:
         """A rule may keep a value that the patch does not find, if it is remembered."""
-        lines = {"email": field(key=normalize.email, remember=True, merge=keep)}
+        lines = {"email": field(key=normalize.email, keep_aliases=True, merge=keep)}
         made = remembering(lines=lines, match=first_match("email"))
         made._index.put(made.create({"email": "a@x"}).contact, [[], ["a@x", "b@x"]])
         made.upsert({"email": "b@x", "id": 1})
@@ -435,9 +438,9 @@ def limited(*patches: dict[str, Any], match: Any = None, **options: Any) -> Cont
     """Make a book in which nobody has more than two emails, and one phone."""
     lines = {
         "email": field(
-            key=normalize.email, limit=2, merge=union, unique=True, remember=True
+            key=normalize.email, limit=2, merge=union, unique=True, keep_aliases=True
         ),
-        "phone": field(key=normalize.phone, limit=1, remember=True),
+        "phone": field(key=normalize.phone, limit=1, keep_aliases=True),
         "device": field(key=normalize.exact, merge=union),
         "city": field(),
         **options.pop("lines", {}),
@@ -505,7 +508,7 @@ class TestLimit:
 
     def test_what_null_clears_of_several_fields_counts_no_more(self) -> None:
         """Of a key of each field those of that field, of a composite the whole."""
-        options: Any = {"remember": True, "limit": 2}
+        options: Any = {"keep_aliases": True, "limit": 2}
         keys = {
             "person": key("first", "last", normalize=normalize.text, **options),
             "mail": key(
@@ -649,7 +652,9 @@ class TestLimitDrop:
     def test_what_is_left_out_counts_as_omitted(self) -> None:
         """A new contact has the default of it, or lacks what it needs."""
         lines = {
-            "device": field(key=normalize.exact, limit=1, default=[0], remember=True)
+            "device": field(
+                key=normalize.exact, limit=1, default=[0], keep_aliases=True
+            )
         }
         made = limited(match=MERGES, on_limit="drop", lines=lines)
         outcome = made.upsert({"email": ["a@x"], "device": [1, 2]})
@@ -657,7 +662,9 @@ class TestLimitDrop:
         assert outcome.ignored == {"device": "limit"}
 
         lines = {
-            "device": field(key=normalize.exact, limit=1, required=True, remember=True)
+            "device": field(
+                key=normalize.exact, limit=1, required=True, keep_aliases=True
+            )
         }
         made = limited(match=MERGES, on_limit="drop", lines=lines)
         with pytest.raises(MissingField, match="device"):
@@ -755,12 +762,12 @@ class TestClaim:
 class TestMerged:
     """Keys of contacts that become one."""
 
-    def policy(self, *, remember: bool, **options: Any) -> Policy:
+    def policy(self, *, keep_aliases: bool, **options: Any) -> Policy:
         """Make a policy that merges by email and device."""
-        email = field(key=normalize.email, unique=True, remember=remember)
+        email = field(key=normalize.email, unique=True, keep_aliases=keep_aliases)
         lines = {
             "email": email,
-            "device": field(key=normalize.exact, unique=True, remember=True),
+            "device": field(key=normalize.exact, unique=True, keep_aliases=True),
             "city": field(),
             **options.pop("lines", {}),
         }
@@ -771,7 +778,7 @@ class TestMerged:
     def test_what_is_remembered_passes_on(self) -> None:
         """All forms that the absorbed contacts held, in the order held."""
         made = book(
-            self.policy(remember=True),
+            self.policy(keep_aliases=True),
             {"email": "a@x"},
             {"email": "b@x", "device": 2},
         )
@@ -787,7 +794,7 @@ class TestMerged:
     def test_what_is_not_remembered_is_let_go(self) -> None:
         """Only aliases from earlier pass on."""
         made = book(
-            self.policy(remember=False),
+            self.policy(keep_aliases=False),
             {"email": "a@x"},
             {"email": "b@x", "device": 2},
         )
@@ -806,10 +813,12 @@ class TestMerged:
     def test_forms_of_the_absorbed_are_no_clash(self) -> None:
         """What they held is the survivor's to take."""
         made = book(
-            self.policy(remember=False), {"email": "a@x"}, {"email": "b@x", "device": 2}
+            self.policy(keep_aliases=False),
+            {"email": "a@x"},
+            {"email": "b@x", "device": 2},
         )
         rule = {"email": field(key=normalize.email, unique=True, merge=union)}
-        policy = self.policy(remember=False, lines=rule, absorb={"email": union})
+        policy = self.policy(keep_aliases=False, lines=rule, absorb={"email": union})
         rows = made.dump()
         for row in rows:
             row["fields"]["email"] = [row["fields"]["email"]]
@@ -822,12 +831,12 @@ class TestMerged:
     def test_what_somebody_else_holds_is_one(self) -> None:
         """What was sent is withheld; what was absorbed is not."""
         made = book(
-            self.policy(remember=True, on_key_in_use="withhold"),
+            self.policy(keep_aliases=True, on_key_in_use="withhold"),
             {"email": "a@x", "device": 1},
             {"email": "b@x", "device": 2},
         )
         phone = {"phone": field(key=normalize.phone, unique=True)}
-        policy = self.policy(remember=True, on_key_in_use="withhold", lines=phone)
+        policy = self.policy(keep_aliases=True, on_key_in_use="withhold", lines=phone)
         made = ContactBook.load(policy, made.dump())
         made.create({"email": "z@x", "phone": "+15550003"})
         outcome = made.upsert({**self.SENT, "phone": "+15550003"})
@@ -841,7 +850,7 @@ class TestMerged:
         """Back to what the merge made of the field, not to what the survivor had."""
         phone = field(key=normalize.phone, unique=True)
         policy = self.policy(
-            remember=True, on_key_in_use="withhold", lines={"phone": phone}
+            keep_aliases=True, on_key_in_use="withhold", lines={"phone": phone}
         )
         made = book(
             policy,
@@ -861,7 +870,7 @@ class TestMerged:
         lines = {"first": field(), "last": field()}
         options: Any = {"keys": {"person": PERSON}, "on_key_in_use": "withhold"}
         made = book(
-            self.policy(remember=True, lines=lines, **options),
+            self.policy(keep_aliases=True, lines=lines, **options),
             {"email": "a@x"},
             {"device": 2, "first": "Ada"},
             {"email": "z@x", "first": "Ada", "last": "King"},
@@ -880,7 +889,7 @@ class TestMerged:
         lines = {"first": field(), "last": field()}
         options: Any = {"keys": {"person": PERSON}, "on_key_in_use": "withhold"}
         made = book(
-            self.policy(remember=True, lines=lines, **options),
+            self.policy(keep_aliases=True, lines=lines, **options),
             {"email": "a@x", "last": "King"},
             {"device": 2, "first": "Ada"},
             {"email": "z@x", "first": "Ada", "last": "King"},
@@ -894,8 +903,8 @@ class TestMerged:
 
     def test_too_many_after_a_merge(self) -> None:
         """Forms that an absorbed contact passes on are new to the survivor."""
-        lines = {"email": field(key=normalize.email, remember=True, limit=1)}
-        policy = self.policy(remember=True, lines=lines)
+        lines = {"email": field(key=normalize.email, keep_aliases=True, limit=1)}
+        policy = self.policy(keep_aliases=True, lines=lines)
         made = book(policy, {"email": "a@x"}, {"email": "b@x", "device": 2})
         with pytest.raises(InvalidField) as caught:
             made.upsert(self.SENT)
@@ -906,7 +915,7 @@ class TestMerged:
     def test_a_field_that_the_patch_may_not_set(self) -> None:
         """Its key is held by whom it was, and by nobody new."""
         lines = {"tag": field(key=normalize.exact, merge=ignore)}
-        policy = self.policy(remember=True, lines=lines)
+        policy = self.policy(keep_aliases=True, lines=lines)
         made = book(policy, {"email": "a@x"}, {"device": 2})
 
         assert made.upsert({**self.SENT, "tag": "t"}).ignored == {"tag": "ignore"}

@@ -107,7 +107,7 @@ SEVERAL = {
 }
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact, unique=True),
-    "email": field(key=normalize.email, unique=True, merge=union, remember=True),
+    "email": field(key=normalize.email, unique=True, merge=union, keep_aliases=True),
     "device": field(key=normalize.exact, merge=union),
 }
 LINES |= {name: field() for name in ("first", "last", "main", "more")}
@@ -153,7 +153,7 @@ class TestSeveral:
     @pytest.mark.parametrize("size", [4, 1_000])
     def test_a_shorter_patch_asks_for_nothing_again(self, size: int) -> None:
         """What was asked before a key was left out is not asked anew."""
-        email = field(key=normalize.email, merge=union, limit=2, remember=True)
+        email = field(key=normalize.email, merge=union, limit=2, keep_aliases=True)
         made = self.book(
             size, "email", "device", lines={"email": email}, on_limit="drop"
         )

@@ -216,7 +216,7 @@ class TestPlan:
 
     def test_why_not_by_a_limit(self) -> None:
         """A key that would be one too many is left out and named."""
-        email = field(key=normalize.email, merge=union, limit=1, remember=True)
+        email = field(key=normalize.email, merge=union, limit=1, keep_aliases=True)
         lines = {"id": field(key=normalize.exact), "email": email}
         policy = Policy(merge_all("id", "email"), lines, on_limit="drop")
         made = book(policy, {"id": 1, "email": ["a@x"]})

@@ -262,7 +262,7 @@ class TestMerge:
         """A form that gives way to the survivor's finds it, as an alias."""
         lines = {
             **FIELDS,
-            "email": field(key=normalize.email, unique=True, remember=True),
+            "email": field(key=normalize.email, unique=True, keep_aliases=True),
         }
         made = book(Policy(merge_all("email"), lines))
         made.merge("c-1", "c-2")
@@ -396,7 +396,7 @@ class TestUndo:
         """A former key is none again, and an older clock may come."""
         newest = latest(by="at")
         lines = {
-            "email": field(key=normalize.email, unique=True, remember=True),
+            "email": field(key=normalize.email, unique=True, keep_aliases=True),
             "id": field(key=normalize.exact),
             "at": field(merge=newest),
         }

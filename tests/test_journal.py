@@ -30,7 +30,7 @@ from upsertcore.journal import Entry, redo
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
-    "email": field(key=normalize.email, remember=True),
+    "email": field(key=normalize.email, keep_aliases=True),
     "phone": field(key=normalize.phone),
     "name": field(),
 }

@@ -118,11 +118,11 @@ class TestForms:
 
         compared(held)
 
-    @pytest.mark.parametrize("remember", [True, False])
+    @pytest.mark.parametrize("keep_aliases", [True, False])
     @pytest.mark.parametrize("absorbs", [True, False])
-    def test_what_a_draft_claims(self, *, remember: bool, absorbs: bool) -> None:
+    def test_what_a_draft_claims(self, *, keep_aliases: bool, absorbs: bool) -> None:
         """Its new forms, and those that stay as aliases."""
-        line = field(key=normalize.exact, unique=True, remember=remember)
+        line = field(key=normalize.exact, unique=True, keep_aliases=keep_aliases)
         policy = Policy(first_match("e"), {"e": line})
 
         def claims(size: int) -> Callable[[], Claim]:
@@ -206,7 +206,7 @@ def mails(size: int, name: str = "a") -> list[str]:
     return [f"{name}{number}@x" for number in range(size)]
 
 
-MAIL = field(key=normalize.email, merge=union, unique=True, remember=True)
+MAIL = field(key=normalize.email, merge=union, unique=True, keep_aliases=True)
 
 
 def plan_of_a_list(size: int) -> Callable[[], object]:
@@ -282,7 +282,7 @@ def several_that_do_not_agree(size: int) -> Callable[[], object]:
 
 
 def key_that_a_limit_drops(size: int) -> Callable[[], object]:
-    limited = field(key=normalize.email, merge=union, limit=5, remember=True)
+    limited = field(key=normalize.email, merge=union, limit=5, keep_aliases=True)
     policy = Policy(
         merge_all("e", "tel"), {"e": limited, "tel": EXACT}, on_limit="drop"
     )

@@ -19,7 +19,7 @@ MAIL = key("main", "more", normalize=normalize.email, each=True)
 
 def called(made: Key, name: str, *blocked: str) -> Key:
     """Give a key its name and what it blocks, as a policy does."""
-    options = (made.unique, made.remember, made.limit, made.each, made.joins)
+    options = (made.unique, made.keep_aliases, made.limit, made.each, made.joins)
     return Key(name, made.fields, made.normalize, *options, patterns(name, blocked))
 
 
@@ -403,10 +403,10 @@ def test_an_unworkable_key(make: Any, words: str) -> None:
 
 def test_a_key_says_what_it_was_told() -> None:
     """One normaliser serves every field, and each option stands in the key."""
-    made = key("a", "b", normalize=str, unique=True, remember=True, limit=2)
+    made = key("a", "b", normalize=str, unique=True, keep_aliases=True, limit=2)
 
     assert (made.fields, made.normalize) == (("a", "b"), (str, str))
-    assert (made.unique, made.remember, made.limit) == (True, True, 2)
+    assert (made.unique, made.keep_aliases, made.limit) == (True, True, 2)
     assert (made.each, made.joins, made.name) == (False, False, "")
 
 

@@ -707,7 +707,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "index_follows",
-        of({"id": 7}, ADA, policy=ids(id={"remember": True})),
+        of({"id": 7}, ADA, policy=ids(id={"keep_aliases": True})),
         {
             "book": lambda t: t.anew(),
             "state": lambda t: ((t.before[0], (("7", "9"),)),),
@@ -1588,9 +1588,9 @@ class TestCheck:
     def test_a_log(self) -> None:
         """The laws of many calls that hold of every policy, and the claimed ones."""
         both = ("batch_is_fold", "replay_is_equal")
-        policy = ids(id={"remember": True, "merge": keep})
+        policy = ids(id={"keep_aliases": True, "merge": keep})
         kept = ids(
-            id={"remember": True, "merge": keep}, fields={"name": field(merge=keep)}
+            id={"keep_aliases": True, "merge": keep}, fields={"name": field(merge=keep)}
         )
 
         assert both == check_log(PLAIN, TWO)
@@ -1601,7 +1601,7 @@ class TestCheck:
         """A rule that claims what it does not have."""
         liar = custom(lambda _a, b: b, name="liar", laws=("idempotent", "absorbing"))
         policy = ids(
-            id={"remember": True, "merge": keep}, fields={"name": field(merge=liar)}
+            id={"keep_aliases": True, "merge": keep}, fields={"name": field(merge=liar)}
         )
 
         assert claims(policy, "log_again")

@@ -29,7 +29,7 @@ def test_what_a_bare_line_says() -> None:
     """No key, needed for nothing; what is sent takes the place of what is stored."""
     line = field()
 
-    assert (line.key, line.unique, line.remember, line.limit) == (
+    assert (line.key, line.unique, line.keep_aliases, line.limit) == (
         *(None, False, False),
         None,
     )
@@ -44,7 +44,7 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
     line = field(
         key=normalize.email,
         unique=True,
-        remember=True,
+        keep_aliases=True,
         limit=3,
         required=True,
         clean=str.strip,
@@ -55,7 +55,7 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
     )
     check_line("email", line)
 
-    assert (line.key, line.unique, line.remember) == (normalize.email, True, True)
+    assert (line.key, line.unique, line.keep_aliases) == (normalize.email, True, True)
     assert (line.limit, line.required, line.clean) == (3, True, str.strip)
     assert (line.merge, line.null, line.blank) == (keep, "reject", "clear")
     assert line.default == "x"
@@ -70,10 +70,10 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
         (field(null="store"), "f: null: must be one of 'clear', 'ignore', 'reject'"),  # type: ignore[arg-type]
         (field(blank="keep"), "f: blank: must be one of 'store', 'ignore', 'clear'"),  # type: ignore[arg-type]
         (field(unique=True), "f: unique needs a key; add key=normalize.email"),
-        (field(remember=True), "f: remember needs a key"),
+        (field(keep_aliases=True), "f: keep_aliases needs a key"),
         (field(limit=1), "f: limit needs a key"),
         (field(limit=0), "f: limit needs a key"),
-        (field(unique=True, remember=True, limit=1), "f: unique needs a key"),
+        (field(unique=True, keep_aliases=True, limit=1), "f: unique needs a key"),
         (field(required=True, merge=ignore), "its rule ignore never stores it"),
         (field(required=True, merge=remove), "its rule remove never stores it"),
         (field(required=True, merge=unset), "its rule unset never stores it"),

@@ -26,7 +26,7 @@ from upsertcore.loading import admit, fill, rows_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES = {
-    "email": field(key=normalize.email, unique=True, remember=True),
+    "email": field(key=normalize.email, unique=True, keep_aliases=True),
     "phone": field(key=normalize.phone),
     "name": field(),
 }

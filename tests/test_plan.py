@@ -695,7 +695,7 @@ class TestLeftAlone:
     def test_its_plan_is_that_of_what_stays(self) -> None:
         """All that the contact is, in its scope, and what the decision rests on."""
         lines: Any = {"name": field(merge=latest(by="at")), "at": field()}
-        lines["phone"] = field(key=normalize.phone, remember=True)
+        lines["phone"] = field(key=normalize.phone, keep_aliases=True)
         made = book(table(**lines))
         made.upsert({**TWO[0], "name": "A", "at": 1}, scope="s")
         made.upsert({"email": "a@x", "phone": None}, scope="s")
@@ -901,7 +901,9 @@ class TestMerged:
     def test_the_lowest_key_is_left_out_first(self) -> None:
         """And no other, where the rest is not too much."""
         lines = {
-            "email": field(key=normalize.email, merge=union, limit=1, remember=True),
+            "email": field(
+                key=normalize.email, merge=union, limit=1, keep_aliases=True
+            ),
             "id": field(key=normalize.exact),
         }
         policy = attrs.evolve(
@@ -917,7 +919,7 @@ class TestMerged:
 
     def test_no_key_is_left_out_where_none_is_asked(self) -> None:
         """Creating without matching refuses what is too much."""
-        email = field(key=normalize.email, limit=1, remember=True)
+        email = field(key=normalize.email, limit=1, keep_aliases=True)
         policy = table(merge_all("email", "phone"), email=email)
         made = book(attrs.evolve(policy, on_limit="drop"))
         with pytest.raises(InvalidField, match="email: must be one key"):
@@ -925,7 +927,7 @@ class TestMerged:
 
     def test_what_is_too_much_already_may_stay(self) -> None:
         """A key is left out for what would be new alone."""
-        email = field(key=normalize.email, merge=union, limit=2, remember=True)
+        email = field(key=normalize.email, merge=union, limit=2, keep_aliases=True)
         match = merge_all("email", "phone")
         sent = {"email": ["a@x", "b@x"], "phone": "+15550001"}
         made = book(table(match, email=email, on_key_in_use="allow"), sent)
@@ -1245,7 +1247,7 @@ class TestFoundAgainByMore:
 
     def test_an_alias_guards_as_a_value_does(self) -> None:
         """A contact whose email was cleared still has one that says otherwise."""
-        email = field(key=normalize.email, remember=True)
+        email = field(key=normalize.email, keep_aliases=True)
         match = first_match("email", "phone", guard="if_set")
         made = book(table(match, email=email, on_key_in_use="allow"), *TWO)
         made.upsert({"phone": "+15550002", "email": None})

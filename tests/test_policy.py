@@ -251,7 +251,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
                 lines={"last": field(key=normalize.text, limit=2)},
                 on_limit="drop",
             ),
-            "last: its limit needs remember=True, for",
+            "last: its limit needs keep_aliases=True, for",
         ),
         (lambda: keyed(update="drop"), "update: must be .*'ignore'"),
         (lambda: keyed(update=1), "update: must be"),
@@ -420,7 +420,10 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
     [
         (lambda: table(a=field(key=str, unique=WRONG)), "a: unique must be True or"),
         (lambda: table(a=field(required=WRONG)), "a: required must be True or False"),
-        (lambda: keyed(keys={"k": key("first", normalize=str, remember=WRONG)}), "k: "),
+        (
+            lambda: keyed(keys={"k": key("first", normalize=str, keep_aliases=WRONG)}),
+            "k: ",
+        ),
         (lambda: items_by(WRONG), "items_by: needs the names by which"),
         (lambda: items_by("id", ""), "items_by: needs the names by which"),
         (lambda: joined(union, first=ignore), "first: is never taken"),

@@ -166,7 +166,7 @@ COLD = {
     "blocks": Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)}),
     "remembers": Policy(
         first_match("email"),
-        {**LINES, "email": field(key=normalize.email, remember=True)},
+        {**LINES, "email": field(key=normalize.email, keep_aliases=True)},
     ),
     "limits": Policy(
         first_match("email"), {**LINES, "email": field(key=normalize.email, limit=1)}

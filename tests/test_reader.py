@@ -19,7 +19,7 @@ from upsertcore import (
 )
 
 LINES: dict[str, Any] = {
-    "email": field(key=normalize.email, remember=True),
+    "email": field(key=normalize.email, keep_aliases=True),
     "phone": field(key=normalize.phone),
     "first": field(),
     "last": field(),

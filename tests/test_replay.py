@@ -142,7 +142,7 @@ class TestLinking:
     def test_a_contact_links_by_all_that_finds_it(self) -> None:
         """Its aliases among it."""
         remembers = Policy(
-            first_match("id"), {"id": field(key=normalize.exact, remember=True)}
+            first_match("id"), {"id": field(key=normalize.exact, keep_aliases=True)}
         )
         contact = Contact("c", "s", {"id": "b"}, 1, NOW, NOW, aliases={"id": ("a",)})
 
@@ -379,7 +379,7 @@ class TestComponents:
                     "born",
                     normalize=normalize.exact,
                     unique=True,
-                    remember=True,
+                    keep_aliases=True,
                     limit=1,
                 )
             },

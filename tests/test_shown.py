@@ -49,7 +49,7 @@ STRATEGIES = [first_match, first_present, all_agree, merge_all]
 
 def policy(random: Random) -> Policy:
     """Draw a table: keys that are unique, remembered or limited, and rules."""
-    kind: dict[str, Any] = {"unique": True, "remember": True}
+    kind: dict[str, Any] = {"unique": True, "keep_aliases": True}
     limits = [None, 1, 2]
     lines = {
         "ref": field(key=normalize.exact, **kind, limit=random.choice(limits)),

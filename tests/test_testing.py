@@ -261,7 +261,7 @@ def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> N
         lambda policy: policy.update == "ignore",
         lambda policy: not policy.create or policy.update is False,
         lambda policy: policy.others is not None and policy.others.by == "at",
-        lambda policy: any(each.limit and each.remember for each in policy.keys),
+        lambda policy: any(each.limit and each.keep_aliases for each in policy.keys),
         lambda policy: policy.defaults and policy.needed,
     ],
     ids=[

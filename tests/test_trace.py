@@ -107,7 +107,7 @@ class TestMergeAll:
 
     def test_a_limit(self) -> None:
         """The key that was left out is told of, with whom it found."""
-        lines = {"a": field(key=normalize.exact, limit=1, remember=True)}
+        lines = {"a": field(key=normalize.exact, limit=1, keep_aliases=True)}
         made = book(
             merge_all("a", "b"),
             {"a": 1},

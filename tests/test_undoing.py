@@ -23,7 +23,7 @@ from upsertcore import (
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
-    "email": field(key=normalize.email, unique=True, remember=True),
+    "email": field(key=normalize.email, unique=True, keep_aliases=True),
     "phone": field(key=normalize.phone),
     "name": field(merge=latest(by="at")),
     "at": field(),

@@ -57,7 +57,7 @@ PAIR = Policy(
     {"id": line(), "email": email(), "name": field(blank="ignore")},
     on_ambiguous="oldest",
 )
-REMEMBERED = Policy(first_match("id"), {"id": line(remember=True), "name": field()})
+REMEMBERED = Policy(first_match("id"), {"id": line(keep_aliases=True), "name": field()})
 RESTORED = Policy(
     first_match("id"), {"id": line(), "name": field(merge=keep)}, on_deleted="restore"
 )
@@ -377,7 +377,7 @@ def test_where_clashes_are_allowed_two_hold_one_key() -> None:
 
 def test_a_limit_holds_for_aliases_too() -> None:
     """No contact of the world holds more forms than it may."""
-    policy = Policy(first_match("id"), {"id": line(remember=True, limit=1)})
+    policy = Policy(first_match("id"), {"id": line(keep_aliases=True, limit=1)})
     shapes = Shapes(policy, [key_letters(policy, "id", {})])
 
     assert 5 == len(shapes.every)

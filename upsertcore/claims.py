@@ -377,7 +377,9 @@ def _left(
     key: Key, place: int, family: Family, known: FrozenMap[tuple[str, ...]]
 ) -> dict[str, None]:
     """Give the forms that stay with a contact whatever its fields are, each once."""
-    left = [family.held[place] if key.remember else known.get(key.name, ())]
+    left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]
     for contact, held in family.absorbed:
-        left.append(held[place] if key.remember else contact.aliases.get(key.name, ()))
+        left.append(
+            held[place] if key.keep_aliases else contact.aliases.get(key.name, ())
+        )
     return dict.fromkeys(form for forms in left for form in forms)

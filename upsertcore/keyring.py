@@ -64,7 +64,7 @@ def make_keys(
     ['email']
     """
     keys = [
-        Key(n, (n,), (v.key,), v.unique, v.remember, v.limit)
+        Key(n, (n,), (v.key,), v.unique, v.keep_aliases, v.limit)
         for n, v in fields.items()
         if v.key is not None
     ]
@@ -185,7 +185,7 @@ def check_keys(
 
 
 def _check_options(key: Key) -> None:
-    for part in ("unique", "remember", "each", "joins"):
+    for part in ("unique", "keep_aliases", "each", "joins"):
         if type(getattr(key, part)) is not bool:
             what = f"must be True or False, not {described(getattr(key, part))}"
             raise InvalidPolicy(f"{key.name}: {part} {what}")
@@ -279,8 +279,8 @@ def check_match(
             raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
         # Else a merge would let forms go, and the same patch would fit the next time.
         for name, key in by_name.items():
-            if key.limit is not None and not key.remember:
-                what = "its limit needs remember=True, for on_limit='drop'"
+            if key.limit is not None and not key.keep_aliases:
+                what = "its limit needs keep_aliases=True, for on_limit='drop'"
                 raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
         _check_droppable(match.keys, by_name)
     if match.on_contradiction == "drop":

@@ -44,7 +44,7 @@ class Key:
         fields: Names of fields.
         normalize: Makes the normal form of one value; one normaliser per field.
         unique: True where no two contacts of a scope may hold the same form.
-        remember: True where a form that was replaced still finds the contact.
+        keep_aliases: True where a form that was replaced still finds the contact.
         limit: How many forms one contact may hold; None for any number.
         each: True where each field makes forms by itself; otherwise all together
             make one.
@@ -61,7 +61,7 @@ class Key:
     fields: tuple[str, ...]
     normalize: tuple[Normalizer, ...]
     unique: bool = False
-    remember: bool = False
+    keep_aliases: bool = False
     limit: int | None = None
     each: bool = False
     joins: bool = False
@@ -291,7 +291,7 @@ def key(
     *fields: str,
     normalize: Normalizer | tuple[Normalizer, ...],
     unique: bool = False,
-    remember: bool = False,
+    keep_aliases: bool = False,
     limit: int | None = None,
     each: bool = False,
     joins: bool = False,
@@ -305,7 +305,7 @@ def key(
             none. Parts that are lists make a form of each combination.
         normalize: One normaliser for all, or a tuple of one per field.
         unique: As in :func:`field`.
-        remember: As in :func:`field`.
+        keep_aliases: As in :func:`field`.
         limit: As in :func:`field`.
         each: Each field identifies by itself instead. The first is the primary, the
             others are additional: a value that the contact holds as an additional
@@ -348,7 +348,7 @@ def key(
     if joins and not each:
         raise InvalidPolicy("key: joins needs a primary and a list; set each=True")
     every = several if len(several) == len(fields) else several * len(fields)
-    return Key("", fields, every, unique, remember, limit, each, joins)
+    return Key("", fields, every, unique, keep_aliases, limit, each, joins)
 
 
 def _escaped(part: str) -> str:

@@ -65,7 +65,7 @@ class Field:
     null: Null
     blank: Blank
     default: Any
-    remember: bool
+    keep_aliases: bool
     limit: int | None
 
 
@@ -73,7 +73,7 @@ def field(
     *,
     key: Normalizer | None = None,
     unique: bool = False,
-    remember: bool = False,
+    keep_aliases: bool = False,
     limit: int | None = None,
     required: bool = False,
     clean: Callable[[Any], Any] | None = None,
@@ -88,7 +88,7 @@ def field(
     Args:
         key: The normaliser that makes a match key of it.
         unique: No two contacts of a scope hold the same key.
-        remember: A form that was replaced or cleared still finds the contact, as an
+        keep_aliases: A form that was replaced or cleared still finds the contact, as an
             alias, and is unique as the key is. Otherwise it is let go.
         limit: How many forms of the key one contact may hold, aliases among them. What
             null clears is then no alias, for it would count for ever.
@@ -118,7 +118,7 @@ def field(
         null=null,
         blank=blank,
         default=default,
-        remember=remember,
+        keep_aliases=keep_aliases,
         limit=limit,
     )
 
@@ -144,15 +144,16 @@ def check_line(name: str, line: Field) -> None:
     check_patch_rule(name, line.merge)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
-    for part in ("unique", "required", "remember"):
+    for part in ("unique", "required", "keep_aliases"):
         if type(getattr(line, part)) is not bool:
             what = f"must be True or False, not {described(getattr(line, part))}"
             raise InvalidPolicy(f"{name}: {part} {what}")
-    keyed = line.unique or line.remember or line.limit is not None
-    if line.key is None and keyed:
-        part = "unique" if line.unique else "remember" if line.remember else "limit"
-        advice = "add key=normalize.email, or another normaliser"
-        raise InvalidPolicy(f"{name}: {part} needs a key; {advice}")
+    limited = line.limit is not None
+    keyed = {"unique": line.unique, "keep_aliases": line.keep_aliases, "limit": limited}
+    for part, given in keyed.items():
+        if given and line.key is None:
+            advice = "add key=normalize.email, or another normaliser"
+            raise InvalidPolicy(f"{name}: {part} needs a key; {advice}")
     if line.required and not line.merge.stores:
         reason = f"is required, but its rule {line.merge} never stores it"
         raise InvalidPolicy(f"{name}: {reason}; use another rule")

@@ -203,7 +203,7 @@ class Policy:
                 if line.default is not None
             ),
             "primaries": {key.fields[0]: key for key in keys if key.each},
-            "remembers": any(key.remember for key in keys),
+            "remembers": any(key.keep_aliases for key in keys),
             "limits": any(key.limit is not None for key in keys),
             "screens": screened,
             "together": together(keys),

@@ -408,5 +408,5 @@ def suits(policy: Policy) -> bool:
 
 
 def _is_plain(key: Key) -> bool:
-    rare = key.remember or key.each or key.blocked or key.limit is not None
+    rare = key.keep_aliases or key.each or key.blocked or key.limit is not None
     return len(key.fields) == 1 and not rare

@@ -48,7 +48,11 @@ VERBS: dict[str, Verb] = {
     "create, general": ({}, TWO, lambda book: book.create(BOB)),
     "update of a key": ({}, TWO, put({"id": "1", "email": "a@x.org"})),
     "update of a field": ({}, TWO, put({"id": "1", "name": "Ada King"})),
-    "update, aliases": ({"remember": True}, TWO, put({"id": "1", "email": "a@x.org"})),
+    "update, aliases": (
+        {"keep_aliases": True},
+        TWO,
+        put({"id": "1", "email": "a@x.org"}),
+    ),
     "list keys": ({}, THREE, put({"id": "3", "email": ["bob@x.org", "b@x.org"]})),
     "shared key": ({"unique": False}, THREE, put({"id": "1", "email": "eve@x.org"})),
     "merge": ({}, THREE, merge),
@@ -91,7 +95,7 @@ def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
     email = field(
         key=normalize.email,
         unique=choices.pop("unique"),
-        remember=choices.pop("remember", False),
+        keep_aliases=choices.pop("keep_aliases", False),
     )
     lines = {"id": field(key=normalize.exact, unique=True), "email": email}
     lines |= {"name": field(), "tags": field(merge=union)}

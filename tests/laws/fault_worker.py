@@ -133,7 +133,7 @@ SOUND: dict[str, Check] = {
         Policy(
             merge_all("email", "phone"),
             {
-                "email": field(key=normalize.email, remember=True),
+                "email": field(key=normalize.email, keep_aliases=True),
                 "phone": field(key=normalize.phone),
             },
         ),
@@ -145,7 +145,7 @@ SOUND: dict[str, Check] = {
         Policy(
             first_match("id"),
             {
-                "id": field(key=normalize.exact, remember=True, merge=largest),
+                "id": field(key=normalize.exact, keep_aliases=True, merge=largest),
                 "name": field(merge=latest(by="at")),
                 "at": field(merge=largest),
             },

@@ -218,7 +218,7 @@ _KEYS = (
         "index_follows",
         "all become one",
         "claims",
-        "left = [family.held[place] if key.remember else known.get(key.name, ())]",
+        "left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]",
         "left = [known.get(key.name, ())]",
     ),
     Fault(
@@ -226,8 +226,8 @@ _KEYS = (
         "index_follows",
         "all become one",
         "claims",
-        "        left.append(held[place] if key.remember else",
-        "        left.append(() if key.remember else",
+        "        left.append(held[place] if key.keep_aliases else",
+        "        left.append(() if key.keep_aliases else",
     ),
 )
 

@@ -310,9 +310,9 @@ def shares(policy: Policy, keys: list[str], one: Contact, other: Contact) -> boo
 KEEPING = Policy(
     first_match("email", "phone"),
     {
-        "email": field(key=normalize.email, remember=True),
+        "email": field(key=normalize.email, keep_aliases=True),
         "phone": field(key=normalize.phone, merge=union),
-        "code": field(key=normalize.exact, remember=True),
+        "code": field(key=normalize.exact, keep_aliases=True),
         "name": field(),
     },
     absorb={"phone": union},
@@ -370,7 +370,7 @@ def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
     assert list(map(repr, singly)) == list(map(repr, answers))
     assert bytes_of(twin) == bytes_of(book)
     plain = not any(composite(key) for key in case.policy.keys)
-    if plain and all(key.remember for key in case.policy.keys):
+    if plain and all(key.keep_aliases for key in case.policy.keys):
         left = [len(g) for g, a in zip(groups, answers, strict=True) if is_refused(a)]
         assert left == [] or case.policy.absorb or any_limit(case)
 

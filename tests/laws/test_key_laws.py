@@ -185,9 +185,9 @@ def test_what_is_remembered_finds_its_contact(case: Case) -> None:
         current = forms(case.policy, each, now["fields"])
         aliases = outcome.contact.aliases.get(each.name, ())
 
-        assert each.remember or aliases == ()
+        assert each.keep_aliases or aliases == ()
         assert not {*aliases} & {*current}
-        assert {*aliases} == ({*earlier} - {*current} if each.remember else set())
+        assert {*aliases} == ({*earlier} - {*current} if each.keep_aliases else set())
         assert [*aliases] == [f for f in dict.fromkeys(earlier) if f in aliases]
         for form in aliases if each.name in ("email", "phone") else ():
             found = book.find(each.name, form, scope=case.scope)

@@ -34,7 +34,7 @@ def test_components_may_be_done_in_any_order(
     how=st.fixed_dictionaries(
         {
             "unique": st.booleans(),
-            "remember": st.booleans(),
+            "keep_aliases": st.booleans(),
         }
     ),
     clash=st.sampled_from(("refuse", "withhold", "allow")),

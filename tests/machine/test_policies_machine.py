@@ -31,8 +31,8 @@ class Remembering(BookMachine):
     policy = Policy(
         merge_all("email", "phone"),
         {
-            "email": field(key=normalize.email, unique=True, remember=True),
-            "phone": field(key=normalize.phone, remember=True),
+            "email": field(key=normalize.email, unique=True, keep_aliases=True),
+            "phone": field(key=normalize.phone, keep_aliases=True),
             "city": field(merge=latest(by="at")),
             "at": field(),
             "tags": field(merge=union),

@@ -155,8 +155,8 @@ def test_creating_deleting_and_planning_at_once() -> None:
 MERGING = Policy(
     merge_all("email", "phone"),
     {
-        "email": field(key=normalize.email, unique=True, remember=True),
-        "phone": field(key=normalize.phone, unique=True, remember=True),
+        "email": field(key=normalize.email, unique=True, keep_aliases=True),
+        "phone": field(key=normalize.phone, unique=True, keep_aliases=True),
         "marks": field(merge=custom(slow_union, name="slow_union")),
     },
     absorb={"marks": union},

@@ -19,7 +19,7 @@ from upsertcore import ContactBook, Policy, errors, field, merge_all, normalize
 from upsertcore.testing import new_book, patches
 
 LINES: dict[str, Any] = {
-    "email": field(key=normalize.email, remember=True),
+    "email": field(key=normalize.email, keep_aliases=True),
     "phone": field(key=normalize.phone),
     "name": field(),
 }

@@ -65,7 +65,7 @@ NAMED = {
     "composite": Policy(
         first_match("email", "person"),
         {
-            "email": field(key=normalize.email, unique=True, remember=True),
+            "email": field(key=normalize.email, unique=True, keep_aliases=True),
             "first": field(),
             "born": field(),
         },
@@ -75,8 +75,10 @@ NAMED = {
     "limited": Policy(
         merge_all("email", "phone"),
         {
-            "email": field(key=normalize.email, unique=True, remember=True, limit=2),
-            "phone": field(key=normalize.phone, remember=True),
+            "email": field(
+                key=normalize.email, unique=True, keep_aliases=True, limit=2
+            ),
+            "phone": field(key=normalize.phone, keep_aliases=True),
         },
     ),
 }

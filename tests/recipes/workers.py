@@ -55,9 +55,12 @@ POLICIES = {
         merge_all("email", "device"),
         {
             "email": line(
-                key=normalize.email, unique=True, remember=True, merge=latest(by="at")
+                key=normalize.email,
+                unique=True,
+                keep_aliases=True,
+                merge=latest(by="at"),
             ),
-            "device": line(key=normalize.exact, remember=True, merge=keep),
+            "device": line(key=normalize.exact, keep_aliases=True, merge=keep),
             "at": line(merge=largest),
             **_FREE,
         },

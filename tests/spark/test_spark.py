@@ -164,8 +164,8 @@ def joining() -> Policy:
     return Policy(
         merge_all("email", "phone"),
         {
-            "email": field(key=normalize.email, merge=union, remember=True),
-            "phone": field(key=normalize.phone, unique=True, remember=True),
+            "email": field(key=normalize.email, merge=union, keep_aliases=True),
+            "phone": field(key=normalize.phone, unique=True, keep_aliases=True),
             "note": field(merge=latest(by="at")),
             "at": field(),
             "tags": field(),

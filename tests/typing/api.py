@@ -54,7 +54,7 @@ switch: bool = bool(len(book))
 Policy(
     merge_all("email", "person"),
     {
-        "email": field(key=normalize.email, remember=True, limit=3),
+        "email": field(key=normalize.email, keep_aliases=True, limit=3),
         "name": field(merge=latest(by="at")),
         "at": field(),
         "born": field(),

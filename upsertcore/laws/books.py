@@ -65,7 +65,7 @@ def index_follows(trial: Trial) -> bool:
     for contact, forms in trial.state:
         held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
         for key, was, now in zip(trial.policy.keys, forms, held, strict=True):
-            kept = key.remember and not _may_let_go(trial, key)
+            kept = key.keep_aliases and not _may_let_go(trial, key)
             lost = {*was}.difference(now) if kept else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
             see("index_follows", not lost, words)

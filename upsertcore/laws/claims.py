@@ -91,5 +91,5 @@ def _holds_on(policy: Policy) -> bool:
     takes = policy.create and policy.update is True and policy.on_deleted == "forget"
     # What is refused until a needed field has come is taken when it is sent again.
     always = {*policy.needed} <= {*consulted[0].fields}
-    kept = all(key.remember and key.limit is None for key in policy.keys)
+    kept = all(key.keep_aliases and key.limit is None for key in policy.keys)
     return takes and always and kept and policy.on_no_key == "refuse"

@@ -106,7 +106,7 @@ class Shapes:
         self, number: int, key: Key, forms: tuple[str, ...]
     ) -> list[tuple[str, ...]]:
         """Give what a contact may have as aliases of a key: nothing, or one."""
-        if not key.remember:
+        if not key.keep_aliases:
             return [()]
         every = dict.fromkeys(
             form for made in self._made.values() for form in made[number]

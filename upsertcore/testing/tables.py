@@ -78,10 +78,11 @@ def policies(
     made = draw(_match_strategies(names, plain=plain, nobody=not strict, wanted=match))
     table = draw(_tables(made, own, named, strict=strict, words=words))
     held = {
-        name: (each.get("limit"), each.get("remember")) for name, each in own.items()
+        name: (each.get("limit"), each.get("keep_aliases"))
+        for name, each in own.items()
     }
-    held |= {name: (each.limit, each.remember) for name, each in named.items()}
-    limited = any(limit and not remember for limit, remember in held.values())
+    held |= {name: (each.limit, each.keep_aliases) for name, each in named.items()}
+    limited = any(limit and not keep_aliases for limit, keep_aliases in held.values())
     droppable = not limited and _alone(made.keys, names)
     rare = {} if plain else draw(_rarities(made, names, words, droppable=droppable))
     clocked = [] if plain else [LATEST]
@@ -123,7 +124,11 @@ def _holding() -> st.SearchStrategy[dict[str, Any]]:
     remember_limit = ((False, None),) * 4 + ((True, None), (True, 1), (True, 2))
     some = st.sampled_from((*remember_limit, (True, None), (False, 1), (False, 2)))
     return st.builds(
-        lambda unique, pair: {"unique": unique, "remember": pair[0], "limit": pair[1]},
+        lambda unique, pair: {
+            "unique": unique,
+            "keep_aliases": pair[0],
+            "limit": pair[1],
+        },
         chance(3),
         some,
     )
