@@ -24,7 +24,7 @@ def book() -> ContactBook:
     [
         ContactBook,
         lambda policy: ContactBook.load(policy, []),
-        lambda policy: ContactBook.replay(policy, []),
+        lambda policy: ContactBook.from_changes(policy, []),
         lambda policy: book().compare(policy, []),
     ],
     ids=["book", "load", "replay", "compare"],
@@ -110,9 +110,9 @@ def test_the_policy_of_a_book_stays() -> None:
 def test_entries_that_are_none(entries: Any) -> None:
     """Rows are loaded, not replayed."""
     with pytest.raises(TypeError, match="entries: must be entries, not "):
-        ContactBook.replay(POLICY, entries)
+        ContactBook.from_changes(POLICY, entries)
     with pytest.raises(TypeError, match="not Contact; pass what changes_since"):
-        ContactBook.replay(POLICY, book())  # type: ignore[arg-type]
+        ContactBook.from_changes(POLICY, book())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("patches", [{"email": "a@x"}, "a@x", None, POLICY])

@@ -87,7 +87,7 @@ def busy(policy: Policy) -> ContactBook:
 def test_done_again_it_is_the_same_book(policy: Policy) -> None:
     """Whatever was done; what changed nothing is not told."""
     made = busy(policy)
-    twin = ContactBook.replay(policy, made.changes_since())
+    twin = ContactBook.from_changes(policy, made.changes_since())
 
     assert twin.dump() == made.dump()
     assert [each.id for each in twin] == [each.id for each in made]
@@ -131,7 +131,9 @@ def test_a_person_is_forgotten() -> None:
         assert results(made) == ["purged", "purged", "created", "updated", "purged"]
         assert [each.id for each in made] == ["c-3"]
         assert "c-1" not in made
-        assert ContactBook.replay(POLICY, made.changes_since()).dump() == made.dump()
+        assert (
+            ContactBook.from_changes(POLICY, made.changes_since()).dump() == made.dump()
+        )
         made._index.check()
 
 
@@ -437,7 +439,7 @@ class TestReplay:
         entries = pickle.loads(pickle.dumps(made.changes_since()))  # noqa: S301
 
         for each in (made.changes_since(), iter(entries)):
-            twin = ContactBook.replay(policy, each)
+            twin = ContactBook.from_changes(policy, each)
             assert made.dump() == twin.dump()
             assert leading(made) == leading(twin)
             twin._index.check()
@@ -446,7 +448,7 @@ class TestReplay:
         """What the new book does is its own feed, from 1."""
         made = book()
         made.delete("c-3")
-        twin = ContactBook.replay(
+        twin = ContactBook.from_changes(
             POLICY, made.changes_since(), ids=lambda: "c-3", retain_changes=None
         )
         assert () == twin.changes_since()
@@ -466,7 +468,7 @@ class TestReplay:
         """A gap, a step back and a repeat are refused by name."""
         entries = book().changes_since()
         with pytest.raises(ValueError, match=message):
-            ContactBook.replay(POLICY, [entries[place] for place in order])
+            ContactBook.from_changes(POLICY, [entries[place] for place in order])
 
 
 def texts(book: ContactBook) -> set[str]:
@@ -649,7 +651,7 @@ class TestPurgeAfterAMerge:
         book.undo(merge)
         book.purge(id)
 
-        twin = ContactBook.replay(book.policy, book.changes_since())
+        twin = ContactBook.from_changes(book.policy, book.changes_since())
         assert book.dump() == twin.dump()
         assert len(book) == 1
         assert "Eve" not in repr(book.changes_since()) or id == "c-1"
@@ -697,7 +699,7 @@ class TestPurgeAfterAMerge:
         book, _merge = self.merged()
         book.delete("c-1")
         with pytest.raises(ValueError, match="entries: 4 must find what those before"):
-            ContactBook.replay(book.policy, book.changes_since(3))
+            ContactBook.from_changes(book.policy, book.changes_since(3))
 
     @pytest.mark.parametrize("keep", [-1, 1.5, "all"], ids=str)
     def test_how_many_are_kept(self, keep: Any) -> None:

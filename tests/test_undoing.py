@@ -312,7 +312,7 @@ def test_after_replaying() -> None:
     before = made.dump()
     ids = [row["id"] for row in before]
     outcome = made.merge(ids[2], ids[0])
-    twin = ContactBook.replay(POLICY, made.changes_since())
+    twin = ContactBook.from_changes(POLICY, made.changes_since())
     twin.undo(outcome)
 
     assert before == twin.dump()

@@ -378,7 +378,7 @@ class ContactBook(Joining):
         return book
 
     @classmethod
-    def replay(
+    def from_changes(
         cls, policy: Policy, entries: Iterable[Entry], **how: Unpack[Making]
     ) -> ContactBook:
         """

@@ -190,8 +190,8 @@ class Reader:
             number: The number of the last change that the caller knows; 0 for all.
 
         Returns:
-            Entries: each a number and an outcome. ``ContactBook.replay`` does them
-            again; a book keeps as many as its ``retain_changes`` says.
+            Entries: each a number and an outcome. ``ContactBook.from_changes`` does
+            them again; a book retains as many as its ``retain_changes`` says.
 
         Raises:
             ChangesNotRetained: If some of them are not kept any more.
@@ -209,7 +209,7 @@ class Reader:
         ...     _ = book.upsert({"email": "ada@x.org", "age": age})
         >>> [(entry.number, entry.outcome.result) for entry in book.changes_since()]
         [(1, 'created'), (2, 'updated')]
-        >>> twin = ContactBook.replay(book.policy, book.changes_since())
+        >>> twin = ContactBook.from_changes(book.policy, book.changes_since())
         >>> twin.dump() == book.dump(), book.changes_since(2)
         (True, ())
         """

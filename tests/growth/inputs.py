@@ -299,7 +299,7 @@ class Run:
 
     def do_replay_entries(self) -> Any:
         """Make a book of the changes that are kept."""
-        return ContactBook.replay(self.policy, self.entries)
+        return ContactBook.from_changes(self.policy, self.entries)
 
     def do_compare(self, patches: Any) -> Any:
         """Compare the policy with itself."""

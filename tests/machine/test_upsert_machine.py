@@ -247,7 +247,7 @@ class Upserts(RuleBasedStateMachine):
             return
         entries = self.book.changes_since()
         assert [*range(1, len(entries) + 1)] == [each.number for each in entries]
-        twin = ContactBook.replay(self.policy, entries)
+        twin = ContactBook.from_changes(self.policy, entries)
         twin._index.check()
         assert written(self.book.dump()) == written(twin.dump())
 

@@ -105,7 +105,7 @@ def replay_is_equal(log: Log) -> bool:
         told = f"of {keep} changes kept, others are told"
         see(law, _changes(book, log) == _due(log, keep), told)
     try:
-        twin = ContactBook.replay(log.policy, changes)
+        twin = ContactBook.from_changes(log.policy, changes)
     except ValueError as error:
         raise LawBroken(law, str(error)) from error
     see_its_keys(law, twin)
