@@ -81,7 +81,7 @@ def append(stored: Any, sent: Any) -> Any:
     return listed(stored) + listed(sent)
 
 
-def signed(stored: Any, sent: Any) -> Any:
+def add_or_remove(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
     if blank(sent):
@@ -293,7 +293,7 @@ RULES: dict[str, Any] = {
     "union": union,
     "remove": remove,
     "append": append,
-    "signed": signed,
+    "add_or_remove": add_or_remove,
     "deep": deep,
     "deep_keep": deep_keep,
     "items_by('id')": by_id,

@@ -58,7 +58,7 @@ VOCABULARY = {
     *STRATEGIES,
     *("guard: if_set", "guard: strict", "on_contradiction: drop"),
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
-    *("items_by", "latest", "largest", "smallest", "add", "append", "signed"),
+    *("items_by", "latest", "largest", "smallest", "add", "append", "add_or_remove"),
     *("deep_keep", "unset"),
     *("keep_aliases", "limit", "each", "joins", "composite", "required", "default"),
     *("unique", "absorb", "merge for one call", "null for one call"),

@@ -35,7 +35,7 @@ from upsertcore.errors import (
     StalePlan,
     UnknownField,
 )
-from upsertcore.merge import append, deep_keep, newest, signed, unset
+from upsertcore.merge import add_or_remove, append, deep_keep, newest, unset
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -67,7 +67,7 @@ class TestMerge:
             (unset, "name", "", None),
             (replace, "tags", ["b"], ("b",)),
             (append, "tags", ["a"], ("a", "a")),
-            (signed, "tags", ["-a", "b"], ("b",)),
+            (add_or_remove, "tags", ["-a", "b"], ("b",)),
             (largest, "name", "Bob", "Bob"),
             (add, "at", 5, 5),
             (deep, "at", {"b": 1}, {"b": 1}),

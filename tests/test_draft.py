@@ -32,7 +32,7 @@ from upsertcore import (
 )
 from upsertcore.draft import Draft
 from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import append, deep_keep, newest, signed, unset
+from upsertcore.merge import add_or_remove, append, deep_keep, newest, unset
 from upsertcore.values import freeze
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -475,7 +475,7 @@ class TestLeftOut:
 
     def test_lists_tell_nothing(self) -> None:
         """What joins or leaves a list is what was asked for."""
-        lines = {"s": field(merge=signed), "a": field(merge=append)}
+        lines = {"s": field(merge=add_or_remove), "a": field(merge=append)}
         made = by_id({"id": 1, "s": ["x"], "a": ["x"]}, **lines)
         outcome = made.upsert({"id": 1, "s": ["-x", "y"], "a": ["x"]})
 

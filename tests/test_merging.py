@@ -31,7 +31,7 @@ from upsertcore import (
     smallest,
     union,
 )
-from upsertcore.merge import append, deep_keep, ignore, newest, signed, unset
+from upsertcore.merge import add_or_remove, append, deep_keep, ignore, newest, unset
 from upsertcore.rule import Rule
 from upsertcore.values import freeze, same, thaw
 
@@ -87,7 +87,7 @@ CATALOGUE: dict[Rule, tuple[Any, Any]] = {
     union: (["x"], ["y"]),
     remove: (["x", "y"], ["y"]),
     append: (["x"], ["y"]),
-    signed: (["x"], ["y", "-x"]),
+    add_or_remove: (["x"], ["y", "-x"]),
     deep: ({"a": "x", "c": "x"}, {"b": "y", "c": "y"}),
     deep_keep: ({"a": "x", "c": "x"}, {"b": "y", "c": "y"}),
     items_by("id"): ([{"id": 1, "n": "x"}], [{"id": 1, "n": "y"}, {"id": 2}]),

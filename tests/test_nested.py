@@ -20,7 +20,7 @@ from upsertcore import (
     union,
 )
 from upsertcore.errors import InvalidField
-from upsertcore.merge import append, deep_keep, signed
+from upsertcore.merge import add_or_remove, append, deep_keep
 from upsertcore.tokens import token
 from upsertcore.values import FrozenMap, freeze, same, thaw
 
@@ -76,8 +76,12 @@ def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
 
 def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
     """A word taken back and said again counts where it was said first."""
-    assert nested.signed(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
-    assert nested.signed(("a", "b"), ("c", "b", "-c", "a", "c")) == ("a", "b", "c")
+    assert nested.add_or_remove(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
+    assert nested.add_or_remove(("a", "b"), ("c", "b", "-c", "a", "c")) == (
+        "a",
+        "b",
+        "c",
+    )
 
 
 def test_an_item_that_is_called_blank_takes_a_name() -> None:
@@ -156,7 +160,7 @@ def test_of_several_refusals_the_first_is_told() -> None:
 GROWING: list[tuple[Any, Any, Any]] = [
     (union, [str(n) for n in range(60_000)], [str(-n) for n in range(60_000)]),
     (append, ["x"] * 60_000, ["x"] * 60_000),
-    (signed, [str(n) for n in range(60_000)], [f"x{n}" for n in range(60_000)]),
+    (add_or_remove, [str(n) for n in range(60_000)], [f"x{n}" for n in range(60_000)]),
     (
         items_by("id"),
         [{"id": n} for n in range(30_000)],

@@ -52,7 +52,7 @@ from upsertcore.errors import (
     UnknownField,
     UpdateRefused,
 )
-from upsertcore.merge import append, deep_keep, signed, unset
+from upsertcore.merge import add_or_remove, append, deep_keep, unset
 from upsertcore.plan import plan
 from upsertcore.strategy import Strategy
 
@@ -212,7 +212,7 @@ class TestCreating:
             (deep_keep, {"a": None}),
             (union, []),
             (union, ""),
-            (signed, ["-a"]),
+            (add_or_remove, ["-a"]),
             (append, " "),
             (items_by("id"), []),
             (largest, " "),
@@ -629,8 +629,8 @@ class TestLeftAlone:
             (remove, None, ["a"], False),
             (append, ["a"], ["a"], True),
             (append, ["a"], [], False),
-            (signed, ["a"], ["-b"], False),
-            (signed, ["a"], ["-a"], True),
+            (add_or_remove, ["a"], ["-b"], False),
+            (add_or_remove, ["a"], ["-a"], True),
             (add, 2, 2, True),
             (add, 2, None, True),
             (unset, "a", "a", True),

@@ -63,7 +63,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "smallest": ("b", "", "a"),
     "add": (1, "", 2),
     "append": (["a"], [], ["b"]),
-    "signed": (["a"], [], ["b"]),
+    "add_or_remove": (["a"], [], ["b"]),
     "deep_keep": ({"a": 1}, {}, {"b": 2}),
 }
 MADE = {"items_by": merge.items_by("id"), "latest": merge.latest(by="t")}

@@ -28,7 +28,7 @@ from upsertcore import (
     normalize,
     union,
 )
-from upsertcore.merge import signed
+from upsertcore.merge import add_or_remove
 from upsertcore.replay import (
     Answered,
     Components,
@@ -175,11 +175,19 @@ class TestLinking:
             ({"merge": keep}, False),
             ({"merge": union}, False),
             ({"merge": latest("at")}, False),
-            ({"merge": signed}, True),
+            ({"merge": add_or_remove}, True),
             ({"merge": custom(lambda a, b: b, name="keep")}, True),
             ({"default": "x"}, True),
         ],
-        ids=["replace", "keep", "union", "latest", "signed", "custom", "default"],
+        ids=[
+            "replace",
+            "keep",
+            "union",
+            "latest",
+            "add_or_remove",
+            "custom",
+            "default",
+        ],
     )
     def test_what_can_make_a_form_that_nobody_carried(
         self, how: dict[str, Any], *, makes: bool
@@ -192,7 +200,7 @@ class TestLinking:
     def test_a_merge_of_contacts_can_make_one_too(self) -> None:
         """By the rule between them; and a key of several fields, however they come."""
         lines = {"id": field(key=normalize.exact, merge=union)}
-        absorbing = Policy(merge_all("id"), lines, absorb={"id": signed})
+        absorbing = Policy(merge_all("id"), lines, absorb={"id": add_or_remove})
 
         assert Linking(absorbing).makes
         assert Linking(PERSON).makes

@@ -32,12 +32,12 @@ from upsertcore import (
     smallest,
     union,
 )
-from upsertcore.merge import append, deep_keep, signed
+from upsertcore.merge import add_or_remove, append, deep_keep
 
 HIDDEN = "secret"
 RULES = [
     *(add, append, deep, deep_keep, immutable, items_by("id"), keep, largest),
-    *(latest("at"), remove, replace, signed, smallest, union),
+    *(latest("at"), remove, replace, add_or_remove, smallest, union),
 ]
 HELD = [
     *(HIDDEN, [HIDDEN], {HIDDEN: HIDDEN}, [{"id": HIDDEN}], [f"-{HIDDEN}"], 5),

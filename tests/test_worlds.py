@@ -35,7 +35,7 @@ from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_o
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.world import World, evenly
-from upsertcore.merge import newest, signed
+from upsertcore.merge import add_or_remove, newest
 from upsertcore.values import freeze
 
 NONE = object()
@@ -489,7 +489,7 @@ def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) 
         (field(merge=union), (["x"], ["y", "x"])),
         (field(merge=remove), (["x"], ["y", "x"])),
         (field(merge=deep), ({"a": "x"}, {"a": "y", "b": "x"}, {"a": None})),
-        (field(merge=signed), (["x"], ["y", "x"], ["-x"])),
+        (field(merge=add_or_remove), (["x"], ["y", "x"], ["-x"])),
         (
             field(merge=items_by("id")),
             ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),

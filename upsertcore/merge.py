@@ -16,7 +16,7 @@ Each rule with a stored value and a sent one:
 ('b', 'a', None)
 >>> union.combine(("a",), ("b", "a")), append.combine(("a",), ("b", "a"))
 (('a', 'b'), ('a', 'b', 'a'))
->>> remove.combine(("a", "b"), ("a",)), signed.combine(("a", "b"), ("-a", "c"))
+>>> remove.combine(("a", "b"), ("a",)), add_or_remove.combine(("a", "b"), ("-a", "c"))
 (('b',), ('b', 'c'))
 >>> stored, sent = freeze({"a": 1}), freeze({"a": 2, "b": 3})
 >>> dict(deep.combine(stored, sent)), dict(deep_keep.combine(stored, sent))
@@ -41,6 +41,7 @@ from upsertcore.values import empty, freeze, same
 
 __all__ = [
     "add",
+    "add_or_remove",
     "append",
     "custom",
     "deep",
@@ -55,7 +56,6 @@ __all__ = [
     "on_create",
     "remove",
     "replace",
-    "signed",
     "smallest",
     "union",
     "unset",
@@ -152,7 +152,7 @@ As Mixpanel's ``$append``, for lists. The same list counts again: it promises no
 remove = Rule("remove", nested.remove, _ONCE | _AGAIN, stores=False)
 """A list: sent items leave the stored ones; null clears, absent stays absent."""
 
-signed = Rule("signed", nested.signed, _ONCE)
+add_or_remove = Rule("add_or_remove", nested.add_or_remove, _ONCE)
 """
 A list of text: "x" joins if it is not there, "-x" leaves it; null clears.
 

@@ -17,13 +17,13 @@ from upsertcore.tokens import token
 from upsertcore.values import FrozenMap, empty, freeze, same
 
 __all__ = [
+    "add_or_remove",
     "append",
     "deep",
     "deep_keep",
     "items",
     "remove",
     "shows",
-    "signed",
     "union",
     "union_of",
 ]
@@ -123,7 +123,7 @@ def append(stored: Any, sent: Any) -> Any:
     return _fitting(_stored_list(stored) + _sent_list(sent))
 
 
-def signed(stored: Any, sent: Any) -> Any:
+def add_or_remove(stored: Any, sent: Any) -> Any:
     """
     Let each sent text join the stored items, or leave them where "-" precedes it.
 
@@ -142,7 +142,7 @@ def signed(stored: Any, sent: Any) -> Any:
     Cost:
         Linear in both lists.
 
-    >>> signed(("a", "b"), ("-a", "c", "b"))
+    >>> add_or_remove(("a", "b"), ("-a", "c", "b"))
     ('b', 'c')
     """
     if sent is None:

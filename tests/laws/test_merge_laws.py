@@ -20,6 +20,7 @@ from upsertcore.laws.rules import (
 )
 from upsertcore.merge import (
     add,
+    add_or_remove,
     append,
     custom,
     deep,
@@ -34,7 +35,6 @@ from upsertcore.merge import (
     on_create,
     remove,
     replace,
-    signed,
     smallest,
     union,
     unset,
@@ -103,7 +103,7 @@ WORLDS: dict[Rule, tuple[Any, ...]] = {
     items_by("id", "k"): ITEMS,
     unset: SCALARS,
     append: LISTS,
-    signed: WORDS,
+    add_or_remove: WORDS,
     deep_keep: MAPS + BLANKS_INSIDE,
     largest: ORDERED,
     smallest: ORDERED,
@@ -220,7 +220,7 @@ def held(rule: Rule, stored: Any, sent: Any) -> bool:
         # To a rule of lists or mappings a blank says that nothing is to change.
         return True
     stored = freeze({}) if empty(stored) else stored
-    if rule is signed:
+    if rule is add_or_remove:
         bare = {v[v[:1] == "-" :]: v for v in sent}
         return all((v in (stored or ())) == (v == w) for v, w in bare.items())
     if rule in (union, append):

@@ -231,13 +231,15 @@ def explained(case: Case, outcome: Outcome, name: str) -> None:
 def stores(rule: str, outcome: Outcome, name: str, sent: Any) -> bool:
     """Tell whether a stored value shows what was sent, by what its rule is for."""
     stored = outcome.contact.get(name)
-    if rule == "unset" or (sent is None and rule in (*JOINING, "append", "signed")):
+    if rule == "unset" or (
+        sent is None and rule in (*JOINING, "append", "add_or_remove")
+    ):
         return stored is None
     if rule in JOINING:
         return shows(rule, stored, sent)
     if rule == "append":
         return bool(stored[len(stored) - len(sent) :] == sent)
-    if rule == "signed":
+    if rule == "add_or_remove":
         last = {word.removeprefix("-"): not word.startswith("-") for word in sent}
         return all((word in (stored or ())) == there for word, there in last.items())
     if rule == "add":

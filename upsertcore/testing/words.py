@@ -14,6 +14,7 @@ from typing import Any, final
 from upsertcore import normalize
 from upsertcore.merge import (
     add,
+    add_or_remove,
     append,
     custom,
     deep,
@@ -28,7 +29,6 @@ from upsertcore.merge import (
     on_create,
     remove,
     replace,
-    signed,
     smallest,
     union,
     unset,
@@ -142,7 +142,7 @@ def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
         "name": (replace, keep, on_create, immutable, ignore, own, LATEST, unset),
         "score": (replace, add, largest, smallest, LATEST),
         "at": (replace, replace, largest, ignore),
-        "tags": (union, union, remove, replace, keep, append, signed, LATEST),
+        "tags": (union, union, remove, replace, keep, append, add_or_remove, LATEST),
         "nested": (deep, deep, deep_keep, deep_keep, replace, keep),
         "items": (items_by("id"), items_by("id"), replace, on_create),
     }
