@@ -226,8 +226,8 @@ _KEYS = (
         "index_follows",
         "all become one",
         "claims",
-        "        left.append(held[place] if key.keep_aliases else",
-        "        left.append(() if key.keep_aliases else",
+        "            held[place] if key.keep_aliases else contact",
+        "            () if key.keep_aliases else contact",
     ),
 )
 
@@ -450,7 +450,9 @@ _WHOLE = (
         "batch_is_fold",
         "an id, else an address",
         "book",
-        "return self._writer.write_all(all_of(self.policy, patches, scope, on_duplicates))",
+        "return self._writer.write_all(\n"
+        "                all_of(self.policy, patches, scope, on_duplicates)\n"
+        "            )",
         "return [self.upsert(patch, scope=scope) for patch in patches]",
     ),
     Fault(
