@@ -27,7 +27,7 @@ def book() -> ContactBook:
         lambda policy: ContactBook.from_changes(policy, []),
         lambda policy: book().compare(policy, []),
     ],
-    ids=["book", "load", "replay", "compare"],
+    ids=["book", "load", "from_changes", "compare"],
 )
 def test_a_policy_that_is_none(call: Any, policy: Any) -> None:
     """Wherever one is passed."""

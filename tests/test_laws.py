@@ -1354,9 +1354,15 @@ LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
         *("batch_is_fold", TWO, "upsert_many", _atomic(_all_but_one)),
         "an atomic batch does something else",
     ),
-    ("replay_is_equal", TWO, "replay", _none_at_all, "done again, it is another book"),
     (
-        *("replay_is_equal", TWO, "replay", _gap),
+        "replay_is_equal",
+        TWO,
+        "from_changes",
+        _none_at_all,
+        "done again, it is another book",
+    ),
+    (
+        *("replay_is_equal", TWO, "from_changes", _gap),
         "there is a gap",
     ),
     (
