@@ -333,12 +333,11 @@ class Writer:
     ) -> A:
         attempts = own = 0
         while own < _OVERTAKEN_BY_ITSELF:
-            queued = attempts >= _PATIENCE
-            state = self._queued(attempts) if queued else self._begun()
+            state = self._at_attempt(attempts)
             try:
                 answer = self._once(state, ask, decide, prepare)
             finally:
-                if queued:
+                if attempts:
                     self._leave(state)
             if answer is not None:
                 return answer[0]
@@ -381,7 +380,7 @@ class Writer:
                     self._leave(state)
             # The decision holds until what it rests on moves; only this is done again.
             again += 1
-            state = self._queued(again) if again >= _PATIENCE else self._begun()
+            state = self._at_attempt(again)
             if self._moved(asked):
                 self._leave(state)
                 return None
@@ -479,6 +478,10 @@ class Writer:
                     self.published = self.done
             record = self.published
         return record
+
+    def _at_attempt(self, attempt: int) -> Record:
+        """Return the state to work on; queue for it after a few attempts."""
+        return self._begun() if attempt < _PATIENCE else self._queued(attempt)
 
     def _queued(self, attempt: int = _PATIENCE) -> Record:
         """Make other writers wait; return the state to work on."""

@@ -10,7 +10,7 @@ from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Interrupted", "count_points", "interrupt"]
+__all__ = ["Interrupted", "at_each_opcode", "count_points", "interrupt"]
 
 
 class Interrupted(Exception):
@@ -41,21 +41,41 @@ def interrupt(call: Callable[[], object], point: int) -> bool:
 def _run(call: Callable[[], object], point: int) -> int:
     seen = 0
 
-    def entered(frame: FrameType, event: str, _arg: Any) -> Any:
+    def at(code: CodeType, before: int, now: int) -> None:
+        nonlocal seen
+        if _may_run_a_handler(code, before, now):
+            seen += 1
+            if seen - 1 == point:
+                raise Interrupted
+
+    at_each_opcode(call, at)
+    return seen
+
+
+def at_each_opcode(
+    call: Callable[[], object], at: Callable[[CodeType, int, int], object]
+) -> None:
+    """
+    Make a call, and another one before each of its instructions.
+
+    Args:
+        call: The call.
+        at: Takes the code of a frame, and the offsets of the instruction that it has
+            done last, -1 for none, and of the one that comes next.
+    """
+
+    def entered(frame: FrameType, _event: str, _arg: Any) -> Any:
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
         code, before = frame.f_code, -1
 
-        def at(frame: FrameType, event: str, _arg: Any) -> Any:
-            nonlocal seen, before
+        def traced(frame: FrameType, event: str, _arg: Any) -> Any:
+            nonlocal before
             if event == "opcode":
-                if _may_run_a_handler(code, before, frame.f_lasti):
-                    seen += 1
-                    if seen - 1 == point:
-                        raise Interrupted
+                at(code, before, frame.f_lasti)
                 before = frame.f_lasti
-            return at
+            return traced
 
-        return at
+        return traced
 
     # A collection would run at another point each time, and with it what others have
     # put into gc.callbacks (Hypothesis does), where exceptions are ignored.
@@ -68,7 +88,6 @@ def _run(call: Callable[[], object], point: int) -> int:
         sys.settrace(None)
         if collects:
             gc.enable()
-    return seen
 
 
 def _may_run_a_handler(code: CodeType, before: int, now: int) -> bool:

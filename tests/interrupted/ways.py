@@ -11,10 +11,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
 
-from tests.interrupted.points import Interrupted
+from tests.interrupted.points import Interrupted, at_each_opcode
 
 __all__ = [
     "alarm",
@@ -127,28 +126,13 @@ def at_opcode(call: Call, point: int, action: Call) -> int:
     """Do something before one of the instructions of a call; count them."""
     seen = 0
 
-    def entered(frame: FrameType, _event: str, _arg: Any) -> Any:
-        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+    def at(_code: CodeType, _before: int, _now: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen - 1 == point:
+            action()
 
-        def at(_frame: FrameType, event: str, _arg: Any) -> Any:
-            nonlocal seen
-            if event == "opcode":
-                seen += 1
-                if seen - 1 == point:
-                    action()
-            return at
-
-        return at
-
-    collects = gc.isenabled()
-    gc.disable()
-    sys.settrace(entered)
-    try:
-        call()
-    finally:
-        sys.settrace(None)
-        if collects:
-            gc.enable()
+    at_each_opcode(call, at)
     return seen
 
 
