@@ -20,19 +20,10 @@ from typing import Any, TypeAlias, final
 
 import attrs
 
-from upsertcore import (
-    Policy,
-    field,
-    first_match,
-    ignore,
-    keep,
-    key,
-    merge_all,
-    normalize,
-    replace,
-)
+from upsertcore import Policy, field, first_match, key, merge_all, normalize
 from upsertcore.normalize import Normalizer, exact
 from upsertcore.rule import Rule
+from upsertcore.rules import ignore, keep, replace
 from upsertcore.strategy import Strategy
 
 __all__ = [
@@ -70,7 +61,7 @@ KEYS: dict[str, Parts] = {
 def policy(
     *keys: str,
     match: Callable[..., Strategy] = first_match,
-    merge: Rule = replace,
+    rule: Rule = replace,
     keep_aliases: bool = False,
     more: Mapping[str, Parts] | None = None,
 ) -> Policy:
@@ -83,7 +74,7 @@ def policy(
     Args:
         keys: Names of ``KEYS``; all of them where none is named.
         match: A strategy.
-        merge: The rule for every field that a key is made of.
+        rule: The rule for every field that a key is made of.
         keep_aliases: True where a key that was replaced still finds its contact.
         more: Further keys, after these.
 
@@ -93,7 +84,7 @@ def policy(
     made = {name: KEYS[name] for name in keys or KEYS} | dict(more or {})
     return Policy(
         match(*made),
-        {part: field(merge=merge) for parts in made.values() for part in parts},
+        {part: field(rule=rule) for parts in made.values() for part in parts},
         keys={
             name: key(
                 *parts,
@@ -103,7 +94,7 @@ def policy(
             )
             for name, parts in made.items()
         },
-        others=ignore,
+        extra_fields=field(rule=ignore),
         on_key_in_use="withhold",
     )
 
@@ -112,7 +103,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "ssn": lambda: policy("ssn"),
     "ssn > name+dob": lambda: policy("ssn", "name+dob"),
     "all four, replaced keys let go": policy,
-    "all four, fields filled once": lambda: policy(merge=keep),
+    "all four, fields filled once": lambda: policy(rule=keep),
     "all four, keys remembered": lambda: policy(keep_aliases=True),
     "all four, all who are hit merged": lambda: policy(
         match=merge_all, keep_aliases=True

@@ -22,14 +22,14 @@ from upsertcore import (
     ContactBook,
     Outcome,
     Policy,
-    custom,
     errors,
     field,
     key,
-    latest,
     normalize,
+    rules,
 )
 from upsertcore.errors import InvalidPolicy, Refused
+from upsertcore.rules import custom, latest
 
 __all__ = ["answers", "cases", "drawn", "mixtures", "people", "policy_of", "told"]
 
@@ -62,13 +62,13 @@ def policy_of(spec: Spec) -> Policy:
         told = dict(line)
         if "key" in told:
             told["key"] = NORMALISERS[told["key"]]
-        rule = told.pop("merge", "replace")
-        told["merge"] = RULES.get(rule) or getattr(upsertcore, rule)
+        rule = told.get("rule", "replace")
+        told["rule"] = RULES.get(rule) or getattr(rules, rule)
         fields[name] = field(**told)
     keys = {}
     for name, each in spec["keys"].items():
         how = {option: on for option, on in each.items() if option != "fields"}
-        normal = normalize.email if how.get("each") else normalize.text
+        normal = normalize.email if how.get("any_of") else normalize.text
         keys[name] = key(*each["fields"], normalize=normal, **how)
     how = {**spec["match"]}
     match = getattr(upsertcore, how.pop("by"))(*how.pop("keys"), **how)
@@ -109,7 +109,7 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
     ]
     if rich:
         more = rng.choice(["replace", "union", "keep"])
-        fields |= {"more": {"merge": more}, "at": {}}
+        fields |= {"more": {"rule": more}, "at": {}}
         lists = ("more", "city"), ("more", "surname"), ("first", "more")
         pairs += lists if rng.random() < 0.3 else ()
     keys: Spec = {}
@@ -122,8 +122,8 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
     if rich and rng.random() < 0.6:
         keys["mails"] = {
             "fields": ["email", "more"],
-            "each": True,
-            "joins": rng.random() < 0.6,
+            "any_of": True,
+            "append_new": rng.random() < 0.6,
             "unique": rng.random() < 0.7,
         }
         if rng.random() < 0.6:
@@ -143,7 +143,8 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
     many = rng.choice(["refuse", "oldest", "oldest", "newest"])
     how: Spec = {"on_key_in_use": "withhold", "on_ambiguous": many}
     if lone and rng.random() < 0.3:
-        how |= {"blocked": {rng.choice(lone): ["a*"]}, "on_blocked": "ignore"}
+        fields[rng.choice(lone)]["blocked"] = ["a*"]
+        how["on_blocked"] = "ignore"
     if rich and rng.random() < 0.3:
         how["on_no_key"] = "create"
     fields = {name: _said(line) for name, line in fields.items()}
@@ -165,7 +166,7 @@ def _line(rng: random.Random, name: str, *, rich: bool) -> Spec:
             line["keep_aliases"] = True
     if rich:
         rules = ("keep", "immutable", "union", "on_create", "latest", "first")
-        line["merge"] = rng.choice(("replace",) * 14 + rules)
+        line["rule"] = rng.choice(("replace",) * 14 + rules)
         if rng.random() < 0.1:
             line["null"] = "ignore"
         if rng.random() < 0.15 and not line.get("unique"):
@@ -203,7 +204,7 @@ def _hostile(rng: random.Random) -> Spec:
     fields: Spec = {"id": {"key": "exact", "unique": True}}
     fields |= {name: _said(_hostile_line(rng)) for name in PARTS}
     fields |= {"p": {}, "q": {}, "at": {}}
-    fields["m"] = _said({"merge": rng.choice(["replace", "union", "keep"])})
+    fields["m"] = _said({"rule": rng.choice(["replace", "union", "keep"])})
     names = [*PARTS, *[name for name in "mp" if rng.random() < 0.4]]
     keys: Spec = {}
     for number in range(rng.choice((1, 2, 2, 3))):
@@ -211,14 +212,14 @@ def _hostile(rng: random.Random) -> Spec:
             "fields": rng.sample(names, k=rng.choice((2, 2, 3))),
             "unique": rng.random() < 0.6,
             "keep_aliases": rng.random() < 0.15,
-            **({"limit": 2} if rng.random() < 0.1 else {}),
+            **({"max_forms": 2} if rng.random() < 0.1 else {}),
         }
     primaries = rng.choice(("", "p", "p", "pq"))
     for name in primaries:
         keys[f"of {name}"] = {
             "fields": [name, "m"],
-            "each": True,
-            "joins": rng.random() < 0.7,
+            "any_of": True,
+            "append_new": rng.random() < 0.7,
             "unique": rng.random() < 0.8,
         }
     keys = {name: _said(each) for name, each in keys.items()}
@@ -233,7 +234,9 @@ def _hostile(rng: random.Random) -> Spec:
     how["on_ambiguous"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
     blocked = [*lone, *[name for name in keys if name.startswith("of")]]
     if blocked and rng.random() < 0.35:
-        how |= {"blocked": {rng.choice(blocked): ["v1*"]}, "on_blocked": "ignore"}
+        name = rng.choice(blocked)
+        (fields if name in fields else keys)[name]["blocked"] = ["v1*"]
+        how["on_blocked"] = "ignore"
     return {"match": match, "fields": fields, "keys": keys, "how": how}
 
 
@@ -247,7 +250,7 @@ def _hostile_line(rng: random.Random) -> Spec:
         line["keep_aliases"] = rng.random() < 0.2
     line["required"] = rng.random() < 0.06
     rules = ("union", "keep", "immutable", "latest", "first")
-    line["merge"] = rng.choice(("replace",) * 8 + rules)
+    line["rule"] = rng.choice(("replace",) * 8 + rules)
     if rng.random() < 0.15 and not line.get("unique"):
         line["default"] = "z"
     if rng.random() < 0.2:
@@ -295,9 +298,9 @@ def told(answer: Any) -> Any:
     if isinstance(answer, Outcome):
         withheld: Any = [(w.field, w.value, w.holder, w.key) for w in answer.withheld]
         contact = answer.contact.to_dict()
-        parts = answer.result, contact, withheld, answer.ignored, answer.others
+        parts = answer.result, contact, withheld, answer.ignored, answer.also_matched
     else:
-        names = ("result", "contact", "withheld", "ignored", "others")
+        names = ("result", "contact", "withheld", "ignored", "also_matched")
         parts = tuple(answer[name] for name in names)
     result, contact, withheld, ignored, others = parts
     return _plain(
@@ -358,7 +361,7 @@ def mixtures(policy: Policy, patch: dict[str, Any], outcome: Outcome) -> list[An
             and name not in blocked
             and before.get(name) != outcome.contact.get(name)
         ]
-        if not outcome.absorbed and gone.intersection(group) and moved:
+        if not outcome.merged and gone.intersection(group) and moved:
             found.append((group, moved))
     return found
 

@@ -36,8 +36,8 @@ class Calling(Joining):
         """Upsert, unless this very call was made before in this scope."""
         sent, ignored = read(self.policy, patch, how.get("null"), how.get("blank"))
         wishes = {name: repr(wish) for name, wish in how.items() if wish is not None}
-        if how.get("merge") is not None:
-            wishes["merge"] = repr(sorted(how["merge"].items(), key=str))
+        if how.get("rules") is not None:
+            wishes["rules"] = repr(sorted(how["rules"].items(), key=str))
         what = written([sent, ignored, wishes])
         known = self.calls.get((scope, key))
         if known is not None and known[0] != what:
@@ -65,7 +65,7 @@ class Calling(Joining):
     def purge(self, id: str, scope: str = "") -> tuple[set[str], int]:
         """Forget a person; give its ids, and how many calls told of it."""
         row = self.get(id, scope)
-        ids = {row["id"], *row.get("absorbed", [])}
+        ids = {row["id"], *row.get("merged_ids", [])}
         self.rows.remove(row)
         left = {key: (what, tell(a, ids)) for key, (what, a) in self.calls.items()}
         told = sum(left[key][1] != answer for key, (_, answer) in self.calls.items())
@@ -75,9 +75,9 @@ class Calling(Joining):
 
 def tell(answer: Row, ids: set[str]) -> Row:
     """Give an answer without what it tells of these ids; nothing if it is about one."""
-    rows = [answer["contact"], answer["before"], *answer["absorbed"]]
-    if any(ids & {row["id"], *row.get("absorbed", [])} for row in rows if row):
+    rows = [answer["contact"], answer["before"], *answer["merged"]]
+    if any(ids & {row["id"], *row.get("merged_ids", [])} for row in rows if row):
         return {}
-    others = [id for id in answer["others"] if id not in ids]
+    others = [id for id in answer["also_matched"] if id not in ids]
     withheld = [each for each in answer["withheld"] if each[2] not in ids]
-    return {**answer, "others": others, "withheld": withheld}
+    return {**answer, "also_matched": others, "withheld": withheld}

@@ -46,7 +46,7 @@ def compare(
 
 
 def _parts(side: Oracle, patch: Row, scope: str, number: int, names: list[str]) -> Row:
-    taken = [id for row in side.rows for id in (row["id"], *row.get("absorbed", []))]
+    taken = [id for row in side.rows for id in (row["id"], *row.get("merged_ids", []))]
     name = f"row {number}"
     while name in taken:
         name += "'"
@@ -58,7 +58,7 @@ def _parts(side: Oracle, patch: Row, scope: str, number: int, names: list[str]) 
     lost: Row = {field: f"held by {by}" for field, _, by, _ in answer["withheld"]}
     return {
         "contact": answer["contact"]["id"],
-        "merged": [row["id"] for row in answer["absorbed"]],
+        "merged": [row["id"] for row in answer["merged"]],
         "lost": {**answer["ignored"], **lost},
         "fields": answer["contact"]["fields"],
     }

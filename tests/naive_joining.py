@@ -84,7 +84,7 @@ class Joining:
         for each in rest:
             gone += [each] if each not in [row, *gone] else []
         plan: Row = {"scope": row["scope"], "sent": {}, "ignored": {}}
-        plan |= {"others": [], "withheld": []}
+        plan |= {"also_matched": [], "withheld": []}
         self.claims, self.judged = {}, []
         return self.apply(self.decide(plan, [row, *gone], None, {}))
 
@@ -92,29 +92,34 @@ class Joining:
         """Put back what was, if nothing has come since."""
         if answer["result"] == "unchanged":
             return answer
-        now, back = answer["contact"], [answer["before"], *answer["absorbed"]]
+        now, back = answer["contact"], [answer["before"], *answer["merged"]]
         if answer["result"] == "undone" or now not in self.rows:
             raise errors.StaleOutcome("")
-        if any(row["id"] in self.forgot for row in answer["absorbed"]):
+        if any(row["id"] in self.forgot for row in answer["merged"]):
             raise errors.StaleOutcome("")
         rest = [row for row in self.rows if row != now]
         back = [row for row in back if row]
         if self.policy.on_key_in_use != "allow" and any(
             {*held(self.policy, key, row)} & {*held(self.policy, key, other)}
-            for key in self.policy.keys
+            for key in self.policy.all_keys
             for row in back
             for other in rest
             if key.unique and row["scope"] == other["scope"]
         ):
             raise errors.StaleOutcome("")
         self.rows = sorted([*rest, *back], key=lambda row: self.born.index(row["id"]))
-        told: Row = {"matched_by": None, "withheld": [], "ignored": {}, "others": []}
+        told: Row = {
+            "matched_by": None,
+            "withheld": [],
+            "ignored": {},
+            "also_matched": [],
+        }
         told |= {"contact": (back or [now])[0], "before": now}
-        return {**told, "result": "undone", "absorbed": answer["absorbed"]}
+        return {**told, "result": "undone", "merged": answer["merged"]}
 
     def duplicates(self, *keys: str, scope: str | None = None) -> list[list[Row]]:
         """Group those who share a form, perhaps through others."""
-        named = [key for key in self.policy.keys if key.name in keys or not keys]
+        named = [key for key in self.policy.all_keys if key.name in keys or not keys]
         sets: list[set[Any]] = [
             {
                 (row["scope"], key.name, form)

@@ -49,11 +49,11 @@ FORMS: dict[Any, Any] = {
 
 
 def key_named(policy: Policy, name: str) -> Any:
-    return next(key for key in policy.keys if key.name == name)
+    return next(key for key in policy.all_keys if key.name == name)
 
 
 def composite(key: Any) -> bool:
-    return len(key.fields) > 1 and not key.each
+    return len(key.fields) > 1 and not key.any_of
 
 
 def made(key: Any, name: str, value: Any) -> list[str]:
@@ -74,13 +74,13 @@ def joined(key: Any, fields: Row) -> list[str]:
     return ["|".join(each) for each in product(*escaped)]
 
 
-def blocked(policy: Policy, key: Any, form: str) -> bool:
+def blocked(key: Any, form: str) -> bool:
     """Tell whether a form, or a form without white space around it, is none."""
     bare = form.strip()
     if composite(key):
         parts = re.findall(r"(?:[^|\\]|\\.)*", form, re.DOTALL)
         bare = "|".join(part.strip() for part in parts if part)
-    for pattern in policy.blocked.get(key.name, ()):
+    for pattern in key.blocked:
         like: Any = pattern
         if isinstance(pattern, str):
             parts = [re.escape(each) for each in pattern.split("*")]
@@ -96,7 +96,7 @@ def forms(policy: Policy, key: Any, fields: Row) -> list[str]:
         found = joined(key, fields)
     else:
         found = [f for name in key.fields for f in made(key, name, fields.get(name))]
-    return [f for f in dict.fromkeys(found) if not blocked(policy, key, f)]
+    return [f for f in dict.fromkeys(found) if not blocked(key, f)]
 
 
 def absence(policy: Policy, name: str, sent: Row, ignored: Row) -> tuple[str, Any]:
@@ -107,7 +107,7 @@ def absence(policy: Policy, name: str, sent: Row, ignored: Row) -> tuple[str, An
     told = [why for why in out if why in ("null", "blank", "blocked")]
     if not there:
         return [*told, "omitted"][0], None
-    some = all if key.each else any
+    some = all if key.any_of else any
     if some(value is None for value in there):
         return "null", None
     if some(empty(value) for value in there):
@@ -148,7 +148,7 @@ def aliases(
 ) -> Row:
     """List, by key, the forms that a contact keeps of those held before."""
     kept, fields = {}, draft["fields"]
-    for key in policy.keys:
+    for key in policy.all_keys:
         were: list[str] = []
         for each in [row, *gone] if row else []:
             past = each.get("aliases", {}).get(key.name, [])
@@ -156,7 +156,7 @@ def aliases(
         current = forms(policy, key, fields)
         cleared = [n for n in key.fields if n in sent and n not in fields]
         some = {n: base[n] for n in cleared if n in base}
-        if key.limit and some:
+        if key.max_forms and some:
             # Null lets go of them: an alias would count for ever.
             current += forms(policy, key, base if composite(key) else some)
         kept[key.name] = [f for f in dict.fromkeys(were) if f not in current]
@@ -166,8 +166,8 @@ def aliases(
 def stopped(policy: Policy, name: str, item: Any) -> bool:
     """Tell whether a value makes a blocked form of a key of its own field."""
     return any(
-        blocked(policy, key, form)
-        for key in policy.keys
+        blocked(key, form)
+        for key in policy.all_keys
         if name in key.fields and not composite(key)
         for form in made(key, name, item)
     )
@@ -183,7 +183,7 @@ def elsewhere(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
     there = {f for n in key.fields[1:] for f in _usable(policy, key, n, fields.get(n))}
     if {*new} <= there:
         return True
-    if key.joins:
+    if key.append_new:
         joining = []
         for item in value if isinstance(value, list) else [value]:
             form = _usable(policy, key, first, item)
@@ -194,8 +194,8 @@ def elsewhere(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
             fields[last] = listed(fields.get(last)) + joining
         except ValueError as error:
             raise errors.InvalidField(last, fields[last], "") from error
-    return bool(key.joins)
+    return bool(key.append_new)
 
 
 def _usable(policy: Policy, key: Any, name: str, value: Any) -> list[str]:
-    return [f for f in made(key, name, value) if not blocked(policy, key, f)]
+    return [f for f in made(key, name, value) if not blocked(key, f)]

@@ -69,7 +69,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         plan["asked"] = {**sent}
         return rows, next((name for name, ids in hits if ids), None)
     plan["asked"] = {**sent}
-    plan["others"] += everyone
+    plan["also_matched"] += everyone
     picks: list[tuple[str, str]] = []
     for name in names:
         mine = [ids for other, ids in hits if other == name]
@@ -90,11 +90,11 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
 
 def crowded(policy: Policy, rows: list[Row], sent: Row) -> bool:
     """Tell whether all that are hit, and the patch, bring more forms than may be."""
-    for key in policy.keys:
+    for key in policy.all_keys:
         own = [form for row in rows[:1] for form in held(policy, key, row)]
         every = [form for row in rows for form in held(policy, key, row)]
         every += forms(policy, key, sent)
-        if key.limit and len({*every}) > key.limit and not {*every} <= {*own}:
+        if key.max_forms and len({*every}) > key.max_forms and not {*every} <= {*own}:
             return True
     return False
 
@@ -112,9 +112,9 @@ def pick(policy: Policy, name: str, hits: list[list[str]]) -> list[tuple[str, st
 def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) -> None:
     """See that no limit is passed, and that the patch would find its contact again."""
     policy, sent = book.policy, plan["sent"]
-    for key in [key for key in policy.keys if key.limit]:
+    for key in [key for key in policy.all_keys if key.max_forms]:
         now, had = held(policy, key, draft), held(policy, key, row)
-        if len(now) > key.limit and not {*now} <= {*had}:
+        if len(now) > key.max_forms and not {*now} <= {*had}:
             raise errors.InvalidField(key.name, len(now), "")
     keys = [key_named(policy, name) for name in carried(policy, sent)]
     parts = {name for key in keys for name in key.fields}
@@ -126,7 +126,7 @@ def check(book: Any, row: Row | None, gone: list[Row], draft: Row, plan: Row) ->
         return
     if all(again(book, row, gone, draft, plan, place) for place in (0, len(book.rows))):
         return
-    keys = [key for key in policy.keys if key.name in lost]
+    keys = [key for key in policy.all_keys if key.name in lost]
     every = {name: each for name, *each in plan["withheld"]}
     for name in [name for key in keys for name in key.fields]:
         if name in every:
@@ -166,7 +166,7 @@ def again(
 
     by_id = {each["id"]: each for each in rows}
     later = SimpleNamespace(policy=policy, look=look, get=by_id.get, judged=[])
-    made: Row = {"ignored": {}, "others": []}
+    made: Row = {"ignored": {}, "also_matched": []}
     try:
         found, _ = match(later, {**plan["asked"]}, plan["scope"], made)
     except errors.Refused:

@@ -28,19 +28,28 @@ def time_of(row: Row, name: str) -> str:
     return time.isoformat(timespec="microseconds")
 
 
+def merge_rule(policy: Policy, name: str) -> Any:
+    """Give the rule of a field between two contacts; nothing for ``keep``."""
+    line: Any = policy.fields.get(name) or policy.extra_fields
+    rule = line.on_merge
+    if rule is None:
+        rule = policy.on_merge if line.rule.by is None else line.rule
+    return None if rule.name == "keep" else rule
+
+
 def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
     """Merge another contact into a draft of a row."""
     for name in dict.fromkeys([*other["fields"], *other.get("clocks", {})]):
         own_rule, line = rule_of(policy, name, {}), policy.fields.get(name)
         clocked = own_rule is not None and own_rule.by is not None
-        rule = policy.absorb.get(name) or (own_rule if clocked else None)
+        rule = merge_rule(policy, name)
         value = other["fields"].get(name)
         default = line.default if line else None
         mine = draft["fields"].get(name)
         lacks = mine is None and draft["clocks"].get(name) is None
         gone = value is None or (absent(value, default) and not lacks)
         known = None if absent(mine, default) else mine
-        if rule is not None and rule.name == "newest":
+        if rule is not None and rule.name == "last_updated":
             if not gone:
                 take_newer(row, draft, other, name, known, clocked=clocked)
         elif rule is not None and rule.by is not None:
@@ -143,9 +152,10 @@ def date(policy: Policy, row: Row, base: Row, draft: Row, *, merged: bool) -> No
     moves = "deleted_at" in row or any(
         not same(draft[part], row.get(part, {})) for part in parts
     )
-    for name, rule in policy.absorb.items():
+    for name in {**policy.fields, **draft["fields"], **draft["clocks"]}:
+        rule = merge_rule(policy, name)
         own, value = rule_of(policy, name, {}), draft["fields"].get(name)
-        if rule.name != "newest" or own.by is not None:
+        if rule is None or rule.name != "last_updated" or own.by is not None:
             continue
         if not same(value, base["fields"].get(name)):
             draft["clocks"].pop(name, None)

@@ -26,7 +26,7 @@ def read(
     sent, ignored = {}, {}
     for name, raw in patch.items():
         line, value = policy.fields.get(name), raw
-        if line is None and policy.others is None:
+        if line is None and policy.extra_fields is None:
             raise errors.UnknownField(name, tuple(policy.fields))
         if line and line.clean and not empty(raw):
             try:
@@ -67,8 +67,8 @@ def screen(policy: Policy, name: str, raw: Any, sent: Row, ignored: Row) -> None
 
 def screen_composites(policy: Policy, sent: Row) -> None:
     """Refuse what makes a blocked form of several fields."""
-    for key in filter(composite, policy.keys):
-        bad = any(blocked(policy, key, form) for form in joined(key, sent))
+    for key in filter(composite, policy.all_keys):
+        bad = any(blocked(key, form) for form in joined(key, sent))
         if bad and policy.on_blocked == "refuse":
             parts = {name: sent[name] for name in key.fields}
             raise errors.InvalidField(key.name, parts, "")
@@ -77,7 +77,8 @@ def screen_composites(policy: Policy, sent: Row) -> None:
 def rule_of(policy: Policy, name: str, rules: Row) -> Any:
     """Give the rule of a field: that of the call, of its line, or of the others."""
     line = policy.fields.get(name)
-    return rules.get(name) or (line.merge if line else policy.others)
+    every: Any = line or policy.extra_fields
+    return rules.get(name) or (every and every.rule)
 
 
 def put(draft: Row, name: str, value: Any, clock: Any = None) -> None:
@@ -124,7 +125,7 @@ def merge(
 
 def in_order(policy: Policy, sent: Row, *, creating: bool) -> list[str]:
     """List what is sent, primaries last."""
-    primary = [k.fields[0] for k in policy.keys if k.each and not creating]
+    primary = [k.fields[0] for k in policy.all_keys if k.any_of and not creating]
     return sorted(sent, key=lambda name: name in primary)
 
 
@@ -139,7 +140,7 @@ def take(
     creating: bool,
 ) -> None:
     """Merge one field of what is sent into a draft."""
-    primary = {k.fields[0]: k for k in policy.keys if k.each and not creating}
+    primary = {k.fields[0]: k for k in policy.all_keys if k.any_of and not creating}
     rule, value = rule_of(policy, name, rules), sent[name]
     stored, clock = draft["fields"].get(name), None
     key = primary.get(name)
@@ -171,7 +172,7 @@ def leave(policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row) -> No
         parts = ("fields", "clocks")
         moved = any(not same(would[p].get(name), draft[p].get(name)) for p in parts)
         if moved or name in reasons:
-            ignored.setdefault(name, "update")
+            ignored.setdefault(name, "on_found")
 
 
 def fill(policy: Policy, fields: Row, sent: Row, ignored: Row, rules: Row) -> None:

@@ -58,9 +58,9 @@ class Merging:
     def primaries(self, name: str) -> list[str]:
         """List the primaries whose sent values join a list now."""
         found = []
-        for key in self.policy.keys:
+        for key in self.policy.all_keys:
             first = key.fields[0]
-            if key.joins and key.fields[-1] == name and first in self.sent:
+            if key.append_new and key.fields[-1] == name and first in self.sent:
                 # By itself, for another primary may bring the same form.
                 others = [n for n in self.joining(name) if n != first]
                 with_it = self.value(name, *others)
@@ -74,7 +74,7 @@ class Merging:
 
     def joining(self, name: str) -> list[str]:
         """List the primaries whose values may join a list."""
-        keys = [key for key in self.policy.keys if key.joins]
+        keys = [key for key in self.policy.all_keys if key.append_new]
         return [key.fields[0] for key in keys if key.fields[-1] == name]
 
     def moves(self, name: str) -> bool:
@@ -94,8 +94,8 @@ class Merging:
         """Give what a sent field would store, or what it would join to a list."""
         joins = any(
             name in self.primaries(key.fields[-1])
-            for key in self.policy.keys
-            if key.joins and key.fields[0] == name
+            for key in self.policy.all_keys
+            if key.append_new and key.fields[0] == name
         )
         return self.sent[name] if joins else self.own(name)
 
@@ -105,8 +105,8 @@ class Merging:
         for name in every:
             lists = [
                 key.fields[-1]
-                for key in self.policy.keys
-                if key.joins and name in self.primaries(key.fields[-1])
+                for key in self.policy.all_keys
+                if key.append_new and name in self.primaries(key.fields[-1])
             ]
             for part in (name, *lists):
                 for other in together(self.policy, part):
@@ -116,14 +116,14 @@ class Merging:
 
 def together(policy: Policy, name: str) -> list[str]:
     """List the fields of all composite keys that are linked with a field, or none."""
-    parts = [{*key.fields} for key in policy.keys if composite(key)]
+    parts = [{*key.fields} for key in policy.all_keys if composite(key)]
     found = {name}
     for _ in parts:
         for each in parts:
             found |= each if found & each else set()
     if not any(name in each for each in parts):
         return []
-    order = [n for key in policy.keys if composite(key) for n in key.fields]
+    order = [n for key in policy.all_keys if composite(key) for n in key.fields]
     return [n for n in dict.fromkeys(order) if n in found]
 
 
@@ -159,7 +159,7 @@ def clashing(
 ) -> list[tuple[Any, dict[str, str]]]:
     """List the unique keys with new forms that others hold, form by holder."""
     policy, found = book.policy, []
-    for key in [key for key in policy.keys if key.unique]:
+    for key in [key for key in policy.all_keys if key.unique]:
         had = {form for row in own for form in held(policy, key, row)}
         new = [form for form in forms(policy, key, draft["fields"]) if form not in had]
         holders = {form: book.look(key.name, form, plan["scope"]) for form in new}
@@ -169,7 +169,7 @@ def clashing(
             if policy.on_key_in_use == "refuse":
                 break
         elif taken:
-            plan["others"] += [id for form in taken for id in holders[form]]
+            plan["also_matched"] += [id for form in taken for id in holders[form]]
     return found
 
 

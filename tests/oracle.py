@@ -44,22 +44,22 @@ class Oracle(Calling):
         patch: Row,
         scope: str = "",
         *,
-        merge: Row | None = None,
+        rules: Row | None = None,
         null: str | None = None,
         blank: str | None = None,
         if_version: int | None = None,
         look: bool = True,
     ) -> Row:
         """Decide what an upsert would do, and on what that rests."""
-        for name in merge or {}:
-            if name not in self.policy.fields and self.policy.others is None:
+        for name in rules or {}:
+            if name not in self.policy.fields and self.policy.extra_fields is None:
                 raise errors.UnknownField(name, tuple(self.policy.fields))
         self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
-        plan |= {"others": [], "withheld": []}
+        plan |= {"also_matched": [], "withheld": []}
         found, by = match(self, sent, scope, plan) if look else ([], None)
-        return self.decide(plan, found, by, merge or {}, if_version)
+        return self.decide(plan, found, by, rules or {}, if_version)
 
     def decide(
         self,
@@ -76,16 +76,19 @@ class Oracle(Calling):
         if if_version and if_version != version:
             raise errors.StaleVersion(id, if_version, version)
         see_deleted(self.policy, found)
-        if row is None and not self.policy.create:
+        if row is None and self.policy.on_not_found == "refuse":
             raise errors.CreateRefused
         before = row or {"fields": {}}
         back = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         draft["times"] = {}
-        if row and self.policy.update == "ignore" and "asked" in plan:
+        if row and self.policy.on_found == "ignore" and "asked" in plan:
             leave(self.policy, draft, sent, ignored, rules)
             back = False
-            plan["others"], gone = [*plan["others"], *[r["id"] for r in gone]], []
+            plan["also_matched"], gone = (
+                [*plan["also_matched"], *[r["id"] for r in gone]],
+                [],
+            )
         else:
             for other in gone:
                 absorb(self.policy, row or {}, draft, other)
@@ -98,12 +101,14 @@ class Oracle(Calling):
             check(self, row, gone, draft, plan)
         del draft["times"]
         moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)
-        if row and (moved or gone) and not self.policy.update:
+        if row and (moved or gone) and self.policy.on_found == "refuse":
             raise errors.UpdateRefused(row["id"])
         result = "merged" if gone else "updated" if moved else "unchanged"
         plan |= {"result": result if row else "created", "before": row}
-        plan |= {"matched_by": by, "absorbed": gone, "after": draft["fields"]}
-        plan["others"] = [i for i in dict.fromkeys(plan["others"]) if i != id]
+        plan |= {"matched_by": by, "merged": gone, "after": draft["fields"]}
+        plan["also_matched"] = [
+            i for i in dict.fromkeys(plan["also_matched"]) if i != id
+        ]
         judged = [*self.judged, *found[:1], *gone]
         return plan | {"claims": self.claims, "judged": judged, "draft": draft}
 
@@ -121,18 +126,18 @@ class Oracle(Calling):
             now = row["updated_at"] if stays else now
         new = {"fields": draft["fields"], "updated_at": now}
         new |= {part: draft[part] for part in ("clocks", "aliases") if draft[part]}
-        old = [*(row or {}).get("absorbed", [])]
-        old += [i for r in plan["absorbed"] for i in (r["id"], *r.get("absorbed", []))]
-        new |= {"absorbed": [*dict.fromkeys(old)]} if old else {}
+        old = [*(row or {}).get("merged_ids", [])]
+        old += [i for r in plan["merged"] for i in (r["id"], *r.get("merged_ids", []))]
+        new |= {"merged_ids": [*dict.fromkeys(old)]} if old else {}
         if row:
             kept = ("id", "scope", "created_at")
             new |= {part: row[part] for part in kept} | {"version": row["version"] + 1}
             self.rows[self.rows.index(row)] = new
-            self.rows = [each for each in self.rows if each not in plan["absorbed"]]
+            self.rows = [each for each in self.rows if each not in plan["merged"]]
         else:
             new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
             new["created_at"] = new["updated_at"]
-            if any(new["id"] in (r["id"], *r.get("absorbed", [])) for r in self.rows):
+            if any(new["id"] in (r["id"], *r.get("merged_ids", [])) for r in self.rows):
                 raise SpentId(new["id"])
             self.born = [id for id in self.born if id != new["id"]] + [new["id"]]
             self.rows.append(new)
@@ -140,7 +145,7 @@ class Oracle(Calling):
 
     def get(self, id: str, scope: str | None = None) -> Row:
         for row in self.rows:
-            if id in (row["id"], *row.get("absorbed", [])):
+            if id in (row["id"], *row.get("merged_ids", [])):
                 if scope in (None, row["scope"]):
                     return row
                 break

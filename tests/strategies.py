@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from upsertcore import ContactBook, Outcome, Policy, custom, errors
+from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
 from upsertcore.call import for_one_call
 from upsertcore.laws import Trial
 from upsertcore.laws.trial import state_of
+from upsertcore.rules import custom
 from upsertcore.testing import POOLS, Words, json_values, rich_text
 from upsertcore.testing.pools import MISSING, NAMED
 from upsertcore.testing.tables import chance
@@ -169,9 +170,9 @@ def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         for name, each in RULES.items()
     }
     names = st.lists(st.sampled_from([*RULES]), max_size=2, unique=True)
-    merge = names.flatmap(lambda n: st.fixed_dictionaries({k: rules[k] for k in n}))
+    own = names.flatmap(lambda n: st.fixed_dictionaries({k: rules[k] for k in n}))
     some: dict[str, Any] = {
-        "merge": merge,
+        "rules": own,
         "null": st.sampled_from((None, "clear", "ignore", "reject")),
         "blank": st.sampled_from((None, "store", "ignore", "clear", "reject")),
     }
@@ -264,6 +265,6 @@ def last(case: Case) -> Outcome | None:
 
 def trial(case: Case) -> Trial:
     """Make a trial of the last call of a case; what it says of its own is the table."""
-    said = [case.how.get(name) for name in ("merge", "null", "blank")]
+    said = [case.how.get(name) for name in ("rules", "null", "blank")]
     policy = for_one_call(case.policy, *said)
     return Trial(policy, state_of(fed(case)), case.patch, case.scope)

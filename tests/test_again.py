@@ -11,20 +11,18 @@ from upsertcore import (
     ContactBook,
     Policy,
     all_agree,
-    custom,
     field,
     first_match,
-    keep,
     key,
     merge_all,
     normalize,
-    on_create,
 )
 from upsertcore.errors import InvalidField, KeyInUse
 from upsertcore.line import Field
+from upsertcore.rules import custom, keep, on_create
 from upsertcore.strategy import Strategy
 
-MAILS = key("main", "more", normalize=normalize.email, each=True)
+MAILS = key("main", "more", normalize=normalize.email, any_of=True)
 EXACT = field(key=normalize.exact)
 
 
@@ -51,7 +49,7 @@ def refused(made: ContactBook, patch: dict[str, Any], name: str) -> None:
     assert before == made.dump()
 
 
-ONCE = field(merge=on_create)
+ONCE = field(rule=on_create)
 ADA: dict[str, Any] = {"main": "z@x", "more": ["b@x"], "a": "1"}
 BOB: dict[str, Any] = {"more": ["c@x"], "a": "2"}
 
@@ -92,7 +90,7 @@ class TestWhomItFinds:
     @pytest.mark.parametrize("on_ambiguous", ["oldest", "newest"])
     def test_one_of_several(self, on_ambiguous: Any) -> None:
         """A form that others hold too must find it wherever it stands among them."""
-        main = field(merge=custom(lambda _stored, _sent: "c@x"))
+        main = field(rule=custom(lambda _stored, _sent: "c@x"))
         stored = ({"more": ["b@x"]}, {"more": ["c@x"]})
         made = book(first_match("mails"), *stored, main=main, on_ambiguous=on_ambiguous)
 
@@ -100,7 +98,7 @@ class TestWhomItFinds:
 
     def test_a_new_contact_is_the_last(self) -> None:
         """It is found by what it holds, and by nothing that it does not store."""
-        main = field(merge=custom(lambda _stored, _sent: "c@x"))
+        main = field(rule=custom(lambda _stored, _sent: "c@x"))
         made = book(first_match("mails"), main=main)
         refused(made, {"main": "b@x"}, "main")
 
@@ -133,7 +131,7 @@ class TestWhatIsLeftOut:
             self.MATCH,
             {"main": ["b@x"]},
             {"b": "2"},
-            main=field(merge=keep),
+            main=field(rule=keep),
         )
         patch = {"main": ["b@x", "c@x"], "a": "7", "b": "2"}
         outcome = made.upsert(patch)
@@ -146,7 +144,7 @@ class TestWhatIsLeftOut:
 def test_a_key_may_be_left_out_the_next_time_alone() -> None:
     """The same contact is found, and nothing more of the patch is taken."""
     numbers = count(1)
-    lines = {"id": EXACT, "main": field(), "more": field(merge=keep)}
+    lines = {"id": EXACT, "main": field(), "more": field(rule=keep)}
     match = first_match("id", "mails", guard="strict", on_contradiction="drop")
     policy = Policy(match, lines, keys={"mails": MAILS}, on_ambiguous="oldest")
     made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
@@ -176,8 +174,8 @@ def test_it_is_asked_only_where_a_key_has_moved() -> None:
     ("lines", "keys", "first", "patch", "words"),
     [
         (
-            {"more": field(merge=keep)},
-            {"mail": key("main", "more", normalize=normalize.email, each=True)},
+            {"more": field(rule=keep)},
+            {"mail": key("main", "more", normalize=normalize.email, any_of=True)},
             [{"id": 1, "main": "a@x", "more": ["b@x"]}, {"id": 2, "more": ["a@x"]}],
             {"id": 1, "main": "", "more": ["a@x"]},
             "is a key that its rule replace, keep would drop; sent again, the patch",

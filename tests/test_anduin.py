@@ -41,7 +41,7 @@ def test_the_tracking_id_decides_alone() -> None:
 
     assert outcome.matched_by == "trackingId"
     assert outcome.contact.id == "c-1"
-    assert outcome.others == ()
+    assert outcome.also_matched == ()
 
 
 def test_an_email_that_is_not_taken_is_reported() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking, merging
 from upsertcore import (
     ContactBook,
     Outcome,
@@ -17,13 +18,13 @@ from upsertcore import (
     errors,
     field,
     first_match,
-    immutable,
     key,
     merge_all,
     normalize,
 )
 from upsertcore.batch import in_turn
 from upsertcore.repeats import repeated
+from upsertcore.rules import immutable
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -427,8 +428,8 @@ class TestRow:
 
     def test_a_group_that_is_not_merged(self) -> None:
         """Deduplicating names the group instead of a row."""
-        lines = {**LINES, "name": field(merge=immutable)}
-        policy = Policy(first_match("phone"), lines, absorb={"name": immutable})
+        lines = {**LINES, "name": field(rule=immutable)}
+        policy = Policy(first_match("phone"), merging(lines, {"name": immutable}))
         patches = [{"phone": TWO}, {"phone": TWO}, {"phone": ONE, "name": "A"}]
         made = book(policy, *patches, {"phone": ONE, "name": "B"})
         with pytest.raises(errors.InvalidField) as caught:
@@ -655,7 +656,9 @@ class TestRepeats:
 
     def test_what_identifies_nobody_is_no_repeat(self) -> None:
         """Null, blank and blocked are no keys."""
-        policy = Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)})
+        policy = Policy(
+            first_match("email"), blocking(LINES, {"email": ("noreply@*",)})
+        )
         rows = [{"email": e} for e in ("noreply@x", "noreply@x", "", "", None, None)]
 
         assert repeated(policy, rows) == {}

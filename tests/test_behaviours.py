@@ -19,8 +19,16 @@ from typing import Any
 import pytest
 
 import upsertcore
-from upsertcore import ContactBook, Outcome, Policy, errors, field, key, normalize
-from upsertcore import merge as rules
+from upsertcore import (
+    ContactBook,
+    Outcome,
+    Policy,
+    errors,
+    field,
+    key,
+    normalize,
+    rules,
+)
 from upsertcore.rule import Rule
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -31,28 +39,37 @@ SYSTEMS = {
 CASE = {"system", "rule", "source", "policy", "calls", "idempotent"}
 CALL = {"verb", "patch", "how"}
 EXPECTED = {
-    *("result", "id", "fields", "ignored", "withheld", "others", "aliases"),
-    *("absorbed", "matched_by", "refused"),
+    *("result", "id", "fields", "ignored", "withheld", "also_matched", "aliases"),
+    *("merged", "matched_by", "refused"),
 }
-HOW = {"scope", "if_version", "merge", "null", "blank"}
+HOW = {"scope", "if_version", "rules", "null", "blank"}
 MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
-    *("key", "unique", "required", "merge", "null", "blank", "default"),
-    *("keep_aliases", "limit"),
+    *("key", "unique", "required", "rule", "on_merge", "null", "blank", "default"),
+    *("keep_aliases", "max_forms", "blocked"),
 }
-KEY = {"fields", "normalize", "unique", "keep_aliases", "limit", "each", "joins"}
+KEY = {
+    "fields",
+    "normalize",
+    "unique",
+    "keep_aliases",
+    "max_forms",
+    "blocked",
+    "any_of",
+    "append_new",
+}
 POLICY = {
     *(
         "match",
         "fields",
         "keys",
-        "others",
+        "extra_fields",
         "on_ambiguous",
         "on_key_in_use",
         "on_no_key",
     ),
-    *("create", "update", "blocked", "on_blocked", "on_limit", "absorb"),
+    *("on_found", "on_not_found", "on_blocked", "on_limit", "on_merge"),
 }
 VOCABULARY = {
     *STRATEGIES,
@@ -60,9 +77,22 @@ VOCABULARY = {
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
     *("items_by", "latest", "largest", "smallest", "add", "append", "add_or_remove"),
     *("deep_keep", "unset"),
-    *("keep_aliases", "limit", "each", "joins", "composite", "required", "default"),
-    *("unique", "absorb", "merge for one call", "null for one call"),
-    *("blank for one call", "create: False", "update: False", "update: ignore"),
+    *(
+        "keep_aliases",
+        "max_forms",
+        "any_of",
+        "append_new",
+        "composite",
+        "required",
+        "default",
+    ),
+    *("unique", "on_merge", "rules for one call", "null for one call"),
+    *(
+        "blank for one call",
+        "on_not_found: refuse",
+        "on_found: refuse",
+        "on_found: ignore",
+    ),
     *("on_ambiguous: oldest", "on_ambiguous: newest", "on_key_in_use: withhold"),
     *("on_key_in_use: allow", "on_no_key: create", "on_blocked: store"),
     *("on_blocked: ignore", "on_blocked: refuse", "on_limit: drop"),
@@ -122,8 +152,11 @@ def line(said: dict[str, Any]) -> Any:
     made = {**said}
     if "key" in said:
         made["key"] = normalizer(said["key"])
-    if "merge" in said:
-        made["merge"] = rule(said["merge"])
+    for name in ("rule", "on_merge"):
+        if name in said:
+            made[name] = rule(said[name])
+    if "blocked" in said:
+        made["blocked"] = blocked(said["blocked"])
     return field(**made)
 
 
@@ -158,9 +191,8 @@ def policy(said: dict[str, Any]) -> Policy:
     made["fields"] = {name: line(each) for name, each in said["fields"].items()}
     makers: dict[str, Any] = {
         "keys": lambda keys: {name: named_key(each) for name, each in keys.items()},
-        "others": rule,
-        "absorb": table,
-        "blocked": lambda keys: {name: blocked(each) for name, each in keys.items()},
+        "extra_fields": line,
+        "on_merge": rule,
     }
     made |= {name: make(said[name]) for name, make in makers.items() if name in said}
     return Policy(**made)
@@ -170,8 +202,8 @@ def make(book: ContactBook, call: dict[str, Any]) -> Outcome:
     """Make one call."""
     how = {**call.get("how", {})}
     know(how, HOW)
-    if "merge" in how:
-        how["merge"] = table(how["merge"])
+    if "rules" in how:
+        how["rules"] = table(how["rules"])
     verbs = {"upsert": book.upsert, "create": book.create}
     outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **how)
     return outcome
@@ -186,9 +218,9 @@ def told(outcome: Outcome) -> dict[str, Any]:
         "fields": row["fields"],
         "ignored": dict(outcome.ignored),
         "withheld": [each.field for each in outcome.withheld],
-        "others": list(outcome.others),
+        "also_matched": list(outcome.also_matched),
         "aliases": row.get("aliases", {}),
-        "absorbed": [each.id for each in outcome.absorbed],
+        "merged": [each.id for each in outcome.merged],
         "matched_by": outcome.matched_by,
     }
 
@@ -243,22 +275,20 @@ def words(case: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {said['match'].get(name)}"
     for name in sorted(POLICY):
         yield f"{name}: {said[name]}" if name in said else ""
-    if "absorb" in said:
-        yield "absorb"
-    if "blocked" in said:
-        yield f"on_blocked: {said.get('on_blocked', 'store')}"
-    named = [said["others"]] if "others" in said else []
-    named += said.get("absorb", {}).values()
-    for each in (*said["fields"].values(), *said.get("keys", {}).values()):
+    named: list[Any] = []
+    extra = [said["extra_fields"]] if "extra_fields" in said else []
+    for each in (*extra, *said["fields"].values(), *said.get("keys", {}).values()):
         yield from (name for name, value in each.items() if value is not False)
         yield from (f"{name}: {each.get(name)}" for name in ("null", "blank"))
-        if len(each.get("fields", [])) > 1 and not each.get("each"):
+        if len(each.get("fields", [])) > 1 and not each.get("any_of"):
             yield "composite"
-        named += [each["merge"]] if "merge" in each else []
+        named += [each[name] for name in ("rule", "on_merge") if name in each]
+        if "blocked" in each:
+            yield f"on_blocked: {said.get('on_blocked', 'store')}"
     for call in case["calls"]:
         how = call.get("how", {})
         yield from (f"{name} for one call" for name in how)
-        named += how.get("merge", {}).values()
+        named += how.get("rules", {}).values()
         yield call.get("refused", "")
     yield from (name if isinstance(name, str) else name[0] for name in named)
 
@@ -298,7 +328,7 @@ SOUND = {
     "source": "this file",
     "policy": {
         "match": {"by": "first_match", "keys": ["email"]},
-        "fields": {"email": {"key": "email", "merge": "keep"}},
+        "fields": {"email": {"key": "email", "rule": "keep"}},
     },
     "calls": [CALLED],
 }
@@ -312,14 +342,14 @@ SOUND = {
         (("calls", 0, "ignord"), {}),
         (("calls", 0, "refused"), "KeyInUse"),
         (("calls", 0, "result"), "updated"),
-        (("calls", 0, "how"), {"merg": {}}),
-        (("calls", 0, "how"), {"merge": {"email": "kep"}}),
+        (("calls", 0, "how"), {"ruls": {}}),
+        (("calls", 0, "how"), {"rules": {"email": "kep"}}),
         (("policy", "on_mny"), "oldest"),
         (("policy", "match", "gard"), "strict"),
         (("policy", "match", "by"), "field"),
         (("policy", "fields", "email", "uniqe"), True),
         (("policy", "fields", "email", "key"), "mail"),
-        (("policy", "fields", "email", "merge"), "latest"),
+        (("policy", "fields", "email", "rule"), "latest"),
         (("policy", "keys"), {"one": {"fields": ["email"], "normalise": "email"}}),
     ],
     ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None,

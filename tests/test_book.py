@@ -17,31 +17,28 @@ import pytest
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
     all_agree,
-    custom,
     errors,
     field,
     first_match,
     first_present,
-    immutable,
     key,
-    latest,
     merge_all,
     never,
     normalize,
-    replace,
     writer,
 )
+from upsertcore.index import ContactIndex
 from upsertcore.limits import MAX_DEPTH
+from upsertcore.rules import custom, immutable, latest, replace
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 FIELDS = {
     "email": field(key=normalize.email, unique=True, blank="reject"),
     "phone": field(key=normalize.phone),
     "name": field(required=True, null="reject"),
-    "ref": field(merge=immutable),
+    "ref": field(rule=immutable),
 }
 POLICY = Policy(first_match("email", "phone"), FIELDS)
 ADA = {"email": "ada@x.org", "phone": "+15550001", "name": "Ada", "ref": "r"}
@@ -109,12 +106,12 @@ class TestRefusals:
         ("policy", "error", "patch"),
         [
             (
-                Policy(first_match("email"), FIELDS, create=False),
+                Policy(first_match("email"), FIELDS, on_not_found="refuse"),
                 errors.CreateRefused,
                 {"email": "new@x.org", "name": "New"},
             ),
             (
-                Policy(first_match("email"), FIELDS, update=False),
+                Policy(first_match("email"), FIELDS, on_found="refuse"),
                 errors.UpdateRefused,
                 {"email": "ada@x.org", "name": "Countess"},
             ),
@@ -321,7 +318,9 @@ class TestLoad:
         deep: Any = "x"
         for _ in range(MAX_DEPTH):
             deep = [deep]
-        made = ContactBook(Policy(first_match("email"), FIELDS, others=replace))
+        made = ContactBook(
+            Policy(first_match("email"), FIELDS, extra_fields=field(rule=replace))
+        )
         made.upsert({"email": "a@x", "name": "x" * 1_000_000, "f": deep}, scope="é")
 
         assert ContactBook.load(made.policy, made.dump()).dump() == made.dump()
@@ -396,7 +395,7 @@ class TestMergedIds:
             made.delete("c-2")
         assert (caught.value.id, made.dump()) == ("c-2", before)
 
-        assert made.delete("c-1").absorbed == ("c-2",)
+        assert made.delete("c-1").merged_ids == ("c-2",)
         assert ("c-1" in made, "c-2" in made) == (False, False)
         with pytest.raises(errors.UnknownContact):
             made.get("c-2")
@@ -438,8 +437,8 @@ class TestMergedIds:
             pickle.loads(pickle.dumps(outcome)),  # noqa: S301
         ):
             assert twin == outcome
-            assert twin.contact.absorbed == ("c-2",)
-            assert (twin.merged, twin.absorbed) == (True, outcome.absorbed)
+            assert twin.contact.merged_ids == ("c-2",)
+            assert twin.merged == outcome.merged
 
     def test_other_scopes_are_not_merged(self) -> None:
         """Nothing matches across scopes."""
@@ -487,7 +486,7 @@ class TestStaleMerges:
                 "the contacts that hold its phone have changed",
             ),
         ],
-        ids=["absorbed", "survivor", "gone", "merged", "done", "held"],
+        ids=["merged away", "survivor", "gone", "merged", "done", "held"],
     )
     def test_it_is_stale(
         self, between: Callable[[ContactBook], Any], words: str
@@ -568,8 +567,8 @@ class TestClocks:
         first_match("email"),
         {
             "email": field(key=normalize.email, unique=True),
-            "name": field(merge=latest(by="at")),
-            "at": field(merge=latest(by="at")),
+            "name": field(rule=latest(by="at")),
+            "at": field(rule=latest(by="at")),
         },
     )
 
@@ -626,7 +625,7 @@ class TestHosts:
             Policy(first_match("email"), {**FIELDS, "email": field(key=explode)}),
             Policy(first_match("email"), {**FIELDS, "name": field(clean=explode)}),
             Policy(
-                first_match("email"), {**FIELDS, "name": field(merge=custom(explode))}
+                first_match("email"), {**FIELDS, "name": field(rule=custom(explode))}
             ),
         ],
         ids=["normaliser", "clean", "rule"],
@@ -694,7 +693,7 @@ class TestHosts:
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(merge=custom(toggle))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(toggle))}
         )
         made = ContactBook(policy)
         with pytest.raises(RuntimeError, match="changed during each of many attempts"):
@@ -714,7 +713,7 @@ class TestHosts:
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(merge=custom(busy))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(busy))}
         )
         made = ContactBook(policy)
         made.upsert({**self.NEW, "name": "Ada"})
@@ -742,7 +741,7 @@ class TestHosts:
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(merge=custom(rename))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(rename))}
         )
         made = ContactBook(policy)
         outcome = made.upsert({**self.NEW, "ref": "x"})
@@ -771,7 +770,7 @@ class TestHosts:
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(merge=custom(rename))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(rename))}
         )
         made = ContactBook(policy)
         outcome = made.upsert({**self.NEW, "ref": "x"})
@@ -807,7 +806,7 @@ class TestHosts:
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(merge=custom(merge))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(merge))}
         )
         made = ContactBook(policy)
 
@@ -871,7 +870,7 @@ def test_a_second_merge_keeps_the_ids_of_the_first() -> None:
     book.upsert({"a": 1, "b": 1})
     contact = book.upsert({"a": 1, "c": 1}).contact
 
-    assert contact.absorbed == ("2", "3")
+    assert contact.merged_ids == ("2", "3")
     assert [contact, contact] == [book.get("2"), book.get("3")]
     assert book.delete("1") == contact
     assert "2" not in book

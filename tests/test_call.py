@@ -11,21 +11,11 @@ import pytest
 from upsertcore import (
     ContactBook,
     Policy,
-    add,
-    deep,
     field,
     first_match,
-    ignore,
-    immutable,
-    keep,
     key,
-    largest,
-    latest,
     merge_all,
     normalize,
-    on_create,
-    replace,
-    union,
 )
 from upsertcore.call import for_one_call
 from upsertcore.errors import (
@@ -35,22 +25,38 @@ from upsertcore.errors import (
     StalePlan,
     UnknownField,
 )
-from upsertcore.merge import add_or_remove, append, deep_keep, newest, unset
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    append,
+    deep,
+    deep_keep,
+    ignore,
+    immutable,
+    keep,
+    largest,
+    last_updated,
+    latest,
+    on_create,
+    replace,
+    union,
+    unset,
+)
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact, unique=True),
     "name": field(),
-    "tags": field(merge=union),
+    "tags": field(rule=union),
     "note": field(null="ignore", blank="reject"),
     "at": field(),
 }
 
 
-def book(others: Any = None, **lines: Any) -> ContactBook:
+def book(extra_fields: Any = None, **lines: Any) -> ContactBook:
     """Make a book that knows one contact."""
     numbers = count(1)
-    policy = Policy(first_match("id"), {**LINES, **lines}, others=others)
+    policy = Policy(first_match("id"), {**LINES, **lines}, extra_fields=extra_fields)
     made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
     made.create({"id": 1, "name": "Ada", "tags": ["a"], "note": "n"})
     return made
@@ -81,8 +87,8 @@ class TestMerge:
         """The plan of the same call says the same, and applies."""
         patch, rules = {"id": 1, name: sent}, {name: rule}
         made, planned = book(), book()
-        outcome = made.upsert(patch, merge=rules)
-        plan = planned.plan(patch, merge=rules)
+        outcome = made.upsert(patch, rules=rules)
+        plan = planned.plan(patch, rules=rules)
 
         assert after == outcome.contact.get(name)
         assert outcome == planned.apply(plan)
@@ -92,18 +98,18 @@ class TestMerge:
         """The policy stays as it is."""
         made = book()
         policy, rules = made.policy, {"name": keep}
-        assert made.upsert({"id": 1, "name": "Bob"}, merge=rules).ignored == {
+        assert made.upsert({"id": 1, "name": "Bob"}, rules=rules).ignored == {
             "name": "keep"
         }
 
         assert made.policy is policy
-        assert policy.fields["name"].merge is replace
+        assert policy.fields["name"].rule is replace
         assert made.upsert({"id": 1, "name": "Bob"}).contact["name"] == "Bob"
 
     def test_at_creation_too(self) -> None:
         """What a rule does not take from a new contact is left out and named."""
         made = book()
-        outcome = made.upsert({"id": 2, "name": "Bob"}, merge={"name": ignore})
+        outcome = made.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
 
         assert outcome.created
         assert outcome.ignored == {"name": "ignore"}
@@ -111,21 +117,21 @@ class TestMerge:
 
     def test_a_field_that_is_not_sent(self) -> None:
         """A rule for it says nothing."""
-        assert book().upsert({"id": 1}, merge={"name": unset}).unchanged
+        assert book().upsert({"id": 1}, rules={"name": unset}).unchanged
 
     def test_no_rule_at_all(self) -> None:
         """An empty wish is none."""
         made = book()
 
-        assert made.upsert({"id": 1, "name": "Bob"}, merge={}).updated
+        assert made.upsert({"id": 1, "name": "Bob"}, rules={}).updated
         assert for_one_call(made.policy) is made.policy
         assert for_one_call(made.policy, None, None, None) is made.policy
 
     def test_an_undeclared_field(self) -> None:
         """Under a rule for others it may have one of its own for a call."""
-        made = book(others=replace)
+        made = book(extra_fields=field(rule=replace))
         made.upsert({"id": 1, "city": "Oslo"})
-        outcome = made.upsert({"id": 1, "city": "Rome"}, merge={"city": keep})
+        outcome = made.upsert({"id": 1, "city": "Rome"}, rules={"city": keep})
 
         assert outcome.contact["city"] == "Oslo"
         assert outcome.ignored == {"city": "keep"}
@@ -135,10 +141,10 @@ class TestMerge:
         """A rule with a clock records it, and the policy's own rule moves it not."""
         made = book()
         rule = {"name": latest(by="at")}
-        made.upsert({"id": 1, "name": "Bob", "at": 5}, merge=rule)
+        made.upsert({"id": 1, "name": "Bob", "at": 5}, rules=rule)
         assert made.get("1").clocks == {"name": 5}
 
-        late = made.upsert({"id": 1, "name": "Eve", "at": 4}, merge=rule)
+        late = made.upsert({"id": 1, "name": "Eve", "at": 4}, rules=rule)
         assert late.contact["name"] == "Bob"
         assert made.upsert({"id": 1, "name": "Eve"}).contact.clocks == {"name": 5}
 
@@ -146,15 +152,15 @@ class TestMerge:
         """A field that its rule leaves out is missing."""
         made = book(name=field(required=True))
         with pytest.raises(MissingField, match="name"):
-            made.upsert({"id": 2, "name": "Bob"}, merge={"name": ignore})
+            made.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
 
     def test_a_key_must_still_be_held(self) -> None:
         """A rule may not leave a patch without the contact that it makes."""
         made = book()
         with pytest.raises(InvalidField, match="is a key that its rule ignore"):
-            made.upsert({"id": 2}, merge={"id": ignore})
+            made.upsert({"id": 2}, rules={"id": ignore})
 
-        assert made.upsert({"id": 1}, merge={"id": ignore}).unchanged
+        assert made.upsert({"id": 1}, rules={"id": ignore}).unchanged
 
 
 class TestNullAndBlank:
@@ -175,7 +181,7 @@ class TestNullAndBlank:
                 {"note": None, "name": None},
                 {},
             ),
-            ({"merge": {"name": keep}, "null": "clear"}, {"name": None}, {}, {"name"}),
+            ({"rules": {"name": keep}, "null": "clear"}, {"name": None}, {}, {"name"}),
         ],
         ids=map(str, range(8)),
     )
@@ -196,7 +202,7 @@ class TestNullAndBlank:
 
     def test_reject(self) -> None:
         """What a line would take may be refused in one call."""
-        made = book(others=replace)
+        made = book(extra_fields=field(rule=replace))
         for how, sent in (("null", None), ("blank", "")):
             wish: Any = {how: "reject"}
             for name in ("name", "city"):
@@ -207,7 +213,7 @@ class TestNullAndBlank:
 
     def test_undeclared_fields(self) -> None:
         """They go by it too."""
-        made = book(others=replace)
+        made = book(extra_fields=field(rule=replace))
         outcome = made.upsert({"id": 1, "city": None}, null="ignore")
 
         assert outcome.ignored == {"city": "null"}
@@ -220,33 +226,33 @@ class TestMisuse:
     @pytest.mark.parametrize(
         ("how", "error", "words"),
         [
-            ({"merge": {"nmae": keep}}, UnknownField, "nmae: unknown field; did you"),
-            ({"merge": {7: keep}}, UnknownField, "7: unknown field; this policy"),
+            ({"rules": {"nmae": keep}}, UnknownField, "nmae: unknown field; did you"),
+            ({"rules": {7: keep}}, UnknownField, "7: unknown field; this policy"),
             (
-                {"merge": {"name": "keep"}},
+                {"rules": {"name": "keep"}},
                 InvalidPolicy,
-                "name: merge: must be a m",
+                "name: rule: must be a r",
             ),
-            ({"merge": {"name": None}}, InvalidPolicy, "name: merge: must be a m"),
+            ({"rules": {"name": None}}, InvalidPolicy, "name: rule: must be a r"),
             (
-                {"merge": {"nmae": "keep"}},
+                {"rules": {"nmae": "keep"}},
                 InvalidPolicy,
-                "nmae: merge: must be a m",
+                "nmae: rule: must be a r",
             ),
-            ({"merge": ["name"]}, InvalidPolicy, "merge: must be a mapping of fields"),
-            ({"merge": keep}, InvalidPolicy, "merge: must be a mapping of fields to"),
-            ({"merge": ""}, InvalidPolicy, "merge: must be a mapping of fields to"),
+            ({"rules": ["name"]}, InvalidPolicy, "rules: must be a mapping of fields"),
+            ({"rules": keep}, InvalidPolicy, "rules: must be a mapping of fields to"),
+            ({"rules": ""}, InvalidPolicy, "rules: must be a mapping of fields to"),
             (
-                {"merge": {"name": latest("x")}},
+                {"rules": {"name": latest("x")}},
                 InvalidPolicy,
                 "needs the field x;",
             ),
             (
-                {"merge": {"name": newest}},
+                {"rules": {"name": last_updated}},
                 InvalidPolicy,
-                "name: the rule newest compar",
+                "name: the rule last_updated compar",
             ),
-            ({"merge": {"*": keep}}, UnknownField, r"\*: unknown field"),
+            ({"rules": {"*": keep}}, UnknownField, r"\*: unknown field"),
             ({"null": "store"}, InvalidPolicy, "null: must be one of 'clear', 'ignor"),
             ({"null": False}, InvalidPolicy, "null: must be one of"),
             ({"blank": "keep"}, InvalidPolicy, "blank: must be one of 'store', 'ign"),
@@ -267,7 +273,9 @@ class TestMisuse:
     def test_a_rule_that_the_keys_cannot_work_with(self) -> None:
         """What a policy could not be made with, a call cannot wish for."""
         lines = {**LINES, "main": field(), "more": field()}
-        mails = key("main", "more", normalize=normalize.email, each=True, joins=True)
+        mails = key(
+            "main", "more", normalize=normalize.email, any_of=True, append_new=True
+        )
         person = key("name", "note", normalize=normalize.text, unique=True)
         policy = Policy(
             first_match("id"),
@@ -276,28 +284,30 @@ class TestMisuse:
             on_key_in_use="withhold",
         )
         made = ContactBook(policy)
-        made.upsert({"id": 1}, merge={"more": union, "main": immutable})
-        with pytest.raises(InvalidPolicy, match="more: must merge by replace, keep or"):
-            made.upsert({"id": 1}, merge={"more": immutable})
+        made.upsert({"id": 1}, rules={"more": union, "main": immutable})
+        with pytest.raises(
+            InvalidPolicy, match="more: must have the rule replace, keep or"
+        ):
+            made.upsert({"id": 1}, rules={"more": immutable})
         with pytest.raises(InvalidPolicy, match="note: is part of key person"):
-            made.plan({"id": 1}, merge={"note": on_create})
+            made.plan({"id": 1}, rules={"note": on_create})
 
     def test_no_name_stands_for_all_others(self) -> None:
         """A field called * is not what was meant, unless there is one."""
-        made = book(others=replace)
+        made = book(extra_fields=field(rule=replace))
         with pytest.raises(InvalidPolicy, match="is not a field; name each"):
-            made.upsert({"id": 1, "city": "Oslo"}, merge={"*": keep})
+            made.upsert({"id": 1, "city": "Oslo"}, rules={"*": keep})
 
-        made = book(others=replace, **{"*": field()})
-        made.upsert({"id": 1, "*": "a"}, merge={"*": keep})
-        assert made.upsert({"id": 1, "*": "b"}, merge={"*": keep}).unchanged
+        made = book(extra_fields=field(rule=replace), **{"*": field()})
+        made.upsert({"id": 1, "*": "a"}, rules={"*": keep})
+        assert made.upsert({"id": 1, "*": "b"}, rules={"*": keep}).unchanged
 
     def test_an_undeclared_clock_of_others(self) -> None:
         """Where undeclared fields have a rule, any name is a field."""
-        made = book(others=replace)
+        made = book(extra_fields=field(rule=replace))
         sent = {"id": 1, "name": "Bob", "x": 7}
 
-        assert made.upsert(sent, merge={"name": latest("x")}).contact.clocks == {
+        assert made.upsert(sent, rules={"name": latest("x")}).contact.clocks == {
             "name": 7
         }
 
@@ -329,7 +339,7 @@ class TestPlans:
         )
         made.create({"id": 1, "n": 1})
         made.create({"ref": 2, "n": 5})
-        plan = made.plan({"id": 1, "ref": 2, "n": 7}, merge={"n": add})
+        plan = made.plan({"id": 1, "ref": 2, "n": 7}, rules={"n": add})
         outcome = made.apply(plan)
 
         assert (plan.result, outcome.result) == ("merged", "merged")

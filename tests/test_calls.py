@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from upsertcore import ContactBook, Policy, add, field, first_match, keep, normalize
+from upsertcore import ContactBook, Policy, field, first_match, normalize
 from upsertcore.errors import IdempotencyKeyReused, InvalidField, MissingField
+from upsertcore.rules import add, keep
 
 LINES = {
     "id": field(key=normalize.exact),
     "name": field(),
-    "seen": field(merge=add),
+    "seen": field(rule=add),
 }
 
 
@@ -60,7 +61,7 @@ def test_a_rule_that_counts_is_safe_to_retry() -> None:
         ({"id": 1, "name": "Ada"}, {"if_version": 1}),
         ({"id": 1, "name": "Ada"}, {"null": "ignore"}),
         ({"id": 1, "name": "Ada"}, {"blank": "clear"}),
-        ({"id": 1, "name": "Ada"}, {"merge": {"name": keep}}),
+        ({"id": 1, "name": "Ada"}, {"rules": {"name": keep}}),
     ],
     ids=map(str, range(8)),
 )

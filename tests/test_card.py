@@ -11,23 +11,17 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.lines import merging
 from upsertcore import (
     Contact,
     ContactBook,
     Policy,
-    add,
-    custom,
     field,
     first_match,
-    ignore,
-    keep,
     key,
-    largest,
-    latest,
     merge_all,
     never,
     normalize,
-    replace,
 )
 from upsertcore.laws import (
     CALLS,
@@ -46,7 +40,16 @@ from upsertcore.laws import (
 from upsertcore.laws.card import _Watch
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.world import World
-from upsertcore.merge import newest
+from upsertcore.rules import (
+    add,
+    custom,
+    ignore,
+    keep,
+    largest,
+    last_updated,
+    latest,
+    replace,
+)
 from upsertcore.strategy import Match, Strategy
 
 Row = dict[str, Any]
@@ -57,18 +60,18 @@ def line(**how: Any) -> Any:
 
 
 def one_key(**how: Any) -> Policy:
-    """Make a policy of one key that remembers, all of it as *merge* says."""
-    rule = how.pop("merge", keep)
-    fields = {"id": line(keep_aliases=True, merge=rule), **how.pop("fields", {})}
+    """Make a policy of one key that remembers, all of it as *rule* says."""
+    rule = how.pop("rule", keep)
+    fields = {"id": line(keep_aliases=True, rule=rule), **how.pop("fields", {})}
     return Policy(how.pop("match", first_match("id")), fields, **how)
 
 
 SMALL = Policy(first_match("id"), {"id": line(unique=True)})
 NAMED = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
-COUNTS = Policy(first_match("id"), {"id": line(), "visits": field(merge=add)})
+COUNTS = Policy(first_match("id"), {"id": line(), "visits": field(rule=add)})
 CLOCKED = one_key(
-    merge=largest,
-    fields={"name": field(merge=latest(by="at")), "at": field(merge=largest)},
+    rule=largest,
+    fields={"name": field(rule=latest(by="at")), "at": field(rule=largest)},
 )
 EITHER = first_match("id", "more")
 
@@ -81,10 +84,10 @@ def beside(**how: Any) -> Policy:
 
 def clocked(**how: Any) -> Policy:
     """Make a policy in which no order counts, with a key that finds nobody."""
-    return one_key(merge=largest, fields={"more": line(merge=largest, **how)})
+    return one_key(rule=largest, fields={"more": line(rule=largest, **how)})
 
 
-KEPT = one_key(fields={"name": field(merge=keep)})
+KEPT = one_key(fields={"name": field(rule=keep)})
 
 
 def total(stored: Any, sent: Any) -> Any:
@@ -117,7 +120,7 @@ class TestValue:
         """A policy that counts keeps what it claims; one that lies does not."""
         honest, lying = (
             card(
-                Policy(first_match("id"), {"id": line(), "n": field(merge=rule)}),
+                Policy(first_match("id"), {"id": line(), "n": field(rule=rule)}),
                 contacts=1,
             )
             for rule in (add, LIAR)
@@ -257,7 +260,7 @@ class TestLimit:
 
     def test_what_breaks_a_law_is_found_in_part_of_the_world(self) -> None:
         """What is drawn is spread over all of it."""
-        lines = {**WIDE, "n": field(merge=LIAR)}
+        lines = {**WIDE, "n": field(rule=LIAR)}
         made = card(Policy(first_match(*WIDE), lines), limit=1_000)
 
         assert not made["idempotent"].holds
@@ -294,7 +297,7 @@ class TestText:
 
     def test_a_claimed_law_that_fails(self) -> None:
         """The smallest: nobody there, and two fields sent."""
-        policy = Policy(first_match("id"), {"id": line(), "n": field(merge=LIAR)})
+        policy = Policy(first_match("id"), {"id": line(), "n": field(rule=LIAR)})
         made = card(policy, contacts=1)["idempotent"].broken
 
         assert made is not None
@@ -326,9 +329,9 @@ class TestText:
         def grows(was: Any, new: Any) -> Any:
             return new if was is None else f"{was}+"
 
-        lines = {"id": line(), "b": field(merge=custom(grows))}
+        lines = {"id": line(), "b": field(rule=custom(grows))}
         policy = Policy(
-            first_match("id"), {**lines, "a": field(merge=LIAR)}, on_no_key="create"
+            first_match("id"), {**lines, "a": field(rule=LIAR)}, on_no_key="create"
         )
         made = card(policy, contacts=1)["idempotent"].broken
 
@@ -394,8 +397,8 @@ class TestClaims:
             (COUNTS, "idempotent", False),
             (Policy(never(), {}), "idempotent", False),
             (one_key(on_no_key="create"), "idempotent", False),
-            (one_key(others=replace), "idempotent", True),
-            (one_key(others=add), "idempotent", False),
+            (one_key(extra_fields=field(rule=replace)), "idempotent", True),
+            (one_key(extra_fields=field(rule=add)), "idempotent", False),
             (SMALL, "finds_again", True),
             (Policy(never(), {}), "finds_again", False),
             (SMALL, "empty_changes_nothing", True),
@@ -428,28 +431,28 @@ class TestClaims:
             (clocked(keep_aliases=True, unique=True), "any_order", False),
             (clocked(keep_aliases=True, unique=True), "log_again", True),
             (one_key(fields={"name": field()}), "log_again", False),
-            (one_key(others=add), "log_again", False),
-            (one_key(others=ignore), "log_again", True),
+            (one_key(extra_fields=field(rule=add)), "log_again", False),
+            (one_key(extra_fields=field(rule=ignore)), "log_again", True),
             (one_key(on_no_key="create"), "log_again", False),
-            (one_key(create=False), "log_again", False),
-            (one_key(update=False), "log_again", False),
-            (one_key(update="ignore"), "log_again", False),
+            (one_key(on_not_found="refuse"), "log_again", False),
+            (one_key(on_found="refuse"), "log_again", False),
+            (one_key(on_found="ignore"), "log_again", False),
             (one_key(on_deleted="restore"), "log_again", False),
             (one_key(match=never()), "log_again", False),
             (
-                one_key(fields={"n": field(merge=keep, required=True)}),
+                one_key(fields={"n": field(rule=keep, required=True)}),
                 "log_again",
                 False,
             ),
             (
-                Policy(first_match("id"), {"id": line(merge=keep)}),
+                Policy(first_match("id"), {"id": line(rule=keep)}),
                 "log_again",
                 False,
             ),
             (
                 Policy(
                     first_match("id"),
-                    {"id": line(merge=keep, keep_aliases=True, limit=1)},
+                    {"id": line(rule=keep, keep_aliases=True, max_forms=1)},
                 ),
                 "log_again",
                 False,
@@ -532,7 +535,7 @@ class TestClaims:
 
     def test_several_keys_may_let_a_form_go(self) -> None:
         """A key that is left out finds nobody alone, so two keys claim nothing."""
-        lines = {n: line(keep_aliases=True, merge=keep) for n in ("id", "email")}
+        lines = {n: line(keep_aliases=True, rule=keep) for n in ("id", "email")}
         found = card(Policy(merge_all("id", "email"), lines), contacts=0)["log_again"]
 
         assert (False, False) == (found.claimed, found.holds)
@@ -541,9 +544,9 @@ class TestClaims:
     def test_a_key_of_each_of_several_fields_may_too(self) -> None:
         """As several keys would."""
         each = key(
-            "id", "more", normalize=normalize.exact, each=True, keep_aliases=True
+            "id", "more", normalize=normalize.exact, any_of=True, keep_aliases=True
         )
-        lines = {"id": field(merge=keep), "more": field(merge=keep)}
+        lines = {"id": field(rule=keep), "more": field(rule=keep)}
         policy = Policy(first_match("any"), lines, keys={"any": each})
         log: list[Row] = [
             {"id": "a", "more": ["b"]},
@@ -556,7 +559,7 @@ class TestClaims:
 
     def test_what_was_refused_may_be_taken_later(self) -> None:
         """A needed field that comes with the second patch."""
-        lines = {"n": field(merge=largest, required=True), "m": field(merge=largest)}
+        lines = {"n": field(rule=largest, required=True), "m": field(rule=largest)}
         log = [{"id": 7, "m": "y"}, {"id": 7, "n": "b", "m": "x"}]
         with pytest.raises(LawBroken, match="log_again: sent again, the 1"):
             LOGS["log_again"](Log(one_key(fields=lines), log))
@@ -564,7 +567,7 @@ class TestClaims:
 
 @pytest.mark.parametrize(
     "policy",
-    [SMALL, NAMED, COUNTS, KEPT, CLOCKED, one_key(others=replace)],
+    [SMALL, NAMED, COUNTS, KEPT, CLOCKED, one_key(extra_fields=field(rule=replace))],
     ids=["small", "named", "counts", "kept", "clocked", "others"],
 )
 def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
@@ -582,7 +585,7 @@ def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
     [
         (NAMED, {"clock_travels"}),
         (CLOCKED, set()),
-        (evolve(NAMED, absorb={"name": newest}), set()),
+        (evolve(NAMED, fields=merging(NAMED.fields, {"name": last_updated})), set()),
         (SMALL, {"absent_gives_way", "clock_travels"}),
     ],
     ids=["named", "clocked", "newest", "keys"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
@@ -15,21 +16,19 @@ from upsertcore import (
     field,
     first_match,
     first_present,
-    ignore,
-    keep,
     key,
     merge_all,
     normalize,
-    union,
 )
 from upsertcore.claims import Claim, Family
 from upsertcore.errors import InvalidField, KeyInUse, MissingField
+from upsertcore.rules import ignore, keep, union
 from upsertcore.values import NOTHING
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ID = field(key=normalize.exact, unique=True)
 PERSON = key("first", "last", normalize=normalize.text, unique=True)
-MAIL = key("main", "more", normalize=normalize.email, each=True, unique=True)
+MAIL = key("main", "more", normalize=normalize.email, any_of=True, unique=True)
 PARTS: dict[str, Any] = {
     name: field() for name in ("first", "last", "main", "more", "city")
 }
@@ -54,7 +53,11 @@ def several(*patches: dict[str, Any], **options: Any) -> ContactBook:
 def joining(*patches: dict[str, Any], refuse: bool = False) -> ContactBook:
     """Make a book with a unique key of a primary and of a list that it joins."""
     mail = key(
-        *("main", "more"), normalize=normalize.email, each=True, joins=True, unique=True
+        *("main", "more"),
+        normalize=normalize.email,
+        any_of=True,
+        append_new=True,
+        unique=True,
     )
     policy = Policy(
         first_match("id"),
@@ -124,7 +127,7 @@ class TestComposite:
         made = several(ADA, BOB, on_key_in_use="allow")
         outcome = made.upsert({"id": 2, "first": "Ada"})
 
-        assert (outcome.contact["first"], outcome.others) == ("Ada", ("1",))
+        assert (outcome.contact["first"], outcome.also_matched) == ("Ada", ("1",))
         assert len(made.find("person", {"first": "ada", "last": "king"})) == 2
 
     def test_what_is_put_back_takes_its_other_keys_along(self) -> None:
@@ -388,7 +391,7 @@ class TestRemember:
             "mail": key(
                 *("main", "more"),
                 normalize=normalize.email,
-                each=True,
+                any_of=True,
                 keep_aliases=True,
             ),
         }
@@ -426,7 +429,7 @@ class TestRemember:
 
     def test_an_alias_is_enough_to_be_found_again(self) -> None:
         """A rule may keep a value that the patch does not find, if it is remembered."""
-        lines = {"email": field(key=normalize.email, keep_aliases=True, merge=keep)}
+        lines = {"email": field(key=normalize.email, keep_aliases=True, rule=keep)}
         made = remembering(lines=lines, match=first_match("email"))
         made._index.put(made.create({"email": "a@x"}).contact, [[], ["a@x", "b@x"]])
         made.upsert({"email": "b@x", "id": 1})
@@ -438,13 +441,14 @@ def limited(*patches: dict[str, Any], match: Any = None, **options: Any) -> Cont
     """Make a book in which nobody has more than two emails, and one phone."""
     lines = {
         "email": field(
-            key=normalize.email, limit=2, merge=union, unique=True, keep_aliases=True
+            key=normalize.email, max_forms=2, rule=union, unique=True, keep_aliases=True
         ),
-        "phone": field(key=normalize.phone, limit=1, keep_aliases=True),
-        "device": field(key=normalize.exact, merge=union),
+        "phone": field(key=normalize.phone, max_forms=1, keep_aliases=True),
+        "device": field(key=normalize.exact, rule=union),
         "city": field(),
         **options.pop("lines", {}),
     }
+    lines = merging(lines, options.pop("merging", {}))
     keys = ("email", "phone", "device")
     return book(Policy(match or first_match(*keys), lines, **options), *patches)
 
@@ -508,11 +512,11 @@ class TestLimit:
 
     def test_what_null_clears_of_several_fields_counts_no_more(self) -> None:
         """Of a key of each field those of that field, of a composite the whole."""
-        options: Any = {"keep_aliases": True, "limit": 2}
+        options: Any = {"keep_aliases": True, "max_forms": 2}
         keys = {
             "person": key("first", "last", normalize=normalize.text, **options),
             "mail": key(
-                "main", "more", normalize=normalize.email, each=True, **options
+                "main", "more", normalize=normalize.email, any_of=True, **options
             ),
         }
         policy = Policy(first_match("id"), {"id": ID, **PARTS}, keys=keys)
@@ -530,7 +534,7 @@ class TestLimit:
             {"device": [1]},
             {"device": [2], "phone": "+15550002", "email": ["b@x"]},
             match=merge_all("device"),
-            absorb={"device": union},
+            merging={"device": union},
         )
         outcome = made.upsert({"device": [1, 2], "phone": None})
 
@@ -541,7 +545,7 @@ class TestLimit:
     def test_only_what_is_new_is_too_much(self) -> None:
         """A contact that holds more already may stay so, and may lose some."""
         made = limited({"email": ["a@x", "b@x"]})
-        wide = {"email": field(key=normalize.email, merge=union, limit=1)}
+        wide = {"email": field(key=normalize.email, rule=union, max_forms=1)}
         made = ContactBook.load(limited(lines=wide).policy, made.dump())
 
         assert made.upsert({"email": ["A@x"], "city": "Oslo"}).updated
@@ -574,7 +578,7 @@ class TestLimit:
 
     def test_of_several_fields(self) -> None:
         """All forms count that the fields of a key make."""
-        mail = key("main", "more", normalize=normalize.email, each=True, limit=2)
+        mail = key("main", "more", normalize=normalize.email, any_of=True, max_forms=2)
         policy = Policy(first_match("id"), {"id": ID, **PARTS}, keys={"mail": mail})
         made = book(policy, {"id": 1, "main": "a@x", "more": ["b@x", "a@x"]})
         with pytest.raises(InvalidField) as caught:
@@ -597,7 +601,7 @@ class TestLimitDrop:
             {"email": ["b@x", "c@x"], "device": [2]},
             match=MERGES,
             on_limit="drop",
-            absorb={"email": union},
+            merging={"email": union},
         )
         sent = {"email": ["a@x"], "device": [2], "city": "Oslo"}
         outcome = made.upsert(sent)
@@ -609,7 +613,7 @@ class TestLimitDrop:
             "device": (1,),
             "city": "Oslo",
         }
-        assert (outcome.others, outcome.absorbed) == ((), ())
+        assert (outcome.also_matched, outcome.merged) == ((), ())
         assert made.upsert(sent).unchanged
         made._index.check()
 
@@ -621,7 +625,7 @@ class TestLimitDrop:
             {"email": ["d@x"], "device": [3]},
             match=MERGES,
             on_limit="drop",
-            absorb={"email": union},
+            merging={"email": union},
         )
         sent = {"device": [3], "phone": "+15550001", "email": ["a@x"]}
         outcome = made.upsert(sent)
@@ -653,7 +657,7 @@ class TestLimitDrop:
         """A new contact has the default of it, or lacks what it needs."""
         lines = {
             "device": field(
-                key=normalize.exact, limit=1, default=[0], keep_aliases=True
+                key=normalize.exact, max_forms=1, default=[0], keep_aliases=True
             )
         }
         made = limited(match=MERGES, on_limit="drop", lines=lines)
@@ -663,7 +667,7 @@ class TestLimitDrop:
 
         lines = {
             "device": field(
-                key=normalize.exact, limit=1, required=True, keep_aliases=True
+                key=normalize.exact, max_forms=1, required=True, keep_aliases=True
             )
         }
         made = limited(match=MERGES, on_limit="drop", lines=lines)
@@ -676,7 +680,7 @@ class TestLimitDrop:
             {"email": ["b@x", "c@x"], "device": [2], "city": "Oslo"},
             match=MERGES,
             on_limit="drop",
-            absorb={"city": union},
+            merging={"city": union},
         )
         sent = {"email": ["a@x"], "device": [2]}
 
@@ -708,7 +712,7 @@ class TestLimitDrop:
             {"email": ["b@x", "c@x"], "device": [2]},
             match=merge_all("device", "email"),
             on_limit="drop",
-            absorb={"email": union},
+            merging={"email": union},
         )
         made.upsert({"email": ["b@x"], "city": "Rome"})
         sent = {"device": [2], "email": ["a@x"]}
@@ -733,7 +737,7 @@ class TestClaim:
 
     POLICY = Policy(
         first_match("a"),
-        {"a": field(key=str, limit=2), "b": field(key=str)},
+        {"a": field(key=str, max_forms=2), "b": field(key=str)},
     )
 
     @pytest.mark.parametrize(
@@ -771,6 +775,7 @@ class TestMerged:
             "city": field(),
             **options.pop("lines", {}),
         }
+        lines = merging(lines, options.pop("merging", {}))
         return Policy(merge_all("email", "device"), lines, **options)
 
     SENT: dict[str, Any] = {"email": "a@x", "device": 2}  # noqa: RUF012
@@ -817,8 +822,8 @@ class TestMerged:
             {"email": "a@x"},
             {"email": "b@x", "device": 2},
         )
-        rule = {"email": field(key=normalize.email, unique=True, merge=union)}
-        policy = self.policy(keep_aliases=False, lines=rule, absorb={"email": union})
+        rule = {"email": field(key=normalize.email, unique=True, rule=union)}
+        policy = self.policy(keep_aliases=False, lines=rule, merging={"email": union})
         rows = made.dump()
         for row in rows:
             row["fields"]["email"] = [row["fields"]["email"]]
@@ -903,7 +908,7 @@ class TestMerged:
 
     def test_too_many_after_a_merge(self) -> None:
         """Forms that an absorbed contact passes on are new to the survivor."""
-        lines = {"email": field(key=normalize.email, keep_aliases=True, limit=1)}
+        lines = {"email": field(key=normalize.email, keep_aliases=True, max_forms=1)}
         policy = self.policy(keep_aliases=True, lines=lines)
         made = book(policy, {"email": "a@x"}, {"email": "b@x", "device": 2})
         with pytest.raises(InvalidField) as caught:
@@ -914,7 +919,7 @@ class TestMerged:
 
     def test_a_field_that_the_patch_may_not_set(self) -> None:
         """Its key is held by whom it was, and by nobody new."""
-        lines = {"tag": field(key=normalize.exact, merge=ignore)}
+        lines = {"tag": field(key=normalize.exact, rule=ignore)}
         policy = self.policy(keep_aliases=True, lines=lines)
         made = book(policy, {"email": "a@x"}, {"device": 2})
 

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
-    custom,
     errors,
     field,
     first_match,
     first_present,
-    keep,
     merge_all,
     normalize,
 )
 from upsertcore.comparing import Comparison, Difference
+from upsertcore.rules import custom, keep
 
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact),
@@ -26,7 +26,7 @@ LINES: dict[str, Any] = {
     "name": field(),
 }
 POLICY = Policy(first_match("id", "email"), LINES)
-KEEPS = Policy(first_match("id", "email"), {**LINES, "name": field(merge=keep)})
+KEEPS = Policy(first_match("id", "email"), {**LINES, "name": field(rule=keep)})
 MERGES = Policy(merge_all("id", "email"), LINES)
 PRESENT = Policy(first_present("id", "email"), LINES)
 ADA = {"id": 1, "email": "ada@x", "name": "Ada"}
@@ -115,9 +115,8 @@ def test_others_are_merged() -> None:
     made = book({"id": 1}, {"email": "eve@x", "name": "Eve"})
     free = Policy(
         first_match("id", "email"),
-        LINES,
+        merging(LINES, {"name": keep}),
         on_key_in_use="withhold",
-        absorb={"name": keep},
     )
     sent = {"id": 1, "email": "eve@x"}
     refused = parts(made, MERGES, sent)
@@ -136,7 +135,7 @@ def test_others_are_merged() -> None:
 
 def test_refused_on_one_side() -> None:
     """It is told why; whatever else the other one does is no part of it."""
-    strict = Policy(first_match("id", "email"), LINES, create=False)
+    strict = Policy(first_match("id", "email"), LINES, on_not_found="refuse")
     sent = {"id": 5, "name": "Bob"}
     found = parts(book(), strict, sent, sent)
     assert [0, 1] == [each[0] for each in found]
@@ -144,7 +143,7 @@ def test_refused_on_one_side() -> None:
     assert {None} == {each[2] for each in found}
     assert all(each[3].startswith("CreateRefused: ") for each in found)
 
-    loose = Policy(first_match("id"), LINES, others=keep)
+    loose = Policy(first_match("id"), LINES, extra_fields=field(rule=keep))
     found = parts(book(), loose, {"id": 1, "city": "Oslo"})
     assert ["UnknownField"] == [each[2].partition(":")[0] for each in found]
     assert [None] == [each[3] for each in found]
@@ -191,7 +190,7 @@ def test_what_a_host_raises() -> None:
 
     made = book()
     before = made.dump()
-    other = Policy(first_match("id"), {**LINES, "name": field(merge=custom(fail))})
+    other = Policy(first_match("id"), {**LINES, "name": field(rule=custom(fail))})
     with pytest.raises(ZeroDivisionError) as caught:
         made.compare(other, [EVE, ADA])
     note = "name: rule custom raised this for text"

@@ -100,7 +100,7 @@ class TestHistory:
         """They are empty, and a row does not speak of them."""
         assert ADA.aliases == {}
         assert ADA.clocks == {}
-        assert ADA.absorbed == ()
+        assert ADA.merged_ids == ()
         assert set(ROW) == {
             *("id", "scope", "version", "created_at", "updated_at", "fields")
         }
@@ -111,23 +111,23 @@ class TestHistory:
 
         assert row["aliases"] == {"email": ["a@x", "b@x"]}
         assert row["clocks"] == {"name": 7, "city": "2024-01-02"}
-        assert row["absorbed"] == ["c-2", "c-3"]
+        assert row["merged_ids"] == ["c-2", "c-3"]
         assert OLD == Contact.from_dict(json.loads(json.dumps(row)))
         assert "aliases" not in attrs.evolve(OLD, aliases={}).to_dict()
 
-    @pytest.mark.parametrize("part", ["aliases", "clocks", "absorbed"])
+    @pytest.mark.parametrize("part", ["aliases", "clocks", "merged_ids"])
     def test_each_part_counts(self, part: str) -> None:
         """Two contacts that differ in it are not the same."""
-        empty: Any = () if part == "absorbed" else {}
+        empty: Any = () if part == "merged_ids" else {}
         twin = attrs.evolve(OLD, **{part: empty})
 
         assert twin != OLD
         assert Contact.from_dict(twin.to_dict()) == twin
 
-    @pytest.mark.parametrize("part", ["aliases", "clocks", "absorbed"])
+    @pytest.mark.parametrize("part", ["aliases", "clocks", "merged_ids"])
     def test_a_part_may_be_there_and_empty(self, part: str) -> None:
         """A row that says so is as one that does not."""
-        empty: Any = [] if part == "absorbed" else {}
+        empty: Any = [] if part == "merged_ids" else {}
 
         assert Contact.from_dict({**ROW, part: empty}) == ADA
 
@@ -142,7 +142,7 @@ class TestHistory:
 
         assert made.aliases == {"email": ("a@x",)}
         assert made.clocks == {"name": 7}
-        assert made.absorbed == ("c-2",)
+        assert made.merged_ids == ("c-2",)
         for part in (made.aliases, made.clocks):
             with pytest.raises(TypeError):
                 part["email"] = 1  # type: ignore[index]
@@ -153,9 +153,9 @@ class TestHistory:
         for twin in twins:
             assert twin == OLD
             assert hash(twin) == hash(OLD)
-            assert (twin.aliases, twin.clocks, twin.absorbed) == (
+            assert (twin.aliases, twin.clocks, twin.merged_ids) == (
                 *(OLD.aliases, OLD.clocks),
-                OLD.absorbed,
+                OLD.merged_ids,
             )
 
     @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ class TestHistory:
             ("clocks", {"name": ""}, "clocks: name: must be text or number"),
             ("clocks", {"name": [1]}, "clocks: name: must be text or number"),
             ("clocks", {"name": float("inf")}, "clocks.name: must be a finite number"),
-            ("absorbed", "c-2", "absorbed: must be a list"),
-            ("absorbed", None, "absorbed: must be a list"),
-            ("absorbed", {"c-2": 1}, "absorbed: must be a list"),
-            ("absorbed", [""], "absorbed: must not be blank"),
-            ("absorbed", [2], "absorbed: must be text, not 2"),
-            ("absorbed", ["\ud800"], "absorbed: .*surrogates"),
-            ("absorbed", ["c-2", "c-2"], "absorbed: must have each item once"),
+            ("merged_ids", "c-2", "merged_ids: must be a list"),
+            ("merged_ids", None, "merged_ids: must be a list"),
+            ("merged_ids", {"c-2": 1}, "merged_ids: must be a list"),
+            ("merged_ids", [""], "merged_ids: must not be blank"),
+            ("merged_ids", [2], "merged_ids: must be text, not 2"),
+            ("merged_ids", ["\ud800"], "merged_ids: .*surrogates"),
+            ("merged_ids", ["c-2", "c-2"], "merged_ids: must have each item once"),
         ],
         ids=map(str, range(22)),
     )

@@ -21,10 +21,10 @@ from upsertcore import (
     key,
     merge_all,
     normalize,
-    union,
 )
-from upsertcore.plan import plan
+from upsertcore.plan import decide
 from upsertcore.row import ID, PLACE
+from upsertcore.rules import union
 
 
 def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
@@ -53,7 +53,7 @@ def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
         holders=count("holders", index.holders),
         found=count("found", index.found),
     )
-    plan(policy, patch, view)
+    decide(policy, patch, view)
     return calls
 
 
@@ -97,18 +97,18 @@ def watched(book: ContactBook, patch: dict[str, Any]) -> Counter[Any]:
         return index.found(id)
 
     view: Any = SimpleNamespace(holders=holders, found=found)
-    plan(book.policy, patch, view)
+    decide(book.policy, patch, view)
     return asked
 
 
 SEVERAL = {
     "person": key("first", "last", normalize=normalize.text, unique=True),
-    "mail": key("main", "more", normalize=normalize.email, each=True, unique=True),
+    "mail": key("main", "more", normalize=normalize.email, any_of=True, unique=True),
 }
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact, unique=True),
-    "email": field(key=normalize.email, unique=True, merge=union, keep_aliases=True),
-    "device": field(key=normalize.exact, merge=union),
+    "email": field(key=normalize.email, unique=True, rule=union, keep_aliases=True),
+    "device": field(key=normalize.exact, rule=union),
 }
 LINES |= {name: field() for name in ("first", "last", "main", "more")}
 
@@ -153,7 +153,7 @@ class TestSeveral:
     @pytest.mark.parametrize("size", [4, 1_000])
     def test_a_shorter_patch_asks_for_nothing_again(self, size: int) -> None:
         """What was asked before a key was left out is not asked anew."""
-        email = field(key=normalize.email, merge=union, limit=2, keep_aliases=True)
+        email = field(key=normalize.email, rule=union, max_forms=2, keep_aliases=True)
         made = self.book(
             size, "email", "device", lines={"email": email}, on_limit="drop"
         )
@@ -204,7 +204,7 @@ class TestContactsAmongThemselves:
     LINES: dict[str, Any] = {  # noqa: RUF012
         "email": field(key=normalize.email),
         "phone": field(key=normalize.exact),
-        "tags": field(merge=union),
+        "tags": field(rule=union),
     }
 
     def book(self, size: int, together: int, *, chained: bool = False) -> ContactBook:
@@ -236,10 +236,10 @@ class TestContactsAmongThemselves:
         assert two <= 2.2 * one
         assert four <= 2.2 * two
 
-    @pytest.mark.parametrize("absorbed", [1, 5])
-    def test_a_merge_looks_at_nobody_else(self, absorbed: int) -> None:
+    @pytest.mark.parametrize("merged", [1, 5])
+    def test_a_merge_looks_at_nobody_else(self, merged: int) -> None:
         """Ten contacts or two thousand: the same calls."""
-        ids = [f"c-{number}" for number in range(1, absorbed + 2)]
+        ids = [f"c-{number}" for number in range(1, merged + 2)]
         small, large = (self.book(size, 2) for size in (10, 2_000))
 
         assert called(lambda: small.merge(*ids)) == called(lambda: large.merge(*ids))

@@ -14,20 +14,20 @@ from upsertcore import (
     Contact,
     ContactBook,
     Policy,
-    add,
     errors,
     field,
     first_match,
     merge_all,
     normalize,
 )
+from upsertcore.rules import add
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True),
     "phone": field(key=normalize.phone),
     "name": field(),
-    "seen": field(merge=add),
+    "seen": field(rule=add),
 }
 ADA = {"email": "ada@x", "phone": "+15550001", "name": "Ada"}
 EVE = {"email": "eve@x", "phone": "+15550002"}
@@ -247,16 +247,19 @@ def test_a_version_comes_first(on_deleted: str) -> None:
 
 def test_a_policy_that_ignores_updates() -> None:
     """It leaves the contact as it is: deleted."""
-    made = book("restore", update="ignore")
+    made = book("restore", on_found="ignore")
     outcome = made.upsert({"email": "ada@x", "name": "Bob"})
 
-    assert ("unchanged", {"name": "update"}) == (outcome.result, dict(outcome.ignored))
+    assert ("unchanged", {"name": "on_found"}) == (
+        outcome.result,
+        dict(outcome.ignored),
+    )
     assert hour(3) == made.get("c-1").deleted_at
 
 
 def test_a_policy_without_updates() -> None:
     """To bring a contact back is an update, also where no field moves."""
-    made = book("restore", update=False)
+    made = book("restore", on_found="refuse")
     assert made.upsert(EVE).unchanged
     with pytest.raises(errors.UpdateRefused) as no:
         made.upsert(ADA)
@@ -328,7 +331,7 @@ def test_an_absorbed_one_keeps_its_mark_in_the_outcome() -> None:
     made = book("restore")
     outcome = made.merge("c-2", "c-1")
 
-    assert (hour(3),) == tuple(each.deleted_at for each in outcome.absorbed)
+    assert (hour(3),) == tuple(each.deleted_at for each in outcome.merged)
     assert ("c-2", None) == (made.get("c-1").id, made.get("c-1").deleted_at)
     made.undo(outcome)
     assert hour(3) == made.get("c-1").deleted_at

@@ -8,31 +8,38 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     Contact,
     ContactBook,
     Policy,
-    add,
-    custom,
-    deep,
     field,
     first_match,
+    key,
+    merge_all,
+    normalize,
+)
+from upsertcore.draft import Draft
+from upsertcore.errors import InvalidField, MissingField
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    append,
+    custom,
+    deep,
+    deep_keep,
     ignore,
     immutable,
     keep,
-    key,
     largest,
+    last_updated,
     latest,
-    merge_all,
-    normalize,
     on_create,
     replace,
     smallest,
     union,
+    unset,
 )
-from upsertcore.draft import Draft
-from upsertcore.errors import InvalidField, MissingField
-from upsertcore.merge import add_or_remove, append, deep_keep, newest, unset
 from upsertcore.values import freeze
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -49,9 +56,14 @@ def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
     return made
 
 
-def by_id(*patches: dict[str, Any], others: Any = None, **lines: Any) -> ContactBook:
+def by_id(
+    *patches: dict[str, Any], extra_fields: Any = None, **lines: Any
+) -> ContactBook:
     """Make a book that matches by an id, with further fields."""
-    return book(Policy(first_match("id"), {"id": ID, **lines}, others=others), *patches)
+    return book(
+        Policy(first_match("id"), {"id": ID, **lines}, extra_fields=extra_fields),
+        *patches,
+    )
 
 
 MAIL = {
@@ -61,9 +73,13 @@ MAIL = {
 }
 
 
-def mailbox(*patches: dict[str, Any], joins: bool = False, **lines: Any) -> ContactBook:
+def mailbox(
+    *patches: dict[str, Any], append_new: bool = False, **lines: Any
+) -> ContactBook:
     """Make a book in which a primary and additional mails identify a contact."""
-    mail = key("main", "more", normalize=normalize.email, each=True, joins=joins)
+    mail = key(
+        "main", "more", normalize=normalize.email, any_of=True, append_new=append_new
+    )
     keys = {"mail": mail}
     policy = Policy(first_match("mail", "id"), {**MAIL, **lines}, keys=keys)
     return book(policy, *patches)
@@ -155,7 +171,7 @@ class TestJoins:
     )
     def test_it_joins(self, stored: Any, sent: Any, more: Any) -> None:
         """Each form that is new, once, behind what is there; and twice is once."""
-        made = mailbox({**ADA, **stored}, joins=True)
+        made = mailbox({**ADA, **stored}, append_new=True)
         before = made.get("1")["main"]
         outcome = made.upsert({"id": 1, **sent})
 
@@ -167,7 +183,7 @@ class TestJoins:
     @pytest.mark.parametrize("sent", [None, "", "none", "A@x"], ids="abcd")
     def test_what_is_no_new_value(self, sent: Any) -> None:
         """Null, blank, no form, or the primary's own one: the rule is asked."""
-        made = mailbox(ADA, joins=True)
+        made = mailbox(ADA, append_new=True)
         outcome = made.upsert({"id": 1, "main": sent})
 
         assert sent == outcome.contact.get("main")
@@ -175,7 +191,7 @@ class TestJoins:
 
     def test_it_joins_no_value_that_is_no_list(self) -> None:
         """The field and who holds it are named, and nothing is stored."""
-        made = mailbox({**ADA, "more": "b@x"}, joins=True)
+        made = mailbox({**ADA, "more": "b@x"}, append_new=True)
         with pytest.raises(InvalidField) as caught:
             made.upsert({"id": 1, "main": "c@x"})
         assert (caught.value.field, caught.value.holder) == ("more", "1")
@@ -191,7 +207,9 @@ class TestJoins:
         """Every additional field holds, and the last one is the list."""
         lines = {"id": ID, "main": field(), "work": field(), "more": field()}
         parts = ("main", "work", "more")
-        keys = {"m": key(*parts, normalize=normalize.email, each=True, joins=True)}
+        keys = {
+            "m": key(*parts, normalize=normalize.email, any_of=True, append_new=True)
+        }
         made = book(
             Policy(first_match("id"), lines, keys=keys),
             {"id": 1, "main": "a@x", "work": "w@x"},
@@ -205,7 +223,9 @@ class TestJoins:
         """Whatever the order of the keys is."""
         lines = {"id": ID, "p": field(), "q": field(), "more": field()}
         keys = {
-            name: key(name, "more", normalize=normalize.exact, each=True, joins=True)
+            name: key(
+                name, "more", normalize=normalize.exact, any_of=True, append_new=True
+            )
             for name in ("p", "q")
         }
         policy = Policy(first_match("id"), lines, keys=keys)
@@ -218,7 +238,9 @@ class TestJoins:
         """Beside another one that joins in the same patch."""
         lines = {"id": ID, "p": field(), "q": field(), "more": field()}
         keys = {
-            name: key(name, "more", normalize=normalize.exact, each=True, joins=True)
+            name: key(
+                name, "more", normalize=normalize.exact, any_of=True, append_new=True
+            )
             for name in ("p", "q")
         }
         policy = Policy(first_match("id"), lines, keys=keys)
@@ -231,8 +253,8 @@ class TestJoins:
 def clocked(*patches: dict[str, Any], **lines: Any) -> ContactBook:
     """Make a book whose field ``name`` goes by a clock ``at``, which only grows."""
     lines = {
-        "name": field(merge=latest(by="at")),
-        "at": field(merge=largest),
+        "name": field(rule=latest(by="at")),
+        "at": field(rule=largest),
         **lines,
     }
     return by_id(*patches, **lines)
@@ -256,15 +278,15 @@ class TestLatest:
         ]
         ends = []
         for order in permutations(sent):
-            made = clocked(city=field(merge=latest(by="at")), n=field(merge=smallest))
+            made = clocked(city=field(rule=latest(by="at")), n=field(rule=smallest))
             made.upsert_many(order)
             ends.append((dict(made.get("1").fields), dict(made.get("1").clocks)))
             assert all(made.upsert(patch).unchanged for patch in order)
 
         expected = {"id": 1, "at": "2024-01-03", "city": "Rome", "n": 1}
-        newest = {} if values[1] is None else {"name": values[1]}
+        last_updated = {} if values[1] is None else {"name": values[1]}
         assert [
-            (expected | newest, {"name": "2024-01-03", "city": "2024-01-02"})
+            (expected | last_updated, {"name": "2024-01-03", "city": "2024-01-02"})
         ] * 6 == ends
 
     @pytest.mark.parametrize(
@@ -302,7 +324,7 @@ class TestLatest:
         self, sent: Any, after: Any, clock: Any, ignored: Any
     ) -> None:
         """It is stored with its clock, or left out and named; and twice is once."""
-        made = clocked(at=field(merge=replace))
+        made = clocked(at=field(rule=replace))
         made.upsert({"id": 1, "name": "A", "at": 5})
         outcome = made.upsert({"id": 1, **sent})
 
@@ -316,7 +338,7 @@ class TestLatest:
 
     def test_a_clock_that_moves_alone_is_an_update(self) -> None:
         """No field moves, and the contact does; or older news would be news again."""
-        made = clocked(at=field(merge=keep))
+        made = clocked(at=field(rule=keep))
         made.upsert({"id": 1, "name": "A", "at": 5})
         outcome = made.upsert({"id": 1, "name": "A", "at": 9})
 
@@ -407,7 +429,7 @@ class TestLatest:
 
     def test_undeclared_fields_may_go_by_an_undeclared_clock(self) -> None:
         """The clock itself goes by itself then."""
-        made = by_id(others=latest(by="at"))
+        made = by_id(extra_fields=field(rule=latest(by="at")))
         made.upsert({"id": 1, "city": "Oslo", "at": 2})
         outcome = made.upsert({"id": 1, "city": "Rome", "at": 1})
 
@@ -439,7 +461,7 @@ class TestLeftOut:
     )
     def test_a_number(self, rule: Any, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
         """It is stored, or what is left out is told."""
-        made = by_id({"id": 1, "n": 3}, n=field(merge=rule))
+        made = by_id({"id": 1, "n": 3}, n=field(rule=rule))
         made._index.put(Contact("1", "", {"id": 1, "n": 3}, 1, NOW, NOW), [["1"]])
         outcome = made.upsert({"id": 1, "n": sent})
 
@@ -465,7 +487,7 @@ class TestLeftOut:
     )
     def test_inside_a_mapping(self, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
         """What is not taken inside is told, even where the rest is stored."""
-        made = by_id(m=field(merge=deep_keep))
+        made = by_id(m=field(rule=deep_keep))
         made.upsert({"id": 1, "m": {"a": 1, "c": {"d": ""}}})
         outcome = made.upsert({"id": 1, "m": sent})
 
@@ -475,7 +497,7 @@ class TestLeftOut:
 
     def test_lists_tell_nothing(self) -> None:
         """What joins or leaves a list is what was asked for."""
-        lines = {"s": field(merge=add_or_remove), "a": field(merge=append)}
+        lines = {"s": field(rule=add_or_remove), "a": field(rule=append)}
         made = by_id({"id": 1, "s": ["x"], "a": ["x"]}, **lines)
         outcome = made.upsert({"id": 1, "s": ["-x", "y"], "a": ["x"]})
 
@@ -485,10 +507,10 @@ class TestLeftOut:
             made.upsert({"id": 1, "s": ["-"]})
 
 
-def absorbing(absorb: Any = None, **lines: Any) -> Policy:
+def absorbing(on_merge: Any = None, **lines: Any) -> Policy:
     """Make a policy that merges by two keys."""
     keys = {name: field(key=normalize.exact) for name in ("id", "ref")}
-    return Policy(merge_all("id", "ref"), {**keys, **lines}, absorb=absorb or {})
+    return Policy(merge_all("id", "ref"), merging({**keys, **lines}, on_merge or {}))
 
 
 BOTH: dict[str, Any] = {"id": 1, "ref": 2}
@@ -515,7 +537,7 @@ class TestAbsorb:
 
     def test_the_patch_comes_last(self) -> None:
         """It is merged over what the contacts made of each other."""
-        policy = absorbing(tags=field(merge=union), at=field(), absorb={"tags": union})
+        policy = absorbing(tags=field(rule=union), at=field(), on_merge={"tags": union})
         made = book(
             policy, {"id": 1, "tags": ["a"]}, {"ref": 2, "tags": ["b"], "at": 1}
         )
@@ -540,9 +562,7 @@ class TestAbsorb:
     )
     def test_a_rule_between_contacts(self, rule: Any, after: Any) -> None:
         """The survivor's value stands for the stored one, whatever the field's rule."""
-        policy = absorbing(
-            {} if rule is None else {"n": rule}, n=field(merge=on_create)
-        )
+        policy = absorbing({} if rule is None else {"n": rule}, n=field(rule=on_create))
         made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
 
         assert after == made.upsert(BOTH).contact.get("n")
@@ -582,7 +602,7 @@ class TestAbsorb:
         self, one: Any, two: Any, after: Any, clocks: Any
     ) -> None:
         """It goes by its clock, not by who survives; what is cleared counts too."""
-        policy = absorbing(name=field(merge=latest(by="at")), at=field(merge=largest))
+        policy = absorbing(name=field(rule=latest(by="at")), at=field(rule=largest))
         made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
         outcome = made.upsert(BOTH)
 
@@ -603,9 +623,27 @@ class TestAbsorb:
             (replace, {"name": "A", "at": 9}, {"name": "", "at": 12}, "A", {"name": 9}),
             (largest, {"name": "A", "at": 5}, {"name": "B", "at": 4}, "B", {"name": 4}),
             (largest, {"name": "B", "at": 5}, {"name": "A", "at": 9}, "B", {"name": 5}),
-            (newest, {"name": "A", "at": 5}, {"name": "B", "at": 4}, "A", {"name": 5}),
-            (newest, {"name": "A", "at": 5}, {"name": "B", "at": 6}, "B", {"name": 6}),
-            (newest, {"name": None, "at": 9}, {"name": "B", "at": 6}, "B", {"name": 6}),
+            (
+                last_updated,
+                {"name": "A", "at": 5},
+                {"name": "B", "at": 4},
+                "A",
+                {"name": 5},
+            ),
+            (
+                last_updated,
+                {"name": "A", "at": 5},
+                {"name": "B", "at": 6},
+                "B",
+                {"name": 6},
+            ),
+            (
+                last_updated,
+                {"name": None, "at": 9},
+                {"name": "B", "at": 6},
+                "B",
+                {"name": 6},
+            ),
             (
                 union,
                 {"name": ["a"], "at": 5},
@@ -643,7 +681,7 @@ class TestAbsorb:
         self, rule: Any, one: Any, two: Any, after: Any, clocks: Any
     ) -> None:
         """Whatever rule takes it; a value of both has the later of their clocks."""
-        lines = {"name": field(merge=latest(by="at")), "at": field(merge=largest)}
+        lines = {"name": field(rule=latest(by="at")), "at": field(rule=largest)}
         policy = absorbing({"name": rule}, **lines)
         made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
         outcome = made.upsert(BOTH)
@@ -655,7 +693,7 @@ class TestAbsorb:
 
     def test_clocks_of_two_kinds_are_ordered_too(self) -> None:
         """A value that is made of both has a clock, number or text."""
-        lines = {"name": field(merge=latest(by="at")), "at": field()}
+        lines = {"name": field(rule=latest(by="at")), "at": field()}
         policy = absorbing({"name": union}, **lines)
         made = book(
             policy,
@@ -668,7 +706,7 @@ class TestAbsorb:
     @pytest.mark.parametrize("name", ["A", None, ""], ids=["value", "absent", "blank"])
     def test_where_neither_has_a_clock_it_is_kept(self, name: Any) -> None:
         """As a field without one: the survivor's value, else that of the other."""
-        policy = absorbing(name=field(merge=latest(by="at")), at=field())
+        policy = absorbing(name=field(rule=latest(by="at")), at=field())
         rows = [
             Contact("1", "", {"id": 1, "name": name or ""}, 1, NOW, NOW).to_dict(),
             Contact("2", "", {"ref": 2, "name": "B"}, 1, NOW, NOW).to_dict(),
@@ -704,7 +742,7 @@ class TestDraft:
 
     def test_what_is_left_out(self) -> None:
         """A field and its clock are as they were; other fields go by its clock."""
-        lines = {"id": ID, "n": field(merge=latest(by="at")), "at": field()}
+        lines = {"id": ID, "n": field(rule=latest(by="at")), "at": field()}
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW, {}, {"n": 5})
         draft = Draft(Policy(first_match("id"), lines), before, {})
         draft.merge(freeze({"n": [2], "at": 6}), known=True)
@@ -733,7 +771,7 @@ class TestDraft:
 
     def test_what_joined_a_list_is_known(self) -> None:
         """The list has a value of its own, and whose values joined it."""
-        made = mailbox(ADA, joins=True)
+        made = mailbox(ADA, append_new=True)
         draft = Draft(made.policy, made.get("1"), {})
         draft.merge({"main": "c@x", "more": ("d@x",)}, known=True)
 
@@ -747,7 +785,7 @@ class TestDraft:
         assert draft.after["more"] == (*ADA["more"], "c@x")
         assert not draft.moves("more")
 
-        made = mailbox({"id": 1, "main": "a@x"}, joins=True)
+        made = mailbox({"id": 1, "main": "a@x"}, append_new=True)
         draft = Draft(made.policy, made.get("1"), {})
         draft.merge({"main": "c@x"}, known=True)
         assert (draft.after["more"], draft.own("more")) == (("c@x",), None)
@@ -782,7 +820,7 @@ def test_what_joins_is_cleaned_as_the_list_is() -> None:
             raise ValueError("must be good")
         return [value.lower() for value in values]
 
-    made = mailbox(ADA, joins=True, more=field(clean=lower))
+    made = mailbox(ADA, append_new=True, more=field(clean=lower))
     outcome = made.upsert({"id": 1, "main": "C@x"})
     assert outcome.contact["more"] == ("b@x", "c@x")
     assert made.upsert({"id": 1, "main": "C@x"}).unchanged
@@ -801,7 +839,7 @@ def test_what_joins_and_cannot_be_used_is_refused(known: bool) -> None:  # noqa:
         return None if "c@x" in values else values
 
     more = {"more": ["secret@x"]} if known else {"more": None}
-    made = mailbox({**ADA, **more}, joins=True, more=field(clean=clean))
+    made = mailbox({**ADA, **more}, append_new=True, more=field(clean=clean))
     with pytest.raises(InvalidField) as caught:
         made.upsert({"id": 1, "main": "c@x"})
     assert (
@@ -818,7 +856,7 @@ def test_a_rule_that_raises_is_named() -> None:
     def boom(_stored: Any, _sent: Any) -> Any:
         raise LookupError("boom")
 
-    lines = {"n": field(merge=custom(boom, name="mine"))}
+    lines = {"n": field(rule=custom(boom, name="mine"))}
     made = by_id(**lines)
     note = ["n: rule mine raised this for text"]
     for call in (made.plan, made.upsert, made.create):
@@ -836,7 +874,7 @@ def test_a_rule_that_raises_is_named() -> None:
 
 def test_a_default_in_place_of_what_was_sent_is_named() -> None:
     """A null that a rule does not take is ignored in words, not in silence."""
-    made = by_id(n=field(merge=ignore, default="d"))
+    made = by_id(n=field(rule=ignore, default="d"))
 
     assert made.upsert({"id": 1, "n": None}).ignored == {"n": "ignore"}
     assert made.upsert({"id": 2, "n": "e"}).ignored == {"n": "ignore"}
@@ -844,13 +882,18 @@ def test_a_default_in_place_of_what_was_sent_is_named() -> None:
 
 def test_contacts_are_joined_by_the_tables_rules() -> None:
     """Whatever rule one call has for its patch, the later value of two stays."""
-    newest = latest(by="at")
-    lines = {"id": ID, "k": ID, "at": field(merge=newest), "n": field(merge=newest)}
+    last_updated = latest(by="at")
+    lines = {
+        "id": ID,
+        "k": ID,
+        "at": field(rule=last_updated),
+        "n": field(rule=last_updated),
+    }
     made = book(
         Policy(merge_all("id", "k"), lines),
         {"id": 1, "at": 1, "n": "old"},
         {"k": 2, "at": 2, "n": "new"},
     )
-    merged = made.upsert({"id": 1, "k": 2, "at": 0}, merge={"n": keep}).contact
+    merged = made.upsert({"id": 1, "k": 2, "at": 0}, rules={"n": keep}).contact
 
     assert (merged["n"], merged["at"]) == ("new", 2)

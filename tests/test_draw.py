@@ -105,7 +105,7 @@ def test_a_draw_asks_once() -> None:
 
     assert counting.asked() == (1, 1)
     assert one == two
-    assert (one.id, one.version, one.absorbed) == ("c-1", 1, ())
+    assert (one.id, one.version, one.merged_ids) == ("c-1", 1, ())
 
 
 def test_a_draw_that_needs_more_at_a_later_attempt() -> None:
@@ -136,7 +136,7 @@ def test_what_was_absorbed_keeps_its_own() -> None:
     made.merge("c-2", "c-3")
     made.merge("c-1", "c-4")
 
-    assert made.merge("c-1", "c-2", "c-5").contact.absorbed == (
+    assert made.merge("c-1", "c-2", "c-5").contact.merged_ids == (
         "c-4",
         "c-2",
         "c-3",

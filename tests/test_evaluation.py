@@ -24,7 +24,6 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
-    replace,
 )
 from upsertcore.evaluation import (
     Contrast,
@@ -41,6 +40,7 @@ from upsertcore.evaluation import (
     judged,
 )
 from upsertcore.judging import Alone
+from upsertcore.rules import replace
 from upsertcore.scores import EXAMPLES, Measure, score
 from upsertcore.strategy import Strategy
 
@@ -196,7 +196,7 @@ class TestEvaluate:
         lines = {"email": field(key=broken)}
         with pytest.raises(RuntimeError, match="down") as caught:
             evaluate(
-                Policy(first_match("email"), lines, others=replace),
+                Policy(first_match("email"), lines, extra_fields=field(rule=replace)),
                 ROWS[:1],
                 truth="who",
             )
@@ -540,7 +540,7 @@ def test_right_is_what_naive_counting_finds(given_: list[Row], chosen: Policy) -
             held = Counter(person for person, at in where if at == id)
             decided[key] += 1
             right[key] += held[row["who"]] == max(held.values())
-        several += bool(answer.others or answer.absorbed)
+        several += bool(answer.also_matched or answer.merged)
         where = [(person, book.get(at).id) for person, at in [*where, (row["who"], id)]]
     found = evaluate(chosen, given_, truth="who")
 

@@ -9,29 +9,26 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking, merging
 from upsertcore import (
     ContactBook,
     Plan,
     Policy,
-    add,
     field,
     first_match,
     key,
-    latest,
     merge_all,
     normalize,
-    on_create,
-    union,
 )
 from upsertcore.explain import explain
-from upsertcore.merge import newest
+from upsertcore.rules import add, last_updated, latest, on_create, union
 
 LINES: dict[str, Any] = {
     "id": field(key=normalize.exact),
     "email": field(key=normalize.email, unique=True),
     "name": field(null="ignore", blank="ignore"),
-    "tags": field(merge=union),
-    "source": field(merge=on_create),
+    "tags": field(rule=union),
+    "source": field(rule=on_create),
 }
 
 
@@ -142,15 +139,14 @@ class TestPlan:
         """Each item and part once, and what is blocked as that."""
         keys = {
             "who": key("name", "born", normalize=(normalize.text, normalize.year)),
-            "mail": key("main", "more", normalize=normalize.email, each=True),
+            "mail": key("main", "more", normalize=normalize.email, any_of=True),
             "two": key("city", "born", normalize=normalize.text),
         }
         names = ("born", "main", "more", "city")
         policy = Policy(
             first_match("id"),
             {**LINES, **{name: field() for name in names}},
-            keys=keys,
-            blocked={"mail": ("noreply@*",), "two": ("x|*",)},
+            keys=blocking(keys, {"mail": ("noreply@*",), "two": ("x|*",)}),
         )
         made = book(policy, {"id": 1, "name": "Ada", "born": "15", "main": "noreply@x"})
         more = ["a@x", "", "nope", "nope", "b"]
@@ -185,7 +181,12 @@ class TestPlan:
         ("options", "patch", "line"),
         [
             (
-                {"blocked": {"email": ("noreply@*",)}, "on_blocked": "ignore"},
+                {
+                    "lines": {
+                        "email": field(key=normalize.email, blocked=("noreply@*",))
+                    },
+                    "on_blocked": "ignore",
+                },
                 {"id": 1, "email": "noreply@x"},
                 "email: not taken: it identifies nobody",
             ),
@@ -199,24 +200,25 @@ class TestPlan:
                 "email: not taken: its key is contradicted by a higher one",
             ),
             (
-                {"update": "ignore"},
+                {"on_found": "ignore"},
                 {"id": 1, "name": "Bob"},
                 "name: not taken: a known contact stays as it is",
             ),
         ],
-        ids=["blocked", "guard", "update"],
+        ids=["blocked", "guard", "on_found"],
     )
     def test_why_not(self, options: Any, patch: dict[str, Any], line: str) -> None:
         """A reason of the policy's is told in words."""
         options = {**options}
         match = options.pop("match", first_match("id", "email"))
-        made = book(Policy(match, LINES, **options), ADA)
+        lines = {**LINES, **options.pop("lines", {})}
+        made = book(Policy(match, lines, **options), ADA)
 
         assert line in told(made, patch)
 
     def test_why_not_by_a_limit(self) -> None:
         """A key that would be one too many is left out and named."""
-        email = field(key=normalize.email, merge=union, limit=1, keep_aliases=True)
+        email = field(key=normalize.email, rule=union, max_forms=1, keep_aliases=True)
         lines = {"id": field(key=normalize.exact), "email": email}
         policy = Policy(merge_all("id", "email"), lines, on_limit="drop")
         made = book(policy, {"id": 1, "email": ["a@x"]})
@@ -228,7 +230,7 @@ class TestPlan:
     def test_why_not_by_another_field(self) -> None:
         """A value that one of the additional fields has already."""
         lines = {"id": field(key=normalize.exact), "main": field(), "more": field()}
-        mail = key("main", "more", normalize=normalize.email, each=True)
+        mail = key("main", "more", normalize=normalize.email, any_of=True)
         made = book(
             Policy(first_match("mail"), lines, keys={"mail": mail}),
             {"main": "a@x", "more": ["b@x"]},
@@ -242,19 +244,21 @@ class TestPlan:
         """The rule is that of the call."""
         lines = {**LINES, "score": field()}
         made = book(Policy(first_match("id"), lines), {"id": 1, "score": 1})
-        plan = made.plan({"id": 1, "score": 2}, merge={"score": add})
+        plan = made.plan({"id": 1, "score": 2}, rules={"score": add})
 
         assert plan.explain().endswith("score: 1 -> 3 (add)")
 
     def test_undeclared_fields(self) -> None:
         """They go by the rule for the others."""
-        made = book(Policy(first_match("id"), LINES, others=union), {"id": 1})
+        made = book(
+            Policy(first_match("id"), LINES, extra_fields=field(rule=union)), {"id": 1}
+        )
 
         assert told(made, {"id": 1, "list": ["x"]})[-1] == "list: ['x'] stored (union)"
 
     def test_a_rule_that_is_made(self) -> None:
         """It is named with what it was made with."""
-        lines = {**LINES, "at": field(), "city": field(merge=latest(by="at"))}
+        lines = {**LINES, "at": field(), "city": field(rule=latest(by="at"))}
         made = book(Policy(first_match("id"), lines))
 
         assert any(
@@ -265,7 +269,7 @@ class TestPlan:
     def test_what_cannot_be_printed(self) -> None:
         """One line per key and per field, whatever they are called and hold."""
         lines = {**LINES, "id": field(key=normalize.exact)}
-        made = book(Policy(first_match("id"), lines, others=union))
+        made = book(Policy(first_match("id"), lines, extra_fields=field(rule=union)))
         odd = "a\nb\x1b" + "c" * 1_000
         text = made.plan({"id": odd, "x\ny": ["\n"]}).explain()
 
@@ -308,7 +312,7 @@ class TestOutcome:
 
     def test_what_was_absorbed(self) -> None:
         """The rule is that of ``absorb``, for what no patch sent."""
-        policy = Policy(merge_all("id", "email"), LINES, absorb={"name": union})
+        policy = Policy(merge_all("id", "email"), merging(LINES, {"name": union}))
         one, two = (
             {"id": 1, "name": ["A"]},
             {"email": "a@x", "name": ["B"], "tags": ["b"]},
@@ -318,9 +322,9 @@ class TestOutcome:
 
         assert lines == [
             "merged c-1, with c-2",
-            "name: ['A'] -> ['A', 'B'] (replace, absorbed by union)",
-            "email: 'a@x' stored (replace, absorbed by keep)",
-            "tags: ['b'] stored (union, absorbed by keep)",
+            "name: ['A'] -> ['A', 'B'] (replace, merged by union)",
+            "email: 'a@x' stored (replace, merged by keep)",
+            "tags: ['b'] stored (union, merged by keep)",
         ]
 
     def test_an_update_and_its_undoing(self) -> None:
@@ -371,8 +375,8 @@ class TestClocks:
             first_match("id"),
             {
                 **lines,
-                "name": field(merge=latest(by="at")),
-                "at": field(merge=on_create),
+                "name": field(rule=latest(by="at")),
+                "at": field(rule=on_create),
             },
         )
         made = book(policy)
@@ -397,7 +401,9 @@ class TestClocks:
 
     def test_one_that_is_let_go(self) -> None:
         """A field that was merged keeps a clock until it is updated."""
-        policy = Policy(first_match("id", "email"), LINES, absorb={"name": newest})
+        policy = Policy(
+            first_match("id", "email"), merging(LINES, {"name": last_updated})
+        )
         made = book(policy, {"id": 1}, {"id": 2, "name": "Eve"})
         lines = made.merge("c-1", "c-2").explain().split("\n  ")
         assert lines[-1].startswith("name: clock set to '20")

@@ -44,7 +44,7 @@ FLOOR = {
     "keys": 2,
     "line": 2,
     "match": 2,
-    "merge": 2,
+    "rules": 2,
     # A part of the policy's floor that the policy itself is made with.
     "keyring": 2.5,
     "policy": 3,

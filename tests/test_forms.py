@@ -63,10 +63,10 @@ def test_a_value_has_the_form_that_the_rules_give_it(
     assert form is None or form == normal(form)
 
 
-def book_of(**how: Any) -> ContactBook:
+def book_of(blocked: Any = (), **how: Any) -> ContactBook:
     """Make a book that matches by an identifier and a number."""
     lines = {
-        "id": field(key=normalize.exact),
+        "id": field(key=normalize.exact, blocked=blocked),
         "phone": field(key=normalize.phone_in("US")),
     }
     return ContactBook(Policy(first_match("id", "phone"), lines, **how))
@@ -90,7 +90,7 @@ def test_a_contact_is_found_by_a_number_however_it_is_typed(
 @pytest.mark.parametrize("value", [" null ", "0 ", "NULL\n", "n/a", "#N/A", "-", "\\N"])
 def test_two_strangers_with_a_placeholder_stay_two(value: str) -> None:
     """White space around it or not."""
-    book = book_of(blocked={"id": normalize.PLACEHOLDERS}, on_no_key="create")
+    book = book_of(blocked=normalize.PLACEHOLDERS, on_no_key="create")
 
     assert book.upsert({"id": value}).created
     assert book.upsert({"id": value.strip()}).created

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
-    custom,
     field,
     first_match,
     key,
-    latest,
     merge_all,
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.functions import check_called, check_function, check_normaliser
+from upsertcore.rules import custom, latest
 
 
 def outside() -> Callable[[Any], str]:
@@ -119,7 +119,7 @@ class TestRaising:
         """Make a book whose field v has such a line."""
         ids = iter(["c-1", "c-2", "c-3"])
         lines = {**self.LINES, "v": field(**line)}
-        policy = Policy(first_match("email"), lines, absorb={"v": DIVIDES})
+        policy = Policy(first_match("email"), merging(lines, {"v": DIVIDES}))
         return ContactBook(policy, ids=ids.__next__)
 
     def notes(self, call: Callable[[], object]) -> list[str]:
@@ -130,7 +130,7 @@ class TestRaising:
 
     def test_a_rule(self) -> None:
         """On every path: an upsert, a plan, and a merge of contacts."""
-        made = self.book(merge=DIVIDES)
+        made = self.book(rule=DIVIDES)
         note = ["v: rule divides raised this for a number"]
         assert self.notes(lambda: made.upsert({"email": "a@x", "v": 0})) == note
         assert self.notes(lambda: made.plan({"email": "a@x", "v": 0})) == note
@@ -168,7 +168,7 @@ class TestRaising:
             results = iter([made, made])
             rule = custom(lambda *_, results=results: next(results))
             with pytest.raises(InvalidField) as caught:
-                self.book(merge=rule).upsert({"email": "a@x", "v": 0})
+                self.book(rule=rule).upsert({"email": "a@x", "v": 0})
             what = f"v: must not become {kind} by its rule"
             assert str(caught.value) == f"{what}; let <lambda> return {advice}"
 

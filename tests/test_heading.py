@@ -8,39 +8,41 @@ import pytest
 
 from upsertcore import (
     ContactBook,
-    ContactIndex,
     Policy,
-    deep,
     errors,
     field,
     first_match,
     heading,
+    normalize,
+    row,
+)
+from upsertcore.heading import Heading, Headings
+from upsertcore.index import ContactIndex
+from upsertcore.rules import (
+    deep,
     immutable,
     keep,
     latest,
-    normalize,
     on_create,
     replace,
-    row,
     union,
+    unset,
 )
-from upsertcore.heading import Heading, Headings
-from upsertcore.merge import unset
 
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email),
     "name": field(clean=str.title),
-    "tags": field(merge=union),
-    "source": field(merge=on_create),
+    "tags": field(rule=union),
+    "source": field(rule=on_create),
     "city": field(default="Oslo"),
 }
 POLICY = Policy(first_match("email"), LINES)
-OPEN = Policy(first_match("email"), LINES, others=replace)
+OPEN = Policy(first_match("email"), LINES, extra_fields=field(rule=replace))
 
 
 def headings(policy: Policy = POLICY) -> Headings:
     """Make what learns the headings of a policy."""
-    names = [key.name for key in policy.keys]
+    names = [key.name for key in policy.all_keys]
     return Headings(policy, ContactIndex(names), [(name,) for name in names])
 
 
@@ -74,7 +76,7 @@ class TestNames:
 
     def test_what_goes_by_a_clock_has_none(self) -> None:
         """A rule with a clock looks at another field."""
-        lines = {**LINES, "name": field(merge=latest("at")), "at": field()}
+        lines = {**LINES, "name": field(rule=latest("at")), "at": field()}
 
         assert headings(Policy(first_match("email"), lines))["email", "name"] is None
 
@@ -204,7 +206,7 @@ def test_a_rule_is_asked(
     rule: Any, stored: Any, sent: Any, known_: Any, new: Any
 ) -> None:
     """What it refuses, clears or leaves out is left to the plain path."""
-    policy = Policy(first_match("email"), {**LINES, "note": field(merge=rule)})
+    policy = Policy(first_match("email"), {**LINES, "note": field(rule=rule)})
     made = known("note", policy=policy)
     was = () if stored is None else (stored,)
 

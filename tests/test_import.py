@@ -97,10 +97,12 @@ class TestWhatIsHandedOn:
         tree = ast.parse(STUB.read_text(encoding="utf-8"))
         lists = [node.value for node in tree.body if isinstance(node, ast.Assign)]
 
-        assert [upsertcore.__all__] == [ast.literal_eval(each) for each in lists]
-        assert upsertcore.__all__ == sorted(homes())
+        assert [sorted(upsertcore.__all__)] == [
+            ast.literal_eval(each) for each in lists
+        ]
+        assert sorted(upsertcore.__all__) == sorted([*homes(), "__version__"])
 
-    @pytest.mark.parametrize("name", upsertcore.__all__)
+    @pytest.mark.parametrize("name", sorted(homes()))
     def test_a_name_is_what_its_module_defines(self, name: str) -> None:
         """A public name is the very object of the module that the stub names."""
         home = homes()[name]
@@ -122,7 +124,7 @@ class TestWhatIsHandedOn:
         """``from upsertcore import *`` gives the list of names, and nothing else."""
         code = "from upsertcore import *\nprint(*[n for n in dir() if n[:2] != '__'])"
 
-        assert upsertcore.__all__ == said(code).split()
+        assert upsertcore.__all__[1:] == said(code).split()
 
     @pytest.mark.parametrize("home", sorted({*homes().values()} - {*homes()}))
     def test_a_module_of_the_table_is_an_attribute(self, home: str) -> None:

@@ -11,31 +11,28 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Outcome,
     Policy,
-    custom,
     errors,
     field,
     first_match,
-    immutable,
     key,
-    largest,
-    latest,
     merge_all,
     normalize,
-    union,
 )
+from upsertcore.rules import custom, immutable, largest, latest, union
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True),
     "phone": field(key=normalize.phone),
     "name": field(),
-    "tags": field(merge=union),
+    "tags": field(rule=union),
 }
-POLICY = Policy(first_match("email", "phone"), FIELDS, absorb={"tags": union})
+POLICY = Policy(first_match("email", "phone"), merging(FIELDS, {"tags": union}))
 ADA = {"email": "ada@x", "tags": ["a"]}
 EVE = {"email": "eve@x", "phone": "+15550002", "name": "Eve", "tags": ["e"]}
 BOB = {"email": "bob@x", "phone": "+15550003", "name": "Bob", "tags": ["b"]}
@@ -67,9 +64,9 @@ class TestMerge:
         now = made.get("c-1")
 
         assert (outcome.result, outcome.contact, outcome.before) == ("merged", now, ada)
-        assert outcome.absorbed == (eve, bob)
+        assert outcome.merged == (eve, bob)
         assert now.to_dict()["fields"] == {**EVE, **ADA, "tags": ["a", "e", "b"]}
-        assert (now.version, now.absorbed) == (2, ("c-2", "c-3"))
+        assert (now.version, now.merged_ids) == (2, ("c-2", "c-3"))
         assert (now.created_at, now.updated_at) == (NOW, NOW + timedelta(hours=3))
         assert outcome.matched_by is None
         made._index.check()
@@ -79,7 +76,7 @@ class TestMerge:
         made = book()
 
         assert made.merge("c-1", "c-3", "c-2").contact["name"] == "Bob"
-        assert made.get("c-1").absorbed == ("c-3", "c-2")
+        assert made.get("c-1").merged_ids == ("c-3", "c-2")
 
     def test_the_ids_of_all_lead_to_the_survivor(self) -> None:
         """And so do the keys that passed on; the others are free again."""
@@ -89,7 +86,7 @@ class TestMerge:
 
         assert [each.id for each in made] == ["c-3"]
         assert {made.get(id).id for id in ("c-1", "c-2", "c-3")} == {"c-3"}
-        assert made.get("c-3").absorbed == ("c-1", "c-2")
+        assert made.get("c-3").merged_ids == ("c-1", "c-2")
         assert made.upsert({"email": "eve@x"}).created
         made._index.check()
 
@@ -99,8 +96,8 @@ class TestMerge:
         made.merge("c-1", "c-2")
         outcome = made.merge("c-2", "c-3", "c-3")
 
-        assert (outcome.contact.id, len(outcome.absorbed)) == ("c-1", 1)
-        assert made.get("c-1").absorbed == ("c-2", "c-3")
+        assert (outcome.contact.id, len(outcome.merged)) == ("c-1", 1)
+        assert made.get("c-1").merged_ids == ("c-2", "c-3")
 
     @pytest.mark.parametrize("others", [("c-1",), ("c-3", "c-2"), ("c-2", "c-2")])
     def test_the_survivor_is_none_of_the_others(self, others: tuple[str, ...]) -> None:
@@ -124,7 +121,7 @@ class TestMerge:
             made.merge("c-1"),
             made.merge("c-1", "c-1", on_itself="ignore"),
         ):
-            assert (outcome.result, outcome.absorbed) == ("unchanged", ())
+            assert (outcome.result, outcome.merged) == ("unchanged", ())
             assert outcome.contact is ada
             assert outcome.changes == ()
 
@@ -191,7 +188,7 @@ class TestMerge:
         made.create({"first": "ADA", "last": "KING"})
         if on_key_in_use == "allow":
             outcome = made.merge("c-1", "c-2")
-            assert (outcome.result, outcome.others) == ("merged", ("c-3",))
+            assert (outcome.result, outcome.also_matched) == ("merged", ("c-3",))
             return
         before = made.dump()
         with pytest.raises(errors.KeyInUse) as no:
@@ -203,8 +200,10 @@ class TestMerge:
 
     def test_too_many_keys(self) -> None:
         """A limit holds for what is absorbed, too."""
-        email = field(key=normalize.email, merge=union, limit=1)
-        policy = Policy(first_match("email"), {"email": email}, absorb={"email": union})
+        email = field(key=normalize.email, rule=union, max_forms=1)
+        policy = Policy(
+            first_match("email"), merging({"email": email}, {"email": union})
+        )
         made = book(policy, {"email": ["a@x"]}, {"email": ["b@x"]})
         with pytest.raises(errors.InvalidField, match="must be one key of one contact"):
             made.merge("c-1", "c-2")
@@ -215,7 +214,7 @@ class TestMerge:
     def test_a_value_that_never_changes(self, theirs: str, result: str | None) -> None:
         """``immutable`` in ``absorb`` refuses where the two differ."""
         lines = {**FIELDS, "ref": field()}
-        policy = Policy(first_match("email"), lines, absorb={"ref": immutable})
+        policy = Policy(first_match("email"), merging(lines, {"ref": immutable}))
         made = book(policy, {**ADA, "ref": "r"}, {**EVE, "ref": theirs})
         if result is None:
             with pytest.raises(errors.InvalidField, match="ref: must not change"):
@@ -225,21 +224,21 @@ class TestMerge:
             assert made.merge("c-1", "c-2").result == result
 
     def test_a_policy_that_updates_nobody(self) -> None:
-        """``update=False`` refuses a merge; ``"ignore"`` is about patches alone."""
-        made = book(Policy(first_match("email"), FIELDS, update=False))
+        """``on_found="refuse"`` refuses a merge; ``"ignore"`` does not."""
+        made = book(Policy(first_match("email"), FIELDS, on_found="refuse"))
         with pytest.raises(errors.UpdateRefused):
             made.merge("c-1", "c-2")
         assert made.merge("c-1").unchanged
         assert len(made) == 3
 
-        made = book(Policy(first_match("email"), FIELDS, update="ignore"))
+        made = book(Policy(first_match("email"), FIELDS, on_found="ignore"))
         assert made.merge("c-1", "c-2").merged
 
     def test_what_is_not_there_says_nothing(self) -> None:
         """A contact that lacks a field leaves it, though it knows since when."""
-        lines = {**FIELDS, "at": field(), "city": field(merge=latest(by="at"))}
+        lines = {**FIELDS, "at": field(), "city": field(rule=latest(by="at"))}
         last = custom(lambda _stored, sent: sent, name="last")
-        policy = Policy(first_match("email"), lines, absorb={"city": last})
+        policy = Policy(first_match("email"), merging(lines, {"city": last}))
         ada, eve = {"city": "Oslo", "at": 1}, {"city": None, "at": 2}
         made = book(policy, {**ADA, **ada}, {**EVE, **eve})
 
@@ -248,8 +247,12 @@ class TestMerge:
 
     def test_a_later_clock_wins(self) -> None:
         """A field whose own rule has a clock is absorbed by it."""
-        newest = latest(by="at")
-        lines = {**FIELDS, "at": field(merge=newest), "city": field(merge=newest)}
+        last_updated = latest(by="at")
+        lines = {
+            **FIELDS,
+            "at": field(rule=last_updated),
+            "city": field(rule=last_updated),
+        }
         early, late = {"at": 1, "city": "Oslo"}, {"at": 2, "city": "Bergen"}
         made = book(
             Policy(first_match("email"), lines), {**ADA, **early}, {**EVE, **late}
@@ -277,7 +280,7 @@ class TestMerge:
             raise ArithmeticError("boom")
 
         made = book(
-            Policy(first_match("email"), FIELDS, absorb={"tags": custom(explode)})
+            Policy(first_match("email"), merging(FIELDS, {"tags": custom(explode)}))
         )
         before = made.dump()
         with pytest.raises(ArithmeticError, match="boom"):
@@ -295,8 +298,8 @@ class TestMerge:
                 made.upsert({"email": "eve@x", "name": "Eva"})
             return max(mine, theirs)
 
-        lines = {"email": FIELDS["email"], "name": field(), "age": field(merge=largest)}
-        policy = Policy(first_match("email"), lines, absorb={"age": custom(larger)})
+        lines = {"email": FIELDS["email"], "name": field(), "age": field(rule=largest)}
+        policy = Policy(first_match("email"), merging(lines, {"age": custom(larger)}))
         made = book(policy, {"email": "ada@x", "age": 1}, {"email": "eve@x", "age": 2})
         outcome = made.merge("c-1", "c-2")
 
@@ -314,11 +317,14 @@ class TestMerge:
             return (*mine, *theirs)
 
         made = book(
-            Policy(first_match("email"), FIELDS, absorb={"tags": custom(joined)})
+            Policy(first_match("email"), merging(FIELDS, {"tags": custom(joined)}))
         )
         outcome = made.merge("c-2", "c-3")
 
-        assert (outcome.contact.id, outcome.contact.absorbed) == ("c-1", ("c-2", "c-3"))
+        assert (outcome.contact.id, outcome.contact.merged_ids) == (
+            "c-1",
+            ("c-2", "c-3"),
+        )
         assert outcome.contact["tags"] == ("a", "e", "b")
         made._index.check()
 
@@ -353,7 +359,7 @@ class TestUndo:
         assert made.dump() == before
         assert (back.result, back.before) == ("undone", outcome.contact)
         assert back.contact == (outcome.before or outcome.contact)
-        assert back.absorbed == outcome.absorbed
+        assert back.merged == outcome.merged
         made._index.check()
 
     @pytest.mark.parametrize("call", [updated, merged])
@@ -394,11 +400,11 @@ class TestUndo:
 
     def test_aliases_and_clocks_come_back(self) -> None:
         """A former key is none again, and an older clock may come."""
-        newest = latest(by="at")
+        last_updated = latest(by="at")
         lines = {
             "email": field(key=normalize.email, unique=True, keep_aliases=True),
             "id": field(key=normalize.exact),
-            "at": field(merge=newest),
+            "at": field(rule=last_updated),
         }
         made = book(
             Policy(first_match("id"), lines), {"id": 1, "email": "a@x", "at": 1}
@@ -608,7 +614,8 @@ class TestDedupe:
 
     def doubled(self, **options: Any) -> ContactBook:
         """Make a book with two groups by email, one of them larger by phone."""
-        policy = Policy(first_match("email"), self.LINES, **options)
+        lines = merging(self.LINES, options.pop("merging", {}))
+        policy = Policy(first_match("email"), lines, **options)
         one, two = "+15550001", "+15550002"
         return book(
             policy,
@@ -629,7 +636,7 @@ class TestDedupe:
             "merged",
             "merged",
         ]
-        assert [(each.id, each.absorbed) for each in made] == [
+        assert [(each.id, each.merged_ids) for each in made] == [
             ("c-1", ("c-3", "c-5")),
             ("c-2", ("c-4",)),
             ("c-6", ()),
@@ -643,7 +650,7 @@ class TestDedupe:
         made = self.doubled()
         made.dedupe("phone")
 
-        assert [each.absorbed for each in made] == [(), (), ("c-5",), (), ()]
+        assert [each.merged_ids for each in made] == [(), (), ("c-5",), (), ()]
 
     def test_within_a_scope(self) -> None:
         """No other scope is touched."""
@@ -667,7 +674,7 @@ class TestDedupe:
 
     def test_a_group_that_is_refused(self) -> None:
         """It stays as it was, and what came before it is done."""
-        made = self.doubled(absorb={"ref": immutable})
+        made = self.doubled(merging={"ref": immutable})
         before = made.dump()
         with pytest.raises(errors.InvalidField, match="ref: must not change"):
             made.dedupe()
@@ -676,7 +683,7 @@ class TestDedupe:
         refusal, outcome = made.dedupe(on_refused="collect")
         assert isinstance(refusal, errors.InvalidField)
         assert isinstance(outcome, Outcome)
-        assert (outcome.merged, len(made)) == (True, 5)
+        assert (outcome.result, len(made)) == ("merged", 5)
         made._index.check()
 
     def test_who_is_deleted_meanwhile(self) -> None:
@@ -691,12 +698,12 @@ class TestDedupe:
             return mine
 
         policy = Policy(
-            first_match("email"), self.LINES, absorb={"ref": custom(deleting)}
+            first_match("email"), merging(self.LINES, {"ref": custom(deleting)})
         )
         made = book(policy, *rows)
         outcomes = made.dedupe(on_refused="collect")
 
-        assert [(each.id, each.absorbed) for each in made] == [
+        assert [(each.id, each.merged_ids) for each in made] == [
             ("c-1", ("c-2",)),
             ("c-4", ("c-5",)),
         ]

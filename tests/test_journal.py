@@ -15,7 +15,6 @@ import pytest
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Outcome,
     Policy,
     errors,
@@ -26,6 +25,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import UnknownContact
+from upsertcore.index import ContactIndex
 from upsertcore.journal import Entry, redo
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -622,10 +622,10 @@ class TestPurgeAndTheOthers:
         made.delete("c-3")
         made.create({"email": "1@x"})
         made.upsert({"email": "1@x", "name": "A"})
-        assert made.changes_since(7)[0].outcome.others == ("c-5",)  # type: ignore[union-attr]
+        assert made.changes_since(7)[0].outcome.also_matched == ("c-5",)  # type: ignore[union-attr]
 
         assert made.purge("c-5") == 1
-        assert made.changes_since(7)[0].outcome.others == ()  # type: ignore[union-attr]
+        assert made.changes_since(7)[0].outcome.also_matched == ()  # type: ignore[union-attr]
         assert made.purge("c-2") == 0
 
 

@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
     all_agree,
     field,
     first_match,
-    keep,
     key,
     merge_all,
     normalize,
-    union,
 )
 from upsertcore.again import finds_again
 from upsertcore.claims import Claim, Family, claim
@@ -28,6 +27,7 @@ from upsertcore.errors import AmbiguousMatch
 from upsertcore.keyring import held_forms, make_keys
 from upsertcore.match import FIRST_MATCH
 from upsertcore.patch import Asked
+from upsertcore.rules import keep, union
 from upsertcore.strategy import PICKS, Match
 
 SMALL, LARGE = 250, 1_000
@@ -169,7 +169,7 @@ class TestForms:
 
         def keys(size: int) -> Callable[[], Any]:
             named = dict.fromkeys(forms(size), key("a", "b", normalize=str))
-            return lambda: make_keys({}, named, {})
+            return lambda: make_keys({}, named)
 
         compared(strategy)
         compared(keys)
@@ -206,7 +206,7 @@ def mails(size: int, name: str = "a") -> list[str]:
     return [f"{name}{number}@x" for number in range(size)]
 
 
-MAIL = field(key=normalize.email, merge=union, unique=True, keep_aliases=True)
+MAIL = field(key=normalize.email, rule=union, unique=True, keep_aliases=True)
 
 
 def plan_of_a_list(size: int) -> Callable[[], object]:
@@ -215,14 +215,14 @@ def plan_of_a_list(size: int) -> Callable[[], object]:
 
 
 def plan_of_a_list_that_is_kept(size: int) -> Callable[[], object]:
-    lines = {"e": field(key=normalize.email, merge=keep)}
+    lines = {"e": field(key=normalize.email, rule=keep)}
     made = book(Policy(first_match("e"), lines), {"e": mails(size)})
     return lambda: made.upsert({"e": [*mails(size // 2), *mails(size, "z")]})
 
 
 def merge_of_many(size: int) -> Callable[[], object]:
-    lines = {"e": MAIL, "tags": field(merge=union)}
-    policy = Policy(merge_all("e"), lines, absorb={"e": union, "tags": union})
+    lines = {"e": MAIL, "tags": field(rule=union)}
+    policy = Policy(merge_all("e"), merging(lines, {"e": union, "tags": union}))
     every = [{"e": [each], "tags": [each]} for each in mails(size)]
     made = book(policy, *every)
     return lambda: made.upsert({"e": mails(size)})
@@ -243,7 +243,7 @@ def guard_over_a_shared_phone(size: int) -> Callable[[], object]:
 
 def guard_over_lists(size: int) -> Callable[[], object]:
     match = first_match("id", "tel", guard="if_set")
-    exact = field(key=normalize.exact, merge=union)
+    exact = field(key=normalize.exact, rule=union)
     policy = Policy(match, {"id": exact, "tel": exact}, on_ambiguous="oldest")
     tels = [*range(size)]
     made = book(policy, *[{"id": [n], "tel": tels} for n in (1, 2, 3)])
@@ -251,7 +251,7 @@ def guard_over_lists(size: int) -> Callable[[], object]:
 
 
 def list_that_joins(size: int) -> Callable[[], object]:
-    mail = key("main", "more", normalize=normalize.email, each=True, joins=True)
+    mail = key("main", "more", normalize=normalize.email, any_of=True, append_new=True)
     lines = {"id": EXACT, "main": field(), "more": field()}
     policy = Policy(first_match("id"), lines, keys={"mail": mail})
     made = book(policy, {"id": 1, "main": "m@x", "more": mails(size)})
@@ -282,7 +282,7 @@ def several_that_do_not_agree(size: int) -> Callable[[], object]:
 
 
 def key_that_a_limit_drops(size: int) -> Callable[[], object]:
-    limited = field(key=normalize.email, merge=union, limit=5, keep_aliases=True)
+    limited = field(key=normalize.email, rule=union, max_forms=5, keep_aliases=True)
     policy = Policy(
         merge_all("e", "tel"), {"e": limited, "tel": EXACT}, on_limit="drop"
     )

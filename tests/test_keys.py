@@ -8,19 +8,26 @@ from typing import Any
 import attrs
 import pytest
 
-from upsertcore import ContactBook, Policy, field, first_match, key, normalize, union
+from upsertcore import ContactBook, Policy, field, first_match, key, normalize
 from upsertcore.errors import InvalidField, InvalidPolicy, KeyInUse
 from upsertcore.keys import MAX_FORMS, Key, patterns
+from upsertcore.rules import union
 from upsertcore.values import freeze
 
 PERSON = key("first", "last", normalize=normalize.text)
-MAIL = key("main", "more", normalize=normalize.email, each=True)
+MAIL = key("main", "more", normalize=normalize.email, any_of=True)
 
 
 def called(made: Key, name: str, *blocked: str) -> Key:
     """Give a key its name and what it blocks, as a policy does."""
-    options = (made.unique, made.keep_aliases, made.limit, made.each, made.joins)
-    return Key(name, made.fields, made.normalize, *options, patterns(name, blocked))
+    options = (
+        made.unique,
+        made.keep_aliases,
+        made.max_forms,
+        made.any_of,
+        made.append_new,
+    )
+    return Key(name, made.fields, made.normalize, *options, blocked)
 
 
 class TestOneField:
@@ -57,7 +64,7 @@ class TestOneField:
                 raise ZeroDivisionError
             return "y"
 
-        made = Key("people", ("a", "b"), (str, fail), each=True)
+        made = Key("people", ("a", "b"), (str, fail), any_of=True)
         with pytest.raises(ZeroDivisionError) as caught:
             made.forms({"a": "x", "b": value})
 
@@ -244,7 +251,7 @@ class TestLists:
 
     POLICY = Policy(
         first_match("mails"),
-        {"mails": field(key=normalize.email, unique=True, merge=union)},
+        {"mails": field(key=normalize.email, unique=True, rule=union)},
     )
 
     def test_any_item_finds(self) -> None:
@@ -294,7 +301,7 @@ class TestBlocked:
     )
     def test_a_pattern(self, pattern: Any, form: str, blocks: bool) -> None:  # noqa: FBT001
         """The whole form; in text, a star is anything and case does not count."""
-        made = Key("a", ("a",), (str,), blocked=patterns("a", (pattern,)))
+        made = Key("a", ("a",), (str,), blocked=(pattern,))
 
         assert (() if blocks else (form,)) == made.forms({"a": form})
         assert (None if blocks else form) == made.form(form)
@@ -312,9 +319,7 @@ class TestBlocked:
     )
     def test_what_is_left_of_a_value(self, value: Any, left: Any) -> None:
         """Blocked items leave a list; what has no form at all is not blocked."""
-        made = Key(
-            "m", ("m",), (normalize.email,), blocked=patterns("m", ["noreply@*"])
-        )
+        made = Key("m", ("m",), (normalize.email,), blocked=["noreply@*"])
 
         assert left == made.without_blocked(value)
 
@@ -322,7 +327,7 @@ class TestBlocked:
         """The value itself comes back."""
         value = ("a@x", "b@x")
         open_, made = (
-            Key("m", ("m",), (normalize.email,), blocked=patterns("m", blocked))
+            Key("m", ("m",), (normalize.email,), blocked=blocked)
             for blocked in ((), ("noreply@*",))
         )
 
@@ -332,14 +337,14 @@ class TestBlocked:
     @pytest.mark.parametrize("bad", ["noreply@*", re.compile("0"), 7, None], ids="abcd")
     def test_patterns_stand_in_a_collection(self, bad: Any) -> None:
         """One pattern alone would be read as many, or not at all."""
-        with pytest.raises(InvalidPolicy, match="blocked: email: must be a tuple"):
+        with pytest.raises(InvalidPolicy, match="email: blocked must be a tuple"):
             patterns("email", bad)
 
     @pytest.mark.parametrize("bad", ["", 7, None, re.compile(b"0")], ids="abcd")
     def test_a_pattern_is_of_text(self, bad: Any) -> None:
         """Blank would block nothing, and bytes match no text."""
         with pytest.raises(
-            InvalidPolicy, match="email: must be text or a compiled pattern of"
+            InvalidPolicy, match="email: blocked must be text or a compiled pattern of"
         ):
             patterns("email", ("a", bad))
 
@@ -362,14 +367,14 @@ class TestBlocked:
     )
     def test_placeholders(self, normalizer: Any, value: Any) -> None:
         """What exports write where they know nobody finds nobody."""
-        blocked = patterns("k", normalize.PLACEHOLDERS)
+        blocked = normalize.PLACEHOLDERS
         assert Key("k", ("k",), (normalizer,)).form(value) is not None
         assert Key("k", ("k",), (normalizer,), blocked=blocked).form(value) is None
 
     @pytest.mark.parametrize("value", ["1000", "0x", "nano", "noreply", "-10", "00 1"])
     def test_what_merely_looks_like_a_placeholder(self, value: str) -> None:
         """A form that only contains one is a key."""
-        blocked = patterns("k", normalize.PLACEHOLDERS)
+        blocked = normalize.PLACEHOLDERS
 
         assert Key("k", ("k",), (normalize.exact,), blocked=blocked).form(value)
 
@@ -389,9 +394,18 @@ class TestBlocked:
         (lambda: key("a", "b", "c", normalize=(str, str)), "one function or 3, not 2"),
         (lambda: key("a", normalize=(str, str)), "one function or 1, not 2"),
         (lambda: key("a", "b", normalize=()), "one function or 2, not 0"),
-        (lambda: key("a", normalize=str, each=True), "each needs two fields or more"),
-        (lambda: key("a", "b", normalize=(str, str), each=True), "and one normaliser"),
-        (lambda: key("a", "b", normalize=str, joins=True), "joins needs a primary"),
+        (
+            lambda: key("a", normalize=str, any_of=True),
+            "any_of needs two fields or more",
+        ),
+        (
+            lambda: key("a", "b", normalize=(str, str), any_of=True),
+            "and one normaliser",
+        ),
+        (
+            lambda: key("a", "b", normalize=str, append_new=True),
+            "append_new needs a primary",
+        ),
     ],
     ids=map(str, range(12)),
 )
@@ -403,11 +417,11 @@ def test_an_unworkable_key(make: Any, words: str) -> None:
 
 def test_a_key_says_what_it_was_told() -> None:
     """One normaliser serves every field, and each option stands in the key."""
-    made = key("a", "b", normalize=str, unique=True, keep_aliases=True, limit=2)
+    made = key("a", "b", normalize=str, unique=True, keep_aliases=True, max_forms=2)
 
     assert (made.fields, made.normalize) == (("a", "b"), (str, str))
-    assert (made.unique, made.keep_aliases, made.limit) == (True, True, 2)
-    assert (made.each, made.joins, made.name) == (False, False, "")
+    assert (made.unique, made.keep_aliases, made.max_forms) == (True, True, 2)
+    assert (made.any_of, made.append_new, made.name) == (False, False, "")
 
 
 def test_a_composite_of_long_lists_has_an_end() -> None:

@@ -11,33 +11,26 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
-    ContactIndex,
     Outcome,
     Plan,
     Policy,
     Withheld,
-    add,
     all_agree,
-    custom,
     field,
     first_match,
     first_present,
-    ignore,
-    keep,
     key,
-    largest,
-    latest,
     merge_all,
     never,
     normalize,
     patch,
-    remove,
-    union,
 )
 from upsertcore.calls import Calls
 from upsertcore.errors import ChangesNotRetained, KeyInUse, NoMatchKey, Refused
+from upsertcore.index import ContactIndex
 from upsertcore.journal import Entry, Journal
 from upsertcore.laws import (
     CALLS,
@@ -52,8 +45,19 @@ from upsertcore.laws import (
 )
 from upsertcore.laws.trial import ask, told
 from upsertcore.line import UNUSABLE
-from upsertcore.merge import append, deep_keep
 from upsertcore.replay import Stored, replay
+from upsertcore.rules import (
+    add,
+    append,
+    custom,
+    deep_keep,
+    ignore,
+    keep,
+    largest,
+    latest,
+    remove,
+    union,
+)
 from upsertcore.strategy import Match, Strategy
 from upsertcore.values import freeze
 
@@ -81,7 +85,7 @@ def pair(**how: Any) -> Policy:
 
 PLAIN = ids(id={"unique": True})
 UNIQUE = pair(id={"unique": True}, email={"unique": True})
-MERGES = pair(match=merge_all("id", "email"), fields={"list": field(merge=append)})
+MERGES = pair(match=merge_all("id", "email"), fields={"list": field(rule=append)})
 
 
 def book_with(policy: Policy, *rows: Sent) -> ContactBook:
@@ -160,13 +164,13 @@ def under(policy: Policy) -> Callable[[Trial], Any]:
 LONGEST = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
 ABSENT = ids(on_no_key="create")
 LINES = {
-    "more": field(merge=deep_keep),
-    "note": field(merge=latest(by="at")),
+    "more": field(rule=deep_keep),
+    "note": field(rule=latest(by="at")),
     "at": field(),
-    "long": field(merge=LONGEST),
-    "tags": field(merge=union),
-    "log": field(merge=append),
-    "own": field(merge=ignore),
+    "long": field(rule=LONGEST),
+    "tags": field(rule=union),
+    "log": field(rule=append),
+    "own": field(rule=ignore),
     "left": field(null="ignore"),
 }
 OF_ALL = ids(fields=LINES)
@@ -182,21 +186,21 @@ EVERY: Sent = {
     "own": 1,
     "left": None,
 }
-DROPS = evolve(MERGES, absorb={"list": ignore})
+DROPS = evolve(MERGES, fields=merging(MERGES.fields, {"list": ignore}))
 RESTORES = ids(on_deleted="restore")
 NEEDS = ids(fields={"name": field(required=True)})
 UNBLANK = ids(fields={"name": field(blank="ignore")})
-ONE_ID = ids(id={"limit": 1})
+ONE_ID = ids(id={"max_forms": 1})
 OLDEST = ids(on_ambiguous="oldest")
 GUARDED = pair(match=first_match("id", "email", guard="if_set"))
 AGREE = pair(match=all_agree("id", "email"))
-SUM = ids(fields={"n": field(merge=add)})
-SUMS = evolve(SUM, update="ignore")
+SUM = ids(fields={"n": field(rule=add)})
+SUMS = evolve(SUM, on_found="ignore")
 SUM_OF_ONE: Sent = {"id": 7, "n": 1}
 HUGE: Sent = {"id": 7, "n": 1e308}
 BOTH: Sent = {"id": 7, "email": "a@x"}
 MAIL: Sent = {"email": "a@x"}
-MAILS = key("main", "more", normalize=normalize.email, each=True, joins=True)
+MAILS = key("main", "more", normalize=normalize.email, any_of=True, append_new=True)
 JOINS = ids(
     match=first_match("id", "mail"),
     fields={"main": field(), "more": field()},
@@ -204,8 +208,8 @@ JOINS = ids(
 )
 KNOWN: Sent = {**ADA, "main": "a@x", "more": ["b@x"]}
 JOINED: Sent = {"id": 7, "main": "c@x"}
-IGNORES = evolve(OF_ALL, update="ignore")
-REMOVES = ids(fields={"tags": field(merge=remove)}, update="ignore")
+IGNORES = evolve(OF_ALL, on_found="ignore")
+REMOVES = ids(fields={"tags": field(rule=remove)}, on_found="ignore")
 LISTED: Sent = {"id": 7, "tags": ["a", "b"]}
 LIST: Sent = {"id": 7, "tags": ["a"]}
 REMOVED = Trial(REMOVES, of({}, LISTED, policy=OF_ALL).state, LIST)
@@ -213,7 +217,7 @@ EACH = ids(
     id={"unique": True},
     fields={"main": field(), "more": field()},
     keys={
-        "mail": key("main", "more", normalize=normalize.email, each=True, unique=True)
+        "mail": key("main", "more", normalize=normalize.email, any_of=True, unique=True)
     },
     on_key_in_use="withhold",
 )
@@ -233,13 +237,15 @@ PERSONS = ids(
 )
 _FIRST = key("first", "born", normalize=normalize.text)
 PULLED = evolve(PERSONS, keys={**PERSON, "first born": _FIRST})
-KEEPS = evolve(PERSONS, fields={**PERSONS.fields, "born": field(merge=largest)})
+KEEPS = evolve(PERSONS, fields={**PERSONS.fields, "born": field(rule=largest)})
 XENIA: Sent = {"id": 1, "first": "Xenia", "surname": "Page", "born": "1990"}
 ANN: Sent = {"id": 2, "first": "Ann", "surname": "Lee", "born": "1970"}
 BLOCKS = ids(
-    fields={"first": field(), "surname": field(key=normalize.text)},
+    fields={
+        "first": field(),
+        "surname": field(key=normalize.text, blocked=("n/a",)),
+    },
     keys={"name": key("first", "surname", normalize=normalize.text)},
-    blocked={"surname": ("n/a",)},
     on_blocked="ignore",
 )
 NO_NAME: Sent = {"id": 7, "first": "Bo", "surname": "n/a"}
@@ -303,8 +309,8 @@ SPEAKS: list[tuple[str, Trial]] = [
             policy=pair(email={"unique": True}, on_key_in_use="withhold"),
         ),
     ),
-    ("nothing_silent", of(BOB, BOB, policy=ids(update="ignore"))),
-    ("nothing_silent", of(RENAMED, ADA, policy=ids(update="ignore"))),
+    ("nothing_silent", of(BOB, BOB, policy=ids(on_found="ignore"))),
+    ("nothing_silent", of(RENAMED, ADA, policy=ids(on_found="ignore"))),
     ("nothing_silent", of(LIST, LISTED, policy=IGNORES)),
     ("nothing_silent", of({**EVERY, "at": 2}, LISTED, policy=IGNORES)),
     ("nothing_silent", REMOVED),
@@ -366,12 +372,12 @@ SPEAKS: list[tuple[str, Trial]] = [
     ("nothing_silent", of({**JOINED, "more": ["d@x"]}, KNOWN, policy=JOINS)),
     ("nothing_silent", of(BOTH, ADA, MAIL, policy=pair())),
     ("refuses_as_told", of(ADA)),
-    ("refuses_as_told", Trial(ids(create=False), of({}, ADA).state, RENAMED)),
-    ("refuses_as_told", of({"id": 7}, ADA, policy=ids(update=False))),
+    ("refuses_as_told", Trial(ids(on_not_found="refuse"), of({}, ADA).state, RENAMED)),
+    ("refuses_as_told", of({"id": 7}, ADA, policy=ids(on_found="refuse"))),
     ("refuses_as_told", of(ADA, policy=NEEDS)),
     ("refuses_as_told", of({"id": 7, "name": ""}, ADA, policy=NEEDS)),
     ("refuses_as_told", revived(RESTORES)),
-    ("refuses_as_told", revived(ids(on_deleted="restore", update="ignore"))),
+    ("refuses_as_told", revived(ids(on_deleted="restore", on_found="ignore"))),
     ("refuses_as_told", of(ADA, policy=ONE_ID)),
     ("refuses_as_told", crowded({"id": [8, 7]})),
     ("refuses_as_told", of({"id": 7}, ADA, ADA, policy=OLDEST)),
@@ -441,7 +447,7 @@ def strategy(find: Callable[[Any], Match]) -> Strategy:
 BAD: list[tuple[str, Callable[[], Trial], str]] = [
     (
         "idempotent",
-        lambda: of({"id": 7, "n": 1}, policy=ids(fields={"n": field(merge=COUNTS_UP)})),
+        lambda: of({"id": 7, "n": 1}, policy=ids(fields={"n": field(rule=COUNTS_UP)})),
         "created new-1, then updated new-1",
     ),
     (
@@ -678,7 +684,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     (
         "finds_who_is_named",
         of(BOTH, ADA, {"email": "a@x"}, policy=MERGES),
-        {"first": lambda t: named(t, absorbed=())},
+        {"first": lambda t: named(t, merged=())},
         "merged c-1, without {'c-2'}",
     ),
     (
@@ -702,7 +708,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     (
         "nothing_silent",
         of(BOTH, ADA, {"email": "a@x"}, policy=pair()),
-        {"first": lambda t: named(t, others=())},
+        {"first": lambda t: named(t, also_matched=())},
         "updated c-1, and {'c-2'} are not named",
     ),
     (
@@ -816,7 +822,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     (
         "nothing_silent",
         of(BOTH, ADA, MAIL, policy=AGREE),
-        {"first": lambda t: evolve(under(pair())(t), others=())},
+        {"first": lambda t: evolve(under(pair())(t), also_matched=())},
         "updated c-1, and {'c-2'} are not named",
     ),
     (
@@ -827,7 +833,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "nothing_silent",
-        of(RENAMED, ADA, policy=ids(update="ignore")),
+        of(RENAMED, ADA, policy=ids(on_found="ignore")),
         {"first": lambda t: named(t, ignored={})},
         "name: 'Bo' is not there, and not named",
     ),
@@ -840,8 +846,8 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     (
         "nothing_silent",
         of(LIST, LISTED, policy=IGNORES),
-        {"first": lambda t: named(t, ignored={"tags": "update"})},
-        "tags: update is named, but nothing would have moved",
+        {"first": lambda t: named(t, ignored={"tags": "on_found"})},
+        "tags: on_found is named, but nothing would have moved",
     ),
     (
         "nothing_silent",
@@ -880,11 +886,11 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "['surname'] is left out, and ['first'] is stored",
     ),
     (
-        *("refuses_as_told", of(ADA, policy=ids(create=False))),
+        *("refuses_as_told", of(ADA, policy=ids(on_not_found="refuse"))),
         *({"first": under(ids())}, "created new-1"),
     ),
     (
-        *("refuses_as_told", of(RENAMED, ADA, policy=ids(update=False))),
+        *("refuses_as_told", of(RENAMED, ADA, policy=ids(on_found="refuse"))),
         *({"first": under(ids())}, "updated c-1"),
     ),
     (
@@ -1224,7 +1230,7 @@ def test_what_clean_swallows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patch, "_cleaned", lenient)
     book = book_with(PHONES, {"id": 7, "tel": "+15550001111"})
     due = {"tel": "x", "id": 7}
-    seen = Trial(evolve(PHONES, update="ignore"), Trial.of(book, {}).state, due)
+    seen = Trial(evolve(PHONES, on_found="ignore"), Trial.of(book, {}).state, due)
 
     assert (
         "nothing_silent",
@@ -1255,7 +1261,7 @@ REFUSED: list[Sent] = [ADA, {}]
 @pytest.mark.parametrize("law", ["batch_is_fold", "replay_is_equal", "log_again"])
 def test_a_law_of_a_log_speaks_of_every_log(law: str, patches: list[Sent]) -> None:
     """Of an empty one, and of one in which something is refused."""
-    policy = ids(fields={"name": field(merge=keep)})
+    policy = ids(fields={"name": field(rule=keep)})
 
     assert LOGS[law](Log(policy, patches))
 
@@ -1580,13 +1586,13 @@ class TestCheck:
 
     def test_a_claimed_law_that_breaks_is_raised(self) -> None:
         """The first of them, in their order."""
-        policy = ids(fields={"n": field(merge=COUNTS_UP)})
+        policy = ids(fields={"n": field(rule=COUNTS_UP)})
         with pytest.raises(LawBroken, match="idempotent: created new-1, then"):
             check(book_with(policy), {"id": 7, "n": 1})
 
     def test_what_is_not_claimed_is_not_tried(self) -> None:
         """A rule that counts and says so."""
-        honest = ids(fields={"n": field(merge=append)})
+        honest = ids(fields={"n": field(rule=append)})
 
         assert "idempotent" not in check(book_with(honest), {"id": 7, "n": [1]})
         assert "index_follows" in check(book_with(ids(match=never())), {"id": 7})
@@ -1594,9 +1600,9 @@ class TestCheck:
     def test_a_log(self) -> None:
         """The laws of many calls that hold of every policy, and the claimed ones."""
         both = ("batch_is_fold", "replay_is_equal")
-        policy = ids(id={"keep_aliases": True, "merge": keep})
+        policy = ids(id={"keep_aliases": True, "rule": keep})
         kept = ids(
-            id={"keep_aliases": True, "merge": keep}, fields={"name": field(merge=keep)}
+            id={"keep_aliases": True, "rule": keep}, fields={"name": field(rule=keep)}
         )
 
         assert both == check_log(PLAIN, TWO)
@@ -1607,7 +1613,7 @@ class TestCheck:
         """A rule that claims what it does not have."""
         liar = custom(lambda _a, b: b, name="liar", laws=("idempotent", "absorbing"))
         policy = ids(
-            id={"keep_aliases": True, "merge": keep}, fields={"name": field(merge=liar)}
+            id={"keep_aliases": True, "rule": keep}, fields={"name": field(rule=liar)}
         )
 
         assert claims(policy, "log_again")

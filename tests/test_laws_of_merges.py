@@ -13,21 +13,16 @@ from upsertcore import (
     ContactBook,
     Policy,
     absent,
-    deep,
     draft,
     errors,
     field,
     first_match,
-    immutable,
-    latest,
     merging,
     normalize,
-    replace,
-    union,
 )
 from upsertcore.laws import MERGES, LawBroken, Merge, check_merge, claims
-from upsertcore.merge import newest
 from upsertcore.rule import Rule
+from upsertcore.rules import deep, immutable, last_updated, latest, replace, union
 
 Sent = Mapping[str, Any]
 DAWN = datetime(2023, 1, 1, tzinfo=UTC)
@@ -38,12 +33,12 @@ def table(absorb: Rule, own: Rule = replace, default: Any = None) -> Policy:
     """Make a policy of one field beside a key."""
     fields = {
         "id": field(key=normalize.exact, unique=True),
-        "v": field(merge=own, default=default),
+        "v": field(
+            rule=own, on_merge=None if absorb is own else absorb, default=default
+        ),
         "at": field(),
     }
-    absorbs = {} if absorb is own else {"v": absorb}
-    how: Any = {"on_no_key": "create", "absorb": absorbs}
-    return Policy(first_match("id"), fields, **how)
+    return Policy(first_match("id"), fields, on_no_key="create")
 
 
 def book(policy: Policy, *rows: Sent) -> ContactBook:
@@ -71,7 +66,7 @@ LISTED = {"v": ["a"]}
 
 SPEAKS: list[tuple[str, Merge]] = [
     ("merge_in_steps", of(table(replace), X, Y, BLANK)),
-    ("merge_in_steps", of(table(newest), X, {"id": 7}, Y)),
+    ("merge_in_steps", of(table(last_updated), X, {"id": 7}, Y)),
     ("merge_in_steps", of(table(CLOCK, CLOCK), X, Y, X)),
     ("absent_gives_way", of(table(replace), X, BLANK)),
     ("absent_gives_way", of(table(replace), BLANK, X)),
@@ -85,7 +80,7 @@ SPEAKS: list[tuple[str, Merge]] = [
     ("absent_gives_way", of(table(CLOCK, CLOCK), X, BLANK)),
     ("clock_travels", of(table(CLOCK, CLOCK), X, Y)),
     ("clock_travels", of(table(replace, CLOCK), X, Y)),
-    ("clock_travels", of(table(newest), X, Y)),
+    ("clock_travels", of(table(last_updated), X, Y)),
 ]
 SILENT: list[tuple[str, Merge]] = [
     ("merge_in_steps", of(table(replace), X, Y)),
@@ -134,7 +129,7 @@ INSIDE: Defect = (absent, "_says_nothing", lambda value, _default: value is None
 BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
         "merge_in_steps",
-        of(table(newest), X, {"id": 7}, Y),
+        of(table(last_updated), X, {"id": 7}, Y),
         UNDATED,
         "in one step, ('x', None) in 2",
     ),
@@ -159,7 +154,7 @@ BROKEN: list[tuple[str, Merge, Defect, str]] = [
         "v: 'y' of c-2 has 1, not 2",
     ),
     (
-        *("clock_travels", of(table(newest), X, Y), TIMELESS),
+        *("clock_travels", of(table(last_updated), X, Y), TIMELESS),
         "v: 'y' of c-2 has '2020'",
     ),
 ]
@@ -221,7 +216,7 @@ class TestCheck:
 
     def test_a_clock_is_claimed_where_there_is_one(self) -> None:
         """Of a patch, or of the contact."""
-        clocks = [table(replace), table(CLOCK, CLOCK), table(newest)]
+        clocks = [table(replace), table(CLOCK, CLOCK), table(last_updated)]
 
         assert [False, True, True] == [claims(p, "clock_travels") for p in clocks]
         assert claims(table(replace), "merge_in_steps")

@@ -200,7 +200,7 @@ def test_the_options_can_be_said_in_words() -> None:
 
     assert crm.priority == ("phone", "email")
     assert crm.allow_duplicates
-    assert crm.policy.blocked
+    assert all(key.blocked for key in crm.policy.all_keys)
     items = [{"id": "f1", "value": 7}]
     answer = contact(crm, phone="+12025550144", tags=["A", "a"], customFields=items)
     assert (answer["tags"], answer["customFields"][0]["value"]) == (["a"], "7")
@@ -241,7 +241,7 @@ def test_the_second_contact_keeps_its_key(
 
     assert (hit, priority[0]) == (outcome.contact.id, outcome.matched_by)
     assert [(withheld, holder)] == [(w.field, w.holder) for w in outcome.withheld]
-    assert (holder,) == outcome.others
+    assert (holder,) == outcome.also_matched
     assert outcome.contact["city"] == "Oslo"
     assert said(crm, email="a@x.org", phone="+15550001111", city="Oslo").unchanged
 
@@ -299,7 +299,7 @@ def test_the_oldest_of_duplicates_is_meant() -> None:
     outcome = said(crm, email="A@x.org", phone="+15550001111", city="Oslo")
 
     assert outcome.contact.id == "c-1"
-    assert outcome.others == ("c-2", "c-3")
+    assert outcome.also_matched == ("c-2", "c-3")
     assert outcome.withheld == ()
 
 
@@ -324,7 +324,7 @@ def test_with_duplicates_allowed_nothing_is_withheld() -> None:
     outcome = said(crm, email="a@x.org", phone="+15550001111")
 
     assert (outcome.contact.id, outcome.contact["phone"]) == ("c-1", "+15550001111")
-    assert (outcome.withheld, outcome.others) == ((), ("c-2",))
+    assert (outcome.withheld, outcome.also_matched) == ((), ("c-2",))
 
 
 def test_locations_are_apart() -> None:

@@ -26,14 +26,12 @@ from upsertcore import (
     Withheld,
     field,
     first_match,
-    ignore,
     key,
     merge_all,
     normalize,
-    on_create,
-    union,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy, KeyInUse
+from upsertcore.rules import ignore, on_create, union
 
 CASES = json.loads(
     (Path(__file__).parent / "cases" / "left_out.json").read_text(encoding="utf-8")
@@ -73,6 +71,9 @@ def book(
 XENIA = {"first": "Xenia", "surname": "Page", "dob": "1990"}
 ANN = {"id": 2, "first": "Ann", "surname": "Lee", "dob": "1970"}
 EMAIL = {"email": field(key=normalize.email, unique=True)}
+BLOCKED = {
+    "email": field(key=normalize.email, unique=True, blocked=("noreply@*",)),
+}
 
 
 class TestTogether:
@@ -177,7 +178,7 @@ class TestTogether:
 
     def test_what_is_never_stored_at_creation_is_not_left_out(self) -> None:
         """Its rule leaves it out, and says so; a default of it stays."""
-        lines = {"first": field(merge=ignore, default="?")}
+        lines = {"first": field(rule=ignore, default="?")}
         made = book(XENIA, lines=lines, match=first_match("id"))
         outcome = made.upsert({"id": 3, **XENIA})
 
@@ -207,8 +208,8 @@ class TestJoined:
         mail = key(
             *("email", "more"),
             normalize=normalize.email,
-            each=True,
-            joins=True,
+            any_of=True,
+            append_new=True,
             unique=True,
         )
         keys = {"mail": mail, "place": part_of("more", "city", unique=True)}
@@ -251,8 +252,8 @@ class TestJoined:
             name: key(
                 *(name, "more"),
                 normalize=normalize.email,
-                each=True,
-                joins=True,
+                any_of=True,
+                append_new=True,
                 unique=name == "email",
             )
             for name in ("email", "other")
@@ -332,26 +333,29 @@ class TestRefused:
 
     def test_a_part_that_no_update_takes(self) -> None:
         """Withheld at creation it would be dropped later, and its partners taken."""
-        lines = {"email": field(key=normalize.email, unique=True, merge=on_create)}
+        lines = {"email": field(key=normalize.email, unique=True, rule=on_create)}
         keys = {"who": part_of("email", "first")}
         match = first_match("id")
         with pytest.raises(InvalidPolicy, match="email: is part of key who, and with"):
             book(keys=keys, lines=lines, match=match)
         book(keys=keys, lines=lines, match=match, on_key_in_use="refuse")
         book(keys={}, lines=lines, match=match)
-        lines = {"email": field(key=normalize.email, unique=True, merge=ignore)}
+        lines = {"email": field(key=normalize.email, unique=True, rule=ignore)}
         book(keys=keys, lines=lines, match=match)
 
 
 class TestBlocked:
     """A blocked value is left out, and what identifies with it."""
 
-    HOW: Any = {"on_blocked": "ignore", "blocked": {"email": ("noreply@*",)}}  # noqa: RUF012
-
     def book(self, *patches: dict[str, Any], **options: Any) -> ContactBook:
         """Make a book in which an address and a name identify together."""
         keys = {"who": part_of("email", "first"), "fd": FIRST}
-        how = {"match": first_match("id"), "lines": EMAIL, **self.HOW, **options}
+        how = {
+            "match": first_match("id"),
+            "lines": BLOCKED,
+            "on_blocked": "ignore",
+            **options,
+        }
         return book(*patches, keys=keys, **how)
 
     def test_it_takes_along_what_would_move(self) -> None:
@@ -368,7 +372,9 @@ class TestBlocked:
 
     def test_a_list_that_is_left_in_part_takes_nothing_along(self) -> None:
         """What is left of it was carried with the rest by the same patch."""
-        lines = {"email": field(key=normalize.email, merge=union)}
+        lines = {
+            "email": field(key=normalize.email, rule=union, blocked=("noreply@*",))
+        }
         made = self.book({"id": 2}, lines=lines)
         outcome = made.upsert({"id": 2, "email": ["noreply@x", "a@x"], "first": "Ann"})
 
@@ -394,7 +400,7 @@ class TestBlocked:
         }
 
         phone = {"phone": field(key=normalize.text, unique=True)}
-        made = self.book({"phone": "1"}, ANN, lines={**EMAIL, **phone})
+        made = self.book({"phone": "1"}, ANN, lines={**BLOCKED, **phone})
         outcome = made.upsert({**sent, "phone": "1"})
         assert outcome.withheld == (Withheld("phone", "1", "1"),)
         assert outcome.ignored["first"] == "composite"
@@ -402,7 +408,7 @@ class TestBlocked:
 
     def test_a_needed_field_is_not_left_out_of_a_new_contact(self) -> None:
         """There is no holder to tell of, so the field is told."""
-        made = self.book(lines={**EMAIL, "first": field(required=True)})
+        made = self.book(lines={**BLOCKED, "first": field(required=True)})
         with pytest.raises(
             InvalidField, match="first: 'Ann' is left out with a blocked"
         ):

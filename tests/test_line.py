@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from upsertcore import field, ignore, keep, normalize, remove, replace
+from upsertcore import field, normalize
 from upsertcore.errors import InvalidPolicy
 from upsertcore.line import (
     Blank,
@@ -17,7 +17,7 @@ from upsertcore.line import (
     default,
     one_of,
 )
-from upsertcore.merge import unset
+from upsertcore.rules import ignore, keep, remove, replace, unset
 
 
 def refuse(value: Any) -> Any:
@@ -29,12 +29,12 @@ def test_what_a_bare_line_says() -> None:
     """No key, needed for nothing; what is sent takes the place of what is stored."""
     line = field()
 
-    assert (line.key, line.unique, line.keep_aliases, line.limit) == (
+    assert (line.key, line.unique, line.keep_aliases, line.max_forms) == (
         *(None, False, False),
         None,
     )
     assert (line.required, line.clean, line.default) == (False, None, None)
-    assert (line.merge, line.null, line.blank) == (replace, "clear", "store")
+    assert (line.rule, line.null, line.blank) == (replace, "clear", "store")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         line.unique = True  # type: ignore[misc]
 
@@ -45,10 +45,10 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
         key=normalize.email,
         unique=True,
         keep_aliases=True,
-        limit=3,
+        max_forms=3,
         required=True,
         clean=str.strip,
-        merge=keep,
+        rule=keep,
         null="reject",
         blank="clear",
         default="x",
@@ -56,8 +56,8 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
     check_line("email", line)
 
     assert (line.key, line.unique, line.keep_aliases) == (normalize.email, True, True)
-    assert (line.limit, line.required, line.clean) == (3, True, str.strip)
-    assert (line.merge, line.null, line.blank) == (keep, "reject", "clear")
+    assert (line.max_forms, line.required, line.clean) == (3, True, str.strip)
+    assert (line.rule, line.null, line.blank) == (keep, "reject", "clear")
     assert line.default == "x"
 
 
@@ -66,17 +66,17 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
     [
         (field(key="email"), "f: key: must be a function, not 'email'"),  # type: ignore[arg-type]
         (field(clean=1), "f: clean: must be a function, not 1"),  # type: ignore[arg-type]
-        (field(merge=max), "f: merge: must be a merge rule, not"),  # type: ignore[arg-type]
+        (field(rule=max), "f: rule: must be a rule, not"),  # type: ignore[arg-type]
         (field(null="store"), "f: null: must be one of 'clear', 'ignore', 'reject'"),  # type: ignore[arg-type]
         (field(blank="keep"), "f: blank: must be one of 'store', 'ignore', 'clear'"),  # type: ignore[arg-type]
         (field(unique=True), "f: unique needs a key; add key=normalize.email"),
         (field(keep_aliases=True), "f: keep_aliases needs a key"),
-        (field(limit=1), "f: limit needs a key"),
-        (field(limit=0), "f: limit needs a key"),
-        (field(unique=True, keep_aliases=True, limit=1), "f: unique needs a key"),
-        (field(required=True, merge=ignore), "its rule ignore never stores it"),
-        (field(required=True, merge=remove), "its rule remove never stores it"),
-        (field(required=True, merge=unset), "its rule unset never stores it"),
+        (field(max_forms=1), "f: max_forms needs a key"),
+        (field(max_forms=0), "f: max_forms needs a key"),
+        (field(unique=True, keep_aliases=True, max_forms=1), "f: unique needs a key"),
+        (field(required=True, rule=ignore), "its rule ignore never stores it"),
+        (field(required=True, rule=remove), "its rule remove never stores it"),
+        (field(required=True, rule=unset), "its rule unset never stores it"),
     ],
     ids=map(str, range(13)),
 )
@@ -90,7 +90,7 @@ def test_an_unworkable_line(line: Any, words: str) -> None:
 def test_what_is_no_rule(rule: Any) -> None:
     """Only a merge rule is one."""
     check_rule("x", keep)
-    with pytest.raises(InvalidPolicy, match="x: must be a merge rule, not"):
+    with pytest.raises(InvalidPolicy, match="x: must be a rule, not"):
         check_rule("x", rule)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
     field,
     first_match,
@@ -22,6 +22,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, UnknownField
+from upsertcore.index import ContactIndex
 from upsertcore.loading import admit, fill, rows_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -153,7 +154,7 @@ def test_a_key_of_several_fields_is_made_anew() -> None:
 
 def test_blocked_forms_are_no_keys_of_a_row() -> None:
     """Two rows may hold what identifies nobody."""
-    policy = Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)})
+    policy = Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)}))
     book = load(*(row(f"c-{n}", email="noreply@x") for n in (1, 2)), policy=policy)
 
     assert book.find("email", "noreply@x") == ()
@@ -169,7 +170,7 @@ def test_a_clock_is_of_a_field() -> None:
 
 def test_ids_of_absorbed_contacts_lead_to_the_survivor() -> None:
     """Rows bring them along, and they stay theirs."""
-    book = load(ADA, row("c-2", phone="+15550001", history={"absorbed": ["c-3"]}))
+    book = load(ADA, row("c-2", phone="+15550001", history={"merged_ids": ["c-3"]}))
 
     assert book.get("c-3") == book.get("c-2")
     assert "c-3" in book
@@ -181,16 +182,16 @@ def test_ids_of_absorbed_contacts_lead_to_the_survivor() -> None:
     ("rows", "id"),
     [
         ((row("c-1"), row("c-1")), "c-1"),
-        ((row("c-1"), row("c-2", history={"absorbed": ["c-1"]})), "c-1"),
-        ((row("c-2", history={"absorbed": ["c-1"]}), row("c-1")), "c-1"),
+        ((row("c-1"), row("c-2", history={"merged_ids": ["c-1"]})), "c-1"),
+        ((row("c-2", history={"merged_ids": ["c-1"]}), row("c-1")), "c-1"),
         (
             (
-                row("c-2", history={"absorbed": ["c-1"]}),
-                row("c-3", history={"absorbed": ["c-1"]}),
+                row("c-2", history={"merged_ids": ["c-1"]}),
+                row("c-3", history={"merged_ids": ["c-1"]}),
             ),
             "c-1",
         ),
-        ((row("c-1", history={"absorbed": ["c-1"]}),), "c-1"),
+        ((row("c-1", history={"merged_ids": ["c-1"]}),), "c-1"),
     ],
     ids=["id, id", "id, absorbed", "absorbed, id", "absorbed twice", "itself"],
 )

@@ -37,7 +37,7 @@ def decide(
 ) -> Match:
     """Ask a strategy about a patch that carries these forms with these holders."""
     asked = Asked(carried, more or {})
-    return strategy.decide(strategy.keys, asked, PICKS[on_ambiguous])
+    return strategy.resolve(strategy.keys, asked, PICKS[on_ambiguous])
 
 
 BOTH: Held = {"email": {"a@x": ("c-1",)}, "phone": {"+1": ("c-2",)}}
@@ -304,7 +304,7 @@ class TestGuard:
             strict = decide(match, carried)
             present = decide(first_present("email", "phone"), carried)
             assert (present.id, present.key) == (strict.id, strict.key)
-        assert decide(match, LATER).others == ("c-2",)
+        assert decide(match, LATER).also_matched == ("c-2",)
 
     def test_no_key(self) -> None:
         """A patch without a key is refused, as without a guard."""
@@ -443,13 +443,13 @@ def test_a_strategy_equals_its_like_and_pickles(make: Any) -> None:
 
 def test_the_strategies_of_the_library_are_recognised_by_what_decides() -> None:
     """A strategy of the application may bear the same name, and is another one."""
-    assert first_match("a").decide is FIRST_MATCH
-    assert first_present("a").decide is FIRST_PRESENT
-    assert all_agree("a").decide is ALL_AGREE
+    assert first_match("a").resolve is FIRST_MATCH
+    assert first_present("a").resolve is FIRST_PRESENT
+    assert all_agree("a").resolve is ALL_AGREE
     mine = Strategy("first_match", ("a",), lambda _keys, _probe, _pick: Match("c-9"))
-    assert mine.decide is not FIRST_MATCH
+    assert mine.resolve is not FIRST_MATCH
     assert mine != first_match("a")
-    guarded = first_match("a", "b", guard="strict").decide
+    guarded = first_match("a", "b", guard="strict").resolve
     assert guarded not in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE)
 
 
@@ -469,9 +469,9 @@ def test_a_guard_asks_once_for_each_holder() -> None:
     forms = {f"+{number}": ids for number in range(10)}
     asked = Counting({"id": {"1": ()}, "phone": forms}, {"id": {"2": ids}})
     match = first_match("id", "phone", guard="if_set")
-    found = match.decide(match.keys, asked, PICKS["refuse"])
+    found = match.resolve(match.keys, asked, PICKS["refuse"])
 
-    assert (found.id, found.others, asked.count) == (None, ids, 20)
+    assert (found.id, found.also_matched, asked.count) == (None, ids, 20)
 
 
 def test_a_strategy_shows_what_it_was_told() -> None:

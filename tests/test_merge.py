@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-import upsertcore.merge
+import upsertcore.rules
 from upsertcore.errors import InvalidPolicy
-from upsertcore.merge import (
+from upsertcore.rule import Rule
+from upsertcore.rules import (
     add,
     add_or_remove,
     append,
@@ -22,8 +23,8 @@ from upsertcore.merge import (
     items_by,
     keep,
     largest,
+    last_updated,
     latest,
-    newest,
     on_create,
     remove,
     replace,
@@ -31,7 +32,6 @@ from upsertcore.merge import (
     union,
     unset,
 )
-from upsertcore.rule import Rule
 from upsertcore.values import FrozenMap, freeze, same
 
 ERROR = "refused"
@@ -270,7 +270,7 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
         (add_or_remove, ONCE, {"stores"}),
         (deep, ONCE, {"stores"}),
         (deep_keep, ("absorbing", "idempotent"), {"stores", "drops", "shows"}),
-        (newest, ALL, {"stores", "drops"}),
+        (last_updated, ALL, {"stores", "drops"}),
     ],
     ids=map(str, range(16)),
 )
@@ -287,7 +287,7 @@ def test_what_a_rule_declares(
         "stores": rule.stores,
     }
 
-    assert getattr(upsertcore.merge, repr(rule)) is rule
+    assert getattr(upsertcore.rules, repr(rule)) is rule
     assert laws == tuple(sorted(rule.laws))
     assert said == {name for name, flag in flags.items() if flag}
 
@@ -510,7 +510,7 @@ def test_a_merged_mapping_is_frozen() -> None:
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
 
 
-CATALOGUE = [getattr(upsertcore.merge, name) for name in upsertcore.merge.__all__]
+CATALOGUE = [getattr(upsertcore.rules, name) for name in upsertcore.rules.__all__]
 RULES = [rule for rule in CATALOGUE if isinstance(rule, Rule)]
 RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="least")]
 

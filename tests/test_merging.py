@@ -9,30 +9,38 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
-    add,
-    custom,
-    deep,
     errors,
     field,
     first_match,
+    merge_all,
+    normalize,
+)
+from upsertcore.rule import Rule
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    append,
+    custom,
+    deep,
+    deep_keep,
+    ignore,
     immutable,
     items_by,
     keep,
     largest,
+    last_updated,
     latest,
-    merge_all,
-    normalize,
     on_create,
     remove,
     replace,
     smallest,
     union,
+    unset,
 )
-from upsertcore.merge import add_or_remove, append, deep_keep, ignore, newest, unset
-from upsertcore.rule import Rule
 from upsertcore.values import freeze, same, thaw
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -67,10 +75,10 @@ def table(rule: Rule, default: Any = None, own: Rule = replace) -> Policy:
     lines = {
         "id": field(key=normalize.exact),
         "at": field(),
-        "v": field(default=default, merge=own),
+        "v": field(default=default, rule=own),
         "phone": field(),
     }
-    return Policy(first_match("id"), lines, absorb={"v": rule})
+    return Policy(first_match("id"), merging(lines, {"v": rule}))
 
 
 def merged(policy: Policy, *values: Any) -> Any:
@@ -97,7 +105,7 @@ CATALOGUE: dict[Rule, tuple[Any, Any]] = {
     unset: ("x", "y"),
     ignore: ("x", "y"),
     on_create: ("x", "y"),
-    newest: ("x", "y"),
+    last_updated: ("x", "y"),
     latest(by="at"): ("x", "y"),
     custom(lambda a, b: f"{a}{b}", name="both"): ("x", "y"),
 }
@@ -370,7 +378,7 @@ class TestTime:
         outcome = made.merge("a", "b")
 
         assert (outcome.result, outcome.changes) == ("merged", ())
-        assert (outcome.contact.version, outcome.contact.absorbed) == (2, ("b",))
+        assert (outcome.contact.version, outcome.contact.merged_ids) == (2, ("b",))
         assert outcome.contact.updated_at == before.updated_at
         assert made.undo(outcome).contact == before
 
@@ -423,7 +431,7 @@ class TestNewest:
     def test_three_at_once_or_one_by_one(self) -> None:
         """Oslo of January, nothing of February, Rome of March."""
         for first in (("b", "c"), ("b",), ("c",)):
-            made = book(table(newest), "Oslo", NONE, "Rome")
+            made = book(table(last_updated), "Oslo", NONE, "Rome")
             made.merge("a", *first)
             made.merge("a", *{"b", "c"} - {*first}, on_itself="ignore")
 
@@ -431,9 +439,9 @@ class TestNewest:
 
     def test_another_field_that_moves_does_not_make_it_newer(self) -> None:
         """The contact is updated, and the field is as old as it was."""
-        rows = book(table(newest), "Oslo", NONE, "Rome").dump()
+        rows = book(table(last_updated), "Oslo", NONE, "Rome").dump()
         rows[1]["fields"]["phone"] = "+1"
-        made = ContactBook.load(table(newest), rows)
+        made = ContactBook.load(table(last_updated), rows)
         outcome = made.merge("a", "b")
 
         assert outcome.contact["phone"] == "+1"
@@ -444,7 +452,7 @@ class TestNewest:
     def test_the_clock_stays_until_the_field_is_updated(self) -> None:
         """The same value leaves it, another field too; a new value lets it go."""
         lines = {"id": field(key=normalize.exact), "v": field(), "phone": field()}
-        policy = Policy(first_match("id"), lines, absorb={"v": newest})
+        policy = Policy(first_match("id"), merging(lines, {"v": last_updated}))
         days = count()
         made = ContactBook(
             policy,
@@ -463,7 +471,7 @@ class TestNewest:
 
     def test_a_field_that_is_cleared_lets_the_clock_go(self) -> None:
         """Nothing is there that could be older or newer."""
-        made = book(table(newest), NONE, "x")
+        made = book(table(last_updated), NONE, "x")
         assert made.merge("a", "b").contact.clocks != {}
         rows = made.dump()
         rows[0]["fields"]["id"] = 1
@@ -475,7 +483,8 @@ class TestNewest:
         """Then it is as new as the call."""
         lines = {"id": field(key=normalize.exact), "ref": field(key=normalize.exact)}
         policy = Policy(
-            merge_all("id", "ref"), {**lines, "v": field()}, absorb={"v": newest}
+            merge_all("id", "ref"),
+            merging({**lines, "v": field()}, {"v": last_updated}),
         )
         for value, kept in (("z", False), ("y", True), (None, False)):
             made = ContactBook(policy, ids=iter("ab").__next__)
@@ -490,15 +499,15 @@ class TestNewest:
 
     def test_a_clock_that_is_no_time_is_not_taken_for_one(self) -> None:
         """A row may bring a number from a policy that had another rule."""
-        made = book(table(newest), "x", "y", clocks=(7, None))
+        made = book(table(last_updated), "x", "y", clocks=(7, None))
 
         assert made.merge("a", "b").contact["v"] == "y"
 
     def test_a_call_has_no_other_clock_for_it(self) -> None:
         """One field has one clock."""
-        made = book(table(newest), "x")
-        with pytest.raises(errors.InvalidPolicy, match=r"v: merge: .* has a clock"):
-            made.upsert({"id": 1, "v": "y", "at": 1}, merge={"v": latest(by="at")})
+        made = book(table(last_updated), "x")
+        with pytest.raises(errors.InvalidPolicy, match=r"v: rule .* has a clock"):
+            made.upsert({"id": 1, "v": "y", "at": 1}, rules={"v": latest(by="at")})
 
 
 Tree: TypeAlias = Any
@@ -537,7 +546,7 @@ POOLS: dict[Rule, tuple[Any, ...]] = {
     largest: (1, 3, "", 2),
     smallest: (3, 1, NONE, 2),
     add: (1, 2, "", 3),
-    newest: ("x", NONE, "y", "x"),
+    last_updated: ("x", NONE, "y", "x"),
     latest(by="at"): ("x", "", "y", None),
 }
 
@@ -568,7 +577,7 @@ def test_one_merge_is_as_many_merges_of_two(
 
 
 @pytest.mark.parametrize(
-    "rule", [replace, keep, union, largest, smallest, newest], ids=str
+    "rule", [replace, keep, union, largest, smallest, last_updated], ids=str
 )
 def test_any_grouping_makes_the_same(rule: Rule) -> None:
     """Two by two, in every tree of one order."""
@@ -584,7 +593,11 @@ def test_any_grouping_makes_the_same(rule: Rule) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "own"),
-    [(newest, replace), (newest, latest(by="at")), (latest(by="at"), latest(by="at"))],
+    [
+        (last_updated, replace),
+        (last_updated, latest(by="at")),
+        (latest(by="at"), latest(by="at")),
+    ],
     ids=["newest", "own clock", "latest"],
 )
 @pytest.mark.parametrize(
@@ -616,7 +629,7 @@ def test_what_is_newest_does_not_depend_on_who_survives(
     assert len(ends) == 1
 
 
-@pytest.mark.parametrize("rule", [latest(by="at"), newest], ids=str)
+@pytest.mark.parametrize("rule", [latest(by="at"), last_updated], ids=str)
 def test_clocks_that_do_not_compare_refuse_the_merge(rule: Rule) -> None:
     """A number and a text, of a field that has a clock; no value is shown."""
     policy = table(rule, own=latest(by="at"))

@@ -25,19 +25,9 @@ import attrs
 import pytest
 
 import upsertcore
-from upsertcore import (
-    ContactBook,
-    Policy,
-    add,
-    deep,
-    errors,
-    field,
-    first_match,
-    immutable,
-    merge,
-    normalize,
-    union,
-)
+from upsertcore import ContactBook, Policy, errors, field, first_match, normalize, rules
+from upsertcore.index import ContactIndex
+from upsertcore.rules import add, deep, immutable, union
 
 TABLE = Path(__file__).parent / "cases" / "mistakes.json"
 MISTAKES: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -84,11 +74,11 @@ POLICY = Policy(
         **EMAIL,
         "phone": field(key=normalize.phone),
         "name": field(null="reject"),
-        "tags": field(merge=union),
-        "visits": field(merge=add),
-        "plan": field(merge=immutable),
+        "tags": field(rule=union),
+        "visits": field(rule=add),
+        "plan": field(rule=immutable),
         "born": field(),
-        "address": field(merge=deep),
+        "address": field(rule=deep),
     },
 )
 
@@ -104,7 +94,8 @@ def world() -> dict[str, Any]:
     names = {name: getattr(upsertcore, name) for name in upsertcore.__all__}
     return {
         **names,
-        **{name: getattr(merge, name) for name in merge.__all__},
+        **{name: getattr(rules, name) for name in rules.__all__},
+        "ContactIndex": ContactIndex,
         "Colour": Colour,
         "Person": Person,
         "Lead": Lead,

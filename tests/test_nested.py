@@ -7,20 +7,18 @@ from typing import Any
 
 import pytest
 
-from upsertcore import (
-    ContactBook,
-    Policy,
+from tests.lines import merging
+from upsertcore import ContactBook, Policy, field, first_match, nested, normalize
+from upsertcore.errors import InvalidField
+from upsertcore.rules import (
+    add_or_remove,
+    append,
     deep,
-    field,
-    first_match,
+    deep_keep,
     items_by,
     largest,
-    nested,
-    normalize,
     union,
 )
-from upsertcore.errors import InvalidField
-from upsertcore.merge import add_or_remove, append, deep_keep
 from upsertcore.tokens import token
 from upsertcore.values import FrozenMap, freeze, same, thaw
 
@@ -108,7 +106,7 @@ def test_lists_are_joined_at_once_as_one_after_the_other() -> None:
 def test_a_merge_names_who_holds_no_list() -> None:
     """Of several that are absorbed, the one that cannot be joined."""
     lines = {"id": field(key=normalize.exact), "tags": field()}
-    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("abc").__next__)
     for tags in (["x"], ["y"], "z"):
         book.create({"tags": tags})
@@ -122,7 +120,7 @@ def test_a_merge_names_who_holds_no_list() -> None:
 def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
     """What cannot join it is the first that would."""
     lines = {"id": field(key=normalize.exact), "tags": field()}
-    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("ab").__next__)
     book.create({"tags": "z"})
     book.create({"tags": ["x"]})
@@ -133,7 +131,7 @@ def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
 def test_what_is_joined_may_be_there_already() -> None:
     """Then the field does not move, and the merge does."""
     lines = {"id": field(key=normalize.exact), "tags": field()}
-    policy = Policy(first_match("id"), lines, absorb={"tags": union})
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("ab").__next__)
     book.create({"id": 1, "tags": ["x", "y"]})
     book.create({"id": 2, "tags": ["y"]})
@@ -147,7 +145,7 @@ def test_of_several_refusals_the_first_is_told() -> None:
     lines = {"id": field(key=normalize.exact), "tags": field(), "code": field()}
     absorb = {"tags": union, "code": largest}
     book = ContactBook(
-        Policy(first_match("id"), lines, absorb=absorb), ids=iter("ab").__next__
+        Policy(first_match("id"), merging(lines, absorb)), ids=iter("ab").__next__
     )
     book.create({"tags": ["x"], "code": 1})
     book.create({"tags": "y", "code": "one"})

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from upsertcore import ContactBook, Policy, field, first_match, latest, normalize
+from tests.lines import merging
+from upsertcore import ContactBook, Policy, field, first_match, normalize
 from upsertcore.errors import InvalidPolicy
-from upsertcore.merge import newest
+from upsertcore.rules import last_updated, latest
 
 NOON = datetime(2024, 1, 2, 12, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -18,7 +19,7 @@ LINES: dict[str, Any] = {
     "name": field(),
     "at": field(),
 }
-POLICY = Policy(first_match("id"), LINES, absorb={"name": newest})
+POLICY = Policy(first_match("id"), merging(LINES, {"name": last_updated}))
 
 
 def book(*people: tuple[datetime, Any]) -> ContactBook:
@@ -114,19 +115,19 @@ def test_it_is_told_by_its_name() -> None:
     outcome = book(at(1, "a"), at(2, "b")).merge("c-1", "c-2")
 
     assert "name: 'a' -> 'b'" in outcome.explain()
-    assert "newest)" in outcome.explain()
+    assert "last_updated)" in outcome.explain()
 
 
 def test_it_is_for_contacts_alone() -> None:
     """A patch has no such time of its own: its clock would be a field."""
     with pytest.raises(InvalidPolicy, match="updated_at"):
-        Policy(first_match("id"), {**LINES, "name": field(merge=newest)})
+        Policy(first_match("id"), {**LINES, "name": field(rule=last_updated)})
 
 
 def clocked(newer: str | None) -> ContactBook:
     """Make a book of two whose names go by a clock, the second one's at 9."""
-    lines = {**LINES, "name": field(merge=latest(by="at")), "at": field()}
-    policy = Policy(first_match("id"), lines, absorb={"name": newest})
+    lines = {**LINES, "name": field(rule=latest(by="at")), "at": field()}
+    policy = Policy(first_match("id"), merging(lines, {"name": last_updated}))
     numbers = count(1)
     book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
     book.create({"id": 1, "name": "a", "at": 5})

@@ -34,7 +34,7 @@ PARTS = [each.name for each in attrs.fields(Outcome)]
 
 BEFORE = Contact("c-1", "s", {"email": "ada@x", "name": "Ada"}, 1, NOW, NOW)
 AFTER = Contact("c-1", "s", {"email": "ada@x", "name": "Augusta"}, 2, NOW, LATER)
-SURVIVOR = attrs.evolve(AFTER, absorbed=["c-2"], aliases={"email": ["old@x"]})
+SURVIVOR = attrs.evolve(AFTER, merged_ids=["c-2"], aliases={"email": ["old@x"]})
 
 TOLD: dict[str, tuple[Any, ...]] = {
     "created": ("created", BEFORE, None, None),
@@ -143,7 +143,7 @@ class TestLate:
             {"before": None},
             {"matched_by": "phone"},
             {"withheld": (Withheld("email", "ada@x", "c-9"),)},
-            {"others": ("c-9",), "absorbed": (BEFORE,)},
+            {"also_matched": ("c-9",), "merged": (BEFORE,)},
         ],
         ids=lambda change: " ".join(change) or "nothing",
     )

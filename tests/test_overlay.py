@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from upsertcore import Contact, ContactIndex
+from upsertcore import Contact
 from upsertcore.errors import UnknownContact
+from upsertcore.index import ContactIndex
 from upsertcore.overlay import Overlay
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-def contact(id: str, version: int = 1, *absorbed: str, scope: str = "") -> Contact:
+def contact(id: str, version: int = 1, *merged_ids: str, scope: str = "") -> Contact:
     """Make a contact."""
-    return Contact(id, scope, {"v": version}, version, NOW, NOW, absorbed=absorbed)
+    return Contact(id, scope, {"v": version}, version, NOW, NOW, merged_ids=merged_ids)
 
 
 def below() -> ContactIndex:
@@ -135,7 +136,7 @@ READS: Any = {
 WRITES: Any = {
     "moved": lambda index: index.put(contact("a", 2), [["a@x"], ["+1"]]),
     "gone": lambda index: index.remove("a"),
-    "absorbed": lambda index: index.put(contact("b", 2, "a"), [["b@x"], ["+1"]]),
+    "merged": lambda index: index.put(contact("b", 2, "a"), [["b@x"], ["+1"]]),
     "taken": lambda index: index.put(contact("d"), [[], ["+9", "+1"]]),
     "else": lambda index: index.put(contact("c", 2), [["c@x"], ["+4"]]),
     "equal": lambda index: index.put(contact("a"), [["a@x"], ["+1"]]),
@@ -148,12 +149,12 @@ WRITES: Any = {
         ("a contact", "moved", "contact a is at version 2, not 1"),
         ("its forms", "moved", "contact a is at version 2, not 1"),
         ("a contact", "gone", "contact a is gone"),
-        ("a contact", "absorbed", "contact a was merged into b"),
+        ("a contact", "merged", "contact a was merged into b"),
         ("a contact", "taken", None),
         ("a contact", "equal", None),
         ("a key", "moved", None),
         ("a key", "gone", "the contacts that hold its phone have changed"),
-        ("a key", "absorbed", "the contacts that hold its phone have changed"),
+        ("a key", "merged", "the contacts that hold its phone have changed"),
         ("a key", "taken", "the contacts that hold its phone have changed"),
         ("a free key", "taken", "the contacts that hold its phone have changed"),
         ("a free key", "gone", None),

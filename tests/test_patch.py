@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
     field,
     first_match,
     first_present,
-    keep,
     key,
     normalize,
-    replace,
 )
 from upsertcore.errors import InvalidField, MissingField, UnknownField
+from upsertcore.index import ContactIndex
 from upsertcore.limits import MAX_FIELDS, MAX_TEXT, MAX_VALUES
 from upsertcore.patch import Asked, checked_scope, frozen, read
+from upsertcore.rules import keep, replace
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 EMAIL = field(key=normalize.email)
@@ -38,7 +38,7 @@ LINES: dict[str, Any] = {
 }
 KEYS = {
     "person": key("first", "last", normalize=normalize.text),
-    "mail": key("main", "more", normalize=normalize.email, each=True),
+    "mail": key("main", "more", normalize=normalize.email, any_of=True),
 }
 BLOCKED: Any = {
     "email": ("noreply@*",),
@@ -48,12 +48,12 @@ BLOCKED: Any = {
 
 def table(on_blocked: Any, *, composite: bool = False, **lines: Any) -> Policy:
     """Make a policy that blocks some mails, and perhaps a person."""
-    blocked = {**BLOCKED, "person": ("test|*",)} if composite else BLOCKED
+    mails: Any = {"mail": BLOCKED["mail"]}
+    blocked = {**mails, "person": ("test|*",)} if composite else mails
     return Policy(
         first_match("id", "email", "mail"),
-        {**LINES, **lines},
-        keys=KEYS,
-        blocked=blocked,
+        blocking({**LINES, **lines}, {"email": BLOCKED["email"]}),
+        keys=blocking(KEYS, blocked),
         on_blocked=on_blocked,
     )
 
@@ -80,8 +80,7 @@ class TestStore:
         """A patch that carries nothing else carries no key."""
         policy = Policy(
             first_match("email"),
-            LINES,
-            blocked={"email": normalize.PLACEHOLDERS},
+            blocking(LINES, {"email": normalize.PLACEHOLDERS}),
             on_no_key="create",
         )
         book = ContactBook(policy)
@@ -95,8 +94,14 @@ class TestStore:
         policy = Policy(
             first_match("id"),
             {**lines, "last": field()},
-            keys={"p": key("first", "last", normalize=normalize.text, unique=True)},
-            blocked={"p": ("test|*",)},
+            keys={
+                "p": key(
+                    *("first", "last"),
+                    normalize=normalize.text,
+                    unique=True,
+                    blocked=("test|*",),
+                )
+            },
         )
         book = ContactBook(policy)
         for number in (1, 2):
@@ -104,8 +109,8 @@ class TestStore:
 
     def test_no_limit_counts_it(self) -> None:
         """A contact may hold any number of them."""
-        line = field(key=normalize.email, limit=1)
-        policy = Policy(first_match("m"), {"m": line}, blocked={"m": ("noreply@*",)})
+        line = field(key=normalize.email, max_forms=1)
+        policy = Policy(first_match("m"), blocking({"m": line}, {"m": ("noreply@*",)}))
         sent = {"m": ["noreply@x", "noreply@y", "a@x"]}
 
         assert ContactBook(policy).upsert(sent).contact["m"] == tuple(sent["m"])
@@ -175,9 +180,15 @@ class TestIgnore:
         lines = {"m": field(key=normalize.email), "n": field()}
         policy = Policy(
             first_match("m"),
-            lines,
-            keys={"k": key("m", "n", normalize=normalize.email, each=True)},
-            blocked={"m": ("a@*",), "k": ("b@*",)},
+            blocking(lines, {"m": ("a@*",)}),
+            keys={
+                "k": key(
+                    *("m", "n"),
+                    normalize=normalize.email,
+                    any_of=True,
+                    blocked=("b@*",),
+                )
+            },
             on_blocked="ignore",
         )
 
@@ -191,16 +202,15 @@ class TestIgnore:
         """A contact that takes no update has left out what was blocked before."""
         policy = Policy(
             first_match("id"),
-            LINES,
-            blocked={"email": ("noreply@*",)},
+            blocking(LINES, {"email": ("noreply@*",)}),
             on_blocked="ignore",
-            update="ignore",
+            on_found="ignore",
         )
         book = ContactBook(policy)
         book.upsert({"id": 1, "email": ["a@x"]})
         outcome = book.upsert({"id": 1, "email": ["b@x", "noreply@x"], "main": "c"})
 
-        assert outcome.ignored == {"email": "blocked", "main": "update"}
+        assert outcome.ignored == {"email": "blocked", "main": "on_found"}
 
 
 class TestRefuse:
@@ -334,7 +344,7 @@ def asked(sent: dict[str, Any], index: Any = None) -> Asked:
     """Make what a decision asks with."""
     policy = table("store")
     if index is None:
-        index = ContactIndex([key.name for key in policy.keys])
+        index = ContactIndex([key.name for key in policy.all_keys])
     return Asked(policy.by_name, (sent, {}), index, "", policy.match)
 
 
@@ -343,7 +353,7 @@ class TestAsked:
 
     def filled(self) -> ContactIndex:
         """Make an index of one contact with an id and an email."""
-        index = ContactIndex([key.name for key in table("store").keys])
+        index = ContactIndex([key.name for key in table("store").all_keys])
         ada = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
         index.put(ada, [["1"], ["a@x", "old@x"], [], []])
         return index
@@ -431,7 +441,7 @@ class TestAsked:
             ),
             (
                 lambda i: i.put(
-                    Contact("2", "", {}, 1, NOW, NOW, absorbed=("1",)), [[]] * 4
+                    Contact("2", "", {}, 1, NOW, NOW, merged_ids=("1",)), [[]] * 4
                 ),
                 "contact 1 was merged into 2",
             ),
@@ -457,8 +467,10 @@ def test_a_blocked_key_does_not_end_the_search() -> None:
     """The first key that is carried decides, and a blocked one is not."""
     policy = Policy(
         first_present("email", "id"),
-        {**LINES, "email": field(key=normalize.email, merge=keep)},
-        blocked={"email": ("noreply@*",)},
+        blocking(
+            {**LINES, "email": field(key=normalize.email, rule=keep)},
+            {"email": ("noreply@*",)},
+        ),
     )
     book = ContactBook(policy)
     book.upsert({"id": 1, "email": "a@x"})
@@ -469,7 +481,9 @@ def test_a_blocked_key_does_not_end_the_search() -> None:
 class TestLimits:
     """How large one patch may be; on every path it is refused in the same words."""
 
-    OPEN = Policy(first_match("email"), {"email": EMAIL}, others=replace)
+    OPEN = Policy(
+        first_match("email"), {"email": EMAIL}, extra_fields=field(rule=replace)
+    )
 
     @staticmethod
     def refused(patch: Any) -> str:

@@ -18,7 +18,7 @@ from upsertcore.patterns import _fits, patterns
 
 def blocks(pattern: Any, form: str) -> bool:
     """Whether a key with this pattern has no form of this value."""
-    made = Key("k", ("k",), (lambda value: value,), blocked=patterns("k", (pattern,)))
+    made = Key("k", ("k",), (lambda value: value,), blocked=(pattern,))
     return made.form(form) is None
 
 
@@ -90,7 +90,7 @@ def test_white_space_around_a_part_of_a_composite_does_not_count(
 ) -> None:
     """Each part is bare, and what joins the parts is not in them."""
     made = key("a", "b", normalize=normalize.exact)
-    made = Key("k", made.fields, made.normalize, blocked=patterns("k", ("null|*",)))
+    made = Key("k", made.fields, made.normalize, blocked=("null|*",))
 
     assert blocked is (not made.forms({"a": first, "b": " x "}))
     assert blocked is made.blocks({"a": first, "b": " x "})
@@ -99,7 +99,7 @@ def test_white_space_around_a_part_of_a_composite_does_not_count(
 def test_a_composite_of_bare_parts_is_compared_part_by_part() -> None:
     """A backslash and a stroke within a part stay what they are."""
     made = key("a", "b", normalize=normalize.exact)
-    one = Key("k", made.fields, made.normalize, blocked=patterns("k", ("a\\\\|b\\|",)))
+    one = Key("k", made.fields, made.normalize, blocked=("a\\\\|b\\|",))
 
     assert one.forms({"a": " a\\ ", "b": "\nb|"}) == ()
     assert one.forms({"a": "a", "b": "b|"}) != ()
@@ -143,7 +143,7 @@ def test_patterns_can_be_pickled() -> None:
     assert made == patterns("k", PLACEHOLDERS)
 
 
-PLACEHOLDER = Key("k", ("k",), (normalize.exact,), blocked=patterns("k", PLACEHOLDERS))
+PLACEHOLDER = Key("k", ("k",), (normalize.exact,), blocked=PLACEHOLDERS)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,34 +12,21 @@ from typing import Any, NoReturn
 import attrs
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     Change,
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
     Withheld,
-    add,
     all_agree,
-    custom,
-    deep,
     field,
     first_match,
     first_present,
-    ignore,
-    immutable,
-    items_by,
-    keep,
     key,
-    largest,
-    latest,
     merge_all,
     never,
     normalize,
-    on_create,
-    remove,
-    replace,
-    union,
 )
 from upsertcore.errors import (
     AmbiguousMatch,
@@ -52,8 +40,27 @@ from upsertcore.errors import (
     UnknownField,
     UpdateRefused,
 )
-from upsertcore.merge import add_or_remove, append, deep_keep, unset
-from upsertcore.plan import plan
+from upsertcore.index import ContactIndex
+from upsertcore.plan import decide
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    append,
+    custom,
+    deep,
+    deep_keep,
+    ignore,
+    immutable,
+    items_by,
+    keep,
+    largest,
+    latest,
+    on_create,
+    remove,
+    replace,
+    union,
+    unset,
+)
 from upsertcore.strategy import Strategy
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -79,7 +86,7 @@ def minus(value: str) -> str:
 
 def table(match: Strategy | None = None, **lines: Any) -> Policy:
     """Make a policy of two unique keys, further lines and options."""
-    names = ("others", "on_ambiguous", "on_key_in_use", "on_no_key", "create", "update")
+    names = {*inspect.signature(Policy).parameters}
     options = {name: lines.pop(name) for name in names if name in lines}
     match = match or first_match("email", "phone")
     return Policy(match, {**KEYS, **lines}, **options)
@@ -107,11 +114,11 @@ class TestNullAndBlank:
             (field(blank="ignore", clean=int), "  ", "old", {"f": "blank"}),
             (field(blank="ignore", clean=minus), "--", "old", {"f": "blank"}),
             (field(blank="clear", clean=minus), "--", None, {}),
-            (field(merge=keep), "new", "old", {"f": "keep"}),
-            (field(merge=keep), "old", "old", {}),
-            (field(merge=on_create), "new", "old", {"f": "on_create"}),
-            (field(merge=custom(max)), "a", "old", {"f": "custom"}),
-            (field(merge=custom(max)), "z", "z", {}),
+            (field(rule=keep), "new", "old", {"f": "keep"}),
+            (field(rule=keep), "old", "old", {}),
+            (field(rule=on_create), "new", "old", {"f": "on_create"}),
+            (field(rule=custom(max)), "a", "old", {"f": "custom"}),
+            (field(rule=custom(max)), "z", "z", {}),
         ],
         ids=map(str, range(18)),
     )
@@ -141,9 +148,9 @@ class TestNullAndBlank:
             (field(blank="reject", clean=minus), "-", "f: must not be blank"),
             (field(clean=int), "x", "f: invalid literal"),
             (field(clean=lambda _value: {1}), "x", "f: must be text, a number"),
-            (field(merge=union), "x", "f: must be a list"),
+            (field(rule=union), "x", "f: must be a list"),
             (
-                field(merge=custom(lambda _a, _b: {1})),
+                field(rule=custom(lambda _a, _b: {1})),
                 "x",
                 "f: must not become set by its rule",
             ),
@@ -227,7 +234,7 @@ class TestCreating:
     )
     def test_what_a_rule_leaves_blank_is_missing(self, rule: Any, sent: Any) -> None:
         """Whatever verb creates; nothing is stored."""
-        lines: Any = {"t": field(merge=rule, required=True), "at": field()}
+        lines: Any = {"t": field(rule=rule, required=True), "at": field()}
         made = book(table(**lines))
         patch = {"email": "a@x", "at": 1, "t": sent}
         calls: list[Any] = [made.upsert, made.plan, made.create]
@@ -264,7 +271,7 @@ class TestClash:
 
         assert outcome.changes == (Change("city", None, "Oslo"),)
         assert outcome.withheld == (Withheld("phone", "+1 5550002", "2"),)
-        assert outcome.others == ("2",)
+        assert outcome.also_matched == ("2",)
         assert outcome.contact["phone"] == "+15550001"
         assert made.upsert(self.SENT).unchanged
 
@@ -297,12 +304,12 @@ class TestClash:
         outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert outcome.contact["phone"] == "+15550002"
-        assert outcome.others == ("2",)
+        assert outcome.also_matched == ("2",)
         assert made.upsert({"email": "a@x", "phone": "+15550002"}).unchanged
 
     def test_only_what_is_new_can_clash(self) -> None:
         """An item of a list that the contact holds already is its own."""
-        line = field(key=normalize.email, unique=True, merge=union)
+        line = field(key=normalize.email, unique=True, rule=union)
         made = book(
             Policy(first_match("m"), {"m": line}), {"m": ["a@x"]}, {"m": ["b@x"]}
         )
@@ -337,8 +344,8 @@ class TestHardCases:
     def test_create_only_and_update_only(self) -> None:
         """A patch that would do what the policy does not do is refused."""
         with pytest.raises(CreateRefused):
-            book(table(create=False)).upsert({"email": "a@x"})
-        made = book(table(update=False, city=field()), TWO[0])
+            book(table(on_not_found="refuse")).upsert({"email": "a@x"})
+        made = book(table(on_found="refuse", city=field()), TWO[0])
         with pytest.raises(UpdateRefused):
             made.upsert({"email": "a@x", "city": "Oslo"})
 
@@ -348,7 +355,7 @@ class TestHardCases:
         """Refused by name, or merged by the rule for others."""
         with pytest.raises(UnknownField, match="city: unknown"):
             book(table()).upsert({"email": "a@x", "city": "Oslo"})
-        made = book(table(others=replace))
+        made = book(table(extra_fields=field(rule=replace)))
         wrong: Any = {"email": "a@x", 7: "Oslo"}
         with pytest.raises(UnknownField, match="7"):
             made.upsert(wrong)
@@ -371,7 +378,7 @@ class TestHardCases:
 
     def test_a_set_value_stays(self) -> None:
         """An immutable field takes the same value and refuses another."""
-        made = book(table(ref=field(merge=immutable)), {"email": "a@x", "ref": "r"})
+        made = book(table(ref=field(rule=immutable)), {"email": "a@x", "ref": "r"})
         assert made.upsert({"email": "a@x", "ref": "r"}).unchanged
 
         with pytest.raises(InvalidField, match="ref: must not change once"):
@@ -387,13 +394,13 @@ class TestFoundAgain:
             (
                 field(
                     key=normalize.exact,
-                    merge=custom(lambda _old, new: new and new.upper()),
+                    rule=custom(lambda _old, new: new and new.upper()),
                 ),
                 "a",
             ),
-            (field(key=normalize.exact, merge=custom(lambda old, _new: old)), "a"),
+            (field(key=normalize.exact, rule=custom(lambda old, _new: old)), "a"),
             (
-                field(key=lambda item: item.get("v"), merge=items_by("id")),
+                field(key=lambda item: item.get("v"), rule=items_by("id")),
                 [{"id": 1, "v": "a"}, {"id": 1, "v": None}],
             ),
         ],
@@ -409,7 +416,7 @@ class TestFoundAgain:
 
     def test_one_key_is_enough(self) -> None:
         """A key that is kept as it was does no harm where another one is held."""
-        line = field(key=normalize.email, merge=keep)
+        line = field(key=normalize.email, rule=keep)
         made = book(table(email=line), TWO[0])
         patch = {"email": "new@x", "phone": "+15550001"}
 
@@ -418,7 +425,7 @@ class TestFoundAgain:
 
     def test_a_rule_may_forbid_what_a_default_gives(self) -> None:
         """A field that no patch sets has its default, whether or not it is sent."""
-        made = book(table(s=field(merge=ignore, default="new")))
+        made = book(table(s=field(rule=ignore, default="new")))
 
         assert made.upsert({"email": "a@x", "s": "old"}).contact["s"] == "new"
 
@@ -477,7 +484,7 @@ class TestPlan:
 
     def test_it_is_pure(self) -> None:
         """It tells what would move and moves nothing."""
-        made = book(table(tags=field(merge=union), meta=field(merge=deep)), *TWO)
+        made = book(table(tags=field(rule=union), meta=field(rule=deep)), *TWO)
         found = made.plan({"email": "A@x", "tags": ["t"], "meta": {"a": 1}})
 
         assert found.updated
@@ -558,10 +565,10 @@ class TestPlan:
     def test_it_needs_no_book(self) -> None:
         """A policy, a patch and an index are enough."""
         index = ContactIndex(["email", "phone"])
-        found = plan(table(), {"email": "a@x"}, index, scope="s")
+        found = decide(table(), {"email": "a@x"}, index, scope="s")
 
         assert (found.result, found.scope, found.before) == ("created", "s", None)
-        assert plan(table(), {"email": "a@x"}, index).scope == ""
+        assert decide(table(), {"email": "a@x"}, index).scope == ""
         assert len(index) == 0
 
     def test_another_strategy(self) -> None:
@@ -569,15 +576,15 @@ class TestPlan:
         made = book(table(on_key_in_use="allow"), *TWO)
         policy, index = made.policy, made._index
 
-        assert plan(policy, TWO[0], index).unchanged
-        assert plan(policy, TWO[0], index, match=never()).created
+        assert decide(policy, TWO[0], index).unchanged
+        assert decide(policy, TWO[0], index, match=never()).created
 
     def test_what_it_expects_of_whom_it_has_read(self) -> None:
         """A guard reads the holders of lower keys, a merge all that it merges."""
         match = first_match("email", "phone", guard="if_set")
         made = book(table(match, on_key_in_use="allow"), *TWO)
         found = made.plan({"email": "c@x", "phone": "+15550002"})
-        assert (found.result, found.others) == ("created", ("2",))
+        assert (found.result, found.also_matched) == ("created", ("2",))
         assert found.expects.versions == {"2": 1}
 
         made = book(table(merge_all("email", "phone")), *TWO)
@@ -603,9 +610,9 @@ class TestLeftAlone:
 
     def test_what_differs_is_named(self) -> None:
         """No rule runs, so none refuses; and what is the same is not named."""
-        lines: Any = {"ref": field(merge=immutable), "city": field(), "tags": field()}
+        lines: Any = {"ref": field(rule=immutable), "city": field(), "tags": field()}
         made = book(
-            table(update="ignore", **lines),
+            table(on_found="ignore", **lines),
             {"email": "a@x", "ref": "r", "tags": ["t"]},
         )
         sent = {"email": "A@x", "ref": "s", "city": None, "tags": ["t"], "phone": ""}
@@ -614,7 +621,7 @@ class TestLeftAlone:
         assert outcome.unchanged
         assert outcome.contact is made.get("1")
         assert outcome.matched_by == "email"
-        assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "update")
+        assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "on_found")
 
     @pytest.mark.parametrize(
         ("rule", "stored", "sent", "named"),
@@ -668,13 +675,13 @@ class TestLeftAlone:
         self, rule: Any, stored: Any, sent: Any, *, named: bool
     ) -> None:
         """Moved, left out or refused: named; by upsert and by plan alike."""
-        lines: Any = {"f": field(merge=rule), "at": field(), "when": field()}
-        made = book(table(update="ignore", **lines), {"email": "a@x", "at": 2})
+        lines: Any = {"f": field(rule=rule), "at": field(), "when": field()}
+        made = book(table(on_found="ignore", **lines), {"email": "a@x", "at": 2})
         row = made.dump()[0]
         row["fields"] |= {} if stored is None else {"f": stored}
         made = ContactBook.load(made.policy, [row])
         patch = {"email": "a@x", "at": 2, "f": sent}
-        ignored = {"f": "update"} if named else {}
+        ignored = {"f": "on_found"} if named else {}
 
         assert made.plan(patch).ignored == ignored
         assert made.upsert(patch).ignored == ignored
@@ -682,25 +689,27 @@ class TestLeftAlone:
 
     def test_a_primary_that_would_join_others_is_named(self) -> None:
         """It is left to the additional fields, and they are not written."""
-        mail = key("m", "more", normalize=normalize.email, each=True, joins=True)
+        mail = key("m", "more", normalize=normalize.email, any_of=True, append_new=True)
         lines = {"id": field(key=normalize.exact), "m": field(), "more": field()}
-        policy = Policy(first_match("id"), lines, keys={"mail": mail}, update="ignore")
+        policy = Policy(
+            first_match("id"), lines, keys={"mail": mail}, on_found="ignore"
+        )
         made = book(policy, {"id": 1, "m": "a@x", "more": ["b@x"]})
 
         for sent, named in (("c@x", True), ("b@x", True), ("a@x", False)):
             outcome = made.upsert({"id": 1, "m": sent})
-            assert outcome.ignored == ({"m": "update"} if named else {})
+            assert outcome.ignored == ({"m": "on_found"} if named else {})
             assert outcome.contact["more"] == ("b@x",)
 
     def test_its_plan_is_that_of_what_stays(self) -> None:
         """All that the contact is, in its scope, and what the decision rests on."""
-        lines: Any = {"name": field(merge=latest(by="at")), "at": field()}
+        lines: Any = {"name": field(rule=latest(by="at")), "at": field()}
         lines["phone"] = field(key=normalize.phone, keep_aliases=True)
         made = book(table(**lines))
         made.upsert({**TWO[0], "name": "A", "at": 1}, scope="s")
         made.upsert({"email": "a@x", "phone": None}, scope="s")
-        policy = attrs.evolve(made.policy, update="ignore")
-        found = plan(policy, {"email": "A@x", "at": 2}, made._index, scope="s")
+        policy = attrs.evolve(made.policy, on_found="ignore")
+        found = decide(policy, {"email": "A@x", "at": 2}, made._index, scope="s")
 
         assert (found.result, found.scope) == ("unchanged", "s")
         assert found.before is made.get("1", scope="s")
@@ -714,14 +723,14 @@ class TestLeftAlone:
     def test_a_reason_that_is_there_stays(self) -> None:
         """What counted as omitted was left out before."""
         line = field(null="ignore", blank="ignore")
-        made = book(table(update="ignore", city=line, name=line), TWO[0])
+        made = book(table(on_found="ignore", city=line, name=line), TWO[0])
         outcome = made.upsert({"email": "a@x", "city": None, "name": ""})
 
         assert outcome.ignored == {"city": "null", "name": "blank"}
 
     def test_it_creates(self) -> None:
         """Whom it does not know, as any policy does."""
-        made = book(table(update="ignore"), TWO[0])
+        made = book(table(on_found="ignore"), TWO[0])
 
         assert made.upsert({"email": "n@x"}).created
         assert made.create({"phone": "+15550009"}).created
@@ -730,41 +739,43 @@ class TestLeftAlone:
 
     def test_what_clashes_does_not_matter(self) -> None:
         """Nothing is claimed, so nobody is asked."""
-        made = book(table(update="ignore"), *TWO)
+        made = book(table(on_found="ignore"), *TWO)
         outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
 
-        assert (outcome.result, outcome.others) == ("unchanged", ("2",))
-        assert outcome.ignored == {"phone": "update"}
+        assert (outcome.result, outcome.also_matched) == ("unchanged", ("2",))
+        assert outcome.ignored == {"phone": "on_found"}
 
     def test_nothing_is_absorbed(self) -> None:
         """Whoever would have been stands among the others."""
-        made = book(table(merge_all("email", "phone"), update="ignore"), *TWO)
+        made = book(table(merge_all("email", "phone"), on_found="ignore"), *TWO)
         outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
 
-        assert (outcome.result, outcome.absorbed) == ("unchanged", ())
-        assert outcome.others == ("2",)
+        assert (outcome.result, outcome.merged) == ("unchanged", ())
+        assert outcome.also_matched == ("2",)
         assert len(made) == 2
 
     def test_a_version_is_looked_at(self) -> None:
         """Before the contact is left alone."""
-        made = book(table(update="ignore"), TWO[0])
+        made = book(table(on_found="ignore"), TWO[0])
         assert made.upsert({"email": "a@x"}, if_version=1).unchanged
         with pytest.raises(StaleVersion):
             made.upsert({"email": "a@x"}, if_version=2)
 
     def test_a_clock_stays(self) -> None:
         """No clock runs where no rule does."""
-        lines: Any = {"name": field(merge=latest(by="at")), "at": field()}
+        lines: Any = {"name": field(rule=latest(by="at")), "at": field()}
         made = book(
-            table(update="ignore", **lines), {"email": "a@x", "name": "A", "at": 1}
+            table(on_found="ignore", **lines), {"email": "a@x", "name": "A", "at": 1}
         )
         outcome = made.upsert({"email": "a@x", "name": "B", "at": 2})
 
         assert outcome.contact.clocks == {"name": 1}
-        assert made.upsert({"email": "a@x", "name": "B"}).ignored == {"name": "update"}
+        assert made.upsert({"email": "a@x", "name": "B"}).ignored == {
+            "name": "on_found"
+        }
 
 
-def merging(**lines: Any) -> Policy:
+def merges(**lines: Any) -> Policy:
     """Make a policy that merges by two unique keys."""
     return table(merge_all("email", "phone"), **lines)
 
@@ -777,11 +788,11 @@ class TestMerged:
 
     def test_what_is_told(self) -> None:
         """The survivor afterwards and before, whom it absorbed, and what moved."""
-        made = book(merging(city=field()), {"email": "a@x"}, {**TWO[1], "city": "Oslo"})
+        made = book(merges(city=field()), {"email": "a@x"}, {**TWO[1], "city": "Oslo"})
         one, two = made
         found = made.plan(BOTH)
-        assert (found.result, found.merged, found.updated) == ("merged", True, False)
-        assert (found.before, found.absorbed, found.matched_by) == (
+        assert (found.result, found.updated) == ("merged", False)
+        assert (found.before, found.merged, found.matched_by) == (
             one,
             (two,),
             "email",
@@ -790,19 +801,23 @@ class TestMerged:
         assert len(made) == 2
 
         outcome = made.apply(found)
-        assert (outcome.merged, outcome.created, outcome.unchanged) == (
-            *(True, False),
+        assert (outcome.result, outcome.created, outcome.unchanged) == (
+            *("merged", False),
             False,
         )
-        assert (outcome.before, outcome.absorbed, outcome.others) == (one, (two,), ())
+        assert (outcome.before, outcome.merged, outcome.also_matched) == (
+            one,
+            (two,),
+            (),
+        )
         assert [each.field for each in outcome.changes] == ["phone", "city"]
         assert (outcome.contact.id, outcome.contact.version) == ("1", 2)
-        assert outcome.contact.absorbed == ("2",)
+        assert outcome.contact.merged_ids == ("2",)
         assert made.upsert(BOTH).unchanged
 
     def test_it_is_one_even_if_no_field_moves(self) -> None:
         """The contact has a new version, for it has absorbed another."""
-        made = book(merging(), *TWO)
+        made = book(merges(), *TWO)
         outcome = made.upsert({**BOTH, "phone": "+15550001", "email": "a@x"})
         assert outcome.unchanged
 
@@ -816,7 +831,7 @@ class TestMerged:
         """The first holder of the first form of the first key that finds one."""
         phone = field(key=normalize.phone)
         made = book(
-            merging(phone=phone),
+            merges(phone=phone),
             {"phone": "+15550001"},
             {"phone": "+15550001"},
             {"email": "a@x"},
@@ -824,8 +839,8 @@ class TestMerged:
         outcome = made.upsert({"phone": "+15550001", "email": "a@x"})
 
         assert outcome.contact.id == "3"
-        assert [each.id for each in outcome.absorbed] == ["1", "2"]
-        assert outcome.contact.absorbed == ("1", "2")
+        assert [each.id for each in outcome.merged] == ["1", "2"]
+        assert outcome.contact.merged_ids == ("1", "2")
         assert outcome.contact.created_at == NOW
 
     def test_who_was_absorbed_brings_along_whom_it_had(self) -> None:
@@ -836,18 +851,18 @@ class TestMerged:
         made.upsert({"email": "b@x", "phone": "+15550001"})
         outcome = made.upsert({"id": 7, "email": "b@x"})
 
-        assert outcome.contact.absorbed == ("2", "1")
+        assert outcome.contact.merged_ids == ("2", "1")
         assert {"3"} == {made.get(id).id for id in "123"}
         made._index.check()
 
     def test_update_only_and_create_only(self) -> None:
         """A merge is an update: refused where there is none."""
-        made = book(table(merge_all("email", "phone"), update=False), *TWO)
+        made = book(table(merge_all("email", "phone"), on_found="refuse"), *TWO)
         with pytest.raises(UpdateRefused) as caught:
             made.upsert(BOTH)
         assert (caught.value.id, len(made)) == ("1", 2)
 
-        policy = table(merge_all("email", "phone"), create=False)
+        policy = table(merge_all("email", "phone"), on_not_found="refuse")
         made = ContactBook.load(policy, made.dump())
         with pytest.raises(CreateRefused):
             made.upsert({"email": "n@x"})
@@ -855,7 +870,7 @@ class TestMerged:
 
     def test_the_version_is_the_survivors(self) -> None:
         """That of whom it absorbs does not matter."""
-        made = book(merging(city=field()), *TWO)
+        made = book(merges(city=field()), *TWO)
         made.upsert({"phone": "+15550002", "city": "Oslo"})
         with pytest.raises(StaleVersion) as caught:
             made.upsert(BOTH, if_version=2)
@@ -866,7 +881,7 @@ class TestMerged:
 
     def test_a_version_is_a_number(self) -> None:
         """However large, and wherever it comes from."""
-        made = book(merging(), TWO[0])
+        made = book(merges(), TWO[0])
         made._index.put(attrs.evolve(made.get("1"), version=1000), [["a@x"], []])
 
         assert made.upsert({"email": "a@x"}, if_version=int("1000")).unchanged
@@ -874,7 +889,7 @@ class TestMerged:
     @pytest.mark.parametrize(("one", "other"), [("s-t", "s-u"), ("s-u", "s-t")])
     def test_scopes_stay_apart(self, one: str, other: str) -> None:
         """A contact of another scope is unknown, whichever is named first."""
-        made = book(merging())
+        made = book(merges())
         for scope, row in zip((one, other), TWO, strict=True):
             made.create(row, scope=scope)
         with pytest.raises(UnknownContact) as caught:
@@ -884,7 +899,7 @@ class TestMerged:
 
     def test_a_scope_is_what_it_says(self) -> None:
         """Contacts whose scope is the same text, made twice, may be merged."""
-        made = book(merging())
+        made = book(merges())
         for row in TWO:
             made.create(row, scope="-".join("st"))
 
@@ -902,13 +917,16 @@ class TestMerged:
         """And no other, where the rest is not too much."""
         lines = {
             "email": field(
-                key=normalize.email, merge=union, limit=1, keep_aliases=True
+                key=normalize.email, rule=union, max_forms=1, keep_aliases=True
             ),
             "id": field(key=normalize.exact),
         }
         policy = attrs.evolve(
             table(merge_all("email", "phone", "id"), **lines),
-            absorb={"email": union},
+            fields=merging(
+                table(merge_all("email", "phone", "id"), **lines).fields,
+                {"email": union},
+            ),
             on_limit="drop",
         )
         made = book(policy, {"email": ["a@x"]}, {"email": ["b@x"], "id": 7})
@@ -919,7 +937,7 @@ class TestMerged:
 
     def test_no_key_is_left_out_where_none_is_asked(self) -> None:
         """Creating without matching refuses what is too much."""
-        email = field(key=normalize.email, limit=1, keep_aliases=True)
+        email = field(key=normalize.email, max_forms=1, keep_aliases=True)
         policy = table(merge_all("email", "phone"), email=email)
         made = book(attrs.evolve(policy, on_limit="drop"))
         with pytest.raises(InvalidField, match="email: must be one key"):
@@ -927,11 +945,11 @@ class TestMerged:
 
     def test_what_is_too_much_already_may_stay(self) -> None:
         """A key is left out for what would be new alone."""
-        email = field(key=normalize.email, merge=union, limit=2, keep_aliases=True)
+        email = field(key=normalize.email, rule=union, max_forms=2, keep_aliases=True)
         match = merge_all("email", "phone")
         sent = {"email": ["a@x", "b@x"], "phone": "+15550001"}
         made = book(table(match, email=email, on_key_in_use="allow"), sent)
-        lines = {**made.policy.fields, "email": attrs.evolve(email, limit=1)}
+        lines = {**made.policy.fields, "email": attrs.evolve(email, max_forms=1)}
         policy = attrs.evolve(made.policy, fields=lines, on_limit="drop")
         outcome = ContactBook.load(policy, made.dump()).upsert(sent)
 
@@ -956,8 +974,8 @@ class TestOrderOfRefusals:
 
     POLICY = table(
         first_match("id"),
-        id=field(key=normalize.exact, unique=True, limit=1),
-        ref=field(merge=immutable),
+        id=field(key=normalize.exact, unique=True, max_forms=1),
+        ref=field(rule=immutable),
         need=field(required=True),
         on_ambiguous="refuse",
     )
@@ -969,15 +987,15 @@ class TestOrderOfRefusals:
             ({}, {"phone": float("nan"), "x": 1}, {}, InvalidField),
             ({}, {"phone": "+15550002"}, {"if_version": 9}, NoMatchKey),
             ({}, {"id": 1, "ref": "s"}, {"if_version": 9}, StaleVersion),
-            ({"create": False}, {"id": 9}, {"if_version": 9}, StaleVersion),
-            ({"create": False}, {"id": 9}, {}, CreateRefused),
+            ({"on_not_found": "refuse"}, {"id": 9}, {"if_version": 9}, StaleVersion),
+            ({"on_not_found": "refuse"}, {"id": 9}, {}, CreateRefused),
             ({}, {"id": 9, "email": "a@x"}, {}, MissingField),
             ({}, {"id": 1, "phone": "+15550002", "ref": "s"}, {}, InvalidField),
             ({}, {"id": [1, 3], "phone": "+15550002"}, {}, KeyInUse),
-            ({"update": False}, {"id": [1, 3]}, {}, InvalidField),
-            ({"update": False}, {"id": 1, "phone": "+15550002"}, {}, KeyInUse),
-            ({"update": False}, {"id": 1, "ref": "s"}, {}, InvalidField),
-            ({"update": False}, {"id": 1, "email": "n@x"}, {}, UpdateRefused),
+            ({"on_found": "refuse"}, {"id": [1, 3]}, {}, InvalidField),
+            ({"on_found": "refuse"}, {"id": 1, "phone": "+15550002"}, {}, KeyInUse),
+            ({"on_found": "refuse"}, {"id": 1, "ref": "s"}, {}, InvalidField),
+            ({"on_found": "refuse"}, {"id": 1, "email": "n@x"}, {}, UpdateRefused),
         ],
         ids=map(str, range(13)),
     )
@@ -1000,8 +1018,8 @@ class TestOrderOfRefusals:
 
     def test_primaries_come_last(self) -> None:
         """Where two fields are refused, the additional one is told."""
-        lines = {"main": field(merge=immutable), "more": field(merge=union)}
-        keys = {"m": key("main", "more", normalize=normalize.email, each=True)}
+        lines = {"main": field(rule=immutable), "more": field(rule=union)}
+        keys = {"m": key("main", "more", normalize=normalize.email, any_of=True)}
         policy = Policy(first_match("email"), {**KEYS, **lines}, keys=keys)
         made = book(policy, {"email": "a@x", "main": "m@x"})
         with pytest.raises(InvalidField, match="more: must be a list"):
@@ -1009,8 +1027,11 @@ class TestOrderOfRefusals:
 
     def test_what_is_absorbed_comes_before_the_patch(self) -> None:
         """And a refusal names the contact that was to be absorbed."""
-        lines = {"ref": field(), "n": field(merge=immutable)}
-        policy = attrs.evolve(merging(**lines), absorb={"ref": immutable})
+        lines = {"ref": field(), "n": field(rule=immutable)}
+        policy = attrs.evolve(
+            merges(**lines),
+            fields=merging(merges(**lines).fields, {"ref": immutable}),
+        )
         made = book(
             policy, {**TWO[0], "n": 1, "ref": "r"}, {**TWO[1], "n": 2, "ref": "s"}
         )
@@ -1023,14 +1044,16 @@ class TestOrderOfRefusals:
 class TestNoMatchKey:
     """A patch without a key is told why each key of the strategy is none."""
 
-    def refused(self, patch: dict[str, Any], **options: Any) -> NoMatchKey:
+    def refused(
+        self, patch: dict[str, Any], blocked: tuple[str, ...] = (), **options: Any
+    ) -> NoMatchKey:
         """Give the refusal of a patch."""
         lines = {
             "email": field(key=normalize.email),
             "phone": field(key=normalize.phone),
             **{name: field() for name in ("first", "last")},
         }
-        keys = {"who": key("first", "last", normalize=normalize.text)}
+        keys = {"who": key("first", "last", normalize=normalize.text, blocked=blocked)}
         match = first_match("email", "phone", "who")
         made = ContactBook(Policy(match, lines, keys=keys, **options))
         with pytest.raises(NoMatchKey) as caught:
@@ -1058,7 +1081,7 @@ class TestNoMatchKey:
     def test_null_blank_and_blocked_are_told_as_such(self) -> None:
         """Whether the policy takes them or not."""
         patch = {"email": None, "phone": "", "first": "Test", "last": "Test"}
-        refusal = self.refused(patch, blocked={"who": ("test|test",)})
+        refusal = self.refused(patch, blocked=("test|test",))
         assert [reason for _, reason, _ in refusal.reasons] == [
             *("null", "blank", "blocked"),
         ]
@@ -1066,12 +1089,15 @@ class TestNoMatchKey:
         assert told in str(refusal)
         assert "phone_in" not in str(refusal)
 
-        how: Any = {"blocked": {"email": ("noreply@*",)}}
-        refusal = self.refused({"email": "noreply@x"}, **how)
-        assert refusal.reasons[0] == ("email", "blocked", "noreply@x")
-        refusal = self.refused({"email": "noreply@x"}, **how, on_blocked="ignore")
-        assert refusal.reasons[0] == ("email", "blocked", None)
-        assert "email is blocked" in str(refusal)
+        line = field(key=normalize.email, blocked=("noreply@*",))
+        made = ContactBook(Policy(first_match("email"), {"email": line}))
+        with pytest.raises(NoMatchKey) as caught:
+            made.upsert({"email": "noreply@x"})
+        assert caught.value.reasons[0] == ("email", "blocked", "noreply@x")
+        made = ContactBook(attrs.evolve(made.policy, on_blocked="ignore"))
+        with pytest.raises(NoMatchKey, match="email is blocked") as caught:
+            made.upsert({"email": "noreply@x"})
+        assert caught.value.reasons[0] == ("email", "blocked", None)
 
     def test_a_strategy_of_the_application_may_name_other_keys(self) -> None:
         """Of what is no key of the policy there is nothing to tell."""
@@ -1129,7 +1155,7 @@ class TestFoundAgainByMore:
 
     def test_a_composite(self) -> None:
         """The key is named with what was sent, and the rules of its fields."""
-        lines = {"first": field(merge=custom(lambda _a, b: b[::-1])), "last": field()}
+        lines = {"first": field(rule=custom(lambda _a, b: b[::-1])), "last": field()}
         keys = {"p": key("first", "last", normalize=normalize.text)}
         made = book(Policy(first_match("p"), lines, keys=keys))
         with pytest.raises(
@@ -1143,15 +1169,15 @@ class TestFoundAgainByMore:
 
     def test_each_of_several_fields(self) -> None:
         """The field that carries a form is named."""
-        lines = {"main": field(), "more": field(merge=custom(lambda _a, _b: None))}
-        keys = {"m": key("main", "more", normalize=normalize.email, each=True)}
+        lines = {"main": field(), "more": field(rule=custom(lambda _a, _b: None))}
+        keys = {"m": key("main", "more", normalize=normalize.email, any_of=True)}
         made = book(Policy(first_match("m"), lines, keys=keys))
         with pytest.raises(InvalidField) as caught:
             made.upsert({"main": "none", "more": "a@x"})
 
         assert (caught.value.field, caught.value.value) == ("more", "a@x")
 
-    MAILS = key("main", "more", normalize=normalize.email, each=True)
+    MAILS = key("main", "more", normalize=normalize.email, any_of=True)
 
     @pytest.mark.parametrize(
         ("match", "patch"),
@@ -1173,7 +1199,7 @@ class TestFoundAgainByMore:
     )
     def test_somebody_else_would_be_found(self, match: Strategy, patch: Any) -> None:
         """One key that is still held is not enough, where the strategy would differ."""
-        lines = {"main": field(merge=on_create), "more": field(), "city": field()}
+        lines = {"main": field(rule=on_create), "more": field(), "city": field()}
         policy = Policy(
             match, {**KEYS, **lines}, keys={"m": self.MAILS}, on_ambiguous="oldest"
         )
@@ -1194,7 +1220,7 @@ class TestFoundAgainByMore:
     def test_a_rule_that_stores_another_form(self) -> None:
         """What it stores would contradict the key that found the contact."""
         rule = custom(lambda stored, _sent: stored or "other@x")
-        email = field(key=normalize.email, merge=rule)
+        email = field(key=normalize.email, rule=rule)
         match = first_match("email", "phone", guard="if_set")
         made = book(table(match, email=email), {"phone": "+15550001"})
         made._index.put(
@@ -1227,7 +1253,7 @@ class TestFoundAgainByMore:
         sent = {"email": "a@x", "phone": "+15550002"}
         outcome = made.upsert(sent)
 
-        assert (outcome.result, outcome.others) == ("unchanged", ("2",))
+        assert (outcome.result, outcome.also_matched) == ("unchanged", ("2",))
         assert outcome.ignored == {"phone": "guard"}
         assert outcome.withheld == ()
         assert made.upsert(sent).unchanged
@@ -1256,7 +1282,7 @@ class TestFoundAgainByMore:
         assert made.upsert({"email": "B@x", "phone": "+15550002"}).contact.id == "2"
         made.upsert({"phone": "+15550002", "email": None})
         outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
-        assert (outcome.result, outcome.others) == ("created", ("2",))
+        assert (outcome.result, outcome.also_matched) == ("created", ("2",))
 
     def test_a_key_that_is_kept_may_clash(self) -> None:
         """Kept in the patch, a contradicted key is stored if nobody else holds it."""
@@ -1264,7 +1290,7 @@ class TestFoundAgainByMore:
         made = book(table(match, on_key_in_use="withhold"), *TWO)
         outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
 
-        assert (outcome.result, outcome.others) == ("created", ("2",))
+        assert (outcome.result, outcome.also_matched) == ("created", ("2",))
         assert [each.field for each in outcome.withheld] == ["phone"]
         with pytest.raises(KeyInUse):
             book(table(match), *TWO).upsert({"email": "c@x", "phone": "+15550002"})

@@ -7,28 +7,32 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.lines import blocking, merging
 from upsertcore import (
     ContactBook,
-    ContactIndex,
     Policy,
-    custom,
     field,
     first_match,
+    key,
+    merge_all,
+    normalize,
+)
+from upsertcore.errors import InvalidPolicy, UnknownField
+from upsertcore.index import ContactIndex
+from upsertcore.rules import (
+    append,
+    custom,
     ignore,
     immutable,
     items_by,
     keep,
-    key,
+    last_updated,
     latest,
-    merge_all,
-    normalize,
     on_create,
     remove,
     replace,
     union,
 )
-from upsertcore.errors import InvalidPolicy, UnknownField
-from upsertcore.merge import append, newest
 
 EMAIL = field(key=normalize.email)
 WRONG: Any = 1
@@ -52,26 +56,29 @@ def refuse(value: Any) -> Any:
             lambda: table(id=field(key=str, unique=True, default="a")),
             "id: a default would",
         ),
-        (lambda: table(a=field(required=True, merge=ignore)), "a: is required, but"),
-        (lambda: table(a=field(required=True, merge=remove)), "never stores it"),
+        (lambda: table(a=field(required=True, rule=ignore)), "a: is required, but"),
+        (lambda: table(a=field(required=True, rule=remove)), "never stores it"),
         (lambda: table(a=field(null="drop")), "a: null: must be one of 'clear'"),  # type: ignore[arg-type]
         (lambda: table(a=field(blank="drop")), "a: blank: must be one of"),  # type: ignore[arg-type]
         (lambda: table(a=field(key="email")), "a: key: must be a function"),  # type: ignore[arg-type]
         (lambda: table(a=field(clean="strip")), "a: clean: must be a function"),  # type: ignore[arg-type]
-        (lambda: table(a=field(merge=max)), "a: merge: must be a merge rule"),  # type: ignore[arg-type]
+        (lambda: table(a=field(rule=max)), "a: rule: must be a rule"),  # type: ignore[arg-type]
         (lambda: table(a=field(default={1})), "a: default: must be text"),
         (lambda: table(a=field(default="x", clean=refuse)), "default: must be nothing"),
         (lambda: table(a=1), "a: must be field"),
         (lambda: table(on_ambiguous="first"), "on_ambiguous: must be one of"),
         (lambda: table(on_key_in_use="merge"), "on_key_in_use: must be one of"),
         (lambda: table(on_no_key="x"), "on_no_key: must be one of"),
-        (lambda: table(others=field()), "others: must be a merge rule"),
-        (lambda: table(others=latest), "^others: latest makes a rule"),
+        (lambda: table(extra_fields=replace), r"extra_fields: must be field\(...\) or"),
+        (lambda: table(extra_fields=field), "^extra_fields: field makes"),
         (
-            lambda: Policy(first_match("a"), {"a": EMAIL}, absorb={"a": latest}),  # type: ignore[dict-item]
-            "^absorb: a: latest makes a rule",
+            lambda: Policy(first_match("a"), merging({"a": EMAIL}, {"a": latest})),
+            "^a: on_merge: latest makes a rule",
         ),
-        (lambda: table(create=False, update=False), "cannot both be disabled"),
+        (
+            lambda: table(on_not_found="refuse", on_found="refuse"),
+            "on_found: must be 'update' where on_not_found='refuse'",
+        ),
         (
             lambda: Policy(first_match, {"email": EMAIL}),  # type: ignore[arg-type]
             "match: first_match makes",
@@ -87,7 +94,7 @@ def refuse(value: Any) -> Any:
         ),
         (
             lambda: Policy(
-                first_match("a"), {"a": field(key=normalize.exact, merge=ignore)}
+                first_match("a"), {"a": field(key=normalize.exact, rule=ignore)}
             ),
             "a: identifies contacts, but its rule ignore never stores it",
         ),
@@ -108,9 +115,9 @@ def table(**lines: Any) -> Policy:
             "on_ambiguous",
             "on_key_in_use",
             "on_no_key",
-            "others",
-            "create",
-            "update",
+            "extra_fields",
+            "on_found",
+            "on_not_found",
         )
         if name in lines
     }
@@ -130,10 +137,10 @@ def test_it_is_frozen() -> None:
 
 def test_its_lines() -> None:
     """A field has its own line, or the one for others, or none."""
-    policy = table(others=keep)
+    policy = table(extra_fields=field(rule=keep))
 
     assert policy.line("email") is EMAIL
-    assert policy.line("city").merge is keep
+    assert policy.line("city").rule is keep
     with pytest.raises(UnknownField):
         policy.line(7)
     with pytest.raises(UnknownField, match="city: unknown field"):
@@ -156,7 +163,7 @@ def test_an_index_must_fit() -> None:
 
 LAST = {"first": field(), "last": field(), "more": field()}
 PAIR = key("first", "last", normalize=normalize.text)
-EACH = key("first", "more", normalize=normalize.text, each=True)
+EACH = key("first", "more", normalize=normalize.text, any_of=True)
 
 
 def keyed(match: Any = None, **options: Any) -> Policy:
@@ -176,7 +183,10 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (lambda: keyed(keys={"email": PAIR}), "email is a key already"),
         (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: unknown field 'x'"),
         (
-            lambda: keyed(keys={"k": key("first", "x", normalize=str)}, others=keep),
+            lambda: keyed(
+                keys={"k": key("first", "x", normalize=str)},
+                extra_fields=field(rule=keep),
+            ),
             "k: unknown field 'x'; this policy has",
         ),
         (
@@ -185,10 +195,14 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         ),
         (
             lambda: keyed(
-                lines={"more": field(merge=remove)},
-                keys={"k": key("first", "more", normalize=str, each=True, joins=True)},
+                lines={"more": field(rule=remove)},
+                keys={
+                    "k": key(
+                        "first", "more", normalize=str, any_of=True, append_new=True
+                    )
+                },
             ),
-            "more: must merge by replace, keep or union, not",
+            "more: must have the rule replace, keep or union",
         ),
         (
             lambda: keyed(
@@ -200,27 +214,40 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (
             lambda: keyed(
                 lines={"more": field(default=["King"])},
-                keys={"k": key("first", "more", normalize=str, each=True, unique=True)},
+                keys={
+                    "k": key("first", "more", normalize=str, any_of=True, unique=True)
+                },
             ),
             "more: a default would clash",
         ),
         (
-            lambda: keyed(first_match("pair"), lines={"last": field(merge=ignore)}),
+            lambda: keyed(first_match("pair"), lines={"last": field(rule=ignore)}),
             "last: identifies contacts, but its rule ignore never stores it",
         ),
         (
             lambda: keyed(first_match("person")),
             "unknown key 'person'; this policy has: email",
         ),
-        (lambda: keyed(blocked=["email"]), "blocked: must be a mapping of names, not"),
-        (lambda: keyed(blocked={"first": ("x",)}), "blocked: unknown key 'first'"),
-        (lambda: keyed(blocked={"email": "x"}), "blocked: email: must be a tuple"),
         (
-            lambda: keyed(blocked={"email": (7,)}),
-            "email: must be text or a compiled pattern",
+            lambda: keyed(lines={"last": field(blocked=("x",))}),
+            "last: blocked needs a key",
         ),
         (
-            lambda: keyed(blocked={"pair": ("x",)}, on_blocked="ignore"),
+            lambda: keyed(lines={"last": field(key=str, blocked="x")}),
+            "last: blocked must be a tuple",
+        ),
+        (
+            lambda: keyed(lines={"last": field(key=str, blocked=7)}),  # type: ignore[arg-type]
+            "last: blocked must be a tuple",
+        ),
+        (
+            lambda: keyed(lines={"last": field(key=str, blocked=(7,))}),  # type: ignore[arg-type]
+            "last: blocked must be text or a compiled pattern",
+        ),
+        (
+            lambda: keyed(
+                keys={"pair": attrs.evolve(PAIR, blocked=("x",))}, on_blocked="ignore"
+            ),
             "pair: is blocked as a whole, so no field of it can be left out",
         ),
         (lambda: keyed(on_blocked="drop"), "on_blocked: must be one of 'store'"),
@@ -248,42 +275,43 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (
             lambda: keyed(
                 merge_all("email"),
-                lines={"last": field(key=normalize.text, limit=2)},
+                lines={"last": field(key=normalize.text, max_forms=2)},
                 on_limit="drop",
             ),
-            "last: its limit needs keep_aliases=True, for",
+            "last: its max_forms needs keep_aliases=True, for",
         ),
-        (lambda: keyed(update="drop"), "update: must be .*'ignore'"),
-        (lambda: keyed(update=1), "update: must be"),
-        (lambda: keyed(create=0), "create: must be True or False, not 0"),
-        (lambda: keyed(create=False, update="ignore"), "cannot both be disabled"),
-        (lambda: keyed(absorb=[keep]), "absorb: must be a mapping of names, not"),
-        (lambda: keyed(absorb={"last": "keep"}), "absorb: last: must be a merge rule"),
+        (lambda: keyed(on_found="drop"), "on_found: must be one of 'update', 'ignore'"),
+        (lambda: keyed(on_not_found=0), "on_not_found: must be one of 'create', 'ref"),
         (
-            lambda: keyed(absorb={"x": keep}),
-            "absorb: unknown field 'x'; this policy has",
+            lambda: keyed(on_not_found="refuse", on_found="ignore"),
+            "on_found: must be 'update' where on_not_found='refuse'",
+        ),
+        (lambda: keyed(on_merge="keep"), "on_merge: must be a rule, not 'keep'"),
+        (
+            lambda: keyed(lines={"last": field(on_merge="keep")}),  # type: ignore[arg-type]
+            "last: on_merge: must be a rule, not 'keep'",
+        ),
+        (lambda: keyed(extra_fields=keep), r"extra_fields: must be field\(...\) or"),
+        (lambda: keyed(extra_fields=field), "extra_fields: field makes"),
+        (
+            lambda: keyed(extra_fields=field(key=str)),
+            "extra_fields: key is for a declared field",
         ),
         (
-            lambda: keyed(lines={"last": field(merge=latest(by="at"))}),
+            lambda: keyed(extra_fields=field(default=0)),
+            "extra_fields: default is for a declared field",
+        ),
+        (
+            lambda: keyed(lines={"last": field(rule=latest(by="at"))}),
             "last: its rule .* needs the field at; declare",
         ),
         (
-            lambda: keyed(others=keep, absorb={"*": keep}),
-            r"absorb: '\*' is not a field; name each field by itself",
+            lambda: keyed(lines={"last": field(rule=last_updated)}),
+            "last: the rule last_updated compares the updated_at of two contacts",
         ),
         (
-            lambda: keyed(absorb={"*": keep}),
-            r"absorb: '\*' is not a field",
-        ),
-        (lambda: keyed(others=keep, absorb={"": keep}), "absorb: unknown field ''"),
-        (lambda: keyed(others=keep, absorb={1: keep}), "absorb: unknown field 1"),
-        (
-            lambda: keyed(lines={"last": field(merge=newest)}),
-            "last: the rule newest compares the updated_at of two contacts, and a ",
-        ),
-        (
-            lambda: keyed(others=newest),
-            "others: the rule newest compares the updated_at",
+            lambda: keyed(extra_fields=field(rule=last_updated)),
+            "extra_fields: the rule last_updated compares the updated_at",
         ),
     ],
     ids=map(str, range(39)),
@@ -296,9 +324,12 @@ def test_an_unworkable_table_of_keys(make: Any, words: str) -> None:
 
 def test_the_clock_of_others_is_a_field_of_others() -> None:
     """Where undeclared fields have a rule, a clock may be undeclared itself."""
-    policy = keyed(others=latest(by="at"), lines={"last": field(merge=latest("when"))})
+    policy = keyed(
+        extra_fields=field(rule=latest(by="at")),
+        lines={"last": field(rule=latest("when"))},
+    )
 
-    assert policy.line("city").merge.by == "at"
+    assert policy.line("city").rule.by == "at"
 
 
 def test_the_order_of_keys() -> None:
@@ -308,8 +339,10 @@ def test_the_order_of_keys() -> None:
         lines={"more": field(key=normalize.exact)},
     )
 
-    assert ["email", "more", "pair", "each", "last"] == [k.name for k in policy.keys]
-    assert list(policy.by_name) == [k.name for k in policy.keys]
+    assert ["email", "more", "pair", "each", "last"] == [
+        k.name for k in policy.all_keys
+    ]
+    assert list(policy.by_name) == [k.name for k in policy.all_keys]
     assert policy.no_forms == ((),) * 5
 
 
@@ -317,7 +350,7 @@ def test_one_key_may_serve_two_names() -> None:
     """A key takes its name from the policy, and stays as it was made."""
     policy = keyed(keys={"one": PAIR, "two": PAIR})
 
-    assert ["email", "one", "two"] == [key.name for key in policy.keys]
+    assert ["email", "one", "two"] == [key.name for key in policy.all_keys]
     assert PAIR.name == ""
 
 
@@ -331,33 +364,34 @@ def test_keys_that_can_be_dropped() -> None:
 
 def test_a_field_may_be_called_so() -> None:
     """Then it is what it is called, and no other field is meant."""
-    policy = keyed(lines={"*": field()}, absorb={"*": newest})
+    policy = keyed(lines={"*": field(on_merge=last_updated)})
 
-    assert policy.absorbing("*") == newest
-    assert policy.absorbing("last") == keep
-    assert policy.dated == ("*",)
+    assert policy.merge_rule("*") == last_updated
+    assert policy.merge_rule("last") == keep
+    assert [*policy.dated()] == ["*"]
 
 
-def test_what_is_absorbed_under_others() -> None:
-    """A rule may be given for a field that has none but that of the others."""
-    policy = keyed(others=keep, absorb={"city": replace})
+def test_a_default_rule_for_merges() -> None:
+    """It is for each field without its own, undeclared ones among them."""
+    extra = field(rule=keep, on_merge=replace)
+    policy = keyed(extra_fields=extra, on_merge=last_updated)
 
-    assert policy.absorb["city"] is replace
+    assert policy.merge_rule("city") is replace
+    assert policy.merge_rule("last") is last_updated
+    assert [*policy.dated({"city": 1})] == ["email", "first", "last", "more"]
+    policy = keyed(extra_fields=field(), on_merge=last_updated)
+    assert [*policy.dated({"city": 1, "last": 2})][3:] == ["more", "city"]
 
 
 def test_named_tables_are_frozen() -> None:
     """What a policy was made of can change; the policy does not."""
-    keys, blocked, absorb = {"pair": PAIR}, {"email": ("x@*",)}, {"last": keep}
-    policy = keyed(keys=keys, blocked=blocked, absorb=absorb)
+    keys = {"pair": PAIR}
+    policy = keyed(keys=keys)
     keys.clear()
-    blocked.clear()
-    absorb.clear()
 
     assert "pair" in policy.by_name
-    assert (list(policy.blocked), list(policy.absorb)) == (["email"], ["last"])
-    for table in (policy.by_name, policy.blocked, policy.absorb):
-        with pytest.raises(TypeError):
-            table["x"] = 1  # type: ignore[index]
+    with pytest.raises(TypeError):
+        policy.by_name["x"] = PAIR  # type: ignore[index]
 
 
 def test_a_policy_can_be_varied() -> None:
@@ -371,8 +405,8 @@ def test_a_policy_can_be_varied() -> None:
 
 def joined(rule: Any, first: Any = replace) -> Policy:
     """Make a policy in which a key joins a list that has this rule."""
-    keys = {"k": key("first", "more", normalize=str, each=True, joins=True)}
-    lines = {"first": field(merge=first), "more": field(merge=rule)}
+    keys = {"k": key("first", "more", normalize=str, any_of=True, append_new=True)}
+    lines = {"first": field(rule=first), "more": field(rule=rule)}
     return keyed(lines=lines, keys=keys)
 
 
@@ -384,8 +418,10 @@ def joined(rule: Any, first: Any = replace) -> Policy:
 def test_a_list_that_is_joined(rule: Any) -> None:
     """Its own rule must take again what joined, or twice would not be once."""
     for good in (replace, keep, union):
-        assert joined(good).keys
-    with pytest.raises(InvalidPolicy, match=f"more: must merge by .*{rule.name[:6]}"):
+        assert joined(good).all_keys
+    with pytest.raises(
+        InvalidPolicy, match=f"more: must have the rule .*{rule.name[:6]}"
+    ):
         joined(rule)
 
 
@@ -393,9 +429,9 @@ def test_a_list_that_is_joined(rule: Any) -> None:
 def test_a_part_that_is_withheld(rule: Any) -> None:
     """A part that no update takes cannot be withheld with the others."""
     keys = {"k": key("first", "last", normalize=str, unique=True)}
-    lines = {"last": field(merge=rule)}
-    assert keyed(lines=lines, keys=keys).keys
-    assert keyed(lines=lines, on_key_in_use="withhold").keys
+    lines = {"last": field(rule=rule)}
+    assert keyed(lines=lines, keys=keys).all_keys
+    assert keyed(lines=lines, on_key_in_use="withhold").all_keys
     with pytest.raises(
         InvalidPolicy, match="last: is part of key k, and with on_key_in_use"
     ):
@@ -405,13 +441,15 @@ def test_a_part_that_is_withheld(rule: Any) -> None:
 @pytest.mark.parametrize("limit", [0, -1, True, 1.0, "2"], ids="abcde")
 def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
     """Of a key of one field and of several; the key is named."""
-    good = {"one": key("first", "last", normalize=str, limit=1)}
-    assert keyed(keys=good).keys
+    good = {"one": key("first", "last", normalize=str, max_forms=1)}
+    assert keyed(keys=good).all_keys
     for options in (
-        {"lines": {"one": field(key=str, limit=limit)}},
-        {"keys": {"one": key("first", "last", normalize=str, limit=limit)}},
+        {"lines": {"one": field(key=str, max_forms=limit)}},
+        {"keys": {"one": key("first", "last", normalize=str, max_forms=limit)}},
     ):
-        with pytest.raises(InvalidPolicy, match="one: limit must be a whole number"):
+        with pytest.raises(
+            InvalidPolicy, match="one: max_forms must be a whole number"
+        ):
             keyed(**options)
 
 
@@ -440,8 +478,8 @@ def test_patterns_may_come_from_a_generator() -> None:
     """They are kept, so that the policy can be made again of its parts."""
     line = field(key=normalize.email)
     policy = Policy(
-        first_match("a"), {"a": line}, blocked={"a": (p for p in ("x@*", "y@*"))}
+        first_match("a"), blocking({"a": line}, {"a": (p for p in ("x@*", "y@*"))})
     )
 
-    assert policy.blocked["a"] == ("x@*", "y@*")
-    assert attrs.evolve(policy).keys[0].forms({"a": "y@z"}) == ()
+    assert policy.fields["a"].blocked == ("x@*", "y@*")
+    assert attrs.evolve(policy).all_keys[0].forms({"a": "y@z"}) == ()

@@ -15,39 +15,31 @@ import upsertcore
 from upsertcore import errors, laws, profiles
 
 PUBLIC = [
+    "__version__",
     "Change",
     "Contact",
     "ContactBook",
-    "ContactIndex",
+    "Entry",
     "Outcome",
     "Plan",
     "Policy",
+    "Rule",
+    "Strategy",
+    "View",
     "Withheld",
-    "add",
     "all_agree",
-    "custom",
-    "deep",
+    "decide",
     "errors",
     "field",
     "first_match",
     "first_present",
-    "ignore",
-    "immutable",
-    "items_by",
-    "keep",
     "key",
-    "largest",
-    "latest",
     "laws",
     "merge_all",
     "never",
     "normalize",
-    "on_create",
     "profiles",
-    "remove",
-    "replace",
-    "smallest",
-    "union",
+    "rules",
 ]
 SYSTEMS = ["Anduin", "LeadConnector", "SalesforceIQ", "SegMetrics"]
 
@@ -55,7 +47,7 @@ SYSTEMS = ["Anduin", "LeadConnector", "SalesforceIQ", "SegMetrics"]
 def test_the_names_are_these() -> None:
     """A change of a public name is a change of this list."""
     assert PUBLIC == upsertcore.__all__
-    assert PUBLIC == sorted(PUBLIC)
+    assert PUBLIC[1:] == sorted(PUBLIC[1:])
     assert laws is upsertcore.laws
     assert all(hasattr(upsertcore, name) for name in PUBLIC)
     assert set(SYSTEMS) <= set(profiles.__all__)

@@ -11,23 +11,21 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking
 from upsertcore import (
     ContactBook,
     Outcome,
     Policy,
     all_agree,
-    deep,
     errors,
     field,
     first_match,
     first_present,
-    keep,
     key,
     merge_all,
     normalize,
-    on_create,
-    union,
 )
+from upsertcore.rules import deep, keep, on_create, union
 
 
 def title(value: Any) -> Any:
@@ -123,9 +121,9 @@ POLICIES = {
     "first": POLICY,
     "agree": Policy(all_agree("phone", "email"), LINES),
     "one": Policy(first_match("email"), LINES, on_ambiguous="oldest"),
-    "closed": Policy(first_match("email", "phone"), LINES, create=False),
-    "fixed": Policy(first_match("email", "phone"), LINES, update=False),
-    "left": Policy(first_match("email", "phone"), LINES, update="ignore"),
+    "closed": Policy(first_match("email", "phone"), LINES, on_not_found="refuse"),
+    "fixed": Policy(first_match("email", "phone"), LINES, on_found="refuse"),
+    "left": Policy(first_match("email", "phone"), LINES, on_found="ignore"),
     "kept": Policy(first_match("email"), LINES, on_deleted="restore"),
     "needs": Policy(
         first_match("email"),
@@ -141,35 +139,36 @@ POLICIES = {
     "present": Policy(first_present("email", "phone"), LINES),
     "keeps": Policy(
         first_match("email", "phone"),
-        {**LINES, "name": field(merge=keep), "city": field(merge=union, default=["x"])},
+        {**LINES, "name": field(rule=keep), "city": field(rule=union, default=["x"])},
     ),
     "cleans": Policy(
         first_match("email"),
-        {**LINES, "name": field(clean=title), "city": field(merge=on_create)},
+        {**LINES, "name": field(clean=title), "city": field(rule=on_create)},
     ),
     "spells": Policy(
         first_match("email", "phone"),
-        {**LINES, "email": field(key=normalize.email, merge=keep, unique=True)},
+        {**LINES, "email": field(key=normalize.email, rule=keep, unique=True)},
     ),
     "fills": Policy(
         first_match("email"),
         {
             **LINES,
             "code": field(key=normalize.exact, default="c"),
-            "name": field(merge=deep),
+            "name": field(rule=deep),
         },
     ),
 }
 COLD = {
     "guard": Policy(first_match("email", "phone", guard="strict"), LINES),
     "merges": Policy(merge_all("email"), LINES),
-    "blocks": Policy(first_match("email"), LINES, blocked={"email": ("noreply@*",)}),
+    "blocks": Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)})),
     "remembers": Policy(
         first_match("email"),
         {**LINES, "email": field(key=normalize.email, keep_aliases=True)},
     ),
     "limits": Policy(
-        first_match("email"), {**LINES, "email": field(key=normalize.email, limit=1)}
+        first_match("email"),
+        {**LINES, "email": field(key=normalize.email, max_forms=1)},
     ),
     "several": Policy(
         first_match("email"),
@@ -420,7 +419,9 @@ def test_eight_threads_take_it_at_once() -> None:
 def test_many_fields_with_rules_are_merged_each_by_its_own() -> None:
     """However many a patch has; the fast path looks them up in another way then."""
     email = field(key=normalize.email)
-    policy = Policy(first_match("email"), {"email": email}, others=union)
+    policy = Policy(
+        first_match("email"), {"email": email}, extra_fields=field(rule=union)
+    )
     book = ContactBook(policy, ids=iter("ab").__next__)
     names = [f"f{number}" for number in range(30)]
     book.upsert({"email": "ada@x.org", **{name: [name] for name in names}})

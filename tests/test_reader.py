@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.lines import blocking
 from upsertcore import (
     ContactBook,
     Policy,
@@ -27,9 +28,8 @@ LINES: dict[str, Any] = {
 PERSON = key("first", "last", normalize=normalize.text)
 POLICY = Policy(
     merge_all("phone"),
-    LINES,
+    blocking(LINES, {"email": ("noreply@*",)}),
     keys={"person": PERSON},
-    blocked={"email": ("noreply@*",)},
 )
 
 

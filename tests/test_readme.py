@@ -30,8 +30,8 @@ from upsertcore import (
     field,
     first_match,
     match,
-    merge,
     normalize,
+    rules,
 )
 from upsertcore.rule import Rule
 
@@ -40,7 +40,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, merge=merge)
+PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, rules=rules)
 
 
 def blocks(language: str) -> list[str]:
@@ -66,12 +66,12 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "add_or_remove": (["a"], [], ["b"]),
     "deep_keep": ({"a": 1}, {}, {"b": 2}),
 }
-MADE = {"items_by": merge.items_by("id"), "latest": merge.latest(by="t")}
+MADE = {"items_by": rules.items_by("id"), "latest": rules.latest(by="t")}
 
 
 def word(rule: Rule, stored: Any, *sent: Any) -> str:
     """Say in one word what an upsert, newer by "t", does to a field with a value."""
-    lines = {"k": field(key=normalize.exact), "t": field(), "f": field(merge=rule)}
+    lines = {"k": field(key=normalize.exact), "t": field(), "f": field(rule=rule)}
     fields = {"k": "1", "t": 1} | ({} if stored is None else {"f": stored})
     row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()
     book = ContactBook.load(Policy(first_match("k"), lines), [row])
@@ -94,7 +94,7 @@ RULES = [row for row in table("Merge rules") if row[0].startswith("`")]
 def test_the_table_of_rules_is_true(row: list[str]) -> None:
     """Each cell is what the rule does, not what it was written to do."""
     name = re.split(r"[`(]", row[0])[1]
-    rule = MADE.get(name) or getattr(merge, name)
+    rule = MADE.get(name) or getattr(rules, name)
     stored, blank, different = VALUES.get(name, ("a", "", "b"))
     same = stored
 
@@ -111,11 +111,11 @@ def test_the_table_of_rules_is_true(row: list[str]) -> None:
 def test_the_table_of_rules_is_whole() -> None:
     """Every rule of the catalogue has a row, and one alone."""
     named = [re.split(r"[`(]", row[0])[1] for row in RULES]
-    rules = {n for n in merge.__all__ if isinstance(getattr(merge, n), Rule)}
-    rules -= {"newest"}  # It is for two contacts, and sees no patch.
+    every = {n for n in rules.__all__ if isinstance(getattr(rules, n), Rule)}
+    every -= {"last_updated"}  # It is for two contacts, and sees no patch.
 
     assert len(named) == len(set(named))
-    assert set(named) == rules | set(MADE)
+    assert set(named) == every | set(MADE)
 
 
 def test_the_table_of_errors_is_whole() -> None:
@@ -164,18 +164,18 @@ def test_every_rule_and_strategy_is_a_capability() -> None:
     """The tables leave out none of the catalogue."""
     said = " ".join(row[1] for row in CAPABILITIES)
     strategies = {name for name in match.__all__ if name.islower()}
-    every = {*merge.__all__, *strategies, *inspect.signature(Policy).parameters}
+    every = {*rules.__all__, *strategies, *inspect.signature(Policy).parameters}
     every |= {*inspect.signature(field).parameters}
-    known = {"match", "fields", "keys", "others", "clean", "merge"}
+    known = {"match", "fields", "keys", "clean"}
 
     assert every - known - set(re.findall(r"\w+", said)) == set()
 
 
 def test_the_words_are_those_of_the_code() -> None:
     """The tables of arguments are those of ``field`` and ``Policy``."""
-    for name in ("key", "unique", "required", "clean", "merge", "null", "blank"):
+    for name in ("key", "unique", "required", "clean", "rule", "null", "blank"):
         assert f"| `{name}` |" in README
-    for name in ("others", "on_ambiguous", "on_key_in_use", "on_no_key"):
+    for name in ("extra_fields", "on_ambiguous", "on_key_in_use", "on_no_key"):
         assert f"| `{name}` |" in README
 
 

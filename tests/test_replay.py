@@ -11,24 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lines import merging
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
-    custom,
     errors,
     field,
     first_match,
     first_present,
-    keep,
     key,
-    latest,
     merge_all,
     normalize,
-    union,
 )
-from upsertcore.merge import add_or_remove
+from upsertcore.index import ContactIndex
 from upsertcore.replay import (
     Answered,
     Components,
@@ -45,6 +41,7 @@ from upsertcore.replay import (
     replay,
     watched,
 )
+from upsertcore.rules import add_or_remove, custom, keep, latest, union
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 HALF: Any = 1.5
@@ -172,11 +169,11 @@ class TestLinking:
         ("how", "makes"),
         [
             ({}, False),
-            ({"merge": keep}, False),
-            ({"merge": union}, False),
-            ({"merge": latest("at")}, False),
-            ({"merge": add_or_remove}, True),
-            ({"merge": custom(lambda a, b: b, name="keep")}, True),
+            ({"rule": keep}, False),
+            ({"rule": union}, False),
+            ({"rule": latest("at")}, False),
+            ({"rule": add_or_remove}, True),
+            ({"rule": custom(lambda a, b: b, name="keep")}, True),
             ({"default": "x"}, True),
         ],
         ids=[
@@ -199,8 +196,8 @@ class TestLinking:
 
     def test_a_merge_of_contacts_can_make_one_too(self) -> None:
         """By the rule between them; and a key of several fields, however they come."""
-        lines = {"id": field(key=normalize.exact, merge=union)}
-        absorbing = Policy(merge_all("id"), lines, absorb={"id": add_or_remove})
+        lines = {"id": field(key=normalize.exact, rule=union)}
+        absorbing = Policy(merge_all("id"), merging(lines, {"id": add_or_remove}))
 
         assert Linking(absorbing).makes
         assert Linking(PERSON).makes
@@ -301,7 +298,7 @@ class TestComponents:
 
     def test_what_is_cut_stands_by_key_the_most_shared_first(self) -> None:
         """And a form that a row carries twice is shared by one."""
-        lines = {name: field(key=normalize.exact, merge=union) for name in "ba"}
+        lines = {name: field(key=normalize.exact, rule=union) for name in "ba"}
         sent = log(
             {"a": ["1", "1"]},
             {"b": "x"},
@@ -388,7 +385,7 @@ class TestComponents:
                     normalize=normalize.exact,
                     unique=True,
                     keep_aliases=True,
-                    limit=1,
+                    max_forms=1,
                 )
             },
             on_key_in_use="withhold",
@@ -418,7 +415,11 @@ class TestComponents:
             },
             keys={
                 "mail": key(
-                    "email", "emails", normalize=normalize.exact, each=True, joins=True
+                    "email",
+                    "emails",
+                    normalize=normalize.exact,
+                    any_of=True,
+                    append_new=True,
                 )
             },
         )
@@ -447,7 +448,7 @@ class TestComponents:
         """Those that lead to one among them."""
         both = [
             Contact("c", "", {"email": "a@x"}, 1, NOW, NOW),
-            Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, absorbed=("c",)),
+            Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, merged_ids=("c",)),
         ]
         with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
             components([Known(n, each) for n, each in enumerate(both)], PLAIN)
@@ -534,7 +535,7 @@ class TestReplay:
         assert (0, "0", ("1",)) == (
             last.sequence,
             last.contact.id,
-            last.contact.absorbed,
+            last.contact.merged_ids,
         )
 
     def test_no_component_knows_of_another(self) -> None:

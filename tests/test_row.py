@@ -9,16 +9,8 @@ from typing import Any
 import attrs
 import pytest
 
-from upsertcore import (
-    Contact,
-    ContactBook,
-    ContactIndex,
-    Policy,
-    field,
-    first_match,
-    normalize,
-    row,
-)
+from upsertcore import Contact, ContactBook, Policy, field, first_match, normalize, row
+from upsertcore.index import ContactIndex
 from upsertcore.row import (
     FORMS,
     HISTORY,
@@ -50,12 +42,12 @@ HISTORIES: dict[str, dict[str, Any]] = {
     "none": {},
     "aliases": {"aliases": {"email": ["old@x.org"]}},
     "clocks": {"clocks": {"name": 3}},
-    "absorbed": {"absorbed": ["c-2", "c-3"]},
+    "merged_ids": {"merged_ids": ["c-2", "c-3"]},
     "deleted": {"deleted_at": NOW},
     "all": {
         "aliases": {"email": ["old@x.org"]},
         "clocks": {"name": 3},
-        "absorbed": ["c-2"],
+        "merged_ids": ["c-2"],
         "deleted_at": NOW,
     },
 }

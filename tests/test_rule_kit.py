@@ -28,9 +28,9 @@ from upsertcore.laws.rules import (
     idempotent,
     rule_laws,
 )
-from upsertcore.merge import add, append, custom, immutable, keep, latest, replace
 from upsertcore.normalize import email
 from upsertcore.rule import Law, Rule
+from upsertcore.rules import add, append, custom, immutable, keep, latest, replace
 from upsertcore.values import freeze, same
 
 WORDS = [None, "", "Al", "Bo", "Robert"]

@@ -9,18 +9,11 @@ from typing import Any
 
 import pytest
 
-import upsertcore.merge
-from upsertcore import (
-    ContactBook,
-    Policy,
-    errors,
-    field,
-    first_match,
-    items_by,
-    latest,
-    normalize,
-)
+import upsertcore.rules
+from tests.lines import merging
+from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
 from upsertcore.rule import Rule
+from upsertcore.rules import items_by, latest
 from upsertcore.values import freeze, same
 
 CASES = json.loads((Path(__file__).parent / "cases" / "rules.json").read_text("utf-8"))
@@ -33,7 +26,7 @@ MADE: dict[str, Rule] = {
 
 def rule_of(case: dict[str, Any]) -> Rule:
     """Give the rule that a case names."""
-    found = MADE.get(case["rule"]) or getattr(upsertcore.merge, case["rule"])
+    found = MADE.get(case["rule"]) or getattr(upsertcore.rules, case["rule"])
     assert isinstance(found, Rule)
     return found
 
@@ -50,8 +43,8 @@ def patched(case: dict[str, Any], verb: str) -> dict[str, Any]:
     """Send what a case sends; give what it says of the outcome."""
     rule, options = rule_of(case), {n: case[n] for n in ("null", "blank") if n in case}
     lines = {"id": field(key=normalize.exact, unique=True), "at": field(blank="store")}
-    lines["v"] = field(merge=rule, **options)
-    policy = Policy(first_match("id"), lines, update=case.get("update", True))
+    lines["v"] = field(rule=rule, **options)
+    policy = Policy(first_match("id"), lines, on_found=case.get("on_found", "update"))
     stored = {"v": case["stored"]} if "stored" in case else {}
     at = {"at": case["at"]} if "at" in case else {}
     known = {name: each for name, each in at.items() if each is not None}
@@ -99,9 +92,9 @@ def merged(case: dict[str, Any]) -> dict[str, Any]:
     """Merge two contacts; say what the survivor has then."""
     rule = rule_of(case)
     lines = {"id": field(key=normalize.exact), "at": field()}
-    own = rule if rule.by == "at" else upsertcore.merge.replace
-    lines["v"] = field(merge=own, default=case.get("default"))
-    policy = Policy(first_match("id"), lines, absorb={"v": rule})
+    own = rule if rule.by == "at" else upsertcore.rules.replace
+    lines["v"] = field(rule=own, default=case.get("default"))
+    policy = Policy(first_match("id"), merging(lines, {"v": rule}))
     clocks, hours = case.get("clocks", (None, None)), case.get("hours", (0, 0))
     rows = [
         row(id, hours[n], clocks[n], {"v": case[who]} if who in case else {})
@@ -140,9 +133,9 @@ def test_what_two_contacts_have() -> None:
 def test_there_are_cases_of_every_rule() -> None:
     """As many as a hostile reader of the table would try."""
     modes = {(case["mode"], case["rule"]) for case in CASES}
-    names = [n for n, r in vars(upsertcore.merge).items() if isinstance(r, Rule)]
+    names = [n for n, r in vars(upsertcore.rules).items() if isinstance(r, Rule)]
     rules = {*names, *MADE}
 
     assert {("merge", name) for name in rules} <= modes
-    assert {("patch", name) for name in rules - {"newest"}} <= modes
+    assert {("patch", name) for name in rules - {"last_updated"}} <= modes
     assert len(CASES) > 600

@@ -68,7 +68,7 @@ def test_further_hits_are_reported() -> None:
 
     assert outcome.contact.id == "c-2"
     assert outcome.matched_by == "email"
-    assert outcome.others == ("c-1",)
+    assert outcome.also_matched == ("c-1",)
 
 
 def test_every_address_is_a_key_in_any_case() -> None:
@@ -308,7 +308,8 @@ def test_options_can_be_said_in_a_word() -> None:
 
     assert SalesforceIQ.options.keys() == words.keys()
     assert options == {"region": "US", "placeholders": True}
-    assert SalesforceIQ(**options).policy.blocked
+    keys = SalesforceIQ(**options).policy.all_keys
+    assert all(key.blocked for key in keys)
 
 
 def test_rows_come_back() -> None:

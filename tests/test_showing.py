@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore import keep
+from upsertcore.rules import keep
 from upsertcore.showing import (
     called,
     closest,

@@ -9,30 +9,35 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Policy,
-    add,
     all_agree,
-    deep,
     errors,
     field,
     first_match,
     first_present,
+    key,
+    merge_all,
+    normalize,
+)
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    append,
+    deep,
+    deep_keep,
     immutable,
     items_by,
     keep,
-    key,
     largest,
     latest,
-    merge_all,
-    normalize,
     remove,
     replace,
     smallest,
     union,
 )
-from upsertcore.merge import add_or_remove, append, deep_keep
 
 HIDDEN = "secret"
 RULES = [
@@ -52,24 +57,23 @@ def policy(random: Random) -> Policy:
     kind: dict[str, Any] = {"unique": True, "keep_aliases": True}
     limits = [None, 1, 2]
     lines = {
-        "ref": field(key=normalize.exact, **kind, limit=random.choice(limits)),
+        "ref": field(key=normalize.exact, **kind, max_forms=random.choice(limits)),
         "email": field(
             key=normalize.email,
-            merge=random.choice([replace, union]),
-            limit=random.choice(limits),
+            rule=random.choice([replace, union]),
+            max_forms=random.choice(limits),
             **kind,
         ),
         **{name: field() for name in ("at", "first", "last")},
-        **{f"v{n}": field(merge=random.choice(RULES)) for n in range(3)},
+        **{f"v{n}": field(rule=random.choice(RULES)) for n in range(3)},
     }
     return Policy(
         random.choice(STRATEGIES)("ref", "email"),
-        lines,
+        merging(lines, {f"v{n}": random.choice(RULES) for n in range(3)}),
         keys={"pair": key("first", "last", normalize=normalize.text, unique=True)},
         on_ambiguous=random.choice(["refuse", "oldest"]),
         on_key_in_use=random.choice(["refuse", "withhold"]),
         on_deleted=random.choice(["restore", "refuse"]),
-        absorb={f"v{n}": random.choice(RULES) for n in range(3)},
     )
 
 

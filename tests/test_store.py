@@ -14,9 +14,7 @@ import pytest
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
-    custom,
     errors,
     field,
     first_match,
@@ -24,10 +22,12 @@ from upsertcore import (
     writer,
 )
 from upsertcore.holders import Entries, listed, move
+from upsertcore.index import ContactIndex
 from upsertcore.overlay import Overlay
 from upsertcore.patch import Asked
 from upsertcore.redo import NUMBER
 from upsertcore.row import FORMS, ID, PLACE, SCOPE
+from upsertcore.rules import custom
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 EMAIL = field(key=normalize.email, unique=True)
@@ -54,12 +54,12 @@ def meddling(meddle: Callable[[], object]) -> Policy:
         meddle()
         return sent
 
-    lines = {"email": EMAIL, "name": field(), "note": field(merge=custom(note))}
+    lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(note))}
     return Policy(first_match("email"), lines)
 
 
-def contact(id: str, *absorbed: str) -> Contact:
-    return Contact(id, "", {}, 1 + bool(absorbed), NOW, NOW, absorbed=absorbed)
+def contact(id: str, *merged_ids: str) -> Contact:
+    return Contact(id, "", {}, 1 + bool(merged_ids), NOW, NOW, merged_ids=merged_ids)
 
 
 class TestFreshIds:
@@ -224,7 +224,7 @@ class TestOvertaken:
             by_another(lambda: made.create(EVE))
             raise ValueError("must wait")
 
-        lines = {"email": EMAIL, "name": field(), "note": field(merge=custom(refuse))}
+        lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(refuse))}
         made = book(Policy(first_match("email"), lines))
         with pytest.raises(errors.InvalidField, match="note: must wait"):
             made.create({**ADA, "note": "x"})
@@ -291,7 +291,9 @@ class TestOvertaken:
             asked.get("c-1")
             if next(turns) == 0:
                 made.upsert({**ADA, "name": "Eve"})
-                raise ValueError("absorbed: contact c-1 must not absorb itself")
+                raise ValueError(
+                    "merged_ids: must not contain c-1, the contact's own id"
+                )
             return "decided"
 
         def prepare(decided: str, _state: Any) -> tuple[str, Any]:

@@ -16,21 +16,19 @@ from hypothesis.stateful import run_state_machine_as_test
 from upsertcore import (
     Contact,
     ContactBook,
-    ContactIndex,
     Policy,
-    custom,
     field,
     first_match,
     key,
-    latest,
     merge_all,
     never,
     normalize,
-    replace,
 )
+from upsertcore.index import ContactIndex
 from upsertcore.laws import LawBroken, check, check_log
 from upsertcore.redo import Redo
 from upsertcore.row import Row
+from upsertcore.rules import custom, latest, replace
 from upsertcore.testing import (
     POOLS,
     BookMachine,
@@ -145,7 +143,7 @@ def test_clocks_are_numbers_where_they_may_be() -> None:
             raise ValueError("must be a day")
         return value
 
-    lines = {"email": EMAIL, "city": field(merge=latest(by="at"))}
+    lines = {"email": EMAIL, "city": field(rule=latest(by="at"))}
     numbers = Policy(first_match("email"), {**lines, "at": field()})
     days = Policy(first_match("email"), {**lines, "at": field(clean=day)})
 
@@ -160,7 +158,7 @@ def test_undeclared_fields_are_sent_where_they_may_be() -> None:
     """By the name of ``other``, or by the names that values are given for."""
     by = latest(by="at")
     lines = {"email": EMAIL, "at": field()}
-    policy = Policy(first_match("email"), lines, others=by)
+    policy = Policy(first_match("email"), lines, extra_fields=field(rule=by))
     drawn = patches(policy, values={"city": ["Rome"], "other": ["x"]})
 
     assert first(patches(policy), lambda patch: patch.get("other"))["other"] == "x"
@@ -246,7 +244,7 @@ def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> N
     """Any, or some; each has values to be sent, and can be driven."""
     assert {*one.fields} == {*other.fields} == {*POOLS} - {"extra"}
     assert ("merge_all", "withhold") == (other.match.name, other.on_key_in_use)
-    assert "idempotent" in other.fields["score"].merge.laws
+    assert "idempotent" in other.fields["score"].rule.laws
 
 
 @pytest.mark.parametrize(
@@ -254,14 +252,24 @@ def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> N
     [
         lambda policy: policy.match.name == "never",
         lambda policy: "email" not in policy.by_name and "mails" in policy.by_name,
-        lambda policy: policy.match.name == "first_match" and len(policy.keys) > 3,
-        lambda policy: policy.blocked and policy.on_blocked == "ignore",
-        lambda policy: policy.blocked and policy.on_blocked == "refuse",
+        lambda policy: policy.match.name == "first_match" and len(policy.all_keys) > 3,
+        lambda policy: (
+            any(key.blocked for key in policy.all_keys)
+            and policy.on_blocked == "ignore"
+        ),
+        lambda policy: (
+            any(key.blocked for key in policy.all_keys)
+            and policy.on_blocked == "refuse"
+        ),
         lambda policy: policy.on_limit == "drop",
-        lambda policy: policy.update == "ignore",
-        lambda policy: not policy.create or policy.update is False,
-        lambda policy: policy.others is not None and policy.others.by == "at",
-        lambda policy: any(each.limit and each.keep_aliases for each in policy.keys),
+        lambda policy: policy.on_found == "ignore",
+        lambda policy: policy.on_not_found == "refuse" or policy.on_found == "refuse",
+        lambda policy: (
+            policy.extra_fields is not None and policy.extra_fields.rule.by == "at"
+        ),
+        lambda policy: any(
+            each.max_forms and each.keep_aliases for each in policy.all_keys
+        ),
         lambda policy: policy.defaults and policy.needed,
     ],
     ids=[
@@ -289,7 +297,9 @@ def test_the_functions_of_a_host_can_be_other_ones() -> None:
     words = Words(rule=mine, normaliser=normalize.text, clean=str)
     drawn = policies(words=words)
 
-    assert some(drawn, lambda policy: policy.others is mine)
+    assert some(
+        drawn, lambda policy: policy.extra_fields and policy.extra_fields.rule is mine
+    )
     assert some(drawn, lambda policy: policy.fields["email"].key is normalize.text)
     assert some(drawn, lambda policy: policy.fields["name"].clean is str)
 
@@ -313,7 +323,9 @@ def test_pools_fit_every_drawn_policy(policy: Policy, data: st.DataObject) -> No
 @given(json_values(), rich_text())
 def test_text_and_values_are_what_they_say(value: Any, text: str) -> None:
     """Values can be stored, whatever they are; text can be normalised."""
-    policy = Policy(first_match("email"), {"email": EMAIL}, others=replace)
+    policy = Policy(
+        first_match("email"), {"email": EMAIL}, extra_fields=field(rule=replace)
+    )
     book = new_book(policy)
 
     assert book.upsert({"email": "ada@x.org", "any": value}).created
@@ -365,7 +377,7 @@ class Seldom(BookMachine):
     policy = Policy(
         first_match("email"),
         {"email": EMAIL, "phone": field(key=normalize.phone, unique=True)},
-        update=False,
+        on_found="refuse",
         on_deleted="restore",
     )
 
@@ -393,7 +405,7 @@ def test_duplicates_are_watched_and_may_be_refused() -> None:
         policy = Policy(
             first_match("email"),
             {"email": field(key=normalize.email), "name": field()},
-            update=False,
+            on_found="refuse",
         )
 
     class Joining(BookMachine):
@@ -420,7 +432,7 @@ def test_a_merge_may_be_refused() -> None:
 
     class Fixed(BookMachine):
         policy = Policy(
-            first_match("id"), {"id": field(key=normalize.exact)}, update=False
+            first_match("id"), {"id": field(key=normalize.exact)}, on_found="refuse"
         )
 
     machine = Fixed()
@@ -456,7 +468,7 @@ def test_a_rule_that_appends_is_caught() -> None:
             first_match("email"),
             {
                 "email": EMAIL,
-                "log": field(merge=custom(appended, laws=("idempotent",))),
+                "log": field(rule=custom(appended, laws=("idempotent",))),
             },
         )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import attrs
 import pytest
 
 from upsertcore import (
@@ -19,8 +20,8 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
-    union,
 )
+from upsertcore.rules import union
 from upsertcore.trace import Step
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -31,12 +32,26 @@ EARLIER = "finds somebody else, and an earlier key has decided"
 def book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
     """Make a book that has created these; its contacts are called 1, 2, ..."""
     numbers = count(1)
-    exact = field(key=normalize.exact, merge=union)
-    lines: dict[str, Any] = {"a": exact, "b": exact, "c": exact}
+    blocked = options.pop("blocked", {})
+    exact = field(key=normalize.exact, rule=union)
+    lines: dict[str, Any] = {
+        "a": attrs.evolve(exact, blocked=blocked.get("a", ())),
+        "b": exact,
+        "c": exact,
+    }
     lines |= {name: field() for name in ("first", "last", "main", "more")}
     keys = {
-        "person": key("first", "last", normalize=normalize.text),
-        "mail": key("main", "more", normalize=normalize.email, each=True),
+        "person": key(
+            *("first", "last"),
+            normalize=normalize.text,
+            blocked=blocked.get("person", ()),
+        ),
+        "mail": key(
+            *("main", "more"),
+            normalize=normalize.email,
+            any_of=True,
+            blocked=blocked.get("mail", ()),
+        ),
     }
     lines |= options.pop("lines", {})
     policy = Policy(match, lines, keys=keys, **options)
@@ -100,14 +115,14 @@ class TestMergeAll:
 
     def test_who_is_left_alone(self) -> None:
         """Under a policy that takes no update nobody is merged."""
-        made = book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, update="ignore")
+        made = book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, on_found="ignore")
 
         nobody = "finds somebody else, and nobody is merged"
         assert notes(made, {"a": [1], "b": [1]}) == ["decides", nobody]
 
     def test_a_limit(self) -> None:
         """The key that was left out is told of, with whom it found."""
-        lines = {"a": field(key=normalize.exact, limit=1, keep_aliases=True)}
+        lines = {"a": field(key=normalize.exact, max_forms=1, keep_aliases=True)}
         made = book(
             merge_all("a", "b"),
             {"a": 1},

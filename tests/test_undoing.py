@@ -16,16 +16,16 @@ from upsertcore import (
     errors,
     field,
     first_match,
-    latest,
     merge_all,
     normalize,
 )
+from upsertcore.rules import latest
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True, keep_aliases=True),
     "phone": field(key=normalize.phone),
-    "name": field(merge=latest(by="at")),
+    "name": field(rule=latest(by="at")),
     "at": field(),
     "city": field(),
 }
@@ -103,8 +103,8 @@ def test_a_merge() -> None:
     undone = made.undo(outcome)
 
     assert before == made.dump()
-    assert outcome.absorbed == undone.absorbed
-    assert (("c-1",), "c-2") == (made.get("c-2").absorbed, made.get("c-1").id)
+    assert outcome.merged == undone.merged
+    assert (("c-1",), "c-2") == (made.get("c-2").merged_ids, made.get("c-1").id)
     made._index.check()
 
 

@@ -9,33 +9,29 @@ from typing import Any
 
 import pytest
 
-from upsertcore import (
-    ContactBook,
-    Policy,
-    add,
-    custom,
-    deep,
-    field,
-    first_match,
-    immutable,
-    items_by,
-    keep,
-    key,
-    largest,
-    latest,
-    never,
-    normalize,
-    remove,
-    replace,
-    union,
-)
+from tests.lines import blocking, merging
+from upsertcore import ContactBook, Policy, field, first_match, key, never, normalize
 from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
 from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.world import World, evenly
-from upsertcore.merge import add_or_remove, newest
+from upsertcore.rules import (
+    add,
+    add_or_remove,
+    custom,
+    deep,
+    immutable,
+    items_by,
+    keep,
+    largest,
+    last_updated,
+    latest,
+    remove,
+    replace,
+    union,
+)
 from upsertcore.values import freeze
 
 NONE = object()
@@ -59,7 +55,7 @@ PAIR = Policy(
 )
 REMEMBERED = Policy(first_match("id"), {"id": line(keep_aliases=True), "name": field()})
 RESTORED = Policy(
-    first_match("id"), {"id": line(), "name": field(merge=keep)}, on_deleted="restore"
+    first_match("id"), {"id": line(), "name": field(rule=keep)}, on_deleted="restore"
 )
 COMPOSITE = Policy(
     first_match("who"),
@@ -68,7 +64,7 @@ COMPOSITE = Policy(
 )
 CLOCKED = Policy(
     first_match("id"),
-    {"id": line(unique=True), "name": field(merge=latest(by="at")), "at": field()},
+    {"id": line(unique=True), "name": field(rule=latest(by="at")), "at": field()},
 )
 
 IDS: Table = {"id": [7, 8]}
@@ -101,7 +97,7 @@ def rows(name: str, *, lined: bool) -> list[Row]:
     made = []
     for values in product(*[[NONE, *each] for each in fields.values()]):
         held = {n: v for n, v in zip(fields, values, strict=True) if v is not NONE}
-        own = policy.keys[0].forms(held)
+        own = policy.all_keys[0].forms(held)
         former = [[], *[[form] for form in aliases.get("id", ()) if form not in own]]
         for alias, mark, clock in product(former, marks, clocks):
             row: Row = {"scope": "", "version": 1, "fields": held}
@@ -253,9 +249,11 @@ def test_logs_and_merges_stand_for_all_that_there_are(
 
 def test_contacts_that_are_merged_hold_every_value_clock_and_time() -> None:
     """Blank, the default and what is blank inside a mapping among them."""
-    lines = {"id": line(), "note": field(merge=latest(by="at")), "at": field()}
-    lines["more"] = field(merge=deep, default={"lang": "en"})
-    policy = Policy(first_match("id"), lines, absorb={"more": newest, "note": keep})
+    lines = {"id": line(), "note": field(rule=latest(by="at")), "at": field()}
+    lines["more"] = field(rule=deep, default={"lang": "en"})
+    policy = Policy(
+        first_match("id"), merging(lines, {"more": last_updated, "note": keep})
+    )
     notes = [state for state, _ in World(policy, "note").merges(2)]
     more = [state for state, _ in World(policy, "more").merges(2)]
 
@@ -308,7 +306,7 @@ def test_a_rule_that_misbehaves_for_one_value_is_found(stored: Any, sent: str) -
 
     policy = Policy(
         first_match("id", "email"),
-        {"id": line(unique=True), "email": email(), "name": field(merge=custom(flips))},
+        {"id": line(unique=True), "email": email(), "name": field(rule=custom(flips))},
         on_ambiguous="oldest",
     )
     world = World(policy, "name", contacts=2, values={"name": ["x", "y"]})
@@ -377,7 +375,7 @@ def test_where_clashes_are_allowed_two_hold_one_key() -> None:
 
 def test_a_limit_holds_for_aliases_too() -> None:
     """No contact of the world holds more forms than it may."""
-    policy = Policy(first_match("id"), {"id": line(keep_aliases=True, limit=1)})
+    policy = Policy(first_match("id"), {"id": line(keep_aliases=True, max_forms=1)})
     shapes = Shapes(policy, [key_letters(policy, "id", {})])
 
     assert 5 == len(shapes.every)
@@ -387,8 +385,8 @@ def test_a_limit_holds_for_aliases_too() -> None:
 @pytest.mark.parametrize(
     "policy",
     [
-        Policy(first_match("id"), {"id": line(merge=largest)}),
-        Policy(first_match("id"), {"id": line()}, blocked={"id": ("7",)}),
+        Policy(first_match("id"), {"id": line(rule=largest)}),
+        Policy(first_match("id"), blocking({"id": line()}, {"id": ("7",)})),
     ],
     ids=["ordered", "blocked"],
 )
@@ -482,16 +480,16 @@ def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) 
     ("line", "sent"),
     [
         (field(), ("x", "y")),
-        (field(merge=add), (1, 2)),
-        (field(merge=largest), ("x", "y")),
-        (field(merge=immutable), ("x", "y")),
-        (field(merge=latest(by="at")), ("x", "y")),
-        (field(merge=union), (["x"], ["y", "x"])),
-        (field(merge=remove), (["x"], ["y", "x"])),
-        (field(merge=deep), ({"a": "x"}, {"a": "y", "b": "x"}, {"a": None})),
-        (field(merge=add_or_remove), (["x"], ["y", "x"], ["-x"])),
+        (field(rule=add), (1, 2)),
+        (field(rule=largest), ("x", "y")),
+        (field(rule=immutable), ("x", "y")),
+        (field(rule=latest(by="at")), ("x", "y")),
+        (field(rule=union), (["x"], ["y", "x"])),
+        (field(rule=remove), (["x"], ["y", "x"])),
+        (field(rule=deep), ({"a": "x"}, {"a": "y", "b": "x"}, {"a": None})),
+        (field(rule=add_or_remove), (["x"], ["y", "x"], ["-x"])),
         (
-            field(merge=items_by("id")),
+            field(rule=items_by("id")),
             ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),
         ),
         (field(clean=a_date), ("2024-01-02", "2024-01-03", "x")),
@@ -530,7 +528,7 @@ def test_a_key_has_odd_values() -> None:
     lines = {"id": line(), "email": email(clean=str.lower)}
     lines |= {"list": line(clean=listed), "code": line(clean=a_date)}
     match = first_match("id")
-    blocks = Policy(match, lines, blocked={"id": ("n/a",)}, on_blocked="ignore")
+    blocks = Policy(match, blocking(lines, {"id": ("n/a",)}), on_blocked="ignore")
     found = [key_letters(each, "id", {}).odd for each in (Policy(match, lines), blocks)]
     others = [key_letters(blocks, n, {}).odd for n in ("email", "list", "code")]
 
@@ -571,13 +569,15 @@ def test_lines_are_one_of_each_kind() -> None:
         "c": field(blank="ignore"),
         "d": field(required=True),
         "e": field(default=1),
-        "f": field(merge=latest(by="at")),
-        "at": field(merge=largest),
+        "f": field(rule=latest(by="at")),
+        "at": field(rule=largest),
         "g": field(),
     }
     match = first_match("id")
 
-    assert (*"abcdef", "other") == lines_of(Policy(match, lines, others=replace))
+    assert (*"abcdef", "other") == lines_of(
+        Policy(match, lines, extra_fields=field(rule=replace))
+    )
     assert ("other",) == lines_of(
-        Policy(match, {"id": line(), "other": field()}, others=keep)
+        Policy(match, {"id": line(), "other": field()}, extra_fields=field(rule=keep))
     )

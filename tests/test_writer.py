@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from upsertcore import (
     ContactBook,
     Outcome,
@@ -21,14 +22,14 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.merge import custom, union
+from upsertcore.rules import custom, union
 
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True),
     "group": field(key=normalize.exact),
-    "tags": field(merge=union),
+    "tags": field(rule=union),
 }
-POLICY = Policy(first_match("email"), LINES, absorb={"tags": union})
+POLICY = Policy(first_match("email"), merging(LINES, {"tags": union}))
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def test_a_merge_a_delete_and_upserts_at_once() -> None:
     assert raised == []
     made._index.check()
     for outcome in outcomes:
-        ids = {outcome.contact.id, *[each.id for each in outcome.absorbed]}
+        ids = {outcome.contact.id, *[each.id for each in outcome.merged]}
         leads = {made.get(id).id for id in ids if id in made}
         assert leads in ({outcome.contact.id}, set())
     assert ContactBook.load(POLICY, made.dump()).dump() == made.dump()
@@ -221,7 +222,7 @@ def test_a_survivor_that_is_absorbed_while_it_is_looked_up() -> None:
     made._index.rows = late = Late(made._index.rows, made)
     outcome = made.merge("c-2", "c-3", on_itself="ignore")
 
-    assert outcome.contact.absorbed[-1] == "c-3"
+    assert outcome.contact.merged_ids[-1] == "c-3"
     for thread in late.threads:
         thread.join()
     assert made.get("c-2").id in {"c-1", "c-2"}
@@ -238,7 +239,7 @@ def test_a_merge_that_is_overtaken_by_itself() -> None:
         made.upsert({"email": "2@x", "tags": [f"new-{next(tags)}"]})
         return (*mine, *theirs)
 
-    policy = Policy(first_match("email"), LINES, absorb={"tags": custom(touch)})
+    policy = Policy(first_match("email"), merging(LINES, {"tags": custom(touch)}))
     made = book(2, policy)
     with pytest.raises(RuntimeError, match="changed during each of many attempts"):
         made.merge("c-1", "c-2")

@@ -1,68 +1,44 @@
-from upsertcore import errors, laws, normalize, profiles
+from upsertcore import errors, laws, normalize, profiles, rules
 from upsertcore.book import ContactBook
 from upsertcore.contact import Contact
-from upsertcore.index import ContactIndex
+from upsertcore.journal import Entry
 from upsertcore.keys import key
 from upsertcore.line import field
-from upsertcore.match import (
-    all_agree,
-    first_match,
-    first_present,
-    merge_all,
-    never,
-)
-from upsertcore.merge import (
-    add,
-    custom,
-    deep,
-    ignore,
-    immutable,
-    items_by,
-    keep,
-    largest,
-    latest,
-    on_create,
-    remove,
-    replace,
-    smallest,
-    union,
-)
+from upsertcore.match import all_agree, first_match, first_present, merge_all, never
 from upsertcore.outcome import Change, Outcome, Withheld
+from upsertcore.plan import decide
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
+from upsertcore.rule import Rule
+from upsertcore.strategy import Strategy
+from upsertcore.view import View
+
+__version__: str
 
 __all__ = [
     "Change",
     "Contact",
     "ContactBook",
-    "ContactIndex",
+    "Entry",
     "Outcome",
     "Plan",
     "Policy",
+    "Rule",
+    "Strategy",
+    "View",
     "Withheld",
-    "add",
+    "__version__",
     "all_agree",
-    "custom",
-    "deep",
+    "decide",
     "errors",
     "field",
     "first_match",
     "first_present",
-    "ignore",
-    "immutable",
-    "items_by",
-    "keep",
     "key",
-    "largest",
-    "latest",
     "laws",
     "merge_all",
     "never",
     "normalize",
-    "on_create",
     "profiles",
-    "remove",
-    "replace",
-    "smallest",
-    "union",
+    "rules",
 ]

@@ -55,7 +55,7 @@ def see_that_it_is_found(
         return
     lost = [
         key
-        for key, held in zip(policy.keys, claimed.forms, strict=True)
+        for key, held in zip(policy.all_keys, claimed.forms, strict=True)
         if not {form for form, _ids in asked.seen.get(key.name, ())}.issubset(held)
     ]
     parts = [name for key in lost for name in key.fields]
@@ -67,7 +67,7 @@ def see_that_it_is_found(
         if ignored.get(name) == "composite":
             raise beside_blocked(name, asked.sent[name])
     name, value = lost[0].told(asked.sent)
-    rules = ", ".join(dict.fromkeys(str(policy.line(n).merge) for n in lost[0].fields))
+    rules = ", ".join(dict.fromkeys(str(policy.line(n).rule) for n in lost[0].fields))
     what = f"is a key that its rule {rules} would drop"
     reason = f"{what}; sent again, the patch would not find this contact"
     raise InvalidField(name, value, reason)
@@ -91,7 +91,8 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
         One look at the forms that the patch carries, where the contact would hold
         all of them; else one or two matches, without any look-up.
 
-    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.strategy import Match
     >>> from upsertcore.patch import Asked
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
@@ -112,7 +113,7 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
 
 def _holds_all(policy: Policy, asked: Asked, forms: Forms) -> bool:
     seen = asked.seen
-    for key, held in zip(policy.keys, forms, strict=True):
+    for key, held in zip(policy.all_keys, forms, strict=True):
         hits = seen.get(key.name)
         if not hits:
             continue
@@ -135,7 +136,7 @@ def _finds(
     state = _Afterwards(asked, found, held, last=last)
     strategy = asked.strategy
     try:
-        match = strategy.decide(strategy.keys, state, PICKS[policy.on_ambiguous])
+        match = strategy.resolve(strategy.keys, state, PICKS[policy.on_ambiguous])
     except Refused:
         return False
     # Of a key that is left out the next time, nothing more is merged then.
@@ -158,7 +159,7 @@ class _Afterwards:
     ) -> None:
         self._asked, self._held, self._last = asked, held, last
         self._has = {name: frozenset(forms) for name, forms in held.items()}
-        self._gone = {*found.absorbed}
+        self._gone = {*found.merged}
         self.id = _NEW if found.id is None else found.id
 
     def __call__(self, name: str) -> Hits:

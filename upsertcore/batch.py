@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from upsertcore.arguments import OnDuplicates, OnRefused
 from upsertcore.errors import DuplicatePatch, Refused
 from upsertcore.patch import Asked, read
-from upsertcore.plan import decide
+from upsertcore.plan import decide_request
 from upsertcore.refusals import at, placed
 from upsertcore.repeats import first_later, repeated
 
@@ -111,7 +111,9 @@ def all_of(
             with at(row):
                 if row in due:
                     raise due[row]
-                done.append(step(partial(ask, patched), partial(decide, policy)))
+                done.append(
+                    step(partial(ask, patched), partial(decide_request, policy))
+                )
         return done
 
     return run

@@ -38,7 +38,7 @@ from upsertcore.loading import fill
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.patch import checked_scope
-from upsertcore.plan import decide
+from upsertcore.plan import decide_request
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.quick import FastPath, suits
@@ -104,7 +104,7 @@ class ContactBook(Joining):
         check_function("ids", ids, "pass one that returns a fresh id, as uuid4().hex")
         check_function("clock", clock, "pass one that returns an aware time")
         check_count("retain_calls", retain_calls, "pass 0 to remember no calls")
-        names = tuple(key.name for key in policy.keys)
+        names = tuple(key.name for key in policy.all_keys)
         check_index(index)
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
@@ -130,7 +130,7 @@ class ContactBook(Joining):
         scope: str = "",
         if_version: int | None = None,
         idempotency_key: str | None = None,
-        merge: Mapping[str, Rule] | None = None,
+        rules: Mapping[str, Rule] | None = None,
         null: Null | None = None,
         blank: Blank | None = None,
     ) -> Outcome:
@@ -144,7 +144,7 @@ class ContactBook(Joining):
             idempotency_key: Names this call in its scope: made again, it returns the
                 same outcome, marked as ``replayed``, and does nothing, as long as the
                 book remembers it.
-            merge: Field name to rule, in place of the policy's for this call.
+            rules: Field name to rule, in place of the policy's for this call.
             null: What null does in this call, in every field.
             blank: What blank does in this call, in every field.
 
@@ -167,7 +167,7 @@ class ContactBook(Joining):
             and if_version is None
             and null is None
             and blank is None
-            and merge is None
+            and rules is None
         ):
             if self._quick is None:
                 return self._plainly(patch, scope, None)
@@ -176,11 +176,11 @@ class ContactBook(Joining):
                 return done
             return self._plainly(patch, scope, done)
         check_version(if_version)
-        policy = for_one_call(self.policy, merge, null, blank)
+        policy = for_one_call(self.policy, rules, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
-        once = fingerprint(idempotency_key, ask, if_version, null, blank, merge)
+        once = fingerprint(idempotency_key, ask, if_version, null, blank, rules)
         return self._writer.write(
-            ask, lambda asked: decide(policy, asked, if_version), once
+            ask, lambda asked: decide_request(policy, asked, if_version), once
         )
 
     def create(
@@ -206,14 +206,16 @@ class ContactBook(Joining):
         """
         ask = self._asking(self.policy, patch, scope, _CREATE)
         once = fingerprint(idempotency_key, ask)
-        return self._writer.write(ask, lambda asked: decide(self.policy, asked), once)
+        return self._writer.write(
+            ask, lambda asked: decide_request(self.policy, asked), once
+        )
 
     def plan(
         self,
         patch: Mapping[str, Any],
         *,
         scope: str = "",
-        merge: Mapping[str, Rule] | None = None,
+        rules: Mapping[str, Rule] | None = None,
         null: Null | None = None,
         blank: Blank | None = None,
     ) -> Plan:
@@ -223,7 +225,7 @@ class ContactBook(Joining):
         Args:
             patch: Field name to value.
             scope: The tenant.
-            merge: As in :meth:`upsert`.
+            rules: As in :meth:`upsert`.
             null: As in :meth:`upsert`.
             blank: As in :meth:`upsert`.
 
@@ -236,9 +238,9 @@ class ContactBook(Joining):
         Cost:
             As :meth:`upsert`.
         """
-        policy = for_one_call(self.policy, merge, null, blank)
+        policy = for_one_call(self.policy, rules, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
-        return self._writer.settle(ask, lambda asked: decide(policy, asked))
+        return self._writer.settle(ask, lambda asked: decide_request(policy, asked))
 
     def apply(self, plan: Plan) -> Outcome:
         """

@@ -35,7 +35,7 @@ __all__ = ["for_one_call"]
 
 def for_one_call(
     policy: Policy,
-    merge: Mapping[str, Rule] | None = None,
+    rules: Mapping[str, Rule] | None = None,
     null: Null | None = None,
     blank: Blank | None = None,
 ) -> Policy:
@@ -44,7 +44,7 @@ def for_one_call(
 
     Args:
         policy: The table.
-        merge: Field name to the rule in place of its own.
+        rules: Field name to the rule in place of its own.
         null: What null does in every field.
         blank: What blank does in every field.
 
@@ -58,29 +58,30 @@ def for_one_call(
     Cost:
         Linear in the fields of the policy, where anything is wished.
 
-    >>> from upsertcore import Policy, field, first_match, keep, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.rules import keep
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> for_one_call(policy, {"email": keep}).fields["email"].merge
+    >>> for_one_call(policy, {"email": keep}).fields["email"].rule
     keep
     """
-    if merge is None and null is None and blank is None:
+    if rules is None and null is None and blank is None:
         return policy
     lines = dict(policy.fields)
-    rules = {} if merge is None else merge
-    if not isinstance(rules, Mapping):
-        what = f"must be a mapping of fields to rules, not {described(merge)}"
-        raise InvalidPolicy(f"merge: {what}; write {{'tags': union}}")
-    for name, rule in rules.items():
-        check_rule(f"{name}: merge", rule)
+    own = {} if rules is None else rules
+    if not isinstance(own, Mapping):
+        what = f"must be a mapping of fields to rules, not {described(rules)}"
+        raise InvalidPolicy(f"rules: {what}; write {{'tags': union}}")
+    for name, rule in own.items():
+        check_rule(f"{name}: rule", rule)
         check_patch_rule(name, rule)
-        check_clock(name, rule, policy.fields, policy.others)
+        check_clock(name, rule, policy.fields, policy.extra_fields)
         line = policy.line(name)
         if name not in policy.fields:
-            check_named("merge", name, policy.fields, policy.others)
-        if rule.by is not None and name in policy.dated:
-            kept = f"absorb keeps one for {policy.absorb[name]}"
-            raise InvalidPolicy(f"{name}: merge: {rule} has a clock, and {kept}")
-        lines[name] = attrs.evolve(line, merge=rule)
+            check_named("rules", name, policy.fields, policy.extra_fields)
+        if rule.by is not None and policy.is_dated(name):
+            kept = f"its on_merge, {policy.merge_rule(name)}, keeps one"
+            raise InvalidPolicy(f"{name}: rule {rule} has a clock, and {kept}")
+        lines[name] = attrs.evolve(line, rule=rule)
     if null is not None:
         one_of("null", null, Null)
     if blank is not None:
@@ -93,5 +94,5 @@ def for_one_call(
             blank=line.blank if blank is None else blank,
         )
 
-    other = None if policy.other is None else wished(policy.other)
+    other = None if policy.extra_fields is None else wished(policy.extra_fields)
     return policy.with_lines({n: wished(line) for n, line in lines.items()}, other)

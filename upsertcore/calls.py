@@ -49,7 +49,8 @@ def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None
     Raises:
         InvalidField: If the key is not text, or blank.
 
-    >>> from upsertcore import ContactIndex, never
+    >>> from upsertcore import never
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.patch import Asked
     >>> ask = lambda: Asked({}, ({}, {}), ContactIndex(), "", never())
     >>> fingerprint("k-1", ask)[:2], fingerprint(None, ask)

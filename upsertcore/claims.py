@@ -46,12 +46,12 @@ class Family:
     Args:
         before: The contact that is known, None for a new one.
         held: The forms that it holds, per key of the policy.
-        absorbed: The contacts that are merged into it, each with its forms.
+        merged: The contacts that are merged into it, each with its forms.
     """
 
     before: Contact | None
     held: Forms
-    absorbed: tuple[tuple[Contact, Forms], ...] = ()
+    merged: tuple[tuple[Contact, Forms], ...] = ()
 
 
 @final
@@ -76,8 +76,8 @@ class Claim:
         """Give the first key of which there are new forms and too many."""
         if not policy.limits:
             return None
-        for key, forms, own in zip(policy.keys, self.forms, held, strict=True):
-            many = key.limit is not None and len(forms) > key.limit
+        for key, forms, own in zip(policy.all_keys, self.forms, held, strict=True):
+            many = key.max_forms is not None and len(forms) > key.max_forms
             if many and not {*forms}.issubset(own):
                 return key, forms
         return None
@@ -105,7 +105,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
     """
     left_out = _leave_out_beside_blocked(policy, asked, draft)
     before = family.before
-    alone = before is not None and not before.aliases and not family.absorbed
+    alone = before is not None and not before.aliases and not family.merged
     if alone and draft.moved.isdisjoint(policy.keyed):
         return Claim(family.held, NOTHING)
     withheld: list[Withheld] = []
@@ -131,20 +131,20 @@ def _current(
     policy: Policy, asked: Asked, draft: Draft, family: Family
 ) -> list[tuple[str, ...] | None]:
     """Give the forms that the fields make, per key; None where no field of it moved."""
-    moved, every = draft.moved, bool(family.absorbed)
+    moved, every = draft.moved, bool(family.merged)
     return [
         asked.forms(key, draft.after)
         if every or not moved.isdisjoint(key.fields)
         else None
-        for key in policy.keys
+        for key in policy.all_keys
     ]
 
 
 def _new(forms: Any, family: Family, place: int) -> Sequence[str]:
     """Give the forms that neither the contact nor one that it absorbs holds."""
     own = {*family.held[place]}
-    if family.absorbed:
-        own.update(*[each[place] for _, each in family.absorbed])
+    if family.merged:
+        own.update(*[each[place] for _, each in family.merged])
     return [form for form in forms if form not in own] if own else forms
 
 
@@ -156,7 +156,7 @@ def _clashes(
 ) -> list[Clash]:
     """Give the unique keys that others hold; of a policy that refuses, the first."""
     clashes = []
-    for place, (key, forms) in enumerate(zip(policy.keys, current, strict=True)):
+    for place, (key, forms) in enumerate(zip(policy.all_keys, current, strict=True)):
         if not key.unique or forms is None:
             continue
         new = _new(forms, family, place)
@@ -343,12 +343,12 @@ def _with_aliases(
     draft: Draft,
 ) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
     known = NOTHING if family.before is None else family.before.aliases
-    if not known and not family.absorbed and not policy.remembers:
+    if not known and not family.merged and not policy.remembers:
         forms = zip(current, family.held, strict=True)
         return tuple([held if made is None else made for made, held in forms]), NOTHING
     every: list[tuple[str, ...]] = []
     aliases: dict[str, tuple[str, ...]] = {}
-    for place, key in enumerate(policy.keys):
+    for place, key in enumerate(policy.all_keys):
         made = current[place]
         if made is None:
             former = known.get(key.name, ())
@@ -365,7 +365,7 @@ def _with_aliases(
 
 def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
     """Give the forms that null clears and that count for a limit no more."""
-    if key.limit is None:
+    if key.max_forms is None:
         return ()
     cleared = draft.cleared(key.fields)
     if cleared and key.composite:
@@ -378,7 +378,7 @@ def _left(
 ) -> dict[str, None]:
     """Give the forms that stay with a contact whatever its fields are, each once."""
     left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]
-    for contact, held in family.absorbed:
+    for contact, held in family.merged:
         left.append(
             held[place] if key.keep_aliases else contact.aliases.get(key.name, ())
         )

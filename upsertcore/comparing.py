@@ -180,7 +180,7 @@ def _lost(outcome: Outcome) -> FrozenMap[Any]:
 
 _READ: dict[Part, Callable[[Any], Any]] = {
     "contact": lambda outcome: outcome.contact.id,
-    "merged": lambda outcome: tuple([each.id for each in outcome.absorbed]),
+    "merged": lambda outcome: tuple([each.id for each in outcome.merged]),
     "lost": _lost,
     "fields": lambda outcome: outcome.contact.fields,
 }

@@ -55,8 +55,8 @@ class Contact(_Tied):
         aliases: Key name to normal forms that it had before and that still match it.
         clocks: Field name to the clock by which the field was written last, where
             its rule goes by one; it stays when the field is cleared. A field that was
-            merged by ``newest``: when the contact that supplied it was updated.
-        absorbed: Ids of the contacts that were merged into it.
+            merged by ``last_updated``: when the contact that supplied it was updated.
+        merged_ids: Ids of the contacts that were merged into it.
         deleted_at: An aware time, when it was deleted by a policy that keeps what is
             deleted; None while it is not.
 
@@ -80,20 +80,20 @@ class Contact(_Tied):
     updated_at: datetime
     aliases: FrozenMap[tuple[str, ...]] = field(default=NOTHING, converter=_fields)
     clocks: FrozenMap[Any] = field(default=NOTHING, converter=_fields)
-    absorbed: tuple[str, ...] = field(default=(), converter=_ids)
+    merged_ids: tuple[str, ...] = field(default=(), converter=_ids)
     deleted_at: datetime | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
         """
-        The ids that lead to it: its own, and those of the contacts that it absorbed.
+        The ids that lead to it: its own, and those of the contacts that it merged_ids.
 
         >>> from datetime import datetime, timezone
         >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-        >>> Contact("c-1", "", {}, 2, now, now, absorbed=["c-2"]).ids
+        >>> Contact("c-1", "", {}, 2, now, now, merged_ids=["c-2"]).ids
         ('c-1', 'c-2')
         """
-        return (self.id, *self.absorbed)
+        return (self.id, *self.merged_ids)
 
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
@@ -121,7 +121,7 @@ class Contact(_Tied):
 
         Returns:
             ``id``, ``scope``, ``version``, ``created_at`` and ``updated_at`` (ISO
-            8601 text) and ``fields``; ``aliases``, ``clocks``, ``absorbed`` and
+            8601 text) and ``fields``; ``aliases``, ``clocks``, ``merged_ids`` and
             ``deleted_at`` where there are any.
 
         Cost:
@@ -196,7 +196,7 @@ _new = object.__new__
     _set_updated_at,
     _set_aliases,
     _set_clocks,
-    _set_absorbed,
+    _set_merged_ids,
     _set_deleted_at,
 ) = [getattr(Contact, each.name).__set__ for each in attrs.fields(Contact)]
 set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_Tied)["_row"].__set__
@@ -212,7 +212,7 @@ def contact_of(
     updated_at: datetime,
     aliases: FrozenMap[tuple[str, ...]],
     clocks: FrozenMap[Any],
-    absorbed: tuple[str, ...],
+    merged_ids: tuple[str, ...],
     deleted_at: datetime | None,
 ) -> Contact:
     """
@@ -227,7 +227,7 @@ def contact_of(
         updated_at: The same.
         aliases: The same.
         clocks: The same.
-        absorbed: The same.
+        merged_ids: The same.
         deleted_at: The same.
 
     Cost:
@@ -249,7 +249,7 @@ def contact_of(
     _set_updated_at(self, updated_at)
     _set_aliases(self, aliases)
     _set_clocks(self, clocks)
-    _set_absorbed(self, absorbed)
+    _set_merged_ids(self, merged_ids)
     _set_deleted_at(self, deleted_at)
     return self
 
@@ -333,7 +333,7 @@ def _named(name: object) -> str:
     return name if isinstance(name, str) and name.isprintable() else shown(name)
 
 
-_HISTORY = ("aliases", "clocks", "absorbed")
+_HISTORY = ("aliases", "clocks", "merged_ids")
 """The parts of a row that are left out where they are empty."""
 
 _OPTIONAL = frozenset({*_HISTORY, "deleted_at"})
@@ -353,6 +353,6 @@ _ROW: dict[str, Callable[[str, Any], Any]] = {
     "updated_at": _time,
     "aliases": _aliases,
     "clocks": _clocks,
-    "absorbed": _forms,
+    "merged_ids": _forms,
     "deleted_at": _time,
 }

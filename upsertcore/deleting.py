@@ -34,7 +34,7 @@ def deleting(id: str, scope: str, now: datetime | None) -> Callable[[Staged], Ou
     Returns:
         A function that stages the change, or raises ``UnknownContact``.
 
-    >>> from upsertcore import ContactIndex
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.staged import Staged
     >>> deleting("c-1", "", None)(Staged(ContactIndex()))
     Traceback (most recent call last):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.errors import InvalidField, MissingField
 from upsertcore.line import UNUSABLE
-from upsertcore.merge import replace
 from upsertcore.merging import Merging, date
 from upsertcore.refusals import blame
+from upsertcore.rules import replace
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
 if TYPE_CHECKING:
@@ -95,10 +95,14 @@ class Draft:
         self._absorbed = {*self.moved}
 
     def date(self) -> None:
-        """Keep when the contacts that supplied fields under ``newest`` were updated."""
+        """Keep when the contacts that supplied ``last_updated`` fields were updated."""
         moves = self.moved or (self._before is not None and self._before.deleted_at)
         parts = self._base[0], self.after, self.clocks
-        date(self._policy.dated, self._merging if moves else None, *parts)
+        date(
+            self._policy.dated(self.clocks, self.after),
+            self._merging if moves else None,
+            *parts,
+        )
 
     def merge(self, sent: Fields, *, known: bool = False) -> None:
         """
@@ -147,8 +151,9 @@ class Draft:
         Args:
             sent: As :meth:`merge`, for a known contact.
 
-        >>> from upsertcore import Policy, field, never, union
-        >>> policy = Policy(never(), {"name": field(), "tags": field(merge=union)})
+        >>> from upsertcore import Policy, field, never
+        >>> from upsertcore.rules import union
+        >>> policy = Policy(never(), {"name": field(), "tags": field(rule=union)})
         >>> Draft(policy, None, {}).concerned({"name": "Ada", "tags": None})
         ['name']
         """
@@ -225,10 +230,10 @@ class Draft:
             return False
         held = {*key.forms({name: self.after.get(name) for name in rest})}
         if not held.issuperset(sent):
-            if not key.joins:
+            if not key.append_new:
                 return False
             self._join(key, value, held)
-        elif key.joins and rest[-1] in self.joined:
+        elif key.append_new and rest[-1] in self.joined:
             # Another primary brought it, and this one would if that did not.
             own, primaries = self.joined[rest[-1]]
             alone = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
@@ -278,7 +283,7 @@ class Draft:
         """
         policy = self._policy
         for name, value in policy.defaults:
-            rule = policy.fields[name].merge
+            rule = policy.fields[name].rule
             if name not in sent or not rule.on_create:
                 self._put(name, value)
                 if name in sent and not same(sent[name], value):
@@ -310,7 +315,7 @@ class Draft:
         """Tell whether a field is other than before by what was sent for it."""
         if name not in self._sent:
             return False
-        rule = self._policy.line(name).merge
+        rule = self._policy.line(name).rule
         if self._before is None and not rule.on_create:
             return False
         fields, clocks = self._base

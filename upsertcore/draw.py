@@ -152,8 +152,8 @@ class Draw:
         if fields and clocks and before.deleted_at is None:
             # It has absorbed others, and nothing of its own has moved.
             now = before.updated_at
-        gone = [id for other in plan.absorbed for id in other.ids]
-        history += (before.absorbed + tuple(gone),)
+        gone = [id for other in plan.merged for id in other.ids]
+        history += (before.merged_ids + tuple(gone),)
         return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
 
 

@@ -295,12 +295,11 @@ class CreateRefused(Refused):
     A patch that no contact matches, under a policy that creates none.
 
     >>> str(CreateRefused())
-    'patch: no contact matches it, and this policy creates none; set create=True'
+    "patch: no contact matches it; to create one, set on_not_found='create'"
     """
 
     def __str__(self) -> str:
-        what = "no contact matches it, and this policy creates none"
-        return f"patch: {what}; set create=True"
+        return "patch: no contact matches it; to create one, set on_not_found='create'"
 
 
 class UpdateRefused(Refused):
@@ -311,7 +310,7 @@ class UpdateRefused(Refused):
         id: The id of the contact.
 
     >>> str(UpdateRefused("c-1"))
-    'patch: would change contact c-1, and this policy updates none; set update=True'
+    "patch: would change contact c-1; to allow that, set on_found='update'"
     """
 
     def __init__(self, id: str) -> None:
@@ -319,8 +318,8 @@ class UpdateRefused(Refused):
         self.id = id
 
     def __str__(self) -> str:
-        what = f"would change contact {self.id}, and this policy updates none"
-        return f"patch: {what}; set update=True"
+        what = f"would change contact {self.id}"
+        return f"patch: {what}; to allow that, set on_found='update'"
 
 
 class UnknownContact(UpsertError, KeyError):

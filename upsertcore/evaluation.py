@@ -157,10 +157,10 @@ class Judge:
         if key is not None:
             self._decided[key] += 1
             self._right[key] += held.counts[person] >= held.top
-        if outcome.others or outcome.absorbed:
-            absorbed = [each.id for each in outcome.absorbed]
-            self._hit(row, person, key, (id, *outcome.others, *absorbed))
-            for each in absorbed:
+        if outcome.also_matched or outcome.merged:
+            merged = [each.id for each in outcome.merged]
+            self._hit(row, person, key, (id, *outcome.also_matched, *merged))
+            for each in merged:
                 held = held.joined(self._held.pop(each, Held()))
         held.add(person, 1)
         self._held[id] = held
@@ -242,9 +242,9 @@ def begun(policy: Policy, scope: str = "") -> Side:
         scope: The tenant.
 
     >>> from upsertcore import never
-    >>> book, send = begun(Policy(never(), {}, create=False))
+    >>> book, send = begun(Policy(never(), {}, on_not_found="refuse"))
     >>> str(send({}))
-    'patch: no contact matches it, and this policy creates none; set create=True'
+    "patch: no contact matches it; to create one, set on_not_found='create'"
     """
     book = ContactBook(policy, ids=numbered())
 

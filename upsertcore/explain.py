@@ -25,7 +25,7 @@ _REASONS = {
     "blocked": "it identifies nobody",
     "guard": "its key is contradicted by a higher one",
     "limit": "one contact would hold too many keys",
-    "update": "a known contact stays as it is",
+    "on_found": "a known contact stays as it is",
     "additional": "it belongs to an additional field",
     "composite": "it identifies together with a value that identifies nobody",
 }

@@ -57,7 +57,8 @@ class Heading:
     carries, ``consulted`` and ``resting`` hold the number, the place and then the plan;
     ``carried`` has both, and ``omitted`` the numbers of the others.
 
-    >>> from upsertcore import ContactIndex, Policy, field, never
+    >>> from upsertcore import Policy, field, never
+    >>> from upsertcore.index import ContactIndex
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
     >>> lines = (*policy.fields.values(),)
     >>> heading = Heading(("name", "age"), lines, policy, ContactIndex(), [])
@@ -81,32 +82,36 @@ class Heading:
     ) -> None:
         places = {name: place for place, name in enumerate(names)}
         added = {n: value for n, value in policy.defaults if n not in places}
-        keys = {key.fields[0] for key in policy.keys}
+        keys = {key.fields[0] for key in policy.all_keys}
         self._shared, self.names = index.names, index.names.share(names)
         self.first = FORMS + len(index.keys)
         self.full = index.names.share((*names, *added))
         self.defaults = (*added.values(),)
         whole = all(n in places or not empty(added.get(n)) for n in policy.needed)
         # A default that is a key would have to be looked for.
-        self.creates = policy.create and whole and keys.isdisjoint(added)
+        self.creates = (
+            policy.on_not_found == "create" and whole and keys.isdisjoint(added)
+        )
         self.cleans: list[tuple[int, Callable[[Any], Any]]] = []
         self._rules: list[tuple[str, Rule, bool, bool]] = []
         for place, line in enumerate(lines):
             if line.clean is not None:
                 self.cleans.append((place, line.clean))
-            if line.merge is not replace:
+            if line.rule is not replace:
                 rare = names[place] in keys, line.required
-                self._rules.append((names[place], line.merge, *rare))
+                self._rules.append((names[place], line.rule, *rare))
         self.has_rules = bool(self._rules)
         self.picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
         keys_in = {
             key.name: (number, places[key.fields[0]], *plan)
-            for number, (key, plan) in enumerate(zip(policy.keys, plans, strict=True))
+            for number, (key, plan) in enumerate(
+                zip(policy.all_keys, plans, strict=True)
+            )
             if key.fields[0] in places
         }
         self.carried = (*keys_in.values(),)
         self.omitted = [
-            n for n, key in enumerate(policy.keys) if key.name not in keys_in
+            n for n, key in enumerate(policy.all_keys) if key.name not in keys_in
         ]
         consulted = [name for name in policy.match.keys if name in keys_in]
         self.consulted = tuple([keys_in.pop(name) for name in consulted])
@@ -221,7 +226,8 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
         index: As for :class:`Heading`.
         plans: As for :class:`Heading`.
 
-    >>> from upsertcore import ContactIndex, Policy, field, never
+    >>> from upsertcore import Policy, field, never
+    >>> from upsertcore.index import ContactIndex
     >>> headings = Headings(Policy(never(), {"name": field()}), ContactIndex(), [])
     >>> headings["name",].names, headings["name", "age"]
     (('name',), None)
@@ -250,7 +256,7 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
             return None
         own, lines = zip(*known, strict=True) if known else ((), ())
         for line in lines:
-            if line.merge.by is not None:
+            if line.rule.by is not None:
                 return None
         heading = Heading(own, lines, self._policy, self._index, self._plans)
         if len(self) < MAX_NAMES:

@@ -25,7 +25,7 @@ from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
 from upsertcore.patch import Asked, checked_scope, read
-from upsertcore.plan import combine, decide
+from upsertcore.plan import decide_merge, decide_request
 from upsertcore.reader import Reader
 from upsertcore.undoing import undoing
 
@@ -141,16 +141,10 @@ class Joining(Reader):
         Cost:
             Near-linear in the contacts that are named and their forms.
 
-        >>> from upsertcore import (
-        ...     ContactBook,
-        ...     Policy,
-        ...     field,
-        ...     first_match,
-        ...     normalize,
-        ...     union,
-        ... )
-        >>> lines = {"email": field(key=normalize.email), "tags": field(merge=union)}
-        >>> policy = Policy(first_match("email"), lines, absorb={"tags": union})
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> from upsertcore.rules import union
+        >>> lines = {"email": field(key=normalize.email), "tags": field(on_merge=union)}
+        >>> policy = Policy(first_match("email"), lines)
         >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
         >>> _ = book.upsert({"email": "ada@x.org", "tags": ["a"]})
         >>> _ = book.upsert({"email": "ada@y.org", "tags": ["b"]})
@@ -179,8 +173,8 @@ class Joining(Reader):
                 advice = "leave it out, or set on_itself='ignore'"
                 reason = f"is the survivor itself; {advice}"
                 raise InvalidField("others", first, reason)
-            absorbed = tuple(id for id in ids if id != first)
-            return combine(self.policy, asked, first, absorbed)
+            merged = tuple(id for id in ids if id != first)
+            return decide_merge(self.policy, asked, first, merged)
 
         return self._writer.write(ask, decision)
 
@@ -271,7 +265,7 @@ class Joining(Reader):
             raise left
         policy = self.policy
         ask = self._asking(policy, patch, scope, policy.match, left)
-        return self._writer.write(ask, partial(decide, policy), None, left)
+        return self._writer.write(ask, partial(decide_request, policy), None, left)
 
     def _asking(
         self,

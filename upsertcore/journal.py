@@ -137,7 +137,8 @@ def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
     Raises:
         ValueError: If they do not follow one another, or do not fit the index.
 
-    >>> from upsertcore import ContactIndex, Policy, never
+    >>> from upsertcore import Policy, never
+    >>> from upsertcore.index import ContactIndex
     >>> redo(ContactIndex(), Policy(never(), {}), [])
     """
     last = None
@@ -164,8 +165,8 @@ def _redo(index: ContactIndex, policy: Policy, outcome: Outcome) -> None:
         index.remove(contact.id)
         return
     forms = held_forms(policy, contact)
-    if outcome.result == "undone" and outcome.absorbed:
-        back = [(each, held_forms(policy, each)) for each in outcome.absorbed]
+    if outcome.result == "undone" and outcome.merged:
+        back = [(each, held_forms(policy, each)) for each in outcome.merged]
         index.split(contact, forms, back)
     else:
         index.put(contact, forms)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,8 +18,8 @@ import attrs
 from upsertcore.errors import InvalidPolicy
 from upsertcore.functions import check_called
 from upsertcore.grouping import groups
-from upsertcore.keys import Key, Pattern, patterns
-from upsertcore.merge import keep, replace, union
+from upsertcore.keys import Key
+from upsertcore.rules import keep, replace, union
 from upsertcore.showing import described, shown, unknown
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ __all__ = [
 def make_keys(
     fields: Mapping[str, Field],
     named: Mapping[Any, Any],
-    blocked: Mapping[str, Iterable[Pattern]],
 ) -> tuple[Key, ...]:
     """
     Make the keys of the fields, and name those of several fields.
@@ -50,7 +49,6 @@ def make_keys(
     Args:
         fields: Field name to line.
         named: Key name to key, for keys of several fields.
-        blocked: Key name to what identifies nobody.
 
     Returns:
         Those of the fields first, in the order of the table.
@@ -60,11 +58,19 @@ def make_keys(
 
     >>> from upsertcore import field, normalize
     >>> lines = {"email": field(key=normalize.email), "name": field()}
-    >>> [key.name for key in make_keys(lines, {}, {})]
+    >>> [key.name for key in make_keys(lines, {})]
     ['email']
     """
     keys = [
-        Key(n, (n,), (v.key,), v.unique, v.keep_aliases, v.limit)
+        Key(
+            n,
+            (n,),
+            (v.key,),
+            v.unique,
+            v.keep_aliases,
+            v.max_forms,
+            blocked=v.blocked,
+        )
         for n, v in fields.items()
         if v.key is not None
     ]
@@ -81,11 +87,7 @@ def make_keys(
             raise InvalidPolicy(f"keys: {name} is a key already; use another name")
         keys.append(attrs.evolve(each, name=name))
         names[name] = None
-    for name in blocked:
-        if name not in names:
-            raise InvalidPolicy(f"blocked: {unknown('key', name, names)}")
-    barred = {name: patterns(name, each) for name, each in blocked.items()}
-    return tuple([attrs.evolve(k, blocked=barred.get(k.name, ())) for k in keys])
+    return tuple(keys)
 
 
 def held_forms(policy: Policy, contact: Contact) -> tuple[tuple[str, ...], ...]:
@@ -101,7 +103,7 @@ def held_forms(policy: Policy, contact: Contact) -> tuple[tuple[str, ...], ...]:
     ()
     """
     every = []
-    for key in policy.keys:
+    for key in policy.all_keys:
         made = key.forms(contact.fields)
         current = {*made}
         former = [f for f in contact.aliases.get(key.name, ()) if f not in current]
@@ -174,7 +176,7 @@ def check_keys(
             if key.unique and fields[name].default is not None:
                 reason = "a default would clash, for the key is unique"
                 raise InvalidPolicy(f"{name}: {reason}; leave default out")
-        if key.each:
+        if key.any_of:
             if key.fields[0] in primaries:
                 what = "must be the primary of one key alone"
                 raise InvalidPolicy(f"{key.fields[0]}: {what}; use another primary")
@@ -185,13 +187,15 @@ def check_keys(
 
 
 def _check_options(key: Key) -> None:
-    for part in ("unique", "keep_aliases", "each", "joins"):
+    for part in ("unique", "keep_aliases", "any_of", "append_new"):
         if type(getattr(key, part)) is not bool:
             what = f"must be True or False, not {described(getattr(key, part))}"
             raise InvalidPolicy(f"{key.name}: {part} {what}")
-    if key.limit is not None and (type(key.limit) is not int or key.limit < 1):
-        what = f"must be a whole number from 1, not {described(key.limit)}"
-        reason = f"limit {what}; leave it out for no limit"
+    if key.max_forms is not None and (
+        type(key.max_forms) is not int or key.max_forms < 1
+    ):
+        what = f"must be a whole number from 1, not {described(key.max_forms)}"
+        reason = f"max_forms {what}; leave it out for no limit"
         raise InvalidPolicy(f"{key.name}: {reason}")
 
 
@@ -216,10 +220,12 @@ def check_rules(
     whole = {name: key.name for key in composite for name in key.fields}
     for key in keys:
         last = key.fields[-1]
-        if key.joins and fields[last].merge not in (replace, keep, union):
-            reason = f"must merge by replace, keep or union, not {fields[last].merge}"
+        if key.append_new and fields[last].rule not in (replace, keep, union):
+            reason = (
+                f"must have the rule replace, keep or union, not {fields[last].rule}"
+            )
             raise InvalidPolicy(f"{last}: {reason}; values of {key.name} join it")
-        if key.joins and not fields[key.fields[0]].merge.on_create:
+        if key.append_new and not fields[key.fields[0]].rule.on_create:
             reason = f"is never taken at creation, and would join {last} after it"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
         if key.unique and on_key_in_use == "withhold":
@@ -231,7 +237,7 @@ def _check_withheld(
 ) -> None:
     """Check that what is left out of a composite key once is left out again."""
     for name in key.fields:
-        rule = fields[name].merge
+        rule = fields[name].rule
         part_of = key.name if key.composite else whole.get(name)
         taken = rule.on_update or (not rule.on_create and not key.composite)
         if part_of is not None and not taken:
@@ -269,7 +275,7 @@ def check_match(
         if name not in by_name:
             raise InvalidPolicy(f"{match.name}: {_no_key(name, by_name, fields)}")
         for part in by_name[name].fields:
-            rule = fields[part].merge
+            rule = fields[part].rule
             if not rule.stores:
                 reason = f"identifies contacts, but its rule {rule} never stores it"
                 raise InvalidPolicy(f"{part}: {reason}; use another rule")
@@ -279,8 +285,8 @@ def check_match(
             raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
         # Else a merge would let forms go, and the same patch would fit the next time.
         for name, key in by_name.items():
-            if key.limit is not None and not key.keep_aliases:
-                what = "its limit needs keep_aliases=True, for on_limit='drop'"
+            if key.max_forms is not None and not key.keep_aliases:
+                what = "its max_forms needs keep_aliases=True, for on_limit='drop'"
                 raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
         _check_droppable(match.keys, by_name)
     if match.on_contradiction == "drop":

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.functions import check_normaliser
 from upsertcore.normalize import Normalizer
-from upsertcore.patterns import Matcher, Pattern, patterns
+from upsertcore.patterns import Matcher, Pattern, as_tuple, patterns
 from upsertcore.refusals import blame
 from upsertcore.showing import called, described, shown
 from upsertcore.values import FrozenMap, empty, freeze
@@ -45,10 +46,10 @@ class Key:
         normalize: Makes the normal form of one value; one normaliser per field.
         unique: True where no two contacts of a scope may hold the same form.
         keep_aliases: True where a form that was replaced still finds the contact.
-        limit: How many forms one contact may hold; None for any number.
-        each: True where each field makes forms by itself; otherwise all together
+        max_forms: How many forms one contact may hold; None for any number.
+        any_of: True where each field makes forms by itself; otherwise all together
             make one.
-        joins: True where a new value of the first field joins the last one.
+        append_new: True where a new value of the first field joins the last one.
         blocked: Forms that identify no contact, white space around them or not.
 
     >>> from upsertcore import normalize
@@ -62,15 +63,20 @@ class Key:
     normalize: tuple[Normalizer, ...]
     unique: bool = False
     keep_aliases: bool = False
-    limit: int | None = None
-    each: bool = False
-    joins: bool = False
-    blocked: tuple[Matcher, ...] = ()
+    max_forms: int | None = None
+    any_of: bool = False
+    append_new: bool = False
+    blocked: tuple[Pattern, ...] = field(default=(), converter=as_tuple)
+    _blocks: tuple[Matcher, ...] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        compiled = patterns(self.name or "key", self.blocked)
+        object.__setattr__(self, "_blocks", compiled)
 
     @property
     def composite(self) -> bool:
         """True where several fields together make one form."""
-        return len(self.fields) > 1 and not self.each
+        return len(self.fields) > 1 and not self.any_of
 
     def forms(self, fields: Any) -> tuple[str, ...]:
         """
@@ -99,7 +105,7 @@ class Key:
             if form is None or (self.blocked and self._is_blocked(form)):
                 return ()
             return (form,)
-        if self.each:
+        if self.any_of:
             names = enumerate(self.fields)
             made = [self._part(fields.get(name), place) for place, name in names]
             return tuple(dict.fromkeys(form for part in made for form in part))
@@ -281,10 +287,10 @@ class Key:
         return form is not None and self._is_blocked(form)
 
     def _is_blocked(self, form: str) -> bool:
-        if any(pattern.fullmatch(form) for pattern in self.blocked):
+        if any(pattern.fullmatch(form) for pattern in self._blocks):
             return True
         bare = _PARTS.sub(_stripped, form) if self.composite else form.strip()
-        return bare != form and any(each.fullmatch(bare) for each in self.blocked)
+        return bare != form and any(each.fullmatch(bare) for each in self._blocks)
 
 
 def key(
@@ -292,9 +298,10 @@ def key(
     normalize: Normalizer | tuple[Normalizer, ...],
     unique: bool = False,
     keep_aliases: bool = False,
-    limit: int | None = None,
-    each: bool = False,
-    joins: bool = False,
+    max_forms: int | None = None,
+    blocked: Iterable[Pattern] = (),
+    any_of: bool = False,
+    append_new: bool = False,
 ) -> Key:
     """
     Make a key of several fields, to be named in a policy's ``keys``.
@@ -306,12 +313,13 @@ def key(
         normalize: One normaliser for all, or a tuple of one per field.
         unique: As in :func:`field`.
         keep_aliases: As in :func:`field`.
-        limit: As in :func:`field`.
-        each: Each field identifies by itself instead. The first is the primary, the
+        max_forms: As in :func:`field`.
+        blocked: As in :func:`field`; of a composite key, a form as a whole.
+        any_of: Each field identifies by itself instead. The first is the primary, the
             others are additional: a value that the contact holds as an additional
             one finds it and does not displace the primary.
-        joins: With *each*: a new value of the primary joins the last field, a list,
-            where the contact has a primary already.
+        append_new: With *any_of*: a new value of the primary joins the last field, a
+            list, where the contact has a primary already.
 
     Returns:
         A key; the policy gives it its name.
@@ -339,16 +347,18 @@ def key(
         seen.add(name)
     for normalizer in several:
         check_normaliser("key: normalize", normalizer)
-    if each and (len(fields) < 2 or len(several) > 1):
-        what = "each needs two fields or more and one normaliser"
+    if any_of and (len(fields) < 2 or len(several) > 1):
+        what = "any_of needs two fields or more and one normaliser"
         raise InvalidPolicy(f"key: {what}; name the primary and the other fields")
     if len(several) not in (1, len(fields)):
         what = f"normalize must be one function or {len(fields)}, not {len(several)}"
         raise InvalidPolicy(f"key: {what}; pass one for each field")
-    if joins and not each:
-        raise InvalidPolicy("key: joins needs a primary and a list; set each=True")
+    if append_new and not any_of:
+        what = "append_new needs a primary and a list"
+        raise InvalidPolicy(f"key: {what}; set any_of=True")
     every = several if len(several) == len(fields) else several * len(fields)
-    return Key("", fields, every, unique, keep_aliases, limit, each, joins)
+    options = (unique, keep_aliases, max_forms, any_of, append_new, blocked)
+    return Key("", fields, every, *options)
 
 
 def _escaped(part: str) -> str:

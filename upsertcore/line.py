@@ -8,14 +8,16 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, final, get_args
 
+import attrs
 from attrs import frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.functions import check_called, check_function
 from upsertcore.normalize import Normalizer
+from upsertcore.patterns import Pattern, as_tuple
 from upsertcore.rule import Rule, replace
 from upsertcore.showing import described, unknown
 from upsertcore.values import freeze
@@ -61,12 +63,14 @@ class Field:
     unique: bool
     required: bool
     clean: Callable[[Any], Any] | None
-    merge: Rule
+    rule: Rule
+    on_merge: Rule | None
     null: Null
     blank: Blank
     default: Any
     keep_aliases: bool
-    limit: int | None
+    max_forms: int | None
+    blocked: tuple[Pattern, ...] = attrs.field(converter=as_tuple)
 
 
 def field(
@@ -74,10 +78,12 @@ def field(
     key: Normalizer | None = None,
     unique: bool = False,
     keep_aliases: bool = False,
-    limit: int | None = None,
+    max_forms: int | None = None,
+    blocked: Iterable[Pattern] = (),
     required: bool = False,
     clean: Callable[[Any], Any] | None = None,
-    merge: Rule = replace,
+    rule: Rule = replace,
+    on_merge: Rule | None = None,
     null: Null = "clear",
     blank: Blank = "store",
     default: Any = None,
@@ -90,13 +96,19 @@ def field(
         unique: No two contacts of a scope hold the same key.
         keep_aliases: A form that was replaced or cleared still finds the contact, as an
             alias, and is unique as the key is. Otherwise it is let go.
-        limit: How many forms of the key one contact may hold, aliases among them. What
-            null clears is then no alias, for it would count for ever.
+        max_forms: How many forms of the key one contact may hold, aliases among them.
+            A value that null clears is then no alias, for it would count for ever.
+        blocked: Forms that identify no contact: text, in which ``*`` stands for
+            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``; case
+            and surrounding white space do not count.
         required: Needed, and not blank, to create a contact.
         clean: Makes the value that is stored of the value that was sent; raises
             ``ValueError`` for a bad one, in words that follow the field's name; what
             it makes None of is a bad one too. It does not see null or blank.
-        merge: How stored and sent make new.
+        rule: How the stored and the sent value make the new one.
+        on_merge: The rule between two contacts that are merged; the survivor's value
+            is the stored one. None: the policy's ``on_merge``, but a field whose
+            ``rule`` has a clock goes by that.
         null: What null does: clear the field, count as omitted, or refuse.
         blank: What ``""``, white space alone, ``[]`` and ``{}`` do: reach the rule as
             they are, count as omitted, clear the field, or refuse. It applies again to
@@ -106,7 +118,7 @@ def field(
     Returns:
         A line for ``Policy(fields=...)``, which checks it.
 
-    >>> field(unique=False).merge
+    >>> field(unique=False).rule
     replace
     """
     return Field(
@@ -114,12 +126,14 @@ def field(
         unique=unique,
         required=required,
         clean=clean,
-        merge=merge,
+        rule=rule,
+        on_merge=on_merge,
         null=null,
         blank=blank,
         default=default,
         keep_aliases=keep_aliases,
-        limit=limit,
+        max_forms=max_forms,
+        blocked=blocked,
     )
 
 
@@ -140,22 +154,28 @@ def check_line(name: str, line: Field) -> None:
         if function is not None:
             advice = _ADVICE[part]
             check_function(f"{name}: {part}", function, advice)
-    check_rule(f"{name}: merge", line.merge)
-    check_patch_rule(name, line.merge)
+    check_rule(f"{name}: rule", line.rule)
+    if line.on_merge is not None:
+        check_rule(f"{name}: on_merge", line.on_merge)
+    check_patch_rule(name, line.rule)
     one_of(f"{name}: null", line.null, Null)
     one_of(f"{name}: blank", line.blank, Blank)
     for part in ("unique", "required", "keep_aliases"):
         if type(getattr(line, part)) is not bool:
             what = f"must be True or False, not {described(getattr(line, part))}"
             raise InvalidPolicy(f"{name}: {part} {what}")
-    limited = line.limit is not None
-    keyed = {"unique": line.unique, "keep_aliases": line.keep_aliases, "limit": limited}
+    keyed = {
+        "unique": line.unique,
+        "keep_aliases": line.keep_aliases,
+        "max_forms": line.max_forms is not None,
+        "blocked": bool(line.blocked),
+    }
     for part, given in keyed.items():
         if given and line.key is None:
             advice = "add key=normalize.email, or another normaliser"
             raise InvalidPolicy(f"{name}: {part} needs a key; {advice}")
-    if line.required and not line.merge.stores:
-        reason = f"is required, but its rule {line.merge} never stores it"
+    if line.required and not line.rule.stores:
+        reason = f"is required, but its rule {line.rule} never stores it"
         raise InvalidPolicy(f"{name}: {reason}; use another rule")
 
 
@@ -166,12 +186,12 @@ def check_rule(name: str, rule: object) -> None:
     Raises:
         InvalidPolicy: If it is none.
 
-    >>> check_rule("merge", replace)
+    >>> check_rule("name: rule", replace)
     """
     if not isinstance(rule, Rule):
         check_called(name, rule)
         advice = "wrap it: custom(...)" if callable(rule) else "use replace, keep, ..."
-        what = f"must be a merge rule, not {described(rule)}"
+        what = f"must be a rule, not {described(rule)}"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
 
 
@@ -186,12 +206,12 @@ def check_patch_rule(name: str, rule: Rule) -> None:
     """
     if rule.merges_only:
         what = f"compares the {rule.by} of two contacts, and a patch has none"
-        how = "put it into absorb={...}, or use latest(by=...)"
+        how = "use it as on_merge, or use latest(by=...)"
         raise InvalidPolicy(f"{name}: the rule {rule} {what}; {how}")
 
 
 def check_named(
-    what: str, name: object, fields: Mapping[str, Field], others: object
+    what: str, name: object, fields: Mapping[str, Field], extra_fields: object
 ) -> None:
     """
     See that a name in a table of rules is that of a field.
@@ -200,16 +220,16 @@ def check_named(
         what: What the table is called.
         name: A name in it.
         fields: Those that the policy declares.
-        others: The rule for all others; None where there are none.
+        extra_fields: The line of undeclared fields; None where they are refused.
 
     Raises:
         InvalidPolicy: If it is none; ``"*"`` does not stand for all others.
 
-    >>> check_named("absorb", "city", {}, replace)
+    >>> check_named("rules", "city", {}, field())
     """
     if isinstance(name, str) and name in fields:
         return
-    if others is None or not isinstance(name, str) or name in ("", "*"):
+    if extra_fields is None or not isinstance(name, str) or name in ("", "*"):
         reason = unknown("field", name, fields)
         if name == "*":
             reason = "'*' is not a field; name each field by itself"
@@ -217,7 +237,7 @@ def check_named(
 
 
 def check_clock(
-    name: str, rule: Rule, fields: Mapping[str, Field], others: object
+    name: str, rule: Rule, fields: Mapping[str, Field], extra_fields: object
 ) -> None:
     """
     See that the clock of a rule may be sent.
@@ -226,14 +246,14 @@ def check_clock(
         name: The name of the field that the rule is for.
         rule: With a clock or without.
         fields: Those that the policy declares.
-        others: The rule for all others; None where there are none.
+        extra_fields: The line of undeclared fields; None where they are refused.
 
     Raises:
         InvalidPolicy: If no patch can carry the clock.
 
     >>> check_clock("name", replace, {}, None)
     """
-    if rule.by is not None and rule.by not in fields and others is None:
+    if rule.by is not None and rule.by not in fields and extra_fields is None:
         what = f"its rule {rule} needs the field {rule.by}"
         raise InvalidPolicy(f"{name}: {what}; declare it")
 

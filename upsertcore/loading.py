@@ -73,7 +73,8 @@ def fill(
     Cost:
         Near-linear in the rows; all of them are kept until the last one is loaded.
 
-    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.index import ContactIndex
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> fill(ContactIndex(["email"]), policy, [])
     """
@@ -144,7 +145,7 @@ def _place(row: Mapping[str, Any]) -> int | None:
 
 
 def _check_ids(index: ContactIndex, contact: Contact) -> None:
-    absorbs_itself = contact.id in contact.absorbed
+    absorbs_itself = contact.id in contact.merged_ids
     for id in contact.ids:
         if absorbs_itself or id in index:
             raise InvalidField(
@@ -170,7 +171,8 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
         KeyInUse: If another contact of its scope holds one of its unique keys.
 
     >>> from datetime import datetime, timezone
-    >>> from upsertcore import Contact, ContactIndex, Policy, field, first_match
+    >>> from upsertcore import Contact, Policy, field, first_match
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore import normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -186,7 +188,7 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
             reason = f"must be of a key of the policy; its keys: {keys}"
             raise InvalidField("aliases", name, reason)
     every = held_forms(policy, contact)
-    for key, forms in zip(policy.keys, every, strict=True):
+    for key, forms in zip(policy.all_keys, every, strict=True):
         for form in forms if key.unique and policy.on_key_in_use != "allow" else ():
             for holder in index.holders(key.name, form, contact.scope):
                 made = form in key.forms(contact.fields)

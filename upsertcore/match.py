@@ -16,12 +16,12 @@ from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.showing import described, shown
 from upsertcore.strategy import (
     PICKS,
-    Decide,
     Guard,
     Match,
     OnContradiction,
     Pick,
     Probe,
+    Resolve,
     Strategy,
 )
 
@@ -144,7 +144,7 @@ def merge_all(*keys: str) -> Strategy:
     Returns:
         A strategy. All holders of all forms count, so ``on_ambiguous`` is not asked;
         the survivor is the oldest holder of the first form that has one. What becomes
-        of the fields of the others is the policy's ``absorb``; their ids lead to
+        of the fields of the others is the policy's ``on_merge``; their ids lead to
         the survivor.
 
     Raises:
@@ -267,7 +267,7 @@ def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
 
 def _merge_all(keys: tuple[str, ...], probe: Probe, _pick: Pick) -> Match:
     match = _first_match(keys, probe, PICKS["oldest"])
-    return Match(match.id, match.key, absorbed=match.others)
+    return Match(match.id, match.key, merged=match.also_matched)
 
 
 def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:
@@ -280,11 +280,11 @@ def _never(_keys: tuple[str, ...], _probe: Probe, _pick: Pick) -> Match:
     return Match()
 
 
-FIRST_MATCH: Decide = _first_match
+FIRST_MATCH: Resolve = _first_match
 """What :func:`first_match` decides by where it has no guard."""
 
-FIRST_PRESENT: Decide = _first_present
+FIRST_PRESENT: Resolve = _first_present
 """What :func:`first_present` decides by."""
 
-ALL_AGREE: Decide = _all_agree
+ALL_AGREE: Resolve = _all_agree
 """What :func:`all_agree` decides by."""

@@ -85,7 +85,7 @@ class Merging:
         several: dict[str, list[Any]] = {}
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
-                rule, value = self._policy.absorbing(name), other.get(name)
+                rule, value = self._policy.merge_rule(name), other.get(name)
                 gone = absent(value, self._defaults.get(name))
                 if gone and (value is None or self._knows(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
@@ -98,7 +98,7 @@ class Merging:
                 else:
                     several.setdefault(name, []).append(value)
         for name, values in several.items():
-            self._take_all(self._policy.absorbing(name), name, values)
+            self._take_all(self._policy.merge_rule(name), name, values)
 
     def _knows(self, name: str) -> bool:
         """Return whether the survivor has a field, or knows that it was cleared."""

@@ -96,11 +96,6 @@ class Verdict:
         return self.result == "updated"
 
     @property
-    def merged(self) -> bool:
-        """True where a known contact takes others into itself."""
-        return self.result == "merged"
-
-    @property
     def unchanged(self) -> bool:
         """True where the contact is known and nothing moves."""
         return self.result == "unchanged"
@@ -128,8 +123,8 @@ class Outcome(Verdict, _Late):
         matched_by: The name of the key that found it, None where none did.
         withheld: Values not stored because another contact holds their key.
         ignored: Field name to reason, for values that the policy does not store.
-        others: Ids of further contacts that the patch's keys hit.
-        absorbed: Contacts that were merged into it, as they were.
+        also_matched: Ids of further contacts that the patch's keys hit.
+        merged: Contacts that were merged into it, as they were.
         replayed: True where an idempotency key was sent again: this is the outcome
             of the first call, and the second one did nothing.
 
@@ -149,8 +144,8 @@ class Outcome(Verdict, _Late):
     matched_by: str | None = None
     withheld: tuple[Withheld, ...] = ()
     ignored: FrozenMap[str] = NOTHING
-    others: tuple[str, ...] = ()
-    absorbed: tuple[Contact, ...] = ()
+    also_matched: tuple[str, ...] = ()
+    merged: tuple[Contact, ...] = ()
     _policy: Any = field(default=None, repr=False, eq=False)
     replayed: bool = field(default=False, repr=False, eq=False)
 
@@ -171,7 +166,7 @@ class Outcome(Verdict, _Late):
         """
         left = self.withheld, self.ignored.items()
         told = headline(self, self.contact.id)
-        rule = naming(self._policy, self.absorbed)
+        rule = naming(self._policy, self.merged)
         lacking = formless(self._policy, self.contact.fields)
         was = NOTHING if self.before is None else self.before.clocks
         clocks = changes(was, self.contact.clocks)
@@ -179,7 +174,7 @@ class Outcome(Verdict, _Late):
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)
-        rest = (self.withheld, self.ignored, self.others, self.absorbed)
+        rest = (self.withheld, self.ignored, self.also_matched, self.merged)
         return Outcome, (*parts, *rest, None, self.replayed)
 
     @property
@@ -192,8 +187,8 @@ class Outcome(Verdict, _Late):
 _NONE_OF = {
     "withheld": (),
     "ignored": NOTHING,
-    "others": (),
-    "absorbed": (),
+    "also_matched": (),
+    "merged": (),
     "replayed": False,
 }
 _SET = {
@@ -275,10 +270,10 @@ def headline(verdict: Any, id: str | None) -> str:
         words.append("which was deleted")
     if verdict.matched_by is not None:
         words.append(f"found by {verdict.matched_by}")
-    if verdict.absorbed:
-        words.append(f"with {' and '.join(each.id for each in verdict.absorbed)}")
-    if verdict.others:
-        words.append(f"also hit: {', '.join(verdict.others)}")
+    if verdict.merged:
+        words.append(f"with {' and '.join(each.id for each in verdict.merged)}")
+    if verdict.also_matched:
+        words.append(f"also hit: {', '.join(verdict.also_matched)}")
     return ", ".join(words)
 
 
@@ -300,23 +295,23 @@ def forgetting(outcome: Outcome, ids: set[str]) -> Outcome | None:
     >>> forgetting(outcome, {"c-1"}) is None, forgetting(outcome, {"c-2"}) is outcome
     (True, True)
     """
-    every = outcome.contact, outcome.before, *outcome.absorbed
+    every = outcome.contact, outcome.before, *outcome.merged
     if any(each is not None and not ids.isdisjoint(each.ids) for each in every):
         return None
-    others = tuple([id for id in outcome.others if id not in ids])
+    others = tuple([id for id in outcome.also_matched if id not in ids])
     withheld = tuple([each for each in outcome.withheld if each.holder not in ids])
-    if others == outcome.others and withheld == outcome.withheld:
+    if others == outcome.also_matched and withheld == outcome.withheld:
         return outcome
-    return evolve(outcome, others=others, withheld=withheld)
+    return evolve(outcome, also_matched=others, withheld=withheld)
 
 
-def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
+def naming(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
     """
     Make what names the rule of a field, and of absorbing it where that was done.
 
     Args:
         policy: The table, None where it is not known any more.
-        absorbed: The contacts that were merged into the one.
+        merged: The contacts that were merged into the one.
 
     >>> naming(None, ())("email")
     ''
@@ -325,10 +320,10 @@ def naming(policy: Any, absorbed: tuple[Contact, ...]) -> Callable[[str], str]:
     def name(field_name: str) -> str:
         if policy is None:
             return ""
-        own = str(policy.line(field_name).merge)
-        if not absorbed:
+        own = str(policy.line(field_name).rule)
+        if not merged:
             return own
-        return f"{own}, absorbed by {policy.absorbing(field_name)}"
+        return f"{own}, merged by {policy.merge_rule(field_name)}"
 
     return name
 
@@ -347,7 +342,7 @@ def formless(policy: Any, fields: Mapping[str, Any]) -> list[tuple[str, Any, str
     >>> formless(None, {"email": "not an email"})
     []
     """
-    keys = () if policy is None else policy.keys
+    keys = () if policy is None else policy.all_keys
     every = [each for key in keys for each in key.formless(fields)]
     return [*{(name, repr(v), why): (name, v, why) for name, v, why in every}.values()]
 

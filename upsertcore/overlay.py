@@ -30,7 +30,7 @@ class Overlay:
     Args:
         index: What stands below.
 
-    >>> from upsertcore import ContactIndex
+    >>> from upsertcore.index import ContactIndex
     >>> Overlay(ContactIndex(["email"])).holders("email", "ada@x.org", "")
     ()
     """

@@ -119,7 +119,7 @@ def year(value: Any) -> str | None:
     applied. A year to come is not refused, for nothing here reads a clock.
 
     Joins wrongly: everybody born in that year, and those whose system writes a date
-    for "not known" (``1900-01-01``): block it (``Policy(blocked=...)``).
+    for "not known" (``1900-01-01``): block it (``blocked=``).
 
     Args:
         value: Text or a whole number: ``1815-12-10``, ``18151210``, ``1815-12`` or

@@ -64,7 +64,7 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
-    plain, lines, other = policy.plain, policy.lines, policy.other
+    plain, lines, other = policy.plain, policy.lines, policy.extra_fields
     budget = Budget()
     for name, raw in patch.items() if _is_plain(patch) else _named(policy, patch):
         flat = type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT
@@ -146,7 +146,7 @@ def _screened(
 
 
 def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
-    for key in policy.keys:
+    for key in policy.all_keys:
         if key.composite and key.blocked and key.blocks(sent):
             raise InvalidField(*key.told(sent), _BLOCKED)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from upsertcore.errors import InvalidPolicy
 from upsertcore.showing import shown
 
-__all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "patterns"]
+__all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "as_tuple", "patterns"]
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 """Text in which ``*`` stands for anything, or a compiled pattern."""
@@ -47,7 +47,7 @@ PLACEHOLDERS: tuple[Pattern, ...] = (
     *("not-provided@*", "test@test.*", "test@example.*", "email@email.*"),
     *("*@*.invalid", "*@invalid"),
 )
-"""What forms and exports write where they know no value: ``Policy(blocked=...)``."""
+"""What forms and exports write where they know no value: ``field(blocked=...)``."""
 
 
 class Matcher(Protocol):
@@ -95,6 +95,18 @@ def _fits(parts: tuple[str, ...], form: str) -> bool:
     return True
 
 
+def as_tuple(blocked: Any) -> Any:
+    """
+    Keep patterns that can be read only once; what is no collection stays as it is.
+
+    >>> as_tuple(each for each in ("x@*", "y@*")), as_tuple("x@*")
+    (('x@*', 'y@*'), 'x@*')
+    """
+    if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
+        return blocked
+    return tuple(blocked)
+
+
 def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
     """
     Compile what identifies no contact.
@@ -116,7 +128,7 @@ def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
         what = f"must be a tuple of patterns, not {shown(blocked)}"
-        raise InvalidPolicy(f"blocked: {name}: {what}; put one pattern into a tuple")
+        raise InvalidPolicy(f"{name}: blocked {what}; put one pattern into a tuple")
     texts, compiled = [], []
     for each in blocked:
         if isinstance(each, re.Pattern) and isinstance(each.pattern, str):
@@ -129,7 +141,7 @@ def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
 def _checked(name: str, pattern: Any) -> str:
     if not isinstance(pattern, str) or not pattern:
         what = f"must be text or a compiled pattern of text, not {shown(pattern)}"
-        raise InvalidPolicy(f"blocked: {name}: {what}; use text, or re.compile")
+        raise InvalidPolicy(f"{name}: blocked {what}; use text, or re.compile")
     return pattern
 
 

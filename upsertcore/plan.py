@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from upsertcore.policy import Policy
     from upsertcore.view import View
 
-__all__ = ["combine", "decide", "plan"]
+__all__ = ["decide", "decide_merge", "decide_request"]
 
 
-def plan(
+def decide(
     policy: Policy,
     patch: Mapping[str, Any],
     index: View,
@@ -70,18 +70,21 @@ def plan(
     Laws:
         Applying the plan of a patch and planning it again gives ``unchanged``.
 
-    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.index import ContactIndex
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> plan(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
+    >>> decide(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
     (('ada@x.org',),)
     """
     scope = checked_scope(scope)
     strategy = policy.match if match is None else match
     patched = read(policy, patch)
-    return decide(policy, Asked(policy.by_name, patched, index, scope, strategy))
+    return decide_request(
+        policy, Asked(policy.by_name, patched, index, scope, strategy)
+    )
 
 
-def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
+def decide_request(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     """
     Decide on a patch that was read: match, merge, claim, decide.
 
@@ -91,7 +94,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
         if_version: The version that the contact must have.
 
     Raises:
-        Refused: As :func:`plan`; ``StaleVersion`` before what comes of the merge.
+        Refused: As :func:`decide`; ``StaleVersion`` before what comes of the merge.
     """
     found, asked = _match(policy, asked)
     family = _family(policy, asked, found)
@@ -99,9 +102,9 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
         _see_its_version(family.before, if_version)
     if policy.on_deleted == "refuse":
         _see_that_they_may_come_back(family)
-    if family.before is None and not policy.create:
+    if family.before is None and policy.on_not_found == "refuse":
         raise CreateRefused
-    if family.before is not None and policy.update == "ignore":
+    if family.before is not None and policy.on_found == "ignore":
         return _left_alone(policy, asked, found, family.before)
     draft = _merge(policy, asked, family)
     claimed = claim(policy, asked, draft, family)
@@ -111,7 +114,7 @@ def decide(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
     return _plan(policy, asked, found, family, draft, claimed)
 
 
-def combine(
+def decide_merge(
     policy: Policy, asked: Asked, survivor: str, others: tuple[str, ...]
 ) -> Plan:
     """
@@ -129,7 +132,7 @@ def combine(
         KeyInUse: If a value that is absorbed makes a unique key of somebody else.
         UpdateRefused: If the policy changes nobody.
     """
-    found = Match(survivor, absorbed=others)
+    found = Match(survivor, merged=others)
     family = _family(policy, asked, found)
     if policy.on_deleted == "refuse":
         _see_that_they_may_come_back(family)
@@ -145,7 +148,7 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     """Find the contact; give the patch without the keys that are left out of it."""
     strategy = asked.strategy
     try:
-        found = strategy.decide(strategy.keys, asked, PICKS[policy.on_ambiguous])
+        found = strategy.resolve(strategy.keys, asked, PICKS[policy.on_ambiguous])
     except NoMatchKey as error:
         if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in policy.by_name]
@@ -164,13 +167,13 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
 
 def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:
     """Tell whether those who are found hold too much together, with what is sent."""
-    for key in policy.keys:
-        if key.limit is None:
+    for key in policy.all_keys:
+        if key.max_forms is None:
             continue
         own = set() if found.id is None else {*asked.held(found.id, key.name)}
-        theirs = [asked.held(id, key.name) for id in found.absorbed]
+        theirs = [asked.held(id, key.name) for id in found.merged]
         every = own.union(asked.forms(key, asked.sent), *theirs)
-        if len(every) > key.limit and not every <= own:
+        if len(every) > key.max_forms and not every <= own:
             return True
     return False
 
@@ -179,9 +182,9 @@ def _family(policy: Policy, asked: Asked, found: Match) -> Family:
     if found.id is None:
         return Family(None, policy.no_forms)
     before, held = asked.get(found.id)
-    if not found.absorbed:
+    if not found.merged:
         return Family(before, held)
-    return Family(before, held, tuple([asked.get(id) for id in found.absorbed]))
+    return Family(before, held, tuple([asked.get(id) for id in found.merged]))
 
 
 def _see_its_version(before: Contact | None, version: int) -> None:
@@ -194,7 +197,7 @@ def _see_its_version(before: Contact | None, version: int) -> None:
 def _see_that_they_may_come_back(family: Family) -> None:
     if family.before is None:
         return
-    for contact in (family.before, *[each for each, _forms in family.absorbed]):
+    for contact in (family.before, *[each for each, _forms in family.merged]):
         if contact.deleted_at is not None:
             raise ContactDeleted(contact.id)
 
@@ -203,7 +206,7 @@ def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> 
     """Decide that a known contact stays as it is; what its rule would do is named."""
     ignored = dict(asked.ignored)
     for name in Draft(policy, before, {}).concerned(asked.sent):
-        ignored.setdefault(name, "update")
+        ignored.setdefault(name, "on_found")
     return Plan(
         result="unchanged",
         scope=asked.scope,
@@ -212,11 +215,11 @@ def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> 
         matched_by=found.key,
         withheld=(),
         ignored=FrozenMap.trusted(ignored),
-        others=found.others + found.absorbed,
+        also_matched=found.also_matched + found.merged,
         forms=asked.get(before.id)[1],
         aliases=before.aliases,
         clocks=before.clocks,
-        absorbed=(),
+        merged=(),
         policy=policy,
         asked=asked,
     )
@@ -226,8 +229,8 @@ def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
     """Give the fields afterwards: what is absorbed, then what is sent."""
     before = family.before
     draft = Draft(policy, before, asked.ignored)
-    if family.absorbed:
-        draft.absorb([contact for contact, _forms in family.absorbed])
+    if family.merged:
+        draft.absorb([contact for contact, _forms in family.merged])
     draft.merge(asked.sent, known=before is not None)
     if before is None:
         draft.complete(asked.sent)
@@ -238,8 +241,8 @@ def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
     over = claimed.over(policy, family.held)
     if over is not None:
         key, forms = over
-        noun = "one key" if key.limit == 1 else f"at most {key.limit} keys"
-        reason = f"must be {noun} of one contact; send fewer, or raise the limit"
+        noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
+        reason = f"must be {noun} of one contact; send fewer, or raise max_forms"
         # A number, for the contact's own forms are not the sender's to see.
         raise InvalidField(key.name, len(forms), reason)
 
@@ -262,10 +265,10 @@ def _plan(
     claimed: Claim,
 ) -> Plan:
     result = _result(policy, family, draft.moved)
-    if family.absorbed or draft.clocks:
+    if family.merged or draft.clocks:
         draft.date()
     ignored, clocks = draft.ignored, draft.clocks
-    others = found.others + claimed.others
+    others = found.also_matched + claimed.others
     # By position, as ``Plan`` names them: that is cheaper by a quarter.
     return Plan(
         result,
@@ -279,7 +282,7 @@ def _plan(
         claimed.forms,
         claimed.aliases,
         FrozenMap.trusted(clocks) if clocks else NOTHING,
-        tuple([each[0] for each in family.absorbed]) if family.absorbed else (),
+        tuple([each[0] for each in family.merged]) if family.merged else (),
         policy,
         asked,
     )
@@ -289,8 +292,8 @@ def _result(policy: Policy, family: Family, moved: set[str]) -> Result:
     before = family.before
     if before is None:
         return "created"
-    if not family.absorbed and not moved and before.deleted_at is None:
+    if not family.merged and not moved and before.deleted_at is None:
         return "unchanged"
-    if not policy.update:
+    if policy.on_found == "refuse":
         raise UpdateRefused(before.id)
-    return "merged" if family.absorbed else "updated"
+    return "merged" if family.merged else "updated"

@@ -70,11 +70,11 @@ class Plan(Verdict):
         matched_by: The name of the key that found it.
         withheld: Values that another contact's key keeps out.
         ignored: Field name to reason, for values that the policy does not store.
-        others: Ids of further contacts that the patch's keys hit.
+        also_matched: Ids of further contacts that the patch's keys hit.
         forms: The normal forms that the contact would hold, per key of the policy.
         aliases: Key name to those of them that its fields no longer make.
         clocks: Field name to the clock by which it would have been written last.
-        absorbed: Contacts that would be merged into it.
+        merged: Contacts that would be merged into it.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -90,11 +90,11 @@ class Plan(Verdict):
     matched_by: str | None
     withheld: tuple[Withheld, ...]
     ignored: FrozenMap[str]
-    others: tuple[str, ...]
+    also_matched: tuple[str, ...]
     forms: Forms
     aliases: FrozenMap[tuple[str, ...]]
     clocks: FrozenMap[Any]
-    absorbed: tuple[Contact, ...]
+    merged: tuple[Contact, ...]
     policy: Policy = attrs.field(repr=False)
     _asked: Asked = attrs.field(repr=False, eq=False)
 
@@ -116,7 +116,7 @@ class Plan(Verdict):
     @property
     def trace(self) -> tuple[Step, ...]:
         """Why each key of the strategy was taken or not, computed anew each time."""
-        return trace(self._asked, self.before, self.matched_by, self.absorbed)
+        return trace(self._asked, self.before, self.matched_by, self.merged)
 
     def explain(self) -> str:
         """
@@ -137,7 +137,7 @@ class Plan(Verdict):
             self.trace,
             self.changes,
             (self.withheld, self.ignored.items()),
-            naming(self.policy, self.absorbed),
+            naming(self.policy, self.merged),
             formless(self.policy, self.after),
             changes(
                 NOTHING if self.before is None else self.before.clocks, self.clocks

@@ -201,10 +201,10 @@ class FastPath:
     ) -> None:
         self._policy, self._index, self._writer = policy, index, writer
         self._ids = ids
-        plans = [_key_plan(key, index.scopes(key.name)) for key in policy.keys]
+        plans = [_key_plan(key, index.scopes(key.name)) for key in policy.all_keys]
         self._headings = Headings(policy, index, plans)
-        self._by_form = policy.match.decide is FIRST_PRESENT
-        self._updates = policy.update is True
+        self._by_form = policy.match.resolve is FIRST_PRESENT
+        self._updates = policy.on_found == "update"
         self._unmade: list[Any] = [_UNMADE] * len(plans)
 
     def upsert(self, patch: Any, scope: Any) -> Answer:
@@ -402,11 +402,11 @@ def suits(policy: Policy) -> bool:
     >>> [suits(Policy(match("email"), lines)) for match in (first_match, merge_all)]
     [True, False]
     """
-    decide = policy.match.decide
+    decide = policy.match.resolve
     known = any(decide is one for one in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE))
-    return known and all(map(_is_plain, policy.keys))
+    return known and all(map(_is_plain, policy.all_keys))
 
 
 def _is_plain(key: Key) -> bool:
-    rare = key.keep_aliases or key.each or key.blocked or key.limit is not None
+    rare = key.keep_aliases or key.any_of or key.blocked or key.max_forms is not None
     return len(key.fields) == 1 and not rare

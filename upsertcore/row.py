@@ -129,7 +129,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
     gone = contact.deleted_at
-    parts = contact.aliases, contact.clocks, contact.absorbed
+    parts = contact.aliases, contact.clocks, contact.merged_ids
     history = (*parts, gone) if gone is not None or any(parts) else None
     row = (
         names,

@@ -80,7 +80,7 @@ class Rule:
             new: What the rule made of it; the same where the rule took nothing.
             sent: What was sent, None for null.
 
-        >>> from upsertcore import keep
+        >>> from upsertcore.rules import keep
         >>> keep.leaves_out("a", "a", "b"), keep.leaves_out("a", "a", "a")
         (True, False)
         """

@@ -33,7 +33,7 @@ class Staged:
     Args:
         index: Read, and not changed.
 
-    >>> from upsertcore import ContactIndex
+    >>> from upsertcore.index import ContactIndex
     >>> Staged(ContactIndex(["email"])).redo().rows
     ()
     """
@@ -94,8 +94,10 @@ class Staged:
                 to another contact.
         """
         new = self._checked(forms)
-        if contact.id in contact.absorbed:
-            raise ValueError(f"absorbed: contact {contact.id} must not absorb itself")
+        if contact.id in contact.merged_ids:
+            raise ValueError(
+                f"merged_ids: must not contain {contact.id}, the contact's own id"
+            )
         ids = self._new_ids(contact)
         taken = self._taken_over(ids, contact.scope)
         lead = self._lead(contact.id) or contact.id
@@ -132,7 +134,7 @@ class Staged:
         if row[ID] != id:
             raise UnknownContact(id)
         contact = contact_in(row)
-        for each in contact.absorbed:
+        for each in contact.merged_ids:
             self._leads[each] = self._seats[each] = None
         self._rows[id] = None
         return contact
@@ -149,7 +151,7 @@ class Staged:
             back: The others, as they were, each with its forms.
 
         Raises:
-            ValueError: If one of them was not absorbed here, occurs twice, or there
+            ValueError: If one of them was not merged here, occurs twice, or there
                 are not as many lists of forms as keys.
         """
         place = self.row(contact.id)[PLACE]
@@ -157,14 +159,14 @@ class Staged:
         seats: set[int] = set()
         for seat, other, held in ((place, contact, forms), *returning):
             self._checked(held)
-            absorbed = other is contact or self._lead(other.id) == contact.id
-            if seat is None or seat in seats or not absorbed:
-                raise ValueError(f"back: contact {other.id} was not absorbed here")
+            merged = other is contact or self._lead(other.id) == contact.id
+            if seat is None or seat in seats or not merged:
+                raise ValueError(f"back: contact {other.id} was not merged here")
             seats.add(seat)
         self._rows[contact.id] = self._row_of(contact, place, forms)
         for seat, other, held in returning:
             self._rows[other.id] = self._row_of(other, seat, held)  # type: ignore[arg-type]
-            for id in other.absorbed:
+            for id in other.merged_ids:
                 self._leads[id] = other.id
             self._leads[other.id] = self._seats[other.id] = None
         self.unordered = True

@@ -17,7 +17,6 @@ from upsertcore.errors import AmbiguousMatch
 
 __all__ = [
     "PICKS",
-    "Decide",
     "Guard",
     "Hits",
     "Match",
@@ -25,6 +24,7 @@ __all__ = [
     "OnContradiction",
     "Pick",
     "Probe",
+    "Resolve",
     "Strategy",
 ]
 
@@ -61,22 +61,22 @@ class Match:
     Args:
         id: The contact that is meant, None for nobody.
         key: The name of the key that decided, None where none did.
-        others: Further contacts that the consulted keys hit, in the order found.
-        absorbed: Further contacts that are to be merged into it.
+        also_matched: Further contacts that the consulted keys hit, in the order found.
+        merged: Further contacts that are to be merged into it.
         dropped: Names of keys that are to be left out of the patch.
 
-    >>> Match("c-1", "email").others
+    >>> Match("c-1", "email").also_matched
     ()
     """
 
     id: str | None = None
     key: str | None = None
-    others: tuple[str, ...] = ()
-    absorbed: tuple[str, ...] = ()
+    also_matched: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
 
-Decide: TypeAlias = Callable[[tuple[str, ...], Probe, Pick], Match]
+Resolve: TypeAlias = Callable[[tuple[str, ...], Probe, Pick], Match]
 """(keys, probe, pick) -> what a strategy finds."""
 
 
@@ -90,7 +90,7 @@ class Strategy:
         name: The name of the function that makes it; it is shown, and nothing else is
             made of it.
         keys: Names of keys, the most trusted first.
-        decide: (keys, probe, pick) -> :class:`Match`.
+        resolve: (keys, probe, pick) -> :class:`Match`.
         guard: What keeps a hit by a lower key from counting.
         on_contradiction: What becomes of a key whose hits do not count.
         merges: True where it may merge contacts.
@@ -101,7 +101,7 @@ class Strategy:
 
     name: str
     keys: tuple[str, ...]
-    decide: Decide
+    resolve: Resolve
     guard: Guard | None = None
     on_contradiction: OnContradiction = "keep"
     merges: bool = False

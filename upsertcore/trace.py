@@ -50,7 +50,7 @@ def trace(
     asked: Asked,
     before: Contact | None,
     matched_by: str | None,
-    absorbed: tuple[Contact, ...] = (),
+    merged: tuple[Contact, ...] = (),
 ) -> tuple[Step, ...]:
     """
     Tell the story of a match.
@@ -59,7 +59,7 @@ def trace(
         asked: What was asked, and answered.
         before: The contact that was found, None for nobody.
         matched_by: The name of the key that decided.
-        absorbed: The contacts that are merged into it.
+        merged: The contacts that are merged into it.
 
     Returns:
         One step per key of the strategy, in its order.
@@ -70,7 +70,7 @@ def trace(
     >>> [step.note for step in book.plan({"nick": "ada"}).trace]
     ['omitted: no key', 'finds nobody']
     """
-    kin = {contact.id for contact in absorbed}
+    kin = {contact.id for contact in merged}
     found = None if before is None else before.id
     return tuple(_step(asked, n, found, matched_by, kin) for n in asked.strategy.keys)
 
@@ -131,7 +131,8 @@ def absence(asked: Asked, name: str) -> tuple[str, Any]:
     Returns:
         The reason, and the sent value that it is about; None where there is none.
 
-    >>> from upsertcore import ContactIndex, Policy, field, first_match, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.patch import Asked
     >>> policy = Policy(first_match("phone"), {"phone": field(key=normalize.phone)})
     >>> patch = {"phone": "555-0105"}, {}
@@ -145,7 +146,7 @@ def absence(asked: Asked, name: str) -> tuple[str, Any]:
     left_out = next((each for each in why if each in _LEFT_OUT_FOR), None)
     if not parts:
         return left_out or "omitted", None
-    wanting = all if key.each else any
+    wanting = all if key.any_of else any
     if wanting(part is None for part in parts):
         return "null", None
     if wanting(empty(part) for part in parts):

@@ -40,7 +40,8 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[Staged], Outcome]:
     Raises:
         StaleOutcome: If the outcome is of no call that can be taken back.
 
-    >>> from upsertcore import ContactIndex, Policy, never
+    >>> from upsertcore import Policy, never
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.staged import Staged
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact
@@ -57,7 +58,7 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[Staged], Outcome]:
         past = "put back already" if outcome.result == "undone" else "removed"
         raise StaleOutcome(f"contact {contact.id} was {past}")
     forms = None if before is None else held_forms(policy, before)
-    back = [(each, held_forms(policy, each)) for each in outcome.absorbed]
+    back = [(each, held_forms(policy, each)) for each in outcome.merged]
 
     def undo(staged: Staged) -> Outcome:
         _see_that_it_stands(staged, contact)
@@ -71,7 +72,7 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[Staged], Outcome]:
             _split(staged, before, forms, back)
         else:
             staged.put(before, forms)
-        return Outcome("undone", before, contact, absorbed=outcome.absorbed)
+        return Outcome("undone", before, contact, merged=outcome.merged)
 
     return undo
 
@@ -93,7 +94,7 @@ def _see_that_it_is_free(
 ) -> None:
     if policy.on_key_in_use == "allow":
         return
-    for key, each in zip(policy.keys, forms, strict=True):
+    for key, each in zip(policy.all_keys, forms, strict=True):
         for form in each if key.unique else ():
             for holder in staged.holders(key.name, form, contact.scope):
                 if holder not in kin:

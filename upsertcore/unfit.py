@@ -56,7 +56,7 @@ _MODELS = (
     ("model_dump", "{0}.model_dump(exclude_unset=True)"),
     ("__fields_set__", "{0}.dict(exclude_unset=True)"),
     ("__dataclass_fields__", "dataclasses.asdict({0})"),
-    ("absorbed", "dict({0}.fields)"),
+    ("merged_ids", "dict({0}.fields)"),
     ("__attrs_attrs__", "attrs.asdict({0})"),
     ("_asdict", "{0}._asdict()"),
 )

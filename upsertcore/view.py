@@ -56,7 +56,7 @@ def changed(view: View, contacts: Seen, looked: Looked) -> str | None:
     Cost:
         One look-up for each of them, up to the first that has changed.
 
-    >>> from upsertcore import ContactIndex
+    >>> from upsertcore.index import ContactIndex
     >>> place = "email", "a@x.org", ""
     >>> changed(ContactIndex(["email"]), (), [(place, ("c-1",))])
     'the contacts that hold its email have changed'
@@ -81,7 +81,8 @@ def departed(view: View, id: str, was: Contact) -> str | None:
         was: The contact as it was.
 
     >>> from datetime import datetime, timezone
-    >>> from upsertcore import Contact, ContactIndex
+    >>> from upsertcore import Contact
+    >>> from upsertcore.index import ContactIndex
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> departed(ContactIndex(), "c-1", Contact("c-1", "", {}, 1, now, now))
     'contact c-1 is gone'

@@ -94,7 +94,7 @@ class Writer:
     The last write that is stored, ``done``, names the state of the index: as long as
     ``published`` is the same record, nothing has changed and nothing is half stored.
 
-    >>> from upsertcore import ContactIndex
+    >>> from upsertcore.index import ContactIndex
     >>> from upsertcore.draw import fresh_ids, utc_now
     >>> Writer(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
     1
@@ -556,8 +556,8 @@ def _planned(plan: Plan, draw: Draw) -> tuple[Contact, Outcome]:
         plan.matched_by,
         plan.withheld,
         plan.ignored,
-        plan.others,
-        plan.absorbed,
+        plan.also_matched,
+        plan.merged,
         plan.policy,
     )
     return contact, outcome

@@ -102,7 +102,7 @@ class TestUpsert:
             "changes": {"note": ["first", "second"]},
             "withheld": [],
             "ignored": {"email": "on_create"},
-            "others": [],
+            "also_matched": [],
         }
 
     def test_the_outcomes_tell_what_could_not_be_read(self, folder: Path) -> None:

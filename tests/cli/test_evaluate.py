@@ -62,13 +62,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 DOWN = """
-from upsertcore import Policy, field, first_match, replace
+from upsertcore import Policy, field, first_match
+from upsertcore.rules import replace
 
 def down(value):
     raise RuntimeError("down")
 
 fields = {"email": field(key=down)}
-policy = Policy(first_match("email"), fields, others=replace)
+policy = Policy(first_match("email"), fields, extra_fields=field(rule=replace))
 """
 
 

@@ -23,9 +23,9 @@ from upsertcore import (
     key,
     laws,
     match,
-    merge,
     normalize,
     profiles,
+    rules,
 )
 
 __all__ = ["CASES", "Run"]
@@ -93,7 +93,7 @@ GROWN: dict[str, Callable[[Any, int, int], Any]] = {
 def rule(name: str) -> Any:
     """Find a rule by its name; ``latest:at`` is latest(by="at")."""
     name, _, by = name.partition(":")
-    found = getattr(merge, name)
+    found = getattr(rules, name)
     return found(by) if name == "items_by" else found(by=by) if by else found
 
 
@@ -121,7 +121,7 @@ def made_policy(spec: dict[str, Any]) -> Policy:
     lines = {}
     for name, line in spec.pop("fields").items():
         how = dict(line)
-        for what, make in (("key", normaliser), ("merge", rule)):
+        for what, make in (("key", normaliser), ("rule", rule), ("on_merge", rule)):
             if what in how:
                 how[what] = make(how[what])
         lines[name] = field(**how)
@@ -131,11 +131,10 @@ def made_policy(spec: dict[str, Any]) -> Policy:
         keys[name] = key(
             *how.pop("of"), normalize=normaliser(how.pop("normalize")), **how
         )
-    for what in ("others",):
-        if what in spec:
-            spec[what] = rule(spec[what])
-    if "absorb" in spec:
-        spec["absorb"] = {name: rule(each) for name, each in spec["absorb"].items()}
+    if "extra_fields" in spec:
+        spec["extra_fields"] = field(rule=rule(spec["extra_fields"]["rule"]))
+    if "on_merge" in spec:
+        spec["on_merge"] = rule(spec["on_merge"])
     return Policy(getattr(match, kind)(*names, **options), lines, keys=keys, **spec)
 
 
@@ -234,8 +233,8 @@ class Run:
     def do_upsert(self, patch: Any, how: Any = None) -> Any:
         """Send a patch, perhaps with rules for this call."""
         how = dict(how or {})
-        if "merge" in how:
-            how["merge"] = {name: rule(each) for name, each in how["merge"].items()}
+        if "rules" in how:
+            how["rules"] = {name: rule(each) for name, each in how["rules"].items()}
         return self.book.upsert(patch, **how)
 
     def do_many(self, patches: Any, how: Any = None) -> Any:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsertcore import ContactBook, Policy, errors, field, key, match, merge, normalize
+from upsertcore import ContactBook, Policy, errors, field, key, match, normalize, rules
 from upsertcore.rule import Rule
 from upsertcore.strategy import Strategy
 
@@ -108,7 +108,7 @@ class World:
 def rule(name: str) -> Rule:
     """Find the rule that a case names; ``latest:at`` is latest(by="at")."""
     name, _, by = name.partition(":")
-    found = getattr(merge, name)
+    found = getattr(rules, name)
     made: Rule = found(by) if name == "items_by" else found(by=by) if by else found
     return made
 
@@ -127,19 +127,20 @@ def policy(case: dict[str, Any], world: World) -> Policy:
             "union",
             "replace",
             "largest",
-            "newest",
+            "last_updated",
             "deep",
         ):
             combine = world.watched("rule", lambda old, new: new)
-            return merge.custom(combine)
+            return rules.custom(combine)
         return rule(name)
 
     def line(options: dict[str, Any]) -> Any:
         options = dict(options)
         if "key" in options:
             options["key"] = form(options["key"])
-        if "merge" in options:
-            options["merge"] = ruled(options["merge"])
+        for name in ("rule", "on_merge"):
+            if name in options:
+                options[name] = ruled(options[name])
         if "clean" in options:
             options["clean"] = world.watched("clean", str.lower)
         return field(**options)
@@ -154,10 +155,8 @@ def policy(case: dict[str, Any], world: World) -> Policy:
         )
     }
     fields = {name: line(options) for name, options in spec.pop("fields").items()}
-    if "others" in spec:
-        spec["others"] = ruled(spec["others"])
-    if "absorb" in spec:
-        spec["absorb"] = {name: ruled(each) for name, each in spec["absorb"].items()}
+    if "extra_fields" in spec:
+        spec["extra_fields"] = line(spec["extra_fields"])
     return Policy(strategy, fields, keys=keys, **spec)
 
 
@@ -183,8 +182,8 @@ def done(book: ContactBook, world: World, call: list[Any]) -> Any:
     """Make a call of a case."""
     verb, *rest = call
     how = dict(rest.pop()) if len(rest) > 1 and isinstance(rest[-1], dict) else {}
-    if "merge" in how:
-        how["merge"] = {name: rule(each) for name, each in how["merge"].items()}
+    if "rules" in how:
+        how["rules"] = {name: rule(each) for name, each in how["rules"].items()}
     if verb == "apply":
         return book.apply(world.plan)
     if verb == "undo":
@@ -228,7 +227,7 @@ def shown(book: ContactBook, case: dict[str, Any]) -> str:
     parts: list[Any] = [rows, len(book), [each.id for each in book]]
     scopes = sorted({row["scope"] for row in rows} | {""})
     for patch in sent(json.dumps([*case["before"], case["call"]])):
-        for each in book.policy.keys:
+        for each in book.policy.all_keys:
             values = {part: patch[part] for part in each.fields if part in patch}
             for value in values.values() if len(each.fields) == 1 else (values,):
                 parts += [

@@ -60,7 +60,7 @@ def folded(case: Case) -> list[list[list[Any]]]:
                     steps.append(["upsert", patch])
     else:
         for each in done(book, world, case["call"]):
-            ids = [contact.id for contact in each.absorbed]
+            ids = [contact.id for contact in each.merged]
             steps.append(["merge", each.contact.id, *ids])
     return [steps[:count] for count in range(len(steps) + 1)]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
 from upsertcore.holders import listed
-from upsertcore.merge import union
+from upsertcore.rules import union
 
 __all__ = ["VERBS", "Verb", "made", "state"]
 
@@ -98,7 +98,7 @@ def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
         keep_aliases=choices.pop("keep_aliases", False),
     )
     lines = {"id": field(key=normalize.exact, unique=True), "email": email}
-    lines |= {"name": field(), "tags": field(merge=union)}
+    lines |= {"name": field(), "tags": field(rule=union)}
     ids, hours = count(1), count()
     book = ContactBook(
         Policy(choices.pop("match"), lines, **choices),

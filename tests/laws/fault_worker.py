@@ -17,27 +17,30 @@ from pathlib import Path
 from typing import Any
 
 import upsertcore
+from tests.lines import blocking, merging
 from upsertcore import (
     Policy,
     book,
-    custom,
-    deep,
     field,
     first_match,
     first_present,
-    keep,
     key,
-    largest,
-    latest,
     laws,
     merge_all,
     normalize,
+)
+from upsertcore.rules import (
+    custom,
+    deep,
+    keep,
+    largest,
+    last_updated,
+    latest,
     on_create,
     replace,
     smallest,
     union,
 )
-from upsertcore.merge import newest
 
 Check = Callable[[], Iterable[str]]
 """Gives the names of the laws that are broken."""
@@ -89,8 +92,8 @@ SOUND: dict[str, Check] = {
                 "name": field(),
                 "city": field(null="ignore", blank="ignore"),
                 "status": field(default="active"),
-                "source": field(merge=on_create),
-                "note": field(merge=keep),
+                "source": field(rule=on_create),
+                "note": field(rule=keep),
             },
         )
     ),
@@ -145,16 +148,16 @@ SOUND: dict[str, Check] = {
         Policy(
             first_match("id"),
             {
-                "id": field(key=normalize.exact, keep_aliases=True, merge=largest),
-                "name": field(merge=latest(by="at")),
-                "at": field(merge=largest),
+                "id": field(key=normalize.exact, keep_aliases=True, rule=largest),
+                "name": field(rule=latest(by="at")),
+                "at": field(rule=largest),
             },
         )
     ),
     "tags join": policy(
         Policy(
             first_match("id"),
-            {"id": field(key=normalize.exact), "tags": field(merge=union)},
+            {"id": field(key=normalize.exact), "tags": field(rule=union)},
         )
     ),
     "the deleted come back": policy(
@@ -168,21 +171,23 @@ SOUND: dict[str, Check] = {
     "contacts are joined": policy(
         Policy(
             first_match("id"),
-            {
-                "id": field(key=normalize.exact),
-                "name": field(),
-                "status": field(default="new"),
-                "note": field(merge=latest(by="at")),
-                "at": field(),
-                "city": field(),
-                "more": field(merge=deep),
-            },
-            absorb={
-                "status": smallest,
-                "note": replace,
-                "city": newest,
-                "more": deep,
-            },
+            merging(
+                {
+                    "id": field(key=normalize.exact),
+                    "name": field(),
+                    "status": field(default="new"),
+                    "note": field(rule=latest(by="at")),
+                    "at": field(),
+                    "city": field(),
+                    "more": field(rule=deep),
+                },
+                {
+                    "status": smallest,
+                    "note": replace,
+                    "city": last_updated,
+                    "more": deep,
+                },
+            ),
         ),
         contacts=3,
         limit=6_000,
@@ -199,8 +204,8 @@ SOUND: dict[str, Check] = {
     "a known one is left alone": policy(
         Policy(
             first_match("id"),
-            {"id": field(key=normalize.exact), "tags": field(merge=union)},
-            update="ignore",
+            {"id": field(key=normalize.exact), "tags": field(rule=union)},
+            on_found="ignore",
         )
     ),
     "two lists of addresses": policy(
@@ -213,7 +218,10 @@ SOUND: dict[str, Check] = {
             },
             keys={
                 "mail": key(
-                    *("main", "more"), normalize=normalize.email, each=True, unique=True
+                    *("main", "more"),
+                    normalize=normalize.email,
+                    any_of=True,
+                    unique=True,
                 )
             },
             on_key_in_use="withhold",
@@ -240,13 +248,15 @@ SOUND: dict[str, Check] = {
     "a blocked part of a key": policy(
         Policy(
             first_match("id"),
-            {
-                "id": field(key=normalize.exact),
-                "first": field(),
-                "last": field(key=normalize.text),
-            },
+            blocking(
+                {
+                    "id": field(key=normalize.exact),
+                    "first": field(),
+                    "last": field(key=normalize.text),
+                },
+                {"last": ("n/a",)},
+            ),
             keys={"name": key("first", "last", normalize=normalize.text)},
-            blocked={"last": ("n/a",)},
             on_blocked="ignore",
         ),
         limit=2_000,
@@ -256,7 +266,7 @@ SOUND: dict[str, Check] = {
             first_match("id"),
             {
                 "id": field(key=normalize.exact),
-                "address": field(merge=deep, required=True),
+                "address": field(rule=deep, required=True),
             },
         )
     ),
@@ -289,7 +299,7 @@ UNSOUND: dict[str, Check] = {
     "a rule that appends": policy(
         Policy(
             first_match("id"),
-            {"id": field(key=normalize.exact), "tags": field(merge=APPENDED)},
+            {"id": field(key=normalize.exact), "tags": field(rule=APPENDED)},
         )
     ),
     "that rule alone": rule(APPENDED, ["a"], ["b"]),

@@ -151,7 +151,7 @@ _FINDING = (
         "finds_who_is_named",
         "all become one",
         "match",
-        "return Match(match.id, match.key, absorbed=match.others)",
+        "return Match(match.id, match.key, merged=match.also_matched)",
         "return match",
     ),
 )
@@ -412,7 +412,7 @@ _MOVES = (
         "moves_with_a_field",
         "one key",
         "plan",
-        "if not family.absorbed and not moved and before.deleted_at is None:",
+        "if not family.merged and not moved and before.deleted_at is None:",
         "if False:",
     ),
 )
@@ -468,8 +468,8 @@ _WHOLE = (
         "plan_is_upsert",
         "one key",
         "book",
-        "return self._writer.settle(ask, lambda asked: decide(policy, asked))",
-        """plan = self._writer.settle(ask, lambda asked: decide(policy, asked))
+        "return self._writer.settle(ask, lambda asked: decide_request(policy, asked))",
+        """plan = self._writer.settle(ask, lambda asked: decide_request(policy, asked))
         self._writer.apply(plan)
         return plan""",
     ),
@@ -522,7 +522,7 @@ _KEPT = (
         "all become one",
         "contact",
         "for name in _HISTORY:",
-        'for name in ("clocks", "absorbed"):',
+        'for name in ("clocks", "merged_ids"):',
     ),
     Fault(
         "a row loses its clocks",
@@ -530,7 +530,7 @@ _KEPT = (
         "the newest counts",
         "contact",
         "for name in _HISTORY:",
-        'for name in ("aliases", "absorbed"):',
+        'for name in ("aliases", "merged_ids"):',
     ),
     Fault(
         "a row loses the ids that lead to its contact",
@@ -695,8 +695,8 @@ _FAST = (
         "omitted_is_unchanged",
         "one key",
         "heading",
-        "if line.merge is not replace",
-        "if line.merge is None",
+        "if line.rule is not replace",
+        "if line.rule is None",
     ),
     Fault(
         "on the fast path a new contact has no defaults",
@@ -861,8 +861,8 @@ _MERGED = (
         "merge_in_steps",
         "contacts are joined",
         "draft",
-        "date(self._policy.dated, self._merging if moves else None, *parts)",
-        "date(self._policy.dated, None, *parts)",
+        "date(dated, self._merging if moves else None, *parts)",
+        "date(dated, None, *parts)",
     ),
     Fault(
         "a book that keeps one change keeps none",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.lines import merging
 from tests.naive_joining import earlier_alike, repeats_of
 from tests.naive_keys import composite
 from tests.naive_keys import held as naive_held
@@ -38,8 +39,8 @@ from upsertcore import (
     first_match,
     merge_all,
     normalize,
-    union,
 )
+from upsertcore.rules import union
 from upsertcore.values import same
 
 CASES = st.one_of(cases(), cases(wanted=merge_all))
@@ -112,7 +113,7 @@ def undone(book: ContactBook, outcome: Outcome, before: str) -> None:
     assert answer.contact == (outcome.before or outcome.contact)
     scope = outcome.contact.scope
     assert ((scope, outcome.contact.id) in book) == (outcome.before is not None)
-    for each in outcome.absorbed:
+    for each in outcome.merged:
         assert book.get(each.id, scope=scope) is each
     for again in (outcome, answer):
         with pytest.raises(errors.StaleOutcome):
@@ -124,7 +125,7 @@ def finds(book: ContactBook) -> list[tuple[str, str, list[str]]]:
     """List who is found by each form that anybody holds, in order."""
     forms = {
         (key.name, form, contact.scope): None
-        for key in book.policy.keys
+        for key in book.policy.all_keys
         for contact in book
         for form in naive_held(book.policy, key, contact.to_dict())
     }
@@ -180,7 +181,7 @@ def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
         book.undo(outcome)
     except errors.StaleOutcome:
         assert before == bytes_of(book)
-        holds = any(key.unique for key in case.policy.keys)
+        holds = any(key.unique for key in case.policy.all_keys)
         assert now != outcome.contact or (holds and outcome.before)
     else:
         assert now == outcome.contact
@@ -217,14 +218,14 @@ def test_what_another_has_taken_since_does_not_come_back(on_key_in_use: Any) -> 
 def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
     """After merges each id that there was leads to one contact, which names it."""
     book = fed(case)
-    ids = {id: each.scope for each in book for id in (each.id, *each.absorbed)}
+    ids = {id: each.scope for each in book for id in (each.id, *each.merged_ids)}
     for pick in picks:
         merged(book, picked(book, pick))
     for id, scope in ids.items():
         contact = book.get(id, scope=scope)
         assert scope == contact.scope
-        assert id in (contact.id, *contact.absorbed)
-    every = [id for each in book for id in (each.id, *each.absorbed)]
+        assert id in (contact.id, *contact.merged_ids)
+    every = [id for each in book for id in (each.id, *each.merged_ids)]
     assert sorted(ids) == sorted(every)
     loaded = [*book.dump()]
     if case.policy.on_key_in_use != "allow":
@@ -243,7 +244,7 @@ def test_by_any_id_is_by_its_own(case: Case, picks: list[int]) -> None:
     one = merged(book, ids[:2])
     merged(twin, ids[:2])
     if one is not None and one.merged:
-        old = one.contact.absorbed[-1]
+        old = one.contact.merged_ids[-1]
         rest = [id for id in ids[2:] if (one.contact.scope, id) in book]
         by_old, by_own = (
             merged(book, [old, *rest]),
@@ -302,20 +303,22 @@ def shares(policy: Policy, keys: list[str], one: Contact, other: Contact) -> boo
     rows = one.to_dict(), other.to_dict()
     return one.scope == other.scope and any(
         {*naive_held(policy, key, rows[0])} & {*naive_held(policy, key, rows[1])}
-        for key in policy.keys
+        for key in policy.all_keys
         if key.name in keys or not keys
     )
 
 
 KEEPING = Policy(
     first_match("email", "phone"),
-    {
-        "email": field(key=normalize.email, keep_aliases=True),
-        "phone": field(key=normalize.phone, merge=union),
-        "code": field(key=normalize.exact, keep_aliases=True),
-        "name": field(),
-    },
-    absorb={"phone": union},
+    merging(
+        {
+            "email": field(key=normalize.email, keep_aliases=True),
+            "phone": field(key=normalize.phone, rule=union),
+            "code": field(key=normalize.exact, keep_aliases=True),
+            "name": field(),
+        },
+        {"phone": union},
+    ),
     on_ambiguous="oldest",
 )
 
@@ -337,12 +340,12 @@ def test_dedupe_leaves_no_duplicates(calls: list[Any]) -> None:
     before, groups = list(book), book.duplicates()
     outcomes = book.dedupe()
 
-    told = [(o.contact.id, o.absorbed) for o in outcomes if isinstance(o, Outcome)]
+    told = [(o.contact.id, o.merged) for o in outcomes if isinstance(o, Outcome)]
     assert [(each[0].id, each[1:]) for each in groups] == told
     gone = {each.id for group in groups for each in group[1:]}
     assert [c.id for c in before if c.id not in gone] == [c.id for c in book]
     assert book.duplicates() == ()
-    for old, key in ((old, key) for old in before for key in KEEPING.keys):
+    for old, key in ((old, key) for old in before for key in KEEPING.all_keys):
         forms = naive_held(KEEPING, key, old.to_dict())
         contact = book.get(old.id, scope=old.scope)
         now = naive_held(KEEPING, key, contact.to_dict())
@@ -369,10 +372,14 @@ def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
 
     assert list(map(repr, singly)) == list(map(repr, answers))
     assert bytes_of(twin) == bytes_of(book)
-    plain = not any(composite(key) for key in case.policy.keys)
-    if plain and all(key.keep_aliases for key in case.policy.keys):
+    plain = not any(composite(key) for key in case.policy.all_keys)
+    if plain and all(key.keep_aliases for key in case.policy.all_keys):
         left = [len(g) for g, a in zip(groups, answers, strict=True) if is_refused(a)]
-        assert left == [] or case.policy.absorb or any_limit(case)
+        assert (
+            left == []
+            or any(line.on_merge for line in case.policy.fields.values())
+            or any_limit(case)
+        )
 
 
 def is_refused(answer: Any) -> bool:
@@ -381,7 +388,9 @@ def is_refused(answer: Any) -> bool:
 
 def any_limit(case: Case) -> bool:
     """Tell whether a policy knows another reason to refuse a merge."""
-    return not case.policy.update or any(key.limit for key in case.policy.keys)
+    return case.policy.on_found == "refuse" or any(
+        key.max_forms for key in case.policy.all_keys
+    )
 
 
 @given(CASES, batches(), st.sampled_from(("", "", *FAULTS)), st.integers(1, 5))

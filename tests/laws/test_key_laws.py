@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.test_upsert_laws import joined
+from tests.lines import blocking
 from tests.naive_keys import composite, forms, held, key_named
 from tests.strategies import (
     KEYS,
@@ -37,8 +38,8 @@ from upsertcore import (
     key,
     merge_all,
     normalize,
-    replace,
 )
+from upsertcore.rules import replace
 from upsertcore.values import same, thaw
 
 Patch = dict[str, Any]
@@ -50,7 +51,7 @@ MANY = st.lists(patches(), max_size=6)
 def test_4_blank_and_null_keys_match_nobody(make: Any, sent: Any, calls: Any) -> None:
     """A patch whose keys are null, blank or none finds nobody, whoever is there."""
     lines = {name: field(key=KEYS[name][0]) for name in ("email", "phone")}
-    book = books(Policy(make(*lines), lines, others=replace))
+    book = books(Policy(make(*lines), lines, extra_fields=field(rule=replace)))
     for patch in calls:
         book.create(patch)
     patch = dict(zip(lines, sent, strict=False))
@@ -71,11 +72,16 @@ def test_4_what_is_blocked_or_not_whole_matches_nobody(
     lines = {name: field() for name in ("email", "more", "name", "code")}
     two = (normalize.text, normalize.exact)
     keys = {
-        "mails": key("email", "more", normalize=normalize.email, each=True),
+        "mails": key("email", "more", normalize=normalize.email, any_of=True),
         "person": key("name", "code", normalize=two),
     }
     blocked = {"mails": ("*@X.org", "no*"), "person": ("*|7",)}
-    policy = Policy(make(*keys), lines, keys=keys, others=replace, blocked=blocked)
+    policy = Policy(
+        make(*keys),
+        lines,
+        keys=blocking(keys, blocked),
+        extra_fields=field(rule=replace),
+    )
     book = books(policy)
     sent = {"email": "ada@x.org", "more": ["BOB@x.org"], "name": "Ada", "code": 7}
     for patch in calls:
@@ -129,7 +135,7 @@ def test_5_unique_stays_unique(case: Case, gone: set[int]) -> None:
     forms = [
         (contact.scope, each.name, form)
         for contact in book
-        for each in case.policy.keys
+        for each in case.policy.all_keys
         for form in held(case.policy, each, contact.to_dict())
         if each.unique
     ]
@@ -150,7 +156,7 @@ def test_5_a_clash_names_the_holder(case: Case) -> None:
     for each in outcome.withheld if isinstance(outcome, Outcome) else ():
         assert isinstance(outcome, Outcome)
         was = None if outcome.before is None else outcome.before.get(each.field)
-        filled = outcome.absorbed or each.field in joined(case, outcome)
+        filled = outcome.merged or each.field in joined(case, outcome)
         assert same(was, outcome.contact.get(each.field)) or filled
         whole = key_named(case.policy, each.key)
         theirs = held(case.policy, whole, book.get(each.holder).to_dict())
@@ -164,7 +170,7 @@ def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
     """List what a contact holds of the unique keys that are, or have, a field."""
     return {
         form
-        for each in policy.keys
+        for each in policy.all_keys
         for form in held(policy, each, contact.to_dict())
         if each.unique and name in (each.name, *each.fields)
     }
@@ -178,8 +184,8 @@ def test_what_is_remembered_finds_its_contact(case: Case) -> None:
     outcome = tried(book, case.patch, case.scope, **case.how)
     if not isinstance(outcome, Outcome) or outcome.created:
         return
-    was = [before[c.id] for c in (outcome.before, *outcome.absorbed) if c is not None]
-    for each in case.policy.keys:
+    was = [before[c.id] for c in (outcome.before, *outcome.merged) if c is not None]
+    for each in case.policy.all_keys:
         earlier = [form for row in was for form in held(case.policy, each, row)]
         now = outcome.contact.to_dict()
         current = forms(case.policy, each, now["fields"])
@@ -200,10 +206,10 @@ def test_no_contact_grows_beyond_a_limit(case: Case) -> None:
     outcome = last(case)
     if outcome is None:
         return
-    for each in case.policy.keys:
+    for each in case.policy.all_keys:
         now = held(case.policy, each, outcome.contact.to_dict())
         was = outcome.before and held(case.policy, each, outcome.before.to_dict())
-        assert len(now) <= (each.limit or 99) or {*now} <= {*(was or ())}
+        assert len(now) <= (each.max_forms or 99) or {*now} <= {*(was or ())}
 
 
 def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
@@ -252,7 +258,7 @@ def test_9_ties_are_broken_by_creation(
     elif holders:
         assert isinstance(answer, Outcome)
         chosen = holders.pop(-1 if on_ambiguous == "newest" else 0)
-        assert (chosen, tuple(holders)) == (answer.contact.id, answer.others)
+        assert (chosen, tuple(holders)) == (answer.contact.id, answer.also_matched)
 
 
 @given(
@@ -280,8 +286,8 @@ def test_9_the_first_created_survives(moves: Any, order: list[int]) -> None:
     outcome = book.upsert({"email": "ada@x.org", "code": order})
     assert outcome.merged
     assert found[0] == outcome.contact.id
-    assert tuple(found[1:]) == outcome.contact.absorbed
-    assert [each.id for each in outcome.absorbed] == found[1:]
+    assert tuple(found[1:]) == outcome.contact.merged_ids
+    assert [each.id for each in outcome.merged] == found[1:]
     assert by == outcome.matched_by
 
 
@@ -332,15 +338,15 @@ def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
             once, again = tried(alone, patch, mine), tried(mixed, patch, mine)
             assert type(once) is type(again)
             if isinstance(once, Outcome) and isinstance(again, Outcome):
-                assert {mixed.get(id).scope for id in again.others} <= {mine}
-                assert {each.scope for each in again.absorbed} <= {mine}
-                assert len(once.absorbed) == len(again.absorbed)
+                assert {mixed.get(id).scope for id in again.also_matched} <= {mine}
+                assert {each.scope for each in again.merged} <= {mine}
+                assert len(once.merged) == len(again.merged)
     ours = [contact for contact in mixed if contact.scope == mine]
 
     assert [contact.fields for contact in alone] == [each.fields for each in ours]
     assert [contact.aliases for contact in alone] == [each.aliases for each in ours]
     assert [contact.clocks for contact in alone] == [each.clocks for each in ours]
-    assert {mixed.get(id) for each in ours for id in each.absorbed} <= {*ours}
+    assert {mixed.get(id) for each in ours for id in each.merged_ids} <= {*ours}
 
 
 @given(cases(strict=True, on_key_in_use=("refuse",)))
@@ -352,7 +358,7 @@ def test_keys_that_replace_are_found_again(case: Case) -> None:
         return
     for name in (KEYS.keys() & case.patch.keys()) - {*outcome.ignored}:
         line, value = case.policy.fields[name], case.patch[name]
-        if line.key and line.merge is replace and not isinstance(value, list):
+        if line.key and line.rule is replace and not isinstance(value, list):
             clean = thaw(cleaned(case.policy, name, value))
             whole = key_named(case.policy, name)
             carried = forms(case.policy, whole, {name: clean})

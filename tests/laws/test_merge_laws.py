@@ -18,7 +18,8 @@ from upsertcore.laws.rules import (
     idempotent,
     rule_laws,
 )
-from upsertcore.merge import (
+from upsertcore.rule import Rule
+from upsertcore.rules import (
     add,
     add_or_remove,
     append,
@@ -30,8 +31,8 @@ from upsertcore.merge import (
     items_by,
     keep,
     largest,
+    last_updated,
     latest,
-    newest,
     on_create,
     remove,
     replace,
@@ -39,7 +40,6 @@ from upsertcore.merge import (
     union,
     unset,
 )
-from upsertcore.rule import Rule
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)
@@ -109,7 +109,7 @@ WORLDS: dict[Rule, tuple[Any, ...]] = {
     smallest: ORDERED,
     add: SUMS,
     latest(by="at"): CLOCKED,
-    newest: CLOCKED,
+    last_updated: CLOCKED,
 }
 every = pytest.mark.parametrize("rule", WORLDS, ids=repr)
 
@@ -141,7 +141,7 @@ HELD: dict[Rule, str] = {
     smallest: "idempotent associative commutative absorbing",
     add: "",
     latest(by="at"): "idempotent associative commutative absorbing",
-    newest: "idempotent associative commutative absorbing",
+    last_updated: "idempotent associative commutative absorbing",
 }
 """The laws of the catalogue by hand; of a rule that is not here, idempotence alone."""
 
@@ -155,7 +155,7 @@ def test_the_laws_that_hold_are_these(rule: Rule) -> None:
 def test_between_contacts_no_clock_is_older_than_any() -> None:
     """Values without a clock may be absorbed: then one fills what is not there."""
     for rule, values in product(
-        (latest(by="at"), newest), product(map(freeze, CLOCKED), repeat=3)
+        (latest(by="at"), last_updated), product(map(freeze, CLOCKED), repeat=3)
     ):
         stored, first, second = values
         idempotent(rule, stored, first)
@@ -168,7 +168,7 @@ def test_a_rule_does_what_its_naive_twin_does(rule: Rule) -> None:
     """Exhaustively, on every pair of values, for each rule with a twin."""
     twin = TWINS.get(rule.name)
     if twin is None:
-        assert rule.name in ("items_by('id', 'k')", "newest")
+        assert rule.name in ("items_by('id', 'k')", "last_updated")
         return
     for stored, sent in product(WORLDS[rule], repeat=2):
         try:
@@ -252,7 +252,7 @@ def test_the_rules_that_may_leave_a_value_out_say_so() -> None:
 
     assert [
         *(keep, on_create, immutable, ignore, deep_keep),
-        *(largest, smallest, add, latest(by="at"), newest, longest),
+        *(largest, smallest, add, latest(by="at"), last_updated, longest),
     ] == dropping
 
 

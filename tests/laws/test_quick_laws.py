@@ -11,21 +11,24 @@ from upsertcore import (
     ContactBook,
     Policy,
     all_agree,
-    deep,
     errors,
     field,
     first_match,
     first_present,
+    normalize,
+)
+from upsertcore.quick import SHORT
+from upsertcore.rules import (
+    append,
+    deep,
     ignore,
     keep,
     latest,
-    normalize,
     on_create,
     replace,
+    smallest,
     union,
 )
-from upsertcore.merge import append, smallest
-from upsertcore.quick import SHORT
 from upsertcore.testing import new_book
 
 KEYS: dict[str, Any] = {
@@ -78,27 +81,29 @@ def tables(draw: st.DrawFn) -> Policy:
             key=normal,
             unique=draw(st.booleans()),
             clean=draw(st.sampled_from((None, None, None, tidy))),
-            merge=draw(st.sampled_from((replace, replace, replace, keep, on_create))),
+            rule=draw(st.sampled_from((replace, replace, replace, keep, on_create))),
         )
         for name, normal in KEYS.items()
     }
     lines["name"] = field(
         required=draw(st.sampled_from((False, False, True))),
         null=draw(st.sampled_from(("clear", "ignore"))),
-        merge=draw(st.sampled_from(RULES)),
+        rule=draw(st.sampled_from(RULES)),
         clean=draw(st.sampled_from((None, tidy))),
     )
     lines["city"] = field(
         default=draw(st.sampled_from((None, None, "Rome"))),
-        merge=draw(st.sampled_from(RULES)),
+        rule=draw(st.sampled_from(RULES)),
     )
     how: dict[str, Any] = {
         "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_key_in_use": draw(st.sampled_from(("refuse", "withhold", "allow"))),
         "on_no_key": draw(st.sampled_from(("refuse", "create"))),
         "on_deleted": draw(st.sampled_from(("forget", "restore", "refuse"))),
-        "update": draw(st.sampled_from((True, True, True, False, "ignore"))),
-        "others": draw(st.sampled_from((None, replace, union))),
+        "on_found": draw(st.sampled_from((*["update"] * 3, "refuse", "ignore"))),
+        "extra_fields": draw(
+            st.sampled_from((None, field(rule=replace), field(rule=union)))
+        ),
     }
     try:
         return Policy(make(*consulted), lines, **how)

@@ -36,13 +36,11 @@ from upsertcore import (
     errors,
     field,
     first_match,
-    immutable,
     merge_all,
     normalize,
-    remove,
-    replace,
 )
 from upsertcore.laws import CALLS, Trial, check_log, claims
+from upsertcore.rules import immutable, remove, replace
 from upsertcore.values import empty, freeze, same, thaw
 
 Patch = dict[str, Any]
@@ -103,7 +101,7 @@ def twice(case: Case) -> None:
         assert isinstance(second, Outcome)
         assert second.contact is first.contact
         assert second.before is first.contact
-        assert (second.changes, second.absorbed) == ((), ())
+        assert (second.changes, second.merged) == ((), ())
         assert repr(done.after) == repr(done.after_second)
 
 
@@ -119,7 +117,7 @@ def test_1_what_is_told_agrees_with_what_moved(case: Case) -> None:
     back = before.deleted_at is not None
 
     assert outcome.updated == ((written or ticked or back) and not outcome.merged)
-    assert outcome.merged == bool(outcome.absorbed)
+    assert (outcome.result == "merged") == bool(outcome.merged)
     assert bool(outcome.changes) == written
     assert same(before.aliases, after.aliases) or written or outcome.merged
 
@@ -137,12 +135,17 @@ def test_2_omitted_has_its_default_or_is_absent(case: Case) -> None:
 
 def joined(case: Case, outcome: Outcome) -> list[str]:
     """List the fields that a sent value may join though they are not sent."""
-    joins = [key for key in case.policy.keys if key.joins]
+    joins = [key for key in case.policy.all_keys if key.append_new]
     return [
         key.fields[-1]
         for key in joins
         if outcome.ignored.get(key.fields[0]) == "additional"
     ]
+
+
+def merged_by_rule(case: Case) -> list[str]:
+    lines = case.policy.fields.items()
+    return [name for name, line in lines if line.on_merge is not None]
 
 
 @given(cases(wanted=merge_all))
@@ -152,11 +155,12 @@ def test_2_omitted_is_what_the_merged_contacts_had(case: Case) -> None:
     if outcome is None or not outcome.merged or outcome.before is None:
         return
     withheld = {each.field for each in outcome.withheld}
-    apart = {*case.patch, *case.policy.absorb, *joined(case, outcome), *withheld}
-    rows = (outcome.before, *outcome.absorbed)
+    apart = {*case.patch, *merged_by_rule(case), *joined(case, outcome), *withheld}
+    rows = (outcome.before, *outcome.merged)
     for name in {*RULES, *outcome.contact} - apart:
         line = case.policy.fields.get(name)
-        rule = line.merge if line else case.policy.others
+        every: Any = line or case.policy.extra_fields
+        rule = every and every.rule
         if rule is None or rule.by is None:
             held = [row[name] for row in rows if name in row]
             default = None if line is None else line.default
@@ -169,8 +173,8 @@ SILENT = Policy(
     first_match("email"),
     {
         "email": field(key=normalize.email),
-        "tags": field(merge=remove),
-        "name": field(merge=immutable),
+        "tags": field(rule=remove),
+        "name": field(rule=immutable),
     },
 )
 ADA = {"email": "ada@x.org"}
@@ -199,13 +203,13 @@ def test_3_nothing_is_dropped_silently(case: Case) -> None:
 
 
 def rule_of(case: Case, name: str) -> str:
-    line = case.policy.fields.get(name)
-    own = case.how.get("merge", {}).get(name)
-    return str(own or (line.merge if line else case.policy.others))
+    line: Any = case.policy.fields.get(name) or case.policy.extra_fields
+    own = case.how.get("rules", {}).get(name)
+    return str(own or (line and line.rule))
 
 
 REASONS = (
-    *("null", "blank", "blocked", "guard", "limit", "update", "additional"),
+    *("null", "blank", "blocked", "guard", "limit", "on_found", "additional"),
     "composite",
 )
 
@@ -219,9 +223,9 @@ def explained(case: Case, outcome: Outcome, name: str) -> None:
         assert empty(freeze(case.patch[name])) or empty(sent)
     if reason == "update":
         assert outcome.unchanged
-        assert case.policy.update == "ignore"
+        assert case.policy.on_found == "ignore"
     if reason == "additional":
-        key = next(k for k in case.policy.keys if k.each and k.fields[0] == name)
+        key = next(k for k in case.policy.all_keys if k.any_of and k.fields[0] == name)
         blank = [each.field for each in outcome.withheld]
         rest = {n: v for n, v in thaw(outcome.contact.fields).items() if n != name}
         there = forms(case.policy, key, rest)
@@ -317,7 +321,12 @@ def test_8_what_is_stored_is_clean(calls: Any, patch: Patch) -> None:
     """The raw payload stores what ``clean`` makes of it, and replays as unchanged."""
     own = {name: each[0] for name, each in KEYS.items()}
     lines = {n: field(clean=tidy, key=own.get(n)) for n in RULES}
-    policy = Policy(first_match(*KEYS), lines, others=replace, on_ambiguous="oldest")
+    policy = Policy(
+        first_match(*KEYS),
+        lines,
+        extra_fields=field(rule=replace),
+        on_ambiguous="oldest",
+    )
     book = fed(Case(policy, [(each, "") for each in calls], patch, ""))
     outcome = tried(book, patch)
     if not isinstance(outcome, Outcome):
@@ -343,7 +352,7 @@ def test_10_the_same_calls_make_the_same_bytes(case: Case) -> None:
     if case.policy.on_key_in_use != "allow":
         loaded = ContactBook.load(case.policy, json.loads(first))
         for contact in book:
-            for old in contact.absorbed:
+            for old in contact.merged_ids:
                 assert loaded.get(old, scope=contact.scope) == contact
 
 
@@ -396,11 +405,11 @@ def test_who_was_absorbed_leads_to_who_absorbed(case: Case) -> None:
     outcome = tried(book, case.patch, case.scope, **case.how)
     if not isinstance(outcome, Outcome) or outcome.before is None:
         return
-    old = (i for each in outcome.absorbed for i in (each.id, *each.absorbed))
-    expected = dict.fromkeys((*outcome.before.absorbed, *old))
+    old = (i for each in outcome.merged for i in (each.id, *each.merged_ids))
+    expected = dict.fromkeys((*outcome.before.merged_ids, *old))
 
-    assert tuple(expected) == outcome.contact.absorbed
-    for id in outcome.contact.absorbed:
+    assert tuple(expected) == outcome.contact.merged_ids
+    for id in outcome.contact.merged_ids:
         assert (case.scope, id) in book
         assert book.get(id, scope=case.scope) is outcome.contact
         assert id not in [contact.id for contact in book]

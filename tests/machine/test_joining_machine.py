@@ -144,7 +144,7 @@ class Joins(Upserts):
         """What a contact held once may be another's now, and then stays there."""
         old = [each for each in self.done if each[0].before][-3:]
         outcome, twin = data.draw(st.sampled_from(old))
-        for before in (outcome.before, *outcome.absorbed):
+        for before in (outcome.before, *outcome.merged):
             row = before.to_dict() if before else {}
             self.create(row["fields"], row["scope"])
         self.both(lambda: self.book.undo(outcome), lambda: self.oracle.undo(twin))
@@ -168,7 +168,7 @@ class Joins(Upserts):
         calls=st.sampled_from((0, 0, 0, 1, 2)),
     )
     def dedupe(self, data: Any, scope: Any, go_on: Any, calls: int) -> None:
-        names = [key.name for key in self.policy.keys]
+        names = [key.name for key in self.policy.all_keys]
         keys = data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
 
         groups = self.book.duplicates(*keys, scope=scope)
@@ -185,17 +185,17 @@ class Joins(Upserts):
         many=batches(),
         scope=scopes(),
         on_ambiguous=st.sampled_from(("refuse", "oldest", "newest")),
-        update=st.sampled_from((True, True, False)),
+        on_found=st.sampled_from(("update", "update", "refuse")),
     )
     def compare(
-        self, many: list[Any], scope: str, on_ambiguous: Any, update: Any
+        self, many: list[Any], scope: str, on_ambiguous: Any, on_found: Any
     ) -> None:
         """The same patches under a policy that differs in a word or two."""
-        may = update or self.policy.create
+        may = on_found == "update" or self.policy.on_not_found == "create"
         other = evolve(
             self.policy,
             on_ambiguous=on_ambiguous,
-            update=update if may else self.policy.update,
+            on_found=on_found if may else self.policy.on_found,
         )
         before = self.book.dump()
 

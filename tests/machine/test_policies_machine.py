@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-from upsertcore import Policy, field, first_match, keep, merge_all, normalize, profiles
-from upsertcore.merge import latest, union
+from tests.lines import merging
+from upsertcore import Policy, field, first_match, merge_all, normalize, profiles
+from upsertcore.rules import keep, latest, union
 from upsertcore.testing import BookMachine
 
 
@@ -30,14 +31,16 @@ class Remembering(BookMachine):
 
     policy = Policy(
         merge_all("email", "phone"),
-        {
-            "email": field(key=normalize.email, unique=True, keep_aliases=True),
-            "phone": field(key=normalize.phone, keep_aliases=True),
-            "city": field(merge=latest(by="at")),
-            "at": field(),
-            "tags": field(merge=union),
-        },
-        absorb={"tags": union},
+        merging(
+            {
+                "email": field(key=normalize.email, unique=True, keep_aliases=True),
+                "phone": field(key=normalize.phone, keep_aliases=True),
+                "city": field(rule=latest(by="at")),
+                "at": field(),
+                "tags": field(rule=union),
+            },
+            {"tags": union},
+        ),
     )
 
 
@@ -47,7 +50,7 @@ class Restoring(BookMachine):
     policy = Policy(
         first_match("id", "email", guard="if_set"),
         {
-            "id": field(key=normalize.exact, unique=True, merge=keep),
+            "id": field(key=normalize.exact, unique=True, rule=keep),
             "email": field(key=normalize.email, unique=True, null="ignore"),
             "name": field(default="nobody"),
         },

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
+from tests.lines import merging
 from tests.strategies import NOW
 from upsertcore import (
     Contact,
     ContactBook,
     Policy,
-    custom,
     errors,
     field,
     first_match,
     merge_all,
     normalize,
-    union,
 )
+from upsertcore.rules import custom, union
 
 THREADS = 8
 PEOPLE = 5
@@ -77,8 +77,8 @@ POLICY = Policy(
     {
         "email": field(key=normalize.email, unique=True),
         "phone": field(key=normalize.phone, unique=True),
-        "seen": field(merge=union),
-        "marks": field(merge=custom(slow_union, name="slow_union")),
+        "seen": field(rule=union),
+        "marks": field(rule=custom(slow_union, name="slow_union")),
     },
     on_key_in_use="withhold",
 )
@@ -154,12 +154,14 @@ def test_creating_deleting_and_planning_at_once() -> None:
 
 MERGING = Policy(
     merge_all("email", "phone"),
-    {
-        "email": field(key=normalize.email, unique=True, keep_aliases=True),
-        "phone": field(key=normalize.phone, unique=True, keep_aliases=True),
-        "marks": field(merge=custom(slow_union, name="slow_union")),
-    },
-    absorb={"marks": union},
+    merging(
+        {
+            "email": field(key=normalize.email, unique=True, keep_aliases=True),
+            "phone": field(key=normalize.phone, unique=True, keep_aliases=True),
+            "marks": field(rule=custom(slow_union, name="slow_union")),
+        },
+        {"marks": union},
+    ),
 )
 
 
@@ -190,7 +192,7 @@ def test_merging_at_once_loses_nobody() -> None:
     ]:
         assert len(book.find(name, value)) == 1
     for contact in book:
-        for old in contact.absorbed:
+        for old in contact.merged_ids:
             assert book.get(old) is contact
     whole(book)
 
@@ -244,7 +246,7 @@ def test_merging_and_undoing_at_once() -> None:
 
     run(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
 
-    every = [id for each in book for id in (each.id, *each.absorbed)]
+    every = [id for each in book for id in (each.id, *each.merged_ids)]
     assert sorted(ids) == sorted(every)
     assert {*range(PEOPLE)} == {mark for contact in book for mark in contact["marks"]}
     for person in range(PEOPLE):
@@ -260,7 +262,7 @@ class Hosted:
     ) -> None:
         lines = {
             "email": field(key=self.normal, unique=True, clean=self.clean),
-            "name": field(merge=custom(self.rule)),
+            "name": field(rule=custom(self.rule)),
         }
         policy = Policy(first_match("email"), lines)
         row = Contact("c-0", "", {"email": "ada@x.org"}, 1, NOW, NOW).to_dict()

@@ -58,8 +58,8 @@ def told(outcome: Any) -> str:
         "matched_by": outcome.matched_by,
         "withheld": withheld,
         "ignored": dict(outcome.ignored),
-        "others": outcome.others,
-        "absorbed": [contact.to_dict() for contact in outcome.absorbed],
+        "also_matched": outcome.also_matched,
+        "merged": [contact.to_dict() for contact in outcome.merged],
     }
     return written(after | rest)
 
@@ -156,7 +156,7 @@ class Upserts(RuleBasedStateMachine):
         return [
             (row["scope"], id)
             for row in self.oracle.rows
-            for id in (row["id"], *row.get("absorbed", []))
+            for id in (row["id"], *row.get("merged_ids", []))
         ]
 
     @rule(patch=patches(), scope=scopes(), how=overrides())
@@ -234,8 +234,11 @@ class Upserts(RuleBasedStateMachine):
         assert not any((scope, each) in self.book for each in ids)
         for outcome in [each.outcome for each in after if each.outcome]:
             whole = [c for c in (outcome.contact, outcome.before) if c]
-            named = [id for c in (*whole, *outcome.absorbed) for id in c.ids]
-            named += [*outcome.others, *[each.holder for each in outcome.withheld]]
+            named = [id for c in (*whole, *outcome.merged) for id in c.ids]
+            named += [
+                *outcome.also_matched,
+                *[each.holder for each in outcome.withheld],
+            ]
             assert ids.isdisjoint(named)
         self.replay()
 
@@ -345,7 +348,7 @@ class Upserts(RuleBasedStateMachine):
 
     @rule(data=st.data(), scope=scopes())
     def find(self, data: st.DataObject, scope: str) -> None:
-        name = data.draw(st.sampled_from([key.name for key in self.policy.keys]))
+        name = data.draw(st.sampled_from([key.name for key in self.policy.all_keys]))
         key = key_named(self.policy, name)
         parts = {
             name: data.draw(values(name).filter(lambda v: not isinstance(v, list)))
@@ -381,7 +384,7 @@ class Upserts(RuleBasedStateMachine):
             assert list(self.book) == list(book)
             self.book, self.loaded = book, True
             self.oracle.calls, self.answers = {}, {}
-            gone = [id for row in rows for id in row.get("absorbed", [])]
+            gone = [id for row in rows for id in row.get("merged_ids", [])]
             self.oracle.born = [*[row["id"] for row in rows], *gone]
             self.oracle.forgot = frozenset(gone)
 
@@ -395,23 +398,23 @@ class Upserts(RuleBasedStateMachine):
         for row in self.oracle.rows:
             contact = self.book.get(row["id"], scope=row["scope"])
             held = self.book._index.found(row["id"])[1]
-            for key, found in zip(self.policy.keys, held, strict=True):
+            for key, found in zip(self.policy.all_keys, held, strict=True):
                 assert naive_held(self.policy, key, row) == list(found)
-            for old in contact.absorbed:
+            for old in contact.merged_ids:
                 assert self.book.get(old, scope=row["scope"]) is contact
 
 
 def describe(policy: Policy) -> str:
     """Show a policy as one reads it."""
     rows = [f"  {name}: {line}" for name, line in policy.fields.items()]
-    keys = [f"  {key}" for key in policy.keys]
+    keys = [f"  {key}" for key in policy.all_keys]
     rest = {name: getattr(policy, name) for name in WORDS}
     return "\n".join([repr(policy.match), *rows, *keys, repr(rest)])
 
 
 WORDS = (
-    *("others", "on_ambiguous", "on_key_in_use", "on_no_key", "create", "update"),
-    *("blocked", "on_blocked", "on_limit", "absorb", "on_deleted"),
+    *("extra_fields", "on_ambiguous", "on_key_in_use", "on_no_key"),
+    *("on_found", "on_not_found", "on_blocked", "on_limit", "on_merge", "on_deleted"),
 )
 
 

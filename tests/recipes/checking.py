@@ -28,7 +28,7 @@ def check(book: SqlBook) -> None:
         (each.scope, key.name, form, each.id)
         for each in every
         for key, forms in zip(
-            book.policy.keys, held_forms(book.policy, each), strict=True
+            book.policy.all_keys, held_forms(book.policy, each), strict=True
         )
         for form in forms
     ]
@@ -40,7 +40,7 @@ def check(book: SqlBook) -> None:
 
 
 def _see_that_each_is_alone(policy: Policy, held: list[Any]) -> None:
-    alone = [key.name for key in policy.keys if key.unique]
+    alone = [key.name for key in policy.all_keys if key.unique]
     forms = Counter(row[:3] for row in held if row[1] in alone)
     assert policy.on_key_in_use == "allow" or not forms or max(forms.values()) == 1
 

@@ -121,8 +121,8 @@ def left_by(outcome: Outcome) -> tuple[list[str], list[Contact]]:
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
         return [contact.id], []
     if outcome.result == "undone":
-        return [], [contact, *outcome.absorbed]
-    return [each.id for each in outcome.absorbed], [contact]
+        return [], [contact, *outcome.merged]
+    return [each.id for each in outcome.merged], [contact]
 
 
 def oldest(book: ContactBook) -> int:

@@ -20,7 +20,7 @@ from tests.recipes.sql_tables import Database, Lookups, Overtaken, write
 from upsertcore import Contact, Outcome, Policy
 from upsertcore.draw import Draw, fresh_ids, utc_now
 from upsertcore.errors import Refused
-from upsertcore.plan import plan
+from upsertcore.plan import decide
 
 ATTEMPTS = 5
 
@@ -74,7 +74,7 @@ class SqlBook:
     ) -> Outcome | Refused:
         try:
             look = Lookups(self.policy, self.database)
-            made = plan(self.policy, patch, look, scope=scope)
+            made = decide(self.policy, patch, look, scope=scope)
         except Refused as refusal:
             # A no counts when a yes does: once what it rests on is committed.
             return refusal
@@ -89,7 +89,7 @@ class SqlBook:
             matched_by=made.matched_by,
             withheld=made.withheld,
             ignored=made.ignored,
-            others=made.others,
-            absorbed=made.absorbed,
+            also_matched=made.also_matched,
+            merged=made.merged,
             policy=made.policy,
         )

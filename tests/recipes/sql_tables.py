@@ -103,7 +103,7 @@ def write(database: Database, plan: Plan, contact: Contact) -> None:
     else:
         sql = "UPDATE contacts SET version = ?, body = ? WHERE id = ? AND version = ?"
         _one(database.execute(sql, (*put, id, plan.before.version)))
-    for other in plan.absorbed:
+    for other in plan.merged:
         sql = "DELETE FROM contacts WHERE id = ? AND version = ?"
         _one(database.execute(sql, (other.id, other.version)))
         sql = "UPDATE ids SET leads_to = ? WHERE leads_to = ?"
@@ -123,7 +123,7 @@ def write(database: Database, plan: Plan, contact: Contact) -> None:
 def held_keys(policy: Policy, contact: Contact) -> dict[tuple[str, str], int]:
     """Give each (key, form) that a contact holds, and 1 where it must hold it alone."""
     unique = policy.on_key_in_use != "allow"
-    forms = zip(policy.keys, held_forms(policy, contact), strict=True)
+    forms = zip(policy.all_keys, held_forms(policy, contact), strict=True)
     return {
         (key.name, form): int(key.unique and unique)
         for key, each in forms

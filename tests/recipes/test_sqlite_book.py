@@ -51,7 +51,7 @@ from upsertcore import (
 )
 from upsertcore.draw import Draw
 from upsertcore.loading import rows_of
-from upsertcore.plan import plan
+from upsertcore.plan import decide
 from upsertcore.testing import patches
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -76,7 +76,7 @@ NAMED = {
         merge_all("email", "phone"),
         {
             "email": field(
-                key=normalize.email, unique=True, keep_aliases=True, limit=2
+                key=normalize.email, unique=True, keep_aliases=True, max_forms=2
             ),
             "phone": field(key=normalize.phone, keep_aliases=True),
         },
@@ -247,7 +247,7 @@ class TestTheLastWord:
         with open_book(file, UNIQUE) as book:
             book.upsert({"email": "ada@x.org"})
             look = Lookups(UNIQUE, book.database)
-            late = plan(UNIQUE, {"email": "ada@x.org", "from 1": 1}, look)
+            late = decide(UNIQUE, {"email": "ada@x.org", "from 1": 1}, look)
             book.upsert({"email": "ada@x.org", "from 1": 2})
             draw = Draw(book.ids, book.clock)
             draw.ready(late)
@@ -310,7 +310,7 @@ class TestKills:
         results = ["created", "created", "created", "refused", "merged", "updated"]
         assert [*results, "updated", "merged"] == [result(each) for each in first]
         assert {"unchanged", "refused"} == {result(each) for each in again}
-        assert {"aliases", "absorbed"} <= rows[0].keys()
+        assert {"aliases", "merged_ids"} <= rows[0].keys()
 
     def test_between_any_two_statements(self, file: Path) -> None:
         """Before the first, before the second, until the log runs through."""

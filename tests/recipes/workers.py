@@ -20,11 +20,12 @@ from typing import Any, TypeAlias
 
 from attrs import define, field
 
+from tests.lines import merging
 from tests.recipes.sql_book import SqlBook
 from tests.recipes.sql_tables import Database, Rows
-from upsertcore import Policy, errors, first_match, latest, merge_all, normalize, union
+from upsertcore import Policy, errors, first_match, merge_all, normalize
 from upsertcore import field as line
-from upsertcore.merge import keep, largest
+from upsertcore.rules import keep, largest, latest, union
 
 Log: TypeAlias = Sequence[dict[str, Any]]
 Open: TypeAlias = Callable[[Policy], AbstractContextManager[SqlBook]]
@@ -38,33 +39,35 @@ PROCESSES.set_forkserver_preload(
 )
 
 _FREE: dict[str, Any] = {
-    "tags": line(merge=union),
+    "tags": line(rule=union),
     **{f"from {name}": line() for name in range(4)},
 }
 POLICIES = {
     "unique": Policy(
         first_match("email"),
-        {"email": line(key=normalize.email, unique=True, merge=keep), **_FREE},
+        {"email": line(key=normalize.email, unique=True, rule=keep), **_FREE},
     ),
     # No index keeps two of them apart: that is for the transaction to do.
     "not unique": Policy(
         first_match("email"),
-        {"email": line(key=normalize.email, merge=keep), **_FREE},
+        {"email": line(key=normalize.email, rule=keep), **_FREE},
     ),
     "merged": Policy(
         merge_all("email", "device"),
-        {
-            "email": line(
-                key=normalize.email,
-                unique=True,
-                keep_aliases=True,
-                merge=latest(by="at"),
-            ),
-            "device": line(key=normalize.exact, keep_aliases=True, merge=keep),
-            "at": line(merge=largest),
-            **_FREE,
-        },
-        absorb={"tags": union, "at": largest},
+        merging(
+            {
+                "email": line(
+                    key=normalize.email,
+                    unique=True,
+                    keep_aliases=True,
+                    rule=latest(by="at"),
+                ),
+                "device": line(key=normalize.exact, keep_aliases=True, rule=keep),
+                "at": line(rule=largest),
+                **_FREE,
+            },
+            {"tags": union, "at": largest},
+        ),
     ),
 }
 

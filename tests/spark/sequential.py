@@ -54,7 +54,7 @@ def contact_row(contact: Contact) -> dict[str, Any]:
         "fields": thaw(contact.fields),
         "aliases": thaw(contact.aliases),
         "clocks": {name: json.dumps(clock) for name, clock in contact.clocks.items()},
-        "absorbed": [*contact.absorbed],
+        "merged_ids": [*contact.merged_ids],
         "deleted_at": contact.deleted_at,
     }
 
@@ -64,7 +64,7 @@ def _outcome(answer: Outcome | Refused) -> dict[str, Any]:
         "result": "refused",
         "id": None,
         "matched_by": None,
-        **{name: [] for name in ("withheld", "others", "absorbed")},
+        **{name: [] for name in ("withheld", "also_matched", "merged")},
         "ignored": {},
         "error": None,
     }
@@ -86,8 +86,8 @@ def _outcome(answer: Outcome | Refused) -> dict[str, Any]:
         "matched_by": answer.matched_by,
         "withheld": withheld,
         "ignored": thaw(answer.ignored),
-        "others": [*answer.others],
-        "absorbed": [each.id for each in answer.absorbed],
+        "also_matched": [*answer.also_matched],
+        "merged": [each.id for each in answer.merged],
     }
 
 

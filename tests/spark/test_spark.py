@@ -30,18 +30,9 @@ from pyspark.sql.types import (
 from benchmarks.engines.ours import policy_for
 from benchmarks.workloads import Case, patches, preload
 from tests.spark.sequential import listed, sequential
-from upsertcore import (
-    Policy,
-    field,
-    first_match,
-    key,
-    latest,
-    merge_all,
-    normalize,
-    replace,
-    union,
-)
+from upsertcore import Policy, field, first_match, key, merge_all, normalize
 from upsertcore.replay import Sent
+from upsertcore.rules import latest, replace, union
 from upsertcore.spark import (
     InvalidColumn,
     LargeComponent,
@@ -164,9 +155,9 @@ def joining() -> Policy:
     return Policy(
         merge_all("email", "phone"),
         {
-            "email": field(key=normalize.email, merge=union, keep_aliases=True),
+            "email": field(key=normalize.email, rule=union, keep_aliases=True),
             "phone": field(key=normalize.phone, unique=True, keep_aliases=True),
-            "note": field(merge=latest(by="at")),
+            "note": field(rule=latest(by="at")),
             "at": field(),
             "tags": field(),
         },
@@ -191,7 +182,7 @@ def test_a_second_job_goes_on_from_the_first(spark: Any) -> None:
     assert {"created", "updated", "merged", "refused"} <= seen
     assert any(row["aliases"] for row in contacts.values())
     assert any(row["clocks"] for row in contacts.values())
-    assert any(row["absorbed"] for row in contacts.values())
+    assert any(row["merged_ids"] for row in contacts.values())
     first.release()
     second.release()
 
@@ -437,7 +428,7 @@ def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None
     for table, rows in (
         (policy, patches.where("sequence < 2")),
         (policy, patches.drop("nulls")),
-        (attrs.evolve(policy, others=replace), patches),
+        (attrs.evolve(policy, extra_fields=field(rule=replace)), patches),
     ):
         done = upsert(None, rows, table)
         assert {"created"} == {row["result"] for row in done.outcomes.collect()}

@@ -33,6 +33,7 @@ from pyspark.sql.types import (
 )
 
 import upsertcore.spark
+from tests.lines import blocking
 from tests.spark.sequential import contact_row, rows_of, sequential
 from upsertcore import (
     Contact,
@@ -173,7 +174,7 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
         NOW + timedelta(microseconds=1),
         aliases={"email": ["a@x", "b@x"], "phone": ["1"]},
         clocks={"a": 1, "b": 1.5, "c": "2024"},
-        absorbed=["c-2", "c-3"],
+        merged_ids=["c-2", "c-3"],
         deleted_at=NOW + timedelta(days=1),
     )
     bare = Contact("c-4", "", {"text": ""}, 1, NOW, NOW)
@@ -331,7 +332,12 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         dict(zip(names, row, strict=True))
         for row in zip(*map(values, part.flatten()), strict=True)
     ]
-    none: dict[str, Any] = {"withheld": [], "ignored": {}, "others": [], "absorbed": []}
+    none: dict[str, Any] = {
+        "withheld": [],
+        "ignored": {},
+        "also_matched": [],
+        "merged": [],
+    }
     message = "patch: has no key to match by; send a usable value for email"
     assert [
         {
@@ -342,8 +348,8 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
                 {"field": "map", "value": '{"é": [1]}', "holder": "c-2", "key": "map"}
             ],
             "ignored": {"note": "read-only"},
-            "others": ["c-3"],
-            "absorbed": ["c-2"],
+            "also_matched": ["c-3"],
+            "merged": ["c-2"],
             "error": None,
         },
         {
@@ -494,13 +500,15 @@ def test_nulls_where_there_must_be_none() -> None:
 SYSTEMS: dict[str, Any] = profiles.BY_NAME
 LAMBDAS = Policy(
     first_match("email"),
-    {
-        "email": field(
-            key=lambda value: value and str(value).lower(),
-            clean=lambda value: value.strip(),
-        )
-    },
-    blocked={"email": normalize.PLACEHOLDERS},
+    blocking(
+        {
+            "email": field(
+                key=lambda value: value and str(value).lower(),
+                clean=lambda value: value.strip(),
+            )
+        },
+        {"email": normalize.PLACEHOLDERS},
+    ),
 )
 
 
@@ -515,7 +523,7 @@ def test_a_policy_travels(policy: Policy) -> None:
         {"email": " A@x.org", "contact_id": 7},
         {"email": "b@x.org"},
     ]
-    fits = {*policy.fields} | ({*sent[0]} if policy.others else set())
+    fits = {*policy.fields} | ({*sent[0]} if policy.extra_fields else set())
     log = [
         Sent(n, {name: v for name, v in each.items() if name in fits}, NOW)
         for n, each in enumerate([*sent, *sent])
@@ -566,11 +574,11 @@ def test_schemas_are_told_in_one_place() -> None:
     """The names of the columns are those of the README."""
     assert [
         *("place", "id", "scope", "version", "created_at", "updated_at", "fields"),
-        *("aliases", "clocks", "absorbed", "deleted_at"),
+        *("aliases", "clocks", "merged_ids", "deleted_at"),
     ] == contacts_schema(TEXTS).names
     assert [
         *("sequence", "component", "result", "id", "matched_by", "withheld"),
-        *("ignored", "others", "absorbed", "error"),
+        *("ignored", "also_matched", "merged", "error"),
     ] == outcomes_schema().names
     whole = contact_row(Contact("c", "", {}, 1, NOW, NOW))
     assert contacts_schema(TEXTS).names[1:] == [*whole]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
+from tests.lines import blocking, merging
 from upsertcore import (
     Change,
     Contact,
@@ -15,13 +16,12 @@ from upsertcore import (
     errors,
     field,
     first_match,
-    keep,
     key,
-    latest,
     merge_all,
     normalize,
     profiles,
 )
+from upsertcore.rules import keep, latest
 from upsertcore.values import FrozenMap
 
 policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -41,26 +41,29 @@ assert_type(book.find("email", "ada@x.org"), tuple[Contact, ...])
 assert_type(book.upsert_many([]), list[Outcome])
 assert_type(book.upsert_many([], on_refused="collect"), list[Outcome | errors.Refused])
 assert_type(ContactBook.load(policy, book.dump()), ContactBook)
-assert_type(outcome.merged, bool)
-assert_type(outcome.absorbed, tuple[Contact, ...])
+assert_type(outcome.merged, tuple[Contact, ...])
 assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])
 assert_type(
-    book.upsert({"email": "a@x"}, merge={"email": keep}, null="ignore", blank="clear"),
+    book.upsert({"email": "a@x"}, rules={"email": keep}, null="ignore", blank="clear"),
     Outcome,
 )
 assert_type(profiles.Anduin().upsert({}, firm_id="f").status, int)
 
-switch: bool = bool(len(book))
+found: Literal["update", "refuse"] = "update" if len(book) else "refuse"
 Policy(
     merge_all("email", "person"),
-    {
-        "email": field(key=normalize.email, keep_aliases=True, limit=3),
-        "name": field(merge=latest(by="at")),
-        "at": field(),
-        "born": field(),
-    },
+    merging(
+        blocking(
+            {
+                "email": field(key=normalize.email, keep_aliases=True, max_forms=3),
+                "name": field(rule=latest(by="at")),
+                "at": field(),
+                "born": field(),
+            },
+            {"email": normalize.PLACEHOLDERS},
+        ),
+        {"name": keep},
+    ),
     keys={"person": key("name", "born", normalize=normalize.text)},
-    blocked={"email": normalize.PLACEHOLDERS},
-    absorb={"name": keep},
-    update=switch,
+    on_found=found,
 )

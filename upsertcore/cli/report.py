@@ -194,7 +194,7 @@ def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str
                 for each in outcome.withheld
             ],
             "ignored": dict(outcome.ignored),
-            "others": list(outcome.others),
+            "also_matched": list(outcome.also_matched),
         }
     )
 

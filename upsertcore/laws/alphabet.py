@@ -132,8 +132,8 @@ def _lists(item: Callable[[Any], Any]) -> Iterator[Sequence[Any]]:
 
 def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
     """Sort values by their normal forms; None unless there are two, alone and apart."""
-    key = next(key for key in policy.keys if name in key.fields)
-    place = 0 if key.each or not key.composite else key.fields.index(name)
+    key = next(key for key in policy.all_keys if name in key.fields)
+    place = 0 if key.any_of or not key.composite else key.fields.index(name)
     known: dict[str, int] = {}
     stored: dict[tuple[int, ...], Any] = {}
     sent = []
@@ -148,7 +148,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         if all(form in known for form in forms):
             stored.setdefault(tuple([known[form] for form in forms]), value)
             sent.append(raw)
-    taken = _takes(policy.line(name).merge, [*stored.values()])
+    taken = _takes(policy.line(name).rule, [*stored.values()])
     if (0,) not in stored or (1,) not in stored or not taken:
         return None
     whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
@@ -160,7 +160,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
 def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
     """Give white space, and what makes no key: a stored value, and a blocked one."""
     found: dict[str, Any] = {"white space": " \t"}
-    place = 0 if key.each or not key.composite else key.fields.index(name)
+    place = 0 if key.any_of or not key.composite else key.fields.index(name)
     for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
         try:
             sent, ignored = read(policy, {name: raw})
@@ -182,20 +182,21 @@ def lines_of(policy: Policy) -> tuple[str, ...]:
     required, or having a default. The rule for undeclared fields counts as the line of
     a field called ``other``.
 
-    >>> from upsertcore import field, first_match, keep, normalize
+    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore.rules import keep
     >>> lines = {"id": field(key=normalize.exact), "a": field(), "b": field()}
-    >>> lines_of(Policy(first_match("id"), {**lines, "c": field(merge=keep)}))
+    >>> lines_of(Policy(first_match("id"), {**lines, "c": field(rule=keep)}))
     ('a', 'c')
     """
-    keyed = {name for key in policy.keys for name in key.fields}
+    keyed = {name for key in policy.all_keys for name in key.fields}
     found: dict[Any, str] = {}
     for name, line in policy.fields.items():
         if name not in keyed:
             says = (line.null, line.blank, line.required, line.default is None)
-            found.setdefault((line.merge, policy.absorbing(name), *says), name)
-    clocks = {policy.line(name).merge.by for name in policy.fields}
+            found.setdefault((line.rule, policy.merge_rule(name), *says), name)
+    clocks = {policy.line(name).rule.by for name in policy.fields}
     listed = [name for name in found.values() if name not in clocks]
-    if policy.other is not None and "other" not in policy.fields:
+    if policy.extra_fields is not None and "other" not in policy.fields:
         listed.append("other")
     return tuple(listed)
 
@@ -215,12 +216,13 @@ def line_letters(policy: Policy, name: str, values: Values) -> Letters:
     Raises:
         ValueError: If none can be found that the policy takes; it names the field.
 
-    >>> from upsertcore import field, never, union
-    >>> policy = Policy(never(), {"tags": field(merge=union)})
+    >>> from upsertcore import field, never
+    >>> from upsertcore.rules import union
+    >>> policy = Policy(never(), {"tags": field(rule=union)})
     >>> line_letters(policy, "tags", {}).sent
     (['x'], ['y', 'x'])
     """
-    rule = policy.line(name).merge
+    rule = policy.line(name).rule
     pools: Iterable[Sequence[Any]] = (*_WHOLE, *_PARTS)
     if not _is_whole(rule):
         pools = (*_PARTS, *_WHOLE[1:], *_WHOLE[:1])
@@ -257,7 +259,7 @@ def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
 
 def _empties(policy: Policy, name: str, raw: Any) -> bool:
     """Return whether a rule makes nothing of a value that is not blank."""
-    rule, value = policy.line(name).merge, _cleaned(policy, name, raw)
+    rule, value = policy.line(name).rule, _cleaned(policy, name, raw)
     if empty(value) or rule.by is not None or not rule.on_create:
         return False
     made = _combined(rule, None, value)

@@ -50,7 +50,7 @@ def unique(trial: Trial) -> bool:
     holders: dict[tuple[str, str, str], str] = {}
     for contact in trial.after:
         held = trial.held(contact)
-        for key, forms in zip(trial.policy.keys, held, strict=True):
+        for key, forms in zip(trial.policy.all_keys, held, strict=True):
             for form in forms if key.unique else ():
                 other = holders.setdefault((contact.scope, key.name, form), contact.id)
                 words = f"{key.name}: {other} and {contact.id} hold {form}"
@@ -64,7 +64,7 @@ def index_follows(trial: Trial) -> bool:
     see_its_keys("index_follows", trial.book)
     for contact, forms in trial.state:
         held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
-        for key, was, now in zip(trial.policy.keys, forms, held, strict=True):
+        for key, was, now in zip(trial.policy.all_keys, forms, held, strict=True):
             kept = key.keep_aliases and not _may_let_go(trial, key)
             lost = {*was}.difference(now) if kept else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
@@ -76,7 +76,7 @@ def _may_let_go(trial: Trial, key: Key) -> bool:
     """Tell whether a patch may clear a field of a key that has a limit."""
     cleared = [n for n in key.fields if n in trial.patch]
     empties = [empty(freeze(trial.patch[name])) for name in cleared]
-    return key.limit is not None and any(empties)
+    return key.max_forms is not None and any(empties)
 
 
 def see_its_keys(law: str, book: ContactBook) -> None:
@@ -99,7 +99,9 @@ def see_its_keys(law: str, book: ContactBook) -> None:
     except AssertionError as error:
         raise LawBroken(law, str(error)) from error
     for contact, forms in state_of(book):
-        pairs = zip(book.policy.keys, forms, index.found(contact.id)[1], strict=True)
+        pairs = zip(
+            book.policy.all_keys, forms, index.found(contact.id)[1], strict=True
+        )
         for key, due, held in pairs:
             words = f"{contact.id} holds {held} for {key.name}, not {due}"
             see(law, held == due, words)
@@ -214,7 +216,7 @@ def round_trip(trial: Trial) -> bool:
     see("round_trip", loaded.dump() == rows, "the rows are others")
     see("round_trip", tuple(loaded) == trial.before, "the contacts are others")
     unique = [row for row in rows if _is_unique(trial, row)]
-    twins = [{**row, "id": f"{row['id']}+", "absorbed": []} for row in unique]
+    twins = [{**row, "id": f"{row['id']}+", "merged_ids": []} for row in unique]
     refused = _refused(trial, [*rows, *twins])
     for place, row in enumerate(unique, len(rows)):
         see("round_trip", place in refused, f"twin of {row['id']}")
@@ -224,7 +226,7 @@ def round_trip(trial: Trial) -> bool:
 def _is_unique(trial: Trial, row: Any) -> bool:
     """Return whether a row holds a form of a unique key."""
     held = held_forms(trial.policy, Contact.from_dict(row))
-    keys = zip(trial.policy.keys, held, strict=True)
+    keys = zip(trial.policy.all_keys, held, strict=True)
     unique = any(key.unique and forms for key, forms in keys)
     return unique and trial.policy.on_key_in_use != "allow"
 

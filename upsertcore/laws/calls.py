@@ -16,8 +16,8 @@ from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, told
 from upsertcore.match import ALL_AGREE, FIRST_PRESENT
-from upsertcore.merge import keep
 from upsertcore.outcome import Outcome
+from upsertcore.rules import keep
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
@@ -47,7 +47,7 @@ def idempotent(trial: Trial) -> bool:
     # The very object: who is not changed is not made anew.
     same_one = second.contact is first.contact
     see("idempotent", same_one, f"{words}, another contact")
-    moved = trial.after_second != trial.after or second.changes or second.absorbed
+    moved = trial.after_second != trial.after or second.changes or second.merged
     see("idempotent", not moved, f"{words}, but the state is another")
     return True
 
@@ -67,7 +67,7 @@ def finds_again(trial: Trial) -> bool:
 
 def _laws(trial: Trial) -> frozenset[str]:
     """Give the laws that the rules of all sent fields declare."""
-    every = [trial.policy.line(name).merge.laws for name in trial.patch]
+    every = [trial.policy.line(name).rule.laws for name in trial.patch]
     return frozenset.intersection(*every)
 
 
@@ -77,7 +77,7 @@ def finds_who_is_named(trial: Trial) -> bool:
     named = trial.carried
     if isinstance(first, Outcome) and first.before is not None:
         forms = dict(named).get(first.matched_by or "", ())
-        every = (first.before, *first.absorbed)
+        every = (first.before, *first.merged)
         due = any(_holds(trial, each, first.matched_by, forms) for each in every)
         see("finds_who_is_named", due, f"{told(first)} by {first.matched_by}")
     for each in (first, trial.second):
@@ -86,19 +86,22 @@ def finds_who_is_named(trial: Trial) -> bool:
         return isinstance(first, Outcome)
     see("finds_who_is_named", not isinstance(first, NoMatchKey), told(first))
     name, forms = named[0]
-    if policy.match.decide is FIRST_PRESENT and isinstance(first, Outcome):
+    if policy.match.resolve is FIRST_PRESENT and isinstance(first, Outcome):
         alone = first.matched_by in (None, name)
         see("finds_who_is_named", alone, f"{told(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
     if not holders or isinstance(first, Refused):
         return bool(holders)
     ids = [each.id for each in holders]
-    found = [first.contact.id, *[each.id for each in first.absorbed]]
+    found = [first.contact.id, *[each.id for each in first.merged]]
     see("finds_who_is_named", {*ids} & {*found}, f"{name} is {ids}: {told(first)}")
     if len(forms) == 1 and not policy.match.merges:
         one = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
         see("finds_who_is_named", one == found[0], f"{one} is due: {told(first)}")
-    if policy.match.merges and (policy.on_limit, policy.update) == ("refuse", True):
+    if policy.match.merges and (policy.on_limit, policy.on_found) == (
+        "refuse",
+        "update",
+    ):
         left = hit(trial, named) - {*found}
         see("finds_who_is_named", not left, f"{told(first)}, without {left}")
     return True
@@ -133,13 +136,13 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     first = trial.first
     if isinstance(first, Refused):
         return False
-    gone = {first.contact.id, *[each.id for each in first.absorbed]}
+    gone = {first.contact.id, *[each.id for each in first.merged]}
     rest = [each for each in trial.before if each.id not in gone]
     left = [each for each in trial.after if each.id != first.contact.id]
     see("omitted_is_unchanged", rest == left, "another contact is not as it was")
     if first.before is None:
         return True
-    if first.absorbed:
+    if first.merged:
         _see_that_it_is_kept(trial, first, {*first.before, *trial.patch})
         return True
     apart = joined(trial, first)
@@ -152,9 +155,9 @@ def omitted_is_unchanged(trial: Trial) -> bool:
 
 def _see_that_it_is_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
     """See that what only an absorbed contact has is there afterwards."""
-    for other in first.absorbed:
+    for other in first.merged:
         for name in {*other} - known:
-            if trial.policy.absorbing(name) == keep:
+            if trial.policy.merge_rule(name) == keep:
                 words = f"{name} of {other.id} is lost"
                 see("omitted_is_unchanged", name in first.contact, words)
 
@@ -163,8 +166,8 @@ def joined(trial: Trial, first: Outcome) -> set[str]:
     """Give the fields that a sent value may join though they are not sent."""
     return {
         key.fields[-1]
-        for key in trial.policy.keys
-        if key.joins and first.ignored.get(key.fields[0]) == "additional"
+        for key in trial.policy.all_keys
+        if key.append_new and first.ignored.get(key.fields[0]) == "additional"
     }
 
 
@@ -172,7 +175,7 @@ def _may_move(trial: Trial, name: str) -> bool:
     """Tell whether what is sent for a field counts, where its contact is known."""
     line, value = trial.policy.line(name), freeze(trial.patch[name])
     says = line.null if value is None else line.blank
-    return line.merge.on_update and not (empty(value) and says == "ignore")
+    return line.rule.on_update and not (empty(value) and says == "ignore")
 
 
 def empty_changes_nothing(trial: Trial) -> bool:
@@ -205,7 +208,7 @@ def moves_with_a_field(trial: Trial) -> bool:
     back = before.deleted_at is not None and after.deleted_at is None
     parts = ((before.fields, after.fields), (before.clocks, after.clocks))
     moved = back or not all(same(*each) for each in parts)
-    changed = moved or bool(first.absorbed)
+    changed = moved or bool(first.merged)
     step = after.version - before.version
     words = f"version {before.version} -> {after.version}, moved: {changed}"
     see("moves_with_a_field", step == changed, words)
@@ -224,18 +227,24 @@ def refuses_as_told(trial: Trial) -> bool:
     if isinstance(first, Refused):
         return False
     before, after = first.before, first.contact
-    may = policy.create if before is None else policy.update or first.unchanged
+    may = (
+        policy.on_not_found == "create"
+        if before is None
+        else policy.on_found != "refuse" or first.unchanged
+    )
     see(law, may, told(first))
     for name in policy.needed if before is None else ():
         see(law, not empty(after.get(name)), f"{told(first)} without {name}")
     if before is not None and before.deleted_at is not None:
         see(law, policy.on_deleted != "refuse", told(first))
-        back = after.deleted_at is None or policy.update == "ignore"
+        back = after.deleted_at is None or policy.on_found == "ignore"
         see(law, back, f"{told(first)}, and it is deleted still")
     own = policy.no_forms if before is None else trial.held(before)
     now = trial.held(after)
-    for key, forms, was in zip(policy.keys, now, own, strict=True):
-        fits = key.limit is None or len(forms) <= key.limit or {*forms} <= {*was}
+    for key, forms, was in zip(policy.all_keys, now, own, strict=True):
+        fits = (
+            key.max_forms is None or len(forms) <= key.max_forms or {*forms} <= {*was}
+        )
         see(law, fits, f"{told(first)}: {forms} for {key.name}")
     if policy.on_ambiguous == "refuse" and not (
         policy.match.merges or policy.match.guard
@@ -252,5 +261,5 @@ def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
         forms = dict(named)[first.matched_by]
         hits = [hit(trial, [(first.matched_by, (form,))]) for form in forms]
         yield from [hit for hit in hits if hit][:1]
-    if trial.policy.match.decide is ALL_AGREE:
+    if trial.policy.match.resolve is ALL_AGREE:
         yield hit(trial, named)

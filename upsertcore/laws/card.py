@@ -215,7 +215,7 @@ def card(
         if next(tried, None) is not None:
             left_out[part] = f"{part}: {share:,} of about {part.about:,}"
     watch.end()
-    keys = ", ".join(key.name for key in policy.keys) or "none"
+    keys = ", ".join(key.name for key in policy.all_keys) or "none"
     lines = ", ".join(world.line for world in worlds if world.line) or "none"
     told = (
         f"states of up to {contacts} contacts; keys: {keys}",

@@ -39,8 +39,9 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         other key is unique. For ``create_makes_one``: if all keys that find are
         unique, and a clash is refused. For any other: always.
 
-    >>> from upsertcore import add, field, first_match, normalize
-    >>> fields = {"id": field(key=normalize.exact), "visits": field(merge=add)}
+    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore.rules import add
+    >>> fields = {"id": field(key=normalize.exact), "visits": field(rule=add)}
     >>> claims(Policy(first_match("id"), fields), "idempotent")
     False
     """
@@ -49,21 +50,22 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     if law == "idempotent":
         return finds and _declare("idempotent", _rules(policy))
     if law == "finds_again":
-        keyed = {name for key in policy.keys for name in key.fields}
-        rules = [policy.line(name).merge for name in keyed]
+        keyed = {name for key in policy.all_keys for name in key.fields}
+        rules = [policy.line(name).rule for name in keyed]
         return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
         return finds and refuses
     if law == "left_out_together":
-        return any(key.composite for key in policy.keys)
+        return any(key.composite for key in policy.all_keys)
     if law == "clock_travels":
-        return bool(policy.dated) or any(rule.by is not None for rule in _rules(policy))
+        dated = any(map(policy.is_dated, policy.fields))
+        return dated or any(rule.by is not None for rule in _rules(policy))
     if law in ("unique", "round_trip"):
         return policy.on_key_in_use != "allow"
     if law == "log_again":
         return _declare("absorbing", _rules(policy)) and _holds_on(policy)
     if law == "any_order":
-        others = [key for key in policy.keys if key.name not in policy.match.keys]
+        others = [key for key in policy.all_keys if key.name not in policy.match.keys]
         apart = not any(key.unique for key in others)
         return _declare("commutative", _rules(policy)) and _holds_on(policy) and apart
     consulted = [policy.by_name[name] for name in policy.match.keys]
@@ -76,9 +78,9 @@ def _declare(law: Law, rules: Iterable[Rule]) -> bool:
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:
-    yield from (line.merge for line in policy.fields.values())
-    if policy.others is not None:
-        yield policy.others
+    yield from (line.rule for line in policy.fields.values())
+    if policy.extra_fields is not None:
+        yield policy.extra_fields.rule
 
 
 def _holds_on(policy: Policy) -> bool:
@@ -86,10 +88,14 @@ def _holds_on(policy: Policy) -> bool:
     consulted = [policy.by_name[name] for name in policy.match.keys]
     # Of several keys, or of one in several fields, a patch may carry a form that its
     # rules leave out; sent alone it then creates, and sent again it finds two.
-    if len(consulted) != 1 or consulted[0].each:
+    if len(consulted) != 1 or consulted[0].any_of:
         return False
-    takes = policy.create and policy.update is True and policy.on_deleted == "forget"
+    takes = (
+        policy.on_not_found == "create"
+        and policy.on_found == "update"
+        and policy.on_deleted == "forget"
+    )
     # What is refused until a needed field has come is taken when it is sent again.
     always = {*policy.needed} <= {*consulted[0].fields}
-    kept = all(key.keep_aliases and key.limit is None for key in policy.keys)
+    kept = all(key.keep_aliases and key.max_forms is None for key in policy.all_keys)
     return takes and always and kept and policy.on_no_key == "refuse"

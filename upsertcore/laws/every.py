@@ -116,10 +116,11 @@ def check_merge(
         LawBroken: If one does not hold; it names the law, and what came of the merge.
         UnknownContact: If there is no such contact.
 
-    >>> from upsertcore import field, first_match, latest, normalize
+    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore.rules import latest
     >>> lines = {"id": field(key=normalize.exact), "name": field(), "at": field()}
     >>> policy = Policy(
-    ...     first_match("id"), {**lines, "city": field(merge=latest(by="at"))}
+    ...     first_match("id"), {**lines, "city": field(rule=latest(by="at"))}
     ... )
     >>> book = ContactBook(policy, ids=iter("abc").__next__)
     >>> for sent in ({"id": 1, "name": ""}, {"id": 2, "name": "Ada", "city": "Oslo"}):

@@ -39,7 +39,7 @@ def merge_in_steps(merge: Merge) -> bool:
         pairs = [(each.get(name), each.clocks.get(name)) for each in (one, other)]
         words = f"{name}: {pairs[0]} in one step, {pairs[1]} in {len(others)}"
         see("merge_in_steps", same(*pairs), words)
-    parts = [(each.aliases, {*each.absorbed}) for each in (one, other)]
+    parts = [(each.aliases, {*each.merged_ids}) for each in (one, other)]
     see("merge_in_steps", parts[0] == parts[1], f"{parts[0]}, not {parts[1]}")
     return True
 
@@ -76,14 +76,14 @@ def _left(merge: Merge, name: str, value: Any) -> Any:
     """Give what is left of a value of a field without what counts as absent."""
     default = dict(merge.policy.defaults).get(name)
     inside = [isinstance(each.get(name), FrozenMap) for each in merge.before]
-    if merge.policy.absorbing(name).name in _INSIDE and all(inside):
+    if merge.policy.merge_rule(name).name in _INSIDE and all(inside):
         return _present(value, default)
     return _whole(value, default)
 
 
 def _keyed(merge: Merge) -> set[str]:
     """Give the fields of which keys are made, and the clocks."""
-    rules = [line.merge for line in merge.policy.fields.values()]
+    rules = [line.rule for line in merge.policy.fields.values()]
     return {*merge.policy.keyed, *[rule.by for rule in rules if rule.by is not None]}
 
 
@@ -129,7 +129,7 @@ def clock_travels(merge: Merge) -> bool:
     (survivor, other), made = merge.before, merge.outcome.contact
     spoke = False
     for name in dict.fromkeys(chain(survivor.fields, other.fields)):
-        dated = name in merge.policy.dated
+        dated = merge.policy.is_dated(name)
         if merge.policy.own_rule(name).by is None and not dated:
             continue
         sides = [

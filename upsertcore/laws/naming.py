@@ -46,7 +46,7 @@ def nothing_silent(trial: Trial) -> bool:
                 words = f"{name}: {sent[name]!r} is not there, and not named"
                 raise LawBroken("nothing_silent", words)
     for name, why in first.ignored.items():
-        if why == "update":
+        if why == "on_found":
             words = f"{name}: {why} is named, but nothing would have moved"
             due = not _is_stored(trial, name, sent, first)
             see("nothing_silent", due, words)
@@ -54,8 +54,8 @@ def nothing_silent(trial: Trial) -> bool:
     for each in first.withheld:
         words = f"{each.field} is withheld for {each.holder}"
         see("nothing_silent", _is_held(trial, sent, first, each), words)
-    if policy.match.decide in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
-        left = hit(trial, trial.carried) - {first.contact.id, *first.others}
+    if policy.match.resolve in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
+        left = hit(trial, trial.carried) - {first.contact.id, *first.also_matched}
         see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
     return bool(trial.patch)
 
@@ -78,8 +78,8 @@ def _is_stored(
     trial: Trial, name: str, sent: Mapping[str, Any], outcome: Outcome
 ) -> bool:
     """Return whether all that was sent for a field is in the contact by its rule."""
-    rule, stored = trial.policy.line(name).merge, outcome.contact.get(name)
-    rests = trial.policy.update != "ignore" or outcome.before is None
+    rule, stored = trial.policy.line(name).rule, outcome.contact.get(name)
+    rests = trial.policy.on_found != "ignore" or outcome.before is None
     rests = rests or rule.by is not None or not rule.on_update
     try:
         # What is left alone is there only where its rule would not have moved it.
@@ -104,14 +104,14 @@ def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> 
         return not same(stored, was)
     if "idempotent" in rule.laws:
         return same(rule.combine(stored, value), stored)
-    if outcome.absorbed:
+    if outcome.merged:
         return True
     return same(rule.combine(was, value), stored)
 
 
 def _see_what_makes_no_key(trial: Trial, first: Outcome) -> None:
     """See that a stored value of a key that makes none is told as such."""
-    for key in trial.policy.keys:
+    for key in trial.policy.all_keys:
         for name in key.fields if not key.composite else ():
             value = first.contact.get(name) if name in trial.patch else None
             for item in value if type(value) is tuple else (value,):
@@ -168,8 +168,8 @@ def _forms(
         cleaned = any(policy.line(each).clean is not None for each in brought)
         joins = brought != [name]
         return None if joins and cleaned else key.forms({brought[0]: sent[name]})
-    rules = {policy.line(part).merge.name for part in key.fields}
-    if rules != {"replace"} or first.absorbed or brought != [name]:
+    rules = {policy.line(part).rule.name for part in key.fields}
+    if rules != {"replace"} or first.merged or brought != [name]:
         return None
     before = {} if first.before is None else first.before.fields
     return key.forms({**before, **sent})
@@ -177,7 +177,7 @@ def _forms(
 
 def _moved_by(policy: Policy, name: str) -> set[str]:
     """Give a field, and the lists that its value may join."""
-    keys = [key for key in policy.keys if key.joins and key.fields[0] == name]
+    keys = [key for key in policy.all_keys if key.append_new and key.fields[0] == name]
     return {name, *[key.fields[-1] for key in keys]}
 
 
@@ -190,7 +190,7 @@ def _near(policy: Policy, name: str) -> set[str]:
 def left_out_together(trial: Trial) -> bool:
     """Of fields that identify together, none is stored where another is left out."""
     first, groups = trial.first, _groups(trial.policy)
-    if isinstance(first, Refused) or first.absorbed or not groups:
+    if isinstance(first, Refused) or first.merged or not groups:
         return False
     # Of a list the blocked items may be left out alone.
     sent = _sent(trial, first)
@@ -216,7 +216,7 @@ def left_out_together(trial: Trial) -> bool:
 def _groups(policy: Policy) -> list[set[str]]:
     """Give the fields that identify together, through any of the composite keys."""
     groups: list[set[str]] = []
-    for key in policy.keys:
+    for key in policy.all_keys:
         if key.composite:
             near = [each for each in groups if each.intersection(key.fields)]
             groups = [each for each in groups if each not in near]

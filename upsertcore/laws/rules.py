@@ -10,7 +10,7 @@ Rules:
 
 A host checks a rule of its own in two lines:
 
->>> from upsertcore import custom
+>>> from upsertcore.rules import custom
 >>> longest = custom(
 ...     lambda stored, sent: max(stored or "", sent or "", key=len),
 ...     name="longest",
@@ -75,7 +75,7 @@ def idempotent(rule: Rule, stored: Any, sent: Any) -> None:
         LawBroken: If it does not hold for these values.
         ValueError: If one of them is no value, or no pair for a rule with a clock.
 
-    >>> from upsertcore import add, replace
+    >>> from upsertcore.rules import add, replace
     >>> idempotent(replace, "a", "b")
     >>> idempotent(add, 1, 2)
     Traceback (most recent call last):
@@ -99,7 +99,7 @@ def associative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
         LawBroken: If it does not hold for these values.
         ValueError: As :func:`idempotent`.
 
-    >>> from upsertcore import remove
+    >>> from upsertcore.rules import remove
     >>> associative(remove, ["a"], [], ["a"])
     Traceback (most recent call last):
         ...
@@ -123,7 +123,7 @@ def commutative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
         LawBroken: If it does not hold for these values.
         ValueError: As :func:`idempotent`.
 
-    >>> from upsertcore import largest, replace
+    >>> from upsertcore.rules import largest, replace
     >>> commutative(largest, 1, 2, 3)
     >>> commutative(replace, 1, 2, 3)
     Traceback (most recent call last):
@@ -148,7 +148,7 @@ def absorbing(rule: Rule, stored: Any, first: Any, second: Any) -> None:
         LawBroken: If it does not hold for these values.
         ValueError: As :func:`idempotent`.
 
-    >>> from upsertcore import keep, replace
+    >>> from upsertcore.rules import keep, replace
     >>> absorbing(keep, None, "a", "b")
     >>> absorbing(replace, None, "a", "b")
     Traceback (most recent call last):
@@ -178,7 +178,7 @@ def rule_laws(rule: Rule, values: Iterable[Any]) -> frozenset[Law]:
     Cost:
         The cube of the number of values, where a law holds.
 
-    >>> from upsertcore import replace
+    >>> from upsertcore.rules import replace
     >>> sorted(rule_laws(replace, [None, "", "a", "b"]))
     ['associative', 'idempotent']
     """
@@ -202,7 +202,7 @@ def declares_what_it_has(rule: Rule, values: Iterable[Any]) -> None:
             that break it, or does not declare one that does.
         ValueError: As :func:`rule_laws`.
 
-    >>> from upsertcore import custom
+    >>> from upsertcore.rules import custom
     >>> declares_what_it_has(custom(lambda a, b: (a or 0) + (b or 0)), [None, 12, 3])
     Traceback (most recent call last):
         ...

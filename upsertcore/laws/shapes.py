@@ -79,7 +79,7 @@ class Shapes:
         self._made: dict[Places, Forms] = {}
         for places in product(*choices):
             fields = self._fields(places)
-            self._made[places] = tuple([key.forms(fields) for key in policy.keys])
+            self._made[places] = tuple([key.forms(fields) for key in policy.all_keys])
         self.every = [*self._shapes()]
 
     def _fields(self, places: Places) -> FrozenMap[Any]:
@@ -87,14 +87,14 @@ class Shapes:
         return FrozenMap({a.name: a.stored[n - 1] for a, n in pairs if n})
 
     def _shapes(self) -> Iterator[Shape]:
-        keys = self._policy.keys
+        keys = self._policy.all_keys
         marks = (False,) if self._policy.on_deleted == "forget" else (False, True)
         for places, forms in self._made.items():
             aliases = [self._aliases(n, key, forms[n]) for n, key in enumerate(keys)]
             for chosen in product(*aliases):
                 held = tuple([a + b for a, b in zip(forms, chosen, strict=True)])
                 if all(
-                    key.limit is None or len(each) <= key.limit
+                    key.max_forms is None or len(each) <= key.max_forms
                     for key, each in zip(keys, held, strict=True)
                 ):
                     pairs = zip(self._policy.by_name, chosen, strict=True)
@@ -142,11 +142,11 @@ class Shapes:
     def renamings(self) -> Iterator[frozenset[str]]:
         """Give the sets of fields whose two forms may change places together."""
         groups: list[frozenset[str]] = []
-        for key in self._policy.keys:
+        for key in self._policy.all_keys:
             joined = [each for each in groups if not each.isdisjoint(key.fields)]
             groups = [each for each in groups if each not in joined]
             groups.append(frozenset(key.fields).union(*joined))
-        blocked = any(key.blocked for key in self._policy.keys)
+        blocked = any(key.blocked for key in self._policy.all_keys)
         blind = [] if blocked else [names for names in groups if self._is_blind(names)]
         for taken in product((False, True), repeat=len(blind)):
             if any(taken):
@@ -154,7 +154,7 @@ class Shapes:
                 yield frozenset().union(*chosen)
 
     def _is_blind(self, names: frozenset[str]) -> bool:
-        return all(self._policy.line(name).merge.name in _BLIND for name in names)
+        return all(self._policy.line(name).rule.name in _BLIND for name in names)
 
     def _swapped(self, places: Places, names: frozenset[str]) -> Places:
         pairs = zip(self._keyed, places, strict=True)

@@ -73,7 +73,7 @@ def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
     >>> book_of(Policy(never(), {})).create({}).contact.id
     'new-1'
     """
-    index = ContactIndex([key.name for key in policy.keys])
+    index = ContactIndex([key.name for key in policy.all_keys])
     for contact, forms in state:
         index.put(contact, forms)
     ids, seconds = count(1), count(1)

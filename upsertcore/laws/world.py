@@ -30,7 +30,7 @@ from upsertcore.laws.alphabet import Letters, Values, key_letters, line_letters
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.trial import State, Trial
 from upsertcore.patch import Asked, read
-from upsertcore.plan import decide
+from upsertcore.plan import decide_request
 from upsertcore.policy import Policy
 from upsertcore.values import FrozenMap, same
 from upsertcore.view import Forms
@@ -79,7 +79,7 @@ class World:
     ) -> None:
         values = {} if values is None else values
         self.policy, self.line, self.contacts = policy, line, contacts
-        keyed = dict.fromkeys(name for key in policy.keys for name in key.fields)
+        keyed = dict.fromkeys(name for key in policy.all_keys for name in key.fields)
         self.keyed = [key_letters(policy, name, values) for name in keyed]
         self.letters = None if line is None else line_letters(policy, line, values)
         self.filled = {
@@ -131,7 +131,7 @@ class World:
         return [
             sum(
                 1 << bits.setdefault((n, form), len(bits))
-                for n, key in enumerate(self.policy.keys)
+                for n, key in enumerate(self.policy.all_keys)
                 for form in (shape.forms[n] if key.unique else ())
             )
             for shape in self._shapes.every
@@ -263,7 +263,7 @@ class World:
         """The fields that are the clock of one of this world's fields."""
         names = [letters.name for letters in self.keyed]
         names += [] if self.line is None else [self.line]
-        found = dict.fromkeys(self.policy.line(name).merge.by for name in names)
+        found = dict.fromkeys(self.policy.line(name).rule.by for name in names)
         return [name for name in found if name is not None and name not in names]
 
     def _sendable(self, letters: Letters, *, spelled: bool) -> tuple[Any, ...]:
@@ -349,7 +349,7 @@ class World:
 
     def _orders(self, size: int) -> list[tuple[int, ...]]:
         """Give the orders in which contacts may have been updated, if that counts."""
-        dated = self.line is not None and self.policy.absorbing(self.line).merges_only
+        dated = self.line is not None and self.policy.merge_rule(self.line).merges_only
         return [*permutations(range(size))] if dated else [tuple(range(size))]
 
     @cached_property
@@ -373,7 +373,7 @@ class World:
         default = dict(self.policy.defaults).get(name)
         if default is not None and not any(same(default, each) for each in stored):
             stored.append(default)
-        clocked = self.policy.line(name).merge.by is not None
+        clocked = self.policy.line(name).rule.by is not None
         clocks: list[Any] = [None, *(_CLOCKS if clocked else ())]
         return [
             (
@@ -467,7 +467,7 @@ class World:
         """Give the values of a field, and of its clock, that a contact may have."""
         line = self.policy.line(letters.name)
         stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
-        clocks: list[Any] = [None, *(_CLOCKS if line.merge.by is not None else ())]
+        clocks: list[Any] = [None, *(_CLOCKS if line.rule.by is not None else ())]
         return [*product(stored, clocks)]
 
     def _read(self, state: State, patch: Patch) -> list[int]:
@@ -480,7 +480,7 @@ class World:
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
             asked = Asked(self.policy.by_name, sent, index, "", match)
             with suppress(Refused):
-                decide(self.policy, asked)
+                decide_request(self.policy, asked)
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)
             _ = trial.first
         return [*seats]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from upsertcore import normalize
 from upsertcore.line import Field, Null, field
 from upsertcore.match import first_match
-from upsertcore.merge import deep, ignore, items_by
+from upsertcore.patterns import Pattern
 from upsertcore.policy import Policy
 from upsertcore.profiles._leadconnector_fields import NULLABLE, TEXT
 from upsertcore.profiles._leadconnector_forms import (
@@ -22,7 +22,8 @@ from upsertcore.profiles._leadconnector_forms import (
     tags,
     timezone,
 )
-from upsertcore.profiles.wire import screened
+from upsertcore.profiles.wire import blocked_values
+from upsertcore.rules import deep, ignore, items_by
 
 __all__ = ["KEYS", "policy"]
 
@@ -51,43 +52,48 @@ def policy(
     >>> policy(("email",), None).match.keys
     ('email',)
     """
+    blocked = blocked_values(placeholders=placeholders)
     return Policy(
         # "the API matches on the first field in the configured priority sequence"
         match=first_match(*priority),
         fields={
             **{name: field(null=_null(name)) for name in (*TEXT, "dnd")},
             # Stored as its two parts; one that was not used stays to be reported.
-            "name": field(merge=ignore, null="ignore", blank="ignore"),
-            **_keys(() if allow_duplicates else priority, region),
+            "name": field(rule=ignore, null="ignore", blank="ignore"),
+            **_keys(() if allow_duplicates else priority, region, blocked),
             "country": field(clean=country, null="reject", blank="reject"),
             # "This field will overwrite all current tags associated with the contact."
             "tags": field(clean=lower_tags if lower_case_tags else tags, null="reject"),
             "dateOfBirth": field(clean=birth_date, blank="reject"),
             "timezone": field(clean=timezone, blank="reject"),
-            "customFields": field(merge=items_by("id", "key"), null="reject"),
-            "dndSettings": field(merge=deep, null="reject"),
-            "inboundDndSettings": field(merge=deep, null="reject"),
+            "customFields": field(rule=items_by("id", "key"), null="reject"),
+            "dndSettings": field(rule=deep, null="reject"),
+            "inboundDndSettings": field(rule=deep, null="reject"),
         },
-        others=ignore,
+        extra_fields=field(rule=ignore),
         on_ambiguous="oldest",
         # "ignores the second to prevent duplication"
         on_key_in_use="withhold",
-        **screened(KEYS, placeholders=placeholders),
+        on_blocked="ignore",
     )
 
 
-def _keys(unique: tuple[str, ...], region: str | None) -> dict[str, Field]:
+def _keys(
+    unique: tuple[str, ...], region: str | None, blocked: tuple[Pattern, ...]
+) -> dict[str, Field]:
     number = normalize.phone if region is None else normalize.phone_in(region)
     return {
         "email": field(
             key=normalize.email,
             unique="email" in unique,
+            blocked=blocked,
             clean=mailbox,
             blank="ignore",
         ),
         "phone": field(
             key=number,
             unique="phone" in unique,
+            blocked=blocked,
             clean=e164(number, region),
             blank="ignore",
         ),

@@ -17,9 +17,9 @@ from typing import Any
 from upsertcore import normalize
 from upsertcore.line import field
 from upsertcore.match import first_match
-from upsertcore.merge import custom, deep
 from upsertcore.policy import Policy
-from upsertcore.profiles.wire import email_address, need, screened
+from upsertcore.profiles.wire import blocked_values, email_address, need
+from upsertcore.rules import custom, deep
 from upsertcore.values import FrozenMap, freeze
 
 __all__ = ["KEYS", "complaint", "policy", "readers"]
@@ -186,18 +186,21 @@ def policy(
     (('contact_id', 'email'), ())
     """
     required = len(keys) == 1
+    blocked = blocked_values(placeholders=placeholders)
     lines = {name: field(clean=clean) for name, clean in read.items()}
     lines["contact_id"] = field(
         key=normalize.exact,
+        blocked=blocked,
         unique=True,
         required=required,
         clean=_id,
-        merge=_keep_spelling,
+        rule=_keep_spelling,
         null="reject",
         blank="reject",
     )
     lines["email"] = field(
         key=normalize.email,
+        blocked=blocked,
         required=required,
         clean=_email,
         null="reject",
@@ -206,12 +209,12 @@ def policy(
     if "status" in read:
         lines["status"] = field(clean=_text, default=default_status)
     if "custom_fields" in read:
-        lines["custom_fields"] = field(clean=_object, merge=deep)
+        lines["custom_fields"] = field(clean=_object, rule=deep)
     return Policy(
         match=first_match(*keys),
         fields=lines,
         on_ambiguous="oldest",
-        **screened(KEYS, placeholders=placeholders),
+        on_blocked="ignore",
     )
 
 

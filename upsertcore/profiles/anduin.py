@@ -24,7 +24,6 @@ from upsertcore.errors import (
 )
 from upsertcore.line import field
 from upsertcore.match import first_present
-from upsertcore.merge import ignore, on_create
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
@@ -33,13 +32,14 @@ from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    blocked_values,
     described,
     email_address,
     named,
-    screened,
     text_of,
     through,
 )
+from upsertcore.rules import ignore, on_create
 from upsertcore.values import thaw
 
 __all__ = ["Anduin"]
@@ -58,6 +58,7 @@ def _tracking_id(value: Any) -> Any:
 
 
 def _policy(*, placeholders: bool) -> Policy:
+    blocked = blocked_values(placeholders=placeholders)
     return Policy(
         # "If both are provided, only the trackingId is used to locate the Contact."
         match=first_present("trackingId", "email"),
@@ -65,8 +66,9 @@ def _policy(*, placeholders: bool) -> Policy:
             # Null and blank are alike: "If trackingId is not provided".
             "trackingId": field(
                 key=normalize.exact,
+                blocked=blocked,
                 unique=True,
-                merge=on_create,
+                rule=on_create,
                 clean=_tracking_id,
                 null="ignore",
                 blank="ignore",
@@ -74,9 +76,10 @@ def _policy(*, placeholders: bool) -> Policy:
             # "Not updatable": the email of a known contact stays.
             "email": field(
                 key=normalize.email,
+                blocked=blocked,
                 unique=True,
                 required=True,
-                merge=on_create,
+                rule=on_create,
                 clean=email_address,
                 blank="ignore",
             ),
@@ -86,8 +89,8 @@ def _policy(*, placeholders: bool) -> Policy:
         },
         # "Client and Investment Entity assignments are not affected by upsert":
         # whatever else the application keeps on a contact survives.
-        others=ignore,
-        **screened(("trackingId", "email"), placeholders=placeholders),
+        extra_fields=field(rule=ignore),
+        on_blocked="ignore",
     )
 
 

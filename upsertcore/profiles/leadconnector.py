@@ -21,7 +21,7 @@ from upsertcore.errors import IdempotencyKeyReused, InvalidField, InvalidPolicy,
 from upsertcore.index import ContactIndex
 from upsertcore.match import never
 from upsertcore.outcome import Outcome
-from upsertcore.plan import plan as decision
+from upsertcore.plan import decide as decision
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.profiles._leadconnector_answer import answered, shaped
@@ -267,7 +267,7 @@ class LeadConnector:
         """
         empty = ContactIndex(self.policy.by_name)
         plan = decision(self.policy, patch, empty, scope=scope, match=never())
-        keys = zip(self.policy.keys, plan.forms, strict=True)
+        keys = zip(self.policy.all_keys, plan.forms, strict=True)
         if not any(forms and key.name in self.priority for key, forms in keys):
             raise _bad_request(_NO_KEY)
         return plan

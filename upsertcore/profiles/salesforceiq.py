@@ -22,7 +22,6 @@ from upsertcore.book import ContactBook
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.line import field
 from upsertcore.match import first_match
-from upsertcore.merge import ignore, replace
 from upsertcore.normalize import Normalizer
 from upsertcore.outcome import Outcome
 from upsertcore.planned import Plan
@@ -32,13 +31,14 @@ from upsertcore.profiles.wire import (
     Rejected,
     Response,
     answer,
+    blocked_values,
     described,
     named,
     need,
-    screened,
     text_of,
     through,
 )
+from upsertcore.rules import ignore, replace
 from upsertcore.values import freeze, thaw
 
 __all__ = ["SalesforceIQ"]
@@ -50,17 +50,18 @@ _SAYS = {
 
 
 def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
+    blocked = blocked_values(placeholders=placeholders)
     return Policy(
         match=first_match("email"),
         fields={
             # The body's id is read-only: the query says that email decides.
-            "id": field(merge=ignore),
-            "email": field(key=_mailbox),
+            "id": field(rule=ignore),
+            "email": field(key=_mailbox, blocked=blocked),
             "phone": field(clean=_canonical(phone)),
         },
-        others=replace,
+        extra_fields=field(rule=replace),
         on_ambiguous="oldest",
-        **screened(("email",), placeholders=placeholders),
+        on_blocked="ignore",
     )
 
 

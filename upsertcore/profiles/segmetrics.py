@@ -261,7 +261,7 @@ def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
         after=before.fields,
         withheld=(),
         ignored=FrozenMap(dict.fromkeys(patch, "stale")),
-        forms=tuple(key.forms(before.fields) for key in plan.policy.keys),
+        forms=tuple(key.forms(before.fields) for key in plan.policy.all_keys),
     )
 
 

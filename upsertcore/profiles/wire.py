@@ -19,6 +19,7 @@ from upsertcore.book import ContactBook
 from upsertcore.errors import InvalidPolicy, Refused
 from upsertcore.normalize import PLACEHOLDERS, email
 from upsertcore.outcome import Outcome
+from upsertcore.patterns import Pattern
 from upsertcore.planned import Plan
 from upsertcore.policy import Policy
 from upsertcore.showing import shown
@@ -29,12 +30,12 @@ __all__ = [
     "Rejected",
     "Response",
     "answer",
+    "blocked_values",
     "described",
     "email_address",
     "flag",
     "named",
     "need",
-    "screened",
     "summary",
     "text_of",
     "through",
@@ -257,24 +258,20 @@ def described(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
     return fields, odd
 
 
-def screened(keys: Iterable[str], *, placeholders: bool) -> dict[str, Any]:
+def blocked_values(*, placeholders: bool) -> tuple[Pattern, ...]:
     """
-    Return the arguments with which a policy leaves placeholders out of its keys.
+    Return what a key of a profile does not count as a value.
 
     Args:
-        keys: The names of the policy's keys.
-        placeholders: False where what is sent is taken as it is.
+        placeholders: False where placeholders are values like any other.
 
     Raises:
         InvalidPolicy: If the option is neither true nor false.
 
-    >>> sorted(screened(["email"], placeholders=True)), screened([], placeholders=False)
-    (['blocked', 'on_blocked'], {})
+    >>> len(blocked_values(placeholders=True)) > 20, blocked_values(placeholders=False)
+    (True, ())
     """
-    if not flag("placeholders", placeholders):
-        return {}
-    blocked = dict.fromkeys(keys, PLACEHOLDERS)
-    return {"blocked": blocked, "on_blocked": "ignore"}
+    return PLACEHOLDERS if flag("placeholders", placeholders) else ()
 
 
 def flag(name: str, value: object) -> bool:

@@ -19,7 +19,10 @@ from attrs import field, frozen
 from upsertcore.contact import Contact
 from upsertcore.errors import Refused
 from upsertcore.keyring import held_forms
-from upsertcore.merge import (
+from upsertcore.patch import checked_scope, read
+from upsertcore.policy import Policy
+from upsertcore.rule import Rule
+from upsertcore.rules import (
     append,
     ignore,
     immutable,
@@ -32,9 +35,6 @@ from upsertcore.merge import (
     union,
     unset,
 )
-from upsertcore.patch import checked_scope, read
-from upsertcore.policy import Policy
-from upsertcore.rule import Rule
 
 __all__ = ["Known", "Linking", "Row", "Sent", "joined"]
 
@@ -126,10 +126,10 @@ class Linking:
         consulted = {*policy.match.keys}
         self._policy = policy
         # A key's number is that of its forms in all that tells forms per key.
-        self._numbers = {key.name: number for number, key in enumerate(policy.keys)}
+        self._numbers = {key.name: number for number, key in enumerate(policy.all_keys)}
         self._keys = [
             (number, key)
-            for number, key in enumerate(policy.keys)
+            for number, key in enumerate(policy.all_keys)
             if key.unique or key.name in consulted
         ]
         parts = {name for _number, key in self._keys for name in key.fields}
@@ -137,12 +137,12 @@ class Linking:
         self.makes = (
             several
             # What joins another field is cleaned there, and may be its own key too.
-            or any(key.joins for key in policy.keys)
+            or any(key.append_new for key in policy.all_keys)
             or not parts.isdisjoint(name for name, _value in policy.defaults)
             or any(
                 not _chooses(rule)
                 for name in parts
-                for rule in (policy.fields[name].merge, policy.absorb.get(name, keep))
+                for rule in (policy.fields[name].rule, policy.merge_rule(name))
             )
         )
 
@@ -190,7 +190,7 @@ class Linking:
         """Give the name of the key, the scope and the form that a link stands for."""
         number, length, rest = link.split(":", 2)
         end = int(length)
-        return self._policy.keys[int(number)].name, rest[:end], rest[end:]
+        return self._policy.all_keys[int(number)].name, rest[:end], rest[end:]
 
 
 def _chooses(rule: Rule) -> bool:

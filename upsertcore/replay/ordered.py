@@ -24,7 +24,7 @@ from upsertcore.errors import Refused
 from upsertcore.index import ContactIndex
 from upsertcore.loading import admit
 from upsertcore.outcome import Outcome
-from upsertcore.plan import plan
+from upsertcore.plan import decide
 from upsertcore.policy import Policy
 from upsertcore.replay.linking import Known, Linking, Row, Sent
 
@@ -197,7 +197,7 @@ class _Replay:
         self, policy: Policy, ids: Callable[[int], str], linking: Linking | None
     ) -> None:
         self._policy, self._linking = policy, linking
-        self._index = ContactIndex([key.name for key in policy.keys])
+        self._index = ContactIndex([key.name for key in policy.all_keys])
         self._ids, self._id = ids, ""
         self._known: set[str] = set()
         self._row: Sent
@@ -255,7 +255,7 @@ class _Replay:
         watched = _Watched(self._index, self._linking)
         with suppress(Refused):
             self._named(
-                row, lambda: plan(self._policy, row.patch, watched, scope=row.scope)
+                row, lambda: decide(self._policy, row.patch, watched, scope=row.scope)
             )
         return tuple(watched.links)
 

@@ -61,7 +61,7 @@ def sources(
     fields = check_fields("patch", kinds["patch"])
     declared = patches_schema(fields)
     check_columns(patches.schema, declared, optional=("scope", "nulls"))
-    if policy.others is None:
+    if policy.extra_fields is None:
         _check_declared(policy, patches, fields)
     sent = _select(
         patches,
@@ -181,7 +181,7 @@ def answers(out: DataFrame) -> tuple[DataFrame, DataFrame]:
         "contact.fields",
         "contact.aliases",
         "contact.clocks",
-        "contact.absorbed",
+        "contact.merged_ids",
         "contact.deleted_at",
     )
     answered = out.where(F.col("kind") == ANSWERED)

@@ -128,7 +128,7 @@ def _contact(place: int, history: str, scope: str, fields: dict[str, Any]) -> Co
             _time(row["updated_at"]),
             row.get("aliases") or {},
             {name: json.loads(clock) for name, clock in clocks.items()},
-            row.get("absorbed") or (),
+            row.get("merged_ids") or (),
             None if gone is None else _time(gone),
         )
     except ValueError as error:

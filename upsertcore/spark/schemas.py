@@ -69,7 +69,7 @@ STORED = _struct(
     updated_at=TimestampType(),
     aliases=MapType(StringType(), _TEXTS),
     clocks=MapType(StringType(), StringType()),
-    absorbed=_TEXTS,
+    merged_ids=_TEXTS,
     deleted_at=TimestampType(),
 )
 """What a contact has besides its place, its scope and its fields."""
@@ -87,8 +87,8 @@ _OUTCOME = _struct(
         )
     ),
     ignored=MapType(StringType(), StringType()),
-    others=_TEXTS,
-    absorbed=_TEXTS,
+    also_matched=_TEXTS,
+    merged=_TEXTS,
     error=_struct(type=StringType(), message=StringType()),
 )
 

@@ -100,7 +100,7 @@ def _contacts(events: list[Stored], kind: pa.StructType) -> pa.StructArray:
             [(name, json.dumps(clock)) for name, clock in each.clocks.items()]
             for each in contacts
         ],
-        "absorbed": [each.absorbed for each in contacts],
+        "merged_ids": [each.merged_ids for each in contacts],
         "deleted_at": [each.deleted_at for each in contacts],
     }
     fields = [each.fields.proxy for each in contacts]
@@ -152,8 +152,8 @@ def _told(answer: Any) -> tuple[Any, ...]:
         answer.matched_by,
         withheld,
         (*answer.ignored.items(),),
-        answer.others,
-        [each.id for each in answer.absorbed],
+        answer.also_matched,
+        [each.id for each in answer.merged],
         None,
     )
 

@@ -48,7 +48,7 @@ def patches(
     {'email': 'ada@x.org', 'name': 'x'}
     """
     sent = _sent(policy, {} if values is None else values)
-    keyed = [name for key in policy.keys for name in key.fields]
+    keyed = [name for key in policy.all_keys for name in key.fields]
     leading = [policy.by_name[name].fields for name in policy.match.keys[:1]]
     due = dict.fromkeys([*[n for names in leading for n in names], *policy.needed])
     some = {n: st.sampled_from((*sent[n] * 2, None, "")) for n in keyed}
@@ -74,12 +74,12 @@ def _laid(drawn: tuple[dict[str, Any], list[tuple[str, Any]]]) -> dict[str, Any]
 
 def _sent(policy: Policy, values: Values) -> dict[str, tuple[Any, ...]]:
     """Give what is sent for each field, declared or not."""
-    keyed = {name for key in policy.keys for name in key.fields}
-    clocks = {line.merge.by for line in policy.fields.values()}
-    if policy.others is not None:
-        clocks.add(policy.others.by)
+    keyed = {name for key in policy.all_keys for name in key.fields}
+    clocks = {line.rule.by for line in policy.fields.values()}
+    if policy.extra_fields is not None:
+        clocks.add(policy.extra_fields.rule.by)
     names = [*policy.fields, *[n for n in values if n not in policy.fields]]
-    if policy.others is not None and "other" not in names:
+    if policy.extra_fields is not None and "other" not in names:
         names.append("other")
     found: dict[str, tuple[Any, ...]] = {}
     for name in names:

@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 
 from upsertcore import normalize
 from upsertcore.keys import key
 from upsertcore.line import field
 from upsertcore.match import all_agree, first_match, first_present, merge_all, never
-from upsertcore.merge import ignore, keep, replace
 from upsertcore.policy import Policy
+from upsertcore.rule import Rule
+from upsertcore.rules import ignore, keep, last_updated, replace
 from upsertcore.testing.pools import BLOCKED, FIELDS, KEYED, NAMED, NEEDED, POOLS
 from upsertcore.testing.words import LATEST, Words
 
@@ -78,29 +80,49 @@ def policies(
     made = draw(_match_strategies(names, plain=plain, nobody=not strict, wanted=match))
     table = draw(_tables(made, own, named, strict=strict, words=words))
     held = {
-        name: (each.get("limit"), each.get("keep_aliases"))
+        name: (each.get("max_forms"), each.get("keep_aliases"))
         for name, each in own.items()
     }
-    held |= {name: (each.limit, each.keep_aliases) for name, each in named.items()}
+    held |= {name: (each.max_forms, each.keep_aliases) for name, each in named.items()}
     limited = any(limit and not keep_aliases for limit, keep_aliases in held.values())
     droppable = not limited and _alone(made.keys, names)
-    rare = {} if plain else draw(_rarities(made, names, words, droppable=droppable))
+    rare: dict[str, Any] = {}
+    if not plain:
+        rare, options = draw(_rarities(made, names, words, droppable=droppable))
+        for name, how in options.items():
+            lines = table if name in table else named
+            lines[name] = attrs.evolve(lines[name], **how)
     clocked = [] if plain else [LATEST]
+    common = draw(_choices(words, clocked, on_key_in_use, strict=strict))
+    return Policy(made, table, keys=named, **(common | rare))
+
+
+@st.composite
+def _choices(
+    draw: st.DrawFn,
+    words: Words,
+    clocked: list[Rule],
+    on_key_in_use: tuple[str, ...],
+    *,
+    strict: bool,
+) -> dict[str, Any]:
+    """Draw the options of a policy that any table may have."""
     absent = ("refuse",) if strict else ("refuse", "refuse", "create")
-    create, update = draw(
-        st.sampled_from(((True, True),) * 48 + ((True, False),) * 2 + ((False, True),))
-    )
-    others = (None, replace, keep, ignore, words.rule, *clocked)
-    common: Any = {
-        "others": draw(st.sampled_from(others)),
+    found = ("update",) * 49 + ("refuse",) * 2
+    on_found = draw(st.sampled_from(found))
+    refuses = on_found == "update" and draw(chance(50))
+    extra = (None, replace, keep, ignore, words.rule, *clocked)
+    rule = draw(st.sampled_from(extra))
+    merged = draw(st.sampled_from((None, None, ignore, last_updated, *clocked)))
+    return {
+        "extra_fields": None if rule is None else field(rule=rule, on_merge=merged),
         "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_key_in_use": draw(st.sampled_from(on_key_in_use)),
         "on_no_key": draw(st.sampled_from(absent)),
         "on_deleted": draw(st.sampled_from(("forget", "forget", "restore", "refuse"))),
-        "create": create,
-        "update": update,
+        "on_found": on_found,
+        "on_not_found": "refuse" if refuses else "create",
     }
-    return Policy(made, table, keys=named, **(common | rare))
 
 
 @st.composite
@@ -114,7 +136,7 @@ def _named_keys(draw: st.DrawFn) -> dict[str, Any]:
         joins, held = draw(st.booleans()), draw(_holding())
         mails = NAMED["mails"]
         made["mails"] = key(
-            *mails, normalize=normalize.email, each=True, joins=joins, **held
+            *mails, normalize=normalize.email, any_of=True, append_new=joins, **held
         )
     return made
 
@@ -127,7 +149,7 @@ def _holding() -> st.SearchStrategy[dict[str, Any]]:
         lambda unique, pair: {
             "unique": unique,
             "keep_aliases": pair[0],
-            "limit": pair[1],
+            "max_forms": pair[1],
         },
         chance(3),
         some,
@@ -229,7 +251,7 @@ def _lines(
         **own,
         required=name in NEEDED and rule.stores and draw(chance(8)),
         clean=draw(st.sampled_from((None, None, None, words.clean))),
-        merge=rule,
+        rule=rule,
         null=draw(st.sampled_from((*("clear", "ignore") * 8, "reject"))),
         blank=draw(st.sampled_from((*("store", "clear", "ignore") * 6, "reject"))),
         default=POOLS[name][0] if lone and draw(chance(3)) else None,
@@ -244,21 +266,32 @@ def _rarities(
     words: Words,
     *,
     droppable: bool,
-) -> dict[str, Any]:
-    """Draw what few policies say: blocked values, limits, absorbing, no updates."""
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """
+    Draw what few policies say: blocked values, limits, merging, no updates.
+
+    Returns:
+        Options of the policy, and options of its lines and named keys, by name.
+    """
     made: dict[str, Any] = {}
+    options: dict[str, dict[str, Any]] = {}
     if draw(chance(3)):
         some = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
-        made["blocked"] = {name: draw(st.sampled_from(BLOCKED[name])) for name in some}
+        for name in some:
+            options[name] = {"blocked": draw(st.sampled_from(BLOCKED[name]))}
         whole = "person" in some
         hows = ("store", "refuse") if whole else ("store", "ignore", "refuse")
         made["on_blocked"] = draw(st.sampled_from(hows))
     if match.name == "merge_all" and droppable:
         made["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
     if match.name == "merge_all" or draw(st.booleans()):
-        fields = [*words.absorb][:-1]
+        fields = [*words.on_merge]
         some = draw(st.lists(st.sampled_from(fields), max_size=3, unique=True))
-        made["absorb"] = {n: draw(st.sampled_from(words.absorb[n])) for n in some}
+        for name in some:
+            rule = draw(st.sampled_from(words.on_merge[name]))
+            options.setdefault(name, {})["on_merge"] = rule
+    if draw(chance(12)):
+        made["on_merge"] = draw(st.sampled_from((replace, last_updated)))
     if draw(chance(15)):
-        made |= {"update": "ignore", "create": True}
-    return made
+        made |= {"on_found": "ignore", "on_not_found": "create"}
+    return made, options

@@ -52,7 +52,7 @@ def holders(book: ContactBook) -> dict[Holder, tuple[str, ...]]:
     """
     found: dict[Holder, tuple[str, ...]] = {}
     for contact, forms in state_of(book):
-        for key, each in zip(book.policy.keys, forms, strict=True):
+        for key, each in zip(book.policy.all_keys, forms, strict=True):
             for form in each:
                 place = key.name, form, contact.scope
                 found[place] = (*found.get(place, ()), contact.id)
@@ -96,7 +96,7 @@ def finds(book: ContactBook, contact: Contact) -> None:
     for id in contact.ids:
         now = book.get(id, scope=contact.scope)
         see("index_follows", now == contact, f"{id} is {now}")
-    for key in book.policy.keys:
+    for key in book.policy.all_keys:
         for name in () if key.composite else key.fields:
             value = contact.get(name)
             for item in value if isinstance(value, tuple) else (value,):
@@ -178,7 +178,7 @@ def said(answer: Any) -> Any:
     """
     if isinstance(answer, Outcome):
         fields = repr(answer.contact.fields)
-        return answer.result, answer.matched_by, fields, len(answer.absorbed)
+        return answer.result, answer.matched_by, fields, len(answer.merged)
     return type(answer).__name__
 
 

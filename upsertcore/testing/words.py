@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any, final
 
 from upsertcore import normalize
-from upsertcore.merge import (
+from upsertcore.normalize import Normalizer
+from upsertcore.rule import Rule
+from upsertcore.rules import (
     add,
     add_or_remove,
     append,
@@ -24,8 +26,8 @@ from upsertcore.merge import (
     items_by,
     keep,
     largest,
+    last_updated,
     latest,
-    newest,
     on_create,
     remove,
     replace,
@@ -33,8 +35,6 @@ from upsertcore.merge import (
     union,
     unset,
 )
-from upsertcore.normalize import Normalizer
-from upsertcore.rule import Rule
 from upsertcore.testing.pools import FIELDS
 
 __all__ = ["LATEST", "Words", "longer", "mailbox", "tidy"]
@@ -89,7 +89,7 @@ class Words:
         rule: Stands beside the catalogue of merge rules.
 
     >>> words = Words(rule=custom(longer, name="mine"))
-    >>> words.rule in words.rules["name"], words.rule in words.absorb["name"]
+    >>> words.rule in words.rules["name"], words.rule in words.on_merge["name"]
     (True, True)
     """
 
@@ -108,7 +108,7 @@ class Words:
             "code": (normalize.exact,),
         }
         self.rules = _rules(own)
-        self.absorb = _absorb(own)
+        self.on_merge = _on_merge(own)
 
     def harmless(self, name: str, rule: Rule) -> bool:
         """
@@ -148,18 +148,17 @@ def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
     }
 
 
-def _absorb(own: Rule) -> dict[str, tuple[Rule, ...]]:
+def _on_merge(own: Rule) -> dict[str, tuple[Rule, ...]]:
     """Give the rules that a field may have between two contacts."""
     return {
-        "email": (replace, union, newest),
-        "more": (union, replace, newest),
+        "email": (replace, union, last_updated),
+        "more": (union, replace, last_updated),
         "phone": (replace, own),
         "code": (ignore, largest),
         "name": (own, immutable, replace, keep),
         "score": (add, largest, LATEST, keep),
         "at": (largest,),
         "tags": (union, append),
-        "nested": (deep, deep_keep, replace, newest),
+        "nested": (deep, deep_keep, replace, last_updated),
         "items": (items_by("id"), replace),
-        "extra": (ignore, LATEST),
     }

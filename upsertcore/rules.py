@@ -51,8 +51,8 @@ __all__ = [
     "items_by",
     "keep",
     "largest",
+    "last_updated",
     "latest",
-    "newest",
     "on_create",
     "remove",
     "replace",
@@ -207,10 +207,12 @@ def latest(by: str) -> Rule:
     return Rule(f"latest(by={by!r})", newer, _ALL, drops=True, by=by)
 
 
-newest = Rule("newest", newer, _ALL, drops=True, by="updated_at", merges_only=True)
+last_updated = Rule(
+    "last_updated", newer, _ALL, drops=True, by="updated_at", merges_only=True
+)
 """
 Between two contacts that are merged: the value of the one that was updated last; what
-only one of them has stays. It is for ``absorb``.
+only one of them has stays. It is for ``on_merge``.
 
 The field keeps that ``updated_at`` as its clock until it is next updated, so that one
 merge of three contacts is two merges of two. A field whose own rule has a clock goes by
