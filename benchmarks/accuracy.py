@@ -2,7 +2,7 @@
 Accuracy on FEBRL: policies of exact keys beside probabilistic linkers.
 
 Rules:
-    All figures are of one run: what is right is counted by ``upsertcore.scores``.
+    All figures are of one run: what is right is counted by ``upsertcore.evaluation.scores``.
     A policy is timed by its upserts alone, on an empty book; a linker by all that it
     does from frames to pairs.
     What was expected stands beside what was found, and what could not run is named.
@@ -44,8 +44,8 @@ from benchmarks.machine import about
 from benchmarks.tables import placed
 from upsertcore import ContactBook, Policy, normalize
 from upsertcore.evaluation import Report, begun, judged
+from upsertcore.evaluation.scores import Measure, measured, score
 from upsertcore.replay import Linking, Sent, components, joined
-from upsertcore.scores import Measure, measured, score
 
 __all__ = ["grouped", "handed_over", "main", "measure", "one_more_key", "tried"]
 

@@ -21,10 +21,10 @@ from typing import Any, TypeAlias, final
 import attrs
 
 from upsertcore import Policy, field, first_match, key, merge_all, normalize
+from upsertcore.matching.strategy import Strategy
 from upsertcore.normalize import Normalizer, exact
-from upsertcore.rule import Rule
 from upsertcore.rules import ignore, keep, replace
-from upsertcore.strategy import Strategy
+from upsertcore.rules.rule import Rule
 
 __all__ = [
     "CARRIED",
@@ -147,7 +147,7 @@ def more_keys() -> dict[str, Parts]:
 
 def _with_names() -> dict[str, Parts]:
     # Its extra may be missing where only the policies above are wanted.
-    sound = import_module("upsertcore.phonetic")
+    sound = import_module("upsertcore.normalize.phonetic")
     soundex, nysiis = sound.soundex, sound.nysiis
     initials, tokens = normalize.initials, normalize.sorted_tokens
     year, three, area = normalize.year, normalize.prefix(3), normalize.postcode_area

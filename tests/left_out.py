@@ -29,6 +29,7 @@ from upsertcore import (
     rules,
 )
 from upsertcore.errors import InvalidPolicy, Refused
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, latest
 
 __all__ = ["answers", "cases", "drawn", "mixtures", "people", "policy_of", "told"]
@@ -339,7 +340,7 @@ def left_out(outcome: Outcome) -> set[str]:
 
 def groups(policy: Policy) -> set[tuple[str, ...]]:
     """Give the fields that identify together, by the composite keys of a policy."""
-    return {*policy.together.values()}
+    return {*compiled(policy).groups.values()}
 
 
 def mixtures(policy: Policy, patch: dict[str, Any], outcome: Outcome) -> list[Any]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from upsertcore.keys import Key
-from upsertcore.line import Field
+from upsertcore.policy.fields import Field
+from upsertcore.policy.keys import Key
 
 __all__ = ["blocking", "merging"]
 

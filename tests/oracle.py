@@ -20,7 +20,7 @@ from tests.naive_merging import absorb, date
 from tests.naive_patch import leave, read
 from tests.naive_withheld import Merging, settle
 from upsertcore import Policy, errors
-from upsertcore.draw import SpentId
+from upsertcore.store.ids import SpentId
 
 
 class Oracle(Calling):

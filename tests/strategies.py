@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
-from upsertcore.call import for_one_call
 from upsertcore.laws import Trial
 from upsertcore.laws.trial import state_of
+from upsertcore.policy.overrides import for_one_call
 from upsertcore.rules import custom
 from upsertcore.testing import POOLS, Words, json_values, rich_text
 from upsertcore.testing.pools import MISSING, NAMED

@@ -18,9 +18,9 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, KeyInUse
-from upsertcore.line import Field
+from upsertcore.matching.strategy import Strategy
+from upsertcore.policy.fields import Field
 from upsertcore.rules import custom, keep, on_create
-from upsertcore.strategy import Strategy
 
 MAILS = key("main", "more", normalize=normalize.email, any_of=True)
 EXACT = field(key=normalize.exact)

@@ -22,8 +22,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.batch import in_turn
-from upsertcore.repeats import repeated
+from upsertcore.book.batch import in_turn, repeated
 from upsertcore.rules import immutable
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

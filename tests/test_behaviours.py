@@ -29,7 +29,7 @@ from upsertcore import (
     normalize,
     rules,
 )
-from upsertcore.rule import Rule
+from upsertcore.rules.rule import Rule
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SYSTEMS = {

@@ -27,11 +27,11 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
-    writer,
 )
-from upsertcore.index import ContactIndex
-from upsertcore.limits import MAX_DEPTH
 from upsertcore.rules import custom, immutable, latest, replace
+from upsertcore.store import memory as writer
+from upsertcore.store.index import ContactIndex
+from upsertcore.values import MAX_DEPTH
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 FIELDS = {

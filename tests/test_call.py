@@ -17,7 +17,6 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.call import for_one_call
 from upsertcore.errors import (
     InvalidField,
     InvalidPolicy,
@@ -25,6 +24,7 @@ from upsertcore.errors import (
     StalePlan,
     UnknownField,
 )
+from upsertcore.policy.overrides import for_one_call
 from upsertcore.rules import (
     add,
     add_or_remove,

@@ -40,6 +40,7 @@ from upsertcore.laws import (
 from upsertcore.laws.card import _Watch
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.world import World
+from upsertcore.matching.strategy import Match, Strategy
 from upsertcore.rules import (
     add,
     custom,
@@ -50,7 +51,6 @@ from upsertcore.rules import (
     latest,
     replace,
 )
-from upsertcore.strategy import Match, Strategy
 
 Row = dict[str, Any]
 

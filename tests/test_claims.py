@@ -20,7 +20,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.claims import Claim, Family
+from upsertcore.engine.uniqueness import Claim, Family
 from upsertcore.errors import InvalidField, KeyInUse, MissingField
 from upsertcore.rules import ignore, keep, union
 from upsertcore.values import NOTHING

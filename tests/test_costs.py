@@ -22,8 +22,8 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.plan import decide
-from upsertcore.row import ID, PLACE
+from upsertcore.engine.decide import decide
+from upsertcore.model.layout import ID, PLACE
 from upsertcore.rules import union
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
-from upsertcore.draw import Draw, fresh_ids, utc_now
+from upsertcore.store.ids import Draw, fresh_ids, utc_now
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import errors
-from upsertcore.showing import shown
-from upsertcore.values import FrozenMap
+from upsertcore.values import FrozenMap, shown
 
 EXAMPLES = [
     errors.InvalidPolicy("email: a unique field needs a key"),

@@ -39,10 +39,10 @@ from upsertcore.evaluation import (
     evaluate,
     judged,
 )
-from upsertcore.judging import Alone
+from upsertcore.evaluation.report import Alone
+from upsertcore.evaluation.scores import EXAMPLES, Measure, score
+from upsertcore.matching.strategy import Strategy
 from upsertcore.rules import replace
-from upsertcore.scores import EXAMPLES, Measure, score
-from upsertcore.strategy import Strategy
 
 Row: TypeAlias = dict[str, Any]
 

@@ -20,7 +20,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.explain import explain
+from upsertcore.engine.explain import explain
 from upsertcore.rules import add, last_updated, latest, on_create, union
 
 LINES: dict[str, Any] = {

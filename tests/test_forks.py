@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, normalize
-from upsertcore.draw import fresh_ids
 from upsertcore.profiles import LeadConnector
+from upsertcore.store.ids import fresh_ids
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="this system does not fork"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from upsertcore import ContactBook, Policy, field, first_match, normalize, phonetic
-from upsertcore.normalize import Normalizer
-from upsertcore.showing import shown
+from upsertcore import ContactBook, Policy, field, first_match, normalize
+from upsertcore.normalize import Normalizer, phonetic
+from upsertcore.values import shown
 
 MAKERS: dict[str, Any] = {
     "phone_in": normalize.phone_in,

@@ -19,7 +19,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy
-from upsertcore.functions import check_called, check_function, check_normaliser
+from upsertcore.policy.functions import check_called, check_function, check_normaliser
 from upsertcore.rules import custom, latest
 
 

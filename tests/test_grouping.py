@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from upsertcore.grouping import groups
+from upsertcore.policy.groups import groups
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,9 @@ from typing import Any
 
 import pytest
 
-from upsertcore import (
-    ContactBook,
-    Policy,
-    errors,
-    field,
-    first_match,
-    heading,
-    normalize,
-    row,
-)
-from upsertcore.heading import Heading, Headings
-from upsertcore.index import ContactIndex
+from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
+from upsertcore.book import shapes as heading
+from upsertcore.book.shapes import Heading, Headings
 from upsertcore.rules import (
     deep,
     immutable,
@@ -28,6 +19,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.store.index import ContactIndex
 
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email),

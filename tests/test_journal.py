@@ -25,8 +25,8 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import UnknownContact
-from upsertcore.index import ContactIndex
-from upsertcore.journal import Entry, redo
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.journal import Entry, redo
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {

@@ -21,14 +21,16 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.again import finds_again
-from upsertcore.claims import Claim, Family, claim
+from upsertcore.engine.patch import Asked
+from upsertcore.engine.rematch import finds_again
+from upsertcore.engine.uniqueness import Claim, Family, claim
 from upsertcore.errors import AmbiguousMatch
-from upsertcore.keyring import held_forms, make_keys
-from upsertcore.match import FIRST_MATCH
-from upsertcore.patch import Asked
+from upsertcore.matching.strategies import FIRST_MATCH
+from upsertcore.matching.strategy import PICKS, Match
+from upsertcore.policy.checks import make_keys
+from upsertcore.policy.forms import held_forms
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, union
-from upsertcore.strategy import PICKS, Match
 
 SMALL, LARGE = 250, 1_000
 EXACT = field(key=normalize.exact)
@@ -80,7 +82,7 @@ def asked_of(policy: Policy, patch: dict[str, Any], *ids: str) -> Any:
     """Ask about a patch of keys of one field, in whose forms comparing is counted."""
     view: Any = View(*ids)
     made = {name: tuple(map(Form, value)) for name, value in patch.items()}
-    asked = Asked(policy.by_name, (patch, {}), view, "", policy.match, made)
+    asked = Asked(compiled(policy).by_name, (patch, {}), view, "", policy.match, made)
     for name, each in made.items():
         asked.seen[name] = tuple([(form, ids) for form in each])
     return asked

@@ -10,7 +10,7 @@ import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, key, normalize
 from upsertcore.errors import InvalidField, InvalidPolicy, KeyInUse
-from upsertcore.keys import MAX_FORMS, Key, patterns
+from upsertcore.policy.keys import MAX_FORMS, Key, patterns
 from upsertcore.rules import union
 from upsertcore.values import freeze
 

@@ -26,12 +26,9 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
-    patch,
 )
-from upsertcore.calls import Calls
+from upsertcore.engine import patch
 from upsertcore.errors import ChangesNotRetained, KeyInUse, NoMatchKey, Refused
-from upsertcore.index import ContactIndex
-from upsertcore.journal import Entry, Journal
 from upsertcore.laws import (
     CALLS,
     LOGS,
@@ -44,7 +41,8 @@ from upsertcore.laws import (
     logs,
 )
 from upsertcore.laws.trial import ask, told
-from upsertcore.line import UNUSABLE
+from upsertcore.matching.strategy import Match, Strategy
+from upsertcore.policy.fields import UNUSABLE
 from upsertcore.replay import Stored, replay
 from upsertcore.rules import (
     add,
@@ -58,7 +56,9 @@ from upsertcore.rules import (
     remove,
     union,
 )
-from upsertcore.strategy import Match, Strategy
+from upsertcore.store.calls import Calls
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.journal import Entry, Journal
 from upsertcore.values import freeze
 
 DAWN = datetime(2024, 1, 1, tzinfo=UTC)

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from upsertcore import (
-    ContactBook,
-    Policy,
-    absent,
-    draft,
-    errors,
-    field,
-    first_match,
-    merging,
-    normalize,
-)
+from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
+from upsertcore.engine import merge as draft
+from upsertcore.engine import merge as merging
 from upsertcore.laws import MERGES, LawBroken, Merge, check_merge, claims
-from upsertcore.rule import Rule
-from upsertcore.rules import deep, immutable, last_updated, latest, replace, union
+from upsertcore.rules import (
+    absent,
+    deep,
+    immutable,
+    last_updated,
+    latest,
+    replace,
+    union,
+)
+from upsertcore.rules.rule import Rule
 
 Sent = Mapping[str, Any]
 DAWN = datetime(2023, 1, 1, tzinfo=UTC)

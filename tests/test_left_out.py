@@ -31,6 +31,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy, KeyInUse
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import ignore, on_create, union
 
 CASES = json.loads(
@@ -107,8 +108,8 @@ class TestTogether:
         assert [each.field for each in outcome.withheld] == ["a", "b", "c", "d"]
         assert {each.key for each in outcome.withheld} == {"ab"}
         assert outcome.contact.fields == {"id": 2, "e": "2"}
-        assert made.policy.together["d"] == ("a", "b", "c", "d")
-        assert "e" not in made.policy.together
+        assert compiled(made.policy).groups["d"] == ("a", "b", "c", "d")
+        assert "e" not in compiled(made.policy).groups
 
     def test_what_does_not_move_stays_and_is_not_named(self) -> None:
         """A part that is stored as it is sent is nothing that is left out."""

@@ -9,7 +9,7 @@ import pytest
 
 from upsertcore import field, normalize
 from upsertcore.errors import InvalidPolicy
-from upsertcore.line import (
+from upsertcore.policy.fields import (
     Blank,
     Null,
     check_line,

@@ -21,9 +21,9 @@ from upsertcore import (
     merge_all,
     normalize,
 )
+from upsertcore.book.loading import admit, fill, rows_of
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, UnknownField
-from upsertcore.index import ContactIndex
-from upsertcore.loading import admit, fill, rows_of
+from upsertcore.store.index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES = {

@@ -10,7 +10,6 @@ import pytest
 
 import upsertcore.rules
 from upsertcore.errors import InvalidPolicy
-from upsertcore.rule import Rule
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -32,6 +31,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.rules.rule import Rule
 from upsertcore.values import FrozenMap, freeze, same
 
 ERROR = "refused"
@@ -510,7 +510,9 @@ def test_a_merged_mapping_is_frozen() -> None:
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
 
 
-CATALOGUE = [getattr(upsertcore.rules, name) for name in upsertcore.rules.__all__]
+CATALOGUE = [
+    getattr(upsertcore.rules, name) for name in upsertcore.rules.catalogue.__all__
+]
 RULES = [rule for rule in CATALOGUE if isinstance(rule, Rule)]
 RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="least")]
 

@@ -19,7 +19,6 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.rule import Rule
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -41,6 +40,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.rules.rule import Rule
 from upsertcore.values import freeze, same, thaw
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)

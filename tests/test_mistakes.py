@@ -26,8 +26,8 @@ import pytest
 
 import upsertcore
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize, rules
-from upsertcore.index import ContactIndex
 from upsertcore.rules import add, deep, immutable, union
+from upsertcore.store.index import ContactIndex
 
 TABLE = Path(__file__).parent / "cases" / "mistakes.json"
 MISTAKES: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))

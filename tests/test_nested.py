@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lines import merging
-from upsertcore import ContactBook, Policy, field, first_match, nested, normalize
+from upsertcore import ContactBook, Policy, field, first_match, normalize
 from upsertcore.errors import InvalidField
 from upsertcore.rules import (
     add_or_remove,
@@ -17,9 +17,10 @@ from upsertcore.rules import (
     deep_keep,
     items_by,
     largest,
+    nested,
     union,
 )
-from upsertcore.tokens import token
+from upsertcore.rules.tokens import token
 from upsertcore.values import FrozenMap, freeze, same, thaw
 
 

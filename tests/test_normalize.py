@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from upsertcore import normalize
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 
 def str_of(value: Any) -> str:

@@ -22,8 +22,8 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.outcome import Withheld, outcome_of
-from upsertcore.row import Row, contact_in, row_of
+from upsertcore.engine.outcome import Withheld, outcome_of
+from upsertcore.model.layout import Row, contact_in, row_of
 from upsertcore.values import NOTHING
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from upsertcore import Contact
 from upsertcore.errors import UnknownContact
-from upsertcore.index import ContactIndex
-from upsertcore.overlay import Overlay
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.overlay import Overlay
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 

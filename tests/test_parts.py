@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import json_values, rich_text
-from upsertcore import normalize, parts
+from upsertcore import normalize
 from upsertcore.laws.normalisers import check_normaliser, idempotent_form
-from upsertcore.normalize import Normalizer
+from upsertcore.normalize import Normalizer, parts
 
 NORMALISERS = {
     "initials": normalize.initials,

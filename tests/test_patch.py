@@ -20,11 +20,12 @@ from upsertcore import (
     key,
     normalize,
 )
+from upsertcore.engine.patch import Asked, checked_scope, frozen, read
 from upsertcore.errors import InvalidField, MissingField, UnknownField
-from upsertcore.index import ContactIndex
-from upsertcore.limits import MAX_FIELDS, MAX_TEXT, MAX_VALUES
-from upsertcore.patch import Asked, checked_scope, frozen, read
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, replace
+from upsertcore.store.index import ContactIndex
+from upsertcore.values import MAX_FIELDS, MAX_TEXT, MAX_VALUES
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 EMAIL = field(key=normalize.email)
@@ -345,7 +346,7 @@ def asked(sent: dict[str, Any], index: Any = None) -> Asked:
     policy = table("store")
     if index is None:
         index = ContactIndex([key.name for key in policy.all_keys])
-    return Asked(policy.by_name, (sent, {}), index, "", policy.match)
+    return Asked(compiled(policy).by_name, (sent, {}), index, "", policy.match)
 
 
 class TestAsked:
@@ -388,7 +389,9 @@ class TestAsked:
 
         policy = Policy(first_match("k"), {"k": field(key=counting)})
         sent = {"k": "v" * 3}
-        probe = Asked(policy.by_name, (sent, {}), ContactIndex(["k"]), "", policy.match)
+        probe = Asked(
+            compiled(policy).by_name, (sent, {}), ContactIndex(["k"]), "", policy.match
+        )
         probe("k")
 
         assert probe.forms(probe.key("k"), {"k": sent["k"]}) == ("vvv",)

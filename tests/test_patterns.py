@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsertcore import normalize
-from upsertcore.keys import Key, key
 from upsertcore.normalize import PLACEHOLDERS
-from upsertcore.patterns import _fits, patterns
+from upsertcore.normalize.patterns import _fits, patterns
+from upsertcore.policy.keys import Key, key
 
 
 def blocks(pattern: Any, form: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from upsertcore.normalize import PHONE_FORM, SEPARATORS, phone, phone_in
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 PATH = Path(__file__).parent / "cases" / "phones.json"
 CASES = [

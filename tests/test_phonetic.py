@@ -19,7 +19,7 @@ from tests.strategies import json_values, rich_text
 from upsertcore import ContactBook, Policy, field, first_match, key, normalize
 from upsertcore.laws.normalisers import check_normaliser, idempotent_form
 from upsertcore.normalize import Normalizer
-from upsertcore.phonetic import nysiis, soundex
+from upsertcore.normalize.phonetic import nysiis, soundex
 
 CASES = Path(__file__).parent / "cases" / "phonetic"
 CODES = {"soundex": soundex, "nysiis": nysiis}
@@ -187,12 +187,15 @@ def test_without_the_extra_it_says_so() -> None:
         "import sys; sys.modules['jellyfish'] = None\n"
         "from upsertcore import normalize\n"
         "print(normalize.initials('Ada King'))\n"
-        "import upsertcore.phonetic\n"
+        "import upsertcore.normalize.phonetic\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
 
     assert "a k\n" == done.stdout
-    assert "ModuleNotFoundError: upsertcore.phonetic needs the package" in done.stderr
+    assert (
+        "ModuleNotFoundError: upsertcore.normalize.phonetic needs the package"
+        in done.stderr
+    )
     assert "pip install 'upsertcore[phonetic]'" in done.stderr

@@ -28,6 +28,7 @@ from upsertcore import (
     never,
     normalize,
 )
+from upsertcore.engine.decide import decide
 from upsertcore.errors import (
     AmbiguousMatch,
     CreateRefused,
@@ -40,8 +41,7 @@ from upsertcore.errors import (
     UnknownField,
     UpdateRefused,
 )
-from upsertcore.index import ContactIndex
-from upsertcore.plan import decide
+from upsertcore.matching.strategy import Strategy
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -61,7 +61,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
-from upsertcore.strategy import Strategy
+from upsertcore.store.index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 KEYS = {

@@ -29,11 +29,11 @@ from upsertcore import (
     errors,
     field,
     first_match,
-    match,
     normalize,
     rules,
 )
-from upsertcore.rule import Rule
+from upsertcore.matching import strategies as match
+from upsertcore.rules.rule import Rule
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

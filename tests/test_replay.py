@@ -24,7 +24,6 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.index import ContactIndex
 from upsertcore.replay import (
     Answered,
     Components,
@@ -42,6 +41,7 @@ from upsertcore.replay import (
     watched,
 )
 from upsertcore.rules import add_or_remove, custom, keep, latest, union
+from upsertcore.store.index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 HALF: Any = 1.5

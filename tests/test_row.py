@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import pytest
 
-from upsertcore import Contact, ContactBook, Policy, field, first_match, normalize, row
-from upsertcore.index import ContactIndex
-from upsertcore.row import (
+from upsertcore import Contact, ContactBook, Policy, field, first_match, normalize
+from upsertcore.model import layout as row
+from upsertcore.model.layout import (
     FORMS,
     HISTORY,
     ID,
@@ -23,6 +23,7 @@ from upsertcore.row import (
     ids_in,
     row_of,
 )
+from upsertcore.store.index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = {"email": "Ada@x.org", "name": "Ada"}

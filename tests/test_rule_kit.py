@@ -29,8 +29,8 @@ from upsertcore.laws.rules import (
     rule_laws,
 )
 from upsertcore.normalize import email
-from upsertcore.rule import Law, Rule
 from upsertcore.rules import add, append, custom, immutable, keep, latest, replace
+from upsertcore.rules.rule import Law, Rule
 from upsertcore.values import freeze, same
 
 WORDS = [None, "", "Al", "Bo", "Robert"]

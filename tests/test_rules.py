@@ -12,8 +12,8 @@ import pytest
 import upsertcore.rules
 from tests.lines import merging
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.rule import Rule
 from upsertcore.rules import items_by, latest
+from upsertcore.rules.rule import Rule
 from upsertcore.values import freeze, same
 
 CASES = json.loads((Path(__file__).parent / "cases" / "rules.json").read_text("utf-8"))

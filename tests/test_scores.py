@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsertcore.scores import EXAMPLES, Measure, Mixture, Scores, measured, score
+from upsertcore.evaluation.scores import (
+    EXAMPLES,
+    Measure,
+    Mixture,
+    Scores,
+    measured,
+    score,
+)
 
 Pairs: TypeAlias = list[tuple[Hashable, Hashable]]
 

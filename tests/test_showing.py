@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from upsertcore.rules import keep
-from upsertcore.showing import (
+from upsertcore.values import (
+    FrozenMap,
     called,
     closest,
     described,
@@ -18,7 +19,6 @@ from upsertcore.showing import (
     shown,
     unknown,
 )
-from upsertcore.values import FrozenMap
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,16 @@ from upsertcore import (
     field,
     first_match,
     normalize,
-    writer,
 )
-from upsertcore.holders import Entries, listed, move
-from upsertcore.index import ContactIndex
-from upsertcore.overlay import Overlay
-from upsertcore.patch import Asked
-from upsertcore.redo import NUMBER
-from upsertcore.row import FORMS, ID, PLACE, SCOPE
+from upsertcore.engine.patch import Asked
+from upsertcore.model.layout import FORMS, ID, PLACE, SCOPE
+from upsertcore.model.record import NUMBER
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom
+from upsertcore.store import memory as writer
+from upsertcore.store.holders import Entries, listed, move
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.overlay import Overlay
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 EMAIL = field(key=normalize.email, unique=True)
@@ -269,7 +270,7 @@ class TestOvertaken:
             return "decided"
 
         def ask() -> Asked:
-            by_name, match = made.policy.by_name, made.policy.match
+            by_name, match = compiled(made.policy).by_name, made.policy.match
             return Asked(by_name, ({}, {}), made._index, "east", match)
 
         assert made._writer._attempt(ask, decide, prepare) == "decided"
@@ -284,7 +285,7 @@ class TestOvertaken:
         turns = count()
 
         def ask() -> Asked:
-            by_name, match = made.policy.by_name, made.policy.match
+            by_name, match = compiled(made.policy).by_name, made.policy.match
             return Asked(by_name, ({}, {}), made._index, "", match)
 
         def decide(asked: Asked) -> str:

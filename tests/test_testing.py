@@ -24,11 +24,12 @@ from upsertcore import (
     never,
     normalize,
 )
-from upsertcore.index import ContactIndex
 from upsertcore.laws import LawBroken, check, check_log
-from upsertcore.redo import Redo
-from upsertcore.row import Row
+from upsertcore.model.layout import Row
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, latest, replace
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.redo import Redo
 from upsertcore.testing import (
     POOLS,
     BookMachine,
@@ -251,7 +252,10 @@ def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> N
     "wanted",
     [
         lambda policy: policy.match.name == "never",
-        lambda policy: "email" not in policy.by_name and "mails" in policy.by_name,
+        lambda policy: (
+            "email" not in compiled(policy).by_name
+            and "mails" in compiled(policy).by_name
+        ),
         lambda policy: policy.match.name == "first_match" and len(policy.all_keys) > 3,
         lambda policy: (
             any(key.blocked for key in policy.all_keys)
@@ -270,7 +274,7 @@ def test_policies_are_drawn_from_the_vocabulary(one: Policy, other: Policy) -> N
         lambda policy: any(
             each.max_forms and each.keep_aliases for each in policy.all_keys
         ),
-        lambda policy: policy.defaults and policy.needed,
+        lambda policy: compiled(policy).defaults and compiled(policy).required,
     ],
     ids=[
         "never",

@@ -21,8 +21,8 @@ from upsertcore import (
     never,
     normalize,
 )
+from upsertcore.engine.trace import Step
 from upsertcore.rules import union
-from upsertcore.trace import Step
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 CONTRADICTED = "contradicted by a higher key"

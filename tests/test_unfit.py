@@ -16,8 +16,7 @@ import attrs
 import pytest
 
 from upsertcore import Contact
-from upsertcore.unfit import located, mapping_advice, value_advice
-from upsertcore.values import freeze
+from upsertcore.values import freeze, located, mapping_advice, value_advice
 
 
 class Colour(enum.Enum):

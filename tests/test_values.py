@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from upsertcore.limits import MAX_DEPTH, MAX_TEXT, MAX_VALUES, Budget
-from upsertcore.tokens import token
-from upsertcore.values import FrozenMap, empty, freeze, same, thaw
+from upsertcore.rules.tokens import token
+from upsertcore.values import (
+    MAX_DEPTH,
+    MAX_TEXT,
+    MAX_VALUES,
+    Budget,
+    FrozenMap,
+    empty,
+    freeze,
+    same,
+    thaw,
+)
 
 
 class Colour(StrEnum):

@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
-from upsertcore import normalize, phonetic, words
-from upsertcore.normalize import Normalizer
-from upsertcore.words import MAX_LENGTH, MAX_MARKS, crowded, spaced, text, whole
+from upsertcore import normalize
+from upsertcore.normalize import Normalizer, phonetic, words
+from upsertcore.normalize.words import (
+    MAX_LENGTH,
+    MAX_MARKS,
+    crowded,
+    spaced,
+    text,
+    whole,
+)
 
 NORMALISERS: dict[str, Normalizer] = {
     "email": normalize.email,
@@ -148,7 +155,12 @@ class Cost:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.characters = 0
         counting = SimpleNamespace(**vars(unicodedata) | {"normalize": self.normalize})
-        for module in (words, normalize, phonetic, sys.modules["upsertcore.parts"]):
+        for module in (
+            words,
+            normalize,
+            phonetic,
+            sys.modules["upsertcore.normalize.parts"],
+        ):
             monkeypatch.setattr(module, "unicodedata", counting)
 
     def normalize(self, form: Any, value: str) -> str:

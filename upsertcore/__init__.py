@@ -6,31 +6,31 @@ public names and defines none; each is loaded when it is asked for first. What a
 checker reads of them stands beside it, in ``__init__.pyi``.
 """
 
-from upsertcore.handing import hand_on
+from upsertcore._lazy import export
 
 # Public name to the module that defines it; where they are equal, the module itself.
 _HOMES = {
-    "Change": "outcome",
-    "Contact": "contact",
-    "ContactBook": "book",
-    "Entry": "journal",
-    "Outcome": "outcome",
-    "Plan": "planned",
-    "Policy": "policy",
-    "Rule": "rule",
-    "Strategy": "strategy",
-    "View": "view",
-    "Withheld": "outcome",
-    "all_agree": "match",
-    "decide": "plan",
+    "Change": "engine.outcome",
+    "Contact": "model.contact",
+    "ContactBook": "book.book",
+    "Entry": "store.journal",
+    "Outcome": "engine.outcome",
+    "Plan": "engine.plan",
+    "Policy": "policy.policy",
+    "Rule": "rules.rule",
+    "Strategy": "matching.strategy",
+    "View": "model.view",
+    "Withheld": "engine.outcome",
+    "all_agree": "matching.strategies",
+    "decide": "engine.decide",
     "errors": "errors",
-    "field": "line",
-    "first_match": "match",
-    "first_present": "match",
-    "key": "keys",
+    "field": "policy.fields",
+    "first_match": "matching.strategies",
+    "first_present": "matching.strategies",
+    "key": "policy.keys",
     "laws": "laws",
-    "merge_all": "match",
-    "never": "match",
+    "merge_all": "matching.strategies",
+    "never": "matching.strategies",
     "normalize": "normalize",
     "profiles": "profiles",
     "rules": "rules",
@@ -39,4 +39,4 @@ _HOMES = {
 __version__ = "0.2.0"
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - keys of the table are text
-__getattr__, __dir__ = hand_on(__name__, _HOMES)
+__getattr__, __dir__ = export(__name__, _HOMES)

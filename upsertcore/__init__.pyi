@@ -1,17 +1,23 @@
 from upsertcore import errors, laws, normalize, profiles, rules
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
-from upsertcore.journal import Entry
-from upsertcore.keys import key
-from upsertcore.line import field
-from upsertcore.match import all_agree, first_match, first_present, merge_all, never
-from upsertcore.outcome import Change, Outcome, Withheld
-from upsertcore.plan import decide
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
-from upsertcore.rule import Rule
-from upsertcore.strategy import Strategy
-from upsertcore.view import View
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.decide import decide
+from upsertcore.engine.outcome import Change, Outcome, Withheld
+from upsertcore.engine.plan import Plan
+from upsertcore.matching.strategies import (
+    all_agree,
+    first_match,
+    first_present,
+    merge_all,
+    never,
+)
+from upsertcore.matching.strategy import Strategy
+from upsertcore.model.contact import Contact
+from upsertcore.model.view import View
+from upsertcore.policy.fields import field
+from upsertcore.policy.keys import key
+from upsertcore.policy.policy import Policy
+from upsertcore.rules.rule import Rule
+from upsertcore.store.journal import Entry
 
 __version__: str
 

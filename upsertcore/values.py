@@ -1,33 +1,342 @@
 """
-What a field may hold: JSON's values, frozen all the way down.
+Values: what JSON has, frozen, compared, measured, and shown in messages.
 
 Rules:
-    A value is text, a whole number, a finite number, true, false, null, a list
-    of values (kept as a tuple) or a mapping of text to values (kept read-only).
-    Whatever cannot be written as UTF-8 JSON and read back equal is refused here,
-    so nothing above this floor need look again.
-    1, 1.0 and true are three values, though Python calls them equal.
+    A frozen value is text, a number, a bool, a tuple or a FrozenMap of such values.
+    Equality is that of JSON: 1, 1.0 and True are three values.
+    A message shows a value shortened, and says what would be right in its place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
+import reprlib
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from difflib import get_close_matches
+from itertools import islice
 from operator import is_
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, final
 
-from upsertcore.limits import MAX_BITS, MAX_DEPTH, Budget
-from upsertcore.unfit import value_advice
-
 __all__ = [
+    "MAX_BITS",
+    "MAX_DEPTH",
+    "MAX_FIELDS",
+    "MAX_TEXT",
+    "MAX_VALUES",
     "NOTHING",
+    "Budget",
     "FrozenMap",
+    "called",
+    "closest",
+    "described",
     "empty",
     "freeze",
+    "kind_of",
+    "listed",
+    "located",
+    "mapping_advice",
+    "named",
     "same",
+    "shown",
     "thaw",
+    "unknown",
+    "value_advice",
 ]
+
+MAX_FIELDS = 10_000
+"""How many fields one patch may name."""
+
+MAX_DEPTH = 64
+"""How deep lists and mappings may nest; real contacts stay below ten."""
+
+MAX_VALUES = 100_000
+"""How many values the lists and mappings of one patch may hold, all the way down."""
+
+MAX_TEXT = 10_000_000
+"""How many characters a text may have, and those inside lists and mappings together."""
+
+MAX_BITS = 14_000
+"""Bits of the largest whole number: Python prints no more than 4 300 digits."""
+
+
+@final
+class Budget:
+    """
+    What the lists and mappings of one patch may still hold.
+
+    >>> budget = Budget()
+    >>> budget.take(100_000, 5)
+    >>> budget.take(1, 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: must hold at most 100000 values, all the way down
+    """
+
+    __slots__ = ("_text", "_values")
+
+    def __init__(self) -> None:
+        self._values, self._text = MAX_VALUES, MAX_TEXT
+
+    def take(self, values: int, text: int) -> None:
+        """
+        Count what a list or a mapping holds.
+
+        Args:
+            values: How many values it has.
+            text: How many characters those of them have that are text.
+
+        Raises:
+            ValueError: If that is more than is left.
+        """
+        self._values -= values
+        self._text -= text
+        if self._values < 0:
+            raise ValueError(f"must hold at most {MAX_VALUES} values, all the way down")
+        if self._text < 0:
+            what = f"must hold at most {MAX_TEXT} characters, all the way down"
+            raise ValueError(what)
+
+
+class _Short(reprlib.Repr):
+    """Shows a frozen mapping as the mapping that was sent."""
+
+    def repr_FrozenMap(self, value: Mapping[str, Any], level: int) -> str:  # noqa: N802
+        return self.repr_dict(dict(value), level)
+
+
+_SHORT = _Short()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
+
+
+def shown(value: object) -> str:
+    """
+    Show a value in a message: short, printable, and whatever it is.
+
+    Args:
+        value: Anything, also what cannot be printed (a lone surrogate, an
+            integer of five thousand digits, a megabyte of text).
+
+    Returns:
+        At most about 60 characters for a scalar.
+
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaa'"
+    """
+    try:
+        return _SHORT.repr(value)
+    except Exception:  # noqa: BLE001 - a message must never hide the refusal it is for
+        return f"<{type(value).__name__}>"
+
+
+def kind_of(value: object) -> str:
+    """
+    Name the kind of a value, for a message that must not show the value.
+
+    >>> kind_of("a"), kind_of(1.5), kind_of(True), kind_of(("a",)), kind_of(None)
+    ('text', 'a number', 'true or false', 'a list', 'null')
+    """
+    for kind, noun in _KINDS:
+        if isinstance(value, kind):
+            return noun
+    return "null"
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "text"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    ((list, tuple), "a list"),
+    (Mapping, "a mapping"),
+)
+
+
+def described(value: object) -> str:
+    """
+    Describe an argument: a function or a class by its name, another value as it is.
+
+    >>> described(len), described(dict), described("keep")
+    ('the function len', 'the class dict', "'keep'")
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    plain = not callable(value) or not hasattr(value, "__name__")
+    return shown(value) if plain else f"the function {called(value)}"
+
+
+def called(function: object) -> str:
+    """
+    Name a function or a rule: by its own name, or that of its class.
+
+    >>> from functools import partial
+    >>> called(len), called(partial(len, ()))
+    ('len', 'partial')
+    """
+    for name in ("__name__", "name"):
+        if hasattr(function, name):
+            return str(getattr(function, name))
+    return type(function).__name__
+
+
+def named(name: object) -> str:
+    """
+    Show the name of a field: as it is, unless it is not short printable text.
+
+    >>> named("email"), named("e mail"), named(7), named("")
+    ('email', 'e mail', '7', "''")
+    """
+    plain = isinstance(name, str) and 0 < len(name) <= 60 and name.isprintable()
+    return str(name) if plain else shown(name)
+
+
+def listed(names: Iterable[object], most: int = 20) -> str:
+    """
+    List names in a message, the first of them if there are many.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    first = [named(name) for name in islice(names, most + 1)]
+    return ", ".join([*first[:most], "..."] if len(first) > most else first)
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """
+    Say that a policy has no such key or field, and which it has.
+
+    >>> unknown("key", "mail", ["email"]), unknown("key", "mail", [])
+    ("unknown key 'mail'; this policy has: email", "unknown key 'mail'; ... has none")
+    """
+    names = listed(known)
+    has = f"has: {names}" if names else "has none"
+    return f"unknown {kind} {shown(name)}; this policy {has}"
+
+
+def closest(name: object, known: Iterable[str]) -> str | None:
+    """
+    Find the known name that a misspelt one most likely means; None without one.
+
+    Cost:
+        Bounded: long names, and all but the first 200 known ones, are not compared.
+
+    >>> closest("emial", ("email", "phone")), closest("x", ("email",))
+    ('email', None)
+    """
+    if not isinstance(name, str) or len(name) > 60:
+        return None
+    short = [each for each in islice(known, 200) if len(each) <= 60]
+    return next(iter(get_close_matches(name, short, 1)), None)
+
+
+def value_advice(value: object) -> str:
+    """
+    Say what to send instead of an object that JSON has no word for.
+
+    >>> from datetime import date
+    >>> value_advice(date(1815, 12, 10)), value_advice({"a"}), value_advice(object())
+    ('send value.isoformat()', 'send sorted(value)', 'send str(value)')
+    """
+    kind = type(value)
+    for name, advice in _BY_ATTRIBUTE:
+        if hasattr(kind, name) and not isinstance(value, type):
+            return f"send {advice.format('value')}"
+    if isinstance(value, (set, frozenset)):
+        return "send sorted(value)"
+    if isinstance(value, Iterable):
+        return "send list(value)"
+    return "send str(value)"
+
+
+def mapping_advice(patch: object) -> str:
+    """
+    Say what to pass instead of an object that is no mapping.
+
+    >>> mapping_advice("{}"), mapping_advice([{}])
+    ('pass json.loads(patch)', 'use upsert_many for several patches')
+    """
+    if isinstance(patch, (str, bytes)):
+        return "pass json.loads(patch)"
+    for name, advice in _MODELS:
+        if hasattr(type(patch), name):
+            return f"pass {advice.format('patch')}"
+    if isinstance(patch, (list, tuple)):
+        return "use upsert_many for several patches"
+    return 'pass a dict, such as {"email": "ada@x.org"}'
+
+
+_MODELS = (
+    ("model_dump", "{0}.model_dump(exclude_unset=True)"),
+    ("__fields_set__", "{0}.dict(exclude_unset=True)"),
+    ("__dataclass_fields__", "dataclasses.asdict({0})"),
+    ("merged_ids", "dict({0}.fields)"),
+    ("__attrs_attrs__", "attrs.asdict({0})"),
+    ("_asdict", "{0}._asdict()"),
+)
+"""What a class has to what makes a mapping of its objects: those of pydantic, of its
+first version, dataclasses, contacts, classes of attrs, named tuples."""
+
+_BY_ATTRIBUTE = (
+    *_MODELS,
+    ("isoformat", "{0}.isoformat()"),
+    ("total_seconds", "{0}.total_seconds()"),
+    ("_value_repr_", "{0}.value"),
+    ("tolist", "{0}.tolist()"),
+    ("decode", "{0}.decode()"),
+)
+
+
+def located(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
+    """
+    Find what in a value cannot be frozen.
+
+    Args:
+        value: It cannot.
+        freeze: Raises ``ValueError`` for what cannot.
+
+    Returns:
+        The path of the innermost such item (``""`` for the value itself), the item,
+        and why.
+
+    Cost:
+        Linear in the value, for each level down to the item.
+
+    >>> from upsertcore.values import freeze
+    >>> located({"tags": ["a", {"b"}]}, freeze)[:2]
+    ('.tags[1]', {'b'})
+    """
+    path, reason = "", _reason(value, freeze)
+    while not reason.startswith(_OF_THE_WHOLE):
+        for step, item in _items(value):
+            why = _reason(item, freeze)
+            if why:
+                path, value, reason = path + step, item, why
+                break
+        else:
+            break
+    return path, value, reason
+
+
+_OF_THE_WHOLE = "must not nest", "must hold"
+"""What begins the reasons that are about a value as a whole."""
+
+
+def _reason(value: Any, freeze: Callable[[Any], Any]) -> str:
+    try:
+        freeze(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            plain = isinstance(name, str) and name.isidentifier()
+            yield (f".{name}" if plain else f"[{shown(name)}]"), item
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{place}]", item) for place, item in enumerate(value))
+
 
 V_co = TypeVar("V_co", covariant=True)
 

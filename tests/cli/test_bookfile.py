@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from upsertcore import Contact
+from upsertcore.book.loading import rows_of
 from upsertcore.cli.bookfile import BadBook, Reader, identity, save
-from upsertcore.loading import rows_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)

@@ -22,11 +22,11 @@ from upsertcore import (
     field,
     key,
     laws,
-    match,
     normalize,
     profiles,
     rules,
 )
+from upsertcore.matching import strategies as match
 
 __all__ = ["CASES", "Run"]
 
@@ -101,7 +101,7 @@ def normaliser(name: str) -> Any:
     """Find a normaliser by its name; ``phone_in:US`` is phone_in("US")."""
     name, _, of = name.partition(":")
     if name in ("soundex", "nysiis"):
-        from upsertcore import phonetic
+        from upsertcore.normalize import phonetic
 
         return getattr(phonetic, name)
     if name == "nicknames":

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsertcore import ContactBook, Policy, errors, field, key, match, normalize, rules
-from upsertcore.rule import Rule
-from upsertcore.strategy import Strategy
+from upsertcore import ContactBook, Policy, errors, field, key, normalize, rules
+from upsertcore.matching import strategies as match
+from upsertcore.matching.strategy import Strategy
+from upsertcore.rules.rule import Rule
 
 __all__ = [
     "CASES",

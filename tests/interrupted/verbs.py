@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
-from upsertcore.holders import listed
 from upsertcore.rules import union
+from upsertcore.store.holders import listed
 
 __all__ = ["VERBS", "Verb", "made", "state"]
 

@@ -20,7 +20,6 @@ import upsertcore
 from tests.lines import blocking, merging
 from upsertcore import (
     Policy,
-    book,
     field,
     first_match,
     first_present,
@@ -29,6 +28,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
+from upsertcore.book import book
 from upsertcore.rules import (
     custom,
     deep,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +29,7 @@ WORKER = fault_worker.__file__
 BEGIN = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
 # The copy is what is run, and what it covers is nobody's business.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-FAST = ("heading", "quick")
+FAST = ("book.shapes", "book.fast")
 WHERE = [fault for fault in FAULTS if fault.module]
 
 
@@ -40,11 +42,29 @@ def planted(fault: Fault | None, root: Path) -> None:
     shutil.copytree(PACKAGE, root / "upsertcore")
     if fault is None or not fault.module:
         return
-    module = root / "upsertcore" / f"{fault.module}.py"
+    module = (root / "upsertcore").joinpath(*fault.module.split(".")).with_suffix(".py")
     source = module.read_text("utf-8")
-    for stale in (module.parent / "__pycache__").glob(f"{fault.module}.*"):
+    for stale in (module.parent / "__pycache__").glob(f"{module.stem}.*"):
         stale.unlink()
-    module.write_text(source.replace(fault.old, fault.new), "utf-8")
+    start, end = extent(source, fault.function)
+    changed = source[start:end].replace(fault.old, fault.new)
+    module.write_text(source[:start] + changed + source[end:], "utf-8")
+
+
+def extent(source: str, function: str) -> tuple[int, int]:
+    """Return where a function begins and ends in the source of its module."""
+    if not function:
+        return 0, len(source)
+    node: ast.AST = ast.parse(source)
+    for name in function.split("."):
+        # Of overloads the last one is the function.
+        node = [
+            n for n in ast.iter_child_nodes(node) if getattr(n, "name", "") == name
+        ][-1]
+    starts = [0, *(match.end() for match in re.finditer("\n", source))]
+    assert isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    first = min([each.lineno for each in node.decorator_list] + [node.lineno])
+    return starts[first - 1], starts[node.end_lineno or 0]
 
 
 def broken(fault: Fault | None, root: Path, name: str) -> Broken:
@@ -93,10 +113,11 @@ def test_a_fault_breaks_its_law(runs: Runs, fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", WHERE, ids=of)
 def test_a_fault_has_one_place(fault: Fault) -> None:
-    """Its old text stands once in the module as it is now."""
-    source = (PACKAGE / f"{fault.module}.py").read_text("utf-8")
+    """Its pattern occurs once in the function as it is now."""
+    module = PACKAGE.joinpath(*fault.module.split(".")).with_suffix(".py")
+    source = module.read_text("utf-8")
 
-    assert 1 == source.count(fault.old)
+    assert 1 == source.count(fault.old, *extent(source, fault.function))
     assert fault.old != fault.new
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from tests.naive import RULES as TWINS
 from tests.strategies import longest
-from upsertcore import nested
 from upsertcore.laws.rules import (
     absorbing,
     associative,
@@ -18,7 +17,6 @@ from upsertcore.laws.rules import (
     idempotent,
     rule_laws,
 )
-from upsertcore.rule import Rule
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -33,6 +31,7 @@ from upsertcore.rules import (
     largest,
     last_updated,
     latest,
+    nested,
     on_create,
     remove,
     replace,
@@ -40,6 +39,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.rules.rule import Rule
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 REFUSED = ("refused",)

@@ -16,7 +16,7 @@ from tests.strategies import json_values, rich_text
 from upsertcore import normalize
 from upsertcore.laws.normalisers import check_normaliser, idempotent_form
 from upsertcore.normalize import Normalizer
-from upsertcore.words import MAX_LENGTH
+from upsertcore.normalize.words import MAX_LENGTH
 
 NORMALISERS = {
     "exact": normalize.exact,

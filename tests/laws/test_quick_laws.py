@@ -17,7 +17,7 @@ from upsertcore import (
     first_present,
     normalize,
 )
-from upsertcore.quick import SHORT
+from upsertcore.book.fast import SHORT
 from upsertcore.rules import (
     append,
     deep,

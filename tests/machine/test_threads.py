@@ -23,6 +23,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, union
 
 THREADS = 8
@@ -91,7 +92,7 @@ def whole(book: ContactBook) -> None:
     assert loaded.dump() == book.dump()
     for contact in book:
         assert loaded.get(contact.id).aliases == contact.aliases
-        for name in book.policy.by_name:
+        for name in compiled(book.policy).by_name:
             if contact.get(name) is not None:
                 assert loaded.find(name, contact[name]) == book.find(
                     name, contact[name]

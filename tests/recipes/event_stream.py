@@ -19,7 +19,7 @@ from attrs import define
 
 from upsertcore import Contact, ContactBook, Outcome
 from upsertcore.errors import ChangesNotRetained
-from upsertcore.journal import Entry
+from upsertcore.store.journal import Entry
 
 __all__ = ["Feed", "Missed", "Search"]
 

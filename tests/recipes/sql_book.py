@@ -18,9 +18,9 @@ from attrs import define, field
 
 from tests.recipes.sql_tables import Database, Lookups, Overtaken, write
 from upsertcore import Contact, Outcome, Policy
-from upsertcore.draw import Draw, fresh_ids, utc_now
+from upsertcore.engine.decide import decide
 from upsertcore.errors import Refused
-from upsertcore.plan import decide
+from upsertcore.store.ids import Draw, fresh_ids, utc_now
 
 ATTEMPTS = 5
 

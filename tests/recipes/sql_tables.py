@@ -18,7 +18,7 @@ from attrs import frozen
 
 from upsertcore import Contact, Plan, Policy
 from upsertcore.errors import UnknownContact
-from upsertcore.keyring import held_forms
+from upsertcore.policy.forms import held_forms
 
 # seq is the order of creation, which decides ties. ids keeps every id that was ever
 # given, for it leads to its contact or to the one that absorbed it. alone is 1 where
@@ -62,7 +62,7 @@ class Database(Protocol):
 
 @frozen
 class Lookups:
-    """Answers ``upsertcore.plan.plan`` from the tables, within one transaction."""
+    """Answers ``upsertcore.engine.decide.plan`` from the tables, within one transaction."""
 
     policy: Policy
     database: Database

@@ -33,7 +33,7 @@ from tests.recipes.workers import (
     send,
 )
 from upsertcore import Policy
-from upsertcore.loading import rows_of
+from upsertcore.book.loading import rows_of
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 UNIQUE = POLICIES["unique"]

@@ -49,9 +49,9 @@ from upsertcore import (
     normalize,
     profiles,
 )
-from upsertcore.draw import Draw
-from upsertcore.loading import rows_of
-from upsertcore.plan import decide
+from upsertcore.book.loading import rows_of
+from upsertcore.engine.decide import decide
+from upsertcore.store.ids import Draw
 from upsertcore.testing import patches
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

@@ -22,11 +22,11 @@ from typing import Any, BinaryIO
 
 from attrs import define, field
 
+from upsertcore.book.loading import rows_of
 from upsertcore.cli.aside import Aside, alone, uninterrupted
 from upsertcore.cli.objects import loads
-from upsertcore.contact import Contact
-from upsertcore.loading import rows_of
-from upsertcore.showing import shown
+from upsertcore.model.contact import Contact
+from upsertcore.values import shown
 
 __all__ = ["BadBook", "Reader", "identity", "save"]
 

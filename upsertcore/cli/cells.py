@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from upsertcore.cli.row import BadHeader, Columns, Row, Unreadable
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["readable", "table"]
 

@@ -34,9 +34,9 @@ from upsertcore.cli.objects import loads
 from upsertcore.cli.report import contact_line, contact_table, plain, plan_tables
 from upsertcore.cli.row import Columns
 from upsertcore.cli.run import Bar, Run, opened
-from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField
 from upsertcore.laws import card
+from upsertcore.model.contact import Contact
 from upsertcore.profiles import BY_NAME, Rejected
 
 __all__ = ["main"]

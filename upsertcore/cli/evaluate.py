@@ -20,7 +20,6 @@ from typing import Any, TypeAlias
 import click
 from attrs import evolve, frozen
 
-from upsertcore.charting import blank_figure, save
 from upsertcore.cli.desk import WrongUse, pairs
 from upsertcore.cli.failure import all_met, failing, screen
 from upsertcore.cli.figures import tables, told_as_json
@@ -30,8 +29,9 @@ from upsertcore.cli.rows import read
 from upsertcore.cli.run import Bar, opened
 from upsertcore.cli.subjects import Subject, subjects
 from upsertcore.evaluation import Report, compare, judged
+from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.normalize import exact
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["evaluate"]
 

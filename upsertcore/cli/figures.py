@@ -15,8 +15,8 @@ from attrs import astuple
 from rich.markup import escape
 
 from upsertcore.cli.report import plain, table
-from upsertcore.contrast import Contrast
 from upsertcore.evaluation import Report
+from upsertcore.evaluation.contrast import Contrast
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -21,7 +21,7 @@ from attrs import Factory, define
 
 from upsertcore.cli.cells import readable
 from upsertcore.cli.row import Columns, Row, Unreadable
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["elements", "lines", "loads"]
 

@@ -20,9 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from upsertcore.cli.kinds import Kinds
-from upsertcore.contact import Contact
-from upsertcore.outcome import Change, Outcome
-from upsertcore.planned import Plan
+from upsertcore.engine.outcome import Change, Outcome
+from upsertcore.engine.plan import Plan
+from upsertcore.model.contact import Contact
 from upsertcore.profiles import Response
 from upsertcore.values import thaw
 

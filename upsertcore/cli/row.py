@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["BadHeader", "Columns", "Row", "Unreadable", "listed"]
 

@@ -24,9 +24,9 @@ from upsertcore.cli.kinds import problems
 from upsertcore.cli.row import Columns, Row
 from upsertcore.cli.run import Bar, Run
 from upsertcore.evaluation import Answer, Refusal, Side, begun, numbered
-from upsertcore.policy import Policy
+from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["Subject", "subjects"]
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import frozen
 
+from upsertcore.engine.patch import read
 from upsertcore.errors import Refused
-from upsertcore.patch import read
-from upsertcore.policy import Policy
-from upsertcore.rule import Rule
-from upsertcore.tokens import token
+from upsertcore.policy.policy import Policy
+from upsertcore.rules.rule import Rule
+from upsertcore.rules.tokens import token
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:
-    from upsertcore.keys import Key
+    from upsertcore.policy.keys import Key
 
 __all__ = ["Letters", "Values", "key_letters", "line_letters", "lines_of"]
 

@@ -12,8 +12,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import (
     IdempotencyKeyReused,
     InvalidRows,
@@ -22,15 +23,14 @@ from upsertcore.errors import (
     StalePlan,
     UnknownContact,
 )
-from upsertcore.keyring import held_forms
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, alike, ask, book_of, state_of, told
-from upsertcore.outcome import Outcome
-from upsertcore.planned import Plan
+from upsertcore.model.contact import Contact
+from upsertcore.policy.forms import held_forms
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:
-    from upsertcore.keys import Key
+    from upsertcore.policy.keys import Key
 
 __all__ = [
     "create_makes_one",

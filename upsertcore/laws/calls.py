@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from upsertcore.contact import Contact
+from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Answer, Trial, told
-from upsertcore.match import ALL_AGREE, FIRST_PRESENT
-from upsertcore.outcome import Outcome
+from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep
 from upsertcore.values import empty, freeze, same
 
@@ -111,7 +112,7 @@ def _is_said(trial: Trial, answer: Answer) -> bool:
     """Tell whether the key that found somebody is in the patch, and not blank."""
     if isinstance(answer, Refused) or answer.matched_by is None:
         return True
-    key = trial.policy.by_name[answer.matched_by]
+    key = compiled(trial.policy).by_name[answer.matched_by]
     said = [not empty(freeze(trial.patch.get(name))) for name in key.fields]
     return all(said) if key.composite else any(said)
 
@@ -127,7 +128,7 @@ def _holds(
 ) -> bool:
     if name is None or contact.scope != trial.scope:
         return False
-    place = [*trial.policy.by_name].index(name)
+    place = [*compiled(trial.policy).by_name].index(name)
     return not {*trial.held(contact)[place]}.isdisjoint(forms)
 
 
@@ -233,13 +234,13 @@ def refuses_as_told(trial: Trial) -> bool:
         else policy.on_found != "refuse" or first.unchanged
     )
     see(law, may, told(first))
-    for name in policy.needed if before is None else ():
+    for name in compiled(policy).required if before is None else ():
         see(law, not empty(after.get(name)), f"{told(first)} without {name}")
     if before is not None and before.deleted_at is not None:
         see(law, policy.on_deleted != "refuse", told(first))
         back = after.deleted_at is None or policy.on_found == "ignore"
         see(law, back, f"{told(first)}, and it is deleted still")
-    own = policy.no_forms if before is None else trial.held(before)
+    own = compiled(policy).no_forms if before is None else trial.held(before)
     now = trial.held(after)
     for key, forms, was in zip(policy.all_keys, now, own, strict=True):
         fits = (

@@ -17,14 +17,14 @@ from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
-from upsertcore.contact import Contact
 from upsertcore.laws.alphabet import Values, lines_of
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.claims import claims
 from upsertcore.laws.every import CALLS, LOGS, MERGES, OF_KEYS
 from upsertcore.laws.extent import Kind, Part, Shown, Tried, parts_of, shares
 from upsertcore.laws.world import Patch, World
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy
 from upsertcore.values import freeze, thaw
 
 __all__ = ["Counterexample", "LawCard", "Verdict", "card", "estimate"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from upsertcore.policy import Policy
-from upsertcore.rule import Law, Rule
+from upsertcore.policy.policy import Policy, compiled
+from upsertcore.rules.rule import Law, Rule
 
 __all__ = ["claims"]
 
@@ -68,7 +68,7 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         others = [key for key in policy.all_keys if key.name not in policy.match.keys]
         apart = not any(key.unique for key in others)
         return _declare("commutative", _rules(policy)) and _holds_on(policy) and apart
-    consulted = [policy.by_name[name] for name in policy.match.keys]
+    consulted = [compiled(policy).by_name[name] for name in policy.match.keys]
     unique = bool(consulted) and all(key.unique for key in consulted)
     return law != "create_makes_one" or (unique and policy.on_key_in_use == "refuse")
 
@@ -85,7 +85,7 @@ def _rules(policy: Policy) -> Iterator[Rule]:
 
 def _holds_on(policy: Policy) -> bool:
     """Tell whether whoever was found once by a key is found by it for ever."""
-    consulted = [policy.by_name[name] for name in policy.match.keys]
+    consulted = [compiled(policy).by_name[name] for name in policy.match.keys]
     # Of several keys, or of one in several fields, a patch may carry a form that its
     # rules leave out; sent alone it then creates, and sent again it finds two.
     if len(consulted) != 1 or consulted[0].any_of:
@@ -96,6 +96,6 @@ def _holds_on(policy: Policy) -> bool:
         and policy.on_deleted == "forget"
     )
     # What is refused until a needed field has come is taken when it is sent again.
-    always = {*policy.needed} <= {*consulted[0].fields}
+    always = {*compiled(policy).required} <= {*consulted[0].fields}
     kept = all(key.keep_aliases and key.max_forms is None for key in policy.all_keys)
     return takes and always and kept and policy.on_no_key == "refuse"

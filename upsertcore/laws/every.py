@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from upsertcore.book import ContactBook
+from upsertcore.book.book import ContactBook
 from upsertcore.laws import books, calls, logs, merges, naming
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Merge, Trial
-from upsertcore.policy import Policy
+from upsertcore.policy.policy import Policy
 
 __all__ = ["CALLS", "LOGS", "MERGES", "OF_KEYS", "check", "check_log", "check_merge"]
 

@@ -17,9 +17,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeAlias
 
-from upsertcore.contact import Contact
 from upsertcore.laws.trial import Log, Merge, State
 from upsertcore.laws.world import Patch, Places, World, evenly
+from upsertcore.model.contact import Contact
 
 __all__ = ["Kind", "Part", "Shown", "Tried", "parts_of", "shares"]
 

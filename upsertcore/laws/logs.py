@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, permutations
 from typing import Any
 
-from upsertcore.book import ContactBook
+from upsertcore.book.book import ContactBook
+from upsertcore.book.loading import rows_of
+from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Log, Trial, alike, ask, book_of
-from upsertcore.loading import rows_of
-from upsertcore.outcome import Outcome
 from upsertcore.replay import Answered, Sent, Stored, components, replay
 from upsertcore.values import thaw
 

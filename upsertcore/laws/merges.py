@@ -15,12 +15,13 @@ from typing import Any
 
 from attrs import evolve
 
-from upsertcore.contact import Contact
 from upsertcore.errors import Refused
 from upsertcore.laws.broken import see
 from upsertcore.laws.trial import Merge, State, told
+from upsertcore.model.contact import Contact
+from upsertcore.model.view import Forms
+from upsertcore.policy.policy import compiled
 from upsertcore.values import FrozenMap, empty, same
-from upsertcore.view import Forms
 
 __all__ = ["absent_gives_way", "clock_travels", "merge_in_steps"]
 
@@ -69,12 +70,14 @@ def absent_gives_way(merge: Merge) -> bool:
 
 
 def _is_absent(merge: Merge, contact: Contact, name: str) -> bool:
-    return _whole(contact[name], dict(merge.policy.defaults).get(name)) is None
+    return (
+        _whole(contact[name], dict(compiled(merge.policy).defaults).get(name)) is None
+    )
 
 
 def _left(merge: Merge, name: str, value: Any) -> Any:
     """Give what is left of a value of a field without what counts as absent."""
-    default = dict(merge.policy.defaults).get(name)
+    default = dict(compiled(merge.policy).defaults).get(name)
     inside = [isinstance(each.get(name), FrozenMap) for each in merge.before]
     if merge.policy.merge_rule(name).name in _INSIDE and all(inside):
         return _present(value, default)
@@ -84,7 +87,10 @@ def _left(merge: Merge, name: str, value: Any) -> Any:
 def _keyed(merge: Merge) -> set[str]:
     """Give the fields of which keys are made, and the clocks."""
     rules = [line.rule for line in merge.policy.fields.values()]
-    return {*merge.policy.keyed, *[rule.by for rule in rules if rule.by is not None]}
+    return {
+        *compiled(merge.policy).key_fields,
+        *[rule.by for rule in rules if rule.by is not None],
+    }
 
 
 def _without_absent(

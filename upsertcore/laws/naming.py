@@ -12,18 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.errors import Refused
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.calls import hit, joined
 from upsertcore.laws.trial import Trial, told
-from upsertcore.match import ALL_AGREE, FIRST_MATCH
-from upsertcore.outcome import Outcome, Withheld
-from upsertcore.rule import Rule
+from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH
+from upsertcore.policy.policy import compiled
+from upsertcore.rules.rule import Rule
 from upsertcore.values import empty, freeze, same
 
 if TYPE_CHECKING:
-    from upsertcore.keys import Key
-    from upsertcore.policy import Policy
+    from upsertcore.policy.keys import Key
+    from upsertcore.policy.policy import Policy
 
 __all__ = ["left_out_together", "nothing_silent"]
 
@@ -149,10 +150,10 @@ def _makes_what_is_held(
     trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
 ) -> bool:
     policy, found = trial.policy, [c for c in trial.before if c.id == each.holder]
-    key = policy.by_name.get(each.key)
+    key = compiled(policy).by_name.get(each.key)
     if key is None or not found or found[0] is first.before:
         return False
-    held = {*trial.held(found[0])[[*policy.by_name].index(key.name)]}
+    held = {*trial.held(found[0])[[*compiled(policy).by_name].index(key.name)]}
     made = _forms(policy, key, {**sent, each.field: each.value}, first, each.field)
     return not held.isdisjoint(held if made is None else made)
 

@@ -30,9 +30,8 @@ from typing import Any
 
 from upsertcore.laws.broken import LawBroken
 from upsertcore.normalize import Normalizer
-from upsertcore.showing import shown
-from upsertcore.values import freeze, thaw
-from upsertcore.words import whole
+from upsertcore.normalize.words import whole
+from upsertcore.values import freeze, shown, thaw
 
 __all__ = [
     "check_normaliser",

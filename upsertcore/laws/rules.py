@@ -35,9 +35,8 @@ from itertools import product
 from typing import Any, get_args
 
 from upsertcore.laws.broken import LawBroken
-from upsertcore.rule import Law, Rule
-from upsertcore.showing import shown
-from upsertcore.values import freeze, same, thaw
+from upsertcore.rules.rule import Law, Rule
+from upsertcore.values import freeze, same, shown, thaw
 
 __all__ = [
     "absorbing",

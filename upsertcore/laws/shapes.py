@@ -16,11 +16,11 @@ from typing import Any, TypeAlias, final
 
 from attrs import frozen
 
-from upsertcore.keys import Key
 from upsertcore.laws.alphabet import Letters
-from upsertcore.policy import Policy
+from upsertcore.model.view import Forms
+from upsertcore.policy.keys import Key
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.values import FrozenMap
-from upsertcore.view import Forms
 
 __all__ = ["Shape", "Shapes"]
 
@@ -97,7 +97,7 @@ class Shapes:
                     key.max_forms is None or len(each) <= key.max_forms
                     for key, each in zip(keys, held, strict=True)
                 ):
-                    pairs = zip(self._policy.by_name, chosen, strict=True)
+                    pairs = zip(compiled(self._policy).by_name, chosen, strict=True)
                     named = FrozenMap({name: each for name, each in pairs if each})
                     for mark in marks:
                         yield Shape(places, self._fields(places), named, held, mark)
@@ -167,6 +167,8 @@ class Shapes:
         renamed: dict[tuple[str, str], str] = {}
         for places, forms in self._made.items():
             others = self._made[self._swapped(places, names)]
-            for key, now, then in zip(self._policy.by_name, forms, others, strict=True):
+            for key, now, then in zip(
+                compiled(self._policy).by_name, forms, others, strict=True
+            ):
                 renamed.update(((key, a), b) for a, b in zip(now, then, strict=True))
         return renamed

@@ -15,17 +15,17 @@ from functools import cached_property
 from itertools import count
 from typing import Any, TypeAlias, final
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.patch import read
 from upsertcore.errors import Refused
-from upsertcore.index import ContactIndex
-from upsertcore.journal import Entry
-from upsertcore.keyring import held_forms
-from upsertcore.outcome import Outcome
-from upsertcore.patch import read
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.model.view import Forms
+from upsertcore.policy.forms import held_forms
+from upsertcore.policy.policy import Policy, compiled
+from upsertcore.store.index import ContactIndex
+from upsertcore.store.journal import Entry
 from upsertcore.values import same
-from upsertcore.view import Forms
 
 __all__ = [
     "Answer",
@@ -202,7 +202,7 @@ class Trial:
         sent = self.sent
         if isinstance(sent, Refused):
             return []
-        by_name = self.policy.by_name
+        by_name = compiled(self.policy).by_name
         made = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]
         return [(name, forms) for name, forms in made if forms]
 

@@ -24,16 +24,16 @@ from typing import Any, TypeAlias, final
 
 from attrs import evolve
 
-from upsertcore.contact import Contact
+from upsertcore.engine.decide import decide_request
+from upsertcore.engine.patch import Asked, read
 from upsertcore.errors import Refused
 from upsertcore.laws.alphabet import Letters, Values, key_letters, line_letters
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.trial import State, Trial
-from upsertcore.patch import Asked, read
-from upsertcore.plan import decide_request
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.model.view import Forms
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.values import FrozenMap, same
-from upsertcore.view import Forms
 
 __all__ = ["Patch", "Places", "World", "evenly"]
 
@@ -84,7 +84,7 @@ class World:
         self.letters = None if line is None else line_letters(policy, line, values)
         self.filled = {
             name: line_letters(policy, name, values).sent[0]
-            for name in policy.needed
+            for name in compiled(policy).required
             if name not in keyed and name != line
         }
         self._shapes = Shapes(policy, self.keyed)
@@ -370,7 +370,7 @@ class World:
         first = stored[0]
         if isinstance(first, FrozenMap):
             stored.append(FrozenMap({**first, next(iter(first)): ""}))
-        default = dict(self.policy.defaults).get(name)
+        default = dict(compiled(self.policy).defaults).get(name)
         if default is not None and not any(same(default, each) for each in stored):
             stored.append(default)
         clocked = self.policy.line(name).rule.by is not None
@@ -478,7 +478,7 @@ class World:
         sent = read(self.policy, patch)
         for _ in "ab":
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
-            asked = Asked(self.policy.by_name, sent, index, "", match)
+            asked = Asked(compiled(self.policy).by_name, sent, index, "", match)
             with suppress(Refused):
                 decide_request(self.policy, asked)
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)

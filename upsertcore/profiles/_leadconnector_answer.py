@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from upsertcore.contact import Contact
 from upsertcore.errors import InvalidField
+from upsertcore.model.contact import Contact
 from upsertcore.values import thaw
 
 __all__ = ["answered", "shaped"]

@@ -8,10 +8,10 @@ Rules:
 from __future__ import annotations
 
 from upsertcore import normalize
-from upsertcore.line import Field, Null, field
-from upsertcore.match import first_match
-from upsertcore.patterns import Pattern
-from upsertcore.policy import Policy
+from upsertcore.matching.strategies import first_match
+from upsertcore.normalize.patterns import Pattern
+from upsertcore.policy.fields import Field, Null, field
+from upsertcore.policy.policy import Policy
 from upsertcore.profiles._leadconnector_fields import NULLABLE, TEXT
 from upsertcore.profiles._leadconnector_forms import (
     birth_date,

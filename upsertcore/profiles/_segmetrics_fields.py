@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Any
 
 from upsertcore import normalize
-from upsertcore.line import field
-from upsertcore.match import first_match
-from upsertcore.policy import Policy
+from upsertcore.matching.strategies import first_match
+from upsertcore.policy.fields import field
+from upsertcore.policy.policy import Policy
 from upsertcore.profiles.wire import blocked_values, email_address, need
 from upsertcore.rules import custom, deep
 from upsertcore.values import FrozenMap, freeze
@@ -182,8 +182,8 @@ def policy(
         placeholders: True where a placeholder is left out of contact_id and email.
 
     >>> read = readers(custom_fields=False, default_status=None)
-    >>> policy(("contact_id",), read).needed, policy(KEYS, read).needed
-    (('contact_id', 'email'), ())
+    >>> [n for n, f in policy(("contact_id",), read).fields.items() if f.required]
+    ['contact_id', 'email']
     """
     required = len(keys) == 1
     blocked = blocked_values(placeholders=placeholders)

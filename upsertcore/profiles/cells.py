@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["as_json", "listed", "words", "yes_or_no"]
 

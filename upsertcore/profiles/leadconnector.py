@@ -15,15 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, final
 
-from upsertcore.book import ContactBook
-from upsertcore.draw import fresh_ids
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.decide import decide as decision
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import IdempotencyKeyReused, InvalidField, InvalidPolicy, Refused
-from upsertcore.index import ContactIndex
-from upsertcore.match import never
-from upsertcore.outcome import Outcome
-from upsertcore.plan import decide as decision
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
+from upsertcore.matching.strategies import never
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.profiles._leadconnector_answer import answered, shaped
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
@@ -45,8 +43,9 @@ from upsertcore.profiles.wire import (
     summary,
     through,
 )
-from upsertcore.showing import shown
-from upsertcore.values import NOTHING
+from upsertcore.store.ids import fresh_ids
+from upsertcore.store.index import ContactIndex
+from upsertcore.values import NOTHING, shown
 
 __all__ = ["LeadConnector"]
 
@@ -265,7 +264,7 @@ class LeadConnector:
         Raises:
             Rejected: If no later payload could find the contact.
         """
-        empty = ContactIndex(self.policy.by_name)
+        empty = ContactIndex(compiled(self.policy).by_name)
         plan = decision(self.policy, patch, empty, scope=scope, match=never())
         keys = zip(self.policy.all_keys, plan.forms, strict=True)
         if not any(forms and key.name in self.priority for key, forms in keys):

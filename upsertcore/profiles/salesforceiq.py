@@ -18,14 +18,14 @@ from datetime import datetime
 from typing import Any, final
 
 from upsertcore import normalize
-from upsertcore.book import ContactBook
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, Refused
-from upsertcore.line import field
-from upsertcore.match import first_match
+from upsertcore.matching.strategies import first_match
 from upsertcore.normalize import Normalizer
-from upsertcore.outcome import Outcome
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
+from upsertcore.policy.fields import field
+from upsertcore.policy.policy import Policy
 from upsertcore.profiles.cells import yes_or_no
 from upsertcore.profiles.wire import (
     Rejected,

@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 import attrs
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import (
     InvalidField,
     InvalidPolicy,
@@ -26,9 +27,8 @@ from upsertcore.errors import (
     Refused,
     StalePlan,
 )
-from upsertcore.outcome import Outcome
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy, readers
 from upsertcore.profiles.cells import as_json, listed, yes_or_no
 from upsertcore.profiles.wire import (
@@ -42,8 +42,7 @@ from upsertcore.profiles.wire import (
     text_of,
     through,
 )
-from upsertcore.showing import shown
-from upsertcore.values import FrozenMap, thaw
+from upsertcore.values import FrozenMap, shown, thaw
 
 __all__ = ["SegMetrics"]
 
@@ -221,7 +220,7 @@ class SegMetrics:
         return payload
 
     def _missing(self, payload: Mapping[str, Any]) -> Iterable[str]:
-        needed = self.policy.needed
+        needed = compiled(self.policy).required
         yield from (f"{name}: is required" for name in needed if name not in payload)
         if not needed and not any(name in payload for name in KEYS):
             yield "contact_id: is required where there is no email"

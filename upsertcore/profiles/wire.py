@@ -15,15 +15,14 @@ from typing import Any, Protocol, TypeVar, final
 
 from attrs import frozen
 
-from upsertcore.book import ContactBook
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidPolicy, Refused
 from upsertcore.normalize import PLACEHOLDERS, email
-from upsertcore.outcome import Outcome
-from upsertcore.patterns import Pattern
-from upsertcore.planned import Plan
-from upsertcore.policy import Policy
-from upsertcore.showing import shown
-from upsertcore.values import freeze
+from upsertcore.normalize.patterns import Pattern
+from upsertcore.policy.policy import Policy
+from upsertcore.values import freeze, shown
 
 __all__ = [
     "Profile",

@@ -16,10 +16,10 @@ from typing import Any, final
 
 from attrs import evolve, field, frozen
 
-from upsertcore.policy import Policy
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.replay.linking import Known, Linking, Row, Sent, joined
 from upsertcore.replay.ordered import Made, watched
-from upsertcore.showing import shown
+from upsertcore.values import shown
 
 __all__ = ["Components", "Cut", "components"]
 
@@ -167,9 +167,9 @@ class _Caps:
         if not isinstance(cap, Mapping):
             raise TypeError(f"cap: must be a mapping of keys to numbers, not {cap!r}")
         for name, most in cap.items():
-            key = policy.by_name.get(name)
+            key = compiled(policy).by_name.get(name)
             if key is None:
-                names = ", ".join(policy.by_name)
+                names = ", ".join(compiled(policy).by_name)
                 raise ValueError(f"cap: {name!r} is no key; the keys are {names}")
             if key.unique and policy.on_key_in_use != "allow":
                 raise ValueError(f"cap: {name} is unique; its holders must meet")

@@ -16,12 +16,11 @@ from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
-from upsertcore.contact import Contact
+from upsertcore.engine.patch import checked_scope, read
 from upsertcore.errors import Refused
-from upsertcore.keyring import held_forms
-from upsertcore.patch import checked_scope, read
-from upsertcore.policy import Policy
-from upsertcore.rule import Rule
+from upsertcore.model.contact import Contact
+from upsertcore.policy.forms import held_forms
+from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules import (
     append,
     ignore,
@@ -35,6 +34,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.rules.rule import Rule
 
 __all__ = ["Known", "Linking", "Row", "Sent", "joined"]
 
@@ -138,7 +138,7 @@ class Linking:
             several
             # What joins another field is cleaned there, and may be its own key too.
             or any(key.append_new for key in policy.all_keys)
-            or not parts.isdisjoint(name for name, _value in policy.defaults)
+            or not parts.isdisjoint(name for name, _value in compiled(policy).defaults)
             or any(
                 not _chooses(rule)
                 for name in parts

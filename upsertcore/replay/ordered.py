@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 
 from attrs import frozen
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.book.loading import admit
+from upsertcore.engine.decide import decide
+from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused
-from upsertcore.index import ContactIndex
-from upsertcore.loading import admit
-from upsertcore.outcome import Outcome
-from upsertcore.plan import decide
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import Known, Linking, Row, Sent
+from upsertcore.store.index import ContactIndex
 
 if TYPE_CHECKING:
-    from upsertcore.view import Forms
+    from upsertcore.model.view import Forms
 
 __all__ = ["Answered", "Event", "Made", "Stored", "replay", "watched"]
 

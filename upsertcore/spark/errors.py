@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from upsertcore.refusals import UpsertError
-from upsertcore.showing import shown
+from upsertcore.errors import UpsertError
+from upsertcore.values import shown
 
 __all__ = ["InvalidColumn", "LargeComponent", "Shared", "UnfitValue"]
 

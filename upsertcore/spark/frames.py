@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 from pyspark.sql.types import TimestampType
 
-from upsertcore.policy import Policy
+from upsertcore.policy.policy import Policy
 from upsertcore.spark.errors import InvalidColumn
 from upsertcore.spark.schemas import (
     STORED,

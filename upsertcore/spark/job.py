@@ -20,7 +20,7 @@ from attrs import frozen
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 
-from upsertcore.policy import Policy
+from upsertcore.policy.policy import Policy
 from upsertcore.replay import Linking, replay, watched
 from upsertcore.spark import reading, writing
 from upsertcore.spark.connected import connected

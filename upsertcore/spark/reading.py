@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from upsertcore.contact import Contact
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy
 from upsertcore.replay import Known, Linking, Row, Sent
 from upsertcore.spark.errors import InvalidColumn
 

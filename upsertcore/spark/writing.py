@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from upsertcore.outcome import Outcome
-from upsertcore.redo import KEY, ROW
+from upsertcore.engine.outcome import Outcome
+from upsertcore.model.layout import ID
+from upsertcore.model.record import KEY, ROW
 from upsertcore.replay import Answered, Event, Made, Sent, Stored
-from upsertcore.row import ID
 from upsertcore.spark.errors import UnfitValue
 from upsertcore.spark.schemas import arrow_schema, check_fields, patches_schema
 from upsertcore.values import FrozenMap, freeze, thaw

@@ -15,16 +15,16 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, StalePlan
 from upsertcore.laws.alphabet import Values
 from upsertcore.laws.broken import see
 from upsertcore.laws.every import check
 from upsertcore.laws.normalisers import check_normaliser, texts
 from upsertcore.laws.trial import Trial, told
-from upsertcore.outcome import Outcome
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy
 from upsertcore.testing import watching
 from upsertcore.testing.sending import new_book, patches
 from upsertcore.testing.texts import rich_text

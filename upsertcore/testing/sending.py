@@ -16,11 +16,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
 from upsertcore.errors import Refused
 from upsertcore.laws.alphabet import Values, key_letters, line_letters
-from upsertcore.policy import Policy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy, compiled
 
 __all__ = ["books", "contacts", "new_book", "patches"]
 
@@ -49,8 +49,10 @@ def patches(
     """
     sent = _sent(policy, {} if values is None else values)
     keyed = [name for key in policy.all_keys for name in key.fields]
-    leading = [policy.by_name[name].fields for name in policy.match.keys[:1]]
-    due = dict.fromkeys([*[n for names in leading for n in names], *policy.needed])
+    leading = [compiled(policy).by_name[name].fields for name in policy.match.keys[:1]]
+    due = dict.fromkeys(
+        [*[n for names in leading for n in names], *compiled(policy).required]
+    )
     some = {n: st.sampled_from((*sent[n] * 2, None, "")) for n in keyed}
     known = {n: st.sampled_from(sent[n]) for n in due}
     rest = [

@@ -16,12 +16,18 @@ import attrs
 from hypothesis import strategies as st
 
 from upsertcore import normalize
-from upsertcore.keys import key
-from upsertcore.line import field
-from upsertcore.match import all_agree, first_match, first_present, merge_all, never
-from upsertcore.policy import Policy
-from upsertcore.rule import Rule
+from upsertcore.matching.strategies import (
+    all_agree,
+    first_match,
+    first_present,
+    merge_all,
+    never,
+)
+from upsertcore.policy.fields import field
+from upsertcore.policy.keys import key
+from upsertcore.policy.policy import Policy
 from upsertcore.rules import ignore, keep, last_updated, replace
+from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import BLOCKED, FIELDS, KEYED, NAMED, NEEDED, POOLS
 from upsertcore.testing.words import LATEST, Words
 

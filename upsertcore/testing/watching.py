@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from upsertcore.book import ContactBook
-from upsertcore.contact import Contact
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import ask, book_of, state_of
-from upsertcore.outcome import Outcome
+from upsertcore.model.contact import Contact
 
 __all__ = [
     "Holder",

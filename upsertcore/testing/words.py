@@ -13,7 +13,6 @@ from typing import Any, final
 
 from upsertcore import normalize
 from upsertcore.normalize import Normalizer
-from upsertcore.rule import Rule
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -35,6 +34,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
+from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import FIELDS
 
 __all__ = ["LATEST", "Words", "longer", "mailbox", "tidy"]

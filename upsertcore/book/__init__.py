@@ -1,0 +1,1 @@
+"""The book: the verbs of an application, over a store."""

@@ -1,0 +1,244 @@
+"""
+Arguments: what a caller passes to a verb, checked before anything is done.
+
+Rules:
+    A message names the argument, shows what was passed, and says what to pass.
+    What is part of the caller's code (a policy, a plan, a choice) raises an error of
+    Python or ``InvalidPolicy``; what may come from outside is a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
+
+from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.plan import Plan
+from upsertcore.errors import InvalidField, InvalidPolicy
+from upsertcore.model.contact import Contact
+from upsertcore.policy.policy import Policy
+from upsertcore.values import described
+
+__all__ = [
+    "OnDuplicates",
+    "OnItself",
+    "OnRefused",
+    "check_batch",
+    "check_choice",
+    "check_count",
+    "check_function",
+    "check_index",
+    "check_number",
+    "check_outcome",
+    "check_plan",
+    "check_policy",
+    "check_several",
+    "check_version",
+]
+
+OnRefused = Literal["raise", "collect"]
+OnItself = Literal["refuse", "ignore"]
+OnDuplicates = Literal["fold", "refuse_later", "refuse_all"]
+
+
+def check_policy(name: str, policy: object, advice: str = "") -> None:
+    """
+    Check that a policy is one.
+
+    Raises:
+        InvalidPolicy: If it is none.
+
+    >>> check_policy("policy", {}, "make one")
+    Traceback (most recent call last):
+    ...
+    upsertcore.errors.InvalidPolicy: policy: must be a Policy, not dict; make one
+    """
+    if not isinstance(policy, Policy):
+        kind = type(policy).__name__
+        what = described(policy) if isinstance(policy, type) else kind
+        advice = advice or "make one: Policy(first_match('email'), {'email': ...})"
+        raise InvalidPolicy(f"{name}: must be a Policy, not {what}; {advice}")
+
+
+def check_function(name: str, function: object, advice: str) -> None:
+    """
+    Check that an argument can be called, or is None.
+
+    Raises:
+        TypeError: If it cannot.
+
+    >>> check_function("ids", ["c-1"], "pass uuid4().hex, say")
+    Traceback (most recent call last):
+    ...
+    TypeError: ids: must be a function, not ['c-1']; pass uuid4().hex, say
+    """
+    if function is not None and not callable(function):
+        what = f"{name}: must be a function, not {described(function)}"
+        raise TypeError(f"{what}; {advice}")
+
+
+def check_count(name: str, count: object, advice: str) -> None:
+    """
+    Check that an argument is a whole number from 0.
+
+    Raises:
+        ValueError: If it is not.
+
+    >>> check_count("retain_calls", 0, "pass 1000, say")
+    """
+    if type(count) is not int or count < 0:
+        what = f"{name}: must be a whole number from 0, not {described(count)}"
+        raise ValueError(f"{what}; {advice}")
+
+
+def check_index(index: object) -> None:
+    """
+    Check that an index is one, or None.
+
+    Raises:
+        TypeError: If it is none.
+
+    >>> check_index(None)
+    """
+    if index is not None and not hasattr(index, "holders"):
+        what = f"must be a ContactIndex, not {described(index)}"
+        raise TypeError(f"index: {what}; make it with the keys of the policy")
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """
+    Check that an argument is one of the values that it may have.
+
+    Args:
+        name: Of the argument.
+        value: What the caller gave.
+        choices: A ``Literal`` type.
+
+    Raises:
+        ValueError: If it is none of them.
+
+    >>> from typing import Literal
+    >>> check_choice("on_refused", "skip", Literal["raise", "collect"])
+    Traceback (most recent call last):
+    ...
+    ValueError: on_refused: must be 'raise' or 'collect', not 'skip'
+    """
+    known = get_args(choices)
+    if not isinstance(value, str) or value not in known:
+        *first, last = map(repr, known)
+        what = f"must be {', '.join(first)} or {last}"
+        raise ValueError(f"{name}: {what}, not {described(value)}")
+
+
+def check_several(name: str, values: Any, advice: str) -> None:
+    """
+    Check that an argument is several patches, or rows.
+
+    Raises:
+        TypeError: If it is one mapping, text, or nothing that can be iterated.
+
+    >>> check_several("patches", {"email": "ada@x.org"}, "put one patch into a list")
+    Traceback (most recent call last):
+    ...
+    TypeError: patches: must be a list of mappings, not dict; put one patch into a list
+    """
+    one = isinstance(values, (Mapping, str, bytes, Contact, Policy))
+    if one or not isinstance(values, Iterable):
+        kind = type(values).__name__
+        raise TypeError(f"{name}: must be a list of mappings, not {kind}; {advice}")
+
+
+def check_batch(
+    patches: Any, on_refused: object, on_duplicates: object, *, atomic: bool
+) -> None:
+    """
+    Check the arguments of a batch.
+
+    Args:
+        patches: As ``upsert_many``, and so are the others.
+        on_refused: The same.
+        on_duplicates: The same.
+        atomic: The same.
+
+    Raises:
+        TypeError: As :func:`check_several`.
+        ValueError: If a choice is none, or an atomic batch is to collect refusals.
+
+    >>> check_batch([], "raise", "fold", atomic=True)
+    """
+    check_several("patches", patches, "put one patch into a list, or use upsert")
+    check_choice("on_refused", on_refused, OnRefused)
+    check_choice("on_duplicates", on_duplicates, OnDuplicates)
+    if atomic and on_refused != "raise":
+        raise ValueError(
+            "on_refused: must be 'raise' for an atomic batch, not 'collect'; "
+            "one refusal undoes the whole batch"
+        )
+
+
+def check_version(if_version: object) -> None:
+    """
+    Check that a version is one, or None.
+
+    Raises:
+        InvalidField: If it is none; a version that came as text is not read.
+
+    >>> check_version("3")
+    Traceback (most recent call last):
+    ...
+    upsertcore.errors.InvalidField: if_version: must be a whole number from 1, not ...
+    """
+    if if_version is not None and (type(if_version) is not int or if_version < 1):
+        reason = "must be a whole number from 1; pass contact.version"
+        raise InvalidField("if_version", if_version, reason)
+
+
+def check_number(number: object) -> None:
+    """
+    Check that the number of a change is one.
+
+    Raises:
+        TypeError: If it is not a whole number.
+
+    >>> check_number(0)
+    """
+    if type(number) is not int:
+        advice = "pass entry.number of the last change that was read, or 0"
+        what = f"number: must be a whole number, not {described(number)}"
+        raise TypeError(f"{what}; {advice}")
+
+
+def check_plan(plan: object) -> None:
+    """
+    Check that a plan is one.
+
+    Raises:
+        TypeError: If it is none.
+
+    >>> check_plan({"email": "ada@x.org"})
+    Traceback (most recent call last):
+    ...
+    TypeError: plan: must be a Plan, not dict; pass what book.plan(patch) returned
+    """
+    if not isinstance(plan, Plan):
+        kind = type(plan).__name__
+        advice = "pass what book.plan(patch) returned"
+        raise TypeError(f"plan: must be a Plan, not {kind}; {advice}")
+
+
+def check_outcome(outcome: object) -> None:
+    """
+    Check that an outcome is one.
+
+    Raises:
+        TypeError: If it is none.
+
+    >>> check_outcome("c-1")
+    Traceback (most recent call last):
+    ...
+    TypeError: outcome: must be an Outcome, not str; pass what the call returned
+    """
+    if not isinstance(outcome, Outcome):
+        kind = type(outcome).__name__
+        advice = "pass what the call returned"
+        raise TypeError(f"outcome: must be an Outcome, not {kind}; {advice}")

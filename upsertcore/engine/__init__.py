@@ -1,0 +1,1 @@
+"""The decision on a patch: pure functions of a policy, a patch and a view."""

@@ -1,0 +1,157 @@
+"""
+The plan as a value: what a decision would do, and what it rests on.
+
+Rules:
+    A plan is a value for whoever reads it; what can be derived is made when asked for.
+    It holds what was looked up, so it can say later whether that still holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+from attrs import frozen
+
+from upsertcore.engine.explain import explain
+from upsertcore.engine.outcome import (
+    Change,
+    Result,
+    Verdict,
+    Withheld,
+    changes,
+    formless,
+    headline,
+    naming,
+)
+from upsertcore.engine.trace import Step, trace
+from upsertcore.values import NOTHING, FrozenMap
+
+if TYPE_CHECKING:
+    from upsertcore.engine.patch import Asked
+    from upsertcore.model.contact import Contact
+    from upsertcore.model.view import Forms, View
+    from upsertcore.policy.policy import Policy
+
+__all__ = ["Expects", "Plan"]
+
+
+@final
+@frozen
+class Expects:
+    """
+    What must still hold when a plan is applied.
+
+    Args:
+        versions: Contact id to version, of each contact that was read.
+        keys: (key, normal form, ids of its holders) for each look-up of the
+            decision; no ids: the form must still be free.
+
+    >>> Expects(FrozenMap(), (("email", "a@x.org", ()),)).keys
+    (('email', 'a@x.org', ()),)
+    """
+
+    versions: FrozenMap[int]
+    keys: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+@final
+@frozen
+class Plan(Verdict):
+    """
+    What a patch would do; ``book.apply`` does it.
+
+    Args:
+        result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
+            that moves alone makes it ``"updated"``, without changes.
+        scope: The tenant.
+        before: The contact that was found, None for nobody.
+        after: Its fields afterwards.
+        matched_by: The name of the key that found it.
+        withheld: Values that another contact's key keeps out.
+        ignored: Field name to reason, for values that the policy does not store.
+        also_matched: Ids of further contacts that the patch's keys hit.
+        forms: The normal forms that the contact would hold, per key of the policy.
+        aliases: Key name to those of them that its fields no longer make.
+        clocks: Field name to the clock by which it would have been written last.
+        merged: Contacts that would be merged into it.
+
+    >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> plan = ContactBook(policy).plan({"email": "Ada@x.org"})
+    >>> plan.result, plan.expects.keys, plan.trace[0].note
+    ('created', (('email', 'ada@x.org', ()),), 'finds nobody')
+    """
+
+    result: Result
+    scope: str
+    before: Contact | None
+    after: FrozenMap[Any]
+    matched_by: str | None
+    withheld: tuple[Withheld, ...]
+    ignored: FrozenMap[str]
+    also_matched: tuple[str, ...]
+    forms: Forms
+    aliases: FrozenMap[tuple[str, ...]]
+    clocks: FrozenMap[Any]
+    merged: tuple[Contact, ...]
+    policy: Policy = attrs.field(repr=False)
+    _asked: Asked = attrs.field(repr=False, eq=False)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The fields that would move, computed anew each time."""
+        return changes(
+            NOTHING if self.before is None else self.before.fields, self.after
+        )
+
+    @property
+    def expects(self) -> Expects:
+        """What must still hold when it is applied, computed anew each time."""
+        asked = self._asked
+        versions = {id: contact.version for id, (contact, _) in asked.contacts.items()}
+        keys = tuple((key, form, ids) for (key, form), ids in asked.looked.items())
+        return Expects(FrozenMap.trusted(versions), keys)
+
+    @property
+    def trace(self) -> tuple[Step, ...]:
+        """Why each key of the strategy was taken or not, computed anew each time."""
+        return trace(self._asked, self.before, self.matched_by, self.merged)
+
+    def explain(self) -> str:
+        """
+        Tell the decision in words: a line per key, per field with its rule, per clock.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> lines = {"email": field(key=normalize.email), "name": field()}
+        >>> book = ContactBook(Policy(first_match("email"), lines), ids=lambda: "c-1")
+        >>> _ = book.upsert({"email": "ada@x.org", "name": "Ada"})
+        >>> print(book.plan({"email": "ADA@x.org", "name": "Bob"}).explain())
+        updated c-1, found by email
+          email: ada@x.org: decides
+          email: 'ada@x.org' -> 'ADA@x.org' (replace)
+          name: 'Ada' -> 'Bob' (replace)
+        """
+        return explain(
+            headline(self, None if self.before is None else self.before.id),
+            self.trace,
+            self.changes,
+            (self.withheld, self.ignored.items()),
+            naming(self.policy, self.merged),
+            formless(self.policy, self.after),
+            changes(
+                NOTHING if self.before is None else self.before.clocks, self.clocks
+            ),
+        )
+
+    def stale(self, index: View) -> str | None:
+        """
+        Say what has changed of what the plan rests on; None where all still holds.
+
+        Args:
+            index: Where it would be applied.
+
+        Cost:
+            One look-up for each one of the decision.
+        """
+        return self._asked.stale(index)

@@ -1,0 +1,429 @@
+"""
+Judging: what is said of a policy that was tried on records, as values.
+
+Rules:
+    Nothing here is counted: it holds what was, and tells it as text, JSON or a plot.
+    Rows are counted from 0, in the order in which the records came.
+    Examples are the first few of a kind; the counts beside them are of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from attrs import asdict, field, frozen
+
+from upsertcore.evaluation.scores import Measure, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Alone",
+    "Hit",
+    "KeyScore",
+    "Measures",
+    "Refusal",
+    "Report",
+    "Spread",
+    "blank_figure",
+    "figure",
+    "save",
+]
+
+Measures: TypeAlias = Mapping[str, Measure]
+
+
+@final
+@frozen
+class Refusal:
+    """
+    A record that was not taken.
+
+    Args:
+        kind: Why, in words that can be counted: without the values that were sent.
+        example: What was said of one such record.
+        row: The place of the first such record, from 0.
+        count: How many there were.
+
+    >>> str(Refusal("NoMatchKey", "no key to match by", row=3, count=2))
+    'NoMatchKey: 2, such as row 3: no key to match by'
+    """
+
+    kind: str
+    example: str
+    row: int = 0
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.count:,}, such as row {self.row}: {self.example}"
+
+
+@final
+@frozen
+class KeyScore:
+    """
+    What a key decided.
+
+    Args:
+        key: Its name.
+        decided: How many records it found a contact for.
+        right: How often that contact held, before the record came, at least as many
+            records of its person as of any other.
+
+    >>> KeyScore("email", 5, 3).wrong
+    2
+    """
+
+    key: str
+    decided: int
+    right: int
+
+    @property
+    def wrong(self) -> int:
+        """How often the contact was rather another person's."""
+        return self.decided - self.right
+
+
+@final
+@frozen
+class Hit:
+    """
+    A record whose keys hit several contacts.
+
+    Args:
+        row: Its place, from 0.
+        person: Whom it is truly about.
+        key: The name of the key that decided.
+        among: How many contacts were hit.
+        contacts: The first of them, as they were called then; the chosen one first.
+
+    >>> str(Hit(4, "ada", "email", 2, ("c-1", "c-2")))
+    'row 4, of ada, by email: c-1, c-2'
+    """
+
+    row: int
+    person: Hashable
+    key: str | None
+    among: int
+    contacts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"row {self.row}, of {self.person}, by {self.key}: {self.listing}"
+
+    @property
+    def listing(self) -> str:
+        """The contacts in words."""
+        shown, more = ", ".join(self.contacts), self.among - len(self.contacts)
+        return f"{shown} and {more:,} more" if more else shown
+
+
+@final
+@frozen
+class Spread:
+    """
+    The figures that several orders of arrival give.
+
+    Args:
+        least: The least of them.
+        median: The one in the middle.
+        most: The greatest of them.
+
+    >>> str(Spread.of([0.5, 1.0, 0.75, 0.75]))
+    '0.5000 to 1.0000, median 0.7500'
+    """
+
+    least: float
+    median: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.least:.4f} to {self.most:.4f}, median {self.median:.4f}"
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> Spread:
+        """
+        Look at one figure or more.
+
+        >>> Spread.of([0.5])
+        Spread(least=0.5, median=0.5, most=0.5)
+        """
+        return cls(min(figures), median(figures), max(figures))
+
+
+@final
+@frozen
+class Alone:
+    """
+    Where a record stands that was refused: nobody else is there.
+
+    Args:
+        row: The place of the record, from 0, so that no two are in one place.
+
+    >>> str(Alone(4)), Alone(4) == Alone(5)
+    ('refused', False)
+    """
+
+    row: int
+
+    def __str__(self) -> str:
+        return "refused"
+
+
+@final
+@frozen
+class Report:
+    """
+    How well a policy puts records together.
+
+    Args:
+        scores: The figures for the records in the order in which they came.
+        results: What the calls did: ``created``, ``updated``, ... -> how often.
+        refusals: Those of one kind together, in the order seen.
+        keys: One per key of the strategy, in its order.
+        hit_several: How many records had keys that hit several contacts.
+        hits: The first of them.
+        persons: Whom each record is truly about.
+        places: Where each record ended up: the id of a contact, or ``Alone``.
+        shuffled: The measures by name, for each shuffled order of arrival.
+    """
+
+    scores: Scores
+    results: Mapping[str, int]
+    refusals: tuple[Refusal, ...]
+    keys: tuple[KeyScore, ...]
+    hit_several: int
+    hits: tuple[Hit, ...]
+    persons: tuple[Hashable, ...] = field(repr=False)
+    places: tuple[Hashable, ...] = field(repr=False)
+    shuffled: tuple[Measures, ...] = field(default=(), repr=False)
+
+    @property
+    def records(self) -> int:
+        """How many records there were."""
+        return self.scores.records
+
+    @property
+    def refused(self) -> int:
+        """How many of them were refused."""
+        return sum(each.count for each in self.refusals)
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts the others ended up in."""
+        return self.scores.contacts - self.refused
+
+    @property
+    def spread(self) -> dict[str, dict[str, Spread]]:
+        """By measure and figure, what the shuffled orders give; none without any."""
+        if not self.shuffled:
+            return {}
+        return {
+            name: {
+                what: Spread.of([getattr(each[name], what) for each in self.shuffled])
+                for what in ("precision", "recall", "f1")
+            }
+            for name in self.scores.measures
+        }
+
+    def __str__(self) -> str:
+        results = [f"{count:,} {name}" for name, count in self.results.items()]
+        width = max([len(each.key) for each in self.keys], default=0)
+        lines = [
+            str(self.scores),
+            f"results: {', '.join(results) or 'none'}",
+            f"refused: {self.refused:,}",
+            *(f"  {each}" for each in self.refusals),
+            *(["keys that decided, and how often rightly"] if self.keys else []),
+            *(f"  {k.key:<{width}} {k.decided:>9,} {k.right:>9,}" for k in self.keys),
+            f"records whose keys hit several contacts: {self.hit_several:,}",
+            *(f"  {each}" for each in self.hits),
+        ]
+        if self.shuffled:
+            lines.append(f"over shuffled orders of arrival: {len(self.shuffled):,}")
+        for name, figures in self.spread.items():
+            lines += [f"  {name} {what:<9} {each}" for what, each in figures.items()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON can say it, without what each record came to."""
+        hits = [{**asdict(each), "person": str(each.person)} for each in self.hits]
+        return {
+            "scores": self.scores.to_dict(),
+            "records": self.records,
+            "contacts": self.contacts,
+            "refused": self.refused,
+            "results": dict(self.results),
+            "refusals": [asdict(each) for each in self.refusals],
+            "keys": [asdict(each) for each in self.keys],
+            "hit_several": self.hit_several,
+            "hits": [{**each, "contacts": [*each["contacts"]]} for each in hits],
+            "shuffles": len(self.shuffled),
+            "spread": {
+                name: {what: asdict(each) for what, each in figures.items()}
+                for name, figures in self.spread.items()
+            },
+        }
+
+    def plot(self) -> Figure:
+        """
+        Draw the measures, with what the shuffles spread, and what each key decided.
+
+        Raises:
+            ModuleNotFoundError: If matplotlib is not installed (extra ``[plot]``).
+        """
+        return figure(self)
+
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+_BLUE, _ORANGE, _BLACK = "#0072B2", "#E69F00", "#000000"
+# Where a measure stands beside its tick, its colour and its mark.
+_LOOKS = {"pairwise": (-1, _BLUE, "o"), "B-cubed": (1, _ORANGE, "s")}
+_FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1"}
+
+
+def blank_figure(height: float = 4.2) -> Figure:
+    """
+    Make a figure with nothing on it.
+
+    Args:
+        height: In inches.
+
+    Raises:
+        ModuleNotFoundError: If matplotlib is not installed; it says what to install.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - the extra is optional
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "a plot needs matplotlib: pip install 'upsertcore[plot]'",
+            name=error.name,
+        ) from error
+    return Figure(figsize=(11, height), layout="constrained", facecolor="white")
+
+
+def save(made: Figure, place: Path) -> None:
+    """
+    Write a figure to a file, the same bytes for the same figure.
+
+    Args:
+        made: The figure.
+        place: Its ending says how.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    from matplotlib import rc_context  # noqa: PLC0415 - there where a figure is
+
+    dated = place.suffix.lower() in {".svg", ".pdf"}
+    named = {"Date" if place.suffix.lower() == ".svg" else "CreationDate": None}
+    with rc_context({"svg.hashsalt": "upsertcore"}):
+        made.savefig(place, metadata=named if dated else None)
+
+
+def figure(report: Report) -> Figure:
+    """
+    Draw the measures with their spread, and what each key decided.
+
+    Args:
+        report: Of a policy, with or without shuffled orders.
+
+    Raises:
+        ModuleNotFoundError: If matplotlib is not installed.
+    """
+    made = blank_figure(max(4.2, 1.6 + 0.45 * len(report.keys)))
+    left, right = made.subplots(1, 2, width_ratios=(6, 5))
+    _measures(left, report)
+    _keys(right, report)
+    return made
+
+
+def _measures(axes: Any, report: Report) -> None:
+    """Draw precision, recall and F1 of both measures, each with its spread."""
+    lowest = 1.0
+    for name, measure in report.scores.measures.items():
+        side, colour, marker = _LOOKS[name]
+        values = [getattr(measure, each) for each in _FIGURES]
+        across = [place + side * 0.15 for place in range(len(values))]
+        axes.plot(across, values, marker, color=colour, markersize=9, label=name)
+        for x, value in zip(across, values, strict=True):
+            axes.annotate(
+                f"{value:.4f}",
+                (x, value),
+                (side * 8, 0),
+                textcoords="offset points",
+                ha="left" if side > 0 else "right",
+                va="center",
+                fontsize="small",
+            )
+        spreads = [*report.spread.get(name, {}).values()]
+        _spread(axes, spreads, side * 0.05)
+        lowest = min([lowest, *values, *[each.least for each in spreads]])
+    _frame(axes, report, lowest)
+
+
+def _spread(axes: Any, spreads: Sequence[Spread], shift: float) -> None:
+    """Draw, beside each figure, what other orders of arrival give."""
+    low = [each.median - each.least for each in spreads]
+    high = [each.most - each.median for each in spreads]
+    axes.errorbar(
+        [place + shift for place in range(len(spreads))],
+        [each.median for each in spreads],
+        yerr=[low, high],
+        fmt="_",
+        color=_BLACK,
+        capsize=3,
+        linewidth=1,
+    )
+
+
+def _frame(axes: Any, report: Report, lowest: float) -> None:
+    """Label the axes; what is shown of the scale ends at 1.0."""
+    below = max(0.12 * (1 - lowest), 0.02)
+    axes.set_ylim(max(lowest - below, -0.02), 1 + below / 2)
+    axes.set_xlim(-0.6, len(_FIGURES) - 0.4)
+    axes.set_xticks(range(len(_FIGURES)), _FIGURES.values())
+    axes.set_ylabel("share")
+    axes.grid(axis="y", alpha=0.3)
+    count = len(report.shuffled)
+    over = f"\nblack bars: least, median and most of {count:,} shuffled orders"
+    axes.set_title(
+        f"{report.records:,} records of {report.scores.persons:,} persons"
+        f" in {report.contacts:,} contacts{over if count else ''}",
+        fontsize="medium",
+    )
+    _legend(axes, -0.08)
+
+
+def _keys(axes: Any, report: Report) -> None:
+    """Draw, per key, the decisions that were right and those that were wrong."""
+    names = [each.key for each in report.keys]
+    places = range(len(names))
+    right = [each.right for each in report.keys]
+    wrong = [each.wrong for each in report.keys]
+    looks = {"edgecolor": _BLACK, "linewidth": 0.6}
+    axes.barh(places, right, color=_BLUE, label="right", **looks)
+    axes.barh(
+        places, wrong, left=right, color=_ORANGE, hatch="///", label="wrong", **looks
+    )
+    for place, each in zip(places, report.keys, strict=True):
+        told = f" {each.right:,} right, {each.wrong:,} wrong"
+        axes.annotate(told, (each.decided, place), va="center", fontsize="small")
+    axes.set_yticks(places, names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    most = max([each.decided for each in report.keys], default=0)
+    axes.set_xlim(0, max(most, 1) * 1.6)
+    axes.locator_params(axis="x", integer=True, nbins=6)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel("records for which the key decided")
+    axes.set_title("what each key decided", fontsize="medium")
+    _legend(axes, -0.18)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(axes: Any, below: float) -> None:
+    """Explain the colours under the axes, where nothing is drawn."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=2, frameon=False)

@@ -1,0 +1,1 @@
+"""Match strategies: in which order, and how, keys are consulted."""

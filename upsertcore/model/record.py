@@ -1,0 +1,25 @@
+"""
+The record of a write: all that it stores, published by a single assignment.
+
+Rules:
+    A record is complete before it is published; from then on the write counts.
+    The last record names the state of a store: while it is the same object, nothing
+    has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+__all__ = ["BEGINNING", "KEY", "NUMBER", "ROW", "THREAD", "WAS", "Record"]
+
+Record: TypeAlias = tuple[Any, ...]
+"""A published write, read by the positions below. The common write names its one row
+directly; any other has a ``store.redo.Redo`` in place of the row."""
+
+ROW, WAS, KEY, NUMBER, THREAD = range(5)
+"""The new row or a ``Redo``, the row that it replaces, the key that matched, the
+number of the last change, and the thread that wrote."""
+
+BEGINNING: Record = (None, None, None, 0, 0)
+"""The record of a new book."""

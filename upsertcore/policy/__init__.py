@@ -1,0 +1,1 @@
+"""Policies: the table of fields and keys, checked when it is made."""

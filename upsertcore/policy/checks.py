@@ -1,0 +1,242 @@
+"""
+The keys of a policy: made of its table, and checked against it.
+
+Rules:
+    Whatever would make the second of two equal calls differ is refused here, where
+    a key, a rule and a choice of the policy meet.
+    A key that is left out of a patch takes its fields along, so they must be its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from upsertcore.errors import InvalidPolicy
+from upsertcore.policy.functions import check_called
+from upsertcore.policy.keys import Key
+from upsertcore.rules import keep, replace, union
+from upsertcore.values import described, shown, unknown
+
+if TYPE_CHECKING:
+    from upsertcore.matching.strategy import Strategy
+    from upsertcore.policy.fields import Field
+
+__all__ = [
+    "check_keys",
+    "check_match",
+    "check_rules",
+    "make_keys",
+]
+
+
+def make_keys(
+    fields: Mapping[str, Field],
+    named: Mapping[Any, Any],
+) -> tuple[Key, ...]:
+    """
+    Make the keys of the fields, and name those of several fields.
+
+    Args:
+        fields: Field name to line.
+        named: Key name to key, for keys of several fields.
+
+    Returns:
+        Those of the fields first, in the order of the table.
+
+    Raises:
+        InvalidPolicy: If a name or a key is none.
+
+    >>> from upsertcore import field, normalize
+    >>> lines = {"email": field(key=normalize.email), "name": field()}
+    >>> [key.name for key in make_keys(lines, {})]
+    ['email']
+    """
+    keys = [
+        Key(
+            n,
+            (n,),
+            (v.key,),
+            v.unique,
+            v.keep_aliases,
+            v.max_forms,
+            blocked=v.blocked,
+        )
+        for n, v in fields.items()
+        if v.key is not None
+    ]
+    names = dict.fromkeys(key.name for key in keys)
+    for name, each in named.items():
+        if not isinstance(name, str) or not name:
+            what = f"names must be str, got {described(name)}"
+            raise InvalidPolicy(f"keys: {what}; name each key")
+        if not isinstance(each, Key):
+            check_called(f"keys: {name}", each)
+            what = f"must be key(...), not {described(each)}"
+            raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
+        if name in names:
+            raise InvalidPolicy(f"keys: {name} is a key already; use another name")
+        keys.append(attrs.evolve(each, name=name))
+        names[name] = None
+    return tuple(keys)
+
+
+def check_keys(
+    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_blocked: str
+) -> None:
+    """
+    See that the keys fit the table.
+
+    Args:
+        keys: Of the policy.
+        fields: Field name to line.
+        on_blocked: The policy's.
+
+    Raises:
+        InvalidPolicy: If a key and a line cannot work together.
+
+    >>> check_keys((), {}, on_blocked="store")
+    """
+    primaries: set[str] = set()
+    for key in keys:
+        _check_options(key)
+        for name in key.fields:
+            if name not in fields:
+                raise InvalidPolicy(f"{key.name}: {unknown('field', name, fields)}")
+            if key.unique and fields[name].default is not None:
+                reason = "a default would clash, for the key is unique"
+                raise InvalidPolicy(f"{name}: {reason}; leave default out")
+        if key.any_of:
+            if key.fields[0] in primaries:
+                what = "must be the primary of one key alone"
+                raise InvalidPolicy(f"{key.fields[0]}: {what}; use another primary")
+            primaries.add(key.fields[0])
+        if key.composite and key.blocked and on_blocked == "ignore":
+            reason = "is blocked as a whole, so no field of it can be left out"
+            raise InvalidPolicy(f"{key.name}: {reason}; use on_blocked='refuse'")
+
+
+def _check_options(key: Key) -> None:
+    for part in ("unique", "keep_aliases", "any_of", "append_new"):
+        if type(getattr(key, part)) is not bool:
+            what = f"must be True or False, not {described(getattr(key, part))}"
+            raise InvalidPolicy(f"{key.name}: {part} {what}")
+    if key.max_forms is not None and (
+        type(key.max_forms) is not int or key.max_forms < 1
+    ):
+        what = f"must be a whole number from 1, not {described(key.max_forms)}"
+        reason = f"max_forms {what}; leave it out for no limit"
+        raise InvalidPolicy(f"{key.name}: {reason}")
+
+
+def check_rules(
+    keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_key_in_use: str
+) -> None:
+    """
+    See that with these rules a second call takes what the first one took.
+
+    Args:
+        keys: Of the policy.
+        fields: Field name to line, perhaps of one call.
+        on_key_in_use: The policy's.
+
+    Raises:
+        InvalidPolicy: If a key and a rule cannot work together.
+
+    >>> check_rules((), {}, on_key_in_use="refuse")
+    """
+    # The first composite key of each field.
+    composite = [key for key in reversed(keys) if key.composite]
+    whole = {name: key.name for key in composite for name in key.fields}
+    for key in keys:
+        last = key.fields[-1]
+        if key.append_new and fields[last].rule not in (replace, keep, union):
+            reason = (
+                f"must have the rule replace, keep or union, not {fields[last].rule}"
+            )
+            raise InvalidPolicy(f"{last}: {reason}; values of {key.name} join it")
+        if key.append_new and not fields[key.fields[0]].rule.on_create:
+            reason = f"is never taken at creation, and would join {last} after it"
+            raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
+        if key.unique and on_key_in_use == "withhold":
+            _check_withheld(key, whole, fields)
+
+
+def _check_withheld(
+    key: Key, whole: Mapping[str, str], fields: Mapping[str, Field]
+) -> None:
+    """Check that what is left out of a composite key once is left out again."""
+    for name in key.fields:
+        rule = fields[name].rule
+        part_of = key.name if key.composite else whole.get(name)
+        taken = rule.on_update or (not rule.on_create and not key.composite)
+        if part_of is not None and not taken:
+            reason = f"its rule {rule} would never store what is withheld once"
+            what = (
+                f"is part of key {part_of}, and with on_key_in_use='withhold' {reason}"
+            )
+            raise InvalidPolicy(f"{name}: {what}; use another rule, or on_key_in_use")
+
+
+def check_match(
+    match: Strategy,
+    by_name: Mapping[str, Key],
+    fields: Mapping[str, Field],
+    *,
+    on_limit: str,
+) -> None:
+    """
+    See that a strategy can work with these keys.
+
+    Args:
+        match: The strategy.
+        by_name: Key name to key.
+        fields: Field name to line.
+        on_limit: The policy's.
+
+    Raises:
+        InvalidPolicy: If it asks for a key that there is not, or whose value is
+            never stored, or leaves out what cannot be left out.
+
+    >>> from upsertcore import never
+    >>> check_match(never(), {}, {}, on_limit="refuse")
+    """
+    for name in match.keys:
+        if name not in by_name:
+            raise InvalidPolicy(f"{match.name}: {_no_key(name, by_name, fields)}")
+        for part in by_name[name].fields:
+            rule = fields[part].rule
+            if not rule.stores:
+                reason = f"identifies contacts, but its rule {rule} never stores it"
+                raise InvalidPolicy(f"{part}: {reason}; use another rule")
+    if on_limit == "drop":
+        if not match.merges:
+            what = "'drop' needs the strategy merge_all"
+            raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
+        # Else a merge would let forms go, and the same patch would fit the next time.
+        for name, key in by_name.items():
+            if key.max_forms is not None and not key.keep_aliases:
+                what = "its max_forms needs keep_aliases=True, for on_limit='drop'"
+                raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
+        _check_droppable(match.keys, by_name)
+    if match.on_contradiction == "drop":
+        _check_droppable(match.keys[1:], by_name)
+
+
+def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) -> str:
+    if name in fields:
+        return f"field {shown(name)} has no key; add key=... to it"
+    return unknown("key", name, by_name)
+
+
+def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
+    """Check that each of these keys can be left out of a patch by itself."""
+    uses = Counter(name for key in by_name.values() for name in key.fields)
+    for name in names:
+        key = by_name[name]
+        if key.composite or any(uses[each] > 1 for each in key.fields):
+            reason = "cannot be dropped by itself: other keys have its fields too"
+            raise InvalidPolicy(f"{name}: {reason}; leave 'drop' out")

@@ -1,0 +1,106 @@
+"""
+The functions that a policy is made of, checked when it is made.
+
+Rules:
+    A function of the library that makes a normaliser, a rule or a strategy is none
+    itself; it is known by what it says that it returns.
+    A message says what to write instead.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from upsertcore.errors import InvalidPolicy
+from upsertcore.values import called, described
+
+__all__ = ["check_called", "check_function", "check_normaliser"]
+
+_NOUNS = {
+    "Callable": "a normaliser",
+    "Normalizer": "a normaliser",
+    "Rule": "a rule",
+    "Strategy": "a match strategy",
+    "Field": "a field",
+    "Key": "a key",
+}
+
+
+def check_called(name: str, value: object) -> None:
+    """
+    Check that an argument is not a function that makes what is wanted.
+
+    Args:
+        name: Of the argument.
+        value: What the caller gave.
+
+    Raises:
+        InvalidPolicy: If it was not called.
+
+    >>> from upsertcore import normalize
+    >>> check_called("phone: key", normalize.phone_in)
+    Traceback (most recent call last):
+    ...
+    upsertcore.errors.InvalidPolicy: phone: key: phone_in makes a normaliser and is ...
+    """
+    noun = None
+    if callable(value) and not isinstance(value, type):
+        made = getattr(value, "__annotations__", {}).get("return")
+        made = made if isinstance(made, str) else called(made)
+        noun = _NOUNS.get(made.partition("[")[0])
+    if noun is not None:
+        function = called(value)
+        what = f"{function} makes {noun} and is none itself"
+        raise InvalidPolicy(f"{name}: {what}; call it, as in {function}(...)")
+
+
+def check_function(name: str, function: object, advice: str) -> None:
+    """
+    Check that an argument is a function of one value.
+
+    Args:
+        name: Of the argument.
+        function: What the caller gave.
+        advice: What to use instead.
+
+    Raises:
+        InvalidPolicy: If it is not.
+
+    >>> check_function("born: clean", lambda: None, "take the value")
+    Traceback (most recent call last):
+    ...
+    upsertcore.errors.InvalidPolicy: born: clean: <lambda> must take one value; take ...
+    """
+    if not callable(function):
+        what = f"must be a function, not {described(function)}"
+        raise InvalidPolicy(f"{name}: {what}; {advice}")
+    check_called(name, function)
+    if not _takes_one(function):
+        what = f"{called(function)} must take one value"
+        raise InvalidPolicy(f"{name}: {what}; {advice}")
+
+
+def check_normaliser(name: str, function: object) -> None:
+    """
+    Check that an argument is a normaliser, as far as that can be seen.
+
+    Raises:
+        InvalidPolicy: If it is not.
+
+    >>> check_normaliser("email: key", str.lower)
+    """
+    check_function(name, function, "use a normaliser, such as normalize.email")
+
+
+def _takes_one(function: Any) -> bool:
+    """Return whether a call with one value binds, or cannot be told."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True

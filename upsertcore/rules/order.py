@@ -1,0 +1,109 @@
+"""
+What is greater, what is newer, and what fills what: choosing one of two values.
+
+Rules:
+    Pure functions (stored, sent) -> one of the two; for a clock, of pairs with it.
+    Numbers compare with numbers and text with text; true is no number.
+    A message names the kind of a stored value, and never shows the value.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from upsertcore.values import empty, kind_of, thaw
+
+__all__ = ["KINDS", "fill", "larger", "later", "newer", "smaller"]
+
+KINDS = {int: "a number", float: "a number", str: "text"}
+"""The types whose values compare, within one kind."""
+
+
+def fill(stored: Any, sent: Any) -> Any:
+    """
+    Let a sent value fill what is absent or blank.
+
+    >>> fill("a", "b"), fill("", "b"), fill("", ()), fill(None, "")
+    ('a', 'b', '', '')
+    """
+    # A blank fills only what is absent: else the last of two kinds of blank would stay.
+    fills = stored is None or (empty(stored) and not empty(sent))
+    return sent if fills and sent is not None else stored
+
+
+def _rank(value: Any) -> tuple[Any, bool]:
+    """Make what orders values; of 1 and 1.0, which are two values, 1.0 is above."""
+    return value, type(value) is float
+
+
+def _both(stored: Any, sent: Any) -> tuple[Any, ...]:
+    """Return the values to choose from, stored first; refuse what does not compare."""
+    if empty(sent):
+        return (stored,)
+    if type(sent) not in KINDS:
+        raise ValueError("must be a number or text")
+    if empty(stored):
+        return (sent,)
+    if KINDS.get(type(stored)) != KINDS[type(sent)]:
+        kind = kind_of(stored)
+        raise ValueError(f"must compare with the stored value, which is {kind}")
+    return stored, sent
+
+
+def larger(stored: Any, sent: Any) -> Any:
+    """
+    Choose the larger of two values; null and blank are no choice.
+
+    >>> larger(1, 2), larger("", 1), larger("10", "9")
+    (2, 1, '9')
+    """
+    return max(_both(stored, sent), key=_rank)
+
+
+def smaller(stored: Any, sent: Any) -> Any:
+    """
+    Choose the smaller of two values; null and blank are no choice.
+
+    >>> smaller(1, 2), smaller(2, ""), smaller(1, 1.0)
+    (1, 2, 1)
+    """
+    return min(_both(stored, sent), key=_rank)
+
+
+def newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
+    """
+    Choose the newer of two pairs (clock, value); a clock is None where there is none.
+
+    On a tie, the value whose JSON text sorts last wins. Where neither has a clock, the
+    sent value fills what is absent or blank.
+
+    >>> newer((5, "a"), (6, "b")), newer((5, "a"), (5, "b")), newer((5, "a"), (4, "b"))
+    ((6, 'b'), (5, 'b'), (5, 'a'))
+    """
+    (clock, value), (other, new) = stored, sent
+    if other is None:
+        return stored if clock is not None else (None, fill(value, new))
+    if clock is None:
+        return sent
+    if KINDS.get(type(clock)) != KINDS[type(other)]:
+        was = f"the stored one, which is {kind_of(clock)}"
+        raise ValueError(f"must have a clock that compares with {was}")
+    if _rank(clock) != _rank(other):
+        return sent if _rank(other) > _rank(clock) else stored
+    texts = [json.dumps(thaw(each), sort_keys=True) for each in (value, new)]
+    return sent if texts[1] > texts[0] else stored
+
+
+def later(one: Any, other: Any) -> Any:
+    """
+    Choose the later of two clocks, whatever they are; None is before any.
+
+    >>> later(5, 6), later(None, 5), later(6, "5")
+    (6, 5, '5')
+    """
+    return max(one, other, key=lambda clock: (clock is not None, _placed(clock)))
+
+
+def _placed(clock: Any) -> tuple[Any, ...]:
+    return (KINDS.get(type(clock), ""), *_rank(clock))

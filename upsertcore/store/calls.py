@@ -1,0 +1,138 @@
+"""
+Idempotency: which keys were used, for which calls, and with what outcome.
+
+Rules:
+    Each scope has keys of its own, and a bound of its own: its oldest call is forgotten
+    first, and a retry after that is a new call.
+    A call that was refused is not remembered: nothing happened, so it may be repeated.
+    The same key for another call of the scope is refused, whatever that call would do.
+    Of a patch a digest is kept, and no value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from attrs import evolve
+
+from upsertcore.engine.outcome import forgetting
+from upsertcore.errors import IdempotencyKeyReused, InvalidField
+from upsertcore.values import thaw
+
+if TYPE_CHECKING:
+    from upsertcore.engine.outcome import Outcome
+    from upsertcore.engine.patch import Asked
+
+__all__ = ["Calls", "Once", "fingerprint"]
+
+Once: TypeAlias = tuple[str, str, Hashable]
+"""A scope, an idempotency key in it, and what identifies the call that carries it."""
+
+
+def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None:
+    """
+    Identify a call, so that another one cannot pass for it.
+
+    Args:
+        key: The idempotency key, None where the call has none.
+        ask: Returns the patch as it was read, its scope and its strategy.
+        wishes: What else the call asks for; a mapping stands for its items.
+
+    Returns:
+        The scope, the key, and what identifies the call: of the values a digest
+        alone, so that none is kept. None without a key.
+
+    Raises:
+        InvalidField: If the key is not text, or blank.
+
+    >>> from upsertcore import never
+    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.engine.patch import Asked
+    >>> ask = lambda: Asked({}, ({}, {}), ContactIndex(), "", never())
+    >>> fingerprint("k-1", ask)[:2], fingerprint(None, ask)
+    (('', 'k-1'), None)
+    """
+    if key is None:
+        return None
+    if not isinstance(key, str) or not key.strip():
+        reason = "must be text that is not blank; pass uuid4().hex, say"
+        raise InvalidField("idempotency_key", key, reason)
+    asked = ask()
+    sent = {name: thaw(value) for name, value in asked.sent.items()}
+    text = json.dumps([sent, dict(asked.ignored)], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).digest()
+    rest = tuple([_hashable(wish) for wish in wishes])
+    return asked.scope, str.__str__(key), (asked.strategy, digest, rest)
+
+
+def _hashable(wish: Any) -> Hashable:
+    return frozenset(wish.items()) if isinstance(wish, Mapping) else wish
+
+
+@final
+class Calls:
+    """
+    The last calls of each scope that carried an idempotency key.
+
+    Args:
+        keep: How many are remembered of each scope.
+
+    >>> Calls(1).recall(("", "k-1", "a")) is None
+    True
+    """
+
+    __slots__ = ("_keep", "known")
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self.known: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(
+            dict
+        )
+
+    def recall(self, once: Once | None) -> Outcome | None:
+        """
+        Return the outcome of this very call, None where it is not known.
+
+        Raises:
+            IdempotencyKeyReused: If its key was used for another call of its scope.
+        """
+        if once is None:
+            return None
+        scope, key, what = once
+        known = self.known[scope].get(key) if scope in self.known else None
+        if known is None:
+            return None
+        if known[0] != what:
+            raise IdempotencyKeyReused(key)
+        return evolve(known[1], replayed=True)
+
+    def purged(
+        self, ids: set[str], scope: str
+    ) -> tuple[Mapping[str, dict[str, tuple[Hashable, Outcome]]], int]:
+        """
+        Return the calls without what they tell of ids of a scope, and how many did.
+
+        Cost:
+            Linear in the calls that are remembered.
+        """
+        left: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(dict)
+        purged = 0
+        for name, calls in self.known.items():
+            for key, (what, outcome) in calls.items():
+                kept = forgetting(outcome, ids) if name == scope else outcome
+                purged += kept is not outcome
+                if kept is not None:
+                    left[name][key] = what, kept
+        return left, purged
+
+    def note(self, scope: str, key: str, call: tuple[Hashable, Outcome]) -> None:
+        """Remember a call, and forget the oldest of its scope if there are too many."""
+        if self._keep:
+            calls = self.known[scope]
+            calls[key] = call
+            while len(calls) > self._keep:
+                del calls[next(iter(calls))]
