@@ -9,6 +9,7 @@ import pytest
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
 from upsertcore.book import shapes as heading
 from upsertcore.book.shapes import Heading, Headings
+from upsertcore.model import layout
 from upsertcore.rules import (
     deep,
     immutable,
@@ -87,7 +88,7 @@ class TestNames:
         """A book of ever other names does what any other does."""
         books = [ContactBook(OPEN, ids=iter("abc").__next__) for _ in "ab"]
         books[1]._quick = books[1]._quick_many = None
-        monkeypatch.setattr(row, "MAX_NAMES", 1)
+        monkeypatch.setattr(layout, "MAX_NAMES", 1)
         for book in books:
             for n in range(9):
                 book.upsert({"email": "a@x", f"n{n % 5}": f"{n}"})

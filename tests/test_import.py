@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 import upsertcore
-from upsertcore import ContactBook, Policy, never
-from upsertcore import _lazy
+from upsertcore import ContactBook, Policy, _lazy, never
 
 STUB = Path(upsertcore.__file__).with_name("__init__.pyi")
 CLASSES = [name for name in upsertcore.__all__ if name[0].isupper()]

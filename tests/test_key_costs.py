@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from itertools import count
+from itertools import count, product
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
+from upsertcore.engine import decide as plan
 from upsertcore.engine.patch import Asked
 from upsertcore.engine.rematch import finds_again
 from upsertcore.engine.uniqueness import Claim, Family, claim
@@ -328,3 +329,54 @@ def test_calls_grow_with_what_is_sent_and_hit(
     small, large = (called(case(size)) for size in (100, 400))
 
     assert large <= 4.4 * small
+
+
+def test_as_many_keys_stay_as_the_limits_let() -> None:
+    """As many as if the lowest were left out one by one, over every small book."""
+    names = ("a", "b", "c", "d")
+    lines = {
+        n: field(key=normalize.exact, keep_aliases=True, max_forms=2) for n in names
+    }
+    policy = Policy(merge_all(*names), lines, on_limit="drop")
+    left_out = set()
+    for held in product(range(3), repeat=len(names)):
+        rows: list[dict[str, Any]] = [{}, {}, {}]
+        for name, number in zip(names, held, strict=True):
+            rows[number][name] = "1"
+        for number, row in enumerate(rows):
+            row.update({n: [str(number), "x"] for n in ("a", "c") if n not in row})
+        book = ContactBook(policy)
+        for row in rows:
+            book.create(row)
+        sent = dict.fromkeys(names, "1")
+        patch = sent, dict[str, str]()
+        asked = Asked(compiled(policy).by_name, patch, book._index, "", policy.match)
+        found, shorter = plan._match(policy, asked)
+        by_one, one = _one_by_one(policy, asked)
+
+        assert (found, shorter.sent, shorter.ignored) == (by_one, one.sent, one.ignored)
+        assert shorter.left_out == one.left_out
+        left_out.add(len(shorter.left_out))
+    assert left_out == {0, 1, 2, 3}
+
+
+def _one_by_one(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
+    found = policy.match.resolve(policy.match.keys, asked, PICKS["oldest"])
+    carried = [name for name in policy.match.keys if asked.seen[name]]
+    if len(carried) == 1 or not plan._are_too_many(policy, asked, found):
+        return found, asked
+    return _one_by_one(policy, asked.without(carried[-1:], "limit"))
+
+
+def test_a_thousand_keys_are_dropped() -> None:
+    """However many they are."""
+    names = [f"k{number}" for number in range(1_100)]
+    lines = {
+        n: field(key=normalize.exact, keep_aliases=True, max_forms=1) for n in names
+    }
+    book = ContactBook(Policy(merge_all(*names), lines, on_limit="drop"))
+    book.create(dict.fromkeys(names, "1"))
+    outcome = book.upsert({**dict.fromkeys(names, "2"), "k0": "1"})
+
+    assert outcome.unchanged
+    assert len(outcome.ignored) == len(names) - 1

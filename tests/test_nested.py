@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from datetime import UTC, datetime
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -17,11 +18,15 @@ from upsertcore.rules import (
     deep_keep,
     items_by,
     largest,
+    latest,
     nested,
+    remove,
     union,
 )
+from upsertcore.rules.laying import Laid
+from upsertcore.rules.rule import Rule
 from upsertcore.rules.tokens import token
-from upsertcore.values import FrozenMap, freeze, same, thaw
+from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
 
 
 @pytest.mark.parametrize(
@@ -91,17 +96,126 @@ def test_an_item_that_is_called_blank_takes_a_name() -> None:
     assert nested.items(stored, sent, ("id", "key")) == sent
 
 
-def test_lists_are_joined_at_once_as_one_after_the_other() -> None:
-    """``union_of`` is the fold of ``union``, over every three small lists."""
-    lists = [None, (), " ", ("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),)]
-    for three in product(lists, lists[3:], lists):
-        folded: Any = three[0]
-        for value in three[1:]:
-            folded = nested.union(folded, () if value is None else value)
+LISTS = [("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),), ("-a", "c"), "a"]
+MAPPINGS = [
+    {"a": 1},
+    {"a": {"b": 1, "c": ""}, "d": [1]},
+    {"a": {"b": {"x": 1}, "c": 2}, "d": ""},
+    {"a": {}, "e": None},
+    {"a": "z"},
+    ["a"],
+]
+NAMED = [[{"id": 1, "v": "a"}], [{"id": 2}, {"id": 1, "w": ""}], [{"v": 1}], ["a"]]
 
-        assert same(folded, nested.union_of(three))
-    with pytest.raises(ValueError, match="must be a list"):
-        nested.union_of([("a",), "b"])
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        *((rule, LISTS) for rule in (union, append, remove, add_or_remove)),
+        *((rule, MAPPINGS) for rule in (deep, deep_keep)),
+        (items_by("id"), NAMED),
+    ],
+    ids=str,
+)
+def test_what_is_gathered_is_what_comes_of_one_after_the_other(
+    rule: Rule, values: list[Any]
+) -> None:
+    """Of every four small values: the same value, or the same refusal."""
+    frozen = [freeze(value) for value in values]
+    for own, *others in product(frozen, repeat=4):
+        assert rule.gather is not None
+        gathered = rule.gather(own, None)
+        if gathered is None:
+            assert type(own) is str or type(own) is not type(frozen[0])
+            continue
+        after = own
+        for other in others:
+            before = after
+            came, after = _laid(gathered, other), _merged(rule, after, other)
+            if came is not None:
+                assert came == after
+                break
+            assert same(gathered.made(), after)
+            assert gathered.moved == (not same(before, after))
+            assert [gathered.equals(each) for each in (*frozen, after)] == [
+                same(each, after) for each in (*frozen, after)
+            ]
+            if not after:
+                break
+
+
+def _laid(gathered: Laid, value: Any) -> str | None:
+    try:
+        gathered.lay(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _merged(rule: Rule, own: Any, other: Any) -> Any:
+    try:
+        if rule.merge is not None:
+            return rule.merge(own, other, None)
+        return rule.combine(own, other)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("rule", [union, append, add_or_remove], ids=str)
+def test_what_is_gathered_and_equals_the_default_counts_as_absent(rule: Rule) -> None:
+    """One merge of four contacts is three merges of two, whatever is the default."""
+    tags = field(default=["a", "b"], on_merge=rule)
+    policy = Policy(first_match("id"), {"id": field(key=normalize.exact), "tags": tags})
+    dumps = []
+    for at_once in (True, False):
+        ids = iter("pqrs")
+        book = ContactBook(policy, ids=ids.__next__, clock=lambda: datetime.now(UTC))
+        for tags in (["a"], ["b"], ["c"], ["d"]):
+            book.create({"id": len(book), "tags": tags})
+        for others in ["qrs"] if at_once else "qrs":
+            book.merge("p", *others)
+        dumps.append(dict(book.get("p").fields))
+
+    assert dumps == [{"id": 0, "tags": ("c", "d")}] * 2
+
+
+@pytest.mark.parametrize("rule", [union, append, remove, deep, deep_keep], ids=str)
+def test_what_is_gathered_brings_its_clock(rule: Rule) -> None:
+    """One merge of four contacts is three merges of two, clocks included."""
+    own = latest(by="at")
+    lines = {
+        "id": field(key=normalize.exact),
+        "at": field(),
+        "v": field(rule=own, on_merge=rule),
+    }
+    policy = Policy(first_match("id"), lines)
+    lists: list[Any] = [["a"], ["a", "b"], ["b"], ["a"]]
+    mappings: list[Any] = [{"a": 1}, {"a": 2, "b": 1}, {"b": 1}, {"a": 1}]
+    values = mappings if rule in (deep, deep_keep) else lists
+    for order in permutations(range(4)):
+        states = []
+        for at_once in (True, False):
+            book = ContactBook(policy, ids=iter("pqrs").__next__)
+            for place, clock in enumerate(order):
+                book.create({"id": place, "at": clock, "v": values[place]})
+            for others in ["qrs"] if at_once else "qrs":
+                book.merge("p", *others)
+            contact = book.get("p")
+            states.append((contact["v"], dict(contact.clocks)))
+
+        assert states[0] == states[1]
+
+
+def test_what_is_gathered_has_the_limits_of_a_value() -> None:
+    """What is replaced, or leaves, gives back its room."""
+    half = freeze({"a": ["x"] * (MAX_VALUES // 2)})
+    assert deep.gather is not None
+    mapped = deep.gather(half, None)
+    assert mapped is not None
+    mapped.lay(half)
+    mapped.lay(freeze({"b": 1}))
+    with pytest.raises(ValueError, match="must hold at most 100000 values"):
+        mapped.lay(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
 
 
 def test_a_merge_names_who_holds_no_list() -> None:

@@ -27,8 +27,10 @@ __all__ = [
     "NOTHING",
     "Budget",
     "FrozenMap",
+    "Tally",
     "called",
     "closest",
+    "count",
     "described",
     "empty",
     "freeze",
@@ -96,6 +98,40 @@ class Budget:
         if self._text < 0:
             what = f"must hold at most {MAX_TEXT} characters, all the way down"
             raise ValueError(what)
+
+
+@final
+class Tally:
+    """
+    What a value holds while it is made, so that a change costs what is changed.
+
+    >>> held = Tally()
+    >>> held.take(MAX_VALUES, 0), held.check(), held.take(1, 0)
+    (None, None, None)
+    >>> held.check()
+    Traceback (most recent call last):
+    ...
+    ValueError: must hold at most 100000 values, all the way down
+    """
+
+    __slots__ = ("text", "values")
+
+    def __init__(self) -> None:
+        self.values = self.text = 0
+
+    def take(self, values: int, text: int) -> None:
+        """Count what a list or a mapping holds, as a :class:`Budget` does."""
+        self.values += values
+        self.text += text
+
+    def check(self) -> None:
+        """
+        See that it is no more than one value may hold.
+
+        Raises:
+            ValueError: If it is more.
+        """
+        Budget().take(self.values, self.text)
 
 
 class _Short(reprlib.Repr):
@@ -497,7 +533,7 @@ def _unicode(text: str) -> str:
     return text
 
 
-def _fits(value: Any, room: int, budget: Budget) -> None:
+def _fits(value: Any, room: int, budget: Budget | Tally) -> None:
     """See that a frozen value has room, for it may stand in a larger one now."""
     kind = type(value)
     if kind is not FrozenMap and kind is not tuple:
@@ -585,6 +621,27 @@ def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
         return _freeze_items(value, room, budget or Budget())
     kinds = "text, a number, true, false, null, a list or a mapping"
     raise ValueError(f"must be {kinds}; {value_advice(value)}")
+
+
+def count(tally: Tally, items: Iterable[Any], sign: int = 1) -> None:
+    """
+    Count frozen values in what holds them, as a budget counts them.
+
+    Args:
+        tally: Of the list or the mapping that holds them.
+        items: Values; for one of a mapping its name stands beside it.
+        sign: -1 where they leave it.
+
+    >>> tally = Tally()
+    >>> count(tally, ["abc", ("d", 1)]), tally.values, tally.text
+    (None, 4, 4)
+    """
+    part, listed = Tally(), (*items,)
+    if _ALL_TEXT(map(type, listed)):
+        tally.take(sign * len(listed), sign * sum(map(len, listed)))
+        return
+    _fits(listed, MAX_DEPTH + 1, part)
+    tally.take(sign * part.values, sign * part.text)
 
 
 def thaw(value: Any) -> Any:

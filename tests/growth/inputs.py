@@ -78,6 +78,8 @@ GROWN: dict[str, Callable[[Any, int, int], Any]] = {
     "$mul": lambda factor, n, i: i * factor,
     "$mod": lambda parts, n, i: parts[0] + str(i % parts[1]),
     "$minus": lambda least, n, i: least * (n - i),
+    "$down": lambda least, n, i: n + 1 - i - (1 - least),
+    "$sub": lambda less, n, i: n - less,
     "$n": lambda _, n, i: n,
     "$join": lambda parts, n, i: parts[0].join(
         filled(parts[1], n, k) for k in range(n)
@@ -86,6 +88,10 @@ GROWN: dict[str, Callable[[Any, int, int], Any]] = {
     "$with": lambda parts, n, i: {
         k: v for p in parts for k, v in filled(p, n, i).items()
     },
+    "$text": lambda parts, n, i: "".join(str(filled(x, n, i)) for x in parts),
+    "$flat": lambda parts, n, i: [
+        filled(each, n, k) for k in range(n) for each in parts
+    ],
     "$cat": lambda parts, n, i: [v for p in parts for v in filled(p, n, i)],
 }
 
@@ -94,7 +100,9 @@ def rule(name: str) -> Any:
     """Find a rule by its name; ``latest:at`` is latest(by="at")."""
     name, _, by = name.partition(":")
     found = getattr(rules, name)
-    return found(by) if name == "items_by" else found(by=by) if by else found
+    if name == "items_by":
+        return found(*by.split(","))
+    return found(by=by) if by else found
 
 
 def normaliser(name: str) -> Any:
@@ -219,14 +227,9 @@ class Run:
         if hasattr(self, f"do_{verb}"):
             return getattr(self, f"do_{verb}")(*rest)
         how = rest.pop() if len(rest) > 1 and isinstance(rest[-1], dict) else {}
-        if verb == "merge":
+        if verb in ("merge", "duplicates", "dedupe"):
             rest = [
-                rest[0],
-                *(
-                    x
-                    for each in rest[1:]
-                    for x in ([each] if isinstance(each, str) else each)
-                ),
+                x for each in rest for x in (each if isinstance(each, list) else [each])
             ]
         return getattr(self.book, verb)(*rest, **how)
 
@@ -292,6 +295,13 @@ class Run:
         """Load rows that are kept, or given."""
         return ContactBook.load(self.policy, self.rows if rows is None else rows)
 
+    def do_reload(self) -> None:
+        """Load the book anew, so that nobody else has a contact of it."""
+        self.book = ContactBook.load(
+            self.policy, self.book.dump(), ids=self.id, clock=self.now
+        )
+        self.outcomes.clear()
+
     def do_keep_entries(self) -> Any:
         """Keep the changes of the book."""
         self.entries = self.book.changes_since()
@@ -300,9 +310,12 @@ class Run:
         """Make a book of the changes that are kept."""
         return ContactBook.from_changes(self.policy, self.entries)
 
-    def do_compare(self, patches: Any) -> Any:
-        """Compare the policy with itself."""
-        return self.book.compare(self.policy, patches).explain()
+    def do_compare(self, patches: Any, other: Any = None) -> Any:
+        """Compare the policy with itself, or with another one of the file."""
+        policy = self.policy
+        if other is not None:
+            policy = made_policy(filled(CASES["policies"][other], self.n))
+        return self.book.compare(policy, patches).explain()
 
     def do_policy(self) -> Any:
         """Make the policy of the input, and a book under it."""
@@ -339,6 +352,10 @@ class Run:
     def do_check_laws(self, patch: Any) -> Any:
         """Try the laws on the book and a patch."""
         return laws.check(self.book, patch)
+
+    def do_check_merge(self, survivor: str, others: Any) -> Any:
+        """Try the laws of a merge."""
+        return laws.check_merge(self.book, survivor, *others)
 
     def do_file(self, name: str, lines: Any) -> Any:
         """Write a file for the command line."""

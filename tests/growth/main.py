@@ -39,6 +39,8 @@ def counted(number: int, factor: int) -> tuple[list[int], list[float]]:
 
 def main(first: int, last: int, factor: int) -> None:
     """Count the inputs from one number up to another."""
+    gc.collect()
+    gc.freeze()
     for number in range(first, min(last, len(CASES["inputs"]))):
         print(json.dumps([number, *counted(number, factor)]), flush=True)  # noqa: T201
 

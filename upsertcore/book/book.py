@@ -177,8 +177,9 @@ class ContactBook:
             InvalidPolicy: If a rule of this call, or *null* or *blank*, is none.
 
         Cost:
-            Linear in the patch, in the contacts that its keys hit, and in their forms;
-            independent of the size of the book.
+            Linear in the patch, in the contacts that its keys hit, and in their forms,
+            for which a contact has a place in each key; independent of the size of the
+            book.
 
         Laws:
             Twice is once: the second call is ``unchanged``.
@@ -464,17 +465,18 @@ class ContactBook:
         """
         if scope is not None:
             scope = checked_scope(scope)
-        names = [self._key(name).name for name in keys or compiled(self.policy).by_name]
+        by_name = compiled(self.policy).by_name
+        names = dict.fromkeys([self._key(name).name for name in keys or by_name])
 
         def ask() -> tuple[tuple[Contact, ...], ...]:
             index = self._index
             known: dict[int, Contact] = {}
 
             def living(held: list[str]) -> list[int]:
-                both = [(index.seat(id), index.get(id)) for id in held]
-                here = {n: each for n, each in both if each.deleted_at is None}
-                known.update(here)
-                return [*here]
+                # The deleted are kept too: what nobody has is made at each look.
+                both = {index.seat(id): index.get(id) for id in held}
+                known.update(both)
+                return [n for n, each in both.items() if each.deleted_at is None]
 
             shared = (held for name in names for held in index.shared(name, scope))
             found = groups(filter(None, map(living, shared)))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.index import Staged
 
 __all__ = [
     "deleting",

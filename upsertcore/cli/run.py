@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -243,7 +244,13 @@ def _joined(below: list[Any], value: list[Any]) -> list[Any]:
     """Join two lists: what is equal, or has the same id or key, is there once."""
     named = {_name(item) for item in value} - {None}
     kept = [item for item in below if _name(item) not in named]
-    return kept + [item for item in value if item not in kept]
+    known = {*map(_told, kept)}
+    return kept + [item for item in value if _told(item) not in known]
+
+
+def _told(item: Any) -> str:
+    """Give what tells an item from others, whatever the order of its names."""
+    return json.dumps(item, sort_keys=True)
 
 
 def _name(item: Any) -> str | None:

@@ -160,10 +160,42 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     if found.dropped:
         asked = asked.without(found.dropped, "guard")
     if policy.on_limit == "drop" and _are_too_many(policy, asked, found):
-        carried = [name for name in strategy.keys if asked.seen[name]]
-        if len(carried) > 1:
-            return _match(policy, asked.without(carried[-1:], "limit"))
+        return _within_limits(policy, asked, found)
     return found, asked
+
+
+def _within_limits(policy: Policy, asked: Asked, found: Match) -> tuple[Match, Asked]:
+    """
+    Leave out the lowest keys, as many as it takes, and one stays.
+
+    More keys find more, as long as all is merged into the same contact, so how many
+    stay is sought by halves: first of the keys that find it, then of those above them.
+    """
+    strategy, pick = asked.strategy, PICKS[policy.on_ambiguous]
+    carried = [name for name in strategy.keys if asked.seen[name]]
+
+    def left(many: int) -> tuple[Match, Asked]:
+        shorter = asked.without(carried[many:], "limit")
+        return strategy.resolve(strategy.keys, shorter, pick), shorter
+
+    def fits(many: int) -> bool:
+        match, shorter = left(many)
+        return not _are_too_many(policy, shorter, match)
+
+    least, most = 1, len(carried) - 1
+    if found.key is not None:
+        first = carried.index(found.key) + 1
+        if first <= most and fits(first):
+            least = first
+        else:
+            most = first - 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fits(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return left(least) if len(carried) > 1 else (found, asked)
 
 
 def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:

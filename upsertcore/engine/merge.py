@@ -12,9 +12,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, MissingField, blame
 from upsertcore.policy.fields import UNUSABLE
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
+    from upsertcore.rules.laying import Laid
     from upsertcore.rules.rule import Rule
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "Merging",
     "date",
 ]
+
+Gather: TypeAlias = "Callable[[Any, Any], Laid | None]"
 
 
 @final
@@ -58,17 +61,17 @@ class Merging:
     {'name': 'Ada', 'city': 'Oslo'}
     """
 
-    __slots__ = ("_before", "_defaults", "_policy", "_times", "clocks", "fields")
+    __slots__ = (
+        *("_before", "_defaults", "_gathered", "_policy", "_times", "clocks", "fields"),
+    )
 
     def __init__(self, policy: Policy, before: Contact) -> None:
         self._policy, self._before = policy, before
         self._defaults = dict(compiled(policy).defaults)
-        self._reset()
-
-    def _reset(self) -> None:
-        self.fields: dict[str, Any] = dict(self._before.fields)
-        self.clocks: dict[str, Any] = dict(self._before.clocks)
+        self.fields: dict[str, Any] = dict(before.fields)
+        self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
+        self._gathered: dict[str, Laid] = {}
 
     def take(self, others: Iterable[Contact]) -> None:
         """
@@ -83,16 +86,6 @@ class Merging:
         Cost:
             Linear in the fields of all, and in their values where a rule joins them.
         """
-        listed = tuple(others)
-        try:
-            self._take(listed, at_once=True)
-        except InvalidField:
-            # Which of several refusals is told must not hang on what is done at once.
-            self._reset()
-            self._take(listed, at_once=False)
-
-    def _take(self, others: tuple[Contact, ...], *, at_once: bool) -> None:
-        several: dict[str, list[Any]] = {}
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
                 rule, value = self._policy.merge_rule(name), other.get(name)
@@ -103,12 +96,12 @@ class Merging:
                         self._take_one(rule, name, other)
                 elif gone:
                     self._take_absent(rule, name, other)
-                elif not at_once or rule.fold is None or self._has_clock(name):
+                elif rule.gather is None:
                     self._take_one(rule, name, other)
                 else:
-                    several.setdefault(name, []).append(value)
-        for name, values in several.items():
-            self._take_all(self._policy.merge_rule(name), name, values)
+                    self._gather(rule.gather, rule, name, other)
+        for name, gathered in self._gathered.items():
+            self._set(name, gathered.made())
 
     def _knows(self, name: str) -> bool:
         """Return whether the survivor has a field, or knows that it was cleared."""
@@ -138,13 +131,28 @@ class Merging:
             # What is not there refuses no merge.
             return
 
-    def _take_all(self, rule: Rule, name: str, values: list[Any]) -> None:
-        """Let a rule take the values of several contacts in one pass."""
+    def _gather(self, gather: Gather, rule: Rule, name: str, other: Contact) -> None:
+        """Lay one field of another contact over what is gathered of those before."""
+        default, gathered = self._defaults.get(name), self._gathered.get(name)
+        if gathered is not None and _is_absent(gathered, default):
+            # From here on it counts as absent.
+            self._set(name, self._gathered.pop(name).made())
+            gathered = None
+        if gathered is None:
+            own = self._present(name)
+            gathered = None if own is None else gather(own, default)
+            if gathered is None:
+                self._take_one(rule, name, other)
+                return
+            self._gathered[name] = gathered
+        value = other.get(name)
         try:
-            new = rule.fold([self._present(name), *values])  # type: ignore[misc]
+            gathered.lay(value)
         except ValueError as error:
-            raise InvalidField(name, None, str(error)) from error
-        self._set(name, new)
+            raise InvalidField(name, value, str(error), holder=other.id) from error
+        if self._has_clock(name):
+            taken, moved = gathered.equals(value), gathered.moved
+            self._take_clock(name, other, taken=taken, moved=moved)
 
     def _has_clock(self, name: str) -> bool:
         return self._policy.own_rule(name).by is not None
@@ -171,12 +179,19 @@ class Merging:
         own, value = self.fields.get(name), other.get(name)
         new = self._combined(rule, name, own, value)
         if self._has_clock(name):
-            clock, theirs = self.clocks.get(name), other.clocks.get(name)
-            if same(new, value) and not same(new, own):
-                self._set_clock(name, theirs)
-            elif same(new, value) or not same(new, own):
-                self._set_clock(name, later(clock, theirs))
+            taken, moved = same(new, value), not same(new, own)
+            self._take_clock(name, other, taken=taken, moved=moved)
         self._set(name, new)
+
+    def _take_clock(
+        self, name: str, other: Contact, *, taken: bool, moved: bool
+    ) -> None:
+        """Take the clock of a value that was taken over, or the later of two."""
+        clock, theirs = self.clocks.get(name), other.clocks.get(name)
+        if taken and moved:
+            self._set_clock(name, theirs)
+        elif taken or moved:
+            self._set_clock(name, later(clock, theirs))
 
     def _combined(self, rule: Rule, name: str, own: Any, value: Any) -> Any:
         if rule.merge is not None and own is not None:
@@ -225,6 +240,11 @@ class Merging:
             name: A field that goes by when its contact was updated.
         """
         return self._times.get(name) or _time(self._before, name)
+
+
+def _is_absent(gathered: Laid, default: Any) -> bool:
+    """Return whether what is gathered is blank by now, or what is default."""
+    return any(map(gathered.equals, ((), NOTHING, default)))
 
 
 def _clears(rule: Rule, own: Any, value: Any) -> bool:
@@ -500,11 +520,13 @@ class Draft:
             raise InvalidField(name, listed, reason, holder=holder)
         own, primaries = self.joined.get(name, (self.after.get(name), ()))
         self.joined[name] = own, (*primaries, key.fields[0])
+        new = []
         for item in value if type(value) is tuple else (value,):
             form = key.form(item)
             if form is not None and form not in held:
                 held.add(form)
-                listed = (*listed, item)
+                new.append(item)
+        listed = (*listed, *new)
         clean = self._policy.line(name).clean
         try:
             made = freeze(listed if clean is None else clean(listed))

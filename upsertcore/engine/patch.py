@@ -228,6 +228,7 @@ def frozen(
 
 _NONE_LEFT_OUT: Mapping[str, tuple[Hits, str]] = {}
 _NONE_MADE: Mapping[str, tuple[str, ...]] = {}
+_NONE_PLACED: Mapping[str, int] = {}
 
 
 @final
@@ -245,8 +246,8 @@ class Asked:
     """
 
     __slots__ = (
-        *("_index", "_keys", "_made", "contacts", "ignored", "left_out", "looked"),
-        *("scope", "seen", "sent", "strategy"),
+        *("_index", "_keys", "_made", "_places", "contacts", "ignored", "left_out"),
+        *("looked", "scope", "seen", "sent", "strategy"),
     )
 
     def __init__(
@@ -263,6 +264,7 @@ class Asked:
         self.strategy = strategy
         self.seen: dict[str, Hits] = {}
         self.left_out = _NONE_LEFT_OUT
+        self._places = _NONE_PLACED
         self.contacts: dict[str, tuple[Contact, Forms]] = {}
         self.looked: dict[tuple[str, str], tuple[str, ...]] = {}
 
@@ -297,7 +299,9 @@ class Asked:
 
     def held(self, id: str, name: str) -> tuple[str, ...]:
         """Give the forms of a key that a contact holds."""
-        return self.get(id)[1][list(self._keys).index(name)]
+        if not self._places:
+            self._places = {each: place for place, each in enumerate(self._keys)}
+        return self.get(id)[1][self._places[name]]
 
     def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
         """Give the forms of merged fields; those of the patch where they are that."""
@@ -323,7 +327,9 @@ class Asked:
             names: Of keys whose fields no other key has.
             reason: What their fields are ignored for.
         """
-        fields = [field for name in names for field in self._keys[name].fields]
+        left_out = dict.fromkeys(names)
+        every = [field for name in left_out for field in self._keys[name].fields]
+        fields = dict.fromkeys(every)
         sent = {name: v for name, v in self.sent.items() if name not in fields}
         gone = {name: reason for name in fields if name in self.sent}
         shorter = Asked(
@@ -335,10 +341,10 @@ class Asked:
             self._made,
         )
         shorter.contacts, shorter.looked = self.contacts, self.looked
-        shorter.seen = {n: hits for n, hits in self.seen.items() if n not in names}
+        shorter.seen = {n: hits for n, hits in self.seen.items() if n not in left_out}
         shorter.left_out = {
             **self.left_out,
-            **{name: (self.seen[name], reason) for name in names},
+            **{name: (self.seen[name], reason) for name in left_out},
         }
         return shorter
 

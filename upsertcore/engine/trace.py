@@ -72,12 +72,23 @@ def trace(
     """
     kin = {contact.id for contact in merged}
     found = None if before is None else before.id
-    return tuple(_step(asked, n, found, matched_by, kin) for n in asked.strategy.keys)
+    steps, decided = [], False
+    for name in asked.strategy.keys:
+        steps.append(_step(asked, name, found, matched_by, kin, decided=decided))
+        decided = decided or name == matched_by
+    return tuple(steps)
 
 
 def _step(
-    asked: Asked, name: str, found: str | None, matched_by: str | None, kin: set[str]
+    asked: Asked,
+    name: str,
+    found: str | None,
+    matched_by: str | None,
+    kin: set[str],
+    *,
+    decided: bool,
 ) -> Step:
+    """Tell of one key; *decided* is true where a key before it has decided."""
     hits, reason = asked.left_out.get(name, (asked.seen.get(name), None))
     if hits is None:
         return Step(name, (), (), "not consulted: another key decides alone")
@@ -98,15 +109,11 @@ def _step(
         note = "finds somebody else, who is merged"
     elif asked.strategy.merges:
         note = "finds somebody else, and nobody is merged"
-    elif _decides_before(asked.strategy.keys, matched_by, name):
+    elif decided:
         note = "finds somebody else, and an earlier key has decided"
     else:
         note = "contradicted by a higher key"
     return Step(name, forms, ids, note)
-
-
-def _decides_before(keys: tuple[str, ...], matched_by: str | None, name: str) -> bool:
-    return matched_by is not None and keys.index(matched_by) < keys.index(name)
 
 
 _NOTES = {

@@ -212,12 +212,12 @@ def _brought(
 ) -> dict[str, str]:
     """Give the fields by which the patch brought these forms, each with its holder."""
     found: dict[str, str] = {}
-    for name in key.fields:
+    for place, name in enumerate(key.fields):
         values = {each: asked.sent[each] for each in draft.primaries_in(name)}
         if draft.moves(name):
             values[name] = draft.own(name)
         for each, value in values.items():
-            forms = clash if key.composite else key.forms({name: value})
+            forms = clash if key.composite else key.part(value, place)
             ids = [clash[form][0] for form in forms if form in clash]
             if ids:
                 found.setdefault(each, ids[0])

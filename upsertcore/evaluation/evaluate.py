@@ -148,14 +148,19 @@ class Judge:
 
     def _ended(self) -> list[str | Alone]:
         get, scopes = self.book.get, self._scopes
-        now = {id: get(id, scope=scopes[id]).id for id in scopes}
-        return [now[each] if isinstance(each, str) else each for each in self._places]
+        # All are kept until the end: what nobody has is made at each look.
+        now = {id: get(id, scope=scope) for id, scope in scopes.items()}
+        places = self._places
+        return [now[each].id if isinstance(each, str) else each for each in places]
 
     def _refuse(self, row: int, answer: Refused | Refusal) -> None:
-        if isinstance(answer, Refused):
-            answer = Refusal(type(answer).__name__, str(answer))
-        first = self._refusals.get(answer.kind) or evolve(answer, row=row, count=0)
-        self._refusals[answer.kind] = evolve(first, count=first.count + 1)
+        kind = answer.kind if isinstance(answer, Refusal) else type(answer).__name__
+        first = self._refusals.get(kind)
+        if first is None:
+            # The messages of the others are not made, for they may be long.
+            told = answer.example if isinstance(answer, Refusal) else str(answer)
+            first = Refusal(kind, told, row, 0)
+        self._refusals[kind] = evolve(first, count=first.count + 1)
 
     def _accept(self, row: int, person: Hashable, outcome: Outcome) -> None:
         self._results[outcome.result] += 1

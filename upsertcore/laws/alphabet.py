@@ -139,7 +139,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
     sent = []
     for raw in pool:
         value = _cleaned(policy, name, raw)
-        forms = () if value is None else key._part(value, place)  # noqa: SLF001
+        forms = () if value is None else key.part(value, place)
         if not forms:
             continue
         for form in forms:
@@ -164,7 +164,7 @@ def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
     for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
         try:
             sent, ignored = read(policy, {name: raw})
-            formless = name in sent and not key._part(sent[name], place)  # noqa: SLF001
+            formless = name in sent and not key.part(sent[name], place)
         except Exception:  # noqa: BLE001, S112 - as in ``_cleaned``
             continue
         if ignored.get(name) == "blocked":

@@ -116,6 +116,10 @@ def check_merge(
         LawBroken: If one does not hold; it names the law, and what came of the merge.
         UnknownContact: If there is no such contact.
 
+    Cost:
+        Near-linear in the book, and as many merges besides as there are others, each
+        with what came of those before.
+
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import latest
     >>> lines = {"id": field(key=normalize.exact), "name": field(), "at": field()}

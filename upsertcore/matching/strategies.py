@@ -209,6 +209,9 @@ def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     raise NoMatchKey(keys)
 
 
+_CONTRADICTED = -1
+
+
 @final
 @frozen
 class _Guarded:
@@ -220,6 +223,7 @@ class _Guarded:
     def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
         found = by = None
         higher: list[tuple[str, set[str]]] = []
+        agreed: dict[str, int] = {}
         seen: list[str] = []
         dropped: list[str] = []
         carried = [name for name in keys if probe(name)]
@@ -227,14 +231,12 @@ class _Guarded:
             raise NoMatchKey(keys)
         for name in carried:
             hit = counted = False
-            known: dict[str, bool] = {}
             for _form, holders in probe(name):
                 left = []
                 for id in holders:
-                    counts = id == found or known.get(id)
-                    if counts is None:
-                        counts = known[id] = self._counts(id, higher, probe)
-                    if counts:
+                    if id != found:
+                        agreed[id] = self._agreed(id, agreed.get(id, 0), higher, probe)
+                    if id == found or agreed[id] != _CONTRADICTED:
                         left.append(id)
                 hit, counted = hit or bool(holders), counted or bool(left)
                 if found is None and left:
@@ -246,14 +248,18 @@ class _Guarded:
                 higher.append((name, {form for form, _holders in probe(name)}))
         return Match(found, by, _others(found, seen), dropped=tuple(dropped))
 
-    def _counts(
-        self, id: str, higher: list[tuple[str, set[str]]], probe: Probe
-    ) -> bool:
-        for name, forms in higher:
+    def _agreed(
+        self, id: str, agreed: int, higher: list[tuple[str, set[str]]], probe: Probe
+    ) -> int:
+        """Give with how many higher keys a contact agrees; each is compared once."""
+        if agreed == _CONTRADICTED:
+            return agreed
+        for place in range(agreed, len(higher)):
+            name, forms = higher[place]
             held = probe.held(id, name)
             if forms.isdisjoint(held) and (self.strict or held):
-                return False
-        return True
+                return _CONTRADICTED
+        return len(higher)
 
 
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:

@@ -98,16 +98,37 @@ class Key:
         if len(self.fields) == 1:
             value = fields.get(self.fields[0])
             if type(value) is tuple:
-                return self._part(value)
+                return self.part(value)
             form = self._normal(value)
             if form is None or (self.blocked and self._is_blocked(form)):
                 return ()
             return (form,)
         if self.any_of:
             names = enumerate(self.fields)
-            made = [self._part(fields.get(name), place) for place, name in names]
+            made = [self.part(fields.get(name), place) for place, name in names]
             return tuple(dict.fromkeys(form for part in made for form in part))
         return self._allowed(self._joined(fields))
+
+    def part(self, value: Any, place: int = 0) -> tuple[str, ...]:
+        """
+        Make the forms of one field; of a composite key, its part of the form.
+
+        Args:
+            value: Its frozen value.
+            place: That of the field among those of the key.
+
+        >>> from upsertcore import normalize
+        >>> more = key("email", "more", normalize=normalize.email, any_of=True)
+        >>> more.part(("A@x.org", ""), 1)
+        ('a@x.org',)
+        """
+        if type(value) is tuple:
+            forms = [self._normal(item, place) for item in value]
+            made = tuple(dict.fromkeys(form for form in forms if form is not None))
+        else:
+            form = self._normal(value, place)
+            made = () if form is None else (form,)
+        return made if self.composite else self._allowed(made)
 
     def blocks(self, fields: Any) -> bool:
         """Tell whether a composite of these fields is one that identifies nobody."""
@@ -144,7 +165,7 @@ class Key:
         (('a@x.org',), ('a@x.org', 'b@x.org'))
         """
         if not self.composite:
-            return self._part(value)
+            return self.part(value)
         parts = ", ".join(self.fields)
         if not isinstance(value, FrozenMap) or {*value}.difference(self.fields):
             raise InvalidField("value", value, f"must be a mapping of {parts}")
@@ -215,24 +236,14 @@ class Key:
         if self.composite:
             parts = {n: fields[n] for n in self.fields if n in fields}
             return self.name, FrozenMap.trusted(parts)
-        carry = [name for name in self.fields if self._part(fields.get(name))]
+        carry = [name for name in self.fields if self.part(fields.get(name))]
         name = (*carry, self.fields[0])[0]
         return name, fields.get(name)
-
-    def _part(self, value: Any, place: int = 0) -> tuple[str, ...]:
-        """Give the forms of one field."""
-        if type(value) is tuple:
-            forms = [self._normal(item, place) for item in value]
-            made = tuple(dict.fromkeys(form for form in forms if form is not None))
-        else:
-            form = self._normal(value, place)
-            made = () if form is None else (form,)
-        return made if self.composite else self._allowed(made)
 
     def _joined(self, fields: Any) -> tuple[str, ...]:
         parts = []
         for place, name in enumerate(self.fields):
-            part = self._part(fields.get(name), place)
+            part = self.part(fields.get(name), place)
             if not part:
                 return ()
             parts.append(part)

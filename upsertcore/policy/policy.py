@@ -133,6 +133,7 @@ class Policy:
     _compiled: Compiled = attrs.field(init=False, repr=False)
     _base: Policy | None = attrs.field(init=False, repr=False, default=None)
     _dated: tuple[str, ...] = attrs.field(init=False, repr=False)
+    _declared: tuple[str, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _check_table(self)
@@ -146,6 +147,7 @@ class Policy:
         object.__setattr__(self, "_compiled", made)
         dated = tuple([name for name in fields if self.is_dated(name)])
         object.__setattr__(self, "_dated", dated)
+        object.__setattr__(self, "_declared", tuple(fields))
 
     @property
     def all_keys(self) -> tuple[Key, ...]:
@@ -176,7 +178,7 @@ class Policy:
         if line is not None:
             return line
         if self.extra_fields is None or not isinstance(name, str):
-            raise UnknownField(name, tuple(self.fields))
+            raise UnknownField(name, self._declared)
         return self.extra_fields
 
     def merge_rule(self, name: str) -> Rule:

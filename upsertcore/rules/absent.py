@@ -9,12 +9,31 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, final
 
 from upsertcore.rules import nested
+from upsertcore.rules.laying import Laid, Mapped, sealed
 from upsertcore.values import FrozenMap, empty, same
 
-__all__ = ["absent", "merge_deep", "merge_deep_keep", "merge_items"]
+__all__ = [
+    "absent",
+    "gather_deep",
+    "gather_deep_keep",
+    "merge_deep",
+    "merge_deep_keep",
+    "merge_items",
+]
+
+Said: TypeAlias = dict[tuple[int, int], Any]
+"""By identity, and that of its default, what is known to say something."""
+
+Part: TypeAlias = Callable[[Mapping[str, Any], FrozenMap[Any], Any, Said], Any]
+"""(survivor's, other's, default, what is known to say something) -> the part of the
+other's that is laid over it."""
+
+_OPEN = FrozenMap, dict
+"""A mapping, or one that others are laid over meanwhile."""
 
 
 def absent(value: Any, default: Any = None) -> bool:
@@ -47,8 +66,7 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
         return nested.deep(None if absent(own, default) else own, other)
-    present = _present(own, other, default)
-    return nested.deep(own, present) if present else own
+    return _merged(own, other, default, _present)
 
 
 def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
@@ -67,8 +85,79 @@ def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
         return nested.deep_keep(None if absent(own, default) else own, other)
-    filling = _filling(own, other, default)
-    return nested.deep(own, filling) if filling else own
+    return _merged(own, other, default, _filling)
+
+
+def _merged(own: Any, other: Any, default: Any, part: Part) -> Any:
+    mapped = _Merged(own, default, part)
+    mapped.lay(other)
+    return mapped.made()
+
+
+def gather_deep(own: Any, default: Any) -> Laid | None:
+    """
+    Begin to lay the mappings of many contacts over the survivor's.
+
+    Args:
+        own: As :func:`merge_deep`.
+        default: As :func:`merge_deep`.
+
+    Returns:
+        None where the survivor's value is no mapping.
+
+    >>> gather_deep("a", None) is None
+    True
+    """
+    return _Merged(own, default, _present) if isinstance(own, FrozenMap) else None
+
+
+def gather_deep_keep(own: Any, default: Any) -> Laid | None:
+    """
+    Begin to let the mappings of many contacts fill the survivor's.
+
+    Args:
+        own: As :func:`merge_deep`.
+        default: As :func:`merge_deep`.
+
+    Returns:
+        As :func:`gather_deep`.
+
+    >>> gather_deep_keep("a", None) is None
+    True
+    """
+    return _Merged(own, default, _filling) if isinstance(own, FrozenMap) else None
+
+
+@final
+class _Merged:
+    """The survivor's mapping, and what parts of others are laid over it."""
+
+    __slots__ = ("_default", "_mapped", "_own", "_part", "_said", "moved")
+
+    def __init__(self, own: FrozenMap[Any], default: Any, part: Part) -> None:
+        self._own, self._default, self._part = own, default, part
+        self._mapped: Mapped | None = None
+        self._said: Said = {}
+        self.moved = False
+
+    def lay(self, sent: Any) -> None:
+        if not isinstance(sent, FrozenMap):
+            raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
+        known = self._own if self._mapped is None else self._mapped.known
+        part = self._part(known, sent, self._default, self._said)
+        if part:
+            if self._mapped is None:
+                self._mapped = Mapped(self._own)
+            self._mapped.lay(part)
+        self.moved = bool(part) and self._mapped.moved  # type: ignore[union-attr]
+
+    def made(self) -> FrozenMap[Any]:
+        return self._own if self._mapped is None else self._mapped.made()
+
+    def equals(self, value: Any) -> bool:
+        if self._mapped is None:
+            return same(self._own, value)
+        return self._mapped.equals(value)
 
 
 def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> Any:
@@ -96,18 +185,30 @@ def _of(default: Any, name: str) -> Any:
 
 def _says_nothing(value: Any, default: Any) -> bool:
     """Return whether a value is absent, or a mapping in which all is."""
+    value = sealed(value)
     if absent(value, default) or not isinstance(value, FrozenMap):
         return absent(value, default)
     return all(_says_nothing(each, _of(default, n)) for n, each in value.items())
 
 
-def _present(own: FrozenMap[Any], other: FrozenMap[Any], default: Any) -> Any:
+def _says_something(mine: Any, default: Any, said: Said) -> bool:
+    """Look once at what the survivor has, however many contacts come after it."""
+    place = id(mine), id(default)
+    if place not in said and not _says_nothing(mine, default):
+        # It is kept, so that no other one comes to have its identity.
+        said[place] = mine
+    return place in said
+
+
+def _present(
+    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, said: Said
+) -> Any:
     """Return the part of another mapping that is to be laid over the survivor's."""
     part = {}
     for name, value in other.items():
         mine, usual = own.get(name), _of(default, name)
-        if isinstance(mine, FrozenMap) and isinstance(value, FrozenMap):
-            inner = _present(mine, value, usual)
+        if isinstance(mine, _OPEN) and isinstance(value, FrozenMap):
+            inner = _present(mine, value, usual, said)
             if inner:
                 part[name] = inner
         elif value is not None and (mine is None or not _says_nothing(value, usual)):
@@ -115,18 +216,20 @@ def _present(own: FrozenMap[Any], other: FrozenMap[Any], default: Any) -> Any:
     return FrozenMap.trusted(part)
 
 
-def _filling(own: FrozenMap[Any], other: FrozenMap[Any], default: Any) -> Any:
+def _filling(
+    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, said: Said
+) -> Any:
     """Return the part of another mapping that fills what the survivor's lacks."""
     part = {}
     for name, value in other.items():
         mine, usual = own.get(name), _of(default, name)
-        if isinstance(mine, FrozenMap) and isinstance(value, FrozenMap):
-            inner = _filling(mine, value, usual)
+        if isinstance(mine, _OPEN) and isinstance(value, FrozenMap):
+            inner = _filling(mine, value, usual, said)
             if inner:
                 part[name] = inner
         elif value is not None and (
             mine is None
-            or (_says_nothing(mine, usual) and not _says_nothing(value, usual))
+            or not (_says_nothing(value, usual) or _says_something(mine, usual, said))
         ):
             part[name] = value
     return FrozenMap.trusted(part)

@@ -33,7 +33,14 @@ from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy
 from upsertcore.rules import nested
-from upsertcore.rules.absent import merge_deep, merge_deep_keep, merge_items
+from upsertcore.rules.absent import (
+    gather_deep,
+    gather_deep_keep,
+    merge_deep,
+    merge_deep_keep,
+    merge_items,
+)
+from upsertcore.rules.laying import Appended, Items, Joined, Laid, Shortened
 from upsertcore.rules.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rules.rule import Combine, Law, Rule, replace
 from upsertcore.values import called, described, empty, freeze, kind_of, same, shown
@@ -103,6 +110,22 @@ def _adds(new: Any, sent: Any) -> bool:
     return not empty(sent) or same(new, sent)
 
 
+def _gather_union(own: Any, _default: Any) -> Laid | None:
+    return Joined(own) if type(own) is tuple else None
+
+
+def _gather_append(own: Any, _default: Any) -> Laid | None:
+    return Appended(own) if type(own) is tuple else None
+
+
+def _gather_remove(own: Any, _default: Any) -> Laid | None:
+    return Shortened(own) if type(own) is tuple else None
+
+
+def _gather_signed(own: Any, _default: Any) -> Laid | None:
+    return Shortened(own, signed=True) if type(own) is tuple else None
+
+
 keep = Rule("keep", fill, _GROUPED | _AGAIN, drops=True)
 """The stored value stays; a sent one, not null, only fills what is absent or blank."""
 
@@ -138,27 +161,31 @@ The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
 Null and blank are ignored; absent or blank counts as nothing. Promises no law.
 """
 
-union = Rule("union", nested.union, _ONCE, fold=nested.union_of)
+union = Rule("union", nested.union, _ONCE, gather=_gather_union)
 """A list: sent items join the stored ones, each once, those first; null clears."""
 
-append = Rule("append", nested.append)
+append = Rule("append", nested.append, gather=_gather_append)
 """
 A list: sent items stand after the stored ones, repeats included; null clears.
 
 As Mixpanel's ``$append``, for lists. The same list counts again: it promises no law.
 """
 
-remove = Rule("remove", nested.remove, _ONCE | _AGAIN, stores=False)
+remove = Rule(
+    "remove", nested.remove, _ONCE | _AGAIN, stores=False, gather=_gather_remove
+)
 """A list: sent items leave the stored ones; null clears, absent stays absent."""
 
-add_or_remove = Rule("add_or_remove", nested.add_or_remove, _ONCE)
+add_or_remove = Rule(
+    "add_or_remove", nested.add_or_remove, _ONCE, gather=_gather_signed
+)
 """
 A list of text: "x" joins if it is not there, "-x" leaves it; null clears.
 
 As Mautic's tags. The last word about an item counts; absent counts as empty.
 """
 
-deep = Rule("deep", nested.deep, _ONCE, merge=merge_deep)
+deep = Rule("deep", nested.deep, _ONCE, gather=gather_deep, merge=merge_deep)
 """A mapping, merged name by name, all the way down; null removes one name, or all."""
 
 deep_keep = Rule(
@@ -167,6 +194,7 @@ deep_keep = Rule(
     _ONCE | _AGAIN,
     drops=True,
     shows=nested.shows,
+    gather=gather_deep_keep,
     merge=merge_deep_keep,
 )
 """
@@ -247,7 +275,13 @@ def items_by(*names: str) -> Rule:
         what = "needs the names by which items are told apart, as text"
         raise InvalidPolicy(f"items_by: {what}; write items_by('id')")
     called_by = ", ".join(map(repr, names))
-    return Rule(f"items_by({called_by})", _Items(names), _ONCE, merge=_Merged(names))
+    return Rule(
+        f"items_by({called_by})",
+        _Items(names),
+        _ONCE,
+        gather=_Gathered(names),
+        merge=_Merged(names),
+    )
 
 
 @frozen
@@ -258,6 +292,16 @@ class _Items:
 
     def __call__(self, stored: Any, sent: Any) -> Any:
         return nested.items(stored, sent, self.names)
+
+
+@frozen
+class _Gathered:
+    """What ``items_by`` begins with where many contacts are merged."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, own: Any, _default: Any) -> Laid | None:
+        return Items(own, self.names, blanks=False) if type(own) is tuple else None
 
 
 @frozen

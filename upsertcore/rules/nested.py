@@ -9,11 +9,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from upsertcore.rules.tokens import token
-from upsertcore.values import FrozenMap, empty, freeze, kind_of, same
+from upsertcore.rules.laying import (
+    Appended,
+    Items,
+    Joined,
+    Laid,
+    Mapped,
+    Shortened,
+    sent_list,
+    signs,
+)
+from upsertcore.values import NOTHING, FrozenMap, empty, freeze, kind_of, same
 
 __all__ = [
     "add_or_remove",
@@ -24,25 +32,7 @@ __all__ = [
     "remove",
     "shows",
     "union",
-    "union_of",
 ]
-
-T = TypeVar("T")
-
-
-def _stored_list(value: Any) -> tuple[Any, ...]:
-    if empty(value):
-        return ()
-    if type(value) is not tuple:
-        what = f"needs a stored list; the stored value is {kind_of(value)}"
-        raise ValueError(what)
-    return value
-
-
-def _sent_list(value: Any) -> tuple[Any, ...]:
-    if type(value) is not tuple:
-        raise ValueError("must be a list")
-    return value
 
 
 def union(stored: Any, sent: Any) -> Any:
@@ -56,41 +46,13 @@ def union(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _fitting(_joined((_stored_list(stored), _sent_list(sent))))
+    return _laid(Joined(stored, once=True), sent)
 
 
-def union_of(values: Iterable[Any]) -> tuple[Any, ...]:
-    """
-    Join the items of lists, each once, in one pass.
-
-    Args:
-        values: Lists; null or blank for one that is not there.
-
-    Raises:
-        ValueError: If one is no list, or all together are too large.
-
-    Cost:
-        Linear in the lists.
-
-    >>> union_of([("a",), None, ("b", "a")])
-    ('a', 'b')
-    """
-    lists = [_sent_list(value) for value in values if not empty(value)]
-    return _fitting(_joined(lists))
-
-
-def _joined(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-    items: dict[Any, Any] = {}
-    for each in lists:
-        for item in each:
-            items.setdefault(token(item), item)
-    return tuple(items.values())
-
-
-def _fitting(value: T) -> T:
-    """Refuse a value that has grown too large to be read back."""
-    freeze(value)
-    return value
+def _laid(listed: Laid, sent: Any) -> Any:
+    """Lay one value over another, and refuse what is too large to be read back."""
+    listed.lay(sent)
+    return freeze(listed.made())
 
 
 def remove(stored: Any, sent: Any) -> Any:
@@ -104,8 +66,7 @@ def remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(stored) or empty(sent):
         return stored
-    gone = {token(item) for item in _sent_list(sent)}
-    return tuple([i for i in _stored_list(stored) if token(i) not in gone])
+    return _laid(Shortened(stored, once=True), sent_list(sent))
 
 
 def append(stored: Any, sent: Any) -> Any:
@@ -119,7 +80,7 @@ def append(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _fitting(_stored_list(stored) + _sent_list(sent))
+    return _laid(Appended(stored, once=True), sent)
 
 
 def add_or_remove(stored: Any, sent: Any) -> Any:
@@ -148,15 +109,10 @@ def add_or_remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return stored
-    joins: dict[str, bool] = {}
-    for item in _sent_list(sent):
-        if type(item) is not str or item == "-":
-            raise ValueError('must be a list of text: "x" joins, and "-x" leaves')
-        joins[item.removeprefix("-")] = not item.startswith("-")
-    stay = [i for i in _stored_list(stored) if type(i) is not str or joins.get(i, True)]
-    there = {item for item in stay if type(item) is str}
-    new = (*stay, *(name for name, yes in joins.items() if yes and name not in there))
-    return stored if empty(stored) and not new else _fitting(new)
+    said = signs(sent)
+    listed = Shortened(stored, once=True)
+    listed.sign(said)
+    return freeze(listed.made()) or (stored if empty(stored) else ())
 
 
 def deep(stored: Any, sent: Any) -> Any:
@@ -172,21 +128,7 @@ def deep(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return FrozenMap() if stored is None else stored
     _check_mappings(stored, sent)
-    return _fitting(_overlaid(None if empty(stored) else stored, sent))
-
-
-def _overlaid(stored: Any, sent: FrozenMap[Any]) -> FrozenMap[Any]:
-    merged = {} if stored is None else dict(stored)
-    for name, value in sent.items():
-        below = merged.get(name)
-        if value is None:
-            merged.pop(name, None)
-        elif isinstance(value, FrozenMap):
-            known = below if isinstance(below, FrozenMap) else None
-            merged[name] = _overlaid(known, value)
-        else:
-            merged[name] = value
-    return FrozenMap.trusted(merged)
+    return _laid(Mapped(NOTHING if empty(stored) else stored, once=True), sent)
 
 
 def deep_keep(stored: Any, sent: Any) -> Any:
@@ -212,7 +154,7 @@ def deep_keep(stored: Any, sent: Any) -> Any:
         return stored
     _check_mappings(stored, sent)
     known = {} if empty(stored) else dict(stored)
-    return _fitting(FrozenMap.trusted(_filled(known, sent)))
+    return freeze(FrozenMap.trusted(_filled(known, sent)))
 
 
 def _filled(known: dict[str, Any], sent: FrozenMap[Any]) -> dict[str, Any]:
@@ -291,58 +233,4 @@ def items(
         return None
     if empty(sent):
         return () if stored is None else stored
-    merged: list[Any] = [*_stored_list(stored)]
-    places: dict[Any, int] = {}
-    for place, item in enumerate(merged):
-        _note(places, place, item, names)
-    for item in _sent_list(sent):
-        place = _place(places, item, names, len(merged))
-        if place == len(merged):
-            merged.append({})
-        known = merged[place]
-        if type(known) is not dict:
-            # An item that many others are laid over is copied once.
-            known = merged[place] = dict(known)
-        if not blanks:
-            item = {n: v for n, v in item.items() if n not in known or not empty(v)}  # noqa: PLW2901
-        _lay_over(known, item, names)
-        _note(places, place, known, names)
-    made = [FrozenMap.trusted(i) if type(i) is dict else i for i in merged]
-    return _fitting(tuple(made))
-
-
-def _marks(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    if not isinstance(item, (dict, FrozenMap)):
-        return []
-    return [(n, token(item[n])) for n in names if not empty(item.get(n))]
-
-
-def _note(
-    places: dict[Any, int], place: int, item: Any, names: tuple[str, ...]
-) -> None:
-    for mark in _marks(item, names):
-        places.setdefault(mark, place)
-
-
-def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) -> int:
-    marks = _marks(item, names)
-    if not marks:
-        raise ValueError(f"must be a list of mappings with {' or '.join(names)}")
-    found = {places[mark] for mark in marks if mark in places}
-    if len(found) > 1:
-        raise ValueError(f"must not join two items by {' and '.join(names)}")
-    return found.pop() if found else end
-
-
-def _lay_over(
-    known: dict[str, Any], item: Mapping[str, Any], names: tuple[str, ...]
-) -> None:
-    """Lay what is sent of an item over what is known of it; blank names stay."""
-    for name, value in item.items():
-        if name in names:
-            if empty(value):
-                continue
-            called = known.get(name)
-            if not empty(called) and not same(called, value):
-                raise ValueError(f"must not give an item another {name}")
-        known[name] = value
+    return _laid(Items(stored, names, blanks=blanks, once=True), sent)

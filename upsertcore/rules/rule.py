@@ -10,11 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, final
 
 from attrs import astuple, frozen
 
+from upsertcore.rules.laying import Laid
 from upsertcore.values import same
 
 __all__ = ["Combine", "Law", "Rule", "replace"]
@@ -47,8 +48,9 @@ class Rule:
             there is none; its laws are for sent pairs that have a clock.
         shows: (new, sent) -> True where all that was sent stands in the new value;
             None where a value is left out only as a whole, the stored one staying.
-        fold: Values, the first perhaps None -> what *combine* makes of them one after
-            the other, for rules that can do it in one pass.
+        gather: (survivor's, default of the field) -> what the values of many contacts
+            are laid over, one after the other, for rules that join lists or mappings;
+            None where the survivor's value is none of these.
         merge: (survivor's, other's, default of the field) -> new, where contacts are
             merged and parts of a value may be absent; None where *combine* does that.
         merges_only: True where it compares the contacts themselves, so that it is for
@@ -67,7 +69,7 @@ class Rule:
     stores: bool = True
     by: str | None = None
     shows: Callable[[Any, Any], bool] | None = None
-    fold: Callable[[Iterable[Any]], Any] | None = None
+    gather: Callable[[Any, Any], Laid | None] | None = None
     merge: Callable[[Any, Any, Any], Any] | None = None
     merges_only: bool = False
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
@@ -31,6 +31,10 @@ __all__ = ["Calls", "Once", "fingerprint"]
 
 Once: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
+
+Known: TypeAlias = "Mapping[str, OrderedDict[str, tuple[Hashable, Outcome]]]"
+"""Scope -> idempotency key -> the call and its outcome, the oldest first: of a plain
+dict the first of many is slow to find, once others before it were removed."""
 
 
 def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None:
@@ -89,9 +93,7 @@ class Calls:
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self.known: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(
-            dict
-        )
+        self.known: Known = defaultdict(OrderedDict)
 
     def recall(self, once: Once | None) -> Outcome | None:
         """
@@ -110,16 +112,14 @@ class Calls:
             raise IdempotencyKeyReused(key)
         return evolve(known[1], replayed=True)
 
-    def purged(
-        self, ids: set[str], scope: str
-    ) -> tuple[Mapping[str, dict[str, tuple[Hashable, Outcome]]], int]:
+    def purged(self, ids: set[str], scope: str) -> tuple[Known, int]:
         """
         Return the calls without what they tell of ids of a scope, and how many did.
 
         Cost:
             Linear in the calls that are remembered.
         """
-        left: Mapping[str, dict[str, tuple[Hashable, Outcome]]] = defaultdict(dict)
+        left: Known = defaultdict(OrderedDict)
         purged = 0
         for name, calls in self.known.items():
             for key, (what, outcome) in calls.items():
@@ -135,4 +135,4 @@ class Calls:
             calls = self.known[scope]
             calls[key] = call
             while len(calls) > self._keep:
-                del calls[next(iter(calls))]
+                calls.popitem(last=False)

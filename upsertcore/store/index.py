@@ -450,7 +450,8 @@ class Staged:
                 raise ValueError(f"back: contact {other.id} was not merged here")
             seats.add(seat)
         self._rows[contact.id] = self._row_of(contact, place, forms)
-        for seat, other, held in returning:
+        # By creation, so that each stands last of those who hold what it holds.
+        for seat, other, held in sorted(returning, key=_by_seat):
             self._rows[other.id] = self._row_of(other, seat, held)  # type: ignore[arg-type]
             for id in other.merged_ids:
                 self._leads[id] = other.id
@@ -520,6 +521,10 @@ class Staged:
             if row[SCOPE] != scope:
                 raise ValueError(f"scope: contact {id} must stay in its scope")
         return taken
+
+
+def _by_seat(returning: tuple[Any, ...]) -> int:
+    return returning[0]  # type: ignore[no-any-return]
 
 
 def _either(mine: dict[str, T | None], below: dict[str, T], id: str) -> T | None:

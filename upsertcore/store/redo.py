@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, final
 
 from attrs import define
@@ -49,7 +49,7 @@ class Redo:
     outcomes: tuple[Any, ...] = ()
     call: tuple[str, str, Any] | None = None
     entries: deque[Any] | None = None
-    calls: Mapping[str, dict[str, Any]] | None = None
+    calls: Mapping[str, OrderedDict[str, Any]] | None = None
 
     def release(self) -> None:
         """Drop what is stored by now, so that nothing is retained of a purge."""
