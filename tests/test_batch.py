@@ -512,7 +512,7 @@ class TestRepeats:
     def test_repeating_is_transitive(self) -> None:
         """Two that share nothing repeat each other where a third shares with both."""
         rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
-        found = repeated(POLICY, rows)
+        found: dict[int, Any] = repeated(POLICY, rows)
 
         assert {row: e.others for row, e in found.items()} == {
             0: (1, 2),
@@ -581,7 +581,7 @@ class TestRepeats:
     def test_refusals_of_rows_alike_share_their_memory(self) -> None:
         """N rows alike hold n numbers, not n times n; the first row is named later."""
         rows = [{"email": "a@x", "name": str(number)} for number in range(1_000)]
-        found = [*repeated(POLICY, rows).values()]
+        found: list[Any] = [*repeated(POLICY, rows).values()]
         assert len(found) == 1_000
         assert all(each.rows is found[0].rows for each in found)
         assert found[7].others == (*range(7), *range(8, 1_000))

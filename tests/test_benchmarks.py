@@ -434,7 +434,7 @@ class TestCommand:
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}
-        assert (1, 0.5) == (steps["book.upsert"], steps["quick._update"])
+        assert (1, 0.5) == (steps["book.upsert"], steps["fast._update"])
 
     def test_the_guard_is_a_command(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

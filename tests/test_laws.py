@@ -1051,13 +1051,13 @@ def _naming(_merge: Any) -> Any:
     return call
 
 
-def _of_every_scope(recall: Any) -> Any:
+def _of_every_scope(noted: Any) -> Any:
     """Let the calls of all scopes be one list."""
 
     def call(self: Any, once: Any) -> Any:
         found = None
-        for scope in [*self.known] if once is not None else ():
-            found = found or recall(self, (scope, *once[1:]))
+        for scope in [*self.known]:
+            found = found or noted(self, (scope, *once[1:]))
         return found
 
     return call
@@ -1145,7 +1145,7 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
         f"merge c-1: KeyInUse: {KeyInUse('id', 7, 'c-1')}",
     ),
     (
-        *("scopes_apart", of(BOB, ADA), Calls, "recall", _of_every_scope),
+        *("scopes_apart", of(BOB, ADA), Calls, "noted", _of_every_scope),
         "its idempotency key: created new-1",
     ),
     (

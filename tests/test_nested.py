@@ -170,8 +170,8 @@ def test_what_is_gathered_and_equals_the_default_counts_as_absent(rule: Rule) ->
     for at_once in (True, False):
         ids = iter("pqrs")
         book = ContactBook(policy, ids=ids.__next__, clock=lambda: datetime.now(UTC))
-        for tags in (["a"], ["b"], ["c"], ["d"]):
-            book.create({"id": len(book), "tags": tags})
+        for each in (["a"], ["b"], ["c"], ["d"]):
+            book.create({"id": len(book), "tags": each})
         for others in ["qrs"] if at_once else "qrs":
             book.merge("p", *others)
         dumps.append(dict(book.get("p").fields))

@@ -33,6 +33,7 @@ from upsertcore import (
     rules,
 )
 from upsertcore.matching import strategies as match
+from upsertcore.rules import catalogue
 from upsertcore.rules.rule import Rule
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +41,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, rules=rules)
+PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, rules=catalogue)
 
 
 def blocks(language: str) -> list[str]:

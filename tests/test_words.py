@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from upsertcore import normalize
-from upsertcore.normalize import Normalizer, phonetic, words
+from upsertcore.normalize import Normalizer, basic, phonetic, words
 from upsertcore.normalize.words import (
     MAX_LENGTH,
     MAX_MARKS,
@@ -157,7 +157,7 @@ class Cost:
         counting = SimpleNamespace(**vars(unicodedata) | {"normalize": self.normalize})
         for module in (
             words,
-            normalize,
+            basic,
             phonetic,
             sys.modules["upsertcore.normalize.parts"],
         ):

@@ -292,28 +292,6 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
     made._index.check()
 
 
-def test_a_reader_that_is_overtaken_by_its_own_thread_reads_again() -> None:
-    """What it returns is of one moment."""
-    made = book(1)
-    turns = count()
-
-    def ask() -> int:
-        found = len(made._index)
-        if next(turns) == 0:
-            state = made._writer.done
-            made._writer.published = made._writer.done = (*state[:4], 0)
-        return found
-
-    def gone() -> int:
-        if next(turns) < 3:
-            state = made._writer.done
-            made._writer.published = made._writer.done = (*state[:4], 1)
-            raise errors.UnknownContact("c-9")
-        return 7
-
-    assert (made._writer.read(ask), next(turns), made._writer.read(gone)) == (1, 2, 7)
-
-
 def test_an_atomic_batch_is_prepared_without_the_lock() -> None:
     """While its decisions and its record are made, another call is not held up."""
     made = book(2)

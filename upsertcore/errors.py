@@ -10,9 +10,10 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from upsertcore.values import called, closest, kind_of, listed, named, shown
 
@@ -56,7 +57,9 @@ class Refused(UpsertError):
     A call that was refused: the book is as it was before.
 
     Of a batch, ``row`` is the place of the patch, from 0. A refusal that ends a batch
-    has in ``outcomes`` what came of the rows before it.
+    has in ``outcomes`` what came of the rows before it. ``is_of_caller`` says that a
+    function of the caller raised it: it is handed on as it is, and never taken for
+    the library's own.
 
     >>> issubclass(StalePlan, Refused)
     True
@@ -66,6 +69,7 @@ class Refused(UpsertError):
 
     row: int | None = None
     outcomes: tuple[Any, ...] = ()
+    is_of_caller: bool = False
 
 
 class StaleVersion(Refused):
@@ -255,7 +259,9 @@ def blame(
     ['born: clean int raised this for text']
     """
     what = f"{role} {called(function)} raised this for {kind_of(value)}"
-    error.add_note(f"{field}: {what}")
+    note(error, f"{field}: {what}")
+    if isinstance(error, Refused):
+        error.is_of_caller = True
 
 
 def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
@@ -275,15 +281,28 @@ def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") 
     >>> error.row, error.outcomes, error.__notes__
     (7, (), ['row 7'])
     """
-    error.add_note(f"{noun} {row}")
-    # An exception of the caller may take no attributes.
+    note(error, f"{noun} {row}")
     with contextlib.suppress(AttributeError, TypeError):
         error.row, error.outcomes = row, tuple(outcomes)  # type: ignore[attr-defined]
     return error
 
 
-@contextlib.contextmanager
-def at(row: int) -> Iterator[None]:
+def note(error: BaseException, text: str) -> None:
+    """
+    Add a note to an exception, if it takes one.
+
+    That of a caller may take no notes, and no attributes, as a frozen dataclass.
+
+    >>> error = ValueError("too old")
+    >>> note(error, "row 7")
+    >>> error.__notes__
+    ['row 7']
+    """
+    with contextlib.suppress(AttributeError, TypeError):
+        error.add_note(text)
+
+
+def at(row: int) -> AbstractContextManager[None]:
     """
     Name the row of a batch in whatever is raised inside.
 
@@ -294,11 +313,23 @@ def at(row: int) -> Iterator[None]:
     ValueError: too old
     row 7
     """
-    try:
-        yield
-    except Exception as error:
-        placed(error, row)
-        raise
+    return _At(row)
+
+
+@final
+class _At:
+    # Not a generator: contextlib would set the traceback, which not each one takes.
+    __slots__ = ("_row",)
+
+    def __init__(self, row: int) -> None:
+        self._row = row
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, Exception):
+            placed(error, self._row)
 
 
 class InvalidPolicy(UpsertError, ValueError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.interrupted.torn import World
 
-__all__ = ["disguised"]
+__all__ = ["disguised", "disguised_ids"]
 
 Case = dict[str, Any]
 
@@ -92,6 +92,13 @@ def _others(world: World) -> tuple[Any, Any]:
             return super().__hash__()
 
     return Whole, Time
+
+
+def disguised_ids(case: Case, world: World) -> list[Any]:
+    """Make the call of a case with the ids that it names in the application's text."""
+    verb, *ids = case["call"]
+    text = _text(world, case["what"])
+    return [verb, *[text(each) if isinstance(each, str) else each for each in ids]]
 
 
 def disguised(case: Case, world: World) -> list[Any]:

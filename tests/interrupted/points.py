@@ -10,7 +10,13 @@ from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Interrupted", "at_each_opcode", "count_points", "interrupt"]
+__all__ = [
+    "Interrupted",
+    "at_each_opcode",
+    "count_points",
+    "interrupt",
+    "may_collect",
+]
 
 
 class Interrupted(Exception):
@@ -22,23 +28,44 @@ def count_points(call: Callable[[], object]) -> int:
     return _run(call, -1)
 
 
-def interrupt(call: Callable[[], object], point: int) -> bool:
+def interrupt(
+    call: Callable[[], object],
+    point: int,
+    kind: Callable[[], BaseException] = Interrupted,
+) -> bool:
     """
     Make a call and raise at one of its points; return whether that ended the call.
 
     In a callback of a weak reference an exception is ignored, and the call goes on.
+    Anywhere else it must come out of the call.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
+    ignored: list[bool] = []
+    raised: list[BaseException] = []
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _unraisable: ignored.append(True)
+
+    def end() -> None:
+        raised.append(kind())
+        raise raised[0]
+
     try:
-        _run(call, point)
-    except Interrupted:
+        _run(call, point, end)
+    except BaseException as came:
+        if not raised or came is not raised[0]:
+            raise
         return True
     finally:
         sys.unraisablehook = hook
+        swallowed = bool(raised) and not ignored
+        # It knows its frames, and they would know it.
+        raised.clear()
+    assert not swallowed, "it is swallowed"
     return False
 
 
-def _run(call: Callable[[], object], point: int) -> int:
+def _run(
+    call: Callable[[], object], point: int, end: Callable[[], None] = lambda: None
+) -> int:
     seen = 0
 
     def at(code: CodeType, before: int, now: int) -> None:
@@ -46,7 +73,7 @@ def _run(call: Callable[[], object], point: int) -> int:
         if _may_run_a_handler(code, before, now):
             seen += 1
             if seen - 1 == point:
-                raise Interrupted
+                end()
 
     at_each_opcode(call, at)
     return seen
@@ -107,6 +134,22 @@ def _may_run_a_handler(code: CodeType, before: int, now: int) -> bool:
     ):
         return False
     return _handler(code, before) == _handler(code, now)
+
+
+def may_collect(code: CodeType, before: int) -> bool:
+    """
+    Return whether a collection may have run in the instruction that was done last.
+
+    One runs where something is made or dropped; what a function does that is called
+    by looking an attribute up is seen in its own frame.
+    """
+    return not _names(code).get(before, "").startswith(_MAKES_NOTHING)
+
+
+_MAKES_NOTHING = (
+    *("LOAD_FAST", "LOAD_CONST", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_ATTR", "IS_OP"),
+    *("POP_JUMP", "JUMP_FORWARD", "COPY", "SWAP", "NOP", "PUSH_NULL"),
+)
 
 
 @cache

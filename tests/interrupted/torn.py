@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+from tests.interrupted.points import count_points, interrupt
 from upsertcore import ContactBook, Policy, errors, field, key, normalize, rules
 from upsertcore.matching import strategies as match
 from upsertcore.matching.strategy import Strategy
+from upsertcore.model.record import ROW
 from upsertcore.rules.rule import Rule
+from upsertcore.store.ids import SpentId
+from upsertcore.store.redo import Redo
 
 __all__ = [
     "CASES",
@@ -37,8 +43,29 @@ class Hostile(BaseException):
     """What nobody expects, raised by a function of the application."""
 
 
+@dataclass(frozen=True)
+class Frozen(Exception):
+    """An exception that takes no attributes, as a frozen dataclass makes one."""
+
+    code: int = 7
+
+
+class Noted(Exception):
+    """An exception that has notes of its own kind."""
+
+    __notes__: Any = "not a list"
+
+
 RAISED: dict[str, Callable[[], BaseException]] = {
     "Hostile": Hostile,
+    "Frozen": Frozen,
+    "Noted": Noted,
+    "NoMatchKey": lambda: errors.NoMatchKey(("email",)),
+    "UnknownContact": lambda: errors.UnknownContact("c-9"),
+    "MissingField": lambda: errors.MissingField("name"),
+    "DuplicatePatch": lambda: errors.DuplicatePatch(0, (1,)),
+    "UnknownField": lambda: errors.UnknownField("name", ()),
+    "Group": lambda: ExceptionGroup("of the application", [ValueError()]),
     "StaleVersion": lambda: errors.StaleVersion("c-9", 1, 2),
     **{
         kind.__name__: kind
@@ -46,6 +73,7 @@ RAISED: dict[str, Callable[[], BaseException]] = {
             *(KeyError, StopIteration, KeyboardInterrupt, AttributeError, SystemExit),
             *(GeneratorExit, MemoryError, RecursionError, TypeError, IndexError),
             *(LookupError, StopAsyncIteration, AssertionError, RuntimeError, OSError),
+            *(NotImplementedError, TimeoutError, ArithmeticError, BufferError),
         )
     },
 }
@@ -81,6 +109,8 @@ class World:
         """Make an id that only the stage and the number within it decide."""
         self.touched("ids")
         self.drawn += 1
+        if self.stage == 1 and "spent" in self.case:
+            return self.text(self.case["spent"])
         prefix = f"s{self.stage}-" if self.stage else "c-"
         return self.text(f"{prefix}{self.drawn}")
 
@@ -176,7 +206,63 @@ def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
     if case["call"][0] == "apply":
         world.plan = book.plan(case["call"][1])
     world.begin(1)
+    if "pending" in case:
+        # An earlier call that was ended as soon as it counted; nobody came since.
+        _left_pending(book, world, _counts_at(json.dumps(case)))
+        assert book._writer.published is not book._writer.done
+        world.begin(1)
+    if case.get("queued"):
+        # As a call of another thread does that has been overtaken; for a moment.
+        queues = Thread(target=book._writer._queued, args=(-12,))
+        queues.start()
+        queues.join()
     return book, world
+
+
+def _left_pending(book: ContactBook, world: World, point: int) -> None:
+    world.begin(5)
+    interrupt(lambda: told(book, world, world.case["pending"]), point)
+
+
+@cache
+def _counts_at(text: str) -> int:
+    """Find the first point of the call before at which it counts."""
+    case = json.loads(text)
+    step = case.pop("pending")
+    case.pop("queued", None)
+    low = 0
+    book, world = made(case)
+    world.case = {**case, "pending": step}
+    high = count_points(lambda: told(book, world, step))
+    while low < high:
+        point = (low + high) // 2
+        book, world = made(case)
+        state = book._writer.published
+        world.case = {**case, "pending": step}
+        _left_pending(book, world, point)
+        if book._writer.published is state:
+            low = point + 1
+        else:
+            high = point
+    return low
+
+
+class Mine:
+    """A function of the application that is equal to another one by value."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __call__(self, _stored: Any, sent: Any) -> Any:
+        return sent
+
+    def __hash__(self) -> int:
+        self.world.touched("same")
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        self.world.touched("same")
+        return isinstance(other, Mine)
 
 
 def done(book: ContactBook, world: World, call: list[Any]) -> Any:
@@ -184,13 +270,18 @@ def done(book: ContactBook, world: World, call: list[Any]) -> Any:
     verb, *rest = call
     how = dict(rest.pop()) if len(rest) > 1 and isinstance(rest[-1], dict) else {}
     if "rules" in how:
-        how["rules"] = {name: rule(each) for name, each in how["rules"].items()}
+        how["rules"] = {
+            name: rules.custom(Mine(world)) if each == "mine" else rule(each)
+            for name, each in how["rules"].items()
+        }
     if verb == "apply":
         return book.apply(world.plan)
     if verb == "undo":
         return book.undo(world.outcomes[rest[0]])
     if verb == "load":
         return ContactBook.load(book.policy, book.dump()).dump()
+    if verb == "from_changes":
+        return ContactBook.from_changes(book.policy, book.changes_since()).dump()
     if verb == "compare":
         return book.compare(book.policy, rest[0])
     if verb == "many":
@@ -203,7 +294,7 @@ def told(book: ContactBook, world: World, call: list[Any]) -> tuple[str, Any]:
     """Make a call; return in text, and as it is, what came of it."""
     try:
         result = done(book, world, call)
-    except errors.UpsertError as refusal:
+    except (errors.UpsertError, SpentId) as refusal:
         return f"{type(refusal).__name__}: {refusal}", refusal
     return repr(result), result
 
@@ -225,9 +316,13 @@ def shown(book: ContactBook, case: dict[str, Any]) -> str:
     rows = book.dump()
     json.dumps(rows)
     book._index.check()
+    last = book._writer.done[ROW]
+    # Of a purge nothing is retained.
+    assert not isinstance(last, Redo) or not (last.rows or last.outcomes)
     parts: list[Any] = [rows, len(book), [each.id for each in book]]
     scopes = sorted({row["scope"] for row in rows} | {""})
-    for patch in sent(json.dumps([*case["before"], case["call"]])):
+    pending = [case["pending"]] if "pending" in case else []
+    for patch in sent(json.dumps([*case["before"], *pending, case["call"]])):
         for each in book.policy.all_keys:
             values = {part: patch[part] for part in each.fields if part in patch}
             for value in values.values() if len(each.fields) == 1 else (values,):

@@ -6,24 +6,29 @@ import gc
 import json
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from tests.interrupted.disguise import disguised
+from tests.interrupted.disguise import disguised, disguised_ids
 from tests.interrupted.points import count_points, interrupt
 from tests.interrupted.torn import CASES, RAISED, World, chain, done, made, told
 from tests.interrupted.ways import (
     alarm,
     child_goes_on,
+    collections,
     deep,
     forked,
     from_a_thread,
     opcodes,
+    unhung,
     with_garbage,
 )
 from upsertcore import ContactBook, errors
+from upsertcore.engine.outcome import Outcome
+from upsertcore.store.ids import SpentId
 
 __all__ = ["WAYS", "Torn", "tried"]
 
@@ -99,11 +104,16 @@ def tried(case: Case, wanted: int | None, shift: int = 0) -> str:
 
 
 @contextmanager
-def _unraisable() -> Iterator[None]:
+def _unraisable() -> Iterator[list[str]]:
     """Let an exception in a callback of a weak reference be ignored without a word."""
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
+    ignored: list[str] = []
+
+    def ignore(unraisable: Any) -> None:
+        ignored.append(repr(unraisable.exc_value))
+
+    hook, sys.unraisablehook = sys.unraisablehook, ignore
     try:
-        yield
+        yield ignored
     finally:
         sys.unraisablehook = hook
 
@@ -133,7 +143,7 @@ def _each(
 def _refusable(end: Callable[..., bool]) -> Callable[[Callable[[], object], Any], bool]:
     def ends(call: Callable[[], object], point: Any) -> bool:
         def refusable() -> None:
-            with suppress(errors.UpsertError):
+            with suppress(errors.UpsertError, SpentId):
                 call()
 
         return end(refusable, point)
@@ -145,7 +155,10 @@ def _raise(case: Case, wanted: int | None, shift: int) -> str:
     book, world = made(case)
     count = count_points(lambda: told(book, world, case["call"]))
     points = evenly(count, wanted, shift)
-    return _each(case, points, _refusable(interrupt))
+    if "raises" not in case:
+        return _each(case, points, _refusable(interrupt))
+    kind = RAISED[case["raises"]]
+    return _each(case, points, _refusable(lambda c, point: interrupt(c, point, kind)))
 
 
 def _alarm(case: Case, wanted: int | None, shift: int) -> str:
@@ -201,7 +214,19 @@ def inner(book: ContactBook, world: World, parts: Iterable[int] = (0, 1)) -> str
         lambda: book.upsert(first),
         lambda: book.create({**first, **other}),
     ]
-    if case.get("does") == "read" or case["way"] == "finaliser_read":
+    does = case.get("does")
+    if does in ("delete", "purge", "merge", "undo", "dedupe"):
+        calls = [
+            lambda: done(book, world, [does, *case["to"]]),
+            lambda: book.upsert(first),
+        ]
+    if does == "write":
+        # The first one is done without a plan, and looks at no lock before.
+        calls = [
+            lambda: book.upsert({**first, **other}),
+            lambda: book.upsert({**first, "name": "inner"}),
+        ]
+    if does == "read" or case["way"] == "finaliser_read":
         calls = [
             lambda: (book.dump(), len(book)),
             lambda: (list(book), book.plan(first)),
@@ -211,7 +236,8 @@ def inner(book: ContactBook, world: World, parts: Iterable[int] = (0, 1)) -> str
         try:
             calls[part]()
         except (RuntimeError, errors.UpsertError) as error:
-            said.append(type(error).__name__)
+            own = isinstance(error, RuntimeError)
+            said.append(str(error) if own else type(error).__name__)
     world.stage, world.drawn, world.disturb = stage, drawn, disturb
     return " ".join(said)
 
@@ -219,13 +245,19 @@ def inner(book: ContactBook, world: World, parts: Iterable[int] = (0, 1)) -> str
 INNER: dict[str, dict[str, Any]] = {
     "plain": {"id": "inner", "email": "inner@x.org"},
     "alias": {"user": "inner", "email": "inner@x.org"},
+    "crew": {"user": "inner", "emails": ["inner@x.org"]},
+    "strict": {"id": "inner", "email": "inner@x.org", "phone": "inner"},
+    "pair": {"id": "inner", "phones": ["inner"]},
+    "nest": {"a": "inner"},
+    "trio": {"a": "inner", "c": "inner@x.org"},
+    "screen": {"device": "inner", "email": "inner@x.org", "name": "I"},
 }
 
 
 def _finaliser(case: Case, wanted: int | None, shift: int) -> str:
     allowed = _serial(case)
     book, world = made(case)
-    count = opcodes(lambda: told(book, world, case["call"]))
+    count = collections(lambda: told(book, world, case["call"]))
     counts = [0] * len(allowed)
     said: dict[str, int] = {}
     for point in evenly(count, wanted, shift):
@@ -233,9 +265,13 @@ def _finaliser(case: Case, wanted: int | None, shift: int) -> str:
         results: list[str] = []
 
         def again() -> None:
-            results.append(inner(book, world))  # noqa: B023
+            with unhung():
+                results.append(inner(book, world))  # noqa: B023
 
-        with_garbage(lambda: told(book, world, case["call"]), point, again)  # noqa: B023
+        with _unraisable() as ignored:
+            with_garbage(lambda: told(book, world, case["call"]), point, again)  # noqa: B023
+        if ignored:
+            raise Torn(f"point {point}: {ignored[0]}")
         said[repr(results)] = said.get(repr(results), 0) + 1
         try:
             counts[check(case, book, world, allowed)] += 1
@@ -306,9 +342,12 @@ def _reenter(case: Case, wanted: int | None, shift: int) -> str:
         def disturb() -> None:
             results.append(inner(book, world))  # noqa: B023
 
+        call = disguised_ids(case, world) if "what" in case else case["call"]
         world.disturb, world.left = disturb, number
-        told(book, world, case["call"])
+        told(book, world, call)
         world.disturb = None
+        if "middle of a call" in str(results):
+            raise Torn(f"call {number}: a function of the application has the lock")
         if world.left > 0:
             break
         said += results
@@ -321,11 +360,12 @@ def _reenter(case: Case, wanted: int | None, shift: int) -> str:
 
 def _sent(case: Case, wanted: int | None, shift: int) -> str:
     case = {**case, "at": "sent"}
+    kind = RAISED[case.get("raises", "RuntimeError")]
     came: dict[str, int] = {}
     for number in range(1, 1 + (wanted or 1_000)):
         book, world = made(case)
         call = disguised(case, world)
-        error = RuntimeError("of the application")
+        error = kind()
 
         def disturb() -> None:
             raise error  # noqa: B023
@@ -334,7 +374,7 @@ def _sent(case: Case, wanted: int | None, shift: int) -> str:
         raised: BaseException | None = None
         try:
             done(book, world, call)
-        except (RuntimeError, errors.UpsertError) as found:
+        except (type(error), RuntimeError, errors.UpsertError) as found:
             raised = found
         world.disturb = None
         world.text, world.time = str, lambda time: time
@@ -503,8 +543,11 @@ def _without_memory(case: Case, wanted: int | None, shift: int) -> str:
     """Let allocations of the call fail, one at a time; in a process of its own."""
     import _testcapi  # type: ignore[import-not-found]
 
+    # How many allocations fail, one after the other; 0 for all that follow.
+    lasts = case.get("lasts", 1)
+
     def fails(call: Callable[[], object], number: int) -> bool:
-        _testcapi.set_nomemory(number, number + 1)
+        _testcapi.set_nomemory(number, number + lasts if lasts else 0)
         try:
             call()
         except (MemoryError, SystemError, RuntimeError):
@@ -526,6 +569,37 @@ def _without_memory(case: Case, wanted: int | None, shift: int) -> str:
     return _each(case, evenly(count, wanted, shift), fails)
 
 
+def _dropped(case: Case, _wanted: int | None, _shift: int) -> str:
+    """Let a weak reference call the book when it drops a contact."""
+    allowed = _serial(case)
+    book, world = made(case)
+    results: list[str] = []
+    armed = False
+
+    def gone(_reference: object) -> None:
+        if armed:
+            with unhung():
+                results.append(inner(book, world))
+
+    outcomes = [each for each in world.outcomes if isinstance(each, Outcome)]
+    outcomes += [each.outcome for each in book._writer.journal.entries if each.outcome]
+    contacts = [one for each in outcomes for one in (each.contact, each.before) if one]
+    references = [weakref.ref(each, gone) for each in contacts]
+    if case["call"][0] != "undo":
+        world.outcomes.clear()
+    outcomes, contacts, armed = [], [], True
+    with _unraisable() as ignored:
+        told(book, world, case["call"])
+    armed = False
+    if ignored:
+        raise Torn(f"{ignored[0]}")
+    try:
+        check(case, book, world, allowed)
+    except (Torn, AssertionError, errors.UpsertError) as error:
+        raise Torn(f"{results}: {error!r}") from error
+    return f"{len(references)} contacts, {results}"
+
+
 WAYS: dict[str, Callable[[Case, int | None, int], str]] = {
     "raise": _raise,
     "alarm": _alarm,
@@ -542,6 +616,7 @@ WAYS: dict[str, Callable[[Case, int | None, int], str]] = {
     "memory": _without_memory,
     "overtaken": _overtaken,
     "fork_inside": _fork_inside,
+    "dropped": _dropped,
 }
 
 

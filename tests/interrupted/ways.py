@@ -10,19 +10,22 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 
-from tests.interrupted.points import Interrupted, at_each_opcode
+from tests.interrupted.points import Interrupted, at_each_opcode, may_collect
 
 __all__ = [
     "alarm",
     "at_opcode",
     "child_goes_on",
+    "collections",
     "deep",
     "forked",
     "from_a_thread",
     "opcodes",
+    "unhung",
     "with_garbage",
 ]
 
@@ -122,12 +125,32 @@ def opcodes(call: Call) -> int:
     return at_opcode(call, -1, lambda: None)
 
 
-def at_opcode(call: Call, point: int, action: Call) -> int:
-    """Do something before one of the instructions of a call; count them."""
+def collections(call: Call) -> int:
+    """Count the instructions of a call before which a collection may have run."""
+    return at_opcode(call, -1, lambda: None, may_collect)
+
+
+def at_opcode(
+    call: Call,
+    point: int,
+    action: Call,
+    may: Callable[[CodeType, int], bool] = lambda _code, _before: True,
+) -> int:
+    """
+    Do something before one of the instructions of a call; count them.
+
+    Args:
+        call: The call.
+        point: The number of the instruction.
+        action: What is done.
+        may: Tells whether one counts, by the code and the one before it.
+    """
     seen = 0
 
-    def at(_code: CodeType, _before: int, _now: int) -> None:
+    def at(code: CodeType, before: int, _now: int) -> None:
         nonlocal seen
+        if not may(code, before):
+            return
         seen += 1
         if seen - 1 == point:
             action()
@@ -150,7 +173,23 @@ def with_garbage(call: Call, point: int, inner: Call) -> None:
         Garbage()
         gc.collect(0)
 
-    at_opcode(call, point, collect)
+    at_opcode(call, point, collect, may_collect)
+
+
+@contextmanager
+def unhung() -> Iterator[None]:
+    """Raise where what is done here waits for ever."""
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def forked(call: Call, point: int, check: Callable[[], str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
-from upsertcore.errors import InvalidField, InvalidPolicy
+from upsertcore.errors import InvalidField, InvalidPolicy, UnknownContact
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.values import described
@@ -34,6 +34,7 @@ __all__ = [
     "check_policy",
     "check_several",
     "check_version",
+    "plain_id",
 ]
 
 OnRefused = Literal["raise", "collect"]
@@ -174,6 +175,23 @@ def check_batch(
             "on_refused: must be 'raise' for an atomic batch, not 'collect'; "
             "one refusal undoes the whole batch"
         )
+
+
+def plain_id(id: Any) -> str:
+    """
+    Give an id as plain text, so that no function of a caller compares it.
+
+    Raises:
+        UnknownContact: If it is no text.
+
+    >>> plain_id("c-1")
+    'c-1'
+    """
+    if type(id) is str:
+        return id
+    if not isinstance(id, str):
+        raise UnknownContact(id)
+    return str.__str__(id)
 
 
 def check_version(if_version: object) -> None:

@@ -104,7 +104,7 @@ def all_of(
     for row, patch in enumerate(listed):
         with at(row):
             every.append(read(policy, patch))
-    due: Mapping[int, DuplicatePatch] = {}
+    due: Mapping[int, Refused] = {}
     if on_duplicates != "fold":
         find = repeated if on_duplicates == "refuse_all" else first_later
         due = find(policy, listed)
@@ -128,7 +128,7 @@ def all_of(
 
 def repeated(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
-) -> dict[int, DuplicatePatch]:
+) -> dict[int, Refused]:
     """
     Find the patches that ``on_duplicates="refuse_all"`` refuses.
 
@@ -139,7 +139,8 @@ def repeated(
     Returns:
         Row to refusal, for each patch that shares a key with another one of the
         batch, whatever would come of that one. ``others`` are the rows that it shares
-        a key with, directly or through further rows.
+        a key with, directly or through further rows. So too for each patch that a
+        function of the caller refuses to be read.
 
     Cost:
         Near-linear in the keys that the patches carry, in time and in memory; each
@@ -148,17 +149,24 @@ def repeated(
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> patches = [{"email": "a@x"}, {"email": "b@x"}, {"email": "A@x"}]
-    >>> repeated(policy, patches)[0].others
-    (2,)
+    >>> print(repeated(policy, patches)[0])
+    row 0: shares a key with row 2; send one patch for each contact
     """
     rows: dict[tuple[str, str], list[int]] = {}
+    refusals: dict[int, Refused] = {}
     for row, patch in enumerate(patches):
         with at(row):
-            for form in _carried(policy, patch):
+            try:
+                carried = _carried(policy, patch)
+            except Refused as refusal:
+                refusals[row] = refusal
+                continue
+            for form in carried:
                 rows.setdefault(form, []).append(row)
     # All rows of a group share one tuple, so memory is linear.
     every = [tuple(group) for group in groups(rows.values())]
-    return {row: DuplicatePatch(row, group) for group in every for row in group}
+    shared = {row: DuplicatePatch(row, group) for group in every for row in group}
+    return {**shared, **refusals}
 
 
 def later_refused(
@@ -242,7 +250,7 @@ def refusing(
 
 def first_later(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
-) -> dict[int, DuplicatePatch]:
+) -> dict[int, Refused]:
     """
     Find the patch at which ``on_duplicates="refuse_later"`` ends an atomic batch.
 
@@ -262,7 +270,7 @@ def first_later(
     for row, patch in enumerate(patches):
         try:
             check(row, patch)
-        except DuplicatePatch as refusal:
+        except Refused as refusal:
             return {row: refusal}
     return {}
 
@@ -273,5 +281,7 @@ def _carried(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
         sent, _ignored = read(policy, patch)
         keys = [compiled(policy).by_name[name] for name in policy.match.keys]
         return [(key.name, form) for key in keys for form in key.forms(sent)]
-    except Refused:
+    except Refused as refusal:
+        if refusal.is_of_caller:
+            raise
         return []

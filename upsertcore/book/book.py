@@ -29,6 +29,7 @@ from upsertcore.book.arguments import (
     check_policy,
     check_several,
     check_version,
+    plain_id,
 )
 from upsertcore.book.batch import all_of, in_turn, refusing
 from upsertcore.book.compare import Comparison, comparing, side
@@ -385,7 +386,7 @@ class ContactBook:
         Cost:
             A look-up or two.
         """
-        scope = checked_scope(scope)
+        scope, id = checked_scope(scope), plain_id(id)
         contact = self._writer.read(lambda: self._index.get(id))
         if contact.scope != scope:
             raise UnknownContact(id)
@@ -622,7 +623,8 @@ class ContactBook:
         """
         keep = self.policy.on_deleted != "forget"
         now = self._writer.time() if keep else None
-        return self._writer.change(deleting(id, checked_scope(scope), now)).contact
+        delete = deleting(plain_id(id), checked_scope(scope), now)
+        return self._writer.change(delete).contact
 
     def undo(self, outcome: Outcome) -> Outcome:
         """

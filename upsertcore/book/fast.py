@@ -299,8 +299,11 @@ class FastPath:
         now = writer.clock()
         if type(now) is not datetime or now.tzinfo is not UTC:
             now = checked_time(now)
-        if (fresh in index.rows or fresh in index.leads) and writer.published is state:
-            raise SpentId(fresh)
+        if fresh in index.rows or fresh in index.leads:
+            if writer.published is state:
+                raise SpentId(fresh)
+            # Of this state, or of a later one: a call that queues hides which.
+            return _left(call, fresh, now)
         for number in heading.omitted:
             forms[number] = None
         names, next = heading.full, index.next

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
+    from upsertcore.store.transaction import Stage
 
 __all__ = [
     "deleting",

@@ -151,6 +151,8 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     try:
         found = strategy.resolve(strategy.keys, asked, PICKS[policy.on_ambiguous])
     except NoMatchKey as error:
+        if error.is_of_caller:
+            raise
         if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in compiled(policy).by_name]
             reasons = tuple([(name, *absence(asked, name)) for name in tried])

@@ -430,7 +430,9 @@ class Draft:
             try:
                 if name not in last or not self._settle_primary(last[name], value):
                     self._take(rule, name, value, known=True)
-            except InvalidField:
+            except InvalidField as refusal:
+                if refusal.is_of_caller:
+                    raise
                 named.append(name)
                 continue
             if name in self.moved or name in self.ignored:

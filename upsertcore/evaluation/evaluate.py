@@ -23,7 +23,7 @@ from attrs import evolve
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import checked_scope
-from upsertcore.errors import Refused
+from upsertcore.errors import Refused, note
 from upsertcore.evaluation.contrast import Contrast, Parting, compare
 from upsertcore.evaluation.report import (
     Alone,
@@ -307,7 +307,7 @@ def judged(
             try:
                 answer = send(sent)
             except Exception as error:
-                error.add_note(f"in row {row}")
+                note(error, f"in row {row}")
                 raise
             judge.take(person, answer)
         return judge

@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any, get_args
 
+from upsertcore.errors import note
 from upsertcore.laws.broken import LawBroken
 from upsertcore.rules.rule import Law, Rule
 from upsertcore.values import freeze, same, shown, thaw
@@ -271,7 +272,7 @@ def _step(rule: Rule, stored: Any, sent: Any) -> Any:
     except ValueError:
         return _REFUSED
     except Exception as error:
-        error.add_note(f"{rule.name}: of {_said(stored)} and {_said(sent)}")
+        note(error, f"{rule.name}: of {_said(stored)} and {_said(sent)}")
         raise
 
 

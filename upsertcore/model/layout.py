@@ -98,9 +98,10 @@ class Names:
         own = tuple(names)
         known = self._known.get(own)
         if known is None:
-            known = own
-            if len(self._known) < MAX_NAMES:
-                self._known[own] = own
+            if len(self._known) >= MAX_NAMES:
+                return own
+            # In one step: what another call shares meanwhile stays the one.
+            known = self._known.setdefault(own, own)
         return known
 
     def has(self, names: tuple[str, ...]) -> bool:

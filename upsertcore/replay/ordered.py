@@ -22,7 +22,7 @@ from upsertcore.book.book import ContactBook
 from upsertcore.book.loading import admit
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome
-from upsertcore.errors import Refused
+from upsertcore.errors import Refused, note
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import Known, Linking, Row, Sent
@@ -282,7 +282,7 @@ class _Replay:
         except Refused:
             raise
         except Exception as error:
-            error.add_note(f"in the patch of sequence {row.sequence}")
+            note(error, f"in the patch of sequence {row.sequence}")
             raise
 
 

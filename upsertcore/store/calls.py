@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.engine.patch import Asked
 
-__all__ = ["Calls", "Once", "fingerprint"]
+__all__ = ["Calls", "Once", "answered", "fingerprint"]
 
 Once: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
@@ -73,6 +73,28 @@ def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None
     return asked.scope, str.__str__(key), (asked.strategy, digest, rest)
 
 
+def answered(once: Once, noted: tuple[Hashable, Outcome] | None) -> Outcome | None:
+    """
+    Return the outcome of this very call, None where it is not known.
+
+    Args:
+        once: What identifies the call.
+        noted: What is noted under its key.
+
+    Raises:
+        IdempotencyKeyReused: If its key was used for another call of its scope.
+
+    >>> answered(("", "k-1", "a"), None) is None
+    True
+    """
+    if noted is None:
+        return None
+    _scope, key, what = once
+    if noted[0] != what:
+        raise IdempotencyKeyReused(key)
+    return evolve(noted[1], replayed=True)
+
+
 def _hashable(wish: Any) -> Hashable:
     return frozenset(wish.items()) if isinstance(wish, Mapping) else wish
 
@@ -85,7 +107,7 @@ class Calls:
     Args:
         keep: How many are remembered of each scope.
 
-    >>> Calls(1).recall(("", "k-1", "a")) is None
+    >>> Calls(1).noted(("", "k-1", "a")) is None
     True
     """
 
@@ -95,22 +117,10 @@ class Calls:
         self._keep = keep
         self.known: Known = defaultdict(OrderedDict)
 
-    def recall(self, once: Once | None) -> Outcome | None:
-        """
-        Return the outcome of this very call, None where it is not known.
-
-        Raises:
-            IdempotencyKeyReused: If its key was used for another call of its scope.
-        """
-        if once is None:
-            return None
-        scope, key, what = once
-        known = self.known[scope].get(key) if scope in self.known else None
-        if known is None:
-            return None
-        if known[0] != what:
-            raise IdempotencyKeyReused(key)
-        return evolve(known[1], replayed=True)
+    def noted(self, once: Once) -> tuple[Hashable, Outcome] | None:
+        """Return what was noted under the key of a call, None where nothing was."""
+        scope, key, _what = once
+        return self.known[scope].get(key) if scope in self.known else None
 
     def purged(self, ids: set[str], scope: str) -> tuple[Known, int]:
         """

@@ -136,8 +136,8 @@ class ContactIndex:
         >>> ContactIndex(["email"]).holders("email", "a@x.org")
         ()
         """
-        scopes = self._holders[key]
-        found = scopes[scope].get(form) if scope in scopes else None
+        entries = self._holders[key].get(scope)
+        found = None if entries is None else entries.get(form)
         if found is None:
             return ()
         return (found,) if isinstance(found, str) else tuple(found)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, final
 
 from attrs import frozen
@@ -152,21 +152,21 @@ def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
             raise ValueError(f"entries: {what}; pass them in order, without a gap")
         last = entry.number
         if entry.outcome is not None:
+            change = _change(policy, entry.outcome)
             try:
-                _redo(index, policy, entry.outcome)
+                change(index)
             except UnknownContact as error:
                 reason = "must find what those before it left"
                 raise ValueError(f"entries: {entry.number} {reason}") from error
 
 
-def _redo(index: ContactIndex, policy: Policy, outcome: Outcome) -> None:
+def _change(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], object]:
+    """Make what does a change again; forms are made before, by the host's functions."""
     contact = outcome.contact
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
-        index.remove(contact.id)
-        return
+        return lambda index: index.remove(contact.id)
     forms = held_forms(policy, contact)
     if outcome.result == "undone" and outcome.merged:
         back = [(each, held_forms(policy, each)) for each in outcome.merged]
-        index.split(contact, forms, back)
-    else:
-        index.put(contact, forms)
+        return lambda index: index.split(contact, forms, back)
+    return lambda index: index.put(contact, forms)

@@ -16,6 +16,7 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from weakref import WeakSet
@@ -23,7 +24,7 @@ from weakref import WeakSet
 from upsertcore.engine.outcome import Outcome, outcome_of
 from upsertcore.errors import Refused, StalePlan, UnknownContact
 from upsertcore.model.record import BEGINNING, NUMBER, ROW, THREAD, WAS, Record
-from upsertcore.store.calls import Calls, Once
+from upsertcore.store.calls import Calls, Once, answered
 from upsertcore.store.ids import Draw, SpentId
 from upsertcore.store.index import Staged
 from upsertcore.store.journal import Entry, Journal
@@ -71,6 +72,9 @@ _VERDICTS = (Refused, UnknownContact, ValueError)
 """What may be due to what was half written when it was read: a refusal, an id that was
 not there, a contact that cannot be made."""
 
+_NOT_TAKEN = ("cannot release un-acquired lock",)
+"""What Python says of a lock that this thread has not."""
+
 _writers: WeakSet[Writer] = WeakSet()
 
 
@@ -97,7 +101,7 @@ class Writer:
     """
 
     __slots__ = (
-        *("__weakref__", "_calls", "_index", "_owned", "_policy"),
+        *("__weakref__", "_calls", "_index", "_looks", "_owned", "_policy"),
         *("clock", "done", "ids", "journal", "lock", "published"),
     )
 
@@ -115,6 +119,8 @@ class Writer:
         self.journal = Journal(retain_changes)
         self.published: Record = BEGINNING
         self.done: Record = BEGINNING
+        # Whether the thread that has the lock looks at the index.
+        self._looks = False
         self.lock = threading.RLock()
         self._owned: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
         _writers.add(self)
@@ -128,16 +134,16 @@ class Writer:
         """
         self._see_no_reentry()
         with self.lock:
-            while True:
-                state = self._completed()
-                try:
-                    answer = ask()
-                except UnknownContact:
-                    if self.done is state:
-                        raise
-                else:
-                    if self.done is state:
-                        return answer
+            self._completed()
+            return self._alone(ask)
+
+    def _alone(self, look: Callable[[], T]) -> T:
+        """Look at the index under the lock; a finaliser in between writes nothing."""
+        self._looks = True
+        try:
+            return look()
+        finally:
+            self._looks = False
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:
         """Return what was written after a number."""
@@ -181,7 +187,9 @@ class Writer:
             SpentId: If ``ids`` returns an id that is in use.
         """
         if once is not None:
-            known = self.read(lambda: self._calls.recall(once))
+            # What identifies it may be compared by a caller's function: not in there.
+            noted = self.read(lambda: self._calls.noted(once))
+            known = answered(once, noted)
             if known is not None:
                 return known
         draw = Draw(self.ids, self.clock)
@@ -194,9 +202,10 @@ class Writer:
             return plan
 
         def prepare(plan: Plan, state: Record) -> tuple[Outcome, Record | None]:
-            known = self._calls.recall(once)
-            if known is not None:
-                return known, None
+            if once is not None:
+                known = answered(once, self._calls.noted(once))
+                if known is not None:
+                    return known, None
             return self._prepared(plan, draw, state, once)
 
         return self._attempt(ask, ready, prepare)
@@ -391,7 +400,7 @@ class Writer:
             self._begun()
             with self.lock:
                 state = self._completed()
-                answer, record = do(state)
+                answer, record = self._alone(partial(do, state))
                 if self.publish(state, record):
                     return answer
 
@@ -414,26 +423,28 @@ class Writer:
         # As a with statement, at half its cost, which every call pays.
         try:
             lock.acquire()
-            if self.published is not state:
+            if self.published is not state or self._looks:
                 return False
             # Nothing can come between that look and the store that publishes.
             self.published = record
             row = record[ROW]
             if type(row) is Redo:
                 self._store(row, record[NUMBER])
-                self.done = record
+                # Last, for nobody completes what is done.
                 row.release()
+                self.done = record
             else:
                 self._index.store_row(record[WAS], row)
                 if self.journal.keeps:
                     self._note(record)
                 self.done = record
         finally:
-            try:  # noqa: SIM105 - suppress() costs two calls more
+            try:
                 lock.release()
-            except RuntimeError:
+            except RuntimeError as error:
                 # It was not taken: what interrupted that goes on.
-                pass
+                if error.args != _NOT_TAKEN:
+                    raise
         return True
 
     def _store(self, redo: Redo, number: int) -> None:
@@ -467,7 +478,7 @@ class Writer:
         while record is not self.done:
             queue = record[ROW]
             if type(queue) is _Queue and record[THREAD] != _thread():
-                queue.left.wait(queue.wait)
+                queue.wait()
             with self.lock:
                 self._completed()
                 if self.published is record:
@@ -496,7 +507,7 @@ class Writer:
     def _leave(self, state: Record) -> None:
         if type(state[ROW]) is _Queue:
             self._swap(state, self.done)
-            state[ROW].left.set()
+            state[ROW].leave()
 
     def _see_no_reentry(self) -> None:
         if self._owned():
@@ -530,12 +541,30 @@ class Writer:
 
 @final
 class _Queue:
-    """What a call that queues publishes in place of a row; others wait for it."""
+    """
+    What a call that queues publishes in place of a row; others wait for it.
 
-    __slots__ = ("left", "wait")
+    A lock and no event: one of Python's own locks stands in that, which a signal in a
+    wait leaves taken, a finaliser finds taken, and a child of a fork keeps taken.
 
-    def __init__(self, wait: float) -> None:
-        self.left, self.wait = threading.Event(), wait
+    Args:
+        seconds: How long others wait.
+    """
+
+    __slots__ = ("_here", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._here, self._seconds = threading.Lock(), seconds
+        self._here.acquire()
+
+    def wait(self) -> None:
+        """Wait until that call has left, or long enough."""
+        if self._here.acquire(timeout=self._seconds):
+            self._here.release()
+
+    def leave(self) -> None:
+        """Let the others go on; once."""
+        self._here.release()
 
 
 def _record(redo: Redo, state: Record) -> Record:
@@ -566,6 +595,7 @@ def _after_fork() -> None:
     """Let a child of this process write, whichever thread held a lock."""
     for writer in _writers:
         writer.lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        writer._looks = False  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
