@@ -23,12 +23,12 @@ from benchmarks.also import measured as also_measured
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.keeping import keep
 from benchmarks.machine import about
-from benchmarks.measure import ROOT, Asked, in_process, measure
+from benchmarks.measure import ROOT, Request, in_process, measure
 from benchmarks.workloads import MAIN
 
 __all__ = ["main"]
 
-_QUICK = Asked(sizes=(100, 300), runs=1)
+_QUICK = Request(sizes=(100, 300), runs=1)
 _FOLDER = Path(__file__).parent
 
 
@@ -96,15 +96,15 @@ def _engines(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["floor", *named]))
 
 
-def _asked(told: argparse.Namespace) -> Asked:
+def _asked(told: argparse.Namespace) -> Request:
     said = {
         name: getattr(told, name) for name in ("sizes", "engines", "runs", "budget")
     }
     given = {name: value for name, value in said.items() if value is not None}
-    return attrs.evolve(_QUICK if told.quick else Asked(), **given)
+    return attrs.evolve(_QUICK if told.quick else Request(), **given)
 
 
-def _measured(asked: Asked, *, quick: bool, quiet: bool) -> dict[str, Any]:
+def _measured(asked: Request, *, quick: bool, quiet: bool) -> dict[str, Any]:
     def say(line: str) -> None:
         if not quiet:
             print(line, file=sys.stderr, flush=True)

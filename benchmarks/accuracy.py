@@ -2,7 +2,7 @@
 Accuracy on FEBRL: policies of exact keys beside probabilistic linkers.
 
 Rules:
-    All figures are of one run: what is right is counted by ``upsertcore.evaluation.scores``.
+    All figures are of one run: ``upsertcore.evaluation.scores`` counts what is right.
     A policy is timed by its upserts alone, on an empty book; a linker by all that it
     does from frames to pairs.
     What was expected stands beside what was found, and what could not run is named.
@@ -45,7 +45,7 @@ from benchmarks.tables import placed
 from upsertcore import ContactBook, Policy, normalize
 from upsertcore.evaluation import Report, begun, judged
 from upsertcore.evaluation.scores import Measure, measured, score
-from upsertcore.replay import Linking, Sent, components, joined
+from upsertcore.replay import Linking, SentPatch, components, joined
 
 __all__ = ["grouped", "handed_over", "main", "measure", "one_more_key", "tried"]
 
@@ -126,7 +126,7 @@ def grouped(data: Febrl) -> list[Row]:
     """Judge what rows that share a key come to, and the components of the replay."""
     tried = policy(keep_aliases=True)
     began = perf_counter()
-    log = [Sent(number, patch, _NOW) for number, patch in enumerate(data.patches)]
+    log = [SentPatch(number, patch, _NOW) for number, patch in enumerate(data.patches)]
     carried = joined(map(Linking(tried), log))
     seconds = perf_counter() - began
     first = _grouped(data, CARRIED, carried, seconds)

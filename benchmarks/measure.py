@@ -26,7 +26,7 @@ from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES, OURS
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case
 
-__all__ = ["ROOT", "Asked", "Measured", "Task", "in_process", "measure", "tasks"]
+__all__ = ["ROOT", "Measured", "Request", "Task", "in_process", "measure", "tasks"]
 
 ROOT = Path(__file__).parents[1]
 """From where ``python -m benchmarks`` is run."""
@@ -38,7 +38,7 @@ Run = Callable[["Task"], dict[str, Any]]
 
 
 @frozen
-class Asked:
+class Request:
     """
     What to measure.
 
@@ -103,11 +103,11 @@ def in_process(task: Task) -> dict[str, Any]:
 _PLAIN = {**os.environ, "PYTHONHASHSEED": "0"}
 
 
-def tasks(asked: Asked) -> list[list[Task]]:
+def tasks(asked: Request) -> list[list[Task]]:
     """
     List the groups of tasks; those of a group alternate.
 
-    >>> groups = tasks(Asked(sizes=(100,), engines=("floor",)))
+    >>> groups = tasks(Request(sizes=(100,), engines=("floor",)))
     >>> [group[0].case.label for group in groups][:3]
     ['mixed, 8 fields', 'create, 8 fields', 'update, 8 fields']
     """
@@ -127,7 +127,7 @@ def _group(engines: Iterable[str], case: Case, what: str) -> list[Task]:
 
 
 def measure(
-    asked: Asked, say: Callable[[str], object], run: Run = in_process
+    asked: Request, say: Callable[[str], object], run: Run = in_process
 ) -> Measured:
     """
     Measure all that is asked.
@@ -137,7 +137,7 @@ def measure(
         say: Called with one line about what is going on.
         run: Runs a task and answers what the worker does.
 
-    >>> asked = Asked(sizes=(10,), engines=("floor",), runs=1)
+    >>> asked = Request(sizes=(10,), engines=("floor",), runs=1)
     >>> one = {"ns": 20_000, "kept": 9, "peak": 9, "contacts": 5, "same": True}
     >>> found = measure(asked, str, lambda task: one)
     >>> found.rows[0]["engine"], found.rows[0]["us"], found.left_out

@@ -33,7 +33,15 @@ from benchmarks.engines.ours import policy_for
 from benchmarks.workloads import MAIN, Case, patches
 from upsertcore import ContactBook
 from upsertcore.errors import Refused
-from upsertcore.replay import Answered, Event, Row, Sent, Stored, components, replay
+from upsertcore.replay import (
+    Event,
+    LogRow,
+    Replayed,
+    SentPatch,
+    StoredContact,
+    components,
+    replay,
+)
 from upsertcore.spark import patches_table, upsert
 from upsertcore.spark.reading import rows
 from upsertcore.spark.schemas import arrow_schema, replayed_schema, rows_schema
@@ -58,7 +66,7 @@ def made(size: int, file: Path) -> None:
     """Write a log of patches as one Parquet file, some at a time."""
     fields = _fields(size)
     log = (
-        Sent(number, patch, _DAWN + timedelta(milliseconds=number))
+        SentPatch(number, patch, _DAWN + timedelta(milliseconds=number))
         for number, patch in enumerate(patches(case(size)))
     )
     writer = None
@@ -70,7 +78,7 @@ def made(size: int, file: Path) -> None:
         writer.close()
 
 
-def _read(size: int, file: Path) -> Iterator[Row]:
+def _read(size: int, file: Path) -> Iterator[LogRow]:
     """Read the log again, as the workers of Spark do."""
     schema = arrow_schema(rows_schema(_fields(size)))
     names = {"values": "patch"}
@@ -123,11 +131,11 @@ def _book(size: int, file: Path, out: Path) -> float:
         for now[0] in _read(size, file):
             row = now[0]
             try:
-                yield Answered(0, row.sequence, book.upsert(row.patch, scope=row.scope))
+                yield Replayed(0, row.sequence, book.upsert(row.patch, scope=row.scope))
             except Refused as refusal:
-                yield Answered(0, row.sequence, refusal)
+                yield Replayed(0, row.sequence, refusal)
         for contact in book:
-            yield Stored(0, int(contact.id), contact)
+            yield StoredContact(0, int(contact.id), contact)
 
     _written(size, events(), out)
     return 0.0

@@ -22,7 +22,7 @@ from upsertcore.laws import Trial
 from upsertcore.laws.trial import state_of
 from upsertcore.policy.overrides import for_one_call
 from upsertcore.rules import custom
-from upsertcore.testing import POOLS, Words, json_values, rich_text
+from upsertcore.testing import POOLS, Vocabulary, json_values, rich_text
 from upsertcore.testing.pools import MISSING, NAMED
 from upsertcore.testing.tables import chance
 from upsertcore.testing.words import longer
@@ -96,7 +96,7 @@ def _longest(stored: Any, sent: Any) -> Any:
 longest = custom(_longest, name="longest")
 
 FAULTS = ("ids", "clock", "normaliser", "clean", "rule")
-WORDS = Words(normaliser=mailbox, clean=tidy, rule=longest)
+WORDS = Vocabulary(normaliser=mailbox, clean=tidy, rule=longest)
 KEYS, RULES = WORDS.keys, WORDS.rules
 
 

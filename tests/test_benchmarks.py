@@ -21,7 +21,7 @@ from benchmarks.__main__ import main
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.floor import email_form, phone_form
-from benchmarks.measure import Asked, Task, in_process, measure, tasks
+from benchmarks.measure import Request, Task, in_process, measure, tasks
 from benchmarks.people import LIST
 from benchmarks.profiling import spent
 from benchmarks.suited import SUITED
@@ -180,7 +180,7 @@ class TestMeasuring:
             return {"ns": 1_000, "kept": 1, "peak": 1, "contacts": 1, "same": True}
 
         names = ("floor", "upsertcore upsert")
-        found = measure(Asked((10,), names, runs=2), str, run)
+        found = measure(Request((10,), names, runs=2), str, run)
 
         assert [*names, *names] == ran[:4]
         assert {2} == {
@@ -208,7 +208,7 @@ class TestMeasuring:
             }
 
         names = ("floor", "upsertcore upsert", *WITHOUT_PACKAGES[3:])
-        found = measure(Asked((10, 1_000), names, runs=1, budget=20), str, run)
+        found = measure(Request((10, 1_000), names, runs=1, budget=20), str, run)
         reasons = {(note["engine"], note["reason"]) for note in found.left_out}
 
         assert "the package no_such_package is not installed" == Missing.missing()
@@ -220,7 +220,7 @@ class TestMeasuring:
 
     def test_profiles_are_measured_on_the_floor_and_the_library(self) -> None:
         """Rivals have no such policies, and are not asked."""
-        groups = tasks(Asked((100,)))
+        groups = tasks(Request((100,)))
         asked = {t.engine for group in groups for t in group if t.case.kind != "plain"}
 
         assert {"floor", "upsertcore upsert", "upsertcore upsert_many"} == asked

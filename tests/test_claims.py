@@ -20,7 +20,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.engine.uniqueness import Claim, Family
+from upsertcore.engine.uniqueness import KeyHoldings, Target
 from upsertcore.errors import InvalidField, KeyInUse, MissingField
 from upsertcore.rules import ignore, keep, union
 from upsertcore.values import NOTHING
@@ -752,15 +752,15 @@ class TestClaim:
     )
     def test_what_is_too_much(self, forms: Any, held: Any, over: bool) -> None:  # noqa: FBT001
         """More forms than the limit, one of them new; and the key says so."""
-        found = Claim(forms, NOTHING).over(self.POLICY, held)
+        found = KeyHoldings(forms, NOTHING).over(self.POLICY, held)
 
         assert over == (found is not None)
         assert found is None or (found[0].name, found[1]) == ("a", forms[0])
 
     def test_they_are_values(self) -> None:
         """Compared by what they hold."""
-        assert Family(None, ((),)) == Family(None, ((),), ())
-        assert Claim(((),), NOTHING) == Claim(((),), NOTHING, (), ())
+        assert Target(None, ((),)) == Target(None, ((),), ())
+        assert KeyHoldings(((),), NOTHING) == KeyHoldings(((),), NOTHING, (), ())
 
 
 class TestMerged:

@@ -8,7 +8,7 @@ import pytest
 
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
 from upsertcore.book import shapes as heading
-from upsertcore.book.shapes import Heading, Headings
+from upsertcore.book.shapes import PatchShape, PatchShapes
 from upsertcore.model import layout
 from upsertcore.rules import (
     deep,
@@ -33,13 +33,13 @@ POLICY = Policy(first_match("email"), LINES)
 OPEN = Policy(first_match("email"), LINES, extra_fields=field(rule=replace))
 
 
-def headings(policy: Policy = POLICY) -> Headings:
+def headings(policy: Policy = POLICY) -> PatchShapes:
     """Make what learns the headings of a policy."""
     names = [key.name for key in policy.all_keys]
-    return Headings(policy, ContactIndex(names), [(name,) for name in names])
+    return PatchShapes(policy, ContactIndex(names), [(name,) for name in names])
 
 
-def known(*names: str, policy: Policy = POLICY) -> Heading:
+def known(*names: str, policy: Policy = POLICY) -> PatchShape:
     """Give what is known of names that have a heading."""
     found = headings(policy)[names]
     assert found is not None
@@ -103,7 +103,7 @@ class TestNames:
         """Beyond them a way is found anew."""
         monkeypatch.setattr(heading, "_MAX_PICKS", 1)
         index = ContactIndex(["email"])
-        email = Headings(POLICY, index, [("email",)])["email",]
+        email = PatchShapes(POLICY, index, [("email",)])["email",]
         assert email is not None
         ways = [index.names.share(names) for names in (("name",), ("city",))]
 

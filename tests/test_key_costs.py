@@ -22,9 +22,9 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine import decide as plan
-from upsertcore.engine.patch import Asked
+from upsertcore.engine.patch import Request
 from upsertcore.engine.rematch import finds_again
-from upsertcore.engine.uniqueness import Claim, Family, claim
+from upsertcore.engine.uniqueness import KeyHoldings, Target, claim
 from upsertcore.errors import AmbiguousMatch
 from upsertcore.matching.strategies import FIRST_MATCH
 from upsertcore.matching.strategy import PICKS, Match
@@ -83,7 +83,7 @@ def asked_of(policy: Policy, patch: dict[str, Any], *ids: str) -> Any:
     """Ask about a patch of keys of one field, in whose forms comparing is counted."""
     view: Any = View(*ids)
     made = {name: tuple(map(Form, value)) for name, value in patch.items()}
-    asked = Asked(compiled(policy).by_name, (patch, {}), view, "", policy.match, made)
+    asked = Request(compiled(policy).by_name, (patch, {}), view, "", policy.match, made)
     for name, each in made.items():
         asked.seen[name] = tuple([(form, ids) for form in each])
     return asked
@@ -128,13 +128,13 @@ class TestForms:
         line = field(key=normalize.exact, unique=True, keep_aliases=keep_aliases)
         policy = Policy(first_match("e"), {"e": line})
 
-        def claims(size: int) -> Callable[[], Claim]:
+        def claims(size: int) -> Callable[[], KeyHoldings]:
             other: Any = SimpleNamespace(aliases={"e": forms(size, 2 * size)})
             before: Any = SimpleNamespace(
                 fields={}, clocks={}, aliases={"e": forms(size, size)}
             )
             gone = ((other, (forms(size, 3 * size),)),) if absorbs else ()
-            family = Family(before, (forms(2 * size),), gone)
+            family = Target(before, (forms(2 * size),), gone)
             asked = asked_of(policy, {"e": forms(size, size // 2)})
             draft: Any = SimpleNamespace(
                 after=asked.sent, moved={"e"}, cleared=lambda _names: {}
@@ -350,7 +350,7 @@ def test_as_many_keys_stay_as_the_limits_let() -> None:
             book.create(row)
         sent = dict.fromkeys(names, "1")
         patch = sent, dict[str, str]()
-        asked = Asked(compiled(policy).by_name, patch, book._index, "", policy.match)
+        asked = Request(compiled(policy).by_name, patch, book._index, "", policy.match)
         found, shorter = plan._match(policy, asked)
         by_one, one = _one_by_one(policy, asked)
 
@@ -360,7 +360,7 @@ def test_as_many_keys_stay_as_the_limits_let() -> None:
     assert left_out == {0, 1, 2, 3}
 
 
-def _one_by_one(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
+def _one_by_one(policy: Policy, asked: Request) -> tuple[Match, Request]:
     found = policy.match.resolve(policy.match.keys, asked, PICKS["oldest"])
     carried = [name for name in policy.match.keys if asked.seen[name]]
     if len(carried) == 1 or not plan._are_too_many(policy, asked, found):

@@ -43,7 +43,7 @@ from upsertcore.laws import (
 from upsertcore.laws.trial import ask, told
 from upsertcore.matching.strategy import Match, Strategy
 from upsertcore.policy.fields import UNUSABLE
-from upsertcore.replay import Stored, replay
+from upsertcore.replay import StoredContact, replay
 from upsertcore.rules import (
     add,
     append,
@@ -1500,7 +1500,7 @@ def test_a_replay_that_answers_something_else_is_seen(
     """Though it makes the same contacts."""
 
     def silent(*given: Any) -> list[Any]:
-        return [each for each in replay(*given) if isinstance(each, Stored)]
+        return [each for each in replay(*given) if isinstance(each, StoredContact)]
 
     monkeypatch.setattr(logs, "replay", silent)
 

@@ -15,7 +15,7 @@ from upsertcore.matching.strategy import PICKS, Hits, Match, OnAmbiguous, Strate
 Held = dict[str, dict[str, tuple[str, ...]]]
 
 
-class Asked:
+class Request:
     """Answers for an index: who holds what a patch carries, and what else they hold."""
 
     def __init__(self, carried: Held, more: Held) -> None:
@@ -36,7 +36,7 @@ def decide(
     more: Held | None = None,
 ) -> Match:
     """Ask a strategy about a patch that carries these forms with these holders."""
-    asked = Asked(carried, more or {})
+    asked = Request(carried, more or {})
     return strategy.resolve(strategy.keys, asked, PICKS[on_ambiguous])
 
 
@@ -456,7 +456,7 @@ def test_the_strategies_of_the_library_are_recognised_by_what_decides() -> None:
 def test_a_guard_asks_once_for_each_holder() -> None:
     """However many forms of a key a contact holds, and however many hold one."""
 
-    class Counting(Asked):
+    class Counting(Request):
         """Counts what it is asked for."""
 
         count = 0

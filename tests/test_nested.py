@@ -23,7 +23,7 @@ from upsertcore.rules import (
     remove,
     union,
 )
-from upsertcore.rules.laying import Laid
+from upsertcore.rules.gather import Gatherer
 from upsertcore.rules.rule import Rule
 from upsertcore.rules.tokens import token
 from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
@@ -144,7 +144,7 @@ def test_what_is_gathered_is_what_comes_of_one_after_the_other(
                 break
 
 
-def _laid(gathered: Laid, value: Any) -> str | None:
+def _laid(gathered: Gatherer, value: Any) -> str | None:
     try:
         gathered.lay(value)
     except ValueError as error:

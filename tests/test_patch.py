@@ -20,7 +20,7 @@ from upsertcore import (
     key,
     normalize,
 )
-from upsertcore.engine.patch import Asked, checked_scope, frozen, read
+from upsertcore.engine.patch import Request, checked_scope, frozen, read
 from upsertcore.errors import InvalidField, MissingField, UnknownField
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, replace
@@ -341,12 +341,12 @@ class TestRead:
         assert caught.value.value == {7}
 
 
-def asked(sent: dict[str, Any], index: Any = None) -> Asked:
+def asked(sent: dict[str, Any], index: Any = None) -> Request:
     """Make what a decision asks with."""
     policy = table("store")
     if index is None:
         index = ContactIndex([key.name for key in policy.all_keys])
-    return Asked(compiled(policy).by_name, (sent, {}), index, "", policy.match)
+    return Request(compiled(policy).by_name, (sent, {}), index, "", policy.match)
 
 
 class TestAsked:
@@ -389,7 +389,7 @@ class TestAsked:
 
         policy = Policy(first_match("k"), {"k": field(key=counting)})
         sent = {"k": "v" * 3}
-        probe = Asked(
+        probe = Request(
             compiled(policy).by_name, (sent, {}), ContactIndex(["k"]), "", policy.match
         )
         probe("k")

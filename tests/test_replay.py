@@ -25,15 +25,15 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.replay import (
-    Answered,
     Components,
+    ComputedForms,
     Cut,
-    Known,
+    KnownContact,
     Linking,
-    Made,
-    Row,
-    Sent,
-    Stored,
+    LogRow,
+    Replayed,
+    SentPatch,
+    StoredContact,
     components,
     joined,
     ordered,
@@ -67,10 +67,10 @@ PERSON = Policy(
 )
 
 
-def log(*patches: dict[str, Any], scope: str = "", start: int = 0) -> list[Sent]:
+def log(*patches: dict[str, Any], scope: str = "", start: int = 0) -> list[SentPatch]:
     """Number patches, a second apart."""
     return [
-        Sent(number, patch, NOW + timedelta(seconds=number), scope)
+        SentPatch(number, patch, NOW + timedelta(seconds=number), scope)
         for number, patch in enumerate(patches, start)
     ]
 
@@ -85,7 +85,7 @@ def told(events: Iterable[Any]) -> list[str]:
     """Say in a word each what a replay gave."""
     return [
         f"{each.contact.id} stands"
-        if isinstance(each, Stored)
+        if isinstance(each, StoredContact)
         else f"{each.sequence} {getattr(each.answer, 'result', 'refused')}"
         for each in events
     ]
@@ -132,9 +132,9 @@ class TestLinking:
     )
     def test_what_is_refused_as_it_is_read_links_nothing(self, patch: Any) -> None:
         """No book takes it, whatever it holds."""
-        assert () == Linking(PLAIN)(Sent(1, patch, NOW))
+        assert () == Linking(PLAIN)(SentPatch(1, patch, NOW))
         wrong: Any = 7
-        assert () == Linking(PLAIN)(Sent(1, {"email": "a@x"}, NOW, wrong))
+        assert () == Linking(PLAIN)(SentPatch(1, {"email": "a@x"}, NOW, wrong))
 
     def test_a_contact_links_by_all_that_finds_it(self) -> None:
         """Its aliases among it."""
@@ -143,7 +143,7 @@ class TestLinking:
         )
         contact = Contact("c", "s", {"id": "b"}, 1, NOW, NOW, aliases={"id": ("a",)})
 
-        assert ("0:1:sb", "0:1:sa") == Linking(remembers)(Known(0, contact))
+        assert ("0:1:sb", "0:1:sa") == Linking(remembers)(KnownContact(0, contact))
 
     def test_a_key_counts_that_can_be_looked_up(self) -> None:
         """Those of the strategy, and unique ones; an outcome tells of each clash."""
@@ -161,7 +161,7 @@ class TestLinking:
     def test_a_link_is_told_again(self) -> None:
         """Colons and digits in scope and form do not matter."""
         links = Linking(Policy(first_match("id"), {"id": field(key=normalize.exact)}))
-        [link] = links(Sent(1, {"id": "7:8"}, NOW, "9:1:a"))
+        [link] = links(SentPatch(1, {"id": "7:8"}, NOW, "9:1:a"))
 
         assert ("id", "9:1:a", "7:8") == links.told(link)
 
@@ -245,7 +245,7 @@ class TestComponents:
         ada = Contact("c", "", {"email": "a@x", "phone": "+15550001111"}, 1, NOW, NOW)
         sent = log({"email": "a@x"}, {"phone": "+15550001111"}, start=5)
 
-        assert [[3, 5, 6]] == apart(components([Known(3, ada), *sent], PLAIN))
+        assert [[3, 5, 6]] == apart(components([KnownContact(3, ada), *sent], PLAIN))
 
     def test_parts_of_a_key_that_came_apart(self) -> None:
         """Found by doing them: what came to be held is another component's."""
@@ -401,7 +401,7 @@ class TestComponents:
         assert [{"id": 1, "name": "ada", "born": 1, "city": "x"}] == [
             dict(each.contact.fields)
             for each in events
-            if isinstance(each, Stored) and each.contact.id == "0"
+            if isinstance(each, StoredContact) and each.contact.id == "0"
         ]
 
     def test_what_joins_another_field_is_a_key_of_it_too(self) -> None:
@@ -435,7 +435,7 @@ class TestComponents:
         ("rows", "reason"),
         [
             ([{"email": "a@x"}], "rows: must be Sent or Known, not {'email': 'a@x'}"),
-            ([Sent(HALF, {}, NOW)], "sequence: must be a whole number, not 1.5"),
+            ([SentPatch(HALF, {}, NOW)], "sequence: must be a whole number, not 1.5"),
         ],
         ids=["a patch", "a half"],
     )
@@ -451,7 +451,7 @@ class TestComponents:
             Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, merged_ids=("c",)),
         ]
         with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
-            components([Known(n, each) for n, each in enumerate(both)], PLAIN)
+            components([KnownContact(n, each) for n, each in enumerate(both)], PLAIN)
 
     def test_a_unique_key_may_be_cut_where_a_clash_is_allowed(self) -> None:
         """There it is no promise."""
@@ -467,7 +467,7 @@ class TestComponents:
         ada = Contact("c", "", {"email": "a@x"}, 1, NOW, NOW)
         late = "sequence: must be less than 1, for contacts stand in front, not 2"
         with pytest.raises(ValueError, match=late):
-            components([MIXED[1], Known(2, ada)], PLAIN)
+            components([MIXED[1], KnownContact(2, ada)], PLAIN)
 
     def test_an_empty_log(self) -> None:
         """Has no component."""
@@ -488,7 +488,7 @@ class TestReplay:
 
     def test_the_contacts_are_those_of_one_book(self) -> None:
         """To the byte: ids, versions and times."""
-        seen: list[Sent] = []
+        seen: list[SentPatch] = []
         book = ContactBook(
             PLAIN, ids=lambda: str(seen[-1].sequence), clock=lambda: seen[-1].at
         )
@@ -496,7 +496,7 @@ class TestReplay:
             seen.append(row)
             book.upsert_many([row.patch], on_refused="collect")
         events = replay(components(MIXED, PLAIN).rows, PLAIN)
-        made = [each for each in events if isinstance(each, Stored)]
+        made = [each for each in events if isinstance(each, StoredContact)]
         made.sort(key=lambda each: each.sequence)
 
         assert [*book] == [each.contact for each in made]
@@ -505,13 +505,16 @@ class TestReplay:
         """In their places, with what they were; ids are the host's."""
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = components(
-            [Known(3, ada), *log({"phone": "+15550002222"}, {"email": "A@x"}, start=7)],
+            [
+                KnownContact(3, ada),
+                *log({"phone": "+15550002222"}, {"email": "A@x"}, start=7),
+            ],
             PLAIN,
         ).rows
         stored = [
             each
             for each in replay(rows, PLAIN, ids=lambda number: f"n-{number}")
-            if isinstance(each, Stored)
+            if isinstance(each, StoredContact)
         ]
 
         assert [(3, "c", 4), (7, "n-7", 1)] == [
@@ -531,7 +534,7 @@ class TestReplay:
         ).rows
         last = [*replay(rows, policy(merge_all))][-1]
 
-        assert isinstance(last, Stored)
+        assert isinstance(last, StoredContact)
         assert (0, "0", ("1",)) == (
             last.sequence,
             last.contact.id,
@@ -540,9 +543,9 @@ class TestReplay:
 
     def test_no_component_knows_of_another(self) -> None:
         """A contact that was done is not found by a later component."""
-        rows: list[Row] = [
-            Sent(1, {"email": "a@x"}, NOW, component=1),
-            Sent(2, {"email": "a@x"}, NOW, component=2),
+        rows: list[LogRow] = [
+            SentPatch(1, {"email": "a@x"}, NOW, component=1),
+            SentPatch(2, {"email": "a@x"}, NOW, component=2),
         ]
 
         assert ["1 created", "1 stands", "2 created", "2 stands"] == told(
@@ -553,7 +556,7 @@ class TestReplay:
         """An answer comes before the next row is asked for."""
         read: list[int] = []
 
-        def rows() -> Iterable[Row]:
+        def rows() -> Iterable[LogRow]:
             for row in components(MIXED, PLAIN).rows:
                 read.append(row.sequence)
                 yield row
@@ -568,17 +571,17 @@ class TestReplay:
         [
             (MIXED, "component: row 0 has none; components\\(\\) finds it"),
             (
-                [Sent(3, {}, NOW, component=1)],
+                [SentPatch(3, {}, NOW, component=1)],
                 "component 1: must begin with row 1, not with 3; are the rows sorted?",
             ),
             (
-                [Sent(n, {}, NOW, component=1) for n in (1, 4, 4)],
+                [SentPatch(n, {}, NOW, component=1) for n in (1, 4, 4)],
                 "component 1: row 4 must stand before 4; are the rows sorted?",
             ),
         ],
         ids=["none", "late", "twice"],
     )
-    def test_rows_that_are_not_sorted(self, rows: list[Row], reason: str) -> None:
+    def test_rows_that_are_not_sorted(self, rows: list[LogRow], reason: str) -> None:
         """A piece of a component would not be the component."""
         with pytest.raises(ValueError, match=reason):
             list(replay(rows, PLAIN))
@@ -586,14 +589,16 @@ class TestReplay:
     def test_an_id_of_two_known_contacts(self) -> None:
         """Nobody can say which."""
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
-        rows = [Known(n, ada, component=1) for n in (1, 2)]
+        rows = [KnownContact(n, ada, component=1) for n in (1, 2)]
         with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
             list(replay(rows, PLAIN))
 
     def test_an_id_that_a_known_contact_has(self) -> None:
         """Of whatever component: nobody is created under it."""
         ada = Contact("5", "", {"email": "a@x"}, 3, NOW, NOW)
-        rows = components([Known(1, ada), *log({"email": "b@x"}, start=5)], PLAIN).rows
+        rows = components(
+            [KnownContact(1, ada), *log({"email": "b@x"}, start=5)], PLAIN
+        ).rows
         with pytest.raises(ValueError, match="ids: '5' is the id of a known contact"):
             list(replay(rows, PLAIN))
 
@@ -601,7 +606,7 @@ class TestReplay:
         """It is refused as by load."""
         ada = Contact("c", "", {"city": "Oslo"}, 3, NOW, NOW)
         with pytest.raises(errors.UnknownField):
-            list(replay([Known(1, ada, component=1)], PLAIN))
+            list(replay([KnownContact(1, ada, component=1)], PLAIN))
 
     def test_what_a_host_raises_says_where(self) -> None:
         """The number of the patch goes along."""
@@ -611,7 +616,7 @@ class TestReplay:
 
         hosted = Policy(first_match("id"), {"id": field(key=broken)})
         with pytest.raises(RuntimeError, match="down") as caught:
-            list(replay([Sent(4, {"id": 1}, NOW, component=4)], hosted))
+            list(replay([SentPatch(4, {"id": 1}, NOW, component=4)], hosted))
 
         assert caught.value.__notes__[-1] == "in the patch of sequence 4"
 
@@ -629,7 +634,7 @@ class TestReplay:
         assert [book.upsert(row.patch).result for row in sent] == [
             each.answer.result  # type: ignore[union-attr]
             for each in events
-            if isinstance(each, Answered)
+            if isinstance(each, Replayed)
         ]
 
 
@@ -648,14 +653,16 @@ class TestWatched:
             ),
             PERSON,
         ).rows
-        made = [each for each in watched(rows, PERSON) if isinstance(each, Made)]
+        made = [
+            each for each in watched(rows, PERSON) if isinstance(each, ComputedForms)
+        ]
 
-        assert [Made(0, "1:0:ada|1815")] == made
+        assert [ComputedForms(0, "1:0:ada|1815")] == made
 
     def test_what_a_known_contact_held_is_carried(self) -> None:
         """It is nothing new that it still holds it."""
         fields = {"email": "a", "first": "Ada", "born": "1815"}
-        ada = Known(1, Contact("c", "", fields, 1, NOW, NOW))
+        ada = KnownContact(1, Contact("c", "", fields, 1, NOW, NOW))
         rows = components(
             [
                 ada,
@@ -667,9 +674,11 @@ class TestWatched:
             ],
             PERSON,
         ).rows
-        made = [each for each in watched(rows, PERSON) if isinstance(each, Made)]
+        made = [
+            each for each in watched(rows, PERSON) if isinstance(each, ComputedForms)
+        ]
 
-        assert [Made(1, "1:0:ada|1816")] == made
+        assert [ComputedForms(1, "1:0:ada|1816")] == made
 
     def test_a_watched_index_answers_as_it_does(self) -> None:
         """And notes what was looked up."""

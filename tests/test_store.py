@@ -20,7 +20,7 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.engine.patch import Asked
+from upsertcore.engine.patch import Request
 from upsertcore.model.layout import FORMS, ID, PLACE, SCOPE
 from upsertcore.model.record import NUMBER
 from upsertcore.policy.policy import compiled
@@ -265,13 +265,13 @@ class TestOvertaken:
                 made.create({"email": f"{turn}@x.org"})
             return decided, None
 
-        def decide(asked: Asked) -> str:
+        def decide(asked: Request) -> str:
             decisions.append(asked.scope)
             return "decided"
 
-        def ask() -> Asked:
+        def ask() -> Request:
             by_name, match = compiled(made.policy).by_name, made.policy.match
-            return Asked(by_name, ({}, {}), made._index, "east", match)
+            return Request(by_name, ({}, {}), made._index, "east", match)
 
         assert made._writer._attempt(ask, decide, prepare) == "decided"
         assert len(made) == 1 + overtaken
@@ -284,11 +284,11 @@ class TestOvertaken:
         made.upsert(ADA)
         turns = count()
 
-        def ask() -> Asked:
+        def ask() -> Request:
             by_name, match = compiled(made.policy).by_name, made.policy.match
-            return Asked(by_name, ({}, {}), made._index, "", match)
+            return Request(by_name, ({}, {}), made._index, "", match)
 
-        def decide(asked: Asked) -> str:
+        def decide(asked: Request) -> str:
             asked.get("c-1")
             if next(turns) == 0:
                 made.upsert({**ADA, "name": "Eve"})

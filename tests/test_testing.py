@@ -33,7 +33,7 @@ from upsertcore.store.redo import Redo
 from upsertcore.testing import (
     POOLS,
     BookMachine,
-    Words,
+    Vocabulary,
     books,
     contacts,
     json_values,
@@ -298,7 +298,7 @@ def test_rare_words_are_drawn_too(wanted: Any) -> None:
 def test_the_functions_of_a_host_can_be_other_ones() -> None:
     """A rule, a normaliser and a cleaning function of one's own stand in policies."""
     mine = custom(lambda _stored, sent: sent, name="mine")
-    words = Words(rule=mine, normaliser=normalize.text, clean=str)
+    words = Vocabulary(rule=mine, normaliser=normalize.text, clean=str)
     drawn = policies(words=words)
 
     assert some(

@@ -27,7 +27,7 @@ __all__ = [
     "NOTHING",
     "Budget",
     "FrozenMap",
-    "Tally",
+    "Size",
     "called",
     "closest",
     "count",
@@ -101,11 +101,11 @@ class Budget:
 
 
 @final
-class Tally:
+class Size:
     """
     What a value holds while it is made, so that a change costs what is changed.
 
-    >>> held = Tally()
+    >>> held = Size()
     >>> held.take(MAX_VALUES, 0), held.check(), held.take(1, 0)
     (None, None, None)
     >>> held.check()
@@ -533,7 +533,7 @@ def _unicode(text: str) -> str:
     return text
 
 
-def _fits(value: Any, room: int, budget: Budget | Tally) -> None:
+def _fits(value: Any, room: int, budget: Budget | Size) -> None:
     """See that a frozen value has room, for it may stand in a larger one now."""
     kind = type(value)
     if kind is not FrozenMap and kind is not tuple:
@@ -623,7 +623,7 @@ def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
     raise ValueError(f"must be {kinds}; {value_advice(value)}")
 
 
-def count(tally: Tally, items: Iterable[Any], sign: int = 1) -> None:
+def count(tally: Size, items: Iterable[Any], sign: int = 1) -> None:
     """
     Count frozen values in what holds them, as a budget counts them.
 
@@ -632,11 +632,11 @@ def count(tally: Tally, items: Iterable[Any], sign: int = 1) -> None:
         items: Values; for one of a mapping its name stands beside it.
         sign: -1 where they leave it.
 
-    >>> tally = Tally()
+    >>> tally = Size()
     >>> count(tally, ["abc", ("d", 1)]), tally.values, tally.text
     (None, 4, 4)
     """
-    part, listed = Tally(), (*items,)
+    part, listed = Size(), (*items,)
     if _ALL_TEXT(map(type, listed)):
         tally.take(sign * len(listed), sign * sum(map(len, listed)))
         return

@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from upsertcore.cli.report import Tally
+from upsertcore.cli.report import RunCounts
 
 
-def shown(tally: Tally, seconds: float) -> list[str]:
+def shown(tally: RunCounts, seconds: float) -> list[str]:
     """Print a tally, and give its lines."""
     console = Console(file=io.StringIO(), width=100)
     tally.print(console, seconds)
@@ -21,7 +21,7 @@ def shown(tally: Tally, seconds: float) -> list[str]:
 @pytest.mark.parametrize("rate", [1, 999, 1_000, 9_999, 10_000, 123_456, 9_999_999])
 def test_the_table_of_a_run_has_one_width_on_any_machine(rate: int) -> None:
     """The rate of a slow machine and of a fast one take the same room."""
-    tally = Tally()
+    tally = RunCounts()
     tally.results["created"] = 2_500
     lines = shown(tally, 2_500 / rate)
     slow = shown(tally, 2_500)

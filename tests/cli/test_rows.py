@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsertcore.cli.objects import loads
-from upsertcore.cli.row import BadHeader, Columns, Row, Unreadable
+from upsertcore.cli.row import BadHeader, Columns, InputRow, UnreadableRow
 from upsertcore.cli.rows import read
 
 
-def rows(content: bytes, name: str = "-", **rename: str) -> list[Row]:
+def rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
     """Read the rows of some bytes."""
     return list(read(io.BytesIO(content), name, Columns(rename)))
 
@@ -135,8 +135,8 @@ class TestCsv:
     ) -> None:
         """What follows is not taken for one row, and what was not read is named."""
         found = read(io.BytesIO(content.encode()), "x.csv", Columns({}))
-        good: list[Row] = []
-        with closing(found), pytest.raises(Unreadable, match=words):
+        good: list[InputRow] = []
+        with closing(found), pytest.raises(UnreadableRow, match=words):
             good += (row for row in found if not row.error)
 
         assert read_before == len(good)
@@ -156,7 +156,9 @@ class TestCsv:
         found = read(io.BytesIO(content), "x.csv", Columns({}))
 
         assert {"a": "1", "b": "2"} == next(found).payload
-        with pytest.raises(Unreadable, match=r"line 3: .* lines 3 to 6 were not read"):
+        with pytest.raises(
+            UnreadableRow, match=r"line 3: .* lines 3 to 6 were not read"
+        ):
             next(found)
 
     def test_a_wide_header_is_read_in_linear_time(self) -> None:
@@ -293,8 +295,8 @@ class TestJsonArray:
     ) -> None:
         """What follows is not taken for one element, and it is named."""
         found = read(io.BytesIO(content.encode()), "x.json", Columns({}))
-        good: list[Row] = []
-        with closing(found), pytest.raises(Unreadable, match=words):
+        good: list[InputRow] = []
+        with closing(found), pytest.raises(UnreadableRow, match=words):
             good += found
 
         assert read_before == len(good)
@@ -305,7 +307,7 @@ class TestJsonArray:
         found = read(io.BytesIO(content), "x.json", Columns({}))
 
         assert 1 == next(found).payload
-        with pytest.raises(Unreadable, match=r"lines 2 to 6291458 were not read"):
+        with pytest.raises(UnreadableRow, match=r"lines 2 to 6291458 were not read"):
             next(found)
 
     @given(

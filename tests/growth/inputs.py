@@ -343,9 +343,9 @@ class Run:
 
     def do_replay(self, patches: Any, cap: Any = None) -> Any:
         """Take a log apart, and replay its components."""
-        from upsertcore.replay import Sent, components, replay
+        from upsertcore.replay import SentPatch, components, replay
 
-        log = [Sent(n, patch, at=self.now()) for n, patch in enumerate(patches)]
+        log = [SentPatch(n, patch, at=self.now()) for n, patch in enumerate(patches)]
         found = components(log, self.policy, **({"cap": cap} if cap else {}))
         return list(replay(found.rows, self.policy))
 

@@ -62,7 +62,7 @@ class Database(Protocol):
 
 @frozen
 class Lookups:
-    """Answers ``upsertcore.engine.decide.plan`` from the tables, within one transaction."""
+    """Answers ``upsertcore.decide`` from the tables, within one transaction."""
 
     policy: Policy
     database: Database

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from upsertcore import Contact, ContactBook, Outcome, Policy
 from upsertcore.errors import Refused
-from upsertcore.replay import Sent, components
+from upsertcore.replay import SentPatch, components
 from upsertcore.spark import reading
 from upsertcore.values import thaw
 
@@ -18,7 +18,7 @@ Rows = dict[int, dict[str, Any]]
 
 
 def sequential(
-    log: Sequence[Sent], policy: Policy, *, ids: Callable[[int], str] = str
+    log: Sequence[SentPatch], policy: Policy, *, ids: Callable[[int], str] = str
 ) -> tuple[Rows, Rows]:
     """Give contacts by place and outcomes by sequence, as one book makes them."""
     now = [log[0]]

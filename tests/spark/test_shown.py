@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
-from upsertcore.replay import Sent
+from upsertcore.replay import SentPatch
 from upsertcore.spark import contacts_schema, patches_schema, patches_table
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_the_readme_runs(
     """From a log and known contacts in Parquet to contacts and outcomes in Parquet."""
     monkeypatch.chdir(tmp_path)
     dawn = datetime(2024, 6, 1, tzinfo=UTC)
-    log = [Sent(n, each, dawn + timedelta(hours=n)) for n, each in enumerate(SENT)]
+    log = [SentPatch(n, each, dawn + timedelta(hours=n)) for n, each in enumerate(SENT)]
     patches = spark.createDataFrame(patches_table(log, FIELDS), patches_schema(FIELDS))
     patches.write.parquet(str(tmp_path / "log" / "2024-06"))
     nobody = spark.createDataFrame([], contacts_schema(FIELDS))

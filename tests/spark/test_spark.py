@@ -31,7 +31,7 @@ from benchmarks.engines.ours import policy_for
 from benchmarks.workloads import Case, patches, preload
 from tests.spark.sequential import listed, sequential
 from upsertcore import Policy, field, first_match, key, merge_all, normalize
-from upsertcore.replay import Sent
+from upsertcore.replay import SentPatch
 from upsertcore.rules import latest, replace, union
 from upsertcore.spark import (
     InvalidColumn,
@@ -56,15 +56,15 @@ def texts(*names: str) -> StructType:
     return struct(**dict.fromkeys(names, TEXT))
 
 
-def log_of(sent: Any, *, first: int = 0) -> list[Sent]:
+def log_of(sent: Any, *, first: int = 0) -> list[SentPatch]:
     """Number what was sent, by scope and patch, a minute apart."""
     return [
-        Sent(number, patch, START + timedelta(minutes=number), scope)
+        SentPatch(number, patch, START + timedelta(minutes=number), scope)
         for number, (scope, patch) in enumerate(sent, first)
     ]
 
 
-def frame_of(spark: Any, log: list[Sent], fields: StructType) -> Any:
+def frame_of(spark: Any, log: list[SentPatch], fields: StructType) -> Any:
     """Make a frame of a log; it is in the cluster's memory, not in the plan."""
     table = patches_table(log, fields)
     return spark.createDataFrame(table, patches_schema(fields)).localCheckpoint()
@@ -245,7 +245,7 @@ def by_email() -> Policy:
     return Policy(first_match("email"), lines)
 
 
-def hot_log() -> list[Sent]:
+def hot_log() -> list[SentPatch]:
     """Send one address thirty times, another twelve times, and others once."""
     sent = [("hot@x.org", 30), ("warm@x.org", 12)]
     sent += [(f"{number}@x.org", 1) for number in range(20)]
@@ -411,9 +411,9 @@ def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None
     lines = {"email": field(key=normalize.email), "note": field()}
     policy = Policy(first_match("email"), lines)
     log = [
-        Sent(0, {"email": "a@x"}, START),
-        Sent(1, {"email": "b@x", "note": None}, START),
-        Sent(2, {"email": "c@x", "nope": None}, START),
+        SentPatch(0, {"email": "a@x"}, START),
+        SentPatch(1, {"email": "b@x", "note": None}, START),
+        SentPatch(2, {"email": "c@x", "nope": None}, START),
     ]
     patches = frame_of(spark, log, texts("email"))
     with_null = patches.withColumn("nulls", F.array(F.lit(None).cast("string")))

@@ -48,13 +48,13 @@ from upsertcore import (
 )
 from upsertcore.errors import NoMatchKey, Refused
 from upsertcore.replay import (
-    Answered,
+    ComputedForms,
     Event,
-    Known,
+    KnownContact,
     Linking,
-    Made,
-    Sent,
-    Stored,
+    Replayed,
+    SentPatch,
+    StoredContact,
     components,
 )
 from upsertcore.spark import (
@@ -118,7 +118,7 @@ VALUES: dict[str, list[Any]] = {
 
 
 def sent_batch(
-    log: Iterable[Sent], fields: StructType, stored: Any = None
+    log: Iterable[SentPatch], fields: StructType, stored: Any = None
 ) -> pa.RecordBatch:
     """Lay patches as a worker gets them."""
     listed = [*log]
@@ -147,18 +147,18 @@ def values_of(number: int) -> dict[str, Any]:
 def test_patches_are_read_as_they_were_written() -> None:
     """Each type of value, null fields and omitted ones, come through Arrow."""
     patches = [*map(values_of, range(4)), {}, {"text": None, "struct": None}]
-    log = [Sent(n, patch, NOW, "s" * n) for n, patch in enumerate(patches)]
+    log = [SentPatch(n, patch, NOW, "s" * n) for n, patch in enumerate(patches)]
 
     found = [*rows([sent_batch(log, EVERY), sent_batch([], EVERY)])]
 
     assert log == found
-    sent = [each.patch for each in found if isinstance(each, Sent)]
+    sent = [each.patch for each in found if isinstance(each, SentPatch)]
     assert [*map(freeze, patches)] == [*map(freeze, sent)]
 
 
 def test_sliced_batches_are_read_as_they_are() -> None:
     """A batch may be a slice of a larger one."""
-    log = [Sent(n, values_of(n), NOW) for n in range(4)]
+    log = [SentPatch(n, values_of(n), NOW) for n in range(4)]
 
     assert log[2:] == [*rows([sent_batch(log, EVERY).slice(2)])]
 
@@ -179,18 +179,18 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
     )
     bare = Contact("c-4", "", {"text": ""}, 1, NOW, NOW)
     schema = arrow_schema(replayed_schema(EVERY))
-    [batch] = batches([Stored(3, 5, full), Stored(9, 9, bare)], schema)
+    [batch] = batches([StoredContact(3, 5, full), StoredContact(9, 9, bare)], schema)
 
     contact = batch.column("contact")
     parts = {each.name: contact.field(each.name) for each in contact.type}
     assert [5, 9] == batch.column("sequence").to_pylist()
     assert [3, 9] == batch.column("component").to_pylist()
     history = [_history(row) for row in contact.to_pylist()]
-    log = [Sent(n, {}, NOW, scope, 3) for n, scope in ((5, "firm"), (9, ""))]
+    log = [SentPatch(n, {}, NOW, scope, 3) for n, scope in ((5, "firm"), (9, ""))]
     read = sent_batch(log, EVERY, history)
     place = read.schema.get_field_index("values")
     both = read.set_column(place, read.schema.field(place), parts["fields"])
-    known = [row.contact for row in rows([both]) if isinstance(row, Known)]
+    known = [row.contact for row in rows([both]) if isinstance(row, KnownContact)]
     assert [full, bare] == known
     assert thaw(full.clocks) == thaw(known[0].clocks)
     assert [int, float, str] == [type(each) for each in known[0].clocks.values()]
@@ -232,9 +232,9 @@ def test_a_worker_replays_across_batches() -> None:
         {"email": "a@x", "born": "1"},
         {"born": "1"},
     ]
-    log = [Sent(n, patch, NOW) for n, patch in enumerate(sent)]
+    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(sent)]
     ordered = components(log, policy).rows
-    cut = [sent_batch([each], TEXTS) for each in ordered if isinstance(each, Sent)]
+    cut = [sent_batch([each], TEXTS) for each in ordered if isinstance(each, SentPatch)]
 
     found = [*replaying(policy, str, TEXTS, Linking(policy))(iter(cut))]
 
@@ -262,8 +262,8 @@ def test_a_worker_answers_as_the_book() -> None:
         },
     )
     sent = [{"email": "a@x"}, {"email": "A@x", "born": "1"}, {"born": "1"}]
-    log = [Sent(n, patch, NOW) for n, patch in enumerate(sent)]
-    batch = sent_batch(cast("Iterable[Sent]", components(log, policy).rows), TEXTS)
+    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(sent)]
+    batch = sent_batch(cast("Iterable[SentPatch]", components(log, policy).rows), TEXTS)
 
     found = [*replaying(policy, "c-{}".format, TEXTS, Linking(policy))(iter([batch]))]
 
@@ -288,7 +288,7 @@ def test_links_are_told_for_each_row() -> None:
         {"email": field(key=normalize.email), "first": field(), "born": field()},
     )
     stored = {"id": "c", "version": 1, "created_at": 0, "updated_at": 0}
-    log = [Sent(1, {"email": "A@x"}, NOW), Sent(2, {"first": "A"}, NOW)]
+    log = [SentPatch(1, {"email": "A@x"}, NOW), SentPatch(2, {"first": "A"}, NOW)]
     batch = sent_batch(log, TEXTS, [json.dumps(stored), None])
 
     [found] = linking(policy)(iter([batch.drop_columns("component")]))
@@ -302,8 +302,8 @@ def test_links_are_told_for_each_row() -> None:
 def test_batches_are_full() -> None:
     """Events are written as soon as there are enough of their kind."""
     schema = arrow_schema(replayed_schema(TEXTS))
-    events: list[Event | Made] = [Made(n, str(n)) for n in range(5)]
-    events.append(Answered(1, 1, Refused("no")))
+    events: list[Event | ComputedForms] = [ComputedForms(n, str(n)) for n in range(5)]
+    events.append(Replayed(1, 1, Refused("no")))
 
     found = [batch.num_rows for batch in batches(events, schema, size=2)]
 
@@ -323,7 +323,7 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         ("c-3",),
         (bob,),
     )
-    events = [Answered(1, 2, outcome), Answered(1, 3, NoMatchKey(("email",)))]
+    events = [Replayed(1, 2, outcome), Replayed(1, 3, NoMatchKey(("email",)))]
     [batch] = batches(events, arrow_schema(replayed_schema(EVERY)))
 
     part = batch.column("outcome")
@@ -387,8 +387,8 @@ def test_what_its_type_would_change_is_refused(
     name: str, value: Any, told: str
 ) -> None:
     """The error names the field, shows the value, and tells the sequence."""
-    fits = Stored(1, 1, Contact("c-1", "", {"text": "a"}, 1, NOW, NOW))
-    not_fit = Stored(1, 7, Contact("c-7", "", {name: value}, 1, NOW, NOW))
+    fits = StoredContact(1, 1, Contact("c-1", "", {"text": "a"}, 1, NOW, NOW))
+    not_fit = StoredContact(1, 7, Contact("c-7", "", {name: value}, 1, NOW, NOW))
     schema = arrow_schema(replayed_schema(EVERY))
 
     with pytest.raises(UnfitValue) as refused:
@@ -402,7 +402,7 @@ def test_what_its_type_would_change_is_refused(
 
 def test_a_patch_that_is_not_as_declared_is_refused() -> None:
     """A table of patches is as strict as one of contacts."""
-    log = [Sent(1, {"email": "a"}, NOW), Sent(2, {"email": 2}, NOW)]
+    log = [SentPatch(1, {"email": "a"}, NOW), SentPatch(2, {"email": 2}, NOW)]
 
     with pytest.raises(UnfitValue, match="email: 2 does not fit"):
         patches_table(log, TEXTS)
@@ -467,7 +467,7 @@ def test_columns_are_those_that_are_declared() -> None:
 
 def test_nulls_where_there_must_be_none() -> None:
     """A row without number, time, id or version is named."""
-    batch = sent_batch([Sent(4, {"email": "a"}, NOW)], TEXTS)
+    batch = sent_batch([SentPatch(4, {"email": "a"}, NOW)], TEXTS)
 
     def but(**columns: Any) -> pa.RecordBatch:
         changed = batch
@@ -525,7 +525,7 @@ def test_a_policy_travels(policy: Policy) -> None:
     ]
     fits = {*policy.fields} | ({*sent[0]} if policy.extra_fields else set())
     log = [
-        Sent(n, {name: v for name, v in each.items() if name in fits}, NOW)
+        SentPatch(n, {name: v for name, v in each.items() if name in fits}, NOW)
         for n, each in enumerate([*sent, *sent])
     ]
 

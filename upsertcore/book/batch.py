@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
-from upsertcore.engine.patch import Asked, read
+from upsertcore.engine.patch import Request, read
 from upsertcore.errors import DuplicatePatch, Refused, at, placed
 from upsertcore.policy.groups import groups
 from upsertcore.policy.policy import compiled
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.model.view import View
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.transaction import Step
+    from upsertcore.store.transaction import WriteStep
 
 __all__ = [
     "all_of",
@@ -82,7 +82,7 @@ def all_of(
     patches: Iterable[Mapping[str, Any]],
     scope: str,
     on_duplicates: OnDuplicates = "fold",
-) -> Callable[[Step], list[Outcome]]:
+) -> Callable[[WriteStep], list[Outcome]]:
     """
     Read the patches of an atomic batch, and return what decides on them in turn.
 
@@ -109,10 +109,10 @@ def all_of(
         find = repeated if on_duplicates == "refuse_all" else first_later
         due = find(policy, listed)
 
-    def ask(patched: Any, view: View) -> Asked:
-        return Asked(compiled(policy).by_name, patched, view, scope, policy.match)
+    def ask(patched: Any, view: View) -> Request:
+        return Request(compiled(policy).by_name, patched, view, scope, policy.match)
 
-    def run(step: Step) -> list[Outcome]:
+    def run(step: WriteStep) -> list[Outcome]:
         done = []
         for row, patched in enumerate(every):
             with at(row):

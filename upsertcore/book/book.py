@@ -38,7 +38,7 @@ from upsertcore.book.history import deleting, undoing
 from upsertcore.book.loading import fill, rows_of
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import Asked, checked_scope, frozen, read
+from upsertcore.engine.patch import Request, checked_scope, frozen, read
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, Refused, UnknownContact
 from upsertcore.matching.strategies import never
@@ -533,12 +533,12 @@ class ContactBook:
                 raise UnknownContact(id)
         check_choice("on_itself", on_itself, OnItself)
 
-        def ask() -> Asked:
-            return Asked(
+        def ask() -> Request:
+            return Request(
                 compiled(self.policy).by_name, _NOTHING, self._index, tenant, _NEVER
             )
 
-        def decision(asked: Asked) -> Plan:
+        def decision(asked: Request) -> Plan:
             found: dict[str, Contact] = {}
             for id in (survivor, *others):
                 found[id] = asked.get(id)[0]
@@ -868,7 +868,7 @@ class ContactBook:
         scope: str,
         match: Strategy,
         remainder: Remainder | None = None,
-    ) -> Callable[[], Asked]:
+    ) -> Callable[[], Request]:
         """Read a patch, once, and make what each attempt at a decision asks with."""
         scope = checked_scope(scope)
         keys = compiled(policy).by_name
@@ -876,7 +876,7 @@ class ContactBook:
             patched, made = read(policy, patch), {}
         else:
             patched, made = (remainder.sent, {}), remainder.forms
-        return lambda: Asked(keys, patched, self._index, scope, match, made)
+        return lambda: Request(keys, patched, self._index, scope, match, made)
 
     def _key(self, name: Any) -> Key:
         known = compiled(self.policy).by_name.get(name) if type(name) is str else None

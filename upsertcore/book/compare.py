@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Difference", "comparing", "side"]
 
 Part = Literal["refused", "contact", "merged", "lost", "fields"]
-Answer: TypeAlias = "Outcome | Refused"
+CallResult: TypeAlias = "Outcome | Refused"
 
 
 @final
@@ -151,14 +151,16 @@ def side(
     return upsert
 
 
-def _tried(call: Callable[..., Outcome], patch: Mapping[str, Any], name: str) -> Answer:
+def _tried(
+    call: Callable[..., Outcome], patch: Mapping[str, Any], name: str
+) -> CallResult:
     try:
         return call(patch, name)
     except Refused as refusal:
         return refusal
 
 
-def _parts(row: int, mine: Answer, theirs: Answer) -> list[Difference]:
+def _parts(row: int, mine: CallResult, theirs: CallResult) -> list[Difference]:
     if isinstance(mine, Refused) or isinstance(theirs, Refused):
         read: dict[Part, Callable[[Any], Any]] = {"refused": _refused}
     else:
@@ -167,7 +169,7 @@ def _parts(row: int, mine: Answer, theirs: Answer) -> list[Difference]:
     return [Difference(row, part, a, b) for part, a, b in both if not same(a, b)]
 
 
-def _refused(answer: Answer) -> str | None:
+def _refused(answer: CallResult) -> str | None:
     return f"{type(answer).__name__}: {answer}" if isinstance(answer, Refused) else None
 
 

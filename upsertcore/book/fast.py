@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.book.shapes import Headings
+from upsertcore.book.shapes import PatchShapes
 from upsertcore.engine.outcome import Outcome, outcome_of
 from upsertcore.errors import Refused, placed
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
@@ -45,20 +45,20 @@ from upsertcore.store.transaction import Remainder
 from upsertcore.values import MAX_TEXT, same
 
 if TYPE_CHECKING:
-    from upsertcore.book.shapes import Heading
+    from upsertcore.book.shapes import PatchShape
     from upsertcore.policy.policy import Policy
     from upsertcore.store.holders import Entries
     from upsertcore.store.index import ContactIndex
     from upsertcore.store.memory import Writer
 
-__all__ = ["SHORT", "FastPath", "Plain", "suits"]
+__all__ = ["SHORT", "Fallback", "FastPath", "suits"]
 
 
-Answer: TypeAlias = "Outcome | Remainder | Refused | None"
+FastResult: TypeAlias = "Outcome | Remainder | Refused | None"
 """What happened, or what is left: what was made already, a refusal to be raised, or
 None where nothing was done yet."""
 
-Plain: TypeAlias = "Callable[[Any, Any, Remainder | Refused | None], Any]"
+Fallback: TypeAlias = "Callable[[Any, Any, Remainder | Refused | None], Any]"
 """(patch, scope, what is left of it) -> the answer of the general path."""
 
 SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
@@ -79,11 +79,11 @@ _UNMADE: Any = False
 _SEVERAL: list[str] = []
 """In place of an id: the keys of a patch do not resolve to one contact."""
 
-Look: TypeAlias = "Callable[[Any, Entries], tuple[Any, Any]]"
+Lookup: TypeAlias = "Callable[[Any, Entries], tuple[Any, Any]]"
 """(value, holders of the key in a scope) -> what the value makes (a form, a tuple of
 several, or None), and the holders of that (None, an id, or a list of several)."""
 
-Call: TypeAlias = "tuple[Heading, Any, str, list[Any], Record, bool]"
+FastCall: TypeAlias = "tuple[PatchShape, Any, str, list[Any], Record, bool]"
 """A call that can be done here: its heading and values, the scope, a form for each key
 of the policy as they are made, the state of the book, and whether all values are text
 as it was sent."""
@@ -97,7 +97,7 @@ Keys: TypeAlias = tuple[tuple[Any, ...], ...]
 """Keys of a heading: number, place, and then the plan."""
 
 
-def look_up(key: Key) -> Look:
+def look_up(key: Key) -> Lookup:
     """
     Make what looks up the values of a key of one field.
 
@@ -166,12 +166,12 @@ class FastPath:
         self._policy, self._index, self._writer = policy, index, writer
         self._ids = ids
         plans = [_key_plan(key, index.scopes(key.name)) for key in policy.all_keys]
-        self._headings = Headings(policy, index, plans)
+        self._headings = PatchShapes(policy, index, plans)
         self._by_form = policy.match.resolve is FIRST_PRESENT
         self._updates = policy.on_found == "update"
         self._unmade: list[Any] = [_UNMADE] * len(plans)
 
-    def upsert(self, patch: Any, scope: Any) -> Answer:
+    def upsert(self, patch: Any, scope: Any) -> FastResult:
         """
         Do an upsert, if nothing about it is rare.
 
@@ -211,7 +211,7 @@ class FastPath:
         return self._create(call) if id is None else self._update(call, id, by)
 
     def upsert_many(
-        self, patches: Iterable[Any], scope: Any, plain: Plain, *, collect: bool
+        self, patches: Iterable[Any], scope: Any, plain: Fallback, *, collect: bool
     ) -> list[Any]:
         """
         Do upserts one after the other, as :func:`upsertcore.book.batch.in_turn`.
@@ -243,7 +243,7 @@ class FastPath:
         return answers
 
     def _found(
-        self, keys: Keys, call: Call, id: Any, by: str | None
+        self, keys: Keys, call: FastCall, id: Any, by: str | None
     ) -> tuple[Any, str | None]:
         """
         Look up keys, and note the forms that they make.
@@ -277,11 +277,11 @@ class FastPath:
                 id = _SEVERAL
         return id, by
 
-    def _taken(self, call: Call, id: str | None, by: str | None) -> bool:
+    def _taken(self, call: FastCall, id: str | None, by: str | None) -> bool:
         """Look up the keys that are not consulted; is one another contact's?"""
         return self._found(call[0].resting, call, id, by)[0] is _SEVERAL
 
-    def _create(self, call: Call) -> Answer:
+    def _create(self, call: FastCall) -> FastResult:
         heading, sent, scope, forms, state, _plain = call
         if not heading.creates or not any(forms):
             return _left(call)
@@ -313,7 +313,7 @@ class FastPath:
             return outcome_of("created", record, self._policy)
         return _left(call, fresh, now)
 
-    def _update(self, call: Call, known: Any, by: str | None) -> Answer:
+    def _update(self, call: FastCall, known: Any, by: str | None) -> FastResult:
         heading, sent, scope, forms, state, plain = call
         index, writer = self._index, self._writer
         before = index.rows.get(known) if type(known) is str else None
@@ -350,7 +350,9 @@ class FastPath:
         return _left(call, None, now)
 
 
-def _left(call: Call, id: str | None = None, now: datetime | None = None) -> Remainder:
+def _left(
+    call: FastCall, id: str | None = None, now: datetime | None = None
+) -> Remainder:
     heading, sent, _scope, forms, *_rest = call
     made = {
         name: forms[number]

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from upsertcore.rules.rule import Rule
     from upsertcore.store.index import ContactIndex
 
-__all__ = ["Heading", "Headings"]
+__all__ = ["PatchShape", "PatchShapes"]
 
-Names: TypeAlias = tuple[str, ...]
-Values: TypeAlias = tuple[Any, ...]
+FieldNames: TypeAlias = tuple[str, ...]
+FieldValues: TypeAlias = tuple[Any, ...]
 
 _MAX_PICKS = 100
 _FEW = 8
@@ -39,7 +39,7 @@ _FEW = 8
 
 
 @final
-class Heading:
+class PatchShape:
     """
     What is known of the names of a patch.
 
@@ -60,7 +60,7 @@ class Heading:
     >>> from upsertcore.store.index import ContactIndex
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
     >>> lines = (*policy.fields.values(),)
-    >>> heading = Heading(("name", "age"), lines, policy, ContactIndex(), [])
+    >>> heading = PatchShape(("name", "age"), lines, policy, ContactIndex(), [])
     >>> heading.read((" Ada ", [1])), heading.read((" Ada ", None))
     (('Ada', (1,)), None)
     """
@@ -73,7 +73,7 @@ class Heading:
 
     def __init__(
         self,
-        names: Names,
+        names: FieldNames,
         lines: tuple[Field, ...],
         policy: Policy,
         index: ContactIndex,
@@ -102,7 +102,9 @@ class Heading:
                 rare = names[place] in keys, line.required
                 self._rules.append((names[place], line.rule, *rare))
         self.has_rules = bool(self._rules)
-        self.picks: dict[int, tuple[Names, Callable[[Values], Values]]] = {}
+        self.picks: dict[
+            int, tuple[FieldNames, Callable[[FieldValues], FieldValues]]
+        ] = {}
         keys_in = {
             key.name: (number, places[key.fields[0]], *plan)
             for number, (key, plan) in enumerate(
@@ -118,7 +120,9 @@ class Heading:
         self.consulted = tuple([keys_in.pop(name) for name in consulted])
         self.resting = (*keys_in.values(),)
 
-    def read(self, raw: Values, *, text: bool = False) -> Values | Refused | None:
+    def read(
+        self, raw: FieldValues, *, text: bool = False
+    ) -> FieldValues | Refused | None:
         """
         Freeze and clean what was sent.
 
@@ -153,7 +157,9 @@ class Heading:
                 return None
         return tuple(laid)
 
-    def meet(self, names: Names) -> tuple[Names, Callable[[Values], Values]]:
+    def meet(
+        self, names: FieldNames
+    ) -> tuple[FieldNames, Callable[[FieldValues], FieldValues]]:
         """
         Tell what a row has after a patch.
 
@@ -178,8 +184,13 @@ class Heading:
         return known
 
     def lay(
-        self, stored: Values, values: Values, names: Names, *, known: bool
-    ) -> Values | None:
+        self,
+        stored: FieldValues,
+        values: FieldValues,
+        names: FieldNames,
+        *,
+        known: bool,
+    ) -> FieldValues | None:
         """
         Let the rules make of sent values what they make of them.
 
@@ -218,18 +229,18 @@ class Heading:
 
 
 @final
-class Headings(dict[tuple[Any, ...], "Heading | None"]):
+class PatchShapes(dict[tuple[Any, ...], "PatchShape | None"]):
     """
     What is known of the headings that came: by the names, as they were sent.
 
     Args:
         policy: The table.
-        index: As for :class:`Heading`.
-        plans: As for :class:`Heading`.
+        index: As for :class:`PatchShape`.
+        plans: As for :class:`PatchShape`.
 
     >>> from upsertcore import Policy, field, never
     >>> from upsertcore.store.index import ContactIndex
-    >>> headings = Headings(Policy(never(), {"name": field()}), ContactIndex(), [])
+    >>> headings = PatchShapes(Policy(never(), {"name": field()}), ContactIndex(), [])
     >>> headings["name",].names, headings["name", "age"]
     (('name',), None)
     """
@@ -247,7 +258,7 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
         # Of a table with few fields a patch may have many headings.
         self._own = {name: (name, line) for name, line in policy.fields.items()}
 
-    def __missing__(self, names: tuple[Any, ...]) -> Heading | None:
+    def __missing__(self, names: tuple[Any, ...]) -> PatchShape | None:
         """Look at names; None where one has no line, or goes by a clock."""
         if len(names) > MAX_FIELDS:
             return None
@@ -259,7 +270,7 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
         for line in lines:
             if line.rule.by is not None:
                 return None
-        heading = Heading(own, lines, self._policy, self._index, self._plans)
+        heading = PatchShape(own, lines, self._policy, self._index, self._plans)
         if len(self) < MAX_NAMES:
             self[own] = heading
         return heading
@@ -277,7 +288,7 @@ class Headings(dict[tuple[Any, ...], "Heading | None"]):
         return own, self._policy.line(own)
 
 
-def _frozen(raw: Values) -> Values | None:
+def _frozen(raw: FieldValues) -> FieldValues | None:
     """Freeze values; None where one is null, blank or no value."""
     try:
         budget = Budget()

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from upsertcore.cli.row import BadHeader, Columns, Row, Unreadable
+from upsertcore.cli.row import BadHeader, Columns, InputRow, UnreadableRow
 from upsertcore.values import shown
 
 __all__ = ["readable", "table"]
@@ -23,7 +23,7 @@ _CELL_LIMIT = 1 << 24
 _OPEN = ("unexpected end", "field larger")
 
 
-def table(text: Iterable[str], columns: Columns) -> Iterator[Row]:
+def table(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
     r"""
     Read the rows of a table.
 
@@ -58,17 +58,17 @@ def table(text: Iterable[str], columns: Columns) -> Iterator[Row]:
             # A row of several lines: its quote took in what follows, or it is cut.
             if last > line or any(word in str(error) for word in _OPEN):
                 raise _unclosed(line, last + sum(1 for _ in lines), error) from error
-            yield Row(line, error=f"is no CSV: {error}")
+            yield InputRow(line, error=f"is no CSV: {error}")
             continue
         cells = [cell.strip() for cell in cells]
         if any(cells):
             yield _row(line, header, cells, reader.line_num)
 
 
-def _unclosed(line: int, last: int, error: csv.Error) -> Unreadable:
+def _unclosed(line: int, last: int, error: csv.Error) -> UnreadableRow:
     what = "the row that begins here has a quote that is not closed"
     unread = f"lines {line} to {last} were" if last > line else f"line {line} was"
-    return Unreadable(f"line {line}: {what} ({error}); {unread} not read")
+    return UnreadableRow(f"line {line}: {what} ({error}); {unread} not read")
 
 
 def _header(reader: Iterator[list[str]], columns: Columns) -> list[str | None]:
@@ -90,23 +90,23 @@ def _header(reader: Iterator[list[str]], columns: Columns) -> list[str | None]:
     return [None if out else name for out, name in zip(left_out, names, strict=True)]
 
 
-def _row(line: int, header: list[str | None], cells: list[str], last: int) -> Row:
+def _row(line: int, header: list[str | None], cells: list[str], last: int) -> InputRow:
     if len(cells) != len(header):
         error = f"has {len(cells)} cells, and the first line has {len(header)}"
         if last > line:
             # A quote that opens in one row and closes in another makes them one.
             error += f"; it ends in line {last}"
-        return Row(line, error=error)
+        return InputRow(line, error=error)
     if not all(map(readable, cells)):
-        return Row(line, error="is not UTF-8 text")
+        return InputRow(line, error="is not UTF-8 text")
     found = {
         name: cell
         for name, cell in zip(header, cells, strict=True)
         if cell and name is not None
     }
     if "" in found:
-        return Row(line, error="has a cell in a column without a name")
-    return Row(line, found, cells=True)
+        return InputRow(line, error="has a cell in a column without a name")
+    return InputRow(line, found, cells=True)
 
 
 def readable(text: str) -> bool:

@@ -24,7 +24,7 @@ from upsertcore.cli.desk import WrongUse, pairs
 from upsertcore.cli.failure import all_met, failing, screen
 from upsertcore.cli.figures import tables, told_as_json
 from upsertcore.cli.kinds import kind
-from upsertcore.cli.row import Columns, Row, listed
+from upsertcore.cli.row import Columns, InputRow, listed
 from upsertcore.cli.rows import read
 from upsertcore.cli.run import Bar, opened
 from upsertcore.cli.subjects import Subject, subjects
@@ -42,7 +42,7 @@ Words: TypeAlias = Mapping[str, str]
 class _Data:
     """Labelled rows, the person of each, and what could not be read."""
 
-    rows: list[Row]
+    rows: list[InputRow]
     persons: list[str]
     unreadable: Counter[str]
 

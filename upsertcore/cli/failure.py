@@ -23,7 +23,7 @@ from rich.console import Console
 from upsertcore.cli.bookfile import BadBook
 from upsertcore.cli.desk import WrongUse
 from upsertcore.cli.report import plain
-from upsertcore.cli.row import Columns, Unreadable
+from upsertcore.cli.row import Columns, UnreadableRow
 
 __all__ = ["Failure", "Placed", "Program", "all_met", "failing", "screen"]
 
@@ -90,7 +90,7 @@ def failing(what: object = "") -> Iterator[None]:
         yield
     except WrongUse as error:
         raise Failure(plain(str(error))) from error
-    except (BadBook, Unreadable) as error:
+    except (BadBook, UnreadableRow) as error:
         raise Failure(plain(f"{what}: {error}")) from error
     except OSError as error:
         raise Failure(plain(f"{error.filename or what}: {error.strerror}")) from error

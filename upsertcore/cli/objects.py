@@ -20,7 +20,7 @@ from typing import Any
 from attrs import Factory, define
 
 from upsertcore.cli.cells import readable
-from upsertcore.cli.row import Columns, Row, Unreadable
+from upsertcore.cli.row import Columns, InputRow, UnreadableRow
 from upsertcore.values import shown
 
 __all__ = ["elements", "lines", "loads"]
@@ -63,7 +63,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def lines(text: Iterable[str], columns: Columns) -> Iterator[Row]:
+def lines(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
     r"""
     Read one payload a line.
 
@@ -78,7 +78,7 @@ def lines(text: Iterable[str], columns: Columns) -> Iterator[Row]:
     return _rows(numbered, columns)
 
 
-def elements(text: io.TextIOWrapper, columns: Columns) -> Iterator[Row]:
+def elements(text: io.TextIOWrapper, columns: Columns) -> Iterator[InputRow]:
     """
     Read the elements of an array, whether or not each is good JSON.
 
@@ -93,16 +93,16 @@ def elements(text: io.TextIOWrapper, columns: Columns) -> Iterator[Row]:
     return _rows(_cut(text), columns)
 
 
-def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[Row]:
+def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[InputRow]:
     columns.certain = False
     for line, text in texts:
         if not readable(text):
-            yield Row(line, error="is not UTF-8 text")
+            yield InputRow(line, error="is not UTF-8 text")
             continue
         try:
-            yield Row(line, _renamed(loads(text), columns))
+            yield InputRow(line, _renamed(loads(text), columns))
         except ValueError as error:
-            yield Row(line, error=str(error))
+            yield InputRow(line, error=str(error))
 
 
 def _renamed(payload: Any, columns: Columns) -> Any:
@@ -149,7 +149,7 @@ class _Array:
             yield self.begun + lead.count("\n"), text
         self.parts, self.begun, self.odd = [], self.line, False
 
-    def unread(self, rest: Iterable[str] = ()) -> Unreadable:
+    def unread(self, rest: Iterable[str] = ()) -> UnreadableRow:
         """Say that the element does not end, though all of the rest is looked at."""
         [(line, text)] = self.element()
         last = self.line
@@ -158,7 +158,7 @@ class _Array:
         last -= text.endswith("\n")
         what = f"line {line}: the element that begins here does not end"
         unread = f"lines {line} to {last} were" if last > line else f"line {line} was"
-        return Unreadable(f"{what}; {unread} not read")
+        return UnreadableRow(f"{what}; {unread} not read")
 
 
 def _cut(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:

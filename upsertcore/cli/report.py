@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
-    "Tally",
+    "RunCounts",
     "cell",
     "contact_line",
     "contact_table",
@@ -50,11 +50,11 @@ _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 @define
-class Tally:
+class RunCounts:
     """
     What a run has counted.
 
-    >>> tally = Tally()
+    >>> tally = RunCounts()
     >>> tally.refuse([("is no CSV", "")], {"file": "in.csv", "line": 2})
     >>> tally.refused, tally.rows
     (1, 1)

@@ -14,21 +14,21 @@ from attrs import Factory, define, frozen
 
 from upsertcore.values import shown
 
-__all__ = ["BadHeader", "Columns", "Row", "Unreadable", "listed"]
+__all__ = ["BadHeader", "Columns", "InputRow", "UnreadableRow", "listed"]
 
 _LISTED = 12
 
 
-class Unreadable(ValueError):
+class UnreadableRow(ValueError):
     """
     A file of which a line, and therefore the rest, cannot be read.
 
-    >>> str(Unreadable("line 3: does not end; lines 3 to 9 were not read"))
+    >>> str(UnreadableRow("line 3: does not end; lines 3 to 9 were not read"))
     'line 3: does not end; lines 3 to 9 were not read'
     """
 
 
-class BadHeader(Unreadable):
+class BadHeader(UnreadableRow):
     """
     A first line that names no columns, or one twice.
 
@@ -38,7 +38,7 @@ class BadHeader(Unreadable):
 
 
 @frozen
-class Row:
+class InputRow:
     """
     One row of a file.
 
@@ -48,7 +48,7 @@ class Row:
         error: Why it cannot be read; blank where it can.
         cells: True where the payload is text cells.
 
-    >>> Row(2, {"email": "a@x.org"}, cells=True).error
+    >>> InputRow(2, {"email": "a@x.org"}, cells=True).error
     ''
     """
 

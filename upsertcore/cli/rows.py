@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from upsertcore.cli.cells import table
 from upsertcore.cli.objects import elements, lines
-from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.row import Columns, InputRow
 
 __all__ = ["read"]
 
@@ -25,7 +25,9 @@ _BLOCK = 1 << 16
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 
-def read(stream: BinaryIO, name: str, columns: Columns) -> Generator[Row, None, None]:
+def read(
+    stream: BinaryIO, name: str, columns: Columns
+) -> Generator[InputRow, None, None]:
     r"""
     Read the rows of a file: CSV, JSON Lines or a JSON array.
 
@@ -119,7 +121,7 @@ def _encoding(head: bytes) -> str:
     return "utf-16-le" if second == b"\0" else "utf-16-be"
 
 
-def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
+def _guarded(rows: Iterator[InputRow]) -> Iterator[InputRow]:
     """End with an error row where a file ends in the middle of something."""
     line = 0
     try:
@@ -128,6 +130,6 @@ def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
             yield row
     except UnicodeDecodeError as error:
         what = f"is not {error.encoding} text: it ends within a character"
-        yield Row(line + 1, error=what)
+        yield InputRow(line + 1, error=what)
     except EOFError as error:
-        yield Row(line, error=str(error))
+        yield InputRow(line, error=str(error))

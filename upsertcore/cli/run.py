@@ -29,8 +29,8 @@ from rich.progress import (
 
 from upsertcore.cli.aside import Aside
 from upsertcore.cli.kinds import kind, problems
-from upsertcore.cli.report import Tally, outcome_line, refused_line
-from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.report import RunCounts, outcome_line, refused_line
+from upsertcore.cli.row import Columns, InputRow
 from upsertcore.cli.rows import read
 from upsertcore.profiles import Profile
 
@@ -175,7 +175,7 @@ class Run:
     constants: Mapping[str, str]
     columns: Columns
     outcomes: Aside | None
-    tally: Tally = Factory(Tally)
+    tally: RunCounts = Factory(RunCounts)
 
     def file(self, name: str, bar: Bar) -> None:
         """
@@ -192,7 +192,7 @@ class Run:
             for row in bar.over(rows, name, position, size):
                 self._take({"file": name, "line": row.line}, row)
 
-    def _take(self, place: Mapping[str, Any], row: Row) -> None:
+    def _take(self, place: Mapping[str, Any], row: InputRow) -> None:
         if row.error:
             self.tally.refuse([(kind(row.error), "")], place)
             self._tell(refused_line, place, row.error)
@@ -206,7 +206,7 @@ class Run:
             self.tally.accept(response.outcome)
             self._tell(outcome_line, place, response.status, response.outcome)
 
-    def payload(self, row: Row) -> Any:
+    def payload(self, row: InputRow) -> Any:
         """Make what is sent of a row that could be read, with the constants."""
         payload = self.profile.from_row(row.payload) if row.cells else row.payload
         if not self.constants or not isinstance(payload, dict):

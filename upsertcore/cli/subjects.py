@@ -21,9 +21,9 @@ from attrs import frozen
 
 from upsertcore.cli.desk import WrongUse, seat
 from upsertcore.cli.kinds import problems
-from upsertcore.cli.row import Columns, Row
+from upsertcore.cli.row import Columns, InputRow
 from upsertcore.cli.run import Bar, Run
-from upsertcore.evaluation import Answer, Refusal, Side, begun, numbered
+from upsertcore.evaluation import RecordResult, Refusal, Side, begun, numbered
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME
 from upsertcore.values import shown
@@ -50,7 +50,7 @@ class Subject:
 
     name: str
     begin: Callable[[], Side]
-    payload: Callable[[Row], Any]
+    payload: Callable[[InputRow], Any]
     path: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ def subjects(names: Sequence[str], said: Words, bar: Bar) -> list[Subject]:
     >>> with Bar(shown=False) as bar:
     ...     [subject] = subjects(["salesforceiq"], {"name": "Ada"}, bar)
     >>> book, send = subject.begin()
-    >>> send(subject.payload(Row(2, {"email": "ada@x.org"}, cells=True))).result
+    >>> send(subject.payload(InputRow(2, {"email": "ada@x.org"}, cells=True))).result
     'created'
     """
     known = {name.lower(): name for name in BY_NAME}
@@ -101,7 +101,7 @@ def _of_profile(name: str, profile: str, said: Words, bar: Bar) -> Subject:
     def begin() -> Side:
         system = make(**options, ids=numbered())
 
-        def send(payload: Any) -> Answer:
+        def send(payload: Any) -> RecordResult:
             response = system.upsert(payload, **desk.path)
             if response.outcome is not None:
                 return response.outcome  # type: ignore[no-any-return]

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.merge import Draft
-from upsertcore.engine.patch import Asked, checked_scope, read
+from upsertcore.engine.patch import Request, checked_scope, read
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import see_that_it_is_found
 from upsertcore.engine.trace import absence
-from upsertcore.engine.uniqueness import Claim, Family, claim
+from upsertcore.engine.uniqueness import KeyHoldings, Target, claim
 from upsertcore.errors import (
     ContactDeleted,
     CreateRefused,
@@ -81,11 +81,13 @@ def decide(
     strategy = policy.match if match is None else match
     patched = read(policy, patch)
     return decide_request(
-        policy, Asked(compiled(policy).by_name, patched, index, scope, strategy)
+        policy, Request(compiled(policy).by_name, patched, index, scope, strategy)
     )
 
 
-def decide_request(policy: Policy, asked: Asked, if_version: int | None = None) -> Plan:
+def decide_request(
+    policy: Policy, asked: Request, if_version: int | None = None
+) -> Plan:
     """
     Decide on a patch that was read: match, merge, claim, decide.
 
@@ -116,7 +118,7 @@ def decide_request(policy: Policy, asked: Asked, if_version: int | None = None) 
 
 
 def decide_merge(
-    policy: Policy, asked: Asked, survivor: str, others: tuple[str, ...]
+    policy: Policy, asked: Request, survivor: str, others: tuple[str, ...]
 ) -> Plan:
     """
     Decide what merging contacts would do, without a patch.
@@ -145,7 +147,7 @@ def decide_merge(
     return _plan(policy, asked, found, family, draft, claimed)
 
 
-def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
+def _match(policy: Policy, asked: Request) -> tuple[Match, Request]:
     """Find the contact; give the patch without the keys that are left out of it."""
     strategy = asked.strategy
     try:
@@ -166,7 +168,9 @@ def _match(policy: Policy, asked: Asked) -> tuple[Match, Asked]:
     return found, asked
 
 
-def _within_limits(policy: Policy, asked: Asked, found: Match) -> tuple[Match, Asked]:
+def _within_limits(
+    policy: Policy, asked: Request, found: Match
+) -> tuple[Match, Request]:
     """
     Leave out the lowest keys, as many as it takes, and one stays.
 
@@ -176,7 +180,7 @@ def _within_limits(policy: Policy, asked: Asked, found: Match) -> tuple[Match, A
     strategy, pick = asked.strategy, PICKS[policy.on_ambiguous]
     carried = [name for name in strategy.keys if asked.seen[name]]
 
-    def left(many: int) -> tuple[Match, Asked]:
+    def left(many: int) -> tuple[Match, Request]:
         shorter = asked.without(carried[many:], "limit")
         return strategy.resolve(strategy.keys, shorter, pick), shorter
 
@@ -200,7 +204,7 @@ def _within_limits(policy: Policy, asked: Asked, found: Match) -> tuple[Match, A
     return left(least) if len(carried) > 1 else (found, asked)
 
 
-def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:
+def _are_too_many(policy: Policy, asked: Request, found: Match) -> bool:
     """Tell whether those who are found hold too much together, with what is sent."""
     for key in policy.all_keys:
         if key.max_forms is None:
@@ -213,13 +217,13 @@ def _are_too_many(policy: Policy, asked: Asked, found: Match) -> bool:
     return False
 
 
-def _family(policy: Policy, asked: Asked, found: Match) -> Family:
+def _family(policy: Policy, asked: Request, found: Match) -> Target:
     if found.id is None:
-        return Family(None, compiled(policy).no_forms)
+        return Target(None, compiled(policy).no_forms)
     before, held = asked.get(found.id)
     if not found.merged:
-        return Family(before, held)
-    return Family(before, held, tuple([asked.get(id) for id in found.merged]))
+        return Target(before, held)
+    return Target(before, held, tuple([asked.get(id) for id in found.merged]))
 
 
 def _see_its_version(before: Contact | None, version: int) -> None:
@@ -229,7 +233,7 @@ def _see_its_version(before: Contact | None, version: int) -> None:
         raise StaleVersion(before.id, version, before.version)
 
 
-def _see_that_they_may_come_back(family: Family) -> None:
+def _see_that_they_may_come_back(family: Target) -> None:
     if family.before is None:
         return
     for contact in (family.before, *[each for each, _forms in family.merged]):
@@ -237,7 +241,7 @@ def _see_that_they_may_come_back(family: Family) -> None:
             raise ContactDeleted(contact.id)
 
 
-def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> Plan:
+def _left_alone(policy: Policy, asked: Request, found: Match, before: Contact) -> Plan:
     """Decide that a known contact stays as it is; what its rule would do is named."""
     ignored = dict(asked.ignored)
     for name in Draft(policy, before, {}).concerned(asked.sent):
@@ -260,7 +264,7 @@ def _left_alone(policy: Policy, asked: Asked, found: Match, before: Contact) -> 
     )
 
 
-def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
+def _merge(policy: Policy, asked: Request, family: Target) -> Draft:
     """Give the fields afterwards: what is absorbed, then what is sent."""
     before = family.before
     draft = Draft(policy, before, asked.ignored)
@@ -272,7 +276,7 @@ def _merge(policy: Policy, asked: Asked, family: Family) -> Draft:
     return draft
 
 
-def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
+def _see_its_limits(policy: Policy, claimed: KeyHoldings, family: Target) -> None:
     over = claimed.over(policy, family.held)
     if over is not None:
         key, forms = over
@@ -282,7 +286,7 @@ def _see_its_limits(policy: Policy, claimed: Claim, family: Family) -> None:
         raise InvalidField(key.name, len(forms), reason)
 
 
-def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:
+def _touches(policy: Policy, asked: Request, moved: set[str]) -> bool:
     """Tell whether a field of a key that was consulted has moved."""
     if moved:
         for name in asked.seen:
@@ -293,11 +297,11 @@ def _touches(policy: Policy, asked: Asked, moved: set[str]) -> bool:
 
 def _plan(
     policy: Policy,
-    asked: Asked,
+    asked: Request,
     found: Match,
-    family: Family,
+    family: Target,
     draft: Draft,
-    claimed: Claim,
+    claimed: KeyHoldings,
 ) -> Plan:
     result = _result(policy, family, draft.moved)
     if family.merged or draft.clocks:
@@ -323,7 +327,7 @@ def _plan(
     )
 
 
-def _result(policy: Policy, family: Family, moved: set[str]) -> Result:
+def _result(policy: Policy, family: Target, moved: set[str]) -> Result:
     before = family.before
     if before is None:
         return "created"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
-    from upsertcore.rules.laying import Laid
+    from upsertcore.rules.gather import Gatherer
     from upsertcore.rules.rule import Rule
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "date",
 ]
 
-Gather: TypeAlias = "Callable[[Any, Any], Laid | None]"
+Gather: TypeAlias = "Callable[[Any, Any], Gatherer | None]"
 
 
 @final
@@ -71,7 +71,7 @@ class Merging:
         self.fields: dict[str, Any] = dict(before.fields)
         self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
-        self._gathered: dict[str, Laid] = {}
+        self._gathered: dict[str, Gatherer] = {}
 
     def take(self, others: Iterable[Contact]) -> None:
         """
@@ -242,7 +242,7 @@ class Merging:
         return self._times.get(name) or _time(self._before, name)
 
 
-def _is_absent(gathered: Laid, default: Any) -> bool:
+def _is_absent(gathered: Gatherer, default: Any) -> bool:
     """Return whether what is gathered is blank by now, or what is default."""
     return any(map(gathered.equals, ((), NOTHING, default)))
 

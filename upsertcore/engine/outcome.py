@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Decision",
     "Outcome",
     "Result",
-    "Verdict",
     "Withheld",
     "changes",
     "outcome_of",
@@ -79,7 +79,7 @@ class Withheld:
     key: str = attrs.field(default=attrs.Factory(lambda self: self.field, True))  # noqa: FBT003
 
 
-class Verdict:
+class Decision:
     """What a plan and an outcome have in common, told in short words."""
 
     __slots__ = ()
@@ -110,7 +110,7 @@ class _Late:
 
 @final
 @frozen
-class Outcome(Verdict, _Late):
+class Outcome(Decision, _Late):
     """
     What one call did.
 
@@ -197,7 +197,7 @@ _SET = {
 _get_told = vars(_Late)["_told"].__get__
 
 
-class _Draft(Verdict, _Late):
+class _Draft(Decision, _Late):
     """An outcome whose attributes can still be set."""
 
     __slots__ = Outcome.__slots__

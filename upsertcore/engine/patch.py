@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Asked", "Fields", "checked_scope", "frozen", "read"]
+__all__ = ["Fields", "Request", "checked_scope", "frozen", "read"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
@@ -232,7 +232,7 @@ _NONE_PLACED: Mapping[str, int] = {}
 
 
 @final
-class Asked:
+class Request:
     """
     What one decision asks an index, and the answers: each form and contact once.
 
@@ -319,7 +319,7 @@ class Asked:
             return tuple([form for form, _ids in hits])
         return self._made[name]
 
-    def without(self, names: Iterable[str], reason: str) -> Asked:
+    def without(self, names: Iterable[str], reason: str) -> Request:
         """
         Leave keys out of the patch; what was asked and answered stays so.
 
@@ -332,7 +332,7 @@ class Asked:
         fields = dict.fromkeys(every)
         sent = {name: v for name, v in self.sent.items() if name not in fields}
         gone = {name: reason for name in fields if name in self.sent}
-        shorter = Asked(
+        shorter = Request(
             self._keys,
             (sent, {**self.ignored, **gone}),
             self._index,

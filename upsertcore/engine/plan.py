@@ -16,8 +16,8 @@ from attrs import frozen
 from upsertcore.engine.explain import explain
 from upsertcore.engine.outcome import (
     Change,
+    Decision,
     Result,
-    Verdict,
     Withheld,
     changes,
     formless,
@@ -28,7 +28,7 @@ from upsertcore.engine.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
-    from upsertcore.engine.patch import Asked
+    from upsertcore.engine.patch import Request
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms, View
     from upsertcore.policy.policy import Policy
@@ -57,7 +57,7 @@ class Expects:
 
 @final
 @frozen
-class Plan(Verdict):
+class Plan(Decision):
     """
     What a patch would do; ``book.apply`` does it.
 
@@ -96,7 +96,7 @@ class Plan(Verdict):
     clocks: FrozenMap[Any]
     merged: tuple[Contact, ...]
     policy: Policy = attrs.field(repr=False)
-    _asked: Asked = attrs.field(repr=False, eq=False)
+    _asked: Request = attrs.field(repr=False, eq=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -19,8 +19,8 @@ from upsertcore.policy.policy import compiled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from upsertcore.engine.patch import Asked
-    from upsertcore.engine.uniqueness import Claim
+    from upsertcore.engine.patch import Request
+    from upsertcore.engine.uniqueness import KeyHoldings
     from upsertcore.matching.strategy import Hits, Match
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
@@ -32,9 +32,9 @@ _NEW = ""
 
 def see_that_it_is_found(
     policy: Policy,
-    asked: Asked,
+    asked: Request,
     found: Match,
-    claimed: Claim,
+    claimed: KeyHoldings,
     ignored: Mapping[str, str],
 ) -> None:
     """
@@ -74,7 +74,7 @@ def see_that_it_is_found(
     raise InvalidField(name, value, reason)
 
 
-def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> bool:
+def finds_again(policy: Policy, asked: Request, found: Match, forms: Forms) -> bool:
     """
     Tell whether a patch would find its contact when it is sent again.
 
@@ -95,10 +95,10 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
     >>> from upsertcore.matching.strategy import Match
-    >>> from upsertcore.engine.patch import Asked
+    >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> patch = {"id": "1"}, {}
-    >>> asked = Asked(
+    >>> asked = Request(
     ...     compiled(policy).by_name, patch, ContactIndex(["id"]), "", policy.match
     ... )
     >>> hits = asked("id")
@@ -114,7 +114,7 @@ def finds_again(policy: Policy, asked: Asked, found: Match, forms: Forms) -> boo
     return all(_finds(policy, asked, found, held, last=last) for last in places)
 
 
-def _holds_all(policy: Policy, asked: Asked, forms: Forms) -> bool:
+def _holds_all(policy: Policy, asked: Request, forms: Forms) -> bool:
     seen = asked.seen
     for key, held in zip(policy.all_keys, forms, strict=True):
         hits = seen.get(key.name)
@@ -130,7 +130,7 @@ def _holds_all(policy: Policy, asked: Asked, forms: Forms) -> bool:
 
 def _finds(
     policy: Policy,
-    asked: Asked,
+    asked: Request,
     found: Match,
     held: dict[str, tuple[str, ...]],
     *,
@@ -154,7 +154,7 @@ class _Afterwards:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: Request,
         found: Match,
         held: dict[str, tuple[str, ...]],
         *,

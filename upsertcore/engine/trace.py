@@ -17,7 +17,7 @@ from upsertcore.normalize import phone
 from upsertcore.values import empty
 
 if TYPE_CHECKING:
-    from upsertcore.engine.patch import Asked
+    from upsertcore.engine.patch import Request
     from upsertcore.model.contact import Contact
     from upsertcore.policy.keys import Key
 
@@ -47,7 +47,7 @@ class Step:
 
 
 def trace(
-    asked: Asked,
+    asked: Request,
     before: Contact | None,
     matched_by: str | None,
     merged: tuple[Contact, ...] = (),
@@ -80,7 +80,7 @@ def trace(
 
 
 def _step(
-    asked: Asked,
+    asked: Request,
     name: str,
     found: str | None,
     matched_by: str | None,
@@ -127,7 +127,7 @@ _LEFT_OUT = {
 }
 
 
-def absence(asked: Asked, name: str) -> tuple[str, Any]:
+def absence(asked: Request, name: str) -> tuple[str, Any]:
     """
     Say why a patch does not carry a key.
 
@@ -140,11 +140,13 @@ def absence(asked: Asked, name: str) -> tuple[str, Any]:
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.engine.patch import Asked
+    >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("phone"), {"phone": field(key=normalize.phone)})
     >>> patch = {"phone": "555-0105"}, {}
     >>> from upsertcore.policy.policy import compiled
-    >>> asked = Asked(compiled(policy).by_name, patch, ContactIndex(), "", policy.match)
+    >>> asked = Request(
+    ...     compiled(policy).by_name, patch, ContactIndex(), "", policy.match
+    ... )
     >>> absence(asked, "phone")
     ('national number', '555-0105')
     """

@@ -25,22 +25,22 @@ from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.engine.merge import Draft
-    from upsertcore.engine.patch import Asked, Fields
+    from upsertcore.engine.patch import Fields, Request
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Claim", "Family", "beside_blocked", "claim", "in_use"]
+__all__ = ["KeyHoldings", "Target", "beside_blocked", "claim", "in_use"]
 
 Lists: TypeAlias = "dict[str, list[str]]"
-Clash: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
+KeyConflict: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
 """A unique key, and its forms that others hold, with the ids of those."""
 
 
 @final
 @define
-class Family:
+class Target:
     """
     The contacts that a draft is made of.
 
@@ -57,7 +57,7 @@ class Family:
 
 @final
 @define
-class Claim:
+class KeyHoldings:
     """
     The keys that a contact would hold.
 
@@ -84,7 +84,7 @@ class Claim:
         return None
 
 
-def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
+def claim(policy: Policy, asked: Request, draft: Draft, family: Target) -> KeyHoldings:
     """
     Give a draft its keys; what others hold is left out, or refused.
 
@@ -108,7 +108,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
     before = family.before
     alone = before is not None and not before.aliases and not family.merged
     if alone and draft.moved.isdisjoint(compiled(policy).key_fields):
-        return Claim(family.held, NOTHING)
+        return KeyHoldings(family.held, NOTHING)
     withheld: list[Withheld] = []
     while True:
         current = _current(policy, asked, draft, family)
@@ -118,7 +118,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
             others = [
                 id for _, clash in clashes for ids in clash.values() for id in ids
             ]
-            return Claim(forms, aliases, tuple(withheld), tuple(others))
+            return KeyHoldings(forms, aliases, tuple(withheld), tuple(others))
         more = _to_withhold(policy, asked, draft, clashes)
         withheld += more
         left_out |= {each.field: "" for each in more}
@@ -129,7 +129,7 @@ def claim(policy: Policy, asked: Asked, draft: Draft, family: Family) -> Claim:
 
 
 def _current(
-    policy: Policy, asked: Asked, draft: Draft, family: Family
+    policy: Policy, asked: Request, draft: Draft, family: Target
 ) -> list[tuple[str, ...] | None]:
     """Give the forms that the fields make, per key; None where no field of it moved."""
     moved, every = draft.moved, bool(family.merged)
@@ -141,7 +141,7 @@ def _current(
     ]
 
 
-def _new(forms: Any, family: Family, place: int) -> Sequence[str]:
+def _new(forms: Any, family: Target, place: int) -> Sequence[str]:
     """Give the forms that neither the contact nor one that it absorbs holds."""
     own = {*family.held[place]}
     if family.merged:
@@ -151,10 +151,10 @@ def _new(forms: Any, family: Family, place: int) -> Sequence[str]:
 
 def _clashes(
     policy: Policy,
-    asked: Asked,
+    asked: Request,
     current: list[tuple[str, ...] | None],
-    family: Family,
-) -> list[Clash]:
+    family: Target,
+) -> list[KeyConflict]:
     """Give the unique keys that others hold; of a policy that refuses, the first."""
     clashes = []
     for place, (key, forms) in enumerate(zip(policy.all_keys, current, strict=True)):
@@ -171,7 +171,7 @@ def _clashes(
 
 
 def _to_withhold(
-    policy: Policy, asked: Asked, draft: Draft, clashes: list[Clash]
+    policy: Policy, asked: Request, draft: Draft, clashes: list[KeyConflict]
 ) -> list[Withheld]:
     """List what is left out for these clashes; refuse where the patch brought none."""
     direct: dict[str, Withheld] = {}
@@ -208,7 +208,7 @@ def _to_withhold(
 
 
 def _brought(
-    asked: Asked, draft: Draft, key: Key, clash: dict[str, tuple[str, ...]]
+    asked: Request, draft: Draft, key: Key, clash: dict[str, tuple[str, ...]]
 ) -> dict[str, str]:
     """Give the fields by which the patch brought these forms, each with its holder."""
     found: dict[str, str] = {}
@@ -237,7 +237,7 @@ def _lists(draft: Draft) -> Lists:
     return found
 
 
-def _sent(asked: Asked, draft: Draft, lists: Lists, name: str) -> Any:
+def _sent(asked: Request, draft: Draft, lists: Lists, name: str) -> Any:
     """Give the value that a field would have by what was sent for it."""
     return asked.sent[name] if name in lists else draft.own(name)
 
@@ -304,7 +304,7 @@ def in_use(
 
 
 def _leave_out_beside_blocked(
-    policy: Policy, asked: Asked, draft: Draft
+    policy: Policy, asked: Request, draft: Draft
 ) -> dict[str, str]:
     """Leave out what identifies together with a field that is left out already."""
     if not (asked.ignored and compiled(policy).groups):
@@ -340,7 +340,7 @@ def beside_blocked(name: str, value: Any) -> InvalidField:
 def _with_aliases(
     policy: Policy,
     current: list[tuple[str, ...] | None],
-    family: Family,
+    family: Target,
     draft: Draft,
 ) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
     known = NOTHING if family.before is None else family.before.aliases
@@ -375,7 +375,7 @@ def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
 
 
 def _left(
-    key: Key, place: int, family: Family, known: FrozenMap[tuple[str, ...]]
+    key: Key, place: int, family: Target, known: FrozenMap[tuple[str, ...]]
 ) -> dict[str, None]:
     """Give the forms that stay with a contact whatever its fields are, each once."""
     left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]

@@ -10,12 +10,12 @@ Rules:
 """
 
 from upsertcore.evaluation.evaluate import (
-    Answer,
     Contrast,
     Hit,
     Judge,
     KeyScore,
     Parting,
+    RecordResult,
     Refusal,
     Report,
     Side,
@@ -28,12 +28,12 @@ from upsertcore.evaluation.evaluate import (
 )
 
 __all__ = [
-    "Answer",
     "Contrast",
     "Hit",
     "Judge",
     "KeyScore",
     "Parting",
+    "RecordResult",
     "Refusal",
     "Report",
     "Side",

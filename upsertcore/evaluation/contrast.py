@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contrast", "Parting", "compare"]
 
-Verdict: TypeAlias = Literal["better", "worse", "mixed"]
+Effect: TypeAlias = Literal["better", "worse", "mixed"]
 Links: TypeAlias = tuple[int, int]
 
 
@@ -49,7 +49,7 @@ class Parting:
     theirs: Links
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Effect:
         """What the other policy does for it: ``better``, ``worse`` or ``mixed``."""
         (right, wrong), (theirs, astray) = self.mine, self.theirs
         if theirs >= right and astray <= wrong and self.mine != self.theirs:
@@ -145,7 +145,7 @@ def compare(mine: Report, theirs: Report) -> Contrast:
     both = list(zip(mine.places, theirs.places, strict=True))
     here, there, cells = Counter(mine.places), Counter(theirs.places), Counter(both)
     links = _links(mine), _links(theirs)
-    found: Counter[Verdict] = Counter()
+    found: Counter[Effect] = Counter()
     examples: list[Parting] = []
     for row, (a, b) in enumerate(both):
         # Two groups are the same where all of each is in what they have in common.

@@ -39,12 +39,12 @@ from upsertcore.policy.policy import Policy
 from upsertcore.values import empty, shown
 
 __all__ = [
-    "Answer",
     "Contrast",
     "Hit",
     "Judge",
     "KeyScore",
     "Parting",
+    "RecordResult",
     "Refusal",
     "Report",
     "Side",
@@ -56,10 +56,10 @@ __all__ = [
     "numbered",
 ]
 
-Answer: TypeAlias = Outcome | Refused | Refusal
+RecordResult: TypeAlias = Outcome | Refused | Refusal
 """What a book says to one record."""
 
-Side: TypeAlias = tuple[ContactBook, Callable[[Any], Answer]]
+Side: TypeAlias = tuple[ContactBook, Callable[[Any], RecordResult]]
 """An empty book, and what sends one record to it and raises no refusal."""
 
 Truth: TypeAlias = str | Callable[[Mapping[str, Any]], Hashable]
@@ -101,7 +101,7 @@ class Judge:
         self._several = 0
         self._hits: list[Hit] = []
 
-    def take(self, person: Hashable, answer: Answer) -> None:
+    def take(self, person: Hashable, answer: RecordResult) -> None:
         """
         Take what was answered to one record.
 
@@ -260,7 +260,7 @@ def begun(policy: Policy, scope: str = "") -> Side:
     """
     book = ContactBook(policy, ids=numbered())
 
-    def send(patch: Mapping[str, Any]) -> Answer:
+    def send(patch: Mapping[str, Any]) -> RecordResult:
         try:
             return book.upsert(patch, scope=scope)
         except Refused as refusal:

@@ -24,7 +24,15 @@ from upsertcore.errors import (
     UnknownContact,
 )
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import Answer, Trial, alike, ask, book_of, state_of, told
+from upsertcore.laws.trial import (
+    Trial,
+    TrialResult,
+    alike,
+    ask,
+    book_of,
+    state_of,
+    told,
+)
 from upsertcore.model.contact import Contact
 from upsertcore.policy.forms import held_forms
 from upsertcore.values import empty, freeze
@@ -272,13 +280,13 @@ def retry_is_once(trial: Trial) -> bool:
     return created or isinstance(calls[0], Outcome)
 
 
-def _is_retry(first: Answer, second: Answer) -> bool:
+def _is_retry(first: TrialResult, second: TrialResult) -> bool:
     """Return whether the second answer is the first one again, marked as such."""
     marks = [isinstance(each, Outcome) and each.replayed for each in (first, second)]
     return first == second and marks == [False, True]
 
 
-def _marked(answer: Answer) -> str:
+def _marked(answer: TrialResult) -> str:
     replayed = isinstance(answer, Outcome) and answer.replayed
     return f"{told(answer)}{' (replayed)' if replayed else ''}"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
 from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import Answer, Trial, told
+from upsertcore.laws.trial import Trial, TrialResult, told
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import compiled
@@ -108,7 +108,7 @@ def finds_who_is_named(trial: Trial) -> bool:
     return True
 
 
-def _is_said(trial: Trial, answer: Answer) -> bool:
+def _is_said(trial: Trial, answer: TrialResult) -> bool:
     """Tell whether the key that found somebody is in the patch, and not blank."""
     if isinstance(answer, Refused) or answer.matched_by is None:
         return True

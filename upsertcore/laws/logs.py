@@ -22,7 +22,7 @@ from upsertcore.errors import ChangesNotRetained, Refused
 from upsertcore.laws.books import see_its_keys
 from upsertcore.laws.broken import LawBroken, see
 from upsertcore.laws.trial import Log, Trial, alike, ask, book_of
-from upsertcore.replay import Answered, Sent, Stored, components, replay
+from upsertcore.replay import Replayed, SentPatch, StoredContact, components, replay
 from upsertcore.values import thaw
 
 __all__ = [
@@ -132,7 +132,7 @@ def _followed(log: Log) -> ContactBook:
 def by_components(log: Log) -> bool:
     """Taken apart, and done component by component, it makes what one book makes."""
     sent = [
-        Sent(number, patch, _DAWN + timedelta(seconds=number), log.scope)
+        SentPatch(number, patch, _DAWN + timedelta(seconds=number), log.scope)
         for number, patch in enumerate(log.patches)
     ]
     answers, contacts = _in_one_book(log, sent)
@@ -142,16 +142,16 @@ def by_components(log: Log) -> bool:
     for order in islice(permutations(parts), _ORDERS):
         done = [*replay((row for part in order for row in part), log.policy)]
         done.sort(key=lambda each: each.sequence)
-        made = [each.contact for each in done if isinstance(each, Stored)]
+        made = [each.contact for each in done if isinstance(each, StoredContact)]
         told = "done component by component, it makes other contacts"
         see("by_components", made == contacts, told)
-        given = [repr(each.answer) for each in done if isinstance(each, Answered)]
+        given = [repr(each.answer) for each in done if isinstance(each, Replayed)]
         told = "done component by component, it has other answers"
         see("by_components", given == answers, told)
     return len(parts) > 1
 
 
-def _in_one_book(log: Log, sent: list[Sent]) -> tuple[list[str], list[Any]]:
+def _in_one_book(log: Log, sent: list[SentPatch]) -> tuple[list[str], list[Any]]:
     """Do a log in its order, with the ids and times that a replay gives."""
     answers: list[str] = []
     book = ContactBook(

@@ -28,11 +28,11 @@ from upsertcore.store.journal import Entry
 from upsertcore.values import same
 
 __all__ = [
-    "Answer",
     "Log",
     "Merge",
     "State",
     "Trial",
+    "TrialResult",
     "alike",
     "ask",
     "book_of",
@@ -40,7 +40,7 @@ __all__ = [
     "told",
 ]
 
-Answer: TypeAlias = Outcome | Refused
+TrialResult: TypeAlias = Outcome | Refused
 """What a call came to."""
 
 State: TypeAlias = tuple[tuple[Contact, Forms], ...]
@@ -86,7 +86,9 @@ def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
     )
 
 
-def ask(book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any) -> Answer:
+def ask(
+    book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any
+) -> TrialResult:
     """Upsert, a refusal being an answer."""
     try:
         return book.upsert(patch, scope=scope, **how)
@@ -94,7 +96,7 @@ def ask(book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any) -> 
         return error
 
 
-def alike(one: Answer, other: Answer) -> bool:
+def alike(one: TrialResult, other: TrialResult) -> bool:
     """
     Return whether two calls came to the same, to the type of each value.
 
@@ -113,7 +115,7 @@ def alike(one: Answer, other: Answer) -> bool:
     )
 
 
-def told(answer: Answer) -> str:
+def told(answer: TrialResult) -> str:
     """
     Say in a few words what a call came to.
 
@@ -166,7 +168,7 @@ class Trial:
         return book_of(self.policy, self.state)
 
     @cached_property
-    def first(self) -> Answer:
+    def first(self) -> TrialResult:
         """What comes of the patch."""
         return ask(self.book, self.patch, self.scope)
 
@@ -177,7 +179,7 @@ class Trial:
         return tuple(self.book)
 
     @cached_property
-    def second(self) -> Answer:
+    def second(self) -> TrialResult:
         """What comes of the same patch, sent again."""
         _ = self.after
         return ask(self.book, self.patch, self.scope)
@@ -252,7 +254,7 @@ class Log:
         return book_of(self.policy, retain_changes=None)
 
     @cached_property
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[TrialResult, ...]:
         """What came of each."""
         return self.send(self.book)
 
@@ -268,7 +270,7 @@ class Log:
         _ = self.answers
         return tuple(self.book.changes_since())
 
-    def send(self, book: ContactBook) -> tuple[Answer, ...]:
+    def send(self, book: ContactBook) -> tuple[TrialResult, ...]:
         """Send all of them to a book, one by one."""
         return tuple([ask(book, patch, self.scope) for patch in self.patches])
 
@@ -312,16 +314,18 @@ class Merge:
         return tuple([contact for contact, _forms in self.state])
 
     @cached_property
-    def outcome(self) -> Answer:
+    def outcome(self) -> TrialResult:
         """What one merge of all comes to."""
         return self.merged(self.before[1:])
 
-    def merged(self, *steps: tuple[Contact, ...], state: State | None = None) -> Answer:
+    def merged(
+        self, *steps: tuple[Contact, ...], state: State | None = None
+    ) -> TrialResult:
         """Merge step by step, perhaps contacts that hold something else."""
         chosen = self.state if state is None else state
         book = book_of(self.policy, (*chosen, *self.beside))
         survivor = chosen[0][0]
-        made: Answer = Refused("others: must name one contact at least")
+        made: TrialResult = Refused("others: must name one contact at least")
         for others in steps:
             try:
                 ids = [each.id for each in others]

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, final
 from attrs import evolve
 
 from upsertcore.engine.decide import decide_request
-from upsertcore.engine.patch import Asked, read
+from upsertcore.engine.patch import Request, read
 from upsertcore.errors import Refused
 from upsertcore.laws.alphabet import Letters, Values, key_letters, line_letters
 from upsertcore.laws.shapes import Shapes
@@ -478,7 +478,7 @@ class World:
         sent = read(self.policy, patch)
         for _ in "ab":
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
-            asked = Asked(compiled(self.policy).by_name, sent, index, "", match)
+            asked = Request(compiled(self.policy).by_name, sent, index, "", match)
             with suppress(Refused):
                 decide_request(self.policy, asked)
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)

@@ -21,10 +21,10 @@ __all__ = ["Forms", "View", "changed", "departed"]
 Forms: TypeAlias = tuple[tuple[str, ...], ...]
 """The normal forms that a contact holds, per key of its policy, aliases last."""
 
-Seen: TypeAlias = Iterable[tuple[str, "Contact"]]
+Observed: TypeAlias = Iterable[tuple[str, "Contact"]]
 """An id that was asked for, and the contact that it led to."""
 
-Looked: TypeAlias = Iterable[tuple[tuple[str, str, str], tuple[str, ...]]]
+Lookups: TypeAlias = Iterable[tuple[tuple[str, str, str], tuple[str, ...]]]
 """A key, a form and a scope that were looked up, and the ids of the holders."""
 
 
@@ -44,7 +44,7 @@ class View(Protocol):
         ...
 
 
-def changed(view: View, contacts: Seen, looked: Looked) -> str | None:
+def changed(view: View, contacts: Observed, looked: Lookups) -> str | None:
     """
     Say what has changed of what a view answered once; None where all still holds.
 

@@ -18,27 +18,27 @@ and done anew, until none meet.
 """
 
 from upsertcore.replay.components import Components, Cut, components
-from upsertcore.replay.linking import Known, Linking, Row, Sent, joined
+from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch, joined
 from upsertcore.replay.ordered import (
-    Answered,
+    ComputedForms,
     Event,
-    Made,
-    Stored,
+    Replayed,
+    StoredContact,
     replay,
     watched,
 )
 
 __all__ = [
-    "Answered",
     "Components",
+    "ComputedForms",
     "Cut",
     "Event",
-    "Known",
+    "KnownContact",
     "Linking",
-    "Made",
-    "Row",
-    "Sent",
-    "Stored",
+    "LogRow",
+    "Replayed",
+    "SentPatch",
+    "StoredContact",
     "components",
     "joined",
     "replay",

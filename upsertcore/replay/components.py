@@ -17,8 +17,8 @@ from typing import Any, final
 from attrs import evolve, field, frozen
 
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.replay.linking import Known, Linking, Row, Sent, joined
-from upsertcore.replay.ordered import Made, watched
+from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch, joined
+from upsertcore.replay.ordered import ComputedForms, watched
 from upsertcore.values import shown
 
 __all__ = ["Components", "Cut", "components"]
@@ -59,7 +59,7 @@ class Components:
             one book might have come to something else.
     """
 
-    rows: tuple[Row, ...] = field(repr=False)
+    rows: tuple[LogRow, ...] = field(repr=False)
     sizes: Mapping[int, int] = field(repr=False)
     cut: tuple[Cut, ...] = ()
 
@@ -68,7 +68,7 @@ class Components:
 
 
 def components(
-    rows: Iterable[Row], policy: Policy, *, cap: Mapping[str, int] | None = None
+    rows: Iterable[LogRow], policy: Policy, *, cap: Mapping[str, int] | None = None
 ) -> Components:
     """
     Take a log apart into what can be done apart.
@@ -94,7 +94,7 @@ def components(
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> from upsertcore.replay import Sent
+    >>> from upsertcore.replay import SentPatch
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> policy = Policy(
     ...     first_match("email", "phone"),
@@ -106,7 +106,7 @@ def components(
     ...     {"phone": "2"},
     ...     {"email": "a", "phone": "1"},
     ... ]
-    >>> log = [Sent(n, patch, now) for n, patch in enumerate(sent)]
+    >>> log = [SentPatch(n, patch, now) for n, patch in enumerate(sent)]
     >>> found = components(log, policy)
     >>> [(row.component, row.sequence) for row in found.rows], len(found)
     ([(0, 0), (0, 1), (0, 3), (2, 2)], 2)
@@ -135,23 +135,23 @@ def _see_that_they_are_rows(log: list[Any]) -> None:
     """See that rows are rows, and that nobody known stands there twice."""
     ids: set[str] = set()
     for row in log:
-        if type(row) is not Sent and type(row) is not Known:
+        if type(row) is not SentPatch and type(row) is not KnownContact:
             raise TypeError(f"rows: must be Sent or Known, not {shown(row)}")
         if type(row.sequence) is not int:
             told = f"must be a whole number, not {row.sequence!r}"
             raise TypeError(f"sequence: {told}")
-        for id in row.contact.ids if type(row) is Known else ():
+        for id in row.contact.ids if type(row) is KnownContact else ():
             if id in ids:
                 raise ValueError(f"id: {id!r} is of two known contacts")
             ids.add(id)
 
 
-def _see_that_they_rise(log: list[Row]) -> None:
+def _see_that_they_rise(log: list[LogRow]) -> None:
     for last, row in pairwise(log):
         reason = ""
         if row.sequence <= last.sequence:
             reason = f"must be greater than {last.sequence}, that of the row before"
-        elif isinstance(row, Known) and isinstance(last, Sent):
+        elif isinstance(row, KnownContact) and isinstance(last, SentPatch):
             reason = f"must be less than {last.sequence}, for contacts stand in front"
         if reason:
             raise ValueError(f"sequence: {reason}, not {row.sequence}")
@@ -200,7 +200,7 @@ class _Caps:
 
 
 def _met(
-    log: list[Row],
+    log: list[LogRow],
     policy: Policy,
     links: list[tuple[str, ...]],
     first: list[int],
@@ -220,7 +220,7 @@ def _met(
         ]
         wider = [[*each] for each in links]
         for each in watched(rows, policy):
-            if isinstance(each, Made):
+            if isinstance(each, ComputedForms):
                 wider[places[each.component]].append(each.link)
         seen = dict(sizes)
         links = caps.left([tuple(dict.fromkeys(each)) for each in wider])

@@ -36,12 +36,12 @@ from upsertcore.rules import (
 )
 from upsertcore.rules.rule import Rule
 
-__all__ = ["Known", "Linking", "Row", "Sent", "joined"]
+__all__ = ["KnownContact", "Linking", "LogRow", "SentPatch", "joined"]
 
 
 @final
 @frozen
-class Sent:
+class SentPatch:
     """
     A patch in a log: what was sent, and when.
 
@@ -54,7 +54,9 @@ class Sent:
             long as nobody has looked.
 
     >>> from datetime import datetime, timezone
-    >>> Sent(7, {"email": "ada@x.org"}, datetime(2024, 1, 2, tzinfo=timezone.utc)).scope
+    >>> SentPatch(
+    ...     7, {"email": "ada@x.org"}, datetime(2024, 1, 2, tzinfo=timezone.utc)
+    ... ).scope
     ''
     """
 
@@ -67,18 +69,18 @@ class Sent:
 
 @final
 @frozen
-class Known:
+class KnownContact:
     """
     A contact that is stored before a log begins.
 
     Args:
         sequence: Its place by creation; lower than that of every patch.
         contact: The contact.
-        component: As of :class:`Sent`.
+        component: As of :class:`SentPatch`.
 
     >>> from datetime import datetime, timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> Known(1, Contact("c-1", "", {}, 1, now, now)).contact.id
+    >>> KnownContact(1, Contact("c-1", "", {}, 1, now, now)).contact.id
     'c-1'
     """
 
@@ -87,7 +89,7 @@ class Known:
     component: int | None = None
 
 
-Row: TypeAlias = Known | Sent
+LogRow: TypeAlias = KnownContact | SentPatch
 
 # What these rules make of two values is one of them, or a list of their items.
 _CHOOSING: frozenset[Rule] = frozenset(
@@ -114,7 +116,9 @@ class Linking:
     >>> from datetime import datetime, timezone
     >>> from upsertcore import field, first_match, normalize
     >>> links = Linking(Policy(first_match("id"), {"id": field(key=normalize.exact)}))
-    >>> links(Sent(1, {"id": 7}, datetime(2024, 1, 2, tzinfo=timezone.utc), "firm-1"))
+    >>> links(
+    ...     SentPatch(1, {"id": 7}, datetime(2024, 1, 2, tzinfo=timezone.utc), "firm-1")
+    ... )
     ('0:6:firm-17',)
     >>> links.told("0:6:firm-17"), links.makes
     (('id', 'firm-1', '7'), False)
@@ -146,14 +150,14 @@ class Linking:
             )
         )
 
-    def __call__(self, row: Row) -> tuple[str, ...]:
+    def __call__(self, row: LogRow) -> tuple[str, ...]:
         """
         Give the links of a row.
 
         Raises:
             TypeError: If a host's normaliser answers something that is no text.
         """
-        if isinstance(row, Known):
+        if isinstance(row, KnownContact):
             return self.held(row.contact)
         try:
             checked_scope(row.scope)

@@ -25,13 +25,13 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, note
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
-from upsertcore.replay.linking import Known, Linking, Row, Sent
+from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
 from upsertcore.store.index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
 
-__all__ = ["Answered", "Event", "Made", "Stored", "replay", "watched"]
+__all__ = ["ComputedForms", "Event", "Replayed", "StoredContact", "replay", "watched"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _COMPONENT = attrgetter("component")
 
 @final
 @frozen
-class Answered:
+class Replayed:
     """
     What became of one patch of a log.
 
@@ -49,7 +49,7 @@ class Answered:
         sequence: The patch's own number.
         answer: The outcome, or the refusal.
 
-    >>> Answered(7, 9, Refused("no")).sequence
+    >>> Replayed(7, 9, Refused("no")).sequence
     9
     """
 
@@ -60,7 +60,7 @@ class Answered:
 
 @final
 @frozen
-class Stored:
+class StoredContact:
     """
     A contact as it stands at the end of its component.
 
@@ -72,7 +72,7 @@ class Stored:
 
     >>> from datetime import datetime, timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> Stored(7, 9, Contact("9", "", {}, 1, now, now)).contact.id
+    >>> StoredContact(7, 9, Contact("9", "", {}, 1, now, now)).contact.id
     '9'
     """
 
@@ -83,7 +83,7 @@ class Stored:
 
 @final
 @frozen
-class Made:
+class ComputedForms:
     """
     A link that no patch before carried whole.
 
@@ -93,7 +93,7 @@ class Made:
         component: The number of its component.
         link: As :class:`Linking` makes it.
 
-    >>> Made(7, "0:0:ada|king").component
+    >>> ComputedForms(7, "0:0:ada|king").component
     7
     """
 
@@ -101,12 +101,12 @@ class Made:
     link: str
 
 
-Event: TypeAlias = Answered | Stored
+Event: TypeAlias = Replayed | StoredContact
 """What a replay gives, in the order in which it is made."""
 
 
 def replay(
-    rows: Iterable[Row], policy: Policy, *, ids: Callable[[int], str] = str
+    rows: Iterable[LogRow], policy: Policy, *, ids: Callable[[int], str] = str
 ) -> Iterator[Event]:
     """
     Do a log again, component by component.
@@ -140,9 +140,9 @@ def replay(
     >>> from upsertcore.replay import components
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
-    >>> log = [Sent(n, {"id": id}, now) for n, id in enumerate("aba")]
+    >>> log = [SentPatch(n, {"id": id}, now) for n, id in enumerate("aba")]
     >>> for each in replay(components(log, policy).rows, policy):
-    ...     if isinstance(each, Answered):
+    ...     if isinstance(each, Replayed):
     ...         print(each.sequence, each.answer.result)
     ...     else:
     ...         print(each.contact.id, dict(each.contact.fields))
@@ -156,8 +156,8 @@ def replay(
 
 
 def watched(
-    rows: Iterable[Row], policy: Policy, *, ids: Callable[[int], str] = str
-) -> Iterator[Event | Made]:
+    rows: Iterable[LogRow], policy: Policy, *, ids: Callable[[int], str] = str
+) -> Iterator[Event | ComputedForms]:
     """
     Do a log again as :func:`replay`, and tell of links that no patch carried.
 
@@ -200,7 +200,7 @@ class _Replay:
         self._index = ContactIndex([key.name for key in policy.all_keys])
         self._ids, self._id = ids, ""
         self._known: set[str] = set()
-        self._row: Sent
+        self._row: SentPatch
         self._book = ContactBook(
             policy, ids=self._next_id, clock=self._time, index=self._index
         )
@@ -214,19 +214,21 @@ class _Replay:
     def _time(self) -> datetime:
         return self._row.at
 
-    def run(self, rows: Iterable[Row]) -> Iterator[Event | Made]:
+    def run(self, rows: Iterable[LogRow]) -> Iterator[Event | ComputedForms]:
         for component, group in groupby(rows, _COMPONENT):
             yield from self._component(component, group)
             self._index.clear()
 
-    def _component(self, component: int, rows: Iterable[Row]) -> Iterator[Event | Made]:
+    def _component(
+        self, component: int, rows: Iterable[LogRow]
+    ) -> Iterator[Event | ComputedForms]:
         places: dict[str, int] = {}
         carried: set[str] = set()
         last: int | None = None
         for row in rows:
             _see_that_it_follows(component, row.sequence, last)
             last = row.sequence
-            if isinstance(row, Known):
+            if isinstance(row, KnownContact):
                 self._admit(row.contact)
                 places[row.contact.id] = row.sequence
                 if self._linking is not None:
@@ -243,12 +245,12 @@ class _Replay:
                 for link in dict.fromkeys(looked):
                     if link not in carried:
                         carried.add(link)
-                        yield Made(component, link)
-            yield Answered(component, row.sequence, answer)
+                        yield ComputedForms(component, link)
+            yield Replayed(component, row.sequence, answer)
         for contact in self._index:
-            yield Stored(component, places[contact.id], contact)
+            yield StoredContact(component, places[contact.id], contact)
 
-    def _looked_up(self, row: Sent) -> tuple[str, ...]:
+    def _looked_up(self, row: SentPatch) -> tuple[str, ...]:
         """Decide as the book will, to see which forms that asks for."""
         if self._linking is None:
             return ()
@@ -266,7 +268,7 @@ class _Replay:
             self._known.add(id)
         self._index.put(contact, admit(self._policy, self._index, contact))
 
-    def _answer(self, row: Sent) -> Outcome | Refused:
+    def _answer(self, row: SentPatch) -> Outcome | Refused:
         self._row = row
         try:
             return self._named(
@@ -275,7 +277,7 @@ class _Replay:
         except Refused as refusal:
             return refusal
 
-    def _named(self, row: Sent, do: Callable[[], T]) -> T:
+    def _named(self, row: SentPatch, do: Callable[[], T]) -> T:
         """Do something about a patch; what goes wrong tells about which."""
         try:
             return do()

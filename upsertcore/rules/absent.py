@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, final
 
 from upsertcore.rules import nested
-from upsertcore.rules.laying import Laid, Mapped, sealed
+from upsertcore.rules.gather import Gatherer, MergeNames, sealed
 from upsertcore.values import FrozenMap, empty, same
 
 __all__ = [
@@ -94,7 +94,7 @@ def _merged(own: Any, other: Any, default: Any, part: Part) -> Any:
     return mapped.made()
 
 
-def gather_deep(own: Any, default: Any) -> Laid | None:
+def gather_deep(own: Any, default: Any) -> Gatherer | None:
     """
     Begin to lay the mappings of many contacts over the survivor's.
 
@@ -111,7 +111,7 @@ def gather_deep(own: Any, default: Any) -> Laid | None:
     return _Merged(own, default, _present) if isinstance(own, FrozenMap) else None
 
 
-def gather_deep_keep(own: Any, default: Any) -> Laid | None:
+def gather_deep_keep(own: Any, default: Any) -> Gatherer | None:
     """
     Begin to let the mappings of many contacts fill the survivor's.
 
@@ -136,7 +136,7 @@ class _Merged:
 
     def __init__(self, own: FrozenMap[Any], default: Any, part: Part) -> None:
         self._own, self._default, self._part = own, default, part
-        self._mapped: Mapped | None = None
+        self._mapped: MergeNames | None = None
         self._said: Said = {}
         self.moved = False
 
@@ -147,7 +147,7 @@ class _Merged:
         part = self._part(known, sent, self._default, self._said)
         if part:
             if self._mapped is None:
-                self._mapped = Mapped(self._own)
+                self._mapped = MergeNames(self._own)
             self._mapped.lay(part)
         self.moved = bool(part) and self._mapped.moved  # type: ignore[union-attr]
 

@@ -40,7 +40,13 @@ from upsertcore.rules.absent import (
     merge_deep_keep,
     merge_items,
 )
-from upsertcore.rules.laying import Appended, Items, Joined, Laid, Shortened
+from upsertcore.rules.gather import (
+    AppendItems,
+    Gatherer,
+    Items,
+    RemoveItems,
+    UnionItems,
+)
 from upsertcore.rules.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rules.rule import Combine, Law, Rule, replace
 from upsertcore.values import called, described, empty, freeze, kind_of, same, shown
@@ -110,20 +116,20 @@ def _adds(new: Any, sent: Any) -> bool:
     return not empty(sent) or same(new, sent)
 
 
-def _gather_union(own: Any, _default: Any) -> Laid | None:
-    return Joined(own) if type(own) is tuple else None
+def _gather_union(own: Any, _default: Any) -> Gatherer | None:
+    return UnionItems(own) if type(own) is tuple else None
 
 
-def _gather_append(own: Any, _default: Any) -> Laid | None:
-    return Appended(own) if type(own) is tuple else None
+def _gather_append(own: Any, _default: Any) -> Gatherer | None:
+    return AppendItems(own) if type(own) is tuple else None
 
 
-def _gather_remove(own: Any, _default: Any) -> Laid | None:
-    return Shortened(own) if type(own) is tuple else None
+def _gather_remove(own: Any, _default: Any) -> Gatherer | None:
+    return RemoveItems(own) if type(own) is tuple else None
 
 
-def _gather_signed(own: Any, _default: Any) -> Laid | None:
-    return Shortened(own, signed=True) if type(own) is tuple else None
+def _gather_signed(own: Any, _default: Any) -> Gatherer | None:
+    return RemoveItems(own, signed=True) if type(own) is tuple else None
 
 
 keep = Rule("keep", fill, _GROUPED | _AGAIN, drops=True)
@@ -300,7 +306,7 @@ class _Gathered:
 
     names: tuple[str, ...]
 
-    def __call__(self, own: Any, _default: Any) -> Laid | None:
+    def __call__(self, own: Any, _default: Any) -> Gatherer | None:
         return Items(own, self.names, blanks=False) if type(own) is tuple else None
 
 

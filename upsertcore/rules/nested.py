@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from upsertcore.rules.laying import (
-    Appended,
+from upsertcore.rules.gather import (
+    AppendItems,
+    Gatherer,
     Items,
-    Joined,
-    Laid,
-    Mapped,
-    Shortened,
+    MergeNames,
+    RemoveItems,
+    UnionItems,
     sent_list,
     signs,
 )
@@ -46,10 +46,10 @@ def union(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _laid(Joined(stored, once=True), sent)
+    return _laid(UnionItems(stored, once=True), sent)
 
 
-def _laid(listed: Laid, sent: Any) -> Any:
+def _laid(listed: Gatherer, sent: Any) -> Any:
     """Lay one value over another, and refuse what is too large to be read back."""
     listed.lay(sent)
     return freeze(listed.made())
@@ -66,7 +66,7 @@ def remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(stored) or empty(sent):
         return stored
-    return _laid(Shortened(stored, once=True), sent_list(sent))
+    return _laid(RemoveItems(stored, once=True), sent_list(sent))
 
 
 def append(stored: Any, sent: Any) -> Any:
@@ -80,7 +80,7 @@ def append(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _laid(Appended(stored, once=True), sent)
+    return _laid(AppendItems(stored, once=True), sent)
 
 
 def add_or_remove(stored: Any, sent: Any) -> Any:
@@ -110,7 +110,7 @@ def add_or_remove(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
     said = signs(sent)
-    listed = Shortened(stored, once=True)
+    listed = RemoveItems(stored, once=True)
     listed.sign(said)
     return freeze(listed.made()) or (stored if empty(stored) else ())
 
@@ -128,7 +128,7 @@ def deep(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return FrozenMap() if stored is None else stored
     _check_mappings(stored, sent)
-    return _laid(Mapped(NOTHING if empty(stored) else stored, once=True), sent)
+    return _laid(MergeNames(NOTHING if empty(stored) else stored, once=True), sent)
 
 
 def deep_keep(stored: Any, sent: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, final
 
 from attrs import astuple, frozen
 
-from upsertcore.rules.laying import Laid
+from upsertcore.rules.gather import Gatherer
 from upsertcore.values import same
 
 __all__ = ["Combine", "Law", "Rule", "replace"]
@@ -69,7 +69,7 @@ class Rule:
     stores: bool = True
     by: str | None = None
     shows: Callable[[Any, Any], bool] | None = None
-    gather: Callable[[Any, Any], Laid | None] | None = None
+    gather: Callable[[Any, Any], Gatherer | None] | None = None
     merge: Callable[[Any, Any, Any], Any] | None = None
     merges_only: bool = False
 

@@ -27,7 +27,7 @@ from upsertcore.spark.connected import connected
 from upsertcore.spark.frames import answers, check_numbers, labelled, sources
 from upsertcore.spark.meeting import made_in, meeting, moved, touched
 from upsertcore.spark.schemas import arrow_schema, links_schema, replayed_schema
-from upsertcore.spark.skew import Spread
+from upsertcore.spark.skew import Skew
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -111,7 +111,7 @@ def upsert(
         partitions = int(conf.get("spark.sql.shuffle.partitions"))
     _check_options(large=large, partitions=partitions, on_large=on_large)
     known = Linking(policy)
-    spread = Spread(known, partitions, large, on_large == "refuse")
+    spread = Skew(known, partitions, large, on_large == "refuse")
     links = rows.mapInArrow(linking(policy), links_schema()).persist()
     try:
         count = check_numbers(links)
@@ -141,7 +141,7 @@ def _check_options(*, large: int, partitions: int, on_large: str) -> None:
 class _Job:
     """What replays rows: spread over partitions, each by one worker."""
 
-    spread: Spread
+    spread: Skew
     worker: Worker
     fields: StructType
 

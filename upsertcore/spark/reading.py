@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
-from upsertcore.replay import Known, Linking, Row, Sent
+from upsertcore.replay import KnownContact, Linking, LogRow, SentPatch
 from upsertcore.spark.errors import InvalidColumn
 
 __all__ = ["Read", "links", "rows", "times", "told", "values"]
@@ -30,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEEDED = ("id", "version", "created_at", "updated_at")
 
 
-def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
+def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[LogRow]:
     """
     Give the rows of batches that have the columns of ``rows_schema``.
 
@@ -64,7 +64,7 @@ def links(
         listed = [*_rows(batch)]
         columns = [
             [row.sequence for row in listed],
-            [type(row) is Known for row in listed],
+            [type(row) is KnownContact for row in listed],
             [[*linking(row)] for row in listed],
         ]
         yield pa.RecordBatch.from_arrays(
@@ -73,7 +73,7 @@ def links(
         )
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[Row]:
+def _rows(batch: pa.RecordBatch) -> Iterator[LogRow]:
     count = batch.num_rows
     sequences = _needed(batch, "sequence", batch.column("sequence").to_pylist())
     names = batch.schema.names
@@ -91,7 +91,7 @@ def _rows(batch: pa.RecordBatch) -> Iterator[Row]:
         sequence, component = sequences[place], components[place]
         if history is not None:
             contact = _contact(sequence, history, scopes[place], fields[place])
-            yield Known(sequence, contact, component)
+            yield KnownContact(sequence, contact, component)
             continue
         patch, at = fields[place], moments[place]
         for name in nulls[place] or ():
@@ -101,7 +101,7 @@ def _rows(batch: pa.RecordBatch) -> Iterator[Row]:
             patch[name] = None
         if at is None:
             raise InvalidColumn("at", f"must not be null (sequence {sequence})")
-        yield Sent(sequence, patch, at, scopes[place], component)
+        yield SentPatch(sequence, patch, at, scopes[place], component)
 
 
 def _needed(batch: pa.RecordBatch, name: str, sequences: list[Any]) -> list[Any]:

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has
 from upsertcore.replay import Linking
 from upsertcore.spark.errors import LargeComponent, Shared
 
-__all__ = ["Spread", "large_components"]
+__all__ = ["Skew", "large_components"]
 
 _log = getLogger("upsertcore.spark")
 
@@ -29,7 +29,7 @@ _TOLD = 3
 
 @final
 @frozen
-class Spread:
+class Skew:
     """
     How the rows of a job are spread.
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from upsertcore.engine.outcome import Outcome
 from upsertcore.model.layout import ID
 from upsertcore.model.record import KEY, ROW
-from upsertcore.replay import Answered, Event, Made, Sent, Stored
+from upsertcore.replay import ComputedForms, Event, Replayed, SentPatch, StoredContact
 from upsertcore.spark.errors import UnfitValue
 from upsertcore.spark.schemas import arrow_schema, check_fields, patches_schema
 from upsertcore.values import FrozenMap, freeze, thaw
@@ -37,7 +37,7 @@ _ROWS = 10_000
 
 
 def batches(
-    events: Iterable[Event | Made], schema: pa.Schema, *, size: int = _ROWS
+    events: Iterable[Event | ComputedForms], schema: pa.Schema, *, size: int = _ROWS
 ) -> Iterator[pa.RecordBatch]:
     """
     Write what a replay gives.
@@ -82,11 +82,11 @@ def _batch(events: list[Any], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _links(events: list[Made], kind: pa.DataType) -> pa.Array:
+def _links(events: list[ComputedForms], kind: pa.DataType) -> pa.Array:
     return pa.array([each.link for each in events], kind)
 
 
-def _contacts(events: list[Stored], kind: pa.StructType) -> pa.StructArray:
+def _contacts(events: list[StoredContact], kind: pa.StructType) -> pa.StructArray:
     contacts = [each.contact for each in events]
     places = [each.sequence for each in events]
     plain = {
@@ -115,7 +115,7 @@ def _contacts(events: list[Stored], kind: pa.StructType) -> pa.StructArray:
     )
 
 
-def _outcomes(events: list[Answered], kind: pa.StructType) -> pa.StructArray:
+def _outcomes(events: list[Replayed], kind: pa.StructType) -> pa.StructArray:
     columns = zip(*[_told(each.answer) for each in events], strict=True)
     return pa.StructArray.from_arrays(
         [
@@ -163,13 +163,13 @@ def _json(value: Any) -> str:
 
 
 _KINDS: dict[type, tuple[int, str, Callable[..., pa.Array]]] = {
-    Stored: (STORED, "contact", _contacts),
-    Answered: (ANSWERED, "outcome", _outcomes),
-    Made: (MADE, "link", _links),
+    StoredContact: (STORED, "contact", _contacts),
+    Replayed: (ANSWERED, "outcome", _outcomes),
+    ComputedForms: (MADE, "link", _links),
 }
 
 
-def patches_table(log: Iterable[Sent], fields: StructType) -> pa.Table:
+def patches_table(log: Iterable[SentPatch], fields: StructType) -> pa.Table:
     """
     Write a log of patches as an Arrow table, to be made a frame of.
 
@@ -188,7 +188,7 @@ def patches_table(log: Iterable[Sent], fields: StructType) -> pa.Table:
     >>> from pyspark.sql.types import StringType, StructField, StructType
     >>> at = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> fields = StructType([StructField("email", StringType())])
-    >>> table = patches_table([Sent(1, {"email": "a@x.org"}, at)], fields)
+    >>> table = patches_table([SentPatch(1, {"email": "a@x.org"}, at)], fields)
     >>> table.column("patch").to_pylist()
     [{'email': 'a@x.org'}]
     """

@@ -25,19 +25,19 @@ from upsertcore.values import thaw
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
-    from upsertcore.engine.patch import Asked
+    from upsertcore.engine.patch import Request
 
 __all__ = ["Calls", "Once", "answered", "fingerprint"]
 
 Once: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
 
-Known: TypeAlias = "Mapping[str, OrderedDict[str, tuple[Hashable, Outcome]]]"
+KnownCalls: TypeAlias = "Mapping[str, OrderedDict[str, tuple[Hashable, Outcome]]]"
 """Scope -> idempotency key -> the call and its outcome, the oldest first: of a plain
 dict the first of many is slow to find, once others before it were removed."""
 
 
-def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None:
+def fingerprint(key: Any, ask: Callable[[], Request], *wishes: Any) -> Once | None:
     """
     Identify a call, so that another one cannot pass for it.
 
@@ -55,8 +55,8 @@ def fingerprint(key: Any, ask: Callable[[], Asked], *wishes: Any) -> Once | None
 
     >>> from upsertcore import never
     >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.engine.patch import Asked
-    >>> ask = lambda: Asked({}, ({}, {}), ContactIndex(), "", never())
+    >>> from upsertcore.engine.patch import Request
+    >>> ask = lambda: Request({}, ({}, {}), ContactIndex(), "", never())
     >>> fingerprint("k-1", ask)[:2], fingerprint(None, ask)
     (('', 'k-1'), None)
     """
@@ -115,21 +115,21 @@ class Calls:
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self.known: Known = defaultdict(OrderedDict)
+        self.known: KnownCalls = defaultdict(OrderedDict)
 
     def noted(self, once: Once) -> tuple[Hashable, Outcome] | None:
         """Return what was noted under the key of a call, None where nothing was."""
         scope, key, _what = once
         return self.known[scope].get(key) if scope in self.known else None
 
-    def purged(self, ids: set[str], scope: str) -> tuple[Known, int]:
+    def purged(self, ids: set[str], scope: str) -> tuple[KnownCalls, int]:
         """
         Return the calls without what they tell of ids of a scope, and how many did.
 
         Cost:
             Linear in the calls that are remembered.
         """
-        left: Known = defaultdict(OrderedDict)
+        left: KnownCalls = defaultdict(OrderedDict)
         purged = 0
         for name, calls in self.known.items():
             for key, (what, outcome) in calls.items():

@@ -27,11 +27,11 @@ Entries: TypeAlias = dict[str, str | list[str]]
 Holders: TypeAlias = dict[str, dict[str, Entries]]
 """Key -> scope -> form -> holders."""
 
-Rows: TypeAlias = Mapping[str, Row]
+RowsById: TypeAlias = Mapping[str, Row]
 
 
 def move(
-    holders: Holders, scope: str, was: Row | None, row: Row | None, rows: Rows
+    holders: Holders, scope: str, was: Row | None, row: Row | None, rows: RowsById
 ) -> None:
     """
     Make the keys of a contact resolve to it by the forms that it holds now.
@@ -111,7 +111,7 @@ def listed_of(
     return made
 
 
-def add(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
+def add(entries: Entries, form: str, id: str, place: int, rows: RowsById) -> None:
     """
     Add a holder of a form, unless it is one.
 
@@ -142,7 +142,7 @@ def add(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
             found.insert(at, id)
 
 
-def _drop(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
+def _drop(entries: Entries, form: str, id: str, place: int, rows: RowsById) -> None:
     found = entries.get(form)
     if isinstance(found, list):
         at = _at(found, place, rows)
@@ -154,6 +154,6 @@ def _drop(entries: Entries, form: str, id: str, place: int, rows: Rows) -> None:
         del entries[form]
 
 
-def _at(found: list[str], place: int, rows: Rows) -> int:
+def _at(found: list[str], place: int, rows: RowsById) -> int:
     """Return where a contact of this place is, or would be, among holders."""
     return bisect_left(found, place, key=lambda other: rows[other][PLACE])

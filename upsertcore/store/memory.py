@@ -30,11 +30,18 @@ from upsertcore.store.index import Staged
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.redo import Redo
-from upsertcore.store.transaction import Ask, AskView, Decide, Remainder, Stage, Step
+from upsertcore.store.transaction import (
+    Ask,
+    AskView,
+    Decide,
+    Remainder,
+    Stage,
+    WriteStep,
+)
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Result
-    from upsertcore.engine.patch import Asked
+    from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
@@ -46,7 +53,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-class Seen(Protocol):
+class Basis(Protocol):
     """What a decision rests on."""
 
     def stale(self, index: ContactIndex) -> str | None:
@@ -54,7 +61,7 @@ class Seen(Protocol):
         ...
 
 
-V = TypeVar("V", bound=Seen)
+V = TypeVar("V", bound=Basis)
 
 _PATIENCE = 3
 """How often a call may be overtaken before it queues."""
@@ -196,7 +203,7 @@ class Writer:
         if remainder is not None:
             draw = Draw(self.ids, self.clock, remainder.id, remainder.now)
 
-        def ready(asked: Asked) -> Plan:
+        def ready(asked: Request) -> Plan:
             plan = decide(asked)
             draw.ready(plan)
             return plan
@@ -210,7 +217,7 @@ class Writer:
 
         return self._attempt(ask, ready, prepare)
 
-    def write_all(self, run: Callable[[Step], list[Outcome]]) -> list[Outcome]:
+    def write_all(self, run: Callable[[WriteStep], list[Outcome]]) -> list[Outcome]:
         """
         Do what several decisions say, or nothing of it.
 
@@ -390,7 +397,7 @@ class Writer:
                 self._leave(state)
                 return None
 
-    def _moved(self, asked: Seen) -> bool:
+    def _moved(self, asked: Basis) -> bool:
         return self.read(lambda: asked.stale(self._index)) is not None
 
     def _change(self, do: Callable[[Record], tuple[T, Record | None]]) -> T:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar, final
 
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import Asked
+from upsertcore.engine.patch import Request
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
 from upsertcore.model.layout import unpacked
@@ -23,17 +23,17 @@ from upsertcore.model.view import Forms, View
 from upsertcore.store.calls import Once
 from upsertcore.store.journal import Entry
 
-__all__ = ["Ask", "AskView", "Decide", "Remainder", "Stage", "Step", "Store"]
+__all__ = ["Ask", "AskView", "Decide", "Remainder", "Stage", "Store", "WriteStep"]
 
 T = TypeVar("T")
 
-Ask: TypeAlias = Callable[[], Asked]
+Ask: TypeAlias = Callable[[], Request]
 """Returns what a decision asks with; called once per attempt."""
 
-Decide: TypeAlias = Callable[[Asked], Plan]
-AskView: TypeAlias = Callable[[View], Asked]
+Decide: TypeAlias = Callable[[Request], Plan]
+AskView: TypeAlias = Callable[[View], Request]
 
-Step: TypeAlias = Callable[[AskView, Decide], Outcome]
+WriteStep: TypeAlias = Callable[[AskView, Decide], Outcome]
 """Makes one decision of several that are written together."""
 
 
@@ -123,7 +123,7 @@ class Store(Protocol):
         """Decide, and write what was decided; a call with a known key is replayed."""
         ...
 
-    def write_all(self, run: Callable[[Step], list[Outcome]]) -> list[Outcome]:
+    def write_all(self, run: Callable[[WriteStep], list[Outcome]]) -> list[Outcome]:
         """Write several decisions, each seeing those before it, or none of them."""
         ...
 

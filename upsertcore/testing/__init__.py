@@ -28,12 +28,12 @@ from upsertcore.testing.pools import POOLS
 from upsertcore.testing.sending import books, contacts, new_book, patches
 from upsertcore.testing.tables import policies
 from upsertcore.testing.texts import json_values, rich_text, sample_normaliser
-from upsertcore.testing.words import Words
+from upsertcore.testing.words import Vocabulary
 
 __all__ = [
     "POOLS",
     "BookMachine",
-    "Words",
+    "Vocabulary",
     "books",
     "contacts",
     "json_values",

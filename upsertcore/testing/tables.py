@@ -29,11 +29,11 @@ from upsertcore.policy.policy import Policy
 from upsertcore.rules import ignore, keep, last_updated, replace
 from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import BLOCKED, FIELDS, KEYED, NAMED, NEEDED, POOLS
-from upsertcore.testing.words import LATEST, Words
+from upsertcore.testing.words import LATEST, Vocabulary
 
 __all__ = ["chance", "policies"]
 
-_WORDS = Words()
+_WORDS = Vocabulary()
 
 
 def chance(one_in: int) -> st.SearchStrategy[bool]:
@@ -54,7 +54,7 @@ def policies(
     strict: bool = False,
     match: Any = None,
     on_key_in_use: tuple[str, ...] = ("refuse", "withhold", "allow"),
-    words: Words = _WORDS,
+    words: Vocabulary = _WORDS,
 ) -> Policy:
     """
     Draw a policy from the whole vocabulary; one in three has no rare word.
@@ -106,7 +106,7 @@ def policies(
 @st.composite
 def _choices(
     draw: st.DrawFn,
-    words: Words,
+    words: Vocabulary,
     clocked: list[Rule],
     on_key_in_use: tuple[str, ...],
     *,
@@ -198,7 +198,13 @@ def _alone(order: Iterable[str], names: tuple[str, ...]) -> bool:
 
 @st.composite
 def _tables(
-    draw: st.DrawFn, match: Any, own: Any, named: Any, *, strict: bool, words: Words
+    draw: st.DrawFn,
+    match: Any,
+    own: Any,
+    named: Any,
+    *,
+    strict: bool,
+    words: Vocabulary,
 ) -> dict[str, Any]:
     """Draw the lines of a table whose keys are held so."""
     finding = {part for name in match.keys for part in FIELDS[name]}
@@ -227,7 +233,7 @@ def _tables(
 def _lines(
     draw: st.DrawFn,
     name: str,
-    words: Words,
+    words: Vocabulary,
     *,
     strict: bool,
     held: Any,
@@ -269,7 +275,7 @@ def _rarities(
     draw: st.DrawFn,
     match: Any,
     names: tuple[str, ...],
-    words: Words,
+    words: Vocabulary,
     *,
     droppable: bool,
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

@@ -37,7 +37,7 @@ from upsertcore.rules import (
 from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import FIELDS
 
-__all__ = ["LATEST", "Words", "longer", "mailbox", "tidy"]
+__all__ = ["LATEST", "Vocabulary", "longer", "mailbox", "tidy"]
 
 LATEST = latest(by="at")
 """The rule with a clock that drawn policies have."""
@@ -79,7 +79,7 @@ def longer(stored: Any, sent: Any) -> Any:
 
 
 @final
-class Words:
+class Vocabulary:
     """
     What policies are drawn from; the functions of a host can be other ones.
 
@@ -88,7 +88,7 @@ class Words:
         clean: Is the ``clean`` of some fields.
         rule: Stands beside the catalogue of merge rules.
 
-    >>> words = Words(rule=custom(longer, name="mine"))
+    >>> words = Vocabulary(rule=custom(longer, name="mine"))
     >>> words.rule in words.rules["name"], words.rule in words.on_merge["name"]
     (True, True)
     """
@@ -117,7 +117,7 @@ class Words:
         It is not if the rule does not declare it, or if a host's own rule decides
         what a contact is found by.
 
-        >>> words = Words()
+        >>> words = Vocabulary()
         >>> [words.harmless(n, words.rule) for n in ("email", "score")]
         [False, True]
         """

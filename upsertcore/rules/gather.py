@@ -15,15 +15,15 @@ from itertools import islice
 from typing import Any, Protocol, final
 
 from upsertcore.rules.tokens import token
-from upsertcore.values import NOTHING, FrozenMap, Tally, count, empty, kind_of, same
+from upsertcore.values import NOTHING, FrozenMap, Size, count, empty, kind_of, same
 
 __all__ = [
-    "Appended",
+    "AppendItems",
+    "Gatherer",
     "Items",
-    "Joined",
-    "Laid",
-    "Mapped",
-    "Shortened",
+    "MergeNames",
+    "RemoveItems",
+    "UnionItems",
     "sealed",
     "sent_list",
     "signs",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-class Laid(Protocol):
+class Gatherer(Protocol):
     """What others are laid over, and what it holds by now."""
 
     @property
@@ -54,7 +54,7 @@ class Laid(Protocol):
 
 def _equals(laid: Any, value: Any) -> bool:
     """Compare what came of it with a value, if it holds as much."""
-    tally = Tally()
+    tally = Size()
     if isinstance(value, FrozenMap):
         count(tally, value.values())
         tally.take(0, sum(map(len, value)))
@@ -99,23 +99,23 @@ def sent_list(value: Any) -> tuple[Any, ...]:
     return value
 
 
-def _count(tally: Tally | None, items: Iterable[Any], sign: int = 1) -> None:
+def _count(tally: Size | None, items: Iterable[Any], sign: int = 1) -> None:
     if tally is not None:
         count(tally, items, sign)
 
 
-def _take(tally: Tally | None, values: int, text: int) -> None:
+def _take(tally: Size | None, values: int, text: int) -> None:
     if tally is not None:
         tally.take(values, text)
 
 
-def _check(tally: Tally | None) -> None:
+def _check(tally: Size | None) -> None:
     if tally is not None:
         tally.check()
 
 
 @final
-class Appended:
+class AppendItems:
     """
     A list while others are put behind it.
 
@@ -123,7 +123,7 @@ class Appended:
         stored: A list, or nothing.
         once: True where one alone is laid over it.
 
-    >>> listed = Appended(("a",))
+    >>> listed = AppendItems(("a",))
     >>> listed.lay(("b", "a"))
     >>> listed.made()
     ('a', 'b', 'a')
@@ -133,7 +133,7 @@ class Appended:
 
     def __init__(self, stored: Any, *, once: bool = False) -> None:
         self._items = [*stored_list(stored)]
-        self.tally, self.moved = None if once else Tally(), False
+        self.tally, self.moved = None if once else Size(), False
         _count(self.tally, self._items)
 
     def lay(self, sent: Any) -> None:
@@ -158,7 +158,7 @@ class Appended:
 
 
 @final
-class Joined:
+class UnionItems:
     """
     A list while the items of others join it, each once.
 
@@ -166,7 +166,7 @@ class Joined:
         stored: A list, or nothing; of it each item counts once as well.
         once: True where one alone is laid over it.
 
-    >>> listed = Joined(("a",))
+    >>> listed = UnionItems(("a",))
     >>> listed.lay(("b", "a"))
     >>> listed.made()
     ('a', 'b')
@@ -176,7 +176,7 @@ class Joined:
 
     def __init__(self, stored: Any, *, once: bool = False) -> None:
         self._items: dict[Any, Any] = {}
-        self.tally, self.moved = None if once else Tally(), False
+        self.tally, self.moved = None if once else Size(), False
         self._join(stored_list(stored))
         self._shrunk = len(self._items) < len(stored_list(stored))
 
@@ -231,7 +231,7 @@ def signs(sent: Any) -> dict[str, bool]:
 
 
 @final
-class Shortened:
+class RemoveItems:
     """
     A list while items leave it, and others join it.
 
@@ -241,7 +241,7 @@ class Shortened:
             are items that leave it.
         once: True where one alone is laid over it.
 
-    >>> listed = Shortened(("a", "b", "a"))
+    >>> listed = RemoveItems(("a", "b", "a"))
     >>> listed.lay(("a", "x"))
     >>> listed.sign({"b": True, "c": True})
     >>> listed.made()
@@ -256,7 +256,7 @@ class Shortened:
         self._signed = signed
         self._items: dict[int, Any] = {}
         self._places: dict[Any, list[int]] = {}
-        self.tally, self.moved = None if once else Tally(), False
+        self.tally, self.moved = None if once else Size(), False
         self._number = 0
         self._join(stored_list(stored))
 
@@ -308,7 +308,7 @@ class Shortened:
 
 
 @final
-class Mapped:
+class MergeNames:
     """
     A mapping while others are laid over it, so that each costs what it says.
 
@@ -317,7 +317,7 @@ class Mapped:
         once: True where one alone is laid over it.
 
     >>> from upsertcore.values import freeze
-    >>> mapped = Mapped(freeze({"a": {"b": 1, "c": 2}, "d": 3}))
+    >>> mapped = MergeNames(freeze({"a": {"b": 1, "c": 2}, "d": 3}))
     >>> mapped.lay(freeze({"a": {"b": None}, "d": 4}))
     >>> mapped.made()
     FrozenMap({'a': FrozenMap({'c': 2}), 'd': 4})
@@ -327,7 +327,7 @@ class Mapped:
 
     def __init__(self, stored: Mapping[str, Any], *, once: bool = False) -> None:
         self.known = dict(stored)
-        self.tally, self.moved = None if once else Tally(), False
+        self.tally, self.moved = None if once else Size(), False
         _count(self.tally, self.known.values())
         _take(self.tally, 0, sum(map(len, self.known)))
 
@@ -372,7 +372,7 @@ class Mapped:
         return _equals(self, value)
 
 
-def _set(tally: Tally | None, known: dict[str, Any], name: str, value: Any) -> bool:
+def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bool:
     """Set a name, null too, and count what that moves; tell whether it does."""
     moved = name not in known
     if moved:
@@ -434,7 +434,7 @@ class Items:
         self._names, self._blanks = names, blanks
         self._merged: list[Any] = [*stored_list(stored)]
         self._places: dict[Any, int] = {}
-        self.tally, self.moved = None if once else Tally(), False
+        self.tally, self.moved = None if once else Size(), False
         _count(self.tally, self._merged)
         for place, item in enumerate(self._merged):
             _note(self._places, place, item, names)
