@@ -8,14 +8,27 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from upsertcore import Policy, field, key
+from upsertcore import (
+    Contact,
+    ContactBook,
+    Policy,
+    errors,
+    field,
+    first_match,
+    key,
+    normalize,
+    rules,
+)
+from upsertcore.rules.rule import Law, Rule
 
 ROOT = Path(__file__).parent.parent
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 def table(package: str, heading: str) -> list[list[str]]:
@@ -65,3 +78,86 @@ def test_table_of_arguments_is_complete(
         value = parameters[name].default
         if isinstance(value, (str, bool)):
             assert default.strip("`").replace('"', "'") == repr(value), name
+
+
+VALUES: dict[str, tuple[Any, Any, Any]] = {
+    "union": (["a"], [], ["b"]),
+    "remove": (["a"], [], ["b"]),
+    "deep": ({"a": 1}, {}, {"b": 2}),
+    "items_by": ([{"id": 1}], [], [{"id": 2}]),
+    "smallest": ("b", "", "a"),
+    "add": (1, "", 2),
+    "append": (["a"], [], ["b"]),
+    "add_or_remove": (["a"], [], ["b"]),
+    "deep_keep": ({"a": 1}, {}, {"b": 2}),
+}
+"""Rule to a stored value, a blank one and a different one; texts for all others."""
+
+MADE: dict[str, Rule] = {
+    "items_by": rules.items_by("id"),
+    "latest": rules.latest(by="t"),
+}
+CATALOGUE: dict[str, Rule] = MADE | {
+    name: getattr(rules, name)
+    for name in rules.__all__
+    if isinstance(getattr(rules, name), Rule)
+}
+
+
+def effect(rule: Rule, stored: Any, *sent: Any) -> str:
+    """Return the table's word for an upsert that is newer by the clock "t"."""
+    lines = {"k": field(key=normalize.exact), "t": field(), "f": field(rule=rule)}
+    fields = {"k": "1", "t": 1} | ({} if stored is None else {"f": stored})
+    row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()
+    book = ContactBook.load(Policy(first_match("k"), lines), [row])
+    try:
+        outcome = book.upsert({"k": "1", "t": 2} | ({"f": sent[0]} if sent else {}))
+    except errors.InvalidField:
+        return "refused"
+    after = outcome.contact.to_dict()["fields"].get("f")
+    if stored == after:
+        return "ignored" if "f" in outcome.ignored else "stays"
+    if after is None:
+        return "cleared"
+    return "stored" if after == sent[0] else "merged"
+
+
+RULES = table("rules", "The table")
+
+
+@pytest.mark.parametrize("row", RULES, ids=[row[0] for row in RULES])
+def test_table_of_rules_is_what_the_rules_do(row: list[str]) -> None:
+    """Each cell is the effect of an upsert."""
+    (name,) = names(row)
+    rule = CATALOGUE[name]
+    stored, blank, different = VALUES.get(name, ("a", "", "b"))
+
+    assert row[1:] == [
+        effect(rule, stored),
+        effect(rule, stored, None),
+        effect(rule, stored, blank),
+        effect(rule, stored, stored),
+        effect(rule, stored, different),
+        effect(rule, None, different),
+    ]
+
+
+def test_table_of_rules_is_complete() -> None:
+    """Every rule for patches has one row; every rule has a line that says its use."""
+    named = [name for row in RULES for name in names(row)]
+    used = [name for row in table("rules", "The rules") for name in names(row)]
+
+    assert len(named) == len(set(named))
+    assert set(named) == set(CATALOGUE) - {"last_updated"}
+    assert sorted(used) == sorted(rules.__all__)
+
+
+def test_table_of_laws_is_what_the_rules_declare() -> None:
+    """Every law has a row, with the rules that declare it."""
+    rows = {names(row)[0]: row[2] for row in table("rules", "What a rule promises")}
+    assert set(rows) == set(get_args(Law))
+    for law, cell in rows.items():
+        named = set(re.findall(r"`(\w+)`", cell))
+        if cell.startswith("all but"):
+            named = set(CATALOGUE) - named
+        assert named == {n for n, rule in CATALOGUE.items() if law in rule.laws}, law
