@@ -25,18 +25,24 @@ from upsertcore import (
     normalize,
     rules,
 )
+from upsertcore.matching import strategies
+from upsertcore.matching.strategy import Guard, OnAmbiguous
+from upsertcore.normalize import phonetic
 from upsertcore.rules.rule import Law, Rule
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
+def readme(package: str) -> str:
+    """Return the README of a package."""
+    return (ROOT / "upsertcore" / package / "README.md").read_text(encoding="utf-8")
+
+
 def table(package: str, heading: str) -> list[list[str]]:
     """Return the rows of the first table after a heading, without its head."""
-    text = (ROOT / "upsertcore" / package / "README.md").read_text(encoding="utf-8")
-    found = re.search(
-        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.DOTALL | re.MULTILINE
-    )
+    part = rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)"
+    found = re.search(part, readme(package), re.DOTALL | re.MULTILINE)
     assert found is not None, f"{package}: no heading {heading}"
     lines = found[1].splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("|"))
@@ -78,6 +84,29 @@ def test_table_of_arguments_is_complete(
         value = parameters[name].default
         if isinstance(value, (str, bool)):
             assert default.strip("`").replace('"', "'") == repr(value), name
+
+
+def test_tables_of_normalisers_are_complete() -> None:
+    """Every normaliser has one row, those that a function makes among them."""
+    text = readme("normalize")
+    part = text.partition("## The normalisers")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:] for line in part.splitlines() if line[:3] == "| `"]
+    every = {name for name in normalize.__all__ if name.islower()}
+    every |= {f"phonetic.{name}" for name in phonetic.__all__}
+
+    assert sorted(name for row in rows for name in names(row)) == sorted(every)
+
+
+def test_table_of_strategies_is_complete() -> None:
+    """Every strategy has one row, and every choice is named."""
+    rows = table("matching", "The strategies")
+    every = {name for name in strategies.__all__ if name.islower()}
+    guards = [row[0].strip('`"') for row in table("matching", "Guards")]
+
+    assert sorted(name for row in rows for name in names(row)) == sorted(every)
+    assert guards == ["None", *get_args(Guard)]
+    for choice in get_args(OnAmbiguous):
+        assert f'`"{choice}"`' in readme("matching")
 
 
 VALUES: dict[str, tuple[Any, Any, Any]] = {
