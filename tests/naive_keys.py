@@ -113,7 +113,7 @@ def absence(policy: Policy, name: str, sent: Row, ignored: Row) -> tuple[str, An
     if some(empty(value) for value in there):
         return "blank", None
     if composite(key) and out:
-        return [*told, "in part omitted"][0], None
+        return [*told, "partly omitted"][0], None
     for n in key.fields:
         value = sent.get(n)
         items = value if isinstance(value, list) else [value]

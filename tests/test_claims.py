@@ -284,7 +284,7 @@ class TestEach:
             made.upsert({"id": 1, "more": ["c@x"]})
 
         assert (caught.value.field, caught.value.holder) == ("main", "2")
-        words = "main: would be a key that contact 2 holds; merge with that contact"
+        words = "main: would make a key that contact 2 holds; merge with that contact"
         assert str(caught.value).startswith(words)
 
 
@@ -468,13 +468,13 @@ class TestLimit:
             "email",
             3,
         )
-        assert "must be at most 2 keys of one contact, not 3" in str(caught.value)
+        assert "must have at most 2 keys per contact, not 3" in str(caught.value)
         assert made.dump() == before
 
     def test_at_creation(self) -> None:
         """A new contact has a limit too."""
         made = limited()
-        with pytest.raises(InvalidField, match="email: must be at most 2 keys"):
+        with pytest.raises(InvalidField, match="email: must have at most 2 keys"):
             made.upsert({"email": ["a@x", "b@x", "c@x"]})
 
         assert made.upsert({"email": ["a@x", "b@x", "A@x"]}).created
@@ -488,7 +488,7 @@ class TestLimit:
             "phone",
             2,
         )
-        assert "must be one key of one contact, not " in str(caught.value)
+        assert "must have one key per contact, not " in str(caught.value)
 
         assert made.upsert({"email": ["a@x"], "phone": None}).updated
         assert made.upsert({"email": ["a@x"], "phone": "+15550001"}).updated
@@ -549,7 +549,7 @@ class TestLimit:
         made = ContactBook.load(limited(lines=wide).policy, made.dump())
 
         assert made.upsert({"email": ["A@x"], "city": "Oslo"}).updated
-        with pytest.raises(InvalidField, match="email: must be one key"):
+        with pytest.raises(InvalidField, match="email: must have one key"):
             made.upsert({"email": ["a@x", "c@x"]})
 
     def test_a_clash_is_settled_first(self) -> None:

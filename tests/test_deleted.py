@@ -416,4 +416,4 @@ def test_what_came_back_is_told() -> None:
     book.delete("c-1")
 
     told = book.upsert({"a": 1}).explain()
-    assert told == "updated c-1, which was deleted, found by a"
+    assert told == "updated c-1, which was deleted, matched by a"

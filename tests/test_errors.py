@@ -26,7 +26,7 @@ EXAMPLES = [
     errors.StalePlan("contact c-1 is gone"),
     errors.UnknownContact("c-1"),
     errors.KeyInUse("person", FrozenMap({"first": "Ada", "last": "King"}), "c-1"),
-    errors.InvalidField("email", ("a@x", "b@x"), "must be one key of one contact"),
+    errors.InvalidField("email", ("a@x", "b@x"), "must have one key per contact"),
     errors.DuplicatePatch(3, (1,)),
     errors.DuplicatePatch(0, (1, 2, 3, 4, 5, 6)),
     errors.StaleOutcome("contact c-1 is gone"),

@@ -61,7 +61,7 @@ class TestPlan:
 
         assert told(made, {"id": 1, "name": "Ada"}) == [
             "created",
-            "id: 1: finds nobody",
+            "id: 1: no match",
             "email: omitted: no key",
             "id: 1 stored (replace)",
             "name: 'Ada' stored (replace)",
@@ -73,7 +73,7 @@ class TestPlan:
         made = book(POLICY, ADA)
         patch = {"id": 1, "email": None, "name": "A", "tags": ["b"]}
 
-        assert told(made, patch)[0] == "updated c-1, found by id"
+        assert told(made, patch)[0] == "updated c-1, matched by id"
         assert told(made, patch)[3:] == [
             "name: 'Ada' -> 'A' (replace)",
             "tags: ['a'] -> ['a', 'b'] (union)",
@@ -84,7 +84,7 @@ class TestPlan:
         """Then there is nothing to tell but whom the keys found."""
         lines = told(book(POLICY, ADA), ADA)
 
-        assert lines[0] == "unchanged c-1, found by id"
+        assert lines[0] == "unchanged c-1, matched by id"
         assert len(lines) == 3
 
     def test_what_is_not_taken(self) -> None:
@@ -92,11 +92,11 @@ class TestPlan:
         made = book(POLICY, ADA)
 
         assert told(made, {"id": 1, "name": None, "source": "web"})[3:] == [
-            "name: not taken: null counts as omitted",
-            "source: not taken: its rule is on_create",
+            "name: not stored: null counts as omitted",
+            "source: not stored: its rule is on_create",
         ]
         assert told(made, {"id": 1, "name": ""})[3:] == [
-            "name: not taken: blank counts as omitted"
+            "name: not stored: blank counts as omitted"
         ]
 
     def test_what_is_withheld(self) -> None:
@@ -165,7 +165,7 @@ class TestPlan:
         policy = Policy(first_match("id", "email"), {**LINES, "email": field(key=str)})
         made = book(policy, ADA, {"id": 2})
         assert told(made, {"id": 2, "email": "ada@x"})[0] == (
-            "updated c-2, found by id, also hit: c-1"
+            "updated c-2, matched by id, also matched: c-1"
         )
 
     def test_who_is_merged(self) -> None:
@@ -174,7 +174,7 @@ class TestPlan:
         made = book(policy, {"id": 1}, ADA | {"id": 2}, {"id": 3})
 
         assert told(made, {"id": [1, 3], "email": "ada@x"})[0] == (
-            "merged c-1, found by id, with c-3 and c-2"
+            "merged c-1, matched by id, with c-3 and c-2"
         )
 
     @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ class TestPlan:
                     "on_blocked": "ignore",
                 },
                 {"id": 1, "email": "noreply@x"},
-                "email: not taken: it identifies nobody",
+                "email: not stored: the value is blocked",
             ),
             (
                 {
@@ -197,12 +197,12 @@ class TestPlan:
                     )
                 },
                 {"id": 9, "email": "ada@x"},
-                "email: not taken: its key is contradicted by a higher one",
+                "email: not stored: its key is contradicted by a higher key",
             ),
             (
                 {"on_found": "ignore"},
                 {"id": 1, "name": "Bob"},
-                "name: not taken: a known contact stays as it is",
+                "name: not stored: existing contacts are not updated",
             ),
         ],
         ids=["blocked", "guard", "on_found"],
@@ -224,7 +224,7 @@ class TestPlan:
         made = book(policy, {"id": 1, "email": ["a@x"]})
 
         assert told(made, {"id": 1, "email": ["b@x"]})[-1] == (
-            "email: not taken: one contact would hold too many keys"
+            "email: not stored: the contact would hold too many keys"
         )
 
     def test_why_not_by_another_field(self) -> None:
@@ -237,7 +237,7 @@ class TestPlan:
         )
 
         assert told(made, {"main": "B@x"})[-1] == (
-            "main: not taken: it belongs to an additional field"
+            "main: not stored: an additional field holds it"
         )
 
     def test_what_one_call_wishes(self) -> None:
@@ -361,7 +361,7 @@ class TestOutcome:
 def test_a_reason_of_a_rule() -> None:
     """What is none of the policy's reasons is the name of a rule."""
     assert explain("x", [], [], ((), [("a", "keep")]), str) == (
-        "x\n  a: not taken: its rule is keep"
+        "x\n  a: not stored: its rule is keep"
     )
 
 
@@ -387,15 +387,15 @@ class TestClocks:
 
         later = {**patch, "at": 6}
         assert told(made, later) == [
-            "updated c-1, found by id",
+            "updated c-1, matched by id",
             "id: 1: decides",
             "name: clock 5 -> 6",
-            "at: not taken: its rule is on_create",
+            "at: not stored: its rule is on_create",
         ]
         outcome = made.upsert(later)
         assert (outcome.result, outcome.changes) == ("updated", ())
         assert outcome.explain().split("\n  ")[1] == "name: clock 5 -> 6"
-        assert told(made, later)[2:] == ["at: not taken: its rule is on_create"]
+        assert told(made, later)[2:] == ["at: not stored: its rule is on_create"]
         undone = made.undo(outcome).explain().split("\n  ")
         assert undone[1:] == ["name: clock 6 -> 5"]
 

@@ -48,7 +48,7 @@ def test_what_makes_it_is_none_itself(maker: Any, noun: str) -> None:
         check_called("x", maker)
 
     name = maker.__name__
-    words = f"x: {name} makes {noun} and is none itself; call it, as in {name}(...)"
+    words = f"x: {name} makes {noun} and is not one itself; call it, as in {name}(...)"
     assert str(caught.value) == words
 
 
@@ -106,7 +106,7 @@ def test_the_policy_checks_each_place() -> None:
         lambda: Policy(first_match("email"), {**lines, "x": field(clean=clean)}),
         lambda: key("email", "name", normalize=(normalize.email, prefix)),
     ):
-        with pytest.raises(InvalidPolicy, match="makes a normaliser and is none"):
+        with pytest.raises(InvalidPolicy, match="makes a normaliser and is not"):
             make()
 
 
@@ -169,7 +169,7 @@ class TestRaising:
             rule = custom(lambda *_, results=results: next(results))
             with pytest.raises(InvalidField) as caught:
                 self.book(rule=rule).upsert({"email": "a@x", "v": 0})
-            what = f"v: must not become {kind} by its rule"
+            what = f"v: must not become {kind} through its rule"
             assert str(caught.value) == f"{what}; let <lambda> return {advice}"
 
     def test_a_normaliser(self) -> None:

@@ -205,7 +205,7 @@ class TestMerge:
             first_match("email"), merging({"email": email}, {"email": union})
         )
         made = book(policy, {"email": ["a@x"]}, {"email": ["b@x"]})
-        with pytest.raises(errors.InvalidField, match="must be one key of one contact"):
+        with pytest.raises(errors.InvalidField, match="must have one key per contact"):
             made.merge("c-1", "c-2")
 
         assert len(made) == 2

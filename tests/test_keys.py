@@ -433,7 +433,7 @@ def test_a_composite_of_long_lists_has_an_end() -> None:
     with pytest.raises(InvalidField) as caught:
         pair.forms({"a": forty, "b": (*many, "x")})
     assert caught.value.field == "pair"
-    assert "at most 1000 keys" in caught.value.reason
+    assert "at most 1000 combinations" in caught.value.reason
 
 
 def test_a_form_is_plain_unicode_text() -> None:

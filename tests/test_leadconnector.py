@@ -916,7 +916,7 @@ def test_an_item_that_would_join_two_fields_is_refused() -> None:
     item = {"id": "f1", "key": "size", "field_value": "M"}
 
     assert refused(crm, email="a@x.org", customFields=[item]) == [
-        "customFields must not join two items by id and key"
+        "customFields must not match two items by id and key"
     ]
 
 

@@ -337,7 +337,7 @@ class TestRefused:
         lines = {"email": field(key=normalize.email, unique=True, rule=on_create)}
         keys = {"who": part_of("email", "first")}
         match = first_match("id")
-        with pytest.raises(InvalidPolicy, match="email: is part of key who, and with"):
+        with pytest.raises(InvalidPolicy, match="email: is part of key who: with"):
             book(keys=keys, lines=lines, match=match)
         book(keys=keys, lines=lines, match=match, on_key_in_use="refuse")
         book(keys={}, lines=lines, match=match)
@@ -368,7 +368,7 @@ class TestBlocked:
         assert outcome.ignored == {"email": "blocked", "first": "composite"}
         assert outcome.contact.fields == {**ANN, "email": "a@x", "city": "Oslo"}
         assert made.upsert(sent).unchanged
-        line = "first: not taken: it identifies together with a value that"
+        line = "first: not stored: it shares a key with a blocked value"
         assert line in outcome.explain()
 
     def test_a_list_that_is_left_in_part_takes_nothing_along(self) -> None:

@@ -307,18 +307,23 @@ def items(*pairs: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("rule", "stored", "sent", "reason"),
     [
-        (largest, 5, "a", "must compare with the stored value, which is a number"),
-        (smallest, "a", 5, "must compare with the stored value, which is text"),
+        (
+            largest,
+            5,
+            "a",
+            "must be comparable with the stored value, which is a number",
+        ),
+        (smallest, "a", 5, "must be comparable with the stored value, which is text"),
         (
             largest,
             True,
             5,
-            "must compare with the stored value, which is true or false",
+            "must be comparable with the stored value, which is true or false",
         ),
         (largest, 5, True, "must be a number or text"),
         (add, "a", 5, "needs a stored number; the stored value is text"),
         (add, 5, "a", "must be a number"),
-        (add, 1e308, 1e308, "must make a sum that is not too large"),
+        (add, 1e308, 1e308, "must not make the sum too large"),
         (append, ["a"], "a", "must be a list"),
         (union, "a", ["a"], "needs a stored list; the stored value is text"),
         (
@@ -337,12 +342,12 @@ def items(*pairs: str) -> list[dict[str, str]]:
             add_or_remove,
             [],
             ["-"],
-            'must be a list of text: "x" joins, and "-x" leaves',
+            'must be a list of text: "x" adds, "-x" removes',
         ),
         (deep_keep, {}, "a", "must be a mapping"),
         (
             *(latest("t"), [5, "a"], ["6", "b"]),
-            "must have a clock that compares with the stored one, which is a number",
+            "must have a clock comparable with the stored one, which is a number",
         ),
     ],
     ids=map(str, range(14)),
@@ -460,7 +465,7 @@ class TestItemsBy:
         with pytest.raises(InvalidPolicy) as caught:
             items_by()
 
-        assert str(caught.value).startswith("items_by: needs the names by which")
+        assert str(caught.value).startswith("items_by: needs the names that")
 
     def test_it_shows_its_names(self) -> None:
         """A rule is shown as it is written; the same items twice are those once."""

@@ -342,7 +342,7 @@ class TestAbsent:
                 largest,
                 1,
                 "secret",
-                "must compare with the stored value, which is a number",
+                "must be comparable with the stored value, which is a number",
             ),
             (
                 add,
@@ -637,5 +637,5 @@ def test_clocks_that_do_not_compare_refuse_the_merge(rule: Rule) -> None:
     with pytest.raises(errors.InvalidField) as caught:
         made.merge("a", "b")
 
-    reason = "must have a clock that compares with the stored one, which is a number"
+    reason = "must have a clock comparable with the stored one, which is a number"
     assert str(caught.value) == f"v: {reason}, and contact b holds another value"

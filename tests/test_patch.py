@@ -307,7 +307,7 @@ class TestRead:
             (
                 {"a": {7: "x"}},
                 {7: "x"},
-                "f.a: must have text for its names, not {{7: 'x'}}; use str(name)",
+                "f.a: must have text as names, not {{7: 'x'}}; use str(name)",
             ),
             (["a", "\ud800"], "\ud800", None),
             ([[]] * 100_001, [[]] * 100_001, None),
@@ -528,7 +528,9 @@ class TestLimits:
         assert ContactBook(self.OPEN).upsert(patch).created
 
         words = self.refused({**patch, "c": ["x"]})
-        assert words.startswith("c: must hold at most 100000 values, all the way down")
+        assert words.startswith(
+            "c: must hold at most 100000 values, nested ones included"
+        )
 
     def test_a_list_that_holds_itself_over_and_over(self) -> None:
         """It is refused before it is written out."""

@@ -142,7 +142,11 @@ class TestNullAndBlank:
         [
             (field(null="reject"), None, "f: must not be null$"),
             (field(clean=lambda _value: None), "x", "f: must be a value that its cle"),
-            (field(clean=normalize.phone), "12", "its clean can use, not '12'"),
+            (
+                field(clean=normalize.phone),
+                "12",
+                "clean function accepts, not '12'",
+            ),
             (field(blank="reject"), "", "f: must not be blank"),
             (field(blank="reject"), " ", "f: must not be blank"),
             (field(blank="reject", clean=minus), "-", "f: must not be blank"),
@@ -152,7 +156,7 @@ class TestNullAndBlank:
             (
                 field(rule=custom(lambda _a, _b: {1})),
                 "x",
-                "f: must not become set by its rule",
+                "f: must not become set through its rule",
             ),
             (field(), float("nan"), "f: must be a finite number, not nan"),
         ],
@@ -506,7 +510,7 @@ class TestPlan:
             (
                 first_match("email", "phone"),
                 {"email": "b@x", "phone": "+15550001"},
-                ["decides", "finds somebody else, and an earlier key has decided"],
+                ["decides", "matches another contact, but an earlier key has decided"],
             ),
             (
                 first_match("email", "phone"),
@@ -516,7 +520,7 @@ class TestPlan:
             (
                 first_match("email", "phone"),
                 {"email": "c@x", "phone": "+15550001"},
-                ["finds nobody", "decides"],
+                ["no match", "decides"],
             ),
             (
                 first_present("email", "phone"),
@@ -526,7 +530,7 @@ class TestPlan:
             (
                 first_match("email", "phone"),
                 {"phone": "+15550009"},
-                ["omitted: no key", "finds nobody"],
+                ["omitted: no key", "no match"],
             ),
             (
                 first_match("email", "phone"),
@@ -940,7 +944,7 @@ class TestMerged:
         email = field(key=normalize.email, max_forms=1, keep_aliases=True)
         policy = table(merge_all("email", "phone"), email=email)
         made = book(attrs.evolve(policy, on_limit="drop"))
-        with pytest.raises(InvalidField, match="email: must be one key"):
+        with pytest.raises(InvalidField, match="email: must have one key"):
             made.create({"email": ["a@x", "b@x"]})
 
     def test_what_is_too_much_already_may_stay(self) -> None:
@@ -1068,11 +1072,11 @@ class TestNoMatchKey:
         assert refusal.reasons == (
             ("email", "no usable form", "nope"),
             ("phone", "national number", "555-0105"),
-            ("who", "in part omitted", None),
+            ("who", "partly omitted", None),
         )
         assert str(refusal) == (
             "patch: has no key to match by (email 'nope' has no usable form, phone "
-            "'555-0105' is a national number, who is in part omitted); send a usable "
+            "'555-0105' is a national number, who is partly omitted); send a usable "
             "value for email or phone or who, or use normalize.phone_in as the key"
         )
         copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - made here

@@ -181,7 +181,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         (lambda: keyed(keys={"": PAIR}), "keys: names must be str, got ''"),
         (lambda: keyed(keys={7: PAIR}), "keys: names must be str, got 7"),
         (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair: must be key\(...\)"),
-        (lambda: keyed(keys={"email": PAIR}), "email is a key already"),
+        (lambda: keyed(keys={"email": PAIR}), "email: duplicate key name"),
         (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: unknown field 'x'"),
         (
             lambda: keyed(
@@ -192,7 +192,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
         ),
         (
             lambda: keyed(keys={"a": EACH, "b": EACH}),
-            "first: must be the primary of one",
+            "first: is the primary of two keys",
         ),
         (
             lambda: keyed(
@@ -210,7 +210,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
                 lines={"last": field(default="King")},
                 keys={"k": key("first", "last", normalize=str, unique=True)},
             ),
-            "last: a default would clash",
+            "last: a default would give",
         ),
         (
             lambda: keyed(
@@ -219,7 +219,7 @@ def keyed(match: Any = None, **options: Any) -> Policy:
                     "k": key("first", "more", normalize=str, any_of=True, unique=True)
                 },
             ),
-            "more: a default would clash",
+            "more: a default would give",
         ),
         (
             lambda: keyed(first_match("pair"), lines={"last": field(rule=ignore)}),
@@ -249,14 +249,14 @@ def keyed(match: Any = None, **options: Any) -> Policy:
             lambda: keyed(
                 keys={"pair": attrs.evolve(PAIR, blocked=("x",))}, on_blocked="ignore"
             ),
-            "pair: is blocked as a whole, so no field of it can be left out",
+            "pair: blocks combinations of values, so no single field",
         ),
         (lambda: keyed(on_blocked="drop"), "on_blocked: must be one of 'store'"),
         (lambda: keyed(on_limit="ignore"), "on_limit: must be one of 'refuse', 'drop'"),
         (lambda: keyed(on_limit="drop"), "on_limit: 'drop' needs the strategy merge"),
         (
             lambda: keyed(merge_all("email", "pair"), on_limit="drop"),
-            "pair: cannot be dropped by itself",
+            "pair: cannot be dropped alone",
         ),
         (
             lambda: keyed(
@@ -265,13 +265,13 @@ def keyed(match: Any = None, **options: Any) -> Policy:
                 keys={"each": EACH},
                 on_limit="drop",
             ),
-            "more: cannot be dropped by itself: other keys have its fields too",
+            "more: cannot be dropped alone: other keys share its fields",
         ),
         (
             lambda: keyed(
                 first_match("email", "pair", guard="strict", on_contradiction="drop")
             ),
-            "pair: cannot be dropped by itself",
+            "pair: cannot be dropped alone",
         ),
         (
             lambda: keyed(
@@ -434,7 +434,7 @@ def test_a_part_that_is_withheld(rule: Any) -> None:
     assert keyed(lines=lines, keys=keys).all_keys
     assert keyed(lines=lines, on_key_in_use="withhold").all_keys
     with pytest.raises(
-        InvalidPolicy, match="last: is part of key k, and with on_key_in_use"
+        InvalidPolicy, match="last: is part of key k: with on_key_in_use"
     ):
         keyed(lines=lines, keys=keys, on_key_in_use="withhold")
 
@@ -463,9 +463,9 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
             lambda: keyed(keys={"k": key("first", normalize=str, keep_aliases=WRONG)}),
             "k: ",
         ),
-        (lambda: items_by(WRONG), "items_by: needs the names by which"),
-        (lambda: items_by("id", ""), "items_by: needs the names by which"),
-        (lambda: joined(union, first=ignore), "first: is never taken"),
+        (lambda: items_by(WRONG), "items_by: needs the names that"),
+        (lambda: items_by("id", ""), "items_by: needs the names that"),
+        (lambda: joined(union, first=ignore), "first: is not stored at creation"),
     ],
     ids=map(str, range(6)),
 )

@@ -202,11 +202,11 @@ def test_the_service_answers() -> None:
     assert again.json() == {
         **created.json(),
         "result": "unchanged",
-        "why": f"unchanged {id}, found by email",
+        "why": f"unchanged {id}, matched by email",
     }
     assert once.json() == twice.json()
     assert once.json()["why"].splitlines() == [
-        f"updated {id}, found by email",
+        f"updated {id}, matched by email",
         "  name: 'Ada' stored (replace)",
     ]
     assert stale.status_code == 412

@@ -26,7 +26,7 @@ from upsertcore.rules import union
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 CONTRADICTED = "contradicted by a higher key"
-EARLIER = "finds somebody else, and an earlier key has decided"
+EARLIER = "matches another contact, but an earlier key has decided"
 
 
 def book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
@@ -74,10 +74,10 @@ class TestGuard:
     @pytest.mark.parametrize(
         ("patch", "expected"),
         [
-            ({"a": [2], "b": [1]}, ["finds nobody", CONTRADICTED, "omitted: no key"]),
+            ({"a": [2], "b": [1]}, ["no match", CONTRADICTED, "omitted: no key"]),
             (
                 {"a": [2], "b": [1], "c": [3]},
-                ["finds nobody", CONTRADICTED, "decides"],
+                ["no match", CONTRADICTED, "decides"],
             ),
             ({"a": [1], "c": [3]}, ["decides", "omitted: no key", EARLIER]),
             ({"a": [1], "b": [1]}, ["decides", "agrees", "omitted: no key"]),
@@ -108,16 +108,16 @@ class TestMergeAll:
         plan = made.plan({"a": [9], "b": [1], "c": [2]})
 
         assert plan.trace == (
-            Step("a", ("9",), (), "finds nobody"),
+            Step("a", ("9",), (), "no match"),
             Step("b", ("1",), ("1", "2"), "decides"),
-            Step("c", ("2",), ("3",), "finds somebody else, who is merged"),
+            Step("c", ("2",), ("3",), "matches another contact, which is merged"),
         )
 
     def test_who_is_left_alone(self) -> None:
         """Under a policy that takes no update nobody is merged."""
         made = book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, on_found="ignore")
 
-        nobody = "finds somebody else, and nobody is merged"
+        nobody = "matches another contact, which is not merged"
         assert notes(made, {"a": [1], "b": [1]}) == ["decides", nobody]
 
     def test_a_limit(self) -> None:
@@ -134,7 +134,7 @@ class TestMergeAll:
 
         assert plan.trace == (
             Step("a", ("1",), ("1",), "decides"),
-            Step("b", ("1",), ("2",), "left out: one contact would hold too many keys"),
+            Step("b", ("1",), ("2",), "left out: the contact would hold too many keys"),
         )
         assert plan.ignored == {"b": "limit"}
 
@@ -146,7 +146,7 @@ class TestAbsence:
         ("patch", "note"),
         [
             ({"c": [1]}, "omitted: no key"),
-            ({"first": "Ada"}, "in part omitted: no key"),
+            ({"first": "Ada"}, "partly omitted: no key"),
             ({"first": None, "last": "King"}, "null: no key"),
             ({"first": None}, "null: no key"),
             ({"first": "Ada", "last": ""}, "blank: no key"),

@@ -225,7 +225,7 @@ class ChangesNotRetained(UpsertError, LookupError):
     >>> str(ChangesNotRetained(3, 10))
     'number: changes after 3 are no longer retained; the oldest available is 10'
     >>> str(ChangesNotRetained(0, 10, retains=False))
-    'number: this book retains no changes; make it with retain_changes=None or a number'
+    'number: this book retains no changes; set retain_changes=None or a number'
     """
 
     def __init__(self, number: int, first: int, retains: bool = True) -> None:  # noqa: FBT001, FBT002
@@ -234,7 +234,7 @@ class ChangesNotRetained(UpsertError, LookupError):
 
     def __str__(self) -> str:
         if not self.retains:
-            advice = "make it with retain_changes=None or a number"
+            advice = "set retain_changes=None or a number"
             return f"number: this book retains no changes; {advice}"
         what = f"changes after {self.number} are no longer retained"
         return f"number: {what}; the oldest available is {self.first}"
@@ -556,10 +556,10 @@ class KeyInUse(Refused, ValueError):
             the patch did not send it.
         holder: The id of the contact that holds it.
 
-    >>> str(KeyInUse("email", "a@x.org", "c-1"))
-    "email: 'a@x.org' is held by contact c-1; send another value or update that one"
+    >>> str(KeyInUse("email", "a@x", "c-1"))
+    "email: 'a@x' is held by contact c-1; send another value, or update that contact"
     >>> str(KeyInUse("email", None, "c-1"))
-    'email: would be a key that contact c-1 holds; merge with that contact, or clear it'
+    'email: would make a key that contact c-1 holds; merge the contacts, or clear it'
     """
 
     def __init__(self, field: str, value: Any, holder: str) -> None:
@@ -568,10 +568,10 @@ class KeyInUse(Refused, ValueError):
 
     def __str__(self) -> str:
         if self.value is None or self.value == {}:
-            what = f"would be a key that contact {self.holder} holds"
-            return f"{self.field}: {what}; merge with that contact, or clear it"
+            what = f"would make a key that contact {self.holder} holds"
+            return f"{self.field}: {what}; merge the contacts, or clear it"
         held = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
-        return f"{held}; send another value or update that one"
+        return f"{held}; send another value, or update that contact"
 
 
 class CreateRefused(Refused):

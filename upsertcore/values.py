@@ -72,7 +72,7 @@ class Budget:
     >>> budget.take(1, 0)
     Traceback (most recent call last):
     ...
-    ValueError: must hold at most 100000 values, all the way down
+    ValueError: must hold at most 100000 values, nested ones included
     """
 
     __slots__ = ("_text", "_values")
@@ -94,9 +94,11 @@ class Budget:
         self._values -= values
         self._text -= text
         if self._values < 0:
-            raise ValueError(f"must hold at most {MAX_VALUES} values, all the way down")
+            raise ValueError(
+                f"must hold at most {MAX_VALUES} values, nested ones included"
+            )
         if self._text < 0:
-            what = f"must hold at most {MAX_TEXT} characters, all the way down"
+            what = f"must hold at most {MAX_TEXT} characters, nested ones included"
             raise ValueError(what)
 
 
@@ -111,7 +113,7 @@ class Size:
     >>> held.check()
     Traceback (most recent call last):
     ...
-    ValueError: must hold at most 100000 values, all the way down
+    ValueError: must hold at most 100000 values, nested ones included
     """
 
     __slots__ = ("text", "values")
@@ -596,7 +598,7 @@ def _freeze_names(
 
 def _name(name: object) -> str:
     if not isinstance(name, str):
-        raise ValueError("must have text for its names; use str(name)")  # noqa: TRY004 - a refusal of data
+        raise ValueError("must have text as names; use str(name)")  # noqa: TRY004 - a refusal of data
     return freeze(name)  # type: ignore[no-any-return]
 
 

@@ -476,7 +476,7 @@ class TestExplain:
         }
         output = run("explain", "leadconnector", json.dumps(payload), *words[:2]).output
 
-        for word in ("updated", "found by email", "decides", "withheld", "ignored"):
+        for word in ("updated", "matched by email", "decides", "withheld", "ignored"):
             assert word in output
         assert "\x1b" not in output
         assert (folder / "b.jsonl").read_bytes() == before
@@ -490,7 +490,7 @@ class TestExplain:
         for word, stdin in (("@p.json", None), ("-", payload)):
             output = run("explain", "Anduin", word, *words, stdin=stdin).output
             assert output.startswith("created\n")
-            assert "finds nobody" in output
+            assert "no match" in output
 
     def test_a_payload_that_is_refused(self) -> None:
         """The answer is shown, and the status is 1."""

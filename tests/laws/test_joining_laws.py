@@ -507,7 +507,7 @@ def explained(told: Any) -> None:
             for line in lines[1:]
         )
     for name in told.ignored:
-        assert any(line.startswith(f"  {name}: not taken: ") for line in lines[1:])
+        assert any(line.startswith(f"  {name}: not stored: ") for line in lines[1:])
     for one, other in pairwise([*lines, "  end"]):
         assert one
         assert other.startswith("  ")

@@ -152,7 +152,7 @@ def explain(
         click.echo(json.dumps(rejected.body, indent=2))
         context.exit(1)
     known = "" if plan.before is None else f" {plan.before.id}"
-    by = "" if plan.matched_by is None else f", found by {plan.matched_by}"
+    by = "" if plan.matched_by is None else f", matched by {plan.matched_by}"
     click.echo(plain(f"{plan.result}{known}{by}"))
     console = screen()
     for each in plan_tables(plan):

@@ -281,7 +281,7 @@ def _see_its_limits(policy: Policy, claimed: KeyHoldings, family: Target) -> Non
     if over is not None:
         key, forms = over
         noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
-        reason = f"must be {noun} of one contact; send fewer, or raise max_forms"
+        reason = f"must have {noun} per contact; send fewer, or raise max_forms"
         # A number, for the contact's own forms are not the sender's to see.
         raise InvalidField(key.name, len(forms), reason)
 

@@ -21,12 +21,12 @@ Told: TypeAlias = Any
 _REASONS = {
     "null": "null counts as omitted",
     "blank": "blank counts as omitted",
-    "blocked": "it identifies nobody",
-    "guard": "its key is contradicted by a higher one",
-    "limit": "one contact would hold too many keys",
-    "on_found": "a known contact stays as it is",
-    "additional": "it belongs to an additional field",
-    "composite": "it identifies together with a value that identifies nobody",
+    "blocked": "the value is blocked",
+    "guard": "its key is contradicted by a higher key",
+    "limit": "the contact would hold too many keys",
+    "on_found": "existing contacts are not updated",
+    "additional": "an additional field holds it",
+    "composite": "it shares a key with a blocked value",
 }
 
 
@@ -56,7 +56,7 @@ def explain(
 
     >>> print(explain("created", [], [], ((), [("city", "null")]), str))
     created
-      city: not taken: null counts as omitted
+      city: not stored: null counts as omitted
     """
     withheld, ignored = left
     lines = [
@@ -104,7 +104,7 @@ def _withheld(each: Told) -> str:
 def _not_taken(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, reason in ignored:
         why = _REASONS.get(reason, f"its rule is {reason}")
-        yield f"{_word(name)}: not taken: {why}"
+        yield f"{_word(name)}: not stored: {why}"
 
 
 def _say(value: Any) -> str:

@@ -516,7 +516,7 @@ class Draft:
         if empty(listed):
             listed = ()
         if type(listed) is not tuple:
-            reason = "must be a list, for a value to join it"
+            reason = "must be a list, so that values can be appended"
             stored = self._before is not None and same(listed, self._before.get(name))
             holder = self._before.id if stored else None  # type: ignore[union-attr]
             raise InvalidField(name, listed, reason, holder=holder)
@@ -625,6 +625,6 @@ def _clock(by: str, name: str, sent: Fields) -> Any:
     """Give the clock of a patch, as it was cleaned."""
     clock = sent.get(by)
     if type(clock) not in (str, int, float) or empty(clock):
-        reason = f"must be text or a number, for {name} goes by it"
+        reason = f"must be text or a number, as the clock of {name}"
         raise InvalidField(by, clock, reason)
     return clock

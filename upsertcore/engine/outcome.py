@@ -162,7 +162,7 @@ class Outcome(Decision, _Late):
         >>> print(book.upsert({"email": "ada@x.org", "name": None}).explain())
         created c-1
           email: 'ada@x.org' stored (replace)
-          name: not taken: null counts as omitted
+          name: not stored: null counts as omitted
         """
         left = self.withheld, self.ignored.items()
         told = headline(self, self.contact.id)
@@ -269,11 +269,11 @@ def headline(verdict: Any, id: str | None) -> str:
     if was is not None and was.deleted_at is not None and not verdict.unchanged:
         words.append("which was deleted")
     if verdict.matched_by is not None:
-        words.append(f"found by {verdict.matched_by}")
+        words.append(f"matched by {verdict.matched_by}")
     if verdict.merged:
         words.append(f"with {' and '.join(each.id for each in verdict.merged)}")
     if verdict.also_matched:
-        words.append(f"also hit: {', '.join(verdict.also_matched)}")
+        words.append(f"also matched: {', '.join(verdict.also_matched)}")
     return ", ".join(words)
 
 

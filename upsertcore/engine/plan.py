@@ -80,7 +80,7 @@ class Plan(Decision):
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> plan = ContactBook(policy).plan({"email": "Ada@x.org"})
     >>> plan.result, plan.expects.keys, plan.trace[0].note
-    ('created', (('email', 'ada@x.org', ()),), 'finds nobody')
+    ('created', (('email', 'ada@x.org', ()),), 'no match')
     """
 
     result: Result
@@ -127,7 +127,7 @@ class Plan(Decision):
         >>> book = ContactBook(Policy(first_match("email"), lines), ids=lambda: "c-1")
         >>> _ = book.upsert({"email": "ada@x.org", "name": "Ada"})
         >>> print(book.plan({"email": "ADA@x.org", "name": "Bob"}).explain())
-        updated c-1, found by email
+        updated c-1, matched by email
           email: ada@x.org: decides
           email: 'ada@x.org' -> 'ADA@x.org' (replace)
           name: 'Ada' -> 'Bob' (replace)

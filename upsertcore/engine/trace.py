@@ -36,8 +36,8 @@ class Step:
         holders: Ids of the contacts that hold one of them, in the order found.
         note: Why it was taken or not, in words.
 
-    >>> Step("email", ("a@x.org",), (), "finds nobody").note
-    'finds nobody'
+    >>> Step("email", ("a@x.org",), (), "no match").note
+    'no match'
     """
 
     key: str
@@ -68,7 +68,7 @@ def trace(
     >>> fields = {name: field(key=normalize.text) for name in ("name", "nick")}
     >>> book = ContactBook(Policy(first_match("name", "nick"), fields))
     >>> [step.note for step in book.plan({"nick": "ada"}).trace]
-    ['omitted: no key', 'finds nobody']
+    ['omitted: no key', 'no match']
     """
     kin = {contact.id for contact in merged}
     found = None if before is None else before.id
@@ -100,17 +100,17 @@ def _step(
         reason, _value = absence(asked, name)
         note = _NOTES.get(reason, f"{reason}: no key")
     elif not ids:
-        note = "finds nobody"
+        note = "no match"
     elif name == matched_by:
         note = "decides"
     elif found in ids:
         note = "agrees"
     elif not kin.isdisjoint(ids):
-        note = "finds somebody else, who is merged"
+        note = "matches another contact, which is merged"
     elif asked.strategy.merges:
-        note = "finds somebody else, and nobody is merged"
+        note = "matches another contact, which is not merged"
     elif decided:
-        note = "finds somebody else, and an earlier key has decided"
+        note = "matches another contact, but an earlier key has decided"
     else:
         note = "contradicted by a higher key"
     return Step(name, forms, ids, note)
@@ -123,7 +123,7 @@ _NOTES = {
 }
 _LEFT_OUT = {
     "guard": "left out: contradicted by a higher key",
-    "limit": "left out: one contact would hold too many keys",
+    "limit": "left out: the contact would hold too many keys",
 }
 
 
@@ -162,7 +162,7 @@ def absence(asked: Request, name: str) -> tuple[str, Any]:
     if wanting(empty(part) for part in parts):
         return "blank", None
     if key.composite and len(parts) < len(key.fields):
-        return left_out or "in part omitted", None
+        return left_out or "partly omitted", None
     lacking = key.formless(sent)
     if not lacking:
         return "blank", None

@@ -330,10 +330,10 @@ def beside_blocked(name: str, value: Any) -> InvalidField:
     """
     Refuse a patch whose contact would lack what identifies with a blocked value.
 
-    >>> str(beside_blocked("name", "Ada"))
-    "name: 'Ada' is left out with a blocked value, but is needed; replace that value"
+    >>> str(beside_blocked("name", "Al"))
+    "name: 'Al' is needed, but left out with a blocked value; replace the blocked value"
     """
-    reason = "is left out with a blocked value, but is needed; replace that value"
+    reason = "is needed, but left out with a blocked value; replace the blocked value"
     return InvalidField(name, value, reason)
 
 

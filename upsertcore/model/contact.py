@@ -285,7 +285,9 @@ def _time(name: str, value: Any) -> datetime:
     try:
         time.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidField(name, value, "must be a time of UTC's calendar") from error
+        raise InvalidField(
+            name, value, "must be within the range of datetime in UTC"
+        ) from error
     return time
 
 
@@ -314,7 +316,9 @@ def _clocks(name: str, value: Any) -> FrozenMap[Any]:
     clocks = _stored(name, value)
     for field_name, clock in clocks.items():
         if type(clock) not in (str, int, float) or empty(clock):
-            raise InvalidField(f"{name}: {field_name}", clock, "must be text or number")
+            raise InvalidField(
+                f"{name}: {field_name}", clock, "must be text or a number"
+            )
     return clocks
 
 
@@ -323,7 +327,7 @@ def _forms(name: str, value: Any) -> tuple[str, ...]:
         raise InvalidField(name, value, "must be a list")
     texts = tuple([_id(name, each) for each in value])
     if len(set(texts)) < len(texts):
-        raise InvalidField(name, value, "must have each item once")
+        raise InvalidField(name, value, "must not have duplicates")
     return texts
 
 

@@ -187,11 +187,13 @@ def prefix(n: int) -> Normalizer:
     ('chr', 'chr', 'al', None)
     """
     if not hasattr(n, "__index__"):
-        raise TypeError(f"prefix: must be a whole number, not {n!r}; pass 3, say")
+        raise TypeError(
+            f"prefix: must be a whole number, not {n!r}; pass 3, for example"
+        )
     length = index(n)
     if length < 1:
         what = f"must be a whole number from 1, not {n!r}"
-        raise ValueError(f"prefix: {what}; pass 3, say")
+        raise ValueError(f"prefix: {what}; pass 3, for example")
 
     def prefix_of_text(value: Any) -> str | None:
         form = text(value)

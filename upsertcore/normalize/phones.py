@@ -209,7 +209,7 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
     phonenumbers = _phonenumbers()
     if region not in phonenumbers.SUPPORTED_REGIONS:
         what = f"unknown region {shown(region)}"
-        raise ValueError(f"{what}; give two capitals, such as 'US'")
+        raise ValueError(f"{what}; pass two capital letters, such as 'US'")
     plan = _Plan(phonenumbers, region)
 
     def phone_in_region(value: Any) -> str | None:

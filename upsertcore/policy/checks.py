@@ -78,7 +78,7 @@ def make_keys(
             what = f"must be key(...), not {described(each)}"
             raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
         if name in names:
-            raise InvalidPolicy(f"keys: {name} is a key already; use another name")
+            raise InvalidPolicy(f"keys: {name}: duplicate key name; use another name")
         keys.append(attrs.evolve(each, name=name))
         names[name] = None
     return tuple(keys)
@@ -107,15 +107,15 @@ def check_keys(
             if name not in fields:
                 raise InvalidPolicy(f"{key.name}: {unknown('field', name, fields)}")
             if key.unique and fields[name].default is not None:
-                reason = "a default would clash, for the key is unique"
+                reason = "a default would give every contact the same unique key"
                 raise InvalidPolicy(f"{name}: {reason}; leave default out")
         if key.any_of:
             if key.fields[0] in primaries:
-                what = "must be the primary of one key alone"
+                what = "is the primary of two keys"
                 raise InvalidPolicy(f"{key.fields[0]}: {what}; use another primary")
             primaries.add(key.fields[0])
         if key.composite and key.blocked and on_blocked == "ignore":
-            reason = "is blocked as a whole, so no field of it can be left out"
+            reason = "blocks combinations of values, so no single field can be left out"
             raise InvalidPolicy(f"{key.name}: {reason}; use on_blocked='refuse'")
 
 
@@ -157,9 +157,11 @@ def check_rules(
             reason = (
                 f"must have the rule replace, keep or union, not {fields[last].rule}"
             )
-            raise InvalidPolicy(f"{last}: {reason}; values of {key.name} join it")
+            raise InvalidPolicy(
+                f"{last}: {reason}; key {key.name} appends values to it"
+            )
         if key.append_new and not fields[key.fields[0]].rule.on_create:
-            reason = f"is never taken at creation, and would join {last} after it"
+            reason = f"is not stored at creation, but later values would join {last}"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
         if key.unique and on_key_in_use == "withhold":
             _check_withheld(key, whole, fields)
@@ -174,11 +176,9 @@ def _check_withheld(
         part_of = key.name if key.composite else whole.get(name)
         taken = rule.on_update or (not rule.on_create and not key.composite)
         if part_of is not None and not taken:
-            reason = f"its rule {rule} would never store what is withheld once"
-            what = (
-                f"is part of key {part_of}, and with on_key_in_use='withhold' {reason}"
-            )
-            raise InvalidPolicy(f"{name}: {what}; use another rule, or on_key_in_use")
+            reason = f"its rule {rule} would never store a withheld value"
+            what = f"is part of key {part_of}: with on_key_in_use='withhold', {reason}"
+            raise InvalidPolicy(f"{name}: {what}; change the rule, or on_key_in_use")
 
 
 def check_match(
@@ -238,5 +238,5 @@ def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None
     for name in names:
         key = by_name[name]
         if key.composite or any(uses[each] > 1 for each in key.fields):
-            reason = "cannot be dropped by itself: other keys have its fields too"
+            reason = "cannot be dropped alone: other keys share its fields"
             raise InvalidPolicy(f"{name}: {reason}; leave 'drop' out")

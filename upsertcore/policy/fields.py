@@ -36,7 +36,7 @@ __all__ = [
     "one_of",
 ]
 
-UNUSABLE = "must be a value that its clean can use"
+UNUSABLE = "must be a value that its clean function accepts"
 """The reason where ``clean`` makes null of a value that is not."""
 
 _ADVICE = {
@@ -231,7 +231,7 @@ def check_named(
     if extra_fields is None or not isinstance(name, str) or name in ("", "*"):
         reason = unknown("field", name, fields)
         if name == "*":
-            reason = "'*' is not a field; name each field by itself"
+            reason = "'*' is not a field; name each field"
         raise InvalidPolicy(f"{what}: {reason}")
 
 

@@ -51,7 +51,7 @@ def check_called(name: str, value: object) -> None:
         noun = _NOUNS.get(made.partition("[")[0])
     if noun is not None:
         function = called(value)
-        what = f"{function} makes {noun} and is none itself"
+        what = f"{function} makes {noun} and is not one itself"
         raise InvalidPolicy(f"{name}: {what}; call it, as in {function}(...)")
 
 

@@ -248,7 +248,7 @@ class Key:
                 return ()
             parts.append(part)
         if math.prod(map(len, parts)) > MAX_FORMS:
-            reason = f"must make at most {MAX_FORMS} keys of its parts together"
+            reason = f"must have at most {MAX_FORMS} combinations of its parts"
             raise InvalidField(*self.told(fields), reason)
         return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
 

@@ -254,7 +254,7 @@ def _check_table(policy: Policy) -> None:
     if not isinstance(policy.match, Strategy):
         check_called("match", policy.match)
         what = f"must be a match strategy, not {described(policy.match)}"
-        raise InvalidPolicy(f"match: {what}; use first_match('email'), say")
+        raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
     names: Any = tuple(policy.fields)
     for name in names:
         line: Any = policy.fields[name]
@@ -278,7 +278,9 @@ def _check_extra_fields(line: Any) -> None:
     if not isinstance(line, Field):
         check_called("extra_fields", line)
         what = f"must be field(...) or None, not {described(line)}"
-        raise InvalidPolicy(f"extra_fields: {what}; write field(rule=replace), say")
+        raise InvalidPolicy(
+            f"extra_fields: {what}; write field(rule=replace), for example"
+        )
     check_line("extra_fields", line)
     for part in ("key", "required", "default"):
         if getattr(line, part) is not None and getattr(line, part) is not False:

@@ -108,7 +108,7 @@ def _add(stored: Any, sent: Any) -> Any:
     try:
         return freeze(stored + sent)
     except (OverflowError, ValueError):
-        raise ValueError("must make a sum that is not too large") from None
+        raise ValueError("must not make the sum too large") from None
 
 
 def _adds(new: Any, sent: Any) -> bool:
@@ -278,7 +278,7 @@ def items_by(*names: str) -> Rule:
     """
     given: tuple[Any, ...] = names
     if not given or not all(isinstance(name, str) and name for name in given):
-        what = "needs the names by which items are told apart, as text"
+        what = "needs the names that identify an item, as text"
         raise InvalidPolicy(f"items_by: {what}; write items_by('id')")
     called_by = ", ".join(map(repr, names))
     return Rule(
@@ -332,7 +332,7 @@ class _Custom:
             return freeze(made)
         except ValueError as error:
             advice = str(error).partition("; send ")[2] or "a value that JSON has"
-            what = f"must not become {type(made).__name__} by its rule"
+            what = f"must not become {type(made).__name__} through its rule"
             reason = f"{what}; let {called(self.function)} return {advice}"
             raise ValueError(reason) from error
 

@@ -225,7 +225,7 @@ def signs(sent: Any) -> dict[str, bool]:
     joins: dict[str, bool] = {}
     for item in sent_list(sent):
         if type(item) is not str or item == "-":
-            raise ValueError('must be a list of text: "x" joins, and "-x" leaves')
+            raise ValueError('must be a list of text: "x" adds, "-x" removes')
         joins[item.removeprefix("-")] = not item.startswith("-")
     return joins
 
@@ -473,7 +473,7 @@ class Items:
                     continue
                 called = known.get(name)
                 if not empty(called) and not same(called, value):
-                    raise ValueError(f"must not give an item another {name}")
+                    raise ValueError(f"must not change an item's {name}")
             self.moved |= _set(self.tally, known, name, value)
 
     def made(self) -> tuple[Any, ...]:
@@ -504,5 +504,5 @@ def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) 
         raise ValueError(f"must be a list of mappings with {' or '.join(names)}")
     found = {places[mark] for mark in marks if mark in places}
     if len(found) > 1:
-        raise ValueError(f"must not join two items by {' and '.join(names)}")
+        raise ValueError(f"must not match two items by {' and '.join(names)}")
     return found.pop() if found else end

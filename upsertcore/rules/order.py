@@ -47,7 +47,7 @@ def _both(stored: Any, sent: Any) -> tuple[Any, ...]:
         return (sent,)
     if KINDS.get(type(stored)) != KINDS[type(sent)]:
         kind = kind_of(stored)
-        raise ValueError(f"must compare with the stored value, which is {kind}")
+        raise ValueError(f"must be comparable with the stored value, which is {kind}")
     return stored, sent
 
 
@@ -88,7 +88,7 @@ def newer(stored: tuple[Any, Any], sent: tuple[Any, Any]) -> tuple[Any, Any]:
         return sent
     if KINDS.get(type(clock)) != KINDS[type(other)]:
         was = f"the stored one, which is {kind_of(clock)}"
-        raise ValueError(f"must have a clock that compares with {was}")
+        raise ValueError(f"must have a clock comparable with {was}")
     if _rank(clock) != _rank(other):
         return sent if _rank(other) > _rank(clock) else stored
     texts = [json.dumps(thaw(each), sort_keys=True) for each in (value, new)]
