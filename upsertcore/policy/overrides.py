@@ -79,8 +79,8 @@ def for_one_call(
         if name not in policy.fields:
             check_named("rules", name, policy.fields, policy.extra_fields)
         if rule.by is not None and policy.is_dated(name):
-            own = f"its on_merge rule, {policy.merge_rule(name)}, sets one too"
-            raise InvalidPolicy(f"{name}: rule {rule} has a clock, but {own}")
+            but = f"but its on_merge rule, {policy.merge_rule(name)}, sets one too"
+            raise InvalidPolicy(f"{name}: rule {rule} has a clock, {but}")
         lines[name] = attrs.evolve(line, rule=rule)
     if null is not None:
         one_of("null", null, Null)
