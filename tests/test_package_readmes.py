@@ -17,6 +17,7 @@ import pytest
 from upsertcore import (
     Contact,
     ContactBook,
+    Outcome,
     Policy,
     errors,
     field,
@@ -39,20 +40,24 @@ def readme(package: str) -> str:
     return (ROOT / "upsertcore" / package / "README.md").read_text(encoding="utf-8")
 
 
-def table(package: str, heading: str) -> list[list[str]]:
-    """Return the rows of the first table after a heading, without its head."""
+def tables(package: str, heading: str) -> list[list[list[str]]]:
+    """Return the rows of the tables under a heading, without their heads."""
     part = rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)"
     found = re.search(part, readme(package), re.DOTALL | re.MULTILINE)
     assert found is not None, f"{package}: no heading {heading}"
-    lines = found[1].splitlines()
-    start = next(n for n, line in enumerate(lines) if line.startswith("|"))
-    rows = []
-    for line in lines[start:]:
-        if not line.startswith("|"):
-            break
-        cells = re.split(r"(?<!\\)\|", line.strip("|"))
-        rows.append([cell.strip() for cell in cells])
-    return rows[2:]
+    every = re.findall(r"(?:^\|.*\n)+", found[1], re.MULTILINE)
+    cells = [[split(line) for line in each.splitlines()] for each in every]
+    return [rows[2:] for rows in cells]
+
+
+def split(line: str) -> list[str]:
+    """Return the cells of a row."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
+
+
+def table(package: str, heading: str) -> list[list[str]]:
+    """Return the rows of the first table under a heading, without its head."""
+    return tables(package, heading)[0]
 
 
 def names(row: list[str]) -> list[str]:
@@ -61,19 +66,25 @@ def names(row: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("heading", "function", "elsewhere"),
+    ("package", "heading", "function", "elsewhere"),
     [
-        ("Fields", field, set()),
-        ("Keys of several fields", key, {"fields"}),
-        ("The hard cases", Policy, {"match", "fields"}),
+        ("policy", "Fields", field, set()),
+        ("policy", "Keys of several fields", key, {"fields"}),
+        ("policy", "The hard cases", Policy, {"match", "fields"}),
+        ("book", "The verbs", ContactBook, {"policy"}),
+        ("book", "Batches", ContactBook.upsert_many, {"self", "patches"}),
     ],
-    ids=["field", "key", "Policy"],
+    ids=["field", "key", "Policy", "ContactBook", "upsert_many"],
 )
 def test_table_of_arguments_is_complete(
-    heading: str, function: Callable[..., Any], elsewhere: set[str]
+    package: str, heading: str, function: Callable[..., Any], elsewhere: set[str]
 ) -> None:
     """Every argument has one row, with its default."""
-    rows = table("policy", heading)
+    rows = next(
+        rows
+        for rows in tables(package, heading)
+        if set(names(rows[0])) <= {*inspect.signature(function).parameters}
+    )
     parameters = inspect.signature(function).parameters
     named = [name for row in rows for name in names(row)]
     defaults = {name: row[1] for row in rows for name in names(row)}
@@ -82,7 +93,7 @@ def test_table_of_arguments_is_complete(
     assert set(named) == set(parameters) - elsewhere
     for name, default in defaults.items():
         value = parameters[name].default
-        if isinstance(value, (str, bool)):
+        if isinstance(value, (str, bool)) or type(value) is int:
             assert default.strip("`").replace('"', "'") == repr(value), name
 
 
@@ -190,3 +201,82 @@ def test_table_of_laws_is_what_the_rules_declare() -> None:
         if cell.startswith("all but"):
             named = set(CATALOGUE) - named
         assert named == {n for n, rule in CATALOGUE.items() if law in rule.laws}, law
+
+
+def test_table_of_verbs_is_complete() -> None:
+    """Every public method of a book is named; every part of an outcome has a row."""
+    verbs = " ".join(row[0] for row in table("book", "The verbs"))
+    methods = {name for name in vars(ContactBook) if name[0] != "_"} - {"policy"}
+    parts = {name for name in dir(Outcome) if name[0] != "_"}
+    rows = table("book", "Outcomes")
+    shortcuts = {"created", "updated", "unchanged"}
+
+    assert {name for name in methods if not re.search(rf"\b{name}\(", verbs)} == set()
+    named = {name for row in rows for name in names(row)}
+    assert named == parts - shortcuts - {"explain"}
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    text = re.sub(r"(?ms)^```.*?^```$", "", path.read_text(encoding="utf-8"))
+    every: set[str] = set()
+    for heading in re.findall(r"^#{1,6} +(.*?) *#*$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        number = 0
+        while (anchor := f"{slug}-{number}" if number else slug) in every:
+            number += 1
+        every.add(anchor)
+    return every
+
+
+def resolves(page: Path, link: str) -> bool:
+    """Check that a relative link names a file that exists, and a heading of it."""
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    if target.name == "README.md" and target.parent.name in AWAITED:
+        return True
+    if not target.is_relative_to(ROOT) or not target.exists():
+        return False
+    return not anchor or (target.suffix == ".md" and anchor in anchors(target))
+
+
+AWAITED = {
+    name
+    for name in ("evaluation", "laws", "replay", "spark", "testing")
+    if not (ROOT / "upsertcore" / name / "README.md").exists()
+}
+
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / "upsertcore").glob("README.md"),
+        *(ROOT / "upsertcore").glob("*/README.md"),
+    ]
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_every_link_of_a_readme_resolves(page: Path) -> None:
+    """Links are relative, so that they work on GitHub and in an installed package."""
+    code = r"(?ms)^```.*?^```$|`[^`\n]*`"
+    text = re.sub(code, "", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    relative = [link for link in links if not re.match(r"[a-z]+:", link)]
+
+    assert [link for link in relative if not resolves(page, link)] == []
+
+
+PACKAGES = (
+    *("policy", "normalize", "matching", "rules", "book"),
+    *("model", "engine", "store"),
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_readme_names_every_module_of_its_package(package: str) -> None:
+    """A reader finds the way from the page to each file."""
+    modules = sorted((ROOT / "upsertcore" / package).glob("[!_]*.py"))
+    text = readme(package)
+
+    assert [m.name for m in modules if f"`{m.name}`" not in text] == []

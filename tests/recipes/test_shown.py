@@ -1,4 +1,4 @@
-"""What the README shows of a recipe stands in it, word for word."""
+"""What a README shows of a recipe is in it, word for word."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "README.md"
+README = HERE.parent.parent / "upsertcore" / "book" / "README.md"
 BLOCK = re.compile(
     r"^```python\n# (tests/recipes/\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 
 
 def lines(text: str) -> str:
-    """Give a text without the white space around its lines."""
+    """Return a text without the white space around its lines."""
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
-def test_the_blocks_of_the_readme() -> None:
+def test_blocks_of_the_readme_are_parts_of_the_recipes() -> None:
     """Each block that names a recipe is a part of it."""
-    text = README.read_text(encoding="utf-8")
-    for path, block in BLOCK.findall(text):
+    shown = BLOCK.findall(README.read_text(encoding="utf-8"))
+    assert len(shown) == 4
+    for path, block in shown:
         recipe = (HERE / Path(path).name).read_text(encoding="utf-8")
         assert lines(block) in lines(recipe), path
