@@ -15,7 +15,7 @@ import upsertcore
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(upsertcore.__file__).parent
-READMES = {"cli": 4}
+READMES = {"cli": 4, "evaluation": 1, "laws": 1}
 """The package and how many commands its README shows."""
 
 

@@ -1,4 +1,4 @@
-"""The cards of the four profiles: made anew here, and compared with the README."""
+"""The cards of the four profiles: computed here, and compared with their README."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from upsertcore import laws
 from upsertcore.profiles import BY_NAME
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = Path(laws.__file__).with_name("README.md").read_text(encoding="utf-8")
 NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
 OPEN = {"create_makes_one", "log_again", "any_order"}
 NONE_OF_THEM = {"left_out_together", "clock_travels"}
@@ -49,10 +50,10 @@ def cell(law: dict[str, Any]) -> str:
 
 def row(number: int, cards: dict[str, dict[str, Any]]) -> str:
     """Write the row of one law."""
-    laws = [cards[name]["laws"][number] for name in NAMES]
-    cells = [cell(law) for law in laws]
-    says = laws[0]["says"].removesuffix(".")
-    return f"| `{laws[0]['law']}` | {says} | {' | '.join(cells)} |"
+    verdicts = [cards[name]["laws"][number] for name in NAMES]
+    cells = [cell(verdict) for verdict in verdicts]
+    says = verdicts[0]["says"].removesuffix(".")
+    return f"| `{verdicts[0]['law']}` | {says} | {' | '.join(cells)} |"
 
 
 def test_the_profiles_are_these() -> None:
@@ -74,7 +75,8 @@ def test_every_claimed_law_holds(cards: dict[str, dict[str, Any]]) -> None:
 def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
     """Row by row, with their counts: what stands there is what was printed here."""
     rows = [row(number, cards) for number in range(len(cards["Anduin"]["laws"]))]
-    text = README.partition("\n## Laws\n")[2].partition("\n## ")[0]
+    text = README.partition("\n## The cards of the four profiles\n")[2]
+    text = text.partition("\n## ")[0]
 
     assert "\n".join(rows) == "\n".join(
         re.findall(r"^\| `\w+` .*$", text, re.MULTILINE)
@@ -84,10 +86,10 @@ def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
 def test_creating_without_looking_is_no_upsert() -> None:
     """Where duplicates are allowed it makes two; with an idempotency key, one."""
     card = made("LeadConnector", "--set", "allow_duplicates=true", "--contacts", "1")
-    laws = {law["law"]: law for law in card["laws"]}
+    verdicts = {law["law"]: law for law in card["laws"]}
 
-    assert not laws["create_makes_one"]["holds"]
-    told = "created new-1 then created new-2"
-    assert told in laws["create_makes_one"]["counterexample"]
-    assert laws["retry_is_once"]["holds"]
-    assert laws["idempotent"]["holds"]
+    assert not verdicts["create_makes_one"]["holds"]
+    reason = "created new-1 then created new-2"
+    assert reason in verdicts["create_makes_one"]["counterexample"]
+    assert verdicts["retry_is_once"]["holds"]
+    assert verdicts["idempotent"]["holds"]

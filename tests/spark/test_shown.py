@@ -1,4 +1,4 @@
-"""The README's job on Spark does what stands there."""
+"""The job and the columns that the README shows are those of the package."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import re
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
+from upsertcore import spark as spark_package
 from upsertcore.replay import SentPatch
-from upsertcore.spark import contacts_schema, patches_schema, patches_table
+from upsertcore.spark import (
+    contacts_schema,
+    outcomes_schema,
+    patches_schema,
+    patches_table,
+)
 
-if TYPE_CHECKING:
-    import pytest
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = Path(spark_package.__file__).with_name("README.md").read_text(encoding="utf-8")
 FIELDS = StructType(
     [
         StructField("email", StringType()),
@@ -43,6 +47,24 @@ def test_the_extra_brings_what_the_job_asks_for() -> None:
     assert {"pandas", "pyarrow", "pyspark"} == names
 
 
+@pytest.mark.parametrize(
+    ("heading", "schema"),
+    [
+        ("Patches", patches_schema(FIELDS)),
+        ("Contacts", contacts_schema(FIELDS)),
+        ("Outcomes", outcomes_schema()),
+    ],
+)
+def test_the_tables_of_columns_are_the_schemas(
+    heading: str, schema: StructType
+) -> None:
+    """Each column has a row, and no row is without a column."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    first = re.findall(r"(?m)^\| (`.*?`) \|", text)
+
+    assert {*schema.names} == {*re.findall(r"`(\w+)`", " ".join(first))}
+
+
 def test_the_readme_runs(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +79,7 @@ def test_the_readme_runs(
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", README)
     [job] = [block for block in blocks if "upsertcore.spark import" in block]
     places = re.compile(r'"((?:log|contacts|outcomes)/)')
-    exec(places.sub(rf'"{tmp_path}/\1', job), {})  # noqa: S102 - the README's own words
+    exec(places.sub(rf'"{tmp_path}/\1', job), {})  # noqa: S102 - the README's text
 
     made = spark.read.parquet(str(tmp_path / "contacts" / "2024-06")).orderBy("place")
     told = spark.read.parquet(str(tmp_path / "outcomes" / "2024-06"))
