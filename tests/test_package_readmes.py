@@ -250,8 +250,8 @@ AWAITED = {
 PAGES = sorted(
     [
         ROOT / "README.md",
-        *(ROOT / "upsertcore").glob("README.md"),
-        *(ROOT / "upsertcore").glob("*/README.md"),
+        *(ROOT / "upsertcore").glob("*.md"),
+        *(ROOT / "upsertcore").glob("*/*.md"),
     ]
 )
 
