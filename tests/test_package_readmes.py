@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from posixpath import dirname, normpath
 from typing import Any, get_args
 
 import pytest
 
+import upsertcore
 from upsertcore import (
     Contact,
     ContactBook,
@@ -32,12 +34,13 @@ from upsertcore.normalize import phonetic
 from upsertcore.rules.rule import Law, Rule
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = Path(upsertcore.__file__).parent
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 def readme(package: str) -> str:
     """Return the README of a package."""
-    return (ROOT / "upsertcore" / package / "README.md").read_text(encoding="utf-8")
+    return (PACKAGE / package / "README.md").read_text(encoding="utf-8")
 
 
 def tables(package: str, heading: str) -> list[list[list[str]]]:
@@ -230,37 +233,46 @@ def anchors(path: Path) -> set[str]:
     return every
 
 
-def resolves(page: Path, link: str) -> bool:
+def page_at(path: str) -> Path:
+    """Return the file at a path of the repository; the package may be installed."""
+    first, _, rest = path.partition("/")
+    return PACKAGE / rest if first == "upsertcore" else ROOT / path
+
+
+def resolves(page: str, link: str) -> bool:
     """Check that a relative link names a file that exists, and a heading of it."""
     name, _, anchor = link.partition("#")
-    target = (page.parent / name).resolve() if name else page
-    if target.name == "README.md" and target.parent.name in AWAITED:
+    path = normpath(f"{dirname(page)}/{name}".lstrip("/")) if name else page
+    if path in AWAITED or (
+        path.startswith(".github") and not page_at(".github").exists()
+    ):
         return True
-    if not target.is_relative_to(ROOT) or not target.exists():
+    target = page_at(path)
+    if path.startswith("..") or not target.exists():
         return False
     return not anchor or (target.suffix == ".md" and anchor in anchors(target))
 
 
 AWAITED = {
-    name
+    path
     for name in ("evaluation", "laws", "replay", "spark", "testing")
-    if not (ROOT / "upsertcore" / name / "README.md").exists()
+    if not page_at(path := f"upsertcore/{name}/README.md").exists()
 }
 
-PAGES = sorted(
-    [
-        ROOT / "README.md",
-        *(ROOT / "upsertcore").glob("*.md"),
-        *(ROOT / "upsertcore").glob("*/*.md"),
-    ]
-)
+PAGES = [
+    "README.md",
+    *(
+        f"upsertcore/{path.relative_to(PACKAGE).as_posix()}"
+        for path in sorted([*PACKAGE.glob("*.md"), *PACKAGE.glob("*/*.md")])
+    ),
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
-def test_every_link_of_a_readme_resolves(page: Path) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_resolves(page: str) -> None:
     """Links are relative, so that they work on GitHub and in an installed package."""
     code = r"(?ms)^```.*?^```$|`[^`\n]*`"
-    text = re.sub(code, "", page.read_text(encoding="utf-8"))
+    text = re.sub(code, "", page_at(page).read_text(encoding="utf-8"))
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     relative = [link for link in links if not re.match(r"[a-z]+:", link)]
 
@@ -276,7 +288,7 @@ PACKAGES = (
 @pytest.mark.parametrize("package", PACKAGES)
 def test_readme_names_every_module_of_its_package(package: str) -> None:
     """A reader finds the way from the page to each file."""
-    modules = sorted((ROOT / "upsertcore" / package).glob("[!_]*.py"))
+    modules = sorted((PACKAGE / package).glob("[!_]*.py"))
     text = readme(package)
 
     assert [m.name for m in modules if f"`{m.name}`" not in text] == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import upsertcore
+
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "upsertcore" / "book" / "README.md"
+README = Path(upsertcore.__file__).parent / "book" / "README.md"
 BLOCK = re.compile(
     r"^```python\n# (tests/recipes/\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
