@@ -1,10 +1,10 @@
 """
-Starts the command line, and says so plainly where its extra is not installed.
+Runs the command line, or reports that its extra is not installed.
 
 Rules:
-    Nothing but the import is guarded: a fault inside the command line shows.
-    Ctrl-C while the program starts ends it as it does later; once its exit status is
-    known, nothing changes that.
+    Only the import is guarded: other errors of the command line propagate.
+    Ctrl-C during startup ends the program like Ctrl-C later; once the exit status is
+    known, Ctrl-C does not change it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ def main() -> None:
     Run the command line.
 
     Raises:
-        SystemExit: With the exit status; 2 where click or rich is not installed.
+        SystemExit: With the exit status; 2 if click or rich is not installed.
     """
     try:
-        _fill()
+        _open_standard_streams()
         from upsertcore.cli import main as run  # noqa: PLC0415 - the extra is optional
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
         if missing not in {"click", "rich"}:
             raise
-        _end(f"upsertcore needs {missing}: {_INSTALL}", 2)
+        _exit(f"upsertcore needs {missing}: {_INSTALL}", 2)
     except KeyboardInterrupt:
-        _end("Error: interrupted; no book was changed", 130)
+        _exit("Error: interrupted; no book was changed", 130)
     try:
         run(prog_name="upsertcore")
     finally:
@@ -43,14 +43,14 @@ def main() -> None:
 _INSTALL = "pip install 'upsertcore[cli]'"
 
 
-def _fill() -> None:
-    """Open what is closed of the three standard streams: no file takes its number."""
+def _open_standard_streams() -> None:
+    """Open closed standard streams, so that no file takes their descriptors."""
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)
 
 
-def _end(message: str, status: int) -> NoReturn:
+def _exit(message: str, status: int) -> NoReturn:
     if sys.stderr is not None:
         sys.stderr.write(f"{message}\n")
     sys.exit(status)

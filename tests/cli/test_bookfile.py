@@ -15,7 +15,7 @@ import pytest
 
 from upsertcore import Contact
 from upsertcore.book.loading import rows_of
-from upsertcore.cli.bookfile import BadBook, Reader, identity, save
+from upsertcore.cli.book_file import BadBook, BookReader, file_identity, save_book
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
@@ -23,16 +23,16 @@ ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
 
 def saved(path: Path, *contacts: Contact) -> bytes:
     """Save a book, and give its bytes."""
-    save(path, "Anduin", {}, contacts, identity(path))
+    save_book(path, "Anduin", {}, contacts, file_identity(path))
     return path.read_bytes()
 
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:
     """The profile, its options and the contacts, one a line."""
     path = tmp_path / "b.jsonl"
-    save(path, "LeadConnector", {"region": "US"}, [ADA, ADA], None)
+    save_book(path, "LeadConnector", {"region": "US"}, [ADA, ADA], None)
     with path.open("rb") as stream:
-        reader = Reader(stream)
+        reader = BookReader(stream)
 
         assert (reader.profile, reader.options) == ("LeadConnector", {"region": "US"})
         assert list(reader) == [*rows_of([ADA, ADA])]
@@ -43,7 +43,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "line 1: is no usable JSON"),
+        (b"", "line 1: is not valid JSON"),
         (b"\xff", "line 1: is not UTF-8 text"),
         (b"[]", "line 1: the format must be 'upsertcore book 2' or"),
         (b'{"format": "upsertcore book 3"}', "1', not 'upsertcore book 3'"),
@@ -58,14 +58,14 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 def test_what_is_no_book(content: bytes, words: str) -> None:
     """The first line says so."""
     with pytest.raises(BadBook, match=words):
-        Reader(io.BytesIO(content))
+        BookReader(io.BytesIO(content))
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     """A later line that is no JSON is told of by its number."""
     content = saved(tmp_path / "b.jsonl", ADA).replace(b'{"place"', b"{place")
-    with pytest.raises(BadBook, match="line 2: is no usable JSON"):
-        list(Reader(io.BytesIO(content)))
+    with pytest.raises(BadBook, match="line 2: is not valid JSON"):
+        list(BookReader(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])
@@ -73,9 +73,9 @@ def test_a_book_that_was_cut_is_refused(tmp_path: Path, lines: int) -> None:
     """The last line counts the contacts; a file without it was cut."""
     content = saved(tmp_path / "b.jsonl", ADA, ADA)
     cut = b"".join(content.splitlines(keepends=True)[:lines])
-    words = f"the file ends after line {lines}, before the last line of the book"
+    words = f"the file is truncated after line {lines}: no closing line"
     with pytest.raises(BadBook, match=words):
-        list(Reader(io.BytesIO(cut)))
+        list(BookReader(io.BytesIO(cut)))
 
 
 def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
     content = saved(tmp_path / "b.jsonl", ADA)
     for size in range(len(content) - 1):
         with pytest.raises(BadBook):
-            list(Reader(io.BytesIO(content[:size])))
+            list(BookReader(io.BytesIO(content[:size])))
 
-    assert [*rows_of([ADA])] == list(Reader(io.BytesIO(content[:-1])))
+    assert [*rows_of([ADA])] == list(BookReader(io.BytesIO(content[:-1])))
 
 
 @pytest.mark.parametrize(
@@ -109,15 +109,15 @@ def test_a_book_that_was_changed_is_refused(
     eve = Contact("c-2", "", {"name": "Eve"}, 1, NOW, NOW)
     content = saved(tmp_path / "b.jsonl", ADA, eve)
     changed = b"".join(change(content.splitlines(keepends=True)))
-    with pytest.raises(BadBook, match="does not fit the lines before it"):
-        list(Reader(io.BytesIO(changed)))
+    with pytest.raises(BadBook, match="does not match the lines before it"):
+        list(BookReader(io.BytesIO(changed)))
 
 
 def test_nothing_follows_the_last_line(tmp_path: Path) -> None:
     """Two books in one file are none."""
     content = saved(tmp_path / "b.jsonl", ADA)
-    with pytest.raises(BadBook, match="line 4: follows the last line of the book"):
-        list(Reader(io.BytesIO(content + content)))
+    with pytest.raises(BadBook, match="line 4: follows the closing line of the book"):
+        list(BookReader(io.BytesIO(content + content)))
 
 
 def test_a_book_of_the_former_format_is_read(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_book_of_the_former_format_is_read(tmp_path: Path) -> None:
     lines = saved(path, ADA).splitlines(keepends=True)
     former = lines[0].replace(b"book 2", b"book 1") + lines[1]
 
-    assert [*rows_of([ADA])] == list(Reader(io.BytesIO(former)))
+    assert [*rows_of([ADA])] == list(BookReader(io.BytesIO(former)))
 
 
 class Killed(BaseException):
@@ -144,7 +144,7 @@ def test_a_run_that_dies_leaves_the_old_book(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     before = saved(path, ADA)
     with pytest.raises(Killed):
-        save(path, "Anduin", {}, dying(), identity(path))
+        save_book(path, "Anduin", {}, dying(), file_identity(path))
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -153,10 +153,10 @@ def test_a_run_that_dies_leaves_the_old_book(tmp_path: Path) -> None:
 def test_a_book_that_somebody_else_replaced(tmp_path: Path) -> None:
     """It is not written over."""
     path = tmp_path / "b.jsonl"
-    seen = identity(path)
+    seen = file_identity(path)
     before = saved(path, ADA)
     with pytest.raises(BadBook, match="changed by another program during this run"):
-        save(path, "Anduin", {}, [], seen)
+        save_book(path, "Anduin", {}, [], seen)
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -175,14 +175,14 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
     """Of two that began with the same book, one is told that it came too late."""
     path = tmp_path / "b.jsonl"
     saved(path)
-    seen = identity(path)
+    seen = file_identity(path)
     told: list[str] = []
     together = threading.Barrier(8)
 
     def late() -> None:
         together.wait()
         try:
-            save(path, "Anduin", {}, [ADA], seen)
+            save_book(path, "Anduin", {}, [ADA], seen)
         except BadBook as error:
             told.append(str(error))
 

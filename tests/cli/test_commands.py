@@ -115,7 +115,7 @@ class TestUpsert:
                 "file": "-",
                 "line": 2,
                 "result": "refused",
-                "reason": "has 1 cells, and the first line has 2",
+                "reason": "has 1 cells, but the header has 2",
             }
         ]
 
@@ -172,13 +172,13 @@ class TestUpsert:
             (("in.csv",), "Anduin needs --set firm_id=..."),
             (("no.csv", *SET), "no.csv: No such file"),
             (("in.csv", "--set", "firm_id"), "--set: must be NAME=VALUE"),
-            (("in.csv", "--map", "a=b", "--map", "a=c"), "'a' stands there twice"),
-            (("in.csv", *SET, "--outcomes", "in.csv"), "would be written over"),
+            (("in.csv", "--map", "a=b", "--map", "a=c"), "'a' is given twice"),
+            (("in.csv", *SET, "--outcomes", "in.csv"), "would be overwritten"),
             (("in.csv", *SET, "--book", "x", "--outcomes", "x"), "named twice"),
-            (("in.csv", *SET, "--book", "in.csv"), "would be written over"),
+            (("in.csv", *SET, "--book", "in.csv"), "would be overwritten"),
             (("empty.csv", *SET), "empty.csv: the first line must name"),
             (("in.csv", *SET, "--book", "empty.csv"), "empty.csv: line 1: is no"),
-            (("in.csv", *SET, "--book", "no/b.jsonl"), "there is no folder"),
+            (("in.csv", *SET, "--book", "no/b.jsonl"), "does not exist"),
             (("in.csv", *SET, "--outcomes", "no/o.jsonl"), "no/o.jsonl: No such"),
         ],
         ids=map(str, range(11)),
@@ -229,7 +229,7 @@ class TestUpsert:
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         cut = "".join(book.read_text(encoding="utf-8").splitlines(keepends=True)[:-1])
         book.write_text(cut, encoding="utf-8")
-        words = "b.jsonl: the file ends after line 2, before the last line of the book"
+        words = "b.jsonl: the file is truncated after line 2: no closing line"
 
         for command in (
             ("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET),
@@ -289,7 +289,7 @@ class TestUpsert:
         )
         (folder / "b.jsonl").write_text(head, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
-        assert "b.jsonl: line 1: options: a: is no option" in result.output
+        assert "b.jsonl: line 1: options: a: not an option" in result.output
 
     def test_constants_join_lists(self, folder: Path) -> None:
         """A constant custom field stands beside those that were sent."""
@@ -318,7 +318,7 @@ class TestUpsert:
                 capture_output=True,
             )
 
-        assert "would be written over" in result.output
+        assert "would be overwritten" in result.output
         assert (folder / "b.jsonl").read_bytes() == before
         assert done.returncode == 2
         assert (folder / "in.csv").read_text(encoding="utf-8") == CSV
@@ -551,10 +551,10 @@ class TestShow:
         ("words", "message"),
         [
             (("no.jsonl",), "no.jsonl: No such file"),
-            (("in.csv",), "in.csv: line 1: is no usable JSON"),
+            (("in.csv",), "in.csv: line 1: is not valid JSON"),
             (("b.jsonl", "--key", "note=x"), "--key: must be one of trackingId, email"),
             (("b.jsonl", "--key", "note"), "--key: must be NAME=VALUE"),
-            (("odd.jsonl",), "odd.jsonl: line 1: 'X' is no profile"),
+            (("odd.jsonl",), "odd.jsonl: line 1: unknown profile 'X'"),
         ],
         ids=map(str, range(5)),
     )

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsertcore.cli import main
-from upsertcore.cli.report import plain
+from upsertcore.cli.report import printable
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "sample"
 
@@ -170,13 +170,16 @@ class TestPolicies:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("nobody", "POLICY: 'nobody' is neither a profile (SalesforceIQ, "),
-            (":policy", "POLICY: ':policy' is neither"),
-            ("mine:", "POLICY: 'mine:' is neither"),
+            ("nobody", "POLICY: 'nobody' is not a profile (SalesforceIQ, "),
+            (":policy", "POLICY: ':policy' is not a profile"),
+            ("mine:", "POLICY: 'mine:' is not a profile"),
             ("nowhere:policy", "ModuleNotFoundError: No module named 'nowhere'"),
             ("mine:nope", "AttributeError: module 'mine' has no attribute 'nope'"),
-            ("mine:lines", "mine:lines: must be a Policy, or make one without"),
-            ("mine:field", "must be a Policy, or make one without arguments"),
+            ("mine:lines", "mine:lines: must be a Policy, or a function without"),
+            (
+                "mine:field",
+                "must be a Policy, or a function without arguments that returns one",
+            ),
             ("mine:first_match.name", "AttributeError: 'function' object has no"),
             ("mine:fails", "POLICY: mine:fails: RuntimeError: no, thanks"),
             ("broken:policy", "POLICY: broken:policy: SyntaxError: invalid syntax"),
@@ -265,12 +268,10 @@ class TestData:
         words = ("mine:policy", "in.csv", *WHO)
         found = told(*words, code=1)
 
-        assert {"has … cells, and the first line has 3": 1} == found["unreadable"]
+        assert {"has … cells, but the header has 3": 1} == found["unreadable"]
         assert [6] == [each["line"] for each in found["reports"][0]["refusals"]]
         shown = run(*words, code=1).stdout
-        assert ["unreadable: has … cells, and the first line has 3", "1"] in cells(
-            shown
-        )
+        assert ["unreadable: has … cells, but the header has 3", "1"] in cells(shown)
         assert ["refused", "NoMatchKey (1)"] == [
             line[:2] for line in cells(shown) if line[:1] == ["refused"]
         ][-1]
@@ -292,8 +293,8 @@ class TestData:
         (folder / "in.csv").write_text("".join(rows[:2]), encoding="utf-8")
 
         assert result.stderr == (
-            "every record has a person of its own, so none can be missed;"
-            " --truth-pattern takes the person out of a value\n"
+            "every record has its own person, so no match can be missed;"
+            " --truth-pattern extracts the person from a value\n"
         )
         assert not run("mine:policy", "in.csv", *WHO).stderr
 
@@ -312,28 +313,28 @@ class TestData:
             (("in.csv",), "Missing option '--truth'"),
             (
                 ("in.csv", "--truth", "id"),
-                "line 2: id, which --truth names, is missing; there is 'who', 'email'",
+                "line 2: id (the --truth column) is missing; the row has 'who'",
             ),
             (
                 ("in.csv", *WHO, "--truth-pattern", "(a)d"),
-                r"in.csv: line 4: 'bob' does not fit --truth-pattern (a)d",
+                r"in.csv: line 4: 'bob' does not match --truth-pattern (a)d",
             ),
             (
                 ("in.csv", *WHO, "--truth-pattern", "(x)|.*"),
-                "in.csv: line 2: 'ada' does not fit",
+                "in.csv: line 2: 'ada' does not match",
             ),
             (("in.csv", *WHO, "--truth-pattern", "ada"), "must have a group, such as"),
             (("in.csv", *WHO, "--truth-pattern", "("), "--truth-pattern: missing )"),
-            (("in.csv", *WHO, "--map", "who="), "--truth: --map leaves 'who' out"),
+            (("in.csv", *WHO, "--map", "who="), "--truth: --map drops 'who'"),
             (("empty.csv", *WHO), "empty.csv: the first line must name the columns"),
             (("in.csv", *WHO, "--set", "a"), "--set: must be NAME=VALUE"),
             (("in.csv", *WHO, "--plot", "p.txt"), "--plot: must end in one of ."),
-            (("in.csv", *WHO, "--plot", "no/p.png"), "--plot: there is no folder"),
-            (("odd.json", *WHO), "line 1: who, which --truth names, must be text"),
-            (("list.json", *WHO), "line 1: who, which --truth names, is missing"),
-            (("blank.json", *WHO), "is missing; there is nothing"),
+            (("in.csv", *WHO, "--plot", "no/p.png"), "--plot: directory"),
+            (("odd.json", *WHO), "line 1: who (the --truth column) must be text"),
+            (("list.json", *WHO), "line 1: who (the --truth column) is missing"),
+            (("blank.json", *WHO), "is missing; the row has no columns"),
             (("in.csv", "--truth", ""), "--truth: must name a column"),
-            (("in.csv", *WHO, "--set", "who=7"), "--set: 'who' is what --truth names"),
+            (("in.csv", *WHO, "--set", "who=7"), "--set: 'who' is the --truth column"),
         ],
         ids=map(str, range(17)),
     )
@@ -386,7 +387,7 @@ class TestOutput:
             ["pairwise precision", "0.3333", "1.0000"],
             ["keys of mine:policy"],
             ["examples of mine:make"],
-            ["3 records put differently: 1 better by mine:make, 0 worse, 2 mixed"],
+            ["3 records linked differently: 1 better by mine:make, 0 worse, 2 mixed"],
             ["2", "ada", "mixed", "with 1 right, 1 wrong", "with 0 right, 0 wrong"],
             ["4", "bob", "better", "with 0 right, 2 wrong", "with 0 right, 0 wrong"],
         ):
@@ -402,7 +403,7 @@ class TestOutput:
         shown = cells(run(*words, stdin=content).stdout)
 
         assert folder.exists()
-        assert ["several hit", "line 4, of c, by email", "c-1, c-2"] in shown
+        assert ["several matches", "line 4, of c, by email", "c-1, c-2"] in shown
 
     def test_nothing_to_show(self, folder: Path) -> None:
         """Without rows, keys and examples there are figures alone."""
@@ -429,7 +430,7 @@ class TestOutput:
         shown = run("mine:policy", "in.csv", *WHO).stdout
 
         assert "\x1b" not in shown
-        assert plain("\x1b[31m[bold]ada (2)") in shown
+        assert printable("\x1b[31m[bold]ada (2)") in shown
 
     @pytest.mark.parametrize("name", ["p.png", "p.SVG", "p.pdf"])
     def test_a_plot(self, folder: Path, name: str) -> None:
@@ -471,7 +472,7 @@ class TestOutput:
         (folder / "head.csv").write_text("who,email\n", encoding="utf-8")
         result = run("mine:policy", "head.csv", *WHO)
 
-        assert result.stderr == "there is no record, so nothing was judged\n"
+        assert result.stderr == "no records: nothing was evaluated\n"
 
     def test_a_plot_without_matplotlib(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

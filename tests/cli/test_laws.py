@@ -44,7 +44,7 @@ def test_it_says_beforehand_how_many_calls_there_will_be() -> None:
     shown, stdout = on_terminal("SalesforceIQ", "--contacts", "0")
     elsewhere = CliRunner().invoke(main, ["laws", "SalesforceIQ", "--contacts", "0"])
 
-    assert re.search(r"about \d{3} calls; --limit N tries fewer", shown)
+    assert re.search(r"about \d{3} calls; --limit N samples fewer", shown)
     assert "trying" in shown
     assert "" == elsewhere.stderr
     assert stdout.decode() == elsewhere.stdout
@@ -56,7 +56,7 @@ def test_a_limit_is_what_is_said() -> None:
     left_out = json.loads(stdout)["left_out"]
 
     assert "about 300 calls" in shown
-    assert "tries fewer" not in shown
+    assert "samples fewer" not in shown
     assert left_out[0].startswith("keys alone, states of 0 contacts: ")
 
 
@@ -66,7 +66,9 @@ def test_a_large_world_is_tried_in_part() -> None:
     result = CliRunner().invoke(main, words)
 
     assert 0 == result.exit_code
-    assert result.stdout.splitlines()[2].startswith("left out: keys alone, states of ")
+    assert result.stdout.splitlines()[2].startswith(
+        "left out: keys alone, states of "
+    )
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x"])

@@ -19,9 +19,9 @@ import pytest
 from click.testing import CliRunner
 
 from upsertcore.cli import main
-from upsertcore.cli.aside import Aside, alone, uninterrupted
-from upsertcore.cli.bookfile import identity, save
-from upsertcore.cli.failure import Program
+from upsertcore.cli.atomic import AtomicFile, defer_interrupt, folder_lock
+from upsertcore.cli.book_file import file_identity, save_book
+from upsertcore.cli.program import Program
 
 ROW = '{"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}\n'
 RUN = ("upsert", "Anduin", "-", "--set", "firm_id=f1", "--book", "b.jsonl")
@@ -73,7 +73,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from upsertcore.cli import main
 
-MODULES = tuple(f"cli/{name}.py" for name in ("aside", "bookfile", "commands", "desk"))
+NAMES = ("atomic", "book_file", "commands", "session")
+MODULES = tuple(f"cli/{name}.py" for name in NAMES)
 words, row = sys.argv[1:], sys.stdin.read()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -90,7 +91,7 @@ def run(left):
 
     def begin(frame, event, arg):
         nonlocal begun
-        begun |= frame.f_code.co_name == "_put"
+        begun |= frame.f_code.co_name == "_write_files"
         return trace if begun and frame.f_code.co_filename.endswith(MODULES) else None
 
     sys.settrace(begin)
@@ -363,7 +364,7 @@ class TestOutcomes:
         assert "Error: /dev/full: No space left on device\n" == output
 
     def test_they_may_not_be_standard_output(self, folder: Path) -> None:
-        """The table would be written over them."""
+        """The table would be overwritten them."""
         words = (*RUN, "--outcomes", "o.txt")
         with (folder / "o.txt").open("wb") as out:
             done = subprocess.run(
@@ -374,7 +375,10 @@ class TestOutcomes:
                 check=False,
             )
 
-        assert b"o.txt: is named twice, and would be written over" in done.stderr
+        assert (
+            b"o.txt: is named twice and would be overwritten; use another path"
+            in done.stderr
+        )
         assert 2 == done.returncode
 
 
@@ -433,7 +437,7 @@ class TestKilled:
 
 
 class TestAside:
-    """A file that is written aside."""
+    """A file that is replaced atomically."""
 
     def test_a_system_without_locks(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -442,10 +446,10 @@ class TestAside:
         monkeypatch.setitem(sys.modules, "fcntl", None)
         stale = folder / ".a.abcdefgh.upsertcore"
         stale.touch()
-        with alone(folder), Aside(folder / "a") as aside:
-            aside.write(b"x")
-            aside.finish()
-            aside.place()
+        with folder_lock(folder), AtomicFile(folder / "a") as file:
+            file.write(b"x")
+            file.sync()
+            file.replace()
 
         assert [stale.name, "a"] == names(folder)
 
@@ -461,8 +465,8 @@ class TestAside:
         monkeypatch.setattr(fcntl, "flock", fails)
         stale = folder / ".a.abcdefgh.upsertcore"
         stale.touch()
-        with Aside(folder / "a") as aside:
-            aside.place()
+        with AtomicFile(folder / "a") as file:
+            file.replace()
 
         assert [stale.name, "a"] == names(folder)
 
@@ -470,27 +474,27 @@ class TestAside:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Some systems cannot sync a folder; that ends nothing."""
-        with Aside(folder / "a") as aside:
-            aside.place()
+        with AtomicFile(folder / "a") as file:
+            file.replace()
 
             def fails(_handle: int) -> None:
                 raise OSError("not here")
 
             monkeypatch.setattr(os, "fsync", fails)
-            aside.settle()
+            file.sync_folder()
 
         assert ["a"] == names(folder)
 
     def test_an_error_names_the_place(self, folder: Path) -> None:
         """Not the file beside it."""
         with pytest.raises(FileNotFoundError, match=r"no/a'$") as caught:
-            Aside(folder / "no" / "a")
+            AtomicFile(folder / "no" / "a")
 
         assert str(folder / "no" / "a") == caught.value.filename
 
     def test_what_is_dropped_is_gone(self, folder: Path) -> None:
         """Whatever ended the run."""
-        with pytest.raises(ZeroDivisionError), Aside(folder / "a"):
+        with pytest.raises(ZeroDivisionError), AtomicFile(folder / "a"):
             raise ZeroDivisionError
 
         assert [] == names(folder)
@@ -504,7 +508,7 @@ class TestUninterrupted:
         done = []
 
         def interrupted() -> None:
-            with uninterrupted():
+            with defer_interrupt():
                 signal.raise_signal(signal.SIGINT)
                 done.append(1)
 
@@ -521,7 +525,7 @@ class TestUninterrupted:
         """As for a job that a shell started in the background."""
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            with uninterrupted():
+            with defer_interrupt():
                 signal.raise_signal(signal.SIGINT)
                 assert signal.SIG_IGN == signal.getsignal(signal.SIGINT)
         finally:
@@ -532,11 +536,11 @@ class TestUninterrupted:
         found: list[Any] = []
 
         def work() -> None:
-            save(tmp_path / "b.jsonl", "Anduin", {}, [], None)
-            found.append(identity(tmp_path / "b.jsonl"))
+            save_book(tmp_path / "b.jsonl", "Anduin", {}, [], None)
+            found.append(file_identity(tmp_path / "b.jsonl"))
 
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
 
-        assert [identity(tmp_path / "b.jsonl")] == found
+        assert [file_identity(tmp_path / "b.jsonl")] == found

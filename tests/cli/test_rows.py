@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsertcore.cli.objects import loads
-from upsertcore.cli.row import BadHeader, Columns, InputRow, UnreadableRow
-from upsertcore.cli.rows import read
+from upsertcore.cli.input_row import BadHeader, Columns, InputRow, UnreadableFile
+from upsertcore.cli.input_rows import read_rows
+from upsertcore.cli.json_rows import parse_json
 
 
 def rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
     """Read the rows of some bytes."""
-    return list(read(io.BytesIO(content), name, Columns(rename)))
+    return list(read_rows(io.BytesIO(content), name, Columns(rename)))
 
 
 def told(content: bytes, name: str = "-", **rename: str) -> list[tuple[int, Any]]:
@@ -59,9 +59,9 @@ class TestCsv:
         content = b'a,b,\n1\n1,2,3\n"x"y,2,\n\xff,2,\nok,2,\n'
 
         assert told(content, "x.csv") == [
-            (2, "has 1 cells, and the first line has 3"),
-            (3, "has a cell in a column without a name"),
-            (4, "is no CSV: ',' expected after '\"'"),
+            (2, "has 1 cells, but the header has 3"),
+            (3, "has a value in an unnamed column"),
+            (4, "is not valid CSV: ',' expected after '\"'"),
             (5, "is not UTF-8 text"),
             (6, {"a": "ok", "b": "2"}),
         ]
@@ -71,9 +71,9 @@ class TestCsv:
         [
             (b"", "must name the columns"),
             (b",,\n", "must name the columns"),
-            (b"a,b,a\n", "column 'a' stands there twice"),
+            (b"a,b,a\n", "duplicate column 'a'"),
             (b"a,\xff\n", "is not UTF-8 text"),
-            (b'"a"b\n', "the first line is no CSV"),
+            (b'"a"b\n', "the first line is not valid CSV"),
         ],
         ids=map(str, range(5)),
     )
@@ -87,7 +87,7 @@ class TestCsv:
         assert told(b"A,B,C\n1,2,3\n", "x.csv", A="a", B="") == [
             (2, {"a": "1", "C": "3"})
         ]
-        with pytest.raises(BadHeader, match="twice"):
+        with pytest.raises(BadHeader, match="duplicate"):
             rows(b"A,B\n1,2\n", "x.csv", A="B")
 
     def test_text_that_ends_in_the_middle(self) -> None:
@@ -96,7 +96,7 @@ class TestCsv:
 
         assert told(content, "x.csv") == [
             (2, {"a": "x"}),
-            (3, "is not utf-16-le text: it ends within a character"),
+            (3, "is not utf-16-le text: it ends in the middle of a character"),
         ]
 
     def test_half_a_character_of_utf_16_costs_its_row(self) -> None:
@@ -134,9 +134,9 @@ class TestCsv:
         self, content: str, read_before: int, words: str
     ) -> None:
         """What follows is not taken for one row, and what was not read is named."""
-        found = read(io.BytesIO(content.encode()), "x.csv", Columns({}))
+        found = read_rows(io.BytesIO(content.encode()), "x.csv", Columns({}))
         good: list[InputRow] = []
-        with closing(found), pytest.raises(UnreadableRow, match=words):
+        with closing(found), pytest.raises(UnreadableFile, match=words):
             good += (row for row in found if not row.error)
 
         assert read_before == len(good)
@@ -146,18 +146,18 @@ class TestCsv:
         content = b'a,b\n"x,1\ny,2\nz",3,4\n5,6\n'
 
         assert told(content) == [
-            (2, "has 3 cells, and the first line has 2; it ends in line 4"),
+            (2, "has 3 cells, but the header has 2; it ends on line 4"),
             (5, {"a": "5", "b": "6"}),
         ]
 
     def test_a_cell_without_an_end(self) -> None:
         """What follows a cell beyond all measure may be a part of it."""
         content = b'a,b\n1,2\n"' + b"x" * (1 << 24) + b'y\n3,4\n",5\n6,7\n'
-        found = read(io.BytesIO(content), "x.csv", Columns({}))
+        found = read_rows(io.BytesIO(content), "x.csv", Columns({}))
 
         assert {"a": "1", "b": "2"} == next(found).payload
         with pytest.raises(
-            UnreadableRow, match=r"line 3: .* lines 3 to 6 were not read"
+            UnreadableFile, match=r"line 3: .* lines 3 to 6 were not read"
         ):
             next(found)
 
@@ -176,7 +176,7 @@ class TestCsv:
 
         rename = {f"c{n}": Name(f"n{n}") for n in range(2_000)}
         content = ",".join(rename).encode() + b"\n"
-        list(read(io.BytesIO(content), "x.csv", Columns(rename)))
+        list(read_rows(io.BytesIO(content), "x.csv", Columns(rename)))
 
         assert compared < 40_000
 
@@ -206,7 +206,7 @@ def test_a_slow_pipe(encoding: str, text: str) -> None:
     """How much of it has arrived does not decide what it is."""
     stream: Any = io.BufferedReader(Slow(text.encode(encoding)))
 
-    assert [row.payload for row in read(stream, "-", Columns({}))] == [{"a": "1"}]
+    assert [row.payload for row in read_rows(stream, "-", Columns({}))] == [{"a": "1"}]
 
 
 class TestJsonLines:
@@ -222,8 +222,8 @@ class TestJsonLines:
             (4, [1]),
             (7, {"b": None}),
         ]
-        assert "is no usable JSON: Expecting property name" in found[1][1]
-        assert "the name 'a' stands there twice" in found[3][1]
+        assert "is not valid JSON: Expecting property name" in found[1][1]
+        assert "duplicate name 'a'" in found[3][1]
         assert found[4] == (6, "is not UTF-8 text")
 
     def test_names_are_renamed_and_left_out(self) -> None:
@@ -240,7 +240,7 @@ class TestJsonLines:
         """A row in which one value would hide another is told of."""
         ((line, error),) = told(b'{"A": 1, "a": 2}\n', "x.jsonl", A="a")
 
-        assert (line, error) == (1, "the name 'a' stands there twice")
+        assert (line, error) == (1, "duplicate name 'a'")
 
 
 class TestJsonArray:
@@ -294,9 +294,9 @@ class TestJsonArray:
         self, content: str, read_before: int, words: str
     ) -> None:
         """What follows is not taken for one element, and it is named."""
-        found = read(io.BytesIO(content.encode()), "x.json", Columns({}))
+        found = read_rows(io.BytesIO(content.encode()), "x.json", Columns({}))
         good: list[InputRow] = []
-        with closing(found), pytest.raises(UnreadableRow, match=words):
+        with closing(found), pytest.raises(UnreadableFile, match=words):
             good += found
 
         assert read_before == len(good)
@@ -304,10 +304,10 @@ class TestJsonArray:
     def test_an_element_beyond_all_measure_ends_the_file(self) -> None:
         """Memory does not hold all that follows an open brace."""
         content = b'[1,\n{"a": [' + b"2,\n" * (6 << 20) + b"3]"
-        found = read(io.BytesIO(content), "x.json", Columns({}))
+        found = read_rows(io.BytesIO(content), "x.json", Columns({}))
 
         assert 1 == next(found).payload
-        with pytest.raises(UnreadableRow, match=r"lines 2 to 6291458 were not read"):
+        with pytest.raises(UnreadableFile, match=r"lines 2 to 6291458 were not read"):
             next(found)
 
     @given(
@@ -333,9 +333,9 @@ class TestJsonArray:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[" * 100_000, "it nests too deep"),
+        ("[" * 100_000, "nested too deeply"),
         ("1" * 5_000, "Exceeds the limit"),
-        ('{"a": {"b": 1, "b": 2}}', "the name 'b' stands there twice"),
+        ('{"a": {"b": 1, "b": 2}}', "duplicate name 'b'"),
         ("", "Expecting value"),
     ],
     ids=["deep", "large", "twice", "blank"],
@@ -343,7 +343,7 @@ class TestJsonArray:
 def test_json_that_cannot_be_used(text: str, words: str) -> None:
     """It is said in one line, never by another kind of error."""
     with pytest.raises(ValueError, match=words):
-        loads(text)
+        parse_json(text)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_json_that_cannot_be_used(text: str, words: str) -> None:
 def test_memory_does_not_grow_with_the_file(name: str, content: bytes) -> None:
     """The first row is there when a few blocks have been read, and no more."""
     raw = io.BytesIO(content)
-    with closing(read(raw, name, Columns({}))) as found:
+    with closing(read_rows(raw, name, Columns({}))) as found:
         next(found)
 
         assert raw.tell() < 500_000
@@ -369,15 +369,15 @@ def test_a_doubled_name_is_found_in_linear_time() -> None:
     names = [f'"k{number}": 1' for number in range(200_000)]
     text = f"{{{', '.join([*names, names[-1]])}}}"
 
-    with pytest.raises(ValueError, match="the name 'k199999' stands there twice"):
-        loads(text)
+    with pytest.raises(ValueError, match="duplicate name 'k199999'"):
+        parse_json(text)
 
 
 def test_blank_bytes_before_the_text_are_not_collected() -> None:
     """Of megabytes of blank lines a few blocks are looked at."""
     raw = io.BytesIO(b"\n" * 10_000_000)
     with (
-        closing(read(raw, "-", Columns({}))) as found,
+        closing(read_rows(raw, "-", Columns({}))) as found,
         pytest.raises(BadHeader, match="must name the columns"),
     ):
         next(found)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from upsertcore.cli import main
-from upsertcore.cli.kinds import Kinds, problems
+from upsertcore.cli.refusals import RefusalCounts, problems
 from upsertcore.profiles import BY_NAME
 from upsertcore.profiles.wire import Response
 
@@ -177,7 +177,7 @@ class TestSlips:
         rest = [*words.get(command, []), *sets(profile, f"{word}=x")]
         output = run(command, profile, *rest, code=2).output
 
-        told = f"--set {word}: is no parameter or option of {profile}; say {meant}"
+        told = f"--set {word}: not a parameter or option of {profile}; use {meant}"
         assert told in output
         escape = f", or properties.{word} for a field of that name"
         assert (escape in output) == (profile == "SalesforceIQ")
@@ -212,7 +212,7 @@ class TestSlips:
         words += sets(profile)
         output = run("upsert", profile, "-", *words, stdin=content, code=2).output
 
-        assert f"column {column or name!r}: {name} is no field but a para" in output
+        assert f"column {column or name!r}: {name} is a parameter, not a fie" in output
         words = [*sets(profile), "--map", f"{column or name}="]
         run(
             "upsert", "Anduin", "-", *sets("Anduin"), *words[-2:], stdin=content, code=1
@@ -225,7 +225,7 @@ class TestSlips:
         words = ("SalesforceIQ", "-", "--truth", "who")
         output = run("evaluate", *words, stdin=content, code=2).output
 
-        assert "column 'organisation': organisation is no field but a para" in output
+        assert "column 'organisation': organisation is a parameter, not a fie" in output
 
     @pytest.mark.parametrize("profile", CONSTANT)
     @pytest.mark.usefixtures("folder")
@@ -235,7 +235,7 @@ class TestSlips:
         content = "Mail,phone\na@x.org,\n"
         output = run("upsert", profile, "-", *words, stdin=content, code=2).output
 
-        told = "--map: there is no column 'Mial'; the columns are 'Mail', 'phone'\n"
+        told = "--map: no column 'Mial'; the columns are 'Mail', 'phone'\n"
         assert told in output
         assert not Path("b.jsonl").exists()
 
@@ -253,7 +253,7 @@ class TestSlips:
         content = '{"properties": {"email": [{"value": "a@x.org"}]}}'
         result = run("upsert", "SalesforceIQ", "-", "--map", "a=b", stdin=content)
 
-        assert "note: --map: there is no column 'a' in any row\n" == result.stderr
+        assert "note: --map: no column 'a' in any row\n" == result.stderr
 
     @pytest.mark.usefixtures("folder")
     def test_a_map_of_a_column_of_labelled_data(self) -> None:
@@ -262,7 +262,7 @@ class TestSlips:
         words = ("SalesforceIQ", "-", "--truth", "who", "--map", "Mial=email")
         output = run("evaluate", *words, stdin=content, code=2).output
 
-        assert "--map: there is no column 'Mial'" in output
+        assert "--map: no column 'Mial'" in output
 
     @pytest.mark.usefixtures("folder")
     def test_many_columns_are_not_all_named(self) -> None:
@@ -320,17 +320,17 @@ class TestKinds:
         told = [line for line in output.splitlines() if "refused:" in line]
 
         assert 1 == len(told)
-        assert "has … cells, and the first line has 2 (-:2, 3, 4, ...)" in told[0]
+        assert "has … cells, but the header has 2 (-:2, 3, 4, ...)" in told[0]
 
-        kinds = Kinds()
+        kinds = RefusalCounts()
         for place in (("a", 1), ("b", 2), ("b", 4)):
             kinds.add([("blank", "")], dict(zip(("file", "line"), place, strict=True)))
-        assert [("blank (a:1; b:2, 4)", 3)] == [*kinds.told()]
+        assert [("blank (a:1; b:2, 4)", 3)] == [*kinds.summary()]
 
-        kinds = Kinds()
+        kinds = RefusalCounts()
         for line in range(1_100):
             kinds.add([(f"kind {line}", ""), ("all", "")], {"file": "f", "line": line})
-        listed = [*kinds.told()]
+        listed = [*kinds.summary()]
         assert 1_100 == kinds.total
         assert 21 == len(listed)
         assert ("all (f:0, 1, 2, ...)", 1_100) == listed[0]
@@ -397,7 +397,9 @@ class TestPlaceholders:
         words = ("upsert", "Anduin", "-", "--book", "b.jsonl", *sets("Anduin"))
         output = run(*words, stdin=self.CONTENT).output
 
-        told = "ignored: trackingId (a placeholder; --set placeholders=false takes it)"
+        told = (
+            "ignored: trackingId (a placeholder; --set placeholders=false accepts it)"
+        )
         assert f"{told} 2".split() == [
             word
             for line in output.splitlines()

@@ -2,12 +2,12 @@
 The commands: ``upsertcore upsert``, ``explain``, ``show``, ``laws``, ``evaluate``.
 
 Rules:
-    Exit status 0: done; 1: done, and some row or the payload was refused, or a law
-    that is claimed does not hold; 2: wrong use, or a file or standard output that
-    cannot be read or written; 130: interrupted. After 130 every file is as it was.
-    After 2 too, unless the message names what was written. Ctrl-C after that ends
-    with the status of the rows.
-    Progress goes to a terminal's standard error, the result to standard output.
+    Exit status 0: success; 1: a row or the payload was refused, or a declared law
+    does not hold; 2: incorrect usage, or a file or standard output cannot be read or
+    written; 130: interrupted.
+    After 130 no file has changed; after 2 neither, unless the message names the files
+    that were written. Ctrl-C after they were written exits with the status of the rows.
+    Results go to standard output, progress to standard error if that is a terminal.
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ from pathlib import Path
 
 import click
 
-from upsertcore.cli.aside import Aside
-from upsertcore.cli.bookfile import BadBook, Reader
-from upsertcore.cli.desk import Desk, WrongUse, pairs, seat
+from upsertcore.cli.atomic import AtomicFile
+from upsertcore.cli.book_file import BadBook, BookReader
 from upsertcore.cli.evaluate import evaluate
-from upsertcore.cli.failure import Placed, Program, all_met, failing, screen
-from upsertcore.cli.objects import loads
-from upsertcore.cli.report import contact_line, contact_table, plain, plan_tables
-from upsertcore.cli.row import Columns
-from upsertcore.cli.run import Bar, Run, opened
+from upsertcore.cli.input_row import Columns
+from upsertcore.cli.json_rows import parse_json
+from upsertcore.cli.program import (
+    Program,
+    WrittenFiles,
+    check_columns,
+    output_console,
+    report_errors,
+)
+from upsertcore.cli.report import contact_line, contact_table, plan_tables, printable
+from upsertcore.cli.run import ProgressBar, Run, open_input
+from upsertcore.cli.session import InvalidUsage, Session, open_session, parse_pairs
 from upsertcore.errors import InvalidField
 from upsertcore.laws import card
 from upsertcore.model.contact import Contact
@@ -41,31 +47,31 @@ from upsertcore.profiles import BY_NAME, Rejected
 
 __all__ = ["main"]
 
-_PAGE = 100
-_SENT = {"country": ("NO", "PT"), "timezone": ("Europe/Oslo", "Europe/Lisbon")}
-"""What is sent in fields that do not take just any text."""
+_TABLE_ROWS = 100
+_LAW_VALUES = {"country": ("NO", "PT"), "timezone": ("Europe/Oslo", "Europe/Lisbon")}
+"""Values for fields that do not accept arbitrary text."""
 
 
 _PROFILE = click.argument(
     "profile", type=click.Choice(list(BY_NAME), case_sensitive=False)
 )
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_BOOK = click.option("--book", type=_FILE, help="A file of contacts, one a line.")
+_BOOK = click.option("--book", type=_FILE, help="A file of contacts, one per line.")
 _SET = click.option(
     "--set",
     "sets",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option or parameter of the profile, or a field that every row has.",
+    help="An option or parameter of the profile, or a field set in every row.",
 )
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="upsertcore")
 def main() -> None:
-    """Decide what upserts of contacts do: whom they match, what changes, and why."""
+    """Upsert contacts: which contact matches, what changes, and why."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that cannot show a character gets its number, not an error.
+        # A terminal that cannot show a character gets its escape, not an error.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -73,13 +79,17 @@ def main() -> None:
 @_PROFILE
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_BOOK
-@click.option("--outcomes", type=_FILE, help="What became of each row (JSON Lines).")
+@click.option(
+    "--outcomes",
+    type=_FILE,
+    help="Write the outcome of each row to this file (JSON Lines).",
+)
 @click.option(
     "--map",
     "maps",
     multiple=True,
     metavar="COLUMN=FIELD",
-    help='What a column shall be called; "COLUMN=" leaves it out.',
+    help='Rename a column to a field; "COLUMN=" drops the column.',
 )
 @_SET
 @click.pass_context
@@ -93,34 +103,34 @@ def upsert(
     sets: tuple[str, ...],
 ) -> None:
     """
-    Upsert the rows of each FILE as PROFILE does.
+    Upsert the rows of each FILE under PROFILE.
 
     A FILE is CSV, JSON Lines or a JSON array, in UTF-8 or UTF-16; - is standard
-    input. A blank cell of a CSV is an omitted field. Placeholders such as null are no
-    keys; --set placeholders=false takes them as they are. The book is read if it is
-    there and replaced at the end, whole, and so are the outcomes; without --book
-    nothing is kept.
+    input. A blank cell of a CSV is an omitted field. Placeholders such as null are not
+    keys; --set placeholders=false accepts them. The book is read if it exists, and
+    rewritten at the end, together with the outcomes; without --book the contacts are
+    not saved.
     """
     started = time.perf_counter()
-    placed = context.ensure_object(Placed)
-    with failing(), Bar() as bar:
-        _apart(files, book, outcomes)
-        rename = pairs("--map", maps, "COLUMN=FIELD")
-        said = pairs("--set", sets)
-        with failing(book):
-            desk = seat(profile, book, said, bar)
-        with nullcontext() if outcomes is None else Aside(outcomes) as lines:
-            columns = Columns(rename, frozenset(desk.system.path))
-            run = Run(desk.system, desk.path, desk.constants, columns, lines)
+    written = context.ensure_object(WrittenFiles)
+    with report_errors(), ProgressBar() as bar:
+        _check_distinct(files, book, outcomes)
+        rename = parse_pairs("--map", maps, "COLUMN=FIELD")
+        settings = parse_pairs("--set", sets)
+        with report_errors(book):
+            session = open_session(profile, book, settings, bar)
+        with nullcontext() if outcomes is None else AtomicFile(outcomes) as lines:
+            columns = Columns(rename, frozenset(session.profile.path))
+            run = Run(session.profile, session.path, session.constants, columns, lines)
             for name in files:
-                with failing(name):
-                    run.file(name, bar)
-            all_met(columns)
-            placed.status = 1 if run.tally.refused else 0
-            with failing(book):
-                _put(desk, lines, placed, bar)
-    run.tally.print(screen(), time.perf_counter() - started)
-    context.exit(placed.status)
+                with report_errors(name):
+                    run.process_file(name, bar)
+            check_columns(columns)
+            written.status = 1 if run.counts.refused else 0
+            with report_errors(book):
+                _write_files(session, lines, written, bar)
+    run.counts.print(output_console(), time.perf_counter() - started)
+    context.exit(written.status)
 
 
 @main.command()
@@ -137,43 +147,47 @@ def explain(
     sets: tuple[str, ...],
 ) -> None:
     """
-    Show what one PAYLOAD would do, and why; nothing is written.
+    Show what upserting one PAYLOAD would do, and why; nothing is written.
 
-    PAYLOAD is JSON text, @FILE for a file of it, or - for standard input.
+    PAYLOAD is JSON text, @FILE for a file with it, or - for standard input.
     """
-    with failing(), Bar() as bar:
-        with failing(book):
-            desk = seat(profile, book, pairs("--set", sets), bar)
-        body = _payload(payload)
+    with report_errors(), ProgressBar() as bar:
+        with report_errors(book):
+            session = open_session(profile, book, parse_pairs("--set", sets), bar)
+        body = _parse_payload(payload)
     try:
-        plan = desk.system.plan(body, **desk.path)
+        plan = session.profile.plan(body, **session.path)
     except Rejected as rejected:
-        click.echo(plain(f"refused: {rejected}"))
+        click.echo(printable(f"refused: {rejected}"))
         click.echo(json.dumps(rejected.body, indent=2))
         context.exit(1)
-    known = "" if plan.before is None else f" {plan.before.id}"
-    by = "" if plan.matched_by is None else f", matched by {plan.matched_by}"
-    click.echo(plain(f"{plan.result}{known}{by}"))
-    console = screen()
-    for each in plan_tables(plan):
-        console.print(each)
+    contact = "" if plan.before is None else f" {plan.before.id}"
+    key = "" if plan.matched_by is None else f", matched by {plan.matched_by}"
+    click.echo(printable(f"{plan.result}{contact}{key}"))
+    console = output_console()
+    for table in plan_tables(plan):
+        console.print(table)
 
 
 @main.command()
 @click.argument("book", type=_FILE)
-@click.option("--key", metavar="NAME=VALUE", help="Only contacts that hold this key.")
-@click.option("--json", "as_json", is_flag=True, help="One contact a line, as JSON.")
+@click.option(
+    "--key", metavar="NAME=VALUE", help="Show only contacts that hold this key."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, one contact per line."
+)
 def show(book: Path, key: str | None, *, as_json: bool) -> None:
     """Show the contacts of a BOOK."""
-    with failing(book):
-        contacts = _found(book, key)
+    with report_errors(book):
+        contacts = _load_contacts(book, key)
     if as_json:
         for contact in contacts:
             click.echo(contact_line(contact))
     else:
-        console, rest = screen(), iter(contacts)
-        while some := list(islice(rest, _PAGE)):
-            console.print(contact_table(some))
+        console, remaining = output_console(), iter(contacts)
+        while page := list(islice(remaining, _TABLE_ROWS)):
+            console.print(contact_table(page))
 
 
 @main.command()
@@ -184,14 +198,14 @@ def show(book: Path, key: str | None, *, as_json: bool) -> None:
     type=click.IntRange(0, 6),
     default=3,
     show_default=True,
-    help="Up to how many contacts a state has; the cost is exponential in it.",
+    help="The most contacts in a state; the cost is exponential in it.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Try at most so many calls, drawn evenly; the card says what is left out.",
+    help="Sample at most this many calls, evenly; the card reports the omitted ones.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.pass_context
 def laws(
     context: click.Context,
@@ -203,108 +217,124 @@ def laws(
     as_json: bool,
 ) -> None:
     """
-    Try every law in the whole of a small world, under the policy of PROFILE.
+    Check every law exhaustively in a small world, under the policy of PROFILE.
 
     The world has every state of a few contacts and every patch over two normal forms
-    of each key, and one field of each distinct line. On a terminal it says beforehand
-    about how many calls that takes.
+    of each key, and one field of each distinct declaration. On a terminal, the
+    approximate number of calls is printed first.
     """
-    with failing(), Bar() as bar:
-        words = pairs("--set", sets)
-        desk = seat(profile, None, words, bar, complete=False, usual=False)
-        tried = bar.counting("trying")
+    with report_errors(), ProgressBar() as bar:
+        settings = parse_pairs("--set", sets)
+        session = open_session(
+            profile, None, settings, bar, complete=False, file_defaults=False
+        )
+        update = bar.counter("checking")
 
-        def told(done: int, total: int) -> None:
-            if not done:
-                fewer = "; --limit N tries fewer" if limit is None else ""
-                bar.note(f"about {total:,} calls{fewer}")
-            tried(done, total)
+        def progress(count: int, total: int) -> None:
+            if not count:
+                hint = "; --limit N samples fewer" if limit is None else ""
+                bar.note(f"about {total:,} calls{hint}")
+            update(count, total)
 
-        policy = desk.system.policy
-        made = card(policy, contacts=contacts, values=_SENT, limit=limit, progress=told)
-    click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
-    context.exit(0 if made.kept else 1)
+        policy = session.profile.policy
+        report = card(
+            policy,
+            contacts=contacts,
+            values=_LAW_VALUES,
+            limit=limit,
+            progress=progress,
+        )
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
+    context.exit(0 if report.kept else 1)
 
 
 main.command()(evaluate)
 
 
-def _found(book: Path, key: str | None) -> Iterable[Contact]:
-    with opened(str(book)) as (stream, _position, _size):
-        name = Reader(stream).profile
+def _load_contacts(book: Path, key: str | None) -> Iterable[Contact]:
+    with open_input(str(book)) as (stream, _position, _size):
+        name = BookReader(stream).profile
     if name not in BY_NAME:
-        raise BadBook(f"line 1: {name!r} is no profile")
-    with Bar() as bar:
-        found = seat(name, book, {}, bar, complete=False).system.book
+        raise BadBook(f"line 1: unknown profile {name!r}")
+    with ProgressBar() as bar:
+        contacts = open_session(name, book, {}, bar, complete=False).profile.book
     if key is None:
-        return found
-    [(field, value)] = pairs("--key", [key]).items()
-    scopes = dict.fromkeys([contact.scope for contact in found] or [""])
+        return contacts
+    [(field, value)] = parse_pairs("--key", [key]).items()
+    scopes = dict.fromkeys([contact.scope for contact in contacts] or [""])
     try:
-        return [c for scope in scopes for c in found.find(field, value, scope=scope)]
+        return [c for scope in scopes for c in contacts.find(field, value, scope=scope)]
     except InvalidField as error:
-        raise WrongUse(f"--{error}") from error
+        raise InvalidUsage(f"--{error}") from error
 
 
-def _payload(word: str) -> object:
-    text = word
-    if word == "-" or word.startswith("@"):
-        with opened(word.removeprefix("@")) as (stream, _position, _size):
+def _parse_payload(argument: str) -> object:
+    text = argument
+    if argument == "-" or argument.startswith("@"):
+        with open_input(argument.removeprefix("@")) as (stream, _position, _size):
             text = stream.read().decode("utf-8-sig", errors="surrogateescape")
     try:
-        return loads(text)
+        return parse_json(text)
     except ValueError as error:
-        raise WrongUse(f"PAYLOAD {error}") from error
+        raise InvalidUsage(f"PAYLOAD {error}") from error
 
 
-def _put(desk: Desk, lines: Aside | None, placed: Placed, bar: Bar) -> None:
-    """Replace the book and the outcomes together, and note what was replaced."""
+def _write_files(
+    session: Session, lines: AtomicFile | None, written: WrittenFiles, bar: ProgressBar
+) -> None:
+    """Replace the book and the outcomes together, and record which were written."""
     if lines is not None:
-        lines.finish()
+        lines.sync()
 
-    def then() -> None:
-        if desk.book is not None:
-            placed.names.append(str(desk.book))
+    def on_replaced() -> None:
+        if session.book is not None:
+            written.names.append(str(session.book))
         if lines is not None:
-            lines.place()
-            placed.names.append(str(lines.path))
+            lines.replace()
+            written.names.append(str(lines.path))
 
-    desk.save(bar, then)
+    session.save(bar, on_replaced)
     if lines is not None:
-        lines.settle()
+        lines.sync_folder()
 
 
-def _apart(files: Iterable[str], book: Path | None, outcomes: Path | None) -> None:
-    """See that no file is both read and written, or written twice."""
-    read = [_place(name) for name in files]
-    read += [_identity(1)] if sys.stdout is sys.__stdout__ else []
+def _check_distinct(
+    files: Iterable[str], book: Path | None, outcomes: Path | None
+) -> None:
+    """Check that no file is both input and output, or two outputs."""
+    used = [_path_identity(name) for name in files]
+    used += [_handle_identity(1)] if sys.stdout is sys.__stdout__ else []
     for path in (book, outcomes):
         if path is not None:
-            place = _place(str(path))
-            if place in read:
-                raise WrongUse(f"{path}: is named twice, and would be written over")
-            read.append(place)
+            identity = _path_identity(str(path))
+            if identity in used:
+                raise InvalidUsage(
+                    f"{path}: is named twice and would be overwritten; use another path"
+                )
+            used.append(identity)
 
 
-def _place(name: str) -> object:
-    """Tell one file from another, by whatever name; - is standard input."""
+def _path_identity(name: str) -> object:
+    """Return the identity of a file, independent of its path; - is standard input."""
     if name == "-":
-        return _identity(0)
+        return _handle_identity(0)
     try:
-        found = Path(name).stat()
+        status = Path(name).stat()
     except OSError:
         return os.path.realpath(name)
-    return _told(found)
+    return _status_identity(status)
 
 
-def _identity(handle: int) -> object:
-    """Tell an open file from another."""
+def _handle_identity(handle: int) -> object:
+    """Return the identity of an open file."""
     try:
-        return _told(os.fstat(handle))
+        return _status_identity(os.fstat(handle))
     except OSError:
         return object()
 
 
-def _told(found: os.stat_result) -> object:
-    # A terminal or a pipe may be named as often as one likes.
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else object()
+def _status_identity(status: os.stat_result) -> object:
+    # Only a regular file can be overwritten: terminals and pipes may be used twice.
+    if not stat.S_ISREG(status.st_mode):
+        return object()
+    return (status.st_dev, status.st_ino)

@@ -1,10 +1,10 @@
 """
-The command ``upsertcore evaluate``: a policy on labelled data, or two of them.
+The command ``upsertcore evaluate``: one or two policies on labelled data.
 
 Rules:
-    The rows are read once and kept, for standard input can be read once.
-    A profile is judged through its payloads, a policy through its patches.
-    What is shown was computed by ``upsertcore.evaluation``; here it is laid out.
+    The rows are read once and kept, because standard input can be read only once.
+    A profile is evaluated with payloads, a policy with patches.
+    Every figure is computed by ``upsertcore.evaluation``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import click
 from attrs import evolve, frozen
 
-from upsertcore.cli.desk import WrongUse, pairs
-from upsertcore.cli.failure import all_met, failing, screen
-from upsertcore.cli.figures import tables, told_as_json
-from upsertcore.cli.kinds import kind
-from upsertcore.cli.row import Columns, InputRow, listed
-from upsertcore.cli.rows import read
-from upsertcore.cli.run import Bar, opened
-from upsertcore.cli.subjects import Subject, subjects
+from upsertcore.cli.candidates import Candidate, load_candidates
+from upsertcore.cli.evaluation_report import evaluation_json, evaluation_tables
+from upsertcore.cli.input_row import Columns, InputRow, format_names
+from upsertcore.cli.input_rows import read_rows
+from upsertcore.cli.program import check_columns, output_console, report_errors
+from upsertcore.cli.refusals import problem_kind
+from upsertcore.cli.run import ProgressBar, open_input
+from upsertcore.cli.session import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, judged
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.normalize import exact
@@ -35,12 +35,10 @@ from upsertcore.values import shown
 
 __all__ = ["evaluate"]
 
-Words: TypeAlias = Mapping[str, str]
-
 
 @frozen
 class _Data:
-    """Labelled rows, the person of each, and what could not be read."""
+    """Labelled rows, their persons, and counts of unreadable rows."""
 
     rows: list[InputRow]
     persons: list[str]
@@ -50,35 +48,42 @@ class _Data:
 @click.argument("policy")
 @click.argument("data")
 @click.option(
-    "--truth", required=True, metavar="COLUMN", help="Says whom a record is about."
+    "--truth",
+    required=True,
+    metavar="COLUMN",
+    help="The column that identifies the person of a record.",
 )
 @click.option(
     "--truth-pattern",
     "pattern",
     metavar="REGEX",
-    help="Whose first group, found in that column, is the person: rec-(\\d+).",
+    help="A pattern for that column; its first group is the person: rec-(\\d+).",
 )
-@click.option("--compare", "other", metavar="OTHER", help="A policy beside the first.")
+@click.option(
+    "--compare", "other", metavar="OTHER", help="A second policy to compare with."
+)
 @click.option(
     "--shuffles",
     type=click.IntRange(0),
     default=0,
-    help="How many further orders of arrival to try.",
+    help="The number of shuffled orders to try as well.",
 )
-@click.option("--seed", default=0, help="What these orders are made of.")
-@click.option("--map", "maps", multiple=True, metavar="COLUMN=FIELD", help="As upsert.")
+@click.option("--seed", default=0, help="The seed of the shuffled orders.")
+@click.option(
+    "--map", "maps", multiple=True, metavar="COLUMN=FIELD", help="As for upsert."
+)
 @click.option(
     "--set",
     "sets",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option or parameter of a profile, or a field that every row has.",
+    help="An option or parameter of a profile, or a field set in every row.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to draw the figures of POLICY (.png, .svg, ...).",
+    help="Plot the scores of POLICY to this file (.png, .svg, ...).",
 )
 @click.pass_context
 def evaluate(
@@ -97,148 +102,166 @@ def evaluate(
     plot: Path | None,
 ) -> None:
     """
-    Judge POLICY on labelled DATA: what it puts together, rightly or not.
+    Score the matches that POLICY makes on labelled DATA.
 
     POLICY, and OTHER, is a profile, or module:attribute for a Policy or a function
-    that makes one; modules of this folder are found. DATA is CSV, JSON Lines or a
-    JSON array; - is standard input. A blank cell of a CSV is an omitted field.
+    that returns one; modules are also searched in the current directory. DATA is CSV,
+    JSON Lines or a JSON array; - is standard input. A blank cell of a CSV is an
+    omitted field.
     """
     names = [policy] if other is None else [policy, other]
-    with failing(data), Bar() as bar:
-        _drawable(plot)
-        find = _finder(pattern)
-        said, rename = pairs("--set", sets), pairs("--map", maps, "COLUMN=FIELD")
-        if rename.get(truth, truth) in said:
-            raise WrongUse(f"--set: {truth!r} is what --truth names, and no field")
-        chosen = subjects(names, said, bar)
-        reserved = frozenset(name for each in chosen for name in each.path)
+    with report_errors(data), ProgressBar() as bar:
+        _check_plot(plot)
+        extract = _person_extractor(pattern)
+        constants, rename = (
+            parse_pairs("--set", sets),
+            parse_pairs("--map", maps, "COLUMN=FIELD"),
+        )
+        if rename.get(truth, truth) in constants:
+            raise InvalidUsage(f"--set: {truth!r} is the --truth column, not a field")
+        candidates = load_candidates(names, constants, bar)
+        reserved = frozenset(
+            name for candidate in candidates for name in candidate.path
+        )
         columns = Columns(rename, reserved)
-        given = _read(data, columns, truth, find, bar)
-        all_met(columns)
+        labelled = _read_labelled(data, columns, truth, extract, bar)
+        check_columns(columns)
         reports = [
-            _judged(subject, given, bar, shuffles=shuffles, seed=seed)
-            for subject in chosen
+            _evaluate_candidate(candidate, labelled, bar, shuffles=shuffles, seed=seed)
+            for candidate in candidates
         ]
         if plot is not None:
-            with failing(plot):
+            with report_errors(plot):
                 save(reports[0].plot(), plot)
-    _show(names, given, reports, as_json=as_json)
-    refused = given.unreadable.total() + sum(each.refused for each in reports)
+    _show(names, labelled, reports, as_json=as_json)
+    refused = labelled.unreadable.total() + sum(report.refused for report in reports)
     context.exit(1 if refused else 0)
 
 
-def _judged(subject: Subject, given: _Data, bar: Bar, **orders: int) -> Report:
-    """Judge one of them; what its own functions raise is told in a line."""
+def _evaluate_candidate(
+    candidate: Candidate, labelled: _Data, bar: ProgressBar, **orders: int
+) -> Report:
+    """Evaluate a candidate; report an error of its functions in one line."""
     try:
-        sent = map(subject.payload, given.rows)
+        payloads = map(candidate.payload, labelled.rows)
         return judged(
-            subject.begin,
-            list(zip(given.persons, sent, strict=True)),
-            progress=bar.counting(subject.name),
+            candidate.begin,
+            list(zip(labelled.persons, payloads, strict=True)),
+            progress=bar.counter(candidate.name),
             **orders,
         )
     except Exception as error:
-        where = ", ".join(getattr(error, "__notes__", ()))
-        told = f"{type(error).__name__}: {error} ({where})"
-        raise WrongUse(f"{subject.name}: {told}") from error
+        notes = ", ".join(getattr(error, "__notes__", ()))
+        message = f"{type(error).__name__}: {error} ({notes})"
+        raise InvalidUsage(f"{candidate.name}: {message}") from error
 
 
-def _read(
-    name: str, columns: Columns, truth: str, find: Callable[[str], str], bar: Bar
+def _read_labelled(
+    name: str,
+    columns: Columns,
+    truth: str,
+    extract: Callable[[str], str],
+    bar: ProgressBar,
 ) -> _Data:
-    """Read the rows, and take out of each what says whom it is about."""
+    """Read the rows, and separate the label of each."""
     column = columns.rename.get(truth, truth)
     if not truth:
-        raise WrongUse("--truth: must name a column")
+        raise InvalidUsage("--truth: must name a column")
     if not column:
-        raise WrongUse(f"--truth: --map leaves {truth!r} out")
-    given = _Data([], [], Counter())
+        raise InvalidUsage(f"--truth: --map drops {truth!r}")
+    labelled = _Data([], [], Counter())
     with (
-        opened(name) as (stream, position, size),
-        closing(read(stream, name, columns)) as rows,
+        open_input(name) as (stream, position, size),
+        closing(read_rows(stream, name, columns)) as rows,
     ):
-        for row in bar.over(rows, name, position, size):
+        for row in bar.track(rows, name, position, size):
             if row.error:
-                given.unreadable[kind(row.error)] += 1
+                labelled.unreadable[problem_kind(row.error)] += 1
                 continue
-            with _at(f"{name}: line {row.line}"):
-                given.persons.append(find(_said(row.payload, column)))
-            rest = {n: value for n, value in row.payload.items() if n != column}
-            given.rows.append(evolve(row, payload=rest))
-    return given
+            with _errors_at(f"{name}: line {row.line}"):
+                labelled.persons.append(extract(_label(row.payload, column)))
+            payload = {n: value for n, value in row.payload.items() if n != column}
+            labelled.rows.append(evolve(row, payload=payload))
+    return labelled
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def _errors_at(place: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise WrongUse(f"{place}: {error}") from error
+        raise InvalidUsage(f"{place}: {error}") from error
 
 
-def _said(payload: Any, column: str) -> str:
-    """Give what a row says of whom it is about, as text."""
+def _label(payload: Any, column: str) -> str:
+    """Return the label of a row as text."""
     value = payload.get(column) if isinstance(payload, dict) else None
-    said = exact(value)
-    if said is None:
-        here = listed([*payload]) if isinstance(payload, dict) else "nothing"
-        what = f"must be text or a whole number, not {shown(value)}"
+    label = exact(value)
+    if label is None:
+        problem = f"must be text or a whole number, not {shown(value)}"
         if value is None:
-            what = f"is missing; there is {here or 'nothing'}"
-        raise ValueError(f"{column}, which --truth names, {what}")
-    return said
+            columns = format_names([*payload]) if isinstance(payload, dict) else ""
+            problem = f"is missing; the row has {columns or 'no columns'}"
+        raise ValueError(f"{column} (the --truth column) {problem}")
+    return label
 
 
-def _finder(pattern: str | None) -> Callable[[str], str]:
-    """Make what finds the person in what a row says."""
+def _person_extractor(pattern: str | None) -> Callable[[str], str]:
+    """Return a function that extracts the person from a label."""
     if pattern is None:
-        return lambda said: said
+        return lambda label: label
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise WrongUse(f"--truth-pattern: {error}") from error
+        raise InvalidUsage(f"--truth-pattern: {error}") from error
     if not compiled.groups:
-        raise WrongUse("--truth-pattern: must have a group, such as rec-(\\d+)")
+        raise InvalidUsage("--truth-pattern: must have a group, such as rec-(\\d+)")
 
-    def find(said: str) -> str:
-        found = compiled.search(said)
-        if found is None or not found[1]:
-            raise ValueError(f"{said!r} does not fit --truth-pattern {pattern}")
-        return found[1]
+    def extract(label: str) -> str:
+        match = compiled.search(label)
+        if match is None or not match[1]:
+            raise ValueError(f"{label!r} does not match --truth-pattern {pattern}")
+        return match[1]
 
-    return find
+    return extract
 
 
-def _drawable(plot: Path | None) -> None:
-    """See, before any work is done, that a plot can be drawn there."""
+def _check_plot(plot: Path | None) -> None:
+    """Check early that the plot can be written."""
     if plot is None:
         return
     try:
         kinds = blank_figure().canvas.get_supported_filetypes()
     except ModuleNotFoundError as error:
-        raise WrongUse(f"--plot: {error}") from error
+        raise InvalidUsage(f"--plot: {error}") from error
     if plot.suffix[1:].lower() not in kinds:
-        raise WrongUse(f"--plot: must end in one of .{', .'.join(sorted(kinds))}")
+        raise InvalidUsage(f"--plot: must end in one of .{', .'.join(sorted(kinds))}")
     if not plot.absolute().parent.is_dir():
-        raise WrongUse(f"--plot: there is no folder {str(plot.absolute().parent)!r}")
+        raise InvalidUsage(
+            f"--plot: directory {str(plot.absolute().parent)!r} does not exist"
+        )
 
 
 def _show(
-    names: Sequence[str], given: _Data, reports: Sequence[Report], *, as_json: bool
+    names: Sequence[str], labelled: _Data, reports: Sequence[Report], *, as_json: bool
 ) -> None:
-    """Print what it came to, for people or for programs."""
+    """Print the reports as tables or as JSON."""
     contrast = compare(*reports) if len(reports) > 1 else None
-    lines = [row.line for row in given.rows]
+    lines = [row.line for row in labelled.rows]
     if as_json:
-        told = told_as_json(names, reports, contrast, given.unreadable, lines)
-        click.echo(json.dumps(told, indent=2))
+        result = evaluation_json(names, reports, contrast, labelled.unreadable, lines)
+        click.echo(json.dumps(result, indent=2))
     else:
-        console = screen()
-        for each in tables(names, reports, contrast, given.unreadable, lines):
-            console.print(each)
+        console = output_console()
+        for table in evaluation_tables(
+            names, reports, contrast, labelled.unreadable, lines
+        ):
+            console.print(table)
     scores = reports[0].scores
     if not scores.records:
-        click.echo("there is no record, so nothing was judged", err=True)
+        click.echo("no records: nothing was evaluated", err=True)
     if scores.records == scores.persons > 1:
-        what = "every record has a person of its own, so none can be missed"
-        click.echo(f"{what}; --truth-pattern takes the person out of a value", err=True)
+        note = "every record has its own person, so no match can be missed"
+        click.echo(
+            f"{note}; --truth-pattern extracts the person from a value", err=True
+        )

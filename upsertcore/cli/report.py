@@ -1,9 +1,9 @@
 """
-What the command line shows: tables for people, lines of JSON for programs.
+Output of the commands: tables for people, lines of JSON for programs.
 
 Rules:
-    Nothing is computed here that the run has not counted.
-    What came from a file is shown as plain text: no markup, no control characters.
+    Only counts of the run are shown; nothing is computed here.
+    Text from a file is shown without markup and control characters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from upsertcore.cli.kinds import Kinds
+from upsertcore.cli.refusals import RefusalCounts
 from upsertcore.engine.outcome import Change, Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
@@ -34,83 +34,84 @@ __all__ = [
     "cell",
     "contact_line",
     "contact_table",
+    "make_table",
     "outcome_line",
-    "plain",
     "plan_tables",
+    "printable",
     "refused_line",
-    "table",
 ]
 
 
-_RATE = len("9,999,999")
-_WHY = {"blocked": "a placeholder; --set placeholders=false takes it"}
+_RATE_WIDTH = len("9,999,999")
+_REASONS = {"blocked": "a placeholder; --set placeholders=false accepts it"}
 
-# What JSON lets stand, though a terminal may obey it or a reader end a line there.
+# Valid in JSON text, but a terminal may interpret it or a reader end a line there.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 @define
 class RunCounts:
     """
-    What a run has counted.
+    The counts of a run.
 
-    >>> tally = RunCounts()
-    >>> tally.refuse([("is no CSV", "")], {"file": "in.csv", "line": 2})
-    >>> tally.refused, tally.rows
+    >>> counts = RunCounts()
+    >>> counts.refuse([("is not valid CSV", "")], {"file": "in.csv", "line": 2})
+    >>> counts.refused, counts.rows
     (1, 1)
     """
 
     results: Counter[str] = Factory(Counter)
-    reasons: Kinds = Factory(Kinds)
+    reasons: RefusalCounts = Factory(RefusalCounts)
     withheld: Counter[str] = Factory(Counter)
     ignored: Counter[str] = Factory(Counter)
 
     @property
     def rows(self) -> int:
-        """All rows."""
+        """The number of rows."""
         return self.results.total() + self.refused
 
     @property
     def refused(self) -> int:
-        """The rows that were refused."""
+        """The number of refused rows."""
         return self.reasons.total
 
     def accept(self, outcome: Outcome) -> None:
-        """Count what happened."""
+        """Count an outcome."""
         self.results[outcome.result] += 1
-        self.withheld.update(each.field for each in outcome.withheld)
+        self.withheld.update(withheld.field for withheld in outcome.withheld)
         self.ignored.update(
-            f"{name} ({_WHY.get(why, why)})" for name, why in outcome.ignored.items()
+            f"{name} ({_REASONS.get(reason, reason)})"
+            for name, reason in outcome.ignored.items()
         )
 
     def refuse(
         self, problems: Iterable[tuple[str, str]], place: Mapping[str, Any]
     ) -> None:
-        """Count a refusal: its kinds, and where the row is."""
+        """Count a refused row under the kinds of its problems."""
         self.reasons.add(problems, place)
 
     def print(self, console: Console, seconds: float) -> None:
-        """Show the table that ends a run."""
-        found = _grid("rows", "")
+        """Print the summary table of a run."""
+        grid = _grid("rows", "")
         for result in ("created", "updated", "unchanged"):
-            found.add_row(result, f"{self.results[result]:,}")
-        found.add_row("refused", f"{self.refused:,}")
+            grid.add_row(result, f"{self.results[result]:,}")
+        grid.add_row("refused", f"{self.refused:,}")
         parts = (
-            ("refused", self.reasons.told()),
+            ("refused", self.reasons.summary()),
             ("withheld", self.withheld.most_common()),
             ("ignored", self.ignored.most_common()),
         )
-        for what, counts in parts:
+        for label, counts in parts:
             for name, count in counts:
-                found.add_row(cell(f"  {what}: {name}"), f"{count:,}")
-        found.add_row("all", f"{self.rows:,}")
-        found.add_row("rows a second", f"{self.rows / max(seconds, 1e-9):,.0f}")
-        console.print(found)
+                grid.add_row(cell(f"  {label}: {name}"), f"{count:,}")
+        grid.add_row("all", f"{self.rows:,}")
+        grid.add_row("rows per second", f"{self.rows / max(seconds, 1e-9):,.0f}")
+        console.print(grid)
 
 
 def cell(value: Any) -> Text:
     r"""
-    Show a value in a cell: text as it is, the rest as JSON, nothing for None.
+    Return a value as cell text: text as it is, None as "", others as JSON.
 
     >>> str(cell("a[b]\x1b[0m")), str(cell(("a", 1))), str(cell(None))
     ('a[b]\\x1b[0m', '["a", 1]', '')
@@ -120,62 +121,64 @@ def cell(value: Any) -> Text:
     if value is None:
         return Text("")
     text = value if isinstance(value, str) else _json(thaw(value))
-    return Text(plain(text))
+    return Text(printable(text))
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     r"""
-    Say text without control characters, so that a terminal only shows it.
+    Escape control characters, so that a terminal does not interpret them.
 
-    >>> plain("a\x1b[0m\n")
+    >>> printable("a\x1b[0m\n")
     'a\\x1b[0m\\n'
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+def make_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> Table:
     """
-    Make a table of values.
+    Return a table of values.
 
-    >>> table("fields", ["field"], [["email"]]).row_count
+    >>> make_table("fields", ["field"], [["email"]]).row_count
     1
     """
-    found = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        found.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold")
     for row in rows:
-        found.add_row(*map(cell, row))
-    return found
+        table.add_row(*map(cell, row))
+    return table
 
 
 def _grid(*columns: str) -> Table:
-    found = Table(box=box.SIMPLE_HEAD)
-    found.add_column(columns[0], overflow="fold")
-    # As wide for any rate below ten million, so that the table looks the same.
-    found.add_column(columns[1], justify="right", no_wrap=True, min_width=_RATE)
-    return found
+    grid = Table(box=box.SIMPLE_HEAD)
+    grid.add_column(columns[0], overflow="fold")
+    # The same width for any rate below ten million, so that tables line up.
+    grid.add_column(columns[1], justify="right", no_wrap=True, min_width=_RATE_WIDTH)
+    return grid
 
 
 def plan_tables(plan: Plan) -> list[Table]:
-    """Show a decision: the keys, the fields that move, and what is left out."""
+    """Return the tables of a plan: keys, changed, withheld and ignored fields."""
     steps = [
         (step.key, ", ".join(step.forms), ", ".join(step.holders), step.note)
         for step in plan.trace
     ]
-    found = [table("keys", ["key", "normal form", "held by", "why"], steps)]
-    moves = [(each.field, each.before, each.after) for each in plan.changes]
+    tables = [make_table("keys", ["key", "normal form", "held by", "reason"], steps)]
+    moves = [(change.field, change.before, change.after) for change in plan.changes]
     if moves:
-        found.append(table("fields", ["field", "before", "after"], moves))
-    left = [(w.field, w.value, f"held by {w.holder}") for w in plan.withheld]
-    if left:
-        found.append(table("withheld", ["field", "sent", "why"], left))
+        tables.append(make_table("fields", ["field", "before", "after"], moves))
+    withheld = [(w.field, w.value, f"held by {w.holder}") for w in plan.withheld]
+    if withheld:
+        tables.append(make_table("withheld", ["field", "sent", "reason"], withheld))
     if plan.ignored:
-        found.append(table("ignored", ["field", "why"], plan.ignored.items()))
-    return found
+        tables.append(make_table("ignored", ["field", "reason"], plan.ignored.items()))
+    return tables
 
 
 def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str:
-    """Make the line that tells what became of an accepted row."""
+    """Return the JSON line of an accepted row."""
     return _json(
         {
             **place,
@@ -183,15 +186,15 @@ def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str
             "status": status,
             "id": outcome.contact.id,
             "matched_by": outcome.matched_by,
-            "changes": {each.field: _pair(each) for each in outcome.changes},
+            "changes": {entry.field: _pair(entry) for entry in outcome.changes},
             "withheld": [
                 {
-                    "field": each.field,
-                    "value": thaw(each.value),
-                    "holder": each.holder,
-                    "key": each.key,
+                    "field": entry.field,
+                    "value": thaw(entry.value),
+                    "holder": entry.holder,
+                    "key": entry.key,
                 }
-                for each in outcome.withheld
+                for entry in outcome.withheld
             ],
             "ignored": dict(outcome.ignored),
             "also_matched": list(outcome.also_matched),
@@ -206,15 +209,15 @@ def _pair(change: Change) -> list[Any]:
 def refused_line(
     place: Mapping[str, Any], reason: str, response: Response | None = None
 ) -> str:
-    """Make the line that tells why a row was refused."""
-    told = {**place, "result": "refused", "reason": reason}
+    """Return the JSON line of a refused row."""
+    line = {**place, "result": "refused", "reason": reason}
     if response is not None:
-        told |= {"status": response.status, "body": response.body}
-    return _json(told)
+        line |= {"status": response.status, "body": response.body}
+    return _json(line)
 
 
 def contact_table(contacts: Iterable[Contact]) -> Table:
-    """Show contacts: what is known of each, and its fields, one a line."""
+    """Return a table of contacts: metadata, and the fields, one per line."""
     rows = [
         (
             Text("\n").join(
@@ -229,9 +232,9 @@ def contact_table(contacts: Iterable[Contact]) -> Table:
         )
         for contact in contacts
     ]
-    found = table("contacts", ["contact", "fields"], rows)
-    found.show_lines = True
-    return found
+    table = make_table("contacts", ["contact", "fields"], rows)
+    table.show_lines = True
+    return table
 
 
 def _field(contact: Contact, name: str) -> Text:
@@ -239,10 +242,10 @@ def _field(contact: Contact, name: str) -> Text:
 
 
 def contact_line(contact: Contact) -> str:
-    """Make the line of a contact."""
+    """Return the JSON line of a contact."""
     return _json(contact.to_dict())
 
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,9 +1,9 @@
 """
-A run: the rows of some files, through a profile, into its book.
+A run: upserts the rows of input files into the book of a profile.
 
 Rules:
-    A bad row is told of and counted; the rows after it are taken.
-    Each row is done with before the next is read.
+    Bad rows are reported and counted; processing continues.
+    Each row is processed before the next one is read.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from upsertcore.cli.aside import Aside
-from upsertcore.cli.kinds import kind, problems
+from upsertcore.cli.atomic import AtomicFile
+from upsertcore.cli.input_row import Columns, InputRow
+from upsertcore.cli.input_rows import read_rows
+from upsertcore.cli.refusals import problem_kind, problems
 from upsertcore.cli.report import RunCounts, outcome_line, refused_line
-from upsertcore.cli.row import Columns, InputRow
-from upsertcore.cli.rows import read
 from upsertcore.profiles import Profile
 
-__all__ = ["EVERY", "Bar", "Run", "opened", "standard_input"]
+__all__ = ["PROGRESS_INTERVAL", "ProgressBar", "Run", "open_input", "standard_input"]
 
 T = TypeVar("T")
 
-EVERY = 500
-"""How many items pass between two looks at the progress."""
+PROGRESS_INTERVAL = 500
+"""The number of items between two updates of the progress bar."""
 
 
-class Bar:
+class ProgressBar:
     """
-    A progress bar on a terminal, and nothing elsewhere.
+    A progress bar on a terminal; elsewhere nothing is shown.
 
     Args:
-        shown: True on a terminal; where that is not said, standard error is asked.
+        shown: Whether to show it; by default, whether standard error is a terminal.
 
-    >>> with Bar(shown=False) as bar:
-    ...     list(bar.over([1, 2], "counting", lambda: 2, 2))
+    >>> with ProgressBar(shown=False) as bar:
+    ...     list(bar.track([1, 2], "counting", lambda: 2, 2))
     [1, 2]
     """
 
@@ -74,11 +74,11 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Some versions of rich write a line even where nothing is shown.
+        # Some versions of rich write a line even if the progress is disabled.
         if self._shown:
             self._progress.stop()
 
-    def over(
+    def track(
         self,
         items: Iterable[T],
         label: str,
@@ -86,17 +86,17 @@ class Bar:
         total: int | None,
     ) -> Iterator[T]:
         """
-        Pass items on, and show how far they are.
+        Yield items and show the progress.
 
         Args:
-            items: What is worked through.
-            label: What is being done.
-            position: Answers how much is done, asked every 500 items.
-            total: How much there is, None where nobody knows.
+            items: The items.
+            label: The text beside the bar.
+            position: Returns the current position; called every 500 items.
+            total: The final position, None if unknown.
         """
         task = self._progress.add_task(label, total=total)
         for number, item in enumerate(items):
-            if number % EVERY == 0:
+            if number % PROGRESS_INTERVAL == 0:
                 self._progress.update(task, completed=position())
             yield item
         self._progress.update(task, completed=total)
@@ -106,15 +106,15 @@ class Bar:
         if self._shown:
             self._progress.console.print(line, markup=False, highlight=False)
 
-    def counting(self, label: str) -> Callable[[int, int], None]:
+    def counter(self, label: str) -> Callable[[int, int], None]:
         """
-        Make what shows how much of something is done.
+        Return a callback that shows the progress of a computation.
 
         Args:
-            label: What is being done.
+            label: The text beside the bar.
 
         Returns:
-            A function of how many are done, and of how many there are.
+            A function of the number done and the total.
         """
         task = self._progress.add_task(label, total=None)
         return lambda done, total: self._progress.update(
@@ -124,7 +124,7 @@ class Bar:
 
 def standard_input() -> BinaryIO:
     """
-    Give the bytes of standard input.
+    Return standard input as a byte stream.
 
     Raises:
         OSError: If it is closed.
@@ -136,16 +136,16 @@ def standard_input() -> BinaryIO:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]]:
+def open_input(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]]:
     """
     Open a file, or standard input for ``-``.
 
     Args:
-        name: As it was given.
+        name: The path.
 
     Returns:
-        The stream, what tells how many bytes were read of it, and how many it has
-        (None where it is no plain file).
+        The stream, a function that returns its position in bytes, and its size (None
+        if it is not a regular file).
     """
     if name == "-":
         yield standard_input(), lambda: 0, None
@@ -159,102 +159,102 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | None]
 @frozen
 class Run:
     """
-    What a run works with.
+    A profile and the settings of one run.
 
     Args:
-        profile: The system, with its book.
+        profile: The profile, with its book.
         path: Its path and query parameters.
-        constants: Cells that every row has.
-        columns: What columns shall be called.
-        outcomes: Where one line per row goes, None for nowhere.
-        tally: What is counted.
+        constants: Cells set in every row.
+        columns: How columns are renamed.
+        outcomes: The file of one line per row, None for none.
+        counts: The counts of the run.
     """
 
     profile: Profile
     path: Mapping[str, Any]
     constants: Mapping[str, str]
     columns: Columns
-    outcomes: Aside | None
-    tally: RunCounts = Factory(RunCounts)
+    outcomes: AtomicFile | None
+    counts: RunCounts = Factory(RunCounts)
 
-    def file(self, name: str, bar: Bar) -> None:
+    def process_file(self, name: str, bar: ProgressBar) -> None:
         """
-        Take the rows of one file.
+        Upsert the rows of one file.
 
         Raises:
-            BadHeader: If the first line of a CSV cannot be used.
+            BadHeader: If the first line of a CSV is not a usable header.
             OSError: If it cannot be read.
         """
         with (
-            opened(name) as (stream, position, size),
-            closing(read(stream, name, self.columns)) as rows,
+            open_input(name) as (stream, position, size),
+            closing(read_rows(stream, name, self.columns)) as rows,
         ):
-            for row in bar.over(rows, name, position, size):
-                self._take({"file": name, "line": row.line}, row)
+            for row in bar.track(rows, name, position, size):
+                self._process_row({"file": name, "line": row.line}, row)
 
-    def _take(self, place: Mapping[str, Any], row: InputRow) -> None:
+    def _process_row(self, place: Mapping[str, Any], row: InputRow) -> None:
         if row.error:
-            self.tally.refuse([(kind(row.error), "")], place)
-            self._tell(refused_line, place, row.error)
+            self.counts.refuse([(problem_kind(row.error), "")], place)
+            self._write_outcome(refused_line, place, row.error)
             return
         payload = self.payload(row)
         response = self.profile.upsert(payload, **self.path)
         if response.outcome is None:
-            self.tally.refuse(problems(response, payload), place)
-            self._tell(refused_line, place, response.reason, response)
+            self.counts.refuse(problems(response, payload), place)
+            self._write_outcome(refused_line, place, response.reason, response)
         else:
-            self.tally.accept(response.outcome)
-            self._tell(outcome_line, place, response.status, response.outcome)
+            self.counts.accept(response.outcome)
+            self._write_outcome(outcome_line, place, response.status, response.outcome)
 
     def payload(self, row: InputRow) -> Any:
-        """Make what is sent of a row that could be read, with the constants."""
+        """Return the payload of a readable row, constants included."""
         payload = self.profile.from_row(row.payload) if row.cells else row.payload
         if not self.constants or not isinstance(payload, dict):
             return payload
-        return _laid_over(payload, self.profile.from_row(self.constants))
+        return _overlay(payload, self.profile.from_row(self.constants))
 
-    def _tell(self, line: Callable[..., str], *of: Any) -> None:
-        """Write a line, which is made only where it is wanted."""
+    def _write_outcome(self, line: Callable[..., str], *args: Any) -> None:
+        """Write a line; it is formatted only if there is an outcomes file."""
         if self.outcomes is not None:
-            # A lone surrogate in a message becomes \udxxx, which is how JSON says it.
-            text = f"{line(*of)}\n"
+            # Write a lone surrogate as \udxxx, its JSON escape.
+            text = f"{line(*args)}\n"
             self.outcomes.write(text.encode(errors="backslashreplace"))
 
 
-def _laid_over(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
+def _overlay(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
     """
-    Lay constants over a payload: one value replaces another, lists and objects join.
+    Apply constants to a payload: scalars replace, lists and objects are merged.
 
-    What should be a list or an object and is none stays, to be refused.
+    A payload value of the wrong type stays as it is, so that the profile refuses it.
     """
-    found = {**payload, **constants}
+    result = {**payload, **constants}
     for name, value in constants.items():
-        below = payload.get(name)
-        if below is None or not isinstance(value, dict | list):
+        current = payload.get(name)
+        if current is None or not isinstance(value, dict | list):
             continue
-        found[name] = below
-        if isinstance(below, dict) and isinstance(value, dict):
-            found[name] = _laid_over(below, value)
-        elif isinstance(below, list) and isinstance(value, list):
-            found[name] = _joined(below, value)
-    return found
+        result[name] = current
+        if isinstance(current, dict) and isinstance(value, dict):
+            result[name] = _overlay(current, value)
+        elif isinstance(current, list) and isinstance(value, list):
+            result[name] = _merge_lists(current, value)
+    return result
 
 
-def _joined(below: list[Any], value: list[Any]) -> list[Any]:
-    """Join two lists: what is equal, or has the same id or key, is there once."""
-    named = {_name(item) for item in value} - {None}
-    kept = [item for item in below if _name(item) not in named]
-    known = {*map(_told, kept)}
-    return kept + [item for item in value if _told(item) not in known]
+def _merge_lists(items: list[Any], constants: list[Any]) -> list[Any]:
+    """Merge two lists; a later item replaces one that is equal or has its id or key."""
+    constant_names = {_item_name(item) for item in constants} - {None}
+    remaining = [item for item in items if _item_name(item) not in constant_names]
+    existing = {*map(_canonical, remaining)}
+    return remaining + [item for item in constants if _canonical(item) not in existing]
 
 
-def _told(item: Any) -> str:
-    """Give what tells an item from others, whatever the order of its names."""
+def _canonical(item: Any) -> str:
+    """Return the text of an item, independent of the order of its names."""
     return json.dumps(item, sort_keys=True)
 
 
-def _name(item: Any) -> str | None:
-    """Return the id, or else the key, of an item of a list of objects."""
+def _item_name(item: Any) -> str | None:
+    """Return the id, or else the key, of an object in a list."""
     if not isinstance(item, dict):
         return None
     name = item.get("id", item.get("key"))

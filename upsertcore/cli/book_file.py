@@ -1,0 +1,190 @@
+"""
+The book file: one contact per line, replaced completely or not at all.
+
+Rules:
+    The first line names the profile and its options; other profiles refuse the file.
+    The last line has the number of contacts and a checksum of all lines before it: a
+    truncated or modified file is refused. Books of format 1 have no such line and
+    are read without the check.
+    A book is written to a temporary file, synced and renamed: a killed run leaves
+    the previous version.
+    A book that another run has replaced in the meantime is not overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from attrs import define, field
+
+from upsertcore.book.loading import rows_of
+from upsertcore.cli.atomic import AtomicFile, defer_interrupt, folder_lock
+from upsertcore.cli.json_rows import parse_json
+from upsertcore.model.contact import Contact
+from upsertcore.values import shown
+
+__all__ = ["BadBook", "BookReader", "file_identity", "save_book"]
+
+_FORMAT_1, _FORMAT = "upsertcore book 1", "upsertcore book 2"
+_TRAILER_FIELDS = {"contacts", "sha256"}
+
+
+class BadBook(ValueError):
+    """
+    The file is not a book, or not the expected book.
+
+    >>> str(BadBook("line 3: is not UTF-8 text"))
+    'line 3: is not UTF-8 text'
+    """
+
+
+@define
+class BookReader:
+    """
+    Iterates once over the contacts of an open book, as plain rows.
+
+    Args:
+        stream: Open for reading bytes, at its beginning.
+
+    Raises:
+        BadBook: If the first line is not that of a book, a later one is not JSON, or
+            the last one is missing or does not match the lines before it.
+
+    >>> import io
+    >>> head = b'{"format": "upsertcore book 1", "profile": "Anduin", "options": {}}'
+    >>> reader = BookReader(io.BytesIO(head))
+    >>> reader.profile, list(reader), reader.line
+    ('Anduin', [], 1)
+    """
+
+    stream: BinaryIO
+    profile: str = field(init=False)
+    options: dict[str, str] = field(init=False)
+    line: int = field(init=False, default=1)
+    _head: bytes = field(init=False)
+    _has_trailer: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._head = self.stream.readline()
+        head: Any = _parse_line(1, self._head)
+        book_format = head.get("format") if isinstance(head, dict) else None
+        if book_format not in (_FORMAT_1, _FORMAT):
+            message = f"line 1: the format must be {_FORMAT!r} or {_FORMAT_1!r}"
+            if book_format is not None:
+                message += f", not {shown(book_format)}"
+            raise BadBook(message)
+        profile: Any = head.get("profile")
+        options: Any = head.get("options")
+        if not isinstance(profile, str) or not _is_text_mapping(options):
+            raise BadBook("line 1: must name a profile and its options")
+        self.profile, self.options = profile, options
+        self._has_trailer = book_format == _FORMAT
+
+    def __iter__(self) -> Iterator[Any]:
+        digest, trailer = sha256(self._head), None
+        for line in self.stream:
+            self.line += 1
+            if trailer is not None:
+                raise BadBook(f"line {self.line}: follows the closing line of the book")
+            row = _parse_line(self.line, line)
+            if (
+                self._has_trailer
+                and isinstance(row, dict)
+                and row.keys() == _TRAILER_FIELDS
+            ):
+                trailer = row
+                continue
+            digest.update(line)
+            yield row
+        if self._has_trailer:
+            self._check_trailer(trailer, digest.hexdigest())
+
+    def _check_trailer(self, trailer: Any, checksum: str) -> None:
+        """Compare the closing line with the lines before it."""
+        if trailer is None:
+            problem = f"the file is truncated after line {self.line}"
+            raise BadBook(f"{problem}: no closing line; restore it from a copy")
+        if trailer != {"contacts": self.line - 2, "sha256": checksum}:
+            problem = f"line {self.line}: does not match the lines before it"
+            raise BadBook(f"{problem}: the file was modified; restore it from a copy")
+
+
+def _is_text_mapping(options: Any) -> bool:
+    return isinstance(options, dict) and all(
+        isinstance(value, str) for value in options.values()
+    )
+
+
+def _parse_line(number: int, line: bytes) -> Any:
+    try:
+        return parse_json(line.decode())
+    except UnicodeDecodeError:
+        raise BadBook(f"line {number}: is not UTF-8 text") from None
+    except ValueError as error:
+        raise BadBook(f"line {number}: {error}") from None
+
+
+def file_identity(path: Path) -> tuple[int, ...] | None:
+    """
+    Return a value that changes with the file; None if there is no file.
+
+    >>> file_identity(Path("no such file")) is None
+    True
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def save_book(
+    path: Path,
+    profile: str,
+    options: Mapping[str, str],
+    contacts: Iterable[Contact],
+    expected: tuple[int, ...] | None,
+    on_replaced: Callable[[], object] = lambda: None,
+) -> None:
+    """
+    Replace a book file, or leave it unchanged.
+
+    Args:
+        path: The file; a symbolic link is followed.
+        profile: The name of the profile.
+        options: Its options, which the next run uses as defaults.
+        contacts: The contacts, consumed one by one.
+        expected: The :func:`file_identity` of the file when it was read.
+        on_replaced: Called once the book is replaced, before Ctrl-C can end the run.
+
+    Raises:
+        BadBook: If the file has changed since it was read.
+        OSError: If it cannot be written; the previous version is intact then.
+    """
+    head = {"format": _FORMAT, "profile": profile, "options": dict(options)}
+    digest, count = sha256(), -1
+    with AtomicFile(path) as file:
+        for row in chain([head], rows_of(contacts)):
+            line = _line(row)
+            digest.update(line)
+            file.write(line)
+            count += 1
+        file.write(_line({"contacts": count, "sha256": digest.hexdigest()}))
+        file.sync()
+        with folder_lock(Path(os.path.realpath(path)).parent), defer_interrupt():
+            if file_identity(path) != expected:
+                problem = "was changed by another program during this run"
+                raise BadBook(f"{problem}; run the command again")
+            file.replace()
+            on_replaced()
+        file.sync_folder()
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
