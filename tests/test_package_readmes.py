@@ -243,21 +243,13 @@ def resolves(page: str, link: str) -> bool:
     """Check that a relative link names a file that exists, and a heading of it."""
     name, _, anchor = link.partition("#")
     path = normpath(f"{dirname(page)}/{name}".lstrip("/")) if name else page
-    if path in AWAITED or (
-        path.startswith(".github") and not page_at(".github").exists()
-    ):
-        return True
+    if path.startswith(".github") and not page_at(".github").exists():
+        return True  # A source distribution has none.
     target = page_at(path)
     if path.startswith("..") or not target.exists():
         return False
     return not anchor or (target.suffix == ".md" and anchor in anchors(target))
 
-
-AWAITED = {
-    path
-    for name in ("evaluation", "laws", "replay", "spark", "testing")
-    if not page_at(path := f"upsertcore/{name}/README.md").exists()
-}
 
 PAGES = [
     "README.md",
