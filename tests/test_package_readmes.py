@@ -28,9 +28,11 @@ from upsertcore import (
     normalize,
     rules,
 )
+from upsertcore.cli.commands import main
 from upsertcore.matching import strategies
 from upsertcore.matching.strategy import Guard, OnAmbiguous
 from upsertcore.normalize import phonetic
+from upsertcore.profiles import BY_NAME
 from upsertcore.rules.rule import Law, Rule
 
 ROOT = Path(__file__).parent.parent
@@ -219,6 +221,43 @@ def test_table_of_verbs_is_complete() -> None:
     assert named == parts - shortcuts - {"explain"}
 
 
+def test_table_of_profile_options_is_complete() -> None:
+    """Every option of a profile has a row that names the profile."""
+    told = {
+        (system, name)
+        for row in table("profiles", "Options")
+        for name in names(row)
+        for system in (BY_NAME if row[1] == "all four" else row[1].split(", "))
+    }
+    known = {
+        (system, name)
+        for system, profile in BY_NAME.items()
+        for name in inspect.signature(profile).parameters
+    }
+    common = {"rows", "ids", "clock"}
+
+    assert told == {(system, name) for system, name in known if name not in common}
+
+
+def test_tables_of_commands_are_complete() -> None:
+    """Every command is in the README of the command line, every option in its own."""
+    commands = {name for row in table("cli", "Command line") for name in words(row)}
+    assert commands == {*main.commands}
+    for package, heading, command in (
+        ("cli", "upsert", "upsert"),
+        ("evaluation", "On the command line", "evaluate"),
+    ):
+        cells = " ".join(row[0] for row in table(package, heading))
+        options = [each.opts[0] for each in main.commands[command].params]
+        flags = {name for name in options if name.startswith("--")}
+        assert flags == {*re.findall(r"--[\w-]+", cells)}
+
+
+def words(row: list[str]) -> list[str]:
+    """Return the first word of what the first cell of a row names."""
+    return re.findall(r"`(\w+)[ `]", row[0])[:1]
+
+
 def anchors(path: Path) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"(?ms)^```.*?^```$", "", path.read_text(encoding="utf-8"))
@@ -274,6 +313,7 @@ def test_every_link_of_a_page_resolves(page: str) -> None:
 PACKAGES = (
     *("policy", "normalize", "matching", "rules", "book"),
     *("model", "engine", "store"),
+    *("profiles", "evaluation", "replay", "spark", "laws", "testing", "cli"),
 )
 
 

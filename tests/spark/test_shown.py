@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
@@ -63,6 +64,18 @@ def test_the_tables_of_columns_are_the_schemas(
     first = re.findall(r"(?m)^\| (`.*?`) \|", text)
 
     assert {*schema.names} == {*re.findall(r"`(\w+)`", " ".join(first))}
+
+
+def test_the_table_of_options_is_complete() -> None:
+    """Every option has a row, with its default if that is text."""
+    text = README.partition("\n## Options\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| (.*?) \|", text))
+    options = inspect.signature(spark_package.upsert).parameters
+
+    assert [*options][3:] == [*rows]
+    assert f'`"{options["on_large"].default}"`' == rows["on_large"]
+    for name in ("large", "driver_limit"):
+        assert options[name].default == int(rows[name].replace(" ", ""))
 
 
 def test_the_readme_runs(
