@@ -20,7 +20,7 @@ from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
 from upsertcore.laws import Trial
 from upsertcore.laws.trial import state_of
-from upsertcore.policy.overrides import for_one_call
+from upsertcore.policy.overrides import with_overrides
 from upsertcore.rules import custom
 from upsertcore.testing import POOLS, Vocabulary, json_values, rich_text
 from upsertcore.testing.pools import MISSING, NAMED
@@ -266,5 +266,5 @@ def last(case: Case) -> Outcome | None:
 def trial(case: Case) -> Trial:
     """Make a trial of the last call of a case; what it says of its own is the table."""
     said = [case.how.get(name) for name in ("rules", "null", "blank")]
-    policy = for_one_call(case.policy, *said)
+    policy = with_overrides(case.policy, *said)
     return Trial(policy, state_of(fed(case)), case.patch, case.scope)

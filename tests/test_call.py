@@ -24,7 +24,7 @@ from upsertcore.errors import (
     StalePlan,
     UnknownField,
 )
-from upsertcore.policy.overrides import for_one_call
+from upsertcore.policy.overrides import with_overrides
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -124,8 +124,8 @@ class TestMerge:
         made = book()
 
         assert made.upsert({"id": 1, "name": "Bob"}, rules={}).updated
-        assert for_one_call(made.policy) is made.policy
-        assert for_one_call(made.policy, None, None, None) is made.policy
+        assert with_overrides(made.policy) is made.policy
+        assert with_overrides(made.policy, None, None, None) is made.policy
 
     def test_an_undeclared_field(self) -> None:
         """Under a rule for others it may have one of its own for a call."""
@@ -217,7 +217,7 @@ class TestNullAndBlank:
         outcome = made.upsert({"id": 1, "city": None}, null="ignore")
 
         assert outcome.ignored == {"city": "null"}
-        assert made.policy.line("city").null == "clear"
+        assert made.policy.field_options("city").null == "clear"
 
 
 class TestMisuse:

@@ -284,7 +284,7 @@ class TestEach:
             made.upsert({"id": 1, "more": ["c@x"]})
 
         assert (caught.value.field, caught.value.holder) == ("main", "2")
-        words = "main: would make a key that contact 2 holds; merge with that contact"
+        words = "main: would make a key that contact 2 holds; merge the contacts"
         assert str(caught.value).startswith(words)
 
 
@@ -752,7 +752,7 @@ class TestClaim:
     )
     def test_what_is_too_much(self, forms: Any, held: Any, over: bool) -> None:  # noqa: FBT001
         """More forms than the limit, one of them new; and the key says so."""
-        found = KeyHoldings(forms, NOTHING).over(self.POLICY, held)
+        found = KeyHoldings(forms, NOTHING).over_limit(self.POLICY, held)
 
         assert over == (found is not None)
         assert found is None or (found[0].name, found[1]) == ("a", forms[0])

@@ -734,9 +734,9 @@ class TestDraft:
         """A field that is as it was stored is not among those that moved."""
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
         draft = Draft(self.POLICY, before, {})
-        draft.merge({"n": 2}, known=True)
+        draft.apply_patch({"n": 2}, known=True)
         assert draft.moved == {"n"}
-        draft.merge({"n": 1}, known=True)
+        draft.apply_patch({"n": 1}, known=True)
 
         assert (draft.moved, draft.after) == (set(), {"id": 1, "n": 1})
 
@@ -745,14 +745,18 @@ class TestDraft:
         lines = {"id": ID, "n": field(rule=latest(by="at")), "at": field()}
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW, {}, {"n": 5})
         draft = Draft(Policy(first_match("id"), lines), before, {})
-        draft.merge(freeze({"n": [2], "at": 6}), known=True)
+        draft.apply_patch(freeze({"n": [2], "at": 6}), known=True)
 
         assert draft.clocks == {"n": 6}
-        assert draft.own("n") == (2,)
-        assert [draft.moves(name) for name in ("n", "at", "id")] == [True, True, False]
-        draft.without({"n": ""})
+        assert draft.own_value("n") == (2,)
+        assert [draft.is_moved(name) for name in ("n", "at", "id")] == [
+            True,
+            True,
+            False,
+        ]
+        draft.leave_out({"n": ""})
         assert (draft.after["n"], draft.clocks, draft.moved) == (1, {"n": 5}, {"at"})
-        draft.without({"at": "composite"})
+        draft.leave_out({"at": "composite"})
         assert (draft.after["n"], draft.clocks, draft.moved) == ((2,), {"n": 6}, {"n"})
         assert draft.ignored == {"at": "composite"}
 
@@ -760,43 +764,49 @@ class TestDraft:
         """It is not there, by default neither; one that is needed is missed."""
         needed = Policy(first_match("id"), {**self.POLICY.fields, "n": NEEDED})
         draft = Draft(needed, None, {"c": "null"})
-        draft.merge({"id": 1, "n": 2, "s": 3})
-        draft.complete({"id": 1, "n": 2, "s": 3})
-        assert [draft.moves(name) for name in ("n", "s")] == [True, True]
-        draft.without({"s": ""})
+        draft.apply_patch({"id": 1, "n": 2, "s": 3})
+        draft.apply_defaults({"id": 1, "n": 2, "s": 3})
+        assert [draft.is_moved(name) for name in ("n", "s")] == [True, True]
+        draft.leave_out({"s": ""})
         assert draft.after == {"id": 1, "n": 2}
-        assert (draft.moves("s"), draft.ignored) == (False, {"c": "null"})
+        assert (draft.is_moved("s"), draft.ignored) == (False, {"c": "null"})
         with pytest.raises(MissingField, match="n: is required"):
-            draft.without({"n": "", "s": ""})
+            draft.leave_out({"n": "", "s": ""})
 
     def test_what_joined_a_list_is_known(self) -> None:
         """The list has a value of its own, and whose values joined it."""
         made = mailbox(ADA, append_new=True)
         draft = Draft(made.policy, made.get("1"), {})
-        draft.merge({"main": "c@x", "more": ("d@x",)}, known=True)
+        draft.apply_patch({"main": "c@x", "more": ("d@x",)}, known=True)
 
         assert draft.after["more"] == ("d@x", "c@x")
-        assert (draft.own("more"), draft.primaries_in("more")) == (("d@x",), ("main",))
-        assert (draft.own("main"), draft.primaries_in("main")) == (ADA["main"], ())
-        assert (draft.moves("more"), draft.moves("main")) == (True, False)
-        draft.without({"more": "", "main": ""})
-        assert (draft.own("more"), draft.joined) == (("b@x",), {})
-        draft.without({"more": ""})
+        assert (draft.own_value("more"), draft.appended_primaries("more")) == (
+            ("d@x",),
+            ("main",),
+        )
+        assert (draft.own_value("main"), draft.appended_primaries("main")) == (
+            ADA["main"],
+            (),
+        )
+        assert (draft.is_moved("more"), draft.is_moved("main")) == (True, False)
+        draft.leave_out({"more": "", "main": ""})
+        assert (draft.own_value("more"), draft.appended) == (("b@x",), {})
+        draft.leave_out({"more": ""})
         assert draft.after["more"] == (*ADA["more"], "c@x")
-        assert not draft.moves("more")
+        assert not draft.is_moved("more")
 
         made = mailbox({"id": 1, "main": "a@x"}, append_new=True)
         draft = Draft(made.policy, made.get("1"), {})
-        draft.merge({"main": "c@x"}, known=True)
-        assert (draft.after["more"], draft.own("more")) == (("c@x",), None)
-        assert not draft.moves("more")
+        draft.apply_patch({"main": "c@x"}, known=True)
+        assert (draft.after["more"], draft.own_value("more")) == (("c@x",), None)
+        assert not draft.is_moved("more")
 
     def test_nothing_of_it_reaches_the_contact(self) -> None:
         """The contact that it was made of stays as it is."""
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
         ignored = {"s": "null"}
         draft = Draft(self.POLICY, before, ignored)
-        draft.merge({"n": None}, known=True)
+        draft.apply_patch({"n": None}, known=True)
         draft.ignored["n"] = "x"
 
         assert before.fields == {"id": 1, "n": 1}
@@ -805,8 +815,8 @@ class TestDraft:
     def test_a_default_stands_where_nothing_was_sent(self) -> None:
         """And it counts as moved, for a new contact has nothing."""
         draft = Draft(self.POLICY, None, {})
-        draft.merge({"id": 1})
-        draft.complete({"id": 1})
+        draft.apply_patch({"id": 1})
+        draft.apply_defaults({"id": 1})
 
         assert draft.after == {"id": 1, "s": 1}
         assert draft.moved == {"id", "s"}

@@ -19,7 +19,11 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy
-from upsertcore.policy.functions import check_called, check_function, check_normaliser
+from upsertcore.policy.functions import (
+    check_function,
+    check_normaliser,
+    check_not_factory,
+)
 from upsertcore.rules import custom, latest
 
 
@@ -45,7 +49,7 @@ def outside() -> Callable[[Any], str]:
 def test_what_makes_it_is_none_itself(maker: Any, noun: str) -> None:
     """The message says what it makes, and to call it."""
     with pytest.raises(InvalidPolicy) as caught:
-        check_called("x", maker)
+        check_not_factory("x", maker)
 
     name = maker.__name__
     words = f"x: {name} makes {noun} and is not one itself; call it, as in {name}(...)"
@@ -62,7 +66,7 @@ annotated.__annotations__["return"] = latest("at").__class__
 def test_an_annotation_may_be_the_class_itself() -> None:
     """Without the import that keeps annotations as text."""
     with pytest.raises(InvalidPolicy, match="x: annotated makes a rule"):
-        check_called("x", annotated)
+        check_not_factory("x", annotated)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_an_annotation_may_be_the_class_itself() -> None:
 )
 def test_anything_else_is_not_taken_for_a_maker(value: Any) -> None:
     """Values, classes, and functions that say nothing of the kind."""
-    check_called("x", value)
+    check_not_factory("x", value)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from upsertcore import (
 )
 from upsertcore.engine import decide as plan
 from upsertcore.engine.patch import Request
-from upsertcore.engine.rematch import finds_again
-from upsertcore.engine.uniqueness import KeyHoldings, Target, claim
+from upsertcore.engine.rematch import rematches
+from upsertcore.engine.uniqueness import KeyHoldings, Target, assign_keys
 from upsertcore.errors import AmbiguousMatch
 from upsertcore.matching.strategies import FIRST_MATCH
 from upsertcore.matching.strategy import PICKS, Match
@@ -85,7 +85,7 @@ def asked_of(policy: Policy, patch: dict[str, Any], *ids: str) -> Any:
     made = {name: tuple(map(Form, value)) for name, value in patch.items()}
     asked = Request(compiled(policy).by_name, (patch, {}), view, "", policy.match, made)
     for name, each in made.items():
-        asked.seen[name] = tuple([(form, ids) for form in each])
+        asked.hits[name] = tuple([(form, ids) for form in each])
     return asked
 
 
@@ -99,12 +99,12 @@ class TestForms:
 
         def all_held(size: int) -> Callable[[], bool]:
             asked = asked_of(self.POLICY, {"e": forms(size)})
-            return lambda: finds_again(self.POLICY, asked, Match(), (forms(size),))
+            return lambda: rematches(self.POLICY, asked, Match(), (forms(size),))
 
         def some_held(size: int) -> Callable[[], bool]:
             asked = asked_of(self.POLICY, {"e": forms(size)}, "c-1")
             held = forms(size, size // 2)
-            return lambda: finds_again(self.POLICY, asked, Match("c-1"), (held,))
+            return lambda: rematches(self.POLICY, asked, Match("c-1"), (held,))
 
         compared(all_held)
         compared(some_held)
@@ -137,9 +137,9 @@ class TestForms:
             family = Target(before, (forms(2 * size),), gone)
             asked = asked_of(policy, {"e": forms(size, size // 2)})
             draft: Any = SimpleNamespace(
-                after=asked.sent, moved={"e"}, cleared=lambda _names: {}
+                after=asked.sent, moved={"e"}, cleared_values=lambda _names: {}
             )
-            return lambda: claim(policy, asked, draft, family)
+            return lambda: assign_keys(policy, asked, draft, family)
 
         compared(claims)
 
@@ -156,7 +156,7 @@ class TestForms:
                 def __call__(self, name: str) -> Any:
                     return hits
 
-                def held(self, id: str, name: str) -> tuple[str, ...]:
+                def held_forms(self, id: str, name: str) -> tuple[str, ...]:
                     raise NotImplementedError
 
             return lambda: FIRST_MATCH(("e",), Probe(), PICKS["oldest"])
@@ -355,14 +355,14 @@ def test_as_many_keys_stay_as_the_limits_let() -> None:
         by_one, one = _one_by_one(policy, asked)
 
         assert (found, shorter.sent, shorter.ignored) == (by_one, one.sent, one.ignored)
-        assert shorter.left_out == one.left_out
-        left_out.add(len(shorter.left_out))
+        assert shorter.dropped_keys == one.dropped_keys
+        left_out.add(len(shorter.dropped_keys))
     assert left_out == {0, 1, 2, 3}
 
 
 def _one_by_one(policy: Policy, asked: Request) -> tuple[Match, Request]:
     found = policy.match.resolve(policy.match.keys, asked, PICKS["oldest"])
-    carried = [name for name in policy.match.keys if asked.seen[name]]
+    carried = [name for name in policy.match.keys if asked.hits[name]]
     if len(carried) == 1 or not plan._are_too_many(policy, asked, found):
         return found, asked
     return _one_by_one(policy, asked.without(carried[-1:], "limit"))

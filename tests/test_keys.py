@@ -10,7 +10,7 @@ import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, key, normalize
 from upsertcore.errors import InvalidField, InvalidPolicy, KeyInUse
-from upsertcore.policy.keys import MAX_FORMS, Key, patterns
+from upsertcore.policy.keys import MAX_FORMS, Key, compile_patterns
 from upsertcore.rules import union
 from upsertcore.values import freeze
 
@@ -91,12 +91,15 @@ class TestOneField:
     )
     def test_what_is_sought(self, value: Any, forms: Any) -> None:
         """A value, or each item of a list, each form once."""
-        assert forms == self.EMAIL.sought(value)
+        assert forms == self.EMAIL.lookup_forms(value)
 
     def test_what_is_told(self) -> None:
         """An error about it names the field and shows its value."""
-        assert self.EMAIL.told({"email": "A@x", "city": "Oslo"}) == ("email", "A@x")
-        assert self.EMAIL.told({}) == ("email", None)
+        assert self.EMAIL.error_subject({"email": "A@x", "city": "Oslo"}) == (
+            "email",
+            "A@x",
+        )
+        assert self.EMAIL.error_subject({}) == ("email", None)
 
 
 class TestComposite:
@@ -167,7 +170,7 @@ class TestComposite:
     )
     def test_it_is_sought_by_a_mapping(self, value: Any, forms: Any) -> None:
         """Of its fields to values; what lacks a part finds nobody."""
-        assert forms == PERSON.sought(freeze(value))
+        assert forms == PERSON.lookup_forms(freeze(value))
 
     @pytest.mark.parametrize(
         ("value", "words"),
@@ -182,13 +185,13 @@ class TestComposite:
     def test_it_is_not_sought_by_anything_else(self, value: Any, words: str) -> None:
         """What is no such mapping is refused, in words that name its fields."""
         with pytest.raises(InvalidField, match=words):
-            PERSON.sought(freeze(value))
+            PERSON.lookup_forms(freeze(value))
 
     def test_what_is_told(self) -> None:
         """An error about it names the key and shows the parts that there are."""
         person = called(PERSON, "person")
 
-        assert person.told({"first": "Ada", "city": "Oslo"}) == (
+        assert person.error_subject({"first": "Ada", "city": "Oslo"}) == (
             "person",
             freeze({"first": "Ada"}),
         )
@@ -226,14 +229,17 @@ class TestEach:
 
     def test_what_is_told(self) -> None:
         """An error about it names the first field that carries a form."""
-        assert MAIL.told({"main": "none", "more": ("b@x",)}) == ("more", ("b@x",))
-        assert MAIL.told({}) == ("main", None)
+        assert MAIL.error_subject({"main": "none", "more": ("b@x",)}) == (
+            "more",
+            ("b@x",),
+        )
+        assert MAIL.error_subject({}) == ("main", None)
 
     def test_it_is_sought_by_one_value(self) -> None:
         """Whichever field holds it."""
-        assert MAIL.sought("B@x") == ("b@x",)
-        assert MAIL.sought(("B@x", "c@x")) == ("b@x", "c@x")
-        assert called(MAIL, "mail", "noreply@*").sought(("noreply@x", "c@x")) == (
+        assert MAIL.lookup_forms("B@x") == ("b@x",)
+        assert MAIL.lookup_forms(("B@x", "c@x")) == ("b@x", "c@x")
+        assert called(MAIL, "mail", "noreply@*").lookup_forms(("noreply@x", "c@x")) == (
             "c@x",
         )
 
@@ -338,7 +344,7 @@ class TestBlocked:
     def test_patterns_stand_in_a_collection(self, bad: Any) -> None:
         """One pattern alone would be read as many, or not at all."""
         with pytest.raises(InvalidPolicy, match="email: blocked must be a tuple"):
-            patterns("email", bad)
+            compile_patterns("email", bad)
 
     @pytest.mark.parametrize("bad", ["", 7, None, re.compile(b"0")], ids="abcd")
     def test_a_pattern_is_of_text(self, bad: Any) -> None:
@@ -346,7 +352,7 @@ class TestBlocked:
         with pytest.raises(
             InvalidPolicy, match="email: blocked must be text or a compiled pattern of"
         ):
-            patterns("email", ("a", bad))
+            compile_patterns("email", ("a", bad))
 
     @pytest.mark.parametrize(
         ("normalizer", "value"),

@@ -121,9 +121,9 @@ def test_each_law_has_its_cases() -> None:
 Defect = tuple[Any, str, Callable[..., Any]]
 UNDATED: Defect = (draft.Draft, "date", lambda _self: None)
 PRESENT: Defect = (merging, "absent", lambda value, _default=None: value is None)
-UNKNOWN: Defect = (merging.Merging, "_knows", lambda _self, _name: False)
+UNKNOWN: Defect = (merging.MergedFields, "_knows", lambda _self, _name: False)
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")
-CLOCKLESS: Defect = (merging.Merging, "_has_clock", lambda _self, _name: False)
+CLOCKLESS: Defect = (merging.MergedFields, "_has_clock", lambda _self, _name: False)
 INSIDE: Defect = (absent, "_says_nothing", lambda value, _default: value is None)
 
 BROKEN: list[tuple[str, Merge, Defect, str]] = [

@@ -411,7 +411,7 @@ class TestBlocked:
         """There is no holder to tell of, so the field is told."""
         made = self.book(lines={**BLOCKED, "first": field(required=True)})
         with pytest.raises(
-            InvalidField, match="first: 'Ann' is left out with a blocked"
+            InvalidField, match="first: 'Ann' is needed, but left out with"
         ):
             made.upsert({"id": 2, "email": "noreply@x", "first": "Ann"})
 
@@ -419,7 +419,7 @@ class TestBlocked:
         """What is left out beside a blocked value cannot find anybody."""
         made = self.book(match=first_match("fd"))
         with pytest.raises(
-            InvalidField, match="first: 'Ann' is left out with a blocked"
+            InvalidField, match="first: 'Ann' is needed, but left out with"
         ):
             made.upsert({"email": "noreply@x", "first": "Ann", "dob": "1970"})
         assert len(made) == 0

@@ -12,10 +12,10 @@ from upsertcore.errors import InvalidPolicy
 from upsertcore.policy.fields import (
     Blank,
     Null,
-    check_line,
+    check_choice,
+    check_field,
     check_rule,
-    default,
-    one_of,
+    default_value,
 )
 from upsertcore.rules import ignore, keep, remove, replace, unset
 
@@ -53,7 +53,7 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
         blank="clear",
         default="x",
     )
-    check_line("email", line)
+    check_field("email", line)
 
     assert (line.key, line.unique, line.keep_aliases) == (normalize.email, True, True)
     assert (line.max_forms, line.required, line.clean) == (3, True, str.strip)
@@ -83,7 +83,7 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
 def test_an_unworkable_line(line: Any, words: str) -> None:
     """The field is named, and what would be right."""
     with pytest.raises(InvalidPolicy, match=words):
-        check_line("f", line)
+        check_field("f", line)
 
 
 @pytest.mark.parametrize("rule", [None, "keep", max, field()], ids="abcd")
@@ -101,9 +101,9 @@ def test_what_is_no_rule(rule: Any) -> None:
 )
 def test_what_is_no_choice(value: Any, choices: Any) -> None:
     """The choices that there are are named."""
-    one_of("null", "ignore", Null)
+    check_choice("null", "ignore", Null)
     with pytest.raises(InvalidPolicy, match="x: must be one of '"):
-        one_of("x", value, choices)
+        check_choice("x", value, choices)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_is_no_choice(value: Any, choices: Any) -> None:
 )
 def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
     """Cleaned and frozen, as a sent value is."""
-    assert stored == default("f", line)
+    assert stored == default_value("f", line)
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
 def test_a_default_that_cannot_be_stored(line: Any, words: str) -> None:
     """The line's own ``clean`` may refuse it, and a value it must be."""
     with pytest.raises(InvalidPolicy, match=words):
-        default("f", line)
+        default_value("f", line)

@@ -24,7 +24,7 @@ class Request:
     def __call__(self, name: str) -> Hits:
         return tuple(self.carried.get(name, {}).items())
 
-    def held(self, id: str, name: str) -> tuple[str, ...]:
+    def held_forms(self, id: str, name: str) -> tuple[str, ...]:
         forms = {**self.more.get(name, {}), **self.carried.get(name, {})}
         return tuple(form for form, ids in forms.items() if id in ids)
 
@@ -461,9 +461,9 @@ def test_a_guard_asks_once_for_each_holder() -> None:
 
         count = 0
 
-        def held(self, id: str, name: str) -> tuple[str, ...]:
+        def held_forms(self, id: str, name: str) -> tuple[str, ...]:
             self.count += 1
-            return super().held(id, name)
+            return super().held_forms(id, name)
 
     ids = tuple(f"c-{number}" for number in range(20))
     forms = {f"+{number}": ids for number in range(10)}

@@ -287,7 +287,7 @@ def test_what_a_rule_declares(
         "gathers": rule.gather is not None,
         "not on_create": not rule.on_create,
         "not on_update": not rule.on_update,
-        "shows": rule.shows is not None,
+        "shows": rule.contains is not None,
         "stores": rule.stores,
     }
 

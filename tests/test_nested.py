@@ -53,7 +53,7 @@ from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
 )
 def test_what_shows(new: Any, sent: Any, expected: bool) -> None:  # noqa: FBT001
     """All that was sent stands in the new value, null being what is not there."""
-    assert expected == nested.shows(freeze(new), freeze(sent))
+    assert expected == nested.contains(freeze(new), freeze(sent))
 
 
 def test_what_is_left_out_inside_does_not_show() -> None:
@@ -61,9 +61,9 @@ def test_what_is_left_out_inside_does_not_show() -> None:
     new = deep_keep.combine(freeze({"a": 1}), freeze({"a": 2, "b": 3}))
 
     assert thaw(new) == {"a": 1, "b": 3}
-    assert deep_keep.shows is nested.shows
-    assert not nested.shows(new, freeze({"a": 2, "b": 3}))
-    assert nested.shows(new, freeze({"b": 3}))
+    assert deep_keep.contains is nested.contains
+    assert not nested.contains(new, freeze({"a": 2, "b": 3}))
+    assert nested.contains(new, freeze({"b": 3}))
 
 
 @pytest.mark.parametrize("lay", [nested.deep, nested.deep_keep])
@@ -135,7 +135,7 @@ def test_what_is_gathered_is_what_comes_of_one_after_the_other(
             if came is not None:
                 assert came == after
                 break
-            assert same(gathered.made(), after)
+            assert same(gathered.result(), after)
             assert gathered.moved == (not same(before, after))
             assert [gathered.equals(each) for each in (*frozen, after)] == [
                 same(each, after) for each in (*frozen, after)
@@ -146,7 +146,7 @@ def test_what_is_gathered_is_what_comes_of_one_after_the_other(
 
 def _laid(gathered: Gatherer, value: Any) -> str | None:
     try:
-        gathered.lay(value)
+        gathered.add(value)
     except ValueError as error:
         return str(error)
     return None
@@ -212,10 +212,10 @@ def test_what_is_gathered_has_the_limits_of_a_value() -> None:
     assert deep.gather is not None
     mapped = deep.gather(half, None)
     assert mapped is not None
-    mapped.lay(half)
-    mapped.lay(freeze({"b": 1}))
+    mapped.add(half)
+    mapped.add(freeze({"b": 1}))
     with pytest.raises(ValueError, match="must hold at most 100000 values"):
-        mapped.lay(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
+        mapped.add(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
 
 
 def test_a_merge_names_who_holds_no_list() -> None:

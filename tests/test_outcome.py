@@ -22,7 +22,7 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.engine.outcome import Withheld, outcome_of
+from upsertcore.engine.outcome import Withheld, outcome_from_record
 from upsertcore.model.layout import Row, contact_in, row_of
 from upsertcore.values import NOTHING
 
@@ -56,7 +56,7 @@ def late(name: str) -> Outcome:
     row = in_row(contact)
     was = None if before is None else in_row(before)
     record = row, row if before is contact else was, by
-    return outcome_of(result, record, POLICY)
+    return outcome_from_record(result, record, POLICY)
 
 
 def in_row(contact: Contact) -> Row:
@@ -195,7 +195,7 @@ def test_what_is_unchanged_is_one_contact() -> None:
 def test_its_contacts_are_those_of_the_rows() -> None:
     """As the index gives them, as long as the outcome is there."""
     row, was = in_row(AFTER), in_row(BEFORE)
-    outcome = outcome_of("updated", (row, was, "email"), POLICY)
+    outcome = outcome_from_record("updated", (row, was, "email"), POLICY)
     held = contact_in(row)
 
     assert held is outcome.contact

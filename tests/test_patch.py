@@ -20,7 +20,7 @@ from upsertcore import (
     key,
     normalize,
 )
-from upsertcore.engine.patch import Request, checked_scope, frozen, read
+from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
 from upsertcore.errors import InvalidField, MissingField, UnknownField
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, replace
@@ -172,9 +172,9 @@ class TestIgnore:
         line = field(key=normalize.email, clean=lambda v: v + "@x", null="ignore")
         policy = table("ignore", email=line)
 
-        assert read(policy, {"email": "noreply"}) == ({}, {"email": "blocked"})
-        assert read(policy, {"email": None}) == ({}, {"email": "null"})
-        assert read(policy, {"email": "a"}) == ({"email": "a@x"}, {})
+        assert read_patch(policy, {"email": "noreply"}) == ({}, {"email": "blocked"})
+        assert read_patch(policy, {"email": None}) == ({}, {"email": "null"})
+        assert read_patch(policy, {"email": "a"}) == ({"email": "a@x"}, {})
 
     def test_each_key_of_a_field_blocks(self) -> None:
         """A field of two keys loses what either of them blocks."""
@@ -193,11 +193,13 @@ class TestIgnore:
             on_blocked="ignore",
         )
 
-        assert read(policy, {"m": ["a@x", "b@x", "c@x"], "n": ["a@x", "b@x"]}) == (
+        assert read_patch(
+            policy, {"m": ["a@x", "b@x", "c@x"], "n": ["a@x", "b@x"]}
+        ) == (
             {"m": ("c@x",), "n": ("a@x",)},
             {"m": "blocked", "n": "blocked"},
         )
-        assert read(policy, {"m": "a@x"}) == ({}, {"m": "blocked"})
+        assert read_patch(policy, {"m": "a@x"}) == ({}, {"m": "blocked"})
 
     def test_a_reason_that_is_there_stays(self) -> None:
         """A contact that takes no update has left out what was blocked before."""
@@ -241,7 +243,7 @@ class TestRefuse:
         """The sender knows that value."""
         policy = table("refuse", email=field(key=str, clean=lambda v: v + "@x"))
         with pytest.raises(InvalidField) as caught:
-            read(policy, {"email": "noreply"})
+            read_patch(policy, {"email": "noreply"})
 
         assert caught.value.value == "noreply"
 
@@ -250,13 +252,13 @@ class TestRefuse:
         policy = table("refuse", composite=True)
         sent = {"first": "TEST", "last": ["A", "B"], "id": 1}
         with pytest.raises(InvalidField, match="is a blocked value") as caught:
-            read(policy, sent)
+            read_patch(policy, sent)
         assert caught.value.field == "person"
         assert caught.value.value == {"first": "TEST", "last": ("A", "B")}
 
-        assert read(policy, {"first": "TEST"}) == ({"first": "TEST"}, {})
+        assert read_patch(policy, {"first": "TEST"}) == ({"first": "TEST"}, {})
         with pytest.raises(UnknownField, match="city"):
-            read(policy, {**sent, "city": "Oslo"})
+            read_patch(policy, {**sent, "city": "Oslo"})
 
     def test_null_and_blank_are_not_blocked(self) -> None:
         """They identify nobody as it is."""
@@ -269,7 +271,7 @@ class TestRefuse:
             "last": "",
         }
 
-        assert read(policy, sent) == ({**sent, "more": ()}, {})
+        assert read_patch(policy, sent) == ({**sent, "more": ()}, {})
 
 
 class TestRead:
@@ -279,20 +281,20 @@ class TestRead:
         """The first that is refused is told."""
         policy = table("refuse", last=field(null="reject"))
         with pytest.raises(InvalidField) as caught:
-            read(policy, {"email": "noreply@x", "last": None})
+            read_patch(policy, {"email": "noreply@x", "last": None})
         assert caught.value.field == "email"
         with pytest.raises(InvalidField) as caught:
-            read(policy, {"last": None, "email": "noreply@x"})
+            read_patch(policy, {"last": None, "email": "noreply@x"})
         assert caught.value.field == "last"
 
     @pytest.mark.parametrize("scope", [None, 7, b"s", ["s"]], ids="abcd")
     def test_a_scope_is_text(self, scope: Any) -> None:
         """Anything else is refused, and text that cannot be written too."""
-        checked_scope("")
+        check_scope("")
         with pytest.raises(InvalidField, match="scope: must be text"):
-            checked_scope(scope)
+            check_scope(scope)
         with pytest.raises(InvalidField, match="surrogates"):
-            checked_scope("\ud800")
+            check_scope("\ud800")
 
     @pytest.mark.parametrize(
         ("value", "item", "message"),
@@ -317,7 +319,7 @@ class TestRead:
     def test_a_value_that_is_none(self, value: Any, item: Any, message: Any) -> None:
         """The path names the innermost item that cannot be stored, and shows it."""
         with pytest.raises(InvalidField) as caught:
-            frozen("f", value)
+            freeze_field("f", value)
         assert (caught.value.field, caught.value.value) == ("f", item)
         kinds = "text, a number, true, false, null, a list or a mapping"
         if message is not None:
@@ -331,13 +333,13 @@ class TestRead:
         for _ in range(100):
             value = [value]
         with pytest.raises(InvalidField, match=r"^f: must not nest deeper than 64"):
-            frozen("f", value)
+            freeze_field("f", value)
 
     def test_a_value_that_clean_returns(self) -> None:
         """The function is named, and what it returned is shown."""
         line = field(clean=lambda value: {value})
         with pytest.raises(InvalidField, match="let clean return sorted") as caught:
-            read(table("store", last=line), {"last": 7})
+            read_patch(table("store", last=line), {"last": 7})
         assert caught.value.value == {7}
 
 
@@ -363,9 +365,9 @@ class TestAsked:
         """Per key, aliases among them."""
         probe = asked({}, self.filled())
 
-        assert probe.held("1", "email") == ("a@x", "old@x")
-        assert probe.held("1", "id") == ("1",)
-        assert probe.held("1", "mail") == ()
+        assert probe.held_forms("1", "email") == ("a@x", "old@x")
+        assert probe.held_forms("1", "id") == ("1",)
+        assert probe.held_forms("1", "mail") == ()
 
     def test_it_remembers_what_it_was_told(self) -> None:
         """Each form and each contact is asked for once."""
@@ -408,7 +410,7 @@ class TestAsked:
 
         assert shorter.sent == {"id": 1}
         assert shorter.ignored == {"email": "limit", "main": "limit"}
-        assert list(shorter.left_out) == ["email", "mail"]
+        assert list(shorter.dropped_keys) == ["email", "mail"]
         assert shorter("email") == ()
         assert shorter("id") == probe("id")
         assert probe.sent == {"id": 1, "email": "a@x", "main": "m@x"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from upsertcore import normalize
 from upsertcore.normalize import PLACEHOLDERS
-from upsertcore.normalize.patterns import _fits, patterns
+from upsertcore.normalize.patterns import _fits, compile_patterns
 from upsertcore.policy.keys import Key, key
 
 
@@ -138,9 +138,9 @@ def test_matching_is_linear(pattern: str, form: str, part: str) -> None:
 
 def test_patterns_can_be_pickled() -> None:
     """A policy's keys go to other processes."""
-    made = pickle.loads(pickle.dumps(patterns("k", PLACEHOLDERS)))  # noqa: S301
+    made = pickle.loads(pickle.dumps(compile_patterns("k", PLACEHOLDERS)))  # noqa: S301
 
-    assert made == patterns("k", PLACEHOLDERS)
+    assert made == compile_patterns("k", PLACEHOLDERS)
 
 
 PLACEHOLDER = Key("k", ("k",), (normalize.exact,), blocked=PLACEHOLDERS)

@@ -140,12 +140,12 @@ def test_its_lines() -> None:
     """A field has its own line, or the one for others, or none."""
     policy = table(extra_fields=field(rule=keep))
 
-    assert policy.line("email") is EMAIL
-    assert policy.line("city").rule is keep
+    assert policy.field_options("email") is EMAIL
+    assert policy.field_options("city").rule is keep
     with pytest.raises(UnknownField):
-        policy.line(7)
+        policy.field_options(7)
     with pytest.raises(UnknownField, match="city: unknown field"):
-        table().line("city")
+        table().field_options("city")
 
 
 def test_a_default_is_cleaned_and_frozen() -> None:
@@ -330,7 +330,7 @@ def test_the_clock_of_others_is_a_field_of_others() -> None:
         lines={"last": field(rule=latest("when"))},
     )
 
-    assert policy.line("city").rule.by == "at"
+    assert policy.field_options("city").rule.by == "at"
 
 
 def test_the_order_of_keys() -> None:
@@ -369,7 +369,7 @@ def test_a_field_may_be_called_so() -> None:
 
     assert policy.merge_rule("*") == last_updated
     assert policy.merge_rule("last") == keep
-    assert [*policy.dated()] == ["*"]
+    assert [*policy.update_time_fields()] == ["*"]
 
 
 def test_a_default_rule_for_merges() -> None:
@@ -379,9 +379,14 @@ def test_a_default_rule_for_merges() -> None:
 
     assert policy.merge_rule("city") is replace
     assert policy.merge_rule("last") is last_updated
-    assert [*policy.dated({"city": 1})] == ["email", "first", "last", "more"]
+    assert [*policy.update_time_fields({"city": 1})] == [
+        "email",
+        "first",
+        "last",
+        "more",
+    ]
     policy = keyed(extra_fields=field(), on_merge=last_updated)
-    assert [*policy.dated({"city": 1, "last": 2})][3:] == ["more", "city"]
+    assert [*policy.update_time_fields({"city": 1, "last": 2})][3:] == ["more", "city"]
 
 
 def test_named_tables_are_frozen() -> None:

@@ -16,10 +16,10 @@ from upsertcore.normalize import Normalizer, basic, phonetic, words
 from upsertcore.normalize.words import (
     MAX_LENGTH,
     MAX_MARKS,
-    crowded,
-    spaced,
+    has_too_many_marks,
+    single_spaced,
     text,
-    whole,
+    whole_number,
 )
 
 NORMALISERS: dict[str, Normalizer] = {
@@ -79,18 +79,18 @@ class TestText:
 class TestCrowded:
     @pytest.mark.parametrize("mark", ["\u0301", "\u0f71", "\u3099"])
     def test_a_run_of_marks(self, mark: str) -> None:
-        assert not crowded("a" + mark * MAX_MARKS)
-        assert crowded("a" + mark * (MAX_MARKS + 1))
-        assert not crowded(("a" + mark * MAX_MARKS) * 3)
+        assert not has_too_many_marks("a" + mark * MAX_MARKS)
+        assert has_too_many_marks("a" + mark * (MAX_MARKS + 1))
+        assert not has_too_many_marks(("a" + mark * MAX_MARKS) * 3)
 
     @pytest.mark.parametrize("mark", ["\u0344", "\u0f73", "\u0f75", "\u0f81"])
     def test_a_mark_that_is_two_counts_twice(self, mark: str) -> None:
-        assert not crowded("a" + mark * (MAX_MARKS // 2))
-        assert crowded("a" + mark * (MAX_MARKS // 2 + 1))
+        assert not has_too_many_marks("a" + mark * (MAX_MARKS // 2))
+        assert has_too_many_marks("a" + mark * (MAX_MARKS // 2 + 1))
 
     def test_a_letter_with_marks_counts_them(self) -> None:
-        assert crowded("\u1fb7" + "\u0316" * (MAX_MARKS - 1))
-        assert not crowded("\u1fb7" + "\u0316" * (MAX_MARKS - 2))
+        assert has_too_many_marks("\u1fb7" + "\u0316" * (MAX_MARKS - 1))
+        assert not has_too_many_marks("\u1fb7" + "\u0316" * (MAX_MARKS - 2))
 
     def test_every_character_that_hides_a_mark_is_known(self) -> None:
         """Exhaustively: what does not combine, and decomposes into what does."""
@@ -118,9 +118,9 @@ class TestCrowded:
 class TestSpaced:
     def test_it_keeps_what_may_become_short_enough(self) -> None:
         """Four characters may compose into one."""
-        assert spaced("a" * 4 * MAX_LENGTH) == "a" * 4 * MAX_LENGTH
-        assert spaced("a" * (4 * MAX_LENGTH + 1)) is None
-        assert spaced(" " * 10 * MAX_LENGTH) == ""
+        assert single_spaced("a" * 4 * MAX_LENGTH) == "a" * 4 * MAX_LENGTH
+        assert single_spaced("a" * (4 * MAX_LENGTH + 1)) is None
+        assert single_spaced(" " * 10 * MAX_LENGTH) == ""
 
     def test_no_character_composes_of_more_than_four(self) -> None:
         """Exhaustively."""
@@ -144,7 +144,7 @@ class TestSpaced:
 )
 def test_a_whole_number(value: Any, number: int | None) -> None:
     """An int, or a float that stands for one and for no other."""
-    made = whole(value)
+    made = whole_number(value)
 
     assert (number, type(number)) == (made, type(made))
 

@@ -248,7 +248,7 @@ _KEYS = (
         "all become one",
         "engine.uniqueness",
         "_left",
-        "left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]",
+        "left = [family.forms[place] if key.keep_aliases else known.get(key.name, ())]",
         "left = [known.get(key.name, ())]",
     ),
     Fault(
@@ -278,8 +278,8 @@ _FIELDS = (
         "one key",
         "engine.decide",
         "_merge",
-        "    if before is None:\n        draft.complete(asked.sent)",
-        "    draft.complete(asked.sent)",
+        "    if before is None:\n        draft.apply_defaults(asked.sent)",
+        "    draft.apply_defaults(asked.sent)",
     ),
     Fault(
         "null clears where the line says that it is ignored",
@@ -340,7 +340,7 @@ _FIELDS = (
         "idempotent",
         "tags join",
         "rules.gather",
-        "UnionItems.made",
+        "UnionItems.result",
         "return tuple(self._items.values())",
         "return tuple(self._items.values())[::-1]",
     ),
@@ -380,7 +380,7 @@ _FIELDS = (
         "normalisers.one_number",
         "exact",
         "normalize.words",
-        "whole",
+        "whole_number",
         "return int(value) if exact else None",
         "return None",
     ),
@@ -477,15 +477,15 @@ _WHOLE = (
         "engine.decide",
         "decide_request",
         """    draft = _merge(policy, asked, family)
-    claimed = claim(policy, asked, draft, family)
+    claimed = assign_keys(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     if family""",
         """    draft = _merge(policy, asked, family)
     if family.before is not None:
         from attrs import evolve
         early = evolve(family.before, fields=dict(draft.after))
-        asked._index.put(early, family.held)
-    claimed = claim(policy, asked, draft, family)
+        asked._index.put(early, family.forms)
+    claimed = assign_keys(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     if family""",
     ),
@@ -827,7 +827,7 @@ _NAMED = (
         "a known one is left alone",
         "engine.decide",
         "_left_alone",
-        "for name in Draft(policy, before, {}).concerned(asked.sent):",
+        "for name in Draft(policy, before, {}).affected_fields(asked.sent):",
         "for name in [n for n, v in asked.sent.items() if v != before.get(n)]:",
     ),
     Fault(
@@ -844,9 +844,9 @@ _NAMED = (
         "nothing_silent",
         "an address, then a phone",
         "engine.outcome",
-        "formless",
-        "    every = [each for key in keys for each in key.formless(fields)]\n",
-        "    every = [each for key in keys[:0] for each in key.formless(fields)]\n",
+        "unusable_values",
+        "    every = [each for key in keys for each in key.unusable_values(fields)]\n",
+        "    every = [each for key in keys[:0] for each in key.unusable_values(fields)]\n",
     ),
     Fault(
         "a part of a key is left out alone",
@@ -928,8 +928,8 @@ _MERGED = (
         "absent_gives_way",
         "contacts are joined",
         "engine.merge",
-        "Merging.take",
-        "gone = absent(value, self._defaults.get(name))",
+        "MergedFields.merge",
+        "gone = is_absent(value, self._defaults.get(name))",
         "gone = value is None",
     ),
     Fault(
@@ -946,17 +946,17 @@ _MERGED = (
         "absent_gives_way",
         "contacts are joined",
         "engine.merge",
-        "Merging._present",
-        "return None if absent(value, self._defaults.get(name)) else value",
-        "return None if absent(value) else value",
+        "MergedFields._present",
+        "return None if is_absent(value, self._defaults.get(name)) else value",
+        "return None if is_absent(value) else value",
     ),
     Fault(
         "a value that another rule takes comes without its clock",
         "clock_travels",
         "contacts are joined",
         "engine.merge",
-        "Merging._has_clock",
-        "return self._policy.own_rule(name).by is not None",
+        "MergedFields._has_clock",
+        "return self._policy.base_rule(name).by is not None",
         "return False",
     ),
     Fault(
@@ -964,7 +964,7 @@ _MERGED = (
         "merge_in_steps",
         "contacts are joined",
         "engine.merge",
-        "Draft.date",
+        "Draft.set_update_clocks",
         "self._merging if moves else None,",
         "None,",
     ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
-from upsertcore.engine.patch import Request, read
+from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import DuplicatePatch, Refused, at, placed
 from upsertcore.policy.groups import groups
 from upsertcore.policy.policy import compiled
@@ -103,7 +103,7 @@ def all_of(
     every = []
     for row, patch in enumerate(listed):
         with at(row):
-            every.append(read(policy, patch))
+            every.append(read_patch(policy, patch))
     due: Mapping[int, Refused] = {}
     if on_duplicates != "fold":
         find = repeated if on_duplicates == "refuse_all" else first_later
@@ -278,7 +278,7 @@ def first_later(
 def _carried(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return key name and form of each key of the strategy that a patch carries."""
     try:
-        sent, _ignored = read(policy, patch)
+        sent, _ignored = read_patch(policy, patch)
         keys = [compiled(policy).by_name[name] for name in policy.match.keys]
         return [(key.name, form) for key in keys for form in key.forms(sent)]
     except Refused as refusal:

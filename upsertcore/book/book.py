@@ -38,7 +38,7 @@ from upsertcore.book.history import deleting, undoing
 from upsertcore.book.loading import fill, rows_of
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import Request, checked_scope, frozen, read
+from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, Refused, UnknownContact
 from upsertcore.matching.strategies import never
@@ -47,7 +47,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.groups import groups
 from upsertcore.policy.keys import Key
-from upsertcore.policy.overrides import for_one_call
+from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Rule
 from upsertcore.store.calls import fingerprint
@@ -199,7 +199,7 @@ class ContactBook:
                 return done
             return self._plainly(patch, scope, done)
         check_version(if_version)
-        policy = for_one_call(self.policy, rules, null, blank)
+        policy = with_overrides(self.policy, rules, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
         once = fingerprint(idempotency_key, ask, if_version, null, blank, rules)
         return self._writer.write(
@@ -261,7 +261,7 @@ class ContactBook:
         Cost:
             As :meth:`upsert`.
         """
-        policy = for_one_call(self.policy, rules, null, blank)
+        policy = with_overrides(self.policy, rules, null, blank)
         ask = self._asking(policy, patch, scope, policy.match)
         return self._writer.settle(ask, lambda asked: decide_request(policy, asked))
 
@@ -357,7 +357,7 @@ class ContactBook:
         """
         check_batch(patches, on_refused, on_duplicates, atomic=atomic)
         if atomic:
-            scope = checked_scope(scope)
+            scope = check_scope(scope)
             return self._writer.write_all(
                 all_of(self.policy, patches, scope, on_duplicates)
             )
@@ -386,7 +386,7 @@ class ContactBook:
         Cost:
             A look-up or two.
         """
-        scope, id = checked_scope(scope), plain_id(id)
+        scope, id = check_scope(scope), plain_id(id)
         contact = self._writer.read(lambda: self._index.get(id))
         if contact.scope != scope:
             raise UnknownContact(id)
@@ -421,9 +421,9 @@ class ContactBook:
         >>> book.find("email", "ADA@X.org") == (outcome.contact,)
         True
         """
-        scope = checked_scope(scope)
+        scope = check_scope(scope)
         known = self._key(key)
-        forms = known.sought(frozen("value", value))
+        forms = known.lookup_forms(freeze_field("value", value))
         index = self._index
 
         def ask() -> tuple[Contact, ...]:
@@ -465,7 +465,7 @@ class ContactBook:
         [['a', 'b', 'c']]
         """
         if scope is not None:
-            scope = checked_scope(scope)
+            scope = check_scope(scope)
         by_name = compiled(self.policy).by_name
         names = dict.fromkeys([self._key(name).name for name in keys or by_name])
 
@@ -527,7 +527,7 @@ class ContactBook:
         >>> outcome.contact["tags"], book.get("c-2").id, len(book)
         (('a', 'b'), 'c-1', 1)
         """
-        tenant = checked_scope(scope)
+        tenant = check_scope(scope)
         for id in (survivor, *others):
             if type(id) is not str:
                 raise UnknownContact(id)
@@ -623,7 +623,7 @@ class ContactBook:
         """
         keep = self.policy.on_deleted != "forget"
         now = self._writer.time() if keep else None
-        delete = deleting(plain_id(id), checked_scope(scope), now)
+        delete = deleting(plain_id(id), check_scope(scope), now)
         return self._writer.change(delete).contact
 
     def undo(self, outcome: Outcome) -> Outcome:
@@ -693,7 +693,7 @@ class ContactBook:
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))
         """
-        return self._writer.purge(id, checked_scope(scope))
+        return self._writer.purge(id, check_scope(scope))
 
     def compare(
         self, other: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
@@ -728,7 +728,7 @@ class ContactBook:
         """
         check_policy("other", other)
         check_several("patches", patches, "put one patch into a list")
-        scope = checked_scope(scope)
+        scope = check_scope(scope)
         rows, load = self.dump(), ContactBook.load
         mine, theirs = [side(load, p, rows, scope) for p in (self.policy, other)]
         return comparing(patches, mine, theirs)
@@ -870,10 +870,10 @@ class ContactBook:
         remainder: Remainder | None = None,
     ) -> Callable[[], Request]:
         """Read a patch, once, and make what each attempt at a decision asks with."""
-        scope = checked_scope(scope)
+        scope = check_scope(scope)
         keys = compiled(policy).by_name
         if remainder is None:
-            patched, made = read(policy, patch), {}
+            patched, made = read_patch(policy, patch), {}
         else:
             patched, made = (remainder.sent, {}), remainder.forms
         return lambda: Request(keys, patched, self._index, scope, match, made)

@@ -15,7 +15,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.book.shapes import PatchShapes
-from upsertcore.engine.outcome import Outcome, outcome_of
+from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, placed
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.model.layout import (
@@ -106,7 +106,7 @@ def look_up(key: Key) -> Lookup:
     >>> look("Ada@x.org", {}), look("nobody", {}), look((), {})
     (('ada@x.org', None), (None, None), (None, None))
     """
-    normal, checked, (field,) = key.normalize[0], key.checked, key.fields
+    normal, checked, (field,) = key.normalize[0], key.check_form, key.fields
 
     def look(value: Any, entries: Entries) -> tuple[Any, Any]:
         if type(value) is tuple:
@@ -310,7 +310,7 @@ class FastPath:
         row = (names, 1, now, now, fresh, scope, next, None, *forms, *values)
         record = (row, None, None, state[NUMBER] + 1, get_ident())
         if writer.publish(state, record):
-            return outcome_of("created", record, self._policy)
+            return outcome_from_record("created", record, self._policy)
         return _left(call, fresh, now)
 
     def _update(self, call: FastCall, known: Any, by: str | None) -> FastResult:
@@ -330,7 +330,7 @@ class FastPath:
         if values == stored and (plain or all(map(same, values, stored))):
             if writer.published is not state:
                 return _left(call)
-            return outcome_of("unchanged", (before, before, by), self._policy)
+            return outcome_from_record("unchanged", (before, before, by), self._policy)
         if (
             values is None
             or not self._updates
@@ -346,7 +346,7 @@ class FastPath:
         row = (after, version, created, now, known, scope, place, None, *forms, *values)
         record = (row, before, by, state[NUMBER] + 1, get_ident())
         if writer.publish(state, record):
-            return outcome_of("updated", record, self._policy)
+            return outcome_from_record("updated", record, self._policy)
         return _left(call, None, now)
 
 

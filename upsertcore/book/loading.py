@@ -181,7 +181,7 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
     (('ada@x.org',),)
     """
     for name in (*contact, *contact.clocks):
-        policy.line(name)
+        policy.field_options(name)
     for name in contact.aliases:
         if name not in compiled(policy).by_name:
             keys = ", ".join(compiled(policy).by_name) or "none"
@@ -192,6 +192,6 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
         for form in forms if key.unique and policy.on_key_in_use != "allow" else ():
             for holder in index.holders(key.name, form, contact.scope):
                 made = form in key.forms(contact.fields)
-                told = key.told(contact.fields) if made else (key.name, form)
+                told = key.error_subject(contact.fields) if made else (key.name, form)
                 raise KeyInUse(told[0], told[1], holder)
     return every

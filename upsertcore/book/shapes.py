@@ -12,7 +12,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.engine.patch import frozen
+from upsertcore.engine.patch import freeze_field
 from upsertcore.errors import InvalidField, UnknownField, blame
 from upsertcore.model.layout import FORMS, MAX_NAMES
 from upsertcore.policy.policy import compiled
@@ -149,7 +149,7 @@ class PatchShape:
                 blame(error, self.names[place], "clean", clean, values[place])
                 raise
             try:
-                value = frozen(self.names[place], cleaned, "let clean return")
+                value = freeze_field(self.names[place], cleaned, "let clean return")
             except InvalidField as refusal:
                 return refusal
             laid[place] = value
@@ -285,7 +285,7 @@ class PatchShapes(dict[tuple[Any, ...], "PatchShape | None"]):
         own = _plain(name)
         if not own:
             raise UnknownField(own, ())
-        return own, self._policy.line(own)
+        return own, self._policy.field_options(own)
 
 
 def _frozen(raw: FieldValues) -> FieldValues | None:

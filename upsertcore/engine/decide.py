@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.merge import Draft
-from upsertcore.engine.patch import Request, checked_scope, read
+from upsertcore.engine.patch import Request, check_scope, read_patch
 from upsertcore.engine.plan import Plan
-from upsertcore.engine.rematch import see_that_it_is_found
-from upsertcore.engine.trace import absence
-from upsertcore.engine.uniqueness import KeyHoldings, Target, claim
+from upsertcore.engine.rematch import check_rematch
+from upsertcore.engine.trace import absence_reason
+from upsertcore.engine.uniqueness import KeyHoldings, Target, assign_keys
 from upsertcore.errors import (
     ContactDeleted,
     CreateRefused,
@@ -77,9 +77,9 @@ def decide(
     >>> decide(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
     (('ada@x.org',),)
     """
-    scope = checked_scope(scope)
+    scope = check_scope(scope)
     strategy = policy.match if match is None else match
-    patched = read(policy, patch)
+    patched = read_patch(policy, patch)
     return decide_request(
         policy, Request(compiled(policy).by_name, patched, index, scope, strategy)
     )
@@ -110,10 +110,10 @@ def decide_request(
     if family.before is not None and policy.on_found == "ignore":
         return _left_alone(policy, asked, found, family.before)
     draft = _merge(policy, asked, family)
-    claimed = claim(policy, asked, draft, family)
+    claimed = assign_keys(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     if family.before is None or _touches(policy, asked, draft.moved):
-        see_that_it_is_found(policy, asked, found, claimed, draft.ignored)
+        check_rematch(policy, asked, found, claimed, draft.ignored)
     return _plan(policy, asked, found, family, draft, claimed)
 
 
@@ -142,7 +142,7 @@ def decide_merge(
     if family.before is not None and not others:
         return _left_alone(policy, asked, found, family.before)
     draft = _merge(policy, asked, family)
-    claimed = claim(policy, asked, draft, family)
+    claimed = assign_keys(policy, asked, draft, family)
     _see_its_limits(policy, claimed, family)
     return _plan(policy, asked, found, family, draft, claimed)
 
@@ -157,7 +157,7 @@ def _match(policy: Policy, asked: Request) -> tuple[Match, Request]:
             raise
         if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in compiled(policy).by_name]
-            reasons = tuple([(name, *absence(asked, name)) for name in tried])
+            reasons = tuple([(name, *absence_reason(asked, name)) for name in tried])
             reasons = tuple([(name, why, thaw(value)) for name, why, value in reasons])
             raise NoMatchKey(error.tried, reasons) from None
         return Match(), asked
@@ -178,7 +178,7 @@ def _within_limits(
     stay is sought by halves: first of the keys that find it, then of those above them.
     """
     strategy, pick = asked.strategy, PICKS[policy.on_ambiguous]
-    carried = [name for name in strategy.keys if asked.seen[name]]
+    carried = [name for name in strategy.keys if asked.hits[name]]
 
     def left(many: int) -> tuple[Match, Request]:
         shorter = asked.without(carried[many:], "limit")
@@ -209,8 +209,8 @@ def _are_too_many(policy: Policy, asked: Request, found: Match) -> bool:
     for key in policy.all_keys:
         if key.max_forms is None:
             continue
-        own = set() if found.id is None else {*asked.held(found.id, key.name)}
-        theirs = [asked.held(id, key.name) for id in found.merged]
+        own = set() if found.id is None else {*asked.held_forms(found.id, key.name)}
+        theirs = [asked.held_forms(id, key.name) for id in found.merged]
         every = own.union(asked.forms(key, asked.sent), *theirs)
         if len(every) > key.max_forms and not every <= own:
             return True
@@ -244,7 +244,7 @@ def _see_that_they_may_come_back(family: Target) -> None:
 def _left_alone(policy: Policy, asked: Request, found: Match, before: Contact) -> Plan:
     """Decide that a known contact stays as it is; what its rule would do is named."""
     ignored = dict(asked.ignored)
-    for name in Draft(policy, before, {}).concerned(asked.sent):
+    for name in Draft(policy, before, {}).affected_fields(asked.sent):
         ignored.setdefault(name, "on_found")
     return Plan(
         result="unchanged",
@@ -269,15 +269,15 @@ def _merge(policy: Policy, asked: Request, family: Target) -> Draft:
     before = family.before
     draft = Draft(policy, before, asked.ignored)
     if family.merged:
-        draft.absorb([contact for contact, _forms in family.merged])
-    draft.merge(asked.sent, known=before is not None)
+        draft.merge_contacts([contact for contact, _forms in family.merged])
+    draft.apply_patch(asked.sent, known=before is not None)
     if before is None:
-        draft.complete(asked.sent)
+        draft.apply_defaults(asked.sent)
     return draft
 
 
 def _see_its_limits(policy: Policy, claimed: KeyHoldings, family: Target) -> None:
-    over = claimed.over(policy, family.held)
+    over = claimed.over_limit(policy, family.forms)
     if over is not None:
         key, forms = over
         noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
@@ -289,7 +289,7 @@ def _see_its_limits(policy: Policy, claimed: KeyHoldings, family: Target) -> Non
 def _touches(policy: Policy, asked: Request, moved: set[str]) -> bool:
     """Tell whether a field of a key that was consulted has moved."""
     if moved:
-        for name in asked.seen:
+        for name in asked.hits:
             if not moved.isdisjoint(compiled(policy).by_name[name].fields):
                 return True
     return False
@@ -305,7 +305,7 @@ def _plan(
 ) -> Plan:
     result = _result(policy, family, draft.moved)
     if family.merged or draft.clocks:
-        draft.date()
+        draft.set_update_clocks()
     ignored, clocks = draft.ignored, draft.clocks
     others = found.also_matched + claimed.others
     # By position, as ``Plan`` names them: that is cheaper by a quarter.

@@ -20,7 +20,7 @@ from upsertcore.errors import InvalidField, MissingField, blame
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import replace
-from upsertcore.rules.absent import absent
+from upsertcore.rules.absent import is_absent
 from upsertcore.rules.order import later
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Draft",
-    "Merging",
-    "date",
+    "MergedFields",
+    "set_update_clocks",
 ]
 
 Gather: TypeAlias = "Callable[[Any, Any], Gatherer | None]"
 
 
 @final
-class Merging:
+class MergedFields:
     """
     The fields and clocks of a contact while others are merged into it.
 
@@ -55,8 +55,8 @@ class Merging:
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> ada = Contact("c-1", "", {"name": "Ada", "city": ""}, 1, now, now)
     >>> eve = Contact("c-2", "", {"name": "Eve", "city": "Oslo"}, 1, now, now)
-    >>> merging = Merging(Policy(never(), {"name": field(), "city": field()}), ada)
-    >>> merging.take([eve])
+    >>> merging = MergedFields(Policy(never(), {"name": field(), "city": field()}), ada)
+    >>> merging.merge([eve])
     >>> merging.fields
     {'name': 'Ada', 'city': 'Oslo'}
     """
@@ -73,7 +73,7 @@ class Merging:
         self._times: dict[str, str] = {}
         self._gathered: dict[str, Gatherer] = {}
 
-    def take(self, others: Iterable[Contact]) -> None:
+    def merge(self, others: Iterable[Contact]) -> None:
         """
         Merge other contacts in, one after the other.
 
@@ -89,7 +89,7 @@ class Merging:
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
                 rule, value = self._policy.merge_rule(name), other.get(name)
-                gone = absent(value, self._defaults.get(name))
+                gone = is_absent(value, self._defaults.get(name))
                 if gone and (value is None or self._knows(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
                         # What null cleared is as new as its clock.
@@ -101,7 +101,7 @@ class Merging:
                 else:
                     self._gather(rule.gather, rule, name, other)
         for name, gathered in self._gathered.items():
-            self._set(name, gathered.made())
+            self._set(name, gathered.result())
 
     def _knows(self, name: str) -> bool:
         """Return whether the survivor has a field, or knows that it was cleared."""
@@ -136,7 +136,7 @@ class Merging:
         default, gathered = self._defaults.get(name), self._gathered.get(name)
         if gathered is not None and _is_absent(gathered, default):
             # From here on it counts as absent.
-            self._set(name, self._gathered.pop(name).made())
+            self._set(name, self._gathered.pop(name).result())
             gathered = None
         if gathered is None:
             own = self._present(name)
@@ -147,7 +147,7 @@ class Merging:
             self._gathered[name] = gathered
         value = other.get(name)
         try:
-            gathered.lay(value)
+            gathered.add(value)
         except ValueError as error:
             raise InvalidField(name, value, str(error), holder=other.id) from error
         if self._has_clock(name):
@@ -155,12 +155,12 @@ class Merging:
             self._take_clock(name, other, taken=taken, moved=moved)
 
     def _has_clock(self, name: str) -> bool:
-        return self._policy.own_rule(name).by is not None
+        return self._policy.base_rule(name).by is not None
 
     def _present(self, name: str) -> Any:
         """Return the survivor's value, None where it counts as absent."""
         value = self.fields.get(name)
-        return None if absent(value, self._defaults.get(name)) else value
+        return None if is_absent(value, self._defaults.get(name)) else value
 
     def _set(self, name: str, value: Any) -> None:
         if value is None:
@@ -256,9 +256,9 @@ def _clears(rule: Rule, own: Any, value: Any) -> bool:
         return False
 
 
-def date(
+def set_update_clocks(
     names: Iterable[str],
-    merging: Merging | None,
+    merging: MergedFields | None,
     base: Mapping[str, Any],
     fields: Mapping[str, Any],
     clocks: dict[str, Any],
@@ -274,7 +274,7 @@ def date(
         clocks: Of the fields after it; changed.
 
     >>> clocks = {"city": "2024-01-02T00:00:00.000000+00:00"}
-    >>> date(("city",), None, {"city": "Oslo"}, {"city": "Rome"}, clocks)
+    >>> set_update_clocks(("city",), None, {"city": "Oslo"}, {"city": "Rome"}, clocks)
     >>> clocks
     {}
     """
@@ -310,14 +310,14 @@ class Draft:
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> draft = Draft(policy, None, {})
-    >>> draft.merge({"email": "ada@x.org"})
+    >>> draft.apply_patch({"email": "ada@x.org"})
     >>> draft.after, draft.moved
     ({'email': 'ada@x.org'}, {'email'})
     """
 
     __slots__ = (
         *("_absorbed", "_base", "_before", "_merging", "_policy", "_read", "_sent"),
-        *("after", "clocks", "ignored", "joined", "moved", "stored", "written"),
+        *("after", "appended", "clocks", "ignored", "moved", "stored", "stored_clocks"),
     )
 
     def __init__(
@@ -328,7 +328,7 @@ class Draft:
         if before is not None:
             stored, written = before.fields, before.clocks
         self.stored: FrozenMap[Any] = stored
-        self.written: FrozenMap[Any] = written
+        self.stored_clocks: FrozenMap[Any] = written
         self.after: dict[str, Any] = stored.proxy.copy()
         self.clocks: dict[str, Any] = written.proxy.copy()
         self._base: tuple[Fields, Fields] = stored, written
@@ -337,11 +337,11 @@ class Draft:
         self._read = ignored
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
-        self.joined: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self.appended: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._before = before
-        self._merging: Merging | None = None
+        self._merging: MergedFields | None = None
 
-    def absorb(self, others: Iterable[Contact]) -> None:
+    def merge_contacts(self, others: Iterable[Contact]) -> None:
         """
         Merge other contacts in, one after the other.
 
@@ -351,25 +351,25 @@ class Draft:
         Raises:
             InvalidField: If a rule refuses a value of one.
         """
-        merging = Merging(self._policy, self._before)  # type: ignore[arg-type]
-        merging.take(others)
+        merging = MergedFields(self._policy, self._before)  # type: ignore[arg-type]
+        merging.merge(others)
         self.after, self.clocks, self._merging = merging.fields, merging.clocks, merging
-        for name in {*self.after, *self.stored, *self.clocks, *self.written}:
+        for name in {*self.after, *self.stored, *self.clocks, *self.stored_clocks}:
             self._note(name)
         self._base = dict(self.after), dict(self.clocks)
         self._absorbed = {*self.moved}
 
-    def date(self) -> None:
+    def set_update_clocks(self) -> None:
         """Keep when the contacts that supplied ``last_updated`` fields were updated."""
         moves = self.moved or (self._before is not None and self._before.deleted_at)
         parts = self._base[0], self.after, self.clocks
-        date(
-            self._policy.dated(self.clocks, self.after),
+        set_update_clocks(
+            self._policy.update_time_fields(self.clocks, self.after),
             self._merging if moves else None,
             *parts,
         )
 
-    def merge(self, sent: Fields, *, known: bool = False) -> None:
+    def apply_patch(self, sent: Fields, *, known: bool = False) -> None:
         """
         Merge a patch in.
 
@@ -381,9 +381,9 @@ class Draft:
             InvalidField: If a rule refuses a value, or lacks its clock.
         """
         self._sent = sent
-        self._merge(sent, known=known)
+        self._apply(sent, known=known)
 
-    def _merge(self, sent: Fields, *, known: bool) -> None:
+    def _apply(self, sent: Fields, *, known: bool) -> None:
         tables, after, moved = compiled(self._policy), self.after, self.moved
         last = tables.primaries if known else _NO_PRIMARIES
         rules, usual = tables.rules, tables.extra_rule
@@ -409,17 +409,17 @@ class Draft:
         if last:
             self._merge_primaries(last, sent)
 
-    def concerned(self, sent: Fields) -> list[str]:
+    def affected_fields(self, sent: Fields) -> list[str]:
         """
         List the fields of a patch that its rules would move, leave out or refuse.
 
         Args:
-            sent: As :meth:`merge`, for a known contact.
+            sent: As :meth:`apply_patch`, for a known contact.
 
         >>> from upsertcore import Policy, field, never
         >>> from upsertcore.rules import union
         >>> policy = Policy(never(), {"name": field(), "tags": field(rule=union)})
-        >>> Draft(policy, None, {}).concerned({"name": "Ada", "tags": None})
+        >>> Draft(policy, None, {}).affected_fields({"name": "Ada", "tags": None})
         ['name']
         """
         tables, self._sent = compiled(self._policy), sent
@@ -482,7 +482,7 @@ class Draft:
     def _note(self, name: str) -> None:
         """Note whether a field, or its clock, is other than it is stored."""
         as_stored = same(self.after.get(name), self.stored.proxy.get(name))
-        if as_stored and same(self.clocks.get(name), self.written.get(name)):
+        if as_stored and same(self.clocks.get(name), self.stored_clocks.get(name)):
             self.moved.discard(name)
         else:
             self.moved.add(name)
@@ -501,12 +501,12 @@ class Draft:
             if not key.append_new:
                 return False
             self._join(key, value, held)
-        elif key.append_new and rest[-1] in self.joined:
+        elif key.append_new and rest[-1] in self.appended:
             # Another primary brought it, and this one would if that did not.
-            own, primaries = self.joined[rest[-1]]
+            own, primaries = self.appended[rest[-1]]
             alone = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
             if not {*key.forms(alone)}.issuperset(sent):
-                self.joined[rest[-1]] = own, (*primaries, primary)
+                self.appended[rest[-1]] = own, (*primaries, primary)
         self.ignored[primary] = "additional"
         return True
 
@@ -520,8 +520,8 @@ class Draft:
             stored = self._before is not None and same(listed, self._before.get(name))
             holder = self._before.id if stored else None  # type: ignore[union-attr]
             raise InvalidField(name, listed, reason, holder=holder)
-        own, primaries = self.joined.get(name, (self.after.get(name), ()))
-        self.joined[name] = own, (*primaries, key.fields[0])
+        own, primaries = self.appended.get(name, (self.after.get(name), ()))
+        self.appended[name] = own, (*primaries, key.fields[0])
         new = []
         for item in value if type(value) is tuple else (value,):
             form = key.form(item)
@@ -529,7 +529,7 @@ class Draft:
                 held.add(form)
                 new.append(item)
         listed = (*listed, *new)
-        clean = self._policy.line(name).clean
+        clean = self._policy.field_options(name).clean
         try:
             made = freeze(listed if clean is None else clean(listed))
         except ValueError as error:
@@ -541,7 +541,7 @@ class Draft:
             raise InvalidField(name, value, UNUSABLE)
         self._put(name, made)
 
-    def complete(self, sent: Fields) -> None:
+    def apply_defaults(self, sent: Fields) -> None:
         """
         Give a new contact its defaults.
 
@@ -568,31 +568,31 @@ class Draft:
         """The fields before the patch was merged in."""
         return self._base[0]
 
-    def cleared(self, names: Iterable[str]) -> dict[str, Any]:
+    def cleared_values(self, names: Iterable[str]) -> dict[str, Any]:
         """Give the values that fields had which null has cleared."""
         gone = [n for n in names if n not in self.after and n in self._sent]
         return {n: self.base[n] for n in gone if n in self.base}
 
-    def own(self, name: str) -> Any:
+    def own_value(self, name: str) -> Any:
         """Give the value of a field without what joined it."""
-        return self.joined[name][0] if name in self.joined else self.after.get(name)
+        return self.appended[name][0] if name in self.appended else self.after.get(name)
 
-    def primaries_in(self, name: str) -> tuple[str, ...]:
+    def appended_primaries(self, name: str) -> tuple[str, ...]:
         """Give the primaries whose values joined a list."""
-        return self.joined[name][1] if name in self.joined else ()
+        return self.appended[name][1] if name in self.appended else ()
 
-    def moves(self, name: str) -> bool:
+    def is_moved(self, name: str) -> bool:
         """Tell whether a field is other than before by what was sent for it."""
         if name not in self._sent:
             return False
-        rule = self._policy.line(name).rule
+        rule = self._policy.field_options(name).rule
         if self._before is None and not rule.on_create:
             return False
         fields, clocks = self._base
-        as_before = same(self.own(name), fields.get(name))
+        as_before = same(self.own_value(name), fields.get(name))
         return not as_before or not same(self.clocks.get(name), clocks.get(name))
 
-    def without(self, left_out: Mapping[str, str]) -> None:
+    def leave_out(self, left_out: Mapping[str, str]) -> None:
         """
         Merge the patch anew without some fields; they go by no default either.
 
@@ -605,12 +605,12 @@ class Draft:
         """
         fields, clocks = self._base
         self.after, self.clocks = dict(fields), dict(clocks)
-        self.moved, self.joined = {*self._absorbed}, {}
+        self.moved, self.appended = {*self._absorbed}, {}
         self.ignored = {**self._read, **{n: why for n, why in left_out.items() if why}}
         rest = {n: value for n, value in self._sent.items() if n not in left_out}
-        self._merge(rest, known=self._before is not None)
+        self._apply(rest, known=self._before is not None)
         if self._before is None:
-            self.complete(self._sent)
+            self.apply_defaults(self._sent)
 
 
 def _set(part: dict[str, Any], name: str, value: Any) -> None:

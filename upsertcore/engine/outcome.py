@@ -30,7 +30,7 @@ __all__ = [
     "Result",
     "Withheld",
     "changes",
-    "outcome_of",
+    "outcome_from_record",
 ]
 
 Result = Literal["created", "updated", "unchanged", "merged", "undone", "deleted"]
@@ -166,8 +166,8 @@ class Outcome(Decision, _Late):
         """
         left = self.withheld, self.ignored.items()
         told = headline(self, self.contact.id)
-        rule = naming(self._policy, self.merged)
-        lacking = formless(self._policy, self.contact.fields)
+        rule = rule_namer(self._policy, self.merged)
+        lacking = unusable_values(self._policy, self.contact.fields)
         was = NOTHING if self.before is None else self.before.clocks
         clocks = changes(was, self.contact.clocks)
         return explain(told, (), self.changes, left, rule, lacking, clocks)
@@ -205,7 +205,7 @@ class _Draft(Decision, _Late):
 
 
 def _late(self: Outcome, name: str) -> Any:
-    """Make a part that was not asked for before; see :func:`outcome_of`."""
+    """Make a part that was not asked for before; see :func:`outcome_from_record`."""
     if name not in _SET:
         raise AttributeError(f"an outcome has no {name}")
     row, was, matched_by = _get_told(self)[:3]
@@ -223,7 +223,7 @@ def _late(self: Outcome, name: str) -> Any:
 Outcome.__getattr__ = _late  # type: ignore[attr-defined]
 
 
-def outcome_of(result: Result, record: Record, policy: Any) -> Outcome:
+def outcome_from_record(result: Result, record: Record, policy: Any) -> Outcome:
     """
     Make an outcome in which nothing was withheld, ignored, hit besides or absorbed.
 
@@ -241,7 +241,7 @@ def outcome_of(result: Result, record: Record, policy: Any) -> Outcome:
     >>> book = ContactBook(Policy(never(), {}))
     >>> made = book.create({})
     >>> row = book._index.rows[made.contact.id]
-    >>> outcome_of("created", (row, None, None), book.policy) == made
+    >>> outcome_from_record("created", (row, None, None), book.policy) == made
     True
     """
     draft = _Draft()
@@ -277,7 +277,7 @@ def headline(verdict: Any, id: str | None) -> str:
     return ", ".join(words)
 
 
-def forgetting(outcome: Outcome, ids: set[str]) -> Outcome | None:
+def without_contacts(outcome: Outcome, ids: set[str]) -> Outcome | None:
     """
     Give what is left of an outcome once contacts are forgotten.
 
@@ -292,7 +292,10 @@ def forgetting(outcome: Outcome, ids: set[str]) -> Outcome | None:
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> outcome = ContactBook(Policy(never(), {}), ids=lambda: "c-1").create({})
-    >>> forgetting(outcome, {"c-1"}) is None, forgetting(outcome, {"c-2"}) is outcome
+    >>> (
+    ...     without_contacts(outcome, {"c-1"}) is None,
+    ...     without_contacts(outcome, {"c-2"}) is outcome,
+    ... )
     (True, True)
     """
     every = outcome.contact, outcome.before, *outcome.merged
@@ -305,7 +308,7 @@ def forgetting(outcome: Outcome, ids: set[str]) -> Outcome | None:
     return evolve(outcome, also_matched=others, withheld=withheld)
 
 
-def naming(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
+def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
     """
     Make what names the rule of a field, and of absorbing it where that was done.
 
@@ -313,14 +316,14 @@ def naming(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
         policy: The table, None where it is not known any more.
         merged: The contacts that were merged into the one.
 
-    >>> naming(None, ())("email")
+    >>> rule_namer(None, ())("email")
     ''
     """
 
     def name(field_name: str) -> str:
         if policy is None:
             return ""
-        own = str(policy.line(field_name).rule)
+        own = str(policy.field_options(field_name).rule)
         if not merged:
             return own
         return f"{own}, merged by {policy.merge_rule(field_name)}"
@@ -328,7 +331,9 @@ def naming(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
     return name
 
 
-def formless(policy: Any, fields: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+def unusable_values(
+    policy: Any, fields: Mapping[str, Any]
+) -> list[tuple[str, Any, str]]:
     """
     List the values of the fields of keys that make no key.
 
@@ -339,11 +344,11 @@ def formless(policy: Any, fields: Mapping[str, Any]) -> list[tuple[str, Any, str
     Returns:
         Field, value and reason, each once.
 
-    >>> formless(None, {"email": "not an email"})
+    >>> unusable_values(None, {"email": "not an email"})
     []
     """
     keys = () if policy is None else policy.all_keys
-    every = [each for key in keys for each in key.formless(fields)]
+    every = [each for key in keys for each in key.unusable_values(fields)]
     return [*{(name, repr(v), why): (name, v, why) for name, v, why in every}.values()]
 
 

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Fields", "Request", "checked_scope", "frozen", "read"]
+__all__ = ["Fields", "Request", "check_scope", "freeze_field", "read_patch"]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
 
 
-def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """
     Clean what was sent; keep apart what null and blank leave out.
 
@@ -63,15 +63,15 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {"email": field(key=normalize.email), "city": field(null="ignore")}
     >>> policy = Policy(first_match("email"), fields)
-    >>> read(policy, {"email": "a@x", "city": None})
+    >>> read_patch(policy, {"email": "a@x", "city": None})
     ({'email': 'a@x'}, {'city': 'null'})
-    >>> read(policy, freeze({"email": "a@x"}))
+    >>> read_patch(policy, freeze({"email": "a@x"}))
     ({'email': 'a@x'}, {})
     """
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
     plain, lines, other = (
-        compiled(policy).unread,
+        compiled(policy).uncleaned,
         compiled(policy).fields,
         policy.extra_fields,
     )
@@ -81,8 +81,8 @@ def read(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
         if flat and name in plain and raw and not raw.isspace():
             sent[name] = raw
             continue
-        line = lines.get(name, other) or policy.line(name)
-        value = raw if flat else frozen(name, raw, budget=budget)
+        line = lines.get(name, other) or policy.field_options(name)
+        value = raw if flat else freeze_field(name, raw, budget=budget)
         if line.clean is not None and not empty(value):
             value = _cleaned(name, line.clean, raw, value)
         if empty(value):
@@ -119,8 +119,8 @@ def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
         raise InvalidField("patch", patch, f"{reason}; {mapping_advice(patch)}")
     names: set[str] = set()
     for raw_name, raw in patch.items():
-        policy.line(raw_name)
-        name = frozen("patch", raw_name)
+        policy.field_options(raw_name)
+        name = freeze_field("patch", raw_name)
         if name in names:
             raise InvalidField(name, raw, "must not be sent twice; send it once")
         names.add(name)
@@ -158,20 +158,20 @@ def _screened(
 def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
     for key in policy.all_keys:
         if key.composite and key.blocked and key.blocks(sent):
-            raise InvalidField(*key.told(sent), _BLOCKED)
+            raise InvalidField(*key.error_subject(sent), _BLOCKED)
 
 
 _BLOCKED = "is a blocked value; send one that identifies a contact"
 
 
-def checked_scope(scope: Any) -> str:
+def check_scope(scope: Any) -> str:
     """
     Check that a scope is text; return it as plain text.
 
     Raises:
         InvalidField: If it is not text, or not text that UTF-8 can write.
 
-    >>> checked_scope("firm-1")
+    >>> check_scope("firm-1")
     'firm-1'
     """
     if type(scope) is str and scope.isascii():
@@ -179,7 +179,7 @@ def checked_scope(scope: Any) -> str:
     if not isinstance(scope, str):
         reason = "must be text; leave it out where there is one tenant"
         raise InvalidField("scope", scope, reason)
-    return frozen("scope", scope)  # type: ignore[no-any-return]
+    return freeze_field("scope", scope)  # type: ignore[no-any-return]
 
 
 def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:
@@ -194,10 +194,10 @@ def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> An
         return cleaned
     if cleaned is None:
         raise InvalidField(name, raw, UNUSABLE)
-    return frozen(name, cleaned, "let clean return")
+    return freeze_field(name, cleaned, "let clean return")
 
 
-def frozen(
+def freeze_field(
     name: str, value: Any, how: str = "send", *, budget: Budget | None = None
 ) -> Any:
     """
@@ -212,7 +212,7 @@ def frozen(
     Raises:
         InvalidField: If it is no value.
 
-    >>> frozen("tags", ["a"])
+    >>> freeze_field("tags", ["a"])
     ('a',)
     """
     try:
@@ -238,7 +238,7 @@ class Request:
 
     Args:
         keys: The policy's, by name.
-        patch: What is sent, and what counts as omitted, as :func:`read` gives them.
+        patch: As :func:`read_patch` returns it: the fields, and what is ignored.
         index: Where to look.
         scope: The tenant.
         strategy: Whose keys are consulted.
@@ -246,8 +246,8 @@ class Request:
     """
 
     __slots__ = (
-        *("_index", "_keys", "_made", "_places", "contacts", "ignored", "left_out"),
-        *("looked", "scope", "seen", "sent", "strategy"),
+        *("_index", "_keys", "_made", "_places", "contacts", "dropped_keys", "ignored"),
+        *("hits", "lookups", "scope", "sent", "strategy"),
     )
 
     def __init__(
@@ -262,19 +262,19 @@ class Request:
         self._index, self._keys, self.scope, self._made = index, keys, scope, made
         self.sent, self.ignored = patch
         self.strategy = strategy
-        self.seen: dict[str, Hits] = {}
-        self.left_out = _NONE_LEFT_OUT
+        self.hits: dict[str, Hits] = {}
+        self.dropped_keys = _NONE_LEFT_OUT
         self._places = _NONE_PLACED
         self.contacts: dict[str, tuple[Contact, Forms]] = {}
-        self.looked: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.lookups: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def __call__(self, name: str) -> Hits:
         """Give each form of a key that the patch carries, with its holders."""
-        hits = self.seen.get(name)
+        hits = self.hits.get(name)
         if hits is None:
             forms = self.forms(self._keys[name], self.sent)
             hits = tuple([(form, self.holders(name, form)) for form in forms])
-            self.seen[name] = hits
+            self.hits[name] = hits
         return hits
 
     def key(self, name: str) -> Key:
@@ -284,10 +284,10 @@ class Request:
     def holders(self, name: str, form: str) -> tuple[str, ...]:
         """Give the ids of the contacts that hold a form of a key, by creation."""
         place = name, form
-        ids = self.looked.get(place)
+        ids = self.lookups.get(place)
         if ids is None:
             ids = self._index.holders(name, form, self.scope)
-            self.looked[place] = ids
+            self.lookups[place] = ids
         return ids
 
     def get(self, id: str) -> tuple[Contact, Forms]:
@@ -297,7 +297,7 @@ class Request:
             found = self.contacts[id] = self._index.found(id)
         return found
 
-    def held(self, id: str, name: str) -> tuple[str, ...]:
+    def held_forms(self, id: str, name: str) -> tuple[str, ...]:
         """Give the forms of a key that a contact holds."""
         if not self._places:
             self._places = {each: place for place, each in enumerate(self._keys)}
@@ -306,7 +306,7 @@ class Request:
     def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
         """Give the forms of merged fields; those of the patch where they are that."""
         name, sent = key.name, self.sent
-        hits = self.seen.get(name)
+        hits = self.hits.get(name)
         if hits is None and name not in self._made:
             return key.forms(after)
         if after is not sent:
@@ -340,16 +340,16 @@ class Request:
             self.strategy,
             self._made,
         )
-        shorter.contacts, shorter.looked = self.contacts, self.looked
-        shorter.seen = {n: hits for n, hits in self.seen.items() if n not in left_out}
-        shorter.left_out = {
-            **self.left_out,
-            **{name: (self.seen[name], reason) for name in left_out},
+        shorter.contacts, shorter.lookups = self.contacts, self.lookups
+        shorter.hits = {n: hits for n, hits in self.hits.items() if n not in left_out}
+        shorter.dropped_keys = {
+            **self.dropped_keys,
+            **{name: (self.hits[name], reason) for name in left_out},
         }
         return shorter
 
     def stale(self, index: View) -> str | None:
         """Say what has changed of what was answered; None where all still holds."""
         contacts = ((id, was) for id, (was, _forms) in self.contacts.items())
-        looked = (((*place, self.scope), ids) for place, ids in self.looked.items())
+        looked = (((*place, self.scope), ids) for place, ids in self.lookups.items())
         return changed(index, contacts, looked)

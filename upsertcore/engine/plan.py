@@ -20,9 +20,9 @@ from upsertcore.engine.outcome import (
     Result,
     Withheld,
     changes,
-    formless,
     headline,
-    naming,
+    rule_namer,
+    unusable_values,
 )
 from upsertcore.engine.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap
@@ -110,7 +110,7 @@ class Plan(Decision):
         """What must still hold when it is applied, computed anew each time."""
         asked = self._asked
         versions = {id: contact.version for id, (contact, _) in asked.contacts.items()}
-        keys = tuple((key, form, ids) for (key, form), ids in asked.looked.items())
+        keys = tuple((key, form, ids) for (key, form), ids in asked.lookups.items())
         return Expects(FrozenMap.trusted(versions), keys)
 
     @property
@@ -137,8 +137,8 @@ class Plan(Decision):
             self.trace,
             self.changes,
             (self.withheld, self.ignored.items()),
-            naming(self.policy, self.merged),
-            formless(self.policy, self.after),
+            rule_namer(self.policy, self.merged),
+            unusable_values(self.policy, self.after),
             changes(
                 NOTHING if self.before is None else self.before.clocks, self.clocks
             ),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from upsertcore.engine.uniqueness import beside_blocked, in_use
+from upsertcore.engine.uniqueness import blocked_part_error, key_in_use_error
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.matching.strategy import PICKS
 from upsertcore.policy.policy import compiled
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
 
-__all__ = ["finds_again", "see_that_it_is_found"]
+__all__ = ["check_rematch", "rematches"]
 
 _NEW = ""
 
 
-def see_that_it_is_found(
+def check_rematch(
     policy: Policy,
     asked: Request,
     found: Match,
@@ -42,8 +42,8 @@ def see_that_it_is_found(
 
     Args:
         policy: The table.
-        asked: As :func:`finds_again`.
-        found: As :func:`finds_again`.
+        asked: As :func:`rematches`.
+        found: As :func:`rematches`.
         claimed: The keys that the contact would hold.
         ignored: Field name to reason, for what is not taken.
 
@@ -52,29 +52,31 @@ def see_that_it_is_found(
         InvalidField: For the first key that the patch carries and the contact would
             not hold.
     """
-    if finds_again(policy, asked, found, claimed.forms):
+    if rematches(policy, asked, found, claimed.forms):
         return
     lost = [
         key
         for key, held in zip(policy.all_keys, claimed.forms, strict=True)
-        if not {form for form, _ids in asked.seen.get(key.name, ())}.issubset(held)
+        if not {form for form, _ids in asked.hits.get(key.name, ())}.issubset(held)
     ]
     parts = [name for key in lost for name in key.fields]
     withheld = {each.field for each in claimed.withheld}
     for name in parts:
         if name in withheld:
-            raise in_use(policy, asked.sent, claimed.withheld, name)
+            raise key_in_use_error(policy, asked.sent, claimed.withheld, name)
     for name in parts:
         if ignored.get(name) == "composite":
-            raise beside_blocked(name, asked.sent[name])
-    name, value = lost[0].told(asked.sent)
-    rules = ", ".join(dict.fromkeys(str(policy.line(n).rule) for n in lost[0].fields))
+            raise blocked_part_error(name, asked.sent[name])
+    name, value = lost[0].error_subject(asked.sent)
+    rules = ", ".join(
+        dict.fromkeys(str(policy.field_options(n).rule) for n in lost[0].fields)
+    )
     what = f"is a key that its rule {rules} would drop"
     reason = f"{what}; sent again, the patch would not find this contact"
     raise InvalidField(name, value, reason)
 
 
-def finds_again(policy: Policy, asked: Request, found: Match, forms: Forms) -> bool:
+def rematches(policy: Policy, asked: Request, found: Match, forms: Forms) -> bool:
     """
     Tell whether a patch would find its contact when it is sent again.
 
@@ -102,9 +104,9 @@ def finds_again(policy: Policy, asked: Request, found: Match, forms: Forms) -> b
     ...     compiled(policy).by_name, patch, ContactIndex(["id"]), "", policy.match
     ... )
     >>> hits = asked("id")
-    >>> finds_again(policy, asked, Match(), (("1",),))
+    >>> rematches(policy, asked, Match(), (("1",),))
     True
-    >>> finds_again(policy, asked, Match(), ((),))
+    >>> rematches(policy, asked, Match(), ((),))
     False
     """
     if _holds_all(policy, asked, forms):
@@ -115,7 +117,7 @@ def finds_again(policy: Policy, asked: Request, found: Match, forms: Forms) -> b
 
 
 def _holds_all(policy: Policy, asked: Request, forms: Forms) -> bool:
-    seen = asked.seen
+    seen = asked.hits
     for key, held in zip(policy.all_keys, forms, strict=True):
         hits = seen.get(key.name)
         if not hits:
@@ -166,14 +168,14 @@ class _Afterwards:
         self.id = _NEW if found.id is None else found.id
 
     def __call__(self, name: str) -> Hits:
-        hits = self._asked.seen.get(name, ())
-        left_out, reason = self._asked.left_out.get(name, ((), None))
+        hits = self._asked.hits.get(name, ())
+        left_out, reason = self._asked.dropped_keys.get(name, ((), None))
         if reason == "guard":
             hits = left_out
         return tuple([(form, self._holders(name, form, ids)) for form, ids in hits])
 
-    def held(self, id: str, name: str) -> tuple[str, ...]:
-        return self._held[name] if id == self.id else self._asked.held(id, name)
+    def held_forms(self, id: str, name: str) -> tuple[str, ...]:
+        return self._held[name] if id == self.id else self._asked.held_forms(id, name)
 
     def _holders(self, name: str, form: str, ids: tuple[str, ...]) -> tuple[str, ...]:
         left = [id for id in ids if id not in self._gone]

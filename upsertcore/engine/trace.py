@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.policy.keys import Key
 
-__all__ = ["Step", "absence", "trace"]
+__all__ = ["Step", "absence_reason", "trace"]
 
 
 @final
@@ -89,7 +89,7 @@ def _step(
     decided: bool,
 ) -> Step:
     """Tell of one key; *decided* is true where a key before it has decided."""
-    hits, reason = asked.left_out.get(name, (asked.seen.get(name), None))
+    hits, reason = asked.dropped_keys.get(name, (asked.hits.get(name), None))
     if hits is None:
         return Step(name, (), (), "not consulted: another key decides alone")
     forms = tuple(form for form, _ids in hits)
@@ -97,7 +97,7 @@ def _step(
     if reason is not None:
         note = _LEFT_OUT[reason]
     elif not forms:
-        reason, _value = absence(asked, name)
+        reason, _value = absence_reason(asked, name)
         note = _NOTES.get(reason, f"{reason}: no key")
     elif not ids:
         note = "no match"
@@ -127,7 +127,7 @@ _LEFT_OUT = {
 }
 
 
-def absence(asked: Request, name: str) -> tuple[str, Any]:
+def absence_reason(asked: Request, name: str) -> tuple[str, Any]:
     """
     Say why a patch does not carry a key.
 
@@ -147,7 +147,7 @@ def absence(asked: Request, name: str) -> tuple[str, Any]:
     >>> asked = Request(
     ...     compiled(policy).by_name, patch, ContactIndex(), "", policy.match
     ... )
-    >>> absence(asked, "phone")
+    >>> absence_reason(asked, "phone")
     ('national number', '555-0105')
     """
     sent, key = asked.sent, asked.key(name)
@@ -163,7 +163,7 @@ def absence(asked: Request, name: str) -> tuple[str, Any]:
         return "blank", None
     if key.composite and len(parts) < len(key.fields):
         return left_out or "partly omitted", None
-    lacking = key.formless(sent)
+    lacking = key.unusable_values(sent)
     if not lacking:
         return "blank", None
     field, value, reason = lacking[0]

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["KeyHoldings", "Target", "beside_blocked", "claim", "in_use"]
+__all__ = [
+    "KeyHoldings",
+    "Target",
+    "assign_keys",
+    "blocked_part_error",
+    "key_in_use_error",
+]
 
 Lists: TypeAlias = "dict[str, list[str]]"
 KeyConflict: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
@@ -46,12 +52,12 @@ class Target:
 
     Args:
         before: The contact that is known, None for a new one.
-        held: The forms that it holds, per key of the policy.
+        forms: The forms that it holds, per key of the policy.
         merged: The contacts that are merged into it, each with its forms.
     """
 
     before: Contact | None
-    held: Forms
+    forms: Forms
     merged: tuple[tuple[Contact, Forms], ...] = ()
 
 
@@ -73,7 +79,9 @@ class KeyHoldings:
     withheld: tuple[Withheld, ...] = ()
     others: tuple[str, ...] = ()
 
-    def over(self, policy: Policy, held: Forms) -> tuple[Key, tuple[str, ...]] | None:
+    def over_limit(
+        self, policy: Policy, held: Forms
+    ) -> tuple[Key, tuple[str, ...]] | None:
         """Give the first key of which there are new forms and too many."""
         if not compiled(policy).limits:
             return None
@@ -84,7 +92,9 @@ class KeyHoldings:
         return None
 
 
-def claim(policy: Policy, asked: Request, draft: Draft, family: Target) -> KeyHoldings:
+def assign_keys(
+    policy: Policy, asked: Request, draft: Draft, family: Target
+) -> KeyHoldings:
     """
     Give a draft its keys; what others hold is left out, or refused.
 
@@ -108,7 +118,7 @@ def claim(policy: Policy, asked: Request, draft: Draft, family: Target) -> KeyHo
     before = family.before
     alone = before is not None and not before.aliases and not family.merged
     if alone and draft.moved.isdisjoint(compiled(policy).key_fields):
-        return KeyHoldings(family.held, NOTHING)
+        return KeyHoldings(family.forms, NOTHING)
     withheld: list[Withheld] = []
     while True:
         current = _current(policy, asked, draft, family)
@@ -123,9 +133,9 @@ def claim(policy: Policy, asked: Request, draft: Draft, family: Target) -> KeyHo
         withheld += more
         left_out |= {each.field: "" for each in more}
         try:
-            draft.without(left_out)
+            draft.leave_out(left_out)
         except MissingField as missing:
-            raise in_use(policy, asked.sent, more, missing.field) from missing
+            raise key_in_use_error(policy, asked.sent, more, missing.field) from missing
 
 
 def _current(
@@ -143,7 +153,7 @@ def _current(
 
 def _new(forms: Any, family: Target, place: int) -> Sequence[str]:
     """Give the forms that neither the contact nor one that it absorbs holds."""
-    own = {*family.held[place]}
+    own = {*family.forms[place]}
     if family.merged:
         own.update(*[each[place] for _, each in family.merged])
     return [form for form in forms if form not in own] if own else forms
@@ -186,8 +196,8 @@ def _to_withhold(
             # Stored values are not the sender's to see, of whatever contact.
             holder = next(iter(clash.values()))[0]
             if key.composite:
-                raise KeyInUse(*key.told(asked.sent), holder)
-            raise KeyInUse(key.told(draft.after)[0], None, holder)
+                raise KeyInUse(*key.error_subject(asked.sent), holder)
+            raise KeyInUse(key.error_subject(draft.after)[0], None, holder)
         apart.append((key, brought))
         for name, holder in brought.items():
             each = Withheld(name, _sent(asked, draft, lists, name), holder, key.name)
@@ -213,17 +223,17 @@ def _brought(
     """Give the fields by which the patch brought these forms, each with its holder."""
     found: dict[str, str] = {}
     for place, name in enumerate(key.fields):
-        values = {each: asked.sent[each] for each in draft.primaries_in(name)}
-        if draft.moves(name):
-            values[name] = draft.own(name)
+        values = {each: asked.sent[each] for each in draft.appended_primaries(name)}
+        if draft.is_moved(name):
+            values[name] = draft.own_value(name)
         for each, value in values.items():
-            forms = clash if key.composite else key.part(value, place)
+            forms = clash if key.composite else key.field_forms(value, place)
             ids = [clash[form][0] for form in forms if form in clash]
             if ids:
                 found.setdefault(each, ids[0])
     if not found:
         # What joined a list was cleaned as the list is, and has other forms now.
-        joins = [each for name in key.fields for each in draft.primaries_in(name)]
+        joins = [each for name in key.fields for each in draft.appended_primaries(name)]
         return dict.fromkeys(joins, next(iter(clash.values()))[0])
     return {name: found[name] for name in (*key.fields, *found) if name in found}
 
@@ -231,7 +241,7 @@ def _brought(
 def _lists(draft: Draft) -> Lists:
     """Return, for each primary whose value joined lists, these lists."""
     found: Lists = {}
-    for name, (_, primaries) in draft.joined.items():
+    for name, (_, primaries) in draft.appended.items():
         for each in primaries:
             found.setdefault(each, []).append(name)
     return found
@@ -239,7 +249,7 @@ def _lists(draft: Draft) -> Lists:
 
 def _sent(asked: Request, draft: Draft, lists: Lists, name: str) -> Any:
     """Give the value that a field would have by what was sent for it."""
-    return asked.sent[name] if name in lists else draft.own(name)
+    return asked.sent[name] if name in lists else draft.own_value(name)
 
 
 def _along(
@@ -260,15 +270,15 @@ def _along(
             known = family[:1] in families
             families.add(family[:1])
             for other in () if known else family:
-                moving = [other] if draft.moves(other) else []
-                for each in (*moving, *draft.primaries_in(other)):
+                moving = [other] if draft.is_moved(other) else []
+                for each in (*moving, *draft.appended_primaries(other)):
                     if each not in found:
                         found[each] = None
                         queue.append(each)
     return queue
 
 
-def in_use(
+def key_in_use_error(
     policy: Policy, fields: Fields, withheld: Iterable[Withheld], name: str
 ) -> KeyInUse:
     """
@@ -287,13 +297,13 @@ def in_use(
     ...     Withheld("name", "A", "c-1", "email"),
     ... ]
     >>> patch = {"email": "a@x", "name": "A"}
-    >>> in_use(Policy(first_match("email"), lines), patch, withheld, "name")
+    >>> key_in_use_error(Policy(first_match("email"), lines), patch, withheld, "name")
     KeyInUse('email', 'a@x', 'c-1')
     """
     left_out = next(each for each in withheld if each.field == name)
     key = compiled(policy).by_name[left_out.key]
     if key.composite:
-        return KeyInUse(*key.told(fields), left_out.holder)
+        return KeyInUse(*key.error_subject(fields), left_out.holder)
     first = next(
         each
         for each in withheld
@@ -320,17 +330,17 @@ def _leave_out_beside_blocked(
     if left_out:
         values = {name: _sent(asked, draft, lists, name) for name in names}
         try:
-            draft.without(left_out)
+            draft.leave_out(left_out)
         except MissingField as missing:
-            raise beside_blocked(missing.field, values[missing.field]) from missing
+            raise blocked_part_error(missing.field, values[missing.field]) from missing
     return left_out
 
 
-def beside_blocked(name: str, value: Any) -> InvalidField:
+def blocked_part_error(name: str, value: Any) -> InvalidField:
     """
     Refuse a patch whose contact would lack what identifies with a blocked value.
 
-    >>> str(beside_blocked("name", "Al"))
+    >>> str(blocked_part_error("name", "Al"))
     "name: 'Al' is needed, but left out with a blocked value; replace the blocked value"
     """
     reason = "is needed, but left out with a blocked value; replace the blocked value"
@@ -345,7 +355,7 @@ def _with_aliases(
 ) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
     known = NOTHING if family.before is None else family.before.aliases
     if not known and not family.merged and not compiled(policy).keeps_aliases:
-        forms = zip(current, family.held, strict=True)
+        forms = zip(current, family.forms, strict=True)
         return tuple([held if made is None else made for made, held in forms]), NOTHING
     every: list[tuple[str, ...]] = []
     aliases: dict[str, tuple[str, ...]] = {}
@@ -353,7 +363,7 @@ def _with_aliases(
         made = current[place]
         if made is None:
             former = known.get(key.name, ())
-            every.append(family.held[place])
+            every.append(family.forms[place])
         else:
             left = _left(key, place, family, known)
             gone = {*made, *_let_go(key, draft)}
@@ -368,7 +378,7 @@ def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
     """Give the forms that null clears and that count for a limit no more."""
     if key.max_forms is None:
         return ()
-    cleared = draft.cleared(key.fields)
+    cleared = draft.cleared_values(key.fields)
     if cleared and key.composite:
         return key.forms(draft.base)
     return key.forms(cleared)
@@ -378,7 +388,7 @@ def _left(
     key: Key, place: int, family: Target, known: FrozenMap[tuple[str, ...]]
 ) -> dict[str, None]:
     """Give the forms that stay with a contact whatever its fields are, each once."""
-    left = [family.held[place] if key.keep_aliases else known.get(key.name, ())]
+    left = [family.forms[place] if key.keep_aliases else known.get(key.name, ())]
     for contact, held in family.merged:
         left.append(
             held[place] if key.keep_aliases else contact.aliases.get(key.name, ())

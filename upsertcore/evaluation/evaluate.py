@@ -22,7 +22,7 @@ from attrs import evolve
 
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import checked_scope
+from upsertcore.engine.patch import check_scope
 from upsertcore.errors import Refused, note
 from upsertcore.evaluation.contrast import Contrast, Parting, compare
 from upsertcore.evaluation.report import (
@@ -238,7 +238,7 @@ def evaluate(
     >>> evaluate(Policy(first_match("email"), lines), rows, truth="who").scores.pairwise
     Measure(precision=1.0, recall=1.0, f1=1.0)
     """
-    checked_scope(scope)
+    check_scope(scope)
     labelled = [_labelled(n, row, truth) for n, row in enumerate(rows)]
 
     begin = partial(begun, policy, scope)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import frozen
 
-from upsertcore.engine.patch import read
+from upsertcore.engine.patch import read_patch
 from upsertcore.errors import Refused
 from upsertcore.policy.policy import Policy
 from upsertcore.rules.rule import Rule
@@ -139,7 +139,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
     sent = []
     for raw in pool:
         value = _cleaned(policy, name, raw)
-        forms = () if value is None else key.part(value, place)
+        forms = () if value is None else key.field_forms(value, place)
         if not forms:
             continue
         for form in forms:
@@ -148,7 +148,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         if all(form in known for form in forms):
             stored.setdefault(tuple([known[form] for form in forms]), value)
             sent.append(raw)
-    taken = _takes(policy.line(name).rule, [*stored.values()])
+    taken = _takes(policy.field_options(name).rule, [*stored.values()])
     if (0,) not in stored or (1,) not in stored or not taken:
         return None
     whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
@@ -163,8 +163,8 @@ def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
     place = 0 if key.any_of or not key.composite else key.fields.index(name)
     for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
         try:
-            sent, ignored = read(policy, {name: raw})
-            formless = name in sent and not key.part(sent[name], place)
+            sent, ignored = read_patch(policy, {name: raw})
+            formless = name in sent and not key.field_forms(sent[name], place)
         except Exception:  # noqa: BLE001, S112 - as in ``_cleaned``
             continue
         if ignored.get(name) == "blocked":
@@ -194,7 +194,7 @@ def lines_of(policy: Policy) -> tuple[str, ...]:
         if name not in keyed:
             says = (line.null, line.blank, line.required, line.default is None)
             found.setdefault((line.rule, policy.merge_rule(name), *says), name)
-    clocks = {policy.line(name).rule.by for name in policy.fields}
+    clocks = {policy.field_options(name).rule.by for name in policy.fields}
     listed = [name for name in found.values() if name not in clocks]
     if policy.extra_fields is not None and "other" not in policy.fields:
         listed.append("other")
@@ -222,7 +222,7 @@ def line_letters(policy: Policy, name: str, values: Values) -> Letters:
     >>> line_letters(policy, "tags", {}).sent
     (['x'], ['y', 'x'])
     """
-    rule = policy.line(name).rule
+    rule = policy.field_options(name).rule
     pools: Iterable[Sequence[Any]] = (*_WHOLE, *_PARTS)
     if not _is_whole(rule):
         pools = (*_PARTS, *_WHOLE[1:], *_WHOLE[:1])
@@ -240,7 +240,7 @@ def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
     """Give a value of which the rule makes nothing, and one of which ``clean`` does."""
     every = [*pool, *_EMPTIED]
     found = [raw for raw in every if _empties(policy, name, raw)][:1]
-    if policy.line(name).clean is not None:
+    if policy.field_options(name).clean is not None:
         every = [values[0] for values in (*_WHOLE, *_PARTS)]
         found += [raw for raw in every if _is_refused(policy, name, raw)][:1]
     return [raw for raw in found if raw not in pool]
@@ -249,7 +249,7 @@ def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
 def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
     """Return whether a value is refused, or swallowed, by the ``clean`` of a line."""
     try:
-        sent, _ignored = read(policy, {name: raw})
+        sent, _ignored = read_patch(policy, {name: raw})
     except Refused:
         return True
     except Exception:  # noqa: BLE001 - as in ``_cleaned``
@@ -259,7 +259,7 @@ def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
 
 def _empties(policy: Policy, name: str, raw: Any) -> bool:
     """Return whether a rule makes nothing of a value that is not blank."""
-    rule, value = policy.line(name).rule, _cleaned(policy, name, raw)
+    rule, value = policy.field_options(name).rule, _cleaned(policy, name, raw)
     if empty(value) or rule.by is not None or not rule.on_create:
         return False
     made = _combined(rule, None, value)
@@ -295,7 +295,7 @@ _EITHER = ("x", "y", None)
 def _cleaned(policy: Policy, name: str, raw: Any) -> Any:
     """Give a value as it would be stored; None where it is refused or left out."""
     try:
-        sent, _ignored = read(policy, {name: raw})
+        sent, _ignored = read_patch(policy, {name: raw})
     except Exception:  # noqa: BLE001 - of a kind that it does not know ``clean`` may
         return None
     return freeze(sent.get(name))

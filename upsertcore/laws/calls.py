@@ -68,7 +68,7 @@ def finds_again(trial: Trial) -> bool:
 
 def _laws(trial: Trial) -> frozenset[str]:
     """Give the laws that the rules of all sent fields declare."""
-    every = [trial.policy.line(name).rule.laws for name in trial.patch]
+    every = [trial.policy.field_options(name).rule.laws for name in trial.patch]
     return frozenset.intersection(*every)
 
 
@@ -174,7 +174,7 @@ def joined(trial: Trial, first: Outcome) -> set[str]:
 
 def _may_move(trial: Trial, name: str) -> bool:
     """Tell whether what is sent for a field counts, where its contact is known."""
-    line, value = trial.policy.line(name), freeze(trial.patch[name])
+    line, value = trial.policy.field_options(name), freeze(trial.patch[name])
     says = line.null if value is None else line.blank
     return line.rule.on_update and not (empty(value) and says == "ignore")
 

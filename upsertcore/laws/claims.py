@@ -51,14 +51,14 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         return finds and _declare("idempotent", _rules(policy))
     if law == "finds_again":
         keyed = {name for key in policy.all_keys for name in key.fields}
-        rules = [policy.line(name).rule for name in keyed]
+        rules = [policy.field_options(name).rule for name in keyed]
         return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
         return finds and refuses
     if law == "left_out_together":
         return any(key.composite for key in policy.all_keys)
     if law == "clock_travels":
-        dated = any(map(policy.is_dated, policy.fields))
+        dated = any(map(policy.uses_update_time, policy.fields))
         return dated or any(rule.by is not None for rule in _rules(policy))
     if law in ("unique", "round_trip"):
         return policy.on_key_in_use != "allow"

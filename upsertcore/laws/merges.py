@@ -135,8 +135,8 @@ def clock_travels(merge: Merge) -> bool:
     (survivor, other), made = merge.before, merge.outcome.contact
     spoke = False
     for name in dict.fromkeys(chain(survivor.fields, other.fields)):
-        dated = merge.policy.is_dated(name)
-        if merge.policy.own_rule(name).by is None and not dated:
+        dated = merge.policy.uses_update_time(name)
+        if merge.policy.base_rule(name).by is None and not dated:
             continue
         sides = [
             each for each in (survivor, other) if same(each.get(name), made.get(name))

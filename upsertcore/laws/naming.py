@@ -67,7 +67,7 @@ def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
     if isinstance(sent, Refused):
         raise LawBroken(law, f"{told(first)}, not {told(sent)}")
     for name, value in sent.items():
-        clean = policy.line(name).clean if value is None else None
+        clean = policy.field_options(name).clean if value is None else None
         raw = None if clean is None else freeze(trial.patch[name])
         if clean is not None and not empty(raw):
             words = f"{name}: {raw!r} is swallowed by clean, not refused"
@@ -79,7 +79,7 @@ def _is_stored(
     trial: Trial, name: str, sent: Mapping[str, Any], outcome: Outcome
 ) -> bool:
     """Return whether all that was sent for a field is in the contact by its rule."""
-    rule, stored = trial.policy.line(name).rule, outcome.contact.get(name)
+    rule, stored = trial.policy.field_options(name).rule, outcome.contact.get(name)
     rests = trial.policy.on_found != "ignore" or outcome.before is None
     rests = rests or rule.by is not None or not rule.on_update
     try:
@@ -94,8 +94,8 @@ def _is_stored(
 def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> bool:
     value, stored = sent[name], outcome.contact.get(name)
     was = None if outcome.before is None else outcome.before.get(name)
-    if rule.shows is not None:
-        return rule.shows(stored, value)
+    if rule.contains is not None:
+        return rule.contains(stored, value)
     if rule.by is not None:
         # The same value of an older clock stands there already: nothing is left out.
         own = outcome.contact.clocks.get(name), stored
@@ -166,10 +166,10 @@ def _forms(
     if not brought:
         return ()
     if not key.composite:
-        cleaned = any(policy.line(each).clean is not None for each in brought)
+        cleaned = any(policy.field_options(each).clean is not None for each in brought)
         joins = brought != [name]
         return None if joins and cleaned else key.forms({brought[0]: sent[name]})
-    rules = {policy.line(part).rule.name for part in key.fields}
+    rules = {policy.field_options(part).rule.name for part in key.fields}
     if rules != {"replace"} or first.merged or brought != [name]:
         return None
     before = {} if first.before is None else first.before.fields

@@ -30,7 +30,7 @@ from typing import Any
 
 from upsertcore.laws.broken import LawBroken
 from upsertcore.normalize import Normalizer
-from upsertcore.normalize.words import whole
+from upsertcore.normalize.words import whole_number
 from upsertcore.values import freeze, shown, thaw
 
 __all__ = [
@@ -230,7 +230,7 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     upsertcore.laws.broken.LawBroken: one_number: of 1001 it makes '1001', and of \
 1001.0 '1001.0'
     """
-    number = whole(_frozen(value))
+    number = whole_number(_frozen(value))
     if number is None or abs(number) >= 2**53:
         return
     form, second = _form(normaliser, number), _form(normaliser, float(number))

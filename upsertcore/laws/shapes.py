@@ -154,7 +154,9 @@ class Shapes:
                 yield frozenset().union(*chosen)
 
     def _is_blind(self, names: frozenset[str]) -> bool:
-        return all(self._policy.line(name).rule.name in _BLIND for name in names)
+        return all(
+            self._policy.field_options(name).rule.name in _BLIND for name in names
+        )
 
     def _swapped(self, places: Places, names: frozenset[str]) -> Places:
         pairs = zip(self._keyed, places, strict=True)

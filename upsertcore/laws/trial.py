@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, final
 
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import read
+from upsertcore.engine.patch import read_patch
 from upsertcore.errors import Refused
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
@@ -194,7 +194,7 @@ class Trial:
     def sent(self) -> Mapping[str, Any] | Refused:
         """What is sent as it was cleaned, without what counts as omitted."""
         try:
-            return read(self.policy, self.patch)[0]
+            return read_patch(self.policy, self.patch)[0]
         except Refused as error:
             return error
 

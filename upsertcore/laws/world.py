@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, final
 from attrs import evolve
 
 from upsertcore.engine.decide import decide_request
-from upsertcore.engine.patch import Request, read
+from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import Refused
 from upsertcore.laws.alphabet import Letters, Values, key_letters, line_letters
 from upsertcore.laws.shapes import Shapes
@@ -263,7 +263,7 @@ class World:
         """The fields that are the clock of one of this world's fields."""
         names = [letters.name for letters in self.keyed]
         names += [] if self.line is None else [self.line]
-        found = dict.fromkeys(self.policy.line(name).rule.by for name in names)
+        found = dict.fromkeys(self.policy.field_options(name).rule.by for name in names)
         return [name for name in found if name is not None and name not in names]
 
     def _sendable(self, letters: Letters, *, spelled: bool) -> tuple[Any, ...]:
@@ -373,7 +373,7 @@ class World:
         default = dict(compiled(self.policy).defaults).get(name)
         if default is not None and not any(same(default, each) for each in stored):
             stored.append(default)
-        clocked = self.policy.line(name).rule.by is not None
+        clocked = self.policy.field_options(name).rule.by is not None
         clocks: list[Any] = [None, *(_CLOCKS if clocked else ())]
         return [
             (
@@ -409,12 +409,12 @@ class World:
         every = self.count(size) * self.patch_count
         if self.letters is None or not size:
             return every
-        read: list[int] = []
+        read_patch: list[int] = []
         for places, patch, _digits in islice(self._picked(size), _SOME):
             taken = self._is_taken(patch)
             seats = self._read(self.state(places), patch) if taken else []
-            read.append(math.prod([self._values] * len(seats)))
-        return every * sum(read) // len(read)
+            read_patch.append(math.prod([self._values] * len(seats)))
+        return every * sum(read_patch) // len(read_patch)
 
     def _picked(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
         """Pick shapes, a patch, and for each contact which value it has."""
@@ -445,7 +445,7 @@ class World:
 
     def _is_taken(self, patch: Patch) -> bool:
         try:
-            read(self.policy, patch)
+            read_patch(self.policy, patch)
         except Refused:
             return False
         return True
@@ -465,7 +465,7 @@ class World:
 
     def _worn(self, letters: Letters) -> list[tuple[Any, Any]]:
         """Give the values of a field, and of its clock, that a contact may have."""
-        line = self.policy.line(letters.name)
+        line = self.policy.field_options(letters.name)
         stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
         clocks: list[Any] = [None, *(_CLOCKS if line.rule.by is not None else ())]
         return [*product(stored, clocks)]
@@ -475,7 +475,7 @@ class World:
         trial = Trial(self.policy, state, patch)
         seats: dict[int, None] = {}
         ids = [contact.id for contact, _forms in state]
-        sent = read(self.policy, patch)
+        sent = read_patch(self.policy, patch)
         for _ in "ab":
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
             asked = Request(compiled(self.policy).by_name, sent, index, "", match)

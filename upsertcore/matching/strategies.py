@@ -256,7 +256,7 @@ class _Guarded:
             return agreed
         for place in range(agreed, len(higher)):
             name, forms = higher[place]
-            held = probe.held(id, name)
+            held = probe.held_forms(id, name)
             if forms.isdisjoint(held) and (self.strict or held):
                 return _CONTRADICTED
         return len(higher)

@@ -43,7 +43,7 @@ class Probe(Protocol):
         """Give each form of a key that the patch carries, with its holders."""
         ...
 
-    def held(self, id: str, name: str) -> tuple[str, ...]:
+    def held_forms(self, id: str, name: str) -> tuple[str, ...]:
         """Give the forms of a key that a contact holds."""
         ...
 

@@ -27,7 +27,7 @@ from upsertcore.normalize.parts import (
 )
 from upsertcore.normalize.patterns import PLACEHOLDERS
 from upsertcore.normalize.phones import PHONE_FORM, SEPARATORS, phone, phone_in
-from upsertcore.normalize.words import MAX_LENGTH, crowded, whole
+from upsertcore.normalize.words import MAX_LENGTH, has_too_many_marks, whole_number
 
 __all__ = [
     "EMAIL_FORM",
@@ -102,7 +102,7 @@ def exact(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return value if value and not value.isspace() else None
-    number = whole(value)
+    number = whole_number(value)
     try:
         return None if number is None else str(number)
     except ValueError:
@@ -143,7 +143,7 @@ def email(value: Any) -> str | None:
     if form.isascii():
         form = form.lower()
         return form if EMAIL_FORM.fullmatch(form) else None
-    if len(form) > _MAX_WRITTEN or crowded(form):
+    if len(form) > _MAX_WRITTEN or has_too_many_marks(form):
         return None
     form = _lower(form)
     foreign = "".join(_FOREIGN.findall(form))

@@ -18,7 +18,7 @@ from datetime import date
 from operator import index
 from typing import Any
 
-from upsertcore.normalize.words import text, whole
+from upsertcore.normalize.words import text, whole_number
 from upsertcore.values import shown
 
 __all__ = [
@@ -334,5 +334,5 @@ def _written(value: Any) -> str:
     """Give text as it is, a whole number as its digits, and nothing otherwise."""
     if isinstance(value, str):
         return value
-    number = whole(value)
+    number = whole_number(value)
     return str(number) if number is not None and 0 <= number < 10**9 else ""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from upsertcore.errors import InvalidPolicy
 from upsertcore.values import shown
 
-__all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "as_tuple", "patterns"]
+__all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "as_tuple", "compile_patterns"]
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 """Text in which ``*`` stands for anything, or a compiled pattern."""
@@ -107,7 +107,7 @@ def as_tuple(blocked: Any) -> Any:
     return tuple(blocked)
 
 
-def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
+def compile_patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
     """
     Compile what identifies no contact.
 
@@ -123,7 +123,10 @@ def patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
         A match is linear in the length of the form, for patterns of text. What a
         compiled pattern takes is its author's to see to.
 
-    >>> [p.fullmatch("NoReply@x.org") for p in patterns("email", ("noreply@*",))]
+    >>> [
+    ...     p.fullmatch("NoReply@x.org")
+    ...     for p in compile_patterns("email", ("noreply@*",))
+    ... ]
     [True]
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):

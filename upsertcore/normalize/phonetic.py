@@ -13,7 +13,7 @@ import re
 import unicodedata
 from typing import Any
 
-from upsertcore.normalize.words import MAX_LENGTH, crowded, spaced
+from upsertcore.normalize.words import MAX_LENGTH, has_too_many_marks, single_spaced
 
 try:
     import jellyfish
@@ -99,8 +99,8 @@ def nysiis(value: Any) -> str | None:
 
 def _letters(value: Any) -> str:
     """Give the letters of a name from A to Z; none if there is another letter."""
-    written = spaced(value) if isinstance(value, str) else None
-    if written is None or crowded(written):
+    written = single_spaced(value) if isinstance(value, str) else None
+    if written is None or has_too_many_marks(written):
         return ""
     bare = unicodedata.normalize("NFKD", written).upper()
     name = []

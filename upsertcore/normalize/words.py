@@ -12,7 +12,14 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-__all__ = ["MAX_LENGTH", "MAX_MARKS", "crowded", "spaced", "text", "whole"]
+__all__ = [
+    "MAX_LENGTH",
+    "MAX_MARKS",
+    "has_too_many_marks",
+    "single_spaced",
+    "text",
+    "whole_number",
+]
 
 MAX_LENGTH = 10_000
 """How many characters a form of words may have; a longer one is no form."""
@@ -55,8 +62,8 @@ def text(value: Any) -> str | None:
     if value.isascii():
         form = " ".join(value.lower().split())
         return form if 0 < len(form) <= MAX_LENGTH else None
-    written = spaced(value)
-    if written is None or crowded(written):
+    written = single_spaced(value)
+    if written is None or has_too_many_marks(written):
         return None
     # Folding can leave marks in another order, and ordering them can enable a fold:
     # Unicode's canonical caseless match (D145) decomposes before and between.
@@ -66,7 +73,7 @@ def text(value: Any) -> str | None:
     return form if 0 < len(form) <= MAX_LENGTH else None
 
 
-def spaced(value: str) -> str | None:
+def single_spaced(value: str) -> str | None:
     """
     Put single spaces between the words of a text.
 
@@ -74,21 +81,21 @@ def spaced(value: str) -> str | None:
         The text, None where it is so long that no normal form of it could be short
         enough.
 
-    >>> spaced(" Ada  King "), spaced("a" * 50_000)
+    >>> single_spaced(" Ada  King "), single_spaced("a" * 50_000)
     ('Ada King', None)
     """
     written = " ".join(value.split())
     return written if len(written) <= _EXPANSION * MAX_LENGTH else None
 
 
-def crowded(value: str) -> bool:
+def has_too_many_marks(value: str) -> bool:
     """
     Check whether a text has more combining marks in a row than are put in order.
 
     Args:
         value: Any text; it is decomposed only where that is cheap.
 
-    >>> crowded("Zoe\u0308"), crowded("e" + "\u0301" * 31)
+    >>> has_too_many_marks("Zoe\u0308"), has_too_many_marks("e" + "\u0301" * 31)
     (False, True)
     """
     if not any(map(unicodedata.combining, value)) and _HIDDEN_MARKS.isdisjoint(value):
@@ -108,7 +115,7 @@ def _is_crowded(value: str) -> bool:
     return False
 
 
-def whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """
     Read a whole number: an int, or a float that stands for one.
 
@@ -119,7 +126,13 @@ def whole(value: Any) -> int | None:
         The number; None for anything else, for true and false, and for a float of
         2**53 or beyond, which may stand for several numbers.
 
-    >>> whole(1001.0), whole(-0.0), whole(0.5), whole(True), whole("1")
+    >>> (
+    ...     whole_number(1001.0),
+    ...     whole_number(-0.0),
+    ...     whole_number(0.5),
+    ...     whole_number(True),
+    ...     whole_number("1"),
+    ... )
     (1001, 0, None, None, None)
     """
     if isinstance(value, float):

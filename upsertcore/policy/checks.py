@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.policy.functions import check_called
+from upsertcore.policy.functions import check_not_factory
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep, replace, union
 from upsertcore.values import described, shown, unknown
@@ -74,7 +74,7 @@ def make_keys(
             what = f"names must be str, got {described(name)}"
             raise InvalidPolicy(f"keys: {what}; name each key")
         if not isinstance(each, Key):
-            check_called(f"keys: {name}", each)
+            check_not_factory(f"keys: {name}", each)
             what = f"must be key(...), not {described(each)}"
             raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
         if name in names:

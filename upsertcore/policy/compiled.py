@@ -14,7 +14,7 @@ from typing import Any, final
 
 from attrs import evolve, frozen
 
-from upsertcore.policy.fields import Field, default
+from upsertcore.policy.fields import Field, default_value
 from upsertcore.policy.groups import groups
 from upsertcore.policy.keys import Key
 from upsertcore.rules import replace
@@ -44,7 +44,7 @@ class Compiled:
         fields: Field to its options.
         rules: Field to its rule.
         extra_rule: The rule of undeclared fields.
-        unread: Fields whose values are stored as they are sent.
+        uncleaned: Fields whose values are stored as they are sent.
         replacing: Fields of which a new contact has what is sent.
 
     >>> compile_table({}, (), None, blocks=False).keys
@@ -65,7 +65,7 @@ class Compiled:
     fields: Mapping[str, Field]
     rules: Mapping[str, Rule]
     extra_rule: Rule
-    unread: frozenset[str]
+    uncleaned: frozenset[str]
     replacing: frozenset[str]
 
     def replaces(self, names: Iterable[str]) -> bool:
@@ -116,7 +116,11 @@ def compile_table(
         groups=identifying_together(keys),
         required=tuple([name for name, line in lines if line.required]),
         defaults=tuple(
-            [(n, default(n, line)) for n, line in lines if line.default is not None]
+            [
+                (n, default_value(n, line))
+                for n, line in lines
+                if line.default is not None
+            ]
         ),
         extra_rule=replace if extra_fields is None else extra_fields.rule,
         **_of_fields(fields, blocking),
@@ -130,7 +134,7 @@ def _of_fields(
     return {
         "fields": dict(fields),
         "rules": {name: line.rule for name, line in fields.items()},
-        "unread": frozenset(uncleaned.difference(blocking)),
+        "uncleaned": frozenset(uncleaned.difference(blocking)),
         "replacing": frozenset(
             name for name, line in fields.items() if _replaces(line.rule)
         ),

@@ -17,7 +17,7 @@ from attrs import frozen
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
 from upsertcore.normalize.patterns import Pattern, as_tuple
-from upsertcore.policy.functions import check_called, check_function
+from upsertcore.policy.functions import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
 from upsertcore.values import described, freeze, unknown
 
@@ -26,14 +26,14 @@ __all__ = [
     "Blank",
     "Field",
     "Null",
+    "check_choice",
     "check_clock",
-    "check_line",
-    "check_named",
+    "check_field",
+    "check_field_name",
     "check_patch_rule",
     "check_rule",
-    "default",
+    "default_value",
     "field",
-    "one_of",
 ]
 
 UNUSABLE = "must be a value that its clean function accepts"
@@ -136,7 +136,7 @@ def field(
     )
 
 
-def check_line(name: str, line: Field) -> None:
+def check_field(name: str, line: Field) -> None:
     """
     See that a line can work.
 
@@ -147,7 +147,7 @@ def check_line(name: str, line: Field) -> None:
     Raises:
         InvalidPolicy: If it cannot.
 
-    >>> check_line("email", field(required=True))
+    >>> check_field("email", field(required=True))
     """
     for part, function in (("key", line.key), ("clean", line.clean)):
         if function is not None:
@@ -157,8 +157,8 @@ def check_line(name: str, line: Field) -> None:
     if line.on_merge is not None:
         check_rule(f"{name}: on_merge", line.on_merge)
     check_patch_rule(name, line.rule)
-    one_of(f"{name}: null", line.null, Null)
-    one_of(f"{name}: blank", line.blank, Blank)
+    check_choice(f"{name}: null", line.null, Null)
+    check_choice(f"{name}: blank", line.blank, Blank)
     for part in ("unique", "required", "keep_aliases"):
         if type(getattr(line, part)) is not bool:
             what = f"must be True or False, not {described(getattr(line, part))}"
@@ -188,7 +188,7 @@ def check_rule(name: str, rule: object) -> None:
     >>> check_rule("name: rule", replace)
     """
     if not isinstance(rule, Rule):
-        check_called(name, rule)
+        check_not_factory(name, rule)
         advice = "wrap it: custom(...)" if callable(rule) else "use replace, keep, ..."
         what = f"must be a rule, not {described(rule)}"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
@@ -209,7 +209,7 @@ def check_patch_rule(name: str, rule: Rule) -> None:
         raise InvalidPolicy(f"{name}: the rule {rule} {what}; {how}")
 
 
-def check_named(
+def check_field_name(
     what: str, name: object, fields: Mapping[str, Field], extra_fields: object
 ) -> None:
     """
@@ -224,7 +224,7 @@ def check_named(
     Raises:
         InvalidPolicy: If it is none; ``"*"`` does not stand for all others.
 
-    >>> check_named("rules", "city", {}, field())
+    >>> check_field_name("rules", "city", {}, field())
     """
     if isinstance(name, str) and name in fields:
         return
@@ -257,14 +257,14 @@ def check_clock(
         raise InvalidPolicy(f"{name}: {what}; declare it")
 
 
-def one_of(name: str, value: object, choices: Any) -> None:
+def check_choice(name: str, value: object, choices: Any) -> None:
     """
     See that a choice is one of those that there are.
 
     Raises:
         InvalidPolicy: If it is none of them.
 
-    >>> one_of("null", "clear", Null)
+    >>> check_choice("null", "clear", Null)
     """
     if value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
@@ -272,14 +272,14 @@ def one_of(name: str, value: object, choices: Any) -> None:
         raise InvalidPolicy(f"{name}: {what}")
 
 
-def default(name: str, line: Field) -> Any:
+def default_value(name: str, line: Field) -> Any:
     """
     Give the value that a line stores where nothing is sent, clean and frozen.
 
     Raises:
         InvalidPolicy: If its own ``clean`` refuses it.
 
-    >>> default("tags", field(default=["a"]))
+    >>> default_value("tags", field(default=["a"]))
     ('a',)
     """
     try:

@@ -15,7 +15,7 @@ from typing import Any
 from upsertcore.errors import InvalidPolicy
 from upsertcore.values import called, described
 
-__all__ = ["check_called", "check_function", "check_normaliser"]
+__all__ = ["check_function", "check_normaliser", "check_not_factory"]
 
 _NOUNS = {
     "Callable": "a normaliser",
@@ -27,7 +27,7 @@ _NOUNS = {
 }
 
 
-def check_called(name: str, value: object) -> None:
+def check_not_factory(name: str, value: object) -> None:
     """
     Check that an argument is not a function that makes what is wanted.
 
@@ -39,7 +39,7 @@ def check_called(name: str, value: object) -> None:
         InvalidPolicy: If it was not called.
 
     >>> from upsertcore import normalize
-    >>> check_called("phone: key", normalize.phone_in)
+    >>> check_not_factory("phone: key", normalize.phone_in)
     Traceback (most recent call last):
     ...
     upsertcore.errors.InvalidPolicy: phone: key: phone_in makes a normaliser and is ...
@@ -75,7 +75,7 @@ def check_function(name: str, function: object, advice: str) -> None:
     if not callable(function):
         what = f"must be a function, not {described(function)}"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
-    check_called(name, function)
+    check_not_factory(name, function)
     if not _takes_one(function):
         what = f"{called(function)} must take one value"
         raise InvalidPolicy(f"{name}: {what}; {advice}")

@@ -19,11 +19,11 @@ from attrs import field, frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy, blame
 from upsertcore.normalize import Normalizer
-from upsertcore.normalize.patterns import Matcher, Pattern, as_tuple, patterns
+from upsertcore.normalize.patterns import Matcher, Pattern, as_tuple, compile_patterns
 from upsertcore.policy.functions import check_normaliser
 from upsertcore.values import FrozenMap, called, described, empty, freeze, shown
 
-__all__ = ["MAX_FORMS", "Key", "Pattern", "key", "patterns"]
+__all__ = ["MAX_FORMS", "Key", "Pattern", "compile_patterns", "key"]
 
 MAX_FORMS = 1_000
 """How many forms one composite key may make of parts that are lists."""
@@ -68,7 +68,7 @@ class Key:
     _blocks: tuple[Matcher, ...] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        compiled = patterns(self.name or "key", self.blocked)
+        compiled = compile_patterns(self.name or "key", self.blocked)
         object.__setattr__(self, "_blocks", compiled)
 
     @property
@@ -98,18 +98,18 @@ class Key:
         if len(self.fields) == 1:
             value = fields.get(self.fields[0])
             if type(value) is tuple:
-                return self.part(value)
+                return self.field_forms(value)
             form = self._normal(value)
             if form is None or (self.blocked and self._is_blocked(form)):
                 return ()
             return (form,)
         if self.any_of:
             names = enumerate(self.fields)
-            made = [self.part(fields.get(name), place) for place, name in names]
+            made = [self.field_forms(fields.get(name), place) for place, name in names]
             return tuple(dict.fromkeys(form for part in made for form in part))
         return self._allowed(self._joined(fields))
 
-    def part(self, value: Any, place: int = 0) -> tuple[str, ...]:
+    def field_forms(self, value: Any, place: int = 0) -> tuple[str, ...]:
         """
         Make the forms of one field; of a composite key, its part of the form.
 
@@ -119,7 +119,7 @@ class Key:
 
         >>> from upsertcore import normalize
         >>> more = key("email", "more", normalize=normalize.email, any_of=True)
-        >>> more.part(("A@x.org", ""), 1)
+        >>> more.field_forms(("A@x.org", ""), 1)
         ('a@x.org',)
         """
         if type(value) is tuple:
@@ -145,7 +145,7 @@ class Key:
         form = self._normal(value)
         return None if form is None or self._is_blocked(form) else form
 
-    def sought(self, value: Any) -> tuple[str, ...]:
+    def lookup_forms(self, value: Any) -> tuple[str, ...]:
         """
         Make the forms to look contacts up by; a list stands for any of its items.
 
@@ -161,11 +161,14 @@ class Key:
 
         >>> from upsertcore import normalize
         >>> email = Key("email", ("email",), (normalize.email,))
-        >>> email.sought("A@x.org"), email.sought(("A@x.org", "", "b@x.org"))
+        >>> (
+        ...     email.lookup_forms("A@x.org"),
+        ...     email.lookup_forms(("A@x.org", "", "b@x.org")),
+        ... )
         (('a@x.org',), ('a@x.org', 'b@x.org'))
         """
         if not self.composite:
-            return self.part(value)
+            return self.field_forms(value)
         parts = ", ".join(self.fields)
         if not isinstance(value, FrozenMap) or {*value}.difference(self.fields):
             raise InvalidField("value", value, f"must be a mapping of {parts}")
@@ -189,7 +192,7 @@ class Key:
         left = tuple([item for item in value if not self._blocks_one(item)])
         return value if len(left) == len(value) else left or None
 
-    def formless(self, fields: Any) -> list[tuple[str, Any, str]]:
+    def unusable_values(self, fields: Any) -> list[tuple[str, Any, str]]:
         """
         List the values that make no form of this key, though they are not blank.
 
@@ -202,7 +205,7 @@ class Key:
 
         >>> from upsertcore import normalize
         >>> email = Key("email", ("email",), (normalize.email,))
-        >>> email.formless({"email": ("A@x.org", "", "not an email")})
+        >>> email.unusable_values({"email": ("A@x.org", "", "not an email")})
         [('email', 'not an email', 'no usable form')]
         """
         found = []
@@ -215,10 +218,10 @@ class Key:
                 elif form and not self.composite and self._is_blocked(form):
                     found.append((name, item, "blocked"))
         if self.composite and self.blocked and not found and self.blocks(fields):
-            found.append((*self.told(fields), "blocked"))
+            found.append((*self.error_subject(fields), "blocked"))
         return found
 
-    def told(self, fields: Any) -> tuple[str, Any]:
+    def error_subject(self, fields: Any) -> tuple[str, Any]:
         """
         Name the field that an error is about, and show its value.
 
@@ -230,26 +233,28 @@ class Key:
             several fields the first that carries a form.
 
         >>> from upsertcore import normalize
-        >>> key("first", "last", normalize=normalize.text).told({"first": "Ada"})
+        >>> key("first", "last", normalize=normalize.text).error_subject(
+        ...     {"first": "Ada"}
+        ... )
         ('', FrozenMap({'first': 'Ada'}))
         """
         if self.composite:
             parts = {n: fields[n] for n in self.fields if n in fields}
             return self.name, FrozenMap.trusted(parts)
-        carry = [name for name in self.fields if self.part(fields.get(name))]
+        carry = [name for name in self.fields if self.field_forms(fields.get(name))]
         name = (*carry, self.fields[0])[0]
         return name, fields.get(name)
 
     def _joined(self, fields: Any) -> tuple[str, ...]:
         parts = []
         for place, name in enumerate(self.fields):
-            part = self.part(fields.get(name), place)
+            part = self.field_forms(fields.get(name), place)
             if not part:
                 return ()
             parts.append(part)
         if math.prod(map(len, parts)) > MAX_FORMS:
             reason = f"must have at most {MAX_FORMS} combinations of its parts"
-            raise InvalidField(*self.told(fields), reason)
+            raise InvalidField(*self.error_subject(fields), reason)
         return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
 
     def _normal(self, value: Any, place: int = 0) -> str | None:
@@ -262,13 +267,13 @@ class Key:
             raise
         if type(form) is str and form.isascii():
             return form or None
-        return self.checked(form, place)
+        return self.check_form(form, place)
 
     def blame(self, error: Exception, value: Any, place: int = 0) -> None:
         """Name the field and its normaliser in an exception that it raised."""
         blame(error, self.fields[place], "normaliser", self.normalize[place], value)
 
-    def checked(self, form: Any, place: int = 0) -> str | None:
+    def check_form(self, form: Any, place: int = 0) -> str | None:
         """
         Check that what a normaliser returned is a form, or that there is none.
 

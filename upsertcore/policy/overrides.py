@@ -18,11 +18,11 @@ from upsertcore.policy.fields import (
     Blank,
     Field,
     Null,
+    check_choice,
     check_clock,
-    check_named,
+    check_field_name,
     check_patch_rule,
     check_rule,
-    one_of,
 )
 from upsertcore.values import described
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.rules.rule import Rule
 
-__all__ = ["for_one_call"]
+__all__ = ["with_overrides"]
 
 
-def for_one_call(
+def with_overrides(
     policy: Policy,
     rules: Mapping[str, Rule] | None = None,
     null: Null | None = None,
@@ -61,7 +61,7 @@ def for_one_call(
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.rules import keep
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> for_one_call(policy, {"email": keep}).fields["email"].rule
+    >>> with_overrides(policy, {"email": keep}).fields["email"].rule
     keep
     """
     if rules is None and null is None and blank is None:
@@ -75,17 +75,17 @@ def for_one_call(
         check_rule(f"{name}: rule", rule)
         check_patch_rule(name, rule)
         check_clock(name, rule, policy.fields, policy.extra_fields)
-        line = policy.line(name)
+        line = policy.field_options(name)
         if name not in policy.fields:
-            check_named("rules", name, policy.fields, policy.extra_fields)
-        if rule.by is not None and policy.is_dated(name):
+            check_field_name("rules", name, policy.fields, policy.extra_fields)
+        if rule.by is not None and policy.uses_update_time(name):
             but = f"but its on_merge rule, {policy.merge_rule(name)}, sets one too"
             raise InvalidPolicy(f"{name}: rule {rule} has a clock, {but}")
         lines[name] = attrs.evolve(line, rule=rule)
     if null is not None:
-        one_of("null", null, Null)
+        check_choice("null", null, Null)
     if blank is not None:
-        one_of("blank", blank, Blank)
+        check_choice("blank", blank, Blank)
 
     def wished(line: Field) -> Field:
         return attrs.evolve(
@@ -95,4 +95,4 @@ def for_one_call(
         )
 
     other = None if policy.extra_fields is None else wished(policy.extra_fields)
-    return policy.with_lines({n: wished(line) for n, line in lines.items()}, other)
+    return policy.with_fields({n: wished(line) for n, line in lines.items()}, other)

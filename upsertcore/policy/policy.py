@@ -28,12 +28,12 @@ from upsertcore.policy.checks import (
 from upsertcore.policy.compiled import Compiled, compile_table
 from upsertcore.policy.fields import (
     Field,
+    check_choice,
     check_clock,
-    check_line,
+    check_field,
     check_rule,
-    one_of,
 )
-from upsertcore.policy.functions import check_called
+from upsertcore.policy.functions import check_not_factory
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep
 from upsertcore.rules.rule import Rule
@@ -145,7 +145,7 @@ class Policy:
         made = compile_table(fields, keys, self.extra_fields, blocks=blocks)
         check_match(self.match, made.by_name, fields, on_limit=self.on_limit)
         object.__setattr__(self, "_compiled", made)
-        dated = tuple([name for name in fields if self.is_dated(name)])
+        dated = tuple([name for name in fields if self.uses_update_time(name)])
         object.__setattr__(self, "_dated", dated)
         object.__setattr__(self, "_declared", tuple(fields))
 
@@ -159,7 +159,7 @@ class Policy:
         """The policy without the overrides of one call; mostly the policy itself."""
         return self._base or self
 
-    def line(self, name: Any) -> Field:
+    def field_options(self, name: Any) -> Field:
         """
         Give the line for a field, declared or not.
 
@@ -169,9 +169,9 @@ class Policy:
         >>> from upsertcore import field, first_match, normalize
         >>> from upsertcore.rules import ignore
         >>> fields = {"email": field(key=normalize.email)}
-        >>> Policy(first_match("email"), fields, extra_fields=field(rule=ignore)).line(
-        ...     "city"
-        ... ).rule
+        >>> Policy(
+        ...     first_match("email"), fields, extra_fields=field(rule=ignore)
+        ... ).field_options("city").rule
         ignore
         """
         line = self.fields.get(name)
@@ -198,27 +198,27 @@ class Policy:
         >>> policy.merge_rule("id"), policy.merge_rule("city")
         (keep, latest(by='at'))
         """
-        line = self.base.line(name)
+        line = self.base.field_options(name)
         if line.on_merge is not None:
             return line.on_merge
         return self.on_merge if line.rule.by is None else line.rule
 
-    def is_dated(self, name: str) -> bool:
+    def uses_update_time(self, name: str) -> bool:
         """Return whether a field goes by when its contact was updated, in a merge."""
-        return self.merge_rule(name).merges_only and self.own_rule(name).by is None
+        return self.merge_rule(name).merges_only and self.base_rule(name).by is None
 
-    def dated(self, *parts: Mapping[str, Any]) -> Iterable[str]:
+    def update_time_fields(self, *parts: Mapping[str, Any]) -> Iterable[str]:
         """Return the fields that go by that: the declared ones, and others in parts."""
-        if self.extra_fields is None or not self.is_dated(""):
+        if self.extra_fields is None or not self.uses_update_time(""):
             return self._dated
         extra = [name for part in parts for name in part if name not in self.fields]
         return dict.fromkeys((*self._dated, *extra))
 
-    def own_rule(self, name: str) -> Rule:
+    def base_rule(self, name: str) -> Rule:
         """Return the rule that the table has for a field, whatever one call goes by."""
-        return self.base.line(name).rule
+        return self.base.field_options(name).rule
 
-    def with_lines(
+    def with_fields(
         self, fields: Mapping[str, Field], extra_fields: Field | None
     ) -> Policy:
         """
@@ -252,7 +252,7 @@ def compiled(policy: Policy) -> Compiled:
 
 def _check_table(policy: Policy) -> None:
     if not isinstance(policy.match, Strategy):
-        check_called("match", policy.match)
+        check_not_factory("match", policy.match)
         what = f"must be a match strategy, not {described(policy.match)}"
         raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
     names: Any = tuple(policy.fields)
@@ -262,11 +262,11 @@ def _check_table(policy: Policy) -> None:
             what = f"names must be str, got {described(name)}"
             raise InvalidPolicy(f"fields: {what}; name each field")
         if not isinstance(line, Field):
-            check_called(name, line)
+            check_not_factory(name, line)
             advice = f"write field({'key=...' if callable(line) else ''})"
             what = f"must be field(...), not {described(line)}"
             raise InvalidPolicy(f"{name}: {what}; {advice}")
-        check_line(name, line)
+        check_field(name, line)
         check_clock(name, line.rule, policy.fields, policy.extra_fields)
     check_rule("on_merge", policy.on_merge)
     if policy.extra_fields is not None:
@@ -276,12 +276,12 @@ def _check_table(policy: Policy) -> None:
 
 def _check_extra_fields(line: Any) -> None:
     if not isinstance(line, Field):
-        check_called("extra_fields", line)
+        check_not_factory("extra_fields", line)
         what = f"must be field(...) or None, not {described(line)}"
         raise InvalidPolicy(
             f"extra_fields: {what}; write field(rule=replace), for example"
         )
-    check_line("extra_fields", line)
+    check_field("extra_fields", line)
     for part in ("key", "required", "default"):
         if getattr(line, part) is not None and getattr(line, part) is not False:
             what = f"{part} is for a declared field"
@@ -290,7 +290,7 @@ def _check_extra_fields(line: Any) -> None:
 
 def _check_choices(policy: Policy) -> None:
     for name, choices in _CHOICES.items():
-        one_of(name, getattr(policy, name), choices)
+        check_choice(name, getattr(policy, name), choices)
     if policy.on_not_found == "refuse" and policy.on_found != "update":
         what = f"must be 'update' where on_not_found='refuse', not {policy.on_found!r}"
         raise InvalidPolicy(f"on_found: {what}; otherwise no patch changes anything")

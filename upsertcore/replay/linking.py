@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
-from upsertcore.engine.patch import checked_scope, read
+from upsertcore.engine.patch import check_scope, read_patch
 from upsertcore.errors import Refused
 from upsertcore.model.contact import Contact
 from upsertcore.policy.forms import held_forms
@@ -160,8 +160,8 @@ class Linking:
         if isinstance(row, KnownContact):
             return self.held(row.contact)
         try:
-            checked_scope(row.scope)
-            sent, _ignored = read(self._policy, row.patch)
+            check_scope(row.scope)
+            sent, _ignored = read_patch(self._policy, row.patch)
         except Refused:
             return ()
         start = f"{len(row.scope)}:{row.scope}"

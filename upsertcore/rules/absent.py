@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, final
 
 from upsertcore.rules import nested
-from upsertcore.rules.gather import Gatherer, MergeNames, sealed
+from upsertcore.rules.gather import Gatherer, MergeNames, freeze_merged
 from upsertcore.values import FrozenMap, empty, same
 
 __all__ = [
-    "absent",
     "gather_deep",
     "gather_deep_keep",
+    "is_absent",
     "merge_deep",
     "merge_deep_keep",
     "merge_items",
@@ -36,7 +36,7 @@ _OPEN = FrozenMap, dict
 """A mapping, or one that others are laid over meanwhile."""
 
 
-def absent(value: Any, default: Any = None) -> bool:
+def is_absent(value: Any, default: Any = None) -> bool:
     """
     Return whether a value counts as absent where contacts are merged.
 
@@ -44,7 +44,7 @@ def absent(value: Any, default: Any = None) -> bool:
         value: A frozen value.
         default: That of its field, or of its name inside a mapping; None for none.
 
-    >>> absent(""), absent("new", "new"), absent("new")
+    >>> is_absent(""), is_absent("new", "new"), is_absent("new")
     (True, True, False)
     """
     return empty(value) or (default is not None and same(value, default))
@@ -65,7 +65,7 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
     {'city': 'Boston', 'zip': '02101'}
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
-        return nested.deep(None if absent(own, default) else own, other)
+        return nested.deep(None if is_absent(own, default) else own, other)
     return _merged(own, other, default, _present)
 
 
@@ -84,14 +84,14 @@ def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
     {'lang': 'de', 'a': 1}
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
-        return nested.deep_keep(None if absent(own, default) else own, other)
+        return nested.deep_keep(None if is_absent(own, default) else own, other)
     return _merged(own, other, default, _filling)
 
 
 def _merged(own: Any, other: Any, default: Any, part: Part) -> Any:
     mapped = _Merged(own, default, part)
-    mapped.lay(other)
-    return mapped.made()
+    mapped.add(other)
+    return mapped.result()
 
 
 def gather_deep(own: Any, default: Any) -> Gatherer | None:
@@ -140,7 +140,7 @@ class _Merged:
         self._said: Said = {}
         self.moved = False
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         if not isinstance(sent, FrozenMap):
             raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
         known = self._own if self._mapped is None else self._mapped.known
@@ -148,11 +148,11 @@ class _Merged:
         if part:
             if self._mapped is None:
                 self._mapped = MergeNames(self._own)
-            self._mapped.lay(part)
+            self._mapped.add(part)
         self.moved = bool(part) and self._mapped.moved  # type: ignore[union-attr]
 
-    def made(self) -> FrozenMap[Any]:
-        return self._own if self._mapped is None else self._mapped.made()
+    def result(self) -> FrozenMap[Any]:
+        return self._own if self._mapped is None else self._mapped.result()
 
     def equals(self, value: Any) -> bool:
         if self._mapped is None:
@@ -175,7 +175,7 @@ def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> A
     >>> [dict(item) for item in merge_items(own, other, None, ("id",))]
     [{'id': 1, 'v': 'a'}]
     """
-    known = None if absent(own, default) else own
+    known = None if is_absent(own, default) else own
     return nested.items(known, other, names, blanks=False)
 
 
@@ -185,9 +185,9 @@ def _of(default: Any, name: str) -> Any:
 
 def _says_nothing(value: Any, default: Any) -> bool:
     """Return whether a value is absent, or a mapping in which all is."""
-    value = sealed(value)
-    if absent(value, default) or not isinstance(value, FrozenMap):
-        return absent(value, default)
+    value = freeze_merged(value)
+    if is_absent(value, default) or not isinstance(value, FrozenMap):
+        return is_absent(value, default)
     return all(_says_nothing(each, _of(default, n)) for n, each in value.items())
 
 

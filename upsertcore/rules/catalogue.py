@@ -160,7 +160,7 @@ A number and a text do not compare, and nothing else is taken: refused.
 smallest = Rule("smallest", smaller, _ALL, drops=True)
 """The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
 
-add = Rule("add", _add, drops=True, shows=_adds)
+add = Rule("add", _add, drops=True, contains=_adds)
 """
 The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
 
@@ -199,7 +199,7 @@ deep_keep = Rule(
     nested.deep_keep,
     _ONCE | _AGAIN,
     drops=True,
-    shows=nested.shows,
+    contains=nested.contains,
     gather=gather_deep_keep,
     merge=merge_deep_keep,
 )

@@ -24,9 +24,9 @@ __all__ = [
     "MergeNames",
     "RemoveItems",
     "UnionItems",
-    "sealed",
+    "freeze_merged",
+    "parse_signs",
     "sent_list",
-    "signs",
     "stored_list",
 ]
 
@@ -39,11 +39,11 @@ class Gatherer(Protocol):
         """Whether the last that was laid over it made it another one."""
         ...
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         """Lay one more over it; raises ``ValueError`` where it does not go."""
         ...
 
-    def made(self) -> Any:
+    def result(self) -> Any:
         """Give what came of it."""
         ...
 
@@ -63,7 +63,7 @@ def _equals(laid: Any, value: Any) -> bool:
     else:
         return False
     alike = (tally.values, tally.text) == (laid.tally.values, laid.tally.text)
-    return alike and same(laid.made(), value)
+    return alike and same(laid.result(), value)
 
 
 def stored_list(value: Any) -> tuple[Any, ...]:
@@ -124,8 +124,8 @@ class AppendItems:
         once: True where one alone is laid over it.
 
     >>> listed = AppendItems(("a",))
-    >>> listed.lay(("b", "a"))
-    >>> listed.made()
+    >>> listed.add(("b", "a"))
+    >>> listed.result()
     ('a', 'b', 'a')
     """
 
@@ -136,7 +136,7 @@ class AppendItems:
         self.tally, self.moved = None if once else Size(), False
         _count(self.tally, self._items)
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         """
         Put the items of a list behind it, repeats included.
 
@@ -148,7 +148,7 @@ class AppendItems:
         _count(self.tally, sent)
         _check(self.tally)
 
-    def made(self) -> tuple[Any, ...]:
+    def result(self) -> tuple[Any, ...]:
         """Give what came of it."""
         return tuple(self._items)
 
@@ -167,8 +167,8 @@ class UnionItems:
         once: True where one alone is laid over it.
 
     >>> listed = UnionItems(("a",))
-    >>> listed.lay(("b", "a"))
-    >>> listed.made()
+    >>> listed.add(("b", "a"))
+    >>> listed.result()
     ('a', 'b')
     """
 
@@ -180,7 +180,7 @@ class UnionItems:
         self._join(stored_list(stored))
         self._shrunk = len(self._items) < len(stored_list(stored))
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         """
         Let the items of a list join it that are not there.
 
@@ -200,7 +200,7 @@ class UnionItems:
         if len(items) > many:
             _count(self.tally, islice(reversed(items.values()), len(items) - many))
 
-    def made(self) -> tuple[Any, ...]:
+    def result(self) -> tuple[Any, ...]:
         """Give what came of it."""
         return tuple(self._items.values())
 
@@ -209,7 +209,7 @@ class UnionItems:
         return _equals(self, value)
 
 
-def signs(sent: Any) -> dict[str, bool]:
+def parse_signs(sent: Any) -> dict[str, bool]:
     """
     Read which texts shall join a list, and which leave it; the last word counts.
 
@@ -219,7 +219,7 @@ def signs(sent: Any) -> dict[str, bool]:
     Raises:
         ValueError: If it is no list, or an item is no text or "-" alone.
 
-    >>> signs(("-a", "b"))
+    >>> parse_signs(("-a", "b"))
     {'a': False, 'b': True}
     """
     joins: dict[str, bool] = {}
@@ -242,9 +242,9 @@ class RemoveItems:
         once: True where one alone is laid over it.
 
     >>> listed = RemoveItems(("a", "b", "a"))
-    >>> listed.lay(("a", "x"))
+    >>> listed.add(("a", "x"))
     >>> listed.sign({"b": True, "c": True})
-    >>> listed.made()
+    >>> listed.result()
     ('b', 'c')
     """
 
@@ -260,15 +260,15 @@ class RemoveItems:
         self._number = 0
         self._join(stored_list(stored))
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         """
         Take the items of a list out of it; of signed ones let some join.
 
         Raises:
-            ValueError: If it is no list, or as :func:`signs` and :meth:`sign`.
+            ValueError: If it is no list, or as :func:`parse_signs` and :meth:`sign`.
         """
         if self._signed:
-            self.sign(signs(sent))
+            self.sign(parse_signs(sent))
         else:
             self.moved = self._leave(dict.fromkeys(map(token, sent_list(sent))))
 
@@ -298,7 +298,7 @@ class RemoveItems:
         self._number += len(items)
         _count(self.tally, items)
 
-    def made(self) -> tuple[Any, ...]:
+    def result(self) -> tuple[Any, ...]:
         """Give what came of it."""
         return tuple(self._items.values())
 
@@ -318,8 +318,8 @@ class MergeNames:
 
     >>> from upsertcore.values import freeze
     >>> mapped = MergeNames(freeze({"a": {"b": 1, "c": 2}, "d": 3}))
-    >>> mapped.lay(freeze({"a": {"b": None}, "d": 4}))
-    >>> mapped.made()
+    >>> mapped.add(freeze({"a": {"b": None}, "d": 4}))
+    >>> mapped.result()
     FrozenMap({'a': FrozenMap({'c': 2}), 'd': 4})
     """
 
@@ -331,7 +331,7 @@ class MergeNames:
         _count(self.tally, self.known.values())
         _take(self.tally, 0, sum(map(len, self.known)))
 
-    def lay(self, sent: FrozenMap[Any]) -> None:
+    def add(self, sent: FrozenMap[Any]) -> None:
         """
         Lay a mapping over it, name by name, all the way down; null removes a name.
 
@@ -363,9 +363,9 @@ class MergeNames:
                 moved |= _set(self.tally, known, name, value)
         return moved
 
-    def made(self) -> FrozenMap[Any]:
+    def result(self) -> FrozenMap[Any]:
         """Give what came of it."""
-        return sealed(self.known)  # type: ignore[no-any-return]
+        return freeze_merged(self.known)  # type: ignore[no-any-return]
 
     def equals(self, value: Any) -> bool:
         """Tell whether that is this value."""
@@ -378,7 +378,7 @@ def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bo
     if moved:
         _take(tally, 0, len(name))
     else:
-        was = sealed(known[name])
+        was = freeze_merged(known[name])
         _count(tally, [was], -1)
         moved = not same(was, value)
     known[name] = value
@@ -386,16 +386,18 @@ def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bo
     return moved
 
 
-def sealed(value: Any) -> Any:
+def freeze_merged(value: Any) -> Any:
     """
     Freeze a mapping that others were laid over; leave any other value.
 
-    >>> sealed({"a": {"b": 1}}), sealed("a")
+    >>> freeze_merged({"a": {"b": 1}}), freeze_merged("a")
     (FrozenMap({'a': FrozenMap({'b': 1})}), 'a')
     """
     if type(value) is not dict:
         return value
-    return FrozenMap.trusted({name: sealed(each) for name, each in value.items()})
+    return FrozenMap.trusted(
+        {name: freeze_merged(each) for name, each in value.items()}
+    )
 
 
 @final
@@ -416,8 +418,8 @@ class Items:
     >>> from upsertcore.values import freeze
     >>> laid = Items(freeze([{"id": 1, "v": "a"}]), ("id",))
     >>> for item in ({"id": 2, "v": "b"}, {"id": 1, "v": "c"}):
-    ...     laid.lay(freeze([item]))
-    >>> [dict(item) for item in laid.made()]
+    ...     laid.add(freeze([item]))
+    >>> [dict(item) for item in laid.result()]
     [{'id': 1, 'v': 'c'}, {'id': 2, 'v': 'b'}]
     """
 
@@ -439,7 +441,7 @@ class Items:
         for place, item in enumerate(self._merged):
             _note(self._places, place, item, names)
 
-    def lay(self, sent: Any) -> None:
+    def add(self, sent: Any) -> None:
         """
         Lay a sent list over it.
 
@@ -476,9 +478,9 @@ class Items:
                     raise ValueError(f"must not change an item's {name}")
             self.moved |= _set(self.tally, known, name, value)
 
-    def made(self) -> tuple[Any, ...]:
+    def result(self) -> tuple[Any, ...]:
         """Give what came of it."""
-        return tuple(map(sealed, self._merged))
+        return tuple(map(freeze_merged, self._merged))
 
     def equals(self, value: Any) -> bool:
         """Tell whether that is this value."""

@@ -18,19 +18,19 @@ from upsertcore.rules.gather import (
     MergeNames,
     RemoveItems,
     UnionItems,
+    parse_signs,
     sent_list,
-    signs,
 )
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, kind_of, same
 
 __all__ = [
     "add_or_remove",
     "append",
+    "contains",
     "deep",
     "deep_keep",
     "items",
     "remove",
-    "shows",
     "union",
 ]
 
@@ -51,8 +51,8 @@ def union(stored: Any, sent: Any) -> Any:
 
 def _laid(listed: Gatherer, sent: Any) -> Any:
     """Lay one value over another, and refuse what is too large to be read back."""
-    listed.lay(sent)
-    return freeze(listed.made())
+    listed.add(sent)
+    return freeze(listed.result())
 
 
 def remove(stored: Any, sent: Any) -> Any:
@@ -109,10 +109,10 @@ def add_or_remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return stored
-    said = signs(sent)
+    said = parse_signs(sent)
     listed = RemoveItems(stored, once=True)
     listed.sign(said)
-    return freeze(listed.made()) or (stored if empty(stored) else ())
+    return freeze(listed.result()) or (stored if empty(stored) else ())
 
 
 def deep(stored: Any, sent: Any) -> Any:
@@ -180,7 +180,7 @@ def _check_mappings(stored: Any, sent: Any) -> None:
         raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
 
 
-def shows(new: Any, sent: Any) -> bool:
+def contains(new: Any, sent: Any) -> bool:
     """
     Tell whether all that a sent mapping says stands in the new one.
 
@@ -190,13 +190,13 @@ def shows(new: Any, sent: Any) -> bool:
             mapping, that there is an empty mapping.
 
     >>> from upsertcore.values import freeze
-    >>> shows(freeze({"a": 1, "b": 2}), freeze({"a": 1, "c": None}))
+    >>> contains(freeze({"a": 1, "b": 2}), freeze({"a": 1, "c": None}))
     True
-    >>> shows(freeze({"a": 1, "b": 2}), freeze({"a": 2}))
+    >>> contains(freeze({"a": 1, "b": 2}), freeze({"a": 2}))
     False
     """
     if isinstance(new, FrozenMap) and isinstance(sent, FrozenMap) and sent:
-        return all(shows(new.get(name), value) for name, value in sent.items())
+        return all(contains(new.get(name), value) for name, value in sent.items())
     return same(new, sent)
 
 

@@ -68,7 +68,7 @@ class Rule:
     drops: bool = False
     stores: bool = True
     by: str | None = None
-    shows: Callable[[Any, Any], bool] | None = None
+    contains: Callable[[Any, Any], bool] | None = None
     gather: Callable[[Any, Any], Gatherer | None] | None = None
     merge: Callable[[Any, Any, Any], Any] | None = None
     merges_only: bool = False
@@ -86,8 +86,8 @@ class Rule:
         >>> keep.leaves_out("a", "a", "b"), keep.leaves_out("a", "a", "a")
         (True, False)
         """
-        if self.shows is not None:
-            return not self.shows(new, sent)
+        if self.contains is not None:
+            return not self.contains(new, sent)
         return self.drops and same(new, stored) and not same(sent, stored)
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import evolve
 
-from upsertcore.engine.outcome import forgetting
+from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import IdempotencyKeyReused, InvalidField
 from upsertcore.values import thaw
 
@@ -133,7 +133,7 @@ class Calls:
         purged = 0
         for name, calls in self.known.items():
             for key, (what, outcome) in calls.items():
-                kept = forgetting(outcome, ids) if name == scope else outcome
+                kept = without_contacts(outcome, ids) if name == scope else outcome
                 purged += kept is not outcome
                 if kept is not None:
                     left[name][key] = what, kept

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 
 from attrs import frozen
 
-from upsertcore.engine.outcome import forgetting
+from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import ChangesNotRetained, UnknownContact
 from upsertcore.policy.forms import held_forms
 from upsertcore.values import described
@@ -118,7 +118,7 @@ class Journal:
         for entry in self.entries:
             outcome = entry.outcome
             if outcome is not None and outcome.contact.scope == scope:
-                outcome = forgetting(outcome, ids)
+                outcome = without_contacts(outcome, ids)
             if outcome is not entry.outcome:
                 entry, purged = Entry(entry.number, outcome), purged + 1  # noqa: PLW2901
             left.append(entry)

@@ -21,7 +21,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from weakref import WeakSet
 
-from upsertcore.engine.outcome import Outcome, outcome_of
+from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, StalePlan, UnknownContact
 from upsertcore.model.record import BEGINNING, NUMBER, ROW, THREAD, WAS, Record
 from upsertcore.store.calls import Calls, Once, answered
@@ -468,7 +468,7 @@ class Writer:
     def _note(self, record: Record) -> None:
         """Note a common write in the journal, unless it was noted before."""
         result: Result = "created" if record[WAS] is None else "updated"
-        outcome = outcome_of(result, record, self._policy)
+        outcome = outcome_from_record(result, record, self._policy)
         self.journal.note(record[NUMBER], outcome)
 
     def _completed(self) -> Record:
