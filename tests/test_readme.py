@@ -1,218 +1,131 @@
-"""The README runs: its tables are true, its commands work, its service answers.
+"""The README and the maps: their tables are true, their commands run, links resolve.
 
-Its Python examples with prompts are doctests, which pytest collects itself; its two
-commands that install are run word for word by ``.ci/run``.
+Examples with prompts are doctests, which pytest collects itself; the two commands that
+install are run word for word by ``.ci/run``.
 """
 
 from __future__ import annotations
 
 import inspect
-import operator
 import os
 import re
 import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from fastapi.testclient import TestClient
 
 import upsertcore
-from upsertcore import (
-    Contact,
-    ContactBook,
-    Policy,
-    errors,
-    field,
-    first_match,
-    normalize,
-    rules,
-)
-from upsertcore.matching import strategies as match
-from upsertcore.rules import catalogue
-from upsertcore.rules.rule import Rule
+from tests.test_layers import LAYERS
+from tests.test_package_readmes import resolves, split
+from upsertcore import Policy, errors, field, rules
+from upsertcore.matching import strategies
+from upsertcore.policy.fields import Blank, Null
+from upsertcore.policy.policy import _CHOICES
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = Path(upsertcore.__file__).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NOW = datetime(2024, 1, 2, tzinfo=UTC)
+MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
+TESTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+CHOICES: dict[str, Any] = {**_CHOICES, "null": Null, "blank": Blank}
 
 
-PLACES = SimpleNamespace(upsertcore=upsertcore, match=match, rules=catalogue)
-
-
-def blocks(language: str) -> list[str]:
-    """Give the blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def section(heading: str, text: str = README) -> str:
+    """Return what is under a heading."""
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def table(heading: str) -> list[list[str]]:
-    """Give the rows of the first table after a heading, without its head."""
-    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in text.splitlines() if line[:1] == "|"]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
+    """Return the rows of the table under a heading, without its head."""
+    lines = section(heading).splitlines()
+    return [split(line) for line in lines if line.startswith("|")][2:]
 
 
-VALUES: dict[str, tuple[Any, Any, Any]] = {
-    "union": (["a"], [], ["b"]),
-    "remove": (["a"], [], ["b"]),
-    "deep": ({"a": 1}, {}, {"b": 2}),
-    "items_by": ([{"id": 1}], [], [{"id": 2}]),
-    "smallest": ("b", "", "a"),
-    "add": (1, "", 2),
-    "append": (["a"], [], ["b"]),
-    "add_or_remove": (["a"], [], ["b"]),
-    "deep_keep": ({"a": 1}, {}, {"b": 2}),
-}
-MADE = {"items_by": rules.items_by("id"), "latest": rules.latest(by="t")}
+def commands() -> list[str]:
+    """Return the blocks of shell."""
+    return re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-def word(rule: Rule, stored: Any, *sent: Any) -> str:
-    """Say in one word what an upsert, newer by "t", does to a field with a value."""
-    lines = {"k": field(key=normalize.exact), "t": field(), "f": field(rule=rule)}
-    fields = {"k": "1", "t": 1} | ({} if stored is None else {"f": stored})
-    row = Contact("c-1", "", fields, 1, NOW, NOW).to_dict()
-    book = ContactBook.load(Policy(first_match("k"), lines), [row])
-    try:
-        outcome = book.upsert({"k": "1", "t": 2} | ({"f": sent[0]} if sent else {}))
-    except errors.InvalidField:
-        return "refused"
-    after = outcome.contact.to_dict()["fields"].get("f")
-    if stored == after:
-        return "ignored" if "f" in outcome.ignored else "stays"
-    if after is None:
-        return "cleared"
-    return "stored" if after == sent[0] else "merged"
+def test_readme_is_read_in_five_minutes() -> None:
+    assert len(README.splitlines()) <= 300
 
 
-RULES = [row for row in table("Merge rules") if row[0].startswith("`")]
+@pytest.mark.parametrize("function", [field, Policy], ids=["field", "Policy"])
+def test_table_of_options_is_that_of_the_signature(function: Any) -> None:
+    """One row per argument, in their order for Policy, with its default."""
+    name = function.__name__
+    rows = {row[0].strip("`"): row for row in table(f"`{name}`")}
+    parameters = inspect.signature(function).parameters
+
+    assert {*rows} == {*parameters}
+    for argument, row in rows.items():
+        default = parameters[argument].default
+        if default is inspect.Parameter.empty:
+            assert row[1] == ""
+        elif argument != "keys":
+            assert row[1].strip("`").replace('"', "'") == repr(default), argument
+        for choice in get_args(CHOICES.get(argument)):
+            assert f'`"{choice}"`' in row[1] + row[2], argument
 
 
-@pytest.mark.parametrize("row", RULES, ids=[row[0] for row in RULES])
-def test_the_table_of_rules_is_true(row: list[str]) -> None:
-    """Each cell is what the rule does, not what it was written to do."""
-    name = re.split(r"[`(]", row[0])[1]
-    rule = MADE.get(name) or getattr(rules, name)
-    stored, blank, different = VALUES.get(name, ("a", "", "b"))
-    same = stored
-
-    assert row[1:] == [
-        word(rule, stored),
-        word(rule, stored, None),
-        word(rule, stored, blank),
-        word(rule, stored, same),
-        word(rule, stored, different),
-        word(rule, None, different),
+def test_table_of_errors_is_that_of_the_module() -> None:
+    """Each error has one row, with the class that it is also caught as."""
+    named = [
+        (name, row[1].strip("`"))
+        for row in table("Errors")
+        for name in re.findall(r"`(\w+)`", row[0])
     ]
+    common = {"UpsertError", "Refused", "Exception", "BaseException", "object"}
+    for name, other in named:
+        bases = [base.__name__ for base in getattr(errors, name).__mro__[1:]]
+        first = next((b for b in bases if b not in common and b[0] != "_"), "")
+        assert other == first, name
+
+    assert sorted([*(name for name, _ in named), "UpsertError"]) == errors.__all__
 
 
-def test_the_table_of_rules_is_whole() -> None:
-    """Every rule of the catalogue has a row, and one alone."""
-    named = [re.split(r"[`(]", row[0])[1] for row in RULES]
-    every = {n for n in rules.__all__ if isinstance(getattr(rules, n), Rule)}
-    every -= {"last_updated"}  # It is for two contacts, and sees no patch.
+def test_errors_below_refused_are_refusals() -> None:
+    names = re.findall(r"`(\w+)`", " ".join(row[0] for row in table("Errors")))
+    start = names.index("Refused")
 
-    assert len(named) == len(set(named))
-    assert set(named) == every | set(MADE)
+    refusals = [issubclass(getattr(errors, name), errors.Refused) for name in names]
 
-
-def test_the_table_of_errors_is_whole() -> None:
-    """Every error is named, with what else it is caught as."""
-    text = README.partition("\n## Errors\n")[2].partition("\n## ")[0]
-    for row in table("Errors"):
-        for name in re.findall(r"`(\w+)`", row[0]):
-            assert not row[1] or row[1].strip("`") in [
-                base.__name__ for base in getattr(errors, name).__mro__
-            ]
-
-    missing = [name for name in errors.__all__ if f"`{name}`" not in text]
-    assert missing == ["UpsertError"]
+    assert refusals == [place >= start for place in range(len(names))]
 
 
-CAPABILITIES = [
-    row
-    for line in README.partition("\n## Capabilities\n")[2]
-    .partition("\n## ")[0]
-    .splitlines()
-    if line.count("|") == 4
-    for row in [[cell.strip() for cell in line.strip("|").split("|")]]
-    if "`" in row[1]
+def test_words_name_the_strategies_and_rules_of_the_code() -> None:
+    rows = {row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in table("Words")}
+
+    assert rows["match strategy"] == {n for n in strategies.__all__ if n.islower()}
+    assert rows["rule"] <= {*rules.__all__}
+
+
+def test_every_page_of_a_package_is_linked() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/*.md")}
+    links = re.findall(r"\]\(([^)#]+)", section("Where everything is"))
+
+    assert {f"upsertcore/{name}/README.md" for name in packages} <= {*links}
+
+
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "tests" / "README.md", *sorted((ROOT / ".github").glob("*.md")))
 ]
 
 
-@pytest.mark.parametrize("row", CAPABILITIES, ids=[row[0] for row in CAPABILITIES])
-def test_a_capability_is_shown_in_an_example_that_runs(row: list[str]) -> None:
-    """What it is said by stands in the section or in the docstring that it names."""
-    names = re.findall(r"(?:\w+\.)*(\w+)", " ".join(re.findall(r"`[^`]+`", row[1])))
-    anchor = re.search(r"\(#([\w-]+)\)", row[2])
-    if anchor is None:
-        text = inspect.getdoc(operator.attrgetter(row[2].strip("`"))(PLACES)) or ""
-        assert ">>>" in text
-    else:
-        (text,) = [
-            part
-            for part in README.split("\n## ")
-            if part.partition("\n")[0].lower().replace(" ", "-") == anchor[1]
-        ]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_resolves(page: str) -> None:
+    """Relative links, with their anchors; those of other pages are tested with them."""
+    text = re.sub(
+        r"(?ms)^ *```.*?^ *```$|`[^`\n]*`", "", (ROOT / page).read_text("utf-8")
+    )
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    relative = [link for link in links if ":" not in link]
 
-    assert [name for name in names if name not in text] == []
-
-
-def test_every_rule_and_strategy_is_a_capability() -> None:
-    """The tables leave out none of the catalogue."""
-    said = " ".join(row[1] for row in CAPABILITIES)
-    strategies = {name for name in match.__all__ if name.islower()}
-    every = {*rules.__all__, *strategies, *inspect.signature(Policy).parameters}
-    every |= {*inspect.signature(field).parameters}
-    known = {"match", "fields", "keys", "clean"}
-
-    assert every - known - set(re.findall(r"\w+", said)) == set()
-
-
-def test_the_words_are_those_of_the_code() -> None:
-    """The tables of arguments are those of ``field`` and ``Policy``."""
-    for name in ("key", "unique", "required", "clean", "rule", "null", "blank"):
-        assert f"| `{name}` |" in README
-    for name in ("extra_fields", "on_ambiguous", "on_key_in_use", "on_no_key"):
-        assert f"| `{name}` |" in README
-
-
-def test_the_service_answers() -> None:
-    """The block is a whole service: it creates, updates, and says what is wrong."""
-    (service,) = [b for b in blocks("python") if "FastAPI" in b]
-    names: dict[str, Any] = {"__name__": "service"}
-    exec(compile(service, "README.md", "exec", dont_inherit=True), names)  # noqa: S102
-    with TestClient(names["app"]) as client:
-        created = client.post("/contacts/upsert", json={"email": "ada@x.org"})
-        again = client.post("/contacts/upsert", json={"email": "ada@x.org"})
-        refused = client.post("/contacts/upsert", json={"name": "Ada"})
-
-        key = {"Idempotency-Key": "k-1"}
-        named = {"email": "ada@x.org", "name": "Ada"}
-        once = client.post("/contacts/upsert", json=named, headers=key)
-        twice = client.post("/contacts/upsert", json=named, headers=key)
-        old = {"If-Match": "1"}
-        stale = client.post("/contacts/upsert", json=named, headers=old)
-
-    id = created.json()["id"]
-    assert created.json()["result"] == "created"
-    assert again.json() == {
-        **created.json(),
-        "result": "unchanged",
-        "why": f"unchanged {id}, matched by email",
-    }
-    assert once.json() == twice.json()
-    assert once.json()["why"].splitlines() == [
-        f"updated {id}, matched by email",
-        "  name: 'Ada' stored (replace)",
-    ]
-    assert stale.status_code == 412
-    assert "is at version 2, not 1" in stale.json()["detail"]
-    assert refused.status_code == 422
-    assert "send a usable value for email" in refused.json()["detail"]
+    assert [link for link in relative if not resolves(page, link)] == []
 
 
 def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -231,57 +144,77 @@ def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_first_command_does_its_job(tmp_path: Path) -> None:
-    """The sample runs, its table has every line, and nothing is lost."""
-    job = blocks("sh")[0].replace("\\\n", "").splitlines()[1]
+def test_first_command_reports_every_row_of_the_sample(tmp_path: Path) -> None:
+    job = commands()[0].replace("\\\n", "").splitlines()[1]
     command, _, status = job.partition("||")
     done = typed(command, tmp_path)
-    told = (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
+    reported = (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
 
     assert done.returncode == 1
     assert status.split() == ["test", "$?", "-eq", "1"]
     for line in ("created", "updated", "unchanged", "refused: ", "withheld: phone"):
         assert line in done.stdout
-    assert len(told) == 5_000
+    assert len(reported) == 5_000
     assert done.stderr == ""
 
 
-def shape(text: str) -> str:
-    """Make a pattern of expected output: dots stand for anything within a line."""
-    lines = [re.escape(" ".join(line.split())) for line in text.splitlines()]
-    return "\n".join(line.replace(r"\.\.\.", ".*") for line in lines if line)
+def test_second_command_is_that_of_contributing() -> None:
+    """Both say how the tests are run, and both commands are there."""
+    assert "python -m pytest" in commands()[1]
+    assert len(commands()) == 2
 
 
-def test_the_console_shows_this(tmp_path: Path) -> None:
-    """Each command prints what stands under it, white space aside."""
-    steps = [
-        step
-        for block in blocks("console")
-        for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
+def missing(names: list[str], folder: Path) -> list[str]:
+    """Return the paths that exist neither in a folder nor in the repository."""
+    known = [n for n in names if (folder / n).exists() or (ROOT / n).exists()]
+    return [name for name in names if name not in known]
+
+
+def test_map_has_the_layers_of_the_test() -> None:
+    """What is not written yet, and the two that start the package, are left out."""
+    written = {path.stem for path in PACKAGE.glob("[!_]*")} | {"_lazy"}
+    lines = [line.split()[1:] for line in re.findall(r"^\d  .*$", MAP, re.MULTILINE)]
+
+    assert [set(names) for names in lines] == [
+        layer & written for layer in LAYERS if layer & written
     ]
-    assert len(steps) == 6
-    for command, expected in steps:
-        done = typed(command, tmp_path)
-        shown = [" ".join(line.split()) for line in done.stdout.splitlines()]
-        actual = "\n".join(line for line in shown if line)
-
-        assert done.returncode == 0, done.stderr
-        assert re.fullmatch(shape(expected), actual), actual
 
 
-def test_the_second_run_leaves_the_book_as_it_was(tmp_path: Path) -> None:
-    """``crm.csv`` twice: every row unchanged, and the same bytes."""
-    commands = re.findall(r"^\$ (.*)", blocks("console")[0], re.MULTILINE)
-    typed(commands[0], tmp_path)
-    before = (tmp_path / "crm.jsonl").read_bytes()
-    typed(commands[1], tmp_path)
+def test_map_names_files_that_exist() -> None:
+    names = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.pyi?)`", MAP)
 
-    assert (tmp_path / "crm.jsonl").read_bytes() == before
+    assert missing(names, PACKAGE) == []
+    assert len(names) > 60
 
 
-def test_its_links_lead_somewhere() -> None:
-    """Each link of the first screen is a heading."""
-    headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+def test_map_has_a_row_for_each_package() -> None:
+    """With modules that exist."""
+    rows = [split(line) for line in section("Packages", MAP).splitlines()]
+    packages = [re.match(r"\[`(\w+)`\]", row[0]) for row in rows if len(row) == 3]
+    named = {match[1] for match in packages if match}
+    modules = [
+        PACKAGE / match[1] / f"{name}.py"
+        for row in rows
+        if (match := re.match(r"\[`(\w+)`\]", row[0]))
+        for name in re.findall(r"`(\w+)`", row[2])
+    ]
 
-    assert set(re.findall(r"\(#([\w-]+)\)", README)) <= anchors
+    assert named == {path.parent.name for path in PACKAGE.glob("*/README.md")}
+    assert [path for path in modules if not path.exists()] == []
+
+
+def test_map_has_ten_common_changes() -> None:
+    assert section("Common changes", MAP).count("\n### ") == 10
+
+
+def test_page_of_tests_names_every_group() -> None:
+    """Each folder has a row, and each file that is named exists."""
+    folders = {
+        path.name
+        for path in (ROOT / "tests").iterdir()
+        if path.is_dir() and not path.name.startswith(("_", "."))
+    }
+    names = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:py|json|md))`", TESTS)
+
+    assert folders <= {name.split("/")[0] for name in names}
+    assert missing(names, ROOT / "tests") == []
