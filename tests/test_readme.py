@@ -173,7 +173,7 @@ def missing(names: list[str], folder: Path) -> list[str]:
 
 
 def test_map_has_the_layers_of_the_test() -> None:
-    """What is not written yet, and the two that start the package, are left out."""
+    """Packages that do not exist yet, ``__init__`` and ``__main__`` aside."""
     written = {path.stem for path in PACKAGE.glob("[!_]*")} | {"_lazy"}
     lines = [line.split()[1:] for line in re.findall(r"^\d  .*$", MAP, re.MULTILINE)]
 
