@@ -68,7 +68,7 @@ def told(differences: Any) -> list[tuple[int, str, str, str]]:
     """Write what the library says in the same words; refusals of one kind are one."""
     rows = []
     for each in differences:
-        both = [thaw(each.mine), thaw(each.theirs)]
+        both = [thaw(each.current), thaw(each.other)]
         if each.part == "refused":
             both = [None if said is None else said.split(":")[0] for said in both]
         a, b = map(written, both)

@@ -20,7 +20,7 @@ from tests.naive_merging import absorb, date
 from tests.naive_patch import leave, read
 from tests.naive_withheld import Merging, settle
 from upsertcore import Policy, errors
-from upsertcore.store.ids import SpentId
+from upsertcore.store.ids import IdInUse
 
 
 class Oracle(Calling):
@@ -138,7 +138,7 @@ class Oracle(Calling):
             new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
             new["created_at"] = new["updated_at"]
             if any(new["id"] in (r["id"], *r.get("merged_ids", [])) for r in self.rows):
-                raise SpentId(new["id"])
+                raise IdInUse(new["id"])
             self.born = [id for id in self.born if id != new["id"]] + [new["id"]]
             self.rows.append(new)
         return {**plan, "contact": new}

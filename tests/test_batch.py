@@ -22,7 +22,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.book.batch import in_turn, repeated
+from upsertcore.book.batch import find_duplicates, run_calls
 from upsertcore.rules import immutable
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -138,9 +138,9 @@ class TestFold:
 
         patches = iter([1, 2, 3])
         with pytest.raises(errors.CreateRefused):
-            in_turn(refuse, patches, "raise")
+            run_calls(refuse, patches, "raise")
 
-        collected = in_turn(refuse, patches, "collect")
+        collected = run_calls(refuse, patches, "collect")
         assert [type(e) for e in collected] == [errors.CreateRefused] * 2
 
     def test_what_is_no_refusal_is_never_collected(self) -> None:
@@ -240,7 +240,7 @@ class TestAtomic:
     def test_an_id_that_is_given_twice(self) -> None:
         """Within the batch as within the book; nothing is written then."""
         made = ContactBook(POLICY, ids=lambda: "c-1")
-        with pytest.raises(ValueError, match="must return a fresh id, not 'c-1'"):
+        with pytest.raises(ValueError, match="a contact already has 'c-1'"):
             made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
 
         assert len(made) == 0
@@ -257,7 +257,7 @@ class TestAtomic:
             return "c-2"
 
         made = ContactBook(POLICY, ids=ids)
-        with pytest.raises(ValueError, match="must return a fresh id, not 'c-1'"):
+        with pytest.raises(ValueError, match="a contact already has 'c-1'"):
             made.upsert_many([{"email": "a@x"}, {"email": "b@x"}], atomic=True)
 
         assert [each["email"] for each in made] == ["z@x"]
@@ -512,7 +512,7 @@ class TestRepeats:
     def test_repeating_is_transitive(self) -> None:
         """Two that share nothing repeat each other where a third shares with both."""
         rows = [{"email": "a@x"}, {"phone": ONE}, {"email": "a@x", "phone": ONE}]
-        found: dict[int, Any] = repeated(POLICY, rows)
+        found: dict[int, Any] = find_duplicates(POLICY, rows)
 
         assert {row: e.others for row, e in found.items()} == {
             0: (1, 2),
@@ -581,7 +581,7 @@ class TestRepeats:
     def test_refusals_of_rows_alike_share_their_memory(self) -> None:
         """N rows alike hold n numbers, not n times n; the first row is named later."""
         rows = [{"email": "a@x", "name": str(number)} for number in range(1_000)]
-        found: list[Any] = [*repeated(POLICY, rows).values()]
+        found: list[Any] = [*find_duplicates(POLICY, rows).values()]
         assert len(found) == 1_000
         assert all(each.rows is found[0].rows for each in found)
         assert found[7].others == (*range(7), *range(8, 1_000))
@@ -629,14 +629,14 @@ class TestRepeats:
             {"email": "b@x", "phone": ONE},
         ]
 
-        assert repeated(policy, rows) == {}
+        assert find_duplicates(policy, rows) == {}
 
     def test_keys_are_apart(self) -> None:
         """The same text is not the same form of another key."""
         lines = {name: field(key=normalize.exact) for name in ("a", "b")}
 
         policy = Policy(first_match("a", "b"), lines)
-        assert repeated(policy, [{"a": "1"}, {"b": "1"}]) == {}
+        assert find_duplicates(policy, [{"a": "1"}, {"b": "1"}]) == {}
 
     def test_keys_of_several_fields_and_of_lists(self) -> None:
         """Whatever forms the strategy looks for."""
@@ -651,7 +651,7 @@ class TestRepeats:
             {"first": "ADA", "last": "king"},
         ]
 
-        assert sorted(repeated(policy, rows)) == [0, 1, 3, 4]
+        assert sorted(find_duplicates(policy, rows)) == [0, 1, 3, 4]
 
     def test_what_identifies_nobody_is_no_repeat(self) -> None:
         """Null, blank and blocked are no keys."""
@@ -660,7 +660,7 @@ class TestRepeats:
         )
         rows = [{"email": e} for e in ("noreply@x", "noreply@x", "", "", None, None)]
 
-        assert repeated(policy, rows) == {}
+        assert find_duplicates(policy, rows) == {}
 
     @pytest.mark.parametrize("on_duplicates", ["refuse_later", "refuse_all"])
     def test_under_raise_what_came_before_stays(self, on_duplicates: Any) -> None:

@@ -50,7 +50,9 @@ def parts(
     found = made.compare(other, patches, scope=scope)
     assert (before, entries) == (made.dump(), made.changes_since())
     assert found.rows == len(patches)
-    return [(each.row, each.part, each.mine, each.theirs) for each in found.differences]
+    return [
+        (each.row, each.part, each.current, each.other) for each in found.differences
+    ]
 
 
 def test_a_policy_beside_itself() -> None:
@@ -120,9 +122,7 @@ def test_others_are_merged() -> None:
     )
     sent = {"id": 1, "email": "eve@x"}
     refused = parts(made, MERGES, sent)
-    assert [(0, "refused", None)] == [
-        (row, p, theirs) for row, p, _m, theirs in refused
-    ]
+    assert [(0, "refused", None)] == [(row, p, other) for row, p, _m, other in refused]
 
     made = ContactBook.load(free, made.dump(), ids=lambda: "c-9")
     found = made.compare(MERGES, [sent]).differences
@@ -130,7 +130,7 @@ def test_others_are_merged() -> None:
         ("merged", (), ("c-2",)),
         ("lost", {"email": "held by c-2"}, {}),
         ("fields", {"id": 1}, {"id": 1, "email": "eve@x", "name": "Eve"}),
-    ] == [(each.part, each.mine, each.theirs) for each in found]
+    ] == [(each.part, each.current, each.other) for each in found]
 
 
 def test_refused_on_one_side() -> None:
@@ -226,7 +226,7 @@ def test_what_is_deleted() -> None:
 
     assert rows == made.dump()
     assert ["refused"] == [each.part for each in found.differences]
-    assert found.differences[0].theirs.startswith("ContactDeleted: contact c-1")
+    assert found.differences[0].other.startswith("ContactDeleted: contact c-1")
 
 
 def test_it_is_told_in_words() -> None:

@@ -266,7 +266,7 @@ class TestContactsAmongThemselves:
         counts = []
         for size in (10, 2_000):
             book = self.book(size, 1)
-            book._writer.ids = lambda: "new"
+            book._store.ids = lambda: "new"
             outcome = calls[verb](book)
             counts.append(called(partial(book.undo, outcome)))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
-from upsertcore.store.ids import Draw, fresh_ids, utc_now
+from upsertcore.store.ids import Stamp, fresh_ids, utc_now
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -94,38 +94,38 @@ def test_a_created_contact_has_one_time() -> None:
     )
 
 
-def test_a_draw_asks_once() -> None:
+def test_a_stamp_asks_once() -> None:
     """However often a call is decided anew."""
     counting = Counting()
-    draw = Draw(counting.id, counting.now)
+    stamp = Stamp(counting.id, counting.now)
     plan = counting.book.plan({"email": "a@x"})
     for _ in range(3):
-        draw.ready(plan)
-    one, two = draw.contact(plan), draw.contact(plan)
+        stamp.prepare(plan)
+    one, two = stamp.contact(plan), stamp.contact(plan)
 
     assert counting.asked() == (1, 1)
     assert one == two
     assert (one.id, one.version, one.merged_ids) == ("c-1", 1, ())
 
 
-def test_a_draw_that_needs_more_at_a_later_attempt() -> None:
+def test_a_stamp_that_needs_more_at_a_later_attempt() -> None:
     """Nobody was to be created at first, and then somebody is."""
     counting = Counting()
     made = counting.book
-    draw = Draw(counting.id, counting.now)
+    stamp = Stamp(counting.id, counting.now)
     made.create({"email": "a@x"})
     known = made.plan({"email": "a@x", "name": "A"})
     same = made.plan({"email": "a@x"})
     new = made.plan({"email": "b@x"})
-    draw.ready(same)
+    stamp.prepare(same)
     assert counting.asked() == (1, 1)
-    assert draw.contact(same) is made.get("c-1")
-    draw.ready(known)
+    assert stamp.contact(same) is made.get("c-1")
+    stamp.prepare(known)
     assert counting.asked() == (1, 2)
-    draw.ready(new)
+    stamp.prepare(new)
 
     assert counting.asked() == (2, 2)
-    assert draw.contact(new).created_at == draw.contact(known).updated_at
+    assert stamp.contact(new).created_at == stamp.contact(known).updated_at
 
 
 def test_what_was_absorbed_keeps_its_own() -> None:
@@ -163,7 +163,7 @@ def test_an_id_is_text(id: Any, error: type[Exception]) -> None:
         (7, "an aware time, got 7"),
         (None, "an aware time"),
         (datetime(2024, 1, 2), "an aware time"),  # noqa: DTZ001
-        (datetime.min.replace(tzinfo=timezone(timedelta(hours=1))), "a time of UTC"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=1))), "a time that UTC"),
     ],
     ids=["number", "none", "naive", "before the calendar"],
 )
@@ -177,7 +177,7 @@ def test_a_time_is_aware(now: Any, words: str) -> None:
     assert "c-1" not in made
 
 
-class Stamp(datetime):
+class NanoTime(datetime):
     """As pandas has one: finer than a microsecond, and it says so."""
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
@@ -188,7 +188,7 @@ class Stamp(datetime):
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
 def test_a_time_of_another_class_becomes_a_plain_one(zone: timezone) -> None:
     """So a row of it is that of the time, and reads back as it was."""
-    now = Stamp(2024, 1, 2, 3, 4, 5, 6, tzinfo=zone)
+    now = NanoTime(2024, 1, 2, 3, 4, 5, 6, tzinfo=zone)
     made = ContactBook(Policy(first_match("email"), LINES), clock=lambda: now)
     made.upsert({"email": "ada@x.org"})
     made.create({"email": "eve@x.org"})

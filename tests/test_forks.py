@@ -69,7 +69,7 @@ class TestFork:
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with book._writer.lock:
+            with book._store.lock:
                 held.set()
                 done.wait()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.book import shapes as heading
+from upsertcore.book import shapes
 from upsertcore.book.shapes import PatchShape, PatchShapes
 from upsertcore.model import layout
 from upsertcore.rules import (
@@ -33,7 +33,7 @@ POLICY = Policy(first_match("email"), LINES)
 OPEN = Policy(first_match("email"), LINES, extra_fields=field(rule=replace))
 
 
-def headings(policy: Policy = POLICY) -> PatchShapes:
+def patch_shapes(policy: Policy = POLICY) -> PatchShapes:
     """Make what learns the headings of a policy."""
     names = [key.name for key in policy.all_keys]
     return PatchShapes(policy, ContactIndex(names), [(name,) for name in names])
@@ -41,7 +41,7 @@ def headings(policy: Policy = POLICY) -> PatchShapes:
 
 def known(*names: str, policy: Policy = POLICY) -> PatchShape:
     """Give what is known of names that have a heading."""
-    found = headings(policy)[names]
+    found = patch_shapes(policy)[names]
     assert found is not None
     return found
 
@@ -51,7 +51,7 @@ class TestNames:
 
     def test_it_is_learnt_once(self) -> None:
         """The same names, sent again, lead to the same heading."""
-        learnt = headings()
+        learnt = patch_shapes()
 
         assert learnt["email", "name"] is learnt["email", "name"]
         assert learnt["name", "email"] is not learnt["email", "name"]
@@ -59,24 +59,26 @@ class TestNames:
     @pytest.mark.parametrize("name", [7, None, "age", "\ud800"], ids=repr)
     def test_what_is_no_name_of_the_table_has_none(self, name: Any) -> None:
         """The plain path says what is wrong with it."""
-        assert headings()["email", name] is None
+        assert patch_shapes()["email", name] is None
 
     @pytest.mark.parametrize("name", [7, "\ud800", ""], ids=repr)
     def test_what_is_no_name_at_all_has_none(self, name: Any) -> None:
         """Also where the table takes any name; a blank one is the plain path's."""
-        assert headings(OPEN)["email", name] is None
-        assert headings(OPEN)["email", "age"] is not None
+        assert patch_shapes(OPEN)["email", name] is None
+        assert patch_shapes(OPEN)["email", "age"] is not None
 
     def test_what_goes_by_a_clock_has_none(self) -> None:
         """A rule with a clock looks at another field."""
         lines = {**LINES, "name": field(rule=latest("at")), "at": field()}
 
-        assert headings(Policy(first_match("email"), lines))["email", "name"] is None
+        assert (
+            patch_shapes(Policy(first_match("email"), lines))["email", "name"] is None
+        )
 
     def test_so_many_are_learnt(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever comes beyond is looked at each time, and is as good."""
-        monkeypatch.setattr(heading, "MAX_NAMES", 1)
-        learnt = headings()
+        monkeypatch.setattr(shapes, "MAX_NAMES", 1)
+        learnt = patch_shapes()
 
         assert learnt["email",] is learnt["email",]
         assert learnt["email", "name"] is not learnt["email", "name"]
@@ -87,7 +89,7 @@ class TestNames:
     ) -> None:
         """A book of ever other names does what any other does."""
         books = [ContactBook(OPEN, ids=iter("abc").__next__) for _ in "ab"]
-        books[1]._quick = books[1]._quick_many = None
+        books[1]._fast_upsert = books[1]._fast_upsert_many = None
         monkeypatch.setattr(layout, "MAX_NAMES", 1)
         for book in books:
             for n in range(9):
@@ -101,15 +103,15 @@ class TestNames:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Beyond them a way is found anew."""
-        monkeypatch.setattr(heading, "_MAX_PICKS", 1)
+        monkeypatch.setattr(shapes, "_MAX_PICKERS", 1)
         index = ContactIndex(["email"])
         email = PatchShapes(POLICY, index, [("email",)])["email",]
         assert email is not None
         ways = [index.names.share(names) for names in (("name",), ("city",))]
 
-        assert email.meet(ways[0]) is email.meet(ways[0])
-        assert email.meet(ways[1]) is not email.meet(ways[1])
-        assert ("city", "email") == email.meet(ways[1])[0]
+        assert email.align(ways[0]) is email.align(ways[0])
+        assert email.align(ways[1]) is not email.align(ways[1])
+        assert ("city", "email") == email.align(ways[1])[0]
 
 
 class TestCreation:
@@ -119,8 +121,11 @@ class TestCreation:
         """Those that were not sent, in the order of the table."""
         made = known("name", "email")
 
-        assert made.creates
-        assert (("name", "email", "city"), ("Oslo",)) == (made.full, made.defaults)
+        assert made.can_create
+        assert (("name", "email", "city"), ("Oslo",)) == (
+            made.created_names,
+            made.defaults,
+        )
         assert () == known("city", "email").defaults
 
     @pytest.mark.parametrize(
@@ -136,8 +141,8 @@ class TestCreation:
         """A default serves, but one that is a key would have to be looked for."""
         policy = Policy(first_match("email"), {**LINES, "code": line})
 
-        assert creates == known("email", policy=policy).creates
-        assert known("email", "code", policy=policy).creates
+        assert creates == known("email", policy=policy).can_create
+        assert known("email", "code", policy=policy).can_create
 
 
 class TestReading:
@@ -203,5 +208,5 @@ def test_a_rule_is_asked(
     made = known("note", policy=policy)
     was = () if stored is None else (stored,)
 
-    laid = made.lay(was, (sent,), ("note",), known=known_)
+    laid = made.apply_rules(was, (sent,), ("note",), is_known=known_)
     assert (None if new is None else (new,)) == laid

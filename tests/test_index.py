@@ -136,7 +136,7 @@ def test_the_check_sees_what_is_wrong() -> None:
         lambda index: index._holders["email"][""].update({"z@x": "a"}),
         lambda index: index._holders["phone"][""].update({"+1": ["c", "b", "a"]}),
         lambda index: index.rows.pop("a"),
-        lambda index: index.leads.update({"z": "a"}),
+        lambda index: index.redirects.update({"z": "a"}),
         lambda index: index.rows.update({"z": index.rows.pop("a")}),
     )
     for fault in faults:
@@ -245,8 +245,8 @@ class TestAbsorbed:
     @pytest.mark.parametrize(
         ("stored", "words"),
         [
-            (survivor("e", "c"), "id: e must not lead away from b"),
-            (contact("a"), "id: a must not lead away from b"),
+            (survivor("e", "c"), "id: e already resolves to contact b"),
+            (contact("a"), "id: a already resolves to contact b"),
             (survivor("b", "a", "c", "d"), "contact d must stay in its scope"),
             (survivor("b", "a", "c", "b"), "must not contain b"),
             (survivor("e", "e"), "must not contain e"),
@@ -272,16 +272,16 @@ class TestAbsorbed:
         """Even where it leads to one of them, and all else is whole."""
         index = self.merged()
         index.rows["d"] = self.claiming()
-        index.leads["a"] = "d"
+        index.redirects["a"] = "d"
         with pytest.raises(AssertionError):
             index.check()
 
     def test_the_check_sees_an_id_that_leads_astray(self) -> None:
         """One left over, one that is missing, and one that two contacts claim."""
         faults: tuple[Callable[[ContactIndex], Any], ...] = (
-            lambda index: index.leads.pop("a"),
-            lambda index: index.leads.update({"z": "b"}),
-            lambda index: index.leads.update({"a": "d"}),
+            lambda index: index.redirects.pop("a"),
+            lambda index: index.redirects.update({"z": "b"}),
+            lambda index: index.redirects.update({"a": "d"}),
             lambda index: index.rows.update({"d": self.claiming()}),
             lambda index: index.rows.update({"b": row_of(contact("b"), (), 1, B)}),
         )
@@ -341,14 +341,14 @@ class TestReaders:
                 index.found(id)[1]
 
         index.rows = Seen(index.rows, look)
-        index.leads = Seen(index.leads, look)
+        index.redirects = Seen(index.redirects, look)
         return looks
 
     def test_beside_an_update(self) -> None:
         """The ids of a contact lead to it while it is replaced."""
         index = filled()
         index.put(survivor("b", "a"), [["b@x"], []])
-        index.rows, index.leads = Kept(index.rows), Kept(index.leads)
+        index.rows, index.redirects = Kept(index.rows), Kept(index.redirects)
         index.put(survivor("b", "a", "x"), [["b@x"], ["+1"]])
         index.put(contact("c"), [["c@x"], ["+2"]])
 
@@ -421,7 +421,7 @@ class Slow(dict[str, Any]):
         return found
 
 
-@pytest.mark.parametrize("ask", ["get", "found", "__contains__", "place"])
+@pytest.mark.parametrize("ask", ["get", "found", "__contains__", "find_place"])
 def test_who_comes_back_while_looked_for_is_found(ask: str) -> None:
     """Its id leads to a contact all the time, first to another and then to itself."""
     index = filled()
@@ -557,7 +557,7 @@ class TestSplit:
         """By creation; of ids that lead to a contact, that of the contact."""
         index = self.merged()
 
-        assert [index.place(id) for id in "abcdx"] == [2, 2, 2, 3, None]
+        assert [index.find_place(id) for id in "abcdx"] == [2, 2, 2, 3, None]
 
     def test_ids_in_use(self) -> None:
         """Those of contacts and of absorbed ones, until their contact is removed."""
@@ -573,7 +573,7 @@ class TestShared:
 
     def shared(self, index: ContactIndex, *place: Any) -> list[list[str]]:
         """Give the ids of those who share a form."""
-        return sorted(map(list, index.shared(*place)))
+        return sorted(map(list, index.shared_forms(*place)))
 
     def test_who_shares_something(self) -> None:
         """Of one key, in one scope or in all, never across them."""
@@ -696,7 +696,7 @@ class TestRows:
         index = filled()
         index.put(survivor("c", "a"), [["c@x"], []])
 
-        assert [1, 2, 3] == [index.seat(id) for id in "bcd"]
+        assert [1, 2, 3] == [index.place_of(id) for id in "bcd"]
         assert 4 == index.next
         with pytest.raises(KeyError):
-            index.seat("a")
+            index.place_of("a")

@@ -587,7 +587,7 @@ class TestFreeIds:
         for patch in (ADA, EVE):
             made.create(patch)
         made.merge("c-1", "c-2")
-        with pytest.raises(ValueError, match=f"must return a fresh id, not '{id}'"):
+        with pytest.raises(ValueError, match=f"a contact already has '{id}'"):
             made.create({"email": "new@x"})
         made.delete("c-1")
 

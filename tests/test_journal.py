@@ -26,7 +26,7 @@ from upsertcore import (
 )
 from upsertcore.errors import UnknownContact
 from upsertcore.store.index import ContactIndex
-from upsertcore.store.journal import Entry, redo
+from upsertcore.store.journal import Entry, apply_changes
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -57,7 +57,7 @@ def book(policy: Policy = POLICY, keep: int | None = None) -> ContactBook:
 def leading(made: ContactBook) -> dict[str, Contact]:
     """Give the contact that each id leads to."""
     index = made._index
-    return {id: index.get(id) for id in (*index.rows, *index.leads)}
+    return {id: index.get(id) for id in (*index.rows, *index.redirects)}
 
 
 def results(made: ContactBook, number: int = 0) -> list[str]:
@@ -117,7 +117,7 @@ def test_entries_follow_one_another() -> None:
     one, two, three = book().changes_since()
     for entries in ((one, three), (two, one), (one, one)):
         with pytest.raises(ValueError, match="must not follow"):
-            redo(ContactIndex(["email", "phone"]), POLICY, entries)
+            apply_changes(ContactIndex(["email", "phone"]), POLICY, entries)
 
 
 def test_a_person_is_forgotten() -> None:
@@ -165,7 +165,7 @@ def test_calls_about_a_person_are_forgotten() -> None:
 def test_a_purged_entry_is_passed_over() -> None:
     """Nothing of it is done again."""
     index = ContactIndex(["email", "phone"])
-    redo(index, POLICY, [Entry(7, None), Entry(8, None)])
+    apply_changes(index, POLICY, [Entry(7, None), Entry(8, None)])
 
     assert len(index) == 0
 
@@ -552,7 +552,7 @@ class TestPurge:
         made.delete("c-4")
 
         assert made.purge("c-4") == 1
-        assert {} == made._writer._calls.known
+        assert {} == made._store._call_log.calls
 
     @pytest.mark.parametrize("keep", [None, 0])
     def test_a_deleted_one_of_another_scope(self, keep: int | None) -> None:
@@ -565,7 +565,7 @@ class TestPurge:
             made.purge("c-4", scope="b")
 
         assert before == (results(made) if keep is None else None)
-        assert {"a"} == {*made._writer._calls.known}
+        assert {"a"} == {*made._store._call_log.calls}
         assert made.purge("c-4", scope="a") > 0
 
     def test_the_calls_of_an_absorbed_one(self) -> None:
@@ -698,7 +698,9 @@ class TestPurgeAfterAMerge:
         """Said in words, not by a KeyError."""
         book, _merge = self.merged()
         book.delete("c-1")
-        with pytest.raises(ValueError, match="entries: 4 must find what those before"):
+        with pytest.raises(
+            ValueError, match="entries: 4 must not name an unknown contact"
+        ):
             ContactBook.from_changes(book.policy, book.changes_since(3))
 
     @pytest.mark.parametrize("keep", [-1, 1.5, "all"], ids=str)

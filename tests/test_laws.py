@@ -56,7 +56,7 @@ from upsertcore.rules import (
     remove,
     union,
 )
-from upsertcore.store.calls import Calls
+from upsertcore.store.idempotency import CallLog
 from upsertcore.store.index import ContactIndex
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.values import freeze
@@ -1051,14 +1051,14 @@ def _naming(_merge: Any) -> Any:
     return call
 
 
-def _of_every_scope(noted: Any) -> Any:
+def _of_every_scope(lookup: Any) -> Any:
     """Let the calls of all scopes be one list."""
 
-    def call(self: Any, once: Any) -> Any:
-        found = None
-        for scope in [*self.known]:
-            found = found or noted(self, (scope, *once[1:]))
-        return found
+    def call(self: Any, key: Any) -> Any:
+        logged = None
+        for scope in [*self.calls]:
+            logged = logged or lookup(self, (scope, *key[1:]))
+        return logged
 
     return call
 
@@ -1145,7 +1145,7 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
         f"merge c-1: KeyInUse: {KeyInUse('id', 7, 'c-1')}",
     ),
     (
-        *("scopes_apart", of(BOB, ADA), Calls, "noted", _of_every_scope),
+        *("scopes_apart", of(BOB, ADA), CallLog, "lookup", _of_every_scope),
         "its idempotency key: created new-1",
     ),
     (
@@ -1441,15 +1441,15 @@ JOURNALS: list[tuple[str, str, Defect, str]] = [
         "of 1 changes kept, others are told",
     ),
     (
-        *("replay_is_equal", "note", _keeping_all_or_nothing),
+        *("replay_is_equal", "append", _keeping_all_or_nothing),
         f"{ChangesNotRetained(0, 2)}",
     ),
     (
-        *("replay_is_equal", "note", _numbering_anew),
+        *("replay_is_equal", "append", _numbering_anew),
         "read one by one, they are others",
     ),
     ("batch_is_fold", "since", _forgetting_nothing, "other changes, of 1"),
-    ("batch_is_fold", "note", _keeping_all_or_nothing, "other changes, of 1"),
+    ("batch_is_fold", "append", _keeping_all_or_nothing, "other changes, of 1"),
 ]
 
 
@@ -1483,7 +1483,7 @@ def test_a_batch_that_notes_other_changes_is_seen(
     def call(self: Any, patches: Any, **how: Any) -> Any:
         answers = sent(self, patches, **how)
         if how.get("atomic", False) == atomic:
-            self._writer.journal.entries.clear()
+            self._store.journal.entries.clear()
         return answers
 
     monkeypatch.setattr(ContactBook, "upsert_many", call)

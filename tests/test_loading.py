@@ -21,7 +21,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.book.loading import admit, fill, rows_of
+from upsertcore.book.loading import admitted_forms, load_rows, rows_of
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, UnknownField
 from upsertcore.store.index import ContactIndex
 
@@ -208,11 +208,11 @@ def test_the_index_is_as_it_was_before_the_row_that_is_refused() -> None:
     """Rows are taken one by one, and looking at one changes nothing."""
     index = ContactIndex(["email", "phone"])
     with pytest.raises(InvalidRows):
-        fill(index, POLICY, [ADA, row("c-2", email="a@x")])
+        load_rows(index, POLICY, [ADA, row("c-2", email="a@x")])
 
     assert [each.id for each in index] == ["c-1"]
     ada = Contact.from_dict(row("c-9", email="z@x"))
-    assert admit(POLICY, index, ada) == (("z@x",), ())
+    assert admitted_forms(POLICY, index, ada) == (("z@x",), ())
     assert "c-9" not in index
     index.check()
 

@@ -37,7 +37,7 @@ def test_it_reads_what_stands_below() -> None:
     assert laid.found("b")[1] == (("b@x",), ("+1",))
     assert laid.holders("phone", "+1", "") == ("a", "b")
     assert laid.holders("phone", "+1", "s") == ()
-    assert (laid.is_spent("c"), laid.is_spent("d")) == (True, False)
+    assert (laid.has_id("c"), laid.has_id("d")) == (True, False)
     assert laid.puts == []
     with pytest.raises(UnknownContact):
         laid.get("d")
@@ -61,7 +61,7 @@ def test_what_is_put_is_read_and_not_written() -> None:
     assert laid.holders("email", "a2@x", "") == ("a",)
     assert laid.holders("phone", "+1", "") == ("b",)
     assert laid.puts == [(new, (("d@x",), ("+3",))), (moved, (("a2@x",), ("+3",)))]
-    assert laid.is_spent("d")
+    assert laid.has_id("d")
     assert index.get("a") == contact("a")
     assert "d" not in index
     assert index.holders("phone", "+1") == ("a", "b")
@@ -99,7 +99,7 @@ def test_who_was_absorbed_leads_to_the_survivor() -> None:
     for id in ("a", "b", "b0", "d"):
         assert laid.get(id) is survivor
         assert laid.found(id)[1] == (("a@x",), ("+1", "+2"))
-        assert laid.is_spent(id)
+        assert laid.has_id(id)
     assert laid.holders("phone", "+1", "") == ("a",)
     assert laid.holders("email", "b@x", "") == ()
     assert laid.holders("email", "d@x", "") == ()
@@ -121,10 +121,10 @@ def test_an_id_that_led_to_who_is_put() -> None:
 def test_ids_of_contacts_below_are_in_use() -> None:
     """As they are in the index, until one is removed."""
     index = below()
-    assert Overlay(index).is_spent("c")
+    assert Overlay(index).has_id("c")
     index.remove("c")
 
-    assert not Overlay(index).is_spent("c")
+    assert not Overlay(index).has_id("c")
 
 
 READS: Any = {
@@ -220,4 +220,6 @@ def test_who_is_absorbed_while_places_are_looked_at_is_told() -> None:
     laid.holders("phone", "+1", "")
     index.split(before, forms, [back])
 
-    assert laid.stale(index) == "contact b stands elsewhere now"
+    assert (
+        laid.stale(index) == "contact b has changed its place in the order of creation"
+    )

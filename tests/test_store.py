@@ -25,8 +25,8 @@ from upsertcore.model.layout import FORMS, ID, PLACE, SCOPE
 from upsertcore.model.record import NUMBER
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom
-from upsertcore.store import memory as writer
-from upsertcore.store.holders import Entries, listed, move
+from upsertcore.store import memory
+from upsertcore.store.holders import Entries, holder_lists, move
 from upsertcore.store.index import ContactIndex
 from upsertcore.store.overlay import Overlay
 
@@ -77,7 +77,7 @@ class TestFreshIds:
     def test_the_fast_path_refuses_the_id_of_an_absorbed_contact(self) -> None:
         """It resolves to the survivor, and would mean two contacts."""
         made = self.merged("c-2")
-        with pytest.raises(ValueError, match="must return a fresh id, not 'c-2'"):
+        with pytest.raises(ValueError, match="a contact already has 'c-2'"):
             made.upsert({"email": "bob@x.org"})
 
         assert made.get("c-2").id == "c-1"
@@ -86,11 +86,11 @@ class TestFreshIds:
     def test_a_batch_refuses_the_id_of_an_absorbed_contact(self) -> None:
         """The overlay of an atomic batch knows it too."""
         made = self.merged("c-2")
-        with pytest.raises(ValueError, match="must return a fresh id, not 'c-2'"):
+        with pytest.raises(ValueError, match="a contact already has 'c-2'"):
             made.upsert_many([{"email": "bob@x.org"}], atomic=True)
 
-        assert Overlay(made._index).is_spent("c-2")
-        assert not Overlay(made._index).is_spent("c-3")
+        assert Overlay(made._index).has_id("c-2")
+        assert not Overlay(made._index).has_id("c-3")
 
     def test_an_id_that_is_not_needed_any_more_is_no_mistake(self) -> None:
         """While it was drawn, the contact was created under it."""
@@ -118,7 +118,7 @@ def test_each_change_is_counted_whether_it_is_kept_or_not() -> None:
         made.create(EVE)
         made.upsert_many([{"email": "bob@x.org"}, ADA, EVE], atomic=True)
 
-        assert made._writer.done[NUMBER] == 5
+        assert made._store.completed[NUMBER] == 5
         kept = {0: 0, 1: 1, None: 5}[keep]
         numbers = [each.number for each in made.changes_since(5 - kept)]
         assert numbers == [*range(1, 6)][5 - kept :]
@@ -237,7 +237,7 @@ class TestOvertaken:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only what it has written itself counts as a mistake."""
-        monkeypatch.setattr(writer, "_WAIT", 0.0)
+        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 0.0)
         turns = count()
 
         def meddle() -> None:
@@ -273,10 +273,10 @@ class TestOvertaken:
             by_name, match = compiled(made.policy).by_name, made.policy.match
             return Request(by_name, ({}, {}), made._index, "east", match)
 
-        assert made._writer._attempt(ask, decide, prepare) == "decided"
+        assert made._store._attempt(ask, decide, prepare) == "decided"
         assert len(made) == 1 + overtaken
         assert decisions == ["east"]
-        assert made._writer.published is made._writer.done
+        assert made._store.published is made._store.completed
 
     def test_a_contact_that_cannot_be_made_of_what_was_half_seen(self) -> None:
         """One that had absorbed another, say, seen before and after a merge."""
@@ -300,7 +300,7 @@ class TestOvertaken:
         def prepare(decided: str, _state: Any) -> tuple[str, Any]:
             return decided, None
 
-        assert made._writer._attempt(ask, decide, prepare) == "decided"
+        assert made._store._attempt(ask, decide, prepare) == "decided"
 
     def test_an_id_that_is_created_while_it_is_looked_up_is_known(self) -> None:
         """What was half written when it was looked up is looked up again."""
@@ -336,7 +336,7 @@ class TestOvertaken:
                 made.upsert(EVE)
             return len(made._index)
 
-        assert made._writer.read(ask) == 1
+        assert made._store.read(ask) == 1
         assert made.upsert(EVE).result == "created"
 
 
@@ -397,7 +397,7 @@ class TestQueue:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And not after the time that it would wait at most."""
-        monkeypatch.setattr(writer, "_WAIT", 30.0)
+        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 30.0)
         waiting: list[threading.Thread] = []
 
         def then() -> None:
@@ -426,20 +426,20 @@ class TestQueue:
         with pytest.raises(errors.InvalidField, match="note: must wait"):
             books[0].upsert({**ADA, "note": "b"})
 
-        made = books[0]._writer
-        assert made.published is made.done
+        made = books[0]._store
+        assert made.published is made.completed
 
     def test_one_that_is_overtaken_as_it_queues_goes_on_without(self) -> None:
         """There is nobody who waits for it, and nothing to leave."""
         made = book()
         made.upsert(ADA)
-        begun = made._writer._begun()
+        begun = made._store._ready_state()
         made.upsert(EVE)
-        assert not made._writer._swap(begun, begun)
-        state = made._writer.published
-        made._writer._leave(state)
+        assert not made._store._swap(begun, begun)
+        state = made._store.published
+        made._store._dequeue(state)
 
-        assert made._writer.published is state
+        assert made._store.published is state
 
     def test_its_own_function_does_not_wait_for_it(
         self, monkeypatch: pytest.MonkeyPatch
@@ -469,19 +469,19 @@ class TestQueue:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It does not hold the lock that the other one needs to be done."""
-        monkeypatch.setattr(writer, "_WAIT", 0.0)
+        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 0.0)
         made = book()
         made.upsert(ADA)
-        begun, queued = writer.Writer._begun, list[Any]()
+        begun, queued = memory.MemoryStore._ready_state, list[Any]()
 
-        def late(self: writer.Writer) -> Any:
+        def late(self: memory.MemoryStore) -> Any:
             state = begun(self)
             if threading.current_thread() is main and not queued:
-                by_another(lambda: queued.append(self._queued()))
+                by_another(lambda: queued.append(self._enqueue()))
             return state
 
         main = threading.current_thread()
-        monkeypatch.setattr(writer.Writer, "_begun", late)
+        monkeypatch.setattr(memory.MemoryStore, "_ready_state", late)
 
         assert made.delete("c-1").id == "c-1"
         assert (len(queued), len(made)) == (1, 0)
@@ -516,7 +516,7 @@ class TestText:
         """On the fast path as on the general one."""
         policy = Policy(first_match("name"), {"name": field(key=normal)})
         made, plain = book(policy), book(policy)
-        assert made._quick is not None
+        assert made._fast_upsert is not None
         same = normal(one) == normal(other)
         for each in (made, plain):
             each.upsert({"name": one})
@@ -557,7 +557,7 @@ class TestMove:
             move(holders, "", None, row, rows)
         for _ in "ab":
             move(holders, "", every[0], None, rows)
-            assert listed(holders) == {("key", "", "a"): ["c-1", "c-2"]}
+            assert holder_lists(holders) == {("key", "", "a"): ["c-1", "c-2"]}
 
     def test_a_form_that_another_has_taken_meanwhile_stays_there(self) -> None:
         """It is dropped by the one that had it, and no second time."""
@@ -568,7 +568,7 @@ class TestMove:
             move(holders, "", None, taken, rows)
             move(holders, "", was, now, rows)
             expected = {("key", "", "a"): ["c-1"], ("key", "", "b"): ["c-0"]}
-            assert listed(holders) == expected
+            assert holder_lists(holders) == expected
 
     def test_a_form_that_stays_is_not_touched(self) -> None:
         """A reader without the lock finds it throughout."""
@@ -599,7 +599,7 @@ class TestIndex:
         index.put(contact("d"), [[]])
 
         assert [each.id for each in index] == ["a", "c", "d"]
-        assert [index.place(id) for id in "acd"] == [2, 5, 6]
+        assert [index.find_place(id) for id in "acd"] == [2, 5, 6]
 
     def test_a_survivor_under_another_id_stands_where_the_first_one_stood(
         self,
@@ -612,7 +612,7 @@ class TestIndex:
         index.put(contact("b", "a"), [[]])
 
         assert [each.id for each in index] == ["b", "c"]
-        assert (index.place("b"), index.get("a").id) == (0, "b")
+        assert (index.find_place("b"), index.get("a").id) == (0, "b")
 
     def test_places_of_merged_ids_are_kept_as_long_as_they_are_merged(self) -> None:
         """An update keeps none, and undoing a merge lets them go."""
@@ -621,11 +621,11 @@ class TestIndex:
         made.upsert({**ADA, "name": "Ada King"})
         made.create(EVE)
         made.apply(made.plan({**ADA, "name": "Ada"}))
-        assert made._index.seats == {}
+        assert made._index.former_places == {}
         outcome = made.merge("c-1", "c-2")
-        assert made._index.seats == {"c-2": 1}
+        assert made._index.former_places == {"c-2": 1}
         made.undo(outcome)
-        assert made._index.seats == {}
+        assert made._index.former_places == {}
 
     def test_clearing_forgets_merged_ids(self) -> None:
         """Their places too."""
@@ -634,4 +634,9 @@ class TestIndex:
             index.put(each, [[]])
         index.clear()
 
-        assert (len(index), index.leads, index.seats, index.next) == (0, {}, {}, 0)
+        assert (len(index), index.redirects, index.former_places, index.next) == (
+            0,
+            {},
+            {},
+            0,
+        )

@@ -211,7 +211,7 @@ class Late(dict[str, Any]):
             thread = threading.Thread(target=self.made.merge, args=("c-1", "c-2"))
             thread.start()
             self.threads.append(thread)
-            if not self.made._writer._owned():
+            if not self.made._store._is_owner():
                 thread.join()
         return row
 
@@ -251,7 +251,7 @@ def test_a_merge_that_is_overtaken_by_itself() -> None:
 def test_a_book_that_is_called_in_the_middle_of_its_own_call() -> None:
     """A signal handler or a finaliser is refused where it would wait for ever."""
     made = book(1)
-    writer = made._writer
+    writer = made._store
 
     with writer.lock:
         for call in (
@@ -274,7 +274,7 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
 
     class Interrupting:
         def acquire(self) -> None:
-            made._writer.lock = lock
+            made._store.lock = lock
             lock.acquire()
             if next(turns) == 0:
                 lock.release()
@@ -284,8 +284,8 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
         def release(self) -> None:
             lock.release()
 
-    lock: Any = made._writer.lock
-    made._writer.lock = Interrupting()  # type: ignore[assignment]
+    lock: Any = made._store.lock
+    made._store.lock = Interrupting()  # type: ignore[assignment]
     outcome = made.upsert({"email": "1@x", "tags": ["t"]})
 
     assert (outcome.contact["group"], outcome.contact.version) == (9, 3)
@@ -295,7 +295,7 @@ def test_a_handler_that_writes_before_a_write_counts() -> None:
 def test_an_atomic_batch_is_prepared_without_the_lock() -> None:
     """While its decisions and its record are made, another call is not held up."""
     made = book(2)
-    staged, others = made._writer._staged, count(1)
+    staged, others = made._store._stage, count(1)
 
     def staging(*parts: Any) -> Any:
         if next(others) == 1:
@@ -304,12 +304,12 @@ def test_an_atomic_batch_is_prepared_without_the_lock() -> None:
             thread.join()
         return staged(*parts)
 
-    class Staging(type(made._writer)):  # type: ignore[misc]
+    class Staging(type(made._store)):  # type: ignore[misc]
         __slots__ = ()
-        _staged = staticmethod(staging)
+        _stage = staticmethod(staging)
 
-    assert made._writer.lock is not None
-    made._writer.__class__ = Staging
+    assert made._store.lock is not None
+    made._store.__class__ = Staging
     rows = [{"email": "1@x", "group": 7}, {"email": "2@x", "group": 7}]
     outcomes = made.upsert_many(rows, atomic=True)
 
@@ -332,7 +332,7 @@ class Waiting:
 def test_a_call_that_is_interrupted_while_it_waits_raises_that() -> None:
     """The lock was not taken, so nothing is written, and the next call is as any."""
     made = book(2)
-    writer: Any = made._writer
+    writer: Any = made._store
     lock, patch = writer.lock, {"email": "new@x"}
     writer.lock = Waiting(lock)
     with pytest.raises(KeyboardInterrupt):

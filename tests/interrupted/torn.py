@@ -18,7 +18,7 @@ from upsertcore.matching import strategies as match
 from upsertcore.matching.strategy import Strategy
 from upsertcore.model.record import ROW
 from upsertcore.rules.rule import Rule
-from upsertcore.store.ids import SpentId
+from upsertcore.store.ids import IdInUse
 from upsertcore.store.redo import Redo
 
 __all__ = [
@@ -209,11 +209,11 @@ def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
     if "pending" in case:
         # An earlier call that was ended as soon as it counted; nobody came since.
         _left_pending(book, world, _counts_at(json.dumps(case)))
-        assert book._writer.published is not book._writer.done
+        assert book._store.published is not book._store.completed
         world.begin(1)
     if case.get("queued"):
         # As a call of another thread does that has been overtaken; for a moment.
-        queues = Thread(target=book._writer._queued, args=(-12,))
+        queues = Thread(target=book._store._enqueue, args=(-12,))
         queues.start()
         queues.join()
     return book, world
@@ -237,10 +237,10 @@ def _counts_at(text: str) -> int:
     while low < high:
         point = (low + high) // 2
         book, world = made(case)
-        state = book._writer.published
+        state = book._store.published
         world.case = {**case, "pending": step}
         _left_pending(book, world, point)
-        if book._writer.published is state:
+        if book._store.published is state:
             low = point + 1
         else:
             high = point
@@ -294,7 +294,7 @@ def told(book: ContactBook, world: World, call: list[Any]) -> tuple[str, Any]:
     """Make a call; return in text, and as it is, what came of it."""
     try:
         result = done(book, world, call)
-    except (errors.UpsertError, SpentId) as refusal:
+    except (errors.UpsertError, IdInUse) as refusal:
         return f"{type(refusal).__name__}: {refusal}", refusal
     return repr(result), result
 
@@ -316,7 +316,7 @@ def shown(book: ContactBook, case: dict[str, Any]) -> str:
     rows = book.dump()
     json.dumps(rows)
     book._index.check()
-    last = book._writer.done[ROW]
+    last = book._store.completed[ROW]
     # Of a purge nothing is retained.
     assert not isinstance(last, Redo) or not (last.rows or last.outcomes)
     parts: list[Any] = [rows, len(book), [each.id for each in book]]

@@ -28,7 +28,7 @@ from tests.interrupted.ways import (
 )
 from upsertcore import ContactBook, errors
 from upsertcore.engine.outcome import Outcome
-from upsertcore.store.ids import SpentId
+from upsertcore.store.ids import IdInUse
 
 __all__ = ["WAYS", "Torn", "tried"]
 
@@ -143,7 +143,7 @@ def _each(
 def _refusable(end: Callable[..., bool]) -> Callable[[Callable[[], object], Any], bool]:
     def ends(call: Callable[[], object], point: Any) -> bool:
         def refusable() -> None:
-            with suppress(errors.UpsertError, SpentId):
+            with suppress(errors.UpsertError, IdInUse):
                 call()
 
         return end(refusable, point)
@@ -431,7 +431,7 @@ def _twice(case: Case, wanted: int | None, shift: int) -> str:
         book, world = made(case)
         _refusable(interrupt)(lambda: done(book, world, case["call"]), point)  # noqa: B023
         # Only there is something to be completed.
-        pending = book._writer.published is not book._writer.done
+        pending = book._store.published is not book._store.completed
         world.begin(6)
         count = count_points(lambda: told(book, world, then))  # noqa: B023
         for again in evenly(count, few if pending else 1, shift + point):
@@ -452,13 +452,13 @@ def _counted(case: Case, wanted: int | None, shift: int) -> list[int]:
     """Choose points of a call at which it counts, or was about to."""
     book, world = made(case)
     count = count_points(lambda: told(book, world, case["call"]))
-    before = made(case)[0]._writer.done[:4]
+    before = made(case)[0]._store.completed[:4]
     low, high = 0, count
     while low < high:
         point = (low + high) // 2
         book, world = made(case)
         _refusable(interrupt)(lambda: done(book, world, case["call"]), point)  # noqa: B023
-        if repr(book._writer.published[:4]) == repr(before):
+        if repr(book._store.published[:4]) == repr(before):
             low = point + 1
         else:
             high = point
@@ -582,7 +582,7 @@ def _dropped(case: Case, _wanted: int | None, _shift: int) -> str:
                 results.append(inner(book, world))
 
     outcomes = [each for each in world.outcomes if isinstance(each, Outcome)]
-    outcomes += [each.outcome for each in book._writer.journal.entries if each.outcome]
+    outcomes += [each.outcome for each in book._store.journal.entries if each.outcome]
     contacts = [one for each in outcomes for one in (each.contact, each.before) if one]
     references = [weakref.ref(each, gone) for each in contacts]
     if case["call"][0] != "undo":

@@ -9,7 +9,7 @@ from typing import Any
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
 from upsertcore.rules import union
-from upsertcore.store.holders import listed
+from upsertcore.store.holders import holder_lists
 
 __all__ = ["VERBS", "Verb", "made", "state"]
 
@@ -115,8 +115,17 @@ def state(book: ContactBook) -> str:
     """Return all that a book is: rows, ids, keys, changes, numbers and calls."""
     rows = book.dump()
     book._index.check()
-    index, writer = book._index, book._writer
-    parts = [rows, len(book), sorted(index.leads.items()), sorted(index.seats.items())]
-    parts += [index.next, sorted(listed(index._holders).items())]
-    parts += [book.changes_since(), writer.done[3], sorted(writer._calls.known.items())]
+    index, store = book._index, book._store
+    parts = [
+        rows,
+        len(book),
+        sorted(index.redirects.items()),
+        sorted(index.former_places.items()),
+    ]
+    parts += [index.next, sorted(holder_lists(index._holders).items())]
+    parts += [
+        book.changes_since(),
+        store.completed[3],
+        sorted(store._call_log.calls.items()),
+    ]
     return repr(parts)

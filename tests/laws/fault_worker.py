@@ -332,7 +332,7 @@ def main(root: str, law: str, name: str, path: str) -> None:
         path: ``"plain"`` where no call is to take the fast path.
     """
     if path == "plain":
-        book.suits = lambda _policy: False  # type: ignore[assignment, attr-defined]
+        book.has_fast_path = lambda _policy: False  # type: ignore[assignment, attr-defined]
     found = Path(upsertcore.__file__).resolve()
     if not found.is_relative_to(Path(root).resolve()):
         raise SystemExit(f"{found} is not the copy in {root}")

@@ -17,7 +17,7 @@ from upsertcore import (
     first_present,
     normalize,
 )
-from upsertcore.book.fast import SHORT
+from upsertcore.book.fast import ASCII_FORMS
 from upsertcore.rules import (
     append,
     deep,
@@ -140,8 +140,8 @@ def told(book: ContactBook, call: tuple[str, Any, str]) -> str:
 def test_the_hot_path_does_what_the_plain_path_does(policy: Policy, calls: Any) -> None:
     """Answers, rows, forms, changes and the index: the same, to the byte."""
     hot, plain = [new_book(policy, retain_changes=None) for _ in "ab"]
-    assert hot._quick is not None
-    plain._quick = plain._quick_many = None
+    assert hot._fast_upsert is not None
+    plain._fast_upsert = plain._fast_upsert_many = None
     for call in calls:
         assert told(plain, call) == told(hot, call)
 
@@ -149,7 +149,7 @@ def test_the_hot_path_does_what_the_plain_path_does(policy: Policy, calls: Any) 
     for _verb, patch, scope in calls:
         batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
     again = new_book(policy, retain_changes=None)
-    again._quick = again._quick_many = None
+    again._fast_upsert = again._fast_upsert_many = None
     for _verb, patch, scope in calls:
         again.upsert_many([patch, patch], scope=scope, on_refused="collect")
     assert again.dump() == batch.dump()
@@ -175,7 +175,7 @@ TEXTS = st.one_of(
 @example(value="0012345678")
 def test_the_short_form_of_a_text_is_its_form(value: str) -> None:
     """Where its test says so, or where it is the form of anything at all."""
-    for normal, make, is_form in SHORT:
+    for normal, make, is_form in ASCII_FORMS:
         short = make(value)
         if is_form(short) or normal(short) == short:
             assert short == normal(value)

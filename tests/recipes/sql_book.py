@@ -20,7 +20,7 @@ from tests.recipes.sql_tables import Database, Lookups, Overtaken, write
 from upsertcore import Contact, Outcome, Policy
 from upsertcore.engine.decide import decide
 from upsertcore.errors import Refused
-from upsertcore.store.ids import Draw, fresh_ids, utc_now
+from upsertcore.store.ids import Stamp, fresh_ids, utc_now
 
 ATTEMPTS = 5
 
@@ -36,14 +36,14 @@ class SqlBook:
 
     def upsert(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
         """Create the contact that a patch is about, or update the one that is known."""
-        draw = Draw(self.ids, self.clock)
+        stamp = Stamp(self.ids, self.clock)
         for queued in (False, *[True] * (ATTEMPTS - 2)):
             try:
-                return self._attempt(draw, patch, scope, queued=queued)
+                return self._attempt(stamp, patch, scope, queued=queued)
             except Exception as error:
                 if not isinstance(error, Overtaken) and not self.database.lost(error):
                     raise
-        return self._attempt(draw, patch, scope, queued=True)
+        return self._attempt(stamp, patch, scope, queued=True)
 
     def get(self, id: str) -> Contact:
         """Give the contact with this id, or the one that absorbed it."""
@@ -56,11 +56,11 @@ class SqlBook:
         return ({"place": place, **json.loads(body)} for place, (body,) in bodies)
 
     def _attempt(
-        self, draw: Draw, patch: Mapping[str, Any], scope: str, *, queued: bool
+        self, stamp: Stamp, patch: Mapping[str, Any], scope: str, *, queued: bool
     ) -> Outcome:
         try:
             self.database.begin(queued=queued)
-            answer = self._answer(draw, patch, scope)
+            answer = self._answer(stamp, patch, scope)
             self.database.execute("COMMIT")
         except BaseException:
             self.database.rollback()
@@ -70,7 +70,7 @@ class SqlBook:
         return answer
 
     def _answer(
-        self, draw: Draw, patch: Mapping[str, Any], scope: str
+        self, stamp: Stamp, patch: Mapping[str, Any], scope: str
     ) -> Outcome | Refused:
         try:
             look = Lookups(self.policy, self.database)
@@ -78,8 +78,8 @@ class SqlBook:
         except Refused as refusal:
             # A no counts when a yes does: once what it rests on is committed.
             return refusal
-        draw.ready(made)
-        contact = draw.contact(made)
+        stamp.prepare(made)
+        contact = stamp.contact(made)
         if not made.unchanged:
             write(self.database, made, contact)
         return Outcome(

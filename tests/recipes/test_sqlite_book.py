@@ -51,7 +51,7 @@ from upsertcore import (
 )
 from upsertcore.book.loading import rows_of
 from upsertcore.engine.decide import decide
-from upsertcore.store.ids import Draw
+from upsertcore.store.ids import Stamp
 from upsertcore.testing import patches
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -249,10 +249,10 @@ class TestTheLastWord:
             look = Lookups(UNIQUE, book.database)
             late = decide(UNIQUE, {"email": "ada@x.org", "from 1": 1}, look)
             book.upsert({"email": "ada@x.org", "from 1": 2})
-            draw = Draw(book.ids, book.clock)
-            draw.ready(late)
+            stamp = Stamp(book.ids, book.clock)
+            stamp.prepare(late)
             with pytest.raises(Overtaken):
-                write(book.database, late, draw.contact(late))
+                write(book.database, late, stamp.contact(late))
 
         assert [2] == [row["fields"]["from 1"] for row in seen(file, "unique")]
 

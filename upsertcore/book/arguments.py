@@ -3,8 +3,8 @@ Arguments: what a caller passes to a verb, checked before anything is done.
 
 Rules:
     A message names the argument, shows what was passed, and says what to pass.
-    What is part of the caller's code (a policy, a plan, a choice) raises an error of
-    Python or ``InvalidPolicy``; what may come from outside is a refusal.
+    An argument that is part of the caller's code (a policy, a plan, a choice) raises
+    a built-in error or ``InvalidPolicy``; one that may come from outside is refused.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ OnDuplicates = Literal["fold", "refuse_later", "refuse_all"]
 
 def check_policy(name: str, policy: object, advice: str = "") -> None:
     """
-    Check that a policy is one.
+    Check that an argument is a policy.
 
     Raises:
-        InvalidPolicy: If it is none.
+        InvalidPolicy: If it is not.
 
     >>> check_policy("policy", {}, "make one")
     Traceback (most recent call last):
@@ -94,10 +94,10 @@ def check_count(name: str, count: object, advice: str) -> None:
 
 def check_index(index: object) -> None:
     """
-    Check that an index is one, or None.
+    Check that an argument is an index, or None.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is neither.
 
     >>> check_index(None)
     """
@@ -108,11 +108,11 @@ def check_index(index: object) -> None:
 
 def check_choice(name: str, value: object, choices: Any) -> None:
     """
-    Check that an argument is one of the values that it may have.
+    Check that an argument is one of several choices.
 
     Args:
-        name: Of the argument.
-        value: What the caller gave.
+        name: The name of the argument.
+        value: What the caller passed.
         choices: A ``Literal`` type.
 
     Raises:
@@ -124,27 +124,27 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     ...
     ValueError: on_refused: must be 'raise' or 'collect', not 'skip'
     """
-    known = get_args(choices)
-    if not isinstance(value, str) or value not in known:
-        *first, last = map(repr, known)
+    allowed = get_args(choices)
+    if not isinstance(value, str) or value not in allowed:
+        *first, last = map(repr, allowed)
         what = f"must be {', '.join(first)} or {last}"
         raise ValueError(f"{name}: {what}, not {described(value)}")
 
 
 def check_several(name: str, values: Any, advice: str) -> None:
     """
-    Check that an argument is several patches, or rows.
+    Check that an argument is an iterable of patches or rows.
 
     Raises:
-        TypeError: If it is one mapping, text, or nothing that can be iterated.
+        TypeError: If it is a single mapping, text, or cannot be iterated.
 
     >>> check_several("patches", {"email": "ada@x.org"}, "put one patch into a list")
     Traceback (most recent call last):
     ...
     TypeError: patches: must be a list of mappings, not dict; put one patch into a list
     """
-    one = isinstance(values, (Mapping, str, bytes, Contact, Policy))
-    if one or not isinstance(values, Iterable):
+    is_single = isinstance(values, (Mapping, str, bytes, Contact, Policy))
+    if is_single or not isinstance(values, Iterable):
         kind = type(values).__name__
         raise TypeError(f"{name}: must be a list of mappings, not {kind}; {advice}")
 
@@ -156,14 +156,14 @@ def check_batch(
     Check the arguments of a batch.
 
     Args:
-        patches: As ``upsert_many``, and so are the others.
-        on_refused: The same.
-        on_duplicates: The same.
-        atomic: The same.
+        patches: As in ``upsert_many``.
+        on_refused: As in ``upsert_many``.
+        on_duplicates: As in ``upsert_many``.
+        atomic: As in ``upsert_many``.
 
     Raises:
         TypeError: As :func:`check_several`.
-        ValueError: If a choice is none, or an atomic batch is to collect refusals.
+        ValueError: If a choice is unknown, or an atomic batch collects refusals.
 
     >>> check_batch([], "raise", "fold", atomic=True)
     """
@@ -179,10 +179,10 @@ def check_batch(
 
 def plain_id(id: Any) -> str:
     """
-    Give an id as plain text, so that no function of a caller compares it.
+    Return an id as an exact ``str``, so that no method of a subclass compares it.
 
     Raises:
-        UnknownContact: If it is no text.
+        UnknownContact: If it is not text.
 
     >>> plain_id("c-1")
     'c-1'
@@ -196,10 +196,10 @@ def plain_id(id: Any) -> str:
 
 def check_version(if_version: object) -> None:
     """
-    Check that a version is one, or None.
+    Check that an argument is a version, or None.
 
     Raises:
-        InvalidField: If it is none; a version that came as text is not read.
+        InvalidField: If it is neither; text is not converted.
 
     >>> check_version("3")
     Traceback (most recent call last):
@@ -213,7 +213,7 @@ def check_version(if_version: object) -> None:
 
 def check_number(number: object) -> None:
     """
-    Check that the number of a change is one.
+    Check that an argument is the number of a change.
 
     Raises:
         TypeError: If it is not a whole number.
@@ -228,10 +228,10 @@ def check_number(number: object) -> None:
 
 def check_plan(plan: object) -> None:
     """
-    Check that a plan is one.
+    Check that an argument is a plan.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not.
 
     >>> check_plan({"email": "ada@x.org"})
     Traceback (most recent call last):
@@ -246,10 +246,10 @@ def check_plan(plan: object) -> None:
 
 def check_outcome(outcome: object) -> None:
     """
-    Check that an outcome is one.
+    Check that an argument is an outcome.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not.
 
     >>> check_outcome("c-1")
     Traceback (most recent call last):

@@ -1,9 +1,9 @@
 """
-Batches: several patches, one after the other, and what a refusal among them does.
+Batches: several patches, one after the other, and how a refusal ends them.
 
 Rules:
     A batch is the left fold of its calls, and its results are in the order sent.
-    Whatever ends a batch carries the row that it is about, and what was done before.
+    An exception that ends a batch carries its row, and the outcomes before it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from upsertcore.store.transaction import WriteStep
 
 __all__ = [
-    "all_of",
-    "first_later",
-    "in_turn",
-    "later_refused",
-    "refusing",
-    "repeated",
+    "atomic_batch",
+    "find_duplicates",
+    "first_duplicate",
+    "refuse_duplicates",
+    "refuse_later",
+    "run_calls",
 ]
 
 T = TypeVar("T")
 
 
-def in_turn(
+def run_calls(
     call: Callable[[int, T], Outcome],
     patches: Iterable[T],
     on_refused: OnRefused,
@@ -47,11 +47,11 @@ def in_turn(
     Make calls one after the other.
 
     Args:
-        call: Takes the row and the patch.
+        call: A function of row and patch.
         patches: Read one at a time, as they are needed.
         on_refused: ``"raise"`` ends at the first refusal, ``"collect"`` puts it in
             the list and continues.
-        noun: What the batch consists of.
+        noun: What an item of the batch is called in notes of exceptions.
 
     Returns:
         One outcome, or refusal, per patch.
@@ -59,88 +59,87 @@ def in_turn(
     Raises:
         Refused: The first refusal, under ``"raise"``.
 
-    >>> in_turn(lambda row, patch: (row, patch), ["a"], "raise")
+    >>> run_calls(lambda row, patch: (row, patch), ["a"], "raise")
     [(0, 'a')]
     """
-    done: list[Any] = []
+    results: list[Any] = []
     try:
         for patch in patches:
             try:
-                done.append(call(len(done), patch))
+                results.append(call(len(results), patch))
             except Refused as refusal:
                 if on_refused == "raise":
                     raise
-                done.append(placed(refusal, len(done), (), noun))
+                results.append(placed(refusal, len(results), (), noun))
     except Exception as error:
-        placed(error, len(done), done, noun)
+        placed(error, len(results), results, noun)
         raise
-    return done
+    return results
 
 
-def all_of(
+def atomic_batch(
     policy: Policy,
     patches: Iterable[Mapping[str, Any]],
     scope: str,
     on_duplicates: OnDuplicates = "fold",
 ) -> Callable[[WriteStep], list[Outcome]]:
     """
-    Read the patches of an atomic batch, and return what decides on them in turn.
+    Read the patches of an atomic batch, and return a function that decides on them.
 
     Args:
-        policy: The table.
-        patches: All of the batch.
+        policy: The policy.
+        patches: All patches of the batch.
         scope: The tenant.
-        on_duplicates: As ``upsert_many``.
+        on_duplicates: As in ``upsert_many``.
 
     Raises:
         Refused: If a patch cannot be read.
 
     >>> from upsertcore import Policy, never
-    >>> all_of(Policy(never(), {}), [], "")(None)
+    >>> atomic_batch(Policy(never(), {}), [], "")(None)
     []
     """
-    listed = list(patches)
-    every = []
-    for row, patch in enumerate(listed):
+    all_patches = list(patches)
+    sent = []
+    for row, patch in enumerate(all_patches):
         with at(row):
-            every.append(read_patch(policy, patch))
-    due: Mapping[int, Refused] = {}
+            sent.append(read_patch(policy, patch))
+    refusals: Mapping[int, Refused] = {}
     if on_duplicates != "fold":
-        find = repeated if on_duplicates == "refuse_all" else first_later
-        due = find(policy, listed)
+        find = find_duplicates if on_duplicates == "refuse_all" else first_duplicate
+        refusals = find(policy, all_patches)
 
-    def ask(patched: Any, view: View) -> Request:
-        return Request(compiled(policy).by_name, patched, view, scope, policy.match)
+    def make_request(values: Any, view: View) -> Request:
+        return Request(compiled(policy).by_name, values, view, scope, policy.match)
 
     def run(step: WriteStep) -> list[Outcome]:
-        done = []
-        for row, patched in enumerate(every):
+        outcomes = []
+        for row, values in enumerate(sent):
             with at(row):
-                if row in due:
-                    raise due[row]
-                done.append(
-                    step(partial(ask, patched), partial(decide_request, policy))
-                )
-        return done
+                if row in refusals:
+                    raise refusals[row]
+                request = partial(make_request, values)
+                outcomes.append(step(request, partial(decide_request, policy)))
+        return outcomes
 
     return run
 
 
-def repeated(
+def find_duplicates(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
 ) -> dict[int, Refused]:
     """
     Find the patches that ``on_duplicates="refuse_all"`` refuses.
 
     Args:
-        policy: Its strategy defines which keys count.
-        patches: All of the batch.
+        policy: The keys of its strategy are compared.
+        patches: All patches of the batch.
 
     Returns:
-        Row to refusal, for each patch that shares a key with another one of the
-        batch, whatever would come of that one. ``others`` are the rows that it shares
-        a key with, directly or through further rows. So too for each patch that a
-        function of the caller refuses to be read.
+        Row to refusal, for each patch that shares a key with another patch of the
+        batch, even if that one is refused. ``others`` are the rows that it shares a
+        key with, directly or through further rows. Also for each patch that a
+        function of the caller refuses.
 
     Cost:
         Near-linear in the keys that the patches carry, in time and in memory; each
@@ -149,7 +148,7 @@ def repeated(
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> patches = [{"email": "a@x"}, {"email": "b@x"}, {"email": "A@x"}]
-    >>> print(repeated(policy, patches)[0])
+    >>> print(find_duplicates(policy, patches)[0])
     row 0: shares a key with row 2; send one patch for each contact
     """
     rows: dict[tuple[str, str], list[int]] = {}
@@ -157,39 +156,41 @@ def repeated(
     for row, patch in enumerate(patches):
         with at(row):
             try:
-                carried = _carried(policy, patch)
+                forms = _forms_of(policy, patch)
             except Refused as refusal:
                 refusals[row] = refusal
                 continue
-            for form in carried:
+            for form in forms:
                 rows.setdefault(form, []).append(row)
     # All rows of a group share one tuple, so memory is linear.
-    every = [tuple(group) for group in groups(rows.values())]
-    shared = {row: DuplicatePatch(row, group) for group in every for row in group}
-    return {**shared, **refusals}
+    families = [tuple(group) for group in groups(rows.values())]
+    duplicates = {
+        row: DuplicatePatch(row, family) for family in families for row in family
+    }
+    return {**duplicates, **refusals}
 
 
-def later_refused(
+def refuse_later(
     policy: Policy, call: Callable[[Mapping[str, Any]], T]
 ) -> Callable[[int, Mapping[str, Any]], T]:
     """
-    Make the calls of a batch under ``on_duplicates="refuse_later"``.
+    Wrap a call for batches under ``on_duplicates="refuse_later"``.
 
     Args:
-        policy: Its strategy defines which keys count.
-        call: Takes one patch.
+        policy: The keys of its strategy are compared.
+        call: A function of one patch.
 
     Returns:
-        A function of row and patch, for :func:`in_turn`. It raises ``DuplicatePatch``
-        for a patch that shares a key with an earlier one that was accepted. A patch
-        that was refused, for this reason or another, does not count.
+        A function of row and patch, for :func:`run_calls`. It raises ``DuplicatePatch``
+        for a patch that shares a key with an earlier accepted patch; refused patches
+        are not compared.
 
     Cost:
         Linear in the keys that the patches carry; each patch is read once more.
 
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> lines = {name: field(key=normalize.exact) for name in ("email", "phone")}
-    >>> call = later_refused(Policy(first_match(*lines), lines), dict)
+    >>> fields = {name: field(key=normalize.exact) for name in ("email", "phone")}
+    >>> call = refuse_later(Policy(first_match(*fields), fields), dict)
     >>> call(0, {"email": "a@x"}), call(1, {"phone": 1})
     ({'email': 'a@x'}, {'phone': 1})
     >>> call(2, {"email": "a@x", "phone": 1})
@@ -200,73 +201,73 @@ def later_refused(
     accepted: dict[tuple[str, str], int] = {}
 
     def upsert(row: int, patch: Mapping[str, Any]) -> T:
-        carried = _carried(policy, patch)
-        others = {accepted[form] for form in carried if form in accepted}
+        forms = _forms_of(policy, patch)
+        others = {accepted[form] for form in forms if form in accepted}
         if others:
             raise DuplicatePatch(row, tuple(sorted(others)))
         outcome = call(patch)
-        accepted.update(dict.fromkeys(carried, row))
+        accepted.update(dict.fromkeys(forms, row))
         return outcome
 
     return upsert
 
 
-def refusing(
+def refuse_duplicates(
     policy: Policy,
     call: Callable[[Mapping[str, Any]], T],
     patches: Iterable[Mapping[str, Any]],
     on_duplicates: OnDuplicates,
 ) -> tuple[Callable[[int, Mapping[str, Any]], T], Iterable[Mapping[str, Any]]]:
     """
-    Make the calls of a batch in which duplicates are refused.
+    Wrap a call so that it refuses duplicates within a batch.
 
     Args:
-        policy: Its strategy defines which keys count.
-        call: Takes one patch.
-        patches: Read at once under ``"refuse_all"``.
-        on_duplicates: As ``upsert_many``.
+        policy: The keys of its strategy are compared.
+        call: A function of one patch.
+        patches: All read at once under ``"refuse_all"``.
+        on_duplicates: As in ``upsert_many``.
 
     Returns:
-        What :func:`in_turn` takes: a function of row and patch, and the patches.
+        Arguments of :func:`run_calls`: a function of row and patch, and the patches.
 
     >>> from upsertcore import Policy, never
-    >>> refusing(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
+    >>> refuse_duplicates(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
     {}
     """
     if on_duplicates == "fold":
         return lambda _row, patch: call(patch), patches
     if on_duplicates == "refuse_later":
-        return later_refused(policy, call), patches
-    listed = list(patches)
-    refusals = repeated(policy, listed)
+        return refuse_later(policy, call), patches
+    all_patches = list(patches)
+    refusals = find_duplicates(policy, all_patches)
 
     def upsert(row: int, patch: Mapping[str, Any]) -> T:
         if row in refusals:
             raise refusals[row]
         return call(patch)
 
-    return upsert, listed
+    return upsert, all_patches
 
 
-def first_later(
+def first_duplicate(
     policy: Policy, patches: Sequence[Mapping[str, Any]]
 ) -> dict[int, Refused]:
     """
     Find the patch at which ``on_duplicates="refuse_later"`` ends an atomic batch.
 
     Args:
-        policy: Its strategy defines which keys count.
-        patches: All of the batch.
+        policy: The keys of its strategy are compared.
+        patches: All patches of the batch.
 
     Returns:
         Row to refusal, of the first patch that shares a key with an earlier one;
-        empty where none does.
+        empty if none does.
 
     >>> from upsertcore import Policy, never
-    >>> first_later(Policy(never(), {}), [{}, {}])
+    >>> first_duplicate(Policy(never(), {}), [{}, {}])
     {}
     """
-    check = later_refused(policy, lambda _patch: None)
+    check = refuse_later(policy, lambda _patch: None)
     for row, patch in enumerate(patches):
         try:
             check(row, patch)
@@ -275,8 +276,8 @@ def first_later(
     return {}
 
 
-def _carried(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return key name and form of each key of the strategy that a patch carries."""
+def _forms_of(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return name and form of each key of the strategy that a patch carries."""
     try:
         sent, _ignored = read_patch(policy, patch)
         keys = [compiled(policy).by_name[name] for name in policy.match.keys]

@@ -4,7 +4,7 @@ The book: the verbs of an application, over a store in memory.
 Rules:
     Each verb is one decision, made by a plan, and one write, made by the store.
     A book is thread-safe, whatever the functions of an application do.
-    What is refused, or raises, leaves the book as it was.
+    A call that is refused, or raises, changes nothing.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from upsertcore.book.arguments import (
     check_version,
     plain_id,
 )
-from upsertcore.book.batch import all_of, in_turn, refusing
-from upsertcore.book.compare import Comparison, comparing, side
-from upsertcore.book.fast import FastPath, suits
-from upsertcore.book.history import deleting, undoing
-from upsertcore.book.loading import fill, rows_of
+from upsertcore.book.batch import atomic_batch, refuse_duplicates, run_calls
+from upsertcore.book.compare import Comparison, compare_sides, side
+from upsertcore.book.fast import FastPath, has_fast_path
+from upsertcore.book.history import make_delete, make_undo
+from upsertcore.book.loading import load_rows, rows_of
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
@@ -50,11 +50,11 @@ from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Rule
-from upsertcore.store.calls import fingerprint
-from upsertcore.store.ids import Making, fresh_ids, utc_now
+from upsertcore.store.idempotency import call_key
+from upsertcore.store.ids import BookOptions, fresh_ids, utc_now
 from upsertcore.store.index import ContactIndex
-from upsertcore.store.journal import Entry, redo
-from upsertcore.store.memory import Writer
+from upsertcore.store.journal import Entry, apply_changes
+from upsertcore.store.memory import MemoryStore
 from upsertcore.store.transaction import Remainder
 from upsertcore.values import listed
 
@@ -72,13 +72,13 @@ class ContactBook:
     Contacts under one policy.
 
     Args:
-        policy: The table.
-        ids: Answers a fresh id at each call; given by tests and by hosts.
-        clock: Answers an aware time; given by tests and by hosts. UTC now if None.
-        index: An index to work on, made with the policy's key names; fresh if None. No
-            other book may write to it.
+        policy: The policy.
+        ids: Returns a fresh id at each call. If None, random unique ids are made.
+        clock: Returns an aware time. If None, the current time in UTC is used.
+        index: The index to use, made with the policy's key names; a new one if None.
+            No other book may write to it.
         retain_calls: How many calls with an idempotency key are remembered, per scope.
-        retain_changes: How many changes :meth:`changes_since` can give; None for all.
+        retain_changes: How many changes :meth:`changes_since` returns; None for all.
 
     Raises:
         InvalidPolicy: If the index has other keys than the policy.
@@ -100,7 +100,7 @@ class ContactBook:
     ('unchanged', 1)
     """
 
-    __slots__ = ("_index", "_policy", "_quick", "_quick_many", "_writer")
+    __slots__ = ("_fast_upsert", "_fast_upsert_many", "_index", "_policy", "_store")
 
     def __init__(
         self,
@@ -120,24 +120,24 @@ class ContactBook:
         check_index(index)
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
-            keys = [listed(each) or "none" for each in (names, index.keys)]
+            keys = [listed(keys) or "none" for keys in (names, index.keys)]
             what = f"must have the keys {keys[0]}, not {keys[1]}"
             raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
-        checked = ids is not None
+        checks_ids = ids is not None
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
-        keeps = retain_calls, retain_changes
-        self._writer = Writer(index, ids, clock, policy, *keeps)
+        limits = retain_calls, retain_changes
+        self._store = MemoryStore(index, ids, clock, policy, *limits)
         fast = None
-        if suits(policy):
-            fast = FastPath(policy, index, self._writer, ids=checked)
-        self._quick = None if fast is None else fast.upsert
-        self._quick_many = None if fast is None else fast.upsert_many
+        if has_fast_path(policy):
+            fast = FastPath(policy, index, self._store, checks_ids=checks_ids)
+        self._fast_upsert = None if fast is None else fast.upsert
+        self._fast_upsert_many = None if fast is None else fast.upsert_many
 
     @property
     def policy(self) -> Policy:
-        """The table; for another one load the rows of :meth:`dump` under it."""
+        """The policy; to change it, load the rows of :meth:`dump` under another one."""
         return self._policy
 
     @policy.setter
@@ -157,15 +157,15 @@ class ContactBook:
         blank: Blank | None = None,
     ) -> Outcome:
         """
-        Create the contact that a patch is about, or update the one that is known.
+        Update the contact that a patch matches, or create one.
 
         Args:
             patch: Field name to value; an absent field is omitted, None is null.
             scope: The tenant.
-            if_version: Refuse unless the contact that is found has this version.
-            idempotency_key: Names this call in its scope: made again, it returns the
-                same outcome, marked as ``replayed``, and does nothing, as long as the
-                book remembers it.
+            if_version: Refuse unless the matched contact has this version.
+            idempotency_key: Identifies this call in its scope. A repeated call returns
+                the first outcome, with ``replayed`` set, and does nothing, as long as
+                the book remembers the first.
             rules: Field name to rule, in place of the policy's for this call.
             null: What null does in this call, in every field.
             blank: What blank does in this call, in every field.
@@ -174,16 +174,15 @@ class ContactBook:
             What happened, what was withheld and what was ignored.
 
         Raises:
-            Refused: One of its family; nothing has changed then.
-            InvalidPolicy: If a rule of this call, or *null* or *blank*, is none.
+            Refused: One of its subclasses; nothing has changed.
+            InvalidPolicy: If a rule of *rules*, *null* or *blank* is invalid.
 
         Cost:
-            Linear in the patch, in the contacts that its keys hit, and in their forms,
-            for which a contact has a place in each key; independent of the size of the
-            book.
+            Linear in the patch, in the contacts that its keys match, and in their
+            forms; independent of the size of the book.
 
         Laws:
-            Twice is once: the second call is ``unchanged``.
+            Idempotent: a second equal call is ``unchanged``.
         """
         if (
             idempotency_key is None
@@ -192,18 +191,22 @@ class ContactBook:
             and blank is None
             and rules is None
         ):
-            if self._quick is None:
-                return self._plainly(patch, scope, None)
-            done = self._quick(patch, scope)
-            if type(done) is Outcome:
-                return done
-            return self._plainly(patch, scope, done)
+            if self._fast_upsert is None:
+                return self._upsert_by_plan(patch, scope, None)
+            result = self._fast_upsert(patch, scope)
+            if type(result) is Outcome:
+                return result
+            return self._upsert_by_plan(patch, scope, result)
         check_version(if_version)
         policy = with_overrides(self.policy, rules, null, blank)
-        ask = self._asking(policy, patch, scope, policy.match)
-        once = fingerprint(idempotency_key, ask, if_version, null, blank, rules)
-        return self._writer.write(
-            ask, lambda asked: decide_request(policy, asked, if_version), once
+        make_request = self._request_maker(policy, patch, scope, policy.match)
+        call_identity = call_key(
+            idempotency_key, make_request, if_version, null, blank, rules
+        )
+        return self._store.write(
+            make_request,
+            lambda request: decide_request(policy, request, if_version),
+            call_identity,
         )
 
     def create(
@@ -214,23 +217,25 @@ class ContactBook:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """
-        Create a contact without looking for a known one; unique keys still hold.
+        Create a contact without matching; unique keys stay unique.
 
         Args:
             patch: Field name to value.
             scope: The tenant.
-            idempotency_key: As :meth:`upsert`; it makes a creation safe to retry.
+            idempotency_key: As in :meth:`upsert`; it makes a creation safe to retry.
 
         Raises:
-            Refused: One of its family; nothing has changed then.
+            Refused: One of its subclasses; nothing has changed.
 
         Cost:
             Linear in the patch.
         """
-        ask = self._asking(self.policy, patch, scope, _NEVER)
-        once = fingerprint(idempotency_key, ask)
-        return self._writer.write(
-            ask, lambda asked: decide_request(self.policy, asked), once
+        make_request = self._request_maker(self.policy, patch, scope, _NEVER)
+        call_identity = call_key(idempotency_key, make_request)
+        return self._store.write(
+            make_request,
+            lambda request: decide_request(self.policy, request),
+            call_identity,
         )
 
     def plan(
@@ -243,7 +248,7 @@ class ContactBook:
         blank: Blank | None = None,
     ) -> Plan:
         """
-        Decide what :meth:`upsert` would do, and do nothing.
+        Decide what :meth:`upsert` would do, without doing it.
 
         Args:
             patch: Field name to value.
@@ -262,12 +267,12 @@ class ContactBook:
             As :meth:`upsert`.
         """
         policy = with_overrides(self.policy, rules, null, blank)
-        ask = self._asking(policy, patch, scope, policy.match)
-        return self._writer.settle(ask, lambda asked: decide_request(policy, asked))
+        make_request = self._request_maker(policy, patch, scope, policy.match)
+        return self._store.plan(make_request, partial(decide_request, policy))
 
     def apply(self, plan: Plan) -> Outcome:
         """
-        Do what a plan says, if all that it rests on still holds.
+        Do what a plan says, if nothing that it expects has changed.
 
         Args:
             plan: Made by :meth:`plan` of a book with the same policy.
@@ -277,13 +282,13 @@ class ContactBook:
             ValueError: If the plan was made under another policy.
 
         Cost:
-            One look-up for each one of the plan; nothing is decided anew.
+            One look-up for each look-up of the plan; nothing is decided again.
         """
         check_plan(plan)
         if plan.policy.base is not self.policy:
             advice = "plan again with this book"
             raise ValueError(f"plan: must be made under this book's policy; {advice}")
-        return self._writer.apply(plan)
+        return self._store.apply(plan)
 
     @overload
     def upsert_many(
@@ -322,33 +327,33 @@ class ContactBook:
             patches: Read once, as they are needed; all at once for an atomic batch
                 and under ``"refuse_all"``.
             scope: The tenant.
-            on_refused: ``"raise"`` ends at the first refusal, and what came before
-                it stays done; ``"collect"`` puts the refusal in the list and goes on.
-            atomic: A refusal leaves the book as it was before the batch.
-            on_duplicates: Of patches that share a key of the strategy, ``"fold"`` takes
-                one after the other; ``"refuse_later"`` refuses one that shares a key
-                with an earlier accepted one, ``"refuse_all"`` each that shares one at
-                all.
+            on_refused: ``"raise"`` ends at the first refusal, and earlier calls keep
+                their effect; ``"collect"`` puts the refusal in the list and continues.
+            atomic: Whether a refusal leaves the book as it was before the batch.
+            on_duplicates: What happens to patches that share a key of the strategy.
+                ``"fold"`` upserts them one after the other; ``"refuse_later"`` refuses
+                a patch that shares a key with an earlier accepted one,
+                ``"refuse_all"`` every patch that shares a key with another.
 
         Returns:
             One outcome, or refusal, per patch, in the order sent.
 
         Raises:
-            Refused: The first refusal, under ``"raise"`` (an atomic batch reads every
-                patch before it decides on one), with its ``row``, and ``outcomes`` of
-                what was done before.
+            Refused: The first refusal, under ``"raise"``, with its ``row`` and the
+                ``outcomes`` before it. An atomic batch reads every patch before it
+                decides on the first.
             TypeError: If *patches* cannot be iterated, or is one mapping.
-            ValueError: If a choice is none, or *atomic* is to collect refusals.
+            ValueError: If a choice is unknown, or *atomic* collects refusals.
 
         Cost:
             Linear in its calls; *on_duplicates* reads each patch once more.
 
         Laws:
-            It is the left fold of :meth:`upsert`, but for duplicates that are refused.
+            It is the left fold of :meth:`upsert`, except for refused duplicates.
 
         >>> from upsertcore import Policy, errors, field, first_match, normalize
-        >>> lines = {"email": field(key=normalize.email), "age": field()}
-        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> fields = {"email": field(key=normalize.email), "age": field()}
+        >>> book = ContactBook(Policy(first_match("email"), fields))
         >>> try:
         ...     book.upsert_many([{"email": "a@x"}, {"age": 3}], atomic=True)
         ... except errors.NoMatchKey:
@@ -358,58 +363,60 @@ class ContactBook:
         check_batch(patches, on_refused, on_duplicates, atomic=atomic)
         if atomic:
             scope = check_scope(scope)
-            return self._writer.write_all(
-                all_of(self.policy, patches, scope, on_duplicates)
+            return self._store.write_all(
+                atomic_batch(self.policy, patches, scope, on_duplicates)
             )
-        if on_duplicates == "fold" and self._quick_many is not None:
+        if on_duplicates == "fold" and self._fast_upsert_many is not None:
             collect = on_refused == "collect"
-            return self._quick_many(patches, scope, self._plainly, collect=collect)
+            return self._fast_upsert_many(
+                patches, scope, self._upsert_by_plan, collect=collect
+            )
         upsert = partial(self.upsert, scope=scope)
-        return in_turn(
-            *refusing(self.policy, upsert, patches, on_duplicates), on_refused
+        return run_calls(
+            *refuse_duplicates(self.policy, upsert, patches, on_duplicates), on_refused
         )
 
     def get(self, id: str, *, scope: str = "") -> Contact:
         """
         Return the contact with this id, or the one that it was merged into.
 
-        A contact that was deleted and kept is returned too: ``deleted_at`` says so.
+        A deleted contact that is kept is returned too; it has ``deleted_at``.
 
         Args:
-            id: The contact's.
-            scope: The tenant; a contact of another one is unknown.
+            id: The contact's id.
+            scope: The tenant; a contact of another tenant is unknown.
 
         Raises:
-            UnknownContact: If there is none; ``id in book``, or ``(scope, id) in
-                book``, asks first.
+            UnknownContact: If there is none; to test, use ``id in book`` or
+                ``(scope, id) in book``.
 
         Cost:
             A look-up or two.
         """
         scope, id = check_scope(scope), plain_id(id)
-        contact = self._writer.read(lambda: self._index.get(id))
+        contact = self._store.read_patch(lambda: self._index.get(id))
         if contact.scope != scope:
             raise UnknownContact(id)
         return contact
 
     def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
         """
-        Give the contacts that hold a key.
+        Return the contacts that hold a key.
 
         Args:
             key: The name of a key of the policy.
-            value: As it would be stored; it is normalised here, and not cleaned. A
-                list stands for any of its items. Of a composite key, a mapping of its
-                fields to such values.
+            value: A value as it is stored; it is normalised, and not cleaned. A list
+                matches by any of its items. For a composite key, a mapping of its
+                fields to values.
             scope: The tenant.
 
         Returns:
-            Those created first standing first; empty where nobody holds it, or the
+            Contacts, the oldest first; empty if no contact holds the key, or the
             value has no normal form.
 
         Raises:
-            InvalidField: If the policy has no such key, or no field holds such a
-                value.
+            InvalidField: If the policy has no such key, or the value is not one that
+                a field can hold.
 
         Cost:
             Linear in the value and in the contacts that are returned.
@@ -422,17 +429,16 @@ class ContactBook:
         True
         """
         scope = check_scope(scope)
-        known = self._key(key)
-        forms = known.lookup_forms(freeze_field("value", value))
+        forms = self._key(key).lookup_forms(freeze_field("value", value))
         index = self._index
 
-        def ask() -> tuple[Contact, ...]:
+        def query() -> tuple[Contact, ...]:
             ids = [id for form in forms for id in index.holders(key, form, scope)]
             if len(forms) > 1:
-                ids = sorted({*ids}, key=index.seat)
+                ids = sorted({*ids}, key=index.place_of)
             return tuple([index.get(id) for id in ids])
 
-        return self._writer.read(ask)
+        return self._store.read_patch(query)
 
     def duplicates(
         self, *keys: str, scope: str | None = None
@@ -441,12 +447,13 @@ class ContactBook:
         Group the contacts that share a key.
 
         Args:
-            keys: Names of keys of the policy; all of them where none is named.
-            scope: The tenant, None for all; no group ever crosses scopes.
+            keys: Names of keys of the policy; all of them by default.
+            scope: The tenant, None for all; no group crosses scopes.
 
         Returns:
-            Groups of two or more, each by creation, and they by their first contact.
-            They are transitive: whoever shares a key with one of a group is in it.
+            Groups of two or more contacts by creation; groups by their first contact.
+            They are transitive: a contact that shares a key with one of a group is in
+            the group.
 
         Raises:
             InvalidField: If the policy has no such key.
@@ -455,9 +462,9 @@ class ContactBook:
             Near-linear in the forms of these keys.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-        >>> lines = {name: field(key=normalize.exact) for name in ("email", "phone")}
+        >>> fields = {name: field(key=normalize.exact) for name in ("email", "phone")}
         >>> book = ContactBook(
-        ...     Policy(first_match(*lines), lines), ids="abc".__iter__().__next__
+        ...     Policy(first_match(*fields), fields), ids="abc".__iter__().__next__
         ... )
         >>> for patch in ({"email": "a"}, {"email": "a", "phone": "1"}, {"phone": "1"}):
         ...     _ = book.create(patch)
@@ -469,21 +476,21 @@ class ContactBook:
         by_name = compiled(self.policy).by_name
         names = dict.fromkeys([self._key(name).name for name in keys or by_name])
 
-        def ask() -> tuple[tuple[Contact, ...], ...]:
+        def query() -> tuple[tuple[Contact, ...], ...]:
             index = self._index
-            known: dict[int, Contact] = {}
+            contacts: dict[int, Contact] = {}
 
-            def living(held: list[str]) -> list[int]:
-                # The deleted are kept too: what nobody has is made at each look.
-                both = {index.seat(id): index.get(id) for id in held}
-                known.update(both)
-                return [n for n, each in both.items() if each.deleted_at is None]
+            def present_places(ids: list[str]) -> list[int]:
+                # Deleted contacts are added too, so that each is built only once.
+                holders = {index.place_of(id): index.get(id) for id in ids}
+                contacts.update(holders)
+                return [n for n, one in holders.items() if one.deleted_at is None]
 
-            shared = (held for name in names for held in index.shared(name, scope))
-            found = groups(filter(None, map(living, shared)))
-            return tuple(tuple([known[n] for n in group]) for group in found)
+            shared = (ids for name in names for ids in index.shared_forms(name, scope))
+            families = groups(filter(None, map(present_places, shared)))
+            return tuple(tuple([contacts[n] for n in family]) for family in families)
 
-        return self._writer.read(ask)
+        return self._store.read_patch(query)
 
     def merge(
         self,
@@ -496,30 +503,33 @@ class ContactBook:
         Merge contacts into one.
 
         Args:
-            survivor: The id of the contact that stays, or one that leads to it.
-            others: Ids of those that become part of it, or that lead to them. Their
-                ids lead to the survivor from then on.
-            scope: The tenant; a contact of another one is unknown.
-            on_itself: What an id that leads to the survivor itself does.
+            survivor: The id of the contact that stays.
+            others: The ids of the contacts to merge into it; they resolve to the
+                survivor afterwards. All ids may be ids of merged contacts.
+            scope: The tenant; a contact of another tenant is unknown.
+            on_itself: What to do if one of *others* resolves to the survivor.
 
         Returns:
-            What happened: ``"merged"``, with those that were absorbed as they were;
-            ``"unchanged"`` where there was nobody but the survivor. The version moves;
-            ``updated_at`` moves where a field or its clock does.
+            The outcome: ``"merged"``, with the other contacts as they were;
+            ``"unchanged"`` if there are no others. The version moves; ``updated_at``
+            moves if a field or its clock does.
 
         Raises:
             UnknownContact: If there is no such contact.
-            InvalidField: If one is the survivor itself, or a rule of the policy's
-                ``absorb`` refuses.
-            KeyInUse: If what is absorbed makes a unique key of somebody else.
+            InvalidField: If one of *others* is the survivor, or an ``on_merge`` rule
+                refuses.
+            KeyInUse: If the merged fields make a unique key of another contact.
 
         Cost:
             Near-linear in the contacts that are named and their forms.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> from upsertcore.rules import union
-        >>> lines = {"email": field(key=normalize.email), "tags": field(on_merge=union)}
-        >>> policy = Policy(first_match("email"), lines)
+        >>> fields = {
+        ...     "email": field(key=normalize.email),
+        ...     "tags": field(on_merge=union),
+        ... }
+        >>> policy = Policy(first_match("email"), fields)
         >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
         >>> _ = book.upsert({"email": "ada@x.org", "tags": ["a"]})
         >>> _ = book.upsert({"email": "ada@y.org", "tags": ["b"]})
@@ -533,27 +543,27 @@ class ContactBook:
                 raise UnknownContact(id)
         check_choice("on_itself", on_itself, OnItself)
 
-        def ask() -> Request:
+        def make_request() -> Request:
             return Request(
                 compiled(self.policy).by_name, _NOTHING, self._index, tenant, _NEVER
             )
 
-        def decision(asked: Request) -> Plan:
-            found: dict[str, Contact] = {}
+        def decide(request: Request) -> Plan:
+            contacts: dict[str, Contact] = {}
             for id in (survivor, *others):
-                found[id] = asked.get(id)[0]
-                if found[id].scope != tenant:
+                contacts[id] = request.get(id)[0]
+                if contacts[id].scope != tenant:
                     raise UnknownContact(id)
-            first = found.pop(survivor).id
-            ids = dict.fromkeys(contact.id for contact in found.values())
+            first = contacts.pop(survivor).id
+            ids = dict.fromkeys(contact.id for contact in contacts.values())
             if (first in ids or survivor in others) and on_itself == "refuse":
                 advice = "leave it out, or set on_itself='ignore'"
                 reason = f"is the survivor itself; {advice}"
                 raise InvalidField("others", first, reason)
             merged = tuple(id for id in ids if id != first)
-            return decide_merge(self.policy, asked, first, merged)
+            return decide_merge(self.policy, request, first, merged)
 
-        return self._writer.write(ask, decision)
+        return self._store.write(make_request, decide)
 
     def dedupe(
         self,
@@ -565,96 +575,93 @@ class ContactBook:
         Merge each group of :meth:`duplicates` into its oldest contact.
 
         Args:
-            keys: As :meth:`duplicates`.
-            scope: As :meth:`duplicates`.
-            on_refused: As :meth:`upsert_many`.
+            keys: As in :meth:`duplicates`.
+            scope: As in :meth:`duplicates`.
+            on_refused: As in :meth:`upsert_many`.
 
         Returns:
             One outcome, or refusal, per group, in the order of the groups.
 
         Raises:
-            Refused: The first refusal, under ``"raise"``; what came before stays.
+            Refused: The first refusal, under ``"raise"``; earlier merges remain.
 
         Cost:
             Near-linear in the forms of these keys and the contacts that are merged.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-        >>> lines = {"email": field(key=normalize.email)}
-        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> fields = {"email": field(key=normalize.email)}
+        >>> book = ContactBook(Policy(first_match("email"), fields))
         >>> _ = [book.create({"email": "ada@x.org"}) for _ in range(3)]
         >>> [outcome.result for outcome in book.dedupe("email")], len(book)
         (['merged'], 1)
         """
         check_choice("on_refused", on_refused, OnRefused)
-        found = self.duplicates(*keys, scope=scope)
+        duplicates = self.duplicates(*keys, scope=scope)
 
         def merges() -> Iterator[Callable[[], Outcome]]:
-            for group in found:
-                # A call in between may have deleted one of them.
+            for group in duplicates:
+                # Another thread may have deleted a contact of the group.
                 ids = [one.id for one in group if (one.scope, one.id) in self]
                 if ids:
                     yield partial(self.merge, *ids, scope=group[0].scope)
 
-        return in_turn(lambda _group, call: call(), merges(), on_refused, "group")
+        return run_calls(lambda _group, call: call(), merges(), on_refused, "group")
 
     def delete(self, id: str, *, scope: str = "") -> Contact:
         """
-        Take a contact out of the book; its keys are free again.
+        Delete a contact.
 
-        Under ``on_deleted="restore"`` or ``"refuse"`` it stays instead, with its keys
-        and a time in ``deleted_at``, and a patch that finds it brings it back or is
-        refused. ``get``, ``find``, ``len`` and iteration still have it; no group of
-        duplicates has it. An id from outside may be created again once its contact is
-        out of the book.
+        Under ``on_deleted="forget"`` it is removed, and its keys and an id from
+        outside may be used again. Under ``"restore"`` or ``"refuse"`` it is kept, with
+        its keys and a time in ``deleted_at``; a patch that matches it restores it or
+        is refused. ``get``, ``find``, ``len`` and iteration include a kept contact;
+        :meth:`duplicates` does not.
 
         Args:
-            id: The contact's own.
-            scope: The tenant; a contact of another one is unknown.
+            id: The contact's own id.
+            scope: The tenant; a contact of another tenant is unknown.
 
         Returns:
-            The contact as it was, or as it is now where it stays.
+            The contact as it was, or the kept contact.
 
         Raises:
-            UnknownContact: If there is none; the id of one that was merged into
-                another takes nothing out.
+            UnknownContact: If no contact has this id as its own.
 
         Cost:
             Linear in the contact, and in the contacts that share its forms.
         """
         keep = self.policy.on_deleted != "forget"
-        now = self._writer.time() if keep else None
-        delete = deleting(plain_id(id), check_scope(scope), now)
-        return self._writer.change(delete).contact
+        now = self._store.time() if keep else None
+        delete = make_delete(plain_id(id), check_scope(scope), now)
+        return self._store.change(delete).contact
 
     def undo(self, outcome: Outcome) -> Outcome:
         """
-        Take back what one call did, exactly.
+        Undo one call exactly.
 
         Args:
-            outcome: Of this book: created, updated, merged, or deleted where the
-                contact was kept. What a merge absorbed comes back, and its ids lead to
-                it again. What was removed, and what was undone, cannot be undone: send
-                the patch again.
+            outcome: An outcome of this book: created, updated, merged, or deleted if
+                the contact is kept. Merged contacts are restored with their ids. A
+                removal and an undo cannot be undone; send the patch again instead.
 
         Returns:
-            An outcome whose result is ``"undone"``; its contact is the one as it is
-            now, or as it was where it was created and so is gone. ``"unchanged"``
-            where there was nothing to take back.
+            An outcome whose result is ``"undone"``, with the restored contact, or the
+            removed one if the call had created it. ``"unchanged"`` if the call had
+            changed nothing.
 
         Raises:
-            StaleOutcome: If the contact has changed since, is gone, or a unique key
-                that would come back is held by somebody else.
+            StaleOutcome: If the contact has changed since or is gone, or another
+                contact holds a unique key that would be restored.
 
         Cost:
             Linear in the contacts of the outcome and their forms.
 
         Laws:
-            ``dump()`` is then what it was before the call, versions and times
-            included.
+            ``dump()`` equals the dump before the call, versions and times included.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-        >>> lines = {"email": field(key=normalize.email), "name": field()}
-        >>> book = ContactBook(Policy(first_match("email"), lines))
+        >>> fields = {"email": field(key=normalize.email), "name": field()}
+        >>> book = ContactBook(Policy(first_match("email"), fields))
         >>> _ = book.upsert({"email": "ada@x.org", "name": "Ada"})
         >>> outcome = book.upsert({"email": "ada@x.org", "name": "Bob"})
         >>> book.undo(outcome).contact["name"]
@@ -663,64 +670,66 @@ class ContactBook:
         check_outcome(outcome)
         if outcome.unchanged:
             return outcome
-        return self._writer.change(undoing(self.policy, outcome))
+        return self._store.change(make_undo(self.policy, outcome))
 
     def purge(self, id: str, *, scope: str = "") -> int:
         """
-        Forget a person: the contact, its changes, and the calls that were about it.
+        Erase a person: the contact, its changes, and its remembered calls.
+
+        Outcomes that the application has kept are not erased. Changes of the contact
+        keep their numbers alone, so that the others can be replayed; changes of other
+        contacts lose its id and the values that it held of them.
 
         Args:
-            id: The contact's, or one that leads to it; also of one that is deleted.
-            scope: The tenant; a contact of another one is unknown.
+            id: The contact's id, or the id of a contact that was merged into it. The
+                contact may be deleted.
+            scope: The tenant; a contact of another tenant is unknown.
 
         Returns:
-            How many changes and calls told of it. Of its own changes the numbers stay,
-            so that the others can be replayed; those of other contacts stay without
-            its id and the values that it held from them. An outcome that a host keeps
-            is its own to forget.
+            How many changes and calls contained it.
 
         Raises:
-            UnknownContact: If the book knows nothing of this id.
+            UnknownContact: If the book has nothing about this id.
 
         Cost:
-            Linear in the changes and calls that the book keeps.
+            Linear in the changes and calls that the book retains.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-        >>> lines = {"email": field(key=normalize.email)}
-        >>> policy = Policy(first_match("email"), lines)
+        >>> fields = {"email": field(key=normalize.email)}
+        >>> policy = Policy(first_match("email"), fields)
         >>> book = ContactBook(policy, ids=lambda: "c-1", retain_changes=None)
         >>> _ = book.upsert({"email": "ada@x.org"})
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))
         """
-        return self._writer.purge(id, check_scope(scope))
+        return self._store.purge(id, check_scope(scope))
 
     def compare(
         self, other: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
     ) -> Comparison:
         """
-        Tell where another policy would answer otherwise; nothing here changes.
+        Return where results under another policy would differ; nothing changes.
 
         Args:
-            other: Takes the contacts of this book as they are.
+            other: A policy under which the contacts of this book can be loaded.
             patches: Sent to two copies of the book, one under each policy, both with
-                the system's clock.
+                the system clock.
             scope: The tenant.
 
         Raises:
-            Refused: If the other policy cannot take a contact of this book.
+            Refused: If a contact of this book cannot be loaded under *other*.
 
         Cost:
             Linear in the book and the patches; holds two copies of the book.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match
         >>> from upsertcore import first_present, normalize
-        >>> lines = {name: field(key=normalize.exact) for name in ("id", "email")}
-        >>> book = ContactBook(Policy(first_match("id", "email"), lines))
+        >>> fields = {name: field(key=normalize.exact) for name in ("id", "email")}
+        >>> book = ContactBook(Policy(first_match("id", "email"), fields))
         >>> patches = [{"email": "a@x"}, {"id": 1, "email": "a@x"}]
         >>> print(
         ...     book.compare(
-        ...         Policy(first_present("id", "email"), lines), patches
+        ...         Policy(first_present("id", "email"), fields), patches
         ...     ).explain()
         ... )
         2 patches, 1 difference
@@ -730,22 +739,22 @@ class ContactBook:
         check_several("patches", patches, "put one patch into a list")
         scope = check_scope(scope)
         rows, load = self.dump(), ContactBook.load
-        mine, theirs = [side(load, p, rows, scope) for p in (self.policy, other)]
-        return comparing(patches, mine, theirs)
+        sides = [side(load, policy, rows, scope) for policy in (self.policy, other)]
+        return compare_sides(patches, *sides)
 
     def changes_since(self, number: int = 0) -> tuple[Entry, ...]:
         """
-        Give what has changed after a number, in order.
+        Return the changes after a number, in order.
 
         Args:
             number: The number of the last change that the caller knows; 0 for all.
 
         Returns:
-            Entries: each a number and an outcome. ``ContactBook.from_changes`` does
-            them again; a book retains as many as its ``retain_changes`` says.
+            Entries: each a number and an outcome. ``ContactBook.from_changes`` replays
+            them. A book retains as many as its ``retain_changes`` says.
 
         Raises:
-            ChangesNotRetained: If some of them are not kept any more.
+            ChangesNotRetained: If some of them are no longer retained.
 
         Cost:
             Linear in what is returned.
@@ -754,8 +763,10 @@ class ContactBook:
             Replaying all of them gives the same ``dump()``.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
-        >>> lines = {"email": field(key=normalize.email), "age": field()}
-        >>> book = ContactBook(Policy(first_match("email"), lines), retain_changes=None)
+        >>> fields = {"email": field(key=normalize.email), "age": field()}
+        >>> book = ContactBook(
+        ...     Policy(first_match("email"), fields), retain_changes=None
+        ... )
         >>> for age in (1, 1, 2):
         ...     _ = book.upsert({"email": "ada@x.org", "age": age})
         >>> [(entry.number, entry.outcome.result) for entry in book.changes_since()]
@@ -765,15 +776,15 @@ class ContactBook:
         (True, ())
         """
         check_number(number)
-        return self._writer.changes_since(number)
+        return self._store.changes_since(number)
 
     def dump(self) -> list[dict[str, Any]]:
         """
         Return all contacts as plain rows, ready for JSON, by creation.
 
         Returns:
-            Rows of ``Contact.to_dict``, each with ``place``: its number by creation,
-            from 0. ``ContactBook.load`` takes them in any order.
+            Rows of ``Contact.to_dict``, each with ``place``, its number by creation,
+            from 0. ``ContactBook.load`` accepts them in any order.
 
         Cost:
             Linear in the book.
@@ -788,18 +799,18 @@ class ContactBook:
         cls,
         policy: Policy,
         rows: Iterable[Mapping[str, Any]],
-        **how: Unpack[Making],
+        **options: Unpack[BookOptions],
     ) -> ContactBook:
         """
         Make a book of the rows of :meth:`dump`.
 
         Args:
-            policy: The table; it need not be the one that the rows were made under.
-            rows: From outside, so each is looked at.
-            how: As in the constructor.
+            policy: The policy; it may differ from that of the dump.
+            rows: In any order; each row is checked.
+            options: As in the constructor.
 
         Raises:
-            Refused: As :func:`upsertcore.book.loading.fill`.
+            Refused: As :func:`upsertcore.book.loading.load_rows`.
 
         Cost:
             Near-linear in the rows and their forms.
@@ -812,37 +823,37 @@ class ContactBook:
         True
         """
         check_policy("policy", policy, "pass the policy first, then the rows")
-        book = cls(policy, **how)
-        fill(book._index, policy, rows)
+        book = cls(policy, **options)
+        load_rows(book._index, policy, rows)
         return book
 
     @classmethod
     def from_changes(
-        cls, policy: Policy, entries: Iterable[Entry], **how: Unpack[Making]
+        cls, policy: Policy, entries: Iterable[Entry], **options: Unpack[BookOptions]
     ) -> ContactBook:
         """
-        Make a book by doing again what :meth:`changes_since` gave, from the first on.
+        Make a book by replaying the entries of :meth:`changes_since`.
 
         Args:
-            policy: The one that they were made under.
-            entries: In their order, without a gap.
-            how: As in the constructor.
+            policy: The policy under which the changes were made.
+            entries: All entries from the first one on, in order.
+            options: As in the constructor.
 
         Raises:
-            ValueError: If they do not follow one another.
+            ValueError: If an entry is missing or out of order.
 
         Cost:
             Linear in the entries and the contacts that they change.
         """
-        book = cls(policy, **how)
-        redo(book._index, policy, entries)
+        book = cls(policy, **options)
+        apply_changes(book._index, policy, entries)
         return book
 
     def __len__(self) -> int:
-        return self._writer.read(lambda: len(self._index))
+        return self._store.read_patch(lambda: len(self._index))
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._writer.read(lambda: iter(self._index))
+        return self._store.read_patch(lambda: iter(self._index))
 
     def __contains__(self, id: object) -> bool:
         scope, id = id if type(id) is tuple and len(id) == 2 else ("", id)
@@ -851,17 +862,21 @@ class ContactBook:
         except (UnknownContact, InvalidField):
             return False
 
-    def _plainly(
+    def _upsert_by_plan(
         self, patch: Any, scope: Any, remainder: Remainder | Refused | None
     ) -> Outcome:
-        """Complete an upsert that is not for the fast path."""
+        """Complete an upsert that the fast path does not handle."""
         if isinstance(remainder, Refused):
             raise remainder
         policy = self.policy
-        ask = self._asking(policy, patch, scope, policy.match, remainder)
-        return self._writer.write(ask, partial(decide_request, policy), None, remainder)
+        make_request = self._request_maker(
+            policy, patch, scope, policy.match, remainder
+        )
+        return self._store.write(
+            make_request, partial(decide_request, policy), None, remainder
+        )
 
-    def _asking(
+    def _request_maker(
         self,
         policy: Policy,
         patch: Mapping[str, Any],
@@ -869,19 +884,19 @@ class ContactBook:
         match: Strategy,
         remainder: Remainder | None = None,
     ) -> Callable[[], Request]:
-        """Read a patch, once, and make what each attempt at a decision asks with."""
+        """Read a patch once; return a function that makes a fresh request of it."""
         scope = check_scope(scope)
         keys = compiled(policy).by_name
         if remainder is None:
-            patched, made = read_patch(policy, patch), {}
+            values, forms = read_patch(policy, patch), {}
         else:
-            patched, made = (remainder.sent, {}), remainder.forms
-        return lambda: Request(keys, patched, self._index, scope, match, made)
+            values, forms = (remainder.sent, {}), remainder.forms
+        return lambda: Request(keys, values, self._index, scope, match, forms)
 
     def _key(self, name: Any) -> Key:
-        known = compiled(self.policy).by_name.get(name) if type(name) is str else None
-        if known is None:
+        key = compiled(self.policy).by_name.get(name) if type(name) is str else None
+        if key is None:
             names = listed(compiled(self.policy).by_name)
             reason = f"must be one of {names}" if names else "is unknown"
             raise InvalidField("key", name, f"{reason}; name a key of the policy")
-        return known
+        return key

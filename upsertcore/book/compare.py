@@ -1,10 +1,10 @@
 """
-Comparing: the same patches under two policies, and where the results differ.
+Compare policies: the same patches under two of them, and where the results differ.
 
 Rules:
     Both sides start with the same contacts and get the same patches in the same order.
     The id of a new contact is the row that created it, the same on both sides.
-    A difference is reported for every row whose results differ.
+    Each row whose results differ is reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Comparison", "Difference", "comparing", "side"]
+__all__ = ["Comparison", "Difference", "compare_sides", "side"]
 
 Part = Literal["refused", "contact", "merged", "lost", "fields"]
 CallResult: TypeAlias = "Outcome | Refused"
@@ -31,15 +31,16 @@ CallResult: TypeAlias = "Outcome | Refused"
 @frozen
 class Difference:
     """
-    What one patch does under one policy and not under the other.
+    One way in which the results of a patch differ between two policies.
 
     Args:
         row: The place of the patch, from 0.
-        part: ``"refused"`` (by one, or for another reason), ``"contact"`` (another
-            one matches), ``"merged"`` (others are merged), ``"lost"`` (other fields
-            are withheld or ignored), or ``"fields"`` (other values are stored).
-        mine: The result under the book's own policy.
-        theirs: The result under the other.
+        part: What differs: ``"refused"`` (whether it is refused, or why),
+            ``"contact"`` (which one matches), ``"merged"`` (which ones are merged),
+            ``"lost"`` (which fields are withheld or ignored), or ``"fields"`` (which
+            values are stored).
+        current: The result under the book's own policy.
+        other: The result under the other policy.
 
     >>> str(Difference(2, "contact", "c-1", "row 2"))
     "row 2: contact: 'c-1' / 'row 2'"
@@ -47,12 +48,12 @@ class Difference:
 
     row: int
     part: Part
-    mine: Any
-    theirs: Any
+    current: Any
+    other: Any
 
     def __str__(self) -> str:
-        mine, theirs = shown(thaw(self.mine)), shown(thaw(self.theirs))
-        return f"row {self.row}: {self.part}: {mine} / {theirs}"
+        current, other = shown(thaw(self.current)), shown(thaw(self.other))
+        return f"row {self.row}: {self.part}: {current} / {other}"
 
 
 @final
@@ -63,7 +64,7 @@ class Comparison:
 
     Args:
         rows: How many patches were compared.
-        differences: In the order of the patches; several parts of one may differ.
+        differences: In the order of the patches; a patch may have several.
 
     >>> Comparison(3, ()).explain()
     '3 patches, no differences'
@@ -85,36 +86,36 @@ class Comparison:
         return "\n".join(map(str, lines))
 
 
-def comparing(
+def compare_sides(
     patches: Iterable[Mapping[str, Any]],
-    mine: Callable[[Mapping[str, Any], str], Outcome],
-    theirs: Callable[[Mapping[str, Any], str], Outcome],
+    current: Callable[[Mapping[str, Any], str], Outcome],
+    other: Callable[[Mapping[str, Any], str], Outcome],
 ) -> Comparison:
     """
     Send the same patches to both sides.
 
     Args:
         patches: In their order.
-        mine: Upserts a patch; takes the id of a contact that it creates.
-        theirs: The same on the other side.
+        current: Upserts a patch; its second argument is the id of a new contact.
+        other: The same for the other policy.
 
     Raises:
         Exception: What a function of the caller raises, with a note that names the row.
 
     Cost:
-        That of both sides' upserts.
+        The cost of both sides' upserts.
 
-    >>> comparing([], None, None).rows
+    >>> compare_sides([], None, None).rows
     0
     """
-    found: list[Difference] = []
+    differences: list[Difference] = []
     row = -1
     for row, patch in enumerate(patches):
-        name = f"row {row}"
+        id = f"row {row}"
         with at(row):
-            answers = _tried(mine, patch, name), _tried(theirs, patch, name)
-        found += _parts(row, *answers)
-    return Comparison(row + 1, tuple(found))
+            results = _result(current, patch, id), _result(other, patch, id)
+        differences += _differences(row, *results)
+    return Comparison(row + 1, tuple(differences))
 
 
 def side(
@@ -128,59 +129,60 @@ def side(
 
     Args:
         load: Makes a book of a policy and rows.
-        policy: The table.
-        rows: What the book begins with.
+        policy: The policy of this side.
+        rows: The contacts to start with.
         scope: The tenant.
 
     Returns:
-        What upserts a patch; it takes the id of a contact that it creates.
+        A function that upserts a patch; its second argument is the id of a new
+        contact.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> side(ContactBook.load, Policy(never(), {}), [], "")({}, "row 0").contact.id
     'row 0'
     """
-    names = [""]
-    book = load(policy, rows, ids=lambda: names[0])
+    next_id = [""]
+    book = load(policy, rows, ids=lambda: next_id[0])
 
-    def upsert(patch: Mapping[str, Any], name: str) -> Outcome:
-        while name in book:
-            name += "'"
-        names[0] = name
+    def upsert(patch: Mapping[str, Any], id: str) -> Outcome:
+        while id in book:
+            id += "'"
+        next_id[0] = id
         return book.upsert(patch, scope=scope)  # type: ignore[no-any-return]
 
     return upsert
 
 
-def _tried(
-    call: Callable[..., Outcome], patch: Mapping[str, Any], name: str
+def _result(
+    call: Callable[..., Outcome], patch: Mapping[str, Any], id: str
 ) -> CallResult:
     try:
-        return call(patch, name)
+        return call(patch, id)
     except Refused as refusal:
         return refusal
 
 
-def _parts(row: int, mine: CallResult, theirs: CallResult) -> list[Difference]:
-    if isinstance(mine, Refused) or isinstance(theirs, Refused):
-        read: dict[Part, Callable[[Any], Any]] = {"refused": _refused}
+def _differences(row: int, current: CallResult, other: CallResult) -> list[Difference]:
+    if isinstance(current, Refused) or isinstance(other, Refused):
+        parts: dict[Part, Callable[[Any], Any]] = {"refused": _refusal}
     else:
-        read = _READ
-    both = [(part, look(mine), look(theirs)) for part, look in read.items()]
+        parts = _PARTS
+    both = [(part, read(current), read(other)) for part, read in parts.items()]
     return [Difference(row, part, a, b) for part, a, b in both if not same(a, b)]
 
 
-def _refused(answer: CallResult) -> str | None:
-    return f"{type(answer).__name__}: {answer}" if isinstance(answer, Refused) else None
+def _refusal(result: CallResult) -> str | None:
+    return f"{type(result).__name__}: {result}" if isinstance(result, Refused) else None
 
 
 def _lost(outcome: Outcome) -> FrozenMap[Any]:
-    withheld = {each.field: f"held by {each.holder}" for each in outcome.withheld}
+    withheld = {value.field: f"held by {value.holder}" for value in outcome.withheld}
     return FrozenMap({**outcome.ignored, **withheld})
 
 
-_READ: dict[Part, Callable[[Any], Any]] = {
+_PARTS: dict[Part, Callable[[Any], Any]] = {
     "contact": lambda outcome: outcome.contact.id,
-    "merged": lambda outcome: tuple([each.id for each in outcome.merged]),
+    "merged": lambda outcome: tuple([contact.id for contact in outcome.merged]),
     "lost": _lost,
     "fields": lambda outcome: outcome.contact.fields,
 }

@@ -2,9 +2,9 @@
 The fast path: the common upsert in one pass, without a plan.
 
 Rules:
-    It does what the general path does, for a call in which nothing is rare; where
-    anything is, it stops before it has written, and returns what it has made.
-    A strategy and a normaliser are known by identity.
+    Its results are those of the general path. In an uncommon case it stops before it
+    writes, and returns what it has computed so far.
+    Strategies and normalisers are recognised by identity.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from upsertcore.normalize import (
 )
 from upsertcore.normalize.phones import without_separators
 from upsertcore.policy.keys import Key
-from upsertcore.store.ids import SpentId, checked_id, checked_time
+from upsertcore.store.ids import IdInUse, checked_id, checked_time
 from upsertcore.store.transaction import Remainder
 from upsertcore.values import MAX_TEXT, same
 
@@ -49,57 +49,58 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.holders import Entries
     from upsertcore.store.index import ContactIndex
-    from upsertcore.store.memory import Writer
+    from upsertcore.store.memory import MemoryStore
 
-__all__ = ["SHORT", "Fallback", "FastPath", "suits"]
+__all__ = ["ASCII_FORMS", "Fallback", "FastPath", "has_fast_path"]
 
 
 FastResult: TypeAlias = "Outcome | Remainder | Refused | None"
-"""What happened, or what is left: what was made already, a refusal to be raised, or
-None where nothing was done yet."""
+"""The outcome; or, for the general path, what is computed so far, a refusal to raise,
+or None for nothing."""
 
 Fallback: TypeAlias = "Callable[[Any, Any, Remainder | Refused | None], Any]"
-"""(patch, scope, what is left of it) -> the answer of the general path."""
+"""(patch, scope, result of the fast path) -> result of the general path."""
 
-SHORT: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
+ASCII_FORMS: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
     (exact, str, EXACT_FORM.fullmatch),
     (text, lambda value: " ".join(value.lower().split()), TEXT_FORM.fullmatch),
     (email, lambda value: value.strip().lower(), EMAIL_FORM.fullmatch),
     (phone, without_separators, PHONE_FORM.fullmatch),
 )
-"""A normaliser, what makes its form of ASCII text if there is one, and what tells that.
+"""A normaliser, a function from ASCII text to its candidate form, and a test of whether
+the candidate is a form.
 
-A form that a contact holds is one; a law checks that no other text passes."""
+A candidate that a contact holds needs no test. A law checks that no other text passes.
+"""
 
 _NO_ENTRIES: Entries = {}
 
-_UNMADE: Any = False
-"""In place of a form: nothing was made of the value yet."""
+_NO_FORM: Any = False
+"""In place of a form: the value is not normalised yet."""
 
-_SEVERAL: list[str] = []
+_AMBIGUOUS: list[str] = []
 """In place of an id: the keys of a patch do not resolve to one contact."""
 
 Lookup: TypeAlias = "Callable[[Any, Entries], tuple[Any, Any]]"
-"""(value, holders of the key in a scope) -> what the value makes (a form, a tuple of
-several, or None), and the holders of that (None, an id, or a list of several)."""
+"""(value, holders of the key in a scope) -> the value's form, a tuple of several, or
+None; and its holder: None, an id, or a list of several."""
 
 FastCall: TypeAlias = "tuple[PatchShape, Any, str, list[Any], Record, bool]"
-"""A call that can be done here: its heading and values, the scope, a form for each key
-of the policy as they are made, the state of the book, and whether all values are text
-as it was sent."""
+"""A call on the fast path: shape, values, scope, the form of each key of the policy
+(filled in during the call), the state of the book, and whether all values are text
+exactly as sent."""
 
 KeyPlan: TypeAlias = tuple[Any, ...]
-"""Of a key: its name, its holders by scope (live), how to make its form of ASCII text
-and what tells whether that is one (both None where there is no short way), and how to
-look up anything else."""
+"""What the fast path knows of a key: name, holders by scope (live), the two functions
+of :data:`ASCII_FORMS` (None if the normaliser has none), and the general look-up."""
 
 Keys: TypeAlias = tuple[tuple[Any, ...], ...]
-"""Keys of a heading: number, place, and then the plan."""
+"""Keys of a shape: the number of the key, the place of its value, and its plan."""
 
 
 def look_up(key: Key) -> Lookup:
     """
-    Make what looks up the values of a key of one field.
+    Return the look-up of a key of one field.
 
     >>> from upsertcore import normalize
     >>> look = look_up(Key("email", ("email",), (normalize.email,)))
@@ -111,7 +112,7 @@ def look_up(key: Key) -> Lookup:
     def look(value: Any, entries: Entries) -> tuple[Any, Any]:
         if type(value) is tuple:
             forms = key.forms({field: value})
-            return packed(forms), _holder(forms, entries)
+            return packed(forms), _common_holder(forms, entries)
         try:
             form = normal(value)
         except Exception as error:
@@ -124,68 +125,73 @@ def look_up(key: Key) -> Lookup:
     return look
 
 
-def _key_plan(key: Key, scopes: dict[str, Entries]) -> KeyPlan:
+def _plan_of(key: Key, scopes: dict[str, Entries]) -> KeyPlan:
     short, is_form = None, None
-    for known, *how in SHORT:
+    for known, *how in ASCII_FORMS:
         if known is key.normalize[0]:
             short, is_form = how
     return key.name, scopes, short, is_form, look_up(key)
 
 
-def _holder(forms: tuple[str, ...], entries: Entries) -> Any:
-    """Return who holds these forms: None, one, or a list where they are several."""
-    found = [entries[form] for form in forms if form in entries]
-    if not found:
+def _common_holder(forms: tuple[str, ...], entries: Entries) -> Any:
+    """Return the holder of these forms: None, an id, or a list of several."""
+    held = [entries[form] for form in forms if form in entries]
+    if not held:
         return None
-    return found[0] if all(each == found[0] for each in found) else found
+    return held[0] if all(entry == held[0] for entry in held) else held
 
 
 @final
 class FastPath:
     """
-    What a book does with nearly every upsert.
+    Fast path for the common upsert.
 
-    It takes a patch whose values are there, under names that the policy has, and whose
-    keys no contact holds but the one that is found, or none at all.
+    It handles patches without null and blank values, whose names the policy knows, and
+    whose keys are held by at most one contact.
 
     Args:
-        policy: The table; :func:`suits` says whether it can have a fast path.
-        index: Where to look.
-        writer: What writes to it.
-        ids: Whether a caller makes them, so that each is checked.
+        policy: The policy; :func:`has_fast_path` must hold for it.
+        index: The index of the book.
+        store: The store that writes to the index.
+        checks_ids: Whether ids come from the caller and must be checked.
     """
 
     __slots__ = (
-        *("_by_form", "_headings", "_ids", "_index", "_policy"),
-        *("_unmade", "_updates", "_writer"),
+        *("_by_form", "_checks_ids", "_index", "_no_forms", "_policy", "_shapes"),
+        *("_store", "_updates"),
     )
 
     def __init__(
-        self, policy: Policy, index: ContactIndex, writer: Writer, *, ids: bool
+        self,
+        policy: Policy,
+        index: ContactIndex,
+        store: MemoryStore,
+        *,
+        checks_ids: bool,
     ) -> None:
-        self._policy, self._index, self._writer = policy, index, writer
-        self._ids = ids
-        plans = [_key_plan(key, index.scopes(key.name)) for key in policy.all_keys]
-        self._headings = PatchShapes(policy, index, plans)
+        self._policy, self._index, self._store = policy, index, store
+        self._checks_ids = checks_ids
+        plans = [_plan_of(key, index.scopes(key.name)) for key in policy.all_keys]
+        self._shapes = PatchShapes(policy, index, plans)
         self._by_form = policy.match.resolve is FIRST_PRESENT
         self._updates = policy.on_found == "update"
-        self._unmade: list[Any] = [_UNMADE] * len(plans)
+        self._no_forms: list[Any] = [_NO_FORM] * len(plans)
 
     def upsert(self, patch: Any, scope: Any) -> FastResult:
         """
-        Do an upsert, if nothing about it is rare.
+        Upsert a patch, if it is a common case.
 
         Args:
-            patch: What was sent.
+            patch: The patch.
             scope: The tenant.
 
         Returns:
-            What happened, or what is left to the general path.
+            The outcome, or what the general path needs to complete the call.
         """
         if type(patch) is not dict or type(scope) is not str or not scope.isascii():
             return None
-        heading = self._headings[tuple(patch)]
-        if heading is None:
+        shape = self._shapes[tuple(patch)]
+        if shape is None:
             return None
         sent: Any = tuple(patch.values())
         plain = False
@@ -195,70 +201,70 @@ class FastPath:
             if not value or value.isspace():
                 return None
         else:
-            whole, plain = "".join(sent), True
+            text, plain = "".join(sent), True
             try:
-                if len(whole) > MAX_TEXT or not (whole.isascii() or whole.encode()):
+                if len(text) > MAX_TEXT or not (text.isascii() or text.encode()):
                     return None
             except UnicodeEncodeError:
                 return None
-        if heading.cleans or not plain:
-            sent, plain = heading.read(sent, text=plain), False
+        if shape.cleaners or not plain:
+            sent, plain = shape.read(sent, text=plain), False
             if type(sent) is not tuple:
                 return sent  # type: ignore[no-any-return]
-        forms, state = self._unmade.copy(), self._writer.done
-        call = heading, sent, scope, forms, state, plain
-        id, by = self._found(heading.consulted, call, None, None)
+        forms, state = self._no_forms.copy(), self._store.completed
+        call = shape, sent, scope, forms, state, plain
+        id, by = self._look_up(shape.match_keys, call, None, None)
         return self._create(call) if id is None else self._update(call, id, by)
 
     def upsert_many(
-        self, patches: Iterable[Any], scope: Any, plain: Fallback, *, collect: bool
+        self, patches: Iterable[Any], scope: Any, fallback: Fallback, *, collect: bool
     ) -> list[Any]:
         """
-        Do upserts one after the other, as :func:`upsertcore.book.batch.in_turn`.
+        Upsert patches one after the other, as :func:`upsertcore.book.batch.run_calls`.
 
         Args:
             patches: Read as they are needed.
             scope: The tenant.
-            plain: Answers what is left of a call.
-            collect: A refusal is an answer, and does not end the batch.
+            fallback: The general path, for calls that the fast path cannot complete.
+            collect: Whether a refusal is a result and does not end the batch.
 
         Returns:
-            One answer for each patch, in their order.
+            One result for each patch, in their order.
         """
-        upsert, answers = self.upsert, list[Any]()
+        upsert, results = self.upsert, list[Any]()
         try:
             for patch in patches:
-                done: Any = upsert(patch, scope)
-                if type(done) is not Outcome:
+                result: Any = upsert(patch, scope)
+                if type(result) is not Outcome:
                     try:
-                        done = plain(patch, scope, done)
+                        result = fallback(patch, scope, result)
                     except Refused as refusal:
                         if not collect:
                             raise
-                        done = placed(refusal, len(answers))
-                answers.append(done)
+                        result = placed(refusal, len(results))
+                results.append(result)
         except Exception as error:
-            placed(error, len(answers), answers)
+            placed(error, len(results), results)
             raise
-        return answers
+        return results
 
-    def _found(
+    def _look_up(
         self, keys: Keys, call: FastCall, id: Any, by: str | None
     ) -> tuple[Any, str | None]:
         """
-        Look up keys, and note the forms that they make.
+        Look up keys, and store their forms in the call.
 
         Args:
-            keys: Of the call's heading.
-            call: What is looked up.
-            id: The contact that was found before, None where none was.
-            by: The name of the key that found it.
+            keys: Keys of the call's shape.
+            call: The call.
+            id: The contact that earlier keys match, if any.
+            by: The name of the key that matches it.
 
         Returns:
-            The contact that these keys resolve to, and what found it; in place of an
-            id a list where they resolve to several.
+            The id of the contact that these keys match, and the name of the key; a
+            list in place of the id if they match several.
         """
-        _heading, sent, scope, forms, _state, plain = call
+        _shape, sent, scope, forms, _state, plain = call
         by_form = self._by_form
         for number, place, name, scopes, short, is_form, look in keys:
             value, entries = sent[place], scopes.get(scope, _NO_ENTRIES)
@@ -274,108 +280,112 @@ class FastPath:
                 if (form if by_form else holder) is not None:
                     id, by = holder, name
             elif holder is not None and holder != id:
-                id = _SEVERAL
+                id = _AMBIGUOUS
         return id, by
 
-    def _taken(self, call: FastCall, id: str | None, by: str | None) -> bool:
-        """Look up the keys that are not consulted; is one another contact's?"""
-        return self._found(call[0].resting, call, id, by)[0] is _SEVERAL
+    def _hits_another(self, call: FastCall, id: str | None, by: str | None) -> bool:
+        """Return whether a key that does not match is held by another contact."""
+        return self._look_up(call[0].other_keys, call, id, by)[0] is _AMBIGUOUS
 
     def _create(self, call: FastCall) -> FastResult:
-        heading, sent, scope, forms, state, _plain = call
-        if not heading.creates or not any(forms):
-            return _left(call)
-        values: Any = sent + heading.defaults
-        if heading.has_rules:
-            values = heading.lay((), values, heading.full, known=False)
-        if values is None or (heading.resting and self._taken(call, None, "")):
-            return _left(call)
-        index, writer = self._index, self._writer
-        fresh = writer.ids()
-        if self._ids and (
-            type(fresh) is not str or not fresh.strip() or not fresh.isascii()
+        shape, sent, scope, forms, state, _plain = call
+        if not shape.can_create or not any(forms):
+            return _remainder(call)
+        values: Any = sent + shape.defaults
+        if shape.has_rules:
+            values = shape.apply_rules((), values, shape.created_names, is_known=False)
+        if values is None or (shape.other_keys and self._hits_another(call, None, "")):
+            return _remainder(call)
+        index, store = self._index, self._store
+        new_id = store.ids()
+        if self._checks_ids and (
+            type(new_id) is not str or not new_id.strip() or not new_id.isascii()
         ):
-            fresh = checked_id(fresh)
-        now = writer.clock()
+            new_id = checked_id(new_id)
+        now = store.clock()
         if type(now) is not datetime or now.tzinfo is not UTC:
             now = checked_time(now)
-        if fresh in index.rows or fresh in index.leads:
-            if writer.published is state:
-                raise SpentId(fresh)
-            # Of this state, or of a later one: a call that queues hides which.
-            return _left(call, fresh, now)
-        for number in heading.omitted:
+        if new_id in index.rows or new_id in index.redirects:
+            if store.published is state:
+                raise IdInUse(new_id)
+            # A later write may have used the id: let the general path find out.
+            return _remainder(call, new_id, now)
+        for number in shape.missing_keys:
             forms[number] = None
-        names, next = heading.full, index.next
-        row = (names, 1, now, now, fresh, scope, next, None, *forms, *values)
+        names, next = shape.created_names, index.next
+        row = (names, 1, now, now, new_id, scope, next, None, *forms, *values)
         record = (row, None, None, state[NUMBER] + 1, get_ident())
-        if writer.publish(state, record):
+        if store.publish(state, record):
             return outcome_from_record("created", record, self._policy)
-        return _left(call, fresh, now)
+        return _remainder(call, new_id, now)
 
     def _update(self, call: FastCall, known: Any, by: str | None) -> FastResult:
-        heading, sent, scope, forms, state, plain = call
-        index, writer = self._index, self._writer
+        shape, sent, scope, forms, state, plain = call
+        index, store = self._index, self._store
         before = index.rows.get(known) if type(known) is str else None
         if before is None or before[HISTORY] is not None:
-            return _left(call)
-        stored, values = before[heading.first :], sent
-        names, after = before[NAMES], heading.names
+            return _remainder(call)
+        stored, values = before[shape.first :], sent
+        names, after = before[NAMES], shape.names
         if names is not after:
-            after, pick = heading.picks.get(id(names)) or heading.meet(names)
+            after, pick = shape.pickers.get(id(names)) or shape.align(names)
             values = pick(before + sent)
-        if heading.has_rules:
-            values = heading.lay(stored, values, after, known=True)
-        # Of text, equal is the same; of numbers it is not.
+        if shape.has_rules:
+            values = shape.apply_rules(stored, values, after, is_known=True)
+        # Equal texts are the same value; equal numbers may not be (1, 1.0, True).
         if values == stored and (plain or all(map(same, values, stored))):
-            if writer.published is not state:
-                return _left(call)
+            if store.published is not state:
+                return _remainder(call)
             return outcome_from_record("unchanged", (before, before, by), self._policy)
         if (
             values is None
             or not self._updates
-            or (heading.resting and self._taken(call, known, by))
+            or (shape.other_keys and self._hits_another(call, known, by))
         ):
-            return _left(call)
-        now = writer.clock()
+            return _remainder(call)
+        now = store.clock()
         if type(now) is not datetime or now.tzinfo is not UTC:
             now = checked_time(now)
-        for number in heading.omitted:
+        for number in shape.missing_keys:
             forms[number] = before[FORMS + number]
         version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
         row = (after, version, created, now, known, scope, place, None, *forms, *values)
         record = (row, before, by, state[NUMBER] + 1, get_ident())
-        if writer.publish(state, record):
+        if store.publish(state, record):
             return outcome_from_record("updated", record, self._policy)
-        return _left(call, None, now)
+        return _remainder(call, None, now)
 
 
-def _left(
+def _remainder(
     call: FastCall, id: str | None = None, now: datetime | None = None
 ) -> Remainder:
-    heading, sent, _scope, forms, *_rest = call
-    made = {
+    shape, sent, _scope, forms, *_rest = call
+    computed = {
         name: forms[number]
-        for number, _place, name, *_how in heading.carried
-        if forms[number] is not _UNMADE
+        for number, _place, name, *_plan in shape.keys
+        if forms[number] is not _NO_FORM
     }
-    return Remainder(made, heading.names, sent, id, now)
+    return Remainder(computed, shape.names, sent, id, now)
 
 
-def suits(policy: Policy) -> bool:
+def has_fast_path(policy: Policy) -> bool:
     """
-    Return whether the strategy and the keys are what the fast path knows.
+    Return whether the fast path supports the strategy and the keys of a policy.
 
     >>> from upsertcore import Policy, field, first_match, merge_all, normalize
     >>> lines = {"email": field(key=normalize.email)}
-    >>> [suits(Policy(match("email"), lines)) for match in (first_match, merge_all)]
+    >>> [
+    ...     has_fast_path(Policy(match("email"), lines))
+    ...     for match in (first_match, merge_all)
+    ... ]
     [True, False]
     """
-    decide = policy.match.resolve
-    known = any(decide is one for one in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE))
-    return known and all(map(_is_plain, policy.all_keys))
+    resolve = policy.match.resolve
+    supported = (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE)
+    has_support = any(resolve is strategy for strategy in supported)
+    return has_support and all(map(_is_simple, policy.all_keys))
 
 
-def _is_plain(key: Key) -> bool:
-    rare = key.keep_aliases or key.any_of or key.blocked or key.max_forms is not None
-    return len(key.fields) == 1 and not rare
+def _is_simple(key: Key) -> bool:
+    has_options = key.keep_aliases or key.any_of or key.blocked
+    return len(key.fields) == 1 and not has_options and key.max_forms is None

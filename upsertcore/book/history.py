@@ -1,9 +1,9 @@
 """
-Undo and delete: the writes that put contacts back, or take them out.
+Undo and delete: the writes that restore or remove contacts.
 
 Rules:
-    Undo puts back what one outcome changed, if nothing has changed since.
-    A deleted contact is forgotten, or stays with its keys, as the policy says.
+    Undo reverts one outcome, if nothing that it changed has changed since.
+    A deleted contact is removed, or kept with its keys, as the policy says.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
     from upsertcore.store.transaction import Stage
 
 __all__ = [
-    "deleting",
-    "undoing",
+    "make_delete",
+    "make_undo",
 ]
 
 
-def undoing(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
+def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
     """
-    Make what takes an outcome back.
+    Return a function that undoes an outcome.
 
     Args:
-        policy: Whose keys are made again.
+        policy: The policy by which keys are computed.
         outcome: Created, updated, merged, or marked as deleted.
 
     Returns:
-        A function that stages an index, or raises ``StaleOutcome``.
+        A function that stages the change, or raises ``StaleOutcome``.
 
     Raises:
-        StaleOutcome: If the outcome is of no call that can be taken back.
+        StaleOutcome: If the outcome is of a call that cannot be undone.
 
     >>> from upsertcore import Policy, never
     >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.store.index import Staged
+    >>> from upsertcore.store.index import IndexStage
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> created = Outcome("created", Contact("c-1", "", {}, 1, now, now))
-    >>> undoing(Policy(never(), {}), created)(Staged(ContactIndex()))
+    >>> make_undo(Policy(never(), {}), created)(IndexStage(ContactIndex()))
     Traceback (most recent call last):
     ...
     upsertcore.errors.StaleOutcome: outcome: contact c-1 is gone; it can no longer ...
@@ -64,95 +64,97 @@ def undoing(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
         past = "put back already" if outcome.result == "undone" else "removed"
         raise StaleOutcome(f"contact {contact.id} was {past}")
     forms = None if before is None else held_forms(policy, before)
-    back = [(each, held_forms(policy, each)) for each in outcome.merged]
+    back = [(other, held_forms(policy, other)) for other in outcome.merged]
 
-    def undo(staged: Stage) -> Outcome:
-        _see_that_it_stands(staged, contact)
+    def undo(stage: Stage) -> Outcome:
+        _check_unchanged(stage, contact)
         if before is None or forms is None:
-            staged.remove(contact.id)
+            stage.remove(contact.id)
             return Outcome("undone", contact, contact)
-        kin = {*contact.ids}
-        for each, held in ((before, forms), *back):
-            _see_that_it_is_free(staged, policy, each, held, kin)
+        own_ids = {*contact.ids}
+        for restored, held in ((before, forms), *back):
+            _check_keys_are_free(stage, policy, restored, held, own_ids)
         if back:
-            _split(staged, before, forms, back)
+            _split(stage, before, forms, back)
         else:
-            staged.put(before, forms)
+            stage.put(before, forms)
         return Outcome("undone", before, contact, merged=outcome.merged)
 
     return undo
 
 
-def _see_that_it_stands(staged: Stage, contact: Contact) -> None:
-    reason = departed(staged, contact.id, contact)
+def _check_unchanged(stage: Stage, contact: Contact) -> None:
+    reason = departed(stage, contact.id, contact)
     if reason is None:
         return
     with suppress(UnknownContact):
-        now = staged.get(contact.id)
+        now = stage.get(contact.id)
         names = [change.field for change in changes(contact.fields, now.fields)]
         if names and now.id == contact.id:
             reason += f" ({', '.join(names)})"
     raise StaleOutcome(reason)
 
 
-def _see_that_it_is_free(
-    staged: Stage, policy: Policy, contact: Contact, forms: Forms, kin: set[str]
+def _check_keys_are_free(
+    stage: Stage, policy: Policy, contact: Contact, forms: Forms, own_ids: set[str]
 ) -> None:
     if policy.on_key_in_use == "allow":
         return
-    for key, each in zip(policy.all_keys, forms, strict=True):
-        for form in each if key.unique else ():
-            for holder in staged.holders(key.name, form, contact.scope):
-                if holder not in kin:
+    for key, key_forms in zip(policy.all_keys, forms, strict=True):
+        for form in key_forms if key.unique else ():
+            for holder in stage.holders(key.name, form, contact.scope):
+                if holder not in own_ids:
                     reason = f"contact {holder} holds its former {key.name}"
                     raise StaleOutcome(reason)
 
 
 def _split(
-    staged: Stage,
+    stage: Stage,
     before: Contact,
     forms: Forms,
     back: list[tuple[Contact, Forms]],
 ) -> None:
     try:
-        staged.split(before, forms, back)
+        stage.split(before, forms, back)
     except ValueError as error:
         reason = f"contact {before.id} was merged before it was loaded here"
         raise StaleOutcome(reason) from error
 
 
-def deleting(id: str, scope: str, now: datetime | None) -> Callable[[Stage], Outcome]:
+def make_delete(
+    id: str, scope: str, now: datetime | None
+) -> Callable[[Stage], Outcome]:
     """
-    Make the step that deletes a contact.
+    Return a function that deletes a contact.
 
     Args:
-        id: The contact's own.
+        id: The contact's own id.
         scope: The tenant.
-        now: When it is marked as deleted; None to remove it.
+        now: The time to mark it as deleted; None to remove it.
 
     Returns:
         A function that stages the change, or raises ``UnknownContact``.
 
     >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.store.index import Staged
-    >>> deleting("c-1", "", None)(Staged(ContactIndex()))
+    >>> from upsertcore.store.index import IndexStage
+    >>> make_delete("c-1", "", None)(IndexStage(ContactIndex()))
     Traceback (most recent call last):
     ...
     upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
     """
 
-    def delete(staged: Stage) -> Outcome:
-        before, forms = staged.found(id)
+    def delete(stage: Stage) -> Outcome:
+        before, forms = stage.found(id)
         if before.id != id or before.scope != scope:
             raise UnknownContact(id)
         if now is None:
-            staged.remove(id)
+            stage.remove(id)
             return Outcome("deleted", before, before)
         if before.deleted_at is not None:
             return Outcome("unchanged", before, before)
         marks: Any = {"updated_at": now, "deleted_at": now}
         contact = evolve(before, version=before.version + 1, **marks)
-        staged.put(contact, forms)
+        stage.put(contact, forms)
         return Outcome("deleted", contact, before)
 
     return delete

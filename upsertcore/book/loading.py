@@ -3,7 +3,7 @@ Loading and dumping: contacts as rows, out of an index and into one, under a pol
 
 Rules:
     Each row is checked: its parts, its fields, its aliases, its unique keys.
-    No two rows lead to one id, the ids of absorbed contacts among them.
+    No id occurs twice, the ids of merged contacts included.
     Contacts are loaded by creation: by ``place``; without it by ``created_at``, then
     in the order given.
     Every row that cannot be loaded is reported, not only the first.
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.index import ContactIndex
 
-__all__ = ["admit", "fill", "rows_of"]
+__all__ = ["admitted_forms", "load_rows", "rows_of"]
 
 Order: TypeAlias = tuple[int, datetime, int]
-"""Place, time of creation, and row, by which contacts are loaded."""
+"""The sort key of loading: place, time of creation, and row number."""
 
 
 def rows_of(contacts: Iterable[Contact]) -> Iterator[dict[str, Any]]:
@@ -40,8 +40,7 @@ def rows_of(contacts: Iterable[Contact]) -> Iterator[dict[str, Any]]:
         contacts: By creation.
 
     Returns:
-        What :meth:`Contact.to_dict` returns of each, with ``place``, its number in
-        this order, from 0.
+        ``Contact.to_dict()`` of each, with ``place``, its number by creation, from 0.
 
     >>> from datetime import datetime, timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -53,22 +52,22 @@ def rows_of(contacts: Iterable[Contact]) -> Iterator[dict[str, Any]]:
         yield {"place": place, **contact.to_dict()}
 
 
-def fill(
+def load_rows(
     index: ContactIndex, policy: Policy, rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """
-    Put rows into an index.
+    Load rows into an index.
 
     Args:
         index: Made with the policy's key names.
-        policy: The table; it need not be the one that the rows were made under.
+        policy: The policy; it may differ from the one of the dump.
         rows: As :func:`rows_of` or ``Contact.to_dict`` makes them, in any order. An
             iterator may itself raise ``Refused`` for a row.
 
     Raises:
-        TypeError: If *rows* is one row, or nothing that can be iterated.
-        InvalidRows: If a row is of the wrong form, has an id or a unique key that an
-            earlier contact has, or does not fit the policy; it has a refusal for each.
+        TypeError: If *rows* is one row, or cannot be iterated.
+        InvalidRows: If a row is malformed, has an id or a unique key of an earlier
+            contact, or does not fit the policy; it has a refusal for each.
 
     Cost:
         Near-linear in the rows; all of them are kept until the last one is loaded.
@@ -76,16 +75,16 @@ def fill(
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
-    >>> fill(ContactIndex(["email"]), policy, [])
+    >>> load_rows(ContactIndex(["email"]), policy, [])
     """
     check_several("rows", rows, "pass rows as book.dump() returns them")
     refusals: list[Refused] = []
-    number, due = _by_creation(rows, refusals)
-    while due:
-        (*_, row), contact = due.pop()
+    count, pending = _by_creation(rows, refusals)
+    while pending:
+        (*_, row), contact = pending.pop()
         try:
             _check_ids(index, contact)
-            forms = admit(policy, index, contact)
+            forms = admitted_forms(policy, index, contact)
         except Refused as refusal:
             refusals.append(placed(refusal, row))
         except Exception as error:
@@ -94,41 +93,41 @@ def fill(
         else:
             index.put(contact, forms)
     if refusals:
-        raise InvalidRows(number, tuple(sorted(refusals, key=_row)))
+        raise InvalidRows(count, tuple(sorted(refusals, key=_row)))
 
 
 def _by_creation(
     rows: Iterable[Any], refusals: list[Refused]
 ) -> tuple[int, list[tuple[Order, Contact]]]:
-    """Read rows; count them, and give the contacts, those created last in front."""
-    made: list[tuple[Order, Contact]] = []
-    without: list[int] = []
-    stream, row = iter(rows), -1
+    """Read rows; return their number, and the contacts, the newest first."""
+    contacts: list[tuple[Order, Contact]] = []
+    unplaced: list[int] = []
+    stream, number = iter(rows), -1
     while True:
-        row += 1
+        number += 1
         try:
-            each = next(stream)
-            contact, place = Contact.from_dict(each), _place(each)
+            row = next(stream)
+            contact, place = Contact.from_dict(row), _place(row)
         except StopIteration:
             break
         except Refused as refusal:
-            # The stream itself may refuse a row, and go on with the next one.
-            refusals.append(placed(refusal, row))
+            # The stream itself may refuse a row, and continue with the next one.
+            refusals.append(placed(refusal, number))
             continue
         if place is None:
-            without.append(row)
-        made.append(((place or 0, contact.created_at, row), contact))
-    if without and len(without) < len(made):
+            unplaced.append(number)
+        contacts.append(((place or 0, contact.created_at, number), contact))
+    if unplaced and len(unplaced) < len(contacts):
         reason = "must not be missing; give every row its place, or none of them"
-        missing = {each: InvalidField("place", None, reason) for each in without}
-        refusals += [placed(refusal, each) for each, refusal in missing.items()]
-        made = [each for each in made if each[0][-1] not in missing]
-    made.sort(key=_order, reverse=True)
-    return row, made
+        missing = {n: InvalidField("place", None, reason) for n in unplaced}
+        refusals += [placed(refusal, n) for n, refusal in missing.items()]
+        contacts = [pair for pair in contacts if pair[0][-1] not in missing]
+    contacts.sort(key=_order, reverse=True)
+    return number, contacts
 
 
-def _order(made: tuple[Order, Contact]) -> Order:
-    return made[0]
+def _order(pair: tuple[Order, Contact]) -> Order:
+    return pair[0]
 
 
 def _row(refusal: Refused) -> int:
@@ -145,28 +144,28 @@ def _place(row: Mapping[str, Any]) -> int | None:
 
 
 def _check_ids(index: ContactIndex, contact: Contact) -> None:
-    absorbs_itself = contact.id in contact.merged_ids
+    has_merged_itself = contact.id in contact.merged_ids
     for id in contact.ids:
-        if absorbs_itself or id in index:
+        if has_merged_itself or id in index:
             raise InvalidField(
                 "id", id, "is a duplicate contact id; keep one of the rows"
             )
 
 
-def admit(policy: Policy, index: View, contact: Contact) -> Forms:
+def admitted_forms(policy: Policy, index: View, contact: Contact) -> Forms:
     """
-    Check that a stored contact fits into an index under a policy.
+    Check that a contact fits into an index under a policy, and return its forms.
 
     Args:
-        policy: The table.
-        index: What it holds already. Not changed.
-        contact: From outside.
+        policy: The policy.
+        index: The contacts that are loaded; not changed.
+        contact: The contact to load.
 
     Returns:
         The normal forms that it holds, per key of the policy, aliases last.
 
     Raises:
-        UnknownField: If the policy has neither a line nor a rule for a field.
+        UnknownField: If the policy does not take a field.
         InvalidField: If it has aliases of a key that the policy lacks.
         KeyInUse: If another contact of its scope holds one of its unique keys.
 
@@ -177,7 +176,7 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
-    >>> admit(policy, ContactIndex(["email"]), ada)
+    >>> admitted_forms(policy, ContactIndex(["email"]), ada)
     (('ada@x.org',),)
     """
     for name in (*contact, *contact.clocks):
@@ -187,11 +186,11 @@ def admit(policy: Policy, index: View, contact: Contact) -> Forms:
             keys = ", ".join(compiled(policy).by_name) or "none"
             reason = f"must be of a key of the policy; its keys: {keys}"
             raise InvalidField("aliases", name, reason)
-    every = held_forms(policy, contact)
-    for key, forms in zip(policy.all_keys, every, strict=True):
+    all_forms = held_forms(policy, contact)
+    for key, forms in zip(policy.all_keys, all_forms, strict=True):
         for form in forms if key.unique and policy.on_key_in_use != "allow" else ():
             for holder in index.holders(key.name, form, contact.scope):
-                made = form in key.forms(contact.fields)
-                told = key.error_subject(contact.fields) if made else (key.name, form)
-                raise KeyInUse(told[0], told[1], holder)
-    return every
+                is_stored = form in key.forms(contact.fields)
+                subject = key.error_subject(contact.fields) if is_stored else (key.name, form)
+                raise KeyInUse(subject[0], subject[1], holder)
+    return all_forms

@@ -1,10 +1,11 @@
 """
-The heading of a patch: its names, looked at once for all patches that have the same.
+The shape of a patch: its tuple of field names, analysed once for all equal patches.
 
 Rules:
-    What is known of a heading is a function of the table alone.
-    So many headings are learnt and no more; others are looked at each time.
-    It reads and merges what is common; of whatever else there is it says: not I.
+    What is known of a shape depends only on the policy.
+    The number of cached shapes is limited; others are analysed at each call.
+    It handles common values and rules; for anything else it returns None, and the
+    general path takes over.
 """
 
 from __future__ import annotations
@@ -33,48 +34,49 @@ __all__ = ["PatchShape", "PatchShapes"]
 FieldNames: TypeAlias = tuple[str, ...]
 FieldValues: TypeAlias = tuple[Any, ...]
 
-_MAX_PICKS = 100
-_FEW = 8
-"""Up to so many names are searched one after the other, which then costs less."""
+_MAX_PICKERS = 100
+_MAX_SCANNED = 8
+"""Up to this number of rules, scanning the names is faster than making a dict."""
 
 
 @final
 class PatchShape:
     """
-    What is known of the names of a patch.
+    Data cached per distinct tuple of field names.
 
     Args:
         names: In the order of the patch, as plain text.
-        lines: What the table says of them.
-        policy: The table.
-        index: Whose rows share their names.
+        fields: The policy's options of these fields.
+        policy: The policy.
+        index: Its rows share their tuples of names.
         plans: What the fast path knows of each key of the policy.
 
-    Its ``creates`` tells whether a patch may create a contact, which then has the
-    names ``full`` and, after what was sent, the values ``defaults``. Its ``cleans``
-    are the places of what is cleaned, each with its function. Of the keys that it
-    carries, ``consulted`` and ``resting`` hold the number, the place and then the plan;
-    ``carried`` has both, and ``omitted`` the numbers of the others.
+    ``can_create`` is whether a patch of this shape may create a contact. That contact
+    has the names ``created_names``, and the values ``defaults`` after those sent.
+    ``cleaners`` are places of values with their clean functions. Of the policy's keys,
+    ``match_keys`` are those that the strategy consults and the patch carries,
+    ``other_keys`` the rest that it carries, ``keys`` both, each as key number, place
+    of its value, and plan; ``missing_keys`` are the numbers of those it lacks.
 
     >>> from upsertcore import Policy, field, never
     >>> from upsertcore.store.index import ContactIndex
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
-    >>> lines = (*policy.fields.values(),)
-    >>> heading = PatchShape(("name", "age"), lines, policy, ContactIndex(), [])
-    >>> heading.read((" Ada ", [1])), heading.read((" Ada ", None))
+    >>> fields = (*policy.fields.values(),)
+    >>> shape = PatchShape(("name", "age"), fields, policy, ContactIndex(), [])
+    >>> shape.read((" Ada ", [1])), shape.read((" Ada ", None))
     (('Ada', (1,)), None)
     """
 
     __slots__ = (
-        *("_rules", "_shared", "carried", "cleans", "consulted", "creates"),
-        *("defaults", "first", "full", "has_rules", "names", "omitted", "picks"),
-        *("resting",),
+        *("_rules", "_shared", "can_create", "cleaners", "created_names", "defaults"),
+        *("first", "has_rules", "keys", "match_keys", "missing_keys", "names"),
+        *("other_keys", "pickers"),
     )
 
     def __init__(
         self,
         names: FieldNames,
-        lines: tuple[Field, ...],
+        fields: tuple[Field, ...],
         policy: Policy,
         index: ContactIndex,
         plans: Sequence[tuple[Any, ...]],
@@ -84,25 +86,25 @@ class PatchShape:
         keys = {key.fields[0] for key in policy.all_keys}
         self._shared, self.names = index.names, index.names.share(names)
         self.first = FORMS + len(index.keys)
-        self.full = index.names.share((*names, *added))
+        self.created_names = index.names.share((*names, *added))
         self.defaults = (*added.values(),)
-        whole = all(
+        has_required = all(
             n in places or not empty(added.get(n)) for n in compiled(policy).required
         )
-        # A default that is a key would have to be looked for.
-        self.creates = (
-            policy.on_not_found == "create" and whole and keys.isdisjoint(added)
+        # A default that is a key would need a look-up.
+        self.can_create = (
+            policy.on_not_found == "create" and has_required and keys.isdisjoint(added)
         )
-        self.cleans: list[tuple[int, Callable[[Any], Any]]] = []
+        self.cleaners: list[tuple[int, Callable[[Any], Any]]] = []
         self._rules: list[tuple[str, Rule, bool, bool]] = []
-        for place, line in enumerate(lines):
-            if line.clean is not None:
-                self.cleans.append((place, line.clean))
-            if line.rule is not replace:
-                rare = names[place] in keys, line.required
-                self._rules.append((names[place], line.rule, *rare))
+        for place, field in enumerate(fields):
+            if field.clean is not None:
+                self.cleaners.append((place, field.clean))
+            if field.rule is not replace:
+                flags = names[place] in keys, field.required
+                self._rules.append((names[place], field.rule, *flags))
         self.has_rules = bool(self._rules)
-        self.picks: dict[
+        self.pickers: dict[
             int, tuple[FieldNames, Callable[[FieldValues], FieldValues]]
         ] = {}
         keys_in = {
@@ -112,33 +114,33 @@ class PatchShape:
             )
             if key.fields[0] in places
         }
-        self.carried = (*keys_in.values(),)
-        self.omitted = [
+        self.keys = (*keys_in.values(),)
+        self.missing_keys = [
             n for n, key in enumerate(policy.all_keys) if key.name not in keys_in
         ]
-        consulted = [name for name in policy.match.keys if name in keys_in]
-        self.consulted = tuple([keys_in.pop(name) for name in consulted])
-        self.resting = (*keys_in.values(),)
+        match_keys = [name for name in policy.match.keys if name in keys_in]
+        self.match_keys = tuple([keys_in.pop(name) for name in match_keys])
+        self.other_keys = (*keys_in.values(),)
 
     def read(
         self, raw: FieldValues, *, text: bool = False
     ) -> FieldValues | Refused | None:
         """
-        Freeze and clean what was sent.
+        Freeze and clean the values of a patch.
 
         Args:
-            raw: The values of the patch.
-            text: Whether each is known to be text that is not blank and can be stored.
+            raw: The values.
+            text: Whether all are known to be valid text that is not blank.
 
         Returns:
-            One value for each name; None where one is null, blank or no value, and
-            the refusal where a value is refused.
+            One value for each name; None if one is null, blank or invalid; the
+            refusal if clean refuses one.
         """
         values = raw if text else _frozen(raw)
-        if values is None or not self.cleans:
+        if values is None or not self.cleaners:
             return values
-        laid = [*values]
-        for place, clean in self.cleans:
+        results = [*values]
+        for place, clean in self.cleaners:
             try:
                 cleaned = clean(values[place])
             except ValueError as error:
@@ -152,100 +154,100 @@ class PatchShape:
                 value = freeze_field(self.names[place], cleaned, "let clean return")
             except InvalidField as refusal:
                 return refusal
-            laid[place] = value
+            results[place] = value
             if empty(value):
                 return None
-        return tuple(laid)
+        return tuple(results)
 
-    def meet(
+    def align(
         self, names: FieldNames
     ) -> tuple[FieldNames, Callable[[FieldValues], FieldValues]]:
         """
-        Tell what a row has after a patch.
+        Combine a row's names with those of the patch.
 
         Args:
-            names: Those of the row.
+            names: The names of the row.
 
         Returns:
-            Its own names and then those that are new to it, and what picks their
-            values of the row followed by the patch's values.
+            The names of the row, then the patch's new ones; and a function that picks
+            their values from the row followed by the patch's values.
         """
-        known = self.picks.get(id(names))
-        if known is None:
+        cached = self.pickers.get(id(names))
+        if cached is None:
             both = names + self.names
             places = {name: place for place, name in enumerate(both, self.first)}
             after = self._shared.share(places)
             chosen = [*places.values()]
-            # Of one place itemgetter answers the value itself; a slice stays a tuple.
+            # With one index, itemgetter returns the bare value; a slice gives a tuple.
             last = itemgetter(slice(-1, None))
-            known = after, itemgetter(*chosen) if len(chosen) > 1 else last
-            if len(self.picks) < _MAX_PICKS and self._shared.has(names):
-                self.picks[id(names)] = known
-        return known
+            cached = after, itemgetter(*chosen) if len(chosen) > 1 else last
+            if len(self.pickers) < _MAX_PICKERS and self._shared.has(names):
+                self.pickers[id(names)] = cached
+        return cached
 
-    def lay(
+    def apply_rules(
         self,
         stored: FieldValues,
         values: FieldValues,
         names: FieldNames,
         *,
-        known: bool,
+        is_known: bool,
     ) -> FieldValues | None:
         """
-        Let the rules make of sent values what they make of them.
+        Apply the rules other than ``replace``.
 
         Args:
-            stored: What the contact has; none where it is created.
-            values: What it would have if everything sent took the place of that.
-            names: Of these values; the stored ones come first.
-            known: False where it is created.
+            stored: The contact's values; empty if it is created.
+            values: Its new values, if every sent value replaced the stored one.
+            names: The names of these values; the stored ones come first.
+            is_known: False if it is created.
 
         Returns:
-            What it has then; None where a rule refuses, clears or leaves out
-            something, or makes a key other than it was sent.
+            Its new values; None if a rule refuses, clears or leaves out a value, or
+            changes the value of a key.
         """
-        laid = [*values]
+        results = [*values]
         place_of: Callable[[str], int] = names.index
-        if len(self._rules) > _FEW:
+        if len(self._rules) > _MAX_SCANNED:
             place_of = {name: place for place, name in enumerate(names)}.__getitem__
-        for name, rule, is_key, needed in self._rules:
+        for name, rule, is_key, is_required in self._rules:
             place = place_of(name)
-            was = stored[place] if place < len(stored) else None
-            sent, new = values[place], was
-            if rule.on_update if known else rule.on_create:
+            before = stored[place] if place < len(stored) else None
+            sent, new = values[place], before
+            if rule.on_update if is_known else rule.on_create:
                 try:
-                    new = rule.combine(was, sent)
+                    new = rule.combine(before, sent)
                 except ValueError:
                     return None
                 except Exception as error:
                     blame(error, name, "rule", rule, sent)
                     raise
-            if new is None or rule.leaves_out(was, new, sent):
+            if new is None or rule.leaves_out(before, new, sent):
                 return None
-            if (is_key and not same(new, sent)) or (needed and empty(new)):
+            if (is_key and not same(new, sent)) or (is_required and empty(new)):
                 return None
-            laid[place] = new
-        return tuple(laid)
+            results[place] = new
+        return tuple(results)
 
 
 @final
 class PatchShapes(dict[tuple[Any, ...], "PatchShape | None"]):
     """
-    What is known of the headings that came: by the names, as they were sent.
+    The shapes of the patches that were sent, by their names.
 
     Args:
-        policy: The table.
+        policy: The policy.
         index: As for :class:`PatchShape`.
         plans: As for :class:`PatchShape`.
 
     >>> from upsertcore import Policy, field, never
     >>> from upsertcore.store.index import ContactIndex
-    >>> headings = PatchShapes(Policy(never(), {"name": field()}), ContactIndex(), [])
-    >>> headings["name",].names, headings["name", "age"]
+    >>> shapes = PatchShapes(Policy(never(), {"name": field()}), ContactIndex(), [])
+    >>> shapes["name",].names, shapes["name", "age"]
     (('name',), None)
     """
 
-    __slots__ = ("_index", "_own", "_plans", "_policy")
+    __slots__ = ("_declared", "_index", "_plans", "_policy")
 
     def __init__(
         self,
@@ -255,41 +257,41 @@ class PatchShapes(dict[tuple[Any, ...], "PatchShape | None"]):
     ) -> None:
         super().__init__()
         self._policy, self._index, self._plans = policy, index, plans
-        # Of a table with few fields a patch may have many headings.
-        self._own = {name: (name, line) for name, line in policy.fields.items()}
+        # Patches of few fields may still have many shapes, so names are looked up here.
+        self._declared = {name: (name, field) for name, field in policy.fields.items()}
 
     def __missing__(self, names: tuple[Any, ...]) -> PatchShape | None:
-        """Look at names; None where one has no line, or goes by a clock."""
+        """Analyse names; None if the policy refuses one, or its rule uses a clock."""
         if len(names) > MAX_FIELDS:
             return None
         try:
-            known = [self._own.get(name) or self._other(name) for name in names]
+            pairs = [self._declared.get(name) or self._extra(name) for name in names]
         except UnknownField:
             return None
-        own, lines = zip(*known, strict=True) if known else ((), ())
-        for line in lines:
-            if line.rule.by is not None:
+        plain_names, fields = zip(*pairs, strict=True) if pairs else ((), ())
+        for field in fields:
+            if field.rule.by is not None:
                 return None
-        heading = PatchShape(own, lines, self._policy, self._index, self._plans)
+        shape = PatchShape(plain_names, fields, self._policy, self._index, self._plans)
         if len(self) < MAX_NAMES:
-            self[own] = heading
-        return heading
+            self[plain_names] = shape
+        return shape
 
-    def _other(self, name: Any) -> tuple[str, Field]:
+    def _extra(self, name: Any) -> tuple[str, Field]:
         """
-        Return a name that the policy does not declare, or that is no plain text.
+        Return the name and options of a field that the policy does not declare.
 
         Raises:
-            UnknownField: If there is no line for it.
+            UnknownField: If the policy takes no such field.
         """
-        own = _plain(name)
-        if not own:
-            raise UnknownField(own, ())
-        return own, self._policy.field_options(own)
+        plain_name = _plain(name)
+        if not plain_name:
+            raise UnknownField(plain_name, ())
+        return plain_name, self._policy.field_options(plain_name)
 
 
 def _frozen(raw: FieldValues) -> FieldValues | None:
-    """Freeze values; None where one is null, blank or no value."""
+    """Freeze values; None if one is null, blank or invalid."""
     try:
         budget = Budget()
         if sum([len(v) for v in raw if type(v) is str]) > MAX_TEXT:
@@ -301,7 +303,7 @@ def _frozen(raw: FieldValues) -> FieldValues | None:
 
 
 def _plain(name: Any) -> str:
-    """Give a name as plain text; blank where it is none."""
+    """Return a name as plain text; blank if it is not text."""
     try:
         return freeze(name) if isinstance(name, str) else ""
     except ValueError:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 from attrs import frozen
 
 from upsertcore.book.book import ContactBook
-from upsertcore.book.loading import admit
+from upsertcore.book.loading import admitted_forms
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, note
@@ -266,7 +266,7 @@ class _Replay:
             if id in self._known:
                 raise ValueError(f"id: {id!r} is of two known contacts")
             self._known.add(id)
-        self._index.put(contact, admit(self._policy, self._index, contact))
+        self._index.put(contact, admitted_forms(self._policy, self._index, contact))
 
     def _answer(self, row: SentPatch) -> Outcome | Refused:
         self._row = row

@@ -2,10 +2,10 @@
 The holders: which contacts hold a normal form, by key and scope.
 
 Rules:
-    A holder is named by its id; its row says its place by creation.
+    A holder is an id; the place in its row gives its order of creation.
     One holder is an id, several are a list by creation; a form without a holder has no
     entry, and a key without a form in a scope has no entry for the scope.
-    Each step is idempotent, so that a write that was interrupted can be repeated.
+    Each step is idempotent, so an interrupted write can be repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from upsertcore.model.layout import FORMS, ID, PLACE, Row, unpacked
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
 
-__all__ = ["Entries", "Holders", "add", "listed", "listed_of", "move"]
+__all__ = ["Entries", "Holders", "add", "expected_lists", "holder_lists", "move"]
 
 Entries: TypeAlias = dict[str, str | list[str]]
 """Form -> the id of its one holder, or a list of them, by creation."""
@@ -34,23 +34,23 @@ def move(
     holders: Holders, scope: str, was: Row | None, row: Row | None, rows: RowsById
 ) -> None:
     """
-    Make the keys of a contact resolve to it by the forms that it holds now.
+    Move a contact from the forms that it held to those that it holds.
 
-    Moving twice is moving once, so a move that was interrupted is repeated.
+    It is idempotent, so an interrupted move can be repeated.
 
     Args:
         holders: Changed in place.
-        scope: The contact's.
-        was: The contact's row until now, None for a new one.
-        row: The contact's row from now on, None where it is removed.
-        rows: Each holder's row by id, this contact's among them.
+        scope: The contact's scope.
+        was: The contact's row before, None for a new contact.
+        row: The contact's row after, None for a removed contact.
+        rows: Each holder's row by id, this contact's included.
 
     Cost:
-        A look-up or two for each form that it gains or loses; a form with n holders
-        costs a move of n ids besides.
+        A look-up or two for each form that it gains or loses, and moving n ids for a
+        form with n holders.
     """
-    one: Row = row or was  # type: ignore[assignment]
-    id, place = one[ID], one[PLACE]
+    either: Row = row or was  # type: ignore[assignment]
+    id, place = either[ID], either[PLACE]
     for n, scopes in enumerate(holders.values(), FORMS):
         before = None if was is None else was[n]
         after = None if row is None else row[n]
@@ -59,67 +59,67 @@ def move(
         entries = scopes.get(scope)
         if entries is None:
             entries = scopes[scope] = {}
-        for form in _only(before, after):
+        for form in _difference(before, after):
             _drop(entries, form, id, place, rows)
-        for form in _only(after, before):
+        for form in _difference(after, before):
             add(entries, form, id, place, rows)
         if not entries:
             scopes.pop(scope, None)
 
 
-def _only(some: Any, others: Any) -> Sequence[str]:
-    """Return the forms of one part of a row that another part has not."""
-    if type(some) is tuple or type(others) is tuple:
-        known = {*unpacked(others)}
-        return [form for form in unpacked(some) if form not in known]
-    return unpacked(some)
+def _difference(part: Any, other: Any) -> Sequence[str]:
+    """Return the forms of one part of a row that another part lacks."""
+    if type(part) is tuple or type(other) is tuple:
+        excluded = {*unpacked(other)}
+        return [form for form in unpacked(part) if form not in excluded]
+    return unpacked(part)
 
 
-def listed(holders: Holders) -> dict[tuple[str, str, str], list[str]]:
+def holder_lists(holders: Holders) -> dict[tuple[str, str, str], list[str]]:
     """
     List the holders of each key, scope and form.
 
-    >>> listed({"email": {"": {"a@x.org": "c-1"}}})
+    >>> holder_lists({"email": {"": {"a@x.org": "c-1"}}})
     {('email', '', 'a@x.org'): ['c-1']}
     """
     return {
-        (key, scope, form): [found] if isinstance(found, str) else found
+        (key, scope, form): [entry] if isinstance(entry, str) else entry
         for key, scopes in holders.items()
         for scope, entries in scopes.items()
-        for form, found in entries.items()
+        for form, entry in entries.items()
     }
 
 
-def listed_of(
+def expected_lists(
     keys: Iterable[str], contacts: Iterable[tuple[str, str, Forms]]
 ) -> dict[tuple[str, str, str], list[str]]:
     """
-    List the holders that contacts make, as :func:`listed` lists those that there are.
+    List the holders that contacts should have, in the form of :func:`holder_lists`.
 
     Args:
         keys: In the order of the forms.
-        contacts: The id, scope and forms of each, by creation.
+        contacts: Id, scope and forms of each contact, by creation.
 
-    >>> listed_of(["email"], [("c-1", "", (("a@x.org",),))])
+    >>> expected_lists(["email"], [("c-1", "", (("a@x.org",),))])
     {('email', '', 'a@x.org'): ['c-1']}
     """
-    made: dict[tuple[str, str, str], list[str]] = {}
-    for id, scope, forms in contacts:
-        for key, each in zip(keys, forms, strict=True):
-            for form in each:
-                made.setdefault((key, scope, form), []).append(id)
-    return made
+    lists: dict[tuple[str, str, str], list[str]] = {}
+    for id, scope, forms_by_key in contacts:
+        for key, forms in zip(keys, forms_by_key, strict=True):
+            for form in forms:
+                lists.setdefault((key, scope, form), []).append(id)
+    return lists
 
 
 def add(entries: Entries, form: str, id: str, place: int, rows: RowsById) -> None:
     """
-    Add a holder of a form, unless it is one.
+    Add a holder of a form, unless it is there.
 
     Args:
         entries: Of one key and scope; changed in place.
         form: The form.
-        id: The contact's.
-        place: The contact's, by creation.
+        id: The contact's id.
+        place: The contact's place by creation.
         rows: Each holder's row by id.
 
     >>> rows = {id: (*[None] * PLACE, n) for n, id in enumerate(["c-0", "c-1"])}
@@ -129,31 +129,31 @@ def add(entries: Entries, form: str, id: str, place: int, rows: RowsById) -> Non
     >>> entries
     {'a@x.org': ['c-0', 'c-1']}
     """
-    found = entries.get(form)
-    if found is None:
+    entry = entries.get(form)
+    if entry is None:
         entries[form] = id
-    elif isinstance(found, str):
-        if found != id:
-            here = rows[found][PLACE] < place
-            entries[form] = [found, id] if here else [id, found]
+    elif isinstance(entry, str):
+        if entry != id:
+            is_later = rows[entry][PLACE] < place
+            entries[form] = [entry, id] if is_later else [id, entry]
     else:
-        at = _at(found, place, rows)
-        if at == len(found) or found[at] != id:
-            found.insert(at, id)
+        position = _position(entry, place, rows)
+        if position == len(entry) or entry[position] != id:
+            entry.insert(position, id)
 
 
 def _drop(entries: Entries, form: str, id: str, place: int, rows: RowsById) -> None:
-    found = entries.get(form)
-    if isinstance(found, list):
-        at = _at(found, place, rows)
-        if at < len(found) and found[at] == id:
-            del found[at]
-        if len(found) == 1:
-            entries[form] = found[0]
-    elif found == id:
+    entry = entries.get(form)
+    if isinstance(entry, list):
+        position = _position(entry, place, rows)
+        if position < len(entry) and entry[position] == id:
+            del entry[position]
+        if len(entry) == 1:
+            entries[form] = entry[0]
+    elif entry == id:
         del entries[form]
 
 
-def _at(found: list[str], place: int, rows: RowsById) -> int:
-    """Return where a contact of this place is, or would be, among holders."""
-    return bisect_left(found, place, key=lambda other: rows[other][PLACE])
+def _position(holders: list[str], place: int, rows: RowsById) -> int:
+    """Return the index of a contact with this place among holders, or its insertion."""
+    return bisect_left(holders, place, key=lambda holder: rows[holder][PLACE])

@@ -1,9 +1,9 @@
 """
-Drawing: the id and the time of a call, from what a host hands in.
+The id and the time of a call, from the functions ``ids`` and ``clock``.
 
 Rules:
-    Each is asked for where it is needed, once per call, and never under a lock.
-    What is answered is looked at: a fresh id is text, a time is aware.
+    Each function is called only if needed, once per call, and never under a lock.
+    Its result is checked: an id is text, a time is aware.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from upsertcore.store.index import ContactIndex
 
 __all__ = [
-    "Draw",
-    "Making",
-    "SpentId",
+    "BookOptions",
+    "IdInUse",
+    "Stamp",
     "checked_id",
     "checked_time",
     "fresh_ids",
@@ -35,10 +35,10 @@ __all__ = [
 
 def fresh_ids() -> Callable[[], str]:
     """
-    Make opaque ids that repeat in no other book or process.
+    Return a function that makes opaque ids, unique across books and processes.
 
     Returns:
-        A random prefix and a counter; after a fork the child has a prefix of its own.
+        Ids of a random prefix and a counter; a forked child uses a new prefix.
 
     >>> ids = fresh_ids()
     >>> ids().split("-")[1], ids().split("-")[1]
@@ -46,20 +46,20 @@ def fresh_ids() -> Callable[[], str]:
     """
     prefix, numbers, process = os.urandom(8).hex(), count(1), _process
 
-    def fresh() -> str:
+    def next_id() -> str:
         nonlocal prefix, process
         if process is not _process:
             prefix, process = os.urandom(8).hex(), _process
         return f"{prefix}-{next(numbers)}"
 
-    return fresh
+    return next_id
 
 
 _process = object()
 
 
 def _after_fork() -> None:
-    global _process  # noqa: PLW0603 - it stands for the process, of which there is one
+    global _process  # noqa: PLW0603 - one object per process
     _process = object()
 
 
@@ -67,15 +67,15 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class SpentId(ValueError):
+class IdInUse(ValueError):
     """
-    An id that ``ids`` returned although a contact has it.
+    An id that ``ids`` returned although a contact already has it.
 
     Args:
         id: The id.
 
-    >>> str(SpentId("c-1"))
-    "ids: must return a fresh id, not 'c-1', which a contact has; return another ..."
+    >>> str(IdInUse("c-1"))
+    "ids: must return a new id, but a contact already has 'c-1'; return a different ..."
     """
 
     def __init__(self, id: str) -> None:
@@ -83,16 +83,16 @@ class SpentId(ValueError):
         self.id = id
 
     def __str__(self) -> str:
-        what = f"must return a fresh id, not {shown(self.id)}, which a contact has"
-        return f"ids: {what}; return another one at each call"
+        what = f"must return a new id, but a contact already has {shown(self.id)}"
+        return f"ids: {what}; return a different id at each call"
 
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
-"""Reads the system's clock."""
+"""Reads the system clock."""
 
 
-class Making(TypedDict, total=False):
-    """What a book is made with, but for its policy."""
+class BookOptions(TypedDict, total=False):
+    """The arguments of a book, without its policy."""
 
     ids: Callable[[], str] | None
     clock: Callable[[], datetime] | None
@@ -102,15 +102,15 @@ class Making(TypedDict, total=False):
 
 
 @final
-class Draw:
+class Stamp:
     """
-    The id and the time of one call: asked for when needed, and only once.
+    The id and the time of one call, each drawn when needed and only once.
 
     Args:
-        ids: Answers a fresh id.
-        clock: Answers an aware time.
-        id: What was asked for already, None where nothing was.
-        now: The same of the time.
+        ids: Returns a fresh id.
+        clock: Returns an aware time.
+        id: The id, if it is drawn already.
+        now: The time, if it is drawn already.
     """
 
     __slots__ = ("_clock", "_id", "_ids", "_now")
@@ -125,21 +125,21 @@ class Draw:
         self._ids, self._clock = ids, clock
         self._id, self._now = id, now
 
-    def ready(self, plan: Plan) -> None:
-        """Ask for what a plan needs and has not yet."""
+    def prepare(self, plan: Plan) -> None:
+        """Draw what a plan needs."""
         if plan.before is None and self._id is None:
             self._id = checked_id(self._ids())
         if plan.result != "unchanged":
             self.time()
 
     def time(self) -> datetime:
-        """Give the time of the call."""
+        """Return the time of the call."""
         if self._now is None:
             self._now = checked_time(self._clock())
         return self._now
 
     def contact(self, plan: Plan) -> Contact:
-        """Make the contact that a plan describes; the stored one if nothing moves."""
+        """Make the contact that a plan describes; the stored one if nothing changes."""
         before, after, now = plan.before, plan.after, self._now
         history: Any = plan.aliases, plan.clocks
         if before is None:
@@ -149,19 +149,19 @@ class Draw:
         version, created = before.version + 1, before.created_at
         fields, clocks = same(after, before.fields), same(plan.clocks, before.clocks)
         if fields and clocks and before.deleted_at is None:
-            # It has absorbed others, and nothing of its own has moved.
+            # It has merged others, and none of its own fields has changed.
             now = before.updated_at
-        gone = [id for other in plan.merged for id in other.ids]
-        history += (before.merged_ids + tuple(gone),)
+        merged_ids = [id for other in plan.merged for id in other.ids]
+        history += (before.merged_ids + tuple(merged_ids),)
         return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
 
 
 def checked_id(id: Any) -> str:
     """
-    See that what ``ids`` answered is an id.
+    Check that ``ids`` returned an id.
 
     Raises:
-        TypeError: If it is no text, or blank.
+        TypeError: If it is not text, or blank.
 
     >>> checked_id("c-1")
     'c-1'
@@ -174,11 +174,11 @@ def checked_id(id: Any) -> str:
 
 def checked_time(now: Any) -> datetime:
     """
-    Check that a clock returned a time; return it as a plain one with a fixed offset.
+    Check that a clock returned a time; return it as a ``datetime`` with a fixed offset.
 
     Raises:
-        TypeError: If it is no aware time.
-        ValueError: If UTC has no such time.
+        TypeError: If it is not an aware time.
+        ValueError: If it is out of range in UTC.
 
     >>> checked_time(datetime(2024, 1, 2, tzinfo=UTC)).year
     2024
@@ -188,14 +188,15 @@ def checked_time(now: Any) -> datetime:
         raise TypeError(f"clock: must return an aware time, got {shown(now)}; {advice}")
     time = now
     if type(now) is not datetime:
-        # Another class may compare and print in its own way, as that of pandas does.
+        # A subclass may compare and print differently, as that of pandas does.
         time = datetime.combine(now.date(), now.timetz())
     if time.tzinfo is UTC:
         return time
     try:
         time.astimezone(UTC)
     except OverflowError as error:
-        what = f"must return a time of UTC's calendar, got {shown(now)}"
-        raise ValueError(f"clock: {what}; return a later or earlier one") from error
-    # As a row of it reads back: the offset of that moment, without the zone's rules.
+        what = f"must return a time that UTC can represent, got {shown(now)}"
+        advice = "return a time within the years 1 to 9999"
+        raise ValueError(f"clock: {what}; {advice}") from error
+    # A dump keeps the offset of that moment and not the zone, so neither does this.
     return time.replace(tzinfo=timezone(time.utcoffset()), fold=0)  # type: ignore[arg-type]

@@ -1,15 +1,15 @@
 """
-The index: id to contact, and key to holders; the one place that changes.
+The index: id to contact, and key to holders; the only mutable state of a store.
 
 Rules:
     It knows contacts and normal forms, and no policy: what a form means, and whether
-    it is unique, was decided before.
-    Each write is staged first and stored last, so a failing one changes nothing; what
-    is stored can be stored again, so an interrupted write can be completed.
-    Contacts stand in the order of their creation, which no update alters.
-    It keeps rows; a contact is made of one where somebody asks for it.
-    The id of a contact that was absorbed leads to the one that absorbed it. A reader
-    without the lock looks for it last where it stood: it may have come back meanwhile.
+    it is unique, is decided before.
+    Each write is staged first and stored last, so a failing write changes nothing.
+    Storing is idempotent, so an interrupted write can be completed.
+    Contacts are in the order of their creation, which no update alters.
+    It holds rows; a contact is made of a row on demand.
+    The id of a merged contact resolves to the survivor. A reader without the lock
+    looks among the rows once more at the end: an undo may have restored the contact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ from upsertcore.model.layout import (
     ids_in,
     row_of,
 )
-from upsertcore.store.holders import Entries, Holders, listed, listed_of, move
+from upsertcore.store.holders import (
+    Entries,
+    Holders,
+    expected_lists,
+    holder_lists,
+    move,
+)
 from upsertcore.store.redo import Redo
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ContactIndex",
-    "Staged",
+    "IndexStage",
 ]
 
 T = TypeVar("T")
@@ -53,9 +59,9 @@ class ContactIndex:
     An in-memory index of contacts by id and by key.
 
     Args:
-        keys: The names of the keys, in the order in which forms are given.
+        keys: The names of the keys, in the order in which forms are passed.
 
-    The fast path reads ``rows`` and ``leads`` (absorbed id to survivor) directly.
+    The fast path reads ``rows`` and ``redirects`` (merged id to survivor) directly.
 
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
@@ -71,19 +77,28 @@ class ContactIndex:
     """
 
     __slots__ = (
-        *("_holders", "_in_order", "keys", "leads", "names", "next", "rows", "seats"),
+        *(
+            "_holders",
+            "_is_ordered",
+            "keys",
+            "redirects",
+            "names",
+            "next",
+            "rows",
+            "former_places",
+        ),
     )
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.next = 0
-        # A contact and its forms stand in one row, so no reader sees them apart.
+        # A contact and its forms are in one row, so no reader sees them apart.
         self.rows: dict[str, Row] = Rows()
-        # Id of a contact that was absorbed -> the id of the one that it leads to.
-        self.leads: dict[str, str] = {}
-        # Absorbed id -> its place while it was a contact, for it may come back.
-        self.seats: dict[str, int] = {}
-        self._in_order = True
+        # Id of a merged contact -> the id that it resolves to.
+        self.redirects: dict[str, str] = {}
+        # Id of a merged contact -> the place to which an undo restores it.
+        self.former_places: dict[str, int] = {}
+        self._is_ordered = True
         self._holders: Holders = {key: {} for key in self.keys}
         self.names = Names()
 
@@ -92,16 +107,16 @@ class ContactIndex:
 
     def __iter__(self) -> Iterator[Contact]:
         rows = list(self.rows.values())
-        if not self._in_order:
+        if not self._is_ordered:
             rows.sort(key=itemgetter(PLACE))
         return map(contact_in, rows)
 
     def __contains__(self, id: object) -> bool:
-        return id in self.rows or id in self.leads or id in self.rows
+        return id in self.rows or id in self.redirects or id in self.rows
 
     def get(self, id: str) -> Contact:
         """
-        Give the contact with this id, or the one that absorbed it.
+        Return the contact that an id resolves to.
 
         Raises:
             UnknownContact: If there is none.
@@ -114,13 +129,13 @@ class ContactIndex:
         return contact_in(self._row(id))
 
     def found(self, id: str) -> tuple[Contact, Forms]:
-        """Give what :meth:`get` gives, and the forms that it holds at that moment."""
+        """Return the contact that an id resolves to, and the forms that it holds."""
         row = self._row(id)
         return contact_in(row), forms_in(row)
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
-        Give the ids of the contacts of a scope that hold a form, by creation.
+        Return the ids of the contacts of a scope that hold a form, by creation.
 
         Args:
             key: The name of a key of this index.
@@ -128,7 +143,7 @@ class ContactIndex:
             scope: The tenant.
 
         Returns:
-            Ids, those created first standing first; empty where nobody holds it.
+            Ids, the oldest contact first; empty if no contact holds the form.
 
         Raises:
             KeyError: If the index has no such key.
@@ -137,10 +152,10 @@ class ContactIndex:
         ()
         """
         entries = self._holders[key].get(scope)
-        found = None if entries is None else entries.get(form)
-        if found is None:
+        entry = None if entries is None else entries.get(form)
+        if entry is None:
             return ()
-        return (found,) if isinstance(found, str) else tuple(found)
+        return (entry,) if isinstance(entry, str) else tuple(entry)
 
     def put(
         self,
@@ -149,23 +164,23 @@ class ContactIndex:
         place: int | None = None,
     ) -> None:
         """
-        Store a contact; see :meth:`Staged.put`.
+        Store a contact; see :meth:`IndexStage.put`.
 
         Raises:
             ValueError: As there.
         """
-        staged = Staged(self)
+        staged = IndexStage(self)
         staged.put(contact, forms, place)
         self.store(staged.redo())
 
     def remove(self, id: str) -> Contact:
         """
-        Remove a contact and return it; see :meth:`Staged.remove`.
+        Remove a contact and return it; see :meth:`IndexStage.remove`.
 
         Raises:
             UnknownContact: As there.
         """
-        staged = Staged(self)
+        staged = IndexStage(self)
         contact = staged.remove(id)
         self.store(staged.redo())
         return contact
@@ -174,31 +189,31 @@ class ContactIndex:
         self, contact: Contact, forms: Forms, back: Iterable[tuple[Contact, Forms]]
     ) -> None:
         """
-        Return contacts that one has absorbed; see :meth:`Staged.split`.
+        Restore contacts that were merged into one; see :meth:`IndexStage.split`.
 
         Raises:
             ValueError: As there.
         """
-        staged = Staged(self)
+        staged = IndexStage(self)
         staged.split(contact, forms, back)
         self.store(staged.redo())
 
     def store(self, redo: Redo) -> None:
         """
-        Store a record; storing it again changes nothing.
+        Store a redo record; storing it again changes nothing.
 
         Cost:
             Linear in its rows, and in the forms that they gain or lose.
         """
-        # Rows before ids, ids before removal: a reader finds a contact throughout.
+        # Rows before redirects before removals: a reader always finds a contact.
         rows = self.rows
         for _was, row in redo.rows:
             if row is not None:
                 rows[row[ID]] = row
         self.next = max(self.next, redo.next)
-        self._in_order &= not redo.unordered
-        _update(self.leads, redo.leads)
-        _update(self.seats, redo.seats)
+        self._is_ordered &= not redo.unordered
+        _update(self.redirects, redo.redirects)
+        _update(self.former_places, redo.former_places)
         removed = [was for was, row in redo.rows if row is None and was is not None]
         for was in removed:
             move(self._holders, was[SCOPE], was, None, rows)
@@ -210,7 +225,7 @@ class ContactIndex:
 
     def store_row(self, was: Row | None, row: Row) -> None:
         """
-        Store one row whose id stays; storing it again changes nothing.
+        Store one row of a new or known id; storing it again changes nothing.
 
         Args:
             was: The row that it replaces, None for a new contact.
@@ -227,7 +242,7 @@ class ContactIndex:
             number += 1
             if before == after:
                 continue
-            # The common one: a form that no contact holds, of a key without one.
+            # The common case: the contact gains a form that no contact holds.
             entries = scopes.get(scope) if before is None else None
             if (
                 entries is None
@@ -237,29 +252,29 @@ class ContactIndex:
                 move(self._holders, scope, was, row, self.rows)
                 break
 
-    def seat(self, id: str) -> int:
-        """Return the place of a contact by creation."""
+    def place_of(self, id: str) -> int:
+        """Return the place of a contact by creation; the id must be its own."""
         return self.rows[id][PLACE]  # type: ignore[no-any-return]
 
     def clear(self) -> None:
         """Remove all contacts; the keys stay."""
-        for each in (self.rows, self.leads, self.seats):
-            each.clear()
+        for part in (self.rows, self.redirects, self.former_places):
+            part.clear()
         for scopes in self._holders.values():
             scopes.clear()
-        self.next, self._in_order = 0, True
+        self.next, self._is_ordered = 0, True
 
     def scopes(self, key: str) -> dict[str, Entries]:
-        """Return the holders of a key, by scope and form; live, as ``rows`` is."""
+        """Return the holders of a key, by scope and form; the live mapping."""
         return self._holders[key]
 
-    def place(self, id: str) -> int | None:
-        """Give the place of a contact by creation, None where it is not here."""
+    def find_place(self, id: str) -> int | None:
+        """Return the place of the contact that an id resolves to, if any."""
         return self._row(id)[PLACE] if id in self else None
 
-    def shared(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
+    def shared_forms(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
         """
-        Give the ids of the holders of each form that has several.
+        Return the ids of the holders of each form that has several.
 
         Args:
             key: The name of a key of this index.
@@ -269,34 +284,34 @@ class ContactIndex:
             Linear in the forms of the key.
         """
         scopes = self._holders[key]
-        for each in scopes if scope is None else scopes.keys() & {scope}:
-            for found in scopes[each].values():
-                if not isinstance(found, str):
-                    yield found
+        for name in scopes if scope is None else scopes.keys() & {scope}:
+            for entry in scopes[name].values():
+                if not isinstance(entry, str):
+                    yield entry
 
     def check(self) -> None:
         """
-        See that the index is whole.
+        Check that the index is consistent.
 
         Raises:
-            AssertionError: If an entry is missing, left over or out of order.
+            AssertionError: If an entry is missing, superfluous or out of order.
 
         Cost:
             Linear in contacts and forms.
         """
         rows = sorted(self.rows.values(), key=itemgetter(PLACE))
         held = [(row[ID], row[SCOPE], forms_in(row)) for row in rows]
-        expected, actual = listed_of(self.keys, held), listed(self._holders)
+        expected, actual = expected_lists(self.keys, held), holder_lists(self._holders)
         ids = sorted((id, row[ID]) for row in rows for id in ids_in(row))
-        leads = sorted([*((id, id) for id in self.rows), *self.leads.items()])
-        if actual != expected or ids != leads:
+        redirects = sorted([*((id, id) for id in self.rows), *self.redirects.items()])
+        if actual != expected or ids != redirects:
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
     def _row(self, id: str) -> Row:
         try:
             row = self.rows.get(id)
-            while row is None and (lead := self.leads.get(id)) is not None:
-                id, row = lead, self.rows.get(lead)
+            while row is None and (target := self.redirects.get(id)) is not None:
+                id, row = target, self.rows.get(target)
             return self.rows[id] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None
@@ -312,25 +327,25 @@ def _update(part: dict[str, T], changes: Iterable[tuple[str, T | None]]) -> None
 
 
 @final
-class Staged:
+class IndexStage:
     """
-    The next state of an index, as far as it differs.
+    A write in preparation: the changes of an index, before they are stored.
 
     Args:
         index: Read, and not changed.
 
     >>> from upsertcore.store.index import ContactIndex
-    >>> Staged(ContactIndex(["email"])).redo().rows
+    >>> IndexStage(ContactIndex(["email"])).redo().rows
     ()
     """
 
-    __slots__ = ("_index", "_leads", "_rows", "_seats", "next", "unordered")
+    __slots__ = ("_former_places", "_index", "_redirects", "_rows", "next", "unordered")
 
     def __init__(self, index: ContactIndex) -> None:
         self._index = index
         self._rows: dict[str, Row | None] = {}
-        self._leads: dict[str, str | None] = {}
-        self._seats: dict[str, int | None] = {}
+        self._redirects: dict[str, str | None] = {}
+        self._former_places: dict[str, int | None] = {}
         self.next = index.next
         self.unordered = False
 
@@ -342,7 +357,7 @@ class Staged:
             UnknownContact: If there is none.
         """
         try:
-            row = self._now(id)
+            row = self._resolve(id)
         except TypeError:
             row = None
         if row is None:
@@ -366,46 +381,46 @@ class Staged:
         self, contact: Contact, forms: Iterable[Iterable[str]], place: int | None = None
     ) -> None:
         """
-        Store a contact, in place of the one with its id if there is one.
+        Store a contact; it replaces the contact with its id, if there is one.
 
         Args:
             contact: The contact; its scope must be that of the one it replaces. The
-                contacts that it has absorbed leave the index.
+                contacts that it has merged leave the index.
             forms: The normal forms that it holds, per key of the index.
             place: The place of a new contact; the next one if None.
 
         Raises:
             ValueError: If there are not as many lists of forms as keys, the contact
-                or one that it absorbs would change its scope, or an id of its leads
-                to another contact.
+                or one that it has merged would change its scope, or one of its ids
+                belongs to a contact that it has not merged.
         """
-        new = self._checked(forms)
+        new = self._checked_forms(forms)
         if contact.id in contact.merged_ids:
             raise ValueError(
                 f"merged_ids: must not contain {contact.id}, the contact's own id"
             )
         ids = self._new_ids(contact)
-        taken = self._taken_over(ids, contact.scope)
-        lead = self._lead(contact.id) or contact.id
-        if lead in taken:
-            place = taken[lead][PLACE]
+        replaced = self._replaced_rows(ids, contact.scope)
+        target = self._redirect(contact.id) or contact.id
+        if target in replaced:
+            place = replaced[target][PLACE]
         elif place is None:
             place = self.next
         else:
             self.unordered |= place < self.next
         self.next = max(self.next, place + 1)
-        self.unordered |= lead != contact.id
-        for id, row in taken.items():
-            if id != lead:
-                self._seats[id] = row[PLACE]
+        self.unordered |= target != contact.id
+        for id, row in replaced.items():
+            if id != target:
+                self._former_places[id] = row[PLACE]
             if id != contact.id:
                 self._rows[id] = None
             if id != contact.id or len(ids) == len(contact.ids):
                 for former in ids_in(row):
-                    self._leads[former] = None
+                    self._redirects[former] = None
         for id in ids[1:]:
-            self._leads[id] = contact.id
-        self._leads[contact.id] = None
+            self._redirects[id] = contact.id
+        self._redirects[contact.id] = None
         self._rows[contact.id] = self._row_of(contact, place, new)
 
     def remove(self, id: str) -> Contact:
@@ -413,15 +428,14 @@ class Staged:
         Remove a contact, with its keys and the ids that resolve to it; return it.
 
         Raises:
-            UnknownContact: If there is no such contact; an id that merely resolves to
-                one removes nothing.
+            UnknownContact: If no contact has this id as its own.
         """
         row = self.row(id)
         if row[ID] != id:
             raise UnknownContact(id)
         contact = contact_in(row)
-        for each in contact.merged_ids:
-            self._leads[each] = self._seats[each] = None
+        for merged_id in contact.merged_ids:
+            self._redirects[merged_id] = self._former_places[merged_id] = None
         self._rows[id] = None
         return contact
 
@@ -429,103 +443,103 @@ class Staged:
         self, contact: Contact, forms: Forms, back: Iterable[tuple[Contact, Forms]]
     ) -> None:
         """
-        Return contacts that one has absorbed, each to its earlier place.
+        Restore contacts that were merged into one, each at its earlier place.
 
         Args:
-            contact: The one, as it was before.
+            contact: The survivor, as it was before the merge.
             forms: The normal forms that it held.
-            back: The others, as they were, each with its forms.
+            back: The other contacts, as they were, each with its forms.
 
         Raises:
             ValueError: If one of them was not merged here, occurs twice, or there
                 are not as many lists of forms as keys.
         """
-        place = self.row(contact.id)[PLACE]
-        returning = [(self._seat(other.id), other, held) for other, held in back]
-        seats: set[int] = set()
-        for seat, other, held in ((place, contact, forms), *returning):
-            self._checked(held)
-            merged = other is contact or self._lead(other.id) == contact.id
-            if seat is None or seat in seats or not merged:
+        own_place = self.row(contact.id)[PLACE]
+        returning = [(self._former_place(one.id), one, held) for one, held in back]
+        places: set[int] = set()
+        for place, other, held in ((own_place, contact, forms), *returning):
+            self._checked_forms(held)
+            is_merged = other is contact or self._redirect(other.id) == contact.id
+            if place is None or place in places or not is_merged:
                 raise ValueError(f"back: contact {other.id} was not merged here")
-            seats.add(seat)
-        self._rows[contact.id] = self._row_of(contact, place, forms)
-        # By creation, so that each stands last of those who hold what it holds.
-        for seat, other, held in sorted(returning, key=_by_seat):
-            self._rows[other.id] = self._row_of(other, seat, held)  # type: ignore[arg-type]
+            places.add(place)
+        self._rows[contact.id] = self._row_of(contact, own_place, forms)
+        # By creation, so that each is appended to the holders of its forms.
+        for place, other, held in sorted(returning, key=_by_place):
+            self._rows[other.id] = self._row_of(other, place, held)  # type: ignore[arg-type]
             for id in other.merged_ids:
-                self._leads[id] = other.id
-            self._leads[other.id] = self._seats[other.id] = None
+                self._redirects[id] = other.id
+            self._redirects[other.id] = self._former_places[other.id] = None
         self.unordered = True
 
     def redo(self, **parts: Any) -> Redo:
         """
-        Make the record of all steps.
+        Make the redo record of all changes.
 
         Args:
-            parts: What a :class:`Redo` holds besides.
+            parts: Further parts of a :class:`Redo`.
         """
         rows = self._index.rows
         pairs = tuple([(rows.get(id), row) for id, row in self._rows.items()])
         return Redo(
             tuple([pair for pair in pairs if pair[0] is not pair[1]]),
-            tuple(self._leads.items()),
-            tuple(self._seats.items()),
+            tuple(self._redirects.items()),
+            tuple(self._former_places.items()),
             self.next,
             self.unordered,
             **parts,
         )
 
-    def _now(self, id: str) -> Row | None:
-        """Return the row of an id, or of the contact that absorbed it."""
+    def _resolve(self, id: str) -> Row | None:
+        """Return the row of the contact that an id resolves to."""
         row = _either(self._rows, self._index.rows, id)
-        while row is None and (lead := self._lead(id)) is not None:
-            id, row = lead, _either(self._rows, self._index.rows, lead)
+        while row is None and (target := self._redirect(id)) is not None:
+            id, row = target, _either(self._rows, self._index.rows, target)
         return row
 
-    def _lead(self, id: str) -> str | None:
-        return _either(self._leads, self._index.leads, id)
+    def _redirect(self, id: str) -> str | None:
+        return _either(self._redirects, self._index.redirects, id)
 
-    def _seat(self, id: str) -> int | None:
-        return _either(self._seats, self._index.seats, id)
+    def _former_place(self, id: str) -> int | None:
+        return _either(self._former_places, self._index.former_places, id)
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
         names = self._index.names.share(contact.fields)
         return row_of(contact, names, place, forms)
 
-    def _checked(self, forms: Iterable[Iterable[str]]) -> Forms:
-        made = tuple([tuple(each) for each in forms])
-        many = len(self._index.keys)
-        if len(made) != many:
-            raise ValueError(f"forms: must be {many} lists, not {len(made)}")
-        return made
+    def _checked_forms(self, forms: Iterable[Iterable[str]]) -> Forms:
+        normal = tuple([tuple(forms_of_key) for forms_of_key in forms])
+        count = len(self._index.keys)
+        if len(normal) != count:
+            raise ValueError(f"forms: must be {count} lists, not {len(normal)}")
+        return normal
 
     def _new_ids(self, contact: Contact) -> tuple[str, ...]:
-        """Return its own id, and those that do not resolve to it already."""
-        row, ids = self._now(contact.id), contact.ids
+        """Return the contact's own id, and its ids that do not resolve to it yet."""
+        row, ids = self._resolve(contact.id), contact.ids
         if row is not None and row[ID] == contact.id:
             known = ids_in(row)
-            # Who absorbs contacts one by one has nearly all of their ids already.
+            # After many merges, one by one, nearly all of its ids are known.
             if ids[: len(known)] == known:
                 return (contact.id, *ids[len(known) :])
         return ids
 
-    def _taken_over(self, ids: tuple[str, ...], scope: str) -> dict[str, Row]:
-        """Return the rows of the contacts whose ids a contact takes, each once."""
-        rows = [row for row in map(self._now, ids) if row is not None]
-        taken = {row[ID]: row for row in rows}
-        known = {*ids} if len(taken) > 1 else ids
-        for id, row in taken.items():
+    def _replaced_rows(self, ids: tuple[str, ...], scope: str) -> dict[str, Row]:
+        """Return the rows of the contacts that a contact replaces, by id."""
+        rows = [row for row in map(self._resolve, ids) if row is not None]
+        replaced = {row[ID]: row for row in rows}
+        known = {*ids} if len(replaced) > 1 else ids
+        for id, row in replaced.items():
             if id not in known:
-                raise ValueError(f"id: {ids[0]} must not lead away from {id}")
+                raise ValueError(f"id: {ids[0]} already resolves to contact {id}")
             if row[SCOPE] != scope:
                 raise ValueError(f"scope: contact {id} must stay in its scope")
-        return taken
+        return replaced
 
 
-def _by_seat(returning: tuple[Any, ...]) -> int:
+def _by_place(returning: tuple[Any, ...]) -> int:
     return returning[0]  # type: ignore[no-any-return]
 
 
-def _either(mine: dict[str, T | None], below: dict[str, T], id: str) -> T | None:
-    return mine[id] if id in mine else below.get(id)
+def _either(staged: dict[str, T | None], stored: dict[str, T], id: str) -> T | None:
+    return staged[id] if id in staged else stored.get(id)

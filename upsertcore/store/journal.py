@@ -1,10 +1,10 @@
 """
-The journal: what changed in a book, call by call, so that it can be done again.
+The journal: what changed in a book, call by call, for replay.
 
 Rules:
-    It is append-only, and its numbers go up by one from 1 without a gap.
-    Done again in an empty book, its entries give the same contacts, byte for byte.
-    A purge leaves the number of an entry about a person and nothing else of it.
+    It is append-only; its numbers count from 1 without a gap.
+    Replayed into an empty book, its entries give the same contacts, byte for byte.
+    A purge keeps the number of an entry about a person and nothing else of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.index import ContactIndex
 
-__all__ = ["Entry", "Journal", "redo"]
+__all__ = ["Entry", "Journal", "apply_changes"]
 
 
 @final
@@ -35,8 +35,8 @@ class Entry:
     One change of a book.
 
     Args:
-        number: Its place in the feed, from 1.
-        outcome: What happened; None where it was purged.
+        number: Its number in the feed, from 1.
+        outcome: What happened; None if it was purged.
 
     >>> Entry(1, None).number
     1
@@ -52,25 +52,25 @@ class Journal:
     The last changes of a book.
 
     Args:
-        keep: How many are kept; None for all of them.
+        limit: How many are retained; None for all of them.
 
     >>> Journal(None).since(0, 0)
     ()
     """
 
-    __slots__ = ("entries", "keeps")
+    __slots__ = ("entries", "is_on")
 
-    def __init__(self, keep: int | None) -> None:
-        if keep is not None and (type(keep) is not int or keep < 0):
-            what = f"must be a whole number from 0, or None, not {described(keep)}"
-            raise ValueError(f"retain_changes: {what}; pass None to keep all changes")
-        self.entries: deque[Entry] = deque(maxlen=keep)
-        self.keeps = keep != 0
+    def __init__(self, limit: int | None) -> None:
+        if limit is not None and (type(limit) is not int or limit < 0):
+            what = f"must be a whole number from 0, or None, not {described(limit)}"
+            raise ValueError(f"retain_changes: {what}; pass None to retain all changes")
+        self.entries: deque[Entry] = deque(maxlen=limit)
+        self.is_on = limit != 0
 
-    def note(self, number: int, outcome: Outcome) -> None:
-        """Append a change, unless it was appended before."""
+    def append(self, number: int, outcome: Outcome) -> None:
+        """Append a change, unless it is there."""
         entries = self.entries
-        if self.keeps and (not entries or entries[-1].number < number):
+        if self.is_on and (not entries or entries[-1].number < number):
             entries.append(Entry(number, outcome))
 
     def since(self, number: int, last: int) -> tuple[Entry, ...]:
@@ -78,26 +78,26 @@ class Journal:
         Return the changes after a number.
 
         Args:
-            number: That of the last change that is known.
-            last: That of the last change that there was.
+            number: The number of the last change that the caller knows.
+            last: The number of the last change of the book.
 
         Raises:
-            ChangesNotRetained: If some of them are not kept any more.
+            ChangesNotRetained: If some of them are no longer retained.
 
         Cost:
             Linear in what is returned.
         """
-        wanted = last - max(number, 0)
-        if wanted > len(self.entries):
+        count = last - max(number, 0)
+        if count > len(self.entries):
             first = last + 1 - len(self.entries)
-            raise ChangesNotRetained(number, first, self.keeps)
-        if wanted <= 0:
+            raise ChangesNotRetained(number, first, self.is_on)
+        if count <= 0:
             return ()
         newest_first = reversed(self.entries)
-        return tuple([next(newest_first) for _ in range(wanted)])[::-1]
+        return tuple([next(newest_first) for _ in range(count)])[::-1]
 
-    def deleted(self, id: str, scope: str) -> set[str]:
-        """Return the ids of a deleted contact of a scope, known by any of them."""
+    def ids_of_deleted(self, id: str, scope: str) -> set[str]:
+        """Return all ids of a deleted contact of a scope, given one of them."""
         for entry in reversed(self.entries):
             outcome = entry.outcome
             if outcome is not None and outcome.result == "deleted":
@@ -106,14 +106,14 @@ class Journal:
                     return {*contact.ids}
         return {id}
 
-    def purged(self, ids: set[str], scope: str) -> tuple[deque[Entry], int]:
+    def without(self, ids: set[str], scope: str) -> tuple[deque[Entry], int]:
         """
-        Return the entries without what they tell of ids of a scope, and how many did.
+        Return the entries without ids of a scope, and how many entries contained them.
 
         Cost:
-            Linear in what the journal keeps.
+            Linear in the entries that the journal retains.
         """
-        left: deque[Entry] = deque(maxlen=self.entries.maxlen)
+        remaining: deque[Entry] = deque(maxlen=self.entries.maxlen)
         purged = 0
         for entry in self.entries:
             outcome = entry.outcome
@@ -121,25 +121,27 @@ class Journal:
                 outcome = without_contacts(outcome, ids)
             if outcome is not entry.outcome:
                 entry, purged = Entry(entry.number, outcome), purged + 1  # noqa: PLW2901
-            left.append(entry)
-        return left, purged
+            remaining.append(entry)
+        return remaining, purged
 
 
-def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
+def apply_changes(
+    index: ContactIndex, policy: Policy, entries: Iterable[Entry]
+) -> None:
     """
-    Do changes again.
+    Replay changes into an index.
 
     Args:
-        index: As it was before the first of them.
-        policy: The one that they were made under.
+        index: The index as it was before the first of them.
+        policy: The policy under which they were made.
         entries: In their order, without a gap.
 
     Raises:
-        ValueError: If they do not follow one another, or do not fit the index.
+        ValueError: If entries are missing or out of order, or do not fit the index.
 
     >>> from upsertcore import Policy, never
     >>> from upsertcore.store.index import ContactIndex
-    >>> redo(ContactIndex(), Policy(never(), {}), [])
+    >>> apply_changes(ContactIndex(), Policy(never(), {}), [])
     """
     last = None
     for entry in entries:
@@ -156,17 +158,18 @@ def redo(index: ContactIndex, policy: Policy, entries: Iterable[Entry]) -> None:
             try:
                 change(index)
             except UnknownContact as error:
-                reason = "must find what those before it left"
-                raise ValueError(f"entries: {entry.number} {reason}") from error
+                what = f"{entry.number} must not name an unknown contact"
+                advice = "pass all entries from the first one on"
+                raise ValueError(f"entries: {what}; {advice}") from error
 
 
 def _change(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], object]:
-    """Make what does a change again; forms are made before, by the host's functions."""
+    """Return a replay of a change; the forms are computed before, by the policy."""
     contact = outcome.contact
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
         return lambda index: index.remove(contact.id)
     forms = held_forms(policy, contact)
     if outcome.result == "undone" and outcome.merged:
-        back = [(each, held_forms(policy, each)) for each in outcome.merged]
+        back = [(other, held_forms(policy, other)) for other in outcome.merged]
         return lambda index: index.split(contact, forms, back)
     return lambda index: index.put(contact, forms)

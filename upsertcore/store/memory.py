@@ -1,11 +1,11 @@
 """
-The writer: decide without the lock, write under it, and never half.
+The store in memory: decide without the lock, write under it, and never half.
 
 Rules:
     A caller's function (normaliser, rule, ids, clock) never runs while the lock is
-    held, so it may be slow, raise or call back, and no call waits for ever.
-    A decision counts only if what it rests on still holds; else it is made again. A
-    call that was overtaken a few times queues: others wait for it, for a while.
+    held, so it may be slow, raise or call back, and no call blocks for ever.
+    A decision is used only if nothing that it read has changed; else it is repeated.
+    After a few conflicts a call queues: other writers wait for it, for a limited time.
     A write is prepared as a record and published by one assignment. From then on it
     counts; if an exception interrupts it, the next reader or writer completes it.
 """
@@ -24,17 +24,17 @@ from weakref import WeakSet
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, StalePlan, UnknownContact
 from upsertcore.model.record import BEGINNING, NUMBER, ROW, THREAD, WAS, Record
-from upsertcore.store.calls import Calls, Once, answered
-from upsertcore.store.ids import Draw, SpentId
-from upsertcore.store.index import Staged
+from upsertcore.store.idempotency import CallKey, CallLog, replay_of
+from upsertcore.store.ids import IdInUse, Stamp
+from upsertcore.store.index import IndexStage
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.redo import Redo
 from upsertcore.store.transaction import (
-    Ask,
-    AskView,
     Decide,
+    MakeRequest,
     Remainder,
+    RequestFromView,
     Stage,
     WriteStep,
 )
@@ -47,69 +47,71 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Forms
     from upsertcore.store.index import ContactIndex
 
-__all__ = ["Writer"]
+__all__ = ["MemoryStore"]
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 
 class Basis(Protocol):
-    """What a decision rests on."""
+    """What a decision has read."""
 
     def stale(self, index: ContactIndex) -> str | None:
-        """Say what has changed; None where all still holds."""
+        """Return what has changed since; None if nothing has."""
         ...
 
 
 V = TypeVar("V", bound=Basis)
 
-_PATIENCE = 3
-"""How often a call may be overtaken before it queues."""
+_MAX_CONFLICTS = 3
+"""How many conflicts with other writes a call has before it queues."""
 
-_WAIT = 1.0
-"""How many seconds other writers wait for a call that queues: its functions might wait
-for one of them."""
+_QUEUE_SECONDS = 1.0
+"""How long other writers wait for a call that queues. The wait is limited because a
+function of that call may itself wait for one of them."""
 
-_DOUBLINGS = 6
-"""How often that doubles for one call, so that a long one gets in at last."""
+_MAX_DOUBLINGS = 6
+"""How many times the wait doubles for one call, so that a slow call succeeds."""
 
-_OVERTAKEN_BY_ITSELF = 100
+_MAX_OWN_CONFLICTS = 100
+"""How many conflicts a call may have with writes of its own functions."""
 
-_VERDICTS = (Refused, UnknownContact, ValueError)
-"""What may be due to what was half written when it was read: a refusal, an id that was
-not there, a contact that cannot be made."""
+_DOUBTFUL = (Refused, UnknownContact, ValueError)
+"""Errors that a half-completed write may cause for a concurrent reader: a refusal, a
+missing id, a contact that cannot be constructed."""
 
-_NOT_TAKEN = ("cannot release un-acquired lock",)
-"""What Python says of a lock that this thread has not."""
+_NOT_ACQUIRED = ("cannot release un-acquired lock",)
+"""What Python reports for a lock that this thread does not hold."""
 
-_writers: WeakSet[Writer] = WeakSet()
+_stores: WeakSet[MemoryStore] = WeakSet()
 
 
 @final
-class Writer:
+class MemoryStore:
     """
-    What changes an index, and what reads it as a whole.
+    A store in memory: consistent reads and atomic writes of one index.
 
     Args:
-        index: Written by no other writer.
+        index: No other store may write to it.
         ids: Returns a fresh id at each call.
         clock: Returns an aware time.
-        policy: Named by the outcomes of the fast path.
+        policy: The policy that outcomes of the fast path carry.
         retain_calls: How many calls with an idempotency key are remembered, per scope.
         retain_changes: How many changes are kept; None for all.
 
-    The last write that is stored, ``done``, names the state of the index: as long as
-    ``published`` is the same record, nothing has changed and nothing is half stored.
+    ``completed`` is the record of the last completed write and identifies the state of
+    the index: while ``published`` is the same record, nothing has changed and no write
+    is in progress.
 
     >>> from upsertcore.store.index import ContactIndex
     >>> from upsertcore.store.ids import fresh_ids, utc_now
-    >>> Writer(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
+    >>> MemoryStore(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
     1
     """
 
     __slots__ = (
-        *("__weakref__", "_calls", "_index", "_looks", "_owned", "_policy"),
-        *("clock", "done", "ids", "journal", "lock", "published"),
+        *("__weakref__", "_call_log", "_index", "_is_reading", "_is_owner", "_policy"),
+        *("clock", "completed", "ids", "journal", "lock", "published"),
     )
 
     def __init__(
@@ -122,126 +124,126 @@ class Writer:
         retain_changes: int | None = 0,
     ) -> None:
         self._index, self.ids, self.clock, self._policy = index, ids, clock, policy
-        self._calls = Calls(retain_calls)
+        self._call_log = CallLog(retain_calls)
         self.journal = Journal(retain_changes)
         self.published: Record = BEGINNING
-        self.done: Record = BEGINNING
-        # Whether the thread that has the lock looks at the index.
-        self._looks = False
+        self.completed: Record = BEGINNING
+        # Whether the thread that holds the lock is reading the index.
+        self._is_reading = False
         self.lock = threading.RLock()
-        self._owned: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
-        _writers.add(self)
+        self._is_owner: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+        _stores.add(self)
 
-    def read(self, ask: Callable[[], T]) -> T:
+    def read(self, query: Callable[[], T]) -> T:
         """
         Read the index under the lock.
 
         Args:
-            ask: Reads, and calls no function of a caller.
+            query: Reads, and calls no function of a caller.
         """
-        self._see_no_reentry()
+        self._check_reentry()
         with self.lock:
-            self._completed()
-            return self._alone(ask)
+            self._complete()
+            return self._guarded(query)
 
-    def _alone(self, look: Callable[[], T]) -> T:
-        """Look at the index under the lock; a finaliser in between writes nothing."""
-        self._looks = True
+    def _guarded(self, query: Callable[[], T]) -> T:
+        """Read the index under the lock, and keep finalisers from writing meanwhile."""
+        self._is_reading = True
         try:
-            return look()
+            return query()
         finally:
-            self._looks = False
+            self._is_reading = False
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:
-        """Return what was written after a number."""
-        return self.read(lambda: self.journal.since(number, self.done[NUMBER]))
+        """Return the changes after a number."""
+        return self.read(lambda: self.journal.since(number, self.completed[NUMBER]))
 
-    def settle(self, ask: Ask, decide: Decide) -> Plan:
+    def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:
         """
-        Decide without the lock until what was decided on still holds.
+        Decide without the lock, and repeat until nothing that was read has changed.
 
         Args:
-            ask: Makes what a decision asks with; once per attempt.
-            decide: Makes the plan.
+            make_request: Returns a fresh request; called once per attempt.
+            decide: Returns the plan.
 
         Raises:
-            Refused: What the decision raises, once what it rests on holds.
-            RuntimeError: If a hundred decisions in a row were overtaken by writes
-                that they made themselves.
+            Refused: What the decision raises, if nothing that it read has changed.
+            RuntimeError: If functions of the call wrote to the book during a hundred
+                attempts.
         """
-        return self._attempt(ask, decide, lambda plan, _state: (plan, None))
+        return self._attempt(make_request, decide, lambda plan, _state: (plan, None))
 
     def write(
         self,
-        ask: Ask,
+        make_request: MakeRequest,
         decide: Decide,
-        once: Once | None = None,
+        call: CallKey | None = None,
         remainder: Remainder | None = None,
     ) -> Outcome:
         """
-        Do what a decision says.
+        Decide, and write the decision.
 
         Args:
-            ask: As :meth:`settle`.
-            decide: As :meth:`settle`.
-            once: What identifies this call; if it was made already, its outcome is
-                returned again and nothing is done.
-            remainder: What was drawn for this call already.
+            make_request: As :meth:`plan`.
+            decide: As :meth:`plan`.
+            call: Identifies the call; if the same call is logged, its outcome is
+                returned and nothing is written.
+            remainder: The id and time that the fast path has drawn for this call.
 
         Raises:
-            Refused: As :meth:`settle`; ``IdempotencyKeyReused`` if *once* is another
-                call's.
-            SpentId: If ``ids`` returns an id that is in use.
+            Refused: As :meth:`plan`; ``IdempotencyKeyReused`` if the key of *call*
+                was used for another call.
+            IdInUse: If ``ids`` returns an id that is in use.
         """
-        if once is not None:
-            # What identifies it may be compared by a caller's function: not in there.
-            noted = self.read(lambda: self._calls.noted(once))
-            known = answered(once, noted)
-            if known is not None:
-                return known
-        draw = Draw(self.ids, self.clock)
+        if call is not None:
+            # Comparing calls may run a caller's function, so not under the lock.
+            logged = self.read(lambda: self._call_log.lookup(call))
+            replay = replay_of(call, logged)
+            if replay is not None:
+                return replay
+        stamp = Stamp(self.ids, self.clock)
         if remainder is not None:
-            draw = Draw(self.ids, self.clock, remainder.id, remainder.now)
+            stamp = Stamp(self.ids, self.clock, remainder.id, remainder.now)
 
-        def ready(asked: Request) -> Plan:
-            plan = decide(asked)
-            draw.ready(plan)
+        def stamped_plan(request: Request) -> Plan:
+            plan = decide(request)
+            stamp.prepare(plan)
             return plan
 
         def prepare(plan: Plan, state: Record) -> tuple[Outcome, Record | None]:
-            if once is not None:
-                known = answered(once, self._calls.noted(once))
-                if known is not None:
-                    return known, None
-            return self._prepared(plan, draw, state, once)
+            if call is not None:
+                replay = replay_of(call, self._call_log.lookup(call))
+                if replay is not None:
+                    return replay, None
+            return self._prepare(plan, stamp, state, call)
 
-        return self._attempt(ask, ready, prepare)
+        return self._attempt(make_request, stamped_plan, prepare)
 
     def write_all(self, run: Callable[[WriteStep], list[Outcome]]) -> list[Outcome]:
         """
-        Do what several decisions say, or nothing of it.
+        Write several decisions, or none of them.
 
         Args:
-            run: Makes the decisions with the function that it is given, which takes
-                how to ask and how to decide, as :meth:`write`.
+            run: Makes the decisions, one after the other, by calling the function
+                that it is given.
 
         Raises:
             Refused: The first refusal; then nothing is written.
         """
-        draws: list[Draw] = []
+        stamps: list[Stamp] = []
 
-        def through(overlay: Overlay) -> tuple[list[Outcome], Overlay]:
+        def decide_all(overlay: Overlay) -> tuple[list[Outcome], Overlay]:
             steps = count()
 
-            def step(ask: AskView, decide: Decide) -> Outcome:
-                place = next(steps)
-                if place == len(draws):
-                    draws.append(Draw(self.ids, self.clock))
-                plan, draw = decide(ask(overlay)), draws[place]
-                draw.ready(plan)
-                contact, outcome = _planned(plan, draw)
-                if plan.before is None and overlay.is_spent(contact.id):
-                    raise SpentId(contact.id)
+            def step(make_request: RequestFromView, decide: Decide) -> Outcome:
+                number = next(steps)
+                if number == len(stamps):
+                    stamps.append(Stamp(self.ids, self.clock))
+                plan, stamp = decide(make_request(overlay)), stamps[number]
+                stamp.prepare(plan)
+                contact, outcome = _executed(plan, stamp)
+                if plan.before is None and overlay.has_id(contact.id):
+                    raise IdInUse(contact.id)
                 if contact is not plan.before:
                     overlay.put(contact, plan.forms)
                 return outcome
@@ -249,258 +251,260 @@ class Writer:
             return run(step), overlay
 
         def prepare(
-            done: tuple[list[Outcome], Overlay], state: Record
+            decided: tuple[list[Outcome], Overlay], state: Record
         ) -> tuple[list[Outcome], Record | None]:
-            outcomes, overlay = done
-            moved = tuple([each for each in outcomes if not each.unchanged])
-            if not moved:
+            outcomes, overlay = decided
+            changes = tuple([done for done in outcomes if not done.unchanged])
+            if not changes:
                 return outcomes, None
-            staged = self._staged(overlay.fresh, overlay.puts)
-            return outcomes, _record(staged.redo(outcomes=moved), state)
+            stage = self._stage(overlay.created_ids, overlay.puts)
+            return outcomes, _record(stage.redo(outcomes=changes), state)
 
-        return self._attempt(lambda: Overlay(self._index), through, prepare)
+        return self._attempt(lambda: Overlay(self._index), decide_all, prepare)
 
     def apply(self, plan: Plan) -> Outcome:
         """
-        Do what a plan says.
+        Write what a plan says.
 
         Raises:
-            StalePlan: If what it rests on has changed.
-            SpentId: If ``ids`` returns an id that is in use.
+            StalePlan: If something that the plan has read has changed.
+            IdInUse: If ``ids`` returns an id that is in use.
         """
-        draw = Draw(self.ids, self.clock)
+        stamp = Stamp(self.ids, self.clock)
 
-        def fresh() -> None:
+        def check_basis() -> None:
             reason = plan.stale(self._index)
             if reason is not None:
                 raise StalePlan(reason)
 
-        def do(state: Record) -> tuple[Outcome, Record | None]:
-            fresh()
-            return self._prepared(plan, draw, state, None)
+        def prepare(state: Record) -> tuple[Outcome, Record | None]:
+            check_basis()
+            return self._prepare(plan, stamp, state, None)
 
-        self.read(fresh)
-        draw.ready(plan)
-        return self._change(do)
+        self.read(check_basis)
+        stamp.prepare(plan)
+        return self._change(prepare)
 
-    def change(self, do: Callable[[Stage], Outcome]) -> Outcome:
+    def change(self, edit: Callable[[Stage], Outcome]) -> Outcome:
         """
-        Change the index under the lock, and note what was done.
+        Change the index under the lock, and add the change to the journal.
 
         Args:
-            do: Stages the change and calls no function of a caller; or raises.
+            edit: Stages the change and calls no function of a caller; or raises.
         """
 
-        def staged(state: Record) -> tuple[Outcome, Record | None]:
-            work = Staged(self._index)
-            outcome = do(work)
+        def prepare(state: Record) -> tuple[Outcome, Record | None]:
+            stage = IndexStage(self._index)
+            outcome = edit(stage)
             if outcome.unchanged:
                 return outcome, None
-            return outcome, _record(work.redo(outcomes=(outcome,)), state)
+            return outcome, _record(stage.redo(outcomes=(outcome,)), state)
 
-        return self._change(staged)
+        return self._change(prepare)
 
     def time(self) -> datetime:
         """Return the time by the book's clock."""
-        return Draw(self.ids, self.clock).time()
+        return Stamp(self.ids, self.clock).time()
 
     def purge(self, id: str, scope: str) -> int:
         """
-        Remove a person from the index, the journal and the memory of calls.
+        Remove a person from the index, the journal and the call log.
 
         Raises:
-            UnknownContact: If nothing tells of this id.
+            UnknownContact: If nothing in them contains this id.
         """
 
-        def do(state: Record) -> tuple[int, Record | None]:
-            staged = Staged(self._index)
-            ids = self._purged_ids(staged, id, scope)
-            entries, changes = self.journal.purged(ids, scope)
-            calls, remembered = self._calls.purged(ids, scope)
+        def prepare(state: Record) -> tuple[int, Record | None]:
+            stage = IndexStage(self._index)
+            ids = self._purged_ids(stage, id, scope)
+            entries, changes = self.journal.without(ids, scope)
+            calls, call_count = self._call_log.without(ids, scope)
             parts = {"entries": entries, "calls": calls}
-            redo = staged.redo(**parts)
-            if not (redo.rows or changes or remembered):
+            redo = stage.redo(**parts)
+            if not (redo.rows or changes or call_count):
                 raise UnknownContact(id)
-            return changes + remembered, (redo, None, None, state[NUMBER], _thread())
+            return changes + call_count, (redo, None, None, state[NUMBER], _thread())
 
-        return self._change(do)
+        return self._change(prepare)
 
-    def _purged_ids(self, staged: Staged, id: str, scope: str) -> set[str]:
+    def _purged_ids(self, stage: IndexStage, id: str, scope: str) -> set[str]:
         if type(id) is not str:
             raise UnknownContact(id)
         try:
-            contact = staged.found(id)[0]
+            contact = stage.get(id)
         except UnknownContact:
-            return self.journal.deleted(id, scope)
+            return self.journal.ids_of_deleted(id, scope)
         if contact.scope != scope:
             raise UnknownContact(id)
-        staged.remove(contact.id)
+        stage.remove(contact.id)
         return {*contact.ids}
 
     def _attempt(
         self,
-        ask: Callable[[], V],
+        read: Callable[[], V],
         decide: Callable[[V], T],
         prepare: Callable[[T, Record], tuple[A, Record | None]],
     ) -> A:
-        attempts = own = 0
-        while own < _OVERTAKEN_BY_ITSELF:
-            state = self._at_attempt(attempts)
+        attempts = own_conflicts = 0
+        while own_conflicts < _MAX_OWN_CONFLICTS:
+            state = self._state_for(attempts)
             try:
-                answer = self._once(state, ask, decide, prepare)
+                result = self._attempt_once(state, read, decide, prepare)
             finally:
                 if attempts:
-                    self._leave(state)
-            if answer is not None:
-                return answer[0]
+                    self._dequeue(state)
+            if result is not None:
+                return result[0]
             attempts += 1
-            own += self.published[THREAD] == _thread()
+            own_conflicts += self.published[THREAD] == _thread()
         raise RuntimeError(
             "the book changed during each of many attempts at one call: a function of "
             "the policy, ids or clock writes to the book; let it write elsewhere"
         )
 
-    def _once(
+    def _attempt_once(
         self,
         state: Record,
-        ask: Callable[[], V],
+        read: Callable[[], V],
         decide: Callable[[V], T],
         prepare: Callable[[T, Record], tuple[A, Record | None]],
     ) -> tuple[A] | None:
-        """Make one attempt; None where it does not count."""
-        asked = ask()
+        """Make one attempt; None if the decision is stale."""
+        basis = read()
         try:
-            decided = decide(asked)
-        except _VERDICTS as error:
-            # What it saw may have been half written; only a settled no counts.
-            unseen = isinstance(error, UnknownContact)
-            if self.published is state or not (unseen or self._moved(asked)):
+            decision = decide(basis)
+        except _DOUBTFUL as error:
+            # It may have read a write in progress: raise only if nothing has changed.
+            is_unknown = isinstance(error, UnknownContact)
+            if self.published is state or not (is_unknown or self._is_stale(basis)):
                 raise
             return None
-        again = 0
+        retries = 0
         while True:
             try:
-                answer, record = prepare(decided, state)
-            except _VERDICTS:
+                result, record = prepare(decision, state)
+            except _DOUBTFUL:
                 if self.published is state:
                     raise
             else:
                 if self.publish(state, record):
-                    return (answer,)
+                    return (result,)
             finally:
-                if again:
-                    self._leave(state)
-            # The decision holds until what it rests on moves; only this is done again.
-            again += 1
-            state = self._at_attempt(again)
-            if self._moved(asked):
-                self._leave(state)
+                if retries:
+                    self._dequeue(state)
+            # The decision holds while nothing that it read changes: only prepare again.
+            retries += 1
+            state = self._state_for(retries)
+            if self._is_stale(basis):
+                self._dequeue(state)
                 return None
 
-    def _moved(self, asked: Basis) -> bool:
-        return self.read(lambda: asked.stale(self._index)) is not None
+    def _is_stale(self, basis: Basis) -> bool:
+        return self.read(lambda: basis.stale(self._index)) is not None
 
-    def _change(self, do: Callable[[Record], tuple[T, Record | None]]) -> T:
-        """Prepare under the lock, and store."""
+    def _change(self, prepare: Callable[[Record], tuple[T, Record | None]]) -> T:
+        """Prepare a record under the lock, and publish it."""
         while True:
-            # A call that has queued needs the lock to leave, so it is waited for first.
-            self._begun()
+            # A queued call needs the lock to leave the queue, so wait without it.
+            self._ready_state()
             with self.lock:
-                state = self._completed()
-                answer, record = self._alone(partial(do, state))
+                state = self._complete()
+                result, record = self._guarded(partial(prepare, state))
                 if self.publish(state, record):
-                    return answer
+                    return result
 
     def publish(self, state: Record, record: Record | None) -> bool:
         """
-        Publish a record and store it, unless the state is another one by now.
+        Publish a record and complete it, if the state is still the given one.
 
-        Publishing again what is published completes it.
+        Publishing the published record again completes it.
 
         Args:
-            state: The last write that was stored when the record was made.
-            record: None where nothing is to be stored.
+            state: The last completed write when the record was made.
+            record: None if there is nothing to write.
 
         Returns:
-            Whether the state was still that one.
+            Whether the state was still the given one.
         """
         if record is None:
             return self.published is state
         lock = self.lock
-        # As a with statement, at half its cost, which every call pays.
+        # Equal to a with statement, at half its cost.
         try:
             lock.acquire()
-            if self.published is not state or self._looks:
+            if self.published is not state or self._is_reading:
                 return False
-            # Nothing can come between that look and the store that publishes.
+            # Nothing can run between the check above and this assignment.
             self.published = record
             row = record[ROW]
             if type(row) is Redo:
                 self._store(row, record[NUMBER])
-                # Last, for nobody completes what is done.
+                # Before the assignment to completed: after it no call would repeat it.
                 row.release()
-                self.done = record
+                self.completed = record
             else:
                 self._index.store_row(record[WAS], row)
-                if self.journal.keeps:
-                    self._note(record)
-                self.done = record
+                if self.journal.is_on:
+                    self._append(record)
+                self.completed = record
         finally:
             try:
                 lock.release()
             except RuntimeError as error:
-                # It was not taken: what interrupted that goes on.
-                if error.args != _NOT_TAKEN:
+                # The lock was not acquired: let the interrupting exception propagate.
+                if error.args != _NOT_ACQUIRED:
                     raise
         return True
 
     def _store(self, redo: Redo, number: int) -> None:
-        """Store what is not the common write; doing it again changes nothing."""
+        """Store a redo record; storing it again changes nothing."""
         self._index.store(redo)
         first = number - len(redo.outcomes) + 1
-        for place, outcome in enumerate(redo.outcomes, first):
-            self.journal.note(place, outcome)
+        for entry_number, outcome in enumerate(redo.outcomes, first):
+            self.journal.append(entry_number, outcome)
         if redo.call is not None:
-            self._calls.note(*redo.call)
+            self._call_log.add(*redo.call)
         if redo.entries is not None and redo.calls is not None:
-            self.journal.entries, self._calls.known = redo.entries, redo.calls
+            self.journal.entries, self._call_log.calls = redo.entries, redo.calls
 
-    def _note(self, record: Record) -> None:
-        """Note a common write in the journal, unless it was noted before."""
+    def _append(self, record: Record) -> None:
+        """Append a write of one row to the journal, unless it is there."""
         result: Result = "created" if record[WAS] is None else "updated"
         outcome = outcome_from_record(result, record, self._policy)
-        self.journal.note(record[NUMBER], outcome)
+        self.journal.append(record[NUMBER], outcome)
 
-    def _completed(self) -> Record:
-        """Complete what was published; to be called under the lock."""
+    def _complete(self) -> Record:
+        """Complete the published record; the caller holds the lock."""
         record = self.published
-        if record is not self.done and type(record[ROW]) is not _Queue:
+        if record is not self.completed and type(record[ROW]) is not _Queue:
             self.publish(record, record)
-        return self.done
+        return self.completed
 
-    def _begun(self) -> Record:
-        """Return the state to work on; wait for a call that queues, for a while."""
-        self._see_no_reentry()
+    def _ready_state(self) -> Record:
+        """Return the current state, after waiting for a queued call."""
+        self._check_reentry()
         record = self.published
-        while record is not self.done:
+        while record is not self.completed:
             queue = record[ROW]
             if type(queue) is _Queue and record[THREAD] != _thread():
                 queue.wait()
             with self.lock:
-                self._completed()
+                self._complete()
                 if self.published is record:
-                    self.published = self.done
+                    self.published = self.completed
             record = self.published
         return record
 
-    def _at_attempt(self, attempt: int) -> Record:
-        """Return the state to work on; queue for it after a few attempts."""
-        return self._begun() if attempt < _PATIENCE else self._queued(attempt)
+    def _state_for(self, attempt: int) -> Record:
+        """Return the current state; queue for it after a few attempts."""
+        return (
+            self._ready_state() if attempt < _MAX_CONFLICTS else self._enqueue(attempt)
+        )
 
-    def _queued(self, attempt: int = _PATIENCE) -> Record:
-        """Make other writers wait; return the state to work on."""
-        state = self._begun()
-        wait = _WAIT * 2 ** min(attempt - _PATIENCE, _DOUBLINGS)
+    def _enqueue(self, attempt: int = _MAX_CONFLICTS) -> Record:
+        """Make other writers wait; return the current state."""
+        state = self._ready_state()
+        wait = _QUEUE_SECONDS * 2 ** min(attempt - _MAX_CONFLICTS, _MAX_DOUBLINGS)
         record = (_Queue(wait), *state[1:THREAD], _thread())
         return record if self._swap(state, record) else state
 
@@ -511,76 +515,76 @@ class Writer:
                 return True
         return False
 
-    def _leave(self, state: Record) -> None:
+    def _dequeue(self, state: Record) -> None:
         if type(state[ROW]) is _Queue:
-            self._swap(state, self.done)
+            self._swap(state, self.completed)
             state[ROW].leave()
 
-    def _see_no_reentry(self) -> None:
-        if self._owned():
+    def _check_reentry(self) -> None:
+        if self._is_owner():
             raise RuntimeError(
                 "the book is in the middle of a call by this thread: a signal handler "
                 "or a finaliser must not call it; let it set a flag instead"
             )
 
-    def _staged(self, fresh: Any, puts: list[tuple[Contact, Forms]]) -> Staged:
-        staged = Staged(self._index)
-        for id in fresh:
+    def _stage(self, created_ids: Any, puts: list[tuple[Contact, Forms]]) -> IndexStage:
+        stage = IndexStage(self._index)
+        for id in created_ids:
             if id in self._index:
-                raise SpentId(id)
+                raise IdInUse(id)
         for contact, forms in puts:
-            staged.put(contact, forms)
-        return staged
+            stage.put(contact, forms)
+        return stage
 
-    def _prepared(
-        self, plan: Plan, draw: Draw, state: Record, once: Once | None
+    def _prepare(
+        self, plan: Plan, stamp: Stamp, state: Record, call: CallKey | None
     ) -> tuple[Outcome, Record | None]:
-        contact, outcome = _planned(plan, draw)
-        fresh = [contact.id] if plan.before is None else []
+        contact, outcome = _executed(plan, stamp)
+        created_ids = [contact.id] if plan.before is None else []
         puts = [] if contact is plan.before else [(contact, plan.forms)]
-        call = None if once is None else (once[0], once[1], (once[2], outcome))
-        if not puts and call is None:
+        log_entry = None if call is None else (call[0], call[1], (call[2], outcome))
+        if not puts and log_entry is None:
             return outcome, None
-        moved = () if outcome.unchanged else (outcome,)
-        redo = self._staged(fresh, puts).redo(outcomes=moved, call=call)
+        changes = () if outcome.unchanged else (outcome,)
+        redo = self._stage(created_ids, puts).redo(outcomes=changes, call=log_entry)
         return outcome, _record(redo, state)
 
 
 @final
 class _Queue:
     """
-    What a call that queues publishes in place of a row; others wait for it.
+    What a queued call publishes in place of a row; other writers wait for it.
 
-    A lock and no event: one of Python's own locks stands in that, which a signal in a
-    wait leaves taken, a finaliser finds taken, and a child of a fork keeps taken.
+    It uses a plain lock, not ``threading.Event``: an event has a lock of its own that
+    stays locked after a signal during a wait, in a finaliser, and in a forked child.
 
     Args:
         seconds: How long others wait.
     """
 
-    __slots__ = ("_here", "_seconds")
+    __slots__ = ("_lock", "_seconds")
 
     def __init__(self, seconds: float) -> None:
-        self._here, self._seconds = threading.Lock(), seconds
-        self._here.acquire()
+        self._lock, self._seconds = threading.Lock(), seconds
+        self._lock.acquire()
 
     def wait(self) -> None:
-        """Wait until that call has left, or long enough."""
-        if self._here.acquire(timeout=self._seconds):
-            self._here.release()
+        """Wait until the call has left the queue, or the time is over."""
+        if self._lock.acquire(timeout=self._seconds):
+            self._lock.release()
 
     def leave(self) -> None:
-        """Let the others go on; once."""
-        self._here.release()
+        """Let the other writers continue; called once."""
+        self._lock.release()
 
 
 def _record(redo: Redo, state: Record) -> Record:
     return redo, None, None, state[NUMBER] + len(redo.outcomes), _thread()
 
 
-def _planned(plan: Plan, draw: Draw) -> tuple[Contact, Outcome]:
-    """Make the contact that a plan describes, and say what happened."""
-    contact = draw.contact(plan)
+def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:
+    """Return the contact and the outcome of a plan."""
+    contact = stamp.contact(plan)
     outcome = Outcome(
         plan.result,
         contact,
@@ -599,10 +603,10 @@ _thread = threading.get_ident
 
 
 def _after_fork() -> None:
-    """Let a child of this process write, whichever thread held a lock."""
-    for writer in _writers:
-        writer.lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
-        writer._looks = False  # noqa: SLF001
+    """Release the locks in a forked child, whichever thread held them."""
+    for store in _stores:
+        store.lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        store._is_reading = False  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows

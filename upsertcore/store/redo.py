@@ -2,7 +2,7 @@
 The redo record: all that one write stores, published by a single assignment.
 
 Rules:
-    Storing a record is idempotent: what was interrupted is stored again, whole.
+    Storing a record is idempotent: after an interruption it is stored again as a whole.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ __all__ = ["Redo"]
 @define(eq=False)
 class Redo:
     """
-    The parts of a write that is not the common one.
+    The parts of any write but the common one of a single row.
 
     Args:
-        rows: Each row as it was and as it will be; None where there is none.
-        leads: Id of an absorbed contact to the id that it resolves to, None to forget.
-        seats: Id of an absorbed contact to its place, None to forget.
+        rows: Each row before and after the write; None if there is none.
+        redirects: Id of a merged contact to the id it resolves to, None to forget it.
+        former_places: Id of a merged contact to its place, None to forget it.
         next: The place of the next new contact.
-        unordered: True where a contact returns to an earlier place.
-        outcomes: What the journal notes, in order.
-        call: Scope, idempotency key and what to remember of the call.
-        entries: The journal's new entries, where a purge replaces them.
-        calls: The remembered calls, where a purge replaces them.
+        unordered: True if a contact returns to an earlier place.
+        outcomes: The journal's new entries, in order.
+        call: Scope, idempotency key and the call to log.
+        entries: All entries of the journal, if a purge replaces them.
+        calls: The logged calls, if a purge replaces them.
 
     >>> Redo().rows
     ()
     """
 
     rows: tuple[tuple[Row | None, Row | None], ...] = ()
-    leads: tuple[tuple[str, str | None], ...] = ()
-    seats: tuple[tuple[str, int | None], ...] = ()
+    redirects: tuple[tuple[str, str | None], ...] = ()
+    former_places: tuple[tuple[str, int | None], ...] = ()
     next: int = 0
     unordered: bool = False
     outcomes: tuple[Any, ...] = ()
@@ -52,6 +52,6 @@ class Redo:
     calls: Mapping[str, OrderedDict[str, Any]] | None = None
 
     def release(self) -> None:
-        """Drop what is stored by now, so that nothing is retained of a purge."""
+        """Drop what is stored, so that nothing is retained of a purged contact."""
         self.rows = self.outcomes = ()
         self.call = self.entries = self.calls = None

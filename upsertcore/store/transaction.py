@@ -1,11 +1,11 @@
 """
-The protocol of a store: what the verbs of a book need, whatever keeps the contacts.
+The protocol of a store: what the verbs of a book need, wherever contacts are kept.
 
 Rules:
-    A verb decides through a view, and writes what it decided, or nothing of it.
-    A store calls the functions of an application outside its own lock, and repeats a
-    decision that another write has overtaken.
-    Ids and times are drawn by the store, once for one call.
+    A verb decides through a view, and writes its whole decision, or nothing.
+    A store calls an application's functions outside its own lock, and repeats a
+    decision if another write has changed what it read.
+    The store draws ids and times, once per call.
 """
 
 from __future__ import annotations
@@ -20,34 +20,42 @@ from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
 from upsertcore.model.layout import unpacked
 from upsertcore.model.view import Forms, View
-from upsertcore.store.calls import Once
+from upsertcore.store.idempotency import CallKey
 from upsertcore.store.journal import Entry
 
-__all__ = ["Ask", "AskView", "Decide", "Remainder", "Stage", "Store", "WriteStep"]
+__all__ = [
+    "Decide",
+    "MakeRequest",
+    "Remainder",
+    "RequestFromView",
+    "Stage",
+    "Store",
+    "WriteStep",
+]
 
 T = TypeVar("T")
 
-Ask: TypeAlias = Callable[[], Request]
-"""Returns what a decision asks with; called once per attempt."""
+MakeRequest: TypeAlias = Callable[[], Request]
+"""Returns the request of a decision; called once per attempt."""
 
 Decide: TypeAlias = Callable[[Request], Plan]
-AskView: TypeAlias = Callable[[View], Request]
+RequestFromView: TypeAlias = Callable[[View], Request]
 
-WriteStep: TypeAlias = Callable[[AskView, Decide], Outcome]
-"""Makes one decision of several that are written together."""
+WriteStep: TypeAlias = Callable[[RequestFromView, Decide], Outcome]
+"""Makes one of several decisions that are written together."""
 
 
 @final
 class Remainder:
     """
-    What the fast path has computed of a call that it cannot complete.
+    What the fast path has computed for a call that it cannot complete.
 
     Args:
-        forms: Key name to what was made of the patch: a form, several, or None.
-        names: Of the patch, as the policy has them.
-        values: Of these names, cleaned and frozen.
-        id: The id that was drawn already for a new contact, None where none was.
-        now: The time that was drawn already, None where none was.
+        forms: Key name to the patch's form, several forms, or None.
+        names: The patch's field names, as the policy spells them.
+        values: The values of these fields, cleaned and frozen.
+        id: The id that was drawn for a new contact, if any.
+        now: The time that was drawn, if any.
 
     >>> forms = {"email": "ada@x.org", "phone": None}
     >>> remainder = Remainder(forms, ("email",), ("Ada@x.org",))
@@ -66,14 +74,14 @@ class Remainder:
         now: datetime | None = None,
     ) -> None:
         self.forms: dict[str, tuple[str, ...]] = {
-            name: unpacked(made) for name, made in forms.items()
+            name: unpacked(packed) for name, packed in forms.items()
         }
         self.sent = dict(zip(names, values, strict=True))
         self.id, self.now = id, now
 
 
 class Stage(Protocol):
-    """One write in the making: it reads what is stored, and collects changes."""
+    """One write in preparation: it reads what is stored, and collects changes."""
 
     def get(self, id: str) -> Contact:
         """Return the contact that an id resolves to."""
@@ -88,7 +96,7 @@ class Stage(Protocol):
         ...
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
-        """Store a contact, in place of the one with its id if there is one."""
+        """Store a contact; it replaces the contact with its id, if there is one."""
         ...
 
     def remove(self, id: str) -> Contact:
@@ -98,49 +106,49 @@ class Stage(Protocol):
     def split(
         self, contact: Contact, forms: Forms, back: Iterable[tuple[Contact, Forms]]
     ) -> None:
-        """Put contacts back that were merged into one, each in its earlier place."""
+        """Restore contacts that were merged into one, each at its earlier place."""
         ...
 
 
 class Store(Protocol):
     """What the verbs of a book are written against."""
 
-    def read(self, ask: Callable[[], T]) -> T:
-        """Read a consistent state; the function calls nothing of an application."""
+    def read(self, query: Callable[[], T]) -> T:
+        """Read a consistent state; the query calls no function of an application."""
         ...
 
-    def settle(self, ask: Ask, decide: Decide) -> Plan:
-        """Decide until what the decision rests on still holds."""
+    def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:
+        """Decide, and repeat until nothing that was read has changed."""
         ...
 
     def write(
         self,
-        ask: Ask,
+        make_request: MakeRequest,
         decide: Decide,
-        once: Once | None = None,
+        call: CallKey | None = None,
         remainder: Remainder | None = None,
     ) -> Outcome:
-        """Decide, and write what was decided; a call with a known key is replayed."""
+        """Decide, and write the decision; a logged call is replayed instead."""
         ...
 
     def write_all(self, run: Callable[[WriteStep], list[Outcome]]) -> list[Outcome]:
-        """Write several decisions, each seeing those before it, or none of them."""
+        """Write several decisions, each based on those before it, or none of them."""
         ...
 
     def apply(self, plan: Plan) -> Outcome:
-        """Write what a plan says, if what it rests on still holds."""
+        """Write what a plan says, if nothing that it read has changed."""
         ...
 
-    def change(self, do: Callable[[Stage], Outcome]) -> Outcome:
-        """Write what a function stages; it calls nothing of an application."""
+    def change(self, edit: Callable[[Stage], Outcome]) -> Outcome:
+        """Write what a function stages; it calls no function of an application."""
         ...
 
     def time(self) -> datetime:
-        """Return the time by the clock of the application."""
+        """Return the time by the application's clock."""
         ...
 
     def purge(self, id: str, scope: str) -> int:
-        """Erase a person from contacts, changes and remembered calls."""
+        """Erase a person from contacts, changes and logged calls."""
         ...
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:

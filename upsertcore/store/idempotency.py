@@ -1,0 +1,155 @@
+"""
+Idempotency: which keys were used, for which calls, and with what outcome.
+
+Rules:
+    Each scope has its own keys and its own limit: its oldest call is forgotten first,
+    and a retry after that is a new call.
+    A refused call is not remembered: it changed nothing, so it may be repeated.
+    The same key for another call of the scope is refused, whatever that call would do.
+    A patch is remembered as a digest; none of its values is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from attrs import evolve
+
+from upsertcore.engine.outcome import without_contacts
+from upsertcore.errors import IdempotencyKeyReused, InvalidField
+from upsertcore.values import thaw
+
+if TYPE_CHECKING:
+    from upsertcore.engine.outcome import Outcome
+    from upsertcore.engine.patch import Request
+
+__all__ = ["CallKey", "CallLog", "call_key", "replay_of"]
+
+CallKey: TypeAlias = tuple[str, str, Hashable]
+"""A scope, an idempotency key in it, and what identifies the call that carries it."""
+
+LoggedCall: TypeAlias = "tuple[Hashable, Outcome]"
+"""What identifies a call, and its outcome."""
+
+LoggedCalls: TypeAlias = "Mapping[str, OrderedDict[str, LoggedCall]]"
+"""Scope -> idempotency key -> call, the oldest first. In a plain dict the first item is
+slow to find once many items before it were removed."""
+
+
+def call_key(
+    key: Any, make_request: Callable[[], Request], *overrides: Any
+) -> CallKey | None:
+    """
+    Identify a call, so that no other call is taken for it.
+
+    Args:
+        key: The idempotency key, None if the call has none.
+        make_request: Returns the request of the call: patch, scope and strategy.
+        overrides: The call's other arguments; a mapping is compared by its items.
+
+    Returns:
+        The scope, the key, and what identifies the call; values only as a digest.
+        None without a key.
+
+    Raises:
+        InvalidField: If the key is not text, or blank.
+
+    >>> from upsertcore import never
+    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.engine.patch import Request
+    >>> request = Request({}, ({}, {}), ContactIndex(), "", never())
+    >>> call_key("k-1", lambda: request)[:2], call_key(None, lambda: request)
+    (('', 'k-1'), None)
+    """
+    if key is None:
+        return None
+    if not isinstance(key, str) or not key.strip():
+        reason = "must be text that is not blank; pass uuid4().hex, say"
+        raise InvalidField("idempotency_key", key, reason)
+    request = make_request()
+    sent = {name: thaw(value) for name, value in request.sent.items()}
+    text = json.dumps([sent, dict(request.ignored)], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).digest()
+    rest = tuple([_hashable(override) for override in overrides])
+    return request.scope, str.__str__(key), (request.strategy, digest, rest)
+
+
+def replay_of(call: CallKey, logged: LoggedCall | None) -> Outcome | None:
+    """
+    Return the outcome of an earlier identical call, None if there is none.
+
+    Args:
+        call: What identifies the call.
+        logged: The call that is logged under its key.
+
+    Raises:
+        IdempotencyKeyReused: If the key was used for another call of its scope.
+
+    >>> replay_of(("", "k-1", "a"), None) is None
+    True
+    """
+    if logged is None:
+        return None
+    _scope, key, identity = call
+    if logged[0] != identity:
+        raise IdempotencyKeyReused(key)
+    return evolve(logged[1], replayed=True)
+
+
+def _hashable(override: Any) -> Hashable:
+    if isinstance(override, Mapping):
+        return frozenset(override.items())
+    return override  # type: ignore[no-any-return]
+
+
+@final
+class CallLog:
+    """
+    The last calls of each scope that carried an idempotency key.
+
+    Args:
+        limit: How many calls are remembered per scope.
+
+    >>> CallLog(1).lookup(("", "k-1", "a")) is None
+    True
+    """
+
+    __slots__ = ("_limit", "calls")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.calls: LoggedCalls = defaultdict(OrderedDict)
+
+    def lookup(self, call: CallKey) -> LoggedCall | None:
+        """Return the call that is logged under a key, None if there is none."""
+        scope, key, _identity = call
+        return self.calls[scope].get(key) if scope in self.calls else None
+
+    def without(self, ids: set[str], scope: str) -> tuple[LoggedCalls, int]:
+        """
+        Return the calls without ids of a scope, and how many calls contained them.
+
+        Cost:
+            Linear in the calls that are remembered.
+        """
+        remaining: LoggedCalls = defaultdict(OrderedDict)
+        purged = 0
+        for name, calls in self.calls.items():
+            for key, (identity, outcome) in calls.items():
+                kept = without_contacts(outcome, ids) if name == scope else outcome
+                purged += kept is not outcome
+                if kept is not None:
+                    remaining[name][key] = identity, kept
+        return remaining, purged
+
+    def add(self, scope: str, key: str, call: LoggedCall) -> None:
+        """Log a call; drop the oldest of its scope if there are too many."""
+        if self._limit:
+            calls = self.calls[scope]
+            calls[key] = call
+            while len(calls) > self._limit:
+                calls.popitem(last=False)
