@@ -394,7 +394,7 @@ class ContactBook:
             A look-up or two.
         """
         scope, id = check_scope(scope), plain_id(id)
-        contact = self._store.read_patch(lambda: self._index.get(id))
+        contact = self._store.read(lambda: self._index.get(id))
         if contact.scope != scope:
             raise UnknownContact(id)
         return contact
@@ -438,7 +438,7 @@ class ContactBook:
                 ids = sorted({*ids}, key=index.place_of)
             return tuple([index.get(id) for id in ids])
 
-        return self._store.read_patch(query)
+        return self._store.read(query)
 
     def duplicates(
         self, *keys: str, scope: str | None = None
@@ -490,7 +490,7 @@ class ContactBook:
             families = groups(filter(None, map(present_places, shared)))
             return tuple(tuple([contacts[n] for n in family]) for family in families)
 
-        return self._store.read_patch(query)
+        return self._store.read(query)
 
     def merge(
         self,
@@ -850,10 +850,10 @@ class ContactBook:
         return book
 
     def __len__(self) -> int:
-        return self._store.read_patch(lambda: len(self._index))
+        return self._store.read(lambda: len(self._index))
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._store.read_patch(lambda: iter(self._index))
+        return self._store.read(lambda: iter(self._index))
 
     def __contains__(self, id: object) -> bool:
         scope, id = id if type(id) is tuple and len(id) == 2 else ("", id)

@@ -191,6 +191,8 @@ def admitted_forms(policy: Policy, index: View, contact: Contact) -> Forms:
         for form in forms if key.unique and policy.on_key_in_use != "allow" else ():
             for holder in index.holders(key.name, form, contact.scope):
                 is_stored = form in key.forms(contact.fields)
-                subject = key.error_subject(contact.fields) if is_stored else (key.name, form)
+                subject = (
+                    key.error_subject(contact.fields) if is_stored else (key.name, form)
+                )
                 raise KeyInUse(subject[0], subject[1], holder)
     return all_forms
