@@ -16,7 +16,7 @@ from upsertcore import ContactBook
 from upsertcore.errors import InvalidField, InvalidPolicy, InvalidRows, NoMatchKey
 from upsertcore.profiles import leadconnector as module
 from upsertcore.profiles._leadconnector_fields import FLAG, NULLABLE, READERS
-from upsertcore.profiles._leadconnector_forms import birth_date, lower_tags
+from upsertcore.profiles._leadconnector_values import birth_date, lower_tags
 from upsertcore.profiles.leadconnector import LeadConnector
 from upsertcore.profiles.wire import Rejected, Response
 from upsertcore.values import freeze

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from upsertcore import normalize, profiles
 from upsertcore.errors import NoMatchKey, Refused
 from upsertcore.profiles.anduin import Anduin
-from upsertcore.profiles.cells import listed, words
+from upsertcore.profiles.cells import parse_list, split_words
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.segmetrics import SegMetrics
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
-    answer,
-    described,
+    display_name,
     email_address,
-    named,
-    through,
+    respond,
+    split_fields,
+    translate_refusals,
 )
 from upsertcore.values import empty, freeze
 
@@ -373,7 +373,7 @@ def blank(_outcome: Any) -> dict[str, Any]:
 
 def test_a_rejection_is_answered() -> None:
     """A rejection becomes an answer with its status, body and reason."""
-    response = answer(refuse(REFUSED), blank, lambda _refusal: Rejected(1, {}, ""))
+    response = respond(refuse(REFUSED), blank, lambda _refusal: Rejected(1, {}, ""))
 
     assert Response(400, {"message": "no"}, None, "no") == response
 
@@ -381,10 +381,10 @@ def test_a_rejection_is_answered() -> None:
 def test_a_refusal_of_the_core_is_said_in_the_words_of_the_system() -> None:
     """Whatever else is refused goes through ``reject``, and keeps its cause."""
     refusal = NoMatchKey(("email",))
-    response = answer(refuse(refusal), blank, lambda _refusal: REFUSED)
+    response = respond(refuse(refusal), blank, lambda _refusal: REFUSED)
     assert response.reason == "no"
     with pytest.raises(Rejected) as raised:
-        through(lambda _refusal: REFUSED, refuse(refusal))
+        translate_refusals(lambda _refusal: REFUSED, refuse(refusal))
     assert raised.value is REFUSED
     assert raised.value.__cause__ is refusal
 
@@ -392,7 +392,7 @@ def test_a_refusal_of_the_core_is_said_in_the_words_of_the_system() -> None:
 def test_an_answer_has_the_status_of_the_system() -> None:
     """A good answer is rendered, with the status that was asked for."""
     outcome: Any = object()
-    response = answer(lambda: outcome, lambda _o: {"ok": 1}, lambda _r: REFUSED, 201)
+    response = respond(lambda: outcome, lambda _o: {"ok": 1}, lambda _r: REFUSED, 201)
 
     assert Response(201, {"ok": 1}, outcome) == response
 
@@ -400,7 +400,7 @@ def test_an_answer_has_the_status_of_the_system() -> None:
 def test_other_errors_pass() -> None:
     """What is no refusal is nobody's bad input."""
     with pytest.raises(ZeroDivisionError):
-        through(lambda _refusal: REFUSED, lambda: 1 // 0)
+        translate_refusals(lambda _refusal: REFUSED, lambda: 1 // 0)
 
 
 @pytest.mark.parametrize("other", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])  # noqa: S301 - our own
@@ -427,13 +427,13 @@ def test_a_rejection_copies_and_pickles(other: Callable[[Any], Any]) -> None:
 )
 def test_named(name: Any, expected: str) -> None:
     """A name is shown as it is where it can be printed, else as Python writes it."""
-    assert expected == named(name)
+    assert expected == display_name(name)
 
 
 def test_named_is_short() -> None:
     """A megabyte of a name is no megabyte of a message."""
-    assert len(named("x" * 1_000_000)) <= 62
-    assert len(named(10**5000)) <= 62
+    assert len(display_name("x" * 1_000_000)) <= 62
+    assert len(display_name(10**5000)) <= 62
 
 
 @pytest.mark.parametrize(
@@ -518,7 +518,7 @@ def test_an_address_has_a_normal_form(value: str) -> None:
 )
 def test_words(cell: str, expected: list[str]) -> None:
     """A semicolon anywhere makes commas a part of the words."""
-    assert expected == words(cell)
+    assert expected == split_words(cell)
 
 
 @pytest.mark.parametrize(
@@ -534,7 +534,7 @@ def test_words(cell: str, expected: list[str]) -> None:
 )
 def test_a_cell_lists_json_or_words(cell: str, expected: list[Any]) -> None:
     """A JSON list is taken as it is."""
-    assert expected == listed(cell)
+    assert expected == parse_list(cell)
 
 
 @pytest.mark.parametrize("name", [*SYSTEMS, "LeadConnector"])
@@ -564,7 +564,7 @@ def test_names_that_are_no_fields_are_kept_apart() -> None:
         __hash__ = object.__hash__
 
     again = Alike("a")
-    fields, odd = described({"a": 1, again: 2, 7: 3, "\ud800": 4, None: 5})
+    fields, odd = split_fields({"a": 1, again: 2, 7: 3, "\ud800": 4, None: 5})
 
     assert fields == {"a": 1}
     assert [again, 7, "\ud800", None] == odd

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-from upsertcore.profiles.wire import Response, named
+from upsertcore.profiles.wire import Response, display_name
 
 __all__ = ["RefusalCounts", "problem_kind", "problems"]
 
@@ -62,9 +62,9 @@ def problems(
 def _payload_names(payload: Any, before: str = "") -> Iterator[str]:
     """Yield the names in a payload, one level of nesting included."""
     for name, value in payload.items() if isinstance(payload, dict) else ():
-        yield before + named(name)
+        yield before + display_name(name)
         if not before:
-            yield from _payload_names(value, f"{named(name)}.")
+            yield from _payload_names(value, f"{display_name(name)}.")
 
 
 def _split_name(text: str, names: set[str]) -> tuple[str, str]:

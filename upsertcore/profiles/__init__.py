@@ -1,8 +1,4 @@
-"""
-The profiles: four real systems, each with its policy, its payloads and its answers.
-
-This module hands on the public names and defines none but the list of the systems.
-"""
+"""Profiles of four real systems: each has a policy, its payloads and its responses."""
 
 from typing import Any
 
@@ -24,7 +20,7 @@ __all__ = [
 ]
 
 BY_NAME: dict[str, Any] = {
-    system.__name__: system
-    for system in (SalesforceIQ, LeadConnector, SegMetrics, Anduin)
+    profile.__name__: profile
+    for profile in (SalesforceIQ, LeadConnector, SegMetrics, Anduin)
 }
-"""The systems by name."""
+"""The profiles by name."""

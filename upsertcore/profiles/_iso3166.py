@@ -1,10 +1,10 @@
 """
-The countries that have a code: ISO 3166-1 alpha-2, the officially assigned elements.
+Country codes: the officially assigned elements of ISO 3166-1 alpha-2.
 
 Source:
     ISO 3166-1 as of ISO/TC 46 N1108 (2023-04-05), which assigns 249 codes, taken from
     the file ``iso3166.tab`` of the tz database. Reserved and user-assigned codes, such
-    as EU, UK and XK, are not among them.
+    as EU, UK and XK, are not included.
 """
 
 __all__ = ["COUNTRIES"]
@@ -22,4 +22,4 @@ ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY
 UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
 """
 COUNTRIES = frozenset(_CODES.split())
-"""The codes, in capitals."""
+"""The codes, in upper case."""

@@ -1,11 +1,11 @@
 """
-The fields of a LeadConnector payload: what each takes, and how a row of text has it.
+The fields of a LeadConnector payload: validation, and conversion from text cells.
 
 Rules:
-    A reader takes a frozen value, returns what goes into the patch, and adds to a
-    list what is wrong with the value: all problems of a payload are reported at once.
-    A problem names the field and what would be right, never the value.
-    Words of the messages are the vendor's own where a report shows them.
+    A reader takes a frozen value, returns the value for the patch, and appends the
+    problems of the value to a list: all problems of a payload are reported at once.
+    A problem names the field and the expected value, never the value itself.
+    Messages use the vendor's own words where these are documented.
 """
 
 from __future__ import annotations
@@ -13,42 +13,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from upsertcore.profiles._leadconnector_forms import (
+from upsertcore.profiles._leadconnector_values import (
     birth_date,
     country,
     mailbox,
     text,
     timezone,
 )
-from upsertcore.profiles.cells import as_json, listed
-from upsertcore.profiles.wire import named
+from upsertcore.profiles.cells import parse_json_cell, parse_list
+from upsertcore.profiles.wire import display_name
 from upsertcore.values import FrozenMap, freeze, same
 
-__all__ = ["FLAG", "NULLABLE", "READERS", "TEXT", "custom_fields", "read", "row"]
+__all__ = [
+    "FLAG",
+    "NULLABLE",
+    "READERS",
+    "TEXT",
+    "custom_fields",
+    "payload_from_cells",
+    "read_field",
+]
 
 Reader = Callable[[str, Any, list[str]], Any]
-"""(name, frozen value, problems) -> what goes into the patch."""
+"""(name, frozen value, problems) -> the value for the patch."""
 
 FLAG = "createNewIfDuplicateAllowed"
-"""The one property that is an instruction: it is obeyed or not, and never stored."""
+"""The one property that is an instruction: it is never stored."""
 
 TEXT = (
     *("firstName", "lastName", "gender", "address1", "city", "state", "postalCode"),
     *("website", "source", "companyName", "assignedTo"),
 )
-"""Fields of any text, stored as it is sent."""
+"""Fields that accept any text, stored as sent."""
 
 NULLABLE = (
     *("firstName", "lastName", "name", "email", "phone", "address1", "city", "state"),
     *("website", "timezone", "dateOfBirth", "companyName"),
 )
-"""Fields that null clears: "string or null" in the vendor's reference."""
+"""Fields that null clears, "string or null" in the vendor's reference."""
 
 _CHANNELS = ("Call", "Email", "SMS", "WhatsApp", "GMB", "FB")
-_VALUES = ("field_value", "value", "fieldValue")
-_COLUMN = "customField."
+_VALUE_NAMES = ("field_value", "value", "fieldValue")
+_CUSTOM_PREFIX = "customField."
 _JSON_CELLS = ("customFields", "dndSettings", "inboundDndSettings")
-_SAID = {
+_BOOLEANS = {
     **dict.fromkeys(("true", "yes", "1"), True),
     **dict.fromkeys(("false", "no", "0"), False),
 }
@@ -62,14 +70,14 @@ def _boolean(value: Any) -> bool:
 
 def custom_fields(catalogue: Mapping[str, str]) -> Reader:
     """
-    Make the reader of custom fields.
+    Return the reader of custom fields.
 
     Args:
-        catalogue: The location's keys of custom fields -> their ids.
+        catalogue: The ids of the location's custom fields by key.
 
     Returns:
-        A reader that returns ``{id, key, value}``, without the id or the key where
-        it is not known. A null value stays, and means that there is none.
+        A reader that returns ``{id, key, value}``, without an id or key that is not
+        known. A null value is kept and means that the field has no value.
 
     >>> read_items, problems = custom_fields({"size": "f1"}), []
     >>> read_items("customFields", freeze([{"key": "size", "value": 7}]), problems)
@@ -97,52 +105,58 @@ def _item(
     if type(item) is not FrozenMap:
         problems.append(f"{at} must be an object")
         return {}
-    known = ("id", "key", *_VALUES)
-    problems += [f"{at}.{named(x)} should not exist" for x in item if x not in known]
-    called = _called(at, item, catalogue, problems)
-    values = [item[part] for part in _VALUES if part in item]
+    allowed = ("id", "key", *_VALUE_NAMES)
+    problems += [
+        f"{at}.{display_name(x)} should not exist" for x in item if x not in allowed
+    ]
+    identity = _identity(at, item, catalogue, problems)
+    values = [item[part] for part in _VALUE_NAMES if part in item]
     if not values:
         problems.append(f"{at} must have a field_value")
     elif not all(same(values[0], value) for value in values):
         problems.append(f"{at} must have one value, not several that differ")
-    return {**called, "value": values[0] if values else None}
+    return {**identity, "value": values[0] if values else None}
 
 
-def _called(
+def _identity(
     at: str, item: Mapping[str, Any], catalogue: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
-    """Return the id of an item, where that is known, and its key."""
-    said = {part: item[part] for part in ("id", "key") if part in item}
-    if not said:
+    """Return the id of an item, if known, and its key."""
+    identity = {part: item[part] for part in ("id", "key") if part in item}
+    if not identity:
         problems.append(f"{at} must have an id or a key")
-    wrong = [f"{at}.{part} {what}" for part in said if (what := _no_name(said[part]))]
+    wrong = [
+        f"{at}.{part} {problem}"
+        for part in identity
+        if (problem := _name_problem(identity[part]))
+    ]
     if wrong:
         problems += wrong
         return {}
-    listed = catalogue.get(said.get("key", ""), said.get("id"))
-    if said.get("id", listed) != listed:
+    item_id = catalogue.get(identity.get("key", ""), identity.get("id"))
+    if identity.get("id", item_id) != item_id:
         problems.append(f"{at}.key must be the key of its id")
-    return said if listed is None else {"id": listed, **said}
+    return identity if item_id is None else {"id": item_id, **identity}
 
 
-def _no_name(value: Any) -> str:
+def _name_problem(value: Any) -> str:
     if not isinstance(value, str):
         return "must be a string"
     return "" if value.strip() else "should not be empty"
 
 
 def _contradictions(name: str, items: list[dict[str, Any]]) -> Iterator[str]:
-    """Two values for one field: whichever were stored, the other would be lost."""
+    """Yield a problem for each field with two values: one of them would be lost."""
     values: dict[Any, Any] = {}
     for place, item in enumerate(items):
         value = item["value"]
-        called = [(part, item[part]) for part in ("id", "key") if part in item]
-        if not all(same(values.setdefault(each, value), value) for each in called):
+        names = [(part, item[part]) for part in ("id", "key") if part in item]
+        if not all(same(values.setdefault(part, value), value) for part in names):
             yield f"{name}.{place} must not give a field a second value"
 
 
-def _by(clean: Callable[[Any], Any]) -> Reader:
-    """Make a reader that only asks; the policy cleans."""
+def _checked_by(clean: Callable[[Any], Any]) -> Reader:
+    """Return a reader that only validates; the policy cleans the value."""
 
     def reader(name: str, value: Any, problems: list[str]) -> Any:
         try:
@@ -167,14 +181,14 @@ def _tags(name: str, value: Any, problems: list[str]) -> Any:
 def _settings(
     channels: tuple[str, ...], statuses: tuple[str, ...], texts: tuple[str, ...]
 ) -> Reader:
-    """Make the reader of settings: channel -> a status and texts about it."""
+    """Return the reader of settings: from channel to a status with texts."""
 
     def reader(name: str, value: Any, problems: list[str]) -> Any:
         if type(value) is not FrozenMap:
             problems.append(f"{name} must be an object")
             return value
         for channel, setting in value.items():
-            at = f"{name}.{named(channel)}"
+            at = f"{name}.{display_name(channel)}"
             if channel not in channels:
                 problems.append(f"{at} should not exist")
             elif type(setting) is not FrozenMap:
@@ -193,47 +207,47 @@ def _setting(
     texts: tuple[str, ...],
 ) -> Iterator[str]:
     if setting.get("status") not in statuses:
-        listed = ", ".join(statuses)
-        yield f"{at}.status must be one of the following values: {listed}"
+        allowed = ", ".join(statuses)
+        yield f"{at}.status must be one of the following values: {allowed}"
     for part, value in setting.items():
         if part not in ("status", *texts):
-            yield f"{at}.{named(part)} should not exist"
+            yield f"{at}.{display_name(part)} should not exist"
         elif part != "status" and not isinstance(value, str):
             yield f"{at}.{part} must be a string"
 
 
 READERS: Mapping[str, Reader] = {
-    **dict.fromkeys((*TEXT, "name", "phone"), _by(text)),
-    "email": _by(mailbox),
-    "country": _by(country),
-    "timezone": _by(timezone),
-    "dateOfBirth": _by(birth_date),
-    "dnd": _by(_boolean),
-    FLAG: _by(_boolean),
+    **dict.fromkeys((*TEXT, "name", "phone"), _checked_by(text)),
+    "email": _checked_by(mailbox),
+    "country": _checked_by(country),
+    "timezone": _checked_by(timezone),
+    "dateOfBirth": _checked_by(birth_date),
+    "dnd": _checked_by(_boolean),
+    FLAG: _checked_by(_boolean),
     "tags": _tags,
     "dndSettings": _settings(
         _CHANNELS, ("active", "inactive", "permanent"), ("message", "code")
     ),
     "inboundDndSettings": _settings(("all",), ("active", "inactive"), ("message",)),
 }
-"""A reader for each property; that of custom fields needs the catalogue besides."""
+"""The reader of each property, except custom fields, which need the catalogue."""
 
 
-def read(reader: Reader, name: str, value: Any, problems: list[str]) -> Any:
+def read_field(reader: Reader, name: str, value: Any, problems: list[str]) -> Any:
     """
-    Freeze a value, and read it unless it is a null that clears.
+    Freeze a value and read it, unless it is a null that clears.
 
     Args:
-        reader: That of the field.
+        reader: The reader of the field.
         name: The name of the field.
-        value: What was sent, whatever it is.
-        problems: Grows by what is wrong.
+        value: The value in the payload, of any type.
+        problems: The list to which problems are appended.
 
     Returns:
-        What goes into the patch; of no use where there are problems.
+        The value for the patch; undefined if there are problems.
 
     >>> problems = []
-    >>> read(READERS["dnd"], "dnd", None, problems), problems
+    >>> read_field(READERS["dnd"], "dnd", None, problems), problems
     (None, ['dnd must be a boolean value'])
     """
     try:
@@ -246,34 +260,36 @@ def read(reader: Reader, name: str, value: Any, problems: list[str]) -> Any:
     return reader(name, frozen, problems)
 
 
-def row(cells: Mapping[str, str]) -> dict[str, Any]:
+def payload_from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     """
-    Make a payload of a row of text cells.
+    Return the payload of a row of text cells.
 
     Args:
-        cells: Column to text, none of it blank.
+        cells: Column to text, without blank cells.
 
     Returns:
-        A payload. A cell that cannot be read as its field is written stays text.
+        A payload. A cell that cannot be parsed as its field stays text.
 
-    >>> row({"tags": "lead;vip", "customField.size": "7"})
+    >>> payload_from_cells({"tags": "lead;vip", "customField.size": "7"})
     {'tags': ['lead', 'vip'], 'customFields': [{'key': 'size', 'field_value': '7'}]}
     """
-    payload = {n: _cell(n, c) for n, c in cells.items() if not n.startswith(_COLUMN)}
+    payload = {
+        n: _cell(n, c) for n, c in cells.items() if not n.startswith(_CUSTOM_PREFIX)
+    }
     items = [
-        {"key": name.removeprefix(_COLUMN), "field_value": cell}
+        {"key": name.removeprefix(_CUSTOM_PREFIX), "field_value": cell}
         for name, cell in cells.items()
-        if name.startswith(_COLUMN)
+        if name.startswith(_CUSTOM_PREFIX)
     ]
-    said = payload.get("customFields", [])
-    if items and isinstance(said, list):
-        payload["customFields"] = said + items
+    custom = payload.get("customFields", [])
+    if items and isinstance(custom, list):
+        payload["customFields"] = custom + items
     return payload
 
 
 def _cell(name: str, cell: str) -> Any:
     if name == "tags":
-        return listed(cell)
+        return parse_list(cell)
     if name in ("dnd", FLAG):
-        return _SAID.get(cell.strip().lower(), cell)
-    return as_json(cell) if name in _JSON_CELLS else cell
+        return _BOOLEANS.get(cell.strip().lower(), cell)
+    return parse_json_cell(cell) if name in _JSON_CELLS else cell

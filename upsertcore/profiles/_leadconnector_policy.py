@@ -1,8 +1,8 @@
 """
-The table of LeadConnector: how its contacts match, and how each field is stored.
+The policy of LeadConnector.
 
 Rules:
-    Sentences in quotation marks are the vendor's.
+    Sentences in quotation marks are quoted from the vendor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from upsertcore.normalize.patterns import Pattern
 from upsertcore.policy.fields import Field, Null, field
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles._leadconnector_fields import NULLABLE, TEXT
-from upsertcore.profiles._leadconnector_forms import (
+from upsertcore.profiles._leadconnector_values import (
     birth_date,
     country,
     e164,
@@ -28,7 +28,7 @@ from upsertcore.rules import deep, ignore, items_by
 __all__ = ["KEYS", "policy"]
 
 KEYS = ("email", "phone")
-"""What identifies a contact."""
+"""The fields that identify a contact."""
 
 
 def policy(
@@ -40,14 +40,14 @@ def policy(
     placeholders: bool = False,
 ) -> Policy:
     """
-    Make the table.
+    Return the policy.
 
     Args:
-        priority: What to match by, in order.
-        region: Whose national telephone numbers are read; None for no region's.
-        allow_duplicates: True where contacts may share an email or a phone.
-        lower_case_tags: True where tags are stored in lower case, each once.
-        placeholders: True where a placeholder is left out of email and phone.
+        priority: The keys to match by, in order.
+        region: The region whose national telephone numbers are accepted, or None.
+        allow_duplicates: True to let contacts share an email or a phone.
+        lower_case_tags: True to store tags in lower case and without duplicates.
+        placeholders: True to ignore a placeholder in email and phone.
 
     >>> policy(("email",), None).match.keys
     ('email',)
@@ -58,7 +58,7 @@ def policy(
         match=first_match(*priority),
         fields={
             **{name: field(null=_null(name)) for name in (*TEXT, "dnd")},
-            # Stored as its two parts; one that was not used stays to be reported.
+            # Stored as first and last name; an unused name is kept to be reported.
             "name": field(rule=ignore, null="ignore", blank="ignore"),
             **_keys(() if allow_duplicates else priority, region, blocked),
             "country": field(clean=country, null="reject", blank="reject"),

@@ -1,10 +1,10 @@
 """
-The fields of a SegMetrics contact: what each one takes, and the policy's table.
+The fields of a SegMetrics contact: validation, and the policy.
 
 Rules:
-    One table reads: the profile asks it for complaints, the policy cleans with it.
+    The profile validates with the same readers that the policy cleans with.
     Null clears an optional field; contact_id and email are never null.
-    What is stored is what was sent, but for white space around an email.
+    Values are stored as sent, except that an email is stripped.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from upsertcore import normalize
 from upsertcore.matching.strategies import first_match
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.wire import blocked_values, email_address, need
+from upsertcore.profiles.wire import blocked_values, email_address, require
 from upsertcore.rules import custom, deep
 from upsertcore.values import FrozenMap, freeze
 
-__all__ = ["KEYS", "complaint", "policy", "readers"]
+__all__ = ["KEYS", "field_problem", "policy", "readers"]
 
 KEYS = ("contact_id", "email")
-"""What identifies a contact, the most trusted first."""
+"""The fields that identify a contact, the most trusted first."""
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _A_TAG = (
@@ -47,7 +47,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    """Return whether a value is a real date and time in the documented layout."""
+    """Return whether a value is a valid date and time in the documented format."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return False
     try:
@@ -60,7 +60,7 @@ def _is_time(value: Any) -> bool:
 _TAG: dict[str, Callable[[Any], bool]] = {
     "id": _is_id,
     "name": _is_name,
-    # A missing date stays missing: one taken from the clock would differ each time.
+    # A missing date stays missing: a date from the clock would differ on each call.
     "date": _is_time,
 }
 
@@ -74,12 +74,12 @@ def _is_tag(tag: Any) -> bool:
 
 
 def _id(value: Any) -> Any:
-    need(_is_id(value), "must be text that is not blank, or a whole number")
+    require(_is_id(value), "must be text that is not blank, or a whole number")
     return value
 
 
 def _text(value: Any) -> Any:
-    need(isinstance(value, str), "must be a string")
+    require(isinstance(value, str), "must be a string")
     return value
 
 
@@ -88,28 +88,30 @@ def _email(value: Any) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Take what clients send as text, as the seed's ``"123"``, or as a number."""
+    """Accept text, as the seed's ``"123"``, or a number."""
     number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    need(number, "must be a string or a number")
+    require(number, "must be a string or a number")
     return value
 
 
 def _time(value: Any) -> Any:
-    need(_is_time(value), "must be a date and time such as 2018-10-02 16:15:00 (UTC)")
+    require(
+        _is_time(value), "must be a date and time such as 2018-10-02 16:15:00 (UTC)"
+    )
     return value
 
 
 def _tags(value: Any) -> Any:
-    need(isinstance(value, tuple) and all(map(_is_tag, value)), _A_TAG)
+    require(isinstance(value, tuple) and all(map(_is_tag, value)), _A_TAG)
     return value
 
 
 def _object(value: Any) -> Any:
-    need(isinstance(value, FrozenMap), "must be an object of names and values")
+    require(isinstance(value, FrozenMap), "must be an object of names and values")
     return value
 
 
-_READ: dict[str, Callable[[Any], Any]] = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     "contact_id": _id,
     "email": _email,
     "date_created": _time,
@@ -129,18 +131,18 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "geo_lat": _number,
     "geo_lon": _number,
 }
-LATER: Mapping[str, str] = {
+OPTIONAL_FIELDS: Mapping[str, str] = {
     "custom_fields": "custom_fields=True",
     "status": "default_status='active'",
 }
-"""The fields of the vendor's later pages, each with the option that takes it."""
+"""Fields of the vendor's later pages, each with the option that enables it."""
 
 
 def _same_or_sent(stored: Any, sent: Any) -> Any:
     return stored if normalize.exact(stored) == normalize.exact(sent) else sent
 
 
-# 249 and "249" are one ID; what is stored is the spelling that came first.
+# 249 and "249" are the same ID; the first spelling is kept.
 _keep_spelling = custom(_same_or_sent, name="keep_spelling")
 
 
@@ -148,21 +150,21 @@ def readers(
     *, custom_fields: bool, default_status: str | None
 ) -> dict[str, Callable[[Any], Any]]:
     """
-    Return what reads each field.
+    Return the reader of each field.
 
     Args:
-        custom_fields: True where ``custom_fields`` is a field.
-        default_status: None where ``status`` is no field.
+        custom_fields: True if ``custom_fields`` is a field.
+        default_status: None if ``status`` is not a field.
 
     >>> "status" in readers(custom_fields=True, default_status=None)
     False
     """
-    found = dict(_READ)
+    result = dict(_READERS)
     if custom_fields:
-        found["custom_fields"] = _object
+        result["custom_fields"] = _object
     if default_status is not None:
-        found["status"] = _text
-    return found
+        result["status"] = _text
+    return result
 
 
 def policy(
@@ -173,13 +175,13 @@ def policy(
     placeholders: bool = False,
 ) -> Policy:
     """
-    Make the table.
+    Return the policy.
 
     Args:
-        keys: What to match by; a single one is required beside the email.
-        read: What :func:`readers` returns.
-        default_status: The ``status`` of a contact that is created without one.
-        placeholders: True where a placeholder is left out of contact_id and email.
+        keys: The keys to match by; if there is one, it and the email are required.
+        read: The result of :func:`readers`.
+        default_status: The ``status`` of a contact created without one.
+        placeholders: True to ignore a placeholder in contact_id and email.
 
     >>> read = readers(custom_fields=False, default_status=None)
     >>> [n for n, f in policy(("contact_id",), read).fields.items() if f.required]
@@ -187,8 +189,8 @@ def policy(
     """
     required = len(keys) == 1
     blocked = blocked_values(placeholders=placeholders)
-    lines = {name: field(clean=clean) for name, clean in read.items()}
-    lines["contact_id"] = field(
+    fields = {name: field(clean=clean) for name, clean in read.items()}
+    fields["contact_id"] = field(
         key=normalize.exact,
         blocked=blocked,
         unique=True,
@@ -198,7 +200,7 @@ def policy(
         null="reject",
         blank="reject",
     )
-    lines["email"] = field(
+    fields["email"] = field(
         key=normalize.email,
         blocked=blocked,
         required=required,
@@ -207,37 +209,39 @@ def policy(
         blank="reject",
     )
     if "status" in read:
-        lines["status"] = field(clean=_text, default=default_status)
+        fields["status"] = field(clean=_text, default=default_status)
     if "custom_fields" in read:
-        lines["custom_fields"] = field(clean=_object, rule=deep)
+        fields["custom_fields"] = field(clean=_object, rule=deep)
     return Policy(
         match=first_match(*keys),
-        fields=lines,
+        fields=fields,
         on_ambiguous="oldest",
         on_blocked="ignore",
     )
 
 
-def complaint(read: Mapping[str, Callable[[Any], Any]], name: str, value: Any) -> str:
+def field_problem(
+    read: Mapping[str, Callable[[Any], Any]], name: str, value: Any
+) -> str:
     """
-    Return what is wrong with a field of a payload, in words without its value.
+    Return the problem of a field of a payload, without its value.
 
     Args:
-        read: What :func:`readers` returns.
+        read: The result of :func:`readers`.
         name: The name of the field.
-        value: What was sent, whatever it is.
+        value: The value in the payload, of any type.
 
     Returns:
-        Words that follow the field's name, blank where nothing is wrong.
+        A message that follows the field's name, blank if there is no problem.
 
     >>> read = readers(custom_fields=False, default_status=None)
-    >>> complaint(read, "first_name", 7), complaint(read, "first_name", "Joey")
+    >>> field_problem(read, "first_name", 7), field_problem(read, "first_name", "Joey")
     ('must be a string', '')
     """
     if name not in read:
-        option = LATER.get(name)
-        more = f"; SegMetrics({option}) takes it" if option else ""
-        return f"is no field of a contact{more}"
+        option = OPTIONAL_FIELDS.get(name)
+        hint = f"; SegMetrics({option}) takes it" if option else ""
+        return f"is no field of a contact{hint}"
     if value is None:
         return "must not be null" if name in KEYS else ""
     try:

@@ -1,10 +1,10 @@
 """
-Anduin: contacts of a firm's investors, by tracking ID, else by email.
+Anduin: contacts of a firm's investors, matched by tracking ID, otherwise by email.
 
 Rules:
     The seed is the vendor's page "Upsert contact" of the investor data management
-    API; sentences in quotation marks are its own.
-    What that page does not say is refused, never guessed.
+    API; sentences in quotation marks are quoted from it.
+    Input that the page does not describe is refused.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from upsertcore.errors import (
 from upsertcore.matching.strategies import first_present
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.cells import yes_or_no
+from upsertcore.profiles.cells import parse_bool
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
-    answer,
     blocked_values,
-    described,
+    display_name,
     email_address,
-    named,
-    text_of,
-    through,
+    plain_text,
+    respond,
+    split_fields,
+    translate_refusals,
 )
 from upsertcore.rules import ignore, on_create
 from upsertcore.values import thaw
@@ -51,7 +51,7 @@ _OPTIONAL = (
 
 
 def _tracking_id(value: Any) -> Any:
-    # What makes no key would be stored and never be found.
+    # A value without a form would be stored but never match.
     if normalize.exact(value) is None:
         raise ValueError("must be text or a whole number")
     return value
@@ -63,7 +63,7 @@ def _policy(*, placeholders: bool) -> Policy:
         # "If both are provided, only the trackingId is used to locate the Contact."
         match=first_present("trackingId", "email"),
         fields={
-            # Null and blank are alike: "If trackingId is not provided".
+            # Null and blank mean the same: "If trackingId is not provided".
             "trackingId": field(
                 key=normalize.exact,
                 blocked=blocked,
@@ -73,7 +73,7 @@ def _policy(*, placeholders: bool) -> Policy:
                 null="ignore",
                 blank="ignore",
             ),
-            # "Not updatable": the email of a known contact stays.
+            # "Not updatable": the email of an existing contact stays.
             "email": field(
                 key=normalize.email,
                 blocked=blocked,
@@ -88,7 +88,7 @@ def _policy(*, placeholders: bool) -> Policy:
             **{name: field() for name in _OPTIONAL},
         },
         # "Client and Investment Entity assignments are not affected by upsert":
-        # whatever else the application keeps on a contact survives.
+        # other fields that the application stores on a contact are kept.
         extra_fields=field(rule=ignore),
         on_blocked="ignore",
     )
@@ -97,14 +97,13 @@ def _policy(*, placeholders: bool) -> Policy:
 @final
 class Anduin:
     """
-    Upsert contacts as Anduin's investor data management does.
+    Upserts contacts as Anduin's investor data management does.
 
     Args:
-        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
-            sent as trackingId or email counts as not provided, and the outcome
-            names it.
-        rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
-            fields beside the documented ones, which no upsert touches.
+        placeholders: True to treat a placeholder (``normalize.PLACEHOLDERS``) in
+            trackingId or email as not provided; the outcome reports it.
+        rows: Initial contacts, as ``book.dump()`` returns them; they may hold
+            fields beyond the documented ones, which no upsert changes.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
 
@@ -122,7 +121,7 @@ class Anduin:
     """
 
     path = ("firm_id",)
-    options: Mapping[str, Callable[[str], Any]] = {"placeholders": yes_or_no}
+    options: Mapping[str, Callable[[str], Any]] = {"placeholders": parse_bool}
 
     def __init__(
         self,
@@ -137,7 +136,7 @@ class Anduin:
 
     @property
     def policy(self) -> Policy:
-        """The table; that of the book."""
+        """The policy of the book."""
         return self.book.policy
 
     def upsert(self, payload: Any, *, firm_id: Any) -> Response:
@@ -146,72 +145,72 @@ class Anduin:
 
         Args:
             payload: The JSON body.
-            firm_id: The firm, which is the scope.
+            firm_id: The firm; it is the scope.
 
         Returns:
-            200 and the contact with ``result``, or 400 and the offending field.
+            200 with the contact and ``result``, or 400 with the invalid field.
 
         Laws:
-            Twice is once; the second answer says ``updated`` too.
+            Idempotent; the second response has ``updated`` as well.
         """
 
         def decide() -> Outcome:
             scope = _scope(firm_id)
             return self.book.upsert(self.parse(payload), scope=scope)
 
-        return answer(decide, self.render, _reject)
+        return respond(decide, self.render, _reject)
 
     def plan(self, payload: Any, *, firm_id: Any) -> Plan:
         """
-        Decide what :meth:`upsert` would do.
+        Return the plan of an :meth:`upsert`.
 
         Raises:
-            Rejected: With the answer that it would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
 
         def decide() -> Plan:
             scope = _scope(firm_id)
             return self.book.plan(self.parse(payload), scope=scope)
 
-        return through(_reject, decide)
+        return translate_refusals(_reject, decide)
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """
-        Make a patch of a payload: text fields, and none but the documented ones.
+        Return the patch of a payload, which may have documented text fields only.
 
-        A trackingId that is null or blank is not provided; the outcome names it.
+        A null or blank trackingId counts as not provided; the outcome reports it.
 
         Raises:
-            Rejected: With the answer that :meth:`upsert` would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
         if not isinstance(payload, Mapping):
             raise _rejected("body", "must be a JSON object")
-        fields, odd = described(payload)
+        fields, odd = split_fields(payload)
         unknown = [name for name in fields if name not in self.policy.fields] + odd
         if unknown:
-            raise _rejected(named(unknown[0]), "is no field of a contact")
-        return {name: _said(name, value) for name, value in fields.items()}
+            raise _rejected(display_name(unknown[0]), "is no field of a contact")
+        return {name: _field_value(name, value) for name, value in fields.items()}
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """Return "the full Contact object plus a result field"."""
         id, fields = outcome.contact.id, thaw(outcome.contact.fields)
         result = "created" if outcome.created else "updated"
-        # No field that the application keeps hides these two.
+        # Extra fields of the application do not override these two.
         return {"id": id, **fields} | {"id": id, "result": result}
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """Make a payload of a row: every field is text already."""
+        """Return the payload of a row; all fields are text."""
         return dict(cells)
 
 
 def _scope(firm_id: Any) -> str:
-    scope = text_of(firm_id)
+    scope = plain_text(firm_id)
     if scope is None or not scope.strip():
         raise _rejected("firm_id", "must be the ID of a firm")
     return scope
 
 
-def _said(name: str, value: Any) -> Any:
+def _field_value(name: str, value: Any) -> Any:
     if value is None and name == "trackingId":
         return None
     if not isinstance(value, str):
@@ -219,8 +218,8 @@ def _said(name: str, value: Any) -> Any:
     return value
 
 
-def _rejected(name: str, what: str) -> Rejected:
-    message = f"{name}: {what}"
+def _rejected(name: str, problem: str) -> Rejected:
+    message = f"{name}: {problem}"
     return Rejected(400, {"field": name, "message": message}, message)
 
 

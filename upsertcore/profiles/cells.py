@@ -1,9 +1,9 @@
 """
-What the profiles share to read text: cells of a row, and options said in a word.
+Parses the text cells of a row, and options given as text.
 
 Rules:
-    A cell that cannot be read as its field is written stays text, for the profile
-    to refuse in the system's own words.
+    A cell that cannot be parsed as its field stays text, so that the profile refuses
+    it with the system's own message.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any
 
 from upsertcore.values import shown
 
-__all__ = ["as_json", "listed", "words", "yes_or_no"]
+__all__ = ["parse_bool", "parse_json_cell", "parse_list", "split_words"]
 
 
-def yes_or_no(word: str) -> bool:
+def parse_bool(text: str) -> bool:
     """
-    Read an option that is said in a word.
+    Parse a Boolean option.
 
     Raises:
-        ValueError: If it is neither ``true`` nor ``false``.
+        ValueError: If the text is neither ``true`` nor ``false``.
 
-    >>> yes_or_no("true"), yes_or_no("false")
+    >>> parse_bool("true"), parse_bool("false")
     (True, False)
     """
-    if word not in {"true", "false"}:
-        raise ValueError(f"must be true or false, not {shown(word)}")
-    return word == "true"
+    if text not in {"true", "false"}:
+        raise ValueError(f"must be true or false, not {shown(text)}")
+    return text == "true"
 
 
 _QUOTED = re.compile(r'"[^"]*"')
-# A word in quotes, or one without, and the separator after it. The csv module has a
-# limit on a cell's length that any other code of the process may have changed.
+# A quoted or unquoted word and the separator after it. The csv module is not used: its
+# limit on the length of a cell is global, and other code may have changed it.
 _WORDS = {
     separator: re.compile(
         rf'[ \r\n]*+(?:"((?:[^"]++|"")*+)"|(?!")([^{separator}]*+))(?:{separator}|\Z)'
@@ -44,30 +44,30 @@ _WORDS = {
 _LINES = str.maketrans("\r\n", "  ")
 
 
-def words(cell: str) -> list[str]:
+def split_words(cell: str) -> list[str]:
     """
-    Read a cell that lists words: separated by semicolons, or else by commas.
+    Split a cell into words, separated by semicolons or otherwise by commas.
 
-    A word in double quotes may hold separators; two quotes inside it are one.
+    A word in double quotes may contain separators; a doubled quote in it is one quote.
 
-    >>> words("lead; vip"), words("lead,vip"), words(";")
+    >>> split_words("lead; vip"), split_words("lead,vip"), split_words(";")
     (['lead', 'vip'], ['lead', 'vip'], [])
-    >>> words('"VIP","Blog, reader"')
+    >>> split_words('"VIP","Blog, reader"')
     ['VIP', 'Blog, reader']
     """
     separator = ";" if ";" in _QUOTED.sub("", cell) else ","
-    parts = _parts(cell, separator)
+    parts = _split(cell, separator)
     return [part.strip() for part in parts if part.strip()]
 
 
-def _parts(cell: str, separator: str) -> list[str]:
+def _split(cell: str, separator: str) -> list[str]:
     if '"' not in cell:
         return cell.split(separator)
     parts, at = list[str](), 0
     while at < len(cell):
         part = _WORDS[separator].match(cell, at)
         if part is None:
-            # A quote that is not closed is a character like others.
+            # An unclosed quote is an ordinary character.
             return cell.split(separator)
         quoted, plain = part.groups()
         word = plain if quoted is None else quoted.replace('""', '"')
@@ -76,22 +76,22 @@ def _parts(cell: str, separator: str) -> list[str]:
     return parts
 
 
-def listed(cell: str) -> list[Any]:
+def parse_list(cell: str) -> list[Any]:
     """
-    Read a cell that is a JSON list, or else lists words.
+    Parse a cell that is a JSON list or a list of words.
 
-    >>> listed('["VIP", "x,y"]'), listed("lead;vip")
+    >>> parse_list('["VIP", "x,y"]'), parse_list("lead;vip")
     (['VIP', 'x,y'], ['lead', 'vip'])
     """
-    value = as_json(cell)
-    return value if isinstance(value, list) else words(cell)
+    value = parse_json_cell(cell)
+    return value if isinstance(value, list) else split_words(cell)
 
 
-def as_json(cell: str) -> Any:
+def parse_json_cell(cell: str) -> Any:
     """
-    Read a cell as JSON; one that is none stays text.
+    Parse a cell as JSON; return other text unchanged.
 
-    >>> as_json('{"a": 1}'), as_json("{")
+    >>> parse_json_cell('{"a": 1}'), parse_json_cell("{")
     ({'a': 1}, '{')
     """
     try:

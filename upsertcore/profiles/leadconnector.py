@@ -1,11 +1,11 @@
 """
-LeadConnector: contacts of a location, by email and phone in the location's order.
+LeadConnector: contacts of a location, matched by email and phone.
 
 Rules:
     The seeds are the vendor's page "Upsert Contact", in two editions; sentences in
-    quotation marks are theirs.
-    A payload is looked at as a whole before anything is decided: the answer 422 lists
-    all that is wrong with it, and 400 comes only after that.
+    quotation marks are quoted from them.
+    The whole payload is validated first: a 422 response lists all of its problems,
+    and 400 is returned only for a valid payload.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from upsertcore.engine.plan import Plan
 from upsertcore.errors import IdempotencyKeyReused, InvalidField, InvalidPolicy, Refused
 from upsertcore.matching.strategies import never
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.profiles._leadconnector_answer import answered, shaped
 from upsertcore.profiles._leadconnector_fields import (
     FLAG,
     READERS,
     custom_fields,
-    read,
-    row,
+    payload_from_cells,
+    read_field,
 )
-from upsertcore.profiles._leadconnector_forms import split_name
 from upsertcore.profiles._leadconnector_policy import KEYS, policy
-from upsertcore.profiles.cells import words, yes_or_no
+from upsertcore.profiles._leadconnector_response import check_stored, render_contact
+from upsertcore.profiles._leadconnector_values import split_name
+from upsertcore.profiles.cells import parse_bool, split_words
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
-    answer,
-    described,
-    flag,
-    named,
-    summary,
-    through,
+    check_bool,
+    display_name,
+    join_messages,
+    respond,
+    split_fields,
+    translate_refusals,
 )
 from upsertcore.store.ids import fresh_ids
 from upsertcore.store.index import ContactIndex
@@ -50,40 +50,39 @@ from upsertcore.values import NOTHING, shown
 __all__ = ["LeadConnector"]
 
 _NO_KEY = "Pass at least one of number, email query parameter"
-_PLACE = re.compile(r"(?<=customFields\.)[0-9]+")
+_INDEX = re.compile(r"(?<=customFields\.)[0-9]+")
 
 
 @final
 class LeadConnector:
     """
-    Upsert contacts as LeadConnector's API does, version 2021-07-28.
+    Upserts contacts as LeadConnector's API does, version 2021-07-28.
 
     Args:
         priority: The location's "Allow Duplicate Contact" order: email, phone, or
-            both. A field that is not in it neither matches nor is kept unique.
-        allow_duplicates: True where the location lets contacts share an email or a
-            phone; only then is ``createNewIfDuplicateAllowed`` obeyed.
-        region: The location's country, ISO 3166-1 alpha-2, in capitals; its national
-            telephone numbers are then read too.
-        custom_fields: The location's keys of custom fields -> their ids. A field sent
-            by a key that is not here is known by its key, until it comes with an id.
-        custom_field_text: True where the value of a custom field is answered as
-            text, as the vendor's published schema has it: what is no text, as its
-            JSON. Otherwise it is answered as it is stored: a list, a number.
-        lower_case_tags: True where tags are stored in lower case and each once, as
-            the real system is seen to do. Otherwise they are stored as they are sent.
-        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
-            sent as email or phone is left out, and the outcome names it.
-        rows: Contacts to begin with, as ``book.dump()`` gives them; they may hold
-            fields beside the documented ones, which no upsert touches.
+            both. A field that is not in it does not match and is not unique.
+        allow_duplicates: True if the location lets contacts share an email or a
+            phone; otherwise ``createNewIfDuplicateAllowed`` is ignored.
+        region: The location's country, ISO 3166-1 alpha-2, in upper case; its national
+            telephone numbers are then accepted as well.
+        custom_fields: The ids of the location's custom fields by key. A field with an
+            unknown key is identified by its key until it is sent with an id.
+        custom_field_text: True to return the value of a custom field as text, as the
+            vendor's published schema has it: a value of another type as JSON text.
+            By default it is returned as stored, a list or a number as such.
+        lower_case_tags: True to store tags in lower case and without duplicates, as
+            the real system is observed to do. By default they are stored as sent.
+        placeholders: True to ignore a placeholder (``normalize.PLACEHOLDERS``) in
+            email or phone; the outcome reports it.
+        rows: Initial contacts, as ``book.dump()`` returns them; they may hold
+            fields beyond the documented ones, which no upsert changes.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
-        trace_ids: Returns the ``traceId`` of each response; if None, they are opaque
-            and repeat in no other process.
+        trace_ids: Returns the ``traceId`` of a response; by default, opaque ids that
+            are unique across processes.
 
     Raises:
-        InvalidPolicy: If the priority, the permission of duplicates or the catalogue
-            of custom fields is none.
+        InvalidPolicy: If an option is invalid.
 
     Source:
         "Upsert Contact", LeadConnector and HighLevel API reference, and the OpenAPI
@@ -93,19 +92,20 @@ class LeadConnector:
     >>> ada = {"locationId": "l1", "email": "ada@x.org", "tags": ["Lead"]}
     >>> crm.upsert(ada).body["new"]
     True
-    >>> again = crm.upsert({"locationId": "l1", "email": "ADA@x.org", "tags": ["VIP"]})
-    >>> again.body["new"], again.body["contact"]["id"], again.body["contact"]["tags"]
+    >>> ada = {"locationId": "l1", "email": "ADA@x.org", "tags": ["VIP"]}
+    >>> body = crm.upsert(ada).body
+    >>> body["new"], body["contact"]["id"], body["contact"]["tags"]
     (False, 'c-1', ['VIP'])
     """
 
     path: tuple[str, ...] = ()
     options: Mapping[str, Callable[[str], Any]] = {
-        "priority": lambda names: tuple(words(names)),
-        "allow_duplicates": yes_or_no,
+        "priority": lambda names: tuple(split_words(names)),
+        "allow_duplicates": parse_bool,
         "region": str,
-        "custom_field_text": yes_or_no,
-        "lower_case_tags": yes_or_no,
-        "placeholders": yes_or_no,
+        "custom_field_text": parse_bool,
+        "lower_case_tags": parse_bool,
+        "placeholders": parse_bool,
     }
 
     def __init__(
@@ -124,132 +124,136 @@ class LeadConnector:
         trace_ids: Callable[[], str] | None = None,
     ) -> None:
         self.priority = _order(priority)
-        self.allow_duplicates = flag("allow_duplicates", allow_duplicates)
-        self._as_text = flag("custom_field_text", custom_field_text)
-        table = policy(
+        self.allow_duplicates = check_bool("allow_duplicates", allow_duplicates)
+        self._as_text = check_bool("custom_field_text", custom_field_text)
+        policy_ = policy(
             self.priority,
             region,
             allow_duplicates=self.allow_duplicates,
-            lower_case_tags=flag("lower_case_tags", lower_case_tags),
+            lower_case_tags=check_bool("lower_case_tags", lower_case_tags),
             placeholders=placeholders,
         )
-        stored = map(shaped, rows)
-        self.book = ContactBook.load(table, stored, ids=ids, clock=clock)
+        stored = map(check_stored, rows)
+        self.book = ContactBook.load(policy_, stored, ids=ids, clock=clock)
         self._readers = {**READERS, "customFields": _reader(custom_fields)}
         self._trace_ids = fresh_ids() if trace_ids is None else trace_ids
 
     @property
     def policy(self) -> Policy:
-        """The table; that of the book."""
+        """The policy of the book."""
         return self.book.policy
 
     def upsert(self, payload: Any, *, idempotency_key: str | None = None) -> Response:
         """
         Create or update a contact of a location.
 
-        ``createNewIfDuplicateAllowed`` is an instruction and no field: where
-        duplicates are allowed, true creates without looking; elsewhere it is
-        ignored. ``new`` in the response reports what was done.
+        ``createNewIfDuplicateAllowed`` is an instruction, not a field: with
+        ``allow_duplicates``, true creates a contact without matching; otherwise it is
+        ignored. ``new`` in the response is true if a contact was created.
 
         Args:
             payload: The JSON body; its ``locationId`` is the scope.
-            idempotency_key: As ``ContactBook.upsert``; it is not the vendor's.
+            idempotency_key: As ``ContactBook.upsert``; not part of the vendor's API.
 
         Returns:
-            200 and ``new``, ``contact`` and ``traceId``; 422 and the list of all that
-            is wrong; 400 where there is no usable email or phone; 409 for an
-            idempotency key of another call.
+            200 with ``new``, ``contact`` and ``traceId``; 422 with the list of all
+            problems; 400 without a usable email or phone; 409 for an idempotency key
+            of another call.
 
         Laws:
-            Twice is once, but for the ``traceId`` and what a keyless call duplicates.
+            Idempotent, except for the ``traceId`` and calls that create duplicates.
         """
-        trace, once = self._trace(), idempotency_key
+        trace = self._trace()
 
         def decide() -> Outcome:
             patch, scope, creates = self._read(payload)
             if creates:
-                self._unmatched(patch, scope)
-                return self.book.create(patch, scope=scope, idempotency_key=once)
-            return self.book.upsert(patch, scope=scope, idempotency_key=once)
+                self._plan_create(patch, scope)
+                return self.book.create(
+                    patch, scope=scope, idempotency_key=idempotency_key
+                )
+            return self.book.upsert(patch, scope=scope, idempotency_key=idempotency_key)
 
-        return answer(decide, lambda outcome: self._body(outcome, trace), _reject)
+        return respond(decide, lambda outcome: self._body(outcome, trace), _reject)
 
     def plan(self, payload: Any) -> Plan:
         """
-        Decide what :meth:`upsert` would do.
+        Return the plan of an :meth:`upsert`.
 
-        Where it would create without looking, the plan is made against an empty
-        index: duplicates are allowed, so no key is unique, and what is stored
-        already has no part in the decision. ``book.apply`` takes it as any other.
+        A plan that creates without matching is made against an empty index: duplicates
+        are allowed, so no key is unique, and stored contacts do not affect the
+        decision. ``book.apply`` accepts it like any other plan.
 
         Raises:
-            Rejected: With the answer that it would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
 
         def decide() -> Plan:
             patch, scope, creates = self._read(payload)
             if creates:
-                return self._unmatched(patch, scope)
+                return self._plan_create(patch, scope)
             return self.book.plan(patch, scope=scope)
 
-        return through(_reject, decide)
+        return translate_refusals(_reject, decide)
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """
-        Make a patch of a payload, without ``locationId`` and what is no field.
+        Return the patch of a payload, without ``locationId`` and the instruction.
 
         Returns:
             Field name to value; a ``name`` is split, custom fields are ``{id, value}``
             or ``{key, value}``.
 
         Raises:
-            Rejected: With the answer that :meth:`upsert` would give; a phone that is
-                none is refused only there.
+            Rejected: With the response that :meth:`upsert` would return; an invalid
+                phone is refused only there.
         """
         patch, _scope, _creates = self._read(payload)
         return patch
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
         """
-        Make the answer to an accepted payload.
+        Return the body of the response to an accepted payload.
 
         Returns:
-            ``new``, ``contact`` and a fresh ``traceId``. In the contact, the names in
-            lower case, the full name and the dates are derived. A custom field's value
-            is the one that is stored, a list or a number as such, or its text under
-            ``custom_field_text``; one that null has cleared is left out.
+            ``new``, ``contact`` and a fresh ``traceId``. The contact also has the
+            names in lower case, the full name and the dates. The value of a custom
+            field is the stored one, or its text under ``custom_field_text``; a field
+            cleared by null is omitted.
         """
         return self._body(outcome, self._trace())
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """
-        Make a payload of a row of text cells.
+        Return the payload of a row of text cells.
 
         Args:
-            cells: Column to text. ``tags`` lists words; ``customFields`` and the two
-                settings are JSON; ``customField.<key>`` is one custom field. A cell
-                that cannot be read so stays text, and is refused as such.
+            cells: Column to text. ``tags`` is a list of words; ``customFields`` and
+                the two settings are JSON; ``customField.<key>`` is one custom field.
+                A cell that cannot be parsed stays text, and ``upsert`` refuses it.
 
         >>> LeadConnector().from_row({"email": "ada@x.org", "dnd": "yes"})
         {'email': 'ada@x.org', 'dnd': True}
         """
-        return row(cells)
+        return payload_from_cells(cells)
 
     def _read(self, payload: Any) -> tuple[dict[str, Any], str, bool]:
-        """Return the patch, the scope, and whether to create without looking."""
+        """Return the patch, the scope, and whether to create without matching."""
         if not isinstance(payload, Mapping):
             raise _unprocessable(["body must be an object"])
-        fields, odd = described(payload)
+        fields, invalid = split_fields(payload)
         problems: list[str] = []
         scope = _location(fields.pop("locationId", None), problems)
         patch: dict[str, Any] = {}
         for name, value in fields.items():
             reader = self._readers.get(name)
             if reader is None:
-                problems.append(f"property {named(name)} should not exist")
+                problems.append(f"property {display_name(name)} should not exist")
             else:
-                patch[name] = read(reader, name, value, problems)
-        problems += [f"property {named(name)} should not exist" for name in odd]
+                patch[name] = read_field(reader, name, value, problems)
+        problems += [
+            f"property {display_name(name)} should not exist" for name in invalid
+        ]
         if problems:
             raise _unprocessable(problems)
         if not any((patch.get(name) or "").strip() for name in self.priority):
@@ -257,12 +261,12 @@ class LeadConnector:
         creates = patch.pop(FLAG, False) and self.allow_duplicates
         return split_name(patch), scope, creates
 
-    def _unmatched(self, patch: dict[str, Any], scope: str) -> Plan:
+    def _plan_create(self, patch: dict[str, Any], scope: str) -> Plan:
         """
-        Decide to create "immediately without checking for duplicates".
+        Return a plan to create "immediately without checking for duplicates".
 
         Raises:
-            Rejected: If no later payload could find the contact.
+            Rejected: If no later payload could match the contact.
         """
         empty = ContactIndex(compiled(self.policy).by_name)
         plan = decision(self.policy, patch, empty, scope=scope, match=never())
@@ -272,14 +276,14 @@ class LeadConnector:
         return plan
 
     def _body(self, outcome: Outcome, trace: str) -> dict[str, Any]:
-        contact = answered(outcome.contact, as_text=self._as_text)
+        contact = render_contact(outcome.contact, as_text=self._as_text)
         return {"new": outcome.created, "contact": contact, "traceId": trace}
 
     def _trace(self) -> str:
-        drawn: Any = self._trace_ids()
-        if not isinstance(drawn, str):
-            raise TypeError(f"trace_ids: must return text, not {shown(drawn)}")
-        return drawn
+        trace_id: Any = self._trace_ids()
+        if not isinstance(trace_id, str):
+            raise TypeError(f"trace_ids: must return text, not {shown(trace_id)}")
+        return trace_id
 
 
 def _order(priority: object) -> tuple[str, ...]:
@@ -301,7 +305,7 @@ def _reader(catalogue: Any) -> Any:
 
 
 def _location(value: Any, problems: list[str]) -> str:
-    location = read(READERS["source"], "locationId", value, problems)
+    location = read_field(READERS["source"], "locationId", value, problems)
     if isinstance(location, str) and not location.strip():
         problems.append("locationId should not be empty")
     return location  # type: ignore[no-any-return]
@@ -310,8 +314,10 @@ def _location(value: Any, problems: list[str]) -> str:
 def _unprocessable(messages: list[str]) -> Rejected:
     error = "Unprocessable Entity"
     body = {"statusCode": 422, "message": messages, "error": error}
-    # The place of an item is no reason: reasons are counted.
-    return Rejected(422, body, summary(_PLACE.sub("*", each) for each in messages))
+    # Reasons are counted, so they do not contain the index of an item.
+    return Rejected(
+        422, body, join_messages(_INDEX.sub("*", message) for message in messages)
+    )
 
 
 def _bad_request(

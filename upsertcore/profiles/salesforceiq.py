@@ -1,12 +1,12 @@
 """
-SalesforceIQ: contacts of an organisation, by any of their email addresses.
+SalesforceIQ: contacts of an organisation, matched by any of their email addresses.
 
 Rules:
     The seed is the vendor's section "Upsert an Contact"; where its curl line and its
-    table of parameters disagree, the table wins.
+    table of parameters disagree, the table applies.
     A property is a list of items, ``{"value": text, "metadata": {name: text}}``, and
-    the set of properties is open; ``parse`` alone looks at the shape of items.
-    422 is for a contact of the wrong shape, 400 for all else that is refused.
+    the set of properties is open; only ``parse`` validates the items.
+    422 is returned for a malformed contact, 400 for every other refusal.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from upsertcore.matching.strategies import first_match
 from upsertcore.normalize import Normalizer
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.cells import yes_or_no
+from upsertcore.profiles.cells import parse_bool
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
-    answer,
     blocked_values,
-    described,
-    named,
-    need,
-    text_of,
-    through,
+    display_name,
+    plain_text,
+    require,
+    respond,
+    split_fields,
+    translate_refusals,
 )
 from upsertcore.rules import ignore, replace
 from upsertcore.values import freeze, thaw
 
 __all__ = ["SalesforceIQ"]
 
-_SAYS = {
+_USER_MESSAGES = {
     400: "The request cannot be understood.",
     422: "The contact does not have the right shape.",
 }
@@ -54,7 +54,7 @@ def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
     return Policy(
         match=first_match("email"),
         fields={
-            # The body's id is read-only: the query says that email decides.
+            # The body's id is read-only: the query parameter says that email decides.
             "id": field(rule=ignore),
             "email": field(key=_mailbox, blocked=blocked),
             "phone": field(clean=_canonical(phone)),
@@ -68,19 +68,20 @@ def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
 @final
 class SalesforceIQ:
     """
-    Upsert contacts as SalesforceIQ does.
+    Upserts contacts as SalesforceIQ does.
 
     Args:
-        region: Reads national telephone numbers too, as those of this region (ISO
-            3166-1, ``"US"``); without it they are stored as typed.
-        placeholders: True where an address that is a placeholder
-            (``normalize.PLACEHOLDERS``) is left out, and the outcome names it.
-        rows: Contacts to begin with, as ``book.dump()`` gives them.
+        region: The region (ISO 3166-1, ``"US"``) whose national telephone numbers are
+            converted; without it they are stored as typed.
+        placeholders: True to ignore an address that is a placeholder
+            (``normalize.PLACEHOLDERS``); the outcome reports it.
+        rows: Initial contacts, as ``book.dump()`` returns them.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
 
     Raises:
-        ModuleNotFoundError: If there is a region and no package ``phonenumbers``.
+        ModuleNotFoundError: If a region is given and the package
+            ``phonenumbers`` is not installed.
         ValueError: If the region is unknown.
 
     Source:
@@ -100,7 +101,7 @@ class SalesforceIQ:
     column_prefix = "properties."
     options: Mapping[str, Callable[[str], Any]] = {
         "region": str,
-        "placeholders": yes_or_no,
+        "placeholders": parse_bool,
     }
 
     def __init__(
@@ -113,12 +114,12 @@ class SalesforceIQ:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         phone = normalize.phone if region is None else normalize.phone_in(region)
-        table = _policy(phone, placeholders=placeholders)
-        self.book = ContactBook.load(table, rows, ids=ids, clock=clock)
+        policy = _policy(phone, placeholders=placeholders)
+        self.book = ContactBook.load(policy, rows, ids=ids, clock=clock)
 
     @property
     def policy(self) -> Policy:
-        """The table; that of the book."""
+        """The policy of the book."""
         return self.book.policy
 
     def upsert(
@@ -130,64 +131,66 @@ class SalesforceIQ:
         Args:
             payload: The JSON body.
             _upsert: "The only value this parameter may have is "email"." The page's
-                own curl line has an address here; its table of parameters counts.
-            organisation: Whose contacts they are: the scope.
+                curl line has an address here; its table of parameters applies.
+            organisation: The organisation; it is the scope.
 
         Returns:
-            200 and the contact, 400 for a query or body that cannot be understood
-            and for a contact without an email address, 422 for a wrong shape.
+            200 with the contact, 400 for an invalid query or body and for a contact
+            without an email address, 422 for a malformed contact.
 
         Laws:
-            Twice is once, and the answers are equal.
+            Idempotent: the second call returns an equal response.
         """
 
         def decide() -> Outcome:
             scope = _scope(_upsert, organisation)
             return self.book.upsert(self.parse(payload), scope=scope)
 
-        return answer(decide, self.render, _reject)
+        return respond(decide, self.render, _reject)
 
     def plan(
         self, payload: Any, *, _upsert: Any = "email", organisation: Any = ""
     ) -> Plan:
         """
-        Decide what :meth:`upsert` would do.
+        Return the plan of an :meth:`upsert`.
 
         Raises:
-            Rejected: With the answer that it would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
 
         def decide() -> Plan:
             scope = _scope(_upsert, organisation)
             return self.book.plan(self.parse(payload), scope=scope)
 
-        return through(_reject, decide)
+        return translate_refusals(_reject, decide)
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """
-        Make a patch of a payload: its properties and, to be ignored, its ``id``.
+        Return the patch of a payload: its properties and its ``id``, which is ignored.
 
         Returns:
-            Property name to items, null for an empty list, which clears. A property
-            that is called ``id`` is refused, because it has the name of the id.
+            Property name to items; null, which clears, for an empty list. A property
+            with the name ``id`` is refused.
 
         Raises:
-            Rejected: With the answer that :meth:`upsert` would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
         if not isinstance(payload, Mapping):
             raise _rejected(400, "body", "must be a JSON object")
-        fields, odd = described(payload)
-        unknown = [name for name in fields if name not in ("id", "properties")] + odd
+        fields, invalid = split_fields(payload)
+        unknown = [
+            name for name in fields if name not in ("id", "properties")
+        ] + invalid
         if unknown:
-            what = "is no part of a contact, which has id and properties"
-            raise _rejected(422, named(unknown[0]), what)
+            problem = "is no part of a contact, which has id and properties"
+            raise _rejected(422, display_name(unknown[0]), problem)
         patch = {"id": _id(fields["id"])} if "id" in fields else {}
         properties = fields.get("properties")
         if not isinstance(properties, Mapping):
-            what = "must be an object of names and lists of items"
-            raise _rejected(422, "properties", what)
-        lists, odd = described(properties)
-        if odd or not all(name.strip() for name in lists):
+            problem = "must be an object of names and lists of items"
+            raise _rejected(422, "properties", problem)
+        lists, invalid = split_fields(properties)
+        if invalid or not all(name.strip() for name in lists):
             raise _rejected(422, "properties", "must have names that are not blank")
         for name, value in lists.items():
             patch[name] = _property(name, value)
@@ -200,9 +203,9 @@ class SalesforceIQ:
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """
-        Make a payload of a row.
+        Return the payload of a row.
 
-        A cell may hold several emails, separated by ``;`` or ``,``, and several
+        A cell may contain several emails, separated by ``;`` or ``,``, and several
         phones, separated by ``;``. The column ``properties.organisation`` is the
         property ``organisation``.
         """
@@ -216,7 +219,7 @@ class SalesforceIQ:
         return {**body, "properties": properties}
 
 
-# No address holds a comma, and a comma in a number means a pause.
+# An address has no comma, and a comma in a number is a pause.
 _SEPARATORS = {"email": re.compile("[;,]"), "phone": re.compile(";")}
 
 
@@ -228,76 +231,76 @@ def _values(name: str, cell: str) -> list[str]:
 
 
 def _scope(_upsert: Any, organisation: Any) -> str:
-    if text_of(_upsert) != "email":
-        what = "must be the word email; send the addresses in the body"
-        raise _rejected(400, "_upsert", what)
-    scope = text_of(organisation)
+    if plain_text(_upsert) != "email":
+        problem = "must be the word email; send the addresses in the body"
+        raise _rejected(400, "_upsert", problem)
+    scope = plain_text(organisation)
     if scope is None:
         raise _rejected(400, "organisation", "must be text")
     return scope
 
 
 def _id(value: Any) -> Any:
-    if value is not None and text_of(value) is None:
+    if value is not None and plain_text(value) is None:
         raise _rejected(422, "id", "must be a string")
     return value
 
 
 def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
     if name == "id":
-        what = "must not be a property; send it beside properties"
-        raise _rejected(422, "properties.id", what)
+        problem = "must not be a property; send it beside properties"
+        raise _rejected(422, "properties.id", problem)
     try:
         items = _items(value)
         if name == "email":
-            # A contact of two addresses has two items in the seed; one value with
-            # both would be found by neither.
-            one = all(item["value"].count("@") <= 1 for item in items)
-            need(one, "must have one address in the value of each item")
+            # A contact with two addresses has two items in the seed; one value with
+            # both addresses would match neither.
+            is_single = all(item["value"].count("@") <= 1 for item in items)
+            require(is_single, "must have one address in the value of each item")
     except ValueError as error:
-        raise _rejected(422, f"properties.{named(name)}", str(error)) from error
+        raise _rejected(422, f"properties.{display_name(name)}", str(error)) from error
     return items or None
 
 
 def _items(value: Any) -> list[dict[str, Any]]:
-    need(isinstance(value, (list, tuple)), "must be an array")
+    require(isinstance(value, (list, tuple)), "must be an array")
     return [_item(item) for item in value]
 
 
 def _item(item: Any) -> dict[str, Any]:
-    need(isinstance(item, Mapping), "must be an array of objects")
-    parts, odd = described(item)
-    alone = not odd and parts.keys() <= {"value", "metadata"}
-    need(alone, "must be an array of objects of value and metadata alone")
+    require(isinstance(item, Mapping), "must be an array of objects")
+    parts, odd = split_fields(item)
+    is_exact = not odd and parts.keys() <= {"value", "metadata"}
+    require(is_exact, "must be an array of objects of value and metadata alone")
     value, metadata = parts.get("value"), parts.get("metadata", {})
-    need(isinstance(value, str), "must have a string for the value of each item")
-    need(isinstance(metadata, Mapping), "must have an object for the metadata")
-    words, odd = described(metadata)
-    need(not odd, "must have text for the names of metadata")
-    texts = {name: _word(word) for name, word in words.items()}
+    require(isinstance(value, str), "must have a string for the value of each item")
+    require(isinstance(metadata, Mapping), "must have an object for the metadata")
+    metadata_fields, odd = split_fields(metadata)
+    require(not odd, "must have text for the names of metadata")
+    texts = {name: _word(word) for name, word in metadata_fields.items()}
     return {"value": freeze(value), "metadata": texts}
 
 
 def _word(value: Any) -> str:
-    """Return a value of metadata as text: true is ``"true"``."""
+    """Return a metadata value as text; true is ``"true"``."""
     frozen = freeze(value) if isinstance(value, (str, int, float)) else None
-    # True and false are whole numbers here.
-    need(frozen is not None, "must have text, numbers, true or false for metadata")
+    # bool is a subclass of int.
+    require(frozen is not None, "must have text, numbers, true or false for metadata")
     return frozen if isinstance(frozen, str) else json.dumps(frozen)
 
 
 def _mailbox(item: Any) -> str | None:
-    """Compare items by their address; plain text too, for ``book.find``."""
+    """Return the address of an item, or of plain text, for ``book.find``."""
     return normalize.email(item.get("value") if isinstance(item, Mapping) else item)
 
 
 def _canonical(phone: Normalizer) -> Callable[[Any], list[dict[str, Any]]]:
-    """Make what stores numbers canonical and keeps the typed form beside them."""
+    """Return a function that makes numbers canonical and keeps the typed form."""
 
     def clean(items: Any) -> list[dict[str, Any]]:
-        return [number(**item) for item in _items(items)]
+        return [convert(**item) for item in _items(items)]
 
-    def number(value: str, metadata: dict[str, str]) -> dict[str, Any]:
+    def convert(value: str, metadata: dict[str, str]) -> dict[str, Any]:
         form = phone(value)
         if form is None or form == value:
             return {"value": value, "metadata": metadata}
@@ -306,20 +309,22 @@ def _canonical(phone: Normalizer) -> Callable[[Any], list[dict[str, Any]]]:
     return clean
 
 
-def _rejected(status: int, name: str, what: str) -> Rejected:
-    reason = f"{name}: {what}"
+def _rejected(status: int, name: str, problem: str) -> Rejected:
+    reason = f"{name}: {problem}"
     body = {
         "statusCode": status,
-        "userMessage": _SAYS[status],
+        "userMessage": _USER_MESSAGES[status],
         "errorMessage": reason,
     }
     return Rejected(status, body, reason)
 
 
 def _reject(refusal: Refused) -> Rejected:
-    # Past parse the policy refuses what no field can hold, and a contact without
-    # an address that could be looked up.
+    # After parse, the policy refuses values that cannot be stored, and a contact
+    # without a usable address.
     if isinstance(refusal, InvalidField):
-        return _rejected(422, f"properties.{named(refusal.field)}", refusal.reason)
-    what = "send an email address: the contact is matched by it"
-    return _rejected(400, "properties.email", what)
+        return _rejected(
+            422, f"properties.{display_name(refusal.field)}", refusal.reason
+        )
+    problem = "send an email address: the contact is matched by it"
+    return _rejected(400, "properties.email", problem)

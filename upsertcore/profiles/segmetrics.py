@@ -1,10 +1,10 @@
 """
-SegMetrics: contacts of an account's integration, by contact_id.
+SegMetrics: contacts of an account's integration, matched by contact_id.
 
 Rules:
-    The seed is the vendor's section "Add or Update Contact"; what is not its rule is
+    The seed is the vendor's section "Add or Update Contact"; behaviour beyond it is
     an option, off by default.
-    Every offending field is reported, not the first one alone.
+    All invalid fields are reported, not only the first.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ from upsertcore.errors import (
 )
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.profiles._segmetrics_fields import KEYS, complaint, policy, readers
-from upsertcore.profiles.cells import as_json, listed, yes_or_no
+from upsertcore.profiles._segmetrics_fields import KEYS, field_problem, policy, readers
+from upsertcore.profiles.cells import parse_bool, parse_json_cell, parse_list
 from upsertcore.profiles.wire import (
     Rejected,
     Response,
-    answer,
-    described,
-    flag,
-    named,
-    summary,
-    text_of,
-    through,
+    check_bool,
+    display_name,
+    join_messages,
+    plain_text,
+    respond,
+    split_fields,
+    translate_refusals,
 )
 from upsertcore.values import FrozenMap, shown, thaw
 
 __all__ = ["SegMetrics"]
 
-_ATTEMPTS = 100
+_MAX_ATTEMPTS = 100
 
 
 @final
 class SegMetrics:
     """
-    Upsert contacts as SegMetrics does.
+    Upserts contacts as SegMetrics does.
 
     Args:
         match_email: The vendor's later rule: contact_id or email suffices, to match
-            and to create; contact_id is asked first, and a known email with a new
-            contact_id gives that contact the new one.
-        ordered: A payload whose ``last_updated`` is older than the stored one
-            changes nothing; one without it is applied. Not the vendor's rule.
-        custom_fields: True where ``custom_fields``, of the vendor's later pages, is a
-            field: an object, merged name by name, in which null removes a name.
-        default_status: The ``status`` of a contact that is created without one, also
-            of the later pages, which have ``"active"``; None where it is no field.
-        placeholders: True where a placeholder (``normalize.PLACEHOLDERS``) that is
-            sent as contact_id or email is left out, and the outcome names it.
-        rows: Contacts to begin with, as ``book.dump()`` gives them.
+            and to create; contact_id is matched first, and a new contact_id with the
+            email of an existing contact replaces the contact_id of that contact.
+        ordered: True to ignore a payload whose ``last_updated`` is older than the
+            stored one; a payload without it is applied. Not the vendor's rule.
+        custom_fields: True to accept ``custom_fields``, from the vendor's later pages:
+            an object, merged by name, in which null removes a name.
+        default_status: The ``status`` of a contact created without one, also from the
+            later pages, which use ``"active"``; None if ``status`` is not a field.
+        placeholders: True to ignore a placeholder (``normalize.PLACEHOLDERS``) in
+            contact_id or email; the outcome reports it.
+        rows: Initial contacts, as ``book.dump()`` returns them.
         ids: As :class:`upsertcore.ContactBook`.
         clock: As :class:`upsertcore.ContactBook`.
 
@@ -85,11 +85,11 @@ class SegMetrics:
 
     path = ("account_id", "integration_id")
     options: Mapping[str, Callable[[str], Any]] = {
-        "match_email": yes_or_no,
-        "ordered": yes_or_no,
-        "custom_fields": yes_or_no,
+        "match_email": parse_bool,
+        "ordered": parse_bool,
+        "custom_fields": parse_bool,
         "default_status": str,
-        "placeholders": yes_or_no,
+        "placeholders": parse_bool,
     }
 
     def __init__(
@@ -104,25 +104,30 @@ class SegMetrics:
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        if default_status is not None and not (text_of(default_status) or "").strip():
-            what = "must be text that is not blank, or None"
-            raise InvalidPolicy(f"default_status: {what}, not {shown(default_status)}")
+        if (
+            default_status is not None
+            and not (plain_text(default_status) or "").strip()
+        ):
+            problem = "must be text that is not blank, or None"
+            raise InvalidPolicy(
+                f"default_status: {problem}, not {shown(default_status)}"
+            )
         self._read = readers(
-            custom_fields=flag("custom_fields", custom_fields),
+            custom_fields=check_bool("custom_fields", custom_fields),
             default_status=default_status,
         )
-        table = policy(
-            KEYS if flag("match_email", match_email) else KEYS[:1],
+        policy_ = policy(
+            KEYS if check_bool("match_email", match_email) else KEYS[:1],
             self._read,
             default_status=default_status,
             placeholders=placeholders,
         )
-        self.book = ContactBook.load(table, rows, ids=ids, clock=clock)
-        self._ordered = flag("ordered", ordered)
+        self.book = ContactBook.load(policy_, rows, ids=ids, clock=clock)
+        self._ordered = check_bool("ordered", ordered)
 
     @property
     def policy(self) -> Policy:
-        """The table; that of the book."""
+        """The policy of the book."""
         return self.book.policy
 
     def upsert(self, payload: Any, *, account_id: Any, integration_id: Any) -> Response:
@@ -131,61 +136,63 @@ class SegMetrics:
 
         Args:
             payload: The JSON body.
-            account_id: With the integration, the scope.
-            integration_id: With the account, the scope.
+            account_id: The account; the scope is account and integration.
+            integration_id: The integration.
 
         Returns:
-            200 and the contact, or 400 and a line for each offending field. A stale
-            payload is answered with the contact as it is; in the outcome every field
-            that it sent is ignored as ``stale``.
+            200 with the contact, or 400 with a message for each invalid field. The
+            response to a stale payload has the unchanged contact; in the outcome,
+            every field of the payload is ignored as ``stale``.
 
         Raises:
-            RuntimeError: If the application's ids or clock write to the contact each
-                time that they are called, under ``ordered``.
+            RuntimeError: With ``ordered``, if ``ids`` or ``clock`` change the contact
+                each time that they are called.
 
         Laws:
-            Twice is once, and the answers are equal.
+            Idempotent: the second call returns an equal response.
         """
 
         def decide() -> Outcome:
             scope = _scope(account_id=account_id, integration_id=integration_id)
             patch = self.parse(payload)
             if self._ordered:
-                return self._in_order(patch, scope)
+                return self._upsert_ordered(patch, scope)
             return self.book.upsert(patch, scope=scope)
 
-        return answer(decide, self.render, _reject)
+        return respond(decide, self.render, _reject)
 
     def plan(self, payload: Any, *, account_id: Any, integration_id: Any) -> Plan:
         """
-        Decide what :meth:`upsert` would do.
+        Return the plan of an :meth:`upsert`.
 
         Raises:
-            Rejected: With the answer that it would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
 
         def decide() -> Plan:
             scope = _scope(account_id=account_id, integration_id=integration_id)
             return self._plan(self.parse(payload), scope)
 
-        return through(_reject, decide)
+        return translate_refusals(_reject, decide)
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """
-        Make a patch of a payload: the documented fields, each looked at.
+        Return the patch of a payload: the documented fields, validated.
 
         Raises:
-            Rejected: With the answer that :meth:`upsert` would give.
+            Rejected: With the response that :meth:`upsert` would return.
         """
         if not isinstance(payload, Mapping):
             raise _rejected(["body: must be a JSON object"])
-        fields, odd = described(payload)
+        fields, invalid = split_fields(payload)
         errors = [*self._missing(fields)]
         for name, value in fields.items():
-            what = complaint(self._read, name, value)
-            if what:
-                errors.append(f"{named(name)}: {what}")
-        errors += [f"{named(name)}: is no field of a contact" for name in odd]
+            problem = field_problem(self._read, name, value)
+            if problem:
+                errors.append(f"{display_name(name)}: {problem}")
+        errors += [
+            f"{display_name(name)}: is no field of a contact" for name in invalid
+        ]
         if errors:
             raise _rejected(errors)
         return fields
@@ -196,10 +203,10 @@ class SegMetrics:
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """
-        Make a payload of a row.
+        Return the payload of a row.
 
-        Tags are a JSON list or words; custom fields, where they are taken, are a
-        JSON object, columns such as ``custom_fields.plan``, or both.
+        Tags are a JSON list or words; custom fields are a JSON object, columns such as
+        ``custom_fields.plan``, or both.
         """
         payload: dict[str, Any] = {}
         columns: dict[str, Any] = {}
@@ -208,21 +215,21 @@ class SegMetrics:
             if custom_name not in ("", name):
                 columns[custom_name] = cell
             elif name == "tags":
-                payload[name] = listed(cell)
+                payload[name] = parse_list(cell)
             elif name == "custom_fields":
-                whole = as_json(cell)
-                payload[name] = whole if isinstance(whole, dict) else cell
+                custom = parse_json_cell(cell)
+                payload[name] = custom if isinstance(custom, dict) else cell
             else:
                 payload[name] = cell
-        whole = payload.get("custom_fields", {})
-        if columns and isinstance(whole, dict):
-            payload["custom_fields"] = {**whole, **columns}
+        custom = payload.get("custom_fields", {})
+        if columns and isinstance(custom, dict):
+            payload["custom_fields"] = {**custom, **columns}
         return payload
 
     def _missing(self, payload: Mapping[str, Any]) -> Iterable[str]:
-        needed = compiled(self.policy).required
-        yield from (f"{name}: is required" for name in needed if name not in payload)
-        if not needed and not any(name in payload for name in KEYS):
+        required = compiled(self.policy).required
+        yield from (f"{name}: is required" for name in required if name not in payload)
+        if not required and not any(name in payload for name in KEYS):
             yield "contact_id: is required where there is no email"
             yield "email: is required where there is no contact_id"
 
@@ -233,27 +240,27 @@ class SegMetrics:
             return _stale(plan, before, patch)
         return plan
 
-    def _in_order(self, patch: dict[str, Any], scope: str) -> Outcome:
-        """Apply a plan that still holds: no newer payload came after it was made."""
-        for _ in range(_ATTEMPTS):
+    def _upsert_ordered(self, patch: dict[str, Any], scope: str) -> Outcome:
+        """Plan and apply until the plan is not stale."""
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 return self.book.apply(self._plan(patch, scope))
             except StalePlan:
                 continue
         raise RuntimeError(
-            f"the contact changed {_ATTEMPTS} times during one call; "
-            "do its ids or clock write to it?"
+            f"the contact changed {_MAX_ATTEMPTS} times during one call; "
+            "check that ids and clock do not write to the book"
         )
 
 
 def _older(patch: Mapping[str, Any], before: Contact) -> bool:
-    # One layout and one zone: the order of the text is that of the times.
-    sent, stored = patch.get("last_updated"), before.get("last_updated")
-    return isinstance(sent, str) and isinstance(stored, str) and sent < stored
+    # One format and one time zone: text order is time order.
+    update, stored = patch.get("last_updated"), before.get("last_updated")
+    return isinstance(update, str) and isinstance(stored, str) and update < stored
 
 
 def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
-    """Return a plan that leaves the contact as it is, with the reason."""
+    """Return a plan that leaves the contact unchanged, with the reason."""
     return attrs.evolve(
         plan,
         result="unchanged",
@@ -265,22 +272,22 @@ def _stale(plan: Plan, before: Contact, patch: Mapping[str, Any]) -> Plan:
 
 
 def _scope(**path: Any) -> str:
-    parts = {name: text_of(part) or "" for name, part in path.items()}
+    parts = {name: plain_text(part) or "" for name, part in path.items()}
     blank = [name for name, part in parts.items() if not part.strip()]
     if blank:
         raise _rejected([f"{name}: must be text that is not blank" for name in blank])
-    # Percent-encoding leaves no "/" within a part, so no two pairs are one scope.
+    # Percent-encoding leaves no "/" in a part, so two pairs never share a scope.
     return "/".join(quote(part, safe="") for part in parts.values())
 
 
 def _rejected(errors: list[str]) -> Rejected:
     body = {"status": "error", "errors": errors}
-    return Rejected(400, body, summary(errors))
+    return Rejected(400, body, join_messages(errors))
 
 
 def _reject(refusal: Refused) -> Rejected:
-    # Past parse a placeholder may have been left out, and a value of a loaded row may
-    # not take what is sent.
+    # After parse, a placeholder may have been ignored, and a loaded row may have a
+    # value that is not compatible with the patch.
     match refusal:
         case InvalidField():
             return _rejected([f"{refusal.field}: {refusal.reason}"])
@@ -289,7 +296,7 @@ def _reject(refusal: Refused) -> Rejected:
                 [f"{refusal.field}: is required; send a value that is no placeholder"]
             )
         case NoMatchKey():
-            what = "must identify a contact; it is missing or a placeholder"
-            return _rejected([f"{name}: {what}" for name in refusal.tried])
+            problem = "must identify a contact; it is missing or a placeholder"
+            return _rejected([f"{name}: {problem}" for name in refusal.tried])
         case _:
             return _rejected(["contact: is refused"])

@@ -1,10 +1,10 @@
 """
-What the profiles share: an answer, a rejection, and the reading of a payload.
+Responses, rejections and payload parsing, shared by all profiles.
 
 Rules:
-    No system is named here; each has its own file beside this one.
-    Bad input is answered in the system's own shape and never raised out of upsert;
-    what a function of the application raises is not bad input, and passes.
+    Nothing here is specific to a system; each has its own module.
+    ``upsert`` returns bad input as a response in the system's own format and never
+    raises it; exceptions of the application's functions propagate.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = [
     "Profile",
     "Rejected",
     "Response",
-    "answer",
     "blocked_values",
-    "described",
+    "check_bool",
+    "display_name",
     "email_address",
-    "flag",
-    "named",
-    "need",
-    "summary",
-    "text_of",
-    "through",
+    "join_messages",
+    "plain_text",
+    "require",
+    "respond",
+    "split_fields",
+    "translate_refusals",
 ]
 
 
@@ -48,14 +48,14 @@ T = TypeVar("T")
 @frozen
 class Response:
     """
-    What the system would answer.
+    The response of a system.
 
     Args:
         status: The HTTP status.
-        body: The JSON body, plain and the caller's own.
-        outcome: What happened, None where the payload was rejected.
-        reason: Why it was rejected, in words without the values that were sent, so
-            that rejections can be counted; blank otherwise.
+        body: The JSON body, of plain values that are not shared.
+        outcome: The outcome, None if the payload was rejected.
+        reason: The reason of a rejection, without values of the payload, so that
+            rejections can be counted; blank otherwise.
 
     >>> Response(400, {"message": "no"}, reason="no").outcome is None
     True
@@ -69,12 +69,12 @@ class Response:
 
 class Rejected(Refused):
     """
-    A payload that a system does not take, with the answer that it would give.
+    A payload that a system refuses, with its response.
 
     Args:
         status: The HTTP status.
         body: The JSON body.
-        reason: Why, in words without the values that were sent.
+        reason: The reason, without values of the payload.
 
     >>> str(Rejected(400, {}, "email: must be an email address"))
     '400 email: must be an email address'
@@ -89,11 +89,11 @@ class Rejected(Refused):
 
 
 class Profile(Protocol):
-    """One real system, as the command line or an application with several sees it."""
+    """The interface of all profiles."""
 
     @property
     def policy(self) -> Policy:
-        """The table."""
+        """The policy."""
         ...
 
     @property
@@ -108,67 +108,69 @@ class Profile(Protocol):
 
     @property
     def options(self) -> Mapping[str, Callable[[str], Any]]:
-        """Constructor options that can be said in a word: name -> reader of text."""
+        """Constructor options that can be given as text: name -> parser."""
         ...
 
     @property
     def upsert(self) -> Callable[..., Response]:
-        """(payload, **path): do what the system does, and answer as it does."""
+        """(payload, **path): upsert, and return the response of the system."""
         ...
 
     @property
     def plan(self) -> Callable[..., Plan]:
-        """(payload, **path): decide what ``upsert`` would do; raises ``Rejected``."""
+        """(payload, **path): return the plan of an upsert; raises ``Rejected``."""
         ...
 
     def parse(self, payload: Any) -> dict[str, Any]:
-        """Make a patch of a payload; raises ``Rejected``."""
+        """Return the patch of a payload; raises ``Rejected``."""
         ...
 
     def render(self, outcome: Outcome) -> dict[str, Any]:
-        """Make the body of the answer to an accepted payload."""
+        """Return the body of the response to an accepted payload."""
         ...
 
     def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """Make a payload of one row of text cells, none of them blank."""
+        """Return the payload of a row of text cells, without blank cells."""
         ...
 
 
-def answer(
+def respond(
     decide: Callable[[], Outcome],
     render: Callable[[Outcome], dict[str, Any]],
     reject: Callable[[Refused], Rejected],
     status: int = 200,
 ) -> Response:
     """
-    Decide and render, or answer why not.
+    Return the response of an upsert.
 
     Args:
         decide: Parses and upserts; raises ``Rejected`` or another ``Refused``.
-        render: Makes the body of the outcome.
-        reject: Says a refusal of the core in the system's own words.
-        status: The status of a good answer.
+        render: Returns the body of an outcome.
+        reject: Translates a refusal of the library to the system's own response.
+        status: The status of an accepted payload.
 
     >>> def decide():
     ...     raise Rejected(400, {"message": "no"}, "no")
-    >>> answer(decide, dict, lambda refusal: refusal).status
+    >>> respond(decide, dict, lambda refusal: refusal).status
     400
     """
     try:
-        outcome = through(reject, decide)
+        outcome = translate_refusals(reject, decide)
     except Rejected as rejected:
         return Response(rejected.status, rejected.body, reason=rejected.reason)
     return Response(status, render(outcome), outcome)
 
 
-def through(reject: Callable[[Refused], Rejected], decide: Callable[[], T]) -> T:
+def translate_refusals(
+    reject: Callable[[Refused], Rejected], decide: Callable[[], T]
+) -> T:
     """
-    Decide, and say a refusal of the core in the system's own words.
+    Call a function and translate refusals of the library to the system's own.
 
     Raises:
         Rejected: In place of any other ``Refused``.
 
-    >>> through(lambda refusal: Rejected(400, {}, str(refusal)), lambda: 1)
+    >>> translate_refusals(lambda refusal: Rejected(400, {}, str(refusal)), lambda: 1)
     1
     """
     try:
@@ -179,11 +181,11 @@ def through(reject: Callable[[Refused], Rejected], decide: Callable[[], T]) -> T
         raise reject(refusal) from refusal
 
 
-def named(name: object) -> str:
+def display_name(name: object) -> str:
     """
-    Name a field of a payload in a message, whatever it is.
+    Return a field name of a payload, of any type, for a message.
 
-    >>> named("email"), named(7)
+    >>> display_name("email"), display_name(7)
     ('email', '7')
     """
     if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60:
@@ -191,38 +193,42 @@ def named(name: object) -> str:
     return shown(name)
 
 
-def summary(messages: Iterable[str]) -> str:
+def join_messages(messages: Iterable[str]) -> str:
     """
-    Join what is wrong with a payload into one reason: each once, ten at most.
+    Join messages into one reason, without duplicates and at most ten of them.
 
-    >>> summary(["a: is bad", "b: is bad", "a: is bad"])
+    >>> join_messages(["a: is bad", "b: is bad", "a: is bad"])
     'a: is bad; b: is bad'
-    >>> summary(map(str, range(12)))
+    >>> join_messages(map(str, range(12)))
     '0; 1; 2; 3; 4; 5; 6; 7; 8; 9; and 2 more'
     """
-    once = list(dict.fromkeys(messages))
-    more = [f"and {len(once) - 10} more"] if len(once) > 10 else []
-    return "; ".join(once[:10] + more)
+    unique = list(dict.fromkeys(messages))
+    suffix = [f"and {len(unique) - 10} more"] if len(unique) > 10 else []
+    return "; ".join(unique[:10] + suffix)
 
 
-def need(holds: object, what: str) -> None:
+def require(condition: object, message: str) -> None:
     """
-    Check that something holds of a value.
+    Raise an error unless a condition holds.
+
+    Args:
+        condition: The condition.
+        message: The message, which follows the name of a field.
 
     Raises:
-        ValueError: If it does not, in words that follow the field's name.
+        ValueError: If the condition is false.
 
-    >>> need([1], "must not be blank")
+    >>> require([1], "must not be blank")
     """
-    if not holds:
-        raise ValueError(what)
+    if not condition:
+        raise ValueError(message)
 
 
-def text_of(value: object) -> str | None:
+def plain_text(value: object) -> str | None:
     r"""
-    Return text as plain ``str``, and None for a value that is no Unicode text.
+    Return text as plain ``str``, or None for a value that is not Unicode text.
 
-    >>> text_of("firm-1"), text_of(7), text_of("\ud800")
+    >>> plain_text("firm-1"), plain_text(7), plain_text("\ud800")
     ('firm-1', None, None)
     """
     if not isinstance(value, str):
@@ -233,54 +239,54 @@ def text_of(value: object) -> str | None:
         return None
 
 
-def described(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+def split_fields(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
     """
-    Split a payload into its fields and the names that are no field's.
+    Split a payload into its fields and its invalid names.
 
     Args:
-        payload: Any mapping; its names may be anything that Python can hold.
+        payload: Any mapping; its names may be of any type.
 
     Returns:
-        Plain name to value, and the names that are no text or occur twice.
+        Plain name to value, and the names that are not text or are duplicates.
 
-    >>> described({"email": "ada@x.org", 7: "x"})
+    >>> split_fields({"email": "ada@x.org", 7: "x"})
     ({'email': 'ada@x.org'}, [7])
     """
     fields: dict[str, Any] = {}
-    odd: list[Any] = []
+    invalid: list[Any] = []
     for name, value in payload.items():
-        plain = text_of(name)
+        plain = plain_text(name)
         if plain is None or plain in fields:
-            odd.append(name)
+            invalid.append(name)
         else:
             fields[plain] = value
-    return fields, odd
+    return fields, invalid
 
 
 def blocked_values(*, placeholders: bool) -> tuple[Pattern, ...]:
     """
-    Return what a key of a profile does not count as a value.
+    Return the blocked values of a key of a profile.
 
     Args:
-        placeholders: False where placeholders are values like any other.
+        placeholders: True to block placeholders.
 
     Raises:
-        InvalidPolicy: If the option is neither true nor false.
+        InvalidPolicy: If the option is not a bool.
 
     >>> len(blocked_values(placeholders=True)) > 20, blocked_values(placeholders=False)
     (True, ())
     """
-    return PLACEHOLDERS if flag("placeholders", placeholders) else ()
+    return PLACEHOLDERS if check_bool("placeholders", placeholders) else ()
 
 
-def flag(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """
-    Return an option that is true or false.
+    Return the value of a Boolean option.
 
     Raises:
-        InvalidPolicy: If it is neither.
+        InvalidPolicy: If it is not a bool.
 
-    >>> flag("ordered", True)
+    >>> check_bool("ordered", True)
     True
     """
     if not isinstance(value, bool):
@@ -294,23 +300,23 @@ _ADDRESS = re.compile(rf"[^{_UNSAFE}]{{1,64}}@[^{_UNSAFE}.']+(?:\.[^{_UNSAFE}.']
 
 def email_address(value: Any) -> str:
     """
-    Take what looks like an address of one mailbox, without white space around it.
+    Return the address of one mailbox, stripped.
 
     Raises:
-        ValueError: If it does not; in words that follow the field's name.
+        ValueError: If the value is not one; the message follows the field's name.
 
     Laws:
-        What is taken has a form under ``normalize.email``.
+        The result has a form under ``normalize.email``.
 
     Source:
-        RFC 5321, 4.5.3.1: 64 characters before the ``@``, 254 in all. What is on
-        either side is not judged further.
+        RFC 5321, 4.5.3.1: 64 characters before the ``@``, 254 in all. The
+        two parts are not checked further.
 
     >>> email_address(" Ada@x.org ")
     'Ada@x.org'
     """
     address = value.strip() if isinstance(value, str) else ""
-    shaped = len(address) <= 254 and _ADDRESS.fullmatch(address)
-    if not shaped or email(address) is None:
+    has_form = len(address) <= 254 and _ADDRESS.fullmatch(address)
+    if not has_form or email(address) is None:
         raise ValueError("must be an email address such as ada@example.org")
     return address

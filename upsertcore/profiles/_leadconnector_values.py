@@ -1,10 +1,10 @@
 """
-What LeadConnector stores of a value.
+How LeadConnector validates values and converts them for storage.
 
 Rules:
-    What makes a stored form is idempotent: what it made, it leaves.
-    It raises ``ValueError`` in words that follow the field's name and say what would
-    be right, never what was sent.
+    Each function is idempotent: it returns its own result unchanged.
+    It raises ``ValueError`` with a message that follows the field's name and states
+    the expected value, never the value sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _YEAR_LAST = re.compile(r"([0-9]{2})([/\-._])([0-9]{2})\2([0-9]{4})")
 _PART = r"[A-Za-z_][A-Za-z._\-]{0,13}"
 _ZONE = re.compile(
     rf"{_PART}(?:/{_PART}){{0,2}}"
-    # Digits are in a few old names alone: "UTC+1" and "GMT-5" are offsets.
+    # Only a few old names have digits: "UTC+1" and "GMT-5" are offsets.
     r"|(?:Etc/)?GMT[+\-]?0|Etc/GMT[+\-](?:[1-9]|1[0-4])|[A-Z]{3}[0-9][A-Z]{3}"
 )
 _NATIONAL = re.compile(r"[\s().\-/]*(?!00)[0-9][\s0-9().\-/]*")
@@ -47,10 +47,10 @@ _NATIONAL = re.compile(r"[\s().\-/]*(?!00)[0-9][\s0-9().\-/]*")
 
 def text(value: Any) -> str:
     """
-    Take text and nothing else.
+    Return text unchanged.
 
     Raises:
-        ValueError: If it is no text.
+        ValueError: If the value is not text.
 
     >>> text("Oslo")
     'Oslo'
@@ -62,7 +62,7 @@ def text(value: Any) -> str:
 
 def mailbox(value: Any) -> str:
     """
-    Take an email address as it was sent, without white space around it.
+    Return an email address, stripped.
 
     Args:
         value: A frozen value.
@@ -71,7 +71,7 @@ def mailbox(value: Any) -> str:
         The address; blank text for white space alone.
 
     Raises:
-        ValueError: If it is none, in words that follow the field's name.
+        ValueError: If it is not an email address.
 
     >>> mailbox(" Rosan@deos.com "), mailbox(" ")
     ('Rosan@deos.com', '')
@@ -86,15 +86,15 @@ def mailbox(value: Any) -> str:
 
 def e164(number: Normalizer, region: str | None) -> Callable[[Any], str]:
     """
-    Make the function that stores a telephone number as E.164.
+    Return a function that converts a telephone number to E.164.
 
     Args:
         number: Returns E.164 or None.
-        region: The region whose national numbers it reads, or None.
+        region: The region whose national numbers are accepted, or None.
 
     Returns:
-        A function of a frozen value that is not blank; it raises ``ValueError`` that
-        says what to send.
+        A function of a frozen value that is not blank; it raises ``ValueError`` with
+        the accepted formats.
 
     >>> from upsertcore import normalize
     >>> e164(normalize.phone, None)("+1 888-888-8888")
@@ -129,13 +129,13 @@ def _advice(value: str, region: str | None) -> str:
 
 def tags(value: Any) -> tuple[str, ...]:
     """
-    Take tags as they were sent.
+    Return tags unchanged.
 
     Args:
         value: A frozen value.
 
     Raises:
-        ValueError: If it is no list of text that is not blank.
+        ValueError: If the value is not a list of non-blank text.
 
     >>> tags(("VIP ", "vip"))
     ('VIP ', 'vip')
@@ -151,7 +151,7 @@ def tags(value: Any) -> tuple[str, ...]:
 
 def lower_tags(value: Any) -> tuple[str, ...]:
     """
-    Store tags in lower case, without white space around them, each once.
+    Return tags in lower case, stripped and without duplicates.
 
     Args:
         value: A frozen value.
@@ -160,7 +160,7 @@ def lower_tags(value: Any) -> tuple[str, ...]:
         ValueError: As :func:`tags`.
 
     Laws:
-        Idempotent: what is in lower case stays as it is.
+        Idempotent.
 
     >>> lower_tags(("VIP ", "lead", "vip"))
     ('vip', 'lead')
@@ -170,10 +170,10 @@ def lower_tags(value: Any) -> tuple[str, ...]:
 
 def country(value: Any) -> str:
     """
-    Take the code of a country.
+    Return a country code unchanged.
 
     Raises:
-        ValueError: If ISO 3166-1 assigns it to none.
+        ValueError: If ISO 3166-1 does not assign the code.
 
     Source:
         The seed: "Country code (ISO 3166-1 alpha-2)."
@@ -188,17 +188,17 @@ def country(value: Any) -> str:
 
 def timezone(value: Any) -> str:
     """
-    Take what has the shape of an IANA time zone's name.
+    Return a value that has the format of an IANA time zone name.
 
-    The zones themselves are not listed here, for the list changes.
+    The zones are not listed here, because the list changes.
 
     Raises:
-        ValueError: If it does not have this shape.
+        ValueError: If the value does not have this format.
 
     Source:
-        The seed: "IANA timezone." The shape is that of the tz database, theory.html,
+        The seed: "IANA timezone." The format is that of the tz database, theory.html,
         "Timezone identifiers": one to three parts of ASCII letters, ``.``, ``-`` and
-        ``_``, each of at most 14 characters; digits in old names alone.
+        ``_``, each of at most 14 characters; digits only in old names.
 
     >>> timezone("America/Chihuahua"), timezone("Etc/GMT+5")
     ('America/Chihuahua', 'Etc/GMT+5')
@@ -210,7 +210,7 @@ def timezone(value: Any) -> str:
 
 def birth_date(value: Any) -> str:
     """
-    Store a date as ISO 8601, from any of the eight documented layouts.
+    Return a date as ISO 8601, from any of the eight documented formats.
 
     Args:
         value: A frozen value.
@@ -219,20 +219,20 @@ def birth_date(value: Any) -> str:
         YYYY-MM-DD.
 
     Raises:
-        ValueError: If it is in no such layout, or no day of the calendar.
+        ValueError: If it has none of these formats, or is not a calendar day.
 
     Source:
-        The vendor's schema: "Supported formats: YYYY/MM/DD, MM/DD/YYYY, ...". A
-        day before its month is in none of them.
+        The vendor's schema: "Supported formats: YYYY/MM/DD, MM/DD/YYYY, ...". None of
+        them has the day before the month.
 
     >>> birth_date("09/25/1990"), birth_date("1990_09_25")
     ('1990-09-25', '1990-09-25')
     """
-    written = text(value)
-    if found := _YEAR_FIRST.fullmatch(written):
-        year, month, day = found[1], found[3], found[4]
-    elif found := _YEAR_LAST.fullmatch(written):
-        month, day, year = found[1], found[3], found[4]
+    date_text = text(value)
+    if match := _YEAR_FIRST.fullmatch(date_text):
+        year, month, day = match[1], match[3], match[4]
+    elif match := _YEAR_LAST.fullmatch(date_text):
+        month, day, year = match[1], match[3], match[4]
     else:
         raise ValueError(f"must be a date in one of the layouts {_LAYOUTS}")
     try:
@@ -243,17 +243,18 @@ def birth_date(value: Any) -> str:
 
 def split_name(patch: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Make a first and a last name of a full one, where they are not said themselves.
+    Derive first and last name from a full name, unless the patch has them.
 
-    The full name is the whole name: its first word is the first name, the rest,
-    singly spaced, the last name, and one word leaves no last name. Null clears both.
+    The first word is the first name; the remaining words, joined by single spaces, are
+    the last name. A single word clears the last name. Null clears both.
 
     Args:
-        patch: With ``name`` or without.
+        patch: A patch, with or without ``name``.
 
     Returns:
         The patch without ``name``, unless a part of it was not used; the policy then
-        ignores it, and so the outcome tells. A blank one stays for the same reason.
+        ignores it and the outcome reports that. A blank name is kept for the same
+        reason.
 
     >>> split_name({"name": "Rosan  van Deo"})
     {'firstName': 'Rosan', 'lastName': 'van Deo'}
@@ -267,9 +268,9 @@ def split_name(patch: Mapping[str, Any]) -> dict[str, Any]:
         return {**patch, "name": ""}
     first, _space, last = " ".join((name or "").split()).partition(" ")
     parts = {"firstName": first or None, "lastName": last or None}
-    whole = {**patch}
+    result = {**patch}
     for part, value in parts.items():
-        whole.setdefault(part, value)
-    if all(whole[part] == parts[part] for part in parts if parts[part] or not name):
-        del whole["name"]
-    return whole
+        result.setdefault(part, value)
+    if all(result[part] == parts[part] for part in parts if parts[part] or not name):
+        del result["name"]
+    return result

@@ -1,9 +1,9 @@
 """
-How LeadConnector answers a stored contact.
+A stored contact as LeadConnector returns it.
 
 Rules:
-    An answer is plain and the caller's own.
-    A stored contact that could not be answered is refused when it is loaded.
+    A response holds plain values and shares none of them with the book.
+    A stored contact that could not be returned is refused when it is loaded.
 """
 
 from __future__ import annotations
@@ -17,35 +17,38 @@ from upsertcore.errors import InvalidField
 from upsertcore.model.contact import Contact
 from upsertcore.values import thaw
 
-__all__ = ["answered", "shaped"]
+__all__ = ["check_stored", "render_contact"]
 
 _TEXTS = ("email", "firstName", "lastName", "dateOfBirth")
 
 
-def shaped(row: Any) -> Any:
+def check_stored(row: Any) -> Any:
     """
-    Check that a stored contact can be answered; the book checks the rest.
+    Check that a stored contact can be returned; the book checks everything else.
 
     Args:
-        row: As ``book.dump()`` gives it.
+        row: As ``book.dump()`` returns it.
+
+    Returns:
+        The row.
 
     Raises:
-        InvalidField: If a field that is answered in another form has none of it.
+        InvalidField: If a field that is converted for a response has the wrong type.
 
-    >>> shaped({"fields": {"dateOfBirth": "1990-09-25"}})
+    >>> check_stored({"fields": {"dateOfBirth": "1990-09-25"}})
     {'fields': {'dateOfBirth': '1990-09-25'}}
     """
     fields = row.get("fields") if isinstance(row, Mapping) else None
     for name, value in fields.items() if isinstance(fields, Mapping) else ():
         if name in _TEXTS and not isinstance(value, str):
             raise InvalidField(name, value, "must be text")
-        if name == "customFields" and not _are_items(value):
-            what = "must be a list of mappings with an id or a key, and a value"
-            raise InvalidField(name, value, what)
+        if name == "customFields" and not _is_item_list(value):
+            reason = "must be a list of mappings with an id or a key, and a value"
+            raise InvalidField(name, value, reason)
     return row
 
 
-def _are_items(value: Any) -> bool:
+def _is_item_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(
         isinstance(item, Mapping)
         and "value" in item
@@ -54,34 +57,34 @@ def _are_items(value: Any) -> bool:
     )
 
 
-def answered(contact: Contact, *, as_text: bool = False) -> dict[str, Any]:
+def render_contact(contact: Contact, *, as_text: bool = False) -> dict[str, Any]:
     """
-    Answer a contact: what is stored, and what is derived of it.
+    Return a contact as a response: the stored fields and those derived from them.
 
     Args:
-        contact: Stored by this system.
-        as_text: True where the value of a custom field is answered as text: what is
-            no text, as its JSON.
+        contact: A contact of this profile.
+        as_text: True to return the value of a custom field as text, JSON text if it
+            is of another type.
 
     Returns:
-        Its id, location and fields; the full name and the dates; the email and the
+        The id, location and fields; the full name and the dates; the email and the
         names in lower case. Each custom field that has a value is ``{id, value}``.
 
     >>> from datetime import UTC, datetime
     >>> day = datetime(2024, 1, 2, tzinfo=UTC)
-    >>> answered(Contact("c-1", "l1", {"firstName": "Ada"}, 1, day, day))
+    >>> render_contact(Contact("c-1", "l1", {"firstName": "Ada"}, 1, day, day))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'id': 'c-1', 'locationId': 'l1', 'firstName': 'Ada', 'name': 'Ada',
      'fullNameLowerCase': 'ada', 'firstNameLowerCase': 'ada',
      'dateAdded': '2024-01-02T00:00:00.000Z',
      'dateUpdated': '2024-01-02T00:00:00.000Z'}
     """
-    own = {"id": contact.id, "locationId": contact.scope}
+    identity = {"id": contact.id, "locationId": contact.scope}
     fields = thaw(contact.fields)
     if "customFields" in fields:
-        said = _as_text if as_text else _as_stored
+        convert = _as_text if as_text else _as_stored
         fields["customFields"] = [
-            {"id": item.get("id") or item["key"], "value": said(item["value"])}
+            {"id": item.get("id") or item["key"], "value": convert(item["value"])}
             for item in fields["customFields"]
             if item["value"] is not None
         ]
@@ -97,7 +100,7 @@ def answered(contact: Contact, *, as_text: bool = False) -> dict[str, Any]:
             fields[f"{name}LowerCase"] = fields[name].lower()
     fields["dateAdded"] = _instant(contact.created_at)
     fields["dateUpdated"] = _instant(contact.updated_at)
-    return {**own, **fields, **own}
+    return {**identity, **fields, **identity}
 
 
 def _as_stored(value: Any) -> Any:
@@ -111,5 +114,5 @@ def _as_text(value: Any) -> str:
 
 
 def _instant(time: datetime) -> str:
-    written = time.astimezone(UTC).isoformat(timespec="milliseconds")
-    return written.replace("+00:00", "Z")
+    text = time.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
