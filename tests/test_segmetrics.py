@@ -309,7 +309,9 @@ def test_a_host_that_writes_without_end_is_told_so() -> None:
     rows = system(at(1)).book.dump()
     segmetrics = SegMetrics(ordered=True, rows=rows, clock=clock)
 
-    with pytest.raises(RuntimeError, match="check that ids and clock do not write to the book"):
+    with pytest.raises(
+        RuntimeError, match="check that ids and clock do not write to the book"
+    ):
         segmetrics.upsert(at(2), **PLACE)
     assert (
         segmetrics.book.get("c-1", scope="a1/i1")["last_updated"]
