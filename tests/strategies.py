@@ -23,14 +23,14 @@ from upsertcore.laws.trial import state_of
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.rules import custom
 from upsertcore.testing import POOLS, Vocabulary, json_values, rich_text
-from upsertcore.testing.pools import MISSING, NAMED
-from upsertcore.testing.tables import chance
-from upsertcore.testing.words import longer
-from upsertcore.testing.words import mailbox as plain_mailbox
-from upsertcore.testing.words import tidy as plain_tidy
+from upsertcore.testing.policies import chance
+from upsertcore.testing.pools import ABSENT_VALUES, MULTI_FIELD_KEYS
+from upsertcore.testing.vocabulary import longer
+from upsertcore.testing.vocabulary import mailbox as plain_mailbox
+from upsertcore.testing.vocabulary import tidy as plain_tidy
 from upsertcore.values import empty, freeze
 
-__all__ = ["MISSING", "POOLS", "chance", "json_values", "rich_text"]
+__all__ = ["ABSENT_VALUES", "POOLS", "chance", "json_values", "rich_text"]
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 SCOPES = ("", "east")
@@ -108,13 +108,13 @@ def policies(
 ) -> st.SearchStrategy[Policy]:
     """Draw a policy whose functions have fuses; *wanted* makes its match strategy."""
     return kit.policies(
-        strict=strict, match=wanted, on_key_in_use=on_key_in_use, words=WORDS
+        strict=strict, match=wanted, on_key_in_use=on_key_in_use, vocabulary=WORDS
     )
 
 
 def worth(name: str) -> tuple[Any, ...]:
     """List what may be sent for a field: mostly its pool, at times null or blank."""
-    return (*POOLS[name] * (5 if name in KEYS else 2), *MISSING)
+    return (*POOLS[name] * (5 if name in KEYS else 2), *ABSENT_VALUES)
 
 
 @cache
@@ -181,8 +181,8 @@ def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
 
 def may_override(name: str, rule: Any, *, strict: bool) -> bool:
     """Tell whether a rule may stand in for that of a call, under any policy."""
-    taken = rule.on_update or name not in NAMED["person"]
-    return taken and (not strict or WORDS.harmless(name, rule))
+    taken = rule.on_update or name not in MULTI_FIELD_KEYS["person"]
+    return taken and (not strict or WORDS.is_idempotent(name, rule))
 
 
 def scopes() -> st.SearchStrategy[str]:

@@ -35,6 +35,7 @@ from upsertcore.testing import (
     BookMachine,
     Vocabulary,
     books,
+    checks,
     contacts,
     json_values,
     new_book,
@@ -42,9 +43,8 @@ from upsertcore.testing import (
     policies,
     rich_text,
     sample_normaliser,
-    watching,
 )
-from upsertcore.testing.words import tidy
+from upsertcore.testing.vocabulary import tidy
 
 EMAIL = field(key=normalize.email, unique=True)
 POLICY = Policy(first_match("email"), {"email": EMAIL, "name": field()})
@@ -299,7 +299,7 @@ def test_the_functions_of_a_host_can_be_other_ones() -> None:
     """A rule, a normaliser and a cleaning function of one's own stand in policies."""
     mine = custom(lambda _stored, sent: sent, name="mine")
     words = Vocabulary(rule=mine, normaliser=normalize.text, clean=str)
-    drawn = policies(words=words)
+    drawn = policies(vocabulary=words)
 
     assert some(
         drawn, lambda policy: policy.extra_fields and policy.extra_fields.rule is mine
@@ -420,7 +420,7 @@ def test_duplicates_are_watched_and_may_be_refused() -> None:
         machine.create({"email": "ada@x.org", "name": name}, "", retried=False)
     machine.dedupe(None)
     machine.read()
-    machine.whole()
+    machine.index_is_consistent()
 
     assert len(machine.book) == 2
     joining = Joining()
@@ -535,9 +535,9 @@ def test_an_index_that_forgets_to_remove_is_caught() -> None:
     for email in ("ada@x.org", "bob@x.org"):
         machine.book.upsert({"id": 7, "email": email})
         if email == "ada@x.org":
-            machine.whole()
+            machine.index_is_consistent()
     with pytest.raises(LawBroken, match="index_follows: email 'ada"):
-        machine.whole()
+        machine.index_is_consistent()
 
 
 def test_an_index_that_is_not_whole_is_caught() -> None:
@@ -547,7 +547,7 @@ def test_an_index_that_is_not_whole_is_caught() -> None:
     book._index._holders["email"][""]["eve@x.org"] = id
 
     with pytest.raises(LawBroken, match="index_follows: expected"):
-        watching.leads(book, ())
+        checks.check_index(book, ())
 
 
 def test_check_is_the_law_of_one_call() -> None:

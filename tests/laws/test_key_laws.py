@@ -12,8 +12,8 @@ from tests.laws.test_upsert_laws import joined
 from tests.lines import blocking
 from tests.naive_keys import composite, forms, held, key_named
 from tests.strategies import (
+    ABSENT_VALUES,
     KEYS,
-    MISSING,
     SCOPES,
     Case,
     books,
@@ -47,7 +47,10 @@ MANY = st.lists(patches(), max_size=6)
 
 
 @pytest.mark.parametrize("make", [first_match, first_present, all_agree, merge_all])
-@given(st.lists(st.sampled_from([*MISSING, [None, ""], "nope", " "]), max_size=2), MANY)
+@given(
+    st.lists(st.sampled_from([*ABSENT_VALUES, [None, ""], "nope", " "]), max_size=2),
+    MANY,
+)
 def test_4_blank_and_null_keys_match_nobody(make: Any, sent: Any, calls: Any) -> None:
     """A patch whose keys are null, blank or none finds nobody, whoever is there."""
     lines = {name: field(key=KEYS[name][0]) for name in ("email", "phone")}

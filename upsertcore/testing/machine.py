@@ -1,10 +1,10 @@
 """
-The machine: every verb of a book, in any order, under one policy.
+A state machine that drives every verb of a book, in any order, under one policy.
 
 Rules:
-    A host names a policy, and perhaps how its book is made; the rules are here.
-    Before each upsert every law that the policy claims is tried in the state that was
-    reached; after each call the index is whole, and what was refused changed nothing.
+    A subclass supplies a policy, and optionally its own book; the rules are here.
+    Before each upsert, every law that the policy declares is checked in the current
+    state; after each call, the index is consistent and a refusal has changed nothing.
 """
 
 from __future__ import annotations
@@ -25,66 +25,66 @@ from upsertcore.laws.normalisers import check_normaliser, texts
 from upsertcore.laws.trial import Trial, told
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
-from upsertcore.testing import watching
-from upsertcore.testing.sending import new_book, patches
+from upsertcore.testing import checks
+from upsertcore.testing.strategies import new_book, patches
 from upsertcore.testing.texts import rich_text
 
 __all__ = ["BookMachine"]
 
-_SENT = st.runner().flatmap(lambda machine: machine.sent)
+_PATCH = st.runner().flatmap(lambda machine: machine.patch_strategy)
 _SCOPE = st.runner().flatmap(lambda machine: st.sampled_from(machine.scopes))
 _PICK = st.integers(0, 9)
 _TEXT = st.one_of(rich_text(), st.sampled_from([t for t in texts() if len(t) < 99]))
-_HOWS = st.sampled_from(("raise", "collect", "atomic"))
-_REPEATS = st.sampled_from(("fold", "fold", "refuse_later", "refuse_all"))
+_BATCH_MODES = st.sampled_from(("raise", "collect", "atomic"))
+_ON_DUPLICATES = st.sampled_from(("fold", "fold", "refuse_later", "refuse_all"))
 
 
 class BookMachine(RuleBasedStateMachine):
     """
-    A state machine that a host gives a policy, and perhaps a book of its own.
+    A state machine over the verbs of a book; subclasses supply the policy.
 
-    ``policy`` is the table; ``values`` are those of :func:`patches`; ``scopes`` are
-    the tenants. :meth:`make` is there to be overridden.
+    ``policy`` is the policy under test, ``values`` are the values of :func:`patches`,
+    and ``scopes`` are the tenants. Override :meth:`make` to test another book.
 
     >>> from hypothesis import settings
     >>> from hypothesis.stateful import run_state_machine_as_test
     >>> from upsertcore import field, first_match, normalize
-    >>> class Mine(BookMachine):
+    >>> class Contacts(BookMachine):
     ...     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
-    >>> few = settings(max_examples=3, stateful_step_count=5, database=None)
-    >>> run_state_machine_as_test(Mine, settings=few)
+    >>> quick = settings(max_examples=3, stateful_step_count=5, database=None)
+    >>> run_state_machine_as_test(Contacts, settings=quick)
     """
 
     policy: ClassVar[Policy]
     values: ClassVar[Values] = {}
     scopes: ClassVar[tuple[str, ...]] = ("", "east")
-    sent: ClassVar[st.SearchStrategy[dict[str, Any]]]
+    patch_strategy: ClassVar[st.SearchStrategy[dict[str, Any]]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if hasattr(cls, "policy"):
-            cls.sent = patches(cls.policy, values=cls.values)
+            cls.patch_strategy = patches(cls.policy, values=cls.values)
 
     def __init__(self) -> None:
         if not hasattr(self, "policy"):
             raise TypeError(f"policy: {type(self).__name__} must have one")
         super().__init__()
         self.book = self.make()
-        self.done: list[Outcome] = []
+        self.outcomes: list[Outcome] = []
         self._last: tuple[Outcome, tuple[Contact, ...]] | None = None
-        self._held: dict[watching.Holder, tuple[str, ...]] = {}
+        self._held_forms: dict[checks.HeldForm, tuple[str, ...]] = {}
         self._calls = 0
 
     def make(self) -> ContactBook:
         """
-        Make the book that is driven, empty; override it for another index.
+        Return the empty book under test; override it to test another book or index.
 
-        Ids and times must be the same each time, or what is found is not found again.
+        Ids and times must be deterministic, or Hypothesis cannot reproduce a failure.
         """
         return new_book(self.policy)
 
     @rule(
-        patch=_SENT,
+        patch=_PATCH,
         scope=_SCOPE,
         version=st.sampled_from((None, None, None, 1, 2)),
         retried=st.booleans(),
@@ -92,146 +92,178 @@ class BookMachine(RuleBasedStateMachine):
     def upsert(
         self, patch: Any, scope: str, version: int | None, *, retried: bool
     ) -> None:
-        """Try every law that is claimed; then call, at times only at a version."""
+        """Check every declared law; then upsert, sometimes with ``if_version``."""
         check(self.book, patch, scope=scope)
-        answer = self._once(
+        result = self._call_verb(
             "upsert", patch, retried=retried, scope=scope, if_version=version
         )
-        if isinstance(answer, Outcome):
-            before = answer.before
+        if isinstance(result, Outcome):
+            before = result.before
             due = None in (version, before) or before.version == version  # type: ignore[union-attr]
-            see("if_version", due, f"{told(answer)} at another than {version}")
+            see("if_version", due, f"{told(result)} with if_version={version}")
 
-    @rule(patch=_SENT, scope=_SCOPE, retried=st.booleans())
+    @rule(patch=_PATCH, scope=_SCOPE, retried=st.booleans())
     def create(self, patch: Any, scope: str, *, retried: bool) -> None:
-        """Create without looking; unique keys hold all the same."""
+        """Create without matching; unique keys still apply."""
         size = len(self.book)
-        answer = self._once("create", patch, retried=retried, scope=scope)
-        made = len(self.book) - size
-        words = f"{told(answer)}, and {made} contacts more"
-        see("create_makes_one", made == isinstance(answer, Outcome), words)
+        result = self._call_verb("create", patch, retried=retried, scope=scope)
+        created = len(self.book) - size
+        details = f"{told(result)}, and {created} more contacts"
+        see("create_makes_one", created == isinstance(result, Outcome), details)
 
-    @rule(patch=_SENT, scope=_SCOPE, between=_SENT | st.none())
+    @rule(patch=_PATCH, scope=_SCOPE, between=_PATCH | st.none())
     def apply(self, patch: Any, scope: str, between: Any) -> None:
-        """Plan, perhaps do something else, and apply: right at that time, or stale."""
+        """Plan, optionally change the book, and apply: as an upsert then, or stale."""
         plan = self._call(lambda: self.book.plan(patch, scope=scope))
         if between is not None:
             self._call(lambda: self.book.upsert(between, scope=scope))
         if isinstance(plan, Refused):
             return
-        due = Trial.of(self.book, patch, scope=scope).first
-        answer = self._call(lambda: self.book.apply(plan))
-        if isinstance(answer, StalePlan):
-            see("plan_is_upsert", between is not None, f"stale at once: {answer}")
+        expected = Trial.of(self.book, patch, scope=scope).first
+        result = self._call(lambda: self.book.apply(plan))
+        if isinstance(result, StalePlan):
+            see(
+                "plan_is_upsert",
+                between is not None,
+                f"stale without a change: {result}",
+            )
         else:
-            same = watching.said(answer) == watching.said(due)
-            see("plan_is_upsert", same, f"{told(answer)}, not {told(due)}")
+            is_equal = checks.comparable(result) == checks.comparable(expected)
+            see("plan_is_upsert", is_equal, f"{told(result)}, not {told(expected)}")
 
     @rule(
-        batch=st.lists(_SENT, max_size=4),
+        batch=st.lists(_PATCH, max_size=4),
         scope=_SCOPE,
-        how=_HOWS,
-        on_duplicates=_REPEATS,
+        mode=_BATCH_MODES,
+        on_duplicates=_ON_DUPLICATES,
     )
-    def upsert_many(self, batch: Any, scope: str, how: str, on_duplicates: Any) -> None:
-        """A batch is the fold of its calls, up to a refusal or past it, or nothing."""
-        _, every = watching.together(self.book, batch, scope, on_duplicates)
-        refused = [n for n, each in enumerate(every) if isinstance(each, Refused)]
-        due = every if how == "collect" else every[: (*refused, len(every))[0]]
-        if how == "atomic":
-            due = [] if refused else every
-        twin, _ = watching.folded(self.book, batch, scope, due)
-        options = {"atomic": True} if how == "atomic" else {"on_refused": how}
+    def upsert_many(
+        self, batch: Any, scope: str, mode: str, on_duplicates: Any
+    ) -> None:
+        """A batch is the fold of its calls, depending on how it handles refusals."""
+        _, results = checks.batch_results(self.book, batch, scope, on_duplicates)
+        refused = [n for n, result in enumerate(results) if isinstance(result, Refused)]
+        expected = (
+            results if mode == "collect" else results[: (*refused, len(results))[0]]
+        )
+        if mode == "atomic":
+            expected = [] if refused else results
+        twin, _ = checks.fold(self.book, batch, scope, expected)
+        options = {"atomic": True} if mode == "atomic" else {"on_refused": mode}
         self._last = None
         try:
-            answers: Any = self.book.upsert_many(
+            actual: Any = self.book.upsert_many(
                 batch, scope=scope, on_duplicates=on_duplicates, **options
             )
         except Refused as error:
-            see("batch_is_fold", refused and how != "collect", f"refused: {error}")
+            see("batch_is_fold", refused and mode != "collect", f"refused: {error}")
         else:
-            one, other = ([*map(watching.said, each)] for each in (answers, due))
-            see("batch_is_fold", one == other, f"{one}, not {other}")
-            self.done += [each for each in answers if isinstance(each, Outcome)]
-        now, then = ([repr(c.fields) for c in book] for book in (self.book, twin))
-        see("batch_is_fold", now == then, f"{now}, not {then}")
+            actual_results, expected_results = (
+                [*map(checks.comparable, result)] for result in (actual, expected)
+            )
+            see(
+                "batch_is_fold",
+                actual_results == expected_results,
+                f"{actual_results}, not {expected_results}",
+            )
+            self.outcomes += [
+                result for result in actual if isinstance(result, Outcome)
+            ]
+        stored, expected_fields = (
+            [repr(c.fields) for c in book] for book in (self.book, twin)
+        )
+        see(
+            "batch_is_fold",
+            stored == expected_fields,
+            f"{stored}, not {expected_fields}",
+        )
 
     @precondition(lambda self: len(self.book) > 0)
     @rule(pick=_PICK)
     def delete(self, pick: int) -> None:
-        """Who is deleted is gone, or marked, as the policy says."""
-        picked = self._picked(pick)
-        id, scope = picked.id, picked.scope
+        """A deleted contact is forgotten or marked, as the policy says."""
+        contact = self._pick(pick)
+        id, scope = contact.id, contact.scope
         self._last = None
         self.book.delete(id, scope=scope)
-        gone = self.policy.on_deleted == "forget"
-        known = (scope, id) in self.book
-        see("delete", gone == (not known), f"{id} in book: {not gone}")
-        marked = gone or self.book.get(id, scope=scope).deleted_at is not None
-        see("delete", marked, f"{id} bears no mark")
+        forgets = self.policy.on_deleted == "forget"
+        exists = (scope, id) in self.book
+        see("delete", forgets == (not exists), f"{id} in book: {not forgets}")
+        is_marked = forgets or self.book.get(id, scope=scope).deleted_at is not None
+        see("delete", is_marked, f"{id} has no deleted_at")
 
     @precondition(lambda self: len(self.book) > 1)
     @rule(picks=st.lists(_PICK, min_size=2, max_size=3))
     def merge(self, picks: list[int]) -> None:
-        """All ids that there were lead to the one that is left."""
-        first = self._picked(picks[0])
-        near = [each.id for each in self.book if each.scope == first.scope]
-        ids = [first.id, *[near[pick % len(near)] for pick in picks[1:]]]
+        """All merged ids resolve to the survivor."""
+        first = self._pick(picks[0])
+        candidates = [
+            contact.id for contact in self.book if contact.scope == first.scope
+        ]
+        ids = [first.id, *[candidates[pick % len(candidates)] for pick in picks[1:]]]
         size = len(self.book)
         scope = first.scope
-        answer = self._call(
+        result = self._call(
             lambda: self.book.merge(*ids, scope=scope, on_itself="ignore")
         )
-        if isinstance(answer, Outcome):
-            gone = size - len(self.book)
-            see("merge", gone == len(answer.merged) == len({*ids}) - 1, told(answer))
+        if isinstance(result, Outcome):
+            removed = size - len(self.book)
+            see("merge", removed == len(result.merged) == len({*ids}) - 1, told(result))
             for id in ids:
-                now = self.book.get(id, scope=scope)
-                see("merge", now == answer.contact, f"{id} is apart")
+                survivor = self.book.get(id, scope=scope)
+                see(
+                    "merge",
+                    survivor == result.contact,
+                    f"{id} does not resolve to the survivor",
+                )
 
     @rule(scope=st.none() | _SCOPE)
     def dedupe(self, scope: str | None) -> None:
-        """Each group of duplicates is one, its oldest, or says why it is not."""
+        """Each group of duplicates becomes its oldest contact, or is refused."""
         groups = self.book.duplicates(scope=scope)
         self._last = None
-        answers = self.book.dedupe(scope=scope, on_refused="collect")
-        for group, answer in zip(groups, answers, strict=True):
-            if isinstance(answer, Outcome):
-                self.done.append(answer)
-                due = answer.contact.id == group[0].id
-                see("dedupe", due, f"{told(answer)}, and the oldest is {group[0].id}")
+        results = self.book.dedupe(scope=scope, on_refused="collect")
+        for group, result in zip(groups, results, strict=True):
+            if isinstance(result, Outcome):
+                self.outcomes.append(result)
+                is_oldest = result.contact.id == group[0].id
+                see(
+                    "dedupe",
+                    is_oldest,
+                    f"{told(result)}, but the oldest is {group[0].id}",
+                )
 
-    @precondition(lambda self: self.done)
+    @precondition(lambda self: self.outcomes)
     @rule(pick=_PICK)
     def undo(self, pick: int) -> None:
-        """What was done last is undone exactly; what is overtaken is refused."""
-        outcome = self.done[-1 - pick % len(self.done)]
+        """The last call is undone exactly; an earlier one may be refused."""
+        outcome = self.outcomes[-1 - pick % len(self.outcomes)]
         last = self._last
-        answer = self._call(lambda: self.book.undo(outcome))
+        result = self._call(lambda: self.book.undo(outcome))
         if last is not None and last[0] is outcome:
-            words = f"{told(outcome)}, undone: {told(answer)}"
-            see("undo_inverts", tuple(self.book) == last[1], words)
+            details = f"{told(outcome)}, undone: {told(result)}"
+            see("undo_inverts", tuple(self.book) == last[1], details)
 
     @precondition(lambda self: len(self.book) > 0)
     @rule(pick=_PICK)
     def purge(self, pick: int) -> None:
-        """Who is purged is gone, and the changes of the others can be done again."""
-        picked = self._picked(pick)
-        ids, scope = picked.ids, picked.scope
+        """A purged contact is gone, and the remaining changes can be replayed."""
+        contact = self._pick(pick)
+        ids, scope = contact.ids, contact.scope
         self._last = None
         self.book.purge(ids[0], scope=scope)
-        known = any((scope, id) in self.book for id in ids)
-        see("purge", not known, f"{ids} lead somewhere")
-        watching.replays(self.book)
+        exists = any((scope, id) in self.book for id in ids)
+        see("purge", not exists, f"{ids} still resolve")
+        checks.check_replay(self.book)
 
     @rule()
     def read(self) -> None:
-        """Loading, replaying and every look-up agree with what the contacts say."""
+        """Loading, replaying and every look-up agree with the contacts."""
         for contact in self.book:
-            watching.finds(self.book, contact)
-        watching.apart_are_apart(self.book)
-        watching.loads(self.book)
-        watching.replays(self.book)
+            checks.check_lookups(self.book, contact)
+        checks.check_duplicates(self.book)
+        checks.check_round_trip(self.book)
+        checks.check_replay(self.book)
 
     @rule(values=st.lists(_TEXT, min_size=1, max_size=5))
     def normalise(self, values: list[str]) -> None:
@@ -242,39 +274,45 @@ class BookMachine(RuleBasedStateMachine):
             check_normaliser(normaliser, values)
 
     @invariant()
-    def whole(self) -> None:
-        """From what anybody held at any time the index leads to who holds it now."""
-        self._held |= watching.leads(self.book, self._held)
+    def index_is_consistent(self) -> None:
+        """The index has the current holders of every form that was ever held."""
+        self._held_forms |= checks.check_index(self.book, self._held_forms)
 
-    def _picked(self, pick: int) -> Contact:
-        every = list(self.book)
-        return every[pick % len(every)]
+    def _pick(self, pick: int) -> Contact:
+        contacts = list(self.book)
+        return contacts[pick % len(contacts)]
 
-    def _once(self, verb: str, patch: Any, *, retried: bool, **how: Any) -> Any:
-        """Make a call, perhaps with an idempotency key and then once more."""
+    def _call_verb(
+        self, verb: str, patch: Any, *, retried: bool, **options: Any
+    ) -> Any:
+        """Call a verb, optionally with an idempotency key and a retry."""
         if not retried:
-            return self._call(lambda: getattr(self.book, verb)(patch, **how))
+            return self._call(lambda: getattr(self.book, verb)(patch, **options))
         self._calls += 1
-        how["idempotency_key"] = f"call-{self._calls}"
-        answer = self._call(lambda: getattr(self.book, verb)(patch, **how))
-        if isinstance(answer, Outcome):
+        options["idempotency_key"] = f"call-{self._calls}"
+        result = self._call(lambda: getattr(self.book, verb)(patch, **options))
+        if isinstance(result, Outcome):
             after = tuple(self.book)
-            again = getattr(self.book, verb)(patch, **how)
-            words = f"{told(answer)}, then {told(again)}"
-            once = again == answer and getattr(again, "replayed", False)
-            see("retry_is_once", once and tuple(self.book) == after, words)
-        return answer
+            retry = getattr(self.book, verb)(patch, **options)
+            details = f"{told(result)}, then {told(retry)}"
+            is_replayed = retry == result and getattr(retry, "replayed", False)
+            see("retry_is_once", is_replayed and tuple(self.book) == after, details)
+        return result
 
     def _call(self, call: Callable[[], Any]) -> Any:
-        """Make a call; what is refused changes nothing, what is done can be undone."""
+        """Call a function: a refusal changes nothing, an outcome can be undone."""
         before = tuple(self.book)
         try:
-            answer = call()
+            result = call()
         except Refused as error:
-            kept = tuple(self.book) == before
-            see("refusal_changes_nothing", kept, f"{told(error)}, but not as it was")
+            is_unchanged = tuple(self.book) == before
+            see(
+                "refusal_changes_nothing",
+                is_unchanged,
+                f"{told(error)}, but the book has changed",
+            )
             return error
-        if isinstance(answer, Outcome):
-            self.done.append(answer)
-            self._last = None if answer.result == "undone" else (answer, before)
-        return answer
+        if isinstance(result, Outcome):
+            self.outcomes.append(result)
+            self._last = None if result.result == "undone" else (result, before)
+        return result

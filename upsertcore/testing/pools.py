@@ -1,10 +1,10 @@
 """
-Pools: the few values of each field of a drawn policy, in several spellings.
+Pools: a few values for each field of a drawn policy, in several spellings.
 
 Rules:
     Pools are so small that collisions are certain.
-    Among them stand values that are refused, and that are equal to Python and not to
-    JSON: 1, 1.0 and True.
+    They include values that are refused, and values that are equal in Python but not
+    in JSON: 1, 1.0 and True.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Any
 
 from upsertcore import normalize
 
-__all__ = ["BLOCKED", "FIELDS", "KEYED", "MISSING", "NAMED", "NEEDED", "POOLS"]
+__all__ = [
+    "ABSENT_VALUES",
+    "BLOCKED_VALUES",
+    "FIELDS_BY_KEY",
+    "KEY_FIELDS",
+    "MULTI_FIELD_KEYS",
+    "POOLS",
+    "REQUIRED_FIELDS",
+]
 
 _MAILBOXES = (
     *("ada@x.org", " Ada@X.org", "ADA@x.org"),
@@ -61,31 +69,31 @@ POOLS: dict[str, tuple[Any, ...]] = {
     ),
     "extra": _NAMES,
 }
-"""Name of a field of a drawn policy -> what may be sent for it."""
+"""Values by field of a drawn policy."""
 
-MISSING: tuple[Any, ...] = (None, "", " ", [], {})
-"""What is null or blank."""
+ABSENT_VALUES: tuple[Any, ...] = (None, "", " ", [], {})
+"""Null and blank values."""
 
-KEYED = ("email", "phone", "code")
-"""Fields that may have a key of their own."""
+KEY_FIELDS = ("email", "phone", "code")
+"""Fields that may be a key."""
 
-NAMED: dict[str, tuple[str, ...]] = {
+MULTI_FIELD_KEYS: dict[str, tuple[str, ...]] = {
     "person": ("name", "code"),
     "mails": ("email", "more"),
 }
-"""Keys of several fields; the first is a composite, the second holds each."""
+"""Fields by key of several fields: a composite key, and a key of any of its fields."""
 
-FIELDS = {name: (name,) for name in KEYED} | NAMED
-"""Name of a key -> its fields."""
+FIELDS_BY_KEY = {name: (name,) for name in KEY_FIELDS} | MULTI_FIELD_KEYS
+"""Fields by key."""
 
-NEEDED = ("email", "name")
+REQUIRED_FIELDS = ("email", "name")
 """Fields that may be required."""
 
-BLOCKED: dict[str, tuple[Any, ...]] = {
+BLOCKED_VALUES: dict[str, tuple[Any, ...]] = {
     "email": (("BOB@*",), (re.compile("bob@.*"), "*.com")),
     "phone": (("+15550002222",),),
     "code": (("a1",), (*normalize.PLACEHOLDERS, re.compile("A1"))),
     "person": (("bo|*", "*|7"),),
     "mails": (("bob@*",),),
 }
-"""Name of a key -> what identifies nobody; no first value of a pool is among it."""
+"""Blocked values by key; they never include the first value of a pool."""

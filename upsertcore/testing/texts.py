@@ -1,9 +1,9 @@
 """
-Rich text and JSON: what normalisers, rules and cleaning functions must stand.
+Strategies for text and JSON values: input of normalisers, rules and ``clean``.
 
 Rules:
-    Nothing here knows a policy.
-    Text has all of Unicode, lone surrogates too; a JSON value can always be written.
+    Nothing here depends on a policy.
+    Text covers all of Unicode, lone surrogates included; JSON values can be serialised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from upsertcore.normalize import Normalizer
 
 __all__ = ["json_values", "rich_text", "sample_normaliser"]
 
-# Characters that change length or script in another case or in NFC, and marks.
+# Characters that change length or script when lower-cased or in NFC, and marks.
 _MARKS = (
     "\u0130\u0131\u017f\u1e9e\u00df\u212a\u037e\u1fef\u0345\u0301\u0308\x1f\ud800@.+"
 )
@@ -27,7 +27,7 @@ _MARKS = (
 
 def rich_text() -> st.SearchStrategy[str]:
     """
-    Draw any text: all of Unicode, lone surrogates among it, and near misses.
+    Draw any text: all of Unicode, lone surrogates included, and near misses.
 
     >>> from hypothesis import find
     >>> find(rich_text(), lambda text: text.startswith("+"))
@@ -45,16 +45,16 @@ def rich_text() -> st.SearchStrategy[str]:
 
 def json_values() -> st.SearchStrategy[Any]:
     """
-    Draw any value that JSON can say, mostly small and often nearly equal.
+    Draw any JSON value, mostly small and often nearly equal.
 
     >>> from hypothesis import find
     >>> find(json_values(), lambda value: isinstance(value, list))
     []
     """
-    few = st.sampled_from((None, True, False, 0, 1, 1.0, 0.5, "", "a", "1"))
+    constants = st.sampled_from((None, True, False, 0, 1, 1.0, 0.5, "", "a", "1"))
     text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     number = st.floats(allow_nan=False, allow_infinity=False)
-    scalar = st.one_of(few, few, text, st.integers(), number)
+    scalar = st.one_of(constants, constants, text, st.integers(), number)
     names = st.one_of(st.sampled_from(("a", "b")), text)
     return st.recursive(
         scalar,
@@ -72,15 +72,15 @@ def sample_normaliser(
     Assert that a normaliser is total, pure and idempotent, over drawn values.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        values: What it is asked. Unless given: the fixed pool of ``laws.normalisers``,
-            then rich text and values of JSON.
+        normaliser: A function from a value to its normal form or None.
+        values: The values to test; by default, the fixed pool of
+            ``laws.normalisers``, then rich text and JSON values.
 
     Raises:
-        LawBroken: With a value that breaks one of the laws.
+        LawBroken: With a value that breaks a law.
 
     Cost:
-        Some values for each example that Hypothesis is set to draw.
+        Up to nine values for each example that Hypothesis draws.
 
     >>> from upsertcore import normalize
     >>> sample_normaliser(normalize.email)
@@ -95,7 +95,7 @@ def sample_normaliser(
         values = st.one_of(rich_text(), json_values())
 
     @given(st.lists(values, min_size=1, max_size=9))
-    def holds(drawn: list[Any]) -> None:
-        check_normaliser(normaliser, drawn)
+    def holds(sample: list[Any]) -> None:
+        check_normaliser(normaliser, sample)
 
     holds()

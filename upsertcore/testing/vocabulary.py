@@ -1,9 +1,9 @@
 """
-Words: the normalisers, rules and cleaning functions that drawn policies are made of.
+The normalisers, rules and ``clean`` functions of drawn policies.
 
 Rules:
-    The catalogue of the library is here, and one function of a host of each kind.
-    What stands in a tuple more than once is drawn more often.
+    The vocabulary is the catalogue of the library and one custom function of each kind.
+    A value that appears several times in a tuple is drawn more often.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from upsertcore.rules import (
     unset,
 )
 from upsertcore.rules.rule import Rule
-from upsertcore.testing.pools import FIELDS
+from upsertcore.testing.pools import FIELDS_BY_KEY
 
 __all__ = ["LATEST", "Vocabulary", "longer", "mailbox", "tidy"]
 
 LATEST = latest(by="at")
-"""The rule with a clock that drawn policies have."""
+"""The rule with a clock in drawn policies."""
 
 
 def mailbox(value: Any) -> str | None:
     """
-    Normalise as a host might: any text with an at sign.
+    A custom normaliser: any text with an at sign.
 
     >>> mailbox(" Ada@X.org"), mailbox("nope"), mailbox(7)
     ('ada@x.org', None, None)
@@ -56,7 +56,7 @@ def mailbox(value: Any) -> str | None:
 
 def tidy(value: Any) -> Any:
     """
-    Clean as a host might: strip text, and refuse two values.
+    A custom ``clean``: strip text, and refuse two values.
 
     >>> tidy(" Ada "), tidy(7)
     ('Ada', 7)
@@ -66,30 +66,31 @@ def tidy(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def longer(stored: Any, sent: Any) -> Any:
+def longer(stored: Any, update: Any) -> Any:
     """
-    Merge as a host might: of two texts the longer, else what is sent.
+    A custom rule: the longer of two texts, otherwise the value sent.
 
     >>> longer("Ada", "Bo"), longer("Ada", 1), longer("Ada", None)
     ('Ada', 1, None)
     """
-    if sent is None or not isinstance(stored, str) or not isinstance(sent, str):
-        return sent
-    return stored if len(stored) >= len(sent) else sent
+    if update is None or not isinstance(stored, str) or not isinstance(update, str):
+        return update
+    return stored if len(stored) >= len(update) else update
 
 
 @final
 class Vocabulary:
     """
-    What policies are drawn from; the functions of a host can be other ones.
+    The functions that policies are drawn from; the custom ones can be replaced.
 
     Args:
-        normaliser: Stands beside ``normalize.email``.
-        clean: Is the ``clean`` of some fields.
-        rule: Stands beside the catalogue of merge rules.
+        normaliser: A normaliser in addition to ``normalize.email``.
+        clean: The ``clean`` of some fields.
+        rule: A rule in addition to the catalogue.
 
-    >>> words = Vocabulary(rule=custom(longer, name="mine"))
-    >>> words.rule in words.rules["name"], words.rule in words.on_merge["name"]
+    >>> vocabulary = Vocabulary(rule=custom(longer, name="longest"))
+    >>> rule = vocabulary.rule
+    >>> rule in vocabulary.rules["name"], rule in vocabulary.on_merge["name"]
     (True, True)
     """
 
@@ -100,33 +101,34 @@ class Vocabulary:
         clean: Callable[[Any], Any] = tidy,
         rule: Rule | None = None,
     ) -> None:
-        own = custom(longer, name="longest") if rule is None else rule
-        self.clean, self.rule = clean, own
+        custom_rule = custom(longer, name="longest") if rule is None else rule
+        self.clean, self.rule = clean, custom_rule
         self.keys: dict[str, tuple[Normalizer, ...]] = {
             "email": (normalize.email, normaliser),
             "phone": (normalize.phone,),
             "code": (normalize.exact,),
         }
-        self.rules = _rules(own)
-        self.on_merge = _on_merge(own)
+        self.rules = _rules(custom_rule)
+        self.on_merge = _on_merge(custom_rule)
 
-    def harmless(self, name: str, rule: Rule) -> bool:
+    def is_idempotent(self, name: str, rule: Rule) -> bool:
         """
-        Tell whether idempotence is to be had of a rule on a field of drawn policies.
+        Return whether upserts are idempotent with a rule on a field.
 
-        It is not if the rule does not declare it, or if a host's own rule decides
-        what a contact is found by.
+        They are not if the rule does not declare it, or if the custom rule is on a
+        field of a key.
 
-        >>> words = Vocabulary()
-        >>> [words.harmless(n, words.rule) for n in ("email", "score")]
+        >>> vocabulary = Vocabulary()
+        >>> rule = vocabulary.rule
+        >>> [vocabulary.is_idempotent(name, rule) for name in ("email", "score")]
         [False, True]
         """
-        finds = any(name in fields for fields in FIELDS.values())
-        return "idempotent" in rule.laws and not (finds and rule is self.rule)
+        is_key_field = any(name in fields for fields in FIELDS_BY_KEY.values())
+        return "idempotent" in rule.laws and not (is_key_field and rule is self.rule)
 
 
-def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
-    """Give the rules that a field may have."""
+def _rules(custom_rule: Rule) -> dict[str, tuple[Rule, ...]]:
+    """Return the rules of each field."""
     return {
         "email": (
             *(replace,) * 4,
@@ -137,9 +139,18 @@ def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
             union,
         ),
         "more": (union, union, replace, keep),
-        "phone": (replace, replace, keep, on_create, own, LATEST),
+        "phone": (replace, replace, keep, on_create, custom_rule, LATEST),
         "code": (replace, replace, keep, keep, immutable, smallest),
-        "name": (replace, keep, on_create, immutable, ignore, own, LATEST, unset),
+        "name": (
+            replace,
+            keep,
+            on_create,
+            immutable,
+            ignore,
+            custom_rule,
+            LATEST,
+            unset,
+        ),
         "score": (replace, add, largest, smallest, LATEST),
         "at": (replace, replace, largest, ignore),
         "tags": (union, union, remove, replace, keep, append, add_or_remove, LATEST),
@@ -148,14 +159,14 @@ def _rules(own: Rule) -> dict[str, tuple[Rule, ...]]:
     }
 
 
-def _on_merge(own: Rule) -> dict[str, tuple[Rule, ...]]:
-    """Give the rules that a field may have between two contacts."""
+def _on_merge(custom_rule: Rule) -> dict[str, tuple[Rule, ...]]:
+    """Return the ``on_merge`` rules of each field."""
     return {
         "email": (replace, union, last_updated),
         "more": (union, replace, last_updated),
-        "phone": (replace, own),
+        "phone": (replace, custom_rule),
         "code": (ignore, largest),
-        "name": (own, immutable, replace, keep),
+        "name": (custom_rule, immutable, replace, keep),
         "score": (add, largest, LATEST, keep),
         "at": (largest,),
         "tags": (union, append),

@@ -1,0 +1,230 @@
+"""
+Checks of a book from outside, after each call.
+
+Rules:
+    Each function raises ``LawBroken`` if its check fails.
+    The index of a book is compared with the fields of its contacts only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from upsertcore.book.book import ContactBook
+from upsertcore.engine.outcome import Outcome
+from upsertcore.errors import ChangesNotRetained, DuplicatePatch
+from upsertcore.laws.broken import LawBroken, see
+from upsertcore.laws.trial import ask, book_of, state_of
+from upsertcore.model.contact import Contact
+
+__all__ = [
+    "HeldForm",
+    "batch_results",
+    "check_duplicates",
+    "check_index",
+    "check_lookups",
+    "check_replay",
+    "check_round_trip",
+    "comparable",
+    "fold",
+    "held_forms",
+]
+
+HeldForm: TypeAlias = tuple[str, str, str]
+"""A key, a normal form and a scope."""
+
+
+def held_forms(book: ContactBook) -> dict[HeldForm, tuple[str, ...]]:
+    """
+    Return which contacts hold each form, computed from their fields.
+
+    Returns:
+        Ids in order of creation, by key, form and scope.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> from upsertcore.testing import new_book
+    >>> book = new_book(Policy(first_match("id"), {"id": field(key=normalize.exact)}))
+    >>> _ = book.upsert({"id": 7})
+    >>> held_forms(book)
+    {('id', '7', ''): ('c-1',)}
+    """
+    result: dict[HeldForm, tuple[str, ...]] = {}
+    for contact, forms in state_of(book):
+        for key, key_forms in zip(book.policy.all_keys, forms, strict=True):
+            for form in key_forms:
+                place = key.name, form, contact.scope
+                result[place] = (*result.get(place, ()), contact.id)
+    return result
+
+
+def check_index(
+    book: ContactBook, earlier: Iterable[HeldForm]
+) -> dict[HeldForm, tuple[str, ...]]:
+    """
+    Check that the index has exactly the current held_forms of each form.
+
+    Args:
+        book: The book with the index.
+        earlier: Forms that contacts held at any time.
+
+    Returns:
+        The current forms, as :func:`held_forms`.
+
+    Raises:
+        LawBroken: If an entry of the index is missing or wrong.
+    """
+    index, current = book._index, held_forms(book)  # noqa: SLF001 - the index is under test
+    try:
+        index.check()
+    except AssertionError as error:
+        raise LawBroken("index_follows", str(error)) from error
+    for held in {**dict.fromkeys(earlier), **current}:
+        key, form, scope = held
+        expected, actual = current.get(held, ()), index.holders(key, form, scope)
+        details = f"{key} {form!r} is held by {expected}, but the index has {actual}"
+        see("index_follows", expected == actual, details)
+    return current
+
+
+def check_lookups(book: ContactBook, contact: Contact) -> None:
+    """
+    Check that a contact is found by its ids and by each value that has a form.
+
+    Raises:
+        LawBroken: If it is not found, or is found by a value without a form.
+    """
+    for id in contact.ids:
+        stored = book.get(id, scope=contact.scope)
+        see("index_follows", stored == contact, f"{id} is {stored}")
+    for key in book.policy.all_keys:
+        for name in () if key.composite else key.fields:
+            value = contact.get(name)
+            for item in value if isinstance(value, tuple) else (value,):
+                is_found = contact in book.find(key.name, item, scope=contact.scope)
+                details = f"{contact.id} by {key.name} {item!r}: {is_found}"
+                see("index_follows", is_found == (key.form(item) is not None), details)
+
+
+def check_round_trip(book: ContactBook) -> None:
+    """
+    Check that a book equals its dump, loaded again, unless keys may be shared.
+
+    Raises:
+        LawBroken: If the loaded book differs.
+    """
+    if book.policy.on_key_in_use == "allow":
+        return
+    rows = json.loads(json.dumps(book.dump()))
+    twin = ContactBook.load(book.policy, rows)
+    see("round_trip", twin.dump() == rows == book.dump(), "the rows differ")
+    same_keys = twin.duplicates() == book.duplicates() and held_forms(
+        twin
+    ) == held_forms(book)
+    see("round_trip", same_keys, "the keys differ")
+
+
+def check_replay(book: ContactBook) -> bool:
+    """
+    Check that the changes of a book have no gap, and replay to an equal book.
+
+    Returns:
+        False if the book has not retained all changes.
+
+    Raises:
+        LawBroken: If there is a gap, or the replayed book differs.
+
+    >>> from upsertcore import Policy, never
+    >>> book = ContactBook(Policy(never(), {}))
+    >>> _ = book.create({})
+    >>> check_replay(book)
+    False
+    """
+    try:
+        entries = book.changes_since()
+    except ChangesNotRetained:
+        return False
+    numbers = [entry.number for entry in entries]
+    see("replay_is_equal", numbers == [*range(1, len(numbers) + 1)], f"{numbers}")
+    twin = ContactBook.from_changes(book.policy, entries)
+    see("replay_is_equal", twin.dump() == book.dump(), "the rows differ")
+    return True
+
+
+def check_duplicates(book: ContactBook) -> None:
+    """
+    Check that ``duplicates`` returns exactly the groups of contacts that share a key.
+
+    Raises:
+        LawBroken: If two contacts that share a key are in different groups, or a
+            contact shares no key with its group.
+    """
+    groups = [tuple([contact.id for contact in group]) for group in book.duplicates()]
+    living = {contact.id for contact in book if contact.deleted_at is None}
+    shared = [{*ids} & living for ids in held_forms(book).values()]
+    for ids in shared:
+        matching = [group for group in groups if ids & {*group}]
+        is_grouped = len(ids) < 2 or (len(matching) == 1 and ids <= {*matching[0]})
+        see("duplicates", is_grouped, f"{sorted(ids)} share a key, groups are {groups}")
+    for group in groups:
+        for id in group:
+            shares = any(id in ids and len(ids & {*group}) > 1 for ids in shared)
+            see("duplicates", shares, f"{id} shares no key with others of {group}")
+
+
+def comparable(result: Any) -> Any:
+    """
+    Return a result without ids and times, for comparison with that of another book.
+
+    >>> from upsertcore import errors
+    >>> comparable(errors.NoMatchKey(("email",)))
+    'NoMatchKey'
+    """
+    if isinstance(result, Outcome):
+        fields = repr(result.contact.fields)
+        return result.result, result.matched_by, fields, len(result.merged)
+    return type(result).__name__
+
+
+def batch_results(
+    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, on_duplicates: Any
+) -> tuple[ContactBook, list[Any]]:
+    """
+    Upsert a batch in a copy of a book, and check that it is the fold of its calls.
+
+    Args:
+        book: The book; it is not changed.
+        batch: The patches.
+        scope: The tenant.
+        on_duplicates: As ``upsert_many``; patches that it refuses are not part of the
+            fold.
+
+    Returns:
+        The copy, and the result of each patch.
+
+    Raises:
+        LawBroken: If single calls have other results.
+    """
+    state = state_of(book)
+    copy = book_of(book.policy, state)
+    results: list[Any] = copy.upsert_many(
+        batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
+    )
+    see("batch_is_fold", len(results) == len(batch), f"{len(results)} results")
+    sequential, expected = fold(book, batch, scope, results)
+    see("batch_is_fold", repr(expected) == repr(results), f"{expected} one by one")
+    see("batch_is_fold", [*sequential] == [*copy], "the contacts differ")
+    return copy, results
+
+
+def fold(
+    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, results: list[Any]
+) -> tuple[ContactBook, list[Any]]:
+    """Upsert patches one by one in a copy, except those refused as duplicates."""
+    copy = book_of(book.policy, state_of(book))
+    outcomes = [
+        result if isinstance(result, DuplicatePatch) else ask(copy, patch, scope)
+        for patch, result in zip(batch, results, strict=False)
+    ]
+    return copy, outcomes
