@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -237,6 +238,29 @@ def test_sqlalchemy_example_stores_what_a_book_does() -> None:
         rows = connection.execute(module.people.select()).all()
     assert len(rows) == 3
     assert {row.email for row in rows if row.id == done[0].contact.id} == {"ada@x.org"}
+
+
+def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
+    """Threads create each contact once, and each adds its field."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    module = importlib.import_module("tests.examples.sqlalchemy_contacts")
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/people.db")
+    module.metadata.create_all(engine)
+    patches = [{"email": "ada@x.org", name: "x"} for name in ("name", "phone")]
+
+    with ThreadPoolExecutor(4) as pool:
+        calls = [
+            pool.submit(module.upsert, engine, {**patch, "email": f"{n}@x.org"}, "a")
+            for n in range(20)
+            for patch in patches
+        ]
+        results = [call.result().result for call in calls]
+    with engine.connect() as connection:
+        bodies = [row.body for row in connection.execute(module.people.select())]
+    engine.dispose()
+
+    assert results.count("created") == len(bodies) == 20
+    assert all({"name", "phone"} < {*body["fields"]} for body in bodies)
 
 
 def test_records_of_a_frame_have_no_missing_values() -> None:

@@ -1,6 +1,7 @@
 """Contacts in Django: a model, and an upsert in one transaction."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -24,11 +25,16 @@ class Person(models.Model):
     scope = models.CharField(max_length=64)
     email = models.CharField(max_length=254, null=True)
     phone = models.CharField(max_length=16, null=True, db_index=True)
+    version = models.IntegerField()
     body = models.JSONField()
 
     class Meta:
         app_label = "contacts"
         constraints = [models.UniqueConstraint(fields=["scope", "email"], name="email")]
+
+
+class Overtaken(Exception):
+    """Another process has changed the contact since it was read."""
 
 
 def forms(values: Mapping[str, Any]) -> dict[str, str | None]:
@@ -39,12 +45,9 @@ def forms(values: Mapping[str, Any]) -> dict[str, str | None]:
 
 def upsert(patch: Mapping[str, Any], scope: str) -> Outcome:
     """Upsert into the table; a call that lost a race is decided again."""
-    for _ in range(3):
-        try:
-            with transaction.atomic():
-                return attempt(patch, scope)
-        except IntegrityError:
-            continue
+    for _ in range(4):
+        with suppress(IntegrityError, Overtaken), transaction.atomic():
+            return attempt(patch, scope)
     with transaction.atomic():
         return attempt(patch, scope)
 
@@ -55,11 +58,20 @@ def attempt(patch: Mapping[str, Any], scope: str) -> Outcome:
     for name, form in forms(patch).items():
         if form is not None:
             wanted |= models.Q(**{name: form})
-    people = Person.objects.select_for_update().filter(wanted, scope=scope)
+    people = Person.objects.filter(wanted, scope=scope)
     book = ContactBook.load(POLICY, [person.body for person in people])
     outcome = book.upsert(patch, scope=scope)
     if not outcome.unchanged:
-        contact = outcome.contact
-        columns = {"scope": scope, "body": contact.to_dict(), **forms(contact.fields)}
-        Person.objects.update_or_create(pk=contact.id, defaults=columns)
+        contact, before = outcome.contact, outcome.before
+        columns = {
+            "version": contact.version,
+            "body": contact.to_dict(),
+            **forms(contact.fields),
+        }
+        if before is None:
+            Person.objects.create(id=contact.id, scope=scope, **columns)
+        else:
+            same = Person.objects.filter(id=contact.id, version=before.version)
+            if not same.update(**columns):
+                raise Overtaken
     return outcome

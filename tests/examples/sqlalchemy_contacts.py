@@ -1,6 +1,7 @@
 """Contacts with SQLAlchemy: a table, and an upsert in one transaction."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -8,6 +9,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Integer,
     MetaData,
     String,
     Table,
@@ -35,9 +37,14 @@ people = Table(
     Column("scope", String(64), nullable=False),
     Column("email", String(254)),
     Column("phone", String(16), index=True),
+    Column("version", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     UniqueConstraint("scope", "email"),
 )
+
+
+class Overtaken(Exception):
+    """Another process has changed the contact since it was read."""
 
 
 def forms(values: Mapping[str, Any]) -> dict[str, str | None]:
@@ -48,12 +55,9 @@ def forms(values: Mapping[str, Any]) -> dict[str, str | None]:
 
 def upsert(engine: Engine, patch: Mapping[str, Any], scope: str) -> Outcome:
     """Upsert into the table; a call that lost a race is decided again."""
-    for _ in range(3):
-        try:
-            with engine.begin() as connection:
-                return attempt(connection, patch, scope)
-        except IntegrityError:
-            continue
+    for _ in range(4):
+        with suppress(IntegrityError, Overtaken), engine.begin() as connection:
+            return attempt(connection, patch, scope)
     with engine.begin() as connection:
         return attempt(connection, patch, scope)
 
@@ -62,15 +66,22 @@ def attempt(connection: Connection, patch: Mapping[str, Any], scope: str) -> Out
     """Load the contacts that the patch can match, decide, and store."""
     sent = [people.c[name] == form for name, form in forms(patch).items() if form]
     query = people.select().where(people.c.scope == scope, or_(false(), *sent))
-    rows = connection.execute(query.with_for_update())
+    rows = connection.execute(query)
     book = ContactBook.load(POLICY, [row.body for row in rows])
     outcome = book.upsert(patch, scope=scope)
     if not outcome.unchanged:
-        contact = outcome.contact
-        columns = {"scope": scope, "body": contact.to_dict(), **forms(contact.fields)}
-        if outcome.before is None:
-            connection.execute(people.insert().values(id=contact.id, **columns))
+        contact, before = outcome.contact, outcome.before
+        columns = {
+            "version": contact.version,
+            "body": contact.to_dict(),
+            **forms(contact.fields),
+        }
+        if before is None:
+            new = people.insert().values(id=contact.id, scope=scope, **columns)
+            connection.execute(new)
         else:
-            this = people.c.id == contact.id
-            connection.execute(people.update().where(this).values(**columns))
+            same = people.c.id == contact.id, people.c.version == before.version
+            changed = people.update().where(*same).values(**columns)
+            if connection.execute(changed).rowcount == 0:
+                raise Overtaken
     return outcome
