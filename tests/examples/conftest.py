@@ -1,3 +1,3 @@
-"""The examples of HOWTO.md are run by ``tests/test_howto.py`` alone."""
+"""The examples of HOWTO.md are imported by the tests that run them."""
 
 collect_ignore_glob = ["*.py"]
