@@ -43,9 +43,9 @@ from upsertcore.replay import (
     replay,
 )
 from upsertcore.spark import patches_table, upsert
-from upsertcore.spark.reading import rows
+from upsertcore.spark.from_arrow import read_rows
 from upsertcore.spark.schemas import arrow_schema, replayed_schema, rows_schema
-from upsertcore.spark.writing import ANSWERED, batches
+from upsertcore.spark.to_arrow import OUTCOME_ROW, write_batches
 
 __all__ = ["ENGINES", "digest", "made", "main"]
 
@@ -94,7 +94,7 @@ def _read(size: int, file: Path) -> Iterator[LogRow]:
         return pa.RecordBatch.from_arrays(columns, names=schema.names)
 
     with pq.ParquetFile(file) as source:
-        yield from rows(map(laid, source.iter_batches(_CHUNK)))
+        yield from read_rows(map(laid, source.iter_batches(_CHUNK)))
 
 
 def _written(size: int, events: Iterable[Event], out: Path) -> None:
@@ -108,9 +108,9 @@ def _written(size: int, events: Iterable[Event], out: Path) -> None:
             (out / f"{name}s").mkdir(parents=True)
             place = out / f"{name}s" / "part.parquet"
             kinds[name] = stack.enter_context(pq.ParquetWriter(place, parts)), parts
-        for batch in batches(events, schema):
+        for batch in write_batches(events, schema):
             first = batch.column("kind")[0].as_py()
-            name = "outcome" if first == ANSWERED else "contact"
+            name = "outcome" if first == OUTCOME_ROW else "contact"
             writer, parts = kinds[name]
             columns = [batch.column("sequence"), *batch.column(name).flatten()]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=parts))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from upsertcore import Contact, ContactBook, Outcome, Policy
 from upsertcore.errors import Refused
 from upsertcore.replay import SentPatch, components
-from upsertcore.spark import reading
+from upsertcore.spark import from_arrow
 from upsertcore.values import thaw
 
 Rows = dict[int, dict[str, Any]]
@@ -110,5 +110,5 @@ def rows_of(batches: Iterable[pa.RecordBatch]) -> Rows:
 
 def _values(column: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(column.type):
-        return reading.times(column)
-    return reading.values(column)
+        return from_arrow.times(column)
+    return from_arrow.values(column)

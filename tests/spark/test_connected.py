@@ -10,7 +10,11 @@ import pyarrow as pa
 import pytest
 
 from upsertcore.replay import joined
-from upsertcore.spark.connected import connected, connected_table, on_cluster
+from upsertcore.spark.components import (
+    cluster_components,
+    connected_components,
+    table_components,
+)
 from upsertcore.spark.schemas import labels_schema
 
 KIND = pa.list_(pa.string())
@@ -49,9 +53,9 @@ def expected(links: dict[int, list[str]]) -> dict[int, int]:
 
 def test_a_table_of_links() -> None:
     """A component is called after its least node; who is its own is not told."""
-    assert expected(graph()) == labels(connected_table(table(graph())))
-    assert {} == labels(connected_table(table({})))
-    assert {} == labels(connected_table(table({3: [], 1: ["a"]})))
+    assert expected(graph()) == labels(table_components(table(graph())))
+    assert {} == labels(table_components(table({})))
+    assert {} == labels(table_components(table({3: [], 1: ["a"]})))
 
 
 @pytest.mark.parametrize("limit", [200, 199], ids=["driver", "cluster"])
@@ -62,20 +66,20 @@ def test_components_are_those_of_the_driver(
     caplog.set_level(logging.INFO, "upsertcore.spark")
     links = spark.createDataFrame(table(graph())).localCheckpoint()
 
-    found = connected(links, 200, limit)
+    found = connected_components(links, 200, limit)
 
     assert labels_schema() == found.schema
     assert expected(graph()) == labels(found.toArrow())
     where = "driver" if limit == 200 else "cluster"
-    assert f"joined on the {where}" in caplog.records[0].getMessage()
+    assert f"computed on the {where}" in caplog.records[0].getMessage()
     if limit < 200:
         assert "components: round 1, " in caplog.text
-        assert "components: joined on the cluster in " in caplog.text
+        assert "components: computed on the cluster in " in caplog.text
 
 
 def test_rounds_are_bounded(spark: Any) -> None:
     """A cluster that does not come to an end gives up, and says after how many."""
     links = spark.createDataFrame(table(graph()))
 
-    with pytest.raises(RuntimeError, match="not joined after 1 rounds"):
-        on_cluster(links, rounds=1)
+    with pytest.raises(RuntimeError, match="not computed after 1 rounds"):
+        cluster_components(links, rounds=1)

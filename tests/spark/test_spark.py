@@ -230,10 +230,12 @@ def test_components_that_meet_by_what_was_made_are_replayed_anew(
     done = upsert(None, frame_of(spark, log, PERSON), policy, driver_limit=199)
 
     assert sequential(log, policy) == (listed(done.contacts), listed(done.outcomes))
-    assert "200 rows, more than driver_limit=199: joined on the cluster" in caplog.text
-    assert "at most driver_limit=199: joined on the driver" in caplog.text
+    assert (
+        "200 rows, more than driver_limit=199: computed on the cluster" in caplog.text
+    )
+    assert "at most driver_limit=199: computed on the driver" in caplog.text
     assert "replay: round 2, " in caplog.text
-    assert "replay: done, in round " in caplog.text
+    assert "replay: finished in round " in caplog.text
     done.release()
 
 
@@ -387,7 +389,7 @@ def test_numbers_are_looked_at_first(spark: Any) -> None:
     patches = frame_of(spark, log, HOT)
     done = upsert(None, patches, by_email())
 
-    with pytest.raises(InvalidColumn, match="0 stands there 2 times"):
+    with pytest.raises(InvalidColumn, match="0 occurs 2 times"):
         upsert(None, patches.union(patches), by_email())
     with pytest.raises(InvalidColumn, match="sequence: 0 is not greater than"):
         upsert(done.contacts, patches, by_email())
@@ -400,7 +402,7 @@ def test_frames_are_looked_at_first(spark: Any) -> None:
     wrong = contacts_schema(texts("email", "note", "more"))
     contacts = spark.createDataFrame([], wrong)
 
-    with pytest.raises(InvalidColumn, match="patch: is missing; it is a struct"):
+    with pytest.raises(InvalidColumn, match="patch: is missing; add it as a struct"):
         upsert(None, patches.drop("patch"), by_email())
     with pytest.raises(InvalidColumn, match="fields: must be struct<email:string,no"):
         upsert(contacts, patches, by_email())
@@ -417,7 +419,7 @@ def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None
     ]
     patches = frame_of(spark, log, texts("email"))
     with_null = patches.withColumn("nulls", F.array(F.lit(None).cast("string")))
-    have = "is no field of the policy, whose fields are email, note"
+    have = "is not a field of the policy, which has email, note"
 
     with pytest.raises(InvalidColumn, match=f"patch.emial: {have}"):
         upsert(None, frame_of(spark, [], texts("emial")), policy)

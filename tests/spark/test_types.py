@@ -66,17 +66,17 @@ from upsertcore.spark import (
     patches_schema,
     patches_table,
 )
-from upsertcore.spark.job import linking, replayed, replaying
-from upsertcore.spark.reading import rows, values
+from upsertcore.spark.from_arrow import read_rows, values
+from upsertcore.spark.job import link_worker, replay_partition, replay_worker
 from upsertcore.spark.schemas import (
-    STORED,
+    CONTACT_METADATA,
     arrow_schema,
     check_columns,
     check_fields,
     replayed_schema,
     rows_schema,
 )
-from upsertcore.spark.writing import batches, column
+from upsertcore.spark.to_arrow import to_array, write_batches
 from upsertcore.values import FrozenMap, freeze, thaw
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -149,7 +149,7 @@ def test_patches_are_read_as_they_were_written() -> None:
     patches = [*map(values_of, range(4)), {}, {"text": None, "struct": None}]
     log = [SentPatch(n, patch, NOW, "s" * n) for n, patch in enumerate(patches)]
 
-    found = [*rows([sent_batch(log, EVERY), sent_batch([], EVERY)])]
+    found = [*read_rows([sent_batch(log, EVERY), sent_batch([], EVERY)])]
 
     assert log == found
     sent = [each.patch for each in found if isinstance(each, SentPatch)]
@@ -160,7 +160,7 @@ def test_sliced_batches_are_read_as_they_are() -> None:
     """A batch may be a slice of a larger one."""
     log = [SentPatch(n, values_of(n), NOW) for n in range(4)]
 
-    assert log[2:] == [*rows([sent_batch(log, EVERY).slice(2)])]
+    assert log[2:] == [*read_rows([sent_batch(log, EVERY).slice(2)])]
 
 
 def test_contacts_come_through_with_all_that_they_have() -> None:
@@ -179,7 +179,9 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
     )
     bare = Contact("c-4", "", {"text": ""}, 1, NOW, NOW)
     schema = arrow_schema(replayed_schema(EVERY))
-    [batch] = batches([StoredContact(3, 5, full), StoredContact(9, 9, bare)], schema)
+    [batch] = write_batches(
+        [StoredContact(3, 5, full), StoredContact(9, 9, bare)], schema
+    )
 
     contact = batch.column("contact")
     parts = {each.name: contact.field(each.name) for each in contact.type}
@@ -190,7 +192,7 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
     read = sent_batch(log, EVERY, history)
     place = read.schema.get_field_index("values")
     both = read.set_column(place, read.schema.field(place), parts["fields"])
-    known = [row.contact for row in rows([both]) if isinstance(row, KnownContact)]
+    known = [row.contact for row in read_rows([both]) if isinstance(row, KnownContact)]
     assert [full, bare] == known
     assert thaw(full.clocks) == thaw(known[0].clocks)
     assert [int, float, str] == [type(each) for each in known[0].clocks.values()]
@@ -199,7 +201,7 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
 def _history(row: dict[str, Any]) -> str:
     """Write the rest of a contact as the query does: JSON, nulls left out."""
     told = {}
-    for each in STORED:
+    for each in CONTACT_METADATA:
         value = row[each.name]
         if isinstance(value, datetime):
             value = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
@@ -236,7 +238,7 @@ def test_a_worker_replays_across_batches() -> None:
     ordered = components(log, policy).rows
     cut = [sent_batch([each], TEXTS) for each in ordered if isinstance(each, SentPatch)]
 
-    found = [*replaying(policy, str, TEXTS, Linking(policy))(iter(cut))]
+    found = [*replay_worker(policy, str, TEXTS, Linking(policy))(iter(cut))]
 
     table = pa.Table.from_batches(found)
     assert [0, 0, 1, 1, 1, 1, 2] == table.column("kind").to_pylist()
@@ -247,7 +249,7 @@ def test_a_worker_replays_across_batches() -> None:
     results = answered.column("outcome").field("result").to_pylist()
     assert [outcomes[n]["result"] for n in (0, 2, 1, 3)] == results
     schema = arrow_schema(replayed_schema(TEXTS))
-    assert found[:2] == [*replayed(cut, policy, schema, ids=str, watch=False)]
+    assert found[:2] == [*replay_partition(cut, policy, schema, ids=str, watch=False)]
     ids = found[0].column("contact").field("id").to_pylist()
     assert [row["id"] for row in contacts.values()] == ids
 
@@ -265,7 +267,9 @@ def test_a_worker_answers_as_the_book() -> None:
     log = [SentPatch(n, patch, NOW) for n, patch in enumerate(sent)]
     batch = sent_batch(cast("Iterable[SentPatch]", components(log, policy).rows), TEXTS)
 
-    found = [*replaying(policy, "c-{}".format, TEXTS, Linking(policy))(iter([batch]))]
+    found = [
+        *replay_worker(policy, "c-{}".format, TEXTS, Linking(policy))(iter([batch]))
+    ]
 
     contacts, outcomes = sequential(log, policy, ids="c-{}".format)
     stored, answered = found
@@ -291,7 +295,7 @@ def test_links_are_told_for_each_row() -> None:
     log = [SentPatch(1, {"email": "A@x"}, NOW), SentPatch(2, {"first": "A"}, NOW)]
     batch = sent_batch(log, TEXTS, [json.dumps(stored), None])
 
-    [found] = linking(policy)(iter([batch.drop_columns("component")]))
+    [found] = link_worker(policy)(iter([batch.drop_columns("component")]))
 
     assert {
         1: {"known": True, "links": ["0:0:a@x"]},
@@ -305,7 +309,7 @@ def test_batches_are_full() -> None:
     events: list[Event | ComputedForms] = [ComputedForms(n, str(n)) for n in range(5)]
     events.append(Replayed(1, 1, Refused("no")))
 
-    found = [batch.num_rows for batch in batches(events, schema, size=2)]
+    found = [batch.num_rows for batch in write_batches(events, schema, size=2)]
 
     assert [2, 2, 1, 1] == found
 
@@ -324,7 +328,7 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         (bob,),
     )
     events = [Replayed(1, 2, outcome), Replayed(1, 3, NoMatchKey(("email",)))]
-    [batch] = batches(events, arrow_schema(replayed_schema(EVERY)))
+    [batch] = write_batches(events, arrow_schema(replayed_schema(EVERY)))
 
     part = batch.column("outcome")
     names = [each.name for each in part.type]
@@ -379,7 +383,7 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         ("struct", [], "does not fit the declared type struct"),
         ("struct", {"z": 1}, "does not fit the declared type struct"),
         ("struct", {"a": None}, "does not fit the declared type struct"),
-        ("other", 3, "other: 3 has no declared type"),
+        ("other", 3, "other: 3 is of a field that the struct does not declare"),
     ],
     ids=str,
 )
@@ -392,7 +396,7 @@ def test_what_its_type_would_change_is_refused(
     schema = arrow_schema(replayed_schema(EVERY))
 
     with pytest.raises(UnfitValue) as refused:
-        [*batches([fits, not_fit], schema)]
+        [*write_batches([fits, not_fit], schema)]
 
     assert told in str(refused.value)
     assert "(sequence 7)" in str(refused.value)
@@ -431,10 +435,10 @@ def test_a_type_without_values_is_refused(kind: DataType) -> None:
         (TEXT, "patch: must be a struct, not string"),
         (struct(), "patch: must have a field"),
         (struct(a=struct()), "patch.a: must have a field"),
-        (struct(a=MapType(LongType(), TEXT)), "keys of a map are string, not bigint"),
+        (struct(a=MapType(LongType(), TEXT)), "map keys must be string, not bigint"),
         (
             StructType([StructField("a", TEXT), StructField("a", TEXT)]),
-            "patch.a: stands there twice",
+            "patch.a: must be unique",
         ),
     ],
     ids=["no struct", "empty", "empty inside", "keys", "twice"],
@@ -456,8 +460,8 @@ def test_columns_are_those_that_are_declared() -> None:
     check_columns(struct(**dict(reversed(less.items()))), schema, optional=optional)
 
     for wrong, told in (
-        (parts | {"scopes": TEXT}, "scopes: is none of the columns, which are seq"),
-        ({"sequence": LongType()}, "at: is missing; it is timestamp"),
+        (parts | {"scopes": TEXT}, "scopes: unknown column; the columns are seq"),
+        ({"sequence": LongType()}, "at: is missing; add it as timestamp"),
         (parts | {"sequence": TEXT}, "sequence: must be bigint, not string"),
     ):
         with pytest.raises(InvalidColumn) as refused:
@@ -479,9 +483,12 @@ def test_nulls_where_there_must_be_none() -> None:
 
     full = {"id": "c", "version": 1, "created_at": 0, "updated_at": 0}
     for wrong, told in (
-        (but(sequence=None), "sequence: must not be null (greatest beside it: none)"),
+        (but(sequence=None), "sequence: must not be null (greatest other value: none)"),
         (but(at=None), "at: must not be null (sequence 4)"),
-        (but(nulls=["email"]), "nulls: email is sent and null at once (sequence 4)"),
+        (
+            but(nulls=["email"]),
+            "nulls: email has a value in patch as well (sequence 4)",
+        ),
         (but(stored="{}"), "id: must not be null (place 4)"),
         (
             but(stored=json.dumps(full | {"version": None})),
@@ -493,7 +500,7 @@ def test_nulls_where_there_must_be_none() -> None:
         ),
     ):
         with pytest.raises(InvalidColumn) as refused:
-            [*rows([wrong])]
+            [*read_rows([wrong])]
         assert str(refused.value).startswith(told)
 
 
@@ -589,5 +596,5 @@ def test_columns_of_nothing() -> None:
     for each in arrow_schema(replayed_schema(EVERY)).field("contact").type:
         if each.name == "fields":
             assert [0] * len(EVERY) == [
-                len(column((), part.type)) for part in each.type
+                len(to_array((), part.type)) for part in each.type
             ]

@@ -1,11 +1,10 @@
 """
-The same replay on Spark: a log that outgrows one machine, to the same contacts.
+Replay on Spark, for logs that are too large for one machine, with the same results.
 
 Rules:
-    What decides is the core, as on one machine; here rows are only brought together.
-    Needs pyspark and pyarrow, which the extra ``spark`` installs; nothing else of
-    this library imports this package.
-    This package hands on the names of its modules and defines none.
+    The engine decides, as on one machine; this package only partitions the rows.
+    Requires pyspark and pyarrow, which the extra ``spark`` installs; nothing else in
+    the library imports this package.
 """
 
 from importlib import import_module as _import_module
@@ -23,7 +22,7 @@ except ModuleNotFoundError as error:
 from upsertcore.spark.errors import InvalidColumn, LargeComponent, UnfitValue
 from upsertcore.spark.job import Upserted, upsert
 from upsertcore.spark.schemas import contacts_schema, outcomes_schema, patches_schema
-from upsertcore.spark.writing import patches_table
+from upsertcore.spark.to_arrow import patches_table
 
 __all__ = [
     "InvalidColumn",

@@ -1,8 +1,8 @@
 """
-The frames of a job: what comes in as one, and what is written beside it.
+The frames of a job: input rows, their components, and the results.
 
 Rules:
-    What comes in is looked at before anything is done: columns, types and numbers.
+    Input is validated before any work is done: columns, types and sequence numbers.
     Nothing here decides anything about a contact.
 """
 
@@ -17,7 +17,7 @@ from pyspark.sql.types import TimestampType
 from upsertcore.policy.policy import Policy
 from upsertcore.spark.errors import InvalidColumn
 from upsertcore.spark.schemas import (
-    STORED,
+    CONTACT_METADATA,
     check_columns,
     check_fields,
     contacts_schema,
@@ -25,37 +25,36 @@ from upsertcore.spark.schemas import (
     patches_schema,
     rows_schema,
 )
-from upsertcore.spark.writing import ANSWERED
-from upsertcore.spark.writing import STORED as STORED_KIND
+from upsertcore.spark.to_arrow import CONTACT_ROW, OUTCOME_ROW
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructField, StructType
 
-__all__ = ["answers", "check_numbers", "labelled", "sources"]
+__all__ = ["check_sequences", "input_rows", "split_results", "with_component"]
 
 
-def sources(
+def input_rows(
     contacts: DataFrame | None, patches: DataFrame, policy: Policy
 ) -> tuple[DataFrame, StructType]:
     """
-    Make one frame of what is known and what was sent.
+    Combine contacts and patches in one frame.
 
     Args:
-        contacts: As ``contacts_schema`` has them; None for nobody.
-        patches: As ``patches_schema`` has them; ``scope`` and ``nulls`` may be missing.
-        policy: The table, which must take every field.
+        contacts: Contacts in ``contacts_schema``, or None.
+        patches: Patches in ``patches_schema``; ``scope`` and ``nulls`` are optional.
+        policy: The policy, which must accept every field.
 
     Returns:
-        The columns of ``rows_schema`` but ``component``, and the declared fields.
+        The columns of ``rows_schema`` without ``component``, and the declared fields.
 
     Raises:
-        InvalidColumn: If a column is not as it is declared, or a field, or a name in
-            ``nulls``, is none of the policy's.
+        InvalidColumn: If a column is not as declared, or the policy does not have a
+            field or a name in ``nulls``.
 
     Cost:
-        The column ``nulls``, where there is one, is read once.
+        Reads the column ``nulls`` once, if there is one.
     """
-    kinds = {each.name: each.dataType for each in patches.schema}
+    kinds = {column.name: column.dataType for column in patches.schema}
     if "patch" not in kinds:
         raise InvalidColumn("patch", "is missing; it is a struct of the fields")
     fields = check_fields("patch", kinds["patch"])
@@ -63,7 +62,7 @@ def sources(
     check_columns(patches.schema, declared, optional=("scope", "nulls"))
     if policy.extra_fields is None:
         _check_declared(policy, patches, fields)
-    sent = _select(
+    patch_rows = _select(
         patches,
         fields,
         sequence=F.col("sequence"),
@@ -72,105 +71,109 @@ def sources(
         **{name: F.col(name) for name in ("scope", "nulls") if name in kinds},
     )
     if contacts is None:
-        return sent, fields
+        return patch_rows, fields
     check_columns(contacts.schema, contacts_schema(fields))
-    known = _select(
+    contact_rows = _select(
         contacts,
         fields,
         sequence=F.col("place"),
         scope=F.col("scope"),
         values=F.col("fields"),
-        stored=F.to_json(F.struct(*map(_told, STORED))),
+        stored=F.to_json(F.struct(*map(_json_column, CONTACT_METADATA))),
     )
-    return known.union(sent), fields
+    return contact_rows.union(patch_rows), fields
 
 
 def _check_declared(policy: Policy, patches: DataFrame, fields: StructType) -> None:
-    """See that the policy declares each field that patches have, and each null."""
-    have = ", ".join(policy.fields)
+    """Check that the policy declares each field of the patches and of ``nulls``."""
+    declared = ", ".join(policy.fields)
     for name in fields.names:
         if name not in policy.fields:
-            reason = f"is no field of the policy, whose fields are {have}"
+            reason = f"is not a field of the policy, which has {declared}"
             raise InvalidColumn(f"patch.{name}", reason)
     if "nulls" not in patches.columns:
         return
     name = F.col("name")
-    strange = name.isNull() | ~name.isin(*policy.fields)
-    names = patches.select(F.explode("nulls").alias("name")).where(strange)
+    is_unknown = name.isNull() | ~name.isin(*policy.fields)
+    names = patches.select(F.explode("nulls").alias("name")).where(is_unknown)
     [(count, first)] = names.agg(F.count("*"), F.min("name")).collect()
     if count:
-        reason = f"{first or 'null'} is no field of the policy, whose fields are {have}"
+        reason = f"{first or 'null'} is not a field of the policy, which has {declared}"
         raise InvalidColumn("nulls", reason)
 
 
-def _told(column: StructField) -> Column:
-    """Give a part of a contact as it is written into ``stored``."""
+def _json_column(column: StructField) -> Column:
+    """Return a column of a contact as it is written into ``stored``."""
     if isinstance(column.dataType, TimestampType):
         return F.unix_micros(column.name).alias(column.name)
     return F.col(column.name)
 
 
 def _select(frame: DataFrame, fields: StructType, **columns: Column) -> DataFrame:
-    """Lay the columns of ``rows_schema``, null where there is none."""
+    """Select the columns of ``rows_schema``, null if missing."""
     return frame.select(
         *[
-            columns.get(each.name, F.lit(None)).cast(each.dataType).alias(each.name)
-            for each in rows_schema(fields)
-            if each.name != "component"
+            columns.get(column.name, F.lit(None))
+            .cast(column.dataType)
+            .alias(column.name)
+            for column in rows_schema(fields)
+            if column.name != "component"
         ]
     )
 
 
-def check_numbers(links: DataFrame) -> int:
+def check_sequences(links: DataFrame) -> int:
     """
-    See that each row has a number of its own, and that contacts stand in front.
+    Check that sequence numbers are unique and greater than the places of contacts.
 
     Args:
         links: The columns of ``links_schema``.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
-        InvalidColumn: If a number stands twice, or a contact's place is not less than
-            the sequence of every patch.
+        InvalidColumn: If a number is not unique, or the place of a contact is not less
+            than the sequence of every patch.
     """
-    known = F.when(F.col("known"), F.col("node"))
-    sent = F.when(~F.col("known"), F.col("node"))
-    facts = links.select(F.count("*"), F.max(known), F.min(sent))
+    places = F.when(F.col("known"), F.col("node"))
+    sequences = F.when(~F.col("known"), F.col("node"))
+    facts = links.select(F.count("*"), F.max(places), F.min(sequences))
     [(count, last, first)] = facts.collect()
     if last is not None and first is not None and first <= last:
         reason = f"{first} is not greater than {last}, the place of a stored contact"
         raise InvalidColumn("sequence", reason)
-    twice = links.groupBy("node").count().where("count > 1").orderBy("node").first()
-    if twice is not None:
-        raise InvalidColumn("sequence", f"{twice[0]} stands there {twice[1]} times")
+    duplicate = links.groupBy("node").count().where("count > 1").orderBy("node").first()
+    if duplicate is not None:
+        raise InvalidColumn(
+            "sequence", f"{duplicate[0]} occurs {duplicate[1]} times; it must be unique"
+        )
     return int(count)
 
 
-def labelled(frame: DataFrame, labels: DataFrame, number: str) -> DataFrame:
+def with_component(frame: DataFrame, labels: DataFrame, number: str) -> DataFrame:
     """
     Add the column ``component``.
 
     Args:
-        frame: Of rows.
-        labels: ``node`` and ``component``; whom they do not tell is its own.
-        number: The column of the frame that a node is in.
+        frame: The frame.
+        labels: ``node`` and ``component``; other nodes are their own component.
+        number: The column of the frame that contains the node.
     """
-    told = labels.withColumnRenamed("node", number)
-    joined = frame.join(told, number, "left")
+    renamed = labels.withColumnRenamed("node", number)
+    labelled = frame.join(renamed, number, "left")
     component = F.coalesce("component", number).alias("component")
-    return joined.select(component, *frame.columns)
+    return labelled.select(component, *frame.columns)
 
 
-def answers(out: DataFrame) -> tuple[DataFrame, DataFrame]:
+def split_results(out: DataFrame) -> tuple[DataFrame, DataFrame]:
     """
-    Take contacts and outcomes from what was replayed.
+    Split the result of a replay into contacts and outcomes.
 
     Args:
         out: The columns of ``replayed_schema``.
     """
-    stored = out.where(F.col("kind") == STORED_KIND)
+    stored = out.where(F.col("kind") == CONTACT_ROW)
     contacts = stored.select(
         F.col("sequence").alias("place"),
         F.col("contact.id").alias("id"),
@@ -184,6 +187,6 @@ def answers(out: DataFrame) -> tuple[DataFrame, DataFrame]:
         "contact.merged_ids",
         "contact.deleted_at",
     )
-    answered = out.where(F.col("kind") == ANSWERED)
+    answered = out.where(F.col("kind") == OUTCOME_ROW)
     parts = [f"outcome.{name}" for name in outcomes_schema().names[2:]]
     return contacts, answered.select("sequence", "component", *parts)

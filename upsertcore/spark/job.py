@@ -1,12 +1,11 @@
 """
-The job: contacts and a log in, contacts and outcomes out.
+The Spark job: from contacts and a log of patches to contacts and outcomes.
 
 Rules:
-    Each component is replayed by one task, in order; a task takes many of them, in
-    one pass over its partition, and never a call for each.
-    What is answered follows from what came in alone, so a task that is done again
-    answers the same.
-    Which way was chosen, and why, is said to the logger ``upsertcore.spark``.
+    Each component is replayed by one task, in order; a task replays many components
+    in one pass over its partition.
+    Results depend on the input only, so a retried task returns the same.
+    Decisions of the job are logged to ``upsertcore.spark``.
 """
 
 from __future__ import annotations
@@ -22,17 +21,34 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has
 
 from upsertcore.policy.policy import Policy
 from upsertcore.replay import Linking, replay, watched
-from upsertcore.spark import reading, writing
-from upsertcore.spark.connected import connected
-from upsertcore.spark.frames import answers, check_numbers, labelled, sources
-from upsertcore.spark.meeting import made_in, meeting, moved, touched
+from upsertcore.spark import from_arrow, to_arrow
+from upsertcore.spark.components import connected_components
+from upsertcore.spark.frames import (
+    check_sequences,
+    input_rows,
+    split_results,
+    with_component,
+)
+from upsertcore.spark.relabel import (
+    affected_components,
+    computed_links,
+    relabel,
+    united_components,
+)
 from upsertcore.spark.schemas import arrow_schema, links_schema, replayed_schema
 from upsertcore.spark.skew import Skew
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-__all__ = ["OnLarge", "Upserted", "linking", "replayed", "replaying", "upsert"]
+__all__ = [
+    "OnLarge",
+    "Upserted",
+    "link_worker",
+    "replay_partition",
+    "replay_worker",
+    "upsert",
+]
 
 OnLarge = Literal["alone", "refuse"]
 Worker: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -44,24 +60,24 @@ _log = getLogger("upsertcore.spark")
 @frozen
 class Upserted:
     """
-    What an upsert answers; ``contacts, outcomes = upsert(...)`` takes it apart.
+    The result of :func:`upsert`; ``contacts, outcomes = upsert(...)`` unpacks it.
 
     Args:
-        contacts: All contacts, as ``contacts_schema`` has them.
-        outcomes: One row for each patch, as ``outcomes_schema`` has them.
+        contacts: All contacts, in ``contacts_schema``.
+        outcomes: One row per patch, in ``outcomes_schema``.
     """
 
     contacts: DataFrame
     outcomes: DataFrame
-    _kept: tuple[DataFrame, ...] = ()
+    _persisted: tuple[DataFrame, ...] = ()
 
     def __iter__(self) -> Iterator[DataFrame]:
         return iter((self.contacts, self.outcomes))
 
     def release(self) -> None:
-        """Let go of what Spark keeps so that the two need not be replayed twice."""
-        for each in self._kept:
-            each.unpersist()
+        """Unpersist the cached results, from which both frames are read."""
+        for frame in self._persisted:
+            frame.unpersist()
 
 
 def upsert(
@@ -76,56 +92,56 @@ def upsert(
     partitions: int | None = None,
 ) -> Upserted:
     """
-    Upsert a log of patches, to the contacts that one book would have come to.
+    Upsert a log of patches, with the results of a single book.
 
     Args:
-        contacts: What is known, as an earlier job answered it; None for nobody.
-        patches: The log, as ``patches_schema`` has it. It is read twice, and its
-            ``nulls`` once more, so what is dear to read, or is not the same each time,
-            is to be persisted before.
-        policy: The table; it travels to the workers.
-        ids: Makes the id of a contact of the sequence of the patch that creates it.
-        large: A component of more rows than this is large.
-        on_large: A large component is replayed in a partition of its own, so that
-            it holds up nobody (``"alone"``), or the job is refused (``"refuse"``).
-        driver_limit: Up to how many rows are joined to components on the driver.
-        partitions: How many tasks replay; ``spark.sql.shuffle.partitions`` if None.
+        contacts: Existing contacts, such as those of an earlier job, or None.
+        patches: The log, in ``patches_schema``. It is read twice, and ``nulls`` a third
+            time: persist it first if it is expensive or not deterministic.
+        policy: The policy; it is sent to the workers.
+        ids: Returns the id of a contact from the sequence of the patch that creates it.
+        large: A component with more rows than this is large.
+        on_large: ``"alone"`` replays a large component in a partition of its own, so
+            that it does not delay others; ``"refuse"`` refuses the job.
+        driver_limit: The maximum number of rows whose components are computed on the
+            driver.
+        partitions: The number of tasks; ``spark.sql.shuffle.partitions`` if None.
 
     Returns:
-        Contacts and outcomes, in no order.
+        Contacts and outcomes, in no particular order.
 
     Raises:
-        InvalidColumn: If a column is not as it is declared, a field, or a name in
-            ``nulls``, is none of the policy's, a sequence stands twice, or one is not
-            greater than the place of every contact.
-        LargeComponent: If there is one, and ``on_large`` is ``"refuse"``.
-        ValueError: If an option is none.
+        InvalidColumn: If a column is not as declared, the policy does not have a field
+            or a name in ``nulls``, or a sequence is not unique or not greater than the
+            place of every contact.
+        LargeComponent: If there is one and ``on_large`` is ``"refuse"``.
+        ValueError: If an option is invalid.
 
     Laws:
-        Contacts, and outcomes but for ``component``, are those of one ``ContactBook``
-        that takes the patches by their sequence.
+        Contacts, and outcomes except ``component``, equal those of one ``ContactBook``
+        that upserts the patches in order of their sequence.
     """
-    rows, fields = sources(contacts, patches, policy)
+    rows, fields = input_rows(contacts, patches, policy)
     if partitions is None:
         conf: Any = patches.sparkSession.conf
         partitions = int(conf.get("spark.sql.shuffle.partitions"))
     _check_options(large=large, partitions=partitions, on_large=on_large)
-    known = Linking(policy)
-    spread = Skew(known, partitions, large, on_large == "refuse")
-    links = rows.mapInArrow(linking(policy), links_schema()).persist()
+    linking = Linking(policy)
+    spread = Skew(linking, partitions, large, on_large == "refuse")
+    links = rows.mapInArrow(link_worker(policy), links_schema()).persist()
     try:
-        count = check_numbers(links)
-        labels = connected(links, count, driver_limit)
-        job = _Job(spread, replaying(policy, ids, fields, known), fields)
-        placed = labelled(rows, labels, "sequence")
-        grouped = labelled(links, labels, "node")
-        kept = [job(placed, grouped)]
-        out = kept[0]
-        if known.makes:
-            out = _joined(job, placed, grouped, kept, driver_limit)
+        count = check_sequences(links)
+        labels = connected_components(links, count, driver_limit)
+        job = _Job(spread, replay_worker(policy, ids, fields, linking), fields)
+        placed = with_component(rows, labels, "sequence")
+        grouped = with_component(links, labels, "node")
+        persisted = [job(placed, grouped)]
+        out = persisted[0]
+        if linking.makes:
+            out = _unite_components(job, placed, grouped, persisted, driver_limit)
     finally:
         links.unpersist()
-    return Upserted(*answers(out), tuple(kept))
+    return Upserted(*split_results(out), tuple(persisted))
 
 
 def _check_options(*, large: int, partitions: int, on_large: str) -> None:
@@ -139,7 +155,7 @@ def _check_options(*, large: int, partitions: int, on_large: str) -> None:
 @final
 @frozen
 class _Job:
-    """What replays rows: spread over partitions, each by one worker."""
+    """Replays rows, partitioned by component, with one worker per partition."""
 
     spread: Skew
     worker: Worker
@@ -150,61 +166,61 @@ class _Job:
         return ordered.mapInArrow(self.worker, replayed_schema(self.fields)).persist()
 
 
-def _joined(
+def _unite_components(
     job: _Job,
     placed: DataFrame,
     grouped: DataFrame,
-    kept: list[DataFrame],
+    persisted: list[DataFrame],
     driver_limit: int,
 ) -> DataFrame:
-    """Replay anew what meets by links that were made, until nothing does."""
-    out = kept[0]
-    made = made_in(out)
+    """Unite and replay components until no computed link connects two of them."""
+    out = persisted[0]
+    computed = computed_links(out)
     while True:
-        moves = meeting(grouped, made, driver_limit)
-        gone = moves.count()
-        if not gone:
-            _log.info("replay: done, in round %d", len(kept))
+        moves = united_components(grouped, computed, driver_limit)
+        count = moves.count()
+        if not count:
+            _log.info("replay: finished in round %d", len(persisted))
             return out
-        told = "replay: round %d, %d components became part of others by forms that no "
-        told += "patch carried whole; those alone are replayed anew"
-        _log.info(told, len(kept) + 1, gone)
-        anew = touched(moves)
-        placed, grouped = moved(placed, moves), moved(grouped, moves)
-        again = job(
-            placed.join(anew, "component", "left_semi"),
-            grouped.join(anew, "component", "left_semi"),
+        message = "replay: round %d, %d components united by forms that no single "
+        message += "patch contains; only these are replayed again"
+        _log.info(message, len(persisted) + 1, count)
+        affected = affected_components(moves)
+        placed, grouped = relabel(placed, moves), relabel(grouped, moves)
+        replayed = job(
+            placed.join(affected, "component", "left_semi"),
+            grouped.join(affected, "component", "left_semi"),
         )
-        kept.append(again)
-        old = moves.select(F.col("node").alias("component")).union(anew)
-        stays = out.join(old, "component", "left_anti")
-        out = stays.unionByName(again)
-        made = moved(made, moves).union(made_in(again))
+        persisted.append(replayed)
+        replaced = moves.select(F.col("node").alias("component")).union(affected)
+        unaffected = out.join(replaced, "component", "left_anti")
+        out = unaffected.unionByName(replayed)
+        computed = relabel(computed, moves).union(computed_links(replayed))
 
 
-def linking(policy: Policy) -> Worker:
-    """Make what a worker does to find what links rows."""
+def link_worker(policy: Policy) -> Worker:
+    """Return the function with which a worker computes the links of rows."""
     schema = arrow_schema(links_schema())
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return reading.links(batches, policy, schema)
+        return from_arrow.read_links(batches, policy, schema)
 
     return work
 
 
-def replaying(
+def replay_worker(
     policy: Policy, ids: Callable[[int], str], fields: StructType, links: Linking
 ) -> Worker:
-    """Make what a worker does to replay a partition."""
+    """Return the function with which a worker replays a partition."""
     schema, watch = arrow_schema(replayed_schema(fields)), links.makes
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return replayed(batches, policy, schema, ids=ids, watch=watch)
+        return replay_partition(batches, policy, schema, ids=ids, watch=watch)
 
     return work
 
 
-def replayed(
+def replay_partition(
     batches: Iterable[pa.RecordBatch],
     policy: Policy,
     schema: pa.Schema,
@@ -213,16 +229,16 @@ def replayed(
     watch: bool,
 ) -> Iterator[Any]:
     """
-    Replay one partition, as a worker does.
+    Replay one partition, in a worker.
 
     Args:
         batches: The columns of ``rows_schema``, sorted by component and sequence; a
-            component may go on from one batch to the next.
-        policy: The table.
+            component may span several batches.
+        policy: The policy.
         schema: The Arrow schema of ``replayed_schema``.
         ids: As in :func:`upsert`.
-        watch: Whether links that no patch carried are told.
+        watch: Whether to return links that no single patch contains.
     """
-    rows = reading.rows(batches)
-    do = watched if watch else replay
-    return writing.batches(do(rows, policy, ids=ids), schema)
+    rows = from_arrow.read_rows(batches)
+    replay_rows = watched if watch else replay
+    return to_arrow.write_batches(replay_rows(rows, policy, ids=ids), schema)

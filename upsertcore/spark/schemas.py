@@ -1,10 +1,10 @@
 """
-The declared schemas: what the columns are called, and of which type.
+The schemas of the frames: column names and types.
 
 Rules:
-    Nothing is inferred: the host declares the fields once, as a struct, and each
-    schema follows from it.
-    A type is taken if its values are values of a contact, with nothing lost.
+    Nothing is inferred: the application declares the fields once, as a struct, and
+    each schema is derived from it.
+    A type is accepted if a contact can hold its values without loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pyspark.sql.types import (
 from upsertcore.spark.errors import InvalidColumn
 
 __all__ = [
-    "STORED",
+    "CONTACT_METADATA",
     "arrow_schema",
     "arrow_type",
     "check_columns",
@@ -62,7 +62,7 @@ def _struct(**columns: DataType) -> StructType:
     return StructType([StructField(name, kind) for name, kind in columns.items()])
 
 
-STORED = _struct(
+CONTACT_METADATA = _struct(
     id=StringType(),
     version=LongType(),
     created_at=TimestampType(),
@@ -72,7 +72,7 @@ STORED = _struct(
     merged_ids=_TEXTS,
     deleted_at=TimestampType(),
 )
-"""What a contact has besides its place, its scope and its fields."""
+"""The columns of a contact except place, scope and fields."""
 
 _OUTCOME = _struct(
     result=StringType(),
@@ -95,7 +95,7 @@ _OUTCOME = _struct(
 
 def patches_schema(fields: StructType) -> StructType:
     """
-    Give the schema of a log of patches.
+    Return the schema of a log of patches.
 
     Args:
         fields: A column for each field; a null in it is an omitted field.
@@ -115,7 +115,7 @@ def patches_schema(fields: StructType) -> StructType:
 
 def contacts_schema(fields: StructType) -> StructType:
     """
-    Give the schema of contacts, as they are taken and as they are answered.
+    Return the schema of contacts, for input and output.
 
     Args:
         fields: As in :func:`patches_schema`.
@@ -123,7 +123,7 @@ def contacts_schema(fields: StructType) -> StructType:
     >>> contacts_schema(StructType([])).names[:4]
     ['place', 'id', 'scope', 'version']
     """
-    parts = {each.name: each.dataType for each in STORED}
+    parts = {column.name: column.dataType for column in CONTACT_METADATA}
     first = {"place": LongType(), "id": parts.pop("id"), "scope": StringType()}
     times = {n: parts.pop(n) for n in ("version", "created_at", "updated_at")}
     return _struct(**first, **times, fields=fields, **parts)
@@ -131,21 +131,22 @@ def contacts_schema(fields: StructType) -> StructType:
 
 def outcomes_schema() -> StructType:
     """
-    Give the schema of outcomes.
+    Return the schema of outcomes.
 
     >>> outcomes_schema().names[:3]
     ['sequence', 'component', 'result']
     """
-    parts = {each.name: each.dataType for each in _OUTCOME}
+    parts = {column.name: column.dataType for column in _OUTCOME}
     return _struct(sequence=LongType(), component=LongType(), **parts)
 
 
 def rows_schema(fields: StructType) -> StructType:
     """
-    Give the schema of what is replayed: patches, and contacts with ``stored``.
+    Return the schema of the rows of a replay: patches, and contacts with ``stored``.
 
-    That is :data:`STORED` as JSON, its times as microseconds since 1970: for each patch
-    it is null, and a null struct of maps costs Spark more than the patch itself.
+    ``stored`` is :data:`CONTACT_METADATA` as JSON, with times as microseconds since
+    1970. For patches it is null; a null struct of maps would cost Spark more than the
+    patch.
     """
     return _struct(
         component=LongType(),
@@ -159,18 +160,18 @@ def rows_schema(fields: StructType) -> StructType:
 
 
 def links_schema() -> StructType:
-    """Give the schema of what links rows; ``node`` is the sequence of a row."""
+    """Return the schema of links; ``node`` is the sequence of a row."""
     return _struct(node=LongType(), known=BooleanType(), links=_TEXTS)
 
 
 def labels_schema() -> StructType:
-    """Give the schema of components: the least sequence that a node belongs to."""
+    """Return the schema of components, identified by their least sequence."""
     return _struct(node=LongType(), component=LongType())
 
 
 def replayed_schema(fields: StructType) -> StructType:
-    """Give the schema of what a replay yields: contacts, outcomes and links in one."""
-    parts = {each.name: each.dataType for each in STORED}
+    """Return the schema of the results of a replay: contacts, outcomes and links."""
+    parts = {column.name: column.dataType for column in CONTACT_METADATA}
     return _struct(
         kind=ByteType(),
         component=LongType(),
@@ -183,7 +184,7 @@ def replayed_schema(fields: StructType) -> StructType:
 
 def arrow_schema(schema: StructType) -> pa.Schema:
     """
-    Give the Arrow schema of one that this module made.
+    Return the Arrow schema of a schema of this module.
 
     >>> arrow_schema(labels_schema()).names
     ['node', 'component']
@@ -193,14 +194,14 @@ def arrow_schema(schema: StructType) -> pa.Schema:
 
 def arrow_type(kind: DataType, name: str) -> pa.DataType:
     """
-    Give the Arrow type of a column.
+    Return the Arrow type of a column.
 
     Args:
-        kind: Its declared type.
-        name: Told where it is none that a value of a contact has.
+        kind: The declared type.
+        name: The name of the column, for errors.
 
     Raises:
-        InvalidColumn: If it is none.
+        InvalidColumn: If a contact cannot hold values of the type.
 
     >>> arrow_type(ArrayType(LongType()), "sizes")
     ListType(list<item: int64>)
@@ -214,35 +215,35 @@ def arrow_type(kind: DataType, name: str) -> pa.DataType:
         return pa.list_(arrow_type(kind.elementType, f"{name}[]"))
     if isinstance(kind, MapType):
         if not isinstance(kind.keyType, StringType):
-            told = kind.keyType.simpleString()
-            raise InvalidColumn(name, f"the keys of a map are string, not {told}")
+            key_type = kind.keyType.simpleString()
+            raise InvalidColumn(name, f"map keys must be string, not {key_type}")
         return pa.map_(pa.string(), arrow_type(kind.valueType, f"{name}[]"))
     if isinstance(kind, StructType):
         return pa.struct(
             [
-                (each.name, arrow_type(each.dataType, f"{name}.{each.name}"))
-                for each in kind
+                (column.name, arrow_type(column.dataType, f"{name}.{column.name}"))
+                for column in kind
             ]
         )
-    raise InvalidColumn(name, f"{kind.simpleString()} {_NO_VALUE}")
+    raise InvalidColumn(name, f"{kind.simpleString()} {_UNSUPPORTED}")
 
 
-_NO_VALUE = (
-    "is no type of a contact's values, which are text, numbers, booleans, "
-    "arrays, maps and structs; cast it to one of them"
+_UNSUPPORTED = (
+    "is not supported; cast it to text, a number, a boolean, an array, a map or a "
+    "struct"
 )
 
 
 def check_fields(column: str, fields: DataType) -> StructType:
     """
-    See that a struct of fields is one that patches and contacts can have.
+    Check that a column is a struct of supported fields.
 
     Args:
-        column: Its name.
-        fields: Its declared type.
+        column: The name of the column.
+        fields: The declared type.
 
     Raises:
-        InvalidColumn: If it is no struct, or a field in it cannot be taken.
+        InvalidColumn: If it is not a struct, or has an unsupported field.
 
     >>> check_fields("patch", LongType())
     Traceback (most recent call last):
@@ -250,22 +251,21 @@ def check_fields(column: str, fields: DataType) -> StructType:
     upsertcore.spark.errors.InvalidColumn: patch: must be a struct, not bigint
     """
     if not isinstance(fields, StructType):
-        told = fields.simpleString()
-        raise InvalidColumn(column, f"must be a struct, not {told}")
+        raise InvalidColumn(column, f"must be a struct, not {fields.simpleString()}")
     _check_values(column, fields)
     return fields
 
 
 def _check_values(name: str, kind: DataType) -> None:
-    """See that no name stands twice, and that no type but those of values is in it."""
+    """Check that names are unique and types are supported."""
     if isinstance(kind, TimestampType):
-        raise InvalidColumn(name, f"timestamp {_NO_VALUE}")
+        raise InvalidColumn(name, f"timestamp {_UNSUPPORTED}")
     if isinstance(kind, StructType):
         if not kind.names:
             raise InvalidColumn(name, "must have a field")
-        for each, count in Counter(kind.names).items():
+        for part_name, count in Counter(kind.names).items():
             if count > 1:
-                raise InvalidColumn(f"{name}.{each}", "stands there twice")
+                raise InvalidColumn(f"{name}.{part_name}", "must be unique")
         for part in kind:
             _check_values(f"{name}.{part.name}", part.dataType)
     elif isinstance(kind, ArrayType):
@@ -281,33 +281,35 @@ def check_columns(
     schema: StructType, declared: StructType, *, optional: Iterable[str] = ()
 ) -> None:
     """
-    See that a frame has the columns that are declared, in any order, and no others.
+    Check that a frame has exactly the declared columns, in any order.
 
     Args:
-        schema: The frame's.
-        declared: What it must be.
-        optional: Names of columns that it may lack.
+        schema: The schema of the frame.
+        declared: The declared schema.
+        optional: Names of optional columns.
 
     Raises:
-        InvalidColumn: If it has not.
+        InvalidColumn: If a column is missing, unknown or of another type.
 
     >>> check_columns(labels_schema(), labels_schema())
     """
-    wanted = {each.name: each.dataType for each in declared}
-    kinds = {each.name: each.dataType for each in schema}
+    expected = {column.name: column.dataType for column in declared}
+    kinds = {column.name: column.dataType for column in schema}
     for name in schema.names:
-        if name not in wanted:
-            have = ", ".join(wanted)
-            raise InvalidColumn(name, f"is none of the columns, which are {have}")
-    for name, kind in wanted.items():
+        if name not in expected:
+            known_names = ", ".join(expected)
+            raise InvalidColumn(name, f"unknown column; the columns are {known_names}")
+    for name, kind in expected.items():
         if name not in kinds:
             if name not in optional:
-                raise InvalidColumn(name, f"is missing; it is {kind.simpleString()}")
-        elif _bare(kinds[name]) != _bare(kind):
-            told = kinds[name].simpleString()
-            raise InvalidColumn(name, f"must be {kind.simpleString()}, not {told}")
+                raise InvalidColumn(
+                    name, f"is missing; add it as {kind.simpleString()}"
+                )
+        elif _type_text(kinds[name]) != _type_text(kind):
+            actual = kinds[name].simpleString()
+            raise InvalidColumn(name, f"must be {kind.simpleString()}, not {actual}")
 
 
-def _bare(kind: DataType) -> str:
-    """Give a type without its notes on what may be null, which nothing here needs."""
+def _type_text(kind: DataType) -> str:
+    """Return the text of a type without its nullability, which does not matter here."""
     return str(kind.simpleString())

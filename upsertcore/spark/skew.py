@@ -1,9 +1,9 @@
 """
-Skew: how components are spread over partitions, and what is done with large ones.
+Skew: the partitioning of components, large ones included.
 
 Rules:
-    A component is never cut: its patches can only be decided one after the other.
-    A large one is named; it has a partition of its own, or the job is refused.
+    A component is never split, because its patches must be decided in order.
+    A large component is logged and gets a partition of its own, or the job is refused.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 
 from upsertcore.replay import Linking
-from upsertcore.spark.errors import LargeComponent, Shared
+from upsertcore.spark.errors import LargeComponent, SharedForm
 
 __all__ = ["Skew", "large_components"]
 
 _log = getLogger("upsertcore.spark")
 
-_TOLD = 3
-"""How many of the forms that a large component shares are told."""
+_MAX_SHARED = 3
+"""The number of shared forms that are reported for a large component."""
 
 
 @final
 @frozen
 class Skew:
     """
-    How the rows of a job are spread.
+    Partitions the rows of a job.
 
     Args:
-        linking: Tells what a link stands for.
-        partitions: How many there are for what is not large.
-        large: More rows than this are a large component.
-        refuse: Whether the job is refused where there is one.
+        linking: The linking, which decodes links.
+        partitions: The number of partitions for components that are not large.
+        large: A component with more rows than this is large.
+        refuse: Whether a large component refuses the job.
     """
 
     linking: Linking
@@ -47,34 +47,38 @@ class Skew:
 
     def __call__(self, rows: DataFrame, grouped: DataFrame) -> DataFrame:
         """
-        Bring the rows of each component together, in their order.
+        Partition rows by component and sort them by sequence.
 
         Args:
-            rows: With ``component`` and ``sequence``.
+            rows: A frame with ``component`` and ``sequence``.
             grouped: ``component`` and ``links`` of the same rows.
 
         Raises:
-            LargeComponent: If there is one, and they are to be refused.
+            LargeComponent: If there is one and ``refuse`` is true.
         """
-        found = large_components(grouped, self.large, self.linking)
-        for each in found:
+        large_ones = large_components(grouped, self.large, self.linking)
+        for component in large_ones:
             if self.refuse:
-                raise each
-            _log.warning("%s, more than large=%d: replayed alone", each, self.large)
+                raise component
+            _log.warning(
+                "%s, more than large=%d: replayed in its own partition",
+                component,
+                self.large,
+            )
         slot = F.pmod(F.hash("component"), F.lit(self.partitions))
         placed = rows
-        if found:
-            numbers = [each.component for each in found]
+        if large_ones:
+            numbers = [component.component for component in large_ones]
             table = pa.table(
                 {
                     "component": pa.array(numbers, pa.int64()),
-                    "own": pa.array(range(len(found)), pa.int32()),
+                    "slot": pa.array(range(len(large_ones)), pa.int32()),
                 }
             )
-            own = rows.sparkSession.createDataFrame(table)
-            placed = rows.join(F.broadcast(own), "component", "left")
-            slot = F.coalesce(F.col("own") + F.lit(self.partitions), slot)
-        spread = placed.repartitionById(self.partitions + len(found), slot)
+            slots = rows.sparkSession.createDataFrame(table)
+            placed = rows.join(F.broadcast(slots), "component", "left")
+            slot = F.coalesce(F.col("slot") + F.lit(self.partitions), slot)
+        spread = placed.repartitionById(self.partitions + len(large_ones), slot)
         ordered = spread.sortWithinPartitions("component", "sequence")
         return ordered.select(*rows.columns)
 
@@ -83,37 +87,41 @@ def large_components(
     grouped: DataFrame, large: int, linking: Linking
 ) -> list[LargeComponent]:
     """
-    Name the components that have more rows than *large*, the largest first.
+    Return the components with more rows than *large*, the largest first.
 
     Args:
         grouped: ``component`` and ``links`` of the rows.
-        large: How many rows are not yet large.
-        linking: Tells what a link stands for.
+        large: The maximum number of rows of other components.
+        linking: The linking, which decodes links.
     """
     sizes = grouped.groupBy("component").count().where(F.col("count") > large)
     order = F.desc("count"), "component"
-    found = {each.component: each["count"] for each in sizes.orderBy(*order).collect()}
-    if not found:
+    counts = {row.component: row["count"] for row in sizes.orderBy(*order).collect()}
+    if not counts:
         return []
-    shared: dict[int, list[Shared]] = {component: [] for component in found}
-    for each in _shared(grouped, [*found]):
-        told = linking.told(each.link)
-        shared[each.component].append((*told, each["count"]))
+    shared: dict[int, list[SharedForm]] = {component: [] for component in counts}
+    for row in _shared_links(grouped, [*counts]):
+        form = linking.told(row.link)
+        shared[row.component].append((*form, row["count"]))
     return [
         LargeComponent(component, size, tuple(shared[component]))
-        for component, size in found.items()
+        for component, size in counts.items()
     ]
 
 
-def _shared(grouped: DataFrame, components: list[int]) -> list[Any]:
-    """Give the links that most rows of these components have."""
+def _shared_links(grouped: DataFrame, components: list[int]) -> list[Any]:
+    """Return the most frequent links of the components."""
     table = pa.table({"component": pa.array(components, pa.int64())})
-    wanted = F.broadcast(grouped.sparkSession.createDataFrame(table))
-    links = grouped.join(wanted, "component").select(
+    selected = F.broadcast(grouped.sparkSession.createDataFrame(table))
+    links = grouped.join(selected, "component").select(
         "component", F.explode("links").alias("link")
     )
     counts = links.groupBy("component", "link").count()
     order = Window.partitionBy("component").orderBy(F.desc("count"), "link")
     ranked = counts.withColumn("rank", F.row_number().over(order))
-    told = ranked.where(F.col("rank") <= _TOLD).orderBy("component", "rank").collect()
-    return list(told)
+    rows = (
+        ranked.where(F.col("rank") <= _MAX_SHARED)
+        .orderBy("component", "rank")
+        .collect()
+    )
+    return list(rows)
