@@ -363,7 +363,7 @@ def test_as_many_keys_stay_as_the_limits_let() -> None:
 def _one_by_one(policy: Policy, asked: Request) -> tuple[Match, Request]:
     found = policy.match.resolve(policy.match.keys, asked, PICKS["oldest"])
     carried = [name for name in policy.match.keys if asked.hits[name]]
-    if len(carried) == 1 or not plan._are_too_many(policy, asked, found):
+    if len(carried) == 1 or not plan._exceeds_limit(policy, asked, found):
         return found, asked
     return _one_by_one(policy, asked.without(carried[-1:], "limit"))
 

@@ -229,7 +229,7 @@ _KEYS = (
         "unique",
         "an id, else an address",
         "engine.uniqueness",
-        "_clashes",
+        "_conflicts",
         "if not key.unique or forms is None:",
         "if key.unique or forms is None:",
     ),
@@ -239,24 +239,24 @@ _KEYS = (
         "an address, then a phone",
         "engine.uniqueness",
         "_with_aliases",
-        "tuple([held if made is None else made for made, held in forms])",
-        "tuple([() if made is None else made for made, held in forms])",
+        "tuple([held if new is None else new for new, held in forms])",
+        "tuple([() if new is None else new for new, held in forms])",
     ),
     Fault(
         "a form that was replaced is forgotten, though its key remembers",
         "index_follows",
         "all become one",
         "engine.uniqueness",
-        "_left",
-        "left = [family.forms[place] if key.keep_aliases else known.get(key.name, ())]",
-        "left = [known.get(key.name, ())]",
+        "_retained_forms",
+        "retained = [target.forms[place] if key.keep_aliases else known.get(key.name, ())]",
+        "retained = [known.get(key.name, ())]",
     ),
     Fault(
         "a merge loses what the absorbed one was known by",
         "index_follows",
         "all become one",
         "engine.uniqueness",
-        "_left",
+        "_retained_forms",
         "            held[place] if key.keep_aliases else contact",
         "            () if key.keep_aliases else contact",
     ),
@@ -278,24 +278,24 @@ _FIELDS = (
         "one key",
         "engine.decide",
         "_merge",
-        "    if before is None:\n        draft.apply_defaults(asked.sent)",
-        "    draft.apply_defaults(asked.sent)",
+        "    if before is None:\n        draft.apply_defaults(request.sent)",
+        "    draft.apply_defaults(request.sent)",
     ),
     Fault(
         "null clears where the line says that it is ignored",
         "omitted_is_unchanged",
         "one key",
         "engine.patch",
-        "_ignored_for",
-        'return what if says == "ignore" else None',
-        'return what if (what, says) == ("blank", "ignore") else None',
+        "_ignore_reason",
+        'return kind if option == "ignore" else None',
+        'return kind if (kind, option) == ("blank", "ignore") else None',
     ),
     Fault(
         "what is taken at creation alone is taken by an update too",
         "omitted_is_unchanged",
         "one key",
         "engine.merge",
-        "Draft._take",
+        "Draft._apply_rule",
         "if rule.on_update if known else rule.on_create:",
         "if rule.on_create:",
     ),
@@ -393,7 +393,7 @@ _TOLD = (
         "a clash withholds",
         "engine.decide",
         "_plan",
-        "        claimed.withheld,\n",
+        "        holdings.withheld,\n",
         "        (),\n",
     ),
     Fault(
@@ -401,7 +401,7 @@ _TOLD = (
         "nothing_silent",
         "one key",
         "engine.merge",
-        "Draft._take",
+        "Draft._apply_rule",
         """        if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name""",
         """        if rule.leaves_out(stored, new, value):
@@ -464,7 +464,7 @@ _MOVES = (
         "one key",
         "engine.decide",
         "_result",
-        "if not family.merged and not moved and before.deleted_at is None:",
+        "if not target.merged and not moved and before.deleted_at is None:",
         "if False:",
     ),
 )
@@ -476,18 +476,18 @@ _WHOLE = (
         "an address, then a phone",
         "engine.decide",
         "decide_request",
-        """    draft = _merge(policy, asked, family)
-    claimed = assign_keys(policy, asked, draft, family)
-    _see_its_limits(policy, claimed, family)
-    if family""",
-        """    draft = _merge(policy, asked, family)
-    if family.before is not None:
+        """    draft = _merge(policy, request, target)
+    holdings = assign_keys(policy, request, draft, target)
+    _check_limits(policy, holdings, target)
+    if target""",
+        """    draft = _merge(policy, request, target)
+    if target.before is not None:
         from attrs import evolve
-        early = evolve(family.before, fields=dict(draft.after))
-        asked._index.put(early, family.forms)
-    claimed = assign_keys(policy, asked, draft, family)
-    _see_its_limits(policy, claimed, family)
-    if family""",
+        early = evolve(target.before, fields=dict(draft.after))
+        request._index.put(early, target.forms)
+    holdings = assign_keys(policy, request, draft, target)
+    _check_limits(policy, holdings, target)
+    if target""",
     ),
     Fault(
         "a batch leaves its refusals out of the list",
@@ -817,7 +817,7 @@ _NAMED = (
         "nothing_silent",
         "a clean that finds a number",
         "engine.patch",
-        "_cleaned",
+        "_clean_value",
         "    if cleaned is None:\n        raise InvalidField(name, raw, UNUSABLE)\n",
         "",
     ),
@@ -826,18 +826,18 @@ _NAMED = (
         "nothing_silent",
         "a known one is left alone",
         "engine.decide",
-        "_left_alone",
-        "for name in Draft(policy, before, {}).affected_fields(asked.sent):",
-        "for name in [n for n, v in asked.sent.items() if v != before.get(n)]:",
+        "_unchanged_plan",
+        "for name in Draft(policy, before, {}).affected_fields(request.sent):",
+        "for name in [n for n, v in request.sent.items() if v != before.get(n)]:",
     ),
     Fault(
         "a list is withheld for whoever holds the first of the keys in use",
         "nothing_silent",
         "two lists of addresses",
         "engine.uniqueness",
-        "_brought",
-        "            ids = [clash[form][0] for form in forms if form in clash]\n",
-        "            ids = [ids[0] for ids in clash.values() if not {*forms}.isdisjoint(clash)]\n",
+        "_conflicting_fields",
+        "            ids = [conflict[form][0] for form in forms if form in conflict]\n",
+        "            ids = [ids[0] for ids in conflict.values() if not {*forms}.isdisjoint(conflict)]\n",
     ),
     Fault(
         "a stored value that makes no key is told by nobody",
@@ -845,15 +845,15 @@ _NAMED = (
         "an address, then a phone",
         "engine.outcome",
         "unusable_values",
-        "    every = [each for key in keys for each in key.unusable_values(fields)]\n",
-        "    every = [each for key in keys[:0] for each in key.unusable_values(fields)]\n",
+        "    entries = [entry for key in keys for entry in key.unusable_values(fields)]\n",
+        "    entries = [entry for key in keys[:0] for entry in key.unusable_values(fields)]\n",
     ),
     Fault(
         "a part of a key is left out alone",
         "left_out_together",
         "two keys of several fields",
         "engine.uniqueness",
-        "_to_withhold",
+        "_withheld_fields",
         "            for other in names:\n                value =",
         "            for other in ():\n                value =",
     ),
@@ -871,7 +871,7 @@ _NAMED = (
         "left_out_together",
         "a blocked part of a key",
         "engine.uniqueness",
-        "_leave_out_beside_blocked",
+        "_leave_out_with_blocked",
         '    left_out = dict.fromkeys(names, "composite")\n',
         '    left_out = dict.fromkeys(names[:0], "composite")\n',
     ),
@@ -929,8 +929,8 @@ _MERGED = (
         "contacts are joined",
         "engine.merge",
         "MergedFields.merge",
-        "gone = is_absent(value, self._defaults.get(name))",
-        "gone = value is None",
+        "counts_as_absent = is_absent(value, self._defaults.get(name))",
+        "counts_as_absent = value is None",
     ),
     Fault(
         "what is blank inside a mapping erases a value",
@@ -965,7 +965,7 @@ _MERGED = (
         "contacts are joined",
         "engine.merge",
         "Draft.set_update_clocks",
-        "self._merging if moves else None,",
+        "self._merged if moves else None,",
         "None,",
     ),
     Fault(

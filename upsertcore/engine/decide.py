@@ -1,10 +1,10 @@
 """
-The decision: what a patch would do, as a value; match, merge, claim, decide.
+The decision: match a contact, compute its fields, check its keys, return a plan.
 
 Rules:
-    Pure: a function of the policy, the patch and what the index answers.
-    Nothing here makes an id, reads a clock or writes; only a book applies a plan.
-    Each part reads what the one before it answered, and nothing flows back.
+    Pure: the result depends on the policy, the patch and the index alone.
+    Nothing here creates an id, reads a clock or writes; only a book applies a plan.
+    Each step uses the results of the steps before it, and changes none of them.
 """
 
 from __future__ import annotations
@@ -51,25 +51,26 @@ def decide(
     Decide what a patch would do.
 
     Args:
-        policy: The table.
+        policy: The policy.
         patch: What was sent: an absent field is omitted, None is null.
-        index: Where to look. Not changed.
-        scope: The tenant to look in.
-        match: A strategy in place of the policy's; ``never()`` creates.
+        index: A view of the stored contacts. It is not changed.
+        scope: The tenant.
+        match: A strategy in place of the policy's; ``never()`` always creates.
 
     Returns:
-        The decision; its ``after`` is the stored mapping itself where nothing moves.
+        The plan; its ``after`` is the stored mapping itself where nothing changes.
 
     Raises:
-        Refused: One of its family, where the policy refuses the patch.
+        Refused: A subclass of it, where the policy refuses the patch.
 
     Cost:
-        Linear in the patch and in what its keys hit; independent of the index's
-        size. A normaliser runs once per value of a key, again where values are blocked
-        or go to additional fields.
+        Linear in the patch and in the contacts that its keys match, whatever the size
+        of the index. A normaliser runs once per value of a key, and again where values
+        are blocked or belong to additional fields.
 
     Laws:
-        Applying the plan of a patch and planning it again gives ``unchanged``.
+        After the plan of a patch is applied, planning the patch again returns
+        ``unchanged``.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
@@ -79,118 +80,119 @@ def decide(
     """
     scope = check_scope(scope)
     strategy = policy.match if match is None else match
-    patched = read_patch(policy, patch)
+    fields = read_patch(policy, patch)
     return decide_request(
-        policy, Request(compiled(policy).by_name, patched, index, scope, strategy)
+        policy, Request(compiled(policy).by_name, fields, index, scope, strategy)
     )
 
 
 def decide_request(
-    policy: Policy, asked: Request, if_version: int | None = None
+    policy: Policy, request: Request, if_version: int | None = None
 ) -> Plan:
     """
-    Decide on a patch that was read: match, merge, claim, decide.
+    Decide on a patch that was read already.
 
     Args:
-        policy: The table.
-        asked: The patch, cleaned, and the index to ask.
+        policy: The policy.
+        request: The cleaned patch, and the view to look contacts up in.
         if_version: The version that the contact must have.
 
     Raises:
-        Refused: As :func:`decide`; ``StaleVersion`` before what comes of the merge.
+        Refused: As :func:`decide`; ``StaleVersion`` is checked before any rule runs.
     """
-    found, asked = _match(policy, asked)
-    family = _family(policy, asked, found)
+    match, request = _match(policy, request)
+    target = _target(policy, request, match)
     if if_version is not None:
-        _see_its_version(family.before, if_version)
+        _check_version(target.before, if_version)
     if policy.on_deleted == "refuse":
-        _see_that_they_may_come_back(family)
-    if family.before is None and policy.on_not_found == "refuse":
+        _check_not_deleted(target)
+    if target.before is None and policy.on_not_found == "refuse":
         raise CreateRefused
-    if family.before is not None and policy.on_found == "ignore":
-        return _left_alone(policy, asked, found, family.before)
-    draft = _merge(policy, asked, family)
-    claimed = assign_keys(policy, asked, draft, family)
-    _see_its_limits(policy, claimed, family)
-    if family.before is None or _touches(policy, asked, draft.moved):
-        check_rematch(policy, asked, found, claimed, draft.ignored)
-    return _plan(policy, asked, found, family, draft, claimed)
+    if target.before is not None and policy.on_found == "ignore":
+        return _unchanged_plan(policy, request, match, target.before)
+    draft = _merge(policy, request, target)
+    holdings = assign_keys(policy, request, draft, target)
+    _check_limits(policy, holdings, target)
+    if target.before is None or _moves_consulted_key(policy, request, draft.moved):
+        check_rematch(policy, request, match, holdings, draft.ignored)
+    return _plan(policy, request, match, target, draft, holdings)
 
 
 def decide_merge(
-    policy: Policy, asked: Request, survivor: str, others: tuple[str, ...]
+    policy: Policy, request: Request, survivor: str, others: tuple[str, ...]
 ) -> Plan:
     """
     Decide what merging contacts would do, without a patch.
 
     Args:
-        policy: The table; its ``absorb`` says what becomes of each field.
-        asked: An empty patch, and the index to ask.
-        survivor: The id of the contact that stays, of the scope that is asked.
-        others: Ids of those that become part of it, none of them the survivor's.
+        policy: The policy; the ``on_merge`` rules combine the fields.
+        request: An empty patch, and the view to look contacts up in.
+        survivor: The id of the contact that stays.
+        others: Ids of the contacts that are merged into it, without the survivor's.
 
     Raises:
-        UnknownContact: If there is no such contact.
-        InvalidField: If a rule of ``absorb`` refuses.
-        KeyInUse: If a value that is absorbed makes a unique key of somebody else.
-        UpdateRefused: If the policy changes nobody.
+        UnknownContact: If an id has no contact.
+        InvalidField: If an ``on_merge`` rule refuses a value.
+        KeyInUse: If a merged value is a unique key of a contact that stays outside.
+        UpdateRefused: If the policy has ``on_found="refuse"``.
     """
-    found = Match(survivor, merged=others)
-    family = _family(policy, asked, found)
+    match = Match(survivor, merged=others)
+    target = _target(policy, request, match)
     if policy.on_deleted == "refuse":
-        _see_that_they_may_come_back(family)
-    if family.before is not None and not others:
-        return _left_alone(policy, asked, found, family.before)
-    draft = _merge(policy, asked, family)
-    claimed = assign_keys(policy, asked, draft, family)
-    _see_its_limits(policy, claimed, family)
-    return _plan(policy, asked, found, family, draft, claimed)
+        _check_not_deleted(target)
+    if target.before is not None and not others:
+        return _unchanged_plan(policy, request, match, target.before)
+    draft = _merge(policy, request, target)
+    holdings = assign_keys(policy, request, draft, target)
+    _check_limits(policy, holdings, target)
+    return _plan(policy, request, match, target, draft, holdings)
 
 
-def _match(policy: Policy, asked: Request) -> tuple[Match, Request]:
-    """Find the contact; give the patch without the keys that are left out of it."""
-    strategy = asked.strategy
+def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
+    """Match the contact; return the request without the keys that are dropped."""
+    strategy = request.strategy
     try:
-        found = strategy.resolve(strategy.keys, asked, PICKS[policy.on_ambiguous])
+        match = strategy.resolve(strategy.keys, request, PICKS[policy.on_ambiguous])
     except NoMatchKey as error:
         if error.is_of_caller:
             raise
         if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in compiled(policy).by_name]
-            reasons = tuple([(name, *absence_reason(asked, name)) for name in tried])
+            reasons = tuple([(name, *absence_reason(request, name)) for name in tried])
             reasons = tuple([(name, why, thaw(value)) for name, why, value in reasons])
             raise NoMatchKey(error.tried, reasons) from None
-        return Match(), asked
-    if found.dropped:
-        asked = asked.without(found.dropped, "guard")
-    if policy.on_limit == "drop" and _are_too_many(policy, asked, found):
-        return _within_limits(policy, asked, found)
-    return found, asked
+        return Match(), request
+    if match.dropped:
+        request = request.without(match.dropped, "guard")
+    if policy.on_limit == "drop" and _exceeds_limit(policy, request, match):
+        return _within_limits(policy, request, match)
+    return match, request
 
 
 def _within_limits(
-    policy: Policy, asked: Request, found: Match
+    policy: Policy, request: Request, match: Match
 ) -> tuple[Match, Request]:
     """
-    Leave out the lowest keys, as many as it takes, and one stays.
+    Drop the lowest keys, as few as possible; one key stays.
 
-    More keys find more, as long as all is merged into the same contact, so how many
-    stay is sought by halves: first of the keys that find it, then of those above them.
+    More keys match more contacts, as long as all are merged into the same one, so the
+    number of keys is match by bisection: first among the keys from the one that
+    matched, then among those above it.
     """
-    strategy, pick = asked.strategy, PICKS[policy.on_ambiguous]
-    carried = [name for name in strategy.keys if asked.hits[name]]
+    strategy, pick = request.strategy, PICKS[policy.on_ambiguous]
+    carried = [name for name in strategy.keys if request.hits[name]]
 
-    def left(many: int) -> tuple[Match, Request]:
-        shorter = asked.without(carried[many:], "limit")
+    def with_keys(count: int) -> tuple[Match, Request]:
+        shorter = request.without(carried[count:], "limit")
         return strategy.resolve(strategy.keys, shorter, pick), shorter
 
-    def fits(many: int) -> bool:
-        match, shorter = left(many)
-        return not _are_too_many(policy, shorter, match)
+    def fits(count: int) -> bool:
+        shorter_match, shorter = with_keys(count)
+        return not _exceeds_limit(policy, shorter, shorter_match)
 
     least, most = 1, len(carried) - 1
-    if found.key is not None:
-        first = carried.index(found.key) + 1
+    if match.key is not None:
+        first = carried.index(match.key) + 1
         if first <= most and fits(first):
             least = first
         else:
@@ -201,95 +203,97 @@ def _within_limits(
             least = middle
         else:
             most = middle - 1
-    return left(least) if len(carried) > 1 else (found, asked)
+    return with_keys(least) if len(carried) > 1 else (match, request)
 
 
-def _are_too_many(policy: Policy, asked: Request, found: Match) -> bool:
-    """Tell whether those who are found hold too much together, with what is sent."""
+def _exceeds_limit(policy: Policy, request: Request, match: Match) -> bool:
+    """Return whether matched contacts and patch together hold too many forms."""
     for key in policy.all_keys:
         if key.max_forms is None:
             continue
-        own = set() if found.id is None else {*asked.held_forms(found.id, key.name)}
-        theirs = [asked.held_forms(id, key.name) for id in found.merged]
-        every = own.union(asked.forms(key, asked.sent), *theirs)
-        if len(every) > key.max_forms and not every <= own:
+        own = set() if match.id is None else {*request.held_forms(match.id, key.name)}
+        merged = [request.held_forms(id, key.name) for id in match.merged]
+        forms = own.union(request.forms(key, request.sent), *merged)
+        if len(forms) > key.max_forms and not forms <= own:
             return True
     return False
 
 
-def _family(policy: Policy, asked: Request, found: Match) -> Target:
-    if found.id is None:
+def _target(policy: Policy, request: Request, match: Match) -> Target:
+    if match.id is None:
         return Target(None, compiled(policy).no_forms)
-    before, held = asked.get(found.id)
-    if not found.merged:
-        return Target(before, held)
-    return Target(before, held, tuple([asked.get(id) for id in found.merged]))
+    before, forms = request.get(match.id)
+    if not match.merged:
+        return Target(before, forms)
+    return Target(before, forms, tuple([request.get(id) for id in match.merged]))
 
 
-def _see_its_version(before: Contact | None, version: int) -> None:
+def _check_version(before: Contact | None, version: int) -> None:
     if before is None:
         raise StaleVersion(None, version, None)
     if before.version != version:
         raise StaleVersion(before.id, version, before.version)
 
 
-def _see_that_they_may_come_back(family: Target) -> None:
-    if family.before is None:
+def _check_not_deleted(target: Target) -> None:
+    if target.before is None:
         return
-    for contact in (family.before, *[each for each, _forms in family.merged]):
+    for contact in (target.before, *[contact for contact, _forms in target.merged]):
         if contact.deleted_at is not None:
             raise ContactDeleted(contact.id)
 
 
-def _left_alone(policy: Policy, asked: Request, found: Match, before: Contact) -> Plan:
-    """Decide that a known contact stays as it is; what its rule would do is named."""
-    ignored = dict(asked.ignored)
-    for name in Draft(policy, before, {}).affected_fields(asked.sent):
+def _unchanged_plan(
+    policy: Policy, request: Request, match: Match, before: Contact
+) -> Plan:
+    """Plan no change; report the fields of the patch that the rules would change."""
+    ignored = dict(request.ignored)
+    for name in Draft(policy, before, {}).affected_fields(request.sent):
         ignored.setdefault(name, "on_found")
     return Plan(
         result="unchanged",
-        scope=asked.scope,
+        scope=request.scope,
         before=before,
         after=before.fields,
-        matched_by=found.key,
+        matched_by=match.key,
         withheld=(),
         ignored=FrozenMap.trusted(ignored),
-        also_matched=found.also_matched + found.merged,
-        forms=asked.get(before.id)[1],
+        also_matched=match.also_matched + match.merged,
+        forms=request.get(before.id)[1],
         aliases=before.aliases,
         clocks=before.clocks,
         merged=(),
         policy=policy,
-        asked=asked,
+        request=request,
     )
 
 
-def _merge(policy: Policy, asked: Request, family: Target) -> Draft:
-    """Give the fields afterwards: what is absorbed, then what is sent."""
-    before = family.before
-    draft = Draft(policy, before, asked.ignored)
-    if family.merged:
-        draft.merge_contacts([contact for contact, _forms in family.merged])
-    draft.apply_patch(asked.sent, known=before is not None)
+def _merge(policy: Policy, request: Request, target: Target) -> Draft:
+    """Compute the fields: merge other contacts first, then apply the patch."""
+    before = target.before
+    draft = Draft(policy, before, request.ignored)
+    if target.merged:
+        draft.merge_contacts([contact for contact, _forms in target.merged])
+    draft.apply_patch(request.sent, known=before is not None)
     if before is None:
-        draft.apply_defaults(asked.sent)
+        draft.apply_defaults(request.sent)
     return draft
 
 
-def _see_its_limits(policy: Policy, claimed: KeyHoldings, family: Target) -> None:
-    over = claimed.over_limit(policy, family.forms)
-    if over is not None:
-        key, forms = over
+def _check_limits(policy: Policy, holdings: KeyHoldings, target: Target) -> None:
+    excess = holdings.over_limit(policy, target.forms)
+    if excess is not None:
+        key, forms = excess
         noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
         reason = f"must have {noun} per contact; send fewer, or raise max_forms"
-        # A number, for the contact's own forms are not the sender's to see.
+        # Only the number is shown: the stored forms are not the sender's to see.
         raise InvalidField(key.name, len(forms), reason)
 
 
-def _touches(policy: Policy, asked: Request, moved: set[str]) -> bool:
-    """Tell whether a field of a key that was consulted has moved."""
+def _moves_consulted_key(policy: Policy, request: Request, moved: set[str]) -> bool:
+    """Return whether a field of a consulted key has moved."""
     if moved:
-        for name in asked.hits:
+        for name in request.hits:
             if not moved.isdisjoint(compiled(policy).by_name[name].fields):
                 return True
     return False
@@ -297,42 +301,42 @@ def _touches(policy: Policy, asked: Request, moved: set[str]) -> bool:
 
 def _plan(
     policy: Policy,
-    asked: Request,
-    found: Match,
-    family: Target,
+    request: Request,
+    match: Match,
+    target: Target,
     draft: Draft,
-    claimed: KeyHoldings,
+    holdings: KeyHoldings,
 ) -> Plan:
-    result = _result(policy, family, draft.moved)
-    if family.merged or draft.clocks:
+    result = _result(policy, target, draft.moved)
+    if target.merged or draft.clocks:
         draft.set_update_clocks()
     ignored, clocks = draft.ignored, draft.clocks
-    others = found.also_matched + claimed.others
-    # By position, as ``Plan`` names them: that is cheaper by a quarter.
+    also_matched = match.also_matched + holdings.others
+    # Positional arguments are a quarter cheaper than keywords.
     return Plan(
         result,
-        asked.scope,
-        family.before,
+        request.scope,
+        target.before,
         draft.stored if result == "unchanged" else FrozenMap.trusted(draft.after),
-        found.key,
-        claimed.withheld,
+        match.key,
+        holdings.withheld,
         FrozenMap.trusted(ignored) if ignored else NOTHING,
-        tuple(dict.fromkeys(others)) if claimed.others else others,
-        claimed.forms,
-        claimed.aliases,
+        tuple(dict.fromkeys(also_matched)) if holdings.others else also_matched,
+        holdings.forms,
+        holdings.aliases,
         FrozenMap.trusted(clocks) if clocks else NOTHING,
-        tuple([each[0] for each in family.merged]) if family.merged else (),
+        tuple([merged[0] for merged in target.merged]) if target.merged else (),
         policy,
-        asked,
+        request,
     )
 
 
-def _result(policy: Policy, family: Target, moved: set[str]) -> Result:
-    before = family.before
+def _result(policy: Policy, target: Target, moved: set[str]) -> Result:
+    before = target.before
     if before is None:
         return "created"
-    if not family.merged and not moved and before.deleted_at is None:
+    if not target.merged and not moved and before.deleted_at is None:
         return "unchanged"
     if policy.on_found == "refuse":
         raise UpdateRefused(before.id)
-    return "merged" if family.merged else "updated"
+    return "merged" if target.merged else "updated"

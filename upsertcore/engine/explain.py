@@ -1,22 +1,82 @@
 """
-Explaining: a decision retold in words, one line per key and one per field.
+Explanations: a decision in words, with one line per key and one per field.
 
 Rules:
-    What is told is what was decided; nothing is asked, matched or merged again.
-    A line names the rule that made a value, and the reason for one that was not taken.
+    Only the results of a decision are used; nothing is matched or merged again.
+    A line names the rule that set a value, or the reason why one is not stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 from upsertcore.values import shown, thaw
 
 __all__ = ["explain"]
 
-Told: TypeAlias = Any
-"""What stands on a floor above: a step, a change, a policy; it is read, not made."""
+
+class KeyStep(Protocol):
+    """A step of a match, such as ``trace.Step``."""
+
+    @property
+    def key(self) -> str:
+        """The name of the key."""
+        ...
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms that the patch carries."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """Why the key matched or did not."""
+        ...
+
+
+class FieldChange(Protocol):
+    """A field or clock that moves, such as ``outcome.Change``."""
+
+    @property
+    def field(self) -> str:
+        """The name of the field."""
+        ...
+
+    @property
+    def before(self) -> Any:
+        """The stored value, None where there was none."""
+        ...
+
+    @property
+    def after(self) -> Any:
+        """The new value, None where it is cleared."""
+        ...
+
+
+class WithheldValue(Protocol):
+    """A value that is not stored, such as ``outcome.Withheld``."""
+
+    @property
+    def field(self) -> str:
+        """The name of the field."""
+        ...
+
+    @property
+    def value(self) -> Any:
+        """What was sent."""
+        ...
+
+    @property
+    def holder(self) -> str:
+        """The id of the contact that holds the key."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The name of the key."""
+        ...
+
 
 _REASONS = {
     "null": "null counts as omitted",
@@ -32,24 +92,24 @@ _REASONS = {
 
 def explain(
     headline: str,
-    steps: Iterable[Told],
-    moved: Iterable[Told],
-    left: tuple[Iterable[Told], Iterable[tuple[str, str]]],
+    steps: Iterable[KeyStep],
+    changes: Iterable[FieldChange],
+    not_stored: tuple[Iterable[WithheldValue], Iterable[tuple[str, str]]],
     rule: Callable[[str], str],
-    formless: Iterable[tuple[str, Any, str]] = (),
-    clocks: Iterable[Told] = (),
+    unusable: Iterable[tuple[str, Any, str]] = (),
+    clocks: Iterable[FieldChange] = (),
 ) -> str:
     """
-    Tell a decision.
+    Explain a decision.
 
     Args:
-        headline: Who, and what became of them.
-        steps: What each key found.
-        moved: The fields that move.
-        left: What is withheld, and field name to reason for what is ignored.
-        rule: Names what made the value of a field, blank where it is not known.
-        formless: Field, value and reason, for what is stored and makes no key.
-        clocks: The clocks that move, of fields whose rule has one.
+        headline: The contact and the result.
+        steps: The result of each key.
+        changes: The fields that move.
+        not_stored: What is withheld, and field name to reason for what is ignored.
+        rule: Returns the rule of a field as text, blank where it is not known.
+        unusable: Field, value and reason, for stored values that have no key.
+        clocks: The clocks that move.
 
     Returns:
         Lines of text: the headline, one per key, one per field, one per clock.
@@ -58,59 +118,62 @@ def explain(
     created
       city: not stored: null counts as omitted
     """
-    withheld, ignored = left
+    withheld, ignored = not_stored
     lines = [
         headline,
         *map(_key, steps),
-        *(_change(each, rule(each.field)) for each in moved),
+        *(_change(change, rule(change.field)) for change in changes),
         *map(_clock, clocks),
         *map(_withheld, withheld),
-        *_not_taken(ignored),
-        *(f"{_word(n)}: {_say(value)}: {why}: not a key" for n, value, why in formless),
+        *_ignored(ignored),
+        *(
+            f"{_word(n)}: {_text(value)}: {why}: not a key"
+            for n, value, why in unusable
+        ),
     ]
     return "\n  ".join(lines)
 
 
-def _key(step: Told) -> str:
+def _key(step: KeyStep) -> str:
     forms = ", ".join(map(_word, step.forms))
     what = f"{_word(step.key)}: {forms}" if forms else _word(step.key)
     return f"{what}: {step.note}"
 
 
-def _change(change: Told, rule: str) -> str:
+def _change(change: FieldChange, rule: str) -> str:
     name, by = _word(change.field), f" ({rule})" if rule else ""
     if change.after is None:
-        return f"{name}: {_say(change.before)} cleared{by}"
+        return f"{name}: {_text(change.before)} cleared{by}"
     if change.before is None:
-        return f"{name}: {_say(change.after)} stored{by}"
-    return f"{name}: {_say(change.before)} -> {_say(change.after)}{by}"
+        return f"{name}: {_text(change.after)} stored{by}"
+    return f"{name}: {_text(change.before)} -> {_text(change.after)}{by}"
 
 
-def _clock(change: Told) -> str:
+def _clock(change: FieldChange) -> str:
     name = _word(change.field)
     if change.after is None:
-        return f"{name}: clock {_say(change.before)} cleared"
+        return f"{name}: clock {_text(change.before)} cleared"
     if change.before is None:
-        return f"{name}: clock set to {_say(change.after)}"
-    return f"{name}: clock {_say(change.before)} -> {_say(change.after)}"
+        return f"{name}: clock set to {_text(change.after)}"
+    return f"{name}: clock {_text(change.before)} -> {_text(change.after)}"
 
 
-def _withheld(each: Told) -> str:
-    what = "it" if each.key == each.field else f"the key {_word(each.key)}"
-    held = f"{_word(each.holder)} holds {what}"
-    return f"{_word(each.field)}: {_say(each.value)} withheld: {held}"
+def _withheld(entry: WithheldValue) -> str:
+    what = "it" if entry.key == entry.field else f"the key {_word(entry.key)}"
+    reason = f"{_word(entry.holder)} holds {what}"
+    return f"{_word(entry.field)}: {_text(entry.value)} withheld: {reason}"
 
 
-def _not_taken(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _ignored(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, reason in ignored:
         why = _REASONS.get(reason, f"its rule is {reason}")
         yield f"{_word(name)}: not stored: {why}"
 
 
-def _say(value: Any) -> str:
+def _text(value: Any) -> str:
     return shown(thaw(value))
 
 
 def _word(text: str) -> str:
-    """Write a name or a form as it is, if it is short and on one line."""
+    """Return a name or a form as it is, if it is short and on one line."""
     return text if text.isprintable() and len(text) <= 60 else shown(text)

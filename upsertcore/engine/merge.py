@@ -1,13 +1,13 @@
 """
-The fields of a contact while other contacts, and then a patch, are merged into it.
+The new fields of a contact: other contacts are merged into it, then a patch applies.
 
 Rules:
-    A draft lives within one decision; nothing of it escapes before it is complete.
-    Contacts come first, one after the other; then the patch, and last the primaries
-    of keys that append new values.
-    What is absent in another contact changes nothing; see ``rules.absent``.
-    A value that is taken from another contact brings its clock.
-    A refusal names the contact, and shows no value of it.
+    A draft lives within one decision.
+    The order is: other contacts, one after the other; the fields of the patch; the
+    primaries of keys that append new values.
+    A value that is absent in another contact changes nothing; see ``rules.absent``.
+    A value that is taken from another contact comes with its clock.
+    A refusal names the other contact and shows none of its values.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class MergedFields:
     The fields and clocks of a contact while others are merged into it.
 
     Args:
-        policy: The table.
-        before: The contact that stays.
+        policy: The policy.
+        before: The survivor.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact, Policy, field, never
@@ -62,7 +62,15 @@ class MergedFields:
     """
 
     __slots__ = (
-        *("_before", "_defaults", "_gathered", "_policy", "_times", "clocks", "fields"),
+        *(
+            "_before",
+            "_defaults",
+            "_gatherers",
+            "_policy",
+            "_times",
+            "clocks",
+            "fields",
+        ),
     )
 
     def __init__(self, policy: Policy, before: Contact) -> None:
@@ -71,88 +79,89 @@ class MergedFields:
         self.fields: dict[str, Any] = dict(before.fields)
         self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
-        self._gathered: dict[str, Gatherer] = {}
+        self._gatherers: dict[str, Gatherer] = {}
 
     def merge(self, others: Iterable[Contact]) -> None:
         """
-        Merge other contacts in, one after the other.
+        Merge other contacts, one after the other.
 
         Args:
-            others: They stay as they are.
+            others: The other contacts; they are not changed.
 
         Raises:
-            InvalidField: If a rule refuses a value of one.
+            InvalidField: If a rule refuses one of their values.
 
         Cost:
-            Linear in the fields of all, and in their values where a rule joins them.
+            Linear in the fields of all contacts, and in their values where a rule
+            combines lists or mappings.
         """
         for other in others:
             for name in dict.fromkeys((*other.fields, *other.clocks)):
                 rule, value = self._policy.merge_rule(name), other.get(name)
-                gone = is_absent(value, self._defaults.get(name))
-                if gone and (value is None or self._knows(name)):
+                counts_as_absent = is_absent(value, self._defaults.get(name))
+                if counts_as_absent and (value is None or self._has_field(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
-                        # What null cleared is as new as its clock.
-                        self._take_one(rule, name, other)
-                elif gone:
-                    self._take_absent(rule, name, other)
+                        # A field that null has cleared still has a clock to compare.
+                        self._merge_field(rule, name, other)
+                elif counts_as_absent:
+                    self._merge_absent(rule, name, other)
                 elif rule.gather is None:
-                    self._take_one(rule, name, other)
+                    self._merge_field(rule, name, other)
                 else:
                     self._gather(rule.gather, rule, name, other)
-        for name, gathered in self._gathered.items():
-            self._set(name, gathered.result())
+        for name, gatherer in self._gatherers.items():
+            self._set(name, gatherer.result())
 
-    def _knows(self, name: str) -> bool:
-        """Return whether the survivor has a field, or knows that it was cleared."""
+    def _has_field(self, name: str) -> bool:
+        """Return whether the survivor has a field, or its clock."""
         return name in self.fields or name in self.clocks
 
-    def _take_one(self, rule: Rule, name: str, other: Contact) -> None:
-        """Let a rule take one field of another contact."""
+    def _merge_field(self, rule: Rule, name: str, other: Contact) -> None:
+        """Merge one field of another contact by its rule."""
         value = other.get(name)
         try:
             if rule.merges_only:
-                self._take_newer(rule, name, other)
+                self._merge_newer(rule, name, other)
             elif rule.by is not None:
-                self._take_clocked(rule, name, other)
+                self._merge_clocked(rule, name, other)
             elif rule.on_update:
-                self._take_value(rule, name, other)
+                self._merge_value(rule, name, other)
         except ValueError as error:
             raise InvalidField(name, value, str(error), holder=other.id) from error
         except Exception as error:
             blame(error, name, "rule", rule, value)
             raise
 
-    def _take_absent(self, rule: Rule, name: str, other: Contact) -> None:
-        """Take what counts as absent where the survivor has nothing, if a rule does."""
+    def _merge_absent(self, rule: Rule, name: str, other: Contact) -> None:
+        """Merge a value that counts as absent into a contact without the field."""
         try:
-            self._take_one(rule, name, other)
+            self._merge_field(rule, name, other)
         except InvalidField:
-            # What is not there refuses no merge.
+            # A value that counts as absent never refuses a merge.
             return
 
     def _gather(self, gather: Gather, rule: Rule, name: str, other: Contact) -> None:
-        """Lay one field of another contact over what is gathered of those before."""
-        default, gathered = self._defaults.get(name), self._gathered.get(name)
-        if gathered is not None and _is_absent(gathered, default):
-            # From here on it counts as absent.
-            self._set(name, self._gathered.pop(name).result())
-            gathered = None
-        if gathered is None:
+        """Merge one field of another contact into the gatherer of the field."""
+        default, gatherer = self._defaults.get(name), self._gatherers.get(name)
+        if gatherer is not None and _counts_as_absent(gatherer, default):
+            # Merging into a value that counts as absent starts anew.
+            self._set(name, self._gatherers.pop(name).result())
+            gatherer = None
+        if gatherer is None:
             own = self._present(name)
-            gathered = None if own is None else gather(own, default)
-            if gathered is None:
-                self._take_one(rule, name, other)
+            gatherer = None if own is None else gather(own, default)
+            if gatherer is None:
+                self._merge_field(rule, name, other)
                 return
-            self._gathered[name] = gathered
+            self._gatherers[name] = gatherer
         value = other.get(name)
         try:
-            gathered.add(value)
+            gatherer.add(value)
         except ValueError as error:
             raise InvalidField(name, value, str(error), holder=other.id) from error
         if self._has_clock(name):
-            taken, moved = gathered.equals(value), gathered.moved
-            self._take_clock(name, other, taken=taken, moved=moved)
+            from_other, moved = gatherer.equals(value), gatherer.moved
+            self._merge_clock(name, other, from_other=from_other, moved=moved)
 
     def _has_clock(self, name: str) -> bool:
         return self._policy.base_rule(name).by is not None
@@ -174,77 +183,77 @@ class MergedFields:
         else:
             self.clocks[name] = clock
 
-    def _take_value(self, rule: Rule, name: str, other: Contact) -> None:
-        """Let a rule without a clock take a value that is there."""
+    def _merge_value(self, rule: Rule, name: str, other: Contact) -> None:
+        """Merge a value that is present by a rule without a clock."""
         own, value = self.fields.get(name), other.get(name)
         new = self._combined(rule, name, own, value)
         if self._has_clock(name):
-            taken, moved = same(new, value), not same(new, own)
-            self._take_clock(name, other, taken=taken, moved=moved)
+            from_other, moved = same(new, value), not same(new, own)
+            self._merge_clock(name, other, from_other=from_other, moved=moved)
         self._set(name, new)
 
-    def _take_clock(
-        self, name: str, other: Contact, *, taken: bool, moved: bool
+    def _merge_clock(
+        self, name: str, other: Contact, *, from_other: bool, moved: bool
     ) -> None:
-        """Take the clock of a value that was taken over, or the later of two."""
-        clock, theirs = self.clocks.get(name), other.clocks.get(name)
-        if taken and moved:
-            self._set_clock(name, theirs)
-        elif taken or moved:
-            self._set_clock(name, later(clock, theirs))
+        """Set the clock of the other contact's value, or the later of both."""
+        clock, other_clock = self.clocks.get(name), other.clocks.get(name)
+        if from_other and moved:
+            self._set_clock(name, other_clock)
+        elif from_other or moved:
+            self._set_clock(name, later(clock, other_clock))
 
     def _combined(self, rule: Rule, name: str, own: Any, value: Any) -> Any:
         if rule.merge is not None and own is not None:
             return rule.merge(own, value, self._defaults.get(name))
-        known = self._present(name)
-        new = rule.combine(known, value)
+        present = self._present(name)
+        new = rule.combine(present, value)
         if own is None:
             return new
-        if new is None and known is None and not _clears(rule, own, value):
-            # What is absent stays absent, and that is what the survivor has.
+        if new is None and present is None and not _clears(rule, own, value):
+            # If both are absent, the survivor's value stays.
             return own
         return new
 
-    def _take_clocked(self, rule: Rule, name: str, other: Contact) -> None:
-        """Let a rule with a clock choose; what was cleared has a clock too."""
+    def _merge_clocked(self, rule: Rule, name: str, other: Contact) -> None:
+        """Merge a field by a rule with a clock; a cleared field has a clock, too."""
         own, clock = self.fields.get(name), self.clocks.get(name)
         if own is not None and self._present(name) is None:
             own = clock = None
-        theirs = other.clocks.get(name), other.get(name)
-        made = rule.combine((clock, own), theirs)
-        self._set_clock(name, made[0])
-        self._set(name, made[1])
+        dated = other.clocks.get(name), other.get(name)
+        new_clock, new = rule.combine((clock, own), dated)
+        self._set_clock(name, new_clock)
+        self._set(name, new)
 
-    def _take_newer(self, rule: Rule, name: str, other: Contact) -> None:
-        """Take a value that is there from the contact that was updated last."""
+    def _merge_newer(self, rule: Rule, name: str, other: Contact) -> None:
+        """Set the value of the contact that was updated last."""
         own, value = self._present(name), other.get(name)
         if self._has_clock(name):
-            mine, theirs = self.clocks.get(name), other.clocks.get(name)
+            own_clock, other_clock = self.clocks.get(name), other.clocks.get(name)
         else:
-            mine, theirs = self.time(name), _time(other, name)
-        clock, new = theirs, value
+            own_clock, other_clock = self.time(name), _time(other, name)
+        clock, new = other_clock, value
         if own is not None:
-            clock, new = rule.combine((mine, own), (theirs, value))
+            clock, new = rule.combine((own_clock, own), (other_clock, value))
         if self._has_clock(name):
             self._set_clock(name, clock)
-        elif clock != mine:
+        elif clock != own_clock:
             self._times[name] = clock
             self._set_clock(name, clock)
         self._set(name, new)
 
     def time(self, name: str) -> str:
         """
-        Return when the contact that supplied a field was updated.
+        Return the update time of the contact that supplied a field.
 
         Args:
-            name: A field that goes by when its contact was updated.
+            name: A field under ``last_updated``.
         """
         return self._times.get(name) or _time(self._before, name)
 
 
-def _is_absent(gathered: Gatherer, default: Any) -> bool:
-    """Return whether what is gathered is blank by now, or what is default."""
-    return any(map(gathered.equals, ((), NOTHING, default)))
+def _counts_as_absent(gatherer: Gatherer, default: Any) -> bool:
+    """Return whether the merged value is blank, or equals the default."""
+    return any(map(gatherer.equals, ((), NOTHING, default)))
 
 
 def _clears(rule: Rule, own: Any, value: Any) -> bool:
@@ -252,26 +261,27 @@ def _clears(rule: Rule, own: Any, value: Any) -> bool:
     try:
         return rule.combine(own, value) is None
     except ValueError:
-        # It would refuse that value, which is not there for it.
+        # A rule that refuses the value does not clear it.
         return False
 
 
 def set_update_clocks(
     names: Iterable[str],
-    merging: MergedFields | None,
+    merged: MergedFields | None,
     base: Mapping[str, Any],
     fields: Mapping[str, Any],
     clocks: dict[str, Any],
 ) -> None:
     """
-    Keep, as the clocks of fields, when the contacts that supplied them were updated.
+    Store the update times of merged contacts as the clocks of the fields they supply.
 
     Args:
-        names: Of the fields that go by that.
-        merging: What merged contacts; None where the contact itself is not updated.
-        base: The fields before the patch was merged in.
-        fields: The fields after it. One that the patch updates has no clock any more.
-        clocks: Of the fields after it; changed.
+        names: The fields under ``last_updated``.
+        merged: The merged fields; None where the contact itself is not updated.
+        base: The fields before the patch.
+        fields: The fields after the patch. A field that the patch updates loses its
+            clock.
+        clocks: The clocks after the patch; changed in place.
 
     >>> clocks = {"city": "2024-01-02T00:00:00.000000+00:00"}
     >>> set_update_clocks(("city",), None, {"city": "Oslo"}, {"city": "Rome"}, clocks)
@@ -282,15 +292,15 @@ def set_update_clocks(
         value = fields.get(name)
         if not same(value, base.get(name)):
             clocks.pop(name, None)
-        elif merging is not None and not empty(value):
-            clocks[name] = merging.time(name)
+        elif merged is not None and not empty(value):
+            clocks[name] = merged.time(name)
 
 
 def _time(contact: Contact, name: str) -> str:
-    """Write when a field's contact was updated, so that text compares as time does."""
-    kept = contact.clocks.get(name)
-    if type(kept) is str:
-        return kept
+    """Return the update time of a field as text that sorts as time does."""
+    clock = contact.clocks.get(name)
+    if type(clock) is str:
+        return clock
     return contact.updated_at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -300,11 +310,11 @@ _NO_PRIMARIES: Mapping[str, Key] = {}
 @final
 class Draft:
     """
-    The fields of a contact to be.
+    The mutable fields of the contact that a decision computes.
 
     Args:
-        policy: The table.
-        before: The contact that is known, None for a new one.
+        policy: The policy.
+        before: The matched contact, None for a new one.
         ignored: Field name to reason, for what reading the patch left out.
 
     >>> from upsertcore import Policy, field, first_match, normalize
@@ -316,7 +326,8 @@ class Draft:
     """
 
     __slots__ = (
-        *("_absorbed", "_base", "_before", "_merging", "_policy", "_read", "_sent"),
+        *("_base", "_before", "_ignored_by_read", "_merged", "_moved_by_merge"),
+        *("_policy", "_sent"),
         *("after", "appended", "clocks", "ignored", "moved", "stored", "stored_clocks"),
     )
 
@@ -324,54 +335,54 @@ class Draft:
         self, policy: Policy, before: Contact | None, ignored: Mapping[str, str]
     ) -> None:
         self._policy = policy
-        stored, written = NOTHING, NOTHING
+        stored, clocks = NOTHING, NOTHING
         if before is not None:
-            stored, written = before.fields, before.clocks
+            stored, clocks = before.fields, before.clocks
         self.stored: FrozenMap[Any] = stored
-        self.stored_clocks: FrozenMap[Any] = written
+        self.stored_clocks: FrozenMap[Any] = clocks
         self.after: dict[str, Any] = stored.proxy.copy()
-        self.clocks: dict[str, Any] = written.proxy.copy()
-        self._base: tuple[Fields, Fields] = stored, written
-        self._absorbed: Iterable[str] = ()
+        self.clocks: dict[str, Any] = clocks.proxy.copy()
+        self._base: tuple[Fields, Fields] = stored, clocks
+        self._moved_by_merge: Iterable[str] = ()
         self._sent: Fields = NOTHING
-        self._read = ignored
+        self._ignored_by_read = ignored
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
         self.appended: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._before = before
-        self._merging: MergedFields | None = None
+        self._merged: MergedFields | None = None
 
     def merge_contacts(self, others: Iterable[Contact]) -> None:
         """
-        Merge other contacts in, one after the other.
+        Merge other contacts, one after the other.
 
         Args:
-            others: They stay as they are.
+            others: The other contacts; they are not changed.
 
         Raises:
-            InvalidField: If a rule refuses a value of one.
+            InvalidField: If a rule refuses one of their values.
         """
-        merging = MergedFields(self._policy, self._before)  # type: ignore[arg-type]
-        merging.merge(others)
-        self.after, self.clocks, self._merging = merging.fields, merging.clocks, merging
+        merged = MergedFields(self._policy, self._before)  # type: ignore[arg-type]
+        merged.merge(others)
+        self.after, self.clocks, self._merged = merged.fields, merged.clocks, merged
         for name in {*self.after, *self.stored, *self.clocks, *self.stored_clocks}:
-            self._note(name)
+            self._track(name)
         self._base = dict(self.after), dict(self.clocks)
-        self._absorbed = {*self.moved}
+        self._moved_by_merge = {*self.moved}
 
     def set_update_clocks(self) -> None:
-        """Keep when the contacts that supplied ``last_updated`` fields were updated."""
+        """Store the update times of ``last_updated`` fields as their clocks."""
         moves = self.moved or (self._before is not None and self._before.deleted_at)
         parts = self._base[0], self.after, self.clocks
         set_update_clocks(
             self._policy.update_time_fields(self.clocks, self.after),
-            self._merging if moves else None,
+            self._merged if moves else None,
             *parts,
         )
 
     def apply_patch(self, sent: Fields, *, known: bool = False) -> None:
         """
-        Merge a patch in.
+        Apply a patch.
 
         Args:
             sent: Field name to frozen value, None for null.
@@ -385,20 +396,20 @@ class Draft:
 
     def _apply(self, sent: Fields, *, known: bool) -> None:
         tables, after, moved = compiled(self._policy), self.after, self.moved
-        last = tables.primaries if known else _NO_PRIMARIES
-        rules, usual = tables.rules, tables.extra_rule
-        # Each field is sent once; unless something was absorbed, it is as stored yet.
+        primaries = tables.primaries if known else _NO_PRIMARIES
+        rules, extra_rule = tables.rules, tables.extra_rule
+        # Without merged contacts each field is still as it is stored.
         as_stored = not moved
         if not (known or after) and tables.replaces(sent) and None not in sent.values():
             after.update(sent)
             moved.update(sent)
             return
         for name, value in sent.items():
-            if last and name in last:
+            if primaries and name in primaries:
                 continue
-            rule = rules.get(name, usual)
+            rule = rules.get(name, extra_rule)
             if rule is not replace or not as_stored:
-                self._take(rule, name, value, known=known)
+                self._apply_rule(rule, name, value, known=known)
             elif type(value) is str:
                 if value != after.get(name):
                     after[name] = value
@@ -406,15 +417,15 @@ class Draft:
             elif not same(value, after.get(name)):
                 _set(after, name, value)
                 moved.add(name)
-        if last:
-            self._merge_primaries(last, sent)
+        if primaries:
+            self._apply_primaries(primaries, sent)
 
     def affected_fields(self, sent: Fields) -> list[str]:
         """
-        List the fields of a patch that its rules would move, leave out or refuse.
+        List the fields of a patch that its rules would move, ignore or refuse.
 
         Args:
-            sent: As :meth:`apply_patch`, for a known contact.
+            sent: As in :meth:`apply_patch`, for a known contact.
 
         >>> from upsertcore import Policy, field, never
         >>> from upsertcore.rules import union
@@ -423,45 +434,47 @@ class Draft:
         ['name']
         """
         tables, self._sent = compiled(self._policy), sent
-        last, rules = tables.primaries, tables.rules
-        named = []
-        for name in sorted(sent, key=last.__contains__):
+        primaries, rules = tables.primaries, tables.rules
+        affected = []
+        for name in sorted(sent, key=primaries.__contains__):
             rule, value = rules.get(name, tables.extra_rule), sent[name]
             try:
-                if name not in last or not self._settle_primary(last[name], value):
-                    self._take(rule, name, value, known=True)
+                key = primaries.get(name)
+                if key is None or not self._is_additional(key, value):
+                    self._apply_rule(rule, name, value, known=True)
             except InvalidField as refusal:
                 if refusal.is_of_caller:
                     raise
-                named.append(name)
+                affected.append(name)
                 continue
             if name in self.moved or name in self.ignored:
-                named.append(name)
-        return named
+                affected.append(name)
+        return affected
 
-    def _merge_primaries(self, last: Mapping[str, Key], sent: Fields) -> None:
+    def _apply_primaries(self, primaries: Mapping[str, Key], sent: Fields) -> None:
+        rules = compiled(self._policy).rules
         for name, value in sent.items():
-            if name in last and not self._settle_primary(last[name], value):
-                self._take(compiled(self._policy).rules[name], name, value, known=True)
+            if name in primaries and not self._is_additional(primaries[name], value):
+                self._apply_rule(rules[name], name, value, known=True)
 
-    def _take(self, rule: Rule, name: str, value: Any, *, known: bool) -> None:
-        """Take one field of a patch; name it where it is left out."""
+    def _apply_rule(self, rule: Rule, name: str, value: Any, *, known: bool) -> None:
+        """Apply one field of a patch; report it where it is ignored."""
         stored = new = self.after.get(name)
         if rule.on_update if known else rule.on_create:
             clock = None if rule.by is None else _clock(rule.by, name, self._sent)
-            new = self._lay(rule, name, value, clock)
+            new = self._combine(rule, name, value, clock)
         if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name
 
-    def _lay(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
-        """Let a rule make the new value, and answer it."""
-        stored, written = self.after.get(name), None
+    def _combine(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
+        """Set the new value of a field by its rule, and return it."""
+        stored, stored_clock = self.after.get(name), None
         try:
             if rule.by is None:
                 new = rule.combine(stored, value)
             else:
-                written = self.clocks.get(name)
-                clock, new = rule.combine((written, stored), (clock, value))
+                stored_clock = self.clocks.get(name)
+                clock, new = rule.combine((stored_clock, stored), (clock, value))
                 _set(self.clocks, name, clock)
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
@@ -470,25 +483,25 @@ class Draft:
             raise
         if new is stored and rule.by is None:
             return new
-        if not same(new, stored) or (rule.by and not same(clock, written)):
+        if not same(new, stored) or (rule.by and not same(clock, stored_clock)):
             self._put(name, new)
         return new
 
     def _put(self, name: str, value: Any) -> None:
-        """Set a field, its clock being set; it has moved unless it is as it was."""
+        """Set a field after its clock, and track whether it has moved."""
         _set(self.after, name, value)
-        self._note(name)
+        self._track(name)
 
-    def _note(self, name: str) -> None:
-        """Note whether a field, or its clock, is other than it is stored."""
+    def _track(self, name: str) -> None:
+        """Add a field to ``moved`` if it, or its clock, differs from what is stored."""
         as_stored = same(self.after.get(name), self.stored.proxy.get(name))
         if as_stored and same(self.clocks.get(name), self.stored_clocks.get(name)):
             self.moved.discard(name)
         else:
             self.moved.add(name)
 
-    def _settle_primary(self, key: Key, value: Any) -> bool:
-        """Leave a value of a primary to the additional fields, if it belongs there."""
+    def _is_additional(self, key: Key, value: Any) -> bool:
+        """Return whether a primary is, or becomes, a value of an additional field."""
         primary, *rest = key.fields
         sent = key.forms({primary: value})
         stored = self.after.get(primary)
@@ -496,60 +509,60 @@ class Draft:
             return False
         if not {*sent}.isdisjoint(key.forms({primary: stored})):
             return False
-        held = {*key.forms({name: self.after.get(name) for name in rest})}
-        if not held.issuperset(sent):
+        additional = {*key.forms({name: self.after.get(name) for name in rest})}
+        if not additional.issuperset(sent):
             if not key.append_new:
                 return False
-            self._join(key, value, held)
+            self._append(key, value, additional)
         elif key.append_new and rest[-1] in self.appended:
-            # Another primary brought it, and this one would if that did not.
+            # The primary of another key has appended it; so would this one.
             own, primaries = self.appended[rest[-1]]
-            alone = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
-            if not {*key.forms(alone)}.issuperset(sent):
+            without = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
+            if not {*key.forms(without)}.issuperset(sent):
                 self.appended[rest[-1]] = own, (*primaries, primary)
         self.ignored[primary] = "additional"
         return True
 
-    def _join(self, key: Key, value: Any, held: set[str]) -> None:
+    def _append(self, key: Key, value: Any, additional: set[str]) -> None:
         name = key.fields[-1]
-        listed = self.after.get(name)
-        if empty(listed):
-            listed = ()
-        if type(listed) is not tuple:
+        items = self.after.get(name)
+        if empty(items):
+            items = ()
+        if type(items) is not tuple:
             reason = "must be a list, so that values can be appended"
-            stored = self._before is not None and same(listed, self._before.get(name))
+            stored = self._before is not None and same(items, self._before.get(name))
             holder = self._before.id if stored else None  # type: ignore[union-attr]
-            raise InvalidField(name, listed, reason, holder=holder)
+            raise InvalidField(name, items, reason, holder=holder)
         own, primaries = self.appended.get(name, (self.after.get(name), ()))
         self.appended[name] = own, (*primaries, key.fields[0])
         new = []
         for item in value if type(value) is tuple else (value,):
             form = key.form(item)
-            if form is not None and form not in held:
-                held.add(form)
+            if form is not None and form not in additional:
+                additional.add(form)
                 new.append(item)
-        listed = (*listed, *new)
+        items = (*items, *new)
         clean = self._policy.field_options(name).clean
         try:
-            made = freeze(listed if clean is None else clean(listed))
+            cleaned = freeze(items if clean is None else clean(items))
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
         except Exception as error:
-            blame(error, name, "clean", clean, listed)
+            blame(error, name, "clean", clean, items)
             raise
-        if made is None:
+        if cleaned is None:
             raise InvalidField(name, value, UNUSABLE)
-        self._put(name, made)
+        self._put(name, cleaned)
 
     def apply_defaults(self, sent: Fields) -> None:
         """
-        Give a new contact its defaults.
+        Set the defaults of a new contact.
 
         Args:
-            sent: The patch; what it carries needs no default.
+            sent: The patch; a field that it carries needs no default.
 
         Raises:
-            MissingField: If a needed field is absent or blank.
+            MissingField: If a required field is absent or blank.
         """
         policy = self._policy
         for name, value in compiled(policy).defaults:
@@ -565,56 +578,59 @@ class Draft:
 
     @property
     def base(self) -> Fields:
-        """The fields before the patch was merged in."""
+        """The fields before the patch is applied."""
         return self._base[0]
 
     def cleared_values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Give the values that fields had which null has cleared."""
-        gone = [n for n in names if n not in self.after and n in self._sent]
-        return {n: self.base[n] for n in gone if n in self.base}
+        """Return the former values of those fields that null has cleared."""
+        cleared = [n for n in names if n not in self.after and n in self._sent]
+        return {n: self.base[n] for n in cleared if n in self.base}
 
     def own_value(self, name: str) -> Any:
-        """Give the value of a field without what joined it."""
+        """Return the value of a field without appended values."""
         return self.appended[name][0] if name in self.appended else self.after.get(name)
 
     def appended_primaries(self, name: str) -> tuple[str, ...]:
-        """Give the primaries whose values joined a list."""
+        """Return the primaries whose values were appended to a list."""
         return self.appended[name][1] if name in self.appended else ()
 
     def is_moved(self, name: str) -> bool:
-        """Tell whether a field is other than before by what was sent for it."""
+        """Return whether a field, or its clock, has moved by what was sent for it."""
         if name not in self._sent:
             return False
         rule = self._policy.field_options(name).rule
         if self._before is None and not rule.on_create:
             return False
         fields, clocks = self._base
-        as_before = same(self.own_value(name), fields.get(name))
-        return not as_before or not same(self.clocks.get(name), clocks.get(name))
+        is_same = same(self.own_value(name), fields.get(name))
+        return not is_same or not same(self.clocks.get(name), clocks.get(name))
 
     def leave_out(self, left_out: Mapping[str, str]) -> None:
         """
-        Merge the patch anew without some fields; they go by no default either.
+        Apply the patch again without some fields; they get no default either.
 
         Args:
-            left_out: Field name to the reason to name it with, blank for none.
+            left_out: Field name to the reason to report, blank to report none.
 
         Raises:
-            MissingField: If creating needs one of them.
-            InvalidField: If a rule refuses what is merged then.
+            MissingField: If a new contact needs one of them.
+            InvalidField: If a rule refuses one of the remaining fields.
         """
         fields, clocks = self._base
         self.after, self.clocks = dict(fields), dict(clocks)
-        self.moved, self.appended = {*self._absorbed}, {}
-        self.ignored = {**self._read, **{n: why for n, why in left_out.items() if why}}
-        rest = {n: value for n, value in self._sent.items() if n not in left_out}
-        self._apply(rest, known=self._before is not None)
+        self.moved, self.appended = {*self._moved_by_merge}, {}
+        self.ignored = {
+            **self._ignored_by_read,
+            **{n: reason for n, reason in left_out.items() if reason},
+        }
+        sent = {n: value for n, value in self._sent.items() if n not in left_out}
+        self._apply(sent, known=self._before is not None)
         if self._before is None:
             self.apply_defaults(self._sent)
 
 
 def _set(part: dict[str, Any], name: str, value: Any) -> None:
-    """Set a field, or clear it: no contact holds a null."""
+    """Set a field, or remove it for None: null is never stored."""
     if value is None:
         part.pop(name, None)
     else:
@@ -622,7 +638,7 @@ def _set(part: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _clock(by: str, name: str, sent: Fields) -> Any:
-    """Give the clock of a patch, as it was cleaned."""
+    """Return the clock of a patch, cleaned."""
     clock = sent.get(by)
     if type(clock) not in (str, int, float) or empty(clock):
         reason = f"must be text or a number, as the clock of {name}"

@@ -2,8 +2,7 @@
 The outcome: what a call did, what it withheld, and what it ignored.
 
 Rules:
-    An outcome is a value; it holds the contact before and after, and no more.
-    What can be derived (the changes) is derived when it is asked for.
+    An outcome is a frozen value; what can be derived from it is computed on demand.
 """
 
 from __future__ import annotations
@@ -64,10 +63,10 @@ class Withheld:
 
     Args:
         field: The name of the field.
-        value: What was sent, cleaned and merged.
+        value: The value that the field would have.
         holder: The id of the contact that holds the key.
-        key: The name of the key that is held. It is another field's where this field
-            is left out because it identifies together with that one.
+        key: The name of the key. It is another field's where this field is left out
+            because it identifies together with that one.
 
     >>> Withheld("phone", "+15550001111", "c-2").key
     'phone'
@@ -80,7 +79,7 @@ class Withheld:
 
 
 class Decision:
-    """What a plan and an outcome have in common, told in short words."""
+    """What a plan and an outcome have in common."""
 
     __slots__ = ()
     result: Result
@@ -92,7 +91,7 @@ class Decision:
 
     @property
     def updated(self) -> bool:
-        """True where a field of a known contact moves, or its clock alone."""
+        """True where a field of a known contact moves, or only its clock."""
         return self.result == "updated"
 
     @property
@@ -101,35 +100,35 @@ class Decision:
         return self.result == "unchanged"
 
 
-class _Late:
-    """What an outcome is made of where its parts are made when they are asked for."""
+class _LazyParts:
+    """The record from which an outcome computes its attributes on demand."""
 
-    __slots__ = ("__weakref__", "_told")
-    _told: Any
+    __slots__ = ("__weakref__", "_record")
+    _record: Any
 
 
 @final
 @frozen
-class Outcome(Decision, _Late):
+class Outcome(Decision, _LazyParts):
     """
     What one call did.
 
     Args:
         result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
             that moves alone makes it ``"updated"``, without changes.
-        contact: The contact as it is now.
-        before: The contact as it was, None where it was created; the same object
-            as ``contact`` where nothing moved.
-        matched_by: The name of the key that found it, None where none did.
+        contact: The contact after the call.
+        before: The contact before the call, None where it was created; the same
+            object as ``contact`` where nothing moved.
+        matched_by: The name of the key that matched it, None where none did.
         withheld: Values not stored because another contact holds their key.
         ignored: Field name to reason, for values that the policy does not store.
-        also_matched: Ids of further contacts that the patch's keys hit.
-        merged: Contacts that were merged into it, as they were.
+        also_matched: Ids of further contacts that the patch's keys match.
+        merged: Contacts that were merged into it, as they were before.
         replayed: True where an idempotency key was sent again: this is the outcome
-            of the first call, and the second one did nothing.
+            of the first call, and the second one changed nothing.
 
     Laws:
-        Every sent field is stored, withheld or ignored, and named.
+        Every sent field is stored, withheld or ignored; the latter two are reported.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -151,10 +150,11 @@ class Outcome(Decision, _Late):
 
     def explain(self) -> str:
         """
-        Tell what happened in words: one line per field, with its rule, one per clock.
+        Explain what the call did: one line per field, with its rule, one per clock.
 
-        A stored value that makes no key, though its field has one, is told too. A plan
-        tells what each key found besides; a pickled outcome forgets the rules.
+        A stored value that has no key, though its field does, is reported, too. The
+        explanation of a plan has a line per key as well; a pickled outcome does not
+        keep the rules.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "name": field(null="ignore")}
@@ -164,13 +164,13 @@ class Outcome(Decision, _Late):
           email: 'ada@x.org' stored (replace)
           name: not stored: null counts as omitted
         """
-        left = self.withheld, self.ignored.items()
-        told = headline(self, self.contact.id)
+        not_stored = self.withheld, self.ignored.items()
         rule = rule_namer(self._policy, self.merged)
-        lacking = unusable_values(self._policy, self.contact.fields)
-        was = NOTHING if self.before is None else self.before.clocks
-        clocks = changes(was, self.contact.clocks)
-        return explain(told, (), self.changes, left, rule, lacking, clocks)
+        unusable = unusable_values(self._policy, self.contact.fields)
+        clocks_before = NOTHING if self.before is None else self.before.clocks
+        clocks = changes(clocks_before, self.contact.clocks)
+        title = headline(self, self.contact.id)
+        return explain(title, (), self.changes, not_stored, rule, unusable, clocks)
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)
@@ -184,111 +184,113 @@ class Outcome(Decision, _Late):
         return changes(before, self.contact.fields)
 
 
-_NONE_OF = {
+_DEFAULTS = {
     "withheld": (),
     "ignored": NOTHING,
     "also_matched": (),
     "merged": (),
     "replayed": False,
 }
-_SET = {
-    each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
+_SETTERS = {
+    attribute.name: getattr(Outcome, attribute.name).__set__
+    for attribute in attrs.fields(Outcome)
 }
-_get_told = vars(_Late)["_told"].__get__
+_get_record = vars(_LazyParts)["_record"].__get__
 
 
-class _Draft(Decision, _Late):
-    """An outcome whose attributes can still be set."""
+class _MutableOutcome(Decision, _LazyParts):
+    """An outcome whose attributes can be set; it becomes an ``Outcome``."""
 
     __slots__ = Outcome.__slots__
     _policy: Any
 
 
-def _late(self: Outcome, name: str) -> Any:
-    """Make a part that was not asked for before; see :func:`outcome_from_record`."""
-    if name not in _SET:
+def _load_attribute(self: Outcome, name: str) -> Any:
+    """Compute an attribute at its first use; see :func:`outcome_from_record`."""
+    if name not in _SETTERS:
         raise AttributeError(f"an outcome has no {name}")
-    row, was, matched_by = _get_told(self)[:3]
+    row, row_before, matched_by = _get_record(self)[:3]
     if name == "contact":
-        part: Any = contact_in(row)
+        value: Any = contact_in(row)
     elif name == "before":
-        part = None if was is None else contact_in(was)
+        value = None if row_before is None else contact_in(row_before)
     else:
-        part = matched_by if name == "matched_by" else _NONE_OF[name]
-    _SET[name](self, part)
-    return part
+        value = matched_by if name == "matched_by" else _DEFAULTS[name]
+    _SETTERS[name](self, value)
+    return value
 
 
-# Set here, so that a type checker still knows which attributes there are.
-Outcome.__getattr__ = _late  # type: ignore[attr-defined]
+# Set outside the class, so that type checkers still report unknown attributes.
+Outcome.__getattr__ = _load_attribute  # type: ignore[attr-defined]
 
 
 def outcome_from_record(result: Result, record: Record, policy: Any) -> Outcome:
     """
-    Make an outcome in which nothing was withheld, ignored, hit besides or absorbed.
+    Make an outcome without withheld, ignored, further matched or merged parts.
 
     Args:
-        result: As ``Outcome``.
-        record: Of the write: the row of the contact as it is, the row as it was, None
-            where it was created, and the key that matched. Contacts are made of rows
-            when they are asked for.
-        policy: The table.
+        result: As in ``Outcome``.
+        record: The record of the write: the row of the contact after it, the row before
+            it, None where it was created, and the key that matched. Contacts are made
+            of rows on demand.
+        policy: The policy.
 
     Cost:
-        A fifth of ``Outcome(...)``, and nothing that the collector keeps walking.
+        A fifth of ``Outcome(...)``; the garbage collector need not track the result.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> book = ContactBook(Policy(never(), {}))
-    >>> made = book.create({})
-    >>> row = book._index.rows[made.contact.id]
-    >>> outcome_from_record("created", (row, None, None), book.policy) == made
+    >>> outcome = book.create({})
+    >>> row = book._index.rows[outcome.contact.id]
+    >>> outcome_from_record("created", (row, None, None), book.policy) == outcome
     True
     """
-    draft = _Draft()
-    draft.result, draft._policy = result, policy  # noqa: SLF001 - made for this function
-    # Of plain rows the collector drops this tuple too.
-    draft._told = record  # noqa: SLF001
-    draft.__class__ = Outcome  # type: ignore[assignment]
-    return draft  # type: ignore[return-value]
+    outcome = _MutableOutcome()
+    outcome.result, outcome._policy = result, policy  # noqa: SLF001 - made for this function
+    # The garbage collector untracks this tuple as well, where its rows are untracked.
+    outcome._record = record  # noqa: SLF001
+    outcome.__class__ = Outcome  # type: ignore[assignment]
+    return outcome  # type: ignore[return-value]
 
 
-def headline(verdict: Any, id: str | None) -> str:
+def headline(decision: Any, id: str | None) -> str:
     """
-    Say who it is about, and what became of them.
+    Return the first line of an explanation: the contact and the result.
 
     Args:
-        verdict: A plan or an outcome.
-        id: The contact's, None where it has none yet.
+        decision: A plan or an outcome.
+        id: The id of the contact, None where it has none yet.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> headline(ContactBook(Policy(never(), {})).plan({}), None)
     'created'
     """
-    words = [verdict.result if id is None else f"{verdict.result} {id}"]
-    was = verdict.before
-    if was is not None and was.deleted_at is not None and not verdict.unchanged:
+    words = [decision.result if id is None else f"{decision.result} {id}"]
+    before = decision.before
+    deleted = before is not None and before.deleted_at is not None
+    if deleted and not decision.unchanged:
         words.append("which was deleted")
-    if verdict.matched_by is not None:
-        words.append(f"matched by {verdict.matched_by}")
-    if verdict.merged:
-        words.append(f"with {' and '.join(each.id for each in verdict.merged)}")
-    if verdict.also_matched:
-        words.append(f"also matched: {', '.join(verdict.also_matched)}")
+    if decision.matched_by is not None:
+        words.append(f"matched by {decision.matched_by}")
+    if decision.merged:
+        words.append(f"with {' and '.join(contact.id for contact in decision.merged)}")
+    if decision.also_matched:
+        words.append(f"also matched: {', '.join(decision.also_matched)}")
     return ", ".join(words)
 
 
 def without_contacts(outcome: Outcome, ids: set[str]) -> Outcome | None:
     """
-    Give what is left of an outcome once contacts are forgotten.
+    Remove erased contacts from an outcome.
 
     Args:
-        outcome: Of a call.
-        ids: The ids that led to those contacts.
+        outcome: The outcome of a call.
+        ids: The ids of the erased contacts, merged ids included.
 
     Returns:
-        None where it holds one of them, or whoever had absorbed one. Else the outcome
-        without their ids, and without the values that were withheld because they held
-        them; the same object where it told nothing of them.
+        None where the outcome holds one of them, or a contact that one was merged
+        into. Else the outcome without their ids and without the values that were
+        withheld because of them; the same object where it mentions none of them.
 
     >>> from upsertcore import ContactBook, Policy, never
     >>> outcome = ContactBook(Policy(never(), {}), ids=lambda: "c-1").create({})
@@ -298,23 +300,23 @@ def without_contacts(outcome: Outcome, ids: set[str]) -> Outcome | None:
     ... )
     (True, True)
     """
-    every = outcome.contact, outcome.before, *outcome.merged
-    if any(each is not None and not ids.isdisjoint(each.ids) for each in every):
+    contacts = outcome.contact, outcome.before, *outcome.merged
+    if any(c is not None and not ids.isdisjoint(c.ids) for c in contacts):
         return None
-    others = tuple([id for id in outcome.also_matched if id not in ids])
-    withheld = tuple([each for each in outcome.withheld if each.holder not in ids])
-    if others == outcome.also_matched and withheld == outcome.withheld:
+    also_matched = tuple([id for id in outcome.also_matched if id not in ids])
+    withheld = tuple([entry for entry in outcome.withheld if entry.holder not in ids])
+    if also_matched == outcome.also_matched and withheld == outcome.withheld:
         return outcome
-    return evolve(outcome, also_matched=others, withheld=withheld)
+    return evolve(outcome, also_matched=also_matched, withheld=withheld)
 
 
 def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
     """
-    Make what names the rule of a field, and of absorbing it where that was done.
+    Return a function that names the rule of a field, and its rule for merges.
 
     Args:
-        policy: The table, None where it is not known any more.
-        merged: The contacts that were merged into the one.
+        policy: The policy, None where it is not known (a pickled outcome).
+        merged: The contacts that were merged; without any, no rule for merges is named.
 
     >>> rule_namer(None, ())("email")
     ''
@@ -335,21 +337,23 @@ def unusable_values(
     policy: Any, fields: Mapping[str, Any]
 ) -> list[tuple[str, Any, str]]:
     """
-    List the values of the fields of keys that make no key.
+    List the stored values that have no key, though their field does.
 
     Args:
-        policy: The table, None where it is not known any more.
+        policy: The policy, None where it is not known (a pickled outcome).
         fields: Stored fields.
 
     Returns:
-        Field, value and reason, each once.
+        Field, value and reason, without duplicates.
 
     >>> unusable_values(None, {"email": "not an email"})
     []
     """
     keys = () if policy is None else policy.all_keys
-    every = [each for key in keys for each in key.unusable_values(fields)]
-    return [*{(name, repr(v), why): (name, v, why) for name, v, why in every}.values()]
+    entries = [entry for key in keys for entry in key.unusable_values(fields)]
+    return [
+        *{(n, repr(value), why): (n, value, why) for n, value, why in entries}.values()
+    ]
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -361,7 +365,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
         after: Stored fields.
 
     Returns:
-        What stands in *after*, in its order, then what is gone.
+        The fields of *after*, in its order, then the removed ones.
 
     Cost:
         Linear in the fields of both.
@@ -374,5 +378,5 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
         for name, value in after.items()
         if not same(before.get(name), value)
     ]
-    gone = [Change(n, value, None) for n, value in before.items() if n not in after]
-    return tuple(moved + gone)
+    removed = [Change(n, value, None) for n, value in before.items() if n not in after]
+    return tuple(moved + removed)

@@ -1,11 +1,11 @@
 """
-The patch as a decision sees it: cleaned, and with the keys that it carries.
+The patch of a decision: cleaned fields, and the look-ups of the keys they carry.
 
 Rules:
-    A value is cleaned before it is compared, and a key is made of what was cleaned.
-    A form is looked up at most once in a decision, and made once of a value; once
-    more where what is blocked is left out.
-    It reads an index through a view, and writes nothing.
+    A value is cleaned before it is compared; keys are computed from cleaned values.
+    A decision looks a form up once, and computes the form of a value once; again where
+    blocked values are left out.
+    The index is read through a view, and never written.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ Fields: TypeAlias = Mapping[str, Any]
 
 def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """
-    Clean what was sent; keep apart what null and blank leave out.
+    Clean a patch; separate what counts as omitted.
 
     Args:
-        policy: The table.
+        policy: The policy.
         patch: What was sent.
 
     Returns:
-        Field name to frozen value, None for null, and field name to ``"null"`` or
-        ``"blank"`` for what counts as omitted.
+        Field name to frozen value, None for null, and field name to ``"null"``,
+        ``"blank"`` or ``"blocked"`` for what counts as omitted.
 
     Raises:
-        Refused: If it is no mapping, names an unknown field or too many, or a value
-            is refused, too large values among them.
+        Refused: If the patch is not a mapping, has an unknown field or too many
+            fields, or a value is refused, for example one that is too large.
 
     Cost:
-        Linear in the patch, whose size ``upsertcore.values`` bounds.
+        Linear in the patch, whose size ``upsertcore.values`` limits.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {"email": field(key=normalize.email), "city": field(null="ignore")}
@@ -70,40 +70,40 @@ def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, st
     """
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
-    plain, lines, other = (
+    uncleaned, fields, extra = (
         compiled(policy).uncleaned,
         compiled(policy).fields,
         policy.extra_fields,
     )
     budget = Budget()
-    for name, raw in patch.items() if _is_plain(patch) else _named(policy, patch):
+    for name, raw in patch.items() if _is_plain(patch) else _named_items(policy, patch):
         flat = type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT
-        if flat and name in plain and raw and not raw.isspace():
+        if flat and name in uncleaned and raw and not raw.isspace():
             sent[name] = raw
             continue
-        line = lines.get(name, other) or policy.field_options(name)
+        options = fields.get(name, extra) or policy.field_options(name)
         value = raw if flat else freeze_field(name, raw, budget=budget)
-        if line.clean is not None and not empty(value):
-            value = _cleaned(name, line.clean, raw, value)
+        if options.clean is not None and not empty(value):
+            value = _clean_value(name, options.clean, raw, value)
         if empty(value):
-            why = _ignored_for(name, line, raw, value)
-            if why is not None:
-                ignored[name] = why
+            reason = _ignore_reason(name, options, raw, value)
+            if reason is not None:
+                ignored[name] = reason
                 continue
-            if value is not None and line.blank == "clear":
+            if value is not None and options.blank == "clear":
                 value = None
         elif name in compiled(policy).blocking:
-            value = _screened(policy, name, raw, value, ignored)
+            value = _without_blocked(policy, name, raw, value, ignored)
             if value is None:
                 continue
         sent[name] = value
     if policy.on_blocked == "refuse":
-        _see_that_no_composite_is_blocked(policy, sent)
+        _check_composites(policy, sent)
     return sent, ignored
 
 
 def _is_plain(patch: Any) -> bool:
-    """Tell a dict whose names are flat ASCII text: as they are, and each once."""
+    """Return whether a patch is a dict whose names are ASCII text."""
     return (
         type(patch) is dict
         and len(patch) <= MAX_FIELDS
@@ -112,8 +112,8 @@ def _is_plain(patch: Any) -> bool:
     )
 
 
-def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
-    """Give what was sent by frozen names, each known to the policy, each once."""
+def _named_items(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
+    """Yield frozen names and values; refuse unknown and duplicate names."""
     if not isinstance(patch, Mapping):
         reason = "must be a mapping of field names to values"
         raise InvalidField("patch", patch, f"{reason}; {mapping_advice(patch)}")
@@ -133,29 +133,29 @@ def _named(policy: Policy, patch: Any) -> Iterator[tuple[str, Any]]:
 _TEXT = frozenset({str})
 
 
-def _ignored_for(name: str, line: Field, raw: Any, value: Any) -> str | None:
-    """Say for what null or blank is ignored; None where it is not."""
-    what, says = ("null", line.null) if value is None else ("blank", line.blank)
-    if says == "reject":
-        raise InvalidField(name, raw, f"must not be {what}")
-    return what if says == "ignore" else None
+def _ignore_reason(name: str, options: Field, raw: Any, value: Any) -> str | None:
+    """Return "null" or "blank" where the value is ignored as such, else None."""
+    kind, option = ("null", options.null) if value is None else ("blank", options.blank)
+    if option == "reject":
+        raise InvalidField(name, raw, f"must not be {kind}")
+    return kind if option == "ignore" else None
 
 
-def _screened(
+def _without_blocked(
     policy: Policy, name: str, raw: Any, value: Any, ignored: dict[str, str]
 ) -> Any:
-    """Leave out what identifies nobody, or refuse it."""
-    left = value
+    """Remove blocked values, or refuse them."""
+    remainder = value
     for key in compiled(policy).blocking[name]:
-        left = None if left is None else key.without_blocked(left)
-    if left is not value:
+        remainder = None if remainder is None else key.without_blocked(remainder)
+    if remainder is not value:
         if policy.on_blocked == "refuse":
             raise InvalidField(name, raw, _BLOCKED)
         ignored[name] = "blocked"
-    return left
+    return remainder
 
 
-def _see_that_no_composite_is_blocked(policy: Policy, sent: Fields) -> None:
+def _check_composites(policy: Policy, sent: Fields) -> None:
     for key in policy.all_keys:
         if key.composite and key.blocked and key.blocks(sent):
             raise InvalidField(*key.error_subject(sent), _BLOCKED)
@@ -182,7 +182,7 @@ def check_scope(scope: Any) -> str:
     return freeze_field("scope", scope)  # type: ignore[no-any-return]
 
 
-def _cleaned(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:
+def _clean_value(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:
     try:
         cleaned = clean(value)
     except ValueError as error:
@@ -201,53 +201,54 @@ def freeze_field(
     name: str, value: Any, how: str = "send", *, budget: Budget | None = None
 ) -> Any:
     """
-    Freeze a value of a field, or refuse it by the field's name.
+    Freeze the value of a field, or refuse it in the name of the field.
 
     Args:
         name: The name of the field.
-        value: What is frozen.
-        how: What the caller is told to do with a value that fits.
-        budget: What the lists and mappings of its patch may still hold.
+        value: The value.
+        how: How the advice in a message begins.
+        budget: What the lists and mappings of the patch may still hold.
 
     Raises:
-        InvalidField: If it is no value.
+        InvalidField: If it cannot be frozen.
 
     >>> freeze_field("tags", ["a"])
     ('a',)
     """
     try:
-        made = freeze(value, budget)
+        value_frozen = freeze(value, budget)
     except ValueError as error:
         path, item, reason = located(value, freeze)
         reason = (reason or str(error)).replace("; send ", f"; {how} ")
         raise InvalidField(name, item, reason, path) from error
-    if type(made) is str and len(made) > MAX_TEXT:
-        raise InvalidField(name, made, f"must have at most {MAX_TEXT} characters")
-    return made
+    if type(value_frozen) is str and len(value_frozen) > MAX_TEXT:
+        reason = f"must have at most {MAX_TEXT} characters"
+        raise InvalidField(name, value_frozen, reason)
+    return value_frozen
 
 
-_NONE_LEFT_OUT: Mapping[str, tuple[Hits, str]] = {}
-_NONE_MADE: Mapping[str, tuple[str, ...]] = {}
-_NONE_PLACED: Mapping[str, int] = {}
+_NO_DROPPED_KEYS: Mapping[str, tuple[Hits, str]] = {}
+_NO_FORMS: Mapping[str, tuple[str, ...]] = {}
+_NO_POSITIONS: Mapping[str, int] = {}
 
 
 @final
 class Request:
     """
-    What one decision asks an index, and the answers: each form and contact once.
+    The patch of a decision and its look-ups: each form and contact once.
 
     Args:
-        keys: The policy's, by name.
+        keys: Key name to key, in the order of the policy.
         patch: As :func:`read_patch` returns it: the fields, and what is ignored.
-        index: Where to look.
+        index: The view to look contacts up in.
         scope: The tenant.
-        strategy: Whose keys are consulted.
-        made: Key name to the forms that were made of the patch already.
+        strategy: The match strategy.
+        forms: Key name to those forms of the patch that are known already.
     """
 
     __slots__ = (
-        *("_index", "_keys", "_made", "_places", "contacts", "dropped_keys", "ignored"),
-        *("hits", "lookups", "scope", "sent", "strategy"),
+        *("_forms", "_index", "_keys", "_positions", "contacts", "dropped_keys"),
+        *("hits", "ignored", "lookups", "scope", "sent", "strategy"),
     )
 
     def __init__(
@@ -257,19 +258,19 @@ class Request:
         index: View,
         scope: str,
         strategy: Strategy,
-        made: Mapping[str, tuple[str, ...]] = _NONE_MADE,
+        forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
     ) -> None:
-        self._index, self._keys, self.scope, self._made = index, keys, scope, made
+        self._index, self._keys, self.scope, self._forms = index, keys, scope, forms
         self.sent, self.ignored = patch
         self.strategy = strategy
         self.hits: dict[str, Hits] = {}
-        self.dropped_keys = _NONE_LEFT_OUT
-        self._places = _NONE_PLACED
+        self.dropped_keys = _NO_DROPPED_KEYS
+        self._positions = _NO_POSITIONS
         self.contacts: dict[str, tuple[Contact, Forms]] = {}
         self.lookups: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def __call__(self, name: str) -> Hits:
-        """Give each form of a key that the patch carries, with its holders."""
+        """Return each form of a key that the patch carries, with its holders."""
         hits = self.hits.get(name)
         if hits is None:
             forms = self.forms(self._keys[name], self.sent)
@@ -278,36 +279,36 @@ class Request:
         return hits
 
     def key(self, name: str) -> Key:
-        """Give a key of the policy."""
+        """Return a key of the policy."""
         return self._keys[name]
 
     def holders(self, name: str, form: str) -> tuple[str, ...]:
-        """Give the ids of the contacts that hold a form of a key, by creation."""
-        place = name, form
-        ids = self.lookups.get(place)
+        """Return the ids of the contacts that hold a form of a key, by creation."""
+        lookup = name, form
+        ids = self.lookups.get(lookup)
         if ids is None:
             ids = self._index.holders(name, form, self.scope)
-            self.lookups[place] = ids
+            self.lookups[lookup] = ids
         return ids
 
     def get(self, id: str) -> tuple[Contact, Forms]:
-        """Give a contact that was found, and the forms that it holds."""
-        found = self.contacts.get(id)
-        if found is None:
-            found = self.contacts[id] = self._index.found(id)
-        return found
+        """Return a contact, and the forms that it holds."""
+        entry = self.contacts.get(id)
+        if entry is None:
+            entry = self.contacts[id] = self._index.found(id)
+        return entry
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
-        """Give the forms of a key that a contact holds."""
-        if not self._places:
-            self._places = {each: place for place, each in enumerate(self._keys)}
-        return self.get(id)[1][self._places[name]]
+        """Return the forms of a key that a contact holds."""
+        if not self._positions:
+            self._positions = {key: number for number, key in enumerate(self._keys)}
+        return self.get(id)[1][self._positions[name]]
 
     def forms(self, key: Key, after: Fields) -> tuple[str, ...]:
-        """Give the forms of merged fields; those of the patch where they are that."""
+        """Return the forms of these fields; the known ones where the patch has them."""
         name, sent = key.name, self.sent
         hits = self.hits.get(name)
-        if hits is None and name not in self._made:
+        if hits is None and name not in self._forms:
             return key.forms(after)
         if after is not sent:
             for field in key.fields:
@@ -317,39 +318,40 @@ class Request:
             if len(hits) == 1:
                 return (hits[0][0],)
             return tuple([form for form, _ids in hits])
-        return self._made[name]
+        return self._forms[name]
 
     def without(self, names: Iterable[str], reason: str) -> Request:
         """
-        Leave keys out of the patch; what was asked and answered stays so.
+        Return a request without some keys; the look-ups so far are kept.
 
         Args:
-            names: Of keys whose fields no other key has.
-            reason: What their fields are ignored for.
+            names: The names of keys that share no field with another key.
+            reason: Why their fields are ignored.
         """
-        left_out = dict.fromkeys(names)
-        every = [field for name in left_out for field in self._keys[name].fields]
-        fields = dict.fromkeys(every)
+        dropped = dict.fromkeys(names)
+        fields = dict.fromkeys(
+            [field for name in dropped for field in self._keys[name].fields]
+        )
         sent = {name: v for name, v in self.sent.items() if name not in fields}
-        gone = {name: reason for name in fields if name in self.sent}
+        ignored = {name: reason for name in fields if name in self.sent}
         shorter = Request(
             self._keys,
-            (sent, {**self.ignored, **gone}),
+            (sent, {**self.ignored, **ignored}),
             self._index,
             self.scope,
             self.strategy,
-            self._made,
+            self._forms,
         )
         shorter.contacts, shorter.lookups = self.contacts, self.lookups
-        shorter.hits = {n: hits for n, hits in self.hits.items() if n not in left_out}
+        shorter.hits = {n: hits for n, hits in self.hits.items() if n not in dropped}
         shorter.dropped_keys = {
             **self.dropped_keys,
-            **{name: (self.hits[name], reason) for name in left_out},
+            **{name: (self.hits[name], reason) for name in dropped},
         }
         return shorter
 
     def stale(self, index: View) -> str | None:
-        """Say what has changed of what was answered; None where all still holds."""
-        contacts = ((id, was) for id, (was, _forms) in self.contacts.items())
-        looked = (((*place, self.scope), ids) for place, ids in self.lookups.items())
-        return changed(index, contacts, looked)
+        """Return what has changed since the look-ups; None where they still hold."""
+        contacts = ((id, contact) for id, (contact, _) in self.contacts.items())
+        lookups = (((*form, self.scope), ids) for form, ids in self.lookups.items())
+        return changed(index, contacts, lookups)

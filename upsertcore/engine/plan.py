@@ -1,9 +1,9 @@
 """
-The plan as a value: what a decision would do, and what it rests on.
+The plan: what a decision would do, and what it is based on.
 
 Rules:
-    A plan is a value for whoever reads it; what can be derived is made when asked for.
-    It holds what was looked up, so it can say later whether that still holds.
+    A plan is a frozen value; what can be derived from it is computed on demand.
+    It keeps its look-ups, so that it can tell later whether they still hold.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ class Plan(Decision):
         result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
             that moves alone makes it ``"updated"``, without changes.
         scope: The tenant.
-        before: The contact that was found, None for nobody.
+        before: The matched contact, None where one would be created.
         after: Its fields afterwards.
-        matched_by: The name of the key that found it.
-        withheld: Values that another contact's key keeps out.
+        matched_by: The name of the key that matched it.
+        withheld: Values not stored because another contact holds their key.
         ignored: Field name to reason, for values that the policy does not store.
-        also_matched: Ids of further contacts that the patch's keys hit.
+        also_matched: Ids of further contacts that the patch's keys match.
         forms: The normal forms that the contact would hold, per key of the policy.
-        aliases: Key name to those of them that its fields no longer make.
-        clocks: Field name to the clock by which it would have been written last.
+        aliases: Key name to those of them that its fields do not have any more.
+        clocks: Field name to the clock of its last update.
         merged: Contacts that would be merged into it.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
@@ -96,7 +96,7 @@ class Plan(Decision):
     clocks: FrozenMap[Any]
     merged: tuple[Contact, ...]
     policy: Policy = attrs.field(repr=False)
-    _asked: Request = attrs.field(repr=False, eq=False)
+    _request: Request = attrs.field(repr=False, eq=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -108,19 +108,21 @@ class Plan(Decision):
     @property
     def expects(self) -> Expects:
         """What must still hold when it is applied, computed anew each time."""
-        asked = self._asked
-        versions = {id: contact.version for id, (contact, _) in asked.contacts.items()}
-        keys = tuple((key, form, ids) for (key, form), ids in asked.lookups.items())
+        request = self._request
+        versions = {
+            id: contact.version for id, (contact, _) in request.contacts.items()
+        }
+        keys = tuple((key, form, ids) for (key, form), ids in request.lookups.items())
         return Expects(FrozenMap.trusted(versions), keys)
 
     @property
     def trace(self) -> tuple[Step, ...]:
-        """Why each key of the strategy was taken or not, computed anew each time."""
-        return trace(self._asked, self.before, self.matched_by, self.merged)
+        """Why each key of the strategy matched or did not, computed anew each time."""
+        return trace(self._request, self.before, self.matched_by, self.merged)
 
     def explain(self) -> str:
         """
-        Tell the decision in words: a line per key, per field with its rule, per clock.
+        Explain the decision: a line per key, per field with its rule, per clock.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> lines = {"email": field(key=normalize.email), "name": field()}
@@ -146,12 +148,12 @@ class Plan(Decision):
 
     def stale(self, index: View) -> str | None:
         """
-        Say what has changed of what the plan rests on; None where all still holds.
+        Return what has changed since the plan was made; None where it still holds.
 
         Args:
-            index: Where it would be applied.
+            index: The index to apply it to.
 
         Cost:
-            One look-up for each one of the decision.
+            As many look-ups as the decision.
         """
-        return self._asked.stale(index)
+        return self._request.stale(index)

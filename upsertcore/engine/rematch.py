@@ -1,10 +1,10 @@
 """
-Again: whether the same patch would find the same contact, once a decision is done.
+The re-match: whether a patch would match the same contact when it is sent again.
 
 Rules:
-    The strategy itself is asked, about a state that does not exist yet; nothing that
-    it says here changes the decision, it only may refuse it.
-    A new contact stands last by creation, and is called by no id.
+    The match strategy runs against the state after the decision. The result may refuse
+    the decision, and never changes it.
+    A new contact has no id yet and is the last by creation.
 """
 
 from __future__ import annotations
@@ -32,42 +32,42 @@ _NEW = ""
 
 def check_rematch(
     policy: Policy,
-    asked: Request,
-    found: Match,
-    claimed: KeyHoldings,
+    request: Request,
+    match: Match,
+    holdings: KeyHoldings,
     ignored: Mapping[str, str],
 ) -> None:
     """
-    Refuse a decision after which the patch would not find its contact again.
+    Refuse a decision after which the patch would not match its contact again.
 
     Args:
-        policy: The table.
-        asked: As :func:`rematches`.
-        found: As :func:`rematches`.
-        claimed: The keys that the contact would hold.
-        ignored: Field name to reason, for what is not taken.
+        policy: The policy.
+        request: As :func:`rematches`.
+        match: As :func:`rematches`.
+        holdings: The keys that the contact would hold.
+        ignored: Field name to reason, for values that are not stored.
 
     Raises:
-        KeyInUse: If a key of the patch has a part that is withheld.
+        KeyInUse: If a part of a key of the patch is withheld.
         InvalidField: For the first key that the patch carries and the contact would
             not hold.
     """
-    if rematches(policy, asked, found, claimed.forms):
+    if rematches(policy, request, match, holdings.forms):
         return
     lost = [
         key
-        for key, held in zip(policy.all_keys, claimed.forms, strict=True)
-        if not {form for form, _ids in asked.hits.get(key.name, ())}.issubset(held)
+        for key, held in zip(policy.all_keys, holdings.forms, strict=True)
+        if not {form for form, _ids in request.hits.get(key.name, ())}.issubset(held)
     ]
     parts = [name for key in lost for name in key.fields]
-    withheld = {each.field for each in claimed.withheld}
+    withheld = {entry.field for entry in holdings.withheld}
     for name in parts:
         if name in withheld:
-            raise key_in_use_error(policy, asked.sent, claimed.withheld, name)
+            raise key_in_use_error(policy, request.sent, holdings.withheld, name)
     for name in parts:
         if ignored.get(name) == "composite":
-            raise blocked_part_error(name, asked.sent[name])
-    name, value = lost[0].error_subject(asked.sent)
+            raise blocked_part_error(name, request.sent[name])
+    name, value = lost[0].error_subject(request.sent)
     rules = ", ".join(
         dict.fromkeys(str(policy.field_options(n).rule) for n in lost[0].fields)
     )
@@ -76,23 +76,23 @@ def check_rematch(
     raise InvalidField(name, value, reason)
 
 
-def rematches(policy: Policy, asked: Request, found: Match, forms: Forms) -> bool:
+def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> bool:
     """
-    Tell whether a patch would find its contact when it is sent again.
+    Return whether a patch would match its contact when it is sent again.
 
     Args:
-        policy: The table.
-        asked: What was asked for this decision, and answered.
-        found: Whom the patch found.
+        policy: The policy.
+        request: The patch, and the look-ups of this decision.
+        match: The match of this decision.
         forms: The forms that the contact would hold, per key of the policy.
 
     Returns:
-        True where the strategy would find that contact and leave out the same keys,
-        or more of them. (Whoever else could be merged into it was, and is gone.)
+        True where the strategy would match that contact and drop the same keys, or
+        more. (Other contacts need no check: those that match are merged by then.)
 
     Cost:
-        One look at the forms that the patch carries, where the contact would hold
-        all of them; else one or two matches, without any look-up.
+        One comparison for each form that the patch carries, where the contact would
+        hold all of them; else one or two matches, without look-ups in the index.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
@@ -100,26 +100,29 @@ def rematches(policy: Policy, asked: Request, found: Match, forms: Forms) -> boo
     >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> patch = {"id": "1"}, {}
-    >>> asked = Request(
+    >>> request = Request(
     ...     compiled(policy).by_name, patch, ContactIndex(["id"]), "", policy.match
     ... )
-    >>> hits = asked("id")
-    >>> rematches(policy, asked, Match(), (("1",),))
+    >>> hits = request("id")
+    >>> rematches(policy, request, Match(), (("1",),))
     True
-    >>> rematches(policy, asked, Match(), ((),))
+    >>> rematches(policy, request, Match(), ((),))
     False
     """
-    if _holds_all(policy, asked, forms):
+    if _holds_all(policy, request, forms):
         return True
-    held = dict(zip(compiled(policy).by_name, forms, strict=True))
-    places = (True,) if found.id is None else (False, True)
-    return all(_finds(policy, asked, found, held, last=last) for last in places)
+    by_name = dict(zip(compiled(policy).by_name, forms, strict=True))
+    # A known contact may come before or after the other holders of a form.
+    positions = (True,) if match.id is None else (False, True)
+    return all(
+        _matches_then(policy, request, match, by_name, last=last) for last in positions
+    )
 
 
-def _holds_all(policy: Policy, asked: Request, forms: Forms) -> bool:
-    seen = asked.hits
+def _holds_all(policy: Policy, request: Request, forms: Forms) -> bool:
+    hits_of = request.hits
     for key, held in zip(policy.all_keys, forms, strict=True):
-        hits = seen.get(key.name)
+        hits = hits_of.get(key.name)
         if not hits:
             continue
         if len(hits) == 1:
@@ -130,57 +133,59 @@ def _holds_all(policy: Policy, asked: Request, forms: Forms) -> bool:
     return True
 
 
-def _finds(
+def _matches_then(
     policy: Policy,
-    asked: Request,
-    found: Match,
-    held: dict[str, tuple[str, ...]],
+    request: Request,
+    match: Match,
+    forms: dict[str, tuple[str, ...]],
     *,
     last: bool,
 ) -> bool:
-    state = _Afterwards(asked, found, held, last=last)
-    strategy = asked.strategy
+    state = _FutureProbe(request, match, forms, last=last)
+    strategy = request.strategy
     try:
-        match = strategy.resolve(strategy.keys, state, PICKS[policy.on_ambiguous])
+        rematch = strategy.resolve(strategy.keys, state, PICKS[policy.on_ambiguous])
     except Refused:
         return False
-    # Of a key that is left out the next time, nothing more is merged then.
-    return match.id == state.id and {*match.dropped}.issuperset(found.dropped)
+    # A key that is dropped the next time merges no further contacts.
+    return rematch.id == state.id and {*rematch.dropped}.issuperset(match.dropped)
 
 
 @final
-class _Afterwards:
-    """Answers a strategy as an index would, once a decision is done."""
+class _FutureProbe:
+    """A probe that answers as the index would after the decision."""
 
-    __slots__ = ("_asked", "_gone", "_has", "_held", "_last", "id")
+    __slots__ = ("_form_sets", "_forms", "_last", "_merged", "_request", "id")
 
     def __init__(
         self,
-        asked: Request,
-        found: Match,
-        held: dict[str, tuple[str, ...]],
+        request: Request,
+        match: Match,
+        forms: dict[str, tuple[str, ...]],
         *,
         last: bool,
     ) -> None:
-        self._asked, self._held, self._last = asked, held, last
-        self._has = {name: frozenset(forms) for name, forms in held.items()}
-        self._gone = {*found.merged}
-        self.id = _NEW if found.id is None else found.id
+        self._request, self._forms, self._last = request, forms, last
+        self._form_sets = {name: frozenset(held) for name, held in forms.items()}
+        self._merged = {*match.merged}
+        self.id = _NEW if match.id is None else match.id
 
     def __call__(self, name: str) -> Hits:
-        hits = self._asked.hits.get(name, ())
-        left_out, reason = self._asked.dropped_keys.get(name, ((), None))
+        hits = self._request.hits.get(name, ())
+        dropped_hits, reason = self._request.dropped_keys.get(name, ((), None))
         if reason == "guard":
-            hits = left_out
+            hits = dropped_hits
         return tuple([(form, self._holders(name, form, ids)) for form, ids in hits])
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
-        return self._held[name] if id == self.id else self._asked.held_forms(id, name)
+        return (
+            self._forms[name] if id == self.id else self._request.held_forms(id, name)
+        )
 
     def _holders(self, name: str, form: str, ids: tuple[str, ...]) -> tuple[str, ...]:
-        left = [id for id in ids if id not in self._gone]
-        if form not in self._has[name]:
-            return tuple([id for id in left if id != self.id])
-        if self.id in left:
-            return tuple(left)
-        return (*left, self.id) if self._last else (self.id, *left)
+        remaining = [id for id in ids if id not in self._merged]
+        if form not in self._form_sets[name]:
+            return tuple([id for id in remaining if id != self.id])
+        if self.id in remaining:
+            return tuple(remaining)
+        return (*remaining, self.id) if self._last else (self.id, *remaining)

@@ -1,14 +1,14 @@
 """
-The claims: which keys a draft would hold, and what becomes of those it may not.
+Uniqueness: the keys that a draft would hold, and how conflicts are resolved.
 
 Rules:
-    A form that the contact holds already is its own; only new ones are looked up.
-    What is left out may take another key with it, so all are looked at anew.
-    A form that is let go finds nobody, unless its key remembers: then it is an alias.
-    Of a key with a limit, what null clears is no alias: it would count for ever.
-    Only what was sent is withheld: a clash of what is absorbed refuses the merge.
-    Fields that identify together are left out together, so that no contact comes to
-    be a mixture of two.
+    Only forms that the contact does not hold yet are looked up.
+    Leaving out a field may change another key, so all keys are computed again.
+    A released form matches no contact, unless its key keeps aliases.
+    For a key with a limit, a value that null clears leaves no alias behind.
+    Only sent values are withheld: a conflict of a merged value refuses the merge.
+    Fields that identify together are left out together, so that no contact becomes a
+    mixture of two.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ __all__ = [
     "key_in_use_error",
 ]
 
-Lists: TypeAlias = "dict[str, list[str]]"
+AppendedLists: TypeAlias = "dict[str, list[str]]"
+"""Primary field to the lists that its value was appended to."""
+
 KeyConflict: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
-"""A unique key, and its forms that others hold, with the ids of those."""
+"""A unique key, and those of its forms that other contacts hold, with their ids."""
 
 
 @final
@@ -51,7 +53,7 @@ class Target:
     The contacts that a draft is made of.
 
     Args:
-        before: The contact that is known, None for a new one.
+        before: The matched contact, None for a new one.
         forms: The forms that it holds, per key of the policy.
         merged: The contacts that are merged into it, each with its forms.
     """
@@ -69,9 +71,9 @@ class KeyHoldings:
 
     Args:
         forms: Its normal forms, per key of the policy, aliases last.
-        aliases: Key name to those that are no longer made of its fields.
-        withheld: Values that another contact's key keeps out.
-        others: Ids of contacts that hold one of its unique keys too.
+        aliases: Key name to those of them that its fields do not have any more.
+        withheld: Values not stored because another contact holds their key.
+        others: Ids of other contacts that hold one of its unique keys.
     """
 
     forms: Forms
@@ -82,199 +84,205 @@ class KeyHoldings:
     def over_limit(
         self, policy: Policy, held: Forms
     ) -> tuple[Key, tuple[str, ...]] | None:
-        """Give the first key of which there are new forms and too many."""
+        """Return the first key with new forms and too many, and its forms."""
         if not compiled(policy).limits:
             return None
         for key, forms, own in zip(policy.all_keys, self.forms, held, strict=True):
-            many = key.max_forms is not None and len(forms) > key.max_forms
-            if many and not {*forms}.issubset(own):
+            exceeds = key.max_forms is not None and len(forms) > key.max_forms
+            if exceeds and not {*forms}.issubset(own):
                 return key, forms
         return None
 
 
 def assign_keys(
-    policy: Policy, asked: Request, draft: Draft, family: Target
+    policy: Policy, request: Request, draft: Draft, target: Target
 ) -> KeyHoldings:
     """
-    Give a draft its keys; what others hold is left out, or refused.
+    Compute the keys of a draft; withhold or refuse those that are in use.
 
     Args:
-        policy: The table.
-        asked: Looks up who holds a form.
-        draft: The merged fields; what is withheld is left out of it.
-        family: The contacts that it is made of.
+        policy: The policy.
+        request: The patch, and the view to look holders up in.
+        draft: The new fields; withheld fields are removed from it.
+        target: The contacts that it is made of.
 
     Raises:
         KeyInUse: If another contact holds a unique key, and the policy refuses, or
-            the contact cannot be created without what is left out.
-        InvalidField: If it cannot be created without what is left out beside a
-            blocked value.
+            a new contact needs the withheld field.
+        InvalidField: If a new contact needs a field that is left out with a blocked
+            value.
 
     Cost:
         One look-up for each new form of a unique key. Where a key is in use, the patch
-        is merged and all keys are made anew, at most once for each field.
+        is applied and all keys are computed again, at most once for each field.
     """
-    left_out = _leave_out_beside_blocked(policy, asked, draft)
-    before = family.before
-    alone = before is not None and not before.aliases and not family.merged
-    if alone and draft.moved.isdisjoint(compiled(policy).key_fields):
-        return KeyHoldings(family.forms, NOTHING)
+    left_out = _leave_out_with_blocked(policy, request, draft)
+    before = target.before
+    plain = before is not None and not before.aliases and not target.merged
+    if plain and draft.moved.isdisjoint(compiled(policy).key_fields):
+        return KeyHoldings(target.forms, NOTHING)
     withheld: list[Withheld] = []
     while True:
-        current = _current(policy, asked, draft, family)
-        clashes = _clashes(policy, asked, current, family)
-        if not clashes or policy.on_key_in_use == "allow":
-            forms, aliases = _with_aliases(policy, current, family, draft)
+        current = _current_forms(policy, request, draft, target)
+        conflicts = _conflicts(policy, request, current, target)
+        if not conflicts or policy.on_key_in_use == "allow":
+            forms, aliases = _with_aliases(policy, current, target, draft)
             others = [
-                id for _, clash in clashes for ids in clash.values() for id in ids
+                id
+                for _, conflict in conflicts
+                for ids in conflict.values()
+                for id in ids
             ]
             return KeyHoldings(forms, aliases, tuple(withheld), tuple(others))
-        more = _to_withhold(policy, asked, draft, clashes)
+        more = _withheld_fields(policy, request, draft, conflicts)
         withheld += more
-        left_out |= {each.field: "" for each in more}
+        left_out |= {entry.field: "" for entry in more}
         try:
             draft.leave_out(left_out)
         except MissingField as missing:
-            raise key_in_use_error(policy, asked.sent, more, missing.field) from missing
+            raise key_in_use_error(
+                policy, request.sent, more, missing.field
+            ) from missing
 
 
-def _current(
-    policy: Policy, asked: Request, draft: Draft, family: Target
+def _current_forms(
+    policy: Policy, request: Request, draft: Draft, target: Target
 ) -> list[tuple[str, ...] | None]:
-    """Give the forms that the fields make, per key; None where no field of it moved."""
-    moved, every = draft.moved, bool(family.merged)
+    """Return the forms of the fields, per key; None where none of its fields moved."""
+    moved, compute_all = draft.moved, bool(target.merged)
     return [
-        asked.forms(key, draft.after)
-        if every or not moved.isdisjoint(key.fields)
+        request.forms(key, draft.after)
+        if compute_all or not moved.isdisjoint(key.fields)
         else None
         for key in policy.all_keys
     ]
 
 
-def _new(forms: Any, family: Target, place: int) -> Sequence[str]:
-    """Give the forms that neither the contact nor one that it absorbs holds."""
-    own = {*family.forms[place]}
-    if family.merged:
-        own.update(*[each[place] for _, each in family.merged])
+def _new_forms(forms: Any, target: Target, place: int) -> Sequence[str]:
+    """Return the forms that neither the contact nor a merged one holds."""
+    own = {*target.forms[place]}
+    if target.merged:
+        own.update(*[held[place] for _, held in target.merged])
     return [form for form in forms if form not in own] if own else forms
 
 
-def _clashes(
+def _conflicts(
     policy: Policy,
-    asked: Request,
+    request: Request,
     current: list[tuple[str, ...] | None],
-    family: Target,
+    target: Target,
 ) -> list[KeyConflict]:
-    """Give the unique keys that others hold; of a policy that refuses, the first."""
-    clashes = []
+    """Return the unique keys that others hold; only the first if the policy refuses."""
+    conflicts = []
     for place, (key, forms) in enumerate(zip(policy.all_keys, current, strict=True)):
         if not key.unique or forms is None:
             continue
-        new = _new(forms, family, place)
-        clash = {form: asked.holders(key.name, form) for form in new}
-        clash = {form: ids for form, ids in clash.items() if ids}
-        if clash:
-            clashes.append((key, clash))
+        new = _new_forms(forms, target, place)
+        conflict = {form: request.holders(key.name, form) for form in new}
+        conflict = {form: ids for form, ids in conflict.items() if ids}
+        if conflict:
+            conflicts.append((key, conflict))
             if policy.on_key_in_use == "refuse":
                 break
-    return clashes
+    return conflicts
 
 
-def _to_withhold(
-    policy: Policy, asked: Request, draft: Draft, clashes: list[KeyConflict]
+def _withheld_fields(
+    policy: Policy, request: Request, draft: Draft, conflicts: list[KeyConflict]
 ) -> list[Withheld]:
-    """List what is left out for these clashes; refuse where the patch brought none."""
+    """Return what to withhold; refuse a conflict that no sent field causes."""
     direct: dict[str, Withheld] = {}
-    lists = _lists(draft)
-    apart: list[tuple[Key, dict[str, str]]] = []
-    for key, clash in clashes:
-        brought = _brought(asked, draft, key, clash)
-        if not brought or policy.on_key_in_use == "refuse":
+    lists = _appended_lists(draft)
+    causes: list[tuple[Key, dict[str, str]]] = []
+    for key, conflict in conflicts:
+        holder_by_field = _conflicting_fields(request, draft, key, conflict)
+        if not holder_by_field or policy.on_key_in_use == "refuse":
             if not key.composite:
-                for name, holder in brought.items():
-                    raise KeyInUse(name, asked.sent.get(name), holder)
-            # Stored values are not the sender's to see, of whatever contact.
-            holder = next(iter(clash.values()))[0]
+                for name, holder in holder_by_field.items():
+                    raise KeyInUse(name, request.sent.get(name), holder)
+            # Stored values of any contact are not the sender's to see.
+            holder = next(iter(conflict.values()))[0]
             if key.composite:
-                raise KeyInUse(*key.error_subject(asked.sent), holder)
+                raise KeyInUse(*key.error_subject(request.sent), holder)
             raise KeyInUse(key.error_subject(draft.after)[0], None, holder)
-        apart.append((key, brought))
-        for name, holder in brought.items():
-            each = Withheld(name, _sent(asked, draft, lists, name), holder, key.name)
-            direct.setdefault(name, each)
-    found: dict[str, Withheld] = {}
-    reached: set[str] = set()
-    for key, brought in apart:
-        found |= {name: direct[name] for name in brought if name not in found}
-        for name, holder in brought.items():
-            # What was reached before leads to nothing that was not.
-            names = [] if name in reached else _along(policy, draft, lists, [name])
-            reached.update(names)
+        causes.append((key, holder_by_field))
+        for name, holder in holder_by_field.items():
+            value = _sent_value(request, draft, lists, name)
+            direct.setdefault(name, Withheld(name, value, holder, key.name))
+    withheld: dict[str, Withheld] = {}
+    expanded: set[str] = set()
+    for key, holder_by_field in causes:
+        withheld |= {n: direct[n] for n in holder_by_field if n not in withheld}
+        for name, holder in holder_by_field.items():
+            start = [] if name in expanded else [name]
+            names = _identifying_with(policy, draft, lists, start)
+            expanded.update(names)
             for other in names:
-                value = _sent(asked, draft, lists, other)
-                each = Withheld(other, value, holder, key.name)
-                found.setdefault(other, direct.get(other, each))
-    return [*found.values()]
+                value = _sent_value(request, draft, lists, other)
+                entry = Withheld(other, value, holder, key.name)
+                withheld.setdefault(other, direct.get(other, entry))
+    return [*withheld.values()]
 
 
-def _brought(
-    asked: Request, draft: Draft, key: Key, clash: dict[str, tuple[str, ...]]
+def _conflicting_fields(
+    request: Request, draft: Draft, key: Key, conflict: dict[str, tuple[str, ...]]
 ) -> dict[str, str]:
-    """Give the fields by which the patch brought these forms, each with its holder."""
-    found: dict[str, str] = {}
+    """Return the sent fields that cause a conflict, with the holder for each."""
+    holder_by_field: dict[str, str] = {}
     for place, name in enumerate(key.fields):
-        values = {each: asked.sent[each] for each in draft.appended_primaries(name)}
+        values = {n: request.sent[n] for n in draft.appended_primaries(name)}
         if draft.is_moved(name):
             values[name] = draft.own_value(name)
-        for each, value in values.items():
-            forms = clash if key.composite else key.field_forms(value, place)
-            ids = [clash[form][0] for form in forms if form in clash]
+        for sent_name, value in values.items():
+            forms = conflict if key.composite else key.field_forms(value, place)
+            ids = [conflict[form][0] for form in forms if form in conflict]
             if ids:
-                found.setdefault(each, ids[0])
-    if not found:
-        # What joined a list was cleaned as the list is, and has other forms now.
-        joins = [each for name in key.fields for each in draft.appended_primaries(name)]
-        return dict.fromkeys(joins, next(iter(clash.values()))[0])
-    return {name: found[name] for name in (*key.fields, *found) if name in found}
+                holder_by_field.setdefault(sent_name, ids[0])
+    if not holder_by_field:
+        # The clean of the list has changed the forms of what was appended to it.
+        appended = [n for name in key.fields for n in draft.appended_primaries(name)]
+        return dict.fromkeys(appended, next(iter(conflict.values()))[0])
+    ordered = (*key.fields, *holder_by_field)
+    return {n: holder_by_field[n] for n in ordered if n in holder_by_field}
 
 
-def _lists(draft: Draft) -> Lists:
-    """Return, for each primary whose value joined lists, these lists."""
-    found: Lists = {}
+def _appended_lists(draft: Draft) -> AppendedLists:
+    """Return, for each appended primary, the lists that its value was appended to."""
+    lists: AppendedLists = {}
     for name, (_, primaries) in draft.appended.items():
-        for each in primaries:
-            found.setdefault(each, []).append(name)
-    return found
+        for primary in primaries:
+            lists.setdefault(primary, []).append(name)
+    return lists
 
 
-def _sent(asked: Request, draft: Draft, lists: Lists, name: str) -> Any:
-    """Give the value that a field would have by what was sent for it."""
-    return asked.sent[name] if name in lists else draft.own_value(name)
+def _sent_value(request: Request, draft: Draft, lists: AppendedLists, name: str) -> Any:
+    """Return the value that a field would have by what was sent for it."""
+    return request.sent[name] if name in lists else draft.own_value(name)
 
 
-def _along(
-    policy: Policy, draft: Draft, lists: Lists, names: Iterable[str]
+def _identifying_with(
+    policy: Policy, draft: Draft, lists: AppendedLists, names: Iterable[str]
 ) -> list[str]:
     """
-    List what identifies together with fields that are left out, and would move.
+    List the moving fields that identify together with fields that are left out.
 
-    A primary that joins a list moves that list.
+    A primary whose value was appended to a list moves that list.
     """
-    found = dict.fromkeys(names)
-    queue = [*found]
-    families: set[tuple[str, ...]] = set()
+    queue = [*dict.fromkeys(names)]
+    queued = {*queue}
+    visited: set[tuple[str, ...]] = set()
     for name in queue:
         for field in (name, *lists.get(name, ())):
-            family = compiled(policy).groups.get(field, ())
-            # All of one family have the same one.
-            known = family[:1] in families
-            families.add(family[:1])
-            for other in () if known else family:
+            group = compiled(policy).groups.get(field, ())
+            # The first field stands for the group: a field is in one group only.
+            is_visited = group[:1] in visited
+            visited.add(group[:1])
+            for other in () if is_visited else group:
                 moving = [other] if draft.is_moved(other) else []
-                for each in (*moving, *draft.appended_primaries(other)):
-                    if each not in found:
-                        found[each] = None
-                        queue.append(each)
+                for reached in (*moving, *draft.appended_primaries(other)):
+                    if reached not in queued:
+                        queued.add(reached)
+                        queue.append(reached)
     return queue
 
 
@@ -282,13 +290,13 @@ def key_in_use_error(
     policy: Policy, fields: Fields, withheld: Iterable[Withheld], name: str
 ) -> KeyInUse:
     """
-    Give the refusal of a patch that a withheld field is needed for.
+    Return the refusal of a patch that cannot do without a withheld field.
 
     Args:
-        policy: The table.
-        fields: Field name to frozen value, of the patch.
-        withheld: What is withheld, the field among it.
-        name: The name of the field.
+        policy: The policy.
+        fields: The fields of the patch.
+        withheld: All withheld values.
+        name: The name of the field that is needed.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> lines = {"email": field(key=normalize.email, unique=True), "name": field()}
@@ -300,35 +308,35 @@ def key_in_use_error(
     >>> key_in_use_error(Policy(first_match("email"), lines), patch, withheld, "name")
     KeyInUse('email', 'a@x', 'c-1')
     """
-    left_out = next(each for each in withheld if each.field == name)
-    key = compiled(policy).by_name[left_out.key]
+    needed = next(entry for entry in withheld if entry.field == name)
+    key = compiled(policy).by_name[needed.key]
     if key.composite:
-        return KeyInUse(*key.error_subject(fields), left_out.holder)
+        return KeyInUse(*key.error_subject(fields), needed.holder)
     first = next(
-        each
-        for each in withheld
-        if (each.key, each.holder) == (left_out.key, left_out.holder)
-        and each.field in key.fields
+        entry
+        for entry in withheld
+        if (entry.key, entry.holder) == (needed.key, needed.holder)
+        and entry.field in key.fields
     )
     return KeyInUse(first.field, fields.get(first.field), first.holder)
 
 
-def _leave_out_beside_blocked(
-    policy: Policy, asked: Request, draft: Draft
+def _leave_out_with_blocked(
+    policy: Policy, request: Request, draft: Draft
 ) -> dict[str, str]:
-    """Leave out what identifies together with a field that is left out already."""
-    if not (asked.ignored and compiled(policy).groups):
+    """Leave out the fields that identify together with a blocked one."""
+    if not (request.ignored and compiled(policy).groups):
         return {}
-    gone = [
+    blocked = [
         name
-        for name, why in asked.ignored.items()
-        if why == "blocked" and name not in asked.sent
+        for name, reason in request.ignored.items()
+        if reason == "blocked" and name not in request.sent
     ]
-    lists = _lists(draft)
-    names = _along(policy, draft, lists, gone)[len(gone) :]
+    lists = _appended_lists(draft)
+    names = _identifying_with(policy, draft, lists, blocked)[len(blocked) :]
     left_out = dict.fromkeys(names, "composite")
     if left_out:
-        values = {name: _sent(asked, draft, lists, name) for name in names}
+        values = {name: _sent_value(request, draft, lists, name) for name in names}
         try:
             draft.leave_out(left_out)
         except MissingField as missing:
@@ -338,7 +346,7 @@ def _leave_out_beside_blocked(
 
 def blocked_part_error(name: str, value: Any) -> InvalidField:
     """
-    Refuse a patch whose contact would lack what identifies with a blocked value.
+    Return the refusal of a patch that needs a field left out with a blocked value.
 
     >>> str(blocked_part_error("name", "Al"))
     "name: 'Al' is needed, but left out with a blocked value; replace the blocked value"
@@ -350,32 +358,32 @@ def blocked_part_error(name: str, value: Any) -> InvalidField:
 def _with_aliases(
     policy: Policy,
     current: list[tuple[str, ...] | None],
-    family: Target,
+    target: Target,
     draft: Draft,
 ) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
-    known = NOTHING if family.before is None else family.before.aliases
-    if not known and not family.merged and not compiled(policy).keeps_aliases:
-        forms = zip(current, family.forms, strict=True)
-        return tuple([held if made is None else made for made, held in forms]), NOTHING
-    every: list[tuple[str, ...]] = []
+    known = NOTHING if target.before is None else target.before.aliases
+    if not known and not target.merged and not compiled(policy).keeps_aliases:
+        forms = zip(current, target.forms, strict=True)
+        return tuple([held if new is None else new for new, held in forms]), NOTHING
+    forms_by_key: list[tuple[str, ...]] = []
     aliases: dict[str, tuple[str, ...]] = {}
     for place, key in enumerate(policy.all_keys):
-        made = current[place]
-        if made is None:
+        new = current[place]
+        if new is None:
             former = known.get(key.name, ())
-            every.append(family.forms[place])
+            forms_by_key.append(target.forms[place])
         else:
-            left = _left(key, place, family, known)
-            gone = {*made, *_let_go(key, draft)}
-            former = tuple([form for form in left if form not in gone])
-            every.append(made + former)
+            retained = _retained_forms(key, place, target, known)
+            excluded = {*new, *_released_forms(key, draft)}
+            former = tuple([form for form in retained if form not in excluded])
+            forms_by_key.append(new + former)
         if former:
             aliases[key.name] = former
-    return tuple(every), FrozenMap.trusted(aliases)
+    return tuple(forms_by_key), FrozenMap.trusted(aliases)
 
 
-def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
-    """Give the forms that null clears and that count for a limit no more."""
+def _released_forms(key: Key, draft: Draft) -> tuple[str, ...]:
+    """Return the forms that null clears, for a key with a limit."""
     if key.max_forms is None:
         return ()
     cleared = draft.cleared_values(key.fields)
@@ -384,13 +392,13 @@ def _let_go(key: Key, draft: Draft) -> tuple[str, ...]:
     return key.forms(cleared)
 
 
-def _left(
-    key: Key, place: int, family: Target, known: FrozenMap[tuple[str, ...]]
+def _retained_forms(
+    key: Key, place: int, target: Target, known: FrozenMap[tuple[str, ...]]
 ) -> dict[str, None]:
-    """Give the forms that stay with a contact whatever its fields are, each once."""
-    left = [family.forms[place] if key.keep_aliases else known.get(key.name, ())]
-    for contact, held in family.merged:
-        left.append(
+    """Return the forms that a contact keeps whatever its fields are."""
+    retained = [target.forms[place] if key.keep_aliases else known.get(key.name, ())]
+    for contact, held in target.merged:
+        retained.append(
             held[place] if key.keep_aliases else contact.aliases.get(key.name, ())
         )
-    return dict.fromkeys(form for forms in left for form in forms)
+    return dict.fromkeys(form for forms in retained for form in forms)

@@ -1,1 +1,1 @@
-"""Policies: the table of fields and keys, checked when it is made."""
+"""Policies: the options of fields and keys, checked when a policy is created."""

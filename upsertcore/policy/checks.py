@@ -1,10 +1,11 @@
 """
-The keys of a policy: made of its table, and checked against it.
+Checks of a policy's keys against its fields, its match strategy and its options.
 
 Rules:
-    Whatever would make the second of two equal calls differ is refused here, where
-    a key, a rule and a choice of the policy meet.
-    A key that is left out of a patch takes its fields along, so they must be its own.
+    A combination of key, rule and option under which sending a patch twice could
+    differ from sending it once is refused here.
+    A key that may be left out of a patch takes its fields along, so no other key may
+    use them.
 """
 
 from __future__ import annotations
@@ -38,48 +39,48 @@ def make_keys(
     named: Mapping[Any, Any],
 ) -> tuple[Key, ...]:
     """
-    Make the keys of the fields, and name those of several fields.
+    Collect the keys of a policy: those of single fields, then those of several.
 
     Args:
-        fields: Field name to line.
+        fields: Field name to its options.
         named: Key name to key, for keys of several fields.
 
     Returns:
-        Those of the fields first, in the order of the table.
+        All keys, in the order of the table.
 
     Raises:
-        InvalidPolicy: If a name or a key is none.
+        InvalidPolicy: If a name or a key is invalid.
 
     >>> from upsertcore import field, normalize
-    >>> lines = {"email": field(key=normalize.email), "name": field()}
-    >>> [key.name for key in make_keys(lines, {})]
+    >>> fields = {"email": field(key=normalize.email), "name": field()}
+    >>> [key.name for key in make_keys(fields, {})]
     ['email']
     """
     keys = [
         Key(
-            n,
-            (n,),
-            (v.key,),
-            v.unique,
-            v.keep_aliases,
-            v.max_forms,
-            blocked=v.blocked,
+            name,
+            (name,),
+            (options.key,),
+            options.unique,
+            options.keep_aliases,
+            options.max_forms,
+            blocked=options.blocked,
         )
-        for n, v in fields.items()
-        if v.key is not None
+        for name, options in fields.items()
+        if options.key is not None
     ]
     names = dict.fromkeys(key.name for key in keys)
-    for name, each in named.items():
+    for name, key in named.items():
         if not isinstance(name, str) or not name:
             what = f"names must be str, got {described(name)}"
             raise InvalidPolicy(f"keys: {what}; name each key")
-        if not isinstance(each, Key):
-            check_not_factory(f"keys: {name}", each)
-            what = f"must be key(...), not {described(each)}"
+        if not isinstance(key, Key):
+            check_not_factory(f"keys: {name}", key)
+            what = f"must be key(...), not {described(key)}"
             raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
         if name in names:
             raise InvalidPolicy(f"keys: {name}: duplicate key name; use another name")
-        keys.append(attrs.evolve(each, name=name))
+        keys.append(attrs.evolve(key, name=name))
         names[name] = None
     return tuple(keys)
 
@@ -88,15 +89,15 @@ def check_keys(
     keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_blocked: str
 ) -> None:
     """
-    See that the keys fit the table.
+    Check that the keys fit the fields.
 
     Args:
-        keys: Of the policy.
-        fields: Field name to line.
-        on_blocked: The policy's.
+        keys: All keys of the policy.
+        fields: Field name to its options.
+        on_blocked: The policy's option.
 
     Raises:
-        InvalidPolicy: If a key and a line cannot work together.
+        InvalidPolicy: If a key conflicts with the options of one of its fields.
 
     >>> check_keys((), {}, on_blocked="store")
     """
@@ -120,10 +121,10 @@ def check_keys(
 
 
 def _check_options(key: Key) -> None:
-    for part in ("unique", "keep_aliases", "any_of", "append_new"):
-        if type(getattr(key, part)) is not bool:
-            what = f"must be True or False, not {described(getattr(key, part))}"
-            raise InvalidPolicy(f"{key.name}: {part} {what}")
+    for option in ("unique", "keep_aliases", "any_of", "append_new"):
+        if type(getattr(key, option)) is not bool:
+            what = f"must be True or False, not {described(getattr(key, option))}"
+            raise InvalidPolicy(f"{key.name}: {option} {what}")
     if key.max_forms is not None and (
         type(key.max_forms) is not int or key.max_forms < 1
     ):
@@ -136,21 +137,21 @@ def check_rules(
     keys: tuple[Key, ...], fields: Mapping[str, Field], *, on_key_in_use: str
 ) -> None:
     """
-    See that with these rules a second call takes what the first one took.
+    Check that these rules store the same parts of a key however often it is sent.
 
     Args:
-        keys: Of the policy.
-        fields: Field name to line, perhaps of one call.
-        on_key_in_use: The policy's.
+        keys: All keys of the policy.
+        fields: Field name to its options, including the overrides of one call.
+        on_key_in_use: The policy's option.
 
     Raises:
-        InvalidPolicy: If a key and a rule cannot work together.
+        InvalidPolicy: If a key conflicts with the rule of one of its fields.
 
     >>> check_rules((), {}, on_key_in_use="refuse")
     """
-    # The first composite key of each field.
+    # Reversed, so that each field maps to the first composite key that contains it.
     composite = [key for key in reversed(keys) if key.composite]
-    whole = {name: key.name for key in composite for name in key.fields}
+    composite_of = {name: key.name for key in composite for name in key.fields}
     for key in keys:
         last = key.fields[-1]
         if key.append_new and fields[last].rule not in (replace, keep, union):
@@ -164,18 +165,18 @@ def check_rules(
             reason = f"is not stored at creation, but later values would join {last}"
             raise InvalidPolicy(f"{key.fields[0]}: {reason}; use another rule")
         if key.unique and on_key_in_use == "withhold":
-            _check_withheld(key, whole, fields)
+            _check_withheld(key, composite_of, fields)
 
 
 def _check_withheld(
-    key: Key, whole: Mapping[str, str], fields: Mapping[str, Field]
+    key: Key, composite_of: Mapping[str, str], fields: Mapping[str, Field]
 ) -> None:
-    """Check that what is left out of a composite key once is left out again."""
+    """Check that a withheld part of a composite key can still be stored later."""
     for name in key.fields:
         rule = fields[name].rule
-        part_of = key.name if key.composite else whole.get(name)
-        taken = rule.on_update or (not rule.on_create and not key.composite)
-        if part_of is not None and not taken:
+        part_of = key.name if key.composite else composite_of.get(name)
+        stored_later = rule.on_update or (not rule.on_create and not key.composite)
+        if part_of is not None and not stored_later:
             reason = f"its rule {rule} would never store a withheld value"
             what = f"is part of key {part_of}: with on_key_in_use='withhold', {reason}"
             raise InvalidPolicy(f"{name}: {what}; change the rule, or on_key_in_use")
@@ -189,17 +190,17 @@ def check_match(
     on_limit: str,
 ) -> None:
     """
-    See that a strategy can work with these keys.
+    Check that a match strategy can work with these keys.
 
     Args:
         match: The strategy.
         by_name: Key name to key.
-        fields: Field name to line.
-        on_limit: The policy's.
+        fields: Field name to its options.
+        on_limit: The policy's option.
 
     Raises:
-        InvalidPolicy: If it asks for a key that there is not, or whose value is
-            never stored, or leaves out what cannot be left out.
+        InvalidPolicy: If it names an unknown key, or one that is never stored, or may
+            drop a key that shares its fields with another.
 
     >>> from upsertcore import never
     >>> check_match(never(), {}, {}, on_limit="refuse")
@@ -207,16 +208,17 @@ def check_match(
     for name in match.keys:
         if name not in by_name:
             raise InvalidPolicy(f"{match.name}: {_no_key(name, by_name, fields)}")
-        for part in by_name[name].fields:
-            rule = fields[part].rule
+        for field_name in by_name[name].fields:
+            rule = fields[field_name].rule
             if not rule.stores:
                 reason = f"identifies contacts, but its rule {rule} never stores it"
-                raise InvalidPolicy(f"{part}: {reason}; use another rule")
+                raise InvalidPolicy(f"{field_name}: {reason}; use another rule")
     if on_limit == "drop":
         if not match.merges:
             what = "'drop' needs the strategy merge_all"
             raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
-        # Else a merge would let forms go, and the same patch would fit the next time.
+        # Without aliases a merge would release forms, and the same patch would be below
+        # the limit the next time.
         for name, key in by_name.items():
             if key.max_forms is not None and not key.keep_aliases:
                 what = "its max_forms needs keep_aliases=True, for on_limit='drop'"
@@ -233,10 +235,10 @@ def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) 
 
 
 def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:
-    """Check that each of these keys can be left out of a patch by itself."""
+    """Check that none of these keys shares a field with another key."""
     uses = Counter(name for key in by_name.values() for name in key.fields)
     for name in names:
         key = by_name[name]
-        if key.composite or any(uses[each] > 1 for each in key.fields):
+        if key.composite or any(uses[field_name] > 1 for field_name in key.fields):
             reason = "cannot be dropped alone: other keys share its fields"
             raise InvalidPolicy(f"{name}: {reason}; leave 'drop' out")

@@ -1,9 +1,9 @@
 """
-What a policy derives from its table once, so that no call derives it again.
+The tables that a policy derives from its fields and keys, once for all calls.
 
 Rules:
-    It is a frozen value, made with the policy; one call's overrides replace the parts
-    that depend on the fields, and keep those that depend on the keys.
+    They are frozen and built with the policy; the overrides of a call replace the
+    tables that depend on the fields, and keep those that depend on the keys.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Compiled:
     Args:
         keys: All keys; those of one field first.
         by_name: Key name to key.
-        no_forms: For each key no form.
+        no_forms: An empty tuple of forms for each key.
         key_fields: The fields of all keys.
         primaries: Primary field to its key, for keys with ``any_of``.
         keeps_aliases: True where a key keeps aliases.
         limits: True where a key has ``max_forms``.
-        blocking: Field to the keys that may leave a value of it out.
+        blocking: Field to the keys that block values of it.
         groups: Field to the fields that identify together with it.
         required: The required fields.
         defaults: Field and default, cleaned.
         fields: Field to its options.
         rules: Field to its rule.
         extra_rule: The rule of undeclared fields.
-        uncleaned: Fields whose values are stored as they are sent.
-        replacing: Fields of which a new contact has what is sent.
+        uncleaned: Fields without ``clean`` and without blocked values.
+        replacing: Fields that a new contact stores as they are sent.
 
     >>> compile_table({}, (), None, blocks=False).keys
     ()
@@ -69,14 +69,14 @@ class Compiled:
     replacing: frozenset[str]
 
     def replaces(self, names: Iterable[str]) -> bool:
-        """Return whether a contact that is created has these fields as sent."""
+        """Return whether a new contact stores these fields as they are sent."""
         if self.replacing.issuperset(names):
             return True
         declared = self.fields.keys() & names
         return _replaces(self.extra_rule) and self.replacing.issuperset(declared)
 
     def with_fields(self, fields: Mapping[str, Field]) -> Compiled:
-        """Return a copy for other options of the same fields; its keys are these."""
+        """Return a copy with other options of the same fields, and the same keys."""
         return evolve(self, **_of_fields(fields, self.blocking))
 
 
@@ -88,11 +88,11 @@ def compile_table(
     blocks: bool,
 ) -> Compiled:
     """
-    Derive what each call needs of a table.
+    Derive the tables that each call uses.
 
     Args:
         fields: Field name to its options.
-        keys: Of the policy.
+        keys: All keys of the policy.
         extra_fields: The options of undeclared fields; None where they are refused.
         blocks: True where blocked values are not stored.
 
@@ -103,7 +103,7 @@ def compile_table(
         Near-linear in the fields and keys.
     """
     blocking = _blocking(keys) if blocks else {}
-    lines = fields.items()
+    items = fields.items()
     return Compiled(
         keys=keys,
         by_name=MappingProxyType({key.name: key for key in keys}),
@@ -114,12 +114,12 @@ def compile_table(
         limits=any(key.max_forms is not None for key in keys),
         blocking=blocking,
         groups=identifying_together(keys),
-        required=tuple([name for name, line in lines if line.required]),
+        required=tuple([name for name, options in items if options.required]),
         defaults=tuple(
             [
-                (n, default_value(n, line))
-                for n, line in lines
-                if line.default is not None
+                (name, default_value(name, options))
+                for name, options in items
+                if options.default is not None
             ]
         ),
         extra_rule=replace if extra_fields is None else extra_fields.rule,
@@ -130,13 +130,13 @@ def compile_table(
 def _of_fields(
     fields: Mapping[str, Field], blocking: Mapping[str, Any]
 ) -> dict[str, Any]:
-    uncleaned = {name for name, line in fields.items() if line.clean is None}
+    uncleaned = {name for name, options in fields.items() if options.clean is None}
     return {
         "fields": dict(fields),
-        "rules": {name: line.rule for name, line in fields.items()},
+        "rules": {name: options.rule for name, options in fields.items()},
         "uncleaned": frozenset(uncleaned.difference(blocking)),
         "replacing": frozenset(
-            name for name, line in fields.items() if _replaces(line.rule)
+            name for name, options in fields.items() if _replaces(options.rule)
         ),
     }
 
@@ -146,12 +146,12 @@ def _replaces(rule: Rule) -> bool:
 
 
 def _blocking(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
-    """Return, per field, the keys of it alone that block values."""
-    found: dict[str, list[Key]] = {}
+    """Return, per field, the keys of that field alone that block values."""
+    keys_of: dict[str, list[Key]] = {}
     for key in keys:
         for name in key.fields if key.blocked and not key.composite else ():
-            found.setdefault(name, []).append(key)
-    return {name: (*blocking,) for name, blocking in found.items()}
+            keys_of.setdefault(name, []).append(key)
+    return {name: (*blocking,) for name, blocking in keys_of.items()}
 
 
 def identifying_together(keys: tuple[Key, ...]) -> dict[str, tuple[str, ...]]:
@@ -159,22 +159,22 @@ def identifying_together(keys: tuple[Key, ...]) -> dict[str, tuple[str, ...]]:
     Return, per field of a composite key, the fields that identify together with it.
 
     Args:
-        keys: Of the policy.
+        keys: All keys of the policy.
 
     Returns:
-        The field itself among them, and each field that is in a composite key with one
-        of them.
+        Field to its group: the field itself, the fields of its composite keys, the
+        fields of theirs, and so on.
 
     >>> from upsertcore import key, normalize
     >>> parts = ("first", "born"), ("last", "born"), ("city",)
     >>> identifying_together(
-    ...     tuple([key(*each, normalize=normalize.text) for each in parts])
+    ...     tuple([key(*names, normalize=normalize.text) for names in parts])
     ... )["first"]
     ('first', 'born', 'last')
     """
-    several = [key.fields for key in keys if key.composite]
-    names = [*dict.fromkeys(name for each in several for name in each)]
-    places = {name: place for place, name in enumerate(names)}
-    found = groups([places[name] for name in each] for each in several)
-    families = [tuple([names[n] for n in group]) for group in found]
-    return {name: family for family in families for name in family}
+    composites = [key.fields for key in keys if key.composite]
+    names = [*dict.fromkeys(name for fields in composites for name in fields)]
+    numbers = {name: number for number, name in enumerate(names)}
+    grouped = groups([numbers[name] for name in fields] for fields in composites)
+    field_groups = [tuple([names[number] for number in group]) for group in grouped]
+    return {name: group for group in field_groups for name in group}

@@ -1,9 +1,9 @@
 """
-One line of a policy's table: how it treats one field.
+The options of one field of a policy.
 
 Rules:
-    A line is a frozen value; it is checked when a policy takes it.
-    It says what becomes of null and blank before its rule says anything.
+    Field options are a frozen value; the policy checks them.
+    ``null`` and ``blank`` apply before the rule.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 UNUSABLE = "must be a value that its clean function accepts"
-"""The reason where ``clean`` makes null of a value that is not."""
+"""The reason where ``clean`` returns None for a value that is not null."""
 
 _ADVICE = {
     "key": "use a normaliser, such as normalize.email",
-    "clean": "write one that takes the value and returns what is stored",
+    "clean": "write one that takes the value and returns the one to store",
 }
 
 Null = Literal["clear", "ignore", "reject"]
@@ -52,7 +52,7 @@ Blank = Literal["store", "ignore", "clear", "reject"]
 @frozen(eq=False)
 class Field:
     """
-    One line of a policy's table; made by :func:`field`.
+    The options of one field, as :func:`field` returns them.
 
     >>> field(required=True).required
     True
@@ -88,34 +88,36 @@ def field(
     default: Any = None,
 ) -> Field:
     """
-    Say how a policy treats one field.
+    Describe one field of a policy.
 
     Args:
-        key: The normaliser that makes a match key of it.
-        unique: No two contacts of a scope hold the same key.
-        keep_aliases: A form that was replaced or cleared still finds the contact, as an
-            alias, and is unique as the key is. Otherwise it is let go.
-        max_forms: How many forms of the key one contact may hold, aliases among them.
-            A value that null clears is then no alias, for it would count for ever.
-        blocked: Forms that identify no contact: text, in which ``*`` stands for
-            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``; case
-            and surrounding white space do not count.
-        required: Needed, and not blank, to create a contact.
-        clean: Makes the value that is stored of the value that was sent; raises
-            ``ValueError`` for a bad one, in words that follow the field's name; what
-            it makes None of is a bad one too. It does not see null or blank.
+        key: A normaliser: contacts are matched by the form that it returns.
+        unique: No two contacts of a scope may hold the same form of the key.
+        keep_aliases: A form that was replaced or cleared still matches the contact, as
+            an alias, and stays unique if the key is. Otherwise the form is released.
+        max_forms: How many forms of the key one contact may hold, aliases included.
+            With a limit, a value that null clears leaves no alias behind.
+        blocked: Forms that identify no contact: text, in which ``*`` matches
+            anything, or compiled patterns, such as ``normalize.PLACEHOLDERS``. Case
+            and surrounding white space are ignored.
+        required: A contact cannot be created without a value that is not blank.
+        clean: Takes the sent value and returns the one to store. It raises
+            ``ValueError`` for a bad value, with a reason that reads after the field's
+            name; returning None means a bad value, too. It is not called with null
+            or blank.
         rule: How the stored and the sent value make the new one.
         on_merge: The rule between two contacts that are merged; the survivor's value
-            is the stored one. None: the policy's ``on_merge``, but a field whose
-            ``rule`` has a clock goes by that.
-        null: What null does: clear the field, count as omitted, or refuse.
-        blank: What ``""``, white space alone, ``[]`` and ``{}`` do: reach the rule as
-            they are, count as omitted, clear the field, or refuse. It applies again to
-            what ``clean`` returns.
-        default: Stored when a contact is created by a patch that omits the field.
+            is the stored one. None: the ``rule`` of the field if it has a clock, else
+            the policy's ``on_merge``.
+        null: What null does: ``"clear"`` the field, ``"ignore"``: count as omitted, or
+            ``"reject"`` the call.
+        blank: What ``""``, white space alone, ``[]`` and ``{}`` do: ``"store"``: pass
+            them to the rule, ``"ignore"``: count as omitted, ``"clear"`` the field, or
+            ``"reject"`` the call. It applies to the result of ``clean`` as well.
+        default: Stored when a patch that omits the field creates a contact.
 
     Returns:
-        A line for ``Policy(fields=...)``, which checks it.
+        Field options for ``Policy(fields=...)``, which checks them.
 
     >>> field(unique=False).rule
     replace
@@ -136,54 +138,53 @@ def field(
     )
 
 
-def check_field(name: str, line: Field) -> None:
+def check_field(name: str, options: Field) -> None:
     """
-    See that a line can work.
+    Check the options of a field.
 
     Args:
-        name: The name of its field.
-        line: The line.
+        name: The name of the field.
+        options: Its options.
 
     Raises:
-        InvalidPolicy: If it cannot.
+        InvalidPolicy: If one is invalid, or two conflict.
 
     >>> check_field("email", field(required=True))
     """
-    for part, function in (("key", line.key), ("clean", line.clean)):
+    for option, function in (("key", options.key), ("clean", options.clean)):
         if function is not None:
-            advice = _ADVICE[part]
-            check_function(f"{name}: {part}", function, advice)
-    check_rule(f"{name}: rule", line.rule)
-    if line.on_merge is not None:
-        check_rule(f"{name}: on_merge", line.on_merge)
-    check_patch_rule(name, line.rule)
-    check_choice(f"{name}: null", line.null, Null)
-    check_choice(f"{name}: blank", line.blank, Blank)
-    for part in ("unique", "required", "keep_aliases"):
-        if type(getattr(line, part)) is not bool:
-            what = f"must be True or False, not {described(getattr(line, part))}"
-            raise InvalidPolicy(f"{name}: {part} {what}")
-    keyed = {
-        "unique": line.unique,
-        "keep_aliases": line.keep_aliases,
-        "max_forms": line.max_forms is not None,
-        "blocked": bool(line.blocked),
+            check_function(f"{name}: {option}", function, _ADVICE[option])
+    check_rule(f"{name}: rule", options.rule)
+    if options.on_merge is not None:
+        check_rule(f"{name}: on_merge", options.on_merge)
+    check_patch_rule(name, options.rule)
+    check_choice(f"{name}: null", options.null, Null)
+    check_choice(f"{name}: blank", options.blank, Blank)
+    for option in ("unique", "required", "keep_aliases"):
+        if type(getattr(options, option)) is not bool:
+            what = f"must be True or False, not {described(getattr(options, option))}"
+            raise InvalidPolicy(f"{name}: {option} {what}")
+    options_of_keys = {
+        "unique": options.unique,
+        "keep_aliases": options.keep_aliases,
+        "max_forms": options.max_forms is not None,
+        "blocked": bool(options.blocked),
     }
-    for part, given in keyed.items():
-        if given and line.key is None:
+    for option, is_set in options_of_keys.items():
+        if is_set and options.key is None:
             advice = "add key=normalize.email, or another normaliser"
-            raise InvalidPolicy(f"{name}: {part} needs a key; {advice}")
-    if line.required and not line.rule.stores:
-        reason = f"is required, but its rule {line.rule} never stores it"
+            raise InvalidPolicy(f"{name}: {option} needs a key; {advice}")
+    if options.required and not options.rule.stores:
+        reason = f"is required, but its rule {options.rule} never stores it"
         raise InvalidPolicy(f"{name}: {reason}; use another rule")
 
 
 def check_rule(name: str, rule: object) -> None:
     """
-    See that a rule is one.
+    Check that an argument is a rule.
 
     Raises:
-        InvalidPolicy: If it is none.
+        InvalidPolicy: If it is not.
 
     >>> check_rule("name: rule", replace)
     """
@@ -196,10 +197,10 @@ def check_rule(name: str, rule: object) -> None:
 
 def check_patch_rule(name: str, rule: Rule) -> None:
     """
-    See that a rule is one for patches.
+    Check that a rule may apply to a patch.
 
     Raises:
-        InvalidPolicy: If it is for merging contacts alone.
+        InvalidPolicy: If it applies only to contacts that are merged.
 
     >>> check_patch_rule("name", replace)
     """
@@ -210,19 +211,19 @@ def check_patch_rule(name: str, rule: Rule) -> None:
 
 
 def check_field_name(
-    what: str, name: object, fields: Mapping[str, Field], extra_fields: object
+    argument: str, name: object, fields: Mapping[str, Field], extra_fields: object
 ) -> None:
     """
-    See that a name in a table of rules is that of a field.
+    Check that a name in an argument is that of a field.
 
     Args:
-        what: What the table is called.
+        argument: The name of the argument.
         name: A name in it.
-        fields: Those that the policy declares.
-        extra_fields: The line of undeclared fields; None where they are refused.
+        fields: The declared fields.
+        extra_fields: The options of undeclared fields; None where they are refused.
 
     Raises:
-        InvalidPolicy: If it is none; ``"*"`` does not stand for all others.
+        InvalidPolicy: If the policy has no such field. ``"*"`` is not a wildcard.
 
     >>> check_field_name("rules", "city", {}, field())
     """
@@ -232,23 +233,23 @@ def check_field_name(
         reason = unknown("field", name, fields)
         if name == "*":
             reason = "'*' is not a field; name each field"
-        raise InvalidPolicy(f"{what}: {reason}")
+        raise InvalidPolicy(f"{argument}: {reason}")
 
 
 def check_clock(
     name: str, rule: Rule, fields: Mapping[str, Field], extra_fields: object
 ) -> None:
     """
-    See that the clock of a rule may be sent.
+    Check that a patch can carry the clock of a rule.
 
     Args:
-        name: The name of the field that the rule is for.
-        rule: With a clock or without.
-        fields: Those that the policy declares.
-        extra_fields: The line of undeclared fields; None where they are refused.
+        name: The name of the field that has the rule.
+        rule: A rule, with a clock or without.
+        fields: The declared fields.
+        extra_fields: The options of undeclared fields; None where they are refused.
 
     Raises:
-        InvalidPolicy: If no patch can carry the clock.
+        InvalidPolicy: If the field of the clock is unknown.
 
     >>> check_clock("name", replace, {}, None)
     """
@@ -259,10 +260,10 @@ def check_clock(
 
 def check_choice(name: str, value: object, choices: Any) -> None:
     """
-    See that a choice is one of those that there are.
+    Check that an option has one of its values.
 
     Raises:
-        InvalidPolicy: If it is none of them.
+        InvalidPolicy: If it has another one.
 
     >>> check_choice("null", "clear", Null)
     """
@@ -272,23 +273,23 @@ def check_choice(name: str, value: object, choices: Any) -> None:
         raise InvalidPolicy(f"{name}: {what}")
 
 
-def default_value(name: str, line: Field) -> Any:
+def default_value(name: str, options: Field) -> Any:
     """
-    Give the value that a line stores where nothing is sent, clean and frozen.
+    Return the default of a field, cleaned and frozen.
 
     Raises:
-        InvalidPolicy: If its own ``clean`` refuses it.
+        InvalidPolicy: If the field's own ``clean`` refuses it.
 
     >>> default_value("tags", field(default=["a"]))
     ('a',)
     """
     try:
-        value = freeze(line.default)
-        if line.clean is not None:
-            value = freeze(line.clean(value))
+        value = freeze(options.default)
+        if options.clean is not None:
+            value = freeze(options.clean(value))
         if value is None:
             raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
-        refusal = InvalidField(f"{name}: default", line.default, str(error))
+        refusal = InvalidField(f"{name}: default", options.default, str(error))
         raise InvalidPolicy(str(refusal).replace("; send ", "; use ")) from error
     return value

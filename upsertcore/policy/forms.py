@@ -10,20 +10,20 @@ __all__ = ["held_forms"]
 
 def held_forms(policy: Policy, contact: Contact) -> tuple[tuple[str, ...], ...]:
     """
-    Give the normal forms that a contact holds, per key, aliases last.
+    Return the normal forms that a contact holds, per key, aliases last.
 
     Args:
-        policy: Whose keys are made.
-        contact: Any contact.
+        policy: The policy whose keys are computed.
+        contact: A contact; its aliases are those of this policy.
 
     >>> from upsertcore import Policy, never
     >>> held_forms(Policy(never(), {}), None)
     ()
     """
-    every = []
+    forms_by_key = []
     for key in policy.all_keys:
-        made = key.forms(contact.fields)
-        current = {*made}
+        forms = key.forms(contact.fields)
+        current = {*forms}
         former = [f for f in contact.aliases.get(key.name, ()) if f not in current]
-        every.append((*made, *former))
-    return tuple(every)
+        forms_by_key.append((*forms, *former))
+    return tuple(forms_by_key)

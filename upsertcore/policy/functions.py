@@ -1,9 +1,9 @@
 """
-The functions that a policy is made of, checked when it is made.
+Checks of the functions that are passed to a policy.
 
 Rules:
-    A function of the library that makes a normaliser, a rule or a strategy is none
-    itself; it is known by what it says that it returns.
+    A factory of the library that was passed without being called, such as
+    ``phone_in``, is recognised by its return annotation.
     A message says what to write instead.
 """
 
@@ -29,14 +29,14 @@ _NOUNS = {
 
 def check_not_factory(name: str, value: object) -> None:
     """
-    Check that an argument is not a function that makes what is wanted.
+    Check that an argument is not a factory that the caller forgot to call.
 
     Args:
-        name: Of the argument.
-        value: What the caller gave.
+        name: The name of the argument.
+        value: What the caller passed.
 
     Raises:
-        InvalidPolicy: If it was not called.
+        InvalidPolicy: If it is one.
 
     >>> from upsertcore import normalize
     >>> check_not_factory("phone: key", normalize.phone_in)
@@ -46,9 +46,9 @@ def check_not_factory(name: str, value: object) -> None:
     """
     noun = None
     if callable(value) and not isinstance(value, type):
-        made = getattr(value, "__annotations__", {}).get("return")
-        made = made if isinstance(made, str) else called(made)
-        noun = _NOUNS.get(made.partition("[")[0])
+        returns = getattr(value, "__annotations__", {}).get("return")
+        returns = returns if isinstance(returns, str) else called(returns)
+        noun = _NOUNS.get(returns.partition("[")[0])
     if noun is not None:
         function = called(value)
         what = f"{function} makes {noun} and is not one itself"
@@ -60,8 +60,8 @@ def check_function(name: str, function: object, advice: str) -> None:
     Check that an argument is a function of one value.
 
     Args:
-        name: Of the argument.
-        function: What the caller gave.
+        name: The name of the argument.
+        function: What the caller passed.
         advice: What to use instead.
 
     Raises:
@@ -83,7 +83,7 @@ def check_function(name: str, function: object, advice: str) -> None:
 
 def check_normaliser(name: str, function: object) -> None:
     """
-    Check that an argument is a normaliser, as far as that can be seen.
+    Check that an argument can be a normaliser: a function of one value.
 
     Raises:
         InvalidPolicy: If it is not.
@@ -94,7 +94,7 @@ def check_normaliser(name: str, function: object) -> None:
 
 
 def _takes_one(function: Any) -> bool:
-    """Return whether a call with one value binds, or cannot be told."""
+    """Return whether a function takes one value; True where that is not known."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

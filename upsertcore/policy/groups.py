@@ -1,10 +1,10 @@
 """
-Grouping: numbers that share something, directly or through others.
+Groups of numbers that are connected, directly or through others.
 
 Rules:
     Groups are transitive: a with b and b with c is one group of three.
-    Work is near-linear in what is given (union by size, paths halved on the way).
-    Results are in the order of the numbers, whatever the order of what they share.
+    The cost is near-linear (union by size, with path halving).
+    The result is ordered by number and does not depend on the order of the input.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Iterable, Sequence
 __all__ = ["groups"]
 
 
-def groups(shared: Iterable[Sequence[int]]) -> list[list[int]]:
+def groups(connected: Iterable[Sequence[int]]) -> list[list[int]]:
     """
-    Group numbers that share something.
+    Group connected numbers.
 
     Args:
-        shared: Numbers that share one thing, for each thing.
+        connected: Sequences of numbers; the numbers of one sequence are connected.
 
     Returns:
-        Groups of two or more, each sorted, by their first number.
+        Groups of two or more, each sorted, ordered by their first number.
 
     Cost:
         Near-linear in the numbers given.
@@ -35,9 +35,9 @@ def groups(shared: Iterable[Sequence[int]]) -> list[list[int]]:
     """
     parent: dict[int, int] = {}
     size: dict[int, int] = {}
-    for together in shared:
-        first = _root(parent, together[0])
-        for number in together[1:]:
+    for numbers in connected:
+        first = _root(parent, numbers[0])
+        for number in numbers[1:]:
             other = _root(parent, number)
             if first == other:
                 continue
@@ -45,10 +45,10 @@ def groups(shared: Iterable[Sequence[int]]) -> list[list[int]]:
                 first, other = other, first
             parent[other] = first
             size[first] = size.get(first, 1) + size.pop(other, 1)
-    found: dict[int, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for number in sorted(parent):
-        found.setdefault(_root(parent, number), []).append(number)
-    return [group for group in found.values() if len(group) > 1]
+        members.setdefault(_root(parent, number), []).append(number)
+    return [group for group in members.values() if len(group) > 1]
 
 
 def _root(parent: dict[int, int], number: int) -> int:

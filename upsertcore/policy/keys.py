@@ -2,9 +2,9 @@
 Keys: the normal forms that identify a contact, of one field or of several.
 
 Rules:
-    A key sees the fields of a contact or of a patch, and nothing of an index.
-    What is omitted, null, blank, blocked or without a normal form makes no key.
-    Different parts never make the same form: what joins them is escaped in them.
+    A key depends on the fields of a contact or patch alone, never on an index.
+    A value that is omitted, null, blank, blocked or without a normal form has no key.
+    Different parts never make the same composite form: the separator is escaped.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from upsertcore.values import FrozenMap, called, described, empty, freeze, shown
 __all__ = ["MAX_FORMS", "Key", "Pattern", "compile_patterns", "key"]
 
 MAX_FORMS = 1_000
-"""How many forms one composite key may make of parts that are lists."""
+"""The most forms of one composite key, where its parts are lists."""
 
-# The parts of a composite form, and what is escaped in them.
+# One part of a composite form, with its escaped characters.
 _PARTS = re.compile(r"(?:[^\\|]+|\\.)+", re.DOTALL)
 
 
@@ -36,19 +36,19 @@ _PARTS = re.compile(r"(?:[^\\|]+|\\.)+", re.DOTALL)
 @frozen(eq=False)
 class Key:
     """
-    What identifies a contact: the normal forms of a field, or of several.
+    The key of a field, or of several, by whose forms contacts are matched.
 
     Args:
-        name: The name of the key; that of its field where :func:`field` makes it.
-        fields: Names of fields.
-        normalize: Makes the normal form of one value; one normaliser per field.
+        name: The name of the key: that of the field, for a key of one field.
+        fields: The names of its fields.
+        normalize: One normaliser per field.
         unique: True where no two contacts of a scope may hold the same form.
-        keep_aliases: True where a form that was replaced still finds the contact.
-        max_forms: How many forms one contact may hold; None for any number.
-        any_of: True where each field makes forms by itself; otherwise all together
-            make one.
-        append_new: True where a new value of the first field joins the last one.
-        blocked: Forms that identify no contact, white space around them or not.
+        keep_aliases: True where a form that was replaced still matches the contact.
+        max_forms: How many forms one contact may hold; None for no limit.
+        any_of: True where each field has its own forms; otherwise the fields together
+            have one form.
+        append_new: True where a new value of the first field is appended to the last.
+        blocked: Forms that identify no contact; surrounding white space is ignored.
 
     >>> from upsertcore import normalize
     >>> email = Key("email", ("email",), (normalize.email,))
@@ -78,17 +78,18 @@ class Key:
 
     def forms(self, fields: Any) -> tuple[str, ...]:
         """
-        Make the normal forms that these fields carry.
+        Return the normal forms of these fields.
 
         Args:
             fields: Field name to frozen value.
 
         Returns:
-            One form per item of a list and one for another value, each once, in
-            order; none for what is absent, blank, blocked or has no normal form.
+            One form per item of a list and one for any other value, in order, without
+            duplicates; none for a value that is absent, blank, blocked or without a
+            normal form.
 
         Raises:
-            TypeError: If a normaliser answers something that is no text.
+            TypeError: If a normaliser returns neither text nor None.
 
         >>> from upsertcore import normalize
         >>> person = key("first", "last", normalize=normalize.text)
@@ -105,17 +106,17 @@ class Key:
             return (form,)
         if self.any_of:
             names = enumerate(self.fields)
-            made = [self.field_forms(fields.get(name), place) for place, name in names]
-            return tuple(dict.fromkeys(form for part in made for form in part))
-        return self._allowed(self._joined(fields))
+            parts = [self.field_forms(fields.get(name), place) for place, name in names]
+            return tuple(dict.fromkeys(form for part in parts for form in part))
+        return self._without_blocked_forms(self._composite_forms(fields))
 
     def field_forms(self, value: Any, place: int = 0) -> tuple[str, ...]:
         """
-        Make the forms of one field; of a composite key, its part of the form.
+        Return the forms of one field; for a composite key, its parts of forms.
 
         Args:
-            value: Its frozen value.
-            place: That of the field among those of the key.
+            value: The frozen value of the field.
+            place: The position of the field in ``fields``.
 
         >>> from upsertcore import normalize
         >>> more = key("email", "more", normalize=normalize.email, any_of=True)
@@ -124,19 +125,19 @@ class Key:
         """
         if type(value) is tuple:
             forms = [self._normal(item, place) for item in value]
-            made = tuple(dict.fromkeys(form for form in forms if form is not None))
+            parts = tuple(dict.fromkeys(form for form in forms if form is not None))
         else:
             form = self._normal(value, place)
-            made = () if form is None else (form,)
-        return made if self.composite else self._allowed(made)
+            parts = () if form is None else (form,)
+        return parts if self.composite else self._without_blocked_forms(parts)
 
     def blocks(self, fields: Any) -> bool:
-        """Tell whether a composite of these fields is one that identifies nobody."""
-        return any(map(self._is_blocked, self._joined(fields)))
+        """Return whether a composite form of these fields is blocked."""
+        return any(map(self._is_blocked, self._composite_forms(fields)))
 
     def form(self, value: Any) -> str | None:
         """
-        Make the normal form of one value, None where it is no key.
+        Return the normal form of one value, None where it has no key.
 
         >>> from upsertcore import normalize
         >>> key("email", normalize=normalize.email).form(" A@x.org")
@@ -147,17 +148,17 @@ class Key:
 
     def lookup_forms(self, value: Any) -> tuple[str, ...]:
         """
-        Make the forms to look contacts up by; a list stands for any of its items.
+        Return the forms by which to look up contacts.
 
         Args:
-            value: A frozen value, such as a contact stores; of a composite key a
-                mapping of its fields to such values.
+            value: A frozen value, such as a contact stores; a list matches by any of
+                its items. For a composite key, a mapping of its fields to values.
 
         Returns:
-            The forms that it has, each once.
+            The forms of the value, without duplicates.
 
         Raises:
-            InvalidField: If a composite key is sought by anything else.
+            InvalidField: If the value for a composite key is not such a mapping.
 
         >>> from upsertcore import normalize
         >>> email = Key("email", ("email",), (normalize.email,))
@@ -176,61 +177,61 @@ class Key:
 
     def without_blocked(self, value: Any) -> Any:
         """
-        Leave out of a value what is blocked.
+        Remove what is blocked from a value.
 
         Args:
             value: A frozen value of one of its fields, not blank.
 
         Returns:
             The value itself where nothing is blocked; a shorter list; None where
-            nothing is left.
+            nothing remains.
         """
         if not self.blocked:
             return value
         if type(value) is not tuple:
-            return None if self._blocks_one(value) else value
-        left = tuple([item for item in value if not self._blocks_one(item)])
-        return value if len(left) == len(value) else left or None
+            return None if self._is_blocked_value(value) else value
+        items = tuple([item for item in value if not self._is_blocked_value(item)])
+        return value if len(items) == len(value) else items or None
 
     def unusable_values(self, fields: Any) -> list[tuple[str, Any, str]]:
         """
-        List the values that make no form of this key, though they are not blank.
+        List the values without a form of this key, though they are not blank.
 
         Args:
             fields: Field name to frozen value.
 
         Returns:
             Field, value (an item of a list) and ``"no usable form"`` or
-            ``"blocked"``; of a composite that is blocked its own name and its parts.
+            ``"blocked"``; for a blocked composite form, the key's name and its parts.
 
         >>> from upsertcore import normalize
         >>> email = Key("email", ("email",), (normalize.email,))
         >>> email.unusable_values({"email": ("A@x.org", "", "not an email")})
         [('email', 'not an email', 'no usable form')]
         """
-        found = []
+        unusable = []
         for place, name in enumerate(self.fields):
             value = fields.get(name)
             for item in value if type(value) is tuple else (value,):
                 form = self._normal(item, place)
                 if form is None and not empty(item):
-                    found.append((name, item, "no usable form"))
+                    unusable.append((name, item, "no usable form"))
                 elif form and not self.composite and self._is_blocked(form):
-                    found.append((name, item, "blocked"))
-        if self.composite and self.blocked and not found and self.blocks(fields):
-            found.append((*self.error_subject(fields), "blocked"))
-        return found
+                    unusable.append((name, item, "blocked"))
+        if self.composite and self.blocked and not unusable and self.blocks(fields):
+            unusable.append((*self.error_subject(fields), "blocked"))
+        return unusable
 
     def error_subject(self, fields: Any) -> tuple[str, Any]:
         """
-        Name the field that an error is about, and show its value.
+        Return the field and the value that an error message is about.
 
         Args:
             fields: Field name to frozen value.
 
         Returns:
-            The field and its value; of a composite its own name and all parts; of
-            several fields the first that carries a form.
+            The field and its value; for a composite key, the key's name and its
+            parts; for a key with ``any_of``, the first field that has a form.
 
         >>> from upsertcore import normalize
         >>> key("first", "last", normalize=normalize.text).error_subject(
@@ -241,11 +242,11 @@ class Key:
         if self.composite:
             parts = {n: fields[n] for n in self.fields if n in fields}
             return self.name, FrozenMap.trusted(parts)
-        carry = [name for name in self.fields if self.field_forms(fields.get(name))]
-        name = (*carry, self.fields[0])[0]
+        usable = [name for name in self.fields if self.field_forms(fields.get(name))]
+        name = (*usable, self.fields[0])[0]
         return name, fields.get(name)
 
-    def _joined(self, fields: Any) -> tuple[str, ...]:
+    def _composite_forms(self, fields: Any) -> tuple[str, ...]:
         parts = []
         for place, name in enumerate(self.fields):
             part = self.field_forms(fields.get(name), place)
@@ -255,7 +256,9 @@ class Key:
         if math.prod(map(len, parts)) > MAX_FORMS:
             reason = f"must have at most {MAX_FORMS} combinations of its parts"
             raise InvalidField(*self.error_subject(fields), reason)
-        return tuple("|".join(map(_escaped, whole)) for whole in product(*parts))
+        return tuple(
+            "|".join(map(_escape, combination)) for combination in product(*parts)
+        )
 
     def _normal(self, value: Any, place: int = 0) -> str | None:
         if empty(value):
@@ -270,15 +273,15 @@ class Key:
         return self.check_form(form, place)
 
     def blame(self, error: Exception, value: Any, place: int = 0) -> None:
-        """Name the field and its normaliser in an exception that it raised."""
+        """Add the field and the normaliser to an exception that it raised."""
         blame(error, self.fields[place], "normaliser", self.normalize[place], value)
 
     def check_form(self, form: Any, place: int = 0) -> str | None:
         """
-        Check that what a normaliser returned is a form, or that there is none.
+        Check that a normaliser returned text or None.
 
         Raises:
-            TypeError: If it is neither.
+            TypeError: If it did not.
         """
         if form is None:
             return None
@@ -291,20 +294,20 @@ class Key:
         except ValueError as error:
             raise TypeError(f"{what}: what it returns {error}") from error
 
-    def _allowed(self, forms: tuple[str, ...]) -> tuple[str, ...]:
+    def _without_blocked_forms(self, forms: tuple[str, ...]) -> tuple[str, ...]:
         if not self.blocked:
             return forms
         return tuple([form for form in forms if not self._is_blocked(form)])
 
-    def _blocks_one(self, value: Any) -> bool:
+    def _is_blocked_value(self, value: Any) -> bool:
         form = self._normal(value)
         return form is not None and self._is_blocked(form)
 
     def _is_blocked(self, form: str) -> bool:
         if any(pattern.fullmatch(form) for pattern in self._blocks):
             return True
-        bare = _PARTS.sub(_stripped, form) if self.composite else form.strip()
-        return bare != form and any(each.fullmatch(bare) for each in self._blocks)
+        bare = _PARTS.sub(_strip, form) if self.composite else form.strip()
+        return bare != form and any(pattern.fullmatch(bare) for pattern in self._blocks)
 
 
 def key(
@@ -318,66 +321,68 @@ def key(
     append_new: bool = False,
 ) -> Key:
     """
-    Make a key of several fields, to be named in a policy's ``keys``.
+    Describe a key of several fields, for a policy's ``keys``.
 
     Args:
-        fields: Names of fields of the policy. Together they make one form, their own
-            forms joined by ``|``; a contact or patch that lacks one of them has
-            none. Parts that are lists make a form of each combination.
-        normalize: One normaliser for all, or a tuple of one per field.
+        fields: Names of fields of the policy. Together they have one form: their own
+            forms, joined by ``|``. A contact or patch that lacks one of them has no
+            form; parts that are lists have one form for each combination.
+        normalize: One normaliser for all fields, or a tuple of one per field.
         unique: As in :func:`field`.
         keep_aliases: As in :func:`field`.
         max_forms: As in :func:`field`.
-        blocked: As in :func:`field`; of a composite key, a form as a whole.
+        blocked: As in :func:`field`; for a composite key, whole forms.
         any_of: Each field identifies by itself instead. The first is the primary, the
-            others are additional: a value that the contact holds as an additional
-            one finds it and does not displace the primary.
-        append_new: With *any_of*: a new value of the primary joins the last field, a
-            list, where the contact has a primary already.
+            others are additional: a sent primary that the contact holds in an
+            additional field matches it and does not replace its primary.
+        append_new: With *any_of*: a new value of the primary is appended to the last
+            field, a list, where the contact has a primary already.
 
     Returns:
-        A key; the policy gives it its name.
+        A key without a name; the policy sets the name.
 
     Raises:
-        InvalidPolicy: If it cannot work.
+        InvalidPolicy: If an argument is invalid.
 
     >>> from upsertcore import normalize
     >>> person = key("first", "born", normalize=(normalize.text, normalize.exact))
     >>> person.forms({"first": "Ada", "born": 1815})
     ('ada|1815',)
     """
-    several = normalize if isinstance(normalize, tuple) else (normalize,)
+    normalizers = normalize if isinstance(normalize, tuple) else (normalize,)
     names: tuple[Any, ...] = fields
     if not names:
         raise InvalidPolicy("key: needs at least one field; name its fields")
-    seen: set[str] = set()
+    distinct: set[str] = set()
     for name in names:
         if not isinstance(name, str) or not name:
             what = f"field names must be str, got {described(name)}"
             raise InvalidPolicy(f"key: {what}; name the fields one by one")
-        if name in seen:
+        if name in distinct:
             what = f"duplicate field {shown(name)}"
             raise InvalidPolicy(f"key: {what}; name each field once")
-        seen.add(name)
-    for normalizer in several:
+        distinct.add(name)
+    for normalizer in normalizers:
         check_normaliser("key: normalize", normalizer)
-    if any_of and (len(fields) < 2 or len(several) > 1):
+    if any_of and (len(fields) < 2 or len(normalizers) > 1):
         what = "any_of needs two fields or more and one normaliser"
         raise InvalidPolicy(f"key: {what}; name the primary and the other fields")
-    if len(several) not in (1, len(fields)):
-        what = f"normalize must be one function or {len(fields)}, not {len(several)}"
+    if len(normalizers) not in (1, len(fields)):
+        count = len(normalizers)
+        what = f"normalize must be one function or {len(fields)}, not {count}"
         raise InvalidPolicy(f"key: {what}; pass one for each field")
     if append_new and not any_of:
         what = "append_new needs a primary and a list"
         raise InvalidPolicy(f"key: {what}; set any_of=True")
-    every = several if len(several) == len(fields) else several * len(fields)
+    if len(normalizers) < len(fields):
+        normalizers *= len(fields)
     options = (unique, keep_aliases, max_forms, any_of, append_new, blocked)
-    return Key("", fields, every, *options)
+    return Key("", fields, normalizers, *options)
 
 
-def _escaped(part: str) -> str:
+def _escape(part: str) -> str:
     return part.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _stripped(part: re.Match[str]) -> str:
+def _strip(part: re.Match[str]) -> str:
     return part[0].strip()

@@ -1,9 +1,9 @@
 """
-One call's own wishes: rules, null and blank in place of the policy's.
+Per-call overrides: rules, null and blank in place of the policy's.
 
 Rules:
-    The policy itself stays as it is; a call works with a copy of it.
-    Keys, and what to do in the hard cases, are the policy's for every call.
+    The policy itself does not change; the call uses a copy of it.
+    Keys and the ``on_...`` options cannot be overridden here.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ def with_overrides(
     blank: Blank | None = None,
 ) -> Policy:
     """
-    Give the policy that one call goes by.
+    Return the policy with the overrides of one call.
 
     Args:
-        policy: The table.
-        rules: Field name to the rule in place of its own.
-        null: What null does in every field.
-        blank: What blank does in every field.
+        policy: The policy.
+        rules: Field name to the rule that replaces its own.
+        null: The ``null`` option of every field.
+        blank: The ``blank`` option of every field.
 
     Returns:
-        The policy itself where nothing is wished.
+        The policy itself where there are no overrides.
 
     Raises:
-        InvalidPolicy: If a wish is none.
+        InvalidPolicy: If an override is invalid.
         UnknownField: If the policy has no such field.
 
     Cost:
-        Linear in the fields of the policy, where anything is wished.
+        Linear in the fields of the policy, where there are overrides.
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.rules import keep
@@ -66,33 +66,34 @@ def with_overrides(
     """
     if rules is None and null is None and blank is None:
         return policy
-    lines = dict(policy.fields)
-    own = {} if rules is None else rules
-    if not isinstance(own, Mapping):
+    fields = dict(policy.fields)
+    overrides = {} if rules is None else rules
+    if not isinstance(overrides, Mapping):
         what = f"must be a mapping of fields to rules, not {described(rules)}"
         raise InvalidPolicy(f"rules: {what}; write {{'tags': union}}")
-    for name, rule in own.items():
+    for name, rule in overrides.items():
         check_rule(f"{name}: rule", rule)
         check_patch_rule(name, rule)
         check_clock(name, rule, policy.fields, policy.extra_fields)
-        line = policy.field_options(name)
+        options = policy.field_options(name)
         if name not in policy.fields:
             check_field_name("rules", name, policy.fields, policy.extra_fields)
         if rule.by is not None and policy.uses_update_time(name):
             but = f"but its on_merge rule, {policy.merge_rule(name)}, sets one too"
             raise InvalidPolicy(f"{name}: rule {rule} has a clock, {but}")
-        lines[name] = attrs.evolve(line, rule=rule)
+        fields[name] = attrs.evolve(options, rule=rule)
     if null is not None:
         check_choice("null", null, Null)
     if blank is not None:
         check_choice("blank", blank, Blank)
 
-    def wished(line: Field) -> Field:
+    def override(options: Field) -> Field:
         return attrs.evolve(
-            line,
-            null=line.null if null is None else null,
-            blank=line.blank if blank is None else blank,
+            options,
+            null=options.null if null is None else null,
+            blank=options.blank if blank is None else blank,
         )
 
-    other = None if policy.extra_fields is None else wished(policy.extra_fields)
-    return policy.with_fields({n: wished(line) for n, line in lines.items()}, other)
+    extra = None if policy.extra_fields is None else override(policy.extra_fields)
+    overridden = {name: override(options) for name, options in fields.items()}
+    return policy.with_fields(overridden, extra)

@@ -1,10 +1,10 @@
 """
-The policy: one system's table, checked when it is made.
+The policy: match strategy, field options and options of one application.
 
 Rules:
     A policy is a frozen value; two books may share one.
-    A table that cannot work is refused here, not at the first patch.
-    No policy knows a system by name.
+    A policy that cannot work is refused when it is created, not at the first patch.
+    Nothing here depends on a particular external system.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ OnLimit = Literal["refuse", "drop"]
 T = TypeVar("T")
 
 
-def _lines(fields: Mapping[str, Field]) -> Mapping[str, Field]:
+def _read_only_fields(fields: Mapping[str, Field]) -> Mapping[str, Field]:
     return _read_only("fields", fields)
 
 
-def _several(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+def _read_only_keys(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return _read_only("keys", keys)
 
 
@@ -72,41 +72,41 @@ def _read_only(name: str, table: Mapping[str, T]) -> Mapping[str, T]:
 @frozen(eq=False)
 class Policy:
     """
-    What a book does with a patch: whom it matches, and what becomes of each field.
+    How patches match contacts, and how each field changes.
 
     Args:
         match: The match strategy.
         fields: Field name to :func:`field`.
         keys: Key name to :func:`key`, for keys of several fields.
         extra_fields: The :func:`field` of each undeclared field; None refuses them.
-        on_merge: The rule between two contacts that are merged, of each field that
-            has no ``on_merge`` of its own and no clock. A blank value, and one that
+        on_merge: The rule between two contacts that are merged, for each field that
+            has neither its own ``on_merge`` nor a clock. A blank value, and one that
             equals the field's default, count as absent on either side.
-        on_ambiguous: One key, several holders: ``"refuse"``, or take the ``"oldest"``
-            or ``"newest"`` by creation, which no upsert can alter.
-        on_key_in_use: A unique key that another contact holds: ``"refuse"`` the call,
-            ``"withhold"`` that field, and the fields that identify together with it
-            in composite keys, and store the rest, or ``"allow"`` it, which ends
-            uniqueness: the holder is then among ``Outcome.also_matched``.
-        on_no_key: A patch that carries none of the strategy's keys:
-            ``"refuse"``, or ``"create"``, which sending twice does twice.
-        on_found: A patch that matches a contact: ``"update"`` it, ``"ignore"`` the
-            patch, and name what a rule would have moved, left out or refused, or
-            ``"refuse"`` it where it would change the contact.
-        on_not_found: A patch that matches no contact: ``"create"`` one, or
-            ``"refuse"`` it.
-        on_blocked: A blocked value is stored and no key (``"store"``), or left out
-            (``"ignore"``, with the fields that identify together with it), or the
-            call is refused (``"refuse"``).
-        on_limit: A contact that would hold more forms than a key's ``max_forms``:
-            ``"refuse"``, or ``"drop"`` the lowest key from the patch, and decide on
-            the rest; for ``merge_all``, and for limited keys that remember.
-        on_deleted: What is deleted is gone (``"forget"``), or it keeps its keys and a
-            patch that finds it brings it back (``"restore"``) or is refused
+        on_ambiguous: If one key has several holders: ``"refuse"``, or take the
+            ``"oldest"`` or ``"newest"`` by creation, which no upsert can change.
+        on_key_in_use: If another contact holds a unique key: ``"refuse"`` the call;
+            ``"withhold"`` the field, and the fields that identify together with it
+            in composite keys, and store the rest; or ``"allow"`` duplicates: the
+            holder is then in ``Outcome.also_matched``.
+        on_no_key: If a patch carries none of the strategy's keys: ``"refuse"``, or
+            ``"create"``; sending it twice then creates two contacts.
+        on_found: If a patch matches a contact: ``"update"`` it; ``"ignore"`` the
+            patch, and report the fields that it would have changed; or ``"refuse"``
+            a patch that would change the contact.
+        on_not_found: If a patch matches no contact: ``"create"`` one, or ``"refuse"``.
+        on_blocked: A blocked value is stored but is not a key (``"store"``), is left
+            out (``"ignore"``) with the fields that identify together with it, or
+            refuses the call (``"refuse"``).
+        on_limit: If a contact would hold more forms than a key's ``max_forms``:
+            ``"refuse"``, or ``"drop"`` keys from the patch, the last one first, until
+            it fits. ``"drop"`` needs ``merge_all``, and ``keep_aliases`` for each key
+            with a limit.
+        on_deleted: A deleted contact is removed (``"forget"``), or it keeps its keys,
+            and a patch that matches it restores it (``"restore"``) or is refused
             (``"refuse"``).
 
     Raises:
-        InvalidPolicy: If the table cannot work.
+        InvalidPolicy: If the options are invalid or conflict.
 
     >>> from upsertcore import field, first_match
     >>> Policy(first_match("email"), {"phone": field()})
@@ -116,9 +116,9 @@ class Policy:
     """
 
     match: Strategy
-    fields: Mapping[str, Field] = attrs.field(converter=_lines)
+    fields: Mapping[str, Field] = attrs.field(converter=_read_only_fields)
     _named: Mapping[str, Key] = attrs.field(
-        factory=dict, alias="keys", kw_only=True, converter=_several
+        factory=dict, alias="keys", kw_only=True, converter=_read_only_keys
     )
     extra_fields: Field | None = attrs.field(default=None, kw_only=True)
     on_merge: Rule = attrs.field(default=keep, kw_only=True)
@@ -132,7 +132,7 @@ class Policy:
     on_deleted: OnDeleted = attrs.field(default="forget", kw_only=True)
     _compiled: Compiled = attrs.field(init=False, repr=False)
     _base: Policy | None = attrs.field(init=False, repr=False, default=None)
-    _dated: tuple[str, ...] = attrs.field(init=False, repr=False)
+    _update_time_fields: tuple[str, ...] = attrs.field(init=False, repr=False)
     _declared: tuple[str, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -142,11 +142,11 @@ class Policy:
         check_keys(keys, fields, on_blocked=self.on_blocked)
         check_rules(keys, fields, on_key_in_use=self.on_key_in_use)
         blocks = self.on_blocked != "store"
-        made = compile_table(fields, keys, self.extra_fields, blocks=blocks)
-        check_match(self.match, made.by_name, fields, on_limit=self.on_limit)
-        object.__setattr__(self, "_compiled", made)
-        dated = tuple([name for name in fields if self.uses_update_time(name)])
-        object.__setattr__(self, "_dated", dated)
+        tables = compile_table(fields, keys, self.extra_fields, blocks=blocks)
+        check_match(self.match, tables.by_name, fields, on_limit=self.on_limit)
+        object.__setattr__(self, "_compiled", tables)
+        timed = tuple([name for name in fields if self.uses_update_time(name)])
+        object.__setattr__(self, "_update_time_fields", timed)
         object.__setattr__(self, "_declared", tuple(fields))
 
     @property
@@ -156,15 +156,15 @@ class Policy:
 
     @property
     def base(self) -> Policy:
-        """The policy without the overrides of one call; mostly the policy itself."""
+        """The policy without the overrides of a call; itself where there are none."""
         return self._base or self
 
     def field_options(self, name: Any) -> Field:
         """
-        Give the line for a field, declared or not.
+        Return the options of a field, declared or not.
 
         Raises:
-            UnknownField: If there is neither a line nor a rule for it.
+            UnknownField: If it is not declared, and ``extra_fields`` is None.
 
         >>> from upsertcore import field, first_match, normalize
         >>> from upsertcore.rules import ignore
@@ -174,9 +174,9 @@ class Policy:
         ... ).field_options("city").rule
         ignore
         """
-        line = self.fields.get(name)
-        if line is not None:
-            return line
+        options = self.fields.get(name)
+        if options is not None:
+            return options
         if self.extra_fields is None or not isinstance(name, str):
             raise UnknownField(name, self._declared)
         return self.extra_fields
@@ -186,7 +186,7 @@ class Policy:
         Return the rule of a field between two contacts that are merged.
 
         Args:
-            name: Of a field; the rules of one call change nothing here.
+            name: The name of a field. The overrides of a call do not apply.
 
         >>> from upsertcore import field, first_match, normalize
         >>> from upsertcore.rules import latest
@@ -198,55 +198,55 @@ class Policy:
         >>> policy.merge_rule("id"), policy.merge_rule("city")
         (keep, latest(by='at'))
         """
-        line = self.base.field_options(name)
-        if line.on_merge is not None:
-            return line.on_merge
-        return self.on_merge if line.rule.by is None else line.rule
+        options = self.base.field_options(name)
+        if options.on_merge is not None:
+            return options.on_merge
+        return self.on_merge if options.rule.by is None else options.rule
 
     def uses_update_time(self, name: str) -> bool:
-        """Return whether a field goes by when its contact was updated, in a merge."""
+        """Return whether a merge compares the update times of a field's contacts."""
         return self.merge_rule(name).merges_only and self.base_rule(name).by is None
 
     def update_time_fields(self, *parts: Mapping[str, Any]) -> Iterable[str]:
-        """Return the fields that go by that: the declared ones, and others in parts."""
+        """Return those fields: the declared ones, and undeclared ones of *parts*."""
         if self.extra_fields is None or not self.uses_update_time(""):
-            return self._dated
+            return self._update_time_fields
         extra = [name for part in parts for name in part if name not in self.fields]
-        return dict.fromkeys((*self._dated, *extra))
+        return dict.fromkeys((*self._update_time_fields, *extra))
 
     def base_rule(self, name: str) -> Rule:
-        """Return the rule that the table has for a field, whatever one call goes by."""
+        """Return the rule of a field, without the overrides of a call."""
         return self.base.field_options(name).rule
 
     def with_fields(
         self, fields: Mapping[str, Field], extra_fields: Field | None
     ) -> Policy:
         """
-        Give a copy with other lines, for one call; its keys and defaults are these.
+        Return a copy with other field options, and the same keys and defaults.
 
         Args:
-            fields: All lines.
-            extra_fields: The line of undeclared fields.
+            fields: The options of all declared fields.
+            extra_fields: The options of undeclared fields.
 
         Raises:
-            InvalidPolicy: If the keys cannot work with the rules of these lines.
+            InvalidPolicy: If a key conflicts with the rules of its fields.
         """
         check_rules(self.all_keys, fields, on_key_in_use=self.on_key_in_use)
-        own = MappingProxyType(dict(fields))
-        mine = copy.copy(self)
-        changed = {
-            "fields": own,
+        overridden = MappingProxyType(dict(fields))
+        policy = copy.copy(self)
+        attributes = {
+            "fields": overridden,
             "extra_fields": extra_fields,
-            "_compiled": self._compiled.with_fields(own),
+            "_compiled": self._compiled.with_fields(overridden),
             "_base": self,
         }
-        for name, value in changed.items():
-            object.__setattr__(mine, name, value)
-        return mine
+        for name, value in attributes.items():
+            object.__setattr__(policy, name, value)
+        return policy
 
 
 def compiled(policy: Policy) -> Compiled:
-    """Return the derived tables of a policy, for the modules that decide by it."""
+    """Return the derived tables of a policy, for other modules of the library."""
     return policy._compiled  # noqa: SLF001 - private to applications, not to the library
 
 
@@ -257,34 +257,35 @@ def _check_table(policy: Policy) -> None:
         raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
     names: Any = tuple(policy.fields)
     for name in names:
-        line: Any = policy.fields[name]
+        options: Any = policy.fields[name]
         if not isinstance(name, str) or not name:
             what = f"names must be str, got {described(name)}"
             raise InvalidPolicy(f"fields: {what}; name each field")
-        if not isinstance(line, Field):
-            check_not_factory(name, line)
-            advice = f"write field({'key=...' if callable(line) else ''})"
-            what = f"must be field(...), not {described(line)}"
+        if not isinstance(options, Field):
+            check_not_factory(name, options)
+            advice = f"write field({'key=...' if callable(options) else ''})"
+            what = f"must be field(...), not {described(options)}"
             raise InvalidPolicy(f"{name}: {what}; {advice}")
-        check_field(name, line)
-        check_clock(name, line.rule, policy.fields, policy.extra_fields)
+        check_field(name, options)
+        check_clock(name, options.rule, policy.fields, policy.extra_fields)
     check_rule("on_merge", policy.on_merge)
     if policy.extra_fields is not None:
         _check_extra_fields(policy.extra_fields)
     _check_choices(policy)
 
 
-def _check_extra_fields(line: Any) -> None:
-    if not isinstance(line, Field):
-        check_not_factory("extra_fields", line)
-        what = f"must be field(...) or None, not {described(line)}"
+def _check_extra_fields(options: Any) -> None:
+    if not isinstance(options, Field):
+        check_not_factory("extra_fields", options)
+        what = f"must be field(...) or None, not {described(options)}"
         raise InvalidPolicy(
             f"extra_fields: {what}; write field(rule=replace), for example"
         )
-    check_field("extra_fields", line)
-    for part in ("key", "required", "default"):
-        if getattr(line, part) is not None and getattr(line, part) is not False:
-            what = f"{part} is for a declared field"
+    check_field("extra_fields", options)
+    for option in ("key", "required", "default"):
+        value = getattr(options, option)
+        if value is not None and value is not False:
+            what = f"{option} is for a declared field"
             raise InvalidPolicy(f"extra_fields: {what}; declare the field in fields")
 
 
