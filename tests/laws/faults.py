@@ -863,8 +863,8 @@ _NAMED = (
         "two keys of several fields",
         "policy.compiled",
         "identifying_together",
-        "    families = [tuple([names[n] for n in group]) for group in found]\n",
-        "    families = several if found else []\n",
+        "    field_groups = [tuple([names[number] for number in group]) for group in grouped]\n",
+        "    field_groups = composites if grouped else []\n",
     ),
     Fault(
         "what a blocked part identifies together with is stored",
