@@ -37,7 +37,7 @@ from upsertcore.laws import (
     claims,
     estimate,
 )
-from upsertcore.laws.card import _Watch
+from upsertcore.laws.card import _Progress
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.world import World
 from upsertcore.matching.strategy import Match, Strategy
@@ -167,7 +167,7 @@ class TestValue:
     def test_progress_does_not_pass_the_total(self) -> None:
         """Where more is done than was judged, the total rises with it."""
         told: list[tuple[int, int]] = []
-        watch = _Watch(lambda done, total: told.append((done, total)), [], None)
+        watch = _Progress(lambda done, total: told.append((done, total)), [], None)
         done = [*watch.over([(None, ((), ()), 1)] * 101)]
         watch.end()
 
@@ -252,8 +252,8 @@ class TestLimit:
     def test_what_is_drawn_comes_to_all_of_it(self, line: str | None) -> None:
         """Each once, those that a renaming makes equal beside one another."""
         for part in parts_of(World(NAMED, line, contacts=2)):
-            whole = [shown for _, shown, _ in part.whole()]
-            drawn = [shown for _, shown, _ in part.drawn()]
+            whole = [shown for _, shown, _ in part.all_cases()]
+            drawn = [shown for _, shown, _ in part.sample()]
 
             assert {*map(repr, whole)} <= {*map(repr, drawn)}
             assert len({*map(repr, drawn)}) == len(drawn)
@@ -283,7 +283,7 @@ class TestText:
 
         assert lines[:5] == [
             "states of up to 1 contacts; keys: id",
-            "with each a line of its own: visits",
+            "with one other field at a time: visits",
             "idempotent              fails, not claimed:",
             '    sent {"id": 7, "visits": 1}',
             "    created new-1, then updated new-1",
@@ -343,7 +343,7 @@ class TestText:
         lines = str(card(Policy(never(), {}))).split("\n")
 
         assert "states of up to 3 contacts; keys: none" == lines[0]
-        assert "with each a line of its own: none" == lines[1]
+        assert "with one other field at a time: none" == lines[1]
         assert "create_makes_one        nothing to try, not claimed" in lines
         assert "finds_again             nothing to try, not claimed" in lines
 

@@ -40,7 +40,7 @@ from upsertcore.laws import (
     claims,
     logs,
 )
-from upsertcore.laws.trial import ask, told
+from upsertcore.laws.trial import describe, try_upsert
 from upsertcore.matching.strategy import Match, Strategy
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.replay import StoredContact, replay
@@ -715,7 +715,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "index_follows",
         of({"id": 7}, ADA, policy=ids(id={"keep_aliases": True})),
         {
-            "book": lambda t: t.anew(),
+            "book": lambda t: t.new_book(),
             "state": lambda t: ((t.before[0], (("7", "9"),)),),
         },
         "id: {'9'} of c-1 is not remembered",
@@ -1243,7 +1243,7 @@ def test_the_contacts_are_compared_beside_the_rows(
 ) -> None:
     """A dump that says the same of two books does not hide that they differ."""
     trial = of(ADA, ADA)
-    rows = trial.anew().dump()
+    rows = trial.new_book().dump()
     monkeypatch.setattr(ContactBook, "dump", lambda _self: rows)
     monkeypatch.setattr(ContactBook, "load", lambda policy, _rows: book_with(policy))
 
@@ -1536,7 +1536,7 @@ class TestTrial:
         for name in [name for name in CALLS if claims(MERGES, name)]:
             CALLS[name](trial)
 
-        assert "merged" == told(trial.first).split()[0]
+        assert "merged" == describe(trial.first).split()[0]
         assert rows == book.dump()
         assert tuple(book) == trial.before
 
@@ -1560,15 +1560,18 @@ class TestTrial:
         book = book_with(PLAIN, ADA)
         trial = Trial.of(book, ADA, scope="firm-2")
 
-        assert ("created new-1", "firm-2") == (told(trial.first), trial.after[1].scope)
+        assert ("created new-1", "firm-2") == (
+            describe(trial.first),
+            trial.after[1].scope,
+        )
         assert {"scopes_apart", "unique"} <= {*check(book, ADA, scope="firm-2")}
 
     def test_what_a_call_comes_to_is_told_in_few_words(self) -> None:
         """A refusal by its name."""
         book = book_with(PLAIN)
 
-        assert "created c-1" == told(ask(book, ADA, ""))
-        assert told(ask(book, {}, "")).startswith("NoMatchKey: ")
+        assert "created c-1" == describe(try_upsert(book, ADA, ""))
+        assert describe(try_upsert(book, {}, "")).startswith("NoMatchKey: ")
 
 
 class TestCheck:

@@ -13,10 +13,15 @@ from tests.lines import blocking, merging
 from upsertcore import ContactBook, Policy, field, first_match, key, never, normalize
 from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
-from upsertcore.laws.alphabet import Letters, key_letters, line_letters, lines_of
+from upsertcore.laws.alphabet import (
+    Letters,
+    distinct_fields,
+    field_letters,
+    key_letters,
+)
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.shapes import Shapes
-from upsertcore.laws.world import World, evenly
+from upsertcore.laws.world import World, spread
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -213,7 +218,7 @@ def test_calls_of_keys_alone_are_counted_exactly(name: str) -> None:
     world = World(TABLES[name][0], None, contacts=2)
     for size in range(3):
         tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
-        assert len(tried) == world.about(size)
+        assert len(tried) == world.estimate(size)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -222,7 +227,7 @@ def test_calls_of_a_line_are_estimated(name: str) -> None:
     world = World(TABLES[name][0], "name", contacts=2)
     for size in range(3):
         tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
-        assert len(tried) / 2 < world.about(size) < len(tried) * 2
+        assert len(tried) / 2 < world.estimate(size) < len(tried) * 2
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
@@ -234,15 +239,15 @@ def test_logs_and_merges_stand_for_all_that_there_are(
     world = World(TABLES[name][0], line, contacts=2)
     for part in parts_of(world):
         if part.kind == "logs":
-            every = len([patch for patch in world.spoken() if patch]) ** part.size
+            every = len([patch for patch in world.log_patches() if patch]) ** part.size
         elif line is None:
             every = sum(weight for _, weight in world.states_of(part.size))
         else:
-            every = part.about
+            every = part.estimate
         if part.kind != "calls":
-            whole, drawn = [*part.whole()], [*part.drawn()]
+            whole, drawn = [*part.all_cases()], [*part.sample()]
             shown = {repr(each[1]) for each in whole}
-            assert len(whole) == len(shown) == part.about
+            assert len(whole) == len(shown) == part.estimate
             assert every == sum(weight for *_, weight in whole)
             assert shown <= {repr(each[1]) for each in drawn}
 
@@ -276,7 +281,7 @@ def test_what_is_drawn_is_all_at_last(name: str, line: str | None) -> None:
         for places, _ in world.states_of(1)
         for trial, _ in world.trials(places)
     }
-    drawn = [(repr(t.state), repr(t.patch)) for t, _ in world.drawn(1)]
+    drawn = [(repr(t.state), repr(t.patch)) for t, _ in world.sample(1)]
 
     assert due <= {*drawn}
     assert len({*drawn}) == len(drawn)
@@ -285,8 +290,8 @@ def test_what_is_drawn_is_all_at_last(name: str, line: str | None) -> None:
 def test_what_is_drawn_first_is_far_apart() -> None:
     """Each number comes once, and any beginning is spread over all of them."""
     for total in (1, 2, 7, 60, 1009):
-        assert [*range(total)] == sorted(evenly(total))
-    first = sorted(islice(evenly(10**400), 10))
+        assert [*range(total)] == sorted(spread(total))
+    first = sorted(islice(spread(10**400), 10))
     gaps = [(b - a) / 10**400 for a, b in pairwise(first)]
 
     assert 0.05 < min(gaps)
@@ -361,7 +366,7 @@ def test_needed_fields_are_in_every_patch_but_one() -> None:
 
     assert [{}] == [patch for patch in world.patches if "a" not in patch]
     assert {"x"} == {patch["a"] for patch in world.patches if patch}
-    assert all("a" in patch for patch in world.spoken())
+    assert all("a" in patch for patch in world.log_patches())
 
 
 def test_where_clashes_are_allowed_two_hold_one_key() -> None:
@@ -501,7 +506,7 @@ def test_a_line_has_two_values(line: Any, sent: tuple[Any, ...]) -> None:
     """Which its rule and ``clean`` take, and perhaps one of which they make nothing."""
     policy = Policy(never(), {"n": line, "at": field()})
 
-    assert sent == line_letters(policy, "n", {}).sent
+    assert sent == field_letters(policy, "n", {}).sent
 
 
 def test_a_host_whose_functions_know_one_kind_is_asked_on() -> None:
@@ -510,7 +515,7 @@ def test_a_host_whose_functions_know_one_kind_is_asked_on() -> None:
     policy = Policy(first_match("id"), lines)
 
     assert ("ada@x.org", "bob@x.org") == key_letters(policy, "id", {}).stored
-    assert (1, 2) == line_letters(policy, "n", {}).sent
+    assert (1, 2) == field_letters(policy, "n", {}).sent
 
 
 def test_a_host_may_give_the_values() -> None:
@@ -520,7 +525,7 @@ def test_a_host_may_give_the_values() -> None:
 
     assert ("a@x", "A@x", "b@x") == key_letters(policy, "id", given).sent
     assert ((0,), (1,)) == key_letters(policy, "id", given).forms
-    assert ("u", "v", "w") == line_letters(policy, "n", given).sent
+    assert ("u", "v", "w") == field_letters(policy, "n", given).sent
 
 
 def test_a_key_has_odd_values() -> None:
@@ -553,7 +558,7 @@ def test_values_that_are_too_few_are_refused(given: list[Any]) -> None:
     with pytest.raises(ValueError) as keyed:
         key_letters(policy, "id", {"id": given})
     with pytest.raises(ValueError) as lined:
-        line_letters(policy, "n", {"n": given})
+        field_letters(policy, "n", {"n": given})
 
     expected = "values: id needs two values of different normal forms"
     assert expected == str(keyed.value)
@@ -575,9 +580,9 @@ def test_lines_are_one_of_each_kind() -> None:
     }
     match = first_match("id")
 
-    assert (*"abcdef", "other") == lines_of(
+    assert (*"abcdef", "other") == distinct_fields(
         Policy(match, lines, extra_fields=field(rule=replace))
     )
-    assert ("other",) == lines_of(
+    assert ("other",) == distinct_fields(
         Policy(match, {"id": line(), "other": field()}, extra_fields=field(rule=keep))
     )

@@ -56,7 +56,7 @@ def held(case: Case, *, but: tuple[str, ...] = ()) -> Trial:
     tried_once = trial(case)
     # A plan is made under a book's own table, and not under that of one call.
     left = (*but, *(["plan_is_upsert"] if case.how else []))
-    carries = bool(tried_once.carried)
+    carries = bool(tried_once.keys_sent)
     for name, law in CALLS.items():
         if name not in left and claims(tried_once.policy, name, carries=carries):
             law(tried_once)

@@ -1,54 +1,51 @@
 """
-The laws of an upsert, and the proof of them: for these profiles and for your policy.
+The laws of an upsert, and their proof for the profiles and for custom policies.
 
 Rules:
-    A law is a plain function that asserts; it needs no test runner, and no chance.
-    ``card`` tries each in the whole of a small world; ``check`` of one call of yours,
-    ``check_merge`` of one merge, ``check_log`` of many calls.
-    This package hands on the names of its modules and defines none.
+    A law is a plain function that asserts; it needs no test runner and no randomness.
+    ``card`` tries every law in a whole small world; ``check`` tries one call,
+    ``check_merge`` one merge, ``check_log`` a sequence of calls.
+    This package re-exports the names of its modules and defines none.
 
-Why a small world is enough. What a card tries is finite, and what it speaks of is not:
-books of any size, and any values. The step from one to the other is this.
+Why a small world is enough: a card tries finitely many cases, and its verdict is about
+books of any size and values of any kind. It follows in four steps.
 
-1. *Values count by their names alone.* A decision looks at a value in three ways: a
-   normaliser makes a form of it, forms are compared for equality, and a merge rule
-   makes a new value of two. So a book in which every form has another name behaves as
-   before, but for the names (data independence). Two forms per key are enough: the one
-   that the patch carries, and one that it does not.
-2. *A call reads few contacts.* It reads those that hold a form that the patch carries,
-   and of these those that its strategy asks for. Whoever holds none of them can be
-   there or not, ten of them or a million: the index is never walked. Three contacts
-   give, with two keys, a contact for each key and one who stands by.
-3. *Fields are merged one by one.* The new value of a field that no key is made of is a
-   function of its stored and its sent value, and of the clock of its rule. So one such
-   field at a time is tried with all that the keys can do, one of each distinct line.
-4. *What is not read stands for anything.* Where a call does not read a contact, the
-   fields of no key are not spelled out for it; the count says how many states that
-   stands for. States, merges and logs that a renaming makes equal are visited once, and
-   counted too.
+1. *Only equality of forms counts.* A decision uses a value in three ways: a normaliser
+   makes a form of it, forms are compared for equality, and a rule makes a new value of
+   two. If every form is renamed, a book behaves the same up to the names (data
+   independence). So two forms per key are enough: one that the patch carries, and one
+   that it does not.
+2. *A call reads few contacts.* It reads the contacts that hold a form of the patch, as
+   far as its strategy consults them. Contacts that hold none of these forms make no
+   difference, however many there are: the index is never scanned. With two keys, three
+   contacts are enough: one for each key, and one bystander.
+3. *Rules apply to one field at a time.* The new value of a field that is part of no key
+   depends on its stored and sent value and on the clock of its rule. So one such field
+   at a time is tried with all states of the keys, for each distinct set of options.
+4. *Fields that are not read stand for any value.* If a call does not read a contact,
+   its fields outside the keys are not enumerated; the count says how many states
+   one stands for. States, merges and logs that are equal up to renaming are visited
+   once, and counted too.
 
-What is assumed, and where that is seen to hold:
+Assumptions, and where they are checked:
 
-- Normalisers and ``clean`` are pure, total and idempotent: ``normalisers`` has the
-  laws.
-- Merge rules are pure and keep the laws that they declare: ``rules`` has the laws.
-- Which contacts a call reads does not hang on the value of a field that no key is made
-  of, and a renaming changes no verdict. The tests of this package compare cards with
-  such in which nothing is left out.
-- A renaming of forms is done only where every rule of a key's fields looks at equality
-  alone: rules that order values (``largest``, ``latest``) are tried under both names.
+- Normalisers and ``clean`` are pure, total and idempotent: laws in ``normalisers``.
+- Rules are pure and keep the laws that they declare: laws in ``rules``.
+- Which contacts a call reads does not depend on fields outside the keys, and renaming
+  changes no verdict. The tests of this package compare cards with exhaustive ones.
+- Forms are renamed only if every rule of a key's fields compares for equality alone;
+  rules that order values (``largest``, ``latest``) are tried under both names.
 
-What is exhaustive: every state of up to three contacts over two normal forms per key,
-aliases (at most one per key), marks of deletion and clocks included, and every patch
-over omitted, null, blank and the values. Tried beside plain values, one at a time:
-white space, values of a key that make no form, stored and blocked, and values of a
-field of which its rule, or its ``clean``, makes nothing. Merges are of two and of three
-contacts: of every state of the keys, and, over every value of a field, blank and
-default among them, every clock and every order of updates, of contacts of which one has
-a key. What is not: lists of three keys and more; more keys hit than contacts are tried;
-contacts that have absorbed others in the state that a call begins with; logs longer
-than two patches (three, over few keys); threads, and functions of a host that raise.
-For these there are the machines of ``upsertcore.testing``, which sample.
+Exhaustive are all states of up to three contacts over two normal forms per key, with
+aliases (at most one per key), deletions and clocks, and all patches over omitted, null,
+blank and the values. Beside plain values these are tried one at a time: white space,
+stored and blocked values that make no form, and values of which the rule or ``clean``
+makes nothing. Merges are of two and three contacts: over all states of the keys; and
+over all values of one field, with blank, default, clocks and orders of updates, where
+one contact has a key. Not covered are lists of three keys and more, more matching keys
+than contacts, contacts that have merged others before the call, logs of more than two
+patches (three for few keys), threads, and functions of the application that raise. The
+machines of ``upsertcore.testing`` sample these.
 """
 
 from upsertcore.laws import books, calls, logs, merges, naming, normalisers, rules

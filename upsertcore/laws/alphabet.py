@@ -1,10 +1,10 @@
 """
-The alphabet of a small world: for each field a few values, found by asking the policy.
+The alphabet of a small world: a few values per field that the policy accepts.
 
 Rules:
-    A key has two normal forms, each in two spellings where its normaliser knows two.
-    A field that is no key has two values, of a kind that its rule and ``clean`` take.
-    What cannot be found is asked for by the name of the field; nothing is guessed.
+    A key has two normal forms, each in two spellings if its normaliser accepts two.
+    A field outside the keys has two values that its rule and ``clean`` accept.
+    If no values are found, an error names the field; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from upsertcore.values import empty, freeze
 if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
 
-__all__ = ["Letters", "Values", "key_letters", "line_letters", "lines_of"]
+__all__ = ["Letters", "Values", "distinct_fields", "field_letters", "key_letters"]
 
 Values: TypeAlias = Mapping[str, Sequence[Any]]
-"""Field name to values that a host wants to be sent, in place of found ones."""
+"""Field name to the values to send, in place of values that are found."""
 
 _SPELLINGS: tuple[tuple[Any, ...], ...] = (
     ("ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"),
@@ -36,11 +36,11 @@ _SPELLINGS: tuple[tuple[Any, ...], ...] = (
     ("a", " A", "b", "B "),
     ("2024-01-02", "2024-01-03"),
 )
-"""Two values in two spellings each, of every kind that a normaliser may know."""
+"""Two values in two spellings each, of every kind that a normaliser may accept."""
 _FORMLESS: tuple[Any, ...] = ("n/a", "nobody", True, {"a": "x"})
-"""Values that make no key, of every kind that a normaliser may not know."""
+"""Values that make no key, of every kind that a normaliser may reject."""
 _EMPTIED: tuple[Any, ...] = ({"a": None}, ["x"], ["-x"])
-"""Values of which a rule may make nothing: what is not there is taken out."""
+"""Values of which a rule may make nothing, such as the removal of a missing item."""
 _WHOLE: tuple[tuple[Any, ...], ...] = (
     ("x", "y"),
     (1, 2),
@@ -63,16 +63,16 @@ _PARTS: tuple[tuple[Any, ...], ...] = (
 @frozen
 class Letters:
     """
-    What stands for all values of one field.
+    The values that represent all values of one field.
 
     Args:
         name: The field.
         stored: Frozen values that a contact may hold, as the policy stores them.
         sent: Values that a patch may carry, beside null and blank.
         forms: For each value of *stored* its letters: 0 and 1 for the two normal
-            forms of a key, in their order; none for a field that is no key.
-        odd: Values that are sent one at a time, beside plain ones: white space, and
-            of those that make no key one that is stored and one that is blocked.
+            forms of a key, in their order; empty for a field outside the keys.
+        odd: Values that are sent one at a time beside plain ones: white space, a
+            stored value that makes no key, and a blocked one.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Letters:
     odd: tuple[Any, ...] = ()
 
     def swapped(self, place: int) -> int:
-        """Give the place of the value in which the two normal forms have changed."""
+        """Return the place of the value with the two normal forms swapped."""
         if not self.forms:
             return place
         other = tuple([1 - letter for letter in self.forms[place]])
@@ -91,12 +91,12 @@ class Letters:
 
 def key_letters(policy: Policy, name: str, values: Values) -> Letters:
     """
-    Find values of a field that a key is made of.
+    Find values of a key field.
 
     Args:
-        policy: The table.
+        policy: The policy.
         name: The field.
-        values: What a host wants to be sent.
+        values: The values to send, by field.
 
     Raises:
         ValueError: If no two normal forms can be found; it names the field.
@@ -119,19 +119,19 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
 
 
 def _item(value: Any) -> dict[str, Any]:
-    """Make an item of a list, as systems with several values per field write it."""
+    """Make a list item in the form of systems with several values per field."""
     return {"value": value, "metadata": {}}
 
 
 def _lists(item: Callable[[Any], Any]) -> Iterator[Sequence[Any]]:
-    """Give the pools as lists of one, and of both in either order."""
+    """Return the pools as lists of one value, and of both in either order."""
     for pool in _SPELLINGS:
         one, two = item(pool[0]), item(pool[-1])
         yield [*([item(value)] for value in pool), [one, two], [two, one]]
 
 
 def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
-    """Sort values by their normal forms; None unless there are two, alone and apart."""
+    """Sort values by normal form; None unless each of two forms occurs alone."""
     key = next(key for key in policy.all_keys if name in key.fields)
     place = 0 if key.any_of or not key.composite else key.fields.index(name)
     known: dict[str, int] = {}
@@ -158,7 +158,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
 
 
 def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
-    """Give white space, and what makes no key: a stored value, and a blocked one."""
+    """Return white space, a stored value that makes no key, and a blocked value."""
     found: dict[str, Any] = {"white space": " \t"}
     place = 0 if key.any_of or not key.composite else key.fields.index(name)
     for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
@@ -174,18 +174,17 @@ def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
     return tuple(found.values())
 
 
-def lines_of(policy: Policy) -> tuple[str, ...]:
+def distinct_fields(policy: Policy) -> tuple[str, ...]:
     """
-    List one field of each distinct line of a policy; of those that no key is made of.
+    List one field for each distinct set of options, of the fields outside the keys.
 
-    Lines are distinct in rule, in the rule between contacts, null, blank, being
-    required, or having a default. The rule for undeclared fields counts as the line of
-    a field called ``other``.
+    Options differ in ``rule``, ``on_merge``, ``null``, ``blank``, ``required``, or in
+    having a default. Those of undeclared fields count as a field ``other``.
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import keep
     >>> lines = {"id": field(key=normalize.exact), "a": field(), "b": field()}
-    >>> lines_of(Policy(first_match("id"), {**lines, "c": field(rule=keep)}))
+    >>> distinct_fields(Policy(first_match("id"), {**lines, "c": field(rule=keep)}))
     ('a', 'c')
     """
     keyed = {name for key in policy.all_keys for name in key.fields}
@@ -201,25 +200,25 @@ def lines_of(policy: Policy) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def line_letters(policy: Policy, name: str, values: Values) -> Letters:
+def field_letters(policy: Policy, name: str, values: Values) -> Letters:
     """
-    Find two values of a field that no key is made of.
+    Find two values of a field outside the keys.
 
-    Beside them one is sent of which its rule makes nothing, and one of which its
-    ``clean`` does, where there are such.
+    If there are any, a value of which the rule makes nothing is sent too, and one that
+    ``clean`` refuses.
 
     Args:
-        policy: The table.
+        policy: The policy.
         name: The field.
-        values: What a host wants to be sent.
+        values: The values to send, by field.
 
     Raises:
-        ValueError: If none can be found that the policy takes; it names the field.
+        ValueError: If no values are found that the policy accepts; it names the field.
 
     >>> from upsertcore import field, never
     >>> from upsertcore.rules import union
     >>> policy = Policy(never(), {"tags": field(rule=union)})
-    >>> line_letters(policy, "tags", {}).sent
+    >>> field_letters(policy, "tags", {}).sent
     (['x'], ['y', 'x'])
     """
     rule = policy.field_options(name).rule
@@ -237,7 +236,7 @@ def line_letters(policy: Policy, name: str, values: Values) -> Letters:
 
 
 def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
-    """Give a value of which the rule makes nothing, and one of which ``clean`` does."""
+    """Return a value of which the rule makes nothing, and one that clean refuses."""
     every = [*pool, *_EMPTIED]
     found = [raw for raw in every if _empties(policy, name, raw)][:1]
     if policy.field_options(name).clean is not None:
@@ -247,7 +246,7 @@ def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
 
 
 def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
-    """Return whether a value is refused, or swallowed, by the ``clean`` of a line."""
+    """Return whether clean refuses a value, or makes None of it."""
     try:
         sent, _ignored = read_patch(policy, {name: raw})
     except Refused:
@@ -267,7 +266,7 @@ def _empties(policy: Policy, name: str, raw: Any) -> bool:
 
 
 def _is_whole(rule: Rule) -> bool:
-    """Tell whether a rule takes a value as a whole, whatever it is."""
+    """Return whether a rule treats any value as a whole."""
     if rule.by is not None:
         return True
     made = _combined(rule, "x", "y")
@@ -284,7 +283,7 @@ def _takes(rule: Rule, stored: list[Any]) -> bool:
 def _combined(rule: Rule, stored: Any, sent: Any) -> Any:
     try:
         return rule.combine(stored, sent)
-    except Exception:  # noqa: BLE001 - of a kind that it does not know a rule may raise
+    except Exception:  # noqa: BLE001 - a rule may raise for an unexpected kind of value
         return _REFUSED
 
 
@@ -293,9 +292,9 @@ _EITHER = ("x", "y", None)
 
 
 def _cleaned(policy: Policy, name: str, raw: Any) -> Any:
-    """Give a value as it would be stored; None where it is refused or left out."""
+    """Return a value as it would be stored; None if it is refused or left out."""
     try:
         sent, _ignored = read_patch(policy, {name: raw})
-    except Exception:  # noqa: BLE001 - of a kind that it does not know ``clean`` may
+    except Exception:  # noqa: BLE001 - clean may raise for an unexpected kind of value
         return None
     return freeze(sent.get(name))

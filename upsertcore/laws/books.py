@@ -1,9 +1,9 @@
 """
-The laws of the book around a call: keys, scopes, plans, undoing, loading, retrying.
+The laws of the book around a call: keys, scopes, plans, undo, loading, retries.
 
 Rules:
-    As those of one call: functions of a trial that answer whether they speak of it.
-    Where a book has no way to be looked into, its index is asked to look at itself.
+    Each law is a function of a trial; it returns whether it applies to the trial.
+    What the public methods of a book do not show is checked by its index.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from upsertcore.errors import (
     StalePlan,
     UnknownContact,
 )
-from upsertcore.laws.broken import LawBroken, see
+from upsertcore.laws.broken import LawBroken, require
 from upsertcore.laws.trial import (
     Trial,
     TrialResult,
-    alike,
-    ask,
     book_of,
+    describe,
+    is_same_result,
     state_of,
-    told,
+    try_upsert,
 )
 from upsertcore.model.contact import Contact
 from upsertcore.policy.forms import held_forms
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
 
 __all__ = [
+    "check_index",
     "create_makes_one",
     "index_follows",
     "plan_is_upsert",
     "retry_is_once",
     "round_trip",
     "scopes_apart",
-    "see_its_keys",
     "undo_inverts",
     "unique",
 ]
@@ -57,49 +57,49 @@ def unique(trial: Trial) -> bool:
     """No two contacts of a scope hold the same unique key."""
     holders: dict[tuple[str, str, str], str] = {}
     for contact in trial.after:
-        held = trial.held(contact)
+        held = trial.forms_of(contact)
         for key, forms in zip(trial.policy.all_keys, held, strict=True):
             for form in forms if key.unique else ():
                 other = holders.setdefault((contact.scope, key.name, form), contact.id)
                 words = f"{key.name}: {other} and {contact.id} hold {form}"
-                see("unique", other == contact.id, words)
+                require("unique", other == contact.id, words)
     return True
 
 
 def index_follows(trial: Trial) -> bool:
-    """Keys find who holds them now, or held them, where they remember; nobody else."""
+    """A key finds the contacts that hold it, or held it if it keeps aliases."""
     _ = trial.after
-    see_its_keys("index_follows", trial.book)
+    check_index("index_follows", trial.book)
     for contact, forms in trial.state:
         held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
         for key, was, now in zip(trial.policy.all_keys, forms, held, strict=True):
             kept = key.keep_aliases and not _may_let_go(trial, key)
             lost = {*was}.difference(now) if kept else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
-            see("index_follows", not lost, words)
+            require("index_follows", not lost, words)
     return True
 
 
 def _may_let_go(trial: Trial, key: Key) -> bool:
-    """Tell whether a patch may clear a field of a key that has a limit."""
+    """Return whether a patch may clear a field of a key that has a limit."""
     cleared = [n for n in key.fields if n in trial.patch]
     empties = [empty(freeze(trial.patch[name])) for name in cleared]
     return key.max_forms is not None and any(empties)
 
 
-def see_its_keys(law: str, book: ContactBook) -> None:
+def check_index(law: str, book: ContactBook) -> None:
     """
-    See that the index of a book is one that is made of its contacts.
+    Check that the index of a book agrees with its contacts.
 
     Args:
-        law: Of which it is a part.
-        book: Any.
+        law: The law to name in the error.
+        book: Any book.
 
     Raises:
-        LawBroken: If an entry is missing, left over or out of order.
+        LawBroken: If an entry is missing, superfluous or out of order.
 
     >>> from upsertcore import Policy, never
-    >>> see_its_keys("index_follows", ContactBook(Policy(never(), {})))
+    >>> check_index("index_follows", ContactBook(Policy(never(), {})))
     """
     index = book._index  # noqa: SLF001 - no other way to look inside
     try:
@@ -112,11 +112,11 @@ def see_its_keys(law: str, book: ContactBook) -> None:
         )
         for key, due, held in pairs:
             words = f"{contact.id} holds {held} for {key.name}, not {due}"
-            see(law, held == due, words)
+            require(law, held == due, words)
 
 
 def scopes_apart(trial: Trial) -> bool:
-    """What another scope holds neither counts nor changes, whatever names it."""
+    """Contacts of another scope have no effect and do not change."""
     law, elsewhere = "scopes_apart", f"{trial.scope}+"
     moved = [
         Contact.from_dict({**c.to_dict(), "scope": elsewhere}) for c in trial.before
@@ -126,20 +126,20 @@ def scopes_apart(trial: Trial) -> bool:
     )
     apart, alone = book_of(trial.policy, state), book_of(trial.policy)
     one, other = (
-        ask(apart, trial.patch, trial.scope),
-        ask(alone, trial.patch, trial.scope),
+        try_upsert(apart, trial.patch, trial.scope),
+        try_upsert(alone, trial.patch, trial.scope),
     )
-    see(law, repr(one) == repr(other), f"{told(one)}, not {told(other)}")
-    # An id is looked up by itself, whoever else is there.
+    require(law, repr(one) == repr(other), f"{describe(one)}, not {describe(other)}")
+    # Looking up an id does not depend on other contacts, so one contact is enough.
     if isinstance(one, Outcome) and len(moved) == 1:
         _see_that_it_is_unknown(apart, one.contact, moved[0].id)
         _see_that_its_calls_are_apart(trial, elsewhere)
-    see(law, [*apart][: len(moved)] == moved, "a contact of it has moved")
+    require(law, [*apart][: len(moved)] == moved, "a contact of it has moved")
     return bool(moved)
 
 
 def _see_that_it_is_unknown(book: ContactBook, own: Contact, id: str) -> None:
-    """See that the id of a contact of another scope names nobody in one's own."""
+    """Check that the id of a contact of another scope is unknown in this one."""
     verbs: dict[str, Callable[[], Any]] = {
         "get": lambda: book.get(id, scope=own.scope),
         "delete": lambda: book.delete(id, scope=own.scope),
@@ -158,33 +158,33 @@ def _see_that_it_is_unknown(book: ContactBook, own: Contact, id: str) -> None:
 
 
 def _see_that_its_calls_are_apart(trial: Trial, elsewhere: str) -> None:
-    """See that an idempotency key of another scope is not one of this."""
+    """Check that an idempotency key of another scope is unknown in this one."""
     book = book_of(trial.policy)
     for scope in (elsewhere, trial.scope):
-        answer = ask(book, trial.patch, scope, idempotency_key="k")
-        words = f"its idempotency key: {told(answer)}"
+        answer = try_upsert(book, trial.patch, scope, idempotency_key="k")
+        words = f"its idempotency key: {describe(answer)}"
         replayed = isinstance(answer, Outcome) and answer.replayed
         reused = isinstance(answer, IdempotencyKeyReused)
-        see("scopes_apart", not (replayed or reused), words)
-    answer = ask(book, {}, f"{elsewhere}+", idempotency_key="k")
-    words = f"its idempotency key: {told(answer)}"
-    see("scopes_apart", not isinstance(answer, IdempotencyKeyReused), words)
+        require("scopes_apart", not (replayed or reused), words)
+    answer = try_upsert(book, {}, f"{elsewhere}+", idempotency_key="k")
+    words = f"its idempotency key: {describe(answer)}"
+    require("scopes_apart", not isinstance(answer, IdempotencyKeyReused), words)
 
 
 def plan_is_upsert(trial: Trial) -> bool:
-    """A plan writes nothing; applied, it does what the upsert does, and once."""
-    book, plan = trial.anew(), None
+    """A plan writes nothing; applied, it does what the upsert does, and only once."""
+    book, plan = trial.new_book(), None
     try:
         plan = book.plan(trial.patch, scope=trial.scope)
-        see("plan_is_upsert", tuple(book) == trial.before, "planning has written")
+        require("plan_is_upsert", tuple(book) == trial.before, "planning has written")
         answer: Any = book.apply(plan)
     except Refused as error:
         answer = error
-    words = f"{told(answer)}, not {told(trial.first)}"
-    see("plan_is_upsert", alike(answer, trial.first), words)
-    see("plan_is_upsert", tuple(book) == trial.after, "the state is another")
+    words = f"{describe(answer)}, not {describe(trial.first)}"
+    require("plan_is_upsert", is_same_result(answer, trial.first), words)
+    require("plan_is_upsert", tuple(book) == trial.after, "the state is another")
     if plan is not None and plan.before is not None and not plan.unchanged:
-        see("plan_is_upsert", _is_stale(book, plan), "it could be applied again")
+        require("plan_is_upsert", _is_stale(book, plan), "it could be applied again")
     return True
 
 
@@ -197,37 +197,39 @@ def _is_stale(book: ContactBook, plan: Plan) -> bool:
 
 
 def undo_inverts(trial: Trial) -> bool:
-    """What is undone was never done: every contact is as it was, to the version."""
+    """Undo restores every contact as it was, versions included."""
     answer, book, due = trial.first, trial.book, trial.before
     if isinstance(answer, Refused):
         return False
     if answer.unchanged:
-        # There is nothing to take back, so the trial's own book serves.
+        # There is nothing to undo, so the trial's own book can be used.
         due = trial.after_second
     else:
-        book = trial.anew()
-        made = ask(book, trial.patch, trial.scope)
+        book = trial.new_book()
+        made = try_upsert(book, trial.patch, trial.scope)
         answer = made if isinstance(made, Outcome) else answer
     try:
         book.undo(answer)
     except Refused as error:
-        raise LawBroken("undo_inverts", f"{told(answer)}, undone: {error}") from error
-    see_its_keys("undo_inverts", book)
-    see("undo_inverts", tuple(book) == due, f"{told(answer)}, undone: moved")
+        raise LawBroken(
+            "undo_inverts", f"{describe(answer)}, undone: {error}"
+        ) from error
+    check_index("undo_inverts", book)
+    require("undo_inverts", tuple(book) == due, f"{describe(answer)}, undone: moved")
     return True
 
 
 def round_trip(trial: Trial) -> bool:
-    """Dumped as JSON and loaded it is the same book; no unique key comes in twice."""
-    rows = trial.anew().dump()
+    """A book dumped as JSON and loaded is equal; a unique key is not loaded twice."""
+    rows = trial.new_book().dump()
     loaded = ContactBook.load(trial.policy, json.loads(json.dumps(rows)))
-    see("round_trip", loaded.dump() == rows, "the rows are others")
-    see("round_trip", tuple(loaded) == trial.before, "the contacts are others")
+    require("round_trip", loaded.dump() == rows, "the rows are others")
+    require("round_trip", tuple(loaded) == trial.before, "the contacts are others")
     unique = [row for row in rows if _is_unique(trial, row)]
     twins = [{**row, "id": f"{row['id']}+", "merged_ids": []} for row in unique]
     refused = _refused(trial, [*rows, *twins])
     for place, row in enumerate(unique, len(rows)):
-        see("round_trip", place in refused, f"twin of {row['id']}")
+        require("round_trip", place in refused, f"twin of {row['id']}")
     return True
 
 
@@ -249,55 +251,57 @@ def _refused(trial: Trial, rows: Any) -> set[int | None]:
 
 
 def create_makes_one(trial: Trial) -> bool:
-    """Creating somebody whom a key names, without looking, twice, makes one contact."""
-    if not trial.carried:
+    """Calling create twice with a key makes one contact."""
+    if not trial.keys_sent:
         return False
     answers, made = _created(trial)
     if answers is None:
         return False
-    see("create_makes_one", made < 2, " then ".join(answers))
+    require("create_makes_one", made < 2, " then ".join(answers))
     return True
 
 
 def retry_is_once(trial: Trial) -> bool:
-    """With an idempotency key a call is made once, and a retry is marked as one."""
-    law, book = "retry_is_once", trial.anew()
+    """With an idempotency key a call is made once; a retry is marked as replayed."""
+    law, book = "retry_is_once", trial.new_book()
     answers = [*_creations(book, trial, {"idempotency_key": "k-1"})]
     created = isinstance(answers[0], Outcome)
     if created:
         made = len(book) - len(trial.state)
         once = made == 1 and _is_retry(*answers)
-        see(law, once, " then ".join(map(_marked, answers)))
-    book = trial.anew()
-    calls = [ask(book, trial.patch, trial.scope, idempotency_key="k") for _ in "ab"]
+        require(law, once, " then ".join(map(_marked, answers)))
+    book = trial.new_book()
+    calls = [
+        try_upsert(book, trial.patch, trial.scope, idempotency_key="k") for _ in "ab"
+    ]
     if isinstance(calls[0], Outcome):
         again = tuple(book) == trial.after and _is_retry(*calls)
-        see(law, again, " then ".join(map(_marked, calls)))
+        require(law, again, " then ".join(map(_marked, calls)))
         if trial.patch:
-            other = ask(book, {}, trial.scope, idempotency_key="k")
+            other = try_upsert(book, {}, trial.scope, idempotency_key="k")
             reused = isinstance(other, IdempotencyKeyReused)
-            see(law, reused, f"{{}} with the same key: {told(other)}")
+            require(law, reused, f"{{}} with the same key: {describe(other)}")
     return created or isinstance(calls[0], Outcome)
 
 
 def _is_retry(first: TrialResult, second: TrialResult) -> bool:
-    """Return whether the second answer is the first one again, marked as such."""
+    """Return whether the second result is the first one, marked as replayed."""
     marks = [isinstance(each, Outcome) and each.replayed for each in (first, second)]
     return first == second and marks == [False, True]
 
 
 def _marked(answer: TrialResult) -> str:
     replayed = isinstance(answer, Outcome) and answer.replayed
-    return f"{told(answer)}{' (replayed)' if replayed else ''}"
+    return f"{describe(answer)}{' (replayed)' if replayed else ''}"
 
 
 def _created(trial: Trial) -> tuple[list[str] | None, int]:
-    """Create twice: what came of each, None if the first is refused, and how many."""
-    book = trial.anew()
+    """Create twice; return the results, None if refused, and how many were created."""
+    book = trial.new_book()
     answers = [*_creations(book, trial, {})]
     if isinstance(answers[0], Refused):
         return None, 0
-    return [*map(told, answers)], len(book) - len(trial.state)
+    return [*map(describe, answers)], len(book) - len(trial.state)
 
 
 def _creations(

@@ -1,23 +1,23 @@
 """
-What is raised where a law does not hold.
+The error of a law that does not hold.
 
 Rules:
-    It is an assertion, so that every test runner shows it as one.
-    It says which law, and the values that show it, in words for the host.
+    It is an ``AssertionError``, so every test runner reports it as a failure.
+    Its message names the law and the values that break it.
 """
 
 from __future__ import annotations
 
-__all__ = ["LawBroken", "see"]
+__all__ = ["LawBroken", "require"]
 
 
 class LawBroken(AssertionError):
     """
-    A law that does not hold, with what shows it.
+    A law that does not hold, with the values that break it.
 
     Args:
-        law: Its name.
-        reason: The values, and what they make that they should not.
+        law: The name of the law.
+        reason: The values, and the wrong result.
 
     >>> str(LawBroken("idempotent", "add: 1 sent twice counts twice"))
     'idempotent: add: 1 sent twice counts twice'
@@ -31,14 +31,14 @@ class LawBroken(AssertionError):
         return f"{self.law}: {self.reason}"
 
 
-def see(law: str, holds: object, reason: str) -> None:
+def require(law: str, holds: object, reason: str) -> None:
     """
-    See that something holds.
+    Raise ``LawBroken`` unless a condition holds.
 
     Raises:
-        LawBroken: If it does not; with the law's name and the reason.
+        LawBroken: If it does not hold; with the law's name and the reason.
 
-    >>> see("unique", 1 == 1, "two contacts hold one key")
+    >>> require("unique", 1 == 1, "two contacts hold one key")
     """
     if not holds:
         raise LawBroken(law, reason)

@@ -1,10 +1,10 @@
 """
-The laws of one call: what holds whatever a book holds, and whatever is sent to it.
+The laws of one call: what holds for any book and any patch.
 
 Rules:
-    Each law is a function of a trial: it answers whether it has something to say of
-    it, and raises ``LawBroken`` where what it says is not so.
-    A law looks at what can be seen from outside, and decides nothing anew.
+    Each law is a function of a trial: it returns whether it applies to the trial, and
+    raises ``LawBroken`` if it does not hold.
+    A law checks results; it does not repeat the decision.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
-from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import Trial, TrialResult, told
+from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.trial import Trial, TrialResult, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import compiled
@@ -22,12 +22,12 @@ from upsertcore.rules import keep
 from upsertcore.values import empty, freeze, same
 
 __all__ = [
+    "appended_fields",
     "empty_changes_nothing",
     "finds_again",
     "finds_who_is_named",
-    "hit",
     "idempotent",
-    "joined",
+    "ids_of_holders",
     "moves_with_a_field",
     "omitted_is_unchanged",
     "refusal_changes_nothing",
@@ -36,80 +36,86 @@ __all__ = [
 
 
 def idempotent(trial: Trial) -> bool:
-    """The same patch a second time is unchanged: the same contact, an equal state."""
+    """The same patch sent again is unchanged: the same contact, an equal state."""
     first, second = trial.first, trial.second
     if isinstance(first, Refused):
         again = type(second) is type(first)
-        see("idempotent", again, f"refused, then {told(second)}")
+        require("idempotent", again, f"refused, then {describe(second)}")
         return True
-    words = f"{told(first)}, then {told(second)}"
+    words = f"{describe(first)}, then {describe(second)}"
     if not isinstance(second, Outcome) or not second.unchanged:
         raise LawBroken("idempotent", words)
-    # The very object: who is not changed is not made anew.
+    # The same object: an unchanged contact is not copied.
     same_one = second.contact is first.contact
-    see("idempotent", same_one, f"{words}, another contact")
+    require("idempotent", same_one, f"{words}, another contact")
     moved = trial.after_second != trial.after or second.changes or second.merged
-    see("idempotent", not moved, f"{words}, but the state is another")
+    require("idempotent", not moved, f"{words}, but the state is another")
     return True
 
 
 def finds_again(trial: Trial) -> bool:
-    """After a call its patch finds the same contact."""
-    if isinstance(trial.first, Refused) or not trial.carried:
+    """After a call, its patch matches the same contact."""
+    if isinstance(trial.first, Refused) or not trial.keys_sent:
         return False
     second = trial.second
     if isinstance(second, InvalidField) and "idempotent" not in _laws(trial):
-        # A sum may outgrow all numbers: who is found is not said then.
+        # A sum may overflow, and then there is no match to compare.
         return False
     found = isinstance(second, Outcome) and second.contact.id == trial.first.contact.id
-    see("finds_again", found, f"{told(trial.first)}, then {told(second)}")
+    require("finds_again", found, f"{describe(trial.first)}, then {describe(second)}")
     return True
 
 
 def _laws(trial: Trial) -> frozenset[str]:
-    """Give the laws that the rules of all sent fields declare."""
+    """Return the laws that the rules of all sent fields declare."""
     every = [trial.policy.field_options(name).rule.laws for name in trial.patch]
     return frozenset.intersection(*every)
 
 
 def finds_who_is_named(trial: Trial) -> bool:
-    """Whom the first key of a patch names is found, by creation; blank names nobody."""
+    """The oldest holder of the patch's first key is matched; blank matches nothing."""
     first, policy = trial.first, trial.policy
-    named = trial.carried
+    named = trial.keys_sent
     if isinstance(first, Outcome) and first.before is not None:
         forms = dict(named).get(first.matched_by or "", ())
         every = (first.before, *first.merged)
         due = any(_holds(trial, each, first.matched_by, forms) for each in every)
-        see("finds_who_is_named", due, f"{told(first)} by {first.matched_by}")
+        require("finds_who_is_named", due, f"{describe(first)} by {first.matched_by}")
     for each in (first, trial.second):
-        see("finds_who_is_named", _is_said(trial, each), f"{told(each)} by blank")
+        require(
+            "finds_who_is_named", _is_said(trial, each), f"{describe(each)} by blank"
+        )
     if not named:
         return isinstance(first, Outcome)
-    see("finds_who_is_named", not isinstance(first, NoMatchKey), told(first))
+    require("finds_who_is_named", not isinstance(first, NoMatchKey), describe(first))
     name, forms = named[0]
     if policy.match.resolve is FIRST_PRESENT and isinstance(first, Outcome):
         alone = first.matched_by in (None, name)
-        see("finds_who_is_named", alone, f"{told(first)} by {first.matched_by}")
+        require("finds_who_is_named", alone, f"{describe(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
     if not holders or isinstance(first, Refused):
         return bool(holders)
     ids = [each.id for each in holders]
     found = [first.contact.id, *[each.id for each in first.merged]]
-    see("finds_who_is_named", {*ids} & {*found}, f"{name} is {ids}: {told(first)}")
+    require(
+        "finds_who_is_named", {*ids} & {*found}, f"{name} is {ids}: {describe(first)}"
+    )
     if len(forms) == 1 and not policy.match.merges:
         one = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
-        see("finds_who_is_named", one == found[0], f"{one} is due: {told(first)}")
+        require(
+            "finds_who_is_named", one == found[0], f"{one} is due: {describe(first)}"
+        )
     if policy.match.merges and (policy.on_limit, policy.on_found) == (
         "refuse",
         "update",
     ):
-        left = hit(trial, named) - {*found}
-        see("finds_who_is_named", not left, f"{told(first)}, without {left}")
+        left = ids_of_holders(trial, named) - {*found}
+        require("finds_who_is_named", not left, f"{describe(first)}, without {left}")
     return True
 
 
 def _is_said(trial: Trial, answer: TrialResult) -> bool:
-    """Tell whether the key that found somebody is in the patch, and not blank."""
+    """Return whether the key that matched is in the patch, and not blank."""
     if isinstance(answer, Refused) or answer.matched_by is None:
         return True
     key = compiled(trial.policy).by_name[answer.matched_by]
@@ -117,8 +123,8 @@ def _is_said(trial: Trial, answer: TrialResult) -> bool:
     return all(said) if key.composite else any(said)
 
 
-def hit(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
-    """Give the ids of all who hold one of these forms."""
+def ids_of_holders(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+    """Return the ids of all contacts that hold one of these forms."""
     every = [contact for contact, _forms in trial.state]
     return {c.id for c in every if any(_holds(trial, c, *each) for each in named)}
 
@@ -129,42 +135,42 @@ def _holds(
     if name is None or contact.scope != trial.scope:
         return False
     place = [*compiled(trial.policy).by_name].index(name)
-    return not {*trial.held(contact)[place]}.isdisjoint(forms)
+    return not {*trial.forms_of(contact)[place]}.isdisjoint(forms)
 
 
 def omitted_is_unchanged(trial: Trial) -> bool:
-    """What is not sent, or does not count, stays as it is; so do other contacts."""
+    """Fields that are not sent, or are ignored, and other contacts stay unchanged."""
     first = trial.first
     if isinstance(first, Refused):
         return False
     gone = {first.contact.id, *[each.id for each in first.merged]}
     rest = [each for each in trial.before if each.id not in gone]
     left = [each for each in trial.after if each.id != first.contact.id]
-    see("omitted_is_unchanged", rest == left, "another contact is not as it was")
+    require("omitted_is_unchanged", rest == left, "another contact is not as it was")
     if first.before is None:
         return True
     if first.merged:
         _see_that_it_is_kept(trial, first, {*first.before, *trial.patch})
         return True
-    apart = joined(trial, first)
+    apart = appended_fields(trial, first)
     for name in {*first.before.fields, *first.contact.fields} - apart:
         kept = same(first.before.get(name), first.contact.get(name))
         may = name in trial.patch and _may_move(trial, name)
-        see("omitted_is_unchanged", kept or may, f"{name} has moved")
+        require("omitted_is_unchanged", kept or may, f"{name} has moved")
     return True
 
 
 def _see_that_it_is_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
-    """See that what only an absorbed contact has is there afterwards."""
+    """Check that a field of a merged contact alone is kept."""
     for other in first.merged:
         for name in {*other} - known:
             if trial.policy.merge_rule(name) == keep:
                 words = f"{name} of {other.id} is lost"
-                see("omitted_is_unchanged", name in first.contact, words)
+                require("omitted_is_unchanged", name in first.contact, words)
 
 
-def joined(trial: Trial, first: Outcome) -> set[str]:
-    """Give the fields that a sent value may join though they are not sent."""
+def appended_fields(trial: Trial, first: Outcome) -> set[str]:
+    """Return the fields to which a value sent for another field may be appended."""
     return {
         key.fields[-1]
         for key in trial.policy.all_keys
@@ -173,38 +179,40 @@ def joined(trial: Trial, first: Outcome) -> set[str]:
 
 
 def _may_move(trial: Trial, name: str) -> bool:
-    """Tell whether what is sent for a field counts, where its contact is known."""
+    """Return whether the sent value of a field can change a known contact."""
     line, value = trial.policy.field_options(name), freeze(trial.patch[name])
     says = line.null if value is None else line.blank
     return line.rule.on_update and not (empty(value) and says == "ignore")
 
 
 def empty_changes_nothing(trial: Trial) -> bool:
-    """A patch that says nothing is refused, or changes nothing."""
+    """An empty patch is refused, or changes nothing."""
     if trial.patch:
         return False
-    see("empty_changes_nothing", trial.before == trial.after, told(trial.first))
+    require("empty_changes_nothing", trial.before == trial.after, describe(trial.first))
     return True
 
 
 def refusal_changes_nothing(trial: Trial) -> bool:
-    """What is refused leaves every contact as it was."""
+    """A refused call changes no contact."""
     if isinstance(trial.first, Outcome):
         return False
     kept = trial.before == trial.after
-    see("refusal_changes_nothing", kept, f"{told(trial.first)}, but not as it was")
+    require(
+        "refusal_changes_nothing", kept, f"{describe(trial.first)}, but not as it was"
+    )
     return True
 
 
 def moves_with_a_field(trial: Trial) -> bool:
-    """Version moves with the contact, time with a field, its clock or a deletion."""
+    """Version moves with the contact, updated_at with a field, clock or deletion."""
     first = trial.first
     if isinstance(first, Refused):
         return False
     before, after = first.before, first.contact
     if before is None:
         fresh = after.version == 1 and after.created_at == after.updated_at
-        see("moves_with_a_field", fresh, f"created at version {after.version}")
+        require("moves_with_a_field", fresh, f"created at version {after.version}")
         return True
     back = before.deleted_at is not None and after.deleted_at is None
     parts = ((before.fields, after.fields), (before.clocks, after.clocks))
@@ -212,18 +220,18 @@ def moves_with_a_field(trial: Trial) -> bool:
     changed = moved or bool(first.merged)
     step = after.version - before.version
     words = f"version {before.version} -> {after.version}, moved: {changed}"
-    see("moves_with_a_field", step == changed, words)
+    require("moves_with_a_field", step == changed, words)
     ticked = before.updated_at != after.updated_at
-    see("moves_with_a_field", ticked == moved, f"updated_at: {after.updated_at}")
-    see("moves_with_a_field", first.unchanged == (not changed), told(first))
+    require("moves_with_a_field", ticked == moved, f"updated_at: {after.updated_at}")
+    require("moves_with_a_field", first.unchanged == (not changed), describe(first))
     stays = (before.id, before.scope, before.created_at)
     kept = stays == (after.id, after.scope, after.created_at)
-    see("moves_with_a_field", kept, "its id, scope or creation has moved")
+    require("moves_with_a_field", kept, "its id, scope or creation has moved")
     return True
 
 
 def refuses_as_told(trial: Trial) -> bool:
-    """What the policy says is refused is not done: a creation, a tie, the deleted."""
+    """What the policy refuses does not happen: creations, ties, restored contacts."""
     first, policy, law = trial.first, trial.policy, "refuses_as_told"
     if isinstance(first, Refused):
         return False
@@ -233,34 +241,34 @@ def refuses_as_told(trial: Trial) -> bool:
         if before is None
         else policy.on_found != "refuse" or first.unchanged
     )
-    see(law, may, told(first))
+    require(law, may, describe(first))
     for name in compiled(policy).required if before is None else ():
-        see(law, not empty(after.get(name)), f"{told(first)} without {name}")
+        require(law, not empty(after.get(name)), f"{describe(first)} without {name}")
     if before is not None and before.deleted_at is not None:
-        see(law, policy.on_deleted != "refuse", told(first))
+        require(law, policy.on_deleted != "refuse", describe(first))
         back = after.deleted_at is None or policy.on_found == "ignore"
-        see(law, back, f"{told(first)}, and it is deleted still")
-    own = compiled(policy).no_forms if before is None else trial.held(before)
-    now = trial.held(after)
+        require(law, back, f"{describe(first)}, and it is deleted still")
+    own = compiled(policy).no_forms if before is None else trial.forms_of(before)
+    now = trial.forms_of(after)
     for key, forms, was in zip(policy.all_keys, now, own, strict=True):
         fits = (
             key.max_forms is None or len(forms) <= key.max_forms or {*forms} <= {*was}
         )
-        see(law, fits, f"{told(first)}: {forms} for {key.name}")
+        require(law, fits, f"{describe(first)}: {forms} for {key.name}")
     if policy.on_ambiguous == "refuse" and not (
         policy.match.merges or policy.match.guard
     ):
         for tie in _ties(trial, first):
-            see(law, len(tie) < 2, f"{told(first)} of {sorted(tie)}")
+            require(law, len(tie) < 2, f"{describe(first)} of {sorted(tie)}")
     return True
 
 
 def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
-    """Give those who were found together, where one of them had to be."""
-    named = trial.carried
+    """Yield the sets of contacts of which the call had to match exactly one."""
+    named = trial.keys_sent
     if first.matched_by is not None:
         forms = dict(named)[first.matched_by]
-        hits = [hit(trial, [(first.matched_by, (form,))]) for form in forms]
-        yield from [hit for hit in hits if hit][:1]
+        hits = [ids_of_holders(trial, [(first.matched_by, (form,))]) for form in forms]
+        yield from [ids_of_holders for ids_of_holders in hits if ids_of_holders][:1]
     if trial.policy.match.resolve is ALL_AGREE:
-        yield hit(trial, named)
+        yield ids_of_holders(trial, named)

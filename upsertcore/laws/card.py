@@ -1,11 +1,11 @@
 """
-The card: what each law comes to under one policy, tried in the whole of a small world.
+The card: the verdict on each law under one policy, tried in a whole small world.
 
 Rules:
-    Every trial of the world is made, and none is drawn by chance. Where a limit is
-    given, some of each part are made, and what is left out is said.
-    A law that fails is shown with the smallest trial in which it does.
-    What a policy does not claim is tried too, and said to be unclaimed.
+    Every trial of the world is made, and none is random. With a limit, a part of each
+    kind is tried, and the card reports what is left out.
+    A law that fails is shown with its smallest counterexample.
+    Laws that a policy does not claim are tried too, and marked as not claimed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
-from upsertcore.laws.alphabet import Values, lines_of
+from upsertcore.laws.alphabet import Values, distinct_fields
 from upsertcore.laws.broken import LawBroken
 from upsertcore.laws.claims import claims
 from upsertcore.laws.every import CALLS, LOGS, MERGES, OF_KEYS
@@ -33,7 +33,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 Law: TypeAlias = Callable[[Any], bool]
 
 _EVERY = 100
-"""After so many calls progress is told."""
+"""The number of calls between two reports of progress."""
 
 
 @final
@@ -43,9 +43,9 @@ class Counterexample:
     The smallest trial in which a law fails.
 
     Args:
-        contacts: What the book holds; of a log nobody.
-        patches: What is sent to it.
-        reason: What came of it.
+        contacts: The contacts of the book; none for a log.
+        patches: The patches that are sent.
+        reason: What is wrong with the result.
     """
 
     contacts: tuple[Contact, ...]
@@ -62,7 +62,7 @@ class Counterexample:
         return "\n".join([*lines, self.reason])
 
     def size(self) -> tuple[int, int, int]:
-        """Give what it is compared by: its contacts, its patches, and their fields."""
+        """Return the number of contacts, of patches, and of their fields."""
         fields = [*self.patches, *[contact.fields for contact in self.contacts]]
         return len(self.contacts), len(self.patches), sum(map(len, fields))
 
@@ -71,15 +71,15 @@ class Counterexample:
 @frozen
 class Verdict:
     """
-    What one law came to.
+    The verdict on one law.
 
     Args:
         law: Its name.
-        says: What it says, in a sentence.
-        claimed: True where the policy claims it.
-        calls: How many trials it had something to say of.
-        stands_for: How many these stand for, symmetric ones counted each.
-        broken: The smallest trial in which it fails, None where it holds.
+        says: The law in a sentence.
+        claimed: Whether the policy claims it.
+        calls: The number of trials to which it applies.
+        stands_for: The number of trials that these represent, with symmetric ones.
+        broken: The smallest counterexample, None if the law holds.
 
     >>> Verdict("unique", "No two.", True, 7, 9, None).holds
     True
@@ -94,7 +94,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """True where no trial of the world breaks it."""
+        """Whether no trial of the world breaks it."""
         return self.broken is None
 
 
@@ -102,7 +102,7 @@ class Verdict:
 @frozen
 class LawCard:
     """
-    What every law came to under one policy; its text is for reading.
+    The verdicts on all laws under one policy; ``str()`` makes a report.
 
     Args:
         world: What was tried, in words.
@@ -110,9 +110,9 @@ class LawCard:
         left_out: What was not tried because of a limit, in words, part by part.
 
     >>> from upsertcore import field, first_match, normalize
-    >>> lines = {"id": field(key=normalize.exact, unique=True), "name": field()}
-    >>> made = card(Policy(first_match("id"), lines), contacts=1)
-    >>> made.kept, made["idempotent"].holds, made["log_again"].holds
+    >>> fields = {"id": field(key=normalize.exact, unique=True), "name": field()}
+    >>> laws = card(Policy(first_match("id"), fields), contacts=1)
+    >>> laws.kept, laws["idempotent"].holds, laws["log_again"].holds
     (True, True, False)
     """
 
@@ -125,7 +125,7 @@ class LawCard:
 
     @property
     def kept(self) -> bool:
-        """True where every law that the policy claims holds."""
+        """Whether every law that the policy claims holds."""
         return all(each.holds for each in self.verdicts if each.claimed)
 
     def __str__(self) -> str:
@@ -171,27 +171,27 @@ def card(
     Try every law in every state and with every patch of a small world.
 
     Args:
-        policy: The table.
-        contacts: Up to how many contacts a state has.
-        values: Field name to values that are to be sent, for fields of which none
-            can be found; for a key two normal forms.
-        limit: At most so many calls, merges and logs are tried: of each part of the
-            world the same number, drawn evenly, or all of it where it has fewer. The
-            card says what was left out. None: all of them.
-        progress: Called with the number of calls that are tried, and with about how
-            many there will be: before the first, and then again and again.
+        policy: The policy.
+        contacts: The largest number of contacts of a state.
+        values: Field name to values to send, for fields for which none are found; a
+            key needs two normal forms.
+        limit: The largest number of calls, merges and logs to try: the same number of
+            each part of the world, spread evenly, or all of a smaller part. The card
+            reports what is left out. None for all.
+        progress: Called at the start and at intervals, with the number of calls that
+            are tried, and the estimated total.
 
     Returns:
         One verdict per law.
 
     Raises:
-        ValueError: If there is no alphabet for a field; it names the field. If limit
-            is no number of calls.
+        ValueError: If no values are found for a field (it names the field), or *limit*
+            is not a positive number.
 
     Cost:
-        Exponential in the contacts and in the keys; some seconds for two keys and
-        three contacts. Linear in *limit*, where it is given: about a thousand calls a
-        second. :func:`estimate` says how many there are.
+        Exponential in the contacts and in the keys: seconds for two keys and three
+        contacts. Linear in *limit*: about a thousand calls a second.
+        :func:`estimate` returns the number of calls.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
@@ -204,22 +204,22 @@ def card(
     worlds = _worlds(policy, contacts, values)
     parts = [part for world in worlds for part in parts_of(world)]
     shared = None if limit is None else shares(parts, limit)
-    watch = _Watch(progress, parts, shared)
+    watch = _Progress(progress, parts, shared)
     tally = _Tally(policy)
     left_out: dict[Part, str] = {}
     for part in parts if shared is None else shared:
         share = None if shared is None else shared[part]
-        whole = share is None or part.about <= share
-        tried = part.whole() if whole else part.drawn()
+        whole = share is None or part.estimate <= share
+        tried = part.all_cases() if whole else part.sample()
         tally.try_each(part, watch.over(islice(tried, share)))
         if next(tried, None) is not None:
-            left_out[part] = f"{part}: {share:,} of about {part.about:,}"
+            left_out[part] = f"{part}: {share:,} of about {part.estimate:,}"
     watch.end()
     keys = ", ".join(key.name for key in policy.all_keys) or "none"
-    lines = ", ".join(world.line for world in worlds if world.line) or "none"
+    lines = ", ".join(world.field for world in worlds if world.field) or "none"
     told = (
         f"states of up to {contacts} contacts; keys: {keys}",
-        f"with each a line of its own: {lines}",
+        f"with one other field at a time: {lines}",
     )
     listed = [left_out[part] for part in parts if part in left_out]
     return LawCard(told, tally.verdicts(), tuple(listed))
@@ -227,12 +227,12 @@ def card(
 
 def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None) -> int:
     """
-    Tell about how many calls, merges and logs a card tries, without trying them.
+    Estimate how many calls, merges and logs a card tries, without trying them.
 
     Args:
-        policy: As for :func:`card`.
-        contacts: As for :func:`card`.
-        values: As for :func:`card`.
+        policy: As in :func:`card`.
+        contacts: As in :func:`card`.
+        values: As in :func:`card`.
 
     Raises:
         ValueError: As :func:`card`.
@@ -246,19 +246,19 @@ def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None)
     1145545
     """
     worlds = _worlds(policy, contacts, values)
-    return sum(part.about for world in worlds for part in parts_of(world))
+    return sum(part.estimate for world in worlds for part in parts_of(world))
 
 
 def _worlds(policy: Policy, contacts: int, values: Values | None) -> list[World]:
-    """Make the world of the keys alone, and one for each distinct line."""
+    """Make the world of the keys alone, and one for each distinct set of options."""
     return [
         World(policy, line, contacts=contacts, values=values)
-        for line in (None, *lines_of(policy))
+        for line in (None, *distinct_fields(policy))
     ]
 
 
-class _Watch:
-    """Counts what is tried, and tells of it."""
+class _Progress:
+    """Counts what is tried, and reports progress."""
 
     def __init__(
         self,
@@ -269,13 +269,15 @@ class _Watch:
         self._progress, self._done, self._total = progress, 0, 0
         if progress is not None:
             every = (
-                [part.about for part in parts] if shared is None else [*shared.values()]
+                [part.estimate for part in parts]
+                if shared is None
+                else [*shared.values()]
             )
             self._total = sum(every)
         self._tell()
 
     def over(self, tried: Iterable[Tried]) -> Iterable[Tried]:
-        """Pass on what is tried."""
+        """Yield what is tried, and count it."""
         for each in tried:
             yield each
             self._done += 1
@@ -283,7 +285,7 @@ class _Watch:
                 self._tell()
 
     def end(self) -> None:
-        """Tell that all is done: the total was judged, and now it is known."""
+        """Report completion; the total, an estimate until then, is exact."""
         self._total = self._done
         self._tell()
 
@@ -300,7 +302,7 @@ _LAWS: Mapping[Kind, Mapping[str, Law]] = {
 
 
 def _every() -> dict[str, Law]:
-    """Give every law, in the order in which they are told."""
+    """Return every law, in the order of the card."""
     return {name: law for laws in _LAWS.values() for name, law in laws.items()}
 
 
@@ -315,10 +317,10 @@ class _Tally:
 
     def try_each(self, part: Part, tried: Iterable[Tried]) -> None:
         """Try the laws of a part that are not broken in its world."""
-        kind = part.world.line, part.kind
+        kind = part.world.field, part.kind
         laws = self._laws.get(kind)
         if laws is None:
-            apart = OF_KEYS if part.world.line is not None else ()
+            apart = OF_KEYS if part.world.field is not None else ()
             every = _LAWS[part.kind]
             laws = {name: law for name, law in every.items() if name not in apart}
         for seen, shown, weight in tried:
@@ -328,7 +330,7 @@ class _Tally:
     def _still(
         self, laws: dict[str, Law], seen: Any, shown: Shown, weight: int
     ) -> dict[str, Law]:
-        """Try laws of one thing; give those that are not broken in this world."""
+        """Try laws on one case; return those that are not broken in this world."""
         failed = [
             name for name in laws if not self._try(name, laws, seen, shown, weight)
         ]
@@ -353,7 +355,7 @@ class _Tally:
         return True
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Give one verdict per law, in their order."""
+        """Return one verdict per law, in their order."""
         return tuple([self._verdict(name, law) for name, law in _every().items()])
 
     def _verdict(self, name: str, law: Law) -> Verdict:
@@ -378,7 +380,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _marks(contact: Contact) -> dict[str, Any]:
-    """Give what a contact has beside its fields, in brackets."""
+    """Return what a contact has beside its fields, under names in brackets."""
     deleted = contact.deleted_at is not None
     parts = {"aliases": contact.aliases, "clocks": contact.clocks, "deleted": deleted}
     return {f"({name})": part for name, part in parts.items() if part}

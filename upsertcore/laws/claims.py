@@ -1,10 +1,10 @@
 """
-The claims: which laws a policy says of itself that it keeps.
+The claims: which laws a policy claims to keep.
 
 Rules:
-    A claim follows from the table alone: rules by what they declare, keys by how they
-    are held. Nothing is tried here; a card tries it.
-    What a policy does not claim may hold all the same, and a card shows that too.
+    A claim follows from the policy alone: from what its rules declare, and from the
+    options of its keys. A claim is not tried here; a card tries it.
+    A law that a policy does not claim may still hold, and a card shows that too.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ __all__ = ["claims"]
 
 def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     """
-    Tell whether a policy claims a law.
+    Return whether a policy claims a law.
 
     Args:
-        policy: The table.
+        policy: The policy.
         law: The name of a law of a call or of a log.
-        carries: True to ask of patches that carry a key of the strategy alone: those
-            without one are idempotent only where the policy refuses them.
+        carries: True if only patches with a key of the strategy are meant: patches
+            without one are idempotent only if the policy refuses them.
 
     Returns:
-        For ``idempotent``: if every rule declares it, and a patch can find somebody;
-        for ``finds_again``: if those of the keys' fields do. For
-        ``empty_changes_nothing``: if a patch without a key is refused. For
-        ``left_out_together``: if there are keys of several fields, for
-        ``clock_travels``: if a rule goes by a clock. For ``unique``
-        and ``round_trip``: unless clashes are allowed. For ``log_again`` and
-        ``any_order``: if every rule declares what that takes, one key alone finds and
-        is never let go, and nothing else is needed; for ``any_order`` besides if no
-        other key is unique. For ``create_makes_one``: if all keys that find are
-        unique, and a clash is refused. For any other: always.
+        For ``idempotent``: if every rule declares it, and a patch can match.
+        For ``finds_again``: if the rules of the key fields do.
+        For ``empty_changes_nothing``: if a patch without a key is refused.
+        For ``left_out_together``: if there are composite keys.
+        For ``clock_travels``: if a rule uses a clock.
+        For ``unique`` and ``round_trip``: unless a key in use is allowed.
+        For ``log_again`` and ``any_order``: if every rule declares the property, the
+        strategy has one key, which is never released, and nothing else is required;
+        for ``any_order`` also if no other key is unique.
+        For ``create_makes_one``: if all keys of the strategy are unique, and a key in
+        use is refused.
+        For any other law: always.
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import add
@@ -84,10 +86,10 @@ def _rules(policy: Policy) -> Iterator[Rule]:
 
 
 def _holds_on(policy: Policy) -> bool:
-    """Tell whether whoever was found once by a key is found by it for ever."""
+    """Return whether a contact that a key matched once stays its match for ever."""
     consulted = [compiled(policy).by_name[name] for name in policy.match.keys]
-    # Of several keys, or of one in several fields, a patch may carry a form that its
-    # rules leave out; sent alone it then creates, and sent again it finds two.
+    # With several keys, or a key over several fields, a patch may carry a form that its
+    # rules leave out. Sent alone it then creates a contact; sent again it matches two.
     if len(consulted) != 1 or consulted[0].any_of:
         return False
     takes = (
@@ -95,7 +97,7 @@ def _holds_on(policy: Policy) -> bool:
         and policy.on_found == "update"
         and policy.on_deleted == "forget"
     )
-    # What is refused until a needed field has come is taken when it is sent again.
+    # A patch that is refused for a missing required field may succeed when sent again.
     always = {*compiled(policy).required} <= {*consulted[0].fields}
     kept = all(key.keep_aliases and key.max_forms is None for key in policy.all_keys)
     return takes and always and kept and policy.on_no_key == "refuse"

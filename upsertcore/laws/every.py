@@ -1,8 +1,8 @@
 """
-Every law of calls, merges and logs, in their order, and all at once.
+All laws of calls, merges and logs, in order, and the checks that run them.
 
 Rules:
-    A law that is listed here is tried by a card, and by whoever checks a call.
+    A law that is listed here is tried by cards and by checks.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OF_KEYS = frozenset(
         *("retry_is_once", "create_makes_one"),
     }
 )
-"""Those among them to which a field that no key is made of adds nothing."""
+"""Laws to which fields outside the keys make no difference."""
 
 MERGES: dict[str, MergeLaw] = {
     "merge_in_steps": merges.merge_in_steps,
@@ -73,18 +73,18 @@ def check(
     book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
 ) -> tuple[str, ...]:
     """
-    See that every law of one call that a policy claims holds of this one.
+    Check one call against every law that the policy claims.
 
     Args:
-        book: What it holds is copied; it is not written.
-        patch: What would be sent.
+        book: The book; its contacts are copied, and it is not written.
+        patch: The patch to send.
         scope: The tenant.
 
     Returns:
-        The names of the laws that had something to say.
+        The names of the laws that apply.
 
     Raises:
-        LawBroken: If one does not hold; it names the law, and what came of the call.
+        LawBroken: If a law does not hold; it names the law, and the wrong result.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
@@ -92,7 +92,7 @@ def check(
     True
     """
     trial = Trial.of(book, patch, scope=scope)
-    carries = bool(trial.carried)
+    carries = bool(trial.keys_sent)
     claimed = [name for name in CALLS if claims(book.policy, name, carries=carries)]
     return tuple([name for name in claimed if CALLS[name](trial)])
 
@@ -101,30 +101,29 @@ def check_merge(
     book: ContactBook, survivor: str, *others: str, scope: str = ""
 ) -> tuple[str, ...]:
     """
-    See that every law of a merge holds of this one.
+    Check one merge against every law of merges.
 
     Args:
-        book: What it holds is copied; it is not written.
-        survivor: The id of the contact that would stay.
-        others: Ids of those that would become part of it.
+        book: The book; its contacts are copied, and it is not written.
+        survivor: The id of the contact that stays.
+        others: The ids of the contacts to merge into it.
         scope: The tenant.
 
     Returns:
-        The names of the laws that had something to say.
+        The names of the laws that apply.
 
     Raises:
-        LawBroken: If one does not hold; it names the law, and what came of the merge.
+        LawBroken: If a law does not hold; it names the law, and the wrong result.
         UnknownContact: If there is no such contact.
 
     Cost:
-        Near-linear in the book, and as many merges besides as there are others, each
-        with what came of those before.
+        Near-linear in the book, and one further merge for each of *others*.
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import latest
-    >>> lines = {"id": field(key=normalize.exact), "name": field(), "at": field()}
+    >>> fields = {"id": field(key=normalize.exact), "name": field(), "at": field()}
     >>> policy = Policy(
-    ...     first_match("id"), {**lines, "city": field(rule=latest(by="at"))}
+    ...     first_match("id"), {**fields, "city": field(rule=latest(by="at"))}
     ... )
     >>> book = ContactBook(policy, ids=iter("abc").__next__)
     >>> for sent in ({"id": 1, "name": ""}, {"id": 2, "name": "Ada", "city": "Oslo"}):
@@ -140,21 +139,21 @@ def check_log(
     policy: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
 ) -> tuple[str, ...]:
     """
-    See that every law of many calls that a policy claims holds of these.
+    Check a sequence of calls against every law of logs that the policy claims.
 
     Args:
-        policy: The table.
-        patches: What would be sent to an empty book, in this order.
+        policy: The policy.
+        patches: The patches to send to an empty book, in this order.
         scope: The tenant.
 
     Returns:
-        The names of the laws that had something to say.
+        The names of the laws that apply.
 
     Raises:
-        LawBroken: If one does not hold; it names the law, and what came of them.
+        LawBroken: If a law does not hold; it names the law, and the wrong result.
 
     Cost:
-        Factorial in the patches where the policy claims ``any_order``.
+        Factorial in the patches if the policy claims ``any_order``.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})

@@ -1,11 +1,11 @@
 """
-The extent of a card: its parts, about how many calls each has, and what a limit leaves.
+The extent of a card: its parts, their estimated sizes, and how a limit is shared.
 
 Rules:
-    A part is all states of so many contacts in one world, or all logs of so many
-    patches in it.
-    A limit is shared evenly: a small part is tried whole, and of a large one as many
-    calls as are left for it, drawn evenly over all of it.
+    A part is all states of one number of contacts in one world, or all merges or logs
+    of one length in it.
+    A limit is shared evenly: a small part is tried whole, and of a large part as many
+    cases as its share allows, spread evenly over it.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from itertools import product
 from typing import Any, Literal, TypeAlias
 
 from upsertcore.laws.trial import Log, Merge, State
-from upsertcore.laws.world import Patch, Places, World, evenly
+from upsertcore.laws.world import Patch, Places, World, spread
 from upsertcore.model.contact import Contact
 
 __all__ = ["Kind", "Part", "Shown", "Tried", "parts_of", "shares"]
 
 Shown: TypeAlias = tuple[tuple[Contact, ...], tuple[Patch, ...]]
-"""What a counterexample shows: who is there, and what is sent."""
+"""What a counterexample shows: the contacts, and the patches."""
 Tried: TypeAlias = tuple[Any, Shown, int]
-"""A trial or a log, what is shown of it, and for how many it stands."""
+"""A case, what a counterexample shows of it, and how many cases it represents."""
 
 Kind = Literal["calls", "merges", "logs"]
-"""What is tried in a part."""
+"""What a part consists of."""
 
-_WHAT: dict[Kind, str] = {
+_NOUNS: dict[Kind, str] = {
     "calls": "states of {} contacts",
     "merges": "merges of {} contacts",
     "logs": "logs of {} patches",
 }
-_FEW = 20
-"""Up to so many patches every log of three of them is tried."""
+_MAX_PATCHES = 20
+"""The largest number of patches for which all logs of three are tried."""
 
 
 class Part(ABC):
@@ -45,8 +45,8 @@ class Part(ABC):
     A part of what a card tries.
 
     Args:
-        world: Of which it is a part.
-        size: How many contacts a state has, or how many patches a log.
+        world: The world that it is a part of.
+        size: The number of contacts of a state, or of patches of a log.
     """
 
     kind: Kind
@@ -56,57 +56,57 @@ class Part(ABC):
 
     @cached_property
     @abstractmethod
-    def about(self) -> int:
-        """About how many calls, or logs, there are."""
+    def estimate(self) -> int:
+        """The estimated number of cases."""
 
     @abstractmethod
-    def whole(self) -> Iterator[Tried]:
-        """Give all of them."""
+    def all_cases(self) -> Iterator[Tried]:
+        """Yield all cases."""
 
     @abstractmethod
-    def drawn(self) -> Iterator[Tried]:
-        """Give them in an order of which any beginning is spread over all of them."""
+    def sample(self) -> Iterator[Tried]:
+        """Yield cases in an order whose every beginning is spread over the part."""
 
     def __str__(self) -> str:
-        line = self.world.line
-        beside = "keys alone" if line is None else f"with {line}"
-        return f"{beside}, {_WHAT[self.kind].format(self.size)}"
+        field = self.world.field
+        beside = "keys alone" if field is None else f"with {field}"
+        return f"{beside}, {_NOUNS[self.kind].format(self.size)}"
 
 
 class _Calls(Part):
-    """All calls in the states of so many contacts."""
+    """All calls in the states of one number of contacts."""
 
     kind = "calls"
 
     @cached_property
-    def about(self) -> int:
-        return self.world.about(self.size)
+    def estimate(self) -> int:
+        return self.world.estimate(self.size)
 
-    def whole(self) -> Iterator[Tried]:
+    def all_cases(self) -> Iterator[Tried]:
         for places, weight in self.world.states_of(self.size):
             for trial, times in self.world.trials(places):
                 yield trial, (trial.before, (trial.patch,)), weight * times
 
-    def drawn(self) -> Iterator[Tried]:
-        for trial, weight in self.world.drawn(self.size):
+    def sample(self) -> Iterator[Tried]:
+        for trial, weight in self.world.sample(self.size):
             yield trial, (trial.before, (trial.patch,)), weight
 
 
 class _Merges(Part):
-    """All merges of so many contacts."""
+    """All merges of one number of contacts."""
 
     kind = "merges"
 
     @cached_property
-    def about(self) -> int:
+    def estimate(self) -> int:
         return self.world.merge_count(self.size)
 
-    def whole(self) -> Iterator[Tried]:
+    def all_cases(self) -> Iterator[Tried]:
         for state, weight in self.world.merges(self.size):
             yield self._tried(state, weight)
 
-    def drawn(self) -> Iterator[Tried]:
-        for state, weight in self.world.drawn_merges(self.size):
+    def sample(self) -> Iterator[Tried]:
+        for state, weight in self.world.sample_merges(self.size):
             yield self._tried(state, weight)
 
     def _tried(self, state: State, weight: int) -> Tried:
@@ -115,44 +115,44 @@ class _Merges(Part):
 
 
 class _Logs(Part):
-    """All logs of so many patches."""
+    """All logs of one number of patches."""
 
     kind = "logs"
 
-    def __init__(self, world: World, size: int, said: list[Patch]) -> None:
+    def __init__(self, world: World, size: int, patches: list[Patch]) -> None:
         super().__init__(world, size)
-        self._said = said
+        self._patches = patches
 
     @cached_property
     def _swaps(self) -> list[list[int]]:
-        return self.world.renamed(self._said)
+        return self.world.renamed_patches(self._patches)
 
     @cached_property
-    def about(self) -> int:
+    def estimate(self) -> int:
         # As the states of a world are counted.
-        every = range(len(self._said))
+        every = range(len(self._patches))
         kept = [sum(swap[n] == n for n in every) for swap in self._swaps]
-        sums = [math.prod([many] * self.size) for many in (len(every), *kept)]
+        sums = [math.prod([count] * self.size) for count in (len(every), *kept)]
         return sum(sums) // len(sums)
 
-    def whole(self) -> Iterator[Tried]:
-        for places in product(range(len(self._said)), repeat=self.size):
+    def all_cases(self) -> Iterator[Tried]:
+        for places in product(range(len(self._patches)), repeat=self.size):
             images = self._images(places)
             if all(places <= image for image in images):
                 yield self._tried(places, images)
 
-    def drawn(self) -> Iterator[Tried]:
-        many = len(self._said)
-        for place in evenly(math.prod([many] * self.size)):
-            places = tuple([place // many**n % many for n in range(self.size)])
+    def sample(self) -> Iterator[Tried]:
+        count = len(self._patches)
+        for place in spread(math.prod([count] * self.size)):
+            places = tuple([place // count**n % count for n in range(self.size)])
             yield self._tried(places, self._images(places))
 
     def _images(self, places: Places) -> list[Places]:
-        """Give what a log becomes under each renaming of the normal forms."""
+        """Return the log under each renaming of the normal forms."""
         return [tuple([swap[n] for n in places]) for swap in self._swaps]
 
     def _tried(self, places: Places, images: list[Places]) -> Tried:
-        patches = tuple([self._said[n] for n in places])
+        patches = tuple([self._patches[n] for n in places])
         log = Log(self.world.policy, patches)
         return log, ((), patches), len({places, *images})
 
@@ -166,9 +166,12 @@ def parts_of(world: World) -> list[Part]:
     """
     calls: list[Part] = [_Calls(world, size) for size in range(world.contacts + 1)]
     calls += [_Merges(world, size) for size in (2, 3) if size <= world.contacts]
-    said = [patch for patch in world.spoken() if patch]
-    few = world.line is None and len(said) < _FEW
-    return [*calls, *[_Logs(world, size, said) for size in ((2, 3) if few else (2,))]]
+    patches = [patch for patch in world.log_patches() if patch]
+    few = world.field is None and len(patches) < _MAX_PATCHES
+    return [
+        *calls,
+        *[_Logs(world, size, patches) for size in ((2, 3) if few else (2,))],
+    ]
 
 
 def shares(parts: Sequence[Part], limit: int) -> dict[Part, int]:
@@ -176,11 +179,11 @@ def shares(parts: Sequence[Part], limit: int) -> dict[Part, int]:
     Share a limit among parts, the smallest first.
 
     Returns:
-        To each part how many calls may be tried of it, in the order of their size;
-        what a part does not need is left for those after it.
+        Part to the number of cases to try, in the order of their size; what a part
+        does not need is available to the parts after it.
     """
     shared, left = {}, limit
-    for place, part in enumerate(sorted(parts, key=lambda part: part.about)):
-        shared[part] = min(part.about, left // (len(parts) - place))
+    for place, part in enumerate(sorted(parts, key=lambda part: part.estimate)):
+        shared[part] = min(part.estimate, left // (len(parts) - place))
         left -= shared[part]
     return shared

@@ -1,10 +1,9 @@
 """
-The laws of a merge: in one step or several, what counts as absent, whose clock stays.
+The laws of a merge: one step or several, absent values, and clocks.
 
 Rules:
-    As those of one call: functions of a merge that answer whether they speak of it.
-    They speak of fields that no key is made of; which keys a contact has is seen by
-    the laws of calls.
+    Each law is a function of a merge; it returns whether it applies to the merge.
+    These laws are about fields outside the keys; keys are checked by the laws of calls.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import Any
 from attrs import evolve
 
 from upsertcore.errors import Refused
-from upsertcore.laws.broken import see
-from upsertcore.laws.trial import Merge, State, told
+from upsertcore.laws.broken import require
+from upsertcore.laws.trial import Merge, State, describe
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.policy import compiled
@@ -27,45 +26,49 @@ __all__ = ["absent_gives_way", "clock_travels", "merge_in_steps"]
 
 
 def merge_in_steps(merge: Merge) -> bool:
-    """One merge of several is the same as merging them one by one, if all are taken."""
+    """Merging contacts at once equals merging them one by one, if all succeed."""
     others = merge.before[1:]
     if len(others) < 2:
         return False
-    once, steps = merge.outcome, merge.merged(*[(each,) for each in others])
+    once, steps = merge.outcome, merge.merge_steps(*[(each,) for each in others])
     if isinstance(once, Refused) or isinstance(steps, Refused):
-        # A key in use by one that is merged later refuses an earlier step alone.
+        # An earlier step may be refused for a key of a contact that is merged later.
         return False
     one, other = once.contact, steps.contact
     for name in {*one.fields, *other.fields, *one.clocks, *other.clocks}:
         pairs = [(each.get(name), each.clocks.get(name)) for each in (one, other)]
         words = f"{name}: {pairs[0]} in one step, {pairs[1]} in {len(others)}"
-        see("merge_in_steps", same(*pairs), words)
+        require("merge_in_steps", same(*pairs), words)
     parts = [(each.aliases, {*each.merged_ids}) for each in (one, other)]
-    see("merge_in_steps", parts[0] == parts[1], f"{parts[0]}, not {parts[1]}")
+    require("merge_in_steps", parts[0] == parts[1], f"{parts[0]}, not {parts[1]}")
     return True
 
 
 def absent_gives_way(merge: Merge) -> bool:
-    """In a merge, what is blank or the default counts as absent, on either side."""
+    """In a merge, a blank or default value counts as absent, on either side."""
     law = "absent_gives_way"
     if len(merge.state) != 2:
         return False
     bare: State = tuple([_without_absent(merge, *each) for each in merge.state])
     if all(one[0] is other[0] for one, other in zip(bare, merge.state, strict=True)):
         return False
-    due = merge.merged(merge.before[1:], state=bare)
+    due = merge.merge_steps(merge.before[1:], state=bare)
     if isinstance(due, Refused) or isinstance(merge.outcome, Refused):
-        alike = type(due) is type(merge.outcome)
-        see(law, alike, f"{told(merge.outcome)}; without what is absent, {told(due)}")
+        is_same_result = type(due) is type(merge.outcome)
+        require(
+            law,
+            is_same_result,
+            f"{describe(merge.outcome)}; without what is absent, {describe(due)}",
+        )
         return True
     (survivor, other), made = merge.before, merge.outcome.contact
     for name in {*made.fields, *due.contact.fields, *survivor.fields} - _keyed(merge):
         value, rest = made.get(name), due.contact.get(name)
         words = f"{name}: {value!r}; without what is absent, {rest!r}"
-        see(law, same(_left(merge, name, value), _left(merge, name, rest)), words)
+        require(law, same(_left(merge, name, value), _left(merge, name, rest)), words)
         if name in survivor and name in other and _is_absent(merge, other, name):
             words = f"{name}: {survivor[name]!r} gives way to {other[name]!r}"
-            see(law, same(value, survivor[name]), words)
+            require(law, same(value, survivor[name]), words)
     return True
 
 
@@ -76,7 +79,7 @@ def _is_absent(merge: Merge, contact: Contact, name: str) -> bool:
 
 
 def _left(merge: Merge, name: str, value: Any) -> Any:
-    """Give what is left of a value of a field without what counts as absent."""
+    """Return a value of a field without the parts that count as absent."""
     default = dict(compiled(merge.policy).defaults).get(name)
     inside = [isinstance(each.get(name), FrozenMap) for each in merge.before]
     if merge.policy.merge_rule(name).name in _INSIDE and all(inside):
@@ -85,7 +88,7 @@ def _left(merge: Merge, name: str, value: Any) -> Any:
 
 
 def _keyed(merge: Merge) -> set[str]:
-    """Give the fields of which keys are made, and the clocks."""
+    """Return the key fields and the clock fields."""
     rules = [line.rule for line in merge.policy.fields.values()]
     return {
         *compiled(merge.policy).key_fields,
@@ -96,7 +99,7 @@ def _keyed(merge: Merge) -> set[str]:
 def _without_absent(
     merge: Merge, contact: Contact, forms: Forms
 ) -> tuple[Contact, Forms]:
-    """Give a contact without what counts as absent; the same one if it has none."""
+    """Return a contact without values that count as absent; itself if it has none."""
     keyed = _keyed(merge)
     left = {
         name: value if name in keyed else _left(merge, name, value)
@@ -111,7 +114,7 @@ def _without_absent(
 
 
 _INSIDE = ("deep", "deep_keep")
-"""Rules that look into mappings."""
+"""Rules that merge inside mappings."""
 
 
 def _whole(value: Any, default: Any) -> Any:
@@ -119,7 +122,7 @@ def _whole(value: Any, default: Any) -> Any:
 
 
 def _present(value: Any, default: Any) -> Any:
-    """Give what is left of a value without what is absent in it; None for nothing."""
+    """Return a value without the parts that count as absent; None if all do."""
     if _whole(value, default) is None or not isinstance(value, FrozenMap):
         return _whole(value, default)
     usual = default if isinstance(default, FrozenMap) else {}
@@ -129,7 +132,7 @@ def _present(value: Any, default: Any) -> Any:
 
 
 def clock_travels(merge: Merge) -> bool:
-    """After a merge, a value has the clock of the contact that it came from."""
+    """After a merge, a value has the clock of the contact that supplied it."""
     if len(merge.state) != 2 or isinstance(merge.outcome, Refused):
         return False
     (survivor, other), made = merge.before, merge.outcome.contact
@@ -145,13 +148,13 @@ def clock_travels(merge: Merge) -> bool:
             due = _time(sides[0], name) if dated else sides[0].clocks.get(name)
             own = _time(made, name) if dated else made.clocks.get(name)
             words = f"{name}: {made[name]!r} of {sides[0].id} has {own!r}, not {due!r}"
-            see("clock_travels", same(own, due), words)
+            require("clock_travels", same(own, due), words)
             spoke = True
     return spoke
 
 
 def _time(contact: Contact, name: str) -> str:
-    """Give when the contact was updated that a field came from."""
+    """Return the update time of the contact that supplied a field."""
     kept = contact.clocks.get(name)
     if isinstance(kept, str):
         return kept

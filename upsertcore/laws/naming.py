@@ -1,10 +1,9 @@
 """
-The laws of what is not stored: it is named, with its reason and the right holder.
+The laws of values that are not stored: they are named, with reason and holder.
 
 Rules:
-    As those of one call: functions of a trial that answer whether they speak of it.
-    What was sent is compared with what is there; why it is not there is not decided
-    anew.
+    Each law is a function of a trial; it returns whether it applies to the trial.
+    A law compares sent with stored values; it does not repeat the decision.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.errors import Refused
-from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.calls import hit, joined
-from upsertcore.laws.trial import Trial, told
+from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.calls import appended_fields, ids_of_holders
+from upsertcore.laws.trial import Trial, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.rule import Rule
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["left_out_together", "nothing_silent"]
 
 _LEFT_OUT = ("blocked", "composite", "limit")
-"""Reasons for which a part of a key is left out of a patch."""
+"""Reasons for leaving out a part of a key."""
 
 
 def nothing_silent(trial: Trial) -> bool:
@@ -39,10 +38,10 @@ def nothing_silent(trial: Trial) -> bool:
         return False
     sent = _sent(trial, first)
     named = {*first.ignored, *[each.field for each in first.withheld]}
-    named |= joined(trial, first)
+    named |= appended_fields(trial, first)
     for name in trial.patch:
         if name not in named:
-            see("nothing_silent", name in sent, f"{name} is not named")
+            require("nothing_silent", name in sent, f"{name} is not named")
             if not _is_stored(trial, name, sent, first):
                 words = f"{name}: {sent[name]!r} is not there, and not named"
                 raise LawBroken("nothing_silent", words)
@@ -50,44 +49,49 @@ def nothing_silent(trial: Trial) -> bool:
         if why == "on_found":
             words = f"{name}: {why} is named, but nothing would have moved"
             due = not _is_stored(trial, name, sent, first)
-            see("nothing_silent", due, words)
+            require("nothing_silent", due, words)
     _see_what_makes_no_key(trial, first)
     for each in first.withheld:
         words = f"{each.field} is withheld for {each.holder}"
-        see("nothing_silent", _is_held(trial, sent, first, each), words)
+        require("nothing_silent", _is_held(trial, sent, first, each), words)
     if policy.match.resolve in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
-        left = hit(trial, trial.carried) - {first.contact.id, *first.also_matched}
-        see("nothing_silent", not left, f"{told(first)}, and {left} are not named")
+        left = ids_of_holders(trial, trial.keys_sent) - {
+            first.contact.id,
+            *first.also_matched,
+        }
+        require(
+            "nothing_silent", not left, f"{describe(first)}, and {left} are not named"
+        )
     return bool(trial.patch)
 
 
 def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
-    """Give what was sent as it was cleaned, which must not have swallowed it."""
+    """Return the cleaned values; check that clean has made None of no value."""
     law, policy, sent = "nothing_silent", trial.policy, trial.sent
     if isinstance(sent, Refused):
-        raise LawBroken(law, f"{told(first)}, not {told(sent)}")
+        raise LawBroken(law, f"{describe(first)}, not {describe(sent)}")
     for name, value in sent.items():
         clean = policy.field_options(name).clean if value is None else None
         raw = None if clean is None else freeze(trial.patch[name])
         if clean is not None and not empty(raw):
             words = f"{name}: {raw!r} is swallowed by clean, not refused"
-            see(law, clean(raw) is not None, words)
+            require(law, clean(raw) is not None, words)
     return sent
 
 
 def _is_stored(
     trial: Trial, name: str, sent: Mapping[str, Any], outcome: Outcome
 ) -> bool:
-    """Return whether all that was sent for a field is in the contact by its rule."""
+    """Return whether the sent value of a field is stored as its rule says."""
     rule, stored = trial.policy.field_options(name).rule, outcome.contact.get(name)
     rests = trial.policy.on_found != "ignore" or outcome.before is None
     rests = rests or rule.by is not None or not rule.on_update
     try:
-        # What is left alone is there only where its rule would not have moved it.
+        # Under on_found="ignore" it is stored only if the rule would change nothing.
         rests = rests or same(rule.combine(stored, sent[name]), stored)
         return rests and _shows(rule, name, sent, outcome)
     except ValueError:
-        # What a rule refuses is not there.
+        # A value that a rule refuses is not stored.
         return False
 
 
@@ -97,7 +101,7 @@ def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> 
     if rule.contains is not None:
         return rule.contains(stored, value)
     if rule.by is not None:
-        # The same value of an older clock stands there already: nothing is left out.
+        # The same value is stored, of a later clock: nothing is left out.
         own = outcome.contact.clocks.get(name), stored
         again = rule.combine(own, (sent.get(rule.by), value))
         return same(stored, value) and same(again, own)
@@ -111,7 +115,7 @@ def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> 
 
 
 def _see_what_makes_no_key(trial: Trial, first: Outcome) -> None:
-    """See that a stored value of a key that makes none is told as such."""
+    """Check that a stored value that makes no key is reported as such."""
     for key in trial.policy.all_keys:
         for name in key.fields if not key.composite else ():
             value = first.contact.get(name) if name in trial.patch else None
@@ -121,21 +125,21 @@ def _see_what_makes_no_key(trial: Trial, first: Outcome) -> None:
 
 
 def _see_that_it_is_told(trial: Trial, first: Outcome, name: str, item: Any) -> None:
-    # In the plan of this call, and in its outcome.
-    for made in (first, trial.anew().plan(trial.patch, scope=trial.scope)):
+    # Both the plan of this call and its outcome must report it.
+    for made in (first, trial.new_book().plan(trial.patch, scope=trial.scope)):
         lines = made.explain().split("\n")
         named = any(f" {name}: " in line and "not a key" in line for line in lines)
         words = f"{name}: {item!r} is stored and makes no key, and nothing tells it"
-        see("nothing_silent", named, words)
+        require("nothing_silent", named, words)
 
 
 def _is_held(
     trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
 ) -> bool:
-    """Return whether a field is withheld for a contact that holds what it makes."""
+    """Return whether a field is withheld for a contact that holds its key."""
     if _makes_what_is_held(trial, sent, first, each):
         return True
-    # Or it identifies together with a field that is withheld for the same holder.
+    # Or it is part of a key with a field that is withheld for the same holder.
     near = _near(trial.policy, each.field)
     return any(
         (other.key, other.holder) == (each.key, each.holder)
@@ -153,7 +157,7 @@ def _makes_what_is_held(
     key = compiled(policy).by_name.get(each.key)
     if key is None or not found or found[0] is first.before:
         return False
-    held = {*trial.held(found[0])[[*compiled(policy).by_name].index(key.name)]}
+    held = {*trial.forms_of(found[0])[[*compiled(policy).by_name].index(key.name)]}
     made = _forms(policy, key, {**sent, each.field: each.value}, first, each.field)
     return not held.isdisjoint(held if made is None else made)
 
@@ -161,7 +165,7 @@ def _makes_what_is_held(
 def _forms(
     policy: Policy, key: Key, sent: Mapping[str, Any], first: Outcome, name: str
 ) -> tuple[str, ...] | None:
-    """Give what was sent for; None where its rules or its list make something else."""
+    """Return the forms of the sent value; None if the rules make something else."""
     brought = [each for each in key.fields if each in _moved_by(policy, name)]
     if not brought:
         return ()
@@ -177,23 +181,23 @@ def _forms(
 
 
 def _moved_by(policy: Policy, name: str) -> set[str]:
-    """Give a field, and the lists that its value may join."""
+    """Return a field, and the lists to which its value may be appended."""
     keys = [key for key in policy.all_keys if key.append_new and key.fields[0] == name]
     return {name, *[key.fields[-1] for key in keys]}
 
 
 def _near(policy: Policy, name: str) -> set[str]:
-    """Give the fields that identify together with one, or with a list that it joins."""
+    """Return the fields that share a composite key with one, or with its lists."""
     own = _moved_by(policy, name)
     return own.union(*[each for each in _groups(policy) if each & own])
 
 
 def left_out_together(trial: Trial) -> bool:
-    """Of fields that identify together, none is stored where another is left out."""
+    """Parts of a composite key are stored together, or left out together."""
     first, groups = trial.first, _groups(trial.policy)
     if isinstance(first, Refused) or first.merged or not groups:
         return False
-    # Of a list the blocked items may be left out alone.
+    # Blocked items of a list may be left out alone.
     sent = _sent(trial, first)
     named = [name for name, why in first.ignored.items() if why in _LEFT_OUT]
     named = [n for n in named if first.ignored[n] != "blocked" or n not in sent]
@@ -209,13 +213,13 @@ def left_out_together(trial: Trial) -> bool:
             and not same(before.get(name), first.contact.get(name))
         ]
         words = f"{left_out} is left out, and {moved} is stored"
-        see("left_out_together", not (left_out and moved), words)
+        require("left_out_together", not (left_out and moved), words)
         spoke = spoke or bool(left_out)
     return spoke
 
 
 def _groups(policy: Policy) -> list[set[str]]:
-    """Give the fields that identify together, through any of the composite keys."""
+    """Return the groups of fields that are connected by composite keys."""
     groups: list[set[str]] = []
     for key in policy.all_keys:
         if key.composite:

@@ -2,19 +2,19 @@
 Laws of normalisers: total, pure, a form is its own form, a number has one form.
 
 Rules:
-    Each law is a function that says nothing where it holds, and raises LawBroken with
-    the value and the answers where it does not.
-    Text is given as it is, lone surrogates too, for keys may come from anywhere; any
-    other value is frozen, as a field holds it.
-    The pool of values is fixed: the same check twice is the same check.
+    Each law is a function that returns None if it holds, and raises ``LawBroken`` with
+    the value and the results if it does not.
+    Text is passed as it is, with lone surrogates too; any other value is frozen, as a
+    field holds it.
+    The pool of values is fixed, so checks are repeatable.
 
-A host checks a normaliser of its own in one line:
+A custom normaliser is checked in one line:
 
 >>> def tag(value):
 ...     return value.strip().casefold() or None if isinstance(value, str) else None
 >>> check_normaliser(tag)
 
-And learns what it forgot:
+A failing check shows what is wrong:
 
 >>> total(lambda value: value.strip(), " ")
 Traceback (most recent call last):
@@ -45,14 +45,14 @@ __all__ = [
 _LENGTH = 50_000
 
 _TEXTS = (
-    # Blank and white space, of ASCII and of the rest; what only looks like it.
+    # Blank and white space, ASCII and other; characters that only look like it.
     *("", " ", "\t\r\n", "\x1f", "\x85", "\u00a0", "\u2003", "\u3000", "\u200b"),
     *("\ufeff", "\x00", "\x7f", "\u00ad", "\u202e"),
-    # What is awkward in names, and marks: alone, first, out of order, piled up.
+    # Awkward names, and combining marks: alone, first, out of order, stacked.
     *("a", "A", " a   b ", "Zo\u00eb", "Zoe\u0308", "\u0301", "a\u0316\u0301"),
     *("a\u0301\u0316", "\u0345\u0301", "\u03b1\u0345\u0301", "e" + "\u0301" * 40),
-    # Marks up to where UAX 15 breaks them off, and beyond: one class or two, marks
-    # that decompose into two, marks that do not combine themselves.
+    # Marks up to the limit of UAX 15 (stream-safe text), and beyond: of one class or
+    # two, marks that decompose into two, marks that do not combine.
     *("a" + "\u0316" * 30, "\u00e1" + "\u0316" * 30, "\u0130" + "\u0316" * 30),
     *("a" + "\u0301\u0316" * 15, "a" + "\u0344" * 30, "a" + "\u0f73\u0301" * 15),
     *("\u30ab" + "\uff9e\u0301" * 30, "a'" + "\u0301" * 20 + "'" + "\u0316" * 20),
@@ -64,12 +64,12 @@ _TEXTS = (
     *("\u03a3\u03a3", "\ufb03", "\u037e", "\u1fef", "\u13a0\uab70", "\u1e9e\u0345"),
     *("\uff21\uff22", "\u2126", "\u1100\u1161\u11a8", "\U0001f469\u200d\U0001f52c"),
     *("\u05d0\u05d1", "\u4e2d\u6587", "\U00010400", "\U0010ffff", "\uffff"),
-    # What folding and composing, each done once and in one order, leave half done.
+    # Text for which folding and composing once, in either order, is not enough.
     *("\u00df\u0301", "T\u0308", "\u0130\u0316", "\u03aa\u0300", "\u1fb7", "\u0149"),
     *("\u01f0\u0345", "\u1d2c", "\u03d4", "\u00b4", "\u037a"),
-    # Text that cannot be written as UTF-8: half of a pair.
+    # Text that cannot be encoded as UTF-8: lone surrogates.
     *("\ud800", "\udfff", "\ud800@x.org", "a\udc80b"),
-    # Addresses and what is nearly one.
+    # Addresses and near misses.
     *("Ada@X.org", " ada@x.org ", "@", "a@", "@a", "a@b@c", "a b@x.org", "a\x00@x.org"),
     *("\u212a@x.org", "a@\u0345", "x@\u1e9e\u0345.org", "\uff41@x.org", '"a b"@x.org'),
     *("mailto:mailto:a@x.org", "Ada <a@x.org>", "a@x.org,b@x.org", "a@[127.0.0.1]"),
@@ -81,7 +81,7 @@ _TEXTS = (
         "\u00e5'@x.org",
     ),
     *("a@x.org\u200b", "\u00e5" + "\u0316" * 30 + "@x.org", "e\u0301" * 252 + "@x"),
-    # Numbers, and digits of other scripts, which isdigit or int() takes for digits.
+    # Numbers, and digits of other scripts, which isdigit or int() accepts as digits.
     *("0", "-0", "00", "249", "1.0", "1e5", "\u00b2", "\u2460", "\u0661\u0662\u0663"),
     *("\uff11\uff12", "\U0001d7d8", "+15550001111", "+1 (555) 000-1111", "+", "++1"),
     *("0015550001111", "555-0001", "+1\u0660\uff115550001111", "+15550001111 ext. 5"),
@@ -91,7 +91,7 @@ _TEXTS = (
         "+1 555\u2011000\u20111111",
         "030/1234567",
     ),
-    # Numbers that were floats, and what writes them in groups.
+    # Numbers that were floats, and grouped digits.
     *("305550106.0", "+15550001111.0", "12345678.", "1,234,567", "nan", "1815.0"),
     *(
         "+1-800-FLOWERS",
@@ -116,7 +116,7 @@ _NO_TEXTS: tuple[Any, ...] = (
 
 def texts() -> Iterator[str]:
     """
-    Give a small pool of awkward texts, the same each time.
+    Return a small fixed pool of awkward texts.
 
     Returns:
         Blank and white space, marks, characters that change their length or script,
@@ -133,15 +133,15 @@ def texts() -> Iterator[str]:
 
 def total(normaliser: Normalizer, value: Any) -> None:
     """
-    Assert that it answers text that is not blank, or None, and never raises.
+    Assert that a normaliser returns non-blank text or None, and never raises.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        value: Text, or what else a field may hold.
+        normaliser: A function from a value to its normal form or None.
+        value: Text, or another value that a field may hold.
 
     Raises:
-        LawBroken: If it raises, or answers anything else.
-        ValueError: If the value is none that a field may hold.
+        LawBroken: If it raises, or returns anything else.
+        ValueError: If a field cannot hold the value.
 
     >>> total(lambda value: value.strip() or None, 249)
     Traceback (most recent call last):
@@ -154,11 +154,11 @@ and what has no form is None
 
 def pure(normaliser: Normalizer, value: Any) -> None:
     """
-    Assert that, asked twice, it answers the same.
+    Assert that a normaliser returns the same form for the same value.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        value: Text, or what else a field may hold.
+        normaliser: A function from a value to its normal form or None.
+        value: Text, or another value that a field may hold.
 
     Raises:
         LawBroken: If it does not, or is not total.
@@ -184,8 +184,8 @@ def idempotent_form(normaliser: Normalizer, value: Any) -> None:
     Assert that a normal form is its own normal form.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        value: Text, or what else a field may hold.
+        normaliser: A function from a value to its normal form or None.
+        value: Text, or another value that a field may hold.
 
     Raises:
         LawBroken: If it is not, or the normaliser is not total.
@@ -213,12 +213,12 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     """
     Assert that a whole number has one form, as an int and as a float.
 
-    JSON knows one kind of number, and tables that cannot hold a missing whole number
-    write 1001 as 1001.0. If only one of them has a form, a contact is created twice.
+    JSON has one kind of number, and tables that cannot hold a missing integer write
+    1001 as 1001.0. If only one of them has a form, a contact is created twice.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        value: A number; anything else has no two kinds.
+        normaliser: A function from a value to its normal form or None.
+        value: A number; other values are not checked.
 
     Raises:
         LawBroken: If the forms differ, or the normaliser is not total.
@@ -257,9 +257,9 @@ def check_normaliser(
     Assert that a normaliser is total, pure, idempotent and has one form of a number.
 
     Args:
-        normaliser: Takes a value, answers its normal form or None.
-        values: What to ask it; :func:`texts` and values of every other kind unless
-            given, for a patch may send a number where an address should be.
+        normaliser: A function from a value to its normal form or None.
+        values: The values to try. If None, :func:`texts` and values of every other
+            kind, since a patch may send a number as an address.
 
     Raises:
         LawBroken: At the first value that breaks one of the laws.
@@ -283,7 +283,7 @@ def _said(value: Any) -> str:
 
 
 def _form(normaliser: Normalizer, value: Any) -> str | None:
-    """Ask a normaliser, and see that it answers a form or None."""
+    """Call a normaliser, and check that it returns a form or None."""
     try:
         form: Any = normaliser(value)
     except Exception as error:

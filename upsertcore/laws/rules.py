@@ -1,14 +1,15 @@
 """
-Laws of merge rules: what a rule declares is what it has, over the values given.
+Laws of rules: a rule has exactly the laws that it declares, over given values.
 
 Rules:
-    Each law is a function that says nothing where it holds, and raises LawBroken with
-    the values and both answers where it does not.
-    A refusal, ValueError, is an answer that stays one; what else is raised passes on.
-    Values are frozen here; None is "not there". For a rule with a clock each is a
+    Each law is a function that returns None if it holds, and raises ``LawBroken`` with
+    the values and both results if it does not.
+    A refusal (``ValueError``) is a result, and any step after it has the same result;
+    other exceptions propagate.
+    Values are frozen; None is an absent value. For a rule with a clock each value is a
     pair [clock, value].
 
-A host checks a rule of its own in two lines:
+A custom rule is checked in two lines:
 
 >>> from upsertcore.rules import custom
 >>> longest = custom(
@@ -18,7 +19,7 @@ A host checks a rule of its own in two lines:
 ... )
 >>> declares_what_it_has(longest, [None, "", "Al", "Bo", "Robert"])
 
-And learns what it would promise in vain:
+A law that the rule does not have fails:
 
 >>> commutative(longest, None, "Al", "Bo")
 Traceback (most recent call last):
@@ -53,7 +54,7 @@ _LONG = 200
 
 
 class _Refusal:
-    """Stands where a rule said no."""
+    """The result of a rule that refused."""
 
     def __repr__(self) -> str:
         return "a refusal"
@@ -64,16 +65,16 @@ _REFUSED = _Refusal()
 
 def idempotent(rule: Rule, stored: Any, sent: Any) -> None:
     """
-    Assert that sending twice is sending once.
+    Assert that sending a value twice has the effect of sending it once.
 
     Args:
-        rule: A merge rule.
-        stored: What the contact holds, None for nothing.
-        sent: What is sent, None for null.
+        rule: The rule.
+        stored: The stored value, None if absent.
+        sent: The sent value, None for null.
 
     Raises:
         LawBroken: If it does not hold for these values.
-        ValueError: If one of them is no value, or no pair for a rule with a clock.
+        ValueError: If a value is invalid, or not a pair for a rule with a clock.
 
     >>> from upsertcore.rules import add, replace
     >>> idempotent(replace, "a", "b")
@@ -87,13 +88,13 @@ def idempotent(rule: Rule, stored: Any, sent: Any) -> None:
 
 def associative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     """
-    Assert that merging b, then c, is merging what c makes of b.
+    Assert that sending b, then c, equals sending the combination of b and c.
 
     Args:
-        rule: A merge rule.
-        stored: What the contact holds, None for nothing.
-        first: What is sent, None for null.
-        second: What is sent after it.
+        rule: The rule.
+        stored: The stored value, None if absent.
+        first: The first sent value, None for null.
+        second: The second sent value.
 
     Raises:
         LawBroken: If it does not hold for these values.
@@ -111,13 +112,13 @@ makes []; [], which ['a'] makes of [], makes ['a']
 
 def commutative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     """
-    Assert that merging b, then c, is merging c, then b.
+    Assert that sending b, then c, equals sending c, then b.
 
     Args:
-        rule: A merge rule.
-        stored: What the contact holds, None for nothing.
-        first: What is sent, None for null.
-        second: What is sent after it, or before.
+        rule: The rule.
+        stored: The stored value, None if absent.
+        first: One sent value, None for null.
+        second: The other sent value.
 
     Raises:
         LawBroken: If it does not hold for these values.
@@ -136,13 +137,13 @@ def commutative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
 
 def absorbing(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     """
-    Assert that merging b, then c, then b again is merging b, then c.
+    Assert that sending b, then c, then b again equals sending b, then c.
 
     Args:
-        rule: A merge rule.
-        stored: What the contact holds, None for nothing.
-        first: What is sent, and sent again at the end, None for null.
-        second: What is sent between.
+        rule: The rule.
+        stored: The stored value, None if absent.
+        first: The value that is sent first and again at the end, None for null.
+        second: The value that is sent between.
 
     Raises:
         LawBroken: If it does not hold for these values.
@@ -164,19 +165,19 @@ def rule_laws(rule: Rule, values: Iterable[Any]) -> frozenset[Law]:
     Find which laws hold over every stored and every sent value.
 
     Args:
-        rule: A merge rule.
-        values: What is stored and what is sent, None among them. For a rule with a
-            clock, pairs [clock, value]; those without a clock are stored alone.
+        rule: The rule.
+        values: The values to store and to send, with None. For a rule with a clock,
+            pairs [clock, value]; those without a clock are stored, and not sent.
 
     Returns:
         The laws that none of these values breaks.
 
     Raises:
-        ValueError: If one of them is no value, or no pair for a rule with a clock,
-            or if there is none to send: over nothing, every law would hold.
+        ValueError: If a value is invalid, or not a pair for a rule with a clock, or if
+            there is no value to send.
 
     Cost:
-        The cube of the number of values, where a law holds.
+        Cubic in the number of values, for a law that holds.
 
     >>> from upsertcore.rules import replace
     >>> sorted(rule_laws(replace, [None, "", "a", "b"]))
@@ -190,16 +191,16 @@ def rule_laws(rule: Rule, values: Iterable[Any]) -> frozenset[Law]:
 
 def declares_what_it_has(rule: Rule, values: Iterable[Any]) -> None:
     """
-    Assert that a rule declares the laws that hold, all of them and no other.
+    Assert that a rule declares exactly the laws that hold.
 
     Args:
-        rule: A merge rule.
-        values: As for :func:`rule_laws`; varied enough to break each law that the
-            rule does not declare.
+        rule: The rule.
+        values: As in :func:`rule_laws`; varied enough to break each law that the rule
+            does not declare.
 
     Raises:
-        LawBroken: If it declares a law that does not hold, with the smallest values
-            that break it, or does not declare one that does.
+        LawBroken: If a declared law does not hold, with the smallest values that break
+            it, or a law holds that is not declared.
         ValueError: As :func:`rule_laws`.
 
     >>> from upsertcore.rules import custom
@@ -228,7 +229,7 @@ _World = tuple[list[Any], list[Any]]
 
 
 def _world(rule: Rule, values: Iterable[Any]) -> _World:
-    """Give what may be stored and what may be sent."""
+    """Return the values to store and the values to send."""
     stored = [_frozen(rule, value) for value in values]
     sent = [v for v in stored if rule.by is None or v[0] is not None]
     if not sent:
@@ -246,7 +247,7 @@ def _frozen(rule: Rule, value: Any) -> Any:
 
 
 def _broken(law: Law, rule: Rule, world: _World) -> Iterator[tuple[Any, ...]]:
-    """Give the values, what is stored first, that break a law."""
+    """Yield the values, the stored one first, that break a law."""
     stored, sent = world
     for values in product(stored, *[sent] * (1 if law == "idempotent" else 2)):
         if not same(*_ANSWERS[law](rule, *values)):
@@ -264,7 +265,7 @@ def _assert(law: Law, rule: Rule, *values: Any) -> None:
 
 
 def _step(rule: Rule, stored: Any, sent: Any) -> Any:
-    """Merge, a refusal being an answer that stays one."""
+    """Combine two values; a refusal is a result that stays."""
     if stored is _REFUSED or sent is _REFUSED:
         return _REFUSED
     try:
@@ -301,7 +302,7 @@ _ANSWERS: dict[Law, Callable[..., tuple[Any, Any]]] = {
     "commutative": _swapped,
     "absorbing": _again,
 }
-"""Of each law, what makes the two answers that are to be one."""
+"""For each law, the function that computes the two results that must be equal."""
 
 _REASONS: dict[Law, str] = {
     "idempotent": "to {0}, {1} once makes {2}; twice, {3}",
@@ -313,11 +314,11 @@ _REASONS: dict[Law, str] = {
 
 
 def _size(values: tuple[Any, ...]) -> int:
-    """Measure values by their JSON text; what is not there has no size."""
+    """Return the length of values as JSON; absent values count as 0."""
     return sum(len(json.dumps(thaw(v))) for v in values if v is not None)
 
 
 def _said(value: Any) -> str:
-    """Say a value whole, for it is to be tried again, unless it is very long."""
+    """Format a value in full, so that it can be tried again, unless it is very long."""
     text = repr(thaw(value))
     return text if len(text) <= _LONG else shown(value)

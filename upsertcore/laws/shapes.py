@@ -1,11 +1,11 @@
 """
-The shapes: what one contact may hold of the keys, and which of them are alike.
+The shapes of contacts: the keys that one contact may hold, and their symmetries.
 
 Rules:
-    A shape says which letters each key field has, which alias a key that remembers
-    has, and whether the contact is marked as deleted.
-    Two shapes are alike where one becomes the other when two normal forms of a key
-    change their names: no rule that looks at equality alone can tell them apart.
+    A shape is the letters of each key field, the aliases of keys that keep them, and
+    whether the contact is marked as deleted.
+    Two shapes are symmetric if swapping the two normal forms of a key maps one to the
+    other: no rule that compares for equality alone can tell them apart.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from upsertcore.values import FrozenMap
 __all__ = ["Shape", "Shapes"]
 
 Places: TypeAlias = tuple[int, ...]
-"""For each key field 0 where it is absent, else the number of its value, from 1."""
+"""For each key field 0 if it is absent, else the number of its value, from 1."""
 
 _BLIND = {
     *("replace", "keep", "on_create", "immutable", "ignore", "unset"),
     *("union", "remove", "append"),
 }
-"""Rules that look at values by their equality alone, so that names do not count."""
+"""Rules that compare values for equality alone, so that renaming has no effect."""
 
 
 @final
 @frozen
 class Shape:
     """
-    What a contact holds of the keys.
+    The keys that a contact holds.
 
     Args:
         places: The letters of each key field.
         fields: The same as values.
-        aliases: Of each key that remembers at most one.
+        aliases: At most one for each key that keeps aliases.
         forms: The normal forms that it holds, per key of the policy, aliases last.
-        deleted: True where it is marked as deleted.
+        deleted: Whether it is marked as deleted.
     """
 
     places: Places
@@ -58,11 +58,11 @@ class Shape:
 @final
 class Shapes:
     """
-    Every shape of a contact over an alphabet.
+    All shapes of a contact over an alphabet.
 
     Args:
-        policy: The table.
-        keyed: The letters of each field that a key is made of.
+        policy: The policy.
+        keyed: The letters of each key field.
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.laws.alphabet import key_letters
@@ -75,7 +75,7 @@ class Shapes:
     def __init__(self, policy: Policy, keyed: list[Letters]) -> None:
         self._policy, self._keyed = policy, keyed
         choices = [range(len(letters.stored) + 1) for letters in keyed]
-        # Every way to fill the key fields, and the forms that it makes per key.
+        # Every assignment of the key fields, and its forms per key.
         self._made: dict[Places, Forms] = {}
         for places in product(*choices):
             fields = self._fields(places)
@@ -105,7 +105,7 @@ class Shapes:
     def _aliases(
         self, number: int, key: Key, forms: tuple[str, ...]
     ) -> list[tuple[str, ...]]:
-        """Give what a contact may have as aliases of a key: nothing, or one."""
+        """Return the possible aliases of a key: none, or one."""
         if not key.keep_aliases:
             return [()]
         every = dict.fromkeys(
@@ -114,7 +114,7 @@ class Shapes:
         return [(), *[(form,) for form in every if form not in forms]]
 
     def swaps(self) -> list[list[int]]:
-        """Give, for each renaming of normal forms, what each shape becomes."""
+        """Return, for each renaming of normal forms, the image of each shape."""
         places = {
             (each.places, each.aliases, each.deleted): number
             for number, each in enumerate(self.every)
@@ -140,12 +140,14 @@ class Shapes:
         return swaps
 
     def renamings(self) -> Iterator[frozenset[str]]:
-        """Give the sets of fields whose two forms may change places together."""
+        """Yield the sets of fields whose two forms may be swapped together."""
         groups: list[frozenset[str]] = []
         for key in self._policy.all_keys:
-            joined = [each for each in groups if not each.isdisjoint(key.fields)]
-            groups = [each for each in groups if each not in joined]
-            groups.append(frozenset(key.fields).union(*joined))
+            appended_fields = [
+                each for each in groups if not each.isdisjoint(key.fields)
+            ]
+            groups = [each for each in groups if each not in appended_fields]
+            groups.append(frozenset(key.fields).union(*appended_fields))
         blocked = any(key.blocked for key in self._policy.all_keys)
         blind = [] if blocked else [names for names in groups if self._is_blind(names)]
         for taken in product((False, True), repeat=len(blind)):
@@ -165,7 +167,7 @@ class Shapes:
         )
 
     def _renamed(self, names: frozenset[str]) -> dict[tuple[str, str], str]:
-        """Map each form of a key to what it becomes when these fields are renamed."""
+        """Map each form of a key to its image when these fields are renamed."""
         renamed: dict[tuple[str, str], str] = {}
         for places, forms in self._made.items():
             others = self._made[self._swapped(places, names)]

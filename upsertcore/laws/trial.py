@@ -1,10 +1,10 @@
 """
-The trial: calls on copies of a book, and all that can be seen of them.
+The trial: calls on copies of a book, and their visible results.
 
 Rules:
-    The book that a trial begins with is never written.
-    What a law asks for is made when it is first asked for, and once.
-    Ids and times are the trial's own, so that two trials are alike to the byte.
+    The book that a trial starts from is never written.
+    What a law needs is computed on first access, and cached.
+    Ids and times are fixed, so equal trials are equal to the byte.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ __all__ = [
     "State",
     "Trial",
     "TrialResult",
-    "alike",
-    "ask",
     "book_of",
+    "describe",
+    "is_same_result",
     "state_of",
-    "told",
+    "try_upsert",
 ]
 
 TrialResult: TypeAlias = Outcome | Refused
-"""What a call came to."""
+"""The outcome of a call, or its refusal."""
 
 State: TypeAlias = tuple[tuple[Contact, Forms], ...]
 """Contacts by creation, each with the normal forms that it holds."""
 
-_DAWN = datetime(2024, 1, 2, tzinfo=UTC)
+_START = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 def state_of(book: ContactBook) -> State:
     """
-    Give the contacts of a book, each with the forms that its fields make.
+    Return the contacts of a book, each with the forms that it holds.
 
     >>> from upsertcore import Policy, never
     >>> state_of(ContactBook(Policy(never(), {})))
@@ -62,12 +62,12 @@ def state_of(book: ContactBook) -> State:
 
 def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
     """
-    Make a book of a state, with ids and a clock that every such book has.
+    Make a book of a state, with fixed ids and a fixed clock.
 
     Args:
-        policy: The table.
-        state: As :func:`state_of` gives it.
-        how: As ``ContactBook``.
+        policy: The policy.
+        state: As :func:`state_of` returns it.
+        how: Further arguments of ``ContactBook``.
 
     >>> from upsertcore import never
     >>> book_of(Policy(never(), {})).create({}).contact.id
@@ -80,27 +80,28 @@ def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
     return ContactBook(
         policy,
         ids=lambda: f"new-{next(ids)}",
-        clock=lambda: _DAWN + timedelta(seconds=next(seconds)),
+        clock=lambda: _START + timedelta(seconds=next(seconds)),
         index=index,
         **how,
     )
 
 
-def ask(
+def try_upsert(
     book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any
 ) -> TrialResult:
-    """Upsert, a refusal being an answer."""
+    """Upsert a patch; return the outcome or the refusal."""
     try:
         return book.upsert(patch, scope=scope, **how)
     except Refused as error:
         return error
 
 
-def alike(one: TrialResult, other: TrialResult) -> bool:
+def is_same_result(one: TrialResult, other: TrialResult) -> bool:
     """
-    Return whether two calls came to the same, to the type of each value.
+    Return whether two results are the same, to the type of each value.
 
-    >>> alike(Refused("no"), Refused("no")), alike(Refused("no"), Refused("yes"))
+    >>> no, yes = Refused("no"), Refused("yes")
+    >>> is_same_result(no, Refused("no")), is_same_result(no, yes)
     (True, False)
     """
     if isinstance(one, Refused) or isinstance(other, Refused):
@@ -115,11 +116,11 @@ def alike(one: TrialResult, other: TrialResult) -> bool:
     )
 
 
-def told(answer: TrialResult) -> str:
+def describe(answer: TrialResult) -> str:
     """
-    Say in a few words what a call came to.
+    Describe a result in a few words.
 
-    >>> told(Refused("no"))
+    >>> describe(Refused("no"))
     'Refused: no'
     """
     if isinstance(answer, Outcome):
@@ -130,12 +131,12 @@ def told(answer: TrialResult) -> str:
 @final
 class Trial:
     """
-    One patch, and what comes of sending it to a copy of a book, and sending it again.
+    One patch, sent to a copy of a book, and sent again.
 
     Args:
-        policy: The table.
-        state: As :func:`state_of` gives it.
-        patch: What is sent.
+        policy: The policy.
+        state: As :func:`state_of` returns it.
+        patch: The patch.
         scope: The tenant.
 
     >>> from upsertcore import field, first_match, normalize
@@ -154,7 +155,7 @@ class Trial:
     def of(
         cls, book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
     ) -> Trial:
-        """Make a trial of what a book holds now."""
+        """Make a trial from the present contacts of a book."""
         return cls(book.policy, state_of(book), patch, scope)
 
     @property
@@ -164,13 +165,13 @@ class Trial:
 
     @cached_property
     def book(self) -> ContactBook:
-        """The copy to which the first call is made, and then the second."""
+        """The copy to which both calls are made."""
         return book_of(self.policy, self.state)
 
     @cached_property
     def first(self) -> TrialResult:
-        """What comes of the patch."""
-        return ask(self.book, self.patch, self.scope)
+        """The result of the first call."""
+        return try_upsert(self.book, self.patch, self.scope)
 
     @cached_property
     def after(self) -> tuple[Contact, ...]:
@@ -180,9 +181,9 @@ class Trial:
 
     @cached_property
     def second(self) -> TrialResult:
-        """What comes of the same patch, sent again."""
+        """The result of the second call, with the same patch."""
         _ = self.after
-        return ask(self.book, self.patch, self.scope)
+        return try_upsert(self.book, self.patch, self.scope)
 
     @cached_property
     def after_second(self) -> tuple[Contact, ...]:
@@ -192,14 +193,14 @@ class Trial:
 
     @cached_property
     def sent(self) -> Mapping[str, Any] | Refused:
-        """What is sent as it was cleaned, without what counts as omitted."""
+        """The cleaned values of the patch, without those that count as omitted."""
         try:
             return read_patch(self.policy, self.patch)[0]
         except Refused as error:
             return error
 
     @cached_property
-    def carried(self) -> list[tuple[str, tuple[str, ...]]]:
+    def keys_sent(self) -> list[tuple[str, tuple[str, ...]]]:
         """The keys of the strategy that the patch carries, with their forms."""
         sent = self.sent
         if isinstance(sent, Refused):
@@ -209,37 +210,37 @@ class Trial:
         return [(name, forms) for name, forms in made if forms]
 
     @cached_property
-    def _held(self) -> dict[int, tuple[Contact, Forms]]:
-        # The contact stays beside its forms, so that no other has its place in memory.
+    def _forms(self) -> dict[int, tuple[Contact, Forms]]:
+        # The contact is kept with its forms, so that its id() is not reused.
         return {id(contact): (contact, forms) for contact, forms in self.state}
 
-    def held(self, contact: Contact) -> Forms:
-        """Give the forms that a contact holds, per key of the policy, made once."""
-        known = self._held.get(id(contact))
+    def forms_of(self, contact: Contact) -> Forms:
+        """Return the forms that a contact holds, per key of the policy."""
+        known = self._forms.get(id(contact))
         if known is None:
             known = contact, held_forms(self.policy, contact)
-            self._held[id(contact)] = known
+            self._forms[id(contact)] = known
         return known[1]
 
-    def anew(self, **how: Any) -> ContactBook:
-        """Make another copy of the book, as it was before the first call."""
+    def new_book(self, **how: Any) -> ContactBook:
+        """Make another copy of the book as it was before the first call."""
         return book_of(self.policy, self.state, **how)
 
 
 @final
 class Log:
     """
-    Some patches in the order in which they came, sent to an empty book.
+    A sequence of patches, sent to an empty book.
 
     Args:
-        policy: The table.
-        patches: What is sent.
+        policy: The policy.
+        patches: The patches, in order.
         scope: The tenant.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> log = Log(policy, [{"email": "ada@x.org"}, {"email": "ADA@x.org"}])
-    >>> [answer.result for answer in log.answers]
+    >>> [outcome.result for outcome in log.results]
     ['created', 'updated']
     """
 
@@ -250,41 +251,41 @@ class Log:
 
     @cached_property
     def book(self) -> ContactBook:
-        """The book that has seen them one by one, and keeps what changed."""
+        """The book to which the patches are sent one by one; it retains all changes."""
         return book_of(self.policy, retain_changes=None)
 
     @cached_property
-    def answers(self) -> tuple[TrialResult, ...]:
-        """What came of each."""
+    def results(self) -> tuple[TrialResult, ...]:
+        """The result of each call."""
         return self.send(self.book)
 
     @cached_property
     def after(self) -> tuple[Contact, ...]:
         """The contacts afterwards, by creation."""
-        _ = self.answers
+        _ = self.results
         return tuple(self.book)
 
     @cached_property
     def changes(self) -> tuple[Entry, ...]:
         """All changes of the book."""
-        _ = self.answers
+        _ = self.results
         return tuple(self.book.changes_since())
 
     def send(self, book: ContactBook) -> tuple[TrialResult, ...]:
-        """Send all of them to a book, one by one."""
-        return tuple([ask(book, patch, self.scope) for patch in self.patches])
+        """Send all patches to a book, one by one."""
+        return tuple([try_upsert(book, patch, self.scope) for patch in self.patches])
 
 
 @final
 class Merge:
     """
-    Some contacts of one scope that are merged into the first of them.
+    Contacts of one scope that are merged into the first of them.
 
     Args:
-        policy: The table.
-        state: The contacts, with the forms that they hold, as :func:`state_of` gives
-            them: the first is the survivor.
-        beside: The other contacts of the book.
+        policy: The policy.
+        state: The contacts with the forms that they hold, as :func:`state_of` returns
+            them; the first is the survivor.
+        others: The other contacts of the book.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -296,13 +297,13 @@ class Merge:
     """
 
     def __init__(self, policy: Policy, state: State, beside: State = ()) -> None:
-        self.policy, self.state, self.beside = policy, state, beside
+        self.policy, self.state, self.others = policy, state, beside
 
     @classmethod
     def of(
         cls, book: ContactBook, survivor: str, *others: str, scope: str = ""
     ) -> Merge:
-        """Make a trial of what a book holds now."""
+        """Make a merge from the present contacts of a book."""
         ids = [book.get(id, scope=scope).id for id in (survivor, *others)]
         held = {(each[0].scope, each[0].id): each for each in state_of(book)}
         chosen = [held.pop((scope, id)) for id in dict.fromkeys(ids)]
@@ -310,20 +311,20 @@ class Merge:
 
     @property
     def before(self) -> tuple[Contact, ...]:
-        """The contacts as they were, the survivor first."""
+        """The contacts before the merge, the survivor first."""
         return tuple([contact for contact, _forms in self.state])
 
     @cached_property
     def outcome(self) -> TrialResult:
-        """What one merge of all comes to."""
-        return self.merged(self.before[1:])
+        """The result of merging all contacts at once."""
+        return self.merge_steps(self.before[1:])
 
-    def merged(
+    def merge_steps(
         self, *steps: tuple[Contact, ...], state: State | None = None
     ) -> TrialResult:
-        """Merge step by step, perhaps contacts that hold something else."""
+        """Merge step by step; *state* replaces the contacts of this merge."""
         chosen = self.state if state is None else state
-        book = book_of(self.policy, (*chosen, *self.beside))
+        book = book_of(self.policy, (*chosen, *self.others))
         survivor = chosen[0][0]
         made: TrialResult = Refused("others: must name one contact at least")
         for others in steps:

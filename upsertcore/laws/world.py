@@ -1,14 +1,14 @@
 """
-The small world: every state of a few contacts over an alphabet, and every patch.
+The small world: all states of a few contacts over an alphabet, and all patches.
 
 Rules:
-    States that differ by the names of the two normal forms alone are one: the first
-    of them is visited, and it stands for all.
-    A field that no key is made of is spelled out for the contacts that a call reads;
-    for those that it does not read, one state stands for all their values.
+    States that are equal up to renaming the two normal forms are visited once; the
+    first of them represents all.
+    A field outside the keys is enumerated for the contacts that a call reads; for the
+    others, one state represents all values.
     The order is fixed: fewer contacts first, then fewer sent fields.
-    How many states there are is computed, not counted, and a part of a world can be
-    drawn evenly: neither takes the time that visiting all of it takes.
+    The number of states is computed, and a part of a world can be sampled evenly;
+    neither visits all states.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from attrs import evolve
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import Refused
-from upsertcore.laws.alphabet import Letters, Values, key_letters, line_letters
+from upsertcore.laws.alphabet import Letters, Values, field_letters, key_letters
 from upsertcore.laws.shapes import Shapes
 from upsertcore.laws.trial import State, Trial
 from upsertcore.model.contact import Contact
@@ -35,16 +35,16 @@ from upsertcore.model.view import Forms
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.values import FrozenMap, same
 
-__all__ = ["Patch", "Places", "World", "evenly"]
+__all__ = ["Patch", "Places", "World", "spread"]
 
 Patch: TypeAlias = Mapping[str, Any]
 Places: TypeAlias = tuple[int, ...]
-"""The number of the shape of each contact of a state."""
+"""The shape number of each contact of a state."""
 _OMITTED = object()
 _NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 _CLOCKS = (1, 2)
 _SOME = 50
-"""By so many calls it is judged how many contacts a call reads."""
+"""The number of sample calls for estimating how many contacts a call reads."""
 
 
 @final
@@ -53,13 +53,13 @@ class World:
     The states and patches over the keys of a policy, and perhaps one more field.
 
     Args:
-        policy: The table.
-        line: A field that no key is made of; None for the keys alone.
-        contacts: Up to how many contacts a state has.
-        values: What a host wants to be sent, by field.
+        policy: The policy.
+        line: A field outside the keys; None for the keys alone.
+        contacts: The largest number of contacts of a state.
+        values: The values to send, by field.
 
     Raises:
-        ValueError: If there is no alphabet for a field; it names the field.
+        ValueError: If no values are found for a field; it names the field.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
@@ -72,38 +72,40 @@ class World:
     def __init__(
         self,
         policy: Policy,
-        line: str | None,
+        field: str | None,
         *,
         contacts: int = 3,
         values: Values | None = None,
     ) -> None:
         values = {} if values is None else values
-        self.policy, self.line, self.contacts = policy, line, contacts
+        self.policy, self.field, self.contacts = policy, field, contacts
         keyed = dict.fromkeys(name for key in policy.all_keys for name in key.fields)
         self.keyed = [key_letters(policy, name, values) for name in keyed]
-        self.letters = None if line is None else line_letters(policy, line, values)
+        self.letters = None if field is None else field_letters(policy, field, values)
         self.filled = {
-            name: line_letters(policy, name, values).sent[0]
+            name: field_letters(policy, name, values).sent[0]
             for name in compiled(policy).required
-            if name not in keyed and name != line
+            if name not in keyed and name != field
         }
         self._shapes = Shapes(policy, self.keyed)
-        self._joined = [] if self.letters is None else self._merged(self.letters)
+        self._merge_values = (
+            [] if self.letters is None else self._list_merge_values(self.letters)
+        )
 
     @property
     def states(self) -> list[tuple[Places, int]]:
-        """The shapes of the contacts of each state, and for how many it stands."""
+        """The shapes of each state's contacts, and how many states it represents."""
         sizes = range(self.contacts + 1)
         return [*chain.from_iterable(map(self.states_of, sizes))]
 
     def states_of(self, size: int) -> Iterator[tuple[Places, int]]:
-        """Give the states of so many contacts, as :attr:`states` lists them."""
-        return self._grown((), 0, size)
+        """Yield the states of one number of contacts, as :attr:`states` lists them."""
+        return self._extensions((), 0, size)
 
-    def _grown(
+    def _extensions(
         self, places: Places, used: int, size: int
     ) -> Iterator[tuple[Places, int]]:
-        """Give the states that begin with these contacts."""
+        """Yield the states that begin with these contacts."""
         images = self._images(places)
         if any(image < places for image in images):
             return
@@ -112,10 +114,10 @@ class World:
             return
         for number, forms in enumerate(self._unique):
             if not used & forms:
-                yield from self._grown((*places, number), used | forms, size)
+                yield from self._extensions((*places, number), used | forms, size)
 
     def _images(self, places: Places) -> list[Places]:
-        """Give what the shapes become under each renaming of the normal forms."""
+        """Return the shapes under each renaming of the normal forms."""
         return [tuple([swap[n] for n in places]) for swap in self._swaps]
 
     @cached_property
@@ -124,7 +126,7 @@ class World:
 
     @cached_property
     def _unique(self) -> list[int]:
-        """Of each shape the unique keys that it holds, a bit for each normal form."""
+        """The unique keys of each shape, with one bit for each normal form."""
         if self.policy.on_key_in_use == "allow":
             return [0] * len(self._shapes.every)
         bits: dict[tuple[int, str], int] = {}
@@ -139,37 +141,37 @@ class World:
 
     def count(self, size: int) -> int:
         """
-        Compute how many states of so many contacts there are.
+        Compute the number of states of one number of contacts.
 
         Cost:
-            The shapes of a contact, and the unique keys that they hold, squared.
+            Linear in the shapes of a contact, quadratic in the sets of unique keys.
         """
-        # Burnside: states that renamings make equal are counted by those that each
-        # renaming leaves as they are, all of whose contacts it leaves as they are.
+        # Burnside's lemma: the number of states up to renaming is the mean number of
+        # states that a renaming leaves unchanged.
         numbers = range(len(self._unique))
         kept = [[n for n in numbers if swap[n] == n] for swap in self._swaps]
-        every = [self._fitting(names, size) for names in ([*numbers], *kept)]
+        every = [self._count_compatible(names, size) for names in ([*numbers], *kept)]
         return sum(every) // len(every)
 
-    def _fitting(self, shapes: list[int], size: int) -> int:
-        """Count the rows of shapes of which no two hold the same unique key."""
+    def _count_compatible(self, shapes: list[int], size: int) -> int:
+        """Count the sequences of shapes of which no two hold the same unique key."""
         kinds = Counter([self._unique[n] for n in shapes])
         ends = Counter({0: 1})
         for _ in range(size):
             grown: Counter[int] = Counter()
             for used, times in ends.items():
-                for forms, many in kinds.items():
+                for forms, count in kinds.items():
                     if not used & forms:
-                        grown[used | forms] += times * many
+                        grown[used | forms] += times * count
             ends = grown
         return ends.total()
 
     def state(self, places: tuple[int, ...]) -> State:
-        """Make the state whose contacts have these shapes."""
-        return tuple([self._seated(seat, n) for seat, n in enumerate(places)])
+        """Make the state of contacts with these shapes."""
+        return tuple([self._contact_of(seat, n) for seat, n in enumerate(places)])
 
-    def _seated(self, seat: int, place: int) -> tuple[Contact, Forms]:
-        """Make the contact of a shape; those created later were updated earlier."""
+    def _contact_of(self, seat: int, place: int) -> tuple[Contact, Forms]:
+        """Make the contact of a shape; one created later was updated earlier."""
         shape = self._shapes.every[place]
         created = _NOON + timedelta(minutes=seat)
         updated = _NOON + timedelta(hours=9 - seat)
@@ -187,7 +189,7 @@ class World:
 
     @cached_property
     def patches(self) -> list[Patch]:
-        """Every patch, those that say less in front."""
+        """All patches, those with fewer fields first."""
         return sorted(map(self._patch_at, range(self.patch_count)), key=len)
 
     @cached_property
@@ -196,7 +198,7 @@ class World:
         return self._product + len(self._apart)
 
     def _patch_at(self, place: int) -> Patch:
-        """Give one of the patches, in an order of its own."""
+        """Return one of the patches, by its number."""
         if place >= self._product:
             return self._apart[place - self._product]
         values = []
@@ -214,23 +216,23 @@ class World:
         """List the patches with an odd value of one key, and plain ones of others."""
         names, made = [letters.name for letters in self.keyed], []
         plain = [(_OMITTED, *letters.stored[:2]) for letters in self.keyed]
-        for place, letters in enumerate(self.keyed if self.line is None else ()):
+        for place, letters in enumerate(self.keyed if self.field is None else ()):
             choices = [*plain[:place], letters.odd, *plain[place + 1 :]]
             made += [self._patch(names, values) for values in product(*choices)]
         return [*made, *([{}] if self.filled else [])]
 
     @cached_property
     def _choices(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """Give what a patch may say of each field."""
-        spelled = self.line is None
+        """Return the values that a patch may have for each field."""
+        spelled = self.field is None
         made = [(a.name, self._sendable(a, spelled=spelled)) for a in self.keyed]
         if self.letters is not None:
             sent = (_OMITTED, None, " ", *self.letters.sent)
             made.append((self.letters.name, sent))
         return [*made, *[(clock, (_OMITTED, *_CLOCKS)) for clock in self.clocks]]
 
-    def spoken(self) -> list[Patch]:
-        """List the patches of which logs are made: what they send, in one spelling."""
+    def log_patches(self) -> list[Patch]:
+        """List the patches that logs consist of; each value has one spelling."""
         sent = [(_OMITTED, *letters.stored) for letters in self.keyed]
         names = [letters.name for letters in self.keyed]
         if self.letters is not None:
@@ -241,15 +243,15 @@ class World:
             names.append(clock)
         return [self._patch(names, each) for each in product(*sent)]
 
-    def renamed(self, patches: list[Patch]) -> list[list[int]]:
-        """Give, for each renaming of normal forms, what each spoken patch becomes."""
+    def renamed_patches(self, patches: list[Patch]) -> list[list[int]]:
+        """Return, for each renaming of normal forms, the image of each patch."""
         places = {_identity(patch): n for n, patch in enumerate(patches)}
         return [
-            [places[_identity(self._renamed(patch, names))] for patch in patches]
+            [places[_identity(self._rename(patch, names))] for patch in patches]
             for names in self._shapes.renamings()
         ]
 
-    def _renamed(self, patch: Patch, names: frozenset[str]) -> Patch:
+    def _rename(self, patch: Patch, names: frozenset[str]) -> Patch:
         made = dict(patch)
         for letters in self.keyed:
             if letters.name in names and letters.name in patch:
@@ -262,7 +264,7 @@ class World:
     def clocks(self) -> list[str]:
         """The fields that are the clock of one of this world's fields."""
         names = [letters.name for letters in self.keyed]
-        names += [] if self.line is None else [self.line]
+        names += [] if self.field is None else [self.field]
         found = dict.fromkeys(self.policy.field_options(name).rule.by for name in names)
         return [name for name in found if name is not None and name not in names]
 
@@ -277,15 +279,15 @@ class World:
         return {**self.filled, **sent}
 
     def trials(self, places: tuple[int, ...]) -> Iterator[tuple[Trial, int]]:
-        """Give each trial in a state, and for how many states it stands."""
+        """Yield each trial in a state, and how many states it represents."""
         state, letters = self.state(places), self.letters
         if letters is None:
             yield from [(Trial(self.policy, state, patch), 1) for patch in self.patches]
             return
         spelled: dict[tuple[int, ...], list[State]] = {}
         each = [self._variants(letters, seated) for seated in state]
-        for patch, taken in zip(self.patches, self._taken, strict=True):
-            # What is sent for the field itself has no part in who is read.
+        for patch, taken in zip(self.patches, self._readable, strict=True):
+            # The sent value of the field does not affect which contacts are read.
             keys = tuple([id(patch.get(a.name, _OMITTED)) for a in self.keyed])
             if not taken:
                 states = [state]
@@ -300,12 +302,12 @@ class World:
 
     def merges(self, size: int) -> Iterator[tuple[State, int]]:
         """
-        Give the contacts that may be merged into the first of them.
+        Yield states of contacts to merge into the first of them.
 
-        Of the keys alone every state is one. With a field each contact has each value
-        of it, blank and default among them, and each clock; of the keys the second has
-        one, so that it brings something else, and the others none. Where the rule
-        between contacts goes by when they were updated, they were so in every order.
+        For the keys alone these are all states. With a field, each contact has each
+        value of it, blank and default included, and each clock; the second contact has
+        a key, and the others none. If the ``on_merge`` rule uses update times, every
+        order of updates is tried.
         """
         if self.letters is None:
             for places, weight in self.states_of(size):
@@ -314,32 +316,32 @@ class World:
         for place in range(self.merge_count(size)):
             yield self._merge_at(size, place), 1
 
-    def drawn_merges(self, size: int) -> Iterator[tuple[State, int]]:
-        """Draw merges evenly, as :meth:`drawn` draws calls."""
+    def sample_merges(self, size: int) -> Iterator[tuple[State, int]]:
+        """Sample merges evenly, as :meth:`sample` samples calls."""
         if self.letters is None:
             known = set[Places]()
-            for places, _patch, _digits in self._picked(size):
+            for places, _patch, _digits in self._sample_cases(size):
                 if places not in known:
                     known.add(places)
                     yield self.state(places), len({places, *self._images(places)})
             return
-        for place in evenly(self.merge_count(size)):
+        for place in spread(self.merge_count(size)):
             yield self._merge_at(size, place), 1
 
     def merge_count(self, size: int) -> int:
-        """Compute how many merges of so many contacts there are."""
+        """Compute the number of merges of one number of contacts."""
         if self.letters is None:
             return self.count(size)
-        return math.prod([len(self._joined)] * size) * len(self._orders(size))
+        return math.prod([len(self._merge_values)] * size) * len(self._orders(size))
 
     def _merge_at(self, size: int, place: int) -> State:
         orders = self._orders(size)
         place, turn = divmod(place, len(orders))
         state: list[tuple[Contact, Forms]] = []
         for seat, hour in enumerate(orders[turn]):
-            place, digit = divmod(place, len(self._joined))
-            fields, clocks = self._joined[digit]
-            contact, forms = self._seated(seat, self._bare[seat == 1])
+            place, digit = divmod(place, len(self._merge_values))
+            fields, clocks = self._merge_values[digit]
+            contact, forms = self._contact_of(seat, self._bare[seat == 1])
             updated, own = _NOON + timedelta(hours=9 - hour), dict(contact.fields)
             made = evolve(
                 contact, fields={**own, **fields}, clocks=clocks, updated_at=updated
@@ -348,13 +350,15 @@ class World:
         return tuple(state)
 
     def _orders(self, size: int) -> list[tuple[int, ...]]:
-        """Give the orders in which contacts may have been updated, if that counts."""
-        dated = self.line is not None and self.policy.merge_rule(self.line).merges_only
+        """Return the possible orders of updates, if the rule uses update times."""
+        dated = (
+            self.field is not None and self.policy.merge_rule(self.field).merges_only
+        )
         return [*permutations(range(size))] if dated else [tuple(range(size))]
 
     @cached_property
     def _bare(self) -> tuple[int, int]:
-        """The shape that has no key, and the first that has one, if there is any."""
+        """The shape without a key, and the first one with a key, if there is one."""
         shapes = [
             n
             for n, shape in enumerate(self._shapes.every)
@@ -364,8 +368,10 @@ class World:
         bare = next(n for n in shapes if n not in keyed)
         return bare, keyed[0] if keyed else bare
 
-    def _merged(self, letters: Letters) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
-        """List what a contact that is merged may have of a field, with its clock."""
+    def _list_merge_values(
+        self, letters: Letters
+    ) -> list[tuple[FrozenMap[Any], FrozenMap[Any]]]:
+        """List the values, with clocks, that a merged contact may have for a field."""
         name, stored = letters.name, [*letters.stored, ""]
         first = stored[0]
         if isinstance(first, FrozenMap):
@@ -383,15 +389,15 @@ class World:
             for value, clock in product([_OMITTED, *stored], clocks)
         ]
 
-    def drawn(self, size: int) -> Iterator[tuple[Trial, int]]:
+    def sample(self, size: int) -> Iterator[tuple[Trial, int]]:
         """
-        Draw trials with so many contacts evenly, each once, in a fixed order.
+        Sample trials with one number of contacts evenly, each once, in a fixed order.
 
-        Every trial of a state and a patch comes at last, and each value of the field
-        that is tried, whether the call reads its contact or not; a state that a
-        renaming makes equal to another one may come beside it.
+        If it is exhausted, every trial has been yielded, with every value of the field
+        whether the call reads its contact or not; states that are equal up to renaming
+        are not skipped.
         """
-        for places, patch, digits in self._picked(size):
+        for places, patch, digits in self._sample_cases(size):
             weight, state = len({places, *self._images(places)}), self.state(places)
             if self.letters is not None:
                 made = [self._variants(self.letters, seated) for seated in state]
@@ -399,28 +405,28 @@ class World:
                 state = tuple([variants[digit] for variants, digit in every])
             yield Trial(self.policy, state, patch), weight
 
-    def about(self, size: int) -> int:
+    def estimate(self, size: int) -> int:
         """
-        Tell about how many trials there are with so many contacts.
+        Estimate the number of trials with one number of contacts.
 
         Cost:
-            As :meth:`count`, and some calls.
+            As :meth:`count`, and a fixed number of calls.
         """
         every = self.count(size) * self.patch_count
         if self.letters is None or not size:
             return every
         read_patch: list[int] = []
-        for places, patch, _digits in islice(self._picked(size), _SOME):
-            taken = self._is_taken(patch)
+        for places, patch, _digits in islice(self._sample_cases(size), _SOME):
+            taken = self._is_readable(patch)
             seats = self._read(self.state(places), patch) if taken else []
             read_patch.append(math.prod([self._values] * len(seats)))
         return every * sum(read_patch) // len(read_patch)
 
-    def _picked(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
-        """Pick shapes, a patch, and for each contact which value it has."""
-        shapes, many = len(self._shapes.every), self.patch_count
-        for place in evenly((shapes * self._values) ** size * many):
-            rest, patch = divmod(place, many)
+    def _sample_cases(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
+        """Yield shapes, a patch, and for each contact the number of its value."""
+        shapes, count = len(self._shapes.every), self.patch_count
+        for place in spread((shapes * self._values) ** size * count):
+            rest, patch = divmod(place, count)
             places, used = [], 0
             for _ in range(size):
                 rest, number = divmod(rest, shapes)
@@ -435,15 +441,15 @@ class World:
 
     @cached_property
     def _values(self) -> int:
-        """How many values, with their clocks, the field that is tried may have."""
-        return len(self._worn(self.letters)) if self.letters is not None else 1
+        """The number of values, with clocks, of the field of this world."""
+        return len(self._field_values(self.letters)) if self.letters is not None else 1
 
     @cached_property
-    def _taken(self) -> list[bool]:
-        """Of each patch, whether it can be read at all, whatever a book holds."""
-        return [self._is_taken(patch) for patch in self.patches]
+    def _readable(self) -> list[bool]:
+        """For each patch, whether the policy can read it."""
+        return [self._is_readable(patch) for patch in self.patches]
 
-    def _is_taken(self, patch: Patch) -> bool:
+    def _is_readable(self, patch: Patch) -> bool:
         try:
             read_patch(self.policy, patch)
         except Refused:
@@ -453,25 +459,29 @@ class World:
     def _variants(
         self, letters: Letters, seated: tuple[Contact, Forms]
     ) -> list[tuple[Contact, Forms]]:
-        """Give a contact with each value, and each clock, that the field may have."""
+        """Return a contact with each value and each clock that the field may have."""
         contact, forms = seated
         made = []
-        for value, clock in self._worn(letters):
+        for value, clock in self._field_values(letters):
             own = {} if value is _OMITTED else {letters.name: value}
             written = {} if clock is None else {letters.name: clock}
             fields, clocked = {**contact.fields, **own}, FrozenMap(written)
             made.append((evolve(contact, fields=fields, clocks=clocked), forms))
         return made
 
-    def _worn(self, letters: Letters) -> list[tuple[Any, Any]]:
-        """Give the values of a field, and of its clock, that a contact may have."""
-        line = self.policy.field_options(letters.name)
-        stored = [_OMITTED, *letters.stored, *([""] if line.blank == "store" else [])]
-        clocks: list[Any] = [None, *(_CLOCKS if line.rule.by is not None else ())]
+    def _field_values(self, letters: Letters) -> list[tuple[Any, Any]]:
+        """Return the values of a field, with clocks, that a contact may have."""
+        options = self.policy.field_options(letters.name)
+        stored = [
+            _OMITTED,
+            *letters.stored,
+            *([""] if options.blank == "store" else []),
+        ]
+        clocks: list[Any] = [None, *(_CLOCKS if options.rule.by is not None else ())]
         return [*product(stored, clocks)]
 
     def _read(self, state: State, patch: Patch) -> list[int]:
-        """List the seats of the contacts that a call reads, sent once and again."""
+        """List the places of the contacts that a call and its repetition read."""
         trial = Trial(self.policy, state, patch)
         seats: dict[int, None] = {}
         ids = [contact.id for contact, _forms in state]
@@ -487,18 +497,18 @@ class World:
 
 
 def _identity(patch: Patch) -> tuple[tuple[str, int], ...]:
-    """Tell a patch of the letters of a world from any other of them."""
+    """Return a key that distinguishes patches over the letters of a world."""
     return tuple([(name, id(value)) for name, value in patch.items()])
 
 
-def evenly(total: int) -> Iterator[int]:
+def spread(total: int) -> Iterator[int]:
     """
-    Give each number below a total once, early ones far apart, in a fixed order.
+    Yield each number below a total once, early ones far apart, in a fixed order.
 
-    >>> [*evenly(7)]
+    >>> [*spread(7)]
     [0, 4, 1, 5, 2, 6, 3]
     """
-    # About the golden ratio: what is drawn next is far from all that was.
+    # About the golden ratio: each number is far from all earlier ones.
     step = max(total * 618_034 // 1_000_000, 1)
     while math.gcd(step, total) > 1:
         step += 1

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
-from upsertcore.laws.broken import LawBroken, see
-from upsertcore.laws.trial import ask, book_of, state_of
+from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.trial import try_upsert, book_of, state_of
 from upsertcore.model.contact import Contact
 
 __all__ = [
@@ -84,7 +84,7 @@ def check_index(
         key, form, scope = held
         expected, actual = current.get(held, ()), index.holders(key, form, scope)
         details = f"{key} {form!r} is held by {expected}, but the index has {actual}"
-        see("index_follows", expected == actual, details)
+        require("index_follows", expected == actual, details)
     return current
 
 
@@ -97,14 +97,14 @@ def check_lookups(book: ContactBook, contact: Contact) -> None:
     """
     for id in contact.ids:
         stored = book.get(id, scope=contact.scope)
-        see("index_follows", stored == contact, f"{id} is {stored}")
+        require("index_follows", stored == contact, f"{id} is {stored}")
     for key in book.policy.all_keys:
         for name in () if key.composite else key.fields:
             value = contact.get(name)
             for item in value if isinstance(value, tuple) else (value,):
                 is_found = contact in book.find(key.name, item, scope=contact.scope)
                 details = f"{contact.id} by {key.name} {item!r}: {is_found}"
-                see("index_follows", is_found == (key.form(item) is not None), details)
+                require("index_follows", is_found == (key.form(item) is not None), details)
 
 
 def check_round_trip(book: ContactBook) -> None:
@@ -118,11 +118,11 @@ def check_round_trip(book: ContactBook) -> None:
         return
     rows = json.loads(json.dumps(book.dump()))
     twin = ContactBook.load(book.policy, rows)
-    see("round_trip", twin.dump() == rows == book.dump(), "the rows differ")
+    require("round_trip", twin.dump() == rows == book.dump(), "the rows differ")
     same_keys = twin.duplicates() == book.duplicates() and held_forms(
         twin
     ) == held_forms(book)
-    see("round_trip", same_keys, "the keys differ")
+    require("round_trip", same_keys, "the keys differ")
 
 
 def check_replay(book: ContactBook) -> bool:
@@ -146,9 +146,9 @@ def check_replay(book: ContactBook) -> bool:
     except ChangesNotRetained:
         return False
     numbers = [entry.number for entry in entries]
-    see("replay_is_equal", numbers == [*range(1, len(numbers) + 1)], f"{numbers}")
+    require("replay_is_equal", numbers == [*range(1, len(numbers) + 1)], f"{numbers}")
     twin = ContactBook.from_changes(book.policy, entries)
-    see("replay_is_equal", twin.dump() == book.dump(), "the rows differ")
+    require("replay_is_equal", twin.dump() == book.dump(), "the rows differ")
     return True
 
 
@@ -166,11 +166,11 @@ def check_duplicates(book: ContactBook) -> None:
     for ids in shared:
         matching = [group for group in groups if ids & {*group}]
         is_grouped = len(ids) < 2 or (len(matching) == 1 and ids <= {*matching[0]})
-        see("duplicates", is_grouped, f"{sorted(ids)} share a key, groups are {groups}")
+        require("duplicates", is_grouped, f"{sorted(ids)} share a key, groups are {groups}")
     for group in groups:
         for id in group:
             shares = any(id in ids and len(ids & {*group}) > 1 for ids in shared)
-            see("duplicates", shares, f"{id} shares no key with others of {group}")
+            require("duplicates", shares, f"{id} shares no key with others of {group}")
 
 
 def comparable(result: Any) -> Any:
@@ -211,10 +211,10 @@ def batch_results(
     results: list[Any] = copy.upsert_many(
         batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
     )
-    see("batch_is_fold", len(results) == len(batch), f"{len(results)} results")
+    require("batch_is_fold", len(results) == len(batch), f"{len(results)} results")
     sequential, expected = fold(book, batch, scope, results)
-    see("batch_is_fold", repr(expected) == repr(results), f"{expected} one by one")
-    see("batch_is_fold", [*sequential] == [*copy], "the contacts differ")
+    require("batch_is_fold", repr(expected) == repr(results), f"{expected} one by one")
+    require("batch_is_fold", [*sequential] == [*copy], "the contacts differ")
     return copy, results
 
 
@@ -224,7 +224,7 @@ def fold(
     """Upsert patches one by one in a copy, except those refused as duplicates."""
     copy = book_of(book.policy, state_of(book))
     outcomes = [
-        result if isinstance(result, DuplicatePatch) else ask(copy, patch, scope)
+        result if isinstance(result, DuplicatePatch) else try_upsert(copy, patch, scope)
         for patch, result in zip(batch, results, strict=False)
     ]
     return copy, outcomes

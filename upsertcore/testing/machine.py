@@ -19,10 +19,10 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, StalePlan
 from upsertcore.laws.alphabet import Values
-from upsertcore.laws.broken import see
+from upsertcore.laws.broken import require
 from upsertcore.laws.every import check
 from upsertcore.laws.normalisers import check_normaliser, texts
-from upsertcore.laws.trial import Trial, told
+from upsertcore.laws.trial import Trial, describe
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.testing import checks
@@ -100,7 +100,7 @@ class BookMachine(RuleBasedStateMachine):
         if isinstance(result, Outcome):
             before = result.before
             due = None in (version, before) or before.version == version  # type: ignore[union-attr]
-            see("if_version", due, f"{told(result)} with if_version={version}")
+            require("if_version", due, f"{describe(result)} with if_version={version}")
 
     @rule(patch=_PATCH, scope=_SCOPE, retried=st.booleans())
     def create(self, patch: Any, scope: str, *, retried: bool) -> None:
@@ -108,8 +108,8 @@ class BookMachine(RuleBasedStateMachine):
         size = len(self.book)
         result = self._call_verb("create", patch, retried=retried, scope=scope)
         created = len(self.book) - size
-        details = f"{told(result)}, and {created} more contacts"
-        see("create_makes_one", created == isinstance(result, Outcome), details)
+        details = f"{describe(result)}, and {created} more contacts"
+        require("create_makes_one", created == isinstance(result, Outcome), details)
 
     @rule(patch=_PATCH, scope=_SCOPE, between=_PATCH | st.none())
     def apply(self, patch: Any, scope: str, between: Any) -> None:
@@ -122,14 +122,14 @@ class BookMachine(RuleBasedStateMachine):
         expected = Trial.of(self.book, patch, scope=scope).first
         result = self._call(lambda: self.book.apply(plan))
         if isinstance(result, StalePlan):
-            see(
+            require(
                 "plan_is_upsert",
                 between is not None,
                 f"stale without a change: {result}",
             )
         else:
             is_equal = checks.comparable(result) == checks.comparable(expected)
-            see("plan_is_upsert", is_equal, f"{told(result)}, not {told(expected)}")
+            require("plan_is_upsert", is_equal, f"{describe(result)}, not {describe(expected)}")
 
     @rule(
         batch=st.lists(_PATCH, max_size=4),
@@ -156,12 +156,12 @@ class BookMachine(RuleBasedStateMachine):
                 batch, scope=scope, on_duplicates=on_duplicates, **options
             )
         except Refused as error:
-            see("batch_is_fold", refused and mode != "collect", f"refused: {error}")
+            require("batch_is_fold", refused and mode != "collect", f"refused: {error}")
         else:
             actual_results, expected_results = (
                 [*map(checks.comparable, result)] for result in (actual, expected)
             )
-            see(
+            require(
                 "batch_is_fold",
                 actual_results == expected_results,
                 f"{actual_results}, not {expected_results}",
@@ -172,7 +172,7 @@ class BookMachine(RuleBasedStateMachine):
         stored, expected_fields = (
             [repr(c.fields) for c in book] for book in (self.book, twin)
         )
-        see(
+        require(
             "batch_is_fold",
             stored == expected_fields,
             f"{stored}, not {expected_fields}",
@@ -188,9 +188,9 @@ class BookMachine(RuleBasedStateMachine):
         self.book.delete(id, scope=scope)
         forgets = self.policy.on_deleted == "forget"
         exists = (scope, id) in self.book
-        see("delete", forgets == (not exists), f"{id} in book: {not forgets}")
+        require("delete", forgets == (not exists), f"{id} in book: {not forgets}")
         is_marked = forgets or self.book.get(id, scope=scope).deleted_at is not None
-        see("delete", is_marked, f"{id} has no deleted_at")
+        require("delete", is_marked, f"{id} has no deleted_at")
 
     @precondition(lambda self: len(self.book) > 1)
     @rule(picks=st.lists(_PICK, min_size=2, max_size=3))
@@ -208,10 +208,10 @@ class BookMachine(RuleBasedStateMachine):
         )
         if isinstance(result, Outcome):
             removed = size - len(self.book)
-            see("merge", removed == len(result.merged) == len({*ids}) - 1, told(result))
+            require("merge", removed == len(result.merged) == len({*ids}) - 1, describe(result))
             for id in ids:
                 survivor = self.book.get(id, scope=scope)
-                see(
+                require(
                     "merge",
                     survivor == result.contact,
                     f"{id} does not resolve to the survivor",
@@ -227,10 +227,10 @@ class BookMachine(RuleBasedStateMachine):
             if isinstance(result, Outcome):
                 self.outcomes.append(result)
                 is_oldest = result.contact.id == group[0].id
-                see(
+                require(
                     "dedupe",
                     is_oldest,
-                    f"{told(result)}, but the oldest is {group[0].id}",
+                    f"{describe(result)}, but the oldest is {group[0].id}",
                 )
 
     @precondition(lambda self: self.outcomes)
@@ -241,8 +241,8 @@ class BookMachine(RuleBasedStateMachine):
         last = self._last
         result = self._call(lambda: self.book.undo(outcome))
         if last is not None and last[0] is outcome:
-            details = f"{told(outcome)}, undone: {told(result)}"
-            see("undo_inverts", tuple(self.book) == last[1], details)
+            details = f"{describe(outcome)}, undone: {describe(result)}"
+            require("undo_inverts", tuple(self.book) == last[1], details)
 
     @precondition(lambda self: len(self.book) > 0)
     @rule(pick=_PICK)
@@ -253,7 +253,7 @@ class BookMachine(RuleBasedStateMachine):
         self._last = None
         self.book.purge(ids[0], scope=scope)
         exists = any((scope, id) in self.book for id in ids)
-        see("purge", not exists, f"{ids} still resolve")
+        require("purge", not exists, f"{ids} still resolve")
         checks.check_replay(self.book)
 
     @rule()
@@ -294,9 +294,9 @@ class BookMachine(RuleBasedStateMachine):
         if isinstance(result, Outcome):
             after = tuple(self.book)
             retry = getattr(self.book, verb)(patch, **options)
-            details = f"{told(result)}, then {told(retry)}"
+            details = f"{describe(result)}, then {describe(retry)}"
             is_replayed = retry == result and getattr(retry, "replayed", False)
-            see("retry_is_once", is_replayed and tuple(self.book) == after, details)
+            require("retry_is_once", is_replayed and tuple(self.book) == after, details)
         return result
 
     def _call(self, call: Callable[[], Any]) -> Any:
@@ -306,10 +306,10 @@ class BookMachine(RuleBasedStateMachine):
             result = call()
         except Refused as error:
             is_unchanged = tuple(self.book) == before
-            see(
+            require(
                 "refusal_changes_nothing",
                 is_unchanged,
-                f"{told(error)}, but the book has changed",
+                f"{describe(error)}, but the book has changed",
             )
             return error
         if isinstance(result, Outcome):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from upsertcore.book.book import ContactBook
 from upsertcore.errors import Refused
-from upsertcore.laws.alphabet import Values, key_letters, line_letters
+from upsertcore.laws.alphabet import Values, key_letters, field_letters
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy, compiled
 
@@ -101,16 +101,16 @@ def _field_values(policy: Policy, values: Values) -> dict[str, tuple[Any, ...]]:
         elif name in clocks:
             result[name] = _clock_values(policy, name)
         else:
-            result[name] = line_letters(policy, name, values).sent
+            result[name] = field_letters(policy, name, values).sent
     return result
 
 
 def _clock_values(policy: Policy, name: str) -> tuple[Any, ...]:
     """Return the values of a clock field: numbers, if they are valid."""
     try:
-        return line_letters(policy, name, {name: (1, 2, 3)}).sent
+        return field_letters(policy, name, {name: (1, 2, 3)}).sent
     except ValueError:
-        return line_letters(policy, name, {}).sent
+        return field_letters(policy, name, {}).sent
 
 
 def new_book(policy: Policy, **options: Any) -> ContactBook:
