@@ -16,7 +16,7 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.broken import LawBroken, require
-from upsertcore.laws.trial import try_upsert, book_of, state_of
+from upsertcore.laws.trial import book_of, state_of, try_upsert
 from upsertcore.model.contact import Contact
 
 __all__ = [
@@ -104,7 +104,9 @@ def check_lookups(book: ContactBook, contact: Contact) -> None:
             for item in value if isinstance(value, tuple) else (value,):
                 is_found = contact in book.find(key.name, item, scope=contact.scope)
                 details = f"{contact.id} by {key.name} {item!r}: {is_found}"
-                require("index_follows", is_found == (key.form(item) is not None), details)
+                require(
+                    "index_follows", is_found == (key.form(item) is not None), details
+                )
 
 
 def check_round_trip(book: ContactBook) -> None:
@@ -166,7 +168,9 @@ def check_duplicates(book: ContactBook) -> None:
     for ids in shared:
         matching = [group for group in groups if ids & {*group}]
         is_grouped = len(ids) < 2 or (len(matching) == 1 and ids <= {*matching[0]})
-        require("duplicates", is_grouped, f"{sorted(ids)} share a key, groups are {groups}")
+        require(
+            "duplicates", is_grouped, f"{sorted(ids)} share a key, groups are {groups}"
+        )
     for group in groups:
         for id in group:
             shares = any(id in ids and len(ids & {*group}) > 1 for ids in shared)

@@ -129,7 +129,11 @@ class BookMachine(RuleBasedStateMachine):
             )
         else:
             is_equal = checks.comparable(result) == checks.comparable(expected)
-            require("plan_is_upsert", is_equal, f"{describe(result)}, not {describe(expected)}")
+            require(
+                "plan_is_upsert",
+                is_equal,
+                f"{describe(result)}, not {describe(expected)}",
+            )
 
     @rule(
         batch=st.lists(_PATCH, max_size=4),
@@ -208,7 +212,11 @@ class BookMachine(RuleBasedStateMachine):
         )
         if isinstance(result, Outcome):
             removed = size - len(self.book)
-            require("merge", removed == len(result.merged) == len({*ids}) - 1, describe(result))
+            require(
+                "merge",
+                removed == len(result.merged) == len({*ids}) - 1,
+                describe(result),
+            )
             for id in ids:
                 survivor = self.book.get(id, scope=scope)
                 require(
