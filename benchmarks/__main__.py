@@ -2,8 +2,8 @@
 The command: ``python -m benchmarks``, ``... profile``, ``... guard``, ``... accuracy``.
 
 Rules:
-    What is measured goes to files, what is going on to standard error, one line each.
-    A result is written whole at the end, never in part.
+    Results go to files, progress to standard error, one line per step.
+    Results are written at the end, completely or not at all.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 import attrs
 
 from benchmarks import accuracy, guard, plots, profiling, report, worker
-from benchmarks.also import measured as also_measured
 from benchmarks.engines.catalogue import ENGINES
-from benchmarks.keeping import keep
-from benchmarks.machine import about
+from benchmarks.machine import machine_info
 from benchmarks.measure import ROOT, Request, in_process, measure
+from benchmarks.operations import measure as measure_operations
+from benchmarks.output import write_results
 from benchmarks.workloads import MAIN
 
 __all__ = ["main"]
@@ -34,24 +34,26 @@ _FOLDER = Path(__file__).parent
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Do what the arguments say.
+    Run the command.
 
     Returns:
-        The exit status: 1 where the guard fails, otherwise 0.
+        The exit status: 1 if the guard fails, otherwise 0.
     """
-    told = _parser().parse_args(arguments)
-    if told.command == "profile":
-        print(profiling.written(profiling.spent(attrs.evolve(MAIN, size=told.size))))
+    args = _parser().parse_args(arguments)
+    if args.command == "profile":
+        print(
+            profiling.format_rows(profiling.profile(attrs.evolve(MAIN, size=args.size)))
+        )
         return 0
-    if told.command == "guard":
-        valgrind = told.valgrind or guard.installed()
-        return guard.guard(valgrind, told.baseline, store=told.store, say=print)
-    if told.command == "accuracy":
-        print(accuracy.main(told.out, quick=told.quick, quiet=told.quiet))
+    if args.command == "guard":
+        valgrind = args.valgrind or guard.find_valgrind()
+        return guard.guard(valgrind, args.baseline, store=args.store, say=print)
+    if args.command == "accuracy":
+        print(accuracy.main(args.out, quick=args.quick, quiet=args.quiet))
         return 0
-    asked = _asked(told)
-    results = _measured(asked, quick=told.quick, quiet=told.quiet)
-    _write(results, told.out)
+    request = _request(args)
+    results = _measure(request, quick=args.quick, quiet=args.quiet)
+    _write(results, args.out)
     print(report.excerpt(results))
     return 0
 
@@ -59,13 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--sizes", type=_sizes, help="such as 1000,10000,1e6")
-    parser.add_argument("--engines", type=_engines, help="names, with commas between")
-    parser.add_argument("--runs", type=int, help="of each engine and workload")
-    parser.add_argument("--budget", type=float, help="seconds that a run may take")
+    parser.add_argument("--engines", type=_engines, help="comma-separated names")
+    parser.add_argument("--runs", type=int, help="runs of each engine and workload")
+    parser.add_argument("--budget", type=float, help="the maximum seconds of a run")
     parser.add_argument(
         "--quick", action="store_true", help="a smoke run: small sizes, one process"
     )
-    parser.add_argument("--quiet", action="store_true", help="no line about progress")
+    parser.add_argument("--quiet", action="store_true", help="do not print progress")
     parser.add_argument("--out", type=Path, default=_FOLDER, help="folder for results")
     commands = parser.add_subparsers(dest="command")
     profile = commands.add_parser("profile", help="where the time of an upsert goes")
@@ -74,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--store", action="store_true", help="write the baseline")
     check.add_argument("--valgrind", default="", help="the program to count with")
     check.add_argument("--baseline", type=Path, default=_FOLDER / "baseline.json")
-    # Given before the word or after it, they mean the same; not given, they leave
-    # what the other place says.
+    # These flags may come before or after the command; a missing one must not reset
+    # the value of the other place.
     accurate = commands.add_parser("accuracy", help="policies and linkers on FEBRL")
     for flag in ("--quick", "--quiet"):
         accurate.add_argument(flag, action="store_true", default=argparse.SUPPRESS)
@@ -88,50 +90,50 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _engines(text: str) -> tuple[str, ...]:
-    asked = [name.strip() for name in text.split(",")]
-    # "sqlite3, row by row" has a comma of its own, so a beginning is enough.
-    named = [n for n in ENGINES if any(n.startswith(part) for part in asked if part)]
-    if not named:
+    prefixes = [name.strip() for name in text.split(",")]
+    # "sqlite3, row by row" contains a comma, so a prefix is enough.
+    names = [n for n in ENGINES if any(n.startswith(part) for part in prefixes if part)]
+    if not names:
         raise argparse.ArgumentTypeError(f"one of {', '.join(ENGINES)}")
-    return tuple(dict.fromkeys(["floor", *named]))
+    return tuple(dict.fromkeys(["floor", *names]))
 
 
-def _asked(told: argparse.Namespace) -> Request:
-    said = {
-        name: getattr(told, name) for name in ("sizes", "engines", "runs", "budget")
+def _request(args: argparse.Namespace) -> Request:
+    options = {
+        name: getattr(args, name) for name in ("sizes", "engines", "runs", "budget")
     }
-    given = {name: value for name, value in said.items() if value is not None}
-    return attrs.evolve(_QUICK if told.quick else Request(), **given)
+    overrides = {name: value for name, value in options.items() if value is not None}
+    return attrs.evolve(_QUICK if args.quick else Request(), **overrides)
 
 
-def _measured(asked: Request, *, quick: bool, quiet: bool) -> dict[str, Any]:
+def _measure(request: Request, *, quick: bool, quiet: bool) -> dict[str, Any]:
     def say(line: str) -> None:
         if not quiet:
             print(line, file=sys.stderr, flush=True)
 
-    # Before anything runs, so that the load is the machine's and not our own.
-    machine = about()
-    run = in_process if not quick else lambda task: worker.run(task.told)
-    found = measure(asked, say, run)
-    size = max(asked.sizes)
-    say(f"also measured, with {size:,} contacts, {asked.runs} times")
-    also = (also_measured if quick else _also)(size, asked.runs)
+    # Measured first, so that the load is not that of the benchmarks.
+    machine = machine_info()
+    run = in_process if not quick else lambda task: worker.run(task.to_json())
+    measured = measure(request, say, run)
+    size = max(request.sizes)
+    say(f"other operations, {size:,} contacts, {request.runs} runs")
+    also = (measure_operations if quick else _measure_operations)(size, request.runs)
     say("where the time goes")
-    spent = profiling.spent(attrs.evolve(MAIN, size=asked.side))
+    spent = profiling.profile(attrs.evolve(MAIN, size=request.side))
     return {
         "about": machine,
         "quick": quick,
-        "asked": attrs.asdict(asked),
+        "asked": attrs.asdict(request),
         "how": {name: engine.how for name, engine in ENGINES.items()},
-        "rows": found.rows,
-        "left_out": found.left_out,
+        "rows": measured.rows,
+        "left_out": measured.left_out,
         "also": also,
         "spent": spent,
     }
 
 
-def _also(size: int, runs: int) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "benchmarks.also", str(size), str(runs)]
+def _measure_operations(size: int, runs: int) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "benchmarks.operations", str(size), str(runs)]
     ran = subprocess.run(  # noqa: S603 - this interpreter, and our own module
         command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -144,8 +146,10 @@ def _write(results: dict[str, Any], folder: Path) -> None:
         "![Cost of an upsert against the number of patches](cost.svg)\n\n"
         "![Engines as ratios to the floor](engines.svg)"
     )
-    made = f"{report.report(results)}\n\n{pictures}"
-    keep(folder, "results.json", results, lambda text: report.placed(text, made))
+    tables = f"{report.report(results)}\n\n{pictures}"
+    write_results(
+        folder, "results.json", results, lambda text: report.insert_block(text, tables)
+    )
     (folder / "cost.svg").write_text(plots.lines(results), encoding="utf-8")
     (folder / "engines.svg").write_text(plots.bars(results), encoding="utf-8")
 

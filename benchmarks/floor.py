@@ -1,11 +1,11 @@
 """
-The floor: the same work by hand, as a good programmer would write it for one case.
+The floor: hand-written upserts, each as a good programmer would write one case.
 
 Rules:
-    A dict of dicts and one dict per key; copy on write; nothing that one case does
-    not need. Each floor is one case, written out: no two share a line of work.
-    It keeps what the policy promises: a key that another contact holds is left out,
-    so that its end state is what every engine's is checked against.
+    A dict of dicts and one dict per key; copy on write; nothing that the case does
+    not need. Each floor is written out for one case and shares no code with others.
+    It does what the policy does: a key that another contact holds is withheld. The
+    end state of every engine is compared with that of the floor.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ Fields: TypeAlias = dict[str, Any]
 
 
 class Floor(Protocol):
-    """What each floor is."""
+    """The interface of the floors."""
 
     contacts: dict[int, Fields]
 
     def run(self, patches: Iterable[Fields]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         ...
 
 
 def email_form(email: str) -> str:
     """
-    Write an address so that equal ones are equal.
+    Normalise an email address.
 
     >>> email_form(" Ada@X.org")
     'ada@x.org'
@@ -40,7 +40,7 @@ def email_form(email: str) -> str:
 
 def phone_form(phone: str) -> str:
     """
-    Write a telephone number without separators.
+    Remove the separators of a telephone number.
 
     >>> phone_form("+1 (203) 000-0010")
     '+12030000010'
@@ -52,7 +52,7 @@ def phone_form(phone: str) -> str:
 
 class ByEmailAndPhone:
     """
-    Contacts by email, else by phone; the plain case, and LeadConnector's.
+    Contacts by email, otherwise by phone: the plain case, and LeadConnector.
 
     >>> floor = ByEmailAndPhone()
     >>> floor.run([{"email": "a@x", "phone": "+1 2"}, {"email": "A@x", "age": 3}])
@@ -66,7 +66,7 @@ class ByEmailAndPhone:
         self.by_phone: dict[str, int] = {}
 
     def run(self, patches: Iterable[Fields]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         upsert = self.upsert
         for patch in patches:
             upsert(patch)
@@ -76,11 +76,11 @@ class ByEmailAndPhone:
         email, phone = patch.get("email"), patch.get("phone")
         mailbox = email.strip().casefold() if email else None
         number = phone_form(phone) if phone else None
-        called = self.by_phone.get(number) if number else None
+        phone_holder = self.by_phone.get(number) if number else None
         id = self.by_email.get(mailbox) if mailbox else None
         if id is None:
-            id = called
-        elif called is not None and called != id:
+            id = phone_holder
+        elif phone_holder is not None and phone_holder != id:
             number = None
             patch = {name: patch[name] for name in patch if name != "phone"}
         if id is None:
@@ -98,7 +98,7 @@ class ByEmailAndPhone:
         self.contacts[id] = new
         if mailbox and mailbox not in self.by_email:
             self.move(self.by_email, old.get("email"), email_form, mailbox, id)
-        if number and called is None:
+        if number and phone_holder is None:
             self.move(self.by_phone, old.get("phone"), phone_form, number, id)
         return id
 
@@ -110,7 +110,7 @@ class ByEmailAndPhone:
         after: str,
         id: int,
     ) -> None:
-        """Let a contact be known by another key than before."""
+        """Replace the key of a contact in an index."""
         if before:
             del index[form(before)]
         index[after] = id
@@ -118,7 +118,7 @@ class ByEmailAndPhone:
 
 class ByEmails:
     """
-    Contacts by any of several addresses, as SalesforceIQ's are.
+    Contacts by any of several addresses, as in SalesforceIQ.
 
     >>> floor = ByEmails()
     >>> floor.run([{"email": [{"value": a}]} for a in ("a@x", "A@x")])
@@ -131,7 +131,7 @@ class ByEmails:
         self.by_email: dict[str, int] = {}
 
     def run(self, patches: Iterable[Fields]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         upsert = self.upsert
         for patch in patches:
             upsert(patch)
@@ -181,7 +181,7 @@ class ByContactId:
         self.by_contact_id: dict[str, int] = {}
 
     def run(self, patches: Iterable[Fields]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         upsert = self.upsert
         for patch in patches:
             upsert(patch)
@@ -204,7 +204,7 @@ class ByContactId:
 
 class ByTrackingId:
     """
-    Contacts by tracking id alone if it is sent, else by email, as Anduin's are.
+    Contacts by tracking id if it is sent, otherwise by email, as in Anduin.
 
     >>> floor = ByTrackingId()
     >>> floor.run([{"trackingId": "i", "email": "a@x"}, {"email": "A@x", "age": 3}])
@@ -218,13 +218,13 @@ class ByTrackingId:
         self.by_email: dict[str, int] = {}
 
     def run(self, patches: Iterable[Fields]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         upsert = self.upsert
         for patch in patches:
             upsert(patch)
 
     def upsert(self, patch: Fields) -> int:
-        """Create or update a contact; both keys are set at creation, and stay."""
+        """Create or update a contact; keys are set at creation and never change."""
         tracking_id, email = patch.get("trackingId"), patch.get("email")
         mailbox = email.strip().casefold() if email else None
         if tracking_id:
@@ -256,4 +256,4 @@ FLOORS: dict[str, type[Floor]] = {
     "SegMetrics": ByContactId,
     "Anduin": ByTrackingId,
 }
-"""By the kind of a workload."""
+"""The floors by kind of workload."""

@@ -2,9 +2,9 @@
 The guard: instructions of fixed cases, compared with a stored baseline.
 
 Rules:
-    Instructions are counted, not seconds: a count repeats, whatever else runs.
-    A baseline is for one Python and one platform; elsewhere there is none, and the
-    guard says so in one line and passes.
+    Instructions are counted instead of seconds, because counts are repeatable.
+    A baseline is for one Python and one platform; without one, the guard prints that
+    and passes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.counted import CALLS, CASES
+from benchmarks.guard_cases import CALLS, CASES
 from benchmarks.measure import ROOT
 
-__all__ = ["LIMIT", "compared", "counted", "guard", "here", "installed"]
+__all__ = [
+    "LIMIT",
+    "compare",
+    "count_instructions",
+    "find_valgrind",
+    "guard",
+    "platform_name",
+]
 
 LIMIT = 3
-"""By how many per cent a count may grow."""
+"""The maximum growth of a count, in per cent."""
 
 Say = Callable[[str], object]
 Count = Callable[[str, str], int]
@@ -37,13 +44,13 @@ Count = Callable[[str, str], int]
 _TOTAL = re.compile(r"Collected\s*:\s*([0-9]+)")
 
 
-def here() -> str:
+def platform_name() -> str:
     """
-    Name this Python and platform, as the baseline does.
+    Return the name of this Python and platform in the baseline.
 
-    Another build runs other instructions, so its compiler is part of the name.
+    It includes the compiler, because another build runs other instructions.
 
-    >>> here().split(",")[0] == f"CPython {platform.python_version()}"
+    >>> platform_name().split(",")[0] == f"CPython {platform.python_version()}"
     True
     """
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -51,25 +58,25 @@ def here() -> str:
     return f"{python}, {platform.python_compiler().strip()}, {system}"
 
 
-def installed() -> str:
-    """Find valgrind, blank where it is not."""
+def find_valgrind() -> str:
+    """Return the path of valgrind, blank if it is not installed."""
     return shutil.which("valgrind") or ""
 
 
-def compared(
+def compare(
     counts: Mapping[str, int], baseline: Mapping[str, int]
 ) -> tuple[bool, list[str]]:
     """
     Compare counts with a baseline.
 
     Returns:
-        Whether none has grown by more than :data:`LIMIT`, and a line for each.
+        Whether no count has grown by more than :data:`LIMIT`, and a line for each.
 
-    >>> compared({"create": 102}, {"create": 100})
+    >>> compare({"create": 102}, {"create": 100})
     (True, ['create: 102 instructions, +2.0 % of the baseline'])
-    >>> compared({"create": 104}, {"create": 100})
+    >>> compare({"create": 104}, {"create": 100})
     (False, ['create: 104 instructions, +4.0 % of the baseline: too many'])
-    >>> compared({"create": 104}, {})
+    >>> compare({"create": 104}, {})
     (True, ['create: 104 instructions, and no baseline'])
     """
     passed, lines = True, []
@@ -88,15 +95,15 @@ def compared(
     return passed, lines
 
 
-def counted(valgrind: str, name: str) -> int:
+def count_instructions(valgrind: str, name: str) -> int:
     """
     Count the instructions of one call of a case.
 
     Raises:
-        RuntimeError: If the program fails or tells no count.
+        RuntimeError: If the program fails or prints no count.
     """
-    whole, without = _total(valgrind, name, CALLS), _total(valgrind, name, 0)
-    return (whole - without) // CALLS
+    total, preparation = _total(valgrind, name, CALLS), _total(valgrind, name, 0)
+    return (total - preparation) // CALLS
 
 
 def guard(
@@ -105,56 +112,58 @@ def guard(
     *,
     store: bool = False,
     say: Say,
-    count: Count = counted,
+    count: Count = count_instructions,
 ) -> int:
     """
     Check the counts against the baseline, or store them.
 
     Args:
-        valgrind: The program, blank where there is none.
-        baseline: A JSON file: the name of a Python and platform -> counts.
-        store: Write this machine's counts in place of a check.
+        valgrind: The program, blank if there is none.
+        baseline: A JSON file of counts by Python and platform.
+        store: True to store the counts instead of checking them.
         say: Called with each line.
         count: (valgrind, case): the instructions of one call.
 
     Returns:
         The exit status: 1 if a count has grown too much, 0 otherwise.
     """
-    known = _read(baseline)
-    mine = known.get(here(), {})
+    baselines = _read(baseline)
+    stored = baselines.get(platform_name(), {})
     if not valgrind:
         say("instructions are not counted: valgrind is not installed")
         return 0
-    if not (mine or store):
-        say(f"instructions are not counted: {baseline.name} has none for {here()}")
+    if not (stored or store):
+        here = platform_name()
+        say(f"instructions are not counted: {baseline.name} has none for {here}")
         return 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda name: count(valgrind, name), CASES)
-        counts = dict(zip(CASES, found, strict=True))
+        results = pool.map(lambda name: count(valgrind, name), CASES)
+        counts = dict(zip(CASES, results, strict=True))
     if store:
         entry = {"attrs": version("attrs"), "instructions": counts}
-        known = {**known, here(): entry}
-        text = json.dumps(known, indent=2, sort_keys=True) + "\n"
+        baselines = {**baselines, platform_name(): entry}
+        text = json.dumps(baselines, indent=2, sort_keys=True) + "\n"
         baseline.write_text(text, encoding="utf-8")
-        say(f"stored for {here()}: {counts}")
+        say(f"stored for {platform_name()}: {counts}")
         return 0
-    passed, lines = compared(counts, mine["instructions"])
+    passed, lines = compare(counts, stored["instructions"])
     for line in lines:
         say(line)
-    if not passed and mine["attrs"] != version("attrs"):
-        say(f"the baseline is of attrs {mine['attrs']}, here is {version('attrs')}")
+    if not passed and stored["attrs"] != version("attrs"):
+        installed = version("attrs")
+        say(f"the baseline has attrs {stored['attrs']}, this Python has {installed}")
     return 0 if passed else 1
 
 
 def _read(baseline: Path) -> dict[str, Any]:
     if not baseline.exists():
         return {}
-    known: dict[str, Any] = json.loads(baseline.read_text(encoding="utf-8"))
-    return known
+    baselines: dict[str, Any] = json.loads(baseline.read_text(encoding="utf-8"))
+    return baselines
 
 
 def _total(valgrind: str, name: str, calls: int) -> int:
-    python = [sys.executable, "-m", "benchmarks.counted", name, str(calls)]
+    python = [sys.executable, "-m", "benchmarks.guard_cases", name, str(calls)]
     with tempfile.TemporaryDirectory() as folder:
         out = f"--callgrind-out-file={folder}/out"
         ran = subprocess.run(  # noqa: S603 - valgrind, this interpreter, our own module
@@ -165,8 +174,8 @@ def _total(valgrind: str, name: str, calls: int) -> int:
             check=False,
             env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         )
-    said = _TOTAL.search(ran.stderr)
-    if ran.returncode or said is None:
+    match = _TOTAL.search(ran.stderr)
+    if ran.returncode or match is None:
         last = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
         raise RuntimeError(f"{valgrind} on {name}: {last}")
-    return int(said[1])
+    return int(match[1])

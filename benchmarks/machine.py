@@ -1,9 +1,8 @@
 """
-What a result was measured on: machine, Python, packages, commit, date.
+The environment of a run: machine, Python, packages, commit, date.
 
 Rules:
-    Everything is asked of the system, nothing is assumed; what it does not tell is
-    left blank.
+    Everything is read from the system; what is unavailable is left blank.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 
 from benchmarks.measure import ROOT
 
-__all__ = ["about", "told"]
+__all__ = ["describe", "machine_info"]
 
 _PACKAGES = (
     *("upsertcore", "attrs", "phonenumbers", "ducks", "littletable", "pydblite"),
@@ -29,11 +28,11 @@ _PACKAGES = (
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def about() -> dict[str, Any]:
+def machine_info() -> dict[str, Any]:
     """
-    Describe the machine.
+    Return the environment.
 
-    >>> sorted(about())[:4]
+    >>> sorted(machine_info())[:4]
     ['commit', 'cores', 'cpu', 'date']
     """
     return {
@@ -48,11 +47,13 @@ def about() -> dict[str, Any]:
     }
 
 
-def told(machine: dict[str, Any]) -> str:
+def describe(machine: dict[str, Any]) -> str:
     """
-    Tell it in a sentence.
+    Return the environment as a sentence.
 
-    >>> told({"date": "2024-01-02", "python": "CPython 3.11.7", "cpu": "", "cores": 2})
+    >>> describe(
+    ...     {"date": "2024-01-02", "python": "CPython 3.11.7", "cpu": "", "cores": 2}
+    ... )
     'Measured 2024-01-02; CPython 3.11.7; 2 cores.'
     """
     parts = [
@@ -81,26 +82,28 @@ def _load() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _commit() -> str:
-    """Name the commit, and say whether files differ from it; blank without git."""
+    """Return the commit and whether files differ from it; blank without git."""
     git = shutil.which("git")
     if git is None:
         return ""
-    said = [
+    results = [
         subprocess.run(  # noqa: S603 - git, of the project's own folder
             [git, *command], cwd=ROOT, capture_output=True, text=True, check=False
         )
         for command in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
     ]
-    if any(one.returncode for one in said):
+    if any(result.returncode for result in results):
         return ""
-    return said[0].stdout.strip() + (" with changes" if said[1].stdout.strip() else "")
+    return results[0].stdout.strip() + (
+        " with changes" if results[1].stdout.strip() else ""
+    )

@@ -1,12 +1,13 @@
 """
-The people of the workloads: who they are, and how they type it.
+Synthetic people for the workloads, with their spellings.
 
 Rules:
-    A person is a number: every address and telephone number follows from it, so that
-    nobody is like another and a million of them need no table.
-    No two patches share a text, as none do that came over a wire.
-    Nobody is real: addresses end in .example, and the numbers of fiction are not
-    enough for a million, so that these are of an area without subscribers.
+    A person is a number, from which the email address and telephone number are
+    derived: they are unique, and a million people need no table.
+    No two patches share a string object, as in data from a network.
+    No person is real: addresses end in .example. There are too few fictitious
+    telephone numbers for a million people, so these have an area code without
+    subscribers.
 """
 
 from __future__ import annotations
@@ -40,22 +41,22 @@ _MORE = (
 )
 
 LIST = "tags"
-"""The field that holds a list, in the workloads that have one."""
+"""The list field, in workloads that have one."""
 
 FIELDS = (
     *("email", "phone", "firstName", "lastName", "company", "city", "country", "note"),
     *_MORE,
 )
-"""The names of all 30 fields; a workload of n has the first n."""
+"""The names of all 30 fields; a workload with n fields has the first n."""
 
 
 def fields_of(count: int, *, with_list: bool = False) -> tuple[str, ...]:
     """
-    Name the fields of a workload.
+    Return the field names of a workload.
 
     Args:
-        count: How many.
-        with_list: Whether the last of them is the one that holds a list.
+        count: The number of fields.
+        with_list: Whether the last one is the list field.
 
     >>> fields_of(4, with_list=True)
     ('email', 'phone', 'firstName', 'tags')
@@ -65,7 +66,7 @@ def fields_of(count: int, *, with_list: bool = False) -> tuple[str, ...]:
 
 def email(rng: Random, number: int) -> str:
     """
-    Write the address of a person, in one of the ways in which people type it.
+    Return the email address of a person, in one of several spellings.
 
     >>> email(Random(1), 10).strip().lower()
     'grace.10@mail1.example'
@@ -76,7 +77,7 @@ def email(rng: Random, number: int) -> str:
 
 def phone(rng: Random, number: int) -> str:
     """
-    Write the telephone number of a person, with the separators that people type.
+    Return the telephone number of a person, with common separators.
 
     >>> phone(Random(1), 10)
     '+12030000010'
@@ -95,7 +96,7 @@ def phone(rng: Random, number: int) -> str:
 
 def text(rng: Random, name: str) -> str:
     """
-    Write some value of a field of text.
+    Return a value for a text field.
 
     >>> text(Random(1), "city")
     'Austin 76269'
@@ -110,7 +111,7 @@ def text(rng: Random, name: str) -> str:
 
 def tags(rng: Random, count: int) -> list[Any]:
     """
-    Write a list of text, each item once, in lower case.
+    Return a list of distinct lower-case strings.
 
     >>> tags(Random(1), 2)
     ['tag 0-13', 'tag 1-84']

@@ -1,12 +1,12 @@
 """
-One run of one engine, in a process of its own.
+Runs one engine once.
 
 Rules:
-    It is told on the command line what to run, in JSON, and answers in one line of it.
-    What is timed begins with all patches in memory and ends with all of them stored;
-    the garbage collector is on, as it is in a host.
-    For memory, patches come one by one and are let go, so that what has grown is what
-    the engine keeps. Whether the end state is the floor's is seen after either.
+    The task is JSON on the command line; the result is one line of JSON.
+    The time is that from all patches in memory to all of them stored, with the garbage
+    collector on, as in an application.
+    For memory, patches are generated one by one and discarded, so that the growth is
+    that of the engine. The end state is then compared with that of the floor.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ from benchmarks.engines.catalogue import ENGINES
 from benchmarks.engines.ours import HandWritten
 from benchmarks.workloads import Case, patches, preload
 
-__all__ = ["main", "memory", "run", "timed"]
+__all__ = ["main", "measure_memory", "measure_time", "run"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _WARM = 100
 
 
-def timed(engine: Engine, case: Case) -> dict[str, Any]:
+def measure_time(engine: Engine, case: Case) -> dict[str, Any]:
     """
     Time a workload.
 
     Returns:
-        ``ns`` for all patches, ``contacts`` at the end, and whether they are ``same``
-        as the floor's.
+        ``ns`` for all patches, the number of ``contacts``, and ``same``: whether they
+        equal those of the floor.
     """
     engine.setup(case)
     engine.run(preload(case))
-    sent = list(patches(case))
+    case_patches = list(patches(case))
     gc.collect()
-    begun = time.perf_counter_ns()
-    engine.run(sent)
-    elapsed = time.perf_counter_ns() - begun
-    return {"ns": elapsed, **_checked(engine, case)}
+    start = time.perf_counter_ns()
+    engine.run(case_patches)
+    elapsed = time.perf_counter_ns() - start
+    return {"ns": elapsed, **_end_state(engine, case)}
 
 
-def memory(engine: Engine, case: Case) -> dict[str, Any]:
+def measure_memory(engine: Engine, case: Case) -> dict[str, Any]:
     """
-    See how much a store grows by a workload.
+    Measure how much memory a workload takes.
 
     Returns:
-        ``kept`` and ``peak`` bytes above what the process had before, and what
-        :func:`timed` says of the end state.
+        ``kept`` and ``peak`` bytes above the initial size of the process, and the end
+        state as in :func:`measure_time`.
     """
-    # What is loaded at the first call, or made once, is no part of a store.
+    # One-time allocations of the first call do not belong to the store.
     warm = type(engine)()
     warm.setup(attrs.evolve(case, size=_WARM))
     warm.run(patches(warm.case))
     warm.close()
     del warm
     gc.collect()
-    _forget_the_peak()
+    _reset_peak()
     before = _resident()
     engine.setup(case)
     engine.run(preload(case))
     engine.run(patches(case))
     gc.collect()
     kept = _resident() - before
-    # The system counts its peak from time to time, so it may lag behind.
+    # The system updates the peak periodically, so it may lag behind.
     peak = max(kept, _peak() - before)
-    return {"kept": kept, "peak": peak, **_checked(engine, case)}
+    return {"kept": kept, "peak": peak, **_end_state(engine, case)}
 
 
-def _checked(engine: Engine, case: Case) -> dict[str, Any]:
+def _end_state(engine: Engine, case: Case) -> dict[str, Any]:
     floor = HandWritten()
     floor.setup(case)
     floor.run(preload(case))
@@ -89,16 +89,16 @@ def _checked(engine: Engine, case: Case) -> dict[str, Any]:
 
 
 def _resident() -> int:
-    """Give the resident set, in bytes; its peak where the system tells no more."""
-    return _told("VmRSS") or _most()
+    """Return the resident set in bytes, or its peak if that is all the system has."""
+    return _status_bytes("VmRSS") or _max_resident()
 
 
 def _peak() -> int:
-    return _told("VmHWM") or _most()
+    return _status_bytes("VmHWM") or _max_resident()
 
 
-def _told(name: str) -> int:
-    """Read a line of Linux's account of this process; 0 where there is none."""
+def _status_bytes(name: str) -> int:
+    """Return a value of the status of this process on Linux, otherwise 0."""
     if not _STATUS.exists():
         return 0
     for line in _STATUS.read_text(encoding="utf-8").splitlines():
@@ -107,42 +107,42 @@ def _told(name: str) -> int:
     return 0
 
 
-def _forget_the_peak() -> None:
+def _reset_peak() -> None:
     # proc(5): writing 5 to clear_refs sets the peak to what is resident now.
     with suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 
 
-def _most() -> int:
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+def _max_resident() -> int:
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resident if sys.platform == "darwin" else resident * 1024
 
 
-def run(told: str) -> dict[str, Any]:
+def run(text: str) -> dict[str, Any]:
     """
-    Run what is told.
+    Run a task.
 
     Args:
-        told: JSON: ``engine``, ``case`` and ``measure``, which is time or memory.
+        text: JSON of ``engine``, ``case`` and ``measure``, which is time or memory.
 
     >>> case = {"shape": "mixed", "size": 10}
-    >>> told = {"engine": "floor", "case": case, "measure": "time"}
-    >>> found = run(json.dumps(told))
-    >>> found["contacts"], found["same"]
+    >>> task = {"engine": "floor", "case": case, "measure": "time"}
+    >>> result = run(json.dumps(task))
+    >>> result["contacts"], result["same"]
     (5, True)
     """
-    task = json.loads(told)
+    task = json.loads(text)
     engine, case = ENGINES[task["engine"]](), Case(**task["case"])
-    measure = {"time": timed, "memory": memory}[task["measure"]]
+    measure = {"time": measure_time, "memory": measure_memory}[task["measure"]]
     try:
         return measure(engine, case)
     finally:
         engine.close()
 
 
-def main(told: str) -> None:
-    """Print what a run found."""
-    print(json.dumps(run(told)))
+def main(text: str) -> None:
+    """Run a task and print its result."""
+    print(json.dumps(run(text)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """
-The workloads: what is sent, by a seeded generator.
+The workloads: patches from a seeded generator.
 
 Rules:
-    The same case makes the same patches, at every run and on every machine.
-    A workload is made patch by patch, so that a million of them need not stand in
-    memory at once.
-    Every patch is a plain dict, as a host would have it of JSON.
+    The same case gives the same patches in every run and on every machine.
+    Patches are generated one by one, so that a million of them need not be in memory.
+    Every patch is a plain dict, as parsed from JSON.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from benchmarks.people import LIST, email, fields_of, phone, tags, text
-from benchmarks.suited import SUITED
+from benchmarks.profile_patches import PROFILE_PATCHES
 
 __all__ = ["KINDS", "MAIN", "SHAPES", "Case", "Patch", "patches", "preload"]
 
 Patch: TypeAlias = dict[str, Any]
 Step: TypeAlias = tuple[int, bool]
-"""A person's number, and whether nothing was sent about them before."""
+"""The number of a person, and whether the person is new."""
 
-_LONG = 50
-KINDS = ("plain", *SUITED)
-"""The policies that a workload is for: a plain one, and those of the profiles."""
+_LIST_LENGTH = 50
+KINDS = ("plain", *PROFILE_PATCHES)
+"""The kinds of policies: a plain one, and those of the profiles."""
 
 
 @frozen
@@ -36,11 +35,11 @@ class Case:
     One workload.
 
     Args:
-        shape: What the patches are like; one of :data:`SHAPES`.
-        size: How many patches there are.
-        fields: How many fields a contact has; of a profile's, what suits it.
-        kind: For which policy.
-        seed: Of the generator.
+        shape: One of :data:`SHAPES`.
+        size: The number of patches.
+        fields: The number of fields of a contact; a profile has its own fields.
+        kind: The kind of policy, one of :data:`KINDS`.
+        seed: The seed of the generator.
 
     >>> Case("mixed", 1_000).label, Case("mixed", 10, kind="Anduin").label
     ('mixed, 8 fields', 'mixed, Anduin')
@@ -54,33 +53,33 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Name it without its size."""
-        what = f"{self.fields} fields" if self.kind == "plain" else self.kind
-        return f"{self.shape}, {what}"
+        """The name of the workload without its size."""
+        parameters = f"{self.fields} fields" if self.kind == "plain" else self.kind
+        return f"{self.shape}, {parameters}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name the fields that its patches may carry."""
+        """The field names of its patches."""
         if self.kind != "plain":
-            return SUITED[self.kind].names
+            return PROFILE_PATCHES[self.kind].names
         return fields_of(self.fields, with_list=self.shape == "lists")
 
 
 def preload(case: Case) -> Iterator[Patch]:
     """
-    Make what is stored before anything is measured.
+    Yield the patches that are stored before the measurement.
 
     >>> len(list(preload(Case("update", 10)))), len(list(preload(Case("create", 10))))
     (10, 0)
     """
     rng = _random(case, "people")
-    for number in range(_PRELOADED[case.shape](case)):
-        yield _sent(case, rng, (number, True))
+    for number in range(_PRELOAD_SIZES[case.shape](case)):
+        yield _patch(case, rng, (number, True))
 
 
 def patches(case: Case) -> Iterator[Patch]:
     """
-    Make what is sent.
+    Yield the patches of the workload.
 
     >>> len({patch["email"].strip().lower() for patch in patches(Case("mixed", 10))})
     5
@@ -91,36 +90,36 @@ def patches(case: Case) -> Iterator[Patch]:
 
 
 MAIN = Case("mixed", 0)
-"""The workload that ratios are told of: half new, half updates, up to 8 fields."""
+"""The main workload: half new, half updates, up to 8 fields."""
 
 
-def _random(case: Case, what: str) -> Random:
-    return Random(f"{case.seed} {case.shape} {case.fields} {case.kind} {what}")
+def _random(case: Case, purpose: str) -> Random:
+    return Random(f"{case.seed} {case.shape} {case.fields} {case.kind} {purpose}")
 
 
-def _sent(case: Case, rng: Random, step: Step) -> Patch:
-    """Write all fields of somebody new, and the keys and a few fields of others."""
+def _patch(case: Case, rng: Random, step: Step) -> Patch:
+    """Return all fields of a new person, or the keys and a few fields of another."""
     number, new = step
-    suited = SUITED.get(case.kind)
-    if suited is not None:
-        return suited.patch(rng, number, new)
+    generator = PROFILE_PATCHES.get(case.kind)
+    if generator is not None:
+        return generator.patch(rng, number, new)
     names = case.names[2:]
     if not new:
         first = int(rng.random() * len(names))
         names = names[first : first + 1 + int(rng.random() * len(names))]
     patch: Patch = {"email": email(rng, number), "phone": phone(rng, number)}
     for name in names:
-        patch[name] = tags(rng, _LONG) if name == LIST else text(rng, name)
+        patch[name] = tags(rng, _LIST_LENGTH) if name == LIST else text(rng, name)
     return patch
 
 
-def _each(case: Case, steps: Callable[[Random], Iterator[Step]]) -> Iterator[Patch]:
+def _generate(case: Case, steps: Callable[[Random], Iterator[Step]]) -> Iterator[Patch]:
     rng = _random(case, "patches")
-    return (_sent(case, rng, step) for step in steps(_random(case, "steps")))
+    return (_patch(case, rng, step) for step in steps(_random(case, "steps")))
 
 
 def _create(case: Case) -> Iterator[Patch]:
-    return _each(case, lambda _rng: ((number, True) for number in range(case.size)))
+    return _generate(case, lambda _rng: ((number, True) for number in range(case.size)))
 
 
 def _update(case: Case) -> Iterator[Patch]:
@@ -128,7 +127,7 @@ def _update(case: Case) -> Iterator[Patch]:
         for _ in range(case.size):
             yield int(rng.random() * case.size), False
 
-    return _each(case, steps)
+    return _generate(case, steps)
 
 
 def _unchanged(case: Case) -> Iterator[Patch]:
@@ -136,31 +135,31 @@ def _unchanged(case: Case) -> Iterator[Patch]:
 
 
 def _mixed(case: Case) -> Iterator[Patch]:
-    """Send half about new people, the other half about known ones, shuffled."""
+    """Yield patches of new and existing people, half each, shuffled."""
 
     def steps(rng: Random) -> Iterator[Step]:
-        known, new = 0, case.size - case.size // 2
-        for left in range(case.size, 0, -1):
-            if known == 0 or rng.random() * left < new:
-                yield known, True
-                known, new = known + 1, new - 1
+        existing, new = 0, case.size - case.size // 2
+        for remaining in range(case.size, 0, -1):
+            if existing == 0 or rng.random() * remaining < new:
+                yield existing, True
+                existing, new = existing + 1, new - 1
             else:
-                yield int(rng.random() * known), False
+                yield int(rng.random() * existing), False
 
-    return _each(case, steps)
+    return _generate(case, steps)
 
 
 def _clash(case: Case) -> Iterator[Patch]:
-    """Send everybody's address with the telephone number of the next one."""
+    """Yield the address of each person with the telephone number of the next."""
     rng = _random(case, "patches")
     for number in range(case.size):
-        patch = _sent(case, rng, (number, False))
+        patch = _patch(case, rng, (number, False))
         patch["phone"] = phone(rng, (number + 1) % case.size)
         yield patch
 
 
 def _hot(case: Case) -> Iterator[Patch]:
-    return _each(case, lambda _rng: ((0, place == 0) for place in range(case.size)))
+    return _generate(case, lambda _rng: ((0, place == 0) for place in range(case.size)))
 
 
 SHAPES: dict[str, Callable[[Case], Iterator[Patch]]] = {
@@ -172,10 +171,10 @@ SHAPES: dict[str, Callable[[Case], Iterator[Patch]]] = {
     "hot": _hot,
     "lists": _mixed,
 }
-"""What patches are like: all new, all known, all as stored, half new and half known,
-each with another's telephone number, all about one person, with a list of 50 items."""
+"""The shapes: all new, all existing, all as stored, half new and half existing, each
+with the telephone number of another, all of one person, with a list of 50 items."""
 
-_PRELOADED: dict[str, Callable[[Case], int]] = {
+_PRELOAD_SIZES: dict[str, Callable[[Case], int]] = {
     **dict.fromkeys(SHAPES, lambda _case: 0),
     **dict.fromkeys(("update", "unchanged", "clash"), lambda case: case.size),
 }

@@ -10,22 +10,27 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import accuracy, linkers, scatter
+from benchmarks import accuracy, accuracy_plot, linkers
 from benchmarks.__main__ import main
-from benchmarks.accuracy import grouped, handed_over, one_more_key, tried
+from benchmarks.accuracy import (
+    evaluate_groups,
+    evaluate_handover,
+    evaluate_policies,
+    one_more_key,
+)
+from benchmarks.accuracy_report import BEGIN, END, report, summary
 from benchmarks.febrl import (
-    CARRIED,
     EXPECTED,
     HIT_SEVERAL,
     KEYS,
     POLICIES,
+    SHARED_KEYS,
     Febrl,
     frames,
     load,
     more_keys,
     policy,
 )
-from benchmarks.judged import BEGIN, END, report, summary
 from upsertcore.evaluation import begun, judged
 
 LINKERS = ("ECM", "Splink")
@@ -52,8 +57,8 @@ def rows(name: str) -> dict[str, dict[str, Any]]:
     """Judge on a set the policies for which figures are known."""
     data, known = load(int(name[-1])), [what for of, what in OURS if of == name]
     policies = [what for what in known if what in POLICIES]
-    groups = grouped(data) if CARRIED in known else []
-    return {row["what"]: row for row in [*tried(data, policies), *groups]}
+    groups = evaluate_groups(data) if SHARED_KEYS in known else []
+    return {row["what"]: row for row in [*evaluate_policies(data, policies), *groups]}
 
 
 class TestFigures:
@@ -137,14 +142,14 @@ class TestLinkers:
     def test_clusters_are_a_key(self) -> None:
         """What the number does not find, the cluster does; who has none is new."""
         before = judged(partial(begun, policy("ssn")), PEOPLE.labelled)
-        after = handed_over(PEOPLE, CLUSTERS)[0]
+        after = evaluate_handover(PEOPLE, CLUSTERS)[0]
 
         assert [["ssn", 1, 1], ["cluster", 1, 1]] == after["keys"]
         assert (1 / 3, 1.0) == (before.scores.pairwise.recall, after["recall"])
 
     def test_recordlinkage_runs(self) -> None:
         """On FEBRL 1 it finds nearly all, by every field that it is given."""
-        data, links = load(1), linkers.ecm(frames(1), whole=True)
+        data, links = load(1), linkers.ecm(frames(1), all_fields=True)
         right = [a.split("-")[1] == b.split("-")[1] for a, b in links.pairs]
 
         assert {*data.ids} >= {id for pair in links.pairs for id in pair}
@@ -191,7 +196,7 @@ class TestReport:
         picture = (folder / "accuracy.svg").read_text(encoding="utf-8")
 
         assert block == report(results)
-        assert picture == scatter.drawn(results)
+        assert picture == accuracy_plot.draw(results)
         assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
         assert not results["quick"]
 

@@ -16,15 +16,15 @@ from xml.etree import ElementTree as ET
 import attrs
 import pytest
 
-from benchmarks import counted, guard, plots, report, worker
+from benchmarks import guard, guard_cases, plots, report, worker
 from benchmarks.__main__ import main
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.floor import email_form, phone_form
 from benchmarks.measure import Request, Task, in_process, measure, tasks
 from benchmarks.people import LIST
-from benchmarks.profiling import spent
-from benchmarks.suited import SUITED
+from benchmarks.profile_patches import PROFILE_PATCHES
+from benchmarks.profiling import profile
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case, patches, preload
 from upsertcore import profiles
 
@@ -32,11 +32,15 @@ SIZE = 200
 FOLDER = Path(plots.__file__).parent
 EVERY = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("engines/*.py")])
 # What needs Spark is seen beside the tests that have it.
-MODULES = [path for path in EVERY if path.stem != "scaling"]
+MODULES = [path for path in EVERY if path.stem != "scale_worker"]
 CASES = [
     *(Case(shape, SIZE) for shape in SHAPES),
     *(Case("mixed", SIZE, fields) for fields in (4, 30)),
-    *(Case(shape, SIZE, kind=kind) for kind in SUITED for shape in ("mixed", "update")),
+    *(
+        Case(shape, SIZE, kind=kind)
+        for kind in PROFILE_PATCHES
+        for shape in ("mixed", "update")
+    ),
 ]
 IDS = [f"{case.shape} {case.fields} {case.kind}" for case in CASES]
 WITHOUT_PACKAGES = [name for name, engine in ENGINES.items() if not engine.package]
@@ -145,7 +149,7 @@ class TestEngines:
         engine = ENGINES[name]
         if engine.cannot(case):
             return
-        found = worker.timed(engine(), case)
+        found = worker.measure_time(engine(), case)
 
         assert found["same"]
         assert found["contacts"] > 0
@@ -302,10 +306,10 @@ class TestReport:
     def test_what_is_generated_stands_between_its_markers(self) -> None:
         """What stands around them stays; twice is once."""
         text = f"before\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
-        once = report.placed(text, "new")
+        once = report.insert_block(text, "new")
 
         assert text.replace("old", "new") == once
-        assert once == report.placed(once, "new")
+        assert once == report.insert_block(once, "new")
 
     def test_plots_are_pictures_with_every_name(self) -> None:
         """Each engine is named, on a ground of white, with units at the axes."""
@@ -345,18 +349,18 @@ COUNTS = 'print("==1== Collected :", 1000 + 50 * int(sys.argv[-1]), file=sys.std
 
 
 class TestGuard:
-    @pytest.mark.parametrize("name", counted.CASES)
+    @pytest.mark.parametrize("name", guard_cases.CASES)
     def test_every_call_of_a_case_does_what_it_is_about(self, name: str) -> None:
         """A case that would count something else fails."""
-        counted.main(name, 5)
+        guard_cases.main(name, 5)
 
     def test_three_per_cent_more_is_too_much(self) -> None:
         """Less, the same, and 3 % more pass; anything above fails."""
         before = {"create": 1_000}
 
-        assert guard.compared({"create": 900}, before)[0]
-        assert guard.compared({"create": 1_030}, before)[0]
-        assert not guard.compared({"create": 1_031}, before)[0]
+        assert guard.compare({"create": 900}, before)[0]
+        assert guard.compare({"create": 1_030}, before)[0]
+        assert not guard.compare({"create": 1_031}, before)[0]
 
     def test_what_is_stored_passes_and_what_grows_fails(self, tmp_path: Path) -> None:
         """The baseline is of this Python and platform."""
@@ -369,7 +373,9 @@ class TestGuard:
             )
 
         assert [0, 0, 1] == [check(100, store=True), check(103), check(104)]
-        assert {guard.here()} == json.loads(file.read_text(encoding="utf-8")).keys()
+        assert {guard.platform_name()} == json.loads(
+            file.read_text(encoding="utf-8")
+        ).keys()
         assert "create: 104 instructions, +4.0 % of the baseline: too many" in said
 
     def test_without_valgrind_or_baseline_it_says_so(self, tmp_path: Path) -> None:
@@ -377,23 +383,24 @@ class TestGuard:
         said: list[str] = []
         file = tmp_path / "baseline.json"
 
+        here = guard.platform_name()
         assert 0 == guard.guard("", file, say=said.append)
         assert 0 == guard.guard("valgrind", file, say=said.append)
         assert [
             "instructions are not counted: valgrind is not installed",
-            f"instructions are not counted: baseline.json has none for {guard.here()}",
+            f"instructions are not counted: baseline.json has none for {here}",
         ] == said
 
     def test_a_call_costs_what_the_calls_add(self, tmp_path: Path) -> None:
         """The count of a run without calls is taken off."""
-        assert 50 == guard.counted(stand_in(tmp_path, COUNTS), "create")
+        assert 50 == guard.count_instructions(stand_in(tmp_path, COUNTS), "create")
 
     def test_a_program_that_fails_is_told(self, tmp_path: Path) -> None:
         """The last line that it wrote says why."""
         program = stand_in(tmp_path, 'sys.exit("no such tool")')
 
         with pytest.raises(RuntimeError, match="on create: no such tool"):
-            guard.counted(program, "create")
+            guard.count_instructions(program, "create")
 
 
 class TestModules:
@@ -430,7 +437,7 @@ class TestCommand:
 
     def test_shares_of_the_time_are_of_the_whole(self) -> None:
         """Every step that an upsert takes is there, with its share."""
-        rows = spent(Case("mixed", 50))
+        rows = profile(Case("mixed", 50))
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}

@@ -9,21 +9,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import scale, scaling
+from benchmarks import scale, scale_worker
 
 
 def test_the_worker_shows_itself() -> None:
     """What its docstrings show is so, and it says by which rules."""
-    assert 0 == doctest.testmod(scaling).failed
-    assert "Rules:" in (scaling.__doc__ or "")
+    assert 0 == doctest.testmod(scale_worker).failed
+    assert "Rules:" in (scale_worker.__doc__ or "")
 
 
 def test_a_log_of_several_chunks_has_every_patch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many rows as the size says, numbered without a gap."""
-    monkeypatch.setattr(scaling, "_CHUNK", 10)
-    scaling.made(25, tmp_path / "log.parquet")
+    monkeypatch.setattr(scale_worker, "_CHUNK", 10)
+    scale_worker.write_log(25, tmp_path / "log.parquet")
 
     table = pq.read_table(tmp_path / "log.parquet")
     assert [*range(25)] == table.column("sequence").to_pylist()
@@ -32,7 +32,7 @@ def test_a_log_of_several_chunks_has_every_patch(
 def test_one_process_both_ways() -> None:
     """The same contacts, with the time and the memory that they took."""
     lines: list[str] = []
-    rows = scale.measured([300], "1g", lines.append, scale.NAMES[:2])
+    rows = scale.measure([300], "1g", lines.append, scale.NAMES[:2])
 
     assert [*scale.NAMES[:2]] == [row["engine"] for row in rows]
     assert rows[0]["contacts"] == rows[1]["contacts"] == 150
@@ -48,28 +48,28 @@ def test_what_comes_to_other_contacts_is_no_figure(
     found = iter([{}, {"seconds": 1.0}, {"sum": 1}, {"seconds": 1.0}, {"sum": 2}])
     monkeypatch.setattr(scale, "_run", lambda _asked: (next(found), 1))
 
-    with pytest.raises(RuntimeError, match="replay, one process came to"):
-        scale.measured([10], "1g", str, scale.NAMES[:2])
+    with pytest.raises(RuntimeError, match="replay, one process wrote"):
+        scale.measure([10], "1g", str, scale.NAMES[:2])
 
 
 def test_a_worker_that_fails_says_why() -> None:
     """By the end of what it wrote."""
     with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
-        scale.measured([10], "1g", str, ["nobody"])
+        scale.measure([10], "1g", str, ["nobody"])
 
 
 def test_it_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results, and the table between its markers, in place of the one before."""
     row = {"size": 10, "seconds": 2.0, "start": 0.0, "peak": 2**20, "contacts": 5}
     rows = [{**row, "engine": "one book"}, {**row, "engine": "Spark", "start": 3.2}]
-    monkeypatch.setattr(scale, "measured", lambda *_given: rows)
+    monkeypatch.setattr(scale, "measure", lambda *_given: rows)
     for _ in "ab":
         assert 0 == scale.main(["--sizes", "10", "--out", str(tmp_path)])
 
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert 1 == text.count(scale.BEGIN) == text.count(scale.END)
     assert "| one book | 2 s, 5 a second, 1 MiB |" in text
-    assert "To start Spark took 3 s" in text
+    assert "Starting Spark took 3 s" in text
     results = json.loads((tmp_path / "scale.json").read_text(encoding="utf-8"))
     assert rows == results["rows"]
 
@@ -80,7 +80,7 @@ def test_the_committed_results_make_the_committed_block() -> None:
     results = json.loads((folder / "scale.json").read_text(encoding="utf-8"))
     text = (folder / "README.md").read_text(encoding="utf-8")
 
-    assert text == scale.written(text, results)
+    assert text == scale.insert_tables(text, results)
     assert [*scale.SIZES] == sorted({row["size"] for row in results["rows"]})
     for size in scale.SIZES:
         rows = [row for row in results["rows"] if row["size"] == size]

@@ -56,7 +56,7 @@ def input_rows(
     """
     kinds = {column.name: column.dataType for column in patches.schema}
     if "patch" not in kinds:
-        raise InvalidColumn("patch", "is missing; it is a struct of the fields")
+        raise InvalidColumn("patch", "is missing; add it as a struct of the fields")
     fields = check_fields("patch", kinds["patch"])
     declared = patches_schema(fields)
     check_columns(patches.schema, declared, optional=("scope", "nulls"))

@@ -1,11 +1,11 @@
 """
-One log, done by one engine, from Parquet to Parquet; in a process of its own.
+Replays one log with one engine, from Parquet to Parquet.
 
 Rules:
-    It is told on the command line what to do, in JSON, and answers in one line of it.
+    The task is JSON on the command line; the result is one line of JSON.
     Every engine reads the same file and writes the same tables: contacts and outcomes.
-    What is timed begins with the file and ends with the tables; that an interpreter,
-    and a Spark, has to start is told apart.
+    The time is that from the file to the tables; the start of Spark is reported
+    separately, the start of the interpreter is not included.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from upsertcore.spark.from_arrow import read_rows
 from upsertcore.spark.schemas import arrow_schema, replayed_schema, rows_schema
 from upsertcore.spark.to_arrow import OUTCOME_ROW, write_batches
 
-__all__ = ["ENGINES", "digest", "made", "main"]
+__all__ = ["ENGINES", "digest", "main", "write_log"]
 
-_DAWN = datetime(2024, 1, 2, tzinfo=UTC)
+_START = datetime(2024, 1, 2, tzinfo=UTC)
 _CHUNK = 50_000
 
 
 def case(size: int) -> Case:
-    """Make the workload: half new, half updates, up to 8 fields."""
+    """Return the workload: half new, half updates, up to 8 fields."""
     return attrs.evolve(MAIN, size=size)
 
 
@@ -62,16 +62,16 @@ def _fields(size: int) -> StructType:
     return StructType([StructField(name, StringType()) for name in case(size).names])
 
 
-def made(size: int, file: Path) -> None:
-    """Write a log of patches as one Parquet file, some at a time."""
+def write_log(size: int, file: Path) -> None:
+    """Write a log of patches as one Parquet file, in chunks."""
     fields = _fields(size)
     log = (
-        SentPatch(number, patch, _DAWN + timedelta(milliseconds=number))
+        SentPatch(number, patch, _START + timedelta(milliseconds=number))
         for number, patch in enumerate(patches(case(size)))
     )
     writer = None
-    while some := [*islice(log, _CHUNK)]:
-        table = patches_table(some, fields)
+    while chunk := [*islice(log, _CHUNK)]:
+        table = patches_table(chunk, fields)
         writer = writer or pq.ParquetWriter(file, table.schema)
         writer.write_table(table)
     if writer is not None:
@@ -79,26 +79,26 @@ def made(size: int, file: Path) -> None:
 
 
 def _read(size: int, file: Path) -> Iterator[LogRow]:
-    """Read the log again, as the workers of Spark do."""
+    """Read the log as the workers of Spark do."""
     schema = arrow_schema(rows_schema(_fields(size)))
     names = {"values": "patch"}
 
-    def laid(batch: pa.RecordBatch) -> pa.RecordBatch:
-        have = {*batch.schema.names}
+    def select(batch: pa.RecordBatch) -> pa.RecordBatch:
+        available = {*batch.schema.names}
         columns = [
-            batch.column(names.get(each.name, each.name))
-            if names.get(each.name, each.name) in have
-            else pa.nulls(batch.num_rows, each.type)
-            for each in schema
+            batch.column(names.get(column.name, column.name))
+            if names.get(column.name, column.name) in available
+            else pa.nulls(batch.num_rows, column.type)
+            for column in schema
         ]
         return pa.RecordBatch.from_arrays(columns, names=schema.names)
 
     with pq.ParquetFile(file) as source:
-        yield from read_rows(map(laid, source.iter_batches(_CHUNK)))
+        yield from read_rows(map(select, source.iter_batches(_CHUNK)))
 
 
-def _written(size: int, events: Iterable[Event], out: Path) -> None:
-    """Write contacts and outcomes, each to a table of its own."""
+def _write_results(size: int, events: Iterable[Event], out: Path) -> None:
+    """Write contacts and outcomes, each to its own table."""
     schema = arrow_schema(replayed_schema(_fields(size)))
     with ExitStack() as stack:
         kinds = {}
@@ -117,14 +117,14 @@ def _written(size: int, events: Iterable[Event], out: Path) -> None:
 
 
 def _book(size: int, file: Path, out: Path) -> float:
-    """One book, patch by patch."""
+    """Upsert into one book, patch by patch."""
     now: list[Any] = [None]
     book = ContactBook(
         policy_for(case(size)),
         ids=lambda: str(now[0].sequence),
         clock=lambda: now[0].at,
     )
-    # As the README of the library advises where outcomes are kept by the thousands.
+    # As the manual advises if thousands of outcomes are kept.
     gc.freeze()
 
     def events() -> Iterator[Event]:
@@ -137,23 +137,23 @@ def _book(size: int, file: Path, out: Path) -> float:
         for contact in book:
             yield StoredContact(0, int(contact.id), contact)
 
-    _written(size, events(), out)
+    _write_results(size, events(), out)
     return 0.0
 
 
 def _replay(size: int, file: Path, out: Path) -> float:
-    """Components, and then one after the other."""
+    """Replay component by component."""
     policy = policy_for(case(size))
-    found = components(_read(size, file), policy)
-    _written(size, replay(found.rows, policy), out)
+    log = components(_read(size, file), policy)
+    _write_results(size, replay(log.rows, policy), out)
     return 0.0
 
 
 def _spark(size: int, file: Path, out: Path, cores: int, memory: str) -> float:
-    """The same on Spark; answers how long that took to start."""
-    # Its workers are to be the Python that has our packages.
+    """Replay on Spark; return the seconds of its start."""
+    # The workers use this Python, which has the packages.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    begun = time.perf_counter()
+    start = time.perf_counter()
     session = (
         SparkSession.builder.master(f"local[{cores}]")
         .config("spark.driver.memory", memory)
@@ -167,11 +167,11 @@ def _spark(size: int, file: Path, out: Path, cores: int, memory: str) -> float:
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
-    started = time.perf_counter() - begun
+    started = time.perf_counter() - start
     log = session.read.parquet(str(file))
-    answered = upsert(None, log, policy_for(case(size)))
-    answered.contacts.write.parquet(str(out / "contacts"))
-    answered.outcomes.write.parquet(str(out / "outcomes"))
+    upserted = upsert(None, log, policy_for(case(size)))
+    upserted.contacts.write.parquet(str(out / "contacts"))
+    upserted.outcomes.write.parquet(str(out / "outcomes"))
     session.stop()
     return started
 
@@ -182,15 +182,15 @@ ENGINES: dict[str, Callable[[int, Path, Path, str], float]] = {
     "Spark, local[1]": lambda size, file, out, m: _spark(size, file, out, 1, m),
     "Spark, local[2]": lambda size, file, out, m: _spark(size, file, out, 2, m),
 }
-"""Name to what does a log; it answers how many seconds it waited for something else."""
+"""Functions by engine; each returns the seconds that are not part of the replay."""
 
 
 def digest(out: Path) -> dict[str, Any]:
     """
-    Sum up the contacts that an engine wrote, whatever their order.
+    Return a digest of the contacts that an engine wrote, independent of their order.
 
     Returns:
-        How many there are, and the sum of a checksum of each: its id, version, time
+        The number of contacts, and the sum of their checksums over id, version, time
         and fields.
     """
     count = total = 0
@@ -201,28 +201,28 @@ def digest(out: Path) -> dict[str, Any]:
                 columns = [batch.column(name) for name in names]
                 times = columns[2].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
                 parts = [columns[0], columns[1], times, *columns[3].flatten()]
-                values = [each.to_pylist() for each in parts]
+                values = [values_.to_pylist() for values_ in parts]
                 for row in zip(*values, strict=True):
                     total += crc32(repr(row).encode())
                 count += batch.num_rows
     return {"contacts": count, "sum": total % 2**64}
 
 
-def main(told: str) -> None:
-    """Do what is told, and say what came of it."""
-    asked = json.loads(told)
-    size, file = asked["size"], Path(asked["file"])
-    if asked["engine"] == "log":
-        made(size, file)
+def main(text: str) -> None:
+    """Run a task and print its result."""
+    task = json.loads(text)
+    size, file = task["size"], Path(task["file"])
+    if task["engine"] == "log":
+        write_log(size, file)
         return
-    out = Path(asked["out"])
-    if asked["engine"] == "digest":
+    out = Path(task["out"])
+    if task["engine"] == "digest":
         print(json.dumps(digest(out)))
         return
-    begun = time.perf_counter()
-    waited = ENGINES[asked["engine"]](size, file, out, asked["memory"])
+    start = time.perf_counter()
+    waited = ENGINES[task["engine"]](size, file, out, task["memory"])
     print(
-        json.dumps({"seconds": time.perf_counter() - begun - waited, "start": waited})
+        json.dumps({"seconds": time.perf_counter() - start - waited, "start": waited})
     )
 
 

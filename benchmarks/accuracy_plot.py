@@ -1,10 +1,9 @@
 """
-A plot of accuracy: F1 against the time for each record, as SVG written by hand.
+The accuracy plot: F1 against time per record, as SVG.
 
 Rules:
     Pure: results in, text out; the same bytes for the same results.
-    A white ground lies under everything, so that it reads on a dark page too.
-    Every point carries its name beside it, and names are moved apart.
+    Each point has its name beside it; names do not overlap.
 """
 
 from __future__ import annotations
@@ -13,24 +12,24 @@ from collections.abc import Iterator, Mapping
 from math import ceil, floor, log10
 from typing import Any, NamedTuple
 
-from benchmarks.drawing import (
+from benchmarks.svg import (
     BLUE,
     DOTTED,
     GREEN,
     ORANGE,
     WIDTH,
-    apart,
-    box,
     dot,
+    line,
     logarithmic,
-    rule,
+    polyline,
+    rectangle,
+    spread_labels,
     svg,
     text,
-    turned,
-    way,
+    vertical_text,
 )
 
-__all__ = ["drawn"]
+__all__ = ["draw"]
 
 _HEIGHT, _LINE = 460, 16
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 250, 60, 52
@@ -48,11 +47,11 @@ class _Point(NamedTuple):
     colour: str
 
 
-def drawn(results: Mapping[str, Any]) -> str:
+def draw(results: Mapping[str, Any]) -> str:
     """
-    Draw policies and linkers on FEBRL 4.
+    Return the plot of policies and linkers on FEBRL 4.
 
-    >>> "no results" in drawn({"policies": [], "linkers": []})
+    >>> "no results" in draw({"policies": [], "linkers": []})
     True
     """
     points = _points(results)
@@ -70,33 +69,35 @@ def drawn(results: Mapping[str, Any]) -> str:
     parts = [*_head(points)]
     for step in range(round(span * 100) + 1):
         mark = least + step / 100
-        parts.append(rule(_LEFT, up(mark), WIDTH - _RIGHT, up(mark)))
+        parts.append(line(_LEFT, up(mark), WIDTH - _RIGHT, up(mark)))
         parts.append(text(_LEFT - 8, up(mark) + 4, f"{mark:.2f}", anchor="end"))
     for power in range(round(log10(low)), round(log10(high)) + 1):
         x = across(10.0**power)
-        parts.append(rule(x, _TOP, x, _HEIGHT - _BOTTOM))
+        parts.append(line(x, _TOP, x, _HEIGHT - _BOTTOM))
         label = f"{10.0**power:,.0f}"
         parts.append(text(x, _HEIGHT - _BOTTOM + 18, label, anchor="middle"))
     axis = "µs for each record, all of them done (logarithmic)"
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     parts.append(text(middle, _HEIGHT - 12, axis, anchor="middle"))
-    places = apart(
+    places = spread_labels(
         {name: up(p.f1) for name, p in points.items()}, _LINE, _TOP, _HEIGHT - _BOTTOM
     )
     for name, point in points.items():
-        parts += _named(name, across(point.us), up(point.f1), places[name], point)
+        parts += _draw_point(name, across(point.us), up(point.f1), places[name], point)
     return svg(_HEIGHT, parts)
 
 
 def _points(results: Mapping[str, Any]) -> dict[str, _Point]:
-    found = {}
+    points = {}
     for row in (*results["policies"], *results["linkers"]):
         if row["data"] != _SET or (row in results["policies"] and "runs" not in row):
             continue
         colour = ORANGE if "runs" not in row else BLUE
         us = row["seconds"] / row["records"] * 1e6
-        found[row["what"]] = _Point(us, row["f1"], GREEN if "handed" in row else colour)
-    return found
+        points[row["what"]] = _Point(
+            us, row["f1"], GREEN if "handed" in row else colour
+        )
+    return points
 
 
 def _head(points: Mapping[str, _Point]) -> Iterator[str]:
@@ -104,14 +105,16 @@ def _head(points: Mapping[str, _Point]) -> Iterator[str]:
     x = _LEFT
     for colour, family in _FAMILIES.items():
         if colour in {point.colour for point in points.values()}:
-            yield box(x, 33, 10, 10, colour)
+            yield rectangle(x, 33, 10, 10, colour)
             yield text(x + 15, 42, family, colour)
             x += 30 + 7 * len(family)
-    yield turned(16, _HEIGHT / 2, "F1, of pairs")
+    yield vertical_text(16, _HEIGHT / 2, "F1, of pairs")
 
 
-def _named(name: str, x: float, y: float, label: float, point: _Point) -> Iterator[str]:
+def _draw_point(
+    name: str, x: float, y: float, label: float, point: _Point
+) -> Iterator[str]:
     edge = WIDTH - _RIGHT + 14
-    yield way([(x, y), (edge, label)], point.colour, DOTTED)
+    yield polyline([(x, y), (edge, label)], point.colour, DOTTED)
     yield dot(x, y, point.colour, 4)
     yield text(edge + 4, label + 4, name, point.colour)
