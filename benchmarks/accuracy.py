@@ -43,9 +43,9 @@ from benchmarks.machine import machine_info
 from benchmarks.markdown import insert_block
 from benchmarks.output import write_results
 from upsertcore import ContactBook, Policy, normalize
-from upsertcore.evaluation import Report, begun, judged
-from upsertcore.evaluation.scores import Measure, measured, score
-from upsertcore.replay import Linking, SentPatch, components, joined
+from upsertcore.evaluation import Report, evaluate_records, new_side
+from upsertcore.evaluation.scores import Measure, measure_of, score
+from upsertcore.replay import Linking, SentPatch, component_roots, components
 
 __all__ = [
     "evaluate_groups",
@@ -137,7 +137,7 @@ def evaluate_groups(data: Febrl) -> list[Row]:
     policy_ = policy(keep_aliases=True)
     start = perf_counter()
     log = [SentPatch(number, patch, _NOW) for number, patch in enumerate(data.patches)]
-    carried = joined(map(Linking(policy_), log))
+    carried = component_roots(map(Linking(policy_), log))
     seconds = perf_counter() - start
     first = _score_groups(data, SHARED_KEYS, carried, seconds)
     start = perf_counter()
@@ -148,7 +148,7 @@ def evaluate_groups(data: Febrl) -> list[Row]:
 
 
 def _evaluate_policy(data: Febrl, name: str, policy_: Policy, runs: int) -> Row:
-    report_ = judged(partial(begun, policy_), data.labelled)
+    report_ = evaluate_records(partial(new_side, policy_), data.labelled)
     times = [_seconds(policy_, data.patches) for _run in range(runs)]
     return {
         **_row(data, name, report_.scores.pairwise),
@@ -212,7 +212,7 @@ def one_more_key(sets: Sequence[Febrl]) -> list[Row]:
 
 
 def _evaluate_keys(data: Febrl, name: str, policy_: Policy, *added: str) -> Row:
-    report_: Report = judged(partial(begun, policy_), data.labelled)
+    report_: Report = evaluate_records(partial(new_side, policy_), data.labelled)
     added_keys = [key_ for key_ in report_.keys if key_.key in added]
     return {
         **_row(data, name, report_.scores.pairwise),
@@ -266,7 +266,7 @@ def _score_pairs(
 ) -> list[Row]:
     """Score the pairs, and the groups that they join."""
     right = sum(map(_right, pairs))
-    measure_ = measured(_true_pairs(data), len(pairs), right)
+    measure_ = measure_of(_true_pairs(data), len(pairs), right)
     groups = _score_groups(data, name, linkers.clusters(data.ids, pairs))
     row = _row(data, name, measure_)
     group_scores = {name: groups[name] for name in ("precision", "recall", "f1")}

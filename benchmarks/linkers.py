@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, final
 
 import attrs
 
-from upsertcore.replay import joined
+from upsertcore.replay import component_roots
 
 __all__ = ["SPLINK", "Links", "Pair", "Splink", "clusters", "ecm", "splink"]
 
@@ -60,7 +60,7 @@ def clusters(ids: Sequence[str], pairs: Iterable[Pair]) -> list[int]:
     for number, pair in enumerate(pairs):
         for id in pair:
             pairs_of[id].append(number)
-    return joined(pairs_of.values())
+    return component_roots(pairs_of.values())
 
 
 def ecm(frames: Sequence[Any], *, all_fields: bool) -> Links:

@@ -31,7 +31,7 @@ from benchmarks.febrl import (
     more_keys,
     policy,
 )
-from upsertcore.evaluation import begun, judged
+from upsertcore.evaluation import evaluate_records, new_side
 
 LINKERS = ("ECM", "Splink")
 OURS = [place for place in EXPECTED if not place[1].startswith(LINKERS)]
@@ -141,7 +141,7 @@ class TestLinkers:
 
     def test_clusters_are_a_key(self) -> None:
         """What the number does not find, the cluster does; who has none is new."""
-        before = judged(partial(begun, policy("ssn")), PEOPLE.labelled)
+        before = evaluate_records(partial(new_side, policy("ssn")), PEOPLE.labelled)
         after = evaluate_handover(PEOPLE, CLUSTERS)[0]
 
         assert [["ssn", 1, 1], ["cluster", 1, 1]] == after["keys"]

@@ -26,20 +26,20 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.evaluation import (
-    Contrast,
+    Evaluator,
     Hit,
-    Judge,
     KeyScore,
-    Parting,
+    RecordDifference,
     Refusal,
     Report,
+    ReportComparison,
     Spread,
-    begun,
     compare,
     evaluate,
-    judged,
+    evaluate_records,
+    new_side,
 )
-from upsertcore.evaluation.report import Alone
+from upsertcore.evaluation.report import RefusedRecord
 from upsertcore.evaluation.scores import EXAMPLES, Measure, score
 from upsertcore.matching.strategy import Strategy
 from upsertcore.rules import replace
@@ -133,7 +133,7 @@ class TestEvaluate:
         )
         assert (Refusal("NoMatchKey", message, 5),) == found.refusals
         c1, c2, c3 = "c-1", "c-2", "c-3"
-        assert (c1, c1, c1, c1, c2, Alone(5), c1, c3, c3, c2) == found.places
+        assert (c1, c1, c1, c1, c2, RefusedRecord(5), c1, c3, c3, c2) == found.places
 
     def test_rows_are_read_once_and_left_alone(self) -> None:
         """Any iterable will do, and no row loses what says whom it is about."""
@@ -156,11 +156,11 @@ class TestEvaluate:
         ("row", "message"),
         [
             ({"email": "a"}, "row 1: has no 'who', which is the truth"),
-            ({"who": None}, "row 1: must say whom it is about, not None"),
-            ({"who": float("nan")}, "row 1: must say whom it is about, not nan"),
-            ({"who": ""}, "row 1: must say whom it is about, not ''"),
-            ({"who": " "}, "row 1: must say whom it is about, not ' '"),
-            ({"who": ["ada"]}, "row 1: must say whom it is about, not \\['ada'\\]"),
+            ({"who": None}, "row 1: must have a true person, not None"),
+            ({"who": float("nan")}, "row 1: must have a true person, not nan"),
+            ({"who": ""}, "row 1: must have a true person, not ''"),
+            ({"who": " "}, "row 1: must have a true person, not ' '"),
+            ({"who": ["ada"]}, "row 1: must have a true person, not \\['ada'\\]"),
             (["who"], "row 1: must be a mapping, not \\['who'\\]"),
         ],
         ids=["missing", "null", "nan", "blank", "space", "list", "none"],
@@ -179,7 +179,7 @@ class TestEvaluate:
             def __eq__(self, other: object) -> bool:
                 raise TypeError("neither")
 
-        with pytest.raises(ValueError, match=r"^row 0: must say whom it is about"):
+        with pytest.raises(ValueError, match=r"^row 0: must have a true person"):
             evaluate(FIRST, [{"who": Unsure()}], truth="who")
 
     def test_orders_are_none_or_some(self) -> None:
@@ -276,14 +276,14 @@ class TestEvaluate:
 
 
 class TestJudge:
-    """``Judge``."""
+    """``Evaluator``."""
 
     def test_refusals_are_counted_by_kind(self) -> None:
         """The first of a kind is the example; a host may name kinds of its own."""
-        judge = Judge(ContactBook(FIRST))
-        judge.take("ada", errors.CreateRefused())
-        judge.take("ada", Refusal("400 email", "email: 'x'"))
-        judge.take("bob", Refusal("400 email", "email: 'y'"))
+        judge = Evaluator(ContactBook(FIRST))
+        judge.add("ada", errors.CreateRefused())
+        judge.add("ada", Refusal("400 email", "email: 'x'"))
+        judge.add("bob", Refusal("400 email", "email: 'y'"))
         found = judge.report()
 
         assert ["CreateRefused", "400 email"] == [e.kind for e in found.refusals]
@@ -293,11 +293,11 @@ class TestJudge:
 
     def test_it_may_be_asked_on_the_way(self) -> None:
         """The scores are those of the records so far."""
-        book, send = begun(FIRST)
-        judge = Judge(book)
+        book, send = new_side(FIRST)
+        judge = Evaluator(book)
         for number, row in enumerate(ROWS):
             patch = {name: row[name] for name in row if name != "who"}
-            judge.take(row["who"], send(patch))
+            judge.add(row["who"], send(patch))
             assert number + 1 == judge.scores().records
 
         assert evaluate(FIRST, ROWS, truth="who") == judge.report()
@@ -308,9 +308,9 @@ class TestJudge:
         for _ in range(EXAMPLES + 2):
             book.upsert({"email": "a"})
         both = ContactBook.load(FIRST, book.dump())
-        judge = Judge(both)
+        judge = Evaluator(both)
         for _ in range(EXAMPLES + 1):
-            judge.take("ada", both.upsert({"email": "a"}))
+            judge.add("ada", both.upsert({"email": "a"}))
         found = judge.report()
 
         assert EXAMPLES + 1 == found.hit_several
@@ -443,11 +443,11 @@ class TestCompare:
             *(found.records, found.differ, found.better, found.worse, found.mixed),
         )
         assert (
-            Parting(0, "ada", (1, 3), (3, 3)),
-            Parting(1, "ada", (1, 3), (3, 3)),
-            Parting(2, "bob", (2, 2), (2, 4)),
-            Parting(3, "bob", (2, 2), (2, 4)),
-            Parting(4, "ada", (1, 0), (3, 3)),
+            RecordDifference(0, "ada", (1, 3), (3, 3)),
+            RecordDifference(1, "ada", (1, 3), (3, 3)),
+            RecordDifference(2, "bob", (2, 2), (2, 4)),
+            RecordDifference(3, "bob", (2, 2), (2, 4)),
+            RecordDifference(4, "ada", (1, 0), (3, 3)),
         ) == found.examples
         assert ["better", "better", "worse", "worse", "mixed"] == [
             each.verdict for each in found.examples
@@ -472,7 +472,7 @@ class TestCompare:
             report([row["who"] for row in ROWS[:6]], "xxxxyz"),
         )
 
-        assert Contrast(6, 0, 0, 0, ()) == found
+        assert ReportComparison(6, 0, 0, 0, ()) == found
 
     def test_it_goes_as_json(self) -> None:
         """Counts and examples are there under their names."""
@@ -509,7 +509,7 @@ def test_a_host_of_its_own_is_judged() -> None:
         book = ContactBook(FIRST)
         return book, lambda sent: book.upsert({"email": sent})
 
-    found = judged(begin, [("ada", "a"), ("ada", "A")], shuffles=2)
+    found = evaluate_records(begin, [("ada", "a"), ("ada", "A")], shuffles=2)
 
     assert 3 == len(begins)
     assert Measure(1.0, 1.0, 1.0) == found.scores.pairwise
@@ -526,7 +526,7 @@ rows = st.lists(
 @given(rows, st.sampled_from([FIRST, MERGE]))
 def test_right_is_what_naive_counting_finds(given_: list[Row], chosen: Policy) -> None:
     """Looking at every earlier record before each call, the same keys are right."""
-    book, send = begun(chosen)
+    book, send = new_side(chosen)
     where: list[tuple[Hashable, str]] = []
     decided: Counter[str] = Counter()
     right: Counter[str] = Counter()
@@ -549,7 +549,7 @@ def test_right_is_what_naive_counting_finds(given_: list[Row], chosen: Policy) -
     ]
     assert several == found.hit_several
     placed = zip(found.persons, found.places, strict=True)
-    assert where == [each for each in placed if not isinstance(each[1], Alone)]
+    assert where == [each for each in placed if not isinstance(each[1], RefusedRecord)]
 
 
 @given(st.lists(st.tuples(persons, few, few), max_size=9))
@@ -568,8 +568,8 @@ def test_what_differs_is_what_naive_comparing_finds(
         right = sum(who[n] == who[row] for n in found)
         return right, len(found) - right
 
-    expected: Mapping[int, Parting] = {
-        row: Parting(row, who[row], links(here, row), links(there, row))
+    expected: Mapping[int, RecordDifference] = {
+        row: RecordDifference(row, who[row], links(here, row), links(there, row))
         for row in range(len(who))
         if (here := others(mine, row)) != (there := others(theirs, row))
     }

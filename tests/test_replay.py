@@ -34,11 +34,11 @@ from upsertcore.replay import (
     Replayed,
     SentPatch,
     StoredContact,
+    component_roots,
     components,
-    joined,
     ordered,
     replay,
-    watched,
+    replay_with_links,
 )
 from upsertcore.rules import add_or_remove, custom, keep, latest, union
 from upsertcore.store.index import ContactIndex
@@ -156,14 +156,14 @@ class TestLinking:
         links = Linking(Policy(first_match("id"), lines, on_key_in_use="allow"))
 
         assert ("0:0:1", "1:0:2") == links(patch)
-        assert ("tax", "", "2") == links.told("1:0:2")
+        assert ("tax", "", "2") == links.parse("1:0:2")
 
     def test_a_link_is_told_again(self) -> None:
         """Colons and digits in scope and form do not matter."""
         links = Linking(Policy(first_match("id"), {"id": field(key=normalize.exact)}))
         [link] = links(SentPatch(1, {"id": "7:8"}, NOW, "9:1:a"))
 
-        assert ("id", "9:1:a", "7:8") == links.told(link)
+        assert ("id", "9:1:a", "7:8") == links.parse(link)
 
     @pytest.mark.parametrize(
         ("how", "makes"),
@@ -192,15 +192,15 @@ class TestLinking:
         """A rule that makes a new value of two, and a default."""
         lines = {"id": field(key=normalize.exact, **how), "at": field()}
 
-        assert makes == Linking(Policy(first_match("id"), lines)).makes
+        assert makes == Linking(Policy(first_match("id"), lines)).computes_forms
 
     def test_a_merge_of_contacts_can_make_one_too(self) -> None:
         """By the rule between them; and a key of several fields, however they come."""
         lines = {"id": field(key=normalize.exact, rule=union)}
         absorbing = Policy(merge_all("id"), merging(lines, {"id": add_or_remove}))
 
-        assert Linking(absorbing).makes
-        assert Linking(PERSON).makes
+        assert Linking(absorbing).computes_forms
+        assert Linking(PERSON).computes_forms
 
 
 class TestJoined:
@@ -219,13 +219,13 @@ class TestJoined:
                 reached, links = more, {link for n in more for link in rows[n]}
             first.append(min(reached))
 
-        assert first == joined(rows)
+        assert first == component_roots(rows)
 
     def test_a_long_chain(self) -> None:
         """Rows that are linked one by one, joined from behind, are one component."""
         chain = [[n, n + 1] for n in reversed(range(5_000))]
 
-        assert {0} == {*joined(chain)}
+        assert {0} == {*component_roots(chain)}
 
 
 class TestComponents:
@@ -331,11 +331,14 @@ class TestComponents:
     @pytest.mark.parametrize(
         ("cap", "reason"),
         [
-            ({"city": 3}, "cap: 'city' is no key; the keys are email, phone"),
-            ({"email": 3}, "cap: email is unique; its holders must meet"),
-            ({"phone": 0}, "cap: phone: must be a number, 1 or more, not 0"),
-            ({"phone": True}, "cap: phone: must be a number, 1 or more, not True"),
-            ({"phone": "3"}, "cap: phone: must be a number, 1 or more, not '3'"),
+            ({"city": 3}, "cap: unknown key 'city'; this policy has: email, phone"),
+            (
+                {"email": 3},
+                "cap: email is unique, and its holders must be in one component",
+            ),
+            ({"phone": 0}, "cap: phone: must be a whole number from 1, not 0"),
+            ({"phone": True}, "cap: phone: must be a whole number from 1, not True"),
+            ({"phone": "3"}, "cap: phone: must be a whole number from 1, not '3'"),
         ],
     )
     def test_a_cap_that_is_none(self, cap: dict[str, Any], reason: str) -> None:
@@ -434,7 +437,10 @@ class TestComponents:
     @pytest.mark.parametrize(
         ("rows", "reason"),
         [
-            ([{"email": "a@x"}], "rows: must be Sent or Known, not {'email': 'a@x'}"),
+            (
+                [{"email": "a@x"}],
+                "rows: must be SentPatch or KnownContact, not {'email': 'a@x'}",
+            ),
             ([SentPatch(HALF, {}, NOW)], "sequence: must be a whole number, not 1.5"),
         ],
         ids=["a patch", "a half"],
@@ -450,7 +456,7 @@ class TestComponents:
             Contact("c", "", {"email": "a@x"}, 1, NOW, NOW),
             Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, merged_ids=("c",)),
         ]
-        with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
+        with pytest.raises(ValueError, match="id: 'c' belongs to two known contacts"):
             components([KnownContact(n, each) for n, each in enumerate(both)], PLAIN)
 
     def test_a_unique_key_may_be_cut_where_a_clash_is_allowed(self) -> None:
@@ -465,7 +471,7 @@ class TestComponents:
         with pytest.raises(ValueError, match=twice):
             components([MIXED[1], MIXED[1]], PLAIN)
         ada = Contact("c", "", {"email": "a@x"}, 1, NOW, NOW)
-        late = "sequence: must be less than 1, for contacts stand in front, not 2"
+        late = "sequence: must be less than 1, as contacts precede patches, not 2"
         with pytest.raises(ValueError, match=late):
             components([MIXED[1], KnownContact(2, ada)], PLAIN)
 
@@ -569,14 +575,14 @@ class TestReplay:
     @pytest.mark.parametrize(
         ("rows", "reason"),
         [
-            (MIXED, "component: row 0 has none; components\\(\\) finds it"),
+            (MIXED, "component: must not be missing in row 0; pass the rows"),
             (
                 [SentPatch(3, {}, NOW, component=1)],
-                "component 1: must begin with row 1, not with 3; are the rows sorted?",
+                "component 1: must begin with row 1, not with 3; sort the rows",
             ),
             (
                 [SentPatch(n, {}, NOW, component=1) for n in (1, 4, 4)],
-                "component 1: row 4 must stand before 4; are the rows sorted?",
+                "component 1: row 4 must come before 4; sort the rows",
             ),
         ],
         ids=["none", "late", "twice"],
@@ -590,7 +596,7 @@ class TestReplay:
         """Nobody can say which."""
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = [KnownContact(n, ada, component=1) for n in (1, 2)]
-        with pytest.raises(ValueError, match="id: 'c' is of two known contacts"):
+        with pytest.raises(ValueError, match="id: 'c' belongs to two known contacts"):
             list(replay(rows, PLAIN))
 
     def test_an_id_that_a_known_contact_has(self) -> None:
@@ -654,7 +660,9 @@ class TestWatched:
             PERSON,
         ).rows
         made = [
-            each for each in watched(rows, PERSON) if isinstance(each, ComputedForms)
+            each
+            for each in replay_with_links(rows, PERSON)
+            if isinstance(each, ComputedForms)
         ]
 
         assert [ComputedForms(0, "1:0:ada|1815")] == made
@@ -675,7 +683,9 @@ class TestWatched:
             PERSON,
         ).rows
         made = [
-            each for each in watched(rows, PERSON) if isinstance(each, ComputedForms)
+            each
+            for each in replay_with_links(rows, PERSON)
+            if isinstance(each, ComputedForms)
         ]
 
         assert [ComputedForms(1, "1:0:ada|1816")] == made
@@ -684,7 +694,7 @@ class TestWatched:
         """And notes what was looked up."""
         index = ContactIndex(["email", "phone"])
         index.put(Contact("c", "", {"email": "a@x"}, 1, NOW, NOW), [["a@x"], []])
-        seen = ordered._Watched(index, Linking(PLAIN))
+        seen = ordered._RecordingView(index, Linking(PLAIN))
 
         assert index.get("c") is seen.get("c")
         assert index.found("c") == seen.found("c")
@@ -695,5 +705,5 @@ class TestWatched:
         """And the rest is what replay gives."""
         rows = components(MIXED, PLAIN).rows
 
-        assert repr([*replay(rows, PLAIN)]) == repr([*watched(rows, PLAIN)])
-        assert [] == [*chain(watched([], PLAIN), replay([], PLAIN))]
+        assert repr([*replay(rows, PLAIN)]) == repr([*replay_with_links(rows, PLAIN)])
+        assert [] == [*chain(replay_with_links([], PLAIN), replay([], PLAIN))]

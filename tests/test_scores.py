@@ -18,7 +18,7 @@ from upsertcore.evaluation.scores import (
     Measure,
     Mixture,
     Scores,
-    measured,
+    measure_of,
     score,
 )
 
@@ -159,7 +159,7 @@ class TestScore:
 )
 def test_a_measure_of_counts(counts: tuple[int, int, int], expected: Measure) -> None:
     """Whatever is not asked of anything is 1.0; the harmonic mean is of the two."""
-    assert expected == measured(*counts)
+    assert expected == measure_of(*counts)
     assert str(expected).startswith(f"{expected.precision:.4f} {expected.recall:.4f} ")
 
 
@@ -176,7 +176,7 @@ def test_pairs_are_those_that_a_list_of_them_has(pairs: Pairs) -> None:
     assert sum(a[0] == b[0] for a, b in both) == found.true_pairs
     assert sum(a[1] == b[1] for a, b in both) == found.assigned_pairs
     assert sum(a == b for a, b in both) == found.right_pairs
-    expected = measured(found.true_pairs, found.assigned_pairs, found.right_pairs)
+    expected = measure_of(found.true_pairs, found.assigned_pairs, found.right_pairs)
     assert expected == found.pairwise
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from upsertcore.replay import joined
+from upsertcore.replay import component_roots
 from upsertcore.spark.components import (
     cluster_components,
     connected_components,
@@ -46,7 +46,7 @@ def graph() -> dict[int, list[str]]:
 
 def expected(links: dict[int, list[str]]) -> dict[int, int]:
     nodes = sorted(links)
-    first = joined([links[node] for node in nodes])
+    first = component_roots([links[node] for node in nodes])
     found = {node: nodes[above] for node, above in zip(nodes, first, strict=True)}
     return {node: least for node, least in found.items() if node != least}
 

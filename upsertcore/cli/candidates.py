@@ -23,7 +23,7 @@ from upsertcore.cli.input_row import Columns, InputRow
 from upsertcore.cli.refusals import problems
 from upsertcore.cli.run import ProgressBar, Run
 from upsertcore.cli.session import InvalidUsage, open_session
-from upsertcore.evaluation import RecordResult, Refusal, Side, begun, numbered
+from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME
 from upsertcore.values import shown
@@ -112,7 +112,7 @@ def _profile_candidate(
     }
 
     def begin() -> Side:
-        instance = profile_class(**options, ids=numbered())
+        instance = profile_class(**options, ids=numbered_ids())
 
         def send(payload: Any) -> RecordResult:
             response = instance.upsert(payload, **session.path)
@@ -129,7 +129,7 @@ def _profile_candidate(
 
 def _policy_candidate(name: str, policy: Policy, constants: TextMapping) -> Candidate:
     return Candidate(
-        name, partial(begun, policy), lambda row: {**row.payload, **constants}
+        name, partial(new_side, policy), lambda row: {**row.payload, **constants}
     )
 
 

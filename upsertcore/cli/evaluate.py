@@ -28,7 +28,7 @@ from upsertcore.cli.program import check_columns, output_console, report_errors
 from upsertcore.cli.refusals import problem_kind
 from upsertcore.cli.run import ProgressBar, open_input
 from upsertcore.cli.session import InvalidUsage, parse_pairs
-from upsertcore.evaluation import Report, compare, judged
+from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.normalize import exact
 from upsertcore.values import shown
@@ -144,7 +144,7 @@ def _evaluate_candidate(
     """Evaluate a candidate; report an error of its functions in one line."""
     try:
         payloads = map(candidate.payload, labelled.rows)
-        return judged(
+        return evaluate_records(
             candidate.begin,
             list(zip(labelled.persons, payloads, strict=True)),
             progress=bar.counter(candidate.name),

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from upsertcore.cli.report import make_table, printable
 from upsertcore.evaluation import Report
-from upsertcore.evaluation.contrast import Contrast
+from upsertcore.evaluation.compare import ReportComparison
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +34,7 @@ _RESULTS = ("created", "updated", "unchanged", "merged")
 def evaluation_tables(
     names: Sequence[str],
     reports: Sequence[Report],
-    contrast: Contrast | None,
+    contrast: ReportComparison | None,
     unreadable: UnreadableCounts,
     lines: Lines,
 ) -> Iterator[Table]:
@@ -70,7 +70,7 @@ def evaluation_tables(
 def evaluation_json(
     names: Sequence[str],
     reports: Sequence[Report],
-    contrast: Contrast | None,
+    contrast: ReportComparison | None,
     unreadable: UnreadableCounts,
     lines: Lines,
 ) -> dict[str, Any]:
@@ -185,7 +185,9 @@ def _examples(report: Report, lines: Lines) -> Iterator[tuple[str, str, str]]:
         yield "refused", f"for other reasons ({others:,})", ""
 
 
-def _differences(heads: Sequence[str], contrast: Contrast, lines: Lines) -> Table:
+def _differences(
+    heads: Sequence[str], contrast: ReportComparison, lines: Lines
+) -> Table:
     rows = [
         (f"{lines[example.row]}", example.person, example.verdict, *_links(example))
         for example in contrast.examples
@@ -202,5 +204,5 @@ def _differences(heads: Sequence[str], contrast: Contrast, lines: Lines) -> Tabl
 
 
 def _links(example: Any) -> list[str]:
-    sides = example.mine, example.theirs
+    sides = example.first, example.second
     return [f"with {right:,} right, {wrong:,} wrong" for right, wrong in sides]

@@ -2,45 +2,45 @@
 Evaluation: a policy on labelled data, and two policies beside each other.
 
 Rules:
-    A judge watches and decides nothing: it is told whom a record is truly about, and
-    what was answered.
-    Where a record ends up is asked at the end, since contacts are merged on the way.
-    A record that was refused stands alone.
+    An evaluator decides nothing: it takes the true person of each record, and the
+    result of its call.
+    The contact of a record is looked up at the end, since contacts may be merged.
+    A refused record is in no contact, and counts as a group of its own.
     The same rows, policy and seed give the same report.
 """
 
 from upsertcore.evaluation.evaluate import (
-    Contrast,
+    Evaluator,
     Hit,
-    Judge,
     KeyScore,
-    Parting,
+    RecordDifference,
     RecordResult,
     Refusal,
     Report,
+    ReportComparison,
     Side,
     Spread,
-    begun,
     compare,
     evaluate,
-    judged,
-    numbered,
+    evaluate_records,
+    new_side,
+    numbered_ids,
 )
 
 __all__ = [
-    "Contrast",
+    "Evaluator",
     "Hit",
-    "Judge",
     "KeyScore",
-    "Parting",
+    "RecordDifference",
     "RecordResult",
     "Refusal",
     "Report",
+    "ReportComparison",
     "Side",
     "Spread",
-    "begun",
     "compare",
     "evaluate",
-    "judged",
-    "numbered",
+    "evaluate_records",
+    "new_side",
+    "numbered_ids",
 ]

@@ -2,10 +2,10 @@
 Evaluation: a policy on labelled data, and two policies beside each other.
 
 Rules:
-    A judge watches and decides nothing: it is told whom a record is truly about, and
-    what was answered.
-    Where a record ends up is asked at the end, since contacts are merged on the way.
-    A record that was refused stands alone.
+    An evaluator decides nothing: it takes the true person of each record, and the
+    result of its call.
+    The contact of a record is looked up at the end, since contacts may be merged.
+    A refused record is in no contact, and counts as a group of its own.
     The same rows, policy and seed give the same report.
 """
 
@@ -24,76 +24,76 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import check_scope
 from upsertcore.errors import Refused, note
-from upsertcore.evaluation.contrast import Contrast, Parting, compare
+from upsertcore.evaluation.compare import RecordDifference, ReportComparison, compare
 from upsertcore.evaluation.report import (
-    Alone,
     Hit,
     KeyScore,
     Measures,
     Refusal,
+    RefusedRecord,
     Report,
     Spread,
 )
-from upsertcore.evaluation.scores import EXAMPLES, Held, Scores, score
+from upsertcore.evaluation.scores import EXAMPLES, PersonCounts, Scores, score
 from upsertcore.policy.policy import Policy
 from upsertcore.values import empty, shown
 
 __all__ = [
-    "Contrast",
+    "Evaluator",
     "Hit",
-    "Judge",
     "KeyScore",
-    "Parting",
+    "RecordDifference",
     "RecordResult",
     "Refusal",
     "Report",
+    "ReportComparison",
     "Side",
     "Spread",
-    "begun",
     "compare",
     "evaluate",
-    "judged",
-    "numbered",
+    "evaluate_records",
+    "new_side",
+    "numbered_ids",
 ]
 
 RecordResult: TypeAlias = Outcome | Refused | Refusal
-"""What a book says to one record."""
+"""The result of sending one record."""
 
 Side: TypeAlias = tuple[ContactBook, Callable[[Any], RecordResult]]
-"""An empty book, and what sends one record to it and raises no refusal."""
+"""An empty book, and a function that sends one record to it and raises no refusal."""
 
 Truth: TypeAlias = str | Callable[[Mapping[str, Any]], Hashable]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
 @final
-class Judge:
+class Evaluator:
     """
-    One who is told of every record that a book was sent.
+    Counts how well the records that are sent to a book are grouped.
 
     Args:
-        book: Asked at the end where the records are; empty at the beginning, and
-            nobody deletes of it what it answered.
+        book: The book, empty at first. Contacts are looked up in it at the end, so none
+            may be deleted.
 
     Cost:
-        Near-linear in the records; memory for two references per record, and for one
+        Near-linear in the records; memory for two references per record, and one
         count per person and contact.
 
     >>> from upsertcore import field, first_match, normalize
     >>> lines = {"email": field(key=normalize.email)}
-    >>> judge = Judge(ContactBook(Policy(first_match("email"), lines)))
+    >>> evaluator = Evaluator(ContactBook(Policy(first_match("email"), lines)))
     >>> for person, email in (("ada", "a@x"), ("ada", "A@x"), ("ada", "b@x")):
-    ...     judge.take(person, judge.book.upsert({"email": email}))
-    >>> judge.report().keys, judge.scores().right_pairs, judge.scores().true_pairs
-    ((KeyScore(key='email', decided=1, right=1),), 1, 3)
+    ...     evaluator.add(person, evaluator.book.upsert({"email": email}))
+    >>> evaluator.report().keys, evaluator.scores().right_pairs
+    ((KeyScore(key='email', decided=1, right=1),), 1)
     """
 
     def __init__(self, book: ContactBook) -> None:
         self.book = book
         self._persons: list[Hashable] = []
-        self._places: list[str | Alone] = []
+        self._places: list[str | RefusedRecord] = []
         self._scopes: dict[str, str] = {}
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, PersonCounts] = {}
         self._results: Counter[str] = Counter()
         self._refusals: dict[str, Refusal] = {}
         self._decided: Counter[str] = Counter()
@@ -101,31 +101,31 @@ class Judge:
         self._several = 0
         self._hits: list[Hit] = []
 
-    def take(self, person: Hashable, answer: RecordResult) -> None:
+    def add(self, person: Hashable, result: RecordResult) -> None:
         """
-        Take what was answered to one record.
+        Add the result of one record.
 
         Args:
-            person: Whom it is truly about.
-            answer: Of the book; a refusal of its own is counted by its class.
+            person: Its true person.
+            result: The result of the call; a ``Refused`` is counted by its class.
         """
         row = len(self._persons)
-        if isinstance(answer, Outcome):
-            self._accept(row, person, answer)
-            self._places.append(answer.contact.id)
-            self._scopes[answer.contact.id] = answer.contact.scope
+        if isinstance(result, Outcome):
+            self._accept(row, person, result)
+            self._places.append(result.contact.id)
+            self._scopes[result.contact.id] = result.contact.scope
         else:
-            self._refuse(row, answer)
-            self._places.append(Alone(row))
+            self._refuse(row, result)
+            self._places.append(RefusedRecord(row))
         self._persons.append(person)
 
     def scores(self) -> Scores:
-        """Give the figures for the records so far."""
-        return score(zip(self._persons, self._ended(), strict=True))
+        """Return the scores of the records so far."""
+        return score(zip(self._persons, self._final_places(), strict=True))
 
     def report(self, shuffled: Sequence[Measures] = ()) -> Report:
         """
-        Give all that there is to say of the records so far.
+        Return the report on the records so far.
 
         Args:
             shuffled: The measures of the same records in other orders.
@@ -142,42 +142,44 @@ class Judge:
             self._several,
             tuple(self._hits),
             tuple(self._persons),
-            tuple(self._ended()),
+            tuple(self._final_places()),
             tuple(shuffled),
         )
 
-    def _ended(self) -> list[str | Alone]:
+    def _final_places(self) -> list[str | RefusedRecord]:
         get, scopes = self.book.get, self._scopes
-        # All are kept until the end: what nobody has is made at each look.
-        now = {id: get(id, scope=scope) for id, scope in scopes.items()}
-        places = self._places
-        return [now[each].id if isinstance(each, str) else each for each in places]
+        # Each contact is looked up once, so that it is built only once.
+        contacts = {id: get(id, scope=scope) for id, scope in scopes.items()}
+        return [
+            contacts[place].id if isinstance(place, str) else place
+            for place in self._places
+        ]
 
-    def _refuse(self, row: int, answer: Refused | Refusal) -> None:
-        kind = answer.kind if isinstance(answer, Refusal) else type(answer).__name__
+    def _refuse(self, row: int, result: Refused | Refusal) -> None:
+        kind = result.kind if isinstance(result, Refusal) else type(result).__name__
         first = self._refusals.get(kind)
         if first is None:
-            # The messages of the others are not made, for they may be long.
-            told = answer.example if isinstance(answer, Refusal) else str(answer)
-            first = Refusal(kind, told, row, 0)
+            # Only the first message is formatted, since messages may be long.
+            example = result.example if isinstance(result, Refusal) else str(result)
+            first = Refusal(kind, example, row, 0)
         self._refusals[kind] = evolve(first, count=first.count + 1)
 
     def _accept(self, row: int, person: Hashable, outcome: Outcome) -> None:
         self._results[outcome.result] += 1
         id, key = outcome.contact.id, outcome.matched_by
-        held = self._held.get(id) or Held()
+        held = self._held.get(id) or PersonCounts()
         if key is not None:
             self._decided[key] += 1
             self._right[key] += held.counts[person] >= held.top
         if outcome.also_matched or outcome.merged:
-            merged = [each.id for each in outcome.merged]
-            self._hit(row, person, key, (id, *outcome.also_matched, *merged))
-            for each in merged:
-                held = held.joined(self._held.pop(each, Held()))
+            merged = [contact.id for contact in outcome.merged]
+            self._add_hit(row, person, key, (id, *outcome.also_matched, *merged))
+            for merged_id in merged:
+                held = held.merge(self._held.pop(merged_id, PersonCounts()))
         held.add(person, 1)
         self._held[id] = held
 
-    def _hit(
+    def _add_hit(
         self, row: int, person: Hashable, key: str | None, ids: tuple[str, ...]
     ) -> None:
         self._several += 1
@@ -185,11 +187,11 @@ class Judge:
             self._hits.append(Hit(row, person, key, len(ids), ids[:EXAMPLES]))
 
 
-def numbered() -> Callable[[], str]:
+def numbered_ids() -> Callable[[], str]:
     """
-    Make ids that are the same at every run.
+    Return a function that makes the same ids at every run.
 
-    >>> ids = numbered()
+    >>> ids = numbered_ids()
     >>> ids(), ids()
     ('c-1', 'c-2')
     """
@@ -208,29 +210,30 @@ def evaluate(
     progress: Progress | None = None,
 ) -> Report:
     """
-    Judge a policy on labelled data.
+    Evaluate a policy on labelled data.
 
     Args:
-        policy: The table; a book under it begins empty.
-        rows: Patches that also say whom they are about; read once, and kept.
-        truth: The name of the field that says so, which is taken out of the patch; or
-            a function of the row that answers it, and then the row is the patch.
+        policy: The policy; records are sent to an empty book.
+        rows: Patches with the true person of each; read once, and kept.
+        truth: The name of the field with the true person, which is removed from the
+            patch; or a function from a row to the person, and then the row is the
+            patch.
         scope: The tenant.
         shuffles: How many further orders of arrival are tried, each on an empty book.
-        seed: What these orders are made of.
-        progress: Told now and then how many records are done, and of how many.
+        seed: The seed of these orders.
+        progress: Called at intervals with the number of records sent, and the total.
 
     Returns:
         The report on the given order, with the measures of the shuffled ones.
 
     Raises:
-        ValueError: If a row does not say whom it is about (it names the row), or
-            *shuffles* is negative.
-        Exception: Whatever a host's function raises, but for refusals; a note names
+        ValueError: If a row has no true person (it names the row), or *shuffles* is
+            negative.
+        Exception: What a function of the caller raises, except refusals; a note names
             the row.
 
     Cost:
-        One upsert per record and order; all else is near-linear in the records.
+        One upsert per record and order; the rest is near-linear in the records.
 
     >>> from upsertcore import field, first_match, normalize
     >>> lines = {"email": field(key=normalize.email)}
@@ -241,24 +244,26 @@ def evaluate(
     check_scope(scope)
     labelled = [_labelled(n, row, truth) for n, row in enumerate(rows)]
 
-    begin = partial(begun, policy, scope)
-    return judged(begin, labelled, shuffles=shuffles, seed=seed, progress=progress)
+    begin = partial(new_side, policy, scope)
+    return evaluate_records(
+        begin, labelled, shuffles=shuffles, seed=seed, progress=progress
+    )
 
 
-def begun(policy: Policy, scope: str = "") -> Side:
+def new_side(policy: Policy, scope: str = "") -> Side:
     """
-    Make an empty book under a policy, and what sends patches to it.
+    Make an empty book under a policy, and a function that sends patches to it.
 
     Args:
-        policy: The table.
+        policy: The policy.
         scope: The tenant.
 
     >>> from upsertcore import never
-    >>> book, send = begun(Policy(never(), {}, on_not_found="refuse"))
+    >>> book, send = new_side(Policy(never(), {}, on_not_found="refuse"))
     >>> str(send({}))
     "patch: no contact matches it; to create one, set on_not_found='create'"
     """
-    book = ContactBook(policy, ids=numbered())
+    book = ContactBook(policy, ids=numbered_ids())
 
     def send(patch: Mapping[str, Any]) -> RecordResult:
         try:
@@ -269,7 +274,7 @@ def begun(policy: Policy, scope: str = "") -> Side:
     return book, send
 
 
-def judged(
+def evaluate_records(
     begin: Callable[[], Side],
     labelled: Sequence[tuple[Hashable, Any]],
     *,
@@ -278,18 +283,19 @@ def judged(
     progress: Progress | None = None,
 ) -> Report:
     """
-    Judge whatever answers records: a policy, or a profile with its payloads.
+    Evaluate any side: a policy, or a profile with its payloads.
 
     Args:
-        begin: Makes an empty book and what sends to it, for each order anew.
-        labelled: For each record whom it is about, and what is sent.
+        begin: Makes a new side for each order.
+        labelled: The true person of each record, and what is sent.
         shuffles: As in :func:`evaluate`.
         seed: As in :func:`evaluate`.
         progress: As in :func:`evaluate`.
 
     >>> from upsertcore import never
     >>> book = ContactBook(Policy(never(), {}))
-    >>> judged(lambda: (book, book.create), [("ada", {}), ("ada", {})]).contacts
+    >>> report = evaluate_records(lambda: (book, book.create), [("ada", {})] * 2)
+    >>> report.contacts
     2
     """
     if shuffles < 0:
@@ -297,20 +303,20 @@ def judged(
     total, chance = len(labelled) * (1 + shuffles), random.Random(seed)  # noqa: S311
     done = count()
 
-    def run(order: Iterable[int]) -> Judge:
+    def run(order: Iterable[int]) -> Evaluator:
         book, send = begin()
-        judge = Judge(book)
+        evaluator = Evaluator(book)
         for row in order:
             if progress is not None and (number := next(done)) % 500 == 0:
                 progress(number, total)
             person, sent = labelled[row]
             try:
-                answer = send(sent)
+                result = send(sent)
             except Exception as error:
                 note(error, f"in row {row}")
                 raise
-            judge.take(person, answer)
-        return judge
+            evaluator.add(person, result)
+        return evaluator
 
     first = run(range(len(labelled)))
     shuffled: list[Measures] = []
@@ -326,7 +332,7 @@ def judged(
 def _labelled(
     number: int, row: Mapping[str, Any], truth: Truth
 ) -> tuple[Hashable, Mapping[str, Any]]:
-    """Tell a row apart into whom it is about, and its patch."""
+    """Split a row into its true person and its patch."""
     if not isinstance(row, Mapping):
         raise ValueError(f"row {number}: must be a mapping, not {shown(row)}")  # noqa: TRY004
     if not isinstance(truth, str):
@@ -336,17 +342,16 @@ def _labelled(
         patch = {name: value for name, value in row.items() if name != truth}
     else:
         raise ValueError(f"row {number}: has no {shown(truth)}, which is the truth")
-    if not _names_somebody(person):
-        told = f"must say whom it is about, not {shown(person)}"
-        raise ValueError(f"row {number}: {told}")
+    if not _is_person(person):
+        raise ValueError(f"row {number}: must have a true person, not {shown(person)}")
     return person, patch
 
 
-def _names_somebody(person: Any) -> bool:
-    """Tell what can be counted and compared from what stands where nobody is known."""
+def _is_person(person: Any) -> bool:
+    """Return whether a value identifies a person: hashable, not blank, not NaN."""
     try:
         hash(person)
-        # NaN, which data frames put where nothing is known, is not equal to itself.
+        # NaN, which data frames use for missing values, is not equal to itself.
         return not empty(person) and bool(person == person)  # noqa: PLR0124
     except (TypeError, ValueError):
         return False

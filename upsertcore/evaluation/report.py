@@ -1,9 +1,9 @@
 """
-Judging: what is said of a policy that was tried on records, as values.
+The report on a policy: figures and examples as values, text, JSON or a plot.
 
 Rules:
-    Nothing here is counted: it holds what was, and tells it as text, JSON or a plot.
-    Rows are counted from 0, in the order in which the records came.
+    Nothing is counted here; values are formatted.
+    Rows are numbered from 0, in the order in which the records came.
     Examples are the first few of a kind; the counts beside them are of all.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Alone",
     "Hit",
     "KeyScore",
     "Measures",
     "Refusal",
+    "RefusedRecord",
     "Report",
     "Spread",
     "blank_figure",
@@ -41,13 +41,13 @@ Measures: TypeAlias = Mapping[str, Measure]
 @frozen
 class Refusal:
     """
-    A record that was not taken.
+    The refusals of one kind.
 
     Args:
-        kind: Why, in words that can be counted: without the values that were sent.
-        example: What was said of one such record.
+        kind: The reason, without values, so that refusals can be counted.
+        example: The message of the first such refusal.
         row: The place of the first such record, from 0.
-        count: How many there were.
+        count: The number of such records.
 
     >>> str(Refusal("NoMatchKey", "no key to match by", row=3, count=2))
     'NoMatchKey: 2, such as row 3: no key to match by'
@@ -66,13 +66,13 @@ class Refusal:
 @frozen
 class KeyScore:
     """
-    What a key decided.
+    The decisions of a key.
 
     Args:
         key: Its name.
-        decided: How many records it found a contact for.
-        right: How often that contact held, before the record came, at least as many
-            records of its person as of any other.
+        decided: How many records it matched to a contact.
+        right: How often that contact had at least as many records of the record's
+            person as of any other.
 
     >>> KeyScore("email", 5, 3).wrong
     2
@@ -84,7 +84,7 @@ class KeyScore:
 
     @property
     def wrong(self) -> int:
-        """How often the contact was rather another person's."""
+        """How often the contact had more records of another person."""
         return self.decided - self.right
 
 
@@ -92,14 +92,14 @@ class KeyScore:
 @frozen
 class Hit:
     """
-    A record whose keys hit several contacts.
+    A record whose keys matched several contacts.
 
     Args:
         row: Its place, from 0.
-        person: Whom it is truly about.
+        person: Its true person.
         key: The name of the key that decided.
-        among: How many contacts were hit.
-        contacts: The first of them, as they were called then; the chosen one first.
+        among: The number of contacts that matched.
+        contacts: The ids of the first of them at that time; the chosen one first.
 
     >>> str(Hit(4, "ada", "email", 2, ("c-1", "c-2")))
     'row 4, of ada, by email: c-1, c-2'
@@ -125,12 +125,12 @@ class Hit:
 @frozen
 class Spread:
     """
-    The figures that several orders of arrival give.
+    The range of a figure over several orders of arrival.
 
     Args:
-        least: The least of them.
-        median: The one in the middle.
-        most: The greatest of them.
+        least: The minimum.
+        median: The median.
+        most: The maximum.
 
     >>> str(Spread.of([0.5, 1.0, 0.75, 0.75]))
     '0.5000 to 1.0000, median 0.7500'
@@ -146,7 +146,7 @@ class Spread:
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
         """
-        Look at one figure or more.
+        Summarise one figure or more.
 
         >>> Spread.of([0.5])
         Spread(least=0.5, median=0.5, most=0.5)
@@ -156,14 +156,14 @@ class Spread:
 
 @final
 @frozen
-class Alone:
+class RefusedRecord:
     """
-    Where a record stands that was refused: nobody else is there.
+    The place of a refused record: a group of its own.
 
     Args:
-        row: The place of the record, from 0, so that no two are in one place.
+        row: The place of the record, from 0, which makes it unique.
 
-    >>> str(Alone(4)), Alone(4) == Alone(5)
+    >>> str(RefusedRecord(4)), RefusedRecord(4) == RefusedRecord(5)
     ('refused', False)
     """
 
@@ -177,17 +177,17 @@ class Alone:
 @frozen
 class Report:
     """
-    How well a policy puts records together.
+    How well a policy groups records.
 
     Args:
-        scores: The figures for the records in the order in which they came.
-        results: What the calls did: ``created``, ``updated``, ... -> how often.
-        refusals: Those of one kind together, in the order seen.
+        scores: The scores of the records in the order in which they came.
+        results: Result of a call (``created``, ``updated``, ...) to its number.
+        refusals: One per kind, in the order of their first records.
         keys: One per key of the strategy, in its order.
-        hit_several: How many records had keys that hit several contacts.
+        hit_several: The number of records whose keys matched several contacts.
         hits: The first of them.
-        persons: Whom each record is truly about.
-        places: Where each record ended up: the id of a contact, or ``Alone``.
+        persons: The true person of each record.
+        places: The final place of each record: a contact's id, or ``RefusedRecord``.
         shuffled: The measures by name, for each shuffled order of arrival.
     """
 
@@ -203,22 +203,22 @@ class Report:
 
     @property
     def records(self) -> int:
-        """How many records there were."""
+        """The number of records."""
         return self.scores.records
 
     @property
     def refused(self) -> int:
-        """How many of them were refused."""
-        return sum(each.count for each in self.refusals)
+        """The number of refused records."""
+        return sum(refusal.count for refusal in self.refusals)
 
     @property
     def contacts(self) -> int:
-        """How many contacts the others ended up in."""
+        """The number of contacts of the other records."""
         return self.scores.contacts - self.refused
 
     @property
     def spread(self) -> dict[str, dict[str, Spread]]:
-        """By measure and figure, what the shuffled orders give; none without any."""
+        """The range over the shuffled orders, by measure and figure; empty without."""
         if not self.shuffled:
             return {}
         return {
@@ -249,7 +249,7 @@ class Report:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON can say it, without what each record came to."""
+        """Return JSON values, without the places of the records."""
         hits = [{**asdict(each), "person": str(each.person)} for each in self.hits]
         return {
             "scores": self.scores.to_dict(),
@@ -270,7 +270,7 @@ class Report:
 
     def plot(self) -> Figure:
         """
-        Draw the measures, with what the shuffles spread, and what each key decided.
+        Draw the measures with their ranges over the shuffles, and each key's decisions.
 
         Raises:
             ModuleNotFoundError: If matplotlib is not installed (extra ``[plot]``).
@@ -278,22 +278,22 @@ class Report:
         return figure(self)
 
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
+# Okabe and Ito's colours, which are distinguishable with colour blindness.
 _BLUE, _ORANGE, _BLACK = "#0072B2", "#E69F00", "#000000"
-# Where a measure stands beside its tick, its colour and its mark.
+# The side of its tick, the colour and the marker of each measure.
 _LOOKS = {"pairwise": (-1, _BLUE, "o"), "B-cubed": (1, _ORANGE, "s")}
 _FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 def blank_figure(height: float = 4.2) -> Figure:
     """
-    Make a figure with nothing on it.
+    Make an empty figure.
 
     Args:
         height: In inches.
 
     Raises:
-        ModuleNotFoundError: If matplotlib is not installed; it says what to install.
+        ModuleNotFoundError: If matplotlib is not installed; it names the extra.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - the extra is optional
@@ -305,44 +305,44 @@ def blank_figure(height: float = 4.2) -> Figure:
     return Figure(figsize=(11, height), layout="constrained", facecolor="white")
 
 
-def save(made: Figure, place: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """
-    Write a figure to a file, the same bytes for the same figure.
+    Write a figure to a file, with the same bytes for the same figure.
 
     Args:
-        made: The figure.
-        place: Its ending says how.
+        figure: The figure.
+        path: The file; its suffix determines the format.
 
     Raises:
         OSError: If it cannot be written.
     """
-    from matplotlib import rc_context  # noqa: PLC0415 - there where a figure is
+    from matplotlib import rc_context  # noqa: PLC0415 - installed if there is a figure
 
-    dated = place.suffix.lower() in {".svg", ".pdf"}
-    named = {"Date" if place.suffix.lower() == ".svg" else "CreationDate": None}
+    has_date = path.suffix.lower() in {".svg", ".pdf"}
+    no_date = {"Date" if path.suffix.lower() == ".svg" else "CreationDate": None}
     with rc_context({"svg.hashsalt": "upsertcore"}):
-        made.savefig(place, metadata=named if dated else None)
+        figure.savefig(path, metadata=no_date if has_date else None)
 
 
 def figure(report: Report) -> Figure:
     """
-    Draw the measures with their spread, and what each key decided.
+    Draw the measures with their ranges, and the decisions of each key.
 
     Args:
-        report: Of a policy, with or without shuffled orders.
+        report: A report, with or without shuffled orders.
 
     Raises:
         ModuleNotFoundError: If matplotlib is not installed.
     """
-    made = blank_figure(max(4.2, 1.6 + 0.45 * len(report.keys)))
-    left, right = made.subplots(1, 2, width_ratios=(6, 5))
+    plot = blank_figure(max(4.2, 1.6 + 0.45 * len(report.keys)))
+    left, right = plot.subplots(1, 2, width_ratios=(6, 5))
     _measures(left, report)
     _keys(right, report)
-    return made
+    return plot
 
 
 def _measures(axes: Any, report: Report) -> None:
-    """Draw precision, recall and F1 of both measures, each with its spread."""
+    """Draw precision, recall and F1 of both measures, each with its range."""
     lowest = 1.0
     for name, measure in report.scores.measures.items():
         side, colour, marker = _LOOKS[name]
@@ -366,12 +366,12 @@ def _measures(axes: Any, report: Report) -> None:
 
 
 def _spread(axes: Any, spreads: Sequence[Spread], shift: float) -> None:
-    """Draw, beside each figure, what other orders of arrival give."""
-    low = [each.median - each.least for each in spreads]
-    high = [each.most - each.median for each in spreads]
+    """Draw the range over other orders of arrival beside each figure."""
+    low = [spread.median - spread.least for spread in spreads]
+    high = [spread.most - spread.median for spread in spreads]
     axes.errorbar(
         [place + shift for place in range(len(spreads))],
-        [each.median for each in spreads],
+        [spread.median for spread in spreads],
         yerr=[low, high],
         fmt="_",
         color=_BLACK,
@@ -381,7 +381,7 @@ def _spread(axes: Any, spreads: Sequence[Spread], shift: float) -> None:
 
 
 def _frame(axes: Any, report: Report, lowest: float) -> None:
-    """Label the axes; what is shown of the scale ends at 1.0."""
+    """Label the axes; the scale ends at 1.0."""
     below = max(0.12 * (1 - lowest), 0.02)
     axes.set_ylim(max(lowest - below, -0.02), 1 + below / 2)
     axes.set_xlim(-0.6, len(_FIGURES) - 0.4)
@@ -399,22 +399,22 @@ def _frame(axes: Any, report: Report, lowest: float) -> None:
 
 
 def _keys(axes: Any, report: Report) -> None:
-    """Draw, per key, the decisions that were right and those that were wrong."""
-    names = [each.key for each in report.keys]
+    """Draw the right and the wrong decisions of each key."""
+    names = [key.key for key in report.keys]
     places = range(len(names))
-    right = [each.right for each in report.keys]
-    wrong = [each.wrong for each in report.keys]
+    right = [key.right for key in report.keys]
+    wrong = [key.wrong for key in report.keys]
     looks = {"edgecolor": _BLACK, "linewidth": 0.6}
     axes.barh(places, right, color=_BLUE, label="right", **looks)
     axes.barh(
         places, wrong, left=right, color=_ORANGE, hatch="///", label="wrong", **looks
     )
-    for place, each in zip(places, report.keys, strict=True):
-        told = f" {each.right:,} right, {each.wrong:,} wrong"
-        axes.annotate(told, (each.decided, place), va="center", fontsize="small")
+    for place, key in zip(places, report.keys, strict=True):
+        label = f" {key.right:,} right, {key.wrong:,} wrong"
+        axes.annotate(label, (key.decided, place), va="center", fontsize="small")
     axes.set_yticks(places, names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    most = max([each.decided for each in report.keys], default=0)
+    most = max([key.decided for key in report.keys], default=0)
     axes.set_xlim(0, max(most, 1) * 1.6)
     axes.locator_params(axis="x", integer=True, nbins=6)
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -425,5 +425,5 @@ def _keys(axes: Any, report: Report) -> None:
 
 
 def _legend(axes: Any, below: float) -> None:
-    """Explain the colours under the axes, where nothing is drawn."""
+    """Add the legend below the axes."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=2, frameon=False)

@@ -1,10 +1,10 @@
 """
-Scores: how well records were put together, against who they are truly about.
+Scores: how well records are grouped, compared with their true persons.
 
 Rules:
-    Pure: pairs of (true id, assigned id) in, figures out; no id means anything.
-    Pairs of records are counted by groups, never listed, and counts are whole numbers.
-    Examples stand in the order in which the records came.
+    Pure: pairs of (true id, assigned id) in, figures out; ids are opaque.
+    Pairs of records are counted by groups, never listed, and counts are integers.
+    Examples are in the order in which the records came.
 """
 
 from __future__ import annotations
@@ -16,12 +16,20 @@ from typing import Any, TypeAlias, final
 
 from attrs import Factory, asdict, define, frozen
 
-__all__ = ["EXAMPLES", "Held", "Measure", "Mixture", "Scores", "measured", "score"]
+__all__ = [
+    "EXAMPLES",
+    "Measure",
+    "Mixture",
+    "PersonCounts",
+    "Scores",
+    "measure_of",
+    "score",
+]
 
 Cells: TypeAlias = Mapping[tuple[Hashable, Hashable], int]
 
 EXAMPLES = 5
-"""How many examples are kept of anything, and how many parts of each."""
+"""The largest number of examples of a kind, and of parts of an example."""
 
 
 @final
@@ -31,9 +39,9 @@ class Measure:
     Precision, recall, and their harmonic mean.
 
     Args:
-        precision: Of what was put together, the share that belongs together.
-        recall: Of what belongs together, the share that was put together.
-        f1: Their harmonic mean; 0.0 where both are.
+        precision: The share of what is grouped together that belongs together.
+        recall: The share of what belongs together that is grouped together.
+        f1: Their harmonic mean; 0.0 if both are.
 
     >>> str(Measure(1.0, 0.5, 2 / 3))
     '1.0000 0.5000 0.6667'
@@ -47,7 +55,7 @@ class Measure:
         return f"{self.precision:.4f} {self.recall:.4f} {self.f1:.4f}"
 
     def to_dict(self) -> dict[str, float]:
-        """Give the three figures by name."""
+        """Return the three figures by name."""
         return asdict(self)
 
 
@@ -59,9 +67,9 @@ class Mixture:
 
     Args:
         of: The person, or the contact.
-        records: How many records there are of it.
-        among: Among how many contacts, or persons.
-        parts: The first of these, each with its records, in the order seen.
+        records: The number of its records.
+        among: The number of its contacts, or of its persons.
+        parts: The first of these, each with its number of records.
 
     >>> str(Mixture("p-1", 3, 2, (("c-1", 2), ("c-7", 1))))
     'p-1: c-1 (2), c-7 (1)'
@@ -83,7 +91,7 @@ class Mixture:
         return f"{shown} and {more:,} more" if more else shown
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON can say it; ids become text."""
+        """Return JSON values; ids become text."""
         parts = [[str(name), count] for name, count in self.parts]
         known = {"of": str(self.of), "records": self.records, "among": self.among}
         return {**known, "parts": parts}
@@ -91,13 +99,13 @@ class Mixture:
 
 @final
 @define
-class Held:
+class PersonCounts:
     """
-    How many records of each person a contact holds, and the most of one.
+    The number of records of each person in a contact, and the largest of them.
 
-    >>> held = Held()
-    >>> held.add("ada", 2)
-    >>> held.top, held.counts["bob"]
+    >>> counts = PersonCounts()
+    >>> counts.add("ada", 2)
+    >>> counts.top, counts.counts["bob"]
     (2, 0)
     """
 
@@ -109,9 +117,9 @@ class Held:
         self.counts[person] += count
         self.top = max(self.top, self.counts[person])
 
-    def joined(self, other: Held) -> Held:
-        """Pour the smaller into the larger, so that each count moves seldom."""
-        small, large = sorted((self, other), key=lambda each: len(each.counts))
+    def merge(self, other: PersonCounts) -> PersonCounts:
+        """Add the smaller to the larger, so that each count moves seldom."""
+        small, large = sorted((self, other), key=lambda part: len(part.counts))
         for person, number in small.counts.items():
             large.add(person, number)
         return large
@@ -121,22 +129,22 @@ class Held:
 @frozen
 class Scores:
     """
-    How well records were put together.
+    How well records are grouped.
 
     Args:
-        records: How many there are.
-        persons: How many persons they are truly about.
-        contacts: How many contacts they were put into.
-        true_pairs: Pairs of records that are about one person.
-        assigned_pairs: Pairs of records that are in one contact.
-        right_pairs: Pairs of which both holds.
-        pairwise: By pairs, so that a contact of n records counts n(n-1)/2 times.
-        b_cubed: By records: the mean, over them, of how much of its contact is about
-            its person, and of how much of its person is in its contact.
-        split: How many persons are in several contacts.
-        joined: How many contacts are of several persons.
-        splits: The first of the persons that are split.
-        joins: The first of the contacts that are joined.
+        records: The number of records.
+        persons: The number of true persons.
+        contacts: The number of contacts.
+        true_pairs: The number of pairs of records of one person.
+        assigned_pairs: The number of pairs of records in one contact.
+        right_pairs: The number of pairs that are both.
+        pairwise: The measure by pairs: a contact of n records counts n(n-1)/2 times.
+        b_cubed: The measure by records: the mean share of a record's contact that is of
+            its person, and of its person that is in its contact.
+        split: The number of persons in several contacts.
+        joined: The number of contacts of several persons.
+        splits: The first of the split persons.
+        joins: The first of the joined contacts.
 
     >>> score([("p", 1), ("p", 1), ("p", 2), ("q", 2)]).right_pairs
     1
@@ -174,7 +182,7 @@ class Scores:
         return {"pairwise": self.pairwise, "B-cubed": self.b_cubed}
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON can say it; ids become text."""
+        """Return JSON values; ids become text."""
         return {
             "records": self.records,
             "persons": self.persons,
@@ -193,21 +201,20 @@ class Scores:
 
 def score(pairs: Iterable[tuple[Hashable, Hashable]]) -> Scores:
     """
-    Judge which records were put together.
+    Score a grouping of records.
 
     Args:
-        pairs: For each record whom it is truly about, and where it was put; read
-            once.
+        pairs: The true person and the contact of each record; read once.
 
     Returns:
-        The figures. Where nothing was put together, nothing was put together wrongly,
-        and precision is 1.0; where nothing belongs together, recall is 1.0.
+        The scores. If no records are grouped together, precision is 1.0; if none
+        belong together, recall is 1.0.
 
     Cost:
         Linear in the records; memory for one count per person, contact and both.
 
     Laws:
-        Ids may be renamed and records reordered: the figures stay.
+        Renaming ids and reordering records changes no figure.
 
     Source:
         A. Bagga and B. Baldwin, "Entity-Based Cross-Document Coreferencing Using the
@@ -238,23 +245,23 @@ def score(pairs: Iterable[tuple[Hashable, Hashable]]) -> Scores:
         cells.total(),
         *(len(persons), len(contacts)),
         *(true, assigned, right),
-        measured(true, assigned, right),
+        measure_of(true, assigned, right),
         _b_cubed(cells, persons, contacts),
         *(split, joined),
         *(splits, joins),
     )
 
 
-def measured(true: int, assigned: int, right: int) -> Measure:
+def measure_of(true: int, assigned: int, right: int) -> Measure:
     """
     Make the measure of three counts.
 
     Args:
-        true: What belongs together.
-        assigned: What was put together.
-        right: Of which both holds.
+        true: The number of pairs that belong together.
+        assigned: The number of pairs that are grouped together.
+        right: The number of pairs that are both.
 
-    >>> measured(0, 0, 0), measured(3, 0, 0).precision, measured(3, 0, 0).f1
+    >>> measure_of(0, 0, 0), measure_of(3, 0, 0).precision, measure_of(3, 0, 0).f1
     (Measure(precision=1.0, recall=1.0, f1=1.0), 1.0, 0.0)
     """
     return Measure(
@@ -271,11 +278,11 @@ def _pairs(groups: Mapping[Any, int]) -> int:
 def _b_cubed(
     cells: Cells, persons: Mapping[Hashable, int], contacts: Mapping[Hashable, int]
 ) -> Measure:
-    """Take the means over records: each of a cell of n sees n of its group."""
+    """Return the means over records; each of a cell of n shares its group with n."""
     records = sum(cells.values())
     if not records:
         return Measure(1.0, 1.0, 1.0)
-    # Whole numbers by size of group, so that no order of adding shows in a figure.
+    # Integers by size of group, so that the order of addition changes no figure.
     within: Counter[int] = Counter()
     of: Counter[int] = Counter()
     for (person, contact), count in cells.items():
@@ -293,7 +300,7 @@ def _mean(squares: Mapping[int, int], records: int) -> float:
 def _mixtures(
     cells: Cells, sizes: Mapping[Hashable, int]
 ) -> tuple[int, tuple[Mixture, ...]]:
-    """Count the groups on the left that lie over several on the right."""
+    """Count the groups on the left that are spread over several on the right."""
     among = Counter(left for left, _right in cells)
     mixed = [left for left in sizes if among[left] > 1]
     parts: dict[Hashable, list[tuple[Hashable, int]]] = {

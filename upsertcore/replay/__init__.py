@@ -1,31 +1,36 @@
 """
-Replay: a log of patches, taken apart into components, and each done by itself.
+Replay: a log of patches, split into components that are replayed independently.
 
 Rules:
-    What is in two components may be done in any order, on any machine.
-    This package hands on the names of its modules and defines none.
+    Components may be replayed in any order, on any machine.
+    This package re-exports the names of its modules and defines none.
 
-Why that is exact. A decision sees an index through the forms that it looks up: those
-that the patch carries, and those that the contact would hold afterwards. If no form
-that one component looks up or holds is held in another, then no look-up in the one can
-find a contact of the other, so each decision is the one that a book with all contacts
-would have made; by induction over the log contacts and answers are the same. Forms that
-are carried are seen at once. Others are not: a contact can hold one that nobody carried
-(first name and birthday came in two patches, and are a key together), and a decision
-can ask for one that it then refuses to store. So the components are done, the forms
-that were looked up or held are looked at, and components that meet by one are joined
-and done anew, until none meet.
+Why that is exact: a decision reads an index only through forms, those that the patch
+carries and those that the contact would hold afterwards. If no form that one component
+looks up or holds is held in another, no look-up in one can return a contact of another.
+So each decision is the one that a book with all contacts would make, and by induction
+over the log, contacts and results are the same. Carried forms are known at once, others
+are not: a contact can hold a form that no patch carried (first name and birthday arrive
+in two patches and are a key together), and a decision can look up a form that it then
+does not store. So components are replayed, the forms that were looked up or held are
+collected, and components that share one are joined and replayed again, until none do.
 """
 
 from upsertcore.replay.components import Components, Cut, components
-from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch, joined
+from upsertcore.replay.linking import (
+    KnownContact,
+    Linking,
+    LogRow,
+    SentPatch,
+    component_roots,
+)
 from upsertcore.replay.ordered import (
     ComputedForms,
     Event,
     Replayed,
     StoredContact,
     replay,
-    watched,
+    replay_with_links,
 )
 
 __all__ = [
@@ -39,8 +44,8 @@ __all__ = [
     "Replayed",
     "SentPatch",
     "StoredContact",
+    "component_roots",
     "components",
-    "joined",
     "replay",
-    "watched",
+    "replay_with_links",
 ]

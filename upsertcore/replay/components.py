@@ -1,10 +1,10 @@
 """
-Components: a log, taken apart into what can be done apart.
+Components: a log, split into parts that can be replayed independently.
 
 Rules:
-    Two rows whose contacts could ever meet are in one component; what is in two may be
-    done in any order, on any machine, and comes to what one book would have come to.
-    A component is called after the least number in it.
+    Two rows whose contacts could ever match are in one component. Components may be
+    replayed in any order, on any machine, with the result of one book.
+    A component is identified by the smallest sequence in it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from typing import Any, final
 from attrs import evolve, field, frozen
 
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch, joined
-from upsertcore.replay.ordered import ComputedForms, watched
+from upsertcore.replay.linking import (
+    KnownContact,
+    Linking,
+    LogRow,
+    SentPatch,
+    component_roots,
+)
+from upsertcore.replay.ordered import ComputedForms, replay_with_links
 from upsertcore.values import shown
 
 __all__ = ["Components", "Cut", "components"]
@@ -28,13 +34,13 @@ __all__ = ["Components", "Cut", "components"]
 @frozen
 class Cut:
     """
-    A form that was shared by too many rows, and so did not link them.
+    A form that too many rows share, and that therefore does not link them.
 
     Args:
         key: The name of the key.
         scope: The tenant.
         form: The normal form.
-        rows: How many rows carry it.
+        rows: The number of rows that carry it.
 
     >>> Cut("phone", "", "+15550000000", 4711).rows
     4711
@@ -50,13 +56,13 @@ class Cut:
 @frozen
 class Components:
     """
-    A log, taken apart.
+    A log, split into components.
 
     Args:
-        rows: All rows, sorted by component and number.
-        sizes: Component to how many rows it has.
-        cut: What the caps cut off, by key, the most shared first; where there is any,
-            one book might have come to something else.
+        rows: All rows, sorted by component and sequence.
+        sizes: Component to the number of its rows.
+        cut: The forms that caps exclude, by key, the most shared first. If there are
+            any, the result of one book might differ.
     """
 
     rows: tuple[LogRow, ...] = field(repr=False)
@@ -71,26 +77,27 @@ def components(
     rows: Iterable[LogRow], policy: Policy, *, cap: Mapping[str, int] | None = None
 ) -> Components:
     """
-    Take a log apart into what can be done apart.
+    Split a log into components.
 
     Args:
-        rows: What is known and what was sent, in the order of their numbers.
-        policy: Under which they will be done.
-        cap: Key name to how many rows may share a form of it; more than these it
-            does not link. Not for a unique key, whose holders must meet.
+        rows: Known contacts and sent patches, in the order of their sequences.
+        policy: The policy of the replay.
+        cap: Key name to the largest number of rows that a form of it links; a form
+            that more rows share links none. Not for unique keys, whose holders must
+            be in one component.
 
     Returns:
-        The rows, sorted for :func:`replay`, and what was cut off.
+        The rows, sorted for :func:`replay`, and the excluded forms.
 
     Raises:
-        ValueError: If the numbers do not rise, a contact stands behind a patch, two
-            that are known have one id, or a cap is none.
-        TypeError: If a row or its number is none.
+        ValueError: If sequences do not increase, a contact comes after a patch, two
+            known contacts have one id, or a cap is invalid.
+        TypeError: If a row or its sequence has the wrong type.
 
     Cost:
-        Near-linear in the keys of the rows. Where a contact can come to hold a form
-        that no patch carried (a key of several fields, say), what could be such is
-        done once to see, and again as often as that joins components.
+        Near-linear in the keys of the rows. If a contact can come to hold a form that
+        no patch carried (of a composite key, say), the log is replayed once to collect
+        these forms, and joined components are replayed again.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Policy, field, first_match, normalize
@@ -114,14 +121,14 @@ def components(
     (Cut(key='phone', scope='', form='1', rows=2),)
     """
     log, linking = [*rows], Linking(policy)
-    _see_that_they_are_rows(log)
-    _see_that_they_rise(log)
+    _check_rows(log)
+    _check_order(log)
     links: list[tuple[str, ...]] = [linking(row) for row in log]
     caps = _Caps(linking, policy, {} if cap is None else cap)
-    links = caps.left(links)
-    first = joined(links)
-    if linking.makes:
-        first = _met(log, policy, links, first, caps)
+    links = caps.apply(links)
+    first = component_roots(links)
+    if linking.computes_forms:
+        first = _join_by_computed_forms(log, policy, links, first, caps)
     numbers = [log[position].sequence for position in first]
     places = sorted(range(len(log)), key=first.__getitem__)
     return Components(
@@ -131,35 +138,36 @@ def components(
     )
 
 
-def _see_that_they_are_rows(log: list[Any]) -> None:
-    """See that rows are rows, and that nobody known stands there twice."""
+def _check_rows(log: list[Any]) -> None:
+    """Check the types of rows, and that no known contact occurs twice."""
     ids: set[str] = set()
     for row in log:
         if type(row) is not SentPatch and type(row) is not KnownContact:
-            raise TypeError(f"rows: must be Sent or Known, not {shown(row)}")
+            what = f"must be SentPatch or KnownContact, not {shown(row)}"
+            raise TypeError(f"rows: {what}")
         if type(row.sequence) is not int:
-            told = f"must be a whole number, not {row.sequence!r}"
-            raise TypeError(f"sequence: {told}")
+            what = f"must be a whole number, not {row.sequence!r}"
+            raise TypeError(f"sequence: {what}")
         for id in row.contact.ids if type(row) is KnownContact else ():
             if id in ids:
-                raise ValueError(f"id: {id!r} is of two known contacts")
+                raise ValueError(f"id: {id!r} belongs to two known contacts")
             ids.add(id)
 
 
-def _see_that_they_rise(log: list[LogRow]) -> None:
+def _check_order(log: list[LogRow]) -> None:
     for last, row in pairwise(log):
         reason = ""
         if row.sequence <= last.sequence:
             reason = f"must be greater than {last.sequence}, that of the row before"
         elif isinstance(row, KnownContact) and isinstance(last, SentPatch):
-            reason = f"must be less than {last.sequence}, for contacts stand in front"
+            reason = f"must be less than {last.sequence}, as contacts precede patches"
         if reason:
             raise ValueError(f"sequence: {reason}, not {row.sequence}")
 
 
 @final
 class _Caps:
-    """What the caps cut off: a form that too many share, however it came about."""
+    """The forms that too many rows share, carried or computed."""
 
     def __init__(
         self, linking: Linking, policy: Policy, cap: Mapping[str, int]
@@ -170,61 +178,67 @@ class _Caps:
             key = compiled(policy).by_name.get(name)
             if key is None:
                 names = ", ".join(compiled(policy).by_name)
-                raise ValueError(f"cap: {name!r} is no key; the keys are {names}")
+                raise ValueError(f"cap: unknown key {name!r}; this policy has: {names}")
             if key.unique and policy.on_key_in_use != "allow":
-                raise ValueError(f"cap: {name} is unique; its holders must meet")
+                what = f"{name} is unique, and its holders must be in one component"
+                raise ValueError(f"cap: {what}; leave it out")
             if type(most) is not int or most < 1:
-                told = f"must be a number, 1 or more, not {most!r}"
-                raise ValueError(f"cap: {name}: {told}")
+                what = f"must be a whole number from 1, not {most!r}"
+                raise ValueError(f"cap: {name}: {what}")
         self._linking, self._cap = linking, cap
-        self._gone: dict[str, Cut] = {}
+        self._cuts: dict[str, Cut] = {}
 
-    def left(self, links: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """Leave out of the links of each row what is cut off, now or before."""
+    def apply(self, links: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Return the links of each row without those that the caps exclude."""
         if not self._cap:
             return links
-        for link, rows in Counter(link for each in links for link in {*each}).items():
-            name, scope, form = self._linking.told(link)
-            if rows > self._cap.get(name, rows) and link not in self._gone:
-                self._gone[link] = Cut(name, scope, form, rows)
-        gone = self._gone
-        return [tuple([link for link in each if link not in gone]) for each in links]
+        sizes = Counter(link for row_links in links for link in {*row_links})
+        for link, rows in sizes.items():
+            name, scope, form = self._linking.parse(link)
+            if rows > self._cap.get(name, rows) and link not in self._cuts:
+                self._cuts[link] = Cut(name, scope, form, rows)
+        cuts = self._cuts
+        return [
+            tuple([link for link in row_links if link not in cuts])
+            for row_links in links
+        ]
 
     @property
     def cut(self) -> tuple[Cut, ...]:
-        """All of it, by key, the most shared first."""
+        """All excluded forms, by key, the most shared first."""
         order = sorted(
-            self._gone.values(), key=lambda e: (e.key, -e.rows, e.scope, e.form)
+            self._cuts.values(),
+            key=lambda cut: (cut.key, -cut.rows, cut.scope, cut.form),
         )
         return tuple(order)
 
 
-def _met(
+def _join_by_computed_forms(
     log: list[LogRow],
     policy: Policy,
     links: list[tuple[str, ...]],
     first: list[int],
     caps: _Caps,
 ) -> list[int]:
-    """Join what meets by forms that nobody carried, until nothing does."""
+    """Join components that share a computed form, until none do."""
     places = {row.sequence: place for place, row in enumerate(log)}
-    seen: dict[int, int] = {}
+    replayed_sizes: dict[int, int] = {}
     while True:
         sizes = Counter(first)
         order = sorted(range(len(log)), key=first.__getitem__)
-        # Components only grow: one of the same size is the same.
+        # Components only grow, so one of the same size is unchanged.
         rows = [
             evolve(log[place], component=log[first[place]].sequence)
             for place in order
-            if seen.get(first[place]) != sizes[first[place]]
+            if replayed_sizes.get(first[place]) != sizes[first[place]]
         ]
-        wider = [[*each] for each in links]
-        for each in watched(rows, policy):
-            if isinstance(each, ComputedForms):
-                wider[places[each.component]].append(each.link)
-        seen = dict(sizes)
-        links = caps.left([tuple(dict.fromkeys(each)) for each in wider])
-        after = joined(links)
+        all_links = [[*row_links] for row_links in links]
+        for event in replay_with_links(rows, policy):
+            if isinstance(event, ComputedForms):
+                all_links[places[event.component]].append(event.link)
+        replayed_sizes = dict(sizes)
+        links = caps.apply([tuple(dict.fromkeys(row_links)) for row_links in all_links])
+        after = component_roots(links)
         if after == first:
             return first
         first = after

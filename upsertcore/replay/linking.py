@@ -1,11 +1,11 @@
 """
-Linking: which rows of a log belong together, since they share a key.
+Linking: which rows of a log share a key and belong to one component.
 
 Rules:
-    A row links by the forms that a decision can look up: of the keys of the strategy,
-    and of the unique keys. Scopes never link.
-    A patch that is refused as it is read links nothing: no book takes it.
-    Whatever a row is called after is a number of the log, never a count of ours.
+    Rows are linked by the forms that a decision can look up: of the keys of the
+    strategy, and of the unique keys. Scopes are never linked.
+    A patch that cannot be read has no links: a book refuses it.
+    Rows and components are identified by sequences of the log, never by counting.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from upsertcore.rules import (
 )
 from upsertcore.rules.rule import Rule
 
-__all__ = ["KnownContact", "Linking", "LogRow", "SentPatch", "joined"]
+__all__ = ["KnownContact", "Linking", "LogRow", "SentPatch", "component_roots"]
 
 
 @final
@@ -47,11 +47,10 @@ class SentPatch:
 
     Args:
         sequence: Its number in the log; later patches have greater ones.
-        patch: Field name to value, as it was sent.
-        at: The aware time that the contact gets which it creates or updates.
+        patch: Field name to value, as sent.
+        at: The aware time of the contact that it creates or updates.
         scope: The tenant.
-        component: The least number of those that it belongs together with; None as
-            long as nobody has looked.
+        component: The smallest sequence of its component; None until it is computed.
 
     >>> from datetime import datetime, timezone
     >>> SentPatch(
@@ -74,9 +73,9 @@ class KnownContact:
     A contact that is stored before a log begins.
 
     Args:
-        sequence: Its place by creation; lower than that of every patch.
+        sequence: Its place by creation; less than that of every patch.
         contact: The contact.
-        component: As of :class:`SentPatch`.
+        component: As in :class:`SentPatch`.
 
     >>> from datetime import datetime, timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -91,7 +90,7 @@ class KnownContact:
 
 LogRow: TypeAlias = KnownContact | SentPatch
 
-# What these rules make of two values is one of them, or a list of their items.
+# Rules whose result is one of the two values, or a list of their items.
 _CHOOSING: frozenset[Rule] = frozenset(
     {
         *(append, ignore, immutable, keep, largest, on_create, remove, replace),
@@ -103,15 +102,15 @@ _CHOOSING: frozenset[Rule] = frozenset(
 @final
 class Linking:
     """
-    What makes the links of a row: texts; rows that have one in common are linked.
+    Computes the links of a row, as texts; rows that share a link are linked.
 
     Args:
-        policy: The table.
+        policy: The policy.
 
-    Its ``makes`` is False where no form is ever looked up or held that no patch about
-    the contact carried. It is True where one form is made of several fields, which may
-    come in several patches, and where a rule, a default or a primary that joins its
-    additional ones makes a value of a key.
+    ``computes_forms`` is False if every form that is looked up or held was carried by a
+    patch about the contact. It is True for composite keys, whose fields may come in
+    several patches, and if a rule, a default or a primary that is appended to its
+    additional values makes the value of a key.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import field, first_match, normalize
@@ -120,16 +119,16 @@ class Linking:
     ...     SentPatch(1, {"id": 7}, datetime(2024, 1, 2, tzinfo=timezone.utc), "firm-1")
     ... )
     ('0:6:firm-17',)
-    >>> links.told("0:6:firm-17"), links.makes
+    >>> links.parse("0:6:firm-17"), links.computes_forms
     (('id', 'firm-1', '7'), False)
     """
 
-    __slots__ = ("_keys", "_numbers", "_policy", "makes")
+    __slots__ = ("_keys", "_numbers", "_policy", "computes_forms")
 
     def __init__(self, policy: Policy) -> None:
         consulted = {*policy.match.keys}
         self._policy = policy
-        # A key's number is that of its forms in all that tells forms per key.
+        # The number of a key is its position wherever forms are listed per key.
         self._numbers = {key.name: number for number, key in enumerate(policy.all_keys)}
         self._keys = [
             (number, key)
@@ -138,9 +137,9 @@ class Linking:
         ]
         parts = {name for _number, key in self._keys for name in key.fields}
         several = any(key.composite for _number, key in self._keys)
-        self.makes = (
+        self.computes_forms = (
             several
-            # What joins another field is cleaned there, and may be its own key too.
+            # An appended value is cleaned by the other field, and may be its key too.
             or any(key.append_new for key in policy.all_keys)
             or not parts.isdisjoint(name for name, _value in compiled(policy).defaults)
             or any(
@@ -152,13 +151,13 @@ class Linking:
 
     def __call__(self, row: LogRow) -> tuple[str, ...]:
         """
-        Give the links of a row.
+        Return the links of a row.
 
         Raises:
-            TypeError: If a host's normaliser answers something that is no text.
+            TypeError: If a normaliser returns something other than text or None.
         """
         if isinstance(row, KnownContact):
-            return self.held(row.contact)
+            return self.contact_links(row.contact)
         try:
             check_scope(row.scope)
             sent, _ignored = read_patch(self._policy, row.patch)
@@ -173,8 +172,8 @@ class Linking:
             ]
         )
 
-    def held(self, contact: Contact) -> tuple[str, ...]:
-        """Give the links of a contact, aliases among them."""
+    def contact_links(self, contact: Contact) -> tuple[str, ...]:
+        """Return the links of a contact, aliases included."""
         forms = held_forms(self._policy, contact)
         start = f"{len(contact.scope)}:{contact.scope}"
         return tuple(
@@ -186,12 +185,12 @@ class Linking:
         )
 
     def link(self, name: str, scope: str, form: str) -> str:
-        """Give the link that a form of a key is."""
+        """Return the link of a form of a key."""
         number = self._numbers[name]
         return f"{number}:{len(scope)}:{scope}{form}"
 
-    def told(self, link: str) -> tuple[str, str, str]:
-        """Give the name of the key, the scope and the form that a link stands for."""
+    def parse(self, link: str) -> tuple[str, str, str]:
+        """Return the name of the key, the scope and the form of a link."""
         number, length, rest = link.split(":", 2)
         end = int(length)
         return self._policy.all_keys[int(number)].name, rest[:end], rest[end:]
@@ -201,24 +200,24 @@ def _chooses(rule: Rule) -> bool:
     return rule.by is not None or rule in _CHOOSING
 
 
-def joined(rows: Iterable[Iterable[Hashable]]) -> list[int]:
+def component_roots(rows: Iterable[Iterable[Hashable]]) -> list[int]:
     """
-    Join the rows that are linked, directly or through others.
+    Find the components of rows that are linked, directly or through others.
 
     Args:
         rows: The links of each row.
 
     Returns:
-        For each row the position of the first row that it belongs together with.
+        For each row the position of the first row of its component.
 
     Cost:
         Near-linear in the links.
 
     Source:
         R. E. Tarjan and J. van Leeuwen, "Worst-case analysis of set union
-        algorithms", 1984: paths halved on the way.
+        algorithms", 1984: union-find with path halving.
 
-    >>> joined([["a"], ["b"], ["b", "a"], []])
+    >>> component_roots([["a"], ["b"], ["b", "a"], []])
     [0, 0, 0, 3]
     """
     parent: list[int] = []
@@ -230,12 +229,12 @@ def joined(rows: Iterable[Iterable[Hashable]]) -> list[int]:
             other = first.setdefault(link, position)
             while (above := parent[other]) != other:
                 parent[other] = other = parent[above]
-            # The first of them is above the others, whichever has more below it.
+            # The first row of a component is its root, whatever the sizes.
             if other < root:
                 parent[root] = root = other
             elif root < other:
                 parent[other] = root
     for position, above in enumerate(parent):
-        # Whoever stands above came before, and leads to the first already.
+        # A parent comes before its children, and already points to its root.
         parent[position] = parent[above]
     return parent

@@ -2,9 +2,9 @@
 The ordered replay: the rows of a log, component by component.
 
 Rules:
-    An id is made of the number of the patch that creates the contact, and a time is
+    An id is made of the sequence of the patch that creates the contact, and a time is
     that of the patch; nothing is counted, and no clock is read.
-    Nothing is kept of a component once it is done.
+    Nothing of a component is kept after its replay.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from upsertcore.store.index import ContactIndex
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
 
-__all__ = ["ComputedForms", "Event", "Replayed", "StoredContact", "replay", "watched"]
+__all__ = [
+    "ComputedForms",
+    "Event",
+    "Replayed",
+    "StoredContact",
+    "replay",
+    "replay_with_links",
+]
 
 T = TypeVar("T")
 
@@ -42,11 +49,11 @@ _COMPONENT = attrgetter("component")
 @frozen
 class Replayed:
     """
-    What became of one patch of a log.
+    The result of one patch of a log.
 
     Args:
         component: The number of its component.
-        sequence: The patch's own number.
+        sequence: The sequence of the patch.
         answer: The outcome, or the refusal.
 
     >>> Replayed(7, 9, Refused("no")).sequence
@@ -62,12 +69,12 @@ class Replayed:
 @frozen
 class StoredContact:
     """
-    A contact as it stands at the end of its component.
+    A contact at the end of its component.
 
     Args:
         component: The number of its component.
-        sequence: Its place by creation: the number of the patch that created it, or
-            the one that it had already.
+        sequence: Its place by creation: the sequence of the patch that created it, or
+            of the known contact.
         contact: The contact.
 
     >>> from datetime import datetime, timezone
@@ -85,13 +92,13 @@ class StoredContact:
 @frozen
 class ComputedForms:
     """
-    A link that no patch before carried whole.
+    A link of a computed form: no earlier patch carried it.
 
-    A form is meant that a contact came to hold, or that was looked up because it would.
+    A contact holds the form, or it was looked up because a contact would hold it.
 
     Args:
         component: The number of its component.
-        link: As :class:`Linking` makes it.
+        link: As :class:`Linking` computes it.
 
     >>> ComputedForms(7, "0:0:ada|king").component
     7
@@ -102,38 +109,38 @@ class ComputedForms:
 
 
 Event: TypeAlias = Replayed | StoredContact
-"""What a replay gives, in the order in which it is made."""
+"""An item of a replay."""
 
 
 def replay(
     rows: Iterable[LogRow], policy: Policy, *, ids: Callable[[int], str] = str
 ) -> Iterator[Event]:
     """
-    Do a log again, component by component.
+    Replay a log, component by component.
 
     Args:
-        rows: The rows of each component together, by their numbers, as
-            :func:`components` sorts them; the components in any order.
-        policy: The table.
-        ids: Makes the id of a contact of the number of the patch that creates it;
-            another for each number, and none that a known contact has.
+        rows: The rows of each component together, by sequence, as :func:`components`
+            sorts them; components in any order.
+        policy: The policy.
+        ids: A function from the sequence of a patch to the id of the contact that it
+            creates; ids must be distinct, and differ from those of known contacts.
 
     Returns:
-        One answer for each patch, and after the answers of each component its
-        contacts by creation; they come as they are made.
+        An iterator: one result for each patch, and after the results of a component
+        its contacts by creation.
 
     Raises:
-        ValueError: If the rows are not sorted, or an id is that of a contact that is
-            known and came before.
-        Refused: If a known contact cannot live under the policy.
+        ValueError: If the rows are not sorted, or an id is that of an earlier known
+            contact.
+        Refused: If a known contact does not fit the policy.
 
     Cost:
-        That of the upserts; memory for one component at a time, and for the ids of
-        the contacts that are known.
+        The cost of the upserts; memory for one component at a time, and for the ids of
+        the known contacts.
 
     Laws:
-        Whatever the order of the components, the contacts, sorted by their numbers,
-        are those of one book that took the log in its order.
+        In any order of the components, the contacts sorted by sequence are those of
+        one book to which the log is sent in order.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import field, first_match, normalize
@@ -141,11 +148,11 @@ def replay(
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> log = [SentPatch(n, {"id": id}, now) for n, id in enumerate("aba")]
-    >>> for each in replay(components(log, policy).rows, policy):
-    ...     if isinstance(each, Replayed):
-    ...         print(each.sequence, each.answer.result)
+    >>> for event in replay(components(log, policy).rows, policy):
+    ...     if isinstance(event, Replayed):
+    ...         print(event.sequence, event.answer.result)
     ...     else:
-    ...         print(each.contact.id, dict(each.contact.fields))
+    ...         print(event.contact.id, dict(event.contact.fields))
     0 created
     2 unchanged
     0 {'id': 'a'}
@@ -155,22 +162,22 @@ def replay(
     return _Replay(policy, ids, None).run(rows)  # type: ignore[return-value]
 
 
-def watched(
+def replay_with_links(
     rows: Iterable[LogRow], policy: Policy, *, ids: Callable[[int], str] = str
 ) -> Iterator[Event | ComputedForms]:
     """
-    Do a log again as :func:`replay`, and tell of links that no patch carried.
+    Replay a log as :func:`replay`, and also yield the links of computed forms.
 
-    Where such a link is another component's too, the two are one, and are to be done
-    again together. :func:`components` sees to that itself; this is for who takes a log
-    apart elsewhere, where :class:`Linking` says that it ``makes`` links.
+    If two components share such a link, they must be joined and replayed again.
+    :func:`components` does that itself; this function is for other ways to split a log,
+    for policies whose :class:`Linking` has ``computes_forms``.
     """
     return _Replay(policy, ids, Linking(policy)).run(rows)
 
 
 @final
-class _Watched:
-    """An index as a decision sees it, which notes the forms that are looked up."""
+class _RecordingView:
+    """A view of an index that records the links of the forms that are looked up."""
 
     __slots__ = ("_index", "_linking", "links")
 
@@ -191,7 +198,7 @@ class _Watched:
 
 @final
 class _Replay:
-    """One book, which has the contacts of one component at a time."""
+    """A book that holds the contacts of one component at a time."""
 
     def __init__(
         self, policy: Policy, ids: Callable[[int], str], linking: Linking | None
@@ -223,64 +230,64 @@ class _Replay:
         self, component: int, rows: Iterable[LogRow]
     ) -> Iterator[Event | ComputedForms]:
         places: dict[str, int] = {}
-        carried: set[str] = set()
+        known_links: set[str] = set()
         last: int | None = None
         for row in rows:
-            _see_that_it_follows(component, row.sequence, last)
+            _check_follows(component, row.sequence, last)
             last = row.sequence
             if isinstance(row, KnownContact):
                 self._admit(row.contact)
                 places[row.contact.id] = row.sequence
                 if self._linking is not None:
-                    carried.update(self._linking(row))
+                    known_links.update(self._linking(row))
                 continue
-            looked = self._looked_up(row)
+            links = self._looked_up_links(row)
             answer = self._answer(row)
             if isinstance(answer, Outcome) and answer.created:
                 places[self._id] = row.sequence
             if self._linking is not None:
-                carried.update(self._linking(row))
+                known_links.update(self._linking(row))
                 if isinstance(answer, Outcome) and not answer.unchanged:
-                    looked += self._linking.held(answer.contact)
-                for link in dict.fromkeys(looked):
-                    if link not in carried:
-                        carried.add(link)
+                    links += self._linking.contact_links(answer.contact)
+                for link in dict.fromkeys(links):
+                    if link not in known_links:
+                        known_links.add(link)
                         yield ComputedForms(component, link)
             yield Replayed(component, row.sequence, answer)
         for contact in self._index:
             yield StoredContact(component, places[contact.id], contact)
 
-    def _looked_up(self, row: SentPatch) -> tuple[str, ...]:
-        """Decide as the book will, to see which forms that asks for."""
+    def _looked_up_links(self, row: SentPatch) -> tuple[str, ...]:
+        """Decide as the book will, and return the links that the decision looks up."""
         if self._linking is None:
             return ()
-        watched = _Watched(self._index, self._linking)
+        view = _RecordingView(self._index, self._linking)
         with suppress(Refused):
-            self._named(
-                row, lambda: decide(self._policy, row.patch, watched, scope=row.scope)
+            self._with_note(
+                row, lambda: decide(self._policy, row.patch, view, scope=row.scope)
             )
-        return tuple(watched.links)
+        return tuple(view.links)
 
     def _admit(self, contact: Contact) -> None:
         for id in contact.ids:
             if id in self._known:
-                raise ValueError(f"id: {id!r} is of two known contacts")
+                raise ValueError(f"id: {id!r} belongs to two known contacts")
             self._known.add(id)
         self._index.put(contact, admitted_forms(self._policy, self._index, contact))
 
     def _answer(self, row: SentPatch) -> Outcome | Refused:
         self._row = row
         try:
-            return self._named(
+            return self._with_note(
                 row, lambda: self._book.upsert(row.patch, scope=row.scope)
             )
         except Refused as refusal:
             return refusal
 
-    def _named(self, row: SentPatch, do: Callable[[], T]) -> T:
-        """Do something about a patch; what goes wrong tells about which."""
+    def _with_note(self, row: SentPatch, call: Callable[[], T]) -> T:
+        """Run a call for a patch; an exception gets a note with its sequence."""
         try:
-            return do()
+            return call()
         except Refused:
             raise
         except Exception as error:
@@ -288,15 +295,14 @@ class _Replay:
             raise
 
 
-def _see_that_it_follows(
-    component: int | None, sequence: int, last: int | None
-) -> None:
-    """See that a row is the first of its component, or comes after the one before."""
+def _check_follows(component: int | None, sequence: int, last: int | None) -> None:
+    """Check that a row is the first of its component, or follows the previous one."""
     if component is None:
-        raise ValueError(f"component: row {sequence} has none; components() finds it")
+        what = f"must not be missing in row {sequence}"
+        raise ValueError(f"component: {what}; pass the rows of components()")
     if last is None and sequence != component:
-        told = f"must begin with row {component}, not with {sequence}"
-        raise ValueError(f"component {component}: {told}; are the rows sorted?")
+        what = f"must begin with row {component}, not with {sequence}"
+        raise ValueError(f"component {component}: {what}; sort the rows")
     if last is not None and sequence <= last:
-        told = f"row {sequence} must stand before {last}"
-        raise ValueError(f"component {component}: {told}; are the rows sorted?")
+        what = f"row {sequence} must come before {last}"
+        raise ValueError(f"component {component}: {what}; sort the rows")

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 
-from upsertcore.replay import joined
+from upsertcore.replay import component_roots
 from upsertcore.spark.schemas import arrow_schema, labels_schema
 
 __all__ = [
@@ -96,7 +96,7 @@ def table_components(links: pa.Table) -> pa.Table:
     numbers = link_lists.flatten().dictionary_encode().indices.to_pylist()
     ends = accumulate(link_lists.value_lengths().to_pylist(), initial=0)
     nodes = table.column("node").to_pylist()
-    first = joined(numbers[start:end] for start, end in pairwise(ends))
+    first = component_roots(numbers[start:end] for start, end in pairwise(ends))
     labelled = [place for place, root in enumerate(first) if place != root]
     columns = [[nodes[p] for p in labelled], [nodes[first[p]] for p in labelled]]
     schema = arrow_schema(labels_schema())

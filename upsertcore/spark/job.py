@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has it
 
 from upsertcore.policy.policy import Policy
-from upsertcore.replay import Linking, replay, watched
+from upsertcore.replay import Linking, replay, replay_with_links
 from upsertcore.spark import from_arrow, to_arrow
 from upsertcore.spark.components import connected_components
 from upsertcore.spark.frames import (
@@ -137,7 +137,7 @@ def upsert(
         grouped = with_component(links, labels, "node")
         persisted = [job(placed, grouped)]
         out = persisted[0]
-        if linking.makes:
+        if linking.computes_forms:
             out = _unite_components(job, placed, grouped, persisted, driver_limit)
     finally:
         links.unpersist()
@@ -212,7 +212,7 @@ def replay_worker(
     policy: Policy, ids: Callable[[int], str], fields: StructType, links: Linking
 ) -> Worker:
     """Return the function with which a worker replays a partition."""
-    schema, watch = arrow_schema(replayed_schema(fields)), links.makes
+    schema, watch = arrow_schema(replayed_schema(fields)), links.computes_forms
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return replay_partition(batches, policy, schema, ids=ids, watch=watch)
@@ -240,5 +240,5 @@ def replay_partition(
         watch: Whether to return links that no single patch contains.
     """
     rows = from_arrow.read_rows(batches)
-    replay_rows = watched if watch else replay
+    replay_rows = replay_with_links if watch else replay
     return to_arrow.write_batches(replay_rows(rows, policy, ids=ids), schema)

@@ -101,7 +101,7 @@ def large_components(
         return []
     shared: dict[int, list[SharedForm]] = {component: [] for component in counts}
     for row in _shared_links(grouped, [*counts]):
-        form = linking.told(row.link)
+        form = linking.parse(row.link)
         shared[row.component].append((*form, row["count"]))
     return [
         LargeComponent(component, size, tuple(shared[component]))
