@@ -194,7 +194,7 @@ def one_more_key(sets: Sequence[Febrl]) -> list[Row]:
     keys, make_policy = more_keys(), partial(policy, keep_aliases=True)
     sets = [Febrl(d.name, d.ids, tuple(map(with_full_name, d.patches))) for d in sets]
     shown = [data for data in sets if data.name in {_CHOSEN_ON, "FEBRL 4"}] or sets
-    rows = [_evaluate_keys(data, "the four alone", make_policy()) for data in sets]
+    rows = [_evaluate_keys(data, "the four only", make_policy()) for data in sets]
     chosen: dict[str, Parts] = {}
     for name, parts in keys.items():
         for data in shown:

@@ -32,7 +32,7 @@ def report(results: dict[str, Any]) -> str:
     parts.append(describe(results["about"]))
     for heading, block in (
         ("Policies of exact keys", _policies(results["policies"])),
-        ("Beside probabilistic linkers", _comparison(results)),
+        ("Compared with probabilistic linkers", _comparison(results)),
         ("One more key", _keys(results["keys"])),
         ("All that were never wrong on FEBRL 3", _together(results["keys"])),
         ("Left out of accuracy", _left_out(results["left_out"])),
@@ -53,7 +53,7 @@ def summary(results: dict[str, Any]) -> str:
     for row in results["policies"]:
         if row.get("expected_several"):
             several = str(row["expected_several"]), str(row["hit_several"])
-            rows.append([row["data"], row["what"], "hit two", *several])
+            rows.append([row["data"], row["what"], "matched two", *several])
     seconds = f"{results['seconds']:.0f} s in all"
     return table(["set", "what", "figure", "expected", "found"], rows) + f"\n{seconds}"
 
@@ -71,7 +71,7 @@ def _policies(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    several = "hit several contacts"
+    several = "matched several contacts"
     heads = [
         "set",
         "policy",
@@ -95,7 +95,7 @@ def _comparison(results: dict[str, Any]) -> str:
                 cells = [*_figures(row), format_number(groups["f1"]), _expected(row)]
                 spent = [_seconds(row), _microseconds(row), _new(row)]
                 body.append([data, row["what"], *cells, *spent])
-    heads = ["set", "what", *_HEADS, "F1, as groups", "expected"]
+    heads = ["set", "what", *_HEADS, "F1 of groups", "expected"]
     return table([*heads, "seconds", "µs a record", "one more record"], body)
 
 

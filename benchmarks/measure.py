@@ -175,7 +175,7 @@ def _is_runnable(task: Task, budget: float, results: Results) -> bool:
     engine, label = ENGINES[task.engine], task.case.label
     reason = engine.cannot(task.case)
     if not reason and task.measure == "memory" and engine.served:
-        label, reason = "memory", "it is the server's"
+        label, reason = "memory", "it is that of the server"
     if not reason:
         label = f"{label}, {task.case.size:,}"
         reason = _too_long(_estimate(task, results.rows), budget)
@@ -187,7 +187,7 @@ def _is_runnable(task: Task, budget: float, results: Results) -> bool:
 def _too_long(seconds: float, budget: float) -> str:
     if seconds <= budget:
         return ""
-    return f"some {seconds:,.0f} s a run by what fewer took; the limit is {budget:g} s"
+    return f"about {seconds:,.0f} s a run, estimated; the limit is {budget:g} s"
 
 
 def _estimate(task: Task, rows: Sequence[dict[str, Any]]) -> float:
@@ -224,7 +224,7 @@ def _add(row: dict[str, Any], task: Task, run: Run, results: Results) -> bool:
         _leave_out(results, task.engine, label, f"it fails: {error}")
         return False
     if not result["same"]:
-        _leave_out(results, task.engine, label, "its end state is not the floor's")
+        _leave_out(results, task.engine, label, "its end state differs from the floor")
         return False
     if task.measure == "time":
         row["us"].append(result["ns"] / 1_000 / task.case.size)

@@ -119,7 +119,7 @@ def doubles(size: int) -> Timings:
     rows, count = source.dump(), len(source)
     books: list[ContactBook] = []
     yield (
-        f"load, {1 / _SHARED:.0%} twice",
+        f"load, {1 / _SHARED:.0%} duplicates",
         "contact",
         _us(count, lambda: books.append(ContactBook.load(shared, rows))),
     )

@@ -184,7 +184,7 @@ class TestReport:
 
         figures = sum(len(EXPECTED[place]) for place in OURS)
         assert figures + len(HIT_SEVERAL) + 3 == len(lines)
-        several = "| FEBRL 3 | all four, replaced keys let go | hit two | 58 | 58 |"
+        several = "| FEBRL 3 | all four, aliases not kept | matched two | 58 | 58 |"
         assert several in lines
 
     def test_the_committed_results_make_the_committed_block(self) -> None:

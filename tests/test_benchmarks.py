@@ -218,8 +218,8 @@ class TestMeasuring:
         assert "the package no_such_package is not installed" == Missing.missing()
         assert {
             ("sqlite3, row by row", "it fails: no room"),
-            ("upsertcore upsert", "its end state is not the floor's"),
-            ("floor", "some 1,000 s a run by what fewer took; the limit is 20 s"),
+            ("upsertcore upsert", "its end state differs from the floor"),
+            ("floor", "about 1,000 s a run, estimated; the limit is 20 s"),
         } <= reasons
 
     def test_profiles_are_measured_on_the_floor_and_the_library(self) -> None:

@@ -1,11 +1,11 @@
 """
-What every engine is: one way to set up, to run, and to show the end state.
+The interface of the engines: set up, run, and return the end state.
 
 Rules:
-    An engine imports what it needs when it is set up, and not before.
-    What it cannot do, or lacks, it says in words, which stand in the report.
-    Only ``run`` is timed: it takes patches as plain dicts and ends when all of them
-    are stored.
+    An engine imports its package in ``setup``, not earlier.
+    It states what is missing or not supported, for the report.
+    Only ``run`` is timed: it receives patches as plain dicts and returns when all of
+    them are stored.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from benchmarks.workloads import Case, Patch
 __all__ = ["Engine", "State", "lacks", "state_of"]
 
 State = dict[str, dict[str, Any]]
-"""Normal form of the key that decides -> fields as they are stored."""
+"""Stored fields by the normal form of the primary key."""
 
-_KNOWN_BY: dict[str, Callable[[Patch], str]] = {
+_PRIMARY_KEY: dict[str, Callable[[Patch], str]] = {
     "plain": lambda fields: email_form(fields["email"]),
     "SalesforceIQ": lambda fields: email_form(fields["email"][0]["value"]),
     "LeadConnector": lambda fields: email_form(fields["email"]),
@@ -33,25 +33,25 @@ _KNOWN_BY: dict[str, Callable[[Patch], str]] = {
 
 def state_of(kind: str, contacts: Iterable[dict[str, Any]]) -> State:
     """
-    Name contacts by the normal form of the key that decides.
+    Return contacts by the normal form of their primary key.
 
     Raises:
-        ValueError: If two contacts have the same.
+        ValueError: If two contacts have the same key.
 
     >>> state_of("plain", [{"email": " Ada@X.org"}])
     {'ada@x.org': {'email': ' Ada@X.org'}}
     """
-    listed = list(contacts)
-    known_by = _KNOWN_BY[kind]
-    state = {known_by(fields): fields for fields in listed}
-    if len(state) != len(listed):
-        raise ValueError(f"{len(listed)} contacts have only {len(state)} keys")
+    all_fields = list(contacts)
+    primary_key = _PRIMARY_KEY[kind]
+    state = {primary_key(fields): fields for fields in all_fields}
+    if len(state) != len(all_fields):
+        raise ValueError(f"{len(all_fields)} contacts have only {len(state)} keys")
     return state
 
 
 def lacks(package: str) -> str:
     """
-    Say why a package cannot be used here, blank if it can.
+    Return why a package cannot be used, blank if it can.
 
     >>> lacks("json"), lacks("no_such_package")
     ('', 'the package no_such_package is not installed')
@@ -67,57 +67,57 @@ def lacks(package: str) -> str:
 
 class Engine:
     """
-    An engine; made without arguments, then set up for one workload.
+    An engine; create it without arguments, then set it up for one workload.
 
     >>> Engine.missing(), Engine.cannot(Case("mixed", 1, kind="Anduin"))
-    ('', 'it has the plain policy alone')
+    ('', 'it has the plain policy only')
     """
 
     name: ClassVar[str] = ""
-    """How the report calls it."""
+    """Its name in the report."""
     how: ClassVar[str] = ""
-    """What it does, in a few words."""
+    """A short description."""
     package: ClassVar[str] = ""
-    """The package that it needs, blank for none."""
+    """The package that it requires, blank for none."""
     both_keys: ClassVar[bool] = True
-    """Whether it matches by email, else by phone; otherwise by email alone."""
+    """Whether it matches by email, otherwise by phone; if false, by email only."""
 
     whole: ClassVar[bool] = False
-    """Whether it takes a batch as a whole, and decides on no patch by itself."""
+    """Whether it processes a batch at once, without decisions for single patches."""
     served: ClassVar[bool] = False
-    """Whether what it stores is in the memory of a server."""
+    """Whether it stores contacts in a server."""
 
     case: Case
 
     @classmethod
     def missing(cls) -> str:
-        """Say what it needs and this machine does not have, blank for nothing."""
+        """Return what is missing on this machine, blank for nothing."""
         return lacks(cls.package) if cls.package else ""
 
     @classmethod
     def cannot(cls, case: Case) -> str:
-        """Say why it cannot do a workload, blank if it can."""
+        """Return why it does not support a workload, blank if it does."""
         if case.kind != "plain":
-            return "it has the plain policy alone"
+            return "it has the plain policy only"
         if case.shape == "clash" and not cls.both_keys:
-            return "it matches by one key, so that nothing can clash"
+            return "it matches by one key, so it has no conflicts"
         return ""
 
     def setup(self, case: Case) -> None:
-        """Import what it needs and make an empty store."""
+        """Import the package and create an empty store."""
         self.case = case
 
     def run(self, patches: Iterable[Patch]) -> None:
-        """Upsert all patches, in their order."""
+        """Upsert all patches in order."""
         raise NotImplementedError
 
     def contacts(self) -> Iterable[dict[str, Any]]:
-        """Give the fields of each contact, absent ones left out."""
+        """Return the fields of each contact, without absent ones."""
         raise NotImplementedError
 
     def state(self) -> State:
-        """Give the end state."""
+        """Return the end state."""
         return state_of(self.case.kind, self.contacts())
 
     def close(self) -> None:
-        """Take away what would outlive the process."""
+        """Remove what would outlive the process."""

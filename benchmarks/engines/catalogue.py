@@ -2,8 +2,8 @@
 All engines, in the order of the report.
 
 Rules:
-    An engine is known by its name.
-    One that cannot run here is not dropped in silence: the report says why.
+    An engine is identified by its name.
+    The report lists engines that cannot run here, with the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALL: tuple[type[Engine], ...] = (
 )
 
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in _ALL}
-"""By name."""
+"""The engines by name."""
 
 OURS = (HandWritten.name, Upsert.name, UpsertMany.name)
-"""The floor, and the library on it: the ones that have the profiles' policies."""
+"""The floor and the library: the engines that support the policies of profiles."""

@@ -1,11 +1,11 @@
 """
-Rivals that take the whole batch as columns: polars, pandas and duckdb.
+Rivals that process the whole batch as columns: polars, pandas and duckdb.
 
 Rules:
-    What is timed begins with a list of dicts, so the making of columns is part of it.
-    A batch is one group-by: the last value that is not null, per email; a patch is
-    never decided on its own, and nothing can be told of it but the end state.
-    What was stored before stands first in the same group-by.
+    The time includes the conversion from a list of dicts to columns.
+    A batch is one group-by: the last value that is not null, per email. There is no
+    decision, and therefore no outcome, for a single patch.
+    Stored rows come first in the same group-by.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _columns(names: Sequence[str], patches: Iterable[Patch]) -> Columns:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _kept(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _non_null(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     return ({n: v for n, v in row.items() if v is not None} for row in rows)
 
 
@@ -37,7 +37,7 @@ class Polars(Engine):
     """A lazy ``group_by`` of a ``DataFrame``."""
 
     name = "polars"
-    how = "whole batch, email alone, one group_by"
+    how = "whole batch, email only, one group_by"
     package = "polars"
     both_keys = False
     whole = True
@@ -45,7 +45,7 @@ class Polars(Engine):
     frame: Any
 
     def setup(self, case: Case) -> None:
-        """Make an empty frame."""
+        """Create an empty frame."""
         super().setup(case)
         pl = self.polars = import_module("polars")
         kinds = {LIST: pl.List(pl.String)}
@@ -55,23 +55,23 @@ class Polars(Engine):
     def run(self, patches: Iterable[Patch]) -> None:
         """Fold the batch into the frame."""
         pl = self.polars
-        sent = pl.DataFrame(_columns(self.case.names, patches), schema=self.schema)
+        batch = pl.DataFrame(_columns(self.case.names, patches), schema=self.schema)
         form = pl.col("email").str.strip_chars().str.to_lowercase()
-        whole = pl.concat([self.frame, sent]).lazy().with_columns(form=form)
+        rows = pl.concat([self.frame, batch]).lazy().with_columns(form=form)
         last = pl.col(self.case.names).drop_nulls().last()
-        folded = whole.group_by("form").agg(last)
+        folded = rows.group_by("form").agg(last)
         self.frame = folded.select(self.case.names).collect()
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the values that are not null."""
-        return _kept(self.frame.to_dicts())
+        """Return the values that are not null."""
+        return _non_null(self.frame.to_dicts())
 
 
 class Pandas(Engine):
     """``groupby(...).last()`` of a ``DataFrame``."""
 
     name = "pandas"
-    how = "whole batch, email alone, one groupby"
+    how = "whole batch, email only, one groupby"
     package = "pandas"
     both_keys = False
     whole = True
@@ -79,24 +79,22 @@ class Pandas(Engine):
     frame: Any
 
     def setup(self, case: Case) -> None:
-        """Make an empty frame."""
+        """Create an empty frame."""
         super().setup(case)
         self.pandas = import_module("pandas")
         self.frame = None
 
     def run(self, patches: Iterable[Patch]) -> None:
         """Fold the batch into the frame."""
-        # Objects as they are: texts and lists alike, and no package beside pandas.
-        whole = self.pandas.DataFrame(
-            _columns(self.case.names, patches), dtype="object"
-        )
+        # dtype object keeps text and lists as they are, without further packages.
+        rows = self.pandas.DataFrame(_columns(self.case.names, patches), dtype="object")
         if self.frame is not None:
-            whole = self.pandas.concat([self.frame, whole], ignore_index=True)
-        form = whole["email"].str.strip().str.lower()
-        self.frame = whole.groupby(form, sort=False).last()
+            rows = self.pandas.concat([self.frame, rows], ignore_index=True)
+        form = rows["email"].str.strip().str.lower()
+        self.frame = rows.groupby(form, sort=False).last()
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the values that are not null."""
+        """Return the values that are not null."""
         rows = self.frame.to_dict("records")
         return (
             {name: v for name, v in row.items() if isinstance(v, (str, list))}
@@ -108,18 +106,18 @@ class Duckdb(Engine):
     """A batch through a registered frame, and INSERT ... ON CONFLICT."""
 
     name = "duckdb"
-    how = "whole batch, email alone, GROUP BY then ON CONFLICT"
+    how = "whole batch, email only, GROUP BY then ON CONFLICT"
     package = "duckdb"
     both_keys = False
     whole = True
 
     @classmethod
     def missing(cls) -> str:
-        """Need pandas too, which carries the batch into the database."""
+        """Require pandas as well, which passes the batch to the database."""
         return super().missing() or lacks("pandas")
 
     def setup(self, case: Case) -> None:
-        """Make an empty table."""
+        """Create an empty table."""
         super().setup(case)
         self.pandas = import_module("pandas")
         self.connection = import_module("duckdb").connect(":memory:")
@@ -133,8 +131,8 @@ class Duckdb(Engine):
     def run(self, patches: Iterable[Patch]) -> None:
         """Fold the batch, then write it."""
         names = self.case.names
-        sent = self.pandas.DataFrame(_columns(names, patches), dtype="object")
-        sent["place"] = range(len(sent))
+        batch = self.pandas.DataFrame(_columns(names, patches), dtype="object")
+        batch["place"] = range(len(batch))
         last = ", ".join(
             f'arg_max("{name}", place) FILTER ("{name}" IS NOT NULL)' for name in names
         )
@@ -142,7 +140,7 @@ class Duckdb(Engine):
             f'"{name}" = coalesce(excluded."{name}", contact."{name}")'
             for name in names
         )
-        self.connection.register("sent", sent)
+        self.connection.register("sent", batch)
         self.connection.execute(
             f"INSERT INTO contact SELECT lower(trim(email)) AS form, {last}"  # noqa: S608 - our own names
             f" FROM sent GROUP BY form ON CONFLICT (form) DO UPDATE SET {sets}"
@@ -150,11 +148,11 @@ class Duckdb(Engine):
         self.connection.unregister("sent")
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the values that are not null."""
+        """Return the values that are not null."""
         names = self.case.names
         sql = f"SELECT {columns(names)} FROM contact"  # noqa: S608 - our own names
         rows = self.connection.execute(sql).fetchall()
-        return _kept(dict(zip(names, row, strict=True)) for row in rows)
+        return _non_null(dict(zip(names, row, strict=True)) for row in rows)
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,11 +1,11 @@
 """
-Rivals that keep Python objects with indices: ducks, littletable and pydblite.
+Rivals that index Python objects: ducks, littletable and pydblite.
 
 Rules:
-    Each is used as its documentation shows, with an index for each of both keys.
-    What is no key is changed in place, which none of them offers to do by copy; it is
-    the cheapest that each of them can do, and more than the floor allows itself.
-    Only where a normal form moves is an object taken out and put in again.
+    Each is used as its documentation shows, with an index for each key.
+    Other fields are updated in place, the cheapest way that they offer; none offers
+    updates by copy. The floor copies.
+    An object is removed and inserted again only if a normal form changes.
 """
 
 from __future__ import annotations
@@ -24,34 +24,37 @@ _FORMS = ("email_form", "phone_form")
 
 
 class _Rows(Engine):
-    """What the three have in common: whom a patch is about, and what it may set."""
+    """Matching and withholding, shared by the three."""
 
     def run(self, patches: Iterable[Patch]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         for patch in patches:
             self._upsert(patch)
 
     def _upsert(self, patch: Patch) -> None:
         mailbox, number = email_form(patch["email"]), phone_form(patch["phone"])
-        sent = {**patch, "email_form": mailbox, "phone_form": number}
-        found, called = self._one(_FORMS[0], mailbox), self._one(_FORMS[1], number)
-        if found is None:
-            found = called
-        elif called is not None and called is not found:
-            del sent["phone"], sent["phone_form"]
-        if found is None:
-            self._insert(sent)
+        values = {**patch, "email_form": mailbox, "phone_form": number}
+        match, phone_holder = (
+            self._find(_FORMS[0], mailbox),
+            self._find(_FORMS[1], number),
+        )
+        if match is None:
+            match = phone_holder
+        elif phone_holder is not None and phone_holder is not match:
+            del values["phone"], values["phone_form"]
+        if match is None:
+            self._insert(values)
         else:
-            self._update(found, sent)
+            self._update(match, values)
 
-    def _one(self, form: str, value: str) -> Any:
-        """Give the object that holds a form, None for nobody."""
+    def _find(self, form: str, value: str) -> Any:
+        """Return the object that holds a form, or None."""
         raise NotImplementedError
 
-    def _insert(self, sent: Patch) -> None:
+    def _insert(self, values: Patch) -> None:
         raise NotImplementedError
 
-    def _update(self, found: Any, sent: Patch) -> None:
+    def _update(self, match: Any, values: Patch) -> None:
         raise NotImplementedError
 
 
@@ -65,28 +68,28 @@ class Ducks(_Rows):
     dex: Any
 
     def setup(self, case: Case) -> None:
-        """Make an empty Dex."""
+        """Create an empty Dex."""
         super().setup(case)
         self.dex = import_module("ducks").Dex([], list(_FORMS))
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the dicts without the forms."""
-        return (_without_forms(one) for one in self.dex)
+        """Return the dicts without the forms."""
+        return (_without_forms(item) for item in self.dex)
 
-    def _one(self, form: str, value: str) -> Any:
-        found = self.dex[{form: value}]
-        return found[0] if found else None
+    def _find(self, form: str, value: str) -> Any:
+        matches = self.dex[{form: value}]
+        return matches[0] if matches else None
 
-    def _insert(self, sent: Patch) -> None:
-        self.dex.add(sent)
+    def _insert(self, values: Patch) -> None:
+        self.dex.add(values)
 
-    def _update(self, found: Any, sent: Patch) -> None:
-        moves = any(form in sent and found[form] != sent[form] for form in _FORMS)
+    def _update(self, match: Any, values: Patch) -> None:
+        moves = any(form in values and match[form] != values[form] for form in _FORMS)
         if moves:
-            self.dex.remove(found)
-        found.update(sent)
+            self.dex.remove(match)
+        match.update(values)
         if moves:
-            self.dex.add(found)
+            self.dex.add(match)
 
 
 class Littletable(_Rows):
@@ -99,34 +102,36 @@ class Littletable(_Rows):
     table: Any
 
     def setup(self, case: Case) -> None:
-        """Make an empty table."""
+        """Create an empty table."""
         super().setup(case)
         self.table = import_module("littletable").Table()
         for form in _FORMS:
             self.table.create_index(form, unique=True)
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the attributes without the forms."""
-        return (_without_forms(vars(one)) for one in self.table)
+        """Return the attributes without the forms."""
+        return (_without_forms(vars(item)) for item in self.table)
 
-    def _one(self, form: str, value: str) -> Any:
+    def _find(self, form: str, value: str) -> Any:
         return getattr(self.table.by, form).get(value)
 
-    def _insert(self, sent: Patch) -> None:
-        self.table.insert(sent)
+    def _insert(self, values: Patch) -> None:
+        self.table.insert(values)
 
-    def _update(self, found: Any, sent: Patch) -> None:
-        held = vars(found)
-        moves = any(form in sent and held[form] != sent[form] for form in _FORMS)
+    def _update(self, match: Any, values: Patch) -> None:
+        attributes = vars(match)
+        moves = any(
+            form in values and attributes[form] != values[form] for form in _FORMS
+        )
         if moves:
-            self.table.remove(found)
-        held.update(sent)
+            self.table.remove(match)
+        attributes.update(values)
         if moves:
-            self.table.insert(found)
+            self.table.insert(match)
 
 
 class Pydblite(_Rows):
-    """A ``Base`` in memory with two indices, which it keeps itself at an update."""
+    """A ``Base`` in memory with two indices, which updates maintain."""
 
     name = "pydblite"
     how = "a Base in memory, both keys indexed, its own update"
@@ -135,29 +140,31 @@ class Pydblite(_Rows):
     base: Any
 
     def setup(self, case: Case) -> None:
-        """Make an empty base."""
+        """Create an empty base."""
         super().setup(case)
         self.base = import_module("pydblite").Base("contact", save_to_file=False)
         self.base.create(*case.names, *_FORMS, mode="override")
         self.base.create_index(*_FORMS)
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the fields that are not null, without the forms."""
-        own = {"__id__", "__version__"}
+        """Yield the fields that are not null, without the forms."""
+        internal = {"__id__", "__version__"}
         for record in self.base:
-            held = {n: v for n, v in record.items() if v is not None and n not in own}
-            yield _without_forms(held)
+            fields = {
+                n: v for n, v in record.items() if v is not None and n not in internal
+            }
+            yield _without_forms(fields)
 
-    def _one(self, form: str, value: str) -> Any:
-        found = self.base.indices[form].get(value)
-        return self.base.records[found[0]] if found else None
+    def _find(self, form: str, value: str) -> Any:
+        matches = self.base.indices[form].get(value)
+        return self.base.records[matches[0]] if matches else None
 
-    def _insert(self, sent: Patch) -> None:
-        self.base.insert(**sent)
+    def _insert(self, values: Patch) -> None:
+        self.base.insert(**values)
 
-    def _update(self, found: Any, sent: Patch) -> None:
-        self.base.update(found, **sent)
+    def _update(self, match: Any, values: Patch) -> None:
+        self.base.update(match, **values)
 
 
-def _without_forms(held: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in held.items() if name not in _FORMS}
+def _without_forms(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _FORMS}

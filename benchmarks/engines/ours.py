@@ -1,9 +1,9 @@
 """
-The library under its public names, and the floor that it is compared with.
+The library, used through its public API, and the floor.
 
 Rules:
-    Books are made as a host makes them: default ids, default clock, no option.
-    Outcomes are made, and let go as a host lets them go that has answered.
+    Books are created with default ids, default clock and no options.
+    Outcomes are created and discarded, as after a response.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ __all__ = ["HandWritten", "Upsert", "UpsertMany", "book_for", "policy_for"]
 
 def policy_for(case: Case) -> Policy:
     """
-    Make the policy of a workload.
+    Return the policy of a workload.
 
     >>> policy_for(Case("mixed", 1)).match
     first_match('email', 'phone')
     """
     if case.kind != "plain":
-        system = profiles.BY_NAME[case.kind]()
-        policy: Policy = system.policy
+        policy: Policy = profiles.BY_NAME[case.kind]().policy
         return policy
-    lines = {name: field() for name in case.names}
-    lines["email"] = field(key=normalize.email, unique=True)
-    lines["phone"] = field(key=normalize.phone, unique=True)
-    return Policy(first_match("email", "phone"), lines, on_key_in_use="withhold")
+    fields = {name: field() for name in case.names}
+    fields["email"] = field(key=normalize.email, unique=True)
+    fields["phone"] = field(key=normalize.phone, unique=True)
+    return Policy(first_match("email", "phone"), fields, on_key_in_use="withhold")
 
 
 def book_for(case: Case) -> ContactBook:
-    """Make an empty book for a workload."""
+    """Return an empty book for a workload."""
     return ContactBook(policy_for(case))
 
 
@@ -51,21 +50,21 @@ class HandWritten(Engine):
 
     @classmethod
     def cannot(cls, case: Case) -> str:
-        """Do every workload: each kind has its own floor."""
+        """Support every workload: each kind has its own floor."""
         del case
         return ""
 
     def setup(self, case: Case) -> None:
-        """Choose the floor of the kind."""
+        """Create the floor of the kind."""
         super().setup(case)
         self.floor = FLOORS[case.kind]()
 
     def run(self, patches: Iterable[Patch]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         self.floor.run(patches)
 
     def contacts(self) -> Iterable[dict[str, Any]]:
-        """Give them as they are stored."""
+        """Return the stored fields."""
         return self.floor.contacts.values()
 
 
@@ -79,23 +78,23 @@ class Upsert(Engine):
 
     @classmethod
     def cannot(cls, case: Case) -> str:
-        """Do every workload."""
+        """Support every workload."""
         del case
         return ""
 
     def setup(self, case: Case) -> None:
-        """Make an empty book."""
+        """Create an empty book."""
         super().setup(case)
         self.book = book_for(case)
 
     def run(self, patches: Iterable[Patch]) -> None:
-        """Upsert one patch after the other."""
+        """Upsert the patches in order."""
         upsert = self.book.upsert
         for patch in patches:
             upsert(patch)
 
     def contacts(self) -> Iterable[dict[str, Any]]:
-        """Give plain fields."""
+        """Return plain fields."""
         return (row["fields"] for row in self.book.dump())
 
 

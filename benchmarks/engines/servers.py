@@ -1,11 +1,11 @@
 """
-Rivals that need a server of their own: PostgreSQL and Redis.
+Rivals that need a server: PostgreSQL and Redis.
 
 Rules:
-    They are measured where a server answers, on this machine, and left out elsewhere.
-    PostgreSQL is reached as libpq is told to (``PGHOST``, ``PGUSER``, ...), Redis by
-    ``REDIS_URL``.
-    What they write, they take away: temporary tables, and keys under one prefix.
+    They are measured if a server is reachable, otherwise left out.
+    PostgreSQL is reached with the settings of libpq (``PGHOST``, ``PGUSER``, ...),
+    Redis at ``REDIS_URL``.
+    They remove what they write: temporary tables, and keys with one prefix.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Postgres(Engine):
     """COPY into a temporary table, then one INSERT ... ON CONFLICT."""
 
     name = "PostgreSQL"
-    how = "whole batch, email alone, COPY then ON CONFLICT, one transaction"
+    how = "whole batch, email only, COPY then ON CONFLICT, one transaction"
     package = "psycopg"
     served = True
     both_keys = False
@@ -43,11 +43,11 @@ class Postgres(Engine):
 
     @classmethod
     def missing(cls) -> str:
-        """See whether a server answers."""
-        return super().missing() or _answers(lambda: _postgres().close())
+        """Check whether a server is reachable."""
+        return super().missing() or _connection_error(lambda: _postgres().close())
 
     def setup(self, case: Case) -> None:
-        """Make two empty temporary tables."""
+        """Create two empty temporary tables."""
         super().setup(case)
         self.connection = _postgres()
         texts = ", ".join(f'"{name}" text' for name in case.names)
@@ -80,13 +80,13 @@ class Postgres(Engine):
         self.connection.commit()
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the values that are not null."""
+        """Return the values that are not null."""
         names = self.case.names
         sql = f"SELECT {columns(names)} FROM contact"  # noqa: S608 - our own names
         return (fields_from(names, row) for row in self.connection.execute(sql))
 
     def close(self) -> None:
-        """Close the connection; the tables go with it."""
+        """Close the connection, which drops the tables."""
         self.connection.close()
 
 
@@ -110,7 +110,7 @@ if not withheld then redis.call('HSET', by_phone, ARGV[2], id) end
 
 
 class Redis(Engine):
-    """One hash a contact and one a key, by a script, a thousand calls at a time."""
+    """One hash per contact and one per key, by a script, in batches of a thousand."""
 
     name = "Redis"
     how = "both keys, a Lua script, pipelined by 1 000"
@@ -121,11 +121,11 @@ class Redis(Engine):
 
     @classmethod
     def missing(cls) -> str:
-        """See whether a server answers."""
-        return super().missing() or _answers(lambda: _redis().ping())
+        """Check whether a server is reachable."""
+        return super().missing() or _connection_error(lambda: _redis().ping())
 
     def setup(self, case: Case) -> None:
-        """Take away what an earlier run may have left."""
+        """Remove the keys of an earlier run."""
         super().setup(case)
         self.client = _redis()
         self._clear()
@@ -150,7 +150,7 @@ class Redis(Engine):
             yield fields
 
     def close(self) -> None:
-        """Take away what was written."""
+        """Remove the keys of this run."""
         self._clear()
         self.client.close()
 
@@ -168,16 +168,16 @@ def _flat(patch: Patch) -> Iterator[Any]:
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    left = iter(items)
-    while batch := list(islice(left, _BATCH)):
+    remaining = iter(items)
+    while batch := list(islice(remaining, _BATCH)):
         yield batch
 
 
-def _answers(ask: Callable[[], object]) -> str:
+def _connection_error(connect: Callable[[], object]) -> str:
     try:
-        ask()
+        connect()
     except Exception as error:  # noqa: BLE001 - each client has its own family of errors
-        return f"no server answers ({type(error).__name__})"
+        return f"no server is reachable ({type(error).__name__})"
     return ""
 
 

@@ -1,10 +1,10 @@
 """
-SQLite in memory, in two ways: as an application writes it, and as SQL offers it.
+SQLite in memory, in two ways: row by row, and with ON CONFLICT.
 
 Rules:
-    One column a field and one a normal form; a list is stored as JSON.
-    Normal forms are made in Python, by the functions of the floor.
-    Everything happens in one transaction, and nothing touches a disk.
+    One column per field and per normal form; a list is stored as JSON.
+    The functions of the floor compute normal forms in Python.
+    Everything is in one transaction, and nothing is on disk.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def columns(names: Iterable[str]) -> str:
 
 def row_of(patch: Patch, names: Sequence[str]) -> list[Any]:
     """
-    Give the values of these columns, None for one that is omitted.
+    Return the values of these columns, None for omitted ones.
 
     >>> row_of({"email": "a@x", "tags": ["b"]}, ["email", "phone", "tags"])
     ['a@x', None, '["b"]']
@@ -47,7 +47,7 @@ def row_of(patch: Patch, names: Sequence[str]) -> list[Any]:
 
 def fields_from(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     """
-    Make fields of a row, the reverse of :func:`row_of`.
+    Return the fields of a row, the reverse of :func:`row_of`.
 
     >>> fields_from(["email", "phone", "tags"], ["a@x", None, '["b"]'])
     {'email': 'a@x', 'tags': ['b']}
@@ -65,7 +65,7 @@ class _Sqlite(Engine):
     names: tuple[str, ...]
 
     def setup(self, case: Case) -> None:
-        """Make an empty table."""
+        """Create an empty table."""
         super().setup(case)
         self.names = case.names
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -76,7 +76,7 @@ class _Sqlite(Engine):
         )
 
     def contacts(self) -> Iterator[dict[str, Any]]:
-        """Give the fields that are not null."""
+        """Return the fields that are not null."""
         rows = self.connection.execute(
             f"SELECT {columns(self.names)} FROM contact"  # noqa: S608 - our own names
         )
@@ -88,7 +88,7 @@ class _Sqlite(Engine):
 
 
 class SqliteRows(_Sqlite):
-    """Select by email, else by phone, then insert or update; patch by patch."""
+    """Select by email, otherwise by phone, then insert or update, patch by patch."""
 
     name = "sqlite3, row by row"
     how = "`:memory:`, both keys, SELECT then INSERT or UPDATE"
@@ -111,14 +111,14 @@ class SqliteRows(_Sqlite):
         if by_phone is not None and by_phone[0] != id:
             names.remove("phone")
             forms.pop()
-        named = [*(form for form, _value in forms), *names]
+        column_names = [*(form for form, _value in forms), *names]
         values = [*(value for _form, value in forms), *row_of(patch, names)]
         if id is None:
-            marks = ", ".join("?" * len(named))
-            sql = f"INSERT INTO contact ({columns(named)}) VALUES ({marks})"  # noqa: S608 - our own names
+            marks = ", ".join("?" * len(column_names))
+            sql = f"INSERT INTO contact ({columns(column_names)}) VALUES ({marks})"  # noqa: S608 - our own names
             execute(sql, values)
         else:
-            sets = ", ".join(f'"{name}" = ?' for name in named)
+            sets = ", ".join(f'"{name}" = ?' for name in column_names)
             execute(f"UPDATE contact SET {sets} WHERE id = ?", [*values, id])  # noqa: S608 - our own names
 
 
@@ -127,10 +127,10 @@ _BY_PHONE = "SELECT id FROM contact WHERE phone_form = ?"
 
 
 class SqliteConflict(_Sqlite):
-    """INSERT ... ON CONFLICT by email alone, as one ``executemany``."""
+    """INSERT ... ON CONFLICT by email only, as one ``executemany``."""
 
     name = "sqlite3, ON CONFLICT"
-    how = "`:memory:`, email alone, one executemany"
+    how = "`:memory:`, email only, one executemany"
     both_keys = False
     unique = ("email_form",)
 
