@@ -92,7 +92,7 @@ _FINDING = (
         "an address, then a phone",
         "matching.strategies",
         "_first_match",
-        "if found is None and holders:",
+        "if chosen is None and holders:",
         "if holders:",
     ),
     Fault(
@@ -102,13 +102,13 @@ _FINDING = (
         "matching.strategies",
         "_first_match",
         """
-    seen: list[str] = []
+    all_holders: list[str] = []
     for name in keys:
         for _form, holders in probe(name):
             carried = True
 """,
         """
-    seen: list[str] = []
+    all_holders: list[str] = []
     for name in keys[:1]:
         for _form, holders in probe(name):
             carried = True
@@ -129,8 +129,8 @@ _FINDING = (
         "an address, then a phone",
         "matching.strategies",
         "_first_match",
-        "found, by = pick(name, holders), name\n            seen += holders",
-        "found, by = pick(name, holders), keys[0]\n            seen += holders",
+        "chosen, key = pick(name, holders), name\n            all_holders += holders",
+        "chosen, key = pick(name, holders), keys[0]\n            all_holders += holders",
     ),
     Fault(
         "further contacts that keys hit are not told",
@@ -138,8 +138,8 @@ _FINDING = (
         "an address, then a phone",
         "matching.strategies",
         "_first_match",
-        "return Match(found, by, _others(found, seen))",
-        "return Match(found, by)",
+        "return Match(chosen, key, _also_matched(chosen, all_holders))",
+        "return Match(chosen, key)",
     ),
     Fault(
         "blank makes a key, which finds whoever has it blank",
@@ -938,8 +938,8 @@ _MERGED = (
         "contacts are joined",
         "rules.absent",
         "_present",
-        "elif value is not None and (mine is None or not _says_nothing(value, usual)):",
-        "elif value is not None:",
+        "not _is_all_absent(value, inner_default)",
+        "True",
     ),
     Fault(
         "the survivor's default stands against what another contact has",

@@ -1,1 +1,1 @@
-"""Match strategies: in which order, and how, keys are consulted."""
+"""Match strategies: the order and the manner in which keys are consulted."""

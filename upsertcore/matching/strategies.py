@@ -1,9 +1,9 @@
 """
-Match strategies: in which order, and how, keys are consulted.
+The match strategies: the order and the manner in which keys are consulted.
 
 Rules:
-    A key that carries no normal form finds nobody.
-    Whoever is found and is not the contact that is meant is named.
+    A key without a normal form matches no contact.
+    Contacts that match besides the chosen one are reported.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ def first_match(
     *keys: str, guard: Guard | None = None, on_contradiction: OnContradiction = "keep"
 ) -> Strategy:
     """
-    Let the first key that finds somebody decide.
+    Match by the first key that matches any contact.
 
-    The keys after it are consulted too, so that further contacts are reported.
+    The keys after it are consulted, too, so that further contacts are reported.
 
     Args:
         keys: Names of keys, the most trusted first.
-        guard: What contradicts a hit by a lower key, so that it does not count: the
-            contact holds another value for a higher key that the patch carries
-            (``"if_set"``), or does not hold that value (``"strict"``, which finds
-            whom :func:`first_present` finds, and reports the others).
-        on_contradiction: A lower key all of whose hits are contradicted stays in the
-            patch (``"keep"``), or is left out of it (``"drop"``).
+        guard: When a match by a lower key does not count: if the contact holds another
+            value for a higher key that the patch carries (``"if_set"``), or does not
+            hold that value (``"strict"``, which matches as :func:`first_present`, and
+            reports the other contacts).
+        on_contradiction: A lower key none of whose matches count stays in the patch
+            (``"keep"``), or is left out of it (``"drop"``).
 
     Returns:
         A strategy. It refuses a patch that carries none of the keys, with
-        ``NoMatchKey``, unless the policy says ``on_no_key="create"``.
+        ``NoMatchKey``, unless the policy has ``on_no_key="create"``.
 
     Raises:
-        InvalidPolicy: If no key is named, or one twice, or a choice is none.
+        InvalidPolicy: If no key is named, or one twice, or an option is invalid.
 
     Cost:
         One look-up per normal form that the patch carries.
@@ -69,8 +69,8 @@ def first_match(
 
     >>> from upsertcore import ContactBook, Policy, field, normalize
     >>> match = first_match("id", "email", guard="if_set", on_contradiction="drop")
-    >>> lines = {name: field(key=normalize.exact) for name in match.keys}
-    >>> book = ContactBook(Policy(match, lines))
+    >>> fields = {name: field(key=normalize.exact) for name in match.keys}
+    >>> book = ContactBook(Policy(match, fields))
     >>> _ = book.upsert({"id": 1, "email": "ada@x.org"})
     >>> outcome = book.upsert({"id": 2, "email": "ada@x.org"})
     >>> outcome.result, outcome.contact.fields, outcome.ignored
@@ -87,20 +87,20 @@ def first_match(
         raise InvalidPolicy("on_contradiction: needs a guard; set guard='if_set'")
     if guard is None:
         return Strategy("first_match", names, _first_match)
-    decide = _Guarded(strict=guard == "strict", drop=on_contradiction == "drop")
+    decide = _GuardedMatch(strict=guard == "strict", drop=on_contradiction == "drop")
     return Strategy("first_match", names, decide, guard, on_contradiction)
 
 
 def first_present(*keys: str) -> Strategy:
     """
-    Let the first key that the patch carries decide alone.
+    Match by the first key that the patch carries, and by no other.
 
     Args:
         keys: Names of keys, the most trusted first.
 
     Returns:
-        A strategy. Keys after the first one carried are not consulted, so a patch
-        whose first key finds nobody creates.
+        A strategy. Keys after the first one that is carried are not consulted, so a
+        patch whose first key matches no contact creates one.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice.
@@ -116,14 +116,14 @@ def first_present(*keys: str) -> Strategy:
 
 def all_agree(*keys: str) -> Strategy:
     """
-    Consult every key and refuse where two of them find different contacts.
+    Consult every key, and refuse a patch whose keys match different contacts.
 
     Args:
-        keys: Names of keys; their order shows in ``matched_by`` alone.
+        keys: Names of keys; their order affects only ``matched_by``.
 
     Returns:
-        A strategy. A key that finds nobody does not disagree. The refusal,
-        ``AmbiguousMatch``, names every contact that was found.
+        A strategy. A key without a match does not disagree. The refusal,
+        ``AmbiguousMatch``, names every matching contact.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice.
@@ -136,23 +136,22 @@ def all_agree(*keys: str) -> Strategy:
 
 def merge_all(*keys: str) -> Strategy:
     """
-    Merge every contact that a key finds into the one found first.
+    Merge all contacts that the keys match into the first one.
 
     Args:
         keys: Names of keys, the most trusted first.
 
     Returns:
-        A strategy. All holders of all forms count, so ``on_ambiguous`` is not asked;
-        the survivor is the oldest holder of the first form that has one. What becomes
-        of the fields of the others is the policy's ``on_merge``; their ids lead to
-        the survivor.
+        A strategy. All holders of all forms match, so ``on_ambiguous`` does not apply;
+        the survivor is the oldest holder of the first form that has one. The policy's
+        ``on_merge`` combines the fields; the ids of the others resolve to the survivor.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice.
 
     >>> from upsertcore import ContactBook, Policy, field, normalize
-    >>> lines = {name: field(key=normalize.exact) for name in ("email", "device")}
-    >>> book = ContactBook(Policy(merge_all("email", "device"), lines))
+    >>> fields = {name: field(key=normalize.exact) for name in ("email", "device")}
+    >>> book = ContactBook(Policy(merge_all("email", "device"), fields))
     >>> ada, guest = book.upsert({"email": "a@x"}), book.upsert({"device": "d-1"})
     >>> outcome = book.upsert({"email": "a@x", "device": "d-1"})
     >>> outcome.result, book.get(guest.contact.id).id == ada.contact.id
@@ -163,7 +162,7 @@ def merge_all(*keys: str) -> Strategy:
 
 def never() -> Strategy:
     """
-    Match nobody: every upsert creates, so upserting twice makes two contacts.
+    Match no contact: every upsert creates one, so sending twice creates two.
 
     >>> never()
     never()
@@ -188,18 +187,18 @@ def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _first_match(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
-    found = by = None
+    chosen = key = None
     carried = False
-    seen: list[str] = []
+    all_holders: list[str] = []
     for name in keys:
         for _form, holders in probe(name):
             carried = True
-            if found is None and holders:
-                found, by = pick(name, holders), name
-            seen += holders
+            if chosen is None and holders:
+                chosen, key = pick(name, holders), name
+            all_holders += holders
     if not carried:
         raise NoMatchKey(keys)
-    return Match(found, by, _others(found, seen))
+    return Match(chosen, key, _also_matched(chosen, all_holders))
 
 
 def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
@@ -214,17 +213,17 @@ _CONTRADICTED = -1
 
 @final
 @frozen
-class _Guarded:
-    """What decides under a guard; equal to another one with the same choices."""
+class _GuardedMatch:
+    """``first_match`` under a guard; equal if its options are equal."""
 
     strict: bool
     drop: bool
 
     def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
-        found = by = None
+        chosen = key = None
         higher: list[tuple[str, set[str]]] = []
-        agreed: dict[str, int] = {}
-        seen: list[str] = []
+        agreement: dict[str, int] = {}
+        all_holders: list[str] = []
         dropped: list[str] = []
         carried = [name for name in keys if probe(name)]
         if not carried:
@@ -232,30 +231,34 @@ class _Guarded:
         for name in carried:
             hit = counted = False
             for _form, holders in probe(name):
-                left = []
+                valid = []
                 for id in holders:
-                    if id != found:
-                        agreed[id] = self._agreed(id, agreed.get(id, 0), higher, probe)
-                    if id == found or agreed[id] != _CONTRADICTED:
-                        left.append(id)
-                hit, counted = hit or bool(holders), counted or bool(left)
-                if found is None and left:
-                    found, by = pick(name, tuple(left)), name
-                seen += holders
+                    if id != chosen:
+                        agreement[id] = self._agreement(
+                            id, agreement.get(id, 0), higher, probe
+                        )
+                    if id == chosen or agreement[id] != _CONTRADICTED:
+                        valid.append(id)
+                hit, counted = hit or bool(holders), counted or bool(valid)
+                if chosen is None and valid:
+                    chosen, key = pick(name, tuple(valid)), name
+                all_holders += holders
             if self.drop and hit and not counted:
                 dropped.append(name)
             else:
                 higher.append((name, {form for form, _holders in probe(name)}))
-        return Match(found, by, _others(found, seen), dropped=tuple(dropped))
+        return Match(
+            chosen, key, _also_matched(chosen, all_holders), dropped=tuple(dropped)
+        )
 
-    def _agreed(
-        self, id: str, agreed: int, higher: list[tuple[str, set[str]]], probe: Probe
+    def _agreement(
+        self, id: str, compared: int, higher: list[tuple[str, set[str]]], probe: Probe
     ) -> int:
-        """Give with how many higher keys a contact agrees; each is compared once."""
-        if agreed == _CONTRADICTED:
-            return agreed
-        for place in range(agreed, len(higher)):
-            name, forms = higher[place]
+        """Return how many higher keys a contact agrees with; compare each once."""
+        if compared == _CONTRADICTED:
+            return compared
+        for number in range(compared, len(higher)):
+            name, forms = higher[number]
             held = probe.held_forms(id, name)
             if forms.isdisjoint(held) and (self.strict or held):
                 return _CONTRADICTED
@@ -265,9 +268,10 @@ class _Guarded:
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     match = _first_match(keys, probe, pick)
     picks = [(pick(n, ids), n) for n in keys for _form, ids in probe(n) if ids]
-    for found, name in picks:
-        if found != match.id:
-            raise AmbiguousMatch(name, tuple(dict.fromkeys(id for id, _n in picks)))
+    for id, name in picks:
+        if id != match.id:
+            ids = tuple(dict.fromkeys(picked for picked, _name in picks))
+            raise AmbiguousMatch(name, ids)
     return match
 
 
@@ -276,10 +280,10 @@ def _merge_all(keys: tuple[str, ...], probe: Probe, _pick: Pick) -> Match:
     return Match(match.id, match.key, merged=match.also_matched)
 
 
-def _others(found: str | None, seen: list[str]) -> tuple[str, ...]:
-    if seen.count(found) == len(seen):  # type: ignore[arg-type]
+def _also_matched(chosen: str | None, all_holders: list[str]) -> tuple[str, ...]:
+    if all_holders.count(chosen) == len(all_holders):  # type: ignore[arg-type]
         return ()
-    return tuple(dict.fromkeys(id for id in seen if id != found))
+    return tuple(dict.fromkeys(id for id in all_holders if id != chosen))
 
 
 def _never(_keys: tuple[str, ...], _probe: Probe, _pick: Pick) -> Match:
@@ -287,10 +291,10 @@ def _never(_keys: tuple[str, ...], _probe: Probe, _pick: Pick) -> Match:
 
 
 FIRST_MATCH: Resolve = _first_match
-"""What :func:`first_match` decides by where it has no guard."""
+"""The function of :func:`first_match` without a guard."""
 
 FIRST_PRESENT: Resolve = _first_present
-"""What :func:`first_present` decides by."""
+"""The function of :func:`first_present`."""
 
 ALL_AGREE: Resolve = _all_agree
-"""What :func:`all_agree` decides by."""
+"""The function of :func:`all_agree`."""

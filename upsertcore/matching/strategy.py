@@ -1,9 +1,9 @@
 """
-What a match strategy is, what it asks, and what it answers.
+The types of match strategies: the strategy, its probe and its match.
 
 Rules:
     A strategy is a frozen value that holds a function; it sees keys, never fields.
-    It asks through a probe, so it knows nothing of an index.
+    It looks keys up through a probe, and does not depend on an index.
 """
 
 from __future__ import annotations
@@ -37,33 +37,33 @@ Hits: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Probe(Protocol):
-    """What a strategy asks."""
+    """The look-ups of a strategy: the keys of the patch, and their holders."""
 
     def __call__(self, name: str) -> Hits:
-        """Give each form of a key that the patch carries, with its holders."""
+        """Return each form of a key that the patch carries, with its holders."""
         ...
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
-        """Give the forms of a key that a contact holds."""
+        """Return the forms of a key that a contact holds."""
         ...
 
 
 Pick: TypeAlias = Callable[[str, tuple[str, ...]], str]
-"""(key name, holders, at least one) -> the holder that is meant, or a refusal."""
+"""(key name, one or more holders) -> the holder to choose; it may refuse."""
 
 
 @final
 @define
 class Match:
     """
-    What a strategy found.
+    The result of a strategy.
 
     Args:
-        id: The contact that is meant, None for nobody.
-        key: The name of the key that decided, None where none did.
-        also_matched: Further contacts that the consulted keys hit, in the order found.
-        merged: Further contacts that are to be merged into it.
-        dropped: Names of keys that are to be left out of the patch.
+        id: The id of the matched contact, None where there is no match.
+        key: The name of the key that matched it, None where none did.
+        also_matched: Ids of further contacts that match, in the order of look-ups.
+        merged: Ids of contacts to merge into it.
+        dropped: Names of keys to leave out of the patch.
 
     >>> Match("c-1", "email").also_matched
     ()
@@ -77,7 +77,7 @@ class Match:
 
 
 Resolve: TypeAlias = Callable[[tuple[str, ...], Probe, Pick], Match]
-"""(keys, probe, pick) -> what a strategy finds."""
+"""(keys, probe, pick) -> match."""
 
 
 @final
@@ -87,12 +87,11 @@ class Strategy:
     An order of keys and the manner of consulting them.
 
     Args:
-        name: The name of the function that makes it; it is shown, and nothing else is
-            made of it.
+        name: The name of the function that makes it, for messages only.
         keys: Names of keys, the most trusted first.
         resolve: (keys, probe, pick) -> :class:`Match`.
-        guard: What keeps a hit by a lower key from counting.
-        on_contradiction: What becomes of a key whose hits do not count.
+        guard: When a match by a lower key does not count.
+        on_contradiction: ``"drop"`` if a key none of whose matches count is left out.
         merges: True where it may merge contacts.
 
     >>> Strategy("nobody", (), lambda _keys, _probe, _pick: Match(), guard="strict")
@@ -107,23 +106,23 @@ class Strategy:
     merges: bool = False
 
     def __repr__(self) -> str:
-        said = [*map(repr, self.keys)]
+        arguments = [*map(repr, self.keys)]
         if self.guard is not None:
-            said.append(f"guard={self.guard!r}")
+            arguments.append(f"guard={self.guard!r}")
         if self.on_contradiction != "keep":
-            said.append(f"on_contradiction={self.on_contradiction!r}")
-        return f"{self.name}({', '.join(said)})"
+            arguments.append(f"on_contradiction={self.on_contradiction!r}")
+        return f"{self.name}({', '.join(arguments)})"
 
 
-def _only(key: str, holders: tuple[str, ...]) -> str:
+def _only_holder(key: str, holders: tuple[str, ...]) -> str:
     if len(holders) > 1:
         raise AmbiguousMatch(key, holders)
     return holders[0]
 
 
 PICKS: dict[OnAmbiguous, Pick] = {
-    "refuse": _only,
+    "refuse": _only_holder,
     "oldest": lambda _key, holders: holders[0],
     "newest": lambda _key, holders: holders[-1],
 }
-"""What a policy's ``on_ambiguous`` means: one key, several holders, by creation."""
+"""The functions of ``on_ambiguous``: choose among several holders, by creation."""

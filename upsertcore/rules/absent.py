@@ -1,10 +1,10 @@
 """
-What counts as absent where contacts are merged, inside mappings too.
+What counts as absent when contacts are merged, inside mappings, too.
 
 Rules:
-    Null, blank, and what equals the default of its field count as absent.
-    What is absent in both contacts stays as the survivor has it; what the survivor
-    lacks altogether it takes as it is, so that nothing is lost.
+    A value that is null, blank or equal to the default of its field is absent.
+    If a value is absent in both contacts, the survivor's stays; a field that the
+    survivor does not have at all is copied as it is.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ __all__ = [
     "merge_items",
 ]
 
-Said: TypeAlias = dict[tuple[int, int], Any]
-"""By identity, and that of its default, what is known to say something."""
+Present: TypeAlias = dict[tuple[int, int], Any]
+"""Identity of a value and of its default to the value: those known to be present."""
 
-Part: TypeAlias = Callable[[Mapping[str, Any], FrozenMap[Any], Any, Said], Any]
-"""(survivor's, other's, default, what is known to say something) -> the part of the
-other's that is laid over it."""
+Part: TypeAlias = Callable[[Mapping[str, Any], FrozenMap[Any], Any, Present], Any]
+"""(survivor's, other's, default, values known to be present) -> the part of the other
+mapping that is merged into the survivor's."""
 
-_OPEN = FrozenMap, dict
-"""A mapping, or one that others are laid over meanwhile."""
+_MAPPINGS = FrozenMap, dict
+"""A frozen mapping, or one that is being merged into."""
 
 
 def is_absent(value: Any, default: Any = None) -> bool:
     """
-    Return whether a value counts as absent where contacts are merged.
+    Return whether a value counts as absent when contacts are merged.
 
     Args:
         value: A frozen value.
-        default: That of its field, or of its name inside a mapping; None for none.
+        default: The default of its field, or of its name inside a mapping; None for
+            none.
 
     >>> is_absent(""), is_absent("new", "new"), is_absent("new")
     (True, True, False)
@@ -52,12 +53,12 @@ def is_absent(value: Any, default: Any = None) -> bool:
 
 def merge_deep(own: Any, other: Any, default: Any) -> Any:
     """
-    Lay another contact's mapping over the survivor's, but for what is absent in it.
+    Merge another contact's mapping into the survivor's; skip what is absent in it.
 
     Args:
         own: The survivor's value.
         other: The other contact's value.
-        default: That of the field, None for none.
+        default: The default of the field, None for none.
 
     >>> from upsertcore.values import freeze
     >>> boston = freeze({"city": "Boston", "zip": ""})
@@ -71,12 +72,12 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
 
 def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
     """
-    Let another contact's mapping fill what is absent in the survivor's.
+    Fill what is absent in the survivor's mapping from another contact's.
 
     Args:
-        own: As :func:`merge_deep`.
-        other: As :func:`merge_deep`.
-        default: As :func:`merge_deep`.
+        own: As in :func:`merge_deep`.
+        other: As in :func:`merge_deep`.
+        default: As in :func:`merge_deep`.
 
     >>> from upsertcore.values import freeze
     >>> own, other = freeze({"lang": "en", "a": 1}), freeze({"lang": "de", "a": 2})
@@ -89,35 +90,35 @@ def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
 
 
 def _merged(own: Any, other: Any, default: Any, part: Part) -> Any:
-    mapped = _Merged(own, default, part)
-    mapped.add(other)
-    return mapped.result()
+    merge = _MappingMerge(own, default, part)
+    merge.add(other)
+    return merge.result()
 
 
 def gather_deep(own: Any, default: Any) -> Gatherer | None:
     """
-    Begin to lay the mappings of many contacts over the survivor's.
+    Return a gatherer that merges the mappings of many contacts into the survivor's.
 
     Args:
-        own: As :func:`merge_deep`.
-        default: As :func:`merge_deep`.
+        own: As in :func:`merge_deep`.
+        default: As in :func:`merge_deep`.
 
     Returns:
-        None where the survivor's value is no mapping.
+        None where the survivor's value is not a mapping.
 
     >>> gather_deep("a", None) is None
     True
     """
-    return _Merged(own, default, _present) if isinstance(own, FrozenMap) else None
+    return _MappingMerge(own, default, _present) if isinstance(own, FrozenMap) else None
 
 
 def gather_deep_keep(own: Any, default: Any) -> Gatherer | None:
     """
-    Begin to let the mappings of many contacts fill the survivor's.
+    Return a gatherer that fills the survivor's mapping from those of many contacts.
 
     Args:
-        own: As :func:`merge_deep`.
-        default: As :func:`merge_deep`.
+        own: As in :func:`merge_deep`.
+        default: As in :func:`merge_deep`.
 
     Returns:
         As :func:`gather_deep`.
@@ -125,50 +126,50 @@ def gather_deep_keep(own: Any, default: Any) -> Gatherer | None:
     >>> gather_deep_keep("a", None) is None
     True
     """
-    return _Merged(own, default, _filling) if isinstance(own, FrozenMap) else None
+    return _MappingMerge(own, default, _filling) if isinstance(own, FrozenMap) else None
 
 
 @final
-class _Merged:
-    """The survivor's mapping, and what parts of others are laid over it."""
+class _MappingMerge:
+    """The survivor's mapping while parts of others are merged into it."""
 
-    __slots__ = ("_default", "_mapped", "_own", "_part", "_said", "moved")
+    __slots__ = ("_default", "_known_present", "_merged", "_own", "_part", "moved")
 
     def __init__(self, own: FrozenMap[Any], default: Any, part: Part) -> None:
         self._own, self._default, self._part = own, default, part
-        self._mapped: MergeNames | None = None
-        self._said: Said = {}
+        self._merged: MergeNames | None = None
+        self._known_present: Present = {}
         self.moved = False
 
     def add(self, sent: Any) -> None:
         if not isinstance(sent, FrozenMap):
             raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
-        known = self._own if self._mapped is None else self._mapped.known
-        part = self._part(known, sent, self._default, self._said)
+        known = self._own if self._merged is None else self._merged.known
+        part = self._part(known, sent, self._default, self._known_present)
         if part:
-            if self._mapped is None:
-                self._mapped = MergeNames(self._own)
-            self._mapped.add(part)
-        self.moved = bool(part) and self._mapped.moved  # type: ignore[union-attr]
+            if self._merged is None:
+                self._merged = MergeNames(self._own)
+            self._merged.add(part)
+        self.moved = bool(part) and self._merged.moved  # type: ignore[union-attr]
 
     def result(self) -> FrozenMap[Any]:
-        return self._own if self._mapped is None else self._mapped.result()
+        return self._own if self._merged is None else self._merged.result()
 
     def equals(self, value: Any) -> bool:
-        if self._mapped is None:
+        if self._merged is None:
             return same(self._own, value)
-        return self._mapped.equals(value)
+        return self._merged.equals(value)
 
 
 def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> Any:
     """
-    Lay another contact's items over the survivor's, but for what is blank in them.
+    Merge another contact's items into the survivor's; skip what is blank in them.
 
     Args:
-        own: As :func:`merge_deep`.
-        other: As :func:`merge_deep`.
-        default: As :func:`merge_deep`.
-        names: As :func:`upsertcore.rules.nested.items`.
+        own: As in :func:`merge_deep`.
+        other: As in :func:`merge_deep`.
+        default: As in :func:`merge_deep`.
+        names: As in :func:`upsertcore.rules.nested.items`.
 
     >>> from upsertcore.values import freeze
     >>> own, other = freeze([{"id": 1, "v": "a"}]), freeze([{"id": 1, "v": ""}])
@@ -179,57 +180,62 @@ def merge_items(own: Any, other: Any, default: Any, names: tuple[str, ...]) -> A
     return nested.items(known, other, names, blanks=False)
 
 
-def _of(default: Any, name: str) -> Any:
+def _default_of(default: Any, name: str) -> Any:
     return default.get(name) if isinstance(default, FrozenMap) else None
 
 
-def _says_nothing(value: Any, default: Any) -> bool:
-    """Return whether a value is absent, or a mapping in which all is."""
+def _is_all_absent(value: Any, default: Any) -> bool:
+    """Return whether a value is absent, or a mapping of absent values."""
     value = freeze_merged(value)
     if is_absent(value, default) or not isinstance(value, FrozenMap):
         return is_absent(value, default)
-    return all(_says_nothing(each, _of(default, n)) for n, each in value.items())
+    return all(_is_all_absent(v, _default_of(default, n)) for n, v in value.items())
 
 
-def _says_something(mine: Any, default: Any, said: Said) -> bool:
-    """Look once at what the survivor has, however many contacts come after it."""
-    place = id(mine), id(default)
-    if place not in said and not _says_nothing(mine, default):
-        # It is kept, so that no other one comes to have its identity.
-        said[place] = mine
-    return place in said
+def _is_present(own: Any, default: Any, present: Present) -> bool:
+    """Check a value of the survivor, once however many contacts are merged."""
+    identity = id(own), id(default)
+    if identity not in present and not _is_all_absent(own, default):
+        # The value is kept, so that no other one can get its identity.
+        present[identity] = own
+    return identity in present
 
 
 def _present(
-    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, said: Said
+    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, present: Present
 ) -> Any:
-    """Return the part of another mapping that is to be laid over the survivor's."""
+    """Return the part of another mapping that replaces values of the survivor's."""
     part = {}
     for name, value in other.items():
-        mine, usual = own.get(name), _of(default, name)
-        if isinstance(mine, _OPEN) and isinstance(value, FrozenMap):
-            inner = _present(mine, value, usual, said)
+        own_value, inner_default = own.get(name), _default_of(default, name)
+        if isinstance(own_value, _MAPPINGS) and isinstance(value, FrozenMap):
+            inner = _present(own_value, value, inner_default, present)
             if inner:
                 part[name] = inner
-        elif value is not None and (mine is None or not _says_nothing(value, usual)):
+        elif value is not None and (
+            own_value is None or not _is_all_absent(value, inner_default)
+        ):
             part[name] = value
     return FrozenMap.trusted(part)
 
 
 def _filling(
-    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, said: Said
+    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, present: Present
 ) -> Any:
-    """Return the part of another mapping that fills what the survivor's lacks."""
+    """Return the part of another mapping that fills absent values of the survivor's."""
     part = {}
     for name, value in other.items():
-        mine, usual = own.get(name), _of(default, name)
-        if isinstance(mine, _OPEN) and isinstance(value, FrozenMap):
-            inner = _filling(mine, value, usual, said)
+        own_value, inner_default = own.get(name), _default_of(default, name)
+        if isinstance(own_value, _MAPPINGS) and isinstance(value, FrozenMap):
+            inner = _filling(own_value, value, inner_default, present)
             if inner:
                 part[name] = inner
         elif value is not None and (
-            mine is None
-            or not (_says_nothing(value, usual) or _says_something(mine, usual, said))
+            own_value is None
+            or not (
+                _is_all_absent(value, inner_default)
+                or _is_present(own_value, inner_default, present)
+            )
         ):
             part[name] = value
     return FrozenMap.trusted(part)

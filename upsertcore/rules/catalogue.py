@@ -1,10 +1,10 @@
 """
-Merge rules: how a stored value and a sent value make the new value.
+The catalogue of rules: how a stored value and a sent value make the new one.
 
 Rules:
-    Each rule declares the laws that hold for it, all of them and no other.
-    What may leave a sent value out says so.
-    Null is None; what null and blank do may be settled before a rule is asked.
+    Each rule declares exactly the laws that hold for it.
+    A rule that may ignore a sent value declares that it drops values.
+    Null is None; the ``null`` and ``blank`` options of a field apply before its rule.
 
 Each rule with a stored value and a sent one:
 
@@ -73,10 +73,10 @@ __all__ = [
     "unset",
 ]
 
-_ONCE: frozenset[Law] = frozenset({"idempotent"})
-_GROUPED: frozenset[Law] = _ONCE | {"associative"}
-_AGAIN: frozenset[Law] = frozenset({"absorbing"})
-_ALL: frozenset[Law] = _GROUPED | _AGAIN | {"commutative"}
+_IDEMPOTENT: frozenset[Law] = frozenset({"idempotent"})
+_ASSOCIATIVE: frozenset[Law] = _IDEMPOTENT | {"associative"}
+_ABSORBING: frozenset[Law] = frozenset({"absorbing"})
+_ALL_LAWS: frozenset[Law] = _ASSOCIATIVE | _ABSORBING | {"commutative"}
 
 
 def _ignore(stored: Any, _sent: Any) -> Any:
@@ -111,8 +111,8 @@ def _add(stored: Any, sent: Any) -> Any:
         raise ValueError("must not make the sum too large") from None
 
 
-def _adds(new: Any, sent: Any) -> bool:
-    # Nought counts, though it leaves a sum as it is.
+def _is_added(new: Any, sent: Any) -> bool:
+    # Adding zero counts as stored, though the sum stays the same.
     return not empty(sent) or same(new, sent)
 
 
@@ -128,106 +128,120 @@ def _gather_remove(own: Any, _default: Any) -> Gatherer | None:
     return RemoveItems(own) if type(own) is tuple else None
 
 
-def _gather_signed(own: Any, _default: Any) -> Gatherer | None:
+def _gather_add_or_remove(own: Any, _default: Any) -> Gatherer | None:
     return RemoveItems(own, signed=True) if type(own) is tuple else None
 
 
-keep = Rule("keep", fill, _GROUPED | _AGAIN, drops=True)
-"""The stored value stays; a sent one, not null, only fills what is absent or blank."""
+keep = Rule("keep", fill, _ASSOCIATIVE | _ABSORBING, drops=True)
+"""The stored value stays; a sent value is stored only if it is absent or blank."""
 
-on_create = Rule("on_create", replace.combine, _GROUPED, on_update=False, drops=True)
-"""Taken from the patch that creates the contact; whatever an update says, ignored."""
+on_create = Rule(
+    "on_create", replace.combine, _ASSOCIATIVE, on_update=False, drops=True
+)
+"""Stored when a patch creates the contact; ignored in an update."""
 
-immutable = Rule("immutable", _immutable, _ONCE, drops=True)
-"""Set once, for good: the same value stays, another is refused, null and blank too."""
+immutable = Rule("immutable", _immutable, _IDEMPOTENT, drops=True)
+"""Set once: another value is refused afterwards, null and blank included."""
 
 ignore = Rule(
-    "ignore", _ignore, _ALL, on_create=False, on_update=False, drops=True, stores=False
+    "ignore",
+    _ignore,
+    _ALL_LAWS,
+    on_create=False,
+    on_update=False,
+    drops=True,
+    stores=False,
 )
-"""Never taken from a patch, whatever is sent: the host keeps this field."""
+"""Never stored from a patch: the application sets this field by other means."""
 
-unset = Rule("unset", _unset, _ALL, stores=False)
-"""Cleared by whatever is sent, null and blank too, as by PostHog's ``$unset``."""
+unset = Rule("unset", _unset, _ALL_LAWS, stores=False)
+"""Cleared by any sent value, null and blank included, as PostHog's ``$unset``."""
 
-largest = Rule("largest", larger, _ALL, drops=True)
+largest = Rule("largest", larger, _ALL_LAWS, drops=True)
 """
-The greater of two numbers, or of two texts by code points; 1.0 is above 1.
+The larger of two numbers, or of two texts by code points; 1.0 is larger than 1.
 
-Null, blank and what is smaller are ignored; absent or blank takes the first value.
-A number and a text do not compare, and nothing else is taken: refused.
-"""
-
-smallest = Rule("smallest", smaller, _ALL, drops=True)
-"""The smaller of two numbers or texts; 1 is below 1.0. The rest is as ``largest``."""
-
-add = Rule("add", _add, drops=True, contains=_adds)
-"""
-The sum of two numbers, as by Mixpanel's ``$add``; the same number counts again.
-
-Null and blank are ignored; absent or blank counts as nothing. Promises no law.
+A sent null, blank or smaller value is ignored; a stored blank is replaced. Values of
+other types, and a number next to a text, are refused.
 """
 
-union = Rule("union", nested.union, _ONCE, gather=_gather_union)
-"""A list: sent items join the stored ones, each once, those first; null clears."""
+smallest = Rule("smallest", smaller, _ALL_LAWS, drops=True)
+"""The smaller of two numbers or texts; otherwise as ``largest``."""
+
+add = Rule("add", _add, drops=True, contains=_is_added)
+"""
+The sum of two numbers, as Mixpanel's ``$add``.
+
+Null and blank are ignored; a stored blank counts as zero. Not idempotent: sending a
+number twice adds it twice.
+"""
+
+union = Rule("union", nested.union, _IDEMPOTENT, gather=_gather_union)
+"""A list: sent items are appended unless they are there; null clears."""
 
 append = Rule("append", nested.append, gather=_gather_append)
 """
-A list: sent items stand after the stored ones, repeats included; null clears.
+A list: sent items are appended to the stored ones, with duplicates; null clears.
 
-As Mixpanel's ``$append``, for lists. The same list counts again: it promises no law.
+As Mixpanel's ``$append``, for lists. Not idempotent: sending a list twice appends it
+twice.
 """
 
 remove = Rule(
-    "remove", nested.remove, _ONCE | _AGAIN, stores=False, gather=_gather_remove
+    "remove",
+    nested.remove,
+    _IDEMPOTENT | _ABSORBING,
+    stores=False,
+    gather=_gather_remove,
 )
-"""A list: sent items leave the stored ones; null clears, absent stays absent."""
+"""A list: sent items are removed from the stored ones; null clears."""
 
 add_or_remove = Rule(
-    "add_or_remove", nested.add_or_remove, _ONCE, gather=_gather_signed
+    "add_or_remove", nested.add_or_remove, _IDEMPOTENT, gather=_gather_add_or_remove
 )
 """
-A list of text: "x" joins if it is not there, "-x" leaves it; null clears.
+A list of text: "x" adds an item if it is absent, "-x" removes it; null clears.
 
-As Mautic's tags. The last word about an item counts; absent counts as empty.
+As Mautic's tags. The last mention of an item counts.
 """
 
-deep = Rule("deep", nested.deep, _ONCE, gather=gather_deep, merge=merge_deep)
-"""A mapping, merged name by name, all the way down; null removes one name, or all."""
+deep = Rule("deep", nested.deep, _IDEMPOTENT, gather=gather_deep, merge=merge_deep)
+"""A mapping, combined name by name at every level; null removes a name, or all."""
 
 deep_keep = Rule(
     "deep_keep",
     nested.deep_keep,
-    _ONCE | _AGAIN,
+    _IDEMPOTENT | _ABSORBING,
     drops=True,
     contains=nested.contains,
     gather=gather_deep_keep,
     merge=merge_deep_keep,
 )
 """
-A mapping, in which a sent one only fills what is absent or blank, all the way down.
+A mapping, in which sent values are stored only where absent or blank, at every level.
 
-Null and blank for the whole are ignored; inside, null and what is there already.
+A sent null is ignored, as a whole and inside; so is a blank as a whole.
 """
 
 
 def latest(by: str) -> Rule:
     """
-    Take what is newer by a clock that the patch carries in another field.
+    Keep the newer value, by a clock that the patch carries in another field.
 
     Args:
-        by: The field that is the clock: numbers, or text by code points, as ISO
-            times are. A patch that sends the value and not its clock is refused.
+        by: The field of the clock: numbers, or text that sorts by code points, such as
+            ISO times. A patch with the value and without its clock is refused.
 
     Returns:
-        A rule: a newer value is stored with its clock, a first value too; the same
-        value moves its clock, which is an update. Null
-        clears, and leaves the clock, so that nothing older comes back; blank is
-        stored. What is older is ignored. Of equal clocks the greater value stays,
-        compared as JSON text, so that the order of calls does not matter; 1.0 is
-        the later of 1 and 1.0. A text and a number do not compare: refused.
+        A rule. A newer value, or a first one, is stored with its clock; an older one
+        is ignored. The same value with a newer clock is an update. Null clears the
+        field and keeps the clock, so that an older value does not come back; blank is
+        stored. On a tie, the value whose JSON text sorts last wins, so that the order
+        of calls does not matter. A text and a number as clocks are refused; the clock
+        1.0 is later than 1.
 
     Raises:
-        InvalidPolicy: If it names no field.
+        InvalidPolicy: If *by* is not the name of a field.
 
     >>> rule = latest(by="at")
     >>> rule.combine((5, "Ada"), (6, "Ada King")), rule.combine((5, "Ada"), (4, "A"))
@@ -237,62 +251,62 @@ def latest(by: str) -> Rule:
     if not isinstance(name, str) or not name.strip():
         what = f"by must be the name of a field, not {described(name)}"
         raise InvalidPolicy(f"latest: {what}; name the field that has the time")
-    return Rule(f"latest(by={by!r})", newer, _ALL, drops=True, by=by)
+    return Rule(f"latest(by={by!r})", newer, _ALL_LAWS, drops=True, by=by)
 
 
 last_updated = Rule(
-    "last_updated", newer, _ALL, drops=True, by="updated_at", merges_only=True
+    "last_updated", newer, _ALL_LAWS, drops=True, by="updated_at", merges_only=True
 )
 """
-Between two contacts that are merged: the value of the one that was updated last; what
-only one of them has stays. It is for ``on_merge``.
+Of two contacts that are merged, the value of the one that was updated last; a value
+that only one of them has stays. For ``on_merge``.
 
-The field keeps that ``updated_at`` as its clock until it is next updated, so that one
-merge of three contacts is two merges of two. A field whose own rule has a clock goes by
-that clock.
+The field keeps that ``updated_at`` as its clock until its next update, so that one
+merge of three contacts equals two merges of two. A field whose own rule has a clock
+uses that clock instead.
 """
 
 
 def items_by(*names: str) -> Rule:
     """
-    Merge a list of mappings item by item, told apart by what they are called.
+    Combine a list of mappings item by item.
 
     As LeadConnector's custom fields, ``{id | key, field_value}``.
 
     Args:
-        names: Names within an item. Two items are one if they share the value of one
-            of them; a blank value counts as omitted.
+        names: Names that identify an item. Two items are the same if they share the
+            value of one of them; a blank value counts as omitted.
 
     Returns:
-        A rule: what is sent of an item is laid over what is stored of it, new items
-        stand at the end, and the items that are not sent stay. Null clears. It
-        refuses an item that is called nothing, would join two, or would rename one.
+        A rule. A sent item updates the stored item; new items are appended; items that
+        are not sent stay. Null clears. An item without any of the names is refused, as
+        is one that matches two items or would change the name of one.
 
     Raises:
-        InvalidPolicy: If no name is given, or one that is no text.
+        InvalidPolicy: If no name is given, or one is not text.
 
     >>> rule = items_by("id")
     >>> stored = freeze([{"id": 1, "v": "a"}, {"id": 2, "v": "b"}])
     >>> [dict(i) for i in rule.combine(stored, freeze([{"id": 1, "v": "c"}]))]
     [{'id': 1, 'v': 'c'}, {'id': 2, 'v': 'b'}]
     """
-    given: tuple[Any, ...] = names
-    if not given or not all(isinstance(name, str) and name for name in given):
+    unchecked: tuple[Any, ...] = names
+    if not unchecked or not all(isinstance(n, str) and n for n in unchecked):
         what = "needs the names that identify an item, as text"
         raise InvalidPolicy(f"items_by: {what}; write items_by('id')")
-    called_by = ", ".join(map(repr, names))
+    arguments = ", ".join(map(repr, names))
     return Rule(
-        f"items_by({called_by})",
-        _Items(names),
-        _ONCE,
-        gather=_Gathered(names),
-        merge=_Merged(names),
+        f"items_by({arguments})",
+        _CombineItems(names),
+        _IDEMPOTENT,
+        gather=_GatherItems(names),
+        merge=_MergeItems(names),
     )
 
 
 @frozen
-class _Items:
-    """What ``items_by`` does; equal names make an equal rule."""
+class _CombineItems:
+    """The function of ``items_by``; rules with equal names are equal."""
 
     names: tuple[str, ...]
 
@@ -301,8 +315,8 @@ class _Items:
 
 
 @frozen
-class _Gathered:
-    """What ``items_by`` begins with where many contacts are merged."""
+class _GatherItems:
+    """The gatherer of ``items_by``, for merging many contacts."""
 
     names: tuple[str, ...]
 
@@ -311,8 +325,8 @@ class _Gathered:
 
 
 @frozen
-class _Merged:
-    """What ``items_by`` does where contacts are merged."""
+class _MergeItems:
+    """The function of ``items_by`` when contacts are merged."""
 
     names: tuple[str, ...]
 
@@ -322,17 +336,17 @@ class _Merged:
 
 @frozen
 class _Custom:
-    """What ``custom`` does; the same function makes an equal rule."""
+    """The function of ``custom``; rules with the same function are equal."""
 
     function: Combine
 
     def __call__(self, stored: Any, sent: Any) -> Any:
-        made = self.function(stored, sent)
+        new = self.function(stored, sent)
         try:
-            return freeze(made)
+            return freeze(new)
         except ValueError as error:
-            advice = str(error).partition("; send ")[2] or "a value that JSON has"
-            what = f"must not become {type(made).__name__} through its rule"
+            advice = str(error).partition("; send ")[2] or "a JSON value"
+            what = f"must not become {type(new).__name__} through its rule"
             reason = f"{what}; let {called(self.function)} return {advice}"
             raise ValueError(reason) from error
 
@@ -340,7 +354,7 @@ class _Custom:
         try:
             return hash(self.function)
         except TypeError:
-            # A callable that compares by value need not hash.
+            # A callable that compares by value may be unhashable.
             return hash(_Custom)
 
 
@@ -351,21 +365,21 @@ def custom(
     laws: tuple[Law, ...] = ("idempotent",),
 ) -> Rule:
     """
-    Make a rule of a function.
+    Make a rule from a function.
 
     Args:
-        combine: (stored, sent) -> new, pure. It sees frozen values, None for what
-            is not there; it may answer lists and mappings of its own, and raise
+        combine: A pure function (stored, sent) -> new. It gets frozen values, and None
+            for an absent one; it may return lists and mappings, and raise
             ``ValueError`` to refuse.
-        name: How the rule is called in messages.
-        laws: What the function promises. Leave *idempotent* out where sending
-            twice is not sending once: the promise of the library then ends here.
+        name: The name of the rule, for messages.
+        laws: The laws that hold for the function. Without *idempotent* the library
+            does not promise that sending a patch twice equals sending it once.
 
     Returns:
-        A rule. A sent value that leaves the stored one as it is counts as ignored.
+        A rule. A sent value that does not change the stored one counts as ignored.
 
     Raises:
-        InvalidPolicy: If it is no function, or promises what is no law.
+        InvalidPolicy: If *combine* is not a function, or a law is unknown.
 
     >>> longest = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
     >>> longest.combine("Bob", "Robert")

@@ -1,11 +1,11 @@
 """
-Laying: a list or a mapping while others are laid over it, one after the other.
+Gatherers: lists and mappings to which many values are added, one after the other.
 
 Rules:
-    Each that is laid over it costs what it holds itself; the whole is made at the end.
-    What is laid over, and what is laid over it, stays as it is.
-    It is never larger than one value may be, whatever is laid over it later; where one
-    alone is laid over it (``once``), whoever takes what came of it sees to that.
+    Adding a value costs as much as that value holds; the result is built at the end.
+    Neither the first value nor the added ones are changed.
+    The result is never larger than one value may be. With ``once``, for a single
+    addition, the caller checks the size.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ __all__ = [
 
 
 class Gatherer(Protocol):
-    """What others are laid over, and what it holds by now."""
+    """A value to which others are added."""
 
     @property
     def moved(self) -> bool:
-        """Whether the last that was laid over it made it another one."""
+        """Whether the last addition changed the value."""
         ...
 
     def add(self, sent: Any) -> None:
-        """Lay one more over it; raises ``ValueError`` where it does not go."""
+        """Add a value; raises ``ValueError`` for one that does not fit."""
         ...
 
     def result(self) -> Any:
-        """Give what came of it."""
+        """Return the combined value."""
         ...
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value, which alone this costs."""
+        """Return whether the result is this value; the cost is that of the value."""
         ...
 
 
-def _equals(laid: Any, value: Any) -> bool:
-    """Compare what came of it with a value, if it holds as much."""
+def _equals(gatherer: Any, value: Any) -> bool:
+    """Compare the result with a value, if both are of the same size."""
     tally = Size()
     if isinstance(value, FrozenMap):
         count(tally, value.values())
@@ -62,16 +62,16 @@ def _equals(laid: Any, value: Any) -> bool:
         count(tally, value)
     else:
         return False
-    alike = (tally.values, tally.text) == (laid.tally.values, laid.tally.text)
-    return alike and same(laid.result(), value)
+    size = gatherer.tally.values, gatherer.tally.text
+    return (tally.values, tally.text) == size and same(gatherer.result(), value)
 
 
 def stored_list(value: Any) -> tuple[Any, ...]:
     """
-    Give a stored list; blank is an empty one.
+    Check a stored list; null and blank count as an empty one.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a list.
 
     >>> stored_list(("a",)), stored_list(None)
     (('a',), ())
@@ -86,10 +86,10 @@ def stored_list(value: Any) -> tuple[Any, ...]:
 
 def sent_list(value: Any) -> tuple[Any, ...]:
     """
-    Give a list that was sent.
+    Check a sent list.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a list.
 
     >>> sent_list(("a",))
     ('a',)
@@ -117,15 +117,15 @@ def _check(tally: Size | None) -> None:
 @final
 class AppendItems:
     """
-    A list while others are put behind it.
+    A list to which the items of others are appended.
 
     Args:
-        stored: A list, or nothing.
-        once: True where one alone is laid over it.
+        stored: A list, null or blank.
+        once: True for a single addition.
 
-    >>> listed = AppendItems(("a",))
-    >>> listed.add(("b", "a"))
-    >>> listed.result()
+    >>> items = AppendItems(("a",))
+    >>> items.add(("b", "a"))
+    >>> items.result()
     ('a', 'b', 'a')
     """
 
@@ -138,10 +138,10 @@ class AppendItems:
 
     def add(self, sent: Any) -> None:
         """
-        Put the items of a list behind it, repeats included.
+        Append the items of a list, with duplicates.
 
         Raises:
-            ValueError: If it is no list, or all is too large.
+            ValueError: If it is not a list, or the result is too large.
         """
         self._items += sent_list(sent)
         self.moved = bool(sent)
@@ -149,26 +149,26 @@ class AppendItems:
         _check(self.tally)
 
     def result(self) -> tuple[Any, ...]:
-        """Give what came of it."""
+        """Return the combined value."""
         return tuple(self._items)
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value."""
+        """Return whether the result is this value."""
         return _equals(self, value)
 
 
 @final
 class UnionItems:
     """
-    A list while the items of others join it, each once.
+    A list to which the new items of others are appended.
 
     Args:
-        stored: A list, or nothing; of it each item counts once as well.
-        once: True where one alone is laid over it.
+        stored: A list, null or blank; its duplicates are removed as well.
+        once: True for a single addition.
 
-    >>> listed = UnionItems(("a",))
-    >>> listed.add(("b", "a"))
-    >>> listed.result()
+    >>> items = UnionItems(("a",))
+    >>> items.add(("b", "a"))
+    >>> items.result()
     ('a', 'b')
     """
 
@@ -177,74 +177,76 @@ class UnionItems:
     def __init__(self, stored: Any, *, once: bool = False) -> None:
         self._items: dict[Any, Any] = {}
         self.tally, self.moved = None if once else Size(), False
-        self._join(stored_list(stored))
+        self._append(stored_list(stored))
         self._shrunk = len(self._items) < len(stored_list(stored))
 
     def add(self, sent: Any) -> None:
         """
-        Let the items of a list join it that are not there.
+        Append the items of a list that are not in it yet.
 
         Raises:
-            ValueError: If it is no list, or all is too large.
+            ValueError: If it is not a list, or the result is too large.
         """
-        many = len(self._items)
-        self._join(sent_list(sent))
-        # What stood in it twice stands once from the first on that is laid over it.
-        self.moved, self._shrunk = self._shrunk or len(self._items) > many, False
+        count_before = len(self._items)
+        self._append(sent_list(sent))
+        # The first addition also removes the duplicates of the stored list.
+        self.moved = self._shrunk or len(self._items) > count_before
+        self._shrunk = False
         _check(self.tally)
 
-    def _join(self, listed: tuple[Any, ...]) -> None:
-        items, many = self._items, len(self._items)
-        for item in listed:
+    def _append(self, added: tuple[Any, ...]) -> None:
+        items, count_before = self._items, len(self._items)
+        for item in added:
             items.setdefault(token(item), item)
-        if len(items) > many:
-            _count(self.tally, islice(reversed(items.values()), len(items) - many))
+        new_count = len(items) - count_before
+        if new_count:
+            _count(self.tally, islice(reversed(items.values()), new_count))
 
     def result(self) -> tuple[Any, ...]:
-        """Give what came of it."""
+        """Return the combined value."""
         return tuple(self._items.values())
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value."""
+        """Return whether the result is this value."""
         return _equals(self, value)
 
 
 def parse_signs(sent: Any) -> dict[str, bool]:
     """
-    Read which texts shall join a list, and which leave it; the last word counts.
+    Return which texts to add to a list, and which to remove; the last mention counts.
 
     Args:
-        sent: A list of text: "x" joins, "-x" leaves.
+        sent: A list of text: "x" adds, "-x" removes.
 
     Raises:
-        ValueError: If it is no list, or an item is no text or "-" alone.
+        ValueError: If it is not a list, or an item is not text, or is "-".
 
     >>> parse_signs(("-a", "b"))
     {'a': False, 'b': True}
     """
-    joins: dict[str, bool] = {}
+    adds: dict[str, bool] = {}
     for item in sent_list(sent):
         if type(item) is not str or item == "-":
             raise ValueError('must be a list of text: "x" adds, "-x" removes')
-        joins[item.removeprefix("-")] = not item.startswith("-")
-    return joins
+        adds[item.removeprefix("-")] = not item.startswith("-")
+    return adds
 
 
 @final
 class RemoveItems:
     """
-    A list while items leave it, and others join it.
+    A list from which items are removed, and to which others are appended.
 
     Args:
-        stored: A list, or nothing.
-        signed: True where what is laid over it are texts with a sign, False where they
-            are items that leave it.
-        once: True where one alone is laid over it.
+        stored: A list, null or blank.
+        signed: True where added values are texts with a sign, False where they are
+            items to remove.
+        once: True for a single addition.
 
-    >>> listed = RemoveItems(("a", "b", "a"))
-    >>> listed.add(("a", "x"))
-    >>> listed.sign({"b": True, "c": True})
-    >>> listed.result()
+    >>> items = RemoveItems(("a", "b", "a"))
+    >>> items.add(("a", "x"))
+    >>> items.sign({"b": True, "c": True})
+    >>> items.result()
     ('b', 'c')
     """
 
@@ -258,40 +260,43 @@ class RemoveItems:
         self._places: dict[Any, list[int]] = {}
         self.tally, self.moved = None if once else Size(), False
         self._number = 0
-        self._join(stored_list(stored))
+        self._append(stored_list(stored))
 
     def add(self, sent: Any) -> None:
         """
-        Take the items of a list out of it; of signed ones let some join.
+        Remove the items of a list, or add and remove signed ones.
 
         Raises:
-            ValueError: If it is no list, or as :func:`parse_signs` and :meth:`sign`.
+            ValueError: If it is not a list, or as :func:`parse_signs` and :meth:`sign`.
         """
         if self._signed:
             self.sign(parse_signs(sent))
         else:
-            self.moved = self._leave(dict.fromkeys(map(token, sent_list(sent))))
+            self.moved = self._remove(dict.fromkeys(map(token, sent_list(sent))))
 
-    def sign(self, joins: Mapping[str, bool]) -> None:
+    def sign(self, adds: Mapping[str, bool]) -> None:
         """
-        Let texts join it that are not there, each behind the last item, or leave it.
+        Append texts that are not in the list yet, or remove them.
+
+        Args:
+            adds: Text to True for adding, False for removing.
 
         Raises:
-            ValueError: If all is then too large.
+            ValueError: If the result is too large.
         """
-        left = self._leave([name for name, yes in joins.items() if not yes])
-        new = [n for n, yes in joins.items() if yes and n not in self._places]
-        self._join(new)
-        self.moved = left or bool(new)
+        removed = self._remove([text for text, add in adds.items() if not add])
+        new = [text for text, add in adds.items() if add and text not in self._places]
+        self._append(new)
+        self.moved = removed or bool(new)
         _check(self.tally)
 
-    def _leave(self, tokens: Iterable[Any]) -> bool:
-        """Take items out; tell whether one was there."""
-        places = [place for each in tokens for place in self._places.pop(each, ())]
+    def _remove(self, tokens: Iterable[Any]) -> bool:
+        """Remove items; return whether there was one."""
+        places = [place for key in tokens for place in self._places.pop(key, ())]
         _count(self.tally, [self._items.pop(place) for place in places], -1)
         return bool(places)
 
-    def _join(self, items: Sequence[Any]) -> None:
+    def _append(self, items: Sequence[Any]) -> None:
         for number, item in enumerate(items, self._number):
             self._items[number] = item
             self._places.setdefault(token(item), []).append(number)
@@ -299,27 +304,27 @@ class RemoveItems:
         _count(self.tally, items)
 
     def result(self) -> tuple[Any, ...]:
-        """Give what came of it."""
+        """Return the combined value."""
         return tuple(self._items.values())
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value."""
+        """Return whether the result is this value."""
         return _equals(self, value)
 
 
 @final
 class MergeNames:
     """
-    A mapping while others are laid over it, so that each costs what it says.
+    A mapping that is updated with others, name by name at every level.
 
     Args:
-        stored: The mapping; what is laid over stays as it is, too.
-        once: True where one alone is laid over it.
+        stored: The first mapping; it is not changed.
+        once: True for a single addition.
 
     >>> from upsertcore.values import freeze
-    >>> mapped = MergeNames(freeze({"a": {"b": 1, "c": 2}, "d": 3}))
-    >>> mapped.add(freeze({"a": {"b": None}, "d": 4}))
-    >>> mapped.result()
+    >>> mapping = MergeNames(freeze({"a": {"b": 1, "c": 2}, "d": 3}))
+    >>> mapping.add(freeze({"a": {"b": None}, "d": 4}))
+    >>> mapping.result()
     FrozenMap({'a': FrozenMap({'c': 2}), 'd': 4})
     """
 
@@ -333,26 +338,26 @@ class MergeNames:
 
     def add(self, sent: FrozenMap[Any]) -> None:
         """
-        Lay a mapping over it, name by name, all the way down; null removes a name.
+        Update it with a mapping, name by name at every level; null removes a name.
 
         Raises:
-            ValueError: If it is then too large.
+            ValueError: If the result is too large.
         """
-        self.moved = self._lay(self.known, sent)
+        self.moved = self._update(self.known, sent)
         _check(self.tally)
 
-    def _lay(self, known: dict[str, Any], sent: FrozenMap[Any]) -> bool:
+    def _update(self, known: dict[str, Any], sent: FrozenMap[Any]) -> bool:
         moved = False
         for name, value in sent.items():
             below = known.get(name)
             if isinstance(value, FrozenMap):
                 if type(below) is not dict:
-                    # A mapping that others are laid over is copied once.
+                    # A mapping is copied before its first update.
                     if not isinstance(below, FrozenMap):
                         moved |= _set(self.tally, known, name, NOTHING)
                         below = NOTHING
                     below = known[name] = dict(below)
-                moved |= self._lay(below, value)
+                moved |= self._update(below, value)
             elif value is None:
                 if name in known:
                     _set(self.tally, known, name, None)
@@ -364,23 +369,23 @@ class MergeNames:
         return moved
 
     def result(self) -> FrozenMap[Any]:
-        """Give what came of it."""
+        """Return the combined value."""
         return freeze_merged(self.known)  # type: ignore[no-any-return]
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value."""
+        """Return whether the result is this value."""
         return _equals(self, value)
 
 
 def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bool:
-    """Set a name, null too, and count what that moves; tell whether it does."""
+    """Set a name, to null, too, and update the size; return whether that changes it."""
     moved = name not in known
     if moved:
         _take(tally, 0, len(name))
     else:
-        was = freeze_merged(known[name])
-        _count(tally, [was], -1)
-        moved = not same(was, value)
+        previous = freeze_merged(known[name])
+        _count(tally, [previous], -1)
+        moved = not same(previous, value)
     known[name] = value
     _count(tally, [value])
     return moved
@@ -388,7 +393,7 @@ def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bo
 
 def freeze_merged(value: Any) -> Any:
     """
-    Freeze a mapping that others were laid over; leave any other value.
+    Freeze a mapping that is being merged into; return any other value as it is.
 
     >>> freeze_merged({"a": {"b": 1}}), freeze_merged("a")
     (FrozenMap({'a': FrozenMap({'b': 1})}), 'a')
@@ -396,34 +401,34 @@ def freeze_merged(value: Any) -> Any:
     if type(value) is not dict:
         return value
     return FrozenMap.trusted(
-        {name: freeze_merged(each) for name, each in value.items()}
+        {name: freeze_merged(inner) for name, inner in value.items()}
     )
 
 
 @final
 class Items:
     """
-    A list of mappings while others are laid over it, item by item.
+    A list of mappings that is updated with others, item by item.
 
     Args:
-        stored: A list, or nothing.
-        names: Names within an item. Two items are one if they share the value of one
-            of them; a blank value counts as omitted.
-        blanks: False where what is blank in an item leaves what is known of it.
-        once: True where one alone is laid over it.
+        stored: A list, null or blank.
+        names: Names that identify an item. Two items are the same if they share the
+            value of one of them; a blank value counts as omitted.
+        blanks: False where a blank value of an item does not replace the known one.
+        once: True for a single addition.
 
     Raises:
-        ValueError: If it is no list.
+        ValueError: If *stored* is not a list.
 
     >>> from upsertcore.values import freeze
-    >>> laid = Items(freeze([{"id": 1, "v": "a"}]), ("id",))
+    >>> items = Items(freeze([{"id": 1, "v": "a"}]), ("id",))
     >>> for item in ({"id": 2, "v": "b"}, {"id": 1, "v": "c"}):
-    ...     laid.add(freeze([item]))
-    >>> [dict(item) for item in laid.result()]
+    ...     items.add(freeze([item]))
+    >>> [dict(item) for item in items.result()]
     [{'id': 1, 'v': 'c'}, {'id': 2, 'v': 'b'}]
     """
 
-    __slots__ = ("_blanks", "_merged", "_names", "_places", "moved", "tally")
+    __slots__ = ("_blanks", "_items", "_names", "_places", "moved", "tally")
 
     def __init__(
         self,
@@ -434,77 +439,77 @@ class Items:
         once: bool = False,
     ) -> None:
         self._names, self._blanks = names, blanks
-        self._merged: list[Any] = [*stored_list(stored)]
+        self._items: list[Any] = [*stored_list(stored)]
         self._places: dict[Any, int] = {}
         self.tally, self.moved = None if once else Size(), False
-        _count(self.tally, self._merged)
-        for place, item in enumerate(self._merged):
-            _note(self._places, place, item, names)
+        _count(self.tally, self._items)
+        for place, item in enumerate(self._items):
+            _index_item(self._places, place, item, names)
 
     def add(self, sent: Any) -> None:
         """
-        Lay a sent list over it.
+        Update it with a sent list.
 
         Raises:
-            ValueError: If an item is called nothing, would join two others, or would
-                give one another name, or all is too large.
+            ValueError: If an item has none of the names, matches two items, or would
+                change the name of one, or the result is too large.
         """
-        merged, places, names = self._merged, self._places, self._names
+        items, places, names = self._items, self._places, self._names
         self.moved = False
         for item in sent_list(sent):
-            place = _place(places, item, names, len(merged))
-            if place == len(merged):
-                merged.append({})
+            place = _place(places, item, names, len(items))
+            if place == len(items):
+                items.append({})
                 _take(self.tally, 1, 0)
                 self.moved = True
-            known = merged[place]
+            known = items[place]
             if type(known) is not dict:
-                # An item that many others are laid over is copied once.
-                known = merged[place] = dict(known)
+                # An item is copied before its first update.
+                known = items[place] = dict(known)
             if not self._blanks:
                 item = {n: v for n, v in item.items() if n not in known or not empty(v)}  # noqa: PLW2901
-            self._lay_over(known, item)
-            _note(places, place, item, names)
+            self._update(known, item)
+            _index_item(places, place, item, names)
         _check(self.tally)
 
-    def _lay_over(self, known: dict[str, Any], item: Mapping[str, Any]) -> None:
-        """Lay what is sent of an item over what is known of it; blank names stay."""
+    def _update(self, known: dict[str, Any], item: Mapping[str, Any]) -> None:
+        """Update an item; a blank value of an identifying name is ignored."""
         for name, value in item.items():
             if name in self._names:
                 if empty(value):
                     continue
-                called = known.get(name)
-                if not empty(called) and not same(called, value):
+                stored = known.get(name)
+                if not empty(stored) and not same(stored, value):
                     raise ValueError(f"must not change an item's {name}")
             self.moved |= _set(self.tally, known, name, value)
 
     def result(self) -> tuple[Any, ...]:
-        """Give what came of it."""
-        return tuple(map(freeze_merged, self._merged))
+        """Return the combined value."""
+        return tuple(map(freeze_merged, self._items))
 
     def equals(self, value: Any) -> bool:
-        """Tell whether that is this value."""
+        """Return whether the result is this value."""
         return _equals(self, value)
 
 
-def _marks(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
+def _identities(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
     if not isinstance(item, (dict, FrozenMap)):
         return []
     return [(n, token(item[n])) for n in names if not empty(item.get(n))]
 
 
-def _note(
+def _index_item(
     places: dict[Any, int], place: int, item: Any, names: tuple[str, ...]
 ) -> None:
-    for mark in _marks(item, names):
-        places.setdefault(mark, place)
+    for identity in _identities(item, names):
+        places.setdefault(identity, place)
 
 
 def _place(places: dict[Any, int], item: Any, names: tuple[str, ...], end: int) -> int:
-    marks = _marks(item, names)
-    if not marks:
+    identities = _identities(item, names)
+    if not identities:
         raise ValueError(f"must be a list of mappings with {' or '.join(names)}")
-    found = {places[mark] for mark in marks if mark in places}
-    if len(found) > 1:
+    matches = {places[identity] for identity in identities if identity in places}
+    if len(matches) > 1:
         raise ValueError(f"must not match two items by {' and '.join(names)}")
-    return found.pop() if found else end
+    return matches.pop() if matches else end

@@ -1,10 +1,10 @@
 """
-Lists and mappings laid together: what the merge rules do inside a value.
+Lists and mappings: the functions of the rules that combine values.
 
 Rules:
-    Pure functions (stored, sent) -> new of frozen values; nothing here is a rule yet.
-    None is "not there", as in the merge rules; null inside a mapping is what was sent.
-    Items are told apart by type too: 1, 1.0 and true are three items.
+    Pure functions (stored, sent) -> new of frozen values.
+    None means absent, as in the rules; inside a mapping it is a null that was sent.
+    Items of different types differ: 1, 1.0 and true are three items.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 def union(stored: Any, sent: Any) -> Any:
     """
-    Add the sent items to the stored ones, each once.
+    Append the sent items that are not stored yet.
 
     >>> union(("a",), ("b", "a"))
     ('a', 'b')
@@ -46,18 +46,18 @@ def union(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _laid(UnionItems(stored, once=True), sent)
+    return _combine(UnionItems(stored, once=True), sent)
 
 
-def _laid(listed: Gatherer, sent: Any) -> Any:
-    """Lay one value over another, and refuse what is too large to be read back."""
-    listed.add(sent)
-    return freeze(listed.result())
+def _combine(gatherer: Gatherer, sent: Any) -> Any:
+    """Add one value to a gatherer, and refuse a result that is too large."""
+    gatherer.add(sent)
+    return freeze(gatherer.result())
 
 
 def remove(stored: Any, sent: Any) -> Any:
     """
-    Take the sent items out of the stored ones.
+    Remove the sent items from the stored ones.
 
     >>> remove(("a", "b", "a"), ("a", "x"))
     ('b',)
@@ -66,12 +66,12 @@ def remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(stored) or empty(sent):
         return stored
-    return _laid(RemoveItems(stored, once=True), sent_list(sent))
+    return _combine(RemoveItems(stored, once=True), sent_list(sent))
 
 
 def append(stored: Any, sent: Any) -> Any:
     """
-    Put the sent items after the stored ones, repeats included.
+    Append the sent items, with duplicates.
 
     >>> append(("a",), ("b", "a"))
     ('a', 'b', 'a')
@@ -80,24 +80,24 @@ def append(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _laid(AppendItems(stored, once=True), sent)
+    return _combine(AppendItems(stored, once=True), sent)
 
 
 def add_or_remove(stored: Any, sent: Any) -> Any:
     """
-    Let each sent text join the stored items, or leave them where "-" precedes it.
+    Add each sent text to the stored items, or remove it where it begins with "-".
 
     Args:
-        stored: A list, or nothing.
-        sent: A list of text; the last word about an item counts.
+        stored: A list, null or blank.
+        sent: A list of text; the last mention of an item counts.
 
     Returns:
-        The items that stay, each in its place, then those that join, in the order in
-        which they are first named; what is stored where that is null or blank and
-        nothing joins.
+        The remaining items in their order, then the added ones, in the order of their
+        first mention; the stored value itself if it is null or blank and nothing is
+        added.
 
     Raises:
-        ValueError: If there is no list, or an item that is no text or "-" alone.
+        ValueError: If a value is not a list, or a sent item is not text, or is "-".
 
     Cost:
         Linear in both lists.
@@ -109,15 +109,14 @@ def add_or_remove(stored: Any, sent: Any) -> Any:
         return None
     if empty(sent):
         return stored
-    said = parse_signs(sent)
-    listed = RemoveItems(stored, once=True)
-    listed.sign(said)
-    return freeze(listed.result()) or (stored if empty(stored) else ())
+    gatherer = RemoveItems(stored, once=True)
+    gatherer.sign(parse_signs(sent))
+    return freeze(gatherer.result()) or (stored if empty(stored) else ())
 
 
 def deep(stored: Any, sent: Any) -> Any:
     """
-    Lay a sent mapping over the stored one, name by name, all the way down.
+    Update the stored mapping with a sent one, name by name at every level.
 
     >>> from upsertcore.values import freeze
     >>> dict(deep(freeze({"a": 1, "b": 2}), freeze({"a": None, "c": 3})))
@@ -128,23 +127,23 @@ def deep(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return FrozenMap() if stored is None else stored
     _check_mappings(stored, sent)
-    return _laid(MergeNames(NOTHING if empty(stored) else stored, once=True), sent)
+    return _combine(MergeNames(NOTHING if empty(stored) else stored, once=True), sent)
 
 
 def deep_keep(stored: Any, sent: Any) -> Any:
     """
-    Let a sent mapping fill what the stored one lacks, all the way down.
+    Fill the absent and blank values of the stored mapping, at every level.
 
     Args:
-        stored: A mapping, nothing, or blank.
-        sent: A mapping; null inside it says nothing, and blank inside it fills only
-            what is absent. Null or blank as a whole does nothing.
+        stored: A mapping, null or blank.
+        sent: A mapping, null or blank; null inside it is ignored, and a blank inside
+            it fills only an absent value.
 
     Returns:
-        The stored mapping, and what was absent or blank in it.
+        The stored mapping, with the values that were absent or blank.
 
     Raises:
-        ValueError: If something else is stored, or is sent.
+        ValueError: If a value is neither a mapping nor null or blank.
 
     >>> from upsertcore.values import freeze
     >>> dict(deep_keep(freeze({"a": 1, "b": ""}), freeze({"a": 2, "b": 3, "c": None})))
@@ -182,12 +181,12 @@ def _check_mappings(stored: Any, sent: Any) -> None:
 
 def contains(new: Any, sent: Any) -> bool:
     """
-    Tell whether all that a sent mapping says stands in the new one.
+    Return whether a new value contains all of a sent one.
 
     Args:
-        new: What a rule made.
-        sent: What was sent. Null inside it says that the name is not there; an empty
-            mapping, that there is an empty mapping.
+        new: What a rule returned.
+        sent: What was sent. A null inside a mapping means that the name is absent, an
+            empty mapping that the value is an empty mapping.
 
     >>> from upsertcore.values import freeze
     >>> contains(freeze({"a": 1, "b": 2}), freeze({"a": 1, "c": None}))
@@ -204,22 +203,21 @@ def items(
     stored: Any, sent: Any, names: tuple[str, ...], *, blanks: bool = True
 ) -> Any:
     """
-    Lay a sent list of mappings over the stored one, item by item.
+    Update a stored list of mappings with a sent one, item by item.
 
     Args:
-        stored: A list, or nothing.
+        stored: A list, null or blank.
         sent: A list of mappings.
-        names: Names within an item. Two items are one if they share the value of one
-            of them; a blank value counts as omitted.
-        blanks: False where what is blank in an item leaves what is stored of it.
+        names: Names that identify an item. Two items are the same if they share the
+            value of one of them; a blank value counts as omitted.
+        blanks: False where a blank value of an item does not replace the stored one.
 
     Returns:
-        The stored items in their places, each with what is sent of it laid over it,
-        then the new ones.
+        The stored items in their order, updated by the sent ones, then the new ones.
 
     Raises:
-        ValueError: If an item is called nothing, would join two others, or would
-            give one another name.
+        ValueError: If an item has none of the names, matches two items, or would
+            change the name of one.
 
     Cost:
         Linear in both lists.
@@ -233,4 +231,4 @@ def items(
         return None
     if empty(sent):
         return () if stored is None else stored
-    return _laid(Items(stored, names, blanks=blanks, once=True), sent)
+    return _combine(Items(stored, names, blanks=blanks, once=True), sent)

@@ -1,11 +1,11 @@
 """
-What a merge rule is, and the one that goes without saying: what is sent replaces.
+The rule type, and the default rule ``replace``.
 
 Rules:
-    A rule is a frozen value that holds a function of two frozen values, no more.
-    None is "not there": stored, the contact lacks the field; sent, it is null;
-    answered, the field is cleared. An omitted field never reaches a rule.
-    A rule says no with ``ValueError``, in words that say what would be right.
+    A rule is a frozen value that holds a function of two frozen values.
+    None means absent: stored, the contact does not have the field; sent, it is null;
+    returned, the field is cleared. An omitted field never reaches a rule.
+    A rule refuses with ``ValueError``; the message says what is expected.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ Law = Literal["idempotent", "associative", "commutative", "absorbing"]
 @frozen
 class Rule:
     """
-    One merge rule.
+    How the stored and the sent value of a field make the new one.
 
     Args:
-        name: How it is called in tables and messages.
-        combine: (stored, sent) -> new; None as the module's rules say.
-        laws: What holds for every stored and sent value, null among them, a refusal
-            counting as an answer. *idempotent*: sending twice is sending once.
-            *associative*: merging b, then c, is merging what c makes of b.
+        name: The name, for messages.
+        combine: (stored, sent) -> new; None means absent.
+        laws: The laws that hold for every stored and sent value, null included; a
+            refusal counts as a result. *idempotent*: sending b twice is sending it
+            once. *associative*: b, then c, is the one value that c makes of b.
             *commutative*: b then c is c then b. *absorbing*: b, then c, then b again
-            is b, then c, and so however many come between: an older patch that is
-            sent again changes nothing. What is commutative and idempotent has it.
-        on_create: False where it takes nothing from a patch that creates.
-        on_update: False where it takes nothing from a patch that updates.
-        drops: True where it may leave a sent value out; that is then reported.
-        stores: False where no sent value ever comes to be stored.
+            is b, then c, with any number of values between: an older patch that is
+            sent again changes nothing. A commutative, idempotent rule is absorbing.
+        on_create: False where a patch that creates does not set the field.
+        on_update: False where a patch that updates does not set the field.
+        drops: True where it may ignore a sent value, which is then reported.
+        stores: False where no sent value is ever stored.
         by: The field that is the clock of the value, None for a rule without one. A
-            rule with a clock combines pairs (clock, value), a clock None where
-            there is none; its laws are for sent pairs that have a clock.
-        shows: (new, sent) -> True where all that was sent stands in the new value;
-            None where a value is left out only as a whole, the stored one staying.
-        gather: (survivor's, default of the field) -> what the values of many contacts
-            are laid over, one after the other, for rules that join lists or mappings;
-            None where the survivor's value is none of these.
-        merge: (survivor's, other's, default of the field) -> new, where contacts are
-            merged and parts of a value may be absent; None where *combine* does that.
-        merges_only: True where it compares the contacts themselves, so that it is for
-            merging them, and for no patch.
+            rule with a clock combines pairs (clock, value), whose clock is None where
+            absent; its laws are for sent pairs that have a clock.
+        contains: (new, sent) -> True where the new value contains all of the sent one;
+            None where a value is only ever ignored as a whole.
+        gather: (survivor's, default of the field) -> a gatherer, to which the values
+            of many contacts are added one after the other, for rules that combine
+            lists or mappings; None where the survivor's value is neither.
+        merge: (survivor's, other's, default of the field) -> new, when contacts are
+            merged and parts of a value may be absent; None: *combine* is used.
+        merges_only: True where it compares the contacts themselves, so that it applies
+            only when they are merged, never to a patch.
 
     >>> replace.combine("a", "b"), sorted(replace.laws)
     ('b', ['associative', 'idempotent'])
@@ -75,12 +75,12 @@ class Rule:
 
     def leaves_out(self, stored: Any, new: Any, sent: Any) -> bool:
         """
-        Return whether a sent value is left out, so that it must be named.
+        Return whether a sent value is ignored, so that it must be reported.
 
         Args:
-            stored: What the contact held.
-            new: What the rule made of it; the same where the rule took nothing.
-            sent: What was sent, None for null.
+            stored: The stored value.
+            new: The value that the rule returned; the stored one if it did not run.
+            sent: The sent value, None for null.
 
         >>> from upsertcore.rules import keep
         >>> keep.leaves_out("a", "a", "b"), keep.leaves_out("a", "a", "a")
@@ -94,7 +94,7 @@ class Rule:
         return self.name
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # The rule that goes without saying is known by its identity, copied or not.
+        # The default rule is recognised by identity, also after copying or pickling.
         if self is replace:
             return "replace"
         return Rule, astuple(self, recurse=False)
@@ -105,4 +105,4 @@ def _replace(_stored: Any, sent: Any) -> Any:
 
 
 replace = Rule("replace", _replace, frozenset({"idempotent", "associative"}))
-"""The sent value takes the place of the stored one; null clears, blank is stored."""
+"""The sent value replaces the stored one; null clears, blank is stored."""

@@ -1,9 +1,9 @@
 """
-Tokens: what stands for a value in a set or as a name of a dict.
+Tokens: hashable stand-ins for values, for sets and dict keys.
 
 Rules:
-    Two frozen values have equal tokens if, and only if, they are the same value.
-    No choice of values makes many tokens collide.
+    Two frozen values have equal tokens if and only if they are the same value.
+    A sender cannot choose values so that many tokens collide.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from upsertcore.values import FrozenMap, thaw
 
 __all__ = ["token"]
 
-_HASHED_APART = 60
-"""Bits of the whole numbers that hash apart from each other, whatever they are."""
+_COLLISION_FREE_BITS = 60
+"""Integers of at most so many bits never collide with each other."""
 
 
 def token(value: Any) -> Hashable:
     """
-    Make what stands for a value where values are compared, types told apart.
+    Return a hashable stand-in for a value; values of different types differ.
 
-    The hash of a large number, or of a tuple of numbers, can be foreseen, and a patch
-    could send thousands that collide; their JSON text cannot.
+    Hashes of large integers and of tuples of numbers are predictable, so a patch could
+    send thousands that collide; the hash of their JSON text is randomised.
 
     >>> token(1) == token(True), token((1, 2.0)) == token((1, 2))
     (False, False)
@@ -35,6 +35,6 @@ def token(value: Any) -> Hashable:
         return value  # type: ignore[no-any-return]
     if kind is tuple or kind is FrozenMap:
         return (json.dumps(thaw(value), sort_keys=True),)
-    if kind is int and value.bit_length() > _HASHED_APART:
+    if kind is int and value.bit_length() > _COLLISION_FREE_BITS:
         return (str(value),)
     return kind, value
