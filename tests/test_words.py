@@ -70,10 +70,10 @@ class TestText:
         [("\u212a", "k"), ("\u00df", "ss"), ("\u017f", "s"), ("\ufb01", "fi")],
     )
     def test_it_joins_what_is_not_one_mailbox(self, one: str, other: str) -> None:
-        """That is why it is no normaliser of mailboxes; email keeps them apart."""
+        """It is not for email addresses: ``email`` distinguishes them."""
         assert text(one) == text(other)
         assert normalize.email(f"{one}@x.org") != normalize.email(f"{other}@x.org")
-        assert "mailbox" in str(text.__doc__)
+        assert "email address" in str(text.__doc__)
 
 
 class TestCrowded:

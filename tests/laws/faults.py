@@ -350,11 +350,11 @@ _FIELDS = (
         "text",
         "normalize.words",
         "text",
-        """    folded = unicodedata.normalize("NFD", written).casefold()
+        """    folded = unicodedata.normalize("NFD", spaced).casefold()
     folded = unicodedata.normalize("NFD", folded).casefold()
     form = unicodedata.normalize("NFC", folded)
 """,
-        """    form = unicodedata.normalize("NFC", written).casefold()
+        """    form = unicodedata.normalize("NFC", spaced).casefold()
 """,
     ),
     Fault(
@@ -381,7 +381,7 @@ _FIELDS = (
         "exact",
         "normalize.words",
         "whole_number",
-        "return int(value) if exact else None",
+        "return int(value) if is_exact else None",
         "return None",
     ),
 )

@@ -1,12 +1,12 @@
 """
-Normalisers: the form of a value in which keys are compared.
+Normalisers: functions from a value to the form by which keys are compared.
 
 Rules:
-    A normaliser is pure, total on text, idempotent and linear in the length of its
-    value, and may return None: no key. No key is better than another person's.
-    Identifiers, dates and postcodes may be numbers; words, mailboxes and telephone
-    numbers are text.
-    Normal forms are for comparing alone; what is stored is what was sent.
+    A normaliser is pure, total on text, idempotent and linear in the length of the
+    value. It may return None: no key, which is better than the key of someone else.
+    Identifiers, dates and postcodes may be numbers; words, email addresses and
+    telephone numbers are text.
+    Forms are for comparison only; the value is stored as it was sent.
 """
 
 from upsertcore.normalize.basic import (

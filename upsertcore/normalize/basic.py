@@ -1,12 +1,12 @@
 """
-Normalisers: the form of a value in which keys are compared.
+Normalisers: functions from a value to the form by which keys are compared.
 
 Rules:
-    A normaliser is pure, total on text, idempotent and linear in the length of its
-    value, and may return None: no key. No key is better than another person's.
-    Identifiers, dates and postcodes may be numbers; words, mailboxes and telephone
-    numbers are text.
-    Normal forms are for comparing alone; what is stored is what was sent.
+    A normaliser is pure, total on text, idempotent and linear in the length of the
+    value. It may return None: no key, which is better than the key of someone else.
+    Identifiers, dates and postcodes may be numbers; words, email addresses and
+    telephone numbers are text.
+    Forms are for comparison only; the value is stored as it was sent.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ __all__ = [
 ]
 
 EXACT_FORM = re.compile(r"(?s)\s*\S.*")
-"""What :func:`exact` makes of text, as a whole."""
+"""Matches every form that :func:`exact` returns for text."""
 
 TEXT_FORM = re.compile(rf"(?s).{{1,{MAX_LENGTH}}}")
-"""What :func:`text` makes of ASCII in lower case with single spaces, as a whole."""
+"""Matches ASCII text in lower case with single spaces: a form of :func:`text`."""
 
 _MAX_ADDRESS = 254
-# Of ASCII all that is printable, without capitals, the apostrophe and " , : ; < > @
+# Printable ASCII without capitals, the apostrophe and " , : ; < > @
 _ASCII = r"!#-&(-+\--9=?\[-~"
 EMAIL_FORM = re.compile(
     rf"(?!.{{{_MAX_ADDRESS + 1}}})[{_ASCII}][{_ASCII}']*(?<!')@[{_ASCII}]+"
 )
-"""What :func:`email` makes of ASCII, as a whole."""
+"""Matches every ASCII form that :func:`email` returns."""
 
-# Beyond ASCII: neither white space, nor a control character, nor a quotation mark
-# (Unicode's property Quotation_Mark) but an apostrophe inside the name.
+# Outside ASCII: no white space, control characters or quotation marks (Unicode's
+# property Quotation_Mark), except for an apostrophe inside the local part.
 _EXCLUDED = (
     r"\s\x00-\x1f\x7f-\x9f\",:;<>@\u00ab\u00bb\u2018-\u201f\u2039\u203a\u2e42"
     r"\u300c-\u300f\u301d-\u301f\ufe41-\ufe44\uff02\uff07\uff62\uff63"
@@ -78,8 +78,8 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _MAX_WRITTEN = 4 * _MAX_ADDRESS
 
 # The characters that NFC or lower() would turn into ASCII: GREEK QUESTION MARK,
-# GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. The tests look
-# at every code point to show that there are no others.
+# GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. A test over all
+# code points shows that there are no others.
 _GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
 
 
@@ -88,12 +88,12 @@ def exact(value: Any) -> str | None:
     Compare identifiers as they are; a whole number as its digits.
 
     Args:
-        value: Text or a whole number. A float that stands for one counts as the
-            number, for that is how pandas and spreadsheets write it: 1001.0 is 1001.
+        value: Text or a whole number. A float with a whole value counts as the number,
+            because pandas and spreadsheets write 1001 as 1001.0.
 
     Returns:
-        The text itself, so upper and lower case differ; None for anything else, for
-        text of white space alone, and for a float of 2**53 or beyond.
+        The text itself, so upper and lower case differ; None for blank text, for a
+        float of 2**53 or more, and for any other value.
 
     >>> exact(249) == exact("249") == exact(249.0), exact("A1") == exact("a1")
     (True, False)
@@ -106,26 +106,26 @@ def exact(value: Any) -> str | None:
     try:
         return None if number is None else str(number)
     except ValueError:
-        # Python refuses to write a number of so many digits.
+        # Python does not convert integers with too many digits to text.
         return None
 
 
 def email(value: Any) -> str | None:
     """
-    Compare mailboxes: white space around and case do not count.
+    Compare email addresses; surrounding white space and case are ignored.
 
-    No provider's rules (dots, plus tags) are applied, and no character outside
-    ASCII ever becomes one inside: KELVIN SIGN is not k, or one person could take
-    another's contact.
+    Rules of providers (dots, plus tags) are not applied. A character outside ASCII
+    never becomes an ASCII one: if KELVIN SIGN were read as k, one person could take
+    over the contact of another.
 
     Args:
         value: Text.
 
     Returns:
-        Stripped, NFC, lower case: something on both sides of one ``@``, at most 254
-        characters. None if there is more than one ``@``, white space, a control or
-        format character (such as ZERO WIDTH SPACE), one of ``<>,;:``, a quotation
-        mark (an apostrophe between two characters of the name is none), or more than
+        The address, stripped, in NFC and lower case: text on both sides of one ``@``,
+        at most 254 characters. None if it has more than one ``@``, white space, a
+        control or format character (such as ZERO WIDTH SPACE), one of ``<>,;:``, a
+        quotation mark (an apostrophe inside the local part is allowed), or more than
         30 combining marks in a row.
 
     Source:

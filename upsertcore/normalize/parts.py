@@ -1,12 +1,12 @@
 """
-Normalisers of words, and of what is left when a part of a value is kept.
+Normalisers of words, and of parts of values, for composite keys.
 
 Rules:
-    They keep the laws of :mod:`upsertcore.normalize`, which hands them on. What is
-    made of :func:`text` has no form where text has none.
-    A part joins more people than the whole: alone it identifies nobody, and it is
-    for composite keys. What it joins wrongly stands beside it.
-    No table of names, places or dates comes with the library.
+    They keep the laws of :mod:`upsertcore.normalize`, which re-exports them. A
+    normaliser that builds on :func:`text` has no form where ``text`` has none.
+    A part matches more people than the whole value: it does not identify anyone
+    alone. Each docstring names its false matches.
+    The library contains no table of names, places or dates.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 Normalizer = Callable[[Any], str | None]
-"""Takes one value (one item of a list), answers its normal form or None."""
+"""Takes one value (one item of a list), and returns its normal form or None."""
 
-# ISO 8601 leaves the years before 1583 to agreement. A day of two digits and a month
-# of two before the year are no date of this order then: "10121815" has no month 18.
+# ISO 8601 leaves the years before 1583 to agreement. With this limit, DDMMYYYY is
+# never read as YYYYMMDD: in "10121815" the month would be 18.
 _FIRST_YEAR = 1583
 _TIME = (
     r"(?:[T ][0-2]?[0-9]:?[0-5][0-9](?::?[0-6][0-9](?:[.,][0-9]+)?)?"
@@ -55,7 +55,8 @@ _YEAR_LAST = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
-# Outward code, and inward code where there is one; digits less two; a ZIP+4; a form.
+# A British outward code, with or without the inward code; digits less two; a ZIP+4;
+# a form itself.
 _AREAS = (
     re.compile(r"([A-Z]{1,2})[0-9][A-Z0-9]?(?:[0-9][A-Z]{2})?"),
     re.compile(r"([0-9]{2,6})[0-9]{2}"),
@@ -63,7 +64,7 @@ _AREAS = (
     re.compile(r"([A-Z]{1,2}|[0-9]{2,6})\.\."),
 )
 
-# As typed, as typeset, as accents, as letters, full width.
+# Typed, typographic, accents used as apostrophes, letter modifiers, full width.
 _APOSTROPHES = frozenset("'\u2018\u2019`\u00b4\u02bb\u02bc\uff07")
 
 
@@ -71,15 +72,15 @@ def initials(value: Any) -> str | None:
     """
     Compare names by the first character of each word.
 
-    Joins wrongly: whoever has the same initials (Ada King, Alan Kay), so keep it
-    beside a surname and a date. "J. R. R." is three words, "JRR" is one.
+    False matches: people with the same initials (Ada King, Alan Kay); combine it
+    with a surname and a date. "J. R. R." is three words, "JRR" is one.
 
     Args:
         value: Text: one name or several.
 
     Returns:
-        The words of :func:`sorted_tokens` in the order in which they came, each cut
-        to its first character, a space between; None without a letter or digit.
+        The first characters of the words of :func:`sorted_tokens`, in their original
+        order, separated by spaces; None without a letter or digit.
 
     >>> initials("Ada Byron King"), initials("J.-P. O'Neill"), initials("--")
     ('a b k', 'j p o', None)
@@ -89,19 +90,19 @@ def initials(value: Any) -> str | None:
 
 def sorted_tokens(value: Any) -> str | None:
     """
-    Compare names whatever the order of their words.
+    Compare names in any order of their words.
 
-    Joins wrongly: people whose given name is the other's surname (James Henry,
-    Henry James). A middle name that only one side writes keeps them apart.
+    False matches: people whose given name is the other's surname (James Henry, Henry
+    James). A middle name that only one side has prevents a match.
 
     Args:
         value: Text: a whole name, in any order.
 
     Returns:
-        The words of the form that :func:`text` makes, in code point order, a space
-        between; None without a letter or digit. An apostrophe within a name is left
-        out ("O'Brien" is "OBrien"); every other character that is no letter, accent
-        or digit separates words ("King,Ada", "Anne-Marie", "J.R.").
+        The words of the form of :func:`text`, in code point order, separated by
+        spaces; None without a letter or digit. Apostrophes are removed ("O'Brien" is
+        "OBrien"); any other character that is not a letter, accent or digit separates
+        words ("King,Ada", "Anne-Marie", "J.R.").
 
     >>> sorted_tokens("King, Ada") == sorted_tokens("Ada KING")
     True
@@ -115,11 +116,11 @@ def year(value: Any) -> str | None:
     """
     Compare dates of birth by the year.
 
-    The year is the one that is written: a time is passed over, and no zone is
-    applied. A year to come is not refused, for nothing here reads a clock.
+    The year is taken as written: the time is ignored, and no time zone applies. A
+    future year is accepted, because normalisers do not read a clock.
 
-    Joins wrongly: everybody born in that year, and those whose system writes a date
-    for "not known" (``1900-01-01``): block it (``blocked=``).
+    False matches: everyone born in that year. Block the date that a system writes for
+    "not known", such as ``1900-01-01``, with ``blocked=``.
 
     Args:
         value: Text or a whole number: ``1815-12-10``, ``18151210``, ``1815-12`` or
@@ -127,8 +128,8 @@ def year(value: Any) -> str | None:
             order before the year; dates may have a time.
 
     Returns:
-        The year, from 1583 to 9999; None for a year of two digits, a day that no
-        calendar has, six digits, a week, a month in words, or anything else.
+        The year, from 1583 to 9999; None for a year of two digits, a day that does not
+        exist, six digits, a week, a month in words, or any other value.
 
     Source:
         ISO 8601-1:2019, 4.3.2 and 5.2: calendar dates, basic and extended; years
@@ -139,24 +140,24 @@ def year(value: Any) -> str | None:
     >>> year("10/12/15"), year("1815-02-30"), year("181512")
     (None, None, None)
     """
-    written = _written(value).strip()
-    found = _YEAR.fullmatch(written)
-    if found is not None:
-        return _year_of(found["year"], found["month"] or "1", "1")
+    date_text = _as_text(value).strip()
+    match = _YEAR.fullmatch(date_text)
+    if match is not None:
+        return _year_of(match["year"], match["month"] or "1", "1")
     for pattern in _DATES:
-        found = pattern.fullmatch(written)
-        if found is not None:
-            return _year_of(found["year"], found["month"], found["day"])
-    found = _YEAR_LAST.fullmatch(written)
-    if found is None:
+        match = pattern.fullmatch(date_text)
+        if match is not None:
+            return _year_of(match["year"], match["month"], match["day"])
+    match = _YEAR_LAST.fullmatch(date_text)
+    if match is None:
         return None
-    # Which of the two is the month does not matter: the year is the same.
-    one, other = found[1], found[3]
-    return _year_of(found["year"], one, other) or _year_of(found["year"], other, one)
+    # Either of the two may be the month: the year is the same.
+    one, other = match[1], match[3]
+    return _year_of(match["year"], one, other) or _year_of(match["year"], other, one)
 
 
 def _year_of(year: str, month: str, day: str) -> str | None:
-    """Give the year of a date, if there was such a day."""
+    """Return the year of a date, None if there is no such day."""
     try:
         date(int(year), int(month), int(day))
     except ValueError:
@@ -166,20 +167,20 @@ def _year_of(year: str, month: str, day: str) -> str | None:
 
 def prefix(n: int) -> Normalizer:
     """
-    Make a normaliser that compares the beginning of words.
+    Return a normaliser that compares the beginning of a text.
 
-    Joins wrongly: whatever begins alike (Christine, Christopher); what is shorter
-    stands for itself, so "Al" is not "Alan".
+    False matches: texts that begin alike (Christine, Christopher). A shorter text is
+    compared as a whole, so "Al" is not "Alan".
 
     Args:
         n: How many characters count, 1 or more.
 
     Returns:
-        A normaliser: the first n characters of the form that :func:`text` makes,
-        without a space at the end.
+        A normaliser: the first n characters of the form of :func:`text`, without a
+        trailing space.
 
     Raises:
-        TypeError: If n is no whole number.
+        TypeError: If n is not a whole number.
         ValueError: If n is less than 1.
 
     >>> three = prefix(3)
@@ -204,25 +205,24 @@ def prefix(n: int) -> Normalizer:
 
 def postcode_area(value: Any) -> str | None:
     """
-    Compare postcodes by the area that they begin with.
+    Compare postcodes by their area.
 
-    Of a British postcode it is Royal Mail's postcode area: the one or two letters
-    before the first digit. Of a code of digits it is all but the last two: of a ZIP
-    Code the three that name a sectional centre, of others whatever they mean there
-    (an Australian 2000 and 2099 are both ``20..``).
+    The area of a British postcode is Royal Mail's: the one or two letters before the
+    first digit. The area of a numeric code is all but its last two digits: the
+    sectional centre of a ZIP Code, for example, or ``20..`` for the Australian codes
+    2000 and 2099.
 
-    Joins wrongly: neighbours in a whole city; the codes of two countries that have
-    the same digits; a code that lost its zeros as a number (01101 sent as 1101).
+    False matches: people of the same city; codes of two countries with the same
+    digits; a code that lost its leading zeros as a number (01101 sent as 1101).
 
     Args:
         value: Text or a whole number; white space, hyphens and case do not count.
 
     Returns:
-        The area and two dots for what was cut off, so that a word of two letters
-        ("NA") is no area; None for digits fewer than 4 or more than 8 (9 are a
-        ZIP+4), and for codes that mix letters and digits otherwise: Canadian,
-        Dutch and Irish ones, which :func:`prefix` may serve. Half a Canadian code
-        ("K1A") reads as British.
+        The area, with two dots for the rest, so that a word of two letters ("NA") is
+        not an area. None for fewer than 4 or more than 8 digits (except the 9 of a
+        ZIP+4), and for other codes with letters and digits: for Canadian, Dutch and
+        Irish codes use :func:`prefix`. Half a Canadian code ("K1A") is read as British.
 
     Source:
         Royal Mail, PAF Programmers' Guide: the postcode, its outward and inward code
@@ -234,38 +234,38 @@ def postcode_area(value: Any) -> str | None:
     >>> postcode_area("94103-1234"), postcode_area(94110), postcode_area("K1A 0B1")
     ('941..', '941..', None)
     """
-    code = "".join(_written(value).split()).replace("-", "")
+    code = "".join(_as_text(value).split()).replace("-", "")
     if not code.isascii():
         return None
     code = code.upper()
     for pattern in _AREAS:
-        found = pattern.fullmatch(code)
-        if found is not None:
-            return f"{found[1]}.."
+        match = pattern.fullmatch(code)
+        if match is not None:
+            return f"{match[1]}.."
     return None
 
 
 def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
     """
-    Make a normaliser that reads the short forms of names for the names.
+    Return a normaliser that replaces the short form of a name with the full name.
 
-    The table is the host's: which short forms are usual depends on language and
-    generation, and public lists give one to many names ("Al": Alan, Albert, Alice).
+    The application supplies the table: short forms depend on language and generation,
+    and public lists map one to many names ("Al": Alan, Albert, Alice).
 
-    Joins wrongly: whoever bears the short form as a whole name.
+    False matches: people whose full name is the short form.
 
     Args:
-        table: Each name with the short forms that stand for it and for no other;
-            copied. Both are compared as :func:`text` compares.
+        table: Full name to its short forms; each short form belongs to one name.
+            Copied. Names are compared by their forms of :func:`text`.
 
     Returns:
-        A normaliser: the name in the form of :func:`text` if the whole value is one
-        of its short forms, and that form of the value otherwise.
+        A normaliser: the form of the full name if the whole value is one of its short
+        forms, else the form of the value.
 
     Raises:
-        TypeError: If the table is no mapping of names to several.
-        ValueError: If a short form stands for two names or is a name with short
-            forms itself, or a name is blank or no text.
+        TypeError: If the table is not a mapping of names to lists.
+        ValueError: If a short form belongs to two names or is itself a name with short
+            forms, or a name is blank or not text.
 
     >>> given = nicknames({"Robert": ["Bob", "Rob"], "Elizabeth": ["Liz"]})
     >>> given("BOB"), given("Robert"), given("Ada")
@@ -285,7 +285,7 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
 
 
 def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Give each short form with its name; nothing stands for what stands for more."""
+    """Return short form to full name; refuse a short form of two names."""
     if not isinstance(table, Mapping):
         what = f"must be a mapping of names, not {shown(table)}"
         raise TypeError(f"nicknames: {what}; write {{'Robert': ['Bob', 'Rob']}}")
@@ -295,10 +295,10 @@ def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
         if isinstance(short, str) or not isinstance(short, Iterable):
             what = f"{name!r} must have a list, not {shown(short)}"
             raise TypeError(f"nicknames: {what}; list its short forms")
-        for each in map(_name, short):
-            if each != name and names.setdefault(each, name) != name:
-                both = f"{names[each]!r} and {name!r}"
-                what = f"{each!r} must be short for one name, not for {both}"
+        for form in map(_name, short):
+            if form != name and names.setdefault(form, name) != name:
+                both = f"{names[form]!r} and {name!r}"
+                what = f"{form!r} must be short for one name, not for {both}"
                 raise ValueError(f"nicknames: {what}; leave it out of one list")
     for name in names.values():
         if name in names:
@@ -319,19 +319,19 @@ def _name(value: Any) -> str:
 
 def _words(value: Any) -> list[str]:
     form = text(value) or ""
-    kept = "".join(
+    words = "".join(
         [
-            each if unicodedata.category(each)[0] in "LMN" else " "
-            for each in form
-            if each not in _APOSTROPHES
+            char if unicodedata.category(char)[0] in "LMN" else " "
+            for char in form
+            if char not in _APOSTROPHES
         ]
     )
-    # What an apostrophe kept apart may compose: a letter and an accent.
-    return (text(kept) or "").split()
+    # Without the apostrophe, a letter and an accent may now compose.
+    return (text(words) or "").split()
 
 
-def _written(value: Any) -> str:
-    """Give text as it is, a whole number as its digits, and nothing otherwise."""
+def _as_text(value: Any) -> str:
+    """Return text as it is, a whole number as its digits, otherwise blank text."""
     if isinstance(value, str):
         return value
     number = whole_number(value)

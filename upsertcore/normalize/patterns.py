@@ -1,10 +1,10 @@
 """
-Patterns of forms that identify no contact.
+Patterns of blocked values: forms that identify no contact.
 
 Rules:
-    A pattern stands for a whole form. In text, a star stands for anything, and case
-    does not count.
-    Matching is linear in the form, whatever the pattern has of stars.
+    A pattern matches a whole form. In text patterns, ``*`` matches anything, and case
+    is ignored.
+    Matching is linear in the form, whatever the number of stars.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from upsertcore.values import shown
 __all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "as_tuple", "compile_patterns"]
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
-"""Text in which ``*`` stands for anything, or a compiled pattern."""
+"""Text in which ``*`` matches anything, or a compiled pattern."""
 
 PLACEHOLDERS: tuple[Pattern, ...] = (
-    # What programs write for a missing value.
+    # Written by programs for a missing value.
     *("null", "(null)", "<null>", "[null]", "#null!", "nil", "<nil>", "none", "<none>"),
     *("(none)", "[none]", "undefined", "[undefined]", "nan", "<nan>", "<na>"),
     *("\\N", "-1", "#n/a", "#na", "#value!", "#ref!", "#name?", "#num!", "#div/0!"),
     *("[object object]",),
-    # What people write.
+    # Written by people.
     *("n/a", "n.a.", "n.a", "na", "(n/a)", "<n/a>", "n\\a", "not available"),
     *("not applicable", "not provided", "not specified", "not given", "not known"),
     *("unknown", "(unknown)", "anonymous", "(blank)", "(empty)", "tbd", "tba"),
     *("no email", "noemail", "no-email", "no phone", "nophone", "no name", "noname"),
-    # Punctuation alone; zeros, another digit six times or more, with or without a
-    # country code, and the digits in order.
+    # Only punctuation; only zeros; any other digit six times or more, with or without a
+    # country code; the digits in order.
     re.compile(
         r"[-_.?*#~=/\s\u2010-\u2015\u2026]+"
         r"|\+?0+|\+?([0-9])\1{5,}|\+[0-9]{1,3}([0-9])\2{8,}"
         r"|(?:\+1?|0)?1234567890?"
     ),
-    # Addresses that nobody reads, and domains that cannot exist (RFC 2606).
+    # Addresses that are not read, and domains that cannot exist (RFC 2606).
     *("noreply@*", "no-reply@*", "no_reply@*", "no.reply@*", "donotreply@*"),
     *("do-not-reply@*", "do_not_reply@*", "noemail@*", "no-email@*", "no_email@*"),
     *("no.email@*", "nomail@*", "no-mail@*", "none@*", "null@*", "undefined@*"),
@@ -47,25 +47,25 @@ PLACEHOLDERS: tuple[Pattern, ...] = (
     *("not-provided@*", "test@test.*", "test@example.*", "email@email.*"),
     *("*@*.invalid", "*@invalid"),
 )
-"""What forms and exports write where they know no value: ``field(blocked=...)``."""
+"""Values that forms and exports write where none is known: ``field(blocked=...)``."""
 
 
 class Matcher(Protocol):
-    """What a pattern becomes: a compiled one is its own."""
+    """A compiled pattern of this module or of ``re``."""
 
     def fullmatch(self, form: str, /) -> object:
-        """Return something true where the whole form is of the pattern."""
+        """Return a true value if the whole form matches."""
         ...
 
 
 class _Texts(NamedTuple):
     """
-    Patterns of text, all at once.
+    All text patterns of a key, matched together.
 
     Args:
-        whole: Those without a star.
-        beginnings: Those whose only star is the last character, without it.
-        others: The rest, cut at the stars.
+        whole: Patterns without a star.
+        beginnings: Patterns whose only star is the last character, without it.
+        others: All other patterns, split at the stars.
     """
 
     whole: frozenset[str]
@@ -82,24 +82,24 @@ class _Texts(NamedTuple):
 
 
 def _fits(parts: tuple[str, ...], form: str) -> bool:
-    """Find the parts in a form, one behind the other: the first place is the best."""
+    """Match the parts in order; the leftmost position of each is sufficient."""
     first, *inner, last = parts
     start, end = len(first), len(form) - len(last)
     if start > end or not form.startswith(first) or not form.endswith(last):
         return False
     for part in inner:
-        found = form.find(part, start, end)
-        if found < 0:
+        position = form.find(part, start, end)
+        if position < 0:
             return False
-        start = found + len(part)
+        start = position + len(part)
     return True
 
 
 def as_tuple(blocked: Any) -> Any:
     """
-    Keep patterns that can be read only once; what is no collection stays as it is.
+    Copy an iterable into a tuple; return any other value as it is.
 
-    >>> as_tuple(each for each in ("x@*", "y@*")), as_tuple("x@*")
+    >>> as_tuple(pattern for pattern in ("x@*", "y@*")), as_tuple("x@*")
     (('x@*', 'y@*'), 'x@*')
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
@@ -109,19 +109,19 @@ def as_tuple(blocked: Any) -> Any:
 
 def compile_patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ...]:
     """
-    Compile what identifies no contact.
+    Compile the patterns of blocked values.
 
     Args:
         name: The name of the key.
-        blocked: Text, in which ``*`` stands for anything and case does not count,
-            or compiled patterns; each stands for a whole normal form.
+        blocked: Text, in which ``*`` matches anything and case is ignored, or compiled
+            patterns; each has to match a whole form.
 
     Raises:
-        InvalidPolicy: If it is no collection of them.
+        InvalidPolicy: If it is not a collection of patterns.
 
     Cost:
-        A match is linear in the length of the form, for patterns of text. What a
-        compiled pattern takes is its author's to see to.
+        Matching text patterns is linear in the length of the form. The cost of a
+        compiled pattern depends on the pattern.
 
     >>> [
     ...     p.fullmatch("NoReply@x.org")
@@ -133,15 +133,15 @@ def compile_patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ..
         what = f"must be a tuple of patterns, not {shown(blocked)}"
         raise InvalidPolicy(f"{name}: blocked {what}; put one pattern into a tuple")
     texts, compiled = [], []
-    for each in blocked:
-        if isinstance(each, re.Pattern) and isinstance(each.pattern, str):
-            compiled.append(each)
+    for pattern in blocked:
+        if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
+            compiled.append(pattern)
         else:
-            texts.append(_checked(name, each))
+            texts.append(_check_text(name, pattern))
     return (*([_texts(texts)] if texts else ()), *compiled)
 
 
-def _checked(name: str, pattern: Any) -> str:
+def _check_text(name: str, pattern: Any) -> str:
     if not isinstance(pattern, str) or not pattern:
         what = f"must be text or a compiled pattern of text, not {shown(pattern)}"
         raise InvalidPolicy(f"{name}: blocked {what}; use text, or re.compile")
@@ -149,12 +149,12 @@ def _checked(name: str, pattern: Any) -> str:
 
 
 def _texts(texts: list[str]) -> _Texts:
-    cut = [tuple(each.casefold().split("*")) for each in dict.fromkeys(texts)]
-    beginnings = [parts[0] for parts in cut if len(parts) == 2 and not parts[1]]
+    split = [tuple(text.casefold().split("*")) for text in dict.fromkeys(texts)]
+    beginnings = [parts[0] for parts in split if len(parts) == 2 and not parts[1]]
     return _Texts(
-        frozenset(parts[0] for parts in cut if len(parts) == 1),
+        frozenset(parts[0] for parts in split if len(parts) == 1),
         tuple(beginnings),
         tuple(
-            parts for parts in cut if len(parts) > 1 and (len(parts) > 2 or parts[1])
+            parts for parts in split if len(parts) > 1 and (len(parts) > 2 or parts[1])
         ),
     )

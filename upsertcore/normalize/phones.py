@@ -3,10 +3,10 @@ Normalisers of telephone numbers.
 
 Rules:
     A form is a number in E.164: a plus, the country code, the subscriber's digits.
-    What may be the number of several subscribers has no form: a national number
-    without its region, a subscriber's number without its area code, an extension,
-    several lines in one value.
-    A number that was a float has no form, for a zero may have joined its digits.
+    A value that may belong to several subscribers has no form: a national number
+    without its region, a local number without its area code, a number with an
+    extension, several numbers in one value.
+    A number that was a float has no form, because a zero may have been appended.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ from upsertcore.values import shown
 __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"]
 
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
-"""What :func:`phone` makes, as a whole."""
+"""Matches every form that :func:`phone` returns."""
 
-_IGNORED = re.compile(r"[\s\-\u2010-\u2015]+")
-SEPARATORS = bytes([code for code in range(128) if _IGNORED.match(chr(code))])
+_SEPARATORS_RE = re.compile(r"[\s\-\u2010-\u2015]+")
+SEPARATORS = bytes([code for code in range(128) if _SEPARATORS_RE.match(chr(code))])
 """
-The separators of ASCII that say nothing about the digits beside them.
+The ASCII separators that carry no meaning.
 
-Brackets, dots and slashes separate as well, but they are read: see :func:`phone`.
+Brackets, dots and slashes separate as well, but may have a meaning: see :func:`phone`.
 """
 
-_SILENT = SEPARATORS + b"()."
+_PLAIN_SEPARATORS = SEPARATORS + b"()."
 _OPENING_ZERO = re.compile(r"\([\s\-]*0")
-# In a number that was a float nothing else follows the dot.
+# The only characters that follow the dot in a number that was a float.
 _NO_FRACTION = f"{SEPARATORS.decode()}()0"
-_UNREAD = str.maketrans("", "", "()./")
-_WRITTEN = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
-_SIGNS = re.compile(r"\+?[0-9]+")
+_DROP_PUNCTUATION = str.maketrans("", "", "()./")
+_NUMBER_CHARS = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
+_PLUS_AND_DIGITS = re.compile(r"\+?[0-9]+")
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
 
-# A prefix for calls abroad, a carrier's code and the digits of E.164 are fewer.
-_LONGEST = 30
-_LONGEST_CODE = 3
-# Subscribers' numbers have at most eight digits without their area code.
-_LONGER_THAN_LOCAL = 9
+# An international prefix, a carrier code and the digits of E.164 together are shorter.
+_MAX_DIGITS = 30
+_MAX_CODE = 3
+# Local numbers have at most eight digits.
+_MIN_NATIONAL = 9
 
 
 def phone(value: Any) -> str | None:
     """
     Compare international telephone numbers by their digits.
 
-    A national number is no key: without its region it belongs to several
-    subscribers. :func:`phone_in` reads it for one region.
+    A national number has no form: without a region it may belong to several
+    subscribers. :func:`phone_in` reads national numbers of one region.
 
     Args:
-        value: Text. A number is none of a telephone: it has lost its plus and zeros.
+        value: Text. An integer or float has no form: it has lost its plus and zeros.
 
     Returns:
-        ``+`` and 7 to 15 digits, after a leading ``+`` or ``00`` and without
-        separators: white space, hyphens, dots, slashes, round brackets. None for
-        anything else:
+        ``+`` and the 7 to 15 digits after a leading ``+`` or ``00``, without
+        separators: white space, hyphens, dots, slashes, round brackets. None for any
+        other value, among them:
 
-        - an extension, or less than three digits after a slash (several lines);
-        - ``(0)``, or a zero that opens a bracket behind the country code, as in
-          ``+44 (0)20`` and ``+44 (020)``: in Italy it is dialled, in Britain not;
-          :func:`phone_in` knows;
-        - what was a float: ``.0`` or a dot at the end, or zeros alone after the only
-          dot.
+        - a number with an extension, or with fewer than three digits after a slash
+          (several numbers);
+        - a zero in brackets after the country code, as in ``+44 (0)20`` and
+          ``+44 (020)``: it is dialled in Italy and not in Britain; :func:`phone_in`
+          resolves it;
+        - a former float: ``.0`` or a dot at the end, or only zeros after the only dot.
 
     Source:
         ITU-T E.164: at most 15 digits, no country code begins with 0.
@@ -86,23 +86,23 @@ def phone(value: Any) -> str | None:
         if digits.isdigit():
             form = digits[0] != "0" and 7 <= len(digits) <= 15
             return "+" + digits if form else None
-    number = _dialled(value)
+    number = _parse(value)
     if number is None or number.without_zero:
         return None
-    found = _INTERNATIONAL.fullmatch(number.digits)
-    return None if found is None else "+" + found[1]
+    match = _INTERNATIONAL.fullmatch(number.digits)
+    return None if match is None else "+" + match[1]
 
 
 def without_separators(value: str) -> str:
     """
-    Remove the separators of a number where none of them says anything.
+    Remove the separators of a number, if none of them has a meaning.
 
     Args:
         value: ASCII text.
 
     Returns:
-        Blank where a zero opens a bracket, or what follows the last dot may be that of
-        a float. A slash stays.
+        The number; slashes stay. Blank where a bracket begins with a zero, or the
+        number may have been a float.
 
     >>> (
     ...     without_separators("+1 (555) 000.1111"),
@@ -114,90 +114,91 @@ def without_separators(value: str) -> str:
         return ""
     if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
         return ""
-    return value.encode().translate(None, _SILENT).decode()
+    return value.encode().translate(None, _PLAIN_SEPARATORS).decode()
 
 
-class _Dialled(NamedTuple):
+class _Number(NamedTuple):
     """
     A number without its separators.
 
     Args:
-        digits: With a plus in front or without.
-        without_zero: The same without a zero in brackets, which may be dialled or
-            not; blank where there is none.
+        digits: The digits, with or without a leading plus.
+        without_zero: The same without the zero in brackets, which may be dialled or
+            not; blank where there is no such zero.
     """
 
     digits: str
     without_zero: str
 
 
-def _dialled(value: str) -> _Dialled | None:
-    """Read a number; None for what is no number, several ones, or was a float."""
+def _parse(value: str) -> _Number | None:
+    """Parse a number; None for other text, several numbers, or a former float."""
     if value.isascii():
         bare = value.encode().translate(None, SEPARATORS).decode()
-    elif _WRITTEN.fullmatch(value):
-        bare = _IGNORED.sub("", value)
+    elif _NUMBER_CHARS.fullmatch(value):
+        bare = _SEPARATORS_RE.sub("", value)
     else:
         return None
-    digits = bare.translate(_UNREAD)
-    if not _SIGNS.fullmatch(digits) or len(digits) > _LONGEST:
+    digits = bare.translate(_DROP_PUNCTUATION)
+    if not _PLUS_AND_DIGITS.fullmatch(digits) or len(digits) > _MAX_DIGITS:
         return None
     if "." in bare:
         before, _dot, after = bare.rpartition(".")
-        after = after.translate(_UNREAD)
+        after = after.translate(_DROP_PUNCTUATION)
         if not after or after == "0" or ("." not in before and not after.strip("0")):
             return None
-    if "/" in bare and len(bare.rpartition("/")[2].translate(_UNREAD)) < 3:
+    if "/" in bare and len(bare.rpartition("/")[2].translate(_DROP_PUNCTUATION)) < 3:
         return None
-    zero = _zero(bare)
+    zero = _zero_position(bare)
     if zero is None:
-        return _Dialled(digits, "")
-    return _Dialled(digits, (bare[:zero] + bare[zero + 1 :]).translate(_UNREAD))
+        return _Number(digits, "")
+    return _Number(
+        digits, (bare[:zero] + bare[zero + 1 :]).translate(_DROP_PUNCTUATION)
+    )
 
 
-def _zero(bare: str) -> int | None:
+def _zero_position(bare: str) -> int | None:
     """
-    Find a zero that is dialled or not: "+44 (0)20", "+44 (020)".
+    Find a zero that may be dialled or not: "+44 (0)20", "+44 (020)".
 
-    In front of all digits, brackets hold a prefix that is dialled: "(0044) 20".
+    Brackets before all other digits contain a prefix that is dialled: "(0044) 20".
     """
     start = bare.find("(0)", 1)
     if start < 0:
         start = bare.find("(0", 1)
-        code = bare[: max(start, 0)].translate(_UNREAD)
-        if not 1 <= len(code.removeprefix("+").removeprefix("00")) <= _LONGEST_CODE:
+        code = bare[: max(start, 0)].translate(_DROP_PUNCTUATION)
+        if not 1 <= len(code.removeprefix("+").removeprefix("00")) <= _MAX_CODE:
             return None
     return start + 1
 
 
 def phone_in(region: str) -> Callable[[Any], str | None]:
     """
-    Make a normaliser that also reads the national numbers of one region.
+    Return a normaliser that also reads the national numbers of one region.
 
     Args:
         region: ISO 3166-1 alpha-2, in capitals: ``"US"``, ``"DE"``.
 
     Returns:
-        A normaliser. What begins with a plus has the form that :func:`phone` makes;
-        where that is none for a zero in brackets, and for what begins without a plus,
-        it is E.164 if the number is valid. None for anything else:
+        A normaliser. A number that begins with a plus has the form of :func:`phone`.
+        With a zero in brackets, or without a plus, it has its E.164 form if it is
+        valid. None for any other value, among them:
 
-        - a number that is merely possible: short codes, emergency numbers, and a
-          subscriber's number without its area code, which every town has;
-        - a number without its trunk prefix (Germany's 0), where it is usually
-          written with it, that is short enough to be a subscriber's without its area
+        - numbers that are only possible, not valid: short codes, emergency numbers,
+          local numbers without their area code, which exist in every town;
+        - a number without the trunk prefix (0 in Germany) that is usually written with
+          it, and short enough to be a local number;
+        - a number that can be read in two ways: ``00`` as the international prefix or
+          as part of a national number, or digits that begin with the region's country
           code;
-        - a number that can be read in two ways: ``00`` as the prefix for calls abroad
-          and as the region dials, or digits that begin with the region's country
-          code;
-        - whatever :func:`phone` takes for an extension, several lines or a float.
+        - extensions, several numbers and former floats, as in :func:`phone`.
 
     Raises:
         ModuleNotFoundError: If the package ``phonenumbers`` is not installed.
         ValueError: If the region is unknown.
 
     Cost:
-        Some twenty times :func:`phone`.
+        About twenty times that of :func:`phone`.
 
     Source:
         The metadata of Google's libphonenumber, through ``phonenumbers``.
@@ -213,7 +214,7 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
     plan = _Plan(phonenumbers, region)
 
     def phone_in_region(value: Any) -> str | None:
-        number = _dialled(value) if isinstance(value, str) else None
+        number = _parse(value) if isinstance(value, str) else None
         if number is None:
             return None
         if number.digits[0] == "+" and not number.without_zero:
@@ -225,28 +226,26 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
 
 
 class _Plan:
-    """The numbering plan of a region, as the package phonenumbers has it."""
+    """The numbering plan of a region, from the package phonenumbers."""
 
     def __init__(self, phonenumbers: Any, region: str) -> None:
         self._numbers, self._region = phonenumbers, region
         plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
         fixed = plan.fixed_line.possible_length or plan.general_desc.possible_length
         self._code = str(plan.country_code)
-        self._shortest = (
-            min(_LONGER_THAN_LOCAL, max(fixed)) if plan.national_prefix else 0
-        )
+        self._shortest = min(_MIN_NATIONAL, max(fixed)) if plan.national_prefix else 0
 
-    def readings(self, number: _Dialled) -> Iterator[str | None]:
-        """Give each form that the digits may stand for, None where one is invalid."""
+    def readings(self, number: _Number) -> Iterator[str | None]:
+        """Yield each possible form of the digits, None where one is invalid."""
         digits, shorter = number
-        abroad = digits.startswith(("+", "00"))
-        for each in (digits, shorter) if shorter else (digits,):
-            if each.startswith("00"):
-                yield self._valid("+" + each[2:])
-            elif not abroad and each.startswith(self._code):
-                yield self._valid("+" + each)
-            if abroad or not shorter:
-                yield self._valid(each)
+        international = digits.startswith(("+", "00"))
+        for candidate in (digits, shorter) if shorter else (digits,):
+            if candidate.startswith("00"):
+                yield self._valid("+" + candidate[2:])
+            elif not international and candidate.startswith(self._code):
+                yield self._valid("+" + candidate)
+            if international or not shorter:
+                yield self._valid(candidate)
 
     def _valid(self, digits: str) -> str | None:
         numbers = self._numbers
@@ -260,12 +259,12 @@ class _Plan:
         return form if PHONE_FORM.fullmatch(form) else None
 
     def _lacks_prefix(self, number: Any, digits: str) -> bool:
-        """Check whether a subscriber's number may have been read as a national one."""
+        """Return whether a local number may have been read as national."""
         numbers = self._numbers
         significant = numbers.national_significant_number(number)
         if significant != digits or len(digits) >= self._shortest:
             return False
-        # Some numbers are written without the prefix: mobile ones in Mongolia.
+        # Some numbers have no prefix, such as mobile numbers in Mongolia.
         usual = numbers.format_number(number, numbers.PhoneNumberFormat.NATIONAL)
         return usual == digits or "".join(filter(str.isdigit, usual)) != digits
 

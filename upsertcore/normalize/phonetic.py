@@ -2,9 +2,9 @@
 Normalisers by sound: codes that different spellings of an English name share.
 
 Rules:
-    They keep the laws of :mod:`upsertcore.normalize`; the codes are jellyfish's.
-    They need the extra ``[phonetic]``; nothing of the library imports them.
-    A name with a letter that has no base from A to Z has no code: none is guessed.
+    They keep the laws of :mod:`upsertcore.normalize`; jellyfish computes the codes.
+    They need the extra ``[phonetic]``; no other module imports this one.
+    A name with a letter that has no base letter from A to Z has no code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["nysiis", "soundex"]
 
 _SOUNDEX = re.compile("[A-Z](?:[1-6]{3}|[1-6]{2}0|[1-6]00|000)")
 _NYSIIS = re.compile(rf"/[A-Z]{{1,{MAX_LENGTH}}}/")
-# What modifies a letter (Lm) is none of its own: the apostrophe of U+02BC is one.
+# Modifier letters (Lm), such as the apostrophe U+02BC, are not letters of a name.
 _LETTERS = frozenset({"Lu", "Ll", "Lo"})
 
 
@@ -36,21 +36,20 @@ def soundex(value: Any) -> str | None:
     """
     Compare surnames by their American Soundex code.
 
-    Made for surnames as they sound in English. The first letter is kept, so
-    "Catherine" (C365) and "Katherine" (K365) are apart.
+    Designed for English surnames. The first letter is kept, so "Catherine" (C365) and
+    "Katherine" (K365) differ.
 
-    Joins wrongly: R163 is Robert and Rupert, S530 is Smith, Smythe, Sandy and
-    Sunday; there are 6 734 codes for all the names in the world.
+    False matches: R163 is Robert and Rupert, S530 is Smith, Smythe, Sandy and Sunday;
+    there are only 6 734 codes.
 
     Args:
-        value: Text: one name. Its letters are read together, so "Van Deusen" is
-            "VanDeusen"; accents and whatever is no letter are passed over.
+        value: Text: one name. Spaces are ignored, so "Van Deusen" is "VanDeusen", as
+            are accents and all characters that are not letters.
 
     Returns:
-        A capital and three digits; None without a letter from A to Z, with a letter
-        of another script or one that has no base (``ø``), or where
-        :func:`upsertcore.normalize.text` finds the value too long or too crowded. A
-        code is its own.
+        A capital and three digits. None without a letter from A to Z, with a letter of
+        another script or one without a base letter (``ø``), or where the value exceeds
+        the limits of :func:`upsertcore.normalize.text`. The code of a code is itself.
 
     Source:
         U.S. National Archives, The Soundex Indexing System: H and W do not separate
@@ -67,22 +66,22 @@ def soundex(value: Any) -> str | None:
 
 def nysiis(value: Any) -> str | None:
     """
-    Compare surnames by their NYSIIS code, which tells more apart than Soundex.
+    Compare surnames by their NYSIIS code, which is more precise than Soundex.
 
-    Made for the surnames of New York State. It keeps the order of vowels and
-    consonants, every vowel as A, and the whole code, not its first six letters.
+    Designed for the surnames of New York State. It keeps the order of vowels (all
+    written A) and consonants, and is not cut after six letters.
 
-    Joins wrongly: SNAT is Smith, Schmit and Smoot, DAN is Dane, Dean and Dionne.
-    Implementations differ in rare rules (Deutsch is DATS here, DAT elsewhere): do
-    not compare these codes with those of another system.
+    False matches: SNAT is Smith, Schmit and Smoot, DAN is Dane, Dean and Dionne.
+    Implementations differ in rare cases (Deutsch is DATS here, DAT elsewhere): do not
+    compare these codes with those of another system.
 
     Args:
-        value: Text, read as by :func:`soundex`.
+        value: Text, read as in :func:`soundex`.
 
     Returns:
-        The code between strokes, ``/SNAT/``: a code read as a name would often have
-        another code (AEV: AAF, and that: AF), and so it is marked as none. None as
-        by :func:`soundex`. A code between strokes is its own.
+        The code between slashes, ``/SNAT/``. The slashes mark it as a code, because a
+        code that is read as a name often has a different one (AEV: AAF: AF). None as
+        in :func:`soundex`. The code of a code between slashes is itself.
 
     Source:
         R. L. Taft, Name Search Techniques, New York State Identification and
@@ -98,15 +97,14 @@ def nysiis(value: Any) -> str | None:
 
 
 def _letters(value: Any) -> str:
-    """Give the letters of a name from A to Z; none if there is another letter."""
-    written = single_spaced(value) if isinstance(value, str) else None
-    if written is None or has_too_many_marks(written):
+    """Return the letters of a name from A to Z; none if it has another letter."""
+    spaced = single_spaced(value) if isinstance(value, str) else None
+    if spaced is None or has_too_many_marks(spaced):
         return ""
-    bare = unicodedata.normalize("NFKD", written).upper()
-    name = []
-    for each in bare:
-        if "A" <= each <= "Z":
-            name.append(each)
-        elif unicodedata.category(each) in _LETTERS:
+    letters = []
+    for char in unicodedata.normalize("NFKD", spaced).upper():
+        if "A" <= char <= "Z":
+            letters.append(char)
+        elif unicodedata.category(char) in _LETTERS:
             return ""
-    return "".join(name) if len(name) <= MAX_LENGTH else ""
+    return "".join(letters) if len(letters) <= MAX_LENGTH else ""

@@ -1,10 +1,10 @@
 """
-What normalisers share: text in one spelling, whole numbers, and the limits of both.
+Shared parts of the normalisers: words, whole numbers, and their limits.
 
 Rules:
-    The cost of a form is linear in the length of the value. Unicode puts the marks
-    that follow a letter into an order, which takes the square of their number, so
-    text with too many of them in a row has no form.
+    The cost of a form is linear in the length of the value. Sorting the combining
+    marks of a letter, as Unicode requires, is quadratic in their number, so text with
+    too many of them in a row has no form.
 """
 
 from __future__ import annotations
@@ -22,34 +22,35 @@ __all__ = [
 ]
 
 MAX_LENGTH = 10_000
-"""How many characters a form of words may have; a longer one is no form."""
+"""The most characters of a form; longer text has none."""
 
 MAX_MARKS = 30
-"""How many combining marks may follow each other, as in UAX 15, Stream-Safe Text."""
+"""The most combining marks in a row, as in UAX 15, Stream-Safe Text Format."""
 
 # No character of NFC decomposes into more than this many.
 _EXPANSION = 4
-# These do not combine themselves, and decompose into characters that do. The tests
-# look at every code point to show that there are no others.
+# Not combining themselves, these decompose into characters that are. A test over all
+# code points shows that there are no others.
 _HIDDEN_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
-# Beyond this a float does not hold every whole number.
+# Larger floats cannot represent every whole number.
 _EXACT_FLOATS = 2**53
 
 
 def text(value: Any) -> str | None:
     """
-    Compare words: case, white space and the spelling of accents do not count.
+    Compare words; case, extra white space and the encoding of accents are ignored.
 
-    Not for mailboxes or account names: it joins different ones, for KELVIN SIGN
-    becomes k, sharp s becomes ss, and long s becomes s. Use :func:`normalize.email`.
+    Not for email addresses or account names: KELVIN SIGN becomes k, sharp s becomes
+    ss, and long s becomes s, so different ones would match. Use
+    :func:`normalize.email`.
 
     Args:
-        value: Text. A number is no word.
+        value: Text. A number has no form.
 
     Returns:
-        NFC, case-folded, single spaces; accents stay. None if nothing remains, if the
-        form has more than ``MAX_LENGTH`` (10 000) characters, or if the value has
-        more than ``MAX_MARKS`` (30) combining marks in a row.
+        The text, case-folded, in NFC, with single spaces; accents stay. None if
+        nothing remains, if the form has more than ``MAX_LENGTH`` (10 000) characters,
+        or if the value has more than ``MAX_MARKS`` (30) combining marks in a row.
 
     Source:
         Unicode 15, chapter 3.13, D145; UAX 15, Stream-Safe Text Format.
@@ -62,12 +63,12 @@ def text(value: Any) -> str | None:
     if value.isascii():
         form = " ".join(value.lower().split())
         return form if 0 < len(form) <= MAX_LENGTH else None
-    written = single_spaced(value)
-    if written is None or has_too_many_marks(written):
+    spaced = single_spaced(value)
+    if spaced is None or has_too_many_marks(spaced):
         return None
     # Folding can leave marks in another order, and ordering them can enable a fold:
     # Unicode's canonical caseless match (D145) decomposes before and between.
-    folded = unicodedata.normalize("NFD", written).casefold()
+    folded = unicodedata.normalize("NFD", spaced).casefold()
     folded = unicodedata.normalize("NFD", folded).casefold()
     form = unicodedata.normalize("NFC", folded)
     return form if 0 < len(form) <= MAX_LENGTH else None
@@ -75,22 +76,21 @@ def text(value: Any) -> str | None:
 
 def single_spaced(value: str) -> str | None:
     """
-    Put single spaces between the words of a text.
+    Replace white space between words with single spaces, and strip the text.
 
     Returns:
-        The text, None where it is so long that no normal form of it could be short
-        enough.
+        The text, None where it is too long to have a normal form.
 
     >>> single_spaced(" Ada  King "), single_spaced("a" * 50_000)
     ('Ada King', None)
     """
-    written = " ".join(value.split())
-    return written if len(written) <= _EXPANSION * MAX_LENGTH else None
+    spaced = " ".join(value.split())
+    return spaced if len(spaced) <= _EXPANSION * MAX_LENGTH else None
 
 
 def has_too_many_marks(value: str) -> bool:
     """
-    Check whether a text has more combining marks in a row than are put in order.
+    Return whether a text has more than ``MAX_MARKS`` combining marks in a row.
 
     Args:
         value: Any text; it is decomposed only where that is cheap.
@@ -105,8 +105,8 @@ def has_too_many_marks(value: str) -> bool:
 
 def _is_crowded(value: str) -> bool:
     marks = 0
-    for each in value:
-        if unicodedata.combining(each) or each in _HIDDEN_MARKS:
+    for char in value:
+        if unicodedata.combining(char) or char in _HIDDEN_MARKS:
             marks += 1
             if marks > MAX_MARKS:
                 return True
@@ -117,14 +117,14 @@ def _is_crowded(value: str) -> bool:
 
 def whole_number(value: Any) -> int | None:
     """
-    Read a whole number: an int, or a float that stands for one.
+    Return an int, or a float with a whole value, as an int.
 
-    Tables that cannot hold a missing whole number (pandas, spreadsheets) turn 1001
+    Tables that cannot represent a missing integer (pandas, spreadsheets) turn 1001
     into 1001.0.
 
     Returns:
-        The number; None for anything else, for true and false, and for a float of
-        2**53 or beyond, which may stand for several numbers.
+        The number; None for any other value, for booleans, and for a float of 2**53 or
+        more, which may represent several integers.
 
     >>> (
     ...     whole_number(1001.0),
@@ -136,8 +136,8 @@ def whole_number(value: Any) -> int | None:
     (1001, 0, None, None, None)
     """
     if isinstance(value, float):
-        exact = abs(value) < _EXACT_FLOATS and value.is_integer()
-        return int(value) if exact else None
+        is_exact = abs(value) < _EXACT_FLOATS and value.is_integer()
+        return int(value) if is_exact else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return None
