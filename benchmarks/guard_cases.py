@@ -38,10 +38,10 @@ def _book(case: Case) -> ContactBook:
 def _loaded() -> tuple[ContactBook, list[Patch], list[Patch]]:
     """Return a book, the patches of its contacts, and patches of new contacts."""
     book = _book(_PEOPLE)
-    sent = list(patches(_PEOPLE))
-    for patch in sent[:_STORED]:
+    case_patches = list(patches(_PEOPLE))
+    for patch in case_patches[:_STORED]:
         book.upsert(patch)
-    return book, sent[:_STORED], sent[_STORED:]
+    return book, case_patches[:_STORED], case_patches[_STORED:]
 
 
 _PEOPLE = Case("create", _STORED + CALLS)
@@ -60,7 +60,7 @@ def create(calls: int) -> int:
     >>> create(3)
     3
     """
-    book, _known, fresh = _loaded()
+    book, _stored, fresh = _loaded()
     return sum(book.upsert(patch).created for patch in _after_collection(fresh[:calls]))
 
 
@@ -71,8 +71,8 @@ def update(calls: int) -> int:
     >>> update(3)
     3
     """
-    book, known, _fresh = _loaded()
-    news = [{**known[n % _STORED], "note": f"call {n}"} for n in range(CALLS)]
+    book, stored, _fresh = _loaded()
+    news = [{**stored[n % _STORED], "note": f"call {n}"} for n in range(CALLS)]
     return sum(book.upsert(patch).updated for patch in _after_collection(news[:calls]))
 
 
@@ -83,8 +83,8 @@ def unchanged(calls: int) -> int:
     >>> unchanged(3)
     3
     """
-    book, known, _fresh = _loaded()
-    repeats = [known[n % _STORED] for n in range(CALLS)]
+    book, stored, _fresh = _loaded()
+    repeats = [stored[n % _STORED] for n in range(CALLS)]
     return sum(
         book.upsert(patch).unchanged for patch in _after_collection(repeats[:calls])
     )
@@ -97,9 +97,9 @@ def batch(calls: int) -> int:
     >>> batch(4)
     4
     """
-    book, _known, _fresh = _loaded()
-    sent = list(patches(Case("mixed", CALLS)))
-    return len(book.upsert_many(_after_collection(sent[:calls])))
+    book, _stored, _fresh = _loaded()
+    case_patches = list(patches(Case("mixed", CALLS)))
+    return len(book.upsert_many(_after_collection(case_patches[:calls])))
 
 
 def cleaned(calls: int) -> int:
@@ -110,9 +110,10 @@ def cleaned(calls: int) -> int:
     4
     """
     case = Case("mixed", CALLS, kind="LeadConnector")
-    book, sent = _book(case), list(patches(case))
+    book, case_patches = _book(case), list(patches(case))
     return sum(
-        not book.upsert(patch).unchanged for patch in _after_collection(sent[:calls])
+        not book.upsert(patch).unchanged
+        for patch in _after_collection(case_patches[:calls])
     )
 
 
@@ -123,8 +124,8 @@ def planned(calls: int) -> int:
     >>> planned(3)
     3
     """
-    book, known, _fresh = _loaded()
-    news = [{**known[n % _STORED], "note": f"call {n}"} for n in range(CALLS)]
+    book, stored, _fresh = _loaded()
+    news = [{**stored[n % _STORED], "note": f"call {n}"} for n in range(CALLS)]
     return sum(book.plan(patch).updated for patch in _after_collection(news[:calls]))
 
 

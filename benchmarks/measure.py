@@ -201,8 +201,8 @@ def _estimate(task: Task, rows: Sequence[dict[str, Any]]) -> float:
     return max(smaller)[1] * task.case.size / 1e6 if smaller else 0.0
 
 
-def _leave_out(results: Results, engine: str, what: str, reason: str) -> None:
-    note = {"engine": engine, "what": what, "reason": reason}
+def _leave_out(results: Results, engine: str, workload: str, reason: str) -> None:
+    note = {"engine": engine, "what": workload, "reason": reason}
     if note not in results.left_out:
         results.left_out.append(note)
 

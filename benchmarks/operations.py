@@ -62,8 +62,8 @@ def _book(size: int) -> tuple[ContactBook, list[Patch]]:
 
 def reading(size: int) -> Timings:
     """Find, plan, explain, dump and load, in a book of this size."""
-    book, sent = _book(size)
-    sample = sent[:: max(1, size // _CALLS)]
+    book, case_patches = _book(size)
+    sample = case_patches[:: max(1, size // _CALLS)]
     for name in ("email", "phone"):
         values = [patch[name] for patch in sample]
         matches: list[Any] = []

@@ -187,7 +187,7 @@ def _colour(name: str) -> str:
     engine = ENGINES.get(name)
     if engine is not None and engine.served:
         return PURPLE
-    return GREEN if engine is not None and engine.whole else ORANGE
+    return GREEN if engine is not None and engine.whole_batch else ORANGE
 
 
 _MAX_DECADES, _HALF = 3, 0.5

@@ -101,8 +101,8 @@ def excerpt(results: Results) -> str:
     rows = [row for row in _rows_of(results, "time", MAIN.label) if row["size"] == size]
     others = sorted((r for r in rows if not _is_ours(r)), key=lambda r: median(r["us"]))
     best = [
-        [row for row in others if ENGINES[row["engine"]].whole is whole][:1]
-        for whole in (False, True)
+        [row for row in others if ENGINES[row["engine"]].whole_batch is whole_batch][:1]
+        for whole_batch in (False, True)
     ]
     body = [
         [row["engine"], f"{median(row['us']):.1f}", _times(ratio(results, row))]

@@ -73,10 +73,10 @@ def measure_memory(engine: Engine, case: Case) -> dict[str, Any]:
     engine.run(preload(case))
     engine.run(patches(case))
     gc.collect()
-    kept = _resident() - before
+    retained = _resident() - before
     # The system updates the peak periodically, so it may lag behind.
-    peak = max(kept, _peak() - before)
-    return {"kept": kept, "peak": peak, **_end_state(engine, case)}
+    peak = max(retained, _peak() - before)
+    return {"kept": retained, "peak": peak, **_end_state(engine, case)}
 
 
 def _end_state(engine: Engine, case: Case) -> dict[str, Any]:

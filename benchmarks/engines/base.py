@@ -82,7 +82,7 @@ class Engine:
     both_keys: ClassVar[bool] = True
     """Whether it matches by email, otherwise by phone; if false, by email only."""
 
-    whole: ClassVar[bool] = False
+    whole_batch: ClassVar[bool] = False
     """Whether it processes a batch at once, without decisions for single patches."""
     served: ClassVar[bool] = False
     """Whether it stores contacts in a server."""

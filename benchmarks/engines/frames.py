@@ -40,7 +40,7 @@ class Polars(Engine):
     how = "whole batch, email only, one group_by"
     package = "polars"
     both_keys = False
-    whole = True
+    whole_batch = True
 
     frame: Any
 
@@ -74,7 +74,7 @@ class Pandas(Engine):
     how = "whole batch, email only, one groupby"
     package = "pandas"
     both_keys = False
-    whole = True
+    whole_batch = True
 
     frame: Any
 
@@ -109,7 +109,7 @@ class Duckdb(Engine):
     how = "whole batch, email only, GROUP BY then ON CONFLICT"
     package = "duckdb"
     both_keys = False
-    whole = True
+    whole_batch = True
 
     @classmethod
     def missing(cls) -> str:

@@ -37,7 +37,7 @@ class Postgres(Engine):
     package = "psycopg"
     served = True
     both_keys = False
-    whole = True
+    whole_batch = True
 
     connection: Any
 

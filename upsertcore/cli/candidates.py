@@ -119,7 +119,9 @@ def _profile_candidate(
             if response.outcome is not None:
                 return response.outcome  # type: ignore[no-any-return]
             body = json.dumps(response.body, ensure_ascii=False)
-            kinds = dict(problems(response, payload, known=instance.policy.fields))
+            kinds = dict(
+                problems(response, payload, field_names=instance.policy.fields)
+            )
             return Refusal("; ".join(kinds), body)
 
         return instance.book, send

@@ -39,7 +39,7 @@ def problem_kind(error: str) -> str:
 
 
 def problems(
-    response: Response, payload: Any, known: Container[str] = ()
+    response: Response, payload: Any, field_names: Container[str] = ()
 ) -> list[tuple[str, str]]:
     """
     Return the problems of a refused payload, each as its kind and a field name.
@@ -47,7 +47,7 @@ def problems(
     Args:
         response: The response of a profile.
         payload: The payload.
-        known: Names that remain in the kind.
+        field_names: Names that remain in the kind.
 
     >>> body = {"errors": ["colour: is no field", "size: is no field"]}
     >>> problems(Response(400, body), {"colour": "red", "size": 7})
@@ -55,7 +55,7 @@ def problems(
     """
     lists = [item for item in response.body.values() if isinstance(item, list)]
     texts = lists[0] if lists else [response.reason]
-    names = {name for name in _payload_names(payload) if name not in known}
+    names = {name for name in _payload_names(payload) if name not in field_names}
     return [_split_name(_INDEXED.sub(r"\1.*", text), names) for text in texts]
 
 

@@ -117,8 +117,8 @@ class ProgressBar:
             A function of the number done and the total.
         """
         task = self._progress.add_task(label, total=None)
-        return lambda done, total: self._progress.update(
-            task, completed=done, total=total
+        return lambda count, total: self._progress.update(
+            task, completed=count, total=total
         )
 
 

@@ -141,11 +141,13 @@ def open_session(
     path = {key: value for key, value in sets.items() if key in profile_class.path}
     if complete:
         _require_parameters(name, profile_class, path)
-    given = {key: value for key, value in sets.items() if key in profile_class.options}
-    constants = {
-        n: value for n, value in sets.items() if n not in path and n not in given
+    cli_options = {
+        key: value for key, value in sets.items() if key in profile_class.options
     }
-    options = {**(_FILE_DEFAULTS if file_defaults else {}), **given}
+    constants = {
+        n: value for n, value in sets.items() if n not in path and n not in cli_options
+    }
+    options = {**(_FILE_DEFAULTS if file_defaults else {}), **cli_options}
     identity = None if book is None else book_file.file_identity(book)
     if book is not None and identity is None and not book.absolute().parent.is_dir():
         raise InvalidUsage(
@@ -160,20 +162,20 @@ def open_session(
         reader = book_file.BookReader(stream)
         if reader.profile != name:
             raise book_file.BadBook(f"is a book of {reader.profile}, not of {name}")
-        options |= reader.options | given
+        options |= reader.options | cli_options
         rows = bar.track(reader, "reading", position, size)
-        with _book_errors(given):
+        with _book_errors(cli_options):
             profile = _create_profile(profile_class, options, rows)
     return Session(name, profile, path, constants, options, book, identity)
 
 
 @contextmanager
-def _book_errors(given: Mapping[str, str]) -> Iterator[None]:
+def _book_errors(cli_options: Mapping[str, str]) -> Iterator[None]:
     """Report an invalid book with the line of the problem."""
     try:
         yield
     except InvalidUsage as error:
-        if given:
+        if cli_options:
             raise
         problem = str(error).removeprefix("--set").lstrip(" :")
         raise book_file.BadBook(f"line 1: options: {problem}") from error

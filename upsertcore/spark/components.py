@@ -152,15 +152,15 @@ def _nodes_outside_stars(edges: DataFrame) -> int:
     """Count the nodes with several centres, and the centres below another centre."""
     ends = edges.select(F.col("u").alias("node"), F.lit(1).alias("under"))
     centres = edges.select(F.col("v").alias("node"), F.lit(0).alias("under"))
-    both = ends.union(centres).groupBy("node")
-    counts = both.agg(F.sum("under").alias("under"), F.min("under").alias("least"))
+    roles = ends.union(centres).groupBy("node")
+    counts = roles.agg(F.sum("under").alias("under"), F.min("under").alias("least"))
     return int(counts.where("under > 1 or (under = 1 and least = 0)").count())
 
 
 def _large_star(edges: DataFrame) -> DataFrame:
-    both = edges.union(edges.select(F.col("v").alias("u"), F.col("u").alias("v")))
-    least = both.groupBy("u").agg(F.least("u", F.min("v")).alias("m"))
-    greater = both.where("v > u").join(least, "u")
+    directed = edges.union(edges.select(F.col("v").alias("u"), F.col("u").alias("v")))
+    least = directed.groupBy("u").agg(F.least("u", F.min("v")).alias("m"))
+    greater = directed.where("v > u").join(least, "u")
     return greater.select(F.col("v").alias("u"), F.col("m").alias("v")).distinct()
 
 

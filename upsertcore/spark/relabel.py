@@ -44,9 +44,9 @@ def united_components(
     """
     row_links = grouped.select("component", F.explode("links").alias("link"))
     wanted = computed.select("link").distinct()
-    both = row_links.join(wanted, "link", "left_semi").select("component", "link")
+    matching = row_links.join(wanted, "link", "left_semi").select("component", "link")
     links = F.collect_set("link").alias("links")
-    linked = both.union(computed).groupBy("component").agg(links)
+    linked = matching.union(computed).groupBy("component").agg(links)
     table = linked.withColumnRenamed("component", "node").persist()
     try:
         return connected_components(table, table.count(), driver_limit)

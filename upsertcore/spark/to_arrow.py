@@ -141,7 +141,7 @@ def _outcome_values(answer: Any) -> tuple[Any, ...]:
     if type(answer) is not Outcome:
         error = {"type": type(answer).__name__, "message": str(answer)}
         return "refused", None, None, (), (), (), (), error
-    lazy = getattr(answer, "_told", None)
+    lazy = getattr(answer, "_record", None)
     if lazy is not None:
         # A lazy outcome whose other parts are empty: reading them would create them,
         # which costs as much as the upsert.

@@ -80,9 +80,9 @@ def check_index(
         index.check()
     except AssertionError as error:
         raise LawBroken("index_follows", str(error)) from error
-    for held in {**dict.fromkeys(earlier), **current}:
-        key, form, scope = held
-        expected, actual = current.get(held, ()), index.holders(key, form, scope)
+    for key_form in {**dict.fromkeys(earlier), **current}:
+        key, form, scope = key_form
+        expected, actual = current.get(key_form, ()), index.holders(key, form, scope)
         details = f"{key} {form!r} is held by {expected}, but the index has {actual}"
         require("index_follows", expected == actual, details)
     return current

@@ -323,10 +323,10 @@ def _rare_options(
     rare: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
     if draw(chance(3)):
-        drawn = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
-        for name in drawn:
+        chosen = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        for name in chosen:
             options[name] = {"blocked": draw(st.sampled_from(BLOCKED_VALUES[name]))}
-        has_composite = "person" in drawn
+        has_composite = "person" in chosen
         choices = (
             ("store", "refuse") if has_composite else ("store", "ignore", "refuse")
         )
@@ -335,8 +335,8 @@ def _rare_options(
         rare["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
     if match.name == "merge_all" or draw(st.booleans()):
         fields = [*vocabulary.on_merge]
-        drawn = draw(st.lists(st.sampled_from(fields), max_size=3, unique=True))
-        for name in drawn:
+        chosen = draw(st.lists(st.sampled_from(fields), max_size=3, unique=True))
+        for name in chosen:
             rule = draw(st.sampled_from(vocabulary.on_merge[name]))
             options.setdefault(name, {})["on_merge"] = rule
     if draw(chance(12)):
