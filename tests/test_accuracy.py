@@ -33,6 +33,8 @@ from benchmarks.febrl import (
 )
 from upsertcore.evaluation import evaluate_records, new_side
 
+pytestmark = pytest.mark.full
+
 LINKERS = ("ECM", "Splink")
 OURS = [place for place in EXPECTED if not place[1].startswith(LINKERS)]
 PEOPLE = Febrl(

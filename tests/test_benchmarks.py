@@ -415,6 +415,7 @@ class TestModules:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
+@pytest.mark.full
 class TestCommand:
     def test_a_quick_run_writes_everything(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

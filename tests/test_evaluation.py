@@ -361,6 +361,7 @@ class TestReport:
         assert 1 == told["shuffles"]
 
 
+@pytest.mark.full
 class TestPlot:
     """``Report.plot``."""
 

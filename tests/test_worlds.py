@@ -39,6 +39,8 @@ from upsertcore.rules import (
 )
 from upsertcore.values import freeze
 
+pytestmark = pytest.mark.full
+
 NONE = object()
 Row = dict[str, Any]
 Table = Mapping[str, Sequence[Any]]

@@ -432,6 +432,7 @@ class TestOutput:
         assert "\x1b" not in shown
         assert printable("\x1b[31m[bold]ada (2)") in shown
 
+    @pytest.mark.full
     @pytest.mark.parametrize("name", ["p.png", "p.SVG", "p.pdf"])
     def test_a_plot(self, folder: Path, name: str) -> None:
         """It is drawn in the form that its name asks for, the same at every run."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.full
+
 CASES: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "cases" / "growth.json").read_text("utf-8")
 )

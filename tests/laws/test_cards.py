@@ -15,6 +15,8 @@ import pytest
 from upsertcore import laws
 from upsertcore.profiles import BY_NAME
 
+pytestmark = pytest.mark.full
+
 README = Path(laws.__file__).with_name("README.md").read_text(encoding="utf-8")
 NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
 OPEN = {"create_makes_one", "log_again", "any_order"}

@@ -21,6 +21,8 @@ from tests.laws import fault_worker
 from tests.laws.fault_worker import SOUND, UNSOUND
 from tests.laws.faults import FAULTS, Fault
 
+pytestmark = pytest.mark.full
+
 Broken: TypeAlias = dict[str, list[str]]
 Runs: TypeAlias = "dict[str, Future[Broken]]"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -34,6 +35,8 @@ from tests.strategies import (
     scopes,
 )
 from upsertcore import Outcome, Policy
+
+pytestmark = pytest.mark.full
 
 HOWS = ("raise", "raise", "collect")
 REPEATS = ("fold", "fold", "refuse_later", "refuse_all")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 from tests.lines import merging
 from upsertcore import Policy, field, first_match, merge_all, normalize, profiles
 from upsertcore.rules import keep, latest, union
 from upsertcore.testing import BookMachine
+
+pytestmark = pytest.mark.full
 
 
 class OfSalesforceIQ(BookMachine):

@@ -26,6 +26,8 @@ from upsertcore import (
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, union
 
+pytestmark = pytest.mark.full
+
 THREADS = 8
 PEOPLE = 5
 ROUNDS = 40

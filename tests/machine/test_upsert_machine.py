@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -39,6 +40,8 @@ from tests.strategies import (
 )
 from upsertcore import ContactBook, Outcome, Policy, errors, first_match, merge_all
 from upsertcore.values import thaw
+
+pytestmark = pytest.mark.full
 
 HOST_WORDS = "must be better"
 

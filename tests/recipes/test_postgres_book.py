@@ -35,6 +35,8 @@ from tests.recipes.workers import (
 from upsertcore import Policy
 from upsertcore.book.loading import rows_of
 
+pytestmark = pytest.mark.full
+
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 UNIQUE = POLICIES["unique"]
 

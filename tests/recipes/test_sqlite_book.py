@@ -54,6 +54,8 @@ from upsertcore.engine.decide import decide
 from upsertcore.store.ids import Stamp
 from upsertcore.testing import patches
 
+pytestmark = pytest.mark.full
+
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 UNIQUE = POLICIES["unique"]
 NAMED = {

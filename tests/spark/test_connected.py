@@ -17,6 +17,8 @@ from upsertcore.spark.components import (
 )
 from upsertcore.spark.schemas import labels_schema
 
+pytestmark = pytest.mark.full
+
 KIND = pa.list_(pa.string())
 
 

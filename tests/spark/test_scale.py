@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks import scale, scale_worker
 
+pytestmark = pytest.mark.full
+
 
 def test_the_worker_shows_itself() -> None:
     """What its docstrings show is so, and it says by which rules."""

@@ -21,6 +21,8 @@ from upsertcore.spark import (
     patches_table,
 )
 
+pytestmark = pytest.mark.full
+
 README = Path(spark_package.__file__).with_name("README.md").read_text(encoding="utf-8")
 FIELDS = StructType(
     [

@@ -43,6 +43,8 @@ from upsertcore.spark import (
     upsert,
 )
 
+pytestmark = pytest.mark.full
+
 START = datetime(2024, 1, 2, tzinfo=UTC)
 TEXT = StringType()
 TEXTS = ArrayType(TEXT)

@@ -79,6 +79,8 @@ from upsertcore.spark.schemas import (
 from upsertcore.spark.to_arrow import to_array, write_batches
 from upsertcore.values import FrozenMap, freeze, thaw
 
+pytestmark = pytest.mark.full
+
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 TEXT = StringType()
 
