@@ -2,9 +2,10 @@
 Tiers of tests, profiles of Hypothesis, and what cannot run here.
 
 Rules:
-    ``python -m pytest`` is the quick tier: two minutes, a light install. ``--full`` adds
-    the tests marked ``full``: they take minutes, or need Spark, PostgreSQL,
-    scikit-learn, matplotlib or FastAPI. A summary line says how many were left out.
+    ``python -m pytest`` is the quick tier: two minutes, a light install.
+    ``--full`` adds the tests marked ``full``, which take minutes, or need Spark,
+    PostgreSQL, scikit-learn, matplotlib or FastAPI. A summary line says how many
+    were left out.
     The quick tier draws fewer examples; ``--full`` draws the profile ``dev``, the same
     examples in every run; ``--hypothesis-profile=deep`` explores before a release.
     Where ``CI`` is set, Hypothesis has loaded its own ``ci`` profile, which stays.
@@ -22,11 +23,8 @@ from hypothesis import HealthCheck, settings
 import upsertcore
 
 HERE = Path(__file__).parent
-# What a module needs before it can be imported, and what it is then left out for.
-NEEDS = {
-    "psycopg": ("recipes/test_postgres_book.py",),
-    "fastapi": ("test_service.py",),
-}
+# Modules of tests that cannot be imported without these.
+NEEDS = {"fastapi": ("test_howto.py", "test_readme.py")}
 SPARK = [
     *[name for name in ("pyspark", "pyarrow") if not find_spec(name)],
     *([] if shutil.which("java") else ["Java"]),

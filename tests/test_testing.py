@@ -46,6 +46,8 @@ from upsertcore.testing import (
 )
 from upsertcore.testing.vocabulary import tidy
 
+pytestmark = pytest.mark.full
+
 EMAIL = field(key=normalize.email, unique=True)
 POLICY = Policy(first_match("email"), {"email": EMAIL, "name": field()})
 QUICK = settings(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.full
+
 ROW = '{"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}'
 SET = ("--set", "firm_id=f1")
 COMMANDS = {

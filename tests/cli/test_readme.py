@@ -13,6 +13,8 @@ import pytest
 
 import upsertcore
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(upsertcore.__file__).parent
 READMES = {"cli": 4, "evaluation": 1, "laws": 1}
