@@ -24,7 +24,7 @@ import upsertcore
 
 HERE = Path(__file__).parent
 # Modules of tests that cannot be imported without these.
-NEEDS = {"fastapi": ("test_howto.py", "test_readme.py")}
+NEEDS = {"fastapi": ("test_service.py",)}
 SPARK = [
     *[name for name in ("pyspark", "pyarrow") if not find_spec(name)],
     *([] if shutil.which("java") else ["Java"]),

@@ -63,6 +63,7 @@ def check(upsert: Any) -> list[Outcome]:
     return done
 
 
+@pytest.mark.full
 def test_django_example_stores_what_a_book_does() -> None:
     django = pytest.importorskip("django")
     conf = importlib.import_module("django.conf")
@@ -85,6 +86,7 @@ def test_django_example_stores_what_a_book_does() -> None:
     assert module.Person.objects.get(pk=done[0].contact.id).email == "ada@x.org"
 
 
+@pytest.mark.full
 def test_sqlalchemy_example_stores_what_a_book_does() -> None:
     sqlalchemy = pytest.importorskip("sqlalchemy")
     module = importlib.import_module("tests.examples.sqlalchemy_contacts")
@@ -104,6 +106,7 @@ def test_sqlalchemy_example_stores_what_a_book_does() -> None:
     assert {row.email for row in rows if row.id == done[0].contact.id} == {"ada@x.org"}
 
 
+@pytest.mark.full
 def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
     """Threads create each contact once, and each adds its field."""
     sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -127,6 +130,7 @@ def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
     assert all({"name", "phone"} < {*body["fields"]} for body in bodies)
 
 
+@pytest.mark.full
 def test_pydantic_example_omits_what_was_not_sent() -> None:
     """A null that was sent stays a null."""
     pytest.importorskip("pydantic")
@@ -137,6 +141,7 @@ def test_pydantic_example_omits_what_was_not_sent() -> None:
         assert payload == module.patch_of(module.Lead.model_validate(payload))
 
 
+@pytest.mark.full
 def test_records_of_a_frame_have_no_missing_values() -> None:
     """The two ways of the page, with the frames that need them."""
     pandas = pytest.importorskip("pandas")
