@@ -201,9 +201,10 @@ class FastPath:
             if not value or value.isspace():
                 return None
         else:
-            text, plain = "".join(sent), True
+            # A name that is imported as well would make each method call on it slower.
+            whole, plain = "".join(sent), True
             try:
-                if len(text) > MAX_TEXT or not (text.isascii() or text.encode()):
+                if len(whole) > MAX_TEXT or not (whole.isascii() or whole.encode()):
                     return None
             except UnicodeEncodeError:
                 return None

@@ -415,12 +415,12 @@ class World:
         every = self.count(size) * self.patch_count
         if self.letters is None or not size:
             return every
-        read_patch: list[int] = []
+        sizes: list[int] = []
         for places, patch, _digits in islice(self._sample_cases(size), _SOME):
             taken = self._is_readable(patch)
             seats = self._read(self.state(places), patch) if taken else []
-            read_patch.append(math.prod([self._values] * len(seats)))
-        return every * sum(read_patch) // len(read_patch)
+            sizes.append(math.prod([self._values] * len(seats)))
+        return every * sum(sizes) // len(sizes)
 
     def _sample_cases(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
         """Yield shapes, a patch, and for each contact the number of its value."""
