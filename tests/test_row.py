@@ -109,7 +109,7 @@ class TestContact:
         kept = in_row(contact())
         gc.collect()
 
-        assert id(kept) not in row._made
+        assert id(kept) not in row._contacts
 
     def test_a_contact_keeps_its_row(self) -> None:
         """So that no other row can have its identity while the contact lives."""
@@ -139,7 +139,7 @@ class TestStale:
         in_row(made)
         newer = in_row(made)
         other = in_row(contact("c-2"))
-        row._made[id(other)] = made
+        row._contacts[id(other)] = made
         found = contact_in(other)
 
         assert newer is made._row
@@ -167,7 +167,7 @@ class TestStale:
         in_row(gone)
         newer = in_row(gone)
         other = (*in_row(contact("c-2")),)
-        row._made[id(other)] = gone
+        row._contacts[id(other)] = gone
         found = contact_in(other)
         del gone
         gc.collect()

@@ -1,9 +1,9 @@
 """
-Names that load on demand: a package exports names whose modules load at first use.
+Lazy exports: public names of a package whose modules load at first use.
 
 Rules:
-    A name that was loaded once is an attribute like any other.
-    A name that is not in the table is unknown, as anywhere else.
+    After the first use a name is an ordinary attribute.
+    A name that is not exported raises ``AttributeError``.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ def export(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """
-    Make the ``__getattr__`` and the ``__dir__`` of a package.
+    Return ``__getattr__`` and ``__dir__`` for a package.
 
     Args:
-        package: Its full name.
-        homes: Public name to the module of the package that defines it; where the
-            two are equal the module itself is the name.
+        package: The full name of the package.
+        homes: Public name to the module of the package that defines it; where both are
+            equal, the module itself is exported.
 
     Returns:
-        A function that loads a name of the table, and one that lists all names,
-        whether they are loaded or not.
+        A function that loads an exported name, and one that lists all names, loaded or
+        not.
 
     Cost:
-        The first look at a name imports its module; later ones do not call it.
+        The first use of a name imports its module; later uses are attribute access.
 
     Source:
         PEP 562, "Module __getattr__ and __dir__".
@@ -47,13 +47,13 @@ def export(
     def get(name: str) -> Any:
         home = homes.get(name)
         if home is None:
-            unknown = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(unknown, name=name, obj=sys.modules[package])
-        found = import_module(f"{package}.{home}")
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=sys.modules[package])
+        value = import_module(f"{package}.{home}")
         if home != name:
-            found = getattr(found, name)
-            setattr(sys.modules[package], name, found)
-        return found
+            value = getattr(value, name)
+            setattr(sys.modules[package], name, value)
+        return value
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *homes})

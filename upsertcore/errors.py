@@ -1,10 +1,10 @@
 """
-Errors: every exception of the library, and what a message says.
+The exceptions of the library.
 
 Rules:
-    A refusal names a field or an argument, what is wrong, and what to do.
+    A message names a field or an argument, what is wrong, and what to do.
     No message shows a value of another contact.
-    Every error can be pickled.
+    Every exception can be pickled.
 """
 
 from __future__ import annotations
@@ -54,12 +54,11 @@ class UpsertError(Exception):
 
 class Refused(UpsertError):
     """
-    A call that was refused: the book is as it was before.
+    A call that was refused: the book has not changed.
 
-    Of a batch, ``row`` is the place of the patch, from 0. A refusal that ends a batch
-    has in ``outcomes`` what came of the rows before it. ``is_of_caller`` says that a
-    function of the caller raised it: it is handed on as it is, and never taken for
-    the library's own.
+    In a batch, ``row`` is the number of the patch, from 0. A refusal that ends a batch
+    has the outcomes of the rows before it in ``outcomes``. ``is_of_caller`` is True if
+    a function of the caller raised it; the library then re-raises it unchanged.
 
     >>> issubclass(StalePlan, Refused)
     True
@@ -74,12 +73,12 @@ class Refused(UpsertError):
 
 class StaleVersion(Refused):
     """
-    A contact that is not at the version which the caller named.
+    A contact that is not at the version that the caller expects.
 
     Args:
         id: The id of the contact, None where none matches the patch.
-        expected: The version that was given.
-        actual: The version that the contact has, None where there is none.
+        expected: The expected version.
+        actual: The version of the contact, None where there is none.
 
     >>> str(StaleVersion("c-1", 2, 3))
     'if_version: contact c-1 is at version 3, not 2; re-read it and retry'
@@ -101,7 +100,7 @@ class StaleVersion(Refused):
 
 class ContactDeleted(Refused):
     """
-    A patch that matches a deleted contact, under a policy that restores none.
+    A patch that matches a deleted contact, where the policy does not restore it.
 
     Args:
         id: The id of the contact.
@@ -121,11 +120,11 @@ class ContactDeleted(Refused):
 
 class DuplicatePatch(Refused):
     """
-    A patch of a batch that carries a key of another one of it.
+    A patch of a batch that shares a key with another patch of the batch.
 
     Args:
-        row: Its place in the batch, from 0.
-        rows: The places of the patches that it shares a key with, perhaps through
+        row: The number of the patch in the batch, from 0.
+        rows: The numbers of the patches that it shares a key with, directly or through
             others; its own may be among them. Refusals of one group share this tuple.
 
     >>> str(DuplicatePatch(3, (1,)))
@@ -140,16 +139,16 @@ class DuplicatePatch(Refused):
 
     @property
     def others(self) -> tuple[int, ...]:
-        """The places of the other patches, computed anew each time."""
+        """The numbers of the other patches, computed anew each time."""
         return tuple([row for row in self.rows if row != self.row])
 
     def __str__(self) -> str:
         others = (str(row) for row in self.rows if row != self.row)
         first = [*islice(others, 6)]
         noun = "row" if len(first) == 1 else "rows"
-        named = ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
+        numbers = ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
         advice = "send one patch for each contact"
-        return f"row {self.row}: shares a key with {noun} {named}; {advice}"
+        return f"row {self.row}: shares a key with {noun} {numbers}; {advice}"
 
 
 class IdempotencyKeyReused(Refused, ValueError):
@@ -173,7 +172,7 @@ class IdempotencyKeyReused(Refused, ValueError):
 
 
 class _Stale(Refused):
-    """An argument that is based on something that has changed since."""
+    """An argument that depends on something that has changed since."""
 
     name = advice = ""
 
@@ -218,9 +217,9 @@ class ChangesNotRetained(UpsertError, LookupError):
     Changes that a book no longer retains.
 
     Args:
-        number: The caller asked for the changes after this one.
-        first: The number of the first that is, or will be, retained.
-        retains: False for a book that never retains any.
+        number: The changes after this number were requested.
+        first: The number of the oldest change that is, or will be, retained.
+        retains: False for a book that retains no changes.
 
     >>> str(ChangesNotRetained(3, 10))
     'number: changes after 3 are no longer retained; the oldest available is 10'
@@ -244,14 +243,14 @@ def blame(
     error: Exception, field: str, role: str, function: object, value: object
 ) -> None:
     """
-    Name the field and the function in an exception that a caller's function raised.
+    Add the field and the function to an exception that a caller's function raised.
 
     Args:
-        error: It gets a note, without the value, which may be a stored one.
+        error: The exception. The note does not show the value, which may be stored.
         field: The name of the field.
-        role: What the function is to the field.
-        function: The one that raised.
-        value: What it was called with.
+        role: The role of the function, such as ``"clean"``.
+        function: The function that raised.
+        value: Its argument.
 
     >>> error = ValueError("too old")
     >>> blame(error, "born", "clean", int, "1815")
@@ -266,12 +265,12 @@ def blame(
 
 def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
     """
-    Name the row of a batch in an exception.
+    Add the row of a batch to an exception.
 
     Args:
-        error: A refusal, or what a function of the caller raised.
-        row: Its place in the batch, from 0.
-        outcomes: What came of the rows before it.
+        error: A refusal, or an exception of a function of the caller.
+        row: The number of the row, from 0.
+        outcomes: The outcomes of the rows before it.
         noun: What the batch consists of.
 
     Returns:
@@ -289,9 +288,9 @@ def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") 
 
 def note(error: BaseException, text: str) -> None:
     """
-    Add a note to an exception, if it takes one.
+    Add a note to an exception, if that is possible.
 
-    That of a caller may take no notes, and no attributes, as a frozen dataclass.
+    An exception of a caller, such as a frozen dataclass, may accept no attributes.
 
     >>> error = ValueError("too old")
     >>> note(error, "row 7")
@@ -304,7 +303,7 @@ def note(error: BaseException, text: str) -> None:
 
 def at(row: int) -> AbstractContextManager[None]:
     """
-    Name the row of a batch in whatever is raised inside.
+    Return a context manager that adds the row of a batch to any exception.
 
     >>> with at(7):
     ...     raise ValueError("too old")
@@ -318,7 +317,7 @@ def at(row: int) -> AbstractContextManager[None]:
 
 @final
 class _At:
-    # Not a generator: contextlib would set the traceback, which not each one takes.
+    # contextlib.contextmanager would set the traceback, which some exceptions refuse.
     __slots__ = ("_row",)
 
     def __init__(self, row: int) -> None:
@@ -334,10 +333,10 @@ class _At:
 
 class InvalidPolicy(UpsertError, ValueError):
     """
-    A policy that cannot work, found when it is made.
+    An invalid policy, or an invalid override of one.
 
     Args:
-        reason: Which line of the table, and what would be right.
+        reason: The field or option, what is wrong, and what to do.
 
     >>> str(InvalidPolicy("email: a unique field needs a key"))
     'email: a unique field needs a key'
@@ -350,15 +349,15 @@ class InvalidPolicy(UpsertError, ValueError):
 
 class InvalidField(Refused, ValueError):
     """
-    A value that its field, or an argument, does not take.
+    An invalid value of a field or an argument.
 
     Args:
         field: The name of the field.
-        value: What was sent, None for null. Not retained where ``holder`` is set: the
-            value is another contact's.
-        reason: What is wrong, and after a semicolon what to do, in words that follow
-            the field's name. The message shows the value once, where it fits.
-        path: Where in the field the value is, such as ``[1]`` or ``.city``.
+        value: The sent value, None for null. It is not kept where ``holder`` is set,
+            because it belongs to another contact.
+        reason: What is wrong and, after a semicolon, what to do. It reads after the
+            name of the field; the message inserts the value where it fits.
+        path: The position of the value in the field, such as ``[1]`` or ``.city``.
         holder: The id of the contact that holds the value, None where it was sent.
 
     >>> str(InvalidField("age", "x", "must be a number; send 36"))
@@ -405,12 +404,12 @@ class InvalidField(Refused, ValueError):
 
 class InvalidRows(Refused, ValueError):
     """
-    Rows that a book cannot be made of.
+    Rows that cannot be loaded into a book.
 
     Args:
-        count: How many rows were read.
-        refusals: One for each row that was refused, in the order of the rows; ``row``
-            of each is its place, from 0.
+        count: The number of rows that were read.
+        refusals: One refusal for each bad row, in the order of the rows; its ``row`` is
+            the number of the row, from 0.
 
     >>> bad = InvalidField("id", "c-1", "is a duplicate contact id")
     >>> bad.row = 7
@@ -427,7 +426,7 @@ class InvalidRows(Refused, ValueError):
     def __str__(self) -> str:
         bad = len(self.refusals)
         lines = [f"rows: {bad} of {self.count} cannot be loaded; correct or remove"]
-        lines += [f"row {each.row}: {each}" for each in self.refusals[:5]]
+        lines += [f"row {refusal.row}: {refusal}" for refusal in self.refusals[:5]]
         if bad > 5:
             lines.append(f"and {bad - 5} more, in refusals of this error")
         return "\n  ".join(lines)
@@ -435,7 +434,7 @@ class InvalidRows(Refused, ValueError):
 
 class MissingField(Refused, ValueError):
     """
-    A field that creating needs and the patch does not carry.
+    A required field that a patch lacks when it would create a contact.
 
     Args:
         field: The name of the field.
@@ -455,11 +454,11 @@ class MissingField(Refused, ValueError):
 
 class UnknownField(Refused, ValueError):
     """
-    A field that the policy does not declare and has no rule for.
+    A field that the policy does not declare, where it has no ``extra_fields``.
 
     Args:
-        field: The name as it was sent (perhaps not text).
-        known: The names that the policy declares.
+        field: The name as it was sent; it may not be text.
+        known: The names of the declared fields.
 
     >>> str(UnknownField("emial", ("email", "phone")))
     'emial: unknown field; did you mean email? This policy has: email, phone'
@@ -482,12 +481,12 @@ class UnknownField(Refused, ValueError):
 
 class NoMatchKey(Refused, LookupError):
     """
-    A patch that carries none of the keys that identify a contact.
+    A patch that carries none of the keys of the match strategy.
 
     Args:
         tried: The names of the keys, in the order of the strategy.
-        reasons: For each of them its name, why the patch does not carry it, and the
-            sent value that makes no key, None where there is none.
+        reasons: For each key its name, why the patch does not carry it, and the sent
+            value that has no key, None where there is none.
 
     >>> reasons = ("id", "omitted", None), ("phone", "national number", "555-0105")
     >>> for line in str(NoMatchKey(("id", "phone"), reasons)).split("; "):
@@ -508,15 +507,15 @@ class NoMatchKey(Refused, LookupError):
 
     def __str__(self) -> str:
         names = " or ".join(self.tried)
-        why = ", ".join([_without_key(*each) for each in self.reasons])
-        told = f"patch: has no key to match by{f' ({why})' if why else ''}"
-        told += f"; send a usable value for {names}"
+        details = ", ".join([_describe_absence(*reason) for reason in self.reasons])
+        message = f"patch: has no key to match by{f' ({details})' if details else ''}"
+        message += f"; send a usable value for {names}"
         if any(reason == "national number" for _, reason, _ in self.reasons):
-            told += ", or use normalize.phone_in as the key"
-        return told
+            message += ", or use normalize.phone_in as the key"
+        return message
 
 
-def _without_key(key: str, reason: str, value: Any) -> str:
+def _describe_absence(key: str, reason: str, value: Any) -> str:
     what = key if value is None else f"{key} {shown(value)}"
     if reason == "no usable form":
         return f"{what} has no usable form"
@@ -528,9 +527,9 @@ class AmbiguousMatch(Refused, LookupError):
     Keys that match more than one contact.
 
     Args:
-        key: The name of the key that was consulted last.
-        ids: The ids of the contacts, as the keys found them; the holders of one key
-            are in the order of their creation.
+        key: The name of the last key that was consulted.
+        ids: The ids of the contacts, in the order of the keys; the holders of one key
+            are ordered by creation.
 
     >>> str(AmbiguousMatch("phone", ("c-1", "c-2"))).partition("; ")[0]
     'phone: matches more than one contact: c-1, c-2'
@@ -551,9 +550,9 @@ class KeyInUse(Refused, ValueError):
     A unique key that another contact holds.
 
     Args:
-        field: The name of the unique field.
-        value: What was sent of it, cleaned; None, or a mapping without names, where
-            the patch did not send it.
+        field: The name of the unique field or key.
+        value: The sent value, cleaned; None, or an empty mapping, where the patch did
+            not send it.
         holder: The id of the contact that holds it.
 
     >>> str(KeyInUse("email", "a@x", "c-1"))
@@ -570,13 +569,13 @@ class KeyInUse(Refused, ValueError):
         if self.value is None or self.value == {}:
             what = f"would make a key that contact {self.holder} holds"
             return f"{self.field}: {what}; merge the contacts, or clear it"
-        held = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
-        return f"{held}; send another value, or update that contact"
+        what = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
+        return f"{what}; send another value, or update that contact"
 
 
 class CreateRefused(Refused):
     """
-    A patch that no contact matches, under a policy that creates none.
+    A patch that matches no contact, where the policy does not create one.
 
     >>> str(CreateRefused())
     "patch: no contact matches it; to create one, set on_not_found='create'"
@@ -588,7 +587,7 @@ class CreateRefused(Refused):
 
 class UpdateRefused(Refused):
     """
-    A patch that would change a contact, under a policy that changes none.
+    A patch that would change a contact, where the policy refuses updates.
 
     Args:
         id: The id of the contact.
@@ -611,7 +610,7 @@ class UnknownContact(UpsertError, KeyError):
     An id that no contact has.
 
     Args:
-        id: The id that was asked for.
+        id: The requested id.
 
     >>> str(UnknownContact("c-9"))
     "id: no contact has 'c-9'; use find(key, value)"

@@ -1,10 +1,10 @@
 """
-Values: what JSON has, frozen, compared, measured, and shown in messages.
+Values: JSON values, frozen, compared, measured, and shown in messages.
 
 Rules:
     A frozen value is text, a number, a bool, a tuple or a FrozenMap of such values.
-    Equality is that of JSON: 1, 1.0 and True are three values.
-    A message shows a value shortened, and says what would be right in its place.
+    Values of different types differ: 1, 1.0 and True are three values.
+    A message shows a shortened value, and advice on what to use instead.
 """
 
 from __future__ import annotations
@@ -47,25 +47,25 @@ __all__ = [
 ]
 
 MAX_FIELDS = 10_000
-"""How many fields one patch may name."""
+"""The most fields of one patch."""
 
 MAX_DEPTH = 64
-"""How deep lists and mappings may nest; real contacts stay below ten."""
+"""The deepest nesting of lists and mappings; real contacts stay below ten."""
 
 MAX_VALUES = 100_000
-"""How many values the lists and mappings of one patch may hold, all the way down."""
+"""The most values in the lists and mappings of one patch, nested ones included."""
 
 MAX_TEXT = 10_000_000
-"""How many characters a text may have, and those inside lists and mappings together."""
+"""The most characters of a text, and of all texts in lists and mappings together."""
 
 MAX_BITS = 14_000
-"""Bits of the largest whole number: Python prints no more than 4 300 digits."""
+"""The bits of the largest whole number: Python prints at most 4 300 digits."""
 
 
 @final
 class Budget:
     """
-    What the lists and mappings of one patch may still hold.
+    The number of values and characters that a patch may still hold.
 
     >>> budget = Budget()
     >>> budget.take(100_000, 5)
@@ -82,14 +82,14 @@ class Budget:
 
     def take(self, values: int, text: int) -> None:
         """
-        Count what a list or a mapping holds.
+        Subtract the size of a list or a mapping.
 
         Args:
-            values: How many values it has.
-            text: How many characters those of them have that are text.
+            values: The number of its values.
+            text: The number of characters of its texts.
 
         Raises:
-            ValueError: If that is more than is left.
+            ValueError: If that exceeds the budget.
         """
         self._values -= values
         self._text -= text
@@ -105,12 +105,12 @@ class Budget:
 @final
 class Size:
     """
-    What a value holds while it is made, so that a change costs what is changed.
+    The size of a value while it is built, so that a change costs only its own size.
 
-    >>> held = Size()
-    >>> held.take(MAX_VALUES, 0), held.check(), held.take(1, 0)
+    >>> size = Size()
+    >>> size.take(MAX_VALUES, 0), size.check(), size.take(1, 0)
     (None, None, None)
-    >>> held.check()
+    >>> size.check()
     Traceback (most recent call last):
     ...
     ValueError: must hold at most 100000 values, nested ones included
@@ -122,38 +122,38 @@ class Size:
         self.values = self.text = 0
 
     def take(self, values: int, text: int) -> None:
-        """Count what a list or a mapping holds, as a :class:`Budget` does."""
+        """Add the size of a list or a mapping, as :meth:`Budget.take` subtracts it."""
         self.values += values
         self.text += text
 
     def check(self) -> None:
         """
-        See that it is no more than one value may hold.
+        Check that the size is within the limits of one value.
 
         Raises:
-            ValueError: If it is more.
+            ValueError: If it is not.
         """
         Budget().take(self.values, self.text)
 
 
-class _Short(reprlib.Repr):
-    """Shows a frozen mapping as the mapping that was sent."""
+class _ShortRepr(reprlib.Repr):
+    """Shows a frozen mapping as a dict."""
 
     def repr_FrozenMap(self, value: Mapping[str, Any], level: int) -> str:  # noqa: N802
         return self.repr_dict(dict(value), level)
 
 
-_SHORT = _Short()
+_SHORT = _ShortRepr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
 
 
 def shown(value: object) -> str:
     """
-    Show a value in a message: short, printable, and whatever it is.
+    Return a short, printable representation of a value, for messages.
 
     Args:
-        value: Anything, also what cannot be printed (a lone surrogate, an
+        value: Any object, including one that cannot be printed (a lone surrogate, an
             integer of five thousand digits, a megabyte of text).
 
     Returns:
@@ -170,7 +170,7 @@ def shown(value: object) -> str:
 
 def kind_of(value: object) -> str:
     """
-    Name the kind of a value, for a message that must not show the value.
+    Return the kind of a value, for a message that must not show the value.
 
     >>> kind_of("a"), kind_of(1.5), kind_of(True), kind_of(("a",)), kind_of(None)
     ('text', 'a number', 'true or false', 'a list', 'null')
@@ -192,7 +192,7 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 def described(value: object) -> str:
     """
-    Describe an argument: a function or a class by its name, another value as it is.
+    Describe an argument: a function or a class by its name, other values as shown.
 
     >>> described(len), described(dict), described("keep")
     ('the function len', 'the class dict', "'keep'")
@@ -205,7 +205,7 @@ def described(value: object) -> str:
 
 def called(function: object) -> str:
     """
-    Name a function or a rule: by its own name, or that of its class.
+    Return the name of a function or a rule, or else that of its class.
 
     >>> from functools import partial
     >>> called(len), called(partial(len, ()))
@@ -219,7 +219,7 @@ def called(function: object) -> str:
 
 def named(name: object) -> str:
     """
-    Show the name of a field: as it is, unless it is not short printable text.
+    Show the name of a field: unchanged if it is short printable text.
 
     >>> named("email"), named("e mail"), named(7), named("")
     ('email', 'e mail', '7', "''")
@@ -230,7 +230,7 @@ def named(name: object) -> str:
 
 def listed(names: Iterable[object], most: int = 20) -> str:
     """
-    List names in a message, the first of them if there are many.
+    Join names for a message, at most the first ones.
 
     >>> listed(["a", "b", "c"], 2)
     'a, b, ...'
@@ -241,7 +241,7 @@ def listed(names: Iterable[object], most: int = 20) -> str:
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
-    Say that a policy has no such key or field, and which it has.
+    Return a message for an unknown key or field that lists the known ones.
 
     >>> unknown("key", "mail", ["email"]), unknown("key", "mail", [])
     ("unknown key 'mail'; this policy has: email", "unknown key 'mail'; ... has none")
@@ -253,7 +253,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 def closest(name: object, known: Iterable[str]) -> str | None:
     """
-    Find the known name that a misspelt one most likely means; None without one.
+    Return the known name that is most similar to a misspelt one, if any.
 
     Cost:
         Bounded: long names, and all but the first 200 known ones, are not compared.
@@ -263,13 +263,13 @@ def closest(name: object, known: Iterable[str]) -> str | None:
     """
     if not isinstance(name, str) or len(name) > 60:
         return None
-    short = [each for each in islice(known, 200) if len(each) <= 60]
+    short = [known_name for known_name in islice(known, 200) if len(known_name) <= 60]
     return next(iter(get_close_matches(name, short, 1)), None)
 
 
 def value_advice(value: object) -> str:
     """
-    Say what to send instead of an object that JSON has no word for.
+    Return advice on what to send instead of an object that is not JSON.
 
     >>> from datetime import date
     >>> value_advice(date(1815, 12, 10)), value_advice({"a"}), value_advice(object())
@@ -288,7 +288,7 @@ def value_advice(value: object) -> str:
 
 def mapping_advice(patch: object) -> str:
     """
-    Say what to pass instead of an object that is no mapping.
+    Return advice on what to pass instead of an object that is not a mapping.
 
     >>> mapping_advice("{}"), mapping_advice([{}])
     ('pass json.loads(patch)', 'use upsert_many for several patches')
@@ -311,8 +311,8 @@ _MODELS = (
     ("__attrs_attrs__", "attrs.asdict({0})"),
     ("_asdict", "{0}._asdict()"),
 )
-"""What a class has to what makes a mapping of its objects: those of pydantic, of its
-first version, dataclasses, contacts, classes of attrs, named tuples."""
+"""Attribute of a class to an expression that makes a mapping of an object: for models
+of pydantic 2 and 1, dataclasses, contacts, attrs classes and named tuples."""
 
 _BY_ATTRIBUTE = (
     *_MODELS,
@@ -326,15 +326,15 @@ _BY_ATTRIBUTE = (
 
 def located(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
     """
-    Find what in a value cannot be frozen.
+    Find the part of a value that cannot be frozen.
 
     Args:
-        value: It cannot.
-        freeze: Raises ``ValueError`` for what cannot.
+        value: A value that cannot be frozen.
+        freeze: A function that raises ``ValueError`` for such a value.
 
     Returns:
-        The path of the innermost such item (``""`` for the value itself), the item,
-        and why.
+        The path of the innermost such item (``""`` for the value itself), the item, and
+        the reason.
 
     Cost:
         Linear in the value, for each level down to the item.
@@ -344,19 +344,19 @@ def located(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
     ('.tags[1]', {'b'})
     """
     path, reason = "", _reason(value, freeze)
-    while not reason.startswith(_OF_THE_WHOLE):
+    while not reason.startswith(_WHOLE_VALUE_REASONS):
         for step, item in _items(value):
-            why = _reason(item, freeze)
-            if why:
-                path, value, reason = path + step, item, why
+            item_reason = _reason(item, freeze)
+            if item_reason:
+                path, value, reason = path + step, item, item_reason
                 break
         else:
             break
     return path, value, reason
 
 
-_OF_THE_WHOLE = "must not nest", "must hold"
-"""What begins the reasons that are about a value as a whole."""
+_WHOLE_VALUE_REASONS = "must not nest", "must hold"
+"""How the reasons begin that concern a value as a whole."""
 
 
 def _reason(value: Any, freeze: Callable[[Any], Any]) -> str:
@@ -388,13 +388,13 @@ class FrozenMap(Mapping[str, V_co]):
     A read-only mapping that can be hashed, compared and pickled.
 
     Args:
-        items: A mapping of names to values; copied, its values frozen.
+        items: A mapping of names to values. It is copied, and its values are frozen.
 
     Raises:
         ValueError: As :func:`freeze`.
 
     Cost:
-        Reading as a dict behind one indirection; hashing is linear.
+        Reading is a dict look-up behind one indirection; hashing is linear.
 
     >>> m = FrozenMap({"a": 1})
     >>> m["a"], len(m), m == {"a": 1}
@@ -411,12 +411,12 @@ class FrozenMap(Mapping[str, V_co]):
     @classmethod
     def trusted(cls, items: dict[str, V_co]) -> FrozenMap[V_co]:
         """
-        Wrap a dict whose values are frozen and that nobody else keeps.
+        Wrap a dict whose values are frozen; the caller must keep no reference to it.
 
         >>> FrozenMap.trusted({"a": ("b",)})
         FrozenMap({'a': ('b',)})
         """
-        # The proxy is then the only reference to it: nobody can reach it to write.
+        # The proxy is then the only reference to the dict, so it cannot be changed.
         self = _new(cls)
         _set_proxy(self, MappingProxyType(items))
         return self
@@ -433,24 +433,24 @@ class FrozenMap(Mapping[str, V_co]):
     def __contains__(self, name: object) -> bool:
         return name in self.proxy
 
-    # As the mapping that it is would do it, in a step of the interpreter's own.
+    # Overridden because Mapping's own methods are slower.
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give the value of a name, or the default where there is none."""
+        """Return the value of a name, or the default where there is none."""
         return self.proxy.get(name, default)
 
     def keys(self) -> KeysView[str]:
-        """Give the names."""
+        """Return the names."""
         return self.proxy.keys()
 
     def items(self) -> ItemsView[str, V_co]:
-        """Give names and values."""
+        """Return names and values."""
         return self.proxy.items()
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenMap):
             return self.proxy == other.proxy
-        # A copy: whatever the other does with it, it cannot reach what is in here.
+        # A copy, so that __eq__ of the other object cannot reach the dict.
         if isinstance(other, Mapping):
             return dict(self.proxy) == other
         return NotImplemented
@@ -481,28 +481,28 @@ _new = object.__new__
 _set_proxy = FrozenMap.__dict__["proxy"].__set__
 
 NOTHING: FrozenMap[Any] = FrozenMap.trusted({})
-"""The mapping without names."""
+"""The empty mapping."""
 
 
 def freeze(value: Any, budget: Budget | None = None, _room: int = MAX_DEPTH) -> Any:
     """
-    Make a value that nobody can change, or say why it is none.
+    Return an immutable copy of a JSON value.
 
     Args:
         value: What was sent.
-        budget: What lists and mappings may hold; a new one if None.
+        budget: What lists and mappings may hold; a new budget if None.
 
     Returns:
-        Lists as tuples and mappings as :class:`FrozenMap`, all the way down; the
-        same object where it is frozen already.
+        Lists as tuples and mappings as :class:`FrozenMap`, at every level; the same
+        object where it is frozen already.
 
     Raises:
-        ValueError: If it is no value: a number that is not finite or too large,
-            text that is not Unicode, a name that is not text, nesting beyond
-            ``MAX_DEPTH``, more than a budget, or a type that JSON has no word for.
+        ValueError: For a number that is not finite or too large, text that is not
+            Unicode, a name that is not text, nesting beyond ``MAX_DEPTH``, a value that
+            exceeds the budget, or a type that JSON does not have.
 
     Cost:
-        Linear in the value, whose size is limited; flat ASCII text costs one test.
+        Linear in the value, whose size is limited; ASCII text costs one test.
 
     Laws:
         ``freeze(freeze(v)) is freeze(v)`` and ``freeze(thaw(freeze(v)))`` equals it.
@@ -518,13 +518,13 @@ def freeze(value: Any, budget: Budget | None = None, _room: int = MAX_DEPTH) -> 
     if kind is int and value.bit_length() <= MAX_BITS:
         return value
     if kind is FrozenMap:
-        _fits(value, _room, budget or Budget())
+        _check_size(value, _room, budget or Budget())
         return value
     if kind is list or kind is tuple:
         return _freeze_items(value, _room, budget or Budget())
     if kind is dict:
         return _freeze_mapping(value, _room, budget or Budget())
-    return _freeze_rest(value, _room, budget)
+    return _freeze_other(value, _room, budget)
 
 
 def _unicode(text: str) -> str:
@@ -535,8 +535,8 @@ def _unicode(text: str) -> str:
     return text
 
 
-def _fits(value: Any, room: int, budget: Budget | Size) -> None:
-    """See that a frozen value has room, for it may stand in a larger one now."""
+def _check_size(value: Any, room: int, budget: Budget | Size) -> None:
+    """Check the depth and size of a frozen value that is part of another one."""
     kind = type(value)
     if kind is not FrozenMap and kind is not tuple:
         return
@@ -546,7 +546,7 @@ def _fits(value: Any, room: int, budget: Budget | Size) -> None:
     items = value.values() if kind is FrozenMap else value
     budget.take(len(value), names + _characters(items))
     for item in items:
-        _fits(item, room - 1, budget)
+        _check_size(item, room - 1, budget)
 
 
 def _characters(items: Iterable[Any]) -> int:
@@ -580,11 +580,11 @@ def _freeze_items(value: Any, room: int, budget: Budget) -> tuple[Any, ...]:
 def _freeze_names(
     value: Mapping[Any, Any], room: int, budget: Budget | None
 ) -> dict[str, Any]:
-    """Freeze the values of a mapping; each has a budget of its own where none is."""
+    """Freeze the values of a mapping; without a budget, each value has its own."""
     frozen, text = {}, 0
     for name, item in value.items():
         if not (type(name) is str and name.isascii()):
-            name = _name(name)  # noqa: PLW2901 - the name that is stored
+            name = _freeze_name(name)  # noqa: PLW2901 - the name that is stored
         text += len(name)
         if type(item) is str:
             text += len(item)
@@ -596,14 +596,14 @@ def _freeze_names(
     return frozen
 
 
-def _name(name: object) -> str:
+def _freeze_name(name: object) -> str:
     if not isinstance(name, str):
         raise ValueError("must have text as names; use str(name)")  # noqa: TRY004 - a refusal of data
     return freeze(name)  # type: ignore[no-any-return]
 
 
-def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
-    """Freeze numbers, and subclasses of what JSON knows, as their plain selves."""
+def _freeze_other(value: Any, room: int, budget: Budget | None) -> Any:
+    """Freeze floats, and subclasses of JSON types as their base type."""
     if isinstance(value, int):
         whole = value if type(value) is int else int.__int__(value)
         if whole.bit_length() > MAX_BITS:
@@ -613,7 +613,7 @@ def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
         number = value if type(value) is float else float.__float__(value)
         if not math.isfinite(number):
             raise ValueError("must be a finite number")
-        # 0.0 and -0.0 are equal, so one of them stands for both.
+        # 0.0 and -0.0 are equal, so both become 0.0.
         return number or 0.0
     if isinstance(value, str):
         return freeze(str.__str__(value))
@@ -627,31 +627,31 @@ def _freeze_rest(value: Any, room: int, budget: Budget | None) -> Any:
 
 def count(tally: Size, items: Iterable[Any], sign: int = 1) -> None:
     """
-    Count frozen values in what holds them, as a budget counts them.
+    Add the size of frozen values to the size of the list or mapping that holds them.
 
     Args:
-        tally: Of the list or the mapping that holds them.
-        items: Values; for one of a mapping its name stands beside it.
-        sign: -1 where they leave it.
+        tally: The size of the list or mapping.
+        items: The values; the names of a mapping are not counted here.
+        sign: -1 to subtract removed values.
 
     >>> tally = Size()
     >>> count(tally, ["abc", ("d", 1)]), tally.values, tally.text
     (None, 4, 4)
     """
-    part, listed = Size(), (*items,)
-    if _ALL_TEXT(map(type, listed)):
-        tally.take(sign * len(listed), sign * sum(map(len, listed)))
+    part, values = Size(), (*items,)
+    if _ALL_TEXT(map(type, values)):
+        tally.take(sign * len(values), sign * sum(map(len, values)))
         return
-    _fits(listed, MAX_DEPTH + 1, part)
+    _check_size(values, MAX_DEPTH + 1, part)
     tally.take(sign * part.values, sign * part.text)
 
 
 def thaw(value: Any) -> Any:
     """
-    Make plain lists and dicts of a frozen value, ready for JSON.
+    Return plain lists and dicts for a frozen value, ready for JSON.
 
     Args:
-        value: What :func:`freeze` made.
+        value: A frozen value.
 
     Returns:
         A copy that shares nothing mutable with it.
@@ -669,14 +669,14 @@ def thaw(value: Any) -> Any:
 
 def same(a: Any, b: Any) -> bool:
     """
-    Tell whether two frozen values are one value.
+    Return whether two frozen values are the same JSON value.
 
     Args:
         a: A frozen value.
-        b: Another.
+        b: A frozen value.
 
     Returns:
-        True if they are equal in value and in type, all the way down.
+        True if they are equal in value and in type, at every level.
 
     >>> same(1, 1), same(1, True), same(1, 1.0)
     (True, False, False)
@@ -689,10 +689,10 @@ def same(a: Any, b: Any) -> bool:
     if kind is tuple:
         return len(a) == len(b) and all(map(same, a, b))
     if kind is FrozenMap:
-        mine, theirs = a.proxy, b.proxy
-        if mine.keys() != theirs.keys():
+        left, right = a.proxy, b.proxy
+        if left.keys() != right.keys():
             return False
-        return all(map(same, mine.values(), [theirs[name] for name in mine]))
+        return all(map(same, left.values(), [right[name] for name in left]))
     return a == b  # type: ignore[no-any-return]
 
 
@@ -700,8 +700,8 @@ def empty(value: Any) -> bool:
     """
     Return whether a frozen value is null or blank.
 
-    Blank are ``""``, text of white space alone, a list without items and a mapping
-    without names.
+    Blank values are ``""``, text of white space alone, an empty list and an empty
+    mapping.
 
     >>> [empty(v) for v in (None, "", " ", (), FrozenMap(), 0, False, ("",))]
     [True, True, True, True, True, False, False, False]

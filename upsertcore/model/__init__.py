@@ -1,1 +1,1 @@
-"""What is stored: contacts, their rows, and what a decision reads of a store."""
+"""The stored model: contacts, their rows, and the view that a decision reads."""

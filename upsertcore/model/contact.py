@@ -3,7 +3,7 @@ The contact: what is stored about one person, immutable at every level.
 
 Rules:
     A contact does not depend on policies, keys or books.
-    Nothing here reads a clock or makes an id.
+    Nothing here reads a clock or creates an id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Contact", "contact_of", "set_row"]
 
 
 def _fields(value: Any) -> FrozenMap[Any]:
-    """Freeze what a caller hands over; what the library made passes untouched."""
+    """Freeze a mapping of a caller; one that is frozen already is used as it is."""
     return value if type(value) is FrozenMap else FrozenMap(value)
 
 
@@ -30,8 +30,8 @@ def _ids(value: Iterable[str]) -> tuple[str, ...]:
     return value if type(value) is tuple else tuple(value)
 
 
-class _Tied:
-    """What an index ties to a contact: the row that stands for it, while it lives."""
+class _RowLink:
+    """The row that an index keeps for a contact, referenced while the contact lives."""
 
     __slots__ = ("__weakref__", "_row")
     _row: Any
@@ -39,24 +39,24 @@ class _Tied:
 
 @final
 @frozen
-class Contact(_Tied):
+class Contact(_RowLink):
     """
     One stored person: immutable, compared by value, safe to share.
 
     Args:
-        id: Opaque text, unique in the book.
-        scope: The tenant it lives in; nothing ever matches across scopes.
+        id: Opaque text, unique within its scope.
+        scope: The tenant; contacts never match across scopes.
         fields: Field name to value; copied and frozen.
         version: 1 when created, one more with each update.
-        created_at: An aware time, when it was created.
-        updated_at: An aware time, when a field, its clock or ``deleted_at`` moved last.
-        aliases: Key name to normal forms that it had before and that still match it.
-        clocks: Field name to the clock by which the field was written last, where
-            its rule goes by one; it stays when the field is cleared. A field that was
-            merged by ``last_updated``: when the contact that supplied it was updated.
+        created_at: The time of its creation, with a time zone.
+        updated_at: The time when a field, its clock or ``deleted_at`` last moved.
+        aliases: Key name to former normal forms that still match it.
+        clocks: Field name to the clock of the last update, for fields whose rule has a
+            clock; it stays when the field is cleared. For a field that was merged by
+            ``last_updated``, the update time of the contact that supplied it.
         merged_ids: Ids of the contacts that were merged into it.
-        deleted_at: An aware time, when it was deleted by a policy that keeps what is
-            deleted; None while it is not.
+        deleted_at: The time of its deletion, where the policy keeps deleted contacts;
+            None while it is not deleted.
 
     Cost:
         Reading a field is a dict look-up behind one indirection.
@@ -84,7 +84,7 @@ class Contact(_Tied):
     @property
     def ids(self) -> tuple[str, ...]:
         """
-        The ids that lead to it: its own, and those of the contacts that it merged_ids.
+        The ids that resolve to it: its own, and those of contacts merged into it.
 
         >>> from datetime import datetime, timezone
         >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -115,7 +115,7 @@ class Contact(_Tied):
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Make a row of plain values, ready for JSON.
+        Return a dict of plain values, ready for JSON.
 
         Returns:
             ``id``, ``scope``, ``version``, ``created_at`` and ``updated_at`` (ISO
@@ -152,13 +152,13 @@ class Contact(_Tied):
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Contact:
         """
-        Make a contact of a row that :meth:`to_dict` made, or a row of a dump.
+        Return a contact for a row of :meth:`to_dict` or of a dump.
 
         Args:
-            row: From outside, so each part is checked. ``place`` is ignored.
+            row: The row; every part is checked, and ``place`` is ignored.
 
         Raises:
-            InvalidField: If a part is missing or of the wrong form.
+            InvalidField: If a part is missing or invalid.
 
         Cost:
             Linear in the row.
@@ -174,7 +174,7 @@ class Contact(_Tied):
         for name in row:
             if name not in _ROW and name != "place":
                 reason = f'must not be outside "fields"; {_EXAMPLE}'
-                raise InvalidField(_named(name), row[name], reason)
+                raise InvalidField(_show_name(name), row[name], reason)
         part: Any = {}
         for name, read in _ROW.items():
             if name in row:
@@ -196,9 +196,9 @@ _new = object.__new__
     _set_clocks,
     _set_merged_ids,
     _set_deleted_at,
-) = [getattr(Contact, each.name).__set__ for each in attrs.fields(Contact)]
-set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_Tied)["_row"].__set__
-"""Ties a contact to the row that an index keeps of it."""
+) = [getattr(Contact, attribute.name).__set__ for attribute in attrs.fields(Contact)]
+set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_RowLink)["_row"].__set__
+"""Links a contact to the row that an index keeps for it."""
 
 
 def contact_of(
@@ -214,22 +214,22 @@ def contact_of(
     deleted_at: datetime | None,
 ) -> Contact:
     """
-    Make a contact of parts that are known to fit, without looking at them.
+    Return a contact of valid parts, without conversion or checks.
 
     Args:
-        id: As ``Contact``, and so are the others; mappings are frozen.
-        scope: The same.
-        fields: The same.
-        version: The same.
-        created_at: The same.
-        updated_at: The same.
-        aliases: The same.
-        clocks: The same.
-        merged_ids: The same.
-        deleted_at: The same.
+        id: As in ``Contact``; so are the others, with mappings that are frozen.
+        scope: As in ``Contact``.
+        fields: As in ``Contact``.
+        version: As in ``Contact``.
+        created_at: As in ``Contact``.
+        updated_at: As in ``Contact``.
+        aliases: As in ``Contact``.
+        clocks: As in ``Contact``.
+        merged_ids: As in ``Contact``.
+        deleted_at: As in ``Contact``.
 
     Cost:
-        A third of ``Contact(...)``.
+        A third of that of ``Contact(...)``.
 
     >>> from datetime import timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -291,12 +291,12 @@ def _time(name: str, value: Any) -> datetime:
     return time
 
 
-def _stored(name: str, value: Any) -> FrozenMap[Any]:
+def _mapping(name: str, value: Any) -> FrozenMap[Any]:
     if not isinstance(value, Mapping):
         raise InvalidField(name, value, "must be a mapping of names to values")
-    for each, item in value.items():
+    for key, item in value.items():
         if item is None:
-            raise InvalidField(shown(each), item, "must not be stored as null")
+            raise InvalidField(shown(key), item, "must not be stored as null")
     try:
         return FrozenMap(value)
     except ValueError as error:
@@ -305,15 +305,15 @@ def _stored(name: str, value: Any) -> FrozenMap[Any]:
 
 
 def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:
-    aliases = _stored(name, value)
+    aliases = _mapping(name, value)
     for key, forms in aliases.items():
-        if not _forms(f"{name}: {key}", forms):
+        if not _texts(f"{name}: {key}", forms):
             raise InvalidField(f"{name}: {key}", forms, "must not be blank")
     return aliases
 
 
 def _clocks(name: str, value: Any) -> FrozenMap[Any]:
-    clocks = _stored(name, value)
+    clocks = _mapping(name, value)
     for field_name, clock in clocks.items():
         if type(clock) not in (str, int, float) or empty(clock):
             raise InvalidField(
@@ -322,21 +322,21 @@ def _clocks(name: str, value: Any) -> FrozenMap[Any]:
     return clocks
 
 
-def _forms(name: str, value: Any) -> tuple[str, ...]:
+def _texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise InvalidField(name, value, "must be a list")
-    texts = tuple([_id(name, each) for each in value])
+    texts = tuple([_id(name, item) for item in value])
     if len(set(texts)) < len(texts):
         raise InvalidField(name, value, "must not have duplicates")
     return texts
 
 
-def _named(name: object) -> str:
+def _show_name(name: object) -> str:
     return name if isinstance(name, str) and name.isprintable() else shown(name)
 
 
 _HISTORY = ("aliases", "clocks", "merged_ids")
-"""The parts of a row that are left out where they are empty."""
+"""The parts that a row omits where they are empty."""
 
 _OPTIONAL = frozenset({*_HISTORY, "deleted_at"})
 
@@ -349,12 +349,12 @@ _EXAMPLE = (
 _ROW: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,
     "scope": _text,
-    "fields": _stored,
+    "fields": _mapping,
     "version": _version,
     "created_at": _time,
     "updated_at": _time,
     "aliases": _aliases,
     "clocks": _clocks,
-    "merged_ids": _forms,
+    "merged_ids": _texts,
     "deleted_at": _time,
 }

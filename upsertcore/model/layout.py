@@ -1,10 +1,10 @@
 """
-The row: a contact as an index keeps it, and the contact made of it again.
+The row: a contact as an index keeps it, and its conversion to and from a contact.
 
 Rules:
-    A row is a flat tuple of text, numbers and times, which the collector of garbage
-    drops from its lists; only what few contacts have is a mapping or a list in it.
-    As long as anybody has the contact of a row, whoever asks is given the same one.
+    A row is a flat tuple of text, numbers and times, so the garbage collector untracks
+    it; only rare parts are mappings or lists.
+    While a contact of a row is referenced, the row always yields the same object.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ __all__ = [
 ]
 
 Row: TypeAlias = tuple[Any, ...]
-"""Its parts by number; from :data:`FORMS` on, what it holds of each key, and then its
-values, one for each name. It is flat, for the collector drops it at the first look."""
+"""Its parts by position: those below, then one part for the forms of each key, then one
+value for each name."""
 
 NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(9)
-"""Of a row; its history is None for nearly all contacts."""
+"""Positions in a row. ``HISTORY`` is None for nearly all contacts."""
 
 _ALIASES, _CLOCKS, ABSORBED, DELETED = range(4)
 
-_made: WeakValueDictionary[int, Contact] = WeakValueDictionary()
-"""Identity of a row to the contact that was made of it, or that it was made of."""
+_contacts: WeakValueDictionary[int, Contact] = WeakValueDictionary()
+"""Identity of a row to its contact."""
 
 
 @final
 class Rows(dict[str, Row]):
     """
-    Rows by id, in a mapping that the collector of garbage always knows.
+    Rows by id, in a dict that the garbage collector always tracks.
 
-    It drops a plain ``dict`` whose rows it has dropped, which it must walk to see, and
-    the next new row makes it young again: all of it would be walked in each of the
-    young generations, over and over, while it grows.
+    The collector untracks a plain ``dict`` of untracked rows, for which it must visit
+    all of them. The next new row makes the dict tracked and young again, so a growing
+    dict would be visited as a whole again and again.
 
     >>> import gc
     >>> gc.is_tracked({}), gc.is_tracked(Rows())
@@ -74,13 +74,13 @@ class Rows(dict[str, Row]):
 
 
 MAX_NAMES = 1_000
-"""How many tuples of names are shared; others have their own."""
+"""The most shared tuples of names; further rows have their own."""
 
 
 @final
 class Names:
     """
-    The tuples of names that rows share, one for all rows with the same names.
+    The shared tuples of field names, one for all rows with the same names.
 
     >>> names = Names()
     >>> email = names.share(["email"])
@@ -94,18 +94,18 @@ class Names:
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def share(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Give the one tuple of these names; their own where there is no room."""
+        """Return the shared tuple of these names; a new one beyond the limit."""
         own = tuple(names)
         known = self._known.get(own)
         if known is None:
             if len(self._known) >= MAX_NAMES:
                 return own
-            # In one step: what another call shares meanwhile stays the one.
+            # Atomic, so that all threads share the same tuple.
             known = self._known.setdefault(own, own)
         return known
 
     def has(self, names: tuple[str, ...]) -> bool:
-        """Tell whether this very tuple is shared."""
+        """Return whether this tuple object is shared."""
         return self._known.get(names) is names
 
 
@@ -114,12 +114,12 @@ _NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
 
 def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -> Row:
     """
-    Make the row of a contact.
+    Return the row of a contact.
 
     Args:
         contact: The contact.
-        names: Its fields' names, in their order.
-        place: By creation.
+        names: The names of its fields, in order.
+        place: Its position in the order of creation.
         forms: The normal forms that it holds, per key.
 
     >>> from datetime import datetime, timezone
@@ -129,9 +129,10 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     >>> row[FORMS:], contact_in(row) is ada, forms_in(row)
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
-    gone = contact.deleted_at
+    deleted_at = contact.deleted_at
     parts = contact.aliases, contact.clocks, contact.merged_ids
-    history = (*parts, gone) if gone is not None or any(parts) else None
+    is_plain = deleted_at is None and not any(parts)
+    history = None if is_plain else (*parts, deleted_at)
     row = (
         names,
         contact.version,
@@ -144,19 +145,19 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         *map(packed, forms),
         *contact.fields.proxy.values(),
     )
-    _tie(row, contact)
+    _link(row, contact)
     return row
 
 
 def contact_in(row: Row) -> Contact:
     """
-    Give the contact of a row.
+    Return the contact of a row.
 
     Cost:
-        A look-up where somebody has it already; else linear in its fields.
+        A look-up where the contact exists already; else linear in its fields.
     """
-    contact = _made.get(id(row))
-    # Who keeps another row now may be listed under an identity that was given anew.
+    contact = _contacts.get(id(row))
+    # The identity of a row may be reused while its former contact has a newer row.
     if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
         names = row[NAMES]
         values = row[len(row) - len(names) :]
@@ -170,13 +171,13 @@ def contact_in(row: Row) -> Contact:
             row[UPDATED],
             *_NO_HISTORY if row[HISTORY] is None else row[HISTORY],
         )
-        _tie(row, contact)
+        _link(row, contact)
     return contact
 
 
 def packed(forms: tuple[str, ...]) -> Any:
     """
-    Give forms of one key as a row has them: one alone, several together, or None.
+    Return the forms of one key as a part of a row: text, a tuple, or None.
 
     >>> packed(("a",)), packed(("a", "b")), packed(())
     ('a', ('a', 'b'), None)
@@ -186,7 +187,7 @@ def packed(forms: tuple[str, ...]) -> Any:
 
 def unpacked(part: Any) -> tuple[str, ...]:
     """
-    Give the forms of one key again.
+    Return the forms of a part of a row.
 
     >>> unpacked("a"), unpacked(("a", "b")), unpacked(None)
     (('a',), ('a', 'b'), ())
@@ -195,17 +196,17 @@ def unpacked(part: Any) -> tuple[str, ...]:
 
 
 def forms_in(row: Row) -> Forms:
-    """Give the normal forms of a row, per key."""
-    return tuple([unpacked(each) for each in row[FORMS : len(row) - len(row[NAMES])]])
+    """Return the normal forms of a row, per key."""
+    return tuple([unpacked(part) for part in row[FORMS : len(row) - len(row[NAMES])]])
 
 
 def ids_in(row: Row) -> tuple[str, ...]:
-    """Give the ids that lead to the contact of a row."""
+    """Return the ids that resolve to the contact of a row."""
     history = row[HISTORY]
     return (row[ID],) if history is None else (row[ID], *history[ABSORBED])
 
 
-def _tie(row: Row, contact: Contact) -> None:
-    # While the contact lives its row does, so nothing else has the row's identity.
+def _link(row: Row, contact: Contact) -> None:
+    # The contact references its row, so no other object can get the row's identity.
     set_row(contact, row)
-    _made[id(row)] = contact
+    _contacts[id(row)] = contact

@@ -3,8 +3,8 @@ The record of a write: all that it stores, published by a single assignment.
 
 Rules:
     A record is complete before it is published; from then on the write counts.
-    The last record names the state of a store: while it is the same object, nothing
-    has changed.
+    The last record identifies the state of a store: while it is the same object,
+    nothing has changed.
 """
 
 from __future__ import annotations

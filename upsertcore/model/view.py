@@ -1,9 +1,9 @@
 """
-The view: what a decision asks of an index, and whether the answers still hold.
+The view: what a decision reads from a store, and whether that still holds.
 
 Rules:
-    It reads, and nothing else; what answers it is an index or what is laid over one.
-    A contact that was written anew with equal parts still holds.
+    A view only reads; indexes and overlays implement it, and so may applications.
+    A contact that was replaced by an equal one still holds.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ Forms: TypeAlias = tuple[tuple[str, ...], ...]
 """The normal forms that a contact holds, per key of its policy, aliases last."""
 
 Observed: TypeAlias = Iterable[tuple[str, "Contact"]]
-"""An id that was asked for, and the contact that it led to."""
+"""An id, and the contact that it resolved to."""
 
 Lookups: TypeAlias = Iterable[tuple[tuple[str, str, str], tuple[str, ...]]]
 """A key, a form and a scope that were looked up, and the ids of the holders."""
 
 
 class View(Protocol):
-    """What a decision asks of an index; it reads and nothing else."""
+    """What a decision reads from a store."""
 
     def get(self, id: str) -> Contact:
-        """Give the contact with this id."""
+        """Return the contact that an id resolves to."""
         ...
 
     def found(self, id: str) -> tuple[Contact, Forms]:
-        """Give it, and the normal forms that it holds, per key of the policy."""
+        """Return the contact of an id, and the forms that it holds, per key."""
         ...
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
-        """Give the ids of the contacts that hold a form, by creation."""
+        """Return the ids of the contacts that hold a form, by creation."""
         ...
 
 
-def changed(view: View, contacts: Observed, looked: Lookups) -> str | None:
+def changed(view: View, contacts: Observed, lookups: Lookups) -> str | None:
     """
-    Say what has changed of what a view answered once; None where all still holds.
+    Return what has changed since these look-ups; None where all still hold.
 
     Args:
-        view: What answers now.
-        contacts: Each id that was asked for, and the contact that was given.
-        looked: Each form that was looked up, and the ids that were given.
+        view: The current view.
+        contacts: Each id that was read, and its contact.
+        lookups: Each form that was looked up, and its holders.
 
     Cost:
         One look-up for each of them, up to the first that has changed.
 
     >>> from upsertcore.store.index import ContactIndex
-    >>> place = "email", "a@x.org", ""
-    >>> changed(ContactIndex(["email"]), (), [(place, ("c-1",))])
+    >>> lookup = "email", "a@x.org", ""
+    >>> changed(ContactIndex(["email"]), (), [(lookup, ("c-1",))])
     'the contacts that hold its email have changed'
     """
-    for id, was in contacts:
-        reason = departed(view, id, was)
+    for id, contact in contacts:
+        reason = departed(view, id, contact)
         if reason is not None:
             return reason
-    for (key, form, scope), ids in looked:
+    for (key, form, scope), ids in lookups:
         if view.holders(key, form, scope) != ids:
             return f"the contacts that hold its {key} have changed"
     return None
 
 
-def departed(view: View, id: str, was: Contact) -> str | None:
+def departed(view: View, id: str, former: Contact) -> str | None:
     """
-    Say what has become of a contact; None where it is as it was.
+    Return how a contact has changed; None where it is the same.
 
     Args:
-        view: What answers now.
-        id: The id that led to it.
-        was: The contact as it was.
+        view: The current view.
+        id: The id by which it was read.
+        former: The contact as it was read.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact
@@ -88,13 +88,13 @@ def departed(view: View, id: str, was: Contact) -> str | None:
     'contact c-1 is gone'
     """
     try:
-        now = view.get(id)
+        current = view.get(id)
     except UnknownContact:
         return f"contact {id} is gone"
-    if now is was or now == was:
+    if current is former or current == former:
         return None
-    if now.id != was.id:
-        return f"contact {was.id} was merged into {now.id}"
-    if now.version == was.version:
-        return f"contact {was.id} has changed since it was read"
-    return f"contact {was.id} is at version {now.version}, not {was.version}"
+    if current.id != former.id:
+        return f"contact {former.id} was merged into {current.id}"
+    if current.version == former.version:
+        return f"contact {former.id} has changed since it was read"
+    return f"contact {former.id} is at version {current.version}, not {former.version}"
