@@ -496,7 +496,7 @@ BAD: list[tuple[str, Callable[[], Trial], str]] = [
                 on_ambiguous="oldest",
             ),
         ),
-        "c-1 is due: unchanged c-2",
+        "expected c-1: unchanged c-2",
     ),
     (
         "finds_who_is_named",
@@ -613,7 +613,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "idempotent",
         of({"id": 7}, ADA),
         {"after_second": lambda _t: ()},
-        "unchanged c-1, then unchanged c-1, but the state is another",
+        "unchanged c-1, then unchanged c-1, but the state differs",
     ),
     (
         "finds_again",
@@ -637,7 +637,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "omitted_is_unchanged",
         of({"id": 7}, ADA, BOB),
         {"after": lambda t: t.before[:1]},
-        "another contact is not as it was",
+        "another contact has changed",
     ),
     (
         "omitted_is_unchanged",
@@ -661,13 +661,13 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "nothing_silent",
         of({"id": 7, "note": "x", "at": 3}, policy=OF_ALL),
         {"first": lambda t: contact(t, clocks={"note": 2})},
-        "note: 'x' is not there, and not named",
+        "note: 'x' is neither stored nor named",
     ),
     (
         "nothing_silent",
         of({"id": 7, "long": "A"}, {"id": 7, "long": "Al"}, policy=OF_ALL),
         {"first": lambda t: named(t, ignored={})},
-        "long: 'A' is not there, and not named",
+        "long: 'A' is neither stored nor named",
     ),
     (
         "nothing_silent",
@@ -724,7 +724,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "refusal_changes_nothing",
         of({}, ADA),
         {"after": lambda _t: ()},
-        f"NoMatchKey: {OMITTED}, but not as it was",
+        f"NoMatchKey: {OMITTED}, but the book has changed",
     ),
     (
         "moves_with_a_field",
@@ -772,7 +772,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "plan_is_upsert",
         of(ADA),
         {"after": lambda _t: ()},
-        "the state is another",
+        "the state differs",
     ),
     (
         "plan_is_upsert",
@@ -835,13 +835,13 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         "nothing_silent",
         of(RENAMED, ADA, policy=ids(on_found="ignore")),
         {"first": lambda t: named(t, ignored={})},
-        "name: 'Bo' is not there, and not named",
+        "name: 'Bo' is neither stored nor named",
     ),
     (
         "nothing_silent",
         REMOVED,
         {"first": lambda t: named(t, ignored={})},
-        "tags: ('a',) is not there, and not named",
+        "tags: ('a',) is neither stored nor named",
     ),
     (
         "nothing_silent",
@@ -941,7 +941,7 @@ LOST: list[tuple[str, Any, Sent]] = [
     ("log", ("a",), {"log": []}),
 ]
 for _name, _sent, _lost in LOST:
-    told_of = f"{_name}: {_sent!r} is not there, and not named"
+    told_of = f"{_name}: {_sent!r} is neither stored nor named"
     planted: Plants = {"first": partial(lacking, parts=_lost)}
     PLANTED.append(("nothing_silent", of(EVERY, policy=OF_ALL), planted, told_of))
 PARTS: list[dict[str, Any]] = [{"id": "c-9"}, {"scope": "x"}, {"created_at": LATER}]
@@ -1151,12 +1151,12 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
     (
         *("nothing_silent", of({"id": 7, "email": "none"}, policy=pair())),
         *(Outcome, "explain", _wordless),
-        "email: 'none' is stored and makes no key, and nothing tells it",
+        "email: 'none' is stored and makes no key, and is not reported",
     ),
     (
         *("nothing_silent", of({"id": 7, "email": ["a@x", "none"]}, policy=pair())),
         *(Plan, "explain", _wordless),
-        "email: 'none' is stored and makes no key, and nothing tells it",
+        "email: 'none' is stored and makes no key, and is not reported",
     ),
     (
         *("plan_is_upsert", of(ADA), ContactBook, "plan", _writing),
@@ -1178,7 +1178,7 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
         *("undo_inverts", of(RENAMED, ADA), ContactIndex, "check", _out_of_step),
         "expected {('id', '', '7'): ['c-1']}, found {}, ids [('c-1', 'c-1')]",
     ),
-    ("round_trip", of(ADA, ADA), ContactBook, "load", _some, "the rows are others"),
+    ("round_trip", of(ADA, ADA), ContactBook, "load", _some, "the rows differ"),
     ("round_trip", of(ADA, ADA), ContactBook, "load", _careless, "twin of c-1"),
     (
         *("retry_is_once", of(ADA, policy=ids()), ContactBook, "create", _forgetful),
@@ -1227,14 +1227,14 @@ def test_a_defect_of_the_library_breaks_it(
 def test_what_clean_swallows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though whoever reads the patch takes it for null."""
     lenient = lambda _name, clean, _raw, value: clean(value)  # noqa: E731
-    monkeypatch.setattr(patch, "_cleaned", lenient)
+    monkeypatch.setattr(patch, "_clean_value", lenient)
     book = book_with(PHONES, {"id": 7, "tel": "+15550001111"})
     due = {"tel": "x", "id": 7}
     seen = Trial(evolve(PHONES, on_found="ignore"), Trial.of(book, {}).state, due)
 
     assert (
         "nothing_silent",
-        "tel: 'x' is swallowed by clean, not refused",
+        "tel: 'x' is made None by clean, not refused",
     ) == reason(CALLS["nothing_silent"], seen)
 
 
@@ -1247,9 +1247,7 @@ def test_the_contacts_are_compared_beside_the_rows(
     monkeypatch.setattr(ContactBook, "dump", lambda _self: rows)
     monkeypatch.setattr(ContactBook, "load", lambda policy, _rows: book_with(policy))
 
-    assert ("round_trip", "the contacts are others") == reason(
-        CALLS["round_trip"], trial
-    )
+    assert ("round_trip", "the contacts differ") == reason(CALLS["round_trip"], trial)
 
 
 TWO: list[Sent] = [ADA, {"id": 7, "name": "Bo"}]
@@ -1339,10 +1337,10 @@ def _none_at_all(call: Any) -> Any:
 
 
 LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
-    ("batch_is_fold", TWO, "upsert_many", _doing_nothing, "other answers"),
+    ("batch_is_fold", TWO, "upsert_many", _doing_nothing, "different results"),
     (
         *("batch_is_fold", TWO, "upsert_many", _atomic(_no)),
-        "the whole batch is refused: no",
+        "the atomic batch is refused: no",
     ),
     (
         *("batch_is_fold", REFUSED, "upsert_many", _atomic(_half)),
@@ -1350,22 +1348,22 @@ LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
     ),
     (
         *("batch_is_fold", TWO, "upsert_many", _atomic(lambda *_: [])),
-        "an atomic batch does something else",
+        "the atomic batch has a different result",
     ),
     (
         *("batch_is_fold", REFUSED, "upsert_many", _atomic(lambda *_: [])),
-        "an atomic batch does something else",
+        "the atomic batch has a different result",
     ),
     (
         *("batch_is_fold", TWO, "upsert_many", _atomic(_all_but_one)),
-        "an atomic batch does something else",
+        "the atomic batch has a different result",
     ),
     (
         "replay_is_equal",
         TWO,
         "from_changes",
         _none_at_all,
-        "done again, it is another book",
+        "replayed, the book differs",
     ),
     (
         *("replay_is_equal", TWO, "from_changes", _gap),
@@ -1377,13 +1375,13 @@ LOGGED: list[tuple[str, list[Sent], str, Defect | None, str]] = [
     ),
     (
         *("replay_is_equal", TWO, "load", _some),
-        "loaded, it is another book",
+        "loaded, the book differs",
     ),
     (
         *("by_components", [ADA, BOB], "upsert", _crowded),
-        "done component by component, it makes other contacts",
+        "replayed by components, the contacts differ",
     ),
-    ("log_again", TWO, "", None, "sent again, the 1. of them updated a contact"),
+    ("log_again", TWO, "", None, "sent again, patch 1 updated a contact"),
     (
         *("any_order", SPELLED, "", None),
         """['{"id": "7"}'] in one order, ['{"id": 7}'] in another""",
@@ -1438,7 +1436,7 @@ def _numbering_anew(note: Any) -> Any:
 JOURNALS: list[tuple[str, str, Defect, str]] = [
     (
         *("replay_is_equal", "since", _forgetting_nothing),
-        "of 1 changes kept, others are told",
+        "with retain_changes=1, the changes differ",
     ),
     (
         *("replay_is_equal", "append", _keeping_all_or_nothing),
@@ -1446,10 +1444,20 @@ JOURNALS: list[tuple[str, str, Defect, str]] = [
     ),
     (
         *("replay_is_equal", "append", _numbering_anew),
-        "read one by one, they are others",
+        "read after each call, the changes differ",
     ),
-    ("batch_is_fold", "since", _forgetting_nothing, "other changes, of 1"),
-    ("batch_is_fold", "append", _keeping_all_or_nothing, "other changes, of 1"),
+    (
+        "batch_is_fold",
+        "since",
+        _forgetting_nothing,
+        "different changes with retain_changes=1",
+    ),
+    (
+        "batch_is_fold",
+        "append",
+        _keeping_all_or_nothing,
+        "different changes with retain_changes=1",
+    ),
 ]
 
 
@@ -1487,11 +1495,12 @@ def test_a_batch_that_notes_other_changes_is_seen(
         return answers
 
     monkeypatch.setattr(ContactBook, "upsert_many", call)
-    told = "an atomic batch does something else: changes of None"
+    told = "the atomic batch has a different result: changes with retain_changes=None"
 
-    assert ("batch_is_fold", told if atomic else "other changes, of None") == reason(
-        LOGS["batch_is_fold"], log
-    )
+    assert (
+        "batch_is_fold",
+        told if atomic else "different changes with retain_changes=None",
+    ) == reason(LOGS["batch_is_fold"], log)
 
 
 def test_a_replay_that_answers_something_else_is_seen(
@@ -1506,7 +1515,7 @@ def test_a_replay_that_answers_something_else_is_seen(
 
     assert (
         "by_components",
-        "done component by component, it has other answers",
+        "replayed by components, the results differ",
     ) == reason(logs.by_components, Log(PLAIN, [ADA, BOB]))
 
 
@@ -1522,7 +1531,7 @@ def test_a_batch_that_stores_something_else_is_seen() -> None:
     log = Log(PLAIN, TWO)
     log.__dict__["after"] = ()
 
-    assert ("batch_is_fold", "other contacts") == reason(logs.batch_is_fold, log)
+    assert ("batch_is_fold", "different contacts") == reason(logs.batch_is_fold, log)
 
 
 class TestTrial:
@@ -1620,5 +1629,5 @@ class TestCheck:
         )
 
         assert claims(policy, "log_again")
-        with pytest.raises(LawBroken, match="log_again: sent again, the 1"):
+        with pytest.raises(LawBroken, match="log_again: sent again, patch 1"):
             check_log(policy, TWO)

@@ -53,11 +53,11 @@ class TestBroken:
 
     def test_it_is_an_assertion_that_pickles_and_copies(self) -> None:
         """It passes between processes with all that it says."""
-        error = LawBroken("total", "of 1 it raises")
+        error = LawBroken("total", "for 1 it raises")
         for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
             assert isinstance(twin, LawBroken)
             assert isinstance(twin, AssertionError)
-            assert ("total", "of 1 it raises") == (twin.law, twin.reason)
+            assert ("total", "for 1 it raises") == (twin.law, twin.reason)
             assert str(error) == str(twin)
 
 
@@ -211,11 +211,15 @@ class TestNormalisers:
     @pytest.mark.parametrize(
         ("normaliser", "value", "expected"),
         [
-            (str.lower, 1, "of 1 it raises TypeError, and what has no form is None"),
-            (str.strip, "", "of '' it makes '', and blank text is no key"),
-            (str, " ", "of ' ' it makes ' ', and blank text is no key"),
-            (len, "a", "of 'a' it makes 1, and a form is text or None"),
-            (dict, {"a": 1}, "of {'a': 1} it makes {'a': 1}, and a form is text"),
+            (
+                str.lower,
+                1,
+                "for 1 it raises TypeError; return None for a value",
+            ),
+            (str.strip, "", "for '' it returns '', and blank text is no form"),
+            (str, " ", "for ' ' it returns ' ', and blank text is no form"),
+            (len, "a", "for 'a' it returns 1, and a form is text or None"),
+            (dict, {"a": 1}, "for {'a': 1} it returns {'a': 1}, and a form is text"),
         ],
     )
     def test_one_that_is_not_total_is_told_of(
@@ -237,16 +241,16 @@ class TestNormalisers:
         ticks = count()
 
         assert said(pure, lambda _value: str(next(ticks)), "a") == (
-            "pure: of 'a' it makes '0', and then '1'"
+            "pure: for 'a' it returns '0', and then '1'"
         )
 
     def test_one_whose_form_has_another_form_is_told_of(self) -> None:
         """Also where its form has none at all."""
         assert said(idempotent_form, {"a": "b"}.get, "a") == (
-            "idempotent: of 'a' it makes 'b', and of that None"
+            "idempotent: for 'a' it returns 'b', and for that None"
         )
         assert said(idempotent_form, {"a": "b"}.__getitem__, "a") == (
-            "total: of 'b' it raises KeyError, and what has no form is None"
+            "total: for 'b' it raises KeyError; return None for a value without a form"
         )
 
     @pytest.mark.parametrize("value", [7, 7.0, -7, 0])
@@ -257,8 +261,8 @@ class TestNormalisers:
         number = int(value)
 
         assert said(one_number, str, value) == (
-            f"one_number: of {number} it makes '{number}', "
-            f"and of {float(number)} '{float(number)}'"
+            f"one_number: for {number} it returns '{number}', "
+            f"and for {float(number)} '{float(number)}'"
         )
         assert said(one_number, lambda each: str(each) if each == 7 else None, 7)
         assert said(check_normaliser, lambda each: str(each).strip() or None, [value])
@@ -308,7 +312,7 @@ class TestNormalisers:
         naive: Callable[[Any], str | None] = lambda v: v.strip() or None  # noqa: E731
         check_normaliser(naive, texts())
 
-        assert said(check_normaliser, naive).startswith("total: of None it raises ")
+        assert said(check_normaliser, naive).startswith("total: for None it raises ")
 
 
 def test_the_pool_is_fixed_and_each_text_stands_there_once() -> None:

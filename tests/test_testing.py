@@ -342,9 +342,9 @@ def test_a_normaliser_is_sampled() -> None:
     """A right one passes; a wrong one is shown with what it makes of a value."""
     sample_normaliser(normalize.phone)
 
-    with pytest.raises(LawBroken, match="total: of '' it makes ''"):
+    with pytest.raises(LawBroken, match="total: for '' it returns ''"):
         sample_normaliser(lambda value: str(value).strip())
-    with pytest.raises(LawBroken, match="idempotent: of 'aa' it makes 'a'"):
+    with pytest.raises(LawBroken, match="idempotent: for 'aa' it returns 'a'"):
         sample_normaliser(lambda text: text[1:] or None, st.just("aa"))
 
 

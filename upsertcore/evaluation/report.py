@@ -223,47 +223,49 @@ class Report:
             return {}
         return {
             name: {
-                what: Spread.of([getattr(each[name], what) for each in self.shuffled])
-                for what in ("precision", "recall", "f1")
+                figure: Spread.of([getattr(one[name], figure) for one in self.shuffled])
+                for figure in ("precision", "recall", "f1")
             }
             for name in self.scores.measures
         }
 
     def __str__(self) -> str:
         results = [f"{count:,} {name}" for name, count in self.results.items()]
-        width = max([len(each.key) for each in self.keys], default=0)
+        width = max([len(item.key) for item in self.keys], default=0)
         lines = [
             str(self.scores),
             f"results: {', '.join(results) or 'none'}",
             f"refused: {self.refused:,}",
-            *(f"  {each}" for each in self.refusals),
+            *(f"  {item}" for item in self.refusals),
             *(["keys that decided, and how often rightly"] if self.keys else []),
             *(f"  {k.key:<{width}} {k.decided:>9,} {k.right:>9,}" for k in self.keys),
             f"records whose keys hit several contacts: {self.hit_several:,}",
-            *(f"  {each}" for each in self.hits),
+            *(f"  {item}" for item in self.hits),
         ]
         if self.shuffled:
             lines.append(f"over shuffled orders of arrival: {len(self.shuffled):,}")
         for name, figures in self.spread.items():
-            lines += [f"  {name} {what:<9} {each}" for what, each in figures.items()]
+            lines += [
+                f"  {name} {figure:<9} {item}" for figure, item in figures.items()
+            ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, without the places of the records."""
-        hits = [{**asdict(each), "person": str(each.person)} for each in self.hits]
+        hits = [{**asdict(item), "person": str(item.person)} for item in self.hits]
         return {
             "scores": self.scores.to_dict(),
             "records": self.records,
             "contacts": self.contacts,
             "refused": self.refused,
             "results": dict(self.results),
-            "refusals": [asdict(each) for each in self.refusals],
-            "keys": [asdict(each) for each in self.keys],
+            "refusals": [asdict(item) for item in self.refusals],
+            "keys": [asdict(item) for item in self.keys],
             "hit_several": self.hit_several,
-            "hits": [{**each, "contacts": [*each["contacts"]]} for each in hits],
+            "hits": [{**item, "contacts": [*item["contacts"]]} for item in hits],
             "shuffles": len(self.shuffled),
             "spread": {
-                name: {what: asdict(each) for what, each in figures.items()}
+                name: {figure: asdict(item) for figure, item in figures.items()}
                 for name, figures in self.spread.items()
             },
         }
@@ -346,7 +348,7 @@ def _measures(axes: Any, report: Report) -> None:
     lowest = 1.0
     for name, measure in report.scores.measures.items():
         side, colour, marker = _LOOKS[name]
-        values = [getattr(measure, each) for each in _FIGURES]
+        values = [getattr(measure, figure) for figure in _FIGURES]
         across = [place + side * 0.15 for place in range(len(values))]
         axes.plot(across, values, marker, color=colour, markersize=9, label=name)
         for x, value in zip(across, values, strict=True):
@@ -361,7 +363,7 @@ def _measures(axes: Any, report: Report) -> None:
             )
         spreads = [*report.spread.get(name, {}).values()]
         _spread(axes, spreads, side * 0.05)
-        lowest = min([lowest, *values, *[each.least for each in spreads]])
+        lowest = min([lowest, *values, *[figure.least for figure in spreads]])
     _frame(axes, report, lowest)
 
 

@@ -168,11 +168,11 @@ class Scores:
         found = [
             f"{persons} in {self.contacts:,} contacts",
             "            precision     recall         F1",
-            *(_line(*each) for each in self.measures.items()),
+            *(_line(*item) for item in self.measures.items()),
             f"persons split over several contacts: {self.split:,}",
-            *(f"  {each}" for each in self.splits),
+            *(f"  {item}" for item in self.splits),
             f"contacts joined of several persons: {self.joined:,}",
-            *(f"  {each}" for each in self.joins),
+            *(f"  {item}" for item in self.joins),
         ]
         return "\n".join(found)
 
@@ -194,8 +194,8 @@ class Scores:
             "b_cubed": self.b_cubed.to_dict(),
             "split": self.split,
             "joined": self.joined,
-            "splits": [each.to_dict() for each in self.splits],
-            "joins": [each.to_dict() for each in self.joins],
+            "splits": [item.to_dict() for item in self.splits],
+            "joins": [item.to_dict() for item in self.joins],
         }
 
 
@@ -238,8 +238,8 @@ def score(pairs: Iterable[tuple[Hashable, Hashable]]) -> Scores:
         persons[person] += count
         contacts[contact] += count
     split, splits = _mixtures(cells, persons)
-    turned = {(contact, person): n for (person, contact), n in cells.items()}
-    joined, joins = _mixtures(turned, contacts)
+    by_contact = {(contact, person): n for (person, contact), n in cells.items()}
+    joined, joins = _mixtures(by_contact, contacts)
     true, assigned, right = _pairs(persons), _pairs(contacts), _pairs(cells)
     return Scores(
         cells.total(),
@@ -316,4 +316,4 @@ def _mixtures(
 
 def _line(name: str, measure: Measure) -> str:
     figures = measure.precision, measure.recall, measure.f1
-    return f"{name:<10}" + "".join([f"{each:>11.4f}" for each in figures])
+    return f"{name:<10}" + "".join([f"{value:>11.4f}" for value in figures])

@@ -111,10 +111,10 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
     if name in values:
         kinds = ([values[name]],)
     for pools in kinds:
-        found = [_keyed(policy, name, pool) for pool in pools]
-        made = [letters for letters in found if letters is not None]
-        if made:
-            return max(made, key=lambda letters: len(letters.sent))
+        candidates = [_keyed(policy, name, pool) for pool in pools]
+        usable = [letters for letters in candidates if letters is not None]
+        if usable:
+            return max(usable, key=lambda letters: len(letters.sent))
     raise ValueError(f"values: {name} needs two values of different normal forms")
 
 
@@ -134,7 +134,7 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
     """Sort values by normal form; None unless each of two forms occurs alone."""
     key = next(key for key in policy.all_keys if name in key.fields)
     place = 0 if key.any_of or not key.composite else key.fields.index(name)
-    known: dict[str, int] = {}
+    letters: dict[str, int] = {}
     stored: dict[tuple[int, ...], Any] = {}
     sent = []
     for raw in pool:
@@ -143,23 +143,23 @@ def _keyed(policy: Policy, name: str, pool: Sequence[Any]) -> Letters | None:
         if not forms:
             continue
         for form in forms:
-            if form not in known and len(known) < 2:
-                known[form] = len(known)
-        if all(form in known for form in forms):
-            stored.setdefault(tuple([known[form] for form in forms]), value)
+            if form not in letters and len(letters) < 2:
+                letters[form] = len(letters)
+        if all(form in letters for form in forms):
+            stored.setdefault(tuple([letters[form] for form in forms]), value)
             sent.append(raw)
-    taken = _takes(policy.field_options(name).rule, [*stored.values()])
-    if (0,) not in stored or (1,) not in stored or not taken:
+    is_taken = _takes(policy.field_options(name).rule, [*stored.values()])
+    if (0,) not in stored or (1,) not in stored or not is_taken:
         return None
-    whole = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
-    listed = sorted(whole, key=lambda spelled: (len(spelled), spelled))
-    values, odd = tuple([whole[s] for s in listed]), _odd(policy, key, name)
-    return Letters(name, values, tuple(sent), tuple(listed), odd)
+    symmetric = {spelled: v for spelled, v in stored.items() if spelled[::-1] in stored}
+    spellings = sorted(symmetric, key=lambda spelled: (len(spelled), spelled))
+    values, odd = tuple([symmetric[s] for s in spellings]), _odd(policy, key, name)
+    return Letters(name, values, tuple(sent), tuple(spellings), odd)
 
 
 def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
     """Return white space, a stored value that makes no key, and a blocked value."""
-    found: dict[str, Any] = {"white space": " \t"}
+    values: dict[str, Any] = {"white space": " \t"}
     place = 0 if key.any_of or not key.composite else key.fields.index(name)
     for raw in (*_FORMLESS, *([value] for value in _FORMLESS)):
         try:
@@ -168,10 +168,10 @@ def _odd(policy: Policy, key: Key, name: str) -> tuple[Any, ...]:
         except Exception:  # noqa: BLE001, S112 - as in ``_cleaned``
             continue
         if ignored.get(name) == "blocked":
-            found.setdefault("blocked", raw)
+            values.setdefault("blocked", raw)
         elif formless and not empty(sent[name]):
-            found.setdefault("stored", raw)
-    return tuple(found.values())
+            values.setdefault("stored", raw)
+    return tuple(values.values())
 
 
 def distinct_fields(policy: Policy) -> tuple[str, ...]:
@@ -188,13 +188,13 @@ def distinct_fields(policy: Policy) -> tuple[str, ...]:
     ('a', 'c')
     """
     keyed = {name for key in policy.all_keys for name in key.fields}
-    found: dict[Any, str] = {}
-    for name, line in policy.fields.items():
+    names: dict[Any, str] = {}
+    for name, field in policy.fields.items():
         if name not in keyed:
-            says = (line.null, line.blank, line.required, line.default is None)
-            found.setdefault((line.rule, policy.merge_rule(name), *says), name)
+            options = (field.null, field.blank, field.required, field.default is None)
+            names.setdefault((field.rule, policy.merge_rule(name), *options), name)
     clocks = {policy.field_options(name).rule.by for name in policy.fields}
-    listed = [name for name in found.values() if name not in clocks]
+    listed = [name for name in names.values() if name not in clocks]
     if policy.extra_fields is not None and "other" not in policy.fields:
         listed.append("other")
     return tuple(listed)
@@ -229,20 +229,20 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
         pools = (values[name],)
     for pool in pools:
         stored = [_cleaned(policy, name, raw) for raw in pool]
-        apart = {token(value) for value in stored}
-        if None not in stored and len(apart) > 1 and _takes(rule, stored):
+        tokens = {token(value) for value in stored}
+        if None not in stored and len(tokens) > 1 and _takes(rule, stored):
             return Letters(name, tuple(stored), (*pool, *_more(policy, name, pool)))
     raise ValueError(f"values: {name} needs two values that the policy takes")
 
 
 def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
     """Return a value of which the rule makes nothing, and one that clean refuses."""
-    every = [*pool, *_EMPTIED]
-    found = [raw for raw in every if _empties(policy, name, raw)][:1]
+    values = [*pool, *_EMPTIED]
+    extra = [raw for raw in values if _empties(policy, name, raw)][:1]
     if policy.field_options(name).clean is not None:
-        every = [values[0] for values in (*_WHOLE, *_PARTS)]
-        found += [raw for raw in every if _is_refused(policy, name, raw)][:1]
-    return [raw for raw in found if raw not in pool]
+        values = [values[0] for values in (*_WHOLE, *_PARTS)]
+        extra += [raw for raw in values if _is_refused(policy, name, raw)][:1]
+    return [raw for raw in extra if raw not in pool]
 
 
 def _is_refused(policy: Policy, name: str, raw: Any) -> bool:
@@ -261,16 +261,18 @@ def _empties(policy: Policy, name: str, raw: Any) -> bool:
     rule, value = policy.field_options(name).rule, _cleaned(policy, name, raw)
     if empty(value) or rule.by is not None or not rule.on_create:
         return False
-    made = _combined(rule, None, value)
-    return made is not _REFUSED and empty(made)
+    result = _combined(rule, None, value)
+    return result is not _REFUSED and empty(result)
 
 
 def _is_whole(rule: Rule) -> bool:
     """Return whether a rule treats any value as a whole."""
     if rule.by is not None:
         return True
-    made = _combined(rule, "x", "y")
-    return bool((_combined(rule, None, "x") if made is _REFUSED else made) in _EITHER)
+    result = _combined(rule, "x", "y")
+    return bool(
+        (_combined(rule, None, "x") if result is _REFUSED else result) in _EITHER
+    )
 
 
 def _takes(rule: Rule, stored: list[Any]) -> bool:

@@ -72,9 +72,9 @@ def index_follows(trial: Trial) -> bool:
     check_index("index_follows", trial.book)
     for contact, forms in trial.state:
         held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
-        for key, was, now in zip(trial.policy.all_keys, forms, held, strict=True):
-            kept = key.keep_aliases and not _may_let_go(trial, key)
-            lost = {*was}.difference(now) if kept else ()
+        for key, before, after in zip(trial.policy.all_keys, forms, held, strict=True):
+            is_kept = key.keep_aliases and not _may_let_go(trial, key)
+            lost = {*before}.difference(after) if is_kept else ()
             words = f"{key.name}: {lost} of {contact.id} is not remembered"
             require("index_follows", not lost, words)
     return True
@@ -110,41 +110,45 @@ def check_index(law: str, book: ContactBook) -> None:
         pairs = zip(
             book.policy.all_keys, forms, index.found(contact.id)[1], strict=True
         )
-        for key, due, held in pairs:
-            words = f"{contact.id} holds {held} for {key.name}, not {due}"
-            require(law, held == due, words)
+        for key, expected, held in pairs:
+            words = f"{contact.id} holds {held} for {key.name}, not {expected}"
+            require(law, held == expected, words)
 
 
 def scopes_apart(trial: Trial) -> bool:
     """Contacts of another scope have no effect and do not change."""
     law, elsewhere = "scopes_apart", f"{trial.scope}+"
-    moved = [
+    contacts = [
         Contact.from_dict({**c.to_dict(), "scope": elsewhere}) for c in trial.before
     ]
     state = tuple(
-        [(c, forms) for c, (_, forms) in zip(moved, trial.state, strict=True)]
+        [(c, forms) for c, (_, forms) in zip(contacts, trial.state, strict=True)]
     )
-    apart, alone = book_of(trial.policy, state), book_of(trial.policy)
-    one, other = (
-        try_upsert(apart, trial.patch, trial.scope),
-        try_upsert(alone, trial.patch, trial.scope),
+    book, empty = book_of(trial.policy, state), book_of(trial.policy)
+    result, expected = (
+        try_upsert(book, trial.patch, trial.scope),
+        try_upsert(empty, trial.patch, trial.scope),
     )
-    require(law, repr(one) == repr(other), f"{describe(one)}, not {describe(other)}")
+    require(
+        law,
+        repr(result) == repr(expected),
+        f"{describe(result)}, not {describe(expected)}",
+    )
     # Looking up an id does not depend on other contacts, so one contact is enough.
-    if isinstance(one, Outcome) and len(moved) == 1:
-        _see_that_it_is_unknown(apart, one.contact, moved[0].id)
-        _see_that_its_calls_are_apart(trial, elsewhere)
-    require(law, [*apart][: len(moved)] == moved, "a contact of it has moved")
-    return bool(moved)
+    if isinstance(result, Outcome) and len(contacts) == 1:
+        _check_unknown(book, result.contact, contacts[0].id)
+        _check_calls(trial, elsewhere)
+    require(law, [*book][: len(contacts)] == contacts, "a contact of it has moved")
+    return bool(contacts)
 
 
-def _see_that_it_is_unknown(book: ContactBook, own: Contact, id: str) -> None:
+def _check_unknown(book: ContactBook, contact: Contact, id: str) -> None:
     """Check that the id of a contact of another scope is unknown in this one."""
     verbs: dict[str, Callable[[], Any]] = {
-        "get": lambda: book.get(id, scope=own.scope),
-        "delete": lambda: book.delete(id, scope=own.scope),
-        "purge": lambda: book.purge(id, scope=own.scope),
-        "merge": lambda: book.merge(own.id, id, scope=own.scope),
+        "get": lambda: book.get(id, scope=contact.scope),
+        "delete": lambda: book.delete(id, scope=contact.scope),
+        "purge": lambda: book.purge(id, scope=contact.scope),
+        "merge": lambda: book.merge(contact.id, id, scope=contact.scope),
     }
     for verb, call in verbs.items():
         try:
@@ -157,7 +161,7 @@ def _see_that_it_is_unknown(book: ContactBook, own: Contact, id: str) -> None:
         raise LawBroken("scopes_apart", f"{verb} finds {id} from another scope")
 
 
-def _see_that_its_calls_are_apart(trial: Trial, elsewhere: str) -> None:
+def _check_calls(trial: Trial, elsewhere: str) -> None:
     """Check that an idempotency key of another scope is unknown in this one."""
     book = book_of(trial.policy)
     for scope in (elsewhere, trial.scope):
@@ -177,12 +181,12 @@ def plan_is_upsert(trial: Trial) -> bool:
     try:
         plan = book.plan(trial.patch, scope=trial.scope)
         require("plan_is_upsert", tuple(book) == trial.before, "planning has written")
-        answer: Any = book.apply(plan)
+        result: Any = book.apply(plan)
     except Refused as error:
-        answer = error
-    words = f"{describe(answer)}, not {describe(trial.first)}"
-    require("plan_is_upsert", is_same_result(answer, trial.first), words)
-    require("plan_is_upsert", tuple(book) == trial.after, "the state is another")
+        result = error
+    words = f"{describe(result)}, not {describe(trial.first)}"
+    require("plan_is_upsert", is_same_result(result, trial.first), words)
+    require("plan_is_upsert", tuple(book) == trial.after, "the state differs")
     if plan is not None and plan.before is not None and not plan.unchanged:
         require("plan_is_upsert", _is_stale(book, plan), "it could be applied again")
     return True
@@ -198,16 +202,16 @@ def _is_stale(book: ContactBook, plan: Plan) -> bool:
 
 def undo_inverts(trial: Trial) -> bool:
     """Undo restores every contact as it was, versions included."""
-    answer, book, due = trial.first, trial.book, trial.before
+    answer, book, expected = trial.first, trial.book, trial.before
     if isinstance(answer, Refused):
         return False
     if answer.unchanged:
         # There is nothing to undo, so the trial's own book can be used.
-        due = trial.after_second
+        expected = trial.after_second
     else:
         book = trial.new_book()
-        made = try_upsert(book, trial.patch, trial.scope)
-        answer = made if isinstance(made, Outcome) else answer
+        again = try_upsert(book, trial.patch, trial.scope)
+        answer = again if isinstance(again, Outcome) else answer
     try:
         book.undo(answer)
     except Refused as error:
@@ -215,7 +219,9 @@ def undo_inverts(trial: Trial) -> bool:
             "undo_inverts", f"{describe(answer)}, undone: {error}"
         ) from error
     check_index("undo_inverts", book)
-    require("undo_inverts", tuple(book) == due, f"{describe(answer)}, undone: moved")
+    require(
+        "undo_inverts", tuple(book) == expected, f"{describe(answer)}, undone: moved"
+    )
     return True
 
 
@@ -223,8 +229,8 @@ def round_trip(trial: Trial) -> bool:
     """A book dumped as JSON and loaded is equal; a unique key is not loaded twice."""
     rows = trial.new_book().dump()
     loaded = ContactBook.load(trial.policy, json.loads(json.dumps(rows)))
-    require("round_trip", loaded.dump() == rows, "the rows are others")
-    require("round_trip", tuple(loaded) == trial.before, "the contacts are others")
+    require("round_trip", loaded.dump() == rows, "the rows differ")
+    require("round_trip", tuple(loaded) == trial.before, "the contacts differ")
     unique = [row for row in rows if _is_unique(trial, row)]
     twins = [{**row, "id": f"{row['id']}+", "merged_ids": []} for row in unique]
     refused = _refused(trial, [*rows, *twins])
@@ -254,29 +260,29 @@ def create_makes_one(trial: Trial) -> bool:
     """Calling create twice with a key makes one contact."""
     if not trial.keys_sent:
         return False
-    answers, made = _created(trial)
-    if answers is None:
+    results, count = _created(trial)
+    if results is None:
         return False
-    require("create_makes_one", made < 2, " then ".join(answers))
+    require("create_makes_one", count < 2, " then ".join(results))
     return True
 
 
 def retry_is_once(trial: Trial) -> bool:
     """With an idempotency key a call is made once; a retry is marked as replayed."""
     law, book = "retry_is_once", trial.new_book()
-    answers = [*_creations(book, trial, {"idempotency_key": "k-1"})]
-    created = isinstance(answers[0], Outcome)
+    results = [*_creations(book, trial, {"idempotency_key": "k-1"})]
+    created = isinstance(results[0], Outcome)
     if created:
-        made = len(book) - len(trial.state)
-        once = made == 1 and _is_retry(*answers)
-        require(law, once, " then ".join(map(_marked, answers)))
+        count = len(book) - len(trial.state)
+        once = count == 1 and _is_retry(*results)
+        require(law, once, " then ".join(map(_marked, results)))
     book = trial.new_book()
     calls = [
         try_upsert(book, trial.patch, trial.scope, idempotency_key="k") for _ in "ab"
     ]
     if isinstance(calls[0], Outcome):
-        again = tuple(book) == trial.after and _is_retry(*calls)
-        require(law, again, " then ".join(map(_marked, calls)))
+        is_replayed = tuple(book) == trial.after and _is_retry(*calls)
+        require(law, is_replayed, " then ".join(map(_marked, calls)))
         if trial.patch:
             other = try_upsert(book, {}, trial.scope, idempotency_key="k")
             reused = isinstance(other, IdempotencyKeyReused)
@@ -286,22 +292,24 @@ def retry_is_once(trial: Trial) -> bool:
 
 def _is_retry(first: TrialResult, second: TrialResult) -> bool:
     """Return whether the second result is the first one, marked as replayed."""
-    marks = [isinstance(each, Outcome) and each.replayed for each in (first, second)]
+    marks = [
+        isinstance(result, Outcome) and result.replayed for result in (first, second)
+    ]
     return first == second and marks == [False, True]
 
 
-def _marked(answer: TrialResult) -> str:
-    replayed = isinstance(answer, Outcome) and answer.replayed
-    return f"{describe(answer)}{' (replayed)' if replayed else ''}"
+def _marked(result: TrialResult) -> str:
+    replayed = isinstance(result, Outcome) and result.replayed
+    return f"{describe(result)}{' (replayed)' if replayed else ''}"
 
 
 def _created(trial: Trial) -> tuple[list[str] | None, int]:
     """Create twice; return the results, None if refused, and how many were created."""
     book = trial.new_book()
-    answers = [*_creations(book, trial, {})]
-    if isinstance(answers[0], Refused):
+    results = [*_creations(book, trial, {})]
+    if isinstance(results[0], Refused):
         return None, 0
-    return [*map(describe, answers)], len(book) - len(trial.state)
+    return [*map(describe, results)], len(book) - len(trial.state)
 
 
 def _creations(

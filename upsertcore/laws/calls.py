@@ -39,17 +39,17 @@ def idempotent(trial: Trial) -> bool:
     """The same patch sent again is unchanged: the same contact, an equal state."""
     first, second = trial.first, trial.second
     if isinstance(first, Refused):
-        again = type(second) is type(first)
-        require("idempotent", again, f"refused, then {describe(second)}")
+        is_equal = type(second) is type(first)
+        require("idempotent", is_equal, f"refused, then {describe(second)}")
         return True
     words = f"{describe(first)}, then {describe(second)}"
     if not isinstance(second, Outcome) or not second.unchanged:
         raise LawBroken("idempotent", words)
     # The same object: an unchanged contact is not copied.
-    same_one = second.contact is first.contact
-    require("idempotent", same_one, f"{words}, another contact")
+    is_same = second.contact is first.contact
+    require("idempotent", is_same, f"{words}, another contact")
     moved = trial.after_second != trial.after or second.changes or second.merged
-    require("idempotent", not moved, f"{words}, but the state is another")
+    require("idempotent", not moved, f"{words}, but the state differs")
     return True
 
 
@@ -61,60 +61,58 @@ def finds_again(trial: Trial) -> bool:
     if isinstance(second, InvalidField) and "idempotent" not in _laws(trial):
         # A sum may overflow, and then there is no match to compare.
         return False
-    found = isinstance(second, Outcome) and second.contact.id == trial.first.contact.id
-    require("finds_again", found, f"{describe(trial.first)}, then {describe(second)}")
+    id = trial.first.contact.id
+    is_match = isinstance(second, Outcome) and second.contact.id == id
+    require(
+        "finds_again", is_match, f"{describe(trial.first)}, then {describe(second)}"
+    )
     return True
 
 
 def _laws(trial: Trial) -> frozenset[str]:
     """Return the laws that the rules of all sent fields declare."""
-    every = [trial.policy.field_options(name).rule.laws for name in trial.patch]
-    return frozenset.intersection(*every)
+    laws = [trial.policy.field_options(name).rule.laws for name in trial.patch]
+    return frozenset.intersection(*laws)
 
 
 def finds_who_is_named(trial: Trial) -> bool:
     """The oldest holder of the patch's first key is matched; blank matches nothing."""
     first, policy = trial.first, trial.policy
-    named = trial.keys_sent
+    law, keys = "finds_who_is_named", trial.keys_sent
     if isinstance(first, Outcome) and first.before is not None:
-        forms = dict(named).get(first.matched_by or "", ())
-        every = (first.before, *first.merged)
-        due = any(_holds(trial, each, first.matched_by, forms) for each in every)
-        require("finds_who_is_named", due, f"{describe(first)} by {first.matched_by}")
-    for each in (first, trial.second):
-        require(
-            "finds_who_is_named", _is_said(trial, each), f"{describe(each)} by blank"
-        )
-    if not named:
+        forms = dict(keys).get(first.matched_by or "", ())
+        matches = (first.before, *first.merged)
+        is_held = any(_holds(trial, one, first.matched_by, forms) for one in matches)
+        require(law, is_held, f"{describe(first)} by {first.matched_by}")
+    for result in (first, trial.second):
+        require(law, _has_match_key(trial, result), f"{describe(result)} by blank")
+    if not keys:
         return isinstance(first, Outcome)
-    require("finds_who_is_named", not isinstance(first, NoMatchKey), describe(first))
-    name, forms = named[0]
+    require(law, not isinstance(first, NoMatchKey), describe(first))
+    name, forms = keys[0]
     if policy.match.resolve is FIRST_PRESENT and isinstance(first, Outcome):
-        alone = first.matched_by in (None, name)
-        require("finds_who_is_named", alone, f"{describe(first)} by {first.matched_by}")
+        is_first = first.matched_by in (None, name)
+        require(law, is_first, f"{describe(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
     if not holders or isinstance(first, Refused):
         return bool(holders)
-    ids = [each.id for each in holders]
-    found = [first.contact.id, *[each.id for each in first.merged]]
-    require(
-        "finds_who_is_named", {*ids} & {*found}, f"{name} is {ids}: {describe(first)}"
-    )
+    ids = [contact.id for contact in holders]
+    matched = [first.contact.id, *[contact.id for contact in first.merged]]
+    require(law, {*ids} & {*matched}, f"{name} is {ids}: {describe(first)}")
     if len(forms) == 1 and not policy.match.merges:
-        one = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
-        require(
-            "finds_who_is_named", one == found[0], f"{one} is due: {describe(first)}"
-        )
+        expected = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
+        words = f"expected {expected}: {describe(first)}"
+        require(law, expected == matched[0], words)
     if policy.match.merges and (policy.on_limit, policy.on_found) == (
         "refuse",
         "update",
     ):
-        left = ids_of_holders(trial, named) - {*found}
-        require("finds_who_is_named", not left, f"{describe(first)}, without {left}")
+        missing = ids_of_holders(trial, keys) - {*matched}
+        require(law, not missing, f"{describe(first)}, without {missing}")
     return True
 
 
-def _is_said(trial: Trial, answer: TrialResult) -> bool:
+def _has_match_key(trial: Trial, answer: TrialResult) -> bool:
     """Return whether the key that matched is in the patch, and not blank."""
     if isinstance(answer, Refused) or answer.matched_by is None:
         return True
@@ -143,14 +141,14 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     first = trial.first
     if isinstance(first, Refused):
         return False
-    gone = {first.contact.id, *[each.id for each in first.merged]}
-    rest = [each for each in trial.before if each.id not in gone]
-    left = [each for each in trial.after if each.id != first.contact.id]
-    require("omitted_is_unchanged", rest == left, "another contact is not as it was")
+    ids = {first.contact.id, *[contact.id for contact in first.merged]}
+    before = [contact for contact in trial.before if contact.id not in ids]
+    after = [contact for contact in trial.after if contact.id != first.contact.id]
+    require("omitted_is_unchanged", before == after, "another contact has changed")
     if first.before is None:
         return True
     if first.merged:
-        _see_that_it_is_kept(trial, first, {*first.before, *trial.patch})
+        _check_kept(trial, first, {*first.before, *trial.patch})
         return True
     apart = appended_fields(trial, first)
     for name in {*first.before.fields, *first.contact.fields} - apart:
@@ -160,7 +158,7 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     return True
 
 
-def _see_that_it_is_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
+def _check_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
     """Check that a field of a merged contact alone is kept."""
     for other in first.merged:
         for name in {*other} - known:
@@ -199,7 +197,9 @@ def refusal_changes_nothing(trial: Trial) -> bool:
         return False
     kept = trial.before == trial.after
     require(
-        "refusal_changes_nothing", kept, f"{describe(trial.first)}, but not as it was"
+        "refusal_changes_nothing",
+        kept,
+        f"{describe(trial.first)}, but the book has changed",
     )
     return True
 
@@ -224,8 +224,8 @@ def moves_with_a_field(trial: Trial) -> bool:
     ticked = before.updated_at != after.updated_at
     require("moves_with_a_field", ticked == moved, f"updated_at: {after.updated_at}")
     require("moves_with_a_field", first.unchanged == (not changed), describe(first))
-    stays = (before.id, before.scope, before.created_at)
-    kept = stays == (after.id, after.scope, after.created_at)
+    identity = (before.id, before.scope, before.created_at)
+    kept = identity == (after.id, after.scope, after.created_at)
     require("moves_with_a_field", kept, "its id, scope or creation has moved")
     return True
 

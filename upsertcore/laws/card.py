@@ -56,8 +56,8 @@ class Counterexample:
         held = [f"{c.id} {_json({**c.fields, **_marks(c)})}" for c in self.contacts]
         sent = [_json(patch) for patch in self.patches]
         lines = [
-            *[f"holds {each}" for each in held],
-            *[f"sent {each}" for each in sent],
+            *[f"holds {verdict}" for verdict in held],
+            *[f"sent {verdict}" for verdict in sent],
         ]
         return "\n".join([*lines, self.reason])
 
@@ -121,17 +121,17 @@ class LawCard:
     left_out: tuple[str, ...] = ()
 
     def __getitem__(self, law: str) -> Verdict:
-        return next(each for each in self.verdicts if each.law == law)
+        return next(verdict for verdict in self.verdicts if verdict.law == law)
 
     @property
     def kept(self) -> bool:
         """Whether every law that the policy claims holds."""
-        return all(each.holds for each in self.verdicts if each.claimed)
+        return all(verdict.holds for verdict in self.verdicts if verdict.claimed)
 
     def __str__(self) -> str:
         lines = [*self.world, *[f"left out: {part}" for part in self.left_out]]
         for each in self.verdicts:
-            lines.append(f"{each.law:<24}{_told(each)}")
+            lines.append(f"{each.law:<24}{_verdict_text(each)}")
             if each.broken is not None:
                 lines += [f"    {line}" for line in str(each.broken).split("\n")]
         return "\n".join(lines)
@@ -145,15 +145,19 @@ class LawCard:
         """
         laws = [
             {
-                "law": each.law,
-                "says": each.says,
-                "claimed": each.claimed,
-                "holds": each.holds,
-                "calls": each.calls,
-                "stands_for": each.stands_for,
-                **({} if each.broken is None else {"counterexample": str(each.broken)}),
+                "law": verdict.law,
+                "says": verdict.says,
+                "claimed": verdict.claimed,
+                "holds": verdict.holds,
+                "calls": verdict.calls,
+                "stands_for": verdict.stands_for,
+                **(
+                    {}
+                    if verdict.broken is None
+                    else {"counterexample": str(verdict.broken)}
+                ),
             }
-            for each in self.verdicts
+            for verdict in self.verdicts
         ]
         world, left_out = [*self.world], [*self.left_out]
         return {"world": world, "left_out": left_out, "laws": laws}
@@ -203,26 +207,26 @@ def card(
         raise ValueError(f"limit: must be a number of calls from 1, not {limit!r}")
     worlds = _worlds(policy, contacts, values)
     parts = [part for world in worlds for part in parts_of(world)]
-    shared = None if limit is None else shares(parts, limit)
-    watch = _Progress(progress, parts, shared)
+    limits = None if limit is None else shares(parts, limit)
+    watch = _Progress(progress, parts, limits)
     tally = _Tally(policy)
     left_out: dict[Part, str] = {}
-    for part in parts if shared is None else shared:
-        share = None if shared is None else shared[part]
-        whole = share is None or part.estimate <= share
-        tried = part.all_cases() if whole else part.sample()
-        tally.try_each(part, watch.over(islice(tried, share)))
-        if next(tried, None) is not None:
+    for part in parts if limits is None else limits:
+        share = None if limits is None else limits[part]
+        is_whole = share is None or part.estimate <= share
+        cases = part.all_cases() if is_whole else part.sample()
+        tally.try_cases(part, watch.over(islice(cases, share)))
+        if next(cases, None) is not None:
             left_out[part] = f"{part}: {share:,} of about {part.estimate:,}"
     watch.end()
     keys = ", ".join(key.name for key in policy.all_keys) or "none"
     lines = ", ".join(world.field for world in worlds if world.field) or "none"
-    told = (
+    world_text = (
         f"states of up to {contacts} contacts; keys: {keys}",
         f"with one other field at a time: {lines}",
     )
-    listed = [left_out[part] for part in parts if part in left_out]
-    return LawCard(told, tally.verdicts(), tuple(listed))
+    left_out_text = [left_out[part] for part in parts if part in left_out]
+    return LawCard(world_text, tally.verdicts(), tuple(left_out_text))
 
 
 def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None) -> int:
@@ -266,32 +270,32 @@ class _Progress:
         parts: list[Part],
         shared: dict[Part, int] | None,
     ) -> None:
-        self._progress, self._done, self._total = progress, 0, 0
+        self._progress, self._count, self._total = progress, 0, 0
         if progress is not None:
-            every = (
+            totals = (
                 [part.estimate for part in parts]
                 if shared is None
                 else [*shared.values()]
             )
-            self._total = sum(every)
-        self._tell()
+            self._total = sum(totals)
+        self._report()
 
-    def over(self, tried: Iterable[Tried]) -> Iterable[Tried]:
+    def over(self, cases: Iterable[Tried]) -> Iterable[Tried]:
         """Yield what is tried, and count it."""
-        for each in tried:
-            yield each
-            self._done += 1
-            if self._done % _EVERY == 0:
-                self._tell()
+        for case in cases:
+            yield case
+            self._count += 1
+            if self._count % _EVERY == 0:
+                self._report()
 
     def end(self) -> None:
         """Report completion; the total, an estimate until then, is exact."""
-        self._total = self._done
-        self._tell()
+        self._total = self._count
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._progress is not None:
-            self._progress(self._done, max(self._done, self._total))
+            self._progress(self._count, max(self._count, self._total))
 
 
 _LAWS: Mapping[Kind, Mapping[str, Law]] = {
@@ -301,7 +305,7 @@ _LAWS: Mapping[Kind, Mapping[str, Law]] = {
 }
 
 
-def _every() -> dict[str, Law]:
+def _all_laws() -> dict[str, Law]:
     """Return every law, in the order of the card."""
     return {name: law for laws in _LAWS.values() for name, law in laws.items()}
 
@@ -311,52 +315,52 @@ class _Tally:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._counts = {name: [0, 0] for name in _every()}
+        self._counts = {name: [0, 0] for name in _all_laws()}
         self._broken: dict[str, Counterexample] = {}
         self._laws: dict[tuple[str | None, Kind], dict[str, Law]] = {}
 
-    def try_each(self, part: Part, tried: Iterable[Tried]) -> None:
+    def try_cases(self, part: Part, cases: Iterable[Tried]) -> None:
         """Try the laws of a part that are not broken in its world."""
         kind = part.world.field, part.kind
         laws = self._laws.get(kind)
         if laws is None:
-            apart = OF_KEYS if part.world.field is not None else ()
-            every = _LAWS[part.kind]
-            laws = {name: law for name, law in every.items() if name not in apart}
-        for seen, shown, weight in tried:
-            laws = self._still(laws, seen, shown, weight)
+            excluded = OF_KEYS if part.world.field is not None else ()
+            all_laws = _LAWS[part.kind]
+            laws = {name: law for name, law in all_laws.items() if name not in excluded}
+        for case, shown, weight in cases:
+            laws = self._unbroken(laws, case, shown, weight)
         self._laws[kind] = laws
 
-    def _still(
-        self, laws: dict[str, Law], seen: Any, shown: Shown, weight: int
+    def _unbroken(
+        self, laws: dict[str, Law], case: Any, shown: Shown, weight: int
     ) -> dict[str, Law]:
         """Try laws on one case; return those that are not broken in this world."""
         failed = [
-            name for name in laws if not self._try(name, laws, seen, shown, weight)
+            name for name in laws if not self._try(name, laws, case, shown, weight)
         ]
         if not failed:
             return laws
         return {name: law for name, law in laws.items() if name not in failed}
 
     def _try(
-        self, name: str, laws: dict[str, Law], seen: Any, shown: Shown, weight: int
+        self, name: str, laws: dict[str, Law], case: Any, shown: Shown, weight: int
     ) -> bool:
         try:
-            spoke = laws[name](seen)
+            applies = laws[name](case)
         except LawBroken as error:
-            found = Counterexample(*shown, error.reason)
+            example = Counterexample(*shown, error.reason)
             known = self._broken.get(name)
-            if known is None or found.size() < known.size():
-                self._broken[name] = found
+            if known is None or example.size() < known.size():
+                self._broken[name] = example
             return False
-        if spoke:
+        if applies:
             self._counts[name][0] += 1
             self._counts[name][1] += weight
         return True
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return one verdict per law, in their order."""
-        return tuple([self._verdict(name, law) for name, law in _every().items()])
+        return tuple([self._verdict(name, law) for name, law in _all_laws().items()])
 
     def _verdict(self, name: str, law: Law) -> Verdict:
         says = (law.__doc__ or "").strip().split("\n")[0]
@@ -365,7 +369,7 @@ class _Tally:
         return Verdict(name, says, claimed, calls, stands_for, broken)
 
 
-def _told(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict) -> str:
     unclaimed = "" if verdict.claimed else ", not claimed"
     if verdict.broken is not None:
         return f"fails{unclaimed}:"

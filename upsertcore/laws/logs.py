@@ -40,87 +40,86 @@ _ORDERS = 24
 def batch_is_fold(log: Log) -> bool:
     """A batch equals its calls one by one; an atomic batch does all of them or none."""
     law, refused = "batch_is_fold", any(isinstance(a, Refused) for a in log.results)
-    for keep in _KEEPS:
-        book = book_of(log.policy, retain_changes=keep)
-        every: Any = book.upsert_many(
+    for limit in _LIMITS:
+        changes = f"changes with retain_changes={limit}"
+        expected = _expected_changes(log, limit)
+        book = book_of(log.policy, retain_changes=limit)
+        results: Any = book.upsert_many(
             log.patches, scope=log.scope, on_refused="collect"
         )
-        require(law, _are_alike(log, every), "other answers")
-        require(law, tuple(book) == log.after, "other contacts")
-        require(
-            law, _changes(book, log) == _due(log, keep), f"other changes, of {keep}"
-        )
-        whole = book_of(log.policy, retain_changes=keep)
+        require(law, _are_same_results(log, results), "different results")
+        require(law, tuple(book) == log.after, "different contacts")
+        require(law, _changes(book, log) == expected, f"different {changes}")
+        book = book_of(log.policy, retain_changes=limit)
         try:
-            once: Any = whole.upsert_many(log.patches, scope=log.scope, atomic=True)
+            results = book.upsert_many(log.patches, scope=log.scope, atomic=True)
         except Refused as error:
-            require(law, refused, f"the whole batch is refused: {error}")
-            none = not len(whole) and not _changes(whole, Log(log.policy, ()))[0]
-            require(law, none, "refused, but something is stored")
+            require(law, refused, f"the atomic batch is refused: {error}")
+            is_empty = not len(book) and not _changes(book, Log(log.policy, ()))[0]
+            require(law, is_empty, "refused, but something is stored")
             continue
-        told = "an atomic batch does something else"
-        require(law, not refused and _are_alike(log, once), told)
-        require(law, tuple(whole) == log.after, told)
-        require(
-            law, _changes(whole, log) == _due(log, keep), f"{told}: changes of {keep}"
-        )
+        what = "the atomic batch has a different result"
+        require(law, not refused and _are_same_results(log, results), what)
+        require(law, tuple(book) == log.after, what)
+        require(law, _changes(book, log) == expected, f"{what}: {changes}")
     return True
 
 
-_KEEPS = (None, 1, 0)
+_LIMITS = (None, 1, 0)
 """How many changes a book retains: all, the last, and none."""
 
 
-def _are_alike(log: Log, answers: Any) -> bool:
+def _are_same_results(log: Log, results: Any) -> bool:
     """Return whether a batch has the results of its calls."""
-    if not isinstance(answers, list) or len(answers) != len(log.results):
+    if not isinstance(results, list) or len(results) != len(log.results):
         return False
-    return all(map(is_same_result, log.results, answers))
+    return all(map(is_same_result, log.results, results))
 
 
 def _changes(book: ContactBook, log: Log) -> list[Any]:
     """Return the changes since each number; None if they are not retained."""
-    told: list[Any] = []
+    changes: list[Any] = []
     for number in range(len(log.changes) + 1):
         try:
-            told.append(book.changes_since(number))
+            changes.append(book.changes_since(number))
         except ChangesNotRetained:
-            told.append(None)
-    return told
+            changes.append(None)
+    return changes
 
 
-def _due(log: Log, keep: int | None) -> list[Any]:
+def _expected_changes(log: Log, limit: int | None) -> list[Any]:
     """Return the changes since each number that a book with this limit must return."""
-    every = log.changes
-    left = [every[number:] for number in range(len(every) + 1)]
-    return [each if keep is None or len(each) <= keep else None for each in left]
+    count = len(log.changes)
+    tails = [log.changes[number:] for number in range(count + 1)]
+    return [tail if limit is None or len(tail) <= limit else None for tail in tails]
 
 
 def replay_is_equal(log: Log) -> bool:
     """Replaying the changes gives an equal book; so does loading its rows."""
-    law, due, changes = "replay_is_equal", log.after, log.changes
+    law, expected, changes = "replay_is_equal", log.after, log.changes
     numbers = [entry.number for entry in changes]
-    counted = numbers == [*range(1, len(numbers) + 1)]
-    require(law, counted, f"the changes have the numbers {numbers}")
-    last, none = _followed(log), book_of(log.policy, retain_changes=0)
+    is_counted = numbers == [*range(1, len(numbers) + 1)]
+    require(law, is_counted, f"the changes have the numbers {numbers}")
+    last_only, none = _read_per_call(log), book_of(log.policy, retain_changes=0)
     log.send(none)
-    for keep, book in ((1, last), (0, none)):
-        require(law, tuple(book) == due, f"of {keep} changes kept, it is another book")
-        told = f"of {keep} changes kept, others are told"
-        require(law, _changes(book, log) == _due(log, keep), told)
+    for limit, book in ((1, last_only), (0, none)):
+        what = f"with retain_changes={limit}, the book differs"
+        require(law, tuple(book) == expected, what)
+        what = f"with retain_changes={limit}, the changes differ"
+        require(law, _changes(book, log) == _expected_changes(log, limit), what)
     try:
-        twin = ContactBook.from_changes(log.policy, changes)
+        replica = ContactBook.from_changes(log.policy, changes)
     except ValueError as error:
         raise LawBroken(law, str(error)) from error
-    check_index(law, twin)
-    require(law, tuple(twin) == due, "done again, it is another book")
-    rows = json.loads(json.dumps([*rows_of(due)]))
-    loaded = ContactBook.load(log.policy, rows)
-    require(law, tuple(loaded) == due, "loaded, it is another book")
+    check_index(law, replica)
+    require(law, tuple(replica) == expected, "replayed, the book differs")
+    rows = json.loads(json.dumps([*rows_of(expected)]))
+    replica = ContactBook.load(log.policy, rows)
+    require(law, tuple(replica) == expected, "loaded, the book differs")
     return True
 
 
-def _followed(log: Log) -> ContactBook:
+def _read_per_call(log: Log) -> ContactBook:
     """Make a book that retains one change, and read it after each call."""
     book, read = book_of(log.policy, retain_changes=1), list[Any]()
     for patch in log.patches:
@@ -130,7 +129,9 @@ def _followed(log: Log) -> ContactBook:
         except ChangesNotRetained as error:
             raise LawBroken("replay_is_equal", str(error)) from error
     require(
-        "replay_is_equal", read == [*log.changes], "read one by one, they are others"
+        "replay_is_equal",
+        read == [*log.changes],
+        "read after each call, the changes differ",
     )
     return book
 
@@ -141,59 +142,60 @@ def by_components(log: Log) -> bool:
         SentPatch(number, patch, _START + timedelta(seconds=number), log.scope)
         for number, patch in enumerate(log.patches)
     ]
-    answers, contacts = _in_one_book(log, sent)
+    results, contacts = _in_one_book(log, sent)
     rows = components(sent, log.policy).rows
     parts = [[*part] for _name, part in groupby(rows, lambda row: row.component)]
     # All orders of up to four components; of more, the first ones.
     for order in islice(permutations(parts), _ORDERS):
-        done = [*replay((row for part in order for row in part), log.policy)]
-        done.sort(key=lambda each: each.sequence)
-        made = [each.contact for each in done if isinstance(each, StoredContact)]
-        told = "done component by component, it makes other contacts"
-        require("by_components", made == contacts, told)
-        given = [repr(each.answer) for each in done if isinstance(each, Replayed)]
-        told = "done component by component, it has other answers"
-        require("by_components", given == answers, told)
+        events = [*replay((row for part in order for row in part), log.policy)]
+        events.sort(key=lambda event: event.sequence)
+        stored = [event.contact for event in events if isinstance(event, StoredContact)]
+        what = "replayed by components, the contacts differ"
+        require("by_components", stored == contacts, what)
+        patches = [event for event in events if isinstance(event, Replayed)]
+        replayed = [repr(event.answer) for event in patches]
+        what = "replayed by components, the results differ"
+        require("by_components", replayed == results, what)
     return len(parts) > 1
 
 
 def _in_one_book(log: Log, sent: list[SentPatch]) -> tuple[list[str], list[Any]]:
     """Run a log in its order, with the ids and times of a replay."""
-    answers: list[str] = []
+    results: list[str] = []
     book = ContactBook(
         log.policy,
-        ids=lambda: str(sent[len(answers)].sequence),
-        clock=lambda: sent[len(answers)].at,
+        ids=lambda: str(sent[len(results)].sequence),
+        clock=lambda: sent[len(results)].at,
     )
     for row in sent:
-        answers.append(repr(try_upsert(book, row.patch, row.scope)))  # noqa: PERF401 - counts
-    return answers, [*book]
+        results.append(repr(try_upsert(book, row.patch, row.scope)))  # noqa: PERF401 - counts
+    return results, [*book]
 
 
 def log_again(log: Log) -> bool:
     """If each patch has one value per key, sending the log again changes nothing."""
-    if not _says_one_each(log):
+    if not _has_one_value_per_key(log):
         return False
     book = book_of(log.policy)
     log.send(book)
-    once = tuple(book)
-    for number, answer in enumerate(log.send(book), start=1):
-        if isinstance(answer, Outcome) and not answer.unchanged:
-            told = f"sent again, the {number}. of them {answer.result} a contact"
-            require("log_again", tuple(book) == once, told)
+    after = tuple(book)
+    for number, result in enumerate(log.send(book), start=1):
+        if isinstance(result, Outcome) and not result.unchanged:
+            what = f"sent again, patch {number} {result.result} a contact"
+            require("log_again", tuple(book) == after, what)
     return True
 
 
 def any_order(log: Log) -> bool:
     """If each patch has one value per key, and none is refused, order has no effect."""
-    if len(log.patches) < 2 or not _says_one_each(log):
+    if len(log.patches) < 2 or not _has_one_value_per_key(log):
         return False
     ends = []
     for order in permutations(log.patches):
-        each = Log(log.policy, order, log.scope)
-        if any(isinstance(answer, Refused) for answer in each.results):
+        other = Log(log.policy, order, log.scope)
+        if any(isinstance(result, Refused) for result in other.results):
             return False
-        ends.append(_people(each.after))
+        ends.append(_contents(other.after))
     for end in ends:
         require(
             "any_order", end == ends[0], f"{ends[0]} in one order, {end} in another"
@@ -201,7 +203,7 @@ def any_order(log: Log) -> bool:
     return True
 
 
-def _says_one_each(log: Log) -> bool:
+def _has_one_value_per_key(log: Log) -> bool:
     """Return whether no patch has two values of one key."""
     for patch in log.patches:
         named = Trial(log.policy, (), patch, log.scope).keys_sent
@@ -210,9 +212,9 @@ def _says_one_each(log: Log) -> bool:
     return True
 
 
-def _people(contacts: Any) -> list[str]:
+def _contents(contacts: Any) -> list[str]:
     """Return the fields of contacts, without ids, versions, times or order."""
     return sorted(
-        json.dumps(thaw(each.fields), sort_keys=True, ensure_ascii=False)
-        for each in contacts
+        json.dumps(thaw(item.fields), sort_keys=True, ensure_ascii=False)
+        for item in contacts
     )

@@ -37,30 +37,32 @@ def nothing_silent(trial: Trial) -> bool:
     if isinstance(first, Refused):
         return False
     sent = _sent(trial, first)
-    named = {*first.ignored, *[each.field for each in first.withheld]}
+    named = {*first.ignored, *[value.field for value in first.withheld]}
     named |= appended_fields(trial, first)
     for name in trial.patch:
         if name not in named:
             require("nothing_silent", name in sent, f"{name} is not named")
             if not _is_stored(trial, name, sent, first):
-                words = f"{name}: {sent[name]!r} is not there, and not named"
+                words = f"{name}: {sent[name]!r} is neither stored nor named"
                 raise LawBroken("nothing_silent", words)
     for name, why in first.ignored.items():
         if why == "on_found":
             words = f"{name}: {why} is named, but nothing would have moved"
-            due = not _is_stored(trial, name, sent, first)
-            require("nothing_silent", due, words)
-    _see_what_makes_no_key(trial, first)
-    for each in first.withheld:
-        words = f"{each.field} is withheld for {each.holder}"
-        require("nothing_silent", _is_held(trial, sent, first, each), words)
+            is_moved = not _is_stored(trial, name, sent, first)
+            require("nothing_silent", is_moved, words)
+    _check_unusable_values(trial, first)
+    for withheld in first.withheld:
+        words = f"{withheld.field} is withheld for {withheld.holder}"
+        require("nothing_silent", _is_held(trial, sent, first, withheld), words)
     if policy.match.resolve in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
-        left = ids_of_holders(trial, trial.keys_sent) - {
+        missing = ids_of_holders(trial, trial.keys_sent) - {
             first.contact.id,
             *first.also_matched,
         }
         require(
-            "nothing_silent", not left, f"{describe(first)}, and {left} are not named"
+            "nothing_silent",
+            not missing,
+            f"{describe(first)}, and {missing} are not named",
         )
     return bool(trial.patch)
 
@@ -74,7 +76,7 @@ def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
         clean = policy.field_options(name).clean if value is None else None
         raw = None if clean is None else freeze(trial.patch[name])
         if clean is not None and not empty(raw):
-            words = f"{name}: {raw!r} is swallowed by clean, not refused"
+            words = f"{name}: {raw!r} is made None by clean, not refused"
             require(law, clean(raw) is not None, words)
     return sent
 
@@ -114,82 +116,89 @@ def _shows(rule: Rule, name: str, sent: Mapping[str, Any], outcome: Outcome) -> 
     return same(rule.combine(was, value), stored)
 
 
-def _see_what_makes_no_key(trial: Trial, first: Outcome) -> None:
+def _check_unusable_values(trial: Trial, first: Outcome) -> None:
     """Check that a stored value that makes no key is reported as such."""
     for key in trial.policy.all_keys:
         for name in key.fields if not key.composite else ():
             value = first.contact.get(name) if name in trial.patch else None
             for item in value if type(value) is tuple else (value,):
                 if not empty(item) and key.form(item) is None:
-                    _see_that_it_is_told(trial, first, name, item)
+                    _check_reported(trial, first, name, item)
 
 
-def _see_that_it_is_told(trial: Trial, first: Outcome, name: str, item: Any) -> None:
+def _check_reported(trial: Trial, first: Outcome, name: str, item: Any) -> None:
     # Both the plan of this call and its outcome must report it.
-    for made in (first, trial.new_book().plan(trial.patch, scope=trial.scope)):
-        lines = made.explain().split("\n")
+    plan = trial.new_book().plan(trial.patch, scope=trial.scope)
+    for decision in (first, plan):
+        lines = decision.explain().split("\n")
         named = any(f" {name}: " in line and "not a key" in line for line in lines)
-        words = f"{name}: {item!r} is stored and makes no key, and nothing tells it"
+        words = f"{name}: {item!r} is stored and makes no key, and is not reported"
         require("nothing_silent", named, words)
 
 
 def _is_held(
-    trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
+    trial: Trial, sent: Mapping[str, Any], first: Outcome, withheld: Withheld
 ) -> bool:
     """Return whether a field is withheld for a contact that holds its key."""
-    if _makes_what_is_held(trial, sent, first, each):
+    if _is_key_held(trial, sent, first, withheld):
         return True
     # Or it is part of a key with a field that is withheld for the same holder.
-    near = _near(trial.policy, each.field)
+    group = _group_of(trial.policy, withheld.field)
     return any(
-        (other.key, other.holder) == (each.key, each.holder)
-        and not near.isdisjoint(_moved_by(trial.policy, other.field))
-        and _makes_what_is_held(trial, sent, first, other)
+        (other.key, other.holder) == (withheld.key, withheld.holder)
+        and not group.isdisjoint(_written_fields(trial.policy, other.field))
+        and _is_key_held(trial, sent, first, other)
         for other in first.withheld
-        if other is not each
+        if other is not withheld
     )
 
 
-def _makes_what_is_held(
-    trial: Trial, sent: Mapping[str, Any], first: Outcome, each: Withheld
+def _is_key_held(
+    trial: Trial, sent: Mapping[str, Any], first: Outcome, withheld: Withheld
 ) -> bool:
-    policy, found = trial.policy, [c for c in trial.before if c.id == each.holder]
-    key = compiled(policy).by_name.get(each.key)
-    if key is None or not found or found[0] is first.before:
+    policy, holders = trial.policy, [c for c in trial.before if c.id == withheld.holder]
+    key = compiled(policy).by_name.get(withheld.key)
+    if key is None or not holders or holders[0] is first.before:
         return False
-    held = {*trial.forms_of(found[0])[[*compiled(policy).by_name].index(key.name)]}
-    made = _forms(policy, key, {**sent, each.field: each.value}, first, each.field)
-    return not held.isdisjoint(held if made is None else made)
+    held = {*trial.forms_of(holders[0])[[*compiled(policy).by_name].index(key.name)]}
+    forms = _forms(
+        policy, key, {**sent, withheld.field: withheld.value}, first, withheld.field
+    )
+    return not held.isdisjoint(held if forms is None else forms)
 
 
 def _forms(
     policy: Policy, key: Key, sent: Mapping[str, Any], first: Outcome, name: str
 ) -> tuple[str, ...] | None:
     """Return the forms of the sent value; None if the rules make something else."""
-    brought = [each for each in key.fields if each in _moved_by(policy, name)]
-    if not brought:
+    fields = [field for field in key.fields if field in _written_fields(policy, name)]
+    if not fields:
         return ()
     if not key.composite:
-        cleaned = any(policy.field_options(each).clean is not None for each in brought)
-        joins = brought != [name]
-        return None if joins and cleaned else key.forms({brought[0]: sent[name]})
+        is_cleaned = any(
+            policy.field_options(field).clean is not None for field in fields
+        )
+        is_appended = fields != [name]
+        return (
+            None if is_appended and is_cleaned else key.forms({fields[0]: sent[name]})
+        )
     rules = {policy.field_options(part).rule.name for part in key.fields}
-    if rules != {"replace"} or first.merged or brought != [name]:
+    if rules != {"replace"} or first.merged or fields != [name]:
         return None
     before = {} if first.before is None else first.before.fields
     return key.forms({**before, **sent})
 
 
-def _moved_by(policy: Policy, name: str) -> set[str]:
+def _written_fields(policy: Policy, name: str) -> set[str]:
     """Return a field, and the lists to which its value may be appended."""
     keys = [key for key in policy.all_keys if key.append_new and key.fields[0] == name]
     return {name, *[key.fields[-1] for key in keys]}
 
 
-def _near(policy: Policy, name: str) -> set[str]:
+def _group_of(policy: Policy, name: str) -> set[str]:
     """Return the fields that share a composite key with one, or with its lists."""
-    own = _moved_by(policy, name)
-    return own.union(*[each for each in _groups(policy) if each & own])
+    fields = _written_fields(policy, name)
+    return fields.union(*[group for group in _groups(policy) if group & fields])
 
 
 def left_out_together(trial: Trial) -> bool:
@@ -201,21 +210,21 @@ def left_out_together(trial: Trial) -> bool:
     sent = _sent(trial, first)
     named = [name for name, why in first.ignored.items() if why in _LEFT_OUT]
     named = [n for n in named if first.ignored[n] != "blocked" or n not in sent]
-    gone = {*named, *[each.field for each in first.withheld]}
+    absent = {*named, *[value.field for value in first.withheld]}
     before = {} if first.before is None else first.before.fields
-    spoke = False
+    applies = False
     for group in groups:
-        left_out = sorted(gone & group)
+        left_out = sorted(absent & group)
         moved = [
             name
-            for name in sorted(group - gone)
+            for name in sorted(group - absent)
             if name in trial.patch
             and not same(before.get(name), first.contact.get(name))
         ]
         words = f"{left_out} is left out, and {moved} is stored"
         require("left_out_together", not (left_out and moved), words)
-        spoke = spoke or bool(left_out)
-    return spoke
+        applies = applies or bool(left_out)
+    return applies
 
 
 def _groups(policy: Policy) -> list[set[str]]:
@@ -223,7 +232,7 @@ def _groups(policy: Policy) -> list[set[str]]:
     groups: list[set[str]] = []
     for key in policy.all_keys:
         if key.composite:
-            near = [each for each in groups if each.intersection(key.fields)]
-            groups = [each for each in groups if each not in near]
-            groups.append({*key.fields}.union(*near))
+            connected = [group for group in groups if group.intersection(key.fields)]
+            groups = [group for group in groups if group not in connected]
+            groups.append({*key.fields}.union(*connected))
     return groups

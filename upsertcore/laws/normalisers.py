@@ -19,8 +19,8 @@ A failing check shows what is wrong:
 >>> total(lambda value: value.strip(), " ")
 Traceback (most recent call last):
     ...
-upsertcore.laws.broken.LawBroken: total: of ' ' it makes '', and blank text is no key: \
-answer None
+upsertcore.laws.broken.LawBroken: total: for ' ' it returns '', and blank text is no \
+form; return None
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def total(normaliser: Normalizer, value: Any) -> None:
     >>> total(lambda value: value.strip() or None, 249)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: total: of 249 it raises AttributeError, \
-and what has no form is None
+    upsertcore.laws.broken.LawBroken: total: for 249 it raises AttributeError; \
+return None for a value without a form
     """
     _form(normaliser, _frozen(value))
 
@@ -168,14 +168,14 @@ def pure(normaliser: Normalizer, value: Any) -> None:
     >>> pure(lambda _value, ticks=count(): str(next(ticks)), "a")
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: pure: of 'a' it makes '0', and then '1'
+    upsertcore.laws.broken.LawBroken: pure: for 'a' it returns '0', and then '1'
     """
     given = _frozen(value)
     form, second = _form(normaliser, given), _form(normaliser, given)
     if form != second:
         raise LawBroken(
             "pure",
-            f"of {_said(given)} it makes {shown(form)}, and then {shown(second)}",
+            f"for {_shown(given)} it returns {shown(form)}, and then {shown(second)}",
         )
 
 
@@ -194,8 +194,8 @@ def idempotent_form(normaliser: Normalizer, value: Any) -> None:
     >>> idempotent_form(lambda value: value.removeprefix("+"), "++1")
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: idempotent: of '++1' it makes '+1', and of that \
-'1'
+    upsertcore.laws.broken.LawBroken: idempotent: for '++1' it returns '+1', and for \
+that '1'
     """
     given = _frozen(value)
     form = _form(normaliser, given)
@@ -205,7 +205,8 @@ def idempotent_form(normaliser: Normalizer, value: Any) -> None:
     if form != again:
         raise LawBroken(
             "idempotent",
-            f"of {_said(given)} it makes {shown(form)}, and of that {shown(again)}",
+            f"for {_shown(given)} it returns {shown(form)}, "
+            f"and for that {shown(again)}",
         )
 
 
@@ -227,7 +228,7 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     >>> one_number(lambda value: str(value), 1001)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: one_number: of 1001 it makes '1001', and of \
+    upsertcore.laws.broken.LawBroken: one_number: for 1001 it returns '1001', and for \
 1001.0 '1001.0'
     """
     number = whole_number(_frozen(value))
@@ -237,8 +238,8 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     if form != second:
         raise LawBroken(
             "one_number",
-            f"of {number} it makes {shown(form)}, "
-            f"and of {float(number)} {shown(second)}",
+            f"for {number} it returns {shown(form)}, "
+            f"and for {float(number)} {shown(second)}",
         )
 
 
@@ -278,7 +279,7 @@ def _frozen(value: Any) -> Any:
     return value if isinstance(value, str) else freeze(value)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return shown(thaw(value))
 
 
@@ -287,11 +288,12 @@ def _form(normaliser: Normalizer, value: Any) -> str | None:
     try:
         form: Any = normaliser(value)
     except Exception as error:
-        raised = f"of {_said(value)} it raises {type(error).__name__}"
-        raise LawBroken("total", f"{raised}, and what has no form is None") from error
+        what = f"for {_shown(value)} it raises {type(error).__name__}"
+        advice = "return None for a value without a form"
+        raise LawBroken("total", f"{what}; {advice}") from error
     if form is None or (isinstance(form, str) and form.strip()):
         return form
-    said = f"of {_said(value)} it makes {shown(form)}, and"
+    what = f"for {_shown(value)} it returns {shown(form)}, and"
     if isinstance(form, str):
-        raise LawBroken("total", f"{said} blank text is no key: answer None")
-    raise LawBroken("total", f"{said} a form is text or None")
+        raise LawBroken("total", f"{what} blank text is no form; return None")
+    raise LawBroken("total", f"{what} a form is text or None")

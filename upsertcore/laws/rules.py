@@ -241,7 +241,7 @@ def _frozen(rule: Rule, value: Any) -> Any:
     frozen = freeze(value)
     if rule.by is not None and not (type(frozen) is tuple and len(frozen) == 2):
         raise ValueError(
-            f"{rule.name}: must be a pair [clock, value], not {_said(frozen)}"
+            f"{rule.name}: must be a pair [clock, value], not {_shown(frozen)}"
         )
     return frozen
 
@@ -258,10 +258,10 @@ def _assert(law: Law, rule: Rule, *values: Any) -> None:
     frozen = [_frozen(rule, value) for value in values]
     answers = _ANSWERS[law](rule, *frozen)
     if not same(*answers):
-        said = [_said(value) for value in (*frozen, *answers)]
+        shown_values = [_shown(value) for value in (*frozen, *answers)]
         if law == "associative":
-            said.append(_said(_step(rule, frozen[1], frozen[2])))
-        raise LawBroken(law, f"{rule.name}: {_REASONS[law].format(*said)}")
+            shown_values.append(_shown(_step(rule, frozen[1], frozen[2])))
+        raise LawBroken(law, f"{rule.name}: {_REASONS[law].format(*shown_values)}")
 
 
 def _step(rule: Rule, stored: Any, sent: Any) -> Any:
@@ -273,7 +273,7 @@ def _step(rule: Rule, stored: Any, sent: Any) -> Any:
     except ValueError:
         return _REFUSED
     except Exception as error:
-        note(error, f"{rule.name}: of {_said(stored)} and {_said(sent)}")
+        note(error, f"{rule.name}: of {_shown(stored)} and {_shown(sent)}")
         raise
 
 
@@ -318,7 +318,7 @@ def _size(values: tuple[Any, ...]) -> int:
     return sum(len(json.dumps(thaw(v))) for v in values if v is not None)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     """Format a value in full, so that it can be tried again, unless it is very long."""
     text = repr(thaw(value))
     return text if len(text) <= _LONG else shown(value)

@@ -94,11 +94,11 @@ class Shapes:
             for chosen in product(*aliases):
                 held = tuple([a + b for a, b in zip(forms, chosen, strict=True)])
                 if all(
-                    key.max_forms is None or len(each) <= key.max_forms
-                    for key, each in zip(keys, held, strict=True)
+                    key.max_forms is None or len(some) <= key.max_forms
+                    for key, some in zip(keys, held, strict=True)
                 ):
                     pairs = zip(compiled(self._policy).by_name, chosen, strict=True)
-                    named = FrozenMap({name: each for name, each in pairs if each})
+                    named = FrozenMap({name: some for name, some in pairs if some})
                     for mark in marks:
                         yield Shape(places, self._fields(places), named, held, mark)
 
@@ -108,33 +108,33 @@ class Shapes:
         """Return the possible aliases of a key: none, or one."""
         if not key.keep_aliases:
             return [()]
-        every = dict.fromkeys(
-            form for made in self._made.values() for form in made[number]
+        all_forms = dict.fromkeys(
+            form for forms_ in self._made.values() for form in forms_[number]
         )
-        return [(), *[(form,) for form in every if form not in forms]]
+        return [(), *[(form,) for form in all_forms if form not in forms]]
 
     def swaps(self) -> list[list[int]]:
         """Return, for each renaming of normal forms, the image of each shape."""
         places = {
-            (each.places, each.aliases, each.deleted): number
-            for number, each in enumerate(self.every)
+            (shape.places, shape.aliases, shape.deleted): number
+            for number, shape in enumerate(self.every)
         }
         swaps = []
         for names in self.renamings():
-            renamed = self._renamed(names)
+            images = self._renamed(names)
             swaps.append(
                 [
                     places[
-                        self._swapped(each.places, names),
+                        self._swapped(shape.places, names),
                         FrozenMap(
                             {
-                                key: tuple([renamed[key, form] for form in forms])
-                                for key, forms in each.aliases.items()
+                                key: tuple([images[key, form] for form in forms])
+                                for key, forms in shape.aliases.items()
                             }
                         ),
-                        each.deleted,
+                        shape.deleted,
                     ]
-                    for each in self.every
+                    for shape in self.every
                 ]
             )
         return swaps
@@ -144,15 +144,15 @@ class Shapes:
         groups: list[frozenset[str]] = []
         for key in self._policy.all_keys:
             appended_fields = [
-                each for each in groups if not each.isdisjoint(key.fields)
+                group for group in groups if not group.isdisjoint(key.fields)
             ]
-            groups = [each for each in groups if each not in appended_fields]
+            groups = [group for group in groups if group not in appended_fields]
             groups.append(frozenset(key.fields).union(*appended_fields))
         blocked = any(key.blocked for key in self._policy.all_keys)
         blind = [] if blocked else [names for names in groups if self._is_blind(names)]
-        for taken in product((False, True), repeat=len(blind)):
-            if any(taken):
-                chosen = [names for names, on in zip(blind, taken, strict=True) if on]
+        for flags in product((False, True), repeat=len(blind)):
+            if any(flags):
+                chosen = [names for names, on in zip(blind, flags, strict=True) if on]
                 yield frozenset().union(*chosen)
 
     def _is_blind(self, names: frozenset[str]) -> bool:

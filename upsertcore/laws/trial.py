@@ -106,12 +106,12 @@ def is_same_result(one: TrialResult, other: TrialResult) -> bool:
     """
     if isinstance(one, Refused) or isinstance(other, Refused):
         return repr(one) == repr(other)
-    mine, theirs = one.contact, other.contact
-    values = ([each.value for each in made.withheld] for made in (one, other))
+    left, right = one.contact, other.contact
+    values = ([value.value for value in outcome.withheld] for outcome in (one, other))
     return (
         one == other
-        and same(mine.fields, theirs.fields)
-        and same(mine.clocks, theirs.clocks)
+        and same(left.fields, right.fields)
+        and same(left.clocks, right.clocks)
         and same(*map(tuple, values))
     )
 
@@ -206,8 +206,8 @@ class Trial:
         if isinstance(sent, Refused):
             return []
         by_name = compiled(self.policy).by_name
-        made = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]
-        return [(name, forms) for name, forms in made if forms]
+        keys = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]
+        return [(name, forms) for name, forms in keys if forms]
 
     @cached_property
     def _forms(self) -> dict[int, tuple[Contact, Forms]]:
@@ -216,11 +216,11 @@ class Trial:
 
     def forms_of(self, contact: Contact) -> Forms:
         """Return the forms that a contact holds, per key of the policy."""
-        known = self._forms.get(id(contact))
-        if known is None:
-            known = contact, held_forms(self.policy, contact)
-            self._forms[id(contact)] = known
-        return known[1]
+        pair = self._forms.get(id(contact))
+        if pair is None:
+            pair = contact, held_forms(self.policy, contact)
+            self._forms[id(contact)] = pair
+        return pair[1]
 
     def new_book(self, **how: Any) -> ContactBook:
         """Make another copy of the book as it was before the first call."""
@@ -326,11 +326,11 @@ class Merge:
         chosen = self.state if state is None else state
         book = book_of(self.policy, (*chosen, *self.others))
         survivor = chosen[0][0]
-        made: TrialResult = Refused("others: must name one contact at least")
+        result: TrialResult = Refused("others: must name one contact at least")
         for others in steps:
             try:
-                ids = [each.id for each in others]
-                made = book.merge(survivor.id, *ids, scope=survivor.scope)
+                ids = [contact.id for contact in others]
+                result = book.merge(survivor.id, *ids, scope=survivor.scope)
             except Refused as error:
                 return error
-        return made
+        return result

@@ -150,8 +150,8 @@ class World:
         # states that a renaming leaves unchanged.
         numbers = range(len(self._unique))
         kept = [[n for n in numbers if swap[n] == n] for swap in self._swaps]
-        every = [self._count_compatible(names, size) for names in ([*numbers], *kept)]
-        return sum(every) // len(every)
+        counts = [self._count_compatible(names, size) for names in ([*numbers], *kept)]
+        return sum(counts) // len(counts)
 
     def _count_compatible(self, shapes: list[int], size: int) -> int:
         """Count the sequences of shapes of which no two hold the same unique key."""
@@ -214,22 +214,22 @@ class World:
     @cached_property
     def _apart(self) -> list[Patch]:
         """List the patches with an odd value of one key, and plain ones of others."""
-        names, made = [letters.name for letters in self.keyed], []
+        names, patches = [letters.name for letters in self.keyed], []
         plain = [(_OMITTED, *letters.stored[:2]) for letters in self.keyed]
         for place, letters in enumerate(self.keyed if self.field is None else ()):
             choices = [*plain[:place], letters.odd, *plain[place + 1 :]]
-            made += [self._patch(names, values) for values in product(*choices)]
-        return [*made, *([{}] if self.filled else [])]
+            patches += [self._patch(names, values) for values in product(*choices)]
+        return [*patches, *([{}] if self.filled else [])]
 
     @cached_property
     def _choices(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Return the values that a patch may have for each field."""
         spelled = self.field is None
-        made = [(a.name, self._sendable(a, spelled=spelled)) for a in self.keyed]
+        choices = [(a.name, self._sendable(a, spelled=spelled)) for a in self.keyed]
         if self.letters is not None:
             sent = (_OMITTED, None, " ", *self.letters.sent)
-            made.append((self.letters.name, sent))
-        return [*made, *[(clock, (_OMITTED, *_CLOCKS)) for clock in self.clocks]]
+            choices.append((self.letters.name, sent))
+        return [*choices, *[(clock, (_OMITTED, *_CLOCKS)) for clock in self.clocks]]
 
     def log_patches(self) -> list[Patch]:
         """List the patches that logs consist of; each value has one spelling."""
@@ -241,7 +241,7 @@ class World:
         for clock in self.clocks:
             sent.append(_CLOCKS)
             names.append(clock)
-        return [self._patch(names, each) for each in product(*sent)]
+        return [self._patch(names, values) for values in product(*sent)]
 
     def renamed_patches(self, patches: list[Patch]) -> list[list[int]]:
         """Return, for each renaming of normal forms, the image of each patch."""
@@ -252,21 +252,23 @@ class World:
         ]
 
     def _rename(self, patch: Patch, names: frozenset[str]) -> Patch:
-        made = dict(patch)
+        renamed = dict(patch)
         for letters in self.keyed:
             if letters.name in names and letters.name in patch:
                 value = patch[letters.name]
                 place = next(n for n, v in enumerate(letters.stored) if v is value)
-                made[letters.name] = letters.stored[letters.swapped(place)]
-        return made
+                renamed[letters.name] = letters.stored[letters.swapped(place)]
+        return renamed
 
     @property
     def clocks(self) -> list[str]:
         """The fields that are the clock of one of this world's fields."""
         names = [letters.name for letters in self.keyed]
         names += [] if self.field is None else [self.field]
-        found = dict.fromkeys(self.policy.field_options(name).rule.by for name in names)
-        return [name for name in found if name is not None and name not in names]
+        clocks = dict.fromkeys(
+            self.policy.field_options(name).rule.by for name in names
+        )
+        return [name for name in clocks if name is not None and name not in names]
 
     def _sendable(self, letters: Letters, *, spelled: bool) -> tuple[Any, ...]:
         if spelled:
@@ -284,20 +286,20 @@ class World:
         if letters is None:
             yield from [(Trial(self.policy, state, patch), 1) for patch in self.patches]
             return
-        spelled: dict[tuple[int, ...], list[State]] = {}
-        each = [self._variants(letters, seated) for seated in state]
-        for patch, taken in zip(self.patches, self._readable, strict=True):
+        cached: dict[tuple[int, ...], list[State]] = {}
+        variants = [self._variants(letters, seated) for seated in state]
+        for patch, is_readable in zip(self.patches, self._readable, strict=True):
             # The sent value of the field does not affect which contacts are read.
             keys = tuple([id(patch.get(a.name, _OMITTED)) for a in self.keyed])
-            if not taken:
+            if not is_readable:
                 states = [state]
-            elif keys in spelled:
-                states = spelled[keys]
+            elif keys in cached:
+                states = cached[keys]
             else:
                 seats = self._read(state, patch)
-                pools = [vs if n in seats else vs[:1] for n, vs in enumerate(each)]
-                states = spelled[keys] = [*product(*pools)]
-            stands = math.prod(map(len, each)) // len(states)
+                pools = [vs if n in seats else vs[:1] for n, vs in enumerate(variants)]
+                states = cached[keys] = [*product(*pools)]
+            stands = math.prod(map(len, variants)) // len(states)
             yield from [(Trial(self.policy, s, patch), stands) for s in states]
 
     def merges(self, size: int) -> Iterator[tuple[State, int]]:
@@ -343,10 +345,10 @@ class World:
             fields, clocks = self._merge_values[digit]
             contact, forms = self._contact_of(seat, self._bare[seat == 1])
             updated, own = _NOON + timedelta(hours=9 - hour), dict(contact.fields)
-            made = evolve(
+            merged = evolve(
                 contact, fields={**own, **fields}, clocks=clocks, updated_at=updated
             )
-            state.append((made, forms))
+            state.append((merged, forms))
         return tuple(state)
 
     def _orders(self, size: int) -> list[tuple[int, ...]]:
@@ -377,7 +379,7 @@ class World:
         if isinstance(first, FrozenMap):
             stored.append(FrozenMap({**first, next(iter(first)): ""}))
         default = dict(compiled(self.policy).defaults).get(name)
-        if default is not None and not any(same(default, each) for each in stored):
+        if default is not None and not any(same(default, other) for other in stored):
             stored.append(default)
         clocked = self.policy.field_options(name).rule.by is not None
         clocks: list[Any] = [None, *(_CLOCKS if clocked else ())]
@@ -400,9 +402,9 @@ class World:
         for places, patch, digits in self._sample_cases(size):
             weight, state = len({places, *self._images(places)}), self.state(places)
             if self.letters is not None:
-                made = [self._variants(self.letters, seated) for seated in state]
-                every = zip(made, digits, strict=True)
-                state = tuple([variants[digit] for variants, digit in every])
+                variants_of = [self._variants(self.letters, seated) for seated in state]
+                pairs = zip(variants_of, digits, strict=True)
+                state = tuple([variants[digit] for variants, digit in pairs])
             yield Trial(self.policy, state, patch), weight
 
     def estimate(self, size: int) -> int:
@@ -412,15 +414,15 @@ class World:
         Cost:
             As :meth:`count`, and a fixed number of calls.
         """
-        every = self.count(size) * self.patch_count
+        calls = self.count(size) * self.patch_count
         if self.letters is None or not size:
-            return every
-        sizes: list[int] = []
+            return calls
+        variants: list[int] = []
         for places, patch, _digits in islice(self._sample_cases(size), _SOME):
             taken = self._is_readable(patch)
             seats = self._read(self.state(places), patch) if taken else []
-            sizes.append(math.prod([self._values] * len(seats)))
-        return every * sum(sizes) // len(sizes)
+            variants.append(math.prod([self._values] * len(seats)))
+        return calls * sum(variants) // len(variants)
 
     def _sample_cases(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
         """Yield shapes, a patch, and for each contact the number of its value."""
@@ -461,13 +463,13 @@ class World:
     ) -> list[tuple[Contact, Forms]]:
         """Return a contact with each value and each clock that the field may have."""
         contact, forms = seated
-        made = []
+        variants = []
         for value, clock in self._field_values(letters):
             own = {} if value is _OMITTED else {letters.name: value}
             written = {} if clock is None else {letters.name: clock}
             fields, clocked = {**contact.fields, **own}, FrozenMap(written)
-            made.append((evolve(contact, fields=fields, clocks=clocked), forms))
-        return made
+            variants.append((evolve(contact, fields=fields, clocks=clocked), forms))
+        return variants
 
     def _field_values(self, letters: Letters) -> list[tuple[Any, Any]]:
         """Return the values of a field, with clocks, that a contact may have."""

@@ -88,7 +88,7 @@ def sample_normaliser(
     ...     sample_normaliser(lambda text: text.removeprefix("+"), st.just("++1"))
     ... except AssertionError as error:
     ...     print(error)
-    idempotent: of '++1' it makes '+1', and of that '1'
+    idempotent: for '++1' it returns '+1', and for that '1'
     """
     if values is None:
         check_normaliser(normaliser)
