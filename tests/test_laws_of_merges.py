@@ -121,10 +121,10 @@ def test_each_law_has_its_cases() -> None:
 Defect = tuple[Any, str, Callable[..., Any]]
 UNDATED: Defect = (draft.Draft, "set_update_clocks", lambda _self: None)
 PRESENT: Defect = (merging, "is_absent", lambda value, _default=None: value is None)
-UNKNOWN: Defect = (merging.MergedFields, "_knows", lambda _self, _name: False)
+UNKNOWN: Defect = (merging.MergedFields, "_has_field", lambda _self, _name: False)
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")
 CLOCKLESS: Defect = (merging.MergedFields, "_has_clock", lambda _self, _name: False)
-INSIDE: Defect = (absent, "_says_nothing", lambda value, _default: value is None)
+INSIDE: Defect = (absent, "_is_all_absent", lambda value, _default: value is None)
 
 BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
