@@ -226,7 +226,7 @@ class TestOtherVerbs:
         found = made.plan({**ADA, "name": "Countess"})
         index = made._index
         other = attrs.evolve(made.get("c-1"), fields={**ADA, "name": "Somebody else"})
-        index.put(other, index.found("c-1")[1])
+        index.put(other, index.get_with_forms("c-1")[1])
         with pytest.raises(errors.StalePlan, match="c-1 has changed since it was read"):
             made.apply(found)
 

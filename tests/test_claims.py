@@ -306,7 +306,7 @@ class TestRemember:
         outcome = made.upsert({"id": 1, "email": "c@x"})
 
         assert outcome.contact.aliases == {"email": ("b@x", "a@x")}
-        assert made._index.found("1")[1] == (("1",), ("c@x", "b@x", "a@x"))
+        assert made._index.get_with_forms("1")[1] == (("1",), ("c@x", "b@x", "a@x"))
         assert made.find("email", "A@X") == (outcome.contact,)
         assert made.upsert({"email": "c@x"}).unchanged
         made._index.check()
@@ -345,7 +345,7 @@ class TestRemember:
         outcome = made.upsert({"id": 1, "city": "Oslo"})
 
         assert outcome.contact.aliases == {"email": ("a@x",)}
-        assert made._index.found("1")[1][1] == ("b@x", "a@x")
+        assert made._index.get_with_forms("1")[1][1] == ("b@x", "a@x")
 
     def test_an_alias_is_unique(self) -> None:
         """As the key is: nobody else can take what a contact gave up."""
@@ -831,7 +831,7 @@ class TestMerged:
         outcome = made.upsert({"email": ["a@x"], "device": 2})
 
         assert outcome.contact["email"] == ("a@x", "b@x")
-        assert made._index.found("1")[1] == (("a@x", "b@x"), ("2",))
+        assert made._index.get_with_forms("1")[1] == (("a@x", "b@x"), ("2",))
 
     def test_what_somebody_else_holds_is_one(self) -> None:
         """What was sent is withheld; what was absorbed is not."""

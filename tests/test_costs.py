@@ -51,7 +51,7 @@ def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
     index = book._index
     view: Any = SimpleNamespace(
         holders=count("holders", index.holders),
-        found=count("found", index.found),
+        get_with_forms=count("found", index.get_with_forms),
     )
     decide(policy, patch, view)
     return calls
@@ -94,9 +94,9 @@ def watched(book: ContactBook, patch: dict[str, Any]) -> Counter[Any]:
 
     def found(id: str) -> Any:
         asked[id] += 1
-        return index.found(id)
+        return index.get_with_forms(id)
 
-    view: Any = SimpleNamespace(holders=holders, found=found)
+    view: Any = SimpleNamespace(holders=holders, get_with_forms=found)
     decide(book.policy, patch, view)
     return asked
 

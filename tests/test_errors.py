@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upsertcore import errors
-from upsertcore.values import FrozenMap, shown
+from upsertcore.values import FrozenMap, show_value
 
 EXAMPLES = [
     errors.InvalidPolicy("email: a unique field needs a key"),
@@ -94,7 +94,7 @@ class Mute:
 )
 def test_anything_can_be_shown(value: Any) -> None:
     """A message never hides the refusal that it is for."""
-    text = shown(value)
+    text = show_value(value)
 
     assert len(text) < 200
     assert text.isprintable()

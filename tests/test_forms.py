@@ -10,7 +10,7 @@ import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, normalize
 from upsertcore.normalize import Normalizer, phonetic
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 MAKERS: dict[str, Any] = {
     "phone_in": normalize.phone_in,
@@ -46,7 +46,7 @@ CASES = [
         case["normaliser"],
         whole(case["value"]),
         whole(case["form"]),
-        id=f"{place} {case['normaliser']}: {shown(case['value'])}",
+        id=f"{place} {case['normaliser']}: {show_value(case['value'])}",
     )
     for place, case in enumerate(json.loads(PATH.read_text(encoding="utf-8")))
 ]

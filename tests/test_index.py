@@ -43,7 +43,7 @@ def test_it_finds() -> None:
     assert len(index) == 4
     assert ["a", "b", "c", "d"] == [each.id for each in index]
     assert index.get("b") == contact("b")
-    assert index.found("d")[1] == (("a@x",), ())
+    assert index.get_with_forms("d")[1] == (("a@x",), ())
     assert index.holders("email", "a@x") == ("a",)
     assert index.holders("email", "a@x", "s") == ("d",)
     assert index.holders("email", "a@x", "other") == ()
@@ -87,7 +87,7 @@ def test_what_is_removed_leaves_nothing(order: str) -> None:
 @pytest.mark.parametrize("id", ["x", None, []], ids=["text", "null", "list"])
 def test_nobody_has_this_id(id: Any) -> None:
     """Whatever the id is, the error is the same."""
-    for ask in (filled().get, filled().found, filled().remove):
+    for ask in (filled().get, filled().get_with_forms, filled().remove):
         with pytest.raises(UnknownContact):
             ask(id)
 
@@ -108,7 +108,7 @@ def test_a_write_that_cannot_be(stored: Contact, forms: Any, words: str) -> None
         index.put(stored, forms)
 
     index.check()
-    assert index.found("a")[1] == (("a@x",), ("+1",))
+    assert index.get_with_forms("a")[1] == (("a@x",), ("+1",))
 
 
 def test_a_scope_is_what_it_says() -> None:
@@ -173,7 +173,7 @@ class TestAbsorbed:
         b = survivor("b", "a", "c")
 
         assert [b, b, b] == [index.get(id) for id in "abc"]
-        assert index.found("a")[1] == index.found("b")[1]
+        assert index.get_with_forms("a")[1] == index.get_with_forms("b")[1]
         assert all(id in index for id in "abc")
         assert (["b", "d"], 2) == ([each.id for each in index], len(index))
         assert index.holders("email", "a@x") == ("b",)
@@ -260,7 +260,7 @@ class TestAbsorbed:
             index.put(stored, [[], []])
 
         assert index.get("a") == survivor("b", "a", "c")
-        assert index.found("b")[1] == (("b@x", "a@x", "c@x"), ("+1",))
+        assert index.get_with_forms("b")[1] == (("b@x", "a@x", "c@x"), ("+1",))
         assert len(index) == 2
         index.check()
 
@@ -338,7 +338,7 @@ class TestReaders:
             for id in (*ids, *index.holders("phone", "+1")):
                 assert id in index
                 assert index.get(id).id in ids
-                index.found(id)[1]
+                index.get_with_forms(id)[1]
 
         index.rows = Seen(index.rows, look)
         index.redirects = Seen(index.redirects, look)
@@ -397,7 +397,7 @@ class TestReaders:
         index = filled()
         del index.rows["b"]
 
-        for ask in (index.get, index.found):
+        for ask in (index.get, index.get_with_forms):
             with pytest.raises(UnknownContact):
                 ask("b")
 
@@ -421,7 +421,7 @@ class Slow(dict[str, Any]):
         return found
 
 
-@pytest.mark.parametrize("ask", ["get", "found", "__contains__", "find_place"])
+@pytest.mark.parametrize("ask", ["get", "get_with_forms", "__contains__", "find_place"])
 def test_who_comes_back_while_looked_for_is_found(ask: str) -> None:
     """Its id leads to a contact all the time, first to another and then to itself."""
     index = filled()

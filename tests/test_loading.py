@@ -69,7 +69,7 @@ def test_an_alias_finds_and_is_held() -> None:
     book = load(ADA)
 
     assert book.find("email", "OLD@x") == (book.get("c-1"),)
-    assert book._index.found("c-1")[1] == (("a@x", "old@x"), ())
+    assert book._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
     assert book.upsert({"email": "old@x"}).contact.aliases == {"email": ("a@x",)}
 
 
@@ -77,7 +77,7 @@ def test_an_alias_that_is_a_form_of_the_fields_is_held_once() -> None:
     """A row may say so twice; the index does not."""
     twice = row("c-1", email="a@x", history={"aliases": {"email": ["a@x", "old@x"]}})
 
-    assert load(twice)._index.found("c-1")[1] == (("a@x", "old@x"), ())
+    assert load(twice)._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from upsertcore import normalize
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 
 def str_of(value: Any) -> str:
     """Name a value in a test's name, however long it is."""
-    return shown(value)
+    return show_value(value)
 
 
 class TestExact:

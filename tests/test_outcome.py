@@ -23,7 +23,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.outcome import Withheld, outcome_from_record
-from upsertcore.model.layout import Row, contact_in, row_of
+from upsertcore.model.layout import Row, contact_from_row, row_of
 from upsertcore.values import NOTHING
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -196,13 +196,13 @@ def test_its_contacts_are_those_of_the_rows() -> None:
     """As the index gives them, as long as the outcome is there."""
     row, was = in_row(AFTER), in_row(BEFORE)
     outcome = outcome_from_record("updated", (row, was, "email"), POLICY)
-    held = contact_in(row)
+    held = contact_from_row(row)
 
     assert held is outcome.contact
     del held
     gc.collect()
-    assert contact_in(row) is outcome.contact
-    assert contact_in(was) is outcome.before
+    assert contact_from_row(row) is outcome.contact
+    assert contact_from_row(was) is outcome.before
 
 
 def test_what_it_tells_stays() -> None:

@@ -34,7 +34,7 @@ def test_it_reads_what_stands_below() -> None:
     laid = Overlay(index)
 
     assert laid.get("a") is index.get("a")
-    assert laid.found("b")[1] == (("b@x",), ("+1",))
+    assert laid.get_with_forms("b")[1] == (("b@x",), ("+1",))
     assert laid.holders("phone", "+1", "") == ("a", "b")
     assert laid.holders("phone", "+1", "s") == ()
     assert (laid.has_id("c"), laid.has_id("d")) == (True, False)
@@ -55,8 +55,8 @@ def test_what_is_put_is_read_and_not_written() -> None:
 
     assert laid.get("d") is new
     assert laid.get("a") is moved
-    assert laid.found("d")[1] == (("d@x",), ("+3",))
-    assert laid.found("a")[1] == (("a2@x",), ("+3",))
+    assert laid.get_with_forms("d")[1] == (("d@x",), ("+3",))
+    assert laid.get_with_forms("a")[1] == (("a2@x",), ("+3",))
     assert laid.holders("email", "a@x", "") == ()
     assert laid.holders("email", "a2@x", "") == ("a",)
     assert laid.holders("phone", "+1", "") == ("b",)
@@ -98,7 +98,7 @@ def test_who_was_absorbed_leads_to_the_survivor() -> None:
 
     for id in ("a", "b", "b0", "d"):
         assert laid.get(id) is survivor
-        assert laid.found(id)[1] == (("a@x",), ("+1", "+2"))
+        assert laid.get_with_forms(id)[1] == (("a@x",), ("+1", "+2"))
         assert laid.has_id(id)
     assert laid.holders("phone", "+1", "") == ("a",)
     assert laid.holders("email", "b@x", "") == ()
@@ -115,7 +115,7 @@ def test_an_id_that_led_to_who_is_put() -> None:
     laid.put(newer, (("b3@x",), ()))
 
     assert laid.get("b0") is newer
-    assert laid.found("b0")[1] == (("b3@x",), ())
+    assert laid.get_with_forms("b0")[1] == (("b3@x",), ())
 
 
 def test_ids_of_contacts_below_are_in_use() -> None:
@@ -129,7 +129,7 @@ def test_ids_of_contacts_below_are_in_use() -> None:
 
 READS: Any = {
     "a contact": lambda laid: laid.get("a"),
-    "its forms": lambda laid: laid.found("a")[1],
+    "its forms": lambda laid: laid.get_with_forms("a")[1],
     "a key": lambda laid: laid.holders("phone", "+1", ""),
     "a free key": lambda laid: laid.holders("phone", "+9", ""),
 }
@@ -168,10 +168,10 @@ def test_it_says_whether_what_was_read_still_holds(
     index = below()
     laid = Overlay(index)
     READS[read](laid)
-    assert laid.stale(index) is None
+    assert laid.stale_reason(index) is None
     WRITES[write](index)
 
-    assert laid.stale(index) == reason
+    assert laid.stale_reason(index) == reason
 
 
 def test_what_it_put_itself_is_never_stale() -> None:
@@ -182,7 +182,7 @@ def test_what_it_put_itself_is_never_stale() -> None:
     laid.get("d")
     index.remove("a")
 
-    assert laid.stale(index) is None
+    assert laid.stale_reason(index) is None
 
 
 def test_a_form_is_asked_for_below_once() -> None:
@@ -193,20 +193,20 @@ def test_a_form_is_asked_for_below_once() -> None:
     index.remove("c")
 
     assert laid.holders("phone", "+3", "") == ("c",)
-    assert laid.stale(index) is not None
+    assert laid.stale_reason(index) is not None
 
 
 def test_what_was_read_below_is_read_once() -> None:
     """A decision never rests on two states, of which only the later one is seen."""
     index = below()
     laid = Overlay(index)
-    first = laid.found("a")
+    first = laid.get_with_forms("a")
     index.put(contact("a", 2), (("a2@x",), ("+1",)))
 
     assert first == (contact("a"), (("a@x",), ("+1",)))
-    assert first == laid.found("a")
+    assert first == laid.get_with_forms("a")
     assert laid.get("a") is first[0]
-    assert laid.stale(index) == "contact a is at version 2, not 1"
+    assert laid.stale_reason(index) == "contact a is at version 2, not 1"
 
 
 def test_who_is_absorbed_while_places_are_looked_at_is_told() -> None:
@@ -215,11 +215,12 @@ def test_who_is_absorbed_while_places_are_looked_at_is_told() -> None:
     laid = Overlay(index)
     laid.holders("phone", "+1", "")
     laid.put(contact("c", 2), ((), ("+1",)))
-    (before, forms), back = index.found("a"), index.found("b")
+    (before, forms), back = index.get_with_forms("a"), index.get_with_forms("b")
     index.put(contact("a", 2, "b"), (("a@x", "b@x"), ("+1",)))
     laid.holders("phone", "+1", "")
     index.split(before, forms, [back])
 
     assert (
-        laid.stale(index) == "contact b has changed its place in the order of creation"
+        laid.stale_reason(index)
+        == "contact b has changed its place in the order of creation"
     )

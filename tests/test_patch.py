@@ -426,22 +426,26 @@ class TestAsked:
         probe = asked({"id": 1}, index)
         probe("id")
         probe.get("1")
-        assert probe.stale(index) is None
+        assert probe.stale_reason(index) is None
         twin = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
-        index.put(twin, index.found("1")[1])
+        index.put(twin, index.get_with_forms("1")[1])
 
-        assert probe.stale(index) is None
+        assert probe.stale_reason(index) is None
 
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
             (lambda i: i.remove("1"), "contact 1 is gone"),
             (
-                lambda i: i.put(Contact("1", "", {}, 2, NOW, NOW), i.found("1")[1]),
+                lambda i: i.put(
+                    Contact("1", "", {}, 2, NOW, NOW), i.get_with_forms("1")[1]
+                ),
                 "contact 1 is at version 2, not 1",
             ),
             (
-                lambda i: i.put(Contact("1", "", {}, 1, NOW, NOW), i.found("1")[1]),
+                lambda i: i.put(
+                    Contact("1", "", {}, 1, NOW, NOW), i.get_with_forms("1")[1]
+                ),
                 "contact 1 has changed since it was read",
             ),
             (
@@ -465,7 +469,7 @@ class TestAsked:
         probe.get("1")
         change(index)
 
-        assert reason == probe.stale(index)
+        assert reason == probe.stale_reason(index)
 
 
 def test_a_blocked_key_does_not_end_the_search() -> None:

@@ -12,7 +12,7 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from upsertcore.normalize import PHONE_FORM, SEPARATORS, phone, phone_in
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 PATH = Path(__file__).parent / "cases" / "phones.json"
 CASES = [
@@ -20,7 +20,7 @@ CASES = [
         case["region"],
         case["value"],
         case["form"],
-        id=f"{case['region']}: {shown(case['value'])}",
+        id=f"{case['region']}: {show_value(case['value'])}",
     )
     for case in json.loads(PATH.read_text(encoding="utf-8"))
 ]

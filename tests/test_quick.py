@@ -73,7 +73,7 @@ def done(policy: Policy, *patches: Any, hot: bool = True, scope: str = "") -> li
         except (errors.Refused, TypeError) as error:
             answers.append((type(error), str(error)))
     made._index.check()
-    forms = [made._index.found(contact.id)[1] for contact in made]
+    forms = [made._index.get_with_forms(contact.id)[1] for contact in made]
     return [answers, made.dump(), forms, made.changes_since()]
 
 

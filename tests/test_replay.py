@@ -697,7 +697,7 @@ class TestWatched:
         seen = ordered._RecordingView(index, Linking(PLAIN))
 
         assert index.get("c") is seen.get("c")
-        assert index.found("c") == seen.found("c")
+        assert index.get_with_forms("c") == seen.get_with_forms("c")
         assert ("c",) == seen.holders("email", "a@x", "")
         assert ["0:0:a@x"] == seen.links
 

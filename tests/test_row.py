@@ -18,9 +18,9 @@ from upsertcore.model.layout import (
     MAX_NAMES,
     PLACE,
     Names,
-    contact_in,
-    forms_in,
-    ids_in,
+    contact_from_row,
+    forms_from_row,
+    ids_from_row,
     row_of,
 )
 from upsertcore.store.index import ContactIndex
@@ -70,7 +70,7 @@ class TestContact:
         made = contact(**HISTORIES[history])
         kept, expected = in_row(made), made.to_dict()
         del made
-        again = contact_in(kept)
+        again = contact_from_row(kept)
 
         assert contact(**HISTORIES[history]) == again
         assert expected == again.to_dict()
@@ -85,24 +85,24 @@ class TestContact:
         made = contact()
         kept = in_row(made)
 
-        assert made is contact_in(kept)
+        assert made is contact_from_row(kept)
         gc.collect()
-        assert made is contact_in(kept)
+        assert made is contact_from_row(kept)
 
     def test_it_is_the_one_that_was_made(self) -> None:
         """As long as whoever asked has it; whoever asks later has an equal one."""
         kept = in_row(contact())
-        one = contact_in(kept)
+        one = contact_from_row(kept)
         gc.collect()
-        assert one is contact_in(kept)
+        assert one is contact_from_row(kept)
         held = one
         del one
         gc.collect()
-        assert held is contact_in(kept)
+        assert held is contact_from_row(kept)
         del held
         gc.collect()
 
-        assert contact() == contact_in(kept)
+        assert contact() == contact_from_row(kept)
 
     def test_nobody_has_it(self) -> None:
         """A row keeps no contact alive, and a contact that goes leaves no entry."""
@@ -140,12 +140,12 @@ class TestStale:
         newer = in_row(made)
         other = in_row(contact("c-2"))
         row._contacts[id(other)] = made
-        found = contact_in(other)
+        found = contact_from_row(other)
 
         assert newer is made._row
         assert contact("c-2") == found
-        assert found is contact_in(other)
-        assert made is contact_in(newer)
+        assert found is contact_from_row(other)
+        assert made is contact_from_row(newer)
 
     def test_rows_that_were_freed(self) -> None:
         """Whatever stands at their addresses now, each row gives its own contact."""
@@ -157,9 +157,9 @@ class TestStale:
 
         assert not listed.isdisjoint(map(id, others))
         assert [f"d-{number}" for number in range(200)] == [
-            contact_in(each).id for each in others
+            contact_from_row(each).id for each in others
         ]
-        assert made == [contact_in(each) for each in newer]
+        assert made == [contact_from_row(each) for each in newer]
 
     def test_a_contact_that_goes(self) -> None:
         """Its older row's entry is another's by then, and stays."""
@@ -168,12 +168,12 @@ class TestStale:
         newer = in_row(gone)
         other = (*in_row(contact("c-2")),)
         row._contacts[id(other)] = gone
-        found = contact_in(other)
+        found = contact_from_row(other)
         del gone
         gc.collect()
 
-        assert found is contact_in(other)
-        assert contact("c-1") == contact_in(newer)
+        assert found is contact_from_row(other)
+        assert contact("c-1") == contact_from_row(newer)
 
     def test_in_an_index(self) -> None:
         """A contact that is put twice is tied to the row that is there."""
@@ -219,7 +219,7 @@ class TestParts:
         """Of each key none, one or several; one of them stands alone."""
         kept = in_row(contact(), 0, *forms)
 
-        assert forms == forms_in(kept)
+        assert forms == forms_from_row(kept)
         assert len(forms) == len(kept) - FORMS - len(ADA)
 
     @pytest.mark.parametrize("history", HISTORIES)
@@ -227,7 +227,7 @@ class TestParts:
         """Its own, and those that it absorbed."""
         made = contact(**HISTORIES[history])
 
-        assert made.ids == ids_in(in_row(made))
+        assert made.ids == ids_from_row(in_row(made))
 
     def test_place_and_id(self) -> None:
         """As they were given."""

@@ -10,14 +10,14 @@ import pytest
 from upsertcore.rules import keep
 from upsertcore.values import (
     FrozenMap,
-    called,
-    closest,
-    described,
+    callable_name,
+    closest_name,
+    describe,
     kind_of,
-    listed,
-    named,
-    shown,
-    unknown,
+    list_names,
+    show_name,
+    show_value,
+    unknown_name,
 )
 
 
@@ -36,7 +36,7 @@ from upsertcore.values import (
 )
 def test_it_is_what_python_shows(value: Any, text: str) -> None:
     """Nothing is printed raw, and what is nested deep is left out."""
-    assert shown(value) == text
+    assert show_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_it_is_what_python_shows(value: Any, text: str) -> None:
 )
 def test_it_is_short(value: Any) -> None:
     """However long the value is."""
-    assert len(shown(value)) <= 80
-    assert "..." in shown(value)
+    assert len(show_value(value)) <= 80
+    assert "..." in show_value(value)
 
 
 class Mute:
@@ -57,8 +57,8 @@ class Mute:
 
 def test_what_cannot_be_shown_is_named_by_its_class() -> None:
     """A message never hides the refusal that it is for."""
-    assert shown(10**5_000) == "<int>"
-    assert "Mute" in shown(Mute())
+    assert show_value(10**5_000) == "<int>"
+    assert "Mute" in show_value(Mute())
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_the_kind_of_a_value(value: Any, words: str) -> None:
 )
 def test_an_argument_is_described(value: Any, text: str) -> None:
     """A function or a class by its name, without where it is in memory."""
-    assert described(value) == text
+    assert describe(value) == text
 
 
 def test_a_function_is_called_by_its_name() -> None:
     """A rule by its own; what has none by its class."""
-    assert [called(each) for each in (len, keep, partial(len, ()))] == [
+    assert [callable_name(each) for each in (len, keep, partial(len, ()))] == [
         "len",
         "keep",
         "partial",
@@ -112,27 +112,27 @@ def test_a_function_is_called_by_its_name() -> None:
 )
 def test_a_name_is_shown_as_it_is(name: Any, text: str | None) -> None:
     """Unless it is not short printable text."""
-    assert named(name) == (shown(name) if text is None else text)
+    assert show_name(name) == (show_value(name) if text is None else text)
 
 
 def test_names_are_listed() -> None:
     """The first of them, and dots where there are more; what is not text is shown."""
-    assert listed([]) == ""
-    assert listed(["a", 1, "b"]) == "a, 1, b"
-    assert listed(iter("abcde"), 5) == "a, b, c, d, e"
-    assert listed(iter("abcdef"), 5) == "a, b, c, d, e, ..."
+    assert list_names([]) == ""
+    assert list_names(["a", 1, "b"]) == "a, 1, b"
+    assert list_names(iter("abcde"), 5) == "a, b, c, d, e"
+    assert list_names(iter("abcdef"), 5) == "a, b, c, d, e, ..."
 
 
 def test_the_closest_name() -> None:
     """Of those that are compared: short, and not too many."""
-    assert closest("emial", ("phone", "email")) == "email"
-    assert closest("xyz", ("phone", "email")) is None
-    assert closest(7, ("email",)) is None
-    assert closest("e" * 61, ("e" * 61,)) is None
-    assert closest("emial", ["e" * 61, *["x"] * 199, "email"]) is None
+    assert closest_name("emial", ("phone", "email")) == "email"
+    assert closest_name("xyz", ("phone", "email")) is None
+    assert closest_name(7, ("email",)) is None
+    assert closest_name("e" * 61, ("e" * 61,)) is None
+    assert closest_name("emial", ["e" * 61, *["x"] * 199, "email"]) is None
 
 
 def test_an_unknown_name() -> None:
     """What there is is listed; nothing is said of what there is not."""
-    assert unknown("key", "mail", ["email"]).endswith("; this policy has: email")
-    assert unknown("field", 7, []) == "unknown field 7; this policy has none"
+    assert unknown_name("key", "mail", ["email"]).endswith("; this policy has: email")
+    assert unknown_name("field", 7, []) == "unknown field 7; this policy has none"

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from upsertcore import Contact
-from upsertcore.values import freeze, located, mapping_advice, value_advice
+from upsertcore.values import find_invalid, freeze, mapping_advice, value_advice
 
 
 class Colour(enum.Enum):
@@ -140,7 +140,7 @@ def test_what_to_pass_instead_of_a_patch(patch: Any, advice: str) -> None:
 )
 def test_where_the_fault_is(value: Any, path: str, item: Any) -> None:
     """The innermost item that cannot be stored."""
-    assert located(value, freeze)[:2] == (path, item)
+    assert find_invalid(value, freeze)[:2] == (path, item)
 
 
 def test_a_fault_of_the_whole_has_no_path() -> None:
@@ -148,7 +148,11 @@ def test_a_fault_of_the_whole_has_no_path() -> None:
     deep: Any = []
     for _ in range(70):
         deep = [deep]
-    assert located(deep, freeze) == ("", deep, "must not nest deeper than 64 levels")
+    assert find_invalid(deep, freeze) == (
+        "",
+        deep,
+        "must not nest deeper than 64 levels",
+    )
     large: list[Any] = [[]] * 100_001
-    assert located(large, freeze)[0] == ""
-    assert located(["fine"], freeze) == ("", ["fine"], "")
+    assert find_invalid(large, freeze)[0] == ""
+    assert find_invalid(["fine"], freeze) == ("", ["fine"], "")

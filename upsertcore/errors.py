@@ -15,7 +15,14 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any, TypeVar, final
 
-from upsertcore.values import called, closest, kind_of, listed, named, shown
+from upsertcore.values import (
+    callable_name,
+    closest_name,
+    kind_of,
+    list_names,
+    show_name,
+    show_value,
+)
 
 __all__ = [
     "AmbiguousMatch",
@@ -57,8 +64,8 @@ class Refused(UpsertError):
     A call that was refused: the book has not changed.
 
     In a batch, ``row`` is the number of the patch, from 0. A refusal that ends a batch
-    has the outcomes of the rows before it in ``outcomes``. ``is_of_caller`` is True if
-    a function of the caller raised it; the library then re-raises it unchanged.
+    has the outcomes of the rows before it in ``outcomes``. ``is_from_caller`` is True
+    if a function of the caller raised it; the library then re-raises it unchanged.
 
     >>> issubclass(StalePlan, Refused)
     True
@@ -68,7 +75,7 @@ class Refused(UpsertError):
 
     row: int | None = None
     outcomes: tuple[Any, ...] = ()
-    is_of_caller: bool = False
+    is_from_caller: bool = False
 
 
 class StaleVersion(Refused):
@@ -167,7 +174,7 @@ class IdempotencyKeyReused(Refused, ValueError):
         self.key = key
 
     def __str__(self) -> str:
-        what = f"{shown(self.key)} was used for another call"
+        what = f"{show_value(self.key)} was used for another call"
         return f"idempotency_key: {what}; use a new key for each call"
 
 
@@ -239,7 +246,7 @@ class ChangesNotRetained(UpsertError, LookupError):
         return f"number: {what}; the oldest available is {self.first}"
 
 
-def blame(
+def note_function(
     error: Exception, field: str, role: str, function: object, value: object
 ) -> None:
     """
@@ -253,17 +260,17 @@ def blame(
         value: Its argument.
 
     >>> error = ValueError("too old")
-    >>> blame(error, "born", "clean", int, "1815")
+    >>> note_function(error, "born", "clean", int, "1815")
     >>> error.__notes__
     ['born: clean int raised this for text']
     """
-    what = f"{role} {called(function)} raised this for {kind_of(value)}"
-    note(error, f"{field}: {what}")
+    what = f"{role} {callable_name(function)} raised this for {kind_of(value)}"
+    add_note(error, f"{field}: {what}")
     if isinstance(error, Refused):
-        error.is_of_caller = True
+        error.is_from_caller = True
 
 
-def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
+def with_row(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
     """
     Add the row of a batch to an exception.
 
@@ -276,24 +283,24 @@ def placed(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") 
     Returns:
         The exception, with the attributes ``row`` and ``outcomes`` and a note.
 
-    >>> error = placed(ValueError("too old"), 7)
+    >>> error = with_row(ValueError("too old"), 7)
     >>> error.row, error.outcomes, error.__notes__
     (7, (), ['row 7'])
     """
-    note(error, f"{noun} {row}")
+    add_note(error, f"{noun} {row}")
     with contextlib.suppress(AttributeError, TypeError):
         error.row, error.outcomes = row, tuple(outcomes)  # type: ignore[attr-defined]
     return error
 
 
-def note(error: BaseException, text: str) -> None:
+def add_note(error: BaseException, text: str) -> None:
     """
     Add a note to an exception, if that is possible.
 
     An exception of a caller, such as a frozen dataclass, may accept no attributes.
 
     >>> error = ValueError("too old")
-    >>> note(error, "row 7")
+    >>> add_note(error, "row 7")
     >>> error.__notes__
     ['row 7']
     """
@@ -301,11 +308,11 @@ def note(error: BaseException, text: str) -> None:
         error.add_note(text)
 
 
-def at(row: int) -> AbstractContextManager[None]:
+def row_context(row: int) -> AbstractContextManager[None]:
     """
     Return a context manager that adds the row of a batch to any exception.
 
-    >>> with at(7):
+    >>> with row_context(7):
     ...     raise ValueError("too old")
     Traceback (most recent call last):
     ...
@@ -328,7 +335,7 @@ class _At:
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if isinstance(error, Exception):
-            placed(error, self._row)
+            with_row(error, self._row)
 
 
 class InvalidPolicy(UpsertError, ValueError):
@@ -388,7 +395,7 @@ class InvalidField(Refused, ValueError):
 
     def __str__(self) -> str:
         what, semicolon, advice = self.reason.partition("; ")
-        value = shown(self.value)
+        value = show_value(self.value)
         if self.holder is not None:
             what = f"{what}, and contact {self.holder} holds another value"
         elif what.startswith(("must not ", "needs ")):
@@ -471,12 +478,12 @@ class UnknownField(Refused, ValueError):
         self.field, self.known = field, known
 
     def __str__(self) -> str:
-        advice = f"this policy has: {listed(self.known)}"
+        advice = f"this policy has: {list_names(self.known)}"
         if not self.known:
             advice = "this policy declares none"
-        elif close := closest(self.field, self.known):
+        elif close := closest_name(self.field, self.known):
             advice = f"did you mean {close}? T{advice[1:]}"
-        return f"{named(self.field)}: unknown field; {advice}"
+        return f"{show_name(self.field)}: unknown field; {advice}"
 
 
 class NoMatchKey(Refused, LookupError):
@@ -516,7 +523,7 @@ class NoMatchKey(Refused, LookupError):
 
 
 def _describe_absence(key: str, reason: str, value: Any) -> str:
-    what = key if value is None else f"{key} {shown(value)}"
+    what = key if value is None else f"{key} {show_value(value)}"
     if reason == "no usable form":
         return f"{what} has no usable form"
     return f"{what} is {'a ' if reason == 'national number' else ''}{reason}"
@@ -540,7 +547,7 @@ class AmbiguousMatch(Refused, LookupError):
         self.key, self.ids = key, ids
 
     def __str__(self) -> str:
-        what = f"matches more than one contact: {listed(self.ids, 5)}"
+        what = f"matches more than one contact: {list_names(self.ids, 5)}"
         advice = "merge them, send keys of one contact, or set on_ambiguous"
         return f"{self.key}: {what}; {advice}"
 
@@ -569,7 +576,9 @@ class KeyInUse(Refused, ValueError):
         if self.value is None or self.value == {}:
             what = f"would make a key that contact {self.holder} holds"
             return f"{self.field}: {what}; merge the contacts, or clear it"
-        what = f"{self.field}: {shown(self.value)} is held by contact {self.holder}"
+        what = (
+            f"{self.field}: {show_value(self.value)} is held by contact {self.holder}"
+        )
         return f"{what}; send another value, or update that contact"
 
 
@@ -629,4 +638,4 @@ class UnknownContact(UpsertError, KeyError):
                 f"id: must be str, not {kind}; pass the id of a contact, as contact.id"
             )
         advice = "use find(key, value)"
-        return f"id: no contact has {shown(self.id)}; {advice}"
+        return f"id: no contact has {show_value(self.id)}; {advice}"

@@ -28,21 +28,21 @@ __all__ = [
     "Budget",
     "FrozenMap",
     "Size",
-    "called",
-    "closest",
+    "callable_name",
+    "closest_name",
     "count",
-    "described",
+    "describe",
     "empty",
+    "find_invalid",
     "freeze",
     "kind_of",
-    "listed",
-    "located",
+    "list_names",
     "mapping_advice",
-    "named",
     "same",
-    "shown",
+    "show_name",
+    "show_value",
     "thaw",
-    "unknown",
+    "unknown_name",
     "value_advice",
 ]
 
@@ -148,7 +148,7 @@ _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """
     Return a short, printable representation of a value, for messages.
 
@@ -159,7 +159,7 @@ def shown(value: object) -> str:
     Returns:
         At most about 60 characters for a scalar.
 
-    >>> shown("a" * 100)
+    >>> show_value("a" * 100)
     "'aaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaa'"
     """
     try:
@@ -190,25 +190,25 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def described(value: object) -> str:
+def describe(value: object) -> str:
     """
     Describe an argument: a function or a class by its name, other values as shown.
 
-    >>> described(len), described(dict), described("keep")
+    >>> describe(len), describe(dict), describe("keep")
     ('the function len', 'the class dict', "'keep'")
     """
     if isinstance(value, type):
         return f"the class {value.__name__}"
     plain = not callable(value) or not hasattr(value, "__name__")
-    return shown(value) if plain else f"the function {called(value)}"
+    return show_value(value) if plain else f"the function {callable_name(value)}"
 
 
-def called(function: object) -> str:
+def callable_name(function: object) -> str:
     """
     Return the name of a function or a rule, or else that of its class.
 
     >>> from functools import partial
-    >>> called(len), called(partial(len, ()))
+    >>> callable_name(len), callable_name(partial(len, ()))
     ('len', 'partial')
     """
     for name in ("__name__", "name"):
@@ -217,48 +217,48 @@ def called(function: object) -> str:
     return type(function).__name__
 
 
-def named(name: object) -> str:
+def show_name(name: object) -> str:
     """
     Show the name of a field: unchanged if it is short printable text.
 
-    >>> named("email"), named("e mail"), named(7), named("")
+    >>> show_name("email"), show_name("e mail"), show_name(7), show_name("")
     ('email', 'e mail', '7', "''")
     """
     plain = isinstance(name, str) and 0 < len(name) <= 60 and name.isprintable()
-    return str(name) if plain else shown(name)
+    return str(name) if plain else show_value(name)
 
 
-def listed(names: Iterable[object], most: int = 20) -> str:
+def list_names(names: Iterable[object], most: int = 20) -> str:
     """
     Join names for a message, at most the first ones.
 
-    >>> listed(["a", "b", "c"], 2)
+    >>> list_names(["a", "b", "c"], 2)
     'a, b, ...'
     """
-    first = [named(name) for name in islice(names, most + 1)]
+    first = [show_name(name) for name in islice(names, most + 1)]
     return ", ".join([*first[:most], "..."] if len(first) > most else first)
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """
     Return a message for an unknown key or field that lists the known ones.
 
-    >>> unknown("key", "mail", ["email"]), unknown("key", "mail", [])
+    >>> unknown_name("key", "mail", ["email"]), unknown_name("key", "mail", [])
     ("unknown key 'mail'; this policy has: email", "unknown key 'mail'; ... has none")
     """
-    names = listed(known)
+    names = list_names(known)
     has = f"has: {names}" if names else "has none"
-    return f"unknown {kind} {shown(name)}; this policy {has}"
+    return f"unknown {kind} {show_value(name)}; this policy {has}"
 
 
-def closest(name: object, known: Iterable[str]) -> str | None:
+def closest_name(name: object, known: Iterable[str]) -> str | None:
     """
     Return the known name that is most similar to a misspelt one, if any.
 
     Cost:
         Bounded: long names, and all but the first 200 known ones, are not compared.
 
-    >>> closest("emial", ("email", "phone")), closest("x", ("email",))
+    >>> closest_name("emial", ("email", "phone")), closest_name("x", ("email",))
     ('email', None)
     """
     if not isinstance(name, str) or len(name) > 60:
@@ -324,7 +324,7 @@ _BY_ATTRIBUTE = (
 )
 
 
-def located(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
+def find_invalid(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
     """
     Find the part of a value that cannot be frozen.
 
@@ -340,7 +340,7 @@ def located(value: Any, freeze: Callable[[Any], Any]) -> tuple[str, Any, str]:
         Linear in the value, for each level down to the item.
 
     >>> from upsertcore.values import freeze
-    >>> located({"tags": ["a", {"b"}]}, freeze)[:2]
+    >>> find_invalid({"tags": ["a", {"b"}]}, freeze)[:2]
     ('.tags[1]', {'b'})
     """
     path, reason = "", _reason(value, freeze)
@@ -371,7 +371,7 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for name, item in value.items():
             plain = isinstance(name, str) and name.isidentifier()
-            yield (f".{name}" if plain else f"[{shown(name)}]"), item
+            yield (f".{name}" if plain else f"[{show_value(name)}]"), item
     elif isinstance(value, (list, tuple)):
         yield from ((f"[{place}]", item) for place, item in enumerate(value))
 

@@ -78,7 +78,7 @@ class Lookups:
             raise UnknownContact(id)
         return Contact.from_dict(json.loads(found[0][0]))
 
-    def found(self, id: str) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
+    def get_with_forms(self, id: str) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
         """Give it, and the normal forms that it holds, per key of the policy."""
         contact = self.get(id)
         return contact, held_forms(self.policy, contact)

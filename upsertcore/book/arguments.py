@@ -17,7 +17,7 @@ from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, UnknownContact
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
-from upsertcore.values import described
+from upsertcore.values import describe
 
 __all__ = [
     "OnDuplicates",
@@ -56,7 +56,7 @@ def check_policy(name: str, policy: object, advice: str = "") -> None:
     """
     if not isinstance(policy, Policy):
         kind = type(policy).__name__
-        what = described(policy) if isinstance(policy, type) else kind
+        what = describe(policy) if isinstance(policy, type) else kind
         advice = advice or "make one: Policy(first_match('email'), {'email': ...})"
         raise InvalidPolicy(f"{name}: must be a Policy, not {what}; {advice}")
 
@@ -74,7 +74,7 @@ def check_function(name: str, function: object, advice: str) -> None:
     TypeError: ids: must be a function, not ['c-1']; pass uuid4().hex, say
     """
     if function is not None and not callable(function):
-        what = f"{name}: must be a function, not {described(function)}"
+        what = f"{name}: must be a function, not {describe(function)}"
         raise TypeError(f"{what}; {advice}")
 
 
@@ -88,7 +88,7 @@ def check_count(name: str, count: object, advice: str) -> None:
     >>> check_count("retain_calls", 0, "pass 1000, say")
     """
     if type(count) is not int or count < 0:
-        what = f"{name}: must be a whole number from 0, not {described(count)}"
+        what = f"{name}: must be a whole number from 0, not {describe(count)}"
         raise ValueError(f"{what}; {advice}")
 
 
@@ -102,7 +102,7 @@ def check_index(index: object) -> None:
     >>> check_index(None)
     """
     if index is not None and not hasattr(index, "holders"):
-        what = f"must be a ContactIndex, not {described(index)}"
+        what = f"must be a ContactIndex, not {describe(index)}"
         raise TypeError(f"index: {what}; make it with the keys of the policy")
 
 
@@ -128,7 +128,7 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     if not isinstance(value, str) or value not in allowed:
         *first, last = map(repr, allowed)
         what = f"must be {', '.join(first)} or {last}"
-        raise ValueError(f"{name}: {what}, not {described(value)}")
+        raise ValueError(f"{name}: {what}, not {describe(value)}")
 
 
 def check_several(name: str, values: Any, advice: str) -> None:
@@ -222,7 +222,7 @@ def check_number(number: object) -> None:
     """
     if type(number) is not int:
         advice = "pass entry.number of the last change that was read, or 0"
-        what = f"number: must be a whole number, not {described(number)}"
+        what = f"number: must be a whole number, not {describe(number)}"
         raise TypeError(f"{what}; {advice}")
 
 

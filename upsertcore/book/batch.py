@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.patch import Request, read_patch
-from upsertcore.errors import DuplicatePatch, Refused, at, placed
+from upsertcore.errors import DuplicatePatch, Refused, row_context, with_row
 from upsertcore.policy.groups import groups
 from upsertcore.policy.policy import compiled
 
@@ -70,9 +70,9 @@ def run_calls(
             except Refused as refusal:
                 if on_refused == "raise":
                     raise
-                results.append(placed(refusal, len(results), (), noun))
+                results.append(with_row(refusal, len(results), (), noun))
     except Exception as error:
-        placed(error, len(results), results, noun)
+        with_row(error, len(results), results, noun)
         raise
     return results
 
@@ -102,7 +102,7 @@ def atomic_batch(
     all_patches = list(patches)
     sent = []
     for row, patch in enumerate(all_patches):
-        with at(row):
+        with row_context(row):
             sent.append(read_patch(policy, patch))
     refusals: Mapping[int, Refused] = {}
     if on_duplicates != "fold":
@@ -115,7 +115,7 @@ def atomic_batch(
     def run(step: WriteStep) -> list[Outcome]:
         outcomes = []
         for row, values in enumerate(sent):
-            with at(row):
+            with row_context(row):
                 if row in refusals:
                     raise refusals[row]
                 request = partial(make_request, values)
@@ -154,7 +154,7 @@ def find_duplicates(
     rows: dict[tuple[str, str], list[int]] = {}
     refusals: dict[int, Refused] = {}
     for row, patch in enumerate(patches):
-        with at(row):
+        with row_context(row):
             try:
                 forms = _forms_of(policy, patch)
             except Refused as refusal:
@@ -283,6 +283,6 @@ def _forms_of(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]
         keys = [compiled(policy).by_name[name] for name in policy.match.keys]
         return [(key.name, form) for key in keys for form in key.forms(sent)]
     except Refused as refusal:
-        if refusal.is_of_caller:
+        if refusal.is_from_caller:
             raise
         return []

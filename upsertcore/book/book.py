@@ -56,7 +56,7 @@ from upsertcore.store.index import ContactIndex
 from upsertcore.store.journal import Entry, apply_changes
 from upsertcore.store.memory import MemoryStore
 from upsertcore.store.transaction import Remainder
-from upsertcore.values import listed
+from upsertcore.values import list_names
 
 __all__ = ["ContactBook"]
 
@@ -120,7 +120,7 @@ class ContactBook:
         check_index(index)
         index = ContactIndex(names) if index is None else index
         if index.keys != names:
-            keys = [listed(keys) or "none" for keys in (names, index.keys)]
+            keys = [list_names(keys) or "none" for keys in (names, index.keys)]
             what = f"must have the keys {keys[0]}, not {keys[1]}"
             raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
@@ -896,7 +896,7 @@ class ContactBook:
     def _key(self, name: Any) -> Key:
         key = compiled(self.policy).by_name.get(name) if type(name) is str else None
         if key is None:
-            names = listed(compiled(self.policy).by_name)
+            names = list_names(compiled(self.policy).by_name)
             reason = f"must be one of {names}" if names else "is unknown"
             raise InvalidField("key", name, f"{reason}; name a key of the policy")
         return key

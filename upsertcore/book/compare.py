@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from attrs import frozen
 
-from upsertcore.errors import Refused, at
-from upsertcore.values import FrozenMap, same, shown, thaw
+from upsertcore.errors import Refused, row_context
+from upsertcore.values import FrozenMap, same, show_value, thaw
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
@@ -52,7 +52,7 @@ class Difference:
     other: Any
 
     def __str__(self) -> str:
-        current, other = shown(thaw(self.current)), shown(thaw(self.other))
+        current, other = show_value(thaw(self.current)), show_value(thaw(self.other))
         return f"row {self.row}: {self.part}: {current} / {other}"
 
 
@@ -112,7 +112,7 @@ def compare_sides(
     row = -1
     for row, patch in enumerate(patches):
         id = f"row {row}"
-        with at(row):
+        with row_context(row):
             results = _result(current, patch, id), _result(other, patch, id)
         differences += _differences(row, *results)
     return Comparison(row + 1, tuple(differences))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.book.shapes import PatchShapes
 from upsertcore.engine.outcome import Outcome, outcome_from_record
-from upsertcore.errors import Refused, placed
+from upsertcore.errors import Refused, with_row
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 from upsertcore.model.layout import (
     CREATED,
@@ -25,7 +25,7 @@ from upsertcore.model.layout import (
     NAMES,
     PLACE,
     VERSION,
-    packed,
+    pack_forms,
 )
 from upsertcore.model.record import NUMBER, Record
 from upsertcore.normalize import (
@@ -112,11 +112,11 @@ def look_up(key: Key) -> Lookup:
     def look(value: Any, entries: Entries) -> tuple[Any, Any]:
         if type(value) is tuple:
             forms = key.forms({field: value})
-            return packed(forms), _common_holder(forms, entries)
+            return pack_forms(forms), _common_holder(forms, entries)
         try:
             form = normal(value)
         except Exception as error:
-            key.blame(error, value)
+            key.note_normaliser(error, value)
             raise
         if type(form) is not str or not form or not form.isascii():
             form = checked(form)
@@ -242,10 +242,10 @@ class FastPath:
                     except Refused as refusal:
                         if not collect:
                             raise
-                        result = placed(refusal, len(results))
+                        result = with_row(refusal, len(results))
                 results.append(result)
         except Exception as error:
-            placed(error, len(results), results)
+            with_row(error, len(results), results)
             raise
         return results
 

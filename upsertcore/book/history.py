@@ -17,7 +17,7 @@ from attrs import evolve
 
 from upsertcore.engine.outcome import Outcome, changes
 from upsertcore.errors import StaleOutcome, UnknownContact
-from upsertcore.model.view import departed
+from upsertcore.model.view import contact_stale_reason
 from upsertcore.policy.forms import held_forms
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
 
 
 def _check_unchanged(stage: Stage, contact: Contact) -> None:
-    reason = departed(stage, contact.id, contact)
+    reason = contact_stale_reason(stage, contact.id, contact)
     if reason is None:
         return
     with suppress(UnknownContact):
@@ -144,7 +144,7 @@ def make_delete(
     """
 
     def delete(stage: Stage) -> Outcome:
-        before, forms = stage.found(id)
+        before, forms = stage.get_with_forms(id)
         if before.id != id or before.scope != scope:
             raise UnknownContact(id)
         if now is None:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upsertcore.book.arguments import check_several
-from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, Refused, placed
+from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, Refused, with_row
 from upsertcore.model.contact import Contact
 from upsertcore.policy.forms import held_forms
 from upsertcore.policy.policy import compiled
@@ -86,9 +86,9 @@ def load_rows(
             _check_ids(index, contact)
             forms = admitted_forms(policy, index, contact)
         except Refused as refusal:
-            refusals.append(placed(refusal, row))
+            refusals.append(with_row(refusal, row))
         except Exception as error:
-            placed(error, row)
+            with_row(error, row)
             raise
         else:
             index.put(contact, forms)
@@ -112,7 +112,7 @@ def _by_creation(
             break
         except Refused as refusal:
             # The stream itself may refuse a row, and continue with the next one.
-            refusals.append(placed(refusal, number))
+            refusals.append(with_row(refusal, number))
             continue
         if place is None:
             unplaced.append(number)
@@ -120,7 +120,7 @@ def _by_creation(
     if unplaced and len(unplaced) < len(contacts):
         reason = "must not be missing; give every row its place, or none of them"
         missing = {n: InvalidField("place", None, reason) for n in unplaced}
-        refusals += [placed(refusal, n) for n, refusal in missing.items()]
+        refusals += [with_row(refusal, n) for n, refusal in missing.items()]
         contacts = [pair for pair in contacts if pair[0][-1] not in missing]
     contacts.sort(key=_order, reverse=True)
     return number, contacts

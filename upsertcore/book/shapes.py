@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.engine.patch import freeze_field
-from upsertcore.errors import InvalidField, UnknownField, blame
+from upsertcore.errors import InvalidField, UnknownField, note_function
 from upsertcore.model.layout import FORMS, MAX_NAMES
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.rule import replace
@@ -148,7 +148,7 @@ class PatchShape:
                 refusal.__cause__ = error
                 return refusal
             except Exception as error:
-                blame(error, self.names[place], "clean", clean, values[place])
+                note_function(error, self.names[place], "clean", clean, values[place])
                 raise
             try:
                 value = freeze_field(self.names[place], cleaned, "let clean return")
@@ -220,7 +220,7 @@ class PatchShape:
                 except ValueError:
                     return None
                 except Exception as error:
-                    blame(error, name, "rule", rule, sent)
+                    note_function(error, name, "rule", rule, sent)
                     raise
             if new is None or rule.leaves_out(before, new, sent):
                 return None

@@ -27,7 +27,7 @@ from upsertcore.book.loading import rows_of
 from upsertcore.cli.atomic import AtomicFile, defer_interrupt, folder_lock
 from upsertcore.cli.json_rows import parse_json
 from upsertcore.model.contact import Contact
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["BadBook", "BookReader", "file_identity", "save_book"]
 
@@ -77,7 +77,7 @@ class BookReader:
         if book_format not in (_FORMAT_1, _FORMAT):
             message = f"line 1: the format must be {_FORMAT!r} or {_FORMAT_1!r}"
             if book_format is not None:
-                message += f", not {shown(book_format)}"
+                message += f", not {show_value(book_format)}"
             raise BadBook(message)
         profile: Any = head.get("profile")
         options: Any = head.get("options")

@@ -26,7 +26,7 @@ from upsertcore.cli.session import InvalidUsage, open_session
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["Candidate", "load_candidates"]
 
@@ -155,5 +155,5 @@ def _import_policy(flag: str, name: str) -> Policy:
         ) from error
     if not isinstance(policy, Policy):
         expected = "must be a Policy, or a function without arguments that returns one"
-        raise InvalidUsage(f"{flag}: {name}: {expected}, not {shown(policy)}")
+        raise InvalidUsage(f"{flag}: {name}: {expected}, not {show_value(policy)}")
     return policy

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from upsertcore.cli.input_row import BadHeader, Columns, InputRow, UnreadableFile
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["is_text", "read_csv"]
 
@@ -85,9 +85,9 @@ def _header(reader: Iterator[list[str]], columns: Columns) -> list[str | None]:
     counts = Counter(names)
     for name in names:
         if name and counts[name] > 1:
-            raise BadHeader(f"duplicate column {shown(name)}")
+            raise BadHeader(f"duplicate column {show_value(name)}")
         if not is_text(name):
-            raise BadHeader(f"column {shown(name)} is not UTF-8 text")
+            raise BadHeader(f"column {show_value(name)} is not UTF-8 text")
     # A blank name that the input does not have comes from --map: it drops the column.
     dropped = [name == "" != cell for name, cell in zip(names, cells, strict=True)]
     return [None if drop else name for drop, name in zip(dropped, names, strict=True)]

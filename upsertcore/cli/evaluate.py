@@ -31,7 +31,7 @@ from upsertcore.cli.session import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.normalize import exact
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["evaluate"]
 
@@ -198,7 +198,7 @@ def _label(payload: Any, column: str) -> str:
     value = payload.get(column) if isinstance(payload, dict) else None
     label = exact(value)
     if label is None:
-        problem = f"must be text or a whole number, not {shown(value)}"
+        problem = f"must be text or a whole number, not {show_value(value)}"
         if value is None:
             columns = format_names([*payload]) if isinstance(payload, dict) else ""
             problem = f"is missing; the row has {columns or 'no columns'}"

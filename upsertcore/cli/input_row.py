@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["BadHeader", "Columns", "InputRow", "UnreadableFile", "format_names"]
 
@@ -92,9 +92,13 @@ class Columns:
             self._seen_names[column] = None
             name = self.rename.get(column, column)
             if name in self.reserved:
-                problem = f"column {shown(column)}: {name} is a parameter, not a field"
+                problem = (
+                    f"column {show_value(column)}: {name} is a parameter, not a field"
+                )
                 remedy = f"pass it with --set {name}=... and drop the column"
-                raise BadHeader(f"{problem}; {remedy} with --map {shown(column + '=')}")
+                raise BadHeader(
+                    f"{problem}; {remedy} with --map {show_value(column + '=')}"
+                )
             names.append(name)
         return names
 
@@ -126,6 +130,6 @@ def format_names(names: list[str]) -> str:
     >>> format_names(["email", "phone"])
     "'email', 'phone'"
     """
-    text = ", ".join(map(shown, names[:_MAX_NAMES]))
+    text = ", ".join(map(show_value, names[:_MAX_NAMES]))
     more = len(names) - _MAX_NAMES
     return f"{text} and {more} more" if more > 0 else text

@@ -21,7 +21,7 @@ from attrs import Factory, define
 
 from upsertcore.cli.csv_rows import is_text
 from upsertcore.cli.input_row import Columns, InputRow, UnreadableFile
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]
 
@@ -60,7 +60,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         counts = Counter(name for name, _value in pairs)
         duplicate = next(name for name in counts if counts[name] > 1)
-        raise ValueError(f"duplicate name {shown(duplicate)}")
+        raise ValueError(f"duplicate name {show_value(duplicate)}")
     return result
 
 

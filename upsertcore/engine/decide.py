@@ -154,7 +154,7 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
     try:
         match = strategy.resolve(strategy.keys, request, PICKS[policy.on_ambiguous])
     except NoMatchKey as error:
-        if error.is_of_caller:
+        if error.is_from_caller:
             raise
         if policy.on_no_key == "refuse":
             tried = [name for name in error.tried if name in compiled(policy).by_name]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from upsertcore.values import shown, thaw
+from upsertcore.values import show_value, thaw
 
 __all__ = ["explain"]
 
@@ -171,9 +171,9 @@ def _ignored(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    return shown(thaw(value))
+    return show_value(thaw(value))
 
 
 def _word(text: str) -> str:
     """Return a name or a form as it is, if it is short and on one line."""
-    return text if text.isprintable() and len(text) <= 60 else shown(text)
+    return text if text.isprintable() and len(text) <= 60 else show_value(text)

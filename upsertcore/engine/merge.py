@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.errors import InvalidField, MissingField, blame
+from upsertcore.errors import InvalidField, MissingField, note_function
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import replace
@@ -129,7 +129,7 @@ class MergedFields:
         except ValueError as error:
             raise InvalidField(name, value, str(error), holder=other.id) from error
         except Exception as error:
-            blame(error, name, "rule", rule, value)
+            note_function(error, name, "rule", rule, value)
             raise
 
     def _merge_absent(self, rule: Rule, name: str, other: Contact) -> None:
@@ -443,7 +443,7 @@ class Draft:
                 if key is None or not self._is_additional(key, value):
                     self._apply_rule(rule, name, value, known=True)
             except InvalidField as refusal:
-                if refusal.is_of_caller:
+                if refusal.is_from_caller:
                     raise
                 affected.append(name)
                 continue
@@ -479,7 +479,7 @@ class Draft:
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
         except Exception as error:
-            blame(error, name, "rule", rule, value)
+            note_function(error, name, "rule", rule, value)
             raise
         if new is stored and rule.by is None:
             return new
@@ -548,7 +548,7 @@ class Draft:
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
         except Exception as error:
-            blame(error, name, "clean", clean, items)
+            note_function(error, name, "clean", clean, items)
             raise
         if cleaned is None:
             raise InvalidField(name, value, UNUSABLE)

@@ -13,7 +13,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 from upsertcore.engine.explain import explain
-from upsertcore.model.layout import contact_in
+from upsertcore.model.layout import contact_from_row
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
@@ -211,9 +211,9 @@ def _load_attribute(self: Outcome, name: str) -> Any:
         raise AttributeError(f"an outcome has no {name}")
     row, row_before, matched_by = _get_record(self)[:3]
     if name == "contact":
-        value: Any = contact_in(row)
+        value: Any = contact_from_row(row)
     elif name == "before":
-        value = None if row_before is None else contact_in(row_before)
+        value = None if row_before is None else contact_from_row(row_before)
     else:
         value = matched_by if name == "matched_by" else _DEFAULTS[name]
     _SETTERS[name](self, value)

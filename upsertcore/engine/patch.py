@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.errors import InvalidField, blame
-from upsertcore.model.view import changed
+from upsertcore.errors import InvalidField, note_function
+from upsertcore.model.view import stale_reason
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.policy.policy import compiled
 from upsertcore.values import (
@@ -22,8 +22,8 @@ from upsertcore.values import (
     MAX_TEXT,
     Budget,
     empty,
+    find_invalid,
     freeze,
-    located,
     mapping_advice,
 )
 
@@ -188,7 +188,7 @@ def _clean_value(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -
     except ValueError as error:
         raise InvalidField(name, raw, str(error)) from error
     except Exception as error:
-        blame(error, name, "clean", clean, value)
+        note_function(error, name, "clean", clean, value)
         raise
     if cleaned is value or (type(cleaned) is str and cleaned.isascii()):
         return cleaned
@@ -218,7 +218,7 @@ def freeze_field(
     try:
         value_frozen = freeze(value, budget)
     except ValueError as error:
-        path, item, reason = located(value, freeze)
+        path, item, reason = find_invalid(value, freeze)
         reason = (reason or str(error)).replace("; send ", f"; {how} ")
         raise InvalidField(name, item, reason, path) from error
     if type(value_frozen) is str and len(value_frozen) > MAX_TEXT:
@@ -295,7 +295,7 @@ class Request:
         """Return a contact, and the forms that it holds."""
         entry = self.contacts.get(id)
         if entry is None:
-            entry = self.contacts[id] = self._index.found(id)
+            entry = self.contacts[id] = self._index.get_with_forms(id)
         return entry
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
@@ -350,8 +350,8 @@ class Request:
         }
         return shorter
 
-    def stale(self, index: View) -> str | None:
+    def stale_reason(self, index: View) -> str | None:
         """Return what has changed since the look-ups; None where they still hold."""
         contacts = ((id, contact) for id, (contact, _) in self.contacts.items())
         lookups = (((*form, self.scope), ids) for form, ids in self.lookups.items())
-        return changed(index, contacts, lookups)
+        return stale_reason(index, contacts, lookups)

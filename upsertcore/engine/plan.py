@@ -146,7 +146,7 @@ class Plan(Decision):
             ),
         )
 
-    def stale(self, index: View) -> str | None:
+    def stale_reason(self, index: View) -> str | None:
         """
         Return what has changed since the plan was made; None where it still holds.
 
@@ -156,4 +156,4 @@ class Plan(Decision):
         Cost:
             As many look-ups as the decision.
         """
-        return self._request.stale(index)
+        return self._request.stale_reason(index)

@@ -23,7 +23,7 @@ from attrs import evolve
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import check_scope
-from upsertcore.errors import Refused, note
+from upsertcore.errors import Refused, add_note
 from upsertcore.evaluation.compare import RecordDifference, ReportComparison, compare
 from upsertcore.evaluation.report import (
     Hit,
@@ -36,7 +36,7 @@ from upsertcore.evaluation.report import (
 )
 from upsertcore.evaluation.scores import EXAMPLES, PersonCounts, Scores, score
 from upsertcore.policy.policy import Policy
-from upsertcore.values import empty, shown
+from upsertcore.values import empty, show_value
 
 __all__ = [
     "Evaluator",
@@ -313,7 +313,7 @@ def evaluate_records(
             try:
                 result = send(sent)
             except Exception as error:
-                note(error, f"in row {row}")
+                add_note(error, f"in row {row}")
                 raise
             evaluator.add(person, result)
         return evaluator
@@ -334,16 +334,20 @@ def _labelled(
 ) -> tuple[Hashable, Mapping[str, Any]]:
     """Split a row into its true person and its patch."""
     if not isinstance(row, Mapping):
-        raise ValueError(f"row {number}: must be a mapping, not {shown(row)}")  # noqa: TRY004
+        raise ValueError(f"row {number}: must be a mapping, not {show_value(row)}")  # noqa: TRY004
     if not isinstance(truth, str):
         person, patch = truth(row), row
     elif truth in row:
         person = row[truth]
         patch = {name: value for name, value in row.items() if name != truth}
     else:
-        raise ValueError(f"row {number}: has no {shown(truth)}, which is the truth")
+        raise ValueError(
+            f"row {number}: has no {show_value(truth)}, which is the truth"
+        )
     if not _is_person(person):
-        raise ValueError(f"row {number}: must have a true person, not {shown(person)}")
+        raise ValueError(
+            f"row {number}: must have a true person, not {show_value(person)}"
+        )
     return person, patch
 
 

@@ -71,7 +71,7 @@ def index_follows(trial: Trial) -> bool:
     _ = trial.after
     check_index("index_follows", trial.book)
     for contact, forms in trial.state:
-        held = trial.book._index.found(contact.id)[1]  # noqa: SLF001
+        held = trial.book._index.get_with_forms(contact.id)[1]  # noqa: SLF001
         for key, before, after in zip(trial.policy.all_keys, forms, held, strict=True):
             is_kept = key.keep_aliases and not _may_let_go(trial, key)
             lost = {*before}.difference(after) if is_kept else ()
@@ -108,7 +108,10 @@ def check_index(law: str, book: ContactBook) -> None:
         raise LawBroken(law, str(error)) from error
     for contact, forms in state_of(book):
         pairs = zip(
-            book.policy.all_keys, forms, index.found(contact.id)[1], strict=True
+            book.policy.all_keys,
+            forms,
+            index.get_with_forms(contact.id)[1],
+            strict=True,
         )
         for key, expected, held in pairs:
             words = f"{contact.id} holds {held} for {key.name}, not {expected}"

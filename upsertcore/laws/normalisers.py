@@ -31,7 +31,7 @@ from typing import Any
 from upsertcore.laws.broken import LawBroken
 from upsertcore.normalize import Normalizer
 from upsertcore.normalize.words import whole_number
-from upsertcore.values import freeze, shown, thaw
+from upsertcore.values import freeze, show_value, thaw
 
 __all__ = [
     "check_normaliser",
@@ -173,10 +173,8 @@ def pure(normaliser: Normalizer, value: Any) -> None:
     given = _frozen(value)
     form, second = _form(normaliser, given), _form(normaliser, given)
     if form != second:
-        raise LawBroken(
-            "pure",
-            f"for {_shown(given)} it returns {shown(form)}, and then {shown(second)}",
-        )
+        what = f"{show_value(form)}, and then {show_value(second)}"
+        raise LawBroken("pure", f"for {_shown(given)} it returns {what}")
 
 
 def idempotent_form(normaliser: Normalizer, value: Any) -> None:
@@ -205,8 +203,8 @@ that '1'
     if form != again:
         raise LawBroken(
             "idempotent",
-            f"for {_shown(given)} it returns {shown(form)}, "
-            f"and for that {shown(again)}",
+            f"for {_shown(given)} it returns {show_value(form)}, "
+            f"and for that {show_value(again)}",
         )
 
 
@@ -238,8 +236,8 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     if form != second:
         raise LawBroken(
             "one_number",
-            f"for {number} it returns {shown(form)}, "
-            f"and for {float(number)} {shown(second)}",
+            f"for {number} it returns {show_value(form)}, "
+            f"and for {float(number)} {show_value(second)}",
         )
 
 
@@ -280,7 +278,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return shown(thaw(value))
+    return show_value(thaw(value))
 
 
 def _form(normaliser: Normalizer, value: Any) -> str | None:
@@ -293,7 +291,7 @@ def _form(normaliser: Normalizer, value: Any) -> str | None:
         raise LawBroken("total", f"{what}; {advice}") from error
     if form is None or (isinstance(form, str) and form.strip()):
         return form
-    what = f"for {_shown(value)} it returns {shown(form)}, and"
+    what = f"for {_shown(value)} it returns {show_value(form)}, and"
     if isinstance(form, str):
         raise LawBroken("total", f"{what} blank text is no form; return None")
     raise LawBroken("total", f"{what} a form is text or None")

@@ -35,10 +35,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any, get_args
 
-from upsertcore.errors import note
+from upsertcore.errors import add_note
 from upsertcore.laws.broken import LawBroken
 from upsertcore.rules.rule import Law, Rule
-from upsertcore.values import freeze, same, shown, thaw
+from upsertcore.values import freeze, same, show_value, thaw
 
 __all__ = [
     "absorbing",
@@ -273,7 +273,7 @@ def _step(rule: Rule, stored: Any, sent: Any) -> Any:
     except ValueError:
         return _REFUSED
     except Exception as error:
-        note(error, f"{rule.name}: of {_shown(stored)} and {_shown(sent)}")
+        add_note(error, f"{rule.name}: of {_shown(stored)} and {_shown(sent)}")
         raise
 
 
@@ -321,4 +321,4 @@ def _size(values: tuple[Any, ...]) -> int:
 def _shown(value: Any) -> str:
     """Format a value in full, so that it can be tried again, unless it is very long."""
     text = repr(thaw(value))
-    return text if len(text) <= _LONG else shown(value)
+    return text if len(text) <= _LONG else show_value(value)

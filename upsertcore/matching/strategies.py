@@ -23,7 +23,7 @@ from upsertcore.matching.strategy import (
     Resolve,
     Strategy,
 )
-from upsertcore.values import described, shown
+from upsertcore.values import describe, show_value
 
 __all__ = [
     "ALL_AGREE",
@@ -78,10 +78,10 @@ def first_match(
     """
     names = _names("first_match", keys)
     if guard not in (None, "if_set", "strict"):
-        what = f"must be 'if_set' or 'strict', not {described(guard)}"
+        what = f"must be 'if_set' or 'strict', not {describe(guard)}"
         raise InvalidPolicy(f"guard: {what}; leave it out for no guard")
     if on_contradiction not in ("keep", "drop"):
-        what = f"must be 'keep' or 'drop', not {described(on_contradiction)}"
+        what = f"must be 'keep' or 'drop', not {describe(on_contradiction)}"
         raise InvalidPolicy(f"on_contradiction: {what}")
     if guard is None and on_contradiction != "keep":
         raise InvalidPolicy("on_contradiction: needs a guard; set guard='if_set'")
@@ -177,10 +177,10 @@ def _names(strategy: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     names: set[str] = set()
     for name in keys:
         if not isinstance(name, str):
-            what = f"keys must be str, got {described(name)}"
+            what = f"keys must be str, got {describe(name)}"
             raise InvalidPolicy(f"{strategy}: {what}; name them one by one")
         if name in names:
-            what = f"duplicate key {shown(name)}"
+            what = f"duplicate key {show_value(name)}"
             raise InvalidPolicy(f"{strategy}: {what}; name each key once")
         names.add(name)
     return keys

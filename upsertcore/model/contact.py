@@ -16,9 +16,17 @@ import attrs
 from attrs import field, frozen
 
 from upsertcore.errors import InvalidField
-from upsertcore.values import NOTHING, FrozenMap, empty, freeze, located, shown, thaw
+from upsertcore.values import (
+    NOTHING,
+    FrozenMap,
+    empty,
+    find_invalid,
+    freeze,
+    show_value,
+    thaw,
+)
 
-__all__ = ["Contact", "contact_of", "set_row"]
+__all__ = ["Contact", "make_contact", "set_row"]
 
 
 def _fields(value: Any) -> FrozenMap[Any]:
@@ -201,7 +209,7 @@ set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_RowLink)["_row"].__s
 """Links a contact to the row that an index keeps for it."""
 
 
-def contact_of(
+def make_contact(
     id: str,
     scope: str,
     fields: FrozenMap[Any],
@@ -233,7 +241,7 @@ def contact_of(
 
     >>> from datetime import timezone
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> contact_of(
+    >>> make_contact(
     ...     "c-1", "", NOTHING, 1, now, now, NOTHING, NOTHING, (), None
     ... ) == Contact("c-1", "", {}, 1, now, now)
     True
@@ -296,11 +304,11 @@ def _mapping(name: str, value: Any) -> FrozenMap[Any]:
         raise InvalidField(name, value, "must be a mapping of names to values")
     for key, item in value.items():
         if item is None:
-            raise InvalidField(shown(key), item, "must not be stored as null")
+            raise InvalidField(show_value(key), item, "must not be stored as null")
     try:
         return FrozenMap(value)
     except ValueError as error:
-        path, item, reason = located(value, freeze)
+        path, item, reason = find_invalid(value, freeze)
         raise InvalidField(name, item, reason or str(error), path) from error
 
 
@@ -332,7 +340,7 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _show_name(name: object) -> str:
-    return name if isinstance(name, str) and name.isprintable() else shown(name)
+    return name if isinstance(name, str) and name.isprintable() else show_value(name)
 
 
 _HISTORY = ("aliases", "clocks", "merged_ids")

@@ -13,20 +13,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import WeakValueDictionary
 
-from upsertcore.model.contact import Contact, contact_of, set_row
+from upsertcore.model.contact import Contact, make_contact, set_row
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
 
 __all__ = [
-    "ABSORBED",
     "CREATED",
     "DELETED",
     "FORMS",
     "HISTORY",
     "ID",
     "MAX_NAMES",
+    "MERGED_IDS",
     "NAMES",
     "PLACE",
     "SCOPE",
@@ -35,12 +35,12 @@ __all__ = [
     "Names",
     "Row",
     "Rows",
-    "contact_in",
-    "forms_in",
-    "ids_in",
-    "packed",
+    "contact_from_row",
+    "forms_from_row",
+    "ids_from_row",
+    "pack_forms",
     "row_of",
-    "unpacked",
+    "unpack_forms",
 ]
 
 Row: TypeAlias = tuple[Any, ...]
@@ -50,7 +50,7 @@ value for each name."""
 NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(9)
 """Positions in a row. ``HISTORY`` is None for nearly all contacts."""
 
-_ALIASES, _CLOCKS, ABSORBED, DELETED = range(4)
+_ALIASES, _CLOCKS, MERGED_IDS, DELETED = range(4)
 
 _contacts: WeakValueDictionary[int, Contact] = WeakValueDictionary()
 """Identity of a row to its contact."""
@@ -126,7 +126,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> ada = Contact("c-1", "", {"email": "Ada@x"}, 1, now, now)
     >>> row = row_of(ada, ("email",), 0, (("ada@x",), ()))
-    >>> row[FORMS:], contact_in(row) is ada, forms_in(row)
+    >>> row[FORMS:], contact_from_row(row) is ada, forms_from_row(row)
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
     deleted_at = contact.deleted_at
@@ -142,14 +142,14 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         contact.scope,
         place,
         history,
-        *map(packed, forms),
+        *map(pack_forms, forms),
         *contact.fields.proxy.values(),
     )
     _link(row, contact)
     return row
 
 
-def contact_in(row: Row) -> Contact:
+def contact_from_row(row: Row) -> Contact:
     """
     Return the contact of a row.
 
@@ -162,7 +162,7 @@ def contact_in(row: Row) -> Contact:
         names = row[NAMES]
         values = row[len(row) - len(names) :]
         fields = FrozenMap.trusted(dict(zip(names, values, strict=True)))
-        contact = contact_of(
+        contact = make_contact(
             row[ID],
             row[SCOPE],
             fields,
@@ -175,35 +175,37 @@ def contact_in(row: Row) -> Contact:
     return contact
 
 
-def packed(forms: tuple[str, ...]) -> Any:
+def pack_forms(forms: tuple[str, ...]) -> Any:
     """
     Return the forms of one key as a part of a row: text, a tuple, or None.
 
-    >>> packed(("a",)), packed(("a", "b")), packed(())
+    >>> pack_forms(("a",)), pack_forms(("a", "b")), pack_forms(())
     ('a', ('a', 'b'), None)
     """
     return forms[0] if len(forms) == 1 else forms or None
 
 
-def unpacked(part: Any) -> tuple[str, ...]:
+def unpack_forms(part: Any) -> tuple[str, ...]:
     """
     Return the forms of a part of a row.
 
-    >>> unpacked("a"), unpacked(("a", "b")), unpacked(None)
+    >>> unpack_forms("a"), unpack_forms(("a", "b")), unpack_forms(None)
     (('a',), ('a', 'b'), ())
     """
     return () if part is None else (part,) if type(part) is str else part
 
 
-def forms_in(row: Row) -> Forms:
+def forms_from_row(row: Row) -> Forms:
     """Return the normal forms of a row, per key."""
-    return tuple([unpacked(part) for part in row[FORMS : len(row) - len(row[NAMES])]])
+    return tuple(
+        [unpack_forms(part) for part in row[FORMS : len(row) - len(row[NAMES])]]
+    )
 
 
-def ids_in(row: Row) -> tuple[str, ...]:
+def ids_from_row(row: Row) -> tuple[str, ...]:
     """Return the ids that resolve to the contact of a row."""
     history = row[HISTORY]
-    return (row[ID],) if history is None else (row[ID], *history[ABSORBED])
+    return (row[ID],) if history is None else (row[ID], *history[MERGED_IDS])
 
 
 def _link(row: Row, contact: Contact) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-__all__ = ["BEGINNING", "KEY", "NUMBER", "ROW", "THREAD", "WAS", "Record"]
+__all__ = ["BEGINNING", "KEY", "NUMBER", "PREVIOUS_ROW", "ROW", "THREAD", "Record"]
 
 Record: TypeAlias = tuple[Any, ...]
 """A published write, read by the positions below. The common write names its one row
 directly; any other has a ``store.redo.Redo`` in place of the row."""
 
-ROW, WAS, KEY, NUMBER, THREAD = range(5)
+ROW, PREVIOUS_ROW, KEY, NUMBER, THREAD = range(5)
 """The new row or a ``Redo``, the row that it replaces, the key that matched, the
 number of the last change, and the thread that wrote."""
 

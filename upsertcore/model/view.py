@@ -16,7 +16,7 @@ from upsertcore.errors import UnknownContact
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
 
-__all__ = ["Forms", "View", "changed", "departed"]
+__all__ = ["Forms", "View", "contact_stale_reason", "stale_reason"]
 
 Forms: TypeAlias = tuple[tuple[str, ...], ...]
 """The normal forms that a contact holds, per key of its policy, aliases last."""
@@ -35,7 +35,7 @@ class View(Protocol):
         """Return the contact that an id resolves to."""
         ...
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
         """Return the contact of an id, and the forms that it holds, per key."""
         ...
 
@@ -44,7 +44,7 @@ class View(Protocol):
         ...
 
 
-def changed(view: View, contacts: Observed, lookups: Lookups) -> str | None:
+def stale_reason(view: View, contacts: Observed, lookups: Lookups) -> str | None:
     """
     Return what has changed since these look-ups; None where all still hold.
 
@@ -58,11 +58,11 @@ def changed(view: View, contacts: Observed, lookups: Lookups) -> str | None:
 
     >>> from upsertcore.store.index import ContactIndex
     >>> lookup = "email", "a@x.org", ""
-    >>> changed(ContactIndex(["email"]), (), [(lookup, ("c-1",))])
+    >>> stale_reason(ContactIndex(["email"]), (), [(lookup, ("c-1",))])
     'the contacts that hold its email have changed'
     """
     for id, contact in contacts:
-        reason = departed(view, id, contact)
+        reason = contact_stale_reason(view, id, contact)
         if reason is not None:
             return reason
     for (key, form, scope), ids in lookups:
@@ -71,7 +71,7 @@ def changed(view: View, contacts: Observed, lookups: Lookups) -> str | None:
     return None
 
 
-def departed(view: View, id: str, former: Contact) -> str | None:
+def contact_stale_reason(view: View, id: str, former: Contact) -> str | None:
     """
     Return how a contact has changed; None where it is the same.
 
@@ -84,7 +84,7 @@ def departed(view: View, id: str, former: Contact) -> str | None:
     >>> from upsertcore import Contact
     >>> from upsertcore.store.index import ContactIndex
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
-    >>> departed(ContactIndex(), "c-1", Contact("c-1", "", {}, 1, now, now))
+    >>> contact_stale_reason(ContactIndex(), "c-1", Contact("c-1", "", {}, 1, now, now))
     'contact c-1 is gone'
     """
     try:

@@ -19,7 +19,7 @@ from operator import index
 from typing import Any
 
 from upsertcore.normalize.words import text, whole_number
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = [
     "Normalizer",
@@ -287,13 +287,13 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
 def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Return short form to full name; refuse a short form of two names."""
     if not isinstance(table, Mapping):
-        what = f"must be a mapping of names, not {shown(table)}"
+        what = f"must be a mapping of names, not {show_value(table)}"
         raise TypeError(f"nicknames: {what}; write {{'Robert': ['Bob', 'Rob']}}")
     names: dict[str, str] = {}
     for full, short in table.items():
         name = _name(full)
         if isinstance(short, str) or not isinstance(short, Iterable):
-            what = f"{name!r} must have a list, not {shown(short)}"
+            what = f"{name!r} must have a list, not {show_value(short)}"
             raise TypeError(f"nicknames: {what}; list its short forms")
         for form in map(_name, short):
             if form != name and names.setdefault(form, name) != name:
@@ -312,7 +312,7 @@ def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
 def _name(value: Any) -> str:
     form = text(value)
     if form is None:
-        what = f"a name must be text, not {shown(value)}"
+        what = f"a name must be text, not {show_value(value)}"
         raise ValueError(f"nicknames: {what}; name it as it is written")
     return form
 

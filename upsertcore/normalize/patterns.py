@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["PLACEHOLDERS", "Matcher", "Pattern", "as_tuple", "compile_patterns"]
 
@@ -130,7 +130,7 @@ def compile_patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ..
     [True]
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
-        what = f"must be a tuple of patterns, not {shown(blocked)}"
+        what = f"must be a tuple of patterns, not {show_value(blocked)}"
         raise InvalidPolicy(f"{name}: blocked {what}; put one pattern into a tuple")
     texts, compiled = [], []
     for pattern in blocked:
@@ -143,7 +143,7 @@ def compile_patterns(name: str, blocked: Iterable[Pattern]) -> tuple[Matcher, ..
 
 def _check_text(name: str, pattern: Any) -> str:
     if not isinstance(pattern, str) or not pattern:
-        what = f"must be text or a compiled pattern of text, not {shown(pattern)}"
+        what = f"must be text or a compiled pattern of text, not {show_value(pattern)}"
         raise InvalidPolicy(f"{name}: blocked {what}; use text, or re.compile")
     return pattern
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"]
 
@@ -209,7 +209,7 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
     """
     phonenumbers = _phonenumbers()
     if region not in phonenumbers.SUPPORTED_REGIONS:
-        what = f"unknown region {shown(region)}"
+        what = f"unknown region {show_value(region)}"
         raise ValueError(f"{what}; pass two capital letters, such as 'US'")
     plan = _Plan(phonenumbers, region)
 

@@ -20,7 +20,7 @@ from upsertcore.errors import InvalidPolicy
 from upsertcore.policy.functions import check_not_factory
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep, replace, union
-from upsertcore.values import described, shown, unknown
+from upsertcore.values import describe, show_value, unknown_name
 
 if TYPE_CHECKING:
     from upsertcore.matching.strategy import Strategy
@@ -72,11 +72,11 @@ def make_keys(
     names = dict.fromkeys(key.name for key in keys)
     for name, key in named.items():
         if not isinstance(name, str) or not name:
-            what = f"names must be str, got {described(name)}"
+            what = f"names must be str, got {describe(name)}"
             raise InvalidPolicy(f"keys: {what}; name each key")
         if not isinstance(key, Key):
             check_not_factory(f"keys: {name}", key)
-            what = f"must be key(...), not {described(key)}"
+            what = f"must be key(...), not {describe(key)}"
             raise InvalidPolicy(f"keys: {name}: {what}; write key(..., normalize=...)")
         if name in names:
             raise InvalidPolicy(f"keys: {name}: duplicate key name; use another name")
@@ -106,7 +106,9 @@ def check_keys(
         _check_options(key)
         for name in key.fields:
             if name not in fields:
-                raise InvalidPolicy(f"{key.name}: {unknown('field', name, fields)}")
+                raise InvalidPolicy(
+                    f"{key.name}: {unknown_name('field', name, fields)}"
+                )
             if key.unique and fields[name].default is not None:
                 reason = "a default would give every contact the same unique key"
                 raise InvalidPolicy(f"{name}: {reason}; leave default out")
@@ -123,12 +125,12 @@ def check_keys(
 def _check_options(key: Key) -> None:
     for option in ("unique", "keep_aliases", "any_of", "append_new"):
         if type(getattr(key, option)) is not bool:
-            what = f"must be True or False, not {described(getattr(key, option))}"
+            what = f"must be True or False, not {describe(getattr(key, option))}"
             raise InvalidPolicy(f"{key.name}: {option} {what}")
     if key.max_forms is not None and (
         type(key.max_forms) is not int or key.max_forms < 1
     ):
-        what = f"must be a whole number from 1, not {described(key.max_forms)}"
+        what = f"must be a whole number from 1, not {describe(key.max_forms)}"
         reason = f"max_forms {what}; leave it out for no limit"
         raise InvalidPolicy(f"{key.name}: {reason}")
 
@@ -230,8 +232,8 @@ def check_match(
 
 def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) -> str:
     if name in fields:
-        return f"field {shown(name)} has no key; add key=... to it"
-    return unknown("key", name, by_name)
+        return f"field {show_value(name)} has no key; add key=... to it"
+    return unknown_name("key", name, by_name)
 
 
 def _check_droppable(names: tuple[str, ...], by_name: Mapping[str, Key]) -> None:

@@ -19,7 +19,7 @@ from upsertcore.normalize import Normalizer
 from upsertcore.normalize.patterns import Pattern, as_tuple
 from upsertcore.policy.functions import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
-from upsertcore.values import described, freeze, unknown
+from upsertcore.values import describe, freeze, unknown_name
 
 __all__ = [
     "UNUSABLE",
@@ -162,7 +162,7 @@ def check_field(name: str, options: Field) -> None:
     check_choice(f"{name}: blank", options.blank, Blank)
     for option in ("unique", "required", "keep_aliases"):
         if type(getattr(options, option)) is not bool:
-            what = f"must be True or False, not {described(getattr(options, option))}"
+            what = f"must be True or False, not {describe(getattr(options, option))}"
             raise InvalidPolicy(f"{name}: {option} {what}")
     options_of_keys = {
         "unique": options.unique,
@@ -191,7 +191,7 @@ def check_rule(name: str, rule: object) -> None:
     if not isinstance(rule, Rule):
         check_not_factory(name, rule)
         advice = "wrap it: custom(...)" if callable(rule) else "use replace, keep, ..."
-        what = f"must be a rule, not {described(rule)}"
+        what = f"must be a rule, not {describe(rule)}"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
 
 
@@ -230,7 +230,7 @@ def check_field_name(
     if isinstance(name, str) and name in fields:
         return
     if extra_fields is None or not isinstance(name, str) or name in ("", "*"):
-        reason = unknown("field", name, fields)
+        reason = unknown_name("field", name, fields)
         if name == "*":
             reason = "'*' is not a field; name each field"
         raise InvalidPolicy(f"{argument}: {reason}")
@@ -269,7 +269,7 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     """
     if value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
-        what = f"must be one of {names}, not {described(value)}"
+        what = f"must be one of {names}, not {describe(value)}"
         raise InvalidPolicy(f"{name}: {what}")
 
 

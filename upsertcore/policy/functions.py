@@ -13,7 +13,7 @@ import inspect
 from typing import Any
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.values import called, described
+from upsertcore.values import callable_name, describe
 
 __all__ = ["check_function", "check_normaliser", "check_not_factory"]
 
@@ -47,10 +47,10 @@ def check_not_factory(name: str, value: object) -> None:
     noun = None
     if callable(value) and not isinstance(value, type):
         returns = getattr(value, "__annotations__", {}).get("return")
-        returns = returns if isinstance(returns, str) else called(returns)
+        returns = returns if isinstance(returns, str) else callable_name(returns)
         noun = _NOUNS.get(returns.partition("[")[0])
     if noun is not None:
-        function = called(value)
+        function = callable_name(value)
         what = f"{function} makes {noun} and is not one itself"
         raise InvalidPolicy(f"{name}: {what}; call it, as in {function}(...)")
 
@@ -73,11 +73,11 @@ def check_function(name: str, function: object, advice: str) -> None:
     upsertcore.errors.InvalidPolicy: born: clean: <lambda> must take one value; take ...
     """
     if not callable(function):
-        what = f"must be a function, not {described(function)}"
+        what = f"must be a function, not {describe(function)}"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
     check_not_factory(name, function)
     if not _takes_one(function):
-        what = f"{called(function)} must take one value"
+        what = f"{callable_name(function)} must take one value"
         raise InvalidPolicy(f"{name}: {what}; {advice}")
 
 

@@ -17,11 +17,18 @@ from typing import Any, final
 
 from attrs import field, frozen
 
-from upsertcore.errors import InvalidField, InvalidPolicy, blame
+from upsertcore.errors import InvalidField, InvalidPolicy, note_function
 from upsertcore.normalize import Normalizer
 from upsertcore.normalize.patterns import Matcher, Pattern, as_tuple, compile_patterns
 from upsertcore.policy.functions import check_normaliser
-from upsertcore.values import FrozenMap, called, described, empty, freeze, shown
+from upsertcore.values import (
+    FrozenMap,
+    callable_name,
+    describe,
+    empty,
+    freeze,
+    show_value,
+)
 
 __all__ = ["MAX_FORMS", "Key", "Pattern", "compile_patterns", "key"]
 
@@ -266,15 +273,17 @@ class Key:
         try:
             form = self.normalize[place](value)
         except Exception as error:
-            self.blame(error, value, place)
+            self.note_normaliser(error, value, place)
             raise
         if type(form) is str and form.isascii():
             return form or None
         return self.check_form(form, place)
 
-    def blame(self, error: Exception, value: Any, place: int = 0) -> None:
+    def note_normaliser(self, error: Exception, value: Any, place: int = 0) -> None:
         """Add the field and the normaliser to an exception that it raised."""
-        blame(error, self.fields[place], "normaliser", self.normalize[place], value)
+        note_function(
+            error, self.fields[place], "normaliser", self.normalize[place], value
+        )
 
     def check_form(self, form: Any, place: int = 0) -> str | None:
         """
@@ -285,7 +294,9 @@ class Key:
         """
         if form is None:
             return None
-        what = f"{self.fields[place]}: normaliser {called(self.normalize[place])}"
+        what = (
+            f"{self.fields[place]}: normaliser {callable_name(self.normalize[place])}"
+        )
         if not isinstance(form, str):
             advice = f"not {type(form).__name__}; return str(...) of it"
             raise TypeError(f"{what} must return str or None, {advice}")
@@ -356,10 +367,10 @@ def key(
     distinct: set[str] = set()
     for name in names:
         if not isinstance(name, str) or not name:
-            what = f"field names must be str, got {described(name)}"
+            what = f"field names must be str, got {describe(name)}"
             raise InvalidPolicy(f"key: {what}; name the fields one by one")
         if name in distinct:
-            what = f"duplicate field {shown(name)}"
+            what = f"duplicate field {show_value(name)}"
             raise InvalidPolicy(f"key: {what}; name each field once")
         distinct.add(name)
     for normalizer in normalizers:

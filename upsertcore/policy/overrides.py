@@ -24,7 +24,7 @@ from upsertcore.policy.fields import (
     check_patch_rule,
     check_rule,
 )
-from upsertcore.values import described
+from upsertcore.values import describe
 
 if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
@@ -69,7 +69,7 @@ def with_overrides(
     fields = dict(policy.fields)
     overrides = {} if rules is None else rules
     if not isinstance(overrides, Mapping):
-        what = f"must be a mapping of fields to rules, not {described(rules)}"
+        what = f"must be a mapping of fields to rules, not {describe(rules)}"
         raise InvalidPolicy(f"rules: {what}; write {{'tags': union}}")
     for name, rule in overrides.items():
         check_rule(f"{name}: rule", rule)

@@ -37,7 +37,7 @@ from upsertcore.policy.functions import check_not_factory
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep
 from upsertcore.rules.rule import Rule
-from upsertcore.values import described
+from upsertcore.values import describe
 
 __all__ = ["OnKeyInUse", "Policy", "compiled"]
 
@@ -63,7 +63,7 @@ def _read_only_keys(keys: Mapping[str, Key]) -> Mapping[str, Key]:
 
 def _read_only(name: str, table: Mapping[str, T]) -> Mapping[str, T]:
     if not isinstance(table, Mapping):
-        what = f"must be a mapping of names, not {described(table)}"
+        what = f"must be a mapping of names, not {describe(table)}"
         raise InvalidPolicy(f"{name}: {what}; write {{'email': ...}}")
     return MappingProxyType(dict(table))
 
@@ -253,18 +253,18 @@ def compiled(policy: Policy) -> Compiled:
 def _check_table(policy: Policy) -> None:
     if not isinstance(policy.match, Strategy):
         check_not_factory("match", policy.match)
-        what = f"must be a match strategy, not {described(policy.match)}"
+        what = f"must be a match strategy, not {describe(policy.match)}"
         raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
     names: Any = tuple(policy.fields)
     for name in names:
         options: Any = policy.fields[name]
         if not isinstance(name, str) or not name:
-            what = f"names must be str, got {described(name)}"
+            what = f"names must be str, got {describe(name)}"
             raise InvalidPolicy(f"fields: {what}; name each field")
         if not isinstance(options, Field):
             check_not_factory(name, options)
             advice = f"write field({'key=...' if callable(options) else ''})"
-            what = f"must be field(...), not {described(options)}"
+            what = f"must be field(...), not {describe(options)}"
             raise InvalidPolicy(f"{name}: {what}; {advice}")
         check_field(name, options)
         check_clock(name, options.rule, policy.fields, policy.extra_fields)
@@ -277,7 +277,7 @@ def _check_table(policy: Policy) -> None:
 def _check_extra_fields(options: Any) -> None:
     if not isinstance(options, Field):
         check_not_factory("extra_fields", options)
-        what = f"must be field(...) or None, not {described(options)}"
+        what = f"must be field(...) or None, not {describe(options)}"
         raise InvalidPolicy(
             f"extra_fields: {what}; write field(rule=replace), for example"
         )

@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["parse_bool", "parse_json_cell", "parse_list", "split_words"]
 
@@ -28,7 +28,7 @@ def parse_bool(text: str) -> bool:
     (True, False)
     """
     if text not in {"true", "false"}:
-        raise ValueError(f"must be true or false, not {shown(text)}")
+        raise ValueError(f"must be true or false, not {show_value(text)}")
     return text == "true"
 
 

@@ -45,7 +45,7 @@ from upsertcore.profiles.wire import (
 )
 from upsertcore.store.ids import fresh_ids
 from upsertcore.store.index import ContactIndex
-from upsertcore.values import NOTHING, shown
+from upsertcore.values import NOTHING, show_value
 
 __all__ = ["LeadConnector"]
 
@@ -282,16 +282,15 @@ class LeadConnector:
     def _trace(self) -> str:
         trace_id: Any = self._trace_ids()
         if not isinstance(trace_id, str):
-            raise TypeError(f"trace_ids: must return text, not {shown(trace_id)}")
+            raise TypeError(f"trace_ids: must return text, not {show_value(trace_id)}")
         return trace_id
 
 
 def _order(priority: object) -> tuple[str, ...]:
     names = tuple(priority) if isinstance(priority, (list, tuple)) else ()
     if names not in (KEYS, KEYS[::-1], KEYS[:1], KEYS[1:]):
-        raise InvalidPolicy(
-            f"priority: must be email, phone or both, each once, not {shown(priority)}"
-        )
+        what = f"must be email, phone or both, each once, not {show_value(priority)}"
+        raise InvalidPolicy(f"priority: {what}")
     return names
 
 
@@ -299,7 +298,7 @@ def _reader(catalogue: Any) -> Any:
     pairs = catalogue.items() if isinstance(catalogue, Mapping) else [(catalogue, "")]
     for pair in pairs:
         if not all(isinstance(part, str) and part.strip() for part in pair):
-            reason = f"must be keys to ids, both text, and not have {shown(pair)}"
+            reason = f"must be keys to ids, both text, and not have {show_value(pair)}"
             raise InvalidPolicy(f"custom_fields: {reason}")
     return custom_fields(dict(pairs))
 

@@ -42,7 +42,7 @@ from upsertcore.profiles.wire import (
     split_fields,
     translate_refusals,
 )
-from upsertcore.values import FrozenMap, shown, thaw
+from upsertcore.values import FrozenMap, show_value, thaw
 
 __all__ = ["SegMetrics"]
 
@@ -110,7 +110,7 @@ class SegMetrics:
         ):
             problem = "must be text that is not blank, or None"
             raise InvalidPolicy(
-                f"default_status: {problem}, not {shown(default_status)}"
+                f"default_status: {problem}, not {show_value(default_status)}"
             )
         self._read = readers(
             custom_fields=check_bool("custom_fields", custom_fields),

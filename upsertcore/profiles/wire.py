@@ -22,7 +22,7 @@ from upsertcore.errors import InvalidPolicy, Refused
 from upsertcore.normalize import PLACEHOLDERS, email
 from upsertcore.normalize.patterns import Pattern
 from upsertcore.policy.policy import Policy
-from upsertcore.values import freeze, shown
+from upsertcore.values import freeze, show_value
 
 __all__ = [
     "Profile",
@@ -190,7 +190,7 @@ def display_name(name: object) -> str:
     """
     if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60:
         return name
-    return shown(name)
+    return show_value(name)
 
 
 def join_messages(messages: Iterable[str]) -> str:
@@ -290,7 +290,7 @@ def check_bool(name: str, value: object) -> bool:
     True
     """
     if not isinstance(value, bool):
-        raise InvalidPolicy(f"{name}: must be True or False, not {shown(value)}")
+        raise InvalidPolicy(f"{name}: must be True or False, not {show_value(value)}")
     return value
 
 

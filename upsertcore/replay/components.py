@@ -25,7 +25,7 @@ from upsertcore.replay.linking import (
     component_roots,
 )
 from upsertcore.replay.ordered import ComputedForms, replay_with_links
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["Components", "Cut", "components"]
 
@@ -143,7 +143,7 @@ def _check_rows(log: list[Any]) -> None:
     ids: set[str] = set()
     for row in log:
         if type(row) is not SentPatch and type(row) is not KnownContact:
-            what = f"must be SentPatch or KnownContact, not {shown(row)}"
+            what = f"must be SentPatch or KnownContact, not {show_value(row)}"
             raise TypeError(f"rows: {what}")
         if type(row.sequence) is not int:
             what = f"must be a whole number, not {row.sequence!r}"

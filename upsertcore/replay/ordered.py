@@ -22,7 +22,7 @@ from upsertcore.book.book import ContactBook
 from upsertcore.book.loading import admitted_forms
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome
-from upsertcore.errors import Refused, note
+from upsertcore.errors import Refused, add_note
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
@@ -188,8 +188,8 @@ class _RecordingView:
     def get(self, id: str) -> Contact:
         return self._index.get(id)
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
-        return self._index.found(id)
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
+        return self._index.get_with_forms(id)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         self.links.append(self._linking.link(key, scope, form))
@@ -291,7 +291,7 @@ class _Replay:
         except Refused:
             raise
         except Exception as error:
-            note(error, f"in the patch of sequence {row.sequence}")
+            add_note(error, f"in the patch of sequence {row.sequence}")
             raise
 
 

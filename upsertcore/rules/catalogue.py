@@ -49,7 +49,15 @@ from upsertcore.rules.gather import (
 )
 from upsertcore.rules.order import KINDS, fill, larger, newer, smaller
 from upsertcore.rules.rule import Combine, Law, Rule, replace
-from upsertcore.values import called, described, empty, freeze, kind_of, same, shown
+from upsertcore.values import (
+    callable_name,
+    describe,
+    empty,
+    freeze,
+    kind_of,
+    same,
+    show_value,
+)
 
 __all__ = [
     "add",
@@ -249,7 +257,7 @@ def latest(by: str) -> Rule:
     """
     name: Any = by
     if not isinstance(name, str) or not name.strip():
-        what = f"by must be the name of a field, not {described(name)}"
+        what = f"by must be the name of a field, not {describe(name)}"
         raise InvalidPolicy(f"latest: {what}; name the field that has the time")
     return Rule(f"latest(by={by!r})", newer, _ALL_LAWS, drops=True, by=by)
 
@@ -347,7 +355,7 @@ class _Custom:
         except ValueError as error:
             advice = str(error).partition("; send ")[2] or "a JSON value"
             what = f"must not become {type(new).__name__} through its rule"
-            reason = f"{what}; let {called(self.function)} return {advice}"
+            reason = f"{what}; let {callable_name(self.function)} return {advice}"
             raise ValueError(reason) from error
 
     def __hash__(self) -> int:
@@ -386,10 +394,10 @@ def custom(
     'Robert'
     """
     if not callable(combine):
-        what = f"must be a function, not {described(combine)}"
+        what = f"must be a function, not {describe(combine)}"
         raise InvalidPolicy(f"custom: {what}; it takes the stored and the sent value")
     if any(law not in get_args(Law) for law in laws):
         known = ", ".join(map(repr, get_args(Law)))
-        what = f"laws must be some of {known}, not {shown(laws)}"
+        what = f"laws must be some of {known}, not {show_value(laws)}"
         raise InvalidPolicy(f"custom: {what}")
     return Rule(name, _Custom(combine), frozenset(laws), drops=True)

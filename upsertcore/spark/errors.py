@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from upsertcore.errors import UpsertError
-from upsertcore.values import shown
+from upsertcore.values import show_value
 
 __all__ = ["InvalidColumn", "LargeComponent", "SharedForm", "UnfitValue"]
 
@@ -61,7 +61,7 @@ class UnfitValue(UpsertError, ValueError):
         self.sequence, self.kind = sequence, kind
 
     def __str__(self) -> str:
-        subject = f"{self.field}: {shown(self.value)}"
+        subject = f"{self.field}: {show_value(self.value)}"
         where = f"(sequence {self.sequence})"
         if not self.kind:
             return f"{subject} is of a field that the struct does not declare {where}"
@@ -95,5 +95,5 @@ class LargeComponent(UpsertError):
 
 def _describe(shared: SharedForm) -> str:
     key, scope, form, rows = shared
-    location = f" in {shown(scope)}" if scope else ""
-    return f"{key} {shown(form)}{location} ({rows} rows)"
+    location = f" in {show_value(scope)}" if scope else ""
+    return f"{key} {show_value(form)}{location} ({rows} rows)"

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from upsertcore.model.layout import FORMS, ID, PLACE, Row, unpacked
+from upsertcore.model.layout import FORMS, ID, PLACE, Row, unpack_forms
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
@@ -70,9 +70,9 @@ def move(
 def _difference(part: Any, other: Any) -> Sequence[str]:
     """Return the forms of one part of a row that another part lacks."""
     if type(part) is tuple or type(other) is tuple:
-        excluded = {*unpacked(other)}
-        return [form for form in unpacked(part) if form not in excluded]
-    return unpacked(part)
+        excluded = {*unpack_forms(other)}
+        return [form for form in unpack_forms(part) if form not in excluded]
+    return unpack_forms(part)
 
 
 def holder_lists(holders: Holders) -> dict[tuple[str, str, str], list[str]]:

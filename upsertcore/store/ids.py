@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from upsertcore.model.contact import Contact
-from upsertcore.values import freeze, same, shown
+from upsertcore.values import freeze, same, show_value
 
 if TYPE_CHECKING:
     from upsertcore.engine.plan import Plan
@@ -83,7 +83,7 @@ class IdInUse(ValueError):
         self.id = id
 
     def __str__(self) -> str:
-        what = f"must return a new id, but a contact already has {shown(self.id)}"
+        what = f"must return a new id, but a contact already has {show_value(self.id)}"
         return f"ids: {what}; return a different id at each call"
 
 
@@ -168,7 +168,9 @@ def checked_id(id: Any) -> str:
     """
     if not isinstance(id, str) or not id.strip():
         advice = "return text, such as str(uuid4())"
-        raise TypeError(f"ids: must return a non-empty str, got {shown(id)}; {advice}")
+        raise TypeError(
+            f"ids: must return a non-empty str, got {show_value(id)}; {advice}"
+        )
     return freeze(id)  # type: ignore[no-any-return]
 
 
@@ -185,7 +187,9 @@ def checked_time(now: Any) -> datetime:
     """
     if not isinstance(now, datetime) or now.utcoffset() is None:
         advice = "return datetime.now(timezone.utc), say"
-        raise TypeError(f"clock: must return an aware time, got {shown(now)}; {advice}")
+        raise TypeError(
+            f"clock: must return an aware time, got {show_value(now)}; {advice}"
+        )
     time = now
     if type(now) is not datetime:
         # A subclass may compare and print differently, as that of pandas does.
@@ -195,7 +199,7 @@ def checked_time(now: Any) -> datetime:
     try:
         time.astimezone(UTC)
     except OverflowError as error:
-        what = f"must return a time that UTC can represent, got {shown(now)}"
+        what = f"must return a time that UTC can represent, got {show_value(now)}"
         advice = "return a time within the years 1 to 9999"
         raise ValueError(f"clock: {what}; {advice}") from error
     # A dump keeps the offset of that moment and not the zone, so neither does this.

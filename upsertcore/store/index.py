@@ -27,9 +27,9 @@ from upsertcore.model.layout import (
     Names,
     Row,
     Rows,
-    contact_in,
-    forms_in,
-    ids_in,
+    contact_from_row,
+    forms_from_row,
+    ids_from_row,
     row_of,
 )
 from upsertcore.store.holders import (
@@ -109,7 +109,7 @@ class ContactIndex:
         rows = list(self.rows.values())
         if not self._is_ordered:
             rows.sort(key=itemgetter(PLACE))
-        return map(contact_in, rows)
+        return map(contact_from_row, rows)
 
     def __contains__(self, id: object) -> bool:
         return id in self.rows or id in self.redirects or id in self.rows
@@ -126,12 +126,12 @@ class ContactIndex:
         ...
         upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
         """
-        return contact_in(self._row(id))
+        return contact_from_row(self._row(id))
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
         row = self._row(id)
-        return contact_in(row), forms_in(row)
+        return contact_from_row(row), forms_from_row(row)
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
         """
@@ -300,9 +300,9 @@ class ContactIndex:
             Linear in contacts and forms.
         """
         rows = sorted(self.rows.values(), key=itemgetter(PLACE))
-        held = [(row[ID], row[SCOPE], forms_in(row)) for row in rows]
+        held = [(row[ID], row[SCOPE], forms_from_row(row)) for row in rows]
         expected, actual = expected_lists(self.keys, held), holder_lists(self._holders)
-        ids = sorted((id, row[ID]) for row in rows for id in ids_in(row))
+        ids = sorted((id, row[ID]) for row in rows for id in ids_from_row(row))
         redirects = sorted([*((id, id) for id in self.rows), *self.redirects.items()])
         if actual != expected or ids != redirects:
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
@@ -366,12 +366,12 @@ class IndexStage:
 
     def get(self, id: str) -> Contact:
         """Return the contact that an id resolves to."""
-        return contact_in(self.row(id))
+        return contact_from_row(self.row(id))
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
         row = self.row(id)
-        return contact_in(row), forms_in(row)
+        return contact_from_row(row), forms_from_row(row)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Return the ids of the contacts that hold a form before this write."""
@@ -416,7 +416,7 @@ class IndexStage:
             if id != contact.id:
                 self._rows[id] = None
             if id != contact.id or len(ids) == len(contact.ids):
-                for former in ids_in(row):
+                for former in ids_from_row(row):
                     self._redirects[former] = None
         for id in ids[1:]:
             self._redirects[id] = contact.id
@@ -433,7 +433,7 @@ class IndexStage:
         row = self.row(id)
         if row[ID] != id:
             raise UnknownContact(id)
-        contact = contact_in(row)
+        contact = contact_from_row(row)
         for merged_id in contact.merged_ids:
             self._redirects[merged_id] = self._former_places[merged_id] = None
         self._rows[id] = None
@@ -518,7 +518,7 @@ class IndexStage:
         """Return the contact's own id, and its ids that do not resolve to it yet."""
         row, ids = self._resolve(contact.id), contact.ids
         if row is not None and row[ID] == contact.id:
-            known = ids_in(row)
+            known = ids_from_row(row)
             # After many merges, one by one, nearly all of its ids are known.
             if ids[: len(known)] == known:
                 return (contact.id, *ids[len(known) :])

@@ -18,7 +18,7 @@ from attrs import frozen
 from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import ChangesNotRetained, UnknownContact
 from upsertcore.policy.forms import held_forms
-from upsertcore.values import described
+from upsertcore.values import describe
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
@@ -62,7 +62,7 @@ class Journal:
 
     def __init__(self, limit: int | None) -> None:
         if limit is not None and (type(limit) is not int or limit < 0):
-            what = f"must be a whole number from 0, or None, not {described(limit)}"
+            what = f"must be a whole number from 0, or None, not {describe(limit)}"
             raise ValueError(f"retain_changes: {what}; pass None to retain all changes")
         self.entries: deque[Entry] = deque(maxlen=limit)
         self.is_on = limit != 0

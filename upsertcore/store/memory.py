@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, StalePlan, UnknownContact
-from upsertcore.model.record import BEGINNING, NUMBER, ROW, THREAD, WAS, Record
+from upsertcore.model.record import BEGINNING, NUMBER, PREVIOUS_ROW, ROW, THREAD, Record
 from upsertcore.store.idempotency import CallKey, CallLog, replay_of
 from upsertcore.store.ids import IdInUse, Stamp
 from upsertcore.store.index import IndexStage
@@ -56,7 +56,7 @@ T = TypeVar("T")
 class Basis(Protocol):
     """What a decision has read."""
 
-    def stale(self, index: ContactIndex) -> str | None:
+    def stale_reason(self, index: ContactIndex) -> str | None:
         """Return what has changed since; None if nothing has."""
         ...
 
@@ -273,7 +273,7 @@ class MemoryStore:
         stamp = Stamp(self.ids, self.clock)
 
         def check_basis() -> None:
-            reason = plan.stale(self._index)
+            reason = plan.stale_reason(self._index)
             if reason is not None:
                 raise StalePlan(reason)
 
@@ -400,7 +400,7 @@ class MemoryStore:
                 return None
 
     def _is_stale(self, basis: Basis) -> bool:
-        return self.read(lambda: basis.stale(self._index)) is not None
+        return self.read(lambda: basis.stale_reason(self._index)) is not None
 
     def _change(self, prepare: Callable[[Record], tuple[T, Record | None]]) -> T:
         """Prepare a record under the lock, and publish it."""
@@ -443,7 +443,7 @@ class MemoryStore:
                 row.release()
                 self.completed = record
             else:
-                self._index.store_row(record[WAS], row)
+                self._index.store_row(record[PREVIOUS_ROW], row)
                 if self.journal.is_on:
                     self._append(record)
                 self.completed = record
@@ -469,7 +469,7 @@ class MemoryStore:
 
     def _append(self, record: Record) -> None:
         """Append a write of one row to the journal, unless it is there."""
-        result: Result = "created" if record[WAS] is None else "updated"
+        result: Result = "created" if record[PREVIOUS_ROW] is None else "updated"
         outcome = outcome_from_record(result, record, self._policy)
         self.journal.append(record[NUMBER], outcome)
 

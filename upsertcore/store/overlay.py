@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from upsertcore.model.view import changed
+from upsertcore.model.view import stale_reason
 from upsertcore.store.index import ContactIndex
 
 if TYPE_CHECKING:
@@ -56,17 +56,17 @@ class Overlay:
 
     def get(self, id: str) -> Contact:
         """Return the contact that an id resolves to."""
-        return self.found(id)[0]
+        return self.get_with_forms(id)[0]
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
         if id in self._writes:
-            return self._writes.found(id)
+            return self._writes.get_with_forms(id)
         stored = self._contacts.get(id)
         if stored is None:
-            stored = self._contacts[id] = self._index.found(id)
+            stored = self._contacts[id] = self._index.get_with_forms(id)
         target = stored[0].id
-        return self._writes.found(target) if target in self._writes else stored
+        return self._writes.get_with_forms(target) if target in self._writes else stored
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Return the ids of the contacts that hold a form, by creation."""
@@ -91,14 +91,14 @@ class Overlay:
         self._writes.put(contact, forms)
         self.puts.append((contact, forms))
 
-    def stale(self, index: ContactIndex) -> str | None:
+    def stale_reason(self, index: ContactIndex) -> str | None:
         """Return what has changed since it was read; None if nothing has."""
         for id, place in self._places.items():
             # A merged contact may have been restored since, which changes its place.
             if index.find_place(id) != place:
                 return f"contact {id} has changed its place in the order of creation"
         contacts = [(id, contact) for id, (contact, _forms) in self._contacts.items()]
-        return changed(index, contacts, self._lookups.items())
+        return stale_reason(index, contacts, self._lookups.items())
 
     def _place(self, id: str) -> tuple[bool, int]:
         if id not in self._places:

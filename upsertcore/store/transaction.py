@@ -18,7 +18,7 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import Request
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
-from upsertcore.model.layout import unpacked
+from upsertcore.model.layout import unpack_forms
 from upsertcore.model.view import Forms, View
 from upsertcore.store.idempotency import CallKey
 from upsertcore.store.journal import Entry
@@ -74,7 +74,7 @@ class Remainder:
         now: datetime | None = None,
     ) -> None:
         self.forms: dict[str, tuple[str, ...]] = {
-            name: unpacked(packed) for name, packed in forms.items()
+            name: unpack_forms(packed) for name, packed in forms.items()
         }
         self.sent = dict(zip(names, values, strict=True))
         self.id, self.now = id, now
@@ -87,7 +87,7 @@ class Stage(Protocol):
         """Return the contact that an id resolves to."""
         ...
 
-    def found(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
         ...
 
