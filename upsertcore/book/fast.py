@@ -374,9 +374,9 @@ def has_fast_path(policy: Policy) -> bool:
     Return whether the fast path supports the strategy and the keys of a policy.
 
     >>> from upsertcore import Policy, field, first_match, merge_all, normalize
-    >>> lines = {"email": field(key=normalize.email)}
+    >>> fields = {"email": field(key=normalize.email)}
     >>> [
-    ...     has_fast_path(Policy(match("email"), lines))
+    ...     has_fast_path(Policy(match("email"), fields))
     ...     for match in (first_match, merge_all)
     ... ]
     [True, False]

@@ -132,9 +132,9 @@ def compare(first: Report, second: Report) -> ReportComparison:
 
     >>> from upsertcore import Policy, field, first_match, never, normalize
     >>> from upsertcore.evaluation import evaluate
-    >>> lines = {"email": field(key=normalize.email)}
+    >>> fields = {"email": field(key=normalize.email)}
     >>> rows = [{"who": 1, "email": "a@x"}, {"who": 1, "email": "A@x"}]
-    >>> one, other = Policy(never(), lines), Policy(first_match("email"), lines)
+    >>> one, other = Policy(never(), fields), Policy(first_match("email"), fields)
     >>> print(compare(*[evaluate(p, rows, truth="who") for p in (one, other)]))
     2 records, 2 of them put differently: 2 better, 0 worse, 0 mixed
       row 0, of 1: with 0 right and 0 wrong / 1 right and 0 wrong: better

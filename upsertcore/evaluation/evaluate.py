@@ -80,8 +80,8 @@ class Evaluator:
         count per person and contact.
 
     >>> from upsertcore import field, first_match, normalize
-    >>> lines = {"email": field(key=normalize.email)}
-    >>> evaluator = Evaluator(ContactBook(Policy(first_match("email"), lines)))
+    >>> fields = {"email": field(key=normalize.email)}
+    >>> evaluator = Evaluator(ContactBook(Policy(first_match("email"), fields)))
     >>> for person, email in (("ada", "a@x"), ("ada", "A@x"), ("ada", "b@x")):
     ...     evaluator.add(person, evaluator.book.upsert({"email": email}))
     >>> evaluator.report().keys, evaluator.scores().right_pairs
@@ -236,9 +236,11 @@ def evaluate(
         One upsert per record and order; the rest is near-linear in the records.
 
     >>> from upsertcore import field, first_match, normalize
-    >>> lines = {"email": field(key=normalize.email)}
+    >>> fields = {"email": field(key=normalize.email)}
     >>> rows = [{"who": 1, "email": "a@x"}, {"who": 1, "email": "A@x"}]
-    >>> evaluate(Policy(first_match("email"), lines), rows, truth="who").scores.pairwise
+    >>> evaluate(
+    ...     Policy(first_match("email"), fields), rows, truth="who"
+    ... ).scores.pairwise
     Measure(precision=1.0, recall=1.0, f1=1.0)
     """
     check_scope(scope)

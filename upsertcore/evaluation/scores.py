@@ -165,7 +165,7 @@ class Scores:
 
     def __str__(self) -> str:
         persons = f"{self.records:,} records of {self.persons:,} persons"
-        found = [
+        lines = [
             f"{persons} in {self.contacts:,} contacts",
             "            precision     recall         F1",
             *(_line(*item) for item in self.measures.items()),
@@ -174,7 +174,7 @@ class Scores:
             f"contacts joined of several persons: {self.joined:,}",
             *(f"  {item}" for item in self.joins),
         ]
-        return "\n".join(found)
+        return "\n".join(lines)
 
     @property
     def measures(self) -> dict[str, Measure]:
@@ -220,8 +220,8 @@ def score(pairs: Iterable[tuple[Hashable, Hashable]]) -> Scores:
         A. Bagga and B. Baldwin, "Entity-Based Cross-Document Coreferencing Using the
         Vector Space Model", 1998, for B-cubed.
 
-    >>> found = score([("ada", 1), ("ada", 1), ("ada", 2), ("bob", 2)])
-    >>> print(found)
+    >>> scores = score([("ada", 1), ("ada", 1), ("ada", 2), ("bob", 2)])
+    >>> print(scores)
     4 records of 2 persons in 2 contacts
                 precision     recall         F1
     pairwise       0.5000     0.3333     0.4000

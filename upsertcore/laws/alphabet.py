@@ -183,8 +183,8 @@ def distinct_fields(policy: Policy) -> tuple[str, ...]:
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import keep
-    >>> lines = {"id": field(key=normalize.exact), "a": field(), "b": field()}
-    >>> distinct_fields(Policy(first_match("id"), {**lines, "c": field(rule=keep)}))
+    >>> fields = {"id": field(key=normalize.exact), "a": field(), "b": field()}
+    >>> distinct_fields(Policy(first_match("id"), {**fields, "c": field(rule=keep)}))
     ('a', 'c')
     """
     keyed = {name for key in policy.all_keys for name in key.fields}

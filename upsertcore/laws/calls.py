@@ -117,14 +117,18 @@ def _has_match_key(trial: Trial, answer: TrialResult) -> bool:
     if isinstance(answer, Refused) or answer.matched_by is None:
         return True
     key = compiled(trial.policy).by_name[answer.matched_by]
-    said = [not empty(freeze(trial.patch.get(name))) for name in key.fields]
-    return all(said) if key.composite else any(said)
+    present = [not empty(freeze(trial.patch.get(name))) for name in key.fields]
+    return all(present) if key.composite else any(present)
 
 
-def ids_of_holders(trial: Trial, named: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+def ids_of_holders(trial: Trial, keys: list[tuple[str, tuple[str, ...]]]) -> set[str]:
     """Return the ids of all contacts that hold one of these forms."""
-    every = [contact for contact, _forms in trial.state]
-    return {c.id for c in every if any(_holds(trial, c, *each) for each in named)}
+    contacts = [contact for contact, _forms in trial.state]
+    return {
+        c.id
+        for c in contacts
+        if any(_holds(trial, c, *key_forms) for key_forms in keys)
+    }
 
 
 def _holds(

@@ -130,10 +130,10 @@ class LawCard:
 
     def __str__(self) -> str:
         lines = [*self.world, *[f"left out: {part}" for part in self.left_out]]
-        for each in self.verdicts:
-            lines.append(f"{each.law:<24}{_verdict_text(each)}")
-            if each.broken is not None:
-                lines += [f"    {line}" for line in str(each.broken).split("\n")]
+        for verdict in self.verdicts:
+            lines.append(f"{verdict.law:<24}{_verdict_text(verdict)}")
+            if verdict.broken is not None:
+                lines += [f"    {line}" for line in str(verdict.broken).split("\n")]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

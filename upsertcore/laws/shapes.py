@@ -67,8 +67,8 @@ class Shapes:
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.laws.alphabet import key_letters
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
-    >>> made = Shapes(policy, [key_letters(policy, "id", {})])
-    >>> [dict(shape.fields) for shape in made.every], made.swaps()
+    >>> shapes = Shapes(policy, [key_letters(policy, "id", {})])
+    >>> [dict(shape.fields) for shape in shapes.every], shapes.swaps()
     ([{}, {'id': 7}, {'id': 8}], [[0, 2, 1]])
     """
 

@@ -114,8 +114,8 @@ def components(
     ...     {"email": "a", "phone": "1"},
     ... ]
     >>> log = [SentPatch(n, patch, now) for n, patch in enumerate(sent)]
-    >>> found = components(log, policy)
-    >>> [(row.component, row.sequence) for row in found.rows], len(found)
+    >>> split = components(log, policy)
+    >>> [(row.component, row.sequence) for row in split.rows], len(split)
     ([(0, 0), (0, 1), (0, 3), (2, 2)], 2)
     >>> components(log, policy, cap={"phone": 1}).cut
     (Cut(key='phone', scope='', form='1', rows=2),)
