@@ -364,7 +364,7 @@ class TestOutcomes:
         assert "Error: /dev/full: No space left on device\n" == output
 
     def test_they_may_not_be_standard_output(self, folder: Path) -> None:
-        """The table would be overwritten them."""
+        """The table would overwrite them."""
         words = (*RUN, "--outcomes", "o.txt")
         with (folder / "o.txt").open("wb") as out:
             done = subprocess.run(

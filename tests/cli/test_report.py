@@ -11,7 +11,7 @@ from upsertcore.cli.report import RunCounts
 
 
 def shown(counts: RunCounts, seconds: float) -> list[str]:
-    """Print a counts, and return its lines."""
+    """Print counts, and return its lines."""
     console = Console(file=io.StringIO(), width=100)
     counts.print(console, seconds)
     assert isinstance(console.file, io.StringIO)

@@ -108,7 +108,7 @@ def upsert(
     A FILE is CSV, JSON Lines or a JSON array, in UTF-8 or UTF-16; - is standard
     input. A blank cell of a CSV is an omitted field. Placeholders such as null are not
     keys; --set placeholders=false accepts them. The book is read if it exists, and
-    rewritten at the end, together with the outcomes; without --book the contacts are
+    replaced at the end, together with the outcomes; without --book the contacts are
     not saved.
     """
     started = time.perf_counter()
