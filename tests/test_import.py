@@ -140,12 +140,12 @@ class TestWhatIsHandedOn:
 
     def test_what_was_handed_on_once_is_an_attribute(self) -> None:
         """A name that was asked for stands in the package, and so does a module."""
-        get, names = _lazy.export("upsertcore", {"shown": "values"})
+        get, names = _lazy.export("upsertcore", {"show_value": "values"})
         try:
-            assert get("shown") is vars(upsertcore)["shown"]
+            assert get("show_value") is vars(upsertcore)["show_value"]
             assert names() == sorted(vars(upsertcore))
         finally:
-            del vars(upsertcore)["shown"]
+            del vars(upsertcore)["show_value"]
 
     def test_threads_may_ask_at_once(self) -> None:
         """Whoever asks first, all are given the same object."""

@@ -1,9 +1,8 @@
 """
-Decide what an upsert of a contact does: whom it matches, what changes, and why.
+Decide what an upsert of a contact does: which contact it matches, and what changes.
 
-Pure domain: no I/O, no hidden clock, no hidden randomness. This module hands on the
-public names and defines none; each is loaded when it is asked for first. What a type
-checker reads of them stands beside it, in ``__init__.pyi``.
+No I/O, no hidden clock, no hidden randomness. This module re-exports the public names;
+each is loaded at its first use. Type checkers read them from ``__init__.pyi``.
 """
 
 from upsertcore._lazy import export

@@ -216,15 +216,15 @@ def freeze_field(
     ('a',)
     """
     try:
-        value_frozen = freeze(value, budget)
+        result = freeze(value, budget)
     except ValueError as error:
         path, item, reason = find_invalid(value, freeze)
         reason = (reason or str(error)).replace("; send ", f"; {how} ")
         raise InvalidField(name, item, reason, path) from error
-    if type(value_frozen) is str and len(value_frozen) > MAX_TEXT:
+    if type(result) is str and len(result) > MAX_TEXT:
         reason = f"must have at most {MAX_TEXT} characters"
-        raise InvalidField(name, value_frozen, reason)
-    return value_frozen
+        raise InvalidField(name, result, reason)
+    return result
 
 
 _NO_DROPPED_KEYS: Mapping[str, tuple[Hits, str]] = {}

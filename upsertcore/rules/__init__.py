@@ -1,10 +1,10 @@
 """
-Merge rules: how a stored value and a sent value make the new value.
+The rules: how a stored value and a sent value make the new one.
 
 Rules:
-    Each rule declares the laws that hold for it, all of them and no other.
-    What may leave a sent value out says so.
-    Null is None; what null and blank do may be settled before a rule is asked.
+    Each rule declares exactly the laws that hold for it.
+    A rule that may ignore a sent value declares that it drops values.
+    Null is None; the ``null`` and ``blank`` options of a field apply before its rule.
 """
 
 from upsertcore.rules.catalogue import (
