@@ -167,7 +167,7 @@ class TestRaising:
         for made, kind, advice in (
             ({1}, "set", "sorted(value)"),
             ([{1}], "list", "sorted(value)"),
-            (nan, "float", "a value that JSON has"),
+            (nan, "float", "a JSON value"),
         ):
             results = iter([made, made])
             rule = custom(lambda *_, results=results: next(results))
