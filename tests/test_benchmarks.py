@@ -28,6 +28,8 @@ from benchmarks.profiling import profile
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case, patches, preload
 from upsertcore import profiles
 
+pytestmark = pytest.mark.full
+
 SIZE = 200
 FOLDER = Path(plots.__file__).parent
 EVERY = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("engines/*.py")])

@@ -52,6 +52,8 @@ from upsertcore.rules import (
     replace,
 )
 
+pytestmark = pytest.mark.full
+
 Row = dict[str, Any]
 
 

@@ -23,6 +23,8 @@ from upsertcore.cli.atomic import AtomicFile, defer_interrupt, folder_lock
 from upsertcore.cli.book_file import file_identity, save_book
 from upsertcore.cli.program import Program
 
+pytestmark = pytest.mark.full
+
 ROW = '{"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}\n'
 RUN = ("upsert", "Anduin", "-", "--set", "firm_id=f1", "--book", "b.jsonl")
 BOTH = (*RUN, "--outcomes", "o.jsonl")

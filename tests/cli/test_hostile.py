@@ -25,7 +25,15 @@ def content(said: Any) -> bytes:
     return bytes.fromhex(said["hex"]) if isinstance(said, dict) else said.encode()
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def parameter(case: dict[str, Any]) -> Any:
+    """Name a case; those that draw need matplotlib."""
+    draws = "--plot" in case["argv"]
+    return pytest.param(
+        case, id=case["name"], marks=[pytest.mark.full] if draws else []
+    )
+
+
+@pytest.mark.parametrize("case", map(parameter, CASES))
 def test_a_hostile_invocation(
     case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

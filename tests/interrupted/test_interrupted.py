@@ -13,9 +13,12 @@ from tests.interrupted.points import count_points, interrupt
 from tests.interrupted.verbs import VERBS, made, state
 
 # Coverage and the debugger use the same hook.
-pytestmark = pytest.mark.skipif(
-    sys.gettrace() is not None, reason="something else traces this run"
-)
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        sys.gettrace() is not None, reason="something else traces this run"
+    ),
+]
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -16,6 +16,7 @@ from tests.interrupted.trying import WAYS, Torn, tried
 
 # Coverage and the debugger use the same hook.
 pytestmark = [
+    pytest.mark.full,
     pytest.mark.skipif(
         sys.gettrace() is not None, reason="something else traces this run"
     ),

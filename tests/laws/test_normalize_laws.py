@@ -104,12 +104,14 @@ def test_total_on_a_megabyte(normal: Normalizer, part: str) -> None:
     check_normaliser(normal, [part * (LONG // len(part))])
 
 
+@pytest.mark.full
 def test_text_is_idempotent_on_every_character() -> None:
     """Exhaustively: each code point keeps the law."""
     for value in map(chr, CODE_POINTS):
         idempotent_form(normalize.text, value)
 
 
+@pytest.mark.full
 def test_email_is_idempotent_and_keeps_ascii_apart_on_every_character() -> None:
     """Exhaustively: none but ASCII becomes ASCII, or changes the second time."""
     email = normalize.email
@@ -182,6 +184,7 @@ def test_text_does_not_see_how_accents_are_spelled(value: str) -> None:
         assert normalize.text(value) == normalize.text(spelled)
 
 
+@pytest.mark.full
 def test_what_is_in_an_address_on_every_character() -> None:
     """Exhaustively: no white space, control, format, quotation mark, ``<>,;:@``."""
     quotes = (

@@ -18,6 +18,8 @@ from tests.recipes.workers import PROCESSES
 from upsertcore import ContactBook, Policy, errors, field, merge_all, normalize
 from upsertcore.testing import new_book, patches
 
+pytestmark = pytest.mark.full
+
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email, keep_aliases=True),
     "phone": field(key=normalize.phone),
