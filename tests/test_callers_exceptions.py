@@ -31,11 +31,11 @@ def test_a_refusal_of_a_normaliser_is_the_callers() -> None:
     )
     book = ContactBook(policy)
     normaliser.raises = True
-    with pytest.raises(errors.NoMatchKey) as caught:
-        book.upsert({"id": "1"})
-
-    assert caught.value is normaliser.refusal
-    assert (caught.value.is_from_caller, len(book)) == (True, 0)
+    for verb in (book.upsert, book.plan):
+        with pytest.raises(errors.NoMatchKey) as caught:
+            verb({"id": "1"})
+        assert caught.value is normaliser.refusal
+    assert (normaliser.refusal.is_from_caller, len(book)) == (True, 0)
 
 
 def test_a_refusal_of_a_normaliser_is_that_of_its_row() -> None:
@@ -89,12 +89,13 @@ def test_an_id_that_is_no_text_is_unknown() -> None:
 class Broken:
     """A lock that cannot be taken, and complains of its release."""
 
-    def __init__(self, words: str) -> None:
-        self.words = words
+    def __init__(self, words: str, *, interrupted: bool = True) -> None:
+        self.words, self.interrupted = words, interrupted
 
     def acquire(self) -> None:
         """Raise as an interrupted wait does."""
-        raise KeyboardInterrupt
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def release(self) -> None:
         """Raise as a lock does."""
@@ -116,6 +117,19 @@ def test_an_interrupted_wait_is_what_is_raised(words: str, expected: Any) -> Non
     store.lock = Broken(words)  # type: ignore[assignment]
     with pytest.raises(expected):
         store.publish(state, state)
+
+
+def test_a_write_counts_though_its_lock_was_released_already() -> None:
+    """It is published; the release that comes twice is passed over."""
+    policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    book = ContactBook(policy)
+    book.upsert({"id": "1"})
+    store = book._store
+    state = store.completed
+    words = "cannot release un-acquired lock"
+    store.lock = Broken(words, interrupted=False)  # type: ignore[assignment]
+
+    assert store.publish(state, state)
 
 
 def test_a_field_of_one_call_is_known() -> None:
