@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.engine import merge as draft
+from upsertcore.engine import draft
 from upsertcore.engine import merge as merging
 from upsertcore.laws import MERGES, LawBroken, Merge, check_merge, claims
 from upsertcore.rules import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal, assert_type
 
 from tests.lines import blocking, merging
@@ -22,6 +23,9 @@ from upsertcore import (
     profiles,
 )
 from upsertcore.rules import keep, latest
+from upsertcore.store.index import ContactIndex, IndexStage
+from upsertcore.store.memory import MemoryStore
+from upsertcore.store.transaction import Stage, Store
 from upsertcore.values import FrozenMap
 
 policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -67,3 +71,6 @@ Policy(
     keys={"person": key("name", "born", normalize=normalize.text)},
     on_found=found,
 )
+
+store: Store = MemoryStore(ContactIndex(), lambda: "c-1", lambda: datetime.now(UTC))
+stage: Stage = IndexStage(ContactIndex())

@@ -21,7 +21,7 @@ from upsertcore.rules.rule import replace
 from upsertcore.values import MAX_FIELDS, MAX_TEXT, Budget, empty, freeze, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from upsertcore.errors import Refused
     from upsertcore.policy.fields import Field
@@ -107,6 +107,15 @@ class PatchShape:
         self.pickers: dict[
             int, tuple[FieldNames, Callable[[FieldValues], FieldValues]]
         ] = {}
+        self._set_keys(policy, plans, places)
+
+    def _set_keys(
+        self,
+        policy: Policy,
+        plans: Sequence[tuple[Any, ...]],
+        places: Mapping[str, int],
+    ) -> None:
+        """Set the keys that the patch has, and those that it lacks."""
         keys_in = {
             key.name: (number, places[key.fields[0]], *plan)
             for number, (key, plan) in enumerate(

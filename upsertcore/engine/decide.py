@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.engine.merge import Draft
+from upsertcore.engine.draft import Draft
 from upsertcore.engine.patch import Request, check_scope, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import check_rematch
@@ -176,7 +176,7 @@ def _within_limits(
     Drop the lowest keys, as few as possible; one key stays.
 
     More keys match more contacts, as long as all are merged into the same one, so the
-    number of keys is match by bisection: first among the keys from the one that
+    number of keys is found by bisection: first among the keys from the one that
     matched, then among those above it.
     """
     strategy, pick = request.strategy, PICKS[policy.on_ambiguous]

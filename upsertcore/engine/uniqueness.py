@@ -24,7 +24,7 @@ from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
-    from upsertcore.engine.merge import Draft
+    from upsertcore.engine.draft import Draft
     from upsertcore.engine.patch import Fields, Request
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms

@@ -39,6 +39,7 @@ class Compiled:
         limits: True where a key has ``max_forms``.
         blocking: Field to the keys that block values of it.
         groups: Field to the fields that identify together with it.
+        declared: The names of all fields.
         required: The required fields.
         defaults: Field and default, cleaned.
         fields: Field to its options.
@@ -60,6 +61,7 @@ class Compiled:
     limits: bool
     blocking: Mapping[str, tuple[Key, ...]]
     groups: Mapping[str, tuple[str, ...]]
+    declared: tuple[str, ...]
     required: tuple[str, ...]
     defaults: tuple[tuple[str, Any], ...]
     fields: Mapping[str, Field]
@@ -114,6 +116,7 @@ def compile_table(
         limits=any(key.max_forms is not None for key in keys),
         blocking=blocking,
         groups=identifying_together(keys),
+        declared=tuple(fields),
         required=tuple([name for name, options in items if options.required]),
         defaults=tuple(
             [

@@ -133,7 +133,6 @@ class Policy:
     _compiled: Compiled = attrs.field(init=False, repr=False)
     _base: Policy | None = attrs.field(init=False, repr=False, default=None)
     _update_time_fields: tuple[str, ...] = attrs.field(init=False, repr=False)
-    _declared: tuple[str, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _check_table(self)
@@ -147,7 +146,6 @@ class Policy:
         object.__setattr__(self, "_compiled", tables)
         timed = tuple([name for name in fields if self.uses_update_time(name)])
         object.__setattr__(self, "_update_time_fields", timed)
-        object.__setattr__(self, "_declared", tuple(fields))
 
     @property
     def all_keys(self) -> tuple[Key, ...]:
@@ -178,7 +176,7 @@ class Policy:
         if options is not None:
             return options
         if self.extra_fields is None or not isinstance(name, str):
-            raise UnknownField(name, self._declared)
+            raise UnknownField(name, self._compiled.declared)
         return self.extra_fields
 
     def merge_rule(self, name: str) -> Rule:

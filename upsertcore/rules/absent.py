@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias, final
 
 from upsertcore.rules import nested
@@ -27,10 +27,6 @@ __all__ = [
 
 Present: TypeAlias = dict[tuple[int, int], Any]
 """Identity of a value and of its default to the value: those known to be present."""
-
-Part: TypeAlias = Callable[[Mapping[str, Any], FrozenMap[Any], Any, Present], Any]
-"""(survivor's, other's, default, values known to be present) -> the part of the other
-mapping that is merged into the survivor's."""
 
 _MAPPINGS = FrozenMap, dict
 """A frozen mapping, or one that is being merged into."""
@@ -67,7 +63,7 @@ def merge_deep(own: Any, other: Any, default: Any) -> Any:
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
         return nested.deep(None if is_absent(own, default) else own, other)
-    return _merged(own, other, default, _present)
+    return _merged(own, other, default, keeps=False)
 
 
 def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
@@ -86,11 +82,11 @@ def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
     """
     if not (isinstance(own, FrozenMap) and isinstance(other, FrozenMap)):
         return nested.deep_keep(None if is_absent(own, default) else own, other)
-    return _merged(own, other, default, _filling)
+    return _merged(own, other, default, keeps=True)
 
 
-def _merged(own: Any, other: Any, default: Any, part: Part) -> Any:
-    merge = _MappingMerge(own, default, part)
+def _merged(own: Any, other: Any, default: Any, *, keeps: bool) -> Any:
+    merge = _MappingMerge(own, default, keeps=keeps)
     merge.add(other)
     return merge.result()
 
@@ -109,7 +105,7 @@ def gather_deep(own: Any, default: Any) -> Gatherer | None:
     >>> gather_deep("a", None) is None
     True
     """
-    return _MappingMerge(own, default, _present) if isinstance(own, FrozenMap) else None
+    return _gatherer(own, default, keeps=False)
 
 
 def gather_deep_keep(own: Any, default: Any) -> Gatherer | None:
@@ -126,31 +122,67 @@ def gather_deep_keep(own: Any, default: Any) -> Gatherer | None:
     >>> gather_deep_keep("a", None) is None
     True
     """
-    return _MappingMerge(own, default, _filling) if isinstance(own, FrozenMap) else None
+    return _gatherer(own, default, keeps=True)
+
+
+def _gatherer(own: Any, default: Any, *, keeps: bool) -> Gatherer | None:
+    if not isinstance(own, FrozenMap):
+        return None
+    return _MappingMerge(own, default, keeps=keeps)
 
 
 @final
 class _MappingMerge:
-    """The survivor's mapping while parts of others are merged into it."""
+    """
+    The survivor's mapping while parts of others are merged into it.
 
-    __slots__ = ("_default", "_known_present", "_merged", "_own", "_part", "moved")
+    Args:
+        own: The mapping.
+        default: The default of its field.
+        keeps: True where only absent values of the survivor are replaced.
+    """
 
-    def __init__(self, own: FrozenMap[Any], default: Any, part: Part) -> None:
-        self._own, self._default, self._part = own, default, part
+    __slots__ = ("_default", "_keeps", "_merged", "_own", "_present", "moved")
+
+    def __init__(self, own: FrozenMap[Any], default: Any, *, keeps: bool) -> None:
+        self._own, self._default, self._keeps = own, default, keeps
         self._merged: MergeNames | None = None
-        self._known_present: Present = {}
+        self._present: Present = {}
         self.moved = False
 
     def add(self, sent: Any) -> None:
         if not isinstance(sent, FrozenMap):
             raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
         known = self._own if self._merged is None else self._merged.known
-        part = self._part(known, sent, self._default, self._known_present)
+        part = self._part(known, sent, self._default)
         if part:
             if self._merged is None:
                 self._merged = MergeNames(self._own)
             self._merged.add(part)
         self.moved = bool(part) and self._merged.moved  # type: ignore[union-attr]
+
+    def _part(
+        self, own: Mapping[str, Any], other: FrozenMap[Any], default: Any
+    ) -> FrozenMap[Any]:
+        """Return the part of another mapping that is merged into the survivor's."""
+        part = {}
+        for name, value in other.items():
+            own_value, inner_default = own.get(name), _default_of(default, name)
+            if isinstance(own_value, _MAPPINGS) and isinstance(value, FrozenMap):
+                inner = self._part(own_value, value, inner_default)
+                if inner:
+                    part[name] = inner
+            elif value is not None and (
+                own_value is None or self._replaces(own_value, value, inner_default)
+            ):
+                part[name] = value
+        return FrozenMap.trusted(part)
+
+    def _replaces(self, own: Any, value: Any, default: Any) -> bool:
+        """Return whether a value replaces one that the survivor has."""
+        if _is_all_absent(value, default):
+            return False
+        return not (self._keeps and _is_present(own, default, self._present))
 
     def result(self) -> FrozenMap[Any]:
         return self._own if self._merged is None else self._merged.result()
@@ -199,43 +231,3 @@ def _is_present(own: Any, default: Any, present: Present) -> bool:
         # The value is kept, so that no other one can get its identity.
         present[identity] = own
     return identity in present
-
-
-def _present(
-    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, present: Present
-) -> Any:
-    """Return the part of another mapping that replaces values of the survivor's."""
-    part = {}
-    for name, value in other.items():
-        own_value, inner_default = own.get(name), _default_of(default, name)
-        if isinstance(own_value, _MAPPINGS) and isinstance(value, FrozenMap):
-            inner = _present(own_value, value, inner_default, present)
-            if inner:
-                part[name] = inner
-        elif value is not None and (
-            own_value is None or not _is_all_absent(value, inner_default)
-        ):
-            part[name] = value
-    return FrozenMap.trusted(part)
-
-
-def _filling(
-    own: Mapping[str, Any], other: FrozenMap[Any], default: Any, present: Present
-) -> Any:
-    """Return the part of another mapping that fills absent values of the survivor's."""
-    part = {}
-    for name, value in other.items():
-        own_value, inner_default = own.get(name), _default_of(default, name)
-        if isinstance(own_value, _MAPPINGS) and isinstance(value, FrozenMap):
-            inner = _filling(own_value, value, inner_default, present)
-            if inner:
-                part[name] = inner
-        elif value is not None and (
-            own_value is None
-            or not (
-                _is_all_absent(value, inner_default)
-                or _is_present(own_value, inner_default, present)
-            )
-        ):
-            part[name] = value
-    return FrozenMap.trusted(part)

@@ -53,7 +53,7 @@ class Gatherer(Protocol):
 
 
 def _equals(gatherer: Any, value: Any) -> bool:
-    """Compare the result with a value, if both are of the same size."""
+    """Return whether the result is this value; compare only those of the same size."""
     tally = Size()
     if isinstance(value, FrozenMap):
         count(tally, value.values())
@@ -152,9 +152,7 @@ class AppendItems:
         """Return the combined value."""
         return tuple(self._items)
 
-    def equals(self, value: Any) -> bool:
-        """Return whether the result is this value."""
-        return _equals(self, value)
+    equals = _equals
 
 
 @final
@@ -206,9 +204,7 @@ class UnionItems:
         """Return the combined value."""
         return tuple(self._items.values())
 
-    def equals(self, value: Any) -> bool:
-        """Return whether the result is this value."""
-        return _equals(self, value)
+    equals = _equals
 
 
 def parse_signs(sent: Any) -> dict[str, bool]:
@@ -307,9 +303,7 @@ class RemoveItems:
         """Return the combined value."""
         return tuple(self._items.values())
 
-    def equals(self, value: Any) -> bool:
-        """Return whether the result is this value."""
-        return _equals(self, value)
+    equals = _equals
 
 
 @final
@@ -372,9 +366,7 @@ class MergeNames:
         """Return the combined value."""
         return freeze_merged(self.known)  # type: ignore[no-any-return]
 
-    def equals(self, value: Any) -> bool:
-        """Return whether the result is this value."""
-        return _equals(self, value)
+    equals = _equals
 
 
 def _set(tally: Size | None, known: dict[str, Any], name: str, value: Any) -> bool:
@@ -487,9 +479,7 @@ class Items:
         """Return the combined value."""
         return tuple(map(freeze_merged, self._items))
 
-    def equals(self, value: Any) -> bool:
-        """Return whether the result is this value."""
-        return _equals(self, value)
+    equals = _equals
 
 
 def _identities(item: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:

@@ -1,0 +1,370 @@
+"""
+The new fields of a contact: other contacts are merged into it, then a patch applies.
+
+Rules:
+    A draft lives within one decision.
+    The order is: other contacts, one after the other; the fields of the patch; the
+    primaries of keys that append new values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, final
+
+from upsertcore.engine.merge import MergedFields, set_update_clocks
+from upsertcore.errors import InvalidField, MissingField, note_function
+from upsertcore.policy.fields import UNUSABLE
+from upsertcore.policy.policy import compiled
+from upsertcore.rules import replace
+from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
+
+if TYPE_CHECKING:
+    from upsertcore.engine.patch import Fields
+    from upsertcore.model.contact import Contact
+    from upsertcore.policy.keys import Key
+    from upsertcore.policy.policy import Policy
+    from upsertcore.rules.rule import Rule
+
+__all__ = ["Draft"]
+
+_NO_PRIMARIES: Mapping[str, Key] = {}
+
+
+@final
+class Draft:
+    """
+    The mutable fields of the contact that a decision computes.
+
+    Args:
+        policy: The policy.
+        before: The matched contact, None for a new one.
+        ignored: Field name to reason, for what reading the patch left out.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> draft = Draft(policy, None, {})
+    >>> draft.apply_patch({"email": "ada@x.org"})
+    >>> draft.after, draft.moved
+    ({'email': 'ada@x.org'}, {'email'})
+    """
+
+    __slots__ = (
+        *("_base", "_before", "_ignored_by_read", "_merged", "_moved_by_merge"),
+        *("_policy", "_sent"),
+        *("after", "appended", "clocks", "ignored", "moved", "stored", "stored_clocks"),
+    )
+
+    def __init__(
+        self, policy: Policy, before: Contact | None, ignored: Mapping[str, str]
+    ) -> None:
+        self._policy = policy
+        stored, clocks = NOTHING, NOTHING
+        if before is not None:
+            stored, clocks = before.fields, before.clocks
+        self.stored: FrozenMap[Any] = stored
+        self.stored_clocks: FrozenMap[Any] = clocks
+        self.after: dict[str, Any] = stored.proxy.copy()
+        self.clocks: dict[str, Any] = clocks.proxy.copy()
+        self._base: tuple[Fields, Fields] = stored, clocks
+        self._moved_by_merge: Iterable[str] = ()
+        self._sent: Fields = NOTHING
+        self._ignored_by_read = ignored
+        self.moved: set[str] = set()
+        self.ignored = dict(ignored)
+        self.appended: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self._before = before
+        self._merged: MergedFields | None = None
+
+    def merge_contacts(self, others: Iterable[Contact]) -> None:
+        """
+        Merge other contacts, one after the other.
+
+        Args:
+            others: The other contacts; they are not changed.
+
+        Raises:
+            InvalidField: If a rule refuses one of their values.
+        """
+        merged = MergedFields(self._policy, self._before)  # type: ignore[arg-type]
+        merged.merge(others)
+        self.after, self.clocks, self._merged = merged.fields, merged.clocks, merged
+        for name in {*self.after, *self.stored, *self.clocks, *self.stored_clocks}:
+            self._track(name)
+        self._base = dict(self.after), dict(self.clocks)
+        self._moved_by_merge = {*self.moved}
+
+    def set_update_clocks(self) -> None:
+        """Store the update times of ``last_updated`` fields as their clocks."""
+        moves = self.moved or (self._before is not None and self._before.deleted_at)
+        parts = self._base[0], self.after, self.clocks
+        set_update_clocks(
+            self._policy.update_time_fields(self.clocks, self.after),
+            self._merged if moves else None,
+            *parts,
+        )
+
+    def apply_patch(self, sent: Fields, *, known: bool = False) -> None:
+        """
+        Apply a patch.
+
+        Args:
+            sent: Field name to frozen value, None for null.
+            known: True where the contact is known, False where it is created.
+
+        Raises:
+            InvalidField: If a rule refuses a value, or lacks its clock.
+        """
+        self._sent = sent
+        self._apply(sent, known=known)
+
+    def _apply(self, sent: Fields, *, known: bool) -> None:
+        tables, after, moved = compiled(self._policy), self.after, self.moved
+        primaries = tables.primaries if known else _NO_PRIMARIES
+        rules, extra_rule = tables.rules, tables.extra_rule
+        # Without merged contacts each field is still as it is stored.
+        as_stored = not moved
+        if not (known or after) and tables.replaces(sent) and None not in sent.values():
+            after.update(sent)
+            moved.update(sent)
+            return
+        for name, value in sent.items():
+            if primaries and name in primaries:
+                continue
+            rule = rules.get(name, extra_rule)
+            if rule is not replace or not as_stored:
+                self._apply_rule(rule, name, value, known=known)
+            elif type(value) is str:
+                if value != after.get(name):
+                    after[name] = value
+                    moved.add(name)
+            elif not same(value, after.get(name)):
+                _set(after, name, value)
+                moved.add(name)
+        if primaries:
+            self._apply_primaries(primaries, sent)
+
+    def affected_fields(self, sent: Fields) -> list[str]:
+        """
+        List the fields of a patch that its rules would move, ignore or refuse.
+
+        Args:
+            sent: As in :meth:`apply_patch`, for a known contact.
+
+        >>> from upsertcore import Policy, field, never
+        >>> from upsertcore.rules import union
+        >>> policy = Policy(never(), {"name": field(), "tags": field(rule=union)})
+        >>> Draft(policy, None, {}).affected_fields({"name": "Ada", "tags": None})
+        ['name']
+        """
+        tables, self._sent = compiled(self._policy), sent
+        primaries, rules = tables.primaries, tables.rules
+        affected = []
+        for name in sorted(sent, key=primaries.__contains__):
+            rule, value = rules.get(name, tables.extra_rule), sent[name]
+            try:
+                key = primaries.get(name)
+                if key is None or not self._is_additional(key, value):
+                    self._apply_rule(rule, name, value, known=True)
+            except InvalidField as refusal:
+                if refusal.is_from_caller:
+                    raise
+                affected.append(name)
+                continue
+            if name in self.moved or name in self.ignored:
+                affected.append(name)
+        return affected
+
+    def _apply_primaries(self, primaries: Mapping[str, Key], sent: Fields) -> None:
+        rules = compiled(self._policy).rules
+        for name, value in sent.items():
+            if name in primaries and not self._is_additional(primaries[name], value):
+                self._apply_rule(rules[name], name, value, known=True)
+
+    def _apply_rule(self, rule: Rule, name: str, value: Any, *, known: bool) -> None:
+        """Apply one field of a patch; report it where it is ignored."""
+        stored = new = self.after.get(name)
+        if rule.on_update if known else rule.on_create:
+            clock = None if rule.by is None else _clock(rule.by, name, self._sent)
+            new = self._combine(rule, name, value, clock)
+        if rule.leaves_out(stored, new, value):
+            self.ignored[name] = rule.name
+
+    def _combine(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
+        """Set the new value of a field by its rule, and return it."""
+        stored, stored_clock = self.after.get(name), None
+        try:
+            if rule.by is None:
+                new = rule.combine(stored, value)
+            else:
+                stored_clock = self.clocks.get(name)
+                clock, new = rule.combine((stored_clock, stored), (clock, value))
+                _set(self.clocks, name, clock)
+        except ValueError as error:
+            raise InvalidField(name, value, str(error)) from error
+        except Exception as error:
+            note_function(error, name, "rule", rule, value)
+            raise
+        if new is stored and rule.by is None:
+            return new
+        if not same(new, stored) or (rule.by and not same(clock, stored_clock)):
+            self._put(name, new)
+        return new
+
+    def _put(self, name: str, value: Any) -> None:
+        """Set a field after its clock, and track whether it has moved."""
+        _set(self.after, name, value)
+        self._track(name)
+
+    def _track(self, name: str) -> None:
+        """Add a field to ``moved`` if it, or its clock, differs from what is stored."""
+        as_stored = same(self.after.get(name), self.stored.proxy.get(name))
+        if as_stored and same(self.clocks.get(name), self.stored_clocks.get(name)):
+            self.moved.discard(name)
+        else:
+            self.moved.add(name)
+
+    def _is_additional(self, key: Key, value: Any) -> bool:
+        """Return whether a primary is, or becomes, a value of an additional field."""
+        primary, *rest = key.fields
+        sent = key.forms({primary: value})
+        stored = self.after.get(primary)
+        if not sent or empty(stored):
+            return False
+        if not {*sent}.isdisjoint(key.forms({primary: stored})):
+            return False
+        additional = {*key.forms({name: self.after.get(name) for name in rest})}
+        if not additional.issuperset(sent):
+            if not key.append_new:
+                return False
+            self._append(key, value, additional)
+        elif key.append_new and rest[-1] in self.appended:
+            # The primary of another key has appended it; so would this one.
+            own, primaries = self.appended[rest[-1]]
+            without = {**{n: self.after.get(n) for n in rest}, rest[-1]: own}
+            if not {*key.forms(without)}.issuperset(sent):
+                self.appended[rest[-1]] = own, (*primaries, primary)
+        self.ignored[primary] = "additional"
+        return True
+
+    def _append(self, key: Key, value: Any, additional: set[str]) -> None:
+        name = key.fields[-1]
+        items = self.after.get(name)
+        if empty(items):
+            items = ()
+        if type(items) is not tuple:
+            reason = "must be a list, so that values can be appended"
+            stored = self._before is not None and same(items, self._before.get(name))
+            holder = self._before.id if stored else None  # type: ignore[union-attr]
+            raise InvalidField(name, items, reason, holder=holder)
+        own, primaries = self.appended.get(name, (self.after.get(name), ()))
+        self.appended[name] = own, (*primaries, key.fields[0])
+        new = []
+        for item in value if type(value) is tuple else (value,):
+            form = key.form(item)
+            if form is not None and form not in additional:
+                additional.add(form)
+                new.append(item)
+        items = (*items, *new)
+        clean = self._policy.field_options(name).clean
+        try:
+            cleaned = freeze(items if clean is None else clean(items))
+        except ValueError as error:
+            raise InvalidField(name, value, str(error)) from error
+        except Exception as error:
+            note_function(error, name, "clean", clean, items)
+            raise
+        if cleaned is None:
+            raise InvalidField(name, value, UNUSABLE)
+        self._put(name, cleaned)
+
+    def apply_defaults(self, sent: Fields) -> None:
+        """
+        Set the defaults of a new contact.
+
+        Args:
+            sent: The patch; a field that it carries needs no default.
+
+        Raises:
+            MissingField: If a required field is absent or blank.
+        """
+        policy = self._policy
+        for name, value in compiled(policy).defaults:
+            rule = policy.fields[name].rule
+            if name not in sent or not rule.on_create:
+                self._put(name, value)
+                if name in sent and not same(sent[name], value):
+                    self.ignored[name] = rule.name
+        for name in compiled(policy).required:
+            value = self.after.get(name)
+            if empty(value):
+                raise MissingField(name)
+
+    @property
+    def base(self) -> Fields:
+        """The fields before the patch is applied."""
+        return self._base[0]
+
+    def cleared_values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the former values of those fields that null has cleared."""
+        cleared = [n for n in names if n not in self.after and n in self._sent]
+        return {n: self.base[n] for n in cleared if n in self.base}
+
+    def own_value(self, name: str) -> Any:
+        """Return the value of a field without appended values."""
+        return self.appended[name][0] if name in self.appended else self.after.get(name)
+
+    def appended_primaries(self, name: str) -> tuple[str, ...]:
+        """Return the primaries whose values were appended to a list."""
+        return self.appended[name][1] if name in self.appended else ()
+
+    def is_moved(self, name: str) -> bool:
+        """Return whether a field, or its clock, has moved by what was sent for it."""
+        if name not in self._sent:
+            return False
+        rule = self._policy.field_options(name).rule
+        if self._before is None and not rule.on_create:
+            return False
+        fields, clocks = self._base
+        is_same = same(self.own_value(name), fields.get(name))
+        return not is_same or not same(self.clocks.get(name), clocks.get(name))
+
+    def leave_out(self, left_out: Mapping[str, str]) -> None:
+        """
+        Apply the patch again without some fields; they get no default either.
+
+        Args:
+            left_out: Field name to the reason to report, blank to report none.
+
+        Raises:
+            MissingField: If a new contact needs one of them.
+            InvalidField: If a rule refuses one of the remaining fields.
+        """
+        fields, clocks = self._base
+        self.after, self.clocks = dict(fields), dict(clocks)
+        self.moved, self.appended = {*self._moved_by_merge}, {}
+        self.ignored = {
+            **self._ignored_by_read,
+            **{n: reason for n, reason in left_out.items() if reason},
+        }
+        sent = {n: value for n, value in self._sent.items() if n not in left_out}
+        self._apply(sent, known=self._before is not None)
+        if self._before is None:
+            self.apply_defaults(self._sent)
+
+
+def _set(part: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field, or remove it for None: null is never stored."""
+    if value is None:
+        part.pop(name, None)
+    else:
+        part[name] = value
+
+
+def _clock(by: str, name: str, sent: Fields) -> Any:
+    """Return the clock of a patch, cleaned."""
+    clock = sent.get(by)
+    if type(clock) not in (str, int, float) or empty(clock):
+        reason = f"must be text or a number, as the clock of {name}"
+        raise InvalidField(by, clock, reason)
+    return clock
