@@ -70,11 +70,8 @@ def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, st
     """
     sent: dict[str, Any] = {}
     ignored: dict[str, str] = {}
-    uncleaned, fields, extra = (
-        compiled(policy).uncleaned,
-        compiled(policy).fields,
-        policy.extra_fields,
-    )
+    tables = compiled(policy)
+    uncleaned, fields, extra = tables.uncleaned, tables.fields, policy.extra_fields
     budget = Budget()
     for name, raw in patch.items() if _is_plain(patch) else _named_items(policy, patch):
         flat = type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT
@@ -92,7 +89,7 @@ def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, st
                 continue
             if value is not None and options.blank == "clear":
                 value = None
-        elif name in compiled(policy).blocking:
+        elif name in tables.blocking:
             value = _without_blocked(policy, name, raw, value, ignored)
             if value is None:
                 continue
