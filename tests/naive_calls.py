@@ -15,6 +15,7 @@ from typing import Any
 from tests.naive import written
 from tests.naive_joining import Joining
 from tests.naive_keys import Row
+from tests.naive_merging import dated
 from tests.naive_patch import read
 from upsertcore import Policy, errors
 
@@ -26,6 +27,15 @@ def see_deleted(policy: Policy, found: list[Row]) -> None:
             raise errors.ContactDeleted(row["id"])
 
 
+def see_overrides(policy: Policy, rules: Row) -> None:
+    """Refuse rules of a call for unknown fields, and a second clock for one field."""
+    for name, rule in rules.items():
+        if name not in policy.fields and policy.extra_fields is None:
+            raise errors.UnknownField(name, tuple(policy.fields))
+        if rule.by is not None and dated(policy, name):
+            raise errors.InvalidPolicy(name)
+
+
 class Calling(Joining):
     """What the oracle remembers of calls, and how it lets go of people."""
 
@@ -34,6 +44,7 @@ class Calling(Joining):
 
     def once(self, key: str, patch: Row, scope: str = "", **how: Any) -> Row:
         """Upsert, unless this very call was made before in this scope."""
+        see_overrides(self.policy, how.get("rules") or {})
         sent, ignored = read(self.policy, patch, how.get("null"), how.get("blank"))
         wishes = {name: repr(wish) for name, wish in how.items() if wish is not None}
         if how.get("rules") is not None:

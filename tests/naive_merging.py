@@ -146,6 +146,12 @@ def store(draft: Row, name: str, value: Any, clock: Any) -> None:
             draft[part][name] = each
 
 
+def dated(policy: Policy, name: str) -> bool:
+    """Tell whether merges go by when a field was updated, and so keep that time."""
+    rule, own = merge_rule(policy, name), rule_of(policy, name, {})
+    return rule is not None and rule.name == "last_updated" and own.by is None
+
+
 def date(policy: Policy, row: Row, base: Row, draft: Row, *, merged: bool) -> None:
     """Keep when those were updated who supplied the fields that go by that."""
     parts = ("fields", "clocks")
@@ -153,9 +159,8 @@ def date(policy: Policy, row: Row, base: Row, draft: Row, *, merged: bool) -> No
         not same(draft[part], row.get(part, {})) for part in parts
     )
     for name in {**policy.fields, **draft["fields"], **draft["clocks"]}:
-        rule = merge_rule(policy, name)
-        own, value = rule_of(policy, name, {}), draft["fields"].get(name)
-        if rule is None or rule.name != "last_updated" or own.by is not None:
+        value = draft["fields"].get(name)
+        if not dated(policy, name):
             continue
         if not same(value, base["fields"].get(name)):
             draft["clocks"].pop(name, None)

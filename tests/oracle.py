@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.naive import same
-from tests.naive_calls import Calling, see_deleted
+from tests.naive_calls import Calling, see_deleted, see_overrides
 from tests.naive_keys import Row, aliases, held, key_named
 from tests.naive_match import check, match
 from tests.naive_merging import absorb, date
@@ -51,9 +51,7 @@ class Oracle(Calling):
         look: bool = True,
     ) -> Row:
         """Decide what an upsert would do, and on what that rests."""
-        for name in rules or {}:
-            if name not in self.policy.fields and self.policy.extra_fields is None:
-                raise errors.UnknownField(name, tuple(self.policy.fields))
+        see_overrides(self.policy, rules or {})
         self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}

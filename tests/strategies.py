@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.naive_merging import dated
 from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
 from upsertcore.laws import Trial
@@ -217,6 +218,9 @@ def cases(draw: st.DrawFn, /, **how: Any) -> Case:
         else:
             calls.append((draw(patches(extra=False)) | known, scope))
     more = draw(overrides(strict=how.get("strict", False)))
+    if "rules" in more:
+        rules = more["rules"].items()
+        more["rules"] = {n: r for n, r in rules if r.by is None or not dated(policy, n)}
     return Case(policy, calls, patch, scope, more)
 
 
