@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.naive_merging import dated
+from tests.oracle.merge import dated
 from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
 from upsertcore.laws import Trial

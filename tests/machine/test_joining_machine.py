@@ -20,9 +20,9 @@ from tests.machine.test_upsert_machine import (
     told,
     tried,
 )
-from tests.naive import written
-from tests.naive_comparing import compare
-from tests.naive_comparing import told as told_apart
+from tests.oracle.compare import compare
+from tests.oracle.compare import told as told_apart
+from tests.oracle.values import written
 from tests.strategies import (
     FAULTS,
     FUSE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from tests.lines import merging
+from tests.field_options import merging
 from upsertcore import Policy, field, first_match, merge_all, normalize, profiles
 from upsertcore.rules import keep, latest, union
 from upsertcore.testing import BookMachine

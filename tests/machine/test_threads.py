@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.lines import merging
+from tests.field_options import merging
 from tests.strategies import NOW
 from upsertcore import (
     Contact,

@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.naive import written
-from tests.naive_keys import composite, forms, key_named
-from tests.naive_keys import held as naive_held
-from tests.oracle import Oracle
+from tests.oracle.keys import composite, forms, key_named
+from tests.oracle.keys import held as naive_held
+from tests.oracle.oracle import Oracle
+from tests.oracle.values import written
 from tests.strategies import (
     FAULTS,
     FUSE,

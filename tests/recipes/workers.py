@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, field
 
-from tests.lines import merging
+from tests.field_options import merging
 from tests.recipes.sql_book import SqlBook
 from tests.recipes.sql_tables import Database, Rows
 from upsertcore import Policy, errors, first_match, merge_all, normalize

@@ -33,7 +33,7 @@ from pyspark.sql.types import (
 )
 
 import upsertcore.spark
-from tests.lines import blocking
+from tests.field_options import blocking
 from tests.spark.sequential import contact_row, rows_of, sequential
 from upsertcore import (
     Contact,

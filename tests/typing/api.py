@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal, assert_type
 
-from tests.lines import blocking, merging
+from tests.field_options import blocking, merging
 from upsertcore import (
     Change,
     Contact,

@@ -1,0 +1,348 @@
+"""
+What the planted faults are shown on, and which laws it breaks.
+
+Rules:
+    Run as a script, it looks at the package that stands first on the path, and only
+    there: a law is asked of a copy, never of the package under test.
+    Whatever is sound breaks no law that it claims; the rest is itself a fault.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import upsertcore
+from tests.field_options import blocking, merging
+from upsertcore import (
+    Policy,
+    field,
+    first_match,
+    first_present,
+    key,
+    laws,
+    merge_all,
+    normalize,
+)
+from upsertcore.book import book
+from upsertcore.rules import (
+    custom,
+    deep,
+    keep,
+    largest,
+    last_updated,
+    latest,
+    on_create,
+    replace,
+    smallest,
+    union,
+)
+
+Check = Callable[[], Iterable[str]]
+"""Gives the names of the laws that are broken."""
+
+MAIL = field(key=normalize.email, unique=True)
+
+
+def policy(
+    table: Policy, contacts: int = 1, limit: int | None = None, **values: list[Any]
+) -> Check:
+    """Try every law that a policy claims in a world of so many contacts."""
+
+    def broken() -> Iterable[str]:
+        made = laws.card(table, contacts=contacts, values=values, limit=limit)
+        return [each.law for each in made.verdicts if each.claimed and not each.holds]
+
+    return broken
+
+
+def rule(each: Any, *values: Any) -> Check:
+    """Compare what a merge rule declares with what it has."""
+    return _one_by_one(
+        "rules", lambda: laws.rules.declares_what_it_has(each, [None, *values])
+    )
+
+
+def normaliser(each: Any) -> Check:
+    """Ask a normaliser for the forms of many awkward values."""
+    return _one_by_one("normalisers", lambda: laws.normalisers.check_normaliser(each))
+
+
+def _one_by_one(family: str, check: Callable[[], None]) -> Check:
+    def broken() -> Iterable[str]:
+        try:
+            check()
+        except laws.LawBroken as error:
+            return [f"{family}.{error.law}"]
+        return []
+
+    return broken
+
+
+SOUND: dict[str, Check] = {
+    "one key": policy(
+        Policy(
+            first_match("email"),
+            {
+                "email": MAIL,
+                "name": field(),
+                "city": field(null="ignore", blank="ignore"),
+                "status": field(default="active"),
+                "source": field(rule=on_create),
+                "note": field(rule=keep),
+            },
+        )
+    ),
+    "an id, else an address": policy(
+        Policy(
+            first_present("id", "email"),
+            {"id": field(key=normalize.exact, unique=True), "email": MAIL},
+        ),
+        contacts=2,
+    ),
+    "an address, then a phone": policy(
+        Policy(
+            first_match("email", "phone"),
+            {
+                "email": field(key=normalize.email),
+                "phone": field(key=normalize.phone, unique=True),
+            },
+            on_ambiguous="oldest",
+        ),
+        contacts=2,
+    ),
+    "plain text": policy(
+        Policy(
+            first_match("email"),
+            {
+                "email": MAIL,
+                "phone": field(key=normalize.phone, unique=True),
+                "name": field(),
+            },
+        )
+    ),
+    "a clash withholds": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact), "email": MAIL},
+            on_key_in_use="withhold",
+        )
+    ),
+    "all become one": policy(
+        Policy(
+            merge_all("email", "phone"),
+            {
+                "email": field(key=normalize.email, keep_aliases=True),
+                "phone": field(key=normalize.phone),
+            },
+        ),
+        contacts=2,
+        email=["ada@x.org", "bob@x.org"],
+        phone=["+15550001111", "+15550002222"],
+    ),
+    "the newest counts": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact, keep_aliases=True, rule=largest),
+                "name": field(rule=latest(by="at")),
+                "at": field(rule=largest),
+            },
+        )
+    ),
+    "tags join": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact), "tags": field(rule=union)},
+        )
+    ),
+    "the deleted come back": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact, unique=True)},
+            on_deleted="restore",
+        ),
+        contacts=2,
+    ),
+    "contacts are joined": policy(
+        Policy(
+            first_match("id"),
+            merging(
+                {
+                    "id": field(key=normalize.exact),
+                    "name": field(),
+                    "status": field(default="new"),
+                    "note": field(rule=latest(by="at")),
+                    "at": field(),
+                    "city": field(),
+                    "more": field(rule=deep),
+                },
+                {
+                    "status": smallest,
+                    "note": replace,
+                    "city": last_updated,
+                    "more": deep,
+                },
+            ),
+        ),
+        contacts=3,
+        limit=6_000,
+    ),
+    "a clean that finds a number": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "phone": field(clean=normalize.phone),
+            },
+        )
+    ),
+    "a known one is left alone": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact), "tags": field(rule=union)},
+            on_found="ignore",
+        )
+    ),
+    "two lists of addresses": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "main": field(),
+                "more": field(),
+            },
+            keys={
+                "mail": key(
+                    *("main", "more"),
+                    normalize=normalize.email,
+                    any_of=True,
+                    unique=True,
+                )
+            },
+            on_key_in_use="withhold",
+        ),
+        contacts=3,
+        limit=2_000,
+    ),
+    "two keys of several fields": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact, unique=True),
+                **{name: field() for name in ("first", "last", "born")},
+            },
+            keys={
+                "last": key("last", "born", normalize=normalize.text, unique=True),
+                "first": key("first", "born", normalize=normalize.text, unique=True),
+            },
+            on_key_in_use="withhold",
+        ),
+        contacts=2,
+        limit=2_000,
+    ),
+    "a blocked part of a key": policy(
+        Policy(
+            first_match("id"),
+            blocking(
+                {
+                    "id": field(key=normalize.exact),
+                    "first": field(),
+                    "last": field(key=normalize.text),
+                },
+                {"last": ("n/a",)},
+            ),
+            keys={"name": key("first", "last", normalize=normalize.text)},
+            on_blocked="ignore",
+        ),
+        limit=2_000,
+    ),
+    "a needed mapping": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "address": field(rule=deep, required=True),
+            },
+        )
+    ),
+    "keep": rule(keep, "", "a", "b"),
+    "replace": rule(replace, "", "a", "b"),
+    "largest": rule(largest, "", 1, 1.0, 2),
+    "text": normaliser(normalize.text),
+    "phone": normaliser(normalize.phone),
+    "exact": normaliser(normalize.exact),
+}
+"""What breaks no law that it claims, by name."""
+
+
+def _appended(stored: Any, sent: Any) -> Any:
+    if sent is not None and type(sent) is not tuple:
+        raise ValueError("must be a list")
+    return sent and (stored or ()) + sent
+
+
+def _cut(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value.strip().removeprefix("+").strip() or None
+
+
+APPENDED = custom(_appended, name="appended", laws=("idempotent",))
+_TICKS = count()
+
+UNSOUND: dict[str, Check] = {
+    "a rule that appends": policy(
+        Policy(
+            first_match("id"),
+            {"id": field(key=normalize.exact), "tags": field(rule=APPENDED)},
+        )
+    ),
+    "that rule alone": rule(APPENDED, ["a"], ["b"]),
+    "a clean with a clock": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "seen": field(clean=lambda _value: next(_TICKS)),
+            },
+        )
+    ),
+    "a normaliser that cuts": normaliser(_cut),
+    "a normaliser that counts": normaliser(lambda _value: str(next(_TICKS))),
+    "a normaliser that answers blank": normaliser(
+        lambda value: value.strip() if isinstance(value, str) else None
+    ),
+}
+"""What is a fault of a host's own, by name."""
+
+
+def main(root: str, law: str, name: str, path: str) -> None:
+    """
+    Print which laws are broken by one of these in the package under a root.
+
+    Args:
+        root: Where the copy is.
+        law: The one that is asked for; blank for every one of them.
+        name: What is looked at.
+        path: ``"plain"`` where no call is to take the fast path.
+    """
+    if path == "plain":
+        book.has_fast_path = lambda _policy: False  # type: ignore[assignment, attr-defined]
+    found = Path(upsertcore.__file__).resolve()
+    if not found.is_relative_to(Path(root).resolve()):
+        raise SystemExit(f"{found} is not the copy in {root}")
+    for family in (laws.CALLS, laws.MERGES, laws.LOGS):
+        for other in [*family] if law else ():
+            if other != law:
+                del family[other]
+    check = {**SOUND, **UNSOUND}[name]
+    print(json.dumps({name: [*check()]}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,130 @@
+"""The laws find bugs: each planted fault breaks the law that is named beside it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+import upsertcore
+from tests.proofs import fault_worker
+from tests.proofs.fault_worker import SOUND, UNSOUND
+from tests.proofs.faults import FAULTS, Fault
+
+pytestmark = pytest.mark.full
+
+Broken: TypeAlias = dict[str, list[str]]
+Runs: TypeAlias = "dict[str, Future[Broken]]"
+
+PACKAGE = Path(upsertcore.__file__).parent
+WORKER = fault_worker.__file__
+BEGIN = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
+# The copy is what is run, and what it covers is nobody's business.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+FAST = ("book.shapes", "book.fast")
+WHERE = [fault for fault in FAULTS if fault.module]
+
+
+def of(fault: Fault) -> str:
+    return fault.wrong
+
+
+def planted(fault: Fault | None, root: Path) -> None:
+    """Copy the package, with one fault in it, or none."""
+    shutil.copytree(PACKAGE, root / "upsertcore")
+    if fault is None or not fault.module:
+        return
+    module = (root / "upsertcore").joinpath(*fault.module.split(".")).with_suffix(".py")
+    source = module.read_text("utf-8")
+    for stale in (module.parent / "__pycache__").glob(f"{module.stem}.*"):
+        stale.unlink()
+    start, end = extent(source, fault.function)
+    changed = source[start:end].replace(fault.old, fault.new)
+    module.write_text(source[:start] + changed + source[end:], "utf-8")
+
+
+def extent(source: str, function: str) -> tuple[int, int]:
+    """Return where a function begins and ends in the source of its module."""
+    if not function:
+        return 0, len(source)
+    node: ast.AST = ast.parse(source)
+    for name in function.split("."):
+        # Of overloads the last one is the function.
+        node = [
+            n for n in ast.iter_child_nodes(node) if getattr(n, "name", "") == name
+        ][-1]
+    starts = [0, *(match.end() for match in re.finditer("\n", source))]
+    assert isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    first = min([each.lineno for each in node.decorator_list] + [node.lineno])
+    return starts[first - 1], starts[node.end_lineno or 0]
+
+
+def broken(fault: Fault | None, root: Path, name: str) -> Broken:
+    """Ask another process which laws are broken in a copy with this fault, or none."""
+    planted(fault, root)
+    script = f"{BEGIN}runpy.run_path({str(WORKER)!r}, run_name='__main__')"
+    law = fault.law if fault is not None else ""
+    # What the general path does wrong shows where no call takes the fast one.
+    path = "fast" if fault is None or fault.module in FAST else "plain"
+    command = [sys.executable, "-I", "-c", script, str(root), law, name, path]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env=ENVIRONMENT, text=True
+    )
+    shutil.rmtree(root)
+    assert not done.returncode, done.stderr
+    found: Broken = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Begin all of them, two at a time, in the order in which they are asked for."""
+    roots = tmp_path_factory.mktemp("faults")
+    with ThreadPoolExecutor(2) as pool:
+        begun = {name: pool.submit(broken, None, roots / name, name) for name in SOUND}
+        for place, fault in enumerate(FAULTS):
+            root = roots / str(place)
+            begun[fault.wrong] = pool.submit(broken, fault, root, fault.shown_on)
+        yield begun
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_without_a_fault_no_law_is_broken(runs: Runs, name: str) -> None:
+    """What the faults are shown on breaks nothing where none is planted."""
+    assert {name: []} == runs[name].result()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=of)
+def test_a_fault_breaks_its_law(runs: Runs, fault: Fault) -> None:
+    """The law that is named is broken where this fault, and no other, is planted."""
+    found = runs[fault.wrong].result()
+
+    assert fault.law in found[fault.shown_on]
+
+
+@pytest.mark.parametrize("fault", WHERE, ids=of)
+def test_a_fault_has_one_place(fault: Fault) -> None:
+    """Its pattern occurs once in the function as it is now."""
+    module = PACKAGE.joinpath(*fault.module.split(".")).with_suffix(".py")
+    source = module.read_text("utf-8")
+
+    assert 1 == source.count(fault.old, *extent(source, fault.function))
+    assert fault.old != fault.new
+
+
+def test_the_table_is_whole() -> None:
+    """Each fault is told in words of its own, and shown on something of its kind."""
+    assert len(FAULTS) == len({fault.wrong for fault in FAULTS})
+    assert {*SOUND} == {fault.shown_on for fault in WHERE}
+    assert {*UNSOUND} == {fault.shown_on for fault in FAULTS if not fault.module}

@@ -1,0 +1,329 @@
+"""What merge rules do inside lists and mappings: order, blanks, what shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import permutations, product
+from typing import Any
+
+import pytest
+
+from tests.field_options import merging
+from upsertcore import ContactBook, Policy, field, first_match, normalize
+from upsertcore.errors import InvalidField
+from upsertcore.rules import (
+    add_or_remove,
+    append,
+    deep,
+    deep_keep,
+    items_by,
+    largest,
+    latest,
+    nested,
+    remove,
+    union,
+)
+from upsertcore.rules.gather import Gatherer
+from upsertcore.rules.rule import Rule
+from upsertcore.rules.tokens import token
+from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
+
+
+@pytest.mark.parametrize(
+    ("new", "sent", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1, "b": 2}, {"a": 2}, False),
+        ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ({"a": 1}, {"b": None}, True),
+        ({"a": 1}, {"a": None}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, False),
+        ({"a": {"b": 1}}, {"a": "x"}, False),
+        ({"a": "x"}, {"a": {"b": None}}, False),
+        ({"a": {}}, {"a": {"b": None}}, True),
+        ({"a": {"b": 1}}, {"a": {}}, False),
+        ({"a": 1}, {}, False),
+        ({}, {}, True),
+        ({"a": 1}, None, False),
+        (None, None, True),
+    ],
+    ids=map(str, range(16)),
+)
+def test_what_shows(new: Any, sent: Any, expected: bool) -> None:  # noqa: FBT001
+    """All that was sent stands in the new value, null being what is not there."""
+    assert expected == nested.contains(freeze(new), freeze(sent))
+
+
+def test_what_is_left_out_inside_does_not_show() -> None:
+    """``deep_keep`` that takes one name and not the other says so."""
+    new = deep_keep.combine(freeze({"a": 1}), freeze({"a": 2, "b": 3}))
+
+    assert thaw(new) == {"a": 1, "b": 3}
+    assert deep_keep.contains is nested.contains
+    assert not nested.contains(new, freeze({"a": 2, "b": 3}))
+    assert nested.contains(new, freeze({"b": 3}))
+
+
+@pytest.mark.parametrize("lay", [nested.deep, nested.deep_keep])
+def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
+    """What is laid together is a value like any other, and its parts are as before."""
+    stored, sent = freeze({"a": {"b": 1}}), freeze({"a": {"c": {"d": 2}}, "e": {}})
+    new = lay(stored, sent)
+
+    assert new is freeze(new)
+    assert isinstance(new["a"]["c"], FrozenMap)
+    assert thaw(stored) == {"a": {"b": 1}}
+    assert thaw(sent) == {"a": {"c": {"d": 2}}, "e": {}}
+
+
+def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
+    """A word taken back and said again counts where it was said first."""
+    assert nested.add_or_remove(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
+    assert nested.add_or_remove(("a", "b"), ("c", "b", "-c", "a", "c")) == (
+        "a",
+        "b",
+        "c",
+    )
+
+
+def test_an_item_that_is_called_blank_takes_a_name() -> None:
+    """A blank name counts as omitted, stored as well as sent."""
+    stored = freeze([{"id": "", "key": "k"}])
+    sent = freeze([{"id": 5, "key": "k"}])
+
+    assert nested.items(stored, sent, ("id", "key")) == sent
+
+
+LISTS = [("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),), ("-a", "c"), "a"]
+MAPPINGS = [
+    {"a": 1},
+    {"a": {"b": 1, "c": ""}, "d": [1]},
+    {"a": {"b": {"x": 1}, "c": 2}, "d": ""},
+    {"a": {}, "e": None},
+    {"a": "z"},
+    ["a"],
+]
+NAMED = [[{"id": 1, "v": "a"}], [{"id": 2}, {"id": 1, "w": ""}], [{"v": 1}], ["a"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        *((rule, LISTS) for rule in (union, append, remove, add_or_remove)),
+        *((rule, MAPPINGS) for rule in (deep, deep_keep)),
+        (items_by("id"), NAMED),
+    ],
+    ids=str,
+)
+def test_what_is_gathered_is_what_comes_of_one_after_the_other(
+    rule: Rule, values: list[Any]
+) -> None:
+    """Of every four small values: the same value, or the same refusal."""
+    frozen = [freeze(value) for value in values]
+    for own, *others in product(frozen, repeat=4):
+        assert rule.gather is not None
+        gathered = rule.gather(own, None)
+        if gathered is None:
+            assert type(own) is str or type(own) is not type(frozen[0])
+            continue
+        after = own
+        for other in others:
+            before = after
+            came, after = _laid(gathered, other), _merged(rule, after, other)
+            if came is not None:
+                assert came == after
+                break
+            assert same(gathered.result(), after)
+            assert gathered.moved == (not same(before, after))
+            assert [gathered.equals(each) for each in (*frozen, after)] == [
+                same(each, after) for each in (*frozen, after)
+            ]
+            if not after:
+                break
+
+
+def _laid(gathered: Gatherer, value: Any) -> str | None:
+    try:
+        gathered.add(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _merged(rule: Rule, own: Any, other: Any) -> Any:
+    try:
+        if rule.merge is not None:
+            return rule.merge(own, other, None)
+        return rule.combine(own, other)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("rule", [union, append, add_or_remove], ids=str)
+def test_what_is_gathered_and_equals_the_default_counts_as_absent(rule: Rule) -> None:
+    """One merge of four contacts is three merges of two, whatever is the default."""
+    tags = field(default=["a", "b"], on_merge=rule)
+    policy = Policy(first_match("id"), {"id": field(key=normalize.exact), "tags": tags})
+    dumps = []
+    for at_once in (True, False):
+        ids = iter("pqrs")
+        book = ContactBook(policy, ids=ids.__next__, clock=lambda: datetime.now(UTC))
+        for each in (["a"], ["b"], ["c"], ["d"]):
+            book.create({"id": len(book), "tags": each})
+        for others in ["qrs"] if at_once else "qrs":
+            book.merge("p", *others)
+        dumps.append(dict(book.get("p").fields))
+
+    assert dumps == [{"id": 0, "tags": ("c", "d")}] * 2
+
+
+@pytest.mark.parametrize("rule", [union, append, remove, deep, deep_keep], ids=str)
+def test_what_is_gathered_brings_its_clock(rule: Rule) -> None:
+    """One merge of four contacts is three merges of two, clocks included."""
+    own = latest(by="at")
+    lines = {
+        "id": field(key=normalize.exact),
+        "at": field(),
+        "v": field(rule=own, on_merge=rule),
+    }
+    policy = Policy(first_match("id"), lines)
+    lists: list[Any] = [["a"], ["a", "b"], ["b"], ["a"]]
+    mappings: list[Any] = [{"a": 1}, {"a": 2, "b": 1}, {"b": 1}, {"a": 1}]
+    values = mappings if rule in (deep, deep_keep) else lists
+    for order in permutations(range(4)):
+        states = []
+        for at_once in (True, False):
+            book = ContactBook(policy, ids=iter("pqrs").__next__)
+            for place, clock in enumerate(order):
+                book.create({"id": place, "at": clock, "v": values[place]})
+            for others in ["qrs"] if at_once else "qrs":
+                book.merge("p", *others)
+            contact = book.get("p")
+            states.append((contact["v"], dict(contact.clocks)))
+
+        assert states[0] == states[1]
+
+
+def test_what_is_gathered_has_the_limits_of_a_value() -> None:
+    """What is replaced, or leaves, gives back its room."""
+    half = freeze({"a": ["x"] * (MAX_VALUES // 2)})
+    assert deep.gather is not None
+    mapped = deep.gather(half, None)
+    assert mapped is not None
+    mapped.add(half)
+    mapped.add(freeze({"b": 1}))
+    with pytest.raises(ValueError, match="must hold at most 100000 values"):
+        mapped.add(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
+
+
+def test_a_merge_names_who_holds_no_list() -> None:
+    """Of several that are absorbed, the one that cannot be joined."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
+    book = ContactBook(policy, ids=iter("abc").__next__)
+    for tags in (["x"], ["y"], "z"):
+        book.create({"tags": tags})
+    with pytest.raises(InvalidField) as caught:
+        book.merge("a", "b", "c")
+
+    assert (caught.value.field, caught.value.holder) == ("tags", "c")
+    assert len(book) == 3
+
+
+def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
+    """What cannot join it is the first that would."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
+    book = ContactBook(policy, ids=iter("ab").__next__)
+    book.create({"tags": "z"})
+    book.create({"tags": ["x"]})
+    with pytest.raises(InvalidField, match="tags: needs a stored list"):
+        book.merge("a", "b")
+
+
+def test_what_is_joined_may_be_there_already() -> None:
+    """Then the field does not move, and the merge does."""
+    lines = {"id": field(key=normalize.exact), "tags": field()}
+    policy = Policy(first_match("id"), merging(lines, {"tags": union}))
+    book = ContactBook(policy, ids=iter("ab").__next__)
+    book.create({"id": 1, "tags": ["x", "y"]})
+    book.create({"id": 2, "tags": ["y"]})
+    outcome = book.merge("a", "b")
+
+    assert (outcome.result, outcome.changes) == ("merged", ())
+
+
+def test_of_several_refusals_the_first_is_told() -> None:
+    """In the order of the contacts and their fields, whatever is joined at once."""
+    lines = {"id": field(key=normalize.exact), "tags": field(), "code": field()}
+    absorb = {"tags": union, "code": largest}
+    book = ContactBook(
+        Policy(first_match("id"), merging(lines, absorb)), ids=iter("ab").__next__
+    )
+    book.create({"tags": ["x"], "code": 1})
+    book.create({"tags": "y", "code": "one"})
+    with pytest.raises(InvalidField) as caught:
+        book.merge("a", "b")
+
+    assert (caught.value.field, caught.value.holder) == ("tags", "b")
+
+
+GROWING: list[tuple[Any, Any, Any]] = [
+    (union, [str(n) for n in range(60_000)], [str(-n) for n in range(60_000)]),
+    (append, ["x"] * 60_000, ["x"] * 60_000),
+    (add_or_remove, [str(n) for n in range(60_000)], [f"x{n}" for n in range(60_000)]),
+    (
+        items_by("id"),
+        [{"id": n} for n in range(30_000)],
+        [{"id": -n} for n in range(1, 30_000)],
+    ),
+    (deep, {str(n): n for n in range(60_000)}, {str(-n): n for n in range(60_000)}),
+    (
+        deep_keep,
+        {str(n): n for n in range(60_000)},
+        {str(-n): n for n in range(60_000)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "stored", "sent"), GROWING, ids=map(str, range(6)))
+def test_what_grows_can_be_read_back(rule: Any, stored: Any, sent: Any) -> None:
+    """A rule refuses to make a value that no patch could carry."""
+    with pytest.raises(ValueError, match="must hold at most 100000 values"):
+        rule.combine(freeze(stored), freeze(sent))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: n * (2**61 - 1),
+        lambda n: -n * (2**61 - 1) - 1,
+        lambda n: n << 61,
+        lambda n: (n * (2**61 - 1), 1),
+        lambda n: freeze({"a": n * (2**61 - 1)}),
+        lambda n: freeze([[n * (2**61 - 1)], {"a": [n << 61]}]),
+        lambda n: 2.0 ** (n - 500),
+    ],
+    ids=map(str, range(7)),
+)
+def test_no_values_collide(make: Any) -> None:
+    """Numbers whose own hash is one number have tokens that hash apart."""
+    values = tuple([make(n) for n in range(1_000)])
+
+    assert len({hash(token(value)) for value in values}) > 60
+    assert len({token(value) for value in values}) == 1_000
+    assert nested.union(values[:1], values) == values
+    assert nested.remove(values, values[1:]) == values[:1]
+
+
+def test_many_parts_of_one_item() -> None:
+    """Each is laid over the item, and the item is copied once."""
+    stored = freeze([{"id": 1, "v": 0}])
+    sent = freeze([{"id": 1, f"f{n}": n} for n in range(20_000)])
+    (made,) = items_by("id").combine(stored, sent)
+
+    assert made["v"] == 0
+    assert len(made) == 20_002
+    assert thaw(stored) == [{"id": 1, "v": 0}]
