@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, final
 import attrs
 
 from upsertcore import Policy, field, first_match, key, merge_all, normalize
-from upsertcore.matching.strategy import Strategy
+from upsertcore.matching.protocol import Strategy
 from upsertcore.normalize import Normalizer, exact
 from upsertcore.rules import ignore, keep, replace
 from upsertcore.rules.rule import Rule

@@ -30,7 +30,8 @@ from upsertcore import (
 )
 from upsertcore.cli.commands import main
 from upsertcore.matching import strategies
-from upsertcore.matching.strategy import Guard, OnAmbiguous
+from upsertcore.matching.ambiguity import OnAmbiguous
+from upsertcore.matching.protocol import Guard
 from upsertcore.normalize import phonetic
 from upsertcore.profiles import BY_NAME
 from upsertcore.rules.rule import Law, Rule

@@ -17,7 +17,7 @@ _HOMES = {
     "Plan": "engine.plan",
     "Policy": "policy.policy",
     "Rule": "rules.rule",
-    "Strategy": "matching.strategy",
+    "Strategy": "matching.protocol",
     "View": "model.view",
     "Withheld": "engine.outcome",
     "all_agree": "matching.strategies",

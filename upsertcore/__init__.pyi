@@ -3,6 +3,7 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Change, Outcome, Withheld
 from upsertcore.engine.plan import Plan
+from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import (
     all_agree,
     first_match,
@@ -10,7 +11,6 @@ from upsertcore.matching.strategies import (
     merge_all,
     never,
 )
-from upsertcore.matching.strategy import Strategy
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import View
 from upsertcore.policy.fields import field

@@ -26,8 +26,9 @@ from upsertcore.engine.patch import Request
 from upsertcore.engine.rematch import rematches
 from upsertcore.engine.uniqueness import KeyHoldings, Target, assign_keys
 from upsertcore.errors import AmbiguousMatch
+from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.protocol import Match
 from upsertcore.matching.strategies import FIRST_MATCH
-from upsertcore.matching.strategy import PICKS, Match
 from upsertcore.policy.checks import make_keys
 from upsertcore.policy.forms import held_forms
 from upsertcore.policy.policy import compiled

@@ -41,7 +41,7 @@ from upsertcore.errors import (
     UnknownField,
     UpdateRefused,
 )
-from upsertcore.matching.strategy import Strategy
+from upsertcore.matching.protocol import Strategy
 from upsertcore.rules import (
     add,
     add_or_remove,

@@ -18,7 +18,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, KeyInUse
-from upsertcore.matching.strategy import Strategy
+from upsertcore.matching.protocol import Strategy
 from upsertcore.policy.fields import Field
 from upsertcore.rules import custom, keep, on_create
 

@@ -41,7 +41,7 @@ from upsertcore.evaluation import (
 )
 from upsertcore.evaluation.report import RefusedRecord
 from upsertcore.evaluation.scores import EXAMPLES, Measure, score
-from upsertcore.matching.strategy import Strategy
+from upsertcore.matching.protocol import Strategy
 from upsertcore.rules import replace
 
 Row: TypeAlias = dict[str, Any]

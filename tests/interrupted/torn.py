@@ -15,7 +15,7 @@ from typing import Any
 from tests.interrupted.points import count_points, interrupt
 from upsertcore import ContactBook, Policy, errors, field, key, normalize, rules
 from upsertcore.matching import strategies as match
-from upsertcore.matching.strategy import Strategy
+from upsertcore.matching.protocol import Strategy
 from upsertcore.model.record import ROW
 from upsertcore.rules.rule import Rule
 from upsertcore.store.ids import IdInUse

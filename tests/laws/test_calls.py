@@ -41,7 +41,7 @@ from upsertcore.laws import (
     logs,
 )
 from upsertcore.laws.trial import describe, try_upsert
-from upsertcore.matching.strategy import Match, Strategy
+from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.replay import StoredContact, replay
 from upsertcore.rules import (

@@ -40,7 +40,7 @@ from upsertcore.laws import (
 from upsertcore.laws.card import _Progress
 from upsertcore.laws.extent import parts_of
 from upsertcore.laws.world import World
-from upsertcore.matching.strategy import Match, Strategy
+from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.rules import (
     add,
     custom,

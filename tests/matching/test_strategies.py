@@ -9,8 +9,9 @@ import pytest
 
 from upsertcore import all_agree, first_match, first_present, merge_all, never
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.matching.ambiguity import PICKS, OnAmbiguous
+from upsertcore.matching.protocol import Hits, Match, Strategy
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
-from upsertcore.matching.strategy import PICKS, Hits, Match, OnAmbiguous, Strategy
 
 Held = dict[str, dict[str, tuple[str, ...]]]
 

@@ -138,7 +138,7 @@ _FINDING = (
         "an address, then a phone",
         "matching.strategies",
         "_first_match",
-        "return Match(chosen, key, _also_matched(chosen, all_holders))",
+        "return Match(chosen, key, also_matched(chosen, all_holders))",
         "return Match(chosen, key)",
     ),
     Fault(

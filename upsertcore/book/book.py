@@ -41,8 +41,8 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, Refused, UnknownContact
+from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
-from upsertcore.matching.strategy import Strategy
 from upsertcore.model.contact import Contact
 from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.groups import groups

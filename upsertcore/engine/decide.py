@@ -26,7 +26,8 @@ from upsertcore.errors import (
     StaleVersion,
     UpdateRefused,
 )
-from upsertcore.matching.strategy import PICKS, Match, Strategy
+from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 

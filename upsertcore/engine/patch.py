@@ -28,7 +28,7 @@ from upsertcore.values import (
 )
 
 if TYPE_CHECKING:
-    from upsertcore.matching.strategy import Hits, Strategy
+    from upsertcore.matching.protocol import Hits, Strategy
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms, View
     from upsertcore.policy.fields import Field

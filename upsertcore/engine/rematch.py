@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from upsertcore.engine.uniqueness import blocked_part_error, key_in_use_error
 from upsertcore.errors import InvalidField, Refused
-from upsertcore.matching.strategy import PICKS
+from upsertcore.matching.ambiguity import PICKS
 from upsertcore.policy.policy import compiled
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from upsertcore.engine.patch import Request
     from upsertcore.engine.uniqueness import KeyHoldings
-    from upsertcore.matching.strategy import Hits, Match
+    from upsertcore.matching.protocol import Hits, Match
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
 
@@ -96,7 +96,7 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.matching.strategy import Match
+    >>> from upsertcore.matching.protocol import Match
     >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> patch = {"id": "1"}, {}

@@ -8,13 +8,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import final
-
-from attrs import frozen
-
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
-from upsertcore.matching.strategy import (
-    PICKS,
+from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.guards import GuardedMatch, check_guard
+from upsertcore.matching.protocol import (
     Guard,
     Match,
     OnContradiction,
@@ -22,6 +19,7 @@ from upsertcore.matching.strategy import (
     Probe,
     Resolve,
     Strategy,
+    also_matched,
 )
 from upsertcore.values import describe, show_value
 
@@ -77,17 +75,10 @@ def first_match(
     ('created', FrozenMap({'id': 2}), FrozenMap({'email': 'guard'}))
     """
     names = _names("first_match", keys)
-    if guard not in (None, "if_set", "strict"):
-        what = f"must be 'if_set' or 'strict', not {describe(guard)}"
-        raise InvalidPolicy(f"guard: {what}; leave it out for no guard")
-    if on_contradiction not in ("keep", "drop"):
-        what = f"must be 'keep' or 'drop', not {describe(on_contradiction)}"
-        raise InvalidPolicy(f"on_contradiction: {what}")
-    if guard is None and on_contradiction != "keep":
-        raise InvalidPolicy("on_contradiction: needs a guard; set guard='if_set'")
+    check_guard(guard, on_contradiction)
     if guard is None:
         return Strategy("first_match", names, _first_match)
-    decide = _GuardedMatch(strict=guard == "strict", drop=on_contradiction == "drop")
+    decide = GuardedMatch(strict=guard == "strict", drop=on_contradiction == "drop")
     return Strategy("first_match", names, decide, guard, on_contradiction)
 
 
@@ -198,7 +189,7 @@ def _first_match(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
             all_holders += holders
     if not carried:
         raise NoMatchKey(keys)
-    return Match(chosen, key, _also_matched(chosen, all_holders))
+    return Match(chosen, key, also_matched(chosen, all_holders))
 
 
 def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
@@ -206,63 +197,6 @@ def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
         if probe(name):
             return _first_match((name,), probe, pick)
     raise NoMatchKey(keys)
-
-
-_CONTRADICTED = -1
-
-
-@final
-@frozen
-class _GuardedMatch:
-    """``first_match`` under a guard; equal if its options are equal."""
-
-    strict: bool
-    drop: bool
-
-    def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
-        chosen = key = None
-        higher: list[tuple[str, set[str]]] = []
-        agreement: dict[str, int] = {}
-        all_holders: list[str] = []
-        dropped: list[str] = []
-        carried = [name for name in keys if probe(name)]
-        if not carried:
-            raise NoMatchKey(keys)
-        for name in carried:
-            hit = counted = False
-            for _form, holders in probe(name):
-                valid = []
-                for id in holders:
-                    if id != chosen:
-                        agreement[id] = self._agreement(
-                            id, agreement.get(id, 0), higher, probe
-                        )
-                    if id == chosen or agreement[id] != _CONTRADICTED:
-                        valid.append(id)
-                hit, counted = hit or bool(holders), counted or bool(valid)
-                if chosen is None and valid:
-                    chosen, key = pick(name, tuple(valid)), name
-                all_holders += holders
-            if self.drop and hit and not counted:
-                dropped.append(name)
-            else:
-                higher.append((name, {form for form, _holders in probe(name)}))
-        return Match(
-            chosen, key, _also_matched(chosen, all_holders), dropped=tuple(dropped)
-        )
-
-    def _agreement(
-        self, id: str, compared: int, higher: list[tuple[str, set[str]]], probe: Probe
-    ) -> int:
-        """Return how many higher keys a contact agrees with; compare each once."""
-        if compared == _CONTRADICTED:
-            return compared
-        for number in range(compared, len(higher)):
-            name, forms = higher[number]
-            held = probe.held_forms(id, name)
-            if forms.isdisjoint(held) and (self.strict or held):
-                return _CONTRADICTED
-        return len(higher)
 
 
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
@@ -278,12 +212,6 @@ def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
 def _merge_all(keys: tuple[str, ...], probe: Probe, _pick: Pick) -> Match:
     match = _first_match(keys, probe, PICKS["oldest"])
     return Match(match.id, match.key, merged=match.also_matched)
-
-
-def _also_matched(chosen: str | None, all_holders: list[str]) -> tuple[str, ...]:
-    if all_holders.count(chosen) == len(all_holders):  # type: ignore[arg-type]
-        return ()
-    return tuple(dict.fromkeys(id for id in all_holders if id != chosen))
 
 
 def _never(_keys: tuple[str, ...], _probe: Probe, _pick: Pick) -> Match:

@@ -23,7 +23,7 @@ from upsertcore.rules import keep, replace, union
 from upsertcore.values import describe, show_value, unknown_name
 
 if TYPE_CHECKING:
-    from upsertcore.matching.strategy import Strategy
+    from upsertcore.matching.protocol import Strategy
     from upsertcore.policy.fields import Field
 
 __all__ = [

@@ -18,7 +18,8 @@ import attrs
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, UnknownField
-from upsertcore.matching.strategy import OnAmbiguous, Strategy
+from upsertcore.matching.ambiguity import OnAmbiguous
+from upsertcore.matching.protocol import Strategy
 from upsertcore.policy.checks import (
     check_keys,
     check_match,

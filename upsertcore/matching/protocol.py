@@ -1,5 +1,5 @@
 """
-The types of match strategies: the strategy, its probe and its match.
+The protocol of match strategies: what one is, what it asks, and what it answers.
 
 Rules:
     A strategy is a frozen value that holds a function; it sees keys, never fields.
@@ -13,22 +13,18 @@ from typing import Literal, Protocol, TypeAlias, final
 
 from attrs import define, frozen
 
-from upsertcore.errors import AmbiguousMatch
-
 __all__ = [
-    "PICKS",
     "Guard",
     "Hits",
     "Match",
-    "OnAmbiguous",
     "OnContradiction",
     "Pick",
     "Probe",
     "Resolve",
     "Strategy",
+    "also_matched",
 ]
 
-OnAmbiguous = Literal["refuse", "oldest", "newest"]
 Guard = Literal["if_set", "strict"]
 OnContradiction = Literal["keep", "drop"]
 
@@ -76,6 +72,18 @@ class Match:
     dropped: tuple[str, ...] = ()
 
 
+def also_matched(chosen: str | None, all_holders: list[str]) -> tuple[str, ...]:
+    """
+    Return the holders besides the chosen one, each once.
+
+    >>> also_matched("c-1", ["c-1", "c-2", "c-2"])
+    ('c-2',)
+    """
+    if all_holders.count(chosen) == len(all_holders):  # type: ignore[arg-type]
+        return ()
+    return tuple(dict.fromkeys(id for id in all_holders if id != chosen))
+
+
 Resolve: TypeAlias = Callable[[tuple[str, ...], Probe, Pick], Match]
 """(keys, probe, pick) -> match."""
 
@@ -112,17 +120,3 @@ class Strategy:
         if self.on_contradiction != "keep":
             arguments.append(f"on_contradiction={self.on_contradiction!r}")
         return f"{self.name}({', '.join(arguments)})"
-
-
-def _only_holder(key: str, holders: tuple[str, ...]) -> str:
-    if len(holders) > 1:
-        raise AmbiguousMatch(key, holders)
-    return holders[0]
-
-
-PICKS: dict[OnAmbiguous, Pick] = {
-    "refuse": _only_holder,
-    "oldest": lambda _key, holders: holders[0],
-    "newest": lambda _key, holders: holders[-1],
-}
-"""The functions of ``on_ambiguous``: choose among several holders, by creation."""
