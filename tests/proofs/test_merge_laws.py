@@ -31,7 +31,7 @@ from upsertcore.rules import (
     largest,
     last_updated,
     latest,
-    nested,
+    mappings,
     on_create,
     remove,
     replace,
@@ -261,7 +261,7 @@ def test_what_shows_stands_there_leaf_by_leaf() -> None:
     for new, sent in product(map(freeze, WORLDS[deep_keep]), repeat=2):
         each = [same(freeze(at(thaw(new), p)), v) for p, v in leaves(sent)]
 
-        assert all(each) == nested.contains(new, sent), (new, sent)
+        assert all(each) == mappings.contains(new, sent), (new, sent)
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import json_values
-from upsertcore.rules.tokens import token
+from upsertcore.rules.same_item import token
 from upsertcore.values import FrozenMap, empty, freeze, same, thaw
 
 NO_VALUES = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from upsertcore.rules.tokens import token
+from upsertcore.rules.same_item import token
 from upsertcore.values import (
     MAX_DEPTH,
     MAX_TEXT,

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 from upsertcore.errors import InvalidField, note_function
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.absent import is_absent
-from upsertcore.rules.order import later
+from upsertcore.rules.clocks import later
 from upsertcore.values import NOTHING, empty, same
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.policy.policy import Policy
-    from upsertcore.rules.gather import Gatherer
+    from upsertcore.rules.gatherer import Gatherer
     from upsertcore.rules.rule import Rule
 
 __all__ = ["MergedFields", "set_update_clocks"]

@@ -18,7 +18,7 @@ from upsertcore.engine.patch import read_patch
 from upsertcore.errors import Refused
 from upsertcore.policy.policy import Policy
 from upsertcore.rules.rule import Rule
-from upsertcore.rules.tokens import token
+from upsertcore.rules.same_item import token
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:

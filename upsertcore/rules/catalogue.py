@@ -32,22 +32,10 @@ from typing import Any, get_args
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.rules import nested
-from upsertcore.rules.absent import (
-    gather_deep,
-    gather_deep_keep,
-    merge_deep,
-    merge_deep_keep,
-    merge_items,
-)
-from upsertcore.rules.gather import (
-    AppendItems,
-    Gatherer,
-    Items,
-    RemoveItems,
-    UnionItems,
-)
-from upsertcore.rules.order import KINDS, fill, larger, newer, smaller
+from upsertcore.rules import items, lists, mappings
+from upsertcore.rules.absent import fill
+from upsertcore.rules.clocks import newer
+from upsertcore.rules.comparison import KINDS, larger, smaller
 from upsertcore.rules.rule import Combine, Law, Rule, replace
 from upsertcore.values import (
     callable_name,
@@ -124,22 +112,6 @@ def _is_added(new: Any, sent: Any) -> bool:
     return not empty(sent) or same(new, sent)
 
 
-def _gather_union(own: Any, _default: Any) -> Gatherer | None:
-    return UnionItems(own) if type(own) is tuple else None
-
-
-def _gather_append(own: Any, _default: Any) -> Gatherer | None:
-    return AppendItems(own) if type(own) is tuple else None
-
-
-def _gather_remove(own: Any, _default: Any) -> Gatherer | None:
-    return RemoveItems(own) if type(own) is tuple else None
-
-
-def _gather_add_or_remove(own: Any, _default: Any) -> Gatherer | None:
-    return RemoveItems(own, signed=True) if type(own) is tuple else None
-
-
 keep = Rule("keep", fill, _ASSOCIATIVE | _ABSORBING, drops=True)
 """The stored value stays; a sent value is stored only if it is absent or blank."""
 
@@ -184,10 +156,10 @@ Null and blank are ignored; a stored blank counts as zero. Not idempotent: sendi
 number twice adds it twice.
 """
 
-union = Rule("union", nested.union, _IDEMPOTENT, gather=_gather_union)
+union = Rule("union", lists.union, _IDEMPOTENT, gather=lists.gather_union)
 """A list: sent items are appended unless they are there; null clears."""
 
-append = Rule("append", nested.append, gather=_gather_append)
+append = Rule("append", lists.append, gather=lists.gather_append)
 """
 A list: sent items are appended to the stored ones, with duplicates; null clears.
 
@@ -197,15 +169,15 @@ twice.
 
 remove = Rule(
     "remove",
-    nested.remove,
+    lists.remove,
     _IDEMPOTENT | _ABSORBING,
     stores=False,
-    gather=_gather_remove,
+    gather=lists.gather_remove,
 )
 """A list: sent items are removed from the stored ones; null clears."""
 
 add_or_remove = Rule(
-    "add_or_remove", nested.add_or_remove, _IDEMPOTENT, gather=_gather_add_or_remove
+    "add_or_remove", lists.add_or_remove, _IDEMPOTENT, gather=lists.gather_add_or_remove
 )
 """
 A list of text: "x" adds an item if it is absent, "-x" removes it; null clears.
@@ -213,17 +185,23 @@ A list of text: "x" adds an item if it is absent, "-x" removes it; null clears.
 As Mautic's tags. The last mention of an item counts.
 """
 
-deep = Rule("deep", nested.deep, _IDEMPOTENT, gather=gather_deep, merge=merge_deep)
+deep = Rule(
+    "deep",
+    mappings.deep,
+    _IDEMPOTENT,
+    gather=mappings.gather_deep,
+    merge=mappings.merge_deep,
+)
 """A mapping, combined name by name at every level; null removes a name, or all."""
 
 deep_keep = Rule(
     "deep_keep",
-    nested.deep_keep,
+    mappings.deep_keep,
     _IDEMPOTENT | _ABSORBING,
     drops=True,
-    contains=nested.contains,
-    gather=gather_deep_keep,
-    merge=merge_deep_keep,
+    contains=mappings.contains,
+    gather=mappings.gather_deep_keep,
+    merge=mappings.merge_deep_keep,
 )
 """
 A mapping, in which sent values are stored only where absent or blank, at every level.
@@ -305,41 +283,11 @@ def items_by(*names: str) -> Rule:
     arguments = ", ".join(map(repr, names))
     return Rule(
         f"items_by({arguments})",
-        _CombineItems(names),
+        items.CombineItems(names),
         _IDEMPOTENT,
-        gather=_GatherItems(names),
-        merge=_MergeItems(names),
+        gather=items.GatherItems(names),
+        merge=items.MergeItems(names),
     )
-
-
-@frozen
-class _CombineItems:
-    """The function of ``items_by``; rules with equal names are equal."""
-
-    names: tuple[str, ...]
-
-    def __call__(self, stored: Any, sent: Any) -> Any:
-        return nested.items(stored, sent, self.names)
-
-
-@frozen
-class _GatherItems:
-    """The gatherer of ``items_by``, for merging many contacts."""
-
-    names: tuple[str, ...]
-
-    def __call__(self, own: Any, _default: Any) -> Gatherer | None:
-        return Items(own, self.names, blanks=False) if type(own) is tuple else None
-
-
-@frozen
-class _MergeItems:
-    """The function of ``items_by`` when contacts are merged."""
-
-    names: tuple[str, ...]
-
-    def __call__(self, own: Any, other: Any, default: Any) -> Any:
-        return merge_items(own, other, default, self.names)
 
 
 @frozen

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, final
 
 from attrs import astuple, frozen
 
-from upsertcore.rules.gather import Gatherer
+from upsertcore.rules.gatherer import Gatherer
 from upsertcore.values import same
 
 __all__ = ["Combine", "Law", "Rule", "replace"]

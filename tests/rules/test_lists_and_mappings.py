@@ -16,16 +16,18 @@ from upsertcore.rules import (
     append,
     deep,
     deep_keep,
+    items,
     items_by,
     largest,
     latest,
-    nested,
+    lists,
+    mappings,
     remove,
     union,
 )
-from upsertcore.rules.gather import Gatherer
+from upsertcore.rules.gatherer import Gatherer
 from upsertcore.rules.rule import Rule
-from upsertcore.rules.tokens import token
+from upsertcore.rules.same_item import token
 from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
 
 
@@ -53,7 +55,7 @@ from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
 )
 def test_what_shows(new: Any, sent: Any, expected: bool) -> None:  # noqa: FBT001
     """All that was sent stands in the new value, null being what is not there."""
-    assert expected == nested.contains(freeze(new), freeze(sent))
+    assert expected == mappings.contains(freeze(new), freeze(sent))
 
 
 def test_what_is_left_out_inside_does_not_show() -> None:
@@ -61,12 +63,12 @@ def test_what_is_left_out_inside_does_not_show() -> None:
     new = deep_keep.combine(freeze({"a": 1}), freeze({"a": 2, "b": 3}))
 
     assert thaw(new) == {"a": 1, "b": 3}
-    assert deep_keep.contains is nested.contains
-    assert not nested.contains(new, freeze({"a": 2, "b": 3}))
-    assert nested.contains(new, freeze({"b": 3}))
+    assert deep_keep.contains is mappings.contains
+    assert not mappings.contains(new, freeze({"a": 2, "b": 3}))
+    assert mappings.contains(new, freeze({"b": 3}))
 
 
-@pytest.mark.parametrize("lay", [nested.deep, nested.deep_keep])
+@pytest.mark.parametrize("lay", [mappings.deep, mappings.deep_keep])
 def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
     """What is laid together is a value like any other, and its parts are as before."""
     stored, sent = freeze({"a": {"b": 1}}), freeze({"a": {"c": {"d": 2}}, "e": {}})
@@ -80,8 +82,8 @@ def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
 
 def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
     """A word taken back and said again counts where it was said first."""
-    assert nested.add_or_remove(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
-    assert nested.add_or_remove(("a", "b"), ("c", "b", "-c", "a", "c")) == (
+    assert lists.add_or_remove(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
+    assert lists.add_or_remove(("a", "b"), ("c", "b", "-c", "a", "c")) == (
         "a",
         "b",
         "c",
@@ -93,7 +95,7 @@ def test_an_item_that_is_called_blank_takes_a_name() -> None:
     stored = freeze([{"id": "", "key": "k"}])
     sent = freeze([{"id": 5, "key": "k"}])
 
-    assert nested.items(stored, sent, ("id", "key")) == sent
+    assert items.items(stored, sent, ("id", "key")) == sent
 
 
 LISTS = [("a",), ("b", "a"), (1, True, 1.0, 1), (("a",),), ("-a", "c"), "a"]
@@ -189,9 +191,9 @@ def test_what_is_gathered_brings_its_clock(rule: Rule) -> None:
         "v": field(rule=own, on_merge=rule),
     }
     policy = Policy(first_match("id"), lines)
-    lists: list[Any] = [["a"], ["a", "b"], ["b"], ["a"]]
-    mappings: list[Any] = [{"a": 1}, {"a": 2, "b": 1}, {"b": 1}, {"a": 1}]
-    values = mappings if rule in (deep, deep_keep) else lists
+    values: list[Any] = [["a"], ["a", "b"], ["b"], ["a"]]
+    if rule in (deep, deep_keep):
+        values = [{"a": 1}, {"a": 2, "b": 1}, {"b": 1}, {"a": 1}]
     for order in permutations(range(4)):
         states = []
         for at_once in (True, False):
@@ -314,8 +316,8 @@ def test_no_values_collide(make: Any) -> None:
 
     assert len({hash(token(value)) for value in values}) > 60
     assert len({token(value) for value in values}) == 1_000
-    assert nested.union(values[:1], values) == values
-    assert nested.remove(values, values[1:]) == values[:1]
+    assert lists.union(values[:1], values) == values
+    assert lists.remove(values, values[1:]) == values[:1]
 
 
 def test_many_parts_of_one_item() -> None:

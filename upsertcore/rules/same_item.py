@@ -1,8 +1,9 @@
 """
-Tokens: hashable stand-ins for values, for sets and dict keys.
+When two items of a list are the same: hashable stand-ins for values.
 
 Rules:
-    Two frozen values have equal tokens if and only if they are the same value.
+    Two frozen values have equal tokens if and only if they are the same value, so 1,
+    1.0 and true are three items.
     A sender cannot choose values so that many tokens collide.
 """
 
