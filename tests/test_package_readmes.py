@@ -313,7 +313,7 @@ def test_every_link_of_a_page_resolves(page: str) -> None:
 
 PACKAGES = (
     *("policy", "normalize", "matching", "rules", "book"),
-    *("model", "engine", "store"),
+    *("values", "model", "engine", "store"),
     *("profiles", "evaluation", "replay", "spark", "laws", "testing", "cli"),
 )
 
