@@ -22,9 +22,11 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine import decide as plan
+from upsertcore.engine.max_forms import exceeds_max_forms
 from upsertcore.engine.patch import Request
 from upsertcore.engine.rematch import rematches
-from upsertcore.engine.uniqueness import KeyHoldings, Target, assign_keys
+from upsertcore.engine.target import Target
+from upsertcore.engine.uniqueness import KeyHoldings, assign_keys
 from upsertcore.errors import AmbiguousMatch
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
@@ -364,7 +366,7 @@ def test_as_many_keys_stay_as_the_limits_let() -> None:
 def _one_by_one(policy: Policy, asked: Request) -> tuple[Match, Request]:
     found = policy.match.resolve(policy.match.keys, asked, PICKS["oldest"])
     carried = [name for name in policy.match.keys if asked.hits[name]]
-    if len(carried) == 1 or not plan._exceeds_limit(policy, asked, found):
+    if len(carried) == 1 or not exceeds_max_forms(policy, asked, found):
         return found, asked
     return _one_by_one(policy, asked.without(carried[-1:], "limit"))
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.engine import draft
-from upsertcore.engine import merge as merging
+from upsertcore.engine import merge_contacts as merging
+from upsertcore.engine import merge_patch
 from upsertcore.laws import MERGES, LawBroken, Merge, check_merge, claims
 from upsertcore.rules import (
     absent,
@@ -119,7 +119,7 @@ def test_each_law_has_its_cases() -> None:
 
 
 Defect = tuple[Any, str, Callable[..., Any]]
-UNDATED: Defect = (draft.Draft, "set_update_clocks", lambda _self: None)
+UNDATED: Defect = (merge_patch.Draft, "set_update_clocks", lambda _self: None)
 PRESENT: Defect = (merging, "is_absent", lambda value, _default=None: value is None)
 UNKNOWN: Defect = (merging.MergedFields, "_has_field", lambda _self, _name: False)
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")

@@ -237,8 +237,8 @@ _KEYS = (
         "the forms of a key that is not sent are let go",
         "index_follows",
         "an address, then a phone",
-        "engine.uniqueness",
-        "_with_aliases",
+        "engine.aliases",
+        "with_aliases",
         "tuple([held if new is None else new for new, held in forms])",
         "tuple([() if new is None else new for new, held in forms])",
     ),
@@ -246,7 +246,7 @@ _KEYS = (
         "a form that was replaced is forgotten, though its key remembers",
         "index_follows",
         "all become one",
-        "engine.uniqueness",
+        "engine.aliases",
         "_retained_forms",
         "retained = [target.forms[place] if key.keep_aliases else known.get(key.name, ())]",
         "retained = [known.get(key.name, ())]",
@@ -255,7 +255,7 @@ _KEYS = (
         "a merge loses what the absorbed one was known by",
         "index_follows",
         "all become one",
-        "engine.uniqueness",
+        "engine.aliases",
         "_retained_forms",
         "            held[place] if key.keep_aliases else contact",
         "            () if key.keep_aliases else contact",
@@ -267,7 +267,7 @@ _FIELDS = (
         "an update wipes the fields that are omitted",
         "omitted_is_unchanged",
         "an address, then a phone",
-        "engine.draft",
+        "engine.merge_patch",
         "Draft.__init__",
         "self.after: dict[str, Any] = stored.proxy.copy()",
         "self.after: dict[str, Any] = {}",
@@ -294,7 +294,7 @@ _FIELDS = (
         "what is taken at creation alone is taken by an update too",
         "omitted_is_unchanged",
         "one key",
-        "engine.draft",
+        "engine.merge_patch",
         "Draft._apply_rule",
         "if rule.on_update if known else rule.on_create:",
         "if rule.on_create:",
@@ -400,7 +400,7 @@ _TOLD = (
         "a value that a rule leaves out is not told",
         "nothing_silent",
         "one key",
-        "engine.draft",
+        "engine.merge_patch",
         "Draft._apply_rule",
         """        if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name""",
@@ -462,8 +462,8 @@ _MOVES = (
         "what is unchanged is said to be updated",
         "moves_with_a_field",
         "one key",
-        "engine.decide",
-        "_result",
+        "engine.result",
+        "result_of",
         "if not target.merged and not moved and before.deleted_at is None:",
         "if False:",
     ),
@@ -478,7 +478,7 @@ _WHOLE = (
         "decide_request",
         """    draft = _merge(policy, request, target)
     holdings = assign_keys(policy, request, draft, target)
-    _check_limits(policy, holdings, target)
+    check_max_forms(policy, holdings.forms, target.forms)
     if target""",
         """    draft = _merge(policy, request, target)
     if target.before is not None:
@@ -486,7 +486,7 @@ _WHOLE = (
         early = evolve(target.before, fields=dict(draft.after))
         request._index.put(early, target.forms)
     holdings = assign_keys(policy, request, draft, target)
-    _check_limits(policy, holdings, target)
+    check_max_forms(policy, holdings.forms, target.forms)
     if target""",
     ),
     Fault(
@@ -927,7 +927,7 @@ _MERGED = (
         "another contact's blank takes the place of a value",
         "absent_gives_way",
         "contacts are joined",
-        "engine.merge",
+        "engine.merge_contacts",
         "MergedFields.merge",
         "counts_as_absent = is_absent(value, self._defaults.get(name))",
         "counts_as_absent = value is None",
@@ -945,7 +945,7 @@ _MERGED = (
         "the survivor's default stands against what another contact has",
         "absent_gives_way",
         "contacts are joined",
-        "engine.merge",
+        "engine.merge_contacts",
         "MergedFields._present",
         "return None if is_absent(value, self._defaults.get(name)) else value",
         "return None if is_absent(value) else value",
@@ -954,7 +954,7 @@ _MERGED = (
         "a value that another rule takes comes without its clock",
         "clock_travels",
         "contacts are joined",
-        "engine.merge",
+        "engine.merge_contacts",
         "MergedFields._has_clock",
         "return self._policy.base_rule(name).by is not None",
         "return False",
@@ -963,7 +963,7 @@ _MERGED = (
         "a merge makes what the survivor has as new as itself",
         "merge_in_steps",
         "contacts are joined",
-        "engine.draft",
+        "engine.merge_patch",
         "Draft.set_update_clocks",
         "self._merged if moves else None,",
         "None,",

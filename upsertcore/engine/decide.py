@@ -12,16 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.engine.draft import Draft
+from upsertcore.engine.max_forms import (
+    check_max_forms,
+    exceeds_max_forms,
+    within_max_forms,
+)
+from upsertcore.engine.merge_patch import Draft
 from upsertcore.engine.patch import Request, check_scope, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import check_rematch
+from upsertcore.engine.result import result_of
+from upsertcore.engine.target import Target, target_of
 from upsertcore.engine.trace import absence_reason
-from upsertcore.engine.uniqueness import KeyHoldings, Target, assign_keys
+from upsertcore.engine.uniqueness import assign_keys
 from upsertcore.errors import (
     ContactDeleted,
     CreateRefused,
-    InvalidField,
     NoMatchKey,
     StaleVersion,
     UpdateRefused,
@@ -32,7 +38,8 @@ from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 
 if TYPE_CHECKING:
-    from upsertcore.engine.outcome import Result
+    from upsertcore.engine.result import Result
+    from upsertcore.engine.uniqueness import KeyHoldings
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import View
     from upsertcore.policy.policy import Policy
@@ -102,7 +109,7 @@ def decide_request(
         Refused: As :func:`decide`; ``StaleVersion`` is checked before any rule runs.
     """
     match, request = _match(policy, request)
-    target = _target(policy, request, match)
+    target = target_of(policy, request, match)
     if if_version is not None:
         _check_version(target.before, if_version)
     if policy.on_deleted == "refuse":
@@ -113,7 +120,7 @@ def decide_request(
         return _unchanged_plan(policy, request, match, target.before)
     draft = _merge(policy, request, target)
     holdings = assign_keys(policy, request, draft, target)
-    _check_limits(policy, holdings, target)
+    check_max_forms(policy, holdings.forms, target.forms)
     if target.before is None or _moves_consulted_key(policy, request, draft.moved):
         check_rematch(policy, request, match, holdings, draft.ignored)
     return _plan(policy, request, match, target, draft, holdings)
@@ -138,14 +145,14 @@ def decide_merge(
         UpdateRefused: If the policy has ``on_found="refuse"``.
     """
     match = Match(survivor, merged=others)
-    target = _target(policy, request, match)
+    target = target_of(policy, request, match)
     if policy.on_deleted == "refuse":
         _check_not_deleted(target)
     if target.before is not None and not others:
         return _unchanged_plan(policy, request, match, target.before)
     draft = _merge(policy, request, target)
     holdings = assign_keys(policy, request, draft, target)
-    _check_limits(policy, holdings, target)
+    check_max_forms(policy, holdings.forms, target.forms)
     return _plan(policy, request, match, target, draft, holdings)
 
 
@@ -165,68 +172,9 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
         return Match(), request
     if match.dropped:
         request = request.without(match.dropped, "guard")
-    if policy.on_limit == "drop" and _exceeds_limit(policy, request, match):
-        return _within_limits(policy, request, match)
+    if policy.on_limit == "drop" and exceeds_max_forms(policy, request, match):
+        return within_max_forms(policy, request, match)
     return match, request
-
-
-def _within_limits(
-    policy: Policy, request: Request, match: Match
-) -> tuple[Match, Request]:
-    """
-    Drop the lowest keys, as few as possible; one key stays.
-
-    More keys match more contacts, as long as all are merged into the same one, so the
-    number of keys is found by bisection: first among the keys from the one that
-    matched, then among those above it.
-    """
-    strategy, pick = request.strategy, PICKS[policy.on_ambiguous]
-    carried = [name for name in strategy.keys if request.hits[name]]
-
-    def with_keys(count: int) -> tuple[Match, Request]:
-        shorter = request.without(carried[count:], "limit")
-        return strategy.resolve(strategy.keys, shorter, pick), shorter
-
-    def fits(count: int) -> bool:
-        shorter_match, shorter = with_keys(count)
-        return not _exceeds_limit(policy, shorter, shorter_match)
-
-    least, most = 1, len(carried) - 1
-    if match.key is not None:
-        first = carried.index(match.key) + 1
-        if first <= most and fits(first):
-            least = first
-        else:
-            most = first - 1
-    while least < most:
-        middle = (least + most + 1) // 2
-        if fits(middle):
-            least = middle
-        else:
-            most = middle - 1
-    return with_keys(least) if len(carried) > 1 else (match, request)
-
-
-def _exceeds_limit(policy: Policy, request: Request, match: Match) -> bool:
-    """Return whether matched contacts and patch together hold too many forms."""
-    for key in policy.all_keys:
-        if key.max_forms is None:
-            continue
-        own = set() if match.id is None else {*request.held_forms(match.id, key.name)}
-        merged = [request.held_forms(id, key.name) for id in match.merged]
-        forms = own.union(request.forms(key, request.sent), *merged)
-        if len(forms) > key.max_forms and not forms <= own:
-            return True
-    return False
-
-
-def _target(policy: Policy, request: Request, match: Match) -> Target:
-    if match.id is None:
-        return Target(None, compiled(policy).no_forms)
-    before, forms = request.get(match.id)
-    if not match.merged:
-        return Target(before, forms)
-    return Target(before, forms, tuple([request.get(id) for id in match.merged]))
 
 
 def _check_version(before: Contact | None, version: int) -> None:
@@ -242,6 +190,11 @@ def _check_not_deleted(target: Target) -> None:
     for contact in (target.before, *[contact for contact, _forms in target.merged]):
         if contact.deleted_at is not None:
             raise ContactDeleted(contact.id)
+
+
+def _check_not_updated(result: Result, before: Contact) -> None:
+    if result != "unchanged":
+        raise UpdateRefused(before.id)
 
 
 def _unchanged_plan(
@@ -281,16 +234,6 @@ def _merge(policy: Policy, request: Request, target: Target) -> Draft:
     return draft
 
 
-def _check_limits(policy: Policy, holdings: KeyHoldings, target: Target) -> None:
-    excess = holdings.over_limit(policy, target.forms)
-    if excess is not None:
-        key, forms = excess
-        noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
-        reason = f"must have {noun} per contact; send fewer, or raise max_forms"
-        # Only the number is shown: the stored forms are not the sender's to see.
-        raise InvalidField(key.name, len(forms), reason)
-
-
 def _moves_consulted_key(policy: Policy, request: Request, moved: set[str]) -> bool:
     """Return whether a field of a consulted key has moved."""
     if moved:
@@ -308,7 +251,9 @@ def _plan(
     draft: Draft,
     holdings: KeyHoldings,
 ) -> Plan:
-    result = _result(policy, target, draft.moved)
+    result = result_of(target, draft.moved)
+    if policy.on_found == "refuse" and target.before is not None:
+        _check_not_updated(result, target.before)
     if target.merged or draft.clocks:
         draft.set_update_clocks()
     ignored, clocks = draft.ignored, draft.clocks
@@ -330,14 +275,3 @@ def _plan(
         policy,
         request,
     )
-
-
-def _result(policy: Policy, target: Target, moved: set[str]) -> Result:
-    before = target.before
-    if before is None:
-        return "created"
-    if not target.merged and not moved and before.deleted_at is None:
-        return "unchanged"
-    if policy.on_found == "refuse":
-        raise UpdateRefused(before.id)
-    return "merged" if target.merged else "updated"

@@ -7,12 +7,13 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 from attrs import evolve, field, frozen
 
 from upsertcore.engine.explain import explain
+from upsertcore.engine.result import Decision, Result
 from upsertcore.model.layout import contact_from_row
 from upsertcore.values import NOTHING, FrozenMap, same
 
@@ -24,15 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
-    "Decision",
     "Outcome",
-    "Result",
     "Withheld",
     "changes",
     "outcome_from_record",
 ]
-
-Result = Literal["created", "updated", "unchanged", "merged", "undone", "deleted"]
 
 
 @final
@@ -76,28 +73,6 @@ class Withheld:
     value: Any
     holder: str
     key: str = attrs.field(default=attrs.Factory(lambda self: self.field, True))  # noqa: FBT003
-
-
-class Decision:
-    """What a plan and an outcome have in common."""
-
-    __slots__ = ()
-    result: Result
-
-    @property
-    def created(self) -> bool:
-        """True where a contact is created."""
-        return self.result == "created"
-
-    @property
-    def updated(self) -> bool:
-        """True where a field of a known contact moves, or only its clock."""
-        return self.result == "updated"
-
-    @property
-    def unchanged(self) -> bool:
-        """True where the contact is known and nothing moves."""
-        return self.result == "unchanged"
 
 
 class _LazyParts:

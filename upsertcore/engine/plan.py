@@ -16,14 +16,13 @@ from attrs import frozen
 from upsertcore.engine.explain import explain
 from upsertcore.engine.outcome import (
     Change,
-    Decision,
-    Result,
     Withheld,
     changes,
     headline,
     rule_namer,
     unusable_values,
 )
+from upsertcore.engine.result import Decision, Result
 from upsertcore.engine.trace import Step, trace
 from upsertcore.values import NOTHING, FrozenMap
 

@@ -4,8 +4,6 @@ Uniqueness: the keys that a draft would hold, and how conflicts are resolved.
 Rules:
     Only forms that the contact does not hold yet are looked up.
     Leaving out a field may change another key, so all keys are computed again.
-    A released form matches no contact, unless its key keeps aliases.
-    For a key with a limit, a value that null clears leaves no alias behind.
     Only sent values are withheld: a conflict of a merged value refuses the merge.
     Fields that identify together are left out together, so that no contact becomes a
     mixture of two.
@@ -18,22 +16,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import define
 
+from upsertcore.engine.aliases import with_aliases
 from upsertcore.engine.outcome import Withheld
 from upsertcore.errors import InvalidField, KeyInUse, MissingField
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
-    from upsertcore.engine.draft import Draft
+    from upsertcore.engine.merge_patch import Draft
     from upsertcore.engine.patch import Fields, Request
-    from upsertcore.model.contact import Contact
+    from upsertcore.engine.target import Target
     from upsertcore.model.view import Forms
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
 __all__ = [
     "KeyHoldings",
-    "Target",
     "assign_keys",
     "blocked_part_error",
     "key_in_use_error",
@@ -44,23 +42,6 @@ AppendedLists: TypeAlias = "dict[str, list[str]]"
 
 KeyConflict: TypeAlias = "tuple[Key, dict[str, tuple[str, ...]]]"
 """A unique key, and those of its forms that other contacts hold, with their ids."""
-
-
-@final
-@define
-class Target:
-    """
-    The contacts that a draft is made of.
-
-    Args:
-        before: The matched contact, None for a new one.
-        forms: The forms that it holds, per key of the policy.
-        merged: The contacts that are merged into it, each with its forms.
-    """
-
-    before: Contact | None
-    forms: Forms
-    merged: tuple[tuple[Contact, Forms], ...] = ()
 
 
 @final
@@ -80,18 +61,6 @@ class KeyHoldings:
     aliases: FrozenMap[tuple[str, ...]]
     withheld: tuple[Withheld, ...] = ()
     others: tuple[str, ...] = ()
-
-    def over_limit(
-        self, policy: Policy, held: Forms
-    ) -> tuple[Key, tuple[str, ...]] | None:
-        """Return the first key with new forms and too many, and its forms."""
-        if not compiled(policy).limits:
-            return None
-        for key, forms, own in zip(policy.all_keys, self.forms, held, strict=True):
-            exceeds = key.max_forms is not None and len(forms) > key.max_forms
-            if exceeds and not {*forms}.issubset(own):
-                return key, forms
-        return None
 
 
 def assign_keys(
@@ -126,7 +95,7 @@ def assign_keys(
         current = _current_forms(policy, request, draft, target)
         conflicts = _conflicts(policy, request, current, target)
         if not conflicts or policy.on_key_in_use == "allow":
-            forms, aliases = _with_aliases(policy, current, target, draft)
+            forms, aliases = with_aliases(policy, current, target, draft)
             others = [
                 id
                 for _, conflict in conflicts
@@ -353,52 +322,3 @@ def blocked_part_error(name: str, value: Any) -> InvalidField:
     """
     reason = "is needed, but left out with a blocked value; replace the blocked value"
     return InvalidField(name, value, reason)
-
-
-def _with_aliases(
-    policy: Policy,
-    current: list[tuple[str, ...] | None],
-    target: Target,
-    draft: Draft,
-) -> tuple[Forms, FrozenMap[tuple[str, ...]]]:
-    known = NOTHING if target.before is None else target.before.aliases
-    if not known and not target.merged and not compiled(policy).keeps_aliases:
-        forms = zip(current, target.forms, strict=True)
-        return tuple([held if new is None else new for new, held in forms]), NOTHING
-    forms_by_key: list[tuple[str, ...]] = []
-    aliases: dict[str, tuple[str, ...]] = {}
-    for place, key in enumerate(policy.all_keys):
-        new = current[place]
-        if new is None:
-            former = known.get(key.name, ())
-            forms_by_key.append(target.forms[place])
-        else:
-            retained = _retained_forms(key, place, target, known)
-            excluded = {*new, *_released_forms(key, draft)}
-            former = tuple([form for form in retained if form not in excluded])
-            forms_by_key.append(new + former)
-        if former:
-            aliases[key.name] = former
-    return tuple(forms_by_key), FrozenMap.trusted(aliases)
-
-
-def _released_forms(key: Key, draft: Draft) -> tuple[str, ...]:
-    """Return the forms that null clears, for a key with a limit."""
-    if key.max_forms is None:
-        return ()
-    cleared = draft.cleared_values(key.fields)
-    if cleared and key.composite:
-        return key.forms(draft.base)
-    return key.forms(cleared)
-
-
-def _retained_forms(
-    key: Key, place: int, target: Target, known: FrozenMap[tuple[str, ...]]
-) -> dict[str, None]:
-    """Return the forms that a contact keeps whatever its fields are."""
-    retained = [target.forms[place] if key.keep_aliases else known.get(key.name, ())]
-    for contact, held in target.merged:
-        retained.append(
-            held[place] if key.keep_aliases else contact.aliases.get(key.name, ())
-        )
-    return dict.fromkeys(form for forms in retained for form in forms)

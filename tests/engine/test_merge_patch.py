@@ -19,7 +19,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.engine.draft import Draft
+from upsertcore.engine.merge_patch import Draft
 from upsertcore.errors import InvalidField, MissingField
 from upsertcore.rules import (
     add,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
-from upsertcore.engine.merge import MergedFields, set_update_clocks
+from upsertcore.engine.merge_contacts import MergedFields, set_update_clocks
 from upsertcore.errors import InvalidField, MissingField, note_function
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.policy.policy import compiled

@@ -1,0 +1,121 @@
+"""
+``max_forms``: a contact with too many forms of a key is refused, or keys are dropped.
+
+Rules:
+    Forms that the contact holds already never exceed a limit.
+    Under ``on_limit="drop"`` the lowest keys of the patch are left out before anything
+    is merged; what still exceeds a limit is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from upsertcore.errors import InvalidField
+from upsertcore.matching.ambiguity import PICKS
+from upsertcore.policy.policy import compiled
+
+if TYPE_CHECKING:
+    from upsertcore.engine.patch import Request
+    from upsertcore.matching.protocol import Match
+    from upsertcore.model.view import Forms
+    from upsertcore.policy.policy import Policy
+
+__all__ = ["check_max_forms", "exceeds_max_forms", "within_max_forms"]
+
+
+def check_max_forms(policy: Policy, forms: Forms, held: Forms) -> None:
+    """
+    Refuse a contact with more forms of a key than its limit, if one of them is new.
+
+    Args:
+        policy: The policy.
+        forms: The forms that the contact would hold, per key of the policy.
+        held: The forms that it holds.
+
+    Raises:
+        InvalidField: For the first such key.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> email = field(key=normalize.email, max_forms=1)
+    >>> policy = Policy(first_match("email"), {"email": email})
+    >>> check_max_forms(policy, (("a@x", "b@x"),), (("a@x", "b@x", "c@x"),))
+    >>> check_max_forms(policy, (("a@x", "b@x"),), (("a@x",),))
+    Traceback (most recent call last):
+    ...
+    upsertcore.errors.InvalidField: email: must have one key per contact, not 2; ...
+    """
+    if not compiled(policy).limits:
+        return
+    for key, new, own in zip(policy.all_keys, forms, held, strict=True):
+        exceeds = key.max_forms is not None and len(new) > key.max_forms
+        if exceeds and not {*new}.issubset(own):
+            noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
+            reason = f"must have {noun} per contact; send fewer, or raise max_forms"
+            # Only the number is shown: the stored forms are not the sender's to see.
+            raise InvalidField(key.name, len(new), reason)
+
+
+def exceeds_max_forms(policy: Policy, request: Request, match: Match) -> bool:
+    """
+    Return whether matched contacts and patch together hold too many forms.
+
+    Args:
+        policy: The policy.
+        request: The patch, and the view to look contacts up in.
+        match: The matched contacts.
+    """
+    for key in policy.all_keys:
+        if key.max_forms is None:
+            continue
+        own = set() if match.id is None else {*request.held_forms(match.id, key.name)}
+        merged = [request.held_forms(id, key.name) for id in match.merged]
+        forms = own.union(request.forms(key, request.sent), *merged)
+        if len(forms) > key.max_forms and not forms <= own:
+            return True
+    return False
+
+
+def within_max_forms(
+    policy: Policy, request: Request, match: Match
+) -> tuple[Match, Request]:
+    """
+    Drop the lowest keys of a patch, as few as possible; one key stays.
+
+    More keys match more contacts, as long as all are merged into the same one, so the
+    number of keys is found by bisection: first among the keys from the one that
+    matched, then among those above it.
+
+    Args:
+        policy: The policy.
+        request: A patch whose match exceeds the limit of a key.
+        match: Its match.
+
+    Returns:
+        The match and the patch without the dropped keys.
+    """
+    strategy, pick = request.strategy, PICKS[policy.on_ambiguous]
+    carried = [name for name in strategy.keys if request.hits[name]]
+
+    def with_keys(count: int) -> tuple[Match, Request]:
+        shorter = request.without(carried[count:], "limit")
+        return strategy.resolve(strategy.keys, shorter, pick), shorter
+
+    def fits(count: int) -> bool:
+        shorter_match, shorter = with_keys(count)
+        return not exceeds_max_forms(policy, shorter, shorter_match)
+
+    least, most = 1, len(carried) - 1
+    if match.key is not None:
+        first = carried.index(match.key) + 1
+        if first <= most and fits(first):
+            least = first
+        else:
+            most = first - 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fits(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return with_keys(least) if len(carried) > 1 else (match, request)
