@@ -14,11 +14,11 @@ from upsertcore.engine import merge_contacts as merging
 from upsertcore.engine import merge_patch
 from upsertcore.laws import MERGES, LawBroken, Merge, check_merge, claims
 from upsertcore.rules import (
-    absent,
     deep,
     immutable,
     last_updated,
     latest,
+    mappings,
     replace,
     union,
 )
@@ -124,7 +124,7 @@ PRESENT: Defect = (merging, "is_absent", lambda value, _default=None: value is N
 UNKNOWN: Defect = (merging.MergedFields, "_has_field", lambda _self, _name: False)
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")
 CLOCKLESS: Defect = (merging.MergedFields, "_has_clock", lambda _self, _name: False)
-INSIDE: Defect = (absent, "_is_all_absent", lambda value, _default: value is None)
+INSIDE: Defect = (mappings, "is_all_absent", lambda value, _default: value is None)
 
 BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
