@@ -534,9 +534,9 @@ _WHOLE = (
         "a plan is applied though it is stale",
         "plan_is_upsert",
         "one key",
-        "store.memory",
-        "MemoryStore.apply.check_basis",
-        "            if reason is not None:\n                raise StalePlan(reason)\n",
+        "engine.plan",
+        "Plan.check_not_stale",
+        "        if reason is not None:\n            raise StalePlan(reason)\n",
         "",
     ),
     Fault(

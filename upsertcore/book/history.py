@@ -17,7 +17,7 @@ from attrs import evolve
 
 from upsertcore.engine.outcome import Outcome, changes
 from upsertcore.errors import StaleOutcome, UnknownContact
-from upsertcore.model.view import contact_stale_reason
+from upsertcore.model.stale import contact_stale_reason
 from upsertcore.policy.forms import held_forms
 
 if TYPE_CHECKING:

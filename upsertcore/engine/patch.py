@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, note_function
-from upsertcore.model.view import stale_reason
+from upsertcore.model.stale import stale_reason
 from upsertcore.policy.fields import UNUSABLE
 from upsertcore.policy.policy import compiled
 from upsertcore.values import (

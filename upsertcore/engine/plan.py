@@ -24,6 +24,7 @@ from upsertcore.engine.outcome import (
 )
 from upsertcore.engine.result import Decision, Result
 from upsertcore.engine.trace import Step, trace
+from upsertcore.errors import StalePlan
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
@@ -156,3 +157,17 @@ class Plan(Decision):
             As many look-ups as the decision.
         """
         return self._request.stale_reason(index)
+
+    def check_not_stale(self, index: View) -> None:
+        """
+        Refuse a plan that no longer holds.
+
+        Args:
+            index: As in :meth:`stale_reason`.
+
+        Raises:
+            StalePlan: If something that the decision has read has changed.
+        """
+        reason = self.stale_reason(index)
+        if reason is not None:
+            raise StalePlan(reason)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from weakref import WeakSet
 
 from upsertcore.engine.outcome import Outcome, outcome_from_record
-from upsertcore.errors import Refused, StalePlan, UnknownContact
+from upsertcore.errors import Refused, UnknownContact
 from upsertcore.model.record import BEGINNING, NUMBER, PREVIOUS_ROW, ROW, THREAD, Record
 from upsertcore.store.idempotency import CallKey, CallLog, replay_of
 from upsertcore.store.ids import IdInUse, Stamp
@@ -272,10 +272,7 @@ class MemoryStore:
         """
         stamp = Stamp(self.ids, self.clock)
 
-        def check_basis() -> None:
-            reason = plan.stale_reason(self._index)
-            if reason is not None:
-                raise StalePlan(reason)
+        check_basis = partial(plan.check_not_stale, self._index)
 
         def prepare(state: Record) -> tuple[Outcome, Record | None]:
             check_basis()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from upsertcore.model.view import stale_reason
+from upsertcore.model.stale import stale_reason
 from upsertcore.store.index import ContactIndex
 
 if TYPE_CHECKING:
