@@ -221,12 +221,10 @@ class TestLimit:
 
         assert () == whole.left_out
         assert (
-            "with name, states of 1 contacts: 38 of about 51",
-            "with name, states of 2 contacts: 38 of about 124",
+            "tried 38 of about 51: with name, states of 1 contact",
+            "tried 38 of about 124: with name, states of 2 contacts",
         ) == some.left_out
-        assert [f"left out: {each}" for each in some.left_out] == str(some).split("\n")[
-            2:4
-        ]
+        assert [*some.left_out] == str(some).split("\n")[2:4]
         assert [*some.left_out] == some.to_dict()["left_out"]
 
     def test_a_small_part_is_tried_whole(self) -> None:
@@ -235,8 +233,8 @@ class TestLimit:
         made = card(SMALL, limit=100, progress=lambda done, _total: told.append(done))
 
         assert (
-            "keys alone, states of 2 contacts: 28 of about 36",
-            "keys alone, states of 3 contacts: 28 of about 63",
+            "tried 28 of about 36: keys alone, states of 2 contacts",
+            "tried 28 of about 63: keys alone, states of 3 contacts",
         ) == made.left_out
         assert 100 == told[-1]
 
@@ -284,7 +282,7 @@ class TestText:
         lines = str(card(COUNTS, contacts=1)).split("\n")
 
         assert lines[:5] == [
-            "states of up to 1 contacts; keys: id",
+            "states of up to 1 contact; keys: id",
             "with one other field at a time: visits",
             "idempotent              fails, not claimed:",
             '    sent {"id": 7, "visits": 1}',
@@ -366,7 +364,7 @@ class TestValues:
             first_match("hue"), {"hue": field(key=lambda v: colours.get(str(v)))}
         )
         with pytest.raises(
-            ValueError, match="values: hue needs two values of different"
+            ValueError, match="hue: needs two values of different"
         ):
             card(policy)
 

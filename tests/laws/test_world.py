@@ -562,9 +562,41 @@ def test_values_that_are_too_few_are_refused(given: list[Any]) -> None:
     with pytest.raises(ValueError) as lined:
         field_letters(policy, "n", {"n": given})
 
-    expected = "values: id needs two values of different normal forms"
+    expected = (
+        "id: needs two values of different normal forms; "
+        "pass some, as in values={'id': ['a', 'b']}"
+    )
     assert expected == str(keyed.value)
-    assert "values: n needs two values that the policy takes" == str(lined.value)
+    expected = (
+        "n: needs two values that the policy takes; "
+        "pass some, as in values={'n': ['a', 'b']}"
+    )
+    assert expected == str(lined.value)
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        normalize.email,
+        normalize.exact,
+        normalize.phone,
+        normalize.phone_in("US"),
+        normalize.text,
+        normalize.initials,
+        normalize.sorted_tokens,
+        normalize.prefix(3),
+        normalize.postcode_area,
+        normalize.year,
+        normalize.nicknames({"Robert": ["Bob"]}),
+    ],
+)
+def test_each_normaliser_of_the_library_has_values_of_two_forms(
+    normalizer: Any,
+) -> None:
+    policy = Policy(first_match("id"), {"id": field(key=normalizer)})
+    letters = key_letters(policy, "id", {})
+
+    assert {form for forms in letters.forms for form in forms} == {0, 1}
 
 
 def test_lines_are_one_of_each_kind() -> None:

@@ -35,6 +35,8 @@ _SPELLINGS: tuple[tuple[Any, ...], ...] = (
     (7, "7", 8, "8"),
     ("a", " A", "b", "B "),
     ("2024-01-02", "2024-01-03"),
+    ("1815-12-10", "1906-12-09"),
+    ("SW1A 1AA", "sw1a 1aa", "EC2A 4BX", "ec2a 4bx"),
 )
 """Two values in two spellings each, of every kind that a normaliser may accept."""
 _FORMLESS: tuple[Any, ...] = ("n/a", "nobody", True, {"a": "x"})
@@ -115,7 +117,8 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
         usable = [letters for letters in candidates if letters is not None]
         if usable:
             return max(usable, key=lambda letters: len(letters.sent))
-    raise ValueError(f"values: {name} needs two values of different normal forms")
+    example = f"pass some, as in values={{{name!r}: ['a', 'b']}}"
+    raise ValueError(f"{name}: needs two values of different normal forms; {example}")
 
 
 def _item(value: Any) -> dict[str, Any]:
@@ -232,7 +235,8 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
         tokens = {token(value) for value in stored}
         if None not in stored and len(tokens) > 1 and _takes(rule, stored):
             return Letters(name, tuple(stored), (*pool, *_more(policy, name, pool)))
-    raise ValueError(f"values: {name} needs two values that the policy takes")
+    example = f"pass some, as in values={{{name!r}: ['a', 'b']}}"
+    raise ValueError(f"{name}: needs two values that the policy takes; {example}")
 
 
 def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:

@@ -129,7 +129,7 @@ class LawCard:
         return all(verdict.holds for verdict in self.verdicts if verdict.claimed)
 
     def __str__(self) -> str:
-        lines = [*self.world, *[f"left out: {part}" for part in self.left_out]]
+        lines = [*self.world, *self.left_out]
         for verdict in self.verdicts:
             lines.append(f"{verdict.law:<24}{_verdict_text(verdict)}")
             if verdict.broken is not None:
@@ -201,7 +201,7 @@ def card(
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> some = card(policy, limit=100)
     >>> some.kept, some["unique"].calls, some.left_out[0]
-    (True, 75, 'keys alone, states of 2 contacts: 24 of about 45')
+    (True, 75, 'tried 24 of about 45: keys alone, states of 2 contacts')
     """
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"limit: must be a number of calls from 1, not {limit!r}")
@@ -217,12 +217,12 @@ def card(
         cases = part.all_cases() if is_whole else part.sample()
         tally.try_cases(part, watch.over(islice(cases, share)))
         if next(cases, None) is not None:
-            left_out[part] = f"{part}: {share:,} of about {part.estimate:,}"
+            left_out[part] = f"tried {share:,} of about {part.estimate:,}: {part}"
     watch.end()
     keys = ", ".join(key.name for key in policy.all_keys) or "none"
     lines = ", ".join(world.field for world in worlds if world.field) or "none"
     world_text = (
-        f"states of up to {contacts} contacts; keys: {keys}",
+        f"states of up to {contacts} contact{'s' * (contacts != 1)}; keys: {keys}",
         f"with one other field at a time: {lines}",
     )
     left_out_text = [left_out[part] for part in parts if part in left_out]

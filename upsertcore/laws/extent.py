@@ -31,10 +31,10 @@ Tried: TypeAlias = tuple[Any, Shown, int]
 Kind = Literal["calls", "merges", "logs"]
 """What a part consists of."""
 
-_NOUNS: dict[Kind, str] = {
-    "calls": "states of {} contacts",
-    "merges": "merges of {} contacts",
-    "logs": "logs of {} patches",
+_NOUNS: dict[Kind, tuple[str, str, str]] = {
+    "calls": ("states of", "contact", "contacts"),
+    "merges": ("merges of", "contact", "contacts"),
+    "logs": ("logs of", "patch", "patches"),
 }
 _MAX_PATCHES = 20
 """The largest number of patches for which all logs of three are tried."""
@@ -70,7 +70,8 @@ class Part(ABC):
     def __str__(self) -> str:
         field = self.world.field
         beside = "keys alone" if field is None else f"with {field}"
-        return f"{beside}, {_NOUNS[self.kind].format(self.size)}"
+        what, one, several = _NOUNS[self.kind]
+        return f"{beside}, {what} {self.size} {one if self.size == 1 else several}"
 
 
 class _Calls(Part):
