@@ -363,9 +363,7 @@ class TestValues:
         policy = Policy(
             first_match("hue"), {"hue": field(key=lambda v: colours.get(str(v)))}
         )
-        with pytest.raises(
-            ValueError, match="hue: needs two values"
-        ):
+        with pytest.raises(ValueError, match="hue: needs two values"):
             card(policy)
 
         assert card(policy, contacts=1, values={"hue": ["red", "blue"]}).kept
