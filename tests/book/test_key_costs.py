@@ -31,8 +31,8 @@ from upsertcore.errors import AmbiguousMatch
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
 from upsertcore.matching.strategies import FIRST_MATCH
-from upsertcore.policy.checks import make_keys
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
+from upsertcore.policy.key_checks import make_keys
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, union
 

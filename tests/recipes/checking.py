@@ -15,7 +15,7 @@ from typing import Any
 from tests.recipes.sql_book import SqlBook
 from tests.recipes.workers import POLICIES, Log, making
 from upsertcore import Contact, ContactBook, Policy, errors
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 
 
 def check(book: SqlBook) -> None:

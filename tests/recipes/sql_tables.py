@@ -18,7 +18,7 @@ from attrs import frozen
 
 from upsertcore import Contact, Plan, Policy
 from upsertcore.errors import UnknownContact
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 
 # seq is the order of creation, which decides ties. ids keeps every id that was ever
 # given, for it leads to its contact or to the one that absorbed it. alone is 1 where

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from upsertcore.policy.groups import groups
+from upsertcore.policy.union_find import groups
 
 
 @pytest.mark.parametrize(

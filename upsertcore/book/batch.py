@@ -16,8 +16,8 @@ from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import DuplicatePatch, Refused, row_context, with_row
-from upsertcore.policy.groups import groups
 from upsertcore.policy.policy import compiled
+from upsertcore.policy.union_find import groups
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome

@@ -45,10 +45,10 @@ from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
 from upsertcore.model.contact import Contact
 from upsertcore.policy.fields import Blank, Null
-from upsertcore.policy.groups import groups
 from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
+from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
 from upsertcore.store.idempotency import call_key
 from upsertcore.store.ids import BookOptions, fresh_ids, utc_now

@@ -18,7 +18,7 @@ from attrs import evolve
 from upsertcore.engine.outcome import Outcome, changes
 from upsertcore.errors import StaleOutcome, UnknownContact
 from upsertcore.model.stale import contact_stale_reason
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.transaction import Stage
 
-__all__ = [
-    "make_delete",
-    "make_undo",
-]
+__all__ = ["make_delete", "make_undo"]
 
 
 def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from upsertcore.book.arguments import check_several
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, Refused, with_row
 from upsertcore.model.contact import Contact
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.policy import compiled
 
 if TYPE_CHECKING:

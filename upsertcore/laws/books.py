@@ -34,7 +34,7 @@ from upsertcore.laws.trial import (
     try_upsert,
 )
 from upsertcore.model.contact import Contact
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.values import empty, freeze
 
 if TYPE_CHECKING:

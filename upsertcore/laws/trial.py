@@ -21,7 +21,7 @@ from upsertcore.engine.patch import read_patch
 from upsertcore.errors import Refused
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.store.index import ContactIndex
 from upsertcore.store.journal import Entry

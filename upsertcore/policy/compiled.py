@@ -15,8 +15,8 @@ from typing import Any, final
 from attrs import evolve, frozen
 
 from upsertcore.policy.fields import Field, default_value
-from upsertcore.policy.groups import groups
 from upsertcore.policy.keys import Key
+from upsertcore.policy.union_find import groups
 from upsertcore.rules import replace
 from upsertcore.rules.rule import Rule
 

@@ -20,7 +20,7 @@ from attrs import field, frozen
 from upsertcore.errors import InvalidField, InvalidPolicy, note_function
 from upsertcore.normalize import Normalizer
 from upsertcore.normalize.patterns import Matcher, Pattern, as_tuple, compile_patterns
-from upsertcore.policy.functions import check_normaliser
+from upsertcore.policy.function_checks import check_normaliser
 from upsertcore.values import (
     FrozenMap,
     callable_name,

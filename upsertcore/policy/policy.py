@@ -20,12 +20,6 @@ from attrs import frozen
 from upsertcore.errors import InvalidPolicy, UnknownField
 from upsertcore.matching.ambiguity import OnAmbiguous
 from upsertcore.matching.protocol import Strategy
-from upsertcore.policy.checks import (
-    check_keys,
-    check_match,
-    check_rules,
-    make_keys,
-)
 from upsertcore.policy.compiled import Compiled, compile_table
 from upsertcore.policy.fields import (
     Field,
@@ -34,7 +28,8 @@ from upsertcore.policy.fields import (
     check_field,
     check_rule,
 )
-from upsertcore.policy.functions import check_not_factory
+from upsertcore.policy.function_checks import check_not_factory
+from upsertcore.policy.key_checks import check_keys, check_match, check_rules, make_keys
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep
 from upsertcore.rules.rule import Rule

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from upsertcore.engine.patch import check_scope, read_patch
 from upsertcore.errors import Refused
 from upsertcore.model.contact import Contact
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules import (
     append,

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import ChangesNotRetained, UnknownContact
-from upsertcore.policy.forms import held_forms
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.values import describe
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from upsertcore.errors import InvalidPolicy
-from upsertcore.policy.functions import check_not_factory
+from upsertcore.policy.function_checks import check_not_factory
 from upsertcore.policy.keys import Key
 from upsertcore.rules import keep, replace, union
 from upsertcore.values import describe, show_value, unknown_name
@@ -26,12 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.matching.protocol import Strategy
     from upsertcore.policy.fields import Field
 
-__all__ = [
-    "check_keys",
-    "check_match",
-    "check_rules",
-    "make_keys",
-]
+__all__ = ["check_keys", "check_match", "check_rules", "make_keys"]
 
 
 def make_keys(

@@ -19,7 +19,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import InvalidField, InvalidPolicy
-from upsertcore.policy.functions import (
+from upsertcore.policy.function_checks import (
     check_function,
     check_normaliser,
     check_not_factory,
