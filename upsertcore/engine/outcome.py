@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 import attrs
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from upsertcore.engine.explain import explain
 from upsertcore.engine.result import Decision, Result
@@ -252,37 +252,6 @@ def headline(decision: Any, id: str | None) -> str:
     if decision.also_matched:
         words.append(f"also matched: {', '.join(decision.also_matched)}")
     return ", ".join(words)
-
-
-def without_contacts(outcome: Outcome, ids: set[str]) -> Outcome | None:
-    """
-    Remove erased contacts from an outcome.
-
-    Args:
-        outcome: The outcome of a call.
-        ids: The ids of the erased contacts, merged ids included.
-
-    Returns:
-        None where the outcome holds one of them, or a contact that one was merged
-        into. Else the outcome without their ids and without the values that were
-        withheld because of them; the same object where it mentions none of them.
-
-    >>> from upsertcore import ContactBook, Policy, never
-    >>> outcome = ContactBook(Policy(never(), {}), ids=lambda: "c-1").create({})
-    >>> (
-    ...     without_contacts(outcome, {"c-1"}) is None,
-    ...     without_contacts(outcome, {"c-2"}) is outcome,
-    ... )
-    (True, True)
-    """
-    contacts = outcome.contact, outcome.before, *outcome.merged
-    if any(c is not None and not ids.isdisjoint(c.ids) for c in contacts):
-        return None
-    also_matched = tuple([id for id in outcome.also_matched if id not in ids])
-    withheld = tuple([entry for entry in outcome.withheld if entry.holder not in ids])
-    if also_matched == outcome.also_matched and withheld == outcome.withheld:
-        return outcome
-    return evolve(outcome, also_matched=also_matched, withheld=withheld)
 
 
 def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import evolve
 
-from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import IdempotencyKeyReused, InvalidField
 from upsertcore.values import thaw
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.engine.patch import Request
 
-__all__ = ["CallKey", "CallLog", "call_key", "replay_of"]
+__all__ = ["CallKey", "CallLog", "LoggedCalls", "call_key", "replay_of"]
 
 CallKey: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
@@ -128,23 +127,6 @@ class CallLog:
         """Return the call that is logged under a key, None if there is none."""
         scope, key, _identity = call
         return self.calls[scope].get(key) if scope in self.calls else None
-
-    def without(self, ids: set[str], scope: str) -> tuple[LoggedCalls, int]:
-        """
-        Return the calls without ids of a scope, and how many calls contained them.
-
-        Cost:
-            Linear in the calls that are remembered.
-        """
-        remaining: LoggedCalls = defaultdict(OrderedDict)
-        purged = 0
-        for name, calls in self.calls.items():
-            for key, (identity, outcome) in calls.items():
-                kept = without_contacts(outcome, ids) if name == scope else outcome
-                purged += kept is not outcome
-                if kept is not None:
-                    remaining[name][key] = identity, kept
-        return remaining, purged
 
     def add(self, scope: str, key: str, call: LoggedCall) -> None:
         """Log a call; drop the oldest of its scope if there are too many."""

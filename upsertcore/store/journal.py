@@ -4,7 +4,6 @@ The journal: what changed in a book, call by call, for replay.
 Rules:
     It is append-only; its numbers count from 1 without a gap.
     Replayed into an empty book, its entries give the same contacts, byte for byte.
-    A purge keeps the number of an entry about a person and nothing else of it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, final
 
 from attrs import frozen
 
-from upsertcore.engine.outcome import without_contacts
 from upsertcore.errors import ChangesNotRetained, UnknownContact
 from upsertcore.policy.held_forms import held_forms
 from upsertcore.values import describe
@@ -95,34 +93,6 @@ class Journal:
             return ()
         newest_first = reversed(self.entries)
         return tuple([next(newest_first) for _ in range(count)])[::-1]
-
-    def ids_of_deleted(self, id: str, scope: str) -> set[str]:
-        """Return all ids of a deleted contact of a scope, given one of them."""
-        for entry in reversed(self.entries):
-            outcome = entry.outcome
-            if outcome is not None and outcome.result == "deleted":
-                contact = outcome.contact
-                if contact.scope == scope and id in contact.ids:
-                    return {*contact.ids}
-        return {id}
-
-    def without(self, ids: set[str], scope: str) -> tuple[deque[Entry], int]:
-        """
-        Return the entries without ids of a scope, and how many entries contained them.
-
-        Cost:
-            Linear in the entries that the journal retains.
-        """
-        remaining: deque[Entry] = deque(maxlen=self.entries.maxlen)
-        purged = 0
-        for entry in self.entries:
-            outcome = entry.outcome
-            if outcome is not None and outcome.contact.scope == scope:
-                outcome = without_contacts(outcome, ids)
-            if outcome is not entry.outcome:
-                entry, purged = Entry(entry.number, outcome), purged + 1  # noqa: PLW2901
-            remaining.append(entry)
-        return remaining, purged
 
 
 def apply_changes(

@@ -29,6 +29,7 @@ from upsertcore.store.ids import IdInUse, Stamp
 from upsertcore.store.index import IndexStage
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
+from upsertcore.store.purge import purge_redo
 from upsertcore.store.redo import Redo
 from upsertcore.store.transaction import (
     Decide,
@@ -312,29 +313,11 @@ class MemoryStore:
         """
 
         def prepare(state: Record) -> tuple[int, Record | None]:
-            stage = IndexStage(self._index)
-            ids = self._purged_ids(stage, id, scope)
-            entries, changes = self.journal.without(ids, scope)
-            calls, call_count = self._call_log.without(ids, scope)
-            parts = {"entries": entries, "calls": calls}
-            redo = stage.redo(**parts)
-            if not (redo.rows or changes or call_count):
-                raise UnknownContact(id)
-            return changes + call_count, (redo, None, None, state[NUMBER], _thread())
+            parts = self._index, self.journal, self._call_log
+            redo, count = purge_redo(*parts, id, scope)
+            return count, (redo, None, None, state[NUMBER], _thread())
 
         return self._change(prepare)
-
-    def _purged_ids(self, stage: IndexStage, id: str, scope: str) -> set[str]:
-        if type(id) is not str:
-            raise UnknownContact(id)
-        try:
-            contact = stage.get(id)
-        except UnknownContact:
-            return self.journal.ids_of_deleted(id, scope)
-        if contact.scope != scope:
-            raise UnknownContact(id)
-        stage.remove(contact.id)
-        return {*contact.ids}
 
     def _attempt(
         self,
