@@ -80,7 +80,7 @@ def test_other_fields_are_stored_and_others_are_lost() -> None:
     """The stored fields of both, and why one did not take what was sent."""
     sent = {"id": 1, "name": "Bob"}
     expected = [
-        (0, "lost", {}, {"name": "keep"}),
+        (0, "not stored", {}, {"name": "keep"}),
         (0, "fields", {**ADA, "name": "Bob"}, ADA),
     ]
 
@@ -109,7 +109,7 @@ def test_a_new_contact_is_called_after_its_row() -> None:
         book(), KEEPS, EVE, new, {"id": 5, "name": "B"}, {"id": 5, "name": "C"}
     )
 
-    assert [(3, "lost"), (3, "fields")] == [each[:2] for each in found]
+    assert [(3, "not stored"), (3, "fields")] == [each[:2] for each in found]
 
 
 def test_others_are_merged() -> None:
@@ -128,7 +128,7 @@ def test_others_are_merged() -> None:
     found = made.compare(MERGES, [sent]).differences
     assert [
         ("merged", (), ("c-2",)),
-        ("lost", {"email": "held by c-2"}, {}),
+        ("not stored", {"email": "held by c-2"}, {}),
         ("fields", {"id": 1}, {"id": 1, "email": "eve@x", "name": "Eve"}),
     ] == [(each.part, each.current, each.other) for each in found]
 
@@ -236,7 +236,7 @@ def test_it_is_told_in_words() -> None:
     head, *lines = found.explain().splitlines()
 
     assert (head, len(lines)) == ("2 patches, 2 differences", len(found.differences))
-    assert lines[0] == "row 1: lost: {} / {'name': 'keep'}"
+    assert lines[0] == "row 1: not stored: {} / {'name': 'keep'}"
     assert lines[1].startswith("row 1: fields: {")
     assert "FrozenMap" not in lines[1]
     assert len(lines[1]) < 300

@@ -59,7 +59,7 @@ def _parts(side: Oracle, patch: Row, scope: str, number: int, names: list[str]) 
     return {
         "contact": answer["contact"]["id"],
         "merged": [row["id"] for row in answer["merged"]],
-        "lost": {**answer["ignored"], **lost},
+        "not stored": {**answer["ignored"], **lost},
         "fields": answer["contact"]["fields"],
     }
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference", "compare_sides", "side"]
 
-Part = Literal["refused", "contact", "merged", "lost", "fields"]
+Part = Literal["refused", "contact", "merged", "not stored", "fields"]
 CallResult: TypeAlias = "Outcome | Refused"
 
 
@@ -37,8 +37,8 @@ class Difference:
         row: The place of the patch, from 0.
         part: What differs: ``"refused"`` (whether it is refused, or why),
             ``"contact"`` (which one matches), ``"merged"`` (which ones are merged),
-            ``"lost"`` (which fields are withheld or ignored), or ``"fields"`` (which
-            values are stored).
+            ``"not stored"`` (which fields are withheld or ignored), or ``"fields"``
+            (which values are stored).
         current: The result under the book's own policy.
         other: The result under the other policy.
 
@@ -175,7 +175,7 @@ def _refusal(result: CallResult) -> str | None:
     return f"{type(result).__name__}: {result}" if isinstance(result, Refused) else None
 
 
-def _lost(outcome: Outcome) -> FrozenMap[Any]:
+def _not_stored(outcome: Outcome) -> FrozenMap[Any]:
     withheld = {value.field: f"held by {value.holder}" for value in outcome.withheld}
     return FrozenMap({**outcome.ignored, **withheld})
 
@@ -183,6 +183,6 @@ def _lost(outcome: Outcome) -> FrozenMap[Any]:
 _PARTS: dict[Part, Callable[[Any], Any]] = {
     "contact": lambda outcome: outcome.contact.id,
     "merged": lambda outcome: tuple([contact.id for contact in outcome.merged]),
-    "lost": _lost,
+    "not stored": _not_stored,
     "fields": lambda outcome: outcome.contact.fields,
 }
