@@ -52,8 +52,8 @@ settings.register_profile(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option of the second tier."""
-    what = "run the tests marked full as well, and draw more examples"
-    parser.addoption("--full", action="store_true", help=what)
+    description = "run the tests marked full as well, and draw more examples"
+    parser.addoption("--full", action="store_true", help=description)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Lines of a table with more said of some of them."""
+"""Lines of a table with more options on some of them."""
 
 from __future__ import annotations
 

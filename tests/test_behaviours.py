@@ -2,9 +2,9 @@
 Replays tests/cases/behaviours/*.json: what named systems do, each with its source.
 
 Rules:
-    A case is a policy, calls, and what becomes of each; the policy says it all.
-    What a case says and this file does not know fails: a typo must not pass.
-    The last call is made once more, and then nothing may move.
+    A case has a policy, calls, and the result of each call.
+    An unknown name in a case fails: a misspelt name must not pass.
+    The last call is made once more, and then nothing may change.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ EXPECTED = {
     *("result", "id", "fields", "ignored", "withheld", "also_matched", "aliases"),
     *("merged", "matched_by", "refused"),
 }
-HOW = {"scope", "if_version", "rules", "null", "blank"}
+OPTIONS = {"scope", "if_version", "rules", "null", "blank"}
 MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
@@ -103,8 +103,8 @@ VOCABULARY = {
 }
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a mapping of the pairs of a JSON object; no name stands there twice."""
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a mapping of the pairs of a JSON object, whose names are unique."""
     assert len(pairs) == len(dict(pairs)), pairs
     return dict(pairs)
 
@@ -112,32 +112,32 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def cases(path: Path) -> list[dict[str, Any]]:
     """Read the cases of one file."""
     text = path.read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = json.loads(text, object_pairs_hook=once)
-    return found
+    rows: list[dict[str, Any]] = json.loads(text, object_pairs_hook=unique_names)
+    return rows
 
 
 PATHS = sorted((Path(__file__).parent / "cases" / "behaviours").glob("*.json"))
 CASES = [case for path in PATHS for case in cases(path)]
 
 
-def know(said: dict[str, Any], known: set[str]) -> None:
-    """See that a mapping of a case has no name that would be passed over."""
-    assert said.keys() <= known, f"unknown: {sorted(said.keys() - known)}"
+def check_names(mapping: dict[str, Any], known: set[str]) -> None:
+    """Check that a mapping of a case has only known names."""
+    assert mapping.keys() <= known, f"unknown: {sorted(mapping.keys() - known)}"
 
 
-def rule(said: Any) -> Rule:
+def rule(spec: Any) -> Rule:
     """Make the rule that a case names: ``"keep"``, or ``["latest", "changed"]``."""
-    name, *args = [said] if isinstance(said, str) else said
+    name, *args = [spec] if isinstance(spec, str) else spec
     assert name in rules.__all__, f"no rule: {name}"
-    named = getattr(rules, name)
-    made = named(*args) if args else named
-    assert isinstance(made, Rule), f"no rule: {said}"
-    return made
+    attribute = getattr(rules, name)
+    value = attribute(*args) if args else attribute
+    assert isinstance(value, Rule), f"no rule: {spec}"
+    return value
 
 
-def table(said: dict[str, Any]) -> dict[str, Rule]:
+def rule_table(specs: dict[str, Any]) -> dict[str, Rule]:
     """Make the rules of a mapping of fields to rules."""
-    return {name: rule(named) for name, named in said.items()}
+    return {name: rule(spec) for name, spec in specs.items()}
 
 
 def normalizer(name: str) -> Any:
@@ -146,93 +146,99 @@ def normalizer(name: str) -> Any:
     return getattr(normalize, name)
 
 
-def line(said: dict[str, Any]) -> Any:
+def line(spec: dict[str, Any]) -> Any:
     """Make one line of a policy."""
-    know(said, LINE)
-    made = {**said}
-    if "key" in said:
-        made["key"] = normalizer(said["key"])
+    check_names(spec, LINE)
+    options = {**spec}
+    if "key" in spec:
+        options["key"] = normalizer(spec["key"])
     for name in ("rule", "on_merge"):
-        if name in said:
-            made[name] = rule(said[name])
-    if "blocked" in said:
-        made["blocked"] = blocked(said["blocked"])
-    return field(**made)
+        if name in spec:
+            options[name] = rule(spec[name])
+    if "blocked" in spec:
+        options["blocked"] = blocked(spec["blocked"])
+    return field(**options)
 
 
-def named_key(said: dict[str, Any]) -> Any:
+def named_key(spec: dict[str, Any]) -> Any:
     """Make a key of several fields."""
-    know(said, KEY)
-    options = {**said}
-    fields, said_so = options.pop("fields"), options.pop("normalize")
-    several = isinstance(said_so, list)
-    made = tuple(map(normalizer, said_so)) if several else normalizer(said_so)
-    return key(*fields, normalize=made, **options)
+    check_names(spec, KEY)
+    options = {**spec}
+    fields, names = options.pop("fields"), options.pop("normalize")
+    several = isinstance(names, list)
+    functions = tuple(map(normalizer, names)) if several else normalizer(names)
+    return key(*fields, normalize=functions, **options)
 
 
-def strategy(said: dict[str, Any]) -> Any:
+def strategy(spec: dict[str, Any]) -> Any:
     """Make a match strategy."""
-    know(said, MATCH)
-    options = {**said}
+    check_names(spec, MATCH)
+    options = {**spec}
     by, keys = options.pop("by"), options.pop("keys", [])
     assert by in STRATEGIES, f"no strategy: {by}"
     return getattr(upsertcore, by)(*keys, **options)
 
 
-def blocked(said: Any) -> Any:
-    """Make the patterns that one key blocks."""
-    return normalize.PLACEHOLDERS if said == "PLACEHOLDERS" else tuple(said)
+def blocked(spec: Any) -> Any:
+    """Make the patterns that a key blocks."""
+    return normalize.PLACEHOLDERS if spec == "PLACEHOLDERS" else tuple(spec)
 
 
-def policy(said: dict[str, Any]) -> Policy:
+def policy(spec: dict[str, Any]) -> Policy:
     """Make the policy that a case describes."""
-    know(said, POLICY)
-    made = {**said, "match": strategy(said["match"])}
-    made["fields"] = {name: line(each) for name, each in said["fields"].items()}
+    check_names(spec, POLICY)
+    arguments = {**spec, "match": strategy(spec["match"])}
+    arguments["fields"] = {
+        name: line(line_spec) for name, line_spec in spec["fields"].items()
+    }
     makers: dict[str, Any] = {
-        "keys": lambda keys: {name: named_key(each) for name, each in keys.items()},
+        "keys": lambda keys: {
+            name: named_key(line_spec) for name, line_spec in keys.items()
+        },
         "extra_fields": line,
         "on_merge": rule,
     }
-    made |= {name: make(said[name]) for name, make in makers.items() if name in said}
-    return Policy(**made)
+    arguments |= {
+        name: make(spec[name]) for name, make in makers.items() if name in spec
+    }
+    return Policy(**arguments)
 
 
-def make(book: ContactBook, call: dict[str, Any]) -> Outcome:
-    """Make one call."""
-    how = {**call.get("how", {})}
-    know(how, HOW)
-    if "rules" in how:
-        how["rules"] = table(how["rules"])
+def call_book(book: ContactBook, call: dict[str, Any]) -> Outcome:
+    """Make one call of a case."""
+    options = {**call.get("how", {})}
+    check_names(options, OPTIONS)
+    if "rules" in options:
+        options["rules"] = rule_table(options["rules"])
     verbs = {"upsert": book.upsert, "create": book.create}
-    outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **how)
+    outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **options)
     return outcome
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
-    """Say what a call did in the words of a case."""
+def described(outcome: Outcome) -> dict[str, Any]:
+    """Describe an outcome in the words of a case."""
     row = outcome.contact.to_dict()
     return {
         "result": outcome.result,
         "id": outcome.contact.id,
         "fields": row["fields"],
         "ignored": dict(outcome.ignored),
-        "withheld": [each.field for each in outcome.withheld],
+        "withheld": [item.field for item in outcome.withheld],
         "also_matched": list(outcome.also_matched),
         "aliases": row.get("aliases", {}),
-        "merged": [each.id for each in outcome.merged],
+        "merged": [item.id for item in outcome.merged],
         "matched_by": outcome.matched_by,
     }
 
 
-def text(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Write a value so that 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True, indent=1)
 
 
 def replay(case: dict[str, Any]) -> None:
     """Make the calls of a case, then the last one once more."""
-    know(case, CASE)
+    check_names(case, CASE)
     numbers, moments = count(1), count()
     book = ContactBook(
         policy(case["policy"]),
@@ -241,68 +247,72 @@ def replay(case: dict[str, Any]) -> None:
     )
     outcome = None
     for call in case["calls"]:
-        know(call, CALL | EXPECTED)
+        check_names(call, CALL | EXPECTED)
         expected = {name: call[name] for name in call if name in EXPECTED}
         assert ("result" in call) != ("refused" in call), "result or refused"
         if "refused" in call:
             assert {"refused"} == expected.keys()
             before, outcome = book.dump(), None
             with pytest.raises(errors.Refused) as refusal:
-                make(book, call)
+                call_book(book, call)
             assert call["refused"] == type(refusal.value).__name__, refusal.value
             assert before == book.dump()
             continue
-        outcome = make(book, call)
-        actual = {name: told(outcome)[name] for name in expected}
-        assert text(expected) == text(actual)
+        outcome = call_book(book, call)
+        actual = {name: described(outcome)[name] for name in expected}
+        assert as_json(expected) == as_json(actual)
 
     if outcome is None:
         assert "idempotent" not in case, "the last call is refused"
         return
-    again = make(book, case["calls"][-1])
+    repeated = call_book(book, case["calls"][-1])
     if case.get("idempotent", True):
-        assert again.result == "unchanged"
-        assert outcome.contact == again.contact
+        assert repeated.result == "unchanged"
+        assert outcome.contact == repeated.contact
     else:
-        assert again.result != "unchanged"
+        assert repeated.result != "unchanged"
 
 
 def words(case: dict[str, Any]) -> Iterator[str]:
     """Give the words of the vocabulary that a case uses."""
-    said = case["policy"]
-    yield said["match"]["by"]
+    policy_spec = case["policy"]
+    yield policy_spec["match"]["by"]
     for name in ("guard", "on_contradiction"):
-        yield f"{name}: {said['match'].get(name)}"
+        yield f"{name}: {policy_spec['match'].get(name)}"
     for name in sorted(POLICY):
-        yield f"{name}: {said[name]}" if name in said else ""
-    named: list[Any] = []
-    extra = [said["extra_fields"]] if "extra_fields" in said else []
-    for each in (*extra, *said["fields"].values(), *said.get("keys", {}).values()):
-        yield from (name for name, value in each.items() if value is not False)
-        yield from (f"{name}: {each.get(name)}" for name in ("null", "blank"))
-        if len(each.get("fields", [])) > 1 and not each.get("any_of"):
+        yield f"{name}: {policy_spec[name]}" if name in policy_spec else ""
+    rule_specs: list[Any] = []
+    extra = [policy_spec["extra_fields"]] if "extra_fields" in policy_spec else []
+    for spec in (
+        *extra,
+        *policy_spec["fields"].values(),
+        *policy_spec.get("keys", {}).values(),
+    ):
+        yield from (name for name, value in spec.items() if value is not False)
+        yield from (f"{name}: {spec.get(name)}" for name in ("null", "blank"))
+        if len(spec.get("fields", [])) > 1 and not spec.get("any_of"):
             yield "composite"
-        named += [each[name] for name in ("rule", "on_merge") if name in each]
-        if "blocked" in each:
-            yield f"on_blocked: {said.get('on_blocked', 'store')}"
+        rule_specs += [spec[name] for name in ("rule", "on_merge") if name in spec]
+        if "blocked" in spec:
+            yield f"on_blocked: {policy_spec.get('on_blocked', 'store')}"
     for call in case["calls"]:
-        how = call.get("how", {})
-        yield from (f"{name} for one call" for name in how)
-        named += how.get("rules", {}).values()
+        options = call.get("how", {})
+        yield from (f"{name} for one call" for name in options)
+        rule_specs += options.get("rules", {}).values()
         yield call.get("refused", "")
-    yield from (name if isinstance(name, str) else name[0] for name in named)
+    yield from (name if isinstance(name, str) else name[0] for name in rule_specs)
 
 
 @pytest.mark.parametrize(
     "case", [pytest.param(c, id=f"{c['system']}: {c['rule']}") for c in CASES]
 )
-def test_the_documented_behaviour(case: dict[str, Any]) -> None:
-    """Each call does what its source says, and twice is once."""
+def test_system_behaves_as_documented(case: dict[str, Any]) -> None:
+    """The last call, made again, changes nothing."""
     replay(case)
 
 
-def test_the_collection() -> None:
-    """Each case has its system, rule and source; none stands there twice."""
+def test_cases_are_complete_and_unique() -> None:
+    """Each has a system, a rule and a source."""
     for case in CASES:
         for name in ("system", "rule", "source"):
             assert isinstance(case[name], str)
@@ -315,14 +325,14 @@ def test_the_collection() -> None:
         assert len({case["system"] for case in cases(path)}) == 1, path.name
 
 
-def test_the_vocabulary() -> None:
-    """Between them the systems use all that a policy and a call can say."""
+def test_cases_use_the_whole_vocabulary() -> None:
+    """Together they use every option of a policy and of a call."""
     used = {word for case in CASES for word in words(case)}
     assert set() == VOCABULARY - used
 
 
-CALLED = {"patch": {"email": "ada@x.org"}, "result": "created"}
-SOUND = {
+SOUND_CALL = {"patch": {"email": "ada@x.org"}, "result": "created"}
+SOUND_CASE = {
     "system": "Nobody",
     "rule": "a contact is created",
     "source": "this file",
@@ -330,7 +340,7 @@ SOUND = {
         "match": {"by": "first_match", "keys": ["email"]},
         "fields": {"email": {"key": "email", "rule": "keep"}},
     },
-    "calls": [CALLED],
+    "calls": [SOUND_CALL],
 }
 
 
@@ -354,9 +364,9 @@ SOUND = {
     ],
     ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None,
 )
-def test_a_typo_fails(path: tuple[Any, ...], value: Any) -> None:
-    """A case with a name that nobody knows does not pass; without it, it does."""
-    case = json.loads(json.dumps(SOUND))
+def test_misspelt_name_in_a_case_fails(path: tuple[Any, ...], value: Any) -> None:
+    """The same case without it passes."""
+    case = json.loads(json.dumps(SOUND_CASE))
     replay(case)
     place = case
     for step in path[:-1]:
@@ -366,7 +376,6 @@ def test_a_typo_fails(path: tuple[Any, ...], value: Any) -> None:
         replay(case)
 
 
-def test_a_name_twice_fails() -> None:
-    """A JSON object that says a name twice does not pass."""
+def test_repeated_name_in_a_case_fails() -> None:
     with pytest.raises(AssertionError, match="rule"):
-        json.loads('{"rule": 1, "rule": 2}', object_pairs_hook=once)
+        json.loads('{"rule": 1, "rule": 2}', object_pairs_hook=unique_names)

@@ -1,4 +1,4 @@
-"""The errors: they pickle, copy, say what would be right, and are caught broadly."""
+"""Errors pickle, copy, say what would be right, and have Python's base classes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=map(str, range(len(EXAMPLES))))
-def test_it_pickles_and_copies(error: errors.UpsertError) -> None:
-    """What was raised in one process can be read in another."""
+def test_error_survives_pickle_and_copy(error: errors.UpsertError) -> None:
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
         assert type(error) is type(twin)
         assert repr(vars(error)) == repr(vars(twin))
@@ -60,15 +59,15 @@ def test_it_pickles_and_copies(error: errors.UpsertError) -> None:
         (errors.UnknownContact, errors.UpsertError),
     ],
 )
-def test_it_is_caught_as_what_it_is(cls: type, base: type) -> None:
-    """Who knows only Python's own errors catches these too."""
+def test_error_has_the_base_class_of_its_kind(cls: type, base: type) -> None:
+    """A caller who knows only Python's errors catches these too."""
     assert issubclass(cls, base)
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_refusals_are_one_family(name: str) -> None:
-    """What leaves the book as it was can be caught in one line."""
-    thing: Any = getattr(errors, name)
+def test_refusal_derives_from_refused(name: str) -> None:
+    """One ``except`` clause catches every error that leaves the book unchanged."""
+    cls: Any = getattr(errors, name)
     outside = {
         "ChangesNotRetained",
         "InvalidPolicy",
@@ -77,11 +76,11 @@ def test_refusals_are_one_family(name: str) -> None:
         "shown",
     }
 
-    assert (name in outside) or issubclass(thing, errors.Refused)
+    assert (name in outside) or issubclass(cls, errors.Refused)
 
 
-class Mute:
-    """Something that cannot be shown."""
+class Unprintable:
+    """A value whose ``repr`` raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -89,11 +88,11 @@ class Mute:
 
 @pytest.mark.parametrize(
     "value",
-    ["\ud800", "\0", "x" * 1_000_000, 10**5_000, [10**5_000], {1: Mute()}],
-    ids=["surrogate", "NUL", "long", "large", "large inside", "mute"],
+    ["\ud800", "\0", "x" * 1_000_000, 10**5_000, [10**5_000], {1: Unprintable()}],
+    ids=["surrogate", "NUL", "long", "large", "large inside", "unprintable"],
 )
-def test_anything_can_be_shown(value: Any) -> None:
-    """A message never hides the refusal that it is for."""
+def test_message_with_any_value_is_short_and_printable(value: Any) -> None:
+    """A value that cannot be shown never hides the refusal."""
     text = show_value(value)
 
     assert len(text) < 200
@@ -101,13 +100,13 @@ def test_anything_can_be_shown(value: Any) -> None:
     assert str(errors.InvalidField("f", value, "must be short"))
 
 
-def test_the_ids_of_an_ambiguous_match_are_few() -> None:
-    """A message names five contacts and says that there are more."""
+def test_message_of_ambiguous_match_names_five_contacts() -> None:
+    """An ellipsis stands for the others."""
     assert "a, b, c, d, e, ...; merge" in str(EXAMPLES[5])
 
 
-def test_the_rows_of_a_repeated_patch_are_few() -> None:
-    """A message names five rows and says that there are more."""
+def test_message_of_duplicate_patch_names_five_rows() -> None:
+    """An ellipsis stands for the others."""
     few, many = (errors.DuplicatePatch(9, tuple(range(size))) for size in (5, 6))
 
     advice = "send one patch for each contact"
@@ -116,8 +115,8 @@ def test_the_rows_of_a_repeated_patch_are_few() -> None:
     assert (many.row, many.others) == (9, (0, 1, 2, 3, 4, 5))
 
 
-def test_what_is_stale_says_what_to_do() -> None:
-    """The reason first, which is there by itself too."""
+def test_message_of_stale_plan_or_outcome_has_reason_and_advice() -> None:
+    """The reason is an attribute too."""
     plan, outcome = (
         cls("it is gone") for cls in (errors.StalePlan, errors.StaleOutcome)
     )
@@ -126,8 +125,8 @@ def test_what_is_stale_says_what_to_do() -> None:
     assert str(outcome) == "outcome: it is gone; it can no longer be undone"
 
 
-def test_a_held_value_is_not_in_the_error() -> None:
-    """Neither in its text nor in what a log writes of it."""
+def test_invalid_field_of_a_stored_value_hides_the_value() -> None:
+    """Neither its text nor its ``repr`` has it."""
     error = errors.InvalidField("age", "secret", "must be a number", holder="c-2")
 
     assert error.value is None

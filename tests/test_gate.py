@@ -1,4 +1,4 @@
-"""The gate's own parts that a caller's environment could change."""
+"""Parts of the gate that the environment of a caller could change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GATE = Path(__file__).parent.parent / ".ci" / "run"
 pytestmark = pytest.mark.skipif(not GATE.exists(), reason="the gate is not here")
 
 
-def function(name: str) -> str:
+def gate_function(name: str) -> str:
     """Return the text of a function of the gate."""
     [text] = re.findall(
         rf"^{name}\(\) \{{\n.*?^\}}\n",
@@ -23,37 +23,39 @@ def function(name: str) -> str:
     return str(text)
 
 
-def test_a_readme_command_sees_home_and_path_alone() -> None:
-    """What else a caller has set does not reach it."""
-    done = subprocess.run(
-        ["/bin/bash", "-c", f'{function("bare")}\nbare "env"'],
+def test_readme_command_sees_home_and_path_alone() -> None:
+    """No other variable of the caller reaches it."""
+    process = subprocess.run(
+        ["/bin/bash", "-c", f'{gate_function("bare")}\nbare "env"'],
         env={"HOME": "/h", "PATH": "/usr/bin:/bin", "CI": "1", "PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    environment = dict(line.split("=", 1) for line in process.stdout.splitlines())
 
     # The shell itself sets the others.
     assert {"HOME": "/h", "PATH": "/usr/bin:/bin"} == {
-        name: value for name, value in seen.items() if name not in ("PWD", "SHLVL", "_")
+        name: value
+        for name, value in environment.items()
+        if name not in ("PWD", "SHLVL", "_")
     }
 
 
-def test_a_readme_command_that_fails_ends_the_gate() -> None:
-    """Any line of it may fail, and a pipe may."""
+def test_failing_readme_command_ends_the_gate() -> None:
+    """Any line may fail, and any part of a pipe."""
     for command in ("false; true", "false | true", "echo $NOT_SET"):
-        done = subprocess.run(
-            ["/bin/bash", "-c", f"{function('bare')}\nbare '{command}'"],
+        process = subprocess.run(
+            ["/bin/bash", "-c", f"{gate_function('bare')}\nbare '{command}'"],
             env={"HOME": "/h", "PATH": "/usr/bin:/bin"},
             capture_output=True,
             check=False,
         )
-        assert done.returncode
+        assert process.returncode
 
 
 def test_both_readme_commands_run_bare() -> None:
-    """Nothing of the README is run in another way."""
+    """No command of the README runs in another way."""
     text = GATE.read_text("utf-8")
 
     assert ["0", "1"] == re.findall(r'^bare "\$\(readme ([01])\)"$', text, re.MULTILINE)
@@ -63,7 +65,7 @@ def test_both_readme_commands_run_bare() -> None:
 def test_an_unknown_option_is_refused() -> None:
     """Before anything is done."""
     for words in (["--lnog"], ["--long", "x"], [""]):
-        done = subprocess.run(
+        process = subprocess.run(
             ["/bin/bash", GATE, *words], capture_output=True, text=True, check=False
         )
-        assert (2, "usage: .ci/run [--long]\n") == (done.returncode, done.stderr)
+        assert (2, "usage: .ci/run [--long]\n") == (process.returncode, process.stderr)

@@ -1,4 +1,4 @@
-"""HOWTO.md shows the examples of ``tests/examples`` word for word, and they run.
+"""HOWTO.md shows the files of ``tests/examples`` word for word, and they run.
 
 Its Python examples with prompts are doctests, which pytest collects itself.
 """
@@ -37,8 +37,7 @@ def test_howto_shows_each_example_word_for_word(path: Path) -> None:
     assert block in HOWTO.read_text("utf-8")
 
 
-def test_every_block_of_python_runs() -> None:
-    """A block is a doctest, or a file that this module runs."""
+def test_every_python_block_is_a_doctest_or_an_example_file() -> None:
     blocks = re.findall(
         r"^ *```python\n *(.*)$", HOWTO.read_text("utf-8"), re.MULTILINE
     )
@@ -47,20 +46,20 @@ def test_every_block_of_python_runs() -> None:
     assert sorted(others) == [f"# tests/examples/{path.name}" for path in FILES]
 
 
-def check(upsert: Any) -> list[Outcome]:
+def check_against_book(upsert: Any) -> list[Outcome]:
     """Check that a table behaves as a book does; return the outcomes."""
     book = upsertcore.ContactBook(upsert.policy)
-    done = []
+    outcomes = []
     for scope, patch, expected in PATCHES:
         outcome = upsert(patch, scope)
         twin = book.upsert(patch, scope=scope)
         assert outcome.result == twin.result == expected
         assert outcome.contact.fields == twin.contact.fields
         assert outcome.contact.version == twin.contact.version
-        done.append(outcome)
+        outcomes.append(outcome)
     with pytest.raises(errors.NoMatchKey):
         upsert({"name": "Ada"}, "a")
-    return done
+    return outcomes
 
 
 @pytest.mark.full
@@ -80,10 +79,10 @@ def test_django_example_stores_what_a_book_does() -> None:
         editor.create_model(module.Person)
 
     module.upsert.policy = module.POLICY
-    done = check(module.upsert)
+    outcomes = check_against_book(module.upsert)
 
     assert module.Person.objects.count() == 3
-    assert module.Person.objects.get(pk=done[0].contact.id).email == "ada@x.org"
+    assert module.Person.objects.get(pk=outcomes[0].contact.id).email == "ada@x.org"
 
 
 @pytest.mark.full
@@ -98,12 +97,14 @@ def test_sqlalchemy_example_stores_what_a_book_does() -> None:
         return outcome
 
     upsert.policy = module.POLICY  # type: ignore[attr-defined]
-    done = check(upsert)
+    outcomes = check_against_book(upsert)
 
     with engine.connect() as connection:
         rows = connection.execute(module.people.select()).all()
     assert len(rows) == 3
-    assert {row.email for row in rows if row.id == done[0].contact.id} == {"ada@x.org"}
+    assert {row.email for row in rows if row.id == outcomes[0].contact.id} == {
+        "ada@x.org"
+    }
 
 
 @pytest.mark.full
@@ -131,19 +132,22 @@ def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_pydantic_example_omits_what_was_not_sent() -> None:
+def test_pydantic_example_omits_unset_fields() -> None:
     """A null that was sent stays a null."""
     pytest.importorskip("pydantic")
     module = importlib.import_module("tests.examples.pydantic_lead")
-    sent = {"email": "ada@x.org", "born": "1815-12-10"}, {"email": "a@x", "name": None}
+    payloads = (
+        {"email": "ada@x.org", "born": "1815-12-10"},
+        {"email": "a@x", "name": None},
+    )
 
-    for payload in sent:
+    for payload in payloads:
         assert payload == module.patch_of(module.Lead.model_validate(payload))
 
 
 @pytest.mark.full
-def test_records_of_a_frame_have_no_missing_values() -> None:
-    """The two ways of the page, with the frames that need them."""
+def test_records_of_a_data_frame_omit_missing_values() -> None:
+    """The page has two ways of making records; both are run."""
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"email": ["a@x.org", "b@x.org"], "n": [1, None]})
     wide = frame.convert_dtypes()

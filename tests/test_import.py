@@ -1,4 +1,4 @@
-"""Holds that importing loads what is asked for, and that all names are there."""
+"""An import loads only the modules that its names need, and every name is there."""
 
 from __future__ import annotations
 
@@ -20,65 +20,63 @@ CLASSES = [name for name in upsertcore.__all__ if name[0].isupper()]
 EXTRAS = {"click", "hypothesis", "jellyfish", "matplotlib", "phonenumbers", "rich"}
 # What measures coverage would load modules of its own.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-ASIDE = {"upsertcore.laws", "upsertcore.profiles", "upsertcore.testing"}
+OPTIONAL = {"upsertcore.laws", "upsertcore.profiles", "upsertcore.testing"}
 
 
-def said(code: str) -> str:
-    """Run code in a process of its own and give what it prints."""
-    done = subprocess.run(
+def printed_by(code: str) -> str:
+    """Run code in another process and return its output."""
+    process = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         check=True,
         env=ENVIRONMENT,
         text=True,
     )
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
-def loaded(code: str) -> set[str]:
-    """Give the modules that a process of its own has loaded after some code."""
-    return set(said(f"{code}\nimport sys\nprint(*sys.modules)").split())
+def modules_loaded_by(code: str) -> set[str]:
+    """Return the modules that another process has loaded after some code."""
+    return set(printed_by(f"{code}\nimport sys\nprint(*sys.modules)").split())
 
 
-def own(modules: set[str]) -> set[str]:
-    """Give those of them that are the library's."""
+def library_modules(modules: set[str]) -> set[str]:
+    """Return those of the modules that are the library's."""
     return {name for name in modules if name.split(".")[0] == "upsertcore"}
 
 
-def homes() -> dict[str, str]:
-    """Give each name of the stub with the module that it is taken from there."""
-    found = {}
+def stub_modules() -> dict[str, str]:
+    """Map each name of the stub to the module that it is imported from."""
+    modules = {}
     for node in ast.parse(STUB.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 package = node.module == "upsertcore"
-                found[alias.name] = alias.name if package else str(node.module)
-    return found
+                modules[alias.name] = alias.name if package else str(node.module)
+    return modules
 
 
-class TestWhatIsLoaded:
-    def test_the_package_alone_loads_nothing_else_of_itself(self) -> None:
-        """Importing the package loads what hands its names on, and no attrs."""
-        modules = loaded("import upsertcore")
+class TestLoadedModules:
+    def test_package_loads_only_its_lazy_module(self) -> None:
+        """Nor does it load attrs."""
+        modules = modules_loaded_by("import upsertcore")
 
-        assert {"upsertcore", "upsertcore._lazy"} == own(modules)
+        assert {"upsertcore", "upsertcore._lazy"} == library_modules(modules)
         assert not modules & {"attr", "attrs", "datetime", "inspect"}
 
-    def test_a_book_needs_no_profile_and_no_law(self) -> None:
-        """A first upsert loads no profile, no law, no test kit and no extra."""
-        modules = loaded(
+    def test_upsert_loads_no_profile_law_or_extra(self) -> None:
+        modules = modules_loaded_by(
             "from upsertcore import ContactBook, Policy, field\n"
             "from upsertcore import first_match, normalize\n"
             "lines = {'email': field(key=normalize.email)}\n"
             "ContactBook(Policy(first_match('email'), lines)).upsert({'email': 'a@x'})"
         )
 
-        assert set() == modules & (EXTRAS | ASIDE)
+        assert set() == modules & (EXTRAS | OPTIONAL)
 
     @pytest.mark.parametrize("name", ["errors", "normalize"])
-    def test_a_module_of_functions_needs_no_attrs(self, name: str) -> None:
-        """Normalisers and errors may be had without the rest of the library."""
-        modules = loaded(f"import upsertcore; upsertcore.{name}.__all__")
+    def test_errors_and_normalisers_load_no_attrs(self, name: str) -> None:
+        modules = modules_loaded_by(f"import upsertcore; upsertcore.{name}.__all__")
 
         assert f"upsertcore.{name}" in modules
         assert not modules & {
@@ -88,58 +86,54 @@ class TestWhatIsLoaded:
         }
 
     @pytest.mark.parametrize("name", ["laws", "profiles"])
-    def test_what_stands_aside_is_loaded_when_asked_for(self, name: str) -> None:
-        """The laws and the profiles are attributes that load themselves."""
-        modules = loaded(f"import upsertcore; upsertcore.{name}.__all__")
+    def test_optional_package_is_loaded_on_first_use(self, name: str) -> None:
+        modules = modules_loaded_by(f"import upsertcore; upsertcore.{name}.__all__")
 
-        assert {f"upsertcore.{name}"} == modules & ASIDE
+        assert {f"upsertcore.{name}"} == modules & OPTIONAL
 
 
-class TestWhatIsHandedOn:
-    def test_the_stub_says_where_each_name_is_from(self) -> None:
-        """What a type checker reads is what is handed on, name by name."""
+class TestExportedNames:
+    def test_stub_lists_every_exported_name(self) -> None:
+        """A type checker sees the names that the package exports."""
         tree = ast.parse(STUB.read_text(encoding="utf-8"))
         lists = [node.value for node in tree.body if isinstance(node, ast.Assign)]
 
         assert [sorted(upsertcore.__all__)] == [
-            ast.literal_eval(each) for each in lists
+            ast.literal_eval(node) for node in lists
         ]
-        assert sorted(upsertcore.__all__) == sorted([*homes(), "__version__"])
+        assert sorted(upsertcore.__all__) == sorted([*stub_modules(), "__version__"])
 
-    @pytest.mark.parametrize("name", sorted(homes()))
-    def test_a_name_is_what_its_module_defines(self, name: str) -> None:
-        """A public name is the very object of the module that the stub names."""
-        home = homes()[name]
-        module = import_module(home if "." in home else f"upsertcore.{home}")
-        there = module if home == name else getattr(module, name)
+    @pytest.mark.parametrize("name", sorted(stub_modules()))
+    def test_exported_name_is_the_object_of_its_module(self, name: str) -> None:
+        """The stub names the module."""
+        path = stub_modules()[name]
+        module = import_module(path if "." in path else f"upsertcore.{path}")
+        defined = module if path == name else getattr(module, name)
 
-        assert there is getattr(upsertcore, name)
-        assert there is vars(upsertcore)[name]
+        assert defined is getattr(upsertcore, name)
+        assert defined is vars(upsertcore)[name]
 
-    def test_all_names_are_listed_before_they_are_loaded(self) -> None:
-        """``dir`` lists what may be asked for, and listing loads nothing."""
-        listed = set(said("import upsertcore; print(*dir(upsertcore))").split())
+    def test_dir_lists_every_name_and_loads_nothing(self) -> None:
+        listed = set(printed_by("import upsertcore; print(*dir(upsertcore))").split())
 
         assert {*upsertcore.__all__, "__all__", "__doc__"} <= listed
-        modules = loaded("import upsertcore; dir(upsertcore)")
-        assert {"upsertcore", "upsertcore._lazy"} == own(modules)
+        modules = modules_loaded_by("import upsertcore; dir(upsertcore)")
+        assert {"upsertcore", "upsertcore._lazy"} == library_modules(modules)
 
-    def test_a_star_takes_the_public_names(self) -> None:
-        """``from upsertcore import *`` gives the list of names, and nothing else."""
+    def test_star_import_gives_the_public_names(self) -> None:
         code = "from upsertcore import *\nprint(*[n for n in dir() if n[:2] != '__'])"
 
-        assert upsertcore.__all__[1:] == said(code).split()
+        assert upsertcore.__all__[1:] == printed_by(code).split()
 
-    def test_an_unknown_name_is_refused(self) -> None:
-        """A misspelt name is an ``AttributeError`` that knows where it looked."""
-        with pytest.raises(AttributeError) as refused:
-            upsertcore.feild  # type: ignore[attr-defined] # noqa: B018 - the look is it
+    def test_unknown_name_raises_attribute_error(self) -> None:
+        """The error has the name and the package."""
+        with pytest.raises(AttributeError) as error:
+            upsertcore.feild  # type: ignore[attr-defined] # noqa: B018 - reading it is the test
 
-        assert "module 'upsertcore' has no attribute 'feild'" == str(refused.value)
-        assert ("feild", upsertcore) == (refused.value.name, refused.value.obj)
+        assert "module 'upsertcore' has no attribute 'feild'" == str(error.value)
+        assert ("feild", upsertcore) == (error.value.name, error.value.obj)
 
-    def test_what_was_handed_on_once_is_an_attribute(self) -> None:
-        """A name that was asked for stands in the package, and so does a module."""
+    def test_exported_name_becomes_an_attribute_on_first_use(self) -> None:
         get, names = _lazy.export("upsertcore", {"show_value": "values"})
         try:
             assert get("show_value") is vars(upsertcore)["show_value"]
@@ -147,8 +141,7 @@ class TestWhatIsHandedOn:
         finally:
             del vars(upsertcore)["show_value"]
 
-    def test_threads_may_ask_at_once(self) -> None:
-        """Whoever asks first, all are given the same object."""
+    def test_threads_that_load_a_name_at_once_get_one_object(self) -> None:
         code = (
             "from concurrent.futures import ThreadPoolExecutor as Pool\n"
             "from threading import Barrier\n"
@@ -161,21 +154,20 @@ class TestWhatIsHandedOn:
             "    print(len(set(pool.map(ask, names))))"
         )
 
-        assert "8" == said(code)
+        assert "8" == printed_by(code)
 
 
 class TestPickles:
     @pytest.mark.parametrize("name", CLASSES)
-    def test_a_class_is_pickled_by_its_own_module(self, name: str) -> None:
-        """A public class is found again by name, whoever handed it on."""
+    def test_exported_class_is_pickled_by_its_module(self, name: str) -> None:
         cls = getattr(upsertcore, name)
 
         assert pickle.loads(pickle.dumps(cls)) is cls  # noqa: S301 - made a line above
 
-    def test_a_process_that_imported_nothing_reads_an_outcome(self) -> None:
-        """A pickle loads what it needs by itself."""
+    def test_outcome_is_unpickled_without_an_import(self) -> None:
+        """A pickle loads the modules that it needs."""
         book = ContactBook(Policy(never(), {}), ids=lambda: "c-1")
         text = pickle.dumps(book.create({})).hex()
 
         code = f"import pickle; print(pickle.loads(bytes.fromhex('{text}')).contact.id)"
-        assert "c-1" == said(code)
+        assert "c-1" == printed_by(code)

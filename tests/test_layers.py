@@ -1,4 +1,4 @@
-"""The layers: a package imports only from lower ones, and stays readable."""
+"""The layers: a package imports only from lower ones, and modules stay small."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_a_package_imports_only_packages_of_a_lower_layer(path: Path) -> None:
+def test_package_imports_only_lower_layers(path: Path) -> None:
     """No sibling, and no higher layer; the modules at the root of layer 0 are one."""
     own = package(path)
     for name in imports(tree_of(path)):
@@ -86,13 +86,14 @@ def test_a_package_imports_only_packages_of_a_lower_layer(path: Path) -> None:
             assert same or LAYER[other] < LAYER[own], f"{own} imports {name}"
 
 
-def test_modules_do_not_import_each_other() -> None:
+def test_imports_have_no_circle() -> None:
     """Imports for types count."""
-    every = {
-        name: {each for each in imports(tree_of(path)) if each in FILES} - {name}
+    uses_of = {
+        name: {imported for imported in imports(tree_of(path)) if imported in FILES}
+        - {name}
         for name, path in FILES.items()
     }
-    waiting = {name: set(uses) for name, uses in every.items()}
+    waiting = {name: set(uses) for name, uses in uses_of.items()}
     while free := [name for name, uses in waiting.items() if not uses & {*waiting}]:
         for name in free:
             del waiting[name]
@@ -101,8 +102,8 @@ def test_modules_do_not_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_the_core_imports_attrs_and_the_standard_library(path: Path) -> None:
-    """Other packages need what their extra installs."""
+def test_core_imports_only_attrs_and_the_standard_library(path: Path) -> None:
+    """Other packages may import what their extra installs."""
     extra = EXTRAS.get(package(path), set())
     allowed = STANDARD | {"attr", "attrs", "upsertcore"} | extra
 
@@ -110,7 +111,7 @@ def test_the_core_imports_attrs_and_the_standard_library(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_a_module_is_small(path: Path) -> None:
+def test_module_and_functions_stay_small(path: Path) -> None:
     """At most 400 code lines in a module, and 45 in a function."""
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
@@ -126,29 +127,28 @@ def test_a_module_is_small(path: Path) -> None:
 
 def code_lines(text: str, tree: ast.Module) -> set[int]:
     """Return the lines of code: no docstrings, comments and signatures."""
-    apart: set[int] = set()
+    excluded: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            apart.update(range(node.lineno, (node.end_lineno or 0) + 1))
+            excluded.update(range(node.lineno, (node.end_lineno or 0) + 1))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = max(node.body[0].lineno, node.lineno + 1)
-            apart.update(range(node.lineno, first))
-    written: defaultdict[bool, set[int]] = defaultdict(set)
+            excluded.update(range(node.lineno, first))
+    lines_by_layout: defaultdict[bool, set[int]] = defaultdict(set)
     layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         lines = range(token.start[0], token.end[0] + 1)
-        written[token.type in (*layout, tokenize.DEDENT, tokenize.ENDMARKER)] |= {
-            *lines
-        }
-    return written[False] - apart
+        lines_by_layout[
+            token.type in (*layout, tokenize.DEDENT, tokenize.ENDMARKER)
+        ] |= {*lines}
+    return lines_by_layout[False] - excluded
 
 
-def test_the_root_holds_little() -> None:
-    """At most ten files stand beside the packages."""
+def test_package_root_has_at_most_ten_files() -> None:
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 10
 
 
-def test_no_core_module_names_a_system() -> None:
+def test_core_module_names_no_system() -> None:
     """A branch on a vendor's name outside the profiles is a defect."""
     names = ("salesforce", "leadconnector", "segmetrics", "anduin")
     for path in MODULES:

@@ -1,8 +1,8 @@
 """
-A developer's first day: what each mistake is answered with.
+The mistakes of a developer's first day, and the message of each.
 
 Rules:
-    The table is data: a call, what is given before it, and the whole message.
+    The table is data: a call, the lines before it, and the whole message.
     A message names the argument or the field, and says what would be right.
     No message shows what another contact holds.
 """
@@ -31,13 +31,13 @@ from upsertcore.store.index import ContactIndex
 
 TABLE = Path(__file__).parent / "cases" / "mistakes.json"
 MISTAKES: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
-IDS = [f"{number} {each['call'][:50]}" for number, each in enumerate(MISTAKES)]
+IDS = [f"{number} {mistake['call'][:50]}" for number, mistake in enumerate(MISTAKES)]
 HIDDEN = "secret"
-"""What every value of contacts other than Ada has in it."""
+"""Part of every value of the contacts other than Ada."""
 
 
 class Colour(enum.Enum):
-    """As an application has them."""
+    """An enum of an application."""
 
     RED = "red"
 
@@ -57,16 +57,16 @@ class Lead:
 
 
 class Model:
-    """Has what a model of pydantic has."""
+    """An object with the method of a pydantic model."""
 
     def __repr__(self) -> str:
         return "Model(email='a@x.org')"
 
-    def model_dump(self, **how: Any) -> dict[str, Any]:
-        return {"email": "a@x.org", **how}
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return {"email": "a@x.org", **options}
 
 
-Row = namedtuple("Row", "email")  # noqa: PYI024 - what newcomers have
+Row = namedtuple("Row", "email")  # noqa: PYI024 - newcomers have these
 EMAIL = {"email": field(key=normalize.email, unique=True)}
 POLICY = Policy(
     first_match("email", "phone"),
@@ -83,17 +83,17 @@ POLICY = Policy(
 )
 
 
-def world() -> dict[str, Any]:
-    """Make what a call may name: a policy, and a book that has three contacts."""
+def namespace() -> dict[str, Any]:
+    """Return the names that a call may use: a policy, and a book of three contacts."""
     ids, numbers = count(1), count(1)
     book = ContactBook(POLICY, ids=lambda: f"c-{next(ids)}")
     ada = book.upsert({"email": "ada@x.org", "name": "Ada", "plan": "pro"}).contact
     for number in range(2):
         email, phone = f"{HIDDEN}{number}@x.org", "+15550001111"
         book.create({"email": email, "phone": phone, "name": f"{HIDDEN} {number}"})
-    names = {name: getattr(upsertcore, name) for name in upsertcore.__all__}
+    exported = {name: getattr(upsertcore, name) for name in upsertcore.__all__}
     return {
-        **names,
+        **exported,
         **{name: getattr(rules, name) for name in rules.__all__},
         "ContactIndex": ContactIndex,
         "Colour": Colour,
@@ -116,9 +116,8 @@ def world() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=IDS)
-def test_a_mistake(mistake: dict[str, Any]) -> None:
-    """The call is refused, in these words, and with these notes."""
-    names = world()
+def test_mistake_is_refused_with_its_message_and_notes(mistake: dict[str, Any]) -> None:
+    names = namespace()
     for line in mistake.get("given", []):
         exec(line, names)  # noqa: S102 - a line of the table
     with pytest.raises(Exception) as caught:
@@ -130,19 +129,18 @@ def test_a_mistake(mistake: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=IDS)
-def test_the_form_of_a_message(mistake: dict[str, Any]) -> None:
-    """The argument or the field, what is wrong, and what would be right."""
-    told = [mistake["message"], *mistake.get("notes", [])]
-    text = "\n".join(told)
+def test_message_names_the_argument_and_the_remedy(mistake: dict[str, Any]) -> None:
+    """No message shows a value of another contact."""
+    lines = [mistake["message"], *mistake.get("notes", [])]
+    text = "\n".join(lines)
 
-    assert any(re.match(r"[\w.,\[\]' -]+: |unknown region", each) for each in told)
+    assert any(re.match(r"[\w.,\[\]' -]+: |unknown region", line) for line in lines)
     assert mistake.get("of_the_caller") or re.search(r"; |must |raised this", text)
     assert HIDDEN not in text
 
 
-def test_the_table() -> None:
-    """It has sixty mistakes or more, each once."""
-    calls = [(*each.get("given", []), each["call"]) for each in MISTAKES]
+def test_table_has_sixty_different_mistakes() -> None:
+    calls = [(*mistake.get("given", []), mistake["call"]) for mistake in MISTAKES]
 
     assert len(calls) >= 60
     assert len(set(calls)) == len(calls)

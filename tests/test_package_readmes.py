@@ -1,6 +1,6 @@
-"""The READMEs of the packages: their tables are true and complete, their links resolve.
+"""The READMEs of the packages: their tables are complete, their links resolve.
 
-Their examples with prompts are doctests, which pytest collects itself.
+Examples with prompts are doctests, which pytest collects itself.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def readme(package: str) -> str:
 
 def tables(package: str, heading: str) -> list[list[list[str]]]:
     """Return the rows of the tables under a heading, without their heads."""
-    part = rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)"
-    found = re.search(part, readme(package), re.DOTALL | re.MULTILINE)
-    assert found is not None, f"{package}: no heading {heading}"
-    every = re.findall(r"(?:^\|.*\n)+", found[1], re.MULTILINE)
-    cells = [[split(line) for line in each.splitlines()] for each in every]
+    pattern = rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)"
+    part = re.search(pattern, readme(package), re.DOTALL | re.MULTILINE)
+    assert part is not None, f"{package}: no heading {heading}"
+    blocks = re.findall(r"(?:^\|.*\n)+", part[1], re.MULTILINE)
+    cells = [[split(line) for line in block.splitlines()] for block in blocks]
     return [rows[2:] for rows in cells]
 
 
@@ -224,7 +224,7 @@ def test_table_of_verbs_is_complete() -> None:
 
 def test_table_of_profile_options_is_complete() -> None:
     """Every option of a profile has a row that names the profile."""
-    told = {
+    listed = {
         (system, name)
         for row in table("profiles", "Options")
         for name in names(row)
@@ -237,7 +237,7 @@ def test_table_of_profile_options_is_complete() -> None:
     }
     common = {"rows", "ids", "clock"}
 
-    assert told == {(system, name) for system, name in known if name not in common}
+    assert listed == {(system, name) for system, name in known if name not in common}
 
 
 def test_tables_of_commands_are_complete() -> None:
@@ -249,7 +249,7 @@ def test_tables_of_commands_are_complete() -> None:
         ("evaluation", "On the command line", "evaluate"),
     ):
         cells = " ".join(row[0] for row in table(package, heading))
-        options = [each.opts[0] for each in main.commands[command].params]
+        options = [option.opts[0] for option in main.commands[command].params]
         flags = {name for name in options if name.startswith("--")}
         assert flags == {*re.findall(r"--[\w-]+", cells)}
 

@@ -1,4 +1,4 @@
-"""Holds the public names: what is handed on, documented, frozen and typed."""
+"""The public names: listed, documented, frozen and typed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PUBLIC = [
 SYSTEMS = ["Anduin", "LeadConnector", "SalesforceIQ", "SegMetrics"]
 
 
-def test_the_names_are_these() -> None:
+def test_package_has_the_public_names() -> None:
     """A change of a public name is a change of this list."""
     assert PUBLIC == upsertcore.__all__
     assert PUBLIC[1:] == sorted(PUBLIC[1:])
@@ -54,22 +54,20 @@ def test_the_names_are_these() -> None:
     assert SYSTEMS == sorted(profiles.BY_NAME)
 
 
-def test_the_package_hands_on_and_defines_nothing() -> None:
-    """``upsertcore/__init__.py`` holds imports and the list of names alone."""
+def test_package_module_has_only_imports_and_the_list() -> None:
     tree = ast.parse(Path(upsertcore.__file__).read_text(encoding="utf-8"))
 
     for node in tree.body[1:]:
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign)
 
 
-def test_it_is_typed() -> None:
-    """``py.typed`` goes along."""
+def test_package_has_a_typing_marker() -> None:
     assert (Path(upsertcore.__file__).parent / "py.typed").exists()
 
 
 @pytest.mark.parametrize("name", ["Change", "Contact", "Outcome", "Plan", "Withheld"])
-def test_values_are_frozen(name: str) -> None:
-    """A value has no dictionary to write to and refuses to be set."""
+def test_value_class_is_frozen(name: str) -> None:
+    """It has no dictionary, and setting an attribute raises."""
     cls = getattr(upsertcore, name)
     value = object.__new__(cls)
 
@@ -80,21 +78,20 @@ def test_values_are_frozen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_error_is_documented(name: str) -> None:
-    """A public name has one imperative line and an example."""
+def test_error_has_an_example(name: str) -> None:
     assert ">>>" in (inspect.getdoc(getattr(errors, name)) or "")
 
 
-def test_importing_it_loads_no_extra() -> None:
-    """``import upsertcore`` loads nothing that an extra brings, nor the law kit."""
+def test_import_loads_no_extra() -> None:
+    """Nor the laws, nor the test kit."""
     code = (
         "import sys, upsertcore;"
         "extras = {'click', 'rich', 'phonenumbers', 'hypothesis', 'upsertcore.cli'};"
         "extras |= {'upsertcore.laws', 'upsertcore.testing'};"
         "print(sorted(extras & set(sys.modules)))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"

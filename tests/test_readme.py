@@ -1,4 +1,4 @@
-"""The README and the maps: their tables are true, their commands run, links resolve.
+"""The README and the maps: their tables are true, commands run, links resolve.
 
 Examples with prompts are doctests, which pytest collects itself; the two commands that
 install are run word for word by ``.ci/run``.
@@ -128,8 +128,8 @@ def test_every_link_resolves(page: str) -> None:
     assert [link for link in relative if not resolves(page, link)] == []
 
 
-def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a shell would, with this Python's own upsertcore."""
+def run_command(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a shell would, with the upsertcore of this Python."""
     words = shlex.split(command)
     assert words[0].endswith("upsertcore")
     words = [str(ROOT / w) if w.startswith("benchmarks/") else w for w in words[1:]]
@@ -147,15 +147,15 @@ def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_first_command_reports_every_row_of_the_sample(tmp_path: Path) -> None:
     job = commands()[0].replace("\\\n", "").splitlines()[1]
     command, _, status = job.partition("||")
-    done = typed(command, tmp_path)
+    process = run_command(command, tmp_path)
     reported = (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
 
-    assert done.returncode == 1
+    assert process.returncode == 1
     assert status.split() == ["test", "$?", "-eq", "1"]
     for line in ("created", "updated", "unchanged", "refused: ", "withheld: phone"):
-        assert line in done.stdout
+        assert line in process.stdout
     assert len(reported) == 5_000
-    assert done.stderr == ""
+    assert process.stderr == ""
 
 
 def test_readme_has_two_commands() -> None:
