@@ -1,4 +1,4 @@
-"""Tests of evaluation: a case by hand, naive counting beside it, and what it tells."""
+"""Evaluation: a case by hand, naive counting beside it, reports and plots."""
 
 from __future__ import annotations
 
@@ -47,28 +47,28 @@ from upsertcore.rules import replace
 Row: TypeAlias = dict[str, Any]
 
 
-def policy(match: Strategy, **others: Any) -> Policy:
+def policy(match: Strategy, **options: Any) -> Policy:
     """Make a policy of two keys, either of which several contacts may hold."""
     lines = {name: field(key=normalize.text) for name in ("email", "phone")}
-    return Policy(match, lines, on_ambiguous="oldest", **others)
+    return Policy(match, lines, on_ambiguous="oldest", **options)
 
 
 FIRST = policy(first_match("email", "phone"))
 MERGE = policy(merge_all("email", "phone"))
 NEVER = policy(never())
 
-# Whom each row is about, what it carries, and what becomes of it under FIRST:
+# The person of each row, its values, and its result under FIRST:
 #
 #   0 ada  a 1   created c-1
-#   1 ada  A     email finds c-1, of 1 ada: rightly           updated
-#   2 bob  b 1   phone finds c-1, of 2 ada: wrongly           updated, lets go of a
-#   3 bob  b     email finds c-1, of 2 ada, 1 bob: wrongly    unchanged
+#   1 ada  A     email finds c-1, of 1 ada: right             updated
+#   2 bob  b 1   phone finds c-1, of 2 ada: wrong             updated, lets go of a
+#   3 bob  b     email finds c-1, of 2 ada, 1 bob: wrong      unchanged
 #   4 ada  a     created c-2
 #   5 cyd        refused: no key
-#   6 bob  b 2   email finds c-1, of 2 ada, 2 bob: rightly    updated, lets go of 1
+#   6 bob  b 2   email finds c-1, of 2 ada, 2 bob: right      updated, lets go of 1
 #   7 eve    1   created c-3
-#   8 eve  e 1   phone finds c-3, of 1 eve: rightly           updated
-#   9 ada  a 2   email finds c-2, of 1 ada: rightly           updated; phone hits c-1
+#   8 eve  e 1   phone finds c-3, of 1 eve: right             updated
+#   9 ada  a 2   email finds c-2, of 1 ada: right             updated; phone hits c-1
 #
 # So c-1 has 2 ada and 3 bob, c-2 has 2 ada, c-3 has 2 eve, and cyd stands alone.
 # Pairs of one person: ada 6, bob 3, eve 1: 10. Pairs in one contact: 10 + 1 + 1 = 12.
@@ -109,34 +109,31 @@ records whose keys hit several contacts: 1
 
 
 class TestEvaluate:
-    """``evaluate``."""
-
-    def test_a_case_by_hand(self) -> None:
-        """Each figure is the one that the comment above comes to."""
-        found = evaluate(FIRST, ROWS, truth="who")
-        scores = found.scores
+    def test_report_has_the_figures_of_the_case_by_hand(self) -> None:
+        """The comment above derives each figure."""
+        report = evaluate(FIRST, ROWS, truth="who")
+        scores = report.scores
 
         assert (10, 12, 6) == (
             *(scores.true_pairs, scores.assigned_pairs, scores.right_pairs),
         )
         assert Measure(0.5, 0.6, 12 / 22) == scores.pairwise
         assert (19 / 25, 0.8) == (scores.b_cubed.precision, scores.b_cubed.recall)
-        assert (10, 3, 1) == (found.records, found.contacts, found.refused)
-        assert {"created": 3, "updated": 5, "unchanged": 1} == found.results
-        assert (KeyScore("email", 4, 3), KeyScore("phone", 2, 1)) == found.keys
+        assert (10, 3, 1) == (report.records, report.contacts, report.refused)
+        assert {"created": 3, "updated": 5, "unchanged": 1} == report.results
+        assert (KeyScore("email", 4, 3), KeyScore("phone", 2, 1)) == report.keys
         assert (1, (Hit(9, "ada", "email", 2, ("c-2", "c-1")),)) == (
-            *(found.hit_several, found.hits),
+            *(report.hit_several, report.hits),
         )
         message = (
             "patch: has no key to match by (email is omitted, phone is omitted); "
             "send a usable value for email or phone"
         )
-        assert (Refusal("NoMatchKey", message, 5),) == found.refusals
+        assert (Refusal("NoMatchKey", message, 5),) == report.refusals
         c1, c2, c3 = "c-1", "c-2", "c-3"
-        assert (c1, c1, c1, c1, c2, RefusedRecord(5), c1, c3, c3, c2) == found.places
+        assert (c1, c1, c1, c1, c2, RefusedRecord(5), c1, c3, c3, c2) == report.places
 
-    def test_rows_are_read_once_and_left_alone(self) -> None:
-        """Any iterable will do, and no row loses what says whom it is about."""
+    def test_rows_may_be_an_iterator_and_stay_unchanged(self) -> None:
         rows = [dict(row) for row in ROWS]
 
         assert evaluate(FIRST, ROWS, truth="who") == evaluate(
@@ -144,13 +141,13 @@ class TestEvaluate:
         )
         assert rows == ROWS
 
-    def test_the_truth_may_be_a_function(self) -> None:
-        """Then the row is the patch, whole."""
+    def test_truth_may_be_a_function_of_the_row(self) -> None:
+        """Then the whole row is the patch."""
         rows = [{"email": "rec-1-org"}, {"email": "REC-1-org"}, {"email": "rec-2-org"}]
-        found = evaluate(FIRST, rows, truth=lambda row: row["email"].split("-")[1])
+        report = evaluate(FIRST, rows, truth=lambda row: row["email"].split("-")[1])
 
-        assert ("1", "1", "2") == found.persons
-        assert ("c-1", "c-1", "c-2") == found.places
+        assert ("1", "1", "2") == report.persons
+        assert ("c-1", "c-1", "c-2") == report.places
 
     @pytest.mark.parametrize(
         ("row", "message"),
@@ -165,13 +162,13 @@ class TestEvaluate:
         ],
         ids=["missing", "null", "nan", "blank", "space", "list", "none"],
     )
-    def test_a_row_without_a_truth(self, row: Any, message: str) -> None:
-        """It is named, before anything is judged."""
+    def test_row_without_a_truth_is_refused(self, row: Any, message: str) -> None:
+        """Before any row is judged."""
         with pytest.raises(ValueError, match=f"^{message}$"):
             evaluate(FIRST, [ROWS[0], row], truth="who")
 
-    def test_a_truth_that_is_neither_equal_nor_unequal(self) -> None:
-        """As some data frames write what is not known."""
+    def test_truth_without_a_boolean_comparison_is_refused(self) -> None:
+        """Some data frames mark missing values so."""
 
         class Unsure:
             __hash__ = object.__hash__
@@ -182,57 +179,54 @@ class TestEvaluate:
         with pytest.raises(ValueError, match=r"^row 0: must have a true person"):
             evaluate(FIRST, [{"who": Unsure()}], truth="who")
 
-    def test_orders_are_none_or_some(self) -> None:
-        """Fewer than none is a slip."""
+    def test_negative_number_of_shuffles_is_refused(self) -> None:
         with pytest.raises(ValueError, match="shuffles: must be 0 or more, not -1"):
             evaluate(FIRST, ROWS, truth="who", shuffles=-1)
 
-    def test_what_a_host_raises_says_where(self) -> None:
-        """The number of the row goes along."""
-
+    def test_error_of_a_host_function_has_a_note_with_the_row(self) -> None:
         def broken(_value: Any) -> str:
             raise RuntimeError("down")
 
         lines = {"email": field(key=broken)}
-        with pytest.raises(RuntimeError, match="down") as caught:
+        with pytest.raises(RuntimeError, match="down") as error:
             evaluate(
                 Policy(first_match("email"), lines, extra_fields=field(rule=replace)),
                 ROWS[:1],
                 truth="who",
             )
 
-        what = "email: normaliser broken raised this for text"
-        assert [what, "in row 0"] == caught.value.__notes__
+        note = "email: normaliser broken raised this for text"
+        assert [note, "in row 0"] == error.value.__notes__
 
-    def test_a_scope_is_text(self) -> None:
-        """Another one is refused before anything is judged."""
+    def test_scope_that_is_no_text_is_refused(self) -> None:
+        """Before any row is judged."""
         with pytest.raises(errors.InvalidField, match="scope"):
             evaluate(FIRST, ROWS, truth="who", scope=7)  # type: ignore[arg-type]
 
-    def test_nothing_to_judge(self) -> None:
-        """Without rows there is nothing wrong, and it can be told."""
-        found = evaluate(NEVER, [], truth="who", shuffles=2)
+    def test_report_without_rows_has_perfect_scores(self) -> None:
+        """It has a text too."""
+        report = evaluate(NEVER, [], truth="who", shuffles=2)
 
-        assert "results: none" in str(found)
-        assert "keys" not in str(found).partition("records whose")[0]
-        assert Spread(1.0, 1.0, 1.0) == found.spread["pairwise"]["f1"]
+        assert "results: none" in str(report)
+        assert "keys" not in str(report).partition("records whose")[0]
+        assert Spread(1.0, 1.0, 1.0) == report.spread["pairwise"]["f1"]
 
-    def test_contacts_are_looked_up_at_the_end(self) -> None:
-        """A record whose contact was merged into another is where that one is."""
+    def test_place_of_a_merged_contact_is_its_survivor(self) -> None:
+        """Contacts are looked up after the last row."""
         rows = [
             {"who": "ada", "email": "a"},
             {"who": "ada", "phone": "1"},
             {"who": "ada", "email": "a", "phone": "1"},
         ]
-        found = evaluate(MERGE, rows, truth="who")
+        report = evaluate(MERGE, rows, truth="who")
 
-        assert ("c-1", "c-1", "c-1") == found.places
-        assert Measure(1.0, 1.0, 1.0) == found.scores.pairwise
-        assert (Hit(2, "ada", "email", 2, ("c-1", "c-2")),) == found.hits
-        assert {"created": 2, "merged": 1} == found.results
+        assert ("c-1", "c-1", "c-1") == report.places
+        assert Measure(1.0, 1.0, 1.0) == report.scores.pairwise
+        assert (Hit(2, "ada", "email", 2, ("c-1", "c-2")),) == report.hits
+        assert {"created": 2, "merged": 1} == report.results
 
-    def test_what_a_contact_held_is_merged_too(self) -> None:
-        """After a merge a contact has the records of both: 2 ada and 2 bob here."""
+    def test_survivor_has_the_records_of_both_contacts(self) -> None:
+        """Here 2 of ada and 2 of bob."""
         rows = [
             {"who": "ada", "email": "a"},
             {"who": "bob", "phone": "1"},
@@ -242,169 +236,165 @@ class TestEvaluate:
             {"who": "ada", "email": "a"},  # Of 3 bob and 2 ada it is wrong.
         ]
 
-        found = evaluate(MERGE, rows, truth="who")
-        assert (KeyScore("email", 2, 1), KeyScore("phone", 2, 2)) == found.keys
-        assert [1, 0] == [each.wrong for each in found.keys]
+        report = evaluate(MERGE, rows, truth="who")
+        assert (KeyScore("email", 2, 1), KeyScore("phone", 2, 2)) == report.keys
+        assert [1, 0] == [key_score.wrong for key_score in report.keys]
 
-    def test_shuffles(self) -> None:
-        """Each is an order of its own, and the given order stands apart."""
+    def test_shuffles_are_seeded_and_leave_the_given_order_apart(self) -> None:
         plain = evaluate(FIRST, ROWS, truth="who")
-        found = evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=3)
-        recalls = [each["pairwise"].recall for each in found.shuffled]
-        spread = found.spread["pairwise"]["recall"]
+        report = evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=3)
+        recalls = [scores["pairwise"].recall for scores in report.shuffled]
+        spread = report.spread["pairwise"]["recall"]
 
-        assert plain == attrs.evolve(found, shuffled=())
+        assert plain == attrs.evolve(report, shuffled=())
         assert {} == plain.spread
         assert Spread(min(recalls), sorted(recalls)[4], max(recalls)) == spread
         assert len(set(recalls)) > 1
-        assert found == evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=3)
-        assert found != evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=4)
+        assert report == evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=3)
+        assert report != evaluate(FIRST, ROWS, truth="who", shuffles=9, seed=4)
 
-    def test_progress(self) -> None:
-        """It is told now and then, and at the end, of all orders together."""
-        told: list[tuple[int, int]] = []
+    def test_progress_is_called_every_500_records_and_at_the_end(self) -> None:
+        """Its numbers count the records of all orders."""
+        calls: list[tuple[int, int]] = []
         rows = [{"who": n, "email": str(n)} for n in range(400)]
         evaluate(
             FIRST,
             rows,
             truth="who",
             shuffles=2,
-            progress=lambda *each: told.append(each),
+            progress=lambda *call: calls.append(call),
         )
 
-        assert [(0, 1_200), (500, 1_200), (1_000, 1_200), (1_200, 1_200)] == told
+        assert [(0, 1_200), (500, 1_200), (1_000, 1_200), (1_200, 1_200)] == calls
 
 
-class TestJudge:
-    """``Evaluator``."""
+class TestEvaluator:
+    def test_refusals_are_counted_by_kind_with_the_first_as_example(self) -> None:
+        """A host may name kinds of its own."""
+        evaluator = Evaluator(ContactBook(FIRST))
+        evaluator.add("ada", errors.CreateRefused())
+        evaluator.add("ada", Refusal("400 email", "email: 'x'"))
+        evaluator.add("bob", Refusal("400 email", "email: 'y'"))
+        report = evaluator.report()
 
-    def test_refusals_are_counted_by_kind(self) -> None:
-        """The first of a kind is the example; a host may name kinds of its own."""
-        judge = Evaluator(ContactBook(FIRST))
-        judge.add("ada", errors.CreateRefused())
-        judge.add("ada", Refusal("400 email", "email: 'x'"))
-        judge.add("bob", Refusal("400 email", "email: 'y'"))
-        found = judge.report()
+        assert ["CreateRefused", "400 email"] == [
+            refusal.kind for refusal in report.refusals
+        ]
+        assert Refusal("400 email", "email: 'x'", 1, 2) == report.refusals[1]
+        assert (3, 0, 3) == (report.records, report.contacts, report.refused)
+        assert "  ada: refused (1), refused (1)" in str(report)
 
-        assert ["CreateRefused", "400 email"] == [e.kind for e in found.refusals]
-        assert Refusal("400 email", "email: 'x'", 1, 2) == found.refusals[1]
-        assert (3, 0, 3) == (found.records, found.contacts, found.refused)
-        assert "  ada: refused (1), refused (1)" in str(found)
-
-    def test_it_may_be_asked_on_the_way(self) -> None:
-        """The scores are those of the records so far."""
+    def test_scores_between_rows_are_those_of_the_records_so_far(self) -> None:
         book, send = new_side(FIRST)
-        judge = Evaluator(book)
+        evaluator = Evaluator(book)
         for number, row in enumerate(ROWS):
             patch = {name: row[name] for name in row if name != "who"}
-            judge.add(row["who"], send(patch))
-            assert number + 1 == judge.scores().records
+            evaluator.add(row["who"], send(patch))
+            assert number + 1 == evaluator.scores().records
 
-        assert evaluate(FIRST, ROWS, truth="who") == judge.report()
+        assert evaluate(FIRST, ROWS, truth="who") == evaluator.report()
 
-    def test_examples_are_few(self) -> None:
-        """Many records that hit many contacts are counted, and the first shown."""
+    def test_hits_are_counted_and_the_first_are_shown(self) -> None:
         book = ContactBook(NEVER, ids=iter(map(str, range(99))).__next__)
         for _ in range(EXAMPLES + 2):
             book.upsert({"email": "a"})
-        both = ContactBook.load(FIRST, book.dump())
-        judge = Evaluator(both)
+        loaded = ContactBook.load(FIRST, book.dump())
+        evaluator = Evaluator(loaded)
         for _ in range(EXAMPLES + 1):
-            judge.add("ada", both.upsert({"email": "a"}))
-        found = judge.report()
+            evaluator.add("ada", loaded.upsert({"email": "a"}))
+        report = evaluator.report()
 
-        assert EXAMPLES + 1 == found.hit_several
-        assert list(range(EXAMPLES)) == [each.row for each in found.hits]
-        assert str(found.hits[0]).endswith(", by email: 0, 1, 2, 3, 4 and 2 more")
+        assert EXAMPLES + 1 == report.hit_several
+        assert list(range(EXAMPLES)) == [hit.row for hit in report.hits]
+        assert str(report.hits[0]).endswith(", by email: 0, 1, 2, 3, 4 and 2 more")
 
 
 class TestReport:
-    """``Report``."""
-
-    def test_it_reads(self) -> None:
-        """Its text has every figure, and whom it is about."""
+    def test_text_has_every_figure_and_its_persons(self) -> None:
         assert str(evaluate(FIRST, ROWS, truth="who")) == TEXT
 
-    def test_it_reads_with_shuffles(self) -> None:
-        """The spread stands at the end, figure by figure."""
-        found = evaluate(FIRST, ROWS, truth="who", shuffles=2)
-        told = str(found).splitlines()
-        spread = found.spread["pairwise"]["precision"]
+    def test_text_with_shuffles_ends_with_the_spread(self) -> None:
+        report = evaluate(FIRST, ROWS, truth="who", shuffles=2)
+        lines = str(report).splitlines()
+        spread = report.spread["pairwise"]["precision"]
 
-        assert "over shuffled orders of arrival: 2" == told[-7]
-        assert f"  pairwise precision {spread}" == told[-6]
+        assert "over shuffled orders of arrival: 2" == lines[-7]
+        assert f"  pairwise precision {spread}" == lines[-6]
         assert (
-            len(str(evaluate(FIRST, ROWS, truth="who")).splitlines()) == len(told) - 7
+            len(str(evaluate(FIRST, ROWS, truth="who")).splitlines()) == len(lines) - 7
         )
 
-    def test_it_goes_as_json(self) -> None:
-        """Every figure is there; what each record came to is not."""
+    def test_dictionary_has_every_figure_and_no_places(self) -> None:
+        """It survives JSON."""
         rows = [{**row, "who": (row["who"],)} for row in ROWS]
-        found = evaluate(FIRST, rows, truth="who", shuffles=1)
-        told = found.to_dict()
+        report = evaluate(FIRST, rows, truth="who", shuffles=1)
+        data = report.to_dict()
 
-        assert told == json.loads(json.dumps(told))
-        assert found.scores.to_dict() == told["scores"]
+        assert data == json.loads(json.dumps(data))
+        assert report.scores.to_dict() == data["scores"]
         assert (10, 3, 1, 1) == (
-            *(told["records"], told["contacts"], told["refused"], told["hit_several"]),
+            *(data["records"], data["contacts"], data["refused"], data["hit_several"]),
         )
-        assert {"key": "email", "decided": 4, "right": 3} == told["keys"][0]
-        assert ["kind", "example", "row", "count"] == [*told["refusals"][0]]
+        assert {"key": "email", "decided": 4, "right": 3} == data["keys"][0]
+        assert ["kind", "example", "row", "count"] == [*data["refusals"][0]]
         assert {
             "row": 9,
             "person": "('ada',)",
             "key": "email",
             "among": 2,
             "contacts": ["c-2", "c-1"],
-        } == told["hits"][0]
-        assert {"least", "median", "most"} == set(told["spread"]["B-cubed"]["f1"])
-        assert 1 == told["shuffles"]
+        } == data["hits"][0]
+        assert {"least", "median", "most"} == set(data["spread"]["B-cubed"]["f1"])
+        assert 1 == data["shuffles"]
 
 
 @pytest.mark.full
 class TestPlot:
-    """``Report.plot``."""
-
-    def test_what_is_drawn(self) -> None:
-        """Both panels are labelled, and every figure is written beside its mark."""
-        drawn = evaluate(FIRST, ROWS, truth="who", shuffles=3).plot()
-        axes: Any = drawn.axes
+    def test_plot_labels_both_panels_and_writes_every_figure(self) -> None:
+        figure = evaluate(FIRST, ROWS, truth="who", shuffles=3).plot()
+        axes: Any = figure.axes
         left, right = axes
-        texts = [each.get_text() for each in left.texts]
+        texts = [artist.get_text() for artist in left.texts]
 
         assert ["0.5000", "0.6000", "0.5455", "0.7600", "0.8000", "0.7795"] == texts
         assert left.get_title().startswith("10 records of 4 persons in 3 contacts\n")
         assert left.get_title().endswith("most of 3 shuffled orders")
         assert ["precision", "recall", "F1"] == [
-            each.get_text() for each in left.get_xticklabels()
+            artist.get_text() for artist in left.get_xticklabels()
         ]
-        assert ["email", "phone"] == [e.get_text() for e in right.get_yticklabels()]
+        assert ["email", "phone"] == [
+            artist.get_text() for artist in right.get_yticklabels()
+        ]
         assert [" 3 right, 1 wrong", " 1 right, 1 wrong"] == [
-            each.get_text() for each in right.texts
+            artist.get_text() for artist in right.texts
         ]
-        assert [3.0, 1.0, 1.0, 1.0] == [each.get_width() for each in right.patches]
-        assert {"", "///"} == {str(e.get_hatch() or "") for e in right.patches}
+        assert [3.0, 1.0, 1.0, 1.0] == [artist.get_width() for artist in right.patches]
+        assert {"", "///"} == {
+            str(artist.get_hatch() or "") for artist in right.patches
+        }
 
-    def test_nothing_is_cut_off(self) -> None:
-        """Every value, and the least of the shuffles, lies within the axes."""
-        found = evaluate(FIRST, ROWS, truth="who", shuffles=20)
-        low, high = found.plot().axes[0].get_ylim()
-        least = min(s.least for each in found.spread.values() for s in each.values())
+    def test_plot_limits_include_the_least_of_the_shuffles(self) -> None:
+        report = evaluate(FIRST, ROWS, truth="who", shuffles=20)
+        low, high = report.plot().axes[0].get_ylim()
+        least = min(
+            spread.least
+            for spreads in report.spread.values()
+            for spread in spreads.values()
+        )
 
         assert low < least
         assert high > 1.0
 
-    @pytest.mark.parametrize("chosen", [FIRST, NEVER], ids=["keys", "no keys"])
+    @pytest.mark.parametrize("policy", [FIRST, NEVER], ids=["keys", "no keys"])
     @pytest.mark.parametrize("rows", [ROWS, []], ids=["rows", "no rows"])
-    def test_it_can_be_saved(self, chosen: Policy, rows: list[Row]) -> None:
-        """As a PNG, whatever there is to draw."""
-        saved = io.BytesIO()
-        evaluate(chosen, rows, truth="who").plot().savefig(saved, format="png")
+    def test_plot_is_saved_as_png(self, policy: Policy, rows: list[Row]) -> None:
+        """Also without keys, and without rows."""
+        buffer = io.BytesIO()
+        evaluate(policy, rows, truth="who").plot().savefig(buffer, format="png")
 
-        assert saved.getvalue().startswith(b"\x89PNG")
+        assert buffer.getvalue().startswith(b"\x89PNG")
 
-    def test_no_global_state_is_touched(self) -> None:
-        """Neither pyplot nor, where nothing is drawn, matplotlib is imported."""
+    def test_plot_imports_no_pyplot_and_evaluation_no_matplotlib(self) -> None:
         code = (
             "import sys\n"
             "from upsertcore import Policy, never\n"
@@ -416,32 +406,35 @@ class TestPlot:
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    def test_without_the_extra_it_says_so(
+    def test_plot_without_the_extra_names_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The message says what to install."""
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
         with pytest.raises(ModuleNotFoundError, match=r"install 'upsertcore\[plot\]'"):
             evaluate(FIRST, ROWS, truth="who").plot()
 
 
 class TestCompare:
-    """``compare``."""
-
-    def test_a_case_by_hand(self) -> None:
-        """Four records leave c-1 or lose somebody there, and their friends with them.
+    def test_comparison_has_the_figures_of_the_case_by_hand(self) -> None:
+        """The verdict of each record follows from the contacts.
 
         Under MERGE row 2 makes no merge, and row 9 makes c-1 part of c-2, so all of
         c-1 and c-2 is one contact: 4 ada and 3 bob. Each ada is with 3 ada and 3 bob
         in place of 1 and 3 (in c-1), or 1 and 0 (in c-2); each bob is with 2 bob and
         4 ada in place of 2 and 2.
         """
-        found = compare(
+        comparison = compare(
             evaluate(FIRST, ROWS, truth="who"), evaluate(MERGE, ROWS, truth="who")
         )
 
         assert (10, 7, 2, 3, 2) == (
-            *(found.records, found.differ, found.better, found.worse, found.mixed),
+            *(
+                comparison.records,
+                comparison.differ,
+                comparison.better,
+                comparison.worse,
+                comparison.mixed,
+            ),
         )
         assert (
             RecordDifference(0, "ada", (1, 3), (3, 3)),
@@ -449,135 +442,147 @@ class TestCompare:
             RecordDifference(2, "bob", (2, 2), (2, 4)),
             RecordDifference(3, "bob", (2, 2), (2, 4)),
             RecordDifference(4, "ada", (1, 0), (3, 3)),
-        ) == found.examples
+        ) == comparison.examples
         assert ["better", "better", "worse", "worse", "mixed"] == [
-            each.verdict for each in found.examples
+            difference.verdict for difference in comparison.examples
         ]
         assert [
             "10 records, 7 of them put differently: 2 better, 3 worse, 2 mixed",
             "  row 0, of ada: with 1 right and 3 wrong / 3 right and 3 wrong: better",
-        ] == str(found).splitlines()[:2]
+        ] == str(comparison).splitlines()[:2]
 
-    def test_others_of_the_same_number(self) -> None:
-        """Whoever is with as many right and wrong ones, but others, is mixed."""
+    def test_other_neighbours_of_the_same_number_are_mixed(self) -> None:
+        """The counts of right and wrong neighbours are equal."""
         persons, mine, theirs = "abc", "112", "122"
-        found = compare(report(persons, mine), report(persons, theirs))
+        comparison = compare(report_of(persons, mine), report_of(persons, theirs))
 
-        assert (1, 1, 1) == (found.better, found.worse, found.mixed)
-        assert "mixed" == found.examples[1].verdict
+        assert (1, 1, 1) == (comparison.better, comparison.worse, comparison.mixed)
+        assert "mixed" == comparison.examples[1].verdict
 
-    def test_names_do_not_count(self) -> None:
-        """What stands alone stands alone, refused or not."""
-        found = compare(
+    def test_names_of_places_do_not_count(self) -> None:
+        """A refused record and a contact of one record are both alone."""
+        comparison = compare(
             evaluate(FIRST, ROWS[:6], truth="who"),
-            report([row["who"] for row in ROWS[:6]], "xxxxyz"),
+            report_of([row["who"] for row in ROWS[:6]], "xxxxyz"),
         )
 
-        assert ReportComparison(6, 0, 0, 0, ()) == found
+        assert ReportComparison(6, 0, 0, 0, ()) == comparison
 
-    def test_it_goes_as_json(self) -> None:
-        """Counts and examples are there under their names."""
-        told = compare(report("aa", "12"), report("aa", "11")).to_dict()
+    def test_dictionary_has_counts_and_examples(self) -> None:
+        """It survives JSON."""
+        data = compare(report_of("aa", "12"), report_of("aa", "11")).to_dict()
 
-        assert told == json.loads(json.dumps(told))
+        assert data == json.loads(json.dumps(data))
         assert {
             "row": 0,
             "person": "a",
             "mine": [0, 0],
             "theirs": [1, 0],
             "verdict": "better",
-        } == told["examples"][0]
-        assert (2, 2, 2, 0, 0) == tuple([*told.values()][:5])
+        } == data["examples"][0]
+        assert (2, 2, 2, 0, 0) == tuple([*data.values()][:5])
 
-    def test_other_records(self) -> None:
-        """Reports on other rows cannot be compared."""
+    def test_reports_of_different_records_are_refused(self) -> None:
         with pytest.raises(ValueError, match="same records in the same order"):
-            compare(report("ab", "12"), report("ba", "12"))
+            compare(report_of("ab", "12"), report_of("ba", "12"))
 
 
-def report(persons: Any, places: Any) -> Report:
-    """Make a report of nothing but who stands where."""
+def report_of(persons: Any, places: Any) -> Report:
+    """Make a report of places alone."""
     scores = score(zip(persons, places, strict=True))
     return Report(scores, {}, (), (), 0, (), tuple(persons), tuple(places))
 
 
-def test_a_host_of_its_own_is_judged() -> None:
-    """Whatever answers outcomes and refusals can be judged, in several orders."""
+def test_evaluate_records_judges_a_sender_of_the_host() -> None:
+    """Each order begins with a new book."""
     begins: list[int] = []
 
-    def begin() -> tuple[ContactBook, Any]:
+    def new_sender() -> tuple[ContactBook, Any]:
         begins.append(1)
         book = ContactBook(FIRST)
-        return book, lambda sent: book.upsert({"email": sent})
+        return book, lambda value: book.upsert({"email": value})
 
-    found = evaluate_records(begin, [("ada", "a"), ("ada", "A")], shuffles=2)
+    report = evaluate_records(new_sender, [("ada", "a"), ("ada", "A")], shuffles=2)
 
     assert 3 == len(begins)
-    assert Measure(1.0, 1.0, 1.0) == found.scores.pairwise
+    assert Measure(1.0, 1.0, 1.0) == report.scores.pairwise
 
 
-few = st.sampled_from(["1", "2", "3"])
+key_values = st.sampled_from(["1", "2", "3"])
 persons = st.sampled_from("ab")
 rows = st.lists(
-    st.fixed_dictionaries({"who": persons}, optional={"email": few, "phone": few}),
+    st.fixed_dictionaries(
+        {"who": persons}, optional={"email": key_values, "phone": key_values}
+    ),
     max_size=12,
 )
 
 
 @given(rows, st.sampled_from([FIRST, MERGE]))
-def test_right_is_what_naive_counting_finds(given_: list[Row], chosen: Policy) -> None:
-    """Looking at every earlier record before each call, the same keys are right."""
-    book, send = new_side(chosen)
-    where: list[tuple[Hashable, str]] = []
+def test_key_scores_equal_those_of_naive_counting(
+    drawn: list[Row], policy: Policy
+) -> None:
+    """The naive way looks at every earlier record before each call."""
+    book, send = new_side(policy)
+    places: list[tuple[Hashable, str]] = []
     decided: Counter[str] = Counter()
     right: Counter[str] = Counter()
     several = 0
-    for row in given_:
+    for row in drawn:
         answer: Any = send({name: row[name] for name in row if name != "who"})
         if isinstance(answer, errors.Refused):
             continue
         id, key = answer.contact.id, answer.matched_by
         if key is not None:
-            held = Counter(person for person, at in where if at == id)
+            persons_there = Counter(person for person, place in places if place == id)
             decided[key] += 1
-            right[key] += held[row["who"]] == max(held.values())
+            right[key] += persons_there[row["who"]] == max(persons_there.values())
         several += bool(answer.also_matched or answer.merged)
-        where = [(person, book.get(at).id) for person, at in [*where, (row["who"], id)]]
-    found = evaluate(chosen, given_, truth="who")
+        places = [
+            (person, book.get(place).id)
+            for person, place in [*places, (row["who"], id)]
+        ]
+    report = evaluate(policy, drawn, truth="who")
 
     assert [KeyScore(k, decided[k], right[k]) for k in ("email", "phone")] == [
-        *found.keys
+        *report.keys
     ]
-    assert several == found.hit_several
-    placed = zip(found.persons, found.places, strict=True)
-    assert where == [each for each in placed if not isinstance(each[1], RefusedRecord)]
+    assert several == report.hit_several
+    reported = zip(report.persons, report.places, strict=True)
+    assert places == [
+        pair for pair in reported if not isinstance(pair[1], RefusedRecord)
+    ]
 
 
-@given(st.lists(st.tuples(persons, few, few), max_size=9))
-def test_what_differs_is_what_naive_comparing_finds(
+@given(st.lists(st.tuples(persons, key_values, key_values), max_size=9))
+def test_differences_equal_those_of_naive_comparing(
     drawn: list[tuple[str, str, str]],
 ) -> None:
-    """Comparing sets of records, one by one, the same records differ."""
-    who = [person for person, _mine, _theirs in drawn]
+    """The naive way compares the neighbours of each record."""
+    true_persons = [person for person, _mine, _theirs in drawn]
     mine = [place for _person, place, _theirs in drawn]
     theirs = [place for _person, _mine, place in drawn]
 
-    def others(places: list[str], row: int) -> set[int]:
-        return {n for n, at in enumerate(places) if at == places[row] and n != row}
+    def neighbours(places: list[str], row: int) -> set[int]:
+        return {
+            n for n, place in enumerate(places) if place == places[row] and n != row
+        }
 
-    def links(found: set[int], row: int) -> tuple[int, int]:
-        right = sum(who[n] == who[row] for n in found)
-        return right, len(found) - right
+    def links(comparison: set[int], row: int) -> tuple[int, int]:
+        right = sum(true_persons[n] == true_persons[row] for n in comparison)
+        return right, len(comparison) - right
 
     expected: Mapping[int, RecordDifference] = {
-        row: RecordDifference(row, who[row], links(here, row), links(there, row))
-        for row in range(len(who))
-        if (here := others(mine, row)) != (there := others(theirs, row))
+        row: RecordDifference(
+            row, true_persons[row], links(before, row), links(after, row)
+        )
+        for row in range(len(true_persons))
+        if (before := neighbours(mine, row)) != (after := neighbours(theirs, row))
     }
-    found = compare(report(who, mine), report(who, theirs))
+    comparison = compare(report_of(true_persons, mine), report_of(true_persons, theirs))
 
-    assert list(expected.values())[:EXAMPLES] == list(found.examples)
-    verdicts = Counter(each.verdict for each in expected.values())
+    assert list(expected.values())[:EXAMPLES] == list(comparison.examples)
+    verdicts = Counter(difference.verdict for difference in expected.values())
     assert (verdicts["better"], verdicts["worse"], verdicts["mixed"]) == (
-        *(found.better, found.worse, found.mixed),
+        *(comparison.better, comparison.worse, comparison.mixed),
     )

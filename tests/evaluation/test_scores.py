@@ -1,4 +1,4 @@
-"""Tests of the scores: by hand, by their definitions, and by what must not matter."""
+"""Scores: a case by hand, their definitions, and symmetries."""
 
 from __future__ import annotations
 
@@ -37,17 +37,15 @@ Pairs: TypeAlias = list[tuple[Hashable, Hashable]]
 # b in 2: 1/2 each; b in 3: 1; c: 1. Sum 9/4 + 1/4 + 1 + 2 = 11/2, of 8: 11/16.
 # B-cubed recall: a in 1: 3/4 three times; a in 2: 1/4; b: 1/3 three times; c: 1.
 # Sum 9/4 + 1/4 + 1 + 1 = 9/2, of 8: 9/16. F1 = 2 * 11/16 * 9/16 / (20/16) = 99/160.
-HAND: Pairs = [
+CASE_BY_HAND: Pairs = [
     *(("a", 1), ("a", 1), ("b", 1), ("a", 2)),
     *(("b", 2), ("a", 1), ("b", 3), ("c", 4)),
 ]
 
 
 class TestScore:
-    """``score``."""
-
-    def test_a_case_by_hand(self) -> None:
-        """Each figure is the one that the comment above comes to."""
+    def test_scores_have_the_figures_of_the_case_by_hand(self) -> None:
+        """The comment above derives each figure."""
         expected = Scores(
             8,
             3,
@@ -69,56 +67,50 @@ class TestScore:
             ),
         )
 
-        assert expected == score(iter(HAND))
+        assert expected == score(iter(CASE_BY_HAND))
 
-    def test_nothing(self) -> None:
-        """No record is put wrongly, and none is missed."""
-        whole = Measure(1.0, 1.0, 1.0)
+    def test_scores_of_no_records_are_perfect(self) -> None:
+        perfect = Measure(1.0, 1.0, 1.0)
 
-        assert Scores(0, 0, 0, 0, 0, 0, whole, whole, 0, 0, (), ()) == score([])
+        assert Scores(0, 0, 0, 0, 0, 0, perfect, perfect, 0, 0, (), ()) == score([])
 
-    def test_everybody_alone(self) -> None:
-        """What is put together nowhere is nowhere put together wrongly."""
-        found = score([("a", 1), ("a", 2), ("b", 3)])
+    def test_records_that_are_all_alone_have_perfect_precision(self) -> None:
+        scores = score([("a", 1), ("a", 2), ("b", 3)])
 
-        assert Measure(1.0, 0.0, 0.0) == found.pairwise
-        assert Measure(1.0, 2 / 3, 0.8) == found.b_cubed
+        assert Measure(1.0, 0.0, 0.0) == scores.pairwise
+        assert Measure(1.0, 2 / 3, 0.8) == scores.b_cubed
 
-    def test_nobody_belongs_together(self) -> None:
-        """Where each record has a person of its own, none is missed."""
-        found = score([("a", 1), ("b", 1), ("c", 3)])
+    def test_persons_of_one_record_have_perfect_recall(self) -> None:
+        scores = score([("a", 1), ("b", 1), ("c", 3)])
 
-        assert Measure(0.0, 1.0, 0.0) == found.pairwise
-        assert (0, 1) == (found.split, found.joined)
+        assert Measure(0.0, 1.0, 0.0) == scores.pairwise
+        assert (0, 1) == (scores.split, scores.joined)
 
-    def test_all_as_it_should_be(self) -> None:
-        """Every figure is 1.0, and there is nothing to show."""
-        found = score([("a", 2), ("b", 1), ("a", 2)])
+    def test_right_places_have_perfect_scores(self) -> None:
+        """There are no splits and no joins."""
+        scores = score([("a", 2), ("b", 1), ("a", 2)])
 
-        assert Measure(1.0, 1.0, 1.0) == found.pairwise == found.b_cubed
-        assert ((), ()) == (found.splits, found.joins)
+        assert Measure(1.0, 1.0, 1.0) == scores.pairwise == scores.b_cubed
+        assert ((), ()) == (scores.splits, scores.joins)
 
-    def test_counts_stay_whole(self) -> None:
-        """A group of a million records has 499 999 500 000 pairs, to the last one."""
-        found = score(("a", "c") for _ in range(10**6))
+    def test_pairs_of_a_million_records_are_counted_exactly(self) -> None:
+        scores = score(("a", "c") for _ in range(10**6))
 
-        assert 10**6 * (10**6 - 1) // 2 == found.right_pairs == found.true_pairs
+        assert 10**6 * (10**6 - 1) // 2 == scores.right_pairs == scores.true_pairs
 
-    def test_examples_are_few(self) -> None:
-        """Of many mixtures the first are shown, and of many parts the first."""
+    def test_mixtures_and_their_parts_are_counted_and_the_first_shown(self) -> None:
         persons = range(EXAMPLES + 2)
-        found = score([(p, (p, n)) for n in range(EXAMPLES + 3) for p in persons])
-        first = found.splits[0]
+        scores = score([(p, (p, n)) for n in range(EXAMPLES + 3) for p in persons])
+        first = scores.splits[0]
 
-        assert EXAMPLES + 2 == found.split
-        assert list(range(EXAMPLES)) == [each.of for each in found.splits]
+        assert EXAMPLES + 2 == scores.split
+        assert list(range(EXAMPLES)) == [split.of for split in scores.splits]
         assert [((0, n), 1) for n in range(EXAMPLES)] == list(first.parts)
         assert (EXAMPLES + 3, EXAMPLES + 3) == (first.records, first.among)
         assert str(first).endswith("(0, 4) (1) and 3 more")
 
-    def test_it_reads(self) -> None:
-        """Its text has the figures, and whom they are about."""
-        assert str(score(HAND)).splitlines() == [
+    def test_text_has_every_figure_and_its_persons(self) -> None:
+        assert str(score(CASE_BY_HAND)).splitlines() == [
             "8 records of 3 persons in 4 contacts",
             "            precision     recall         F1",
             "pairwise       0.4286     0.3333     0.3750",
@@ -131,19 +123,19 @@ class TestScore:
             "  2: a (1), b (1)",
         ]
 
-    def test_it_goes_as_json(self) -> None:
-        """Every field is there, under its name, and ids are text."""
-        told = score(HAND).to_dict()
+    def test_dictionary_has_every_field_with_ids_as_text(self) -> None:
+        """It survives JSON."""
+        data = score(CASE_BY_HAND).to_dict()
 
-        assert [each.name for each in attrs.fields(Scores)] == [*told]
-        assert told == json.loads(json.dumps(told))
-        assert {"precision": 3 / 7, "recall": 1 / 3, "f1": 0.375} == told["pairwise"]
+        assert [attribute.name for attribute in attrs.fields(Scores)] == [*data]
+        assert data == json.loads(json.dumps(data))
+        assert {"precision": 3 / 7, "recall": 1 / 3, "f1": 0.375} == data["pairwise"]
         assert {
             "of": "1",
             "records": 4,
             "among": 2,
             "parts": [["a", 3], ["b", 1]],
-        } == told["joins"][0]
+        } == data["joins"][0]
 
 
 @pytest.mark.parametrize(
@@ -157,8 +149,8 @@ class TestScore:
     ],
     ids=["nothing", "missed", "wrong", "both", "some"],
 )
-def test_a_measure_of_counts(counts: tuple[int, int, int], expected: Measure) -> None:
-    """Whatever is not asked of anything is 1.0; the harmonic mean is of the two."""
+def test_measure_of_counts(counts: tuple[int, int, int], expected: Measure) -> None:
+    """A ratio of nothing is 1.0; F1 is the harmonic mean of the two."""
     assert expected == measure_of(*counts)
     assert str(expected).startswith(f"{expected.precision:.4f} {expected.recall:.4f} ")
 
@@ -168,56 +160,55 @@ labelled = st.lists(st.tuples(ids, ids), max_size=14)
 
 
 @given(labelled)
-def test_pairs_are_those_that_a_list_of_them_has(pairs: Pairs) -> None:
-    """Counted by groups or listed one by one, there are as many pairs."""
-    both = list(combinations(pairs, 2))
-    found = score(pairs)
+def test_pair_counts_equal_those_of_listed_pairs(pairs: Pairs) -> None:
+    pairs_of_records = list(combinations(pairs, 2))
+    scores = score(pairs)
 
-    assert sum(a[0] == b[0] for a, b in both) == found.true_pairs
-    assert sum(a[1] == b[1] for a, b in both) == found.assigned_pairs
-    assert sum(a == b for a, b in both) == found.right_pairs
-    expected = measure_of(found.true_pairs, found.assigned_pairs, found.right_pairs)
-    assert expected == found.pairwise
+    assert sum(a[0] == b[0] for a, b in pairs_of_records) == scores.true_pairs
+    assert sum(a[1] == b[1] for a, b in pairs_of_records) == scores.assigned_pairs
+    assert sum(a == b for a, b in pairs_of_records) == scores.right_pairs
+    expected = measure_of(scores.true_pairs, scores.assigned_pairs, scores.right_pairs)
+    assert expected == scores.pairwise
 
 
-def mean(pairs: Pairs, side: int) -> Fraction:
-    """Take B-cubed by its definition: over records, the share of a group that is so."""
+def mean_share(pairs: Pairs, side: int) -> Fraction:
+    """Compute B-cubed by its definition: the mean share of a record's group."""
     shares = []
-    for one in pairs:
-        group = [other for other in pairs if other[side] == one[side]]
-        shares.append(Fraction(sum(other == one for other in group), len(group)))
+    for record in pairs:
+        group = [other for other in pairs if other[side] == record[side]]
+        shares.append(Fraction(sum(other == record for other in group), len(group)))
     return sum(shares, Fraction(0)) / len(pairs)
 
 
 @given(labelled.filter(bool))
-def test_b_cubed_is_what_it_is_defined_to_be(pairs: Pairs) -> None:
-    """Its precision and recall are means over the records, one by one."""
-    precision, recall = mean(pairs, 1), mean(pairs, 0)
+def test_b_cubed_equals_its_definition(pairs: Pairs) -> None:
+    """Precision and recall are means over the records."""
+    precision, recall = mean_share(pairs, 1), mean_share(pairs, 0)
     f1 = 2 * precision * recall / (precision + recall)
-    found = score(pairs).b_cubed
+    b_cubed = score(pairs).b_cubed
 
-    assert pytest.approx(float(precision), rel=1e-12) == found.precision
-    assert pytest.approx(float(recall), rel=1e-12) == found.recall
-    assert pytest.approx(float(f1), rel=1e-12) == found.f1
+    assert pytest.approx(float(precision), rel=1e-12) == b_cubed.precision
+    assert pytest.approx(float(recall), rel=1e-12) == b_cubed.recall
+    assert pytest.approx(float(f1), rel=1e-12) == b_cubed.f1
 
 
 @given(labelled, st.randoms(use_true_random=False))
-def test_order_and_names_do_not_matter(pairs: Pairs, random: object) -> None:
-    """To the last bit, the figures are those of the partition alone."""
+def test_scores_do_not_depend_on_order_and_names(pairs: Pairs, random: object) -> None:
+    """Every figure is equal to the last bit."""
     names = [f"x{n}" for n in range(5)]
     random.shuffle(names)  # type: ignore[attr-defined]
     other: Pairs = [(names[p], -c) for p, c in pairs]  # type: ignore[call-overload, operator]
     random.shuffle(other)  # type: ignore[attr-defined]
     mine, theirs = score(pairs).to_dict(), score(other).to_dict()
 
-    for shown in ("splits", "joins"):
-        del mine[shown], theirs[shown]
+    for name in ("splits", "joins"):
+        del mine[name], theirs[name]
     assert mine == theirs
 
 
 @given(labelled)
-def test_what_is_split_is_joined_the_other_way_round(pairs: Pairs) -> None:
-    """With the sides changed, precision is recall, and a split person a join."""
+def test_changed_sides_exchange_precision_and_recall(pairs: Pairs) -> None:
+    """A split person becomes a join."""
     one = score(pairs)
     other = score([(contact, person) for person, contact in pairs])
 

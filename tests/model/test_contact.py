@@ -1,4 +1,4 @@
-"""The contact: immutable, read like a mapping, and a row of plain values."""
+"""The contact: immutable, a mapping of fields, and a row of plain values."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ HISTORY: Any = (
     {"name": 7, "city": "2024-01-02"},
     ("c-2", "c-3"),
 )
-OLD = Contact("c-1", "s", FIELDS, 3, NOW, NOW, *HISTORY)
+WITH_HISTORY = Contact("c-1", "s", FIELDS, 3, NOW, NOW, *HISTORY)
 
 
-def test_it_reads_like_a_mapping() -> None:
-    """Fields are read by name, and an absent one is not there."""
+def test_contact_is_a_mapping_of_its_fields() -> None:
     assert ADA["email"] == "ada@x.org"
     assert ADA.get("phone", 1) == 1
     assert "tags" in ADA
@@ -36,11 +35,11 @@ def test_it_reads_like_a_mapping() -> None:
         ADA["phone"]
 
 
-def test_nothing_mutable_escapes() -> None:
-    """Neither the contact nor what it was made of, nor what it gives, changes it."""
-    mine: Any = {"tags": ["a"]}
-    contact = Contact("c-1", "", mine, 1, NOW, NOW)
-    mine["tags"].append("b")
+def test_fields_are_a_copy_and_immutable() -> None:
+    """Changing an argument, or a row that was made, changes no contact."""
+    fields: Any = {"tags": ["a"]}
+    contact = Contact("c-1", "", fields, 1, NOW, NOW)
+    fields["tags"].append("b")
     contact.to_dict()["fields"]["tags"].append("c")
 
     assert contact["tags"] == ("a",)
@@ -50,8 +49,7 @@ def test_nothing_mutable_escapes() -> None:
         contact.id = "c-2"  # type: ignore[misc]
 
 
-def test_it_is_a_value() -> None:
-    """It compares, hashes, copies and pickles by what it holds."""
+def test_contact_compares_hashes_and_copies_by_value() -> None:
     twin = Contact.from_dict(ROW)
 
     assert twin == ADA
@@ -80,24 +78,22 @@ def test_it_is_a_value() -> None:
         ("fields", {1: "a"}, "text as names"),
     ],
 )
-def test_a_row_from_outside_is_looked_at(part: str, value: Any, words: str) -> None:
-    """Each part that is not of the right form is named."""
+def test_row_with_an_invalid_part_is_refused(part: str, value: Any, words: str) -> None:
+    """The message has the reason."""
     with pytest.raises(InvalidField, match=words):
         Contact.from_dict({**ROW, part: value})
 
 
 @pytest.mark.parametrize("row", [[], None, {**ROW, "extra": 1}, {}], ids="abcd")
-def test_a_row_is_a_mapping_of_six_parts(row: Any) -> None:
-    """Anything else is no row."""
+def test_row_without_exactly_six_parts_is_refused(row: Any) -> None:
     with pytest.raises(InvalidField):
         Contact.from_dict(row)
 
 
 class TestHistory:
-    """Aliases, clocks and absorbed ids: what fields no longer tell."""
+    """Aliases, clocks and absorbed ids."""
 
-    def test_a_contact_has_none_at_first(self) -> None:
-        """They are empty, and a row does not speak of them."""
+    def test_contact_without_history_has_no_history_in_its_row(self) -> None:
         assert ADA.aliases == {}
         assert ADA.clocks == {}
         assert ADA.merged_ids == ()
@@ -105,57 +101,58 @@ class TestHistory:
             *("id", "scope", "version", "created_at", "updated_at", "fields")
         }
 
-    def test_a_row_tells_what_there_is(self) -> None:
-        """Each part as plain values, and only where it is not empty."""
-        row = OLD.to_dict()
+    def test_row_has_the_parts_of_the_history_that_are_not_empty(self) -> None:
+        """As plain values."""
+        row = WITH_HISTORY.to_dict()
 
         assert row["aliases"] == {"email": ["a@x", "b@x"]}
         assert row["clocks"] == {"name": 7, "city": "2024-01-02"}
         assert row["merged_ids"] == ["c-2", "c-3"]
-        assert OLD == Contact.from_dict(json.loads(json.dumps(row)))
-        assert "aliases" not in attrs.evolve(OLD, aliases={}).to_dict()
+        assert WITH_HISTORY == Contact.from_dict(json.loads(json.dumps(row)))
+        assert "aliases" not in attrs.evolve(WITH_HISTORY, aliases={}).to_dict()
 
     @pytest.mark.parametrize("part", ["aliases", "clocks", "merged_ids"])
-    def test_each_part_counts(self, part: str) -> None:
-        """Two contacts that differ in it are not the same."""
+    def test_contacts_that_differ_in_history_are_unequal(self, part: str) -> None:
         empty: Any = () if part == "merged_ids" else {}
-        twin = attrs.evolve(OLD, **{part: empty})
+        twin = attrs.evolve(WITH_HISTORY, **{part: empty})
 
-        assert twin != OLD
+        assert twin != WITH_HISTORY
         assert Contact.from_dict(twin.to_dict()) == twin
 
     @pytest.mark.parametrize("part", ["aliases", "clocks", "merged_ids"])
-    def test_a_part_may_be_there_and_empty(self, part: str) -> None:
-        """A row that says so is as one that does not."""
+    def test_row_with_an_empty_part_is_a_contact_without_it(self, part: str) -> None:
         empty: Any = [] if part == "merged_ids" else {}
 
         assert Contact.from_dict({**ROW, part: empty}) == ADA
 
-    def test_nothing_mutable_escapes(self) -> None:
-        """Neither what it was made of, nor what it gives, changes it."""
-        mine: Any = ({"email": ["a@x"]}, {"name": 7}, ["c-2"])
-        made = Contact("c-1", "", {}, 1, NOW, NOW, *mine)
-        mine[0]["email"].append("b@x")
-        mine[1]["name"] = 8
-        mine[2].append("c-3")
-        made.to_dict()["aliases"]["email"].append("z@x")
+    def test_history_is_a_copy_and_immutable(self) -> None:
+        """Changing an argument, or a row that was made, changes no contact."""
+        parts: Any = ({"email": ["a@x"]}, {"name": 7}, ["c-2"])
+        contact = Contact("c-1", "", {}, 1, NOW, NOW, *parts)
+        parts[0]["email"].append("b@x")
+        parts[1]["name"] = 8
+        parts[2].append("c-3")
+        contact.to_dict()["aliases"]["email"].append("z@x")
 
-        assert made.aliases == {"email": ("a@x",)}
-        assert made.clocks == {"name": 7}
-        assert made.merged_ids == ("c-2",)
-        for part in (made.aliases, made.clocks):
+        assert contact.aliases == {"email": ("a@x",)}
+        assert contact.clocks == {"name": 7}
+        assert contact.merged_ids == ("c-2",)
+        for part in (contact.aliases, contact.clocks):
             with pytest.raises(TypeError):
                 part["email"] = 1  # type: ignore[index]
 
-    def test_it_is_a_value(self) -> None:
-        """It hashes, copies and pickles with them."""
-        twins = (copy.copy(OLD), copy.deepcopy(OLD), pickle.loads(pickle.dumps(OLD)))  # noqa: S301
+    def test_contact_with_history_compares_hashes_and_copies_by_value(self) -> None:
+        twins = (
+            copy.copy(WITH_HISTORY),
+            copy.deepcopy(WITH_HISTORY),
+            pickle.loads(pickle.dumps(WITH_HISTORY)),  # noqa: S301
+        )
         for twin in twins:
-            assert twin == OLD
-            assert hash(twin) == hash(OLD)
+            assert twin == WITH_HISTORY
+            assert hash(twin) == hash(WITH_HISTORY)
             assert (twin.aliases, twin.clocks, twin.merged_ids) == (
-                *(OLD.aliases, OLD.clocks),
-                OLD.merged_ids,
+                *(WITH_HISTORY.aliases, WITH_HISTORY.clocks),
+                WITH_HISTORY.merged_ids,
             )
 
     @pytest.mark.parametrize(
@@ -186,9 +183,9 @@ class TestHistory:
         ],
         ids=map(str, range(22)),
     )
-    def test_a_row_from_outside_is_looked_at(
+    def test_row_with_an_invalid_history_is_refused(
         self, part: str, value: Any, words: str
     ) -> None:
-        """Each part that is not of the right form is named."""
+        """The message names the part."""
         with pytest.raises(InvalidField, match=words):
             Contact.from_dict({**ROW, part: value})

@@ -1,4 +1,4 @@
-"""Rows: a contact as an index keeps it, and the contact that is made of it again."""
+"""Rows: a contact as an index keeps it, and the contact made of it again."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = {"email": "Ada@x.org", "name": "Ada"}
 
 
-def contact(id: str = "c-1", version: int = 1, **parts: Any) -> Contact:
-    """Make a contact with text alone, and with what history is given."""
+def new_contact(id: str = "c-1", version: int = 1, **parts: Any) -> Contact:
+    """Make a contact of text alone, and of the given parts of a history."""
     return Contact(id, "", ADA, version, NOW, NOW, **parts)
 
 
-def in_row(made: Contact, place: int = 0, *forms: tuple[str, ...]) -> row.Row:
+def row_for(contact: Contact, place: int = 0, *forms: tuple[str, ...]) -> row.Row:
     """Make the row of a contact."""
-    return row_of(made, tuple(made), place, forms)
+    return row_of(contact, tuple(contact), place, forms)
 
 
 HISTORIES: dict[str, dict[str, Any]] = {
@@ -62,36 +62,35 @@ FORM_LISTS: list[tuple[tuple[str, ...], ...]] = [
 
 
 class TestContact:
-    """A contact is made of its row again, and it is one object while it is held."""
+    """The contact of a row is one object while it is referenced."""
 
     @pytest.mark.parametrize("history", HISTORIES)
-    def test_it_is_equal(self, history: str) -> None:
-        """In every part, with its history and without."""
-        made = contact(**HISTORIES[history])
-        kept, expected = in_row(made), made.to_dict()
-        del made
-        again = contact_from_row(kept)
+    def test_contact_of_a_row_equals_the_stored_contact(self, history: str) -> None:
+        """In every part, with a history and without."""
+        stored = new_contact(**HISTORIES[history])
+        kept, expected = row_for(stored), stored.to_dict()
+        del stored
+        made = contact_from_row(kept)
 
-        assert contact(**HISTORIES[history]) == again
-        assert expected == again.to_dict()
-        assert [*ADA] == [*again]
+        assert new_contact(**HISTORIES[history]) == made
+        assert expected == made.to_dict()
+        assert [*ADA] == [*made]
         assert (kept[HISTORY] is None) == (history == "none")
-        for each in attrs.fields(Contact):
-            part = getattr(contact(**HISTORIES[history]), each.name)
-            assert type(part) is type(getattr(again, each.name))
+        for attribute in attrs.fields(Contact):
+            part = getattr(new_contact(**HISTORIES[history]), attribute.name)
+            assert type(part) is type(getattr(made, attribute.name))
 
-    def test_it_is_the_one_that_was_stored(self) -> None:
-        """As long as whoever stored it has it."""
-        made = contact()
-        kept = in_row(made)
+    def test_contact_of_a_row_is_the_stored_object_while_referenced(self) -> None:
+        stored = new_contact()
+        kept = row_for(stored)
 
-        assert made is contact_from_row(kept)
+        assert stored is contact_from_row(kept)
         gc.collect()
-        assert made is contact_from_row(kept)
+        assert stored is contact_from_row(kept)
 
-    def test_it_is_the_one_that_was_made(self) -> None:
-        """As long as whoever asked has it; whoever asks later has an equal one."""
-        kept = in_row(contact())
+    def test_contact_of_a_row_is_made_once_while_referenced(self) -> None:
+        """Later an equal one is made."""
+        kept = row_for(new_contact())
         one = contact_from_row(kept)
         gc.collect()
         assert one is contact_from_row(kept)
@@ -102,200 +101,194 @@ class TestContact:
         del held
         gc.collect()
 
-        assert contact() == contact_from_row(kept)
+        assert new_contact() == contact_from_row(kept)
 
-    def test_nobody_has_it(self) -> None:
-        """A row keeps no contact alive, and a contact that goes leaves no entry."""
-        kept = in_row(contact())
+    def test_row_keeps_no_contact_alive(self) -> None:
+        """A contact that is collected leaves no entry."""
+        kept = row_for(new_contact())
         gc.collect()
 
         assert id(kept) not in row._contacts
 
-    def test_a_contact_keeps_its_row(self) -> None:
-        """So that no other row can have its identity while the contact lives."""
-        made = contact()
-        identity = id(in_row(made))
-        others = [in_row(contact(f"c-{number}")) for number in range(1000)]
+    def test_contact_keeps_its_row_alive(self) -> None:
+        """So no other row can have its identity while the contact lives."""
+        contact = new_contact()
+        identity = id(row_for(contact))
+        others = [row_for(new_contact(f"c-{number}")) for number in range(1000)]
 
-        assert identity == id(made._row)
+        assert identity == id(contact._row)
         assert identity not in map(id, others)
 
-    def test_it_counts_as_nothing_else(self) -> None:
-        """Where it stands is no part of a contact's value."""
-        made, twin = contact(), contact()
-        in_row(made, 7, ("a@x",))
+    def test_row_is_no_part_of_the_value_of_a_contact(self) -> None:
+        contact, twin = new_contact(), new_contact()
+        row_for(contact, 7, ("a@x",))
 
-        assert twin == made
-        assert hash(twin) == hash(made)
-        assert repr(twin) == repr(made)
+        assert twin == contact
+        assert hash(twin) == hash(contact)
+        assert repr(twin) == repr(contact)
 
 
 class TestStale:
-    """An identity that was given anew leads to nobody else's contact."""
+    """A reused identity gives no contact of another row."""
 
-    def test_a_contact_that_is_tied_to_a_newer_row(self) -> None:
-        """Its older row's entry is still listed, and another row may stand there."""
-        made = contact("c-1")
-        in_row(made)
-        newer = in_row(made)
-        other = in_row(contact("c-2"))
-        row._contacts[id(other)] = made
+    def test_entry_of_an_older_row_is_ignored_at_its_reused_identity(self) -> None:
+        contact = new_contact("c-1")
+        row_for(contact)
+        newer = row_for(contact)
+        other = row_for(new_contact("c-2"))
+        row._contacts[id(other)] = contact
         found = contact_from_row(other)
 
-        assert newer is made._row
-        assert contact("c-2") == found
+        assert newer is contact._row
+        assert new_contact("c-2") == found
         assert found is contact_from_row(other)
-        assert made is contact_from_row(newer)
+        assert contact is contact_from_row(newer)
 
-    def test_rows_that_were_freed(self) -> None:
-        """Whatever stands at their addresses now, each row gives its own contact."""
-        made = [contact(f"c-{number}") for number in range(100)]
-        patterns = [in_row(contact(f"d-{number}")) for number in range(200)]
-        listed = {id(in_row(each)) for each in made}
-        newer = [in_row(each, 1) for each in made]
-        others = [(*each,) for each in patterns]
+    def test_rows_at_freed_addresses_give_their_own_contacts(self) -> None:
+        contacts = [new_contact(f"c-{number}") for number in range(100)]
+        patterns = [row_for(new_contact(f"d-{number}")) for number in range(200)]
+        listed = {id(row_for(item)) for item in contacts}
+        newer = [row_for(item, 1) for item in contacts]
+        others = [(*item,) for item in patterns]
 
         assert not listed.isdisjoint(map(id, others))
         assert [f"d-{number}" for number in range(200)] == [
-            contact_from_row(each).id for each in others
+            contact_from_row(item).id for item in others
         ]
-        assert made == [contact_from_row(each) for each in newer]
+        assert contacts == [contact_from_row(item) for item in newer]
 
-    def test_a_contact_that_goes(self) -> None:
-        """Its older row's entry is another's by then, and stays."""
-        gone = contact("c-1")
-        in_row(gone)
-        newer = in_row(gone)
-        other = (*in_row(contact("c-2")),)
-        row._contacts[id(other)] = gone
+    def test_collected_contact_leaves_the_entry_of_another_row(self) -> None:
+        """The identity of its older row is reused by then."""
+        contact = new_contact("c-1")
+        row_for(contact)
+        newer = row_for(contact)
+        other = (*row_for(new_contact("c-2")),)
+        row._contacts[id(other)] = contact
         found = contact_from_row(other)
-        del gone
+        del contact
         gc.collect()
 
         assert found is contact_from_row(other)
-        assert contact("c-1") == contact_from_row(newer)
+        assert new_contact("c-1") == contact_from_row(newer)
 
-    def test_in_an_index(self) -> None:
-        """A contact that is put twice is tied to the row that is there."""
+    def test_contact_that_is_put_twice_has_the_newer_row(self) -> None:
         index = ContactIndex(["email"])
-        made = contact("c-1")
-        index.put(made, [["a@x"]])
-        index.put(made, [["b@x"]])
+        contact = new_contact("c-1")
+        index.put(contact, [["a@x"]])
+        index.put(contact, [["b@x"]])
         for number in range(2, 100):
-            index.put(contact(f"c-{number}"), [[]])
+            index.put(new_contact(f"c-{number}"), [[]])
 
-        assert made is index.get("c-1")
+        assert contact is index.get("c-1")
         assert [f"c-{number}" for number in range(1, 100)] == [c.id for c in index]
         index.check()
 
-    def test_a_contact_of_two_indexes(self) -> None:
-        """Each gives one that is equal, whichever row it is tied to."""
-        one, two, made = ContactIndex(), ContactIndex(), contact()
-        one.put(made, [])
-        two.put(made, [])
+    def test_contact_of_two_indexes_is_equal_in_both(self) -> None:
+        one, two, contact = ContactIndex(), ContactIndex(), new_contact()
+        one.put(contact, [])
+        two.put(contact, [])
 
-        assert made is two.get("c-1")
-        assert made == one.get("c-1")
+        assert contact is two.get("c-1")
+        assert contact == one.get("c-1")
 
-    def test_the_contact_of_a_plan_that_is_stored_again(self) -> None:
-        """Taking back puts a contact that was there before."""
+    def test_undo_stores_the_contact_object_of_before(self) -> None:
         lines = {"email": field(key=normalize.email), "name": field()}
-        made = ContactBook(Policy(first_match("email"), lines))
-        before = made.upsert(ADA).contact
-        outcome = made.upsert({**ADA, "name": "Bob"})
+        book = ContactBook(Policy(first_match("email"), lines))
+        before = book.upsert(ADA).contact
+        outcome = book.upsert({**ADA, "name": "Bob"})
         held = outcome.before
-        made.undo(outcome)
+        book.undo(outcome)
 
         assert held is before
-        assert before is made.get(before.id)
+        assert before is book.get(before.id)
         assert ("Bob", "Ada") == (outcome.contact["name"], before["name"])
 
 
 class TestParts:
-    """What a row tells without a contact being made of it."""
+    """Parts of a row that are read without making a contact."""
 
     @pytest.mark.parametrize("forms", FORM_LISTS, ids=str)
-    def test_forms(self, forms: tuple[tuple[str, ...], ...]) -> None:
-        """Of each key none, one or several; one of them stands alone."""
-        kept = in_row(contact(), 0, *forms)
+    def test_forms_of_a_row_are_those_of_each_key(
+        self, forms: tuple[tuple[str, ...], ...]
+    ) -> None:
+        """A key has none, one or several; a single form is stored by itself."""
+        kept = row_for(new_contact(), 0, *forms)
 
         assert forms == forms_from_row(kept)
         assert len(forms) == len(kept) - FORMS - len(ADA)
 
     @pytest.mark.parametrize("history", HISTORIES)
-    def test_ids(self, history: str) -> None:
-        """Its own, and those that it absorbed."""
-        made = contact(**HISTORIES[history])
+    def test_ids_of_a_row_are_its_own_and_the_absorbed_ones(self, history: str) -> None:
+        contact = new_contact(**HISTORIES[history])
 
-        assert made.ids == ids_from_row(in_row(made))
+        assert contact.ids == ids_from_row(row_for(contact))
 
-    def test_place_and_id(self) -> None:
-        """As they were given."""
-        kept = in_row(contact("c-7"), 12)
+    def test_row_has_its_place_and_id(self) -> None:
+        kept = row_for(new_contact("c-7"), 12)
 
         assert ("c-7", 12) == (kept[ID], kept[PLACE])
 
 
-class TestCollector:
-    """The collector of garbage does not walk rows without a history."""
+class TestGarbageCollector:
+    """The garbage collector does not track rows without a history."""
 
-    def test_of_a_contact_with_text_alone(self) -> None:
-        """Nor its parts: they are dropped at the first look, and it at the next."""
-        kept = in_row(contact(), 0, ("ada@x.org",), (), ("+1", "+2"))
+    def test_row_of_text_is_untracked_after_two_collections(self) -> None:
+        """The first collection untracks its parts."""
+        kept = row_for(new_contact(), 0, ("ada@x.org",), (), ("+1", "+2"))
         gc.collect()
         assert [False] * len(kept) == [gc.is_tracked(part) for part in kept]
         gc.collect()
 
         assert not gc.is_tracked(kept)
 
-    @pytest.mark.parametrize("how", [{}, {"null": "clear"}], ids=len)
-    def test_in_a_book(self, how: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("options", [{}, {"null": "clear"}], ids=len)
+    def test_rows_of_a_book_are_untracked(self, options: dict[str, Any]) -> None:
         """Whichever path an upsert takes."""
         lines = {"email": field(key=normalize.email), "name": field()}
-        made = ContactBook(Policy(first_match("email"), lines))
+        book = ContactBook(Policy(first_match("email"), lines))
         for email, name in (("a@x", "Ada"), ("b@x", "Bob"), ("b@x", "Bo")):
-            made.upsert({"email": email, "name": name}, **how)
+            book.upsert({"email": email, "name": name}, **options)
         for _ in range(2):
             gc.collect()
 
-        kept = made._index.rows.values()
-        assert [False, False] == [gc.is_tracked(each) for each in kept]
+        kept = book._index.rows.values()
+        assert [False, False] == [gc.is_tracked(kept_row) for kept_row in kept]
 
-    def test_a_new_row_does_not_make_all_rows_young(self) -> None:
-        """Else the collector would walk them at each young look, while a book grows."""
-        made = ContactBook(
+    def test_new_row_leaves_the_other_rows_in_the_old_generation(self) -> None:
+        """Else each young collection would walk all rows while a book grows."""
+        book = ContactBook(
             Policy(first_match("id"), {"id": field(key=normalize.exact)})
         )
-        made.upsert({"id": "1"})
+        book.upsert({"id": "1"})
         for _ in range(2):
             gc.collect()
-        made.upsert({"id": "2"})
+        book.upsert({"id": "2"})
 
         young = [*gc.get_objects(generation=0), *gc.get_objects(generation=1)]
-        assert not [each for each in young if each is made._index.rows]
+        assert not [item for item in young if item is book._index.rows]
 
-    def test_what_is_frozen_is_left_alone(self) -> None:
-        """A book that was made before, and whatever comes into it after."""
-        made = ContactBook(
+    def test_book_survives_gc_freeze(self) -> None:
+        """Rows that are stored after it are untracked too."""
+        book = ContactBook(
             Policy(first_match("id"), {"id": field(key=normalize.exact)})
         )
         gc.freeze()
         try:
             for id in "1234":
-                made.upsert({"id": id})
+                book.upsert({"id": id})
                 gc.collect()
-            seen = gc.get_objects()
+            tracked = gc.get_objects()
         finally:
             gc.unfreeze()
 
-        assert not [each for each in seen if each is made._index.rows]
+        assert not [item for item in tracked if item is book._index.rows]
 
 
 class TestNames:
-    """Rows with the same names share one tuple of them, up to a number of tuples."""
+    """Rows with the same names share one tuple of them, up to a limit."""
 
-    def test_one_tuple(self) -> None:
-        """In their order, and whatever gives them."""
+    def test_equal_names_share_one_tuple(self) -> None:
+        """Their order counts."""
         names = Names()
         shared = names.share(["city", "name"])
 
@@ -305,17 +298,16 @@ class TestNames:
         assert ("name", "city") == names.share(["name", "city"])
         assert () == names.share([])
 
-    def test_who_has_it(self) -> None:
-        """An equal tuple is not the one, and names that nobody has are none."""
+    def test_has_compares_by_identity(self) -> None:
+        """An equal tuple is another one."""
         names = Names()
         shared = names.share(["city", "name"])
 
         assert [True, False, False] == [
-            names.has(each) for each in (shared, (*shared,), ("name",))
+            names.has(item) for item in (shared, (*shared,), ("name",))
         ]
 
-    def test_as_many_as_may_be(self) -> None:
-        """The last of them is shared; what comes after it stands by itself."""
+    def test_names_beyond_the_limit_are_not_shared(self) -> None:
         names = Names()
         for number in range(MAX_NAMES):
             names.share([f"{number}"])

@@ -1,4 +1,4 @@
-"""A log, taken apart and done component by component."""
+"""A log split into components, and replayed component by component."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ HALF: Any = 1.5
 BOTH = ("email", "phone")
 
 
-def policy(match: Any = first_match, **how: Any) -> Policy:
+def policy(match: Any = first_match, **options: Any) -> Policy:
     """Make a policy with two keys, of which one is unique, and a name."""
     lines = {
         "email": field(key=normalize.email, unique=True),
         "phone": field(key=normalize.phone),
         "name": field(),
     }
-    return Policy(match(*BOTH), lines, **{"on_ambiguous": "oldest", **how})
+    return Policy(match(*BOTH), lines, **{"on_ambiguous": "oldest", **options})
 
 
 PLAIN = policy()
@@ -75,19 +75,19 @@ def log(*patches: dict[str, Any], scope: str = "", start: int = 0) -> list[SentP
     ]
 
 
-def apart(found: Components) -> list[list[int]]:
-    """Give the numbers of the rows, component by component."""
-    grouped = groupby(found.rows, lambda row: row.component)
+def sequences(split: Components) -> list[list[int]]:
+    """Return the sequence numbers of the rows, component by component."""
+    grouped = groupby(split.rows, lambda row: row.component)
     return [[row.sequence for row in part] for _component, part in grouped]
 
 
-def told(events: Iterable[Any]) -> list[str]:
-    """Say in a word each what a replay gave."""
+def described(events: Iterable[Any]) -> list[str]:
+    """Describe each event of a replay in two words."""
     return [
-        f"{each.contact.id} stands"
-        if isinstance(each, StoredContact)
-        else f"{each.sequence} {getattr(each.answer, 'result', 'refused')}"
-        for each in events
+        f"{event.contact.id} stands"
+        if isinstance(event, StoredContact)
+        else f"{event.sequence} {getattr(event.answer, 'result', 'refused')}"
+        for event in events
     ]
 
 
@@ -101,21 +101,21 @@ MIXED = log(
 
 
 class TestLinking:
-    """What makes two rows belong together."""
+    """Links: what puts two rows into one component."""
 
-    def test_by_the_forms_of_the_keys(self) -> None:
-        """Whatever the spelling; what carries no key has no link."""
+    def test_link_of_a_patch_is_the_form_of_each_key(self) -> None:
+        """Spelling does not count; a patch without a key has no link."""
         links = Linking(PLAIN)
 
         assert ("0:0:a@x",) == links(MIXED[0]) == links(MIXED[3])
         assert ("0:0:b@x", "1:0:+15550001111") == links(MIXED[1])
         assert () == links(MIXED[2])
 
-    def test_a_scope_is_part_of_a_link(self) -> None:
-        """And no scope with a form looks like another scope with another form."""
+    def test_links_of_different_scopes_differ(self) -> None:
+        """No scope with a form reads like another scope with another form."""
         lines = {"email": field(key=normalize.exact)}
         links = Linking(Policy(first_match("email"), lines))
-        of = [
+        row_links = [
             links(log({"email": f"{rest}@x"}, scope=s)[0])
             for s, rest in (
                 ("", "a"),
@@ -125,19 +125,18 @@ class TestLinking:
             )
         ]
 
-        assert 4 == len({*of})
+        assert 4 == len({*row_links})
 
     @pytest.mark.parametrize(
         "patch", [{"email": 7, "city": "Oslo"}, {"email": object()}, ["email"]]
     )
-    def test_what_is_refused_as_it_is_read_links_nothing(self, patch: Any) -> None:
-        """No book takes it, whatever it holds."""
+    def test_unreadable_patch_has_no_link(self, patch: Any) -> None:
+        """A book refuses it, whatever it holds."""
         assert () == Linking(PLAIN)(SentPatch(1, patch, NOW))
         wrong: Any = 7
         assert () == Linking(PLAIN)(SentPatch(1, {"email": "a@x"}, NOW, wrong))
 
-    def test_a_contact_links_by_all_that_finds_it(self) -> None:
-        """Its aliases among it."""
+    def test_known_contact_links_by_its_aliases_too(self) -> None:
         remembers = Policy(
             first_match("id"), {"id": field(key=normalize.exact, keep_aliases=True)}
         )
@@ -145,8 +144,8 @@ class TestLinking:
 
         assert ("0:1:sb", "0:1:sa") == Linking(remembers)(KnownContact(0, contact))
 
-    def test_a_key_counts_that_can_be_looked_up(self) -> None:
-        """Those of the strategy, and unique ones; an outcome tells of each clash."""
+    def test_only_keys_that_are_looked_up_make_links(self) -> None:
+        """Keys of the strategy, and unique ones, whose clashes an outcome names."""
         lines = {
             "id": field(key=normalize.exact),
             "tax": field(key=normalize.exact, unique=True),
@@ -158,7 +157,7 @@ class TestLinking:
         assert ("0:0:1", "1:0:2") == links(patch)
         assert ("tax", "", "2") == links.parse("1:0:2")
 
-    def test_a_link_is_told_again(self) -> None:
+    def test_link_parses_into_key_scope_and_form(self) -> None:
         """Colons and digits in scope and form do not matter."""
         links = Linking(Policy(first_match("id"), {"id": field(key=normalize.exact)}))
         [link] = links(SentPatch(1, {"id": "7:8"}, NOW, "9:1:a"))
@@ -166,7 +165,7 @@ class TestLinking:
         assert ("id", "9:1:a", "7:8") == links.parse(link)
 
     @pytest.mark.parametrize(
-        ("how", "makes"),
+        ("options", "makes"),
         [
             ({}, False),
             ({"rule": keep}, False),
@@ -186,16 +185,16 @@ class TestLinking:
             "default",
         ],
     )
-    def test_what_can_make_a_form_that_nobody_carried(
-        self, how: dict[str, Any], *, makes: bool
+    def test_computing_rule_or_default_computes_forms(
+        self, options: dict[str, Any], *, makes: bool
     ) -> None:
-        """A rule that makes a new value of two, and a default."""
-        lines = {"id": field(key=normalize.exact, **how), "at": field()}
+        """A computed form is one that no row of the log carries."""
+        lines = {"id": field(key=normalize.exact, **options), "at": field()}
 
         assert makes == Linking(Policy(first_match("id"), lines)).computes_forms
 
-    def test_a_merge_of_contacts_can_make_one_too(self) -> None:
-        """By the rule between them; and a key of several fields, however they come."""
+    def test_merge_rule_and_composite_key_compute_forms(self) -> None:
+        """The parts of a composite key may come from several rows."""
         lines = {"id": field(key=normalize.exact, rule=union)}
         absorbing = Policy(merge_all("id"), merging(lines, {"id": add_or_remove}))
 
@@ -203,52 +202,56 @@ class TestLinking:
         assert Linking(PERSON).computes_forms
 
 
-class TestJoined:
+class TestComponentRoots:
     """Union-find over links."""
 
     @given(rows=st.lists(st.lists(st.integers(0, 12), max_size=3), max_size=25))
-    def test_it_is_what_a_search_finds(self, rows: list[list[int]]) -> None:
-        """Against a walk from each row over all that it can reach."""
-        first = []
+    def test_roots_equal_those_of_a_search(self, rows: list[list[int]]) -> None:
+        """The search walks from each row over all rows that it reaches."""
+        roots = []
         for position in range(len(rows)):
             reached, links = {position}, {*rows[position]}
             while True:
-                more = {n for n, each in enumerate(rows) if links & {*each}} | reached
+                more = {
+                    n for n, others in enumerate(rows) if links & {*others}
+                } | reached
                 if more == reached:
                     break
                 reached, links = more, {link for n in more for link in rows[n]}
-            first.append(min(reached))
+            roots.append(min(reached))
 
-        assert first == component_roots(rows)
+        assert roots == component_roots(rows)
 
-    def test_a_long_chain(self) -> None:
-        """Rows that are linked one by one, joined from behind, are one component."""
+    def test_long_chain_has_one_root(self) -> None:
+        """The rows are linked one by one, from the last to the first."""
         chain = [[n, n + 1] for n in reversed(range(5_000))]
 
         assert {0} == {*component_roots(chain)}
 
 
 class TestComponents:
-    """A log, taken apart."""
+    """A log, split into components."""
 
-    def test_by_what_is_shared(self) -> None:
-        """Directly or through others; each called after its first row."""
-        found = components(MIXED, PLAIN)
+    def test_rows_that_share_a_link_are_one_component(self) -> None:
+        """Directly or through others; a component has the number of its first row."""
+        split = components(MIXED, PLAIN)
 
-        assert [[0, 3], [1, 4], [2]] == apart(found)
-        assert {0: 2, 1: 2, 2: 1} == dict(found.sizes)
-        assert (3, ()) == (len(found), found.cut)
-        assert [0, 0, 1, 1, 2] == [row.component for row in found.rows]
+        assert [[0, 3], [1, 4], [2]] == sequences(split)
+        assert {0: 2, 1: 2, 2: 1} == dict(split.sizes)
+        assert (3, ()) == (len(split), split.cut)
+        assert [0, 0, 1, 1, 2] == [row.component for row in split.rows]
 
-    def test_a_contact_brings_together(self) -> None:
-        """Two patches that share nothing, about one who is known."""
+    def test_known_contact_joins_patches_with_its_keys(self) -> None:
+        """The patches share no link with each other."""
         ada = Contact("c", "", {"email": "a@x", "phone": "+15550001111"}, 1, NOW, NOW)
-        sent = log({"email": "a@x"}, {"phone": "+15550001111"}, start=5)
+        patches = log({"email": "a@x"}, {"phone": "+15550001111"}, start=5)
 
-        assert [[3, 5, 6]] == apart(components([KnownContact(3, ada), *sent], PLAIN))
+        assert [[3, 5, 6]] == sequences(
+            components([KnownContact(3, ada), *patches], PLAIN)
+        )
 
-    def test_parts_of_a_key_that_came_apart(self) -> None:
-        """Found by doing them: what came to be held is another component's."""
+    def test_computed_composite_form_joins_components(self) -> None:
+        """The form is found by a replay: its parts came in several rows."""
         parts = log(
             {"email": "a", "first": "Ada"},
             {"first": "ADA", "born": "1815"},
@@ -256,11 +259,11 @@ class TestComponents:
             {"email": "a", "born": "1815"},
         )
 
-        assert [[0, 1, 3], [2]] == apart(components(parts, PERSON))
-        assert [[0], [1], [2]] == apart(components(parts[:3], PERSON))
+        assert [[0, 1, 3], [2]] == sequences(components(parts, PERSON))
+        assert [[0], [1], [2]] == sequences(components(parts[:3], PERSON))
 
-    def test_it_joins_until_nothing_meets(self) -> None:
-        """What was joined makes forms of its own, and meets others by them."""
+    def test_components_join_until_no_computed_form_is_shared(self) -> None:
+        """Joined components compute new forms, which may join others."""
         chained = Policy(
             first_match("email", "one", "two"),
             {name: field() for name in ("email", "a", "b", "c", "d")},
@@ -279,27 +282,26 @@ class TestComponents:
             {"c": "3", "d": "4"},
         )
 
-        assert [[0, 1, 2, 3, 4]] == apart(components(parts, chained))
+        assert [[0, 1, 2, 3, 4]] == sequences(components(parts, chained))
         del parts[2]
-        assert [[0, 1, 3], [4]] == apart(components(parts, chained))
+        assert [[0, 1, 3], [4]] == sequences(components(parts, chained))
 
-    def test_caps_cut_off_and_are_told(self) -> None:
-        """Too many share a form: it links nobody, and says so."""
+    def test_form_above_its_cap_joins_nothing_and_is_reported(self) -> None:
         desk = "+1 555 000 0000"
         shared = log(*[{"email": f"{n}@x", "phone": desk} for n in range(4)])
 
-        found = components(shared, PLAIN, cap={"phone": 3})
-        assert [[0], [1], [2], [3]] == apart(found)
-        assert (Cut("phone", "", "+15550000000", 4),) == found.cut
+        split = components(shared, PLAIN, cap={"phone": 3})
+        assert [[0], [1], [2], [3]] == sequences(split)
+        assert (Cut("phone", "", "+15550000000", 4),) == split.cut
         assert ([[0, 1, 2, 3]], ()) == (
-            apart(components(shared, PLAIN, cap={"phone": 4})),
+            sequences(components(shared, PLAIN, cap={"phone": 4})),
             components(shared, PLAIN, cap={"phone": 4}).cut,
         )
 
-    def test_what_is_cut_stands_by_key_the_most_shared_first(self) -> None:
-        """And a form that a row carries twice is shared by one."""
+    def test_cut_forms_are_sorted_by_key_and_rows(self) -> None:
+        """A form that one row carries twice counts once."""
         lines = {name: field(key=normalize.exact, rule=union) for name in "ba"}
-        sent = log(
+        patches = log(
             {"a": ["1", "1"]},
             {"b": "x"},
             {"b": "x"},
@@ -308,25 +310,25 @@ class TestComponents:
             {"a": "2"},
             {"a": "2"},
         )
-        found = components(
-            sent, Policy(first_match("b", "a"), lines), cap={"a": 1, "b": 1}
+        split = components(
+            patches, Policy(first_match("b", "a"), lines), cap={"a": 1, "b": 1}
         )
 
         assert [("a", "2", 2), ("b", "x", 3), ("b", "y", 2)] == [
-            (each.key, each.form, each.rows) for each in found.cut
+            (cut.key, cut.form, cut.rows) for cut in split.cut
         ]
 
-    def test_a_form_that_is_cut_joins_nothing_that_was_made_either(self) -> None:
-        """Made of parts, it is the same form."""
+    def test_cut_form_joins_nothing_when_computed(self) -> None:
+        """The same form, computed of its parts, is cut as well."""
         parts = log(
             {"email": "a", "first": "Ada"},
             {"email": "a", "born": "1815"},
             {"first": "Ada", "born": "1815"},
             {"first": "Ada", "born": "1815"},
         )
-        found = components(parts, PERSON, cap={"person": 1})
+        split = components(parts, PERSON, cap={"person": 1})
 
-        assert [[0, 1], [2], [3]] == apart(found)
+        assert [[0, 1], [2], [3]] == sequences(split)
 
     @pytest.mark.parametrize(
         ("cap", "reason"),
@@ -341,19 +343,18 @@ class TestComponents:
             ({"phone": "3"}, "cap: phone: must be a whole number from 1, not '3'"),
         ],
     )
-    def test_a_cap_that_is_none(self, cap: dict[str, Any], reason: str) -> None:
-        """It says what would be right."""
+    def test_invalid_cap_is_refused(self, cap: dict[str, Any], reason: str) -> None:
+        """The message says what would be right."""
         with pytest.raises(ValueError, match=reason):
             components(MIXED, PLAIN, cap=cap)
 
-    def test_caps_that_are_no_mapping(self) -> None:
-        """Nor a list of pairs."""
+    def test_caps_that_are_no_mapping_are_refused(self) -> None:
         wrong: Any = [("phone", 3)]
         with pytest.raises(TypeError, match="cap: must be a mapping of keys to num"):
             components(MIXED, PLAIN, cap=wrong)
 
-    def test_a_form_that_nobody_carried_whole_is_cut_as_well(self) -> None:
-        """Where too many come to hold it; where they are few they are joined."""
+    def test_computed_form_above_its_cap_is_cut(self) -> None:
+        """Below the cap, its holders are joined."""
         parts = log(
             *[
                 part
@@ -364,17 +365,17 @@ class TestComponents:
                 )
             ]
         )
-        found = components(parts, PERSON, cap={"person": 5})
+        split = components(parts, PERSON, cap={"person": 5})
 
-        assert 6 == len(found)
-        assert (Cut("person", "", "a|1", 6),) == found.cut
+        assert 6 == len(split)
+        assert (Cut("person", "", "a|1", 6),) == split.cut
         assert (1, ()) == (
             len(components(parts, PERSON, cap={"person": 6})),
             components(parts, PERSON, cap={"person": 6}).cut,
         )
 
-    def test_a_form_that_is_looked_up_and_not_stored(self) -> None:
-        """It is another's: in one book it is withheld, alone it would be refused."""
+    def test_computed_form_that_is_withheld_joins_components(self) -> None:
+        """In one book the holder keeps it; a component alone would have no holder."""
         limited = Policy(
             first_match("id"),
             {
@@ -393,22 +394,22 @@ class TestComponents:
             },
             on_key_in_use="withhold",
         )
-        sent = log(
+        patches = log(
             {"id": 1, "name": "ada", "born": 1},
             {"id": 2, "name": "ada", "born": 2},
             {"id": 1, "born": 2, "city": "x"},
         )
-        events = [*replay(components(sent, limited).rows, limited)]
+        events = [*replay(components(patches, limited).rows, limited)]
 
-        assert [[0, 1, 2]] == apart(components(sent, limited))
+        assert [[0, 1, 2]] == sequences(components(patches, limited))
         assert [{"id": 1, "name": "ada", "born": 1, "city": "x"}] == [
-            dict(each.contact.fields)
-            for each in events
-            if isinstance(each, StoredContact) and each.contact.id == "0"
+            dict(event.contact.fields)
+            for event in events
+            if isinstance(event, StoredContact) and event.contact.id == "0"
         ]
 
-    def test_what_joins_another_field_is_a_key_of_it_too(self) -> None:
-        """A new primary is an additional one from then on."""
+    def test_form_appended_to_another_field_joins_components(self) -> None:
+        """A new primary value is an additional one from then on."""
         joins = Policy(
             first_match("id", "emails"),
             {
@@ -426,13 +427,13 @@ class TestComponents:
                 )
             },
         )
-        sent = log(
+        patches = log(
             {"id": 1, "email": "a", "emails": ["z"]},
             {"id": 1, "email": "b"},
             {"emails": ["b"]},
         )
 
-        assert [[0, 1, 2]] == apart(components(sent, joins))
+        assert [[0, 1, 2]] == sequences(components(patches, joins))
 
     @pytest.mark.parametrize(
         ("rows", "reason"),
@@ -445,28 +446,30 @@ class TestComponents:
         ],
         ids=["a patch", "a half"],
     )
-    def test_what_is_no_row(self, rows: Any, reason: str) -> None:
-        """It says which."""
+    def test_invalid_row_is_refused(self, rows: Any, reason: str) -> None:
+        """The message shows it."""
         with pytest.raises(TypeError, match=reason):
             components(rows, PLAIN)
 
-    def test_known_contacts_have_ids_of_their_own(self) -> None:
-        """Those that lead to one among them."""
+    def test_id_of_two_known_contacts_is_refused_by_components(self) -> None:
+        """An id that leads to a contact counts."""
         both = [
             Contact("c", "", {"email": "a@x"}, 1, NOW, NOW),
             Contact("d", "", {"email": "b@x"}, 1, NOW, NOW, merged_ids=("c",)),
         ]
         with pytest.raises(ValueError, match="id: 'c' belongs to two known contacts"):
-            components([KnownContact(n, each) for n, each in enumerate(both)], PLAIN)
+            components(
+                [KnownContact(n, contact) for n, contact in enumerate(both)], PLAIN
+            )
 
-    def test_a_unique_key_may_be_cut_where_a_clash_is_allowed(self) -> None:
-        """There it is no promise."""
-        found = components(MIXED, policy(on_key_in_use="allow"), cap={"email": 1})
+    def test_unique_key_may_have_a_cap_where_clashes_are_allowed(self) -> None:
+        """The policy then promises no single holder."""
+        split = components(MIXED, policy(on_key_in_use="allow"), cap={"email": 1})
 
-        assert [("a@x", 2)] == [(each.form, each.rows) for each in found.cut]
+        assert [("a@x", 2)] == [(cut.form, cut.rows) for cut in split.cut]
 
-    def test_numbers_rise(self) -> None:
-        """The order of the log is the order of its numbers."""
+    def test_sequence_that_does_not_rise_is_refused(self) -> None:
+        """Contacts precede patches."""
         twice = "sequence: must be greater than 1, that of the row before, not 1"
         with pytest.raises(ValueError, match=twice):
             components([MIXED[1], MIXED[1]], PLAIN)
@@ -475,40 +478,38 @@ class TestComponents:
         with pytest.raises(ValueError, match=late):
             components([MIXED[1], KnownContact(2, ada)], PLAIN)
 
-    def test_an_empty_log(self) -> None:
-        """Has no component."""
+    def test_empty_log_has_no_component(self) -> None:
         assert 0 == len(components([], PLAIN))
 
 
 class TestReplay:
-    """A log, done component by component."""
+    """A log, replayed component by component."""
 
-    def test_answers_and_contacts_as_they_are_made(self) -> None:
-        """The answers of a component, then its contacts."""
+    def test_replay_gives_answers_then_contacts_of_each_component(self) -> None:
         events = replay(components(MIXED, PLAIN).rows, PLAIN)
 
         assert [
             *("0 created", "3 updated", "0 stands"),
             *("1 created", "4 updated", "1 stands", "2 refused"),
-        ] == told(events)
+        ] == described(events)
 
-    def test_the_contacts_are_those_of_one_book(self) -> None:
-        """To the byte: ids, versions and times."""
-        seen: list[SentPatch] = []
+    def test_replay_makes_the_contacts_of_one_book(self) -> None:
+        """Ids, versions and times are equal."""
+        applied: list[SentPatch] = []
         book = ContactBook(
-            PLAIN, ids=lambda: str(seen[-1].sequence), clock=lambda: seen[-1].at
+            PLAIN, ids=lambda: str(applied[-1].sequence), clock=lambda: applied[-1].at
         )
         for row in MIXED:
-            seen.append(row)
+            applied.append(row)
             book.upsert_many([row.patch], on_refused="collect")
         events = replay(components(MIXED, PLAIN).rows, PLAIN)
-        made = [each for each in events if isinstance(each, StoredContact)]
-        made.sort(key=lambda each: each.sequence)
+        stored = [event for event in events if isinstance(event, StoredContact)]
+        stored.sort(key=lambda event: event.sequence)
 
-        assert [*book] == [each.contact for each in made]
+        assert [*book] == [event.contact for event in stored]
 
-    def test_contacts_that_are_known_go_on(self) -> None:
-        """In their places, with what they were; ids are the host's."""
+    def test_known_contact_keeps_its_place_and_history(self) -> None:
+        """New ids are made by the host."""
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = components(
             [
@@ -518,18 +519,19 @@ class TestReplay:
             PLAIN,
         ).rows
         stored = [
-            each
-            for each in replay(rows, PLAIN, ids=lambda number: f"n-{number}")
-            if isinstance(each, StoredContact)
+            event
+            for event in replay(rows, PLAIN, ids=lambda number: f"n-{number}")
+            if isinstance(event, StoredContact)
         ]
 
         assert [(3, "c", 4), (7, "n-7", 1)] == [
-            (each.sequence, each.contact.id, each.contact.version) for each in stored
+            (event.sequence, event.contact.id, event.contact.version)
+            for event in stored
         ]
         assert NOW + timedelta(seconds=8) == stored[0].contact.updated_at
 
-    def test_merged_contacts_stand_in_the_place_of_the_survivor(self) -> None:
-        """Those that it absorbed stand nowhere."""
+    def test_merged_contact_has_the_place_of_the_survivor(self) -> None:
+        """The absorbed contact has no event."""
         rows = components(
             log(
                 {"email": "a@x"},
@@ -547,19 +549,18 @@ class TestReplay:
             last.contact.merged_ids,
         )
 
-    def test_no_component_knows_of_another(self) -> None:
-        """A contact that was done is not found by a later component."""
+    def test_component_finds_no_contact_of_another(self) -> None:
         rows: list[LogRow] = [
             SentPatch(1, {"email": "a@x"}, NOW, component=1),
             SentPatch(2, {"email": "a@x"}, NOW, component=2),
         ]
 
-        assert ["1 created", "1 stands", "2 created", "2 stands"] == told(
+        assert ["1 created", "1 stands", "2 created", "2 stands"] == described(
             replay(rows, PLAIN)
         )
 
-    def test_it_goes_as_it_is_read(self) -> None:
-        """An answer comes before the next row is asked for."""
+    def test_replay_reads_rows_lazily(self) -> None:
+        """An answer comes before the next row is read."""
         read: list[int] = []
 
         def rows() -> Iterable[LogRow]:
@@ -587,20 +588,19 @@ class TestReplay:
         ],
         ids=["none", "late", "twice"],
     )
-    def test_rows_that_are_not_sorted(self, rows: list[LogRow], reason: str) -> None:
-        """A piece of a component would not be the component."""
+    def test_unsorted_rows_are_refused(self, rows: list[LogRow], reason: str) -> None:
+        """Part of a component would give other contacts."""
         with pytest.raises(ValueError, match=reason):
             list(replay(rows, PLAIN))
 
-    def test_an_id_of_two_known_contacts(self) -> None:
-        """Nobody can say which."""
+    def test_id_of_two_known_contacts_is_refused_by_replay(self) -> None:
         ada = Contact("c", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = [KnownContact(n, ada, component=1) for n in (1, 2)]
         with pytest.raises(ValueError, match="id: 'c' belongs to two known contacts"):
             list(replay(rows, PLAIN))
 
-    def test_an_id_that_a_known_contact_has(self) -> None:
-        """Of whatever component: nobody is created under it."""
+    def test_new_id_of_a_known_contact_is_refused(self) -> None:
+        """Also where that contact is of another component."""
         ada = Contact("5", "", {"email": "a@x"}, 3, NOW, NOW)
         rows = components(
             [KnownContact(1, ada), *log({"email": "b@x"}, start=5)], PLAIN
@@ -608,47 +608,44 @@ class TestReplay:
         with pytest.raises(ValueError, match="ids: '5' is the id of a known contact"):
             list(replay(rows, PLAIN))
 
-    def test_a_contact_that_the_policy_does_not_know(self) -> None:
-        """It is refused as by load."""
+    def test_known_contact_with_an_undeclared_field_is_refused(self) -> None:
+        """``load`` refuses it as well."""
         ada = Contact("c", "", {"city": "Oslo"}, 3, NOW, NOW)
         with pytest.raises(errors.UnknownField):
             list(replay([KnownContact(1, ada, component=1)], PLAIN))
 
-    def test_what_a_host_raises_says_where(self) -> None:
-        """The number of the patch goes along."""
-
+    def test_error_of_a_host_function_has_a_note_with_the_sequence(self) -> None:
         def broken(_value: Any) -> str:
             raise RuntimeError("down")
 
         hosted = Policy(first_match("id"), {"id": field(key=broken)})
-        with pytest.raises(RuntimeError, match="down") as caught:
+        with pytest.raises(RuntimeError, match="down") as error:
             list(replay([SentPatch(4, {"id": 1}, NOW, component=4)], hosted))
 
-        assert caught.value.__notes__[-1] == "in the patch of sequence 4"
+        assert error.value.__notes__[-1] == "in the patch of sequence 4"
 
-    def test_first_present_and_unique(self) -> None:
-        """A key that the strategy passes over still clashes where it is unique."""
+    def test_unique_key_that_first_present_skips_clashes_as_in_a_book(self) -> None:
         present = policy(first_present, on_key_in_use="withhold")
-        sent = log(
+        patches = log(
             {"phone": "+15550001111", "email": "a@x"},
             {"phone": "+15550002222", "email": "b@x"},
             {"email": "b@x", "phone": "+15550001111"},
         )
-        events = [*replay(components(sent, present).rows, present)]
+        events = [*replay(components(patches, present).rows, present)]
         book = ContactBook(present)
 
-        assert [book.upsert(row.patch).result for row in sent] == [
-            each.answer.result  # type: ignore[union-attr]
-            for each in events
-            if isinstance(each, Replayed)
+        assert [book.upsert(row.patch).result for row in patches] == [
+            event.answer.result  # type: ignore[union-attr]
+            for event in events
+            if isinstance(event, Replayed)
         ]
 
 
-class TestWatched:
-    """What is told of forms that nobody carried."""
+class TestReplayWithLinks:
+    """Events of computed forms."""
 
-    def test_each_once(self) -> None:
-        """In the component that came to hold it."""
+    def test_computed_form_is_reported_once(self) -> None:
+        """In the component that computed it."""
         rows = components(
             log(
                 {"email": "a", "first": "Ada"},
@@ -659,16 +656,16 @@ class TestWatched:
             ),
             PERSON,
         ).rows
-        made = [
-            each
-            for each in replay_with_links(rows, PERSON)
-            if isinstance(each, ComputedForms)
+        computed = [
+            event
+            for event in replay_with_links(rows, PERSON)
+            if isinstance(event, ComputedForms)
         ]
 
-        assert [ComputedForms(0, "1:0:ada|1815")] == made
+        assert [ComputedForms(0, "1:0:ada|1815")] == computed
 
-    def test_what_a_known_contact_held_is_carried(self) -> None:
-        """It is nothing new that it still holds it."""
+    def test_form_of_a_known_contact_is_not_computed(self) -> None:
+        """The row of the contact carries it."""
         fields = {"email": "a", "first": "Ada", "born": "1815"}
         ada = KnownContact(1, Contact("c", "", fields, 1, NOW, NOW))
         rows = components(
@@ -682,27 +679,25 @@ class TestWatched:
             ],
             PERSON,
         ).rows
-        made = [
-            each
-            for each in replay_with_links(rows, PERSON)
-            if isinstance(each, ComputedForms)
+        computed = [
+            event
+            for event in replay_with_links(rows, PERSON)
+            if isinstance(event, ComputedForms)
         ]
 
-        assert [ComputedForms(1, "1:0:ada|1816")] == made
+        assert [ComputedForms(1, "1:0:ada|1816")] == computed
 
-    def test_a_watched_index_answers_as_it_does(self) -> None:
-        """And notes what was looked up."""
+    def test_recording_view_answers_as_its_index_and_records_links(self) -> None:
         index = ContactIndex(["email", "phone"])
         index.put(Contact("c", "", {"email": "a@x"}, 1, NOW, NOW), [["a@x"], []])
-        seen = ordered._RecordingView(index, Linking(PLAIN))
+        view = ordered._RecordingView(index, Linking(PLAIN))
 
-        assert index.get("c") is seen.get("c")
-        assert index.get_with_forms("c") == seen.get_with_forms("c")
-        assert ("c",) == seen.holders("email", "a@x", "")
-        assert ["0:0:a@x"] == seen.links
+        assert index.get("c") is view.get("c")
+        assert index.get_with_forms("c") == view.get_with_forms("c")
+        assert ("c",) == view.holders("email", "a@x", "")
+        assert ["0:0:a@x"] == view.links
 
-    def test_nothing_where_everything_is_carried(self) -> None:
-        """And the rest is what replay gives."""
+    def test_log_without_computed_forms_gives_the_events_of_replay(self) -> None:
         rows = components(MIXED, PLAIN).rows
 
         assert repr([*replay(rows, PLAIN)]) == repr([*replay_with_links(rows, PLAIN)])
