@@ -29,14 +29,14 @@ from upsertcore.spark.frames import (
     split_results,
     with_component,
 )
-from upsertcore.spark.relabel import (
+from upsertcore.spark.partitions import Partitioning
+from upsertcore.spark.schemas import arrow_schema, links_schema, replayed_schema
+from upsertcore.spark.unite_components import (
     affected_components,
     computed_links,
     relabel,
     united_components,
 )
-from upsertcore.spark.schemas import arrow_schema, links_schema, replayed_schema
-from upsertcore.spark.skew import Skew
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -127,7 +127,7 @@ def upsert(
         partitions = int(conf.get("spark.sql.shuffle.partitions"))
     _check_options(large=large, partitions=partitions, on_large=on_large)
     linking = Linking(policy)
-    spread = Skew(linking, partitions, large, on_large == "refuse")
+    spread = Partitioning(linking, partitions, large, on_large == "refuse")
     links = rows.mapInArrow(link_worker(policy), links_schema()).persist()
     try:
         count = check_sequences(links)
@@ -157,7 +157,7 @@ def _check_options(*, large: int, partitions: int, on_large: str) -> None:
 class _Job:
     """Replays rows, partitioned by component, with one worker per partition."""
 
-    spread: Skew
+    spread: Partitioning
     worker: Worker
     fields: StructType
 

@@ -1,5 +1,5 @@
 """
-Skew: the partitioning of components, large ones included.
+Partitions: how the components of a log are spread over them, large ones included.
 
 Rules:
     A component is never split, because its patches must be decided in order.
@@ -19,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own manual has
 from upsertcore.replay import Linking
 from upsertcore.spark.errors import LargeComponent, SharedForm
 
-__all__ = ["Skew", "large_components"]
+__all__ = ["Partitioning", "large_components"]
 
 _log = getLogger("upsertcore.spark")
 
@@ -29,7 +29,7 @@ _MAX_SHARED = 3
 
 @final
 @frozen
-class Skew:
+class Partitioning:
     """
     Partitions the rows of a job.
 
