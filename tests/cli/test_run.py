@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from upsertcore.cli import main
 from upsertcore.cli.refusals import RefusalCounts, problems
 from upsertcore.profiles import BY_NAME
-from upsertcore.profiles.wire import Response
+from upsertcore.profiles.profile import Response
 
 CONSTANT = {
     "LeadConnector": ("locationId=L",),

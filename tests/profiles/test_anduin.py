@@ -10,7 +10,7 @@ import pytest
 from upsertcore.errors import CreateRefused, InvalidField
 from upsertcore.profiles import anduin as module
 from upsertcore.profiles.anduin import Anduin
-from upsertcore.profiles.wire import Rejected
+from upsertcore.profiles.profile import Rejected
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = {"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}

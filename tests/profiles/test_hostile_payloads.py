@@ -21,7 +21,7 @@ import pytest
 
 from tests.profiles.seed_table import holds
 from upsertcore import profiles
-from upsertcore.profiles.wire import Rejected
+from upsertcore.profiles.profile import Rejected
 
 DATA = Path(__file__).parents[1] / "cases" / "hostile_profiles.json"
 SYSTEMS = json.loads(DATA.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from upsertcore.profiles import leadconnector as module
 from upsertcore.profiles._leadconnector_fields import FLAG, NULLABLE, READERS
 from upsertcore.profiles._leadconnector_values import birth_date, lower_tags
 from upsertcore.profiles.leadconnector import LeadConnector
-from upsertcore.profiles.wire import Rejected, Response
+from upsertcore.profiles.profile import Rejected, Response
 from upsertcore.values import freeze
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -628,7 +628,7 @@ def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
 
     assert response.status == 422
     assert response.body["message"][0].startswith("dndSettings needs a stored")
-    assert module._reject(NoMatchKey(("email",))).reason == NO_KEY
+    assert module.reject(NoMatchKey(("email",))).reason == NO_KEY
 
 
 # Names.

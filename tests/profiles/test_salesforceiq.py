@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from upsertcore import normalize
 from upsertcore.errors import InvalidField
 from upsertcore.profiles import salesforceiq as module
+from upsertcore.profiles.profile import Rejected
 from upsertcore.profiles.salesforceiq import SalesforceIQ
-from upsertcore.profiles.wire import Rejected
 
 
 def item(value: str, **metadata: str) -> dict[str, Any]:

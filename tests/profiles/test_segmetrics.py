@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from upsertcore.errors import CreateRefused, InvalidPolicy
 from upsertcore.profiles import segmetrics as module
+from upsertcore.profiles.profile import Rejected
 from upsertcore.profiles.segmetrics import SegMetrics
-from upsertcore.profiles.wire import Rejected
 
 PLACE = {"account_id": "a1", "integration_id": "i1"}
 JOEY = {"contact_id": 249, "email": "joey@x.org"}

@@ -15,7 +15,8 @@ from typing import Any
 
 from attrs import Factory, define
 
-from upsertcore.profiles.wire import Response, display_name
+from upsertcore.profiles.payload import display_name
+from upsertcore.profiles.profile import Response
 
 __all__ = ["RefusalCounts", "problem_kind", "problems"]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from upsertcore.profiles.anduin import Anduin
 from upsertcore.profiles.leadconnector import LeadConnector
+from upsertcore.profiles.profile import Profile, Rejected, Response
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.segmetrics import SegMetrics
-from upsertcore.profiles.wire import Profile, Rejected, Response
 
 __all__ = [
     "BY_NAME",

@@ -20,8 +20,8 @@ from upsertcore.profiles._leadconnector_values import (
     text,
     timezone,
 )
-from upsertcore.profiles.cells import parse_json_cell, parse_list
-from upsertcore.profiles.wire import display_name
+from upsertcore.profiles.payload import display_name
+from upsertcore.profiles.text_cells import parse_json_cell, parse_list
 from upsertcore.values import FrozenMap, freeze, same
 
 __all__ = [

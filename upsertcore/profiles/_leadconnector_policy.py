@@ -22,7 +22,7 @@ from upsertcore.profiles._leadconnector_values import (
     tags,
     timezone,
 )
-from upsertcore.profiles.wire import blocked_values
+from upsertcore.profiles.payload import blocked_values
 from upsertcore.rules import deep, ignore, items_by
 
 __all__ = ["KEYS", "policy"]

@@ -1,24 +1,37 @@
 """
-A stored contact as LeadConnector returns it.
+What LeadConnector answers: a stored contact as it returns it, and its refusals.
 
 Rules:
     A response holds plain values and shares none of them with the book.
     A stored contact that could not be returned is refused when it is loaded.
+    A 422 answer lists all problems of a payload; 400 answers a valid payload.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from upsertcore.errors import InvalidField
+from upsertcore.errors import IdempotencyKeyReused, InvalidField, Refused
 from upsertcore.model.contact import Contact
+from upsertcore.profiles.payload import join_messages
+from upsertcore.profiles.profile import Rejected
 from upsertcore.values import thaw
 
-__all__ = ["check_stored", "render_contact"]
+__all__ = [
+    "NO_KEY",
+    "bad_request",
+    "check_stored",
+    "reject",
+    "render_contact",
+    "unprocessable",
+]
 
+NO_KEY = "Pass at least one of number, email query parameter"
+_INDEX = re.compile(r"(?<=customFields\.)[0-9]+")
 _TEXTS = ("email", "firstName", "lastName", "dateOfBirth")
 
 
@@ -116,3 +129,34 @@ def _as_text(value: Any) -> str:
 def _instant(time: datetime) -> str:
     text = time.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def unprocessable(messages: list[str]) -> Rejected:
+    """Return the 422 answer to an invalid payload, which lists all of its problems."""
+    error = "Unprocessable Entity"
+    body = {"statusCode": 422, "message": messages, "error": error}
+    # Reasons are counted, so they do not contain the index of an item.
+    return Rejected(
+        422, body, join_messages(_INDEX.sub("*", message) for message in messages)
+    )
+
+
+def bad_request(
+    message: str, status: int = 400, error: str = "Bad Request"
+) -> Rejected:
+    """Return the 400 answer to a valid payload, or one of another status."""
+    body = {"statusCode": status, "message": message, "error": error}
+    return Rejected(status, body, message)
+
+
+def reject(refusal: Refused) -> Rejected:
+    """Return the answer to a payload that the library refuses."""
+    match refusal:
+        case InvalidField(field="phone"):
+            return bad_request(f"phone {refusal.reason}")
+        case InvalidField():
+            return unprocessable([f"{refusal.field} {refusal.reason}"])
+        case IdempotencyKeyReused():
+            return bad_request(str(refusal), 409, "Conflict")
+        case _:
+            return bad_request(NO_KEY)

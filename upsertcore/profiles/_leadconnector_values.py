@@ -16,7 +16,7 @@ from typing import Any
 
 from upsertcore.normalize import Normalizer
 from upsertcore.profiles._iso3166 import COUNTRIES
-from upsertcore.profiles.wire import email_address
+from upsertcore.profiles.payload import email_address
 
 __all__ = [
     "birth_date",

@@ -18,7 +18,7 @@ from upsertcore import normalize
 from upsertcore.matching.strategies import first_match
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.wire import blocked_values, email_address, require
+from upsertcore.profiles.payload import blocked_values, email_address, require
 from upsertcore.rules import custom, deep
 from upsertcore.values import FrozenMap, freeze
 

@@ -17,28 +17,19 @@ from upsertcore import normalize
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
-from upsertcore.errors import (
-    InvalidField,
-    KeyInUse,
-    MissingField,
-    NoMatchKey,
-    Refused,
-)
+from upsertcore.errors import InvalidField, KeyInUse, MissingField, NoMatchKey, Refused
 from upsertcore.matching.strategies import first_present
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.cells import parse_bool
-from upsertcore.profiles.wire import (
-    Rejected,
-    Response,
+from upsertcore.profiles.payload import (
     blocked_values,
     display_name,
     email_address,
     plain_text,
-    respond,
     split_fields,
-    translate_refusals,
 )
+from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.text_cells import parse_bool
 from upsertcore.rules import ignore, on_create
 from upsertcore.values import thaw
 

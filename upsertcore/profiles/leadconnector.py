@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, final
@@ -19,7 +18,7 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.decide import decide as decision
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
-from upsertcore.errors import IdempotencyKeyReused, InvalidField, InvalidPolicy, Refused
+from upsertcore.errors import InvalidPolicy
 from upsertcore.matching.strategies import never
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.profiles._leadconnector_fields import (
@@ -30,27 +29,23 @@ from upsertcore.profiles._leadconnector_fields import (
     read_field,
 )
 from upsertcore.profiles._leadconnector_policy import KEYS, policy
-from upsertcore.profiles._leadconnector_response import check_stored, render_contact
-from upsertcore.profiles._leadconnector_values import split_name
-from upsertcore.profiles.cells import parse_bool, split_words
-from upsertcore.profiles.wire import (
-    Rejected,
-    Response,
-    check_bool,
-    display_name,
-    join_messages,
-    respond,
-    split_fields,
-    translate_refusals,
+from upsertcore.profiles._leadconnector_response import (
+    NO_KEY,
+    bad_request,
+    check_stored,
+    reject,
+    render_contact,
+    unprocessable,
 )
+from upsertcore.profiles._leadconnector_values import split_name
+from upsertcore.profiles.payload import check_bool, display_name, split_fields
+from upsertcore.profiles.profile import Response, respond, translate_refusals
+from upsertcore.profiles.text_cells import parse_bool, split_words
 from upsertcore.store.ids import fresh_ids
 from upsertcore.store.index import ContactIndex
 from upsertcore.values import NOTHING, show_value
 
 __all__ = ["LeadConnector"]
-
-_NO_KEY = "Pass at least one of number, email query parameter"
-_INDEX = re.compile(r"(?<=customFields\.)[0-9]+")
 
 
 @final
@@ -174,7 +169,7 @@ class LeadConnector:
                 )
             return self.book.upsert(patch, scope=scope, idempotency_key=idempotency_key)
 
-        return respond(decide, lambda outcome: self._body(outcome, trace), _reject)
+        return respond(decide, lambda outcome: self._body(outcome, trace), reject)
 
     def plan(self, payload: Any) -> Plan:
         """
@@ -194,7 +189,7 @@ class LeadConnector:
                 return self._plan_create(patch, scope)
             return self.book.plan(patch, scope=scope)
 
-        return translate_refusals(_reject, decide)
+        return translate_refusals(reject, decide)
 
     def parse(self, payload: Any) -> dict[str, Any]:
         """
@@ -240,7 +235,7 @@ class LeadConnector:
     def _read(self, payload: Any) -> tuple[dict[str, Any], str, bool]:
         """Return the patch, the scope, and whether to create without matching."""
         if not isinstance(payload, Mapping):
-            raise _unprocessable(["body must be an object"])
+            raise unprocessable(["body must be an object"])
         fields, invalid = split_fields(payload)
         problems: list[str] = []
         scope = _location(fields.pop("locationId", None), problems)
@@ -255,9 +250,9 @@ class LeadConnector:
             f"property {display_name(name)} should not exist" for name in invalid
         ]
         if problems:
-            raise _unprocessable(problems)
+            raise unprocessable(problems)
         if not any((patch.get(name) or "").strip() for name in self.priority):
-            raise _bad_request(_NO_KEY)
+            raise bad_request(NO_KEY)
         creates = patch.pop(FLAG, False) and self.allow_duplicates
         return split_name(patch), scope, creates
 
@@ -272,7 +267,7 @@ class LeadConnector:
         plan = decision(self.policy, patch, empty, scope=scope, match=never())
         keys = zip(self.policy.all_keys, plan.forms, strict=True)
         if not any(forms and key.name in self.priority for key, forms in keys):
-            raise _bad_request(_NO_KEY)
+            raise bad_request(NO_KEY)
         return plan
 
     def _body(self, outcome: Outcome, trace: str) -> dict[str, Any]:
@@ -308,31 +303,3 @@ def _location(value: Any, problems: list[str]) -> str:
     if isinstance(location, str) and not location.strip():
         problems.append("locationId should not be empty")
     return location  # type: ignore[no-any-return]
-
-
-def _unprocessable(messages: list[str]) -> Rejected:
-    error = "Unprocessable Entity"
-    body = {"statusCode": 422, "message": messages, "error": error}
-    # Reasons are counted, so they do not contain the index of an item.
-    return Rejected(
-        422, body, join_messages(_INDEX.sub("*", message) for message in messages)
-    )
-
-
-def _bad_request(
-    message: str, status: int = 400, error: str = "Bad Request"
-) -> Rejected:
-    body = {"statusCode": status, "message": message, "error": error}
-    return Rejected(status, body, message)
-
-
-def _reject(refusal: Refused) -> Rejected:
-    match refusal:
-        case InvalidField(field="phone"):
-            return _bad_request(f"phone {refusal.reason}")
-        case InvalidField():
-            return _unprocessable([f"{refusal.field} {refusal.reason}"])
-        case IdempotencyKeyReused():
-            return _bad_request(str(refusal), 409, "Conflict")
-        case _:
-            return _bad_request(_NO_KEY)

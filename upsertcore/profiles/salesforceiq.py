@@ -26,18 +26,15 @@ from upsertcore.matching.strategies import first_match
 from upsertcore.normalize import Normalizer
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
-from upsertcore.profiles.cells import parse_bool
-from upsertcore.profiles.wire import (
-    Rejected,
-    Response,
+from upsertcore.profiles.payload import (
     blocked_values,
     display_name,
     plain_text,
     require,
-    respond,
     split_fields,
-    translate_refusals,
 )
+from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.text_cells import parse_bool
 from upsertcore.rules import ignore, replace
 from upsertcore.values import freeze, thaw
 

@@ -30,18 +30,15 @@ from upsertcore.errors import (
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.profiles._segmetrics_fields import KEYS, field_problem, policy, readers
-from upsertcore.profiles.cells import parse_bool, parse_json_cell, parse_list
-from upsertcore.profiles.wire import (
-    Rejected,
-    Response,
+from upsertcore.profiles.payload import (
     check_bool,
     display_name,
     join_messages,
     plain_text,
-    respond,
     split_fields,
-    translate_refusals,
 )
+from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.text_cells import parse_bool, parse_json_cell, parse_list
 from upsertcore.values import FrozenMap, show_value, thaw
 
 __all__ = ["SegMetrics"]

@@ -16,18 +16,11 @@ from hypothesis import strategies as st
 from upsertcore import normalize, profiles
 from upsertcore.errors import NoMatchKey, Refused
 from upsertcore.profiles.anduin import Anduin
-from upsertcore.profiles.cells import parse_list, split_words
+from upsertcore.profiles.payload import display_name, email_address, split_fields
+from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
 from upsertcore.profiles.salesforceiq import SalesforceIQ
 from upsertcore.profiles.segmetrics import SegMetrics
-from upsertcore.profiles.wire import (
-    Rejected,
-    Response,
-    display_name,
-    email_address,
-    respond,
-    split_fields,
-    translate_refusals,
-)
+from upsertcore.profiles.text_cells import parse_list, split_words
 from upsertcore.values import empty, freeze
 
 SYSTEMS: dict[str, Callable[..., Any]] = {
