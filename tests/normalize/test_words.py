@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from upsertcore import normalize
-from upsertcore.normalize import Normalizer, basic, phonetic, words
+from upsertcore.normalize import Normalizer, emails, names, phonetic, words
+from upsertcore.normalize.identifiers import whole_number
 from upsertcore.normalize.words import (
     MAX_LENGTH,
     MAX_MARKS,
     has_too_many_marks,
     single_spaced,
     text,
-    whole_number,
 )
 
 NORMALISERS: dict[str, Normalizer] = {
@@ -155,12 +155,7 @@ class Cost:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.characters = 0
         counting = SimpleNamespace(**vars(unicodedata) | {"normalize": self.normalize})
-        for module in (
-            words,
-            basic,
-            phonetic,
-            sys.modules["upsertcore.normalize.parts"],
-        ):
+        for module in (words, emails, names, phonetic):
             monkeypatch.setattr(module, "unicodedata", counting)
 
     def normalize(self, form: Any, value: str) -> str:

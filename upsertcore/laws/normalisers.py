@@ -30,7 +30,7 @@ from typing import Any
 
 from upsertcore.laws.broken import LawBroken
 from upsertcore.normalize import Normalizer
-from upsertcore.normalize.words import whole_number
+from upsertcore.normalize.identifiers import whole_number
 from upsertcore.values import freeze, show_value, thaw
 
 __all__ = [

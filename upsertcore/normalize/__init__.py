@@ -9,26 +9,15 @@ Rules:
     Forms are for comparison only; the value is stored as it was sent.
 """
 
-from upsertcore.normalize.basic import (
-    EMAIL_FORM,
-    EXACT_FORM,
-    PHONE_FORM,
-    PLACEHOLDERS,
-    SEPARATORS,
-    TEXT_FORM,
-    Normalizer,
-    email,
-    exact,
-    initials,
-    nicknames,
-    phone,
-    phone_in,
-    postcode_area,
-    prefix,
-    sorted_tokens,
-    text,
-    year,
-)
+from upsertcore.normalize.dates import year
+from upsertcore.normalize.emails import EMAIL_FORM, email
+from upsertcore.normalize.identifiers import EXACT_FORM, exact
+from upsertcore.normalize.names import initials, nicknames, sorted_tokens
+from upsertcore.normalize.normalizer import Normalizer
+from upsertcore.normalize.phones import PHONE_FORM, SEPARATORS, phone, phone_in
+from upsertcore.normalize.placeholders import PLACEHOLDERS
+from upsertcore.normalize.postcodes import postcode_area
+from upsertcore.normalize.words import TEXT_FORM, prefix, text
 
 __all__ = [
     "EMAIL_FORM",

@@ -1,5 +1,5 @@
 """
-Shared parts of the normalisers: words, whole numbers, and their limits.
+The normaliser of words: case, accents and white space; and the limits of a form.
 
 Rules:
     The cost of a form is linear in the length of the value. Sorting the combining
@@ -9,16 +9,21 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from operator import index
 from typing import Any
+
+from upsertcore.normalize.normalizer import Normalizer
 
 __all__ = [
     "MAX_LENGTH",
     "MAX_MARKS",
+    "TEXT_FORM",
     "has_too_many_marks",
+    "prefix",
     "single_spaced",
     "text",
-    "whole_number",
 ]
 
 MAX_LENGTH = 10_000
@@ -27,13 +32,15 @@ MAX_LENGTH = 10_000
 MAX_MARKS = 30
 """The most combining marks in a row, as in UAX 15, Stream-Safe Text Format."""
 
+TEXT_FORM = re.compile(rf"(?s).{{1,{MAX_LENGTH}}}")
+"""Matches ASCII text in lower case with single spaces: a form of :func:`text`."""
+
 # No character of NFC decomposes into more than this many.
 _EXPANSION = 4
+
 # Not combining themselves, these decompose into characters that are. A test over all
 # code points shows that there are no others.
 _HIDDEN_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
-# Larger floats cannot represent every whole number.
-_EXACT_FLOATS = 2**53
 
 
 def text(value: Any) -> str | None:
@@ -72,6 +79,44 @@ def text(value: Any) -> str | None:
     folded = unicodedata.normalize("NFD", folded).casefold()
     form = unicodedata.normalize("NFC", folded)
     return form if 0 < len(form) <= MAX_LENGTH else None
+
+
+def prefix(n: int) -> Normalizer:
+    """
+    Return a normaliser that compares the beginning of a text.
+
+    False matches: texts that begin alike (Christine, Christopher). A shorter text is
+    compared as a whole, so "Al" is not "Alan".
+
+    Args:
+        n: How many characters count, 1 or more.
+
+    Returns:
+        A normaliser: the first n characters of the form of :func:`text`, without a
+        trailing space.
+
+    Raises:
+        TypeError: If n is not a whole number.
+        ValueError: If n is less than 1.
+
+    >>> three = prefix(3)
+    >>> three("Christine"), three("  CHRIS "), three("Al"), three(" ")
+    ('chr', 'chr', 'al', None)
+    """
+    if not hasattr(n, "__index__"):
+        raise TypeError(
+            f"prefix: must be a whole number, not {n!r}; pass 3, for example"
+        )
+    length = index(n)
+    if length < 1:
+        what = f"must be a whole number from 1, not {n!r}"
+        raise ValueError(f"prefix: {what}; pass 3, for example")
+
+    def prefix_of_text(value: Any) -> str | None:
+        form = text(value)
+        return None if form is None else form[:length].rstrip()
+
+    return prefix_of_text
 
 
 def single_spaced(value: str) -> str | None:
@@ -113,31 +158,3 @@ def _is_crowded(value: str) -> bool:
         else:
             marks = 0
     return False
-
-
-def whole_number(value: Any) -> int | None:
-    """
-    Return an int, or a float with a whole value, as an int.
-
-    Tables that cannot represent a missing integer (pandas, spreadsheets) turn 1001
-    into 1001.0.
-
-    Returns:
-        The number; None for any other value, for booleans, and for a float of 2**53 or
-        more, which may represent several integers.
-
-    >>> (
-    ...     whole_number(1001.0),
-    ...     whole_number(-0.0),
-    ...     whole_number(0.5),
-    ...     whole_number(True),
-    ...     whole_number("1"),
-    ... )
-    (1001, 0, None, None, None)
-    """
-    if isinstance(value, float):
-        is_exact = abs(value) < _EXACT_FLOATS and value.is_integer()
-        return int(value) if is_exact else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return None

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy
 from upsertcore.normalize import Normalizer
-from upsertcore.normalize.patterns import Pattern, as_tuple
+from upsertcore.normalize.blocked_patterns import Pattern, as_tuple
 from upsertcore.policy.function_checks import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
 from upsertcore.values import describe, freeze, unknown_name

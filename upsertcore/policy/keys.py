@@ -19,7 +19,12 @@ from attrs import field, frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy, note_function
 from upsertcore.normalize import Normalizer
-from upsertcore.normalize.patterns import Matcher, Pattern, as_tuple, compile_patterns
+from upsertcore.normalize.blocked_patterns import (
+    Matcher,
+    Pattern,
+    as_tuple,
+    compile_patterns,
+)
 from upsertcore.policy.function_checks import check_normaliser
 from upsertcore.values import (
     FrozenMap,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from upsertcore import normalize
 from upsertcore.matching.strategies import first_match
-from upsertcore.normalize.patterns import Pattern
+from upsertcore.normalize.blocked_patterns import Pattern
 from upsertcore.policy.fields import Field, Null, field
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles._leadconnector_fields import NULLABLE, TEXT

@@ -14,7 +14,7 @@ from typing import Any
 
 from upsertcore.errors import InvalidPolicy
 from upsertcore.normalize import PLACEHOLDERS, email
-from upsertcore.normalize.patterns import Pattern
+from upsertcore.normalize.blocked_patterns import Pattern
 from upsertcore.values import freeze, show_value
 
 __all__ = [

@@ -1,12 +1,9 @@
 """
-Normalisers: functions from a value to the form by which keys are compared.
+The normaliser of email addresses.
 
 Rules:
-    A normaliser is pure, total on text, idempotent and linear in the length of the
-    value. It may return None: no key, which is better than the key of someone else.
-    Identifiers, dates and postcodes may be numbers; words, email addresses and
-    telephone numbers are text.
-    Forms are for comparison only; the value is stored as it was sent.
+    White space around an address and case do not count; no rule of a provider applies.
+    A character outside ASCII never becomes an ASCII one.
 """
 
 from __future__ import annotations
@@ -15,50 +12,15 @@ import re
 import unicodedata
 from typing import Any
 
-from upsertcore.normalize.parts import (
-    Normalizer,
-    initials,
-    nicknames,
-    postcode_area,
-    prefix,
-    sorted_tokens,
-    text,
-    year,
-)
-from upsertcore.normalize.patterns import PLACEHOLDERS
-from upsertcore.normalize.phones import PHONE_FORM, SEPARATORS, phone, phone_in
-from upsertcore.normalize.words import MAX_LENGTH, has_too_many_marks, whole_number
+from upsertcore.normalize.words import has_too_many_marks
 
-__all__ = [
-    "EMAIL_FORM",
-    "EXACT_FORM",
-    "PHONE_FORM",
-    "PLACEHOLDERS",
-    "SEPARATORS",
-    "TEXT_FORM",
-    "Normalizer",
-    "email",
-    "exact",
-    "initials",
-    "nicknames",
-    "phone",
-    "phone_in",
-    "postcode_area",
-    "prefix",
-    "sorted_tokens",
-    "text",
-    "year",
-]
-
-EXACT_FORM = re.compile(r"(?s)\s*\S.*")
-"""Matches every form that :func:`exact` returns for text."""
-
-TEXT_FORM = re.compile(rf"(?s).{{1,{MAX_LENGTH}}}")
-"""Matches ASCII text in lower case with single spaces: a form of :func:`text`."""
+__all__ = ["EMAIL_FORM", "email"]
 
 _MAX_ADDRESS = 254
+
 # Printable ASCII without capitals, the apostrophe and " , : ; < > @
 _ASCII = r"!#-&(-+\--9=?\[-~"
+
 EMAIL_FORM = re.compile(
     rf"(?!.{{{_MAX_ADDRESS + 1}}})[{_ASCII}][{_ASCII}']*(?<!')@[{_ASCII}]+"
 )
@@ -70,10 +32,13 @@ _EXCLUDED = (
     r"\s\x00-\x1f\x7f-\x9f\",:;<>@\u00ab\u00bb\u2018-\u201f\u2039\u203a\u2e42"
     r"\u300c-\u300f\u301d-\u301f\ufe41-\ufe44\uff02\uff07\uff62\uff63"
 )
+
 _ADDRESS = re.compile(
     rf"[^{_EXCLUDED}'](?:[^{_EXCLUDED}]*[^{_EXCLUDED}'])?@[^{_EXCLUDED}']+"
 )
+
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
+
 # No character of NFC decomposes into more than four.
 _MAX_WRITTEN = 4 * _MAX_ADDRESS
 
@@ -81,33 +46,6 @@ _MAX_WRITTEN = 4 * _MAX_ADDRESS
 # GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. A test over all
 # code points shows that there are no others.
 _GUARDED = re.compile("([\u037e\u1fef\u212a\u0130])")
-
-
-def exact(value: Any) -> str | None:
-    """
-    Compare identifiers as they are; a whole number as its digits.
-
-    Args:
-        value: Text or a whole number. A float with a whole value counts as the number,
-            because pandas and spreadsheets write 1001 as 1001.0.
-
-    Returns:
-        The text itself, so upper and lower case differ; None for blank text, for a
-        float of 2**53 or more, and for any other value.
-
-    >>> exact(249) == exact("249") == exact(249.0), exact("A1") == exact("a1")
-    (True, False)
-    >>> exact(" "), exact(249.5)
-    (None, None)
-    """
-    if isinstance(value, str):
-        return value if value and not value.isspace() else None
-    number = whole_number(value)
-    try:
-        return None if number is None else str(number)
-    except ValueError:
-        # Python does not convert integers with too many digits to text.
-        return None
 
 
 def email(value: Any) -> str | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from upsertcore import normalize
 from upsertcore.normalize import PLACEHOLDERS
-from upsertcore.normalize.patterns import _fits, compile_patterns
+from upsertcore.normalize.blocked_patterns import _fits, compile_patterns
 from upsertcore.policy.keys import Key, key
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.strategies import json_values, rich_text
 from upsertcore import normalize
 from upsertcore.laws.normalisers import check_normaliser, idempotent_form
-from upsertcore.normalize import Normalizer, parts
+from upsertcore.normalize import Normalizer, dates, names, postcodes
 
 NORMALISERS = {
     "initials": normalize.initials,
@@ -93,9 +93,10 @@ class TestLaws:
 
 def test_a_part_is_handed_on_by_normalize() -> None:
     """Whoever asks ``normalize`` is given the very objects."""
-    for name in parts.__all__:
-        assert getattr(normalize, name) is getattr(parts, name)
-        assert name in normalize.__all__
+    for module in (dates, names, postcodes):
+        for name in module.__all__:
+            assert getattr(normalize, name) is getattr(module, name)
+            assert name in normalize.__all__
 
 
 class TestInitials:
