@@ -38,8 +38,8 @@ from upsertcore.laws import (
     estimate,
 )
 from upsertcore.laws.card import _Progress
-from upsertcore.laws.extent import parts_of
-from upsertcore.laws.world import World
+from upsertcore.laws.card_size import parts_of
+from upsertcore.laws.state_space import World
 from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.rules import (
     add,

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import pytest
 
-from upsertcore.laws.broken import LawBroken
+from upsertcore.laws.errors import LawBroken
 from upsertcore.laws.normalisers import (
     check_normaliser,
     idempotent_form,

@@ -48,11 +48,11 @@ patches (three for few keys), threads, and functions of the application that rai
 machines of ``upsertcore.testing`` sample these.
 """
 
-from upsertcore.laws import books, calls, logs, merges, naming, normalisers, rules
-from upsertcore.laws.broken import LawBroken
+from upsertcore.laws import books, calls, logs, merges, normalisers, not_stored, rules
+from upsertcore.laws.all_laws import CALLS, LOGS, MERGES, check, check_log, check_merge
 from upsertcore.laws.card import Counterexample, LawCard, Verdict, card, estimate
 from upsertcore.laws.claims import claims
-from upsertcore.laws.every import CALLS, LOGS, MERGES, check, check_log, check_merge
+from upsertcore.laws.errors import LawBroken
 from upsertcore.laws.trial import Log, Merge, Trial
 
 __all__ = [
@@ -76,7 +76,7 @@ __all__ = [
     "estimate",
     "logs",
     "merges",
-    "naming",
     "normalisers",
+    "not_stored",
     "rules",
 ]

@@ -23,7 +23,7 @@ from upsertcore.errors import (
     StalePlan,
     UnknownContact,
 )
-from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import (
     Trial,
     TrialResult,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
-from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import Trial, TrialResult, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
 from upsertcore.model.contact import Contact

@@ -17,12 +17,12 @@ from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
-from upsertcore.laws.alphabet import Values, distinct_fields
-from upsertcore.laws.broken import LawBroken
+from upsertcore.laws.all_laws import CALLS, LOGS, MERGES, OF_KEYS
+from upsertcore.laws.card_size import Kind, Part, Shown, Tried, parts_of, shares
 from upsertcore.laws.claims import claims
-from upsertcore.laws.every import CALLS, LOGS, MERGES, OF_KEYS
-from upsertcore.laws.extent import Kind, Part, Shown, Tried, parts_of, shares
-from upsertcore.laws.world import Patch, World
+from upsertcore.laws.errors import LawBroken
+from upsertcore.laws.sample_values import Values, distinct_fields
+from upsertcore.laws.state_space import Patch, World
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.values import freeze, thaw

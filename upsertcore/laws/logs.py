@@ -20,7 +20,7 @@ from upsertcore.book.loading import rows_of
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, Refused
 from upsertcore.laws.books import check_index
-from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import Log, Trial, book_of, is_same_result, try_upsert
 from upsertcore.replay import Replayed, SentPatch, StoredContact, components, replay
 from upsertcore.values import thaw

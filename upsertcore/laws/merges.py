@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve
 
 from upsertcore.errors import Refused
-from upsertcore.laws.broken import require
+from upsertcore.laws.errors import require
 from upsertcore.laws.trial import Merge, State, describe
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms

@@ -19,7 +19,7 @@ A failing check shows what is wrong:
 >>> total(lambda value: value.strip(), " ")
 Traceback (most recent call last):
     ...
-upsertcore.laws.broken.LawBroken: total: for ' ' it returns '', and blank text is no \
+upsertcore.laws.errors.LawBroken: total: for ' ' it returns '', and blank text is no \
 form; return None
 """
 
@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from upsertcore.laws.broken import LawBroken
+from upsertcore.laws.errors import LawBroken
 from upsertcore.normalize import Normalizer
 from upsertcore.normalize.identifiers import whole_number
 from upsertcore.values import freeze, show_value, thaw
@@ -146,7 +146,7 @@ def total(normaliser: Normalizer, value: Any) -> None:
     >>> total(lambda value: value.strip() or None, 249)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: total: for 249 it raises AttributeError; \
+    upsertcore.laws.errors.LawBroken: total: for 249 it raises AttributeError; \
 return None for a value without a form
     """
     _form(normaliser, _frozen(value))
@@ -168,7 +168,7 @@ def pure(normaliser: Normalizer, value: Any) -> None:
     >>> pure(lambda _value, ticks=count(): str(next(ticks)), "a")
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: pure: for 'a' it returns '0', and then '1'
+    upsertcore.laws.errors.LawBroken: pure: for 'a' it returns '0', and then '1'
     """
     given = _frozen(value)
     form, second = _form(normaliser, given), _form(normaliser, given)
@@ -192,7 +192,7 @@ def idempotent_form(normaliser: Normalizer, value: Any) -> None:
     >>> idempotent_form(lambda value: value.removeprefix("+"), "++1")
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: idempotent: for '++1' it returns '+1', and for \
+    upsertcore.laws.errors.LawBroken: idempotent: for '++1' it returns '+1', and for \
 that '1'
     """
     given = _frozen(value)
@@ -226,7 +226,7 @@ def one_number(normaliser: Normalizer, value: Any) -> None:
     >>> one_number(lambda value: str(value), 1001)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: one_number: for 1001 it returns '1001', and for \
+    upsertcore.laws.errors.LawBroken: one_number: for 1001 it returns '1001', and for \
 1001.0 '1001.0'
     """
     number = whole_number(_frozen(value))

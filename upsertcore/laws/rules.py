@@ -24,7 +24,7 @@ A law that the rule does not have fails:
 >>> commutative(longest, None, "Al", "Bo")
 Traceback (most recent call last):
     ...
-upsertcore.laws.broken.LawBroken: commutative: longest: to None, 'Al' then 'Bo' makes \
+upsertcore.laws.errors.LawBroken: commutative: longest: to None, 'Al' then 'Bo' makes \
 'Al'; 'Bo' then 'Al' makes 'Bo'
 """
 
@@ -36,7 +36,7 @@ from itertools import product
 from typing import Any, get_args
 
 from upsertcore.errors import add_note
-from upsertcore.laws.broken import LawBroken
+from upsertcore.laws.errors import LawBroken
 from upsertcore.rules.rule import Law, Rule
 from upsertcore.values import freeze, same, show_value, thaw
 
@@ -81,7 +81,7 @@ def idempotent(rule: Rule, stored: Any, sent: Any) -> None:
     >>> idempotent(add, 1, 2)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: idempotent: add: to 1, 2 once makes 3; twice, 5
+    upsertcore.laws.errors.LawBroken: idempotent: add: to 1, 2 once makes 3; twice, 5
     """
     _assert("idempotent", rule, stored, sent)
 
@@ -104,7 +104,7 @@ def associative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     >>> associative(remove, ["a"], [], ["a"])
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: associative: remove: to ['a'], [] then ['a'] \
+    upsertcore.laws.errors.LawBroken: associative: remove: to ['a'], [] then ['a'] \
 makes []; [], which ['a'] makes of [], makes ['a']
     """
     _assert("associative", rule, stored, first, second)
@@ -129,7 +129,7 @@ def commutative(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     >>> commutative(replace, 1, 2, 3)
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: commutative: replace: to 1, 2 then 3 makes 3; \
+    upsertcore.laws.errors.LawBroken: commutative: replace: to 1, 2 then 3 makes 3; \
 3 then 2 makes 2
     """
     _assert("commutative", rule, stored, first, second)
@@ -154,7 +154,7 @@ def absorbing(rule: Rule, stored: Any, first: Any, second: Any) -> None:
     >>> absorbing(replace, None, "a", "b")
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: absorbing: replace: to None, 'a' then 'b' makes \
+    upsertcore.laws.errors.LawBroken: absorbing: replace: to None, 'a' then 'b' makes \
 'b'; 'a' again, 'a'
     """
     _assert("absorbing", rule, stored, first, second)
@@ -207,7 +207,7 @@ def declares_what_it_has(rule: Rule, values: Iterable[Any]) -> None:
     >>> declares_what_it_has(custom(lambda a, b: (a or 0) + (b or 0)), [None, 12, 3])
     Traceback (most recent call last):
         ...
-    upsertcore.laws.broken.LawBroken: idempotent: custom: to None, 3 once makes 3; \
+    upsertcore.laws.errors.LawBroken: idempotent: custom: to None, 3 once makes 3; \
 twice, 6
     """
     world = _world(rule, values)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
-from upsertcore.laws.broken import LawBroken, require
+from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import book_of, state_of, try_upsert
 from upsertcore.model.contact import Contact
 

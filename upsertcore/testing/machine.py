@@ -18,10 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, StalePlan
-from upsertcore.laws.alphabet import Values
-from upsertcore.laws.broken import require
-from upsertcore.laws.every import check
+from upsertcore.laws.all_laws import check
+from upsertcore.laws.errors import require
 from upsertcore.laws.normalisers import check_normaliser, texts
+from upsertcore.laws.sample_values import Values
 from upsertcore.laws.trial import Trial, describe
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from upsertcore.book.book import ContactBook
 from upsertcore.errors import Refused
-from upsertcore.laws.alphabet import Values, field_letters, key_letters
+from upsertcore.laws.sample_values import Values, field_letters, key_letters
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy, compiled
 

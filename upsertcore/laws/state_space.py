@@ -27,8 +27,8 @@ from attrs import evolve
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import Refused
-from upsertcore.laws.alphabet import Letters, Values, field_letters, key_letters
-from upsertcore.laws.shapes import Shapes
+from upsertcore.laws.contact_shapes import Shapes
+from upsertcore.laws.sample_values import Letters, Values, field_letters, key_letters
 from upsertcore.laws.trial import State, Trial
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms

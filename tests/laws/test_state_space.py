@@ -13,15 +13,15 @@ from tests.field_options import blocking, merging
 from upsertcore import ContactBook, Policy, field, first_match, key, never, normalize
 from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, card
-from upsertcore.laws.alphabet import (
+from upsertcore.laws.card_size import parts_of
+from upsertcore.laws.contact_shapes import Shapes
+from upsertcore.laws.sample_values import (
     Letters,
     distinct_fields,
     field_letters,
     key_letters,
 )
-from upsertcore.laws.extent import parts_of
-from upsertcore.laws.shapes import Shapes
-from upsertcore.laws.world import World, spread
+from upsertcore.laws.state_space import World, spread
 from upsertcore.rules import (
     add,
     add_or_remove,

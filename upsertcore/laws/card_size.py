@@ -1,5 +1,5 @@
 """
-The extent of a card: its parts, their estimated sizes, and how a limit is shared.
+The size of a card: its parts, their estimated sizes, and how a limit is shared.
 
 Rules:
     A part is all states of one number of contacts in one world, or all merges or logs
@@ -17,8 +17,8 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeAlias
 
+from upsertcore.laws.state_space import Patch, Places, World, spread
 from upsertcore.laws.trial import Log, Merge, State
-from upsertcore.laws.world import Patch, Places, World, spread
 from upsertcore.model.contact import Contact
 
 __all__ = ["Kind", "Part", "Shown", "Tried", "parts_of", "shares"]

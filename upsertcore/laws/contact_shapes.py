@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, final
 
 from attrs import frozen
 
-from upsertcore.laws.alphabet import Letters
+from upsertcore.laws.sample_values import Letters
 from upsertcore.model.view import Forms
 from upsertcore.policy.keys import Key
 from upsertcore.policy.policy import Policy, compiled
@@ -65,7 +65,7 @@ class Shapes:
         keyed: The letters of each key field.
 
     >>> from upsertcore import field, first_match, normalize
-    >>> from upsertcore.laws.alphabet import key_letters
+    >>> from upsertcore.laws.sample_values import key_letters
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> shapes = Shapes(policy, [key_letters(policy, "id", {})])
     >>> [dict(shape.fields) for shape in shapes.every], shapes.swaps()

@@ -1,5 +1,5 @@
 """
-The laws of values that are not stored: they are named, with reason and holder.
+The laws of values that are not stored: each is named, with reason and holder.
 
 Rules:
     Each law is a function of a trial; it returns whether it applies to the trial.
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.errors import Refused
-from upsertcore.laws.broken import LawBroken, require
 from upsertcore.laws.calls import appended_fields, ids_of_holders
+from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import Trial, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH
 from upsertcore.policy.policy import compiled

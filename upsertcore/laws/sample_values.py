@@ -1,5 +1,5 @@
 """
-The alphabet of a small world: a few values per field that the policy accepts.
+Sample values: the few per field that a small world is made of (its alphabet).
 
 Rules:
     A key has two normal forms, each in two spellings if its normaliser accepts two.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from upsertcore.book.book import ContactBook
-from upsertcore.laws import books, calls, logs, merges, naming
+from upsertcore.laws import books, calls, logs, merges, not_stored
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Merge, Trial
 from upsertcore.policy.policy import Policy
@@ -28,8 +28,8 @@ CALLS: dict[str, CallLaw] = {
     "finds_who_is_named": calls.finds_who_is_named,
     "omitted_is_unchanged": calls.omitted_is_unchanged,
     "empty_changes_nothing": calls.empty_changes_nothing,
-    "nothing_silent": naming.nothing_silent,
-    "left_out_together": naming.left_out_together,
+    "nothing_silent": not_stored.nothing_silent,
+    "left_out_together": not_stored.left_out_together,
     "moves_with_a_field": calls.moves_with_a_field,
     "refusal_changes_nothing": calls.refusal_changes_nothing,
     "refuses_as_told": calls.refuses_as_told,
