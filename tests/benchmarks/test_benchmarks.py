@@ -32,9 +32,9 @@ pytestmark = pytest.mark.full
 
 SIZE = 200
 FOLDER = Path(plots.__file__).parent
-EVERY = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("engines/*.py")])
-# What needs Spark is seen beside the tests that have it.
-MODULES = [path for path in EVERY if path.stem != "scale_worker"]
+PATHS = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("engines/*.py")])
+# The module that needs Spark is tested with those of Spark.
+MODULES = [path for path in PATHS if path.stem != "scale_worker"]
 CASES = [
     *(Case(shape, SIZE) for shape in SHAPES),
     *(Case("mixed", SIZE, fields) for fields in (4, 30)),
@@ -48,60 +48,57 @@ IDS = [f"{case.shape} {case.fields} {case.kind}" for case in CASES]
 WITHOUT_PACKAGES = [name for name, engine in ENGINES.items() if not engine.package]
 
 
-def known(case: Case) -> Counter[str]:
-    """Count the patches about each mailbox."""
+def patches_by_mailbox(case: Case) -> Counter[str]:
+    """Count the patches of each mailbox."""
     return Counter(email_form(patch["email"]) for patch in patches(case))
 
 
 class TestWorkloads:
     @pytest.mark.parametrize("case", CASES, ids=IDS)
-    def test_the_same_case_makes_the_same_patches(self, case: Case) -> None:
-        """A workload is its case: seeded, of the size that is said."""
-        sent = list(patches(case))
+    def test_case_makes_the_same_patches_each_time(self, case: Case) -> None:
+        """Another seed makes others."""
+        made = list(patches(case))
 
-        assert sent == list(patches(case))
-        assert len(sent) == SIZE
-        assert {name for patch in sent for name in patch} <= {*case.names}
-        assert sent != list(patches(attrs.evolve(case, seed=1)))
+        assert made == list(patches(case))
+        assert len(made) == SIZE
+        assert {name for patch in made for name in patch} <= {*case.names}
+        assert made != list(patches(attrs.evolve(case, seed=1)))
 
     @pytest.mark.parametrize("case", CASES, ids=IDS)
-    def test_patches_are_plain(self, case: Case) -> None:
-        """What is sent is what JSON would give."""
-        sent = list(patches(case))
+    def test_patches_survive_json(self, case: Case) -> None:
+        made = list(patches(case))
 
-        assert sent == json.loads(json.dumps(sent))
+        assert made == json.loads(json.dumps(made))
 
-    def test_half_of_the_mixed_workload_is_new(self) -> None:
-        """A person is new once, with all fields; else known, with some."""
-        sent = list(patches(Case("mixed", SIZE)))
-        seen: set[str] = set()
+    def test_half_of_the_mixed_workload_creates(self) -> None:
+        """A new person has all fields; a known one has some."""
+        made = list(patches(Case("mixed", SIZE)))
+        known_mailboxes: set[str] = set()
         new = []
-        for patch in sent:
+        for patch in made:
             mailbox = email_form(patch["email"])
-            new += [patch] * (mailbox not in seen)
-            seen.add(mailbox)
+            new += [patch] * (mailbox not in known_mailboxes)
+            known_mailboxes.add(mailbox)
 
         assert SIZE // 2 == len(new)
         assert {8} == {len(patch) for patch in new}
-        assert all(3 <= len(patch) <= 8 for patch in sent)
+        assert all(3 <= len(patch) <= 8 for patch in made)
 
-    def test_everybody_is_new_or_nobody(self) -> None:
-        """To create, nobody is stored; to update, everybody is."""
+    def test_workload_create_finds_none_and_update_finds_all(self) -> None:
         stored = [email_form(p["email"]) for p in preload(Case("update", SIZE))]
 
-        assert {1} == {*known(Case("create", SIZE)).values()}
+        assert {1} == {*patches_by_mailbox(Case("create", SIZE)).values()}
         assert [] == list(preload(Case("create", SIZE)))
         assert SIZE == len({*stored})
-        assert known(Case("update", SIZE)).keys() <= {*stored}
+        assert patches_by_mailbox(Case("update", SIZE)).keys() <= {*stored}
 
-    def test_a_replay_is_what_is_stored(self) -> None:
-        """The unchanged workload sends again what was sent."""
+    def test_workload_unchanged_sends_the_preloaded_patches(self) -> None:
         case = Case("unchanged", SIZE)
 
         assert list(preload(case)) == list(patches(case))
 
-    def test_every_patch_clashes(self) -> None:
-        """One person's address stands with another's telephone number."""
+    def test_every_patch_of_the_workload_clash_clashes(self) -> None:
+        """It has the email of one person and the phone of another."""
         case = Case("clash", SIZE)
         holders = {
             phone_form(p["phone"]): email_form(p["email"]) for p in preload(case)
@@ -112,90 +109,85 @@ class TestWorkloads:
             for patch in patches(case)
         )
 
-    def test_one_key_is_hot(self) -> None:
-        """All patches are about one person."""
-        assert [SIZE] == [*known(Case("hot", SIZE)).values()]
+    def test_workload_hot_is_about_one_person(self) -> None:
+        assert [SIZE] == [*patches_by_mailbox(Case("hot", SIZE)).values()]
 
-    def test_lists_are_long(self) -> None:
-        """Who is new comes with a list of fifty."""
-        sent = [p[LIST] for p in patches(Case("lists", SIZE)) if LIST in p]
+    def test_workload_lists_creates_with_fifty_items(self) -> None:
+        made = [p[LIST] for p in patches(Case("lists", SIZE)) if LIST in p]
 
-        assert SIZE // 2 <= len(sent)
-        assert {50} == {len(items) for items in sent}
+        assert SIZE // 2 <= len(made)
+        assert {50} == {len(items) for items in made}
 
-    def test_keys_are_typed_as_people_type_them(self) -> None:
-        """Addresses come in several cases, numbers with separators."""
-        sent = list(patches(Case("create", SIZE)))
+    def test_keys_have_several_spellings(self) -> None:
+        """Emails have several cases, phones have separators."""
+        made = list(patches(Case("create", SIZE)))
 
-        assert any(patch["email"] != email_form(patch["email"]) for patch in sent)
-        assert any("(" in patch["phone"] for patch in sent)
-        assert SIZE == len({phone_form(patch["phone"]) for patch in sent})
+        assert any(patch["email"] != email_form(patch["email"]) for patch in made)
+        assert any("(" in patch["phone"] for patch in made)
+        assert SIZE == len({phone_form(patch["phone"]) for patch in made})
 
-    def test_no_text_is_shared(self) -> None:
-        """Two patches share no object, as none do that came over a wire."""
-        sent = list(patches(Case("mixed", 20)))
-        texts = [value for patch in sent for value in patch.values()]
+    def test_patches_share_no_text_object(self) -> None:
+        """As patches from a network share none."""
+        made = list(patches(Case("mixed", 20)))
+        texts = [value for patch in made for value in patch.values()]
 
         assert len(texts) == len({id(text) for text in texts})
 
-    def test_every_profile_has_patches(self) -> None:
-        """A system that is added to the profiles is measured too."""
+    def test_every_profile_has_a_workload(self) -> None:
         assert ("plain", *profiles.BY_NAME) == KINDS
 
 
 class TestEngines:
     @pytest.mark.parametrize("case", CASES, ids=IDS)
     @pytest.mark.parametrize("name", WITHOUT_PACKAGES)
-    def test_the_end_state_is_the_floors(self, name: str, case: Case) -> None:
-        """Whatever is sent, an engine ends as the floor does, or says it cannot."""
+    def test_engine_ends_in_the_state_of_the_floor(self, name: str, case: Case) -> None:
+        """An engine that cannot run a case says so."""
         engine = ENGINES[name]
         if engine.cannot(case):
             return
-        found = worker.measure_time(engine(), case)
+        result = worker.measure_time(engine(), case)
 
-        assert found["same"]
-        assert found["contacts"] > 0
+        assert result["same"]
+        assert result["contacts"] > 0
 
-    def test_memory_is_what_has_grown(self) -> None:
-        """A store of thousands of contacts is seen in the resident set."""
-        found = in_process(Task("floor", Case("create", 5_000), "memory"))
+    def test_memory_of_thousands_of_contacts_is_measured(self) -> None:
+        """By the growth of the resident set."""
+        result = in_process(Task("floor", Case("create", 5_000), "memory"))
 
-        assert found["same"]
-        assert found["kept"] > 0
-        assert found["peak"] >= found["kept"]
+        assert result["same"]
+        assert result["kept"] > 0
+        assert result["peak"] >= result["kept"]
 
-    def test_a_process_of_its_own_answers_alike(self) -> None:
-        """What a process answers is what was asked of it."""
-        found = in_process(Task("floor", Case("mixed", 20)))
+    def test_task_runs_in_another_process(self) -> None:
+        result = in_process(Task("floor", Case("mixed", 20)))
 
-        assert (10, True) == (found["contacts"], found["same"])
+        assert (10, True) == (result["contacts"], result["same"])
 
-    def test_a_process_that_fails_is_told(self) -> None:
-        """The last line that it wrote says why."""
+    def test_error_of_a_failed_process_has_its_last_line(self) -> None:
         with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
             in_process(Task("nobody", Case("mixed", 20)))
 
 
 class TestMeasuring:
-    def test_engines_alternate(self) -> None:
+    def test_runs_of_the_engines_alternate(self) -> None:
         """Run 1 of every engine comes before run 2 of any."""
-        ran: list[str] = []
+        engines_run: list[str] = []
 
         def run(task: Task) -> dict[str, Any]:
-            ran.append(task.engine)
+            engines_run.append(task.engine)
             return {"ns": 1_000, "kept": 1, "peak": 1, "contacts": 1, "same": True}
 
         names = ("floor", "upsertcore upsert")
-        found = measure(Request((10,), names, runs=2), str, run)
+        results = measure(Request((10,), names, runs=2), str, run)
 
-        assert [*names, *names] == ran[:4]
+        assert [*names, *names] == engines_run[:4]
         assert {2} == {
-            len(row["us"] if "us" in row else row["kept"]) for row in found.rows
+            len(row["us"] if "us" in row else row["kept"]) for row in results.rows
         }
-        assert [] == found.left_out
+        assert [] == results.left_out
 
-    def test_nothing_is_dropped_in_silence(self) -> None:
-        """Missing, unable, failing, wrong or too slow: each is told with its reason."""
+    def test_omitted_engine_has_its_reason(self) -> None:
+        """Missing, unable, failing, wrong or too slow."""
 
         class Missing(Engine):
             name = "missing"
@@ -214,8 +206,8 @@ class TestMeasuring:
             }
 
         names = ("floor", "upsertcore upsert", *WITHOUT_PACKAGES[3:])
-        found = measure(Request((10, 1_000), names, runs=1, budget=20), str, run)
-        reasons = {(note["engine"], note["reason"]) for note in found.left_out}
+        results = measure(Request((10, 1_000), names, runs=1, budget=20), str, run)
+        reasons = {(note["engine"], note["reason"]) for note in results.left_out}
 
         assert "the package no_such_package is not installed" == Missing.missing()
         assert {
@@ -224,15 +216,20 @@ class TestMeasuring:
             ("floor", "about 1,000 s a run, estimated; the limit is 20 s"),
         } <= reasons
 
-    def test_profiles_are_measured_on_the_floor_and_the_library(self) -> None:
-        """Rivals have no such policies, and are not asked."""
+    def test_profiles_are_measured_on_the_floor_and_the_library_alone(self) -> None:
+        """The rivals have no such policies."""
         groups = tasks(Request((100,)))
-        asked = {t.engine for group in groups for t in group if t.case.kind != "plain"}
+        engines = {
+            task.engine
+            for group in groups
+            for task in group
+            if task.case.kind != "plain"
+        }
 
-        assert {"floor", "upsertcore upsert", "upsertcore upsert_many"} == asked
+        assert {"floor", "upsertcore upsert", "upsertcore upsert_many"} == engines
 
 
-def row(engine: str, us: list[float], **said: Any) -> dict[str, Any]:
+def row(engine: str, us: list[float], **others: Any) -> dict[str, Any]:
     """Make one row of results."""
     case = attrs.evolve(MAIN, size=1_000)
     return {
@@ -244,7 +241,7 @@ def row(engine: str, us: list[float], **said: Any) -> dict[str, Any]:
         "fields": 8,
         "kind": "plain",
         "us": us,
-        **said,
+        **others,
     }
 
 
@@ -270,18 +267,17 @@ RESULTS: dict[str, Any] = {
 
 
 class TestReport:
-    def test_ratios_are_between_medians(self) -> None:
-        """The floor's median is 1.00x, and the spread stands beside it."""
+    def test_ratio_is_between_medians(self) -> None:
+        """The floor has 1.00x; the spread stands beside the median."""
         table = report.tables(RESULTS)["Half new, half updates, up to 8 fields"]
-        told = table.splitlines()
+        lines = table.splitlines()
 
-        assert "| floor | 2 (1-4) **1.00x** | by hand |" == told[2]
-        assert "| upsertcore upsert | 3 **1.50x** |  |" == told[3]
-        assert "| sqlite3, row by row | 11 (9-12) **5.50x** |  |" == told[4]
+        assert "| floor | 2 (1-4) **1.00x** | by hand |" == lines[2]
+        assert "| upsertcore upsert | 3 **1.50x** |  |" == lines[3]
+        assert "| sqlite3, row by row | 11 (9-12) **5.50x** |  |" == lines[4]
 
-    def test_every_table_has_its_rows(self) -> None:
-        """Workloads, profiles, memory, steps, the rest, and what is left out."""
-        told = report.report(RESULTS)
+    def test_report_has_the_rows_of_every_table(self) -> None:
+        text = report.report(RESULTS)
 
         for line in (
             "Measured 2024-01-02; CPython 3.11.7; 2 cores.",
@@ -292,10 +288,10 @@ class TestReport:
             "| find | 10 | call | 2 (1-3) |",
             "| ducks | everything | not here |",
         ):
-            assert line in told.splitlines()
+            assert line in text.splitlines()
 
-    def test_the_excerpt_is_the_floor_the_library_and_the_best(self) -> None:
-        """Of the rivals there is the fastest by the row, and by the batch."""
+    def test_excerpt_has_the_floor_the_library_and_the_fastest_rivals(self) -> None:
+        """One rival by the row, and one by the batch."""
         assert (
             "| 1,000 patches | µs per patch | ratio |\n"
             "|---|---|---|\n"
@@ -305,42 +301,52 @@ class TestReport:
             "| polars | 1.8 | 0.90x |"
         ) == report.excerpt(RESULTS)
 
-    def test_what_is_generated_stands_between_its_markers(self) -> None:
-        """What stands around them stays; twice is once."""
+    def test_inserted_block_replaces_the_text_between_its_markers(self) -> None:
+        """Inserting it again changes nothing."""
         text = f"before\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
         once = report.insert_block(text, "new")
 
         assert text.replace("old", "new") == once
         assert once == report.insert_block(once, "new")
 
-    def test_plots_are_pictures_with_every_name(self) -> None:
-        """Each engine is named, on a ground of white, with units at the axes."""
+    def test_plot_names_every_engine_and_unit(self) -> None:
+        """Its background is white."""
         for draw, unit in (
             (plots.lines, "µs per patch, median"),
             (plots.bars, "ratio"),
         ):
-            picture = ET.fromstring(draw(RESULTS))  # noqa: S314 - we wrote it
-            texts = [each.text or "" for each in picture if each.tag.endswith("text")]
+            picture = ET.fromstring(draw(RESULTS))  # noqa: S314 - made here
+            texts = [
+                element.text or ""
+                for element in picture
+                if element.tag.endswith("text")
+            ]
 
             assert "#ffffff" == picture[0].get("fill")
             assert {"floor", "upsertcore upsert", "sqlite3, ON CONFLICT"} <= {*texts}
             assert any(unit in text for text in texts)
 
-    def test_names_never_stand_on_one_another(self) -> None:
+    def test_names_of_lines_do_not_overlap(self) -> None:
         """Names of lines that end together are moved apart, in their order."""
         rows = [row(name, [2.0 + place / 100]) for place, name in enumerate(ENGINES)]
-        picture = ET.fromstring(plots.lines({**RESULTS, "rows": rows}))  # noqa: S314 - we wrote it
-        names = [each for each in picture if each.text in ENGINES and each.get("x")]
-        at = sorted(
-            float(each.get("y", 0)) for each in names if each.get("y") != "42.0"
+        picture = ET.fromstring(plots.lines({**RESULTS, "rows": rows}))  # noqa: S314 - made here
+        names = [
+            element
+            for element in picture
+            if element.text in ENGINES and element.get("x")
+        ]
+        heights = sorted(
+            float(element.get("y", 0))
+            for element in names
+            if element.get("y") != "42.0"
         )
 
-        assert len(ENGINES) == len(at)
-        assert all(after - before >= 14 for before, after in pairwise(at))
+        assert len(ENGINES) == len(heights)
+        assert all(after - before >= 14 for before, after in pairwise(heights))
 
 
-def stand_in(folder: Path, body: str) -> str:
-    """Write a program that is called as valgrind is."""
+def program_at(folder: Path, body: str) -> str:
+    """Write a program that takes the arguments of valgrind."""
     program = folder / "valgrind"
     program.write_text(f"#!{sys.executable}\nimport sys\n{body}\n", encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -352,54 +358,51 @@ COUNTS = 'print("==1== Collected :", 1000 + 50 * int(sys.argv[-1]), file=sys.std
 
 class TestGuard:
     @pytest.mark.parametrize("name", guard_cases.CASES)
-    def test_every_call_of_a_case_does_what_it_is_about(self, name: str) -> None:
-        """A case that would count something else fails."""
+    def test_guard_case_makes_the_calls_of_its_name(self, name: str) -> None:
         guard_cases.main(name, 5)
 
-    def test_three_per_cent_more_is_too_much(self) -> None:
-        """Less, the same, and 3 % more pass; anything above fails."""
+    def test_more_than_three_per_cent_growth_fails(self) -> None:
         before = {"create": 1_000}
 
         assert guard.compare({"create": 900}, before)[0]
         assert guard.compare({"create": 1_030}, before)[0]
         assert not guard.compare({"create": 1_031}, before)[0]
 
-    def test_what_is_stored_passes_and_what_grows_fails(self, tmp_path: Path) -> None:
-        """The baseline is of this Python and platform."""
-        said: list[str] = []
+    def test_guard_compares_with_the_stored_baseline(self, tmp_path: Path) -> None:
+        """The baseline is that of this Python and platform."""
+        lines: list[str] = []
         file = tmp_path / "baseline.json"
 
-        def check(count: int, *, store: bool = False) -> int:
+        def run_guard(count: int, *, store: bool = False) -> int:
             return guard.guard(
-                "valgrind", file, store=store, say=said.append, count=lambda *_: count
+                "valgrind", file, store=store, say=lines.append, count=lambda *_: count
             )
 
-        assert [0, 0, 1] == [check(100, store=True), check(103), check(104)]
+        assert [0, 0, 1] == [run_guard(100, store=True), run_guard(103), run_guard(104)]
         assert {guard.platform_name()} == json.loads(
             file.read_text(encoding="utf-8")
         ).keys()
-        assert "create: 104 instructions, +4.0 % of the baseline: too many" in said
+        assert "create: 104 instructions, +4.0 % of the baseline: too many" in lines
 
-    def test_without_valgrind_or_baseline_it_says_so(self, tmp_path: Path) -> None:
-        """One line, and no failure."""
-        said: list[str] = []
+    def test_guard_without_valgrind_or_baseline_passes_with_a_line(
+        self, tmp_path: Path
+    ) -> None:
+        lines: list[str] = []
         file = tmp_path / "baseline.json"
 
-        here = guard.platform_name()
-        assert 0 == guard.guard("", file, say=said.append)
-        assert 0 == guard.guard("valgrind", file, say=said.append)
+        platform = guard.platform_name()
+        assert 0 == guard.guard("", file, say=lines.append)
+        assert 0 == guard.guard("valgrind", file, say=lines.append)
         assert [
             "instructions are not counted: valgrind is not installed",
-            f"instructions are not counted: baseline.json has none for {here}",
-        ] == said
+            f"instructions are not counted: baseline.json has none for {platform}",
+        ] == lines
 
-    def test_a_call_costs_what_the_calls_add(self, tmp_path: Path) -> None:
-        """The count of a run without calls is taken off."""
-        assert 50 == guard.count_instructions(stand_in(tmp_path, COUNTS), "create")
+    def test_count_excludes_the_run_without_calls(self, tmp_path: Path) -> None:
+        assert 50 == guard.count_instructions(program_at(tmp_path, COUNTS), "create")
 
-    def test_a_program_that_fails_is_told(self, tmp_path: Path) -> None:
-        """The last line that it wrote says why."""
-        program = stand_in(tmp_path, 'sys.exit("no such tool")')
+    def test_error_of_a_failed_program_has_its_last_line(self, tmp_path: Path) -> None:
+        program = program_at(tmp_path, 'sys.exit("no such tool")')
 
         with pytest.raises(RuntimeError, match="on create: no such tool"):
             guard.count_instructions(program, "create")
@@ -407,8 +410,8 @@ class TestGuard:
 
 class TestModules:
     @pytest.mark.parametrize("path", MODULES, ids=[path.stem for path in MODULES])
-    def test_a_module_shows_itself_and_has_one_subject(self, path: Path) -> None:
-        """What its docstrings show is so, and it ends before line 350."""
+    def test_module_has_true_examples_and_is_short(self, path: Path) -> None:
+        """At most 350 lines."""
         parts = path.relative_to(FOLDER.parent).with_suffix("").parts
         module = import_module(".".join(parts))
 
@@ -419,10 +422,9 @@ class TestModules:
 
 @pytest.mark.full
 class TestCommand:
-    def test_a_quick_run_writes_everything(
+    def test_quick_run_writes_results_plots_and_tables(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Results, both plots, and the tables between their markers."""
         quick = ["--quick", "--sizes", "30", "--engines", "floor"]
         status = main([*quick, "--out", str(tmp_path)])
         results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
@@ -431,30 +433,31 @@ class TestCommand:
         assert {"README.md", "cost.svg", "engines.svg", "results.json"} == {
             path.name for path in tmp_path.iterdir()
         }
-        assert all(len(r.get("us", r.get("kept"))) == 1 for r in results["rows"])
+        assert all(
+            len(result.get("us", result.get("kept"))) == 1 for result in results["rows"]
+        )
         assert {"find by email", "dedupe", "import upsertcore"} <= {
             line["what"] for line in results["also"]
         }
         assert "| floor |" in (tmp_path / "README.md").read_text(encoding="utf-8")
         assert "| 30 patches | µs per patch | ratio |" in capsys.readouterr().out
 
-    def test_shares_of_the_time_are_of_the_whole(self) -> None:
-        """Every step that an upsert takes is there, with its share."""
+    def test_profile_shares_sum_to_the_whole(self) -> None:
         rows = profile(Case("mixed", 50))
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}
         assert (1, 0.5) == (steps["book.upsert"], steps["fast._update"])
 
-    def test_the_guard_is_a_command(
+    def test_guard_command_fails_on_growth(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Stored with one program, checked with another: it fails."""
+        """The baseline is stored with one program and checked with another."""
         baseline = ["--baseline", str(tmp_path / "baseline.json")]
-        dearer = COUNTS.replace("50 *", "52 *")
+        costlier = COUNTS.replace("50 *", "52 *")
 
-        told = ["guard", *baseline, "--valgrind"]
-        assert 0 == main([*told, stand_in(tmp_path, COUNTS), "--store"])
-        assert 0 == main([*told, stand_in(tmp_path, COUNTS)])
-        assert 1 == main([*told, stand_in(tmp_path, dearer)])
+        command = ["guard", *baseline, "--valgrind"]
+        assert 0 == main([*command, program_at(tmp_path, COUNTS), "--store"])
+        assert 0 == main([*command, program_at(tmp_path, COUNTS)])
+        assert 1 == main([*command, program_at(tmp_path, costlier)])
         assert "too many" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The sample: made by its script, of the shape that it says, and taken as it should."""
+"""The sample files equal those that their script makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "sample"
 
 
-def made() -> dict[str, bytes]:
+def made_files() -> dict[str, bytes]:
     """Run the script."""
     spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
     assert spec is not None
@@ -23,13 +23,13 @@ def made() -> dict[str, bytes]:
     return files
 
 
-def test_the_script_makes_these_files() -> None:
-    """The same bytes, wherever and whenever it runs."""
-    for name, content in made().items():
+def test_script_makes_the_sample_files() -> None:
+    """Byte by byte."""
+    for name, content in made_files().items():
         assert (FOLDER / name).read_bytes() == content
 
 
-def leads(name: str) -> list[dict[str, Any]]:
+def rows_of(name: str) -> list[dict[str, Any]]:
     """Read the rows of a file."""
     text = (FOLDER / name).read_text(encoding="utf-8-sig")
     if name.endswith(".csv"):
@@ -43,9 +43,9 @@ def leads(name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_its_mess_is_that_of_real_exports() -> None:
-    """5 000 leads; nobody repeats in the first file; every kind of mess is there."""
-    crm, forms, event = leads("crm.csv"), leads("forms.csv"), leads("event.jsonl")
+def test_sample_has_every_kind_of_dirty_data() -> None:
+    """It has 5 000 leads; the first file has each person once."""
+    crm, forms, event = rows_of("crm.csv"), rows_of("forms.csv"), rows_of("event.jsonl")
     emails = [row["E-mail Address"].strip().lower() for row in crm]
     shared = [row["phone"] for row in forms if row["phone"].startswith("+1 989")]
 

@@ -167,11 +167,11 @@ class _Counted(ast.NodeTransformer):
         self.generic_visit(node)
         for place, operator in enumerate(node.ops):
             if isinstance(operator, ast.In | ast.NotIn):
-                each = node.comparators[place]
-                node.comparators[place] = _called("__searched__", each)
+                operand = node.comparators[place]
+                node.comparators[place] = _called("__searched__", operand)
             elif isinstance(operator, ast.Eq | ast.NotEq):
-                each = node.comparators[place]
-                node.comparators[place] = _called("__compared__", each)
+                operand = node.comparators[place]
+                node.comparators[place] = _called("__compared__", operand)
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
@@ -207,17 +207,19 @@ class _Counted(ast.NodeTransformer):
             and isinstance(node.func.value, ast.Name)
             and node.args
         ):
-            mine = ast.Name(node.func.value.id, ast.Load())
+            owner = ast.Name(node.func.value.id, ast.Load())
             moved = node.func.attr in _FROM_A_PLACE
             counter = ast.Name("__moved__" if moved else "__shorter__", ast.Load())
-            node.args[0] = ast.Call(counter, [mine, node.args[0]], [])
+            node.args[0] = ast.Call(counter, [owner, node.args[0]], [])
             return node
         at = isinstance(node.func, ast.Attribute) and node.func.attr in _SEARCHES
         if not (named or method) or (at and len(node.args) > 1):
             return node
         node.args = [
-            each if isinstance(each, ast.Starred) else _called("__cost__", each)
-            for each in node.args
+            argument
+            if isinstance(argument, ast.Starred)
+            else _called("__cost__", argument)
+            for argument in node.args
         ]
         if isinstance(node.func, ast.Attribute) and node.func.attr != "update":
             node.func.value = _called("__cost__", node.func.value)
@@ -258,6 +260,6 @@ class _Finder(MetaPathFinder):
 def install(package: str) -> None:
     """Let a package that is imported from now on count its work."""
     counters = [_worked, _ticked, _cost, _searched, _compared, _shorter, _moved]
-    for each in counters:
-        setattr(builtins, f"_{each.__name__}__", each)
+    for counter in counters:
+        setattr(builtins, f"_{counter.__name__}__", counter)
     sys.meta_path.insert(0, _Finder(package))

@@ -1,4 +1,4 @@
-"""Inputs of tests/cases/growth.json: calls made of templates that a number fills."""
+"""Inputs of tests/cases/growth.json: calls made of templates with numbers."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ CASES: dict[str, Any] = json.loads(
 START = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-def filled(template: Any, n: int, i: int = 0) -> Any:
-    """Fill a template: n is the size, i the number of an item in a list of n."""
+def fill(template: Any, n: int, i: int = 0) -> Any:
+    """Fill a template; n is the size, i the number of an item in a list of n."""
     if isinstance(template, str):
         numbers = {"{i}": i, "{j}": i + 1, "{k}": i + 2, "{n}": n, "{n+3}": n + 3}
         for name, value in numbers.items():
             template = template.replace(name, str(value))
         return template
     if isinstance(template, list):
-        return [filled(each, n, i) for each in template]
+        return [fill(item, n, i) for item in template]
     if not isinstance(template, dict):
         return template
     name = next(iter(template), "")
     if name.startswith("$"):
-        return GROWN[name](template[name], n, i)
-    return {filled(name, n, i): filled(each, n, i) for name, each in template.items()}
+        return FILLERS[name](template[name], n, i)
+    return {fill(name, n, i): fill(item, n, i) for name, item in template.items()}
 
 
 def _nested(kind: Any, n: int, _i: int) -> Any:
@@ -67,11 +67,11 @@ def _shared(_item: Any, n: int, _i: int) -> Any:
     return value
 
 
-GROWN: dict[str, Callable[[Any, int, int], Any]] = {
+FILLERS: dict[str, Callable[[Any, int, int], Any]] = {
     "$times": lambda parts, n, i: parts[1] + parts[0] * n + parts[2],
-    "$list": lambda item, n, i: [filled(item, n, k) for k in range(n)],
+    "$list": lambda item, n, i: [fill(item, n, k) for k in range(n)],
     "$map": lambda item, n, i: {
-        filled(item[0], n, k): filled(item[1], n, k) for k in range(n)
+        fill(item[0], n, k): fill(item[1], n, k) for k in range(n)
     },
     "$nest": _nested,
     "$shared": _shared,
@@ -81,69 +81,73 @@ GROWN: dict[str, Callable[[Any, int, int], Any]] = {
     "$down": lambda least, n, i: n + 1 - i - (1 - least),
     "$sub": lambda less, n, i: n - less,
     "$n": lambda _, n, i: n,
-    "$join": lambda parts, n, i: parts[0].join(
-        filled(parts[1], n, k) for k in range(n)
-    ),
-    "$tail": lambda parts, n, i: filled(parts[0], n, i) + parts[1],
+    "$join": lambda parts, n, i: parts[0].join(fill(parts[1], n, k) for k in range(n)),
+    "$tail": lambda parts, n, i: fill(parts[0], n, i) + parts[1],
     "$with": lambda parts, n, i: {
-        k: v for p in parts for k, v in filled(p, n, i).items()
+        k: v for p in parts for k, v in fill(p, n, i).items()
     },
-    "$text": lambda parts, n, i: "".join(str(filled(x, n, i)) for x in parts),
-    "$flat": lambda parts, n, i: [
-        filled(each, n, k) for k in range(n) for each in parts
-    ],
-    "$cat": lambda parts, n, i: [v for p in parts for v in filled(p, n, i)],
+    "$text": lambda parts, n, i: "".join(str(fill(x, n, i)) for x in parts),
+    "$flat": lambda parts, n, i: [fill(part, n, k) for k in range(n) for part in parts],
+    "$cat": lambda parts, n, i: [v for p in parts for v in fill(p, n, i)],
 }
 
 
 def rule(name: str) -> Any:
     """Find a rule by its name; ``latest:at`` is latest(by="at")."""
     name, _, by = name.partition(":")
-    found = getattr(rules, name)
+    value = getattr(rules, name)
     if name == "items_by":
-        return found(*by.split(","))
-    return found(by=by) if by else found
+        return value(*by.split(","))
+    return value(by=by) if by else value
 
 
 def normaliser(name: str) -> Any:
     """Find a normaliser by its name; ``phone_in:US`` is phone_in("US")."""
-    name, _, of = name.partition(":")
+    name, _, argument = name.partition(":")
     if name in ("soundex", "nysiis"):
         from upsertcore.normalize import phonetic
 
         return getattr(phonetic, name)
     if name == "nicknames":
         return normalize.nicknames({"Robert": ["Bob"], "Ada": ["Addie"]})
-    found = getattr(normalize, name)
-    return found(int(of) if of.isdigit() else of) if of else found
+    value = getattr(normalize, name)
+    return (
+        value(int(argument) if argument.isdigit() else argument) if argument else value
+    )
 
 
-def made_policy(spec: dict[str, Any]) -> Policy:
+def policy_of(spec: dict[str, Any]) -> Policy:
     """Make a policy of its table."""
     spec = dict(spec)
     kind, *names = spec.pop("match")
-    options = names.pop() if names and isinstance(names[-1], dict) else {}
+    strategy_options = names.pop() if names and isinstance(names[-1], dict) else {}
     names = [
-        name for each in names for name in ([each] if isinstance(each, str) else each)
+        name
+        for group in names
+        for name in ([group] if isinstance(group, str) else group)
     ]
     lines = {}
     for name, line in spec.pop("fields").items():
-        how = dict(line)
-        for what, make in (("key", normaliser), ("rule", rule), ("on_merge", rule)):
-            if what in how:
-                how[what] = make(how[what])
-        lines[name] = field(**how)
+        options = dict(line)
+        for option, make in (("key", normaliser), ("rule", rule), ("on_merge", rule)):
+            if option in options:
+                options[option] = make(options[option])
+        lines[name] = field(**options)
     keys = {}
     for name, parts in spec.pop("keys", {}).items():
-        how = dict(parts)
+        options = dict(parts)
         keys[name] = key(
-            *how.pop("of"), normalize=normaliser(how.pop("normalize")), **how
+            *options.pop("of"),
+            normalize=normaliser(options.pop("normalize")),
+            **options,
         )
     if "extra_fields" in spec:
         spec["extra_fields"] = field(rule=rule(spec["extra_fields"]["rule"]))
     if "on_merge" in spec:
         spec["on_merge"] = rule(spec["on_merge"])
-    return Policy(getattr(match, kind)(*names, **options), lines, keys=keys, **spec)
+    return Policy(
+        getattr(match, kind)(*names, **strategy_options), lines, keys=keys, **spec
+    )
 
 
 class Run:
@@ -163,49 +167,49 @@ class Run:
         spec = case.get("policy")
         if isinstance(spec, str):
             spec = CASES["policies"][spec]
-        self.spec: dict[str, Any] = filled(spec, n) if spec else {}
+        self.spec: dict[str, Any] = fill(spec, n) if spec else {}
         if self.spec:
-            self.policy = made_policy(self.spec)
+            self.policy = policy_of(self.spec)
             self.book = ContactBook(
                 self.policy, ids=self.id, clock=self.now, **case.get("book", {})
             )
         for step in case.get("before", []):
             self.step(step, 0)
-        self.calls = [self.ready(step) for step in case["call"]]
+        self.calls = [self.prepared(step) for step in case["call"]]
 
     def id(self) -> str:
         """Number the contacts."""
         return f"c-{next(self.numbers)}"
 
     def now(self) -> datetime:
-        """Let an hour pass."""
+        """Return a time one hour later than the last one."""
         return START + timedelta(hours=next(self.hours))
 
-    def measured(self) -> None:
+    def run_calls(self) -> None:
         """Make the calls whose work is counted."""
         for call in self.calls:
             with suppress(errors.UpsertError):
                 call()
 
-    def ready(self, step: list[Any]) -> Callable[[], object]:
-        """Fill the templates of a step, so that what is left is the call."""
+    def prepared(self, step: list[Any]) -> Callable[[], object]:
+        """Fill the templates of a step; return the call."""
         if step[0] == "each":
-            calls = [self.filled(step[1], i) for i in range(self.n)]
+            calls = [self.fill(step[1], i) for i in range(self.n)]
             return lambda: self.all_refusable(calls)
-        call = self.filled(step, 0)
+        call = self.fill(step, 0)
         return lambda: self.refusable(call)
 
-    def filled(self, step: list[Any], i: int) -> list[Any]:
+    def fill(self, step: list[Any], i: int) -> list[Any]:
         """Fill the templates of a step."""
-        return [step[0], *filled(step[1:], self.n, i)]
+        return [step[0], *fill(step[1:], self.n, i)]
 
     def step(self, step: list[Any], i: int) -> None:
         """Make a step before the calls that are counted."""
         if step[0] == "each":
             for k in range(self.n):
-                self.refusable(self.filled(step[1], k))
+                self.refusable(self.fill(step[1], k))
         else:
-            self.refusable(self.filled(step, i))
+            self.refusable(self.fill(step, i))
 
     def all_refusable(self, calls: list[list[Any]]) -> None:
         """Make calls one after the other."""
@@ -215,38 +219,42 @@ class Run:
     def refusable(self, call: list[Any]) -> None:
         """Make a call; where it is refused, its message is made."""
         try:
-            result = self.done(call)
+            result = self.make_call(call)
         except errors.UpsertError as refusal:
             self.outcomes.append(str(refusal))
         else:
             self.outcomes.append(result)
 
-    def done(self, call: list[Any]) -> Any:
+    def make_call(self, call: list[Any]) -> Any:
         """Make a call."""
         verb, *rest = call
         if hasattr(self, f"do_{verb}"):
             return getattr(self, f"do_{verb}")(*rest)
-        how = rest.pop() if len(rest) > 1 and isinstance(rest[-1], dict) else {}
+        options = rest.pop() if len(rest) > 1 and isinstance(rest[-1], dict) else {}
         if verb in ("merge", "duplicates", "dedupe"):
             rest = [
-                x for each in rest for x in (each if isinstance(each, list) else [each])
+                x
+                for argument in rest
+                for x in (argument if isinstance(argument, list) else [argument])
             ]
-        return getattr(self.book, verb)(*rest, **how)
+        return getattr(self.book, verb)(*rest, **options)
 
-    def do_upsert(self, patch: Any, how: Any = None) -> Any:
+    def do_upsert(self, patch: Any, options: Any = None) -> Any:
         """Send a patch, perhaps with rules for this call."""
-        how = dict(how or {})
-        if "rules" in how:
-            how["rules"] = {name: rule(each) for name, each in how["rules"].items()}
-        return self.book.upsert(patch, **how)
+        options = dict(options or {})
+        if "rules" in options:
+            options["rules"] = {
+                name: rule(spec) for name, spec in options["rules"].items()
+            }
+        return self.book.upsert(patch, **options)
 
-    def do_many(self, patches: Any, how: Any = None) -> Any:
+    def do_many(self, patches: Any, options: Any = None) -> Any:
         """Send a batch."""
-        return self.book.upsert_many(patches, **(how or {}))
+        return self.book.upsert_many(patches, **(options or {}))
 
-    def do_find(self, name: str, value: Any, how: Any = None) -> Any:
+    def do_find(self, name: str, value: Any, options: Any = None) -> Any:
         """Find by a key."""
-        return self.book.find(name, value, **(how or {}))
+        return self.book.find(name, value, **(options or {}))
 
     def do_keep_plan(self, patch: Any) -> Any:
         """Plan, and keep the plan."""
@@ -267,7 +275,7 @@ class Run:
             self.book.undo(outcome)
 
     def do_retold(self, place: int) -> Any:
-        """Tell an outcome in words and as a row, and compare its contact."""
+        """Explain an outcome, make its row, and load the contact of the row."""
         outcome = self.outcomes[place]
         if isinstance(outcome, str):
             return outcome
@@ -314,12 +322,12 @@ class Run:
         """Compare the policy with itself, or with another one of the file."""
         policy = self.policy
         if other is not None:
-            policy = made_policy(filled(CASES["policies"][other], self.n))
+            policy = policy_of(fill(CASES["policies"][other], self.n))
         return self.book.compare(policy, patches).explain()
 
     def do_policy(self) -> Any:
         """Make the policy of the input, and a book under it."""
-        return ContactBook(made_policy(self.spec))
+        return ContactBook(policy_of(self.spec))
 
     def do_normalize(self, name: str, text: Any) -> Any:
         """Make the form of a value."""
@@ -330,24 +338,24 @@ class Run:
         kind = getattr(profiles, name)
         self.profile = kind(ids=self.id, clock=self.now, **options)
 
-    def do_send(self, payload: Any, how: Any = None) -> Any:
+    def do_send(self, payload: Any, options: Any = None) -> Any:
         """Send a payload to the profile."""
-        return self.profile.upsert(payload, **(how or {}))
+        return self.profile.upsert(payload, **(options or {}))
 
-    def do_evaluate(self, rows: Any, how: Any = None) -> Any:
+    def do_evaluate(self, rows: Any, options: Any = None) -> Any:
         """Evaluate the policy on labelled rows; compare with the report before."""
-        before, how = self.report, how or {}
-        self.report = evaluation.evaluate(self.policy, rows, truth="who", **how)
-        told = str(self.report), self.report.to_dict()
-        return told, str(evaluation.compare(before or self.report, self.report))
+        before, options = self.report, options or {}
+        self.report = evaluation.evaluate(self.policy, rows, truth="who", **options)
+        texts = str(self.report), self.report.to_dict()
+        return texts, str(evaluation.compare(before or self.report, self.report))
 
     def do_replay(self, patches: Any, cap: Any = None) -> Any:
         """Take a log apart, and replay its components."""
         from upsertcore.replay import SentPatch, components, replay
 
         log = [SentPatch(n, patch, at=self.now()) for n, patch in enumerate(patches)]
-        found = components(log, self.policy, **({"cap": cap} if cap else {}))
-        return list(replay(found.rows, self.policy))
+        split = components(log, self.policy, **({"cap": cap} if cap else {}))
+        return list(replay(split.rows, self.policy))
 
     def do_check_laws(self, patch: Any) -> Any:
         """Try the laws on the book and a patch."""
@@ -363,7 +371,7 @@ class Run:
             lines
             if isinstance(lines, str)
             else "\n".join(
-                each if isinstance(each, str) else json.dumps(each) for each in lines
+                line if isinstance(line, str) else json.dumps(line) for line in lines
             )
         )
         (self.folder / name).write_text(text + "\n", "utf-8")
@@ -372,15 +380,15 @@ class Run:
         """Give a command in the folder of the files."""
         from upsertcore.cli.commands import main
 
-        here = Path.cwd()
+        folder = Path.cwd()
         os.chdir(self.folder)
         sink = io.StringIO()
         words = tuple(
-            x for each in words for x in (each if isinstance(each, list) else [each])
+            x for word in words for x in (word if isinstance(word, list) else [word])
         )
         try:
             with redirect_stdout(sink), redirect_stderr(sink), suppress(SystemExit):
                 main.main([*map(str, words)], prog_name="upsertcore")
         finally:
-            os.chdir(here)
+            os.chdir(folder)
         return sink.getvalue()

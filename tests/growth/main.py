@@ -18,19 +18,19 @@ install("upsertcore")
 from tests.growth.inputs import CASES, Run  # noqa: E402 - it imports the package
 
 
-def counted(number: int, factor: int) -> tuple[list[int], list[float]]:
+def works_and_times(number: int, factor: int) -> tuple[list[int], list[float]]:
     """Count the work of an input at three sizes; time it as well."""
     case = CASES["inputs"][number]
     works, times = [], []
-    # What is loaded or made when it is first needed does not count.
+    # The first run loads modules and fills caches, which is not counted.
     first = Run(case, case["n"])
-    first.measured()
+    first.run_calls()
     shutil.rmtree(first.folder)
     for n in (factor * case["n"], 2 * factor * case["n"], 4 * factor * case["n"]):
         run = Run(case, n)
         gc.collect()
         before, begun = work(), time.process_time()
-        run.measured()
+        run.run_calls()
         works.append(work() - before)
         times.append(round(time.process_time() - begun, 4))
         shutil.rmtree(run.folder)
@@ -42,7 +42,7 @@ def main(first: int, last: int, factor: int) -> None:
     gc.collect()
     gc.freeze()
     for number in range(first, min(last, len(CASES["inputs"]))):
-        print(json.dumps([number, *counted(number, factor)]), flush=True)  # noqa: T201
+        print(json.dumps([number, *works_and_times(number, factor)]), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

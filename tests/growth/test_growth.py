@@ -1,4 +1,4 @@
-"""Each input of tests/cases/growth.json costs what it grows by, counted in steps."""
+"""The cost of each input of tests/cases/growth.json grows within its bound."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def within(case: dict[str, Any], works: list[int]) -> bool:
     if case["bound"] == "constant":
         return four - one <= max(one / 10, least)
     if two < one:
-        # What is too long may be refused at once.
+        # An input that is too long may be refused at once.
         return four <= more * two
     return four - two <= more * (two - one) + max(least, 4 * one // 100)
 
 
 @pytest.fixture(scope="module")
 def works() -> dict[int, list[int]]:
-    """Count all inputs, in a process that imports the package in its own way."""
+    """Count all inputs in a process that imports the package with counters."""
     program = [sys.executable, "-m", "tests.growth.main"]
-    # Coverage would count a tree that is not the one of the file.
+    # Coverage measures the syntax tree of the file, which is not the one that runs.
     environment = {n: v for n, v in os.environ.items() if not n.startswith("COVERAGE")}
-    done = subprocess.run(
+    process = subprocess.run(
         [*program, "0", str(len(INPUTS)), "1"],
         cwd=Path(__file__).parents[2],
         env=environment,
@@ -48,19 +48,19 @@ def works() -> dict[int, list[int]]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert process.returncode == 0, process.stderr[-2000:]
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
     return {number: counts for number, counts, _times in lines}
 
 
-def test_each_call_costs_what_it_grows_by(works: dict[int, list[int]]) -> None:
-    """Its input, twice and four times as large."""
-    said = {
+def test_cost_of_each_call_grows_within_its_bound(works: dict[int, list[int]]) -> None:
+    """At n, 2n and 4n."""
+    described = {
         number: (case["grows"], case.get("policy"), case["call"], works[number])
         for number, case in enumerate(INPUTS)
     }
     over = [
-        said[number]
+        described[number]
         for number, case in enumerate(INPUTS)
         if not within(case, works[number])
     ]
@@ -68,8 +68,8 @@ def test_each_call_costs_what_it_grows_by(works: dict[int, list[int]]) -> None:
     assert over == []
 
 
-def test_each_input_is_another_one_and_is_counted(works: dict[int, list[int]]) -> None:
-    """What may grow by the square of its input says why."""
+def test_every_input_is_unique_and_counted(works: dict[int, list[int]]) -> None:
+    """An input with a quadratic bound has a reason."""
     assert len({json.dumps(case) for case in INPUTS}) == len(INPUTS)
     assert {*works} == {*range(len(INPUTS))}
     assert [

@@ -1,10 +1,10 @@
 """
-What the planted faults are shown on, and which laws it breaks.
+The examples that show the planted faults, and a script that reports broken laws.
 
 Rules:
-    Run as a script, it looks at the package that stands first on the path, and only
-    there: a law is asked of a copy, never of the package under test.
-    Whatever is sound breaks no law that it claims; the rest is itself a fault.
+    As a script it checks the package that is first on the path, and only there: laws
+    are checked on a copy, never on the package under test.
+    A sound example breaks no law that it claims; an unsound one is a fault itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from upsertcore.rules import (
 )
 
 Check = Callable[[], Iterable[str]]
-"""Gives the names of the laws that are broken."""
+"""Returns the names of the laws that are broken."""
 
 MAIL = field(key=normalize.email, unique=True)
 
@@ -51,36 +51,42 @@ MAIL = field(key=normalize.email, unique=True)
 def policy(
     table: Policy, contacts: int = 1, limit: int | None = None, **values: list[Any]
 ) -> Check:
-    """Try every law that a policy claims in a world of so many contacts."""
+    """Try every law that a policy claims, in a world of a number of contacts."""
 
-    def broken() -> Iterable[str]:
-        made = laws.card(table, contacts=contacts, values=values, limit=limit)
-        return [each.law for each in made.verdicts if each.claimed and not each.holds]
+    def broken_laws() -> Iterable[str]:
+        card = laws.card(table, contacts=contacts, values=values, limit=limit)
+        return [
+            verdict.law
+            for verdict in card.verdicts
+            if verdict.claimed and not verdict.holds
+        ]
 
-    return broken
+    return broken_laws
 
 
-def rule(each: Any, *values: Any) -> Check:
-    """Compare what a merge rule declares with what it has."""
-    return _one_by_one(
-        "rules", lambda: laws.rules.declares_what_it_has(each, [None, *values])
+def rule(checked: Any, *values: Any) -> Check:
+    """Compare the laws that a merge rule declares with those that hold."""
+    return _first_broken(
+        "rules", lambda: laws.rules.declares_what_it_has(checked, [None, *values])
     )
 
 
-def normaliser(each: Any) -> Check:
-    """Ask a normaliser for the forms of many awkward values."""
-    return _one_by_one("normalisers", lambda: laws.normalisers.check_normaliser(each))
+def normaliser(checked: Any) -> Check:
+    """Check the forms that a normaliser makes of many awkward values."""
+    return _first_broken(
+        "normalisers", lambda: laws.normalisers.check_normaliser(checked)
+    )
 
 
-def _one_by_one(family: str, check: Callable[[], None]) -> Check:
-    def broken() -> Iterable[str]:
+def _first_broken(family: str, check: Callable[[], None]) -> Check:
+    def broken_laws() -> Iterable[str]:
         try:
             check()
         except laws.LawBroken as error:
             return [f"{family}.{error.law}"]
         return []
 
-    return broken
+    return broken_laws
 
 
 SOUND: dict[str, Check] = {
@@ -277,22 +283,22 @@ SOUND: dict[str, Check] = {
     "phone": normaliser(normalize.phone),
     "exact": normaliser(normalize.exact),
 }
-"""What breaks no law that it claims, by name."""
+"""Examples that break no law that they claim, by name."""
 
 
-def _appended(stored: Any, sent: Any) -> Any:
+def _append(stored: Any, sent: Any) -> Any:
     if sent is not None and type(sent) is not tuple:
         raise ValueError("must be a list")
     return sent and (stored or ()) + sent
 
 
-def _cut(value: Any) -> str | None:
+def _cut_plus(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     return value.strip().removeprefix("+").strip() or None
 
 
-APPENDED = custom(_appended, name="appended", laws=("idempotent",))
+APPENDED = custom(_append, name="appended", laws=("idempotent",))
 _TICKS = count()
 
 UNSOUND: dict[str, Check] = {
@@ -312,30 +318,30 @@ UNSOUND: dict[str, Check] = {
             },
         )
     ),
-    "a normaliser that cuts": normaliser(_cut),
+    "a normaliser that cuts": normaliser(_cut_plus),
     "a normaliser that counts": normaliser(lambda _value: str(next(_TICKS))),
     "a normaliser that answers blank": normaliser(
         lambda value: value.strip() if isinstance(value, str) else None
     ),
 }
-"""What is a fault of a host's own, by name."""
+"""Faulty functions of an application, by name."""
 
 
 def main(root: str, law: str, name: str, path: str) -> None:
     """
-    Print which laws are broken by one of these in the package under a root.
+    Print the laws that an example breaks in the package under a root.
 
     Args:
         root: Where the copy is.
-        law: The one that is asked for; blank for every one of them.
-        name: What is looked at.
-        path: ``"plain"`` where no call is to take the fast path.
+        law: The law to check; blank for all of them.
+        name: The name of the example.
+        path: ``"plain"`` to keep every call off the fast path.
     """
     if path == "plain":
         book.has_fast_path = lambda _policy: False  # type: ignore[assignment, attr-defined]
-    found = Path(upsertcore.__file__).resolve()
-    if not found.is_relative_to(Path(root).resolve()):
-        raise SystemExit(f"{found} is not the copy in {root}")
+    package_file = Path(upsertcore.__file__).resolve()
+    if not package_file.is_relative_to(Path(root).resolve()):
+        raise SystemExit(f"{package_file} is not the copy in {root}")
     for family in (laws.CALLS, laws.MERGES, laws.LOGS):
         for other in [*family] if law else ():
             if other != law:

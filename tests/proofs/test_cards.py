@@ -1,4 +1,4 @@
-"""The cards of the four profiles: computed here, and compared with their README."""
+"""The cards of the four profiles equal those of the README of the laws."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ pytestmark = pytest.mark.full
 
 README = Path(laws.__file__).with_name("README.md").read_text(encoding="utf-8")
 NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
-OPEN = {"create_makes_one", "log_again", "any_order"}
-NONE_OF_THEM = {"left_out_together", "clock_travels"}
-"""What no profile claims: none has a key of several fields, or a rule with a clock."""
+MAY_FAIL = {"create_makes_one", "log_again", "any_order"}
+NEVER_CLAIMED = {"left_out_together", "clock_travels"}
+"""Laws of keys of several fields and of clocks, which no profile has."""
 
 
-def made(*words: str) -> dict[str, Any]:
-    """Have a card printed by the command line, in a process of its own."""
+def print_card(*words: str) -> dict[str, Any]:
+    """Print a card by the command line, in another process."""
     command = [sys.executable, "-m", "upsertcore", "laws", *words, "--json"]
-    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
-    card: dict[str, Any] = json.loads(done.stdout)
+    process = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    card: dict[str, Any] = json.loads(process.stdout)
     return card
 
 
@@ -36,11 +36,11 @@ def made(*words: str) -> dict[str, Any]:
 def _cards() -> dict[str, dict[str, Any]]:
     """Make the four cards, two at a time."""
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(NAMES, pool.map(made, NAMES), strict=True))
+        return dict(zip(NAMES, pool.map(print_card, NAMES), strict=True))
 
 
 def cell(law: dict[str, Any]) -> str:
-    """Write what came of a law."""
+    """Write the result of a law."""
     if not law["holds"]:
         return "**fails**"
     return (
@@ -54,28 +54,27 @@ def row(number: int, cards: dict[str, dict[str, Any]]) -> str:
     """Write the row of one law."""
     verdicts = [cards[name]["laws"][number] for name in NAMES]
     cells = [cell(verdict) for verdict in verdicts]
-    says = verdicts[0]["says"].removesuffix(".")
-    return f"| `{verdicts[0]['law']}` | {says} | {' | '.join(cells)} |"
+    description = verdicts[0]["says"].removesuffix(".")
+    return f"| `{verdicts[0]['law']}` | {description} | {' | '.join(cells)} |"
 
 
-def test_the_profiles_are_these() -> None:
-    """There is a card for each."""
+def test_every_profile_has_a_card() -> None:
     assert sorted(NAMES) == sorted(BY_NAME)
 
 
 def test_every_claimed_law_holds(cards: dict[str, dict[str, Any]]) -> None:
-    """And what does not hold is not claimed."""
+    """A law that does not hold is not claimed."""
     for name, card in cards.items():
         for law in card["laws"]:
             assert law["holds"] or not law["claimed"], (name, law)
-            silent = law["law"] in NONE_OF_THEM
+            silent = law["law"] in NEVER_CLAIMED
             assert silent or law["calls"] or not law["holds"], (name, law)
         unclaimed = {law["law"] for law in card["laws"] if not law["claimed"]}
-        assert OPEN | NONE_OF_THEM >= unclaimed >= NONE_OF_THEM
+        assert MAY_FAIL | NEVER_CLAIMED >= unclaimed >= NEVER_CLAIMED
 
 
-def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
-    """Row by row, with their counts: what stands there is what was printed here."""
+def test_readme_has_the_printed_cards(cards: dict[str, dict[str, Any]]) -> None:
+    """Row by row, with the counts."""
     rows = [row(number, cards) for number in range(len(cards["Anduin"]["laws"]))]
     text = README.partition("\n## The cards of the four profiles\n")[2]
     text = text.partition("\n## ")[0]
@@ -85,9 +84,11 @@ def test_the_readme_has_these_cards(cards: dict[str, dict[str, Any]]) -> None:
     )
 
 
-def test_creating_without_looking_is_no_upsert() -> None:
-    """Where duplicates are allowed it makes two; with an idempotency key, one."""
-    card = made("LeadConnector", "--set", "allow_duplicates=true", "--contacts", "1")
+def test_allowed_duplicates_create_two_contacts() -> None:
+    """With an idempotency key, one."""
+    card = print_card(
+        "LeadConnector", "--set", "allow_duplicates=true", "--contacts", "1"
+    )
     verdicts = {law["law"]: law for law in card["laws"]}
 
     assert not verdicts["create_makes_one"]["holds"]

@@ -1,4 +1,4 @@
-"""The laws find bugs: each planted fault breaks the law that is named beside it."""
+"""Each planted fault breaks the law that is named beside it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Runs: TypeAlias = "dict[str, Future[Broken]]"
 
 PACKAGE = Path(upsertcore.__file__).parent
 WORKER = fault_worker.__file__
-BEGIN = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
-# The copy is what is run, and what it covers is nobody's business.
+PRELUDE = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
+# A copy is run, whose coverage does not count.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
 FAST = ("book.shapes", "book.fast")
-WHERE = [fault for fault in FAULTS if fault.module]
+PLANTED = [fault for fault in FAULTS if fault.module]
 
 
-def of(fault: Fault) -> str:
+def fault_id(fault: Fault) -> str:
     return fault.wrong
 
 
@@ -44,7 +44,7 @@ def path_of(fault: Fault, package: Path) -> Path:
     return package.joinpath(*fault.module.split(".")).with_suffix(".py")
 
 
-def faulty(fault: Fault) -> str:
+def faulty_source(fault: Fault) -> str:
     """Return the source of a module with a fault in it."""
     source = path_of(fault, PACKAGE).read_text("utf-8")
     start, end = extent(source, fault.function)
@@ -52,7 +52,7 @@ def faulty(fault: Fault) -> str:
     return source[:start] + changed + source[end:]
 
 
-def planted(fault: Fault | None, source: str, root: Path) -> None:
+def plant(fault: Fault | None, source: str, root: Path) -> None:
     """Copy the package, with one fault in it, or none."""
     package = root / "upsertcore"
     shutil.copytree(PACKAGE, package)
@@ -70,68 +70,67 @@ def extent(source: str, function: str) -> tuple[int, int]:
         return 0, len(source)
     node: ast.AST = ast.parse(source)
     for name in function.split("."):
-        # Of overloads the last one is the function.
+        # The last overload is the function.
         node = [
             n for n in ast.iter_child_nodes(node) if getattr(n, "name", "") == name
         ][-1]
     starts = [0, *(match.end() for match in re.finditer("\n", source))]
     assert isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    first = min([each.lineno for each in node.decorator_list] + [node.lineno])
+    first = min([decorator.lineno for decorator in node.decorator_list] + [node.lineno])
     return starts[first - 1], starts[node.end_lineno or 0]
 
 
-def broken(fault: Fault | None, source: str, root: Path, name: str) -> Broken:
+def broken_laws(fault: Fault | None, source: str, root: Path, name: str) -> Broken:
     """Ask another process which laws are broken in a copy with this fault, or none."""
-    planted(fault, source, root)
-    script = f"{BEGIN}runpy.run_path({str(WORKER)!r}, run_name='__main__')"
+    plant(fault, source, root)
+    script = f"{PRELUDE}runpy.run_path({str(WORKER)!r}, run_name='__main__')"
     law = fault.law if fault is not None else ""
-    # What the general path does wrong shows where no call takes the fast one.
+    # A fault of the general path shows where no call takes the fast one.
     path = "fast" if fault is None or fault.module in FAST else "plain"
     command = [sys.executable, "-I", "-c", script, str(root), law, name, path]
-    done = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, check=False, env=ENVIRONMENT, text=True
     )
     shutil.rmtree(root)
-    assert not done.returncode, done.stderr
-    found: Broken = json.loads(done.stdout)
-    return found
+    assert not process.returncode, process.stderr
+    laws: Broken = json.loads(process.stdout)
+    return laws
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """Begin all of them, two at a time, in the order in which they are asked for."""
+    """Begin all runs, two at a time, in the order of the tests."""
     roots = tmp_path_factory.mktemp("faults")
     with ThreadPoolExecutor(2) as pool:
-        begun = {
-            name: pool.submit(broken, None, "", roots / name, name) for name in SOUND
+        futures = {
+            name: pool.submit(broken_laws, None, "", roots / name, name)
+            for name in SOUND
         }
         for place, fault in enumerate(FAULTS):
-            # Here, since the parser of CPython 3.11 fails at times if two threads use
-            # it (https://github.com/python/cpython/issues/106905).
-            source = faulty(fault) if fault.module else ""
+            # In this thread, since the parser of CPython 3.11 fails at times if two
+            # threads use it (https://github.com/python/cpython/issues/106905).
+            source = faulty_source(fault) if fault.module else ""
             root, name = roots / str(place), fault.shown_on
-            begun[fault.wrong] = pool.submit(broken, fault, source, root, name)
-        yield begun
+            futures[fault.wrong] = pool.submit(broken_laws, fault, source, root, name)
+        yield futures
         pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_without_a_fault_no_law_is_broken(runs: Runs, name: str) -> None:
-    """What the faults are shown on breaks nothing where none is planted."""
+def test_package_without_a_fault_breaks_no_law(runs: Runs, name: str) -> None:
     assert {name: []} == runs[name].result()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=of)
-def test_a_fault_breaks_its_law(runs: Runs, fault: Fault) -> None:
-    """The law that is named is broken where this fault, and no other, is planted."""
-    found = runs[fault.wrong].result()
+@pytest.mark.parametrize("fault", FAULTS, ids=fault_id)
+def test_fault_breaks_its_law(runs: Runs, fault: Fault) -> None:
+    laws = runs[fault.wrong].result()
 
-    assert fault.law in found[fault.shown_on]
+    assert fault.law in laws[fault.shown_on]
 
 
-@pytest.mark.parametrize("fault", WHERE, ids=of)
-def test_a_fault_has_one_place(fault: Fault) -> None:
-    """Its pattern occurs once in the function as it is now."""
+@pytest.mark.parametrize("fault", PLANTED, ids=fault_id)
+def test_fault_has_one_place(fault: Fault) -> None:
+    """The pattern occurs once in its function."""
     module = PACKAGE.joinpath(*fault.module.split(".")).with_suffix(".py")
     source = module.read_text("utf-8")
 
@@ -139,8 +138,7 @@ def test_a_fault_has_one_place(fault: Fault) -> None:
     assert fault.old != fault.new
 
 
-def test_the_table_is_whole() -> None:
-    """Each fault is told in words of its own, and shown on something of its kind."""
+def test_faults_have_unique_texts_and_use_every_example() -> None:
     assert len(FAULTS) == len({fault.wrong for fault in FAULTS})
-    assert {*SOUND} == {fault.shown_on for fault in WHERE}
+    assert {*SOUND} == {fault.shown_on for fault in PLANTED}
     assert {*UNSOUND} == {fault.shown_on for fault in FAULTS if not fault.module}

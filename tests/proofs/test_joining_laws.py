@@ -1,4 +1,4 @@
-"""Laws of the verbs on contacts among themselves, and of undoing and of batches."""
+"""Laws of merges, undoing and batches."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def bytes_of(book: ContactBook) -> str:
     return json.dumps(book.dump())
 
 
-def picked(book: ContactBook, picks: list[int]) -> list[str]:
-    """Pick contacts of the first one's scope."""
+def picked_ids(book: ContactBook, picks: list[int]) -> list[str]:
+    """Pick ids of contacts in the scope of the first one."""
     if not len(book):
         return []
     first = list(book)[picks[0] % len(book)]
-    near = [each.id for each in book if each.scope == first.scope]
+    near = [contact.id for contact in book if contact.scope == first.scope]
     return [first.id, *[near[pick % len(near)] for pick in picks[1:]]]
 
 
-def merged(book: ContactBook, ids: list[str]) -> Outcome | None:
-    """Merge contacts, a refusal being None."""
+def try_merge(book: ContactBook, ids: list[str]) -> Outcome | None:
+    """Merge contacts; return None if that is refused."""
     scope = scope_of(book, ids[0]) if ids else ""
     try:
         return book.merge(*ids, scope=scope, on_itself="ignore") if ids else None
@@ -71,37 +71,37 @@ def merged(book: ContactBook, ids: list[str]) -> Outcome | None:
 
 
 def scope_of(book: ContactBook, id: str) -> str:
-    """Give the scope in which an id leads to a contact."""
-    return next(each.scope for each in book if id in each.ids)
+    """Return the scope in which an id leads to a contact."""
+    return next(contact.scope for contact in book if id in contact.ids)
 
 
 @given(CASES)
-def test_undo_inverts_an_upsert(case: Case) -> None:
-    """After a call and its undoing the book is as it was, byte by byte."""
+def test_undo_of_an_upsert_restores_the_bytes(case: Case) -> None:
     book = fed(case)
-    before, found = bytes_of(book), finds(book)
+    before, holders = bytes_of(book), holders_of_forms(book)
     outcome = tried(book, case.patch, case.scope, **case.how)
     if isinstance(outcome, Outcome):
-        undone(book, outcome, before)
-        assert found == finds(book)
+        check_undo(book, outcome, before)
+        assert holders == holders_of_forms(book)
 
 
 @given(CASES, PICKS)
-def test_undo_inverts_a_merge(case: Case, picks: list[int]) -> None:
-    """Who was merged by id is apart again, each in the old place."""
+def test_undo_of_a_merge_restores_contacts_and_places(
+    case: Case, picks: list[int]
+) -> None:
     book = fed(case)
-    before, found, order = bytes_of(book), finds(book), list(book)
-    outcome = merged(book, picked(book, picks))
+    before, holders, order = bytes_of(book), holders_of_forms(book), list(book)
+    outcome = try_merge(book, picked_ids(book, picks))
     if outcome is None:
         assert before == bytes_of(book)
         return
-    undone(book, outcome, before)
-    assert found == finds(book)
-    assert all(old is now for old, now in zip(order, book, strict=True))
+    check_undo(book, outcome, before)
+    assert holders == holders_of_forms(book)
+    assert all(old is restored for old, restored in zip(order, book, strict=True))
 
 
-def undone(book: ContactBook, outcome: Outcome, before: str) -> None:
-    """Undo, and see that all is as before, and that it can be done but once."""
+def check_undo(book: ContactBook, outcome: Outcome, before: str) -> None:
+    """Undo; check that all is as before, and that undoing again is refused."""
     answer = book.undo(outcome)
 
     book._index.check()
@@ -114,16 +114,16 @@ def undone(book: ContactBook, outcome: Outcome, before: str) -> None:
     assert answer.contact == (outcome.before or outcome.contact)
     scope = outcome.contact.scope
     assert ((scope, outcome.contact.id) in book) == (outcome.before is not None)
-    for each in outcome.merged:
-        assert book.get(each.id, scope=scope) is each
-    for again in (outcome, answer):
+    for absorbed in outcome.merged:
+        assert book.get(absorbed.id, scope=scope) is absorbed
+    for repeated in (outcome, answer):
         with pytest.raises(errors.StaleOutcome):
-            book.undo(again)
+            book.undo(repeated)
     assert before == bytes_of(book)
 
 
-def finds(book: ContactBook) -> list[tuple[str, str, list[str]]]:
-    """List who is found by each form that anybody holds, in order."""
+def holders_of_forms(book: ContactBook) -> list[tuple[str, str, list[str]]]:
+    """List the holders of every form that is held, in order."""
     forms = {
         (key.name, form, contact.scope): None
         for key in book.policy.all_keys
@@ -137,37 +137,37 @@ def finds(book: ContactBook) -> list[tuple[str, str, list[str]]]:
 
 
 @given(CASES, st.lists(PICKS, max_size=3), batches())
-def test_undoing_in_reverse_order_restores_the_empty_book(
+def test_undo_in_reverse_order_empties_the_book(
     case: Case, picks: Any, batch: Any
 ) -> None:
-    """All that was ever done can be undone, the last first, down to nothing."""
+    """Every outcome is undone, the last first."""
     book, dumps = books(case.policy), ["[]"]
     outcomes: list[Outcome] = []
 
-    def done(outcome: Outcome | errors.Refused | None) -> None:
+    def note(outcome: Outcome | errors.Refused | None) -> None:
         if isinstance(outcome, Outcome):
             outcomes.append(outcome)
             dumps.append(bytes_of(book))
 
     for patch, scope in case.calls:
-        done(tried(book, patch, scope))
+        note(tried(book, patch, scope))
     for pick in picks:
-        done(merged(book, picked(book, pick)))
+        note(try_merge(book, picked_ids(book, pick)))
     for patch in batch:
-        done(tried(book, patch))
-    given = {outcome.contact.id for outcome in outcomes}
+        note(tried(book, patch))
+    ids = {outcome.contact.id for outcome in outcomes}
 
     for outcome in reversed(outcomes):
         assert dumps.pop() == bytes_of(book)
         book.undo(pickle.loads(pickle.dumps(outcome)))  # noqa: S301 - made here
         book._index.check()
     assert dumps == ["[]"]
-    assert not any((scope, id) in book for id in given for scope in SCOPES)
+    assert not any((scope, id) in book for id in ids for scope in SCOPES)
 
 
 @given(CASES, batches())
-def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
-    """Undoing goes on only while the contact is the one that the outcome tells of."""
+def test_overtaken_outcome_is_stale(case: Case, between: list[Any]) -> None:
+    """Undo works only while the contact is the one of the outcome."""
     book = fed(case)
     outcome = tried(book, case.patch, case.scope, **case.how)
     for patch in between:
@@ -177,21 +177,21 @@ def test_an_outcome_overtaken_is_stale(case: Case, between: list[Any]) -> None:
     before = bytes_of(book)
     ids = [contact.id for contact in book]
     id, scope = outcome.contact.id, outcome.contact.scope
-    now = book.get(id, scope=scope) if id in ids else None
+    current = book.get(id, scope=scope) if id in ids else None
     try:
         book.undo(outcome)
     except errors.StaleOutcome:
         assert before == bytes_of(book)
         holds = any(key.unique for key in case.policy.all_keys)
-        assert now != outcome.contact or (holds and outcome.before)
+        assert current != outcome.contact or (holds and outcome.before)
     else:
-        assert now == outcome.contact
+        assert current == outcome.contact
     book._index.check()
 
 
 @pytest.mark.parametrize("on_key_in_use", ["refuse", "withhold", "allow"])
-def test_what_another_has_taken_since_does_not_come_back(on_key_in_use: Any) -> None:
-    """A unique key that was let go stays with whoever took it, unless all may."""
+def test_undo_of_a_key_that_another_has_taken_is_stale(on_key_in_use: Any) -> None:
+    """Under "allow" both hold it."""
     lines = {
         "code": field(key=normalize.exact),
         "email": field(key=normalize.email, unique=True),
@@ -204,7 +204,7 @@ def test_what_another_has_taken_since_does_not_come_back(on_key_in_use: Any) -> 
     if on_key_in_use == "allow":
         assert moved.before == book.undo(moved).contact
         assert [moved.contact.id, taker.contact.id] == [
-            each.id for each in book.find("email", "a@x.org")
+            contact.id for contact in book.find("email", "a@x.org")
         ]
     else:
         with pytest.raises(errors.StaleOutcome):
@@ -216,18 +216,22 @@ def test_what_another_has_taken_since_does_not_come_back(on_key_in_use: Any) -> 
 
 
 @given(CASES, st.lists(PICKS, min_size=1, max_size=3))
-def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
-    """After merges each id that there was leads to one contact, which names it."""
+def test_id_of_before_a_merge_leads_to_one_contact(case: Case, picks: Any) -> None:
+    """That contact names it."""
     book = fed(case)
-    ids = {id: each.scope for each in book for id in (each.id, *each.merged_ids)}
+    ids = {
+        id: contact.scope
+        for contact in book
+        for id in (contact.id, *contact.merged_ids)
+    }
     for pick in picks:
-        merged(book, picked(book, pick))
+        try_merge(book, picked_ids(book, pick))
     for id, scope in ids.items():
         contact = book.get(id, scope=scope)
         assert scope == contact.scope
         assert id in (contact.id, *contact.merged_ids)
-    every = [id for each in book for id in (each.id, *each.merged_ids)]
-    assert sorted(ids) == sorted(every)
+    final_ids = [id for contact in book for id in (contact.id, *contact.merged_ids)]
+    assert sorted(ids) == sorted(final_ids)
     loaded = [*book.dump()]
     if case.policy.on_key_in_use != "allow":
         twin = ContactBook.load(case.policy, loaded)
@@ -238,34 +242,33 @@ def test_old_ids_lead_to_who_has_them(case: Case, picks: Any) -> None:
 
 
 @given(CASES, PICKS)
-def test_by_any_id_is_by_its_own(case: Case, picks: list[int]) -> None:
-    """An old id in a merge means the contact that it leads to."""
+def test_old_id_in_a_merge_means_its_contact(case: Case, picks: list[int]) -> None:
     book, twin = fed(case), fed(case)
-    ids = picked(book, picks)
-    one = merged(book, ids[:2])
-    merged(twin, ids[:2])
-    if one is not None and one.merged:
-        old = one.contact.merged_ids[-1]
-        rest = [id for id in ids[2:] if (one.contact.scope, id) in book]
+    ids = picked_ids(book, picks)
+    outcome = try_merge(book, ids[:2])
+    try_merge(twin, ids[:2])
+    if outcome is not None and outcome.merged:
+        old = outcome.contact.merged_ids[-1]
+        rest = [id for id in ids[2:] if (outcome.contact.scope, id) in book]
         by_old, by_own = (
-            merged(book, [old, *rest]),
-            merged(twin, [one.contact.id, *rest]),
+            try_merge(book, [old, *rest]),
+            try_merge(twin, [outcome.contact.id, *rest]),
         )
         assert repr(by_own) == repr(by_old)
         assert bytes_of(twin) == bytes_of(book)
 
 
 @given(CASES, PICKS, st.sampled_from(FAULTS), st.integers(1, 4))
-def test_a_merge_is_all_or_nothing(
+def test_failed_merge_leaves_the_book_unchanged(
     case: Case, picks: list[int], kind: str, number: int
 ) -> None:
-    """A refusal, or an exception in a host's callable: the book is as before."""
+    """After a refusal, or an exception in a function of the host."""
     host = Host()
     book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
-    before, ids = bytes_of(book), picked(book, picks)
+    before, ids = bytes_of(book), picked_ids(book, picks)
     FUSE.light(kind, number)
     try:
-        failed = merged(book, ids) is None
+        failed = try_merge(book, ids) is None
     except Boom:
         failed = True
     finally:
@@ -275,17 +278,17 @@ def test_a_merge_is_all_or_nothing(
 
 
 @given(CASES, st.data(), st.sampled_from((None, "", "east")))
-def test_duplicates_are_the_transitive_groups(
+def test_duplicates_are_the_transitive_groups_of_a_naive_search(
     case: Case, data: st.DataObject, scope: str | None
 ) -> None:
-    """Everybody compared with everybody, until nothing moves: the same groups."""
+    """The naive way compares all pairs until no group changes."""
     book = fed(case)
     tried(book, case.patch, case.scope, **case.how)
     keys = data.draw(
         st.lists(st.sampled_from([*compiled(case.policy).by_name]), max_size=3)
     )
-    people = [each for each in book if scope in (None, each.scope)]
-    group = {each.id: place for place, each in enumerate(people)}
+    people = [person for person in book if scope in (None, person.scope)]
+    group = {person.id: place for place, person in enumerate(people)}
     for _ in people:
         for one in people:
             for other in people:
@@ -293,16 +296,16 @@ def test_duplicates_are_the_transitive_groups(
                     group[one.id] = group[other.id] = min(
                         group[one.id], group[other.id]
                     )
-    every = [
+    groups = [
         [p for p in people if group[p.id] == number] for number in range(len(people))
     ]
-    expected = tuple(tuple(each) for each in every if len(each) > 1)
+    expected = tuple(tuple(members) for members in groups if len(members) > 1)
 
     assert expected == book.duplicates(*keys, scope=scope)
 
 
 def shares(policy: Policy, keys: list[str], one: Contact, other: Contact) -> bool:
-    """Tell whether two contacts of a scope hold a common form."""
+    """Return whether two contacts of a scope hold a common form."""
     rows = one.to_dict(), other.to_dict()
     return one.scope == other.scope and any(
         {*naive_held(policy, key, rows[0])} & {*naive_held(policy, key, rows[1])}
@@ -326,33 +329,39 @@ KEEPING = Policy(
 )
 
 
-def listed(patch: dict[str, Any]) -> dict[str, Any]:
-    """Make a patch of fields that the policy has, its phones a list."""
+def with_phone_list(patch: dict[str, Any]) -> dict[str, Any]:
+    """Make a patch of fields that the policy has, with a list of phones."""
     own = {name: value for name, value in patch.items() if name in KEEPING.fields}
     phone = own.get("phone")
     return own | {"phone": phone if isinstance(phone, list) else [phone]}
 
 
 @given(st.lists(st.tuples(batches(), scopes()), min_size=1, max_size=4))
-def test_dedupe_leaves_no_duplicates(calls: list[Any]) -> None:
-    """Where no key is lost: one contact of each group, the oldest, and nothing more."""
+def test_dedupe_keeps_the_oldest_of_each_group(calls: list[Any]) -> None:
+    """Under a policy that loses no key, no duplicates are left."""
     book = books(KEEPING)
     for batch, scope in calls:
         for patch in batch:
-            book.create(listed(patch), scope=scope)
+            book.create(with_phone_list(patch), scope=scope)
     before, groups = list(book), book.duplicates()
     outcomes = book.dedupe()
 
-    told = [(o.contact.id, o.merged) for o in outcomes if isinstance(o, Outcome)]
-    assert [(each[0].id, each[1:]) for each in groups] == told
-    gone = {each.id for group in groups for each in group[1:]}
-    assert [c.id for c in before if c.id not in gone] == [c.id for c in book]
+    answered = [
+        (outcome.contact.id, outcome.merged)
+        for outcome in outcomes
+        if isinstance(outcome, Outcome)
+    ]
+    assert [(group[0].id, group[1:]) for group in groups] == answered
+    absorbed = {member.id for group in groups for member in group[1:]}
+    assert [contact.id for contact in before if contact.id not in absorbed] == [
+        contact.id for contact in book
+    ]
     assert book.duplicates() == ()
     for old, key in ((old, key) for old in before for key in KEEPING.all_keys):
         forms = naive_held(KEEPING, key, old.to_dict())
         contact = book.get(old.id, scope=old.scope)
-        now = naive_held(KEEPING, key, contact.to_dict())
-        assert {*forms} <= {*now}
+        kept = naive_held(KEEPING, key, contact.to_dict())
+        assert {*forms} <= {*kept}
     after = bytes_of(book)
     assert book.dedupe() == []
     assert after == bytes_of(book)
@@ -360,14 +369,14 @@ def test_dedupe_leaves_no_duplicates(calls: list[Any]) -> None:
 
 
 @given(CASES)
-def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
-    """One answer per group, each what merging it by hand would have said."""
+def test_dedupe_answers_as_a_merge_of_each_group(case: Case) -> None:
+    """One answer for each group."""
     book, twin = fed(case), fed(case)
     groups = book.duplicates()
     singly: list[Any] = []
     for group in groups:
         try:
-            ids = [each.id for each in group]
+            ids = [contact.id for contact in group]
             singly.append(twin.merge(*ids, scope=group[0].scope))
         except errors.Refused as error:
             singly.append(error)
@@ -381,7 +390,7 @@ def test_dedupe_merges_each_group_or_says_why(case: Case) -> None:
         assert (
             left == []
             or any(line.on_merge for line in case.policy.fields.values())
-            or any_limit(case)
+            or may_refuse_merges(case)
         )
 
 
@@ -389,22 +398,21 @@ def is_refused(answer: Any) -> bool:
     return isinstance(answer, errors.Refused)
 
 
-def any_limit(case: Case) -> bool:
-    """Tell whether a policy knows another reason to refuse a merge."""
+def may_refuse_merges(case: Case) -> bool:
+    """Return whether a policy has another reason to refuse a merge."""
     return case.policy.on_found == "refuse" or any(
         key.max_forms for key in case.policy.all_keys
     )
 
 
 @given(CASES, batches(), st.sampled_from(("", "", *FAULTS)), st.integers(1, 5))
-def test_an_atomic_batch_is_the_fold_or_nothing(
+def test_atomic_batch_is_the_fold_or_changes_nothing(
     case: Case, batch: list[Any], kind: str, number: int
 ) -> None:
-    """All is done as it would be one by one; or the book is as it was before."""
     book, twin = fed(case), fed(case)
     before = bytes_of(book)
     singly = [tried(twin, patch, case.scope) for patch in batch]
-    refused = [each for each in singly if is_refused(each)]
+    refused = [answer for answer in singly if is_refused(answer)]
     FUSE.light(kind, number)
     try:
         answers = book.upsert_many(batch, scope=case.scope, atomic=True)
@@ -422,8 +430,7 @@ def test_an_atomic_batch_is_the_fold_or_nothing(
 
 
 @given(CASES, batches())
-def test_an_atomic_batch_is_undone_from_its_end(case: Case, batch: Any) -> None:
-    """The outcomes of a batch are as good as any: undone in turn, nothing is left."""
+def test_atomic_batch_is_undone_in_reverse_order(case: Case, batch: Any) -> None:
     book = fed(case)
     before = bytes_of(book)
     try:
@@ -437,8 +444,10 @@ def test_an_atomic_batch_is_undone_from_its_end(case: Case, batch: Any) -> None:
 
 
 @given(CASES, batches(), st.sampled_from(("refuse_later", "refuse_all")))
-def test_repeats_are_refused(case: Case, batch: Any, on_duplicates: Any) -> None:
-    """Who shares a key is refused and names the others; the rest is the fold."""
+def test_duplicate_patches_are_refused_with_the_others_named(
+    case: Case, batch: Any, on_duplicates: Any
+) -> None:
+    """The other patches are the fold."""
     book, twin = fed(case), fed(case)
     alike = repeats_of(case.policy, batch)
     answers: list[Any] = book.upsert_many(
@@ -457,14 +466,16 @@ def test_repeats_are_refused(case: Case, batch: Any, on_duplicates: Any) -> None
             assert repr(tried(twin, patch, case.scope)) == repr(answer)
     assert bytes_of(twin) == bytes_of(book)
     strict, before = fed(case), bytes_of(fed(case))
-    refused = [row for row, each in enumerate(answers) if isinstance(each, Exception)]
+    refused = [
+        row for row, answer in enumerate(answers) if isinstance(answer, Exception)
+    ]
     if refused:
-        with pytest.raises(errors.Refused) as caught:
+        with pytest.raises(errors.Refused) as error:
             strict.upsert_many(
                 batch, scope=case.scope, atomic=True, on_duplicates=on_duplicates
             )
-        assert caught.value.row in refused
-        assert caught.value.outcomes == ()
+        assert error.value.row in refused
+        assert error.value.outcomes == ()
         assert before == bytes_of(strict)
 
 
@@ -473,40 +484,40 @@ CLEARED = Case(KEEPING, [({"email": "a@x", "name": "\n"}, "")], {"email": "A@x"}
 
 @example(CLEARED, [0, 1])
 @given(CASES, PICKS)
-def test_what_is_told_names_every_field(case: Case, picks: list[int]) -> None:
-    """Explaining never fails; who moved, was withheld or ignored stands on a line."""
+def test_explanation_names_every_field(case: Case, picks: list[int]) -> None:
+    """Changed, withheld and ignored fields have a line each."""
     book = fed(case)
     try:
-        explained(book.plan(case.patch, scope=case.scope, **case.how))
+        check_explanation(book.plan(case.patch, scope=case.scope, **case.how))
     except errors.Refused:
         pass
     outcome = tried(book, case.patch, case.scope, **case.how)
-    joined = merged(book, picked(book, picks))
-    for each in (outcome, joined):
-        if not isinstance(each, Outcome):
+    merge_outcome = try_merge(book, picked_ids(book, picks))
+    for answer in (outcome, merge_outcome):
+        if not isinstance(answer, Outcome):
             continue
-        explained(each)
-        packed = pickle.loads(pickle.dumps(each))  # noqa: S301 - made here
-        assert each == packed
-        assert repr(each) == repr(packed)
-        explained(packed)
-    if joined is not None:
-        explained(book.undo(joined))
+        check_explanation(answer)
+        packed = pickle.loads(pickle.dumps(answer))  # noqa: S301 - made here
+        assert answer == packed
+        assert repr(answer) == repr(packed)
+        check_explanation(packed)
+    if merge_outcome is not None:
+        check_explanation(book.undo(merge_outcome))
 
 
-def explained(told: Any) -> None:
-    """See that each field of an answer has a line, which says what became of it."""
-    lines = told.explain().split("\n")
-    assert lines[0].split(",")[0].split()[0] == told.result
-    for each in told.changes:
-        assert any(line.startswith(f"  {each.field}: ") for line in lines[1:])
-    for each in told.withheld:
-        start = f"  {each.field}: "
+def check_explanation(answer: Any) -> None:
+    """Check that each field of an answer has a line, which says what happened to it."""
+    lines = answer.explain().split("\n")
+    assert lines[0].split(",")[0].split()[0] == answer.result
+    for item in answer.changes:
+        assert any(line.startswith(f"  {item.field}: ") for line in lines[1:])
+    for item in answer.withheld:
+        start = f"  {item.field}: "
         assert any(
-            line.startswith(start) and "withheld" in line and each.holder in line
+            line.startswith(start) and "withheld" in line and item.holder in line
             for line in lines[1:]
         )
-    for name in told.ignored:
+    for name in answer.ignored:
         assert any(line.startswith(f"  {name}: not stored: ") for line in lines[1:])
     for one, other in pairwise([*lines, "  end"]):
         assert one
@@ -514,16 +525,18 @@ def explained(told: Any) -> None:
 
 
 @given(CASES, st.integers(0, 9))
-def test_an_id_is_free_once_its_contact_is_out(case: Case, pick: int) -> None:
-    """Deleted for good or undone it can be used again; while it leads to one, not."""
+def test_id_is_free_after_its_contact_is_deleted_or_undone(
+    case: Case, pick: int
+) -> None:
+    """While it leads to a contact, it is refused."""
     host = Host()
     book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
     outcome = tried(book, case.patch, case.scope, **case.how)
     if isinstance(outcome, Outcome) and outcome.created and pick % 2:
         book.undo(outcome)
     elif len(book):
-        someone = list(book)[pick % len(book)]
-        book.delete(someone.id, scope=someone.scope)
+        contact = list(book)[pick % len(book)]
+        book.delete(contact.id, scope=contact.scope)
     if not isinstance(outcome, Outcome):
         return
     id, before = outcome.contact.id, bytes_of(book)
@@ -540,8 +553,10 @@ def test_an_id_is_free_once_its_contact_is_out(case: Case, pick: int) -> None:
 
 
 @given(CASES, batches())
-def test_a_plan_does_not_outlive_an_undone_call(case: Case, between: Any) -> None:
-    """A version that comes again is not taken for the contact that had it before."""
+def test_plan_made_before_an_undo_is_stale_or_still_right(
+    case: Case, between: Any
+) -> None:
+    """A version that comes again is not taken for the contact of the plan."""
     book = fed(case)
     first = tried(book, case.patch, case.scope, **case.how)
     if not isinstance(first, Outcome) or first.unchanged:
@@ -553,13 +568,15 @@ def test_a_plan_does_not_outlive_an_undone_call(case: Case, between: Any) -> Non
     book.undo(first)
     for patch in between:
         tried(book, patch, case.scope)
-    now = {contact.id: contact for contact in book}
+    current = {contact.id: contact for contact in book}
     before = bytes_of(book)
     try:
         book.apply(plan)
     except errors.StalePlan:
         assert before == bytes_of(book)
     else:
-        was = plan.before
-        assert was is None or same(was.fields, now[was.id].fields)
-        assert was is None or was == now[was.id]
+        before_plan = plan.before
+        assert before_plan is None or same(
+            before_plan.fields, current[before_plan.id].fields
+        )
+        assert before_plan is None or before_plan == current[before_plan.id]

@@ -1,4 +1,4 @@
-"""The rules of behaviour on keys: who is matched, what is unique, who is first."""
+"""Laws of keys: matching, uniqueness and order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.field_options import blocking
 from tests.oracle.keys import composite, forms, held, key_named
-from tests.proofs.test_upsert_laws import joined
+from tests.proofs.test_upsert_laws import fields_joined
 from tests.strategies import (
     ABSENT_VALUES,
     KEYS,
@@ -51,27 +51,28 @@ MANY = st.lists(patches(), max_size=6)
     st.lists(st.sampled_from([*ABSENT_VALUES, [None, ""], "nope", " "]), max_size=2),
     MANY,
 )
-def test_4_blank_and_null_keys_match_nobody(make: Any, sent: Any, calls: Any) -> None:
-    """A patch whose keys are null, blank or none finds nobody, whoever is there."""
+def test_null_or_blank_key_matches_no_contact(
+    make: Any, values: Any, calls: Any
+) -> None:
+    """Whatever is stored."""
     lines = {name: field(key=KEYS[name][0]) for name in ("email", "phone")}
     book = books(Policy(make(*lines), lines, extra_fields=field(rule=replace)))
     for patch in calls:
         book.create(patch)
-    patch = dict(zip(lines, sent, strict=False))
+    patch = dict(zip(lines, values, strict=False))
 
-    with pytest.raises(errors.NoMatchKey) as caught:
+    with pytest.raises(errors.NoMatchKey) as error:
         book.upsert(patch)
-    assert tuple(lines) == caught.value.tried
+    assert tuple(lines) == error.value.tried
     for name, value in patch.items():
         assert book.find(name, value) == ()
 
 
 @pytest.mark.parametrize("make", [first_match, first_present, all_agree, merge_all])
 @given(st.lists(st.sampled_from(["email", "more", "name", "code"]), max_size=3), MANY)
-def test_4_what_is_blocked_or_not_whole_matches_nobody(
+def test_blocked_or_incomplete_key_matches_no_contact(
     make: Any, names: list[str], calls: Any
 ) -> None:
-    """Nor does a blocked value, in any field, or a key of which a part is missing."""
     lines = {name: field() for name in ("email", "more", "name", "code")}
     two = (normalize.text, normalize.exact)
     keys = {
@@ -90,9 +91,9 @@ def test_4_what_is_blocked_or_not_whole_matches_nobody(
     for patch in calls:
         book.create({**patch, **sent})
 
-    with pytest.raises(errors.NoMatchKey) as caught:
+    with pytest.raises(errors.NoMatchKey) as error:
         book.upsert({name: sent[name] for name in names})
-    assert ("mails", "person") == caught.value.tried
+    assert ("mails", "person") == error.value.tried
     assert book.find("mails", "ada@x.org") == ()
     assert book.find("person", {"name": "Ada", "code": 7}) == ()
     assert book.find("person", {"name": "Ada", "code": None}) == ()
@@ -106,8 +107,8 @@ def test_4_what_is_blocked_or_not_whole_matches_nobody(
         (("a", "b|c"), ("a|b", "c")),
     ],
 )
-def test_4_parts_of_a_key_do_not_run_together(one: Any, other: Any) -> None:
-    """Two pairs of parts that look alike when written in a row are two keys."""
+def test_parts_of_a_key_are_escaped(one: Any, other: Any) -> None:
+    """Two pairs of parts with the same text in a row are two keys."""
     pair = key("name", "code", normalize=normalize.exact, unique=True)
     lines = {"name": field(), "code": field()}
     book = books(Policy(first_match("pair"), lines, keys={"pair": pair}))
@@ -123,8 +124,8 @@ def test_4_parts_of_a_key_do_not_run_together(one: Any, other: Any) -> None:
     ),
     st.sets(st.integers(1, 6)),
 )
-def test_5_unique_stays_unique(case: Case, gone: set[int]) -> None:
-    """No two contacts hold one unique form, aliases included, whatever was called."""
+def test_unique_form_has_one_holder(case: Case, deleted: set[int]) -> None:
+    """Aliases are included, whatever the calls."""
     book = books(case.policy)
     for number, (patch, scope) in enumerate([*case.calls, (case.patch, case.scope)]):
         tried(book, patch, scope, **case.how)
@@ -133,102 +134,109 @@ def test_5_unique_stays_unique(case: Case, gone: set[int]) -> None:
         except errors.Refused:
             pass
         known = {contact.id: contact.scope for contact in book}
-        if number in gone and f"c-{number}" in known:
+        if number in deleted and f"c-{number}" in known:
             book.delete(f"c-{number}", scope=known[f"c-{number}"])
-    forms = [
-        (contact.scope, each.name, form)
+    held_forms = [
+        (contact.scope, policy_key.name, form)
         for contact in book
-        for each in case.policy.all_keys
-        for form in held(case.policy, each, contact.to_dict())
-        if each.unique
+        for policy_key in case.policy.all_keys
+        for form in held(case.policy, policy_key, contact.to_dict())
+        if policy_key.unique
     ]
 
-    assert len({*forms}) == len(forms)
+    assert len({*held_forms}) == len(held_forms)
     assert book.dump() == ContactBook.load(case.policy, book.dump()).dump()
 
 
 @given(st.one_of(cases(), cases(wanted=merge_all)))
-def test_5_a_clash_names_the_holder(case: Case) -> None:
-    """What is withheld stays as it was, and the holder is there under that key."""
+def test_clash_names_the_holder_and_keeps_the_value(case: Case) -> None:
+    """The holder has the form of that key."""
     book = fed(case)
     outcome = tried(book, case.patch, case.scope, **case.how)
     if isinstance(outcome, errors.KeyInUse):
         holder = book.get(outcome.holder)
         assert case.scope == holder.scope
         assert unique_forms(case.policy, outcome.field, holder)
-    for each in outcome.withheld if isinstance(outcome, Outcome) else ():
+    for item in outcome.withheld if isinstance(outcome, Outcome) else ():
         assert isinstance(outcome, Outcome)
-        was = None if outcome.before is None else outcome.before.get(each.field)
-        filled = outcome.merged or each.field in joined(case, outcome)
-        assert same(was, outcome.contact.get(each.field)) or filled
-        whole = key_named(case.policy, each.key)
-        theirs = held(case.policy, whole, book.get(each.holder).to_dict())
-        carried = forms(case.policy, whole, {each.field: thaw(each.value)})
-        alone = each.field in whole.fields and not composite(whole)
-        assert whole.unique
+        before = None if outcome.before is None else outcome.before.get(item.field)
+        filled = outcome.merged or item.field in fields_joined(case, outcome)
+        assert same(before, outcome.contact.get(item.field)) or filled
+        declared = key_named(case.policy, item.key)
+        theirs = held(case.policy, declared, book.get(item.holder).to_dict())
+        carried = forms(case.policy, declared, {item.field: thaw(item.value)})
+        alone = item.field in declared.fields and not composite(declared)
+        assert declared.unique
         assert {*theirs} & {*carried} if alone else theirs
 
 
 def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
-    """List what a contact holds of the unique keys that are, or have, a field."""
+    """List the forms that a contact holds of the unique keys of a name or field."""
     return {
         form
-        for each in policy.all_keys
-        for form in held(policy, each, contact.to_dict())
-        if each.unique and name in (each.name, *each.fields)
+        for policy_key in policy.all_keys
+        for form in held(policy, policy_key, contact.to_dict())
+        if policy_key.unique and name in (policy_key.name, *policy_key.fields)
     }
 
 
 @given(st.one_of(cases(), cases(wanted=merge_all)))
-def test_what_is_remembered_finds_its_contact(case: Case) -> None:
-    """A form held before finds the contact still; one let go finds it no more."""
+def test_alias_finds_its_contact(case: Case) -> None:
+    """A form that was let go finds it no more."""
     book = fed(case)
     before = {contact.id: contact.to_dict() for contact in book}
     outcome = tried(book, case.patch, case.scope, **case.how)
     if not isinstance(outcome, Outcome) or outcome.created:
         return
-    was = [before[c.id] for c in (outcome.before, *outcome.merged) if c is not None]
-    for each in case.policy.all_keys:
-        earlier = [form for row in was for form in held(case.policy, each, row)]
-        now = outcome.contact.to_dict()
-        current = forms(case.policy, each, now["fields"])
-        aliases = outcome.contact.aliases.get(each.name, ())
+    rows = [before[c.id] for c in (outcome.before, *outcome.merged) if c is not None]
+    for policy_key in case.policy.all_keys:
+        earlier = [form for row in rows for form in held(case.policy, policy_key, row)]
+        after = outcome.contact.to_dict()
+        current = forms(case.policy, policy_key, after["fields"])
+        aliases = outcome.contact.aliases.get(policy_key.name, ())
 
-        assert each.keep_aliases or aliases == ()
+        assert policy_key.keep_aliases or aliases == ()
         assert not {*aliases} & {*current}
-        assert {*aliases} == ({*earlier} - {*current} if each.keep_aliases else set())
+        assert {*aliases} == (
+            {*earlier} - {*current} if policy_key.keep_aliases else set()
+        )
         assert [*aliases] == [f for f in dict.fromkeys(earlier) if f in aliases]
-        for form in aliases if each.name in ("email", "phone") else ():
-            found = book.find(each.name, form, scope=case.scope)
+        for form in aliases if policy_key.name in ("email", "phone") else ():
+            found = book.find(policy_key.name, form, scope=case.scope)
             assert outcome.contact in found
 
 
 @given(cases())
-def test_no_contact_grows_beyond_a_limit(case: Case) -> None:
-    """It holds more forms of a key than the limit only if it held them before."""
+def test_contact_exceeds_a_limit_only_with_earlier_forms(case: Case) -> None:
     outcome = last(case)
     if outcome is None:
         return
-    for each in case.policy.all_keys:
-        now = held(case.policy, each, outcome.contact.to_dict())
-        was = outcome.before and held(case.policy, each, outcome.before.to_dict())
-        assert len(now) <= (each.max_forms or 99) or {*now} <= {*(was or ())}
+    for policy_key in case.policy.all_keys:
+        after = held(case.policy, policy_key, outcome.contact.to_dict())
+        before = outcome.before and held(
+            case.policy, policy_key, outcome.before.to_dict()
+        )
+        assert len(after) <= (policy_key.max_forms or 99) or {*after} <= {
+            *(before or ())
+        }
 
 
-def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
-    """Without it nobody could be created, so the clash is refused, and named."""
+def test_clash_of_a_required_key_is_refused_at_creation() -> None:
+    """On update it is withheld."""
     email = field(key=normalize.email, unique=True, required=True)
     lines = {"code": field(key=normalize.exact), "email": email}
     book = books(Policy(first_match("code"), lines, on_key_in_use="withhold"))
     book.upsert({"code": 1, "email": "ada@x.org"})
     book.upsert({"code": 2, "email": "bob@x.org"})
 
-    with pytest.raises(errors.KeyInUse) as caught:
+    with pytest.raises(errors.KeyInUse) as error:
         book.upsert({"code": 3, "email": "ADA@x.org"})
-    assert caught.value.args == ("email", "ADA@x.org", "c-1")
+    assert error.value.args == ("email", "ADA@x.org", "c-1")
     outcome = book.upsert({"code": 2, "email": "ADA@x.org"})
     assert outcome.unchanged
-    assert [("email", "c-1")] == [(w.field, w.holder) for w in outcome.withheld]
+    assert [("email", "c-1")] == [
+        (item.field, item.holder) for item in outcome.withheld
+    ]
 
 
 @pytest.mark.parametrize("on_ambiguous", ["oldest", "newest", "refuse"])
@@ -239,10 +247,8 @@ def test_5_a_needed_key_is_not_withheld_from_a_new_contact() -> None:
         max_size=8,
     ),
 )
-def test_9_ties_are_broken_by_creation(
-    on_ambiguous: Any, size: int, moves: Any
-) -> None:
-    """Whoever was created first is first, whatever was updated since."""
+def test_tie_is_broken_by_creation(on_ambiguous: Any, size: int, moves: Any) -> None:
+    """Later updates do not count."""
     lines = {"code": field(key=normalize.exact), "email": field(key=normalize.email)}
     book = books(Policy(first_match("code", "email"), lines, on_ambiguous=on_ambiguous))
     for number in range(1, size + 1):
@@ -271,8 +277,10 @@ def test_9_ties_are_broken_by_creation(
     ),
     st.permutations([1, 2, 3, 4]),
 )
-def test_9_the_first_created_survives(moves: Any, order: list[int]) -> None:
-    """Of those that hold the first form that is held; the rest as they are found."""
+def test_first_created_holder_of_the_first_key_survives(
+    moves: Any, order: list[int]
+) -> None:
+    """The others are absorbed in the order in which they are found."""
     lines = {"email": field(key=normalize.email), "code": field(key=normalize.exact)}
     book = books(Policy(merge_all("email", "code"), lines))
     for number in (1, 2, 3, 4):
@@ -281,22 +289,22 @@ def test_9_the_first_created_survives(moves: Any, order: list[int]) -> None:
         id = book.find("code", number)[0].id
         row = next(row for row in book.dump() if row["id"] == id)
         fields = {"code": number} | ({"email": email} if email else {})
-        book = replaced(book, row | {"fields": fields})
-    found = [each.id for each in book.find("email", "ada@x.org")]
-    by = "email" if found else "code"
-    found += [f"c-{number}" for number in order if f"c-{number}" not in found]
+        book = with_row(book, row | {"fields": fields})
+    expected = [contact.id for contact in book.find("email", "ada@x.org")]
+    by = "email" if expected else "code"
+    expected += [f"c-{number}" for number in order if f"c-{number}" not in expected]
 
     outcome = book.upsert({"email": "ada@x.org", "code": order})
     assert outcome.merged
-    assert found[0] == outcome.contact.id
-    assert tuple(found[1:]) == outcome.contact.merged_ids
-    assert [each.id for each in outcome.merged] == found[1:]
+    assert expected[0] == outcome.contact.id
+    assert tuple(expected[1:]) == outcome.contact.merged_ids
+    assert [contact.id for contact in outcome.merged] == expected[1:]
     assert by == outcome.matched_by
 
 
-def replaced(book: ContactBook, row: dict[str, Any]) -> ContactBook:
-    """Give a book in which one contact is another, at its place."""
-    rows = [row if each["id"] == row["id"] else each for each in book.dump()]
+def with_row(book: ContactBook, row: dict[str, Any]) -> ContactBook:
+    """Return a book in which one contact is replaced, at its place."""
+    rows = [row if old["id"] == row["id"] else old for old in book.dump()]
     return ContactBook.load(book.policy, rows)
 
 
@@ -305,56 +313,57 @@ def replaced(book: ContactBook, row: dict[str, Any]) -> ContactBook:
     [(("ada", "bob"), ("c-1", "c-2")), (("bob", "ada"), ("c-2", "c-1"))],
     ids=["ada", "bob"],
 )
-def test_disagreeing_keys_name_their_contacts(order: Any, ids: Any) -> None:
-    """``AmbiguousMatch.ids`` stands in the order in which the keys found them."""
+def test_disagreeing_keys_name_their_contacts_in_order(order: Any, ids: Any) -> None:
+    """In the order in which the keys found them."""
     lines = {"email": field(key=normalize.email), "code": field(key=normalize.exact)}
     book = books(Policy(all_agree("email", "code"), lines))
     book.create({"email": "ada@x.org", "code": "ada"})
     book.create({"email": "bob@x.org", "code": "bob"})
 
-    with pytest.raises(errors.AmbiguousMatch) as caught:
+    with pytest.raises(errors.AmbiguousMatch) as error:
         book.upsert({"email": f"{order[0]}@x.org", "code": order[1]})
-    assert ("code", ids) == (caught.value.key, caught.value.ids)
+    assert ("code", ids) == (error.value.key, error.value.ids)
 
 
-def test_all_candidates_that_disagree_are_named() -> None:
-    """``AmbiguousMatch`` names every pick, and the key that was first to disagree."""
+def test_disagreement_names_every_candidate_and_the_first_key() -> None:
+    """The key is the first that disagrees."""
     lines = {name: field(key=normalize.exact) for name in ("a", "b", "c")}
     book = books(Policy(all_agree("a", "b", "c"), lines))
     for name, value in (("c", 3), ("a", 1), ("b", 2)):
         book.create({name: value})
 
-    with pytest.raises(errors.AmbiguousMatch) as caught:
+    with pytest.raises(errors.AmbiguousMatch) as error:
         book.upsert({"a": 1, "b": 2, "c": 3})
-    assert ("b", ("c-2", "c-3", "c-1")) == (caught.value.key, caught.value.ids)
+    assert ("b", ("c-2", "c-3", "c-1")) == (error.value.key, error.value.ids)
 
 
 @given(st.one_of(policies(), policies(wanted=merge_all)), MANY, MANY)
-def test_nothing_crosses_scopes(policy: Policy, here: Any, there: Any) -> None:
-    """What is said in one scope is neither seen, absorbed nor changed in another."""
+def test_scopes_do_not_affect_each_other(policy: Policy, here: Any, there: Any) -> None:
+    """A call in one scope finds, absorbs and changes no contact of another."""
     mine, theirs = SCOPES
     alone, mixed = books(policy), books(policy)
     for number in range(max(len(here), len(there))):
         for patch in there[number : number + 1]:
             tried(mixed, patch, theirs)
         for patch in here[number : number + 1]:
-            once, again = tried(alone, patch, mine), tried(mixed, patch, mine)
-            assert type(once) is type(again)
-            if isinstance(once, Outcome) and isinstance(again, Outcome):
-                assert {mixed.get(id).scope for id in again.also_matched} <= {mine}
-                assert {each.scope for each in again.merged} <= {mine}
-                assert len(once.merged) == len(again.merged)
+            expected, actual = tried(alone, patch, mine), tried(mixed, patch, mine)
+            assert type(expected) is type(actual)
+            if isinstance(expected, Outcome) and isinstance(actual, Outcome):
+                assert {mixed.get(id).scope for id in actual.also_matched} <= {mine}
+                assert {contact.scope for contact in actual.merged} <= {mine}
+                assert len(expected.merged) == len(actual.merged)
     ours = [contact for contact in mixed if contact.scope == mine]
 
-    assert [contact.fields for contact in alone] == [each.fields for each in ours]
-    assert [contact.aliases for contact in alone] == [each.aliases for each in ours]
-    assert [contact.clocks for contact in alone] == [each.clocks for each in ours]
-    assert {mixed.get(id) for each in ours for id in each.merged_ids} <= {*ours}
+    assert [contact.fields for contact in alone] == [contact.fields for contact in ours]
+    assert [contact.aliases for contact in alone] == [
+        contact.aliases for contact in ours
+    ]
+    assert [contact.clocks for contact in alone] == [contact.clocks for contact in ours]
+    assert {mixed.get(id) for contact in ours for id in contact.merged_ids} <= {*ours}
 
 
 @given(cases(strict=True, on_key_in_use=("refuse",)))
-def test_keys_that_replace_are_found_again(case: Case) -> None:
-    """A contact is found afterwards by each key that was sent and that replaces."""
+def test_replaced_key_finds_its_contact(case: Case) -> None:
     book = fed(case)
     outcome = tried(book, case.patch, case.scope)
     if isinstance(outcome, errors.Refused):
@@ -363,7 +372,7 @@ def test_keys_that_replace_are_found_again(case: Case) -> None:
         line, value = case.policy.fields[name], case.patch[name]
         if line.key and line.rule is replace and not isinstance(value, list):
             clean = thaw(cleaned(case.policy, name, value))
-            whole = key_named(case.policy, name)
-            carried = forms(case.policy, whole, {name: clean})
-            found = book.find(name, value, scope=case.scope)
-            assert (outcome.contact in found) == bool(carried)
+            declared = key_named(case.policy, name)
+            carried = forms(case.policy, declared, {name: clean})
+            holders = book.find(name, value, scope=case.scope)
+            assert (outcome.contact in holders) == bool(carried)

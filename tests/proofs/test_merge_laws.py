@@ -1,4 +1,4 @@
-"""Laws of merge rules: each declares exactly what holds, over every small value."""
+"""Laws of merge rules: each rule declares exactly the laws that hold."""
 
 from __future__ import annotations
 
@@ -111,24 +111,24 @@ WORLDS: dict[Rule, tuple[Any, ...]] = {
     latest(by="at"): CLOCKED,
     last_updated: CLOCKED,
 }
-every = pytest.mark.parametrize("rule", WORLDS, ids=repr)
+every_rule = pytest.mark.parametrize("rule", WORLDS, ids=repr)
 
 
-def step(rule: Rule, stored: Any, sent: Any) -> Any:
-    """Merge, a refusal being an answer."""
+def combine(rule: Rule, stored: Any, sent: Any) -> Any:
+    """Merge; return a refusal as an answer."""
     try:
         return rule.combine(stored, sent)
     except ValueError:
         return REFUSED
 
 
-@every
-def test_a_rule_declares_exactly_what_holds(rule: Rule) -> None:
-    """What it declares has no counterexample; what it does not declare has one."""
+@every_rule
+def test_rule_declares_exactly_the_laws_that_hold(rule: Rule) -> None:
+    """A law that it does not declare has a counterexample."""
     declares_what_it_has(rule, WORLDS[rule])
 
 
-HELD: dict[Rule, str] = {
+LAWS: dict[Rule, str] = {
     replace: "idempotent associative",
     keep: "idempotent associative absorbing",
     on_create: "idempotent associative",
@@ -143,17 +143,16 @@ HELD: dict[Rule, str] = {
     latest(by="at"): "idempotent associative commutative absorbing",
     last_updated: "idempotent associative commutative absorbing",
 }
-"""The laws of the catalogue by hand; of a rule that is not here, idempotence alone."""
+"""The laws of the catalogue by hand; other rules are idempotent alone."""
 
 
-@every
-def test_the_laws_that_hold_are_these(rule: Rule) -> None:
-    """The promise that a host reads in the source is the one that was found."""
-    assert set(HELD.get(rule, "idempotent").split()) == rule_laws(rule, WORLDS[rule])
+@every_rule
+def test_rule_has_the_laws_listed_by_hand(rule: Rule) -> None:
+    assert set(LAWS.get(rule, "idempotent").split()) == rule_laws(rule, WORLDS[rule])
 
 
-def test_between_contacts_no_clock_is_older_than_any() -> None:
-    """Values without a clock may be absorbed: then one fills what is not there."""
+def test_absorbed_value_without_a_clock_keeps_the_laws() -> None:
+    """A contact may have a value without a clock, which fills an absent one."""
     for rule, values in product(
         (latest(by="at"), last_updated), product(map(freeze, CLOCKED), repeat=3)
     ):
@@ -163,9 +162,9 @@ def test_between_contacts_no_clock_is_older_than_any() -> None:
         absorbing(rule, stored, first, second)
 
 
-@every
-def test_a_rule_does_what_its_naive_twin_does(rule: Rule) -> None:
-    """Exhaustively, on every pair of values, for each rule with a twin."""
+@every_rule
+def test_rule_equals_its_naive_twin(rule: Rule) -> None:
+    """On every pair of values."""
     twin = TWINS.get(rule.name)
     if twin is None:
         assert rule.name in ("items_by('id', 'k')", "last_updated")
@@ -175,49 +174,47 @@ def test_a_rule_does_what_its_naive_twin_does(rule: Rule) -> None:
             expected = freeze(twin(thaw(freeze(stored)), thaw(freeze(sent))))
         except ValueError:
             expected = REFUSED
-        actual = step(rule, freeze(stored), freeze(sent))
+        actual = combine(rule, freeze(stored), freeze(sent))
 
         assert same(expected, actual), (stored, sent)
 
 
-@every
-def test_a_rule_changes_none_of_its_arguments(rule: Rule) -> None:
-    """Merging leaves what is stored and what is sent as they were."""
+@every_rule
+def test_rule_changes_no_argument(rule: Rule) -> None:
     for a, b in product(WORLDS[rule], repeat=2):
         stored, sent = freeze(a), freeze(b)
-        step(rule, stored, sent)
+        combine(rule, stored, sent)
 
         assert same(freeze(a), stored)
         assert same(freeze(b), sent)
 
 
-@every
-def test_a_rule_answers_a_frozen_value(rule: Rule) -> None:
-    """What a rule answers can be stored as it is."""
+@every_rule
+def test_rule_returns_a_frozen_value(rule: Rule) -> None:
     for a, b in product(WORLDS[rule], repeat=2):
-        answer = step(rule, freeze(a), freeze(b))
+        answer = combine(rule, freeze(a), freeze(b))
 
         assert answer is freeze(answer)
 
 
-@every
-def test_a_rule_that_does_not_drop_takes_every_value_into_account(rule: Rule) -> None:
-    """Where a sent value leaves the stored one as it is, it is in it, or is null."""
+@every_rule
+def test_rule_that_drops_nothing_includes_the_sent_value(rule: Rule) -> None:
+    """Where the stored value stays, it has the sent one, or that is null."""
     for a, b in product(WORLDS[rule], repeat=2):
         stored, sent = freeze(a), freeze(b)
-        quiet = same(stored, step(rule, stored, sent)) and not rule.drops
+        unchanged = same(stored, combine(rule, stored, sent)) and not rule.drops
 
-        assert not quiet or held(rule, stored, sent), (a, b)
+        assert not unchanged or includes(rule, stored, sent), (a, b)
 
 
-def held(rule: Rule, stored: Any, sent: Any) -> bool:
-    """Tell whether a stored value has all that the sent one says."""
+def includes(rule: Rule, stored: Any, sent: Any) -> bool:
+    """Return whether a stored value has all of the sent one."""
     if sent is None or rule in (replace, immutable):
         return stored is None or same(stored, sent)
     if rule is unset:
         return stored is None
     if empty(sent):
-        # To a rule of lists or mappings a blank says that nothing is to change.
+        # A rule of lists or mappings takes a blank as no change.
         return True
     stored = freeze({}) if empty(stored) else stored
     if rule is add_or_remove:
@@ -228,26 +225,25 @@ def held(rule: Rule, stored: Any, sent: Any) -> bool:
     if rule is remove:
         return not any(same(i, s) for s in stored or () for i in sent)
     if rule is deep:
-        return all(inside(stored, n, v) for n, v in sent.items())
-    return all(any(set_of(i) <= set_of(s) for s in stored) for i in sent)
+        return all(includes_entry(stored, n, v) for n, v in sent.items())
+    return all(any(entries_of(i) <= entries_of(s) for s in stored) for i in sent)
 
 
-def set_of(item: Any) -> set[tuple[str, str]]:
+def entries_of(item: Any) -> set[tuple[str, str]]:
     blank = [name for name in ("id", "k") if empty(item.get(name))]
     return {(name, repr(value)) for name, value in item.items() if name not in blank}
 
 
-def inside(stored: Any, name: str, value: Any) -> bool:
+def includes_entry(stored: Any, name: str, value: Any) -> bool:
     below = stored.get(name)
     if value is None:
         return name not in stored
     if type(value) is type(freeze({})):
-        return type(below) is type(value) and held(deep, below, value)
+        return type(below) is type(value) and includes(deep, below, value)
     return same(below, value)
 
 
-def test_the_rules_that_may_leave_a_value_out_say_so() -> None:
-    """What may leave a sent value out says so."""
+def test_rules_that_may_drop_a_value_declare_it() -> None:
     dropping = [rule for rule in (*WORLDS, longest) if rule.drops]
 
     assert [
@@ -256,12 +252,12 @@ def test_the_rules_that_may_leave_a_value_out_say_so() -> None:
     ] == dropping
 
 
-def test_what_shows_stands_there_leaf_by_leaf() -> None:
-    """All that was sent shows where each leaf of it stands at its place."""
+def test_mapping_contains_another_by_its_leaves() -> None:
+    """Each leaf of the sent value is at its place."""
     for new, sent in product(map(freeze, WORLDS[deep_keep]), repeat=2):
-        each = [same(freeze(at(thaw(new), p)), v) for p, v in leaves(sent)]
+        leaf_equal = [same(freeze(value_at(thaw(new), p)), v) for p, v in leaves(sent)]
 
-        assert all(each) == mappings.contains(new, sent), (new, sent)
+        assert all(leaf_equal) == mappings.contains(new, sent), (new, sent)
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
@@ -272,7 +268,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
         yield path, value
 
 
-def at(value: Any, path: tuple[str, ...]) -> Any:
+def value_at(value: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else "no mapping"
     return value
@@ -281,13 +277,12 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
 @pytest.mark.parametrize(
     "rule", [r for r in (*WORLDS, longest) if not r.stores], ids=repr
 )
-def test_a_rule_that_never_stores_makes_no_contact_of_nothing(rule: Rule) -> None:
-    """``stores=False`` means that no sent value is there afterwards."""
+def test_rule_that_never_stores_gives_no_first_value(rule: Rule) -> None:
+    """``stores=False`` means that a sent value is never stored."""
     for value in map(freeze, WORLDS[rule]):
-        assert step(rule, None, value) in (None, REFUSED)
+        assert combine(rule, None, value) in (None, REFUSED)
 
 
-def test_custom_promises_idempotence_unless_told() -> None:
-    """The default promise is rule 1's, and it can be taken back."""
+def test_custom_rule_declares_idempotence_by_default() -> None:
     assert custom(longest.combine).laws == {"idempotent"}
     assert custom(longest.combine, laws=()).laws == set()

@@ -1,4 +1,4 @@
-"""Laws of normal forms: total, idempotent, and never another person's mailbox."""
+"""Laws of normal forms: total, idempotent, and distinct for distinct mailboxes."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ NORMALISERS = {
     "phone": normalize.phone,
     "phone_in": normalize.phone_in("US"),
 }
-every = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
+every_normaliser = pytest.mark.parametrize(
+    "normal", NORMALISERS.values(), ids=NORMALISERS
+)
 CODE_POINTS = range(sys.maxunicode + 1)
-# Marks of several classes, some that hide, are two, or fold into a letter; letters that
-# bring marks; what opens, closes or hides in an address; what numbers are written with.
+# Marks of several classes, some invisible, double, or folding into a letter; letters
+# that decompose into marks; delimiters of addresses; characters of numbers.
 MARKS = "\u0301\u0316\u0345\u0344\u0f73\uff9e\u3099"
 LETTERS = (
     "aA\u00df\u0130\u0149\u0390\u1fb7\u212a\u1100\u1161\u11a8 "
     "@x.'\"\u200b\u00ad\u2019<,;:"
 )
-NASTY = st.one_of(
+AWKWARD = st.one_of(
     st.lists(
         st.builds(
             "{}{}".format,
@@ -54,74 +56,78 @@ NASTY = st.one_of(
 LONG = 1_000_000
 
 
-def forms(normal: Normalizer, values: Iterator[str]) -> Iterator[tuple[str, str]]:
-    """Give each value that has a normal form, with it."""
+def values_with_forms(
+    normal: Normalizer, values: Iterator[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each value that has a normal form, with that form."""
     for value in values:
         form = normal(value)
         if form is not None:
             yield value, form
 
 
-@every
+@every_normaliser
 @example(value="\ud800@x.org")
 @example(value="x@\u1e9e\u0345.org")
 @example(value="+1\u0660\uff115550001111")
 @given(value=rich_text())
-def test_total_and_idempotent_on_any_text(normal: Normalizer, value: str) -> None:
-    """Any text has a normal form or none, which is its own normal form."""
+def test_normaliser_is_total_and_idempotent_on_any_text(
+    normal: Normalizer, value: str
+) -> None:
+    """A text has no normal form, or one that is its own normal form."""
     check_normaliser(normal, [value])
 
 
-@every
+@every_normaliser
 @example(value="a" + "\u0344" * 30)
 @example(value="\u0130" + "\u0316" * 30)
 @example(value="a'" + "\u0301" * 20 + "'" + "\u0316" * 20)
-@given(value=NASTY)
-def test_total_and_idempotent_on_nasty_text(normal: Normalizer, value: str) -> None:
-    """Marks in a row, quotes, hidden characters and numbers that were floats."""
+@given(value=AWKWARD)
+def test_normaliser_is_total_and_idempotent_on_awkward_text(
+    normal: Normalizer, value: str
+) -> None:
+    """Sequences of marks, quotes, invisible characters and numbers that were floats."""
     check_normaliser(normal, [value, f"{value}@x.org", f"\u00e5{value}@x.org"])
 
 
-@every
-def test_total_and_idempotent_on_the_pool_of_a_host(normal: Normalizer) -> None:
-    """Ours keep what a host is told to keep, on awkward text and on what is none."""
+@every_normaliser
+def test_normaliser_keeps_the_laws_of_a_host_normaliser(normal: Normalizer) -> None:
+    """On the awkward values of the kit."""
     check_normaliser(normal)
 
 
-@every
+@every_normaliser
 @given(value=json_values())
-def test_total_on_any_value(normal: Normalizer, value: Any) -> None:
-    """What is no text may have a form; none makes a normaliser raise."""
+def test_normaliser_is_total_on_any_value(normal: Normalizer, value: Any) -> None:
+    """A value that is no text may have a form; it never raises."""
     check_normaliser(normal, [value])
 
 
-@every
+@every_normaliser
 @pytest.mark.parametrize(
     "part", ["a", "1", "+", " ", "@", "\u0130", "\ud800", "a@\u0345"]
 )
-def test_total_on_a_megabyte(normal: Normalizer, part: str) -> None:
-    """A megabyte of one thing is read, or is no key."""
+def test_normaliser_is_total_on_a_megabyte(normal: Normalizer, part: str) -> None:
     check_normaliser(normal, [part * (LONG // len(part))])
 
 
 @pytest.mark.full
-def test_text_is_idempotent_on_every_character() -> None:
-    """Exhaustively: each code point keeps the law."""
+def test_text_form_is_idempotent_on_every_character() -> None:
     for value in map(chr, CODE_POINTS):
         idempotent_form(normalize.text, value)
 
 
 @pytest.mark.full
-def test_email_is_idempotent_and_keeps_ascii_apart_on_every_character() -> None:
-    """Exhaustively: none but ASCII becomes ASCII, or changes the second time."""
+def test_email_form_of_every_character_is_idempotent_and_keeps_ascii_apart() -> None:
+    """A character beyond ASCII never becomes ASCII."""
     email = normalize.email
-    made = list(forms(email, (f"x{chr(c)}@y.org" for c in CODE_POINTS)))
-    foreign = [(value, form) for value, form in made if not value.isascii()]
+    pairs = list(values_with_forms(email, (f"x{chr(c)}@y.org" for c in CODE_POINTS)))
+    foreign = [(value, form) for value, form in pairs if not value.isascii()]
     kept = ("x@y.org", "@y.org")
 
     assert [value for value, form in foreign if form.isascii()] == []
     assert [value for value, form in foreign if ascii_of(form) not in kept] == []
-    for value, _form in made:
+    for value, _form in pairs:
         idempotent_form(email, value)
 
 
@@ -130,8 +136,10 @@ def ascii_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("normal", [normalize.email, normalize.text])
-def test_pairs_of_changing_characters_are_idempotent(normal: Normalizer) -> None:
-    """Pairs of the characters that a form changes, and of marks, keep the law."""
+def test_form_of_changing_characters_and_marks_is_idempotent(
+    normal: Normalizer,
+) -> None:
+    """Pairs of characters that a form changes, with a mark between them."""
     random.seed(0)
     changing = [c for c in map(chr, CODE_POINTS) if f"x{c}" != normalize.text(f"x{c}")]
     marks = [chr(c) for c in range(0x300, 0x370)] + list(
@@ -143,8 +151,9 @@ def test_pairs_of_changing_characters_are_idempotent(normal: Normalizer) -> None
 
 
 @given(st.sampled_from(["ada@x.org", "\u00e5sa@x.org"]), st.text(" \t\n", max_size=3))
-def test_white_space_around_and_case_do_not_count(address: str, space: str) -> None:
-    """Two spellings of one mailbox have one form."""
+def test_email_form_ignores_case_and_surrounding_space(
+    address: str, space: str
+) -> None:
     form = normalize.email(address)
 
     assert form == normalize.email(space + address.upper() + space)
@@ -153,8 +162,8 @@ def test_white_space_around_and_case_do_not_count(address: str, space: str) -> N
 @given(
     st.lists(st.sampled_from(["", " ", "-", "(", ") ", "."]), min_size=11, max_size=11)
 )
-def test_separators_within_a_phone_do_not_count(between: list[str]) -> None:
-    """A phone is its digits, however they are grouped; (0) is no group."""
+def test_phone_form_ignores_separators(between: list[str]) -> None:
+    """Except for "(0)", which is no group of digits."""
     grouped = "".join(s + d for s, d in zip(between, "15550001111", strict=True))
     assume("(0)" not in grouped)
 
@@ -166,49 +175,53 @@ def test_separators_within_a_phone_do_not_count(between: list[str]) -> None:
 @pytest.mark.parametrize("signs", ["+", "00", "", "0", "++", "+00"])
 @pytest.mark.parametrize("size", [6, 7, 15, 16])
 @pytest.mark.parametrize("between", ["", " ", "-", "\u2010", "\u00a0", "x", "\x1c"])
-def test_what_separates_in_ascii_separates_as_beyond(
+def test_phone_form_is_the_same_with_separators_beyond_ascii(
     signs: str, size: int, between: str
 ) -> None:
-    """A number is read alike whether any of its separators is ASCII or not."""
     number = signs + between.join("1234567890123456"[:size])
     foreign = normalize.phone(number + "\u2010")
 
     assert foreign == normalize.phone(number + "-")
 
 
-@given(value=st.one_of(NASTY, rich_text()))
-def test_text_does_not_see_how_accents_are_spelled(value: str) -> None:
-    """Canonically equivalent texts have one form, or none of them has."""
+@given(value=st.one_of(AWKWARD, rich_text()))
+def test_canonically_equivalent_texts_have_one_form(value: str) -> None:
+    """Or none of them has a form."""
     for form in ("NFC", "NFD"):
         spelled = unicodedata.normalize(form, value)
         assert normalize.text(value) == normalize.text(spelled)
 
 
 @pytest.mark.full
-def test_what_is_in_an_address_on_every_character() -> None:
-    """Exhaustively: no white space, control, format, quotation mark, ``<>,;:@``."""
+def test_email_with_a_forbidden_character_has_no_form() -> None:
+    """Forbidden are white space, control, format, quotation marks and ``<>,;:@``."""
     quotes = (
         '"\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u2e42'
         "\u300c\u300d\u300e\u300f\u301d\u301e\u301f\ufe41\ufe42\ufe43\ufe44\uff02\uff07"
         "\uff62\uff63"
     )
-    for each in map(chr, CODE_POINTS):
+    for character in map(chr, CODE_POINTS):
         refused = (
-            each.isspace()
-            or unicodedata.category(each) in {"Cc", "Cf"}
-            or each in quotes
-            or each in "<>,;:@"
+            character.isspace()
+            or unicodedata.category(character) in {"Cc", "Cf"}
+            or character in quotes
+            or character in "<>,;:@"
         )
-        assert (normalize.email(f"\u00e5{each}b@x.org") is None) is refused, ascii(each)
-        if each.isascii():
-            assert (normalize.email(f"a{each}b@x.org") is None) is refused, ascii(each)
-            in_domain = normalize.email(f"a@x{each}y")
-            assert (in_domain is None) is (refused or each == "'"), ascii(each)
+        assert (normalize.email(f"\u00e5{character}b@x.org") is None) is refused, ascii(
+            character
+        )
+        if character.isascii():
+            assert (normalize.email(f"a{character}b@x.org") is None) is refused, ascii(
+                character
+            )
+            in_domain = normalize.email(f"a@x{character}y")
+            assert (in_domain is None) is (refused or character == "'"), ascii(
+                character
+            )
 
 
 @given(value=st.text("+0123456789 .-/)", max_size=20))
-def test_a_leading_plus_is_read_alike_with_and_without_a_region(value: str) -> None:
-    """Whatever the region: nothing but brackets around a zero needs one."""
+def test_phone_with_a_plus_has_one_form_with_and_without_a_region(value: str) -> None:
     number = f"+{value}"
 
     assert normalize.phone(number) == NORMALISERS["phone_in"](number)
@@ -227,8 +240,7 @@ ASCII = st.text(st.characters(max_codepoint=127), max_size=12)
         st.integers(MAX_LENGTH - 2, MAX_LENGTH + 2).map("a ".__mul__),
     )
 )
-def test_the_patterns_of_ascii_are_what_the_normalisers_make(value: str) -> None:
-    """A text is of the pattern if and only if it is its own form."""
+def test_ascii_pattern_matches_exactly_the_normal_forms(value: str) -> None:
     for pattern, normal in (
         (normalize.EMAIL_FORM, normalize.email),
         (normalize.PHONE_FORM, normalize.phone),

@@ -1,4 +1,4 @@
-"""The hot path and the plain path do the same, under drawn policies and logs."""
+"""The fast path equals the general path, under drawn policies and logs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ RULES = (
 
 
 def tidy(value: Any) -> Any:
-    """Write text as a title; refuse a number, and leave nothing of a dash."""
+    """Write text as a title; refuse the number 1, and clear a dash."""
     if value == 1:
         raise ValueError("must be no number")
     if isinstance(value, str):
@@ -72,7 +72,7 @@ def tidy(value: Any) -> Any:
 
 @st.composite
 def tables(draw: st.DrawFn) -> Policy:
-    """Draw a policy of the plainer kind, which has a hot path."""
+    """Draw a simple policy, which has a fast path."""
     order = draw(st.permutations([*KEYS]))
     consulted = order[: draw(st.integers(1, 3))]
     make = draw(st.sampled_from((first_match, first_match, first_present, all_agree)))
@@ -95,7 +95,7 @@ def tables(draw: st.DrawFn) -> Policy:
         default=draw(st.sampled_from((None, None, "Rome"))),
         rule=draw(st.sampled_from(RULES)),
     )
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_key_in_use": draw(st.sampled_from(("refuse", "withhold", "allow"))),
         "on_no_key": draw(st.sampled_from(("refuse", "create"))),
@@ -106,7 +106,7 @@ def tables(draw: st.DrawFn) -> Policy:
         ),
     }
     try:
-        return Policy(make(*consulted), lines, **how)
+        return Policy(make(*consulted), lines, **options)
     except errors.InvalidPolicy:
         reject()
 
@@ -124,8 +124,8 @@ CALLS = st.lists(
 )
 
 
-def told(book: ContactBook, call: tuple[str, Any, str]) -> str:
-    """Make a call; say what came of it, a refusal too."""
+def answer_to(book: ContactBook, call: tuple[str, Any, str]) -> str:
+    """Make a call; return its answer or refusal as text."""
     verb, patch, scope = call
     try:
         if verb == "delete":
@@ -137,31 +137,31 @@ def told(book: ContactBook, call: tuple[str, Any, str]) -> str:
 
 
 @given(policy=tables(), calls=CALLS)
-def test_the_hot_path_does_what_the_plain_path_does(policy: Policy, calls: Any) -> None:
-    """Answers, rows, forms, changes and the index: the same, to the byte."""
-    hot, plain = [new_book(policy, retain_changes=None) for _ in "ab"]
-    assert hot._fast_upsert is not None
-    plain._fast_upsert = plain._fast_upsert_many = None
+def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -> None:
+    """Answers, rows, forms, changes and the index are equal."""
+    fast, general = [new_book(policy, retain_changes=None) for _ in "ab"]
+    assert fast._fast_upsert is not None
+    general._fast_upsert = general._fast_upsert_many = None
     for call in calls:
-        assert told(plain, call) == told(hot, call)
+        assert answer_to(general, call) == answer_to(fast, call)
 
     batch = new_book(policy, retain_changes=None)
     for _verb, patch, scope in calls:
         batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
-    again = new_book(policy, retain_changes=None)
-    again._fast_upsert = again._fast_upsert_many = None
+    general_batch = new_book(policy, retain_changes=None)
+    general_batch._fast_upsert = general_batch._fast_upsert_many = None
     for _verb, patch, scope in calls:
-        again.upsert_many([patch, patch], scope=scope, on_refused="collect")
-    assert again.dump() == batch.dump()
+        general_batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
+    assert general_batch.dump() == batch.dump()
     batch._index.check()
 
-    hot._index.check()
-    assert plain.dump() == hot.dump()
-    assert repr(plain.changes_since()) == repr(hot.changes_since())
-    for contact in plain:
+    fast._index.check()
+    assert general.dump() == fast.dump()
+    assert repr(general.changes_since()) == repr(fast.changes_since())
+    for contact in general:
         assert (
-            plain._index.get_with_forms(contact.id)[1]
-            == hot._index.get_with_forms(contact.id)[1]
+            general._index.get_with_forms(contact.id)[1]
+            == fast._index.get_with_forms(contact.id)[1]
         )
 
 
@@ -176,8 +176,8 @@ TEXTS = st.one_of(
 @example(value="a@@b")
 @example(value="+1234567")
 @example(value="0012345678")
-def test_the_short_form_of_a_text_is_its_form(value: str) -> None:
-    """Where its test says so, or where it is the form of anything at all."""
+def test_short_form_is_the_normal_form_where_its_check_passes(value: str) -> None:
+    """Also where it is the normal form of itself."""
     for normal, make, is_form in ASCII_FORMS:
         short = make(value)
         if is_form(short) or normal(short) == short:

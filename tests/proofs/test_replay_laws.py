@@ -1,4 +1,4 @@
-"""A log done component by component is the log done in one book, under any policy."""
+"""A log replayed component by component equals the log of one book."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ VALUES = st.sampled_from(("a", "b", None))
 
 
 @given(data=st.data(), policy=policies())
-def test_components_may_be_done_in_any_order(
+def test_components_in_any_order_equal_one_book(
     data: st.DataObject, policy: Policy
 ) -> None:
-    """Whatever a policy says: the same contacts, and the same answers."""
+    """The same contacts and the same answers, under any policy."""
     log = data.draw(st.lists(patches(policy, values=POOLS), max_size=8))
 
     logs.by_components(Log(policy, log, data.draw(st.sampled_from(("", "east")))))
@@ -31,7 +31,7 @@ def test_components_may_be_done_in_any_order(
         st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, VALUES)), max_size=9
     ),
     match=st.sampled_from((first_match, merge_all)),
-    how=st.fixed_dictionaries(
+    options=st.fixed_dictionaries(
         {
             "unique": st.booleans(),
             "keep_aliases": st.booleans(),
@@ -39,14 +39,14 @@ def test_components_may_be_done_in_any_order(
     ),
     clash=st.sampled_from(("refuse", "withhold", "allow")),
 )
-def test_keys_whose_parts_come_apart(
-    log: list[dict[str, Any]], match: Any, how: dict[str, Any], clash: Any
+def test_components_with_computed_forms_equal_one_book(
+    log: list[dict[str, Any]], match: Any, options: dict[str, Any], clash: Any
 ) -> None:
-    """A form that no patch carried whole joins components as one that was carried."""
+    """The parts of a composite key come in several patches."""
     policy = Policy(
         match("email", "person"),
         {"first": field(), "born": field(), "email": field(key=normalize.exact)},
-        keys={"person": key("first", "born", normalize=normalize.text, **how)},
+        keys={"person": key("first", "born", normalize=normalize.text, **options)},
         on_ambiguous="oldest",
         on_key_in_use=clash,
         on_no_key="create",
