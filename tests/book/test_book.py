@@ -29,7 +29,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.rules import custom, immutable, latest, replace
-from upsertcore.store import memory
+from upsertcore.store import queue
 from upsertcore.store.index import ContactIndex
 from upsertcore.values import MAX_DEPTH
 
@@ -726,7 +726,7 @@ class TestHosts:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """After a few attempts the call queues, and those who write wait for it."""
-        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 60.0)
+        monkeypatch.setattr(queue, "_QUEUE_SECONDS", 60.0)
         names = count()
         threads: list[threading.Thread] = []
         made: ContactBook
@@ -756,7 +756,7 @@ class TestHosts:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A thread that its function waits for writes after a while, and goes first."""
-        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 0.001)
+        monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.001)
         names = count()
         made: ContactBook
 

@@ -19,6 +19,7 @@ from upsertcore.matching.protocol import Strategy
 from upsertcore.model.record import ROW
 from upsertcore.rules.rule import Rule
 from upsertcore.store.ids import IdInUse
+from upsertcore.store.queue import enqueue
 from upsertcore.store.redo import Redo
 
 __all__ = [
@@ -213,7 +214,7 @@ def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
         world.begin(1)
     if case.get("queued"):
         # As a call of another thread does that has been overtaken; for a moment.
-        queues = Thread(target=book._store._enqueue, args=(-12,))
+        queues = Thread(target=enqueue, args=(book._store, -12))
         queues.start()
         queues.join()
     return book, world

@@ -645,7 +645,7 @@ _KEPT = (
         "a change is done again without the keys that it made",
         "replay_is_equal",
         "one key",
-        "store.journal",
+        "store.apply_changes",
         "_change",
         "index.put(contact, forms)",
         "index.put(contact, [()] * len(forms))",

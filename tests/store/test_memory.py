@@ -25,7 +25,7 @@ from upsertcore.model.layout import FORMS, ID, PLACE, SCOPE
 from upsertcore.model.record import NUMBER
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom
-from upsertcore.store import memory
+from upsertcore.store import memory, queue
 from upsertcore.store.holders import Entries, holder_lists, move
 from upsertcore.store.index import ContactIndex
 from upsertcore.store.overlay import Overlay
@@ -237,7 +237,7 @@ class TestOvertaken:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only what it has written itself counts as a mistake."""
-        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 0.0)
+        monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.0)
         turns = count()
 
         def meddle() -> None:
@@ -397,7 +397,7 @@ class TestQueue:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And not after the time that it would wait at most."""
-        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 30.0)
+        monkeypatch.setattr(queue, "_QUEUE_SECONDS", 30.0)
         waiting: list[threading.Thread] = []
 
         def then() -> None:
@@ -433,11 +433,11 @@ class TestQueue:
         """There is nobody who waits for it, and nothing to leave."""
         made = book()
         made.upsert(ADA)
-        begun = made._store._ready_state()
+        begun = queue.ready_state(made._store)
         made.upsert(EVE)
-        assert not made._store._swap(begun, begun)
+        assert not queue.swap(made._store, begun, begun)
         state = made._store.published
-        made._store._dequeue(state)
+        queue.dequeue(made._store, state)
 
         assert made._store.published is state
 
@@ -469,19 +469,19 @@ class TestQueue:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It does not hold the lock that the other one needs to be done."""
-        monkeypatch.setattr(memory, "_QUEUE_SECONDS", 0.0)
+        monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.0)
         made = book()
         made.upsert(ADA)
-        begun, queued = memory.MemoryStore._ready_state, list[Any]()
+        begun, queued = queue.ready_state, list[Any]()
 
-        def late(self: memory.MemoryStore) -> Any:
-            state = begun(self)
+        def late(store: memory.MemoryStore) -> Any:
+            state = begun(store)
             if threading.current_thread() is main and not queued:
-                by_another(lambda: queued.append(self._enqueue()))
+                by_another(lambda: queued.append(queue.enqueue(store)))
             return state
 
         main = threading.current_thread()
-        monkeypatch.setattr(memory.MemoryStore, "_ready_state", late)
+        monkeypatch.setattr(memory, "ready_state", late)
 
         assert made.delete("c-1").id == "c-1"
         assert (len(queued), len(made)) == (1, 0)

@@ -50,10 +50,11 @@ from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
+from upsertcore.store.apply_changes import apply_changes
 from upsertcore.store.idempotency import call_key
 from upsertcore.store.ids import BookOptions, fresh_ids, utc_now
 from upsertcore.store.index import ContactIndex
-from upsertcore.store.journal import Entry, apply_changes
+from upsertcore.store.journal import Entry
 from upsertcore.store.memory import MemoryStore
 from upsertcore.store.transaction import Remainder
 from upsertcore.values import list_names

@@ -1,29 +1,24 @@
 """
-The journal: what changed in a book, call by call, for replay.
+The journal: what changed in a book, call by call.
 
 Rules:
     It is append-only; its numbers count from 1 without a gap.
-    Replayed into an empty book, its entries give the same contacts, byte for byte.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, final
 
 from attrs import frozen
 
-from upsertcore.errors import ChangesNotRetained, UnknownContact
-from upsertcore.policy.held_forms import held_forms
+from upsertcore.errors import ChangesNotRetained
 from upsertcore.values import describe
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
-    from upsertcore.policy.policy import Policy
-    from upsertcore.store.index import ContactIndex
 
-__all__ = ["Entry", "Journal", "apply_changes"]
+__all__ = ["Entry", "Journal"]
 
 
 @final
@@ -93,53 +88,3 @@ class Journal:
             return ()
         newest_first = reversed(self.entries)
         return tuple([next(newest_first) for _ in range(count)])[::-1]
-
-
-def apply_changes(
-    index: ContactIndex, policy: Policy, entries: Iterable[Entry]
-) -> None:
-    """
-    Replay changes into an index.
-
-    Args:
-        index: The index as it was before the first of them.
-        policy: The policy under which they were made.
-        entries: In their order, without a gap.
-
-    Raises:
-        ValueError: If entries are missing or out of order, or do not fit the index.
-
-    >>> from upsertcore import Policy, never
-    >>> from upsertcore.store.index import ContactIndex
-    >>> apply_changes(ContactIndex(), Policy(never(), {}), [])
-    """
-    last = None
-    for entry in entries:
-        if not isinstance(entry, Entry):
-            kind = type(entry).__name__
-            advice = "pass what changes_since() returned; load takes rows"
-            raise TypeError(f"entries: must be entries, not {kind}; {advice}")
-        if last is not None and entry.number != last + 1:
-            what = f"{entry.number} must not follow {last}"
-            raise ValueError(f"entries: {what}; pass them in order, without a gap")
-        last = entry.number
-        if entry.outcome is not None:
-            change = _change(policy, entry.outcome)
-            try:
-                change(index)
-            except UnknownContact as error:
-                what = f"{entry.number} must not name an unknown contact"
-                advice = "pass all entries from the first one on"
-                raise ValueError(f"entries: {what}; {advice}") from error
-
-
-def _change(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], object]:
-    """Return a replay of a change; the forms are computed before, by the policy."""
-    contact = outcome.contact
-    if outcome.result in ("deleted", "undone") and contact == outcome.before:
-        return lambda index: index.remove(contact.id)
-    forms = held_forms(policy, contact)
-    if outcome.result == "undone" and outcome.merged:
-        back = [(other, held_forms(policy, other)) for other in outcome.merged]
-        return lambda index: index.split(contact, forms, back)
-    return lambda index: index.put(contact, forms)

@@ -5,9 +5,8 @@ Rules:
     A caller's function (normaliser, rule, ids, clock) never runs while the lock is
     held, so it may be slow, raise or call back, and no call blocks for ever.
     A decision is used only if nothing that it read has changed; else it is repeated.
-    After a few conflicts a call queues: other writers wait for it, for a limited time.
     A write is prepared as a record and published by one assignment. From then on it
-    counts; if an exception interrupts it, the next reader or writer completes it.
+    counts; what an exception leaves of it, ``redo`` completes.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from itertools import count
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from weakref import WeakSet
 
@@ -30,7 +30,8 @@ from upsertcore.store.index import IndexStage
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.purge import purge_redo
-from upsertcore.store.redo import Redo
+from upsertcore.store.queue import dequeue, ready_state, state_for
+from upsertcore.store.redo import Redo, complete
 from upsertcore.store.transaction import (
     Decide,
     MakeRequest,
@@ -63,16 +64,6 @@ class Basis(Protocol):
 
 
 V = TypeVar("V", bound=Basis)
-
-_MAX_CONFLICTS = 3
-"""How many conflicts with other writes a call has before it queues."""
-
-_QUEUE_SECONDS = 1.0
-"""How long other writers wait for a call that queues. The wait is limited because a
-function of that call may itself wait for one of them."""
-
-_MAX_DOUBLINGS = 6
-"""How many times the wait doubles for one call, so that a slow call succeeds."""
 
 _MAX_OWN_CONFLICTS = 100
 """How many conflicts a call may have with writes of its own functions."""
@@ -142,9 +133,9 @@ class MemoryStore:
         Args:
             query: Reads, and calls no function of a caller.
         """
-        self._check_reentry()
+        self.check_reentry()
         with self.lock:
-            self._complete()
+            complete(self)
             return self._guarded(query)
 
     def _guarded(self, query: Callable[[], T]) -> T:
@@ -315,7 +306,7 @@ class MemoryStore:
         def prepare(state: Record) -> tuple[int, Record | None]:
             parts = self._index, self.journal, self._call_log
             redo, count = purge_redo(*parts, id, scope)
-            return count, (redo, None, None, state[NUMBER], _thread())
+            return count, (redo, None, None, state[NUMBER], get_ident())
 
         return self._change(prepare)
 
@@ -327,16 +318,16 @@ class MemoryStore:
     ) -> A:
         attempts = own_conflicts = 0
         while own_conflicts < _MAX_OWN_CONFLICTS:
-            state = self._state_for(attempts)
+            state = state_for(self, attempts)
             try:
                 result = self._attempt_once(state, read, decide, prepare)
             finally:
                 if attempts:
-                    self._dequeue(state)
+                    dequeue(self, state)
             if result is not None:
                 return result[0]
             attempts += 1
-            own_conflicts += self.published[THREAD] == _thread()
+            own_conflicts += self.published[THREAD] == get_ident()
         raise RuntimeError(
             "the book changed during each of many attempts at one call: a function of "
             "the policy, ids or clock writes to the book; let it write elsewhere"
@@ -371,12 +362,12 @@ class MemoryStore:
                     return (result,)
             finally:
                 if retries:
-                    self._dequeue(state)
+                    dequeue(self, state)
             # The decision holds while nothing that it read changes: only prepare again.
             retries += 1
-            state = self._state_for(retries)
+            state = state_for(self, retries)
             if self._is_stale(basis):
-                self._dequeue(state)
+                dequeue(self, state)
                 return None
 
     def _is_stale(self, basis: Basis) -> bool:
@@ -386,9 +377,9 @@ class MemoryStore:
         """Prepare a record under the lock, and publish it."""
         while True:
             # A queued call needs the lock to leave the queue, so wait without it.
-            self._ready_state()
+            ready_state(self)
             with self.lock:
-                state = self._complete()
+                state = complete(self)
                 result, record = self._guarded(partial(prepare, state))
                 if self.publish(state, record):
                     return result
@@ -418,7 +409,7 @@ class MemoryStore:
             self.published = record
             row = record[ROW]
             if type(row) is Redo:
-                self._store(row, record[NUMBER])
+                row.store(self._index, self.journal, self._call_log, record[NUMBER])
                 # Before the assignment to completed: after it no call would repeat it.
                 row.release()
                 self.completed = record
@@ -436,71 +427,14 @@ class MemoryStore:
                     raise
         return True
 
-    def _store(self, redo: Redo, number: int) -> None:
-        """Store a redo record; storing it again changes nothing."""
-        self._index.store(redo)
-        first = number - len(redo.outcomes) + 1
-        for entry_number, outcome in enumerate(redo.outcomes, first):
-            self.journal.append(entry_number, outcome)
-        if redo.call is not None:
-            self._call_log.add(*redo.call)
-        if redo.entries is not None and redo.calls is not None:
-            self.journal.entries, self._call_log.calls = redo.entries, redo.calls
-
     def _append(self, record: Record) -> None:
         """Append a write of one row to the journal, unless it is there."""
         result: Result = "created" if record[PREVIOUS_ROW] is None else "updated"
         outcome = outcome_from_record(result, record, self._policy)
         self.journal.append(record[NUMBER], outcome)
 
-    def _complete(self) -> Record:
-        """Complete the published record; the caller holds the lock."""
-        record = self.published
-        if record is not self.completed and type(record[ROW]) is not _Queue:
-            self.publish(record, record)
-        return self.completed
-
-    def _ready_state(self) -> Record:
-        """Return the current state, after waiting for a queued call."""
-        self._check_reentry()
-        record = self.published
-        while record is not self.completed:
-            queue = record[ROW]
-            if type(queue) is _Queue and record[THREAD] != _thread():
-                queue.wait()
-            with self.lock:
-                self._complete()
-                if self.published is record:
-                    self.published = self.completed
-            record = self.published
-        return record
-
-    def _state_for(self, attempt: int) -> Record:
-        """Return the current state; queue for it after a few attempts."""
-        return (
-            self._ready_state() if attempt < _MAX_CONFLICTS else self._enqueue(attempt)
-        )
-
-    def _enqueue(self, attempt: int = _MAX_CONFLICTS) -> Record:
-        """Make other writers wait; return the current state."""
-        state = self._ready_state()
-        wait = _QUEUE_SECONDS * 2 ** min(attempt - _MAX_CONFLICTS, _MAX_DOUBLINGS)
-        record = (_Queue(wait), *state[1:THREAD], _thread())
-        return record if self._swap(state, record) else state
-
-    def _swap(self, state: Record, record: Record) -> bool:
-        with self.lock:
-            if self.published is state:
-                self.published = record
-                return True
-        return False
-
-    def _dequeue(self, state: Record) -> None:
-        if type(state[ROW]) is _Queue:
-            self._swap(state, self.completed)
-            state[ROW].leave()
-
-    def _check_reentry(self) -> None:
+    def check_reentry(self) -> None:
+        """Refuse a call that interrupts one of this thread under the lock."""
         if self._is_owner():
             raise RuntimeError(
                 "the book is in the middle of a call by this thread: a signal handler "
@@ -530,36 +464,8 @@ class MemoryStore:
         return outcome, _record(redo, state)
 
 
-@final
-class _Queue:
-    """
-    What a queued call publishes in place of a row; other writers wait for it.
-
-    It uses a plain lock, not ``threading.Event``: an event has a lock of its own that
-    stays locked after a signal during a wait, in a finaliser, and in a forked child.
-
-    Args:
-        seconds: How long others wait.
-    """
-
-    __slots__ = ("_lock", "_seconds")
-
-    def __init__(self, seconds: float) -> None:
-        self._lock, self._seconds = threading.Lock(), seconds
-        self._lock.acquire()
-
-    def wait(self) -> None:
-        """Wait until the call has left the queue, or the time is over."""
-        if self._lock.acquire(timeout=self._seconds):
-            self._lock.release()
-
-    def leave(self) -> None:
-        """Let the other writers continue; called once."""
-        self._lock.release()
-
-
 def _record(redo: Redo, state: Record) -> Record:
-    return redo, None, None, state[NUMBER] + len(redo.outcomes), _thread()
+    return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident()
 
 
 def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:
@@ -577,9 +483,6 @@ def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:
         plan.policy,
     )
     return contact, outcome
-
-
-_thread = threading.get_ident
 
 
 def _after_fork() -> None:

@@ -1,23 +1,55 @@
 """
-The redo record: all that one write stores, published by a single assignment.
+Redo: the record of a write, and its completion after an interruption.
 
 Rules:
+    A write counts once its record is published. If an exception interrupts it then, the
+    next reader or writer completes it.
     Storing a record is idempotent: after an interruption it is stored again as a whole.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from attrs import define
 
+from upsertcore.model.record import ROW, Record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from threading import RLock
 
     from upsertcore.model.layout import Row
+    from upsertcore.store.idempotency import CallLog
+    from upsertcore.store.journal import Journal
 
-__all__ = ["Redo"]
+__all__ = ["Publisher", "Redo", "complete"]
+
+
+class Publisher(Protocol):
+    """
+    A store that publishes records.
+
+    ``published`` is the last record, ``completed`` the last one that is stored as a
+    whole; both change under ``lock`` only.
+    """
+
+    lock: RLock
+    published: Record
+    completed: Record
+
+    def publish(self, state: Record, record: Record | None) -> bool:
+        """Publish a record and store it; or store the published one again."""
+        ...
+
+
+class Rows(Protocol):
+    """An index, which stores the rows of a record."""
+
+    def store(self, redo: Redo) -> None:
+        """Store rows and redirects; storing them again changes nothing."""
+        ...
 
 
 @final
@@ -51,7 +83,46 @@ class Redo:
     entries: deque[Any] | None = None
     calls: Mapping[str, OrderedDict[str, Any]] | None = None
 
+    def store(
+        self, index: Rows, journal: Journal, call_log: CallLog, number: int
+    ) -> None:
+        """
+        Store all parts; storing them again changes nothing.
+
+        Args:
+            index: The contacts.
+            journal: The retained changes.
+            call_log: The remembered calls.
+            number: The number of the last change of this write.
+        """
+        index.store(self)
+        first = number - len(self.outcomes) + 1
+        for entry_number, outcome in enumerate(self.outcomes, first):
+            journal.append(entry_number, outcome)
+        if self.call is not None:
+            call_log.add(*self.call)
+        if self.entries is not None and self.calls is not None:
+            journal.entries, call_log.calls = self.entries, self.calls
+
     def release(self) -> None:
         """Drop what is stored, so that nothing is retained of a purged contact."""
         self.rows = self.outcomes = ()
         self.call = self.entries = self.calls = None
+
+
+_WRITES = tuple, Redo
+"""What a write publishes: the row of the common write, or a redo record. A queued call
+publishes neither, and has nothing to complete."""
+
+
+def complete(store: Publisher) -> Record:
+    """
+    Complete the published write, if it was interrupted; return the completed record.
+
+    Args:
+        store: The store; the caller holds its lock.
+    """
+    record = store.published
+    if record is not store.completed and type(record[ROW]) in _WRITES:
+        store.publish(record, record)
+    return store.completed
