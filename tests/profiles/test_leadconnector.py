@@ -14,8 +14,8 @@ import pytest
 
 from upsertcore import ContactBook
 from upsertcore.errors import InvalidField, InvalidPolicy, InvalidRows, NoMatchKey
-from upsertcore.profiles import leadconnector as module
 from upsertcore.profiles._leadconnector_fields import FLAG, NULLABLE, READERS
+from upsertcore.profiles._leadconnector_response import reject
 from upsertcore.profiles._leadconnector_values import birth_date, lower_tags
 from upsertcore.profiles.leadconnector import LeadConnector
 from upsertcore.profiles.profile import Rejected, Response
@@ -628,7 +628,7 @@ def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
 
     assert response.status == 422
     assert response.body["message"][0].startswith("dndSettings needs a stored")
-    assert module.reject(NoMatchKey(("email",))).reason == NO_KEY
+    assert reject(NoMatchKey(("email",))).reason == NO_KEY
 
 
 # Names.

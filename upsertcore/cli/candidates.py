@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from upsertcore.cli.input_row import Columns, InputRow
-from upsertcore.cli.refusals import problems
-from upsertcore.cli.run import ProgressBar, Run
-from upsertcore.cli.session import InvalidUsage, open_session
+from upsertcore.cli.profile_session import InvalidUsage, open_session
+from upsertcore.cli.refusal_counts import problems
+from upsertcore.cli.row_types import Columns, InputRow
+from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME

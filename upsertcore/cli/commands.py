@@ -25,21 +25,26 @@ from pathlib import Path
 
 import click
 
-from upsertcore.cli.atomic import AtomicFile
+from upsertcore.cli.atomic_write import AtomicFile
 from upsertcore.cli.book_file import BadBook, BookReader
-from upsertcore.cli.evaluate import evaluate
-from upsertcore.cli.input_row import Columns
-from upsertcore.cli.json_rows import parse_json
-from upsertcore.cli.program import (
+from upsertcore.cli.evaluate_command import evaluate
+from upsertcore.cli.exit_status import (
     Program,
     WrittenFiles,
     check_columns,
     output_console,
     report_errors,
 )
-from upsertcore.cli.report import contact_line, contact_table, plan_tables, printable
-from upsertcore.cli.run import ProgressBar, Run, open_input
-from upsertcore.cli.session import InvalidUsage, Session, open_session, parse_pairs
+from upsertcore.cli.json_rows import parse_json
+from upsertcore.cli.output import contact_line, contact_table, plan_tables, printable
+from upsertcore.cli.profile_session import (
+    InvalidUsage,
+    Session,
+    open_session,
+    parse_pairs,
+)
+from upsertcore.cli.row_types import Columns
+from upsertcore.cli.upsert_rows import ProgressBar, Run, open_input
 from upsertcore.errors import InvalidField
 from upsertcore.laws import card
 from upsertcore.model.contact import Contact

@@ -20,7 +20,7 @@ from typing import Any
 from attrs import Factory, define
 
 from upsertcore.cli.csv_rows import is_text
-from upsertcore.cli.input_row import Columns, InputRow, UnreadableFile
+from upsertcore.cli.row_types import Columns, InputRow, UnreadableFile
 from upsertcore.values import show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]

@@ -24,7 +24,11 @@ from upsertcore.book.book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import check_scope
 from upsertcore.errors import Refused, add_note
-from upsertcore.evaluation.compare import RecordDifference, ReportComparison, compare
+from upsertcore.evaluation.compare_reports import (
+    RecordDifference,
+    ReportComparison,
+    compare,
+)
 from upsertcore.evaluation.report import (
     Hit,
     KeyScore,

@@ -21,13 +21,13 @@ import click
 from attrs import evolve, frozen
 
 from upsertcore.cli.candidates import Candidate, load_candidates
-from upsertcore.cli.evaluation_report import evaluation_json, evaluation_tables
-from upsertcore.cli.input_row import Columns, InputRow, format_names
-from upsertcore.cli.input_rows import read_rows
-from upsertcore.cli.program import check_columns, output_console, report_errors
-from upsertcore.cli.refusals import problem_kind
-from upsertcore.cli.run import ProgressBar, open_input
-from upsertcore.cli.session import InvalidUsage, parse_pairs
+from upsertcore.cli.evaluation_output import evaluation_json, evaluation_tables
+from upsertcore.cli.exit_status import check_columns, output_console, report_errors
+from upsertcore.cli.input_files import read_rows
+from upsertcore.cli.profile_session import InvalidUsage, parse_pairs
+from upsertcore.cli.refusal_counts import problem_kind
+from upsertcore.cli.row_types import Columns, InputRow, format_names
+from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.normalize import exact

@@ -19,7 +19,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from upsertcore.cli.refusals import RefusalCounts
+from upsertcore.cli.refusal_counts import RefusalCounts
 from upsertcore.engine.outcome import Change, Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact

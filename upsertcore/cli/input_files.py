@@ -16,8 +16,8 @@ from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from upsertcore.cli.csv_rows import read_csv
-from upsertcore.cli.input_row import Columns, InputRow
 from upsertcore.cli.json_rows import read_json_array, read_json_lines
+from upsertcore.cli.row_types import Columns, InputRow
 
 __all__ = ["read_rows"]
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from upsertcore.cli import main
-from upsertcore.cli.refusals import RefusalCounts, problems
+from upsertcore.cli.refusal_counts import RefusalCounts, problems
 from upsertcore.profiles import BY_NAME
 from upsertcore.profiles.profile import Response
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from upsertcore.cli.report import RunCounts
+from upsertcore.cli.output import RunCounts
 
 
 def shown(counts: RunCounts, seconds: float) -> list[str]:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsertcore.cli import main
-from upsertcore.cli.report import printable
+from upsertcore.cli.output import printable
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "sample"
 

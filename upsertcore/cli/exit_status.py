@@ -21,9 +21,9 @@ from attrs import Factory, define
 from rich.console import Console
 
 from upsertcore.cli.book_file import BadBook
-from upsertcore.cli.input_row import Columns, UnreadableFile
-from upsertcore.cli.report import printable
-from upsertcore.cli.session import InvalidUsage
+from upsertcore.cli.output import printable
+from upsertcore.cli.profile_session import InvalidUsage
+from upsertcore.cli.row_types import Columns, UnreadableFile
 
 __all__ = [
     "CommandError",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import astuple
 from rich.markup import escape
 
-from upsertcore.cli.report import make_table, printable
+from upsertcore.cli.output import make_table, printable
 from upsertcore.evaluation import Report
-from upsertcore.evaluation.compare import ReportComparison
+from upsertcore.evaluation.compare_reports import ReportComparison
 
 if TYPE_CHECKING:
     from rich.table import Table

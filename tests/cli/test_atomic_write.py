@@ -19,9 +19,9 @@ import pytest
 from click.testing import CliRunner
 
 from upsertcore.cli import main
-from upsertcore.cli.atomic import AtomicFile, defer_interrupt, folder_lock
+from upsertcore.cli.atomic_write import AtomicFile, defer_interrupt, folder_lock
 from upsertcore.cli.book_file import file_identity, save_book
-from upsertcore.cli.program import Program
+from upsertcore.cli.exit_status import Program
 
 pytestmark = pytest.mark.full
 

@@ -19,8 +19,8 @@ from typing import Any
 from attrs import frozen
 
 from upsertcore.cli import book_file
-from upsertcore.cli.atomic import defer_interrupt
-from upsertcore.cli.run import PROGRESS_INTERVAL, ProgressBar, open_input
+from upsertcore.cli.atomic_write import defer_interrupt
+from upsertcore.cli.upsert_rows import PROGRESS_INTERVAL, ProgressBar, open_input
 from upsertcore.errors import InvalidRows, Refused
 from upsertcore.profiles import BY_NAME, Profile
 
