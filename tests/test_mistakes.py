@@ -27,7 +27,7 @@ import pytest
 import upsertcore
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize, rules
 from upsertcore.rules import add, deep, immutable, union
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 TABLE = Path(__file__).parent / "cases" / "mistakes.json"
 MISTAKES: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from upsertcore import (
 )
 from upsertcore.rules import custom, immutable, latest, replace
 from upsertcore.store import queue
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.values import MAX_DEPTH
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

@@ -23,7 +23,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.decide import decide
-from upsertcore.model.layout import ID, PLACE
+from upsertcore.model.packed_row import ID, PLACE
 from upsertcore.rules import union
 
 

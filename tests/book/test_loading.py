@@ -23,7 +23,7 @@ from upsertcore import (
 )
 from upsertcore.book.loading import admitted_forms, load_rows, rows_of
 from upsertcore.errors import InvalidField, InvalidRows, KeyInUse, UnknownField
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES = {

@@ -23,7 +23,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.outcome import Withheld, outcome_from_record
-from upsertcore.model.layout import Row, contact_from_row, row_of
+from upsertcore.model.packed_row import Row, contact_from_row, row_of
 from upsertcore.values import NOTHING
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

@@ -24,7 +24,7 @@ from upsertcore.engine.patch import Request, check_scope, freeze_field, read_pat
 from upsertcore.errors import InvalidField, MissingField, UnknownField
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import keep, replace
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.values import MAX_FIELDS, MAX_TEXT, MAX_VALUES
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

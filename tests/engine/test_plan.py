@@ -61,7 +61,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 KEYS = {

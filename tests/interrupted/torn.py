@@ -16,7 +16,7 @@ from tests.interrupted.points import count_points, interrupt
 from upsertcore import ContactBook, Policy, errors, field, key, normalize, rules
 from upsertcore.matching import strategies as match
 from upsertcore.matching.protocol import Strategy
-from upsertcore.model.record import ROW
+from upsertcore.model.write_record import ROW
 from upsertcore.rules.rule import Rule
 from upsertcore.store.ids import IdInUse
 from upsertcore.store.queue import enqueue

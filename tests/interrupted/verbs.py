@@ -9,7 +9,7 @@ from typing import Any
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
 from upsertcore.rules import union
-from upsertcore.store.holders import holder_lists
+from upsertcore.store.key_index import holder_lists
 
 __all__ = ["VERBS", "Verb", "made", "state"]
 

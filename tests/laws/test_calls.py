@@ -56,8 +56,8 @@ from upsertcore.rules import (
     remove,
     union,
 )
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.idempotency import CallLog
-from upsertcore.store.index import ContactIndex
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.values import freeze
 

@@ -33,7 +33,7 @@ from upsertcore.rules import (
     replace,
     union,
 )
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 EMAIL = field(key=normalize.email)
 WRONG: Any = 1

@@ -17,7 +17,7 @@ from upsertcore import (
     first_present,
     normalize,
 )
-from upsertcore.book.fast import ASCII_FORMS
+from upsertcore.book.fast_path import ASCII_FORMS
 from upsertcore.rules import (
     append,
     deep,

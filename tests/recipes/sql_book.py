@@ -20,7 +20,9 @@ from tests.recipes.sql_tables import Database, Lookups, Overtaken, write
 from upsertcore import Contact, Outcome, Policy
 from upsertcore.engine.decide import decide
 from upsertcore.errors import Refused
-from upsertcore.store.ids import Stamp, fresh_ids, utc_now
+from upsertcore.store.clock import utc_now
+from upsertcore.store.ids import fresh_ids
+from upsertcore.store.stamp import Stamp
 
 ATTEMPTS = 5
 

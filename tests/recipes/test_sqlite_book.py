@@ -51,7 +51,7 @@ from upsertcore import (
 )
 from upsertcore.book.loading import rows_of
 from upsertcore.engine.decide import decide
-from upsertcore.store.ids import Stamp
+from upsertcore.store.stamp import Stamp
 from upsertcore.testing import patches
 
 pytestmark = pytest.mark.full

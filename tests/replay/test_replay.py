@@ -41,7 +41,7 @@ from upsertcore.replay import (
     replay_with_links,
 )
 from upsertcore.rules import add_or_remove, custom, keep, latest, union
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 HALF: Any = 1.5

@@ -13,7 +13,7 @@ from upsertcore import (
     Policy,
 )
 from upsertcore.store.apply_changes import apply_changes
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.journal import Entry
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, merge_all, normalize
-from upsertcore.store.ids import Stamp, fresh_ids, utc_now
+from upsertcore.store.clock import utc_now
+from upsertcore.store.ids import fresh_ids
+from upsertcore.store.stamp import Stamp
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {

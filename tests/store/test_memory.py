@@ -21,13 +21,13 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.patch import Request
-from upsertcore.model.layout import FORMS, ID, PLACE, SCOPE
-from upsertcore.model.record import NUMBER
+from upsertcore.model.packed_row import FORMS, ID, PLACE, SCOPE
+from upsertcore.model.write_record import NUMBER
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom
 from upsertcore.store import memory, queue
-from upsertcore.store.holders import Entries, holder_lists, move
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
+from upsertcore.store.key_index import Entries, holder_lists, move
 from upsertcore.store.overlay import Overlay
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

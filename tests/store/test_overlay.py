@@ -9,7 +9,7 @@ import pytest
 
 from upsertcore import Contact
 from upsertcore.errors import UnknownContact
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.overlay import Overlay
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

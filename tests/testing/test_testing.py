@@ -25,10 +25,10 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.laws import LawBroken, check, check_log
-from upsertcore.model.layout import Row
+from upsertcore.model.packed_row import Row
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, latest, replace
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.redo import Redo
 from upsertcore.testing import (
     POOLS,

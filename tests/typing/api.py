@@ -23,7 +23,7 @@ from upsertcore import (
     profiles,
 )
 from upsertcore.rules import keep, latest
-from upsertcore.store.index import ContactIndex, IndexStage
+from upsertcore.store.contact_index import ContactIndex, IndexStage
 from upsertcore.store.memory import MemoryStore
 from upsertcore.store.transaction import Stage, Store
 from upsertcore.values import FrozenMap

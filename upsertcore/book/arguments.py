@@ -9,17 +9,20 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal, TypedDict, get_args
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, UnknownContact
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.values import describe
 
 __all__ = [
+    "BookOptions",
     "OnDuplicates",
     "OnItself",
     "OnRefused",
@@ -40,6 +43,16 @@ __all__ = [
 OnRefused = Literal["raise", "collect"]
 OnItself = Literal["refuse", "ignore"]
 OnDuplicates = Literal["fold", "refuse_later", "refuse_all"]
+
+
+class BookOptions(TypedDict, total=False):
+    """The arguments of a book, without its policy."""
+
+    ids: Callable[[], str] | None
+    clock: Callable[[], datetime] | None
+    index: ContactIndex | None
+    retain_calls: int
+    retain_changes: int | None
 
 
 def check_policy(name: str, policy: object, advice: str = "") -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, final, overload
 
 from upsertcore.book.arguments import (
+    BookOptions,
     OnDuplicates,
     OnItself,
     OnRefused,
@@ -32,10 +33,11 @@ from upsertcore.book.arguments import (
     plain_id,
 )
 from upsertcore.book.batch import atomic_batch, refuse_duplicates, run_calls
-from upsertcore.book.compare import Comparison, compare_sides, side
-from upsertcore.book.fast import FastPath, has_fast_path
-from upsertcore.book.history import make_delete, make_undo
+from upsertcore.book.compare_policies import Comparison, compare_sides, side
+from upsertcore.book.delete import make_delete, time_of_deletion
+from upsertcore.book.fast_path import FastPath, has_fast_path
 from upsertcore.book.loading import load_rows, rows_of
+from upsertcore.book.undo import make_undo
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
@@ -51,9 +53,10 @@ from upsertcore.policy.policy import Policy, compiled
 from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
 from upsertcore.store.apply_changes import apply_changes
+from upsertcore.store.clock import utc_now
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.idempotency import call_key
-from upsertcore.store.ids import BookOptions, fresh_ids, utc_now
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.ids import fresh_ids
 from upsertcore.store.journal import Entry
 from upsertcore.store.memory import MemoryStore
 from upsertcore.store.transaction import Remainder
@@ -631,8 +634,7 @@ class ContactBook:
         Cost:
             Linear in the contact, and in the contacts that share its forms.
         """
-        keep = self.policy.on_deleted != "forget"
-        now = self._store.time() if keep else None
+        now = time_of_deletion(self.policy, self._store.time)
         delete = make_delete(plain_id(id), check_scope(scope), now)
         return self._store.change(delete).contact
 

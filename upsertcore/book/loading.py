@@ -24,7 +24,7 @@ from upsertcore.policy.policy import compiled
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms, View
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.index import ContactIndex
+    from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["admitted_forms", "load_rows", "rows_of"]
 
@@ -73,7 +73,7 @@ def load_rows(
         Near-linear in the rows; all of them are kept until the last one is loaded.
 
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> load_rows(ContactIndex(["email"]), policy, [])
     """
@@ -171,7 +171,7 @@ def admitted_forms(policy: Policy, index: View, contact: Contact) -> Forms:
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact, Policy, field, first_match
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore import normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)

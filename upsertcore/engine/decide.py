@@ -81,7 +81,7 @@ def decide(
         ``unchanged``.
 
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
     >>> decide(policy, {"email": "Ada@x.org"}, ContactIndex(["email"])).forms
     (('ada@x.org',),)

@@ -14,14 +14,14 @@ from attrs import field, frozen
 
 from upsertcore.engine.explain import explain
 from upsertcore.engine.result import Decision, Result
-from upsertcore.model.layout import contact_from_row
+from upsertcore.model.packed_row import contact_from_row
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from upsertcore.model.contact import Contact
-    from upsertcore.model.record import Record
+    from upsertcore.model.write_record import Record
 
 __all__ = [
     "Change",

@@ -95,7 +95,7 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
         hold all of them; else one or two matches, without look-ups in the index.
 
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore.matching.protocol import Match
     >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})

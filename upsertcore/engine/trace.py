@@ -139,7 +139,7 @@ def absence_reason(request: Request, name: str) -> tuple[str, Any]:
         The reason, and the value that was sent; None where there is none.
 
     >>> from upsertcore import Policy, field, first_match, normalize
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore.engine.patch import Request
     >>> policy = Policy(first_match("phone"), {"phone": field(key=normalize.phone)})
     >>> patch = {"phone": "555-0105"}, {}

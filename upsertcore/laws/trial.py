@@ -23,7 +23,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.journal import Entry
 from upsertcore.values import same
 

@@ -38,7 +38,7 @@ def stale_reason(view: View, contacts: Observed, lookups: Lookups) -> str | None
     Cost:
         One look-up for each of them, up to the first that has changed.
 
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> lookup = "email", "a@x.org", ""
     >>> stale_reason(ContactIndex(["email"]), (), [(lookup, ("c-1",))])
     'the contacts that hold its email have changed'
@@ -64,7 +64,7 @@ def contact_stale_reason(view: View, id: str, former: Contact) -> str | None:
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
     >>> contact_stale_reason(ContactIndex(), "c-1", Contact("c-1", "", {}, 1, now, now))
     'contact c-1 is gone'

@@ -41,8 +41,8 @@ from upsertcore.profiles._leadconnector_values import split_name
 from upsertcore.profiles.payload import check_bool, display_name, split_fields
 from upsertcore.profiles.profile import Response, respond, translate_refusals
 from upsertcore.profiles.text_cells import parse_bool, split_words
+from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.ids import fresh_ids
-from upsertcore.store.index import ContactIndex
 from upsertcore.values import NOTHING, show_value
 
 __all__ = ["LeadConnector"]

@@ -26,7 +26,7 @@ from upsertcore.errors import Refused, add_note
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from upsertcore.engine.outcome import Outcome
-from upsertcore.model.layout import ID
-from upsertcore.model.record import KEY, ROW
+from upsertcore.model.packed_row import ID
+from upsertcore.model.write_record import KEY, ROW
 from upsertcore.replay import ComputedForms, Event, Replayed, SentPatch, StoredContact
 from upsertcore.spark.errors import UnfitValue
 from upsertcore.spark.schemas import arrow_schema, check_fields, patches_schema

@@ -18,7 +18,7 @@ from upsertcore.store.journal import Entry
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.index import ContactIndex
+    from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["apply_changes"]
 
@@ -38,7 +38,7 @@ def apply_changes(
         ValueError: If entries are missing or out of order, or do not fit the index.
 
     >>> from upsertcore import Policy, never
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> apply_changes(ContactIndex(), Policy(never(), {}), [])
     """
     last = None

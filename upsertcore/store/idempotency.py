@@ -58,7 +58,7 @@ def call_key(
         InvalidField: If the key is not text, or blank.
 
     >>> from upsertcore import never
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore.engine.patch import Request
     >>> request = Request({}, ({}, {}), ContactIndex(), "", never())
     >>> call_key("k-1", lambda: request)[:2], call_key(None, lambda: request)

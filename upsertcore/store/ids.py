@@ -1,36 +1,20 @@
 """
-The id and the time of a call, from the functions ``ids`` and ``clock``.
+Ids: those that a book makes itself, and the check of those that ``ids`` returns.
 
 Rules:
-    Each function is called only if needed, once per call, and never under a lock.
-    Its result is checked: an id is text, a time is aware.
+    An id that is made repeats in no other book, process or forked child.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime, timezone
-from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypedDict, final
+from typing import Any
 
-from upsertcore.model.contact import Contact
-from upsertcore.values import freeze, same, show_value
+from upsertcore.values import freeze, show_value
 
-if TYPE_CHECKING:
-    from upsertcore.engine.plan import Plan
-    from upsertcore.store.index import ContactIndex
-
-__all__ = [
-    "BookOptions",
-    "IdInUse",
-    "Stamp",
-    "checked_id",
-    "checked_time",
-    "fresh_ids",
-    "utc_now",
-]
+__all__ = ["IdInUse", "checked_id", "fresh_ids"]
 
 
 def fresh_ids() -> Callable[[], str]:
@@ -87,75 +71,6 @@ class IdInUse(ValueError):
         return f"ids: {what}; return a different id at each call"
 
 
-utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
-"""Reads the system clock."""
-
-
-class BookOptions(TypedDict, total=False):
-    """The arguments of a book, without its policy."""
-
-    ids: Callable[[], str] | None
-    clock: Callable[[], datetime] | None
-    index: ContactIndex | None
-    retain_calls: int
-    retain_changes: int | None
-
-
-@final
-class Stamp:
-    """
-    The id and the time of one call, each drawn when needed and only once.
-
-    Args:
-        ids: Returns a fresh id.
-        clock: Returns an aware time.
-        id: The id, if it is drawn already.
-        now: The time, if it is drawn already.
-    """
-
-    __slots__ = ("_clock", "_id", "_ids", "_now")
-
-    def __init__(
-        self,
-        ids: Callable[[], str],
-        clock: Callable[[], datetime],
-        id: str | None = None,
-        now: datetime | None = None,
-    ) -> None:
-        self._ids, self._clock = ids, clock
-        self._id, self._now = id, now
-
-    def prepare(self, plan: Plan) -> None:
-        """Draw what a plan needs."""
-        if plan.before is None and self._id is None:
-            self._id = checked_id(self._ids())
-        if plan.result != "unchanged":
-            self.time()
-
-    def time(self) -> datetime:
-        """Return the time of the call."""
-        if self._now is None:
-            self._now = checked_time(self._clock())
-        return self._now
-
-    def contact(self, plan: Plan) -> Contact:
-        """Make the contact that a plan describes; the stored one if nothing changes."""
-        before, after, now = plan.before, plan.after, self._now
-        history: Any = plan.aliases, plan.clocks
-        if before is None:
-            return Contact(self._id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
-        if plan.unchanged:
-            return before
-        version, created = before.version + 1, before.created_at
-        fields, clocks = same(after, before.fields), same(plan.clocks, before.clocks)
-        if fields and clocks and before.deleted_at is None:
-            # It has merged others, and none of its own fields has changed.
-            now = before.updated_at
-        merged_ids = [id for other in plan.merged for id in other.ids]
-        history += (before.merged_ids + tuple(merged_ids),)
-        return Contact(before.id, before.scope, after, version, created, now, *history)  # type: ignore[arg-type]
-
-
 def checked_id(id: Any) -> str:
     """
     Check that ``ids`` returned an id.
@@ -172,35 +87,3 @@ def checked_id(id: Any) -> str:
             f"ids: must return a non-empty str, got {show_value(id)}; {advice}"
         )
     return freeze(id)  # type: ignore[no-any-return]
-
-
-def checked_time(now: Any) -> datetime:
-    """
-    Check that a clock returned a time; return it as a ``datetime`` with a fixed offset.
-
-    Raises:
-        TypeError: If it is not an aware time.
-        ValueError: If it is out of range in UTC.
-
-    >>> checked_time(datetime(2024, 1, 2, tzinfo=UTC)).year
-    2024
-    """
-    if not isinstance(now, datetime) or now.utcoffset() is None:
-        advice = "return datetime.now(timezone.utc), say"
-        raise TypeError(
-            f"clock: must return an aware time, got {show_value(now)}; {advice}"
-        )
-    time = now
-    if type(now) is not datetime:
-        # A subclass may compare and print differently, as that of pandas does.
-        time = datetime.combine(now.date(), now.timetz())
-    if time.tzinfo is UTC:
-        return time
-    try:
-        time.astimezone(UTC)
-    except OverflowError as error:
-        what = f"must return a time that UTC can represent, got {show_value(now)}"
-        advice = "return a time within the years 1 to 9999"
-        raise ValueError(f"clock: {what}; {advice}") from error
-    # A dump keeps the offset of that moment and not the zone, so neither does this.
-    return time.replace(tzinfo=timezone(time.utcoffset()), fold=0)  # type: ignore[arg-type]

@@ -23,15 +23,23 @@ from weakref import WeakSet
 
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, UnknownContact
-from upsertcore.model.record import BEGINNING, NUMBER, PREVIOUS_ROW, ROW, THREAD, Record
+from upsertcore.model.write_record import (
+    BEGINNING,
+    NUMBER,
+    PREVIOUS_ROW,
+    ROW,
+    THREAD,
+    Record,
+)
+from upsertcore.store.contact_index import IndexStage
 from upsertcore.store.idempotency import CallKey, CallLog, replay_of
-from upsertcore.store.ids import IdInUse, Stamp
-from upsertcore.store.index import IndexStage
+from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.purge import purge_redo
 from upsertcore.store.queue import dequeue, ready_state, state_for
 from upsertcore.store.redo import Redo, complete
+from upsertcore.store.stamp import Stamp
 from upsertcore.store.transaction import (
     Decide,
     MakeRequest,
@@ -47,7 +55,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.result import Result
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
-    from upsertcore.store.index import ContactIndex
+    from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["MemoryStore"]
 
@@ -95,8 +103,9 @@ class MemoryStore:
     the index: while ``published`` is the same record, nothing has changed and no write
     is in progress.
 
-    >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.store.ids import fresh_ids, utc_now
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> from upsertcore.store.clock import utc_now
+    >>> from upsertcore.store.ids import fresh_ids
     >>> MemoryStore(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
     1
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from upsertcore.model.stale import stale_reason
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
@@ -30,7 +30,7 @@ class Overlay:
     Args:
         index: The underlying index.
 
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> Overlay(ContactIndex(["email"])).holders("email", "ada@x.org", "")
     ()
     """

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from upsertcore.errors import UnknownContact
-from upsertcore.store.index import IndexStage
+from upsertcore.store.contact_index import IndexStage
 from upsertcore.store.journal import Entry
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
+    from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.idempotency import CallLog, LoggedCalls
-    from upsertcore.store.index import ContactIndex
     from upsertcore.store.journal import Journal
     from upsertcore.store.redo import Redo
 

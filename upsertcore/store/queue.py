@@ -13,7 +13,7 @@ import threading
 from threading import get_ident
 from typing import Protocol, final
 
-from upsertcore.model.record import ROW, THREAD, Record
+from upsertcore.model.write_record import ROW, THREAD, Record
 from upsertcore.store.redo import Publisher, complete
 
 __all__ = ["QueuedCall", "dequeue", "enqueue", "ready_state", "state_for", "swap"]

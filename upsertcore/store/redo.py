@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 
 from attrs import define
 
-from upsertcore.model.record import ROW, Record
+from upsertcore.model.write_record import ROW, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from threading import RLock
 
-    from upsertcore.model.layout import Row
+    from upsertcore.model.packed_row import Row
     from upsertcore.store.idempotency import CallLog
     from upsertcore.store.journal import Journal
 

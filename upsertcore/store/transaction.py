@@ -18,7 +18,7 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import Request
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
-from upsertcore.model.layout import unpack_forms
+from upsertcore.model.packed_row import unpack_forms
 from upsertcore.model.view import Forms, View
 from upsertcore.store.idempotency import CallKey
 from upsertcore.store.journal import Entry

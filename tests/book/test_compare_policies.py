@@ -17,7 +17,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.book.compare import Comparison, Difference
+from upsertcore.book.compare_policies import Comparison, Difference
 from upsertcore.rules import custom, keep
 
 LINES: dict[str, Any] = {

@@ -1,5 +1,5 @@
 """
-The row: a contact as an index keeps it, and its conversion to and from a contact.
+The packed row: a contact as an index keeps it, made of a contact and made one again.
 
 Rules:
     A row is a flat tuple of text, numbers and times, so the garbage collector untracks

@@ -1,19 +1,16 @@
 """
-Undo and delete: the writes that restore or remove contacts.
+Undo: one outcome is reverted, if nothing that it changed has changed since.
 
 Rules:
-    Undo reverts one outcome, if nothing that it changed has changed since.
-    A deleted contact is removed, or kept with its keys, as the policy says.
+    What is put back has the versions and times that it had.
+    A key that another contact holds by now refuses the undo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-from attrs import evolve
+from typing import TYPE_CHECKING
 
 from upsertcore.engine.outcome import Outcome, changes
 from upsertcore.errors import StaleOutcome, UnknownContact
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.transaction import Stage
 
-__all__ = ["make_delete", "make_undo"]
+__all__ = ["make_undo"]
 
 
 def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
@@ -44,8 +41,8 @@ def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
         StaleOutcome: If the outcome is of a call that cannot be undone.
 
     >>> from upsertcore import Policy, never
-    >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.store.index import IndexStage
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> from upsertcore.store.contact_index import IndexStage
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact
     >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
@@ -116,42 +113,3 @@ def _split(
     except ValueError as error:
         reason = f"contact {before.id} was merged before it was loaded here"
         raise StaleOutcome(reason) from error
-
-
-def make_delete(
-    id: str, scope: str, now: datetime | None
-) -> Callable[[Stage], Outcome]:
-    """
-    Return a function that deletes a contact.
-
-    Args:
-        id: The contact's own id.
-        scope: The tenant.
-        now: The time to mark it as deleted; None to remove it.
-
-    Returns:
-        A function that stages the change, or raises ``UnknownContact``.
-
-    >>> from upsertcore.store.index import ContactIndex
-    >>> from upsertcore.store.index import IndexStage
-    >>> make_delete("c-1", "", None)(IndexStage(ContactIndex()))
-    Traceback (most recent call last):
-    ...
-    upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
-    """
-
-    def delete(stage: Stage) -> Outcome:
-        before, forms = stage.get_with_forms(id)
-        if before.id != id or before.scope != scope:
-            raise UnknownContact(id)
-        if now is None:
-            stage.remove(id)
-            return Outcome("deleted", before, before)
-        if before.deleted_at is not None:
-            return Outcome("unchanged", before, before)
-        marks: Any = {"updated_at": now, "deleted_at": now}
-        contact = evolve(before, version=before.version + 1, **marks)
-        stage.put(contact, forms)
-        return Outcome("deleted", contact, before)
-
-    return delete

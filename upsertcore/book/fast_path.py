@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.book.shapes import PatchShapes
+from upsertcore.book.patch_shape import PatchShapes
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.errors import Refused, with_row
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
-from upsertcore.model.layout import (
+from upsertcore.model.packed_row import (
     CREATED,
     FORMS,
     HISTORY,
@@ -27,7 +27,7 @@ from upsertcore.model.layout import (
     VERSION,
     pack_forms,
 )
-from upsertcore.model.record import NUMBER, Record
+from upsertcore.model.write_record import NUMBER, Record
 from upsertcore.normalize import (
     EMAIL_FORM,
     EXACT_FORM,
@@ -40,15 +40,16 @@ from upsertcore.normalize import (
 )
 from upsertcore.normalize.phones import without_separators
 from upsertcore.policy.keys import Key
-from upsertcore.store.ids import IdInUse, checked_id, checked_time
+from upsertcore.store.clock import checked_time
+from upsertcore.store.ids import IdInUse, checked_id
 from upsertcore.store.transaction import Remainder
 from upsertcore.values import MAX_TEXT, same
 
 if TYPE_CHECKING:
-    from upsertcore.book.shapes import PatchShape
+    from upsertcore.book.patch_shape import PatchShape
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.holders import Entries
-    from upsertcore.store.index import ContactIndex
+    from upsertcore.store.contact_index import ContactIndex
+    from upsertcore.store.key_index import Entries
     from upsertcore.store.memory import MemoryStore
 
 __all__ = ["ASCII_FORMS", "Fallback", "FastPath", "has_fast_path"]

@@ -10,8 +10,8 @@ import pytest
 
 from upsertcore import Contact
 from upsertcore.errors import UnknownContact
-from upsertcore.model.layout import MAX_NAMES, NAMES, Row, row_of
-from upsertcore.store.index import ContactIndex
+from upsertcore.model.packed_row import MAX_NAMES, NAMES, Row, row_of
+from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 B = ("b@x", "a@x", "c@x"), ("+1",)

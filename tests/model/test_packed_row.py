@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from upsertcore import Contact, ContactBook, Policy, field, first_match, normalize
-from upsertcore.model import layout as row
-from upsertcore.model.layout import (
+from upsertcore.model import packed_row as row
+from upsertcore.model.packed_row import (
     FORMS,
     HISTORY,
     ID,
@@ -23,7 +23,7 @@ from upsertcore.model.layout import (
     ids_from_row,
     row_of,
 )
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = {"email": "Ada@x.org", "name": "Ada"}

@@ -1,5 +1,5 @@
 """
-The holders: which contacts hold a normal form, by key and scope.
+The key index: which contacts hold a normal form, by key and scope.
 
 Rules:
     A holder is an id; the place in its row gives its order of creation.
@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from upsertcore.model.layout import FORMS, ID, PLACE, Row, unpack_forms
+from upsertcore.model.packed_row import FORMS, ID, PLACE, Row, unpack_forms
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.book import shapes
-from upsertcore.book.shapes import PatchShape, PatchShapes
-from upsertcore.model import layout
+from upsertcore.book import patch_shape
+from upsertcore.book.patch_shape import PatchShape, PatchShapes
+from upsertcore.model import packed_row
 from upsertcore.rules import (
     deep,
     immutable,
@@ -20,7 +20,7 @@ from upsertcore.rules import (
     union,
     unset,
 )
-from upsertcore.store.index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex
 
 LINES: dict[str, Any] = {
     "email": field(key=normalize.email),
@@ -77,7 +77,7 @@ class TestNames:
 
     def test_so_many_are_learnt(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever comes beyond is looked at each time, and is as good."""
-        monkeypatch.setattr(shapes, "MAX_NAMES", 1)
+        monkeypatch.setattr(patch_shape, "MAX_NAMES", 1)
         learnt = patch_shapes()
 
         assert learnt["email",] is learnt["email",]
@@ -90,7 +90,7 @@ class TestNames:
         """A book of ever other names does what any other does."""
         books = [ContactBook(OPEN, ids=iter("abc").__next__) for _ in "ab"]
         books[1]._fast_upsert = books[1]._fast_upsert_many = None
-        monkeypatch.setattr(layout, "MAX_NAMES", 1)
+        monkeypatch.setattr(packed_row, "MAX_NAMES", 1)
         for book in books:
             for n in range(9):
                 book.upsert({"email": "a@x", f"n{n % 5}": f"{n}"})
@@ -103,7 +103,7 @@ class TestNames:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Beyond them a way is found anew."""
-        monkeypatch.setattr(shapes, "_MAX_PICKERS", 1)
+        monkeypatch.setattr(patch_shape, "_MAX_PICKERS", 1)
         index = ContactIndex(["email"])
         email = PatchShapes(POLICY, index, [("email",)])["email",]
         assert email is not None

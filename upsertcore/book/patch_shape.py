@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.engine.patch import freeze_field
 from upsertcore.errors import InvalidField, UnknownField, note_function
-from upsertcore.model.layout import FORMS, MAX_NAMES
+from upsertcore.model.packed_row import FORMS, MAX_NAMES
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.rule import replace
 from upsertcore.values import MAX_FIELDS, MAX_TEXT, Budget, empty, freeze, same
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.fields import Field
     from upsertcore.policy.policy import Policy
     from upsertcore.rules.rule import Rule
-    from upsertcore.store.index import ContactIndex
+    from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["PatchShape", "PatchShapes"]
 
@@ -59,7 +59,7 @@ class PatchShape:
     of its value, and plan; ``missing_keys`` are the numbers of those it lacks.
 
     >>> from upsertcore import Policy, field, never
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> policy = Policy(never(), {"name": field(clean=str.strip), "age": field()})
     >>> fields = (*policy.fields.values(),)
     >>> shape = PatchShape(("name", "age"), fields, policy, ContactIndex(), [])
@@ -250,7 +250,7 @@ class PatchShapes(dict[tuple[Any, ...], "PatchShape | None"]):
         plans: As for :class:`PatchShape`.
 
     >>> from upsertcore import Policy, field, never
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> shapes = PatchShapes(Policy(never(), {"name": field()}), ContactIndex(), [])
     >>> shapes["name",].names, shapes["name", "age"]
     (('name',), None)

@@ -1,5 +1,5 @@
 """
-The index: id to contact, and key to holders; the only mutable state of a store.
+The contact index: id to contact, with its key index; the mutable state of a store.
 
 Rules:
     It knows contacts and normal forms, and no policy: what a form means, and whether
@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from upsertcore.errors import UnknownContact
-from upsertcore.model.layout import (
+from upsertcore.model.packed_row import (
     FORMS,
     ID,
     PLACE,
@@ -32,7 +32,7 @@ from upsertcore.model.layout import (
     ids_from_row,
     row_of,
 )
-from upsertcore.store.holders import (
+from upsertcore.store.key_index import (
     Entries,
     Holders,
     expected_lists,
@@ -334,7 +334,7 @@ class IndexStage:
     Args:
         index: Read, and not changed.
 
-    >>> from upsertcore.store.index import ContactIndex
+    >>> from upsertcore.store.contact_index import ContactIndex
     >>> IndexStage(ContactIndex(["email"])).redo().rows
     ()
     """
