@@ -1,10 +1,10 @@
 """
-The Hypothesis strategies of the tests: those of ``upsertcore.testing``, and faults.
+The Hypothesis strategies of the tests: those of ``upsertcore.testing``, with faults.
 
 Rules:
-    What a host can use stands in ``upsertcore.testing``; tests import it from here.
+    What a host can use is in ``upsertcore.testing``; tests import it from here.
     No strategy calls the library to learn what it should do.
-    A host's callables stand here, each with a fuse that a test may light.
+    Functions of a host are here; each has a fuse that makes one of its calls raise.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ SCOPES = ("", "east")
 
 
 class Boom(Exception):
-    """What a host's callable raises while its fuse is lit."""
+    """The error of a function of a host whose fuse is lit."""
 
 
 class Fuse:
-    """Makes the n-th call of one host callable raise."""
+    """Makes the n-th call of one function of a host raise."""
 
     def __init__(self) -> None:
         self.kind, self.left = "", 0
@@ -113,35 +113,39 @@ def policies(
     )
 
 
-def worth(name: str) -> tuple[Any, ...]:
-    """List what may be sent for a field: mostly its pool, at times null or blank."""
+def values_for(name: str) -> tuple[Any, ...]:
+    """List values for a field: mostly its pool, at times null or blank."""
     return (*POOLS[name] * (5 if name in KEYS else 2), *ABSENT_VALUES)
 
 
 @cache
 def values(name: str) -> st.SearchStrategy[Any]:
-    """Draw what may be sent for a field."""
-    return st.sampled_from(worth(name))
+    """Draw a value for a field."""
+    return st.sampled_from(values_for(name))
 
 
 @cache
 def patches(*, extra: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a patch, mostly with a key; *extra* lets it name an undeclared field."""
-    some = [each for size in (2, 3, 3, 1) for each in permutations(KEYS, size)]
-    found = st.fixed_dictionaries({name: values(name) for name in KEYS})
+    orders = [order for size in (2, 3, 3, 1) for order in permutations(KEYS, size)]
+    key_values = st.fixed_dictionaries({name: values(name) for name in KEYS})
     names = [*RULES, "name", "more", *(["extra"] if extra else ())]
     pairs = [
-        (name, worth(name)[n % len(worth(name))]) for name in names for n in range(40)
+        (name, values_for(name)[n % len(values_for(name))])
+        for name in names
+        for n in range(40)
     ]
     rest = st.lists(st.sampled_from(pairs), max_size=4)
     time = st.sampled_from((*POOLS["at"] * 6, None, "2024", True))
-    return st.builds(_patch, st.sampled_from(some), found, rest, time, st.booleans())
+    return st.builds(
+        _patch, st.sampled_from(orders), key_values, rest, time, st.booleans()
+    )
 
 
 def _patch(
-    keys: tuple[str, ...], found: Any, rest: list[Any], time: Any, early: Any
+    keys: tuple[str, ...], key_values: Any, rest: list[Any], time: Any, early: Any
 ) -> dict[str, Any]:
-    drawn = dict(rest) | {name: found[name] for name in keys}
+    drawn = dict(rest) | {name: key_values[name] for name in keys}
     names = [name for name, _ in rest]
     if time is not None:
         drawn["at"] = time
@@ -151,12 +155,12 @@ def _patch(
 
 @cache
 def batches() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Draw a batch; half of them are read to the end and often store what they say."""
+    """Draw a batch; half of them are small and often repeat a value."""
     known = ("email", "phone", "code")
-    one = st.sampled_from([(n, v) for n in known for v in POOLS[n][:4]])
+    pair = st.sampled_from([(n, v) for n in known for v in POOLS[n][:4]])
     more = st.sampled_from([(n, v) for n in (*known, "name") for v in POOLS[n]])
     small = st.builds(
-        lambda first, rest: dict([*rest, first]), one, st.lists(more, max_size=2)
+        lambda first, rest: dict([*rest, first]), pair, st.lists(more, max_size=2)
     )
     return st.one_of(
         st.lists(small, max_size=5), st.lists(patches(), min_size=2, max_size=4)
@@ -165,25 +169,29 @@ def batches() -> st.SearchStrategy[list[dict[str, Any]]]:
 
 @cache
 def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
-    """Draw what one call may say of its own, mostly nothing."""
+    """Draw the options of one call, mostly none."""
     rules = {
-        name: st.sampled_from([r for r in each if may_override(name, r, strict=strict)])
-        for name, each in RULES.items()
+        name: st.sampled_from(
+            [r for r in candidates if may_override(name, r, strict=strict)]
+        )
+        for name, candidates in RULES.items()
     }
     names = st.lists(st.sampled_from([*RULES]), max_size=2, unique=True)
-    own = names.flatmap(lambda n: st.fixed_dictionaries({k: rules[k] for k in n}))
-    some: dict[str, Any] = {
-        "rules": own,
+    rules_of_call = names.flatmap(
+        lambda n: st.fixed_dictionaries({k: rules[k] for k in n})
+    )
+    optional: dict[str, Any] = {
+        "rules": rules_of_call,
         "null": st.sampled_from((None, "clear", "ignore", "reject")),
         "blank": st.sampled_from((None, "store", "ignore", "clear", "reject")),
     }
-    return st.one_of(*[st.just({})] * 2, st.fixed_dictionaries({}, optional=some))
+    return st.one_of(*[st.just({})] * 2, st.fixed_dictionaries({}, optional=optional))
 
 
 def may_override(name: str, rule: Any, *, strict: bool) -> bool:
-    """Tell whether a rule may stand in for that of a call, under any policy."""
-    taken = rule.on_update or name not in MULTI_FIELD_KEYS["person"]
-    return taken and (not strict or WORDS.is_idempotent(name, rule))
+    """Return whether a rule may be that of one call, under any policy."""
+    fits = rule.on_update or name not in MULTI_FIELD_KEYS["person"]
+    return fits and (not strict or WORDS.is_idempotent(name, rule))
 
 
 def scopes() -> st.SearchStrategy[str]:
@@ -192,40 +200,49 @@ def scopes() -> st.SearchStrategy[str]:
 
 
 class Case(NamedTuple):
-    """A policy, what a book under it has seen, and what it is to see next."""
+    """A policy, the calls that a book under it has had, and the next one."""
 
     policy: Policy
     calls: list[tuple[dict[str, Any], str]]
     patch: dict[str, Any]
     scope: str
-    how: dict[str, Any] = {}  # noqa: RUF012 - read, never written
+    options: dict[str, Any] = {}  # noqa: RUF012 - read, never written
 
 
-def apart(patch: dict[str, Any]) -> list[dict[str, Any]]:
-    """Take a patch apart, a field each: so several contacts share its keys."""
+def one_field_each(patch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make a patch of each field, so that several contacts have its keys."""
     return [{name: value} for name, value in patch.items()]
 
 
 @st.composite
-def cases(draw: st.DrawFn, /, **how: Any) -> Case:
-    """Draw a case; mostly the book has seen somebody with the keys of the patch."""
-    policy, patch, scope = draw(policies(**how)), draw(patches()), draw(scopes())
+def cases(draw: st.DrawFn, /, **policy_options: Any) -> Case:
+    """Draw a case; mostly a contact has the keys of the patch."""
+    policy, patch, scope = (
+        draw(policies(**policy_options)),
+        draw(patches()),
+        draw(scopes()),
+    )
     calls = draw(st.lists(st.tuples(patches(), scopes()), max_size=5))
     if draw(st.sampled_from((True, True, False))):
         known = {name: patch[name] for name in patch if name in KEYS}
         if draw(st.booleans()):
-            calls += [({"name": "Ada", "at": 1} | part, scope) for part in apart(known)]
+            calls += [
+                ({"name": "Ada", "at": 1} | part, scope)
+                for part in one_field_each(known)
+            ]
         else:
             calls.append((draw(patches(extra=False)) | known, scope))
-    more = draw(overrides(strict=how.get("strict", False)))
-    if "rules" in more:
-        rules = more["rules"].items()
-        more["rules"] = {n: r for n, r in rules if r.by is None or not dated(policy, n)}
-    return Case(policy, calls, patch, scope, more)
+    options = draw(overrides(strict=policy_options.get("strict", False)))
+    if "rules" in options:
+        rules = options["rules"].items()
+        options["rules"] = {
+            n: r for n, r in rules if r.by is None or not dated(policy, n)
+        }
+    return Case(policy, calls, patch, scope, options)
 
 
 def books(policy: Policy) -> ContactBook:
-    """Make a book with ids of its own and a clock that moves a day at each look."""
+    """Make a book with ids of its own and a clock that advances by a day."""
     host, days = Host(), count()
     return ContactBook(
         policy,
@@ -234,41 +251,43 @@ def books(policy: Policy) -> ContactBook:
     )
 
 
-def cleaned(policy: Policy, name: str, raw: Any, **how: Any) -> Any:
-    """Give what the rule of a field is handed for a sent value."""
+def cleaned(policy: Policy, name: str, raw: Any, **options: Any) -> Any:
+    """Return the value that the rule of a field gets for a sent one."""
     line, sent = policy.fields.get(name), freeze(raw)
     if line and line.clean and not empty(sent):
         sent = freeze(tidy(sent))
-    blank = how.get("blank") or (line.blank if line else "store")
+    blank = options.get("blank") or (line.blank if line else "store")
     return None if blank == "clear" and empty(sent) else sent
 
 
-def tried(
-    book: ContactBook, patch: dict[str, Any], scope: str = "", /, **how: Any
+def upsert_or_refusal(
+    book: ContactBook, patch: dict[str, Any], scope: str = "", /, **options: Any
 ) -> Outcome | errors.Refused:
-    """Upsert, a refusal being an answer."""
+    """Upsert; return a refusal as an answer."""
     try:
-        return book.upsert(patch, scope=scope, **how)
+        return book.upsert(patch, scope=scope, **options)
     except errors.Refused as error:
         return error
 
 
-def fed(case: Case, book: ContactBook | None = None) -> ContactBook:
-    """Make a book that has seen the calls of a case; refusals changed nothing."""
+def book_after_calls(case: Case, book: ContactBook | None = None) -> ContactBook:
+    """Make a book that has had the calls of a case; refusals changed nothing."""
     book = books(case.policy) if book is None else book
     for patch, scope in case.calls:
-        tried(book, patch, scope)
+        upsert_or_refusal(book, patch, scope)
     return book
 
 
-def last(case: Case) -> Outcome | None:
-    """Make all calls of a case and give the outcome of the last, if not refused."""
-    outcome = tried(fed(case), case.patch, case.scope, **case.how)
+def last_outcome(case: Case) -> Outcome | None:
+    """Make all calls of a case; return the last outcome, or None if refused."""
+    outcome = upsert_or_refusal(
+        book_after_calls(case), case.patch, case.scope, **case.options
+    )
     return outcome if isinstance(outcome, Outcome) else None
 
 
 def trial(case: Case) -> Trial:
-    """Make a trial of the last call of a case; what it says of its own is the table."""
-    said = [case.how.get(name) for name in ("rules", "null", "blank")]
-    policy = with_overrides(case.policy, *said)
-    return Trial(policy, state_of(fed(case)), case.patch, case.scope)
+    """Make a trial of the last call of a case, with its options in the table."""
+    options = [case.options.get(name) for name in ("rules", "null", "blank")]
+    policy = with_overrides(case.policy, *options)
+    return Trial(policy, state_of(book_after_calls(case)), case.patch, case.scope)

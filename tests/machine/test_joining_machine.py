@@ -1,4 +1,4 @@
-"""Drives the verbs on contacts among themselves, between all the others."""
+"""Merges, undoing, deduplication and batches, driven beside the oracle."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from tests.machine.test_upsert_machine import (
-    Upserts,
-    expected,
-    refusal,
-    told,
-    tried,
+    UpsertMachine,
+    answer_text,
+    outcome_text,
+    refusal_text,
+    try_call,
 )
-from tests.oracle.compare import compare
-from tests.oracle.compare import told as told_apart
+from tests.oracle.compare import compare, library_differences
 from tests.oracle.values import written
 from tests.strategies import (
     FAULTS,
     FUSE,
     KEYS,
     Boom,
-    apart,
     batches,
+    one_field_each,
     patches,
     policies,
     scopes,
@@ -38,52 +37,58 @@ from upsertcore import Outcome, Policy
 
 pytestmark = pytest.mark.full
 
-HOWS = ("raise", "raise", "collect")
-REPEATS = ("fold", "fold", "refuse_later", "refuse_all")
+ON_REFUSED = ("raise", "raise", "collect")
+ON_DUPLICATES = ("fold", "fold", "refuse_later", "refuse_all")
 
 
-def all_told(answers: list[Any]) -> str:
-    """Write what the book says to many calls."""
+def outcome_texts(answers: list[Any]) -> str:
+    """Write the answers of the book to several calls."""
     return written(
-        [refusal(a) if isinstance(a, Exception) else told(a) for a in answers]
+        [
+            refusal_text(a) if isinstance(a, Exception) else outcome_text(a)
+            for a in answers
+        ]
     )
 
 
-def all_expected(answers: list[Any]) -> str:
-    """Write the same of the answers of the oracle."""
+def answer_texts(answers: list[Any]) -> str:
+    """Write the answers of the oracle to several calls."""
     return written(
-        [refusal(a) if isinstance(a, Exception) else expected(a) for a in answers]
+        [
+            refusal_text(a) if isinstance(a, Exception) else answer_text(a)
+            for a in answers
+        ]
     )
 
 
-class Joins(Upserts):
-    """The same where contacts are merged by their ids, and calls are undone."""
+class JoiningMachine(UpsertMachine):
+    """The same with merges by ids, undoing, deduplication and batches."""
 
     @initialize(
         policy=policies(), known=st.lists(st.tuples(batches(), scopes()), max_size=3)
     )
     def start(self, policy: Policy, known: Any = ()) -> None:
-        self.done: list[tuple[Outcome, Any]] = []
+        self.applied: list[tuple[Outcome, Any]] = []
         self.begin(policy)
         for batch, scope in known:
             for patch in batch[:2]:
                 self.create({"name": "Ada", "at": 1} | patch, scope)
 
-    def both(
+    def call_both(
         self,
         call: Callable[[], Any],
         twin: Callable[[], Any],
-        write: Callable[[Any], str] = told,
-        write_twin: Callable[[Any], str] = expected,
+        write: Callable[[Any], str] = outcome_text,
+        write_twin: Callable[[Any], str] = answer_text,
     ) -> tuple[Any, Any]:
-        """Remember what is done, so that it may be undone."""
-        answers = super().both(call, twin, write, write_twin)
+        """Compare the answers, and keep the outcome so that it can be undone."""
+        answers = super().call_both(call, twin, write, write_twin)
         if isinstance(answers[0], Outcome) and answers[0].result != "undone":
-            self.done.append(answers)
+            self.applied.append(answers)
         return answers
 
     def ids(self) -> list[str]:
-        """List the ids that lead to a contact, those of absorbed ones among them."""
+        """List the ids that lead to a contact, absorbed ones included."""
         return [id for _, id in self.known_ids()]
 
     @precondition(lambda self: len(self.oracle.rows) > 1)
@@ -96,15 +101,17 @@ class Joins(Upserts):
         others = data.draw(
             st.lists(st.sampled_from([*near, *self.ids(), "c-0"]), max_size=3)
         )
-        self.both(
+        self.call_both(
             lambda: self.book.merge(first, *others, scope=scope, on_itself=on_itself),
             lambda: self.oracle.merge(first, *others, scope=scope, on_itself=on_itself),
         )
 
     @rule(patch=patches(), scope=scopes(), data=st.data())
-    def merge_who_are_alike(self, patch: Any, scope: str, data: Any) -> None:
+    def merge_contacts_with_common_keys(
+        self, patch: Any, scope: str, data: Any
+    ) -> None:
         known = {name: patch[name] for name in patch if name in KEYS}
-        for part in apart(known):
+        for part in one_field_each(known):
             self.create({"name": "Ada", "at": 1} | part, scope)
         self.merge(data, "ignore")
 
@@ -115,51 +122,51 @@ class Joins(Upserts):
         self.merge(data, "ignore")
         FUSE.light("", 0)
 
-    @precondition(lambda self: self.done)
+    @precondition(lambda self: self.applied)
     @rule(data=st.data(), packed=st.booleans())
     def undo(self, data: st.DataObject, *, packed: bool) -> None:
-        """Undo anything that was done, what is long past among it."""
-        places = len(self.done)
+        """Undo any earlier call."""
+        places = len(self.applied)
         place = data.draw(st.integers(1, min(places, 3)) | st.integers(1, places))
-        outcome, twin = self.done[-place]
+        outcome, twin = self.applied[-place]
         if packed:
             outcome = pickle.loads(pickle.dumps(outcome))  # noqa: S301 - made here
-        answer, _ = self.both(
+        answer, _ = self.call_both(
             lambda: self.book.undo(outcome), lambda: self.oracle.undo(twin)
         )
         if outcome.unchanged:
             assert answer is outcome
         elif packed and not isinstance(answer, Exception):
-            del self.done[-place]
+            del self.applied[-place]
 
-    @precondition(lambda self: self.done)
+    @precondition(lambda self: self.applied)
     @rule(number=st.integers(1, 8))
-    def undo_one_after_the_other(self, number: int) -> None:
-        for outcome, twin in [*self.done[: -number - 1 : -1]]:
-            self.both(
+    def undo_in_reverse_order(self, number: int) -> None:
+        for outcome, twin in [*self.applied[: -number - 1 : -1]]:
+            self.call_both(
                 lambda outcome=outcome: self.book.undo(outcome),  # type: ignore[misc]
                 lambda twin=twin: self.oracle.undo(twin),  # type: ignore[misc]
             )
 
-    @precondition(lambda self: any(each.before for each, _ in self.done))
+    @precondition(lambda self: any(pair.before for pair, _ in self.applied))
     @rule(data=st.data())
-    def undo_what_another_has_taken(self, data: st.DataObject) -> None:
-        """What a contact held once may be another's now, and then stays there."""
-        old = [each for each in self.done if each[0].before][-3:]
+    def undo_keys_that_another_has_taken(self, data: st.DataObject) -> None:
+        """A key that another contact holds by now stays there."""
+        old = [pair for pair in self.applied if pair[0].before][-3:]
         outcome, twin = data.draw(st.sampled_from(old))
         for before in (outcome.before, *outcome.merged):
             row = before.to_dict() if before else {}
             self.create(row["fields"], row["scope"])
-        self.both(lambda: self.book.undo(outcome), lambda: self.oracle.undo(twin))
+        self.call_both(lambda: self.book.undo(outcome), lambda: self.oracle.undo(twin))
 
-    @precondition(lambda self: self.done)
+    @precondition(lambda self: self.applied)
     @rule(patch=patches(), scope=scopes(), between=patches())
     def apply_after_undo(self, patch: Any, scope: str, between: Any) -> None:
-        plan, twin = self.both(
+        plan, twin = self.call_both(
             lambda: self.book.plan(patch, scope=scope),
             lambda: self.oracle.plan(patch, scope=scope),
         )
-        self.undo_one_after_the_other(1)
+        self.undo_in_reverse_order(1)
         self.upsert(between, scope, {})
         if not isinstance(plan, Exception):
             self.apply((plan, twin))
@@ -167,10 +174,10 @@ class Joins(Upserts):
     @rule(
         data=st.data(),
         scope=st.sampled_from((None, None, "", "east")),
-        go_on=st.sampled_from(HOWS),
+        on_refused=st.sampled_from(ON_REFUSED),
         calls=st.sampled_from((0, 0, 0, 1, 2)),
     )
-    def dedupe(self, data: Any, scope: Any, go_on: Any, calls: int) -> None:
+    def dedupe(self, data: Any, scope: Any, on_refused: Any, calls: int) -> None:
         names = [key.name for key in self.policy.all_keys]
         keys = data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
 
@@ -180,8 +187,8 @@ class Joins(Upserts):
         assert written(self.oracle.duplicates(*keys, scope=scope)) == written(shown)
         if calls == 0:
             self.many(
-                lambda: self.book.dedupe(*keys, scope=scope, on_refused=go_on),
-                lambda: self.oracle.dedupe(*keys, scope=scope, on_refused=go_on),
+                lambda: self.book.dedupe(*keys, scope=scope, on_refused=on_refused),
+                lambda: self.oracle.dedupe(*keys, scope=scope, on_refused=on_refused),
             )
 
     @rule(
@@ -193,48 +200,50 @@ class Joins(Upserts):
     def compare(
         self, many: list[Any], scope: str, on_ambiguous: Any, on_found: Any
     ) -> None:
-        """The same patches under a policy that differs in a word or two."""
-        may = on_found == "update" or self.policy.on_not_found == "create"
+        """Compare the answers to the same patches under a similar policy."""
+        allowed = on_found == "update" or self.policy.on_not_found == "create"
         other = evolve(
             self.policy,
             on_ambiguous=on_ambiguous,
-            on_found=on_found if may else self.policy.on_found,
+            on_found=on_found if allowed else self.policy.on_found,
         )
         before = self.book.dump()
 
-        said = self.book.compare(other, many, scope=scope)
+        comparison = self.book.compare(other, many, scope=scope)
 
         assert before == self.book.dump()
-        assert said.rows == len(many)
-        assert compare(self.oracle, other, many, scope) == told_apart(said.differences)
+        assert comparison.rows == len(many)
+        assert compare(self.oracle, other, many, scope) == library_differences(
+            comparison.differences
+        )
 
     @rule(
         many=batches(),
         scope=scopes(),
-        how=st.sampled_from(("raise", "collect", "atomic", "atomic", "atomic")),
-        on_duplicates=st.sampled_from(REPEATS),
+        mode=st.sampled_from(("raise", "collect", "atomic", "atomic", "atomic")),
+        on_duplicates=st.sampled_from(ON_DUPLICATES),
         kind=st.sampled_from(("", "", *FAULTS)),
         calls=st.integers(1, 6),
     )
-    def upsert_them(
+    def upsert_batch(
         self,
         many: list[Any],
         scope: str,
-        how: str,
+        mode: str,
         on_duplicates: Any,
         kind: str,
         calls: int,
     ) -> None:
         options: dict[str, Any] = {"scope": scope, "on_duplicates": on_duplicates}
-        if how == "atomic":
+        if mode == "atomic":
             FUSE.light(kind, calls)
             options["atomic"] = True
         else:
-            options["on_refused"] = how
+            options["on_refused"] = mode
         self.many(
             lambda: self.book.upsert_many(many, **options),
             lambda: self.oracle.upsert_many(many, **options),
-            whole=how == "atomic",
+            whole=mode == "atomic",
         )
 
     def many(
@@ -244,37 +253,37 @@ class Joins(Upserts):
         *,
         whole: bool = False,
     ) -> None:
-        """Make many calls on each side; if *whole*, a refusal undoes them all."""
+        """Make several calls on each side; if *whole*, a refusal undoes them all."""
         self.real.now += timedelta(days=1)
         self.naive.now = self.real.now
         before = self.book.dump()
-        said, answer = tried(call, all_told)
+        text, answer = try_call(call, outcome_texts)
         FUSE.light("", 0)
         if isinstance(answer, Boom):
             assert before == self.book.dump()
         else:
-            twin_said, twin_answer = tried(twin, all_expected)
-            assert twin_said == said
+            twin_text, twin_answer = try_call(twin, answer_texts)
+            assert twin_text == text
             if isinstance(answer, list):
                 pairs = zip(answer, twin_answer, strict=True)
-                self.done += [each for each in pairs if isinstance(each[0], Outcome)]
+                self.applied += [pair for pair in pairs if isinstance(pair[0], Outcome)]
             assert isinstance(answer, list) or not whole or before == self.book.dump()
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
 
     @rule(data=st.data(), patch=patches(), scope=scopes())
     def create_with_an_old_id(self, data: Any, patch: Any, scope: str) -> None:
-        """An id that a contact has is given to no other; that of a gone one may be."""
+        """The id of a contact is given to no other; that of a removed one may be."""
         number = self.real.number
         old = data.draw(st.integers(0, max(number - 1, 0)))
         self.real.number = self.naive.number = old
-        self.both(
+        self.call_both(
             lambda: self.book.create(patch, scope=scope),
             lambda: self.oracle.upsert(patch, scope=scope, look=False),
         )
         self.real.number = self.naive.number = max(number, self.real.number)
 
 
-TestJoins = Joins.TestCase
-TestJoins.settings = settings(
+TestJoiningMachine = JoiningMachine.TestCase
+TestJoiningMachine.settings = settings(
     max_examples=max(250, settings().max_examples), stateful_step_count=25
 )

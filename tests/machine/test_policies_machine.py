@@ -1,4 +1,4 @@
-"""Drives a book under whole policies with the machine that hosts have."""
+"""Books under whole policies, driven by the machine that hosts have."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from upsertcore.testing import BookMachine
 pytestmark = pytest.mark.full
 
 
-class OfSalesforceIQ(BookMachine):
+class SalesforceIQMachine(BookMachine):
     policy = profiles.SalesforceIQ().policy
 
 
-class OfLeadConnector(BookMachine):
+class LeadConnectorMachine(BookMachine):
     policy = profiles.LeadConnector().policy
 
 
-class OfSegMetrics(BookMachine):
+class SegMetricsMachine(BookMachine):
     policy = profiles.SegMetrics().policy
 
 
-class OfAnduin(BookMachine):
+class AnduinMachine(BookMachine):
     policy = profiles.Anduin().policy
 
 
-class Remembering(BookMachine):
-    """All who are hit become one; whoever was found once is found for ever."""
+class MergingMachine(BookMachine):
+    """Contacts that a patch finds are merged, and every key is kept as an alias."""
 
     policy = Policy(
         merge_all("email", "phone"),
@@ -47,8 +47,8 @@ class Remembering(BookMachine):
     )
 
 
-class Restoring(BookMachine):
-    """Who is deleted keeps the keys, and comes back with a patch that finds them."""
+class RestoringMachine(BookMachine):
+    """A deleted contact keeps its keys, and a patch that finds it restores it."""
 
     policy = Policy(
         first_match("id", "email", guard="if_set"),
@@ -62,14 +62,16 @@ class Restoring(BookMachine):
     )
 
 
-TestOfSalesforceIQ = OfSalesforceIQ.TestCase
-TestOfLeadConnector = OfLeadConnector.TestCase
-TestOfSegMetrics = OfSegMetrics.TestCase
-TestOfAnduin = OfAnduin.TestCase
-TestRemembering = Remembering.TestCase
-TestRestoring = Restoring.TestCase
+TestSalesforceIQMachine = SalesforceIQMachine.TestCase
+TestLeadConnectorMachine = LeadConnectorMachine.TestCase
+TestSegMetricsMachine = SegMetricsMachine.TestCase
+TestAnduinMachine = AnduinMachine.TestCase
+TestMergingMachine = MergingMachine.TestCase
+TestRestoringMachine = RestoringMachine.TestCase
 
-few = settings(max_examples=max(60, settings().max_examples), stateful_step_count=25)
-TestOfSalesforceIQ.settings = TestOfLeadConnector.settings = few
-TestOfSegMetrics.settings = TestOfAnduin.settings = few
-TestRemembering.settings = TestRestoring.settings = few
+machine_settings = settings(
+    max_examples=max(60, settings().max_examples), stateful_step_count=25
+)
+TestSalesforceIQMachine.settings = TestLeadConnectorMachine.settings = machine_settings
+TestSegMetricsMachine.settings = TestAnduinMachine.settings = machine_settings
+TestMergingMachine.settings = TestRestoringMachine.settings = machine_settings

@@ -1,4 +1,4 @@
-"""A book under threads: nothing doubled, nothing lost, nothing locked for ever."""
+"""A book under threads: no contact is doubled or lost, and no thread is blocked."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.full
 THREADS = 8
 PEOPLE = 5
 ROUNDS = 40
-LONG = 10.0
-"""Seconds after which a thread counts as locked for ever."""
+TIMEOUT = 10.0
+"""Seconds after which a thread counts as blocked."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,30 +43,30 @@ def _many_switches() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def run(*calls: Callable[[], object]) -> None:
-    """Run calls at the same time; fail if one fails or never ends."""
+def run_at_once(*calls: Callable[[], object]) -> None:
+    """Run calls at the same time; fail if one fails or does not end."""
     failed: list[BaseException] = []
     start = Barrier(len(calls))
 
     def guarded(call: Callable[[], object]) -> None:
         try:
-            start.wait(LONG)
+            start.wait(TIMEOUT)
             call()
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
             failed.append(error)
 
     threads = [Thread(target=guarded, args=(call,), daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LONG)
+        thread.join(TIMEOUT)
 
     assert [] == [thread for thread in threads if thread.is_alive()]
     assert failed == []
 
 
 def slow_union(stored: Any, sent: Any) -> Any:
-    """Join two lists, giving other threads every chance to come in between."""
+    """Join two lists slowly, so that other threads can run in between."""
     joined = [*(stored or ())]
     for item in sent or ():
         if [item in joined for _ in range(50)][-1]:
@@ -87,8 +87,8 @@ POLICY = Policy(
 )
 
 
-def whole(book: ContactBook) -> None:
-    """See that the index is the one that its contacts make."""
+def check_whole(book: ContactBook) -> None:
+    """Check that the index is that of the contacts."""
     book._index.check()
     loaded = ContactBook.load(book.policy, book.dump())
     assert loaded.dump() == book.dump()
@@ -101,8 +101,8 @@ def whole(book: ContactBook) -> None:
                 )
 
 
-def test_overlapping_upserts_neither_double_nor_lose() -> None:
-    """Eight threads upsert the same people: each person once, with every mark."""
+def test_overlapping_upserts_keep_one_contact_and_every_mark() -> None:
+    """Eight threads upsert the same persons."""
     book = ContactBook(POLICY)
 
     def upserts(thread: int) -> None:
@@ -117,17 +117,16 @@ def test_overlapping_upserts_neither_double_nor_lose() -> None:
                 }
             )
 
-    run(*[lambda thread=thread: upserts(thread) for thread in range(THREADS)])
+    run_at_once(*[lambda thread=thread: upserts(thread) for thread in range(THREADS)])
 
     marks = {f"{t}-{n}" for t in range(THREADS) for n in range(ROUNDS)}
     assert len(book) == PEOPLE
     assert marks == {mark for contact in book for mark in contact["seen"]}
     assert marks == {mark for contact in book for mark in contact["marks"]}
-    whole(book)
+    check_whole(book)
 
 
-def test_creating_deleting_and_planning_at_once() -> None:
-    """Unique keys hold and the index is whole while all verbs run at once."""
+def test_all_verbs_at_once_keep_unique_keys_and_the_index() -> None:
     book = ContactBook(POLICY)
 
     def verbs(thread: int) -> None:
@@ -143,16 +142,19 @@ def test_creating_deleting_and_planning_at_once() -> None:
                     case 2:
                         book.create(patch)
                     case _:
-                        [book.delete(each.id) for each in book.find("email", email)]
+                        [
+                            book.delete(contact.id)
+                            for contact in book.find("email", email)
+                        ]
                         book.dump()
             except (errors.Refused, errors.UnknownContact):
                 pass
 
-    run(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
+    run_at_once(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
 
     phones = [normalize.phone(c["phone"]) for c in book if "phone" in c]
     assert len({*phones}) == len(phones)
-    whole(book)
+    check_whole(book)
 
 
 MERGING = Policy(
@@ -168,8 +170,8 @@ MERGING = Policy(
 )
 
 
-def test_merging_at_once_loses_nobody() -> None:
-    """Threads that tie people together: each is found by all that was said of them."""
+def test_merges_at_once_lose_no_mark_or_key() -> None:
+    """Each person is found by all keys that were sent for that person."""
     book = ContactBook(MERGING)
     people = [(f"p{n}@x.org", f"+1555000{n:04}") for n in range(PEOPLE * 4)]
 
@@ -186,7 +188,7 @@ def test_merging_at_once_loses_nobody() -> None:
             book.upsert({**patch[number % 3], "marks": mark})
             book.upsert({"email": email, "phone": other[1], "marks": mark})
 
-    run(*[lambda thread=thread: ties(thread) for thread in range(THREADS)])
+    run_at_once(*[lambda thread=thread: ties(thread) for thread in range(THREADS)])
 
     marks = {f"{t}-{n}" for t in range(THREADS) for n in range(ROUNDS)}
     assert marks == {mark for contact in book for mark in contact["marks"]}
@@ -197,11 +199,10 @@ def test_merging_at_once_loses_nobody() -> None:
     for contact in book:
         for old in contact.merged_ids:
             assert book.get(old) is contact
-    whole(book)
+    check_whole(book)
 
 
-def test_who_is_there_is_never_missing_for_a_moment() -> None:
-    """While contacts are written and merged, old ids and keys lead to somebody."""
+def test_reader_during_merges_finds_every_id_and_key() -> None:
     book = ContactBook(MERGING)
     for person in range(PEOPLE):
         book.upsert({"email": f"p{person}@x.org"})
@@ -222,14 +223,13 @@ def test_who_is_there_is_never_missing_for_a_moment() -> None:
             for person in range(PEOPLE):
                 assert book.find("email", f"p{person}@x.org")
 
-    run(writes, reads, writes, reads)
+    run_at_once(writes, reads, writes, reads)
 
     assert len(book) == PEOPLE
-    whole(book)
+    check_whole(book)
 
 
-def test_merging_and_undoing_at_once() -> None:
-    """Contacts merged and taken apart by many: none is lost, none is there twice."""
+def test_merges_and_undos_at_once_keep_every_contact_once() -> None:
     book = ContactBook(MERGING)
     for person in range(PEOPLE):
         book.upsert({"email": f"p{person}@x.org", "marks": [person]})
@@ -247,18 +247,18 @@ def test_merging_and_undoing_at_once() -> None:
             except errors.Refused:
                 pass
 
-    run(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
+    run_at_once(*[lambda thread=thread: verbs(thread) for thread in range(THREADS)])
 
-    every = [id for each in book for id in (each.id, *each.merged_ids)]
-    assert sorted(ids) == sorted(every)
+    ids_after = [id for contact in book for id in (contact.id, *contact.merged_ids)]
+    assert sorted(ids) == sorted(ids_after)
     assert {*range(PEOPLE)} == {mark for contact in book for mark in contact["marks"]}
     for person in range(PEOPLE):
         assert [book.get(ids[person])] == [*book.find("email", f"p{person}@x.org")]
-    whole(book)
+    check_whole(book)
 
 
-class Hosted:
-    """A book one of whose host callables makes a call into it, once."""
+class CallingBook:
+    """A book whose host function calls it, once."""
 
     def __init__(
         self, call: Callable[[ContactBook], object], place: str, *, known: bool
@@ -276,29 +276,29 @@ class Hosted:
         )
         self.armed = True
 
-    def at(self, place: str) -> None:
+    def call_at(self, place: str) -> None:
         if self.armed and self.place == place:
             self.armed = False
             self.call(self.book)
 
     def ids(self) -> str:
-        self.at("ids")
+        self.call_at("ids")
         return f"c-{next(self.numbers)}"
 
     def clock(self) -> datetime:
-        self.at("clock")
+        self.call_at("clock")
         return NOW
 
     def normal(self, value: Any) -> str | None:
-        self.at("normaliser")
+        self.call_at("normaliser")
         return normalize.email(value)
 
     def clean(self, value: Any) -> Any:
-        self.at("clean")
+        self.call_at("clean")
         return value
 
     def rule(self, _stored: Any, sent: Any) -> Any:
-        self.at("rule")
+        self.call_at("rule")
         return sent
 
 
@@ -326,7 +326,9 @@ CALLS: dict[str, Callable[[ContactBook], object]] = {
 PLACES = ("ids", "clock", "normaliser", "clean", "rule")
 
 
-def outside(call: Callable[[ContactBook], object]) -> Callable[[ContactBook], object]:
+def in_another_thread(
+    call: Callable[[ContactBook], object],
+) -> Callable[[ContactBook], object]:
     """Make the call in another thread and wait for it, as a pool of a host would."""
 
     def wait(book: ContactBook) -> None:
@@ -341,33 +343,35 @@ def outside(call: Callable[[ContactBook], object]) -> Callable[[ContactBook], ob
                 done.set()
 
         Thread(target=work, daemon=True).start()
-        assert done.wait(LONG)
+        assert done.wait(TIMEOUT)
 
     return wait
 
 
-def inside(call: Callable[[ContactBook], object]) -> Callable[[ContactBook], object]:
+def in_the_same_thread(
+    call: Callable[[ContactBook], object],
+) -> Callable[[ContactBook], object]:
     """Make the call in the thread that is within the book."""
 
-    def here(book: ContactBook) -> None:
+    def call_here(book: ContactBook) -> None:
         try:
             call(book)
         except errors.UpsertError:
             pass
 
-    return here
+    return call_here
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["creating", "updating"])
-@pytest.mark.parametrize("how", [inside, outside])
+@pytest.mark.parametrize("wrap", [in_the_same_thread, in_another_thread])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_callable_may_use_the_book(
-    place: str, call: Callable[[ContactBook], object], how: Any, *, known: bool
+def test_host_function_may_call_the_book(
+    place: str, call: Callable[[ContactBook], object], wrap: Any, *, known: bool
 ) -> None:
-    """A host callable that reads, writes, or waits for a thread that does: no harm."""
-    hosted = Hosted(how(call), place, known=known)
-    book = hosted.book
+    """It reads, writes, or waits for a thread that does."""
+    calling = CallingBook(wrap(call), place, known=known)
+    book = calling.book
 
     def upsert() -> None:
         try:
@@ -375,10 +379,10 @@ def test_a_callable_may_use_the_book(
         except errors.Refused:
             pass
 
-    run(upsert)
+    run_at_once(upsert)
 
     emails = [normalize.email(contact["email"]) for contact in book]
-    assert hosted.armed == (known and place == "ids")
+    assert calling.armed == (known and place == "ids")
     assert len({*emails}) == len(emails)
-    whole(book)
+    check_whole(book)
     assert book.upsert({"email": "ada@x.org", "name": "Eve"}).contact["name"] == "Eve"

@@ -1,4 +1,4 @@
-"""Drives a book and the oracle side by side, under a policy drawn at the start."""
+"""A book and the oracle, driven side by side under a drawn policy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.strategies import (
     KEYS,
     Boom,
     Host,
-    apart,
+    one_field_each,
     overrides,
     patches,
     policies,
@@ -46,8 +46,8 @@ pytestmark = pytest.mark.full
 HOST_WORDS = "must be better"
 
 
-def told(outcome: Any) -> str:
-    """Write all that an outcome or a plan of the book tells."""
+def outcome_text(outcome: Any) -> str:
+    """Write every part of an outcome or a plan of the book."""
     before = outcome.before and outcome.before.to_dict()
     if isinstance(outcome, Outcome):
         after = {"contact": outcome.contact.to_dict()}
@@ -55,7 +55,7 @@ def told(outcome: Any) -> str:
         clocks = dict(outcome.clocks)
         after = {"after": thaw(outcome.after), "scope": outcome.scope, "clocks": clocks}
     withheld = [(w.field, thaw(w.value), w.holder, w.key) for w in outcome.withheld]
-    rest = {
+    others = {
         "result": outcome.result,
         "before": before,
         "matched_by": outcome.matched_by,
@@ -64,20 +64,20 @@ def told(outcome: Any) -> str:
         "also_matched": outcome.also_matched,
         "merged": [contact.to_dict() for contact in outcome.merged],
     }
-    return written(after | rest)
+    return written(after | others)
 
 
-def expected(answer: dict[str, Any]) -> str:
-    """Write the same of an answer of the oracle."""
-    done = "contact" in answer
-    gone = {"sent", "asked", "claims", "judged", "draft"}
-    gone |= {"after", "scope"} if done else set()
-    clocks = {} if done else {"clocks": answer["draft"]["clocks"]}
-    return written(clocks | {k: v for k, v in answer.items() if k not in gone})
+def answer_text(answer: dict[str, Any]) -> str:
+    """Write every part of an answer of the oracle."""
+    applied = "contact" in answer
+    omitted = {"sent", "asked", "claims", "judged", "draft"}
+    omitted |= {"after", "scope"} if applied else set()
+    clocks = {} if applied else {"clocks": answer["draft"]["clocks"]}
+    return written(clocks | {k: v for k, v in answer.items() if k not in omitted})
 
 
-def refusal(error: Exception) -> str:
-    """Write an exception: its class and its attributes, but for the library's words."""
+def refusal_text(error: Exception) -> str:
+    """Write the class and attributes of an exception, without the library's texts."""
     parts = dict(vars(error))
     for name in ("__notes__", "outcomes", "rows"):
         parts.pop(name, None)
@@ -94,17 +94,17 @@ def thaw_all(parts: dict[str, Any]) -> dict[str, Any]:
     return {name: thaw(value) for name, value in parts.items()}
 
 
-def tried(call: Callable[[], Any], write: Callable[[Any], str]) -> tuple[str, Any]:
-    """Make a call; give what it says, written down, and its answer."""
+def try_call(call: Callable[[], Any], write: Callable[[Any], str]) -> tuple[str, Any]:
+    """Make a call; return its answer as text and as it is."""
     try:
         answer = call()
     except (errors.UpsertError, ValueError, Boom) as error:
-        return refusal(error), error
+        return refusal_text(error), error
     return write(answer), answer
 
 
-class Upserts(RuleBasedStateMachine):
-    """Whatever is called, the book and the oracle say and hold the same."""
+class UpsertMachine(RuleBasedStateMachine):
+    """Compares the answers and the state of a book with those of the oracle."""
 
     plans = Bundle("plans")
 
@@ -128,27 +128,27 @@ class Upserts(RuleBasedStateMachine):
         self.answers: dict[tuple[str, str], Outcome] = {}
         self.oracle = Oracle(policy, self.naive.ids, self.naive.clock)
 
-    def both(
+    def call_both(
         self,
         call: Callable[[], Any],
         twin: Callable[[], Any],
-        write: Callable[[Any], str] = told,
-        write_twin: Callable[[Any], str] = expected,
+        write: Callable[[Any], str] = outcome_text,
+        write_twin: Callable[[Any], str] = answer_text,
     ) -> tuple[Any, Any]:
-        """Make a call on each side, and compare what they say."""
+        """Make a call on each side, and compare the answers."""
         self.real.now += timedelta(days=1)
         self.naive.now = self.real.now
         before = self.book.dump()
-        said, answer = tried(call, write)
+        text, answer = try_call(call, write)
         FUSE.light("", 0)
         if isinstance(answer, Boom):
             assert before == self.book.dump()
             self.naive.number = self.real.number
             return answer, answer
-        twin_said, twin_answer = tried(twin, write_twin)
-        if twin_said != said:
-            note(f"{written(before)}\nbook:   {said}\noracle: {twin_said}")
-        assert twin_said == said
+        twin_text, twin_answer = try_call(twin, write_twin)
+        if twin_text != text:
+            note(f"{written(before)}\nbook:   {text}\noracle: {twin_text}")
+        assert twin_text == text
         if isinstance(answer, Exception):
             assert before == self.book.dump()
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
@@ -162,11 +162,11 @@ class Upserts(RuleBasedStateMachine):
             for id in (row["id"], *row.get("merged_ids", []))
         ]
 
-    @rule(patch=patches(), scope=scopes(), how=overrides())
-    def upsert(self, patch: Any, scope: str, how: dict[str, Any]) -> None:
-        answer, _ = self.both(
-            lambda: self.book.upsert(patch, scope=scope, **how),
-            lambda: self.oracle.upsert(patch, scope=scope, **how),
+    @rule(patch=patches(), scope=scopes(), options=overrides())
+    def upsert(self, patch: Any, scope: str, options: dict[str, Any]) -> None:
+        answer, _ = self.call_both(
+            lambda: self.book.upsert(patch, scope=scope, **options),
+            lambda: self.oracle.upsert(patch, scope=scope, **options),
         )
         if isinstance(answer, Outcome) and answer.unchanged:
             assert answer.before is answer.contact
@@ -175,16 +175,18 @@ class Upserts(RuleBasedStateMachine):
     def upsert_at_version(self, patch: Any, scope: str, version: int) -> None:
         self.upsert(patch, scope, {"if_version": version})
 
-    @rule(patch=patches(), scope=scopes(), how=overrides())
-    def upsert_what_several_hold(self, patch: Any, scope: str, how: Any) -> None:
+    @rule(patch=patches(), scope=scopes(), options=overrides())
+    def upsert_keys_of_several_contacts(
+        self, patch: Any, scope: str, options: Any
+    ) -> None:
         known = {name: patch[name] for name in patch if name in KEYS}
-        for part in apart(known):
+        for part in one_field_each(known):
             self.create({"name": "Ada", "at": 1} | part, scope)
-        self.upsert(patch, scope, how)
+        self.upsert(patch, scope, options)
 
     @rule(patch=patches(), scope=scopes())
     def create(self, patch: dict[str, Any], scope: str) -> None:
-        self.both(
+        self.call_both(
             lambda: self.book.create(patch, scope=scope),
             lambda: self.oracle.upsert(patch, scope=scope, look=False),
         )
@@ -192,39 +194,41 @@ class Upserts(RuleBasedStateMachine):
     @rule(
         patch=patches(),
         scope=scopes(),
-        how=overrides(),
+        options=overrides(),
         key=st.sampled_from(("k-1", "k-2")),
         verb=st.sampled_from(("upsert", "upsert", "create")),
     )
-    def call_once(self, patch: Any, scope: str, how: Any, key: str, verb: str) -> None:
-        """A call with a key is made once, and its key is one of its scope."""
-        how = how if verb == "upsert" else {}
-        twin_how = how if verb == "upsert" else {"look": False}
-        answer, _ = self.both(
+    def call_once(
+        self, patch: Any, scope: str, options: Any, key: str, verb: str
+    ) -> None:
+        """A repeated key of a scope replays the first answer."""
+        options = options if verb == "upsert" else {}
+        twin_options = options if verb == "upsert" else {"look": False}
+        answer, _ = self.call_both(
             lambda: getattr(self.book, verb)(
-                patch, scope=scope, idempotency_key=key, **how
+                patch, scope=scope, idempotency_key=key, **options
             ),
-            lambda: self.oracle.once(key, patch, scope, **twin_how),
+            lambda: self.oracle.once(key, patch, scope, **twin_options),
         )
         if isinstance(answer, Outcome):
             first = self.answers.setdefault((scope, key), answer)
             assert answer.replayed == (first is not answer)
             assert answer.contact is first.contact
-            self.known_calls[key] = patch, scope, how, verb
+            self.known_calls[key] = patch, scope, options, verb
 
     @precondition(lambda self: self.known_calls)
     @rule(data=st.data(), other=scopes())
     def call_again(self, data: st.DataObject, other: str) -> None:
-        """A retry, mostly the same, comes whatever has happened since."""
+        """Retry a call, mostly unchanged, after any other calls."""
         key = data.draw(st.sampled_from([*self.known_calls]))
-        patch, scope, how, verb = self.known_calls[key]
+        patch, scope, options, verb = self.known_calls[key]
         scope = data.draw(st.sampled_from((scope, scope, other)))
-        self.call_once(patch, scope, how, key, verb)
+        self.call_once(patch, scope, options, key, verb)
 
     @precondition(lambda self: self.oracle.rows)
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
-        """Nothing tells of who is purged, and the others can be replayed."""
+        """Remove a contact; nothing names it, and the changes can be replayed."""
         scope, id = data.draw(st.sampled_from(self.known_ids()))
         before = self.book.changes_since()
         ids, calls = self.oracle.purge(id, scope)
@@ -234,25 +238,25 @@ class Upserts(RuleBasedStateMachine):
         after = self.book.changes_since()
         pairs = zip(before, after, strict=True)
         assert purged == calls + sum(a.outcome is not b.outcome for a, b in pairs)
-        assert not any((scope, each) in self.book for each in ids)
-        for outcome in [each.outcome for each in after if each.outcome]:
-            whole = [c for c in (outcome.contact, outcome.before) if c]
-            named = [id for c in (*whole, *outcome.merged) for id in c.ids]
-            named += [
+        assert not any((scope, item) in self.book for item in ids)
+        for outcome in [item.outcome for item in after if item.outcome]:
+            contacts = [c for c in (outcome.contact, outcome.before) if c]
+            ids_named = [id for c in (*contacts, *outcome.merged) for id in c.ids]
+            ids_named += [
                 *outcome.also_matched,
-                *[each.holder for each in outcome.withheld],
+                *[item.holder for item in outcome.withheld],
             ]
-            assert ids.isdisjoint(named)
+            assert ids.isdisjoint(ids_named)
         self.replay()
 
     @precondition(lambda self: not self.loaded)
     @rule()
     def replay(self) -> None:
-        """The feed has no gap, and done again it gives the same book."""
+        """The changes have no gap, and give the same book again."""
         if self.loaded:
             return
         entries = self.book.changes_since()
-        assert [*range(1, len(entries) + 1)] == [each.number for each in entries]
+        assert [*range(1, len(entries) + 1)] == [entry.number for entry in entries]
         twin = ContactBook.from_changes(self.policy, entries)
         twin._index.check()
         assert written(self.book.dump()) == written(twin.dump())
@@ -269,24 +273,24 @@ class Upserts(RuleBasedStateMachine):
         FUSE.light(kind, calls)
         self.upsert(patch, scope, {})
 
-    @rule(target=plans, patch=patches(), scope=scopes(), how=overrides())
-    def plan(self, patch: dict[str, Any], scope: str, how: Any) -> Any:
-        answer = self.both(
-            lambda: self.book.plan(patch, scope=scope, **how),
-            lambda: self.oracle.plan(patch, scope=scope, **how),
+    @rule(target=plans, patch=patches(), scope=scopes(), options=overrides())
+    def plan(self, patch: dict[str, Any], scope: str, options: Any) -> Any:
+        answer = self.call_both(
+            lambda: self.book.plan(patch, scope=scope, **options),
+            lambda: self.oracle.plan(patch, scope=scope, **options),
         )
         return multiple() if isinstance(answer[0], Exception) else answer
 
-    @rule(both=plans)
-    def apply(self, both: tuple[Any, Any]) -> None:
-        plan, twin = both
-        self.both(lambda: self.book.apply(plan), lambda: self.oracle.apply(twin))
+    @rule(planned=plans)
+    def apply(self, planned: tuple[Any, Any]) -> None:
+        plan, twin = planned
+        self.call_both(lambda: self.book.apply(plan), lambda: self.oracle.apply(twin))
 
     @rule(patch=patches(), between=patches(), scope=scopes())
     def apply_overtaken(self, patch: Any, between: Any, scope: str) -> None:
         keys = {name: value for name, value in patch.items() if name in KEYS}
         self.upsert(keys, scope, {})
-        plan, twin = self.both(
+        plan, twin = self.call_both(
             lambda: self.book.plan(patch, scope=scope),
             lambda: self.oracle.plan(patch, scope=scope),
         )
@@ -294,10 +298,12 @@ class Upserts(RuleBasedStateMachine):
         if not isinstance(plan, Exception):
             self.apply((plan, twin))
 
-    @rule(both=consumes(plans), calls=st.integers(1, 2), kind=st.sampled_from(FAULTS))
-    def apply_with_a_fault(self, both: Any, calls: int, kind: str) -> None:
+    @rule(
+        planned=consumes(plans), calls=st.integers(1, 2), kind=st.sampled_from(FAULTS)
+    )
+    def apply_with_a_fault(self, planned: Any, calls: int, kind: str) -> None:
         FUSE.light(kind, calls)
-        self.apply(both)
+        self.apply(planned)
 
     @rule(
         many=st.lists(patches(), min_size=2, max_size=6),
@@ -305,41 +311,44 @@ class Upserts(RuleBasedStateMachine):
         go_on=st.booleans(),
     )
     def upsert_many(self, many: list[Any], scope: str, *, go_on: bool) -> None:
-        seen: list[str] = []
-        how: Any = "collect" if go_on else "raise"
+        answers: list[str] = []
+        on_refused: Any = "collect" if go_on else "raise"
 
-        def one(patch: dict[str, Any]) -> tuple[str, Any]:
-            return tried(lambda: self.oracle.upsert(patch, scope=scope), expected)
+        def upsert_one(patch: dict[str, Any]) -> tuple[str, Any]:
+            return try_call(lambda: self.oracle.upsert(patch, scope=scope), answer_text)
 
         def fold() -> list[str]:
             for row, patch in enumerate(many):
-                said, answer = one(patch)
+                text, answer = upsert_one(patch)
                 if isinstance(answer, errors.Refused):
-                    answer.row, said = row, ""
+                    answer.row, text = row, ""
                 if isinstance(answer, Exception) and not go_on:
                     raise answer
-                seen.append(said or refusal(answer))
-            return seen
+                answers.append(text or refusal_text(answer))
+            return answers
 
         before = self.book.dump()
         self.real.now += timedelta(days=1)
         self.naive.now = self.real.now
-        said, _ = tried(
-            lambda: self.book.upsert_many(many, scope=scope, on_refused=how),
+        text, _ = try_call(
+            lambda: self.book.upsert_many(many, scope=scope, on_refused=on_refused),
             lambda answers: written(
-                [refusal(a) if isinstance(a, Exception) else told(a) for a in answers]
+                [
+                    refusal_text(a) if isinstance(a, Exception) else outcome_text(a)
+                    for a in answers
+                ]
             ),
         )
-        twin_said, _ = tried(fold, written)
-        assert twin_said == said
-        assert before == self.book.dump() or seen
+        twin_text, _ = try_call(fold, written)
+        assert twin_text == text
+        assert before == self.book.dump() or answers
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
 
     @rule(data=st.data(), verb=st.sampled_from(("get", "delete")))
     def get_or_delete(self, data: st.DataObject, verb: str) -> None:
         own, id = data.draw(st.sampled_from([*self.known_ids(), ("", "c-0")]))
         scope = data.draw(st.sampled_from((own, own, own, "", "east")))
-        self.both(
+        self.call_both(
             lambda: getattr(self.book, verb)(id, scope=scope),
             lambda: getattr(self.oracle, verb)(id, scope),
             lambda contact: written(contact.to_dict()),
@@ -358,13 +367,13 @@ class Upserts(RuleBasedStateMachine):
             for name in (key.fields if composite(key) else key.fields[:1])
         }
         form = (*forms(self.policy, key, parts), None)[0]
-        held = [] if form is None else self.oracle.held(name, form, scope)
+        expected = [] if form is None else self.oracle.held(name, form, scope)
         value = parts if composite(key) else parts[key.fields[0]]
 
         found = self.book.find(name, value, scope=scope)
 
-        assert held == [contact.id for contact in found]
-        assert [self.book.get(id, scope=scope) for id in held] == list(found)
+        assert expected == [contact.id for contact in found]
+        assert [self.book.get(id, scope=scope) for id in expected] == list(found)
 
     @rule()
     def dump_and_load(self) -> None:
@@ -378,7 +387,7 @@ class Upserts(RuleBasedStateMachine):
                 retain_changes=None,
             )
         except errors.InvalidRows as error:
-            kinds = {type(each) for each in error.refusals}
+            kinds = {type(refusal) for refusal in error.refusals}
             allowed = self.policy.on_key_in_use == "allow"
             if not allowed or kinds != {errors.KeyInUse}:
                 raise
@@ -387,9 +396,9 @@ class Upserts(RuleBasedStateMachine):
             assert list(self.book) == list(book)
             self.book, self.loaded = book, True
             self.oracle.calls, self.answers = {}, {}
-            gone = [id for row in rows for id in row.get("merged_ids", [])]
-            self.oracle.born = [*[row["id"] for row in rows], *gone]
-            self.oracle.forgot = frozenset(gone)
+            absorbed = [id for row in rows for id in row.get("merged_ids", [])]
+            self.oracle.born = [*[row["id"] for row in rows], *absorbed]
+            self.oracle.forgot = frozenset(absorbed)
 
     @invariant()
     @precondition(lambda self: hasattr(self, "book"))
@@ -400,44 +409,48 @@ class Upserts(RuleBasedStateMachine):
         assert len(self.oracle.rows) == len(self.book)
         for row in self.oracle.rows:
             contact = self.book.get(row["id"], scope=row["scope"])
-            held = self.book._index.get_with_forms(row["id"])[1]
-            for key, found in zip(self.policy.all_keys, held, strict=True):
-                assert naive_held(self.policy, key, row) == list(found)
+            held_forms = self.book._index.get_with_forms(row["id"])[1]
+            for key, actual in zip(self.policy.all_keys, held_forms, strict=True):
+                assert naive_held(self.policy, key, row) == list(actual)
             for old in contact.merged_ids:
                 assert self.book.get(old, scope=row["scope"]) is contact
 
 
 def describe(policy: Policy) -> str:
-    """Show a policy as one reads it."""
+    """Write a policy for a reader."""
     rows = [f"  {name}: {line}" for name, line in policy.fields.items()]
     keys = [f"  {key}" for key in policy.all_keys]
-    rest = {name: getattr(policy, name) for name in WORDS}
+    rest = {name: getattr(policy, name) for name in SHOWN_OPTIONS}
     return "\n".join([repr(policy.match), *rows, *keys, repr(rest)])
 
 
-WORDS = (
+SHOWN_OPTIONS = (
     *("extra_fields", "on_ambiguous", "on_key_in_use", "on_no_key"),
     *("on_found", "on_not_found", "on_blocked", "on_limit", "on_merge", "on_deleted"),
 )
 
 
-class Merges(Upserts):
-    """The same where all contacts that are hit become one."""
+class MergeMachine(UpsertMachine):
+    """The same under the strategy ``merge_all``."""
 
     @initialize(policy=policies(wanted=merge_all))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 
 
-class Guards(Upserts):
-    """The same where the first key that finds decides, mostly under a guard."""
+class GuardMachine(UpsertMachine):
+    """The same under the strategy ``first_match``, mostly with a guard."""
 
     @initialize(policy=policies(wanted=first_match))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 
 
-TestUpserts, TestMerges, TestGuards = Upserts.TestCase, Merges.TestCase, Guards.TestCase
-TestUpserts.settings = TestMerges.settings = TestGuards.settings = settings(
-    max_examples=max(250, settings().max_examples), stateful_step_count=25
+TestUpsertMachine, TestMergeMachine, TestGuardMachine = (
+    UpsertMachine.TestCase,
+    MergeMachine.TestCase,
+    GuardMachine.TestCase,
+)
+TestUpsertMachine.settings = TestMergeMachine.settings = TestGuardMachine.settings = (
+    settings(max_examples=max(250, settings().max_examples), stateful_step_count=25)
 )

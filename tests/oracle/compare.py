@@ -64,7 +64,7 @@ def _parts(side: Oracle, patch: Row, scope: str, number: int, names: list[str]) 
     }
 
 
-def told(differences: Any) -> list[tuple[int, str, str, str]]:
+def library_differences(differences: Any) -> list[tuple[int, str, str, str]]:
     """Write what the library says in the same words; refusals of one kind are one."""
     rows = []
     for each in differences:

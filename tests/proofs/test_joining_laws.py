@@ -23,11 +23,11 @@ from tests.strategies import (
     Case,
     Host,
     batches,
+    book_after_calls,
     books,
     cases,
-    fed,
     scopes,
-    tried,
+    upsert_or_refusal,
 )
 from upsertcore import (
     Contact,
@@ -77,9 +77,9 @@ def scope_of(book: ContactBook, id: str) -> str:
 
 @given(CASES)
 def test_undo_of_an_upsert_restores_the_bytes(case: Case) -> None:
-    book = fed(case)
+    book = book_after_calls(case)
     before, holders = bytes_of(book), holders_of_forms(book)
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if isinstance(outcome, Outcome):
         check_undo(book, outcome, before)
         assert holders == holders_of_forms(book)
@@ -89,7 +89,7 @@ def test_undo_of_an_upsert_restores_the_bytes(case: Case) -> None:
 def test_undo_of_a_merge_restores_contacts_and_places(
     case: Case, picks: list[int]
 ) -> None:
-    book = fed(case)
+    book = book_after_calls(case)
     before, holders, order = bytes_of(book), holders_of_forms(book), list(book)
     outcome = try_merge(book, picked_ids(book, picks))
     if outcome is None:
@@ -150,11 +150,11 @@ def test_undo_in_reverse_order_empties_the_book(
             dumps.append(bytes_of(book))
 
     for patch, scope in case.calls:
-        note(tried(book, patch, scope))
+        note(upsert_or_refusal(book, patch, scope))
     for pick in picks:
         note(try_merge(book, picked_ids(book, pick)))
     for patch in batch:
-        note(tried(book, patch))
+        note(upsert_or_refusal(book, patch))
     ids = {outcome.contact.id for outcome in outcomes}
 
     for outcome in reversed(outcomes):
@@ -168,10 +168,10 @@ def test_undo_in_reverse_order_empties_the_book(
 @given(CASES, batches())
 def test_overtaken_outcome_is_stale(case: Case, between: list[Any]) -> None:
     """Undo works only while the contact is the one of the outcome."""
-    book = fed(case)
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     for patch in between:
-        tried(book, patch, case.scope)
+        upsert_or_refusal(book, patch, case.scope)
     if not isinstance(outcome, Outcome) or outcome.unchanged:
         return
     before = bytes_of(book)
@@ -218,7 +218,7 @@ def test_undo_of_a_key_that_another_has_taken_is_stale(on_key_in_use: Any) -> No
 @given(CASES, st.lists(PICKS, min_size=1, max_size=3))
 def test_id_of_before_a_merge_leads_to_one_contact(case: Case, picks: Any) -> None:
     """That contact names it."""
-    book = fed(case)
+    book = book_after_calls(case)
     ids = {
         id: contact.scope
         for contact in book
@@ -243,7 +243,7 @@ def test_id_of_before_a_merge_leads_to_one_contact(case: Case, picks: Any) -> No
 
 @given(CASES, PICKS)
 def test_old_id_in_a_merge_means_its_contact(case: Case, picks: list[int]) -> None:
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     ids = picked_ids(book, picks)
     outcome = try_merge(book, ids[:2])
     try_merge(twin, ids[:2])
@@ -264,7 +264,9 @@ def test_failed_merge_leaves_the_book_unchanged(
 ) -> None:
     """After a refusal, or an exception in a function of the host."""
     host = Host()
-    book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
+    book = book_after_calls(
+        case, ContactBook(case.policy, ids=host.ids, clock=host.clock)
+    )
     before, ids = bytes_of(book), picked_ids(book, picks)
     FUSE.light(kind, number)
     try:
@@ -282,8 +284,8 @@ def test_duplicates_are_the_transitive_groups_of_a_naive_search(
     case: Case, data: st.DataObject, scope: str | None
 ) -> None:
     """The naive way compares all pairs until no group changes."""
-    book = fed(case)
-    tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    upsert_or_refusal(book, case.patch, case.scope, **case.options)
     keys = data.draw(
         st.lists(st.sampled_from([*compiled(case.policy).by_name]), max_size=3)
     )
@@ -371,7 +373,7 @@ def test_dedupe_keeps_the_oldest_of_each_group(calls: list[Any]) -> None:
 @given(CASES)
 def test_dedupe_answers_as_a_merge_of_each_group(case: Case) -> None:
     """One answer for each group."""
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     groups = book.duplicates()
     singly: list[Any] = []
     for group in groups:
@@ -409,9 +411,9 @@ def may_refuse_merges(case: Case) -> bool:
 def test_atomic_batch_is_the_fold_or_changes_nothing(
     case: Case, batch: list[Any], kind: str, number: int
 ) -> None:
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     before = bytes_of(book)
-    singly = [tried(twin, patch, case.scope) for patch in batch]
+    singly = [upsert_or_refusal(twin, patch, case.scope) for patch in batch]
     refused = [answer for answer in singly if is_refused(answer)]
     FUSE.light(kind, number)
     try:
@@ -431,7 +433,7 @@ def test_atomic_batch_is_the_fold_or_changes_nothing(
 
 @given(CASES, batches())
 def test_atomic_batch_is_undone_in_reverse_order(case: Case, batch: Any) -> None:
-    book = fed(case)
+    book = book_after_calls(case)
     before = bytes_of(book)
     try:
         outcomes = book.upsert_many(batch, scope=case.scope, atomic=True)
@@ -448,7 +450,7 @@ def test_duplicate_patches_are_refused_with_the_others_named(
     case: Case, batch: Any, on_duplicates: Any
 ) -> None:
     """The other patches are the fold."""
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     alike = repeats_of(case.policy, batch)
     answers: list[Any] = book.upsert_many(
         batch, scope=case.scope, on_refused="collect", on_duplicates=on_duplicates
@@ -463,9 +465,9 @@ def test_duplicate_patches_are_refused_with_the_others_named(
             assert isinstance(answer, errors.DuplicatePatch)
             assert (row, tuple(others)) == (answer.row, answer.others)
         else:
-            assert repr(tried(twin, patch, case.scope)) == repr(answer)
+            assert repr(upsert_or_refusal(twin, patch, case.scope)) == repr(answer)
     assert bytes_of(twin) == bytes_of(book)
-    strict, before = fed(case), bytes_of(fed(case))
+    strict, before = book_after_calls(case), bytes_of(book_after_calls(case))
     refused = [
         row for row, answer in enumerate(answers) if isinstance(answer, Exception)
     ]
@@ -486,12 +488,12 @@ CLEARED = Case(KEEPING, [({"email": "a@x", "name": "\n"}, "")], {"email": "A@x"}
 @given(CASES, PICKS)
 def test_explanation_names_every_field(case: Case, picks: list[int]) -> None:
     """Changed, withheld and ignored fields have a line each."""
-    book = fed(case)
+    book = book_after_calls(case)
     try:
-        check_explanation(book.plan(case.patch, scope=case.scope, **case.how))
+        check_explanation(book.plan(case.patch, scope=case.scope, **case.options))
     except errors.Refused:
         pass
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     merge_outcome = try_merge(book, picked_ids(book, picks))
     for answer in (outcome, merge_outcome):
         if not isinstance(answer, Outcome):
@@ -530,8 +532,10 @@ def test_id_is_free_after_its_contact_is_deleted_or_undone(
 ) -> None:
     """While it leads to a contact, it is refused."""
     host = Host()
-    book = fed(case, ContactBook(case.policy, ids=host.ids, clock=host.clock))
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(
+        case, ContactBook(case.policy, ids=host.ids, clock=host.clock)
+    )
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if isinstance(outcome, Outcome) and outcome.created and pick % 2:
         book.undo(outcome)
     elif len(book):
@@ -547,7 +551,7 @@ def test_id_is_free_after_its_contact_is_deleted_or_undone(
         with pytest.raises((ValueError, errors.Refused)):
             book.create(eve, scope="north")
         assert before == bytes_of(book)
-    elif isinstance(answer := tried(book, eve, "north"), Outcome):
+    elif isinstance(answer := upsert_or_refusal(book, eve, "north"), Outcome):
         assert (id, "north") == (answer.contact.id, answer.contact.scope)
     book._index.check()
 
@@ -557,8 +561,8 @@ def test_plan_made_before_an_undo_is_stale_or_still_right(
     case: Case, between: Any
 ) -> None:
     """A version that comes again is not taken for the contact of the plan."""
-    book = fed(case)
-    first = tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    first = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if not isinstance(first, Outcome) or first.unchanged:
         return
     try:
@@ -567,7 +571,7 @@ def test_plan_made_before_an_undo_is_stale_or_still_right(
         return
     book.undo(first)
     for patch in between:
-        tried(book, patch, case.scope)
+        upsert_or_refusal(book, patch, case.scope)
     current = {contact.id: contact for contact in book}
     before = bytes_of(book)
     try:

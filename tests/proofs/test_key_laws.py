@@ -16,14 +16,14 @@ from tests.strategies import (
     KEYS,
     SCOPES,
     Case,
+    book_after_calls,
     books,
     cases,
     cleaned,
-    fed,
-    last,
+    last_outcome,
     patches,
     policies,
-    tried,
+    upsert_or_refusal,
 )
 from upsertcore import (
     Contact,
@@ -128,7 +128,7 @@ def test_unique_form_has_one_holder(case: Case, deleted: set[int]) -> None:
     """Aliases are included, whatever the calls."""
     book = books(case.policy)
     for number, (patch, scope) in enumerate([*case.calls, (case.patch, case.scope)]):
-        tried(book, patch, scope, **case.how)
+        upsert_or_refusal(book, patch, scope, **case.options)
         try:
             book.create(patch, scope=scope)
         except errors.Refused:
@@ -151,8 +151,8 @@ def test_unique_form_has_one_holder(case: Case, deleted: set[int]) -> None:
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_clash_names_the_holder_and_keeps_the_value(case: Case) -> None:
     """The holder has the form of that key."""
-    book = fed(case)
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if isinstance(outcome, errors.KeyInUse):
         holder = book.get(outcome.holder)
         assert case.scope == holder.scope
@@ -183,9 +183,9 @@ def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_alias_finds_its_contact(case: Case) -> None:
     """A form that was let go finds it no more."""
-    book = fed(case)
+    book = book_after_calls(case)
     before = {contact.id: contact.to_dict() for contact in book}
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if not isinstance(outcome, Outcome) or outcome.created:
         return
     rows = [before[c.id] for c in (outcome.before, *outcome.merged) if c is not None]
@@ -208,7 +208,7 @@ def test_alias_finds_its_contact(case: Case) -> None:
 
 @given(cases())
 def test_contact_exceeds_a_limit_only_with_earlier_forms(case: Case) -> None:
-    outcome = last(case)
+    outcome = last_outcome(case)
     if outcome is None:
         return
     for policy_key in case.policy.all_keys:
@@ -260,7 +260,7 @@ def test_tie_is_broken_by_creation(on_ambiguous: Any, size: int, moves: Any) -> 
 
     assert sorted(holders) == holders
     assert holders == [c.id for c in book.find("email", "ADA@x.org")]
-    answer = tried(book, {"email": "ada@x.org"})
+    answer = upsert_or_refusal(book, {"email": "ada@x.org"})
     if on_ambiguous == "refuse" and len(holders) > 1:
         assert isinstance(answer, errors.AmbiguousMatch)
         assert ("email", tuple(holders)) == (answer.key, answer.ids)
@@ -344,9 +344,12 @@ def test_scopes_do_not_affect_each_other(policy: Policy, here: Any, there: Any) 
     alone, mixed = books(policy), books(policy)
     for number in range(max(len(here), len(there))):
         for patch in there[number : number + 1]:
-            tried(mixed, patch, theirs)
+            upsert_or_refusal(mixed, patch, theirs)
         for patch in here[number : number + 1]:
-            expected, actual = tried(alone, patch, mine), tried(mixed, patch, mine)
+            expected, actual = (
+                upsert_or_refusal(alone, patch, mine),
+                upsert_or_refusal(mixed, patch, mine),
+            )
             assert type(expected) is type(actual)
             if isinstance(expected, Outcome) and isinstance(actual, Outcome):
                 assert {mixed.get(id).scope for id in actual.also_matched} <= {mine}
@@ -364,8 +367,8 @@ def test_scopes_do_not_affect_each_other(policy: Policy, here: Any, there: Any) 
 
 @given(cases(strict=True, on_key_in_use=("refuse",)))
 def test_replaced_key_finds_its_contact(case: Case) -> None:
-    book = fed(case)
-    outcome = tried(book, case.patch, case.scope)
+    book = book_after_calls(case)
+    outcome = upsert_or_refusal(book, case.patch, case.scope)
     if isinstance(outcome, errors.Refused):
         return
     for name in (KEYS.keys() & case.patch.keys()) - {*outcome.ignored}:

@@ -19,15 +19,15 @@ from tests.strategies import (
     Boom,
     Case,
     Host,
+    book_after_calls,
     cases,
     cleaned,
-    fed,
-    last,
+    last_outcome,
     patches,
     scopes,
     tidy,
     trial,
-    tried,
+    upsert_or_refusal,
 )
 from upsertcore import (
     ContactBook,
@@ -55,7 +55,7 @@ def check_laws(case: Case, *, but: tuple[str, ...] = ()) -> Trial:
     """Check the claimed laws on the last call of a case; return the trial."""
     checked = trial(case)
     # A plan is made under the table of the book, not under that of one call.
-    omitted = (*but, *(["plan_is_upsert"] if case.how else []))
+    omitted = (*but, *(["plan_is_upsert"] if case.options else []))
     carries = bool(checked.keys_sent)
     for name, law in CALLS.items():
         if name not in omitted and claims(checked.policy, name, carries=carries):
@@ -108,7 +108,7 @@ def check_repeated_call(case: Case) -> None:
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_result_agrees_with_the_changes(case: Case) -> None:
     """Updated means a field or clock changed; merged means a contact was absorbed."""
-    outcome = last(case)
+    outcome = last_outcome(case)
     if outcome is None or outcome.before is None:
         return
     before, after = outcome.before, outcome.contact
@@ -127,7 +127,7 @@ def test_result_agrees_with_the_changes(case: Case) -> None:
 @given(cases())
 def test_omitted_field_of_a_new_contact_has_its_default(case: Case) -> None:
     """Without a default it is absent. A law of the kit covers existing contacts."""
-    outcome = last(case)
+    outcome = last_outcome(case)
     if outcome is None or not outcome.created:
         return
     for name in (
@@ -155,7 +155,7 @@ def merged_by_rule(case: Case) -> list[str]:
 @given(cases(wanted=merge_all))
 def test_omitted_field_of_a_merge_is_filled_from_the_absorbed(case: Case) -> None:
     """Unless the policy has a rule for merging it."""
-    outcome = last(case)
+    outcome = last_outcome(case)
     if outcome is None or not outcome.merged or outcome.before is None:
         return
     withheld = {item.field for item in outcome.withheld}
@@ -192,7 +192,7 @@ ADA = {"email": "ada@x.org"}
 @example(Case(SILENT, [({**ADA, "name": ""}, "")], {**ADA, "name": None}, ""))
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_sent_field_is_stored_withheld_or_ignored_with_a_reason(case: Case) -> None:
-    outcome = last(case)
+    outcome = last_outcome(case)
     if outcome is None:
         return
     withheld = {item.field: item for item in outcome.withheld}
@@ -205,7 +205,7 @@ def test_sent_field_is_stored_withheld_or_ignored_with_a_reason(case: Case) -> N
         if name in outcome.ignored:
             check_reason(case, outcome, name)
         elif name not in withheld:
-            sent = cleaned(case.policy, name, raw, **case.how)
+            sent = cleaned(case.policy, name, raw, **case.options)
             stored = outcome.contact.get(name)
             assert shows_sent_value(rule_of(case, name), outcome, name, sent), (
                 name,
@@ -215,7 +215,7 @@ def test_sent_field_is_stored_withheld_or_ignored_with_a_reason(case: Case) -> N
 
 def rule_of(case: Case, name: str) -> str:
     line: Any = case.policy.fields.get(name) or case.policy.extra_fields
-    of_call = case.how.get("rules", {}).get(name)
+    of_call = case.options.get("rules", {}).get(name)
     return str(of_call or (line and line.rule))
 
 
@@ -229,7 +229,7 @@ def check_reason(case: Case, outcome: Outcome, name: str) -> None:
     """Check that the reason for ignoring a field is known and true."""
     reason = outcome.ignored[name]
     assert reason in (*REASONS, rule_of(case, name))
-    sent = cleaned(case.policy, name, case.patch[name], **case.how)
+    sent = cleaned(case.policy, name, case.patch[name], **case.options)
     if reason in ("null", "blank"):
         assert empty(freeze(case.patch[name])) or empty(sent)
     if reason == "update":
@@ -295,10 +295,10 @@ def test_failed_upsert_leaves_the_book_unchanged(
     """After a refusal, or an exception in a function of the host."""
     host = Host()
     book = ContactBook(case.policy, ids=host.ids, clock=host.clock)
-    before = bytes_of(fed(case, book))
+    before = bytes_of(book_after_calls(case, book))
     FUSE.light(kind, number)
     try:
-        answer = tried(book, case.patch, case.scope, **case.how)
+        answer = upsert_or_refusal(book, case.patch, case.scope, **case.options)
         failed = isinstance(answer, errors.Refused)
     except Boom:
         failed = True
@@ -314,10 +314,10 @@ def test_batch_is_the_fold_of_its_calls(
     case: Case, batch: list[Patch], *, go_on: bool
 ) -> None:
     """Up to the first refusal, or past it."""
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     singly: list[Any] = []
     for patch in batch:
-        singly.append(tried(twin, patch))
+        singly.append(upsert_or_refusal(twin, patch))
         if isinstance(singly[-1], errors.Refused) and not go_on:
             break
     try:
@@ -344,8 +344,8 @@ def test_cleaned_value_is_stored_and_unchanged_when_sent_again(
         extra_fields=field(rule=replace),
         on_ambiguous="oldest",
     )
-    book = fed(Case(policy, [(item, "") for item in calls], patch, ""))
-    outcome = tried(book, patch)
+    book = book_after_calls(Case(policy, [(item, "") for item in calls], patch, ""))
+    outcome = upsert_or_refusal(book, patch)
     if not isinstance(outcome, Outcome):
         return
     clean = {name: outcome.contact.get(name) for name in patch}
@@ -359,10 +359,10 @@ def test_cleaned_value_is_stored_and_unchanged_when_sent_again(
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_same_calls_make_the_same_bytes(case: Case) -> None:
     """With the same policy, ids and clock; loaded, old ids give the same contacts."""
-    book = fed(case)
-    tried(book, case.patch, case.scope, **case.how)
-    twin = fed(case)
-    tried(twin, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    upsert_or_refusal(book, case.patch, case.scope, **case.options)
+    twin = book_after_calls(case)
+    upsert_or_refusal(twin, case.patch, case.scope, **case.options)
     first = bytes_of(book)
 
     assert first == bytes_of(twin)
@@ -376,17 +376,19 @@ def test_same_calls_make_the_same_bytes(case: Case) -> None:
 @given(st.one_of(cases(), cases(wanted=merge_all)))
 def test_applied_plan_does_what_upsert_does(case: Case) -> None:
     """Planning changes nothing."""
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     before = bytes_of(book)
     try:
-        plan = book.plan(case.patch, scope=case.scope, **case.how)
+        plan = book.plan(case.patch, scope=case.scope, **case.options)
         assert before == bytes_of(book)
         answer: Any = book.apply(plan)
         assert (plan.result, plan.changes) == (answer.result, answer.changes)
     except errors.Refused as error:
         answer = error
 
-    assert repr(tried(twin, case.patch, case.scope, **case.how)) == repr(answer)
+    assert repr(
+        upsert_or_refusal(twin, case.patch, case.scope, **case.options)
+    ) == repr(answer)
     assert bytes_of(twin) == bytes_of(book)
 
 
@@ -397,14 +399,14 @@ def test_applied_plan_does_what_upsert_does(case: Case) -> None:
 def test_overtaken_plan_is_stale_or_does_what_upsert_does(
     case: Case, between: Any
 ) -> None:
-    book, twin = fed(case), fed(case)
+    book, twin = book_after_calls(case), book_after_calls(case)
     try:
-        plan = book.plan(case.patch, scope=case.scope, **case.how)
+        plan = book.plan(case.patch, scope=case.scope, **case.options)
     except errors.Refused:
         return
     for patch, scope in between:
-        tried(book, patch, scope)
-        tried(twin, patch, scope)
+        upsert_or_refusal(book, patch, scope)
+        upsert_or_refusal(twin, patch, scope)
     before = bytes_of(book)
     try:
         answer = book.apply(plan)
@@ -412,15 +414,17 @@ def test_overtaken_plan_is_stale_or_does_what_upsert_does(
         assert before == bytes_of(book)
         assert plan.before is not None or len(book)
     else:
-        assert repr(tried(twin, case.patch, case.scope, **case.how)) == repr(answer)
+        assert repr(
+            upsert_or_refusal(twin, case.patch, case.scope, **case.options)
+        ) == repr(answer)
         assert bytes_of(twin) == bytes_of(book)
 
 
 @given(cases(wanted=merge_all))
 def test_id_of_an_absorbed_contact_gives_the_survivor(case: Case) -> None:
     """It is the id of no other contact, and cannot be deleted."""
-    book = fed(case)
-    outcome = tried(book, case.patch, case.scope, **case.how)
+    book = book_after_calls(case)
+    outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if not isinstance(outcome, Outcome) or outcome.before is None:
         return
     old = (

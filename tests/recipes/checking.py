@@ -1,8 +1,8 @@
 """
-What must hold of a book in a database, whoever has written and whoever was killed.
+Checks of a book in a database, after any writers and kills.
 
 Rules:
-    It reads the tables by itself, and asks the book nothing but its contacts.
+    They read the tables directly, and use only the contacts of the book.
 """
 
 from __future__ import annotations
@@ -13,47 +13,47 @@ from itertools import count
 from typing import Any
 
 from tests.recipes.sql_book import SqlBook
-from tests.recipes.workers import POLICIES, Log, making
+from tests.recipes.workers import POLICIES, Log, ids_and_clock
 from upsertcore import Contact, ContactBook, Policy, errors
 from upsertcore.policy.held_forms import held_forms
 
 
-def check(book: SqlBook) -> None:
-    """See that no contact is lost, doubled or half written."""
-    every = [Contact.from_dict(row) for row in book.dump()]
-    read = book.database.execute
-    versions = read("SELECT id, version FROM contacts ORDER BY seq").fetchall()
-    assert [(each.id, each.version) for each in every] == versions
+def check_tables(book: SqlBook) -> None:
+    """Check that no contact is lost, doubled or half written."""
+    contacts = [Contact.from_dict(row) for row in book.dump()]
+    execute = book.database.execute
+    versions = execute("SELECT id, version FROM contacts ORDER BY seq").fetchall()
+    assert [(contact.id, contact.version) for contact in contacts] == versions
     held = [
-        (each.scope, key.name, form, each.id)
-        for each in every
+        (contact.scope, key.name, form, contact.id)
+        for contact in contacts
         for key, forms in zip(
-            book.policy.all_keys, held_forms(book.policy, each), strict=True
+            book.policy.all_keys, held_forms(book.policy, contact), strict=True
         )
         for form in forms
     ]
-    rows = read("SELECT scope, key, form, contact FROM keys").fetchall()
+    rows = execute("SELECT scope, key, form, contact FROM keys").fetchall()
     assert sorted(held) == sorted(rows)
-    leads = [(id, each.id) for each in every for id in each.ids]
-    assert sorted(leads) == sorted(read("SELECT id, leads_to FROM ids").fetchall())
-    _see_that_each_is_alone(book.policy, held)
+    leads = [(id, contact.id) for contact in contacts for id in contact.ids]
+    assert sorted(leads) == sorted(execute("SELECT id, leads_to FROM ids").fetchall())
+    _check_unique_forms(book.policy, held)
 
 
-def _see_that_each_is_alone(policy: Policy, held: list[Any]) -> None:
-    alone = [key.name for key in policy.all_keys if key.unique]
-    forms = Counter(row[:3] for row in held if row[1] in alone)
+def _check_unique_forms(policy: Policy, held: list[Any]) -> None:
+    unique = [key.name for key in policy.all_keys if key.unique]
+    forms = Counter(row[:3] for row in held if row[1] in unique)
     assert policy.on_key_in_use == "allow" or not forms or max(forms.values()) == 1
 
 
 def people(rows: Any) -> list[Any]:
-    """Give the fields of contacts, in an order that does not tell who was first."""
+    """List the fields of contacts, in an order that is not that of creation."""
     plain = [{**row["fields"], "tags": sorted(row["fields"]["tags"])} for row in rows]
-    every = [{**each, "email": each["email"].lower()} for each in plain]
-    return sorted(every, key=lambda each: each["email"])
+    lowered = [{**fields, "email": fields["email"].lower()} for fields in plain]
+    return sorted(lowered, key=lambda fields: fields["email"])
 
 
 def in_memory(policy: str, logs: list[Log]) -> ContactBook:
-    """Make a book in memory that has seen the logs one after the other."""
+    """Make a book in memory by the logs, one after the other."""
     numbers = count(1)
     book = ContactBook(POLICIES[policy], ids=lambda: f"m-{next(numbers)}")
     for log in logs:
@@ -61,21 +61,21 @@ def in_memory(policy: str, logs: list[Log]) -> ContactBook:
     return book
 
 
-def see_that_it_is_the_same(
+def check_equals_memory(
     book: SqlBook, calls: Sequence[tuple[dict[str, Any], str]]
 ) -> None:
-    """Send patches, each with its scope, to this book and to one in memory."""
+    """Send patches with their scopes to a book in a database and to one in memory."""
     twin = ContactBook(book.policy)
     for place, (patch, scope) in enumerate(calls):
-        book.ids, book.clock = ids, clock = making(place)
+        book.ids, book.clock = ids, clock = ids_and_clock(place)
         twin = ContactBook.load(book.policy, twin.dump(), ids=ids, clock=clock)
-        assert answer(twin, patch, scope) == answer(book, patch, scope)
+        assert answer_to(twin, patch, scope) == answer_to(book, patch, scope)
     assert [*twin.dump()] == [*book.dump()]
-    check(book)
+    check_tables(book)
 
 
-def answer(book: Any, patch: dict[str, Any], scope: str) -> Any:
-    """Upsert, a refusal being an answer."""
+def answer_to(book: Any, patch: dict[str, Any], scope: str) -> Any:
+    """Upsert; return a refusal as an answer."""
     try:
         return book.upsert(patch, scope=scope)
     except errors.Refused as refusal:

@@ -1,9 +1,9 @@
 """
-Whether PostgreSQL is here; nothing else.
+Whether PostgreSQL is available.
 
 Rules:
-    Its tests are collected where libpq is told of a server and that answers.
-    Where they are not, the summary says so and why.
+    Its tests are collected where libpq finds a server that answers.
+    Otherwise the summary has the reason.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-WHERE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 
-def missing() -> str:
-    """Say why there is no PostgreSQL; nothing where there is."""
-    if not any(name in os.environ for name in WHERE):
-        return f"none of {', '.join(WHERE)} is set"
+def reason_without_postgres() -> str:
+    """Return why there is no PostgreSQL; nothing where there is."""
+    if not any(name in os.environ for name in VARIABLES):
+        return f"none of {', '.join(VARIABLES)} is set"
     try:
         import psycopg
     except ModuleNotFoundError:
@@ -32,7 +32,7 @@ def missing() -> str:
     return ""
 
 
-MISSING = missing()
+MISSING = reason_without_postgres()
 collect_ignore = ["postgres_book.py", "test_postgres_book.py"] if MISSING else []
 
 

@@ -1,8 +1,8 @@
 """
-A reader of a book's changes in a process of its own, which is killed.
+A reader of the changes of a book in another process, which is killed.
 
 Rules:
-    The service lives on: whoever reads anew finds all that has happened to its book.
+    The service lives on: a new reader finds every change of its book.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from upsertcore.testing import new_book
 
 @contextmanager
 def search_in(path: Path | str) -> Iterator[Search]:
-    """Open what a reader makes."""
+    """Open the database of a reader."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         yield Search(connection)
 
 
-def lived(keep: int | None) -> Iterator[ContactBook]:
-    """Make a book to which everything happens, and give it now and then."""
+def book_over_time(keep: int | None) -> Iterator[ContactBook]:
+    """Make a book by every kind of change, and yield it at times."""
     book = new_book(POLICIES["merged"], retain_changes=keep)
     for patch in LOG:
         try:
@@ -45,8 +45,8 @@ def lived(keep: int | None) -> Iterator[ContactBook]:
     yield book
 
 
-def read(path: Path, keep: int | None, kill_at: int) -> None:
-    """Follow a book all its life; be killed right before a statement."""
+def follow(path: Path, keep: int | None, kill_at: int) -> None:
+    """Follow a book over its whole life; be killed right before a statement."""
     numbers = count(1)
 
     def statement(_sql: str) -> None:
@@ -55,5 +55,5 @@ def read(path: Path, keep: int | None, kill_at: int) -> None:
 
     with search_in(path) as search:
         search.connection.set_trace_callback(statement)
-        for book in lived(keep):
+        for book in book_over_time(keep):
             search.catch_up(Feed("first", book))

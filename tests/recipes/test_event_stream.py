@@ -1,4 +1,4 @@
-"""The reader of a book's changes: each is taken in once, whatever happens to it."""
+"""The reader of the changes of a book takes in each change once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recipes.event_stream import Feed, Missed, Search
-from tests.recipes.readers import lived, read, search_in
+from tests.recipes.readers import book_over_time, follow, search_in
 from tests.recipes.workers import PROCESSES
 from upsertcore import ContactBook, Policy, errors, field, merge_all, normalize
 from upsertcore.testing import new_book, patches
@@ -29,145 +29,147 @@ KEYS = merge_all("email", "phone")
 FORGET, RESTORE = Policy(KEYS, LINES), Policy(KEYS, LINES, on_deleted="restore")
 
 
-def found(search: Search) -> dict[str, str]:
-    """Give the words that are found, by the id of the contact."""
+def words_found(search: Search) -> dict[str, str]:
+    """Return the words of the index, by the id of the contact."""
     return dict(search.connection.execute("SELECT id, words FROM found").fetchall())
 
 
-def words(book: ContactBook) -> dict[str, str]:
-    """Give the words that should be found."""
+def words_expected(book: ContactBook) -> dict[str, str]:
+    """Return the words that the index should have."""
     return {
-        each.id: " ".join(map(str, each.fields.values())).lower()
-        for each in book
-        if each.deleted_at is None
+        contact.id: " ".join(map(str, contact.fields.values())).lower()
+        for contact in book
+        if contact.deleted_at is None
     }
 
 
-def told(search: Search) -> list[tuple[str, int, str]]:
-    """Give the outbox."""
+def outbox(search: Search) -> list[tuple[str, int, str]]:
+    """Return the lines of the outbox."""
     sql = "SELECT feed, number, told FROM outbox ORDER BY feed, number"
     return search.connection.execute(sql).fetchall()
 
 
-def child(path: Path, keep: int | None, kill_at: int = 0) -> int:
-    """Follow from a process of its own; give how it ended."""
-    process = PROCESSES.Process(target=read, args=(path, keep, kill_at))
+def run_reader(path: Path, keep: int | None, kill_at: int = 0) -> int:
+    """Follow the book in another process; return its exit code."""
+    process = PROCESSES.Process(target=follow, args=(path, keep, kill_at))
     process.start()
     process.join()
     return process.exitcode or 0
 
 
 @pytest.mark.parametrize("keep", [None, 1], ids=["all", "one"])
-def test_killed_between_any_two_statements(tmp_path: Path, keep: int | None) -> None:
-    """What is made is whole each time, and once it has caught up it is all there."""
-    (*_, book), ends = lived(keep), list[int]()
-    (*_, whole) = lived(None)
-    every = [
+def test_reader_killed_before_any_statement_catches_up(
+    tmp_path: Path, keep: int | None
+) -> None:
+    """The index is whole after each kill."""
+    (*_, book), ends = book_over_time(keep), list[int]()
+    (*_, complete) = book_over_time(None)
+    lines = [
         ("first", entry.number, f"{outcome.result} {outcome.contact.id}")
-        for entry in whole.changes_since()
+        for entry in complete.changes_since()
         if (outcome := entry.outcome) is not None
     ]
     path = tmp_path / "found.db"
     while 0 not in ends:
         path.unlink(missing_ok=True)
-        ends.append(child(path, keep, kill_at=len(ends) + 1))
-        assert 0 == child(path, keep)
+        ends.append(run_reader(path, keep, kill_at=len(ends) + 1))
+        assert 0 == run_reader(path, keep)
         with search_in(path) as search:
-            assert words(book) == found(search)
-            assert ("first", len(every)) == search.position()
-            assert told(search) == every or (keep and {*told(search)} <= {*every})
+            assert words_expected(book) == words_found(search)
+            assert ("first", len(lines)) == search.position()
+            assert outbox(search) == lines or (keep and {*outbox(search)} <= {*lines})
 
     assert {-signal.SIGKILL} == {*ends[:-1]}
     assert 30 < len(ends)
 
 
 class TestDelivery:
-    """At least once, in any pieces: what is known is not taken in again."""
+    """Delivery is at least once, in any pieces."""
 
-    def test_again(self) -> None:
-        """Overlapping pieces, and the whole once more."""
-        (*_, book) = lived(None)
-        every = book.changes_since()
+    def test_change_that_is_delivered_again_is_skipped(self) -> None:
+        """The pieces overlap."""
+        (*_, book) = book_over_time(None)
+        entries = book.changes_since()
         with search_in(":memory:") as search:
             search.start_anew(Feed("first", new_book(book.policy)))
-            for piece in (every[:3], every[1:5], every[:2], every[4:], every):
+            for piece in (entries[:3], entries[1:5], entries[:2], entries[4:], entries):
                 search.take("first", piece)
 
-            assert words(book) == found(search)
-            assert [*range(1, len(every) + 1)] == [
-                number for _, number, _ in told(search)
+            assert words_expected(book) == words_found(search)
+            assert [*range(1, len(entries) + 1)] == [
+                number for _, number, _ in outbox(search)
             ]
 
     @pytest.mark.parametrize("name", ["first", "second"])
-    def test_a_gap(self, name: str) -> None:
-        """Nothing of it is taken in, nor of another feed."""
-        (*_, book) = lived(None)
-        every = book.changes_since()
-        wrong = every[:2] + every[3:] if name == "first" else every
+    def test_delivery_with_a_gap_or_another_feed_is_refused(self, name: str) -> None:
+        """Nothing of it is taken in."""
+        (*_, book) = book_over_time(None)
+        entries = book.changes_since()
+        wrong = entries[:2] + entries[3:] if name == "first" else entries
         with search_in(":memory:") as search:
             search.start_anew(Feed("first", new_book(book.policy)))
             with pytest.raises(Missed):
                 search.take(name, wrong)
 
-            assert ({}, ("first", 0)) == (found(search), search.position())
+            assert ({}, ("first", 0)) == (words_found(search), search.position())
 
 
 @pytest.mark.parametrize("policy", [FORGET, RESTORE], ids=["forget", "restore"])
-def test_whatever_becomes_of_a_contact(policy: Policy) -> None:
-    """It is followed step by step: absorbed, back again, deleted, purged."""
+def test_index_follows_every_kind_of_change(policy: Policy) -> None:
+    """A contact is absorbed, restored, deleted and purged."""
     book = new_book(policy)
     feed = Feed("first", book)
     with search_in(":memory:") as search:
 
-        def see() -> None:
+        def check_index() -> None:
             search.catch_up(feed)
-            assert words(book) == found(search)
+            assert words_expected(book) == words_found(search)
 
         ada = book.upsert({"email": "ada@x.org", "name": "Ada"})
         bob = book.upsert({"phone": "+15550001111", "name": "Bob"})
-        see()
+        check_index()
         both = book.upsert({"email": "ada@x.org", "phone": "+15550001111"})
-        see()
-        assert [ada.contact.id] == [*found(search)]
+        check_index()
+        assert [ada.contact.id] == [*words_found(search)]
         book.undo(both)
-        see()
-        assert "bob" in found(search)[bob.contact.id]
+        check_index()
+        assert "bob" in words_found(search)[bob.contact.id]
         book.undo(book.create({"name": "Eve"}))
         book.delete(ada.contact.id)
-        see()
-        assert [bob.contact.id] == [*found(search)]
+        check_index()
+        assert [bob.contact.id] == [*words_found(search)]
         book.purge(bob.contact.id)
         feed.name = "second"
-        see()
-        assert {} == found(search)
+        check_index()
+        assert {} == words_found(search)
 
 
-class Story:
-    """A service and its reader, told step by step."""
+class ServiceAndReader:
+    """A service and its reader, step by step."""
 
     def __init__(self, search: Search, policy: Policy, keep: int | None) -> None:
         self.search, self.names = search, count(1)
         self.feed = Feed("0", new_book(policy, retain_changes=keep))
-        self.done: list[Any] = []
+        self.outcomes: list[Any] = []
 
     def upsert(self, patch: Any, _place: int) -> None:
-        self.done.append(self.feed.book.upsert(patch))
+        self.outcomes.append(self.feed.book.upsert(patch))
 
     def create(self, patch: Any, _place: int) -> None:
-        self.done.append(self.feed.book.create(patch))
+        self.outcomes.append(self.feed.book.create(patch))
 
     def merge(self, _patch: Any, place: int) -> None:
-        ids = [each.id for each in self.feed.book]
-        self.done.append(self.feed.book.merge(*ids[place:], *ids[:place]))
+        ids = [contact.id for contact in self.feed.book]
+        self.outcomes.append(self.feed.book.merge(*ids[place:], *ids[:place]))
 
     def delete(self, _patch: Any, place: int) -> None:
-        self.feed.book.delete(self.done[place].contact.id)
+        self.feed.book.delete(self.outcomes[place].contact.id)
 
     def undo(self, _patch: Any, place: int) -> None:
-        self.feed.book.undo(self.done[place])
+        self.feed.book.undo(self.outcomes[place])
 
     def purge(self, _patch: Any, place: int) -> None:
-        self.feed.book.purge(self.done[place].contact.id)
+        self.feed.book.purge(self.outcomes[place].contact.id)
         self.feed.name = str(next(self.names))
 
     def restart(self, _patch: Any, _place: int) -> None:
@@ -180,10 +182,19 @@ class Story:
         self.search.catch_up(self.feed)
 
 
-STEPS: list[Callable[[Story, Any, int], None]] = [
-    *[Story.upsert] * 4,
-    *[Story.create, Story.merge, Story.delete, Story.undo],
-    *[Story.purge, Story.restart, *[Story.catch_up] * 3],
+STEPS: list[Callable[[ServiceAndReader, Any, int], None]] = [
+    *[ServiceAndReader.upsert] * 4,
+    *[
+        ServiceAndReader.create,
+        ServiceAndReader.merge,
+        ServiceAndReader.delete,
+        ServiceAndReader.undo,
+    ],
+    *[
+        ServiceAndReader.purge,
+        ServiceAndReader.restart,
+        *[ServiceAndReader.catch_up] * 3,
+    ],
 ]
 
 
@@ -197,14 +208,15 @@ STEPS: list[Callable[[Story, Any, int], None]] = [
         max_size=20,
     ),
 )
-def test_any_story(policy: Policy, keep: int | None, steps: Any) -> None:
-    """Whenever it has caught up it finds what is there, whatever came before."""
+def test_index_equals_the_book_whenever_the_reader_has_caught_up(
+    policy: Policy, keep: int | None, steps: Any
+) -> None:
     with search_in(":memory:") as search:
-        story = Story(search, policy, keep)
-        for step, patch, place in [*steps, (Story.catch_up, {}, 0)]:
+        service = ServiceAndReader(search, policy, keep)
+        for step, patch, place in [*steps, (ServiceAndReader.catch_up, {}, 0)]:
             try:
-                step(story, patch, place)
+                step(service, patch, place)
             except (errors.UpsertError, IndexError, TypeError):
                 continue
-            if step is Story.catch_up:
-                assert words(story.feed.book) == found(search)
+            if step is ServiceAndReader.catch_up:
+                assert words_expected(service.feed.book) == words_found(search)

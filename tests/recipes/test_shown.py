@@ -1,4 +1,4 @@
-"""What a README shows of a recipe is in it, word for word."""
+"""The blocks of the README are parts of the recipes, word for word."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ BLOCK = re.compile(
 )
 
 
-def lines(text: str) -> str:
+def stripped_lines(text: str) -> str:
     """Return a text without the white space around its lines."""
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
 def test_blocks_of_the_readme_are_parts_of_the_recipes() -> None:
-    """Each block that names a recipe is a part of it."""
-    shown = BLOCK.findall(README.read_text(encoding="utf-8"))
-    assert len(shown) == 4
-    for path, block in shown:
+    blocks = BLOCK.findall(README.read_text(encoding="utf-8"))
+    assert len(blocks) == 4
+    for path, block in blocks:
         recipe = (HERE / Path(path).name).read_text(encoding="utf-8")
-        assert lines(block) in lines(recipe), path
+        assert stripped_lines(block) in stripped_lines(recipe), path

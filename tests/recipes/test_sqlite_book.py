@@ -1,4 +1,4 @@
-"""The book in SQLite: equal to the one in memory, raced for, and killed."""
+"""The book in SQLite: equality with memory, costs, races and kills."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from tests import strategies as drawn
 from tests.recipes.checking import (
-    answer,
-    check,
+    answer_to,
+    check_equals_memory,
+    check_tables,
     in_memory,
     people,
-    see_that_it_is_the_same,
 )
 from tests.recipes.sql_book import SqlBook
 from tests.recipes.sql_tables import Lookups, Overtaken, write
@@ -31,11 +31,11 @@ from tests.recipes.workers import (
     LOG,
     POLICIES,
     Log,
-    child,
     halves_of,
-    killed_after,
     logs_of,
     race,
+    run_and_kill,
+    run_child,
     send,
 )
 from upsertcore import (
@@ -97,22 +97,22 @@ def file(tmp_path: Path) -> Path:
 
 @contextmanager
 def book_of(policy: Policy) -> Iterator[SqlBook]:
-    """Open a book of its own, which is gone afterwards."""
+    """Open a book in memory, which is gone afterwards."""
     with closing(connected(":memory:")) as connection:
         create_tables(connection)
         yield SqlBook(policy, Sqlite(connection))
 
 
 @contextmanager
-def traced(file: Path, said: list[str], policy: Policy) -> Iterator[SqlBook]:
-    """Open a book, and note every statement that SQLite does for it."""
+def open_traced(file: Path, statements: list[str], policy: Policy) -> Iterator[SqlBook]:
+    """Open a book, and note every statement of SQLite."""
     with closing(connected(file)) as connection:
-        connection.set_trace_callback(said.append)
+        connection.set_trace_callback(statements.append)
         yield SqlBook(policy, Sqlite(connection))
 
 
-def emptied(file: Path) -> None:
-    """Take everything out of the tables."""
+def empty_tables(file: Path) -> None:
+    """Delete all rows of the tables."""
     with closing(connected(file)) as connection:
         connection.executescript(
             "DELETE FROM contacts; DELETE FROM ids; DELETE FROM keys;"
@@ -120,61 +120,66 @@ def emptied(file: Path) -> None:
         )
 
 
-def seen(file: Path, policy: str = "merged") -> list[dict[str, Any]]:
-    """Look at a file anew: it is whole, and this is in it."""
+def checked_rows(file: Path, policy: str = "merged") -> list[dict[str, Any]]:
+    """Check a file and return the rows of its book."""
     with open_book(file, POLICIES[policy]) as book:
-        check(book)
+        check_tables(book)
         return [*book.dump()]
 
 
-def result(answer: Any) -> str:
-    """Say in a word what became of a patch."""
-    return answer.result if isinstance(answer, Outcome) else "refused"
+def result_of(answer_to: Any) -> str:
+    """Return the result of a patch in one word."""
+    return answer_to.result if isinstance(answer_to, Outcome) else "refused"
 
 
 class TestEquality:
-    """It answers as a book in memory, call by call, and stores the same."""
+    """The book answers and stores as one in memory does."""
 
     @pytest.mark.parametrize("name", NAMED)
     @given(data=st.data())
-    def test_a_policy(self, name: str, data: st.DataObject) -> None:
-        """Of each kind: outcomes, refusals, order, aliases and absorbed ids."""
+    def test_book_under_a_named_policy_equals_memory(
+        self, name: str, data: st.DataObject
+    ) -> None:
+        """Outcomes, refusals, order, aliases and absorbed ids."""
         policy = NAMED[name]
         calls = st.tuples(patches(policy), st.sampled_from(("", "", "east")))
         with book_of(policy) as book:
-            see_that_it_is_the_same(book, data.draw(st.lists(calls, max_size=8)))
+            check_equals_memory(book, data.draw(st.lists(calls, max_size=8)))
 
     @given(
         policy=drawn.policies(),
         calls=st.lists(st.tuples(drawn.patches(), drawn.scopes()), max_size=6),
     )
-    def test_any_policy(self, policy: Policy, calls: Any) -> None:
-        """Drawn from the whole vocabulary."""
+    def test_book_under_a_drawn_policy_equals_memory(
+        self, policy: Policy, calls: Any
+    ) -> None:
         with book_of(policy) as book:
-            see_that_it_is_the_same(book, calls)
+            check_equals_memory(book, calls)
 
 
 class TestCosts:
-    """Statements are counted, BEGIN and COMMIT among them; no size is in the sum."""
+    """Statements are counted, BEGIN and COMMIT included."""
 
     @pytest.mark.parametrize("others", [0, 50])
-    def test_of_one_key(self, file: Path, others: int) -> None:
-        """A look-up for each form that is sent, one for whom it hits, and writes."""
-        said: list[str] = []
+    def test_statements_of_an_upsert_do_not_grow_with_the_book(
+        self, file: Path, others: int
+    ) -> None:
+        """One look-up for each form, one for the contact found, and the writes."""
+        statements: list[str] = []
         costs = []
-        with traced(file, said, UNIQUE) as book:
+        with open_traced(file, statements, UNIQUE) as book:
             for number in range(others):
                 book.upsert({"email": f"{number}@x.org"})
             for city in (1, 1, 2):
-                said.clear()
+                statements.clear()
                 outcome = book.upsert({"email": "ada@x.org", "from 1": city})
-                costs.append((outcome.result, len(said)))
+                costs.append((outcome.result, len(statements)))
 
         assert [("created", 6), ("unchanged", 4), ("updated", 5)] == costs
 
 
 class TestRaces:
-    """Several processes at once leave what one after the other would leave."""
+    """Several processes at once leave the contacts of one after the other."""
 
     @pytest.mark.parametrize(
         ("policy", "logs"),
@@ -186,29 +191,32 @@ class TestRaces:
         ],
         ids=["two", "four", "creating", "without an index"],
     )
-    def test_about_the_same_people(
+    def test_racing_processes_keep_each_person_once(
         self, file: Path, policy: str, logs: list[Log]
     ) -> None:
-        """Nobody stands there twice, no patch is lost, and versions count them."""
+        """No patch is lost; versions count the patches."""
         race(partial(open_book, file), policy, logs)
 
-        rows, twin = seen(file, policy), in_memory(policy, logs)
+        rows, twin = checked_rows(file, policy), in_memory(policy, logs)
         assert people(twin.dump()) == people(rows)
         assert sum(map(len, logs)) == sum(row["version"] for row in rows)
 
-    def test_halves_that_are_joined(self, file: Path) -> None:
-        """Contacts are merged while others write to them; each person is one."""
+    def test_racing_merges_keep_each_person_once(self, file: Path) -> None:
+        """Contacts are merged while others write to them."""
         logs = halves_of(3, people=10, patches=60)
         race(partial(open_book, file), "merged", logs)
 
-        rows, twin = seen(file), in_memory("merged", logs)
+        rows, twin = checked_rows(file), in_memory("merged", logs)
         assert people(twin.dump()) == people(rows)
 
     @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
-    def test_who_is_overtaken_decides_anew(self, file: Path, *, known: bool) -> None:
-        """The other writes after this one has looked; what it wrote is found."""
-        said: list[str] = []
-        with open_book(file, UNIQUE) as other, traced(file, said, UNIQUE) as book:
+    def test_overtaken_upsert_decides_again(self, file: Path, *, known: bool) -> None:
+        """The other process writes after this one has looked up the key."""
+        statements: list[str] = []
+        with (
+            open_book(file, UNIQUE) as other,
+            open_traced(file, statements, UNIQUE) as book,
+        ):
             if known:
                 other.upsert({"email": "ada@x.org"})
             moves = iter([{"email": "ada@x.org", "from 2": 1}])
@@ -222,12 +230,14 @@ class TestRaces:
             outcome = book.upsert({"email": "Ada@x.org", "from 1": 7})
 
         assert ("updated", 2 + known) == (outcome.result, outcome.contact.version)
-        assert [*rows_of([outcome.contact])] == seen(file, "unique")
-        begins = [each for each in said if each.startswith("BEGIN")]
+        assert [*rows_of([outcome.contact])] == checked_rows(file, "unique")
+        begins = [
+            statement for statement in statements if statement.startswith("BEGIN")
+        ]
         assert ["BEGIN DEFERRED", "BEGIN IMMEDIATE"] == begins
 
-    def test_what_changes_nothing_waits_for_nobody(self, file: Path) -> None:
-        """Another holds the lock of the writers all the time."""
+    def test_unchanged_upsert_takes_no_write_lock(self, file: Path) -> None:
+        """Another connection holds the write lock."""
         with (
             closing(connected(file)) as other,
             closing(connected(file, timeout=0)) as connection,
@@ -241,11 +251,10 @@ class TestRaces:
                 book.upsert({"email": "bob@x.org"})
 
 
-class TestTheLastWord:
-    """Whoever writes by other means does not make the book write twice."""
+class TestConstraints:
+    """Other writers do not make the book write twice."""
 
-    def test_the_version(self, file: Path) -> None:
-        """A plan that is written late writes nothing."""
+    def test_late_plan_is_refused_by_the_version(self, file: Path) -> None:
         with open_book(file, UNIQUE) as book:
             book.upsert({"email": "ada@x.org"})
             look = Lookups(UNIQUE, book.database)
@@ -256,10 +265,9 @@ class TestTheLastWord:
             with pytest.raises(Overtaken):
                 write(book.database, late, stamp.contact(late))
 
-        assert [2] == [row["fields"]["from 1"] for row in seen(file, "unique")]
+        assert [2] == [row["fields"]["from 1"] for row in checked_rows(file, "unique")]
 
-    def test_the_unique_index(self, file: Path) -> None:
-        """Whoever holds a form, nobody else is given it."""
+    def test_held_form_is_refused_by_the_unique_index(self, file: Path) -> None:
         with open_book(file, UNIQUE) as book:
             sql = "INSERT INTO keys VALUES ('', 'email', 'ada@x.org', 'c-0', 1)"
             book.database.execute(sql)
@@ -268,29 +276,26 @@ class TestTheLastWord:
 
             assert [] == [*book.dump()]
 
-    def test_an_id_that_was_given(self, file: Path) -> None:
-        """It never comes to mean another, and attempts come to an end."""
+    def test_repeated_id_is_refused_after_all_attempts(self, file: Path) -> None:
         with open_book(file, UNIQUE, ids=lambda: "c-1") as book:
             book.upsert({"email": "ada@x.org"})
             with pytest.raises(sqlite3.IntegrityError, match=r"contacts\.id"):
                 book.upsert({"email": "bob@x.org"})
 
-        assert ["c-1"] == [row["id"] for row in seen(file, "unique")]
+        assert ["c-1"] == [row["id"] for row in checked_rows(file, "unique")]
 
-    def test_a_fault_of_the_host(self, file: Path) -> None:
-        """It is passed on, at once, and nothing is written."""
-
+    def test_error_of_a_host_function_writes_nothing(self, file: Path) -> None:
         def clock() -> datetime:
             raise OSError
 
         with open_book(file, UNIQUE, clock=clock) as book, pytest.raises(OSError):
             book.upsert({"email": "ada@x.org"})
-        assert [] == seen(file, "unique")
+        assert [] == checked_rows(file, "unique")
 
-    def test_an_id_that_leads_on(self, file: Path) -> None:
-        """To the contact that absorbed its own; an id of nobody leads nowhere."""
+    def test_absorbed_id_gives_the_survivor(self, file: Path) -> None:
+        """An unknown id gives none."""
         with open_book(file, POLICIES["merged"]) as book:
-            ada, guest = [book.upsert(each).contact.id for each in LOG[:2]]
+            ada, guest = [book.upsert(patch).contact.id for patch in LOG[:2]]
             book.upsert(LOG[4])
 
             assert ada == book.get(guest).id
@@ -299,47 +304,48 @@ class TestTheLastWord:
 
 
 class TestKills:
-    """Killed at any moment, and sent again: as if nobody had been killed."""
+    """A killed and repeated log leaves the contacts of one that was not killed."""
 
-    def test_what_is_sent(self) -> None:
-        """All that can become of a patch is in the log; sent again it is as before."""
+    def test_log_has_every_result_and_can_be_repeated(self) -> None:
         with book_of(POLICIES["merged"]) as book:
-            first = [answer(book, patch, "") for patch in LOG]
+            first = [answer_to(book, patch, "") for patch in LOG]
             rows = [*book.dump()]
-            again = [answer(book, patch, "") for patch in LOG]
+            repeated = [answer_to(book, patch, "") for patch in LOG]
 
             assert rows == [*book.dump()]
         results = ["created", "created", "created", "refused", "merged", "updated"]
-        assert [*results, "updated", "merged"] == [result(each) for each in first]
-        assert {"unchanged", "refused"} == {result(each) for each in again}
+        assert [*results, "updated", "merged"] == [result_of(item) for item in first]
+        assert {"unchanged", "refused"} == {result_of(item) for item in repeated}
         assert {"aliases", "merged_ids"} <= rows[0].keys()
 
-    def test_between_any_two_statements(self, file: Path) -> None:
-        """Before the first, before the second, until the log runs through."""
-        opened, said = partial(open_book, file), list[str]()
-        send(partial(traced, file, said), "merged", LOG)
-        expected, ends = seen(file), list[int]()
+    def test_kill_before_any_statement_leaves_a_whole_book(self, file: Path) -> None:
+        """The log is sent again after each kill."""
+        opened, statements = partial(open_book, file), list[str]()
+        send(partial(open_traced, file, statements), "merged", LOG)
+        expected, ends = checked_rows(file), list[int]()
         while 0 not in ends:
-            emptied(file)
-            ends.append(child(opened, "merged", LOG, kill_at=len(ends) + 1))
-            seen(file)
-            assert 0 == child(opened, "merged", LOG)
-            assert expected == seen(file)
+            empty_tables(file)
+            ends.append(run_child(opened, "merged", LOG, kill_at=len(ends) + 1))
+            checked_rows(file)
+            assert 0 == run_child(opened, "merged", LOG)
+            assert expected == checked_rows(file)
 
-        assert [-signal.SIGKILL] * len(said) + [0] == ends
+        assert [-signal.SIGKILL] * len(statements) + [0] == ends
 
-    def test_from_outside(self, file: Path) -> None:
-        """At no moment in particular."""
+    def test_kill_at_a_random_moment_leaves_a_whole_book(self, file: Path) -> None:
         opened, (log, *_) = (
             partial(open_book, file),
             halves_of(1, people=20, patches=90),
         )
         send(opened, "merged", log)
-        expected = people(seen(file))
+        expected = people(checked_rows(file))
         chance = random.Random(1)
         for _ in range(3):
-            emptied(file)
-            ended = killed_after(chance.randrange(80), opened, "merged", log)
-            seen(file)
+            empty_tables(file)
+            exit_code = run_and_kill(chance.randrange(80), opened, "merged", log)
+            checked_rows(file)
             send(opened, "merged", log)
-            assert (-signal.SIGKILL, expected) == (ended, people(seen(file)))
+            assert (-signal.SIGKILL, expected) == (
+                exit_code,
+                people(checked_rows(file)),
+            )

@@ -2,7 +2,7 @@
 Processes that send a log to a book, and that are killed.
 
 Rules:
-    Each is a process of its own, forked from a clean one, and opens its own book.
+    Each is forked from a clean process, and opens its own book.
     Ids and times come from the line of the log, so the same log is the same book.
 """
 
@@ -35,7 +35,7 @@ Clock: TypeAlias = Callable[[], datetime]
 BOOKS = "sqlite_book", "postgres_book"
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["pytest", *[f"tests.recipes.{each}" for each in ("readers", *BOOKS)]]
+    ["pytest", *[f"tests.recipes.{name}" for name in ("readers", *BOOKS)]]
 )
 
 _FREE: dict[str, Any] = {
@@ -47,7 +47,7 @@ POLICIES = {
         first_match("email"),
         {"email": line(key=normalize.email, unique=True, rule=keep), **_FREE},
     ),
-    # No index keeps two of them apart: that is for the transaction to do.
+    # No index keeps them unique: the transaction does.
     "not unique": Policy(
         first_match("email"),
         {"email": line(key=normalize.email, rule=keep), **_FREE},
@@ -81,12 +81,12 @@ LOG: Log = (
     {"email": "bob@x.org", "at": 3, "tags": ["c"]},
     {"email": "bob@y.org", "at": 8, "device": "d-1"},
 )
-"""Sent again, from any line on, it changes nothing; merges and aliases are in it."""
+"""Sent again from any line on, it changes nothing; it has merges and aliases."""
 
 
 @define
-class Doomed:
-    """A database before whose n-th statement the process is killed."""
+class KilledDatabase:
+    """A database that kills the process before its n-th statement."""
 
     inner: Database
     left: int = field()
@@ -119,46 +119,48 @@ def send(
     *,
     kill_at: int = 0,
     start: Barrier | None = None,
-    tell: Connection | None = None,
+    progress: Connection | None = None,
 ) -> None:
-    """Send a log, one patch after the other, whatever is refused."""
+    """Send a log patch by patch, also after refusals."""
     with opened(POLICIES[policy]) as book:
         if kill_at:
-            book.database = Doomed(book.database, kill_at)
+            book.database = KilledDatabase(book.database, kill_at)
         if start is not None:
             start.wait()
         for place, patch in enumerate(log):
-            book.ids, book.clock = making(place, name)
+            book.ids, book.clock = ids_and_clock(place, name)
             try:
                 book.upsert(patch)
             except errors.NoMatchKey:
                 pass
-            if tell is not None:
-                tell.send(place)
-        if tell is not None:
+            if progress is not None:
+                progress.send(place)
+        if progress is not None:
             signal.pause()  # Until it is killed, which may be late.
 
 
-def making(place: int, name: str = "c") -> tuple[Ids, Clock]:
+def ids_and_clock(place: int, name: str = "c") -> tuple[Ids, Clock]:
     """Make the ids and the clock of one line of a log."""
     now = datetime(2024, 1, 2, tzinfo=UTC) + timedelta(minutes=place)
     return lambda: f"{name}-{place}", lambda: now
 
 
-def child(*what: Any, **how: Any) -> int:
-    """Send a log from a process of its own; give how it ended."""
-    process = PROCESSES.Process(target=send, args=what, kwargs=how)
+def run_child(*arguments: Any, **options: Any) -> int:
+    """Send a log from another process; return its exit code."""
+    process = PROCESSES.Process(target=send, args=arguments, kwargs=options)
     process.start()
     process.join()
     return process.exitcode or 0
 
 
-def killed_after(place: int, *what: Any) -> int:
-    """Send a log, and kill the process from outside, some time after a line of it."""
-    told, tell = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=send, args=what, kwargs={"tell": tell})
+def run_and_kill(place: int, *arguments: Any) -> int:
+    """Send a log, and kill the process from outside some time after a line of it."""
+    received, progress = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(
+        target=send, args=arguments, kwargs={"progress": progress}
+    )
     process.start()
-    while told.recv() < place:
+    while received.recv() < place:
         pass
     process.kill()
     process.join()
@@ -166,24 +168,24 @@ def killed_after(place: int, *what: Any) -> int:
 
 
 def race(opened: Open, policy: str, logs: Iterable[Log]) -> None:
-    """Send logs at once, each from a process of its own."""
-    every = list(logs)
-    start = PROCESSES.Barrier(len(every))
+    """Send logs at once, each from another process."""
+    all_logs = list(logs)
+    start = PROCESSES.Barrier(len(all_logs))
     processes = [
         PROCESSES.Process(
             target=send, args=(opened, policy, log, f"p{n}"), kwargs={"start": start}
         )
-        for n, log in enumerate(every)
+        for n, log in enumerate(all_logs)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [0] * len(every) == [process.exitcode for process in processes]
+    assert [0] * len(all_logs) == [process.exitcode for process in processes]
 
 
 def logs_of(processes: int, people: int, patches: int = 200) -> list[Log]:
-    """Make logs about the same people, in which each patch has an effect."""
+    """Make logs about the same persons, in which each patch has an effect."""
     return [
         [
             {
@@ -198,7 +200,7 @@ def logs_of(processes: int, people: int, patches: int = 200) -> list[Log]:
 
 
 def halves_of(processes: int, people: int, patches: int = 200) -> list[Log]:
-    """Make logs in which people are known by halves, until a patch has both."""
+    """Make logs of persons with one key each, until a patch has both."""
     keys = ("email", "device"), ("device",), ("email",)
     return [
         [
