@@ -75,7 +75,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from upsertcore.cli import main
 
-NAMES = ("atomic", "book_file", "commands", "session")
+NAMES = ("atomic_write", "book_file", "commands", "profile_session")
 MODULES = tuple(f"cli/{name}.py" for name in NAMES)
 words, row = sys.argv[1:], sys.stdin.read()
 signal.signal(signal.SIGINT, signal.default_int_handler)
