@@ -1,4 +1,4 @@
-"""What an application may send: classes of its own, which call it back."""
+"""Values of an application: classes of its own, whose methods may disturb a call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.interrupted.torn import World
 
-__all__ = ["disguised", "disguised_ids"]
+__all__ = ["call_with_own_classes", "call_with_own_ids"]
 
 Case = dict[str, Any]
 
@@ -15,124 +15,128 @@ Case = dict[str, Any]
 PLACE = "sent"
 
 
-def _text(world: World, what: str) -> Any:
+def _own_text(world: World, kind: str) -> Any:
     """Make a class of text."""
 
-    class Text(str):
+    class OwnText(str):
         __slots__ = ()
 
         def __hash__(self) -> int:
-            if what.endswith("hash"):
-                world.touched(PLACE)
+            if kind.endswith("hash"):
+                world.count_call(PLACE)
             return super().__hash__()
 
         def __eq__(self, other: object) -> bool:
-            if what.endswith("eq"):
-                world.touched(PLACE)
+            if kind.endswith("eq"):
+                world.count_call(PLACE)
             return super().__eq__(other)
 
-    return Text
+    return OwnText
 
 
-def _holders(world: World, what: str) -> tuple[Any, Any]:
+def _own_containers(world: World, kind: str) -> tuple[Any, Any]:
     """Make a class of lists, and one of mappings."""
 
-    class Items(list):  # type: ignore[type-arg]
+    class OwnList(list):  # type: ignore[type-arg]
         def __iter__(self) -> Any:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__iter__()
 
-    class Named(dict):  # type: ignore[type-arg]
+    class OwnMapping(dict):  # type: ignore[type-arg]
         def items(self) -> Any:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().items()
 
         def __iter__(self) -> Any:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__iter__()
 
         def __getitem__(self, name: Any) -> Any:
-            if what != "mapping_items":
-                world.touched(PLACE)
+            if kind != "mapping_items":
+                world.count_call(PLACE)
             return super().__getitem__(name)
 
         def __len__(self) -> int:
-            if what == "mapping_len":
-                world.touched(PLACE)
+            if kind == "mapping_len":
+                world.count_call(PLACE)
             return super().__len__()
 
-    return Items, Named
+    return OwnList, OwnMapping
 
 
-def _others(world: World) -> tuple[Any, Any]:
+def _own_numbers(world: World) -> tuple[Any, Any]:
     """Make a class of whole numbers, and one of times."""
 
-    class Whole(int):
+    class OwnInteger(int):
         def __index__(self) -> int:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__index__()
 
         def __eq__(self, other: object) -> bool:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__eq__(other)
 
         def __hash__(self) -> int:
             return super().__hash__()
 
-    class Time(datetime):
+    class OwnTime(datetime):
         def __eq__(self, other: object) -> bool:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__eq__(other)
 
         def __lt__(self, other: Any) -> bool:
-            world.touched(PLACE)
+            world.count_call(PLACE)
             return super().__lt__(other)
 
         def __hash__(self) -> int:
             return super().__hash__()
 
-    return Whole, Time
+    return OwnInteger, OwnTime
 
 
-def disguised_ids(case: Case, world: World) -> list[Any]:
-    """Make the call of a case with the ids that it names in the application's text."""
+def call_with_own_ids(case: Case, world: World) -> list[Any]:
+    """Return the call of a case with ids of the application's text class."""
     verb, *ids = case["call"]
-    text = _text(world, case["what"])
-    return [verb, *[text(each) if isinstance(each, str) else each for each in ids]]
+    text = _own_text(world, case["what"])
+    return [verb, *[text(part) if isinstance(part, str) else part for part in ids]]
 
 
-def disguised(case: Case, world: World) -> list[Any]:
-    """Make the call of a case with what it sends in the application's classes."""
-    what = case["what"]
+def call_with_own_classes(case: Case, world: World) -> list[Any]:
+    """Return the call of a case with values of the application's classes."""
+    kind = case["what"]
     text, (items, named), (whole, time) = (
-        _text(world, what),
-        _holders(world, what),
-        _others(world),
+        _own_text(world, kind),
+        _own_containers(world, kind),
+        _own_numbers(world),
     )
     verb, sent, *rest = case["call"]
-    how = dict(rest[0]) if rest else {}
+    options = dict(rest[0]) if rest else {}
 
-    def value(each: Any) -> Any:
-        if what in ("str_hash", "str_eq") and isinstance(each, str):
-            return text(each)
-        if what == "list_iter" and isinstance(each, list):
-            return items(each)
-        return each
+    def value(item: Any) -> Any:
+        if kind in ("str_hash", "str_eq") and isinstance(item, str):
+            return text(item)
+        if kind == "list_iter" and isinstance(item, list):
+            return items(item)
+        return item
 
-    def patch(each: dict[str, Any]) -> Any:
-        names = text if what.startswith("str_name") else str
-        sent = {names(name): value(each[name]) for name in each}
-        if what in ("int_index", "float_eq"):
-            sent["name" if "name" in each else "tags"] = whole(7)
-        return named(sent) if what.startswith(("mapping", "dict")) else sent
+    def patch(fields: dict[str, Any]) -> Any:
+        names = text if kind.startswith("str_name") else str
+        sent = {names(name): value(fields[name]) for name in fields}
+        if kind in ("int_index", "float_eq"):
+            sent["name" if "name" in fields else "tags"] = whole(7)
+        return named(sent) if kind.startswith(("mapping", "dict")) else sent
 
-    if what.startswith("scope"):
-        how["scope"] = text("")
-    if what.startswith("key") and verb == "create":
-        how["idempotency_key"] = text(how["idempotency_key"])
-    if what.startswith("id_"):
+    if kind.startswith("scope"):
+        options["scope"] = text("")
+    if kind.startswith("key") and verb == "create":
+        options["idempotency_key"] = text(options["idempotency_key"])
+    if kind.startswith("id_"):
         world.text = text
-    if what == "time_eq":
+    if kind == "time_eq":
         world.time = lambda now: time.fromisoformat(now.isoformat())
-    many = isinstance(sent, list)
-    return [verb, [patch(each) for each in sent] if many else patch(sent), how]
+    is_batch = isinstance(sent, list)
+    return [
+        verb,
+        [patch(fields) for fields in sent] if is_batch else patch(sent),
+        options,
+    ]

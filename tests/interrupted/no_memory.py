@@ -1,4 +1,4 @@
-"""Let each allocation of a call fail in turn; print how many of the calls raised."""
+"""Let each allocation of a call fail in turn; print how many calls raised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.interrupted.verbs import VERBS, made, state
+from tests.interrupted.verbs import VERBS, book_after, state
 
 
 def main(name: str) -> None:
@@ -17,14 +17,14 @@ def main(name: str) -> None:
     import _testcapi  # type: ignore[import-not-found]
 
     choices, before, call = VERBS[name]
-    book = made(choices, before)
+    book = book_after(choices, before)
     first = state(book)
     call(book)
     last = state(book)
     gc.disable()
     raised = 0
     for number in count():
-        book = made(choices, before)
+        book = book_after(choices, before)
         failed = False
         _testcapi.set_nomemory(number, number + 1)
         try:
@@ -33,15 +33,15 @@ def main(name: str) -> None:
             failed = True
         finally:
             _testcapi.remove_mem_hooks()
-        now = state(book)
-        if now not in (first, last):
-            sys.exit(f"allocation {number} leaves {now}")
-        if not failed and now != last:
+        current = state(book)
+        if current not in (first, last):
+            sys.exit(f"allocation {number} leaves {current}")
+        if not failed and current != last:
             sys.exit(f"allocation {number} is swallowed")
         raised += failed
         if not failed and number > 2_000:
             break
-    print(raised, number + 1)  # noqa: T201 - its answer
+    print(raised, number + 1)  # noqa: T201 - the output
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Interrupted(Exception):
-    """What a signal handler raises."""
+    """The exception of a signal handler."""
 
 
 def count_points(call: Callable[[], object]) -> int:
@@ -50,33 +50,33 @@ def interrupt(
 
     try:
         _run(call, point, end)
-    except BaseException as came:
-        if not raised or came is not raised[0]:
+    except BaseException as caught:
+        if not raised or caught is not raised[0]:
             raise
         return True
     finally:
         sys.unraisablehook = hook
         swallowed = bool(raised) and not ignored
-        # It knows its frames, and they would know it.
+        # An exception refers to its frames, and they to this list.
         raised.clear()
-    assert not swallowed, "it is swallowed"
+    assert not swallowed, "the exception is swallowed"
     return False
 
 
 def _run(
     call: Callable[[], object], point: int, end: Callable[[], None] = lambda: None
 ) -> int:
-    seen = 0
+    count = 0
 
-    def at(code: CodeType, before: int, now: int) -> None:
-        nonlocal seen
-        if _may_run_a_handler(code, before, now):
-            seen += 1
-            if seen - 1 == point:
+    def at_opcode(code: CodeType, before: int, current: int) -> None:
+        nonlocal count
+        if _may_run_handler(code, before, current):
+            count += 1
+            if count - 1 == point:
                 end()
 
-    at_each_opcode(call, at)
-    return seen
+    at_each_opcode(call, at_opcode)
+    return count
 
 
 def at_each_opcode(
@@ -104,20 +104,20 @@ def at_each_opcode(
 
         return traced
 
-    # A collection would run at another point each time, and with it what others have
-    # put into gc.callbacks (Hypothesis does), where exceptions are ignored.
-    collects = gc.isenabled()
+    # A collection would run at another point each time, with the functions in
+    # gc.callbacks (Hypothesis has one), where exceptions are ignored.
+    was_enabled = gc.isenabled()
     gc.disable()
     sys.settrace(entered)
     try:
         call()
     finally:
         sys.settrace(None)
-        if collects:
+        if was_enabled:
             gc.enable()
 
 
-def _may_run_a_handler(code: CodeType, before: int, now: int) -> bool:
+def _may_run_handler(code: CodeType, before: int, current: int) -> bool:
     """
     Return whether CPython looks for signals between two instructions of a frame.
 
@@ -130,10 +130,10 @@ def _may_run_a_handler(code: CodeType, before: int, now: int) -> bool:
     if not (
         name == "RESUME"
         or name.startswith("CALL")
-        or ("JUMP" in name and "BACKWARD" in name and now < before)
+        or ("JUMP" in name and "BACKWARD" in name and current < before)
     ):
         return False
-    return _handler(code, before) == _handler(code, now)
+    return _handler(code, before) == _handler(code, current)
 
 
 def may_collect(code: CodeType, before: int) -> bool:
@@ -143,10 +143,10 @@ def may_collect(code: CodeType, before: int) -> bool:
     One runs where something is made or dropped; what a function does that is called
     by looking an attribute up is seen in its own frame.
     """
-    return not _names(code).get(before, "").startswith(_MAKES_NOTHING)
+    return not _names(code).get(before, "").startswith(_ALLOCATES_NOTHING)
 
 
-_MAKES_NOTHING = (
+_ALLOCATES_NOTHING = (
     *("LOAD_FAST", "LOAD_CONST", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_ATTR", "IS_OP"),
     *("POP_JUMP", "JUMP_FORWARD", "COPY", "SWAP", "NOP", "PUSH_NULL"),
 )
@@ -154,13 +154,16 @@ _MAKES_NOTHING = (
 
 @cache
 def _names(code: CodeType) -> dict[int, str]:
-    return {each.offset: each.opname for each in dis.get_instructions(code)}
+    return {
+        instruction.offset: instruction.opname
+        for instruction in dis.get_instructions(code)
+    }
 
 
 @cache
 def _handlers(code: CodeType) -> tuple[tuple[int, int, int], ...]:
     entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
-    return tuple((each.start, each.end, each.target) for each in entries)
+    return tuple((entry.start, entry.end, entry.target) for entry in entries)
 
 
 def _handler(code: CodeType, offset: int) -> int | None:

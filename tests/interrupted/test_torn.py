@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.interrupted.torn import CASES
-from tests.interrupted.trying import WAYS, Torn, tried
+from tests.interrupted.trying import WAYS, Torn, try_case
 
 # Coverage and the debugger use the same hook.
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
 ]
 
-FEW = 6
+POINTS = 6
 """Points at which a call is interrupted; ``python -m tests.interrupted.trying`` takes
 all of them."""
 
@@ -31,13 +31,13 @@ INPUTS: list[dict[str, Any]] = CASES["inputs"]
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "memory"])
-def test_what_is_interrupted_leaves_a_whole_book(way: str) -> None:
-    """Before or after the call; it can be made again, and dump() loads."""
+def test_interrupted_call_leaves_a_whole_book(way: str) -> None:
+    """The call can be repeated, and the rows of dump() load."""
     torn = []
     for number, case in enumerate(INPUTS):
         if case["way"] == way:
             try:
-                tried(case, FEW, number)
+                try_case(case, POINTS, number)
             except Torn as error:
                 torn.append(f"input {number}: {error}")
 
@@ -47,18 +47,17 @@ def test_what_is_interrupted_leaves_a_whole_book(way: str) -> None:
 @pytest.mark.skipif(
     find_spec("_testcapi") is None, reason="this Python has no _testcapi"
 )
-def test_what_lacks_memory_leaves_a_whole_book() -> None:
-    """In a process of its own."""
+def test_call_without_memory_leaves_a_whole_book() -> None:
+    """In another process."""
     root = Path(__file__).parents[2]
-    program = [sys.executable, "-m", "tests.interrupted.trying", "memory", str(FEW)]
-    done = subprocess.run(
+    program = [sys.executable, "-m", "tests.interrupted.trying", "memory", str(POINTS)]
+    process = subprocess.run(
         program, cwd=root, capture_output=True, text=True, check=False
     )
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_the_inputs_are_each_another_one() -> None:
-    """By what is interrupted, and how."""
+def test_inputs_are_unique_and_use_every_way() -> None:
     assert len({repr(case) for case in INPUTS}) == len(INPUTS)
     assert {case["way"] for case in INPUTS} == {*WAYS}

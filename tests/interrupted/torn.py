@@ -1,4 +1,4 @@
-"""Inputs of tests/cases/torn.json: policies, books and calls; what a book shows."""
+"""Inputs of tests/cases/torn.json: policies, books, calls, and what a book shows."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
     "RAISED",
     "Hostile",
     "World",
-    "chain",
-    "done",
-    "made",
-    "shown",
-    "told",
+    "book_before",
+    "call_text",
+    "make_call",
+    "states_from",
+    "visible_state",
 ]
 
 CASES: dict[str, Any] = json.loads(
@@ -41,18 +41,18 @@ START = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 class Hostile(BaseException):
-    """What nobody expects, raised by a function of the application."""
+    """An exception of the application that no code expects."""
 
 
 @dataclass(frozen=True)
 class Frozen(Exception):
-    """An exception that takes no attributes, as a frozen dataclass makes one."""
+    """An exception that takes no attributes, such as a frozen dataclass."""
 
     code: int = 7
 
 
 class Noted(Exception):
-    """An exception that has notes of its own kind."""
+    """An exception whose notes are no list."""
 
     __notes__: Any = "not a list"
 
@@ -81,80 +81,80 @@ RAISED: dict[str, Callable[[], BaseException]] = {
 
 
 class World:
-    """What is around a book: its ids, its clock, and what disturbs a call."""
+    """The surroundings of a book: its ids, its clock, and what disturbs a call."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
         self.stage = 0
-        self.drawn = 0
+        self.ids_made = 0
         self.outcomes: list[Any] = []
         self.plan: Any = None
         self.at = case.get("at")
         self.disturb: Callable[[], None] | None = None
-        self.left = 0
+        self.calls_left = 0
         self.text: Callable[[str], Any] = str
         self.time: Callable[[datetime], Any] = lambda time: time
 
     def begin(self, stage: int) -> None:
-        """Number ids and set the time as this stage has them, whatever was drawn."""
-        self.stage, self.drawn = stage, 0
+        """Number ids and set the time for a stage."""
+        self.stage, self.ids_made = stage, 0
 
-    def touched(self, place: str) -> None:
-        """Count the calls of the application's functions at a place; disturb one."""
+    def count_call(self, place: str) -> None:
+        """Count a call of the application's functions at a place; disturb one."""
         if self.at == place and self.disturb is not None:
-            self.left -= 1
-            if self.left == 0:
+            self.calls_left -= 1
+            if self.calls_left == 0:
                 self.disturb()
 
     def ids(self) -> Any:
-        """Make an id that only the stage and the number within it decide."""
-        self.touched("ids")
-        self.drawn += 1
+        """Make an id that depends only on the stage and its number there."""
+        self.count_call("ids")
+        self.ids_made += 1
         if self.stage == 1 and "spent" in self.case:
             return self.text(self.case["spent"])
         prefix = f"s{self.stage}-" if self.stage else "c-"
-        return self.text(f"{prefix}{self.drawn}")
+        return self.text(f"{prefix}{self.ids_made}")
 
     def clock(self) -> Any:
-        """Return the time of the stage; before the call it moves with each contact."""
-        self.touched("clock")
-        hours = self.drawn if self.stage == 0 else 24 * self.stage
+        """Return the time of the stage; before the call each contact advances it."""
+        self.count_call("clock")
+        hours = self.ids_made if self.stage == 0 else 24 * self.stage
         return self.time(START + timedelta(hours=hours))
 
     def patches(self, patches: Iterable[Any]) -> Iterator[Any]:
-        """Hand on the patches of a batch one by one, as a stream that may fail."""
+        """Yield the patches of a batch one by one, as a stream that may fail."""
         for patch in patches:
-            self.touched("patches")
+            self.count_call("patches")
             yield patch
 
-    def watched(self, place: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a function of the application that is counted at a place."""
+    def counted(self, place: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function of the application whose calls are counted."""
 
-        def called(*values: Any) -> Any:
-            self.touched(place)
+        def count_and_call(*values: Any) -> Any:
+            self.count_call(place)
             return function(*values)
 
-        return called
+        return count_and_call
 
 
 def rule(name: str) -> Rule:
     """Find the rule that a case names; ``latest:at`` is latest(by="at")."""
     name, _, by = name.partition(":")
-    found = getattr(rules, name)
-    made: Rule = found(by) if name == "items_by" else found(by=by) if by else found
-    return made
+    value = getattr(rules, name)
+    result: Rule = value(by) if name == "items_by" else value(by=by) if by else value
+    return result
 
 
 def policy(case: dict[str, Any], world: World) -> Policy:
-    """Make the policy of a case; where functions are disturbed they are watched."""
+    """Make the policy of a case; its functions are counted where they are disturbed."""
     spec = dict(CASES["policies"][case["policy"]])
-    watch = world.at in ("normalize", "clean", "rule")
+    counting = world.at in ("normalize", "clean", "rule")
 
     def form(name: str) -> Any:
         function = getattr(normalize, name)
-        return world.watched("normalize", function) if watch else function
+        return world.counted("normalize", function) if counting else function
 
-    def ruled(name: str) -> Rule:
+    def rule_for(name: str) -> Rule:
         if world.at == "rule" and name in (
             "union",
             "replace",
@@ -162,7 +162,7 @@ def policy(case: dict[str, Any], world: World) -> Policy:
             "last_updated",
             "deep",
         ):
-            combine = world.watched("rule", lambda old, new: new)
+            combine = world.counted("rule", lambda old, new: new)
             return rules.custom(combine)
         return rule(name)
 
@@ -172,18 +172,18 @@ def policy(case: dict[str, Any], world: World) -> Policy:
             options["key"] = form(options["key"])
         for name in ("rule", "on_merge"):
             if name in options:
-                options[name] = ruled(options[name])
+                options[name] = rule_for(options[name])
         if "clean" in options:
-            options["clean"] = world.watched("clean", str.lower)
+            options["clean"] = world.counted("clean", str.lower)
         return field(**options)
 
     kind, *arguments = spec.pop("match")
     options = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
     strategy: Strategy = getattr(match, kind)(*arguments, **options)
     keys = {
-        name: key(*how.pop("of"), normalize=form(how.pop("normalize")), **how)
-        for name, how in (
-            (name, dict(how)) for name, how in spec.pop("keys", {}).items()
+        name: key(*parts.pop("of"), normalize=form(parts.pop("normalize")), **parts)
+        for name, parts in (
+            (name, dict(parts)) for name, parts in spec.pop("keys", {}).items()
         )
     }
     fields = {name: line(options) for name, options in spec.pop("fields").items()}
@@ -192,7 +192,7 @@ def policy(case: dict[str, Any], world: World) -> Policy:
     return Policy(strategy, fields, keys=keys, **spec)
 
 
-def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
+def book_before(case: dict[str, Any]) -> tuple[ContactBook, World]:
     """Make the book of a case as it is before the call."""
     world = World(case)
     book = ContactBook(
@@ -203,44 +203,44 @@ def made(case: dict[str, Any]) -> tuple[ContactBook, World]:
         retain_changes=case["keep"],
     )
     for step in case["before"]:
-        world.outcomes.append(told(book, world, step)[1])
+        world.outcomes.append(call_text(book, world, step)[1])
     if case["call"][0] == "apply":
         world.plan = book.plan(case["call"][1])
     world.begin(1)
     if "pending" in case:
-        # An earlier call that was ended as soon as it counted; nobody came since.
-        _left_pending(book, world, _counts_at(json.dumps(case)))
+        # An earlier call that was ended as soon as it took effect; none came after.
+        _leave_pending(book, world, _takes_effect_at(json.dumps(case)))
         assert book._store.published is not book._store.completed
         world.begin(1)
     if case.get("queued"):
-        # As a call of another thread does that has been overtaken; for a moment.
+        # As an overtaken call of another thread does for a moment.
         queues = Thread(target=enqueue, args=(book._store, -12))
         queues.start()
         queues.join()
     return book, world
 
 
-def _left_pending(book: ContactBook, world: World, point: int) -> None:
+def _leave_pending(book: ContactBook, world: World, point: int) -> None:
     world.begin(5)
-    interrupt(lambda: told(book, world, world.case["pending"]), point)
+    interrupt(lambda: call_text(book, world, world.case["pending"]), point)
 
 
 @cache
-def _counts_at(text: str) -> int:
-    """Find the first point of the call before at which it counts."""
+def _takes_effect_at(text: str) -> int:
+    """Find the first point of the earlier call at which it takes effect."""
     case = json.loads(text)
     step = case.pop("pending")
     case.pop("queued", None)
     low = 0
-    book, world = made(case)
+    book, world = book_before(case)
     world.case = {**case, "pending": step}
-    high = count_points(lambda: told(book, world, step))
+    high = count_points(lambda: call_text(book, world, step))
     while low < high:
         point = (low + high) // 2
-        book, world = made(case)
+        book, world = book_before(case)
         state = book._store.published
         world.case = {**case, "pending": step}
-        _left_pending(book, world, point)
+        _leave_pending(book, world, point)
         if book._store.published is state:
             low = point + 1
         else:
@@ -248,32 +248,32 @@ def _counts_at(text: str) -> int:
     return low
 
 
-class Mine:
+class EqualFunction:
     """A function of the application that is equal to another one by value."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def __call__(self, _stored: Any, sent: Any) -> Any:
-        return sent
+    def __call__(self, _stored: Any, patches_of: Any) -> Any:
+        return patches_of
 
     def __hash__(self) -> int:
-        self.world.touched("same")
+        self.world.count_call("same")
         return 7
 
     def __eq__(self, other: object) -> bool:
-        self.world.touched("same")
-        return isinstance(other, Mine)
+        self.world.count_call("same")
+        return isinstance(other, EqualFunction)
 
 
-def done(book: ContactBook, world: World, call: list[Any]) -> Any:
+def make_call(book: ContactBook, world: World, call: list[Any]) -> Any:
     """Make a call of a case."""
     verb, *rest = call
-    how = dict(rest.pop()) if len(rest) > 1 and isinstance(rest[-1], dict) else {}
-    if "rules" in how:
-        how["rules"] = {
-            name: rules.custom(Mine(world)) if each == "mine" else rule(each)
-            for name, each in how["rules"].items()
+    options = dict(rest.pop()) if len(rest) > 1 and isinstance(rest[-1], dict) else {}
+    if "rules" in options:
+        options["rules"] = {
+            name: rules.custom(EqualFunction(world)) if spec == "mine" else rule(spec)
+            for name, spec in options["rules"].items()
         }
     if verb == "apply":
         return book.apply(world.plan)
@@ -287,21 +287,21 @@ def done(book: ContactBook, world: World, call: list[Any]) -> Any:
         return book.compare(book.policy, rest[0])
     if verb == "many":
         batch = world.patches(rest[0]) if world.at == "patches" else rest[0]
-        return book.upsert_many(batch, **how)
-    return getattr(book, verb)(*rest, **how)
+        return book.upsert_many(batch, **options)
+    return getattr(book, verb)(*rest, **options)
 
 
-def told(book: ContactBook, world: World, call: list[Any]) -> tuple[str, Any]:
-    """Make a call; return in text, and as it is, what came of it."""
+def call_text(book: ContactBook, world: World, call: list[Any]) -> tuple[str, Any]:
+    """Make a call; return its result as text and as it is."""
     try:
-        result = done(book, world, call)
+        result = make_call(book, world, call)
     except (errors.UpsertError, IdInUse) as refusal:
         return f"{type(refusal).__name__}: {refusal}", refusal
     return repr(result), result
 
 
 @cache
-def sent(text: str) -> tuple[dict[str, Any], ...]:
+def patches_of(text: str) -> tuple[dict[str, Any], ...]:
     """List the patches of a case, given as JSON."""
     patches: list[dict[str, Any]] = []
     for verb, *rest in json.loads(text):
@@ -312,59 +312,62 @@ def sent(text: str) -> tuple[dict[str, Any], ...]:
     return tuple(patches)
 
 
-def shown(book: ContactBook, case: dict[str, Any]) -> str:
-    """Return what the book shows: rows, keys, and the changes with their numbers."""
+def visible_state(book: ContactBook, case: dict[str, Any]) -> str:
+    """Return what a book shows: rows, keys, and the changes with their numbers."""
     rows = book.dump()
     json.dumps(rows)
     book._index.check()
     last = book._store.completed[ROW]
-    # Of a purge nothing is retained.
+    # A purge retains nothing.
     assert not isinstance(last, Redo) or not (last.rows or last.outcomes)
-    parts: list[Any] = [rows, len(book), [each.id for each in book]]
+    parts: list[Any] = [rows, len(book), [item.id for item in book]]
     scopes = sorted({row["scope"] for row in rows} | {""})
     pending = [case["pending"]] if "pending" in case else []
-    for patch in sent(json.dumps([*case["before"], *pending, case["call"]])):
-        for each in book.policy.all_keys:
-            values = {part: patch[part] for part in each.fields if part in patch}
-            for value in values.values() if len(each.fields) == 1 else (values,):
+    for patch in patches_of(json.dumps([*case["before"], *pending, case["call"]])):
+        for item in book.policy.all_keys:
+            values = {part: patch[part] for part in item.fields if part in patch}
+            for value in values.values() if len(item.fields) == 1 else (values,):
                 parts += [
-                    each.name,
-                    *(finds(book, each.name, value, x) for x in scopes),
+                    item.name,
+                    *(ids_found(book, item.name, value, x) for x in scopes),
                 ]
     if case["keep"] is None:
         parts.append(book.changes_since())
         assert repr(ContactBook.load(book.policy, rows).dump()) == repr(rows)
     elif case["keep"]:
-        parts.append(latest(book))
+        parts.append(retained_changes(book))
     return repr(parts)
 
 
-def finds(book: ContactBook, name: str, value: Any, scope: str) -> Any:
-    """Return the ids of those whom a key finds, or why there are none."""
+def ids_found(book: ContactBook, name: str, value: Any, scope: str) -> Any:
+    """Return the ids that a key finds, or the reason why there are none."""
     try:
-        return [each.id for each in book.find(name, value, scope=scope)]
+        return [contact.id for contact in book.find(name, value, scope=scope)]
     except errors.UpsertError as refusal:
         return str(refusal)
 
 
-def latest(book: ContactBook) -> list[Any]:
-    """Return the changes that a book still keeps, whatever their first number."""
+def retained_changes(book: ContactBook) -> list[Any]:
+    """Return the changes that a book retains, whatever their first number."""
     for number in range(100):
         with suppress(errors.ChangesNotRetained):
             return list(book.changes_since(number))
     return []
 
 
-def chain(book: ContactBook, world: World, case: dict[str, Any]) -> list[str]:
-    """Return what a book shows, makes of the call, and of all patches after it."""
-    parts = [shown(book, case)]
+def states_from(book: ContactBook, world: World, case: dict[str, Any]) -> list[str]:
+    """Return what a book shows before and after the call, and after further patches."""
+    parts = [visible_state(book, case)]
     world.begin(2)
-    parts += [told(book, world, case["call"])[0], shown(book, case)]
+    parts += [call_text(book, world, case["call"])[0], visible_state(book, case)]
     world.begin(3)
     for step in (*case["before"], case["call"]):
         if step[0] in ("upsert", "create", "many"):
-            parts.append(told(book, world, step)[0])
-    parts += [told(book, world, ["upsert", PROBES[0]])[0], shown(book, case)]
+            parts.append(call_text(book, world, step)[0])
+    parts += [
+        call_text(book, world, ["upsert", PROBES[0]])[0],
+        visible_state(book, case),
+    ]
     rows = book.dump()
     parts.append(repr(ContactBook.load(book.policy, rows).dump() == rows))
     return parts

@@ -1,4 +1,4 @@
-"""Each verb that writes, on a small book, and what a book is made of."""
+"""The verbs that write, each on a small book."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from upsertcore import ContactBook, Policy, field, first_match, merge_all, norma
 from upsertcore.rules import union
 from upsertcore.store.key_index import holder_lists
 
-__all__ = ["VERBS", "Verb", "made", "state"]
+__all__ = ["VERBS", "Verb", "book_after", "state"]
 
 Call = Callable[[ContactBook], object]
 Verb = tuple[dict[str, Any], list[Call], Call]
@@ -23,9 +23,9 @@ BOB = {"id": "3", "email": ["bob@x.org", "rob@x.org"]}
 START = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-def put(patch: dict[str, Any], **how: Any) -> Call:
-    """Make the call that sends a patch."""
-    return lambda book: book.upsert(patch, **how)
+def upsert_of(patch: dict[str, Any], **options: Any) -> Call:
+    """Return the call that sends a patch."""
+    return lambda book: book.upsert(patch, **options)
 
 
 def undo(book: ContactBook) -> object:
@@ -40,28 +40,32 @@ def merge(book: ContactBook) -> object:
     return book.merge("c-1", "c-2")
 
 
-TWO: list[Call] = [put(ADA), put(EVE)]
-THREE: list[Call] = [*TWO, put(BOB)]
+TWO: list[Call] = [upsert_of(ADA), upsert_of(EVE)]
+THREE: list[Call] = [*TWO, upsert_of(BOB)]
 VERBS: dict[str, Verb] = {
-    "create": ({}, TWO, put(BOB)),
-    "create, fast": ({}, TWO, put({"id": "3", "email": "bob@x.org"})),
+    "create": ({}, TWO, upsert_of(BOB)),
+    "create, fast": ({}, TWO, upsert_of({"id": "3", "email": "bob@x.org"})),
     "create, general": ({}, TWO, lambda book: book.create(BOB)),
-    "update of a key": ({}, TWO, put({"id": "1", "email": "a@x.org"})),
-    "update of a field": ({}, TWO, put({"id": "1", "name": "Ada King"})),
+    "update of a key": ({}, TWO, upsert_of({"id": "1", "email": "a@x.org"})),
+    "update of a field": ({}, TWO, upsert_of({"id": "1", "name": "Ada King"})),
     "update, aliases": (
         {"keep_aliases": True},
         TWO,
-        put({"id": "1", "email": "a@x.org"}),
+        upsert_of({"id": "1", "email": "a@x.org"}),
     ),
-    "list keys": ({}, THREE, put({"id": "3", "email": ["bob@x.org", "b@x.org"]})),
-    "shared key": ({"unique": False}, THREE, put({"id": "1", "email": "eve@x.org"})),
+    "list keys": ({}, THREE, upsert_of({"id": "3", "email": ["bob@x.org", "b@x.org"]})),
+    "shared key": (
+        {"unique": False},
+        THREE,
+        upsert_of({"id": "1", "email": "eve@x.org"}),
+    ),
     "merge": ({}, THREE, merge),
     "merge by a patch": (
         {"match": merge_all("id", "email")},
         THREE,
-        put({"id": "1", "email": "eve@x.org"}),
+        upsert_of({"id": "1", "email": "eve@x.org"}),
     ),
-    "undo of an update": ({}, [*TWO, put({"id": "1", "email": "a@x.org"})], undo),
+    "undo of an update": ({}, [*TWO, upsert_of({"id": "1", "email": "a@x.org"})], undo),
     "undo of a creation": ({}, TWO, undo),
     "undo of a merge": ({}, [*THREE, merge], undo),
     "delete": ({}, TWO, lambda book: book.delete("c-1")),
@@ -72,7 +76,7 @@ VERBS: dict[str, Verb] = {
     ),
     "purge": (
         {},
-        [put(ADA, idempotency_key="k-1"), put(EVE, idempotency_key="k-2")],
+        [upsert_of(ADA, idempotency_key="k-1"), upsert_of(EVE, idempotency_key="k-2")],
         lambda book: book.purge("c-1"),
     ),
     "atomic batch": (
@@ -83,13 +87,13 @@ VERBS: dict[str, Verb] = {
             atomic=True,
         ),
     ),
-    "idempotent call": ({}, TWO, put(BOB, idempotency_key="k-1")),
-    "idempotent call, unchanged": ({}, TWO, put(ADA, idempotency_key="k-1")),
+    "idempotent call": ({}, TWO, upsert_of(BOB, idempotency_key="k-1")),
+    "idempotent call, unchanged": ({}, TWO, upsert_of(ADA, idempotency_key="k-1")),
     "apply": ({}, TWO, lambda book: book.apply(book.plan(BOB))),
 }
 
 
-def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
+def book_after(choices: dict[str, Any], before: list[Call]) -> ContactBook:
     """Make a book by calls, with ids and a clock of its own."""
     choices = {"match": first_match("id", "email"), "unique": True, **choices}
     email = field(
@@ -112,7 +116,7 @@ def made(choices: dict[str, Any], before: list[Call]) -> ContactBook:
 
 
 def state(book: ContactBook) -> str:
-    """Return all that a book is: rows, ids, keys, changes, numbers and calls."""
+    """Return the whole state of a book: rows, ids, keys, changes, numbers and calls."""
     rows = book.dump()
     book._index.check()
     index, store = book._index, book._store

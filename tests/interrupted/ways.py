@@ -1,4 +1,4 @@
-"""Ways in which a call is interrupted or disturbed, at a point that is numbered."""
+"""Ways in which a call is interrupted or disturbed, at a numbered point."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.interrupted.points import Interrupted, at_each_opcode, may_collect
 __all__ = [
     "alarm",
     "at_opcode",
-    "child_goes_on",
-    "collections",
-    "deep",
-    "forked",
-    "from_a_thread",
-    "opcodes",
-    "unhung",
+    "check_after_fork",
+    "check_in_fork",
+    "count_collections",
+    "count_opcodes",
+    "from_thread",
+    "time_limit",
+    "with_few_frames",
     "with_garbage",
 ]
 
@@ -36,17 +36,17 @@ def alarm(call: Call, delay: float) -> bool:
     """Let a signal handler raise after a delay; return whether that ended the call."""
     armed = True
 
-    def ring(_number: int, _frame: FrameType | None) -> None:
+    def raise_interrupted(_number: int, _frame: FrameType | None) -> None:
         if armed:
             raise Interrupted
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, raise_interrupted)
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, delay)
             call()
         finally:
-            # It rings once at most; if here, it is as if it ended the call.
+            # The handler raises once at most; here it counts as having ended the call.
             armed = False
     except Interrupted:
         return True
@@ -56,26 +56,26 @@ def alarm(call: Call, delay: float) -> bool:
     return False
 
 
-def from_a_thread(call: Call, turns: int, how: str) -> bool:
+def from_thread(call: Call, turns: int, kind: str) -> bool:
     """Let another thread interrupt this one; return whether that ended the call."""
-    # No events: their locks would stay with a wait that is interrupted.
-    mine = threading.get_ident()
-    go: list[bool] = []
-    gone: list[bool] = []
+    # No events: an interrupted wait would keep their locks.
+    main_thread = threading.get_ident()
+    started: list[bool] = []
+    thrown: list[bool] = []
     kinds = (KeyboardInterrupt, Interrupted)
 
     def throw() -> None:
-        while not go:
+        while not started:
             time.sleep(0)
         for _ in range(turns):
             pass
-        if how == "ctrl_c":
-            signal.pthread_kill(mine, signal.SIGINT)
+        if kind == "ctrl_c":
+            signal.pthread_kill(main_thread, signal.SIGINT)
         else:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(mine), ctypes.py_object(Interrupted)
+                ctypes.c_ulong(main_thread), ctypes.py_object(Interrupted)
             )
-        gone.append(True)
+        thrown.append(True)
 
     thread = threading.Thread(target=throw)
     thread.start()
@@ -84,13 +84,13 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
     sys.setswitchinterval(1e-6)
     ended = arrived = False
     try:
-        go.append(True)
+        started.append(True)
         call()
     except kinds:
         ended = arrived = True
     while not arrived:
         try:
-            while not gone:
+            while not thrown:
                 time.sleep(0)
             for _ in range(10_000):
                 pass
@@ -103,14 +103,14 @@ def from_a_thread(call: Call, turns: int, how: str) -> bool:
     return ended
 
 
-def deep(call: Call, frames: int) -> bool:
+def with_few_frames(call: Call, frames: int) -> bool:
     """Make a call with few frames left; return whether it ran out of them."""
     depth, frame = 0, sys._getframe()
     while frame.f_back is not None:
         depth, frame = depth + 1, frame.f_back
     limit = sys.getrecursionlimit()
     try:
-        # It refuses a limit below the present depth.
+        # CPython refuses a limit below the present depth.
         sys.setrecursionlimit(depth + 3 + frames)
         call()
     except RecursionError:
@@ -120,12 +120,12 @@ def deep(call: Call, frames: int) -> bool:
     return False
 
 
-def opcodes(call: Call) -> int:
+def count_opcodes(call: Call) -> int:
     """Count the instructions of a call."""
     return at_opcode(call, -1, lambda: None)
 
 
-def collections(call: Call) -> int:
+def count_collections(call: Call) -> int:
     """Count the instructions of a call before which a collection may have run."""
     return at_opcode(call, -1, lambda: None, may_collect)
 
@@ -142,21 +142,21 @@ def at_opcode(
     Args:
         call: The call.
         point: The number of the instruction.
-        action: What is done.
-        may: Tells whether one counts, by the code and the one before it.
+        action: The call to make there.
+        may: Returns whether an instruction counts, by the code and the one before it.
     """
-    seen = 0
+    count = 0
 
-    def at(code: CodeType, before: int, _now: int) -> None:
-        nonlocal seen
+    def at_each(code: CodeType, before: int, _now: int) -> None:
+        nonlocal count
         if not may(code, before):
             return
-        seen += 1
-        if seen - 1 == point:
+        count += 1
+        if count - 1 == point:
             action()
 
-    at_each_opcode(call, at)
-    return seen
+    at_each_opcode(call, at_each)
+    return count
 
 
 def with_garbage(call: Call, point: int, inner: Call) -> None:
@@ -177,13 +177,13 @@ def with_garbage(call: Call, point: int, inner: Call) -> None:
 
 
 @contextmanager
-def unhung() -> Iterator[None]:
-    """Raise where what is done here waits for ever."""
+def time_limit() -> Iterator[None]:
+    """Raise TimeoutError after five seconds."""
 
-    def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError("it hangs")
+    def raise_timeout(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("the call hangs")
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, raise_timeout)
     signal.setitimer(signal.ITIMER_REAL, 5)
     try:
         yield
@@ -192,35 +192,35 @@ def unhung() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def forked(call: Call, point: int, check: Callable[[], str]) -> str:
+def check_in_fork(call: Call, point: int, check: Callable[[], str]) -> str:
     """
-    Fork while another thread stands before an instruction of a call.
+    Fork while another thread is before an instruction of a call.
 
-    Returns what the check says in the child, or that the child hangs.
+    Returns the answer of the check in the child, or that the child hangs.
     """
-    there, on = threading.Event(), threading.Event()
+    reached, resumed = threading.Event(), threading.Event()
 
     def stop() -> None:
-        there.set()
-        on.wait()
+        reached.set()
+        resumed.wait()
 
     def work() -> None:
         at_opcode(call, point, stop)
-        there.set()
+        reached.set()
 
     thread = threading.Thread(target=work)
     thread.start()
-    there.wait()
+    reached.wait()
     reading, writing = os.pipe()
     child = _fork()
-    said = _said(child, (reading, writing), check)
-    on.set()
+    answer = _answer_of(child, (reading, writing), check)
+    resumed.set()
     thread.join()
-    return said
+    return answer
 
 
-def child_goes_on(call: Call, point: int, check: Callable[[], str]) -> str:
-    """Fork before an instruction of a call, as a finaliser might; ask the child."""
+def check_after_fork(call: Call, point: int, check: Callable[[], str]) -> str:
+    """Fork before an instruction of a call, as a finaliser might, and check there."""
     reading, writing = os.pipe()
     child = -1
 
@@ -233,30 +233,30 @@ def child_goes_on(call: Call, point: int, check: Callable[[], str]) -> str:
     except RuntimeError:
         if child:
             raise
-    return _said(child, (reading, writing), check)
+    return _answer_of(child, (reading, writing), check)
 
 
 def _fork() -> int:
     with warnings.catch_warnings():
-        # Later Pythons warn where there are threads, which is what is tried.
+        # Later Pythons warn where there are threads, as there are here.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
-def _said(child: int, pipe: tuple[int, int], check: Callable[[], str]) -> str:
-    """In the child make a check and end; in the parent return what it says."""
+def _answer_of(child: int, pipe: tuple[int, int], check: Callable[[], str]) -> str:
+    """Check in the child and end it; return its answer in the parent."""
     reading, writing = pipe
     if child == 0:
         os.close(reading)
         signal.alarm(10)
         try:
-            said = check()
-        except BaseException as error:  # noqa: BLE001 - it is told to the parent
-            said = repr(error)
-        os.write(writing, said.encode()[:60_000])
+            answer = check()
+        except BaseException as error:  # noqa: BLE001 - handed to the parent
+            answer = repr(error)
+        os.write(writing, answer.encode()[:60_000])
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as file:
-        said = file.read().decode()
+        answer = file.read().decode()
     _, status = os.waitpid(child, 0)
-    return said if status == 0 else f"the child ends with {status}"
+    return answer if status == 0 else f"the child ends with {status}"
