@@ -447,7 +447,7 @@ class TestCommand:
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}
-        assert (1, 0.5) == (steps["book.upsert"], steps["fast._update"])
+        assert (1, 0.5) == (steps["book.upsert"], steps["fast_path._update"])
 
     def test_guard_command_fails_on_growth(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
