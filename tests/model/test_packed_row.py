@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+from weakref import ref
 
 import attrs
 import pytest
@@ -63,6 +66,17 @@ FORM_LISTS: list[tuple[tuple[str, ...], ...]] = [
 
 class TestContact:
     """The contact of a row is one object while it is referenced."""
+
+    def test_dropped_contact_runs_no_python_code(self) -> None:
+        """Else what a signal handler raises there would be printed, and lost."""
+        contact = contact_from_row(row_for(new_contact()))
+        events: list[str] = []
+
+        sys.setprofile(lambda _frame, event, _arg: events.append(event))
+        del contact
+        sys.setprofile(None)
+
+        assert "call" not in events
 
     @pytest.mark.parametrize("history", HISTORIES)
     def test_contact_of_a_row_equals_the_stored_contact(self, history: str) -> None:
@@ -136,7 +150,8 @@ class TestStale:
         row_for(contact)
         newer = row_for(contact)
         other = row_for(new_contact("c-2"))
-        row._contacts[id(other)] = contact
+        forget = partial(row._contacts.pop, id(other))
+        row._contacts[id(other)] = ref(contact, forget)
         found = contact_from_row(other)
 
         assert newer is contact._row
@@ -163,7 +178,8 @@ class TestStale:
         row_for(contact)
         newer = row_for(contact)
         other = (*row_for(new_contact("c-2")),)
-        row._contacts[id(other)] = contact
+        forget = partial(row._contacts.pop, id(other))
+        row._contacts[id(other)] = ref(contact, forget)
         found = contact_from_row(other)
         del contact
         gc.collect()

@@ -9,9 +9,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from upsertcore.model.contact import Contact, make_contact, set_row
 from upsertcore.values import NOTHING, FrozenMap
@@ -52,8 +54,14 @@ NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(9)
 
 _ALIASES, _CLOCKS, MERGED_IDS, DELETED = range(4)
 
-_contacts: WeakValueDictionary[int, Contact] = WeakValueDictionary()
-"""Identity of a row to its contact."""
+_contacts: dict[int, ref[Contact]] = {}
+"""
+Identity of a row to its contact, while that is referenced.
+
+A ``WeakValueDictionary`` runs Python code when a contact is dropped. What a signal
+handler raises there is printed and lost, as is any exception of such a callback.
+"""
+_nothing: Callable[[], Contact | None] = NoneType
 
 
 @final
@@ -156,7 +164,7 @@ def contact_from_row(row: Row) -> Contact:
     Cost:
         A look-up where the contact exists already; else linear in its fields.
     """
-    contact = _contacts.get(id(row))
+    contact = _contacts.get(id(row), _nothing)()
     # The identity of a row may be reused while its former contact has a newer row.
     if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
         names = row[NAMES]
@@ -211,4 +219,6 @@ def ids_from_row(row: Row) -> tuple[str, ...]:
 def _link(row: Row, contact: Contact) -> None:
     # The contact references its row, so no other object can get the row's identity.
     set_row(contact, row)
-    _contacts[id(row)] = contact
+    # Called as pop(id(row), reference): no error if the key is gone. If another contact
+    # has taken the key, this reference is gone, and its callback with it.
+    _contacts[id(row)] = ref(contact, partial(_contacts.pop, id(row)))
