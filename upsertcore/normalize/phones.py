@@ -242,7 +242,13 @@ class _Plan:
         for candidate in (digits, shorter) if shorter else (digits,):
             if candidate.startswith("00"):
                 yield self._valid("+" + candidate[2:])
-            elif not international and candidate.startswith(self._code):
+            # As short a number may be local, and begin like the country code: 4953 1157
+            # is a number in Hamburg and another one in Berlin.
+            elif (
+                not international
+                and candidate.startswith(self._code)
+                and len(candidate) >= self._shortest
+            ):
                 yield self._valid("+" + candidate)
             if international or not shorter:
                 yield self._valid(candidate)
@@ -259,10 +265,14 @@ class _Plan:
         return form if PHONE_FORM.fullmatch(form) else None
 
     def _lacks_prefix(self, number: Any, digits: str) -> bool:
-        """Return whether a local number may have been read as national."""
+        """Return whether a local number may have been read as a longer one."""
         numbers = self._numbers
         significant = numbers.national_significant_number(number)
-        if significant != digits or len(digits) >= self._shortest:
+        if len(digits) >= self._shortest:
+            return False
+        if digits == self._code + significant:
+            return True
+        if significant != digits:
             return False
         # Some numbers have no prefix, such as mobile numbers in Mongolia.
         usual = numbers.format_number(number, numbers.PhoneNumberFormat.NATIONAL)
