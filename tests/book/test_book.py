@@ -874,3 +874,22 @@ def test_a_second_merge_keeps_the_ids_of_the_first() -> None:
     assert [contact, contact] == [book.get("2"), book.get("3")]
     assert book.delete("1") == contact
     assert "2" not in book
+
+
+class Text(str):
+    """Text of a subclass, as some libraries return it."""
+
+    __slots__ = ()
+
+
+def test_ids_and_key_names_of_a_subclass_of_str_are_taken_as_text() -> None:
+    policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    ids = iter(["c-1", "c-2", "c-3"]).__next__
+    book = ContactBook(policy, ids=ids)
+    for number in range(3):
+        book.upsert({"email": f"u{number}@x.org"})
+
+    assert book.merge(Text("c-1"), Text("c-2")).merged[0].id == "c-2"
+    assert book.find(Text("email"), "u0@x.org") == (book.get(Text("c-1")),)
+    assert book.purge(Text("c-3")) == 0
+    assert [contact.id for contact in book] == ["c-1"]

@@ -489,3 +489,13 @@ def test_patterns_may_come_from_a_generator() -> None:
 
     assert policy.fields["a"].blocked == ("x@*", "y@*")
     assert attrs.evolve(policy).all_keys[0].forms({"a": "y@z"}) == ()
+
+
+def test_merge_rule_with_a_clock_of_an_undeclared_field_is_refused() -> None:
+    email = field(key=normalize.email)
+    expected = "its rule latest\\(by='at'\\) needs the field at; declare it"
+    lines = {"email": email, "name": field(on_merge=latest(by="at"))}
+    with pytest.raises(InvalidPolicy, match=f"name: {expected}"):
+        Policy(first_match("email"), lines)
+    with pytest.raises(InvalidPolicy, match=f"email: {expected}"):
+        Policy(first_match("email"), {"email": email}, on_merge=latest(by="at"))

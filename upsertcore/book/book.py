@@ -542,9 +542,7 @@ class ContactBook:
         (('a', 'b'), 'c-1', 1)
         """
         tenant = check_scope(scope)
-        for id in (survivor, *others):
-            if type(id) is not str:
-                raise UnknownContact(id)
+        named = [plain_id(id) for id in (survivor, *others)]
         check_choice("on_itself", on_itself, OnItself)
 
         def make_request() -> Request:
@@ -554,7 +552,7 @@ class ContactBook:
 
         def decide(request: Request) -> Plan:
             contacts: dict[str, Contact] = {}
-            for id in (survivor, *others):
+            for id in named:
                 contacts[id] = request.get(id)[0]
                 if contacts[id].scope != tenant:
                     raise UnknownContact(id)
@@ -705,7 +703,7 @@ class ContactBook:
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))
         """
-        return self._store.purge(id, check_scope(scope))
+        return self._store.purge(plain_id(id), check_scope(scope))
 
     def compare(
         self, other: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
@@ -897,7 +895,8 @@ class ContactBook:
         return lambda: Request(keys, values, self._index, scope, match, forms)
 
     def _key(self, name: Any) -> Key:
-        key = compiled(self.policy).by_name.get(name) if type(name) is str else None
+        plain = str.__str__(name) if isinstance(name, str) else ""
+        key = compiled(self.policy).by_name.get(plain)
         if key is None:
             names = list_names(compiled(self.policy).by_name)
             reason = f"must be one of {names}" if names else "is unknown"

@@ -253,7 +253,10 @@ def check_clock(
 
     >>> check_clock("name", replace, {}, None)
     """
-    if rule.by is not None and rule.by not in fields and extra_fields is None:
+    # The clock of a rule for merges alone is the contact's, and no field.
+    if rule.by is None or rule.merges_only:
+        return
+    if rule.by not in fields and extra_fields is None:
         what = f"its rule {rule} needs the field {rule.by}"
         raise InvalidPolicy(f"{name}: {what}; declare it")
 

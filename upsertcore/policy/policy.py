@@ -249,6 +249,7 @@ def _check_table(policy: Policy) -> None:
         check_not_factory("match", policy.match)
         what = f"must be a match strategy, not {describe(policy.match)}"
         raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
+    check_rule("on_merge", policy.on_merge)
     names: Any = tuple(policy.fields)
     for name in names:
         options: Any = policy.fields[name]
@@ -261,8 +262,8 @@ def _check_table(policy: Policy) -> None:
             what = f"must be field(...), not {describe(options)}"
             raise InvalidPolicy(f"{name}: {what}; {advice}")
         check_field(name, options)
-        check_clock(name, options.rule, policy.fields, policy.extra_fields)
-    check_rule("on_merge", policy.on_merge)
+        for rule in (options.rule, options.on_merge or policy.on_merge):
+            check_clock(name, rule, policy.fields, policy.extra_fields)
     if policy.extra_fields is not None:
         _check_extra_fields(policy.extra_fields)
     _check_choices(policy)

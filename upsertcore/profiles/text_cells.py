@@ -37,7 +37,8 @@ _QUOTED = re.compile(r'"[^"]*"')
 # limit on the length of a cell is global, and other code may have changed it.
 _WORDS = {
     separator: re.compile(
-        rf'[ \r\n]*+(?:"((?:[^"]++|"")*+)"|(?!")([^{separator}]*+))(?:{separator}|\Z)'
+        rf'[ \r\n]*+(?:"((?:[^"]++|"")*+)"[ \r\n]*+|(?!")([^{separator}]*+))'
+        rf"(?:{separator}|\Z)"
     )
     for separator in ",;"
 }
@@ -52,7 +53,7 @@ def split_words(cell: str) -> list[str]:
 
     >>> split_words("lead; vip"), split_words("lead,vip"), split_words(";")
     (['lead', 'vip'], ['lead', 'vip'], [])
-    >>> split_words('"VIP","Blog, reader"')
+    >>> split_words('"VIP" , "Blog, reader"')
     ['VIP', 'Blog, reader']
     """
     separator = ";" if ";" in _QUOTED.sub("", cell) else ","

@@ -59,8 +59,6 @@ def purge_redo(
 
 def _remove(stage: IndexStage, journal: Journal, id: str, scope: str) -> set[str]:
     """Remove a contact, if there is one; return all ids of the person."""
-    if type(id) is not str:
-        raise UnknownContact(id)
     try:
         contact = stage.get(id)
     except UnknownContact:
