@@ -166,7 +166,7 @@ class TestRaising:
         nan = float("nan")
         for made, kind, advice in (
             ({1}, "set", "sorted(value)"),
-            ([{1}], "list", "sorted(value)"),
+            ([{1}], "set at [0]", "sorted(value)"),
             (nan, "float", "a JSON value"),
         ):
             results = iter([made, made])

@@ -499,3 +499,11 @@ def test_merge_rule_with_a_clock_of_an_undeclared_field_is_refused() -> None:
         Policy(first_match("email"), lines)
     with pytest.raises(InvalidPolicy, match=f"email: {expected}"):
         Policy(first_match("email"), {"email": email}, on_merge=latest(by="at"))
+
+
+def test_default_with_a_nested_bad_value_names_its_path() -> None:
+    with pytest.raises(InvalidPolicy) as refusal:
+        Policy(first_match("id"), {"id": field(default=[1, {2}])})
+
+    assert str(refusal.value).startswith("id: default[1]")
+    assert str(refusal.value).endswith("use sorted(value)")

@@ -570,3 +570,10 @@ def test_a_function_that_does_not_hash_makes_a_rule() -> None:
     assert custom(Unhashed()) == custom(Unhashed())
     assert hash(custom(Unhashed())) == hash(custom(Unhashed()))
     assert custom(Unhashed()).combine("a", "b") == "b"
+
+
+def test_result_of_a_custom_rule_with_a_nested_bad_value_names_its_path() -> None:
+    rule = custom(lambda _stored, sent: [sent, {"a": {1}}], name="pair")
+
+    with pytest.raises(ValueError, match=r"must not become set at \[1\].a through"):
+        rule.combine(None, 1)

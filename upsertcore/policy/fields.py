@@ -19,7 +19,7 @@ from upsertcore.normalize import Normalizer
 from upsertcore.normalize.blocked_patterns import Pattern, as_tuple
 from upsertcore.policy.function_checks import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
-from upsertcore.values import describe, freeze, unknown_name
+from upsertcore.values import describe, find_invalid, freeze, unknown_name
 
 __all__ = [
     "UNUSABLE",
@@ -293,6 +293,7 @@ def default_value(name: str, options: Field) -> Any:
         if value is None:
             raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
-        refusal = InvalidField(f"{name}: default", options.default, str(error))
+        path, item, reason = find_invalid(options.default, freeze)
+        refusal = InvalidField(f"{name}: default", item, reason or str(error), path)
         raise InvalidPolicy(str(refusal).replace("; send ", "; use ")) from error
     return value

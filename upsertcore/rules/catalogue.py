@@ -41,6 +41,7 @@ from upsertcore.values import (
     callable_name,
     describe,
     empty,
+    find_invalid,
     freeze,
     kind_of,
     same,
@@ -301,8 +302,10 @@ class _Custom:
         try:
             return freeze(new)
         except ValueError as error:
-            advice = str(error).partition("; send ")[2] or "a JSON value"
-            what = f"must not become {type(new).__name__} through its rule"
+            path, item, invalid = find_invalid(new, freeze)
+            advice = (invalid or str(error)).partition("; send ")[2] or "a JSON value"
+            place = f" at {path}" if path else ""
+            what = f"must not become {type(item).__name__}{place} through its rule"
             reason = f"{what}; let {callable_name(self.function)} return {advice}"
             raise ValueError(reason) from error
 
