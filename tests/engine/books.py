@@ -1,4 +1,4 @@
-"""Books of the tests of keys."""
+"""Books for the tests of keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from upsertcore import ContactBook, Policy, field, normalize
 
-__all__ = ["ADA", "ID", "PARTS", "book"]
+__all__ = ["ADA", "ID", "PARTS", "make_book"]
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ID = field(key=normalize.exact, unique=True)
@@ -18,10 +18,10 @@ PARTS: dict[str, Any] = {
 }
 
 
-def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
-    """Make a book that has created these; its contacts are called 1, 2, ..."""
+def make_book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book with a contact per patch; the ids are 1, 2, ..."""
     numbers = count(1)
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book

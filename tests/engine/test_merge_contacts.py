@@ -1,4 +1,4 @@
-"""Contacts that are merged: what counts as absent, and which clock stays."""
+"""Merging contacts: what counts as absent, and which clock is kept."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from upsertcore.values import freeze, same, thaw
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 BLANKS: tuple[Any, ...] = ("", " \n", [], {})
 NONE = object()
-"""Stands for a field that a contact does not have."""
+"""Stands for an absent field."""
 
 
-def book(
+def make_book(
     policy: Policy, *values: Any, clocks: Any = (), hours: Any = ()
 ) -> ContactBook:
-    """Load contacts a, b, c, ... whose field v has these values, an hour apart."""
+    """Make a book of contacts a, b, c, ... with values of v, an hour apart."""
     rows = []
     for place, value in enumerate(values):
         hour = hours[place] if hours else place
@@ -71,7 +71,7 @@ def book(
 
 
 def table(rule: Rule, default: Any = None, own: Rule = replace) -> Policy:
-    """Make a policy whose field v is merged by a rule."""
+    """Make a policy whose field v has a merge rule."""
     lines = {
         "id": field(key=normalize.exact),
         "at": field(),
@@ -81,11 +81,11 @@ def table(rule: Rule, default: Any = None, own: Rule = replace) -> Policy:
     return Policy(first_match("id"), merging(lines, {"v": rule}))
 
 
-def merged(policy: Policy, *values: Any) -> Any:
-    """Merge contacts with these values into the first; give what it has then."""
-    made = book(policy, *values)
-    made.merge(*"abcdef"[: len(values)])
-    return thaw(made.get("a").get("v", NONE))
+def merge_values(policy: Policy, *values: Any) -> Any:
+    """Merge contacts with these values into the first; return its value."""
+    book = make_book(policy, *values)
+    book.merge(*"abcdef"[: len(values)])
+    return thaw(book.get("a").get("v", NONE))
 
 
 CATALOGUE: dict[Rule, tuple[Any, Any]] = {
@@ -109,87 +109,89 @@ CATALOGUE: dict[Rule, tuple[Any, Any]] = {
     latest(by="at"): ("x", "y"),
     custom(lambda a, b: f"{a}{b}", name="both"): ("x", "y"),
 }
-"""A rule, what the survivor has, and what the other contact has."""
+"""A rule -> the values of the survivor and of the other contact."""
 
 rules = pytest.mark.parametrize("rule", CATALOGUE, ids=str)
 
 
-def alone(rule: Rule, other: Any) -> Any:
-    """Say what a rule makes of the other contact's value where there is no other."""
+def value_alone(rule: Rule, other: Any) -> Any:
+    """Return what a rule makes of the other value if the survivor has none."""
     if rule.name in ("ignore", "on_create"):
         return NONE
     if rule.by is not None:
         return other
-    made = thaw(rule.combine(None, freeze(other)))
-    return NONE if made is None else made
+    value = thaw(rule.combine(None, freeze(other)))
+    return NONE if value is None else value
 
 
 class TestAbsent:
-    """Blank, and what equals the default, count as absent on either side."""
+    """Blank values and the default count as absent on either side."""
 
     @rules
     @pytest.mark.parametrize("blank", BLANKS, ids=repr)
-    def test_the_others_blank_says_nothing(self, rule: Rule, blank: Any) -> None:
-        """What the survivor has stays; what it lacks altogether it takes as it is."""
+    def test_blank_of_the_other_does_not_replace_a_value(
+        self, rule: Rule, blank: Any
+    ) -> None:
+        """A survivor without the field takes it as it is."""
         own, _other = CATALOGUE[rule]
 
-        assert merged(table(rule), own, blank) == own
-        assert merged(table(rule), NONE, blank) == alone(rule, blank)
+        assert merge_values(table(rule), own, blank) == own
+        assert merge_values(table(rule), NONE, blank) == value_alone(rule, blank)
 
     @rules
     @pytest.mark.parametrize("blank", BLANKS, ids=repr)
-    def test_the_survivors_blank_is_filled(self, rule: Rule, blank: Any) -> None:
-        """As what is not there is; what both lack stays as the survivor has it."""
+    def test_blank_of_the_survivor_is_filled(self, rule: Rule, blank: Any) -> None:
+        """If both are blank, the survivor keeps its own."""
         _own, other = CATALOGUE[rule]
-        made = alone(rule, other)
+        filled = value_alone(rule, other)
 
-        assert merged(table(rule), NONE, other) == made
-        stays = made is NONE and rule is not unset
-        assert merged(table(rule), blank, other) == (blank if stays else made)
-        for each in BLANKS:
-            assert merged(table(rule), blank, each) == blank
+        assert merge_values(table(rule), NONE, other) == filled
+        stays = filled is NONE and rule is not unset
+        assert merge_values(table(rule), blank, other) == (blank if stays else filled)
+        for other_blank in BLANKS:
+            assert merge_values(table(rule), blank, other_blank) == blank
 
     @rules
-    def test_the_others_default_says_nothing(self, rule: Rule) -> None:
-        """The value that every new contact has tells nothing of the person."""
+    def test_default_of_the_other_does_not_replace_a_value(self, rule: Rule) -> None:
+        """Every new contact has it, so it is no information."""
         own, other = CATALOGUE[rule]
         policy = table(rule, default=other)
 
-        assert merged(policy, own, other) == own
-        assert merged(policy, NONE, other) == alone(rule, other)
+        assert merge_values(policy, own, other) == own
+        assert merge_values(policy, NONE, other) == value_alone(rule, other)
         for blank in BLANKS:
-            assert merged(policy, blank, other) == blank
+            assert merge_values(policy, blank, other) == blank
 
     @pytest.mark.parametrize(
         ("rule", "value", "expected"),
         [(remove, ["a"], "new"), (union, ["a"], ["a"]), (add, 2, 2), (deep, {}, "new")],
         ids=str,
     )
-    def test_a_default_that_its_rule_refuses_is_not_there(
+    def test_default_unfit_for_the_merge_rule_is_absent(
         self, rule: Rule, value: Any, expected: Any
     ) -> None:
-        """On neither side is it a value that refuses the merge."""
+        """It does not refuse the merge on either side."""
         policy = table(rule, default="new")
 
-        assert merged(policy, "new", value) == expected
-        assert merged(policy, value, "new") == value
-        assert merged(policy, NONE, "new") is NONE
+        assert merge_values(policy, "new", value) == expected
+        assert merge_values(policy, value, "new") == value
+        assert merge_values(policy, NONE, "new") is NONE
 
     @rules
-    def test_the_survivors_default_gives_way(self, rule: Rule) -> None:
-        """Inside a mapping name by name, so that what both lack stays."""
+    def test_default_of_the_survivor_is_replaced(self, rule: Rule) -> None:
+        """Inside a mapping name by name."""
         own, other = CATALOGUE[rule]
-        policy, made = table(rule, default=own), alone(rule, other)
+        policy, replaced = table(rule, default=own), value_alone(rule, other)
         if rule in (deep, deep_keep):
-            made = {**own, **other}
+            replaced = {**own, **other}
         if rule is immutable:
-            other = made = "y"
-        stays = made is NONE or rule in (remove, unset)
+            other = replaced = "y"
+        stays = replaced is NONE or rule in (remove, unset)
 
-        expected = NONE if rule is unset else own if stays else made
-        assert merged(policy, own, other) == expected
+        expected = NONE if rule is unset else own if stays else replaced
+        assert merge_values(policy, own, other) == expected
         for blank in (own, *BLANKS):
-            assert merged(policy, own, blank) == own
+            assert merge_values(policy, own, blank) == own
 
     @pytest.mark.parametrize(
         ("rule", "own", "other", "default", "expected"),
@@ -301,11 +303,13 @@ class TestAbsent:
         ],
         ids=map(str, range(32)),
     )
-    def test_inside_a_value(
+    def test_absent_is_decided_inside_a_value(
         self, rule: Rule, own: Any, other: Any, default: Any, expected: Any
     ) -> None:
-        """Name by name, all the way down."""
-        assert same(freeze(merged(table(rule, default), own, other)), freeze(expected))
+        """Name by name, at any depth."""
+        assert same(
+            freeze(merge_values(table(rule, default), own, other)), freeze(expected)
+        )
 
     @pytest.mark.parametrize(
         ("rule", "own", "other", "reason"),
@@ -353,34 +357,34 @@ class TestAbsent:
         ],
         ids=map(str, range(10)),
     )
-    def test_a_refusal_shows_no_value(
+    def test_refused_merge_shows_no_value(
         self, rule: Rule, own: Any, other: Any, reason: str
     ) -> None:
-        """Whoever sends a patch that merges contacts may not see what they hold."""
-        made = book(table(rule), own, other)
-        before = made.dump()
+        """The sender of a patch may not see values of the contacts it merges."""
+        book = make_book(table(rule), own, other)
+        before = book.dump()
         with pytest.raises(errors.InvalidField) as caught:
-            made.merge("a", "b")
+            book.merge("a", "b")
 
-        what, semicolon, rest = reason.partition("; ")
-        held = f"v: {what}, and contact b holds another value{semicolon}{rest}"
-        assert str(caught.value) == held
-        assert made.dump() == before
+        start, semicolon, rest = reason.partition("; ")
+        message = f"v: {start}, and contact b holds another value{semicolon}{rest}"
+        assert str(caught.value) == message
+        assert book.dump() == before
 
 
 class TestTime:
-    """``version`` moves with the contact, ``updated_at`` with a field or a clock."""
+    """``version`` counts every merge; ``updated_at`` moves with fields and clocks."""
 
-    def test_a_merge_in_which_no_field_moves(self) -> None:
-        """The version moves, and the time does not."""
-        made = book(table(keep), "x", "y")
-        before = made.get("a")
-        outcome = made.merge("a", "b")
+    def test_merge_without_changes_keeps_updated_at(self) -> None:
+        """The version is new."""
+        book = make_book(table(keep), "x", "y")
+        before = book.get("a")
+        outcome = book.merge("a", "b")
 
         assert (outcome.result, outcome.changes) == ("merged", ())
         assert (outcome.contact.version, outcome.contact.merged_ids) == (2, ("b",))
         assert outcome.contact.updated_at == before.updated_at
-        assert made.undo(outcome).contact == before
+        assert book.undo(outcome).contact == before
 
     @pytest.mark.parametrize(
         ("policy", "values", "clocks"),
@@ -390,148 +394,144 @@ class TestTime:
         ],
         ids=["field", "clock"],
     )
-    def test_a_merge_in_which_something_moves(
+    def test_merge_with_changes_sets_updated_at(
         self, policy: Policy, values: Any, clocks: Any
     ) -> None:
         """A field, or its clock alone."""
-        made = book(policy, *values, clocks=clocks)
+        book = make_book(policy, *values, clocks=clocks)
 
-        assert made.merge("a", "b").contact.updated_at == NOON + timedelta(days=1)
+        assert book.merge("a", "b").contact.updated_at == NOON + timedelta(days=1)
 
-    def test_a_deleted_contact_comes_back(self) -> None:
-        """That moves the time, whatever else moves."""
+    def test_merge_that_restores_sets_updated_at(self) -> None:
         lines = {"id": field(key=normalize.exact), "v": field()}
         policy = Policy(merge_all("id"), lines, on_deleted="restore")
-        made = ContactBook(policy, ids=iter("ab").__next__)
-        made.create({"id": 1})
-        made.create({"id": 2})
-        deleted = made.delete("a")
-        merged = made.merge("a", "b").contact
+        book = ContactBook(policy, ids=iter("ab").__next__)
+        book.create({"id": 1})
+        book.create({"id": 2})
+        deleted = book.delete("a")
+        contact = book.merge("a", "b").contact
 
         assert deleted.deleted_at is not None
-        assert merged.deleted_at is None
-        assert merged.updated_at > deleted.updated_at
+        assert contact.deleted_at is None
+        assert contact.updated_at > deleted.updated_at
 
-    def test_a_patch_that_merges_and_moves(self) -> None:
-        """It is one call, and its time is the contact's."""
+    def test_patch_that_merges_has_one_time(self) -> None:
         lines = {"id": field(key=normalize.exact), "ref": field(key=normalize.exact)}
         policy = Policy(merge_all("id", "ref"), {**lines, "v": field()})
         times = iter([NOON + timedelta(days=day) for day in range(9)])
-        made = ContactBook(policy, ids=iter("abc").__next__, clock=times.__next__)
-        made.create({"id": 1})
-        made.create({"ref": 1})
-        outcome = made.upsert({"id": 1, "ref": 1, "v": "x"})
+        book = ContactBook(policy, ids=iter("abc").__next__, clock=times.__next__)
+        book.create({"id": 1})
+        book.create({"ref": 1})
+        outcome = book.upsert({"id": 1, "ref": 1, "v": "x"})
 
         assert outcome.contact.updated_at == NOON + timedelta(days=2)
 
 
-class TestNewest:
-    """A field keeps as its clock when the contact that supplied it was updated."""
+class TestLastUpdated:
+    """The clock of a merged field is when its contact was last updated."""
 
-    def test_three_at_once_or_one_by_one(self) -> None:
-        """Oslo of January, nothing of February, Rome of March."""
+    def test_newest_of_three_wins_in_any_grouping(self) -> None:
+        """The values are Oslo, absent, and Rome, an hour apart."""
         for first in (("b", "c"), ("b",), ("c",)):
-            made = book(table(last_updated), "Oslo", NONE, "Rome")
-            made.merge("a", *first)
-            made.merge("a", *{"b", "c"} - {*first}, on_itself="ignore")
+            book = make_book(table(last_updated), "Oslo", NONE, "Rome")
+            book.merge("a", *first)
+            book.merge("a", *{"b", "c"} - {*first}, on_itself="ignore")
 
-            assert made.get("a")["v"] == "Rome"
+            assert book.get("a")["v"] == "Rome"
 
-    def test_another_field_that_moves_does_not_make_it_newer(self) -> None:
-        """The contact is updated, and the field is as old as it was."""
-        rows = book(table(last_updated), "Oslo", NONE, "Rome").dump()
+    def test_change_of_another_field_keeps_the_clock(self) -> None:
+        rows = make_book(table(last_updated), "Oslo", NONE, "Rome").dump()
         rows[1]["fields"]["phone"] = "+1"
-        made = ContactBook.load(table(last_updated), rows)
-        outcome = made.merge("a", "b")
+        book = ContactBook.load(table(last_updated), rows)
+        outcome = book.merge("a", "b")
 
         assert outcome.contact["phone"] == "+1"
         assert outcome.contact.updated_at > outcome.before.updated_at  # type: ignore[union-attr]
         assert outcome.contact.clocks == {"v": "2024-01-01T12:00:00.000000+00:00"}
-        assert made.merge("a", "c").contact["v"] == "Rome"
+        assert book.merge("a", "c").contact["v"] == "Rome"
 
-    def test_the_clock_stays_until_the_field_is_updated(self) -> None:
-        """The same value leaves it, another field too; a new value lets it go."""
+    def test_clock_is_removed_when_the_field_is_updated(self) -> None:
+        """The same value, or a change of another field, keeps it."""
         lines = {"id": field(key=normalize.exact), "v": field(), "phone": field()}
         policy = Policy(first_match("id"), merging(lines, {"v": last_updated}))
         days = count()
-        made = ContactBook(
+        book = ContactBook(
             policy,
             ids=iter("abc").__next__,
             clock=lambda: NOON + timedelta(days=next(days)),
         )
-        made.upsert({"id": 1, "v": "x"})
-        made.upsert({"id": 2, "v": "y", "phone": "1"})
+        book.upsert({"id": 1, "v": "x"})
+        book.upsert({"id": 2, "v": "y", "phone": "1"})
         kept = {"v": "2024-01-02T12:00:00.000000+00:00"}
-        assert made.merge("a", "b").contact.clocks == kept
+        assert book.merge("a", "b").contact.clocks == kept
 
-        assert made.upsert({"id": 1, "v": "y"}).unchanged
-        assert made.upsert({"id": 1, "phone": "2"}).contact.clocks == kept
-        assert made.upsert({"id": 1, "v": "z"}).contact.clocks == {}
-        assert made.upsert({"id": 1, "v": "z"}).unchanged
+        assert book.upsert({"id": 1, "v": "y"}).unchanged
+        assert book.upsert({"id": 1, "phone": "2"}).contact.clocks == kept
+        assert book.upsert({"id": 1, "v": "z"}).contact.clocks == {}
+        assert book.upsert({"id": 1, "v": "z"}).unchanged
 
-    def test_a_field_that_is_cleared_lets_the_clock_go(self) -> None:
-        """Nothing is there that could be older or newer."""
-        made = book(table(last_updated), NONE, "x")
-        assert made.merge("a", "b").contact.clocks != {}
-        rows = made.dump()
+    def test_cleared_field_has_no_clock(self) -> None:
+        book = make_book(table(last_updated), NONE, "x")
+        assert book.merge("a", "b").contact.clocks != {}
+        rows = book.dump()
         rows[0]["fields"]["id"] = 1
-        made = ContactBook.load(made.policy, rows)
+        book = ContactBook.load(book.policy, rows)
 
-        assert made.upsert({"id": 1, "v": None}).contact.clocks == {}
+        assert book.upsert({"id": 1, "v": None}).contact.clocks == {}
 
-    def test_a_patch_that_merges_may_update_the_field(self) -> None:
-        """Then it is as new as the call."""
+    def test_patch_that_merges_and_sets_the_field_removes_its_clock(self) -> None:
+        """The field is as new as the call."""
         lines = {"id": field(key=normalize.exact), "ref": field(key=normalize.exact)}
         policy = Policy(
             merge_all("id", "ref"),
             merging({**lines, "v": field()}, {"v": last_updated}),
         )
         for value, kept in (("z", False), ("y", True), (None, False)):
-            made = ContactBook(policy, ids=iter("ab").__next__)
-            made.create({"id": 1, "v": "x"})
-            made.create({"ref": 1, "v": "y"})
+            book = ContactBook(policy, ids=iter("ab").__next__)
+            book.create({"id": 1, "v": "x"})
+            book.create({"ref": 1, "v": "y"})
             patch = {"id": 1, "ref": 1, "v": value}
-            outcome = made.upsert(patch)
+            outcome = book.upsert(patch)
 
             assert outcome.contact.get("v") == value
             assert ("v" in outcome.contact.clocks) == kept
-            assert made.upsert(patch).unchanged
+            assert book.upsert(patch).unchanged
 
-    def test_a_clock_that_is_no_time_is_not_taken_for_one(self) -> None:
-        """A row may bring a number from a policy that had another rule."""
-        made = book(table(last_updated), "x", "y", clocks=(7, None))
+    def test_clock_that_is_no_time_is_ignored(self) -> None:
+        """A row may have a number from a policy with another rule."""
+        book = make_book(table(last_updated), "x", "y", clocks=(7, None))
 
-        assert made.merge("a", "b").contact["v"] == "y"
+        assert book.merge("a", "b").contact["v"] == "y"
 
-    def test_a_call_has_no_other_clock_for_it(self) -> None:
-        """One field has one clock."""
-        made = book(table(last_updated), "x")
+    def test_rule_of_a_call_with_another_clock_is_refused(self) -> None:
+        """A field has one clock."""
+        book = make_book(table(last_updated), "x")
         with pytest.raises(errors.InvalidPolicy, match=r"v: rule .* has a clock"):
-            made.upsert({"id": 1, "v": "y", "at": 1}, rules={"v": latest(by="at")})
+            book.upsert({"id": 1, "v": "y", "at": 1}, rules={"v": latest(by="at")})
 
 
 Tree: TypeAlias = Any
 
 
 def trees(names: tuple[str, ...]) -> Iterator[Tree]:
-    """Give every way to merge contacts, two at a time, in an order."""
+    """Yield every way to merge contacts in this order, two at a time."""
     if len(names) == 1:
         yield names[0]
-    for cut in range(1, len(names)):
-        yield from product(trees(names[:cut]), trees(names[cut:]))
+    for position in range(1, len(names)):
+        yield from product(trees(names[:position]), trees(names[position:]))
 
 
-def grow(made: ContactBook, tree: Tree) -> str:
-    """Merge as a tree says; give who is left."""
+def merge_tree(book: ContactBook, tree: Tree) -> str:
+    """Merge as the tree describes; return the survivor."""
     if isinstance(tree, str):
         return tree
-    survivor, other = grow(made, tree[0]), grow(made, tree[1])
-    made.merge(survivor, other)
+    survivor, other = merge_tree(book, tree[0]), merge_tree(book, tree[1])
+    book.merge(survivor, other)
     return survivor
 
 
-def state(made: ContactBook, id: str) -> Any:
-    contact = made.get(id)
+def state_of(book: ContactBook, id: str) -> Any:
+    contact = book.get(id)
     return freeze({"v": contact.get("v"), "clocks": contact.clocks.get("v")})
 
 
@@ -554,24 +554,22 @@ POOLS: dict[Rule, tuple[Any, ...]] = {
 @pytest.mark.parametrize("rule", POOLS, ids=str)
 @pytest.mark.parametrize("own", [replace, latest(by="at")], ids=["plain", "clocked"])
 @pytest.mark.parametrize("default", [None, "x", {"a": 1}, ["x"], 1], ids=repr)
-def test_one_merge_is_as_many_merges_of_two(
-    rule: Rule, own: Rule, default: Any
-) -> None:
-    """Whatever the rule, the default, and whether the field has a clock."""
+def test_one_merge_equals_merges_in_pairs(rule: Rule, own: Rule, default: Any) -> None:
+    """For any rule and default, with or without a clock."""
     for order in permutations(range(4)):
         values = [POOLS[rule][place] for place in order]
         values = [NONE if value is None else value for value in values]
         clocks = [(3, 1, 4, 2)[place] for place in order] if own.by else ()
         hours = [(3, 1, 4, 2)[place] for place in order]
         policy = table(rule, default, own)
-        books = [book(policy, *values, clocks=clocks, hours=hours) for _ in "abc"]
+        books = [make_book(policy, *values, clocks=clocks, hours=hours) for _ in "abc"]
         books[0].merge("a", "b", "c", "d")
         for other in "bcd":
             books[1].merge("a", other)
         books[2].merge("a", "b", "c")
         books[2].merge("a", "d")
 
-        states = [state(each, "a") for each in books]
+        states = [state_of(book, "a") for book in books]
         assert same(states[0]["v"], states[1]["v"])
         assert states[0] == states[1] == states[2], (values, clocks)
 
@@ -579,16 +577,15 @@ def test_one_merge_is_as_many_merges_of_two(
 @pytest.mark.parametrize(
     "rule", [replace, keep, union, largest, smallest, last_updated], ids=str
 )
-def test_any_grouping_makes_the_same(rule: Rule) -> None:
-    """Two by two, in every tree of one order."""
+def test_every_grouping_of_one_order_ends_equal(rule: Rule) -> None:
     for order in permutations(range(4)):
         values = [POOLS[rule][place] for place in order]
         hours = [(3, 1, 4, 2)[place] for place in order]
         states = []
         for tree in trees(("a", "b", "c", "d")):
-            made = book(table(rule), *values, hours=hours)
-            states.append(state(made, grow(made, tree)))
-        assert all(same(each["v"], states[0]["v"]) for each in states), values
+            book = make_book(table(rule), *values, hours=hours)
+            states.append(state_of(book, merge_tree(book, tree)))
+        assert all(same(state["v"], states[0]["v"]) for state in states), values
 
 
 @pytest.mark.parametrize(
@@ -605,37 +602,37 @@ def test_any_grouping_makes_the_same(rule: Rule) -> None:
     [("x", NONE, "y", "z"), ("x", "x", "y", "y"), ("", "y", "x", "y")],
     ids=str,
 )
-def test_what_is_newest_does_not_depend_on_who_survives(
+def test_newest_value_does_not_depend_on_the_survivor(
     rule: Rule, own: Rule, values: Any
 ) -> None:
-    """Every order and every tree leads to one value, and to its clock."""
-    ends = set()
+    """Every order and tree ends with the same value and clock."""
+    results = set()
     for order in permutations(range(4)):
         for tree in trees(("a", "b", "c", "d")):
             hours = [(3, 1, 4, 4)[place] for place in order]
             clocks = hours if own.by else ()
-            made = book(
+            book = make_book(
                 table(rule, None, own),
                 *[values[place] for place in order],
                 clocks=clocks,
                 hours=hours,
             )
-            end = made.get(grow(made, tree))
-            kept = end.clocks.get("v")
+            contact = book.get(merge_tree(book, tree))
+            kept = contact.clocks.get("v")
             if kept is None:
-                kept = end.updated_at.isoformat(timespec="microseconds")
-            ends.add((end.get("v"), kept))
+                kept = contact.updated_at.isoformat(timespec="microseconds")
+            results.add((contact.get("v"), kept))
 
-    assert len(ends) == 1
+    assert len(results) == 1
 
 
 @pytest.mark.parametrize("rule", [latest(by="at"), last_updated], ids=str)
-def test_clocks_that_do_not_compare_refuse_the_merge(rule: Rule) -> None:
-    """A number and a text, of a field that has a clock; no value is shown."""
+def test_merge_with_clocks_that_do_not_compare_is_refused(rule: Rule) -> None:
+    """A number and a text; no value is shown."""
     policy = table(rule, own=latest(by="at"))
-    made = book(policy, "x", "secret", clocks=(1, "2024"))
+    book = make_book(policy, "x", "secret", clocks=(1, "2024"))
     with pytest.raises(errors.InvalidField) as caught:
-        made.merge("a", "b")
+        book.merge("a", "b")
 
     reason = "must have a clock comparable with the stored one, which is a number"
     assert str(caught.value) == f"v: {reason}, and contact b holds another value"

@@ -1,4 +1,4 @@
-"""The draft: what is merged in which order, what is left out, and by which clock."""
+"""The draft of a merge: its order, the ignored fields, and the clocks."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ ID = field(key=normalize.exact, unique=True)
 NEEDED = field(required=True)
 
 
-def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
-    """Make a book that has created these; its contacts are called 1, 2, ..."""
+def make_book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book with a contact per patch; the ids are 1, 2, ..."""
     numbers = count(1)
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def by_id(
+def book_by_id(
     *patches: dict[str, Any], extra_fields: Any = None, **lines: Any
 ) -> ContactBook:
     """Make a book that matches by an id, with further fields."""
-    return book(
+    return make_book(
         Policy(first_match("id"), {"id": ID, **lines}, extra_fields=extra_fields),
         *patches,
     )
@@ -73,32 +73,32 @@ MAIL = {
 }
 
 
-def mailbox(
+def mail_book(
     *patches: dict[str, Any], append_new: bool = False, **lines: Any
 ) -> ContactBook:
-    """Make a book in which a primary and additional mails identify a contact."""
+    """Make a book in which a primary and additional emails identify a contact."""
     mail = key(
         "main", "more", normalize=normalize.email, any_of=True, append_new=append_new
     )
     keys = {"mail": mail}
     policy = Policy(first_match("mail", "id"), {**MAIL, **lines}, keys=keys)
-    return book(policy, *patches)
+    return make_book(policy, *patches)
 
 
 ADA: dict[str, Any] = {"id": 1, "main": "a@x", "more": ["b@x"]}
 
 
-class TestAdditional:
-    """A value that the contact holds as an additional one is not its primary."""
+class TestAdditionalValues:
+    """A value of an additional field does not replace the primary."""
 
-    def test_it_finds_and_does_not_displace(self) -> None:
-        """The primary stays, the field is named, and twice is once."""
-        made = mailbox(ADA)
+    def test_additional_value_matches_and_keeps_the_primary(self) -> None:
+        """The primary is named as ignored, also in the second call."""
+        book = mail_book(ADA)
         for _ in range(2):
-            outcome = made.upsert({"main": "B@x"})
+            outcome = book.upsert({"main": "B@x"})
 
             assert (outcome.result, outcome.matched_by) == ("unchanged", "mail")
-            assert outcome.contact is made.get("1")
+            assert outcome.contact is book.get("1")
             assert outcome.ignored == {"main": "additional"}
 
     @pytest.mark.parametrize(
@@ -118,42 +118,42 @@ class TestAdditional:
         ],
         ids=map(str, range(11)),
     )
-    def test_when_the_rule_is_asked(self, sent: Any, after: Any, ignored: Any) -> None:
-        """Where a form is new, or the primary's own, or there is none at all."""
-        made = mailbox(ADA)
-        outcome = made.upsert(sent)
+    def test_rule_runs_for_a_form_that_is_not_additional(
+        self, sent: Any, after: Any, ignored: Any
+    ) -> None:
+        """That is a new form, the form of the primary, or no form."""
+        book = mail_book(ADA)
+        outcome = book.upsert(sent)
 
         assert after == outcome.contact.get("main")
         assert ignored == outcome.ignored
-        assert made.upsert(sent).unchanged
+        assert book.upsert(sent).unchanged
 
     @pytest.mark.parametrize("main", [None, "", []], ids=["null", "blank", "list"])
-    def test_a_primary_that_is_empty_takes_it(self, main: Any) -> None:
-        """Nothing would be displaced."""
-        made = mailbox({**ADA, "main": main})
-        outcome = made.upsert({"main": "b@x"})
+    def test_absent_primary_takes_an_additional_value(self, main: Any) -> None:
+        book = mail_book({**ADA, "main": main})
+        outcome = book.upsert({"main": "b@x"})
 
         assert outcome.contact["main"] == "b@x"
-        assert made.upsert({"main": "b@x"}).unchanged
+        assert book.upsert({"main": "b@x"}).unchanged
 
-    def test_at_creation_every_field_is_its_own(self) -> None:
-        """A new contact has no primary that could be displaced."""
-        outcome = mailbox().upsert({"more": ["a@x"], "main": "a@x"})
+    def test_new_contact_stores_all_fields_as_sent(self) -> None:
+        outcome = mail_book().upsert({"more": ["a@x"], "main": "a@x"})
 
         assert outcome.contact.fields == {"more": ("a@x",), "main": "a@x"}
         assert outcome.ignored == {}
 
-    def test_without_joins_a_new_value_displaces(self) -> None:
-        """Its rule goes on as usual, and the former primary is let go."""
-        made = mailbox(ADA)
-        made.upsert({"id": 1, "main": "c@x"})
+    def test_new_value_replaces_the_primary_without_append_new(self) -> None:
+        """The former primary does not match any more."""
+        book = mail_book(ADA)
+        book.upsert({"id": 1, "main": "c@x"})
 
-        assert made.find("mail", "a@x") == ()
-        assert [made.get("1")] == list(made.find("mail", "c@x"))
+        assert book.find("mail", "a@x") == ()
+        assert [book.get("1")] == list(book.find("mail", "c@x"))
 
 
-class TestJoins:
-    """A new value of the primary may join the additional ones instead."""
+class TestAppendNew:
+    """Under ``append_new`` a new primary is appended to the additional values."""
 
     @pytest.mark.parametrize(
         ("stored", "sent", "more"),
@@ -169,58 +169,58 @@ class TestJoins:
         ],
         ids=map(str, range(8)),
     )
-    def test_it_joins(self, stored: Any, sent: Any, more: Any) -> None:
-        """Each form that is new, once, behind what is there; and twice is once."""
-        made = mailbox({**ADA, **stored}, append_new=True)
-        before = made.get("1")["main"]
-        outcome = made.upsert({"id": 1, **sent})
+    def test_new_primary_is_appended(self, stored: Any, sent: Any, more: Any) -> None:
+        """Each new form once, after the stored ones; the second call is unchanged."""
+        book = mail_book({**ADA, **stored}, append_new=True)
+        before = book.get("1")["main"]
+        outcome = book.upsert({"id": 1, **sent})
 
         assert (before, more) == (outcome.contact["main"], outcome.contact["more"])
         assert outcome.ignored == {"main": "additional"}
-        assert made.upsert({"id": 1, **sent}).unchanged
-        assert made.find("mail", "c@x") == (outcome.contact,)
+        assert book.upsert({"id": 1, **sent}).unchanged
+        assert book.find("mail", "c@x") == (outcome.contact,)
 
     @pytest.mark.parametrize("sent", [None, "", "none", "A@x"], ids="abcd")
-    def test_what_is_no_new_value(self, sent: Any) -> None:
-        """Null, blank, no form, or the primary's own one: the rule is asked."""
-        made = mailbox(ADA, append_new=True)
-        outcome = made.upsert({"id": 1, "main": sent})
+    def test_primary_without_new_form_goes_by_its_rule(self, sent: Any) -> None:
+        """That is null, blank, no form, or the form of the primary."""
+        book = mail_book(ADA, append_new=True)
+        outcome = book.upsert({"id": 1, "main": sent})
 
         assert sent == outcome.contact.get("main")
         assert outcome.contact["more"] == ("b@x",)
 
-    def test_it_joins_no_value_that_is_no_list(self) -> None:
-        """The field and who holds it are named, and nothing is stored."""
-        made = mailbox({**ADA, "more": "b@x"}, append_new=True)
+    def test_appending_to_a_value_that_is_no_list_is_refused(self) -> None:
+        """The field and the contact are named; nothing is stored."""
+        book = mail_book({**ADA, "more": "b@x"}, append_new=True)
         with pytest.raises(InvalidField) as caught:
-            made.upsert({"id": 1, "main": "c@x"})
+            book.upsert({"id": 1, "main": "c@x"})
         assert (caught.value.field, caught.value.holder) == ("more", "1")
         assert "must be a list" in caught.value.reason
 
         with pytest.raises(InvalidField) as caught:
-            made.upsert({"id": 1, "main": "c@x", "more": "d@x"})
+            book.upsert({"id": 1, "main": "c@x", "more": "d@x"})
         assert (caught.value.value, caught.value.holder) == ("d@x", None)
 
-        assert made.upsert({"id": 1, "main": "B@x"}).unchanged
+        assert book.upsert({"id": 1, "main": "B@x"}).unchanged
 
-    def test_it_joins_the_last_of_several(self) -> None:
-        """Every additional field holds, and the last one is the list."""
+    def test_new_primary_is_appended_to_the_last_field(self) -> None:
+        """A value of any other additional field is known, too."""
         lines = {"id": ID, "main": field(), "work": field(), "more": field()}
         parts = ("main", "work", "more")
         keys = {
             "m": key(*parts, normalize=normalize.email, any_of=True, append_new=True)
         }
-        made = book(
+        book = make_book(
             Policy(first_match("id"), lines, keys=keys),
             {"id": 1, "main": "a@x", "work": "w@x"},
         )
-        assert made.upsert({"id": 1, "main": "W@x"}).unchanged
+        assert book.upsert({"id": 1, "main": "W@x"}).unchanged
 
-        after = made.upsert({"id": 1, "main": "c@x"}).contact
+        after = book.upsert({"id": 1, "main": "c@x"}).contact
         assert (after["main"], after["work"], after["more"]) == ("a@x", "w@x", ("c@x",))
 
-    def test_two_primaries_join_in_the_order_of_the_patch(self) -> None:
-        """Whatever the order of the keys is."""
+    def test_two_primaries_are_appended_in_patch_order(self) -> None:
+        """The order of the keys does not matter."""
         lines = {"id": ID, "p": field(), "q": field(), "more": field()}
         keys = {
             name: key(
@@ -229,13 +229,13 @@ class TestJoins:
             for name in ("p", "q")
         }
         policy = Policy(first_match("id"), lines, keys=keys)
-        made = book(policy, {"id": 1, "p": "p1", "q": "q1"})
+        book = make_book(policy, {"id": 1, "p": "p1", "q": "q1"})
 
-        outcome = made.upsert({"id": 1, "q": "q2", "p": "p2"})
+        outcome = book.upsert({"id": 1, "q": "q2", "p": "p2"})
         assert outcome.contact["more"] == ("q2", "p2")
 
-    def test_a_primary_that_is_there_already_brings_nothing(self) -> None:
-        """Beside another one that joins in the same patch."""
+    def test_known_primary_is_not_appended_again(self) -> None:
+        """Another primary of the same patch is appended."""
         lines = {"id": ID, "p": field(), "q": field(), "more": field()}
         keys = {
             name: key(
@@ -244,24 +244,24 @@ class TestJoins:
             for name in ("p", "q")
         }
         policy = Policy(first_match("id"), lines, keys=keys)
-        made = book(policy, {"id": 1, "p": "p1", "q": "q1", "more": ["p2"]})
+        book = make_book(policy, {"id": 1, "p": "p1", "q": "q1", "more": ["p2"]})
 
-        outcome = made.upsert({"id": 1, "q": "q2", "p": "p2"})
+        outcome = book.upsert({"id": 1, "q": "q2", "p": "p2"})
         assert outcome.contact["more"] == ("p2", "q2")
 
 
-def clocked(*patches: dict[str, Any], **lines: Any) -> ContactBook:
-    """Make a book whose field ``name`` goes by a clock ``at``, which only grows."""
+def clocked_book(*patches: dict[str, Any], **lines: Any) -> ContactBook:
+    """Make a book whose field ``name`` has the clock ``at``, which only grows."""
     lines = {
         "name": field(rule=latest(by="at")),
         "at": field(rule=largest),
         **lines,
     }
-    return by_id(*patches, **lines)
+    return book_by_id(*patches, **lines)
 
 
 class TestLatest:
-    """A field with a clock: what is newer is stored, in whatever order it comes."""
+    """A field with a clock stores the newest value, in any order of arrival."""
 
     PATCHES: tuple[dict[str, Any], ...] = (
         {"id": 1, "name": "A", "at": "2024-01-01", "city": "Oslo", "n": 3},
@@ -270,38 +270,40 @@ class TestLatest:
     )
 
     @pytest.mark.parametrize("values", [*permutations(["A", None, "B"])])
-    def test_the_order_of_arrival_does_not_matter(self, values: Any) -> None:
-        """Whichever value is the newest, all six orders end in the same fields."""
+    def test_all_orders_of_arrival_end_equal(self, values: Any) -> None:
+        """Whichever value is the newest."""
         sent = [
             {**patch, "name": name}
             for patch, name in zip(self.PATCHES, values, strict=True)
         ]
-        ends = []
+        results = []
         for order in permutations(sent):
-            made = clocked(city=field(rule=latest(by="at")), n=field(rule=smallest))
-            made.upsert_many(order)
-            ends.append((dict(made.get("1").fields), dict(made.get("1").clocks)))
-            assert all(made.upsert(patch).unchanged for patch in order)
+            book = clocked_book(
+                city=field(rule=latest(by="at")), n=field(rule=smallest)
+            )
+            book.upsert_many(order)
+            results.append((dict(book.get("1").fields), dict(book.get("1").clocks)))
+            assert all(book.upsert(patch).unchanged for patch in order)
 
         expected = {"id": 1, "at": "2024-01-03", "city": "Rome", "n": 1}
         last_updated = {} if values[1] is None else {"name": values[1]}
         assert [
             (expected | last_updated, {"name": "2024-01-03", "city": "2024-01-02"})
-        ] * 6 == ends
+        ] * 6 == results
 
     @pytest.mark.parametrize(
         "values", [("A", "B", "C"), (1, 1.0, True), ("", None, [])]
     )
-    def test_equal_clocks_do_not_matter_either(self, values: Any) -> None:
-        """Of equal clocks the value stays that is greater as JSON text."""
-        ends = []
+    def test_equal_clocks_end_equal_in_all_orders(self, values: Any) -> None:
+        """The value that is greater as JSON text is stored."""
+        results = []
         for order in permutations(values):
-            made = clocked()
+            book = clocked_book()
             for value in order:
-                made.upsert({"id": 1, "at": 7, "name": value})
-            ends.append(made.get("1").get("name"))
+                book.upsert({"id": 1, "at": 7, "name": value})
+            results.append(book.get("1").get("name"))
 
-        assert len({(type(end), end) for end in ends}) == 1
+        assert len({(type(result), result) for result in results}) == 1
 
     @pytest.mark.parametrize(
         ("sent", "after", "clock", "ignored"),
@@ -320,13 +322,13 @@ class TestLatest:
         ],
         ids=map(str, range(11)),
     )
-    def test_a_sent_value(
+    def test_value_is_stored_with_its_clock_or_ignored(
         self, sent: Any, after: Any, clock: Any, ignored: Any
     ) -> None:
-        """It is stored with its clock, or left out and named; and twice is once."""
-        made = clocked(at=field(rule=replace))
-        made.upsert({"id": 1, "name": "A", "at": 5})
-        outcome = made.upsert({"id": 1, **sent})
+        """The second call is unchanged."""
+        book = clocked_book(at=field(rule=replace))
+        book.upsert({"id": 1, "name": "A", "at": 5})
+        outcome = book.upsert({"id": 1, **sent})
 
         assert after == outcome.contact.get("name")
         assert (type(clock), clock) == (
@@ -334,50 +336,49 @@ class TestLatest:
             outcome.contact.clocks["name"],
         )
         assert ignored == outcome.ignored
-        assert made.upsert({"id": 1, **sent}).unchanged
+        assert book.upsert({"id": 1, **sent}).unchanged
 
-    def test_a_clock_that_moves_alone_is_an_update(self) -> None:
-        """No field moves, and the contact does; or older news would be news again."""
-        made = clocked(at=field(rule=keep))
-        made.upsert({"id": 1, "name": "A", "at": 5})
-        outcome = made.upsert({"id": 1, "name": "A", "at": 9})
+    def test_newer_clock_of_an_equal_value_is_an_update(self) -> None:
+        """Otherwise an older value could replace the newer one."""
+        book = clocked_book(at=field(rule=keep))
+        book.upsert({"id": 1, "name": "A", "at": 5})
+        outcome = book.upsert({"id": 1, "name": "A", "at": 9})
 
         assert (outcome.result, outcome.changes) == ("updated", ())
         assert outcome.contact.version == 2
         assert outcome.contact.clocks == {"name": 9}
         assert outcome.contact.fields == {"id": 1, "name": "A", "at": 5}
-        assert made.plan({"id": 1, "name": "A", "at": 10}).clocks == {"name": 10}
-        assert made.upsert({"id": 1, "name": "B", "at": 8}).unchanged
+        assert book.plan({"id": 1, "name": "A", "at": 10}).clocks == {"name": 10}
+        assert book.upsert({"id": 1, "name": "B", "at": 8}).unchanged
 
-    def test_what_was_cleared_stays_so(self) -> None:
-        """Its clock stays, so that nothing older brings it back."""
-        made = clocked()
-        made.upsert({"id": 1, "name": "A", "at": 5})
-        gone = made.upsert({"id": 1, "name": None, "at": 7})
-        assert "name" not in gone.contact
-        assert gone.contact.clocks == {"name": 7}
+    def test_cleared_field_keeps_its_clock(self) -> None:
+        """An older value does not restore it."""
+        book = clocked_book()
+        book.upsert({"id": 1, "name": "A", "at": 5})
+        cleared = book.upsert({"id": 1, "name": None, "at": 7})
+        assert "name" not in cleared.contact
+        assert cleared.contact.clocks == {"name": 7}
 
-        late = made.upsert({"id": 1, "name": "B", "at": 6})
-        assert late.unchanged
-        assert late.ignored == {"name": "latest(by='at')", "at": "largest"}
-        assert made.upsert({"id": 1, "name": "C", "at": 8}).contact["name"] == "C"
+        outcome = book.upsert({"id": 1, "name": "B", "at": 6})
+        assert outcome.unchanged
+        assert outcome.ignored == {"name": "latest(by='at')", "at": "largest"}
+        assert book.upsert({"id": 1, "name": "C", "at": 8}).contact["name"] == "C"
 
     @pytest.mark.parametrize("name", ["A", None], ids=["value", "null"])
-    def test_at_creation_the_clock_is_recorded(self, name: Any) -> None:
-        """Of null too: what is older than the contact finds it cleared."""
-        made = clocked()
-        outcome = made.upsert({"id": 1, "name": name, "at": 7})
+    def test_new_contact_has_the_clock_of_value_or_null(self, name: Any) -> None:
+        """An older value than the null is ignored."""
+        book = clocked_book()
+        outcome = book.upsert({"id": 1, "name": name, "at": 7})
 
         assert outcome.contact.clocks == {"name": 7}
-        assert made.upsert({"id": 1, "name": "Z", "at": 6}).unchanged
+        assert book.upsert({"id": 1, "name": "Z", "at": 6}).unchanged
 
-    def test_a_value_without_a_clock_is_overtaken_by_any(self) -> None:
-        """What no clock has written has none, whatever the patch's is."""
-        made = clocked()
+    def test_value_without_clock_is_replaced_by_any_clock(self) -> None:
+        book = clocked_book()
         row = Contact("1", "", {"id": 1, "name": "A"}, 1, NOW, NOW).to_dict()
-        made = ContactBook.load(made.policy, [row])
+        book = ContactBook.load(book.policy, [row])
 
-        assert made.upsert({"id": 1, "name": "B", "at": -5}).contact["name"] == "B"
+        assert book.upsert({"id": 1, "name": "B", "at": -5}).contact["name"] == "B"
 
     @pytest.mark.parametrize(
         ("sent", "shown"),
@@ -391,55 +392,56 @@ class TestLatest:
         ],
         ids=map(str, range(6)),
     )
-    def test_a_value_needs_its_clock(self, sent: Any, shown: Any) -> None:
-        """None, blank, or what is neither text nor number is refused by its name."""
-        made = clocked(at=field())
+    def test_value_without_usable_clock_is_refused(self, sent: Any, shown: Any) -> None:
+        """A clock is text or a number; the clock is named."""
+        book = clocked_book(at=field())
         for known in (False, True):
             with pytest.raises(InvalidField, match="as the clock of name") as caught:
-                made.upsert({"id": 1, "name": "A", **sent})
+                book.upsert({"id": 1, "name": "A", **sent})
             assert ("at", shown) == (caught.value.field, caught.value.value)
-            assert len(made) == known
-            made.upsert({"id": 1, "at": 1})
+            assert len(book) == known
+            book.upsert({"id": 1, "at": 1})
 
-        assert made.upsert({"id": 1, **sent}).contact.clocks == {}
+        assert book.upsert({"id": 1, **sent}).contact.clocks == {}
 
-    def test_a_clock_that_is_left_out_is_none(self) -> None:
-        """Null and blank that count as omitted give no clock."""
-        made = clocked(at=field(null="ignore"))
+    def test_ignored_null_is_no_clock(self) -> None:
+        book = clocked_book(at=field(null="ignore"))
         with pytest.raises(InvalidField, match="at: must be text or a number"):
-            made.upsert({"id": 1, "name": "A", "at": None})
+            book.upsert({"id": 1, "name": "A", "at": None})
 
     @pytest.mark.parametrize(("old", "new"), [(1, "1"), ("2", 1), ("1", 1.5)])
-    def test_clocks_of_two_kinds(self, old: Any, new: Any) -> None:
-        """A number and a text do not compare, and the field is named."""
-        made = clocked(at=field())
-        made.upsert({"id": 1, "name": "A", "at": old})
-        with pytest.raises(InvalidField, match="must have a clock comparable") as c:
-            made.upsert({"id": 1, "name": "B", "at": new})
+    def test_number_and_text_clocks_do_not_compare(self, old: Any, new: Any) -> None:
+        """The field is named."""
+        book = clocked_book(at=field())
+        book.upsert({"id": 1, "name": "A", "at": old})
+        with pytest.raises(
+            InvalidField, match="must have a clock comparable"
+        ) as caught:
+            book.upsert({"id": 1, "name": "B", "at": new})
 
-        assert (c.value.field, c.value.value) == ("name", "B")
+        assert (caught.value.field, caught.value.value) == ("name", "B")
 
-    def test_the_clock_is_the_one_that_was_cleaned(self) -> None:
-        """Spellings of one time are one time."""
-        made = clocked(at=field(clean=lambda at: at.replace("/", "-")))
-        made.upsert({"id": 1, "name": "A", "at": "2024/01/02"})
+    def test_clock_is_the_cleaned_value(self) -> None:
+        """Two spellings of one time are equal."""
+        book = clocked_book(at=field(clean=lambda at: at.replace("/", "-")))
+        book.upsert({"id": 1, "name": "A", "at": "2024/01/02"})
 
-        assert made.get("1").clocks == {"name": "2024-01-02"}
-        assert made.upsert({"id": 1, "name": "A", "at": "2024-01-02"}).unchanged
+        assert book.get("1").clocks == {"name": "2024-01-02"}
+        assert book.upsert({"id": 1, "name": "A", "at": "2024-01-02"}).unchanged
 
-    def test_undeclared_fields_may_go_by_an_undeclared_clock(self) -> None:
-        """The clock itself goes by itself then."""
-        made = by_id(extra_fields=field(rule=latest(by="at")))
-        made.upsert({"id": 1, "city": "Oslo", "at": 2})
-        outcome = made.upsert({"id": 1, "city": "Rome", "at": 1})
+    def test_undeclared_fields_may_have_an_undeclared_clock(self) -> None:
+        """The clock is its own clock then."""
+        book = book_by_id(extra_fields=field(rule=latest(by="at")))
+        book.upsert({"id": 1, "city": "Oslo", "at": 2})
+        outcome = book.upsert({"id": 1, "city": "Rome", "at": 1})
 
         assert outcome.contact.fields == {"id": 1, "city": "Oslo", "at": 2}
         assert outcome.contact.clocks == {"city": 2, "at": 2}
         assert set(outcome.ignored) == {"city", "at"}
 
 
-class TestLeftOut:
-    """What a rule leaves out is named, with the rule."""
+class TestIgnored:
+    """A value that a rule does not store is named with the rule."""
 
     @pytest.mark.parametrize(
         ("rule", "sent", "after", "ignored"),
@@ -459,11 +461,16 @@ class TestLeftOut:
         ],
         ids=map(str, range(12)),
     )
-    def test_a_number(self, rule: Any, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
-        """It is stored, or what is left out is told."""
-        made = by_id({"id": 1, "n": 3}, n=field(rule=rule))
-        made._index.put(Contact("1", "", {"id": 1, "n": 3}, 1, NOW, NOW), [["1"]])
-        outcome = made.upsert({"id": 1, "n": sent})
+    def test_number_is_stored_or_named_as_ignored(
+        self,
+        rule: Any,
+        sent: Any,
+        after: Any,
+        ignored: bool,  # noqa: FBT001
+    ) -> None:
+        book = book_by_id({"id": 1, "n": 3}, n=field(rule=rule))
+        book._index.put(Contact("1", "", {"id": 1, "n": 3}, 1, NOW, NOW), [["1"]])
+        outcome = book.upsert({"id": 1, "n": sent})
 
         assert (type(after), after) == (
             type(outcome.contact.get("n")),
@@ -485,30 +492,35 @@ class TestLeftOut:
         ],
         ids=map(str, range(8)),
     )
-    def test_inside_a_mapping(self, sent: Any, after: Any, ignored: bool) -> None:  # noqa: FBT001
-        """What is not taken inside is told, even where the rest is stored."""
-        made = by_id(m=field(rule=deep_keep))
-        made.upsert({"id": 1, "m": {"a": 1, "c": {"d": ""}}})
-        outcome = made.upsert({"id": 1, "m": sent})
+    def test_nested_value_not_stored_is_named_as_ignored(
+        self,
+        sent: Any,
+        after: Any,
+        ignored: bool,  # noqa: FBT001
+    ) -> None:
+        """Even if the rest of the mapping is stored."""
+        book = book_by_id(m=field(rule=deep_keep))
+        book.upsert({"id": 1, "m": {"a": 1, "c": {"d": ""}}})
+        outcome = book.upsert({"id": 1, "m": sent})
 
         assert after == outcome.contact["m"]
         assert ({"m": "deep_keep"} if ignored else {}) == outcome.ignored
-        assert made.upsert({"id": 1, "m": sent}).unchanged
+        assert book.upsert({"id": 1, "m": sent}).unchanged
 
-    def test_lists_tell_nothing(self) -> None:
-        """What joins or leaves a list is what was asked for."""
+    def test_list_rules_ignore_nothing(self) -> None:
+        """Adding and removing items is what the patch asks for."""
         lines = {"s": field(rule=add_or_remove), "a": field(rule=append)}
-        made = by_id({"id": 1, "s": ["x"], "a": ["x"]}, **lines)
-        outcome = made.upsert({"id": 1, "s": ["-x", "y"], "a": ["x"]})
+        book = book_by_id({"id": 1, "s": ["x"], "a": ["x"]}, **lines)
+        outcome = book.upsert({"id": 1, "s": ["-x", "y"], "a": ["x"]})
 
         assert (outcome.contact["s"], outcome.contact["a"]) == (("y",), ("x", "x"))
         assert outcome.ignored == {}
         with pytest.raises(InvalidField, match="s: must be a list of text"):
-            made.upsert({"id": 1, "s": ["-"]})
+            book.upsert({"id": 1, "s": ["-"]})
 
 
-def absorbing(on_merge: Any = None, **lines: Any) -> Policy:
-    """Make a policy that merges by two keys."""
+def merge_policy(on_merge: Any = None, **lines: Any) -> Policy:
+    """Make a policy that merges contacts by two keys."""
     keys = {name: field(key=normalize.exact) for name in ("id", "ref")}
     return Policy(merge_all("id", "ref"), merging({**keys, **lines}, on_merge or {}))
 
@@ -516,32 +528,33 @@ def absorbing(on_merge: Any = None, **lines: Any) -> Policy:
 BOTH: dict[str, Any] = {"id": 1, "ref": 2}
 
 
-class TestAbsorb:
-    """One contact merged into another, before the patch is."""
+class TestMergedContacts:
+    """Contacts are merged before the patch is applied."""
 
-    def test_the_survivors_values_stay(self) -> None:
+    def test_survivor_keeps_its_values(self) -> None:
         """Absent and blank ones are filled, from one absorbed contact after another."""
         names = ("a", "b", "c", "d")
-        policy = absorbing(**{name: field() for name in names})
-        made = book(
+        policy = merge_policy(**{name: field() for name in names})
+        book = make_book(
             policy,
             {"id": 1, "a": 1, "b": ""},
             {"ref": 2, "a": 2, "b": 2, "c": 2},
             {"ref": 2, "a": 3, "b": 3, "c": 3, "d": 3},
         )
-        outcome = made.upsert(BOTH)
+        outcome = book.upsert(BOTH)
 
         assert outcome.result == "merged"
         assert outcome.contact.fields == {**BOTH, "a": 1, "b": 2, "c": 2, "d": 3}
-        assert made.upsert(BOTH).unchanged
+        assert book.upsert(BOTH).unchanged
 
-    def test_the_patch_comes_last(self) -> None:
-        """It is merged over what the contacts made of each other."""
-        policy = absorbing(tags=field(rule=union), at=field(), on_merge={"tags": union})
-        made = book(
+    def test_patch_is_applied_after_the_contacts(self) -> None:
+        policy = merge_policy(
+            tags=field(rule=union), at=field(), on_merge={"tags": union}
+        )
+        book = make_book(
             policy, {"id": 1, "tags": ["a"]}, {"ref": 2, "tags": ["b"], "at": 1}
         )
-        outcome = made.upsert({**BOTH, "tags": ["c"], "at": None})
+        outcome = book.upsert({**BOTH, "tags": ["c"], "at": None})
 
         assert outcome.contact.fields == {**BOTH, "tags": ("a", "b", "c")}
 
@@ -560,31 +573,35 @@ class TestAbsorb:
         ],
         ids=map(str, range(9)),
     )
-    def test_a_rule_between_contacts(self, rule: Any, after: Any) -> None:
-        """The survivor's value stands for the stored one, whatever the field's rule."""
-        policy = absorbing({} if rule is None else {"n": rule}, n=field(rule=on_create))
-        made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
+    def test_merge_rule_combines_the_values_of_contacts(
+        self, rule: Any, after: Any
+    ) -> None:
+        """The rule of the field does not matter."""
+        policy = merge_policy(
+            {} if rule is None else {"n": rule}, n=field(rule=on_create)
+        )
+        book = make_book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
 
-        assert after == made.upsert(BOTH).contact.get("n")
+        assert after == book.upsert(BOTH).contact.get("n")
 
-    def test_a_rule_that_takes_nothing_from_an_update(self) -> None:
-        """Takes nothing from another contact either, though nothing is there."""
-        policy = absorbing({"n": on_create}, n=field())
-        made = book(policy, {"id": 1}, {"ref": 2, "n": 2})
+    def test_merge_rule_on_create_takes_no_value(self) -> None:
+        """Even if the survivor has none."""
+        policy = merge_policy({"n": on_create}, n=field())
+        book = make_book(policy, {"id": 1}, {"ref": 2, "n": 2})
 
-        assert "n" not in made.upsert(BOTH).contact
+        assert "n" not in book.upsert(BOTH).contact
 
-    def test_a_rule_that_refuses(self) -> None:
-        """The field and the absorbed contact are named, and not its value."""
-        policy = absorbing({"n": immutable, "m": deep}, n=field(), m=field())
-        made = book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
-        before = made.dump()
+    def test_merge_rule_that_refuses_names_the_absorbed_contact(self) -> None:
+        """The field is named, and no value is shown."""
+        policy = merge_policy({"n": immutable, "m": deep}, n=field(), m=field())
+        book = make_book(policy, {"id": 1, "n": 1}, {"ref": 2, "n": 2})
+        before = book.dump()
         with pytest.raises(InvalidField) as caught:
-            made.upsert({**BOTH, "n": 3})
+            book.upsert({**BOTH, "n": 3})
 
         assert (caught.value.field, caught.value.holder) == ("n", "2")
         assert caught.value.value is None
-        assert made.dump() == before
+        assert book.dump() == before
 
     @pytest.mark.parametrize(
         ("one", "two", "after", "clocks"),
@@ -598,17 +615,17 @@ class TestAbsorb:
         ],
         ids=map(str, range(6)),
     )
-    def test_a_field_with_a_clock(
+    def test_newer_clock_decides_between_contacts(
         self, one: Any, two: Any, after: Any, clocks: Any
     ) -> None:
-        """It goes by its clock, not by who survives; what is cleared counts too."""
-        policy = absorbing(name=field(rule=latest(by="at")), at=field(rule=largest))
-        made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
-        outcome = made.upsert(BOTH)
+        """Whichever contact survives; a cleared value counts, too."""
+        policy = merge_policy(name=field(rule=latest(by="at")), at=field(rule=largest))
+        book = make_book(policy, {"id": 1, **one}, {"ref": 2, **two})
+        outcome = book.upsert(BOTH)
 
         assert after == outcome.contact.get("name")
         assert clocks == outcome.contact.clocks
-        assert made.upsert(BOTH).unchanged
+        assert book.upsert(BOTH).unchanged
 
     @pytest.mark.parametrize(
         ("rule", "one", "two", "after", "clocks"),
@@ -677,36 +694,36 @@ class TestAbsorb:
         ],
         ids=map(str, range(19)),
     )
-    def test_a_value_that_is_taken_over_brings_its_clock(
+    def test_value_taken_from_another_contact_has_its_clock(
         self, rule: Any, one: Any, two: Any, after: Any, clocks: Any
     ) -> None:
-        """Whatever rule takes it; a value of both has the later of their clocks."""
+        """A value combined of both has the later clock."""
         lines = {"name": field(rule=latest(by="at")), "at": field(rule=largest)}
-        policy = absorbing({"name": rule}, **lines)
-        made = book(policy, {"id": 1, **one}, {"ref": 2, **two})
-        outcome = made.upsert(BOTH)
+        policy = merge_policy({"name": rule}, **lines)
+        book = make_book(policy, {"id": 1, **one}, {"ref": 2, **two})
+        outcome = book.upsert(BOTH)
 
         assert outcome.contact.get("name") == after
         assert outcome.contact.clocks == clocks
-        older = made.upsert({**BOTH, "name": ["older"], "at": clocks["name"] - 1})
+        older = book.upsert({**BOTH, "name": ["older"], "at": clocks["name"] - 1})
         assert older.contact.get("name") == after
 
-    def test_clocks_of_two_kinds_are_ordered_too(self) -> None:
-        """A value that is made of both has a clock, number or text."""
+    def test_combined_value_has_one_of_two_kinds_of_clock(self) -> None:
+        """A number and a text are ordered for this."""
         lines = {"name": field(rule=latest(by="at")), "at": field()}
-        policy = absorbing({"name": union}, **lines)
-        made = book(
+        policy = merge_policy({"name": union}, **lines)
+        book = make_book(
             policy,
             {"id": 1, "name": ["a"], "at": 5},
             {"ref": 2, "name": ["b"], "at": "2024"},
         )
 
-        assert made.upsert(BOTH).contact.clocks == {"name": "2024"}
+        assert book.upsert(BOTH).contact.clocks == {"name": "2024"}
 
     @pytest.mark.parametrize("name", ["A", None, ""], ids=["value", "absent", "blank"])
-    def test_where_neither_has_a_clock_it_is_kept(self, name: Any) -> None:
-        """As a field without one: the survivor's value, else that of the other."""
-        policy = absorbing(name=field(rule=latest(by="at")), at=field())
+    def test_field_without_clocks_keeps_the_survivor_value(self, name: Any) -> None:
+        """An absent or blank one is filled."""
+        policy = merge_policy(name=field(rule=latest(by="at")), at=field())
         rows = [
             Contact("1", "", {"id": 1, "name": name or ""}, 1, NOW, NOW).to_dict(),
             Contact("2", "", {"ref": 2, "name": "B"}, 1, NOW, NOW).to_dict(),
@@ -718,20 +735,19 @@ class TestAbsorb:
         assert (name or "B") == outcome.contact["name"]
         assert outcome.contact.clocks == {}
 
-    def test_a_blank_value_of_an_absorbed_contact(self) -> None:
-        """It fills what is absent, as a sent one does under keep."""
-        made = book(absorbing(n=field()), {"id": 1}, {"ref": 2, "n": []})
+    def test_blank_value_of_the_absorbed_fills_an_absent_field(self) -> None:
+        book = make_book(merge_policy(n=field()), {"id": 1}, {"ref": 2, "n": []})
 
-        assert made.upsert(BOTH).contact["n"] == ()
+        assert book.upsert(BOTH).contact["n"] == ()
 
 
 class TestDraft:
-    """The fields by themselves."""
+    """The draft on its own."""
 
     POLICY = Policy(first_match("id"), {"id": ID, "n": field(), "s": field(default=1)})
 
-    def test_what_comes_back_has_not_moved(self) -> None:
-        """A field that is as it was stored is not among those that moved."""
+    def test_restored_field_has_not_moved(self) -> None:
+        """A field that is again as it was stored counts as not moved."""
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
         draft = Draft(self.POLICY, before, {})
         draft.apply_patch({"n": 2}, known=True)
@@ -740,8 +756,8 @@ class TestDraft:
 
         assert (draft.moved, draft.after) == (set(), {"id": 1, "n": 1})
 
-    def test_what_is_left_out(self) -> None:
-        """A field and its clock are as they were; other fields go by its clock."""
+    def test_leave_out_restores_field_and_clock(self) -> None:
+        """Fields that have the left out field as their clock keep it."""
         lines = {"id": ID, "n": field(rule=latest(by="at")), "at": field()}
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW, {}, {"n": 5})
         draft = Draft(Policy(first_match("id"), lines), before, {})
@@ -760,8 +776,8 @@ class TestDraft:
         assert (draft.after["n"], draft.clocks, draft.moved) == ((2,), {"n": 6}, {"n"})
         assert draft.ignored == {"at": "composite"}
 
-    def test_what_is_left_out_of_a_new_contact(self) -> None:
-        """It is not there, by default neither; one that is needed is missed."""
+    def test_leave_out_removes_the_field_of_a_new_contact(self) -> None:
+        """It has no default then; a required field is refused."""
         needed = Policy(first_match("id"), {**self.POLICY.fields, "n": NEEDED})
         draft = Draft(needed, None, {"c": "null"})
         draft.apply_patch({"id": 1, "n": 2, "s": 3})
@@ -773,10 +789,10 @@ class TestDraft:
         with pytest.raises(MissingField, match="n: is required"):
             draft.leave_out({"n": "", "s": ""})
 
-    def test_what_joined_a_list_is_known(self) -> None:
-        """The list has a value of its own, and whose values joined it."""
-        made = mailbox(ADA, append_new=True)
-        draft = Draft(made.policy, made.get("1"), {})
+    def test_draft_knows_appended_primaries(self) -> None:
+        """The own value of the list is known apart from them."""
+        book = mail_book(ADA, append_new=True)
+        draft = Draft(book.policy, book.get("1"), {})
         draft.apply_patch({"main": "c@x", "more": ("d@x",)}, known=True)
 
         assert draft.after["more"] == ("d@x", "c@x")
@@ -795,14 +811,13 @@ class TestDraft:
         assert draft.after["more"] == (*ADA["more"], "c@x")
         assert not draft.is_moved("more")
 
-        made = mailbox({"id": 1, "main": "a@x"}, append_new=True)
-        draft = Draft(made.policy, made.get("1"), {})
+        book = mail_book({"id": 1, "main": "a@x"}, append_new=True)
+        draft = Draft(book.policy, book.get("1"), {})
         draft.apply_patch({"main": "c@x"}, known=True)
         assert (draft.after["more"], draft.own_value("more")) == (("c@x",), None)
         assert not draft.is_moved("more")
 
-    def test_nothing_of_it_reaches_the_contact(self) -> None:
-        """The contact that it was made of stays as it is."""
+    def test_draft_does_not_change_its_contact(self) -> None:
         before = Contact("1", "", {"id": 1, "n": 1}, 1, NOW, NOW)
         ignored = {"s": "null"}
         draft = Draft(self.POLICY, before, ignored)
@@ -812,8 +827,7 @@ class TestDraft:
         assert before.fields == {"id": 1, "n": 1}
         assert ignored == {"s": "null"}
 
-    def test_a_default_stands_where_nothing_was_sent(self) -> None:
-        """And it counts as moved, for a new contact has nothing."""
+    def test_default_of_an_omitted_field_counts_as_moved(self) -> None:
         draft = Draft(self.POLICY, None, {})
         draft.apply_patch({"id": 1})
         draft.apply_defaults({"id": 1})
@@ -822,26 +836,26 @@ class TestDraft:
         assert draft.moved == {"id", "s"}
 
 
-def test_what_joins_is_cleaned_as_the_list_is() -> None:
-    """It is stored as it would be if it had been sent there, and refused as well."""
+def test_appended_primary_is_cleaned_as_the_list() -> None:
+    """It is stored or refused as if sent in the list."""
 
     def lower(values: Any) -> Any:
         if "bad@x" in values:
             raise ValueError("must be good")
         return [value.lower() for value in values]
 
-    made = mailbox(ADA, append_new=True, more=field(clean=lower))
-    outcome = made.upsert({"id": 1, "main": "C@x"})
+    book = mail_book(ADA, append_new=True, more=field(clean=lower))
+    outcome = book.upsert({"id": 1, "main": "C@x"})
     assert outcome.contact["more"] == ("b@x", "c@x")
-    assert made.upsert({"id": 1, "main": "C@x"}).unchanged
+    assert book.upsert({"id": 1, "main": "C@x"}).unchanged
 
     with pytest.raises(InvalidField, match="more: must be good"):
-        made.upsert({"id": 1, "main": "bad@x"})
+        book.upsert({"id": 1, "main": "bad@x"})
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["stored", "sent"])
-def test_what_joins_and_cannot_be_used_is_refused(known: bool) -> None:  # noqa: FBT001
-    """As it would be if it had been sent there, and no stored value is shown."""
+def test_appended_primary_that_clean_rejects_is_refused(known: bool) -> None:  # noqa: FBT001
+    """No stored value is shown."""
 
     def clean(values: Any) -> Any:
         if "boom@x" in values:
@@ -849,50 +863,50 @@ def test_what_joins_and_cannot_be_used_is_refused(known: bool) -> None:  # noqa:
         return None if "c@x" in values else values
 
     more = {"more": ["secret@x"]} if known else {"more": None}
-    made = mailbox({**ADA, **more}, append_new=True, more=field(clean=clean))
+    book = mail_book({**ADA, **more}, append_new=True, more=field(clean=clean))
     with pytest.raises(InvalidField) as caught:
-        made.upsert({"id": 1, "main": "c@x"})
+        book.upsert({"id": 1, "main": "c@x"})
     assert (
         str(caught.value)
         == "more: must be a value that its clean function accepts, not 'c@x'"
     )
     with pytest.raises(LookupError) as raised:
-        made.upsert({"id": 1, "main": "boom@x"})
+        book.upsert({"id": 1, "main": "boom@x"})
     assert raised.value.__notes__ == ["more: clean clean raised this for a list"]
 
 
-def test_a_rule_that_raises_is_named() -> None:
-    """With its field, whatever path the call takes."""
+def test_exception_of_a_rule_has_a_note_with_the_field() -> None:
+    """In every verb, and in a merge of contacts."""
 
     def boom(_stored: Any, _sent: Any) -> Any:
         raise LookupError("boom")
 
     lines = {"n": field(rule=custom(boom, name="mine"))}
-    made = by_id(**lines)
+    book = book_by_id(**lines)
     note = ["n: rule mine raised this for text"]
-    for call in (made.plan, made.upsert, made.create):
+    for call in (book.plan, book.upsert, book.create):
         with pytest.raises(LookupError) as raised:
             call({"id": 1, "n": "x"})
         assert raised.value.__notes__ == note
     rule = custom(boom, name="mine")
-    made = book(
-        absorbing({"n": rule}, n=field()), {"id": 1, "n": "a"}, {"ref": 2, "n": "b"}
+    book = make_book(
+        merge_policy({"n": rule}, n=field()), {"id": 1, "n": "a"}, {"ref": 2, "n": "b"}
     )
     with pytest.raises(LookupError) as raised:
-        made.upsert(BOTH)
+        book.upsert(BOTH)
     assert raised.value.__notes__ == note
 
 
-def test_a_default_in_place_of_what_was_sent_is_named() -> None:
-    """A null that a rule does not take is ignored in words, not in silence."""
-    made = by_id(n=field(rule=ignore, default="d"))
+def test_sent_value_under_ignore_is_named() -> None:
+    """Also if the default is stored in its place."""
+    book = book_by_id(n=field(rule=ignore, default="d"))
 
-    assert made.upsert({"id": 1, "n": None}).ignored == {"n": "ignore"}
-    assert made.upsert({"id": 2, "n": "e"}).ignored == {"n": "ignore"}
+    assert book.upsert({"id": 1, "n": None}).ignored == {"n": "ignore"}
+    assert book.upsert({"id": 2, "n": "e"}).ignored == {"n": "ignore"}
 
 
-def test_contacts_are_joined_by_the_tables_rules() -> None:
-    """Whatever rule one call has for its patch, the later value of two stays."""
+def test_rules_of_a_call_do_not_apply_to_merged_contacts() -> None:
+    """Two contacts are merged by the rules of the policy."""
     last_updated = latest(by="at")
     lines = {
         "id": ID,
@@ -900,11 +914,11 @@ def test_contacts_are_joined_by_the_tables_rules() -> None:
         "at": field(rule=last_updated),
         "n": field(rule=last_updated),
     }
-    made = book(
+    book = make_book(
         Policy(merge_all("id", "k"), lines),
         {"id": 1, "at": 1, "n": "old"},
         {"k": 2, "at": 2, "n": "new"},
     )
-    merged = made.upsert({"id": 1, "k": 2, "at": 0}, rules={"n": keep}).contact
+    merged = book.upsert({"id": 1, "k": 2, "at": 0}, rules={"n": keep}).contact
 
     assert (merged["n"], merged["at"]) == ("new", 2)

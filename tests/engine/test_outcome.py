@@ -1,4 +1,4 @@
-"""Outcomes whose parts are made when they are asked for, and they are as any other."""
+"""Outcomes whose parts are made on first access equal those made at once."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 LINES = {"email": field(key=normalize.email), "name": field()}
 POLICY = Policy(first_match("email"), LINES)
-PARTS = [each.name for each in attrs.fields(Outcome)]
+PARTS = [item.name for item in attrs.fields(Outcome)]
 
 BEFORE = Contact("c-1", "s", {"email": "ada@x", "name": "Ada"}, 1, NOW, NOW)
 AFTER = Contact("c-1", "s", {"email": "ada@x", "name": "Augusta"}, 2, NOW, LATER)
 SURVIVOR = attrs.evolve(AFTER, merged_ids=["c-2"], aliases={"email": ["old@x"]})
 
-TOLD: dict[str, tuple[Any, ...]] = {
+OUTCOMES: dict[str, tuple[Any, ...]] = {
     "created": ("created", BEFORE, None, None),
     "updated": ("updated", AFTER, BEFORE, "email"),
     "updated, with a history": ("updated", SURVIVOR, BEFORE, "email"),
@@ -44,50 +44,49 @@ TOLD: dict[str, tuple[Any, ...]] = {
 }
 
 
-def eager(name: str) -> Outcome:
+def eager_outcome(name: str) -> Outcome:
     """Make an outcome of all its parts."""
-    result, contact, before, by = TOLD[name]
+    result, contact, before, by = OUTCOMES[name]
     return Outcome(result, contact, before, by, (), NOTHING, (), (), POLICY)
 
 
-def late(name: str) -> Outcome:
-    """Make the same one of rows whose contacts nobody has."""
-    result, contact, before, by = TOLD[name]
-    row = in_row(contact)
-    was = None if before is None else in_row(before)
-    record = row, row if before is contact else was, by
+def lazy_outcome(name: str) -> Outcome:
+    """Make the same outcome of rows without contacts."""
+    result, contact, before, by = OUTCOMES[name]
+    row = own_row(contact)
+    row_before = None if before is None else own_row(before)
+    record = row, row if before is contact else row_before, by
     return outcome_from_record(result, record, POLICY)
 
 
-def in_row(contact: Contact) -> Row:
-    """Make a row of a contact that is nobody else's."""
-    twin = Contact.from_dict(contact.to_dict())
-    return row_of(twin, tuple(twin), 0, (("ada@x",),))
+def own_row(contact: Contact) -> Row:
+    """Make a row of a contact that no other object has."""
+    equal = Contact.from_dict(contact.to_dict())
+    return row_of(equal, tuple(equal), 0, (("ada@x",),))
 
 
-@pytest.mark.parametrize("name", TOLD)
-class TestLate:
-    """Whatever is asked of it first, it answers as the one of all its parts does."""
+@pytest.mark.parametrize("name", OUTCOMES)
+class TestLazyOutcome:
+    """An outcome made of rows equals one made of all its parts."""
 
     @pytest.mark.parametrize("part", PARTS)
-    def test_each_part(self, name: str, part: str) -> None:
-        """Asked for by itself, and again."""
-        outcome = late(name)
-        first, again = getattr(outcome, part), getattr(outcome, part)
+    def test_part_equals_that_of_an_eager_outcome(self, name: str, part: str) -> None:
+        """The second access returns the same object."""
+        outcome = lazy_outcome(name)
+        first, second = getattr(outcome, part), getattr(outcome, part)
 
-        assert getattr(eager(name), part) == first
-        assert type(getattr(eager(name), part)) is type(first)
-        assert first is again
+        assert getattr(eager_outcome(name), part) == first
+        assert type(getattr(eager_outcome(name), part)) is type(first)
+        assert first is second
 
-    def test_in_whatever_order(self, name: str) -> None:
-        """No part depends on which was asked for before."""
+    def test_order_of_access_does_not_matter(self, name: str) -> None:
         for order in permutations(["contact", "before", "matched_by", "ignored"]):
-            outcome = late(name)
+            outcome = lazy_outcome(name)
             for part in order:
-                assert getattr(eager(name), part) == getattr(outcome, part)
+                assert getattr(eager_outcome(name), part) == getattr(outcome, part)
 
     @pytest.mark.parametrize(
-        "ask",
+        "function",
         [
             repr,
             hash,
@@ -101,38 +100,38 @@ class TestLate:
         ],
         ids=range(10),
     )
-    def test_what_is_told_of_all_parts(
-        self, name: str, ask: Callable[[Outcome], Any]
+    def test_functions_of_all_parts_return_the_same(
+        self, name: str, function: Callable[[Outcome], Any]
     ) -> None:
-        """In words, as a number, and by what is derived."""
-        assert ask(eager(name)) == ask(late(name))
+        assert function(eager_outcome(name)) == function(lazy_outcome(name))
 
-    def test_equality(self, name: str) -> None:
+    def test_lazy_and_eager_outcomes_are_equal(self, name: str) -> None:
         """From both sides, and between two of them."""
-        assert eager(name) == late(name)
-        assert late(name) == eager(name)
-        assert late(name) == late(name)
-        for other in TOLD:
-            assert (name == other) == (late(name) == late(other))
-            assert (name == other) == (late(name) == eager(other))
+        assert eager_outcome(name) == lazy_outcome(name)
+        assert lazy_outcome(name) == eager_outcome(name)
+        assert lazy_outcome(name) == lazy_outcome(name)
+        for other in OUTCOMES:
+            assert (name == other) == (lazy_outcome(name) == lazy_outcome(other))
+            assert (name == other) == (lazy_outcome(name) == eager_outcome(other))
 
     @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-    def test_pickled(self, name: str, protocol: int) -> None:
-        """It comes back as the other does, which forgets the policy."""
-        whole = pickle.loads(pickle.dumps(eager(name), protocol))  # noqa: S301
-        found = pickle.loads(pickle.dumps(late(name), protocol))  # noqa: S301
+    def test_pickled_outcome_has_no_policy(self, name: str, protocol: int) -> None:
+        """It equals the pickled eager outcome."""
+        pickled_eager = pickle.loads(pickle.dumps(eager_outcome(name), protocol))  # noqa: S301
+        result = pickle.loads(pickle.dumps(lazy_outcome(name), protocol))  # noqa: S301
 
-        assert whole == eager(name) == found
-        assert whole._policy is found._policy is None
+        assert pickled_eager == eager_outcome(name) == result
+        assert pickled_eager._policy is result._policy is None
 
-    @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
-    def test_copied(self, name: str, how: Callable[[Outcome], Outcome]) -> None:
-        """As the other is, and the first one is as it was."""
-        outcome = late(name)
-        found = how(outcome)
+    @pytest.mark.parametrize("copy_function", [copy.copy, copy.deepcopy])
+    def test_copied_outcome_keeps_the_policy(
+        self, name: str, copy_function: Callable[[Outcome], Outcome]
+    ) -> None:
+        outcome = lazy_outcome(name)
+        result = copy_function(outcome)
 
-        assert eager(name) == found == outcome
-        assert how(eager(name))._policy is found._policy
+        assert eager_outcome(name) == result == outcome
+        assert copy_function(eager_outcome(name))._policy is result._policy
 
     @pytest.mark.parametrize(
         "change",
@@ -147,83 +146,87 @@ class TestLate:
         ],
         ids=lambda change: " ".join(change) or "nothing",
     )
-    def test_evolved(self, name: str, change: dict[str, Any]) -> None:
-        """It makes another one of all its parts, with its policy."""
-        outcome = late(name)
-        found = attrs.evolve(outcome, **change)
+    def test_evolved_outcome_keeps_the_policy(
+        self, name: str, change: dict[str, Any]
+    ) -> None:
+        """The original outcome is unchanged."""
+        outcome = lazy_outcome(name)
+        result = attrs.evolve(outcome, **change)
 
-        assert attrs.evolve(eager(name), **change) == found
-        assert found._policy is POLICY
-        assert eager(name) == outcome
+        assert attrs.evolve(eager_outcome(name), **change) == result
+        assert result._policy is POLICY
+        assert eager_outcome(name) == outcome
 
     @pytest.mark.parametrize("part", ["city", "_row", "__fspath__", ""])
-    def test_what_it_does_not_have(self, name: str, part: str) -> None:
-        """It says so by name, before and after its parts were asked for."""
-        outcome = late(name)
+    def test_unknown_attribute_is_named(self, name: str, part: str) -> None:
+        """Before and after the parts were made."""
+        outcome = lazy_outcome(name)
         for _ in range(2):
             with pytest.raises(AttributeError, match=f"an outcome has no {part}$"):
                 getattr(outcome, part)
             assert not hasattr(outcome, part)
             repr(outcome)
 
-    def test_it_is_frozen(self, name: str) -> None:
-        """Whether a part was asked for or not."""
-        outcome = late(name)
+    def test_outcome_is_frozen(self, name: str) -> None:
+        """Before and after the parts were made."""
+        outcome = lazy_outcome(name)
         for _ in range(2):
             for part in PARTS:
                 with pytest.raises(attrs.exceptions.FrozenInstanceError):
                     setattr(outcome, part, None)
                 with pytest.raises(attrs.exceptions.FrozenInstanceError):
                     delattr(outcome, part)
-            assert eager(name) == outcome
+            assert eager_outcome(name) == outcome
 
 
-def test_an_outcome_of_its_parts_has_no_others() -> None:
-    """What it does not have is told in the same words."""
+def test_unknown_attribute_of_an_eager_outcome_is_named() -> None:
     with pytest.raises(AttributeError, match=r"an outcome has no city$"):
-        _ = eager("created").city  # type: ignore[attr-defined]
+        _ = eager_outcome("created").city  # type: ignore[attr-defined]
 
 
-def test_what_is_unchanged_is_one_contact() -> None:
-    """The same object before and after, by whichever is asked for first."""
-    one, other = late("unchanged"), late("unchanged")
+def test_unchanged_outcome_has_one_contact_object() -> None:
+    """Whichever part is accessed first."""
+    one, other = lazy_outcome("unchanged"), lazy_outcome("unchanged")
 
     assert one.contact is one.before
     assert other.before is other.contact
 
 
-def test_its_contacts_are_those_of_the_rows() -> None:
-    """As the index gives them, as long as the outcome is there."""
-    row, was = in_row(AFTER), in_row(BEFORE)
-    outcome = outcome_from_record("updated", (row, was, "email"), POLICY)
-    held = contact_from_row(row)
+def test_contacts_are_those_of_the_rows() -> None:
+    """The rows return the same objects while the outcome exists."""
+    row, row_before = own_row(AFTER), own_row(BEFORE)
+    outcome = outcome_from_record("updated", (row, row_before, "email"), POLICY)
+    contact = contact_from_row(row)
 
-    assert held is outcome.contact
-    del held
+    assert contact is outcome.contact
+    del contact
     gc.collect()
     assert contact_from_row(row) is outcome.contact
-    assert contact_from_row(was) is outcome.before
+    assert contact_from_row(row_before) is outcome.before
 
 
-def test_what_it_tells_stays() -> None:
-    """Asked after the book has moved on, it tells of its own call."""
+def test_outcome_does_not_change_with_the_book() -> None:
     ids = iter(["c-1", "c-2"])
-    made = ContactBook(POLICY, ids=ids.__next__, clock=lambda: NOW)
+    book = ContactBook(POLICY, ids=ids.__next__, clock=lambda: NOW)
     outcomes = [
-        made.upsert({"email": "ada@x", "name": name}) for name in ("A", "B", "B", "C")
+        book.upsert({"email": "ada@x", "name": name}) for name in ("A", "B", "B", "C")
     ]
-    made.delete("c-1")
+    book.delete("c-1")
     gc.collect()
-    told = [
-        (each.result, each.before and each.before["name"], each.contact["name"])
-        for each in outcomes
+    results = [
+        (
+            outcome.result,
+            outcome.before and outcome.before["name"],
+            outcome.contact["name"],
+        )
+        for outcome in outcomes
     ]
 
-    assert told == [
+    assert results == [
         ("created", None, "A"),
         ("updated", "A", "B"),
         ("unchanged", "B", "B"),
         ("updated", "B", "C"),
     ]
-    assert [1, 2, 2, 3] == [each.contact.version for each in outcomes]
+    assert [1, 2, 2, 3] == [outcome.contact.version for outcome in outcomes]
     assert outcomes[2].contact is outcomes[2].before

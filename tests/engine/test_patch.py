@@ -1,4 +1,4 @@
-"""The patch: what is sent, what is left out of it, and which keys it carries."""
+"""The patch: reading its fields, leaving out values, and finding its keys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BLOCKED: Any = {
 
 
 def table(on_blocked: Any, *, composite: bool = False, **lines: Any) -> Policy:
-    """Make a policy that blocks some mails, and perhaps a person."""
+    """Make a policy that blocks some emails, and on request a person."""
     mails: Any = {"mail": BLOCKED["mail"]}
     blocked = {**mails, "person": ("test|*",)} if composite else mails
     return Policy(
@@ -60,10 +60,10 @@ def table(on_blocked: Any, *, composite: bool = False, **lines: Any) -> Policy:
 
 
 class TestStore:
-    """What is blocked is stored, and identifies nobody."""
+    """Blocked values are stored, and are no keys."""
 
-    def test_it_finds_nobody(self) -> None:
-        """Two contacts may hold it, and neither is found."""
+    def test_blocked_value_matches_no_contact(self) -> None:
+        """Two contacts may hold it."""
         book = ContactBook(table("store"))
         for number in (1, 2):
             mails = ["test@x1", f"{number}@x"]
@@ -77,8 +77,7 @@ class TestStore:
         assert book.find("mail", "test@x1") == ()
         assert len(book.find("mail", "2@x")) == 1
 
-    def test_it_is_no_key_of_a_patch(self) -> None:
-        """A patch that carries nothing else carries no key."""
+    def test_patch_of_blocked_keys_has_no_key(self) -> None:
         policy = Policy(
             first_match("email"),
             blocking(LINES, {"email": normalize.PLACEHOLDERS}),
@@ -89,8 +88,7 @@ class TestStore:
         assert book.upsert({"email": "unknown@x"}).created
         assert book.upsert({"email": "unknown@x"}).created
 
-    def test_it_is_unique_for_nobody(self) -> None:
-        """A unique key holds what identifies, and blocked forms do not."""
+    def test_blocked_form_of_a_unique_key_is_free(self) -> None:
         lines = {"id": field(key=normalize.exact, unique=True), "first": field()}
         policy = Policy(
             first_match("id"),
@@ -108,8 +106,7 @@ class TestStore:
         for number in (1, 2):
             assert book.upsert({"id": number, "first": "Test", "last": "A"}).created
 
-    def test_no_limit_counts_it(self) -> None:
-        """A contact may hold any number of them."""
+    def test_blocked_forms_do_not_count_for_a_limit(self) -> None:
         line = field(key=normalize.email, max_forms=1)
         policy = Policy(first_match("m"), blocking({"m": line}, {"m": ("noreply@*",)}))
         sent = {"m": ["noreply@x", "noreply@y", "a@x"]}
@@ -118,7 +115,7 @@ class TestStore:
 
 
 class TestIgnore:
-    """What is blocked is left out, and named."""
+    """Blocked values are left out, and the fields named."""
 
     @pytest.mark.parametrize(
         ("sent", "stored", "ignored"),
@@ -137,8 +134,10 @@ class TestIgnore:
         ],
         ids=map(str, range(11)),
     )
-    def test_it_is_left_out(self, sent: Any, stored: Any, ignored: set[str]) -> None:
-        """Items leave a list; what is left with nothing counts as omitted."""
+    def test_blocked_value_or_item_is_left_out(
+        self, sent: Any, stored: Any, ignored: set[str]
+    ) -> None:
+        """A list without remaining items counts as omitted."""
         book = ContactBook(table("ignore"))
         outcome = book.upsert({"id": 1, **sent})
 
@@ -146,8 +145,7 @@ class TestIgnore:
         assert outcome.ignored == dict.fromkeys(ignored, "blocked")
         assert book.upsert({"id": 1, **sent}).unchanged
 
-    def test_a_known_value_stays(self) -> None:
-        """As with any field that is omitted."""
+    def test_blocked_value_keeps_the_stored_one(self) -> None:
         book = ContactBook(table("ignore"))
         book.upsert({"id": 1, "email": "a@x"})
         outcome = book.upsert({"id": 1, "email": "noreply@x"})
@@ -155,8 +153,8 @@ class TestIgnore:
         assert outcome.unchanged
         assert outcome.ignored == {"email": "blocked"}
 
-    def test_a_new_contact_has_the_default(self) -> None:
-        """Or lacks what it needs."""
+    def test_blocked_value_counts_as_omitted_at_creation(self) -> None:
+        """The field has its default, or is missing if required."""
         line = field(key=normalize.email, default="a@x")
         book = ContactBook(table("ignore", email=line))
         assert book.upsert({"id": 1, "email": "noreply@x"}).contact["email"] == "a@x"
@@ -167,8 +165,8 @@ class TestIgnore:
                 {"id": 1, "email": "noreply@x"}
             )
 
-    def test_it_is_looked_for_in_what_was_cleaned(self) -> None:
-        """And after null and blank were."""
+    def test_cleaned_value_is_checked_for_blocks(self) -> None:
+        """After null and blank."""
         line = field(key=normalize.email, clean=lambda v: v + "@x", null="ignore")
         policy = table("ignore", email=line)
 
@@ -176,8 +174,7 @@ class TestIgnore:
         assert read_patch(policy, {"email": None}) == ({}, {"email": "null"})
         assert read_patch(policy, {"email": "a"}) == ({"email": "a@x"}, {})
 
-    def test_each_key_of_a_field_blocks(self) -> None:
-        """A field of two keys loses what either of them blocks."""
+    def test_blocks_of_all_keys_of_a_field_apply(self) -> None:
         lines = {"m": field(key=normalize.email), "n": field()}
         policy = Policy(
             first_match("m"),
@@ -201,8 +198,7 @@ class TestIgnore:
         )
         assert read_patch(policy, {"m": "a@x"}) == ({}, {"m": "blocked"})
 
-    def test_a_reason_that_is_there_stays(self) -> None:
-        """A contact that takes no update has left out what was blocked before."""
+    def test_block_is_the_reason_under_on_found_ignore(self) -> None:
         policy = Policy(
             first_match("id"),
             blocking(LINES, {"email": ("noreply@*",)}),
@@ -217,7 +213,7 @@ class TestIgnore:
 
 
 class TestRefuse:
-    """What is blocked is refused."""
+    """Blocked values are refused."""
 
     @pytest.mark.parametrize(
         "sent",
@@ -229,8 +225,8 @@ class TestRefuse:
         ],
         ids=map(str, range(4)),
     )
-    def test_a_value(self, sent: Any) -> None:
-        """The field is named, and the value is shown as it was sent."""
+    def test_blocked_value_is_refused_as_sent(self, sent: Any) -> None:
+        """The refusal names the field and shows the sent value."""
         ((name, value),) = sent.items()
         book = ContactBook(table("refuse"))
         with pytest.raises(InvalidField, match="is a blocked value") as caught:
@@ -239,7 +235,7 @@ class TestRefuse:
         assert (name, value) == (caught.value.field, caught.value.value)
         assert len(book) == 0
 
-    def test_it_shows_what_was_sent_and_not_what_was_cleaned(self) -> None:
+    def test_refusal_shows_the_value_before_cleaning(self) -> None:
         """The sender knows that value."""
         policy = table("refuse", email=field(key=str, clean=lambda v: v + "@x"))
         with pytest.raises(InvalidField) as caught:
@@ -247,8 +243,8 @@ class TestRefuse:
 
         assert caught.value.value == "noreply"
 
-    def test_several_fields_together(self) -> None:
-        """The key is named with all its parts, once all fields were read."""
+    def test_blocked_composite_is_refused_by_its_name(self) -> None:
+        """After all fields were read; all parts are shown."""
         policy = table("refuse", composite=True)
         sent = {"first": "TEST", "last": ["A", "B"], "id": 1}
         with pytest.raises(InvalidField, match="is a blocked value") as caught:
@@ -260,8 +256,8 @@ class TestRefuse:
         with pytest.raises(UnknownField, match="city"):
             read_patch(policy, {**sent, "city": "Oslo"})
 
-    def test_null_and_blank_are_not_blocked(self) -> None:
-        """They identify nobody as it is."""
+    def test_null_and_blank_are_not_refused(self) -> None:
+        """They are no keys."""
         policy = table("refuse", composite=True)
         sent: dict[str, Any] = {
             "email": None,
@@ -275,10 +271,9 @@ class TestRefuse:
 
 
 class TestRead:
-    """What becomes of a patch before anybody is looked for."""
+    """Reading a patch, before any contact is matched."""
 
-    def test_fields_are_read_in_the_order_of_the_patch(self) -> None:
-        """The first that is refused is told."""
+    def test_first_invalid_field_of_the_patch_is_refused(self) -> None:
         policy = table("refuse", last=field(null="reject"))
         with pytest.raises(InvalidField) as caught:
             read_patch(policy, {"email": "noreply@x", "last": None})
@@ -288,8 +283,8 @@ class TestRead:
         assert caught.value.field == "last"
 
     @pytest.mark.parametrize("scope", [None, 7, b"s", ["s"]], ids="abcd")
-    def test_a_scope_is_text(self, scope: Any) -> None:
-        """Anything else is refused, and text that cannot be written too."""
+    def test_scope_that_is_no_text_is_refused(self, scope: Any) -> None:
+        """Text with surrogates is refused, too."""
         check_scope("")
         with pytest.raises(InvalidField, match="scope: must be text"):
             check_scope(scope)
@@ -316,73 +311,73 @@ class TestRead:
         ],
         ids=["itself", "list", "mapping", "names", "text", "size"],
     )
-    def test_a_value_that_is_none(self, value: Any, item: Any, message: Any) -> None:
-        """The path names the innermost item that cannot be stored, and shows it."""
+    def test_unstorable_value_is_refused_with_its_path(
+        self, value: Any, item: Any, message: Any
+    ) -> None:
+        """The path leads to the innermost item that cannot be stored."""
         with pytest.raises(InvalidField) as caught:
             freeze_field("f", value)
         assert (caught.value.field, caught.value.value) == ("f", item)
         kinds = "text, a number, true, false, null, a list or a mapping"
         if message is not None:
             assert str(caught.value) == message.format(kinds)
-        twin = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
-        assert str(twin) == str(caught.value)
+        copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+        assert str(copied) == str(caught.value)
 
-    def test_a_value_that_nests_too_deep_is_named_as_a_whole(self) -> None:
-        """The path would be longer than it helps."""
+    def test_too_deep_value_is_refused_without_path(self) -> None:
         value: Any = []
         for _ in range(100):
             value = [value]
         with pytest.raises(InvalidField, match=r"^f: must not nest deeper than 64"):
             freeze_field("f", value)
 
-    def test_a_value_that_clean_returns(self) -> None:
-        """The function is named, and what it returned is shown."""
+    def test_unstorable_value_from_clean_is_refused(self) -> None:
+        """The refusal names the function and shows the returned value."""
         line = field(clean=lambda value: {value})
         with pytest.raises(InvalidField, match="let clean return sorted") as caught:
             read_patch(table("store", last=line), {"last": 7})
         assert caught.value.value == {7}
 
 
-def asked(sent: dict[str, Any], index: Any = None) -> Request:
-    """Make what a decision asks with."""
+def make_request(sent: dict[str, Any], index: Any = None) -> Request:
+    """Make the request of a decision."""
     policy = table("store")
     if index is None:
         index = ContactIndex([key.name for key in policy.all_keys])
     return Request(compiled(policy).by_name, (sent, {}), index, "", policy.match)
 
 
-class TestAsked:
-    """What is asked, and answered, in one decision."""
+class TestRequest:
+    """Lookups and answers of one decision."""
 
-    def filled(self) -> ContactIndex:
+    def filled_index(self) -> ContactIndex:
         """Make an index of one contact with an id and an email."""
         index = ContactIndex([key.name for key in table("store").all_keys])
         ada = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
         index.put(ada, [["1"], ["a@x", "old@x"], [], []])
         return index
 
-    def test_what_a_contact_holds(self) -> None:
-        """Per key, aliases among them."""
-        probe = asked({}, self.filled())
+    def test_held_forms_include_aliases(self) -> None:
+        request = make_request({}, self.filled_index())
 
-        assert probe.held_forms("1", "email") == ("a@x", "old@x")
-        assert probe.held_forms("1", "id") == ("1",)
-        assert probe.held_forms("1", "mail") == ()
+        assert request.held_forms("1", "email") == ("a@x", "old@x")
+        assert request.held_forms("1", "id") == ("1",)
+        assert request.held_forms("1", "mail") == ()
 
-    def test_it_remembers_what_it_was_told(self) -> None:
-        """Each form and each contact is asked for once."""
-        index = self.filled()
-        probe = asked({"id": 1}, index)
-        hits, (ada, _forms) = probe("id"), probe.get("1")
+    def test_lookups_are_kept(self) -> None:
+        """Each form and contact is looked up once."""
+        index = self.filled_index()
+        request = make_request({"id": 1}, index)
+        hits, (ada, _forms) = request("id"), request.get("1")
         index.remove("1")
 
         assert (hits, ada.id) == ((("1", ("1",)),), "1")
-        assert probe("id") is hits
-        assert probe.get("1")[0] is ada
-        assert probe.holders("id", "1") == ("1",)
+        assert request("id") is hits
+        assert request.get("1")[0] is ada
+        assert request.holders("id", "1") == ("1",)
 
-    def test_forms_of_merged_fields(self) -> None:
-        """Those of the patch where the fields are what was sent, else made anew."""
+    def test_forms_are_computed_for_changed_values_only(self) -> None:
+        """For sent values the forms of the patch are used."""
         calls: list[Any] = []
 
         def counting(value: Any) -> str | None:
@@ -391,46 +386,47 @@ class TestAsked:
 
         policy = Policy(first_match("k"), {"k": field(key=counting)})
         sent = {"k": "v" * 3}
-        probe = Request(
+        request = Request(
             compiled(policy).by_name, (sent, {}), ContactIndex(["k"]), "", policy.match
         )
-        probe("k")
+        request("k")
 
-        assert probe.forms(probe.key("k"), {"k": sent["k"]}) == ("vvv",)
+        assert request.forms(request.key("k"), {"k": sent["k"]}) == ("vvv",)
         assert calls == ["vvv"]
-        assert probe.forms(probe.key("k"), {"k": "w"}) == ("w",)
+        assert request.forms(request.key("k"), {"k": "w"}) == ("w",)
         assert calls == ["vvv", "w"]
 
-    def test_without_some_keys(self) -> None:
-        """Their fields leave the patch, with a reason; answers are kept."""
-        probe = asked({"id": 1, "email": "a@x", "main": "m@x"}, self.filled())
+    def test_without_removes_the_fields_of_keys(self) -> None:
+        """With a reason; answers to other keys are kept."""
+        request = make_request(
+            {"id": 1, "email": "a@x", "main": "m@x"}, self.filled_index()
+        )
         for name in ("id", "email", "mail"):
-            probe(name)
-        shorter = probe.without(["email", "mail"], "limit")
+            request(name)
+        shorter = request.without(["email", "mail"], "limit")
 
         assert shorter.sent == {"id": 1}
         assert shorter.ignored == {"email": "limit", "main": "limit"}
         assert list(shorter.dropped_keys) == ["email", "mail"]
         assert shorter("email") == ()
-        assert shorter("id") == probe("id")
-        assert probe.sent == {"id": 1, "email": "a@x", "main": "m@x"}
+        assert shorter("id") == request("id")
+        assert request.sent == {"id": 1, "email": "a@x", "main": "m@x"}
         assert shorter.without(["id"], "guard").ignored == {
             "email": "limit",
             "main": "limit",
             "id": "guard",
         }
 
-    def test_nothing_is_stale_where_nothing_moved(self) -> None:
-        """What was answered is what would be answered."""
-        index = self.filled()
-        probe = asked({"id": 1}, index)
-        probe("id")
-        probe.get("1")
-        assert probe.stale_reason(index) is None
-        twin = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
-        index.put(twin, index.get_with_forms("1")[1])
+    def test_unchanged_index_is_not_stale(self) -> None:
+        index = self.filled_index()
+        request = make_request({"id": 1}, index)
+        request("id")
+        request.get("1")
+        assert request.stale_reason(index) is None
+        equal = Contact("1", "", {"id": 1, "email": "a@x"}, 1, NOW, NOW)
+        index.put(equal, index.get_with_forms("1")[1])
 
-        assert probe.stale_reason(index) is None
+        assert request.stale_reason(index) is None
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -461,19 +457,17 @@ class TestAsked:
         ],
         ids=["gone", "version", "another", "merged", "held"],
     )
-    def test_what_makes_it_stale(self, change: Any, reason: str) -> None:
-        """The first thing that is not as it was is told."""
-        index = self.filled()
-        probe = asked({"id": 7}, index)
-        probe("id")
-        probe.get("1")
+    def test_first_stale_reason_is_returned(self, change: Any, reason: str) -> None:
+        index = self.filled_index()
+        request = make_request({"id": 7}, index)
+        request("id")
+        request.get("1")
         change(index)
 
-        assert reason == probe.stale_reason(index)
+        assert reason == request.stale_reason(index)
 
 
-def test_a_blocked_key_does_not_end_the_search() -> None:
-    """The first key that is carried decides, and a blocked one is not."""
+def test_blocked_key_is_not_present_for_first_present() -> None:
     policy = Policy(
         first_present("email", "id"),
         blocking(
@@ -488,61 +482,59 @@ def test_a_blocked_key_does_not_end_the_search() -> None:
 
 
 class TestLimits:
-    """How large one patch may be; on every path it is refused in the same words."""
+    """The limits of one patch; every verb refuses in the same words."""
 
     OPEN = Policy(
         first_match("email"), {"email": EMAIL}, extra_fields=field(rule=replace)
     )
 
     @staticmethod
-    def refused(patch: Any) -> str:
-        """Say why a patch is refused, by a plan and by an upsert alike."""
+    def refusal_text(patch: Any) -> str:
+        """Return the refusal of a patch by all verbs that create."""
         book = ContactBook(TestLimits.OPEN)
-        words = set()
+        texts = set()
         for call in (book.upsert, book.plan, book.create):
             with pytest.raises(InvalidField) as caught:
                 call(patch)
-            words.add(str(caught.value)[:75])
+            texts.add(str(caught.value)[:75])
         assert len(book) == 0
-        return words.pop() if len(words) == 1 else repr(words)
+        return texts.pop() if len(texts) == 1 else repr(texts)
 
-    def test_fields(self) -> None:
-        """As many as no system has."""
+    def test_too_many_fields_are_refused(self) -> None:
         patch = {"email": "a@x"} | {f"f{n}": "x" for n in range(MAX_FIELDS - 1)}
         assert ContactBook(self.OPEN).upsert(patch).created
 
         for name in ("more", "m\u00f6re"):
-            words = "patch: must name at most 10000 fields, not 10001; send fewer"
-            assert self.refused({**patch, name: "x"}) == words
+            message = "patch: must name at most 10000 fields, not 10001; send fewer"
+            assert self.refusal_text({**patch, name: "x"}) == message
 
     @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "unicode"])
     @pytest.mark.parametrize("more", [{}, {"n": 1}, {"n": "y"}], ids=repr)
-    def test_text(self, letter: str, more: Any) -> None:
-        """The field is named, and its text is shown in part."""
+    def test_too_long_text_is_refused_and_cut(self, letter: str, more: Any) -> None:
         book = ContactBook(self.OPEN)
         patch = {"email": "a@x", "note": letter * MAX_TEXT, **more}
         assert len(book.upsert(patch).contact["note"]) == MAX_TEXT
 
         patch = {"email": "a@x", "note": letter * (MAX_TEXT + 1), **more}
-        words = self.refused(patch)
-        assert words.startswith("note: must have at most 10000000 characters, not '")
+        message = self.refusal_text(patch)
+        assert message.startswith("note: must have at most 10000000 characters, not '")
 
-    def test_values_of_all_fields_together(self) -> None:
-        """One list that stands in many fields counts in each of them."""
+    def test_values_of_all_fields_count(self) -> None:
+        """A list in several fields counts in each of them."""
         half = ["x"] * (MAX_VALUES // 2)
         patch = {"email": "a@x", "a": half, "b": half}
         assert ContactBook(self.OPEN).upsert(patch).created
 
-        words = self.refused({**patch, "c": ["x"]})
-        assert words.startswith(
+        message = self.refusal_text({**patch, "c": ["x"]})
+        assert message.startswith(
             "c: must hold at most 100000 values, nested ones included"
         )
 
-    def test_a_list_that_holds_itself_over_and_over(self) -> None:
-        """It is refused before it is written out."""
+    def test_list_with_exponential_size_is_refused(self) -> None:
+        """Before it is written out."""
         value: Any = "x"
         for _ in range(60):
             value = [value, value]
 
-        words = self.refused({"email": "a@x", "v": value})
-        assert words.startswith("v: must hold at most 100000 values")
+        message = self.refusal_text({"email": "a@x", "v": value})
+        assert message.startswith("v: must hold at most 100000 values")

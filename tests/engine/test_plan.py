@@ -1,4 +1,4 @@
-"""The decision: what a patch would do, why, and what must still hold."""
+"""The decision: the plan of a patch, its trace, and the conditions it depends on."""
 
 from __future__ import annotations
 
@@ -70,22 +70,22 @@ KEYS = {
 }
 
 
-def book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
-    """Make a book that has taken these patches, its contacts called 1, 2, ..."""
+def make_book(policy: Policy, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book with a contact per patch; the ids are 1, 2, ..."""
     ids = iter("123456789")
-    made = ContactBook(policy, ids=ids.__next__, clock=lambda: NOW)
+    book = ContactBook(policy, ids=ids.__next__, clock=lambda: NOW)
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def minus(value: str) -> str:
-    """Clean text of its hyphens."""
+def strip_hyphens(value: str) -> str:
+    """Remove hyphens from both ends of a text."""
     return value.strip("-")
 
 
 def table(match: Strategy | None = None, **lines: Any) -> Policy:
-    """Make a policy of two unique keys, further lines and options."""
+    """Make a policy of two unique keys, with further fields and options."""
     names = {*inspect.signature(Policy).parameters}
     options = {name: lines.pop(name) for name in names if name in lines}
     match = match or first_match("email", "phone")
@@ -96,7 +96,7 @@ TWO = ({"email": "a@x", "phone": "+15550001"}, {"email": "b@x", "phone": "+15550
 
 
 class TestNullAndBlank:
-    """What null and blank do, field by field."""
+    """What null and blank values do, field by field."""
 
     @pytest.mark.parametrize(
         ("line", "sent", "stored", "ignored"),
@@ -112,8 +112,8 @@ class TestNullAndBlank:
             (field(blank="clear"), "\t", None, {}),
             (field(blank="ignore"), "\u00a0", "old", {"f": "blank"}),
             (field(blank="ignore", clean=int), "  ", "old", {"f": "blank"}),
-            (field(blank="ignore", clean=minus), "--", "old", {"f": "blank"}),
-            (field(blank="clear", clean=minus), "--", None, {}),
+            (field(blank="ignore", clean=strip_hyphens), "--", "old", {"f": "blank"}),
+            (field(blank="clear", clean=strip_hyphens), "--", None, {}),
             (field(rule=keep), "new", "old", {"f": "keep"}),
             (field(rule=keep), "old", "old", {}),
             (field(rule=on_create), "new", "old", {"f": "on_create"}),
@@ -122,20 +122,20 @@ class TestNullAndBlank:
         ],
         ids=map(str, range(18)),
     )
-    def test_on_update(
+    def test_null_or_blank_on_update_follows_the_field(
         self, line: Any, sent: Any, stored: Any, ignored: dict[str, str]
     ) -> None:
-        """What is left out is named, with the reason."""
-        made = book(table(f=line))
-        made._index.put(
+        """A value that is not stored is named with the reason."""
+        book = make_book(table(f=line))
+        book._index.put(
             Contact("1", "", {"email": "a@x", "f": "old"}, 1, NOW, NOW),
             [["a@x"], []],
         )
-        outcome = made.upsert({"email": "a@x", "f": sent})
+        outcome = book.upsert({"email": "a@x", "f": sent})
 
         assert stored == outcome.contact.get("f")
         assert ignored == outcome.ignored
-        assert made.upsert({"email": "a@x", "f": sent}).unchanged
+        assert book.upsert({"email": "a@x", "f": sent}).unchanged
 
     @pytest.mark.parametrize(
         ("line", "sent", "words"),
@@ -149,7 +149,7 @@ class TestNullAndBlank:
             ),
             (field(blank="reject"), "", "f: must not be blank"),
             (field(blank="reject"), " ", "f: must not be blank"),
-            (field(blank="reject", clean=minus), "-", "f: must not be blank"),
+            (field(blank="reject", clean=strip_hyphens), "-", "f: must not be blank"),
             (field(clean=int), "x", "f: invalid literal"),
             (field(clean=lambda _value: {1}), "x", "f: must be text, a number"),
             (field(rule=union), "x", "f: must be a list"),
@@ -162,29 +162,33 @@ class TestNullAndBlank:
         ],
         ids=map(str, range(11)),
     )
-    def test_refused(self, line: Any, sent: Any, words: str) -> None:
-        """The field is named, and nobody is created."""
-        made = book(table(f=line))
+    def test_unusable_value_is_refused_by_field(
+        self, line: Any, sent: Any, words: str
+    ) -> None:
+        """No contact is created."""
+        book = make_book(table(f=line))
         with pytest.raises(InvalidField, match=words):
-            made.upsert({"email": "a@x", "f": sent})
+            book.upsert({"email": "a@x", "f": sent})
 
-        assert len(made) == 0
+        assert len(book) == 0
 
 
 class TestCreating:
-    """Defaults, and what is needed."""
+    """Defaults and required fields of new contacts."""
 
     @pytest.mark.parametrize(
         ("sent", "stored"),
         [({}, "new"), ({"s": "x"}, "x"), ({"s": None}, None), ({"s": ""}, "")],
         ids=map(str, range(4)),
     )
-    def test_a_default_is_for_what_is_omitted(self, sent: Any, stored: Any) -> None:
-        """Null and blank were said, and stand; and the second call is unchanged."""
-        made = book(table(s=field(default="new")))
+    def test_default_applies_to_omitted_fields_only(
+        self, sent: Any, stored: Any
+    ) -> None:
+        """A sent null or blank is stored as such; the second call is unchanged."""
+        book = make_book(table(s=field(default="new")))
 
-        assert stored == made.upsert({"email": "a@x", **sent}).contact.get("s")
-        assert made.upsert({"email": "a@x", **sent}).unchanged
+        assert stored == book.upsert({"email": "a@x", **sent}).contact.get("s")
+        assert book.upsert({"email": "a@x", **sent}).unchanged
 
     @pytest.mark.parametrize(
         ("line", "sent"),
@@ -194,9 +198,11 @@ class TestCreating:
         ],
         ids=["null", "blank"],
     )
-    def test_what_counts_as_omitted_has_the_default(self, line: Any, sent: Any) -> None:
-        """And it is told that it was left out."""
-        outcome = book(table(s=line)).upsert({"email": "a@x", "s": sent})
+    def test_default_applies_to_ignored_null_or_blank(
+        self, line: Any, sent: Any
+    ) -> None:
+        """The field is named as ignored."""
+        outcome = make_book(table(s=line)).upsert({"email": "a@x", "s": sent})
 
         assert outcome.contact["s"] == "new"
         assert "s" in outcome.ignored
@@ -204,14 +210,14 @@ class TestCreating:
     @pytest.mark.parametrize(
         "sent", [{}, {"n": None}, {"n": ""}, {"n": " \n"}, {"n": []}], ids="abcde"
     )
-    def test_what_is_needed(self, sent: Any) -> None:
-        """Omitted, null or blank: missing; and needed to create alone."""
-        made = book(table(n=field(required=True)))
+    def test_required_field_is_needed_to_create_only(self, sent: Any) -> None:
+        """Omitted, null and blank count as missing."""
+        book = make_book(table(n=field(required=True)))
         with pytest.raises(MissingField, match="n: is required"):
-            made.upsert({"email": "a@x", **sent})
-        made.upsert({"email": "a@x", "n": "Ada"})
+            book.upsert({"email": "a@x", **sent})
+        book.upsert({"email": "a@x", "n": "Ada"})
 
-        assert made.upsert({"email": "a@x"}).unchanged
+        assert book.upsert({"email": "a@x"}).unchanged
 
     @pytest.mark.parametrize(
         ("rule", "sent"),
@@ -236,31 +242,32 @@ class TestCreating:
         ],
         ids=map(str, range(17)),
     )
-    def test_what_a_rule_leaves_blank_is_missing(self, rule: Any, sent: Any) -> None:
-        """Whatever verb creates; nothing is stored."""
+    def test_required_field_that_its_rule_leaves_blank_is_missing(
+        self, rule: Any, sent: Any
+    ) -> None:
+        """Every verb that creates refuses it, and nothing is stored."""
         lines: Any = {"t": field(rule=rule, required=True), "at": field()}
-        made = book(table(**lines))
+        book = make_book(table(**lines))
         patch = {"email": "a@x", "at": 1, "t": sent}
-        calls: list[Any] = [made.upsert, made.plan, made.create]
-        calls.append(lambda each: made.upsert_many([each]))
-        calls.append(lambda each: made.upsert_many([each], atomic=True))
+        calls: list[Any] = [book.upsert, book.plan, book.create]
+        calls.append(lambda row: book.upsert_many([row]))
+        calls.append(lambda row: book.upsert_many([row], atomic=True))
         for call in calls:
             with pytest.raises(MissingField, match="t: "):
                 call(patch)
 
-        assert len(made) == 0
+        assert len(book) == 0
 
 
-class TestClash:
+class TestKeyInUse:
     """A unique key that another contact holds."""
 
     SENT: dict[str, Any] = {"email": "a@x", "phone": "+1 5550002", "city": "Oslo"}  # noqa: RUF012
 
-    def test_refuse(self) -> None:
-        """The holder is named, and nothing is stored."""
-        made = book(table(city=field()), *TWO)
+    def test_key_in_use_under_refuse_names_the_holder(self) -> None:
+        book = make_book(table(city=field()), *TWO)
         with pytest.raises(KeyInUse) as caught:
-            made.upsert(self.SENT)
+            book.upsert(self.SENT)
 
         assert ("phone", "+1 5550002", "2") == (
             caught.value.field,
@@ -268,129 +275,127 @@ class TestClash:
             caught.value.holder,
         )
 
-    def test_withhold(self) -> None:
-        """That field stays as it was, and the rest is stored."""
-        made = book(table(city=field(), on_key_in_use="withhold"), *TWO)
-        outcome = made.upsert(self.SENT)
+    def test_key_in_use_under_withhold_keeps_the_field(self) -> None:
+        """The other fields are stored."""
+        book = make_book(table(city=field(), on_key_in_use="withhold"), *TWO)
+        outcome = book.upsert(self.SENT)
 
         assert outcome.changes == (Change("city", None, "Oslo"),)
         assert outcome.withheld == (Withheld("phone", "+1 5550002", "2"),)
         assert outcome.also_matched == ("2",)
         assert outcome.contact["phone"] == "+15550001"
-        assert made.upsert(self.SENT).unchanged
+        assert book.upsert(self.SENT).unchanged
 
-    def test_withhold_leaves_nothing(self) -> None:
-        """Where all that would move is withheld, nothing moves."""
-        made = book(table(on_key_in_use="withhold"), *TWO)
-        before = made.get("1")
-        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+    def test_patch_of_withheld_fields_only_is_unchanged(self) -> None:
+        book = make_book(table(on_key_in_use="withhold"), *TWO)
+        before = book.get("1")
+        outcome = book.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert outcome.unchanged
         assert outcome.contact is before
 
-    def test_withhold_at_creation(self) -> None:
-        """A contact is created without the field; a needed one refuses."""
+    def test_new_contact_under_withhold_lacks_the_field(self) -> None:
+        """A required field is refused instead."""
         match = first_present("id")
         id = field(key=normalize.exact, unique=True)
-        made = book(table(match, id=id, on_key_in_use="withhold"), *TWO)
-        outcome = made.upsert({"id": "7", "email": "A@x"})
+        book = make_book(table(match, id=id, on_key_in_use="withhold"), *TWO)
+        outcome = book.upsert({"id": "7", "email": "A@x"})
         assert outcome.withheld == (Withheld("email", "A@x", "1"),)
         assert "email" not in outcome.contact
 
         needed = field(key=normalize.email, unique=True, required=True)
-        made = book(table(match, id=id, email=needed, on_key_in_use="withhold"), *TWO)
+        book = make_book(
+            table(match, id=id, email=needed, on_key_in_use="withhold"), *TWO
+        )
         with pytest.raises(KeyInUse):
-            made.upsert({"id": "7", "email": "A@x"})
+            book.upsert({"id": "7", "email": "A@x"})
 
-    def test_allow(self) -> None:
-        """The value is stored, and the holder is told of."""
-        made = book(table(on_key_in_use="allow"), *TWO)
-        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+    def test_key_in_use_under_allow_is_stored(self) -> None:
+        """The holder is named among the contacts that also matched."""
+        book = make_book(table(on_key_in_use="allow"), *TWO)
+        outcome = book.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert outcome.contact["phone"] == "+15550002"
         assert outcome.also_matched == ("2",)
-        assert made.upsert({"email": "a@x", "phone": "+15550002"}).unchanged
+        assert book.upsert({"email": "a@x", "phone": "+15550002"}).unchanged
 
-    def test_only_what_is_new_can_clash(self) -> None:
-        """An item of a list that the contact holds already is its own."""
+    def test_list_item_held_already_is_not_in_conflict(self) -> None:
+        """Only a new item can be in use by another contact."""
         line = field(key=normalize.email, unique=True, rule=union)
-        made = book(
+        book = make_book(
             Policy(first_match("m"), {"m": line}), {"m": ["a@x"]}, {"m": ["b@x"]}
         )
-        outcome = made.upsert({"m": ["A@x", "c@x"]})
+        outcome = book.upsert({"m": ["A@x", "c@x"]})
         assert outcome.contact["m"] == ("a@x", "A@x", "c@x")
 
         with pytest.raises(KeyInUse, match="held by contact 2"):
-            made.upsert({"m": ["c@x", "b@x"]})
-        made._index.check()
+            book.upsert({"m": ["c@x", "b@x"]})
+        book._index.check()
 
 
-class TestHardCases:
-    """What a policy says of them."""
+class TestSpecialCases:
+    """Cases that an option of the policy decides."""
 
-    def test_no_key(self) -> None:
-        """Refused; or created, if the policy says so, and twice by two calls."""
+    def test_patch_without_key_is_refused_or_creates(self) -> None:
+        """Under "create" each call creates a contact."""
         with pytest.raises(NoMatchKey):
-            book(table(city=field())).upsert(
+            make_book(table(city=field())).upsert(
                 {"city": "Oslo", "email": None, "phone": ""}
             )
-        made = book(table(city=field(), on_no_key="create"))
+        book = make_book(table(city=field(), on_no_key="create"))
 
-        assert made.upsert({"city": "Oslo"}).created
-        assert made.upsert({"city": "Oslo"}).created
+        assert book.upsert({"city": "Oslo"}).created
+        assert book.upsert({"city": "Oslo"}).created
 
-    def test_two_contacts(self) -> None:
-        """Keys that find two contacts are refused where all must agree."""
-        made = book(table(all_agree("email", "phone")), *TWO)
+    def test_keys_of_two_contacts_are_refused_under_all_agree(self) -> None:
+        book = make_book(table(all_agree("email", "phone")), *TWO)
         with pytest.raises(AmbiguousMatch):
-            made.upsert({"email": "a@x", "phone": "+15550002"})
+            book.upsert({"email": "a@x", "phone": "+15550002"})
 
-    def test_create_only_and_update_only(self) -> None:
-        """A patch that would do what the policy does not do is refused."""
+    def test_create_only_and_update_only_refuse_the_other(self) -> None:
+        """A patch that changes nothing is not refused."""
         with pytest.raises(CreateRefused):
-            book(table(on_not_found="refuse")).upsert({"email": "a@x"})
-        made = book(table(on_found="refuse", city=field()), TWO[0])
+            make_book(table(on_not_found="refuse")).upsert({"email": "a@x"})
+        book = make_book(table(on_found="refuse", city=field()), TWO[0])
         with pytest.raises(UpdateRefused):
-            made.upsert({"email": "a@x", "city": "Oslo"})
+            book.upsert({"email": "a@x", "city": "Oslo"})
 
-        assert made.upsert({"email": "a@x"}).unchanged
+        assert book.upsert({"email": "a@x"}).unchanged
 
-    def test_undeclared_fields(self) -> None:
-        """Refused by name, or merged by the rule for others."""
+    def test_undeclared_field_is_refused_or_has_the_extra_rule(self) -> None:
+        """A name that is not text, or has surrogates, is refused in any case."""
         with pytest.raises(UnknownField, match="city: unknown"):
-            book(table()).upsert({"email": "a@x", "city": "Oslo"})
-        made = book(table(extra_fields=field(rule=replace)))
+            make_book(table()).upsert({"email": "a@x", "city": "Oslo"})
+        book = make_book(table(extra_fields=field(rule=replace)))
         wrong: Any = {"email": "a@x", 7: "Oslo"}
         with pytest.raises(UnknownField, match="7"):
-            made.upsert(wrong)
+            book.upsert(wrong)
         with pytest.raises(InvalidField, match="lone surrogates"):
-            made.upsert({"email": "a@x", "\ud800": "Oslo"})
+            book.upsert({"email": "a@x", "\ud800": "Oslo"})
 
-        assert made.upsert({"email": "a@x", "city": "Oslo"}).contact["city"] == "Oslo"
+        assert book.upsert({"email": "a@x", "city": "Oslo"}).contact["city"] == "Oslo"
 
     @pytest.mark.parametrize("patch", [None, [], "email", 7], ids="abcd")
-    def test_a_patch_is_a_mapping(self, patch: Any) -> None:
-        """Anything else is refused."""
+    def test_patch_that_is_no_mapping_is_refused(self, patch: Any) -> None:
         with pytest.raises(InvalidField, match="patch: must be a mapping"):
-            book(table()).upsert(patch)
+            make_book(table()).upsert(patch)
 
-    def test_a_scope_is_text(self) -> None:
-        """Anything else is refused."""
+    def test_scope_that_is_no_text_is_refused(self) -> None:
         wrong: Any = None
         with pytest.raises(InvalidField, match="scope: must be text"):
-            book(table()).upsert({"email": "a@x"}, scope=wrong)
+            make_book(table()).upsert({"email": "a@x"}, scope=wrong)
 
-    def test_a_set_value_stays(self) -> None:
-        """An immutable field takes the same value and refuses another."""
-        made = book(table(ref=field(rule=immutable)), {"email": "a@x", "ref": "r"})
-        assert made.upsert({"email": "a@x", "ref": "r"}).unchanged
+    def test_immutable_field_refuses_another_value(self) -> None:
+        """The same value is accepted."""
+        book = make_book(table(ref=field(rule=immutable)), {"email": "a@x", "ref": "r"})
+        assert book.upsert({"email": "a@x", "ref": "r"}).unchanged
 
         with pytest.raises(InvalidField, match="ref: must not change once"):
-            made.upsert({"email": "a@x", "ref": "s"})
+            book.upsert({"email": "a@x", "ref": "s"})
 
 
-class TestFoundAgain:
-    """A merge after which the patch would find nobody would create twice."""
+class TestLostKey:
+    """A decision after which the patch would not match its contact is refused."""
 
     @pytest.mark.parametrize(
         ("line", "sent"),
@@ -410,53 +415,55 @@ class TestFoundAgain:
         ],
         ids=["custom", "nothing", "items"],
     )
-    def test_it_is_refused(self, line: Any, sent: Any) -> None:
-        """The field and the rule are named, and nobody is created."""
-        made = book(Policy(first_match("k"), {"k": line}))
+    def test_rule_that_drops_the_only_key_is_refused(
+        self, line: Any, sent: Any
+    ) -> None:
+        """Stored as it is, the patch would create a contact each time."""
+        book = make_book(Policy(first_match("k"), {"k": line}))
         with pytest.raises(InvalidField, match="is a key that its rule"):
-            made.upsert({"k": sent})
+            book.upsert({"k": sent})
 
-        assert len(made) == 0
+        assert len(book) == 0
 
-    def test_one_key_is_enough(self) -> None:
-        """A key that is kept as it was does no harm where another one is held."""
+    def test_one_stored_key_is_enough(self) -> None:
+        """Another key may be dropped by its rule."""
         line = field(key=normalize.email, rule=keep)
-        made = book(table(email=line), TWO[0])
+        book = make_book(table(email=line), TWO[0])
         patch = {"email": "new@x", "phone": "+15550001"}
 
-        assert made.upsert({**patch, "phone": "+1 5550001"}).updated
-        assert made.upsert({**patch, "phone": "+1 5550001"}).unchanged
+        assert book.upsert({**patch, "phone": "+1 5550001"}).updated
+        assert book.upsert({**patch, "phone": "+1 5550001"}).unchanged
 
-    def test_a_rule_may_forbid_what_a_default_gives(self) -> None:
-        """A field that no patch sets has its default, whether or not it is sent."""
-        made = book(table(s=field(rule=ignore, default="new")))
+    def test_field_under_ignore_has_its_default(self) -> None:
+        """Whether or not the patch names the field."""
+        book = make_book(table(s=field(rule=ignore, default="new")))
 
-        assert made.upsert({"email": "a@x", "s": "old"}).contact["s"] == "new"
+        assert book.upsert({"email": "a@x", "s": "old"}).contact["s"] == "new"
 
-    def test_a_withheld_field_is_needed_to_create_alone(self) -> None:
-        """A known contact that lacks it can be updated all the same."""
+    def test_withheld_required_field_does_not_refuse_an_update(self) -> None:
+        """A known contact without the field can be updated."""
         line = field(key=normalize.email, unique=True, required=True)
         policy = table(
             first_match("phone"), email=line, city=field(), on_key_in_use="withhold"
         )
-        made = book(policy, TWO[0])
-        made._index.put(
+        book = make_book(policy, TWO[0])
+        book._index.put(
             Contact("2", "", {"phone": "+15550002"}, 1, NOW, NOW), [[], ["+15550002"]]
         )
-        outcome = made.upsert({"phone": "+15550002", "email": "a@x", "city": "Oslo"})
+        outcome = book.upsert({"phone": "+15550002", "email": "a@x", "city": "Oslo"})
 
         assert outcome.updated
-        assert [each.field for each in outcome.withheld] == ["email"]
+        assert [item.field for item in outcome.withheld] == ["email"]
 
 
-class Name(StrEnum):
-    """Names of fields."""
+class FieldName(StrEnum):
+    """Field names as an enumeration of text."""
 
     EMAIL = "email"
 
 
-class Twice(Mapping[str, Any]):
-    """A mapping that gives a name twice, as a multi-dict does."""
+class DuplicateNames(Mapping[str, Any]):
+    """A mapping that yields a name twice, as a multi-dict does."""
 
     def __getitem__(self, name: str) -> Any:
         return name
@@ -468,41 +475,39 @@ class Twice(Mapping[str, Any]):
         return iter(("email", "email"))
 
 
-class TestNames:
-    """The names of a patch are text, each once."""
+class TestFieldNames:
+    """Field names of a patch."""
 
-    def test_a_name_is_plain_text(self) -> None:
-        """A name of a class of its own is stored as text."""
-        outcome = book(table()).upsert({Name.EMAIL: "a@x"})
+    def test_name_of_a_text_subclass_is_stored_as_text(self) -> None:
+        outcome = make_book(table()).upsert({FieldName.EMAIL: "a@x"})
 
         assert [type(name) for name in outcome.contact] == [str]
 
-    def test_a_name_stands_there_once(self) -> None:
-        """What a multi-dict would lose is refused."""
+    def test_duplicate_name_is_refused(self) -> None:
+        """A multi-dict would lose one of the values."""
         with pytest.raises(InvalidField, match="email: must not be sent twice"):
-            book(table()).upsert(Twice())
+            make_book(table()).upsert(DuplicateNames())
 
 
 class TestPlan:
     """The decision as a value."""
 
-    def test_it_is_pure(self) -> None:
-        """It tells what would move and moves nothing."""
-        made = book(table(tags=field(rule=union), meta=field(rule=deep)), *TWO)
-        found = made.plan({"email": "A@x", "tags": ["t"], "meta": {"a": 1}})
+    def test_plan_changes_nothing(self) -> None:
+        book = make_book(table(tags=field(rule=union), meta=field(rule=deep)), *TWO)
+        plan = book.plan({"email": "A@x", "tags": ["t"], "meta": {"a": 1}})
 
-        assert found.updated
-        assert not found.created
-        assert [each.field for each in found.changes] == ["email", "tags", "meta"]
-        assert found.forms == (("a@x",), ("+15550001",))
-        assert found.expects.versions == {"1": 1}
-        assert made.get("1").version == 1
+        assert plan.updated
+        assert not plan.created
+        assert [item.field for item in plan.changes] == ["email", "tags", "meta"]
+        assert plan.forms == (("a@x",), ("+15550001",))
+        assert plan.expects.versions == {"1": 1}
+        assert book.get("1").version == 1
 
-    def test_an_unchanged_plan_hands_the_stored_fields_back(self) -> None:
-        """Nothing is copied where nothing moves."""
-        made = book(table(), *TWO)
+    def test_unchanged_plan_returns_the_stored_fields(self) -> None:
+        """The mapping is not copied."""
+        book = make_book(table(), *TWO)
 
-        assert made.plan({"email": "a@x"}).after is made.get("1").fields
+        assert book.plan({"email": "a@x"}).after is book.get("1").fields
 
     @pytest.mark.parametrize(
         ("match", "patch", "notes"),
@@ -550,80 +555,81 @@ class TestPlan:
         ],
         ids=map(str, range(8)),
     )
-    def test_its_trace(self, match: Strategy, patch: Any, notes: list[str]) -> None:
-        """One step per key of the strategy, with the reason in words."""
-        made = book(table(match, on_key_in_use="allow"), *TWO)
+    def test_trace_has_a_step_per_key(
+        self, match: Strategy, patch: Any, notes: list[str]
+    ) -> None:
+        """The note gives the reason in words."""
+        book = make_book(table(match, on_key_in_use="allow"), *TWO)
 
-        assert notes == [step.note for step in made.plan(patch).trace]
+        assert notes == [step.note for step in book.plan(patch).trace]
 
-    def test_what_it_expects(self) -> None:
-        """Every look-up that it rests on, those of the claim among them."""
-        made = book(table(first_present("email", "phone")), *TWO)
-        found = made.plan({"email": "a@x", "phone": "+1 5550003"})
+    def test_plan_expects_the_lookups_of_all_keys(self) -> None:
+        """Lookups of the uniqueness check are included."""
+        book = make_book(table(first_present("email", "phone")), *TWO)
+        plan = book.plan({"email": "a@x", "phone": "+1 5550003"})
 
-        assert found.expects.keys == (
+        assert plan.expects.keys == (
             ("email", "a@x", ("1",)),
             ("phone", "+15550003", ()),
         )
 
-    def test_it_needs_no_book(self) -> None:
-        """A policy, a patch and an index are enough."""
+    def test_decide_needs_policy_patch_and_index_only(self) -> None:
         index = ContactIndex(["email", "phone"])
-        found = decide(table(), {"email": "a@x"}, index, scope="s")
+        plan = decide(table(), {"email": "a@x"}, index, scope="s")
 
-        assert (found.result, found.scope, found.before) == ("created", "s", None)
+        assert (plan.result, plan.scope, plan.before) == ("created", "s", None)
         assert decide(table(), {"email": "a@x"}, index).scope == ""
         assert len(index) == 0
 
-    def test_another_strategy(self) -> None:
-        """One that is given stands in for the policy's."""
-        made = book(table(on_key_in_use="allow"), *TWO)
-        policy, index = made.policy, made._index
+    def test_given_strategy_replaces_the_policy_strategy(self) -> None:
+        book = make_book(table(on_key_in_use="allow"), *TWO)
+        policy, index = book.policy, book._index
 
         assert decide(policy, TWO[0], index).unchanged
         assert decide(policy, TWO[0], index, match=never()).created
 
-    def test_what_it_expects_of_whom_it_has_read(self) -> None:
-        """A guard reads the holders of lower keys, a merge all that it merges."""
+    def test_plan_expects_versions_of_all_contacts_read(self) -> None:
+        """A guard reads the holders of lower keys, a merge all contacts it merges."""
         match = first_match("email", "phone", guard="if_set")
-        made = book(table(match, on_key_in_use="allow"), *TWO)
-        found = made.plan({"email": "c@x", "phone": "+15550002"})
-        assert (found.result, found.also_matched) == ("created", ("2",))
-        assert found.expects.versions == {"2": 1}
+        book = make_book(table(match, on_key_in_use="allow"), *TWO)
+        plan = book.plan({"email": "c@x", "phone": "+15550002"})
+        assert (plan.result, plan.also_matched) == ("created", ("2",))
+        assert plan.expects.versions == {"2": 1}
 
-        made = book(table(merge_all("email", "phone")), *TWO)
-        found = made.plan({"email": "a@x", "phone": "+15550002"})
-        assert found.expects.versions == {"1": 1, "2": 1}
-        assert found.expects.keys == (
+        book = make_book(table(merge_all("email", "phone")), *TWO)
+        plan = book.plan({"email": "a@x", "phone": "+15550002"})
+        assert plan.expects.versions == {"1": 1, "2": 1}
+        assert plan.expects.keys == (
             ("email", "a@x", ("1",)),
             ("phone", "+15550002", ("2",)),
         )
 
-    def test_what_it_expects_after_a_key_was_left_out(self) -> None:
-        """What was asked for that key is still what the decision rests on."""
+    def test_plan_expects_the_lookup_of_a_dropped_key(self) -> None:
         match = first_match("email", "phone", guard="strict", on_contradiction="drop")
-        found = book(table(match), *TWO).plan({"email": "c@x", "phone": "+15550002"})
+        plan = make_book(table(match), *TWO).plan(
+            {"email": "c@x", "phone": "+15550002"}
+        )
 
-        assert found.ignored == {"phone": "guard"}
-        assert found.after == {"email": "c@x"}
-        assert ("phone", "+15550002", ("2",)) in found.expects.keys
+        assert plan.ignored == {"phone": "guard"}
+        assert plan.after == {"email": "c@x"}
+        assert ("phone", "+15550002", ("2",)) in plan.expects.keys
 
 
-class TestLeftAlone:
-    """A policy that creates, and leaves a known contact as it is."""
+class TestOnFoundIgnore:
+    """A policy that creates contacts and does not update known ones."""
 
-    def test_what_differs_is_named(self) -> None:
-        """No rule runs, so none refuses; and what is the same is not named."""
+    def test_different_fields_are_named_as_ignored(self) -> None:
+        """No rule runs, so none refuses; equal fields are not named."""
         lines: Any = {"ref": field(rule=immutable), "city": field(), "tags": field()}
-        made = book(
+        book = make_book(
             table(on_found="ignore", **lines),
             {"email": "a@x", "ref": "r", "tags": ["t"]},
         )
         sent = {"email": "A@x", "ref": "s", "city": None, "tags": ["t"], "phone": ""}
-        outcome = made.upsert(sent)
+        outcome = book.upsert(sent)
 
         assert outcome.unchanged
-        assert outcome.contact is made.get("1")
+        assert outcome.contact is book.get("1")
         assert outcome.matched_by == "email"
         assert outcome.ignored == dict.fromkeys(("email", "ref", "phone"), "on_found")
 
@@ -675,111 +681,109 @@ class TestLeftAlone:
         ],
         ids=map(str, range(42)),
     )
-    def test_what_its_rule_would_do_is_named(
+    def test_field_is_named_if_its_rule_would_act(
         self, rule: Any, stored: Any, sent: Any, *, named: bool
     ) -> None:
-        """Moved, left out or refused: named; by upsert and by plan alike."""
+        """Whether the rule would store, ignore or refuse the value."""
         lines: Any = {"f": field(rule=rule), "at": field(), "when": field()}
-        made = book(table(on_found="ignore", **lines), {"email": "a@x", "at": 2})
-        row = made.dump()[0]
+        book = make_book(table(on_found="ignore", **lines), {"email": "a@x", "at": 2})
+        row = book.dump()[0]
         row["fields"] |= {} if stored is None else {"f": stored}
-        made = ContactBook.load(made.policy, [row])
+        book = ContactBook.load(book.policy, [row])
         patch = {"email": "a@x", "at": 2, "f": sent}
         ignored = {"f": "on_found"} if named else {}
 
-        assert made.plan(patch).ignored == ignored
-        assert made.upsert(patch).ignored == ignored
-        assert made.upsert_many([patch])[0].ignored == ignored
+        assert book.plan(patch).ignored == ignored
+        assert book.upsert(patch).ignored == ignored
+        assert book.upsert_many([patch])[0].ignored == ignored
 
-    def test_a_primary_that_would_join_others_is_named(self) -> None:
-        """It is left to the additional fields, and they are not written."""
+    def test_primary_that_would_be_appended_is_named(self) -> None:
+        """The additional fields are not changed."""
         mail = key("m", "more", normalize=normalize.email, any_of=True, append_new=True)
         lines = {"id": field(key=normalize.exact), "m": field(), "more": field()}
         policy = Policy(
             first_match("id"), lines, keys={"mail": mail}, on_found="ignore"
         )
-        made = book(policy, {"id": 1, "m": "a@x", "more": ["b@x"]})
+        book = make_book(policy, {"id": 1, "m": "a@x", "more": ["b@x"]})
 
         for sent, named in (("c@x", True), ("b@x", True), ("a@x", False)):
-            outcome = made.upsert({"id": 1, "m": sent})
+            outcome = book.upsert({"id": 1, "m": sent})
             assert outcome.ignored == ({"m": "on_found"} if named else {})
             assert outcome.contact["more"] == ("b@x",)
 
-    def test_its_plan_is_that_of_what_stays(self) -> None:
-        """All that the contact is, in its scope, and what the decision rests on."""
+    def test_plan_describes_the_stored_contact(self) -> None:
+        """Its fields, forms, aliases, clocks and scope, and the lookups."""
         lines: Any = {"name": field(rule=latest(by="at")), "at": field()}
         lines["phone"] = field(key=normalize.phone, keep_aliases=True)
-        made = book(table(**lines))
-        made.upsert({**TWO[0], "name": "A", "at": 1}, scope="s")
-        made.upsert({"email": "a@x", "phone": None}, scope="s")
-        policy = attrs.evolve(made.policy, on_found="ignore")
-        found = decide(policy, {"email": "A@x", "at": 2}, made._index, scope="s")
+        book = make_book(table(**lines))
+        book.upsert({**TWO[0], "name": "A", "at": 1}, scope="s")
+        book.upsert({"email": "a@x", "phone": None}, scope="s")
+        policy = attrs.evolve(book.policy, on_found="ignore")
+        plan = decide(policy, {"email": "A@x", "at": 2}, book._index, scope="s")
 
-        assert (found.result, found.scope) == ("unchanged", "s")
-        assert found.before is made.get("1", scope="s")
-        assert found.after is made.get("1", scope="s").fields
-        assert found.forms == (("a@x",), ("+15550001",))
-        assert found.aliases == {"phone": ("+15550001",)}
-        assert found.clocks == {"name": 1}
-        assert found.policy is policy
-        assert found.expects.keys == (("email", "a@x", ("1",)),)
+        assert (plan.result, plan.scope) == ("unchanged", "s")
+        assert plan.before is book.get("1", scope="s")
+        assert plan.after is book.get("1", scope="s").fields
+        assert plan.forms == (("a@x",), ("+15550001",))
+        assert plan.aliases == {"phone": ("+15550001",)}
+        assert plan.clocks == {"name": 1}
+        assert plan.policy is policy
+        assert plan.expects.keys == (("email", "a@x", ("1",)),)
 
-    def test_a_reason_that_is_there_stays(self) -> None:
-        """What counted as omitted was left out before."""
+    def test_earlier_reason_is_kept(self) -> None:
+        """A null or blank that counts as omitted keeps that reason."""
         line = field(null="ignore", blank="ignore")
-        made = book(table(on_found="ignore", city=line, name=line), TWO[0])
-        outcome = made.upsert({"email": "a@x", "city": None, "name": ""})
+        book = make_book(table(on_found="ignore", city=line, name=line), TWO[0])
+        outcome = book.upsert({"email": "a@x", "city": None, "name": ""})
 
         assert outcome.ignored == {"city": "null", "name": "blank"}
 
-    def test_it_creates(self) -> None:
-        """Whom it does not know, as any policy does."""
-        made = book(table(on_found="ignore"), TWO[0])
+    def test_unknown_contact_is_created(self) -> None:
+        book = make_book(table(on_found="ignore"), TWO[0])
 
-        assert made.upsert({"email": "n@x"}).created
-        assert made.create({"phone": "+15550009"}).created
+        assert book.upsert({"email": "n@x"}).created
+        assert book.create({"phone": "+15550009"}).created
         with pytest.raises(KeyInUse):
-            made.create({"email": "A@x"})
+            book.create({"email": "A@x"})
 
-    def test_what_clashes_does_not_matter(self) -> None:
-        """Nothing is claimed, so nobody is asked."""
-        made = book(table(on_found="ignore"), *TWO)
-        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+    def test_key_in_use_is_not_refused(self) -> None:
+        """Nothing is stored, so no key is claimed."""
+        book = make_book(table(on_found="ignore"), *TWO)
+        outcome = book.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert (outcome.result, outcome.also_matched) == ("unchanged", ("2",))
         assert outcome.ignored == {"phone": "on_found"}
 
-    def test_nothing_is_absorbed(self) -> None:
-        """Whoever would have been stands among the others."""
-        made = book(table(merge_all("email", "phone"), on_found="ignore"), *TWO)
-        outcome = made.upsert({"email": "a@x", "phone": "+15550002"})
+    def test_contacts_are_not_merged(self) -> None:
+        """The other contact is named among those that also matched."""
+        book = make_book(table(merge_all("email", "phone"), on_found="ignore"), *TWO)
+        outcome = book.upsert({"email": "a@x", "phone": "+15550002"})
 
         assert (outcome.result, outcome.merged) == ("unchanged", ())
         assert outcome.also_matched == ("2",)
-        assert len(made) == 2
+        assert len(book) == 2
 
-    def test_a_version_is_looked_at(self) -> None:
-        """Before the contact is left alone."""
-        made = book(table(on_found="ignore"), TWO[0])
-        assert made.upsert({"email": "a@x"}, if_version=1).unchanged
+    def test_stale_version_is_refused(self) -> None:
+        book = make_book(table(on_found="ignore"), TWO[0])
+        assert book.upsert({"email": "a@x"}, if_version=1).unchanged
         with pytest.raises(StaleVersion):
-            made.upsert({"email": "a@x"}, if_version=2)
+            book.upsert({"email": "a@x"}, if_version=2)
 
-    def test_a_clock_stays(self) -> None:
-        """No clock runs where no rule does."""
+    def test_clock_is_kept(self) -> None:
+        """Clocks move with rules, and no rule runs."""
         lines: Any = {"name": field(rule=latest(by="at")), "at": field()}
-        made = book(
+        book = make_book(
             table(on_found="ignore", **lines), {"email": "a@x", "name": "A", "at": 1}
         )
-        outcome = made.upsert({"email": "a@x", "name": "B", "at": 2})
+        outcome = book.upsert({"email": "a@x", "name": "B", "at": 2})
 
         assert outcome.contact.clocks == {"name": 1}
-        assert made.upsert({"email": "a@x", "name": "B"}).ignored == {
+        assert book.upsert({"email": "a@x", "name": "B"}).ignored == {
             "name": "on_found"
         }
 
 
-def merges(**lines: Any) -> Policy:
+def merge_policy(**lines: Any) -> Policy:
     """Make a policy that merges by two unique keys."""
     return table(merge_all("email", "phone"), **lines)
 
@@ -787,24 +791,25 @@ def merges(**lines: Any) -> Policy:
 BOTH = {"email": "a@x", "phone": "+15550002"}
 
 
-class TestMerged:
-    """Contacts that become one."""
+class TestMerge:
+    """Contacts that a patch merges."""
 
-    def test_what_is_told(self) -> None:
-        """The survivor afterwards and before, whom it absorbed, and what moved."""
-        made = book(merges(city=field()), {"email": "a@x"}, {**TWO[1], "city": "Oslo"})
-        one, two = made
-        found = made.plan(BOTH)
-        assert (found.result, found.updated) == ("merged", False)
-        assert (found.before, found.merged, found.matched_by) == (
+    def test_merge_outcome_names_survivor_and_absorbed(self) -> None:
+        book = make_book(
+            merge_policy(city=field()), {"email": "a@x"}, {**TWO[1], "city": "Oslo"}
+        )
+        one, two = book
+        plan = book.plan(BOTH)
+        assert (plan.result, plan.updated) == ("merged", False)
+        assert (plan.before, plan.merged, plan.matched_by) == (
             one,
             (two,),
             "email",
         )
-        assert found.after == {**BOTH, "city": "Oslo"}
-        assert len(made) == 2
+        assert plan.after == {**BOTH, "city": "Oslo"}
+        assert len(book) == 2
 
-        outcome = made.apply(found)
+        outcome = book.apply(plan)
         assert (outcome.result, outcome.created, outcome.unchanged) == (
             *("merged", False),
             False,
@@ -814,111 +819,107 @@ class TestMerged:
             (two,),
             (),
         )
-        assert [each.field for each in outcome.changes] == ["phone", "city"]
+        assert [item.field for item in outcome.changes] == ["phone", "city"]
         assert (outcome.contact.id, outcome.contact.version) == ("1", 2)
         assert outcome.contact.merged_ids == ("2",)
-        assert made.upsert(BOTH).unchanged
+        assert book.upsert(BOTH).unchanged
 
-    def test_it_is_one_even_if_no_field_moves(self) -> None:
-        """The contact has a new version, for it has absorbed another."""
-        made = book(merges(), *TWO)
-        outcome = made.upsert({**BOTH, "phone": "+15550001", "email": "a@x"})
+    def test_merge_without_changes_has_a_new_version(self) -> None:
+        book = make_book(merge_policy(), *TWO)
+        outcome = book.upsert({**BOTH, "phone": "+15550001", "email": "a@x"})
         assert outcome.unchanged
 
-        made = book(table(merge_all("email", "phone"), phone=field(key=str)), *TWO)
-        made._index.put(made.get("2"), [["b@x"], ["+15550001"]])
-        outcome = made.upsert(TWO[0])
+        book = make_book(table(merge_all("email", "phone"), phone=field(key=str)), *TWO)
+        book._index.put(book.get("2"), [["b@x"], ["+15550001"]])
+        outcome = book.upsert(TWO[0])
         assert (outcome.result, outcome.changes) == ("merged", ())
         assert outcome.contact.version == 2
 
-    def test_the_order_of_survivors(self) -> None:
-        """The first holder of the first form of the first key that finds one."""
+    def test_survivor_is_the_first_holder_of_the_first_key(self) -> None:
         phone = field(key=normalize.phone)
-        made = book(
-            merges(phone=phone),
+        book = make_book(
+            merge_policy(phone=phone),
             {"phone": "+15550001"},
             {"phone": "+15550001"},
             {"email": "a@x"},
         )
-        outcome = made.upsert({"phone": "+15550001", "email": "a@x"})
+        outcome = book.upsert({"phone": "+15550001", "email": "a@x"})
 
         assert outcome.contact.id == "3"
-        assert [each.id for each in outcome.merged] == ["1", "2"]
+        assert [contact.id for contact in outcome.merged] == ["1", "2"]
         assert outcome.contact.merged_ids == ("1", "2")
         assert outcome.contact.created_at == NOW
 
-    def test_who_was_absorbed_brings_along_whom_it_had(self) -> None:
-        """Each id once: its own, then those that led to it."""
+    def test_merged_ids_include_those_of_the_absorbed(self) -> None:
+        """Each id once: that of the absorbed contact, then its own merged ids."""
         lines = {"id": field(key=normalize.exact)}
         match = merge_all("id", "email", "phone")
-        made = book(table(match, **lines), *TWO, {"id": 7})
-        made.upsert({"email": "b@x", "phone": "+15550001"})
-        outcome = made.upsert({"id": 7, "email": "b@x"})
+        book = make_book(table(match, **lines), *TWO, {"id": 7})
+        book.upsert({"email": "b@x", "phone": "+15550001"})
+        outcome = book.upsert({"id": 7, "email": "b@x"})
 
         assert outcome.contact.merged_ids == ("2", "1")
-        assert {"3"} == {made.get(id).id for id in "123"}
-        made._index.check()
+        assert {"3"} == {book.get(id).id for id in "123"}
+        book._index.check()
 
-    def test_update_only_and_create_only(self) -> None:
-        """A merge is an update: refused where there is none."""
-        made = book(table(merge_all("email", "phone"), on_found="refuse"), *TWO)
+    def test_merge_counts_as_an_update(self) -> None:
+        """It is refused where updates are."""
+        book = make_book(table(merge_all("email", "phone"), on_found="refuse"), *TWO)
         with pytest.raises(UpdateRefused) as caught:
-            made.upsert(BOTH)
-        assert (caught.value.id, len(made)) == ("1", 2)
+            book.upsert(BOTH)
+        assert (caught.value.id, len(book)) == ("1", 2)
 
         policy = table(merge_all("email", "phone"), on_not_found="refuse")
-        made = ContactBook.load(policy, made.dump())
+        book = ContactBook.load(policy, book.dump())
         with pytest.raises(CreateRefused):
-            made.upsert({"email": "n@x"})
-        assert made.upsert(BOTH).merged
+            book.upsert({"email": "n@x"})
+        assert book.upsert(BOTH).merged
 
-    def test_the_version_is_the_survivors(self) -> None:
-        """That of whom it absorbs does not matter."""
-        made = book(merges(city=field()), *TWO)
-        made.upsert({"phone": "+15550002", "city": "Oslo"})
+    def test_expected_version_is_that_of_the_survivor(self) -> None:
+        book = make_book(merge_policy(city=field()), *TWO)
+        book.upsert({"phone": "+15550002", "city": "Oslo"})
         with pytest.raises(StaleVersion) as caught:
-            made.upsert(BOTH, if_version=2)
-        told = (caught.value.id, caught.value.expected, caught.value.actual)
-        assert told == ("1", 2, 1)
+            book.upsert(BOTH, if_version=2)
+        versions = (caught.value.id, caught.value.expected, caught.value.actual)
+        assert versions == ("1", 2, 1)
 
-        assert made.upsert(BOTH, if_version=1).merged
+        assert book.upsert(BOTH, if_version=1).merged
 
-    def test_a_version_is_a_number(self) -> None:
-        """However large, and wherever it comes from."""
-        made = book(merges(), TWO[0])
-        made._index.put(attrs.evolve(made.get("1"), version=1000), [["a@x"], []])
+    def test_versions_are_compared_by_value(self) -> None:
+        """A large integer made at run time is another object."""
+        book = make_book(merge_policy(), TWO[0])
+        book._index.put(attrs.evolve(book.get("1"), version=1000), [["a@x"], []])
 
-        assert made.upsert({"email": "a@x"}, if_version=int("1000")).unchanged
+        assert book.upsert({"email": "a@x"}, if_version=int("1000")).unchanged
 
     @pytest.mark.parametrize(("one", "other"), [("s-t", "s-u"), ("s-u", "s-t")])
-    def test_scopes_stay_apart(self, one: str, other: str) -> None:
-        """A contact of another scope is unknown, whichever is named first."""
-        made = book(merges())
+    def test_merge_across_scopes_is_refused(self, one: str, other: str) -> None:
+        """Whichever scope is named."""
+        book = make_book(merge_policy())
         for scope, row in zip((one, other), TWO, strict=True):
-            made.create(row, scope=scope)
+            book.create(row, scope=scope)
         with pytest.raises(UnknownContact) as caught:
-            made.merge("1", "2", scope=one)
+            book.merge("1", "2", scope=one)
 
         assert caught.value.id == "2"
 
-    def test_a_scope_is_what_it_says(self) -> None:
-        """Contacts whose scope is the same text, made twice, may be merged."""
-        made = book(merges())
+    def test_scopes_are_compared_by_value(self) -> None:
+        """The same text made twice is one scope."""
+        book = make_book(merge_policy())
         for row in TWO:
-            made.create(row, scope="-".join("st"))
+            book.create(row, scope="-".join("st"))
 
-        assert made.merge("1", "2", scope="s-t").merged
+        assert book.merge("1", "2", scope="s-t").merged
 
-    def test_nobody_has_a_version(self) -> None:
-        """The version that was named is told, and that no contact answers."""
+    def test_stale_version_without_contact_has_no_id(self) -> None:
         with pytest.raises(StaleVersion) as caught:
-            book(table()).upsert(BOTH, if_version=3)
+            make_book(table()).upsert(BOTH, if_version=3)
 
         assert (caught.value.id, caught.value.expected) == (None, 3)
         assert caught.value.actual is None
 
-    def test_the_lowest_key_is_left_out_first(self) -> None:
-        """And no other, where the rest is not too much."""
+    def test_limit_under_drop_drops_the_lowest_key(self) -> None:
+        """Higher keys are kept if the rest is within the limit."""
         lines = {
             "email": field(
                 key=normalize.email, rule=union, max_forms=1, keep_aliases=True
@@ -933,48 +934,47 @@ class TestMerged:
             ),
             on_limit="drop",
         )
-        made = book(policy, {"email": ["a@x"]}, {"email": ["b@x"], "id": 7})
-        outcome = made.upsert({"email": ["a@x"], "phone": "+15550001", "id": 7})
+        book = make_book(policy, {"email": ["a@x"]}, {"email": ["b@x"], "id": 7})
+        outcome = book.upsert({"email": ["a@x"], "phone": "+15550001", "id": 7})
 
         assert outcome.ignored == {"id": "limit"}
         assert outcome.contact["phone"] == "+15550001"
 
-    def test_no_key_is_left_out_where_none_is_asked(self) -> None:
-        """Creating without matching refuses what is too much."""
+    def test_create_over_the_limit_is_refused_under_drop(self) -> None:
+        """No key is matched, so none is dropped."""
         email = field(key=normalize.email, max_forms=1, keep_aliases=True)
         policy = table(merge_all("email", "phone"), email=email)
-        made = book(attrs.evolve(policy, on_limit="drop"))
+        book = make_book(attrs.evolve(policy, on_limit="drop"))
         with pytest.raises(InvalidField, match="email: must have one key"):
-            made.create({"email": ["a@x", "b@x"]})
+            book.create({"email": ["a@x", "b@x"]})
 
-    def test_what_is_too_much_already_may_stay(self) -> None:
-        """A key is left out for what would be new alone."""
+    def test_forms_over_the_limit_already_stored_are_accepted(self) -> None:
+        """Only new forms count as too many."""
         email = field(key=normalize.email, rule=union, max_forms=2, keep_aliases=True)
         match = merge_all("email", "phone")
         sent = {"email": ["a@x", "b@x"], "phone": "+15550001"}
-        made = book(table(match, email=email, on_key_in_use="allow"), sent)
-        lines = {**made.policy.fields, "email": attrs.evolve(email, max_forms=1)}
-        policy = attrs.evolve(made.policy, fields=lines, on_limit="drop")
-        outcome = ContactBook.load(policy, made.dump()).upsert(sent)
+        book = make_book(table(match, email=email, on_key_in_use="allow"), sent)
+        lines = {**book.policy.fields, "email": attrs.evolve(email, max_forms=1)}
+        policy = attrs.evolve(book.policy, fields=lines, on_limit="drop")
+        outcome = ContactBook.load(policy, book.dump()).upsert(sent)
 
         assert outcome.unchanged
         assert outcome.ignored == {}
 
 
 @pytest.mark.parametrize("on_deleted", ["forget", "restore"])
-def test_a_deleted_contact_is_refused_by_one_policy_alone(on_deleted: Any) -> None:
-    """Under the others the patch that finds it brings it back."""
-    made = book(attrs.evolve(table(), on_deleted="restore"), TWO[0])
-    made.delete("1")
+def test_deleted_contact_is_restored_unless_refused(on_deleted: Any) -> None:
+    book = make_book(attrs.evolve(table(), on_deleted="restore"), TWO[0])
+    book.delete("1")
     policy = attrs.evolve(table(), on_deleted=on_deleted)
-    outcome = ContactBook.load(policy, made.dump()).upsert(TWO[0])
+    outcome = ContactBook.load(policy, book.dump()).upsert(TWO[0])
 
     assert outcome.updated
     assert outcome.contact.deleted_at is None
 
 
 class TestOrderOfRefusals:
-    """Where a patch is wrong in two ways, the first way is told."""
+    """Of two reasons to refuse a patch, the first in a fixed order is raised."""
 
     POLICY = table(
         first_match("id"),
@@ -985,7 +985,7 @@ class TestOrderOfRefusals:
     )
 
     @pytest.mark.parametrize(
-        ("policy", "patch", "how", "error"),
+        ("policy", "patch", "options", "error"),
         [
             ({}, {"id": 1, "x": 1, "phone": float("nan")}, {}, UnknownField),
             ({}, {"phone": float("nan"), "x": 1}, {}, InvalidField),
@@ -1003,55 +1003,54 @@ class TestOrderOfRefusals:
         ],
         ids=map(str, range(13)),
     )
-    def test_it_is_told(
-        self, policy: Any, patch: Any, how: Any, error: type[Exception]
+    def test_first_reason_is_raised(
+        self, policy: Any, patch: Any, options: Any, error: type[Exception]
     ) -> None:
-        """Reading, match, version, creation, merge, claim, limit, update."""
+        """Order: reading, match, version, creation, merge, keys, limit, update."""
         stored = [
             {"id": 1, "need": 1, "ref": "r", **TWO[0]},
             {"id": 2, "need": 1, **TWO[1]},
         ]
-        rows = book(self.POLICY, *stored).dump()
+        rows = make_book(self.POLICY, *stored).dump()
         changed = attrs.evolve(self.POLICY, **policy)
-        made = ContactBook.load(changed, rows)
+        book = ContactBook.load(changed, rows)
         with pytest.raises(error) as caught:
-            made.upsert(patch, **how)
+            book.upsert(patch, **options)
 
         assert error is type(caught.value)
-        assert made.dump() == rows
+        assert book.dump() == rows
 
-    def test_primaries_come_last(self) -> None:
-        """Where two fields are refused, the additional one is told."""
+    def test_additional_field_is_refused_before_its_primary(self) -> None:
         lines = {"main": field(rule=immutable), "more": field(rule=union)}
         keys = {"m": key("main", "more", normalize=normalize.email, any_of=True)}
         policy = Policy(first_match("email"), {**KEYS, **lines}, keys=keys)
-        made = book(policy, {"email": "a@x", "main": "m@x"})
+        book = make_book(policy, {"email": "a@x", "main": "m@x"})
         with pytest.raises(InvalidField, match="more: must be a list"):
-            made.upsert({"email": "a@x", "main": "n@x", "more": "x"})
+            book.upsert({"email": "a@x", "main": "n@x", "more": "x"})
 
-    def test_what_is_absorbed_comes_before_the_patch(self) -> None:
-        """And a refusal names the contact that was to be absorbed."""
+    def test_merge_is_refused_before_the_patch(self) -> None:
+        """The refusal names the contact to be absorbed."""
         lines = {"ref": field(), "n": field(rule=immutable)}
         policy = attrs.evolve(
-            merges(**lines),
-            fields=merging(merges(**lines).fields, {"ref": immutable}),
+            merge_policy(**lines),
+            fields=merging(merge_policy(**lines).fields, {"ref": immutable}),
         )
-        made = book(
+        book = make_book(
             policy, {**TWO[0], "n": 1, "ref": "r"}, {**TWO[1], "n": 2, "ref": "s"}
         )
         with pytest.raises(InvalidField) as caught:
-            made.upsert({**BOTH, "n": 3})
+            book.upsert({**BOTH, "n": 3})
 
         assert (caught.value.field, caught.value.holder) == ("ref", "2")
 
 
 class TestNoMatchKey:
-    """A patch without a key is told why each key of the strategy is none."""
+    """The refusal of a patch without a key gives a reason for each key."""
 
-    def refused(
+    def refusal(
         self, patch: dict[str, Any], blocked: tuple[str, ...] = (), **options: Any
     ) -> NoMatchKey:
-        """Give the refusal of a patch."""
+        """Return the refusal of a patch."""
         lines = {
             "email": field(key=normalize.email),
             "phone": field(key=normalize.phone),
@@ -1059,15 +1058,15 @@ class TestNoMatchKey:
         }
         keys = {"who": key("first", "last", normalize=normalize.text, blocked=blocked)}
         match = first_match("email", "phone", "who")
-        made = ContactBook(Policy(match, lines, keys=keys, **options))
+        book = ContactBook(Policy(match, lines, keys=keys, **options))
         with pytest.raises(NoMatchKey) as caught:
-            made.upsert(patch)
+            book.upsert(patch)
         assert caught.value.tried == ("email", "phone", "who")
         return caught.value
 
-    def test_each_reason_is_told_with_the_sent_value(self) -> None:
-        """What to do comes last, for a national number too."""
-        refusal = self.refused({"email": "nope", "phone": "555-0105", "first": "Ada"})
+    def test_reasons_show_the_sent_values(self) -> None:
+        """The advice comes last, and covers national numbers."""
+        refusal = self.refusal({"email": "nope", "phone": "555-0105", "first": "Ada"})
 
         assert refusal.reasons == (
             ("email", "no usable form", "nope"),
@@ -1082,42 +1081,42 @@ class TestNoMatchKey:
         copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - made here
         assert str(copied) == str(refusal)
 
-    def test_null_blank_and_blocked_are_told_as_such(self) -> None:
-        """Whether the policy takes them or not."""
+    def test_null_blank_and_blocked_are_reasons(self) -> None:
+        """Whether or not the policy stores blocked values."""
         patch = {"email": None, "phone": "", "first": "Test", "last": "Test"}
-        refusal = self.refused(patch, blocked=("test|test",))
+        refusal = self.refusal(patch, blocked=("test|test",))
         assert [reason for _, reason, _ in refusal.reasons] == [
             *("null", "blank", "blocked"),
         ]
-        told = "who {'first': 'Test', 'last': 'Test'} is blocked"
-        assert told in str(refusal)
+        text = "who {'first': 'Test', 'last': 'Test'} is blocked"
+        assert text in str(refusal)
         assert "phone_in" not in str(refusal)
 
         line = field(key=normalize.email, blocked=("noreply@*",))
-        made = ContactBook(Policy(first_match("email"), {"email": line}))
+        book = ContactBook(Policy(first_match("email"), {"email": line}))
         with pytest.raises(NoMatchKey) as caught:
-            made.upsert({"email": "noreply@x"})
+            book.upsert({"email": "noreply@x"})
         assert caught.value.reasons[0] == ("email", "blocked", "noreply@x")
-        made = ContactBook(attrs.evolve(made.policy, on_blocked="ignore"))
+        book = ContactBook(attrs.evolve(book.policy, on_blocked="ignore"))
         with pytest.raises(NoMatchKey, match="email is blocked") as caught:
-            made.upsert({"email": "noreply@x"})
+            book.upsert({"email": "noreply@x"})
         assert caught.value.reasons[0] == ("email", "blocked", None)
 
-    def test_a_strategy_of_the_application_may_name_other_keys(self) -> None:
-        """Of what is no key of the policy there is nothing to tell."""
+    def test_key_unknown_to_the_policy_has_no_reason(self) -> None:
+        """A strategy of the application may name such a key."""
 
-        def none(_keys: Any, _probe: Any, _pick: Any) -> NoReturn:
+        def refuse(_keys: Any, _probe: Any, _pick: Any) -> NoReturn:
             raise NoMatchKey(("email", "badge"))
 
         lines = {"email": field(key=normalize.email)}
-        policy = Policy(Strategy("mine", ("email",), none), lines)
+        policy = Policy(Strategy("mine", ("email",), refuse), lines)
         with pytest.raises(NoMatchKey) as caught:
             ContactBook(policy).upsert({})
         assert caught.value.reasons == (("email", "omitted", None),)
 
 
-class TestAbsentKeys:
-    """A patch that carries a key in part carries none."""
+class TestPartialKeys:
+    """A patch with only a part of a composite key has no key."""
 
     PARTS = {"first": field(), "last": field(), "city": field()}  # noqa: RUF012
     PAIR = {"pair": key("first", "last", normalize=normalize.text)}  # noqa: RUF012
@@ -1132,52 +1131,50 @@ class TestAbsentKeys:
         ],
         ids=["omitted", "null", "blank", "list"],
     )
-    def test_in_part(self, patch: Any) -> None:
-        """Refused, with the names of the keys; or created, each time anew."""
+    def test_partial_key_is_refused_or_creates(self, patch: Any) -> None:
+        """Under "create" each call creates a contact."""
         policy = Policy(first_match("pair"), self.PARTS, keys=self.PAIR)
         with pytest.raises(NoMatchKey) as caught:
-            book(policy, {"first": "Ada", "last": "King"}).upsert(patch)
+            make_book(policy, {"first": "Ada", "last": "King"}).upsert(patch)
         assert caught.value.tried == ("pair",)
 
-        made = book(attrs.evolve(policy, on_no_key="create"))
-        assert [made.upsert(patch).created for _ in range(2)] == [True, True]
+        book = make_book(attrs.evolve(policy, on_no_key="create"))
+        assert [book.upsert(patch).created for _ in range(2)] == [True, True]
 
-    def test_what_is_needed_of_a_key(self) -> None:
-        """A part may be needed to create, and not to be found."""
+    def test_required_field_is_not_needed_to_match(self) -> None:
         lines = {**self.PARTS, "city": field(required=True)}
-        made = book(Policy(first_match("pair"), lines, keys=self.PAIR))
+        book = make_book(Policy(first_match("pair"), lines, keys=self.PAIR))
         patch = {"first": "Ada", "last": "King"}
         with pytest.raises(MissingField, match="city"):
-            made.upsert(patch)
-        made.upsert({**patch, "city": "Oslo"})
+            book.upsert(patch)
+        book.upsert({**patch, "city": "Oslo"})
 
-        assert made.upsert(patch).unchanged
+        assert book.upsert(patch).unchanged
 
 
-class TestFoundAgainByMore:
-    """Keys of several fields must be found again too."""
+class TestLostKeyOfSeveralFields:
+    """Keys of several fields that would be lost."""
 
-    def test_a_composite(self) -> None:
-        """The key is named with what was sent, and the rules of its fields."""
+    def test_lost_composite_key_is_refused_by_its_name(self) -> None:
+        """With the sent parts and the rules of its fields."""
         lines = {"first": field(rule=custom(lambda _a, b: b[::-1])), "last": field()}
         keys = {"p": key("first", "last", normalize=normalize.text)}
-        made = book(Policy(first_match("p"), lines, keys=keys))
+        book = make_book(Policy(first_match("p"), lines, keys=keys))
         with pytest.raises(
             InvalidField, match="its rule custom, replace would drop"
         ) as caught:
-            made.upsert({"first": "Grace", "last": "Hopper"})
+            book.upsert({"first": "Grace", "last": "Hopper"})
 
         assert caught.value.field == "p"
         assert caught.value.value == {"first": "Grace", "last": "Hopper"}
-        assert len(made) == 0
+        assert len(book) == 0
 
-    def test_each_of_several_fields(self) -> None:
-        """The field that carries a form is named."""
+    def test_lost_form_is_refused_by_the_field_that_has_it(self) -> None:
         lines = {"main": field(), "more": field(rule=custom(lambda _a, _b: None))}
         keys = {"m": key("main", "more", normalize=normalize.email, any_of=True)}
-        made = book(Policy(first_match("m"), lines, keys=keys))
+        book = make_book(Policy(first_match("m"), lines, keys=keys))
         with pytest.raises(InvalidField) as caught:
-            made.upsert({"main": "none", "more": "a@x"})
+            book.upsert({"main": "none", "more": "a@x"})
 
         assert (caught.value.field, caught.value.value) == ("more", "a@x")
 
@@ -1201,100 +1198,100 @@ class TestFoundAgainByMore:
         ],
         ids=["on_contradiction", "another first", "nobody is left"],
     )
-    def test_somebody_else_would_be_found(self, match: Strategy, patch: Any) -> None:
-        """One key that is still held is not enough, where the strategy would differ."""
+    def test_patch_that_would_match_another_contact_is_refused(
+        self, match: Strategy, patch: Any
+    ) -> None:
+        """Even if the contact still holds one of the keys."""
         lines = {"main": field(rule=on_create), "more": field(), "city": field()}
         policy = Policy(
             match, {**KEYS, **lines}, keys={"m": self.MAILS}, on_ambiguous="oldest"
         )
-        made = book(
+        book = make_book(
             policy,
             {"main": "z@x", "more": ["b@x"], "phone": "+15550001"},
             {"more": ["c@x"], "phone": "+15550002"},
         )
-        before = made.dump()
+        before = book.dump()
         try:
-            made.upsert(patch)
+            book.upsert(patch)
         except InvalidField as refusal:
             assert "would drop" in refusal.reason  # noqa: PT017
-            assert made.dump() == before
+            assert book.dump() == before
         else:
-            assert made.upsert(patch).unchanged
+            assert book.upsert(patch).unchanged
 
-    def test_a_rule_that_stores_another_form(self) -> None:
-        """What it stores would contradict the key that found the contact."""
+    def test_rule_that_stores_another_form_is_refused(self) -> None:
+        """The stored form would contradict the key that matched."""
         rule = custom(lambda stored, _sent: stored or "other@x")
         email = field(key=normalize.email, rule=rule)
         match = first_match("email", "phone", guard="if_set")
-        made = book(table(match, email=email), {"phone": "+15550001"})
-        made._index.put(
+        book = make_book(table(match, email=email), {"phone": "+15550001"})
+        book._index.put(
             Contact("1", "", {"phone": "+15550001"}, 1, NOW, NOW), [[], ["+15550001"]]
         )
         with pytest.raises(InvalidField, match="is a key that its rule"):
-            made.upsert({"email": "b@x", "phone": "+15550001"})
+            book.upsert({"email": "b@x", "phone": "+15550001"})
         with pytest.raises(InvalidField, match="is a key that its rule"):
-            made.upsert({"email": "b@x", "phone": "+15550009"})
-        assert len(made) == 1
+            book.upsert({"email": "b@x", "phone": "+15550009"})
+        assert len(book) == 1
 
-    def test_a_composite_whose_part_is_withheld(self) -> None:
-        """A guard would contradict for ever, and each call make one more contact."""
+    def test_withheld_part_of_the_matching_key_is_refused(self) -> None:
+        """Otherwise the guard would fail, and each call create a contact."""
         lines = {"ref": field(key=normalize.exact)}
         keys = {"p": key("phone", "ref", normalize=normalize.text)}
         match = first_match("p", "ref", guard="strict")
         policy = Policy(match, {**KEYS, **lines}, keys=keys, on_key_in_use="withhold")
-        made = book(policy, {"phone": "+15550001"})
+        book = make_book(policy, {"phone": "+15550001"})
         with pytest.raises(KeyInUse) as caught:
-            made.upsert({"phone": "+15550001", "ref": "r"})
+            book.upsert({"phone": "+15550001", "ref": "r"})
 
-        told = caught.value
-        assert (told.field, told.value, told.holder) == ("phone", "+15550001", "1")
-        assert len(made) == 1
+        error = caught.value
+        assert (error.field, error.value, error.holder) == ("phone", "+15550001", "1")
+        assert len(book) == 1
 
-    def test_a_key_that_was_left_out_is_not_looked_for(self) -> None:
-        """What the patch does not carry any more need not find the contact."""
+    def test_dropped_key_need_not_match_again(self) -> None:
         match = first_match("email", "phone", guard="strict", on_contradiction="drop")
-        made = book(table(match, on_key_in_use="withhold"), *TWO)
+        book = make_book(table(match, on_key_in_use="withhold"), *TWO)
         sent = {"email": "a@x", "phone": "+15550002"}
-        outcome = made.upsert(sent)
+        outcome = book.upsert(sent)
 
         assert (outcome.result, outcome.also_matched) == ("unchanged", ("2",))
         assert outcome.ignored == {"phone": "guard"}
         assert outcome.withheld == ()
-        assert made.upsert(sent).unchanged
+        assert book.upsert(sent).unchanged
 
-    def test_a_key_that_was_left_out_counts_as_omitted(self) -> None:
-        """A new contact has the default of it, or lacks what it needs."""
+    def test_dropped_key_counts_as_omitted(self) -> None:
+        """A new contact has its default, or is refused if it is required."""
         match = first_match("email", "phone", guard="strict", on_contradiction="drop")
         sent = {"email": "c@x", "phone": "+15550002"}
         line = field(key=normalize.phone, default="+15550009")
-        outcome = book(table(match, phone=line), *TWO).upsert(sent)
+        outcome = make_book(table(match, phone=line), *TWO).upsert(sent)
         assert outcome.contact.fields == {"email": "c@x", "phone": "+15550009"}
         assert outcome.ignored == {"phone": "guard"}
 
         line = field(key=normalize.phone, required=True)
         with pytest.raises(MissingField, match="phone"):
-            book(table(match, phone=line), *TWO).upsert(sent)
+            make_book(table(match, phone=line), *TWO).upsert(sent)
 
-    def test_an_alias_guards_as_a_value_does(self) -> None:
-        """A contact whose email was cleared still has one that says otherwise."""
+    def test_alias_contradicts_as_a_value_does(self) -> None:
+        """A contact whose email was cleared still has an alias."""
         email = field(key=normalize.email, keep_aliases=True)
         match = first_match("email", "phone", guard="if_set")
-        made = book(table(match, email=email, on_key_in_use="allow"), *TWO)
-        made.upsert({"phone": "+15550002", "email": None})
-        assert made.get("2").aliases == {"email": ("b@x",)}
+        book = make_book(table(match, email=email, on_key_in_use="allow"), *TWO)
+        book.upsert({"phone": "+15550002", "email": None})
+        assert book.get("2").aliases == {"email": ("b@x",)}
 
-        assert made.upsert({"email": "B@x", "phone": "+15550002"}).contact.id == "2"
-        made.upsert({"phone": "+15550002", "email": None})
-        outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
+        assert book.upsert({"email": "B@x", "phone": "+15550002"}).contact.id == "2"
+        book.upsert({"phone": "+15550002", "email": None})
+        outcome = book.upsert({"email": "c@x", "phone": "+15550002"})
         assert (outcome.result, outcome.also_matched) == ("created", ("2",))
 
-    def test_a_key_that_is_kept_may_clash(self) -> None:
-        """Kept in the patch, a contradicted key is stored if nobody else holds it."""
+    def test_contradicted_key_that_is_kept_may_be_in_use(self) -> None:
         match = first_match("email", "phone", guard="strict")
-        made = book(table(match, on_key_in_use="withhold"), *TWO)
-        outcome = made.upsert({"email": "c@x", "phone": "+15550002"})
+        book = make_book(table(match, on_key_in_use="withhold"), *TWO)
+        outcome = book.upsert({"email": "c@x", "phone": "+15550002"})
 
         assert (outcome.result, outcome.also_matched) == ("created", ("2",))
-        assert [each.field for each in outcome.withheld] == ["phone"]
+        assert [item.field for item in outcome.withheld] == ["phone"]
         with pytest.raises(KeyInUse):
-            book(table(match), *TWO).upsert({"email": "c@x", "phone": "+15550002"})
+            make_book(table(match), *TWO).upsert({"email": "c@x", "phone": "+15550002"})

@@ -1,4 +1,4 @@
-"""Again: a decision after which the same patch would find somebody else is refused."""
+"""A decision after which the same patch would match another contact is refused."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ MAILS = key("main", "more", normalize=normalize.email, any_of=True)
 EXACT = field(key=normalize.exact)
 
 
-def book(
+def make_book(
     match: Strategy, *patches: dict[str, Any], main: Field, **options: Any
 ) -> ContactBook:
-    """Make a book that has created these; its contacts are called 1, 2, ..."""
+    """Make a book with a contact per patch; the ids are 1, 2, ..."""
     numbers = count(1)
     lines = {"main": main, "more": field(), "a": EXACT, "b": EXACT, "city": field()}
     policy = Policy(match, lines, keys={"mails": MAILS}, **options)
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}")
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def refused(made: ContactBook, patch: dict[str, Any], name: str) -> None:
-    """See that a patch is refused for this field, and that nothing has changed."""
-    before = made.dump()
+def check_refused(book: ContactBook, patch: dict[str, Any], name: str) -> None:
+    """Check that a patch is refused for this field, and nothing has changed."""
+    before = book.dump()
     with pytest.raises(InvalidField, match="is a key that its rule") as caught:
-        made.upsert(patch)
+        book.upsert(patch)
 
     assert (name, patch[name]) == (caught.value.field, caught.value.value)
-    assert before == made.dump()
+    assert before == book.dump()
 
 
 ONCE = field(rule=on_create)
@@ -54,120 +54,117 @@ ADA: dict[str, Any] = {"main": "z@x", "more": ["b@x"], "a": "1"}
 BOB: dict[str, Any] = {"more": ["c@x"], "a": "2"}
 
 
-class TestWhomItFinds:
-    """The strategy is asked about the state that would be."""
+class TestNextMatch:
+    """The strategy is applied to the state after the call."""
 
-    def test_nobody(self) -> None:
-        """A guard contradicts the one key that the contact would hold."""
-        made = book(first_match("mails", "a", guard="strict"), ADA, main=ONCE)
+    def test_patch_that_would_match_no_contact_is_refused(self) -> None:
+        """A guard contradicts the only key that the contact would hold."""
+        book = make_book(first_match("mails", "a", guard="strict"), ADA, main=ONCE)
 
-        refused(made, {"main": "b@x", "more": [], "a": "1"}, "main")
+        check_refused(book, {"main": "b@x", "more": [], "a": "1"}, "main")
 
-    def test_somebody_else(self) -> None:
-        """An earlier key would find another contact then."""
-        made = book(
+    def test_patch_that_would_match_another_contact_is_refused(self) -> None:
+        """An earlier key would match it."""
+        book = make_book(
             first_match("mails", "a"), ADA, BOB, main=ONCE, on_ambiguous="oldest"
         )
 
-        refused(made, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
+        check_refused(book, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
 
-    def test_too_many(self) -> None:
-        """What would be refused the next time is refused at once."""
-        made = book(first_match("mails", "a"), ADA, BOB, BOB, main=ONCE)
+    def test_patch_that_would_be_ambiguous_is_refused(self) -> None:
+        book = make_book(first_match("mails", "a"), ADA, BOB, BOB, main=ONCE)
 
-        refused(made, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
+        check_refused(book, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
 
-    def test_the_same_by_another_key(self) -> None:
-        """The patch is about the same contact still, so it is taken."""
-        made = book(first_match("mails", "a"), ADA, BOB, main=ONCE)
+    def test_patch_that_would_match_by_another_key_is_accepted(self) -> None:
+        book = make_book(first_match("mails", "a"), ADA, BOB, main=ONCE)
         patch = {"main": "b@x", "more": [], "a": "1"}
-        outcome = made.upsert(patch)
+        outcome = book.upsert(patch)
 
         assert (outcome.contact.id, outcome.matched_by) == ("1", "mails")
-        assert made.upsert(patch).unchanged
-        assert made.upsert(patch).matched_by == "a"
+        assert book.upsert(patch).unchanged
+        assert book.upsert(patch).matched_by == "a"
 
     @pytest.mark.parametrize("on_ambiguous", ["oldest", "newest"])
-    def test_one_of_several(self, on_ambiguous: Any) -> None:
-        """A form that others hold too must find it wherever it stands among them."""
+    def test_form_with_several_holders_is_refused(self, on_ambiguous: Any) -> None:
+        """Whichever holder the policy chooses."""
         main = field(rule=custom(lambda _stored, _sent: "c@x"))
         stored = ({"more": ["b@x"]}, {"more": ["c@x"]})
-        made = book(first_match("mails"), *stored, main=main, on_ambiguous=on_ambiguous)
+        book = make_book(
+            first_match("mails"), *stored, main=main, on_ambiguous=on_ambiguous
+        )
 
-        refused(made, {"main": ("b@x", "c@x"), "more": []}, "main")
+        check_refused(book, {"main": ("b@x", "c@x"), "more": []}, "main")
 
-    def test_a_new_contact_is_the_last(self) -> None:
-        """It is found by what it holds, and by nothing that it does not store."""
+    def test_new_contact_must_match_by_stored_forms(self) -> None:
         main = field(rule=custom(lambda _stored, _sent: "c@x"))
-        made = book(first_match("mails"), main=main)
-        refused(made, {"main": "b@x"}, "main")
+        book = make_book(first_match("mails"), main=main)
+        check_refused(book, {"main": "b@x"}, "main")
 
-        assert made.upsert({"main": "c@x"}).created
+        assert book.upsert({"main": "c@x"}).created
 
-    def test_whom_it_would_merge(self) -> None:
-        """After a merge nobody is left to be merged."""
-        made = book(merge_all("mails", "a"), ADA, BOB, main=ONCE)
+    def test_merged_contacts_match_no_more(self) -> None:
+        """The second call merges nothing."""
+        book = make_book(merge_all("mails", "a"), ADA, BOB, main=ONCE)
         patch = {"main": ("b@x", "d@x"), "more": [], "a": "2"}
-        outcome = made.upsert(patch)
+        outcome = book.upsert(patch)
 
         assert (outcome.result, outcome.contact.id) == ("merged", "1")
-        assert made.upsert(patch).unchanged
+        assert book.upsert(patch).unchanged
 
 
-class TestWhatIsLeftOut:
-    """The same keys must be left out the next time."""
+class TestDroppedKeys:
+    """The next call must drop the same keys."""
 
     MATCH = first_match("mails", "a", "b", guard="strict", on_contradiction="drop")
 
-    def test_it_is_asked_for_again(self) -> None:
-        """A key that was left out, and would find somebody, is looked at."""
-        made = book(self.MATCH, ADA, {"b": "2"}, main=ONCE)
+    def test_dropped_key_that_would_match_next_time_is_refused(self) -> None:
+        book = make_book(self.MATCH, ADA, {"b": "2"}, main=ONCE)
 
-        refused(made, {"main": "b@x", "more": [], "b": "2"}, "main")
+        check_refused(book, {"main": "b@x", "more": [], "b": "2"}, "main")
 
-    def test_it_is_left_out_again(self) -> None:
-        """Where it is, the patch is taken, though it does not store every form."""
-        made = book(
+    def test_key_dropped_again_is_accepted(self) -> None:
+        """Even if the patch has forms that are not stored."""
+        book = make_book(
             self.MATCH,
             {"main": ["b@x"]},
             {"b": "2"},
             main=field(rule=keep),
         )
         patch = {"main": ["b@x", "c@x"], "a": "7", "b": "2"}
-        outcome = made.upsert(patch)
+        outcome = book.upsert(patch)
 
         assert outcome.ignored == {"main": "keep", "b": "guard"}
         assert outcome.contact.fields == {"main": ("b@x",), "a": "7"}
-        assert made.upsert(patch).unchanged
+        assert book.upsert(patch).unchanged
 
 
-def test_a_key_may_be_left_out_the_next_time_alone() -> None:
-    """The same contact is found, and nothing more of the patch is taken."""
+def test_key_dropped_only_in_the_next_call_is_accepted() -> None:
+    """It matches the same contact, and changes nothing more."""
     numbers = count(1)
     lines = {"id": EXACT, "main": field(), "more": field(rule=keep)}
     match = first_match("id", "mails", guard="strict", on_contradiction="drop")
     policy = Policy(match, lines, keys={"mails": MAILS}, on_ambiguous="oldest")
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}")
-    made.create({"id": "1", "main": "a@x", "more": ["c@x"]})
-    made.create({"id": "2", "main": "b@x"})
-    made.create({"id": "2", "main": "a@x"})
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}")
+    book.create({"id": "1", "main": "a@x", "more": ["c@x"]})
+    book.create({"id": "2", "main": "b@x"})
+    book.create({"id": "2", "main": "a@x"})
     patch = {"id": "1", "main": None, "more": ["a@x"]}
-    outcome = made.upsert(patch)
+    outcome = book.upsert(patch)
 
     assert (outcome.result, outcome.contact.id) == ("updated", "1")
     assert outcome.ignored == {"more": "keep"}
-    again = made.upsert(patch)
-    assert (again.result, again.contact.id) == ("unchanged", "1")
-    assert again.ignored == {"main": "guard", "more": "guard"}
+    second = book.upsert(patch)
+    assert (second.result, second.contact.id) == ("unchanged", "1")
+    assert second.ignored == {"main": "guard", "more": "guard"}
 
 
-def test_it_is_asked_only_where_a_key_has_moved() -> None:
-    """A patch that moves no key finds whom it has found."""
-    made = book(first_match("mails", "a"), ADA, main=ONCE)
+def test_patch_that_moves_no_key_is_not_matched_again() -> None:
+    book = make_book(first_match("mails", "a"), ADA, main=ONCE)
     patch = {"main": ["b@x", "n@x"], "city": "Oslo"}
 
-    assert made.upsert(patch).updated
-    assert made.upsert(patch).unchanged
+    assert book.upsert(patch).updated
+    assert book.upsert(patch).unchanged
 
 
 @pytest.mark.parametrize(
@@ -183,22 +180,22 @@ def test_it_is_asked_only_where_a_key_has_moved() -> None:
     ],
     ids=["keep"],
 )
-def test_the_refusal_names_the_key_that_is_lost(
+def test_refusal_names_the_lost_key(
     lines: Any, keys: Any, first: Any, patch: Any, words: str
 ) -> None:
-    """Not merely the first one that the patch carries."""
-    every = {"id": field(key=normalize.exact), "main": field(), **lines}
-    policy = Policy(all_agree("id", "mail"), every, keys=keys, on_ambiguous="oldest")
-    made = ContactBook(policy)
-    for each in first:
-        made.create(each)
+    """It is not always the first key of the patch."""
+    fields = {"id": field(key=normalize.exact), "main": field(), **lines}
+    policy = Policy(all_agree("id", "mail"), fields, keys=keys, on_ambiguous="oldest")
+    book = ContactBook(policy)
+    for row in first:
+        book.create(row)
     with pytest.raises(InvalidField) as caught:
-        made.upsert(patch)
+        book.upsert(patch)
     assert words in str(caught.value)
 
 
-def test_a_key_that_is_withheld_is_told_as_in_use() -> None:
-    """What keeps the contact from being found is no rule then, but its holder."""
+def test_withheld_key_is_refused_as_in_use() -> None:
+    """No rule keeps the contact from matching, but the holder."""
     lines = {
         "k": field(key=normalize.exact, unique=True),
         "f": field(key=normalize.exact),
@@ -209,8 +206,8 @@ def test_a_key_that_is_withheld_is_told_as_in_use() -> None:
         keys={"c": key("k", "f", normalize=normalize.text)},
         on_key_in_use="withhold",
     )
-    made = ContactBook(policy)
-    made.create({"k": "1"})
+    book = ContactBook(policy)
+    book.create({"k": "1"})
     with pytest.raises(KeyInUse, match="k: '1' is held by contact"):
-        made.upsert({"k": "1", "f": "2"})
-    assert len(made) == 1
+        book.upsert({"k": "1", "f": "2"})
+    assert len(book) == 1

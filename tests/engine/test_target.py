@@ -1,10 +1,9 @@
-"""The target: the contacts that a decision is about."""
+"""The target: the contacts of a decision."""
 
 from __future__ import annotations
 
 from upsertcore.engine.target import Target
 
 
-def test_targets_are_values() -> None:
-    """Compared by what they hold."""
+def test_targets_compare_by_value() -> None:
     assert Target(None, ((),)) == Target(None, ((),), ())

@@ -1,4 +1,4 @@
-"""The trace: why each key was taken or not, in words."""
+"""The trace: a note per key, why it decided or not."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CONTRADICTED = "contradicted by a higher key"
 EARLIER = "matches another contact, but an earlier key has decided"
 
 
-def book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
-    """Make a book that has created these; its contacts are called 1, 2, ..."""
+def make_book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
+    """Make a book with a contact per patch; the ids are 1, 2, ..."""
     numbers = count(1)
     blocked = options.pop("blocked", {})
     exact = field(key=normalize.exact, rule=union)
@@ -55,19 +55,19 @@ def book(match: Any, *patches: dict[str, Any], **options: Any) -> ContactBook:
     }
     lines |= options.pop("lines", {})
     policy = Policy(match, lines, keys=keys, **options)
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def notes(made: ContactBook, patch: dict[str, Any]) -> list[str]:
-    """Give what a plan says of each key."""
-    return [step.note for step in made.plan(patch).trace]
+def notes_of(book: ContactBook, patch: dict[str, Any]) -> list[str]:
+    """Return the notes of a plan, one per key."""
+    return [step.note for step in book.plan(patch).trace]
 
 
 class TestGuard:
-    """What is said of a key whose hits do not count."""
+    """Notes of a key whose matches a guard rejects."""
 
     STORED = ({"a": [1], "b": [1]}, {"c": [3]})
 
@@ -84,28 +84,27 @@ class TestGuard:
         ],
         ids=map(str, range(4)),
     )
-    def test_kept(self, patch: Any, expected: list[str]) -> None:
-        """It is contradicted, whether or not a lower key decides."""
-        made = book(first_match("a", "b", "c", guard="if_set"), *self.STORED)
+    def test_contradicted_key_is_noted(self, patch: Any, expected: list[str]) -> None:
+        """Whether or not a lower key decides."""
+        book = make_book(first_match("a", "b", "c", guard="if_set"), *self.STORED)
 
-        assert expected == notes(made, patch)
+        assert expected == notes_of(book, patch)
 
-    def test_dropped(self) -> None:
-        """It is left out of the patch, and its forms and holders are told still."""
+    def test_dropped_key_is_noted_with_its_holders(self) -> None:
         match = first_match("a", "b", guard="if_set", on_contradiction="drop")
-        plan = book(match, *self.STORED).plan({"a": [2], "b": [1]})
+        plan = make_book(match, *self.STORED).plan({"a": [2], "b": [1]})
 
         assert plan.ignored == {"b": "guard"}
         assert plan.trace[1] == Step("b", ("1",), ("1",), f"left out: {CONTRADICTED}")
 
 
 class TestMergeAll:
-    """What is said where contacts become one."""
+    """Notes of merged contacts."""
 
-    def test_who_is_merged(self) -> None:
-        """The first key that finds somebody decides; others find whom it absorbs."""
-        made = book(merge_all("a", "b", "c"), {"b": [1]}, {"b": [1]}, {"c": [2]})
-        plan = made.plan({"a": [9], "b": [1], "c": [2]})
+    def test_keys_of_merged_contacts_are_noted(self) -> None:
+        """The first key that matches decides."""
+        book = make_book(merge_all("a", "b", "c"), {"b": [1]}, {"b": [1]}, {"c": [2]})
+        plan = book.plan({"a": [9], "b": [1], "c": [2]})
 
         assert plan.trace == (
             Step("a", ("9",), (), "no match"),
@@ -113,24 +112,22 @@ class TestMergeAll:
             Step("c", ("2",), ("3",), "matches another contact, which is merged"),
         )
 
-    def test_who_is_left_alone(self) -> None:
-        """Under a policy that takes no update nobody is merged."""
-        made = book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, on_found="ignore")
+    def test_contact_not_merged_under_on_found_ignore_is_noted(self) -> None:
+        book = make_book(merge_all("a", "b"), {"a": [1]}, {"b": [1]}, on_found="ignore")
 
-        nobody = "matches another contact, which is not merged"
-        assert notes(made, {"a": [1], "b": [1]}) == ["decides", nobody]
+        note = "matches another contact, which is not merged"
+        assert notes_of(book, {"a": [1], "b": [1]}) == ["decides", note]
 
-    def test_a_limit(self) -> None:
-        """The key that was left out is told of, with whom it found."""
+    def test_key_dropped_for_a_limit_is_noted(self) -> None:
         lines = {"a": field(key=normalize.exact, max_forms=1, keep_aliases=True)}
-        made = book(
+        book = make_book(
             merge_all("a", "b"),
             {"a": 1},
             {"a": 2, "b": [1]},
             lines=lines,
             on_limit="drop",
         )
-        plan = made.plan({"a": 1, "b": [1]})
+        plan = book.plan({"a": 1, "b": [1]})
 
         assert plan.trace == (
             Step("a", ("1",), ("1",), "decides"),
@@ -140,7 +137,7 @@ class TestMergeAll:
 
 
 class TestAbsence:
-    """Why a patch does not carry a key."""
+    """Notes of a key that a patch does not have."""
 
     @pytest.mark.parametrize(
         ("patch", "note"),
@@ -157,11 +154,12 @@ class TestAbsence:
         ],
         ids=map(str, range(9)),
     )
-    def test_of_a_composite(self, patch: Any, note: str) -> None:
-        """Any part may be wanting."""
-        made = book(first_match("person"), on_no_key="create")
+    def test_any_missing_part_of_a_composite_is_noted(
+        self, patch: Any, note: str
+    ) -> None:
+        book = make_book(first_match("person"), on_no_key="create")
 
-        assert notes(made, patch) == [note]
+        assert notes_of(book, patch) == [note]
 
     @pytest.mark.parametrize(
         ("patch", "note"),
@@ -175,44 +173,46 @@ class TestAbsence:
         ],
         ids=map(str, range(6)),
     )
-    def test_of_each_of_several_fields(self, patch: Any, note: str) -> None:
-        """All that is sent has to be wanting."""
-        made = book(first_match("mail"), on_no_key="create")
+    def test_any_of_key_is_noted_if_all_fields_are_missing(
+        self, patch: Any, note: str
+    ) -> None:
+        book = make_book(first_match("mail"), on_no_key="create")
 
-        assert notes(made, patch) == [note]
+        assert notes_of(book, patch) == [note]
 
-    def test_of_a_list_in_which_no_item_is_usable(self) -> None:
-        """Blank items are none; the first that makes no form is told."""
-        made = book(first_match("mail"), on_no_key="create")
+    def test_list_of_blank_items_is_noted_as_blank(self) -> None:
+        book = make_book(first_match("mail"), on_no_key="create")
 
-        assert notes(made, {"more": [" ", ""]}) == ["blank: no key"]
+        assert notes_of(book, {"more": [" ", ""]}) == ["blank: no key"]
 
     @pytest.mark.parametrize(
         ("value", "national"),
         [
-            *((each, True) for each in ("555-0105", "(020) 7946 0958", 305550106)),
-            *((each, True) for each in ("0 30 5550106", " 030/5550106")),
+            *((value, True) for value in ("555-0105", "(020) 7946 0958", 305550106)),
+            *((value, True) for value in ("0 30 5550106", " 030/5550106")),
             *(
-                (each, False)
-                for each in ("1234", "+1", "0044", "00 44 1", "none", True)
+                (value, False)
+                for value in ("1234", "+1", "0044", "00 44 1", "none", True)
             ),
-            *((each, False) for each in ("555-0105x1", "-12345", "+49 0", 30555010.6)),
+            *(
+                (value, False)
+                for value in ("555-0105x1", "-12345", "+49 0", 30555010.6)
+            ),
         ],
         ids=map(str, range(15)),
     )
-    def test_of_a_telephone_number_without_its_country(
+    def test_national_number_is_noted_with_advice(
         self,
         value: Any,
         national: bool,  # noqa: FBT001
     ) -> None:
-        """It is told what reads it."""
         lines = {"tel": field(key=normalize.phone), "id": field(key=normalize.email)}
         match = first_match("tel", "id")
-        made = book(match, lines=lines, on_no_key="create")
+        book = make_book(match, lines=lines, on_no_key="create")
         note = "no usable form: not a key"
-        told = f"{note}; phone_in reads national numbers" if national else note
+        expected = f"{note}; phone_in reads national numbers" if national else note
 
-        assert notes(made, {"tel": value, "id": "555-0105"}) == [told, note]
+        assert notes_of(book, {"tel": value, "id": "555-0105"}) == [expected, note]
 
     @pytest.mark.parametrize(
         ("match", "patch"),
@@ -223,31 +223,29 @@ class TestAbsence:
         ],
         ids=["field", "each", "composite"],
     )
-    def test_of_what_is_blocked(self, match: Any, patch: Any) -> None:
-        """A form that identifies nobody is none, and is told as what it is."""
+    def test_blocked_form_is_noted(self, match: Any, patch: Any) -> None:
         blocked = {"a": ("null",), "mail": ("noreply@*",), "person": ("test|*",)}
-        made = book(match, on_no_key="create", blocked=blocked)
+        book = make_book(match, on_no_key="create", blocked=blocked)
 
-        assert notes(made, patch) == ["blocked: not a key"]
+        assert notes_of(book, patch) == ["blocked: not a key"]
 
-    def test_of_what_was_left_out_as_blocked(self) -> None:
-        """It is told as blocked, though nothing of it is merged."""
-        made = book(
+    def test_value_left_out_as_blocked_is_noted(self) -> None:
+        book = make_book(
             first_match("a", "b"), blocked={"a": ("null",)}, on_blocked="ignore"
         )
 
-        assert notes(made, {"a": "null", "b": [1]})[0] == "blocked: not a key"
+        assert notes_of(book, {"a": "null", "b": [1]})[0] == "blocked: not a key"
 
 
-def test_strategies_without_more_to_say() -> None:
-    """A strategy without keys has no story; one that agrees says so."""
-    made = book(never(), {"a": [1]})
-    assert made.plan({"a": [1]}).trace == ()
+def test_trace_of_never_and_of_agreeing_keys() -> None:
+    """A strategy without keys has no trace."""
+    book = make_book(never(), {"a": [1]})
+    assert book.plan({"a": [1]}).trace == ()
 
-    made = book(all_agree("a", "b"), {"a": [1], "b": [2]})
-    assert notes(made, {"a": [1], "b": [2]}) == ["decides", "agrees"]
-    made = book(first_present("person", "a"), {"first": "Ada", "last": "King"})
-    assert notes(made, {"first": "ADA", "last": "KING", "a": [1]}) == [
+    book = make_book(all_agree("a", "b"), {"a": [1], "b": [2]})
+    assert notes_of(book, {"a": [1], "b": [2]}) == ["decides", "agrees"]
+    book = make_book(first_present("person", "a"), {"first": "Ada", "last": "King"})
+    assert notes_of(book, {"first": "ADA", "last": "KING", "a": [1]}) == [
         "decides",
         "not consulted: another key decides alone",
     ]

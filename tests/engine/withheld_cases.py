@@ -1,10 +1,10 @@
 """
-Small histories of patches, drawn from a number, and what a mixture of two people is.
+Random histories of patches by number, and a check for mixtures of two people.
 
 Rules:
-    A policy is told as plain data, so that a history can be kept in a file.
+    A policy is described as plain data, so that a history can be kept in a file.
     The pools are so small that contacts share values, and keys are in use.
-    What is expected is what the oracle says, which is written from the rules.
+    The expected answers are those of the oracle.
 """
 
 from __future__ import annotations
@@ -32,7 +32,15 @@ from upsertcore.errors import InvalidPolicy, Refused
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom, latest
 
-__all__ = ["answers", "cases", "drawn", "mixtures", "people", "policy_of", "told"]
+__all__ = [
+    "answer_data",
+    "answers",
+    "cases",
+    "history_of",
+    "mixtures",
+    "people",
+    "policy_of",
+]
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 NAMES = ("first", "surname", "dob", "city")
@@ -57,38 +65,38 @@ Spec = dict[str, Any]
 
 
 def policy_of(spec: Spec) -> Policy:
-    """Make a policy of plain data."""
+    """Make a policy from plain data."""
     fields = {}
     for name, line in spec["fields"].items():
-        told = dict(line)
-        if "key" in told:
-            told["key"] = NORMALISERS[told["key"]]
-        rule = told.get("rule", "replace")
-        told["rule"] = RULES.get(rule) or getattr(rules, rule)
-        fields[name] = field(**told)
+        options = dict(line)
+        if "key" in options:
+            options["key"] = NORMALISERS[options["key"]]
+        rule = options.get("rule", "replace")
+        options["rule"] = RULES.get(rule) or getattr(rules, rule)
+        fields[name] = field(**options)
     keys = {}
-    for name, each in spec["keys"].items():
-        how = {option: on for option, on in each.items() if option != "fields"}
-        normal = normalize.email if how.get("any_of") else normalize.text
-        keys[name] = key(*each["fields"], normalize=normal, **how)
-    how = {**spec["match"]}
-    match = getattr(upsertcore, how.pop("by"))(*how.pop("keys"), **how)
+    for name, parts in spec["keys"].items():
+        settings = {option: on for option, on in parts.items() if option != "fields"}
+        normal = normalize.email if settings.get("any_of") else normalize.text
+        keys[name] = key(*parts["fields"], normalize=normal, **settings)
+    settings = {**spec["match"]}
+    match = getattr(upsertcore, settings.pop("by"))(*settings.pop("keys"), **settings)
     return Policy(match, fields, keys=keys, **spec["how"])
 
 
-def drawn(number: int, kind: str) -> tuple[Spec, list[dict[str, Any]]] | None:
+def history_of(number: int, kind: str) -> tuple[Spec, list[dict[str, Any]]] | None:
     """
-    Draw a policy and patches; nothing where the policy cannot work.
+    Draw a policy and patches; return nothing if the policy is invalid.
 
     Args:
         number: The same number gives the same history.
         kind: ``"whole"``: each patch describes one person, with all four names or
-            without any; ``"parts"``: any field may be missing; ``"lists"``: besides,
+            none of them; ``"parts"``: any field may be missing; ``"lists"``: besides,
             lists, null and blank, rules, clocks, defaults and keys of lists;
-            ``"hostile"``: besides, two primaries that join one list, limits, guards
-            that drop, and parts of many keys.
+            ``"hostile"``: besides, two primaries appended to one list, limits, guards
+            that drop keys, and fields of many keys.
     """
-    # What is drawn is no secret, and must be the same everywhere.
+    # The seed is fixed: a number gives the same history on every machine.
     rng = random.Random(f"{kind} {number}")
     hostile = kind == "hostile"
     spec = _hostile(rng) if hostile else _spec(rng, rich=kind == "lists")
@@ -104,9 +112,9 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
     fields = {name: _line(rng, name, rich=rich) for name in VALUES}
     fields["id"] = {"key": "exact", "unique": True}
     pairs = [
-        each
+        item
         for size in (2, 3)
-        for each in combinations(VALUES if rng.random() < 0.4 else NAMES, size)
+        for item in combinations(VALUES if rng.random() < 0.4 else NAMES, size)
     ]
     if rich:
         more = rng.choice(["replace", "union", "keep"])
@@ -136,26 +144,30 @@ def _spec(rng: random.Random, *, rich: bool) -> Spec:
         match["by"] = "all_agree"
     if rich and rng.random() < 0.2:
         match["by"] = "merge_all"
-    every = [*lone, *keys]
-    some = rng.sample(every, k=rng.randint(1, min(4, len(every))))
-    match["keys"] = ["id", *some]
+    key_names = [*lone, *keys]
+    chosen = rng.sample(key_names, k=rng.randint(1, min(4, len(key_names))))
+    match["keys"] = ["id", *chosen]
     if rich and match["by"] == "first_match" and rng.random() < 0.3:
         match["guard"] = rng.choice(["if_set", "strict"])
-    many = rng.choice(["refuse", "oldest", "oldest", "newest"])
-    how: Spec = {"on_key_in_use": "withhold", "on_ambiguous": many}
+    on_ambiguous = rng.choice(["refuse", "oldest", "oldest", "newest"])
+    options: Spec = {"on_key_in_use": "withhold", "on_ambiguous": on_ambiguous}
     if lone and rng.random() < 0.3:
         fields[rng.choice(lone)]["blocked"] = ["a*"]
-        how["on_blocked"] = "ignore"
+        options["on_blocked"] = "ignore"
     if rich and rng.random() < 0.3:
-        how["on_no_key"] = "create"
-    fields = {name: _said(line) for name, line in fields.items()}
-    keys = {name: _said(each) for name, each in keys.items()}
-    return {"match": match, "fields": fields, "keys": keys, "how": how}
+        options["on_no_key"] = "create"
+    fields = {name: _without_defaults(line) for name, line in fields.items()}
+    keys = {name: _without_defaults(item) for name, item in keys.items()}
+    return {"match": match, "fields": fields, "keys": keys, "how": options}
 
 
-def _said(line: Spec) -> Spec:
-    """Leave out what is so without being said."""
-    return {name: how for name, how in line.items() if how not in (False, "replace")}
+def _without_defaults(line: Spec) -> Spec:
+    """Remove the options that have their default."""
+    return {
+        name: setting
+        for name, setting in line.items()
+        if setting not in (False, "replace")
+    }
 
 
 def _line(rng: random.Random, name: str, *, rich: bool) -> Spec:
@@ -198,14 +210,14 @@ def _patch(rng: random.Random, kind: str) -> dict[str, Any]:
 
 
 PARTS = ("a", "b", "c", "d")
-TAKEN = ["v1@x", "v2@x", "v3@x"]
+POOL = ["v1@x", "v2@x", "v3@x"]
 
 
 def _hostile(rng: random.Random) -> Spec:
     fields: Spec = {"id": {"key": "exact", "unique": True}}
-    fields |= {name: _said(_hostile_line(rng)) for name in PARTS}
+    fields |= {name: _without_defaults(_hostile_line(rng)) for name in PARTS}
     fields |= {"p": {}, "q": {}, "at": {}}
-    fields["m"] = _said({"rule": rng.choice(["replace", "union", "keep"])})
+    fields["m"] = _without_defaults({"rule": rng.choice(["replace", "union", "keep"])})
     names = [*PARTS, *[name for name in "mp" if rng.random() < 0.4]]
     keys: Spec = {}
     for number in range(rng.choice((1, 2, 2, 3))):
@@ -223,22 +235,22 @@ def _hostile(rng: random.Random) -> Spec:
             "append_new": rng.random() < 0.7,
             "unique": rng.random() < 0.8,
         }
-    keys = {name: _said(each) for name, each in keys.items()}
+    keys = {name: _without_defaults(item) for name, item in keys.items()}
     lone = [name for name in PARTS if "key" in fields[name]]
-    every = [*lone, *keys]
-    some = rng.sample(every, k=min(len(every), rng.randint(0, 3)))
-    match: Spec = {"by": rng.choice(_MATCHES), "keys": ["id", *some]}
+    key_names = [*lone, *keys]
+    chosen = rng.sample(key_names, k=min(len(key_names), rng.randint(0, 3)))
+    match: Spec = {"by": rng.choice(_MATCHES), "keys": ["id", *chosen]}
     if match["by"] == "first_match" and rng.random() < 0.3:
         match["guard"] = rng.choice(["if_set", "strict"])
         match |= {"on_contradiction": "drop"} if rng.random() < 0.3 else {}
-    how: Spec = {"on_key_in_use": rng.choice(["withhold"] * 6 + ["refuse"])}
-    how["on_ambiguous"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
+    options: Spec = {"on_key_in_use": rng.choice(["withhold"] * 6 + ["refuse"])}
+    options["on_ambiguous"] = rng.choice(["oldest", "oldest", "refuse", "newest"])
     blocked = [*lone, *[name for name in keys if name.startswith("of")]]
     if blocked and rng.random() < 0.35:
         name = rng.choice(blocked)
         (fields if name in fields else keys)[name]["blocked"] = ["v1*"]
-        how["on_blocked"] = "ignore"
-    return {"match": match, "fields": fields, "keys": keys, "how": how}
+        options["on_blocked"] = "ignore"
+    return {"match": match, "fields": fields, "keys": keys, "how": options}
 
 
 _MATCHES = (*["first_match"] * 4, "first_present", "all_agree", "merge_all")
@@ -265,10 +277,10 @@ def _hostile_patch(rng: random.Random, _kind: str) -> dict[str, Any]:
     patch: dict[str, Any] = {}
     for name in [*PARTS, "p", "q"]:
         if rng.random() < 0.5:
-            odd = rng.choice([None, "", " ", [], rng.sample(TAKEN, 2)])
-            patch[name] = odd if rng.random() < 0.16 else rng.choice(TAKEN)
+            unusual = rng.choice([None, "", " ", [], rng.sample(POOL, 2)])
+            patch[name] = unusual if rng.random() < 0.16 else rng.choice(POOL)
     if rng.random() < 0.5:
-        one, two = rng.sample(TAKEN, 2)
+        one, two = rng.sample(POOL, 2)
         patch["m"] = rng.choice([[one], [one, two], ["w@x", one], [], None, one])
     if rng.random() < 0.75:
         patch["id"] = rng.choice((1, 2, 3))
@@ -280,18 +292,18 @@ def _hostile_patch(rng: random.Random, _kind: str) -> dict[str, Any]:
 def answers(
     book: ContactBook, patches: list[dict[str, Any]]
 ) -> list[Outcome | Refused]:
-    """Upsert one after the other; a refusal is an answer."""
-    found: list[Outcome | Refused] = []
+    """Upsert one patch after the other; return outcomes and refusals."""
+    results: list[Outcome | Refused] = []
     for patch in patches:
         try:
-            found.append(book.upsert(patch))
+            results.append(book.upsert(patch))
         except errors.Refused as refusal:
-            found.append(refusal)
-    return found
+            results.append(refusal)
+    return results
 
 
-def told(answer: Any) -> Any:
-    """Write an answer of a book or of the oracle as plain data."""
+def answer_data(answer: Any) -> Any:
+    """Describe an answer of a book or of the oracle as plain data."""
     if isinstance(answer, errors.KeyInUse):
         return ["KeyInUse", answer.field, _plain(answer.value), answer.holder]
     if isinstance(answer, errors.Refused):
@@ -303,9 +315,16 @@ def told(answer: Any) -> Any:
     else:
         names = ("result", "contact", "withheld", "ignored", "also_matched")
         parts = tuple(answer[name] for name in names)
-    result, contact, withheld, ignored, others = parts
+    result, contact, withheld, ignored, also_matched = parts
     return _plain(
-        [result, contact["id"], contact["fields"], withheld, dict(ignored), others]
+        [
+            result,
+            contact["id"],
+            contact["fields"],
+            withheld,
+            dict(ignored),
+            also_matched,
+        ]
     )
 
 
@@ -320,40 +339,42 @@ def book_of(policy: Policy) -> ContactBook:
 
 
 def expected(policy: Policy, patches: list[dict[str, Any]]) -> list[Any]:
-    """Give what the oracle says of patches, one after the other."""
+    """Return the answers of the oracle to patches, one after the other."""
     numbers = count()
     oracle = Oracle(policy, lambda: f"c-{next(numbers)}", lambda: NOW)
-    found: list[Any] = []
+    results: list[Any] = []
     for patch in patches:
         try:
-            found.append(told(oracle.upsert(patch)))
+            results.append(answer_data(oracle.upsert(patch)))
         except errors.Refused as refusal:
-            found.append(told(refusal))
-    return found
+            results.append(answer_data(refusal))
+    return results
 
 
 def left_out(outcome: Outcome) -> set[str]:
-    """Give the fields of a patch that a key in use, or a block, left out."""
-    beside = [name for name, why in outcome.ignored.items() if why == "composite"]
-    return {*beside, *[each.field for each in outcome.withheld]}
+    """Return the fields of a patch that were left out for a key in use or a block."""
+    composite = [
+        name for name, reason in outcome.ignored.items() if reason == "composite"
+    ]
+    return {*composite, *[item.field for item in outcome.withheld]}
 
 
 def groups(policy: Policy) -> set[tuple[str, ...]]:
-    """Give the fields that identify together, by the composite keys of a policy."""
+    """Return the groups of fields that composite keys of a policy join."""
     return {*compiled(policy).groups.values()}
 
 
 def mixtures(policy: Policy, patch: dict[str, Any], outcome: Outcome) -> list[Any]:
     """
-    List the groups that an outcome leaves with parts of two people.
+    List the groups of fields that an outcome leaves with values of two people.
 
-    That is: of the fields that identify together a sent one was left out, and another
-    sent one has moved. Where nothing is left out it is a patch as any other.
+    In such a group one sent field was left out, and another one was stored. A patch
+    of which nothing is left out makes no mixture.
     """
     before = {} if outcome.before is None else outcome.before.fields
-    gone = left_out(outcome)
-    blocked = [name for name, why in outcome.ignored.items() if why == "blocked"]
-    found = []
+    missing = left_out(outcome)
+    blocked = [name for name, reason in outcome.ignored.items() if reason == "blocked"]
+    mixed = []
     for group in groups(policy):
         moved = [
             name
@@ -362,61 +383,65 @@ def mixtures(policy: Policy, patch: dict[str, Any], outcome: Outcome) -> list[An
             and name not in blocked
             and before.get(name) != outcome.contact.get(name)
         ]
-        if not outcome.merged and gone.intersection(group) and moved:
-            found.append((group, moved))
-    return found
+        if not outcome.merged and missing.intersection(group) and moved:
+            mixed.append((group, moved))
+    return mixed
 
 
 def people(
     policy: Policy, patches: list[dict[str, Any]], book: ContactBook
 ) -> list[Any]:
     """
-    List the contacts whose identifying values no patch ever carried as a whole.
+    List the contacts whose identifying values no patch contained as a whole.
 
-    Only for patches that carry all four names or none, under ``replace``.
+    Only for patches that have all four names or none, under ``replace``.
     """
-    found = []
+    unknown = []
     for group in groups(policy):
         if {*group} <= {*NAMES}:
-            carried = [[patch.get(name) for name in group] for patch in patches]
-            carried.append([None for _ in group])
-            found += [
+            known = [[patch.get(name) for name in group] for patch in patches]
+            known.append([None for _ in group])
+            unknown += [
                 (contact.id, group)
                 for contact in book
-                if [contact.get(name) for name in group] not in carried
+                if [contact.get(name) for name in group] not in known
             ]
-    return found
+    return unknown
 
 
 def cases(size: int) -> list[Any]:
-    """Draw histories of each kind in which something is left out, or refused for it."""
-    found = []
+    """Draw histories of each kind in which a key in use leaves out other fields."""
+    all_cases = []
     for kind in KINDS:
         kept: list[Any] = []
         for number in count():
-            history = drawn(number, kind)
+            history = history_of(number, kind)
             if history is None:
                 continue
             spec, patches = history
-            due = expected(policy_of(spec), patches)
-            if any(_leaves_out(each) for each in due):
-                kept.append({"policy": spec, "calls": patches, "expected": due})
+            expected_answers = expected(policy_of(spec), patches)
+            if any(_leaves_out(answer) for answer in expected_answers):
+                kept.append(
+                    {"policy": spec, "calls": patches, "expected": expected_answers}
+                )
             if len(kept) == size:
                 break
-        found += kept
-    return found
+        all_cases += kept
+    return all_cases
 
 
 def _leaves_out(answer: list[Any]) -> bool:
-    """Tell whether an answer names a value that identifies with one left out."""
+    """Return whether an answer has a field left out with another one."""
     if len(answer) < 6:
         return bool(answer[0] == "KeyInUse")
-    pulled = "composite" in answer[4].values()
-    return bool(pulled) or len({by for *_, by in answer[3]}) < len(answer[3])
+    joined = "composite" in answer[4].values()
+    return bool(joined) or len({key_name for *_, key_name in answer[3]}) < len(
+        answer[3]
+    )
 
 
 if __name__ == "__main__":
-    # One case a line: so a change of one is a change of one line.
-    lines = [json.dumps(each, separators=(",", ":")) for each in cases(90)]
+    # One case per line keeps the difference of a change small.
+    lines = [json.dumps(item, separators=(",", ":")) for item in cases(90)]
     path = Path(__file__).parents[1] / "cases" / "left_out.json"
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
