@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.oracle.merge import dated
+from tests.oracle.merge import keeps_update_time
 from upsertcore import ContactBook, Outcome, Policy, errors
 from upsertcore import testing as kit
 from upsertcore.laws import Trial
@@ -236,7 +236,7 @@ def cases(draw: st.DrawFn, /, **policy_options: Any) -> Case:
     if "rules" in options:
         rules = options["rules"].items()
         options["rules"] = {
-            n: r for n, r in rules if r.by is None or not dated(policy, n)
+            n: r for n, r in rules if r.by is None or not keeps_update_time(policy, n)
         }
     return Case(policy, calls, patch, scope, options)
 

@@ -63,7 +63,7 @@ def check_against_book(upsert: Any) -> list[Outcome]:
 
 
 @pytest.mark.full
-def test_django_example_stores_what_a_book_does() -> None:
+def test_django_example_stores_as_a_book_does() -> None:
     django = pytest.importorskip("django")
     conf = importlib.import_module("django.conf")
     conf.settings.configure(
@@ -86,7 +86,7 @@ def test_django_example_stores_what_a_book_does() -> None:
 
 
 @pytest.mark.full
-def test_sqlalchemy_example_stores_what_a_book_does() -> None:
+def test_sqlalchemy_example_stores_as_a_book_does() -> None:
     sqlalchemy = pytest.importorskip("sqlalchemy")
     module = importlib.import_module("tests.examples.sqlalchemy_contacts")
     engine = sqlalchemy.create_engine("sqlite://")

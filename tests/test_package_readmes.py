@@ -108,19 +108,19 @@ def test_tables_of_normalisers_are_complete() -> None:
     text = readme("normalize")
     part = text.partition("## The normalisers")[2].partition("\n## ")[0]
     rows = [line.split("|")[1:] for line in part.splitlines() if line[:3] == "| `"]
-    every = {name for name in normalize.__all__ if name.islower()}
-    every |= {f"phonetic.{name}" for name in phonetic.__all__}
+    names_listed = {name for name in normalize.__all__ if name.islower()}
+    names_listed |= {f"phonetic.{name}" for name in phonetic.__all__}
 
-    assert sorted(name for row in rows for name in names(row)) == sorted(every)
+    assert sorted(name for row in rows for name in names(row)) == sorted(names_listed)
 
 
 def test_table_of_strategies_is_complete() -> None:
     """Every strategy has one row, and every choice is named."""
     rows = table("matching", "The strategies")
-    every = {name for name in strategies.__all__ if name.islower()}
+    names_listed = {name for name in strategies.__all__ if name.islower()}
     guards = [row[0].strip('`"') for row in table("matching", "Guards")]
 
-    assert sorted(name for row in rows for name in names(row)) == sorted(every)
+    assert sorted(name for row in rows for name in names(row)) == sorted(names_listed)
     assert guards == ["None", *get_args(Guard)]
     for choice in get_args(OnAmbiguous):
         assert f'`"{choice}"`' in readme("matching")
@@ -172,7 +172,7 @@ RULES = table("rules", "The table")
 
 
 @pytest.mark.parametrize("row", RULES, ids=[row[0] for row in RULES])
-def test_table_of_rules_is_what_the_rules_do(row: list[str]) -> None:
+def test_table_of_rules_has_the_effects_of_the_rules(row: list[str]) -> None:
     """Each cell is the effect of an upsert."""
     (name,) = names(row)
     rule = CATALOGUE[name]
@@ -198,7 +198,7 @@ def test_table_of_rules_is_complete() -> None:
     assert sorted(used) == sorted(rules.__all__)
 
 
-def test_table_of_laws_is_what_the_rules_declare() -> None:
+def test_table_of_laws_has_the_laws_that_rules_declare() -> None:
     """Every law has a row, with the rules that declare it."""
     rows = {names(row)[0]: row[2] for row in table("rules", "What a rule promises")}
     assert set(rows) == set(get_args(Law))
@@ -262,15 +262,15 @@ def words(row: list[str]) -> list[str]:
 def anchors(path: Path) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"(?ms)^```.*?^```$", "", path.read_text(encoding="utf-8"))
-    every: set[str] = set()
+    found: set[str] = set()
     for heading in re.findall(r"^#{1,6} +(.*?) *#*$", text, re.MULTILINE):
-        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-        slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        text_of_heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", text_of_heading.lower()).replace(" ", "-")
         number = 0
-        while (anchor := f"{slug}-{number}" if number else slug) in every:
+        while (anchor := f"{slug}-{number}" if number else slug) in found:
             number += 1
-        every.add(anchor)
-    return every
+        found.add(anchor)
+    return found
 
 
 def page_at(path: str) -> Path:

@@ -168,8 +168,8 @@ def test_readme_has_two_commands() -> None:
 
 def missing(names: list[str], folder: Path) -> list[str]:
     """Return the paths, hidden ones aside, that neither the folder nor the root has."""
-    shown = [name for name in names if not name.startswith(".")]
-    return [n for n in shown if not (folder / n).exists() and not (ROOT / n).exists()]
+    visible = [name for name in names if not name.startswith(".")]
+    return [n for n in visible if not (folder / n).exists() and not (ROOT / n).exists()]
 
 
 def test_map_has_the_layers_of_the_test() -> None:

@@ -42,7 +42,7 @@ def test_service_creates_updates_and_refuses(service: Any) -> None:
     with TestClient(service[0].app, headers=header("token-a")) as client:
         patch = {"email": "Ada@X.org", "name": "Ada"}
         created = client.post("/contacts/upsert", json=patch)
-        again = client.post("/contacts/upsert", json=patch)
+        repeated = client.post("/contacts/upsert", json=patch)
         bad = client.post("/contacts/upsert", json={"name": "Ada"})
         malformed = client.post("/contacts/upsert", json=[patch])
 
@@ -50,8 +50,8 @@ def test_service_creates_updates_and_refuses(service: Any) -> None:
     assert (created.status_code, created.json()["result"]) == (201, "created")
     assert created.headers["ETag"] == '"1"'
     assert contact["fields"] == {"email": "ada@x.org", "name": "Ada"}
-    assert (again.status_code, again.json()["result"]) == (200, "unchanged")
-    assert again.json()["contact"] == contact
+    assert (repeated.status_code, repeated.json()["result"]) == (200, "unchanged")
+    assert repeated.json()["contact"] == contact
     assert (bad.status_code, bad.json()["error"]) == (422, "NoMatchKey")
     assert "send a usable value for email" in bad.json()["detail"]
     assert malformed.status_code == 422
@@ -135,13 +135,13 @@ def test_service_has_its_contacts_after_a_restart(service: Any) -> None:
     with TestClient(module.app, headers=header("token-a")) as client:
         client.post("/contacts/upsert", json={"email": "ada@x.org"})
         bob = client.post("/contacts/upsert", json={"email": "bob@x.org"}).json()
-        gone = client.delete(f"/contacts/{bob['contact']['id']}")
+        deleted = client.delete(f"/contacts/{bob['contact']['id']}")
         erased = path.read_text("utf-8")
     module.book = module.load()
     with TestClient(module.app, headers=header("token-a")) as client:
-        again = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        repeated = client.post("/contacts/upsert", json={"email": "ada@x.org"})
 
-    assert gone.status_code == 204
+    assert deleted.status_code == 204
     assert "ada@x.org" in erased
     assert "bob@x.org" not in erased
-    assert again.json()["result"] == "unchanged"
+    assert repeated.json()["result"] == "unchanged"

@@ -57,32 +57,32 @@ class TestWorkloads:
     @pytest.mark.parametrize("case", CASES, ids=IDS)
     def test_case_makes_the_same_patches_each_time(self, case: Case) -> None:
         """Another seed makes others."""
-        made = list(patches(case))
+        drawn = list(patches(case))
 
-        assert made == list(patches(case))
-        assert len(made) == SIZE
-        assert {name for patch in made for name in patch} <= {*case.names}
-        assert made != list(patches(attrs.evolve(case, seed=1)))
+        assert drawn == list(patches(case))
+        assert len(drawn) == SIZE
+        assert {name for patch in drawn for name in patch} <= {*case.names}
+        assert drawn != list(patches(attrs.evolve(case, seed=1)))
 
     @pytest.mark.parametrize("case", CASES, ids=IDS)
     def test_patches_survive_json(self, case: Case) -> None:
-        made = list(patches(case))
+        drawn = list(patches(case))
 
-        assert made == json.loads(json.dumps(made))
+        assert drawn == json.loads(json.dumps(drawn))
 
     def test_half_of_the_mixed_workload_creates(self) -> None:
         """A new person has all fields; a known one has some."""
-        made = list(patches(Case("mixed", SIZE)))
+        drawn = list(patches(Case("mixed", SIZE)))
         known_mailboxes: set[str] = set()
         new = []
-        for patch in made:
+        for patch in drawn:
             mailbox = email_form(patch["email"])
             new += [patch] * (mailbox not in known_mailboxes)
             known_mailboxes.add(mailbox)
 
         assert SIZE // 2 == len(new)
         assert {8} == {len(patch) for patch in new}
-        assert all(3 <= len(patch) <= 8 for patch in made)
+        assert all(3 <= len(patch) <= 8 for patch in drawn)
 
     def test_workload_create_finds_none_and_update_finds_all(self) -> None:
         stored = [email_form(p["email"]) for p in preload(Case("update", SIZE))]
@@ -113,23 +113,23 @@ class TestWorkloads:
         assert [SIZE] == [*patches_by_mailbox(Case("hot", SIZE)).values()]
 
     def test_workload_lists_creates_with_fifty_items(self) -> None:
-        made = [p[LIST] for p in patches(Case("lists", SIZE)) if LIST in p]
+        drawn = [p[LIST] for p in patches(Case("lists", SIZE)) if LIST in p]
 
-        assert SIZE // 2 <= len(made)
-        assert {50} == {len(items) for items in made}
+        assert SIZE // 2 <= len(drawn)
+        assert {50} == {len(items) for items in drawn}
 
     def test_keys_have_several_spellings(self) -> None:
         """Emails have several cases, phones have separators."""
-        made = list(patches(Case("create", SIZE)))
+        drawn = list(patches(Case("create", SIZE)))
 
-        assert any(patch["email"] != email_form(patch["email"]) for patch in made)
-        assert any("(" in patch["phone"] for patch in made)
-        assert SIZE == len({phone_form(patch["phone"]) for patch in made})
+        assert any(patch["email"] != email_form(patch["email"]) for patch in drawn)
+        assert any("(" in patch["phone"] for patch in drawn)
+        assert SIZE == len({phone_form(patch["phone"]) for patch in drawn})
 
     def test_patches_share_no_text_object(self) -> None:
         """As patches from a network share none."""
-        made = list(patches(Case("mixed", 20)))
-        texts = [value for patch in made for value in patch.values()]
+        drawn = list(patches(Case("mixed", 20)))
+        texts = [value for patch in drawn for value in patch.values()]
 
         assert len(texts) == len({id(text) for text in texts})
 

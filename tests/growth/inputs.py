@@ -304,7 +304,7 @@ class Run:
         return ContactBook.load(self.policy, self.rows if rows is None else rows)
 
     def do_reload(self) -> None:
-        """Load the book anew, so that nobody else has a contact of it."""
+        """Load the book again, so that no contact of it is referenced elsewhere."""
         self.book = ContactBook.load(
             self.policy, self.book.dump(), ids=self.id, clock=self.now
         )

@@ -43,7 +43,7 @@ def _own_containers(world: World, kind: str) -> tuple[Any, Any]:
             return super().__iter__()
 
     class OwnMapping(dict):  # type: ignore[type-arg]
-        def items(self) -> Any:
+        def list_class(self) -> Any:
             world.count_call(PLACE)
             return super().items()
 
@@ -97,14 +97,17 @@ def _own_numbers(world: World) -> tuple[Any, Any]:
 def call_with_own_ids(case: Case, world: World) -> list[Any]:
     """Return the call of a case with ids of the application's text class."""
     verb, *ids = case["call"]
-    text = _own_text(world, case["what"])
-    return [verb, *[text(part) if isinstance(part, str) else part for part in ids]]
+    text_class = _own_text(world, case["what"])
+    return [
+        verb,
+        *[text_class(part) if isinstance(part, str) else part for part in ids],
+    ]
 
 
 def call_with_own_classes(case: Case, world: World) -> list[Any]:
     """Return the call of a case with values of the application's classes."""
     kind = case["what"]
-    text, (items, named), (whole, time) = (
+    text_class, (list_class, mapping_class), (integer, time_class) = (
         _own_text(world, kind),
         _own_containers(world, kind),
         _own_numbers(world),
@@ -114,26 +117,26 @@ def call_with_own_classes(case: Case, world: World) -> list[Any]:
 
     def value(item: Any) -> Any:
         if kind in ("str_hash", "str_eq") and isinstance(item, str):
-            return text(item)
+            return text_class(item)
         if kind == "list_iter" and isinstance(item, list):
-            return items(item)
+            return list_class(item)
         return item
 
     def patch(fields: dict[str, Any]) -> Any:
-        names = text if kind.startswith("str_name") else str
+        names = text_class if kind.startswith("str_name") else str
         sent = {names(name): value(fields[name]) for name in fields}
         if kind in ("int_index", "float_eq"):
-            sent["name" if "name" in fields else "tags"] = whole(7)
-        return named(sent) if kind.startswith(("mapping", "dict")) else sent
+            sent["name" if "name" in fields else "tags"] = integer(7)
+        return mapping_class(sent) if kind.startswith(("mapping", "dict")) else sent
 
     if kind.startswith("scope"):
-        options["scope"] = text("")
+        options["scope"] = text_class("")
     if kind.startswith("key") and verb == "create":
-        options["idempotency_key"] = text(options["idempotency_key"])
+        options["idempotency_key"] = text_class(options["idempotency_key"])
     if kind.startswith("id_"):
-        world.text = text
+        world.text = text_class
     if kind == "time_eq":
-        world.time = lambda now: time.fromisoformat(now.isoformat())
+        world.time = lambda now: time_class.fromisoformat(now.isoformat())
     is_batch = isinstance(sent, list)
     return [
         verb,

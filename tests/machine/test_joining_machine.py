@@ -21,7 +21,7 @@ from tests.machine.test_upsert_machine import (
     try_call,
 )
 from tests.oracle.compare import compare, library_differences
-from tests.oracle.values import written
+from tests.oracle.values import as_json
 from tests.strategies import (
     FAULTS,
     FUSE,
@@ -43,7 +43,7 @@ ON_DUPLICATES = ("fold", "fold", "refuse_later", "refuse_all")
 
 def outcome_texts(answers: list[Any]) -> str:
     """Write the answers of the book to several calls."""
-    return written(
+    return as_json(
         [
             refusal_text(a) if isinstance(a, Exception) else outcome_text(a)
             for a in answers
@@ -53,7 +53,7 @@ def outcome_texts(answers: list[Any]) -> str:
 
 def answer_texts(answers: list[Any]) -> str:
     """Write the answers of the oracle to several calls."""
-    return written(
+    return as_json(
         [
             refusal_text(a) if isinstance(a, Exception) else answer_text(a)
             for a in answers
@@ -183,8 +183,10 @@ class JoiningMachine(UpsertMachine):
 
         groups = self.book.duplicates(*keys, scope=scope)
 
-        shown = [[contact.to_dict() for contact in group] for group in groups]
-        assert written(self.oracle.duplicates(*keys, scope=scope)) == written(shown)
+        groups_shown = [[contact.to_dict() for contact in group] for group in groups]
+        assert as_json(self.oracle.duplicates(*keys, scope=scope)) == as_json(
+            groups_shown
+        )
         if calls == 0:
             self.many(
                 lambda: self.book.dedupe(*keys, scope=scope, on_refused=on_refused),
@@ -243,7 +245,7 @@ class JoiningMachine(UpsertMachine):
         self.many(
             lambda: self.book.upsert_many(many, **options),
             lambda: self.oracle.upsert_many(many, **options),
-            whole=mode == "atomic",
+            atomic=mode == "atomic",
         )
 
     def many(
@@ -251,9 +253,9 @@ class JoiningMachine(UpsertMachine):
         call: Callable[[], list[Any]],
         twin: Callable[[], list[Any]],
         *,
-        whole: bool = False,
+        atomic: bool = False,
     ) -> None:
-        """Make several calls on each side; if *whole*, a refusal undoes them all."""
+        """Make several calls on each side; if *atomic*, a refusal undoes them all."""
         self.real.now += timedelta(days=1)
         self.naive.now = self.real.now
         before = self.book.dump()
@@ -267,7 +269,7 @@ class JoiningMachine(UpsertMachine):
             if isinstance(answer, list):
                 pairs = zip(answer, twin_answer, strict=True)
                 self.applied += [pair for pair in pairs if isinstance(pair[0], Outcome)]
-            assert isinstance(answer, list) or not whole or before == self.book.dump()
+            assert isinstance(answer, list) or not atomic or before == self.book.dump()
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
 
     @rule(data=st.data(), patch=patches(), scope=scopes())

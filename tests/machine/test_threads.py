@@ -332,7 +332,7 @@ def in_another_thread(
     """Make the call in another thread and wait for it, as a pool of a host would."""
 
     def wait(book: ContactBook) -> None:
-        done = Event()
+        finished = Event()
 
         def work() -> None:
             try:
@@ -340,10 +340,10 @@ def in_another_thread(
             except errors.UpsertError:
                 pass
             finally:
-                done.set()
+                finished.set()
 
         Thread(target=work, daemon=True).start()
-        assert done.wait(TIMEOUT)
+        assert finished.wait(TIMEOUT)
 
     return wait
 

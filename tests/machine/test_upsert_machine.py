@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 )
 
 from tests.oracle.keys import composite, forms, key_named
-from tests.oracle.keys import held as naive_held
+from tests.oracle.keys import held_forms as naive_held
 from tests.oracle.oracle import Oracle
-from tests.oracle.values import written
+from tests.oracle.values import as_json
 from tests.strategies import (
     FAULTS,
     FUSE,
@@ -64,7 +64,7 @@ def outcome_text(outcome: Any) -> str:
         "also_matched": outcome.also_matched,
         "merged": [contact.to_dict() for contact in outcome.merged],
     }
-    return written(after | others)
+    return as_json(after | others)
 
 
 def answer_text(answer: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ def answer_text(answer: dict[str, Any]) -> str:
     omitted = {"sent", "asked", "claims", "judged", "draft"}
     omitted |= {"after", "scope"} if applied else set()
     clocks = {} if applied else {"clocks": answer["draft"]["clocks"]}
-    return written(clocks | {k: v for k, v in answer.items() if k not in omitted})
+    return as_json(clocks | {k: v for k, v in answer.items() if k not in omitted})
 
 
 def refusal_text(error: Exception) -> str:
@@ -87,7 +87,7 @@ def refusal_text(error: Exception) -> str:
         parts["others"] = error.others
     if parts.get("reason") != HOST_WORDS:
         parts.pop("reason", None)
-    return written([type(error).__name__, thaw_all(parts)])
+    return as_json([type(error).__name__, thaw_all(parts)])
 
 
 def thaw_all(parts: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class UpsertMachine(RuleBasedStateMachine):
             return answer, answer
         twin_text, twin_answer = try_call(twin, write_twin)
         if twin_text != text:
-            note(f"{written(before)}\nbook:   {text}\noracle: {twin_text}")
+            note(f"{as_json(before)}\nbook:   {text}\noracle: {twin_text}")
         assert twin_text == text
         if isinstance(answer, Exception):
             assert before == self.book.dump()
@@ -208,7 +208,7 @@ class UpsertMachine(RuleBasedStateMachine):
             lambda: getattr(self.book, verb)(
                 patch, scope=scope, idempotency_key=key, **options
             ),
-            lambda: self.oracle.once(key, patch, scope, **twin_options),
+            lambda: self.oracle.upsert_once(key, patch, scope, **twin_options),
         )
         if isinstance(answer, Outcome):
             first = self.answers.setdefault((scope, key), answer)
@@ -259,7 +259,7 @@ class UpsertMachine(RuleBasedStateMachine):
         assert [*range(1, len(entries) + 1)] == [entry.number for entry in entries]
         twin = ContactBook.from_changes(self.policy, entries)
         twin._index.check()
-        assert written(self.book.dump()) == written(twin.dump())
+        assert as_json(self.book.dump()) == as_json(twin.dump())
 
     @rule(
         patch=patches(),
@@ -332,14 +332,14 @@ class UpsertMachine(RuleBasedStateMachine):
         self.naive.now = self.real.now
         text, _ = try_call(
             lambda: self.book.upsert_many(many, scope=scope, on_refused=on_refused),
-            lambda answers: written(
+            lambda answers: as_json(
                 [
                     refusal_text(a) if isinstance(a, Exception) else outcome_text(a)
                     for a in answers
                 ]
             ),
         )
-        twin_text, _ = try_call(fold, written)
+        twin_text, _ = try_call(fold, as_json)
         assert twin_text == text
         assert before == self.book.dump() or answers
         self.real.number = self.naive.number = max(self.real.number, self.naive.number)
@@ -351,8 +351,8 @@ class UpsertMachine(RuleBasedStateMachine):
         self.call_both(
             lambda: getattr(self.book, verb)(id, scope=scope),
             lambda: getattr(self.oracle, verb)(id, scope),
-            lambda contact: written(contact.to_dict()),
-            written,
+            lambda contact: as_json(contact.to_dict()),
+            as_json,
         )
         known = self.known_ids()
         for scope in ("", "east"):
@@ -392,7 +392,7 @@ class UpsertMachine(RuleBasedStateMachine):
             if not allowed or kinds != {errors.KeyInUse}:
                 raise
         else:
-            assert written(self.book.dump()) == written(book.dump())
+            assert as_json(self.book.dump()) == as_json(book.dump())
             assert list(self.book) == list(book)
             self.book, self.loaded = book, True
             self.oracle.calls, self.answers = {}, {}
@@ -405,12 +405,12 @@ class UpsertMachine(RuleBasedStateMachine):
     def same_state(self) -> None:
         self.book._index.check()
         rows = [{"place": n, **row} for n, row in enumerate(self.oracle.rows)]
-        assert written(rows) == written(self.book.dump())
+        assert as_json(rows) == as_json(self.book.dump())
         assert len(self.oracle.rows) == len(self.book)
         for row in self.oracle.rows:
             contact = self.book.get(row["id"], scope=row["scope"])
-            held_forms = self.book._index.get_with_forms(row["id"])[1]
-            for key, actual in zip(self.policy.all_keys, held_forms, strict=True):
+            stored_forms = self.book._index.get_with_forms(row["id"])[1]
+            for key, actual in zip(self.policy.all_keys, stored_forms, strict=True):
                 assert naive_held(self.policy, key, row) == list(actual)
             for old in contact.merged_ids:
                 assert self.book.get(old, scope=row["scope"]) is contact

@@ -84,15 +84,15 @@ class TestContact:
         stored = new_contact(**HISTORIES[history])
         kept, expected = row_for(stored), stored.to_dict()
         del stored
-        made = contact_from_row(kept)
+        returned = contact_from_row(kept)
 
-        assert new_contact(**HISTORIES[history]) == made
-        assert expected == made.to_dict()
-        assert [*ADA] == [*made]
+        assert new_contact(**HISTORIES[history]) == returned
+        assert expected == returned.to_dict()
+        assert [*ADA] == [*returned]
         assert (kept[HISTORY] is None) == (history == "none")
         for attribute in attrs.fields(Contact):
             part = getattr(new_contact(**HISTORIES[history]), attribute.name)
-            assert type(part) is type(getattr(made, attribute.name))
+            assert type(part) is type(getattr(returned, attribute.name))
 
     def test_contact_of_a_row_is_the_stored_object_while_referenced(self) -> None:
         stored = new_contact()

@@ -1,9 +1,9 @@
 """
-Naive twins of calls that bear a key, of contacts marked as deleted, and of purging.
+Naive twins of calls with an idempotency key, of deleted contacts, and of purging.
 
 Rules:
-    A call is what it says, written down; its answer is kept as it was given.
-    Of a person who is purged nothing is kept but the place in the order of creation.
+    A call is written down whole; its answer is kept unchanged.
+    A purge keeps nothing of a contact but its place in the order of creation.
 """
 
 from __future__ import annotations
@@ -13,53 +13,61 @@ from datetime import datetime
 from typing import Any
 
 from tests.oracle.keys import Row
-from tests.oracle.merge import dated
-from tests.oracle.merging import Joining
+from tests.oracle.merge import keeps_update_time
+from tests.oracle.merging import MergeVerbs
 from tests.oracle.patch import read
-from tests.oracle.values import written
+from tests.oracle.values import as_json
 from upsertcore import Policy, errors
 
 
-def see_deleted(policy: Policy, found: list[Row]) -> None:
-    """Refuse the first of those found who is marked, where a policy refuses them."""
+def refuse_deleted(policy: Policy, found: list[Row]) -> None:
+    """Refuse the first deleted contact among those found, where a policy does so."""
     for row in found:
         if policy.on_deleted == "refuse" and "deleted_at" in row:
             raise errors.ContactDeleted(row["id"])
 
 
-def see_overrides(policy: Policy, rules: Row) -> None:
+def check_overrides(policy: Policy, rules: Row) -> None:
     """Refuse rules of a call for unknown fields, and a second clock for one field."""
     for name, rule in rules.items():
         if name not in policy.fields and policy.extra_fields is None:
             raise errors.UnknownField(name, tuple(policy.fields))
-        if rule.by is not None and dated(policy, name):
+        if rule.by is not None and keeps_update_time(policy, name):
             raise errors.InvalidPolicy(name)
 
 
-class Calling(Joining):
-    """What the oracle remembers of calls, and how it lets go of people."""
+class CallLog(MergeVerbs):
+    """The calls that the oracle remembers, deleting and purging."""
 
     clock: Callable[[], datetime]
     calls: dict[tuple[str, str], tuple[str, Row]]
 
-    def once(self, key: str, patch: Row, scope: str = "", **how: Any) -> Row:
-        """Upsert, unless this very call was made before in this scope."""
-        see_overrides(self.policy, how.get("rules") or {})
-        sent, ignored = read(self.policy, patch, how.get("null"), how.get("blank"))
-        wishes = {name: repr(wish) for name, wish in how.items() if wish is not None}
-        if how.get("rules") is not None:
-            wishes["rules"] = repr(sorted(how["rules"].items(), key=str))
-        what = written([sent, ignored, wishes])
+    def upsert_once(
+        self, key: str, patch: Row, scope: str = "", **overrides: Any
+    ) -> Row:
+        """Upsert, unless the call with this key was made before in this scope."""
+        check_overrides(self.policy, overrides.get("rules") or {})
+        sent, ignored = read(
+            self.policy, patch, overrides.get("null"), overrides.get("blank")
+        )
+        options = {
+            name: repr(option)
+            for name, option in overrides.items()
+            if option is not None
+        }
+        if overrides.get("rules") is not None:
+            options["rules"] = repr(sorted(overrides["rules"].items(), key=str))
+        text = as_json([sent, ignored, options])
         known = self.calls.get((scope, key))
-        if known is not None and known[0] != what:
+        if known is not None and known[0] != text:
             raise errors.IdempotencyKeyReused(key)
         if known is None:
-            known = what, self.upsert(patch, scope=scope, **how)
+            known = text, self.upsert(patch, scope=scope, **overrides)
             self.calls[scope, key] = known
         return known[1]
 
     def delete(self, id: str, scope: str = "") -> Row:
-        """Take a contact out, or mark it."""
+        """Remove a contact, or mark it as deleted."""
         row = self.get(id, scope)
         if id != row["id"]:
             raise errors.UnknownContact(id)
@@ -74,21 +82,26 @@ class Calling(Joining):
         return new
 
     def purge(self, id: str, scope: str = "") -> tuple[set[str], int]:
-        """Forget a person; give its ids, and how many calls told of it."""
+        """Remove a contact; return its ids, and the number of answers that named it."""
         row = self.get(id, scope)
         ids = {row["id"], *row.get("merged_ids", [])}
         self.rows.remove(row)
-        left = {key: (what, tell(a, ids)) for key, (what, a) in self.calls.items()}
-        told = sum(left[key][1] != answer for key, (_, answer) in self.calls.items())
-        self.calls = {key: (what, a) for key, (what, a) in left.items() if a}
-        return ids, told
+        kept = {
+            key: (text, answer_without(answer, ids))
+            for key, (text, answer) in self.calls.items()
+        }
+        changed = sum(kept[key][1] != answer for key, (_, answer) in self.calls.items())
+        self.calls = {
+            key: (text, answer) for key, (text, answer) in kept.items() if answer
+        }
+        return ids, changed
 
 
-def tell(answer: Row, ids: set[str]) -> Row:
-    """Give an answer without what it tells of these ids; nothing if it is about one."""
+def answer_without(answer: Row, ids: set[str]) -> Row:
+    """Return an answer without the given ids; nothing if it is about one of them."""
     rows = [answer["contact"], answer["before"], *answer["merged"]]
     if any(ids & {row["id"], *row.get("merged_ids", [])} for row in rows if row):
         return {}
     others = [id for id in answer["also_matched"] if id not in ids]
-    withheld = [each for each in answer["withheld"] if each[2] not in ids]
+    withheld = [item for item in answer["withheld"] if item[2] not in ids]
     return {**answer, "also_matched": others, "withheld": withheld}

@@ -1,5 +1,5 @@
 """
-Naive twins of keys: normal forms, blocked ones, those held, those passed on.
+Naive twins of keys: normal forms, blocked ones, held ones and aliases.
 
 Rules:
     A policy's table is read; none of the library's keys and normalisers is called.
@@ -12,7 +12,7 @@ import re
 from itertools import product
 from typing import Any
 
-from tests.oracle.values import empty, listed
+from tests.oracle.values import as_list, empty
 from upsertcore import Policy, errors, normalize
 
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ FORMS: dict[Any, Any] = {
     normalize.exact: exact,
     normalize.text: text,
 }
-"""The library's normaliser -> its twin; a test's own stands for itself."""
+"""The library's normaliser -> its twin; another normaliser is its own twin."""
 
 
 def key_named(policy: Policy, name: str) -> Any:
@@ -56,86 +56,94 @@ def composite(key: Any) -> bool:
     return len(key.fields) > 1 and not key.any_of
 
 
-def made(key: Any, name: str, value: Any) -> list[str]:
-    """Make the normal forms of one field, blocked ones among them."""
+def forms_of_value(key: Any, name: str, value: Any) -> list[str]:
+    """Make the normal forms of the value of one field, blocked ones included."""
     normal = key.normalize[key.fields.index(name)]
     items = value if isinstance(value, list) else [value]
     forms = [FORMS.get(normal, normal)(item) for item in items if not empty(item)]
     return [form for form in dict.fromkeys(forms) if form]
 
 
-def joined(key: Any, fields: Row) -> list[str]:
-    """Make the forms of all fields of a composite key, blocked ones among them."""
-    parts = [made(key, name, fields.get(name)) for name in key.fields]
+def composite_forms(key: Any, fields: Row) -> list[str]:
+    """Make the forms of a composite key, blocked ones included."""
+    parts = [forms_of_value(key, name, fields.get(name)) for name in key.fields]
     escaped = [
         [form.replace("\\", "\\\\").replace("|", "\\|") for form in part]
         for part in parts
     ]
-    return ["|".join(each) for each in product(*escaped)]
+    return ["|".join(combination) for combination in product(*escaped)]
 
 
-def blocked(key: Any, form: str) -> bool:
-    """Tell whether a form, or a form without white space around it, is none."""
+def is_blocked(key: Any, form: str) -> bool:
+    """Return whether a form is blocked, as it is or without white space around it."""
     bare = form.strip()
     if composite(key):
         parts = re.findall(r"(?:[^|\\]|\\.)*", form, re.DOTALL)
         bare = "|".join(part.strip() for part in parts if part)
     for pattern in key.blocked:
-        like: Any = pattern
+        compiled: Any = pattern
         if isinstance(pattern, str):
-            parts = [re.escape(each) for each in pattern.split("*")]
-            like = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
-        if like.fullmatch(form) or like.fullmatch(bare):
+            parts = [re.escape(piece) for piece in pattern.split("*")]
+            compiled = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+        if compiled.fullmatch(form) or compiled.fullmatch(bare):
             return True
     return False
 
 
 def forms(policy: Policy, key: Any, fields: Row) -> list[str]:
-    """Make the keys that fields carry, each once, in order."""
+    """Make the keys of some fields, each once, in order."""
     if composite(key):
-        found = joined(key, fields)
+        every = composite_forms(key, fields)
     else:
-        found = [f for name in key.fields for f in made(key, name, fields.get(name))]
-    return [f for f in dict.fromkeys(found) if not blocked(key, f)]
+        every = [
+            f
+            for name in key.fields
+            for f in forms_of_value(key, name, fields.get(name))
+        ]
+    return [f for f in dict.fromkeys(every) if not is_blocked(key, f)]
 
 
-def absence(policy: Policy, name: str, sent: Row, ignored: Row) -> tuple[str, Any]:
-    """Say why a patch carries no form of a key, and which value makes none."""
+def reason_for_absence(
+    policy: Policy, name: str, sent: Row, ignored: Row
+) -> tuple[str, Any]:
+    """Return why a patch has no form of a key, and the value that has none."""
     key = key_named(policy, name)
-    there = [sent[n] for n in key.fields if n in sent]
-    out = [ignored.get(n, "omitted") for n in key.fields if n not in sent]
-    told = [why for why in out if why in ("null", "blank", "blocked")]
-    if not there:
-        return [*told, "omitted"][0], None
+    sent_values = [sent[n] for n in key.fields if n in sent]
+    other_reasons = [ignored.get(n, "omitted") for n in key.fields if n not in sent]
+    reasons = [
+        reason for reason in other_reasons if reason in ("null", "blank", "blocked")
+    ]
+    if not sent_values:
+        return [*reasons, "omitted"][0], None
     some = all if key.any_of else any
-    if some(value is None for value in there):
+    if some(value is None for value in sent_values):
         return "null", None
-    if some(empty(value) for value in there):
+    if some(empty(value) for value in sent_values):
         return "blank", None
-    if composite(key) and out:
-        return [*told, "partly omitted"][0], None
+    if composite(key) and other_reasons:
+        return [*reasons, "partly omitted"][0], None
     for n in key.fields:
         value = sent.get(n)
         items = value if isinstance(value, list) else [value]
         for item in [item for item in items if not empty(item)]:
-            if not made(key, n, item):
-                return (national(key, n, item) or "no usable form"), item
+            if not forms_of_value(key, n, item):
+                return (reason_if_national(key, n, item) or "no usable form"), item
             if not composite(key):
                 return "blocked", item
     parts = {n: sent[n] for n in key.fields}
-    return ("blocked", parts) if joined(key, sent) else ("blank", None)
+    return ("blocked", parts) if composite_forms(key, sent) else ("blank", None)
 
 
-def national(key: Any, name: str, value: Any) -> str | None:
-    """Tell a telephone number that lacks its country, if a key is of numbers."""
+def reason_if_national(key: Any, name: str, value: Any) -> str | None:
+    """Return a reason if a value is a telephone number without its country."""
     text = str(value).strip() if type(value) in (int, str) else "+"
-    rest = text.translate({ord(each): "" for each in " ().-/"})
+    rest = text.translate({ord(separator): "" for separator in " ().-/"})
     digits = rest.isdecimal() and len(rest) > 4 and text[0] not in ".-/"
     is_phone = key.normalize[key.fields.index(name)] is normalize.phone
     return "national number" if is_phone and digits and rest[:2] != "00" else None
 
 
-def held(policy: Policy, key: Any, row: Row | None) -> list[str]:
+def held_forms(policy: Policy, key: Any, row: Row | None) -> list[str]:
     """List the forms that a contact holds: its current ones, then its aliases."""
     if row is None:
         return []
@@ -144,58 +152,65 @@ def held(policy: Policy, key: Any, row: Row | None) -> list[str]:
 
 
 def aliases(
-    policy: Policy, row: Row | None, gone: list[Row], draft: Row, base: Row, sent: Row
+    policy: Policy,
+    row: Row | None,
+    absorbed: list[Row],
+    draft: Row,
+    base: Row,
+    sent: Row,
 ) -> Row:
-    """List, by key, the forms that a contact keeps of those held before."""
+    """List, by key, the earlier forms that a contact keeps."""
     kept, fields = {}, draft["fields"]
     for key in policy.all_keys:
-        were: list[str] = []
-        for each in [row, *gone] if row else []:
-            past = each.get("aliases", {}).get(key.name, [])
-            were += held(policy, key, each) if key.keep_aliases else past
+        earlier: list[str] = []
+        for contact in [row, *absorbed] if row else []:
+            past = contact.get("aliases", {}).get(key.name, [])
+            earlier += held_forms(policy, key, contact) if key.keep_aliases else past
         current = forms(policy, key, fields)
         cleared = [n for n in key.fields if n in sent and n not in fields]
-        some = {n: base[n] for n in cleared if n in base}
-        if key.max_forms and some:
-            # Null lets go of them: an alias would count for ever.
-            current += forms(policy, key, base if composite(key) else some)
-        kept[key.name] = [f for f in dict.fromkeys(were) if f not in current]
+        cleared_values = {n: base[n] for n in cleared if n in base}
+        if key.max_forms and cleared_values:
+            # A null removes them: as aliases they would count for ever.
+            current += forms(policy, key, base if composite(key) else cleared_values)
+        kept[key.name] = [f for f in dict.fromkeys(earlier) if f not in current]
     return {name: past for name, past in kept.items() if past}
 
 
-def stopped(policy: Policy, name: str, item: Any) -> bool:
-    """Tell whether a value makes a blocked form of a key of its own field."""
+def makes_blocked_form(policy: Policy, name: str, item: Any) -> bool:
+    """Return whether a value makes a blocked form of a key of its own field."""
     return any(
-        blocked(key, form)
+        is_blocked(key, form)
         for key in policy.all_keys
         if name in key.fields and not composite(key)
-        for form in made(key, name, item)
+        for form in forms_of_value(key, name, item)
     )
 
 
-def elsewhere(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
-    """Tell whether a sent primary stands in the additional fields, or joins them."""
+def is_additional(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
+    """Return whether a sent primary is an additional value, or is appended as one."""
     first, last = key.fields[0], key.fields[-1]
-    new = _usable(policy, key, first, value)
-    own = _usable(policy, key, first, fields.get(first))
-    if empty(fields.get(first)) or not new or {*own} & {*new}:
+    new = _usable_forms(policy, key, first, value)
+    current = _usable_forms(policy, key, first, fields.get(first))
+    if empty(fields.get(first)) or not new or {*current} & {*new}:
         return False
-    there = {f for n in key.fields[1:] for f in _usable(policy, key, n, fields.get(n))}
-    if {*new} <= there:
+    known = {
+        f for n in key.fields[1:] for f in _usable_forms(policy, key, n, fields.get(n))
+    }
+    if {*new} <= known:
         return True
     if key.append_new:
         joining = []
         for item in value if isinstance(value, list) else [value]:
-            form = _usable(policy, key, first, item)
-            if form and not {*form} <= there:
+            form = _usable_forms(policy, key, first, item)
+            if form and not {*form} <= known:
                 joining.append(item)
-                there |= {*form}
+                known |= {*form}
         try:
-            fields[last] = listed(fields.get(last)) + joining
+            fields[last] = as_list(fields.get(last)) + joining
         except ValueError as error:
             raise errors.InvalidField(last, fields[last], "") from error
     return bool(key.append_new)
 
 
-def _usable(policy: Policy, key: Any, name: str, value: Any) -> list[str]:
-    return [f for f in made(key, name, value) if not blocked(key, f)]
+def _usable_forms(policy: Policy, key: Any, name: str, value: Any) -> list[str]:
+    return [f for f in forms_of_value(key, name, value) if not is_blocked(key, f)]

@@ -1,9 +1,9 @@
 """
-Naive twins of what becomes of fields where contacts are merged.
+Naive twins of fields where contacts are merged.
 
 Rules:
     None of the library's rules is called, except those of a host.
-    A draft is a dict of ``fields``, ``clocks`` and ``times``, changed where it is.
+    A draft is a dict of ``fields``, ``clocks`` and ``times``, changed in place.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from tests.oracle.keys import Row
 from tests.oracle.patch import rule_of
-from tests.oracle.values import MERGED, RULES, absent, empty, keep, same
+from tests.oracle.values import MERGE_RULES, RULES, absent, empty, keep, same
 from upsertcore import Policy, errors
 from upsertcore.values import thaw
 
 
-def time_of(row: Row, name: str) -> str:
-    """Say when the contact that supplied a field was updated."""
+def updated_at(row: Row, name: str) -> str:
+    """Return when the contact that supplied a field was updated."""
     kept = row.get("clocks", {}).get(name)
     if isinstance(kept, str):
         return kept
@@ -29,7 +29,7 @@ def time_of(row: Row, name: str) -> str:
 
 
 def merge_rule(policy: Policy, name: str) -> Any:
-    """Give the rule of a field between two contacts; nothing for ``keep``."""
+    """Return the rule of a field between two contacts; nothing for ``keep``."""
     line: Any = policy.fields.get(name) or policy.extra_fields
     rule = line.on_merge
     if rule is None:
@@ -45,60 +45,66 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
         rule = merge_rule(policy, name)
         value = other["fields"].get(name)
         default = line.default if line else None
-        mine = draft["fields"].get(name)
-        lacks = mine is None and draft["clocks"].get(name) is None
-        gone = value is None or (absent(value, default) and not lacks)
-        known = None if absent(mine, default) else mine
+        current = draft["fields"].get(name)
+        is_new = current is None and draft["clocks"].get(name) is None
+        counts_as_absent = value is None or (absent(value, default) and not is_new)
+        known = None if absent(current, default) else current
         if rule is not None and rule.name == "last_updated":
-            if not gone:
+            if not counts_as_absent:
                 take_newer(row, draft, other, name, known, clocked=clocked)
         elif rule is not None and rule.by is not None:
-            if not gone or value is None:
+            if not counts_as_absent or value is None:
                 take_clocked(draft, other, name, known)
-        elif not gone and (rule is None or rule.name not in ("ignore", "on_create")):
-            new = joined_values(rule, name, (mine, known, default), other)
-            theirs = other.get("clocks", {}).get(name)
-            ours = draft["clocks"].get(name)
+        elif not counts_as_absent and (
+            rule is None or rule.name not in ("ignore", "on_create")
+        ):
+            new = merge_values(rule, name, (current, known, default), other)
+            other_clock = other.get("clocks", {}).get(name)
+            own_clock = draft["clocks"].get(name)
             if clocked and same(new, value):
-                ours = max(ours, theirs, key=order_of) if same(new, mine) else theirs
-            elif clocked and not same(new, mine):
-                ours = max(ours, theirs, key=order_of)
-            store(draft, name, new, ours)
+                own_clock = (
+                    max(own_clock, other_clock, key=clock_order)
+                    if same(new, current)
+                    else other_clock
+                )
+            elif clocked and not same(new, current):
+                own_clock = max(own_clock, other_clock, key=clock_order)
+            store(draft, name, new, own_clock)
 
 
 def take_newer(
     row: Row, draft: Row, other: Row, name: str, known: Any, *, clocked: bool
 ) -> None:
-    """Take a value from whoever was updated last, or by its own clock if it has one."""
+    """Take the value of the contact updated last, or by its own clock if it has one."""
     value = other["fields"][name]
-    ours = draft["clocks"].get(name)
-    theirs = other.get("clocks", {}).get(name)
+    own_clock = draft["clocks"].get(name)
+    other_clock = other.get("clocks", {}).get(name)
     if not clocked:
-        ours = draft["times"].get(name) or time_of(row, name)
-        theirs = time_of(other, name)
-    at, new = theirs, value
+        own_clock = draft["times"].get(name) or updated_at(row, name)
+        other_clock = updated_at(other, name)
+    clock, new = other_clock, value
     if known is not None:
-        at, new = chosen(name, other, (ours, known), (theirs, value))
+        clock, new = later_pair(name, other, (own_clock, known), (other_clock, value))
     if clocked:
-        store(draft, name, new, at)
+        store(draft, name, new, clock)
         return
     draft["fields"][name] = new
-    if at != ours:
-        draft["times"][name] = draft["clocks"][name] = at
+    if clock != own_clock:
+        draft["times"][name] = draft["clocks"][name] = clock
 
 
 def take_clocked(draft: Row, other: Row, name: str, known: Any) -> None:
-    """Take the newer by a clock; what null cleared has one, what is blank none."""
+    """Take the newer by a clock; a cleared value has a clock, a blank one none."""
     value, clock = other["fields"].get(name), other.get("clocks", {}).get(name)
-    mine: Any = draft["clocks"].get(name), draft["fields"].get(name)
-    if mine[1] is not None and known is None:
-        mine = None, None
+    current: Any = draft["clocks"].get(name), draft["fields"].get(name)
+    if current[1] is not None and known is None:
+        current = None, None
     if (clock, value) != (None, None):
-        at, new = chosen(name, other, mine, (clock, value))
-        store(draft, name, new, at)
+        new_clock, new = later_pair(name, other, current, (clock, value))
+        store(draft, name, new, new_clock)
 
 
-def order_of(clock: Any) -> Any:
+def clock_order(clock: Any) -> Any:
     """Order clocks of every kind: none, then numbers, then text."""
     return (
         (0,)
@@ -107,22 +113,22 @@ def order_of(clock: Any) -> Any:
     )
 
 
-def chosen(name: str, other: Row, mine: Any, theirs: Any) -> Any:
+def later_pair(name: str, other: Row, mine: Any, theirs: Any) -> Any:
     try:
         return RULES["latest(by='at')"](mine, theirs)
     except ValueError as error:
         raise errors.InvalidField(name, theirs[1], "", holder=other["id"]) from error
 
 
-def joined_values(rule: Any, name: str, ours: Any, other: Row) -> Any:
-    """Let a rule make a value of two contacts'; what is absent is not there."""
+def merge_values(rule: Any, name: str, ours: Any, other: Row) -> Any:
+    """Let a rule merge the values of two contacts; an absent value is None."""
     mine, known, default = ours
     value = other["fields"][name]
     try:
         if rule is None:
             return keep(known, value)
-        if rule.name in MERGED and mine is not None:
-            return MERGED[rule.name](*deepcopy((mine, value, default)))
+        if rule.name in MERGE_RULES and mine is not None:
+            return MERGE_RULES[rule.name](*deepcopy((mine, value, default)))
         twin = RULES.get(rule.name, rule.combine)
         new = thaw(twin(*deepcopy((known, value))))
         if (
@@ -138,31 +144,33 @@ def joined_values(rule: Any, name: str, ours: Any, other: Row) -> Any:
 
 
 def store(draft: Row, name: str, value: Any, clock: Any) -> None:
-    """Store a value and its clock, None being absence of either."""
-    for part, each in (("fields", value), ("clocks", clock)):
-        if each is None:
+    """Store a value and its clock, None being absence."""
+    for part, item in (("fields", value), ("clocks", clock)):
+        if item is None:
             draft[part].pop(name, None)
         else:
-            draft[part][name] = each
+            draft[part][name] = item
 
 
-def dated(policy: Policy, name: str) -> bool:
-    """Tell whether merges go by when a field was updated, and so keep that time."""
+def keeps_update_time(policy: Policy, name: str) -> bool:
+    """Return whether merges go by the update of a field, and so keep its time."""
     rule, own = merge_rule(policy, name), rule_of(policy, name, {})
     return rule is not None and rule.name == "last_updated" and own.by is None
 
 
-def date(policy: Policy, row: Row, base: Row, draft: Row, *, merged: bool) -> None:
-    """Keep when those were updated who supplied the fields that go by that."""
+def keep_update_times(
+    policy: Policy, row: Row, base: Row, draft: Row, *, merged: bool
+) -> None:
+    """Keep when the contacts were updated that supplied the fields that go by it."""
     parts = ("fields", "clocks")
     moves = "deleted_at" in row or any(
         not same(draft[part], row.get(part, {})) for part in parts
     )
     for name in {**policy.fields, **draft["fields"], **draft["clocks"]}:
         value = draft["fields"].get(name)
-        if not dated(policy, name):
+        if not keeps_update_time(policy, name):
             continue
         if not same(value, base["fields"].get(name)):
             draft["clocks"].pop(name, None)
         elif moves and merged and not empty(value):
-            draft["clocks"][name] = draft["times"].get(name) or time_of(row, name)
+            draft["clocks"][name] = draft["times"].get(name) or updated_at(row, name)

@@ -1,9 +1,9 @@
 """
-Naive twins of the verbs on contacts among themselves, and of a batch as a whole.
+Naive twins of the verbs that merge contacts, and of a batch as a whole.
 
 Rules:
-    A contact that went away is kept nowhere but in the outcome that tells of it.
-    Groups are found by comparing everybody with everybody, over and over.
+    An absorbed contact is kept only in the outcome that has it.
+    Groups are found by comparing all pairs, over and over.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from tests.oracle.keys import Row, forms, held, key_named
+from tests.oracle.keys import Row, forms, held_forms, key_named
 from tests.oracle.patch import read
 from upsertcore import Policy, errors
 
 
-def closed(sets: list[set[Any]]) -> list[list[int]]:
-    """Group the places of sets that have an item in common, perhaps through others."""
+def transitive_groups(sets: list[set[Any]]) -> list[list[int]]:
+    """Group the places of sets that share an item, directly or through others."""
     groups = [[place] for place in range(len(sets))]
     for _ in sets:
         for group in groups:
@@ -30,8 +30,8 @@ def closed(sets: list[set[Any]]) -> list[list[int]]:
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
-def carried(policy: Policy, patch: Row) -> set[Any]:
-    """Give the forms of a patch by which its contact is looked for."""
+def sent_forms(policy: Policy, patch: Row) -> set[Any]:
+    """Return the forms of a patch by which its contact is looked up."""
     try:
         sent, _ = read(policy, patch)
     except errors.Refused:
@@ -40,26 +40,27 @@ def carried(policy: Policy, patch: Row) -> set[Any]:
     return {(k.name, form) for k in keys for form in forms(policy, k, sent)}
 
 
-def repeats_of(policy: Policy, patches: list[Row]) -> dict[int, list[int]]:
-    """Give, for each patch, the places of those that repeat it."""
-    groups = closed([carried(policy, patch) for patch in patches])
-    return {row: [r for r in each if r != row] for each in groups for row in each}
+def duplicates_of(policy: Policy, patches: list[Row]) -> dict[int, list[int]]:
+    """Map each patch to the places of its duplicates."""
+    groups = transitive_groups([sent_forms(policy, patch) for patch in patches])
+    return {row: [r for r in group if r != row] for group in groups for row in group}
 
 
-def earlier_alike(
+def earlier_duplicates(
     policy: Policy, patches: list[Row], answers: list[Any], row: int
 ) -> list[int]:
-    """Give the earlier rows that were accepted and share a form with this one."""
-    mine = carried(policy, patches[row])
+    """List the earlier rows that were accepted and share a form with this one."""
+    mine = sent_forms(policy, patches[row])
     return [
         other
         for other, answer in enumerate(answers[:row])
-        if not isinstance(answer, Exception) and mine & carried(policy, patches[other])
+        if not isinstance(answer, Exception)
+        and mine & sent_forms(policy, patches[other])
     ]
 
 
-class Joining:
-    """What the oracle does beside upserts."""
+class MergeVerbs:
+    """The verbs of the oracle other than upsert."""
 
     policy: Policy
     rows: list[Row]
@@ -76,65 +77,72 @@ class Joining:
     def merge(
         self, survivor: str, *others: str, scope: str = "", on_itself: str = "refuse"
     ) -> Row:
-        """Make several contacts one."""
+        """Merge several contacts into one."""
         row, *rest = [self.get(id, scope) for id in (survivor, *others)]
         if row in rest and on_itself == "refuse":
             raise errors.InvalidField("others", row["id"], "")
-        gone: list[Row] = []
-        for each in rest:
-            gone += [each] if each not in [row, *gone] else []
+        absorbed: list[Row] = []
+        for contact in rest:
+            absorbed += [contact] if contact not in [row, *absorbed] else []
         plan: Row = {"scope": row["scope"], "sent": {}, "ignored": {}}
         plan |= {"also_matched": [], "withheld": []}
         self.claims, self.judged = {}, []
-        return self.apply(self.decide(plan, [row, *gone], None, {}))
+        return self.apply(self.decide(plan, [row, *absorbed], None, {}))
 
     def undo(self, answer: Row) -> Row:
-        """Put back what was, if nothing has come since."""
+        """Restore the contacts of before, if nothing has changed since."""
         if answer["result"] == "unchanged":
             return answer
-        now, back = answer["contact"], [answer["before"], *answer["merged"]]
-        if answer["result"] == "undone" or now not in self.rows:
+        current, restored = answer["contact"], [answer["before"], *answer["merged"]]
+        if answer["result"] == "undone" or current not in self.rows:
             raise errors.StaleOutcome("")
         if any(row["id"] in self.forgot for row in answer["merged"]):
             raise errors.StaleOutcome("")
-        rest = [row for row in self.rows if row != now]
-        back = [row for row in back if row]
+        rest = [row for row in self.rows if row != current]
+        restored = [row for row in restored if row]
         if self.policy.on_key_in_use != "allow" and any(
-            {*held(self.policy, key, row)} & {*held(self.policy, key, other)}
+            {*held_forms(self.policy, key, row)}
+            & {*held_forms(self.policy, key, other)}
             for key in self.policy.all_keys
-            for row in back
+            for row in restored
             for other in rest
             if key.unique and row["scope"] == other["scope"]
         ):
             raise errors.StaleOutcome("")
-        self.rows = sorted([*rest, *back], key=lambda row: self.born.index(row["id"]))
-        told: Row = {
+        self.rows = sorted(
+            [*rest, *restored], key=lambda row: self.born.index(row["id"])
+        )
+        outcome: Row = {
             "matched_by": None,
             "withheld": [],
             "ignored": {},
             "also_matched": [],
         }
-        told |= {"contact": (back or [now])[0], "before": now}
-        return {**told, "result": "undone", "merged": answer["merged"]}
+        outcome |= {"contact": (restored or [current])[0], "before": current}
+        return {**outcome, "result": "undone", "merged": answer["merged"]}
 
     def duplicates(self, *keys: str, scope: str | None = None) -> list[list[Row]]:
-        """Group those who share a form, perhaps through others."""
-        named = [key for key in self.policy.all_keys if key.name in keys or not keys]
+        """Group the contacts that share a form, directly or through others."""
+        keys_compared = [
+            key for key in self.policy.all_keys if key.name in keys or not keys
+        ]
         sets: list[set[Any]] = [
             {
                 (row["scope"], key.name, form)
-                for key in named
-                for form in held(self.policy, key, row)
+                for key in keys_compared
+                for form in held_forms(self.policy, key, row)
                 if scope in (None, row["scope"]) and "deleted_at" not in row
             }
             for row in self.rows
         ]
-        return [[self.rows[place] for place in group] for group in closed(sets)]
+        return [
+            [self.rows[place] for place in group] for group in transitive_groups(sets)
+        ]
 
     def dedupe(
         self, *keys: str, scope: str | None = None, on_refused: str = "raise"
     ) -> list[Any]:
-        """Merge those who share a form into the oldest of them."""
+        """Merge each group of duplicates into its oldest contact."""
         answers: list[Any] = []
         for group in self.duplicates(*keys, scope=scope):
             try:
@@ -156,12 +164,12 @@ class Joining:
         atomic: bool = False,
         on_duplicates: str = "fold",
     ) -> list[Any]:
-        """Upsert one after the other, all of them or as far as it goes."""
-        all_alike = (
-            repeats_of(self.policy, patches) if on_duplicates == "refuse_all" else {}
+        """Upsert one after the other: all of them, or up to a refusal."""
+        all_duplicates = (
+            duplicates_of(self.policy, patches) if on_duplicates == "refuse_all" else {}
         )
         answers: list[Any] = []
-        were = deepcopy((self.rows, self.born))
+        before = deepcopy((self.rows, self.born))
         for row, patch in enumerate(patches if atomic else []):
             try:
                 read(self.policy, patch)
@@ -169,9 +177,9 @@ class Joining:
                 error.row = row
                 raise
         for row, patch in enumerate(patches):
-            others = all_alike.get(row, [])
+            others = all_duplicates.get(row, [])
             if on_duplicates == "refuse_later":
-                others = earlier_alike(self.policy, patches, answers, row)
+                others = earlier_duplicates(self.policy, patches, answers, row)
             try:
                 if others:
                     raise errors.DuplicatePatch(row, tuple(others))
@@ -179,7 +187,7 @@ class Joining:
             except errors.Refused as error:
                 error.row = row
                 if atomic:
-                    self.rows, self.born = were
+                    self.rows, self.born = before
                 if on_refused == "raise":
                     raise
                 answers.append(error)

@@ -12,19 +12,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tests.oracle.calls import Calling, see_deleted, see_overrides
-from tests.oracle.keys import Row, aliases, held, key_named
-from tests.oracle.match import check, match
-from tests.oracle.merge import absorb, date
-from tests.oracle.patch import leave, read
+from tests.oracle.calls import CallLog, check_overrides, refuse_deleted
+from tests.oracle.keys import Row, aliases, held_forms, key_named
+from tests.oracle.match import check_result, match
+from tests.oracle.merge import absorb, keep_update_times
+from tests.oracle.patch import note_unchanged, read
 from tests.oracle.values import same
-from tests.oracle.withheld import Merging, settle
+from tests.oracle.withheld import PatchMerge, merge_and_withhold
 from upsertcore import Policy, errors
 from upsertcore.store.ids import IdInUse
 
 
-class Oracle(Calling):
-    """The book, as slow and as plain as can be."""
+class Oracle(CallLog):
+    """A slow and plain book."""
 
     def __init__(
         self, policy: Policy, ids: Callable[[], str], clock: Callable[[], datetime]
@@ -36,8 +36,8 @@ class Oracle(Calling):
         self.judged: list[Row] = []
         self.calls: dict[tuple[str, str], tuple[str, Row]] = {}
 
-    def upsert(self, patch: Row, **how: Any) -> Row:
-        return self.apply(self.plan(patch, **how))
+    def upsert(self, patch: Row, **options: Any) -> Row:
+        return self.apply(self.plan(patch, **options))
 
     def plan(
         self,
@@ -50,8 +50,8 @@ class Oracle(Calling):
         if_version: int | None = None,
         look: bool = True,
     ) -> Row:
-        """Decide what an upsert would do, and on what that rests."""
-        see_overrides(self.policy, rules or {})
+        """Decide what an upsert would do, and the state on which that depends."""
+        check_overrides(self.policy, rules or {})
         self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
@@ -63,75 +63,81 @@ class Oracle(Calling):
         self,
         plan: Row,
         found: list[Row],
-        by: str | None,
+        matched_by: str | None,
         rules: Row,
         if_version: int | None = None,
     ) -> Row:
-        """Absorb, merge, and keep what must hold; the first that is found stays."""
+        """Absorb, merge and check; the first contact found survives."""
         sent, ignored = plan["sent"], plan["ignored"]
-        row, gone = found[0] if found else None, found[1:]
+        row, absorbed = found[0] if found else None, found[1:]
         id, version = (row["id"], row["version"]) if row else (None, None)
         if if_version and if_version != version:
             raise errors.StaleVersion(id, if_version, version)
-        see_deleted(self.policy, found)
+        refuse_deleted(self.policy, found)
         if row is None and self.policy.on_not_found == "refuse":
             raise errors.CreateRefused
         before = row or {"fields": {}}
-        back = "deleted_at" in before
+        restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         draft["times"] = {}
         if row and self.policy.on_found == "ignore" and "asked" in plan:
-            leave(self.policy, draft, sent, ignored, rules)
-            back = False
-            plan["also_matched"], gone = (
-                [*plan["also_matched"], *[r["id"] for r in gone]],
+            note_unchanged(self.policy, draft, sent, ignored, rules)
+            restored = False
+            plan["also_matched"], absorbed = (
+                [*plan["also_matched"], *[r["id"] for r in absorbed]],
                 [],
             )
         else:
-            for other in gone:
+            for other in absorbed:
                 absorb(self.policy, row or {}, draft, other)
-            merging = Merging(self.policy, draft, plan, rules, new=row is None)
-            draft = settle(self, [row, *gone], merging, plan)
+            merging = PatchMerge(self.policy, draft, plan, rules, new=row is None)
+            draft = merge_and_withhold(self, [row, *absorbed], merging, plan)
             if row:
-                date(self.policy, row, merging.base, draft, merged=bool(gone))
+                keep_update_times(
+                    self.policy, row, merging.base, draft, merged=bool(absorbed)
+                )
             base = merging.base["fields"]
-            draft["aliases"] = aliases(self.policy, row, gone, draft, base, sent)
-            check(self, row, gone, draft, plan)
+            draft["aliases"] = aliases(self.policy, row, absorbed, draft, base, sent)
+            check_result(self, row, absorbed, draft, plan)
         del draft["times"]
-        moved = back or any(not same(draft[p], before.get(p, {})) for p in draft)
-        if row and (moved or gone) and self.policy.on_found == "refuse":
+        changed = restored or any(not same(draft[p], before.get(p, {})) for p in draft)
+        if row and (changed or absorbed) and self.policy.on_found == "refuse":
             raise errors.UpdateRefused(row["id"])
-        result = "merged" if gone else "updated" if moved else "unchanged"
+        result = "merged" if absorbed else "updated" if changed else "unchanged"
         plan |= {"result": result if row else "created", "before": row}
-        plan |= {"matched_by": by, "merged": gone, "after": draft["fields"]}
+        plan |= {"matched_by": matched_by, "merged": absorbed, "after": draft["fields"]}
         plan["also_matched"] = [
             i for i in dict.fromkeys(plan["also_matched"]) if i != id
         ]
-        judged = [*self.judged, *found[:1], *gone]
+        judged = [*self.judged, *found[:1], *absorbed]
         return plan | {"claims": self.claims, "judged": judged, "draft": draft}
 
     def apply(self, plan: Row) -> Row:
-        """Write what a plan says, if its contacts and holders are as they were."""
+        """Write the result of a plan, if its contacts and holders are unchanged."""
         row, claims, draft = plan["before"], plan["claims"], plan["draft"]
-        moved = [each for each in plan["judged"] if each not in self.rows]
-        if moved or claims != {claim: self.held(*claim) for claim in claims}:
+        changed = [contact for contact in plan["judged"] if contact not in self.rows]
+        if changed or claims != {claim: self.held(*claim) for claim in claims}:
             raise errors.StalePlan("")
         if plan["result"] == "unchanged":
             return {**plan, "contact": row}
         now, parts = self.clock().isoformat(), ("fields", "clocks")
         if row and "deleted_at" not in row:
-            stays = all(same(draft[part], row.get(part, {})) for part in parts)
-            now = row["updated_at"] if stays else now
+            unchanged = all(same(draft[part], row.get(part, {})) for part in parts)
+            now = row["updated_at"] if unchanged else now
         new = {"fields": draft["fields"], "updated_at": now}
         new |= {part: draft[part] for part in ("clocks", "aliases") if draft[part]}
-        old = [*(row or {}).get("merged_ids", [])]
-        old += [i for r in plan["merged"] for i in (r["id"], *r.get("merged_ids", []))]
-        new |= {"merged_ids": [*dict.fromkeys(old)]} if old else {}
+        absorbed_ids = [*(row or {}).get("merged_ids", [])]
+        absorbed_ids += [
+            i for r in plan["merged"] for i in (r["id"], *r.get("merged_ids", []))
+        ]
+        new |= {"merged_ids": [*dict.fromkeys(absorbed_ids)]} if absorbed_ids else {}
         if row:
             kept = ("id", "scope", "created_at")
             new |= {part: row[part] for part in kept} | {"version": row["version"] + 1}
             self.rows[self.rows.index(row)] = new
-            self.rows = [each for each in self.rows if each not in plan["merged"]]
+            self.rows = [
+                contact for contact in self.rows if contact not in plan["merged"]
+            ]
         else:
             new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
             new["created_at"] = new["updated_at"]
@@ -155,7 +161,7 @@ class Oracle(Calling):
         return self.claims[name, form, scope]
 
     def held(self, name: str, form: str, scope: str = "") -> list[str]:
-        """Give the ids of the holders of a form, those created first in front."""
+        """Return the ids of the holders of a form, in order of creation."""
         key = key_named(self.policy, name)
         rows = [row for row in self.rows if row["scope"] == scope]
-        return [row["id"] for row in rows if form in held(self.policy, key, row)]
+        return [row["id"] for row in rows if form in held_forms(self.policy, key, row)]

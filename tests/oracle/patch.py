@@ -1,9 +1,9 @@
 """
-Naive twins of what becomes of fields: reading, merging, filling.
+Naive twins of fields: reading, merging, filling.
 
 Rules:
     A policy's table is read; none of the library's rules and keys is called.
-    A draft is a dict of ``fields`` and ``clocks``, changed where it stands.
+    A draft is a dict of ``fields`` and ``clocks``, changed in place.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from collections.abc import Container
 from copy import deepcopy
 from typing import Any
 
-from tests.oracle.keys import Row, blocked, composite, elsewhere, joined, stopped
-from tests.oracle.values import DROPS, RULES, empty, number, same, shown
+from tests.oracle.keys import (
+    Row,
+    composite,
+    composite_forms,
+    is_additional,
+    is_blocked,
+    makes_blocked_form,
+)
+from tests.oracle.values import DROPS, RULES, empty, is_number, same, shows
 from tests.oracle.values import blank as is_blank
 from upsertcore import Policy, errors
 from upsertcore.values import freeze, thaw
@@ -22,7 +29,7 @@ from upsertcore.values import freeze, thaw
 def read(
     policy: Policy, patch: Row, null: str | None = None, blank: str | None = None
 ) -> tuple[Row, Row]:
-    """Read a patch: what is sent, and what counts as omitted."""
+    """Read a patch: the sent fields, and those that count as omitted."""
     sent, ignored = {}, {}
     for name, raw in patch.items():
         line, value = policy.fields.get(name), raw
@@ -36,53 +43,53 @@ def read(
             if value is None:
                 raise errors.InvalidField(name, raw, "")
         kind = "null" if value is None else "blank" if is_blank(value) else "rest"
-        told = {"null": null, "blank": blank}.get(kind)
-        how = told or getattr(line, kind, "store")
-        if how == "reject":
+        option = {"null": null, "blank": blank}.get(kind)
+        treatment = option or getattr(line, kind, "store")
+        if treatment == "reject":
             raise errors.InvalidField(name, raw, "")
-        if how == "ignore":
+        if treatment == "ignore":
             ignored[name] = kind
         else:
-            sent[name] = None if how == "clear" else value
-            screen(policy, name, raw, sent, ignored)
-    screen_composites(policy, sent)
+            sent[name] = None if treatment == "clear" else value
+            drop_blocked(policy, name, raw, sent, ignored)
+    refuse_blocked_composites(policy, sent)
     return sent, ignored
 
 
-def screen(policy: Policy, name: str, raw: Any, sent: Row, ignored: Row) -> None:
-    """Leave blocked items out of a sent field, or refuse them."""
+def drop_blocked(policy: Policy, name: str, raw: Any, sent: Row, ignored: Row) -> None:
+    """Drop blocked items of a sent field, or refuse them."""
     value = sent[name]
     items = value if isinstance(value, list) else [value]
-    left = [item for item in items if not stopped(policy, name, item)]
-    if policy.on_blocked == "store" or len(left) == len(items):
+    allowed = [item for item in items if not makes_blocked_form(policy, name, item)]
+    if policy.on_blocked == "store" or len(allowed) == len(items):
         return
     if policy.on_blocked == "refuse":
         raise errors.InvalidField(name, raw, "")
     ignored[name] = "blocked"
-    if left:
-        sent[name] = left
+    if allowed:
+        sent[name] = allowed
     else:
         del sent[name]
 
 
-def screen_composites(policy: Policy, sent: Row) -> None:
-    """Refuse what makes a blocked form of several fields."""
+def refuse_blocked_composites(policy: Policy, sent: Row) -> None:
+    """Refuse a patch that makes a blocked form of several fields."""
     for key in filter(composite, policy.all_keys):
-        bad = any(blocked(key, form) for form in joined(key, sent))
+        bad = any(is_blocked(key, form) for form in composite_forms(key, sent))
         if bad and policy.on_blocked == "refuse":
             parts = {name: sent[name] for name in key.fields}
             raise errors.InvalidField(key.name, parts, "")
 
 
 def rule_of(policy: Policy, name: str, rules: Row) -> Any:
-    """Give the rule of a field: that of the call, of its line, or of the others."""
+    """Return the rule of a field: that of the call, of its line, or of the others."""
     line = policy.fields.get(name)
-    every: Any = line or policy.extra_fields
-    return rules.get(name) or (every and every.rule)
+    line_or_extra: Any = line or policy.extra_fields
+    return rules.get(name) or (line_or_extra and line_or_extra.rule)
 
 
-def put(draft: Row, name: str, value: Any, clock: Any = None) -> None:
-    """Store a value, None being absence; and the clock of its writing, if any."""
+def put_value(draft: Row, name: str, value: Any, clock: Any = None) -> None:
+    """Store a value, None being absence, and its clock, if any."""
     if value is None:
         draft["fields"].pop(name, None)
     else:
@@ -91,19 +98,21 @@ def put(draft: Row, name: str, value: Any, clock: Any = None) -> None:
         draft["clocks"][name] = clock
 
 
-def combined(rule: Any, draft: Row, name: str, value: Any, clock: Any) -> Any:
-    """Merge one value into a draft; give what the field holds now."""
+def combine(rule: Any, draft: Row, name: str, value: Any, clock: Any) -> Any:
+    """Merge one value into a draft; return the new value of the field."""
     stored = draft["fields"].get(name)
     try:
         if rule.by is None:
             twin = RULES.get(rule.name, rule.combine)
-            at, new = None, thaw(twin(*deepcopy((stored, value))))
+            new_clock, new = None, thaw(twin(*deepcopy((stored, value))))
         else:
-            then = draft["clocks"].get(name)
-            at, new = RULES["latest(by='at')"]((then, stored), (clock, value))
+            old_clock = draft["clocks"].get(name)
+            new_clock, new = RULES["latest(by='at')"](
+                (old_clock, stored), (clock, value)
+            )
     except ValueError as error:
         raise errors.InvalidField(name, value, str(error)) from error
-    put(draft, name, new, at)
+    put_value(draft, name, new, new_clock)
     return new
 
 
@@ -117,19 +126,19 @@ def merge(
     creating: bool,
     out: Container[str] = (),
 ) -> None:
-    """Merge what is sent and not left *out*; note in *ignored* what is not taken."""
-    for name in in_order(policy, sent, creating=creating):
+    """Merge the sent fields that are not *out*; note in *ignored* those not taken."""
+    for name in merge_order(policy, sent, creating=creating):
         if name not in out:
-            take(policy, draft, name, sent, ignored, rules, creating=creating)
+            merge_field(policy, draft, name, sent, ignored, rules, creating=creating)
 
 
-def in_order(policy: Policy, sent: Row, *, creating: bool) -> list[str]:
-    """List what is sent, primaries last."""
+def merge_order(policy: Policy, sent: Row, *, creating: bool) -> list[str]:
+    """List the sent fields, primaries last."""
     primary = [k.fields[0] for k in policy.all_keys if k.any_of and not creating]
     return sorted(sent, key=lambda name: name in primary)
 
 
-def take(
+def merge_field(
     policy: Policy,
     draft: Row,
     name: str,
@@ -139,44 +148,48 @@ def take(
     *,
     creating: bool,
 ) -> None:
-    """Merge one field of what is sent into a draft."""
+    """Merge one sent field into a draft."""
     primary = {k.fields[0]: k for k in policy.all_keys if k.any_of and not creating}
     rule, value = rule_of(policy, name, rules), sent[name]
     stored, clock = draft["fields"].get(name), None
     key = primary.get(name)
-    if key and elsewhere(policy, key, draft["fields"], value):
+    if key and is_additional(policy, key, draft["fields"], value):
         ignored[name] = "additional"
         return
     if rule.by is not None:
         clock = sent.get(rule.by)
-        if empty(clock) or not (number(clock) or isinstance(clock, str)):
+        if empty(clock) or not (is_number(clock) or isinstance(clock, str)):
             raise errors.InvalidField(rule.by, clock, "")
     takes = rule.name != "ignore" and (creating or rule.name != "on_create")
-    new = combined(rule, draft, name, value, clock) if takes else stored
+    new = combine(rule, draft, name, value, clock) if takes else stored
     drops = rule.name in DROPS or rule.name not in RULES
     partly = rule.name == "deep_keep"
     kept = partly or same(new, stored)
-    if drops and kept and not shown(rule.name, new, value):
+    if drops and kept and not shows(rule.name, new, value):
         ignored[name] = rule.name
 
 
-def leave(policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row) -> None:
-    """Take nothing of what is sent; name what would move, be left out, or refused."""
-    would = deepcopy(draft)
-    for name in in_order(policy, sent, creating=False):
+def note_unchanged(
+    policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row
+) -> None:
+    """Take no sent field; note those that would change, be ignored, or refused."""
+    trial = deepcopy(draft)
+    for name in merge_order(policy, sent, creating=False):
         reasons: Row = {}
         try:
-            take(policy, would, name, sent, reasons, rules, creating=False)
+            merge_field(policy, trial, name, sent, reasons, rules, creating=False)
         except errors.InvalidField:
             reasons[name] = "refused"
         parts = ("fields", "clocks")
-        moved = any(not same(would[p].get(name), draft[p].get(name)) for p in parts)
-        if moved or name in reasons:
+        changed = any(not same(trial[p].get(name), draft[p].get(name)) for p in parts)
+        if changed or name in reasons:
             ignored.setdefault(name, "on_found")
 
 
-def fill(policy: Policy, fields: Row, sent: Row, ignored: Row, rules: Row) -> None:
-    """Give a new contact its defaults; refuse it where a needed field is missing."""
+def fill_defaults(
+    policy: Policy, fields: Row, sent: Row, ignored: Row, rules: Row
+) -> None:
+    """Give a new contact its defaults; refuse it without a required field."""
     for name, line in policy.fields.items():
         rule, default = rule_of(policy, name, rules), line.default
         if default is not None and (name not in sent or rule.name == "ignore"):

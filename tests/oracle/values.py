@@ -3,7 +3,7 @@ Naive twins of the merge rules, on plain JSON values.
 
 Rules:
     None of the library's rules is called; a refusal is a ``ValueError``.
-    None is "not there", stored, sent and answered.
+    None is absence: stored, sent and returned.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def empty(value: Any) -> bool:
     return value is None or blank(value)
 
 
-def written(value: Any) -> str:
-    """Write a value so that equal text means equal values, of equal types."""
+def as_json(value: Any) -> str:
+    """Write a value so that equal text means equal values of equal types."""
     return json.dumps(value, sort_keys=True)
 
 
 def same(a: Any, b: Any) -> bool:
-    """Tell values apart as JSON does: 1, 1.0 and true are three."""
-    return written(a) == written(b)
+    """Compare values as JSON does: 1, 1.0 and true are three."""
+    return as_json(a) == as_json(b)
 
 
-def listed(value: Any) -> list[Any]:
-    """Read a list; blank of any kind is an empty one."""
+def as_list(value: Any) -> list[Any]:
+    """Return a list; a blank value is an empty one."""
     if empty(value):
         return []
     if not isinstance(value, list):
@@ -43,7 +43,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def keep(stored: Any, sent: Any) -> Any:
-    """Let what is sent fill what is absent, and what is not blank fill a blank."""
+    """Fill an absent value with the sent one, and a blank one with one that is not."""
     if sent is None or (blank(sent) and stored is not None):
         return stored
     return sent if empty(stored) else stored
@@ -60,7 +60,7 @@ def union(stored: Any, sent: Any) -> Any:
         return None
     if blank(sent):
         return [] if stored is None else stored
-    both = listed(stored) + listed(sent)
+    both = as_list(stored) + as_list(sent)
     return [v for n, v in enumerate(both) if not any(same(v, w) for w in both[:n])]
 
 
@@ -69,8 +69,8 @@ def remove(stored: Any, sent: Any) -> Any:
         return None
     if blank(stored) or blank(sent):
         return stored
-    gone = listed(sent)
-    return [v for v in listed(stored) if not any(same(v, w) for w in gone)]
+    removed = as_list(sent)
+    return [v for v in as_list(stored) if not any(same(v, w) for w in removed)]
 
 
 def append(stored: Any, sent: Any) -> Any:
@@ -78,7 +78,7 @@ def append(stored: Any, sent: Any) -> Any:
         return None
     if blank(sent):
         return [] if stored is None else stored
-    return listed(stored) + listed(sent)
+    return as_list(stored) + as_list(sent)
 
 
 def add_or_remove(stored: Any, sent: Any) -> Any:
@@ -86,10 +86,10 @@ def add_or_remove(stored: Any, sent: Any) -> Any:
         return None
     if blank(sent):
         return stored
-    if not all(isinstance(item, str) and item != "-" for item in listed(sent)):
+    if not all(isinstance(item, str) and item != "-" for item in as_list(sent)):
         raise ValueError("must be words")
     last = {item.removeprefix("-"): not item.startswith("-") for item in sent}
-    kept = [v for v in listed(stored) if not isinstance(v, str) or last.get(v, True)]
+    kept = [v for v in as_list(stored) if not isinstance(v, str) or last.get(v, True)]
     joined = kept + [word for word in last if last[word] and word not in kept]
     return stored if empty(stored) and not joined else joined
 
@@ -99,19 +99,21 @@ def deep(stored: Any, sent: Any) -> Any:
         return None
     if blank(sent):
         return {} if stored is None else stored
-    below = {} if empty(stored) else stored
-    if not (isinstance(below, dict) and isinstance(sent, dict)):
+    value_below = {} if empty(stored) else stored
+    if not (isinstance(value_below, dict) and isinstance(sent, dict)):
         raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
-    return laid(below, sent)
+    return overlay(value_below, sent)
 
 
-def laid(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+def overlay(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     """Lay one mapping over another, at every depth."""
     both = dict(stored)
     for name, value in sent.items():
-        below = both.pop(name, None)
+        value_below = both.pop(name, None)
         if isinstance(value, dict):
-            both[name] = laid(below if isinstance(below, dict) else {}, value)
+            both[name] = overlay(
+                value_below if isinstance(value_below, dict) else {}, value
+            )
         elif value is not None:
             both[name] = value
     return both
@@ -120,33 +122,37 @@ def laid(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
 def deep_keep(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
-    below = {} if empty(stored) else stored
-    if not (isinstance(below, dict) and isinstance(sent, dict)):
+    value_below = {} if empty(stored) else stored
+    if not (isinstance(value_below, dict) and isinstance(sent, dict)):
         raise ValueError("must be mappings")  # noqa: TRY004 - a refusal of data
-    return filled(below, sent)
+    return fill(value_below, sent)
 
 
-def filled(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+def fill(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     """Fill a mapping, at every depth, with what it lacks."""
     both = dict(stored)
     for name, value in sent.items():
-        below = both.get(name)
+        value_below = both.get(name)
         if blank(value):
-            both[name] = value if below is None else below
-        elif isinstance(value, dict) and (isinstance(below, dict) or empty(below)):
-            both[name] = filled(below or {} if isinstance(below, dict) else {}, value)
-        elif value is not None and empty(below):
+            both[name] = value if value_below is None else value_below
+        elif isinstance(value, dict) and (
+            isinstance(value_below, dict) or empty(value_below)
+        ):
+            both[name] = fill(
+                value_below or {} if isinstance(value_below, dict) else {}, value
+            )
+        elif value is not None and empty(value_below):
             both[name] = value
     return both
 
 
-def by_id(stored: Any, sent: Any) -> Any:
+def items_by_id(stored: Any, sent: Any) -> Any:
     if sent is None:
         return None
     if blank(sent):
         return [] if stored is None else stored
-    merged = listed(stored)[:]
-    for item in listed(sent):
+    merged = as_list(stored)[:]
+    for item in as_list(sent):
         if id_of(item) is None:
             raise ValueError("must be items with an id")
         known = [n for n, v in enumerate(merged) if same(id_of(v), id_of(item))]
@@ -162,14 +168,14 @@ def id_of(item: Any) -> Any:
     return None if blank(id) else id
 
 
-def number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def greater(a: Any, b: Any) -> bool:
-    """Order numbers among numbers, text among text; of 1 and 1.0 the float is last."""
+def is_greater(a: Any, b: Any) -> bool:
+    """Order numbers among numbers, text among text; 1.0 is after 1."""
     words = isinstance(a, str) and isinstance(b, str)
-    if not words and not (number(a) and number(b)):
+    if not words and not (is_number(a) and is_number(b)):
         raise ValueError("must be comparable")
     return (a, isinstance(a, float)) > (b, isinstance(b, float))
 
@@ -177,21 +183,21 @@ def greater(a: Any, b: Any) -> bool:
 def largest(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
-    more = greater(sent, sent if empty(stored) else stored)
+    more = is_greater(sent, sent if empty(stored) else stored)
     return sent if more or empty(stored) else stored
 
 
 def smallest(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
-    return stored if greater(sent, sent if empty(stored) else stored) else sent
+    return stored if is_greater(sent, sent if empty(stored) else stored) else sent
 
 
 def add(stored: Any, sent: Any) -> Any:
     if empty(sent):
         return stored
     both = [value for value in (stored, sent) if not empty(value)]
-    if not all(map(number, both)):
+    if not all(map(is_number, both)):
         raise ValueError("must be numbers")
     total = sum(both[1:], start=both[0])
     if isinstance(total, float) and not math.isfinite(total):
@@ -200,15 +206,15 @@ def add(stored: Any, sent: Any) -> Any:
 
 
 def latest(stored: Any, sent: Any) -> Any:
-    """Compare two pairs of a clock and a value; a clock is None if it never ran."""
-    (old, held), (new, given) = stored, sent
+    """Compare two pairs of a clock and a value; the clock is None if it never ran."""
+    (old, stored_value), (new, sent_value) = stored, sent
     if old is None and new is None:
-        return None, keep(held, given)
+        return None, keep(stored_value, sent_value)
     if old is None or new is None:
         return sent if old is None else stored
     if same(old, new):
-        return sent if written(given) > written(held) else stored
-    return sent if greater(new, old) else stored
+        return sent if as_json(sent_value) > as_json(stored_value) else stored
+    return sent if is_greater(new, old) else stored
 
 
 def absent(value: Any, default: Any) -> bool:
@@ -216,70 +222,76 @@ def absent(value: Any, default: Any) -> bool:
     return empty(value) or (default is not None and same(value, default))
 
 
-def below(default: Any, name: str) -> Any:
+def value_below(default: Any, name: str) -> Any:
     return default.get(name) if isinstance(default, dict) else None
 
 
-def silent(value: Any, default: Any) -> bool:
-    """Return whether all of a value counts as absent, at every depth."""
+def is_silent(value: Any, default: Any) -> bool:
+    """Return whether every part of a value counts as absent, at every depth."""
     if isinstance(value, dict) and value:
         return same(value, default) or all(
-            silent(each, below(default, name)) for name, each in value.items()
+            is_silent(part, value_below(default, name)) for name, part in value.items()
         )
     return absent(value, default)
 
 
-def merged_deep(own: Any, other: Any, default: Any) -> Any:
-    """Lay over what the survivor has whatever is said; take what it lacks as it is."""
+def merge_deep(own: Any, other: Any, default: Any) -> Any:
+    """Lay the other mapping over the survivor's, except for its absent parts."""
     if not (isinstance(own, dict) and isinstance(other, dict)):
         return deep(None if absent(own, default) else own, other)
-    made = dict(own)
+    result = dict(own)
     for name, value in other.items():
-        mine, usual = own.get(name), below(default, name)
-        if isinstance(mine, dict) and isinstance(value, dict):
-            made[name] = merged_deep(mine, value, usual)
-        elif value is not None and (mine is None or not silent(value, usual)):
-            made[name] = laid({}, value) if isinstance(value, dict) else value
-    return made
+        current, default_below = own.get(name), value_below(default, name)
+        if isinstance(current, dict) and isinstance(value, dict):
+            result[name] = merge_deep(current, value, default_below)
+        elif value is not None and (
+            current is None or not is_silent(value, default_below)
+        ):
+            result[name] = overlay({}, value) if isinstance(value, dict) else value
+    return result
 
 
-def merged_deep_keep(own: Any, other: Any, default: Any) -> Any:
-    """Fill what the survivor lacks; keep what both lack as the survivor has it."""
+def merge_deep_keep(own: Any, other: Any, default: Any) -> Any:
+    """Fill the absent parts of the survivor's mapping."""
     if not (isinstance(own, dict) and isinstance(other, dict)):
         return deep_keep(None if absent(own, default) else own, other)
-    made = dict(own)
+    result = dict(own)
     for name, value in other.items():
-        mine, usual = own.get(name), below(default, name)
-        if isinstance(mine, dict) and isinstance(value, dict):
-            made[name] = merged_deep_keep(mine, value, usual)
+        current, default_below = own.get(name), value_below(default, name)
+        if isinstance(current, dict) and isinstance(value, dict):
+            result[name] = merge_deep_keep(current, value, default_below)
         elif value is not None and (
-            mine is None or (silent(mine, usual) and not silent(value, usual))
+            current is None
+            or (
+                is_silent(current, default_below)
+                and not is_silent(value, default_below)
+            )
         ):
-            made[name] = laid({}, value) if isinstance(value, dict) else value
-    return made
+            result[name] = overlay({}, value) if isinstance(value, dict) else value
+    return result
 
 
-def merged_items(own: Any, other: Any, default: Any) -> Any:
-    """Lay items over items, but for what is blank in them and known already."""
+def merge_items(own: Any, other: Any, default: Any) -> Any:
+    """Lay items over items, except for blank entries that are known already."""
     known = None if absent(own, default) else own
     items: list[Any] = []
-    for item in listed(other):
-        there = [
+    for item in as_list(other):
+        same_items = [
             i
-            for i in [*listed(known), *items]
+            for i in [*as_list(known), *items]
             if id_of(i) and same(id_of(i), id_of(item))
         ]
-        has = {name for each in there for name in each}
+        known_names = {name for known_item in same_items for name in known_item}
         pairs = item.items() if isinstance(item, dict) else ()
-        kept = {n: v for n, v in pairs if n not in has or not empty(v)}
+        kept = {n: v for n, v in pairs if n not in known_names or not empty(v)}
         items.append(kept if isinstance(item, dict) else item)
-    return by_id(known, items)
+    return items_by_id(known, items)
 
 
-MERGED: dict[str, Any] = {
-    "deep": merged_deep,
-    "deep_keep": merged_deep_keep,
-    "items_by('id')": merged_items,
+MERGE_RULES: dict[str, Any] = {
+    "deep": merge_deep,
+    "deep_keep": merge_deep_keep,
+    "items_by('id')": merge_items,
 }
 """Name of a rule that looks inside a value -> its twin where contacts are merged."""
 
@@ -296,7 +308,7 @@ RULES: dict[str, Any] = {
     "add_or_remove": add_or_remove,
     "deep": deep,
     "deep_keep": deep_keep,
-    "items_by('id')": by_id,
+    "items_by('id')": items_by_id,
     "largest": largest,
     "smallest": smallest,
     "add": add,
@@ -307,16 +319,16 @@ DROPS = (
     *("keep", "on_create", "immutable", "ignore", "deep_keep"),
     *("largest", "smallest", "add", "latest(by='at')"),
 )
-"""The rules that may leave a sent value out, and then say so."""
+"""The rules that may drop a sent value, and then name it as ignored."""
 
 
-def shown(rule: str, new: Any, sent: Any) -> bool:
-    """Tell whether a sent value is to be seen in what a rule made of it."""
+def shows(rule: str, new: Any, sent: Any) -> bool:
+    """Return whether the new value shows the sent one."""
     if rule == "add" and not empty(sent):
         return True
     if rule != "deep_keep" or empty(sent) or not isinstance(new, dict):
         return same(new, sent)
     return all(
-        shown("deep_keep" if isinstance(value, dict) else "", new.get(name), value)
+        shows("deep_keep" if isinstance(value, dict) else "", new.get(name), value)
         for name, value in sent.items()
     )

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.field_options import merging
 from tests.oracle.keys import composite
-from tests.oracle.keys import held as naive_held
-from tests.oracle.merging import earlier_alike, repeats_of
+from tests.oracle.keys import held_forms as naive_held
+from tests.oracle.merging import duplicates_of, earlier_duplicates
 from tests.strategies import (
     FAULTS,
     FUSE,
@@ -451,16 +451,16 @@ def test_duplicate_patches_are_refused_with_the_others_named(
 ) -> None:
     """The other patches are the fold."""
     book, twin = book_after_calls(case), book_after_calls(case)
-    alike = repeats_of(case.policy, batch)
+    duplicates = duplicates_of(case.policy, batch)
     answers: list[Any] = book.upsert_many(
         batch, scope=case.scope, on_refused="collect", on_duplicates=on_duplicates
     )
 
     assert len(batch) == len(answers)
     for row, (patch, answer) in enumerate(zip(batch, answers, strict=True)):
-        others = alike.get(row, [])
+        others = duplicates.get(row, [])
         if on_duplicates == "refuse_later":
-            others = earlier_alike(case.policy, batch, answers, row)
+            others = earlier_duplicates(case.policy, batch, answers, row)
         if others:
             assert isinstance(answer, errors.DuplicatePatch)
             assert (row, tuple(others)) == (answer.row, answer.others)

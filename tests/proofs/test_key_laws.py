@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.field_options import blocking
-from tests.oracle.keys import composite, forms, held, key_named
+from tests.oracle.keys import composite, forms, held_forms, key_named
 from tests.proofs.test_upsert_laws import fields_joined
 from tests.strategies import (
     ABSENT_VALUES,
@@ -136,15 +136,15 @@ def test_unique_form_has_one_holder(case: Case, deleted: set[int]) -> None:
         known = {contact.id: contact.scope for contact in book}
         if number in deleted and f"c-{number}" in known:
             book.delete(f"c-{number}", scope=known[f"c-{number}"])
-    held_forms = [
+    scoped_forms = [
         (contact.scope, policy_key.name, form)
         for contact in book
         for policy_key in case.policy.all_keys
-        for form in held(case.policy, policy_key, contact.to_dict())
+        for form in held_forms(case.policy, policy_key, contact.to_dict())
         if policy_key.unique
     ]
 
-    assert len({*held_forms}) == len(held_forms)
+    assert len({*scoped_forms}) == len(scoped_forms)
     assert book.dump() == ContactBook.load(case.policy, book.dump()).dump()
 
 
@@ -163,7 +163,7 @@ def test_clash_names_the_holder_and_keeps_the_value(case: Case) -> None:
         filled = outcome.merged or item.field in fields_joined(case, outcome)
         assert same(before, outcome.contact.get(item.field)) or filled
         declared = key_named(case.policy, item.key)
-        theirs = held(case.policy, declared, book.get(item.holder).to_dict())
+        theirs = held_forms(case.policy, declared, book.get(item.holder).to_dict())
         carried = forms(case.policy, declared, {item.field: thaw(item.value)})
         alone = item.field in declared.fields and not composite(declared)
         assert declared.unique
@@ -175,7 +175,7 @@ def unique_forms(policy: Policy, name: str, contact: Contact) -> set[str]:
     return {
         form
         for policy_key in policy.all_keys
-        for form in held(policy, policy_key, contact.to_dict())
+        for form in held_forms(policy, policy_key, contact.to_dict())
         if policy_key.unique and name in (policy_key.name, *policy_key.fields)
     }
 
@@ -190,7 +190,9 @@ def test_alias_finds_its_contact(case: Case) -> None:
         return
     rows = [before[c.id] for c in (outcome.before, *outcome.merged) if c is not None]
     for policy_key in case.policy.all_keys:
-        earlier = [form for row in rows for form in held(case.policy, policy_key, row)]
+        earlier = [
+            form for row in rows for form in held_forms(case.policy, policy_key, row)
+        ]
         after = outcome.contact.to_dict()
         current = forms(case.policy, policy_key, after["fields"])
         aliases = outcome.contact.aliases.get(policy_key.name, ())
@@ -212,8 +214,8 @@ def test_contact_exceeds_a_limit_only_with_earlier_forms(case: Case) -> None:
     if outcome is None:
         return
     for policy_key in case.policy.all_keys:
-        after = held(case.policy, policy_key, outcome.contact.to_dict())
-        before = outcome.before and held(
+        after = held_forms(case.policy, policy_key, outcome.contact.to_dict())
+        before = outcome.before and held_forms(
             case.policy, policy_key, outcome.before.to_dict()
         )
         assert len(after) <= (policy_key.max_forms or 99) or {*after} <= {
@@ -338,14 +340,16 @@ def test_disagreement_names_every_candidate_and_the_first_key() -> None:
 
 
 @given(st.one_of(policies(), policies(wanted=merge_all)), MANY, MANY)
-def test_scopes_do_not_affect_each_other(policy: Policy, here: Any, there: Any) -> None:
+def test_scopes_do_not_affect_each_other(
+    policy: Policy, own_patches: Any, other_patches: Any
+) -> None:
     """A call in one scope finds, absorbs and changes no contact of another."""
     mine, theirs = SCOPES
     alone, mixed = books(policy), books(policy)
-    for number in range(max(len(here), len(there))):
-        for patch in there[number : number + 1]:
+    for number in range(max(len(own_patches), len(other_patches))):
+        for patch in other_patches[number : number + 1]:
             upsert_or_refusal(mixed, patch, theirs)
-        for patch in here[number : number + 1]:
+        for patch in own_patches[number : number + 1]:
             expected, actual = (
                 upsert_or_refusal(alone, patch, mine),
                 upsert_or_refusal(mixed, patch, mine),

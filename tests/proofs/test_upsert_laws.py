@@ -239,8 +239,10 @@ def check_reason(case: Case, outcome: Outcome, name: str) -> None:
         key = next(k for k in case.policy.all_keys if k.any_of and k.fields[0] == name)
         withheld = [item.field for item in outcome.withheld]
         others = {n: v for n, v in thaw(outcome.contact.fields).items() if n != name}
-        there = forms(case.policy, key, others)
-        assert {*forms(case.policy, key, {name: thaw(sent)})} <= {*there} or withheld
+        additional = forms(case.policy, key, others)
+        assert {*forms(case.policy, key, {name: thaw(sent)})} <= {
+            *additional
+        } or withheld
 
 
 def shows_sent_value(rule: str, outcome: Outcome, name: str, sent: Any) -> bool:

@@ -1,12 +1,12 @@
 """
-A reader of a book's changes: what it makes is right, however often it is killed.
+A follower of the changes of a book, which stays right however often it is killed.
 
 Rules:
-    Its position is written in the transaction that writes what was made of a change,
-    so a change is taken in once, however often it is delivered.
-    Whoever has missed changes that are not kept any more starts anew from a dump.
-    A feed has a name, and another one counts from 1 anew: a host names it when it
-    makes the book, and again after a purge, which tells nobody whom it was about.
+    Its position is written in the transaction that writes the effect of a change, so
+    a change is taken in once, however often it is delivered.
+    A follower that has missed changes which are not retained starts again from a dump.
+    A feed has a name, since each book counts from 1: a host names it when it makes
+    the book, and again after a purge, whose change names no contact.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ CREATE TABLE IF NOT EXISTS outbox (feed TEXT, number INTEGER, told TEXT NOT NULL
 
 
 class Missed(Exception):
-    """Between what was taken in and what is delivered something is missing."""
+    """A change is missing between those taken in and those delivered."""
 
 
 @define
 class Feed:
-    """What a service gives of its book; *name* is new for each book and purge."""
+    """The book of a service; *name* is new for each book and after each purge."""
 
     name: str
     book: ContactBook
@@ -45,12 +45,12 @@ class Feed:
 
 @define
 class Search:
-    """Contacts by the words in them, and an outbox with a line for each change."""
+    """An index of contacts by words, and an outbox with a line for each change."""
 
     connection: sqlite3.Connection
 
     def catch_up(self, feed: Feed) -> None:
-        """Take in what has changed; start anew where that is not all kept any more."""
+        """Take in what has changed; start again where that is not all retained."""
         while True:
             name, number = self.position()
             try:
@@ -61,7 +61,7 @@ class Search:
             self.start_anew(feed)
 
     def take(self, name: str, entries: Iterable[Entry]) -> None:
-        """Take in what was delivered, perhaps again, in one transaction."""
+        """Take in the delivered changes, perhaps again, in one transaction."""
         with self._transaction():
             known, number = self.position()
             for entry in entries:
@@ -73,9 +73,9 @@ class Search:
             self.connection.execute("UPDATE position SET number = ?", (number,))
 
     def start_anew(self, feed: Feed) -> None:
-        """Make everything of the contacts as they are, and go on from there."""
-        # In this order: what happens meanwhile is taken in later, perhaps twice.
-        name, number, rows = feed.name, oldest(feed.book), feed.book.dump()
+        """Index the contacts as they are, and go on from there."""
+        # In this order: a change made meanwhile is taken in later, perhaps twice.
+        name, number, rows = feed.name, last_not_retained(feed.book), feed.book.dump()
         with self._transaction():
             self.connection.execute("DELETE FROM position")
             self.connection.execute("DELETE FROM found")
@@ -85,21 +85,21 @@ class Search:
             self.connection.execute(sql, (name, number))
 
     def position(self) -> tuple[str, int]:
-        """Give the feed that is followed, and the number of its last change here."""
-        found = self.connection.execute("SELECT feed, number FROM position").fetchone()
-        return found or ("", 0)
+        """Return the feed that is followed, and the number of its last change here."""
+        row = self.connection.execute("SELECT feed, number FROM position").fetchone()
+        return row or ("", 0)
 
     def _take(self, name: str, entry: Entry) -> None:
-        if entry.outcome is None:  # Whom it was about is forgotten.
+        if entry.outcome is None:  # A purge names no contact.
             return
-        gone, there = left_by(entry.outcome)
-        for id in gone:
+        removed, present = contacts_after(entry.outcome)
+        for id in removed:
             self.connection.execute("DELETE FROM found WHERE id = ?", (id,))
-        for contact in there:
+        for contact in present:
             self._put(contact)
-        told = f"{entry.outcome.result} {entry.outcome.contact.id}"
+        line = f"{entry.outcome.result} {entry.outcome.contact.id}"
         sql = "INSERT INTO outbox (feed, number, told) VALUES (?, ?, ?)"
-        self.connection.execute(sql, (name, entry.number, told))
+        self.connection.execute(sql, (name, entry.number, line))
 
     def _put(self, contact: Contact) -> None:
         words = " ".join(map(str, contact.fields.values())).lower()
@@ -115,18 +115,18 @@ class Search:
             yield
 
 
-def left_by(outcome: Outcome) -> tuple[list[str], list[Contact]]:
-    """Give the ids of contacts that are gone, and the contacts that are there."""
+def contacts_after(outcome: Outcome) -> tuple[list[str], list[Contact]]:
+    """Return the ids of contacts that are removed, and the contacts that are there."""
     contact = outcome.contact
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
         return [contact.id], []
     if outcome.result == "undone":
         return [], [contact, *outcome.merged]
-    return [each.id for each in outcome.merged], [contact]
+    return [absorbed.id for absorbed in outcome.merged], [contact]
 
 
-def oldest(book: ContactBook) -> int:
-    """Give the number after which all changes are kept."""
+def last_not_retained(book: ContactBook) -> int:
+    """Return the number after which all changes are retained."""
     try:
         book.changes_since(0)
     except ChangesNotRetained as error:

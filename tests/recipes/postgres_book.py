@@ -4,7 +4,7 @@ A book in PostgreSQL: any number of clients, no contact twice.
 Rules:
     Transactions are SERIALIZABLE. Under READ COMMITTED the version and the unique
     index would still keep a contact from being written twice and a unique form from
-    being held twice; but two clients that see nobody with a form that is not unique
+    being held twice; but two clients that find no holder of a form that is not unique
     would both create, and a decision may rest on contacts that it only reads.
     The first attempt takes no lock. The next one first locks the table against other
     writers, before its snapshot is taken, so it cannot be overtaken.
@@ -34,7 +34,7 @@ __all__ = ["Postgres", "create_tables", "open_book"]
 
 def create_tables(connection: psycopg.Connection) -> None:
     """Make the tables, once, as a migration does."""
-    # By bytes: "C" compares as Python does, and no locale changes what is equal.
+    # "C" compares bytes, as Python does; no locale changes which texts are equal.
     schema = SCHEMA.replace("TEXT", 'TEXT COLLATE "C"')
     seq = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     with connection.transaction():
@@ -42,15 +42,15 @@ def create_tables(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def open_book(conninfo: str, policy: Policy, **how: Any) -> Iterator[SqlBook]:
+def open_book(conninfo: str, policy: Policy, **options: Any) -> Iterator[SqlBook]:
     """Open the book of a database; one for each thread."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        yield SqlBook(policy, Postgres(connection), **how)
+        yield SqlBook(policy, Postgres(connection), **options)
 
 
 @frozen
 class Postgres:
-    """What a book asks of PostgreSQL; the connection is in autocommit mode."""
+    """The database of a book in PostgreSQL; the connection is in autocommit mode."""
 
     connection: psycopg.Connection
     isolation: str = "SERIALIZABLE"
@@ -62,7 +62,7 @@ class Postgres:
             self.execute("LOCK TABLE contacts IN SHARE ROW EXCLUSIVE MODE")
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
-        """Do one statement."""
+        """Execute one statement."""
         return self.connection.execute(sql.replace("?", "%s").encode(), values)
 
     def rollback(self) -> None:
@@ -71,7 +71,7 @@ class Postgres:
             self.connection.rollback()
 
     def lost(self, error: Exception) -> bool:
-        """Tell whether another writer was first."""
+        """Return whether another writer was first."""
         return isinstance(error, _LOST)
 
 

@@ -3,8 +3,8 @@ A book in a database: one serialisable transaction per outcome.
 
 Rules:
     Nothing is kept in memory from one call to the next.
-    Look up, decide and write, or nothing of it: whatever fails is rolled back.
-    Who loses a race decides anew, and waits for its turn before it looks again.
+    Look-ups, decision and writes are one transaction: a failure rolls it back.
+    A call that loses a race decides again, and waits for its turn before that.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SqlBook:
     clock: Callable[[], datetime] = field(default=utc_now, kw_only=True)
 
     def upsert(self, patch: Mapping[str, Any], *, scope: str = "") -> Outcome:
-        """Create the contact that a patch is about, or update the one that is known."""
+        """Create or update the contact of a patch."""
         stamp = Stamp(self.ids, self.clock)
         for queued in (False, *[True] * (ATTEMPTS - 2)):
             try:
@@ -48,11 +48,11 @@ class SqlBook:
         return self._attempt(stamp, patch, scope, queued=True)
 
     def get(self, id: str) -> Contact:
-        """Give the contact with this id, or the one that absorbed it."""
+        """Return the contact with this id, or the one that absorbed it."""
         return Lookups(self.policy, self.database).get(id)
 
     def dump(self) -> Iterator[dict[str, Any]]:
-        """Give every contact as a row, those created first in front."""
+        """Yield every contact as a row, in order of creation."""
         rows = self.database.execute("SELECT body FROM contacts ORDER BY seq")
         bodies = enumerate(rows.fetchall())
         return ({"place": place, **json.loads(body)} for place, (body,) in bodies)
@@ -76,22 +76,22 @@ class SqlBook:
     ) -> Outcome | Refused:
         try:
             look = Lookups(self.policy, self.database)
-            made = decide(self.policy, patch, look, scope=scope)
+            plan = decide(self.policy, patch, look, scope=scope)
         except Refused as refusal:
-            # A no counts when a yes does: once what it rests on is committed.
+            # A refusal is valid, as a result is, once its look-ups are committed.
             return refusal
-        stamp.prepare(made)
-        contact = stamp.contact(made)
-        if not made.unchanged:
-            write(self.database, made, contact)
+        stamp.prepare(plan)
+        contact = stamp.contact(plan)
+        if not plan.unchanged:
+            write(self.database, plan, contact)
         return Outcome(
-            result=made.result,
+            result=plan.result,
             contact=contact,
-            before=made.before,
-            matched_by=made.matched_by,
-            withheld=made.withheld,
-            ignored=made.ignored,
-            also_matched=made.also_matched,
-            merged=made.merged,
-            policy=made.policy,
+            before=plan.before,
+            matched_by=plan.matched_by,
+            withheld=plan.withheld,
+            ignored=plan.ignored,
+            also_matched=plan.also_matched,
+            merged=plan.merged,
+            policy=plan.policy,
         )

@@ -1,11 +1,11 @@
 """
-Contacts in tables: looked up for a decision, and written as it says.
+Contacts in tables: looked up for a decision, and written by its plan.
 
 Rules:
-    What SQLite and PostgreSQL have in common stands here and in ``sql_book``.
-    A decision loads whom it asks for and nobody else; it is exact, for it asks the
-    database whatever it would ask an index in memory.
-    The version and the unique index have the last word, whoever else writes.
+    What SQLite and PostgreSQL have in common is here and in ``sql_book``.
+    A decision loads only the contacts that it needs. It is exact, since the database
+    answers every look-up that an index in memory would answer.
+    The version and the unique index decide last, whatever else writes.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ CREATE INDEX ids_leads_to ON ids (leads_to);
 
 
 class Overtaken(Exception):
-    """A contact is not at the version that was decided on."""
+    """A contact does not have the version that was decided on."""
 
 
 class Rows(Protocol):
-    """What a statement answers."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int: ...
@@ -52,7 +52,7 @@ class Rows(Protocol):
 
 
 class Database(Protocol):
-    """What a book asks of a database; a ``?`` in a statement stands for a value."""
+    """The database of a book; a ``?`` in a statement stands for a value."""
 
     def begin(self, *, queued: bool) -> None: ...
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows: ...
@@ -68,33 +68,33 @@ class Lookups:
     database: Database
 
     def get(self, id: str) -> Contact:
-        """Give the contact with this id, or the one that absorbed it."""
-        found = self.database.execute(
+        """Return the contact with this id, or the one that absorbed it."""
+        rows = self.database.execute(
             "SELECT body FROM ids JOIN contacts ON contacts.id = ids.leads_to"
             " WHERE ids.id = ?",
             (id,),
         ).fetchall()
-        if not found:
+        if not rows:
             raise UnknownContact(id)
-        return Contact.from_dict(json.loads(found[0][0]))
+        return Contact.from_dict(json.loads(rows[0][0]))
 
     def get_with_forms(self, id: str) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
-        """Give it, and the normal forms that it holds, per key of the policy."""
+        """Return it, and the normal forms that it holds, per key of the policy."""
         contact = self.get(id)
         return contact, held_forms(self.policy, contact)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
-        """Give the ids of the contacts that hold a form, by creation."""
-        found = self.database.execute(
+        """Return the ids of the contacts that hold a form, by creation."""
+        rows = self.database.execute(
             "SELECT id FROM keys JOIN contacts ON contacts.id = keys.contact"
             " WHERE scope = ? AND key = ? AND form = ? ORDER BY seq",
             (scope, key, form),
         ).fetchall()
-        return tuple(id for (id,) in found)
+        return tuple(id for (id,) in rows)
 
 
 def write(database: Database, plan: Plan, contact: Contact) -> None:
-    """Store a contact as a plan describes it; those that it absorbs are gone."""
+    """Store a contact as a plan describes it; delete those that it absorbs."""
     id, put = contact.id, (contact.version, json.dumps(contact.to_dict()))
     if plan.before is None:
         sql = "INSERT INTO contacts (version, body, id) VALUES (?, ?, ?)"
@@ -111,23 +111,23 @@ def write(database: Database, plan: Plan, contact: Contact) -> None:
         database.execute("DELETE FROM keys WHERE contact = ?", (other.id,))
     held = {} if plan.before is None else held_keys(plan.policy, plan.before)
     holds = held_keys(plan.policy, contact)
-    for key, form in [each for each in held if each not in holds]:
+    for key, form in [pair for pair in held if pair not in holds]:
         sql = "DELETE FROM keys WHERE contact = ? AND key = ? AND form = ?"
         database.execute(sql, (id, key, form))
-    for key, form in [each for each in holds if each not in held]:
+    for key, form in [pair for pair in holds if pair not in held]:
         sql = "INSERT INTO keys (scope, key, form, contact, alone)"
         row = (contact.scope, key, form, id, holds[key, form])
         database.execute(sql + " VALUES (?, ?, ?, ?, ?)", row)
 
 
 def held_keys(policy: Policy, contact: Contact) -> dict[tuple[str, str], int]:
-    """Give each (key, form) that a contact holds, and 1 where it must hold it alone."""
+    """Map each (key, form) of a contact to 1 where it must be the only holder."""
     unique = policy.on_key_in_use != "allow"
     forms = zip(policy.all_keys, held_forms(policy, contact), strict=True)
     return {
         (key.name, form): int(key.unique and unique)
-        for key, each in forms
-        for form in each
+        for key, key_forms in forms
+        for form in key_forms
     }
 
 

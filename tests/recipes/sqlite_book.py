@@ -2,13 +2,13 @@
 A book in SQLite: several processes, one file, no contact twice.
 
 Rules:
-    A transaction sees the file as it was when it began, and may write only if nobody
-    has written since: SQLite refuses it otherwise, so what was decided still holds.
-    The first attempt takes no lock to look, so a patch that changes nothing stops
-    nobody. The next one takes the lock of the writers first (BEGIN IMMEDIATE), waits
-    for it as long as the connection's timeout, and cannot be overtaken.
+    A transaction sees the file as it was when it began. SQLite refuses its writes if
+    another one has written since, so the decision still holds when it is written.
+    The first attempt takes no write lock, so a patch that changes nothing blocks no
+    writer. The next one takes the write lock first (BEGIN IMMEDIATE), waits for it as
+    long as the connection's timeout, and cannot be overtaken.
     WAL lets others read while one writes. A commit is on the disk (synchronous is
-    FULL) before the outcome is answered.
+    FULL) before the outcome is returned.
 
 Source:
     sqlite.org/isolation.html; sqlite.org/rescode.html, SQLITE_BUSY_SNAPSHOT.
@@ -28,7 +28,7 @@ from tests.recipes.sql_book import SqlBook
 from tests.recipes.sql_tables import SCHEMA, Rows
 from upsertcore import Policy
 
-__all__ = ["Sqlite", "connected", "create_tables", "open_book"]
+__all__ = ["Sqlite", "connect", "create_tables", "open_book"]
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -39,14 +39,14 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def open_book(path: Path | str, policy: Policy, **how: Any) -> Iterator[SqlBook]:
+def open_book(path: Path | str, policy: Policy, **options: Any) -> Iterator[SqlBook]:
     """Open the book of a file; one for each thread."""
-    with closing(connected(path)) as connection:
-        yield SqlBook(policy, Sqlite(connection), **how)
+    with closing(connect(path)) as connection:
+        yield SqlBook(policy, Sqlite(connection), **options)
 
 
-def connected(path: Path | str, timeout: float = 30) -> sqlite3.Connection:
-    """Connect; transactions begin where BEGIN stands, and nowhere else."""
+def connect(path: Path | str, timeout: float = 30) -> sqlite3.Connection:
+    """Connect; a transaction begins only with a BEGIN."""
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
@@ -54,7 +54,7 @@ def connected(path: Path | str, timeout: float = 30) -> sqlite3.Connection:
 
 @frozen
 class Sqlite:
-    """What a book asks of SQLite."""
+    """The database of a book in SQLite."""
 
     connection: sqlite3.Connection
 
@@ -63,7 +63,7 @@ class Sqlite:
         self.connection.execute("BEGIN IMMEDIATE" if queued else "BEGIN DEFERRED")
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
-        """Do one statement."""
+        """Execute one statement."""
         return self.connection.execute(sql, values)
 
     def rollback(self) -> None:
@@ -71,7 +71,7 @@ class Sqlite:
         self.connection.rollback()
 
     def lost(self, error: Exception) -> bool:
-        """Tell whether another writer was first."""
+        """Return whether another writer was first."""
         if isinstance(error, sqlite3.IntegrityError):
             return True
         code = error.sqlite_errorcode if isinstance(error, sqlite3.Error) else 0

@@ -26,7 +26,7 @@ from tests.recipes.checking import (
 )
 from tests.recipes.sql_book import SqlBook
 from tests.recipes.sql_tables import Lookups, Overtaken, write
-from tests.recipes.sqlite_book import Sqlite, connected, create_tables, open_book
+from tests.recipes.sqlite_book import Sqlite, connect, create_tables, open_book
 from tests.recipes.workers import (
     LOG,
     POLICIES,
@@ -90,7 +90,7 @@ NAMED = {
 def file(tmp_path: Path) -> Path:
     """Make a file with empty tables."""
     path = tmp_path / "book.db"
-    with closing(connected(path)) as connection:
+    with closing(connect(path)) as connection:
         create_tables(connection)
     return path
 
@@ -98,7 +98,7 @@ def file(tmp_path: Path) -> Path:
 @contextmanager
 def book_of(policy: Policy) -> Iterator[SqlBook]:
     """Open a book in memory, which is gone afterwards."""
-    with closing(connected(":memory:")) as connection:
+    with closing(connect(":memory:")) as connection:
         create_tables(connection)
         yield SqlBook(policy, Sqlite(connection))
 
@@ -106,14 +106,14 @@ def book_of(policy: Policy) -> Iterator[SqlBook]:
 @contextmanager
 def open_traced(file: Path, statements: list[str], policy: Policy) -> Iterator[SqlBook]:
     """Open a book, and note every statement of SQLite."""
-    with closing(connected(file)) as connection:
+    with closing(connect(file)) as connection:
         connection.set_trace_callback(statements.append)
         yield SqlBook(policy, Sqlite(connection))
 
 
 def empty_tables(file: Path) -> None:
     """Delete all rows of the tables."""
-    with closing(connected(file)) as connection:
+    with closing(connect(file)) as connection:
         connection.executescript(
             "DELETE FROM contacts; DELETE FROM ids; DELETE FROM keys;"
             "DELETE FROM sqlite_sequence"
@@ -239,8 +239,8 @@ class TestRaces:
     def test_unchanged_upsert_takes_no_write_lock(self, file: Path) -> None:
         """Another connection holds the write lock."""
         with (
-            closing(connected(file)) as other,
-            closing(connected(file, timeout=0)) as connection,
+            closing(connect(file)) as other,
+            closing(connect(file, timeout=0)) as connection,
         ):
             book = SqlBook(UNIQUE, Sqlite(connection))
             book.upsert({"email": "ada@x.org"})

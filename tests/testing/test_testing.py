@@ -490,10 +490,10 @@ class KeepingIndex(ContactIndex):  # type: ignore[misc] # a stand-in, though it 
         with self._keeping():
             super().store(redo)
 
-    def store_row(self, was: Row | None, row: Row) -> None:
+    def store_row(self, before: Row | None, row: Row) -> None:
         """Store a row, and keep the entries from before."""
         with self._keeping():
-            super().store_row(was, row)
+            super().store_row(before, row)
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
