@@ -1,4 +1,4 @@
-"""The service of HOWTO.md: what it answers, to whom, and what it keeps."""
+"""The service of HOWTO.md: its answers, its tenants, and its file."""
 
 from __future__ import annotations
 

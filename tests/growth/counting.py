@@ -1,10 +1,10 @@
 """
-Count the work of a package: its steps, and the lengths of what it goes through.
+Counts the work of a package: its steps, and the lengths of the values that it reads.
 
 The package is imported from a changed syntax tree. Counted are each call of one of its
 functions, each turn of a loop, and the length of what is searched, copied, joined,
-compared or sorted: ``form in held`` costs as much as ``held`` is long. What a regular
-expression does inside one search is not seen; its text counts once.
+compared or sorted: ``form in held`` costs as much as ``held`` is long. A search by a
+regular expression counts the length of its text once.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ _METHODS = {
     *("isascii", "fromkeys", "writerow", "dumps"),
 }
 _SEARCHES = {"match", "search", "fullmatch", "finditer"}
-"""Methods of patterns; with a second argument they begin there, not at the start."""
+"""Methods of patterns; a second argument is where they begin."""
 _BY_THE_OTHER = {"intersection", "issubset", "isdisjoint"}
-"""Methods of sets that go through the shorter one, or through what is no set."""
+"""Methods of sets that iterate over the shorter set, or over another iterable."""
 _FROM_A_PLACE = {"insert"}
-"""Methods of lists that move what comes after a place."""
+"""Methods of lists that move the items after a place."""
 _count = 0
 
 
 def work() -> int:
-    """Return what was counted so far."""
+    """Return the work counted so far."""
     return _count
 
 
@@ -258,7 +258,7 @@ class _Finder(MetaPathFinder):
 
 
 def install(package: str) -> None:
-    """Let a package that is imported from now on count its work."""
+    """Make a package that is imported from now on count its work."""
     counters = [_worked, _ticked, _cost, _searched, _compared, _shorter, _moved]
     for counter in counters:
         setattr(builtins, f"_{counter.__name__}__", counter)

@@ -117,7 +117,7 @@ def normaliser(name: str) -> Any:
 
 
 def policy_of(spec: dict[str, Any]) -> Policy:
-    """Make a policy of its table."""
+    """Make a policy from its table."""
     spec = dict(spec)
     kind, *names = spec.pop("match")
     strategy_options = names.pop() if names and isinstance(names[-1], dict) else {}
@@ -178,7 +178,7 @@ class Run:
         self.calls = [self.prepared(step) for step in case["call"]]
 
     def id(self) -> str:
-        """Number the contacts."""
+        """Return the next id."""
         return f"c-{next(self.numbers)}"
 
     def now(self) -> datetime:
@@ -217,7 +217,7 @@ class Run:
             self.refusable(call)
 
     def refusable(self, call: list[Any]) -> None:
-        """Make a call; where it is refused, its message is made."""
+        """Make a call; format the message of a refusal."""
         try:
             result = self.make_call(call)
         except errors.UpsertError as refusal:
@@ -284,15 +284,15 @@ class Run:
         return outcome.explain(), row, outcome.changes
 
     def do_explain_plan(self, patch: Any) -> Any:
-        """Plan, and tell it in words."""
+        """Plan, and explain the plan."""
         return self.book.plan(patch).explain()
 
     def do_iterate(self) -> Any:
-        """Go through a book."""
+        """Iterate over the book."""
         return list(self.book)
 
     def do_size(self) -> Any:
-        """Ask how many there are."""
+        """Return the number of contacts."""
         return len(self.book)
 
     def do_keep_rows(self) -> Any:
@@ -350,7 +350,7 @@ class Run:
         return texts, str(evaluation.compare(before or self.report, self.report))
 
     def do_replay(self, patches: Any, cap: Any = None) -> Any:
-        """Take a log apart, and replay its components."""
+        """Split a log into components, and replay them."""
         from upsertcore.replay import SentPatch, components, replay
 
         log = [SentPatch(n, patch, at=self.now()) for n, patch in enumerate(patches)]
@@ -358,11 +358,11 @@ class Run:
         return list(replay(split.rows, self.policy))
 
     def do_check_laws(self, patch: Any) -> Any:
-        """Try the laws on the book and a patch."""
+        """Check the laws on the book and a patch."""
         return laws.check(self.book, patch)
 
     def do_check_merge(self, survivor: str, others: Any) -> Any:
-        """Try the laws of a merge."""
+        """Check the laws of a merge."""
         return laws.check_merge(self.book, survivor, *others)
 
     def do_file(self, name: str, lines: Any) -> Any:
@@ -377,7 +377,7 @@ class Run:
         (self.folder / name).write_text(text + "\n", "utf-8")
 
     def do_command(self, *words: Any) -> Any:
-        """Give a command in the folder of the files."""
+        """Run a command in the folder of the files."""
         from upsertcore.cli.commands import main
 
         folder = Path.cwd()

@@ -87,8 +87,8 @@ def at_each_opcode(
 
     Args:
         call: The call.
-        at: Takes the code of a frame, and the offsets of the instruction that it has
-            done last, -1 for none, and of the one that comes next.
+        at: Takes the code of a frame, and the offsets of its last instruction, -1 for
+            none, and of the next one.
     """
 
     def entered(frame: FrameType, _event: str, _arg: Any) -> Any:
@@ -138,10 +138,10 @@ def _may_run_handler(code: CodeType, before: int, current: int) -> bool:
 
 def may_collect(code: CodeType, before: int) -> bool:
     """
-    Return whether a collection may have run in the instruction that was done last.
+    Return whether a collection may have run in the last instruction.
 
-    One runs where something is made or dropped; what a function does that is called
-    by looking an attribute up is seen in its own frame.
+    One runs where an object is made or dropped. A function that is called by an
+    attribute look-up has a frame of its own.
     """
     return not _names(code).get(before, "").startswith(_ALLOCATES_NOTHING)
 

@@ -14,7 +14,7 @@ import pytest
 from tests.interrupted.torn import CASES
 from tests.interrupted.trying import WAYS, Torn, try_case
 
-# Coverage and the debugger use the same hook.
+# Coverage and debuggers use the same hook.
 pytestmark = [
     pytest.mark.full,
     pytest.mark.skipif(

@@ -1,12 +1,12 @@
 """
-The planted faults: what is wrong, where it is planted, and which law sees it.
+The planted faults: what is wrong, where it is planted, and which law it breaks.
 
 Rules:
     A fault is one edit of one function: the old text occurs in it once, and the new
-    text takes its place. Or it is in a function of an application; then there is no
-    edit. The function may move to another module: then only the module is renamed.
+    text replaces it. Or it is in a function of an application; then there is no
+    edit. If the function moves to another module, only the module is renamed here.
     Each is shown on one policy, rule or normaliser, by its name in ``fault_worker``.
-    The named law is broken by it; others may be broken too.
+    It breaks the named law; it may break others too.
 """
 
 # ruff: noqa: E501 - source is quoted as it is
@@ -29,7 +29,7 @@ class Fault(NamedTuple):
         module: Where it is planted; blank for a function of an application.
         function: The function, or class and method; blank for the module itself.
         old: A pattern that occurs once in the function.
-        new: What takes its place.
+        new: The text that replaces it.
     """
 
     wrong: str
