@@ -1,4 +1,4 @@
-"""Guards: when a match by a lower key does not count."""
+"""Guards: matches of a lower key that a higher key contradicts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.matching.probes import BOTH, LATER, NOBODY, Held, Request, decide
+from tests.matching.probes import BOTH, LATER, NO_HOLDERS, Held, Request, decide
 from upsertcore import first_match, first_present
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.matching.ambiguity import PICKS
@@ -14,7 +14,7 @@ from upsertcore.matching.protocol import Match
 
 
 class TestGuard:
-    """A hit by a lower key does not count where a higher key says otherwise."""
+    """A guard rejects the match of a key that a higher key contradicts."""
 
     OTHER: Held = {"id": {"9": ("c-2",)}}  # noqa: RUF012
     SENT: Held = {"id": {"1": ()}, "email": {"a@x": ("c-2",)}}  # noqa: RUF012
@@ -31,30 +31,30 @@ class TestGuard:
         ],
         ids=map(str, range(6)),
     )
-    def test_it_is_contradicted(self, guard: Any, more: Held, expected: Match) -> None:
-        """By another value, or, where it is strict, by none; and the holder is told."""
+    def test_other_value_or_missing_value_contradicts(
+        self, guard: Any, more: Held, expected: Match
+    ) -> None:
+        """A missing value under "strict" only; the holder is reported."""
         match = first_match("id", "email", guard=guard)
 
         assert expected == decide(match, self.SENT, more=more)
 
     @pytest.mark.parametrize("guard", ["if_set", "strict"])
-    def test_one_common_form_is_enough(self, guard: Any) -> None:
-        """Of a key with several forms, sent and held, one has to be the same."""
+    def test_one_common_form_satisfies_the_guard(self, guard: Any) -> None:
         sent: Held = {"id": {"1": (), "2": ("c-2",)}, "email": {"a@x": ("c-2",)}}
         match = first_match("id", "email", guard=guard)
 
         assert decide(match, sent, more=self.OTHER) == Match("c-2", "id")
 
     @pytest.mark.parametrize("guard", ["if_set", "strict"])
-    def test_a_key_that_is_not_carried_guards_nothing(self, guard: Any) -> None:
-        """Nothing was said of it, so nothing contradicts."""
+    def test_key_that_is_not_sent_contradicts_nothing(self, guard: Any) -> None:
         match = first_match("id", "email", guard=guard)
         sent: Held = {"email": {"a@x": ("c-2",)}}
 
         assert decide(match, sent, more=self.OTHER) == Match("c-2", "email")
 
-    def test_on_ambiguous_chooses_among_those_that_count(self) -> None:
-        """Holders that are contradicted are not guessed among, but told."""
+    def test_contradicted_holders_are_not_ambiguous(self) -> None:
+        """They are reported among the others."""
         sent: Held = {"id": {"1": ()}, "email": {"a@x": ("c-1", "c-2", "c-3")}}
         match = first_match("id", "email", guard="if_set")
         more: Held = {"id": {"8": ("c-1",), "9": ("c-3",)}}
@@ -64,48 +64,45 @@ class TestGuard:
             decide(match, sent, more=self.OTHER)
         assert (caught.value.key, caught.value.ids) == ("email", ("c-1", "c-3"))
 
-    def test_whom_an_earlier_key_has_found_is_not_contradicted(self) -> None:
-        """A hit on that very contact agrees, whatever else it holds."""
+    def test_contact_matched_by_an_earlier_key_is_not_contradicted(self) -> None:
         drop = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
         sent: Held = {"a": {"1": ("x",)}, "b": {"1": ()}, "c": {"1": ("x", "y")}}
 
         assert decide(drop, sent) == Match("x", "a", ("y",))
 
-    def test_who_was_found_is_told_by_what_the_id_says(self) -> None:
-        """The same text, made twice, is the contact that an earlier key has found."""
+    def test_ids_of_guarded_keys_are_compared_by_value(self) -> None:
+        """The same text made twice is one id."""
         drop = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
-        one, again = ("-".join("cd") for _ in range(2))
-        sent: Held = {"a": {"1": (one,)}, "b": {"1": ()}, "c": {"1": (again,)}}
+        one, other = ("-".join("cd") for _ in range(2))
+        sent: Held = {"a": {"1": (one,)}, "b": {"1": ()}, "c": {"1": (other,)}}
 
         assert decide(drop, sent) == Match("c-d", "a")
 
-    def test_every_higher_key_guards(self) -> None:
-        """A hit passes where none of them contradicts it."""
+    def test_all_higher_keys_are_checked(self) -> None:
         match = first_match("a", "b", "c", guard="if_set")
         sent: Held = {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("x", "y")}}
         more: Held = {"a": {"2": ("x",)}, "b": {"2": ("z",)}}
 
         assert decide(match, sent, more=more) == Match("y", "c", ("x",))
 
-    def test_strict_finds_whom_first_present_finds(self) -> None:
-        """And reports the others, which the latter does not look for."""
+    def test_strict_guard_matches_as_first_present(self) -> None:
+        """It reports other holders, too."""
         match = first_match("email", "phone", guard="strict")
         phone: Held = {"phone": {"+1": ("c-2",)}}
-        for carried in (BOTH, LATER, NOBODY, phone):
-            strict = decide(match, carried)
-            present = decide(first_present("email", "phone"), carried)
+        for sent in (BOTH, LATER, NO_HOLDERS, phone):
+            strict = decide(match, sent)
+            present = decide(first_present("email", "phone"), sent)
             assert (present.id, present.key) == (strict.id, strict.key)
         assert decide(match, LATER).also_matched == ("c-2",)
 
-    def test_no_key(self) -> None:
-        """A patch without a key is refused, as without a guard."""
+    def test_patch_without_key_is_refused(self) -> None:
         with pytest.raises(NoMatchKey) as caught:
             decide(first_match("email", "phone", guard="strict"), {"email": {}})
         assert caught.value.tried == ("email", "phone")
 
 
-class TestContradicted:
-    """A key all of whose hits are contradicted may be left out of the patch."""
+class TestDrop:
+    """A key whose matches are all contradicted may be dropped."""
 
     @pytest.mark.parametrize(
         ("sent", "more", "expected"),
@@ -129,16 +126,17 @@ class TestContradicted:
                 Match(None, None, ("x",), dropped=("b", "c")),
             ),
         ],
-        ids=["nobody", "somebody", "in part", "free", "alone", "two"],
+        ids=["no match", "other match", "in part", "free", "alone", "two"],
     )
-    def test_it_is_dropped(self, sent: Held, more: Held, expected: Match) -> None:
-        """Only where it has hits, and none of them counts; and they are told."""
+    def test_key_without_remaining_match_is_dropped(
+        self, sent: Held, more: Held, expected: Match
+    ) -> None:
+        """Only if it had matches; these are reported."""
         match = first_match("a", "b", "c", guard="strict", on_contradiction="drop")
 
         assert expected == decide(match, sent, more=more)
 
-    def test_a_dropped_key_guards_nothing(self) -> None:
-        """It counts as not carried for the keys below it."""
+    def test_dropped_key_contradicts_nothing(self) -> None:
         sent: Held = {"a": {"1": ()}, "b": {"1": ("x",)}, "c": {"1": ("y",)}}
         more: Held = {"a": {"2": ("x",)}, "b": {"2": ("y",)}}
         drop = first_match("a", "b", "c", guard="if_set", on_contradiction="drop")
@@ -165,19 +163,16 @@ class TestContradicted:
     ],
     ids=map(str, range(5)),
 )
-def test_a_guard_that_is_none(options: Any, words: str) -> None:
-    """What is no choice is refused when the strategy is made."""
+def test_unknown_guard_option_is_refused(options: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         first_match("a", "b", **options)
 
     assert str(caught.value).startswith(words)
 
 
-def test_a_guard_asks_once_for_each_holder() -> None:
-    """However many forms of a key a contact holds, and however many hold one."""
-
-    class Counting(Request):
-        """Counts what it is asked for."""
+def test_guard_looks_up_each_holder_once() -> None:
+    class CountingRequest(Request):
+        """Counts the lookups of held forms."""
 
         count = 0
 
@@ -187,8 +182,8 @@ def test_a_guard_asks_once_for_each_holder() -> None:
 
     ids = tuple(f"c-{number}" for number in range(20))
     forms = {f"+{number}": ids for number in range(10)}
-    asked = Counting({"id": {"1": ()}, "phone": forms}, {"id": {"2": ids}})
+    request = CountingRequest({"id": {"1": ()}, "phone": forms}, {"id": {"2": ids}})
     match = first_match("id", "phone", guard="if_set")
-    found = match.resolve(match.keys, asked, PICKS["refuse"])
+    match_found = match.resolve(match.keys, request, PICKS["refuse"])
 
-    assert (found.id, found.also_matched, asked.count) == (None, ids, 20)
+    assert (match_found.id, match_found.also_matched, request.count) == (None, ids, 20)

@@ -1,4 +1,4 @@
-"""Match strategies: which key decides, and what is said of the others."""
+"""Match strategies: which key decides, and which contacts are reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.matching.probes import BOTH, LATER, MANY, NOBODY, Held, decide
+from tests.matching.probes import BOTH, LATER, MANY, NO_HOLDERS, Held, decide
 from upsertcore import all_agree, first_match, first_present, merge_all, never
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.matching.ambiguity import OnAmbiguous
@@ -16,14 +16,14 @@ from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
 
 
 class TestFirstMatch:
-    """The first key that finds somebody decides."""
+    """The first key that matches a contact decides."""
 
     @pytest.mark.parametrize(
-        ("carried", "expected"),
+        ("sent", "expected"),
         [
             (BOTH, Match("c-1", "email", ("c-2",))),
             (LATER, Match("c-2", "phone")),
-            (NOBODY, Match()),
+            (NO_HOLDERS, Match()),
             ({"phone": {"+1": ("c-2",)}}, Match("c-2", "phone")),
             (
                 {"email": {"a": (), "b": ("c-2",), "c": ("c-1",)}},
@@ -31,12 +31,11 @@ class TestFirstMatch:
             ),
         ],
     )
-    def test_it_decides(self, carried: Held, expected: Match) -> None:
-        """Keys in order, forms in order; who else is hit is told."""
-        assert expected == decide(first_match("email", "phone"), carried)
+    def test_first_key_that_matches_decides(self, sent: Held, expected: Match) -> None:
+        """Keys in order, forms in order; other matches are reported."""
+        assert expected == decide(first_match("email", "phone"), sent)
 
-    def test_the_order_is_the_strategys(self) -> None:
-        """The same patch finds another contact under another order."""
+    def test_order_of_the_strategy_decides(self) -> None:
         assert decide(first_match("phone", "email"), BOTH).id == "c-2"
 
     @pytest.mark.parametrize(
@@ -46,71 +45,68 @@ class TestFirstMatch:
             ("newest", Match("c-3", "email", ("c-1", "c-2"))),
         ],
     )
-    def test_several_holders(self, on_ambiguous: OnAmbiguous, expected: Match) -> None:
-        """One key, several holders: by creation, as the policy says."""
+    def test_ambiguous_key_matches_oldest_or_newest(
+        self, on_ambiguous: OnAmbiguous, expected: Match
+    ) -> None:
         assert expected == decide(first_match("email"), MANY, on_ambiguous)
 
-    def test_several_holders_refused(self) -> None:
-        """Nobody is guessed at; the candidates are named."""
+    def test_ambiguous_key_is_refused_with_the_candidates(self) -> None:
         with pytest.raises(AmbiguousMatch) as caught:
             decide(first_match("email"), MANY)
         assert (caught.value.key, caught.value.ids) == ("email", ("c-1", "c-2", "c-3"))
 
-    def test_no_key(self) -> None:
-        """A patch without a key is refused, and the keys are named."""
+    def test_patch_without_key_is_refused(self) -> None:
         with pytest.raises(NoMatchKey) as caught:
             decide(first_match("email", "phone"), {})
         assert caught.value.tried == ("email", "phone")
 
 
 class TestFirstPresent:
-    """The first key that the patch carries decides alone."""
+    """The first key of the patch decides alone."""
 
     @pytest.mark.parametrize(
-        ("carried", "expected"),
+        ("sent", "expected"),
         [
             (BOTH, Match("c-1", "email")),
             (LATER, Match()),
             ({"phone": {"+1": ("c-2",)}}, Match("c-2", "phone")),
         ],
     )
-    def test_it_decides(self, carried: Held, expected: Match) -> None:
-        """A key that is carried and finds nobody ends the search."""
-        assert expected == decide(first_present("email", "phone"), carried)
+    def test_first_sent_key_decides(self, sent: Held, expected: Match) -> None:
+        """Even if it matches no contact."""
+        assert expected == decide(first_present("email", "phone"), sent)
 
-    def test_no_key(self) -> None:
-        """A patch without a key is refused, and the keys are named."""
+    def test_patch_without_key_is_refused(self) -> None:
         with pytest.raises(NoMatchKey) as caught:
             decide(first_present("email", "phone"), {})
         assert caught.value.tried == ("email", "phone")
 
 
 class TestAllAgree:
-    """Hits on different contacts refuse."""
+    """Matches of different contacts are refused."""
 
     @pytest.mark.parametrize(
-        ("carried", "expected"),
+        ("sent", "expected"),
         [
             (LATER, Match("c-2", "phone")),
-            (NOBODY, Match()),
+            (NO_HOLDERS, Match()),
             (
                 {"email": {"a": ("c-1",)}, "phone": {"+1": ("c-1",)}},
                 Match("c-1", "email"),
             ),
         ],
     )
-    def test_it_agrees(self, carried: Held, expected: Match) -> None:
-        """A key that finds nobody does not disagree."""
-        assert expected == decide(all_agree("email", "phone"), carried)
+    def test_keys_of_one_contact_agree(self, sent: Held, expected: Match) -> None:
+        """A key without a match does not disagree."""
+        assert expected == decide(all_agree("email", "phone"), sent)
 
-    def test_it_disagrees(self) -> None:
-        """Both candidates are named."""
+    def test_keys_of_two_contacts_are_refused(self) -> None:
         with pytest.raises(AmbiguousMatch) as caught:
             decide(all_agree("email", "phone"), BOTH)
         assert (caught.value.key, caught.value.ids) == ("phone", ("c-1", "c-2"))
 
     @pytest.mark.parametrize(
-        ("carried", "key", "ids"),
+        ("sent", "key", "ids"),
         [
             (
                 {"a": {"1": ("c-3",)}, "b": {"2": ("c-1",)}, "c": {"3": ("c-2",)}},
@@ -126,43 +122,41 @@ class TestAllAgree:
         ],
         ids=["three", "the last", "one key"],
     )
-    def test_every_candidate_is_named(
-        self, carried: Held, key: str, ids: tuple[str, ...]
+    def test_refusal_names_every_candidate_once(
+        self, sent: Held, key: str, ids: tuple[str, ...]
     ) -> None:
-        """Each once, in the order found, with the key that disagreed first."""
+        """In the order found, with the first key that disagreed."""
         with pytest.raises(AmbiguousMatch) as caught:
-            decide(all_agree("a", "b", "c"), carried)
+            decide(all_agree("a", "b", "c"), sent)
         assert (key, ids) == (caught.value.key, caught.value.ids)
 
     @pytest.mark.parametrize(
         ("on_ambiguous", "ids"),
         [("oldest", ("c-1", "c-2")), ("newest", ("c-3", "c-2"))],
     )
-    def test_the_candidates_are_the_picks(
+    def test_candidates_are_the_chosen_holders(
         self, on_ambiguous: OnAmbiguous, ids: tuple[str, ...]
     ) -> None:
-        """Of several holders of a form the one that is meant has to agree."""
-        carried: Held = {"a": {"1": ("c-1", "c-3")}, "b": {"2": ("c-2",)}}
+        sent: Held = {"a": {"1": ("c-1", "c-3")}, "b": {"2": ("c-2",)}}
         with pytest.raises(AmbiguousMatch) as caught:
-            decide(all_agree("a", "b"), carried, on_ambiguous)
+            decide(all_agree("a", "b"), sent, on_ambiguous)
         assert ids == caught.value.ids
 
-    def test_several_holders_come_before_disagreement(self) -> None:
-        """Where nobody is guessed at, the key with several holders is told first."""
-        carried: Held = {
+    def test_ambiguous_key_is_refused_before_disagreement(self) -> None:
+        sent: Held = {
             "a": {"1": ("c-1",)},
             "b": {"2": ("c-2",)},
             "c": {"3": ("c-3", "c-4")},
         }
         with pytest.raises(AmbiguousMatch) as caught:
-            decide(all_agree("a", "b", "c"), carried)
+            decide(all_agree("a", "b", "c"), sent)
         assert (caught.value.key, caught.value.ids) == ("c", ("c-3", "c-4"))
 
-    def test_holders_that_are_not_picked_are_told(self) -> None:
-        """They do not disagree, and stand among the others."""
-        carried: Held = {"a": {"1": ("c-1", "c-2")}, "b": {"2": ("c-1", "c-3")}}
+    def test_holders_not_chosen_are_reported(self) -> None:
+        """They do not disagree."""
+        sent: Held = {"a": {"1": ("c-1", "c-2")}, "b": {"2": ("c-1", "c-3")}}
 
-        assert decide(all_agree("a", "b"), carried, "oldest") == Match(
+        assert decide(all_agree("a", "b"), sent, "oldest") == Match(
             "c-1", "a", ("c-2", "c-3")
         )
 
@@ -177,29 +171,29 @@ class TestAllAgree:
     ],
     ids=str,
 )
-def test_an_id_is_what_it_says(strategy: Strategy) -> None:
-    """Two keys that answer the same text, made twice, have found one contact."""
-    one, again = ("-".join("cd") for _ in range(2))
-    carried: Held = {"a": {"1": (one,)}, "b": {"2": (again,)}}
+def test_ids_are_compared_by_value(strategy: Strategy) -> None:
+    """The same text made twice is one id."""
+    one, other = ("-".join("cd") for _ in range(2))
+    sent: Held = {"a": {"1": (one,)}, "b": {"2": (other,)}}
 
-    assert one is not again
-    assert decide(strategy, carried) == Match("c-d", "a")
+    assert one is not other
+    assert decide(strategy, sent) == Match("c-d", "a")
 
 
-def test_never_asks_for_nothing() -> None:
-    """It finds nobody and needs no key."""
+def test_never_matches_no_contact() -> None:
+    """It needs no key."""
     assert Match() == decide(never(), BOTH)
 
 
 class TestMergeAll:
-    """All contacts that the keys hit become one."""
+    """All contacts that the keys match are merged."""
 
     @pytest.mark.parametrize(
-        ("carried", "expected"),
+        ("sent", "expected"),
         [
             (BOTH, Match("c-1", "email", (), ("c-2",))),
             (LATER, Match("c-2", "phone")),
-            (NOBODY, Match()),
+            (NO_HOLDERS, Match()),
             (MANY, Match("c-1", "email", (), ("c-2", "c-3"))),
             (
                 {
@@ -211,17 +205,19 @@ class TestMergeAll:
         ],
         ids=map(str, range(5)),
     )
-    def test_who_survives(self, carried: Held, expected: Match) -> None:
-        """The oldest holder of the first form that hits; the rest as they are found."""
-        assert expected == decide(merge_all("email", "phone"), carried)
+    def test_oldest_holder_of_the_first_form_survives(
+        self, sent: Held, expected: Match
+    ) -> None:
+        """The others follow in the order found."""
+        assert expected == decide(merge_all("email", "phone"), sent)
 
     @pytest.mark.parametrize("on_ambiguous", ["refuse", "oldest", "newest"])
-    def test_on_ambiguous_is_not_asked(self, on_ambiguous: OnAmbiguous) -> None:
-        """Several holders are what it is for."""
+    def test_on_ambiguous_does_not_matter_for_merge_all(
+        self, on_ambiguous: OnAmbiguous
+    ) -> None:
         assert decide(merge_all("email"), MANY, on_ambiguous).id == "c-1"
 
-    def test_no_key(self) -> None:
-        """A patch without a key is refused."""
+    def test_patch_without_key_is_refused(self) -> None:
         with pytest.raises(NoMatchKey):
             decide(merge_all("email", "phone"), {})
 
@@ -240,8 +236,7 @@ MAKERS: list[Any] = [
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=map(str, range(len(MAKERS))))
-def test_a_strategy_equals_its_like_and_pickles(make: Any) -> None:
-    """Made again, copied or pickled it is the same one, and equals no other."""
+def test_strategies_compare_by_value_and_pickle(make: Any) -> None:
     one = make()
 
     assert one == make()
@@ -250,20 +245,19 @@ def test_a_strategy_equals_its_like_and_pickles(make: Any) -> None:
     assert [other() for other in MAKERS].count(one) == 1
 
 
-def test_the_strategies_of_the_library_are_recognised_by_what_decides() -> None:
-    """A strategy of the application may bear the same name, and is another one."""
+def test_library_strategy_is_known_by_its_function() -> None:
+    """A strategy of the application may have the same name."""
     assert first_match("a").resolve is FIRST_MATCH
     assert first_present("a").resolve is FIRST_PRESENT
     assert all_agree("a").resolve is ALL_AGREE
-    mine = Strategy("first_match", ("a",), lambda _keys, _probe, _pick: Match("c-9"))
-    assert mine.resolve is not FIRST_MATCH
-    assert mine != first_match("a")
+    own = Strategy("first_match", ("a",), lambda _keys, _probe, _pick: Match("c-9"))
+    assert own.resolve is not FIRST_MATCH
+    assert own != first_match("a")
     guarded = first_match("a", "b", guard="strict").resolve
     assert guarded not in (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE)
 
 
-def test_a_strategy_shows_what_it_was_told() -> None:
-    """Its keys, and its guard where it has one."""
+def test_strategy_shows_keys_and_guard() -> None:
     drop = first_match("a", "b", guard="if_set", on_contradiction="drop")
 
     assert (
@@ -286,8 +280,9 @@ def test_a_strategy_shows_what_it_was_told() -> None:
     ],
     ids=["none", "twice", "number"],
 )
-def test_a_strategy_names_its_keys(make: Any, keys: Any, words: str) -> None:
-    """None, one twice, or what is no name: refused when it is made."""
+def test_strategy_with_invalid_keys_is_refused(
+    make: Any, keys: Any, words: str
+) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         make(*keys)
 

@@ -1,4 +1,4 @@
-"""Merge rules: each with null, blank, same, different and first values."""
+"""Rules of the catalogue with null, blank, equal, different and first values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ERROR = "refused"
 
 
 def combined(rule: Rule, stored: Any, sent: Any) -> Any:
-    """Merge two values, or say that the rule refuses."""
+    """Merge two values, or return that the rule refuses."""
     try:
         return rule.combine(freeze(stored), freeze(sent))
     except ValueError:
@@ -211,15 +211,17 @@ CASES: list[tuple[Rule, Any, Any, Any]] = [
     CASES,
     ids=[f"{number}-{case[0]}" for number, case in enumerate(CASES)],
 )
-def test_a_rule(rule: Rule, stored: Any, sent: Any, expected: Any) -> None:
-    """What stored and sent make; None is not there, null, and cleared."""
+def test_rule_combines_stored_and_sent(
+    rule: Rule, stored: Any, sent: Any, expected: Any
+) -> None:
+    """None stands for absent, null and cleared."""
     assert same(freeze(expected), combined(rule, stored, sent))
 
 
 BLANKS: tuple[Any, ...] = ("", " \t", [], {})
-"""Each kind of blank."""
+"""One blank value of each kind."""
 
-KINDS: list[tuple[Rule, Any, Any]] = [
+BLANK_CASES: list[tuple[Rule, Any, Any]] = [
     (union, ["a"], []),
     (append, ["a"], []),
     (add_or_remove, ["a"], None),
@@ -228,18 +230,25 @@ KINDS: list[tuple[Rule, Any, Any]] = [
     (deep, {"a": 1}, {}),
     (deep_keep, {"a": 1}, None),
 ]
-"""A rule of lists or mappings, a value, and what it makes of a first blank."""
+"""A rule of lists or mappings, a value, and the result for a first blank."""
 
 
 @pytest.mark.parametrize("blank", BLANKS, ids=repr)
-@pytest.mark.parametrize(("rule", "value", "first"), KINDS, ids=map(str, range(7)))
-def test_blank_of_any_kind(rule: Rule, value: Any, first: Any, blank: Any) -> None:
-    """A sent blank changes nothing, and a stored one counts as absent."""
-    made = combined(rule, None, value)
+@pytest.mark.parametrize(
+    ("rule", "value", "first"), BLANK_CASES, ids=map(str, range(7))
+)
+def test_blank_of_any_kind_counts_as_absent(
+    rule: Rule, value: Any, first: Any, blank: Any
+) -> None:
+    """A sent blank changes nothing; a stored one is replaced."""
+    first_value = combined(rule, None, value)
 
     assert same(combined(rule, value, blank), freeze(value))
     assert same(combined(rule, None, blank), freeze(first))
-    assert same(combined(rule, blank, value), freeze(blank) if made is None else made)
+    assert same(
+        combined(rule, blank, value),
+        freeze(blank) if first_value is None else first_value,
+    )
     for other in BLANKS:
         assert same(combined(rule, blank, other), freeze(blank))
     for stored, sent in ((value, "a"), (value, 1), ("a", value), (1, value)):
@@ -253,7 +262,7 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
 
 
 @pytest.mark.parametrize(
-    ("rule", "laws", "said"),
+    ("rule", "laws", "expected"),
     [
         (replace, GROUPED, {"stores"}),
         (keep, FILLS, {"stores", "drops"}),
@@ -278,10 +287,9 @@ ALL = ("absorbing", "associative", "commutative", "idempotent")
     ],
     ids=map(str, range(16)),
 )
-def test_what_a_rule_declares(
-    rule: Rule, laws: tuple[str, ...], said: set[str]
+def test_rule_declares_laws_and_flags(
+    rule: Rule, laws: tuple[str, ...], expected: set[str]
 ) -> None:
-    """Its name, its laws, when it takes a value, whether it drops or stores one."""
     flags = {
         "drops": rule.drops,
         "gathers": rule.gather is not None,
@@ -293,11 +301,11 @@ def test_what_a_rule_declares(
 
     assert getattr(upsertcore.rules, repr(rule)) is rule
     assert laws == tuple(sorted(rule.laws))
-    assert said == {name for name, flag in flags.items() if flag}
+    assert expected == {name for name, flag in flags.items() if flag}
 
 
 def items(*pairs: str) -> list[dict[str, str]]:
-    """Write items short: ``"1x"`` is id 1 with value x, ``"-kx"`` has key k alone."""
+    """Make items: ``"1x"`` is id 1 with value x, ``"-kx"`` has only key k."""
     return [
         {"key": p[1], "v": p[2:]} if p[0] == "-" else {"id": p[0], "v": p[1:]}
         for p in pairs
@@ -352,10 +360,10 @@ def items(*pairs: str) -> list[dict[str, str]]:
     ],
     ids=map(str, range(14)),
 )
-def test_a_rule_says_what_would_be_right(
+def test_refusal_says_what_is_needed(
     rule: Rule, stored: Any, sent: Any, reason: str
 ) -> None:
-    """A refusal is words that follow the name of the field."""
+    """The reason follows the name of the field."""
     with pytest.raises(ValueError, match=r"must|needs") as refusal:
         rule.combine(freeze(stored), freeze(sent))
 
@@ -363,10 +371,9 @@ def test_a_rule_says_what_would_be_right(
 
 
 class TestLatest:
-    """A rule with a clock."""
+    """The rule with a clock."""
 
-    def test_it_names_its_clock(self) -> None:
-        """A rule is shown as it is written, and says where its clock is."""
+    def test_latest_names_its_clock(self) -> None:
         rule = latest(by="t")
 
         assert rule.by == "t"
@@ -376,20 +383,17 @@ class TestLatest:
         assert rule == latest("t") != latest("u")
 
     @pytest.mark.parametrize("by", ["", " ", None, 1, ["t"]], ids=repr)
-    def test_a_clock_is_a_field(self, by: Any) -> None:
-        """What names no field is refused when the rule is made."""
+    def test_latest_by_no_field_name_is_refused(self, by: Any) -> None:
         with pytest.raises(InvalidPolicy) as caught:
             latest(by=by)
 
         words = f"latest: by must be the name of a field, not {by!r}; name the field"
         assert str(caught.value).startswith(words)
 
-    def test_no_other_rule_has_a_clock(self) -> None:
-        """A rule that a host makes combines values, not pairs."""
+    def test_other_rules_have_no_clock(self) -> None:
         assert [keep.by, items_by("id").by, custom(max).by] == [None] * 3
 
-    def test_what_stays_is_the_same_pair(self) -> None:
-        """Where nothing moves the stored pair itself is the answer."""
+    def test_latest_returns_the_stored_pair_itself(self) -> None:
         stored = (1, "a")
 
         for sent in ([1, "a"], [0, "b"], [None, "c"]):
@@ -397,7 +401,7 @@ class TestLatest:
 
 
 class TestItemsBy:
-    """A list of mappings, merged item by item."""
+    """The rule of lists of mappings, merged item by item."""
 
     RULE = items_by("id", "key")
 
@@ -429,12 +433,13 @@ class TestItemsBy:
         ],
         ids=map(str, range(10)),
     )
-    def test_it_merges(self, stored: Any, sent: Any, expected: Any) -> None:
-        """Sent over stored, new ones at the end, the rest as it was."""
+    def test_items_are_merged_by_their_names(
+        self, stored: Any, sent: Any, expected: Any
+    ) -> None:
+        """New items come last; the others keep their places."""
         assert freeze(expected) == combined(self.RULE, stored, sent)
 
-    def test_what_an_item_omits_stays(self) -> None:
-        """Omitted is unchanged inside an item too."""
+    def test_omitted_name_of_an_item_is_kept(self) -> None:
         stored = [{"id": "1", "v": "x", "note": "n"}]
 
         assert combined(self.RULE, stored, [{"id": "1", "v": "y"}]) == freeze(
@@ -444,8 +449,7 @@ class TestItemsBy:
     @pytest.mark.parametrize(
         "sent", [["x"], [{"v": "x"}], [{"id": ""}], {"id": "1"}], ids="abcd"
     )
-    def test_an_item_is_called_something(self, sent: Any) -> None:
-        """What is no mapping, or has no name, is refused."""
+    def test_item_without_name_is_refused(self, sent: Any) -> None:
         assert combined(self.RULE, None, sent) == ERROR
 
     @pytest.mark.parametrize(
@@ -456,19 +460,18 @@ class TestItemsBy:
         ],
         ids=["two", "another"],
     )
-    def test_nothing_is_joined_that_was_apart(self, stored: Any, sent: Any) -> None:
-        """An item that finds two, or would rename one, is refused."""
+    def test_item_that_matches_two_or_renames_one_is_refused(
+        self, stored: Any, sent: Any
+    ) -> None:
         assert combined(self.RULE, stored, sent) == ERROR
 
-    def test_it_needs_a_name(self) -> None:
-        """A rule that could tell no items apart is refused."""
+    def test_items_by_without_names_is_refused(self) -> None:
         with pytest.raises(InvalidPolicy) as caught:
             items_by()
 
         assert str(caught.value).startswith("items_by: needs the names that")
 
-    def test_it_shows_its_names(self) -> None:
-        """A rule is shown as it is written; the same items twice are those once."""
+    def test_items_by_shows_its_names(self) -> None:
         rule = items_by("id", "key")
 
         assert repr(rule) == "items_by('id', 'key')"
@@ -477,19 +480,18 @@ class TestItemsBy:
 
 
 class TestCustom:
-    """A rule of the host's own."""
+    """A rule with a function of the application."""
 
-    def test_what_it_answers_is_frozen(self) -> None:
-        """A list that the function keeps does not come to be stored."""
-        mine = ["a"]
-        rule = custom(lambda _stored, _sent: mine)
+    def test_result_of_a_custom_rule_is_frozen(self) -> None:
+        """The function may keep and change its list."""
+        kept = ["a"]
+        rule = custom(lambda _stored, _sent: kept)
         merged = rule.combine(None, "x")
-        mine.append("b")
+        kept.append("b")
 
         assert merged == ("a",)
 
-    def test_it_declares_its_laws(self) -> None:
-        """Idempotent unless it says otherwise, and free to drop a value."""
+    def test_custom_rule_has_the_declared_laws(self) -> None:
         rule = custom(max, name="largest", laws=("idempotent", "commutative"))
 
         assert rule.laws == {"idempotent", "commutative"}
@@ -499,13 +501,11 @@ class TestCustom:
     @pytest.mark.parametrize(
         "laws", [("idempotence",), ("idempotent", ""), (["associative"],), "idempotent"]
     )
-    def test_it_declares_no_law_that_is_none(self, laws: Any) -> None:
-        """A promise that nobody knows is refused when the rule is made."""
+    def test_custom_rule_with_unknown_law_is_refused(self, laws: Any) -> None:
         with pytest.raises(InvalidPolicy, match="laws must be some of 'idempotent', "):
             custom(max, laws=laws)
 
-    def test_it_is_a_function(self) -> None:
-        """Anything else is refused when the rule is made."""
+    def test_custom_without_function_is_refused(self) -> None:
         wrong: Any = "max"
         with pytest.raises(InvalidPolicy) as caught:
             custom(wrong)
@@ -514,8 +514,7 @@ class TestCustom:
         assert str(caught.value).startswith(words)
 
 
-def test_a_merged_mapping_is_frozen() -> None:
-    """``deep`` answers a value like any other."""
+def test_deep_returns_a_frozen_mapping() -> None:
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
 
 
@@ -527,16 +526,15 @@ RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="le
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_it_travels(rule: Rule) -> None:
-    """Copied or pickled it is equal; what goes without saying stays itself."""
-    twins = copy.copy(rule), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))  # noqa: S301
+def test_rule_can_be_copied_and_pickled(rule: Rule) -> None:
+    """``replace`` stays the same object."""
+    copies = copy.copy(rule), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))  # noqa: S301
 
-    assert [rule] * 3 == [*twins]
-    assert [rule is replace] * 3 == [each is replace for each in twins]
+    assert [rule] * 3 == [*copies]
+    assert [rule is replace] * 3 == [copied is replace for copied in copies]
 
 
-def test_rules_are_compared_by_value() -> None:
-    """What is made alike is equal, and hashes alike."""
+def test_rules_compare_and_hash_by_value() -> None:
     makes: list[Any] = [
         lambda: latest(by="at"),
         lambda: latest(by="time"),
@@ -553,23 +551,22 @@ def test_rules_are_compared_by_value() -> None:
     assert len({make() for make in makes}) == len(makes)
 
 
-class Unhashed:
+class Unhashable:
     """A callable that compares by value, and does not hash."""
 
     def __call__(self, _stored: Any, sent: Any) -> Any:
         return sent
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unhashed)
+        return isinstance(other, Unhashable)
 
     __hash__ = None  # type: ignore[assignment]
 
 
-def test_a_function_that_does_not_hash_makes_a_rule() -> None:
-    """Which hashes, and is equal to its like."""
-    assert custom(Unhashed()) == custom(Unhashed())
-    assert hash(custom(Unhashed())) == hash(custom(Unhashed()))
-    assert custom(Unhashed()).combine("a", "b") == "b"
+def test_rule_of_an_unhashable_function_hashes() -> None:
+    assert custom(Unhashable()) == custom(Unhashable())
+    assert hash(custom(Unhashable())) == hash(custom(Unhashable()))
+    assert custom(Unhashable()).combine("a", "b") == "b"
 
 
 def test_result_of_a_custom_rule_with_a_nested_bad_value_names_its_path() -> None:

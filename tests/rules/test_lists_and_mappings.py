@@ -1,4 +1,4 @@
-"""What merge rules do inside lists and mappings: order, blanks, what shows."""
+"""Rules inside lists and mappings: order, blanks, and gathered merges."""
 
 from __future__ import annotations
 
@@ -53,13 +53,16 @@ from upsertcore.values import MAX_VALUES, FrozenMap, freeze, same, thaw
     ],
     ids=map(str, range(16)),
 )
-def test_what_shows(new: Any, sent: Any, expected: bool) -> None:  # noqa: FBT001
-    """All that was sent stands in the new value, null being what is not there."""
+def test_contains_is_true_if_all_sent_values_are_stored(
+    new: Any,
+    sent: Any,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """A sent null is contained if the name is absent."""
     assert expected == mappings.contains(freeze(new), freeze(sent))
 
 
-def test_what_is_left_out_inside_does_not_show() -> None:
-    """``deep_keep`` that takes one name and not the other says so."""
+def test_value_that_deep_keep_ignores_is_not_contained() -> None:
     new = deep_keep.combine(freeze({"a": 1}), freeze({"a": 2, "b": 3}))
 
     assert thaw(new) == {"a": 1, "b": 3}
@@ -68,11 +71,11 @@ def test_what_is_left_out_inside_does_not_show() -> None:
     assert mappings.contains(new, freeze({"b": 3}))
 
 
-@pytest.mark.parametrize("lay", [mappings.deep, mappings.deep_keep])
-def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
-    """What is laid together is a value like any other, and its parts are as before."""
+@pytest.mark.parametrize("merge", [mappings.deep, mappings.deep_keep])
+def test_merged_mapping_is_frozen_at_any_depth(merge: Any) -> None:
+    """The merged values themselves do not change."""
     stored, sent = freeze({"a": {"b": 1}}), freeze({"a": {"c": {"d": 2}}, "e": {}})
-    new = lay(stored, sent)
+    new = merge(stored, sent)
 
     assert new is freeze(new)
     assert isinstance(new["a"]["c"], FrozenMap)
@@ -80,8 +83,8 @@ def test_a_merged_mapping_is_frozen_all_the_way_down(lay: Any) -> None:
     assert thaw(sent) == {"a": {"c": {"d": 2}}, "e": {}}
 
 
-def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
-    """A word taken back and said again counts where it was said first."""
+def test_added_items_are_in_the_order_of_first_mention() -> None:
+    """An item removed and added again keeps its first place."""
     assert lists.add_or_remove(None, ("a", "b", "c", "-a", "a", "-b")) == ("a", "c")
     assert lists.add_or_remove(("a", "b"), ("c", "b", "-c", "a", "c")) == (
         "a",
@@ -90,8 +93,8 @@ def test_joining_items_stand_in_the_order_in_which_they_are_named() -> None:
     )
 
 
-def test_an_item_that_is_called_blank_takes_a_name() -> None:
-    """A blank name counts as omitted, stored as well as sent."""
+def test_blank_name_of_an_item_counts_as_omitted() -> None:
+    """Stored as well as sent."""
     stored = freeze([{"id": "", "key": "k"}])
     sent = freeze([{"id": 5, "key": "k"}])
 
@@ -119,10 +122,8 @@ NAMED = [[{"id": 1, "v": "a"}], [{"id": 2}, {"id": 1, "w": ""}], [{"v": 1}], ["a
     ],
     ids=str,
 )
-def test_what_is_gathered_is_what_comes_of_one_after_the_other(
-    rule: Rule, values: list[Any]
-) -> None:
-    """Of every four small values: the same value, or the same refusal."""
+def test_gathered_merge_equals_merges_one_by_one(rule: Rule, values: list[Any]) -> None:
+    """For every four of some small values: equal result, or equal refusal."""
     frozen = [freeze(value) for value in values]
     for own, *others in product(frozen, repeat=4):
         assert rule.gather is not None
@@ -133,20 +134,23 @@ def test_what_is_gathered_is_what_comes_of_one_after_the_other(
         after = own
         for other in others:
             before = after
-            came, after = _laid(gathered, other), _merged(rule, after, other)
-            if came is not None:
-                assert came == after
+            reason, after = (
+                _add_reason(gathered, other),
+                _merge_result(rule, after, other),
+            )
+            if reason is not None:
+                assert reason == after
                 break
             assert same(gathered.result(), after)
             assert gathered.moved == (not same(before, after))
-            assert [gathered.equals(each) for each in (*frozen, after)] == [
-                same(each, after) for each in (*frozen, after)
+            assert [gathered.equals(value) for value in (*frozen, after)] == [
+                same(value, after) for value in (*frozen, after)
             ]
             if not after:
                 break
 
 
-def _laid(gathered: Gatherer, value: Any) -> str | None:
+def _add_reason(gathered: Gatherer, value: Any) -> str | None:
     try:
         gathered.add(value)
     except ValueError as error:
@@ -154,7 +158,7 @@ def _laid(gathered: Gatherer, value: Any) -> str | None:
     return None
 
 
-def _merged(rule: Rule, own: Any, other: Any) -> Any:
+def _merge_result(rule: Rule, own: Any, other: Any) -> Any:
     try:
         if rule.merge is not None:
             return rule.merge(own, other, None)
@@ -164,16 +168,16 @@ def _merged(rule: Rule, own: Any, other: Any) -> Any:
 
 
 @pytest.mark.parametrize("rule", [union, append, add_or_remove], ids=str)
-def test_what_is_gathered_and_equals_the_default_counts_as_absent(rule: Rule) -> None:
-    """One merge of four contacts is three merges of two, whatever is the default."""
+def test_gathered_value_equal_to_the_default_counts_as_absent(rule: Rule) -> None:
+    """One merge of four contacts equals three merges of two."""
     tags = field(default=["a", "b"], on_merge=rule)
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact), "tags": tags})
     dumps = []
     for at_once in (True, False):
         ids = iter("pqrs")
         book = ContactBook(policy, ids=ids.__next__, clock=lambda: datetime.now(UTC))
-        for each in (["a"], ["b"], ["c"], ["d"]):
-            book.create({"id": len(book), "tags": each})
+        for tags_sent in (["a"], ["b"], ["c"], ["d"]):
+            book.create({"id": len(book), "tags": tags_sent})
         for others in ["qrs"] if at_once else "qrs":
             book.merge("p", *others)
         dumps.append(dict(book.get("p").fields))
@@ -182,8 +186,8 @@ def test_what_is_gathered_and_equals_the_default_counts_as_absent(rule: Rule) ->
 
 
 @pytest.mark.parametrize("rule", [union, append, remove, deep, deep_keep], ids=str)
-def test_what_is_gathered_brings_its_clock(rule: Rule) -> None:
-    """One merge of four contacts is three merges of two, clocks included."""
+def test_gathered_value_has_its_clock(rule: Rule) -> None:
+    """One merge of four contacts equals three merges of two, clocks included."""
     own = latest(by="at")
     lines = {
         "id": field(key=normalize.exact),
@@ -208,20 +212,19 @@ def test_what_is_gathered_brings_its_clock(rule: Rule) -> None:
         assert states[0] == states[1]
 
 
-def test_what_is_gathered_has_the_limits_of_a_value() -> None:
-    """What is replaced, or leaves, gives back its room."""
+def test_gathered_value_has_the_limits_of_a_value() -> None:
+    """Replaced and removed values do not count."""
     half = freeze({"a": ["x"] * (MAX_VALUES // 2)})
     assert deep.gather is not None
-    mapped = deep.gather(half, None)
-    assert mapped is not None
-    mapped.add(half)
-    mapped.add(freeze({"b": 1}))
+    gathered = deep.gather(half, None)
+    assert gathered is not None
+    gathered.add(half)
+    gathered.add(freeze({"b": 1}))
     with pytest.raises(ValueError, match="must hold at most 100000 values"):
-        mapped.add(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
+        gathered.add(freeze({"b": ["x"] * (MAX_VALUES // 2)}))
 
 
-def test_a_merge_names_who_holds_no_list() -> None:
-    """Of several that are absorbed, the one that cannot be joined."""
+def test_merge_with_a_value_that_is_no_list_names_its_contact() -> None:
     lines = {"id": field(key=normalize.exact), "tags": field()}
     policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("abc").__next__)
@@ -234,8 +237,7 @@ def test_a_merge_names_who_holds_no_list() -> None:
     assert len(book) == 3
 
 
-def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
-    """What cannot join it is the first that would."""
+def test_merge_into_a_value_that_is_no_list_is_refused() -> None:
     lines = {"id": field(key=normalize.exact), "tags": field()}
     policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("ab").__next__)
@@ -245,8 +247,7 @@ def test_a_merge_names_a_value_where_the_survivors_is_no_list() -> None:
         book.merge("a", "b")
 
 
-def test_what_is_joined_may_be_there_already() -> None:
-    """Then the field does not move, and the merge does."""
+def test_merge_of_known_items_is_no_change() -> None:
     lines = {"id": field(key=normalize.exact), "tags": field()}
     policy = Policy(first_match("id"), merging(lines, {"tags": union}))
     book = ContactBook(policy, ids=iter("ab").__next__)
@@ -257,8 +258,8 @@ def test_what_is_joined_may_be_there_already() -> None:
     assert (outcome.result, outcome.changes) == ("merged", ())
 
 
-def test_of_several_refusals_the_first_is_told() -> None:
-    """In the order of the contacts and their fields, whatever is joined at once."""
+def test_merge_raises_the_first_of_several_refusals() -> None:
+    """In the order of contacts and fields, also for gathered values."""
     lines = {"id": field(key=normalize.exact), "tags": field(), "code": field()}
     absorb = {"tags": union, "code": largest}
     book = ContactBook(
@@ -291,8 +292,10 @@ GROWING: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("rule", "stored", "sent"), GROWING, ids=map(str, range(6)))
-def test_what_grows_can_be_read_back(rule: Any, stored: Any, sent: Any) -> None:
-    """A rule refuses to make a value that no patch could carry."""
+def test_result_larger_than_a_value_may_be_is_refused(
+    rule: Any, stored: Any, sent: Any
+) -> None:
+    """No patch could send it again."""
     with pytest.raises(ValueError, match="must hold at most 100000 values"):
         rule.combine(freeze(stored), freeze(sent))
 
@@ -310,8 +313,7 @@ def test_what_grows_can_be_read_back(rule: Any, stored: Any, sent: Any) -> None:
     ],
     ids=map(str, range(7)),
 )
-def test_no_values_collide(make: Any) -> None:
-    """Numbers whose own hash is one number have tokens that hash apart."""
+def test_tokens_of_numbers_with_equal_hash_differ(make: Any) -> None:
     values = tuple([make(n) for n in range(1_000)])
 
     assert len({hash(token(value)) for value in values}) > 60
@@ -320,12 +322,12 @@ def test_no_values_collide(make: Any) -> None:
     assert lists.remove(values, values[1:]) == values[:1]
 
 
-def test_many_parts_of_one_item() -> None:
-    """Each is laid over the item, and the item is copied once."""
+def test_many_sent_parts_of_one_item_are_merged() -> None:
+    """The item is copied once."""
     stored = freeze([{"id": 1, "v": 0}])
     sent = freeze([{"id": 1, f"f{n}": n} for n in range(20_000)])
-    (made,) = items_by("id").combine(stored, sent)
+    (item,) = items_by("id").combine(stored, sent)
 
-    assert made["v"] == 0
-    assert len(made) == 20_002
+    assert item["v"] == 0
+    assert len(item) == 20_002
     assert thaw(stored) == [{"id": 1, "v": 0}]

@@ -1,4 +1,4 @@
-"""Replays tests/cases/rules.json: what rules make of a patch, and of two contacts."""
+"""Replays tests/cases/rules.json: results of rules for patches and for merges."""
 
 from __future__ import annotations
 
@@ -20,60 +20,62 @@ CASES = json.loads(
     (Path(__file__).parents[1] / "cases" / "rules.json").read_text("utf-8")
 )
 NOON = datetime(2024, 1, 2, tzinfo=UTC)
-MADE: dict[str, Rule] = {
+RULES_WITH_ARGUMENTS: dict[str, Rule] = {
     "latest(by='at')": latest(by="at"),
     "items_by('id')": items_by("id"),
 }
 
 
 def rule_of(case: dict[str, Any]) -> Rule:
-    """Give the rule that a case names."""
-    found = MADE.get(case["rule"]) or getattr(upsertcore.rules, case["rule"])
-    assert isinstance(found, Rule)
-    return found
+    """Return the rule that a case names."""
+    rule = RULES_WITH_ARGUMENTS.get(case["rule"]) or getattr(
+        upsertcore.rules, case["rule"]
+    )
+    assert isinstance(rule, Rule)
+    return rule
 
 
 def row(id: str, hour: int, clock: Any, fields: dict[str, Any]) -> dict[str, Any]:
     """Make the row of a contact."""
     time = (NOON + timedelta(hours=hour)).isoformat()
-    made = {"id": id, "scope": "", "version": 1, "fields": fields}
-    made |= {"created_at": NOON.isoformat(), "updated_at": time}
-    return made if clock is None else {**made, "clocks": {"v": clock}}
+    contact = {"id": id, "scope": "", "version": 1, "fields": fields}
+    contact |= {"created_at": NOON.isoformat(), "updated_at": time}
+    return contact if clock is None else {**contact, "clocks": {"v": clock}}
 
 
-def patched(case: dict[str, Any], verb: str) -> dict[str, Any]:
-    """Send what a case sends; give what it says of the outcome."""
+def patch_result(case: dict[str, Any], verb: str) -> dict[str, Any]:
+    """Send the patch of a case; return the result in the terms of the case."""
     rule, options = rule_of(case), {n: case[n] for n in ("null", "blank") if n in case}
     lines = {"id": field(key=normalize.exact, unique=True), "at": field(blank="store")}
     lines["v"] = field(rule=rule, **options)
     policy = Policy(first_match("id"), lines, on_found=case.get("on_found", "update"))
     stored = {"v": case["stored"]} if "stored" in case else {}
     at = {"at": case["at"]} if "at" in case else {}
-    known = {name: each for name, each in at.items() if each is not None}
+    known = {name: value for name, value in at.items() if value is not None}
     start = row("a", 0, case.get("clock"), {"id": 1, **stored, **known})
     book = ContactBook.load(policy, [start])
     before, patch = book.dump(), {"id": 1, "v": case["sent"], **at}
     try:
         plan = book.plan(patch)
         assert book.dump() == before
-        outcome = call(book, verb, patch)
+        outcome = send(book, verb, patch)
     except errors.Refused as refusal:
         assert book.dump() == before
         return {"refused": type(refusal).__name__}
-    said = told(outcome)
+    result = described(outcome)
     assert (plan.result, dict(plan.ignored)) == (outcome.result, dict(outcome.ignored))
     if "idempotent" in rule.laws:
         after = book.dump()
-        again = call(book, verb, patch)
-        assert (again.result, dict(again.ignored)) == (
+        second = send(book, verb, patch)
+        assert (second.result, dict(second.ignored)) == (
             "unchanged",
             dict(outcome.ignored),
         )
         assert book.dump() == after
-    return said
+    return result
 
 
-def call(book: ContactBook, verb: str, patch: dict[str, Any]) -> Any:
+def send(book: ContactBook, verb: str, patch: dict[str, Any]) -> Any:
     """Send a patch by one of the verbs."""
     if verb == "upsert":
         return book.upsert(patch)
@@ -82,16 +84,16 @@ def call(book: ContactBook, verb: str, patch: dict[str, Any]) -> Any:
     return book.upsert_many([patch], atomic=verb == "atomic")[0]
 
 
-def told(outcome: Any) -> dict[str, Any]:
-    """Say what became of the field."""
+def described(outcome: Any) -> dict[str, Any]:
+    """Describe the field after the call."""
     fields = outcome.contact.to_dict()["fields"]
-    said = {"value": fields["v"]} if "v" in fields else {}
-    said["result"] = outcome.result
-    return said | ({"ignored": outcome.ignored["v"]} if outcome.ignored else {})
+    result = {"value": fields["v"]} if "v" in fields else {}
+    result["result"] = outcome.result
+    return result | ({"ignored": outcome.ignored["v"]} if outcome.ignored else {})
 
 
-def merged(case: dict[str, Any]) -> dict[str, Any]:
-    """Merge two contacts; say what the survivor has then."""
+def merge_result(case: dict[str, Any]) -> dict[str, Any]:
+    """Merge two contacts; return the value of the survivor."""
     rule = rule_of(case)
     lines = {"id": field(key=normalize.exact), "at": field()}
     own = rule if rule.by == "at" else upsertcore.rules.replace
@@ -99,8 +101,8 @@ def merged(case: dict[str, Any]) -> dict[str, Any]:
     policy = Policy(first_match("id"), merging(lines, {"v": rule}))
     clocks, hours = case.get("clocks", (None, None)), case.get("hours", (0, 0))
     rows = [
-        row(id, hours[n], clocks[n], {"v": case[who]} if who in case else {})
-        for n, (id, who) in enumerate((("a", "survivor"), ("b", "other")))
+        row(id, hours[n], clocks[n], {"v": case[side]} if side in case else {})
+        for n, (id, side) in enumerate((("a", "survivor"), ("b", "other")))
     ]
     book = ContactBook.load(policy, rows)
     before = book.dump()
@@ -109,34 +111,41 @@ def merged(case: dict[str, Any]) -> dict[str, Any]:
     except errors.Refused as refusal:
         assert book.dump() == before
         return {"refused": type(refusal).__name__}
-    said = told(outcome)
+    result = described(outcome)
     book.undo(outcome)
     assert book.dump() == before
-    return {"value": said["value"]} if "value" in said else {}
+    return {"value": result["value"]} if "value" in result else {}
 
 
 @pytest.mark.parametrize("verb", ["upsert", "apply", "many", "atomic"])
-def test_what_is_sent(verb: str) -> None:
-    """By every verb alike: the value, the result, and what is named as ignored."""
+def test_patch_case_has_the_expected_result(verb: str) -> None:
+    """The value, the result and the ignored rule, by every verb."""
     for number, case in enumerate(CASES):
         if case["mode"] == "patch":
-            said = patched(case, verb)
-            assert same(freeze(case["expected"]), freeze(said)), (number, case, said)
+            result = patch_result(case, verb)
+            assert same(freeze(case["expected"]), freeze(result)), (
+                number,
+                case,
+                result,
+            )
 
 
-def test_what_two_contacts_have() -> None:
-    """By the rule of the merge; a refusal changes nothing."""
+def test_merge_case_has_the_expected_result() -> None:
+    """A refusal changes nothing."""
     for number, case in enumerate(CASES):
         if case["mode"] == "merge":
-            said = merged(case)
-            assert same(freeze(case["expected"]), freeze(said)), (number, case, said)
+            result = merge_result(case)
+            assert same(freeze(case["expected"]), freeze(result)), (
+                number,
+                case,
+                result,
+            )
 
 
-def test_there_are_cases_of_every_rule() -> None:
-    """As many as a hostile reader of the table would try."""
+def test_every_rule_has_cases() -> None:
     modes = {(case["mode"], case["rule"]) for case in CASES}
     names = [n for n, r in vars(upsertcore.rules).items() if isinstance(r, Rule)]
-    rules = {*names, *MADE}
+    rules = {*names, *RULES_WITH_ARGUMENTS}
 
     assert {("merge", name) for name in rules} <= modes
     assert {("patch", name) for name in rules - {"last_updated"}} <= modes

@@ -1,4 +1,4 @@
-"""Unfit values: what to send instead, and where in a value the fault is."""
+"""Values that cannot be stored: the advice, and the path to the value."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ class Lead:
 
 
 class Model:
-    """Has what models of pydantic have."""
+    """Has the methods of pydantic models."""
 
-    def model_dump(self, **how: Any) -> dict[str, Any]:
-        return how
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return options
 
 
-class Former:
-    """Has what models of pydantic's first version have."""
+class OldModel:
+    """Has the attributes of models of pydantic's first version."""
 
     __fields_set__ = frozenset[str]()
 
 
 class Array:
-    """Has what arrays and scalars of numpy have."""
+    """Has the methods of numpy arrays and scalars."""
 
     def tolist(self) -> list[Any]:
         return []
 
 
-Tuple = namedtuple("Tuple", "email")  # noqa: PYI024 - what newcomers have
+Tuple = namedtuple("Tuple", "email")  # noqa: PYI024 - a common way to make one
 ADA = Contact("c-1", "", {}, 1, datetime.now(UTC), datetime.now(UTC))
 
 
@@ -82,7 +82,7 @@ ADA = Contact("c-1", "", {}, 1, datetime.now(UTC), datetime.now(UTC))
         ((letter for letter in "ab"), "send list(value)"),
         (Array(), "send value.tolist()"),
         (Model(), "send value.model_dump(exclude_unset=True)"),
-        (Former(), "send value.dict(exclude_unset=True)"),
+        (OldModel(), "send value.dict(exclude_unset=True)"),
         (Person(), "send dataclasses.asdict(value)"),
         (Lead(), "send attrs.asdict(value)"),
         (ADA, "send dict(value.fields)"),
@@ -92,8 +92,8 @@ ADA = Contact("c-1", "", {}, 1, datetime.now(UTC), datetime.now(UTC))
     ],
     ids=map(str, range(23)),
 )
-def test_what_to_send_instead(value: Any, advice: str) -> None:
-    """Of an object that JSON has no word for; its own method, where it has one."""
+def test_unstorable_value_has_advice(value: Any, advice: str) -> None:
+    """The advice is a method of the object itself, where it has one."""
     assert value_advice(value) == advice
     with pytest.raises(ValueError, match="must be text, a number") as caught:
         freeze(value)
@@ -109,7 +109,7 @@ def test_what_to_send_instead(value: Any, advice: str) -> None:
         (({},), "use upsert_many for several patches"),
         (Tuple("a"), "pass patch._asdict()"),
         (Model(), "pass patch.model_dump(exclude_unset=True)"),
-        (Former(), "pass patch.dict(exclude_unset=True)"),
+        (OldModel(), "pass patch.dict(exclude_unset=True)"),
         (Person(), "pass dataclasses.asdict(patch)"),
         (Lead(), "pass attrs.asdict(patch)"),
         (ADA, "pass dict(patch.fields)"),
@@ -119,8 +119,7 @@ def test_what_to_send_instead(value: Any, advice: str) -> None:
     ],
     ids=map(str, range(13)),
 )
-def test_what_to_pass_instead_of_a_patch(patch: Any, advice: str) -> None:
-    """A model is made a mapping; several patches are a batch."""
+def test_patch_that_is_no_mapping_has_advice(patch: Any, advice: str) -> None:
     assert mapping_advice(patch) == advice
 
 
@@ -138,13 +137,13 @@ def test_what_to_pass_instead_of_a_patch(patch: Any, advice: str) -> None:
     ],
     ids=map(str, range(8)),
 )
-def test_where_the_fault_is(value: Any, path: str, item: Any) -> None:
-    """The innermost item that cannot be stored."""
+def test_path_leads_to_the_innermost_invalid_item(
+    value: Any, path: str, item: Any
+) -> None:
     assert find_invalid(value, freeze)[:2] == (path, item)
 
 
-def test_a_fault_of_the_whole_has_no_path() -> None:
-    """Too deep, too large, or too much beside what else was sent."""
+def test_too_deep_or_too_large_value_has_no_path() -> None:
     deep: Any = []
     for _ in range(70):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Showing a value: short, printable, whatever it is."""
+"""Showing values in messages: short and printable, for any value."""
 
 from __future__ import annotations
 
@@ -34,31 +34,30 @@ from upsertcore.values import (
         ("\ud800", r"'\ud800'"),
     ],
 )
-def test_it_is_what_python_shows(value: Any, text: str) -> None:
-    """Nothing is printed raw, and what is nested deep is left out."""
+def test_value_is_shown_as_in_python(value: Any, text: str) -> None:
+    """Control characters are escaped, and deeply nested values left out."""
     assert show_value(value) == text
 
 
 @pytest.mark.parametrize(
     "value", ["x" * 10_000, b"x" * 10_000, [*range(9_999)], 10**4_000, {"a" * 999: 1}]
 )
-def test_it_is_short(value: Any) -> None:
-    """However long the value is."""
+def test_long_value_is_shown_short(value: Any) -> None:
     assert len(show_value(value)) <= 80
     assert "..." in show_value(value)
 
 
-class Mute:
-    """Something that cannot be shown."""
+class BrokenRepr:
+    """An object whose ``repr`` raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
 
 
-def test_what_cannot_be_shown_is_named_by_its_class() -> None:
-    """A message never hides the refusal that it is for."""
+def test_value_with_broken_repr_is_shown_by_its_class() -> None:
+    """A message must not hide the refusal."""
     assert show_value(10**5_000) == "<int>"
-    assert "Mute" in show_value(Mute())
+    assert "BrokenRepr" in show_value(BrokenRepr())
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,7 @@ def test_what_cannot_be_shown_is_named_by_its_class() -> None:
         (None, "null"),
     ],
 )
-def test_the_kind_of_a_value(value: Any, words: str) -> None:
-    """Named without the value."""
+def test_kind_names_the_type_and_not_the_value(value: Any, words: str) -> None:
     assert kind_of(value) == words
 
 
@@ -84,21 +82,21 @@ def test_the_kind_of_a_value(value: Any, words: str) -> None:
     [
         (str, "the class str"),
         (len, "the function len"),
-        (test_it_is_short, "the function test_it_is_short"),
+        (test_long_value_is_shown_short, "the function test_long_value_is_shown_short"),
         (partial(len, ()), "functools.partial(<built-in function len>, ())"),
         ("keep", "'keep'"),
         (None, "None"),
     ],
     ids=map(str, range(6)),
 )
-def test_an_argument_is_described(value: Any, text: str) -> None:
-    """A function or a class by its name, without where it is in memory."""
+def test_function_or_class_is_described_by_name(value: Any, text: str) -> None:
+    """The address in memory is not shown."""
     assert describe(value) == text
 
 
-def test_a_function_is_called_by_its_name() -> None:
-    """A rule by its own; what has none by its class."""
-    assert [callable_name(each) for each in (len, keep, partial(len, ()))] == [
+def test_callable_name_of_function_rule_and_partial() -> None:
+    """Without a name of its own it is that of the class."""
+    assert [callable_name(function) for function in (len, keep, partial(len, ()))] == [
         "len",
         "keep",
         "partial",
@@ -110,21 +108,21 @@ def test_a_function_is_called_by_its_name() -> None:
     [("email", "email"), ("", "''"), (7, "7"), ("a\x1b", r"'a\x1b'"), ("x" * 61, None)],
     ids=map(str, range(5)),
 )
-def test_a_name_is_shown_as_it_is(name: Any, text: str | None) -> None:
-    """Unless it is not short printable text."""
+def test_short_printable_name_is_shown_without_quotes(
+    name: Any, text: str | None
+) -> None:
     assert show_name(name) == (show_value(name) if text is None else text)
 
 
-def test_names_are_listed() -> None:
-    """The first of them, and dots where there are more; what is not text is shown."""
+def test_list_of_names_ends_with_dots_when_cut() -> None:
     assert list_names([]) == ""
     assert list_names(["a", 1, "b"]) == "a, 1, b"
     assert list_names(iter("abcde"), 5) == "a, b, c, d, e"
     assert list_names(iter("abcdef"), 5) == "a, b, c, d, e, ..."
 
 
-def test_the_closest_name() -> None:
-    """Of those that are compared: short, and not too many."""
+def test_closest_name_compares_short_names_only() -> None:
+    """And not too many of them."""
     assert closest_name("emial", ("phone", "email")) == "email"
     assert closest_name("xyz", ("phone", "email")) is None
     assert closest_name(7, ("email",)) is None
@@ -132,7 +130,6 @@ def test_the_closest_name() -> None:
     assert closest_name("emial", ["e" * 61, *["x"] * 199, "email"]) is None
 
 
-def test_an_unknown_name() -> None:
-    """What there is is listed; nothing is said of what there is not."""
+def test_unknown_name_lists_the_known_names() -> None:
     assert unknown_name("key", "mail", ["email"]).endswith("; this policy has: email")
     assert unknown_name("field", 7, []) == "unknown field 7; this policy has none"

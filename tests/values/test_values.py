@@ -1,4 +1,4 @@
-"""Values: frozen all the way down, or refused in words that say why."""
+"""Values: frozen at any depth, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from upsertcore.values import (
 
 
 class Colour(StrEnum):
-    """Text with a name."""
+    """A text enumeration."""
 
     RED = "red"
 
 
 class Size(IntEnum):
-    """A number with a name."""
+    """An integer enumeration."""
 
     BIG = 3
 
 
 class Row(tuple[Any, ...]):
-    """A list of a class of its own."""
+    """A subclass of tuple."""
 
     __slots__ = ()
 
 
 class Ratio(float):
-    """A number of a class of its own."""
+    """A subclass of float."""
 
 
 class TestFreeze:
-    """What may be a value, and what it becomes."""
+    """The values that can be frozen, and their frozen form."""
 
     @pytest.mark.parametrize(
         ("raw", "expected"),
@@ -63,15 +63,14 @@ class TestFreeze:
             (Row(("a", ["b"])), ("a", ("b",))),
         ],
     )
-    def test_it_becomes_plain_and_frozen(self, raw: Any, expected: Any) -> None:
-        """Subclasses become what JSON would make of them."""
+    def test_value_of_a_subclass_becomes_plain(self, raw: Any, expected: Any) -> None:
+        """As JSON would write it."""
         frozen = freeze(raw)
 
         assert expected == frozen
         assert type(expected) is type(frozen)
 
-    def test_what_is_frozen_stays_the_same_object(self) -> None:
-        """Freezing twice costs nothing and makes nothing."""
+    def test_frozen_value_is_returned_itself(self) -> None:
         for value in ("a", ("a", ("b",)), freeze({"a": {"b": []}})):
             assert freeze(value) is value
 
@@ -90,16 +89,14 @@ class TestFreeze:
         ],
         ids=map(str, range(9)),
     )
-    def test_it_is_refused(self, raw: Any, words: str) -> None:
-        """What JSON cannot say and read back equal is no value."""
+    def test_value_that_json_cannot_hold_is_refused(self, raw: Any, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             freeze(raw)
 
     @pytest.mark.parametrize(
         "wrap", [lambda v: [v], lambda v: {"a": v}], ids=["lists", "mappings"]
     )
-    def test_nesting_has_an_end(self, wrap: Any) -> None:
-        """Ten thousand levels are refused, and so is a list that holds itself."""
+    def test_too_deep_or_recursive_value_is_refused(self, wrap: Any) -> None:
         deep: Any = "x"
         for _ in range(MAX_DEPTH):
             deep = wrap(deep)
@@ -108,13 +105,12 @@ class TestFreeze:
             deep = wrap(deep)
         with pytest.raises(ValueError, match="nest deeper"):
             freeze(deep)
-        ring: list[Any] = []
-        ring.append(ring)
+        recursive: list[Any] = []
+        recursive.append(recursive)
         with pytest.raises(ValueError, match="nest deeper"):
-            freeze(ring)
+            freeze(recursive)
 
-    def test_what_is_frozen_has_a_depth_too(self) -> None:
-        """A value that was stored does not hide how deep it is."""
+    def test_depth_of_frozen_values_counts(self) -> None:
         deep: Any = freeze({"a": ("x",)})
         for _ in range(MAX_DEPTH - 2):
             deep = freeze({"previous": deep})
@@ -123,11 +119,11 @@ class TestFreeze:
 
 
 class TestSize:
-    """How much a value may hold, all the way down."""
+    """How many values and characters a value may hold, at any depth."""
 
     @staticmethod
     def doubled(wrap: Any, times: int = 40) -> Any:
-        """Make a value that holds itself twice, so many times over."""
+        """Make a value that holds the previous one twice, several times over."""
         value: Any = "x"
         for _ in range(times):
             value = wrap(value)
@@ -145,19 +141,19 @@ class TestSize:
         ],
         ids=["list", "tuple", "dict", "mapping", "row", "frozen"],
     )
-    def test_a_shared_value_counts_wherever_it_stands(self, wrap: Any) -> None:
-        """Forty lists that hold a trillion values are refused at once."""
+    def test_shared_value_counts_each_time(self, wrap: Any) -> None:
+        """Forty nested lists with a trillion values are refused at once."""
         assert freeze(self.doubled(wrap, 10)) is not None
         with pytest.raises(ValueError, match="at most 100000 values, nested ones"):
             freeze(self.doubled(wrap))
 
-    def test_so_many_values_and_no_more(self) -> None:
-        """The limit itself is taken; names and text beside it do not count."""
+    def test_more_values_than_the_limit_are_refused(self) -> None:
+        """As many as the limit are accepted."""
         assert len(freeze(["x"] * MAX_VALUES)) == MAX_VALUES
         assert len(freeze([["x"] * 9_999] * 9 + [1] * 9_000)) == 9_009
-        for many in (["x"] * (MAX_VALUES + 1), [["x"] * 9_999] * 11, [1] * 100_001):
+        for values in (["x"] * (MAX_VALUES + 1), [["x"] * 9_999] * 11, [1] * 100_001):
             with pytest.raises(ValueError, match="at most 100000 values"):
-                freeze(many)
+                freeze(values)
         with pytest.raises(ValueError, match="at most 100000 values"):
             freeze({str(n): n for n in range(MAX_VALUES + 1)})
 
@@ -172,14 +168,14 @@ class TestSize:
         ],
         ids=["text", "mixed", "mapping", "names", "frozen"],
     )
-    def test_text_counts_wherever_it_stands(self, wrap: Any) -> None:
-        """So that what is written out is not a thousand times what was sent."""
+    def test_shared_text_counts_each_time(self, wrap: Any) -> None:
+        """The written value must not be much larger than the sent one."""
         assert freeze(wrap("x" * (MAX_TEXT // 3 - 1))) is not None
         with pytest.raises(ValueError, match="at most 10000000 characters, nested"):
             freeze(wrap("x" * (MAX_TEXT // 3 + 1)))
 
-    def test_what_is_frozen_together_has_one_budget(self) -> None:
-        """A patch of many fields has the limit of one."""
+    def test_values_frozen_with_one_budget_share_the_limit(self) -> None:
+        """The fields of a patch have one limit."""
         budget, half = Budget(), ["x"] * (MAX_VALUES // 2)
         for _ in range(2):
             freeze(half, budget)
@@ -187,63 +183,62 @@ class TestSize:
         with pytest.raises(ValueError, match="at most"):
             freeze(["x"], budget)
 
-    def test_text_outside_ascii_counts_too(self) -> None:
-        """A list of text is looked at as a whole, whatever is in it."""
+    def test_list_with_unicode_text_is_checked_for_surrogates(self) -> None:
         assert freeze(["é", "x"]) == ("é", "x")
         with pytest.raises(ValueError, match="lone surrogates"):
             freeze(["x", "\ud800"])
 
 
-class Thief(dict[str, Any]):
-    """A mapping that takes hold of what it is compared with."""
+class KeepsOther(dict[str, Any]):
+    """A mapping that keeps the object it is compared with."""
 
-    taken: Any = None
+    compared: Any = None
 
     def __eq__(self, other: object) -> bool:
-        type(self).taken = other
+        type(self).compared = other
         return True
 
     __hash__ = None
 
 
 class TestFrozenMap:
-    """A mapping that nobody can change."""
+    """A read-only mapping."""
 
-    def test_comparing_hands_nothing_out(self) -> None:
-        """Whatever it is compared with gets a copy."""
-        found = FrozenMap({"a": 1})
-        assert found == Thief()
-        Thief.taken["a"] = 2
+    def test_comparison_does_not_expose_the_data(self) -> None:
+        """The other object gets a copy."""
+        frozen = FrozenMap({"a": 1})
+        assert frozen == KeepsOther()
+        KeepsOther.compared["a"] = 2
 
-        assert found["a"] == 1
+        assert frozen["a"] == 1
 
-    def test_it_is_a_mapping(self) -> None:
-        """It reads, compares, hashes, copies and pickles as a value does."""
-        found = FrozenMap({"a": [1]})
+    def test_frozen_map_is_a_mapping(self) -> None:
+        """It reads, compares, hashes, copies and pickles by value."""
+        frozen = FrozenMap({"a": [1]})
 
-        assert "a" in found
-        assert ["a"] == list(found)
-        assert found == {"a": (1,)}
-        assert found != {"a": (2,)}
-        assert found != 1
-        assert hash(found) == hash(FrozenMap({"a": (1,)}))
-        assert found is copy.deepcopy(found)
-        assert found is copy.copy(found)
-        assert found == pickle.loads(pickle.dumps(found))  # noqa: S301
-        assert repr(found) == "FrozenMap({'a': (1,)})"
+        assert "a" in frozen
+        assert ["a"] == list(frozen)
+        assert frozen == {"a": (1,)}
+        assert frozen != {"a": (2,)}
+        assert frozen != 1
+        assert hash(frozen) == hash(FrozenMap({"a": (1,)}))
+        assert frozen is copy.deepcopy(frozen)
+        assert frozen is copy.copy(frozen)
+        assert frozen == pickle.loads(pickle.dumps(frozen))  # noqa: S301
+        assert repr(frozen) == "FrozenMap({'a': (1,)})"
         assert len(FrozenMap()) == 0
 
-    def test_it_cannot_be_changed(self) -> None:
-        """Neither its names nor its slots."""
-        found: Any = FrozenMap({"a": 1})
+    def test_frozen_map_cannot_be_changed(self) -> None:
+        """Neither items nor attributes."""
+        frozen: Any = FrozenMap({"a": 1})
         with pytest.raises(TypeError):
-            found["a"] = 2
+            frozen["a"] = 2
         with pytest.raises(TypeError):
-            found.proxy["a"] = 2
+            frozen.proxy["a"] = 2
         with pytest.raises(AttributeError, match="read-only"):
-            found.proxy = {}
+            frozen.proxy = {}
         with pytest.raises(AttributeError, match="read-only"):
-            del found.proxy
+            del frozen.proxy
 
 
 @pytest.mark.parametrize(
@@ -258,39 +253,36 @@ class TestFrozenMap:
         (None, "", False),
     ],
 )
-def test_values_are_compared_with_their_types(a: Any, b: Any, expected: bool) -> None:  # noqa: FBT001
-    """1, 1.0 and true are three values."""
+def test_same_compares_values_and_types(a: Any, b: Any, expected: bool) -> None:  # noqa: FBT001
     assert expected == same(a, b)
     assert expected == (token(a) == token(b))
 
 
-def test_what_is_empty() -> None:
-    """Null, blank and white space alone are empty; zero, false and items are not."""
+def test_empty_is_null_blank_or_white_space() -> None:
     assert all(map(empty, (None, "", " ", "\t\r\n", "\u00a0\u2003", (), FrozenMap())))
     assert not any(map(empty, (0, False, " a", "\u200b", (None,), ("",), (" ",))))
 
 
-def test_a_number_is_what_it_says_it_is() -> None:
-    """A subclass cannot smuggle in what is no finite number, or too long a one."""
+def test_number_subclass_is_read_by_its_plain_value() -> None:
+    """It cannot pass a number that is not finite or too long."""
 
-    class Sly(float):
+    class NanFloat(float):
         def __float__(self) -> float:
             return math.nan
 
-    class Short(int):
+    class ShortInt(int):
         def bit_length(self) -> int:
             return 1
 
         def __int__(self) -> int:
             return 10**9000
 
-    assert (freeze(Sly(1.5)), freeze(Short(7))) == (1.5, 7)
-    assert type(freeze(Sly(1.5))) is float
+    assert (freeze(NanFloat(1.5)), freeze(ShortInt(7))) == (1.5, 7)
+    assert type(freeze(NanFloat(1.5))) is float
     with pytest.raises(ValueError, match="digits"):
-        freeze(Short(10**9000))
+        freeze(ShortInt(10**9000))
 
 
-def test_there_is_one_zero() -> None:
-    """-0.0 equals 0.0, and is stored as it, whichever came first."""
+def test_negative_zero_is_stored_as_zero() -> None:
     assert math.copysign(1, freeze(-0.0)) == 1
     assert freeze(freeze(-0.0)) is freeze(-0.0)
