@@ -1,4 +1,4 @@
-"""Patterns of forms that identify no contact."""
+"""Patterns of blocked forms."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from upsertcore.policy.keys import Key, key
 
 
 def blocks(pattern: Any, form: str) -> bool:
-    """Whether a key with this pattern has no form of this value."""
-    made = Key("k", ("k",), (lambda value: value,), blocked=(pattern,))
-    return made.form(form) is None
+    """Return whether a key with this pattern blocks the value."""
+    blocking_key = Key("k", ("k",), (lambda value: value,), blocked=(pattern,))
+    return blocking_key.form(form) is None
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,12 @@ def blocks(pattern: Any, form: str) -> bool:
         *(("a\n*", "a\nb", True), ("*", "a\nb", True)),
     ],
 )
-def test_a_pattern_of_text(pattern: str, form: str, expected: bool) -> None:  # noqa: FBT001
-    """A star is anything, nothing too; the rest is itself, whatever its case."""
+def test_star_of_a_text_pattern_matches_any_characters(
+    pattern: str,
+    form: str,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """The rest matches itself, in any case."""
     assert expected is blocks(pattern, form)
 
 
@@ -52,22 +56,19 @@ def test_a_pattern_of_text(pattern: str, form: str, expected: bool) -> None:  # 
     st.text("ab*", min_size=1, max_size=7),
     st.text("abAB\n", min_size=1, max_size=9).filter(str.strip),
 )
-def test_a_star_is_what_a_regular_expression_has_for_it(
-    pattern: str, form: str
-) -> None:
-    """The plain way to say it, which is slow."""
+def test_text_pattern_equals_a_regular_expression(pattern: str, form: str) -> None:
+    """The expression is simple and slow."""
     parts = [re.escape(part) for part in pattern.split("*")]
-    like = re.compile("(?is)" + ".*".join(parts))
+    expression = re.compile("(?is)" + ".*".join(parts))
 
-    found = like.fullmatch(form) or like.fullmatch(form.strip())
+    matched = expression.fullmatch(form) or expression.fullmatch(form.strip())
 
-    assert bool(found) is blocks(pattern, form)
+    assert bool(matched) is blocks(pattern, form)
 
 
 @pytest.mark.parametrize("around", [" {}", "{} ", "\t{}\n", "\u00a0{}\u3000", "\x1f{}"])
 @pytest.mark.parametrize("pattern", ["null", "n*l", re.compile("nul+")], ids=str)
-def test_white_space_around_a_form_does_not_count(pattern: Any, around: str) -> None:
-    """A blocked form is blocked with it and without."""
+def test_white_space_around_a_form_is_ignored(pattern: Any, around: str) -> None:
     assert blocks(pattern, around.format("null"))
     assert not blocks(pattern, around.format("annul"))
 
@@ -85,36 +86,38 @@ def test_a_pattern_with_white_space_matches_the_form_as_it_is() -> None:
         *((" null|", False), ("null\\", False), (" a ", False)),
     ],
 )
-def test_white_space_around_a_part_of_a_composite_does_not_count(
+def test_white_space_around_a_composite_part_is_ignored(
     first: str, *, blocked: bool
 ) -> None:
-    """Each part is bare, and what joins the parts is not in them."""
-    made = key("a", "b", normalize=normalize.exact)
-    made = Key("k", made.fields, made.normalize, blocked=("null|*",))
+    """The separator is no part of them."""
+    person = key("a", "b", normalize=normalize.exact)
+    person = Key("k", person.fields, person.normalize, blocked=("null|*",))
 
-    assert blocked is (not made.forms({"a": first, "b": " x "}))
-    assert blocked is made.blocks({"a": first, "b": " x "})
-
-
-def test_a_composite_of_bare_parts_is_compared_part_by_part() -> None:
-    """A backslash and a stroke within a part stay what they are."""
-    made = key("a", "b", normalize=normalize.exact)
-    one = Key("k", made.fields, made.normalize, blocked=("a\\\\|b\\|",))
-
-    assert one.forms({"a": " a\\ ", "b": "\nb|"}) == ()
-    assert one.forms({"a": "a", "b": "b|"}) != ()
+    assert blocked is (not person.forms({"a": first, "b": " x "}))
+    assert blocked is person.blocks({"a": first, "b": " x "})
 
 
-class Counted(str):
-    """Text that counts the characters that a search looks at."""
+def test_separator_in_a_stripped_part_stays_escaped() -> None:
+    """A backslash or a bar within a part is kept."""
+    unnamed = key("a", "b", normalize=normalize.exact)
+    blocking_key = Key("k", unnamed.fields, unnamed.normalize, blocked=("a\\\\|b\\|",))
+
+    assert blocking_key.forms({"a": " a\\ ", "b": "\nb|"}) == ()
+    assert blocking_key.forms({"a": "a", "b": "b|"}) != ()
+
+
+class CountingText(str):
+    """Text that counts the characters that searches read."""
 
     __slots__ = ()
-    looked = 0
+    characters = 0
 
     def find(self, part: Any, start: Any = 0, end: Any = None) -> int:
-        found = super().find(part, start, end)
-        Counted.looked += (found + len(part) if found >= 0 else end) - start
-        return found
+        position = super().find(part, start, end)
+        CountingText.characters += (
+            position + len(part) if position >= 0 else end
+        ) - start
+        return position
 
 
 @pytest.mark.parametrize(
@@ -127,20 +130,21 @@ class Counted(str):
     ],
 )
 @pytest.mark.parametrize("part", ["@", "a", "ab", ".", "@a."])
-def test_matching_is_linear(pattern: str, form: str, part: str) -> None:
-    """No character is looked at twice, however the stars could be laid."""
+def test_each_character_is_read_once_at_most(
+    pattern: str, form: str, part: str
+) -> None:
+    """Whatever the pattern."""
     for size in (1_000, 4_000):
-        text = Counted(form.format(part * size))
-        Counted.looked = 0
+        text = CountingText(form.format(part * size))
+        CountingText.characters = 0
         _fits(tuple(pattern.split("*")), text)
-        assert Counted.looked <= len(text)
+        assert CountingText.characters <= len(text)
 
 
-def test_patterns_can_be_pickled() -> None:
-    """A policy's keys go to other processes."""
-    made = pickle.loads(pickle.dumps(compile_patterns("k", PLACEHOLDERS)))  # noqa: S301
+def test_compiled_patterns_can_be_pickled() -> None:
+    copied = pickle.loads(pickle.dumps(compile_patterns("k", PLACEHOLDERS)))  # noqa: S301
 
-    assert made == compile_patterns("k", PLACEHOLDERS)
+    assert copied == compile_patterns("k", PLACEHOLDERS)
 
 
 PLACEHOLDER = Key("k", ("k",), (normalize.exact,), blocked=PLACEHOLDERS)
@@ -194,8 +198,8 @@ PLACEHOLDER = Key("k", ("k",), (normalize.exact,), blocked=PLACEHOLDERS)
     ],
     ids=repr,
 )
-def test_a_placeholder(value: Any) -> None:
-    """What stands for no value is no key, white space around it or not."""
+def test_placeholder_is_no_key(value: Any) -> None:
+    """With or without white space around it."""
     assert PLACEHOLDER.form(value) is None
 
 
@@ -211,6 +215,6 @@ def test_a_placeholder(value: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_merely_looks_like_a_placeholder(value: Any) -> None:
-    """What somebody may be called by is a key."""
+def test_value_similar_to_a_placeholder_is_a_key(value: Any) -> None:
+    """It may be a name."""
     assert PLACEHOLDER.form(value) is not None

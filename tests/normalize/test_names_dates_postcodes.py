@@ -1,4 +1,4 @@
-"""Parts of values as keys: initials, words, years, areas, short forms of names."""
+"""Normal forms of names, dates and postcodes."""
 
 from __future__ import annotations
 
@@ -26,73 +26,68 @@ NORMALISERS = {
     "postcode_area": normalize.postcode_area,
     "nicknames": normalize.nicknames({"Stra\u00dfe": ["a", "1", "\u0130"]}),
 }
-every = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
+by_normaliser = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
 LONG = 100_000
-# Letters, marks and apostrophes that compose, fold or are taken out between.
+# Letters, marks and apostrophes that compose, fold or are removed.
 AWKWARD = (
     "aA'\u2019\u02bc\u0149\u0301\u0316\u0345\u00df\u0130\u1100\u1161\u11a8-. _\u00b9"
 )
 
 # Every character that folding or composing changes, and every mark.
 CHANGING = [
-    each
-    for each in map(chr, range(sys.maxunicode + 1))
-    if not each == each.casefold() == unicodedata.normalize("NFD", each)
-    or unicodedata.category(each)[0] == "M"
+    character
+    for character in map(chr, range(sys.maxunicode + 1))
+    if not character == character.casefold() == unicodedata.normalize("NFD", character)
+    or unicodedata.category(character)[0] == "M"
 ]
 
 
 class TestLaws:
-    @every
+    @by_normaliser
     @example(value="a'\u0301")
     @example(value="\u0149'\u0345")
     @example(value="941..")
     @given(value=st.one_of(rich_text(), st.text(AWKWARD, max_size=9)))
-    def test_total_and_idempotent_on_any_text(
+    def test_form_of_any_text_is_its_own_form(
         self, normal: Normalizer, value: str
     ) -> None:
-        """Any text has a normal form or none, which is its own normal form."""
         check_normaliser(normal, [value])
 
-    @every
+    @by_normaliser
     @given(value=json_values())
-    def test_total_on_any_value(self, normal: Normalizer, value: Any) -> None:
-        """What is no text may have a form; none makes a normaliser raise."""
+    def test_any_value_has_a_form_or_none(self, normal: Normalizer, value: Any) -> None:
         check_normaliser(normal, [value])
 
-    @every
-    def test_the_pool_of_a_host(self, normal: Normalizer) -> None:
-        """They keep what a host is told to keep, on awkward text and on none."""
+    @by_normaliser
+    def test_normaliser_keeps_the_laws(self, normal: Normalizer) -> None:
         check_normaliser(normal)
 
-    @every
-    def test_every_character_that_changes(self, normal: Normalizer) -> None:
-        """Exhaustively: each stands as a word, and after an apostrophe."""
+    @by_normaliser
+    def test_every_changing_character_has_an_idempotent_form(
+        self, normal: Normalizer
+    ) -> None:
+        """Exhaustive: as a word, and after an apostrophe."""
         for value in CHANGING:
             idempotent_form(normal, f"{value} b'{value}")
 
-    @every
+    @by_normaliser
     @pytest.mark.parametrize("part", ["a", "a ", "1", "'", "1-", "\u0345", "\ufdfa"])
-    def test_a_long_text(self, normal: Normalizer, part: str) -> None:
-        """A hundred thousand times one thing is read, or is no key."""
+    def test_long_text_has_a_form_or_none(self, normal: Normalizer, part: str) -> None:
         check_normaliser(normal, [part * (LONG // len(part))])
 
-    @every
-    def test_a_number_too_long_to_write(self, normal: Normalizer) -> None:
-        """A whole number that Python refuses to write has no form."""
+    @by_normaliser
+    def test_integer_too_long_to_print_has_no_form(self, normal: Normalizer) -> None:
         assert normal(10**5_000) is None
 
-    @every
+    @by_normaliser
     @given(value=st.from_regex(r"\A[0-9]{1,5}[-/. ]?[0-9]{0,4}[-/.T]?[0-9]{0,4}\Z"))
-    def test_what_looks_like_a_date_or_a_code(
+    def test_text_similar_to_a_date_or_postcode_keeps_the_laws(
         self, normal: Normalizer, value: str
     ) -> None:
-        """Digits and what separates them keep the laws."""
         check_normaliser(normal, [value])
 
 
-def test_a_part_is_handed_on_by_normalize() -> None:
-    """Whoever asks ``normalize`` is given the very objects."""
+def test_normalize_exports_the_names_of_its_modules() -> None:
     for module in (dates, names, postcodes):
         for name in module.__all__:
             assert getattr(normalize, name) is getattr(module, name)
@@ -113,15 +108,15 @@ class TestInitials:
             ("\u674e \u56db", "\u674e \u56db"),
         ],
     )
-    def test_a_form(self, value: str, form: str) -> None:
-        """The first character of each word, in order."""
+    def test_initials_are_the_first_characters_of_words(
+        self, value: str, form: str
+    ) -> None:
         assert form == normalize.initials(value)
 
     @pytest.mark.parametrize(
         "value", ["", " ", "-.-", "'", "\ud800", None, 1, ("Ada",)]
     )
-    def test_no_form(self, value: Any) -> None:
-        """Without a letter or digit there is no word."""
+    def test_value_without_words_has_no_initials(self, value: Any) -> None:
         assert normalize.initials(value) is None
 
 
@@ -140,8 +135,10 @@ class TestSortedTokens:
             ("a_b", "b a"),
         ],
     )
-    def test_the_same(self, one: str, other: str) -> None:
-        """Order, case, apostrophes and what separates words do not count."""
+    def test_order_and_spelling_of_words_do_not_count(
+        self, one: str, other: str
+    ) -> None:
+        """Nor do case, apostrophes and separators."""
         sorted_tokens = normalize.sorted_tokens
 
         assert sorted_tokens(one) == sorted_tokens(other) is not None
@@ -150,24 +147,22 @@ class TestSortedTokens:
         ("one", "other"),
         [("Ada King", "Ada B King"), ("Zoe", "Zo\u00eb"), ("Ada", "Ada Ada")],
     )
-    def test_not_the_same(self, one: str, other: str) -> None:
-        """Every word counts, as often as it stands there, and accents do."""
+    def test_number_and_accents_of_words_count(self, one: str, other: str) -> None:
         assert normalize.sorted_tokens(one) != normalize.sorted_tokens(other)
 
-    def test_the_order_is_that_of_code_points(self) -> None:
-        """No locale decides: an accented letter stands behind z."""
+    def test_tokens_are_sorted_by_code_point(self) -> None:
         assert "1 zoe \u00e9mile" == normalize.sorted_tokens("\u00c9mile Zoe 1")
 
     @given(st.permutations(["ada", "byron", "king", "o'neill"]), st.sampled_from(" ,-"))
-    def test_every_order_has_one_form(self, words: list[str], between: str) -> None:
-        """However the words are arranged, their form is one."""
-        form = normalize.sorted_tokens(between.join(words))
+    def test_every_order_of_words_has_one_form(
+        self, words: list[str], separator: str
+    ) -> None:
+        form = normalize.sorted_tokens(separator.join(words))
 
         assert "ada byron king oneill" == form
 
     @pytest.mark.parametrize("value", ["", "\n", ", -", "_", "\ud800", None, 1])
-    def test_no_form(self, value: Any) -> None:
-        """Without a letter or digit there is no word."""
+    def test_value_without_words_has_no_form(self, value: Any) -> None:
         assert normalize.sorted_tokens(value) is None
 
 
@@ -194,21 +189,20 @@ class TestYear:
         ],
         ids=repr,
     )
-    def test_a_form(self, value: Any) -> None:
-        """The year of a date, of a month and of itself, as it is written."""
+    def test_date_or_year_has_its_year(self, value: Any) -> None:
         assert "1815" == normalize.year(value)
 
     @pytest.mark.parametrize(
         "value",
         [
-            # A year of two digits, or digits that may be read in several ways.
+            # Years of two digits, and ambiguous digits.
             *("10/12/15", "15-12-10", "181512", "151210", "18155", "1815121", 151210),
-            # No such day or month, in whatever order.
+            # Impossible days and months.
             *("1815-13", "1815-00-10", "1815-02-30", "18150230", "1900-02-29"),
             *("18151301", "31/31/1815", "0/1/1815", "1815/31/12", "10121815"),
-            # Before 1583 or no year at all.
+            # Before 1583, or no year.
             *("0000", "0001-01-01", "1582", "1582-12-31", "01/01/0001", 0, -1815),
-            # Other ways to write dates, and what is none.
+            # Other layouts, and no dates.
             *("1815-W50-7", "1815-344", "1815.5", "1815-12-10x", "10 December 1815"),
             *("1815/12-10", "1815-12-10T", "1815-12-10 99:99", "1815-16", "born 1815"),
             *(
@@ -224,18 +218,16 @@ class TestYear:
         ],
         ids=repr,
     )
-    def test_no_form(self, value: Any) -> None:
-        """What is ambiguous, impossible or no date has no year."""
+    def test_ambiguous_or_impossible_date_has_no_year(self, value: Any) -> None:
         assert normalize.year(value) is None
 
-    def test_the_first_and_the_last(self) -> None:
-        """The years that ISO 8601 gives without agreement are read, to the last."""
+    def test_years_from_1583_to_9999_are_read(self) -> None:
+        """These are the years of ISO 8601."""
         assert "1583" == normalize.year("1583-01-01")
         assert "9999" == normalize.year("9999-12-31")
 
     @given(st.dates(min_value=date(1583, 1, 1)))
-    def test_every_layout_of_a_day_has_one_year(self, day: date) -> None:
-        """However a day is written, its year is the same."""
+    def test_every_layout_of_a_day_has_its_year(self, day: date) -> None:
         written = [
             day.strftime(f) for f in ("%m-%d", "%m%d", "%d/%m", "%m/%d", "%d.%m")
         ]
@@ -249,8 +241,7 @@ class TestYear:
 
         assert {full} == {*map(normalize.year, (*texts, day.isoformat(), full))}
 
-    def test_no_day_written_backwards_is_read_as_another(self) -> None:
-        """Eight digits that begin with the day are never the year of somebody else."""
+    def test_eight_digits_with_the_day_first_have_no_year(self) -> None:
         day = date(1583, 1, 1)
         while day.year < 2100:
             assert normalize.year(day.strftime("%d%m%Y")) is None
@@ -270,24 +261,22 @@ class TestPrefix:
             (100, "Ada", "ada"),
         ],
     )
-    def test_a_form(self, n: int, value: str, form: str) -> None:
-        """The first characters of the form of the whole text."""
+    def test_prefix_has_the_first_characters_of_the_form(
+        self, n: int, value: str, form: str
+    ) -> None:
         assert form == normalize.prefix(n)(value)
 
     @pytest.mark.parametrize("value", ["", " ", None, 12345])
-    def test_no_form(self, value: Any) -> None:
-        """Blanks and what is no text begin with nothing."""
+    def test_blank_or_number_has_no_prefix(self, value: Any) -> None:
         assert normalize.prefix(3)(value) is None
 
     @pytest.mark.parametrize("n", [0, -1])
-    def test_a_prefix_has_a_character(self, n: int) -> None:
-        """Less than one is refused at once, not at the first value."""
+    def test_prefix_of_no_characters_is_refused(self, n: int) -> None:
         with pytest.raises(ValueError, match=f"a whole number from 1, not {n}"):
             normalize.prefix(n)
 
     @pytest.mark.parametrize("n", [2.5, "3", None])
-    def test_a_length_is_a_whole_number(self, n: Any) -> None:
-        """What is no whole number is refused at once."""
+    def test_prefix_length_that_is_no_integer_is_refused(self, n: Any) -> None:
         with pytest.raises(TypeError):
             normalize.prefix(n)
 
@@ -296,12 +285,12 @@ class TestPostcodeArea:
     @pytest.mark.parametrize(
         ("value", "form"),
         [
-            # Royal Mail's six shapes, whole and without the inward code.
+            # The six layouts of Royal Mail, with and without the inward code.
             *(("M1 1AE", "M.."), ("B33 8TH", "B.."), ("CR2 6XH", "CR..")),
             *(("DN55 1PT", "DN.."), ("W1A 1HQ", "W.."), ("EC1A 1BB", "EC..")),
             *(("m11ae", "M.."), ("EC1A1BB", "EC.."), ("SW1A\u00a01AA", "SW..")),
             *(("M1", "M.."), ("W1A", "W.."), ("DN55", "DN.."), ("EC1A", "EC..")),
-            # Digits, less the last two; nine are a ZIP+4.
+            # All digits but two; nine digits are a ZIP+4.
             *(
                 ("94103", "941.."),
                 (94103, "941.."),
@@ -314,7 +303,7 @@ class TestPostcodeArea:
         ],
         ids=repr,
     )
-    def test_a_form(self, value: Any, form: str) -> None:
+    def test_postcode_has_its_area(self, value: Any, form: str) -> None:
         """The letters before the digits, or all digits but two, and two dots."""
         assert form == normalize.postcode_area(value)
         assert form == normalize.postcode_area(form)
@@ -347,8 +336,7 @@ class TestPostcodeArea:
         ],
         ids=repr,
     )
-    def test_no_form(self, value: Any) -> None:
-        """Other mixtures of letters and digits, and what is too short or too long."""
+    def test_value_that_is_no_postcode_has_no_area(self, value: Any) -> None:
         assert normalize.postcode_area(value) is None
 
 
@@ -368,28 +356,24 @@ class TestNicknames:
             ("Bob Smith", "bob smith"),
         ],
     )
-    def test_a_form(self, value: str, form: str) -> None:
-        """A short form is its name; whatever else stands for itself."""
+    def test_nickname_has_the_form_of_its_name(self, value: str, form: str) -> None:
+        """Other names have their own."""
         assert form == normalize.nicknames(TABLE)(value)
 
     @pytest.mark.parametrize("value", ["", " ", None, 1])
-    def test_no_form(self, value: Any) -> None:
-        """Blanks and what is no text are no names."""
+    def test_blank_or_number_has_no_form(self, value: Any) -> None:
         assert normalize.nicknames(TABLE)(value) is None
 
-    def test_an_empty_table_is_text(self) -> None:
-        """Without a table a name stands for itself."""
+    def test_name_without_nicknames_has_the_form_of_text(self) -> None:
         assert "bob" == normalize.nicknames({})(" BOB")
 
-    def test_a_name_may_be_repeated(self) -> None:
-        """What says the same twice is no contradiction."""
+    def test_repeated_nickname_is_accepted(self) -> None:
         table = {"Robert": ["Bob", "bob", "robert"], "ROBERT ": iter(["Rob", "BOB"])}
         given_name = normalize.nicknames(table)
 
         assert ["robert"] * 3 == [*map(given_name, ("Bob", "rob", "Robert"))]
 
-    def test_the_table_is_copied(self) -> None:
-        """What the host changes later changes no key."""
+    def test_later_changes_of_the_table_do_not_matter(self) -> None:
         short = ["Bob"]
         table = UserDict({"Robert": short})
         given_name = normalize.nicknames(table)
@@ -402,7 +386,7 @@ class TestNicknames:
         ]
 
     @pytest.mark.parametrize(
-        ("table", "said"),
+        ("table", "message"),
         [
             (
                 {"Alan": ["Al"], "Albert": ["Bert", "AL"]},
@@ -422,22 +406,22 @@ class TestNicknames:
             ({"Robert": [1]}, "a name must be text, not 1"),
         ],
     )
-    def test_a_table_is_unambiguous(self, table: Any, said: str) -> None:
-        """A table that gives one name two meanings is refused, and the name told."""
+    def test_nickname_of_two_names_is_refused(self, table: Any, message: str) -> None:
+        """The message names it."""
         with pytest.raises(ValueError) as refused:
             normalize.nicknames(table)
 
-        assert said in str(refused.value)
+        assert message in str(refused.value)
 
     @pytest.mark.parametrize(
-        ("table", "said"),
+        ("table", "message"),
         [
             ({"Robert": "Bob"}, "'robert' must have a list, not 'Bob'"),
             ({"Robert": None}, "'robert' must have a list, not None"),
             ([("Robert", ["Bob"])], "must be a mapping of names"),
         ],
     )
-    def test_a_table_is_names_to_lists(self, table: Any, said: str) -> None:
-        """Text for a list would be read letter by letter: it is refused."""
-        with pytest.raises(TypeError, match=said):
+    def test_table_without_lists_is_refused(self, table: Any, message: str) -> None:
+        """A text would be read letter by letter."""
+        with pytest.raises(TypeError, match=message):
             normalize.nicknames(table)

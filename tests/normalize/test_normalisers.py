@@ -1,4 +1,4 @@
-"""Normal forms: what counts as the same key, and what is none."""
+"""Normal forms: values of one key, and values without a key."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from upsertcore import normalize
 from upsertcore.values import show_value
 
 
-def str_of(value: Any) -> str:
-    """Name a value in a test's name, however long it is."""
+def id_of(value: Any) -> str:
+    """Return the test id of a value of any length."""
     return show_value(value)
 
 
 class TestExact:
-    """Identifiers as they are."""
+    """Identifiers."""
 
     @pytest.mark.parametrize(
         ("value", "form"),
@@ -36,8 +36,8 @@ class TestExact:
             *(("1001.0", "1001.0"), ("1e3", "1e3")),
         ],
     )
-    def test_a_form(self, value: Any, form: str) -> None:
-        """Text as it is, and a whole number as its digits, a float's too."""
+    def test_text_or_whole_number_has_a_form(self, value: Any, form: str) -> None:
+        """A float that is whole has the form of its integer."""
         assert form == normalize.exact(value)
 
     @pytest.mark.parametrize(
@@ -46,10 +46,9 @@ class TestExact:
             *("", " \t", None, True, False, (), {}, b"a", 0.5, -1.5, 1e-300),
             *(2.0**53, -(2.0**53), 1e22, math.inf, -math.inf, math.nan, 10**5_000),
         ],
-        ids=str_of,
+        ids=id_of,
     )
-    def test_no_form(self, value: Any) -> None:
-        """Blanks, and numbers that stand for none or for several whole ones."""
+    def test_blank_or_inexact_number_has_no_form(self, value: Any) -> None:
         assert normalize.exact(value) is None
 
 
@@ -66,22 +65,21 @@ class TestText:
             ("a\u00a0b", "A B"),
         ],
     )
-    def test_the_same(self, a: str, b: str) -> None:
-        """Case, white space and the spelling of accents do not count."""
+    def test_case_white_space_and_composition_do_not_count(
+        self, a: str, b: str
+    ) -> None:
         assert normalize.text(a) == normalize.text(b) is not None
 
-    def test_not_the_same(self) -> None:
-        """Accents count."""
+    def test_accents_count(self) -> None:
         assert normalize.text("Zoe") != normalize.text("Zoë")
 
     @pytest.mark.parametrize("value", ["", " \n", None, 1])
-    def test_no_form(self, value: Any) -> None:
-        """Blanks and what is no text are no words."""
+    def test_blank_or_number_is_no_text(self, value: Any) -> None:
         assert normalize.text(value) is None
 
 
 class TestEmail:
-    """Mailboxes."""
+    """Email addresses."""
 
     @pytest.mark.parametrize(
         ("value", "form"),
@@ -101,8 +99,7 @@ class TestEmail:
             ("Ä@x.org", "ä@x.org"),
         ],
     )
-    def test_a_form(self, value: str, form: str) -> None:
-        """White space around, case and the spelling of accents do not count."""
+    def test_email_is_stripped_folded_and_composed(self, value: str, form: str) -> None:
         assert form == normalize.email(value)
 
     @pytest.mark.parametrize(
@@ -146,14 +143,14 @@ class TestEmail:
             *("a" * 253 + "@x", "\u00e5" * 253 + "@x", "a" + "\u0316" * 31 + "@x"),
             *("a" * 2_000 + "@\u00e5", "a\u0f73" * 1 + "\u0f73" * 16 + "@x"),
         ],
-        ids=str_of,
+        ids=id_of,
     )
-    def test_no_form(self, value: Any) -> None:
-        """What is no single plain address, or hides something, is no mailbox."""
+    def test_value_that_is_no_plain_address_has_no_form(self, value: Any) -> None:
+        """Several addresses, quotes and invisible characters included."""
         assert normalize.email(value) is None
 
     @pytest.mark.parametrize(
-        ("other", "ascii_one"),
+        ("address", "ascii_address"),
         [
             ("\u212aelvin@x.org", "kelvin@x.org"),
             ("stra\u00dfe@x.org", "strasse@x.org"),
@@ -164,10 +161,11 @@ class TestEmail:
             ("\ufb01n@x.org", "fin@x.org"),
         ],
     )
-    def test_nobody_takes_an_ascii_mailbox(self, other: str, ascii_one: str) -> None:
-        """A character outside ASCII never becomes one inside."""
-        assert normalize.email(other) is not None
-        assert normalize.email(other) != normalize.email(ascii_one)
+    def test_unicode_address_never_has_the_form_of_an_ascii_one(
+        self, address: str, ascii_address: str
+    ) -> None:
+        assert normalize.email(address) is not None
+        assert normalize.email(address) != normalize.email(ascii_address)
 
 
 class TestPhone:
@@ -184,8 +182,8 @@ class TestPhone:
             ("+123456789012345", "+123456789012345"),
         ],
     )
-    def test_a_form(self, value: str, form: str) -> None:
-        """A plus or two zeros, and 7 to 15 digits without their separators."""
+    def test_international_number_has_its_digits(self, value: str, form: str) -> None:
+        """With a plus or two zeros, and 7 to 15 digits."""
         assert form == normalize.phone(value)
 
     @pytest.mark.parametrize(
@@ -196,8 +194,8 @@ class TestPhone:
             *("+1555000111\u0661", "1 555 000 1111", None, 15550001111),
         ],
     )
-    def test_no_form(self, value: Any) -> None:
-        """A national number belongs to several subscribers: it is no key."""
+    def test_national_number_has_no_form(self, value: Any) -> None:
+        """Subscribers of several countries may have it."""
         assert normalize.phone(value) is None
 
 
@@ -215,8 +213,10 @@ class TestPhoneIn:
             ("IT", "06 1234 5678", "+390612345678"),
         ],
     )
-    def test_a_form(self, region: str, value: str, form: str) -> None:
-        """A number with a plus is read as it is, another as the region dials it."""
+    def test_number_is_read_as_dialled_in_the_region(
+        self, region: str, value: str, form: str
+    ) -> None:
+        """A number with a plus is international."""
         assert form == normalize.phone_in(region)(value)
 
     @pytest.mark.parametrize(
@@ -226,27 +226,26 @@ class TestPhoneIn:
             *("2025550143@x.org", "+", None, 2025550143, 2025550143.0),
         ],
     )
-    def test_no_form(self, value: Any) -> None:
-        """What is no valid number, or one with an extension, is no key."""
+    def test_invalid_number_or_extension_has_no_form(self, value: Any) -> None:
         assert normalize.phone_in("US")(value) is None
 
     @pytest.mark.parametrize("region", ["us", "XX", "", None])
-    def test_a_region_is_two_capitals(self, region: Any) -> None:
-        """An unknown region is told at once, not at the first number."""
+    def test_unknown_region_is_refused(self, region: Any) -> None:
+        """When the normaliser is made."""
         with pytest.raises(ValueError, match="such as 'US'"):
             normalize.phone_in(region)
 
-    def test_without_the_extra_it_says_so(self) -> None:
-        """The message says what to install, and the rest of the library works."""
+    def test_phone_in_without_the_extra_names_it(self) -> None:
+        """The rest of the library works."""
         code = (
             "import sys; sys.modules['phonenumbers'] = None\n"
             "from upsertcore import normalize\n"
             "print(normalize.phone('+1 555 000 1111'))\n"
             "normalize.phone_in('US')\n"
         )
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
 
-        assert done.stdout == "+15550001111\n"
-        assert "pip install 'upsertcore[phone]'" in done.stderr
+        assert process.stdout == "+15550001111\n"
+        assert "pip install 'upsertcore[phone]'" in process.stderr

@@ -1,4 +1,4 @@
-"""Telephone numbers: what people type, in every region, and what is no number."""
+"""Telephone numbers: common spellings in every region, and invalid ones."""
 
 from __future__ import annotations
 
@@ -28,61 +28,61 @@ REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 KINDS = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE)
 READERS = {region: phone_in(region) for region in REGIONS}
 LETTERS = sorted({region[0] for region in REGIONS})
-every = pytest.mark.parametrize("letter", LETTERS)
+by_letter = pytest.mark.parametrize("letter", LETTERS)
 
 
 def numbers(region: str) -> Iterator[Any]:
-    """Give the numbers that the metadata has as examples: one landline, one mobile."""
+    """Yield the example numbers of the metadata: one landline, one mobile."""
     for kind in KINDS:
         number = phonenumbers.example_number_for_type(region, kind)
         if number is not None:
             yield number
 
 
-def written(number: Any, layout: int = PhoneNumberFormat.E164) -> str:
+def formatted(number: Any, layout: int = PhoneNumberFormat.E164) -> str:
     return str(phonenumbers.format_number(number, layout))
 
 
 @pytest.mark.parametrize(("region", "value", "form"), CASES)
-def test_a_number_as_people_type_it(
+def test_typed_number_has_the_expected_form(
     region: str | None, value: str, form: str | None
 ) -> None:
-    """The form of each value, by the region that reads it; none reads as phone."""
+    """Without a region, ``phone`` reads it."""
     normal = phone if region is None else READERS[region]
 
     assert form == normal(value)
 
 
 def examples(letter: str) -> Iterator[tuple[Any, Any, str]]:
-    """Give each example of the regions of one letter: reader, number, form."""
+    """Yield reader, number and form of the examples of regions with this letter."""
     for region in REGIONS:
         if region.startswith(letter):
             for number in numbers(region):
-                yield READERS[region], number, written(number)
+                yield READERS[region], number, formatted(number)
 
 
-@every
-def test_an_international_number_has_one_form(letter: str) -> None:
-    """With a plus or two zeros, and separators: the same in every region."""
+@by_letter
+def test_international_number_has_one_form_in_every_region(letter: str) -> None:
+    """With a plus or two zeros, and separators."""
     for normal, number, form in examples(letter):
-        international = written(number, PhoneNumberFormat.INTERNATIONAL)
+        international = formatted(number, PhoneNumberFormat.INTERNATIONAL)
         for value in (form, international, f"00{form[1:]}"):
             assert form == normal(value) == phone(value) == READERS["US"](value)
 
 
-@every
-def test_a_national_number_has_the_form_of_the_international_one(letter: str) -> None:
-    """As the metadata writes it, in groups, with its trunk prefix where it has one."""
+@by_letter
+def test_national_number_has_the_international_form(letter: str) -> None:
+    """In groups, with a trunk prefix where the region has one."""
     for normal, number, form in examples(letter):
-        national = written(number, PhoneNumberFormat.NATIONAL)
+        national = formatted(number, PhoneNumberFormat.NATIONAL)
         if not national.isdigit():
             assert form == normal(national)
             assert phone(national) is None
 
 
-@every
-def test_a_zero_in_brackets_is_read_or_there_is_no_form(letter: str) -> None:
-    """Never another number; phone reads none, for it does not know the region."""
+@by_letter
+def test_zero_in_brackets_gives_the_number_or_no_form(letter: str) -> None:
+    """It never gives another number; ``phone`` does not know the region."""
     for normal, number, form in examples(letter):
         digits = phonenumbers.national_significant_number(number)
         for zero in ("(0)", "(0) ", " ( 0 ) ", "(0"):
@@ -91,21 +91,21 @@ def test_a_zero_in_brackets_is_read_or_there_is_no_form(letter: str) -> None:
             assert phone(value) is None
 
 
-@every
-def test_a_number_without_its_trunk_prefix_is_read_or_there_is_no_form(
+@by_letter
+def test_number_without_trunk_prefix_gives_the_number_or_no_form(
     letter: str,
 ) -> None:
-    """One of nine digits is read: no subscriber's number alone is that long."""
+    """Nine digits are read: a subscriber number alone is shorter."""
     for normal, number, form in examples(letter):
         digits = phonenumbers.national_significant_number(number)
         assert normal(digits) in ({form} if len(digits) >= 9 else {form, None})
 
 
-@every
-def test_a_number_that_was_a_float_has_no_form(letter: str) -> None:
-    """A zero is not added to the digits, however the number was written before."""
+@by_letter
+def test_number_with_the_end_of_a_float_has_no_form(letter: str) -> None:
+    """The end would add a zero to the digits."""
     for normal, number, form in examples(letter):
-        national = written(number, PhoneNumberFormat.NATIONAL)
+        national = formatted(number, PhoneNumberFormat.NATIONAL)
         significant = phonenumbers.national_significant_number(number)
         digits = "".join(filter(str.isdigit, national))
         for start in (form, form[1:], f"00{form[1:]}", digits, significant):
@@ -117,9 +117,9 @@ def test_a_number_that_was_a_float_has_no_form(letter: str) -> None:
         assert normal(int(significant)) is None
 
 
-@every
-def test_a_subscribers_number_has_no_form_without_its_area_code(letter: str) -> None:
-    """Two towns have the same; where a region is one area, it is whole."""
+@by_letter
+def test_subscriber_number_without_area_code_has_no_form(letter: str) -> None:
+    """Two towns may have the same; a region of one area is an exception."""
     for normal, number, form in examples(letter):
         size = phonenumbers.length_of_geographical_area_code(number)
         digits = phonenumbers.national_significant_number(number)
@@ -127,9 +127,8 @@ def test_a_subscribers_number_has_no_form_without_its_area_code(letter: str) -> 
             assert normal(digits[size:]) in {None, form}
 
 
-@every
-def test_a_short_code_has_no_form(letter: str) -> None:
-    """Emergency numbers and service codes are everybody's."""
+@by_letter
+def test_emergency_or_service_number_has_no_form(letter: str) -> None:
     for region in REGIONS:
         if region.startswith(letter):
             for code in ("112", "911", "999", "110", "000", "101", "1111"):
@@ -137,8 +136,8 @@ def test_a_short_code_has_no_form(letter: str) -> None:
                 assert phone(code) is None
 
 
-def test_a_form_too_short_for_phone_is_none() -> None:
-    """Iran has valid numbers of four digits: six with the country code."""
+def test_number_too_short_for_phone_has_no_form() -> None:
+    """Iran has valid numbers of six digits with the country code."""
     assert phone_in("IR")("09601") is None
     assert phone_in("IR")("9601") is None
     assert phone("+989601") is None
@@ -150,16 +149,16 @@ def test_a_form_too_short_for_phone_is_none() -> None:
 @pytest.mark.parametrize(
     "part", ["1", "+", "(", "(0", "(0)", ".", ".0", "/", " ", "1(", "\u2010", "\u0661"]
 )
-def test_a_megabyte_has_no_form(normal: Any, part: str) -> None:
+def test_very_long_number_has_no_form(normal: Any, part: str) -> None:
     size = 1_000_000 // len(part)
     for before in ("", "+", "+1"):
         assert normal(before + part * size) is None
         assert normal(before + part * size + "x") is None
 
 
-def test_separators_are_those_that_are_not_read() -> None:
-    """Without them a form remains only where phone makes that form."""
+def test_separators_are_those_that_phone_removes() -> None:
+    """The fast path removes them before it checks the form."""
     assert b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f -" == SEPARATORS
     for value in ("+1 (555) 000-1111", "+1.555.000.1111", "+44 (0)20 7946 0107"):
-        bare = value.encode().translate(None, SEPARATORS).decode()
-        assert not PHONE_FORM.fullmatch(bare)
+        stripped = value.encode().translate(None, SEPARATORS).decode()
+        assert not PHONE_FORM.fullmatch(stripped)

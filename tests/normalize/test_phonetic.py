@@ -1,4 +1,4 @@
-"""Codes by sound: as published, total on any text, and each its own code."""
+"""Phonetic codes: as published, total on any text, and idempotent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from upsertcore.normalize.phonetic import nysiis, soundex
 
 CASES = Path(__file__).parents[1] / "cases" / "phonetic"
 CODES = {"soundex": soundex, "nysiis": nysiis}
-every = pytest.mark.parametrize("normal", CODES.values(), ids=CODES)
-# What NYSIIS translates together, and what codes are written with.
+by_algorithm = pytest.mark.parametrize("normal", CODES.values(), ids=CODES)
+# Groups of letters that NYSIIS translates together, and letters of codes.
 PARTS = ("A", "E", "EV", "IE", "SCH", "MAC", "KN", "PH", "PF", "DT", "AY", "H", "W")
 LONG = 100_000
 
@@ -36,8 +36,8 @@ def cases(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("case", cases("soundex"))
-def test_a_published_soundex_code(case: dict[str, str]) -> None:
-    """Each name has the code that its source gives, which is its own code."""
+def test_soundex_equals_the_published_code(case: dict[str, str]) -> None:
+    """In any case; the code is its own code."""
     assert case["source"]
     assert case["code"] == soundex(case["name"])
     assert case["code"] == soundex(case["name"].upper())
@@ -45,77 +45,76 @@ def test_a_published_soundex_code(case: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("case", cases("nysiis"))
-def test_a_published_nysiis_code(case: dict[str, str]) -> None:
-    """Each name has the code that its source gives, between strokes."""
+def test_nysiis_equals_the_published_code(case: dict[str, str]) -> None:
+    """In any case, between slashes."""
     assert case["source"]
     assert f"/{case['code']}/" == nysiis(case["name"])
     assert f"/{case['code']}/" == nysiis(case["name"].lower())
 
 
 class TestLaws:
-    @every
+    @by_algorithm
     @example(value="R163")
     @example(value="/SNAT/")
     @example(value="//")
     @example(value="\ud800Ada")
     @given(value=rich_text())
-    def test_total_and_idempotent_on_any_text(
+    def test_code_of_any_text_is_its_own_code(
         self, normal: Normalizer, value: str
     ) -> None:
-        """Any text has a code or none, and the code is its own."""
         check_normaliser(normal, [value])
 
-    @every
+    @by_algorithm
     @given(value=json_values())
-    def test_total_on_any_value(self, normal: Normalizer, value: Any) -> None:
-        """What is no text has no code; none makes a normaliser raise."""
+    def test_any_value_has_a_code_or_none(self, normal: Normalizer, value: Any) -> None:
         check_normaliser(normal, [value])
 
-    @every
-    def test_the_pool_of_a_host(self, normal: Normalizer) -> None:
-        """They keep what a host is told to keep, on awkward text and on none."""
+    @by_algorithm
+    def test_algorithm_keeps_the_laws_of_normalisers(self, normal: Normalizer) -> None:
         check_normaliser(normal)
 
-    @every
-    def test_every_character_that_is_decomposed(self, normal: Normalizer) -> None:
-        """Exhaustively: each, after a letter, has a code or none."""
+    @by_algorithm
+    def test_every_changing_character_has_an_idempotent_code(
+        self, normal: Normalizer
+    ) -> None:
+        """Exhaustive, each after a letter."""
         for value in map(chr, range(sys.maxunicode + 1)):
             if not value == value.upper() == unicodedata.normalize("NFKD", value):
                 idempotent_form(normal, f"B{value}")
 
-    @every
-    def test_every_name_of_three_letters(self, normal: Normalizer) -> None:
-        """Exhaustively: each has a code, which is its own."""
+    @by_algorithm
+    def test_every_name_of_three_letters_has_an_idempotent_code(
+        self, normal: Normalizer
+    ) -> None:
+        """Exhaustive."""
         for letters in itertools.product(string.ascii_uppercase, repeat=3):
             name = "".join(letters)
             assert normal(name) is not None
             idempotent_form(normal, name)
 
-    @every
+    @by_algorithm
     @given(parts=st.lists(st.sampled_from(PARTS), min_size=1))
-    def test_names_of_what_is_read_together(
+    def test_name_of_letter_groups_has_a_code(
         self, normal: Normalizer, parts: list[str]
     ) -> None:
-        """A name of the groups that the rules know has a code, which is its own."""
         assert normal("".join(parts)) is not None
         check_normaliser(normal, ["".join(parts)])
 
-    @every
+    @by_algorithm
     @pytest.mark.parametrize("part", ["a", "SCH", "H", "1", "\u0301", "\ufdfa"])
-    def test_a_long_text(self, normal: Normalizer, part: str) -> None:
-        """A hundred thousand times one thing has a code, or none."""
+    def test_long_text_has_a_code_or_none(self, normal: Normalizer, part: str) -> None:
         check_normaliser(normal, [part * (LONG // len(part))])
 
-    def test_a_code_of_nysiis_read_as_a_name_may_have_another(self) -> None:
-        """That is what the strokes are for: AEV has AAF, and AAF has AF."""
+    def test_nysiis_code_without_slashes_is_read_as_a_name(self) -> None:
+        """The slashes mark a code: AEV has AAF, and AAF has AF."""
         assert ("/AAF/", "/AF/") == (nysiis("Aev"), nysiis("AAF"))
         assert "/AAF/" == nysiis("/AAF/")
 
 
 class TestNames:
-    """What is read of a name, by both."""
+    """How both algorithms read a name."""
 
-    @every
+    @by_algorithm
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -132,11 +131,13 @@ class TestNames:
             ("Smith 3rd", "Smithrd"),
         ],
     )
-    def test_the_same(self, normal: Normalizer, one: str, other: str) -> None:
-        """Case, accents, width and what is no letter do not count."""
+    def test_spellings_of_one_name_have_one_code(
+        self, normal: Normalizer, one: str, other: str
+    ) -> None:
+        """Case, accents, width and other characters than letters do not count."""
         assert normal(one) == normal(other) is not None
 
-    @every
+    @by_algorithm
     @pytest.mark.parametrize(
         "value",
         [
@@ -156,18 +157,18 @@ class TestNames:
         ],
         ids=repr,
     )
-    def test_no_code(self, normal: Normalizer, value: Any) -> None:
-        """No letters, or one without a base from A to Z: no code is guessed."""
+    def test_value_without_latin_letters_has_no_code(
+        self, normal: Normalizer, value: Any
+    ) -> None:
         assert normal(value) is None
 
     @pytest.mark.parametrize("value", ["r163", "R1634", "R16", "R106", "R183", "RR63"])
-    def test_what_is_nearly_a_code_is_a_name(self, value: str) -> None:
-        """Digits are passed over where the whole is no code."""
+    def test_text_similar_to_a_code_is_read_as_a_name(self, value: str) -> None:
+        """Its digits are ignored."""
         assert "R000" == soundex(value)
 
 
-def test_a_key_of_a_policy() -> None:
-    """A composite of codes and of what is exact finds the other spelling."""
+def test_composite_with_a_code_matches_another_spelling() -> None:
     person = key("surname", "born", normalize=(soundex, normalize.year))
     policy = Policy(
         match=first_match("person"),
@@ -181,21 +182,21 @@ def test_a_key_of_a_policy() -> None:
     assert "c-2" == book.upsert({"surname": "Rupert", "born": "1816"}).contact.id
 
 
-def test_without_the_extra_it_says_so() -> None:
-    """The message says what to install, and the rest of the library works."""
+def test_import_without_the_extra_names_it() -> None:
+    """The rest of the library works."""
     code = (
         "import sys; sys.modules['jellyfish'] = None\n"
         "from upsertcore import normalize\n"
         "print(normalize.initials('Ada King'))\n"
         "import upsertcore.normalize.phonetic\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
 
-    assert "a k\n" == done.stdout
+    assert "a k\n" == process.stdout
     assert (
         "ModuleNotFoundError: upsertcore.normalize.phonetic needs the package"
-        in done.stderr
+        in process.stderr
     )
-    assert "pip install 'upsertcore[phonetic]'" in done.stderr
+    assert "pip install 'upsertcore[phonetic]'" in process.stderr

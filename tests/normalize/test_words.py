@@ -1,4 +1,4 @@
-"""What normalisers share: text in one spelling, whole numbers, limits."""
+"""Common parts of normalisers: text, whole numbers, limits."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ NORMALISERS: dict[str, Normalizer] = {
     "soundex": phonetic.soundex,
     "nysiis": phonetic.nysiis,
 }
-every = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
-# Marks of several classes, in turn and one class behind the other; two that decompose
-# into two; two that combine nothing and decompose into what does.
+by_normaliser = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
+# Marks of two classes, alternating and in blocks; marks that decompose into two; and
+# characters that are no marks themselves and decompose into marks.
 PILES: dict[str, Callable[[int], str]] = {
     "in turn": lambda n: "\u0301\u0316" * n,
     "in blocks": lambda n: "\u0301" * n + "\u0316" * n,
@@ -46,8 +46,8 @@ piles = pytest.mark.parametrize("pile", PILES.values(), ids=PILES)
 
 
 class TestText:
-    def test_a_form_has_a_longest_length(self) -> None:
-        """White space that is left out does not count, and folding does."""
+    def test_text_longer_than_the_limit_has_no_form(self) -> None:
+        """The length is that after folding, without removed white space."""
         long = "a" * MAX_LENGTH
 
         assert long == text(long) == text(" " * 10 * MAX_LENGTH + long.upper() + "\n")
@@ -57,8 +57,8 @@ class TestText:
         assert text("\u00df" * MAX_LENGTH) is None
         assert text("e\u0301" * MAX_LENGTH) == "\u00e9" * MAX_LENGTH
 
-    def test_a_form_has_at_most_thirty_marks_in_a_row(self) -> None:
-        """However many of them are composed with their letter."""
+    def test_text_with_too_many_marks_in_a_row_has_no_form(self) -> None:
+        """Marks composed with their letter count, too."""
         assert text("a" + "\u0316" * MAX_MARKS) is not None
         assert text("a" + "\u0316" * (MAX_MARKS + 1)) is None
         assert text("\u00e1" + "\u0316" * MAX_MARKS) is None
@@ -69,64 +69,67 @@ class TestText:
         ("one", "other"),
         [("\u212a", "k"), ("\u00df", "ss"), ("\u017f", "s"), ("\ufb01", "fi")],
     )
-    def test_it_joins_what_is_not_one_mailbox(self, one: str, other: str) -> None:
-        """It is not for email addresses: ``email`` distinguishes them."""
+    def test_text_has_one_form_for_different_mailboxes(
+        self, one: str, other: str
+    ) -> None:
+        """For email addresses, ``email`` distinguishes them."""
         assert text(one) == text(other)
         assert normalize.email(f"{one}@x.org") != normalize.email(f"{other}@x.org")
         assert "email address" in str(text.__doc__)
 
 
-class TestCrowded:
+class TestTooManyMarks:
     @pytest.mark.parametrize("mark", ["\u0301", "\u0f71", "\u3099"])
-    def test_a_run_of_marks(self, mark: str) -> None:
+    def test_more_marks_in_a_row_than_the_limit_are_too_many(self, mark: str) -> None:
         assert not has_too_many_marks("a" + mark * MAX_MARKS)
         assert has_too_many_marks("a" + mark * (MAX_MARKS + 1))
         assert not has_too_many_marks(("a" + mark * MAX_MARKS) * 3)
 
     @pytest.mark.parametrize("mark", ["\u0344", "\u0f73", "\u0f75", "\u0f81"])
-    def test_a_mark_that_is_two_counts_twice(self, mark: str) -> None:
+    def test_mark_that_decomposes_into_two_counts_twice(self, mark: str) -> None:
         assert not has_too_many_marks("a" + mark * (MAX_MARKS // 2))
         assert has_too_many_marks("a" + mark * (MAX_MARKS // 2 + 1))
 
-    def test_a_letter_with_marks_counts_them(self) -> None:
+    def test_marks_of_a_composed_letter_count(self) -> None:
         assert has_too_many_marks("\u1fb7" + "\u0316" * (MAX_MARKS - 1))
         assert not has_too_many_marks("\u1fb7" + "\u0316" * (MAX_MARKS - 2))
 
-    def test_every_character_that_hides_a_mark_is_known(self) -> None:
-        """Exhaustively: what does not combine, and decomposes into what does."""
+    def test_hidden_marks_are_all_known(self) -> None:
+        """Exhaustive: characters that do not combine and decompose into marks."""
         combining = unicodedata.combining
         hidden = {
-            each
-            for each in map(chr, range(sys.maxunicode + 1))
-            if not combining(each) and combining(unicodedata.normalize("NFKD", each)[0])
+            character
+            for character in map(chr, range(sys.maxunicode + 1))
+            if not combining(character)
+            and combining(unicodedata.normalize("NFKD", character)[0])
         }
 
         assert hidden == words._HIDDEN_MARKS
 
-    def test_no_other_character_brings_many_marks(self) -> None:
-        """Exhaustively: at most three, so that what is let through stays short."""
+    def test_no_character_decomposes_into_more_than_three_marks(self) -> None:
+        """Exhaustive."""
         most = 0
-        for each in map(chr, range(sys.maxunicode + 1)):
+        for character in map(chr, range(sys.maxunicode + 1)):
             row = 0
-            for part in unicodedata.normalize("NFKD", each):
+            for part in unicodedata.normalize("NFKD", character):
                 row = row + 1 if unicodedata.combining(part) else 0
                 most = max(most, row)
 
         assert most == 3
 
 
-class TestSpaced:
-    def test_it_keeps_what_may_become_short_enough(self) -> None:
+class TestSingleSpaced:
+    def test_text_that_may_compose_to_the_limit_is_kept(self) -> None:
         """Four characters may compose into one."""
         assert single_spaced("a" * 4 * MAX_LENGTH) == "a" * 4 * MAX_LENGTH
         assert single_spaced("a" * (4 * MAX_LENGTH + 1)) is None
         assert single_spaced(" " * 10 * MAX_LENGTH) == ""
 
-    def test_no_character_composes_of_more_than_four(self) -> None:
-        """Exhaustively."""
+    def test_no_character_composes_from_more_than_four(self) -> None:
+        """Exhaustive."""
         longest = max(
-            len(unicodedata.normalize("NFD", each))
-            for each in map(chr, range(sys.maxunicode + 1))
+            len(unicodedata.normalize("NFD", character))
+            for character in map(chr, range(sys.maxunicode + 1))
         )
 
         assert longest == words._EXPANSION
@@ -142,15 +145,14 @@ class TestSpaced:
     ],
     ids=repr,
 )
-def test_a_whole_number(value: Any, number: int | None) -> None:
-    """An int, or a float that stands for one and for no other."""
-    made = whole_number(value)
+def test_whole_number_of_int_or_exact_float(value: Any, number: int | None) -> None:
+    result = whole_number(value)
 
-    assert (number, type(number)) == (made, type(made))
+    assert (number, type(number)) == (result, type(result))
 
 
-class Cost:
-    """Counts the characters that are put into a normal form of Unicode."""
+class NormalizationCost:
+    """Counts the characters that are normalised by ``unicodedata``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.characters = 0
@@ -168,40 +170,37 @@ class Cost:
         return self.characters, form
 
 
-@every
+@by_normaliser
 @piles
-def test_a_pile_of_marks_has_no_form_and_is_not_put_in_order(
+def test_pile_of_marks_has_no_form_and_is_not_decomposed(
     normal: Normalizer, pile: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand marks cost what a hundred cost: nothing is decomposed."""
-    cost = Cost(monkeypatch)
+    cost = NormalizationCost(monkeypatch)
     for before in ("a", "\u00e9", ""):
         for after in ("@x.org", " b", ""):
-            few, many = (
+            short, long = (
                 cost.of(normal, before + pile(n) + after) for n in (100, 1_000)
             )
-            assert (few[1], many[1]) == (None, None)
-            assert few[0] == many[0] == 0
+            assert (short[1], long[1]) == (None, None)
+            assert short[0] == long[0] == 0
 
 
-@every
-def test_many_short_piles_cost_what_they_are_long(
+@by_normaliser
+def test_cost_of_short_piles_is_linear(
     normal: Normalizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four times the text is four times the characters, or no form at all."""
-    cost = Cost(monkeypatch)
+    cost = NormalizationCost(monkeypatch)
     pile = "a" + "\u0301\u0316" * 10
-    few, many = (cost.of(normal, f"{pile} " * n)[0] for n in (100, 400))
+    short, long = (cost.of(normal, f"{pile} " * n)[0] for n in (100, 400))
 
-    assert many <= 4 * (few + 100)
+    assert long <= 4 * (short + 100)
 
 
-@every
+@by_normaliser
 @pytest.mark.parametrize("part", ["\u00e9", "\u00e9 ", "a\u0301", "\ufdfa", "\u0130"])
-def test_a_megabyte_is_not_put_into_a_normal_form(
+def test_too_long_text_is_not_decomposed(
     normal: Normalizer, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is too long has no form before anything is decomposed."""
-    cost = Cost(monkeypatch)
+    cost = NormalizationCost(monkeypatch)
 
     assert (0, None) == cost.of(normal, part * (1_000_000 // len(part)))

@@ -1,4 +1,4 @@
-"""One line of a table: what it takes, and what it refuses."""
+"""The options of one field: defaults, and combinations that are refused."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def refuse(value: Any) -> Any:
     raise ValueError("must be nothing")
 
 
-def test_what_a_bare_line_says() -> None:
-    """No key, needed for nothing; what is sent takes the place of what is stored."""
+def test_field_without_options_has_the_defaults() -> None:
     line = field()
 
     assert (line.key, line.unique, line.keep_aliases, line.max_forms) == (
@@ -39,8 +38,7 @@ def test_what_a_bare_line_says() -> None:
         line.unique = True  # type: ignore[misc]
 
 
-def test_each_part_of_a_line_stands_in_its_place() -> None:
-    """What is said by name is read by that name."""
+def test_field_has_the_given_options() -> None:
     line = field(
         key=normalize.email,
         unique=True,
@@ -80,15 +78,13 @@ def test_each_part_of_a_line_stands_in_its_place() -> None:
     ],
     ids=map(str, range(13)),
 )
-def test_an_unworkable_line(line: Any, words: str) -> None:
-    """The field is named, and what would be right."""
+def test_invalid_field_is_refused_by_name(line: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
         check_field("f", line)
 
 
 @pytest.mark.parametrize("rule", [None, "keep", max, field()], ids="abcd")
-def test_what_is_no_rule(rule: Any) -> None:
-    """Only a merge rule is one."""
+def test_value_that_is_no_rule_is_refused(rule: Any) -> None:
     check_rule("x", keep)
     with pytest.raises(InvalidPolicy, match="x: must be a rule, not"):
         check_rule("x", rule)
@@ -99,8 +95,9 @@ def test_what_is_no_rule(rule: Any) -> None:
     [("drop", Null), ("store", Null), (None, Blank), (["clear"], Null), ("", Blank)],
     ids=map(str, range(5)),
 )
-def test_what_is_no_choice(value: Any, choices: Any) -> None:
-    """The choices that there are are named."""
+def test_unknown_choice_is_refused_with_the_known_ones(
+    value: Any, choices: Any
+) -> None:
     check_choice("null", "ignore", Null)
     with pytest.raises(InvalidPolicy, match="x: must be one of '"):
         check_choice("x", value, choices)
@@ -116,8 +113,7 @@ def test_what_is_no_choice(value: Any, choices: Any) -> None:
     ],
     ids=map(str, range(4)),
 )
-def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
-    """Cleaned and frozen, as a sent value is."""
+def test_default_is_cleaned_and_frozen(line: Any, stored: Any) -> None:
     assert stored == default_value("f", line)
 
 
@@ -131,7 +127,7 @@ def test_a_default_is_what_would_be_stored(line: Any, stored: Any) -> None:
     ],
     ids="abcd",
 )
-def test_a_default_that_cannot_be_stored(line: Any, words: str) -> None:
-    """The line's own ``clean`` may refuse it, and a value it must be."""
+def test_default_that_cannot_be_stored_is_refused(line: Any, words: str) -> None:
+    """Its own clean function may refuse it."""
     with pytest.raises(InvalidPolicy, match=words):
         default_value("f", line)

@@ -1,4 +1,4 @@
-"""Functions of a policy: called where they make one, and of one value."""
+"""Functions of a policy: factories, and functions that do not take one value."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from upsertcore.policy.function_checks import (
 from upsertcore.rules import custom, latest
 
 
-def outside() -> Callable[[Any], str]:
-    """Make a normaliser, as an application does."""
+def make_normaliser() -> Callable[[Any], str]:
+    """Make a normaliser, as an application may."""
     return str
 
 
 @pytest.mark.parametrize(
-    ("maker", "noun"),
+    ("factory", "noun"),
     [
         (normalize.phone_in, "a normaliser"),
         (normalize.nicknames, "a normaliser"),
-        (outside, "a normaliser"),
+        (make_normaliser, "a normaliser"),
         (latest, "a rule"),
         (first_match, "a match strategy"),
         (merge_all, "a match strategy"),
@@ -46,12 +46,11 @@ def outside() -> Callable[[Any], str]:
     ],
     ids=map(str, range(8)),
 )
-def test_what_makes_it_is_none_itself(maker: Any, noun: str) -> None:
-    """The message says what it makes, and to call it."""
+def test_factory_is_refused_with_the_advice_to_call_it(factory: Any, noun: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
-        check_not_factory("x", maker)
+        check_not_factory("x", factory)
 
-    name = maker.__name__
+    name = factory.__name__
     words = f"x: {name} makes {noun} and is not one itself; call it, as in {name}(...)"
     assert str(caught.value) == words
 
@@ -63,7 +62,7 @@ def annotated(value: Any) -> Any:
 annotated.__annotations__["return"] = latest("at").__class__
 
 
-def test_an_annotation_may_be_the_class_itself() -> None:
+def test_factory_with_a_class_as_annotation_is_refused() -> None:
     """Without the import that keeps annotations as text."""
     with pytest.raises(InvalidPolicy, match="x: annotated makes a rule"):
         check_not_factory("x", annotated)
@@ -72,8 +71,7 @@ def test_an_annotation_may_be_the_class_itself() -> None:
 @pytest.mark.parametrize(
     "value", [None, 7, "latest", str, normalize.email, latest("at"), lambda v: v, len]
 )
-def test_anything_else_is_not_taken_for_a_maker(value: Any) -> None:
-    """Values, classes, and functions that say nothing of the kind."""
+def test_value_or_plain_function_is_no_factory(value: Any) -> None:
     check_not_factory("x", value)
 
 
@@ -86,25 +84,24 @@ def test_anything_else_is_not_taken_for_a_maker(value: Any) -> None:
     ],
     ids=map(str, range(9)),
 )
-def test_a_function_of_one_value(function: Any) -> None:
-    """Whatever can be called with one, or does not say what it takes."""
+def test_function_of_one_value_is_accepted(function: Any) -> None:
+    """A callable without a signature is accepted, too."""
     check_normaliser("x", function)
 
 
 @pytest.mark.parametrize(
     "function", [lambda: "", lambda _a, _b: "", str.replace], ids="abc"
 )
-def test_a_function_of_fewer_or_more_values(function: Any) -> None:
-    """It would raise at the first patch, so the policy refuses it."""
+def test_function_of_fewer_or_more_values_is_refused(function: Any) -> None:
+    """It would raise for the first patch."""
     with pytest.raises(InvalidPolicy, match="must take one value; do so"):
         check_function("x", function, "do so")
 
 
-def test_the_policy_checks_each_place() -> None:
-    """Of a field, and of a key of several fields."""
+def test_policy_and_key_check_their_functions() -> None:
     lines: dict[str, Any] = {"email": field(key=normalize.email), "name": field()}
     prefix: Any = normalize.prefix
-    clean: Any = outside
+    clean: Any = make_normaliser
     for make in (
         lambda: Policy(first_match("email"), {"email": field(key=prefix)}),
         lambda: Policy(first_match("email"), {**lines, "x": field(clean=clean)}),
@@ -114,82 +111,80 @@ def test_the_policy_checks_each_place() -> None:
             make()
 
 
-class TestRaising:
-    """What a caller's function raises has a note: field, function, kind of value."""
+class TestExceptionNotes:
+    """An exception of a caller's function gets a note: field, function, kind."""
 
     LINES: dict[str, Any] = {"email": field(key=normalize.email)}  # noqa: RUF012
 
-    def book(self, **line: Any) -> ContactBook:
-        """Make a book whose field v has such a line."""
+    def make_book(self, **line: Any) -> ContactBook:
+        """Make a book whose field v has these options."""
         ids = iter(["c-1", "c-2", "c-3"])
         lines = {**self.LINES, "v": field(**line)}
         policy = Policy(first_match("email"), merging(lines, {"v": DIVIDES}))
         return ContactBook(policy, ids=ids.__next__)
 
     def notes(self, call: Callable[[], object]) -> list[str]:
-        """Return the notes of what a call raises."""
+        """Return the notes of the exception of a call."""
         with pytest.raises(ZeroDivisionError) as caught:
             call()
         return caught.value.__notes__
 
-    def test_a_rule(self) -> None:
-        """On every path: an upsert, a plan, and a merge of contacts."""
-        made = self.book(rule=DIVIDES)
+    def test_exception_of_a_rule_has_a_note(self) -> None:
+        """In an upsert, a plan, and a merge of contacts."""
+        book = self.make_book(rule=DIVIDES)
         note = ["v: rule divides raised this for a number"]
-        assert self.notes(lambda: made.upsert({"email": "a@x", "v": 0})) == note
-        assert self.notes(lambda: made.plan({"email": "a@x", "v": 0})) == note
-        assert len(made) == 0
+        assert self.notes(lambda: book.upsert({"email": "a@x", "v": 0})) == note
+        assert self.notes(lambda: book.plan({"email": "a@x", "v": 0})) == note
+        assert len(book) == 0
 
-        made.upsert({"email": "a@x", "v": 2})
-        other = self.book()
+        book.upsert({"email": "a@x", "v": 2})
+        other = self.make_book()
         other.upsert({"email": "a@x", "v": 1})
         other.upsert({"email": "b@x", "v": 0})
         assert self.notes(lambda: other.merge("c-1", "c-2")) == note
         assert len(other) == 2
 
-    def test_a_clean(self) -> None:
-        """On every path of a patch."""
-        made = self.book(clean=lambda value: 1 // value)
+    def test_exception_of_a_clean_function_has_a_note(self) -> None:
+        book = self.make_book(clean=lambda value: 1 // value)
         note = ["v: clean <lambda> raised this for a number"]
-        assert self.notes(lambda: made.upsert({"email": "a@x", "v": 0})) == note
-        assert self.notes(lambda: made.plan({"email": "a@x", "v": 0})) == note
+        assert self.notes(lambda: book.upsert({"email": "a@x", "v": 0})) == note
+        assert self.notes(lambda: book.plan({"email": "a@x", "v": 0})) == note
 
-    def test_what_a_clean_returns_is_named(self) -> None:
-        """On every path of a patch, with what it returned."""
-        made = self.book(clean=lambda value: {value})
-        for call in (made.upsert, made.plan):
+    def test_invalid_result_of_clean_is_refused(self) -> None:
+        book = self.make_book(clean=lambda value: {value})
+        for call in (book.upsert, book.plan):
             with pytest.raises(InvalidField, match="let clean return sorted"):
                 call({"email": "a@x", "v": 0})
 
-    def test_what_a_rule_returns_is_named(self) -> None:
-        """By its kind, for a stored value may be in it."""
+    def test_invalid_result_of_a_rule_is_refused_by_kind(self) -> None:
+        """The value is not shown: a stored one may be in it."""
         nan = float("nan")
-        for made, kind, advice in (
+        for result, kind, advice in (
             ({1}, "set", "sorted(value)"),
             ([{1}], "set at [0]", "sorted(value)"),
             (nan, "float", "a JSON value"),
         ):
-            results = iter([made, made])
+            results = iter([result, result])
             rule = custom(lambda *_, results=results: next(results))
             with pytest.raises(InvalidField) as caught:
-                self.book(rule=rule).upsert({"email": "a@x", "v": 0})
-            what = f"v: must not become {kind} through its rule"
-            assert str(caught.value) == f"{what}; let <lambda> return {advice}"
+                self.make_book(rule=rule).upsert({"email": "a@x", "v": 0})
+            start = f"v: must not become {kind} through its rule"
+            assert str(caught.value) == f"{start}; let <lambda> return {advice}"
 
-    def test_a_normaliser(self) -> None:
-        """On every path of a patch, in a look-up, and where a form is no text."""
+    def test_exception_of_a_normaliser_has_a_note(self) -> None:
+        """In patches and in a lookup; a form that is no text is refused."""
 
         def broken(value: Any) -> Any:
             return 1 // value if type(value) is int else 7
 
         policy = Policy(first_match("email"), {"email": field(key=broken)})
-        made = ContactBook(policy)
+        book = ContactBook(policy)
         note = ["email: normaliser broken raised this for a number"]
-        assert self.notes(lambda: made.upsert({"email": 0})) == note
-        assert self.notes(lambda: made.plan({"email": 0})) == note
-        assert self.notes(lambda: made.find("email", 0)) == note
+        assert self.notes(lambda: book.upsert({"email": 0})) == note
+        assert self.notes(lambda: book.plan({"email": 0})) == note
+        assert self.notes(lambda: book.find("email", 0)) == note
         with pytest.raises(TypeError, match="email: normaliser broken must return str"):
-            made.upsert({"email": "a@x"})
+            book.upsert({"email": "a@x"})
         surrogate = Policy(first_match("e"), {"e": field(key=lambda _v: "\ud800")})
         with pytest.raises(TypeError, match="e: normaliser <lambda>: what it returns"):
             ContactBook(surrogate).upsert({"e": "x"})

@@ -1,4 +1,4 @@
-"""Keys: the normal forms of one field, of several together, and of each of several."""
+"""Keys: the normal forms of one field, of composites, and of any-of keys."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PERSON = key("first", "last", normalize=normalize.text)
 MAIL = key("main", "more", normalize=normalize.email, any_of=True)
 
 
-def called(made: Key, name: str, *blocked: str) -> Key:
-    """Give a key its name and what it blocks, as a policy does."""
+def named_key(unnamed: Key, name: str, *blocked: str) -> Key:
+    """Return the key with a name and blocked patterns, as in a policy."""
     options = (
-        made.unique,
-        made.keep_aliases,
-        made.max_forms,
-        made.any_of,
-        made.append_new,
+        unnamed.unique,
+        unnamed.keep_aliases,
+        unnamed.max_forms,
+        unnamed.any_of,
+        unnamed.append_new,
     )
-    return Key(name, made.fields, made.normalize, *options, blocked)
+    return Key(name, unnamed.fields, unnamed.normalize, *options, blocked)
 
 
 class TestOneField:
@@ -47,31 +47,31 @@ class TestOneField:
             ({"email": ("B@x", "", None, "b@X", "A@x")}, ("b@x", "a@x")),
         ],
     )
-    def test_forms(self, fields: Any, forms: Any) -> None:
-        """One form per item of a list, each once, in order."""
+    def test_forms_of_a_list_are_those_of_its_items(
+        self, fields: Any, forms: Any
+    ) -> None:
+        """Each once, in order."""
         assert forms == self.EMAIL.forms(fields)
 
-    def test_a_blank_form_is_none(self) -> None:
-        """A normaliser that answers blank text has made no key."""
+    def test_blank_form_is_no_form(self) -> None:
         assert Key("a", ("a",), (lambda _value: "",)).forms({"a": "x"}) == ()
 
     @pytest.mark.parametrize("value", ["x", ("y", "x")], ids=["one", "list"])
-    def test_a_normaliser_that_raises_is_named(self, value: Any) -> None:
-        """With its field and the kind of the value, which may be a stored one."""
+    def test_exception_of_a_normaliser_has_a_note(self, value: Any) -> None:
+        """The note names the field and the kind of the value."""
 
         def fail(value: Any) -> str:
             if value == "x":
                 raise ZeroDivisionError
             return "y"
 
-        made = Key("people", ("a", "b"), (str, fail), any_of=True)
+        people = Key("people", ("a", "b"), (str, fail), any_of=True)
         with pytest.raises(ZeroDivisionError) as caught:
-            made.forms({"a": "x", "b": value})
+            people.forms({"a": "x", "b": value})
 
         assert caught.value.__notes__ == ["b: normaliser fail raised this for text"]
 
-    def test_a_form_is_text(self) -> None:
-        """A normaliser that answers anything else is a fault of the host's."""
+    def test_form_that_is_no_text_is_an_error(self) -> None:
         wrong: Any = len
         with pytest.raises(TypeError, match="len must return str or None, not int"):
             Key("a", ("a",), (wrong,)).forms({"a": "x"})
@@ -89,12 +89,11 @@ class TestOneField:
         ],
         ids=map(str, range(7)),
     )
-    def test_what_is_sought(self, value: Any, forms: Any) -> None:
-        """A value, or each item of a list, each form once."""
+    def test_lookup_forms_of_a_value_or_list(self, value: Any, forms: Any) -> None:
+        """Each form once."""
         assert forms == self.EMAIL.lookup_forms(value)
 
-    def test_what_is_told(self) -> None:
-        """An error about it names the field and shows its value."""
+    def test_error_subject_is_the_field_and_its_value(self) -> None:
         assert self.EMAIL.error_subject({"email": "A@x", "city": "Oslo"}) == (
             "email",
             "A@x",
@@ -119,42 +118,42 @@ class TestComposite:
         ],
         ids=map(str, range(8)),
     )
-    def test_every_part_is_needed(self, fields: Any, forms: Any) -> None:
-        """What is omitted, null, blank or has no normal form makes no key at all."""
+    def test_composite_without_all_parts_has_no_form(
+        self, fields: Any, forms: Any
+    ) -> None:
+        """A part may be omitted, null, blank or without normal form."""
         assert forms == PERSON.forms(fields)
         assert PERSON.composite
 
-    def test_the_joint_is_escaped(self) -> None:
-        """Different parts never make the same form, whatever stands in them."""
+    def test_separator_in_a_part_is_escaped(self) -> None:
+        """Different parts never make the same form."""
         parts = ["a", "a|", "|a", "a\\", "\\a", "|", "\\", "\\|", "a|b"]
         forms = [PERSON.forms({"first": a, "last": b}) for a in parts for b in parts]
 
         assert len({*forms}) == len(parts) ** 2
         assert PERSON.forms({"first": "a|b", "last": "c\\"}) == ("a\\|b|c\\\\",)
 
-    def test_parts_that_are_lists(self) -> None:
-        """Each item goes with each, the first part slowest, and each form once."""
+    def test_lists_make_a_form_per_combination(self) -> None:
+        """The first part varies slowest; each form once."""
         fields = {"first": ("B", "", "a", "b"), "last": ("x", None, "y")}
 
         assert ("b|x", "b|y", "a|x", "a|y") == PERSON.forms(fields)
         assert PERSON.forms({"first": ("",), "last": "x"}) == ()
 
-    def test_one_normaliser_per_field(self) -> None:
-        """Each part has its own, in the order of the fields."""
+    def test_each_part_has_its_normaliser(self) -> None:
         born = key("first", "born", normalize=(normalize.text, normalize.exact))
 
         assert born.forms({"first": "Ada", "born": 1815}) == ("ada|1815",)
         assert born.forms({"first": 1815, "born": "Ada"}) == ()
 
-    def test_a_blocked_form_is_the_whole(self) -> None:
-        """A pattern sees the parts as they are joined, and no part alone."""
-        blocked = called(PERSON, "person", "test|*")
+    def test_blocked_pattern_applies_to_the_whole_form(self) -> None:
+        blocked = named_key(PERSON, "person", "test|*")
 
         assert blocked.forms({"first": "Test", "last": ("a", "b")}) == ()
         assert blocked.forms({"first": "a", "last": "Test"}) == ("a|test",)
         assert blocked.blocks({"first": "Test", "last": "a"})
         assert not blocked.blocks({"first": "Test"})
-        assert called(PERSON, "person", "test").forms({"first": "Test", "last": "a"})
+        assert named_key(PERSON, "person", "test").forms({"first": "Test", "last": "a"})
 
     @pytest.mark.parametrize(
         ("value", "forms"),
@@ -168,8 +167,10 @@ class TestComposite:
         ],
         ids=map(str, range(6)),
     )
-    def test_it_is_sought_by_a_mapping(self, value: Any, forms: Any) -> None:
-        """Of its fields to values; what lacks a part finds nobody."""
+    def test_lookup_of_a_composite_takes_a_mapping(
+        self, value: Any, forms: Any
+    ) -> None:
+        """Without all parts it has no form."""
         assert forms == PERSON.lookup_forms(freeze(value))
 
     @pytest.mark.parametrize(
@@ -182,22 +183,22 @@ class TestComposite:
         ],
         ids=map(str, range(4)),
     )
-    def test_it_is_not_sought_by_anything_else(self, value: Any, words: str) -> None:
-        """What is no such mapping is refused, in words that name its fields."""
+    def test_lookup_of_a_composite_by_another_value_is_refused(
+        self, value: Any, words: str
+    ) -> None:
+        """The refusal names the fields."""
         with pytest.raises(InvalidField, match=words):
             PERSON.lookup_forms(freeze(value))
 
-    def test_what_is_told(self) -> None:
-        """An error about it names the key and shows the parts that there are."""
-        person = called(PERSON, "person")
+    def test_error_subject_is_the_key_and_the_present_parts(self) -> None:
+        person = named_key(PERSON, "person")
 
         assert person.error_subject({"first": "Ada", "city": "Oslo"}) == (
             "person",
             freeze({"first": "Ada"}),
         )
 
-    def test_a_patch_carries_it_whole_or_not_at_all(self) -> None:
-        """A part that is stored does not complete one that is sent."""
+    def test_stored_part_does_not_complete_a_sent_one(self) -> None:
         lines = {"id": field(key=normalize.exact), "first": field(), "last": field()}
         policy = Policy(first_match("person", "id"), lines, keys={"person": PERSON})
         book = ContactBook(policy)
@@ -208,7 +209,7 @@ class TestComposite:
         assert book.find("person", {"first": "ada", "last": "king"})[0].id == ada.id
 
 
-class TestEach:
+class TestAnyOf:
     """Several fields that each make forms."""
 
     @pytest.mark.parametrize(
@@ -222,30 +223,28 @@ class TestEach:
         ],
         ids=map(str, range(5)),
     )
-    def test_forms(self, fields: Any, forms: Any) -> None:
-        """In the order of the fields, each once; none is needed for another."""
+    def test_forms_are_those_of_all_fields(self, fields: Any, forms: Any) -> None:
+        """In the order of the fields, each once."""
         assert forms == MAIL.forms(fields)
         assert not MAIL.composite
 
-    def test_what_is_told(self) -> None:
-        """An error about it names the first field that carries a form."""
+    def test_error_subject_is_the_first_field_with_a_form(self) -> None:
         assert MAIL.error_subject({"main": "none", "more": ("b@x",)}) == (
             "more",
             ("b@x",),
         )
         assert MAIL.error_subject({}) == ("main", None)
 
-    def test_it_is_sought_by_one_value(self) -> None:
-        """Whichever field holds it."""
+    def test_lookup_of_an_any_of_key_takes_one_value(self) -> None:
+        """Or a list of values."""
         assert MAIL.lookup_forms("B@x") == ("b@x",)
         assert MAIL.lookup_forms(("B@x", "c@x")) == ("b@x", "c@x")
-        assert called(MAIL, "mail", "noreply@*").lookup_forms(("noreply@x", "c@x")) == (
-            "c@x",
-        )
+        assert named_key(MAIL, "mail", "noreply@*").lookup_forms(
+            ("noreply@x", "c@x")
+        ) == ("c@x",)
 
-    def test_blocked_forms_are_none(self) -> None:
-        """In each of its fields."""
-        mail = called(MAIL, "mail", "noreply@*")
+    def test_blocked_value_of_any_field_has_no_form(self) -> None:
+        mail = named_key(MAIL, "mail", "noreply@*")
 
         assert mail.forms({"main": "NoReply@x", "more": ("b@x", "noreply@y")}) == (
             "b@x",
@@ -253,15 +252,14 @@ class TestEach:
 
 
 class TestLists:
-    """A key of a list field: one form per item."""
+    """A key of a list field."""
 
     POLICY = Policy(
         first_match("mails"),
         {"mails": field(key=normalize.email, unique=True, rule=union)},
     )
 
-    def test_any_item_finds(self) -> None:
-        """Items join those that the contact has, and each of them finds it."""
+    def test_any_item_matches_the_contact(self) -> None:
         book = ContactBook(self.POLICY)
         ada = book.upsert({"mails": ["a@x", "b@x"]}).contact
         outcome = book.upsert({"mails": ["B@x", "c@x"]})
@@ -271,20 +269,19 @@ class TestLists:
         assert outcome.contact.id == ada.id
         assert book.upsert({"mails": ["B@x", "c@x"]}).unchanged
 
-    def test_another_contacts_item_is_refused(self) -> None:
-        """An item that would join, and that another contact holds, clashes."""
+    def test_item_of_another_contact_is_in_use(self) -> None:
         book = ContactBook(self.POLICY)
         book.upsert({"mails": ["a@x"]})
-        two = book.upsert({"mails": ["b@x"]}).contact
+        other = book.upsert({"mails": ["b@x"]}).contact
         with pytest.raises(KeyInUse) as caught:
             book.upsert({"mails": ["a@x", "B@x"]})
 
-        assert (caught.value.field, caught.value.holder) == ("mails", two.id)
+        assert (caught.value.field, caught.value.holder) == ("mails", other.id)
         assert caught.value.value == ("a@x", "B@x")
 
 
-class TestBlocked:
-    """What identifies nobody."""
+class TestBlockedPatterns:
+    """Patterns of blocked forms."""
 
     @pytest.mark.parametrize(
         ("pattern", "form", "blocks"),
@@ -305,15 +302,20 @@ class TestBlocked:
         ],
         ids=map(str, range(13)),
     )
-    def test_a_pattern(self, pattern: Any, form: str, blocks: bool) -> None:  # noqa: FBT001
-        """The whole form; in text, a star is anything and case does not count."""
-        made = Key("a", ("a",), (str,), blocked=(pattern,))
+    def test_pattern_matches_the_whole_form(
+        self,
+        pattern: Any,
+        form: str,
+        blocks: bool,  # noqa: FBT001
+    ) -> None:
+        """In text, a star stands for any characters, and case does not count."""
+        blocking_key = Key("a", ("a",), (str,), blocked=(pattern,))
 
-        assert (() if blocks else (form,)) == made.forms({"a": form})
-        assert (None if blocks else form) == made.form(form)
+        assert (() if blocks else (form,)) == blocking_key.forms({"a": form})
+        assert (None if blocks else form) == blocking_key.form(form)
 
     @pytest.mark.parametrize(
-        ("value", "left"),
+        ("value", "remaining"),
         [
             ("a@x", "a@x"),
             ("noreply@x", None),
@@ -323,32 +325,32 @@ class TestBlocked:
         ],
         ids=map(str, range(5)),
     )
-    def test_what_is_left_of_a_value(self, value: Any, left: Any) -> None:
-        """Blocked items leave a list; what has no form at all is not blocked."""
-        made = Key("m", ("m",), (normalize.email,), blocked=["noreply@*"])
+    def test_blocked_items_are_removed_from_a_list(
+        self, value: Any, remaining: Any
+    ) -> None:
+        """An item without normal form is not blocked."""
+        mail = Key("m", ("m",), (normalize.email,), blocked=["noreply@*"])
 
-        assert left == made.without_blocked(value)
+        assert remaining == mail.without_blocked(value)
 
-    def test_nothing_is_taken_from_a_value_without_a_blocked_one(self) -> None:
-        """The value itself comes back."""
+    def test_value_without_blocked_items_is_returned_itself(self) -> None:
         value = ("a@x", "b@x")
-        open_, made = (
+        open_key, blocking_key = (
             Key("m", ("m",), (normalize.email,), blocked=blocked)
             for blocked in ((), ("noreply@*",))
         )
 
-        assert open_.without_blocked(value) is value
-        assert made.without_blocked(value) is value
+        assert open_key.without_blocked(value) is value
+        assert blocking_key.without_blocked(value) is value
 
     @pytest.mark.parametrize("bad", ["noreply@*", re.compile("0"), 7, None], ids="abcd")
-    def test_patterns_stand_in_a_collection(self, bad: Any) -> None:
-        """One pattern alone would be read as many, or not at all."""
+    def test_patterns_without_collection_are_refused(self, bad: Any) -> None:
+        """A text would be read as many patterns."""
         with pytest.raises(InvalidPolicy, match="email: blocked must be a tuple"):
             compile_patterns("email", bad)
 
     @pytest.mark.parametrize("bad", ["", 7, None, re.compile(b"0")], ids="abcd")
-    def test_a_pattern_is_of_text(self, bad: Any) -> None:
-        """Blank would block nothing, and bytes match no text."""
+    def test_blank_or_bytes_pattern_is_refused(self, bad: Any) -> None:
         with pytest.raises(
             InvalidPolicy, match="email: blocked must be text or a compiled pattern of"
         ):
@@ -371,15 +373,14 @@ class TestBlocked:
         ],
         ids=map(str, range(11)),
     )
-    def test_placeholders(self, normalizer: Any, value: Any) -> None:
-        """What exports write where they know nobody finds nobody."""
+    def test_placeholder_has_no_form(self, normalizer: Any, value: Any) -> None:
+        """Exports write placeholders for missing values."""
         blocked = normalize.PLACEHOLDERS
         assert Key("k", ("k",), (normalizer,)).form(value) is not None
         assert Key("k", ("k",), (normalizer,), blocked=blocked).form(value) is None
 
     @pytest.mark.parametrize("value", ["1000", "0x", "nano", "noreply", "-10", "00 1"])
-    def test_what_merely_looks_like_a_placeholder(self, value: str) -> None:
-        """A form that only contains one is a key."""
+    def test_form_that_contains_a_placeholder_is_a_key(self, value: str) -> None:
         blocked = normalize.PLACEHOLDERS
 
         assert Key("k", ("k",), (normalize.exact,), blocked=blocked).form(value)
@@ -415,23 +416,22 @@ class TestBlocked:
     ],
     ids=map(str, range(12)),
 )
-def test_an_unworkable_key(make: Any, words: str) -> None:
-    """It is refused where it is made, and the words say what would be right."""
+def test_invalid_key_is_refused(make: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
         make()
 
 
-def test_a_key_says_what_it_was_told() -> None:
-    """One normaliser serves every field, and each option stands in the key."""
-    made = key("a", "b", normalize=str, unique=True, keep_aliases=True, max_forms=2)
+def test_key_has_the_given_options() -> None:
+    """One normaliser serves all fields."""
+    pair = key("a", "b", normalize=str, unique=True, keep_aliases=True, max_forms=2)
 
-    assert (made.fields, made.normalize) == (("a", "b"), (str, str))
-    assert (made.unique, made.keep_aliases, made.max_forms) == (True, True, 2)
-    assert (made.any_of, made.append_new, made.name) == (False, False, "")
+    assert (pair.fields, pair.normalize) == (("a", "b"), (str, str))
+    assert (pair.unique, pair.keep_aliases, pair.max_forms) == (True, True, 2)
+    assert (pair.any_of, pair.append_new, pair.name) == (False, False, "")
 
 
-def test_a_composite_of_long_lists_has_an_end() -> None:
-    """A thousand combinations; a patch that would make more is refused by name."""
+def test_composite_with_too_many_combinations_is_refused() -> None:
+    """A thousand are accepted."""
     pair = attrs.evolve(key("a", "b", normalize=normalize.exact), name="pair")
     forty, many = tuple(map(str, range(40))), tuple(map(str, range(25)))
     assert len(pair.forms({"a": forty, "b": many})) == MAX_FORMS
@@ -442,8 +442,8 @@ def test_a_composite_of_long_lists_has_an_end() -> None:
     assert "at most 1000 combinations" in caught.value.reason
 
 
-def test_a_form_is_plain_unicode_text() -> None:
-    """Whatever a host's normaliser answers: it must be written and read back."""
+def test_form_of_a_text_subclass_is_plain_text() -> None:
+    """A form with surrogates is an error."""
 
     class Text(str):
         __slots__ = ()

@@ -1,4 +1,4 @@
-"""One call's own wishes: rules, null and blank in place of the policy's."""
+"""Options of one call: rules, null and blank in place of those of the policy."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ LINES: dict[str, Any] = {
 }
 
 
-def book(extra_fields: Any = None, **lines: Any) -> ContactBook:
-    """Make a book that knows one contact."""
+def make_book(extra_fields: Any = None, **lines: Any) -> ContactBook:
+    """Make a book of one contact."""
     numbers = count(1)
     policy = Policy(first_match("id"), {**LINES, **lines}, extra_fields=extra_fields)
-    made = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
-    made.create({"id": 1, "name": "Ada", "tags": ["a"], "note": "n"})
-    return made
+    book = ContactBook(policy, ids=lambda: f"{next(numbers)}", clock=lambda: NOW)
+    book.create({"id": 1, "name": "Ada", "tags": ["a"], "note": "n"})
+    return book
 
 
-class TestMerge:
+class TestRules:
     """Rules for one call."""
 
     @pytest.mark.parametrize(
@@ -81,93 +81,88 @@ class TestMerge:
         ],
         ids=map(str, range(10)),
     )
-    def test_a_rule_in_place_of_the_policys(
+    def test_rule_of_a_call_replaces_that_of_the_policy(
         self, rule: Any, name: str, sent: Any, after: Any
     ) -> None:
-        """The plan of the same call says the same, and applies."""
+        """The plan with the same rules has the same outcome."""
         patch, rules = {"id": 1, name: sent}, {name: rule}
-        made, planned = book(), book()
-        outcome = made.upsert(patch, rules=rules)
+        book, planned = make_book(), make_book()
+        outcome = book.upsert(patch, rules=rules)
         plan = planned.plan(patch, rules=rules)
 
         assert after == outcome.contact.get(name)
         assert outcome == planned.apply(plan)
-        assert made.dump() == planned.dump()
+        assert book.dump() == planned.dump()
 
-    def test_the_next_call_goes_by_the_policy_again(self) -> None:
-        """The policy stays as it is."""
-        made = book()
-        policy, rules = made.policy, {"name": keep}
-        assert made.upsert({"id": 1, "name": "Bob"}, rules=rules).ignored == {
+    def test_rules_of_a_call_do_not_change_the_policy(self) -> None:
+        book = make_book()
+        policy, rules = book.policy, {"name": keep}
+        assert book.upsert({"id": 1, "name": "Bob"}, rules=rules).ignored == {
             "name": "keep"
         }
 
-        assert made.policy is policy
+        assert book.policy is policy
         assert policy.fields["name"].rule is replace
-        assert made.upsert({"id": 1, "name": "Bob"}).contact["name"] == "Bob"
+        assert book.upsert({"id": 1, "name": "Bob"}).contact["name"] == "Bob"
 
-    def test_at_creation_too(self) -> None:
-        """What a rule does not take from a new contact is left out and named."""
-        made = book()
-        outcome = made.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
+    def test_rule_of_a_call_applies_to_a_new_contact(self) -> None:
+        """A field it does not store is named as ignored."""
+        book = make_book()
+        outcome = book.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
 
         assert outcome.created
         assert outcome.ignored == {"name": "ignore"}
         assert "name" not in outcome.contact
 
-    def test_a_field_that_is_not_sent(self) -> None:
-        """A rule for it says nothing."""
-        assert book().upsert({"id": 1}, rules={"name": unset}).unchanged
+    def test_rule_for_an_omitted_field_does_nothing(self) -> None:
+        assert make_book().upsert({"id": 1}, rules={"name": unset}).unchanged
 
-    def test_no_rule_at_all(self) -> None:
-        """An empty wish is none."""
-        made = book()
+    def test_call_without_options_has_the_same_policy(self) -> None:
+        book = make_book()
 
-        assert made.upsert({"id": 1, "name": "Bob"}, rules={}).updated
-        assert with_overrides(made.policy) is made.policy
-        assert with_overrides(made.policy, None, None, None) is made.policy
+        assert book.upsert({"id": 1, "name": "Bob"}, rules={}).updated
+        assert with_overrides(book.policy) is book.policy
+        assert with_overrides(book.policy, None, None, None) is book.policy
 
-    def test_an_undeclared_field(self) -> None:
-        """Under a rule for others it may have one of its own for a call."""
-        made = book(extra_fields=field(rule=replace))
-        made.upsert({"id": 1, "city": "Oslo"})
-        outcome = made.upsert({"id": 1, "city": "Rome"}, rules={"city": keep})
+    def test_undeclared_field_may_have_a_rule_for_a_call(self) -> None:
+        """If the policy has a rule for extra fields."""
+        book = make_book(extra_fields=field(rule=replace))
+        book.upsert({"id": 1, "city": "Oslo"})
+        outcome = book.upsert({"id": 1, "city": "Rome"}, rules={"city": keep})
 
         assert outcome.contact["city"] == "Oslo"
         assert outcome.ignored == {"city": "keep"}
-        assert list(made.policy.fields) == list(LINES)
+        assert list(book.policy.fields) == list(LINES)
 
-    def test_a_clock(self) -> None:
-        """A rule with a clock records it, and the policy's own rule moves it not."""
-        made = book()
+    def test_clock_of_a_call_is_recorded(self) -> None:
+        """The rule of the policy does not move it."""
+        book = make_book()
         rule = {"name": latest(by="at")}
-        made.upsert({"id": 1, "name": "Bob", "at": 5}, rules=rule)
-        assert made.get("1").clocks == {"name": 5}
+        book.upsert({"id": 1, "name": "Bob", "at": 5}, rules=rule)
+        assert book.get("1").clocks == {"name": 5}
 
-        late = made.upsert({"id": 1, "name": "Eve", "at": 4}, rules=rule)
-        assert late.contact["name"] == "Bob"
-        assert made.upsert({"id": 1, "name": "Eve"}).contact.clocks == {"name": 5}
+        outcome = book.upsert({"id": 1, "name": "Eve", "at": 4}, rules=rule)
+        assert outcome.contact["name"] == "Bob"
+        assert book.upsert({"id": 1, "name": "Eve"}).contact.clocks == {"name": 5}
 
-    def test_what_is_needed_stays_needed(self) -> None:
-        """A field that its rule leaves out is missing."""
-        made = book(name=field(required=True))
+    def test_required_field_under_ignore_is_missing(self) -> None:
+        book = make_book(name=field(required=True))
         with pytest.raises(MissingField, match="name"):
-            made.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
+            book.upsert({"id": 2, "name": "Bob"}, rules={"name": ignore})
 
-    def test_a_key_must_still_be_held(self) -> None:
-        """A rule may not leave a patch without the contact that it makes."""
-        made = book()
+    def test_rule_that_drops_the_key_is_refused(self) -> None:
+        book = make_book()
         with pytest.raises(InvalidField, match="is a key that its rule ignore"):
-            made.upsert({"id": 2}, rules={"id": ignore})
+            book.upsert({"id": 2}, rules={"id": ignore})
 
-        assert made.upsert({"id": 1}, rules={"id": ignore}).unchanged
+        assert book.upsert({"id": 1}, rules={"id": ignore}).unchanged
 
 
 class TestNullAndBlank:
-    """What null and blank do in one call, in every field."""
+    """Null and blank options of one call, for all fields."""
 
     @pytest.mark.parametrize(
-        ("how", "sent", "after", "ignored"),
+        ("options", "sent", "after", "ignored"),
         [
             ({"null": "ignore"}, {"name": None}, {}, {"name": "null"}),
             ({"null": "clear"}, {"note": None}, {"note": None}, {}),
@@ -185,46 +180,44 @@ class TestNullAndBlank:
         ],
         ids=map(str, range(8)),
     )
-    def test_in_place_of_each_line(
-        self, how: Any, sent: Any, after: Any, ignored: Any
+    def test_null_and_blank_of_a_call_replace_those_of_the_policy(
+        self, options: Any, sent: Any, after: Any, ignored: Any
     ) -> None:
-        """Whatever the policy says of it, and the plan says the same."""
-        made = book()
-        plan, before = made.plan({"id": 1, **sent}, **how), made.get("1")
-        outcome = made.apply(plan)
+        """The plan has the same outcome."""
+        book = make_book()
+        plan, before = book.plan({"id": 1, **sent}, **options), book.get("1")
+        outcome = book.apply(plan)
 
         expected = {**before.fields, **after}
         assert {n: v for n, v in expected.items() if v is not None} == (
             outcome.contact.fields
         )
         assert set(ignored) == set(outcome.ignored)
-        assert made.upsert({"id": 1, **sent}, **how).unchanged
+        assert book.upsert({"id": 1, **sent}, **options).unchanged
 
-    def test_reject(self) -> None:
-        """What a line would take may be refused in one call."""
-        made = book(extra_fields=field(rule=replace))
-        for how, sent in (("null", None), ("blank", "")):
-            wish: Any = {how: "reject"}
+    def test_null_or_blank_may_be_rejected_for_a_call(self) -> None:
+        book = make_book(extra_fields=field(rule=replace))
+        for option, sent in (("null", None), ("blank", "")):
+            options: Any = {option: "reject"}
             for name in ("name", "city"):
-                with pytest.raises(InvalidField, match=f"{name}: must not be {how}"):
-                    made.upsert({"id": 1, name: sent}, **wish)
+                with pytest.raises(InvalidField, match=f"{name}: must not be {option}"):
+                    book.upsert({"id": 1, name: sent}, **options)
 
-        assert made.upsert({"id": 1, "city": "Oslo"}, null="reject").updated
+        assert book.upsert({"id": 1, "city": "Oslo"}, null="reject").updated
 
-    def test_undeclared_fields(self) -> None:
-        """They go by it too."""
-        made = book(extra_fields=field(rule=replace))
-        outcome = made.upsert({"id": 1, "city": None}, null="ignore")
+    def test_null_option_applies_to_undeclared_fields(self) -> None:
+        book = make_book(extra_fields=field(rule=replace))
+        outcome = book.upsert({"id": 1, "city": None}, null="ignore")
 
         assert outcome.ignored == {"city": "null"}
-        assert made.policy.field_options("city").null == "clear"
+        assert book.policy.field_options("city").null == "clear"
 
 
-class TestMisuse:
-    """A wish that is none is refused, and nothing changes."""
+class TestInvalidOptions:
+    """Invalid options of a call are refused, and nothing changes."""
 
     @pytest.mark.parametrize(
-        ("how", "error", "words"),
+        ("options", "error", "words"),
         [
             ({"rules": {"nmae": keep}}, UnknownField, "nmae: unknown field; did you"),
             ({"rules": {7: keep}}, UnknownField, "7: unknown field; this policy"),
@@ -260,18 +253,20 @@ class TestMisuse:
         ],
         ids=map(str, range(15)),
     )
-    def test_it_is_refused(self, how: Any, error: type[Exception], words: str) -> None:
-        """By upsert and by plan alike."""
-        made = book()
-        before = made.dump()
-        for call in (made.upsert, made.plan):
+    def test_invalid_option_is_refused(
+        self, options: Any, error: type[Exception], words: str
+    ) -> None:
+        """By upsert and by plan."""
+        book = make_book()
+        before = book.dump()
+        for call in (book.upsert, book.plan):
             with pytest.raises(error, match=words):
-                call({"id": 1, "name": "Bob"}, **how)
+                call({"id": 1, "name": "Bob"}, **options)
 
-        assert made.dump() == before
+        assert book.dump() == before
 
-    def test_a_rule_that_the_keys_cannot_work_with(self) -> None:
-        """What a policy could not be made with, a call cannot wish for."""
+    def test_rule_unfit_for_the_keys_is_refused(self) -> None:
+        """As in a policy."""
         lines = {**LINES, "main": field(), "more": field()}
         mails = key(
             "main", "more", normalize=normalize.email, any_of=True, append_new=True
@@ -283,64 +278,62 @@ class TestMisuse:
             keys={"mails": mails, "person": person},
             on_key_in_use="withhold",
         )
-        made = ContactBook(policy)
-        made.upsert({"id": 1}, rules={"more": union, "main": immutable})
+        book = ContactBook(policy)
+        book.upsert({"id": 1}, rules={"more": union, "main": immutable})
         with pytest.raises(
             InvalidPolicy, match="more: must have the rule replace, keep or"
         ):
-            made.upsert({"id": 1}, rules={"more": immutable})
+            book.upsert({"id": 1}, rules={"more": immutable})
         with pytest.raises(InvalidPolicy, match="note: is part of key person"):
-            made.plan({"id": 1}, rules={"note": on_create})
+            book.plan({"id": 1}, rules={"note": on_create})
 
-    def test_no_name_stands_for_all_others(self) -> None:
-        """A field called * is not what was meant, unless there is one."""
-        made = book(extra_fields=field(rule=replace))
+    def test_star_is_a_field_name_and_no_wildcard(self) -> None:
+        """It is refused unless there is such a field."""
+        book = make_book(extra_fields=field(rule=replace))
         with pytest.raises(InvalidPolicy, match="is not a field; name each"):
-            made.upsert({"id": 1, "city": "Oslo"}, rules={"*": keep})
+            book.upsert({"id": 1, "city": "Oslo"}, rules={"*": keep})
 
-        made = book(extra_fields=field(rule=replace), **{"*": field()})
-        made.upsert({"id": 1, "*": "a"}, rules={"*": keep})
-        assert made.upsert({"id": 1, "*": "b"}, rules={"*": keep}).unchanged
+        book = make_book(extra_fields=field(rule=replace), **{"*": field()})
+        book.upsert({"id": 1, "*": "a"}, rules={"*": keep})
+        assert book.upsert({"id": 1, "*": "b"}, rules={"*": keep}).unchanged
 
-    def test_an_undeclared_clock_of_others(self) -> None:
-        """Where undeclared fields have a rule, any name is a field."""
-        made = book(extra_fields=field(rule=replace))
+    def test_clock_of_a_call_may_be_undeclared(self) -> None:
+        """If the policy has a rule for extra fields."""
+        book = make_book(extra_fields=field(rule=replace))
         sent = {"id": 1, "name": "Bob", "x": 7}
 
-        assert made.upsert(sent, rules={"name": latest("x")}).contact.clocks == {
+        assert book.upsert(sent, rules={"name": latest("x")}).contact.clocks == {
             "name": 7
         }
 
 
 class TestPlans:
-    """A plan with wishes of its own belongs to the policy that it was made of."""
+    """A plan with options applies to the policy it was made for."""
 
-    def test_it_is_applied_where_it_was_made(self) -> None:
-        """And nowhere else."""
-        made = book()
-        plan = made.plan({"id": 1, "name": ""}, blank="clear")
+    def test_plan_with_options_applies_to_its_book_only(self) -> None:
+        book = make_book()
+        plan = book.plan({"id": 1, "name": ""}, blank="clear")
         with pytest.raises(ValueError, match="under this book's policy"):
-            book().apply(plan)
+            make_book().apply(plan)
 
-        assert "name" not in made.apply(plan).contact
+        assert "name" not in book.apply(plan).contact
         with pytest.raises(StalePlan, match="at version 2, not 1"):
-            made.apply(plan)
+            book.apply(plan)
 
-    def test_a_merge_with_wishes(self) -> None:
-        """The rule of the call is for the patch, and ``absorb`` for the contacts."""
+    def test_rule_of_a_call_is_not_the_merge_rule(self) -> None:
         lines = {
             "id": field(key=normalize.exact),
             "ref": field(key=normalize.exact),
             "n": field(),
         }
         numbers = count(1)
-        made = ContactBook(
+        book = ContactBook(
             Policy(merge_all("id", "ref"), lines), ids=lambda: f"{next(numbers)}"
         )
-        made.create({"id": 1, "n": 1})
-        made.create({"ref": 2, "n": 5})
-        plan = made.plan({"id": 1, "ref": 2, "n": 7}, rules={"n": add})
-        outcome = made.apply(plan)
+        book.create({"id": 1, "n": 1})
+        book.create({"ref": 2, "n": 5})
+        plan = book.plan({"id": 1, "ref": 2, "n": 7}, rules={"n": add})
+        outcome = book.apply(plan)
 
         assert (plan.result, outcome.result) == ("merged", "merged")
         assert outcome.contact["n"] == 8

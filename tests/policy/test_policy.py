@@ -1,4 +1,4 @@
-"""The policy: a table that cannot work is refused when it is made."""
+"""The policy: invalid combinations are refused when it is made."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def refuse(value: Any) -> Any:
     ],
     ids=map(str, range(26)),
 )
-def test_an_unworkable_table(make: Any, words: str) -> None:
-    """Each names the line of the table and says what would be right."""
+def test_invalid_policy_is_refused(make: Any, words: str) -> None:
+    """The message names the field or option and says what is needed."""
     with pytest.raises(InvalidPolicy, match=words):
         make()
 
 
 def table(**lines: Any) -> Policy:
-    """Make a policy that matches by email, with further lines or options."""
+    """Make a policy that matches by email, with further fields or options."""
     options = {
         name: lines.pop(name)
         for name in (
@@ -125,8 +125,8 @@ def table(**lines: Any) -> Policy:
     return Policy(first_match("email"), {"email": EMAIL, **lines}, **options)
 
 
-def test_it_is_frozen() -> None:
-    """What it was made of can change; the policy does not."""
+def test_fields_of_a_policy_are_frozen() -> None:
+    """Later changes of the given mapping do not matter."""
     fields = {"email": EMAIL}
     policy = Policy(first_match("email"), fields)
     fields["phone"] = EMAIL
@@ -136,8 +136,8 @@ def test_it_is_frozen() -> None:
         policy.fields["phone"] = EMAIL  # type: ignore[index]
 
 
-def test_its_lines() -> None:
-    """A field has its own line, or the one for others, or none."""
+def test_field_options_are_its_own_or_the_extra_ones() -> None:
+    """Without extra ones, an undeclared field is refused."""
     policy = table(extra_fields=field(rule=keep))
 
     assert policy.field_options("email") is EMAIL
@@ -148,27 +148,25 @@ def test_its_lines() -> None:
         table().field_options("city")
 
 
-def test_a_default_is_cleaned_and_frozen() -> None:
-    """What is stored by default is what would be stored if it were sent."""
+def test_default_is_cleaned_and_frozen() -> None:
     lower = field(default="ACTIVE", clean=str.lower)
     policy = table(status=lower, tags=field(default=["a"]))
 
     assert dict(compiled(policy).defaults) == {"status": "active", "tags": ("a",)}
 
 
-def test_an_index_must_fit() -> None:
-    """A book refuses an index that was made for other keys."""
+def test_index_with_other_keys_is_refused() -> None:
     with pytest.raises(InvalidPolicy, match="index: must have the keys"):
         ContactBook(table(), index=ContactIndex(["phone"]))
 
 
 LAST = {"first": field(), "last": field(), "more": field()}
 PAIR = key("first", "last", normalize=normalize.text)
-EACH = key("first", "more", normalize=normalize.text, any_of=True)
+ANY_OF = key("first", "more", normalize=normalize.text, any_of=True)
 
 
-def keyed(match: Any = None, **options: Any) -> Policy:
-    """Make a policy over an email and three further fields, with named keys."""
+def key_policy(match: Any = None, **options: Any) -> Policy:
+    """Make a policy of an email and three further fields, with named keys."""
     lines = {"email": EMAIL, **LAST, **options.pop("lines", {})}
     keys = options.pop("keys", {"pair": PAIR})
     return Policy(match or first_match("email"), lines, keys=keys, **options)
@@ -177,25 +175,28 @@ def keyed(match: Any = None, **options: Any) -> Policy:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: keyed(keys=["pair"]), "keys: must be a mapping of names, not"),
-        (lambda: keyed(keys={"": PAIR}), "keys: names must be str, got ''"),
-        (lambda: keyed(keys={7: PAIR}), "keys: names must be str, got 7"),
-        (lambda: keyed(keys={"pair": EMAIL}), r"keys: pair: must be key\(...\)"),
-        (lambda: keyed(keys={"email": PAIR}), "email: duplicate key name"),
-        (lambda: keyed(keys={"k": key("x", normalize=str)}), "k: unknown field 'x'"),
+        (lambda: key_policy(keys=["pair"]), "keys: must be a mapping of names, not"),
+        (lambda: key_policy(keys={"": PAIR}), "keys: names must be str, got ''"),
+        (lambda: key_policy(keys={7: PAIR}), "keys: names must be str, got 7"),
+        (lambda: key_policy(keys={"pair": EMAIL}), r"keys: pair: must be key\(...\)"),
+        (lambda: key_policy(keys={"email": PAIR}), "email: duplicate key name"),
         (
-            lambda: keyed(
+            lambda: key_policy(keys={"k": key("x", normalize=str)}),
+            "k: unknown field 'x'",
+        ),
+        (
+            lambda: key_policy(
                 keys={"k": key("first", "x", normalize=str)},
                 extra_fields=field(rule=keep),
             ),
             "k: unknown field 'x'; this policy has",
         ),
         (
-            lambda: keyed(keys={"a": EACH, "b": EACH}),
+            lambda: key_policy(keys={"a": ANY_OF, "b": ANY_OF}),
             "first: is the primary of two keys",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 lines={"more": field(rule=remove)},
                 keys={
                     "k": key(
@@ -206,14 +207,14 @@ def keyed(match: Any = None, **options: Any) -> Policy:
             "more: must have the rule replace, keep or union",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 lines={"last": field(default="King")},
                 keys={"k": key("first", "last", normalize=str, unique=True)},
             ),
             "last: a default would give",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 lines={"more": field(default=["King"])},
                 keys={
                     "k": key("first", "more", normalize=str, any_of=True, unique=True)
@@ -222,110 +223,124 @@ def keyed(match: Any = None, **options: Any) -> Policy:
             "more: a default would give",
         ),
         (
-            lambda: keyed(first_match("pair"), lines={"last": field(rule=ignore)}),
+            lambda: key_policy(first_match("pair"), lines={"last": field(rule=ignore)}),
             "last: identifies contacts, but its rule ignore never stores it",
         ),
         (
-            lambda: keyed(first_match("person")),
+            lambda: key_policy(first_match("person")),
             "unknown key 'person'; this policy has: email",
         ),
         (
-            lambda: keyed(lines={"last": field(blocked=("x",))}),
+            lambda: key_policy(lines={"last": field(blocked=("x",))}),
             "last: blocked needs a key",
         ),
         (
-            lambda: keyed(lines={"last": field(key=str, blocked="x")}),
+            lambda: key_policy(lines={"last": field(key=str, blocked="x")}),
             "last: blocked must be a tuple",
         ),
         (
-            lambda: keyed(lines={"last": field(key=str, blocked=7)}),  # type: ignore[arg-type]
+            lambda: key_policy(lines={"last": field(key=str, blocked=7)}),  # type: ignore[arg-type]
             "last: blocked must be a tuple",
         ),
         (
-            lambda: keyed(lines={"last": field(key=str, blocked=(7,))}),  # type: ignore[arg-type]
+            lambda: key_policy(lines={"last": field(key=str, blocked=(7,))}),  # type: ignore[arg-type]
             "last: blocked must be text or a compiled pattern",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 keys={"pair": attrs.evolve(PAIR, blocked=("x",))}, on_blocked="ignore"
             ),
             "pair: blocks combinations of values, so no single field",
         ),
-        (lambda: keyed(on_blocked="drop"), "on_blocked: must be one of 'store'"),
-        (lambda: keyed(on_limit="ignore"), "on_limit: must be one of 'refuse', 'drop'"),
-        (lambda: keyed(on_limit="drop"), "on_limit: 'drop' needs the strategy merge"),
+        (lambda: key_policy(on_blocked="drop"), "on_blocked: must be one of 'store'"),
         (
-            lambda: keyed(merge_all("email", "pair"), on_limit="drop"),
+            lambda: key_policy(on_limit="ignore"),
+            "on_limit: must be one of 'refuse', 'drop'",
+        ),
+        (
+            lambda: key_policy(on_limit="drop"),
+            "on_limit: 'drop' needs the strategy merge",
+        ),
+        (
+            lambda: key_policy(merge_all("email", "pair"), on_limit="drop"),
             "pair: cannot be dropped alone",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 merge_all("email", "more"),
                 lines={"more": field(key=normalize.text)},
-                keys={"each": EACH},
+                keys={"each": ANY_OF},
                 on_limit="drop",
             ),
             "more: cannot be dropped alone: other keys share its fields",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 first_match("email", "pair", guard="strict", on_contradiction="drop")
             ),
             "pair: cannot be dropped alone",
         ),
         (
-            lambda: keyed(
+            lambda: key_policy(
                 merge_all("email"),
                 lines={"last": field(key=normalize.text, max_forms=2)},
                 on_limit="drop",
             ),
             "last: its max_forms needs keep_aliases=True, for",
         ),
-        (lambda: keyed(on_found="drop"), "on_found: must be one of 'update', 'ignore'"),
-        (lambda: keyed(on_not_found=0), "on_not_found: must be one of 'create', 'ref"),
         (
-            lambda: keyed(on_not_found="refuse", on_found="ignore"),
+            lambda: key_policy(on_found="drop"),
+            "on_found: must be one of 'update', 'ignore'",
+        ),
+        (
+            lambda: key_policy(on_not_found=0),
+            "on_not_found: must be one of 'create', 'ref",
+        ),
+        (
+            lambda: key_policy(on_not_found="refuse", on_found="ignore"),
             "on_found: must be 'update' where on_not_found='refuse'",
         ),
-        (lambda: keyed(on_merge="keep"), "on_merge: must be a rule, not 'keep'"),
+        (lambda: key_policy(on_merge="keep"), "on_merge: must be a rule, not 'keep'"),
         (
-            lambda: keyed(lines={"last": field(on_merge="keep")}),  # type: ignore[arg-type]
+            lambda: key_policy(lines={"last": field(on_merge="keep")}),  # type: ignore[arg-type]
             "last: on_merge: must be a rule, not 'keep'",
         ),
-        (lambda: keyed(extra_fields=keep), r"extra_fields: must be field\(...\) or"),
-        (lambda: keyed(extra_fields=field), "extra_fields: field makes"),
         (
-            lambda: keyed(extra_fields=field(key=str)),
+            lambda: key_policy(extra_fields=keep),
+            r"extra_fields: must be field\(...\) or",
+        ),
+        (lambda: key_policy(extra_fields=field), "extra_fields: field makes"),
+        (
+            lambda: key_policy(extra_fields=field(key=str)),
             "extra_fields: key is for a declared field",
         ),
         (
-            lambda: keyed(extra_fields=field(default=0)),
+            lambda: key_policy(extra_fields=field(default=0)),
             "extra_fields: default is for a declared field",
         ),
         (
-            lambda: keyed(lines={"last": field(rule=latest(by="at"))}),
+            lambda: key_policy(lines={"last": field(rule=latest(by="at"))}),
             "last: its rule .* needs the field at; declare",
         ),
         (
-            lambda: keyed(lines={"last": field(rule=last_updated)}),
+            lambda: key_policy(lines={"last": field(rule=last_updated)}),
             "last: the rule last_updated compares the updated_at of two contacts",
         ),
         (
-            lambda: keyed(extra_fields=field(rule=last_updated)),
+            lambda: key_policy(extra_fields=field(rule=last_updated)),
             "extra_fields: the rule last_updated compares the updated_at",
         ),
     ],
     ids=map(str, range(39)),
 )
-def test_an_unworkable_table_of_keys(make: Any, words: str) -> None:
-    """Keys, what blocks them, limits, modes and absorption are looked at too."""
+def test_invalid_policy_with_keys_is_refused(make: Any, words: str) -> None:
+    """Keys, blocked patterns, limits, modes and merge rules."""
     with pytest.raises(InvalidPolicy, match=words):
         make()
 
 
-def test_the_clock_of_others_is_a_field_of_others() -> None:
-    """Where undeclared fields have a rule, a clock may be undeclared itself."""
-    policy = keyed(
+def test_clock_may_be_undeclared_with_an_extra_rule() -> None:
+    policy = key_policy(
         extra_fields=field(rule=latest(by="at")),
         lines={"last": field(rule=latest("when"))},
     )
@@ -333,49 +348,51 @@ def test_the_clock_of_others_is_a_field_of_others() -> None:
     assert policy.field_options("city").rule.by == "at"
 
 
-def test_the_order_of_keys() -> None:
-    """Keys of fields in the order of the table, then the named ones in theirs."""
-    policy = keyed(
-        keys={"pair": PAIR, "each": EACH, "last": key("last", normalize=str)},
+def test_keys_of_fields_come_before_named_keys() -> None:
+    """Both in the order of the policy."""
+    policy = key_policy(
+        keys={"pair": PAIR, "each": ANY_OF, "last": key("last", normalize=str)},
         lines={"more": field(key=normalize.exact)},
     )
 
     assert ["email", "more", "pair", "each", "last"] == [
-        k.name for k in policy.all_keys
+        key_of_policy.name for key_of_policy in policy.all_keys
     ]
-    assert list(compiled(policy).by_name) == [k.name for k in policy.all_keys]
+    assert list(compiled(policy).by_name) == [
+        key_of_policy.name for key_of_policy in policy.all_keys
+    ]
     assert compiled(policy).no_forms == ((),) * 5
 
 
-def test_one_key_may_serve_two_names() -> None:
-    """A key takes its name from the policy, and stays as it was made."""
-    policy = keyed(keys={"one": PAIR, "two": PAIR})
+def test_one_key_may_have_two_names() -> None:
+    """The given key is not changed."""
+    policy = key_policy(keys={"one": PAIR, "two": PAIR})
 
     assert ["email", "one", "two"] == [key.name for key in policy.all_keys]
     assert PAIR.name == ""
 
 
-def test_keys_that_can_be_dropped() -> None:
-    """The first key of a guarded strategy is never dropped, so it may be any."""
+def test_first_guarded_key_may_be_a_composite() -> None:
+    """The first key is never dropped."""
     guarded = first_match("pair", "email", guard="if_set", on_contradiction="drop")
 
-    assert keyed(guarded).match is guarded
-    assert keyed(merge_all("email"), on_limit="drop").on_limit == "drop"
+    assert key_policy(guarded).match is guarded
+    assert key_policy(merge_all("email"), on_limit="drop").on_limit == "drop"
 
 
-def test_a_field_may_be_called_so() -> None:
-    """Then it is what it is called, and no other field is meant."""
-    policy = keyed(lines={"*": field(on_merge=last_updated)})
+def test_field_may_be_named_star() -> None:
+    """It is no wildcard."""
+    policy = key_policy(lines={"*": field(on_merge=last_updated)})
 
     assert policy.merge_rule("*") == last_updated
     assert policy.merge_rule("last") == keep
     assert [*policy.update_time_fields()] == ["*"]
 
 
-def test_a_default_rule_for_merges() -> None:
-    """It is for each field without its own, undeclared ones among them."""
+def test_on_merge_applies_to_fields_without_their_own() -> None:
+    """Undeclared ones included."""
     extra = field(rule=keep, on_merge=replace)
-    policy = keyed(extra_fields=extra, on_merge=last_updated)
+    policy = key_policy(extra_fields=extra, on_merge=last_updated)
 
     assert policy.merge_rule("city") is replace
     assert policy.merge_rule("last") is last_updated
@@ -385,14 +402,14 @@ def test_a_default_rule_for_merges() -> None:
         "last",
         "more",
     ]
-    policy = keyed(extra_fields=field(), on_merge=last_updated)
+    policy = key_policy(extra_fields=field(), on_merge=last_updated)
     assert [*policy.update_time_fields({"city": 1, "last": 2})][3:] == ["more", "city"]
 
 
-def test_named_tables_are_frozen() -> None:
-    """What a policy was made of can change; the policy does not."""
+def test_keys_of_a_policy_are_frozen() -> None:
+    """Later changes of the given mapping do not matter."""
     keys = {"pair": PAIR}
-    policy = keyed(keys=keys)
+    policy = key_policy(keys=keys)
     keys.clear()
 
     assert "pair" in compiled(policy).by_name
@@ -400,20 +417,20 @@ def test_named_tables_are_frozen() -> None:
         compiled(policy).by_name["x"] = PAIR  # type: ignore[index]
 
 
-def test_a_policy_can_be_varied() -> None:
-    """A variant is checked, and derives its keys anew."""
-    policy = keyed()
+def test_evolved_policy_is_checked() -> None:
+    """Its keys are derived anew."""
+    policy = key_policy()
 
     assert [key.name for key in attrs.evolve(policy, keys={}).all_keys] == ["email"]
     with pytest.raises(InvalidPolicy, match="on_key_in_use"):
         attrs.evolve(policy, on_key_in_use="merge")  # type: ignore[arg-type]
 
 
-def joined(rule: Any, first: Any = replace) -> Policy:
-    """Make a policy in which a key joins a list that has this rule."""
+def appending_policy(rule: Any, first: Any = replace) -> Policy:
+    """Make a policy in which a primary is appended to a list with this rule."""
     keys = {"k": key("first", "more", normalize=str, any_of=True, append_new=True)}
     lines = {"first": field(rule=first), "more": field(rule=rule)}
-    return keyed(lines=lines, keys=keys)
+    return key_policy(lines=lines, keys=keys)
 
 
 @pytest.mark.parametrize(
@@ -421,34 +438,33 @@ def joined(rule: Any, first: Any = replace) -> Policy:
     [remove, ignore, on_create, immutable, latest(by="first"), append, custom(max)],
     ids=str,
 )
-def test_a_list_that_is_joined(rule: Any) -> None:
-    """Its own rule must take again what joined, or twice would not be once."""
+def test_append_new_needs_a_rule_that_keeps_appended_values(rule: Any) -> None:
+    """Otherwise the second call would not be unchanged."""
     for good in (replace, keep, union):
-        assert joined(good).all_keys
+        assert appending_policy(good).all_keys
     with pytest.raises(
         InvalidPolicy, match=f"more: must have the rule .*{rule.name[:6]}"
     ):
-        joined(rule)
+        appending_policy(rule)
 
 
 @pytest.mark.parametrize("rule", [on_create, ignore], ids=str)
-def test_a_part_that_is_withheld(rule: Any) -> None:
-    """A part that no update takes cannot be withheld with the others."""
+def test_part_that_no_update_stores_cannot_be_withheld(rule: Any) -> None:
     keys = {"k": key("first", "last", normalize=str, unique=True)}
     lines = {"last": field(rule=rule)}
-    assert keyed(lines=lines, keys=keys).all_keys
-    assert keyed(lines=lines, on_key_in_use="withhold").all_keys
+    assert key_policy(lines=lines, keys=keys).all_keys
+    assert key_policy(lines=lines, on_key_in_use="withhold").all_keys
     with pytest.raises(
         InvalidPolicy, match="last: is part of key k: with on_key_in_use"
     ):
-        keyed(lines=lines, keys=keys, on_key_in_use="withhold")
+        key_policy(lines=lines, keys=keys, on_key_in_use="withhold")
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.0, "2"], ids="abcde")
-def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
-    """Of a key of one field and of several; the key is named."""
+def test_max_forms_that_is_no_positive_integer_is_refused(limit: Any) -> None:
+    """For keys of one field and of several."""
     good = {"one": key("first", "last", normalize=str, max_forms=1)}
-    assert keyed(keys=good).all_keys
+    assert key_policy(keys=good).all_keys
     for options in (
         {"lines": {"one": field(key=str, max_forms=limit)}},
         {"keys": {"one": key("first", "last", normalize=str, max_forms=limit)}},
@@ -456,7 +472,7 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
         with pytest.raises(
             InvalidPolicy, match="one: max_forms must be a whole number"
         ):
-            keyed(**options)
+            key_policy(**options)
 
 
 @pytest.mark.parametrize(
@@ -465,23 +481,27 @@ def test_a_limit_is_a_whole_number_from_1(limit: Any) -> None:
         (lambda: table(a=field(key=str, unique=WRONG)), "a: unique must be True or"),
         (lambda: table(a=field(required=WRONG)), "a: required must be True or False"),
         (
-            lambda: keyed(keys={"k": key("first", normalize=str, keep_aliases=WRONG)}),
+            lambda: key_policy(
+                keys={"k": key("first", normalize=str, keep_aliases=WRONG)}
+            ),
             "k: ",
         ),
         (lambda: items_by(WRONG), "items_by: needs the names that"),
         (lambda: items_by("id", ""), "items_by: needs the names that"),
-        (lambda: joined(union, first=ignore), "first: is not stored at creation"),
+        (
+            lambda: appending_policy(union, first=ignore),
+            "first: is not stored at creation",
+        ),
     ],
     ids=map(str, range(6)),
 )
-def test_an_option_of_the_wrong_type(make: Any, words: str) -> None:
-    """What only looks true is refused, and so is what could not be repeated."""
+def test_option_of_the_wrong_type_is_refused(make: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
         make()
 
 
-def test_patterns_may_come_from_a_generator() -> None:
-    """They are kept, so that the policy can be made again of its parts."""
+def test_patterns_of_a_generator_are_kept() -> None:
+    """The policy can be evolved."""
     line = field(key=normalize.email)
     policy = Policy(
         first_match("a"), blocking({"a": line}, {"a": (p for p in ("x@*", "y@*"))})
