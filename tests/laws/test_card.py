@@ -1,4 +1,4 @@
-"""The card: what each law comes to under a policy, as a value and as text."""
+"""The card: the result of each law under a policy, as value and as text."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ pytestmark = pytest.mark.full
 Row = dict[str, Any]
 
 
-def line(**how: Any) -> Any:
-    return field(key=normalize.exact, **how)
+def line(**options: Any) -> Any:
+    return field(key=normalize.exact, **options)
 
 
-def one_key(**how: Any) -> Policy:
-    """Make a policy of one key that remembers, all of it as *rule* says."""
-    rule = how.pop("rule", keep)
-    fields = {"id": line(keep_aliases=True, rule=rule), **how.pop("fields", {})}
-    return Policy(how.pop("match", first_match("id")), fields, **how)
+def one_key(**options: Any) -> Policy:
+    """Make a policy of one key that keeps aliases, with one rule for it."""
+    rule = options.pop("rule", keep)
+    fields = {"id": line(keep_aliases=True, rule=rule), **options.pop("fields", {})}
+    return Policy(options.pop("match", first_match("id")), fields, **options)
 
 
 SMALL = Policy(first_match("id"), {"id": line(unique=True)})
@@ -78,106 +78,108 @@ CLOCKED = one_key(
 EITHER = first_match("id", "more")
 
 
-def beside(**how: Any) -> Policy:
-    """Make a policy of a unique key, and of another that need not be one."""
-    fields = {"id": line(unique=True), "more": how.pop("more", line())}
-    return Policy(how.pop("match", first_match("id")), fields, **how)
+def two_keys(**options: Any) -> Policy:
+    """Make a policy of a unique key and another key."""
+    fields = {"id": line(unique=True), "more": options.pop("more", line())}
+    return Policy(options.pop("match", first_match("id")), fields, **options)
 
 
-def clocked(**how: Any) -> Policy:
-    """Make a policy in which no order counts, with a key that finds nobody."""
-    return one_key(rule=largest, fields={"more": line(rule=largest, **how)})
+def ordered(**options: Any) -> Policy:
+    """Make a policy in which the order of calls does not matter."""
+    return one_key(rule=largest, fields={"more": line(rule=largest, **options)})
 
 
 KEPT = one_key(fields={"name": field(rule=keep)})
 
 
-def total(stored: Any, sent: Any) -> Any:
-    """Add up numbers, whatever else is sent."""
+def add_numbers(stored: Any, sent: Any) -> Any:
+    """Add numbers, and ignore other values."""
     return (stored or 0) + (sent if isinstance(sent, int) else 0)
 
 
-LIAR = custom(total, name="sum")
+WRONGLY_IDEMPOTENT = custom(add_numbers, name="sum")
 
 
 class TestValue:
-    """A card is a value."""
+    """The card as a value."""
 
-    def test_the_laws_stand_in_their_order(self) -> None:
-        """Those of one call first; each says what it says in a sentence."""
-        made = card(SMALL, contacts=1)
+    def test_verdicts_are_in_the_order_of_the_laws(self) -> None:
+        """Each law is described in a sentence."""
+        result = card(SMALL, contacts=1)
 
-        assert [*CALLS, *MERGES, *LOGS] == [each.law for each in made.verdicts]
-        assert all(each.says.endswith(".") for each in made.verdicts)
+        assert [*CALLS, *MERGES, *LOGS] == [verdict.law for verdict in result.verdicts]
+        assert all(verdict.says.endswith(".") for verdict in result.verdicts)
 
-    def test_a_law_is_found_by_its_name(self) -> None:
-        """One that there is not is an error."""
-        made = card(SMALL, contacts=1)
+    def test_verdict_is_looked_up_by_the_name_of_its_law(self) -> None:
+        result = card(SMALL, contacts=1)
 
-        assert "idempotent" == made["idempotent"].law
+        assert "idempotent" == result["idempotent"].law
         with pytest.raises(StopIteration):
-            made["swift"]
+            result["swift"]
 
-    def test_kept_asks_for_what_is_claimed_alone(self) -> None:
-        """A policy that counts keeps what it claims; one that lies does not."""
-        honest, lying = (
+    def test_kept_is_true_if_all_claimed_laws_hold(self) -> None:
+        """A law that is not claimed may fail."""
+        honest, wrong = (
             card(
                 Policy(first_match("id"), {"id": line(), "n": field(rule=rule)}),
                 contacts=1,
             )
-            for rule in (add, LIAR)
+            for rule in (add, WRONGLY_IDEMPOTENT)
         )
 
         assert honest.kept
-        assert not lying.kept
+        assert not wrong.kept
         assert (False, False) == (
             honest["idempotent"].claimed,
             honest["idempotent"].holds,
         )
-        assert (True, False) == (lying["idempotent"].claimed, lying["idempotent"].holds)
+        assert (True, False) == (wrong["idempotent"].claimed, wrong["idempotent"].holds)
 
-    def test_two_cards_of_one_policy_are_equal(self) -> None:
-        """Nothing is drawn by chance."""
+    def test_cards_of_one_policy_are_equal(self) -> None:
         assert card(COUNTS, contacts=1) == card(COUNTS, contacts=1)
 
-    def test_it_is_ready_for_json(self) -> None:
-        """With the counterexample of what fails."""
-        made = card(COUNTS, contacts=1)
-        plain = json.loads(json.dumps(made.to_dict()))
-        laws = {each["law"]: each for each in plain["laws"]}
+    def test_card_can_be_written_as_json(self) -> None:
+        """With the counterexamples."""
+        result = card(COUNTS, contacts=1)
+        plain = json.loads(json.dumps(result.to_dict()))
+        laws = {verdict["law"]: verdict for verdict in plain["laws"]}
 
-        assert [*made.world] == plain["world"]
-        assert str(made["idempotent"].broken) == laws["idempotent"]["counterexample"]
+        assert [*result.world] == plain["world"]
+        assert str(result["idempotent"].broken) == laws["idempotent"]["counterexample"]
         assert "counterexample" not in laws["unique"]
-        assert [each.calls for each in made.verdicts] == [
-            each["calls"] for each in plain["laws"]
+        assert [verdict.calls for verdict in result.verdicts] == [
+            verdict["calls"] for verdict in plain["laws"]
         ]
 
-    def test_progress_is_told_before_the_first_call_and_rises(self) -> None:
-        """First how many calls there will be, about; at last, how many there were."""
-        told: list[tuple[int, int]] = []
-        card(NAMED, contacts=2, progress=lambda done, total: told.append((done, total)))
-        done, totals = zip(*told, strict=True)
+    def test_progress_starts_before_the_first_call_and_rises(self) -> None:
+        """The first total is an estimate, the last one exact."""
+        reports: list[tuple[int, int]] = []
+        card(
+            NAMED,
+            contacts=2,
+            progress=lambda done, total: reports.append((done, total)),
+        )
+        done, totals = zip(*reports, strict=True)
 
-        assert (0, estimate(NAMED, contacts=2)) == told[0]
+        assert (0, estimate(NAMED, contacts=2)) == reports[0]
         assert [0, 100, 200] == [*done[:3]]
         assert sorted(done) == [*done]
         assert done[-1] == totals[-1]
-        assert all(each <= total for each, total in told)
+        assert all(done_calls <= total for done_calls, total in reports)
         assert totals[-1] / 1.2 < totals[0] < totals[-1] * 1.2
 
-    def test_progress_does_not_pass_the_total(self) -> None:
-        """Where more is done than was judged, the total rises with it."""
-        told: list[tuple[int, int]] = []
-        watch = _Progress(lambda done, total: told.append((done, total)), [], None)
-        done = [*watch.over([(None, ((), ()), 1)] * 101)]
-        watch.end()
+    def test_total_rises_with_the_calls_if_estimated_too_low(self) -> None:
+        reports: list[tuple[int, int]] = []
+        progress = _Progress(
+            lambda done, total: reports.append((done, total)), [], None
+        )
+        done = [*progress.over([(None, ((), ()), 1)] * 101)]
+        progress.end()
 
         assert 101 == len(done)
-        assert [(0, 0), (100, 100), (101, 101)] == told
+        assert [(0, 0), (100, 100), (101, 101)] == reports
 
-    def test_more_contacts_are_more_calls(self) -> None:
-        """Of every law that speaks of contacts."""
+    def test_more_contacts_need_more_calls(self) -> None:
         few, more = (card(SMALL, contacts=n)["idempotent"] for n in (0, 2))
 
         assert (9, 9) == (few.calls, few.stands_for)
@@ -193,10 +195,10 @@ PAIRED = Policy(
 
 
 class TestLimit:
-    """What a card tries can be known beforehand, and bounded."""
+    """The number of calls of a card can be estimated and limited."""
 
-    def test_it_is_estimated_without_being_tried(self) -> None:
-        """Of a world that nobody could try in a day."""
+    def test_estimate_makes_no_calls(self) -> None:
+        """Also for a world too large to be tried."""
         few, many = (estimate(PAIRED, contacts=n) for n in (0, 3))
 
         # Four keys, each omitted, null, blank or sent in four spellings, and more.
@@ -204,81 +206,83 @@ class TestLimit:
         assert many > 100_000_000
 
     @pytest.mark.parametrize("limit", [1, 40, 1_000])
-    def test_so_many_are_tried_at_most(self, limit: int) -> None:
-        """Of a world of any size, and in the same order each time."""
-        told: list[tuple[int, int]] = []
-        made = card(PAIRED, limit=limit, progress=lambda *each: told.append(each))
+    def test_card_makes_at_most_limit_calls(self, limit: int) -> None:
+        """In the same order each time."""
+        reports: list[tuple[int, int]] = []
+        result = card(
+            PAIRED, limit=limit, progress=lambda *report: reports.append(report)
+        )
 
-        assert (0, limit) == told[0]
-        assert (limit, limit) == told[-1]
-        assert made.kept
-        assert made == card(PAIRED, limit=limit)
+        assert (0, limit) == reports[0]
+        assert (limit, limit) == reports[-1]
+        assert result.kept
+        assert result == card(PAIRED, limit=limit)
 
-    def test_it_says_what_it_left_out(self) -> None:
-        """Part by part: how many were tried, and of about how many."""
-        whole = card(NAMED, contacts=2)
-        some = card(NAMED, contacts=2, limit=200)
+    def test_limited_card_says_what_it_left_out(self) -> None:
+        """Per part: the calls made, and about how many there are."""
+        complete = card(NAMED, contacts=2)
+        limited = card(NAMED, contacts=2, limit=200)
 
-        assert () == whole.left_out
+        assert () == complete.left_out
         assert (
             "tried 38 of about 51: with name, states of 1 contact",
             "tried 38 of about 124: with name, states of 2 contacts",
-        ) == some.left_out
-        assert [*some.left_out] == str(some).split("\n")[2:4]
-        assert [*some.left_out] == some.to_dict()["left_out"]
+        ) == limited.left_out
+        assert [*limited.left_out] == str(limited).split("\n")[2:4]
+        assert [*limited.left_out] == limited.to_dict()["left_out"]
 
-    def test_a_small_part_is_tried_whole(self) -> None:
-        """What it does not need is shared among the larger ones."""
-        told: list[int] = []
-        made = card(SMALL, limit=100, progress=lambda done, _total: told.append(done))
+    def test_small_part_is_complete_and_the_rest_shared(self) -> None:
+        reports: list[int] = []
+        result = card(
+            SMALL, limit=100, progress=lambda done, _total: reports.append(done)
+        )
 
         assert (
             "tried 28 of about 36: keys alone, states of 2 contacts",
             "tried 28 of about 63: keys alone, states of 3 contacts",
-        ) == made.left_out
-        assert 100 == told[-1]
+        ) == result.left_out
+        assert 100 == reports[-1]
 
-    def test_a_limit_that_is_not_reached_leaves_nothing_out(self) -> None:
-        """It is the card that is made without one, in another order."""
-        whole = card(NAMED, contacts=2)
-        same = card(NAMED, contacts=2, limit=100_000)
+    def test_card_below_the_limit_equals_the_complete_one(self) -> None:
+        """In another order."""
+        complete = card(NAMED, contacts=2)
+        limited = card(NAMED, contacts=2, limit=100_000)
 
-        assert () == same.left_out
-        assert [(v.law, v.calls, v.stands_for) for v in whole.verdicts if v.holds] == [
-            (v.law, v.calls, v.stands_for) for v in same.verdicts if v.holds
-        ]
+        assert () == limited.left_out
+        assert [
+            (v.law, v.calls, v.stands_for) for v in complete.verdicts if v.holds
+        ] == [(v.law, v.calls, v.stands_for) for v in limited.verdicts if v.holds]
 
     @pytest.mark.parametrize("line", [None, "name"])
-    def test_what_is_drawn_comes_to_all_of_it(self, line: str | None) -> None:
-        """Each once, those that a renaming makes equal beside one another."""
+    def test_sample_of_a_part_contains_all_its_cases(self, line: str | None) -> None:
+        """Each once."""
         for part in parts_of(World(NAMED, line, contacts=2)):
-            whole = [shown for _, shown, _ in part.all_cases()]
-            drawn = [shown for _, shown, _ in part.sample()]
+            complete = [shown for _, shown, _ in part.all_cases()]
+            sampled = [shown for _, shown, _ in part.sample()]
 
-            assert {*map(repr, whole)} <= {*map(repr, drawn)}
-            assert len({*map(repr, drawn)}) == len(drawn)
+            assert {*map(repr, complete)} <= {*map(repr, sampled)}
+            assert len({*map(repr, sampled)}) == len(sampled)
 
-    def test_what_breaks_a_law_is_found_in_part_of_the_world(self) -> None:
-        """What is drawn is spread over all of it."""
-        lines = {**WIDE, "n": field(rule=LIAR)}
-        made = card(Policy(first_match(*WIDE), lines), limit=1_000)
+    def test_limited_card_finds_a_broken_law(self) -> None:
+        """The sample is spread over all cases."""
+        lines = {**WIDE, "n": field(rule=WRONGLY_IDEMPOTENT)}
+        result = card(Policy(first_match(*WIDE), lines), limit=1_000)
 
-        assert not made["idempotent"].holds
-        assert not made.kept
+        assert not result["idempotent"].holds
+        assert not result.kept
 
     @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "9"])
-    def test_a_limit_is_a_number_of_calls(self, limit: Any) -> None:
-        """The message says which."""
-        told = f"limit: must be a number of calls from 1, not {limit!r}"
-        with pytest.raises(ValueError, match=re.escape(told)):
+    def test_limit_that_is_no_positive_integer_is_refused(self, limit: Any) -> None:
+        message = f"limit: must be a number of calls from 1, not {limit!r}"
+        with pytest.raises(ValueError, match=re.escape(message)):
             card(SMALL, limit=limit)
 
 
 class TestText:
-    """A card is read."""
+    """The card as text."""
 
-    def test_what_holds_and_what_does_not(self) -> None:
-        """With the smallest counterexample, and whether it is claimed."""
+    def test_text_shows_verdicts_and_counterexamples(self) -> None:
+        """The smallest counterexample, and whether the law is claimed."""
         lines = str(card(COUNTS, contacts=1)).split("\n")
 
         assert lines[:5] == [
@@ -289,31 +293,37 @@ class TestText:
             "    created new-1, then updated new-1",
         ]
         assert "unique                  holds (87 calls, standing for 231)" in lines
-        at = lines.index("create_makes_one        fails, not claimed:")
-        assert lines[at + 1 : at + 3] == [
+        start = lines.index("create_makes_one        fails, not claimed:")
+        assert lines[start + 1 : start + 3] == [
             '    sent {"id": 7}',
             "    created new-1 then created new-2",
         ]
 
-    def test_a_claimed_law_that_fails(self) -> None:
-        """The smallest: nobody there, and two fields sent."""
-        policy = Policy(first_match("id"), {"id": line(), "n": field(rule=LIAR)})
-        made = card(policy, contacts=1)["idempotent"].broken
+    def test_counterexample_is_the_smallest(self) -> None:
+        """No contact, and two sent fields."""
+        policy = Policy(
+            first_match("id"), {"id": line(), "n": field(rule=WRONGLY_IDEMPOTENT)}
+        )
+        result = card(policy, contacts=1)["idempotent"].broken
 
-        assert made is not None
-        assert (0, 1, 2) == made.size()
-        assert 'sent {"id": 7, "n": 1}\ncreated new-1, then updated new-1' == str(made)
+        assert result is not None
+        assert (0, 1, 2) == result.size()
+        assert 'sent {"id": 7, "n": 1}\ncreated new-1, then updated new-1' == str(
+            result
+        )
 
-    def test_a_counterexample_tells_who_is_there(self) -> None:
-        """What is no field stands in brackets; what is sent stands as JSON."""
-        now = datetime(2024, 1, 1, tzinfo=UTC)
+    def test_counterexample_shows_contacts_and_patches(self) -> None:
+        """Parts that are no fields are in brackets; values are JSON."""
+        time = datetime(2024, 1, 1, tzinfo=UTC)
         parts: Row = {"aliases": {"id": ("7",)}, "clocks": {"name": 3}}
-        ada = Contact("c-1", "", {"name": "Åsa"}, 1, now, now)
-        bob = Contact("c-2", "", {}, 1, now, now, deleted_at=now)
-        cid = Contact("c-3", "", {"id": 8}, 1, now, now, **parts)
-        made = Counterexample((ada, bob, cid), ({"tags": ("a",)}, {}), "so it was")
+        first = Contact("c-1", "", {"name": "Åsa"}, 1, time, time)
+        second = Contact("c-2", "", {}, 1, time, time, deleted_at=time)
+        third = Contact("c-3", "", {"id": 8}, 1, time, time, **parts)
+        result = Counterexample(
+            (first, second, third), ({"tags": ("a",)}, {}), "so it was"
+        )
 
-        assert str(made).split("\n") == [
+        assert str(result).split("\n") == [
             'holds c-1 {"name": "Åsa"}',
             'holds c-2 {"(deleted)": true}',
             'holds c-3 {"id": 8, "(aliases)": {"id": ["7"]}, "(clocks)": {"name": 3}}',
@@ -321,25 +331,26 @@ class TestText:
             "sent {}",
             "so it was",
         ]
-        assert (3, 2, 3) == made.size()
+        assert (3, 2, 3) == result.size()
 
-    def test_a_smaller_counterexample_takes_its_place(self) -> None:
-        """Whatever world it is found in: fewer contacts, then fewer fields."""
+    def test_smaller_counterexample_of_another_field_replaces_the_first(self) -> None:
+        """Fewer contacts first, then fewer fields."""
 
-        def grows(was: Any, new: Any) -> Any:
-            return new if was is None else f"{was}+"
+        def grows(stored: Any, sent: Any) -> Any:
+            return sent if stored is None else f"{stored}+"
 
         lines = {"id": line(), "b": field(rule=custom(grows))}
         policy = Policy(
-            first_match("id"), {**lines, "a": field(rule=LIAR)}, on_no_key="create"
+            first_match("id"),
+            {**lines, "a": field(rule=WRONGLY_IDEMPOTENT)},
+            on_no_key="create",
         )
-        made = card(policy, contacts=1)["idempotent"].broken
+        result = card(policy, contacts=1)["idempotent"].broken
 
-        assert made is not None
-        assert (0, 1, 0) == made.size()
+        assert result is not None
+        assert (0, 1, 0) == result.size()
 
-    def test_a_policy_that_matches_nobody(self) -> None:
-        """There are no keys, and little to try."""
+    def test_policy_without_keys_has_laws_without_trials(self) -> None:
         lines = str(card(Policy(never(), {}))).split("\n")
 
         assert "states of up to 3 contacts; keys: none" == lines[0]
@@ -347,18 +358,17 @@ class TestText:
         assert "create_makes_one        nothing to try, not claimed" in lines
         assert "finds_again             nothing to try, not claimed" in lines
 
-    def test_nothing_to_try_though_claimed(self) -> None:
-        """A law that no trial speaks of says so."""
-        made = LawCard((), (card(SMALL, contacts=0)["scopes_apart"],))
+    def test_claimed_law_without_trials_is_shown(self) -> None:
+        result = LawCard((), (card(SMALL, contacts=0)["scopes_apart"],))
 
-        assert "scopes_apart            nothing to try" == str(made)
+        assert "scopes_apart            nothing to try" == str(result)
 
 
 class TestValues:
-    """What cannot be found is asked for."""
+    """Values that the card cannot find itself."""
 
-    def test_a_key_without_an_alphabet_is_named(self) -> None:
-        """And is mended by two values of different normal forms."""
+    def test_key_without_sample_values_is_named(self) -> None:
+        """Two values of different normal forms are enough."""
         colours = {"red": "r", "blue": "b"}
         policy = Policy(
             first_match("hue"), {"hue": field(key=lambda v: colours.get(str(v)))}
@@ -368,8 +378,8 @@ class TestValues:
 
         assert card(policy, contacts=1, values={"hue": ["red", "blue"]}).kept
 
-    def test_a_line_without_an_alphabet_is_named(self) -> None:
-        """And is mended by two values that the policy takes."""
+    def test_field_without_sample_values_is_named(self) -> None:
+        """Two values that the policy accepts are enough."""
 
         def colour(value: Any) -> Any:
             if value not in ("red", "blue"):
@@ -380,13 +390,13 @@ class TestValues:
         with pytest.raises(ValueError, match="hue: needs two values that"):
             card(policy)
 
-        made = card(policy, contacts=1, values={"hue": ["red", "blue"]})
-        assert made.kept
-        assert '"hue": "red"' in str(made["log_again"].broken)
+        result = card(policy, contacts=1, values={"hue": ["red", "blue"]})
+        assert result.kept
+        assert '"hue": "red"' in str(result["log_again"].broken)
 
 
 class TestClaims:
-    """What a table says of itself, and what a card says of it."""
+    """The laws that a policy claims, and the verdicts of its card."""
 
     @pytest.mark.parametrize(
         ("policy", "law", "expected"),
@@ -412,11 +422,11 @@ class TestClaims:
             (SMALL, "create_makes_one", True),
             (COUNTS, "create_makes_one", False),
             (Policy(never(), {}), "create_makes_one", False),
-            (beside(), "create_makes_one", True),
-            (beside(match=EITHER), "create_makes_one", False),
-            (beside(match=EITHER, more=line(unique=True)), "create_makes_one", True),
-            (beside(on_key_in_use="withhold"), "create_makes_one", False),
-            (beside(on_key_in_use="allow"), "create_makes_one", False),
+            (two_keys(), "create_makes_one", True),
+            (two_keys(match=EITHER), "create_makes_one", False),
+            (two_keys(match=EITHER, more=line(unique=True)), "create_makes_one", True),
+            (two_keys(on_key_in_use="withhold"), "create_makes_one", False),
+            (two_keys(on_key_in_use="allow"), "create_makes_one", False),
             (COUNTS, "refuses_as_told", True),
             (COUNTS, "index_follows", True),
             (COUNTS, "batch_is_fold", True),
@@ -425,9 +435,9 @@ class TestClaims:
             (KEPT, "any_order", False),
             (CLOCKED, "log_again", True),
             (CLOCKED, "any_order", True),
-            (clocked(keep_aliases=True), "any_order", True),
-            (clocked(keep_aliases=True, unique=True), "any_order", False),
-            (clocked(keep_aliases=True, unique=True), "log_again", True),
+            (ordered(keep_aliases=True), "any_order", True),
+            (ordered(keep_aliases=True, unique=True), "any_order", False),
+            (ordered(keep_aliases=True, unique=True), "log_again", True),
             (one_key(fields={"name": field()}), "log_again", False),
             (one_key(extra_fields=field(rule=add)), "log_again", False),
             (one_key(extra_fields=field(rule=ignore)), "log_again", True),
@@ -458,20 +468,19 @@ class TestClaims:
         ],
         ids=map(str, count()),
     )
-    def test_a_claim_follows_from_the_table(
+    def test_claim_follows_from_the_policy(
         self,
         policy: Policy,
         law: str,
         expected: bool,  # noqa: FBT001
     ) -> None:
-        """Each part of it counts."""
         assert expected == claims(policy, law)
 
     @pytest.mark.parametrize("law", ["idempotent", "finds_again"])
-    def test_a_patch_that_carries_a_key_is_idempotent_where_others_are_not(
+    def test_law_of_keyed_patches_is_claimed_under_on_no_key_create(
         self, law: str
     ) -> None:
-        """Creating without a key takes nothing from those that have one."""
+        """Patches without a key do not have it."""
         policy = one_key(on_no_key="create", fields={"name": field()})
 
         assert not claims(policy, law)
@@ -483,8 +492,10 @@ class TestClaims:
         assert law not in check(book, {"name": "x"})
 
     @pytest.mark.parametrize("name", ["first_match", "first_present", "all_agree"])
-    def test_a_strategy_of_the_application_is_known_by_no_name(self, name: str) -> None:
-        """It names nobody else, and goes on where a key finds nobody; it may."""
+    def test_own_strategy_with_a_library_name_is_not_taken_for_it(
+        self, name: str
+    ) -> None:
+        """It may report no other matches, and continue after a key without match."""
 
         def first(keys: Any, probe: Any, _pick: Any) -> Match:
             hits = [(ids[0], key) for key in keys for _, ids in probe(key) if ids]
@@ -493,33 +504,32 @@ class TestClaims:
         strategy = Strategy(name, ("id", "more"), first)
         lines = {"id": line(), "more": line(), "name": field()}
         book = ContactBook(Policy(strategy, lines, on_ambiguous="oldest"))
-        for each in ({"id": 1}, {"more": 2}, {"more": 2}):
-            book.create(each)
+        for row in ({"id": 1}, {"more": 2}, {"more": 2}):
+            book.create(row)
 
         for patch in ({"id": 1, "more": 2}, {"id": 9, "more": 2, "name": "x"}):
             assert "nothing_silent" in check(book, patch)
 
-    def test_a_log_again_over_its_own_result(self) -> None:
-        """Fails where a rule replaces: the first patch writes its older value again."""
-        found = card(NAMED, contacts=0)["log_again"]
+    def test_log_again_fails_for_a_rule_that_replaces(self) -> None:
+        """The first patch writes its older value again."""
+        verdict = card(NAMED, contacts=0)["log_again"]
 
-        assert (False, False) == (found.claimed, found.holds)
-        assert str(found.broken).split("\n") == [
+        assert (False, False) == (verdict.claimed, verdict.holds)
+        assert str(verdict.broken).split("\n") == [
             'sent {"id": 7, "name": "x"}',
             'sent {"id": 7, "name": "y"}',
             "sent again, patch 1 updated a contact",
         ]
 
     @pytest.mark.parametrize("policy", [KEPT, CLOCKED], ids=["kept", "clocked"])
-    def test_a_log_that_absorbs(self, policy: Policy) -> None:
-        """One key that remembers, and rules to which what is older is nothing."""
-        found = card(policy, contacts=0)["log_again"]
+    def test_log_again_holds_for_absorbing_rules(self, policy: Policy) -> None:
+        """With one key that keeps aliases."""
+        verdict = card(policy, contacts=0)["log_again"]
 
-        assert (True, True) == (found.claimed, found.holds)
-        assert found.calls > 0
+        assert (True, True) == (verdict.claimed, verdict.holds)
+        assert verdict.calls > 0
 
-    def test_any_order(self) -> None:
-        """Clocks make the order of calls not matter; what comes first, does not."""
+    def test_any_order_holds_for_clocks_and_not_for_keep(self) -> None:
         clocked, kept = (
             card(policy, contacts=0)["any_order"] for policy in (CLOCKED, KEPT)
         )
@@ -531,21 +541,20 @@ class TestClaims:
             """['{"id": 7, "name": "y"}'] in another"""
         )
 
-    def test_several_keys_may_let_a_form_go(self) -> None:
-        """A key that is left out finds nobody alone, so two keys claim nothing."""
+    def test_log_again_is_not_claimed_for_two_keys(self) -> None:
+        """A key that was left out matches no contact on its own."""
         lines = {n: line(keep_aliases=True, rule=keep) for n in ("id", "email")}
-        found = card(Policy(merge_all("id", "email"), lines), contacts=0)["log_again"]
+        verdict = card(Policy(merge_all("id", "email"), lines), contacts=0)["log_again"]
 
-        assert (False, False) == (found.claimed, found.holds)
-        assert str(found.broken).endswith("sent again, patch 2 merged a contact")
+        assert (False, False) == (verdict.claimed, verdict.holds)
+        assert str(verdict.broken).endswith("sent again, patch 2 merged a contact")
 
-    def test_a_key_of_each_of_several_fields_may_too(self) -> None:
-        """As several keys would."""
-        each = key(
+    def test_log_again_is_not_claimed_for_an_any_of_key(self) -> None:
+        any_of = key(
             "id", "more", normalize=normalize.exact, any_of=True, keep_aliases=True
         )
         lines = {"id": field(rule=keep), "more": field(rule=keep)}
-        policy = Policy(first_match("any"), lines, keys={"any": each})
+        policy = Policy(first_match("any"), lines, keys={"any": any_of})
         log: list[Row] = [
             {"id": "a", "more": ["b"]},
             {"id": "a", "more": ["c"]},
@@ -555,8 +564,8 @@ class TestClaims:
         assert not claims(policy, "log_again")
         assert ("batch_is_fold", "replay_is_equal") == check_log(policy, log)
 
-    def test_what_was_refused_may_be_taken_later(self) -> None:
-        """A needed field that comes with the second patch."""
+    def test_log_again_fails_if_a_refused_patch_is_accepted_later(self) -> None:
+        """A required field comes with the second patch."""
         lines = {"n": field(rule=largest, required=True), "m": field(rule=largest)}
         log = [{"id": 7, "m": "y"}, {"id": 7, "n": "b", "m": "x"}]
         with pytest.raises(LawBroken, match="log_again: sent again, patch 1"):
@@ -568,18 +577,17 @@ class TestClaims:
     [SMALL, NAMED, COUNTS, KEPT, CLOCKED, one_key(extra_fields=field(rule=replace))],
     ids=["small", "named", "counts", "kept", "clocked", "others"],
 )
-def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
-    """Every claimed law holds, and has something to say."""
-    made = card(policy, contacts=2 if policy is SMALL else 1)
+def test_claimed_laws_hold_and_have_trials(policy: Policy) -> None:
+    result = card(policy, contacts=2 if policy is SMALL else 1)
 
-    claimed = [each for each in made.verdicts if each.claimed]
+    claimed = [verdict for verdict in result.verdicts if verdict.claimed]
 
-    assert made.kept
-    assert all(each.calls for each in claimed if each.law not in MERGES)
+    assert result.kept
+    assert all(verdict.calls for verdict in claimed if verdict.law not in MERGES)
 
 
 @pytest.mark.parametrize(
-    ("policy", "silent"),
+    ("policy", "without_trials"),
     [
         (NAMED, {"clock_travels"}),
         (CLOCKED, set()),
@@ -588,14 +596,14 @@ def test_a_plain_policy_keeps_what_it_claims(policy: Policy) -> None:
     ],
     ids=["named", "clocked", "newest", "keys"],
 )
-def test_merges_are_tried_from_two_contacts_on(
-    policy: Policy, silent: set[str]
+def test_laws_of_merges_have_trials_from_two_contacts(
+    policy: Policy, without_trials: set[str]
 ) -> None:
-    """In one step or several from three on; blank and clocks where there are such."""
+    """Laws of blanks and clocks only if the policy has such fields."""
     values = {"name": ["x", "y"]} if "name" in policy.fields else {}
-    made = card(policy, limit=600, values=values)
+    result = card(policy, limit=600, values=values)
 
-    assert made.kept
-    assert silent == {name for name in MERGES if not made[name].calls}
-    alone = card(policy, contacts=1, limit=100, values=values)
-    assert not any(alone[name].calls for name in MERGES)
+    assert result.kept
+    assert without_trials == {name for name in MERGES if not result[name].calls}
+    one_contact = card(policy, contacts=1, limit=100, values=values)
+    assert not any(one_contact[name].calls for name in MERGES)

@@ -1,4 +1,4 @@
-"""The laws of merges: what each says, where it is silent, what it catches."""
+"""The laws of merges: where they apply, and the defects they detect."""
 
 from __future__ import annotations
 
@@ -41,79 +41,77 @@ def table(absorb: Rule, own: Rule = replace, default: Any = None) -> Policy:
     return Policy(first_match("id"), fields, on_no_key="create")
 
 
-def book(policy: Policy, *rows: Sent) -> ContactBook:
+def make_book(policy: Policy, *rows: Sent) -> ContactBook:
     """Make a book of contacts c-1, c-2, ..., a day apart."""
     numbers, days = count(1), count(1)
-    made = ContactBook(
+    book = ContactBook(
         policy,
         ids=lambda: f"c-{next(numbers)}",
         clock=lambda: DAWN + timedelta(days=next(days)),
     )
     for row in rows:
-        made.create(row)
-    return made
+        book.create(row)
+    return book
 
 
-def of(policy: Policy, *rows: Sent) -> Merge:
+def merge_of(policy: Policy, *rows: Sent) -> Merge:
     """Make a merge of all contacts into the first."""
-    made = book(policy, *rows)
-    return Merge.of(made, *[each.id for each in made])
+    book = make_book(policy, *rows)
+    return Merge.of(book, *[contact.id for contact in book])
 
 
 X, Y, BLANK = {"v": "x", "at": 1}, {"v": "y", "at": 2}, {"v": "", "at": 3}
 IN, BARE = {"v": {"a": "x"}}, {"v": {"a": "", "b": "y"}}
 LISTED = {"v": ["a"]}
 
-SPEAKS: list[tuple[str, Merge]] = [
-    ("merge_in_steps", of(table(replace), X, Y, BLANK)),
-    ("merge_in_steps", of(table(last_updated), X, {"id": 7}, Y)),
-    ("merge_in_steps", of(table(CLOCK, CLOCK), X, Y, X)),
-    ("absent_gives_way", of(table(replace), X, BLANK)),
-    ("absent_gives_way", of(table(replace), BLANK, X)),
-    ("absent_gives_way", of(table(replace), BLANK, {"v": " "})),
-    ("absent_gives_way", of(table(immutable), X, BLANK)),
-    ("absent_gives_way", of(table(immutable), {"v": "x", "at": ""}, Y)),
-    ("absent_gives_way", of(table(union), LISTED, {"v": []})),
-    ("absent_gives_way", of(table(replace, default="x"), X, Y)),
-    ("absent_gives_way", of(table(replace, default="x"), Y, X)),
-    ("absent_gives_way", of(table(deep), IN, BARE)),
-    ("absent_gives_way", of(table(CLOCK, CLOCK), X, BLANK)),
-    ("clock_travels", of(table(CLOCK, CLOCK), X, Y)),
-    ("clock_travels", of(table(replace, CLOCK), X, Y)),
-    ("clock_travels", of(table(last_updated), X, Y)),
+APPLICABLE: list[tuple[str, Merge]] = [
+    ("merge_in_steps", merge_of(table(replace), X, Y, BLANK)),
+    ("merge_in_steps", merge_of(table(last_updated), X, {"id": 7}, Y)),
+    ("merge_in_steps", merge_of(table(CLOCK, CLOCK), X, Y, X)),
+    ("absent_gives_way", merge_of(table(replace), X, BLANK)),
+    ("absent_gives_way", merge_of(table(replace), BLANK, X)),
+    ("absent_gives_way", merge_of(table(replace), BLANK, {"v": " "})),
+    ("absent_gives_way", merge_of(table(immutable), X, BLANK)),
+    ("absent_gives_way", merge_of(table(immutable), {"v": "x", "at": ""}, Y)),
+    ("absent_gives_way", merge_of(table(union), LISTED, {"v": []})),
+    ("absent_gives_way", merge_of(table(replace, default="x"), X, Y)),
+    ("absent_gives_way", merge_of(table(replace, default="x"), Y, X)),
+    ("absent_gives_way", merge_of(table(deep), IN, BARE)),
+    ("absent_gives_way", merge_of(table(CLOCK, CLOCK), X, BLANK)),
+    ("clock_travels", merge_of(table(CLOCK, CLOCK), X, Y)),
+    ("clock_travels", merge_of(table(replace, CLOCK), X, Y)),
+    ("clock_travels", merge_of(table(last_updated), X, Y)),
 ]
-SILENT: list[tuple[str, Merge]] = [
-    ("merge_in_steps", of(table(replace), X, Y)),
-    ("merge_in_steps", of(table(immutable), X, Y, X)),
-    ("absent_gives_way", of(table(replace), X, Y)),
-    ("absent_gives_way", of(table(replace), X, BLANK, Y)),
-    ("clock_travels", of(table(replace), X, Y)),
-    ("clock_travels", of(table(CLOCK, CLOCK), X, X)),
-    ("clock_travels", of(table(immutable, CLOCK), X, Y)),
-    ("clock_travels", of(table(replace, CLOCK), X, Y, X)),
+NOT_APPLICABLE: list[tuple[str, Merge]] = [
+    ("merge_in_steps", merge_of(table(replace), X, Y)),
+    ("merge_in_steps", merge_of(table(immutable), X, Y, X)),
+    ("absent_gives_way", merge_of(table(replace), X, Y)),
+    ("absent_gives_way", merge_of(table(replace), X, BLANK, Y)),
+    ("clock_travels", merge_of(table(replace), X, Y)),
+    ("clock_travels", merge_of(table(CLOCK, CLOCK), X, X)),
+    ("clock_travels", merge_of(table(immutable, CLOCK), X, Y)),
+    ("clock_travels", merge_of(table(replace, CLOCK), X, Y, X)),
 ]
 
 
 def numbered(cases: list[Any]) -> list[str]:
-    """Name each case of a table by its law."""
+    """Return a test id for each case: its law and its number."""
     return [f"{case[0]}-{number}" for number, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize(("law", "merge"), SPEAKS, ids=numbered(SPEAKS))
-def test_a_law_that_holds_says_that_it_spoke(law: str, merge: Merge) -> None:
-    """It answers True."""
+@pytest.mark.parametrize(("law", "merge"), APPLICABLE, ids=numbered(APPLICABLE))
+def test_law_that_applies_and_holds_returns_true(law: str, merge: Merge) -> None:
     assert MERGES[law](merge)
 
 
-@pytest.mark.parametrize(("law", "merge"), SILENT, ids=numbered(SILENT))
-def test_a_law_that_has_nothing_to_say_says_so(law: str, merge: Merge) -> None:
-    """It answers False, and is not counted."""
+@pytest.mark.parametrize(("law", "merge"), NOT_APPLICABLE, ids=numbered(NOT_APPLICABLE))
+def test_law_that_does_not_apply_returns_false(law: str, merge: Merge) -> None:
     assert not MERGES[law](merge)
 
 
-def test_each_law_has_its_cases() -> None:
-    """Those where it speaks, where it is silent, and where it is broken."""
-    tables: tuple[list[Any], ...] = (SPEAKS, SILENT, BROKEN)
+def test_every_law_has_cases() -> None:
+    """Where it applies, where it does not, and where it is broken."""
+    tables: tuple[list[Any], ...] = (APPLICABLE, NOT_APPLICABLE, BROKEN)
     for cases in tables:
         assert {*MERGES} == {case[0] for case in cases}
 
@@ -124,37 +122,37 @@ PRESENT: Defect = (merging, "is_absent", lambda value, _default=None: value is N
 UNKNOWN: Defect = (merging.MergedFields, "_has_field", lambda _self, _name: False)
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")
 CLOCKLESS: Defect = (merging.MergedFields, "_has_clock", lambda _self, _name: False)
-INSIDE: Defect = (mappings, "is_all_absent", lambda value, _default: value is None)
+NESTED: Defect = (mappings, "is_all_absent", lambda value, _default: value is None)
 
 BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
         "merge_in_steps",
-        of(table(last_updated), X, {"id": 7}, Y),
+        merge_of(table(last_updated), X, {"id": 7}, Y),
         UNDATED,
         "in one step, ('x', None) in 2",
     ),
     (
-        *("absent_gives_way", of(table(CLOCK, CLOCK), X, BLANK), PRESENT),
+        *("absent_gives_way", merge_of(table(CLOCK, CLOCK), X, BLANK), PRESENT),
         "v: ''; without what is absent, 'x'",
     ),
     (
-        *("absent_gives_way", of(table(immutable), X, BLANK), PRESENT),
+        *("absent_gives_way", merge_of(table(immutable), X, BLANK), PRESENT),
         "InvalidField: v: ",
     ),
     (
-        *("absent_gives_way", of(table(deep), IN, BARE), INSIDE),
+        *("absent_gives_way", merge_of(table(deep), IN, BARE), NESTED),
         "v: FrozenMap({'a': '', 'b': 'y'}); without what is absent, ",
     ),
     (
-        *("absent_gives_way", of(table(replace), {"v": " "}, BLANK), UNKNOWN),
+        *("absent_gives_way", merge_of(table(replace), {"v": " "}, BLANK), UNKNOWN),
         "v: ' ' gives way to ''",
     ),
     (
-        *("clock_travels", of(table(replace, CLOCK), X, Y), CLOCKLESS),
+        *("clock_travels", merge_of(table(replace, CLOCK), X, Y), CLOCKLESS),
         "v: 'y' of c-2 has 1, not 2",
     ),
     (
-        *("clock_travels", of(table(last_updated), X, Y), TIMELESS),
+        *("clock_travels", merge_of(table(last_updated), X, Y), TIMELESS),
         "v: 'y' of c-2 has '2020'",
     ),
 ]
@@ -163,14 +161,13 @@ BROKEN: list[tuple[str, Merge, Defect, str]] = [
 @pytest.mark.parametrize(
     ("law", "merge", "defect", "expected"), BROKEN, ids=numbered(BROKEN)
 )
-def test_a_defect_of_the_library_breaks_it(
+def test_defect_of_the_library_breaks_its_law(
     law: str,
     merge: Merge,
     defect: Defect,
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A function with a planted defect is found by the law that speaks of it."""
     monkeypatch.setattr(*defect)
     with pytest.raises(LawBroken) as caught:
         MERGES[law](Merge(merge.policy, merge.state))
@@ -182,40 +179,37 @@ def test_a_defect_of_the_library_breaks_it(
 class TestCheck:
     """All laws of merges at once."""
 
-    def test_those_that_spoke_are_named_in_their_order(self) -> None:
-        """Of contacts that are named by any of their ids; the book is not written."""
-        made = book(
+    def test_applied_laws_are_returned_in_order(self) -> None:
+        """Any id of a contact names it; the book is not changed."""
+        book = make_book(
             table(CLOCK, CLOCK), {"v": "x", "at": 1}, BLANK, {"v": "z", "at": 4}
         )
-        made.create({"v": "w", "at": 5})
-        made.merge("c-3", "c-4")
-        rows = made.dump()
+        book.create({"v": "w", "at": 5})
+        book.merge("c-3", "c-4")
+        rows = book.dump()
 
-        assert ("absent_gives_way",) == check_merge(made, "c-2", "c-1")[:1]
-        assert ("absent_gives_way", "clock_travels") == check_merge(made, "c-2", "c-4")
-        assert ("merge_in_steps",) == check_merge(made, "c-1", "c-2", "c-4")
-        assert rows == made.dump()
+        assert ("absent_gives_way",) == check_merge(book, "c-2", "c-1")[:1]
+        assert ("absent_gives_way", "clock_travels") == check_merge(book, "c-2", "c-4")
+        assert ("merge_in_steps",) == check_merge(book, "c-1", "c-2", "c-4")
+        assert rows == book.dump()
 
-    def test_a_law_that_breaks_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The first of them, in their order."""
-        made = book(table(CLOCK, CLOCK), X, BLANK)
+    def test_first_broken_law_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        book = make_book(table(CLOCK, CLOCK), X, BLANK)
         monkeypatch.setattr(*PRESENT)
         with pytest.raises(LawBroken, match="absent_gives_way: v: ''"):
-            check_merge(made, "c-1", "c-2")
+            check_merge(book, "c-1", "c-2")
 
-    def test_who_is_not_there_is_unknown(self) -> None:
-        """In the scope that is asked."""
-        made = book(table(replace), X, Y)
+    def test_contact_missing_in_the_scope_is_unknown(self) -> None:
+        book = make_book(table(replace), X, Y)
         for ids, scope in ((("c-1", "c-9"), ""), (("c-1", "c-2"), "east")):
             with pytest.raises(errors.UnknownContact):
-                check_merge(made, *ids, scope=scope)
+                check_merge(book, *ids, scope=scope)
 
-    def test_one_alone_merges_with_nobody(self) -> None:
-        """No law speaks of it."""
-        assert () == check_merge(book(table(replace), X), "c-1")
+    def test_no_law_applies_to_one_contact(self) -> None:
+        assert () == check_merge(make_book(table(replace), X), "c-1")
 
-    def test_a_clock_is_claimed_where_there_is_one(self) -> None:
-        """Of a patch, or of the contact."""
+    def test_clock_law_is_claimed_for_fields_with_clocks(self) -> None:
+        """The clock of a patch, or of the contact."""
         clocks = [table(replace), table(CLOCK, CLOCK), table(last_updated)]
 
         assert [False, True, True] == [claims(p, "clock_travels") for p in clocks]

@@ -1,4 +1,4 @@
-"""The small world: it is whole, and its letters stand for what a policy takes."""
+"""The small world of a policy: it is complete, and has fitting sample values."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ Row = dict[str, Any]
 Table = Mapping[str, Sequence[Any]]
 
 
-def line(**how: Any) -> Any:
-    return field(key=normalize.exact, **how)
+def line(**options: Any) -> Any:
+    return field(key=normalize.exact, **options)
 
 
-def email(**how: Any) -> Any:
-    return field(key=normalize.email, **how)
+def email(**options: Any) -> Any:
+    return field(key=normalize.email, **options)
 
 
 SINGLE = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
@@ -60,7 +60,7 @@ PAIR = Policy(
     {"id": line(), "email": email(), "name": field(blank="ignore")},
     on_ambiguous="oldest",
 )
-REMEMBERED = Policy(first_match("id"), {"id": line(keep_aliases=True), "name": field()})
+ALIASED = Policy(first_match("id"), {"id": line(keep_aliases=True), "name": field()})
 RESTORED = Policy(
     first_match("id"), {"id": line(), "name": field(rule=keep)}, on_deleted="restore"
 )
@@ -80,11 +80,11 @@ TWICE_SPELLED: Table = {
     "id": [7, "7", 8, "8"],
     "email": ["ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"],
 }
-# Per policy: what a contact holds of each field, its aliases, its marks and clocks.
+# Per policy: the values of each field of a contact, and its aliases.
 TABLES: dict[str, tuple[Policy, Table, Table]] = {
     "single": (SINGLE, {**IDS, "name": ["x", "y", ""]}, {}),
     "pair": (PAIR, {**BOTH, "name": ["x", "y"]}, {}),
-    "remembered": (REMEMBERED, {**IDS, "name": ["x", "y", ""]}, {"id": ["7", "8"]}),
+    "remembered": (ALIASED, {**IDS, "name": ["x", "y", ""]}, {"id": ["7", "8"]}),
     "restored": (RESTORED, {**IDS, "name": ["x", "y", ""]}, {}),
     "composite": (
         COMPOSITE,
@@ -95,61 +95,67 @@ TABLES: dict[str, tuple[Policy, Table, Table]] = {
 }
 
 
-def rows(name: str, *, lined: bool) -> list[Row]:
-    """Spell out every contact: each field, alias, mark and clock."""
+def rows(name: str, *, with_line: bool) -> list[Row]:
+    """List every contact: each combination of values, aliases, marks and clocks."""
     policy, table, aliases = TABLES[name]
-    fields = {n: each for n, each in table.items() if lined or n != "name"}
+    fields = {
+        n: values_of_field
+        for n, values_of_field in table.items()
+        if with_line or n != "name"
+    }
     marks = [None, "2024-01-01T12:00:00+00:00"][: 1 + (name == "restored")]
-    clocks = [NONE, 1, 2] if lined and name == "clocked" else [NONE]
-    made = []
-    for values in product(*[[NONE, *each] for each in fields.values()]):
-        held = {n: v for n, v in zip(fields, values, strict=True) if v is not NONE}
-        own = policy.all_keys[0].forms(held)
+    clocks = [NONE, 1, 2] if with_line and name == "clocked" else [NONE]
+    all_rows = []
+    for values in product(
+        *[[NONE, *values_of_field] for values_of_field in fields.values()]
+    ):
+        stored = {n: v for n, v in zip(fields, values, strict=True) if v is not NONE}
+        own = policy.all_keys[0].forms(stored)
         former = [[], *[[form] for form in aliases.get("id", ()) if form not in own]]
         for alias, mark, clock in product(former, marks, clocks):
-            row: Row = {"scope": "", "version": 1, "fields": held}
+            row: Row = {"scope": "", "version": 1, "fields": stored}
             row["created_at"] = row["updated_at"] = "2024-01-01T12:00:00+00:00"
             row.update({"aliases": {"id": alias}} if alias else {})
             row.update({"clocks": {"name": clock}} if clock is not NONE else {})
             row.update({"deleted_at": mark} if mark else {})
-            made.append(row)
-    return made
+            all_rows.append(row)
+    return all_rows
 
 
-def states(name: str, contacts: int, *, lined: bool) -> Iterator[ContactBook]:
-    """Give every book of so many contacts, but those that no book may be."""
+def states(name: str, contacts: int, *, with_line: bool) -> Iterator[ContactBook]:
+    """Yield every valid book of up to so many contacts."""
     for size in range(contacts + 1):
-        for each in product(rows(name, lined=lined), repeat=size):
-            numbered = [{**row, "id": f"c-{n}"} for n, row in enumerate(each)]
+        for combination in product(rows(name, lined=with_line), repeat=size):
+            numbered = [{**row, "id": f"c-{n}"} for n, row in enumerate(combination)]
             try:
                 yield ContactBook.load(TABLES[name][0], numbered)
             except InvalidRows:
                 continue
 
 
-def patches(name: str, *, lined: bool) -> list[Row]:
-    """Spell out every patch; of a key with the line, only what is stored."""
+def patches(name: str, *, with_line: bool) -> list[Row]:
+    """List every patch; with a field beside the keys, keys have stored values only."""
     sent: dict[str, list[Any]] = {}
-    odd: dict[str, list[Any]] = {}
+    unusual: dict[str, list[Any]] = {}
     for field_name, values in TABLES[name][1].items():
         spelled: Sequence[Any] = TWICE_SPELLED.get(field_name, values)
         if field_name == "name":
             spelled = ["x", "y"]
-            if lined:
+            if with_line:
                 sent["name"] = [NONE, None, " ", *spelled]
-        elif lined:
+        elif with_line:
             sent[field_name] = [NONE, *values]
         else:
             spelled = LETTERS.get(field_name, spelled)
             sent[field_name] = [NONE, None, "", *spelled]
-            odd[field_name] = [" \t", "n/a" if field_name == "email" else True]
-    if lined and name == "clocked":
+            unusual[field_name] = [" \t", "n/a" if field_name == "email" else True]
+    if with_line and name == "clocked":
         sent["at"] = [NONE, 1, 2]
     tables: list[dict[str, list[Any]]] = [sent]
-    for one, each in odd.items():
-        # One at a time, beside what is omitted or plain.
-        plain = {n: [NONE, *TABLES[name][1][n]] for n in odd if n != one}
-        tables.append({n: plain.get(n, each) for n in odd})
+    for unusual_field, unusual_values in unusual.items():
+        # One unusual value at a time, beside omitted and plain ones.
+        plain = {n: [NONE, *TABLES[name][1][n]] for n in unusual if n != unusual_field}
+        tables.append({n: plain.get(n, unusual_values) for n in unusual})
     return [
         {n: v for n, v in zip(table, values, strict=True) if v is not NONE}
         for table in tables
@@ -164,98 +170,97 @@ LETTERS: Table = {
 LAWS = ("idempotent", "nothing_silent", "finds_who_is_named", "refusal_changes_nothing")
 
 
-def tried(policy: Policy, line: str | None, contacts: int) -> Counter[str]:
-    """Count for how many states the trials of each patch stand."""
+def trial_counts(policy: Policy, line: str | None, contacts: int) -> Counter[str]:
+    """Count, per patch, the states that its trials stand for."""
     world, counts = World(policy, line, contacts=contacts), Counter[str]()
-    for places, weight in world.states:
-        for trial, times in world.trials(places):
+    for state_places, weight in world.states:
+        for trial, times in world.trials(state_places):
             counts[repr(sorted(trial.patch.items()))] += weight * times
     return counts
 
 
-@pytest.mark.parametrize("lined", [False, True], ids=["keys", "line"])
+@pytest.mark.parametrize("with_line", [False, True], ids=["keys", "line"])
 @pytest.mark.parametrize("name", TABLES)
-def test_the_weights_add_up_to_all_that_there_is(name: str, *, lined: bool) -> None:
-    """For each patch to every state of two contacts, no symmetry and nothing lazy."""
+def test_weights_add_up_to_the_number_of_states(name: str, *, with_line: bool) -> None:
+    """For each patch, compared with all states of two contacts."""
     policy = TABLES[name][0]
-    count = sum(1 for _book in states(name, 2, lined=lined))
-    every = [repr(sorted(patch.items())) for patch in patches(name, lined=lined)]
+    count = sum(1 for _book in states(name, 2, lined=with_line))
+    expected = [repr(sorted(patch.items())) for patch in patches(name, lined=with_line)]
 
-    assert dict.fromkeys(every, count) == tried(policy, "name" if lined else None, 2)
+    assert dict.fromkeys(expected, count) == trial_counts(
+        policy, "name" if with_line else None, 2
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_card_says_what_trying_everything_says(name: str) -> None:
-    """Law by law: it holds, or not, and speaks of as many calls as there are."""
+def test_card_equals_trying_all_calls(name: str) -> None:
+    """For each law: whether it holds, and the number of calls."""
     contacts = 2 if name == "single" else 1
-    spoke, broken = Counter[str](), set()
-    for lined in (False, True):
-        sent = patches(name, lined=lined)
-        for book in states(name, contacts, lined=lined):
+    applied, broken = Counter[str](), set()
+    for with_line in (False, True):
+        sent = patches(name, lined=with_line)
+        for book in states(name, contacts, lined=with_line):
             for patch in sent:
                 trial = Trial.of(book, patch)
                 for law in LAWS:
                     try:
-                        spoke[law] += CALLS[law](trial)
+                        applied[law] += CALLS[law](trial)
                     except LawBroken:
                         broken.add(law)
-    made = card(TABLES[name][0], contacts=contacts)
+    result = card(TABLES[name][0], contacts=contacts)
 
-    assert broken == {law for law in LAWS if not made[law].holds}
-    assert spoke == {law: made[law].stands_for for law in LAWS}
+    assert broken == {law for law in LAWS if not result[law].holds}
+    assert applied == {law: result[law].stands_for for law in LAWS}
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
 @pytest.mark.parametrize("name", TABLES)
-def test_states_are_counted_without_being_visited(name: str, line: str | None) -> None:
-    """As many as are visited, of each number of contacts."""
+def test_count_of_states_equals_their_number(name: str, line: str | None) -> None:
     world = World(TABLES[name][0], line)
     for size in range(4):
         assert len([*world.states_of(size)]) == world.count(size)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_calls_of_keys_alone_are_counted_exactly(name: str) -> None:
-    """A patch for each state."""
+def test_estimate_of_calls_of_keys_is_exact(name: str) -> None:
     world = World(TABLES[name][0], None, contacts=2)
     for size in range(3):
-        tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
-        assert len(tried) == world.estimate(size)
+        trials = [t for p, _ in world.states_of(size) for t in world.trials(p)]
+        assert len(trials) == world.estimate(size)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_calls_of_a_line_are_estimated(name: str) -> None:
-    """By half, or by twice as many at the most."""
+def test_estimate_of_calls_of_a_field_is_within_a_factor_of_two(name: str) -> None:
     world = World(TABLES[name][0], "name", contacts=2)
     for size in range(3):
-        tried = [t for p, _ in world.states_of(size) for t in world.trials(p)]
-        assert len(tried) / 2 < world.estimate(size) < len(tried) * 2
+        trials = [t for p, _ in world.states_of(size) for t in world.trials(p)]
+        assert len(trials) / 2 < world.estimate(size) < len(trials) * 2
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
 @pytest.mark.parametrize("name", TABLES)
-def test_logs_and_merges_stand_for_all_that_there_are(
-    name: str, line: str | None
-) -> None:
-    """Counted without being visited; those that a renaming makes equal are one."""
+def test_weights_of_logs_and_merges_add_up(name: str, line: str | None) -> None:
+    """Cases that are equal up to names count once."""
     world = World(TABLES[name][0], line, contacts=2)
     for part in parts_of(world):
         if part.kind == "logs":
-            every = len([patch for patch in world.log_patches() if patch]) ** part.size
+            expected = (
+                len([patch for patch in world.log_patches() if patch]) ** part.size
+            )
         elif line is None:
-            every = sum(weight for _, weight in world.states_of(part.size))
+            expected = sum(weight for _, weight in world.states_of(part.size))
         else:
-            every = part.estimate
+            expected = part.estimate
         if part.kind != "calls":
-            whole, drawn = [*part.all_cases()], [*part.sample()]
-            shown = {repr(each[1]) for each in whole}
-            assert len(whole) == len(shown) == part.estimate
-            assert every == sum(weight for *_, weight in whole)
-            assert shown <= {repr(each[1]) for each in drawn}
+            all_cases, sampled = [*part.all_cases()], [*part.sample()]
+            shown = {repr(case[1]) for case in all_cases}
+            assert len(all_cases) == len(shown) == part.estimate
+            assert expected == sum(weight for *_, weight in all_cases)
+            assert shown <= {repr(case[1]) for case in sampled}
 
 
-def test_contacts_that_are_merged_hold_every_value_clock_and_time() -> None:
-    """Blank, the default and what is blank inside a mapping among them."""
+def test_merged_contacts_have_every_value_clock_and_time() -> None:
+    """Blank values, the default, and blanks inside a mapping included."""
     lines = {"id": line(), "note": field(rule=latest(by="at")), "at": field()}
     lines["more"] = field(rule=deep, default={"lang": "en"})
     policy = Policy(
@@ -266,31 +271,32 @@ def test_contacts_that_are_merged_hold_every_value_clock_and_time() -> None:
 
     assert (4 * 3) ** 2 == len(notes)
     assert 6**2 * 2 == len(more)
-    held = {repr(contact.get("more")) for state in more for contact, _ in state}
-    assert {"None", "''"} < held
-    assert {repr(freeze(v)) for v in ({"lang": "en"}, {"a": ""}, {"a": "x"})} < held
+    values = {repr(contact.get("more")) for state in more for contact, _ in state}
+    assert {"None", "''"} < values
+    assert {repr(freeze(v)) for v in ({"lang": "en"}, {"a": ""}, {"a": "x"})} < values
     assert 2 == len({tuple(c.updated_at for c, _ in state) for state in more})
     assert {None, 1, 2} == {c.clocks.get("note") for state in notes for c, _ in state}
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
 @pytest.mark.parametrize("name", ["single", "remembered", "clocked"])
-def test_what_is_drawn_is_all_at_last(name: str, line: str | None) -> None:
-    """Each state, up to the names of its forms, with each patch."""
+def test_sample_contains_every_state_with_every_patch(
+    name: str, line: str | None
+) -> None:
+    """States that are equal up to names count once."""
     world = World(TABLES[name][0], line, contacts=1)
-    due = {
+    expected = {
         (repr(trial.state), repr(trial.patch))
-        for places, _ in world.states_of(1)
-        for trial, _ in world.trials(places)
+        for state_places, _ in world.states_of(1)
+        for trial, _ in world.trials(state_places)
     }
-    drawn = [(repr(t.state), repr(t.patch)) for t, _ in world.sample(1)]
+    sampled = [(repr(t.state), repr(t.patch)) for t, _ in world.sample(1)]
 
-    assert due <= {*drawn}
-    assert len({*drawn}) == len(drawn)
+    assert expected <= {*sampled}
+    assert len({*sampled}) == len(sampled)
 
 
-def test_what_is_drawn_first_is_far_apart() -> None:
-    """Each number comes once, and any beginning is spread over all of them."""
+def test_spread_yields_each_number_once_and_far_apart() -> None:
     for total in (1, 2, 7, 60, 1009):
         assert [*range(total)] == sorted(spread(total))
     first = sorted(islice(spread(10**400), 10))
@@ -302,14 +308,14 @@ def test_what_is_drawn_first_is_far_apart() -> None:
 
 @pytest.mark.parametrize("sent", ["x", "y"])
 @pytest.mark.parametrize("stored", [None, "x", "y", ""])
-def test_a_rule_that_misbehaves_for_one_value_is_found(stored: Any, sent: str) -> None:
-    """Wherever the field is spelled out for the contacts that a call reads alone."""
+def test_rule_that_is_wrong_for_one_value_breaks_a_law(stored: Any, sent: str) -> None:
+    """For any stored and sent value."""
 
-    def once_wrong(was: Any, new: Any) -> Any:
-        return f"{new}!" if (was, new) == (stored, sent) else new
+    def wrong_once(old: Any, new: Any) -> Any:
+        return f"{new}!" if (old, new) == (stored, sent) else new
 
-    def flips(was: Any, new: Any) -> Any:
-        return "?" if was == f"{sent}!" else once_wrong(was, new)
+    def flips(old: Any, new: Any) -> Any:
+        return "?" if old == f"{sent}!" else wrong_once(old, new)
 
     policy = Policy(
         first_match("id", "email"),
@@ -317,11 +323,15 @@ def test_a_rule_that_misbehaves_for_one_value_is_found(stored: Any, sent: str) -
         on_ambiguous="oldest",
     )
     world = World(policy, "name", contacts=2, values={"name": ["x", "y"]})
-    trials = (trial for places, _ in world.states for trial, _ in world.trials(places))
-    found = next(trial for trial in trials if is_broken(trial))
+    trials = (
+        trial
+        for state_places, _ in world.states
+        for trial, _ in world.trials(state_places)
+    )
+    broken = next(trial for trial in trials if is_broken(trial))
 
-    assert (sent, len(found.before)) == (
-        found.patch["name"],
+    assert (sent, len(broken.before)) == (
+        broken.patch["name"],
         int(stored not in (None, sent)),
     )
 
@@ -334,18 +344,18 @@ def is_broken(trial: Trial) -> bool:
     return False
 
 
-def test_who_stands_by_is_not_spelled_out() -> None:
-    """Of a contact that a call does not read, one state stands for all its values."""
+def test_contact_that_is_not_read_has_one_state() -> None:
+    """It stands for all its values."""
     world = World(SINGLE, "name", contacts=2)
     place = next(p for p, _ in world.states if len(p) == 2 and 0 not in p)
-    made = [(t, n) for t, n in world.trials(place) if t.patch == {"id": 7}]
+    read = [(t, n) for t, n in world.trials(place) if t.patch == {"id": 7}]
     unread = [(t, n) for t, n in world.trials(place) if t.patch == {"name": "x"}]
 
-    assert [4] * 4 == [times for _trial, times in made]
+    assert [4] * 4 == [times for _trial, times in read]
     assert [(16, {"name"})] == [(n, {*t.patch}) for t, n in unread]
 
 
-def test_what_is_refused_reads_nobody() -> None:
+def test_refused_patch_reads_no_contact() -> None:
     """One state stands for all values of all contacts."""
     lines = {"id": line(), "name": field(null="reject")}
     world = World(Policy(first_match("id"), lines), "name", contacts=1)
@@ -353,14 +363,13 @@ def test_what_is_refused_reads_nobody() -> None:
 
     assert [1, 4, 4] == [
         times
-        for places, _weight in world.states
-        for trial, times in world.trials(places)
+        for state_places, _weight in world.states
+        for trial, times in world.trials(state_places)
         if trial.patch == refused
     ]
 
 
-def test_needed_fields_are_in_every_patch_but_one() -> None:
-    """What is missing is tried too, by the empty patch."""
+def test_required_field_is_missing_in_the_empty_patch_only() -> None:
     policy = Policy(
         first_match("id"), {"id": line(), "a": field(required=True), "b": field()}
     )
@@ -371,8 +380,7 @@ def test_needed_fields_are_in_every_patch_but_one() -> None:
     assert all("a" in patch for patch in world.log_patches())
 
 
-def test_where_clashes_are_allowed_two_hold_one_key() -> None:
-    """Else no state of the world has it."""
+def test_two_contacts_hold_one_key_under_allow_only() -> None:
     lines = {"id": line(unique=True)}
     free = Policy(first_match("id"), lines, on_key_in_use="allow")
 
@@ -380,8 +388,7 @@ def test_where_clashes_are_allowed_two_hold_one_key() -> None:
     assert 1 + 3 + 7 == sum(w for _, w in World(SINGLE, None, contacts=2).states)
 
 
-def test_a_limit_holds_for_aliases_too() -> None:
-    """No contact of the world holds more forms than it may."""
+def test_max_forms_limits_forms_and_aliases() -> None:
     policy = Policy(first_match("id"), {"id": line(keep_aliases=True, max_forms=1)})
     shapes = Shapes(policy, [key_letters(policy, "id", {})])
 
@@ -397,27 +404,26 @@ def test_a_limit_holds_for_aliases_too() -> None:
     ],
     ids=["ordered", "blocked"],
 )
-def test_names_that_count_are_not_renamed(policy: Policy) -> None:
-    """Where values are ordered or blocked, both names are tried."""
+def test_ordered_or_blocked_values_are_not_interchangeable(policy: Policy) -> None:
+    """All of them are tried."""
     world = World(policy, None, contacts=2)
 
     assert {1} == {weight for _places, weight in world.states}
 
 
-def test_keys_that_share_a_field_are_renamed_together() -> None:
-    """And those that do not, apart."""
+def test_keys_that_share_a_field_swap_values_together() -> None:
+    """Other keys swap them independently."""
     keys = {"pair": key("id", "email", normalize=(normalize.exact, normalize.email))}
     lines = {"id": line(), "email": email()}
-    apart = Policy(first_match("id"), lines)
+    independent = Policy(first_match("id"), lines)
     joined = Policy(first_match("id"), lines, keys=keys)
 
-    for policy, swaps in ((apart, 3), (joined, 1)):
+    for policy, swaps in ((independent, 3), (joined, 1)):
         letters = [key_letters(policy, name, {}) for name in ("id", "email")]
         assert swaps == len(Shapes(policy, letters).swaps())
 
 
-def test_a_value_without_forms_is_its_own_renaming() -> None:
-    """A field that no key is made of has no letters."""
+def test_value_without_forms_is_swapped_with_itself() -> None:
     assert 1 == Letters("name", ("x", "y"), ("x", "y")).swapped(1)
 
 
@@ -426,23 +432,23 @@ def item(value: Any) -> dict[str, Any]:
 
 
 def values_of(value: Any) -> Any:
-    """Take the values out of items, as a host's normaliser for such a field."""
+    """Normalise the value of an item, as an application may."""
     return normalize.email(value["value"]) if isinstance(value, Mapping) else None
 
 
-def listed(value: Any) -> Any:
+def check_list(value: Any) -> Any:
     if not isinstance(value, (tuple, list)):
         raise ValueError("must be a list")  # noqa: TRY004 - a bad value is this
     return value
 
 
-def a_date(value: Any) -> Any:
+def check_date(value: Any) -> Any:
     if str(value)[4:5] != "-":
         raise ValueError("must be a date")
     return value
 
 
-def a_phone(value: Any) -> Any:
+def default_phone(value: Any) -> Any:
     return normalize.phone(value) or "+10000000"
 
 
@@ -455,9 +461,9 @@ def a_phone(value: Any) -> Any:
             field(key=normalize.phone),
             ("+15550001111", "+1 (555) 000-1111", "+15550002222", "+1 555 000 2222"),
         ),
-        (field(key=normalize.exact, clean=a_date), ("2024-01-02", "2024-01-03")),
+        (field(key=normalize.exact, clean=check_date), ("2024-01-02", "2024-01-03")),
         (
-            line(clean=listed),
+            line(clean=check_list),
             ([7], ["7"], [8], ["8"], [7, "8"], ["8", 7]),
         ),
         (
@@ -472,15 +478,17 @@ def a_phone(value: Any) -> Any:
     ],
     ids=["number", "email", "phone", "date", "list", "items"],
 )
-def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) -> None:
-    """Of the kind that its normaliser knows and its line takes."""
+def test_key_has_sample_values_of_two_forms_in_two_spellings(
+    line: Any, sent: tuple[Any, ...]
+) -> None:
+    """Values that its normaliser and field accept."""
     policy = Policy(first_match("id"), {"id": line})
-    found = key_letters(policy, "id", {})
+    letters = key_letters(policy, "id", {})
 
-    assert sent == found.sent
-    assert {(0,), (1,)} <= {*found.forms}
-    for place, forms in enumerate(found.forms):
-        assert tuple([1 - n for n in forms]) == found.forms[found.swapped(place)]
+    assert sent == letters.sent
+    assert {(0,), (1,)} <= {*letters.forms}
+    for place, forms in enumerate(letters.forms):
+        assert tuple([1 - n for n in forms]) == letters.forms[letters.swapped(place)]
 
 
 @pytest.mark.parametrize(
@@ -499,20 +507,19 @@ def test_a_key_has_two_forms_in_two_spellings(line: Any, sent: tuple[Any, ...]) 
             field(rule=items_by("id")),
             ([{"id": "1", "value": "x"}], [{"id": "1", "value": "y"}, {"id": "2"}]),
         ),
-        (field(clean=a_date), ("2024-01-02", "2024-01-03", "x")),
+        (field(clean=check_date), ("2024-01-02", "2024-01-03", "x")),
         (field(clean=normalize.phone), ("+15550001111", "+15550002222", "x")),
     ],
     ids=map(str, range(12)),
 )
-def test_a_line_has_two_values(line: Any, sent: tuple[Any, ...]) -> None:
-    """Which its rule and ``clean`` take, and perhaps one of which they make nothing."""
+def test_field_has_two_sample_values(line: Any, sent: tuple[Any, ...]) -> None:
+    """Rule and clean accept them; a third one, if any, removes or is refused."""
     policy = Policy(never(), {"n": line, "at": field()})
 
     assert sent == field_letters(policy, "n", {}).sent
 
 
-def test_a_host_whose_functions_know_one_kind_is_asked_on() -> None:
-    """What they raise of another kind is no value of theirs."""
+def test_functions_that_raise_for_other_kinds_have_sample_values() -> None:
     lines = {"id": email(clean=str.lower), "n": field(clean=lambda v: v + 1)}
     policy = Policy(first_match("id"), lines)
 
@@ -520,8 +527,8 @@ def test_a_host_whose_functions_know_one_kind_is_asked_on() -> None:
     assert (1, 2) == field_letters(policy, "n", {}).sent
 
 
-def test_a_host_may_give_the_values() -> None:
-    """They are sent as they are, and the two normal forms found in them."""
+def test_given_values_are_used_as_they_are() -> None:
+    """Two normal forms are found among them."""
     policy = Policy(first_match("id"), {"id": email(), "n": field()})
     given: Table = {"id": ["a@x", "A@x", "b@x", "c@x", None], "n": ["u", "v", "w"]}
 
@@ -530,48 +537,56 @@ def test_a_host_may_give_the_values() -> None:
     assert ("u", "v", "w") == field_letters(policy, "n", given).sent
 
 
-def test_a_key_has_odd_values() -> None:
-    """White space, and of what makes no key a stored value and a blocked one."""
+def test_key_has_unusual_sample_values() -> None:
+    """White space, a value that makes no key, and a blocked one."""
     lines = {"id": line(), "email": email(clean=str.lower)}
-    lines |= {"list": line(clean=listed), "code": line(clean=a_date)}
+    lines |= {"list": line(clean=check_list), "code": line(clean=check_date)}
     match = first_match("id")
     blocks = Policy(match, blocking(lines, {"id": ("n/a",)}), on_blocked="ignore")
-    found = [key_letters(each, "id", {}).odd for each in (Policy(match, lines), blocks)]
-    others = [key_letters(blocks, n, {}).odd for n in ("email", "list", "code")]
+    unusual = [
+        key_letters(policy, "id", {}).odd for policy in (Policy(match, lines), blocks)
+    ]
+    unusual_of_others = [
+        key_letters(blocks, n, {}).odd for n in ("email", "list", "code")
+    ]
 
-    assert [(" \t", True), (" \t", "n/a", True)] == found
-    assert [(" \t", "n/a"), (" \t", [True]), (" \t",)] == others
+    assert [(" \t", True), (" \t", "n/a", True)] == unusual
+    assert [(" \t", "n/a"), (" \t", [True]), (" \t",)] == unusual_of_others
 
 
-def test_odd_values_are_sent_one_at_a_time() -> None:
-    """Beside what is omitted, and what is plain."""
+def test_unusual_values_are_sent_one_at_a_time() -> None:
+    """Beside omitted and plain ones."""
     world = World(PAIR, None, contacts=0)
-    odd = [{*patch.values()} & {" \t", True, "n/a"} for patch in world.patches]
+    unusual = [{*patch.values()} & {" \t", True, "n/a"} for patch in world.patches]
 
-    assert 7 * 7 == len([each for each in odd if not each])
-    assert 2 * 2 * 3 == len([each for each in odd if len(each) == 1])
-    assert len(odd) == world.patch_count == 7 * 7 + 2 * 2 * 3
+    assert 7 * 7 == len(
+        [unusual_values for unusual_values in unusual if not unusual_values]
+    )
+    assert 2 * 2 * 3 == len(
+        [unusual_values for unusual_values in unusual if len(unusual_values) == 1]
+    )
+    assert len(unusual) == world.patch_count == 7 * 7 + 2 * 2 * 3
 
 
 @pytest.mark.parametrize("given", [[], ["a"], ["a", "a"], ["a", None]])
-def test_values_that_are_too_few_are_refused(given: list[Any]) -> None:
-    """The field is named, and what it needs."""
+def test_too_few_given_values_are_refused(given: list[Any]) -> None:
+    """The message names the field and what it needs."""
     policy = Policy(first_match("id"), {"id": line(), "n": field()})
-    with pytest.raises(ValueError) as keyed:
+    with pytest.raises(ValueError) as key_error:
         key_letters(policy, "id", {"id": given})
-    with pytest.raises(ValueError) as lined:
+    with pytest.raises(ValueError) as field_error:
         field_letters(policy, "n", {"n": given})
 
     expected = (
         "id: needs two values of different normal forms; "
         "pass some, as in values={'id': ['a', 'b']}"
     )
-    assert expected == str(keyed.value)
+    assert expected == str(key_error.value)
     expected = (
         "n: needs two values that the policy takes; "
         "pass some, as in values={'n': ['a', 'b']}"
     )
-    assert expected == str(lined.value)
+    assert expected == str(field_error.value)
 
 
 @pytest.mark.parametrize(
@@ -590,7 +605,7 @@ def test_values_that_are_too_few_are_refused(given: list[Any]) -> None:
         normalize.nicknames({"Robert": ["Bob"]}),
     ],
 )
-def test_each_normaliser_of_the_library_has_values_of_two_forms(
+def test_normaliser_of_the_library_has_sample_values_of_two_forms(
     normalizer: Any,
 ) -> None:
     policy = Policy(first_match("id"), {"id": field(key=normalizer)})
@@ -599,8 +614,8 @@ def test_each_normaliser_of_the_library_has_values_of_two_forms(
     assert {form for forms in letters.forms for form in forms} == {0, 1}
 
 
-def test_lines_are_one_of_each_kind() -> None:
-    """A clock is tried with what goes by it; what is undeclared counts as ``other``."""
+def test_distinct_fields_are_one_of_each_kind() -> None:
+    """A clock is tried with its field; undeclared ones count as ``other``."""
     lines = {
         "id": line(),
         "a": field(),
