@@ -125,7 +125,7 @@ def rows(name: str, *, with_line: bool) -> list[Row]:
 def states(name: str, contacts: int, *, with_line: bool) -> Iterator[ContactBook]:
     """Yield every valid book of up to so many contacts."""
     for size in range(contacts + 1):
-        for combination in product(rows(name, lined=with_line), repeat=size):
+        for combination in product(rows(name, with_line=with_line), repeat=size):
             numbered = [{**row, "id": f"c-{n}"} for n, row in enumerate(combination)]
             try:
                 yield ContactBook.load(TABLES[name][0], numbered)
@@ -184,8 +184,10 @@ def trial_counts(policy: Policy, line: str | None, contacts: int) -> Counter[str
 def test_weights_add_up_to_the_number_of_states(name: str, *, with_line: bool) -> None:
     """For each patch, compared with all states of two contacts."""
     policy = TABLES[name][0]
-    count = sum(1 for _book in states(name, 2, lined=with_line))
-    expected = [repr(sorted(patch.items())) for patch in patches(name, lined=with_line)]
+    count = sum(1 for _book in states(name, 2, with_line=with_line))
+    expected = [
+        repr(sorted(patch.items())) for patch in patches(name, with_line=with_line)
+    ]
 
     assert dict.fromkeys(expected, count) == trial_counts(
         policy, "name" if with_line else None, 2
@@ -198,8 +200,8 @@ def test_card_equals_trying_all_calls(name: str) -> None:
     contacts = 2 if name == "single" else 1
     applied, broken = Counter[str](), set()
     for with_line in (False, True):
-        sent = patches(name, lined=with_line)
-        for book in states(name, contacts, lined=with_line):
+        sent = patches(name, with_line=with_line)
+        for book in states(name, contacts, with_line=with_line):
             for patch in sent:
                 trial = Trial.of(book, patch)
                 for law in LAWS:
