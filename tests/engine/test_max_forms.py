@@ -40,8 +40,8 @@ def limited_book(
     return make_book(Policy(match or first_match(*keys), lines, **options), *patches)
 
 
-class TestRefuse:
-    """A patch that would exceed the limit is refused."""
+class TestLimit:
+    """No contact gets more forms of a key than its limit."""
 
     def test_forms_over_the_limit_are_refused(self) -> None:
         """The key and the number of forms are named; nothing is stored."""

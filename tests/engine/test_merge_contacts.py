@@ -45,7 +45,7 @@ from upsertcore.values import freeze, same, thaw
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 BLANKS: tuple[Any, ...] = ("", " \n", [], {})
-NONE = object()
+ABSENT = object()
 """Stands for an absent field."""
 
 
@@ -59,7 +59,7 @@ def make_book(
         row: dict[str, Any] = {"id": "abcdef"[place], "scope": "", "version": 1}
         row |= {"created_at": NOON.isoformat(), "fields": {}}
         row["updated_at"] = (NOON + timedelta(hours=hour)).isoformat()
-        if value is not NONE:
+        if value is not ABSENT:
             row["fields"] = {"v": value}
         if clocks and clocks[place] is not None:
             row["clocks"] = {"v": clocks[place]}
@@ -85,7 +85,7 @@ def merge_values(policy: Policy, *values: Any) -> Any:
     """Merge contacts with these values into the first; return its value."""
     book = make_book(policy, *values)
     book.merge(*"abcdef"[: len(values)])
-    return thaw(book.get("a").get("v", NONE))
+    return thaw(book.get("a").get("v", ABSENT))
 
 
 CATALOGUE: dict[Rule, tuple[Any, Any]] = {
@@ -117,11 +117,11 @@ rules = pytest.mark.parametrize("rule", CATALOGUE, ids=str)
 def value_alone(rule: Rule, other: Any) -> Any:
     """Return what a rule makes of the other value if the survivor has none."""
     if rule.name in ("ignore", "on_create"):
-        return NONE
+        return ABSENT
     if rule.by is not None:
         return other
     value = thaw(rule.combine(None, freeze(other)))
-    return NONE if value is None else value
+    return ABSENT if value is None else value
 
 
 class TestAbsent:
@@ -136,7 +136,7 @@ class TestAbsent:
         own, _other = CATALOGUE[rule]
 
         assert merge_values(table(rule), own, blank) == own
-        assert merge_values(table(rule), NONE, blank) == value_alone(rule, blank)
+        assert merge_values(table(rule), ABSENT, blank) == value_alone(rule, blank)
 
     @rules
     @pytest.mark.parametrize("blank", BLANKS, ids=repr)
@@ -145,8 +145,8 @@ class TestAbsent:
         _own, other = CATALOGUE[rule]
         filled = value_alone(rule, other)
 
-        assert merge_values(table(rule), NONE, other) == filled
-        stays = filled is NONE and rule is not unset
+        assert merge_values(table(rule), ABSENT, other) == filled
+        stays = filled is ABSENT and rule is not unset
         assert merge_values(table(rule), blank, other) == (blank if stays else filled)
         for other_blank in BLANKS:
             assert merge_values(table(rule), blank, other_blank) == blank
@@ -158,7 +158,7 @@ class TestAbsent:
         policy = table(rule, default=other)
 
         assert merge_values(policy, own, other) == own
-        assert merge_values(policy, NONE, other) == value_alone(rule, other)
+        assert merge_values(policy, ABSENT, other) == value_alone(rule, other)
         for blank in BLANKS:
             assert merge_values(policy, blank, other) == blank
 
@@ -175,7 +175,7 @@ class TestAbsent:
 
         assert merge_values(policy, "new", value) == expected
         assert merge_values(policy, value, "new") == value
-        assert merge_values(policy, NONE, "new") is NONE
+        assert merge_values(policy, ABSENT, "new") is ABSENT
 
     @rules
     def test_default_of_the_survivor_is_replaced(self, rule: Rule) -> None:
@@ -186,9 +186,9 @@ class TestAbsent:
             replaced = {**own, **other}
         if rule is immutable:
             other = replaced = "y"
-        stays = replaced is NONE or rule in (remove, unset)
+        stays = replaced is ABSENT or rule in (remove, unset)
 
-        expected = NONE if rule is unset else own if stays else replaced
+        expected = ABSENT if rule is unset else own if stays else replaced
         assert merge_values(policy, own, other) == expected
         for blank in (own, *BLANKS):
             assert merge_values(policy, own, blank) == own
@@ -389,7 +389,7 @@ class TestTime:
     @pytest.mark.parametrize(
         ("policy", "values", "clocks"),
         [
-            (table(keep), (NONE, "y"), ()),
+            (table(keep), (ABSENT, "y"), ()),
             (table(latest(by="at"), own=latest(by="at")), ("x", "x"), (1, 2)),
         ],
         ids=["field", "clock"],
@@ -433,14 +433,14 @@ class TestLastUpdated:
     def test_newest_of_three_wins_in_any_grouping(self) -> None:
         """The values are Oslo, absent, and Rome, an hour apart."""
         for first in (("b", "c"), ("b",), ("c",)):
-            book = make_book(table(last_updated), "Oslo", NONE, "Rome")
+            book = make_book(table(last_updated), "Oslo", ABSENT, "Rome")
             book.merge("a", *first)
             book.merge("a", *{"b", "c"} - {*first}, on_itself="ignore")
 
             assert book.get("a")["v"] == "Rome"
 
     def test_change_of_another_field_keeps_the_clock(self) -> None:
-        rows = make_book(table(last_updated), "Oslo", NONE, "Rome").dump()
+        rows = make_book(table(last_updated), "Oslo", ABSENT, "Rome").dump()
         rows[1]["fields"]["phone"] = "+1"
         book = ContactBook.load(table(last_updated), rows)
         outcome = book.merge("a", "b")
@@ -462,16 +462,16 @@ class TestLastUpdated:
         )
         book.upsert({"id": 1, "v": "x"})
         book.upsert({"id": 2, "v": "y", "phone": "1"})
-        kept = {"v": "2024-01-02T12:00:00.000000+00:00"}
-        assert book.merge("a", "b").contact.clocks == kept
+        merged_clocks = {"v": "2024-01-02T12:00:00.000000+00:00"}
+        assert book.merge("a", "b").contact.clocks == merged_clocks
 
         assert book.upsert({"id": 1, "v": "y"}).unchanged
-        assert book.upsert({"id": 1, "phone": "2"}).contact.clocks == kept
+        assert book.upsert({"id": 1, "phone": "2"}).contact.clocks == merged_clocks
         assert book.upsert({"id": 1, "v": "z"}).contact.clocks == {}
         assert book.upsert({"id": 1, "v": "z"}).unchanged
 
     def test_cleared_field_has_no_clock(self) -> None:
-        book = make_book(table(last_updated), NONE, "x")
+        book = make_book(table(last_updated), ABSENT, "x")
         assert book.merge("a", "b").contact.clocks != {}
         rows = book.dump()
         rows[0]["fields"]["id"] = 1
@@ -486,7 +486,7 @@ class TestLastUpdated:
             merge_all("id", "ref"),
             merging({**lines, "v": field()}, {"v": last_updated}),
         )
-        for value, kept in (("z", False), ("y", True), (None, False)):
+        for value, keeps_clock in (("z", False), ("y", True), (None, False)):
             book = ContactBook(policy, ids=iter("ab").__next__)
             book.create({"id": 1, "v": "x"})
             book.create({"ref": 1, "v": "y"})
@@ -494,7 +494,7 @@ class TestLastUpdated:
             outcome = book.upsert(patch)
 
             assert outcome.contact.get("v") == value
-            assert ("v" in outcome.contact.clocks) == kept
+            assert ("v" in outcome.contact.clocks) == keeps_clock
             assert book.upsert(patch).unchanged
 
     def test_clock_that_is_no_time_is_ignored(self) -> None:
@@ -536,17 +536,17 @@ def state_of(book: ContactBook, id: str) -> Any:
 
 
 POOLS: dict[Rule, tuple[Any, ...]] = {
-    replace: ("x", NONE, "", "y"),
-    keep: ("", NONE, "x", "y"),
+    replace: ("x", ABSENT, "", "y"),
+    keep: ("", ABSENT, "x", "y"),
     union: (["x"], ["y", "x"], [], ["z"]),
-    append: (["x"], NONE, ["y"], ["x"]),
+    append: (["x"], ABSENT, ["y"], ["x"]),
     deep: ({"a": 1}, {"a": "", "b": 2}, {"a": 3}, {"c": {"d": 1}}),
     deep_keep: ({"a": ""}, {"a": 1, "b": {"c": ""}}, {"b": {"c": 2}}, {"a": 3}),
     items_by("id"): ([{"id": 1, "n": ""}], [{"id": 1, "n": 2}], [{"id": 2}], []),
     largest: (1, 3, "", 2),
-    smallest: (3, 1, NONE, 2),
+    smallest: (3, 1, ABSENT, 2),
     add: (1, 2, "", 3),
-    last_updated: ("x", NONE, "y", "x"),
+    last_updated: ("x", ABSENT, "y", "x"),
     latest(by="at"): ("x", "", "y", None),
 }
 
@@ -558,7 +558,7 @@ def test_one_merge_equals_merges_in_pairs(rule: Rule, own: Rule, default: Any) -
     """For any rule and default, with or without a clock."""
     for order in permutations(range(4)):
         values = [POOLS[rule][place] for place in order]
-        values = [NONE if value is None else value for value in values]
+        values = [ABSENT if value is None else value for value in values]
         clocks = [(3, 1, 4, 2)[place] for place in order] if own.by else ()
         hours = [(3, 1, 4, 2)[place] for place in order]
         policy = table(rule, default, own)
@@ -599,7 +599,7 @@ def test_every_grouping_of_one_order_ends_equal(rule: Rule) -> None:
 )
 @pytest.mark.parametrize(
     "values",
-    [("x", NONE, "y", "z"), ("x", "x", "y", "y"), ("", "y", "x", "y")],
+    [("x", ABSENT, "y", "z"), ("x", "x", "y", "y"), ("", "y", "x", "y")],
     ids=str,
 )
 def test_newest_value_does_not_depend_on_the_survivor(
@@ -618,10 +618,10 @@ def test_newest_value_does_not_depend_on_the_survivor(
                 hours=hours,
             )
             contact = book.get(merge_tree(book, tree))
-            kept = contact.clocks.get("v")
-            if kept is None:
-                kept = contact.updated_at.isoformat(timespec="microseconds")
-            results.add((contact.get("v"), kept))
+            clock = contact.clocks.get("v")
+            if clock is None:
+                clock = contact.updated_at.isoformat(timespec="microseconds")
+            results.add((contact.get("v"), clock))
 
     assert len(results) == 1
 

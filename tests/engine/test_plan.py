@@ -1078,7 +1078,7 @@ class TestNoMatchKey:
             "'555-0105' is a national number, who is partly omitted); send a usable "
             "value for email or phone or who, or use normalize.phone_in as the key"
         )
-        copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - made here
+        copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - pickled here
         assert str(copied) == str(refusal)
 
     def test_null_blank_and_blocked_are_reasons(self) -> None:
@@ -1196,7 +1196,7 @@ class TestLostKeyOfSeveralFields:
                 {"main": ["b@x", "d@x"], "more": [], "phone": "+15550001"},
             ),
         ],
-        ids=["on_contradiction", "another first", "nobody is left"],
+        ids=["on_contradiction", "another first", "no contact left"],
     )
     def test_patch_that_would_match_another_contact_is_refused(
         self, match: Strategy, patch: Any

@@ -49,7 +49,7 @@ def check_refused(book: ContactBook, patch: dict[str, Any], name: str) -> None:
     assert before == book.dump()
 
 
-ONCE = field(rule=on_create)
+ON_CREATE = field(rule=on_create)
 ADA: dict[str, Any] = {"main": "z@x", "more": ["b@x"], "a": "1"}
 BOB: dict[str, Any] = {"more": ["c@x"], "a": "2"}
 
@@ -59,25 +59,25 @@ class TestNextMatch:
 
     def test_patch_that_would_match_no_contact_is_refused(self) -> None:
         """A guard contradicts the only key that the contact would hold."""
-        book = make_book(first_match("mails", "a", guard="strict"), ADA, main=ONCE)
+        book = make_book(first_match("mails", "a", guard="strict"), ADA, main=ON_CREATE)
 
         check_refused(book, {"main": "b@x", "more": [], "a": "1"}, "main")
 
     def test_patch_that_would_match_another_contact_is_refused(self) -> None:
         """An earlier key would match it."""
         book = make_book(
-            first_match("mails", "a"), ADA, BOB, main=ONCE, on_ambiguous="oldest"
+            first_match("mails", "a"), ADA, BOB, main=ON_CREATE, on_ambiguous="oldest"
         )
 
         check_refused(book, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
 
     def test_patch_that_would_be_ambiguous_is_refused(self) -> None:
-        book = make_book(first_match("mails", "a"), ADA, BOB, BOB, main=ONCE)
+        book = make_book(first_match("mails", "a"), ADA, BOB, BOB, main=ON_CREATE)
 
         check_refused(book, {"main": ("b@x", "c@x"), "more": [], "a": "1"}, "main")
 
     def test_patch_that_would_match_by_another_key_is_accepted(self) -> None:
-        book = make_book(first_match("mails", "a"), ADA, BOB, main=ONCE)
+        book = make_book(first_match("mails", "a"), ADA, BOB, main=ON_CREATE)
         patch = {"main": "b@x", "more": [], "a": "1"}
         outcome = book.upsert(patch)
 
@@ -105,7 +105,7 @@ class TestNextMatch:
 
     def test_merged_contacts_match_no_more(self) -> None:
         """The second call merges nothing."""
-        book = make_book(merge_all("mails", "a"), ADA, BOB, main=ONCE)
+        book = make_book(merge_all("mails", "a"), ADA, BOB, main=ON_CREATE)
         patch = {"main": ("b@x", "d@x"), "more": [], "a": "2"}
         outcome = book.upsert(patch)
 
@@ -119,7 +119,7 @@ class TestDroppedKeys:
     MATCH = first_match("mails", "a", "b", guard="strict", on_contradiction="drop")
 
     def test_dropped_key_that_would_match_next_time_is_refused(self) -> None:
-        book = make_book(self.MATCH, ADA, {"b": "2"}, main=ONCE)
+        book = make_book(self.MATCH, ADA, {"b": "2"}, main=ON_CREATE)
 
         check_refused(book, {"main": "b@x", "more": [], "b": "2"}, "main")
 
@@ -160,7 +160,7 @@ def test_key_dropped_only_in_the_next_call_is_accepted() -> None:
 
 
 def test_patch_that_moves_no_key_is_not_matched_again() -> None:
-    book = make_book(first_match("mails", "a"), ADA, main=ONCE)
+    book = make_book(first_match("mails", "a"), ADA, main=ON_CREATE)
     patch = {"main": ["b@x", "n@x"], "city": "Oslo"}
 
     assert book.upsert(patch).updated

@@ -413,7 +413,7 @@ def cases(size: int) -> list[Any]:
     """Draw histories of each kind in which a key in use leaves out other fields."""
     all_cases = []
     for kind in KINDS:
-        kept: list[Any] = []
+        cases_of_kind: list[Any] = []
         for number in count():
             history = history_of(number, kind)
             if history is None:
@@ -421,12 +421,12 @@ def cases(size: int) -> list[Any]:
             spec, patches = history
             expected_answers = expected(policy_of(spec), patches)
             if any(_leaves_out(answer) for answer in expected_answers):
-                kept.append(
+                cases_of_kind.append(
                     {"policy": spec, "calls": patches, "expected": expected_answers}
                 )
-            if len(kept) == size:
+            if len(cases_of_kind) == size:
                 break
-        all_cases += kept
+        all_cases += cases_of_kind
     return all_cases
 
 

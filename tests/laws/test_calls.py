@@ -168,7 +168,7 @@ def outcome_under(policy: Policy) -> Callable[[Trial], Any]:
 
 
 LONGEST = custom(lambda a, b: max(a or "", b or "", key=len), name="longest")
-ABSENT = one_key_policy(on_no_key="create")
+NO_KEY_CREATES = one_key_policy(on_no_key="create")
 LINES = {
     "more": field(rule=deep_keep),
     "note": field(rule=latest(by="at")),
@@ -192,33 +192,33 @@ ALL_FIELDS: Sent = {
     "own": 1,
     "left": None,
 }
-DROPS = evolve(MERGES, fields=merging(MERGES.fields, {"list": ignore}))
+IGNORES_LIST = evolve(MERGES, fields=merging(MERGES.fields, {"list": ignore}))
 RESTORES = one_key_policy(on_deleted="restore")
-NEEDS = one_key_policy(fields={"name": field(required=True)})
-UNBLANK = one_key_policy(fields={"name": field(blank="ignore")})
+NAME_REQUIRED = one_key_policy(fields={"name": field(required=True)})
+BLANK_IGNORED = one_key_policy(fields={"name": field(blank="ignore")})
 ONE_ID = one_key_policy(id={"max_forms": 1})
 OLDEST = one_key_policy(on_ambiguous="oldest")
 GUARDED = two_key_policy(match=first_match("id", "email", guard="if_set"))
 AGREE = two_key_policy(match=all_agree("id", "email"))
 SUM = one_key_policy(fields={"n": field(rule=add)})
-SUMS = evolve(SUM, on_found="ignore")
+SUM_NO_UPDATE = evolve(SUM, on_found="ignore")
 SUM_OF_ONE: Sent = {"id": 7, "n": 1}
 HUGE: Sent = {"id": 7, "n": 1e308}
 BOTH: Sent = {"id": 7, "email": "a@x"}
 MAIL: Sent = {"email": "a@x"}
 MAILS = key("main", "more", normalize=normalize.email, any_of=True, append_new=True)
-JOINS = one_key_policy(
+APPENDING = one_key_policy(
     match=first_match("id", "mail"),
     fields={"main": field(), "more": field()},
     keys={"mail": MAILS},
 )
 KNOWN: Sent = {**ADA, "main": "a@x", "more": ["b@x"]}
-JOINED: Sent = {"id": 7, "main": "c@x"}
+NEW_PRIMARY: Sent = {"id": 7, "main": "c@x"}
 IGNORES = evolve(ALL_RULES, on_found="ignore")
 REMOVES = one_key_policy(fields={"tags": field(rule=remove)}, on_found="ignore")
-LISTED: Sent = {"id": 7, "tags": ["a", "b"]}
-LIST: Sent = {"id": 7, "tags": ["a"]}
-REMOVED = Trial(REMOVES, trial_of({}, LISTED, policy=ALL_RULES).state, LIST)
+TWO_TAGS: Sent = {"id": 7, "tags": ["a", "b"]}
+ONE_TAG: Sent = {"id": 7, "tags": ["a"]}
+REMOVED = Trial(REMOVES, trial_of({}, TWO_TAGS, policy=ALL_RULES).state, ONE_TAG)
 ANY_OF = one_key_policy(
     id={"unique": True},
     fields={"main": field(), "more": field()},
@@ -230,7 +230,7 @@ ANY_OF = one_key_policy(
 HOLDERS: list[Sent] = [{"main": "a@x"}, {"main": "d@x"}, {"id": 7, "main": "e@x"}]
 TWO_IN_USE: Sent = {"id": 7, "main": "a@x", "more": ["d@x"]}
 PHONES = one_key_policy(fields={"tel": field(clean=normalize.phone)})
-OF_ANY = one_key_policy(fields={"tel": field()})
+PHONES_UNCHECKED = one_key_policy(fields={"tel": field()})
 PERSON = {
     name: key(*name.split(), normalize=normalize.text, unique=True)
     for name in ("surname born", "first born")
@@ -243,7 +243,7 @@ PERSONS = one_key_policy(
 )
 _FIRST = key("first", "born", normalize=normalize.text)
 ONE_UNIQUE = evolve(PERSONS, keys={**PERSON, "first born": _FIRST})
-KEEPS = evolve(PERSONS, fields={**PERSONS.fields, "born": field(rule=largest)})
+BORN_LARGEST = evolve(PERSONS, fields={**PERSONS.fields, "born": field(rule=largest)})
 XENIA: Sent = {"id": 1, "first": "Xenia", "surname": "Page", "born": "1990"}
 ANN: Sent = {"id": 2, "first": "Ann", "surname": "Lee", "born": "1970"}
 BLOCKS = one_key_policy(
@@ -280,7 +280,7 @@ APPLICABLE: list[tuple[str, Trial]] = [
     ),
     ("finds_who_is_named", trial_of({"id": 7}, ADA, ADA, policy=one_key_policy())),
     ("finds_who_is_named", trial_of({"id": [7, 8]}, ADA, BOB, policy=one_key_policy())),
-    ("finds_who_is_named", trial_of({"name": "Ada"}, policy=ABSENT)),
+    ("finds_who_is_named", trial_of({"name": "Ada"}, policy=NO_KEY_CREATES)),
     (
         "finds_who_is_named",
         trial_of({"id": 7, "email": "a@x"}, ADA, {"email": "a@x"}, policy=MERGES),
@@ -329,11 +329,11 @@ APPLICABLE: list[tuple[str, Trial]] = [
         "nothing_silent",
         trial_of(RENAMED, ADA, policy=one_key_policy(on_found="ignore")),
     ),
-    ("nothing_silent", trial_of(LIST, LISTED, policy=IGNORES)),
-    ("nothing_silent", trial_of({**ALL_FIELDS, "at": 2}, LISTED, policy=IGNORES)),
+    ("nothing_silent", trial_of(ONE_TAG, TWO_TAGS, policy=IGNORES)),
+    ("nothing_silent", trial_of({**ALL_FIELDS, "at": 2}, TWO_TAGS, policy=IGNORES)),
     ("nothing_silent", REMOVED),
-    ("nothing_silent", trial_of({"id": 7, "n": "x"}, SUM_OF_ONE, policy=SUMS)),
-    ("nothing_silent", trial_of({"id": 7, "n": 0}, SUM_OF_ONE, policy=SUMS)),
+    ("nothing_silent", trial_of({"id": 7, "n": "x"}, SUM_OF_ONE, policy=SUM_NO_UPDATE)),
+    ("nothing_silent", trial_of({"id": 7, "n": 0}, SUM_OF_ONE, policy=SUM_NO_UPDATE)),
     ("nothing_silent", trial_of({"id": 7, "tel": "+1 555 000 1111"}, policy=PHONES)),
     ("nothing_silent", trial_of({"id": 7, "email": "none"}, policy=two_key_policy())),
     (
@@ -343,7 +343,7 @@ APPLICABLE: list[tuple[str, Trial]] = [
     ("nothing_silent", trial_of(TWO_IN_USE, *HOLDERS, policy=ANY_OF)),
     ("nothing_silent", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
     ("nothing_silent", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=ONE_UNIQUE)),
-    ("nothing_silent", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=KEEPS)),
+    ("nothing_silent", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=BORN_LARGEST)),
     ("nothing_silent", trial_of(NO_NAME, ADA, policy=BLOCKS)),
     ("left_out_together", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
     ("left_out_together", trial_of(NO_NAME, ADA, policy=BLOCKS)),
@@ -375,11 +375,11 @@ APPLICABLE: list[tuple[str, Trial]] = [
     ),
     ("retry_is_once", trial_of(ADA)),
     ("retry_is_once", trial_of(ADA, ADA)),
-    ("retry_is_once", trial_of({}, policy=ABSENT)),
+    ("retry_is_once", trial_of({}, policy=NO_KEY_CREATES)),
     ("create_makes_one", trial_of(ADA)),
     ("finds_who_is_named", trial_of(ADA_KING, ADA_KING, policy=NAME_KEY)),
-    ("finds_who_is_named", trial_of({"more": ["b@x"]}, KNOWN, policy=JOINS)),
-    ("omitted_is_unchanged", trial_of(JOINED, KNOWN, policy=JOINS)),
+    ("finds_who_is_named", trial_of({"more": ["b@x"]}, KNOWN, policy=APPENDING)),
+    ("omitted_is_unchanged", trial_of(NEW_PRIMARY, KNOWN, policy=APPENDING)),
     ("omitted_is_unchanged", trial_of({"id": 7, "name": None}, ADA)),
     (
         "omitted_is_unchanged",
@@ -397,9 +397,12 @@ APPLICABLE: list[tuple[str, Trial]] = [
     ),
     (
         "omitted_is_unchanged",
-        trial_of(BOTH, ADA, {**MAIL, "list": [1]}, policy=DROPS),
+        trial_of(BOTH, ADA, {**MAIL, "list": [1]}, policy=IGNORES_LIST),
     ),
-    ("nothing_silent", trial_of({**JOINED, "more": ["d@x"]}, KNOWN, policy=JOINS)),
+    (
+        "nothing_silent",
+        trial_of({**NEW_PRIMARY, "more": ["d@x"]}, KNOWN, policy=APPENDING),
+    ),
     ("nothing_silent", trial_of(BOTH, ADA, MAIL, policy=two_key_policy())),
     ("refuses_as_told", trial_of(ADA)),
     (
@@ -410,8 +413,8 @@ APPLICABLE: list[tuple[str, Trial]] = [
         "refuses_as_told",
         trial_of({"id": 7}, ADA, policy=one_key_policy(on_found="refuse")),
     ),
-    ("refuses_as_told", trial_of(ADA, policy=NEEDS)),
-    ("refuses_as_told", trial_of({"id": 7, "name": ""}, ADA, policy=NEEDS)),
+    ("refuses_as_told", trial_of(ADA, policy=NAME_REQUIRED)),
+    ("refuses_as_told", trial_of({"id": 7, "name": ""}, ADA, policy=NAME_REQUIRED)),
     ("refuses_as_told", trial_of_deleted(RESTORES)),
     (
         "refuses_as_told",
@@ -431,13 +434,13 @@ APPLICABLE: list[tuple[str, Trial]] = [
 
 NOT_APPLICABLE: list[tuple[str, Trial]] = [
     ("finds_again", trial_of({})),
-    ("finds_again", trial_of({"name": "Ada"}, policy=ABSENT)),
+    ("finds_again", trial_of({"name": "Ada"}, policy=NO_KEY_CREATES)),
     ("finds_who_is_named", trial_of(ADA)),
     ("finds_who_is_named", trial_of({"id": {1}})),
     ("omitted_is_unchanged", trial_of({})),
     ("empty_changes_nothing", trial_of(ADA)),
     ("nothing_silent", trial_of({})),
-    ("nothing_silent", trial_of({}, policy=ABSENT)),
+    ("nothing_silent", trial_of({}, policy=NO_KEY_CREATES)),
     ("left_out_together", trial_of({}, policy=PERSONS)),
     ("left_out_together", trial_of(XENIA, policy=PERSONS)),
     ("left_out_together", trial_of(BOTH, ADA, MAIL, policy=MERGES)),
@@ -502,7 +505,7 @@ BAD_POLICIES: list[tuple[str, Callable[[], Trial], str]] = [
     ),
     (
         "idempotent",
-        lambda: trial_of({"name": "Ada"}, policy=ABSENT),
+        lambda: trial_of({"name": "Ada"}, policy=NO_KEY_CREATES),
         "created new-1, then created new-2",
     ),
     (
@@ -571,7 +574,11 @@ BAD_POLICIES: list[tuple[str, Callable[[], Trial], str]] = [
         ),
         "updated c-1 by None",
     ),
-    ("empty_changes_nothing", lambda: trial_of({}, policy=ABSENT), "created new-1"),
+    (
+        "empty_changes_nothing",
+        lambda: trial_of({}, policy=NO_KEY_CREATES),
+        "created new-1",
+    ),
     (
         "unique",
         lambda: trial_of(
@@ -753,7 +760,7 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "finds_who_is_named",
-        trial_of({"id": None, "name": "Ada"}, policy=ABSENT),
+        trial_of({"id": None, "name": "Ada"}, policy=NO_KEY_CREATES),
         {"second": lambda t: with_parts(t, matched_by="id")},
         "created new-1 by blank",
     ),
@@ -869,19 +876,19 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "omitted_is_unchanged",
-        trial_of({"main": "a@x"}, KNOWN, policy=JOINS),
+        trial_of({"main": "a@x"}, KNOWN, policy=APPENDING),
         {"first": partial(with_fields, parts={"more": ("b@x", "c@x")})},
         "more has moved",
     ),
     (
         "omitted_is_unchanged",
-        trial_of(JOINED, KNOWN, policy=JOINS),
+        trial_of(NEW_PRIMARY, KNOWN, policy=APPENDING),
         {"first": partial(with_fields, parts={"name": "Bo"})},
         "name has moved",
     ),
     (
         "omitted_is_unchanged",
-        trial_of({"id": 7, "name": ""}, ADA, policy=UNBLANK),
+        trial_of({"id": 7, "name": ""}, ADA, policy=BLANK_IGNORED),
         {"first": lambda t: with_contact(t, fields={"id": 7})},
         "name has moved",
     ),
@@ -915,14 +922,14 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
     ),
     (
         "nothing_silent",
-        trial_of(LIST, LISTED, policy=IGNORES),
+        trial_of(ONE_TAG, TWO_TAGS, policy=IGNORES),
         {"first": lambda t: with_parts(t, ignored={"tags": "on_found"})},
         "tags: on_found is named, but nothing would have moved",
     ),
     (
         "nothing_silent",
         trial_of({"id": 7, "tel": "x"}, ADA, policy=PHONES),
-        {"first": outcome_under(OF_ANY)},
+        {"first": outcome_under(PHONES_UNCHECKED)},
         f"updated c-1, not InvalidField: tel: {UNUSABLE}, not 'x'",
     ),
     (
@@ -970,11 +977,11 @@ PLANTED: list[tuple[str, Trial, Plants, str]] = [
         *({"first": outcome_under(one_key_policy())}, "updated c-1"),
     ),
     (
-        *("refuses_as_told", trial_of({"id": 7}, policy=NEEDS)),
+        *("refuses_as_told", trial_of({"id": 7}, policy=NAME_REQUIRED)),
         *({"first": outcome_under(one_key_policy())}, "created new-1 without name"),
     ),
     (
-        *("refuses_as_told", trial_of({"id": 7, "name": ""}, policy=NEEDS)),
+        *("refuses_as_told", trial_of({"id": 7, "name": ""}, policy=NAME_REQUIRED)),
         *({"first": outcome_under(one_key_policy())}, "created new-1 without name"),
     ),
     (
@@ -1431,7 +1438,7 @@ def test_any_order_does_not_apply_if_a_patch_is_refused(
     patches: list[Sent],
 ) -> None:
     """In any order; here a required field comes second."""
-    assert not logs.any_order(Log(NEEDS, patches))
+    assert not logs.any_order(Log(NAME_REQUIRED, patches))
     assert logs.any_order(Log(one_key_policy(), patches))
 
 

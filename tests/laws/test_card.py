@@ -75,7 +75,7 @@ CLOCKED = one_key(
     rule=largest,
     fields={"name": field(rule=latest(by="at")), "at": field(rule=largest)},
 )
-EITHER = first_match("id", "more")
+TWO_KEYS = first_match("id", "more")
 
 
 def two_keys(**options: Any) -> Policy:
@@ -180,16 +180,16 @@ class TestValue:
         assert [(0, 0), (100, 100), (101, 101)] == reports
 
     def test_more_contacts_need_more_calls(self) -> None:
-        few, more = (card(SMALL, contacts=n)["idempotent"] for n in (0, 2))
+        small, more = (card(SMALL, contacts=n)["idempotent"] for n in (0, 2))
 
-        assert (9, 9) == (few.calls, few.stands_for)
-        assert few.calls < more.calls < more.stands_for
+        assert (9, 9) == (small.calls, small.stands_for)
+        assert small.calls < more.calls < more.stands_for
 
 
-WIDE = {name: line() for name in ("a", "b", "c", "d")}
+FOUR_KEYS = {name: line() for name in ("a", "b", "c", "d")}
 PAIRED = Policy(
-    first_match(*WIDE, "both"),
-    {**WIDE, "name": field()},
+    first_match(*FOUR_KEYS, "both"),
+    {**FOUR_KEYS, "name": field()},
     keys={"both": key("a", "b", normalize=normalize.exact)},
 )
 
@@ -199,11 +199,11 @@ class TestLimit:
 
     def test_estimate_makes_no_calls(self) -> None:
         """Also for a world too large to be tried."""
-        few, many = (estimate(PAIRED, contacts=n) for n in (0, 3))
+        small, large = (estimate(PAIRED, contacts=n) for n in (0, 3))
 
-        # Four keys, each omitted, null, blank or sent in four spellings, and more.
-        assert 7**4 < few < 50_000
-        assert many > 100_000_000
+        # Four keys: each omitted, null, blank or in four spellings, and unusual values.
+        assert 7**4 < small < 50_000
+        assert large > 100_000_000
 
     @pytest.mark.parametrize("limit", [1, 40, 1_000])
     def test_card_makes_at_most_limit_calls(self, limit: int) -> None:
@@ -265,8 +265,8 @@ class TestLimit:
 
     def test_limited_card_finds_a_broken_law(self) -> None:
         """The sample is spread over all cases."""
-        lines = {**WIDE, "n": field(rule=WRONGLY_IDEMPOTENT)}
-        result = card(Policy(first_match(*WIDE), lines), limit=1_000)
+        lines = {**FOUR_KEYS, "n": field(rule=WRONGLY_IDEMPOTENT)}
+        result = card(Policy(first_match(*FOUR_KEYS), lines), limit=1_000)
 
         assert not result["idempotent"].holds
         assert not result.kept
@@ -336,10 +336,10 @@ class TestText:
     def test_smaller_counterexample_of_another_field_replaces_the_first(self) -> None:
         """Fewer contacts first, then fewer fields."""
 
-        def grows(stored: Any, sent: Any) -> Any:
+        def append_mark(stored: Any, sent: Any) -> Any:
             return sent if stored is None else f"{stored}+"
 
-        lines = {"id": line(), "b": field(rule=custom(grows))}
+        lines = {"id": line(), "b": field(rule=custom(append_mark))}
         policy = Policy(
             first_match("id"),
             {**lines, "a": field(rule=WRONGLY_IDEMPOTENT)},
@@ -423,8 +423,12 @@ class TestClaims:
             (COUNTS, "create_makes_one", False),
             (Policy(never(), {}), "create_makes_one", False),
             (two_keys(), "create_makes_one", True),
-            (two_keys(match=EITHER), "create_makes_one", False),
-            (two_keys(match=EITHER, more=line(unique=True)), "create_makes_one", True),
+            (two_keys(match=TWO_KEYS), "create_makes_one", False),
+            (
+                two_keys(match=TWO_KEYS, more=line(unique=True)),
+                "create_makes_one",
+                True,
+            ),
             (two_keys(on_key_in_use="withhold"), "create_makes_one", False),
             (two_keys(on_key_in_use="allow"), "create_makes_one", False),
             (COUNTS, "refuses_as_told", True),
@@ -530,13 +534,13 @@ class TestClaims:
         assert verdict.calls > 0
 
     def test_any_order_holds_for_clocks_and_not_for_keep(self) -> None:
-        clocked, kept = (
+        clocked, keep_verdict = (
             card(policy, contacts=0)["any_order"] for policy in (CLOCKED, KEPT)
         )
 
         assert (True, True) == (clocked.claimed, clocked.holds)
-        assert (False, False) == (kept.claimed, kept.holds)
-        assert str(kept.broken).endswith(
+        assert (False, False) == (keep_verdict.claimed, keep_verdict.holds)
+        assert str(keep_verdict.broken).endswith(
             """['{"id": 7, "name": "x"}'] in one order, """
             """['{"id": 7, "name": "y"}'] in another"""
         )

@@ -41,7 +41,7 @@ from upsertcore.values import freeze
 
 pytestmark = pytest.mark.full
 
-NONE = object()
+ABSENT = object()
 Row = dict[str, Any]
 Table = Mapping[str, Sequence[Any]]
 
@@ -76,7 +76,7 @@ CLOCKED = Policy(
 
 IDS: Table = {"id": [7, 8]}
 BOTH: Table = {**IDS, "email": ["ada@x.org", "bob@x.org"]}
-TWICE_SPELLED: Table = {
+TWO_SPELLINGS: Table = {
     "id": [7, "7", 8, "8"],
     "email": ["ada@x.org", "ADA@x.org", "bob@x.org", " bob@x.org"],
 }
@@ -104,19 +104,19 @@ def rows(name: str, *, with_line: bool) -> list[Row]:
         if with_line or n != "name"
     }
     marks = [None, "2024-01-01T12:00:00+00:00"][: 1 + (name == "restored")]
-    clocks = [NONE, 1, 2] if with_line and name == "clocked" else [NONE]
+    clocks = [ABSENT, 1, 2] if with_line and name == "clocked" else [ABSENT]
     all_rows = []
     for values in product(
-        *[[NONE, *values_of_field] for values_of_field in fields.values()]
+        *[[ABSENT, *values_of_field] for values_of_field in fields.values()]
     ):
-        stored = {n: v for n, v in zip(fields, values, strict=True) if v is not NONE}
+        stored = {n: v for n, v in zip(fields, values, strict=True) if v is not ABSENT}
         own = policy.all_keys[0].forms(stored)
         former = [[], *[[form] for form in aliases.get("id", ()) if form not in own]]
         for alias, mark, clock in product(former, marks, clocks):
             row: Row = {"scope": "", "version": 1, "fields": stored}
             row["created_at"] = row["updated_at"] = "2024-01-01T12:00:00+00:00"
             row.update({"aliases": {"id": alias}} if alias else {})
-            row.update({"clocks": {"name": clock}} if clock is not NONE else {})
+            row.update({"clocks": {"name": clock}} if clock is not ABSENT else {})
             row.update({"deleted_at": mark} if mark else {})
             all_rows.append(row)
     return all_rows
@@ -138,26 +138,28 @@ def patches(name: str, *, with_line: bool) -> list[Row]:
     sent: dict[str, list[Any]] = {}
     unusual: dict[str, list[Any]] = {}
     for field_name, values in TABLES[name][1].items():
-        spelled: Sequence[Any] = TWICE_SPELLED.get(field_name, values)
+        spelled: Sequence[Any] = TWO_SPELLINGS.get(field_name, values)
         if field_name == "name":
             spelled = ["x", "y"]
             if with_line:
-                sent["name"] = [NONE, None, " ", *spelled]
+                sent["name"] = [ABSENT, None, " ", *spelled]
         elif with_line:
-            sent[field_name] = [NONE, *values]
+            sent[field_name] = [ABSENT, *values]
         else:
             spelled = LETTERS.get(field_name, spelled)
-            sent[field_name] = [NONE, None, "", *spelled]
+            sent[field_name] = [ABSENT, None, "", *spelled]
             unusual[field_name] = [" \t", "n/a" if field_name == "email" else True]
     if with_line and name == "clocked":
-        sent["at"] = [NONE, 1, 2]
+        sent["at"] = [ABSENT, 1, 2]
     tables: list[dict[str, list[Any]]] = [sent]
     for unusual_field, unusual_values in unusual.items():
         # One unusual value at a time, beside omitted and plain ones.
-        plain = {n: [NONE, *TABLES[name][1][n]] for n in unusual if n != unusual_field}
+        plain = {
+            n: [ABSENT, *TABLES[name][1][n]] for n in unusual if n != unusual_field
+        }
         tables.append({n: plain.get(n, unusual_values) for n in unusual})
     return [
-        {n: v for n, v in zip(table, values, strict=True) if v is not NONE}
+        {n: v for n, v in zip(table, values, strict=True) if v is not ABSENT}
         for table in tables
         for values in product(*table.values())
     ]
@@ -440,7 +442,7 @@ def values_of(value: Any) -> Any:
 
 def check_list(value: Any) -> Any:
     if not isinstance(value, (tuple, list)):
-        raise ValueError("must be a list")  # noqa: TRY004 - a bad value is this
+        raise ValueError("must be a list")  # noqa: TRY004 - a rejected value
     return value
 
 
@@ -532,11 +534,11 @@ def test_functions_that_raise_for_other_kinds_have_sample_values() -> None:
 def test_given_values_are_used_as_they_are() -> None:
     """Two normal forms are found among them."""
     policy = Policy(first_match("id"), {"id": email(), "n": field()})
-    given: Table = {"id": ["a@x", "A@x", "b@x", "c@x", None], "n": ["u", "v", "w"]}
+    values: Table = {"id": ["a@x", "A@x", "b@x", "c@x", None], "n": ["u", "v", "w"]}
 
-    assert ("a@x", "A@x", "b@x") == key_letters(policy, "id", given).sent
-    assert ((0,), (1,)) == key_letters(policy, "id", given).forms
-    assert ("u", "v", "w") == field_letters(policy, "n", given).sent
+    assert ("a@x", "A@x", "b@x") == key_letters(policy, "id", values).sent
+    assert ((0,), (1,)) == key_letters(policy, "id", values).forms
+    assert ("u", "v", "w") == field_letters(policy, "n", values).sent
 
 
 def test_key_has_unusual_sample_values() -> None:
@@ -570,14 +572,14 @@ def test_unusual_values_are_sent_one_at_a_time() -> None:
     assert len(unusual) == world.patch_count == 7 * 7 + 2 * 2 * 3
 
 
-@pytest.mark.parametrize("given", [[], ["a"], ["a", "a"], ["a", None]])
-def test_too_few_given_values_are_refused(given: list[Any]) -> None:
+@pytest.mark.parametrize("values", [[], ["a"], ["a", "a"], ["a", None]])
+def test_too_few_given_values_are_refused(values: list[Any]) -> None:
     """The message names the field and what it needs."""
     policy = Policy(first_match("id"), {"id": line(), "n": field()})
     with pytest.raises(ValueError) as key_error:
-        key_letters(policy, "id", {"id": given})
+        key_letters(policy, "id", {"id": values})
     with pytest.raises(ValueError) as field_error:
-        field_letters(policy, "n", {"n": given})
+        field_letters(policy, "n", {"n": values})
 
     expected = (
         "id: needs two values of different normal forms; "

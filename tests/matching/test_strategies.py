@@ -241,7 +241,7 @@ def test_strategies_compare_by_value_and_pickle(make: Any) -> None:
 
     assert one == make()
     assert hash(one) == hash(make())
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - its own bytes
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - pickled here
     assert [other() for other in MAKERS].count(one) == 1
 
 

@@ -73,7 +73,7 @@ def test_white_space_around_a_form_is_ignored(pattern: Any, around: str) -> None
     assert not blocks(pattern, around.format("annul"))
 
 
-def test_a_pattern_with_white_space_matches_the_form_as_it_is() -> None:
+def test_pattern_with_white_space_matches_the_form_as_it_is() -> None:
     assert blocks(" a", " a")
     assert not blocks(" a", "a")
     assert blocks(re.compile(r"\sa"), " a")

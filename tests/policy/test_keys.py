@@ -433,11 +433,11 @@ def test_key_has_the_given_options() -> None:
 def test_composite_with_too_many_combinations_is_refused() -> None:
     """A thousand are accepted."""
     pair = attrs.evolve(key("a", "b", normalize=normalize.exact), name="pair")
-    forty, many = tuple(map(str, range(40))), tuple(map(str, range(25)))
-    assert len(pair.forms({"a": forty, "b": many})) == MAX_FORMS
+    first_values, second_values = tuple(map(str, range(40))), tuple(map(str, range(25)))
+    assert len(pair.forms({"a": first_values, "b": second_values})) == MAX_FORMS
 
     with pytest.raises(InvalidField) as caught:
-        pair.forms({"a": forty, "b": (*many, "x")})
+        pair.forms({"a": first_values, "b": (*second_values, "x")})
     assert caught.value.field == "pair"
     assert "at most 1000 combinations" in caught.value.reason
 

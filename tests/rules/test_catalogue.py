@@ -255,29 +255,29 @@ def test_blank_of_any_kind_counts_as_absent(
         assert combined(rule, stored, sent) == ERROR
 
 
-ONCE = ("idempotent",)
-GROUPED = ("associative", "idempotent")
-FILLS = ("absorbing", *GROUPED)
+IDEMPOTENT = ("idempotent",)
+ASSOCIATIVE = ("associative", "idempotent")
+ABSORBING = ("absorbing", *ASSOCIATIVE)
 ALL = ("absorbing", "associative", "commutative", "idempotent")
 
 
 @pytest.mark.parametrize(
     ("rule", "laws", "expected"),
     [
-        (replace, GROUPED, {"stores"}),
-        (keep, FILLS, {"stores", "drops"}),
-        (on_create, GROUPED, {"stores", "drops", "not on_update"}),
-        (immutable, ONCE, {"stores", "drops"}),
+        (replace, ASSOCIATIVE, {"stores"}),
+        (keep, ABSORBING, {"stores", "drops"}),
+        (on_create, ASSOCIATIVE, {"stores", "drops", "not on_update"}),
+        (immutable, IDEMPOTENT, {"stores", "drops"}),
         (ignore, ALL, {"drops", "not on_create", "not on_update"}),
         (unset, ALL, set()),
         (largest, ALL, {"stores", "drops"}),
         (smallest, ALL, {"stores", "drops"}),
         (add, (), {"stores", "drops", "shows"}),
-        (union, ONCE, {"stores", "gathers"}),
+        (union, IDEMPOTENT, {"stores", "gathers"}),
         (append, (), {"stores", "gathers"}),
         (remove, ("absorbing", "idempotent"), {"gathers"}),
-        (add_or_remove, ONCE, {"stores", "gathers"}),
-        (deep, ONCE, {"stores", "gathers"}),
+        (add_or_remove, IDEMPOTENT, {"stores", "gathers"}),
+        (deep, IDEMPOTENT, {"stores", "gathers"}),
         (
             deep_keep,
             ("absorbing", "idempotent"),
@@ -484,10 +484,10 @@ class TestCustom:
 
     def test_result_of_a_custom_rule_is_frozen(self) -> None:
         """The function may keep and change its list."""
-        kept = ["a"]
-        rule = custom(lambda _stored, _sent: kept)
+        items_kept = ["a"]
+        rule = custom(lambda _stored, _sent: items_kept)
         merged = rule.combine(None, "x")
-        kept.append("b")
+        items_kept.append("b")
 
         assert merged == ("a",)
 
