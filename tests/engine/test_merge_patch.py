@@ -790,7 +790,7 @@ class TestDraft:
             draft.leave_out({"n": "", "s": ""})
 
     def test_draft_knows_appended_primaries(self) -> None:
-        """The own value of the list is known apart from them."""
+        """The value of the list without them is kept, too."""
         book = mail_book(ADA, append_new=True)
         draft = Draft(book.policy, book.get("1"), {})
         draft.apply_patch({"main": "c@x", "more": ("d@x",)}, known=True)

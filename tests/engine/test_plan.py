@@ -863,7 +863,7 @@ class TestMerge:
         book._index.check()
 
     def test_merge_counts_as_an_update(self) -> None:
-        """It is refused where updates are."""
+        """A policy that refuses updates refuses it."""
         book = make_book(table(merge_all("email", "phone"), on_found="refuse"), *TWO)
         with pytest.raises(UpdateRefused) as caught:
             book.upsert(BOTH)
