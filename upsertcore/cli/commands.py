@@ -32,6 +32,7 @@ from upsertcore.cli.exit_status import (
     Program,
     WrittenFiles,
     check_columns,
+    exit_status,
     output_console,
     report_errors,
 )
@@ -131,7 +132,7 @@ def upsert(
                 with report_errors(name):
                     run.process_file(name, bar)
             check_columns(columns)
-            written.status = 1 if run.counts.refused else 0
+            written.status = exit_status(refused=bool(run.counts.refused))
             with report_errors(book):
                 _write_files(session, lines, written, bar)
     run.counts.print(output_console(), time.perf_counter() - started)
@@ -165,7 +166,7 @@ def explain(
     except Rejected as rejected:
         click.echo(printable(f"refused: {rejected}"))
         click.echo(json.dumps(rejected.body, indent=2))
-        context.exit(1)
+        context.exit(exit_status(refused=True))
     contact = "" if plan.before is None else f" {plan.before.id}"
     key = "" if plan.matched_by is None else f", matched by {plan.matched_by}"
     click.echo(printable(f"{plan.result}{contact}{key}"))
@@ -250,7 +251,7 @@ def laws(
             progress=progress,
         )
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
-    context.exit(0 if report.kept else 1)
+    context.exit(exit_status(refused=not report.kept))
 
 
 main.command()(evaluate)

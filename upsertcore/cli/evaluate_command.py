@@ -22,7 +22,12 @@ from attrs import evolve, frozen
 
 from upsertcore.cli.candidates import Candidate, load_candidates
 from upsertcore.cli.evaluation_output import evaluation_json, evaluation_tables
-from upsertcore.cli.exit_status import check_columns, output_console, report_errors
+from upsertcore.cli.exit_status import (
+    check_columns,
+    exit_status,
+    output_console,
+    report_errors,
+)
 from upsertcore.cli.input_files import read_rows
 from upsertcore.cli.profile_session import InvalidUsage, parse_pairs
 from upsertcore.cli.refusal_counts import problem_kind
@@ -135,7 +140,7 @@ def evaluate(
                 save(reports[0].plot(), plot)
     _show(names, labelled, reports, as_json=as_json)
     refused = labelled.unreadable.total() + sum(report.refused for report in reports)
-    context.exit(1 if refused else 0)
+    context.exit(exit_status(refused=bool(refused)))
 
 
 def _evaluate_candidate(

@@ -30,9 +30,23 @@ __all__ = [
     "Program",
     "WrittenFiles",
     "check_columns",
+    "exit_status",
     "output_console",
     "report_errors",
 ]
+
+
+def exit_status(*, refused: bool) -> int:
+    """
+    Return the exit status of a command that ran to its end.
+
+    Args:
+        refused: Whether a row or a payload was refused, or a claimed law does not hold.
+
+    >>> exit_status(refused=True), exit_status(refused=False)
+    (1, 0)
+    """
+    return 1 if refused else 0
 
 
 @define

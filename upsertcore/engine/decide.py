@@ -18,15 +18,14 @@ from upsertcore.engine.max_forms import (
     within_max_forms,
 )
 from upsertcore.engine.merge_patch import Draft
+from upsertcore.engine.outcome import result_of
 from upsertcore.engine.patch import Request, check_scope, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import check_rematch
-from upsertcore.engine.result import result_of
-from upsertcore.engine.target import Target, target_of
+from upsertcore.engine.target import Target, check_not_deleted, target_of
 from upsertcore.engine.trace import absence_reason
 from upsertcore.engine.uniqueness import assign_keys
 from upsertcore.errors import (
-    ContactDeleted,
     CreateRefused,
     NoMatchKey,
     StaleVersion,
@@ -38,7 +37,7 @@ from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 
 if TYPE_CHECKING:
-    from upsertcore.engine.result import Result
+    from upsertcore.engine.outcome import Result
     from upsertcore.engine.uniqueness import KeyHoldings
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import View
@@ -113,7 +112,7 @@ def decide_request(
     if if_version is not None:
         _check_version(target.before, if_version)
     if policy.on_deleted == "refuse":
-        _check_not_deleted(target)
+        check_not_deleted(target)
     if target.before is None and policy.on_not_found == "refuse":
         raise CreateRefused
     if target.before is not None and policy.on_found == "ignore":
@@ -147,7 +146,7 @@ def decide_merge(
     match = Match(survivor, merged=others)
     target = target_of(policy, request, match)
     if policy.on_deleted == "refuse":
-        _check_not_deleted(target)
+        check_not_deleted(target)
     if target.before is not None and not others:
         return _unchanged_plan(policy, request, match, target.before)
     draft = _merge(policy, request, target)
@@ -182,14 +181,6 @@ def _check_version(before: Contact | None, version: int) -> None:
         raise StaleVersion(None, version, None)
     if before.version != version:
         raise StaleVersion(before.id, version, before.version)
-
-
-def _check_not_deleted(target: Target) -> None:
-    if target.before is None:
-        return
-    for contact in (target.before, *[contact for contact, _forms in target.merged]):
-        if contact.deleted_at is not None:
-            raise ContactDeleted(contact.id)
 
 
 def _check_not_updated(result: Result, before: Contact) -> None:

@@ -8,12 +8,15 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from upsertcore.values import show_value, thaw
 
-__all__ = ["explain"]
+if TYPE_CHECKING:
+    from upsertcore.model.contact import Contact
+
+__all__ = ["explain", "headline", "rule_namer", "unusable_values"]
 
 
 class KeyStep(Protocol):
@@ -177,3 +180,75 @@ def _text(value: Any) -> str:
 def _word(text: str) -> str:
     """Return a name or a form as it is, if it is short and on one line."""
     return text if text.isprintable() and len(text) <= 60 else show_value(text)
+
+
+def headline(decision: Any, id: str | None) -> str:
+    """
+    Return the first line of an explanation: the contact and the result.
+
+    Args:
+        decision: A plan or an outcome.
+        id: The id of the contact, None where it has none yet.
+
+    >>> from upsertcore import ContactBook, Policy, never
+    >>> headline(ContactBook(Policy(never(), {})).plan({}), None)
+    'created'
+    """
+    words = [decision.result if id is None else f"{decision.result} {id}"]
+    before = decision.before
+    deleted = before is not None and before.deleted_at is not None
+    if deleted and not decision.unchanged:
+        words.append("which was deleted")
+    if decision.matched_by is not None:
+        words.append(f"matched by {decision.matched_by}")
+    if decision.merged:
+        words.append(f"with {' and '.join(contact.id for contact in decision.merged)}")
+    if decision.also_matched:
+        words.append(f"also matched: {', '.join(decision.also_matched)}")
+    return ", ".join(words)
+
+
+def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
+    """
+    Return a function that names the rule of a field, and its rule for merges.
+
+    Args:
+        policy: The policy, None where it is not known (a pickled outcome).
+        merged: The contacts that were merged; without any, no rule for merges is named.
+
+    >>> rule_namer(None, ())("email")
+    ''
+    """
+
+    def name(field_name: str) -> str:
+        if policy is None:
+            return ""
+        own = str(policy.field_options(field_name).rule)
+        if not merged:
+            return own
+        return f"{own}, merged by {policy.merge_rule(field_name)}"
+
+    return name
+
+
+def unusable_values(
+    policy: Any, fields: Mapping[str, Any]
+) -> list[tuple[str, Any, str]]:
+    """
+    List the stored values that have no key, though their field does.
+
+    Args:
+        policy: The policy, None where it is not known (a pickled outcome).
+        fields: Stored fields.
+
+    Returns:
+        Field, value and reason, without duplicates.
+
+    >>> unusable_values(None, {"email": "not an email"})
+    []
+    """
+    keys = () if policy is None else policy.all_keys
+    entries = [entry for key in keys for entry in key.unusable_values(fields)]
+    return [
+        *{(n, repr(value), why): (n, value, why) for n, value, why in entries}.values()
+    ]

@@ -3,33 +3,62 @@ The outcome: what a call did, what it withheld, and what it ignored.
 
 Rules:
     An outcome is a frozen value; what can be derived from it is computed on demand.
+    A known contact is updated if a field or a clock of it moves, or if it was deleted;
+    else it is unchanged.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import attrs
 from attrs import field, frozen
 
-from upsertcore.engine.explain import explain
-from upsertcore.engine.result import Decision, Result
+from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
 from upsertcore.model.packed_row import contact_from_row
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from upsertcore.engine.target import Target
     from upsertcore.model.contact import Contact
     from upsertcore.model.write_record import Record
 
 __all__ = [
     "Change",
+    "Decision",
     "Outcome",
+    "Result",
     "Withheld",
     "changes",
     "outcome_from_record",
+    "result_of",
 ]
+
+Result = Literal["created", "updated", "unchanged", "merged", "undone", "deleted"]
+
+
+class Decision:
+    """What a plan and an outcome have in common."""
+
+    __slots__ = ()
+    result: Result
+
+    @property
+    def created(self) -> bool:
+        """True where a contact is created."""
+        return self.result == "created"
+
+    @property
+    def updated(self) -> bool:
+        """True where a field of a known contact moves, or only its clock."""
+        return self.result == "updated"
+
+    @property
+    def unchanged(self) -> bool:
+        """True where the contact is known and nothing moves."""
+        return self.result == "unchanged"
 
 
 @final
@@ -228,76 +257,24 @@ def outcome_from_record(result: Result, record: Record, policy: Any) -> Outcome:
     return outcome  # type: ignore[return-value]
 
 
-def headline(decision: Any, id: str | None) -> str:
+def result_of(target: Target, moved: set[str]) -> Result:
     """
-    Return the first line of an explanation: the contact and the result.
+    Return what a decision does to its target.
 
     Args:
-        decision: A plan or an outcome.
-        id: The id of the contact, None where it has none yet.
+        target: The contacts that it is about.
+        moved: The fields that move, by their value or by their clock.
 
-    >>> from upsertcore import ContactBook, Policy, never
-    >>> headline(ContactBook(Policy(never(), {})).plan({}), None)
+    >>> from upsertcore.engine.target import Target
+    >>> result_of(Target(None, ()), {"name"})
     'created'
     """
-    words = [decision.result if id is None else f"{decision.result} {id}"]
-    before = decision.before
-    deleted = before is not None and before.deleted_at is not None
-    if deleted and not decision.unchanged:
-        words.append("which was deleted")
-    if decision.matched_by is not None:
-        words.append(f"matched by {decision.matched_by}")
-    if decision.merged:
-        words.append(f"with {' and '.join(contact.id for contact in decision.merged)}")
-    if decision.also_matched:
-        words.append(f"also matched: {', '.join(decision.also_matched)}")
-    return ", ".join(words)
-
-
-def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]:
-    """
-    Return a function that names the rule of a field, and its rule for merges.
-
-    Args:
-        policy: The policy, None where it is not known (a pickled outcome).
-        merged: The contacts that were merged; without any, no rule for merges is named.
-
-    >>> rule_namer(None, ())("email")
-    ''
-    """
-
-    def name(field_name: str) -> str:
-        if policy is None:
-            return ""
-        own = str(policy.field_options(field_name).rule)
-        if not merged:
-            return own
-        return f"{own}, merged by {policy.merge_rule(field_name)}"
-
-    return name
-
-
-def unusable_values(
-    policy: Any, fields: Mapping[str, Any]
-) -> list[tuple[str, Any, str]]:
-    """
-    List the stored values that have no key, though their field does.
-
-    Args:
-        policy: The policy, None where it is not known (a pickled outcome).
-        fields: Stored fields.
-
-    Returns:
-        Field, value and reason, without duplicates.
-
-    >>> unusable_values(None, {"email": "not an email"})
-    []
-    """
-    keys = () if policy is None else policy.all_keys
-    entries = [entry for key in keys for entry in key.unusable_values(fields)]
-    return [
-        *{(n, repr(value), why): (n, value, why) for n, value, why in entries}.values()
-    ]
+    before = target.before
+    if before is None:
+        return "created"
+    if not target.merged and not moved and before.deleted_at is None:
+        return "unchanged"
+    return "merged" if target.merged else "updated"
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING, Any, final
 import attrs
 from attrs import frozen
 
-from upsertcore.engine.explain import explain
-from upsertcore.engine.outcome import (
-    Change,
-    Withheld,
-    changes,
-    headline,
-    rule_namer,
-    unusable_values,
-)
-from upsertcore.engine.result import Decision, Result
+from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
+from upsertcore.engine.outcome import Change, Decision, Result, Withheld, changes
 from upsertcore.engine.trace import Step, trace
 from upsertcore.errors import StalePlan
 from upsertcore.values import NOTHING, FrozenMap

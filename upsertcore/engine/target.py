@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, final
 
 from attrs import define
 
+from upsertcore.errors import ContactDeleted
 from upsertcore.policy.policy import compiled
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "check_not_deleted", "target_of"]
 
 
 @final
@@ -58,3 +59,19 @@ def target_of(policy: Policy, request: Request, match: Match) -> Target:
     if not match.merged:
         return Target(before, forms)
     return Target(before, forms, tuple([request.get(id) for id in match.merged]))
+
+
+def check_not_deleted(target: Target) -> None:
+    """
+    Check that no contact of a target is marked as deleted.
+
+    Raises:
+        ContactDeleted: If one is; it names the first.
+
+    >>> check_not_deleted(Target(None, ()))
+    """
+    if target.before is None:
+        return
+    for contact in (target.before, *[contact for contact, _forms in target.merged]):
+        if contact.deleted_at is not None:
+            raise ContactDeleted(contact.id)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from upsertcore.errors import InvalidPolicy
 from upsertcore.values import show_value
 
-__all__ = ["Matcher", "Pattern", "as_tuple", "compile_patterns"]
+__all__ = ["Matcher", "Pattern", "as_tuple", "compile_patterns", "is_blocked"]
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 """Text in which ``*`` matches anything, or a compiled pattern."""
@@ -130,3 +130,18 @@ def _texts(texts: list[str]) -> _Texts:
             parts for parts in split if len(parts) > 1 and (len(parts) > 2 or parts[1])
         ),
     )
+
+
+def is_blocked(patterns: Iterable[Matcher], *forms: str) -> bool:
+    """
+    Return whether a form identifies no contact, because a pattern matches it.
+
+    Args:
+        patterns: As :func:`compile_patterns` returns them.
+        forms: The form as it is, and without the white space around it or its parts.
+
+    >>> is_blocked(compile_patterns("email", ("n/a",)), " N/A ", "N/A")
+    True
+    """
+    distinct = dict.fromkeys(forms)
+    return any(pattern.fullmatch(form) for form in distinct for pattern in patterns)

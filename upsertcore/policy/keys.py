@@ -24,6 +24,7 @@ from upsertcore.normalize.blocked_patterns import (
     Pattern,
     as_tuple,
     compile_patterns,
+    is_blocked,
 )
 from upsertcore.policy.function_checks import check_normaliser
 from upsertcore.values import (
@@ -320,10 +321,8 @@ class Key:
         return form is not None and self._is_blocked(form)
 
     def _is_blocked(self, form: str) -> bool:
-        if any(pattern.fullmatch(form) for pattern in self._blocks):
-            return True
         bare = _PARTS.sub(_strip, form) if self.composite else form.strip()
-        return bare != form and any(pattern.fullmatch(bare) for pattern in self._blocks)
+        return is_blocked(self._blocks, form, bare)
 
 
 def key(

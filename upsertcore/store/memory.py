@@ -50,9 +50,9 @@ from upsertcore.store.transaction import (
 )
 
 if TYPE_CHECKING:
+    from upsertcore.engine.outcome import Result
     from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
-    from upsertcore.engine.result import Result
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
     from upsertcore.store.contact_index import ContactIndex
