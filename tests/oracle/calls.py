@@ -20,13 +20,6 @@ from tests.oracle.values import as_json
 from upsertcore import Policy, errors
 
 
-def refuse_deleted(policy: Policy, found: list[Row]) -> None:
-    """Refuse the first deleted contact among those found, where a policy does so."""
-    for row in found:
-        if policy.on_deleted == "refuse" and "deleted_at" in row:
-            raise errors.ContactDeleted(row["id"])
-
-
 def check_overrides(policy: Policy, rules: Row) -> None:
     """Refuse rules of a call for unknown fields, and a second clock for one field."""
     for name, rule in rules.items():

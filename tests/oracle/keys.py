@@ -12,7 +12,7 @@ import re
 from itertools import product
 from typing import Any
 
-from tests.oracle.values import as_list, empty
+from tests.oracle.values import as_list, empty, same
 from upsertcore import Policy, errors, normalize
 
 Row = dict[str, Any]
@@ -186,9 +186,9 @@ def makes_blocked_form(policy: Policy, name: str, item: Any) -> bool:
     )
 
 
-def is_additional(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
+def is_additional(policy: Policy, key: Any, draft: Row, value: Any) -> bool:
     """Return whether a sent primary is an additional value, or is appended as one."""
-    first, last = key.fields[0], key.fields[-1]
+    first, last, fields = key.fields[0], key.fields[-1], draft["fields"]
     new = _usable_forms(policy, key, first, value)
     current = _usable_forms(policy, key, first, fields.get(first))
     if empty(fields.get(first)) or not new or {*current} & {*new}:
@@ -208,7 +208,10 @@ def is_additional(policy: Policy, key: Any, fields: Row, value: Any) -> bool:
         try:
             fields[last] = as_list(fields.get(last)) + joining
         except ValueError as error:
-            raise errors.InvalidField(last, fields[last], "") from error
+            before = draft["before"]
+            stored = same(fields[last], before["fields"].get(last))
+            holder = before["id"] if stored else None
+            raise errors.InvalidField(last, fields[last], "", holder=holder) from error
     return bool(key.append_new)
 
 

@@ -17,6 +17,13 @@ from tests.oracle.patch import read
 from upsertcore import Policy, errors
 
 
+def refuse_deleted(policy: Policy, found: list[Row]) -> None:
+    """Refuse the first deleted contact among those found, where a policy does so."""
+    for row in found:
+        if policy.on_deleted == "refuse" and "deleted_at" in row:
+            raise errors.ContactDeleted(row["id"])
+
+
 def transitive_groups(sets: list[set[Any]]) -> list[list[int]]:
     """Group the places of sets that share an item, directly or through others."""
     groups = [[place] for place in range(len(sets))]
@@ -87,6 +94,10 @@ class MergeVerbs:
         plan: Row = {"scope": row["scope"], "sent": {}, "ignored": {}}
         plan |= {"also_matched": [], "withheld": []}
         self.claims, self.judged = {}, []
+        if not absorbed:
+            refuse_deleted(self.policy, [row])
+            answer = {"result": "unchanged", "matched_by": None, "merged": []}
+            return {**plan, **answer, "before": row, "contact": row}
         return self.apply(self.decide(plan, [row, *absorbed], None, {}))
 
     def undo(self, answer: Row) -> Row:

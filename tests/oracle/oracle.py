@@ -12,10 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tests.oracle.calls import CallLog, check_overrides, refuse_deleted
+from tests.oracle.calls import CallLog, check_overrides
 from tests.oracle.keys import Row, aliases, held_forms, key_named
 from tests.oracle.match import check_result, match
 from tests.oracle.merge import absorb, keep_update_times
+from tests.oracle.merging import refuse_deleted
 from tests.oracle.patch import note_unchanged, read
 from tests.oracle.values import same
 from tests.oracle.withheld import PatchMerge, merge_and_withhold
@@ -79,7 +80,7 @@ class Oracle(CallLog):
         before = row or {"fields": {}}
         restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
-        draft["times"] = {}
+        draft["times"], draft["before"] = {}, before
         if row and self.policy.on_found == "ignore" and "asked" in plan:
             note_unchanged(self.policy, draft, sent, ignored, rules)
             restored = False
@@ -99,7 +100,7 @@ class Oracle(CallLog):
             base = merging.base["fields"]
             draft["aliases"] = aliases(self.policy, row, absorbed, draft, base, sent)
             check_result(self, row, absorbed, draft, plan)
-        del draft["times"]
+        del draft["times"], draft["before"]
         changed = restored or any(not same(draft[p], before.get(p, {})) for p in draft)
         if row and (changed or absorbed) and self.policy.on_found == "refuse":
             raise errors.UpdateRefused(row["id"])

@@ -153,7 +153,7 @@ def merge_field(
     rule, value = rule_of(policy, name, rules), sent[name]
     stored, clock = draft["fields"].get(name), None
     key = primary.get(name)
-    if key and is_additional(policy, key, draft["fields"], value):
+    if key and is_additional(policy, key, draft, value):
         ignored[name] = "additional"
         return
     if rule.by is not None:
