@@ -1,4 +1,4 @@
-"""Anduin beside its documented cases: outcomes, rows, plans, the host's fields."""
+"""Anduin: outcomes, plans, rows and the fields of the host, beside its cases."""
 
 from __future__ import annotations
 
@@ -17,56 +17,57 @@ ADA = {"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}
 BOB = {"email": "bob@x.org", "firstName": "Bob", "lastName": "Ross"}
 
 
-def system(*contacts: dict[str, Any], **given: Any) -> Anduin:
-    """Make a firm's book of these payloads; ids are c-1 and so on."""
+def make_system(*contacts: dict[str, Any], **options: Any) -> Anduin:
+    """Make a system with a firm's contacts; ids are c-1 and so on."""
     ids = iter(f"c-{n}" for n in range(1, 10))
-    anduin = Anduin(ids=ids.__next__, clock=lambda: NOW, **given)
+    anduin = Anduin(ids=ids.__next__, clock=lambda: NOW, **options)
     for contact in contacts:
         assert anduin.upsert(contact, firm_id="f1").body["result"] == "created"
     return anduin
 
 
-def said(anduin: Anduin, payload: Any) -> Any:
-    """Give the outcome of a payload that is taken."""
+def accepted_outcome(anduin: Anduin, payload: Any) -> Any:
+    """Return the outcome of a payload that is accepted."""
     outcome = anduin.upsert(payload, firm_id="f1").outcome
     assert outcome is not None
     return outcome
 
 
-def test_the_tracking_id_decides_alone() -> None:
+def test_tracking_id_beside_an_email_matches_alone() -> None:
     """With both, "only the trackingId is used to locate the Contact"."""
-    anduin = system({**ADA, "trackingId": "T1"}, BOB)
+    anduin = make_system({**ADA, "trackingId": "T1"}, BOB)
 
-    outcome = said(anduin, {"trackingId": "T1", "email": "bob@x.org", "note": "n"})
+    outcome = accepted_outcome(
+        anduin, {"trackingId": "T1", "email": "bob@x.org", "note": "n"}
+    )
 
     assert outcome.matched_by == "trackingId"
     assert outcome.contact.id == "c-1"
     assert outcome.also_matched == ()
 
 
-def test_an_email_that_is_not_taken_is_reported() -> None:
-    """An email is "Not updatable": it is ignored, and the outcome says so."""
-    anduin = system({**ADA, "trackingId": "T1"})
+def test_email_beside_a_tracking_id_is_ignored_and_named() -> None:
+    """An email is "Not updatable"."""
+    anduin = make_system({**ADA, "trackingId": "T1"})
 
-    outcome = said(anduin, {"trackingId": "T1", "email": "new@x.org"})
+    outcome = accepted_outcome(anduin, {"trackingId": "T1", "email": "new@x.org"})
 
     assert outcome.ignored == {"email": "on_create"}
     assert outcome.unchanged
     assert outcome.contact["email"] == "ada@x.org"
 
 
-def test_the_email_stays_found_after_another_was_sent() -> None:
-    """The old address still finds the contact, and the new one finds nobody."""
-    anduin = system({**ADA, "trackingId": "T1"})
-    said(anduin, {"trackingId": "T1", "email": "new@x.org"})
+def test_lookup_by_email_after_an_ignored_email_uses_the_stored_one() -> None:
+    anduin = make_system({**ADA, "trackingId": "T1"})
+    accepted_outcome(anduin, {"trackingId": "T1", "email": "new@x.org"})
 
     assert [c.id for c in anduin.book.find("email", "ADA@x.org", scope="f1")] == ["c-1"]
     assert anduin.book.find("email", "new@x.org", scope="f1") == ()
 
 
-def test_no_upsert_gives_a_known_contact_a_tracking_id() -> None:
-    """A contact made by email is matched by email alone for good."""
-    anduin = system(ADA)
+def test_new_tracking_id_for_a_stored_email_is_refused() -> None:
+    """A contact created by email stays without a trackingId."""
+    anduin = make_system(ADA)
 
     response = anduin.upsert({**ADA, "trackingId": "T1"}, firm_id="f1")
 
@@ -74,9 +75,9 @@ def test_no_upsert_gives_a_known_contact_a_tracking_id() -> None:
     assert "trackingId" not in anduin.book.get("c-1", scope="f1")
 
 
-def test_an_email_in_use_is_refused_whole() -> None:
-    """It "will fail if the supplied email is already in use", and write nothing."""
-    anduin = system(ADA)
+def test_email_of_another_contact_is_refused_without_a_change() -> None:
+    """The call "will fail if the supplied email is already in use"."""
+    anduin = make_system(ADA)
     before = anduin.book.dump()
 
     response = anduin.upsert(
@@ -87,8 +88,8 @@ def test_an_email_in_use_is_refused_whole() -> None:
     assert before == anduin.book.dump()
 
 
-def test_twice_moves_nothing() -> None:
-    """Calling it "twice with the same payload results in the same end state"."""
+def test_second_upsert_of_a_payload_changes_nothing() -> None:
+    """Two calls "with the same payload" end "in the same end state"."""
     times = iter(datetime(2024, 1, day, tzinfo=UTC) for day in range(1, 9))
     anduin = Anduin(clock=times.__next__)
     first = anduin.upsert({**ADA, "trackingId": "T1"}, firm_id="f1")
@@ -103,53 +104,70 @@ def test_twice_moves_nothing() -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"], ids=repr)
-def test_a_blank_tracking_id_is_not_provided(blank: str) -> None:
-    """White space alone is blank: the email decides, and the field is named."""
-    outcome = said(system(ADA), {"email": "ADA@x.org", "trackingId": blank})
+def test_blank_tracking_id_is_ignored_and_the_email_matches(blank: str) -> None:
+    """White space alone is blank."""
+    outcome = accepted_outcome(
+        make_system(ADA), {"email": "ADA@x.org", "trackingId": blank}
+    )
 
     assert (outcome.matched_by, outcome.result) == ("email", "unchanged")
     assert outcome.ignored["trackingId"] == "blank"
 
 
-def test_a_tracking_id_that_makes_no_key_is_refused() -> None:
-    """The policy takes text and whole numbers, by whatever way they come."""
+def test_tracking_id_of_another_type_is_refused_by_the_policy() -> None:
+    """The policy accepts text and whole numbers, also outside the profile."""
     with pytest.raises(InvalidField, match="trackingId: must be text or a whole"):
-        system().book.upsert({"trackingId": [1]}, scope="f1")
+        make_system().book.upsert({"trackingId": [1]}, scope="f1")
 
 
 @pytest.mark.parametrize("name", ["phone", "company", "title", "country", "note"])
-def test_an_optional_field_may_be_made_blank(name: str) -> None:
+def test_blank_value_of_an_optional_field_is_stored(name: str) -> None:
     """The rule is "Replace if present", and blank text is present."""
-    anduin = system({**ADA, name: "something"})
+    anduin = make_system({**ADA, name: "something"})
 
-    assert said(anduin, {"email": "ada@x.org", name: ""}).contact[name] == ""
+    assert (
+        accepted_outcome(anduin, {"email": "ada@x.org", name: ""}).contact[name] == ""
+    )
 
 
 @pytest.mark.parametrize("blank", ["", " "], ids=repr)
 @pytest.mark.parametrize("name", ["firstName", "lastName"])
-def test_a_name_may_not_be_made_blank(name: str, blank: str) -> None:
-    """A field that is required to create is not emptied by an update."""
-    response = system(ADA).upsert({"email": "ada@x.org", name: blank}, firm_id="f1")
+def test_blank_value_of_a_required_name_is_refused(name: str, blank: str) -> None:
+    """A field that is required for creation is not cleared by an update."""
+    response = make_system(ADA).upsert(
+        {"email": "ada@x.org", name: blank}, firm_id="f1"
+    )
 
     assert response.body == {"field": name, "message": f"{name}: must not be blank"}
 
 
-def test_what_the_host_keeps_survives() -> None:
-    """What the host assigned is "not affected by upsert", and never hides an answer."""
-    kept = {"clients": ["c9"], "entities": [{"id": "e1"}], "id": "x", "result": "y"}
-    anduin = system(ADA)
+def test_fields_of_the_host_stay_after_an_upsert() -> None:
+    """They are "not affected by upsert", and do not replace the id of the body."""
+    host_fields = {
+        "clients": ["c9"],
+        "entities": [{"id": "e1"}],
+        "id": "x",
+        "result": "y",
+    }
+    anduin = make_system(ADA)
     (row,) = anduin.book.dump()
-    loaded = system(rows=[{**row, "fields": {**row["fields"], **kept}}])
+    loaded = make_system(rows=[{**row, "fields": {**row["fields"], **host_fields}}])
 
     body = loaded.upsert({"email": "ada@x.org", "note": "met"}, firm_id="f1").body
 
-    assert body == {**ADA, **kept, "note": "met", "id": "c-1", "result": "updated"}
+    assert body == {
+        **ADA,
+        **host_fields,
+        "note": "met",
+        "id": "c-1",
+        "result": "updated",
+    }
     assert loaded.book.get("c-1", scope="f1")["id"] == "x"
 
 
-def test_a_field_of_the_host_is_none_of_the_payload() -> None:
-    """No upsert writes what the host keeps, not even past the profile."""
-    anduin = system(ADA)
+def test_field_of_the_host_in_a_patch_is_ignored() -> None:
+    """The policy ignores it, also outside the profile."""
+    anduin = make_system(ADA)
 
     outcome = anduin.book.upsert({"email": "ada@x.org", "clients": ["c1"]}, scope="f1")
 
@@ -157,17 +175,16 @@ def test_a_field_of_the_host_is_none_of_the_payload() -> None:
     assert "clients" not in outcome.contact
 
 
-def test_the_answer_is_the_callers_own() -> None:
-    """Changing an answer changes nothing that is stored."""
-    anduin = system(ADA)
+def test_change_of_a_response_body_changes_nothing_stored() -> None:
+    anduin = make_system(ADA)
     anduin.upsert({"email": "ada@x.org"}, firm_id="f1").body["firstName"] = "Eve"
 
     assert anduin.book.get("c-1", scope="f1")["firstName"] == "Ada"
 
 
-def test_a_plan_is_what_upsert_would_do() -> None:
-    """A plan decides as ``upsert`` does, does nothing, and raises what it answers."""
-    anduin = system(ADA)
+def test_plan_decides_as_upsert_and_writes_nothing() -> None:
+    """A payload that ``upsert`` rejects raises the same body."""
+    anduin = make_system(ADA)
     before = anduin.book.dump()
 
     assert anduin.plan({"email": "ada@x.org", "note": "n"}, firm_id="f1").updated
@@ -178,8 +195,8 @@ def test_a_plan_is_what_upsert_would_do() -> None:
     assert anduin.upsert({}, firm_id="f1").body == raised.value.body
 
 
-def test_whatever_else_is_refused_is_a_bad_request() -> None:
-    """A refusal of the core without words of its own holds no values."""
+def test_other_refusal_is_a_bad_request_without_values() -> None:
+    """A refusal of the core that the profile has no message for."""
     assert module._reject(CreateRefused()).body == {
         "field": "body",
         "message": "body: is refused",
@@ -187,38 +204,40 @@ def test_whatever_else_is_refused_is_a_bad_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(None, "null"), ("", "blank"), (" ", "blank"), ("\t\n", "blank")]
+    ("value", "reason"),
+    [(None, "null"), ("", "blank"), (" ", "blank"), ("\t\n", "blank")],
 )
-def test_a_tracking_id_that_is_not_provided_is_named(value: Any, why: str) -> None:
-    """Null and blank are alike: the email decides, and the outcome says so."""
-    anduin = system(ADA)
+def test_null_or_blank_tracking_id_is_named_with_the_reason(
+    value: Any, reason: str
+) -> None:
+    """Null and blank are alike: the email matches."""
+    anduin = make_system(ADA)
 
-    outcome = said(anduin, {"email": "ada@x.org", "trackingId": value})
+    outcome = accepted_outcome(anduin, {"email": "ada@x.org", "trackingId": value})
 
     assert (outcome.unchanged, outcome.matched_by) == (True, "email")
-    assert outcome.ignored == {"trackingId": why}
+    assert outcome.ignored == {"trackingId": reason}
 
 
-def test_a_placeholder_is_left_out_and_named() -> None:
-    """With the option a trackingId that identifies nobody joins no two people."""
+def test_placeholder_as_tracking_id_is_ignored_and_named() -> None:
+    """With the option, two contacts with the same placeholder are not one."""
     payload = {**ADA, "trackingId": "null"}
-    anduin = system(payload, {**BOB, "trackingId": "null"}, placeholders=True)
+    anduin = make_system(payload, {**BOB, "trackingId": "null"}, placeholders=True)
 
-    outcome = said(anduin, payload)
+    outcome = accepted_outcome(anduin, payload)
 
     assert (outcome.unchanged, outcome.matched_by) == (True, "email")
     assert outcome.ignored == {"trackingId": "blocked"}
     assert Anduin.options["placeholders"]("false") is False
 
 
-def test_a_row_is_a_payload() -> None:
+def test_row_of_text_is_the_payload() -> None:
     """Every field is text already."""
     assert Anduin().from_row(ADA) == ADA
 
 
-def test_rows_come_back() -> None:
-    """A profile goes on from the rows of another one."""
-    anduin = system(ADA, BOB)
+def test_dump_loads_into_another_system() -> None:
+    anduin = make_system(ADA, BOB)
     twin = Anduin(rows=anduin.book.dump())
 
     assert anduin.book.dump() == twin.book.dump()

@@ -1,4 +1,4 @@
-"""Replays tests/cases/<profile>.json: what systems document, each with its source."""
+"""The documented cases of tests/cases/<profile>.json, each with its source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES = [
 
 
 def matches(expected: Any, actual: Any) -> bool:
-    """Tell whether an answer is the documented one; ``"<any>"`` stands for any text."""
+    """Return whether a body is the documented one; ``"<any>"`` matches all values."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         return expected.keys() == actual.keys() and all(
             matches(value, actual[name]) for name, value in expected.items()
@@ -31,8 +31,10 @@ def matches(expected: Any, actual: Any) -> bool:
 
 
 @pytest.mark.parametrize(("profile", "case"), CASES)
-def test_the_documented_answer(profile: str, case: dict[str, Any]) -> None:
-    """Each call is answered as its source says, status and body."""
+def test_documented_call_has_the_documented_response(
+    profile: str, case: dict[str, Any]
+) -> None:
+    """Status and body of each call are those of the source."""
     assert case["source"]
     numbers = count(1)
     now = datetime.fromisoformat(case.get("now", "2024-01-01T00:00:00+00:00"))

@@ -1,4 +1,4 @@
-"""SalesforceIQ beside its documented cases: outcomes, keys, phones, rows, plans."""
+"""SalesforceIQ: outcomes, keys, phones, rows and plans, beside its cases."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ def item(value: str, **metadata: str) -> dict[str, Any]:
 
 
 def body(*emails: str, **properties: Any) -> dict[str, Any]:
-    """Make a payload with these addresses."""
-    return {"properties": {"email": [item(each) for each in emails], **properties}}
+    """Make a payload with these addresses and properties."""
+    return {
+        "properties": {"email": [item(address) for address in emails], **properties}
+    }
 
 
-def system(*payloads: Any, **options: Any) -> SalesforceIQ:
-    """Make an organisation's book of these payloads; ids are c-1 and so on."""
+def make_system(*payloads: Any, **options: Any) -> SalesforceIQ:
+    """Make an organisation's system with contacts; ids are c-1 and so on."""
     ids = iter(f"c-{n}" for n in range(1, 10))
     salesforceiq = SalesforceIQ(ids=ids.__next__, **options)
     for payload in payloads:
@@ -34,46 +36,46 @@ def system(*payloads: Any, **options: Any) -> SalesforceIQ:
     return salesforceiq
 
 
-def said(salesforceiq: SalesforceIQ, payload: Any) -> Any:
-    """Give the outcome of a payload that is taken."""
+def accepted_outcome(salesforceiq: SalesforceIQ, payload: Any) -> Any:
+    """Return the outcome of a payload that is accepted."""
     outcome = salesforceiq.upsert(payload).outcome
     assert outcome is not None
     return outcome
 
 
-def test_the_id_of_the_body_is_ignored_and_reported() -> None:
-    """The body's id is read-only, even where it is that of the contact."""
-    salesforceiq = system(body("ray@x.org"))
+def test_id_of_the_body_is_ignored_and_named() -> None:
+    """The id is read-only, even where it is that of the contact."""
+    salesforceiq = make_system(body("ray@x.org"))
 
     for id in ("c-1", "c-2", ""):
-        outcome = said(salesforceiq, {"id": id, **body("ray@x.org")})
+        outcome = accepted_outcome(salesforceiq, {"id": id, **body("ray@x.org")})
         assert outcome.ignored == {"id": "ignore"}
         assert outcome.contact.id == "c-1"
         assert outcome.unchanged
 
 
-def test_an_id_that_is_null_is_no_id() -> None:
-    """A client that has no id yet may say so."""
-    outcome = said(system(), {"id": None, **body("ray@x.org")})
+def test_null_id_of_the_body_is_no_id() -> None:
+    """A client without an id may send null."""
+    outcome = accepted_outcome(make_system(), {"id": None, **body("ray@x.org")})
 
     assert outcome.created
     assert outcome.ignored == {}
 
 
-def test_further_hits_are_reported() -> None:
-    """The first address that finds a contact decides; the others are named."""
-    salesforceiq = system(body("a@x.org"), body("b@x.org"))
+def test_further_matches_are_named_in_the_outcome() -> None:
+    """The first address with a match decides."""
+    salesforceiq = make_system(body("a@x.org"), body("b@x.org"))
 
-    outcome = said(salesforceiq, body("none@x.org", "B@x.org", "a@x.org"))
+    outcome = accepted_outcome(salesforceiq, body("none@x.org", "B@x.org", "a@x.org"))
 
     assert outcome.contact.id == "c-2"
     assert outcome.matched_by == "email"
     assert outcome.also_matched == ("c-1",)
 
 
-def test_every_address_is_a_key_in_any_case() -> None:
-    """A contact is found by each of its addresses, given as text or as an item."""
-    salesforceiq = system(body("a@x.org", "B@x.org"))
+def test_lookup_by_any_address_ignores_case() -> None:
+    """The lookup accepts text and items."""
+    salesforceiq = make_system(body("a@x.org", "B@x.org"))
 
     for value in ("A@X.org", "b@x.org", item("b@X.ORG")):
         assert [c.id for c in salesforceiq.book.find("email", value)] == ["c-1"]
@@ -81,38 +83,37 @@ def test_every_address_is_a_key_in_any_case() -> None:
     assert salesforceiq.book.find("email", 7) == ()
 
 
-def test_an_address_that_was_replaced_finds_nobody() -> None:
-    """A list that is sent replaces the stored one, and with it its keys."""
-    salesforceiq = system(body("a@x.org", "b@x.org"), body("b@x.org", "c@x.org"))
+def test_replaced_address_matches_no_contact() -> None:
+    """A list replaces the stored one, and its keys."""
+    salesforceiq = make_system(body("a@x.org", "b@x.org"), body("b@x.org", "c@x.org"))
 
     assert salesforceiq.book.find("email", "a@x.org") == ()
-    assert said(salesforceiq, body("a@x.org")).created
+    assert accepted_outcome(salesforceiq, body("a@x.org")).created
 
 
-def test_an_address_that_is_none_is_kept_beside_one_that_is() -> None:
-    """What cannot be looked up is stored as sent, and matches nobody."""
-    salesforceiq = system(body("ray", "", "ray@x.org"))
+def test_invalid_address_beside_a_valid_one_matches_no_contact() -> None:
+    """It is stored, but has no normal form."""
+    salesforceiq = make_system(body("ray", "", "ray@x.org"))
 
-    assert said(salesforceiq, body("ray", "bob@x.org")).created
+    assert accepted_outcome(salesforceiq, body("ray", "bob@x.org")).created
 
 
-def test_values_stay_as_they_were_sent() -> None:
-    """Normal forms are for comparing alone; an address is stored as typed."""
-    contact = said(system(), body(" Ray@X.org")).contact
+def test_address_is_stored_without_normalising() -> None:
+    """Normal forms are for comparison alone."""
+    contact = accepted_outcome(make_system(), body(" Ray@X.org")).contact
 
     assert contact["email"][0]["value"] == " Ray@X.org"
 
 
-def test_an_empty_list_of_what_is_not_there_moves_nothing() -> None:
-    """Clearing twice is clearing once."""
-    salesforceiq = system(body("ray@x.org"))
+def test_empty_list_for_an_absent_property_changes_nothing() -> None:
+    salesforceiq = make_system(body("ray@x.org"))
 
-    assert said(salesforceiq, body("ray@x.org", liurl=[])).unchanged
+    assert accepted_outcome(salesforceiq, body("ray@x.org", liurl=[])).unchanged
 
 
-def test_the_sent_value_of_the_query_is_not_repeated() -> None:
-    """The refusal of an address in the query says what to send, and not the address."""
-    response = system().upsert(body("ray@x.org"), _upsert="rdreesen@gmail.com")
+def test_refusal_of_the_query_does_not_repeat_the_value() -> None:
+    """It names the one value that is accepted."""
+    response = make_system().upsert(body("ray@x.org"), _upsert="rdreesen@gmail.com")
 
     assert response.status == 400
     assert "rdreesen" not in str(response.body)
@@ -120,15 +121,15 @@ def test_the_sent_value_of_the_query_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("organisation", [None, 7, b"o", ["o"], "\ud800"])
-def test_an_organisation_is_text(organisation: Any) -> None:
-    """The scope is text that can be written."""
-    response = system().upsert(body("ray@x.org"), organisation=organisation)
+def test_organisation_of_another_type_is_refused(organisation: Any) -> None:
+    """The scope is text that can be encoded."""
+    response = make_system().upsert(body("ray@x.org"), organisation=organisation)
 
     assert (response.status, response.reason) == (400, "organisation: must be text")
 
 
 class Text(str):
-    """Text of another class, which answers less than text does."""
+    """A subclass of text whose own methods fail."""
 
     __slots__ = ()
 
@@ -138,9 +139,9 @@ class Text(str):
     strip = count = __str__  # type: ignore[assignment]
 
 
-def test_text_of_another_class_is_its_plain_self() -> None:
-    """Names, values, metadata and the scope are taken as the text that they hold."""
-    salesforceiq = system()
+def test_subclass_of_text_is_stored_as_plain_text() -> None:
+    """In names, values, metadata and the scope."""
+    salesforceiq = make_system()
     email = [{"value": Text("ray@x.org"), Text("metadata"): {"a": Text("b")}}]
     payload = {"id": Text("x"), Text("properties"): {Text("email"): email}}
 
@@ -155,17 +156,17 @@ def test_text_of_another_class_is_its_plain_self() -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "\n", "\ud800", 7, None])
-def test_a_property_has_a_name(name: Any) -> None:
-    """A property is called by text that is not blank."""
+def test_property_without_a_name_is_refused(name: Any) -> None:
+    """A name is text that is not blank."""
     payload = {"properties": {"email": [item("ray@x.org")], name: []}}
-    response = system().upsert(payload)
+    response = make_system().upsert(payload)
 
     expected = "properties: must have names that are not blank"
     assert (response.status, response.reason) == (422, expected)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "message"),
     [
         (float("nan"), "must be a finite number"),
         (float("inf"), "must be a finite number"),
@@ -174,26 +175,26 @@ def test_a_property_has_a_name(name: Any) -> None:
     ],
     ids=["nan", "infinite", "5000 digits", "bytes"],
 )
-def test_metadata_that_no_text_can_say(value: Any, words: str) -> None:
-    """A number in metadata is one that JSON can write."""
+def test_metadata_that_cannot_be_text_is_refused(value: Any, message: str) -> None:
+    """A number in metadata must be valid JSON."""
     email = [{"value": "ray@x.org", "metadata": {"rank": value}}]
-    response = system().upsert({"properties": {"email": email}})
+    response = make_system().upsert({"properties": {"email": email}})
 
-    assert (response.status, response.reason) == (422, f"properties.email: {words}")
+    assert (response.status, response.reason) == (422, f"properties.email: {message}")
 
 
-def test_a_name_of_metadata_is_text() -> None:
-    """What is no JSON object is refused, and shown without its names."""
+def test_name_of_metadata_of_another_type_is_refused() -> None:
+    """The refusal does not repeat the name."""
     email = [{"value": "ray@x.org", "metadata": {7: "x"}}]
-    response = system().upsert({"properties": {"email": email}})
+    response = make_system().upsert({"properties": {"email": email}})
 
     expected = "properties.email: must have text for the names of metadata"
     assert (response.status, response.reason) == (422, expected)
 
 
-def test_what_no_field_can_hold_is_a_wrong_shape() -> None:
-    """A refused value is named by its property, in parse and in the policy."""
-    response = system().upsert(body("ray@x.org", name=[item("\ud800")]))
+def test_refused_value_is_named_by_its_property() -> None:
+    """A refusal by ``parse`` and one by the policy."""
+    response = make_system().upsert(body("ray@x.org", name=[item("\ud800")]))
 
     assert response.status == 422
     assert response.reason.startswith("properties.name: must be Unicode text")
@@ -209,57 +210,56 @@ NUMBERS = st.from_regex(r"\A(\+|00)?[0-9 ().-]{0,14}\Z") | st.text(max_size=4)
     value=NUMBERS,
     metadata=st.dictionaries(st.sampled_from(["raw_val", "stype"]), st.text()),
 )
-def test_a_replayed_phone_is_unchanged(
+def test_replayed_phone_is_unchanged(
     region: str | None, value: str, metadata: dict[str, str]
 ) -> None:
-    """Canonical before compare: the raw payload replayed moves nothing."""
+    """Values are cleaned before the comparison."""
     payload = body("ray@x.org", phone=[{"value": value, "metadata": metadata}])
-    salesforceiq = system(payload, region=region)
+    salesforceiq = make_system(payload, region=region)
 
-    (stored,) = said(salesforceiq, payload).contact["phone"]
+    (stored,) = accepted_outcome(salesforceiq, payload).contact["phone"]
 
-    assert said(salesforceiq, payload).unchanged
+    assert accepted_outcome(salesforceiq, payload).unchanged
     form = normalize.phone(value)
     assert region or stored["value"] == (form or value)
     typed = {} if stored["value"] == value else {"raw_val": value}
     assert stored["metadata"] == {**typed, **metadata}
 
 
-def test_a_stored_phone_sent_back_is_unchanged() -> None:
-    """A client may send the answer back as it is."""
-    salesforceiq = system(body("ray@x.org", phone=[item("0044 20 7946 0958")]))
+def test_response_as_the_next_payload_is_unchanged() -> None:
+    """A client may send the body of a response."""
+    salesforceiq = make_system(body("ray@x.org", phone=[item("0044 20 7946 0958")]))
     answer = salesforceiq.upsert(body("ray@x.org")).body
 
     assert salesforceiq.upsert(answer).body == answer
-    assert said(salesforceiq, answer).unchanged
+    assert accepted_outcome(salesforceiq, answer).unchanged
 
 
-def test_an_unknown_region_is_refused_at_once() -> None:
-    """A profile that could not read a number is not made."""
+def test_unknown_region_is_refused_by_the_constructor() -> None:
     with pytest.raises(ValueError, match="unknown region 'us'"):
         SalesforceIQ(region="us")
 
 
-def test_the_policy_itself_refuses_a_phone_of_another_shape() -> None:
-    """A host that goes past ``parse`` cannot store what is no list of items."""
-    book = system().book
+def test_phone_of_another_shape_is_refused_by_the_policy() -> None:
+    """Also without ``parse``: a phone is a list of items."""
+    book = make_system().book
     patch = {"email": "ray@x.org", "phone": "+14154873698"}
 
     with pytest.raises(InvalidField, match="phone: must be an array"):
         book.upsert(patch)
 
 
-def test_parse_makes_a_patch() -> None:
-    """A patch has the properties' names, full items, and null for an empty list."""
+def test_parse_returns_properties_as_fields() -> None:
+    """Items are complete, and an empty list is null."""
     payload = {"id": "x", "properties": {"email": [{"value": "a@x.org"}], "name": []}}
 
     expected = {"id": "x", "email": [item("a@x.org")], "name": None}
-    assert expected == system().parse(payload)
+    assert expected == make_system().parse(payload)
 
 
-def test_a_plan_is_what_upsert_would_do() -> None:
-    """A plan decides as ``upsert`` does, does nothing, and raises what it answers."""
-    salesforceiq = system(body("ray@x.org"))
+def test_plan_decides_as_upsert_and_writes_nothing() -> None:
+    """A payload that ``upsert`` rejects raises the same body."""
+    salesforceiq = make_system(body("ray@x.org"))
     before = salesforceiq.book.dump()
 
     plan = salesforceiq.plan(body("ray@x.org", name=[item("Ray")]))
@@ -268,12 +268,12 @@ def test_a_plan_is_what_upsert_would_do() -> None:
     assert before == salesforceiq.book.dump()
     with pytest.raises(Rejected) as raised:
         salesforceiq.plan(body("ray@x.org"), _upsert="id")
-    refused = salesforceiq.upsert(body("ray@x.org"), _upsert="id")
-    assert refused.body == raised.value.body
+    response = salesforceiq.upsert(body("ray@x.org"), _upsert="id")
+    assert response.body == raised.value.body
 
 
-def test_a_row_is_a_payload() -> None:
-    """Each column is a property; emails and phones may stand several in a cell."""
+def test_columns_of_a_row_are_properties() -> None:
+    """A cell may hold several emails or phones."""
     cells = {"id": "x", "email": "a@x.org; b@x.org;", "phone": "1,2;3", "name": "A; B"}
 
     assert SalesforceIQ().from_row(cells) == {
@@ -286,23 +286,21 @@ def test_a_row_is_a_payload() -> None:
     }
     assert "id" not in SalesforceIQ().from_row({"email": "a@x.org"})
     row = SalesforceIQ().from_row({"email": "a@x.org,b@x.org"})
-    assert [each["value"] for each in row["properties"]["email"]] == [
+    assert [address["value"] for address in row["properties"]["email"]] == [
         "a@x.org",
         "b@x.org",
     ]
 
 
-def test_the_answer_is_the_callers_own() -> None:
-    """Changing an answer changes nothing that is stored."""
-    salesforceiq = system()
+def test_change_of_a_response_body_changes_nothing_stored() -> None:
+    salesforceiq = make_system()
     answer = salesforceiq.upsert(body("ray@x.org")).body
     answer["properties"]["email"].clear()
 
     assert salesforceiq.book.get("c-1")["email"] == (item("ray@x.org"),)
 
 
-def test_options_can_be_said_in_a_word() -> None:
-    """The region is text, and placeholders are left out or not."""
+def test_options_are_parsed_from_text() -> None:
     words = {"region": "US", "placeholders": "true"}
     options = {name: SalesforceIQ.options[name](word) for name, word in words.items()}
 
@@ -312,9 +310,8 @@ def test_options_can_be_said_in_a_word() -> None:
     assert all(key.blocked for key in keys)
 
 
-def test_rows_come_back() -> None:
-    """A profile goes on from the rows of another one."""
-    salesforceiq = system(body("ray@x.org", phone=[item("+1 415 487 3698")]))
+def test_dump_loads_into_another_system() -> None:
+    salesforceiq = make_system(body("ray@x.org", phone=[item("+1 415 487 3698")]))
     twin = SalesforceIQ(rows=salesforceiq.book.dump())
 
     assert salesforceiq.book.dump() == twin.book.dump()
