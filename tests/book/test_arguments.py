@@ -1,4 +1,4 @@
-"""Arguments of a book's verbs: what is refused before anything is done."""
+"""Invalid arguments of a book's verbs are refused before anything is written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from upsertcore import ContactBook, Policy, errors, field, first_match, key, nor
 POLICY = Policy(first_match("email"), {"email": field(key=normalize.email)})
 
 
-def book() -> ContactBook:
-    """Make a book that has one contact."""
-    made = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
-    made.upsert({"email": "a@x"})
-    return made
+def make_book() -> ContactBook:
+    """Make a book of one contact."""
+    book = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
+    book.upsert({"email": "a@x"})
+    return book
 
 
 @pytest.mark.parametrize("policy", [None, {}, "POLICY", POLICY.match, Policy])
@@ -25,25 +25,24 @@ def book() -> ContactBook:
         ContactBook,
         lambda policy: ContactBook.load(policy, []),
         lambda policy: ContactBook.from_changes(policy, []),
-        lambda policy: book().compare(policy, []),
+        lambda policy: make_book().compare(policy, []),
     ],
     ids=["book", "load", "from_changes", "compare"],
 )
-def test_a_policy_that_is_none(call: Any, policy: Any) -> None:
-    """Wherever one is passed."""
+def test_policy_of_another_type_is_refused(call: Any, policy: Any) -> None:
     with pytest.raises(errors.InvalidPolicy, match=": must be a Policy, not "):
         call(policy)
 
 
 @pytest.mark.parametrize("version", ["1", True, 1.0, 0, -1, [1]], ids=repr)
-def test_a_version_is_a_whole_number_from_1(version: Any) -> None:
-    """No text, and no number that merely equals one; nothing is written."""
-    made = book()
+def test_if_version_that_is_no_positive_integer_is_refused(version: Any) -> None:
+    """A number that equals one, such as a float, is refused too."""
+    book = make_book()
     with pytest.raises(errors.InvalidField, match="if_version: must be a whole"):
-        made.upsert({"email": "A@x"}, if_version=version)
+        book.upsert({"email": "A@x"}, if_version=version)
 
-    assert made.get("c-1")["email"] == "a@x"
-    assert made.upsert({"email": "A@x"}, if_version=1).updated
+    assert book.get("c-1")["email"] == "a@x"
+    assert book.upsert({"email": "A@x"}, if_version=1).updated
 
 
 @pytest.mark.parametrize(
@@ -66,64 +65,63 @@ def test_a_version_is_a_whole_number_from_1(version: Any) -> None:
     ],
     ids=map(str, range(6)),
 )
-def test_what_a_book_is_made_with(options: Any, error: Any, words: str) -> None:
-    """It is refused when the book is made, not at the first call."""
+def test_invalid_option_is_refused_by_the_constructor(
+    options: Any, error: Any, words: str
+) -> None:
     with pytest.raises(error, match=words):
         ContactBook(POLICY, **options)
 
 
 @pytest.mark.parametrize("number", ["0", None, 1.0, True], ids=repr)
-def test_the_number_of_a_change(number: Any) -> None:
-    """A whole number, such as an entry has."""
+def test_change_number_that_is_no_integer_is_refused(number: Any) -> None:
     with pytest.raises(TypeError, match="number: must be a whole number, not "):
-        book().changes_since(number)
+        make_book().changes_since(number)
 
 
 @pytest.mark.parametrize("plan", [{}, "c-1", None, POLICY], ids=map(str, range(4)))
-def test_a_plan_that_is_none(plan: Any) -> None:
-    """An outcome neither."""
-    made: Any = book()
-    for wrong in (plan, made.upsert({"email": "a@x"})):
+def test_apply_of_another_type_is_refused(plan: Any) -> None:
+    """An outcome included."""
+    book: Any = make_book()
+    for wrong in (plan, book.upsert({"email": "a@x"})):
         with pytest.raises(TypeError, match="plan: must be a Plan, not "):
-            made.apply(wrong)
+            book.apply(wrong)
 
 
 @pytest.mark.parametrize("outcome", [{}, "c-1", None], ids=map(str, range(3)))
-def test_an_outcome_that_is_none(outcome: Any) -> None:
-    """A plan or a contact neither."""
-    made: Any = book()
-    for wrong in (outcome, made.plan({"email": "a@x"}), made.get("c-1")):
+def test_undo_of_another_type_is_refused(outcome: Any) -> None:
+    """A plan and a contact included."""
+    book: Any = make_book()
+    for wrong in (outcome, book.plan({"email": "a@x"}), book.get("c-1")):
         with pytest.raises(TypeError, match="outcome: must be an Outcome, not "):
-            made.undo(wrong)
+            book.undo(wrong)
 
 
-def test_the_policy_of_a_book_stays() -> None:
-    """The message says how to go on under another one."""
-    made: Any = book()
+def test_policy_of_a_book_is_read_only() -> None:
+    """The message names the way to another policy."""
+    book: Any = make_book()
     with pytest.raises(AttributeError, match=r"policy: is read-only; .*load\(other"):
-        made.policy = POLICY
+        book.policy = POLICY
 
-    assert made.policy is POLICY
+    assert book.policy is POLICY
 
 
 @pytest.mark.parametrize("entries", [[{}], ["c-1"]], ids=["row", "text"])
-def test_entries_that_are_none(entries: Any) -> None:
+def test_entries_of_another_type_are_refused(entries: Any) -> None:
     """Rows are loaded, not replayed."""
     with pytest.raises(TypeError, match="entries: must be entries, not "):
         ContactBook.from_changes(POLICY, entries)
     with pytest.raises(TypeError, match="not Contact; pass what changes_since"):
-        ContactBook.from_changes(POLICY, book())  # type: ignore[arg-type]
+        ContactBook.from_changes(POLICY, make_book())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("patches", [{"email": "a@x"}, "a@x", None, POLICY])
-def test_patches_to_compare_are_several(patches: Any) -> None:
-    """As those of a batch."""
+def test_patches_to_compare_that_are_no_list_are_refused(patches: Any) -> None:
     with pytest.raises(TypeError, match="patches: must be a list of mappings, not "):
-        book().compare(POLICY, patches)
+        make_book().compare(POLICY, patches)
 
 
 class Scope(str):
-    """Text that is equal to its like, and has no hash."""
+    """Text without a hash."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
@@ -135,31 +133,29 @@ class Scope(str):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda made, scope: made.upsert({"email": "b@x"}, scope=scope),
-        lambda made, scope: made.create({"email": "b@x"}, scope=scope),
-        lambda made, scope: made.apply(made.plan({"email": "b@x"}, scope=scope)),
-        lambda made, scope: made.upsert_many([{"email": "b@x"}], scope=scope),
-        lambda made, scope: made.find("email", "a@x", scope=scope)[0],
-        lambda made, scope: made.get("c-1", scope=scope),
-        lambda made, scope: made.delete("c-1", scope=scope),
+        lambda book, scope: book.upsert({"email": "b@x"}, scope=scope),
+        lambda book, scope: book.create({"email": "b@x"}, scope=scope),
+        lambda book, scope: book.apply(book.plan({"email": "b@x"}, scope=scope)),
+        lambda book, scope: book.upsert_many([{"email": "b@x"}], scope=scope),
+        lambda book, scope: book.find("email", "a@x", scope=scope)[0],
+        lambda book, scope: book.get("c-1", scope=scope),
+        lambda book, scope: book.delete("c-1", scope=scope),
     ],
     ids=["upsert", "create", "plan", "upsert_many", "find", "get", "delete"],
 )
-def test_a_scope_of_another_type_of_text_is_plain_text(call: Any) -> None:
-    """What is stored under it is found, and can be deleted."""
-    made = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
-    made.upsert({"email": "a@x"}, scope="t")
-    call(made, Scope("t"))
+def test_scope_of_a_subclass_of_str_is_stored_as_text(call: Any) -> None:
+    """Its contacts are found and deleted under the plain text."""
+    book = ContactBook(POLICY, ids=iter(["c-1", "c-2"]).__next__)
+    book.upsert({"email": "a@x"}, scope="t")
+    call(book, Scope("t"))
 
-    assert all(type(each.scope) is str for each in made)
-    for each in made:
-        assert (each,) == made.find("email", each["email"], scope="t")
-        assert each == made.delete(each.id, scope="t")
+    assert all(type(contact.scope) is str for contact in book)
+    for contact in book:
+        assert (contact,) == book.find("email", contact["email"], scope="t")
+        assert contact == book.delete(contact.id, scope="t")
 
 
-def test_a_normaliser_without_a_hash_makes_a_key() -> None:
-    """It is called as any other, and compared with none."""
-
+def test_normaliser_without_a_hash_makes_a_key() -> None:
     class Lower:
         __hash__ = None  # type: ignore[assignment]
 
@@ -171,8 +167,8 @@ def test_a_normaliser_without_a_hash_makes_a_key() -> None:
 
     lines = {"a": field(key=Lower(), unique=True), "b": field()}
     pair = key("a", "b", normalize=(Lower(), Lower()))
-    made = ContactBook(Policy(first_match("a", "pair"), lines, keys={"pair": pair}))
+    book = ContactBook(Policy(first_match("a", "pair"), lines, keys={"pair": pair}))
 
-    results = [made.upsert({"a": value, "b": "B"}).result for value in ("X", "x", "x")]
+    results = [book.upsert({"a": value, "b": "B"}).result for value in ("X", "x", "x")]
     assert ["created", "updated", "unchanged"] == results
-    assert 1 == len(made.find("pair", {"a": "x", "b": "b"}))
+    assert 1 == len(book.find("pair", {"a": "x", "b": "b"}))

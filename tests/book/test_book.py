@@ -1,4 +1,4 @@
-"""The book: each verb, each refusal, and hosts whose functions misbehave."""
+"""The book: each verb, each refusal, and application functions that misbehave."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ ADA = {"email": "ada@x.org", "phone": "+15550001", "name": "Ada", "ref": "r"}
 BOB = {"email": "bob@x.org", "phone": "+15550002", "name": "Bob"}
 
 
-def book(policy: Policy = POLICY, *patches: dict[str, Any]) -> ContactBook:
-    """Make a book whose clock moves an hour at each look; contacts c-1, c-2, ..."""
+def make_book(policy: Policy = POLICY, *patches: dict[str, Any]) -> ContactBook:
+    """Make a book of contacts c-1, c-2, ...; its clock advances an hour per call."""
     ids, hours = count(1), count()
-    made = ContactBook(
+    book = ContactBook(
         policy,
         ids=lambda: f"c-{next(ids)}",
         clock=lambda: NOW + timedelta(hours=next(hours)),
     )
     for patch in patches or (ADA, BOB):
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
 class TestRefusals:
-    """Each refusal leaves the book as it was, to the byte."""
+    """A refused call leaves the book unchanged, byte for byte."""
 
     @pytest.mark.parametrize(
         ("error", "call"),
@@ -85,22 +85,22 @@ class TestRefusals:
         ],
         ids=map(str, range(15)),
     )
-    def test_nothing_is_written(
+    def test_refused_call_writes_nothing(
         self, error: type[Exception], call: Callable[[ContactBook], Any]
     ) -> None:
-        """Nothing changes, no id is lost, and the next call works."""
+        """No id is lost either, and the next call works."""
         policy = Policy(first_present("phone", "email"), FIELDS)
-        made = book(policy, ADA, BOB)
-        made._index.put(made.get("c-2"), [["bob@x.org"], ["+15550002", "+15550003"]])
-        made._index.put(made.get("c-1"), [["ada@x.org"], ["+15550001", "+15550003"]])
-        patch_needs_name = error is errors.StaleVersion
-        before = made.dump()
+        book = make_book(policy, ADA, BOB)
+        book._index.put(book.get("c-2"), [["bob@x.org"], ["+15550002", "+15550003"]])
+        book._index.put(book.get("c-1"), [["ada@x.org"], ["+15550001", "+15550003"]])
+        is_stale_version = error is errors.StaleVersion
+        before = book.dump()
         with pytest.raises(error):
-            call(made)
+            call(book)
 
-        assert made.dump() == before
-        made._index.check()
-        assert patch_needs_name or made.upsert(ADA).unchanged
+        assert book.dump() == before
+        book._index.check()
+        assert is_stale_version or book.upsert(ADA).unchanged
 
     @pytest.mark.parametrize(
         ("policy", "error", "patch"),
@@ -123,79 +123,78 @@ class TestRefusals:
         ],
         ids=["create", "update", "agree"],
     )
-    def test_a_policy_says_no(
+    def test_call_that_the_policy_excludes_is_refused(
         self, policy: Policy, error: type[Exception], patch: dict[str, Any]
     ) -> None:
-        """What a policy does not do is refused, and nothing changes."""
-        made = ContactBook.load(policy, book().dump())
-        before = made.dump()
+        book = ContactBook.load(policy, make_book().dump())
+        before = book.dump()
         with pytest.raises(error):
-            made.upsert(patch)
+            book.upsert(patch)
 
-        assert made.dump() == before
+        assert book.dump() == before
 
 
 class TestUpsert:
-    """Create, update, unchanged."""
+    """Upsert: created, updated, unchanged."""
 
-    def test_versions_and_times(self) -> None:
-        """They move when a field moves, and not otherwise."""
-        made = book()
-        created = made.get("c-1")
-        same = made.upsert({"email": "ada@x.org", "name": "Ada"})
-        moved = made.upsert({"email": "ada@x.org", "name": "Countess"})
+    def test_version_and_time_change_with_a_field_only(self) -> None:
+        book = make_book()
+        created = book.get("c-1")
+        same = book.upsert({"email": "ada@x.org", "name": "Ada"})
+        updated = book.upsert({"email": "ada@x.org", "name": "Countess"})
 
         assert same.contact is created
-        assert (created.version, moved.contact.version) == (1, 2)
-        assert moved.contact.created_at == created.created_at == NOW
-        assert moved.contact.updated_at == NOW + timedelta(hours=2)
-        assert moved.before is created
-        assert (moved.matched_by, moved.updated) == ("email", True)
+        assert (created.version, updated.contact.version) == (1, 2)
+        assert updated.contact.created_at == created.created_at == NOW
+        assert updated.contact.updated_at == NOW + timedelta(hours=2)
+        assert updated.before is created
+        assert (updated.matched_by, updated.updated) == ("email", True)
 
-    def test_the_version_that_was_named(self) -> None:
-        """The right one passes; a wrong one is told before what the patch would do."""
-        made = book()
-        assert made.upsert(ADA, if_version=1).unchanged
+    def test_wrong_if_version_is_refused_before_other_faults(self) -> None:
+        book = make_book()
+        assert book.upsert(ADA, if_version=1).unchanged
 
         with pytest.raises(errors.StaleVersion):
-            made.upsert({**ADA, "ref": "other"}, if_version=2)
+            book.upsert({**ADA, "ref": "other"}, if_version=2)
 
-    def test_scopes(self) -> None:
-        """Nothing matches, or clashes, across scopes."""
-        made = book()
+    def test_contact_of_another_scope_neither_matches_nor_conflicts(self) -> None:
+        book = make_book()
 
-        assert made.upsert(ADA, scope="s").created
-        assert made.find("email", "ada@x.org", scope="s") == (
-            made.get("c-3", scope="s"),
+        assert book.upsert(ADA, scope="s").created
+        assert book.find("email", "ada@x.org", scope="s") == (
+            book.get("c-3", scope="s"),
         )
-        assert made.find("email", "ada@x.org") == (made.get("c-1"),)
+        assert book.find("email", "ada@x.org") == (book.get("c-1"),)
 
-    def test_the_default_ids_repeat_nowhere(self) -> None:
-        """Two books of one process have no id in common."""
-        one, two = ContactBook(POLICY), ContactBook(POLICY)
+    def test_default_ids_of_two_books_differ(self) -> None:
+        first, second = ContactBook(POLICY), ContactBook(POLICY)
         ids = {
-            each.upsert(patch).contact.id for each in (one, two) for patch in (ADA, BOB)
+            book.upsert(patch).contact.id
+            for book in (first, second)
+            for patch in (ADA, BOB)
         }
 
         assert len(ids) == 4
-        assert one.get(min(ids & {c.id for c in one})).created_at.tzinfo is UTC
+        assert (
+            first.get(min(ids & {contact.id for contact in first})).created_at.tzinfo
+            is UTC
+        )
 
 
 class TestOtherVerbs:
-    """Plan and apply, many, find, delete, dump and load."""
+    """Plan and apply, upsert_many, find, delete, and iteration."""
 
-    def test_plan_and_apply(self) -> None:
-        """Applying a plan is upserting; a plan alone is nothing."""
-        made = book()
-        found = made.plan({**ADA, "name": "Countess"})
-        assert made.get("c-1")["name"] == "Ada"
+    def test_plan_writes_nothing_and_apply_writes_it(self) -> None:
+        book = make_book()
+        plan = book.plan({**ADA, "name": "Countess"})
+        assert book.get("c-1")["name"] == "Ada"
 
-        outcome = made.apply(found)
+        outcome = book.apply(plan)
         assert outcome.contact["name"] == "Countess"
-        assert made.apply(made.plan({**ADA, "name": "Countess"})).unchanged
+        assert book.apply(book.plan({**ADA, "name": "Countess"})).unchanged
 
     @pytest.mark.parametrize(
-        ("between", "words"),
+        ("write", "words"),
         [
             (lambda b: b.upsert({**ADA, "name": "X"}), "c-1 is at version 2, not 1"),
             (lambda b: b.delete("c-1"), "contact c-1 is gone"),
@@ -206,51 +205,49 @@ class TestOtherVerbs:
         ],
         ids=["version", "gone", "key"],
     )
-    def test_a_stale_plan(
-        self, between: Callable[[ContactBook], Any], words: str
+    def test_plan_after_a_conflicting_write_is_stale(
+        self, write: Callable[[ContactBook], Any], words: str
     ) -> None:
-        """What it rested on has changed: refused, and nothing is written."""
-        made = book()
-        found = made.plan({"email": "ada@x.org", "phone": "+15550009"})
-        between(made)
-        before = made.dump()
+        """The message names the change; nothing is written."""
+        book = make_book()
+        plan = book.plan({"email": "ada@x.org", "phone": "+15550009"})
+        write(book)
+        before = book.dump()
         with pytest.raises(errors.StalePlan, match=words):
-            made.apply(found)
+            book.apply(plan)
 
-        assert made.dump() == before
+        assert book.dump() == before
 
-    def test_a_plan_for_somebody_who_was_replaced(self) -> None:
-        """The same id and version do not make the same person."""
-        made = ContactBook(POLICY, ids=lambda: "c-1")
-        made.upsert(ADA)
-        found = made.plan({**ADA, "name": "Countess"})
-        index = made._index
-        other = attrs.evolve(made.get("c-1"), fields={**ADA, "name": "Somebody else"})
+    def test_plan_for_a_replaced_contact_is_stale(self) -> None:
+        """The id and version are equal, the contact is another one."""
+        book = ContactBook(POLICY, ids=lambda: "c-1")
+        book.upsert(ADA)
+        plan = book.plan({**ADA, "name": "Countess"})
+        index = book._index
+        other = attrs.evolve(book.get("c-1"), fields={**ADA, "name": "Somebody else"})
         index.put(other, index.get_with_forms("c-1")[1])
         with pytest.raises(errors.StalePlan, match="c-1 has changed since it was read"):
-            made.apply(found)
+            book.apply(plan)
 
-    def test_two_plans_to_create_one_person(self) -> None:
-        """The second finds the key held, and is stale."""
-        made = book()
+    def test_second_plan_to_create_a_contact_is_stale(self) -> None:
+        book = make_book()
         patch = {"email": "new@x.org", "name": "New"}
-        one, two = made.plan(patch), made.plan(patch)
-        made.apply(one)
+        first, second = book.plan(patch), book.plan(patch)
+        book.apply(first)
         with pytest.raises(errors.StalePlan, match="contacts that hold its email"):
-            made.apply(two)
+            book.apply(second)
 
-    def test_a_plan_belongs_to_its_policy(self) -> None:
-        """A plan of another policy is a mistake of the host's."""
+    def test_plan_of_another_policy_is_an_error(self) -> None:
         other = Policy(first_match("email"), FIELDS)
         with pytest.raises(ValueError, match="under this book's policy"):
-            book().apply(book(other).plan(ADA))
+            make_book().apply(make_book(other).plan(ADA))
 
-    def test_many(self) -> None:
-        """Outcomes in order; refusals among them if they are collected."""
-        made = book()
+    def test_upsert_many_returns_outcomes_in_order(self) -> None:
+        """With ``on_refused="collect"`` the refusals are among them."""
+        book = make_book()
         wrong = {"name": "Nobody"}
-        results = made.upsert_many([ADA, wrong, BOB], on_refused="collect")
-        assert [type(each).__name__ for each in results] == [
+        results = book.upsert_many([ADA, wrong, BOB], on_refused="collect")
+        assert [type(result).__name__ for result in results] == [
             "Outcome",
             "NoMatchKey",
             "Outcome",
@@ -258,74 +255,72 @@ class TestOtherVerbs:
 
         new = {"email": "new@x.org", "name": "New"}
         with pytest.raises(errors.NoMatchKey):
-            made.upsert_many(iter([new, wrong, BOB]))
-        assert made.upsert(new).unchanged
-        assert len(made.upsert_many([ADA, BOB])) == 2
+            book.upsert_many(iter([new, wrong, BOB]))
+        assert book.upsert(new).unchanged
+        assert len(book.upsert_many([ADA, BOB])) == 2
         bad: Any = "skip"
         with pytest.raises(
             ValueError, match="on_refused: must be 'raise' or 'collect'"
         ):
-            made.upsert_many([], on_refused=bad)
+            book.upsert_many([], on_refused=bad)
 
-    def test_find(self) -> None:
-        """By normal form; by nothing where there is none."""
-        made = book()
+    def test_find_looks_up_the_normal_form(self) -> None:
+        """A value without a normal form finds no contact."""
+        book = make_book()
 
-        assert made.find("email", " ADA@x.org") == (made.get("c-1"),)
-        assert made.find("phone", "5550001") == ()
-        assert made.find("email", None) == made.find("email", []) == ()
+        assert book.find("email", " ADA@x.org") == (book.get("c-1"),)
+        assert book.find("phone", "5550001") == ()
+        assert book.find("email", None) == book.find("email", []) == ()
         with pytest.raises(errors.InvalidField, match="value: must be a finite number"):
-            made.find("email", float("nan"))
+            book.find("email", float("nan"))
 
-    def test_delete(self) -> None:
-        """It is gone, and its keys are free."""
-        made = book()
-        gone = made.delete("c-1")
+    def test_deleted_contact_frees_its_keys(self) -> None:
+        book = make_book()
+        deleted = book.delete("c-1")
 
-        assert gone["name"] == "Ada"
-        assert "c-1" not in made
-        assert len(made) == 1
-        assert made.upsert(ADA).contact.id == "c-3"
-        made._index.check()
+        assert deleted["name"] == "Ada"
+        assert "c-1" not in book
+        assert len(book) == 1
+        assert book.upsert(ADA).contact.id == "c-3"
+        book._index.check()
 
-    def test_iteration_is_a_snapshot(self) -> None:
-        """Contacts by creation; writing meanwhile does not disturb it."""
-        made = book()
-        seen = []
-        for contact in made:
-            seen.append(contact.id)
-            made.upsert({"email": f"{contact.id}@x.org", "name": "New"})
+    def test_iteration_is_unaffected_by_writes(self) -> None:
+        """Contacts are in the order of creation."""
+        book = make_book()
+        ids = []
+        for contact in book:
+            ids.append(contact.id)
+            book.upsert({"email": f"{contact.id}@x.org", "name": "New"})
 
-        assert seen == ["c-1", "c-2"]
-        assert len(made) == 4
+        assert ids == ["c-1", "c-2"]
+        assert len(book) == 4
 
 
 class TestLoad:
-    """Rows from outside."""
+    """Loading of rows."""
 
-    def test_a_round_trip(self) -> None:
-        """What was dumped and loaded is the same book."""
-        made = book()
-        made.upsert({**ADA, "name": "Countess"})
-        twin = ContactBook.load(POLICY, made.dump())
+    def test_loaded_dump_is_the_same_book(self) -> None:
+        book = make_book()
+        book.upsert({**ADA, "name": "Countess"})
+        copied = ContactBook.load(POLICY, book.dump())
 
-        assert twin.dump() == made.dump()
-        assert twin.upsert({**ADA, "name": "Countess"}).unchanged
-        twin._index.check()
+        assert copied.dump() == book.dump()
+        assert copied.upsert({**ADA, "name": "Countess"}).unchanged
+        copied._index.check()
 
-    def test_what_was_stored_can_be_loaded(self) -> None:
-        """As deep, as odd and as large as upsert takes it."""
-        deep: Any = "x"
+    def test_extreme_stored_values_can_be_loaded(self) -> None:
+        """The deepest and longest values that upsert accepts."""
+        nested: Any = "x"
         for _ in range(MAX_DEPTH):
-            deep = [deep]
-        made = ContactBook(
+            nested = [nested]
+        book = ContactBook(
             Policy(first_match("email"), FIELDS, extra_fields=field(rule=replace))
         )
-        made.upsert({"email": "a@x", "name": "x" * 1_000_000, "f": deep}, scope="é")
+        book.upsert({"email": "a@x", "name": "x" * 1_000_000, "f": nested}, scope="é")
 
-        assert ContactBook.load(made.policy, made.dump()).dump() == made.dump()
+        assert ContactBook.load(book.policy, book.dump()).dump() == book.dump()
         with pytest.raises(errors.InvalidField, match="scope: must be Unicode"):
-            made.upsert({"email": "a@x"}, scope="\ud800")
+            book.upsert({"email": "a@x"}, scope="\ud800")
 
     @pytest.mark.parametrize(
         ("change", "error"),
@@ -337,26 +332,26 @@ class TestLoad:
         ],
         ids=["twice", "unique", "field", "version"],
     )
-    def test_a_bad_row(self, change: dict[str, Any], error: type[Exception]) -> None:
-        """It is refused; keys that must be unique are."""
-        ada, bob = book().dump()
+    def test_invalid_row_is_refused_by_its_number(
+        self, change: dict[str, Any], error: type[Exception]
+    ) -> None:
+        """Two rows with one unique key included."""
+        ada, bob = make_book().dump()
         with pytest.raises(errors.InvalidRows) as caught:
             ContactBook.load(POLICY, [ada, {**bob, **change}])
 
         (refusal,) = caught.value.refusals
         assert (type(refusal), refusal.row) == (error, 1)
 
-    def test_clashes_that_are_allowed(self) -> None:
-        """A policy that allows them loads what it made."""
+    def test_shared_unique_keys_are_loaded_under_allow(self) -> None:
         policy = Policy(
             first_match("email"), FIELDS, on_key_in_use="allow", on_ambiguous="oldest"
         )
-        made = book(policy, ADA, ADA)
+        book = make_book(policy, ADA, ADA)
 
-        assert len(ContactBook.load(policy, made.dump())) == 2
+        assert len(ContactBook.load(policy, book.dump())) == 2
 
-    def test_an_index_of_the_hosts(self) -> None:
-        """A book works on the index that it is given."""
+    def test_book_fills_the_index_of_its_caller(self) -> None:
         index = ContactIndex(["email", "phone"])
         ContactBook(POLICY, index=index).upsert(ADA)
 
@@ -368,102 +363,96 @@ BOTH = {"email": "ada@x.org", "phone": "+15550002"}
 
 
 class TestMergedIds:
-    """The id of a contact that was absorbed leads to the survivor."""
+    """The id of an absorbed contact leads to the survivor."""
 
-    def merged(self) -> ContactBook:
+    def merged_book(self) -> ContactBook:
         """Make a book in which c-1 has absorbed c-2."""
-        made = book(MERGES, ADA, BOB)
-        assert made.upsert(BOTH).merged
-        return made
+        book = make_book(MERGES, ADA, BOB)
+        assert book.upsert(BOTH).merged
+        return book
 
-    def test_it_is_found_by_it(self) -> None:
-        """By get, by ``in``, and by the keys that passed on."""
-        made = self.merged()
-        ada = made.get("c-1")
+    def test_merged_id_finds_the_survivor(self) -> None:
+        """By get, by ``in``, and by the absorbed contact's keys."""
+        book = self.merged_book()
+        ada = book.get("c-1")
 
-        assert made.get("c-2") is ada
-        assert ("c-1" in made, "c-2" in made, len(made)) == (True, True, 1)
-        assert made.find("phone", "+15550002") == (ada,)
-        assert list(made) == [ada]
-        made._index.check()
+        assert book.get("c-2") is ada
+        assert ("c-1" in book, "c-2" in book, len(book)) == (True, True, 1)
+        assert book.find("phone", "+15550002") == (ada,)
+        assert list(book) == [ada]
+        book._index.check()
 
-    def test_it_cannot_be_deleted(self) -> None:
-        """What is not there any more cannot go; and with the survivor all ids go."""
-        made = self.merged()
-        before = made.dump()
+    def test_merged_id_cannot_be_deleted(self) -> None:
+        """Deleting the survivor removes its merged ids too."""
+        book = self.merged_book()
+        before = book.dump()
         with pytest.raises(errors.UnknownContact) as caught:
-            made.delete("c-2")
-        assert (caught.value.id, made.dump()) == ("c-2", before)
+            book.delete("c-2")
+        assert (caught.value.id, book.dump()) == ("c-2", before)
 
-        assert made.delete("c-1").merged_ids == ("c-2",)
-        assert ("c-1" in made, "c-2" in made) == (False, False)
+        assert book.delete("c-1").merged_ids == ("c-2",)
+        assert ("c-1" in book, "c-2" in book) == (False, False)
         with pytest.raises(errors.UnknownContact):
-            made.get("c-2")
+            book.get("c-2")
 
-    def test_it_is_in_use(self) -> None:
-        """No new contact is called so."""
-        made = ContactBook.load(MERGES, self.merged().dump(), ids=lambda: "c-2")
+    def test_merged_id_is_not_given_to_a_new_contact(self) -> None:
+        book = ContactBook.load(MERGES, self.merged_book().dump(), ids=lambda: "c-2")
         with pytest.raises(ValueError, match="a contact already has 'c-2'"):
-            made.upsert({"email": "new@x.org", "name": "New"})
-        assert len(made) == 1
+            book.upsert({"email": "new@x.org", "name": "New"})
+        assert len(book) == 1
 
-        made.delete("c-1")
-        assert made.upsert({"email": "new@x.org", "name": "New"}).contact.id == "c-2"
+        book.delete("c-1")
+        assert book.upsert({"email": "new@x.org", "name": "New"}).contact.id == "c-2"
 
-    def test_it_survives_a_dump(self) -> None:
-        """A book that is loaded leads from it to the same contact."""
-        made = self.merged()
-        twin = ContactBook.load(MERGES, made.dump())
+    def test_merged_id_survives_dump_and_load(self) -> None:
+        book = self.merged_book()
+        copied = ContactBook.load(MERGES, book.dump())
 
-        assert twin.dump() == made.dump()
-        assert twin.get("c-2") == made.get("c-1")
-        twin._index.check()
+        assert copied.dump() == book.dump()
+        assert copied.get("c-2") == book.get("c-1")
+        copied._index.check()
 
-    def test_versions_and_times(self) -> None:
-        """A merge is one update of the survivor, at one time."""
-        made = self.merged()
-        ada = made.get("c-1")
+    def test_merge_is_one_update_of_the_survivor(self) -> None:
+        book = self.merged_book()
+        ada = book.get("c-1")
 
         assert (ada.version, ada.created_at) == (2, NOW)
         assert ada.updated_at == NOW + timedelta(hours=2)
-        assert made.upsert(BOTH).contact is ada
+        assert book.upsert(BOTH).contact is ada
 
-    def test_an_outcome_is_a_value(self) -> None:
-        """It copies and pickles with whom it has absorbed and what they held."""
-        made = book(MERGES, ADA, BOB)
-        outcome = made.upsert(BOTH)
-        for twin in (
+    def test_outcome_of_a_merge_copies_and_pickles(self) -> None:
+        book = make_book(MERGES, ADA, BOB)
+        outcome = book.upsert(BOTH)
+        for copied in (
             copy.deepcopy(outcome),
             pickle.loads(pickle.dumps(outcome)),  # noqa: S301
         ):
-            assert twin == outcome
-            assert twin.contact.merged_ids == ("c-2",)
-            assert twin.merged == outcome.merged
+            assert copied == outcome
+            assert copied.contact.merged_ids == ("c-2",)
+            assert copied.merged == outcome.merged
 
-    def test_other_scopes_are_not_merged(self) -> None:
-        """Nothing matches across scopes."""
-        made = book(MERGES, ADA)
-        made.create(BOB, scope="s")
-        outcome = made.upsert(BOTH)
+    def test_contact_of_another_scope_is_not_merged(self) -> None:
+        book = make_book(MERGES, ADA)
+        book.create(BOB, scope="s")
+        outcome = book.upsert(BOTH)
 
-        assert (outcome.result, len(made)) == ("updated", 2)
+        assert (outcome.result, len(book)) == ("updated", 2)
 
-    def test_a_refusal_leaves_all_as_it_was(self) -> None:
-        """Contacts that would have been merged, and their keys, too."""
-        made = book(MERGES, ADA, BOB)
-        before = made.dump()
+    def test_refused_merge_leaves_contacts_and_keys_unchanged(self) -> None:
+        book = make_book(MERGES, ADA, BOB)
+        before = book.dump()
         with pytest.raises(errors.InvalidField, match="ref: must not change"):
-            made.upsert({**BOTH, "ref": "other"})
+            book.upsert({**BOTH, "ref": "other"})
 
-        assert made.dump() == before
-        made._index.check()
+        assert book.dump() == before
+        book._index.check()
 
 
 class TestStaleMerges:
-    """A plan that merges, and what may have changed since."""
+    """Plans that merge, applied after another write."""
 
     @pytest.mark.parametrize(
-        ("between", "words"),
+        ("write", "words"),
         [
             (
                 lambda b: b.upsert({"phone": "+15550002", "name": "X"}),
@@ -488,43 +477,40 @@ class TestStaleMerges:
         ],
         ids=["merged away", "survivor", "gone", "merged", "done", "held"],
     )
-    def test_it_is_stale(
-        self, between: Callable[[ContactBook], Any], words: str
+    def test_merging_plan_after_a_conflicting_write_is_stale(
+        self, write: Callable[[ContactBook], Any], words: str
     ) -> None:
-        """Refused, and nothing is written."""
-        made = book(MERGES, ADA, BOB)
-        found = made.plan(BOTH)
-        between(made)
-        before = made.dump()
+        book = make_book(MERGES, ADA, BOB)
+        plan = book.plan(BOTH)
+        write(book)
+        before = book.dump()
         with pytest.raises(errors.StalePlan, match=words):
-            made.apply(found)
+            book.apply(plan)
 
-        assert made.dump() == before
-        made._index.check()
+        assert book.dump() == before
+        book._index.check()
 
-    def test_an_alias_that_was_taken(self) -> None:
-        """A key that was free when the plan was made."""
+    def test_plan_is_stale_where_a_free_key_became_an_alias(self) -> None:
         lines = {**FIELDS, "email": field(key=normalize.email, keep_aliases=True)}
-        made = book(Policy(first_match("email"), lines), ADA)
-        found = made.plan({"email": "new@x.org", "name": "New"})
-        made.upsert({"email": "ada@x.org", "name": "A"})
-        made._index.put(made.get("c-1"), [["ada@x.org", "new@x.org"], ["+15550001"]])
+        book = make_book(Policy(first_match("email"), lines), ADA)
+        plan = book.plan({"email": "new@x.org", "name": "New"})
+        book.upsert({"email": "ada@x.org", "name": "A"})
+        book._index.put(book.get("c-1"), [["ada@x.org", "new@x.org"], ["+15550001"]])
         with pytest.raises(errors.StalePlan, match="that hold its email"):
-            made.apply(found)
+            book.apply(plan)
 
-    def test_a_write_that_does_not_matter(self) -> None:
-        """A plan stands where somebody else is written."""
-        made = book(MERGES, ADA, BOB)
-        found = made.plan(BOTH)
-        made.upsert({"email": "new@x.org", "name": "New"})
+    def test_unrelated_write_leaves_the_plan_valid(self) -> None:
+        book = make_book(MERGES, ADA, BOB)
+        plan = book.plan(BOTH)
+        book.upsert({"email": "new@x.org", "name": "New"})
 
-        assert made.apply(found).merged
+        assert book.apply(plan).merged
         with pytest.raises(errors.StalePlan):
-            made.apply(found)
+            book.apply(plan)
 
 
 class TestFindSeveral:
-    """Keys of several fields are looked up by name."""
+    """Find by a key of several fields."""
 
     POLICY = Policy(
         first_match("person", "email"),
@@ -532,15 +518,15 @@ class TestFindSeveral:
         keys={"person": key("name", "born", normalize=normalize.text)},
     )
 
-    def test_by_a_mapping(self) -> None:
-        """Of its fields to one value each; what lacks one finds nobody."""
-        made = book(self.POLICY, {**ADA, "born": "1815"})
-        ada = (made.get("c-1"),)
+    def test_find_takes_a_mapping_of_all_its_fields(self) -> None:
+        """A mapping that lacks a field finds no contact."""
+        book = make_book(self.POLICY, {**ADA, "born": "1815"})
+        ada = (book.get("c-1"),)
 
-        assert made.find("person", {"name": "ADA", "born": "1815"}) == ada
-        assert made.find("person", {"name": "ADA"}) == ()
-        assert made.find("person", {"name": "ADA", "born": "1816"}) == ()
-        assert made.find("person", {"name": "ADA", "born": "1815"}, scope="s") == ()
+        assert book.find("person", {"name": "ADA", "born": "1815"}) == ada
+        assert book.find("person", {"name": "ADA"}) == ()
+        assert book.find("person", {"name": "ADA", "born": "1816"}) == ()
+        assert book.find("person", {"name": "ADA", "born": "1815"}, scope="s") == ()
 
     @pytest.mark.parametrize(
         ("name", "value", "words"),
@@ -554,14 +540,16 @@ class TestFindSeveral:
         ],
         ids=map(str, range(6)),
     )
-    def test_by_anything_else(self, name: str, value: Any, words: str) -> None:
-        """It is refused, in words that say what would be right."""
+    def test_find_with_an_unfit_value_or_key_is_refused(
+        self, name: str, value: Any, words: str
+    ) -> None:
+        """The message names the right form."""
         with pytest.raises(errors.InvalidField, match=words):
-            book(self.POLICY, ADA).find(name, value)
+            make_book(self.POLICY, ADA).find(name, value)
 
 
 class TestClocks:
-    """Fields that go by a clock, call after call."""
+    """Fields under rule ``latest``, over several calls."""
 
     POLICY = Policy(
         first_match("email"),
@@ -572,78 +560,78 @@ class TestClocks:
         },
     )
 
-    def test_a_clock_that_moves_is_a_change(self) -> None:
-        """The contact has a new version and time, and what was read before stays."""
-        made = book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
-        before = made.get("c-1")
-        outcome = made.upsert({"email": "a@x", "name": "A", "at": 2})
+    def test_new_clock_is_an_update(self) -> None:
+        """The contact that was read before does not change."""
+        book = make_book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
+        before = book.get("c-1")
+        outcome = book.upsert({"email": "a@x", "name": "A", "at": 2})
 
         assert (outcome.contact.version, outcome.updated) == (2, True)
         assert outcome.contact.updated_at == NOW + timedelta(hours=1)
         assert before.clocks == {"name": 1, "at": 1}
         assert outcome.contact.clocks == {"name": 2, "at": 2}
-        assert made.upsert({"email": "a@x", "name": "B", "at": 1}).unchanged
+        assert book.upsert({"email": "a@x", "name": "B", "at": 1}).unchanged
 
-    def test_a_batch_in_any_order(self) -> None:
-        """A batch of events ends as the same batch turned round."""
+    def test_batch_of_events_has_one_result_in_either_order(self) -> None:
         patches = [{"email": "a@x", "name": f"{at}", "at": at} for at in (3, 1, 2)]
-        ends = []
+        contents = []
         for order in (patches, patches[::-1]):
-            made = ContactBook(self.POLICY)
-            made.upsert_many(order)
-            ends.append([(each.fields, each.clocks) for each in made])
+            book = ContactBook(self.POLICY)
+            book.upsert_many(order)
+            contents.append([(contact.fields, contact.clocks) for contact in book])
 
-        assert ends[0] == ends[1]
-        assert ends[0][0][0]["name"] == "3"
+        assert contents[0] == contents[1]
+        assert contents[0][0][0]["name"] == "3"
 
-    def test_a_value_without_its_clock(self) -> None:
-        """It is refused by the name of the clock, and nothing is kept of it."""
-        made = book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
+    def test_value_without_its_clock_is_refused(self) -> None:
+        """The message names the clock field, and nothing is stored."""
+        book = make_book(self.POLICY, {"email": "a@x", "name": "A", "at": 1})
         with pytest.raises(errors.InvalidField, match="at: must be text or a number"):
-            made.upsert({"email": "a@x", "name": "B"})
+            book.upsert({"email": "a@x", "name": "B"})
 
-        assert made.upsert({"email": "a@x"}).unchanged
-
-
-class Boom(Exception):
-    """What a host's function raises."""
+        assert book.upsert({"email": "a@x"}).unchanged
 
 
-def explode(*_: Any) -> Any:
-    """Raise."""
-    raise Boom("boom")
+class FunctionError(Exception):
+    """Raised by an application's function."""
 
 
-class TestHosts:
-    """Functions of the host's that raise, answer nonsense, or call back."""
+def raise_error(*_: Any) -> Any:
+    raise FunctionError("boom")
+
+
+class TestApplicationFunctions:
+    """Application functions that raise, return invalid values, or call the book."""
 
     NEW: dict[str, Any] = {"email": "new@x.org", "name": "New"}  # noqa: RUF012
 
     @pytest.mark.parametrize(
         "policy",
         [
-            Policy(first_match("email"), {**FIELDS, "email": field(key=explode)}),
-            Policy(first_match("email"), {**FIELDS, "name": field(clean=explode)}),
+            Policy(first_match("email"), {**FIELDS, "email": field(key=raise_error)}),
+            Policy(first_match("email"), {**FIELDS, "name": field(clean=raise_error)}),
             Policy(
-                first_match("email"), {**FIELDS, "name": field(rule=custom(explode))}
+                first_match("email"),
+                {**FIELDS, "name": field(rule=custom(raise_error))},
             ),
         ],
         ids=["normaliser", "clean", "rule"],
     )
-    def test_what_raises_passes_and_nothing_is_written(self, policy: Policy) -> None:
-        """The host's own error comes out, and the book is whole."""
-        made = ContactBook(policy)
-        with pytest.raises(Boom):
-            made.upsert(self.NEW)
+    def test_exception_of_a_function_is_raised_and_nothing_is_written(
+        self, policy: Policy
+    ) -> None:
+        book = ContactBook(policy)
+        with pytest.raises(FunctionError):
+            book.upsert(self.NEW)
 
-        assert len(made) == 0
-        made._index.check()
+        assert len(book) == 0
+        book._index.check()
 
     @pytest.mark.parametrize(
         ("options", "error", "words"),
         [
-            ({"ids": explode}, Boom, "boom"),
-            ({"clock": explode}, Boom, "boom"),
+            ({"ids": raise_error}, FunctionError, "boom"),
+            ({"clock": raise_error}, FunctionError, "boom"),
             ({"ids": lambda: 7}, TypeError, "ids: must return a non-empty str, got 7"),
             ({"ids": lambda: "\ud800"}, ValueError, "lone surrogates"),
             ({"ids": lambda: ""}, TypeError, "ids: must return a non-empty"),
@@ -653,87 +641,86 @@ class TestHosts:
         ],
         ids=map(str, range(8)),
     )
-    def test_ids_and_clock(
+    def test_invalid_result_of_ids_or_clock_is_an_error(
         self, options: Any, error: type[Exception], words: str
     ) -> None:
-        """What they may answer is checked where it is used."""
-        made = ContactBook.load(POLICY, book().dump(), **options)
-        before = made.dump()
+        book = ContactBook.load(POLICY, make_book().dump(), **options)
+        before = book.dump()
         with pytest.raises(error, match=words):
-            made.upsert(self.NEW)
+            book.upsert(self.NEW)
 
-        assert made.dump() == before
+        assert book.dump() == before
 
-    def test_a_function_that_writes_to_the_book(self) -> None:
-        """What it writes stands, and the call is decided on it."""
-        made: ContactBook
+    def test_write_by_a_function_is_kept(self) -> None:
+        """The call is decided on it."""
+        book: ContactBook
 
         def clean(value: Any) -> Any:
-            made.upsert({"email": "inner@x.org", "name": "Inner"})
+            book.upsert({"email": "inner@x.org", "name": "Inner"})
             return value
 
         policy = Policy(
             first_match("email"), {**FIELDS, "phone": field(key=str, clean=clean)}
         )
-        made = ContactBook(policy)
-        made.upsert({"email": "outer@x.org", "name": "Outer", "phone": "1"})
+        book = ContactBook(policy)
+        book.upsert({"email": "outer@x.org", "name": "Outer", "phone": "1"})
 
-        assert ["Inner", "Outer"] == [each["name"] for each in made]
+        assert ["Inner", "Outer"] == [contact["name"] for contact in book]
 
-    def test_a_function_that_never_stops_writing(self) -> None:
-        """It is told so, and the book is whole."""
-        made: ContactBook
+    def test_function_that_always_writes_is_an_error(self) -> None:
+        """Its call gives up after a number of attempts."""
+        book: ContactBook
 
         def toggle(_stored: Any, sent: Any) -> Any:
-            held = made.find("email", "new@x.org")
-            for contact in held:
-                made.delete(contact.id)
-            if not held:
-                made.create({**self.NEW})
+            holders = book.find("email", "new@x.org")
+            for contact in holders:
+                book.delete(contact.id)
+            if not holders:
+                book.create({**self.NEW})
             return sent
 
         policy = Policy(
             first_match("email"), {**FIELDS, "ref": field(rule=custom(toggle))}
         )
-        made = ContactBook(policy)
+        book = ContactBook(policy)
         with pytest.raises(RuntimeError, match="changed during each of many attempts"):
-            made.upsert({**self.NEW, "ref": "x"})
+            book.upsert({**self.NEW, "ref": "x"})
 
-        made._index.check()
+        book._index.check()
 
-    def test_a_refusal_of_what_was_overtaken(self) -> None:
-        """It does not count, for what it rests on is no more; the call is made anew."""
-        made: ContactBook
-        turns = count()
+    def test_error_of_an_overtaken_attempt_is_discarded(self) -> None:
+        """The call is repeated on the new state."""
+        book: ContactBook
+        calls = count()
 
-        def busy(_stored: Any, sent: Any) -> Any:
-            if next(turns) == 0:
-                made.upsert({**self.NEW, "name": "Eve"})
+        def merge_or_raise(_stored: Any, sent: Any) -> Any:
+            if next(calls) == 0:
+                book.upsert({**self.NEW, "name": "Eve"})
                 raise ValueError("must wait")
             return sent
 
         policy = Policy(
-            first_match("email"), {**FIELDS, "ref": field(rule=custom(busy))}
+            first_match("email"), {**FIELDS, "ref": field(rule=custom(merge_or_raise))}
         )
-        made = ContactBook(policy)
-        made.upsert({**self.NEW, "name": "Ada"})
+        book = ContactBook(policy)
+        book.upsert({**self.NEW, "name": "Ada"})
         patch = {"email": self.NEW["email"], "ref": "x"}
-        outcome = made.upsert(patch, idempotency_key="k")
+        outcome = book.upsert(patch, idempotency_key="k")
 
         assert ("x", "Eve") == (outcome.contact["ref"], outcome.contact["name"])
 
-    def test_others_that_never_stop_writing(
+    def test_overtaken_call_queues_before_other_writers(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """After a few attempts the call queues, and those who write wait for it."""
+        """After a few attempts; the other threads wait for it."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 60.0)
         names = count()
         threads: list[threading.Thread] = []
-        made: ContactBook
+        book: ContactBook
 
         def rename(_stored: Any, sent: Any) -> Any:
             patch = {**self.NEW, "name": f"{next(names)}"}
-            thread = threading.Thread(target=lambda: made.upsert(patch))
+            thread = threading.Thread(target=lambda: book.upsert(patch))
             thread.start()
             if len(threads) < 4:
                 thread.join()
@@ -743,28 +730,28 @@ class TestHosts:
         policy = Policy(
             first_match("email"), {**FIELDS, "ref": field(rule=custom(rename))}
         )
-        made = ContactBook(policy)
-        outcome = made.upsert({**self.NEW, "ref": "x"})
+        book = ContactBook(policy)
+        outcome = book.upsert({**self.NEW, "ref": "x"})
         for thread in threads:
             thread.join()
 
         assert (outcome.contact["name"], next(names)) == ("New", 5)
-        assert [("4", "x")] == [(each["name"], each["ref"]) for each in made]
-        made._index.check()
+        assert [("4", "x")] == [(contact["name"], contact["ref"]) for contact in book]
+        book._index.check()
 
-    def test_a_call_that_queues_waits_for_one_that_waits(
+    def test_queued_call_yields_to_the_thread_its_function_joins(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A thread that its function waits for writes after a while, and goes first."""
+        """The joined thread writes first, after a time limit."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.001)
         names = count()
-        made: ContactBook
+        book: ContactBook
 
         def rename(_stored: Any, sent: Any) -> Any:
             number = next(names)
             if number < 8:
                 patch = {**self.NEW, "name": f"{number}"}
-                thread = threading.Thread(target=lambda: made.upsert(patch))
+                thread = threading.Thread(target=lambda: book.upsert(patch))
                 thread.start()
                 thread.join()
             return sent
@@ -772,85 +759,83 @@ class TestHosts:
         policy = Policy(
             first_match("email"), {**FIELDS, "ref": field(rule=custom(rename))}
         )
-        made = ContactBook(policy)
-        outcome = made.upsert({**self.NEW, "ref": "x"})
+        book = ContactBook(policy)
+        outcome = book.upsert({**self.NEW, "ref": "x"})
 
         assert (outcome.contact["name"], next(names)) == ("New", 9)
-        made._index.check()
+        book._index.check()
 
-    def test_a_write_that_does_not_matter(self) -> None:
-        """A decision stands where another thread writes of somebody else."""
-        made: ContactBook
-        asked = count()
+    def test_write_of_an_unrelated_contact_repeats_no_decision(self) -> None:
+        book: ContactBook
+        calls = count()
 
         def clean(value: Any) -> Any:
-            made.upsert({"email": f"{next(asked)}@x.org", "name": "Else"})
+            book.upsert({"email": f"{next(calls)}@x.org", "name": "Else"})
             return value
 
         policy = Policy(first_match("email"), {**FIELDS, "ref": field(clean=clean)})
-        made = ContactBook(policy)
-        made.upsert({**self.NEW, "ref": "x"})
+        book = ContactBook(policy)
+        book.upsert({**self.NEW, "ref": "x"})
 
-        assert next(asked) == 1
-        assert ["Else", "New"] == [each["name"] for each in made]
+        assert next(calls) == 1
+        assert ["Else", "New"] == [contact["name"] for contact in book]
 
-    def test_a_refusal_that_was_seen_too_early(self) -> None:
-        """A refusal, or an error, counts only if what it rests on still holds."""
-        made: ContactBook
-        asked = count()
+    def test_error_on_an_outdated_state_is_discarded(self) -> None:
+        book: ContactBook
+        calls = count()
 
         def merge(_stored: Any, sent: Any) -> Any:
-            if next(asked) == 0:
-                made.upsert({**self.NEW})
+            if next(calls) == 0:
+                book.upsert({**self.NEW})
                 raise ValueError("too early")
             return sent
 
         policy = Policy(
             first_match("email"), {**FIELDS, "ref": field(rule=custom(merge))}
         )
-        made = ContactBook(policy)
+        book = ContactBook(policy)
 
-        assert made.upsert({**self.NEW, "ref": "x"}).updated
+        assert book.upsert({**self.NEW, "ref": "x"}).updated
 
-    def test_a_function_that_waits_for_another_thread(self) -> None:
-        """Nothing of the host's runs under the lock, so nobody waits for ever."""
-        made: ContactBook
+    def test_function_may_wait_for_another_thread(self) -> None:
+        """Application functions run without the lock, so there is no deadlock."""
+        book: ContactBook
 
-        def in_time(call: Callable[[], Any]) -> None:
+        def run_in_thread(call: Callable[[], Any]) -> None:
             thread = threading.Thread(target=call, daemon=True)
             thread.start()
             thread.join(20)
             assert not thread.is_alive()
 
         def clean(value: Any) -> Any:
-            in_time(lambda: made.upsert(BOB))
-            in_time(lambda: made.find("email", "bob@x.org"))
+            run_in_thread(lambda: book.upsert(BOB))
+            run_in_thread(lambda: book.find("email", "bob@x.org"))
             return value
 
         policy = Policy(first_match("email"), {**FIELDS, "ref": field(clean=clean)})
-        made = ContactBook(policy)
-        in_time(lambda: made.upsert(ADA))
+        book = ContactBook(policy)
+        run_in_thread(lambda: book.upsert(ADA))
 
-        assert ["Bob", "Ada"] == [each["name"] for each in made]
+        assert ["Bob", "Ada"] == [contact["name"] for contact in book]
 
 
-def test_a_time_reads_back_equal() -> None:
-    """The zone's rules stay with the clock; the offset of that moment is stored."""
+def test_time_with_a_zone_reads_back_equal() -> None:
+    """The offset of the moment is stored, not the zone."""
     night = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: night)
     contact = book.upsert({"email": "a@x", "name": "A"}).contact
 
     assert contact.created_at.utcoffset() == timedelta(hours=2)
     assert Contact.from_dict(contact.to_dict()) == contact
-    late = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
-    book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: late)
+    latest_time = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+    book = ContactBook(Policy(first_match("email"), FIELDS), clock=lambda: latest_time)
     with pytest.raises(ValueError, match="clock: must return a time that UTC"):
         book.upsert({"email": "a@x", "name": "A"})
     assert len(book) == 0
 
 
-def test_find_needs_the_name_of_a_key() -> None:
-    """Anything else is told what the names are."""
+def test_find_by_an_unknown_key_is_refused() -> None:
+    """The message lists the keys."""
     wrong: Any = ["email"]
     book = ContactBook(Policy(first_match("email"), FIELDS))
     with pytest.raises(errors.InvalidField, match="key: must be one of email"):
@@ -860,8 +845,8 @@ def test_find_needs_the_name_of_a_key() -> None:
         book.find("name", "a")
 
 
-def test_a_second_merge_keeps_the_ids_of_the_first() -> None:
-    """All that were ever absorbed lead to the survivor, in the order of the merges."""
+def test_second_merge_keeps_the_merged_ids_of_the_first() -> None:
+    """In the order of the merges."""
     lines = {name: field(key=normalize.exact) for name in ("a", "b", "c")}
     numbers = count(1)
     book = ContactBook(Policy(merge_all(*lines), lines), ids=lambda: str(next(numbers)))
@@ -877,7 +862,7 @@ def test_a_second_merge_keeps_the_ids_of_the_first() -> None:
 
 
 class Text(str):
-    """Text of a subclass, as some libraries return it."""
+    """Text of a subclass."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Exceptions that an application's function raises, and those of a lock, are kept."""
+"""Exceptions of application functions and of locks are kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from upsertcore import ContactBook, Policy, _lazy, errors, field, first_match, n
 from upsertcore.policy.fields import check_field_name
 
 
-class Refuses:
-    """A normaliser that raises a refusal once it is told to."""
+class RefusingNormaliser:
+    """A normaliser that raises a refusal while ``raises`` is set."""
 
     def __init__(self, refusal: errors.Refused) -> None:
         self.refusal, self.raises = refusal, False
@@ -23,9 +23,9 @@ class Refuses:
         return normalize.exact(value)
 
 
-def test_a_refusal_of_a_normaliser_is_the_callers() -> None:
-    """It is not taken for the strategy's own, whatever the policy says of that."""
-    normaliser = Refuses(errors.NoMatchKey(("id",)))
+def test_refusal_raised_by_a_normaliser_is_the_callers() -> None:
+    """The policy's ``on_no_key`` does not apply to it."""
+    normaliser = RefusingNormaliser(errors.NoMatchKey(("id",)))
     policy = Policy(
         first_match("id"), {"id": field(key=normaliser)}, on_no_key="create"
     )
@@ -38,9 +38,8 @@ def test_a_refusal_of_a_normaliser_is_the_callers() -> None:
     assert (normaliser.refusal.is_from_caller, len(book)) == (True, 0)
 
 
-def test_a_refusal_of_a_normaliser_is_that_of_its_row() -> None:
-    """A batch that refuses duplicates names it, and the other rows are done."""
-    normaliser = Refuses(errors.InvalidField("id", "1", "must be better"))
+def test_refusal_raised_by_a_normaliser_is_collected_for_its_row() -> None:
+    normaliser = RefusingNormaliser(errors.InvalidField("id", "1", "must be better"))
     book = ContactBook(Policy(first_match("id"), {"id": field(key=normaliser)}))
     normaliser.raises = True
     [result] = book.upsert_many(
@@ -50,12 +49,14 @@ def test_a_refusal_of_a_normaliser_is_that_of_its_row() -> None:
     assert result is normaliser.refusal
 
 
-def test_a_refusal_of_a_rule_is_no_refusal_of_the_policy() -> None:
-    """Under ``on_found="ignore"`` a key that fails in the rules' trial run raises."""
-    normaliser = Refuses(errors.InvalidField("main", "b@x", "must be better"))
+def test_refusal_raised_in_a_trial_run_is_raised_under_ignore() -> None:
+    """``on_found="ignore"`` runs the rules without storing their result."""
+    normaliser = RefusingNormaliser(
+        errors.InvalidField("main", "b@x", "must be better")
+    )
     keys: dict[str, Any] = {
-        "mail": _additional(normaliser),
-        "id": _additional(normalize.exact, "id", "more"),
+        "mail": _any_of_key(normaliser),
+        "id": _any_of_key(normalize.exact, "id", "more"),
     }
     lines = {name: field() for name in ("id", "main", "more")}
     policy = Policy(first_match("id"), lines, keys=keys, on_found="ignore")
@@ -66,14 +67,14 @@ def test_a_refusal_of_a_rule_is_no_refusal_of_the_policy() -> None:
         book.upsert({"id": "1", "main": "b@x"})
 
 
-def _additional(normaliser: Any, *names: str) -> Any:
+def _any_of_key(normaliser: Any, *names: str) -> Any:
     from upsertcore import key
 
     return key(*(names or ("main", "more")), normalize=normaliser, any_of=True)
 
 
-def test_an_id_that_is_no_text_is_unknown() -> None:
-    """A subclass of text is read as the text that it is."""
+def test_id_that_is_no_text_is_unknown() -> None:
+    """A subclass of text is read as text."""
 
     class Id(str):
         __slots__ = ()
@@ -86,8 +87,8 @@ def test_an_id_that_is_no_text_is_unknown() -> None:
         book.get(7)  # type: ignore[arg-type]
 
 
-class Broken:
-    """A lock that cannot be taken, and complains of its release."""
+class BrokenLock:
+    """A lock that cannot be taken, and raises when it is released."""
 
     def __init__(self, words: str, *, interrupted: bool = True) -> None:
         self.words, self.interrupted = words, interrupted
@@ -98,7 +99,7 @@ class Broken:
             raise KeyboardInterrupt
 
     def release(self) -> None:
-        """Raise as a lock does."""
+        """Raise as a lock does that is not held."""
         raise RuntimeError(self.words)
 
 
@@ -109,38 +110,36 @@ class Broken:
         ("something else", RuntimeError),
     ],
 )
-def test_an_interrupted_wait_is_what_is_raised(words: str, expected: Any) -> None:
-    """The complaint of the lock that was not taken hides no interruption."""
+def test_interrupted_wait_for_the_lock_is_raised(words: str, expected: Any) -> None:
+    """The error of the release does not replace it."""
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     store = ContactBook(policy)._store
     state = store.completed
-    store.lock = Broken(words)  # type: ignore[assignment]
+    store.lock = BrokenLock(words)  # type: ignore[assignment]
     with pytest.raises(expected):
         store.publish(state, state)
 
 
-def test_a_write_counts_though_its_lock_was_released_already() -> None:
-    """It is published; the release that comes twice is passed over."""
+def test_write_is_published_though_its_lock_is_released_twice() -> None:
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     book = ContactBook(policy)
     book.upsert({"id": "1"})
     store = book._store
     state = store.completed
     words = "cannot release un-acquired lock"
-    store.lock = Broken(words, interrupted=False)  # type: ignore[assignment]
+    store.lock = BrokenLock(words, interrupted=False)  # type: ignore[assignment]
 
     assert store.publish(state, state)
 
 
-def test_a_field_of_one_call_is_known() -> None:
-    """A declared one is; a blank name is none."""
+def test_unknown_field_name_is_refused() -> None:
+    """A blank name too, whatever the option for further fields."""
     check_field_name("rules", "city", {"city": field()}, None)
     with pytest.raises(errors.InvalidPolicy, match="rules: unknown field ''"):
         check_field_name("rules", "", {}, field())
 
 
-def test_a_name_that_is_its_module() -> None:
-    """It is the module itself."""
+def test_lazy_name_of_a_module_is_the_module() -> None:
     get, _names = _lazy.export("upsertcore", {"errors": "errors"})
 
     assert get("errors") is errors

@@ -1,4 +1,4 @@
-"""The same patches under two policies: where the answers part, and in what."""
+"""Comparing two policies over the same patches."""
 
 from __future__ import annotations
 
@@ -26,37 +26,38 @@ LINES: dict[str, Any] = {
     "name": field(),
 }
 POLICY = Policy(first_match("id", "email"), LINES)
-KEEPS = Policy(first_match("id", "email"), {**LINES, "name": field(rule=keep)})
+KEEPS_NAME = Policy(first_match("id", "email"), {**LINES, "name": field(rule=keep)})
 MERGES = Policy(merge_all("id", "email"), LINES)
-PRESENT = Policy(first_present("id", "email"), LINES)
+FIRST_PRESENT = Policy(first_present("id", "email"), LINES)
 ADA = {"id": 1, "email": "ada@x", "name": "Ada"}
 EVE = {"id": 2, "email": "eve@x", "name": "Eve"}
 
 
-def book(*patches: dict[str, Any]) -> ContactBook:
+def make_book(*patches: dict[str, Any]) -> ContactBook:
     """Make a book of contacts c-1, c-2, ..."""
     ids = iter(f"c-{number}" for number in range(1, 9))
-    made = ContactBook(POLICY, ids=ids.__next__, retain_changes=None)
+    book = ContactBook(POLICY, ids=ids.__next__, retain_changes=None)
     for patch in patches or (ADA, EVE):
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def parts(
-    made: ContactBook, other: Policy, *patches: dict[str, Any], scope: str = ""
+def differences(
+    book: ContactBook, other: Policy, *patches: dict[str, Any], scope: str = ""
 ) -> list[tuple[int, str, Any, Any]]:
-    """Give the differences as rows, and see that the book is as it was."""
-    before, entries = made.dump(), made.changes_since()
-    found = made.compare(other, patches, scope=scope)
-    assert (before, entries) == (made.dump(), made.changes_since())
-    assert found.rows == len(patches)
+    """Return the differences as rows, and check that the book is unchanged."""
+    before, entries = book.dump(), book.changes_since()
+    comparison = book.compare(other, patches, scope=scope)
+    assert (before, entries) == (book.dump(), book.changes_since())
+    assert comparison.rows == len(patches)
     return [
-        (each.row, each.part, each.current, each.other) for each in found.differences
+        (difference.row, difference.part, difference.current, difference.other)
+        for difference in comparison.differences
     ]
 
 
-def test_a_policy_beside_itself() -> None:
-    """There is no difference, whatever is sent, refusals among it."""
+def test_same_policy_has_no_differences() -> None:
+    """Refusals included."""
     patches: list[dict[str, Any]] = [
         ADA,
         {**ADA, "name": "A"},
@@ -66,176 +67,184 @@ def test_a_policy_beside_itself() -> None:
         {},
     ]
 
-    assert [] == parts(book(), POLICY, *patches)
-    told = book().compare(POLICY, patches).explain()
-    assert told == "6 patches, no differences"
+    assert [] == differences(make_book(), POLICY, *patches)
+    text = make_book().compare(POLICY, patches).explain()
+    assert text == "6 patches, no differences"
 
 
-def test_without_patches() -> None:
-    """Nothing is sent, and nothing differs."""
-    assert Comparison(0, ()) == book().compare(KEEPS, iter(()))
+def test_no_patches_have_no_differences() -> None:
+    assert Comparison(0, ()) == make_book().compare(KEEPS_NAME, iter(()))
 
 
-def test_other_fields_are_stored_and_others_are_lost() -> None:
-    """The stored fields of both, and why one did not take what was sent."""
-    sent = {"id": 1, "name": "Bob"}
+def test_other_rule_differs_in_fields_and_fields_not_stored() -> None:
+    patch = {"id": 1, "name": "Bob"}
     expected = [
         (0, "not stored", {}, {"name": "keep"}),
         (0, "fields", {**ADA, "name": "Bob"}, ADA),
     ]
 
-    assert expected == parts(book(), KEEPS, sent)
+    assert expected == differences(make_book(), KEEPS_NAME, patch)
 
 
-def test_another_contact_is_meant() -> None:
-    """One updates whom the other does not find, and creates."""
-    sent = {"id": 9, "email": "bob@x", "name": "Bob"}
-    made = book({"email": "bob@x", "name": "B"})
-    found = parts(made, PRESENT, sent)
+def test_other_strategy_creates_where_the_first_updates() -> None:
+    patch = {"id": 9, "email": "bob@x", "name": "Bob"}
+    book = make_book({"email": "bob@x", "name": "B"})
+    rows = differences(book, FIRST_PRESENT, patch)
 
-    clash = "KeyInUse: email: 'bob@x' is a key of contact c-1"
-    assert [(0, "refused")] == [each[:2] for each in found]
-    assert clash[:8] == found[0][3][:8]
+    conflict = "KeyInUse: email: 'bob@x' is a key of contact c-1"
+    assert [(0, "refused")] == [row[:2] for row in rows]
+    assert conflict[:8] == rows[0][3][:8]
 
-    free = {**LINES, "email": field(key=normalize.email)}
-    other = Policy(first_present("id", "email"), free)
-    assert [(0, "contact", "c-1", "row 0")] == parts(made, other, sent)
+    lines = {**LINES, "email": field(key=normalize.email)}
+    other = Policy(first_present("id", "email"), lines)
+    assert [(0, "contact", "c-1", "row 0")] == differences(book, other, patch)
 
 
-def test_a_new_contact_is_called_after_its_row() -> None:
-    """On both sides, so that the same creation is no difference."""
+def test_contact_created_on_both_sides_is_no_difference() -> None:
+    """It has the same name on both sides, after its row."""
     new = {"id": 5, "email": "bob@x"}
-    found = parts(
-        book(), KEEPS, EVE, new, {"id": 5, "name": "B"}, {"id": 5, "name": "C"}
+    rows = differences(
+        make_book(),
+        KEEPS_NAME,
+        EVE,
+        new,
+        {"id": 5, "name": "B"},
+        {"id": 5, "name": "C"},
     )
 
-    assert [(3, "not stored"), (3, "fields")] == [each[:2] for each in found]
+    assert [(3, "not stored"), (3, "fields")] == [row[:2] for row in rows]
 
 
-def test_others_are_merged() -> None:
-    """By their ids, and the fields that came of it."""
-    made = book({"id": 1}, {"email": "eve@x", "name": "Eve"})
-    free = Policy(
+def test_contacts_merged_on_one_side_are_named_by_id() -> None:
+    """The fields that result differ too."""
+    book = make_book({"id": 1}, {"email": "eve@x", "name": "Eve"})
+    withholding = Policy(
         first_match("id", "email"),
         merging(LINES, {"name": keep}),
         on_key_in_use="withhold",
     )
-    sent = {"id": 1, "email": "eve@x"}
-    refused = parts(made, MERGES, sent)
+    patch = {"id": 1, "email": "eve@x"}
+    refused = differences(book, MERGES, patch)
     assert [(0, "refused", None)] == [(row, p, other) for row, p, _m, other in refused]
 
-    made = ContactBook.load(free, made.dump(), ids=lambda: "c-9")
-    found = made.compare(MERGES, [sent]).differences
+    book = ContactBook.load(withholding, book.dump(), ids=lambda: "c-9")
+    merges = book.compare(MERGES, [patch]).differences
     assert [
         ("merged", (), ("c-2",)),
         ("not stored", {"email": "held by c-2"}, {}),
         ("fields", {"id": 1}, {"id": 1, "email": "eve@x", "name": "Eve"}),
-    ] == [(each.part, each.current, each.other) for each in found]
-
-
-def test_refused_on_one_side() -> None:
-    """It is told why; whatever else the other one does is no part of it."""
-    strict = Policy(first_match("id", "email"), LINES, on_not_found="refuse")
-    sent = {"id": 5, "name": "Bob"}
-    found = parts(book(), strict, sent, sent)
-    assert [0, 1] == [each[0] for each in found]
-    assert {"refused"} == {each[1] for each in found}
-    assert {None} == {each[2] for each in found}
-    assert all(each[3].startswith("CreateRefused: ") for each in found)
-
-    loose = Policy(first_match("id"), LINES, extra_fields=field(rule=keep))
-    found = parts(book(), loose, {"id": 1, "city": "Oslo"})
-    assert ["UnknownField"] == [each[2].partition(":")[0] for each in found]
-    assert [None] == [each[3] for each in found]
-
-
-def test_refused_on_both_sides() -> None:
-    """One reason is no difference; two reasons are one."""
-    assert [] == parts(book(), KEEPS, {"city": "Oslo"})
-
-    strict = Policy(first_match("id"), LINES)
-    found = parts(book(), strict, {"email": "eve@x", "id": None, "name": "x", "a": 1})
-    assert [] == found
-    made = book(ADA, {**EVE, "id": 1})
-    found = parts(made, Policy(first_match("email"), LINES), {"id": 1})
-    assert ["AmbiguousMatch", "NoMatchKey"] == [
-        reason.partition(":")[0] for _row, part, *both in found for reason in both
+    ] == [
+        (difference.part, difference.current, difference.other) for difference in merges
     ]
 
 
-def test_the_order_of_fields_is_no_difference() -> None:
-    """Nor is the type of an equal number one where values are the same."""
+def test_refusal_on_one_side_has_its_reason() -> None:
+    """Other effects of the other side are left out."""
+    strict = Policy(first_match("id", "email"), LINES, on_not_found="refuse")
+    patch = {"id": 5, "name": "Bob"}
+    rows = differences(make_book(), strict, patch, patch)
+    assert [0, 1] == [row[0] for row in rows]
+    assert {"refused"} == {row[1] for row in rows}
+    assert {None} == {row[2] for row in rows}
+    assert all(row[3].startswith("CreateRefused: ") for row in rows)
+
+    loose = Policy(first_match("id"), LINES, extra_fields=field(rule=keep))
+    rows = differences(make_book(), loose, {"id": 1, "city": "Oslo"})
+    assert ["UnknownField"] == [row[2].partition(":")[0] for row in rows]
+    assert [None] == [row[3] for row in rows]
+
+
+def test_refusals_on_both_sides_differ_by_their_reasons() -> None:
+    assert [] == differences(make_book(), KEEPS_NAME, {"city": "Oslo"})
+
+    strict = Policy(first_match("id"), LINES)
+    rows = differences(
+        make_book(), strict, {"email": "eve@x", "id": None, "name": "x", "a": 1}
+    )
+    assert [] == rows
+    book = make_book(ADA, {**EVE, "id": 1})
+    rows = differences(book, Policy(first_match("email"), LINES), {"id": 1})
+    assert ["AmbiguousMatch", "NoMatchKey"] == [
+        reason.partition(":")[0] for _row, part, *reasons in rows for reason in reasons
+    ]
+
+
+def test_order_of_fields_is_no_difference() -> None:
     lines = dict(reversed(LINES.items()))
 
-    assert [] == parts(book(), Policy(first_match("id", "email"), lines), ADA, EVE)
+    assert [] == differences(
+        make_book(), Policy(first_match("id", "email"), lines), ADA, EVE
+    )
 
 
-def test_a_scope() -> None:
-    """Patches are sent to one tenant; who lives in another is not found."""
-    assert [] == parts(book(), KEEPS, {"id": 1, "name": "Bob"}, scope="east")
+def test_compare_sends_patches_to_its_scope() -> None:
+    """Contacts of other scopes are not found."""
+    assert [] == differences(
+        make_book(), KEEPS_NAME, {"id": 1, "name": "Bob"}, scope="east"
+    )
 
 
-def test_patches_are_read_once() -> None:
-    """They may come from a stream; each goes to both sides."""
+def test_stream_of_patches_is_read_once() -> None:
     patches = ({"id": number} for number in range(3))
 
-    assert book().compare(KEEPS, patches).rows == 3
+    assert make_book().compare(KEEPS_NAME, patches).rows == 3
 
 
-def test_what_a_host_raises() -> None:
-    """It goes through, as from an upsert, and the book is as it was."""
+def test_exception_of_a_rule_is_raised_from_compare() -> None:
+    """The book is unchanged."""
 
     def fail(_stored: Any, _sent: Any) -> Any:
         raise ZeroDivisionError
 
-    made = book()
-    before = made.dump()
+    book = make_book()
+    before = book.dump()
     other = Policy(first_match("id"), {**LINES, "name": field(rule=custom(fail))})
     with pytest.raises(ZeroDivisionError) as caught:
-        made.compare(other, [EVE, ADA])
+        book.compare(other, [EVE, ADA])
     note = "name: rule custom raised this for text"
     assert caught.value.__notes__ == [note, "row 0"]
 
-    assert before == made.dump()
+    assert before == book.dump()
 
 
-def test_a_policy_that_cannot_take_the_contacts() -> None:
-    """It is refused before anything is sent: a field it lacks, a key held twice."""
+def test_policy_that_cannot_load_the_contacts_is_refused() -> None:
+    """No patch is read."""
     patches = iter([ADA])
-    few = Policy(first_match("id"), {"id": field(key=normalize.exact)})
+    id_only = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     with pytest.raises(errors.InvalidRows, match="row 0: email: unknown field"):
-        book().compare(few, patches)
-    single = {**LINES, "name": field(key=normalize.text, unique=True)}
+        make_book().compare(id_only, patches)
+    unique_name = {**LINES, "name": field(key=normalize.text, unique=True)}
     with pytest.raises(errors.InvalidRows, match="row 1: name: 'ADA' is held by"):
-        book(ADA, {**EVE, "name": "ADA"}).compare(
-            Policy(first_match("id"), single), patches
+        make_book(ADA, {**EVE, "name": "ADA"}).compare(
+            Policy(first_match("id"), unique_name), patches
         )
 
     assert ADA == next(patches)
 
 
-def test_what_is_deleted() -> None:
-    """A deleted contact is brought back under one policy, and refused by the other."""
-    back = Policy(first_match("id"), LINES, on_deleted="restore")
-    made = ContactBook(back, ids=lambda: "c-1")
-    made.create(ADA)
-    made.delete("c-1")
-    rows = made.dump()
+def test_deleted_contact_is_restored_on_one_side_only() -> None:
+    restoring = Policy(first_match("id"), LINES, on_deleted="restore")
+    book = ContactBook(restoring, ids=lambda: "c-1")
+    book.create(ADA)
+    book.delete("c-1")
+    rows = book.dump()
     other = Policy(first_match("id"), LINES, on_deleted="refuse")
-    found = made.compare(other, [{"id": 1}])
+    comparison = book.compare(other, [{"id": 1}])
 
-    assert rows == made.dump()
-    assert ["refused"] == [each.part for each in found.differences]
-    assert found.differences[0].other.startswith("ContactDeleted: contact c-1")
+    assert rows == book.dump()
+    assert ["refused"] == [difference.part for difference in comparison.differences]
+    assert comparison.differences[0].other.startswith("ContactDeleted: contact c-1")
 
 
-def test_it_is_told_in_words() -> None:
-    """A heading, and a line for each difference, in plain values, short."""
-    made = book()
-    found = made.compare(KEEPS, [EVE, {"id": 1, "name": "B" * 500}])
-    head, *lines = found.explain().splitlines()
+def test_explain_has_a_heading_and_a_short_line_per_difference() -> None:
+    book = make_book()
+    comparison = book.compare(KEEPS_NAME, [EVE, {"id": 1, "name": "B" * 500}])
+    head, *lines = comparison.explain().splitlines()
 
-    assert (head, len(lines)) == ("2 patches, 2 differences", len(found.differences))
+    assert (head, len(lines)) == (
+        "2 patches, 2 differences",
+        len(comparison.differences),
+    )
     assert lines[0] == "row 1: not stored: {} / {'name': 'keep'}"
     assert lines[1].startswith("row 1: fields: {")
     assert "FrozenMap" not in lines[1]
@@ -253,13 +262,13 @@ def test_it_is_told_in_words() -> None:
         (Difference(0, "merged", (), ("c-2",)), "merged: [] / ['c-2']"),
     ],
 )
-def test_a_difference_in_words(difference: Difference, expected: str) -> None:
-    """The row, the part, then mine and theirs."""
+def test_text_of_a_difference_has_row_part_and_both_values(
+    difference: Difference, expected: str
+) -> None:
     assert f"row 0: {expected}" == str(difference)
 
 
-def test_a_name_that_is_taken_is_not_taken_again() -> None:
-    """A contact of the book may be called as a row is."""
+def test_contact_id_like_a_row_name_is_not_confused_with_it() -> None:
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     book = ContactBook(policy, ids=lambda: "row 0")
     book.create({"id": 1})
@@ -269,8 +278,7 @@ def test_a_name_that_is_taken_is_not_taken_again() -> None:
         book.compare(policy, [], scope=7)  # type: ignore[arg-type]
 
 
-def test_a_loaded_book_keeps_changes_too() -> None:
-    """``load`` takes what the constructor takes."""
+def test_loaded_book_keeps_changes() -> None:
     policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     book = ContactBook.load(policy, [], retain_changes=None, ids=lambda: "c-1")
     book.create({"id": 1})
