@@ -1,4 +1,4 @@
-"""Deletion that is kept: a contact that is marked, found, brought back or refused."""
+"""Deleted contacts that are kept: found, restored or refused."""
 
 from __future__ import annotations
 
@@ -31,104 +31,106 @@ LINES: dict[str, Any] = {
 }
 ADA = {"email": "ada@x", "phone": "+15550001", "name": "Ada"}
 EVE = {"email": "eve@x", "phone": "+15550002"}
-BACK = pytest.mark.parametrize("on_deleted", ["restore", "refuse"])
+KEPT = pytest.mark.parametrize("on_deleted", ["restore", "refuse"])
 
 
-def hour(number: int) -> datetime:
-    """Give the time of one look at the clock."""
+def time_of_call(number: int) -> datetime:
+    """Return the time of a call of the clock."""
     return NOW + timedelta(hours=number)
 
 
-def book(on_deleted: Any, match: Any = None, **how: Any) -> ContactBook:
-    """Make a book of two contacts, of which the first was deleted at three."""
+def make_book(on_deleted: Any, match: Any = None, **options: Any) -> ContactBook:
+    """Make a book of two contacts; the first is deleted in the third hour."""
     match = first_match("email", "phone") if match is None else match
-    policy = Policy(match, LINES, on_deleted=on_deleted, **how)
+    policy = Policy(match, LINES, on_deleted=on_deleted, **options)
     ids, hours = count(1), count(1)
-    made = ContactBook(
+    book = ContactBook(
         policy,
         ids=lambda: f"c-{next(ids)}",
-        clock=lambda: hour(next(hours)),
+        clock=lambda: time_of_call(next(hours)),
         retain_changes=None,
     )
-    made.create(ADA)
-    made.create(EVE)
-    made.delete("c-1")
-    return made
+    book.create(ADA)
+    book.create(EVE)
+    book.delete("c-1")
+    return book
 
 
-def test_it_is_gone_unless_it_is_to_stay() -> None:
-    """By default its keys are free, and a patch makes the contact anew."""
-    made = book("forget")
+def test_forget_removes_the_contact_and_frees_its_keys() -> None:
+    """It is the default."""
+    book = make_book("forget")
 
-    assert ("c-1" in made, made.find("email", "ada@x")) == (False, ())
-    assert made.upsert(ADA).contact.id == "c-3"
+    assert ("c-1" in book, book.find("email", "ada@x")) == (False, ())
+    assert book.upsert(ADA).contact.id == "c-3"
     assert Policy(first_match("email"), LINES).on_deleted == "forget"
 
 
 @pytest.mark.parametrize("choice", ["keep", "", None, True])
-def test_a_choice_that_is_none(choice: Any) -> None:
-    """It is refused when the policy is made, and the choices are named."""
+def test_unknown_on_deleted_is_refused(choice: Any) -> None:
+    """The message names the choices."""
     with pytest.raises(errors.InvalidPolicy, match=r"on_deleted: .*'?restore"):
         Policy(first_match("email"), LINES, on_deleted=choice)
 
 
-@BACK
-def test_it_stays_with_a_mark(on_deleted: str) -> None:
-    """One version on, with its time; its fields and its place are as they were."""
-    made = book(on_deleted)
-    stored = made.get("c-1")
+@KEPT
+def test_deleted_contact_is_kept_with_deleted_at(on_deleted: str) -> None:
+    """Its version is one higher; fields and place are unchanged."""
+    book = make_book(on_deleted)
+    stored = book.get("c-1")
 
-    assert (hour(3), hour(3), hour(1)) == (
+    assert (time_of_call(3), time_of_call(3), time_of_call(1)) == (
         stored.deleted_at,
         stored.updated_at,
         stored.created_at,
     )
     assert (2, ADA) == (stored.version, stored.to_dict()["fields"])
-    assert (2, ["c-1", "c-2"]) == (len(made), [each.id for each in made])
-    assert (stored,) == made.find("email", "ADA@x") == made.find("phone", "+15550001")
-    assert "c-1" in made
-    made._index.check()
+    assert (2, ["c-1", "c-2"]) == (len(book), [contact.id for contact in book])
+    assert (stored,) == book.find("email", "ADA@x") == book.find("phone", "+15550001")
+    assert "c-1" in book
+    book._index.check()
 
 
-@BACK
-def test_what_delete_answers(on_deleted: str) -> None:
-    """The contact as it is now; a second deletion changes nothing."""
-    made = book(on_deleted)
-    deleted = made.delete("c-2")
-    assert (deleted, hour(4)) == (made.get("c-2"), deleted.deleted_at)
+@KEPT
+def test_delete_returns_the_contact_and_a_second_delete_changes_nothing(
+    on_deleted: str,
+) -> None:
+    book = make_book(on_deleted)
+    deleted = book.delete("c-2")
+    assert (deleted, time_of_call(4)) == (book.get("c-2"), deleted.deleted_at)
 
-    entries, rows = made.changes_since(), made.dump()
-    assert deleted == made.delete("c-2")
-    assert (entries, rows) == (made.changes_since(), made.dump())
+    entries, rows = book.changes_since(), book.dump()
+    assert deleted == book.delete("c-2")
+    assert (entries, rows) == (book.changes_since(), book.dump())
 
 
 @pytest.mark.parametrize("on_deleted", ["forget", "restore", "refuse"])
-def test_an_id_of_nobody(on_deleted: str) -> None:
-    """An unknown id and one that merely leads to a contact take nothing out."""
-    made = book(on_deleted)
-    made.create({"email": "bob@x"})
-    made.merge("c-2", "c-3")
-    before = made.dump()
+def test_delete_of_an_unknown_or_merged_id_is_refused(on_deleted: str) -> None:
+    book = make_book(on_deleted)
+    book.create({"email": "bob@x"})
+    book.merge("c-2", "c-3")
+    before = book.dump()
     for id in ("c-3", "c-9", ""):
         with pytest.raises(errors.UnknownContact):
-            made.delete(id)
+            book.delete(id)
 
-    assert before == made.dump()
+    assert before == book.dump()
 
 
-@BACK
-def test_a_row_tells_it(on_deleted: str) -> None:
-    """The mark is in the row of a deleted contact alone, and is read back."""
-    made = book(on_deleted)
-    rows = json.loads(json.dumps(made.dump()))
-    loaded = ContactBook.load(made.policy, rows)
+@KEPT
+def test_row_of_a_deleted_contact_has_deleted_at(on_deleted: str) -> None:
+    """It is read back by load and by replay."""
+    book = make_book(on_deleted)
+    rows = json.loads(json.dumps(book.dump()))
+    loaded = ContactBook.load(book.policy, rows)
 
-    assert [hour(3).isoformat(), None] == [row.get("deleted_at") for row in rows]
+    assert [time_of_call(3).isoformat(), None] == [
+        row.get("deleted_at") for row in rows
+    ]
     assert "deleted_at" not in rows[1]
-    assert made.dump() == loaded.dump() == rows
-    assert loaded.get("c-1") == made.get("c-1")
-    twin = ContactBook.from_changes(made.policy, made.changes_since())
-    assert made.dump() == twin.dump()
+    assert book.dump() == loaded.dump() == rows
+    assert loaded.get("c-1") == book.get("c-1")
+    replayed = ContactBook.from_changes(book.policy, book.changes_since())
+    assert book.dump() == replayed.dump()
 
 
 @pytest.mark.parametrize(
@@ -139,13 +141,12 @@ def test_a_row_tells_it(on_deleted: str) -> None:
         ("2024-01-02T00:00:00", "must have an offset from UTC"),
     ],
 )
-def test_a_row_of_the_wrong_form(value: Any, reason: str) -> None:
-    """The mark is a time with an offset, or it is not there."""
-    row = book("restore").dump()[0]
-    with pytest.raises(errors.InvalidField, match=reason) as no:
+def test_invalid_deleted_at_is_refused(value: Any, reason: str) -> None:
+    row = make_book("restore").dump()[0]
+    with pytest.raises(errors.InvalidField, match=reason) as caught:
         Contact.from_dict({**row, "deleted_at": value})
 
-    assert no.value.field == "deleted_at"
+    assert caught.value.field == "deleted_at"
 
 
 @pytest.mark.parametrize(
@@ -156,239 +157,245 @@ def test_a_row_of_the_wrong_form(value: Any, reason: str) -> None:
         (ADA, "Ada"),
     ],
 )
-def test_a_patch_brings_it_back(patch: dict[str, Any], name: str) -> None:
-    """It is updated, also where no field moves; then it is as any other."""
-    made = book("restore")
-    before = made.get("c-1")
-    outcome = made.upsert(patch)
-    now = made.get("c-1")
+def test_patch_restores_the_contact(patch: dict[str, Any], name: str) -> None:
+    """It is an update even if no field changes."""
+    book = make_book("restore")
+    before = book.get("c-1")
+    outcome = book.upsert(patch)
+    restored = book.get("c-1")
 
-    assert ("updated", before, now) == (outcome.result, outcome.before, outcome.contact)
-    assert (now.deleted_at, now.version, now.updated_at) == (None, 3, hour(4))
-    assert ("c-1", name, before.created_at) == (now.id, now["name"], now.created_at)
-    assert made.upsert(patch).unchanged
+    assert ("updated", before, restored) == (
+        outcome.result,
+        outcome.before,
+        outcome.contact,
+    )
+    assert (restored.deleted_at, restored.version, restored.updated_at) == (
+        None,
+        3,
+        time_of_call(4),
+    )
+    assert ("c-1", name, before.created_at) == (
+        restored.id,
+        restored["name"],
+        restored.created_at,
+    )
+    assert book.upsert(patch).unchanged
     assert (
-        made.dump()
-        == ContactBook.from_changes(made.policy, made.changes_since()).dump()
+        book.dump()
+        == ContactBook.from_changes(book.policy, book.changes_since()).dump()
     )
 
 
-def test_it_can_be_deleted_and_brought_back_again() -> None:
+def test_contact_is_deleted_and_restored_repeatedly() -> None:
     """Each time is one version."""
-    made = book("restore")
+    book = make_book("restore")
     for _ in range(2):
-        made.upsert(ADA)
-        made.delete("c-1")
+        book.upsert(ADA)
+        book.delete("c-1")
 
-    assert (6, hour(7)) == (made.get("c-1").version, made.get("c-1").deleted_at)
+    assert (6, time_of_call(7)) == (book.get("c-1").version, book.get("c-1").deleted_at)
 
 
-def test_a_plan_brings_it_back() -> None:
-    """The plan says so, and does it; a deletion in between makes it stale."""
-    made = book("restore")
-    plan = made.plan({"email": "ada@x"})
+def test_plan_to_restore_is_applied_or_stale() -> None:
+    """Another deletion makes it stale."""
+    book = make_book("restore")
+    plan = book.plan({"email": "ada@x"})
     assert plan.updated
-    assert made.get("c-1").deleted_at is not None
-    assert made.apply(plan).contact.deleted_at is None
+    assert book.get("c-1").deleted_at is not None
+    assert book.apply(plan).contact.deleted_at is None
 
-    plan = made.plan({"email": "ada@x", "name": "Bob"})
-    made.delete("c-1")
+    plan = book.plan({"email": "ada@x", "name": "Bob"})
+    book.delete("c-1")
     with pytest.raises(errors.StalePlan, match="c-1"):
-        made.apply(plan)
+        book.apply(plan)
 
 
-def test_an_undo_marks_it_again() -> None:
-    """The contact is as it was, with the time of its deletion."""
-    made = book("restore")
-    before = made.dump()
-    made.undo(made.upsert({"email": "ada@x", "name": "Bob"}))
+def test_undo_of_a_restore_deletes_the_contact_again() -> None:
+    """With the time of its deletion."""
+    book = make_book("restore")
+    before = book.dump()
+    book.undo(book.upsert({"email": "ada@x", "name": "Bob"}))
 
-    assert before == made.dump()
+    assert before == book.dump()
     assert (
-        made.dump()
-        == ContactBook.from_changes(made.policy, made.changes_since()).dump()
+        book.dump()
+        == ContactBook.from_changes(book.policy, book.changes_since()).dump()
     )
 
 
-def test_a_patch_that_finds_it_is_refused() -> None:
-    """By its id; whatever the patch says, nothing changes."""
-    made = book("refuse")
-    before = made.dump()
+def test_patch_for_a_deleted_contact_is_refused() -> None:
+    """The refusal names its id; nothing changes."""
+    book = make_book("refuse")
+    before = book.dump()
     calls: list[Callable[[], Any]] = [
-        lambda: made.upsert({"phone": "+15550001"}),
-        lambda: made.plan({"email": "ada@x", "name": "Bob"}),
-        lambda: made.upsert_many([ADA]),
-        lambda: made.upsert_many([EVE, {**EVE, "name": "E"}, ADA], atomic=True),
+        lambda: book.upsert({"phone": "+15550001"}),
+        lambda: book.plan({"email": "ada@x", "name": "Bob"}),
+        lambda: book.upsert_many([ADA]),
+        lambda: book.upsert_many([EVE, {**EVE, "name": "E"}, ADA], atomic=True),
     ]
     for call in calls:
-        with pytest.raises(errors.ContactDeleted) as no:
+        with pytest.raises(errors.ContactDeleted) as caught:
             call()
-        assert no.value.id == "c-1"
-        assert "contact c-1: deleted" in str(no.value)
+        assert caught.value.id == "c-1"
+        assert "contact c-1: deleted" in str(caught.value)
 
-    assert before == made.dump()
+    assert before == book.dump()
     assert issubclass(errors.ContactDeleted, errors.Refused)
 
 
-@BACK
-def test_a_version_comes_first(on_deleted: str) -> None:
-    """Who names another version is told that one, and nothing comes back."""
-    made = book(on_deleted)
-    with pytest.raises(errors.StaleVersion) as no:
-        made.upsert(ADA, if_version=1)
-    assert (1, 2) == (no.value.expected, no.value.actual)
+@KEPT
+def test_wrong_if_version_is_refused_before_contact_deleted(on_deleted: str) -> None:
+    book = make_book(on_deleted)
+    with pytest.raises(errors.StaleVersion) as caught:
+        book.upsert(ADA, if_version=1)
+    assert (1, 2) == (caught.value.expected, caught.value.actual)
 
     if on_deleted == "refuse":
         with pytest.raises(errors.ContactDeleted):
-            made.upsert(ADA, if_version=2)
+            book.upsert(ADA, if_version=2)
     else:
-        assert made.upsert(ADA, if_version=2).contact.version == 3
+        assert book.upsert(ADA, if_version=2).contact.version == 3
 
 
-def test_a_policy_that_ignores_updates() -> None:
-    """It leaves the contact as it is: deleted."""
-    made = book("restore", on_found="ignore")
-    outcome = made.upsert({"email": "ada@x", "name": "Bob"})
+def test_on_found_ignore_leaves_the_contact_deleted() -> None:
+    book = make_book("restore", on_found="ignore")
+    outcome = book.upsert({"email": "ada@x", "name": "Bob"})
 
     assert ("unchanged", {"name": "on_found"}) == (
         outcome.result,
         dict(outcome.ignored),
     )
-    assert hour(3) == made.get("c-1").deleted_at
+    assert time_of_call(3) == book.get("c-1").deleted_at
 
 
-def test_a_policy_without_updates() -> None:
-    """To bring a contact back is an update, also where no field moves."""
-    made = book("restore", on_found="refuse")
-    assert made.upsert(EVE).unchanged
-    with pytest.raises(errors.UpdateRefused) as no:
-        made.upsert(ADA)
+def test_on_found_refuse_refuses_a_restore() -> None:
+    """A restore is an update even if no field changes."""
+    book = make_book("restore", on_found="refuse")
+    assert book.upsert(EVE).unchanged
+    with pytest.raises(errors.UpdateRefused) as caught:
+        book.upsert(ADA)
 
-    assert ("c-1", hour(3)) == (no.value.id, made.get("c-1").deleted_at)
+    assert ("c-1", time_of_call(3)) == (caught.value.id, book.get("c-1").deleted_at)
 
 
-@BACK
-def test_its_unique_keys_are_held(on_deleted: str) -> None:
-    """Nobody else can have them while it stays; the holder is named."""
-    made = book(on_deleted)
-    with pytest.raises(errors.KeyInUse) as no:
-        made.create({"email": "ADA@x"})
-    assert no.value.holder == "c-1"
+@KEPT
+def test_unique_key_of_a_deleted_contact_is_in_use(on_deleted: str) -> None:
+    """The refusal, or the withheld field, names the holder."""
+    book = make_book(on_deleted)
+    with pytest.raises(errors.KeyInUse) as caught:
+        book.create({"email": "ADA@x"})
+    assert caught.value.holder == "c-1"
 
-    made = book(on_deleted, match=first_match("phone"), on_key_in_use="withhold")
-    outcome = made.upsert({"phone": "+15550002", "email": "ada@x"})
+    book = make_book(on_deleted, match=first_match("phone"), on_key_in_use="withhold")
+    outcome = book.upsert({"phone": "+15550002", "email": "ada@x"})
     assert [("email", "c-1")] == [
-        (each.field, each.holder) for each in outcome.withheld
+        (field_withheld.field, field_withheld.holder)
+        for field_withheld in outcome.withheld
     ]
-    assert made.get("c-2")["email"] == "eve@x"
+    assert book.get("c-2")["email"] == "eve@x"
 
 
-@BACK
-def test_it_is_no_duplicate(on_deleted: str) -> None:
-    """It neither stands in a group nor joins two; nobody is merged into it."""
-    made = book(on_deleted, match=first_match("email"))
-    made.create({"phone": "+15550001"})
-    assert () == made.duplicates()
+@KEPT
+def test_deleted_contact_is_in_no_group(on_deleted: str) -> None:
+    book = make_book(on_deleted, match=first_match("email"))
+    book.create({"phone": "+15550001"})
+    assert () == book.duplicates()
 
-    made.create({"phone": "+15550001"})
-    assert [["c-3", "c-4"]] == [[each.id for each in g] for g in made.duplicates()]
-    assert len(made.dedupe("phone")) == 1
-    assert ["c-1", "c-2", "c-3"] == [each.id for each in made]
-    assert made.get("c-1").deleted_at == hour(3)
-
-
-def test_it_stands_in_no_middle() -> None:
-    """Two that share a key with it, and none with each other, are no group."""
-    made = book("restore", match=first_match("email"))
-    made.create({"phone": "+15550001"})
-    made.create({"phone": ["+15550002"]})
-    made.delete("c-2")
-
-    assert () == made.duplicates("phone")
+    book.create({"phone": "+15550001"})
+    assert [["c-3", "c-4"]] == [
+        [contact.id for contact in group] for group in book.duplicates()
+    ]
+    assert len(book.dedupe("phone")) == 1
+    assert ["c-1", "c-2", "c-3"] == [contact.id for contact in book]
+    assert book.get("c-1").deleted_at == time_of_call(3)
 
 
-def test_a_merging_patch_brings_it_back() -> None:
-    """Who is found besides becomes part of it, and an undo puts both as they were."""
-    made = book("restore", match=merge_all("email", "phone"))
-    before = made.dump()
-    outcome = made.upsert({"email": "ada@x", "phone": "+15550002"})
+def test_deleted_contact_does_not_join_two_others() -> None:
+    book = make_book("restore", match=first_match("email"))
+    book.create({"phone": "+15550001"})
+    book.create({"phone": ["+15550002"]})
+    book.delete("c-2")
+
+    assert () == book.duplicates("phone")
+
+
+def test_merging_patch_restores_the_contact() -> None:
+    """An undo restores the state before it."""
+    book = make_book("restore", match=merge_all("email", "phone"))
+    before = book.dump()
+    outcome = book.upsert({"email": "ada@x", "phone": "+15550002"})
 
     assert ("merged", "c-1", None) == (
         outcome.result,
         outcome.contact.id,
         outcome.contact.deleted_at,
     )
-    made.undo(outcome)
-    assert before == made.dump()
+    book.undo(outcome)
+    assert before == book.dump()
     assert (
-        made.dump()
-        == ContactBook.from_changes(made.policy, made.changes_since()).dump()
+        book.dump()
+        == ContactBook.from_changes(book.policy, book.changes_since()).dump()
     )
 
 
-def test_an_absorbed_one_keeps_its_mark_in_the_outcome() -> None:
-    """An id that leads to the survivor finds one that is not deleted."""
-    made = book("restore")
-    outcome = made.merge("c-2", "c-1")
+def test_absorbed_deleted_contact_keeps_deleted_at_in_the_outcome() -> None:
+    """Its id leads to the survivor, which is not deleted."""
+    book = make_book("restore")
+    outcome = book.merge("c-2", "c-1")
 
-    assert (hour(3),) == tuple(each.deleted_at for each in outcome.merged)
-    assert ("c-2", None) == (made.get("c-1").id, made.get("c-1").deleted_at)
-    made.undo(outcome)
-    assert hour(3) == made.get("c-1").deleted_at
-
-
-@BACK
-def test_a_former_id_of_it_still_leads_to_it(on_deleted: str) -> None:
-    """What it absorbed is found under its old id, deleted as it is."""
-    made = book(on_deleted)
-    made.create({"email": "bob@x"})
-    made.merge("c-2", "c-3")
-    made.delete("c-2")
-
-    assert ("c-2", hour(6)) == (made.get("c-3").id, made.get("c-3").deleted_at)
+    assert (time_of_call(3),) == tuple(contact.deleted_at for contact in outcome.merged)
+    assert ("c-2", None) == (book.get("c-1").id, book.get("c-1").deleted_at)
+    book.undo(outcome)
+    assert time_of_call(3) == book.get("c-1").deleted_at
 
 
-def test_scopes_are_apart() -> None:
-    """A patch of another scope finds nobody who is deleted here."""
-    made = book("refuse")
+@KEPT
+def test_merged_id_leads_to_a_deleted_survivor(on_deleted: str) -> None:
+    book = make_book(on_deleted)
+    book.create({"email": "bob@x"})
+    book.merge("c-2", "c-3")
+    book.delete("c-2")
 
-    assert made.upsert(ADA, scope="east").created
-
-
-def test_a_retry_brings_nobody_back() -> None:
-    """A call that was made already is answered, and the contact stays deleted."""
-    made = book("restore")
-    first = made.upsert(EVE, idempotency_key="k-1")
-    made.delete("c-2")
-
-    assert first == made.upsert(EVE, idempotency_key="k-1")
-    assert made.get("c-2").deleted_at is not None
+    assert ("c-2", time_of_call(6)) == (book.get("c-3").id, book.get("c-3").deleted_at)
 
 
-def test_a_deleted_contact_under_a_policy_that_forgets() -> None:
-    """Its mark is read; the next deletion takes it out for good."""
-    made = book("restore")
-    loaded = ContactBook.load(Policy(first_match("email"), LINES), made.dump())
-    assert loaded.get("c-1").deleted_at == hour(3)
+def test_deleted_contact_of_another_scope_is_not_found() -> None:
+    book = make_book("refuse")
 
-    assert loaded.delete("c-1") == made.get("c-1")
+    assert book.upsert(ADA, scope="east").created
+
+
+def test_retry_does_not_restore_the_contact() -> None:
+    book = make_book("restore")
+    first = book.upsert(EVE, idempotency_key="k-1")
+    book.delete("c-2")
+
+    assert first == book.upsert(EVE, idempotency_key="k-1")
+    assert book.get("c-2").deleted_at is not None
+
+
+def test_deleted_contact_loaded_under_forget_is_removed_by_delete() -> None:
+    book = make_book("restore")
+    loaded = ContactBook.load(Policy(first_match("email"), LINES), book.dump())
+    assert loaded.get("c-1").deleted_at == time_of_call(3)
+
+    assert loaded.delete("c-1") == book.get("c-1")
     assert "c-1" not in loaded
 
 
-def test_a_clock_that_tells_no_time() -> None:
-    """The deletion raises, and the contact stays as it is."""
+def test_invalid_time_leaves_the_contact_undeleted() -> None:
     policy = Policy(first_match("email"), LINES, on_deleted="restore")
     times: Any = iter([NOW, None])
-    made = ContactBook(policy, ids=lambda: "c-1", clock=times.__next__)
-    made.create(ADA)
+    book = ContactBook(policy, ids=lambda: "c-1", clock=times.__next__)
+    book.create(ADA)
     with pytest.raises(TypeError, match="clock: must return an aware time"):
-        made.delete("c-1")
+        book.delete("c-1")
 
-    assert (1, None) == (made.get("c-1").version, made.get("c-1").deleted_at)
+    assert (1, None) == (book.get("c-1").version, book.get("c-1").deleted_at)
 
 
-def test_nobody_deleted_is_merged_where_none_comes_back() -> None:
-    """By a patch or by name, survivor or absorbed: refused, and named."""
+def test_merge_with_a_deleted_contact_is_refused_under_refuse() -> None:
+    """As survivor or absorbed, by a patch or by id."""
     lines = {name: field(key=normalize.exact) for name in ("a", "b")}
     policy = Policy(merge_all("a", "b"), lines, on_deleted="refuse")
     numbers = count(1)
@@ -407,13 +414,12 @@ def test_nobody_deleted_is_merged_where_none_comes_back() -> None:
         assert caught.value.id == "c-2"
 
 
-def test_what_came_back_is_told() -> None:
-    """The first line says that it was deleted."""
+def test_explain_of_a_restore_says_deleted() -> None:
     lines = {"a": field(key=normalize.exact)}
     policy = Policy(first_match("a"), lines, on_deleted="restore")
     book = ContactBook(policy, ids=lambda: "c-1")
     book.create({"a": 1})
     book.delete("c-1")
 
-    told = book.upsert({"a": 1}).explain()
-    assert told == "updated c-1, which was deleted, matched by a"
+    text = book.upsert({"a": 1}).explain()
+    assert text == "updated c-1, which was deleted, matched by a"

@@ -1,4 +1,4 @@
-"""Reading a book: who stands there twice, by which keys, in which scope."""
+"""Duplicates: groups of contacts that share keys, by key and scope."""
 
 from __future__ import annotations
 
@@ -33,20 +33,22 @@ POLICY = Policy(
 )
 
 
-def book(*patches: dict[str, Any], policy: Policy = POLICY) -> ContactBook:
-    """Make a book of contacts c-1, c-2, ..., each created without matching."""
+def make_book(*patches: dict[str, Any], policy: Policy = POLICY) -> ContactBook:
+    """Make a book of contacts c-1, c-2, ..., created without matching."""
     ids = count(1)
-    made = ContactBook(policy, ids=lambda: f"c-{next(ids)}")
+    book = ContactBook(policy, ids=lambda: f"c-{next(ids)}")
     for patch in patches:
-        made.create(patch)
-    return made
+        book.create(patch)
+    return book
 
 
-def found(made: ContactBook, *keys: str, scope: str | None = None) -> list[list[int]]:
-    """Give the groups of duplicates by the numbers in their ids."""
+def groups_of(
+    book: ContactBook, *keys: str, scope: str | None = None
+) -> list[list[int]]:
+    """Return the groups of duplicates as numbers of their ids."""
     return [
-        [int(each.id.removeprefix("c-")) for each in group]
-        for group in made.duplicates(*keys, scope=scope)
+        [int(contact.id.removeprefix("c-")) for contact in group]
+        for group in book.duplicates(*keys, scope=scope)
     ]
 
 
@@ -62,8 +64,8 @@ CHAIN: list[dict[str, Any]] = [
 
 
 def test_groups_are_transitive() -> None:
-    """Two that share nothing are of one group where a third shares with both."""
-    assert found(book(*CHAIN)) == [[1, 3, 7], [2, 4, 5]]
+    """Two contacts that share no key are one group if a third shares one with both."""
+    assert groups_of(make_book(*CHAIN)) == [[1, 3, 7], [2, 4, 5]]
 
 
 @pytest.mark.parametrize(
@@ -76,103 +78,102 @@ def test_groups_are_transitive() -> None:
         (("phone", "email", "phone"), [[1, 3, 7], [2, 4]]),
     ],
 )
-def test_only_the_keys_that_are_named_count(keys: Any, groups: Any) -> None:
-    """In any order, also those that the strategy does not ask for."""
-    assert found(book(*CHAIN), *keys) == groups
+def test_only_named_keys_make_groups(keys: Any, groups: Any) -> None:
+    """In any order; keys outside the strategy too."""
+    assert groups_of(make_book(*CHAIN), *keys) == groups
 
 
-def test_the_contacts_are_those_that_are_stored() -> None:
-    """A group holds contacts, and finding it changes nothing."""
-    made = book(*CHAIN)
-    before = made.dump()
-    for group in made.duplicates():
+def test_groups_hold_the_stored_contacts() -> None:
+    """The book is unchanged."""
+    book = make_book(*CHAIN)
+    before = book.dump()
+    for group in book.duplicates():
         for contact in group:
-            assert made.get(contact.id) is contact
+            assert book.get(contact.id) is contact
 
-    assert made.dump() == before
+    assert book.dump() == before
 
 
-def test_scopes_are_apart() -> None:
-    """Nothing is shared across scopes, and one scope can be asked alone."""
-    made = book({"email": "a@x"}, {"email": "a@x"})
+def test_groups_do_not_cross_scopes() -> None:
+    """One scope can be named alone."""
+    book = make_book({"email": "a@x"}, {"email": "a@x"})
     for scope in ("s", "s", "t"):
-        made.create({"email": "a@x"}, scope=scope)
+        book.create({"email": "a@x"}, scope=scope)
 
-    assert found(made) == [[1, 2], [3, 4]]
-    assert found(made, scope="") == [[1, 2]]
-    assert found(made, "email", scope="s") == [[3, 4]]
-    assert found(made, scope="t") == []
-    assert found(made, scope="nobody's") == []
-
-
-def test_former_keys_count() -> None:
-    """An alias still finds, so whoever holds it now is the same."""
-    made = book({"email": "old@x", "phone": "+15550001"})
-    made.upsert({"phone": "+15550001", "email": None})
-    made.create({"email": "OLD@x"})
-
-    assert made.get("c-1").get("email") is None
-    assert found(made) == [[1, 2]]
+    assert groups_of(book) == [[1, 2], [3, 4]]
+    assert groups_of(book, scope="") == [[1, 2]]
+    assert groups_of(book, "email", scope="s") == [[3, 4]]
+    assert groups_of(book, scope="t") == []
+    assert groups_of(book, scope="nobody's") == []
 
 
-def test_what_identifies_nobody_is_shared_by_nobody() -> None:
-    """Blocked, null and blank are no keys."""
+def test_alias_makes_a_group_with_its_new_holder() -> None:
+    book = make_book({"email": "old@x", "phone": "+15550001"})
+    book.upsert({"phone": "+15550001", "email": None})
+    book.create({"email": "OLD@x"})
+
+    assert book.get("c-1").get("email") is None
+    assert groups_of(book) == [[1, 2]]
+
+
+def test_null_blank_and_blocked_values_make_no_group() -> None:
     blank: dict[str, Any] = {"email": "", "phone": None, "first": "Ada", "last": ""}
 
-    assert found(book(*[{"email": "noreply@x"}] * 2, blank, blank)) == []
+    assert groups_of(make_book(*[{"email": "noreply@x"}] * 2, blank, blank)) == []
 
 
-def test_who_was_merged_deleted_or_put_back() -> None:
-    """Groups are of those who are there now, by creation whatever came since."""
-    made = book(*[{"email": "a@x"}] * 4)
-    outcome = made.merge("c-3", "c-1")
-    assert found(made) == [[2, 3, 4]]
-    made.delete("c-4")
-    made.undo(outcome)
-    assert found(made) == [[1, 2, 3]]
+def test_groups_follow_merge_delete_and_undo() -> None:
+    """They are in the order of creation."""
+    book = make_book(*[{"email": "a@x"}] * 4)
+    outcome = book.merge("c-3", "c-1")
+    assert groups_of(book) == [[2, 3, 4]]
+    book.delete("c-4")
+    book.undo(outcome)
+    assert groups_of(book) == [[1, 2, 3]]
 
-    made.delete("c-1")
-    made.delete("c-2")
-    assert found(made) == []
+    book.delete("c-1")
+    book.delete("c-2")
+    assert groups_of(book) == []
 
 
-def test_a_book_without_keys() -> None:
-    """Nobody stands there twice where nothing tells them apart."""
-    made = book({"a": 1}, {"a": 1}, policy=Policy(never(), {"a": field()}))
+def test_book_without_keys_has_no_duplicates() -> None:
+    book = make_book({"a": 1}, {"a": 1}, policy=Policy(never(), {"a": field()}))
 
-    assert made.duplicates() == ()
+    assert book.duplicates() == ()
     with pytest.raises(errors.InvalidField, match="key: 'a' is unknown; name a key"):
-        made.duplicates("a")
+        book.duplicates("a")
 
 
-def test_find_by_a_stored_list_gives_the_holders_of_each_item_once() -> None:
-    """A list stands for any of its items; the contacts stand by creation."""
-    made = book(
+def test_find_by_a_list_returns_the_holders_of_any_item_once() -> None:
+    """In the order of creation."""
+    book = make_book(
         {"email": ["a@x", "b@x"]},
         {"email": "c@x", "first": "Ada", "last": ["King", "Byron"]},
         {"email": ["b@x", "d@x"]},
     )
 
-    for contact in made:
-        assert contact in made.find("email", contact["email"])
-    wanted = ["d@x", "b@x", "", "x", "c@x"]
-    assert [each.id for each in made.find("email", wanted)] == ["c-1", "c-2", "c-3"]
-    assert [each.id for each in made.find("email", ["d@x", "D@x"])] == ["c-3"]
-    assert made.find("email", []) == made.find("email", ["n@x"]) == ()
+    for contact in book:
+        assert contact in book.find("email", contact["email"])
+    values = ["d@x", "b@x", "", "x", "c@x"]
+    assert [contact.id for contact in book.find("email", values)] == [
+        "c-1",
+        "c-2",
+        "c-3",
+    ]
+    assert [contact.id for contact in book.find("email", ["d@x", "D@x"])] == ["c-3"]
+    assert book.find("email", []) == book.find("email", ["n@x"]) == ()
     person = {"first": "ADA", "last": ["Lovelace", "Byron"]}
-    assert [each.id for each in made.find("person", person)] == ["c-2"]
-    assert made.find("email", ["a@x"], scope="other") == ()
+    assert [contact.id for contact in book.find("person", person)] == ["c-2"]
+    assert book.find("email", ["a@x"], scope="other") == ()
 
 
 @pytest.mark.parametrize("name", ["first", "", 7, None, ("email",), ["email"]])
-def test_no_key(name: Any) -> None:
-    """A name that is no key of the policy is refused before anything is read."""
+def test_unknown_key_is_refused(name: Any) -> None:
     with pytest.raises(errors.InvalidField, match="key: must be one of email, phone"):
-        book().duplicates("email", name)
+        make_book().duplicates("email", name)
 
 
 @pytest.mark.parametrize("scope", [7, b"s", "\ud800"])
-def test_no_scope(scope: Any) -> None:
-    """A scope is text, or None for all."""
+def test_invalid_scope_is_refused(scope: Any) -> None:
     with pytest.raises(errors.InvalidField, match="scope"):
-        book().duplicates(scope=scope)
+        make_book().duplicates(scope=scope)
