@@ -4,8 +4,7 @@ The pages that the profiles follow, statement by statement, as a table.
 Rules:
     ``cases/seeds.json`` quotes each line of each page, in order, and names for each
     statement the cases that check it, or why it is the application's part.
-    ``cases/seeds.md`` is made from it: ``python -m tests.profiles.seed_table`` writes
-    it anew.
+    ``python -m tests.profiles.seed_table`` writes ``cases/seeds.md`` from it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def calls() -> dict[str, list[dict[str, Any]]]:
 
 def digest(lines: Iterator[tuple[int, str]]) -> str:
     """
-    Sum up the lines of a page that are not blank, without their white space.
+    Return the hash of the lines of a page that are not blank, without white space.
 
     Args:
         lines: The number of a line, from 1, and text of it; several of one line are
@@ -58,10 +57,10 @@ def digest(lines: Iterator[tuple[int, str]]) -> str:
 
 def holds(part: Any, whole: Any) -> bool:
     """
-    Return whether a value is in another one.
+    Return whether a value is contained in another one.
 
     A mapping is in one that has at least its names, a list in one that has an item
-    for each of its own, and any other value in its equal of the same type.
+    for each of its own, and any other value in an equal one of the same type.
     """
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(
@@ -75,7 +74,7 @@ def holds(part: Any, whole: Any) -> bool:
 
 
 def table() -> str:
-    """Write the table."""
+    """Return the text of the table."""
     pages = seeds()
     head = [
         "# What the pages say, and what checks it",
@@ -87,14 +86,17 @@ def table() -> str:
         "| page | statements | checked by a case | application | layout |",
         "|---|---|---|---|---|",
         *[_counts(page["title"], page["statements"]) for page in pages],
-        _counts("all", [each for page in pages for each in page["statements"]]),
+        _counts(
+            "all", [statement for page in pages for statement in page["statements"]]
+        ),
     ]
     return "\n".join([*head, *[line for page in pages for line in _page(page)], ""])
 
 
 def _counts(title: str, statements: list[dict[str, Any]]) -> str:
     kinds = Counter(
-        "layout" if each.get("why") == LAYOUT else each["kind"] for each in statements
+        "layout" if statement.get("why") == LAYOUT else statement["kind"]
+        for statement in statements
     )
     cells = (len(statements), kinds["case"], kinds["application"], kinds["layout"])
     return f"| {title} | {' | '.join(map(str, cells))} |"
@@ -108,14 +110,14 @@ def _page(page: dict[str, Any]) -> Iterator[str]:
         "| line | statement | |",
         "|---|---|---|",
     )
-    for each in page["statements"]:
-        if each["kind"] == "case":
-            says = "; ".join(each["cases"])
-            says += f". {each['note']}" if "note" in each else ""
+    for statement in page["statements"]:
+        if statement["kind"] == "case":
+            check = "; ".join(statement["cases"])
+            check += f". {statement['note']}" if "note" in statement else ""
         else:
-            says = f"*{each['why']}*"
-        quote = " ".join(each["quote"].split())
-        cells = (str(each["line"]), f"`` {quote} ``", says)
+            check = f"*{statement['why']}*"
+        quote = " ".join(statement["quote"].split())
+        cells = (str(statement["line"]), f"`` {quote} ``", check)
         yield f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 

@@ -1,8 +1,8 @@
 """
-Replays tests/cases/hostile_profiles.json: payloads that no honest client sends.
+The attacks of tests/cases/hostile_profiles.json on each profile.
 
-Each is answered with the status that its system documents, in its documented shape;
-what is refused changes nothing, and what is taken is unchanged when it comes again.
+The status and shape of each response are documented ones. A refused payload changes
+nothing, and an accepted one is unchanged when sent again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ATTACKS = [
 
 
 class Text(str):
-    """Text of another class, whose own methods must not be relied upon."""
+    """A subclass of text whose own methods fail."""
 
     __slots__ = ()
 
@@ -63,11 +63,11 @@ class Object(Mapping[Any, Any]):
         return len(self.pairs)
 
     def items(self) -> Any:
-        """List the pairs as they are."""
+        """Return the pairs as they are."""
         return list(self.pairs)
 
 
-def deep(wrap: Callable[[Any], Any]) -> Any:
+def nested(wrap: Callable[[Any], Any]) -> Any:
     """Make a value that nests ten thousand deep."""
     value: Any = "x"
     for _ in range(10_000):
@@ -76,7 +76,7 @@ def deep(wrap: Callable[[Any], Any]) -> Any:
 
 
 def cyclic(value: Any) -> Any:
-    """Make a list or an object that holds itself."""
+    """Make a list or an object that contains itself."""
     if isinstance(value, list):
         value.append(value)
     else:
@@ -89,8 +89,8 @@ MAKE: dict[str, Callable[[Any], Any]] = {
     "infinity": lambda _: float("inf"),
     "minus infinity": lambda _: float("-inf"),
     "lone surrogate": lambda _: "\ud800",
-    "deep list": lambda _: deep(lambda value: [value]),
-    "deep object": lambda _: deep(lambda value: {"a": value}),
+    "deep list": lambda _: nested(lambda value: [value]),
+    "deep object": lambda _: nested(lambda value: {"a": value}),
     "cyclic list": lambda _: cyclic([]),
     "cyclic object": lambda _: cyclic({}),
     "5000 digits": lambda _: 10**5000,
@@ -103,7 +103,7 @@ MAKE: dict[str, Callable[[Any], Any]] = {
     "bytes": lambda _: b"ada@x.org",
     "set": lambda _: {"ada@x.org"},
     "object": lambda _: object(),
-    "generator": lambda _: (each for each in "ab"),
+    "generator": lambda _: (letter for letter in "ab"),
     "decimal": lambda _: Decimal("1.5"),
     "datetime": lambda _: datetime(2024, 1, 2, tzinfo=UTC),
     "uuid": lambda _: UUID(int=1),
@@ -115,36 +115,36 @@ MAKE: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def value_of(told: Any) -> Any:
-    """Make what JSON cannot say of the words for it."""
-    if isinstance(told, list):
-        return [value_of(item) for item in told]
-    if not isinstance(told, dict):
-        return told
-    if "$python" in told:
-        return MAKE[told["$python"]](value_of(told.get("of")))
-    return {name: value_of(value) for name, value in told.items()}
+def decode(encoded: Any) -> Any:
+    """Decode a value of the file: ``$python`` names one that JSON cannot represent."""
+    if isinstance(encoded, list):
+        return [decode(item) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    if "$python" in encoded:
+        return MAKE[encoded["$python"]](decode(encoded.get("of")))
+    return {name: decode(value) for name, value in encoded.items()}
 
 
-def put(whole: Any, place: list[Any], value: Any) -> Any:
-    """Put a value at a place of a copy."""
+def replaced(root: Any, place: list[Any], value: Any) -> Any:
+    """Return a copy with another value at a place."""
     if not place:
         return value
-    changed = copy.copy(whole)
+    changed = copy.copy(root)
     below = changed[place[0]] if len(place) > 1 else None
-    changed[place[0]] = put(below, place[1:], value)
+    changed[place[0]] = replaced(below, place[1:], value)
     return changed
 
 
-def look(whole: Any, place: list[Any]) -> Any:
-    """Return what is at a place."""
+def value_at(root: Any, place: list[Any]) -> Any:
+    """Return the value at a place."""
     for step in place:
-        whole = whole[step]
-    return whole
+        root = root[step]
+    return root
 
 
-def is_answer(profile: str, status: int, body: Any) -> bool:
-    """Tell whether a body has the shape that the system documents for a status."""
+def is_documented_body(profile: str, status: int, body: Any) -> bool:
+    """Return whether a body has the documented shape for a status."""
     shapes: dict[str, dict[int, dict[str, Any]]] = {
         "SalesforceIQ": {
             200: {"id": str, "properties": dict},
@@ -176,15 +176,15 @@ def is_answer(profile: str, status: int, body: Any) -> bool:
         body.keys() == shape.keys()
         and all(type(body[name]) is kind for name, kind in shape.items())
         and body.get("statusCode", status) == status
-        and all(type(each) is str and each for each in lists)
+        and all(type(line) is str and line for line in lists)
     )
 
 
 @pytest.mark.parametrize(("system", "attack"), ATTACKS)
-def test_a_hostile_payload_is_answered(
+def test_hostile_payload_has_the_expected_response(
     system: dict[str, Any], attack: dict[str, Any]
 ) -> None:
-    """Status, shape and words are the documented ones, and the book stays right."""
+    """Status, shape and message are documented ones, and the book stays valid."""
     numbers = count(1)
     make: Any = getattr(profiles, system["profile"])
     options = attack.get("options", {})
@@ -192,18 +192,20 @@ def test_a_hostile_payload_is_answered(
     base, path = system["base"], {**system["path"], **attack.get("path", {})}
     for payload in attack.get("before", ()):
         assert profile.upsert(payload, **system["path"]).status == 200
-    payload = value_of(attack.get("payload", base))
+    payload = decode(attack.get("payload", base))
     place = attack.get("at")
     if place and place[0] == "?":
-        path[place[1]] = value_of(attack["put"])
+        path[place[1]] = decode(attack["put"])
     elif place is not None:
-        payload = put(base, place, value_of(attack["put"]))
+        payload = replaced(base, place, decode(attack["put"]))
     before = profile.book.dump()
 
     response = profile.upsert(payload, **path)
 
     assert response.status == attack["status"], response.body
-    assert is_answer(system["profile"], response.status, response.body), response.body
+    assert is_documented_body(system["profile"], response.status, response.body), (
+        response.body
+    )
     json.dumps(response.body, allow_nan=False).encode()
     if response.outcome is None:
         assert attack.get("says", "") in response.reason
@@ -216,20 +218,19 @@ def test_a_hostile_payload_is_answered(
     else:
         assert holds(attack.get("answers", {}), response.body), response.body
         *place, name = attack.get("lacks", ["$"])
-        assert name not in look(response.body, place)
+        assert name not in value_at(response.body, place)
         exact = attack.get("exact", [])
-        assert len(look(response.body, exact)) == len(
-            look(attack["answers"] if exact else response.body, exact)
+        assert len(value_at(response.body, exact)) == len(
+            value_at(attack["answers"] if exact else response.body, exact)
         )
-        again = profile.upsert(payload, **path)
-        assert again.outcome.unchanged
+        second = profile.upsert(payload, **path)
+        assert second.outcome.unchanged
         state = profile.book.dump()
         assert state == profile.book.load(profile.policy, state).dump()
     assert attack.get("contacts", len(profile.book)) == len(profile.book)
 
 
-def test_there_are_enough_of_them() -> None:
-    """Each profile has its own, and no two have one name."""
+def test_every_profile_has_75_attacks_with_unique_names() -> None:
     for system in SYSTEMS:
         names = [attack["name"] for attack in system["attacks"]]
         assert len(names) == len(set(names)) >= 75

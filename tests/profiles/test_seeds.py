@@ -1,4 +1,4 @@
-"""Compares the pages that the profiles follow with the cases that check them."""
+"""The pages that the profiles follow, and the cases that check each statement."""
 
 from __future__ import annotations
 
@@ -21,37 +21,36 @@ STATEMENTS = [
 ]
 
 
-def lines(statements: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
-    """Give the number and the text of each line that is quoted."""
+def quoted_lines(statements: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each quoted line."""
     for statement in statements:
         yield from enumerate(statement["quote"].split("\n"), statement["line"])
 
 
 @pytest.mark.parametrize("page", SEEDS, ids=[page["seed"] for page in SEEDS])
-def test_each_line_of_a_page_is_quoted(page: dict[str, Any]) -> None:
-    """The quotes of a page, line by line, come to the sum of the page."""
-    assert digest(lines(page["statements"])) == page["digest"]
+def test_quotes_of_a_page_have_the_digest_of_the_page(page: dict[str, Any]) -> None:
+    assert digest(quoted_lines(page["statements"])) == page["digest"]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_a_statement_is_checked_or_the_applications_part(
+def test_statement_is_checked_by_a_case_or_left_to_the_application(
     statement: dict[str, Any],
 ) -> None:
-    """A case is there, and a call of it sends and answers what the statement says."""
+    """A case exists, and a call of it has the checked request and response."""
     if statement["kind"] == "application":
         assert statement["why"]
         assert "cases" not in statement
         return
     assert statement["kind"] == "case"
     assert statement["cases"]
-    made = [call for name in statement["cases"] for call in CALLS.get(name, ())]
+    case_calls = [call for name in statement["cases"] for call in CALLS.get(name, ())]
     for check in statement.get("checks", ()):
         assert check
-        assert any(shows(check, call) for call in made), check
+        assert any(satisfies(check, call) for call in case_calls), check
 
 
-def shows(check: dict[str, Any], call: dict[str, Any]) -> bool:
-    """Tell whether a call sends and answers what a statement says."""
+def satisfies(check: dict[str, Any], call: dict[str, Any]) -> bool:
+    """Return whether a call has the request and response of a check."""
     return (
         check.keys() <= {"status", "path", "sends", "answers"}
         and check.get("status", call["status"]) == call["status"]
@@ -61,8 +60,7 @@ def shows(check: dict[str, Any], call: dict[str, Any]) -> bool:
     )
 
 
-def test_each_named_case_is_run() -> None:
-    """A case of the data is a parameter of its test, and a test is in its module."""
+def test_every_named_case_or_test_exists() -> None:
     ids = {param.id for param in RUN}
     root = CASES.parents[1]
     tests: dict[str, set[str]] = {}
@@ -74,12 +72,12 @@ def test_each_named_case_is_run() -> None:
                     assert name in ids
                     continue
                 if path not in tests:
-                    tests[path] = defined(root / path)
+                    tests[path] = test_functions(root / path)
                 assert test in tests[path], name
 
 
-def defined(path: Path) -> set[str]:
-    """Name the test functions of a module."""
+def test_functions(path: Path) -> set[str]:
+    """Return the names of the test functions of a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
         node.name
@@ -88,7 +86,7 @@ def defined(path: Path) -> set[str]:
     }
 
 
-def test_the_table_is_made_from_the_statements() -> None:
+def test_seed_table_is_up_to_date() -> None:
     """``python -m tests.profiles.seed_table`` writes it."""
     assert table() == TABLE.read_text(encoding="utf-8")
 
@@ -110,6 +108,8 @@ def test_the_table_is_made_from_the_statements() -> None:
         (None, None, True),
     ],
 )
-def test_a_value_is_in_another(part: Any, whole: Any, expected: Any) -> None:
-    """Mappings by name, lists by item, all else equal and of one type."""
+def test_holds_compares_by_name_item_and_type(
+    part: Any, whole: Any, expected: Any
+) -> None:
+    """Mappings by name, lists by item, other values by type and equality."""
     assert holds(part, whole) is expected
