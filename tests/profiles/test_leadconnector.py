@@ -1,4 +1,4 @@
-"""LeadConnector beside its documented cases: refusals, forms, matching, outcomes."""
+"""LeadConnector: settings, matching, refusals and responses, beside its cases."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ CHANNELS = ("Call", "Email", "SMS", "WhatsApp", "GMB", "FB")
 
 
 def is_text(value: Any) -> bool:
-    """Tell whether a value is a string."""
+    """Return whether a value is a string."""
     return isinstance(value, str)
 
 
 def is_setting(value: Any) -> bool:
-    """Tell whether a value is a channel's setting: a known status and texts."""
+    """Return whether a value is a channel's setting: a known status and texts."""
     return (
         value.keys() <= {"status", "message", "code"}
         and value["status"] in ("active", "inactive", "permanent")
@@ -50,8 +50,8 @@ def is_setting(value: Any) -> bool:
     )
 
 
-# The vendor's schema of the answer, written out by hand: what each field must be.
-ANSWERED: dict[str, Callable[[Any], bool]] = {
+# The vendor's schema of a response: a check for each field.
+RESPONSE_FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(TEXTS, is_text),
     "dnd": lambda v: isinstance(v, bool),
     "tags": lambda v: isinstance(v, list) and all(map(is_text, v)),
@@ -72,18 +72,18 @@ ANSWERED: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def system(*payloads: dict[str, Any], **given: Any) -> LeadConnector:
-    """Make a book of these payloads of location l1; ids are c-1 and so on."""
+def make_system(*payloads: dict[str, Any], **options: Any) -> LeadConnector:
+    """Make a system with contacts of location l1; ids are c-1 and so on."""
     ids = iter(f"c-{n}" for n in range(1, 10))
-    given = {"ids": ids.__next__, "clock": lambda: NOW, **given}
-    crm = LeadConnector(**given)
+    options = {"ids": ids.__next__, "clock": lambda: NOW, **options}
+    crm = LeadConnector(**options)
     for payload in payloads:
-        assert send(crm, **payload)["new"]
+        assert accepted_body(crm, **payload)["new"]
     return crm
 
 
-def answered(crm: LeadConnector, payload: Any) -> Response:
-    """Upsert, and hold every answer against the shape that the vendor documents."""
+def checked_upsert(crm: LeadConnector, payload: Any) -> Response:
+    """Upsert, and check the response against the documented shape."""
     before = crm.book.dump()
     response = crm.upsert(payload)
     if response.status == 200:
@@ -91,16 +91,16 @@ def answered(crm: LeadConnector, payload: Any) -> Response:
         assert isinstance(response.body["new"], bool)
         assert is_text(response.body["traceId"])
         for name, value in response.body["contact"].items():
-            assert ANSWERED[name](value), (name, value)
+            assert RESPONSE_FIELDS[name](value), (name, value)
         assert not response.reason
     else:
-        words = {400: "Bad Request", 422: "Unprocessable Entity"}
+        titles = {400: "Bad Request", 422: "Unprocessable Entity"}
         message = response.body["message"]
         assert isinstance(message, str if response.status == 400 else list)
         assert {
             "statusCode": response.status,
             "message": message,
-            "error": words[response.status],
+            "error": titles[response.status],
         } == response.body
         assert response.reason
         assert before == crm.book.dump()
@@ -108,37 +108,37 @@ def answered(crm: LeadConnector, payload: Any) -> Response:
     return response
 
 
-def send(crm: LeadConnector, **payload: Any) -> dict[str, Any]:
-    """Give the body of the answer to a payload that is taken."""
-    response = answered(crm, {"locationId": "l1", **payload})
+def accepted_body(crm: LeadConnector, **payload: Any) -> dict[str, Any]:
+    """Return the body of the response to an accepted payload."""
+    response = checked_upsert(crm, {"locationId": "l1", **payload})
     assert response.status == 200, response.body
     return response.body
 
 
-def said(crm: LeadConnector, **payload: Any) -> Any:
-    """Give the outcome of a payload that is taken."""
-    response = answered(crm, {"locationId": "l1", **payload})
+def accepted_outcome(crm: LeadConnector, **payload: Any) -> Any:
+    """Return the outcome of an accepted payload."""
+    response = checked_upsert(crm, {"locationId": "l1", **payload})
     assert response.outcome is not None, response.body
     return response.outcome
 
 
-def contact(crm: LeadConnector, **payload: Any) -> Any:
-    """Give the contact that is answered to a payload of one mailbox."""
-    return send(crm, email="a@x.org", **payload)["contact"]
+def contact_of_response(crm: LeadConnector, **payload: Any) -> Any:
+    """Return the contact of the response to a payload with email a@x.org."""
+    return accepted_body(crm, email="a@x.org", **payload)["contact"]
 
 
-def refused(crm: LeadConnector, status: int = 422, **payload: Any) -> Any:
-    """Give the message of the refusal of a payload that is otherwise good."""
-    given = {"locationId": "l1", "email": "a@x.org", **payload}
-    response = answered(crm, given)
+def refusal_message(crm: LeadConnector, status: int = 422, **payload: Any) -> Any:
+    """Return the message for a payload that is invalid in these fields."""
+    complete = {"locationId": "l1", "email": "a@x.org", **payload}
+    response = checked_upsert(crm, complete)
     assert status == response.status, response.body
-    with pytest.raises(Rejected) as caught:
-        crm.plan(given)
-    assert (status, response.body) == (caught.value.status, caught.value.body)
+    with pytest.raises(Rejected) as raised:
+        crm.plan(complete)
+    assert (status, response.body) == (raised.value.status, raised.value.body)
     return response.body["message"]
 
 
-# The location's setting.
+# Settings of the location.
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def refused(crm: LeadConnector, status: int = 422, **payload: Any) -> Any:
         "\ud800",
     ],
 )
-def test_a_bad_priority_is_no_setting(priority: Any) -> None:
+def test_invalid_priority_is_refused(priority: Any) -> None:
     """The order is a sequence of email and phone, each once."""
     with pytest.raises(InvalidPolicy, match="priority: must be email, phone or both"):
         LeadConnector(priority)
 
 
 @pytest.mark.parametrize(
-    ("given", "names"),
+    ("options", "message"),
     [
         ({"allow_duplicates": "false"}, "allow_duplicates: must be True or False"),
         ({"custom_field_text": 1}, "custom_field_text: must be True or False, not 1"),
@@ -174,47 +174,47 @@ def test_a_bad_priority_is_no_setting(priority: Any) -> None:
         ({"custom_fields": ["size"]}, "custom_fields: must be keys to ids"),
     ],
 )
-def test_bad_settings_are_refused(given: Any, names: str) -> None:
+def test_invalid_setting_is_refused_by_name(options: Any, message: str) -> None:
     """A permission is true or false; a catalogue has text on both sides."""
-    with pytest.raises(InvalidPolicy, match=names):
-        LeadConnector(**given)
+    with pytest.raises(InvalidPolicy, match=message):
+        LeadConnector(**options)
 
 
-def test_an_unknown_region_is_refused() -> None:
-    """The normaliser's own refusal passes."""
+def test_unknown_region_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown region 'XX'"):
         LeadConnector(region="XX")
 
 
-def test_the_options_can_be_said_in_words() -> None:
-    """Each option that fits in a word is read from text."""
-    read = LeadConnector.options
+def test_options_are_parsed_from_text() -> None:
+    parsers = LeadConnector.options
     crm = LeadConnector(
-        priority=read["priority"]("phone,email"),
-        allow_duplicates=read["allow_duplicates"]("true"),
-        region=read["region"]("US"),
-        custom_field_text=read["custom_field_text"]("true"),
-        lower_case_tags=read["lower_case_tags"]("true"),
-        placeholders=read["placeholders"]("true"),
+        priority=parsers["priority"]("phone,email"),
+        allow_duplicates=parsers["allow_duplicates"]("true"),
+        region=parsers["region"]("US"),
+        custom_field_text=parsers["custom_field_text"]("true"),
+        lower_case_tags=parsers["lower_case_tags"]("true"),
+        placeholders=parsers["placeholders"]("true"),
     )
 
     assert crm.priority == ("phone", "email")
     assert crm.allow_duplicates
     assert all(key.blocked for key in crm.policy.all_keys)
     items = [{"id": "f1", "value": 7}]
-    answer = contact(crm, phone="+12025550144", tags=["A", "a"], customFields=items)
+    answer = contact_of_response(
+        crm, phone="+12025550144", tags=["A", "a"], customFields=items
+    )
     assert (answer["tags"], answer["customFields"][0]["value"]) == (["a"], "7")
-    assert read["allow_duplicates"]("false") is False
+    assert parsers["allow_duplicates"]("false") is False
     assert LeadConnector.path == ()
-    assert contact(crm, phone="(202) 555-0143")["phone"] == "+12025550143"
+    assert contact_of_response(crm, phone="(202) 555-0143")["phone"] == "+12025550143"
     with pytest.raises(ValueError, match="must be true or false"):
-        read["allow_duplicates"]("yes")
+        parsers["allow_duplicates"]("yes")
 
 
 @pytest.mark.parametrize("priority", [("email",), ("phone",)])
-def test_both_keys_are_found_whatever_the_priority(priority: Any) -> None:
-    """A field outside the priority does not match, but a host can look by it."""
-    crm = system({"email": "a@x.org", "phone": "+15550001111"}, priority=priority)
+def test_lookup_by_both_keys_works_under_any_priority(priority: Any) -> None:
+    """A field outside the priority does not match, but can be looked up."""
+    crm = make_system({"email": "a@x.org", "phone": "+15550001111"}, priority=priority)
 
     assert [c.id for c in crm.book.find("email", "A@X.org", scope="l1")] == ["c-1"]
     number = "+1 555 000 1111"
@@ -231,36 +231,44 @@ def test_both_keys_are_found_whatever_the_priority(priority: Any) -> None:
         (("phone", "email"), "c-2", "email", "c-1"),
     ],
 )
-def test_the_second_contact_keeps_its_key(
+def test_key_of_the_second_contact_is_withheld(
     priority: Any, hit: str, withheld: str, holder: str
 ) -> None:
-    """The API "ignores the second to prevent duplication", and the outcome tells."""
-    crm = system({"email": "a@x.org"}, {"phone": "+15550001111"}, priority=priority)
+    """The API "ignores the second to prevent duplication"."""
+    crm = make_system(
+        {"email": "a@x.org"}, {"phone": "+15550001111"}, priority=priority
+    )
 
-    outcome = said(crm, email="a@x.org", phone="+1 555 000 1111", city="Oslo")
+    outcome = accepted_outcome(
+        crm, email="a@x.org", phone="+1 555 000 1111", city="Oslo"
+    )
 
     assert (hit, priority[0]) == (outcome.contact.id, outcome.matched_by)
     assert [(withheld, holder)] == [(w.field, w.holder) for w in outcome.withheld]
     assert (holder,) == outcome.also_matched
     assert outcome.contact["city"] == "Oslo"
-    assert said(crm, email="a@x.org", phone="+15550001111", city="Oslo").unchanged
+    assert accepted_outcome(
+        crm, email="a@x.org", phone="+15550001111", city="Oslo"
+    ).unchanged
 
 
-def test_the_second_field_decides_where_the_first_finds_nobody() -> None:
-    """A known phone with a new email is that contact, with a new email."""
-    crm = system({"email": "a@x.org", "phone": "+15550001111"})
+def test_second_field_matches_where_the_first_has_no_match() -> None:
+    """A known phone with a new email is that contact, with the new email."""
+    crm = make_system({"email": "a@x.org", "phone": "+15550001111"})
 
-    outcome = said(crm, email="new@x.org", phone="+15550001111")
+    outcome = accepted_outcome(crm, email="new@x.org", phone="+15550001111")
 
     assert (outcome.contact.id, outcome.matched_by) == ("c-1", "phone")
     assert outcome.contact["email"] == "new@x.org"
 
 
-def test_a_field_outside_the_priority_neither_matches_nor_is_unique() -> None:
+def test_field_outside_the_priority_neither_matches_nor_is_unique() -> None:
     """With email alone two contacts may share a phone."""
-    crm = system({"email": "a@x.org", "phone": "+15550001111"}, priority=("email",))
+    crm = make_system(
+        {"email": "a@x.org", "phone": "+15550001111"}, priority=("email",)
+    )
 
-    outcome = said(crm, email="b@x.org", phone="+15550001111")
+    outcome = accepted_outcome(crm, email="b@x.org", phone="+15550001111")
 
     assert outcome.created
     assert outcome.withheld == ()
@@ -278,93 +286,98 @@ def test_a_field_outside_the_priority_neither_matches_nor_is_unique() -> None:
     ],
 )
 @pytest.mark.parametrize("duplicates", [False, True])
-def test_nothing_is_made_that_cannot_be_found(
+def test_payload_without_a_key_of_the_priority_is_a_bad_request(
     priority: Any, payload: Any, duplicates: Any
 ) -> None:
-    """Without a usable field of the priority: 400, also where creation is asked."""
+    """Also with the flag to create without matching."""
     crm = LeadConnector(priority, allow_duplicates=duplicates)
 
-    response = answered(crm, {"locationId": "l1", FLAG: True, **payload})
+    response = checked_upsert(crm, {"locationId": "l1", FLAG: True, **payload})
 
     assert (response.status, response.reason) == (400, NO_KEY)
     assert not len(crm.book)
 
 
-def test_the_oldest_of_duplicates_is_meant() -> None:
-    """With duplicates allowed and no flag it still matches; ties go to the oldest."""
-    crm = system(allow_duplicates=True)
+def test_oldest_of_duplicates_is_matched() -> None:
+    """Duplicates are allowed, and the flag is not set."""
+    crm = make_system(allow_duplicates=True)
     for _ in range(3):
-        assert send(crm, email="a@x.org", phone="+15550001111", **{FLAG: True})["new"]
+        assert accepted_body(
+            crm, email="a@x.org", phone="+15550001111", **{FLAG: True}
+        )["new"]
 
-    outcome = said(crm, email="A@x.org", phone="+15550001111", city="Oslo")
+    outcome = accepted_outcome(crm, email="A@x.org", phone="+15550001111", city="Oslo")
 
     assert outcome.contact.id == "c-1"
     assert outcome.also_matched == ("c-2", "c-3")
     assert outcome.withheld == ()
 
 
-def test_a_creation_with_a_key_is_made_once() -> None:
-    """Sent again it is answered as before; the key of another call is a conflict."""
-    crm = system(allow_duplicates=True)
+def test_repeated_creation_with_an_idempotency_key_gives_one_contact() -> None:
+    """Another payload with the same key is a conflict."""
+    crm = make_system(allow_duplicates=True)
     payload = {"locationId": "l1", "email": "a@x.org", FLAG: True}
     first, second = [crm.upsert(payload, idempotency_key="k-1") for _ in "ab"]
 
     assert (first.status, len(crm.book)) == (200, 1)
     assert first.body["contact"] == second.body["contact"]
     for key, status in (("k-1", 409), ("", 422)):
-        other = crm.upsert({**payload, "city": "Oslo"}, idempotency_key=key)
-        assert (status, status) == (other.status, other.body["statusCode"])
+        response = crm.upsert({**payload, "city": "Oslo"}, idempotency_key=key)
+        assert (status, status) == (response.status, response.body["statusCode"])
     assert len(crm.book) == 1
 
 
-def test_with_duplicates_allowed_nothing_is_withheld() -> None:
-    """The phone that another contact holds is stored here too."""
-    crm = system({"email": "a@x.org"}, {"phone": "+15550001111"}, allow_duplicates=True)
+def test_phone_of_another_contact_with_duplicates_allowed_is_stored() -> None:
+    crm = make_system(
+        {"email": "a@x.org"}, {"phone": "+15550001111"}, allow_duplicates=True
+    )
 
-    outcome = said(crm, email="a@x.org", phone="+15550001111")
+    outcome = accepted_outcome(crm, email="a@x.org", phone="+15550001111")
 
     assert (outcome.contact.id, outcome.contact["phone"]) == ("c-1", "+15550001111")
     assert (outcome.withheld, outcome.also_matched) == ((), ("c-2",))
 
 
-def test_locations_are_apart() -> None:
-    """Nothing ever matches across locations."""
-    crm = system({"email": "a@x.org"})
+def test_email_in_another_location_does_not_match() -> None:
+    crm = make_system({"email": "a@x.org"})
 
-    body = send(crm, email="a@x.org", locationId="l2")
+    body = accepted_body(crm, email="a@x.org", locationId="l2")
 
     assert (body["new"], body["contact"]["locationId"]) == (True, "l2")
 
 
-def test_a_plan_is_what_upsert_does() -> None:
-    """A plan changes nothing, and applied it leaves what the upsert leaves."""
+def test_applied_plan_leaves_the_state_of_an_upsert() -> None:
+    """The plan alone changes nothing."""
     payload = {"locationId": "l1", "email": "b@x.org", "name": "Al B"}
-    one, other = system({"email": "a@x.org"}), system({"email": "a@x.org"})
+    planned, upserted = (
+        make_system({"email": "a@x.org"}),
+        make_system({"email": "a@x.org"}),
+    )
 
-    plan = one.plan(payload)
+    plan = planned.plan(payload)
 
-    assert len(one.book) == 1
-    one.book.apply(plan)
-    other.upsert(payload)
-    assert one.book.dump() == other.book.dump()
+    assert len(planned.book) == 1
+    planned.book.apply(plan)
+    upserted.upsert(payload)
+    assert planned.book.dump() == upserted.book.dump()
 
 
-def test_a_plan_to_create_without_looking_is_what_upsert_does() -> None:
-    """It rests on nothing that is stored, so it can be applied at any time."""
+def test_plan_to_create_without_matching_expects_no_keys() -> None:
+    """It can be applied at any time, and leaves the state of an upsert."""
     payload = {"locationId": "l1", "email": "a@x.org", "tags": ["A"], FLAG: True}
-    one = system({"email": "a@x.org"}, allow_duplicates=True)
-    other = system({"email": "a@x.org"}, allow_duplicates=True)
+    planned = make_system({"email": "a@x.org"}, allow_duplicates=True)
+    upserted = make_system({"email": "a@x.org"}, allow_duplicates=True)
 
-    plan = one.plan(payload)
+    plan = planned.plan(payload)
 
     assert (plan.created, plan.expects.keys) == (True, ())
-    assert other.upsert(payload).outcome == one.book.apply(plan)
-    assert one.book.dump() == other.book.dump()
+    assert upserted.upsert(payload).outcome == planned.book.apply(plan)
+    assert planned.book.dump() == upserted.book.dump()
 
 
-def test_a_plan_without_permission_ignores_the_flag() -> None:
-    """Scenario 2 holds for plans too."""
-    crm = system({"email": "a@x.org"})
+def test_plan_without_permission_ignores_the_flag() -> None:
+    """Scenario 2, for plans."""
+    crm = make_system({"email": "a@x.org"})
 
     plan = crm.plan({"locationId": "l1", "email": "a@x.org", FLAG: True})
 
@@ -375,13 +388,12 @@ def test_a_plan_without_permission_ignores_the_flag() -> None:
 
 
 @pytest.mark.parametrize("payload", [None, 1, "text", [], [{}], True, float("nan")])
-def test_a_payload_is_an_object(payload: Any) -> None:
-    """Whatever else is sent: 422."""
-    response = answered(system(), payload)
+def test_payload_that_is_no_object_is_refused(payload: Any) -> None:
+    response = checked_upsert(make_system(), payload)
 
     assert (response.status, response.reason) == (422, "body must be an object")
     with pytest.raises(Rejected, match="422 body must be an object"):
-        system().parse(payload)
+        make_system().parse(payload)
 
 
 @pytest.mark.parametrize(
@@ -395,16 +407,16 @@ def test_a_payload_is_an_object(payload: Any) -> None:
         ("\ud800", "locationId must be Unicode text without lone surrogates"),
     ],
 )
-def test_the_location_is_needed(location: Any, message: str) -> None:
+def test_missing_or_blank_location_is_refused(location: Any, message: str) -> None:
     """The locationId is the scope: text that is not blank."""
-    assert [message] == refused(system(), locationId=location)
+    assert [message] == refusal_message(make_system(), locationId=location)
 
 
-def test_a_missing_location_is_told_first() -> None:
-    """Problems stand in the order of the payload, behind that of the location."""
+def test_message_of_the_location_comes_first() -> None:
+    """Other messages are in the order of the payload."""
     payload = {"dnd": "x", "zip": 1, "email": "@", "locationId": 5, "phone": 7}
 
-    response = answered(system(), payload)
+    response = checked_upsert(make_system(), payload)
 
     assert response.body["message"] == [
         "locationId must be a string",
@@ -414,21 +426,21 @@ def test_a_missing_location_is_told_first() -> None:
         "phone must be a string",
     ]
     assert "; ".join(response.body["message"]) == response.reason
-    missing = answered(system(), {"email": "a@x.org"})
+    missing = checked_upsert(make_system(), {"email": "a@x.org"})
     assert missing.body["message"] == ["locationId must be a string"]
 
 
-HOST = (
+HOST_FIELDS = (
     *("type", "attachments", "ssn", "keyword", "lastActivity", "businessId", "id"),
     *("attributionSource", "lastAttributionSource", "visitorId", "dateAdded"),
 )
 
 
-@pytest.mark.parametrize("name", [*HOST, "traceId", "Email", "nickname"])
-def test_a_property_that_is_no_field_should_not_exist(name: str) -> None:
-    """What the answer has and the request has not is refused as any other."""
-    assert [f"property {name} should not exist"] == refused(
-        system(), 422, **{name: None}
+@pytest.mark.parametrize("name", [*HOST_FIELDS, "traceId", "Email", "nickname"])
+def test_property_that_is_no_field_is_refused_by_name(name: str) -> None:
+    """Also one that only the response has."""
+    assert [f"property {name} should not exist"] == refusal_message(
+        make_system(), 422, **{name: None}
     )
 
 
@@ -444,11 +456,12 @@ def test_a_property_that_is_no_field_should_not_exist(name: str) -> None:
         ("a" * 10**6, f"'{'a' * 27}...{'a' * 28}'"),
     ],
 )
-def test_an_odd_property_is_named_in_print(name: Any, shown: str) -> None:
-    """Whatever a property is called, the message can be printed and is short."""
+def test_unprintable_or_long_property_name_is_shown_in_short_print(
+    name: Any, shown: str
+) -> None:
     payload = {"locationId": "l1", "email": "a@x.org", name: 1}
 
-    response = answered(system(), payload)
+    response = checked_upsert(make_system(), payload)
 
     assert [f"property {shown} should not exist"] == response.body["message"]
 
@@ -473,17 +486,16 @@ KIND: dict[str, tuple[type, str]] = {
 
 @pytest.mark.parametrize("value", WRONG, ids=repr)
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_wrong_type_is_refused_in_every_field(name: str, value: Any) -> None:
-    """Every field has one type; null is taken where the reference says "or null"."""
+def test_value_of_another_type_is_refused_in_every_field(name: str, value: Any) -> None:
+    """Every field has one type; null is valid where the reference says "or null"."""
     kind, message = KIND[name]
     if type(value) is kind or (value is None and name in NULLABLE):
         return
 
-    assert [f"{name} {message}"] == refused(system(), **{name: value})
+    assert [f"{name} {message}"] == refusal_message(make_system(), **{name: value})
 
 
-def test_every_field_has_a_kind_in_these_tests() -> None:
-    """The tables of the tests and of the profile know the same fields."""
+def test_tables_of_the_tests_have_the_fields_of_the_profile() -> None:
     crm = LeadConnector()
 
     assert set(FIELDS) == KIND.keys()
@@ -508,12 +520,11 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_null_clears_or_is_refused(name: str) -> None:
-    """Null clears a nullable field, and is a wrong type for every other."""
+def test_null_clears_a_nullable_field_and_is_refused_for_others(name: str) -> None:
     other = {"email": "a@x.org"} if name != "email" else {"phone": "+15550001111"}
-    crm = system({**other, name: SAMPLE[name]})
+    crm = make_system({**other, name: SAMPLE[name]})
 
-    response = answered(crm, {"locationId": "l1", **other, name: None})
+    response = checked_upsert(crm, {"locationId": "l1", **other, name: None})
 
     if name in NULLABLE:
         assert response.outcome is not None
@@ -524,8 +535,8 @@ def test_null_clears_or_is_refused(name: str) -> None:
         assert [f"{name} {KIND[name][1]}"] == response.body["message"]
 
 
-def test_null_is_refused_by_the_policy_too() -> None:
-    """The table alone keeps what the payload's reader keeps."""
+def test_null_or_another_type_is_refused_by_the_policy() -> None:
+    """Also without ``parse``."""
     book = ContactBook(LeadConnector().policy)
 
     with pytest.raises(InvalidField, match="country: must not be null"):
@@ -546,78 +557,77 @@ def test_null_is_refused_by_the_policy_too() -> None:
 @pytest.mark.parametrize(
     "email", ["ada", "@x.org", "a@x", "a b@x.org", "a@x.org\x00b", "a" * 10**6]
 )
-def test_a_malformed_email_is_refused(email: str) -> None:
-    """What is no address of a mailbox: 422, in the vendor's words."""
-    assert refused(system(), email=email) == ["email must be an email"]
+def test_malformed_email_is_refused(email: str) -> None:
+    """Status 422, in the vendor's words."""
+    assert refusal_message(make_system(), email=email) == ["email must be an email"]
 
 
-def test_an_email_is_stored_as_sent_and_compared_without_case() -> None:
-    """White space around it goes; case stays, and does not count."""
-    crm = system({"email": " Ada@X.org "})
+def test_email_is_stored_with_its_case_and_compared_without() -> None:
+    """White space around it is removed."""
+    crm = make_system({"email": " Ada@X.org "})
 
-    body = send(crm, email="ADA@x.org")
+    body = accepted_body(crm, email="ADA@x.org")
 
     assert (body["new"], body["contact"]["email"]) == (False, "ADA@x.org")
     assert body["contact"]["emailLowerCase"] == "ada@x.org"
 
 
 @pytest.mark.parametrize("number", ["12", "phone", "+0155500011", "+1 555 0001111 x2"])
-def test_a_phone_that_is_none_is_a_bad_request(number: str) -> None:
-    """The refusal says what to send: E.164."""
-    message = refused(system(), 400, phone=number)
+def test_malformed_phone_is_a_bad_request(number: str) -> None:
+    """The message asks for E.164."""
+    message = refusal_message(make_system(), 400, phone=number)
 
     assert message.startswith("phone must be a number in E.164, such as +15551234567")
 
 
 @pytest.mark.parametrize("number", ["(202) 555-0143", "2025550143", "0171 5550143"])
-def test_a_national_phone_needs_the_region(number: str) -> None:
-    """Without the location's region a national number is nobody's."""
-    message = refused(system(), 400, phone=number)
+def test_national_phone_without_a_region_is_a_bad_request(number: str) -> None:
+    message = refusal_message(make_system(), 400, phone=number)
 
     assert message.endswith("and the region of the location is not known")
     assert number not in message
 
 
-def test_the_region_reads_national_numbers() -> None:
-    """With it they are stored as E.164; what is still no number is refused."""
-    crm = system(region="US")
+def test_national_phone_with_a_region_is_stored_as_e164() -> None:
+    """A malformed number is still refused."""
+    crm = make_system(region="US")
 
-    assert contact(crm, phone="(202) 555-0143")["phone"] == "+12025550143"
-    message = refused(crm, 400, phone="12")
+    assert contact_of_response(crm, phone="(202) 555-0143")["phone"] == "+12025550143"
+    message = refusal_message(crm, 400, phone="12")
     assert message.endswith(", or a national number of US")
-    assert send(crm, phone="202-555-0143")["contact"]["id"] == "c-1"
+    assert accepted_body(crm, phone="202-555-0143")["contact"]["id"] == "c-1"
 
 
-def test_422_comes_before_400() -> None:
-    """What is wrong with the form is told before what is wrong with the content."""
-    crm = system()
+def test_status_422_comes_before_400() -> None:
+    """Errors of form are reported before errors of content."""
+    crm = make_system()
 
-    assert refused(crm, phone="x", dnd=1) == ["dnd must be a boolean value"]
-    assert refused(crm, email="", dnd=1) == ["dnd must be a boolean value"]
+    assert refusal_message(crm, phone="x", dnd=1) == ["dnd must be a boolean value"]
+    assert refusal_message(crm, email="", dnd=1) == ["dnd must be a boolean value"]
     nan = {"id": "f", "value": float("nan")}
-    assert refused(crm, phone="x", customFields=[nan]) == [
+    assert refusal_message(crm, phone="x", customFields=[nan]) == [
         "customFields must be a finite number"
     ]
 
 
 @pytest.mark.parametrize("name", ["email", "phone"])
-def test_a_blank_key_is_ignored_and_reported(name: str) -> None:
-    """It counts as omitted: what is stored stays."""
-    crm = system({"email": "a@x.org", "phone": "+15550001111"})
-    other = {"email": "a@x.org", "phone": "+15550001111", name: " "}
+def test_blank_key_is_ignored_and_named(name: str) -> None:
+    """The stored value stays."""
+    crm = make_system({"email": "a@x.org", "phone": "+15550001111"})
+    payload = {"email": "a@x.org", "phone": "+15550001111", name: " "}
 
-    outcome = said(crm, **other)
+    outcome = accepted_outcome(crm, **payload)
 
     assert outcome.unchanged
     assert {name: "blank"} == outcome.ignored
 
 
-def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
-    """Rows of a host may hold what a rule cannot merge, and no key is no key."""
+def test_refusal_of_the_core_has_the_vendors_message() -> None:
+    """Loaded rows may hold a value that a rule cannot merge."""
     start = NOW.isoformat()
     fields = {"email": "a@x.org", "dndSettings": ["x"]}
     row = {"id": "c-1", "scope": "l1", "version": 1, "fields": fields}
-    crm = system(rows=[{**row, "created_at": start, "updated_at": start}])
+    crm = make_system(rows=[{**row, "created_at": start, "updated_at": start}])
     response = crm.upsert(
         {
             "locationId": "l1",
@@ -642,20 +652,20 @@ def test_a_refusal_of_the_core_is_answered_in_the_vendors_words() -> None:
         ("Rosan", "Rosan", None),
     ],
 )
-def test_a_name_is_split_at_the_first_space(name: str, first: str, last: Any) -> None:
-    """The name is the whole name: one word leaves no last name."""
-    crm = system({"email": "a@x.org", "lastName": "Old"})
+def test_name_is_split_at_the_first_space(name: str, first: str, last: Any) -> None:
+    """One word leaves no last name."""
+    crm = make_system({"email": "a@x.org", "lastName": "Old"})
 
-    answer = contact(crm, name=name)
+    answer = contact_of_response(crm, name=name)
 
     assert (first, last) == (answer["firstName"], answer.get("lastName"))
     assert " ".join(name.split()) == answer["name"]
     assert answer["name"].lower() == answer["fullNameLowerCase"]
-    assert not said(crm, email="a@x.org", name=name).ignored
+    assert not accepted_outcome(crm, email="a@x.org", name=name).ignored
 
 
 @pytest.mark.parametrize(
-    ("sent", "stored", "ignored"),
+    ("explicit", "stored", "ignored"),
     [
         ({"firstName": "Ro"}, ("Ro", "Deo"), {"name": "ignore"}),
         ({"lastName": "Do"}, ("Rosan", "Do"), {"name": "ignore"}),
@@ -665,35 +675,42 @@ def test_a_name_is_split_at_the_first_space(name: str, first: str, last: Any) ->
         ({"firstName": None}, (None, "Deo"), {"name": "ignore"}),
     ],
 )
-def test_explicit_names_win(sent: Any, stored: Any, ignored: Any) -> None:
-    """A part of the name that loses is reported; one that agrees is not lost."""
-    outcome = said(system(), email="a@x.org", name="Rosan Deo", **sent)
+def test_first_or_last_name_beside_a_name_is_stored(
+    explicit: Any, stored: Any, ignored: Any
+) -> None:
+    """The name is reported as ignored, unless it agrees."""
+    outcome = accepted_outcome(
+        make_system(), email="a@x.org", name="Rosan Deo", **explicit
+    )
 
     names = (outcome.contact.get("firstName"), outcome.contact.get("lastName"))
     assert (stored, ignored) == (names, outcome.ignored)
 
 
 @pytest.mark.parametrize(
-    ("sent", "stored", "ignored"),
+    ("explicit", "stored", "ignored"),
     [
         ({}, (None, None), {}),
         ({"lastName": "Do"}, (None, "Do"), {"name": "null"}),
         ({"firstName": "A", "lastName": "B"}, ("A", "B"), {"name": "null"}),
     ],
 )
-def test_a_null_name_clears_both(sent: Any, stored: Any, ignored: Any) -> None:
-    """Unless they are sent themselves."""
-    crm = system({"email": "a@x.org", "name": "Rosan Deo"})
+def test_null_name_clears_first_and_last_name(
+    explicit: Any, stored: Any, ignored: Any
+) -> None:
+    """Unless they are in the payload."""
+    crm = make_system({"email": "a@x.org", "name": "Rosan Deo"})
 
-    outcome = said(crm, email="a@x.org", name=None, **sent)
+    outcome = accepted_outcome(crm, email="a@x.org", name=None, **explicit)
 
     names = (outcome.contact.get("firstName"), outcome.contact.get("lastName"))
     assert (stored, ignored) == (names, outcome.ignored)
 
 
-def test_one_word_and_a_last_name_agree() -> None:
-    """Nothing of the name is lost, so nothing is reported."""
-    outcome = said(system(), email="a@x.org", name="Rosan", lastName="Deo")
+def test_name_of_one_word_agrees_with_a_last_name() -> None:
+    outcome = accepted_outcome(
+        make_system(), email="a@x.org", name="Rosan", lastName="Deo"
+    )
 
     assert (
         outcome.contact["firstName"],
@@ -703,18 +720,16 @@ def test_one_word_and_a_last_name_agree() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_a_blank_name_is_ignored(name: str) -> None:
-    """It has no parts; the outcome names it."""
-    crm = system({"email": "a@x.org", "name": "Rosan Deo"})
+def test_blank_name_is_ignored_and_named(name: str) -> None:
+    crm = make_system({"email": "a@x.org", "name": "Rosan Deo"})
 
-    outcome = said(crm, email="a@x.org", name=name)
+    outcome = accepted_outcome(crm, email="a@x.org", name=name)
 
     assert (outcome.unchanged, outcome.ignored) == (True, {"name": "blank"})
 
 
-def test_without_names_there_is_no_name() -> None:
-    """What is derived of nothing is absent."""
-    answer = contact(system(), firstName="")
+def test_contact_without_names_has_no_derived_names() -> None:
+    answer = contact_of_response(make_system(), firstName="")
 
     assert {"name", "fullNameLowerCase"}.isdisjoint(answer)
     assert answer["firstNameLowerCase"] == ""
@@ -723,13 +738,13 @@ def test_without_names_there_is_no_name() -> None:
 # Tags, dates, custom fields, settings.
 
 
-def test_tags_are_stored_as_they_are_sent() -> None:
-    """Case, white space and repetition stay, unless the option is given."""
-    sent = [" VIP", "lead", "vip ", "LEAD", "Big Deal"]
+def test_tags_without_the_option_are_stored_unchanged() -> None:
+    """Case, white space and repetition stay."""
+    tags = [" VIP", "lead", "vip ", "LEAD", "Big Deal"]
 
-    assert contact(system(), tags=sent)["tags"] == sent
-    lower = contact(system(lower_case_tags=True), tags=sent)["tags"]
-    assert lower == ["vip", "lead", "big deal"]
+    assert contact_of_response(make_system(), tags=tags)["tags"] == tags
+    lowered = contact_of_response(make_system(lower_case_tags=True), tags=tags)["tags"]
+    assert lowered == ["vip", "lead", "big deal"]
 
 
 @pytest.mark.parametrize(
@@ -741,18 +756,17 @@ def test_tags_are_stored_as_they_are_sent() -> None:
         ([" "], "each value in tags should not be empty"),
     ],
 )
-def test_each_tag_is_text(tags: Any, message: str) -> None:
-    """A tag is text that is not blank."""
-    assert [message] == refused(system(), tags=tags)
+def test_tag_that_is_no_text_or_blank_is_refused(tags: Any, message: str) -> None:
+    assert [message] == refusal_message(make_system(), tags=tags)
 
 
-def test_lower_case_is_a_normal_form() -> None:
-    """For every character that it changes, alone and beside others: twice is once."""
+def test_lower_case_of_a_lowered_tag_is_the_same() -> None:
+    """For every character that it changes, alone and beside others."""
     chars = [c for c in map(chr, range(sys.maxunicode + 1)) if c.lower() != c]
-    for around in ("{}", "a{}", "{}b", "a {} c"):
-        once = lower_tags(tuple(around.format(char) for char in chars))
+    for template in ("{}", "a{}", "{}b", "a {} c"):
+        lowered = lower_tags(tuple(template.format(char) for char in chars))
 
-        assert lower_tags(once) == once
+        assert lower_tags(lowered) == lowered
 
 
 @pytest.mark.parametrize(
@@ -765,12 +779,12 @@ def test_lower_case_is_a_normal_form() -> None:
         ("\u01c5", "\u01c6"),
     ],
 )
-def test_odd_tags(tag: str, stored: str) -> None:
-    """Python's lower(), which needs no locale: final sigma, dotted I, digraphs."""
-    crm = system(lower_case_tags=True)
+def test_lower_case_of_unusual_tags_is_stable(tag: str, stored: str) -> None:
+    """Final sigma, dotted I, digraphs: as ``str.lower``, without a locale."""
+    crm = make_system(lower_case_tags=True)
 
-    assert [stored] == contact(crm, tags=[tag])["tags"]
-    assert said(crm, email="a@x.org", tags=[tag]).unchanged
+    assert [stored] == contact_of_response(crm, tags=[tag])["tags"]
+    assert accepted_outcome(crm, email="a@x.org", tags=[tag]).unchanged
 
 
 @pytest.mark.parametrize(
@@ -789,17 +803,16 @@ def test_odd_tags(tag: str, stored: str) -> None:
         ("", "must be a date in one of the layouts YYYY/MM/DD, "),
     ],
 )
-def test_a_date_of_birth_is_a_day_in_a_documented_layout(
+def test_date_of_birth_of_another_layout_or_no_real_day_is_refused(
     date: str, message: str
 ) -> None:
-    """Days of the calendar alone, and no layout that the reference does not list."""
-    (actual,) = refused(system(), dateOfBirth=date)
+    (actual,) = refusal_message(make_system(), dateOfBirth=date)
 
     assert actual.startswith(f"dateOfBirth {message}")
 
 
-def test_a_date_of_birth_is_stored_as_iso() -> None:
-    """Early years keep their four digits, and the stored form stays as it is."""
+def test_date_of_birth_is_stored_as_iso() -> None:
+    """Early years keep four digits."""
     assert "0099-12-31" == birth_date("12_31_0099") == birth_date("0099-12-31")
 
 
@@ -824,24 +837,26 @@ ITEM = {"id": "f1", "field_value": "v"}
         ({**ITEM, "key": "size"}, ".key must be the key of its id"),
     ],
 )
-def test_a_custom_field_has_a_name_and_one_value(item: Any, message: str) -> None:
-    """Each problem says where it is; the reason, which is counted, does not."""
-    crm = system(custom_fields={"size": "f2"})
+def test_invalid_custom_field_is_refused_with_its_position(
+    item: Any, message: str
+) -> None:
+    """The reason, which is counted, has no position."""
+    crm = make_system(custom_fields={"size": "f2"})
     items = [{"id": "f0", "value": "good"}, item]
     payload = {"locationId": "l1", "email": "a@x.org", "customFields": items}
 
-    response = answered(crm, payload)
+    response = checked_upsert(crm, payload)
 
     assert response.body["message"][0].startswith(f"customFields.1{message}")
     assert response.reason.startswith(f"customFields.*{message}")
     assert len(response.body["message"]) == 1
 
 
-def test_all_that_is_wrong_with_custom_fields_is_told() -> None:
-    """Positions make problems of their own, and one reason of the same ones."""
+def test_all_errors_of_custom_fields_are_in_the_message() -> None:
+    """The reason has equal errors once."""
     payload = {"locationId": "l1", "email": "a@x.org", "customFields": [1, {}, 2]}
 
-    response = answered(system(), payload)
+    response = checked_upsert(make_system(), payload)
 
     assert response.body["message"] == [
         "customFields.0 must be an object",
@@ -852,29 +867,29 @@ def test_all_that_is_wrong_with_custom_fields_is_told() -> None:
     assert response.reason.count("must be an object") == 1
 
 
-def test_one_custom_field_has_one_value() -> None:
-    """Said twice alike it is one; with another value one of the two would be lost."""
-    crm = system(custom_fields={"size": "f1"})
+def test_second_value_for_one_custom_field_is_refused() -> None:
+    """The same value twice is one."""
+    crm = make_system(custom_fields={"size": "f1"})
     by_key = {"key": "size", "value": "v"}
 
-    assert contact(crm, customFields=[ITEM, by_key])["customFields"] == [
+    assert contact_of_response(crm, customFields=[ITEM, by_key])["customFields"] == [
         {"id": "f1", "value": "v"}
     ]
-    assert refused(crm, customFields=[ITEM, {**by_key, "value": "w"}]) == [
+    assert refusal_message(crm, customFields=[ITEM, {**by_key, "value": "w"}]) == [
         "customFields.1 must not give a field a second value"
     ]
 
 
 def test_custom_fields_are_merged_by_id_or_key() -> None:
-    """What is not sent stays; a key that the catalogue knows is its id."""
-    crm = system(custom_fields={"size": "f1"})
+    """Absent ones stay; the catalogue gives a key its id."""
+    crm = make_system(custom_fields={"size": "f1"})
     items = [ITEM, {"key": "colour", "field_value": "red"}]
-    assert contact(crm, customFields=items)["customFields"] == [
+    assert contact_of_response(crm, customFields=items)["customFields"] == [
         {"id": "f1", "value": "v"},
         {"id": "colour", "value": "red"},
     ]
 
-    answer = contact(crm, customFields=[{"key": "size", "fieldValue": "w"}])
+    answer = contact_of_response(crm, customFields=[{"key": "size", "fieldValue": "w"}])
 
     assert answer["customFields"] == [
         {"id": "f1", "value": "w"},
@@ -887,47 +902,50 @@ def test_custom_fields_are_merged_by_id_or_key() -> None:
     assert stored == crm.book.get("c-1", scope="l1")["customFields"]
 
 
-def test_an_id_that_comes_with_a_key_is_found_by_both() -> None:
-    """The reference's own sample has both: from then on either names the field."""
-    crm = system()
+def test_custom_field_with_id_and_key_matches_by_both() -> None:
+    """The reference's own sample has both."""
+    crm = make_system()
     item = {"id": "f1", "key": "my_custom_field", "field_value": "My Text"}
-    contact(crm, customFields=[item])
+    contact_of_response(crm, customFields=[item])
 
     for name in ({"id": "f1"}, {"key": "my_custom_field"}):
         value = f"by {name}"
-        answer = contact(crm, customFields=[{**name, "field_value": value}])
+        answer = contact_of_response(crm, customFields=[{**name, "field_value": value}])
         assert answer["customFields"] == [{"id": "f1", "value": value}]
 
 
-def test_a_key_that_was_known_alone_takes_its_id() -> None:
-    """The field is the same one, before and after its id is known."""
-    crm = system()
-    contact(crm, customFields=[{"key": "size", "field_value": "S"}])
-    answer = contact(crm, customFields=[{"id": "f1", "key": "size", "value": "M"}])
+def test_stored_key_without_an_id_takes_the_id_of_the_payload() -> None:
+    crm = make_system()
+    contact_of_response(crm, customFields=[{"key": "size", "field_value": "S"}])
+    answer = contact_of_response(
+        crm, customFields=[{"id": "f1", "key": "size", "value": "M"}]
+    )
 
     assert answer["customFields"] == [{"id": "f1", "value": "M"}]
 
 
-def test_an_item_that_would_join_two_fields_is_refused() -> None:
-    """Its id names one stored field, and its key another."""
-    crm = system()
+def test_item_that_matches_two_custom_fields_is_refused() -> None:
+    """Its id matches one stored field, and its key another."""
+    crm = make_system()
     items = [{"key": "size", "field_value": "S"}, {"id": "f1", "field_value": "x"}]
-    contact(crm, customFields=items)
+    contact_of_response(crm, customFields=items)
     item = {"id": "f1", "key": "size", "field_value": "M"}
 
-    assert refused(crm, email="a@x.org", customFields=[item]) == [
+    assert refusal_message(crm, email="a@x.org", customFields=[item]) == [
         "customFields must not match two items by id and key"
     ]
 
 
 def test_null_clears_one_custom_field() -> None:
-    """It is stored as having no value, and left out of the answer."""
-    crm = system({"email": "a@x.org", "customFields": [ITEM, {**ITEM, "id": "f2"}]})
+    """It is stored without a value, and absent from the response."""
+    crm = make_system(
+        {"email": "a@x.org", "customFields": [ITEM, {**ITEM, "id": "f2"}]}
+    )
 
-    answer = contact(crm, customFields=[{"id": "f1", "value": None}])
+    answer = contact_of_response(crm, customFields=[{"id": "f1", "value": None}])
 
     assert answer["customFields"] == [{"id": "f2", "value": "v"}]
-    assert said(
+    assert accepted_outcome(
         crm, email="a@x.org", customFields=[{"id": "f1", "value": None}]
     ).unchanged
 
@@ -947,26 +965,28 @@ def test_null_clears_one_custom_field() -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_the_value_of_a_custom_field_is_answered_as_text(value: Any, text: str) -> None:
-    """Under ``custom_field_text``; otherwise, as in the book, it is what was sent."""
+def test_value_of_a_custom_field_under_custom_field_text_is_text(
+    value: Any, text: str
+) -> None:
+    """The book, and the response without the option, keep the value."""
     items = [{"id": "f1", "field_value": value}]
-    crm = system(custom_field_text=True)
+    crm = make_system(custom_field_text=True)
 
-    answer = contact(crm, customFields=items)
+    answer = contact_of_response(crm, customFields=items)
 
     assert [{"id": "f1", "value": text}] == answer["customFields"]
     assert freeze(value) == crm.book.get("c-1", scope="l1")["customFields"][0]["value"]
-    assert contact(system(), customFields=items)["customFields"] == [
+    assert contact_of_response(make_system(), customFields=items)["customFields"] == [
         {"id": "f1", "value": value}
     ]
 
 
-def test_settings_are_merged_per_channel() -> None:
-    """A channel that is sent replaces the parts it names; the others stay."""
+def test_settings_are_merged_by_channel() -> None:
+    """A setting replaces the parts that it has; other channels stay."""
     settings = {"SMS": {"status": "active", "message": "m"}, "FB": {"status": "active"}}
-    crm = system({"email": "a@x.org", "dndSettings": settings})
+    crm = make_system({"email": "a@x.org", "dndSettings": settings})
 
-    answer = contact(
+    answer = contact_of_response(
         crm,
         dndSettings={"SMS": {"status": "permanent", "code": "9"}},
         inboundDndSettings={"all": {"status": "inactive"}},
@@ -1010,11 +1030,11 @@ STATUS = "status must be one of the following values: active, inactive"
         ),
     ],
 )
-def test_settings_have_documented_parts_alone(
+def test_undocumented_part_of_a_setting_is_refused(
     name: str, settings: Any, messages: list[str]
 ) -> None:
-    """A channel has a status, and texts; null is none of them."""
-    actual = refused(system(), **{name: settings})
+    """A channel has a status, and texts."""
+    actual = refusal_message(make_system(), **{name: settings})
 
     assert [name + message for message in messages] == actual
 
@@ -1022,15 +1042,14 @@ def test_settings_have_documented_parts_alone(
 # The answer.
 
 
-def test_twice_is_once_but_for_the_trace() -> None:
-    """The second answer says that it is not new, and is otherwise the same."""
+def test_second_upsert_differs_only_in_new_and_trace_id() -> None:
     payload = {"locationId": "l1", **SAMPLE, FLAG: False, "name": "Ro Deo"}
     payload |= {"tags": ["B", "a"], "phone": "+1 (555) 000-1111"}
     crm = LeadConnector()
-    first = answered(crm, payload)
+    first = checked_upsert(crm, payload)
     dump = crm.book.dump()
 
-    second = answered(crm, payload)
+    second = checked_upsert(crm, payload)
 
     assert second.outcome is not None
     assert second.outcome.unchanged
@@ -1040,21 +1059,24 @@ def test_twice_is_once_but_for_the_trace() -> None:
     assert dump == crm.book.dump()
 
 
-def test_the_traces_of_two_systems_differ() -> None:
-    """Opaque and unique, and render gives a fresh one."""
+def test_trace_ids_of_two_systems_differ() -> None:
+    """``render`` returns a fresh one, too."""
     crm = LeadConnector()
-    outcome = said(crm, email="a@x.org")
-    traces = [send(each, email="b@x.org")["traceId"] for each in (crm, LeadConnector())]
+    outcome = accepted_outcome(crm, email="a@x.org")
+    traces = [
+        accepted_body(system, email="b@x.org")["traceId"]
+        for system in (crm, LeadConnector())
+    ]
     traces += [crm.render(outcome)["traceId"] for _ in range(2)]
 
     assert len(set(traces)) == 4
     assert (
         crm.render(outcome)["contact"]
-        == answered(crm, {"locationId": "l1", "email": "a@x.org"}).body["contact"]
+        == checked_upsert(crm, {"locationId": "l1", "email": "a@x.org"}).body["contact"]
     )
 
 
-FORKED = """
+FORK_SCRIPT = """
 import os
 from upsertcore.profiles import LeadConnector
 
@@ -1076,68 +1098,67 @@ assert os.read(read, 99).decode() != trace()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
-def test_the_traces_of_a_fork_differ() -> None:
-    """Parent and child go on from the same system, and draw their own."""
-    subprocess.run([sys.executable, "-c", FORKED], check=True)
+def test_trace_ids_of_a_forked_process_differ() -> None:
+    subprocess.run([sys.executable, "-c", FORK_SCRIPT], check=True)
 
 
-def test_trace_ids_are_the_hosts() -> None:
-    """They are drawn before anything is done, so a bad one leaves the book whole."""
-    crm = system(trace_ids=iter(["t-1", 5]).__next__)
+def test_trace_ids_come_from_the_function_of_the_host() -> None:
+    """An invalid one raises before the book changes."""
+    crm = make_system(trace_ids=iter(["t-1", 5]).__next__)
 
-    assert send(crm, email="a@x.org")["traceId"] == "t-1"
+    assert accepted_body(crm, email="a@x.org")["traceId"] == "t-1"
     with pytest.raises(TypeError, match="trace_ids: must return text, not 5"):
         crm.upsert({"locationId": "l1", "email": "b@x.org"})
     assert len(crm.book) == 1
 
 
 def test_dates_are_in_utc_with_milliseconds() -> None:
-    """Whatever zone the clock is in."""
+    """In any time zone of the clock."""
     zone = timezone(timedelta(hours=2))
-    crm = system(clock=lambda: NOW.astimezone(zone))
+    crm = make_system(clock=lambda: NOW.astimezone(zone))
 
-    assert contact(crm)["dateAdded"] == "2024-01-02T03:04:05.678Z"
+    assert contact_of_response(crm)["dateAdded"] == "2024-01-02T03:04:05.678Z"
 
 
-def test_what_the_host_keeps_survives_and_is_answered() -> None:
-    """A loaded contact may hold what no payload may send; nothing hides its id."""
+def test_fields_of_the_host_stay_and_are_in_the_response() -> None:
+    """They do not replace the id of the contact."""
     start = NOW.isoformat()
-    kept = {"type": "lead", "businessId": "b-1", "visitorId": "v", "id": "x"}
-    row = {"id": "c-7", "scope": "l1", "version": 1, "fields": kept}
-    row["fields"] = {**kept, "email": "a@x.org"}
-    crm = system(rows=[{**row, "created_at": start, "updated_at": start}])
+    host_fields = {"type": "lead", "businessId": "b-1", "visitorId": "v", "id": "x"}
+    row = {"id": "c-7", "scope": "l1", "version": 1, "fields": host_fields}
+    row["fields"] = {**host_fields, "email": "a@x.org"}
+    crm = make_system(rows=[{**row, "created_at": start, "updated_at": start}])
 
-    answer = contact(crm, city="Oslo")
+    answer = contact_of_response(crm, city="Oslo")
 
-    assert {**kept, "id": "c-7"} == {name: answer[name] for name in kept}
-    assert kept.items() <= crm.book.get("c-7", scope="l1").fields.items()
-
-
-def test_an_answer_shares_nothing_with_the_book() -> None:
-    """It is the caller's own."""
-    crm = system({"email": "a@x.org", "tags": ["a"], "dndSettings": {}})
-    contact(crm)["tags"].append("b")
-    contact(crm)["dndSettings"]["x"] = 1
-
-    assert (contact(crm)["tags"], contact(crm)["dndSettings"]) == (["a"], {})
+    assert {**host_fields, "id": "c-7"} == {name: answer[name] for name in host_fields}
+    assert host_fields.items() <= crm.book.get("c-7", scope="l1").fields.items()
 
 
-def test_a_patch_has_neither_location_nor_flag() -> None:
-    """The one is the scope, the other an instruction."""
+def test_change_of_a_response_body_changes_nothing_stored() -> None:
+    crm = make_system({"email": "a@x.org", "tags": ["a"], "dndSettings": {}})
+    contact_of_response(crm)["tags"].append("b")
+    contact_of_response(crm)["dndSettings"]["x"] = 1
+
+    assert (
+        contact_of_response(crm)["tags"],
+        contact_of_response(crm)["dndSettings"],
+    ) == (["a"], {})
+
+
+def test_parse_leaves_out_location_and_flag() -> None:
     payload = {"locationId": "l1", "email": "a@x.org", FLAG: True, "city": "Oslo"}
 
     assert LeadConnector().parse(payload) == {"email": "a@x.org", "city": "Oslo"}
 
 
-def test_a_dump_is_loaded_as_it_was() -> None:
-    """What is stored is what a book of the same policy can hold."""
-    crm = system({**SAMPLE, FLAG: False})
+def test_dump_loads_into_another_system() -> None:
+    crm = make_system({**SAMPLE, FLAG: False})
 
-    again = LeadConnector(rows=crm.book.dump())
+    loaded = LeadConnector(rows=crm.book.dump())
 
-    assert crm.book.dump() == again.book.dump()
-    answer = said(again, email="a@x.org", tags=["a"])
-    assert answer.unchanged
+    assert crm.book.dump() == loaded.book.dump()
+    outcome = accepted_outcome(loaded, email="a@x.org", tags=["a"])
+    assert outcome.unchanged
 
 
 # Rows of text.
@@ -1182,15 +1203,15 @@ def test_a_dump_is_loaded_as_it_was() -> None:
         ),
     ],
 )
-def test_a_row_makes_a_payload(cells: dict[str, str], payload: Any) -> None:
-    """What cannot be read as its field is written stays text (None: all cells do)."""
+def test_cells_of_a_row_become_the_payload(cells: dict[str, str], payload: Any) -> None:
+    """Cells that cannot be parsed stay text (None: all cells)."""
     actual = LeadConnector().from_row(cells)
 
     assert (cells if payload is None else payload) == actual
 
 
-def test_a_row_that_cannot_be_read_is_refused() -> None:
-    """The text that is left has the wrong type."""
+def test_row_with_invalid_cells_is_refused() -> None:
+    """The text has the wrong type."""
     cells = {
         "email": "a@x.org",
         "dnd": "maybe",
@@ -1198,12 +1219,12 @@ def test_a_row_that_cannot_be_read_is_refused() -> None:
         "customField.": "1",
     }
 
-    messages = refused(system(), **system().from_row(cells))
+    messages = refusal_message(make_system(), **make_system().from_row(cells))
 
     assert messages == ["dnd must be a boolean value", "customFields must be an array"]
 
 
-# Whatever is sent.
+# Invalid and unusual values.
 
 
 def nested(depth: int, kind: type) -> Any:
@@ -1214,7 +1235,7 @@ def nested(depth: int, kind: type) -> Any:
     return value
 
 
-BAD: list[Any] = [
+UNUSUAL: list[Any] = [
     "\ud800",
     "a\udfffb",
     float("nan"),
@@ -1244,27 +1265,29 @@ PLACES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("number", range(len(BAD)))
-def test_whatever_is_sent_is_answered(number: int, place: str) -> None:
-    """In every field: stored and unchanged the second time, or a clean refusal."""
+@pytest.mark.parametrize("number", range(len(UNUSUAL)))
+def test_unusual_value_in_any_field_is_stored_or_refused(
+    number: int, place: str
+) -> None:
+    """A stored one is unchanged the second time."""
     for name in (*FIELDS, "locationId", "other"):
-        crm = system({"email": "a@x.org"})
-        value = PLACES[place](BAD[number])
+        crm = make_system({"email": "a@x.org"})
+        value = PLACES[place](UNUSUAL[number])
         payload = {"locationId": "l1", "email": "a@x.org", name: value}
 
-        response = answered(crm, payload)
+        response = checked_upsert(crm, payload)
 
         assert len(response.reason) < 200
         if response.status == 200:
-            again = answered(crm, payload).outcome
-            assert again is not None
-            assert again.unchanged
+            outcome = checked_upsert(crm, payload).outcome
+            assert outcome is not None
+            assert outcome.unchanged
             rows = json.loads(json.dumps(crm.book.dump()))
             assert rows == LeadConnector(rows=rows).book.dump()
 
 
-def test_a_reason_holds_nothing_that_was_sent() -> None:
-    """Values stay out of it, also those that name parts of an object."""
+def test_reason_of_a_refusal_holds_no_values() -> None:
+    """Nor names of the parts of an object."""
     private = "Zyxel"
     for name, value in (
         ("email", private),
@@ -1278,7 +1301,7 @@ def test_a_reason_holds_nothing_that_was_sent() -> None:
         ("country", [private]),
     ):
         payload = {"locationId": "l1", "email": "a@x.org", name: value}
-        response = answered(system(), payload)
+        response = checked_upsert(make_system(), payload)
 
         assert response.reason
         assert private not in response.reason
@@ -1297,9 +1320,10 @@ def test_a_reason_holds_nothing_that_was_sent() -> None:
     ],
     ids=map(str, range(6)),
 )
-def test_a_stored_contact_that_could_not_be_answered(fields: dict[str, Any]) -> None:
-    """It is refused when it is loaded, not at the first payload that finds it."""
-    crm = system({"email": "a@x.org"})
+def test_row_that_cannot_be_rendered_is_refused_when_loaded(
+    fields: dict[str, Any],
+) -> None:
+    crm = make_system({"email": "a@x.org"})
     (row,) = crm.book.dump()
     row["fields"] |= fields
 

@@ -1,4 +1,4 @@
-"""What the profiles share; and what each of three systems does with bad input."""
+"""The parts that profiles share, and three systems under invalid payloads."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ GOOD: dict[str, dict[str, Any]] = {
 }
 
 
-def nested(make: Callable[[Any], Any]) -> Any:
-    """Make what nests ten thousand deep."""
+def nested(wrap: Callable[[Any], Any]) -> Any:
+    """Make a value that nests ten thousand deep."""
     value: Any = "x"
     for _ in range(10_000):
-        value = make(value)
+        value = wrap(value)
     return value
 
 
@@ -143,36 +143,36 @@ HOLDERS: dict[str, list[Place]] = {
 }
 
 
-def pairs(places: dict[str, list[Place]]) -> list[Any]:
+def system_places(places: dict[str, list[Place]]) -> list[Any]:
     """List system and place, each with a readable name."""
     return [
         pytest.param(system, place, id=f"{system}: {'.'.join(map(str, place)) or '.'}")
-        for system, each in places.items()
-        for place in each
+        for system, places_of_system in places.items()
+        for place in places_of_system
     ]
 
 
-def put(payload: Any, place: Place, value: Any) -> Any:
-    """Make a payload with another value at a place."""
+def replaced(payload: Any, place: Place, value: Any) -> Any:
+    """Return a payload with another value at a place."""
     if not place:
         return value
-    changed = copy.deepcopy(payload)
-    below = changed
+    copied = copy.deepcopy(payload)
+    parent = copied
     for step in place[:-1]:
-        below = below[step]
-    below[place[-1]] = value
-    return changed
+        parent = parent[step]
+    parent[place[-1]] = value
+    return copied
 
 
-def look(payload: Any, place: Place) -> Any:
-    """Give what stands at a place."""
+def value_at(payload: Any, place: Place) -> Any:
+    """Return the value at a place."""
     for step in place:
         payload = payload[step]
     return payload
 
 
-def judge(name: str, payload: Any, path: dict[str, Any]) -> None:
-    """See that a payload is refused whole, or taken as it should be."""
+def check_response(name: str, payload: Any, path: dict[str, Any]) -> None:
+    """Check that a payload is refused without a change, or accepted and stable."""
     system = SYSTEMS[name]()
     system.upsert(GOOD[name], **PATHS[name])
     before = system.book.dump()
@@ -192,11 +192,11 @@ def judge(name: str, payload: Any, path: dict[str, Any]) -> None:
     assert response.status == 200
     state = system.book.dump()
     assert state == system.book.load(system.policy, state).dump()
-    again = system.upsert(payload, **path)
-    assert again.outcome.unchanged
+    repeated = system.upsert(payload, **path)
+    assert repeated.outcome.unchanged
     assert system.plan(payload, **path).unchanged
     assert state == system.book.dump()
-    first, second = dict(response.body), dict(again.body)
+    first, second = dict(response.body), dict(repeated.body)
     if name == "Anduin":
         assert second.pop("result") == "updated"
         first.pop("result")
@@ -205,39 +205,44 @@ def judge(name: str, payload: Any, path: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize(
-    ("system", "place"), [*pairs(PLACES), *pairs({name: [()] for name in SYSTEMS})]
+    ("system", "place"),
+    [*system_places(PLACES), *system_places({name: [()] for name in SYSTEMS})],
 )
-def test_a_bad_value_anywhere_never_raises(
+def test_invalid_value_at_any_place_does_not_raise(
     system: str, place: Place, junk: str
 ) -> None:
-    """A payload is refused and the book unchanged, or taken, and twice is once."""
-    judge(system, put(GOOD[system], place, JUNK[junk]), PATHS[system])
+    check_response(system, replaced(GOOD[system], place, JUNK[junk]), PATHS[system])
 
 
 @pytest.mark.parametrize("junk", NAMES)
-@pytest.mark.parametrize(("system", "place"), pairs(HOLDERS))
-def test_a_bad_name_anywhere_never_raises(system: str, place: Place, junk: str) -> None:
-    """A name may be anything that Python can hold: refused, or taken."""
-    value = {NAMES[junk]: "x", **look(GOOD[system], place)}
-    judge(system, put(GOOD[system], place, value), PATHS[system])
+@pytest.mark.parametrize(("system", "place"), system_places(HOLDERS))
+def test_invalid_name_at_any_place_does_not_raise(
+    system: str, place: Place, junk: str
+) -> None:
+    """A name may be any value with a hash."""
+    value = {NAMES[junk]: "x", **value_at(GOOD[system], place)}
+    check_response(system, replaced(GOOD[system], place, value), PATHS[system])
 
 
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize(
     ("system", "name"), [(system, name) for system, p in PATHS.items() for name in p]
 )
-def test_a_bad_path_never_raises(system: str, name: str, junk: str) -> None:
-    """A parameter of the path or query may be anything: refused, or taken."""
-    judge(system, GOOD[system], {**PATHS[system], name: JUNK[junk]})
+def test_invalid_path_parameter_does_not_raise(
+    system: str, name: str, junk: str
+) -> None:
+    check_response(system, GOOD[system], {**PATHS[system], name: JUNK[junk]})
 
 
-@pytest.mark.parametrize(("system", "place"), pairs(PLACES))
+@pytest.mark.parametrize(("system", "place"), system_places(PLACES))
 @pytest.mark.parametrize(
     "secret", ["Secret", ["Secret"], {"a": "Secret\ud800"}, [{"Secret": 1, 7: 1}]]
 )
-def test_a_reason_holds_no_values(system: str, place: Place, secret: Any) -> None:
-    """Rejections can be counted by their reason: no value that was sent is in it."""
-    payload = put(GOOD[system], place, secret)
+def test_reason_of_a_refusal_holds_no_values(
+    system: str, place: Place, secret: Any
+) -> None:
+    """Rejections can be counted by their reason."""
+    payload = replaced(GOOD[system], place, secret)
 
     response = SYSTEMS[system]().upsert(payload, **PATHS[system])
 
@@ -300,8 +305,9 @@ PAYLOADS: dict[str, st.SearchStrategy[Any]] = {
 @pytest.mark.parametrize("name", SYSTEMS)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_twice_is_once_in_every_state(name: str, data: st.DataObject) -> None:
-    """Whatever came before, a payload that is taken is unchanged when sent again."""
+def test_second_upsert_in_any_state_is_unchanged(
+    name: str, data: st.DataObject
+) -> None:
     system = SYSTEMS[name]()
     for payload in data.draw(st.lists(PAYLOADS[name], max_size=4)):
         first = system.upsert(payload, **PATHS[name])
@@ -315,8 +321,7 @@ def test_twice_is_once_in_every_state(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_every_sent_field_is_stored_or_named(name: str) -> None:
-    """Nothing is dropped silently: what is not stored stands in the outcome."""
+def test_every_field_of_a_payload_is_stored_or_named_as_ignored(name: str) -> None:
     system = SYSTEMS[name]()
     outcome = system.upsert(GOOD[name], **PATHS[name]).outcome
 
@@ -325,23 +330,20 @@ def test_every_sent_field_is_stored_or_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_path_names_the_parameters(name: str) -> None:
-    """``path`` names the keyword parameters of ``upsert`` and of ``plan``."""
+def test_path_has_the_keyword_parameters_of_upsert_and_plan(name: str) -> None:
     system = SYSTEMS[name]()
     for call in (system.upsert, system.plan):
         _payload, *parameters = inspect.signature(call).parameters.values()
-        assert system.path == tuple(each.name for each in parameters)
-        assert all(each.kind is each.KEYWORD_ONLY for each in parameters)
+        assert system.path == tuple(parameter.name for parameter in parameters)
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_a_failing_host_is_no_bad_input(name: str) -> None:
-    """What a host's own function raises passes, and the book is as it was."""
-
-    def broken() -> Any:
+def test_exception_of_a_host_function_passes_without_a_change(name: str) -> None:
+    def failing_clock() -> Any:
         raise LookupError("the host's own")
 
-    system = SYSTEMS[name](clock=broken)
+    system = SYSTEMS[name](clock=failing_clock)
     with pytest.raises(LookupError, match="the host's own"):
         system.upsert(GOOD[name], **PATHS[name])
     assert len(system.book) == 0
@@ -350,7 +352,7 @@ def test_a_failing_host_is_no_bad_input(name: str) -> None:
 REFUSED = Rejected(400, {"message": "no"}, "no")
 
 
-def refuse(error: Exception) -> Callable[[], Any]:
+def failing_decision(error: Exception) -> Callable[[], Any]:
     """Make a decision that raises."""
 
     def decide() -> Any:
@@ -359,47 +361,50 @@ def refuse(error: Exception) -> Callable[[], Any]:
     return decide
 
 
-def blank(_outcome: Any) -> dict[str, Any]:
-    """Render nothing."""
+def render_nothing(_outcome: Any) -> dict[str, Any]:
+    """Render an empty body."""
     return {}
 
 
-def test_a_rejection_is_answered() -> None:
-    """A rejection becomes an answer with its status, body and reason."""
-    response = respond(refuse(REFUSED), blank, lambda _refusal: Rejected(1, {}, ""))
+def test_rejection_becomes_a_response() -> None:
+    """With its status, body and reason."""
+    response = respond(
+        failing_decision(REFUSED), render_nothing, lambda _refusal: Rejected(1, {}, "")
+    )
 
     assert Response(400, {"message": "no"}, None, "no") == response
 
 
-def test_a_refusal_of_the_core_is_said_in_the_words_of_the_system() -> None:
-    """Whatever else is refused goes through ``reject``, and keeps its cause."""
+def test_refusal_of_the_core_is_translated_and_kept_as_cause() -> None:
     refusal = NoMatchKey(("email",))
-    response = respond(refuse(refusal), blank, lambda _refusal: REFUSED)
+    response = respond(
+        failing_decision(refusal), render_nothing, lambda _refusal: REFUSED
+    )
     assert response.reason == "no"
     with pytest.raises(Rejected) as raised:
-        translate_refusals(lambda _refusal: REFUSED, refuse(refusal))
+        translate_refusals(lambda _refusal: REFUSED, failing_decision(refusal))
     assert raised.value is REFUSED
     assert raised.value.__cause__ is refusal
 
 
-def test_an_answer_has_the_status_of_the_system() -> None:
-    """A good answer is rendered, with the status that was asked for."""
+def test_accepted_outcome_is_rendered_with_the_given_status() -> None:
     outcome: Any = object()
     response = respond(lambda: outcome, lambda _o: {"ok": 1}, lambda _r: REFUSED, 201)
 
     assert Response(201, {"ok": 1}, outcome) == response
 
 
-def test_other_errors_pass() -> None:
-    """What is no refusal is nobody's bad input."""
+def test_exception_that_is_no_refusal_passes() -> None:
     with pytest.raises(ZeroDivisionError):
         translate_refusals(lambda _refusal: REFUSED, lambda: 1 // 0)
 
 
-@pytest.mark.parametrize("other", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])  # noqa: S301 - our own
-def test_a_rejection_copies_and_pickles(other: Callable[[Any], Any]) -> None:
-    """A rejection is a refusal that can be sent elsewhere whole."""
-    twin = other(REFUSED)
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, lambda error: pickle.loads(pickle.dumps(error))],  # noqa: S301 - pickled here
+)
+def test_rejection_can_be_copied_and_pickled(duplicate: Callable[[Any], Any]) -> None:
+    twin = duplicate(REFUSED)
 
     assert issubclass(type(twin), Refused)
     assert (twin.status, twin.body, twin.reason) == (400, {"message": "no"}, "no")
@@ -418,13 +423,11 @@ def test_a_rejection_copies_and_pickles(other: Callable[[Any], Any]) -> None:
         (7, "7"),
     ],
 )
-def test_named(name: Any, expected: str) -> None:
-    """A name is shown as it is where it can be printed, else as Python writes it."""
+def test_display_name_quotes_what_cannot_be_printed(name: Any, expected: str) -> None:
     assert expected == display_name(name)
 
 
-def test_named_is_short() -> None:
-    """A megabyte of a name is no megabyte of a message."""
+def test_display_name_of_a_long_name_is_short() -> None:
     assert len(display_name("x" * 1_000_000)) <= 62
     assert len(display_name(10**5000)) <= 62
 
@@ -441,8 +444,7 @@ def test_named_is_short() -> None:
         "a@" + "x" * 248 + ".org",
     ],
 )
-def test_an_email_address(value: str) -> None:
-    """What looks like an address is taken without the white space around it."""
+def test_valid_email_address_is_stripped(value: str) -> None:
     assert value.strip() == email_address(value)
 
 
@@ -473,15 +475,13 @@ def test_an_email_address(value: str) -> None:
         "a@" + "x" * 249 + ".org",
     ],
 )
-def test_no_email_address(value: str) -> None:
-    """What does not look like an address is refused, in words without it."""
+def test_invalid_email_address_is_refused_without_its_value(value: str) -> None:
     with pytest.raises(ValueError, match=r"^must be an email address such as ada@"):
         email_address(value)
 
 
 @given(st.from_regex(r"\A\s?[^@]{1,3}@[^@]{1,4}\.[^@]{1,3}\s?\Z"))
-def test_an_address_has_a_normal_form(value: str) -> None:
-    """Whatever is taken can be looked up, and is taken again as it is."""
+def test_accepted_email_address_has_a_normal_form_and_is_stable(value: str) -> None:
     try:
         address = email_address(value)
     except ValueError:
@@ -509,8 +509,9 @@ def test_an_address_has_a_normal_form(value: str) -> None:
         ("", []),
     ],
 )
-def test_words(cell: str, expected: list[str]) -> None:
-    """A semicolon anywhere makes commas a part of the words."""
+def test_split_words_with_a_semicolon_keeps_commas(
+    cell: str, expected: list[str]
+) -> None:
     assert expected == split_words(cell)
 
 
@@ -525,17 +526,18 @@ def test_words(cell: str, expected: list[str]) -> None:
     ],
     ids=["text", "number", "words", "object", "deep"],
 )
-def test_a_cell_lists_json_or_words(cell: str, expected: list[Any]) -> None:
-    """A JSON list is taken as it is."""
+def test_parse_list_reads_json_or_words(cell: str, expected: list[Any]) -> None:
     assert expected == parse_list(cell)
 
 
 @pytest.mark.parametrize("name", [*SYSTEMS, "LeadConnector"])
-def test_no_clean_makes_null_of_a_value(name: str) -> None:
-    """A value that is none of the field is refused, and never cleared in silence."""
+def test_clean_of_a_profile_never_returns_null_for_a_value(name: str) -> None:
+    """An invalid value is refused, and never cleared without notice."""
     make = SYSTEMS.get(name, profiles.LeadConnector)
     cleans = [
-        line.clean for line in make().policy.fields.values() if line.clean is not None
+        field.clean
+        for field in make().policy.fields.values()
+        if field.clean is not None
     ]
     for junk in JUNK.values():
         for clean in cleans:
@@ -546,46 +548,46 @@ def test_no_clean_makes_null_of_a_value(name: str) -> None:
                 continue
 
 
-def test_names_that_are_no_fields_are_kept_apart() -> None:
-    """A name is text and occurs once; every other one is for the refusal."""
+def test_split_fields_separates_invalid_and_repeated_names() -> None:
+    """A field name is text and occurs once."""
 
-    class Alike(str):
-        """Text whose hash is its own, so that a dict takes it beside plain text."""
+    class EqualText(str):
+        """Text with its own hash, so that a dict holds it beside equal text."""
 
         __slots__ = ()
         __eq__ = object.__eq__
         __hash__ = object.__hash__
 
-    again = Alike("a")
-    fields, odd = split_fields({"a": 1, again: 2, 7: 3, "\ud800": 4, None: 5})
+    repeated = EqualText("a")
+    fields, invalid = split_fields({"a": 1, repeated: 2, 7: 3, "\ud800": 4, None: 5})
 
     assert fields == {"a": 1}
-    assert [again, 7, "\ud800", None] == odd
+    assert [repeated, 7, "\ud800", None] == invalid
     for name, make in SYSTEMS.items():
-        payload = {**GOOD[name], Alike(next(iter(GOOD[name]))): "x"}
+        payload = {**GOOD[name], EqualText(next(iter(GOOD[name]))): "x"}
         assert make().upsert(payload, **PATHS[name]).status in {400, 422}
 
 
-class Keyless(dict[Any, Any]):
+class UnhashableName(dict[Any, Any]):
     """A mapping that lists a name which no dict could hold."""
 
     def items(self) -> Any:
-        """List a list as a name."""
+        """Return a list as one of the names."""
         return [*super().items(), ([], "x")]
 
 
-@pytest.mark.parametrize(("system", "place"), pairs(HOLDERS))
-def test_a_name_without_a_hash_never_raises(system: str, place: Place) -> None:
-    """A mapping of the application's own may list anything as a name."""
-    judge(
+@pytest.mark.parametrize(("system", "place"), system_places(HOLDERS))
+def test_name_without_a_hash_does_not_raise(system: str, place: Place) -> None:
+    """A mapping of the application may list any names."""
+    check_response(
         system,
-        put(GOOD[system], place, Keyless(look(GOOD[system], place))),
+        replaced(GOOD[system], place, UnhashableName(value_at(GOOD[system], place))),
         PATHS[system],
     )
 
 
-def test_every_system_is_a_profile() -> None:
-    """What the command line relies on is there, in types too."""
+def test_every_system_has_the_type_of_a_profile() -> None:
+    """The command line relies on it."""
     systems: list[profiles.Profile] = [
         profiles.Anduin(),
         profiles.LeadConnector(),
@@ -593,15 +595,14 @@ def test_every_system_is_a_profile() -> None:
         profiles.SegMetrics(),
     ]
 
-    assert [type(each).__name__ for each in systems] == sorted(profiles.BY_NAME)
+    assert [type(system).__name__ for system in systems] == sorted(profiles.BY_NAME)
 
 
 @pytest.mark.parametrize("name", profiles.BY_NAME)
-def test_the_policy_of_a_profile_cannot_be_set(name: str) -> None:
-    """Another one would be shown, and not be followed."""
-    made = getattr(profiles, name)()
-    before = made.policy
+def test_policy_of_a_profile_is_read_only(name: str) -> None:
+    system = getattr(profiles, name)()
+    before = system.policy
     with pytest.raises(AttributeError):
-        made.policy = None
+        system.policy = None
 
-    assert made.policy is before is made.book.policy
+    assert system.policy is before is system.book.policy

@@ -72,11 +72,11 @@ def test_every_named_case_or_test_exists() -> None:
                     assert name in ids
                     continue
                 if path not in tests:
-                    tests[path] = test_functions(root / path)
+                    tests[path] = names_of_tests(root / path)
                 assert test in tests[path], name
 
 
-def test_functions(path: Path) -> set[str]:
+def names_of_tests(path: Path) -> set[str]:
     """Return the names of the test functions of a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
