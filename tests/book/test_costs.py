@@ -1,4 +1,4 @@
-"""Costs are counted, never timed: what runs how often."""
+"""Costs as counts of calls, never as times."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from upsertcore.model.packed_row import ID, PLACE
 from upsertcore.rules import union
 
 
-def counted(size: int, patch: dict[str, Any]) -> Counter[str]:
-    """Count what deciding on a patch calls in a book of this size."""
+def calls_to_decide(size: int, patch: dict[str, Any]) -> Counter[str]:
+    """Count the calls that a decision makes in a book of this size."""
     calls: Counter[str] = Counter()
 
     def count(name: str, function: Any) -> Any:
-        def counting(*args: Any, **kwargs: Any) -> Any:
+        def counted_function(*args: Any, **kwargs: Any) -> Any:
             calls[name] += 1
             return function(*args, **kwargs)
 
-        return counting
+        return counted_function
 
     fields = {
         "email": field(key=count("email", normalize.email), unique=True),
@@ -66,9 +66,9 @@ PATCHES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=map(str, range(4)))
-def test_look_ups_do_not_grow_with_the_book(patch: dict[str, Any]) -> None:
-    """Ten contacts or two thousand: the same calls, each key normalised once."""
-    small, large = counted(10, patch), counted(2_000, patch)
+def test_lookups_do_not_grow_with_the_book(patch: dict[str, Any]) -> None:
+    """Each key is normalised once."""
+    small, large = calls_to_decide(10, patch), calls_to_decide(2_000, patch)
 
     assert small == large
     assert small["email"] == 1
@@ -78,30 +78,33 @@ def test_look_ups_do_not_grow_with_the_book(patch: dict[str, Any]) -> None:
     assert small["found"] <= 1
 
 
-def test_nothing_is_cleaned_or_normalised_that_was_not_sent() -> None:
-    """An omitted field costs nothing."""
-    assert counted(10, {"email": "1@x.org"}) == {"email": 1, "holders": 1, "found": 1}
+def test_omitted_field_is_neither_cleaned_nor_normalised() -> None:
+    assert calls_to_decide(10, {"email": "1@x.org"}) == {
+        "email": 1,
+        "holders": 1,
+        "found": 1,
+    }
 
 
-def watched(book: ContactBook, patch: dict[str, Any]) -> Counter[Any]:
-    """Count what deciding on a patch asks of the index of a book."""
-    asked: Counter[Any] = Counter()
+def lookups_to_decide(book: ContactBook, patch: dict[str, Any]) -> Counter[Any]:
+    """Count the lookups that a decision makes in the index of a book."""
+    lookups: Counter[Any] = Counter()
     index = book._index
 
     def holders(name: str, form: str, scope: str) -> tuple[str, ...]:
-        asked[name, form] += 1
+        lookups[name, form] += 1
         return index.holders(name, form, scope)
 
-    def found(id: str) -> Any:
-        asked[id] += 1
+    def get_with_forms(id: str) -> Any:
+        lookups[id] += 1
         return index.get_with_forms(id)
 
-    view: Any = SimpleNamespace(holders=holders, get_with_forms=found)
+    view: Any = SimpleNamespace(holders=holders, get_with_forms=get_with_forms)
     decide(book.policy, patch, view)
-    return asked
+    return lookups
 
 
-SEVERAL = {
+KEYS = {
     "person": key("first", "last", normalize=normalize.text, unique=True),
     "mail": key("main", "more", normalize=normalize.email, any_of=True, unique=True),
 }
@@ -113,13 +116,13 @@ LINES: dict[str, Any] = {
 LINES |= {name: field() for name in ("first", "last", "main", "more")}
 
 
-class TestSeveral:
-    """Keys of several fields, merges and limits."""
+class TestDecisions:
+    """Decisions with keys of several fields, merges and limits."""
 
-    def book(self, size: int, *names: str, **options: Any) -> ContactBook:
-        """Make a book of this size whose contacts are called 0, 1, ..."""
+    def make_book(self, size: int, *names: str, **options: Any) -> ContactBook:
+        """Make a book of contacts 0, 1, ..., size - 1."""
         lines = {**LINES, **options.pop("lines", {})}
-        policy = Policy(merge_all(*names), lines, keys=SEVERAL, **options)
+        policy = Policy(merge_all(*names), lines, keys=KEYS, **options)
         ids = iter(map(str, range(size)))
         book = ContactBook(policy, ids=ids.__next__)
         for number in range(size):
@@ -136,12 +139,12 @@ class TestSeveral:
         return book
 
     @pytest.mark.parametrize("size", [4, 1_000])
-    def test_a_merge_asks_for_each_form_and_contact_once(self, size: int) -> None:
-        """However many contacts there are, and whatever the claim asks again."""
-        made = self.book(size, "person", "mail", "id")
+    def test_merge_looks_up_each_form_and_contact_once(self, size: int) -> None:
+        """In a book of any size."""
+        book = self.make_book(size, "person", "mail", "id")
         patch = {"first": "Ada", "last": "1", "main": "2@x", "id": 3}
 
-        assert watched(made, patch) == {
+        assert lookups_to_decide(book, patch) == {
             "1": 1,
             "2": 1,
             "3": 1,
@@ -151,37 +154,36 @@ class TestSeveral:
         }
 
     @pytest.mark.parametrize("size", [4, 1_000])
-    def test_a_shorter_patch_asks_for_nothing_again(self, size: int) -> None:
-        """What was asked before a key was left out is not asked anew."""
+    def test_patch_shortened_by_a_limit_repeats_no_lookup(self, size: int) -> None:
         email = field(key=normalize.email, rule=union, max_forms=2, keep_aliases=True)
-        made = self.book(
+        book = self.make_book(
             size, "email", "device", lines={"email": email}, on_limit="drop"
         )
-        asked = watched(made, {"email": ["1@x"], "device": [2]})
+        lookups = lookups_to_decide(book, {"email": ["1@x"], "device": [2]})
 
-        assert asked == {"1": 1, "2": 1, ("email", "1@x"): 1, ("device", "2"): 1}
+        assert lookups == {"1": 1, "2": 1, ("email", "1@x"): 1, ("device", "2"): 1}
 
-    def test_a_normaliser_runs_once_per_value(self) -> None:
-        """For each part of a composite, and each item of a list."""
+    def test_normaliser_runs_once_per_value(self) -> None:
+        """Parts of a composite key and items of a list included."""
         calls: list[Any] = []
 
-        def counting(value: Any) -> str | None:
+        def recording(value: Any) -> str | None:
             calls.append(value)
             return normalize.text(value)
 
-        keys = {"p": key("first", "last", normalize=counting, unique=True)}
-        made = ContactBook(Policy(first_match("p"), LINES, keys=keys))
-        made.upsert({"first": ["Ada", "Augusta"], "last": "King", "id": 1})
+        keys = {"p": key("first", "last", normalize=recording, unique=True)}
+        book = ContactBook(Policy(first_match("p"), LINES, keys=keys))
+        book.upsert({"first": ["Ada", "Augusta"], "last": "King", "id": 1})
 
         assert calls == ["Ada", "Augusta", "King"]
 
 
-def called(call: Callable[[], object]) -> Counter[str]:
-    """Count the calls of functions of this library, and of Python's, that one makes."""
+def calls_of(call: Callable[[], object]) -> Counter[str]:
+    """Count by name the calls in this library that one call makes."""
     calls: Counter[str] = Counter()
 
-    def note(frame: Any, event: str, argument: Any) -> None:
-        # Callbacks of the garbage collector and the like are nobody's cost here.
+    def count_event(frame: Any, event: str, argument: Any) -> None:
+        # Callbacks of the garbage collector and the like are not counted.
         if "upsertcore" not in frame.f_code.co_filename:
             return
         if event == "call":
@@ -190,7 +192,7 @@ def called(call: Callable[[], object]) -> Counter[str]:
             calls[getattr(argument, "__qualname__", "")] += 1
 
     before = sys.getprofile()
-    sys.setprofile(note)
+    sys.setprofile(count_event)
     try:
         call()
     finally:
@@ -198,8 +200,8 @@ def called(call: Callable[[], object]) -> Counter[str]:
     return calls
 
 
-class TestContactsAmongThemselves:
-    """Duplicates, groups that are merged, merges, and taking back."""
+class TestContacts:
+    """Duplicates, dedupe, merge, undo and batches."""
 
     LINES: dict[str, Any] = {  # noqa: RUF012
         "email": field(key=normalize.email),
@@ -207,57 +209,61 @@ class TestContactsAmongThemselves:
         "tags": field(rule=union),
     }
 
-    def book(self, size: int, together: int, *, chained: bool = False) -> ContactBook:
-        """Make a book with groups of so many, by one key or in a chain of two."""
+    def make_book(
+        self, size: int, group_size: int, *, chained: bool = False
+    ) -> ContactBook:
+        """Make a book of groups of this size, by one key or chained by two."""
         policy = Policy(first_match("email"), self.LINES)
         numbers = count(1)
         book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
         for number in range(size):
             link = (number // 2, (number + 1) // 2)
-            email, phone = link if chained else (number // together, number + size)
+            email, phone = link if chained else (number // group_size, number + size)
             book.create({"email": f"{email}@x", "phone": phone, "tags": [number]})
         return book
 
     @pytest.mark.parametrize(
-        ("together", "chained"),
+        ("group_size", "chained"),
         [(1, False), (2, False), (10, False), (10_000, False), (2, True)],
         ids=["alone", "pairs", "tens", "all one", "a chain"],
     )
     @pytest.mark.parametrize("verb", ["duplicates", "dedupe"])
-    def test_it_grows_with_the_book(
-        self, verb: str, together: int, *, chained: bool
+    def test_calls_of_duplicates_and_dedupe_grow_linearly(
+        self, verb: str, group_size: int, *, chained: bool
     ) -> None:
-        """Twice as many contacts: twice as many calls, whoever shares what."""
-        one, two, four = (
-            called(getattr(self.book(size, together, chained=chained), verb)).total()
+        """Twice as many contacts make at most 2.2 times as many calls."""
+        first, second, third = (
+            calls_of(
+                getattr(self.make_book(size, group_size, chained=chained), verb)
+            ).total()
             for size in (200, 400, 800)
         )
 
-        assert two <= 2.2 * one
-        assert four <= 2.2 * two
+        assert second <= 2.2 * first
+        assert third <= 2.2 * second
 
     @pytest.mark.parametrize("merged", [1, 5])
-    def test_a_merge_looks_at_nobody_else(self, merged: int) -> None:
-        """Ten contacts or two thousand: the same calls."""
+    def test_calls_of_merge_do_not_grow_with_the_book(self, merged: int) -> None:
         ids = [f"c-{number}" for number in range(1, merged + 2)]
-        small, large = (self.book(size, 2) for size in (10, 2_000))
+        small, large = (self.make_book(size, 2) for size in (10, 2_000))
 
-        assert called(lambda: small.merge(*ids)) == called(lambda: large.merge(*ids))
+        assert calls_of(lambda: small.merge(*ids)) == calls_of(
+            lambda: large.merge(*ids)
+        )
 
-    def test_a_merge_asks_for_those_that_it_merges(self) -> None:
-        """No contact is read but those that are named; of sharers of a key, a place."""
-        book = self.book(100, 2)
+    def test_merge_reads_the_merged_contacts_only(self) -> None:
+        """Of other holders of their keys it reads the place."""
+        book = self.make_book(100, 2)
         index = book._index
-        index.rows = {id: Noted(row) for id, row in index.rows.items()}
-        with noting() as read:
+        index.rows = {id: RecordedRow(row) for id, row in index.rows.items()}
+        with recorded_reads() as read:
             book.merge("c-1", "c-50", "c-99")
 
         assert {id for id, part in read if part != PLACE} == {"c-1", "c-50", "c-99"}
         assert {id for id, _part in read} == {"c-1", "c-49", "c-50", "c-99", "c-100"}
 
     @pytest.mark.parametrize("verb", ["merge", "upsert", "create"])
-    def test_taking_back_looks_at_nobody_else(self, verb: str) -> None:
-        """However many contacts there are."""
+    def test_calls_of_undo_do_not_grow_with_the_book(self, verb: str) -> None:
         calls = {
             "merge": lambda book: book.merge("c-2", "c-1", "c-4"),
             "upsert": lambda book: book.upsert({"email": "4@x", "tags": ["x"]}),
@@ -265,10 +271,10 @@ class TestContactsAmongThemselves:
         }
         counts = []
         for size in (10, 2_000):
-            book = self.book(size, 1)
+            book = self.make_book(size, 1)
             book._store.ids = lambda: "new"
             outcome = calls[verb](book)
-            counts.append(called(partial(book.undo, outcome)))
+            counts.append(calls_of(partial(book.undo, outcome)))
 
         assert counts[0] == counts[1]
 
@@ -277,27 +283,29 @@ class TestContactsAmongThemselves:
         [{"atomic": True}, {"on_duplicates": "refuse_all"}],
         ids=["atomic", "on_duplicates"],
     )
-    def test_a_batch_grows_with_its_rows(self, options: dict[str, Any]) -> None:
-        """Twice as many rows: twice as many calls, however many contacts there are."""
+    def test_calls_of_a_batch_grow_linearly_with_its_rows(
+        self, options: dict[str, Any]
+    ) -> None:
+        """They do not grow with the book."""
 
-        def calls(held: int, size: int) -> int:
-            book = self.book(held, 2)
-            return called(lambda: book.upsert_many(rows(size), **options)).total()
+        def calls(stored: int, size: int) -> int:
+            book = self.make_book(stored, 2)
+            return calls_of(lambda: book.upsert_many(rows(size), **options)).total()
 
-        one, two, four = (calls(10, size) for size in (100, 200, 400))
+        first, second, third = (calls(10, size) for size in (100, 200, 400))
 
-        assert two <= 2.2 * one
-        assert four <= 2.2 * two
-        assert calls(1_000, 100) == one
+        assert second <= 2.2 * first
+        assert third <= 2.2 * second
+        assert calls(1_000, 100) == first
 
 
 def rows(size: int) -> list[dict[str, Any]]:
-    """Make patches for so many new contacts."""
+    """Make patches of this many new contacts."""
     return [{"email": f"new-{number}@x", "tags": [number]} for number in range(size)]
 
 
-class Noted(tuple[Any, ...]):
-    """A row that notes which of its parts are read, and whose they are."""
+class RecordedRow(tuple[Any, ...]):
+    """A row that records which of its parts are read, by contact id."""
 
     __slots__ = ()
     read: set[tuple[str, int]] = set()  # noqa: RUF012
@@ -309,7 +317,7 @@ class Noted(tuple[Any, ...]):
 
 
 @contextmanager
-def noting() -> Iterator[set[tuple[str, int]]]:
-    """Give what is read of noted rows from now on: ids, and parts by number."""
-    Noted.read.clear()
-    yield Noted.read
+def recorded_reads() -> Iterator[set[tuple[str, int]]]:
+    """Return the parts of recorded rows read from now on, by contact id and part."""
+    RecordedRow.read.clear()
+    yield RecordedRow.read

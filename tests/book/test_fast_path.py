@@ -1,4 +1,4 @@
-"""The hot path: it does what the plain path does, or leaves the call to it, whole."""
+"""The fast path: it equals the general path, or leaves the call to it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from upsertcore import (
 from upsertcore.rules import deep, keep, on_create, union
 
 
-def title(value: Any) -> Any:
-    """Write a name as a title; refuse a number, and leave nothing of a dash."""
+def title_case(value: Any) -> Any:
+    """Return a name in title case; refuse 1, and make a dash blank."""
     if isinstance(value, str):
         return "" if value == "-" else value.title()
     if value == 1:
@@ -50,34 +50,36 @@ BOB = {"email": "bob@x.org", "phone": "+15550002", "code": "b"}
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-def book(policy: Policy = POLICY, *, hot: bool = True, **how: Any) -> ContactBook:
-    """Make a book with or without a hot path, with ids and a clock of its own."""
+def make_book(
+    policy: Policy = POLICY, *, fast: bool = True, **options: Any
+) -> ContactBook:
+    """Make a book with or without a fast path."""
     ids, hours = count(1), count()
     parts: dict[str, Any] = {
         "ids": lambda: f"c-{next(ids)}",
         "clock": lambda: NOW + timedelta(hours=next(hours)),
     }
-    made = ContactBook(policy, **{**parts, **how})
-    if not hot:
-        made._fast_upsert = made._fast_upsert_many = None
-    return made
+    book = ContactBook(policy, **{**parts, **options})
+    if not fast:
+        book._fast_upsert = book._fast_upsert_many = None
+    return book
 
 
-def done(policy: Policy, *patches: Any, hot: bool = True, scope: str = "") -> list[Any]:
-    """Send patches to a new book; give what came of each, the rows and the index."""
-    made = book(policy, hot=hot, retain_changes=None)
-    answers: list[Any] = []
+def run(policy: Policy, *patches: Any, fast: bool = True, scope: str = "") -> list[Any]:
+    """Send patches to a new book; return the results, rows, forms and changes."""
+    book = make_book(policy, fast=fast, retain_changes=None)
+    results: list[Any] = []
     for patch in patches:
         try:
-            answers.append(made.upsert(patch, scope=scope))
+            results.append(book.upsert(patch, scope=scope))
         except (errors.Refused, TypeError) as error:
-            answers.append((type(error), str(error)))
-    made._index.check()
-    forms = [made._index.get_with_forms(contact.id)[1] for contact in made]
-    return [answers, made.dump(), forms, made.changes_since()]
+            results.append((type(error), str(error)))
+    book._index.check()
+    forms = [book._index.get_with_forms(contact.id)[1] for contact in book]
+    return [results, book.dump(), forms, book.changes_since()]
 
 
-LOGS: list[list[Any]] = [
+PATCH_LISTS: list[list[Any]] = [
     [ADA],
     [ADA, ADA],
     [ADA, {**ADA, "name": "Eve"}],
@@ -143,7 +145,7 @@ POLICIES = {
     ),
     "cleans": Policy(
         first_match("email"),
-        {**LINES, "name": field(clean=title), "city": field(rule=on_create)},
+        {**LINES, "name": field(clean=title_case), "city": field(rule=on_create)},
     ),
     "spells": Policy(
         first_match("email", "phone"),
@@ -158,7 +160,7 @@ POLICIES = {
         },
     ),
 }
-COLD = {
+WITHOUT_FAST_PATH = {
     "guard": Policy(first_match("email", "phone", guard="strict"), LINES),
     "merges": Policy(merge_all("email"), LINES),
     "blocks": Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)})),
@@ -178,23 +180,22 @@ COLD = {
 }
 
 
-@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
+@pytest.mark.parametrize("patches", PATCH_LISTS, ids=map(str, range(len(PATCH_LISTS))))
 @pytest.mark.parametrize("name", POLICIES)
-def test_it_does_what_the_plain_path_does(name: str, log: list[Any]) -> None:
-    """Answers, rows, order of names, keys and changes are the same, to the byte."""
+def test_fast_path_equals_the_general_path(name: str, patches: list[Any]) -> None:
+    """In results, rows, order of names, forms and changes."""
     policy = POLICIES[name]
-    assert book(policy)._fast_upsert is not None
+    assert make_book(policy)._fast_upsert is not None
 
-    assert repr(done(policy, *log, hot=False)) == repr(done(policy, *log))
-
-
-@pytest.mark.parametrize("name", COLD)
-def test_what_is_rare_has_no_hot_path(name: str) -> None:
-    """It is not made for a table that says what only the plain path knows."""
-    assert book(COLD[name])._fast_upsert is None
+    assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
 
 
-TAKEN: list[tuple[list[Any], str]] = [
+@pytest.mark.parametrize("name", WITHOUT_FAST_PATH)
+def test_policy_with_rare_options_has_no_fast_path(name: str) -> None:
+    assert make_book(WITHOUT_FAST_PATH[name])._fast_upsert is None
+
+
+FAST_CASES: list[tuple[list[Any], str]] = [
     ([ADA], "created"),
     ([ADA, ADA], "unchanged"),
     ([ADA, {**ADA, "name": "Eve"}], "updated"),
@@ -208,50 +209,50 @@ TAKEN: list[tuple[list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("log", "result"), TAKEN, ids=range(10))
-def test_the_common_call_is_taken(log: list[Any], result: str) -> None:
-    """Creating, updating, moving a key and changing nothing: no plan is made."""
-    made = book()
-    for patch in log[:-1]:
-        made.upsert(patch)
-    quick: Any = made._fast_upsert
-    answer = quick(log[-1], "")
+@pytest.mark.parametrize(("patches", "result"), FAST_CASES, ids=range(10))
+def test_common_call_is_decided_by_the_fast_path(
+    patches: list[Any], result: str
+) -> None:
+    book = make_book()
+    for patch in patches[:-1]:
+        book.upsert(patch)
+    fast_upsert: Any = book._fast_upsert
+    outcome = fast_upsert(patches[-1], "")
 
-    assert isinstance(answer, Outcome)
-    assert result == answer.result
+    assert isinstance(outcome, Outcome)
+    assert result == outcome.result
 
 
-def test_what_is_no_value_is_left_untouched() -> None:
-    """Nothing was done of it yet, so the plain path begins anew."""
-    quick: Any = book()._fast_upsert
-    odd: list[Any] = [None, {"age": "7"}]
-    names: list[Any] = ["", None, [], "\ud800", ["\ud800"], set()]
-    odd += [{"name": each} for each in names]
+def test_unusual_patch_is_left_to_the_general_path() -> None:
+    fast_upsert: Any = make_book()._fast_upsert
+    unusual: list[Any] = [None, {"age": "7"}]
+    values: list[Any] = ["", None, [], "\ud800", ["\ud800"], set()]
+    unusual += [{"name": value} for value in values]
 
-    assert [None] * 8 == [quick(patch, "") for patch in odd]
-    assert [None] * 2 == [quick(ADA, scope) for scope in (None, "\u00e9")]
+    assert [None] * 8 == [fast_upsert(patch, "") for patch in unusual]
+    assert [None] * 2 == [fast_upsert(ADA, scope) for scope in (None, "\u00e9")]
 
 
 class Text(str):
-    """Text of a host's own kind."""
+    """Text of a subclass."""
 
     __slots__ = ()
 
 
-def test_names_and_values_are_stored_as_plain_text() -> None:
-    """A host's own kind of text is copied, on creation and afterwards."""
-    made = book()
-    made.upsert({Text("email"): "a@x"})
-    made.upsert({"email": "a@x", Text("name"): "Ada"})
-    made.upsert({"email": "a@x", "city": Text("Oslo")})
+def test_names_and_values_of_a_subclass_of_str_are_stored_as_text() -> None:
+    """When created and when updated."""
+    book = make_book()
+    book.upsert({Text("email"): "a@x"})
+    book.upsert({"email": "a@x", Text("name"): "Ada"})
+    book.upsert({"email": "a@x", "city": Text("Oslo")})
 
-    fields: Any = made.get("c-1").fields
-    assert {str} == {type(each) for pair in fields.items() for each in pair}
+    fields: Any = book.get("c-1").fields
+    assert {str} == {type(text) for pair in fields.items() for text in pair}
     assert ["email", "name", "city"] == [*fields]
 
 
-def counting(calls: Counter[str], name: str, function: Any) -> Callable[..., Any]:
-    """Count the calls of a function, apart for each value."""
+def counting_calls(calls: Counter[str], name: str, function: Any) -> Callable[..., Any]:
+    """Count the calls of a function by its arguments."""
 
     def call(*values: Any) -> Any:
         calls[" ".join([name, *map(repr, values)])] += 1
@@ -260,21 +261,26 @@ def counting(calls: Counter[str], name: str, function: Any) -> Callable[..., Any
     return call
 
 
-def asked(log: list[Any], *, hot: bool) -> list[Counter[str]]:
-    """Count what each call of a log asks of a host's normalisers."""
+def normaliser_calls(patches: list[Any], *, fast: bool) -> list[Counter[str]]:
+    """Count the calls of normalisers, for each patch."""
     calls: Counter[str] = Counter()
     lines = {
         **LINES,
-        "email": field(key=counting(calls, "email", normalize.email), unique=True),
-        "phone": field(key=counting(calls, "phone", normalize.phone)),
+        "email": field(
+            key=counting_calls(calls, "email", normalize.email), unique=True
+        ),
+        "phone": field(key=counting_calls(calls, "phone", normalize.phone)),
     }
-    made, counts = book(Policy(first_match("email", "phone"), lines), hot=hot), []
-    for patch in log:
+    book, counts = (
+        make_book(Policy(first_match("email", "phone"), lines), fast=fast),
+        [],
+    )
+    for patch in patches:
         calls.clear()
         try:
-            made.upsert(patch)
+            book.upsert(patch)
         except (errors.KeyInUse, errors.NoMatchKey):
-            # To name the field, or the reason, they are asked once more.
+            # The refusal calls them once more, to name the field or the reason.
             calls -= Counter([*calls])
         except errors.Refused:
             pass
@@ -282,128 +288,136 @@ def asked(log: list[Any], *, hot: bool) -> list[Counter[str]]:
     return counts
 
 
-@pytest.mark.parametrize("log", LOGS, ids=map(str, range(len(LOGS))))
-def test_nothing_of_a_host_is_asked_twice(log: list[Any]) -> None:
-    """Also where a call is left to the plain path, which has what was made."""
-    counts = asked(log, hot=True)
+@pytest.mark.parametrize("patches", PATCH_LISTS, ids=map(str, range(len(PATCH_LISTS))))
+def test_normaliser_is_called_once_per_value(patches: list[Any]) -> None:
+    """Also where the fast path leaves the call to the general path."""
+    counts = normaliser_calls(patches, fast=True)
 
-    assert max((n for each in counts for n in each.values()), default=0) <= 1
-    assert all(a <= b for a, b in zip(counts, asked(log, hot=False), strict=True))
+    assert (
+        max(
+            (calls for calls_by_value in counts for calls in calls_by_value.values()),
+            default=0,
+        )
+        <= 1
+    )
+    assert all(
+        fast_calls <= general_calls
+        for fast_calls, general_calls in zip(
+            counts, normaliser_calls(patches, fast=False), strict=True
+        )
+    )
 
 
-def test_a_draw_is_kept_where_somebody_was_faster() -> None:
-    """The id and the time of a call are drawn once, whoever writes in between."""
+def test_overtaken_call_draws_its_id_and_time_once() -> None:
     drawn: Counter[str] = Counter()
-    made = book()
+    book = make_book()
 
     def clock() -> datetime:
         drawn["clock"] += 1
         if drawn["clock"] == 1:
-            made.upsert({"email": "eve@x.org"})
+            book.upsert({"email": "eve@x.org"})
         return NOW
 
     ids: Iterator[str] = iter(["c-1", "c-2", "c-3"])
-    made = book(ids=counting(drawn, "ids", ids.__next__), clock=clock)
-    outcome = made.upsert(ADA)
+    book = make_book(ids=counting_calls(drawn, "ids", ids.__next__), clock=clock)
+    outcome = book.upsert(ADA)
 
-    assert (drawn["clock"], drawn["ids"], len(made)) == (2, 2, 2)
+    assert (drawn["clock"], drawn["ids"], len(book)) == (2, 2, 2)
     assert ("created", "c-1") == (outcome.result, outcome.contact.id)
     drawn["clock"] = 0
-    outcome = made.upsert({**ADA, "name": "Eve"})
+    outcome = book.upsert({**ADA, "name": "Eve"})
     assert (outcome.result, drawn["clock"]) == ("updated", 1)
 
 
 @pytest.mark.parametrize("name", ["Ada", "Eve"])
-def test_it_is_left_where_a_host_writes_meanwhile(name: str) -> None:
-    """What was seen before does not count, and no key is made a second time."""
+def test_overtaken_call_is_left_to_the_general_path(name: str) -> None:
+    """The key is not normalised a second time."""
     calls: Counter[str] = Counter()
 
-    def busy(value: Any) -> str | None:
+    def normalise_and_write(value: Any) -> str | None:
         calls[value] += 1
-        if made is not None and "c-1" not in made:
-            made.create({"code": "c"})
+        if book is not None and "c-1" not in book:
+            book.create({"code": "c"})
         return normalize.email(value)
 
-    made: ContactBook | None = None
-    lines = {**LINES, "email": field(key=busy)}
+    book: ContactBook | None = None
+    lines = {**LINES, "email": field(key=normalise_and_write)}
     ids = iter(["c-2", "c-1", "c-3"])
-    whole = book(Policy(first_match("email"), lines), ids=ids.__next__)
-    whole.upsert({"email": "a@x", "name": "Ada"})
-    made = whole
-    outcome = whole.upsert({"email": "a@x", "name": name})
+    started = make_book(Policy(first_match("email"), lines), ids=ids.__next__)
+    started.upsert({"email": "a@x", "name": "Ada"})
+    book = started
+    outcome = started.upsert({"email": "a@x", "name": name})
 
     assert outcome.contact.id == "c-2"
     assert outcome.unchanged == (name == "Ada")
-    assert (calls["a@x"], len(whole)) == (2, 2)
+    assert (calls["a@x"], len(started)) == (2, 2)
 
 
 @pytest.mark.parametrize("wrong", [7, "", " ", None], ids=repr)
-def test_an_id_is_text(wrong: Any) -> None:
-    """Whatever else ``ids`` answers is refused, and nothing is written."""
-    made = book(ids=lambda: wrong)
+def test_id_that_is_no_text_is_an_error(wrong: Any) -> None:
+    """Nothing is written."""
+    book = make_book(ids=lambda: wrong)
     with pytest.raises(TypeError, match="ids: must return a non-empty"):
-        made.upsert(ADA)
-    assert not len(made)
+        book.upsert(ADA)
+    assert not len(book)
 
 
-def test_an_id_is_fresh() -> None:
-    """One that is in use is refused."""
-    made = book(ids=lambda: "c-1")
-    made.upsert(ADA)
+def test_id_in_use_is_an_error() -> None:
+    """The id of a deleted contact is free."""
+    book = make_book(ids=lambda: "c-1")
+    book.upsert(ADA)
     with pytest.raises(ValueError, match="a contact already has 'c-1'"):
-        made.upsert(BOB)
-    made.delete("c-1")
-    assert made.upsert(BOB).contact.id == "c-1"
+        book.upsert(BOB)
+    book.delete("c-1")
+    assert book.upsert(BOB).contact.id == "c-1"
 
 
-def test_a_time_is_aware_and_fixed() -> None:
-    """As on the plain path: another offset stays, none is refused."""
-    there = NOW.astimezone(timezone(timedelta(hours=2)))
-    made = book(clock=lambda: there)
-    made.upsert(ADA)
-    contact = made.upsert({**ADA, "name": "Eve"}).contact
-    assert str(there) == str(contact.created_at) == str(contact.updated_at)
+def test_time_keeps_its_offset_and_naive_time_is_an_error() -> None:
+    local_time = NOW.astimezone(timezone(timedelta(hours=2)))
+    book = make_book(clock=lambda: local_time)
+    book.upsert(ADA)
+    contact = book.upsert({**ADA, "name": "Eve"}).contact
+    assert str(local_time) == str(contact.created_at) == str(contact.updated_at)
     with pytest.raises(TypeError, match="clock: must return an aware time"):
-        book(clock=lambda: datetime(2024, 1, 2)).upsert(ADA)  # noqa: DTZ001
+        make_book(clock=lambda: datetime(2024, 1, 2)).upsert(ADA)  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("answer", [7, b"x"], ids=repr)
-def test_a_form_is_text(answer: Any) -> None:
-    """Whatever else a normaliser answers is its host's mistake."""
-    lines = {"email": field(key=lambda _value: answer)}
+@pytest.mark.parametrize("form", [7, b"x"], ids=repr)
+def test_form_that_is_no_text_is_an_error(form: Any) -> None:
+    lines = {"email": field(key=lambda _value: form)}
     with pytest.raises(TypeError, match="must return str or None, not"):
-        book(Policy(first_match("email"), lines)).upsert({"email": "a"})
+        make_book(Policy(first_match("email"), lines)).upsert({"email": "a"})
 
 
-def test_who_was_deleted_comes_back_by_the_plain_path() -> None:
-    """A mark is rare: restoring is decided there."""
-    made = book(POLICIES["kept"])
-    made.upsert(ADA)
-    made.delete("c-1")
+def test_deleted_contact_is_restored_by_the_general_path() -> None:
+    book = make_book(POLICIES["kept"])
+    book.upsert(ADA)
+    book.delete("c-1")
 
-    assert made.upsert(ADA).updated
-    assert made.get("c-1").deleted_at is None
-
-
-def test_books_of_one_policy_are_apart() -> None:
-    """They share what is compiled, and nothing else."""
-    one, other = book(), book()
-    one.upsert(ADA)
-
-    assert (len(one), len(other)) == (1, 0)
-    assert other.upsert(ADA).created
+    assert book.upsert(ADA).updated
+    assert book.get("c-1").deleted_at is None
 
 
-def test_eight_threads_take_it_at_once() -> None:
-    """The same people from each: none twice, none lost, an index that is whole."""
-    made = book()
-    patches = [{**ADA, "email": f"{n}@x", "phone": f"+1555{n:04}"} for n in range(50)]
-    gate = threading.Barrier(8)
+def test_books_of_one_policy_share_no_contacts() -> None:
+    first, second = make_book(), make_book()
+    first.upsert(ADA)
+
+    assert (len(first), len(second)) == (1, 0)
+    assert second.upsert(ADA).created
+
+
+def test_threads_create_each_contact_once() -> None:
+    book = make_book()
+    patches = [
+        {**ADA, "email": f"{number}@x", "phone": f"+1555{number:04}"}
+        for number in range(50)
+    ]
+    barrier = threading.Barrier(8)
 
     def send(turn: int) -> None:
-        gate.wait()
+        barrier.wait()
         for patch in patches[turn:] + patches[:turn]:
-            made.upsert({**patch, "name": f"n{turn}"})
+            book.upsert({**patch, "name": f"n{turn}"})
 
     threads = [threading.Thread(target=send, args=(turn,)) for turn in range(8)]
     for thread in threads:
@@ -411,21 +425,25 @@ def test_eight_threads_take_it_at_once() -> None:
     for thread in threads:
         thread.join()
 
-    made._index.check()
-    assert len(made) == 50
-    assert {contact["email"] for contact in made} == {p["email"] for p in patches}
+    book._index.check()
+    assert len(book) == 50
+    assert {contact["email"] for contact in book} == {
+        patch["email"] for patch in patches
+    }
 
 
-def test_many_fields_with_rules_are_merged_each_by_its_own() -> None:
-    """However many a patch has; the fast path looks them up in another way then."""
+def test_many_fields_with_rules_are_merged_by_their_rules() -> None:
+    """A patch of many names is read in another way."""
     email = field(key=normalize.email)
     policy = Policy(
         first_match("email"), {"email": email}, extra_fields=field(rule=union)
     )
-    book = ContactBook(policy, ids=iter("ab").__next__)
+    make_book = ContactBook(policy, ids=iter("ab").__next__)
     names = [f"f{number}" for number in range(30)]
-    book.upsert({"email": "ada@x.org", **{name: [name] for name in names}})
-    after = book.upsert({"email": "ada@x.org", **{name: ["x"] for name in names}})
+    make_book.upsert({"email": "ada@x.org", **{name: [name] for name in names}})
+    outcome = make_book.upsert(
+        {"email": "ada@x.org", **{name: ["x"] for name in names}}
+    )
 
-    assert after.updated
-    assert [after.contact[name] for name in names] == [(name, "x") for name in names]
+    assert outcome.updated
+    assert [outcome.contact[name] for name in names] == [(name, "x") for name in names]

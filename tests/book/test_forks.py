@@ -1,4 +1,4 @@
-"""After a fork: no id repeats, and no lock is left behind."""
+"""After a fork: ids do not repeat, and no lock stays held."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ POLICY = Policy(
 
 
 def in_child(call: Callable[[], object]) -> str:
-    """Make a call in a child of this process; return what it came to."""
-    read, write = os.pipe()
+    """Run a function in a child process; return its result as text."""
+    read_end, write_end = os.pipe()
     child = os.fork()
     if not child:
         signal.alarm(20)
-        os.write(write, str(call()).encode())
+        os.write(write_end, str(call()).encode())
         os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        text = answer.read()
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        text = pipe.read()
     assert os.waitpid(child, 0)[1] == 0
     return text
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 class TestFork:
-    """A parent that goes on, and its children."""
+    """A parent process and its children."""
 
-    def test_ids_repeat_in_no_child(self) -> None:
+    def test_ids_of_children_differ(self) -> None:
         """Each process has a prefix of its own."""
         ids = fresh_ids()
         first = ids()
@@ -51,8 +51,7 @@ class TestFork:
         assert len({*drawn}) == 4
         assert drawn[3].split("-")[0] == first.split("-")[0]
 
-    def test_trace_ids_repeat_in_no_child(self) -> None:
-        """Those of answers neither."""
+    def test_trace_ids_of_children_differ(self) -> None:
         crm = LeadConnector()
         payload = {"locationId": "l1", "email": "ada@x.org"}
         crm.upsert(payload)
@@ -62,33 +61,32 @@ class TestFork:
 
         assert len({in_child(trace), in_child(trace), trace()}) == 3
 
-    def test_a_lock_that_another_thread_holds(self) -> None:
-        """The child has no such thread, and can read and write."""
+    def test_child_writes_though_a_thread_of_the_parent_holds_the_lock(self) -> None:
         book = ContactBook(POLICY)
         book.upsert({"email": "ada@x.org"})
-        held, done = threading.Event(), threading.Event()
+        lock_held, release = threading.Event(), threading.Event()
 
         def hold() -> None:
             with book._store.lock:
-                held.set()
-                done.wait()
+                lock_held.set()
+                release.wait()
 
         thread = threading.Thread(target=hold)
         thread.start()
-        held.wait()
+        lock_held.wait()
         try:
-            answer = in_child(
+            result = in_child(
                 lambda: (book.upsert({"email": "eve@x.org"}).result, len(book))
             )
         finally:
-            done.set()
+            release.set()
             thread.join()
 
-        assert answer == "('created', 2)"
+        assert result == "('created', 2)"
 
 
-def test_a_time_limit_of_a_task_leaves_no_contact_twice() -> None:
-    """A signal handler that raises, a thousand times in the middle of writing."""
+def test_signal_during_writes_leaves_the_index_consistent() -> None:
+    """The handler raises at 300 different moments."""
     program = """
 import itertools, signal
 from upsertcore import ContactBook, Policy, field, first_match, normalize
@@ -120,8 +118,8 @@ for turn in range(300):
     book._index.check()
 print("whole")
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
 
-    assert (done.stdout, done.stderr) == ("whole\n", "")
+    assert (process.stdout, process.stderr) == ("whole\n", "")
