@@ -1,4 +1,4 @@
-"""Loading: each row is looked at, with its aliases and the ids that lead to it."""
+"""Loading of rows, with their aliases, merged ids and places."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ POLICY = Policy(merge_all("email", "phone"), LINES)
 
 
 def row(id: str, *, scope: str = "", history: Any = None, **fields: Any) -> Any:
-    """Make a row as a book dumps it."""
-    made = Contact(id, scope, fields, 1, NOW, NOW).to_dict()
-    return {**made, **(history or {})}
+    """Make a row as a dump has it."""
+    contact_row = Contact(id, scope, fields, 1, NOW, NOW).to_dict()
+    return {**contact_row, **(history or {})}
 
 
 def load(*rows: Any, policy: Policy = POLICY) -> ContactBook:
-    """Make a book of rows, whose index is whole."""
+    """Load rows, and check the index."""
     book = ContactBook.load(policy, rows)
     book._index.check()
     return book
 
 
 def refusals(*rows: Any, policy: Policy = POLICY) -> Any:
-    """Load rows of which some are refused; return these refusals."""
+    """Load rows of which some are refused; return the refusals."""
     with pytest.raises(InvalidRows) as caught:
         load(*rows, policy=policy)
     assert caught.value.count == len(rows)
@@ -56,16 +56,16 @@ def refusals(*rows: Any, policy: Policy = POLICY) -> Any:
 
 
 def refusal(*rows: Any, policy: Policy = POLICY) -> Any:
-    """Load rows of which one is refused; return its refusal."""
-    (one,) = refusals(*rows, policy=policy)
-    return one
+    """Load rows of which one is refused; return the refusal."""
+    (error,) = refusals(*rows, policy=policy)
+    return error
 
 
 ADA = row("c-1", email="a@x", history={"aliases": {"email": ["old@x"]}})
 
 
-def test_an_alias_finds_and_is_held() -> None:
-    """What a row remembers counts as it did in the book that dumped it."""
+def test_alias_of_a_row_finds_its_contact() -> None:
+    """It is held as in the book that was dumped."""
     book = load(ADA)
 
     assert book.find("email", "OLD@x") == (book.get("c-1"),)
@@ -73,11 +73,12 @@ def test_an_alias_finds_and_is_held() -> None:
     assert book.upsert({"email": "old@x"}).contact.aliases == {"email": ("a@x",)}
 
 
-def test_an_alias_that_is_a_form_of_the_fields_is_held_once() -> None:
-    """A row may say so twice; the index does not."""
-    twice = row("c-1", email="a@x", history={"aliases": {"email": ["a@x", "old@x"]}})
+def test_alias_equal_to_a_form_of_the_fields_is_held_once() -> None:
+    duplicated = row(
+        "c-1", email="a@x", history={"aliases": {"email": ["a@x", "old@x"]}}
+    )
 
-    assert load(twice)._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
+    assert load(duplicated)._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,8 @@ def test_an_alias_that_is_a_form_of_the_fields_is_held_once() -> None:
     ],
     ids=["field, alias", "fields", "alias, alias"],
 )
-def test_a_key_that_two_rows_hold(rows: Any, field: str, value: str) -> None:
-    """An alias is unique as the key is; the error shows what is held already."""
+def test_unique_key_of_two_rows_is_refused(rows: Any, field: str, value: str) -> None:
+    """As a field or as an alias; the refusal shows the value."""
     error = refusal(*rows)
 
     assert isinstance(error, KeyInUse)
@@ -101,25 +102,22 @@ def test_a_key_that_two_rows_hold(rows: Any, field: str, value: str) -> None:
     assert (error.holder, error.row) == (rows[0]["id"], 1)
 
 
-def test_other_scopes_hold_what_they_like() -> None:
-    """Unique is within a scope, for aliases too."""
+def test_alias_is_unique_within_its_scope_only() -> None:
     other = row("c-2", scope="s", email="old@x")
 
     assert len(load(ADA, other)) == 2
 
 
-def test_clashes_that_are_allowed() -> None:
-    """A policy that allows them loads aliases that two contacts hold."""
+def test_alias_of_two_rows_is_loaded_under_allow() -> None:
     policy = Policy(merge_all("email"), LINES, on_key_in_use="allow")
     book = load(ADA, row("c-2", email="old@x"), policy=policy)
 
-    assert [each.id for each in book.find("email", "old@x")] == ["c-1", "c-2"]
+    assert [contact.id for contact in book.find("email", "old@x")] == ["c-1", "c-2"]
 
 
-def test_aliases_need_their_key() -> None:
-    """A key that the policy lacks cannot be held, so it is refused by name."""
-    former = row("c-1", email="a@x", history={"aliases": {"name": ["ada"]}})
-    error = refusal(former)
+def test_alias_of_an_unknown_key_is_refused() -> None:
+    with_alias = row("c-1", email="a@x", history={"aliases": {"name": ["ada"]}})
+    error = refusal(with_alias)
 
     assert isinstance(error, InvalidField)
     assert (error.field, error.value) == ("aliases", "name")
@@ -129,47 +127,43 @@ def test_aliases_need_their_key() -> None:
     assert str(error) == words
 
 
-def test_aliases_stay_where_nothing_is_remembered_any_more() -> None:
-    """A policy that no longer remembers lets no earlier alias go."""
+def test_aliases_stay_under_a_policy_without_keep_aliases() -> None:
     policy = Policy(first_match("email"), {**LINES, "email": field(key=str)})
     outcome = load(ADA, policy=policy).upsert({"email": "a@x", "name": "Ada"})
 
     assert outcome.contact.aliases == {"email": ("old@x",)}
 
 
-def test_a_key_of_several_fields_is_made_anew() -> None:
-    """Rows hold fields, and a new policy may make other keys of them."""
+def test_composite_key_is_computed_from_the_fields() -> None:
+    """Under the keys of the new policy."""
     person = key("email", "name", normalize=normalize.text, unique=True)
     policy = Policy(first_match("p"), LINES, keys={"p": person})
     book = load(row("c-1", email="a@x", name="Ada"), policy=policy)
     assert book.find("p", {"email": "A@x", "name": "ADA"}) == (book.get("c-1"),)
 
-    loose = {name: field() for name in ("email", "name")}
-    policy = Policy(first_match("p"), loose, keys={"p": person})
+    lines = {name: field() for name in ("email", "name")}
+    policy = Policy(first_match("p"), lines, keys={"p": person})
     rows = [row(f"c-{n}", email="a@x", name="Ada") for n in (1, 2)]
     error = refusal(*rows, policy=policy)
     assert isinstance(error, KeyInUse)
     assert (error.field, error.value) == ("p", {"email": "a@x", "name": "Ada"})
 
 
-def test_blocked_forms_are_no_keys_of_a_row() -> None:
-    """Two rows may hold what identifies nobody."""
+def test_blocked_value_of_two_rows_is_loaded() -> None:
     policy = Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)}))
     book = load(*(row(f"c-{n}", email="noreply@x") for n in (1, 2)), policy=policy)
 
     assert book.find("email", "noreply@x") == ()
 
 
-def test_a_clock_is_of_a_field() -> None:
-    """A clock of a field that the policy does not know is refused as the field is."""
+def test_clock_of_an_unknown_field_is_refused() -> None:
     load(row("c-1", email="a@x", history={"clocks": {"name": 7}}))
     error = refusal(row("c-1", email="a@x", history={"clocks": {"city": 7}}))
     assert isinstance(error, UnknownField)
     assert error.field == "city"
 
 
-def test_ids_of_absorbed_contacts_lead_to_the_survivor() -> None:
-    """Rows bring them along, and they stay theirs."""
+def test_merged_ids_of_a_row_lead_to_its_contact() -> None:
     book = load(ADA, row("c-2", phone="+15550001", history={"merged_ids": ["c-3"]}))
 
     assert book.get("c-3") == book.get("c-2")
@@ -195,8 +189,8 @@ def test_ids_of_absorbed_contacts_lead_to_the_survivor() -> None:
     ],
     ids=["id, id", "id, absorbed", "absorbed, id", "absorbed twice", "itself"],
 )
-def test_an_id_leads_to_one_contact(rows: Any, id: str) -> None:
-    """An id that two rows have is refused by name."""
+def test_id_of_two_rows_is_refused(rows: Any, id: str) -> None:
+    """As their own id or as a merged one."""
     error = refusal(*rows)
 
     assert (error.field, error.value) == ("id", id)
@@ -204,13 +198,13 @@ def test_an_id_leads_to_one_contact(rows: Any, id: str) -> None:
     assert (str(error), error.row) == (words, len(rows) - 1)
 
 
-def test_the_index_is_as_it_was_before_the_row_that_is_refused() -> None:
-    """Rows are taken one by one, and looking at one changes nothing."""
+def test_refused_row_leaves_the_index_unchanged() -> None:
+    """Computing the forms of a contact changes nothing either."""
     index = ContactIndex(["email", "phone"])
     with pytest.raises(InvalidRows):
         load_rows(index, POLICY, [ADA, row("c-2", email="a@x")])
 
-    assert [each.id for each in index] == ["c-1"]
+    assert [contact.id for contact in index] == ["c-1"]
     ada = Contact.from_dict(row("c-9", email="z@x"))
     assert admitted_forms(POLICY, index, ada) == (("z@x",), ())
     assert "c-9" not in index
@@ -218,84 +212,86 @@ def test_the_index_is_as_it_was_before_the_row_that_is_refused() -> None:
 
 
 class TestOrder:
-    """Rows are loaded by creation, whatever order they come in."""
+    """Rows are loaded in the order of creation, given in any order."""
 
     TIES = Policy(first_match("phone"), LINES, on_ambiguous="oldest")
 
-    def book(self) -> ContactBook:
-        """Make a book whose contacts share a phone, and whose clock goes back."""
+    def make_book(self) -> ContactBook:
+        """Make a book of four contacts of one phone; its clock is not monotonic."""
         ids, hours = iter("dacb"), iter((3, 1, 2, 2))
-        made = ContactBook(
+        book = ContactBook(
             self.TIES,
             ids=lambda: next(ids),
             clock=lambda: NOW + timedelta(hours=next(hours)),
         )
         for number in range(4):
-            made.create({"phone": "+15550001", "email": f"{number}@x"})
-        return made
+            book.create({"phone": "+15550001", "email": f"{number}@x"})
+        return book
 
-    def test_a_row_of_a_dump_has_its_place(self) -> None:
-        """Places count from 0 by creation, and loading gives them anew."""
-        made = self.book()
-        rows = made.dump()
+    def test_row_of_a_dump_has_its_place(self) -> None:
+        """Places count from 0; loading numbers them again."""
+        book = self.make_book()
+        rows = book.dump()
 
-        assert [(each["place"], each["id"]) for each in rows] == [*enumerate("dacb")]
-        assert rows == [*rows_of(made)]
-        left = ContactBook.load(self.TIES, rows[1:]).dump()
-        assert [(each["place"], each["id"]) for each in left] == [*enumerate("acb")]
+        assert [(loaded_row["place"], loaded_row["id"]) for loaded_row in rows] == [
+            *enumerate("dacb")
+        ]
+        assert rows == [*rows_of(book)]
+        loaded_rows = ContactBook.load(self.TIES, rows[1:]).dump()
+        assert [
+            (loaded_row["place"], loaded_row["id"]) for loaded_row in loaded_rows
+        ] == [*enumerate("acb")]
 
-    def test_places_decide_whatever_the_order_of_the_rows(self) -> None:
-        """Nor does the time of creation matter, where rows have a place."""
-        rows = self.book().dump()
-        for some in permutations(rows):
-            loaded = load(*json.loads(json.dumps(some)), policy=self.TIES)
+    def test_places_decide_the_order_of_loading(self) -> None:
+        """Neither the order of the rows nor ``created_at`` matters."""
+        rows = self.make_book().dump()
+        for ordering in permutations(rows):
+            loaded = load(*json.loads(json.dumps(ordering)), policy=self.TIES)
             assert loaded.dump() == rows
             assert loaded.upsert({"phone": "+15550001"}).contact.id == "d"
 
     def test_rows_without_a_place_are_loaded_by_created_at(self) -> None:
-        """Of equal times, in the order given; offsets from UTC count."""
-        rows = [each.to_dict() for each in self.book()]
-        assert [each.id for each in load(*rows)] == ["a", "c", "b", "d"]
-        assert [each.id for each in load(*rows[::-1])] == ["a", "b", "c", "d"]
+        """Of equal times, in the order given; offsets from UTC are considered."""
+        rows = [contact.to_dict() for contact in self.make_book()]
+        assert [contact.id for contact in load(*rows)] == ["a", "c", "b", "d"]
+        assert [contact.id for contact in load(*rows[::-1])] == ["a", "b", "c", "d"]
         early = datetime(2024, 1, 2, 1, 30, tzinfo=timezone(timedelta(hours=2)))
         rows[3]["created_at"] = early.isoformat()
-        assert [each.id for each in load(*rows)] == ["b", "a", "c", "d"]
+        assert [contact.id for contact in load(*rows)] == ["b", "a", "c", "d"]
 
-    def test_of_equal_places_the_time_of_creation_decides(self) -> None:
+    def test_created_at_decides_between_equal_places(self) -> None:
         """Rows of two dumps can be loaded into one book."""
         first, second = row("c-1", email="a@x"), row("c-2", email="b@x", scope="s")
         first["created_at"] = (NOW + timedelta(hours=1)).isoformat()
         rows = [{"place": 0, **first}, {"place": 0, **second}]
 
-        assert [each.id for each in load(*rows)] == ["c-2", "c-1"]
+        assert [contact.id for contact in load(*rows)] == ["c-2", "c-1"]
 
-    def test_the_holder_of_a_key_is_the_contact_created_first(self) -> None:
-        """Of two rows with one key the later contact is refused, not the later row."""
-        later, first = row("c-1", email="a@x"), row("c-2", email="A@x")
-        first["created_at"] = (NOW - timedelta(hours=1)).isoformat()
-        error = refusal(later, first)
+    def test_unique_key_belongs_to_the_contact_created_first(self) -> None:
+        """The later contact is refused, not the later row."""
+        younger, older = row("c-1", email="a@x"), row("c-2", email="A@x")
+        older["created_at"] = (NOW - timedelta(hours=1)).isoformat()
+        error = refusal(younger, older)
 
         assert (error.row, error.holder) == (0, "c-2")
 
     @pytest.mark.parametrize("place", [-1, True, 1.0, "1", None, []])
-    def test_a_place_is_a_number_from_0(self, place: Any) -> None:
-        """Anything else is refused by name."""
+    def test_place_that_is_no_number_from_0_is_refused(self, place: Any) -> None:
         error = refusal({"place": place, **ADA})
 
         assert str(error) == f"place: must be a whole number from 0, not {place!r}"
 
-    def test_all_rows_have_a_place_or_none_has(self) -> None:
-        """There is no order between those that have one and the others."""
-        one, two, three = (row(f"c-{n}", email=f"{n}@x") for n in range(3))
-        errors = refusals(one, {"place": 7, **two}, three)
+    def test_missing_place_beside_a_given_one_is_refused(self) -> None:
+        first, second, third = (row(f"c-{n}", email=f"{n}@x") for n in range(3))
+        errors = refusals(first, {"place": 7, **second}, third)
 
-        assert [each.row for each in errors] == [0, 2]
+        assert [error.row for error in errors] == [0, 2]
         words = "place: must not be missing; give every row its place, or none of them"
-        assert {str(each) for each in errors} == {words}
+        assert {str(error) for error in errors} == {words}
 
 
 class TestReport:
-    """Every row that cannot be loaded is reported."""
+    """All rows that cannot be loaded are reported."""
 
     BAD = (
         ADA,
@@ -309,11 +305,10 @@ class TestReport:
         {**row("c-8"), "version": 0},
     )
 
-    def test_each_conflict_names_its_row(self) -> None:
-        """Whatever is wrong with it; the rest of the rows is checked all the same."""
+    def test_every_invalid_row_is_reported_by_number(self) -> None:
         errors = refusals(*self.BAD)
 
-        assert [(each.row, type(each).__name__) for each in errors] == [
+        assert [(error.row, type(error).__name__) for error in errors] == [
             (1, "InvalidField"),
             (2, "KeyInUse"),
             (3, "InvalidField"),
@@ -322,25 +317,27 @@ class TestReport:
             (7, "KeyInUse"),
             (8, "InvalidField"),
         ]
-        assert all(each.__notes__ == [f"row {each.row}"] for each in errors)
+        assert all(error.__notes__ == [f"row {error.row}"] for error in errors)
 
-    def test_the_message_names_the_first_rows_and_counts_them(self) -> None:
-        """Five of them; all are in the error, which pickles."""
+    def test_message_shows_the_first_five_refusals_and_the_count(self) -> None:
+        """The error has all of them, and pickles."""
         with pytest.raises(InvalidRows) as caught:
             load(*self.BAD)
         error = caught.value
         first, *lines, last = str(error).splitlines()
 
         assert first == "rows: 7 of 9 cannot be loaded; correct or remove"
-        assert lines == [f"  row {each.row}: {each}" for each in error.refusals[:5]]
+        assert lines == [
+            f"  row {refused.row}: {refused}" for refused in error.refusals[:5]
+        ]
         assert last == "  and 2 more, in refusals of this error"
         assert error.row == 1
-        twin = pickle.loads(pickle.dumps(error))  # noqa: S301
-        assert str(twin) == str(error)
-        assert [each.row for each in twin.refusals] == [1, 2, 3, 4, 6, 7, 8]
+        copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert str(copied) == str(error)
+        assert [refused.row for refused in copied.refusals] == [1, 2, 3, 4, 6, 7, 8]
 
-    def test_a_row_of_another_table_is_refused_with_an_example(self) -> None:
-        """Fields beside the id, or parts that are missing; the example is a row."""
+    def test_row_of_another_form_is_refused_with_an_example(self) -> None:
+        """The example can be loaded."""
         for bad, words in (
             ({"id": "c-2", "email": "b@x"}, 'email: must not be outside "fields"'),
             ({7: 1}, '7: must not be outside "fields"'),
@@ -353,8 +350,8 @@ class TestReport:
             example = text.partition("; a row is ")[2]
             assert len(load(json.loads(example))) == 1
 
-    def test_a_contact_is_no_row(self) -> None:
-        """A book is iterable too, and its contacts are not rows."""
+    def test_contact_instead_of_a_row_is_refused(self) -> None:
+        """A book is iterable, but over contacts."""
         text = str(refusal(*load(ADA)))
 
         assert text.startswith("contact: must be a mapping, not Contact(")
@@ -363,13 +360,12 @@ class TestReport:
         )
 
     @pytest.mark.parametrize("rows", [ADA, "c-1", b"c", None, 7])
-    def test_rows_are_several(self, rows: Any) -> None:
-        """One row is a mapping, which is no list of rows."""
+    def test_rows_that_are_no_list_are_refused(self, rows: Any) -> None:
         with pytest.raises(TypeError, match="rows: must be a list of mappings"):
             ContactBook.load(POLICY, rows)
 
-    def test_a_function_that_raises_is_named_by_its_row(self) -> None:
-        """What a normaliser raises ends loading, with a note."""
+    def test_exception_of_a_normaliser_has_its_row(self) -> None:
+        """It ends loading."""
 
         def fail(value: Any) -> str:
             if value == "boom":

@@ -1,4 +1,4 @@
-"""Headings: what is known of the names of a patch, and what it reads and merges."""
+"""Patch shapes: what is computed once per sequence of patch names."""
 
 from __future__ import annotations
 
@@ -34,102 +34,103 @@ OPEN = Policy(first_match("email"), LINES, extra_fields=field(rule=replace))
 
 
 def patch_shapes(policy: Policy = POLICY) -> PatchShapes:
-    """Make what learns the headings of a policy."""
+    """Make the patch shapes of a policy."""
     names = [key.name for key in policy.all_keys]
     return PatchShapes(policy, ContactIndex(names), [(name,) for name in names])
 
 
-def known(*names: str, policy: Policy = POLICY) -> PatchShape:
-    """Give what is known of names that have a heading."""
-    found = patch_shapes(policy)[names]
-    assert found is not None
-    return found
+def shape_of(*names: str, policy: Policy = POLICY) -> PatchShape:
+    """Return the patch shape of these names."""
+    shape = patch_shapes(policy)[names]
+    assert shape is not None
+    return shape
 
 
 class TestNames:
-    """Which names have a heading, and which are learnt."""
+    """Which names have a patch shape, and which shapes are stored."""
 
-    def test_it_is_learnt_once(self) -> None:
-        """The same names, sent again, lead to the same heading."""
-        learnt = patch_shapes()
+    def test_shape_is_stored_per_sequence_of_names(self) -> None:
+        shapes = patch_shapes()
 
-        assert learnt["email", "name"] is learnt["email", "name"]
-        assert learnt["name", "email"] is not learnt["email", "name"]
+        assert shapes["email", "name"] is shapes["email", "name"]
+        assert shapes["name", "email"] is not shapes["email", "name"]
 
     @pytest.mark.parametrize("name", [7, None, "age", "\ud800"], ids=repr)
-    def test_what_is_no_name_of_the_table_has_none(self, name: Any) -> None:
-        """The plain path says what is wrong with it."""
+    def test_unknown_name_has_no_shape(self, name: Any) -> None:
+        """The general path refuses it."""
         assert patch_shapes()["email", name] is None
 
     @pytest.mark.parametrize("name", [7, "\ud800", ""], ids=repr)
-    def test_what_is_no_name_at_all_has_none(self, name: Any) -> None:
-        """Also where the table takes any name; a blank one is the plain path's."""
+    def test_invalid_name_has_no_shape_with_extra_fields(self, name: Any) -> None:
         assert patch_shapes(OPEN)["email", name] is None
         assert patch_shapes(OPEN)["email", "age"] is not None
 
-    def test_what_goes_by_a_clock_has_none(self) -> None:
-        """A rule with a clock looks at another field."""
+    def test_field_with_a_clock_has_no_shape(self) -> None:
+        """Its rule reads another field."""
         lines = {**LINES, "name": field(rule=latest("at")), "at": field()}
 
         assert (
             patch_shapes(Policy(first_match("email"), lines))["email", "name"] is None
         )
 
-    def test_so_many_are_learnt(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Whatever comes beyond is looked at each time, and is as good."""
-        monkeypatch.setattr(patch_shape, "MAX_NAMES", 1)
-        learnt = patch_shapes()
-
-        assert learnt["email",] is learnt["email",]
-        assert learnt["email", "name"] is not learnt["email", "name"]
-        assert len(learnt) == 1
-
-    def test_names_that_rows_do_not_share(
+    def test_shapes_beyond_the_limit_are_not_stored(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A book of ever other names does what any other does."""
+        """They are computed each time."""
+        monkeypatch.setattr(patch_shape, "MAX_NAMES", 1)
+        shapes = patch_shapes()
+
+        assert shapes["email",] is shapes["email",]
+        assert shapes["email", "name"] is not shapes["email", "name"]
+        assert len(shapes) == 1
+
+    def test_rows_beyond_the_limit_of_shared_names_are_equal(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To those of a book without a fast path."""
         books = [ContactBook(OPEN, ids=iter("abc").__next__) for _ in "ab"]
         books[1]._fast_upsert = books[1]._fast_upsert_many = None
         monkeypatch.setattr(packed_row, "MAX_NAMES", 1)
         for book in books:
-            for n in range(9):
-                book.upsert({"email": "a@x", f"n{n % 5}": f"{n}"})
-                book.upsert({f"n{n % 3}": f"{n}", "email": "a@x"})
+            for number in range(9):
+                book.upsert({"email": "a@x", f"n{number % 5}": f"{number}"})
+                book.upsert({f"n{number % 3}": f"{number}", "email": "a@x"})
 
-        assert [each.fields for each in books[0]] == [each.fields for each in books[1]]
+        assert [contact.fields for contact in books[0]] == [
+            contact.fields for contact in books[1]
+        ]
         books[0]._index.check()
 
-    def test_so_many_ways_to_meet_are_kept(
+    def test_alignments_beyond_the_limit_are_not_stored(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Beyond them a way is found anew."""
         monkeypatch.setattr(patch_shape, "_MAX_PICKERS", 1)
         index = ContactIndex(["email"])
         email = PatchShapes(POLICY, index, [("email",)])["email",]
         assert email is not None
-        ways = [index.names.share(names) for names in (("name",), ("city",))]
+        row_names = [index.names.share(names) for names in (("name",), ("city",))]
 
-        assert email.align(ways[0]) is email.align(ways[0])
-        assert email.align(ways[1]) is not email.align(ways[1])
-        assert ("city", "email") == email.align(ways[1])[0]
+        assert email.align(row_names[0]) is email.align(row_names[0])
+        assert email.align(row_names[1]) is not email.align(row_names[1])
+        assert ("city", "email") == email.align(row_names[1])[0]
 
 
 class TestCreation:
-    """Whether a patch of these names may create, and what it then has besides."""
+    """Whether a patch of these names may create, and with which defaults."""
 
-    def test_defaults_stand_after_what_was_sent(self) -> None:
-        """Those that were not sent, in the order of the table."""
-        made = known("name", "email")
+    def test_defaults_follow_the_sent_names(self) -> None:
+        """In the order of the policy."""
+        shape = shape_of("name", "email")
 
-        assert made.can_create
+        assert shape.can_create
         assert (("name", "email", "city"), ("Oslo",)) == (
-            made.created_names,
-            made.defaults,
+            shape.created_names,
+            shape.defaults,
         )
-        assert () == known("city", "email").defaults
+        assert () == shape_of("city", "email").defaults
 
     @pytest.mark.parametrize(
-        ("line", "creates"),
+        ("line", "can_create"),
         [
             (field(required=True), False),
             (field(required=True, default="x"), True),
@@ -137,52 +138,52 @@ class TestCreation:
         ],
         ids=["needed", "needed, with a default", "a key"],
     )
-    def test_what_is_needed(self, line: Any, *, creates: bool) -> None:
-        """A default serves, but one that is a key would have to be looked for."""
+    def test_required_or_key_default_decides_can_create(
+        self, line: Any, *, can_create: bool
+    ) -> None:
+        """A default that is a key would have to be looked up."""
         policy = Policy(first_match("email"), {**LINES, "code": line})
 
-        assert creates == known("email", policy=policy).can_create
-        assert known("email", "code", policy=policy).can_create
+        assert can_create == shape_of("email", policy=policy).can_create
+        assert shape_of("email", "code", policy=policy).can_create
 
 
 class TestReading:
-    """What is sent is frozen and cleaned, or left."""
+    """Sent values are frozen and cleaned, or left to the general path."""
 
-    def test_a_value_is_cleaned(self) -> None:
-        """And what is not cleaned is frozen alone."""
-        made = known("name", "tags")
+    def test_value_is_frozen_and_cleaned(self) -> None:
+        shape = shape_of("name", "tags")
 
-        assert ("Ada", ("a",)) == made.read(("ada", ["a"]))
+        assert ("Ada", ("a",)) == shape.read(("ada", ["a"]))
 
     @pytest.mark.parametrize("value", ["", None, [], "\ud800", ["\ud800"], set()])
-    def test_what_is_no_value_is_left(self, value: Any) -> None:
-        """Null, blank, and what no field can hold."""
-        assert known("name", "tags").read(("ada", value)) is None
+    def test_null_blank_or_unstorable_value_is_left(self, value: Any) -> None:
+        assert shape_of("name", "tags").read(("ada", value)) is None
 
-    def test_a_refusal_is_given(self) -> None:
-        """It names the field, shows what was sent, and says what the clean said."""
+    def test_refusal_of_clean_is_returned(self) -> None:
+        """It names the field, the value and the reason."""
 
         def refuse(_value: Any) -> Any:
             raise ValueError("must be a name")
 
         policy = Policy(first_match("email"), {**LINES, "name": field(clean=refuse)})
-        refusal = known("name", policy=policy).read((" 7 ",))
+        refusal = shape_of("name", policy=policy).read((" 7 ",))
 
         assert isinstance(refusal, errors.InvalidField)
         assert "name: must be a name, not ' 7 '" == str(refusal)
         assert isinstance(refusal.__cause__, ValueError)
 
-    def test_a_clean_that_leaves_nothing(self) -> None:
-        """What blank means is the plain path's to say."""
+    def test_value_cleaned_to_blank_is_left(self) -> None:
+        """The general path applies the option ``blank``."""
         lines = {**LINES, "name": field(clean=lambda value: value.strip("-"))}
 
         assert (
-            known("name", policy=Policy(first_match("email"), lines)).read(("--",))
+            shape_of("name", policy=Policy(first_match("email"), lines)).read(("--",))
             is None
         )
 
 
-LAID: list[tuple[Any, Any, Any, bool, Any]] = [
+RULE_CASES: list[tuple[Any, Any, Any, bool, Any]] = [
     (union, ("a",), ("b",), True, ("a", "b")),
     (union, None, ("b",), False, ("b",)),
     (union, ("a",), "b", True, None),
@@ -198,15 +199,17 @@ LAID: list[tuple[Any, Any, Any, bool, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("rule", "stored", "sent", "known_", "new"), LAID, ids=range(len(LAID))
+    ("rule", "stored", "sent", "is_known", "new"),
+    RULE_CASES,
+    ids=range(len(RULE_CASES)),
 )
-def test_a_rule_is_asked(
-    rule: Any, stored: Any, sent: Any, known_: Any, new: Any
+def test_rule_result_is_applied_or_left(
+    rule: Any, stored: Any, sent: Any, is_known: Any, new: Any
 ) -> None:
-    """What it refuses, clears or leaves out is left to the plain path."""
+    """A refused, cleared or omitted value is left to the general path."""
     policy = Policy(first_match("email"), {**LINES, "note": field(rule=rule)})
-    made = known("note", policy=policy)
-    was = () if stored is None else (stored,)
+    shape = shape_of("note", policy=policy)
+    before = () if stored is None else (stored,)
 
-    laid = made.apply_rules(was, (sent,), ("note",), is_known=known_)
-    assert (None if new is None else (new,)) == laid
+    merged = shape.apply_rules(before, (sent,), ("note",), is_known=is_known)
+    assert (None if new is None else (new,)) == merged

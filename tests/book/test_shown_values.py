@@ -1,4 +1,4 @@
-"""What a refusal shows: what was sent, and nothing that a contact holds."""
+"""Refusals show values of the patch, and never a stored value."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RULES = [
     *(add, append, deep, deep_keep, immutable, items_by("id"), keep, largest),
     *(latest("at"), remove, replace, add_or_remove, smallest, union),
 ]
-HELD = [
+STORED = [
     *(HIDDEN, [HIDDEN], {HIDDEN: HIDDEN}, [{"id": HIDDEN}], [f"-{HIDDEN}"], 5),
     f"{HIDDEN}@x.org",
 ]
@@ -52,8 +52,8 @@ SENT = ["x", 1, 2.5, True, ["a"], ["-a"], {"a": 1}, [{"id": 1, "y": 2}], [{"n": 
 STRATEGIES = [first_match, first_present, all_agree, merge_all]
 
 
-def policy(random: Random) -> Policy:
-    """Draw a table: keys that are unique, remembered or limited, and rules."""
+def draw_policy(random: Random) -> Policy:
+    """Draw a policy: unique, aliased or limited keys, and rules."""
     kind: dict[str, Any] = {"unique": True, "keep_aliases": True}
     limits = [None, 1, 2]
     lines = {
@@ -77,28 +77,28 @@ def policy(random: Random) -> Policy:
     )
 
 
-def book(random: Random) -> ContactBook:
-    """Make a book of four contacts whose values all have the hidden word in them."""
+def make_book(random: Random) -> ContactBook:
+    """Make a book of four contacts; their values contain the hidden word."""
     ids = count(1)
-    made = ContactBook(policy(random), ids=lambda: f"c-{next(ids)}")
+    book = ContactBook(draw_policy(random), ids=lambda: f"c-{next(ids)}")
     for number in range(4):
-        sent = {
+        values = {
             "ref": f"r{number}",
             "email": [f"{HIDDEN}{number}@x.org"],
             "at": random.choice([1, HIDDEN]),
             "first": HIDDEN,
             "last": f"{HIDDEN} {number}",
-            **{f"v{n}": random.choice(HELD) for n in range(3)},
+            **{f"v{n}": random.choice(STORED) for n in range(3)},
         }
         try:
-            made.create(sent)
+            book.create(values)
         except errors.InvalidField:
-            made.create({"ref": f"r{number}", "email": [f"{HIDDEN}{number}@x.org"]})
-    return made
+            book.create({"ref": f"r{number}", "email": [f"{HIDDEN}{number}@x.org"]})
+    return book
 
 
-def patch(random: Random) -> dict[str, Any]:
-    """Draw a patch about one of them, by a reference that was guessed."""
+def draw_patch(random: Random) -> dict[str, Any]:
+    """Draw a patch for one of the contacts, by a guessed reference."""
     parts: dict[str, Any] = {
         "email": random.choice([["a@x.org"], ["a@x.org", "b@x.org"]]),
         "at": random.choice([5, "z"]),
@@ -106,28 +106,31 @@ def patch(random: Random) -> dict[str, Any]:
         "last": "l",
         **{f"v{n}": random.choice(SENT) for n in range(3)},
     }
-    some = {name: value for name, value in parts.items() if random.random() < 0.5}
-    return {"ref": f"r{random.randrange(4)}", **some}
+    fields = {name: value for name, value in parts.items() if random.random() < 0.5}
+    return {"ref": f"r{random.randrange(4)}", **fields}
 
 
-def calls(made: ContactBook, sent: Any, random: Random) -> list[Any]:
+def make_calls(book: ContactBook, patch: Any, random: Random) -> list[Any]:
     """Return calls of which most are refused."""
-    for taken in ({"ref": "r2", "last": "l"}, {"ref": "r3", "email": ["a@x.org"]}):
-        refused(partial(made.upsert, taken))
-    outcome = made.upsert({"ref": "r3", "at": 9})
-    verbs: list[Any] = [made.plan, made.create, made.upsert]
+    for conflicting in (
+        {"ref": "r2", "last": "l"},
+        {"ref": "r3", "email": ["a@x.org"]},
+    ):
+        refusal_text(partial(book.upsert, conflicting))
+    outcome = book.upsert({"ref": "r3", "at": 9})
+    verbs: list[Any] = [book.plan, book.create, book.upsert]
     return [
-        partial(random.choice(verbs), sent),
-        partial(made.upsert_many, [sent, sent], on_duplicates="refuse_all"),
-        partial(made.upsert, sent, if_version=9),
-        partial(made.merge, "c-1", "c-2"),
-        *[partial(made.undo, outcome)] * 2,
-        partial(made.delete, "c-2"),
-        partial(made.upsert, {"ref": "r1", "at": 7}),
+        partial(random.choice(verbs), patch),
+        partial(book.upsert_many, [patch, patch], on_duplicates="refuse_all"),
+        partial(book.upsert, patch, if_version=9),
+        partial(book.merge, "c-1", "c-2"),
+        *[partial(book.undo, outcome)] * 2,
+        partial(book.delete, "c-2"),
+        partial(book.upsert, {"ref": "r1", "at": 7}),
     ]
 
 
-def refused(call: Any) -> str | None:
+def refusal_text(call: Any) -> str | None:
     """Return the message and the notes of a refusal."""
     try:
         call()
@@ -137,15 +140,14 @@ def refused(call: Any) -> str | None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_refusal_shows_no_stored_value(seed: int) -> None:
-    """Whoever sends a patch, merges or undoes may not see what a contact holds."""
+def test_refusal_shows_no_stored_value(seed: int) -> None:
     random = Random(seed)
     texts = [
-        refused(call)
+        refusal_text(call)
         for _ in range(10)
-        for call in calls(book(random), patch(random), random)
+        for call in make_calls(make_book(random), draw_patch(random), random)
     ]
 
-    told = [text for text in texts if text is not None]
-    assert len(told) > 10
-    assert not [text for text in told if HIDDEN in text]
+    messages = [text for text in texts if text is not None]
+    assert len(messages) > 10
+    assert not [text for text in messages if HIDDEN in text]
