@@ -1,4 +1,4 @@
-"""What is on disk after a run, however it ended, and what the run said of it."""
+"""Files on disk after a run, also a failed or interrupted one, and its message."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from upsertcore.cli.exit_status import Program
 pytestmark = pytest.mark.full
 
 ROW = '{"email": "ada@x.org", "firstName": "Ada", "lastName": "King"}\n'
-RUN = ("upsert", "Anduin", "-", "--set", "firm_id=f1", "--book", "b.jsonl")
-BOTH = (*RUN, "--outcomes", "o.jsonl")
-# A tracer that is interrupted in its own lock would wait for ever.
-CLEAN = {k: v for k, v in os.environ.items() if "COVERAGE" not in k}
+UPSERT = ("upsert", "Anduin", "-", "--set", "firm_id=f1", "--book", "b.jsonl")
+UPSERT_WITH_OUTCOMES = (*UPSERT, "--outcomes", "o.jsonl")
+# A tracer that is interrupted while it holds its lock would deadlock.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if "COVERAGE" not in k}
 
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder."""
+    """Change to an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def run(*words: str, stdin: str = ROW, code: int = 0) -> str:
-    """Run a command in this process, and return what it printed."""
+    """Run a command in this process, and return its output."""
     result = CliRunner(env={"COLUMNS": "120"}).invoke(main, words, input=stdin)
     assert code == result.exit_code, result.output
     return result.output
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+def file_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @contextmanager
-def reading(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Give a run that has begun to read its standard input, and waits for more."""
+def waiting_run(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a run that has begun to read standard input, and waits for more."""
     with subprocess.Popen(
         [sys.executable, "-m", "upsertcore", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=CLEAN,
+        env=ENVIRONMENT,
     ) as process:
         assert process.stdin is not None
         # More than a pipe holds: when all is written, the run has begun to read.
@@ -67,9 +67,9 @@ def reading(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-# Runs the command once for each line that it executes once all rows are read, in the
-# modules that write; each time in a process of its own, with Ctrl-C at that line.
-EVERY_LINE = """
+# Run the command once for each line that the modules that write execute after all
+# rows are read; each run is a process of its own, interrupted at that line.
+INTERRUPT_EVERY_LINE = """
 import json, os, signal, sys
 from pathlib import Path
 from click.testing import CliRunner
@@ -119,34 +119,34 @@ while not last:
 """
 
 
-def test_ctrl_c_at_any_line_says_what_is_on_disk(folder: Path) -> None:
-    """130 and an untouched book, or the status of the rows and a replaced one."""
-    done = subprocess.run(
-        [sys.executable, "-c", EVERY_LINE, *BOTH],
+def test_ctrl_c_at_any_line_reports_the_files_on_disk(folder: Path) -> None:
+    """Status 130 and no book, or the status of the rows and a written book."""
+    process = subprocess.run(
+        [sys.executable, "-c", INTERRUPT_EVERY_LINE, *UPSERT_WITH_OUTCOMES],
         input=ROW,
         capture_output=True,
         text=True,
         check=True,
-        env=CLEAN,
+        env=ENVIRONMENT,
     )
-    ends = [json.loads(line) for line in done.stdout.splitlines()]
+    results = [json.loads(line) for line in process.stdout.splitlines()]
 
-    assert 100 < len(ends)
-    for code, output, book, outcomes in ends[:-1]:
+    assert 100 < len(results)
+    for code, output, book, outcomes in results[:-1]:
         if code == 130:
             assert (book, outcomes) == (False, False)
             assert "interrupted; no book was changed" in output
         else:
             assert (code, book, outcomes) == (0, True, True)
-            late = "interrupted; b.jsonl and o.jsonl were written"
-            assert late in output or "created" in output
+            message = "interrupted; b.jsonl and o.jsonl were written"
+            assert message in output or "created" in output
             assert "no book was changed" not in output
-    assert {0, 130} == {code for code, *_ in ends}
-    assert any("were written" in output for _code, output, *_ in ends)
+    assert {0, 130} == {code for code, *_ in results}
+    assert any("were written" in output for _code, output, *_ in results)
 
 
-# Replaces the book, and has Ctrl-C come before anything else is done.
-JUST_AFTER = """
+# Replace the book, and interrupt directly afterwards.
+INTERRUPT_AFTER_REPLACE = """
 import os, signal, pathlib
 signal.signal(signal.SIGINT, signal.default_int_handler)
 replace = pathlib.Path.replace
@@ -162,23 +162,22 @@ main()
 """
 
 
-def test_ctrl_c_just_after_the_book_was_replaced(folder: Path) -> None:
-    """The run is done, and what it says follows the book."""
-    done = subprocess.run(
-        [sys.executable, "-c", JUST_AFTER, *BOTH],
+def test_ctrl_c_after_the_book_was_replaced_reports_the_files(folder: Path) -> None:
+    """The run ends with the status of its rows."""
+    process = subprocess.run(
+        [sys.executable, "-c", INTERRUPT_AFTER_REPLACE, *UPSERT_WITH_OUTCOMES],
         input=ROW.encode() + b"7\n",
         capture_output=True,
         check=False,
-        env=CLEAN,
+        env=ENVIRONMENT,
     )
 
-    assert b"Error: interrupted; b.jsonl and o.jsonl were written\n" == done.stderr
-    assert 1 == done.returncode
-    assert ["b.jsonl", "o.jsonl"] == names(folder)
+    assert b"Error: interrupted; b.jsonl and o.jsonl were written\n" == process.stderr
+    assert 1 == process.returncode
+    assert ["b.jsonl", "o.jsonl"] == file_names(folder)
 
 
-def test_ctrl_c_while_the_program_starts(folder: Path) -> None:
-    """One line, and the documented status."""
+def test_ctrl_c_during_import_ends_with_130(folder: Path) -> None:
     code = (
         "import sys, signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -189,97 +188,104 @@ def test_ctrl_c_while_the_program_starts(folder: Path) -> None:
         "sys.meta_path.insert(0, Late())\n"
         "main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *RUN], capture_output=True, check=False, env=CLEAN
+    process = subprocess.run(
+        [sys.executable, "-c", code, *UPSERT],
+        capture_output=True,
+        check=False,
+        env=ENVIRONMENT,
     )
 
-    assert b"Error: interrupted; no book was changed\n" == done.stderr
-    assert 130 == done.returncode
-    assert [] == names(folder)
+    assert b"Error: interrupted; no book was changed\n" == process.stderr
+    assert 130 == process.returncode
+    assert [] == file_names(folder)
 
 
-def test_a_failure_after_the_book_was_replaced_says_so(folder: Path) -> None:
+def test_full_standard_output_after_the_book_was_replaced_reports_it(
+    folder: Path,
+) -> None:
     """Only the table is missing."""
-    command = [sys.executable, "-m", "upsertcore", *RUN]
+    command = [sys.executable, "-m", "upsertcore", *UPSERT]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
+        process = subprocess.run(
             command, input=ROW.encode(), check=False, stdout=full, stderr=-1
         )
 
-    words = b"Error: standard output: No space left on device; b.jsonl was written\n"
-    assert words == done.stderr
-    assert 2 == done.returncode
-    assert ["b.jsonl"] == names(folder)
+    message = b"Error: standard output: No space left on device; b.jsonl was written\n"
+    assert message == process.stderr
+    assert 2 == process.returncode
+    assert ["b.jsonl"] == file_names(folder)
 
 
-def test_outcomes_that_cannot_be_placed_are_told_with_the_book(
+def test_outcomes_that_cannot_be_replaced_are_reported_with_the_book(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The book is replaced by then, and the message says so."""
+    """The book is already replaced, and the message names it."""
     replace = Path.replace
 
-    def fails(self: Path, target: Path) -> Path:
+    def failing_replace(self: Path, target: Path) -> Path:
         if target.name == "o.jsonl":
             raise OSError(errno.EIO, "Input/output error")
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", fails)
+    monkeypatch.setattr(Path, "replace", failing_replace)
 
-    words = "Error: o.jsonl: Input/output error; b.jsonl was written\n"
-    assert words == run(*BOTH, code=2)
-    assert ["b.jsonl"] == names(folder)
-
-
-def test_ctrl_c_when_all_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not every version of click holds it back."""
-
-    def late(*_words: Any, **_more: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(click.Group, "main", late)
-
-    assert "Error: interrupted; no book was changed\n" == run(*RUN, code=130)
-    assert [] == names(folder)
+    message = "Error: o.jsonl: Input/output error; b.jsonl was written\n"
+    assert message == run(*UPSERT_WITH_OUTCOMES, code=2)
+    assert ["b.jsonl"] == file_names(folder)
 
 
-def test_ctrl_c_between_a_command_and_the_end_says_what_is_on_disk(
+def test_ctrl_c_after_the_command_ends_with_130(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There click alone would print "Aborted!", and nothing about the book."""
+    """Some versions of click pass it on."""
+
+    def interrupted_main(*_words: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "main", interrupted_main)
+
+    assert "Error: interrupted; no book was changed\n" == run(*UPSERT, code=130)
+    assert [] == file_names(folder)
+
+
+def test_ctrl_c_between_command_and_exit_reports_the_files_on_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Click alone would print "Aborted!", and nothing about the book."""
     invoke = Program.invoke
 
-    def late(self: Program, context: click.Context) -> None:
+    def interrupted_invoke(self: Program, context: click.Context) -> None:
         with suppress(click.exceptions.Exit):
             invoke(self, context)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Program, "invoke", late)
+    monkeypatch.setattr(Program, "invoke", interrupted_invoke)
 
-    words = run(*RUN, code=0)
-    assert words.endswith("Error: interrupted; b.jsonl was written\n")
-    assert "Aborted" not in words
-    assert ["b.jsonl"] == names(folder)
+    output = run(*UPSERT, code=0)
+    assert output.endswith("Error: interrupted; b.jsonl was written\n")
+    assert "Aborted" not in output
+    assert ["b.jsonl"] == file_names(folder)
 
 
-def test_a_standard_input_without_a_number(
+def test_standard_input_without_a_descriptor_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that runs the command may have closed it."""
     fstat = os.fstat
 
-    def fails(handle: int) -> os.stat_result:
+    def failing_fstat(handle: int) -> os.stat_result:
         if handle == 0:
             raise OSError(errno.EBADF, "Bad file descriptor")
         return fstat(handle)
 
-    monkeypatch.setattr(os, "fstat", fails)
-    run(*RUN)
+    monkeypatch.setattr(os, "fstat", failing_fstat)
+    run(*UPSERT)
 
-    assert ["b.jsonl"] == names(folder)
+    assert ["b.jsonl"] == file_names(folder)
 
 
 class TestOutcomes:
-    """``--outcomes`` is put in place with the book, or not at all."""
+    """``--outcomes`` is replaced together with the book, or not at all."""
 
     @pytest.mark.parametrize(
         "words",
@@ -289,34 +295,34 @@ class TestOutcomes:
             ("open.csv",),
             ("-", "--map", "Mail=email", "open.csv"),
         ],
-        ids=["no file", "a later one", "open quote", "column"],
+        ids=["no file", "no second file", "open quote", "column"],
     )
-    def test_a_run_that_fails_leaves_none(
+    def test_failed_run_leaves_the_old_outcomes(
         self, folder: Path, words: tuple[str, ...]
     ) -> None:
-        """What was there before stays as it was."""
         (folder / "open.csv").write_text('email\n"a@x.org\n', encoding="utf-8")
         (folder / "o.jsonl").write_text("before", encoding="utf-8")
-        rest = ("--set", "firm_id=f1", "--book", "b.jsonl", "--outcomes", "o.jsonl")
-        run("upsert", "Anduin", *words, *rest, code=2)
+        options = ("--set", "firm_id=f1", "--book", "b.jsonl", "--outcomes", "o.jsonl")
+        run("upsert", "Anduin", *words, *options, code=2)
 
-        assert ["o.jsonl", "open.csv"] == names(folder)
+        assert ["o.jsonl", "open.csv"] == file_names(folder)
         assert "before" == (folder / "o.jsonl").read_text(encoding="utf-8")
 
-    def test_a_book_that_another_run_replaced(self, folder: Path) -> None:
-        """The run that comes too late writes neither."""
-        with reading(*BOTH) as process:
-            run(*RUN)
+    def test_book_replaced_by_another_run_is_not_written(self, folder: Path) -> None:
+        """Nor are the outcomes."""
+        with waiting_run(*UPSERT_WITH_OUTCOMES) as process:
+            run(*UPSERT)
             output, error = process.communicate(ROW.encode(), timeout=60)
 
         assert b"" == output
-        words = b"Error: b.jsonl: was changed by another program during this run; run"
-        assert error.startswith(words)
+        message = b"Error: b.jsonl: was changed by another program during this run; run"
+        assert error.startswith(message)
         assert 2 == process.returncode
-        assert ["b.jsonl"] == names(folder)
+        assert ["b.jsonl"] == file_names(folder)
 
-    def test_without_a_book_they_come_at_the_end(self, folder: Path) -> None:
-        """They are whole, with the permissions of the file that was there."""
+    def test_outcomes_without_a_book_are_complete_and_keep_permissions(
+        self, folder: Path
+    ) -> None:
         (folder / "o.jsonl").touch(mode=0o600)
         words = (
             "upsert",
@@ -331,33 +337,36 @@ class TestOutcomes:
 
         assert '"created"' in (folder / "o.jsonl").read_text(encoding="utf-8")
         assert 0o600 == (folder / "o.jsonl").stat().st_mode & 0o777
-        assert ["o.jsonl"] == names(folder)
+        assert ["o.jsonl"] == file_names(folder)
 
-    def test_a_pipe_is_written_as_it_goes(self, folder: Path) -> None:
-        """What is no plain file is not replaced by one."""
+    def test_outcomes_to_a_pipe_are_written_without_a_replace(
+        self, folder: Path
+    ) -> None:
+        """Only a regular file is replaced."""
         words = ("upsert", "Anduin", "-", "--set", "firm_id=f1")
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "upsertcore", *words, "--outcomes", "/dev/stdout"],
             input=ROW.encode(),
             capture_output=True,
             check=True,
         )
 
-        first, *table = done.stdout.decode().splitlines()
+        first, *table = process.stdout.decode().splitlines()
         assert "created" == json.loads(first)["result"]
         assert any("created" in line for line in table)
-        assert [] == names(folder)
+        assert [] == file_names(folder)
 
-    def test_a_full_disk_is_said_of_the_outcomes(self, folder: Path) -> None:
-        """It is not said of the input, and no book is written."""
-        words = (*RUN, "--outcomes", "/dev/full")
+    def test_full_disk_for_the_outcomes_is_reported_by_their_path(
+        self, folder: Path
+    ) -> None:
+        """The input is not blamed, and no book is written."""
+        words = (*UPSERT, "--outcomes", "/dev/full")
         output = run(*words, code=2)
 
         assert "Error: /dev/full: No space left on device\n" == output
-        assert [] == names(folder)
+        assert [] == file_names(folder)
 
-    def test_a_disk_that_is_full_in_the_middle(self, folder: Path) -> None:
-        """As soon as it is full the run ends, and says where."""
+    def test_disk_that_becomes_full_ends_the_run(self, folder: Path) -> None:
         words = ("upsert", "Anduin", "in.jsonl", "--set", "firm_id=f1")
         rows = ROW * 2_000
         (folder / "in.jsonl").write_text(rows, encoding="utf-8")
@@ -365,11 +374,13 @@ class TestOutcomes:
 
         assert "Error: /dev/full: No space left on device\n" == output
 
-    def test_they_may_not_be_standard_output(self, folder: Path) -> None:
+    def test_outcomes_to_the_file_of_standard_output_are_refused(
+        self, folder: Path
+    ) -> None:
         """The table would overwrite them."""
-        words = (*RUN, "--outcomes", "o.txt")
+        words = (*UPSERT, "--outcomes", "o.txt")
         with (folder / "o.txt").open("wb") as out:
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-m", "upsertcore", *words],
                 input=ROW.encode(),
                 stdout=out,
@@ -379,29 +390,29 @@ class TestOutcomes:
 
         assert (
             b"o.txt: is named twice and would be overwritten; use another path"
-            in done.stderr
+            in process.stderr
         )
-        assert 2 == done.returncode
+        assert 2 == process.returncode
 
 
 class TestKilled:
-    """``kill -9`` leaves files behind, which the next run removes."""
+    """Files that a run leaves after ``kill -9``, until the next run."""
 
-    def test_what_a_killed_run_left_is_removed(self, folder: Path) -> None:
-        """By the next run of the same files."""
-        with reading(*BOTH) as process:
+    def test_files_of_a_killed_run_are_removed_by_the_next(self, folder: Path) -> None:
+        """The next run of the same files."""
+        with waiting_run(*UPSERT_WITH_OUTCOMES) as process:
             process.kill()
         assert [".o.jsonl.", ".upsertcore"] == [
-            part for name in names(folder) for part in (name[:9], name[17:])
+            part for name in file_names(folder) for part in (name[:9], name[17:])
         ]
-        run(*RUN)
-        assert 2 == len(names(folder))
-        run(*BOTH)
+        run(*UPSERT)
+        assert 2 == len(file_names(folder))
+        run(*UPSERT_WITH_OUTCOMES)
 
-        assert ["b.jsonl", "o.jsonl"] == names(folder)
+        assert ["b.jsonl", "o.jsonl"] == file_names(folder)
 
-    def test_what_a_run_still_writes_stays(self, folder: Path) -> None:
-        """Its files are locked while it lives."""
+    def test_files_of_a_live_run_stay(self, folder: Path) -> None:
+        """They are locked."""
         words = (
             "upsert",
             "Anduin",
@@ -411,40 +422,41 @@ class TestKilled:
             "--outcomes",
             "o.jsonl",
         )
-        with reading(*words) as process:
-            [mine] = names(folder)
-            run(*BOTH)
-            assert ["b.jsonl", "o.jsonl", mine] == sorted(names(folder), key=len)
+        with waiting_run(*words) as process:
+            [temporary] = file_names(folder)
+            run(*UPSERT_WITH_OUTCOMES)
+            assert ["b.jsonl", "o.jsonl", temporary] == sorted(
+                file_names(folder), key=len
+            )
             _output, error = process.communicate(ROW.encode(), timeout=60)
 
         assert (0, b"") == (process.returncode, error)
-        assert ["b.jsonl", "o.jsonl"] == names(folder)
+        assert ["b.jsonl", "o.jsonl"] == file_names(folder)
 
-    def test_files_of_another_name_stay(self, folder: Path) -> None:
-        """Also those that look like it, and those that are no plain files."""
-        kept = [
+    def test_files_of_other_names_stay(self, folder: Path) -> None:
+        """Also similar names, and links."""
+        others = [
             ".b.jsonl.abcdefgh.bak",
             ".b.jsonl.abc.upsertcore",
             ".c.jsonl.abcdefgh.upsertcore",
             "b.jsonl.abcdefgh.upsertcore",
         ]
-        for name in kept:
+        for name in others:
             (folder / name).touch()
         link = folder / ".b.jsonl.abcdefgl.upsertcore"
-        link.symlink_to(folder / kept[0])
+        link.symlink_to(folder / others[0])
         (folder / ".b.jsonl.abcdefgx.upsertcore").touch()
-        run(*RUN)
+        run(*UPSERT)
 
-        assert sorted([*kept, link.name, "b.jsonl"]) == names(folder)
+        assert sorted([*others, link.name, "b.jsonl"]) == file_names(folder)
 
 
-class TestAside:
+class TestAtomicFile:
     """A file that is replaced atomically."""
 
-    def test_a_system_without_locks(
+    def test_system_without_locks_replaces_and_removes_nothing(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It is written all the same, and nothing is removed."""
         monkeypatch.setitem(sys.modules, "fcntl", None)
         stale = folder / ".a.abcdefgh.upsertcore"
         stale.touch()
@@ -453,66 +465,64 @@ class TestAside:
             file.sync()
             file.replace()
 
-        assert [stale.name, "a"] == names(folder)
+        assert [stale.name, "a"] == file_names(folder)
 
-    def test_a_file_system_without_locks(
+    def test_file_system_without_locks_replaces_and_removes_nothing(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What cannot be locked is not removed, and holds nothing up."""
         import fcntl
 
-        def fails(_handle: int, _how: int) -> None:
+        def failing_flock(_handle: int, _operation: int) -> None:
             raise OSError("no locks")
 
-        monkeypatch.setattr(fcntl, "flock", fails)
+        monkeypatch.setattr(fcntl, "flock", failing_flock)
         stale = folder / ".a.abcdefgh.upsertcore"
         stale.touch()
         with AtomicFile(folder / "a") as file:
             file.replace()
 
-        assert [stale.name, "a"] == names(folder)
+        assert [stale.name, "a"] == file_names(folder)
 
-    def test_a_folder_that_cannot_be_synced(
+    def test_folder_that_cannot_be_synced_is_no_error(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Some systems cannot sync a folder; that ends nothing."""
+        """Some systems cannot sync a folder."""
         with AtomicFile(folder / "a") as file:
             file.replace()
 
-            def fails(_handle: int) -> None:
+            def failing_fsync(_handle: int) -> None:
                 raise OSError("not here")
 
-            monkeypatch.setattr(os, "fsync", fails)
+            monkeypatch.setattr(os, "fsync", failing_fsync)
             file.sync_folder()
 
-        assert ["a"] == names(folder)
+        assert ["a"] == file_names(folder)
 
-    def test_an_error_names_the_place(self, folder: Path) -> None:
-        """Not the file beside it."""
-        with pytest.raises(FileNotFoundError, match=r"no/a'$") as caught:
+    def test_error_names_the_target_and_not_the_temporary_file(
+        self, folder: Path
+    ) -> None:
+        with pytest.raises(FileNotFoundError, match=r"no/a'$") as raised:
             AtomicFile(folder / "no" / "a")
 
-        assert str(folder / "no" / "a") == caught.value.filename
+        assert str(folder / "no" / "a") == raised.value.filename
 
-    def test_what_is_dropped_is_gone(self, folder: Path) -> None:
-        """Whatever ended the run."""
+    def test_exception_removes_the_temporary_file(self, folder: Path) -> None:
         with pytest.raises(ZeroDivisionError), AtomicFile(folder / "a"):
             raise ZeroDivisionError
 
-        assert [] == names(folder)
+        assert [] == file_names(folder)
 
 
-class TestUninterrupted:
-    """Ctrl-C comes before a block or after it."""
+class TestDeferInterrupt:
+    """Ctrl-C takes effect before a block or after it."""
 
-    def test_it_comes_at_the_end(self) -> None:
-        """What the block does is done."""
-        done = []
+    def test_interrupt_in_a_block_is_raised_at_its_end(self) -> None:
+        steps = []
 
         def interrupted() -> None:
             with defer_interrupt():
                 signal.raise_signal(signal.SIGINT)
-                done.append(1)
+                steps.append(1)
 
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -521,10 +531,10 @@ class TestUninterrupted:
         finally:
             signal.signal(signal.SIGINT, before)
 
-        assert [1] == done
+        assert [1] == steps
 
-    def test_where_it_is_ignored_it_stays_ignored(self) -> None:
-        """As for a job that a shell started in the background."""
+    def test_ignored_interrupt_stays_ignored(self) -> None:
+        """As for a background job of a shell."""
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             with defer_interrupt():
@@ -533,16 +543,16 @@ class TestUninterrupted:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def test_another_thread_holds_nothing_back(self, tmp_path: Path) -> None:
-        """Only the main thread may be interrupted."""
-        found: list[Any] = []
+    def test_other_thread_saves_without_a_signal_handler(self, tmp_path: Path) -> None:
+        """Only the main thread may set one."""
+        identities: list[Any] = []
 
         def work() -> None:
             save_book(tmp_path / "b.jsonl", "Anduin", {}, [], None)
-            found.append(file_identity(tmp_path / "b.jsonl"))
+            identities.append(file_identity(tmp_path / "b.jsonl"))
 
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
 
-        assert [file_identity(tmp_path / "b.jsonl")] == found
+        assert [file_identity(tmp_path / "b.jsonl")] == identities

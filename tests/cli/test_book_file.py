@@ -1,4 +1,4 @@
-"""The book file: whole or not at all."""
+"""The book file: complete or unchanged."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
 
 
-def saved(path: Path, *contacts: Contact) -> bytes:
-    """Save a book, and give its bytes."""
+def saved_bytes(path: Path, *contacts: Contact) -> bytes:
+    """Save a book, and return its bytes."""
     save_book(path, "Anduin", {}, contacts, file_identity(path))
     return path.read_bytes()
 
 
-def test_what_is_saved_is_read(tmp_path: Path) -> None:
-    """The profile, its options and the contacts, one a line."""
+def test_saved_book_is_read_with_profile_options_and_contacts(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     save_book(path, "LeadConnector", {"region": "US"}, [ADA, ADA], None)
     with path.open("rb") as stream:
@@ -41,7 +40,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "line 1: is not valid JSON"),
         (b"\xff", "line 1: is not UTF-8 text"),
@@ -55,32 +54,31 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
     ],
     ids=map(str, range(6)),
 )
-def test_what_is_no_book(content: bytes, words: str) -> None:
-    """The first line says so."""
-    with pytest.raises(BadBook, match=words):
+def test_file_that_is_no_book_is_refused(content: bytes, message: str) -> None:
+    """The first line identifies a book."""
+    with pytest.raises(BadBook, match=message):
         BookReader(io.BytesIO(content))
 
 
-def test_a_broken_line_is_named(tmp_path: Path) -> None:
-    """A later line that is no JSON is told of by its number."""
-    content = saved(tmp_path / "b.jsonl", ADA).replace(b'{"place"', b"{place")
+def test_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+    content = saved_bytes(tmp_path / "b.jsonl", ADA).replace(b'{"place"', b"{place")
     with pytest.raises(BadBook, match="line 2: is not valid JSON"):
         list(BookReader(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])
-def test_a_book_that_was_cut_is_refused(tmp_path: Path, lines: int) -> None:
-    """The last line counts the contacts; a file without it was cut."""
-    content = saved(tmp_path / "b.jsonl", ADA, ADA)
-    cut = b"".join(content.splitlines(keepends=True)[:lines])
-    words = f"the file is truncated after line {lines}: no closing line"
-    with pytest.raises(BadBook, match=words):
-        list(BookReader(io.BytesIO(cut)))
+def test_truncated_book_is_refused(tmp_path: Path, lines: int) -> None:
+    """The last line counts the contacts."""
+    content = saved_bytes(tmp_path / "b.jsonl", ADA, ADA)
+    truncated = b"".join(content.splitlines(keepends=True)[:lines])
+    message = f"the file is truncated after line {lines}: no closing line"
+    with pytest.raises(BadBook, match=message):
+        list(BookReader(io.BytesIO(truncated)))
 
 
-def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
-    """Nothing but the end of its last line may be missing."""
-    content = saved(tmp_path / "b.jsonl", ADA)
+def test_book_truncated_at_any_byte_is_refused(tmp_path: Path) -> None:
+    """Only the final line break may be missing."""
+    content = saved_bytes(tmp_path / "b.jsonl", ADA)
     for size in range(len(content) - 1):
         with pytest.raises(BadBook):
             list(BookReader(io.BytesIO(content[:size])))
@@ -102,110 +100,106 @@ def test_a_book_that_was_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
     ],
     ids=["a line less", "a line more", "another order", "head", "count"],
 )
-def test_a_book_that_was_changed_is_refused(
+def test_changed_book_is_refused(
     tmp_path: Path, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
-    """The checksum of the last line is that of all lines before it."""
+    """The last line has a checksum of all lines before it."""
     eve = Contact("c-2", "", {"name": "Eve"}, 1, NOW, NOW)
-    content = saved(tmp_path / "b.jsonl", ADA, eve)
-    changed = b"".join(change(content.splitlines(keepends=True)))
+    content = saved_bytes(tmp_path / "b.jsonl", ADA, eve)
+    content_after_change = b"".join(change(content.splitlines(keepends=True)))
     with pytest.raises(BadBook, match="does not match the lines before it"):
-        list(BookReader(io.BytesIO(changed)))
+        list(BookReader(io.BytesIO(content_after_change)))
 
 
-def test_nothing_follows_the_last_line(tmp_path: Path) -> None:
-    """Two books in one file are none."""
-    content = saved(tmp_path / "b.jsonl", ADA)
+def test_content_after_the_last_line_is_refused(tmp_path: Path) -> None:
+    content = saved_bytes(tmp_path / "b.jsonl", ADA)
     with pytest.raises(BadBook, match="line 4: follows the closing line of the book"):
         list(BookReader(io.BytesIO(content + content)))
 
 
-def test_a_book_of_the_former_format_is_read(tmp_path: Path) -> None:
-    """It has no last line that counts; once saved, it has one."""
+def test_book_of_format_1_is_read(tmp_path: Path) -> None:
+    """It has no closing line."""
     path = tmp_path / "b.jsonl"
-    lines = saved(path, ADA).splitlines(keepends=True)
+    lines = saved_bytes(path, ADA).splitlines(keepends=True)
     former = lines[0].replace(b"book 2", b"book 1") + lines[1]
 
     assert [*rows_of([ADA])] == list(BookReader(io.BytesIO(former)))
 
 
 class Killed(BaseException):
-    """What ends a run in the middle."""
+    """The exception that ends a run."""
 
 
-def dying() -> Iterator[Contact]:
-    """Give one contact and die."""
+def interrupted_contacts() -> Iterator[Contact]:
+    """Yield one contact, and raise."""
     yield ADA
     raise Killed
 
 
-def test_a_run_that_dies_leaves_the_old_book(tmp_path: Path) -> None:
-    """Nothing is written over, and nothing is left beside it."""
+def test_failed_save_leaves_the_old_book(tmp_path: Path) -> None:
+    """And no temporary file."""
     path = tmp_path / "b.jsonl"
-    before = saved(path, ADA)
+    before = saved_bytes(path, ADA)
     with pytest.raises(Killed):
-        save_book(path, "Anduin", {}, dying(), file_identity(path))
+        save_book(path, "Anduin", {}, interrupted_contacts(), file_identity(path))
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_book_that_somebody_else_replaced(tmp_path: Path) -> None:
-    """It is not written over."""
+def test_book_replaced_by_another_program_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
-    seen = file_identity(path)
-    before = saved(path, ADA)
+    identity = file_identity(path)
+    before = saved_bytes(path, ADA)
     with pytest.raises(BadBook, match="changed by another program during this run"):
-        save_book(path, "Anduin", {}, [], seen)
+        save_book(path, "Anduin", {}, [], identity)
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_system_without_locks(
+def test_system_without_locks_saves_the_book(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The book is replaced all the same."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
 
-    assert saved(tmp_path / "b.jsonl", ADA).count(b"\n") == 3
+    assert saved_bytes(tmp_path / "b.jsonl", ADA).count(b"\n") == 3
 
 
-def test_two_runs_at_once(tmp_path: Path) -> None:
-    """Of two that began with the same book, one is told that it came too late."""
+def test_concurrent_saves_of_one_book_let_one_succeed(tmp_path: Path) -> None:
+    """The others are refused."""
     path = tmp_path / "b.jsonl"
-    saved(path)
-    seen = file_identity(path)
-    told: list[str] = []
-    together = threading.Barrier(8)
+    saved_bytes(path)
+    identity = file_identity(path)
+    errors: list[str] = []
+    barrier = threading.Barrier(8)
 
-    def late() -> None:
-        together.wait()
+    def save() -> None:
+        barrier.wait()
         try:
-            save_book(path, "Anduin", {}, [ADA], seen)
+            save_book(path, "Anduin", {}, [ADA], identity)
         except BadBook as error:
-            told.append(str(error))
+            errors.append(str(error))
 
-    threads = [threading.Thread(target=late) for _ in range(8)]
+    threads = [threading.Thread(target=save) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len(told) == 7
+    assert len(errors) == 7
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_permissions_and_links_stay(tmp_path: Path) -> None:
-    """A private book stays private, and a link stays a link."""
+def test_save_keeps_permissions_and_links(tmp_path: Path) -> None:
     path, link = tmp_path / "b.jsonl", tmp_path / "link.jsonl"
-    saved(path, ADA)
+    saved_bytes(path, ADA)
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
     path.chmod(0o600)
     link.symlink_to(path)
-    saved(link, ADA, ADA)
+    saved_bytes(link, ADA, ADA)
 
     assert link.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,4 +1,4 @@
-"""``upsertcore laws``: how much it tries is said beforehand, and can be bounded."""
+"""``upsertcore laws``: the number of calls is announced, and can be limited."""
 
 from __future__ import annotations
 
@@ -18,41 +18,42 @@ from upsertcore.cli import main
 PLACEHOLDERS = ("--set", "placeholders=true")
 
 
-def on_terminal(*words: str) -> tuple[str, bytes]:
-    """Run it with a terminal as standard error; give what that shows, and the card."""
-    ours, theirs = pty.openpty()
+def run_on_terminal(*words: str) -> tuple[str, bytes]:
+    """Run the command with a terminal; return standard error and standard output."""
+    controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "upsertcore", "laws", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b"".join(iter(partial(read, ours), b""))
-        os.close(ours)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b"".join(iter(partial(read, controller), b""))
+        os.close(controller)
         stdout, _stderr = process.communicate()
     assert 0 == process.returncode
     return shown.decode(), stdout
 
 
 def read(terminal: int) -> bytes:
-    """Read what is written to a terminal; nothing once nobody writes to it."""
+    """Return bytes of a terminal; none after it is closed."""
     try:
         return os.read(terminal, 4096)
     except OSError:
         return b""
 
 
-def test_it_says_beforehand_how_many_calls_there_will_be() -> None:
-    """On a terminal, above the bar; the card is the same as elsewhere."""
-    shown, stdout = on_terminal("SalesforceIQ", "--contacts", "0")
-    elsewhere = CliRunner().invoke(main, ["laws", "SalesforceIQ", "--contacts", "0"])
+def test_number_of_calls_is_announced_on_a_terminal() -> None:
+    """The result is the same as without a terminal."""
+    shown, stdout = run_on_terminal("SalesforceIQ", "--contacts", "0")
+    without_terminal = CliRunner().invoke(
+        main, ["laws", "SalesforceIQ", "--contacts", "0"]
+    )
 
     assert re.search(r"about \d{3} calls; --limit N samples fewer", shown)
     assert "checking" in shown
-    assert "" == elsewhere.stderr
-    assert stdout.decode() == elsewhere.stdout
+    assert "" == without_terminal.stderr
+    assert stdout.decode() == without_terminal.stdout
 
 
-def test_a_limit_is_what_is_said() -> None:
-    """And what was left out stands in the card."""
-    shown, stdout = on_terminal("Anduin", *PLACEHOLDERS, "--limit", "300", "--json")
+def test_limit_is_announced_and_left_out_states_are_listed() -> None:
+    shown, stdout = run_on_terminal("Anduin", *PLACEHOLDERS, "--limit", "300", "--json")
     left_out = json.loads(stdout)["left_out"]
 
     assert "about 300 calls" in shown
@@ -60,8 +61,7 @@ def test_a_limit_is_what_is_said() -> None:
     assert left_out[0].endswith(": keys alone, states of 0 contacts")
 
 
-def test_a_large_world_is_tried_in_part() -> None:
-    """The text says it before the laws."""
+def test_limited_run_states_the_number_of_calls_before_the_laws() -> None:
     words = ["laws", "Anduin", *PLACEHOLDERS, "--limit", "300"]
     result = CliRunner().invoke(main, words)
 
@@ -70,8 +70,7 @@ def test_a_large_world_is_tried_in_part() -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x"])
-def test_a_limit_is_a_number(limit: str) -> None:
-    """The option is named."""
+def test_invalid_limit_is_refused_by_name(limit: str) -> None:
     result = CliRunner().invoke(main, ["laws", "Anduin", "--limit", limit])
 
     assert 2 == result.exit_code

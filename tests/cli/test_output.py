@@ -1,4 +1,4 @@
-"""Standard output and standard error that are full, closed, or read by nobody."""
+"""Standard output and standard error that are full, closed, or have no reader."""
 
 from __future__ import annotations
 
@@ -32,87 +32,92 @@ COMMANDS = {
     ),
 }
 PROGRAM = (sys.executable, "-m", "upsertcore")
-SOME = ("help", "upsert", "show", "laws", "evaluate as JSON")
-# As in a shell that says nothing of how Python writes.
-BARE = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+SOME_COMMANDS = ("help", "upsert", "show", "laws", "evaluate as JSON")
+# As in a shell without settings for the buffers of Python.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    """Work in a folder with some rows and a book."""
+    """Make a folder with some rows and a book."""
     (tmp_path / "in.jsonl").write_text(ROW.replace("}", ', "who": "a"}'), "utf-8")
     (tmp_path / "one.jsonl").write_text(ROW, "utf-8")
     words = ("upsert", "Anduin", "one.jsonl", *SET, "--book", "b.jsonl")
-    done = start(tmp_path, words)
-    assert 0 == done.returncode, done.stderr
+    process = start(tmp_path, words)
+    assert 0 == process.returncode, process.stderr
     return tmp_path
 
 
 def start(
-    folder: Path, words: tuple[str, ...], redirected: str = "", **more: str
+    folder: Path, words: tuple[str, ...], redirected: str = "", **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as a shell does, with a redirection."""
     return subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirected}', "sh", *PROGRAM, *words],
         cwd=folder,
-        env={**BARE, **more},
+        env={**ENVIRONMENT, **variables},
         capture_output=True,
         check=False,
     )
 
 
-FULL = b"Error: standard output: No space left on device\n"
+FULL_MESSAGE = b"Error: standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_standard_output_that_is_full(folder: Path, command: str) -> None:
-    """One line and status 2."""
-    done = start(folder, COMMANDS[command], "> /dev/full")
+def test_full_standard_output_is_an_error_of_one_line(
+    folder: Path, command: str
+) -> None:
+    process = start(folder, COMMANDS[command], "> /dev/full")
 
-    assert (2, FULL) == (done.returncode, done.stderr)
+    assert (2, FULL_MESSAGE) == (process.returncode, process.stderr)
 
 
 @pytest.mark.parametrize("command", ["upsert", "evaluate"])
-def test_standard_output_that_is_full_and_not_buffered(
+def test_full_unbuffered_standard_output_is_an_error_of_one_line(
     folder: Path, command: str
 ) -> None:
-    """The same, though the first byte fails and not the last."""
-    done = start(folder, COMMANDS[command], "> /dev/full", PYTHONUNBUFFERED="1")
+    """The first byte fails, and not the last."""
+    process = start(folder, COMMANDS[command], "> /dev/full", PYTHONUNBUFFERED="1")
 
-    assert (2, FULL) == (done.returncode, done.stderr)
+    assert (2, FULL_MESSAGE) == (process.returncode, process.stderr)
 
 
-@pytest.mark.parametrize("command", SOME)
-def test_standard_output_that_is_closed(folder: Path, command: str) -> None:
-    """One line and status 2, before anything is done."""
+@pytest.mark.parametrize("command", SOME_COMMANDS)
+def test_closed_standard_output_is_an_error_before_the_run(
+    folder: Path, command: str
+) -> None:
+    """No book is written."""
     words = (
         *COMMANDS[command],
         *(("--book", "c.jsonl") if command == "upsert" else ()),
     )
-    done = start(folder, words, ">&-")
+    process = start(folder, words, ">&-")
 
-    assert b"Error: standard output: is closed\n" == done.stderr
-    assert 2 == done.returncode
+    assert b"Error: standard output: is closed\n" == process.stderr
+    assert 2 == process.returncode
     assert not (folder / "c.jsonl").exists()
 
 
-@pytest.mark.parametrize("command", SOME)
-def test_standard_output_that_nobody_reads(folder: Path, command: str) -> None:
-    """Status 2, and no word: whoever went away knows."""
-    ours, theirs = os.pipe()
-    os.close(ours)
-    done = subprocess.run(
+@pytest.mark.parametrize("command", SOME_COMMANDS)
+def test_standard_output_without_a_reader_ends_without_a_message(
+    folder: Path, command: str
+) -> None:
+    """The status is 2."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = subprocess.run(
         [*PROGRAM, *COMMANDS[command]],
         cwd=folder,
-        env=BARE,
-        stdout=theirs,
+        env=ENVIRONMENT,
+        stdout=write_end,
         stderr=subprocess.PIPE,
         check=False,
     )
-    os.close(theirs)
+    os.close(write_end)
 
-    assert b"" == done.stderr
-    assert 2 == done.returncode
+    assert b"" == process.stderr
+    assert 2 == process.returncode
 
 
 @pytest.mark.parametrize(
@@ -128,21 +133,20 @@ def test_standard_output_that_nobody_reads(folder: Path, command: str) -> None:
     ],
     ids=["version", "upsert", "show", "explain", "no file", "usage", "note"],
 )
-def test_standard_error_that_cannot_be_written(
+def test_full_standard_error_keeps_the_exit_status(
     folder: Path, words: tuple[str, ...], status: int
 ) -> None:
-    """The exit status alone tells; it is the same."""
-    done = start(folder, words, "2> /dev/full")
+    process = start(folder, words, "2> /dev/full")
 
-    assert (status, b"") == (done.returncode, done.stderr)
+    assert (status, b"") == (process.returncode, process.stderr)
 
 
-def test_streams_that_are_closed(folder: Path) -> None:
-    """No file that is opened takes the number of one."""
+def test_book_with_closed_streams_is_written_to_its_own_file(folder: Path) -> None:
+    """No opened file takes the descriptor of a stream."""
     words = ("upsert", "Anduin", "one.jsonl", *SET, "--book", "c.jsonl")
-    done = start(folder, words, "<&- >&- 2>&-")
-    assert 2 == done.returncode
-    done = start(folder, words, "<&- 2>&-")
-    assert 0 == done.returncode
+    process = start(folder, words, "<&- >&- 2>&-")
+    assert 2 == process.returncode
+    process = start(folder, words, "<&- 2>&-")
+    assert 0 == process.returncode
 
     assert (folder / "c.jsonl").read_bytes().startswith(b'{"format"')

@@ -1,4 +1,4 @@
-"""What the packages' READMEs show of the command line is what it prints."""
+"""The commands of the packages' READMEs print the output that is shown there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.full
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(upsertcore.__file__).parent
 READMES = {"cli": 4, "evaluation": 1, "laws": 1}
-"""The package and how many commands its README shows."""
+"""Each package with the number of commands in its README."""
 
 
 def commands(package: str) -> list[tuple[str, str]]:
-    """Return each command of the console blocks of a README, and what it prints."""
+    """Return each command of the console blocks of a README, with its output."""
     text = (PACKAGE / package / "README.md").read_text(encoding="utf-8")
     return [
         step
@@ -50,27 +50,28 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def pattern(text: str) -> str:
-    """Return a pattern of expected output: dots stand for anything within a line."""
+    """Return a pattern for expected output: dots match anything within a line."""
     lines = [re.escape(" ".join(line.split())) for line in text.splitlines()]
     return "\n".join(line.replace(r"\.\.\.", ".*") for line in lines if line)
 
 
 @pytest.mark.parametrize("package", READMES)
-def test_console_blocks_show_what_is_printed(package: str, tmp_path: Path) -> None:
-    """Each command prints what the README has below it, white space aside."""
+def test_commands_of_console_blocks_print_the_shown_output(
+    package: str, tmp_path: Path
+) -> None:
+    """Except for white space."""
     steps = commands(package)
     assert READMES[package] == len(steps)
     for command, expected in steps:
-        done = run(command, tmp_path)
-        lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        process = run(command, tmp_path)
+        lines = [" ".join(line.split()) for line in process.stdout.splitlines()]
         actual = "\n".join(line for line in lines if line)
 
-        assert 0 == done.returncode, done.stderr
+        assert 0 == process.returncode, process.stderr
         assert re.fullmatch(pattern(expected), actual), actual
 
 
-def test_the_second_run_leaves_the_book_as_it_was(tmp_path: Path) -> None:
-    """The same file twice: every row unchanged, and the same bytes."""
+def test_second_run_of_the_readme_leaves_the_book_unchanged(tmp_path: Path) -> None:
     first, second, *_ = [command for command, _ in commands("cli")]
     run(first, tmp_path)
     before = (tmp_path / "crm.jsonl").read_bytes()
