@@ -405,10 +405,10 @@ class TestUndo:
             lambda outcome: pickle.loads(pickle.dumps(outcome)),  # noqa: S301
             copy.deepcopy,
         ]
-        for copied in copies:
+        for copy_outcome in copies:
             book = make_book()
             before = book.dump()
-            book.undo(copied(merge(book)))
+            book.undo(copy_outcome(merge(book)))
 
             assert book.dump() == before
 
@@ -643,7 +643,7 @@ class TestDedupe:
         outcomes = book.dedupe()
 
         assert [
-            contact.result for contact in outcomes if isinstance(contact, Outcome)
+            outcome.result for outcome in outcomes if isinstance(outcome, Outcome)
         ] == [
             "merged",
             "merged",

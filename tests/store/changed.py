@@ -1,4 +1,4 @@
-"""Books that keep their changes, and what is read of them."""
+"""Books that retain their changes, and readers of these changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 from upsertcore import Contact, ContactBook, Policy, field, merge_all, normalize
 
-__all__ = ["HARD", "LINES", "NOW", "POLICY", "SOFT", "book", "leading", "results"]
+__all__ = [
+    "HARD",
+    "LINES",
+    "NOW",
+    "POLICY",
+    "SOFT",
+    "contacts_by_id",
+    "make_book",
+    "results",
+]
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LINES: dict[str, Any] = {
@@ -21,29 +30,31 @@ SOFT = Policy(merge_all("email", "phone"), LINES, on_deleted="restore")
 HARD = Policy(merge_all("email", "phone"), LINES, on_deleted="refuse")
 
 
-def book(policy: Policy = POLICY, keep: int | None = None) -> ContactBook:
-    """Make a book of c-1, c-2, c-3 that keeps its changes."""
+def make_book(
+    policy: Policy = POLICY, retain_changes: int | None = None
+) -> ContactBook:
+    """Make a book of c-1, c-2 and c-3 that retains its changes."""
     ids, hours = count(1), count()
-    made = ContactBook(
+    book = ContactBook(
         policy,
         ids=lambda: f"c-{next(ids)}",
         clock=lambda: NOW + timedelta(hours=next(hours)),
-        retain_changes=keep,
+        retain_changes=retain_changes,
     )
     for number in (1, 2, 3):
-        made.upsert({"email": f"{number}@x", "phone": f"+1555000{number}"})
-    return made
+        book.upsert({"email": f"{number}@x", "phone": f"+1555000{number}"})
+    return book
 
 
-def leading(made: ContactBook) -> dict[str, Contact]:
-    """Give the contact that each id leads to."""
-    index = made._index
+def contacts_by_id(book: ContactBook) -> dict[str, Contact]:
+    """Return the contact of each id, merged ids included."""
+    index = book._index
     return {id: index.get(id) for id in (*index.rows, *index.redirects)}
 
 
-def results(made: ContactBook, number: int = 0) -> list[str]:
-    """Give the results of the changes after a number."""
+def results(book: ContactBook, number: int = 0) -> list[str]:
+    """Return the results of the changes after a number."""
     return [
-        "purged" if each.outcome is None else each.outcome.result
-        for each in made.changes_since(number)
+        "purged" if entry.outcome is None else entry.outcome.result
+        for entry in book.changes_since(number)
     ]

@@ -1,4 +1,4 @@
-"""The replay of changes: done again byte for byte."""
+"""Replay of changes: the result is the same book."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.store.changed import HARD, POLICY, SOFT, book, leading, results
+from tests.store.changed import HARD, POLICY, SOFT, contacts_by_id, make_book, results
 from upsertcore import (
     ContactBook,
     Policy,
@@ -17,125 +17,122 @@ from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.journal import Entry
 
 
-def busy(policy: Policy) -> ContactBook:
-    """Make a book to which everything was done that changes one."""
-    made = book(policy)
-    made.upsert({"email": "1@x", "name": "A"})
-    made.upsert({"email": "1@x", "name": "A"})
-    made.undo(made.upsert({"email": "1@x", "name": "B"}))
-    made.undo(made.merge("c-2", "c-3", "c-1"))
-    made.upsert({"email": "2@x", "phone": "+15550003"})
-    made.upsert_many([{"email": "4@x"}, {"email": "4@x", "name": "D"}], atomic=True)
-    made.undo(made.create({"email": "5@x"}))
-    made.delete("c-1")
-    made.create({"email": "6@x"})
-    return made
+def book_with_all_changes(policy: Policy) -> ContactBook:
+    """Make a book with a change of every kind."""
+    book = make_book(policy)
+    book.upsert({"email": "1@x", "name": "A"})
+    book.upsert({"email": "1@x", "name": "A"})
+    book.undo(book.upsert({"email": "1@x", "name": "B"}))
+    book.undo(book.merge("c-2", "c-3", "c-1"))
+    book.upsert({"email": "2@x", "phone": "+15550003"})
+    book.upsert_many([{"email": "4@x"}, {"email": "4@x", "name": "D"}], atomic=True)
+    book.undo(book.create({"email": "5@x"}))
+    book.delete("c-1")
+    book.create({"email": "6@x"})
+    return book
 
 
 @pytest.mark.parametrize("policy", [POLICY, SOFT, HARD])
-def test_done_again_it_is_the_same_book(policy: Policy) -> None:
-    """Whatever was done; what changed nothing is not told."""
-    made = busy(policy)
-    twin = ContactBook.from_changes(policy, made.changes_since())
+def test_replay_of_all_changes_equals_the_book(policy: Policy) -> None:
+    """Calls that change nothing have no entry."""
+    book = book_with_all_changes(policy)
+    replayed = ContactBook.from_changes(policy, book.changes_since())
 
-    assert twin.dump() == made.dump()
-    assert [each.id for each in twin] == [each.id for each in made]
-    assert [each.number for each in made.changes_since()] == [*range(1, 16)]
-    assert results(made)[3:8] == ["updated", "updated", "undone", "merged", "undone"]
-    twin._index.check()
+    assert replayed.dump() == book.dump()
+    assert [contact.id for contact in replayed] == [contact.id for contact in book]
+    assert [entry.number for entry in book.changes_since()] == [*range(1, 16)]
+    assert results(book)[3:8] == ["updated", "updated", "undone", "merged", "undone"]
+    replayed._index.check()
 
 
-def test_entries_follow_one_another() -> None:
-    """A gap, or another order, is no replay."""
-    one, two, three = book().changes_since()
-    for entries in ((one, three), (two, one), (one, one)):
+def test_entries_with_a_gap_or_out_of_order_are_an_error() -> None:
+    first, second, third = make_book().changes_since()
+    for entries in ((first, third), (second, first), (first, first)):
         with pytest.raises(ValueError, match="must not follow"):
             apply_changes(ContactIndex(["email", "phone"]), POLICY, entries)
 
 
-def test_a_purged_entry_is_passed_over() -> None:
-    """Nothing of it is done again."""
+def test_purged_entry_changes_nothing() -> None:
     index = ContactIndex(["email", "phone"])
     apply_changes(index, POLICY, [Entry(7, None), Entry(8, None)])
 
     assert len(index) == 0
 
 
-def merge(made: ContactBook) -> None:
-    """The survivor is younger than one that it absorbs."""
-    made.merge("c-2", "c-1", "c-3")
+def merge(book: ContactBook) -> None:
+    """The survivor is younger than an absorbed contact."""
+    book.merge("c-2", "c-1", "c-3")
 
 
-def merge_by_patch(made: ContactBook) -> None:
-    """A patch finds two."""
-    made.upsert({"email": "1@x", "phone": "+15550003"})
+def merge_by_patch(book: ContactBook) -> None:
+    """A patch matches two contacts."""
+    book.upsert({"email": "1@x", "phone": "+15550003"})
 
 
-def undo_of_a_merge(made: ContactBook) -> None:
-    """Each comes back in its old place, before what came later."""
-    outcome = made.merge("c-3", "c-1")
-    made.create({"email": "4@x"})
-    made.undo(outcome)
+def undo_of_a_merge(book: ContactBook) -> None:
+    """A contact was created after the merge."""
+    outcome = book.merge("c-3", "c-1")
+    book.create({"email": "4@x"})
+    book.undo(outcome)
 
 
-def undo_of_two_merges(made: ContactBook) -> None:
-    """A survivor is merged itself, and all is taken back."""
-    first = made.merge("c-2", "c-1")
-    made.undo(made.merge("c-3", "c-2"))
-    made.undo(first)
+def undo_of_two_merges(book: ContactBook) -> None:
+    """The first survivor is absorbed by the second."""
+    first = book.merge("c-2", "c-1")
+    book.undo(book.merge("c-3", "c-2"))
+    book.undo(first)
 
 
-def undo_of_a_creation(made: ContactBook) -> None:
-    """Whoever was created is gone."""
-    made.undo(made.create({"email": "4@x"}))
+def undo_of_a_creation(book: ContactBook) -> None:
+    book.undo(book.create({"email": "4@x"}))
 
 
-def undo_of_an_update(made: ContactBook) -> None:
-    """An alias comes, stays for a while, and goes."""
-    made.undo(made.upsert({"phone": "+15550002", "email": "4@x"}))
+def undo_of_an_update(book: ContactBook) -> None:
+    """The update made an alias."""
+    book.undo(book.upsert({"phone": "+15550002", "email": "4@x"}))
 
 
-def update(made: ContactBook) -> None:
-    """A key moves on, and its old form stays as an alias."""
-    made.upsert({"phone": "+15550002", "email": "4@x"})
+def update(book: ContactBook) -> None:
+    """The old form of a key becomes an alias."""
+    book.upsert({"phone": "+15550002", "email": "4@x"})
 
 
-def delete(made: ContactBook) -> None:
-    """One is deleted, and a patch of its keys is sent."""
-    made.delete("c-1")
-    made.upsert({"email": "1@x"})
+def delete(book: ContactBook) -> None:
+    """A patch with the keys of a deleted contact follows."""
+    book.delete("c-1")
+    book.upsert({"email": "1@x"})
 
 
-def delete_and_merge(made: ContactBook) -> None:
-    """One is deleted, two are joined, and the survivor is deleted."""
-    made.delete("c-2")
-    made.merge("c-3", "c-1")
-    made.delete("c-3")
+def delete_and_merge(book: ContactBook) -> None:
+    """The survivor is deleted too."""
+    book.delete("c-2")
+    book.merge("c-3", "c-1")
+    book.delete("c-3")
 
 
-def undo_of_a_return(made: ContactBook) -> None:
-    """What a patch about a deleted contact did is taken back."""
-    made.delete("c-1")
-    made.undo(made.upsert({"email": "1@x", "name": "A"}))
+def undo_of_a_restore(book: ContactBook) -> None:
+    """Where deleted contacts are kept, the patch restores one."""
+    book.delete("c-1")
+    book.undo(book.upsert({"email": "1@x", "name": "A"}))
 
 
-def purge(made: ContactBook) -> None:
-    """One is forgotten, with whom it absorbed."""
-    made.merge("c-2", "c-3")
-    made.purge("c-3")
+def purge(book: ContactBook) -> None:
+    """The id is that of an absorbed contact."""
+    book.merge("c-2", "c-3")
+    book.purge("c-3")
 
 
-def purge_and_merge(made: ContactBook) -> None:
-    """The others are merged, and put back, after one is forgotten."""
-    made.purge("c-2")
-    made.undo(made.merge("c-3", "c-1"))
+def purge_and_merge(book: ContactBook) -> None:
+    """The other contacts are merged, and the merge is undone."""
+    book.purge("c-2")
+    book.undo(book.merge("c-3", "c-1"))
 
 
-def dedupe(made: ContactBook) -> None:
-    """Groups are merged, one change each."""
-    made.create({"email": "1@x"})
-    made.create({"email": "3@x"})
-    made.dedupe("email")
+def dedupe(book: ContactBook) -> None:
+    """Each group is one change."""
+    book.create({"email": "1@x"})
+    book.create({"email": "3@x"})
+    book.dedupe("email")
 
 
 HISTORIES = [
@@ -148,7 +145,7 @@ HISTORIES = [
     update,
     delete,
     delete_and_merge,
-    undo_of_a_return,
+    undo_of_a_restore,
     purge,
     purge_and_merge,
     dedupe,
@@ -156,35 +153,34 @@ HISTORIES = [
 
 
 class TestReplay:
-    """All changes done again: the same rows, and the same ids lead to them."""
+    """The replayed book has the same rows and ids."""
 
     @pytest.mark.parametrize("policy", [POLICY, SOFT], ids=["forget", "restore"])
     @pytest.mark.parametrize("history", HISTORIES)
-    def test_a_history(
+    def test_replay_equals_the_book_after_any_history(
         self, history: Callable[[ContactBook], None], policy: Policy
     ) -> None:
-        """In the same order, with versions, times and aliases; pickled entries too."""
-        made = book(policy)
-        history(made)
-        entries = pickle.loads(pickle.dumps(made.changes_since()))  # noqa: S301
+        """From entries, and from pickled entries."""
+        book = make_book(policy)
+        history(book)
+        entries = pickle.loads(pickle.dumps(book.changes_since()))  # noqa: S301
 
-        for each in (made.changes_since(), iter(entries)):
-            twin = ContactBook.from_changes(policy, each)
-            assert made.dump() == twin.dump()
-            assert leading(made) == leading(twin)
-            twin._index.check()
+        for source in (book.changes_since(), iter(entries)):
+            replayed = ContactBook.from_changes(policy, source)
+            assert book.dump() == replayed.dump()
+            assert contacts_by_id(book) == contacts_by_id(replayed)
+            replayed._index.check()
 
-    def test_it_goes_on(self) -> None:
-        """What the new book does is its own feed, from 1."""
-        made = book()
-        made.delete("c-3")
-        twin = ContactBook.from_changes(
-            POLICY, made.changes_since(), ids=lambda: "c-3", retain_changes=None
+    def test_replayed_book_counts_its_own_changes_from_1(self) -> None:
+        book = make_book()
+        book.delete("c-3")
+        replayed = ContactBook.from_changes(
+            POLICY, book.changes_since(), ids=lambda: "c-3", retain_changes=None
         )
-        assert () == twin.changes_since()
-        twin.create({"email": "3@x"})
+        assert () == replayed.changes_since()
+        replayed.create({"email": "3@x"})
 
-        assert ["created"] == results(twin)
+        assert ["created"] == results(replayed)
 
     @pytest.mark.parametrize(
         ("order", "message"),
@@ -194,17 +190,18 @@ class TestReplay:
             ((0, 0), "entries: 1 must not follow 1"),
         ],
     )
-    def test_out_of_order(self, order: tuple[int, ...], message: str) -> None:
-        """A gap, a step back and a repeat are refused by name."""
-        entries = book().changes_since()
+    def test_entries_out_of_order_are_refused_by_number(
+        self, order: tuple[int, ...], message: str
+    ) -> None:
+        entries = make_book().changes_since()
         with pytest.raises(ValueError, match=message):
             ContactBook.from_changes(POLICY, [entries[place] for place in order])
 
 
-def test_a_tail_does_not_fit_an_empty_book() -> None:
-    """Said in words, not by a KeyError."""
-    made = book()
-    made.merge("c-1", "c-2")
-    made.delete("c-1")
+def test_entries_about_unknown_contacts_are_refused() -> None:
+    """With a message, not with a KeyError."""
+    book = make_book()
+    book.merge("c-1", "c-2")
+    book.delete("c-1")
     with pytest.raises(ValueError, match="entries: 5 must not name an unknown contact"):
-        ContactBook.from_changes(POLICY, made.changes_since(4))
+        ContactBook.from_changes(POLICY, book.changes_since(4))

@@ -1,4 +1,4 @@
-"""The clock: aware times, plain and with the offset that they had."""
+"""The clock: aware times, stored with their offset."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ LINES: dict[str, Any] = {
 POLICY = Policy(merge_all("email", "phone"), LINES)
 
 
-def test_the_clock_of_the_system() -> None:
-    """It is aware, and of UTC."""
+def test_utc_now_is_aware_and_of_utc() -> None:
     assert utc_now().tzinfo is UTC
     assert utc_now() <= utc_now()
 
@@ -35,42 +34,42 @@ def test_the_clock_of_the_system() -> None:
     ],
     ids=["number", "none", "naive", "before the calendar"],
 )
-def test_a_time_is_aware(now: Any, words: str) -> None:
-    """And of the calendar of UTC; else nothing is written."""
-    made = ContactBook(POLICY, ids=lambda: "c-1", clock=lambda: now)
+def test_naive_or_unrepresentable_time_is_an_error(now: Any, words: str) -> None:
+    """Nothing is written."""
+    book = ContactBook(POLICY, ids=lambda: "c-1", clock=lambda: now)
     with pytest.raises((TypeError, ValueError), match=f"clock: must return {words}"):
-        made.create({"email": "a@x"})
+        book.create({"email": "a@x"})
 
-    assert len(made) == 0
-    assert "c-1" not in made
+    assert len(book) == 0
+    assert "c-1" not in book
 
 
 class NanoTime(datetime):
-    """As pandas has one: finer than a microsecond, and it says so."""
+    """A time with nanoseconds, such as that of pandas."""
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
-        """Add nanoseconds."""
+        """Format the time with nanoseconds."""
         return super().isoformat(sep, timespec).replace("+", "000000001+")
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
-def test_a_time_of_another_class_becomes_a_plain_one(zone: timezone) -> None:
-    """So a row of it is that of the time, and reads back as it was."""
+def test_time_of_a_subclass_is_stored_as_datetime(zone: timezone) -> None:
+    """So its row can be loaded."""
     now = NanoTime(2024, 1, 2, 3, 4, 5, 6, tzinfo=zone)
-    made = ContactBook(Policy(first_match("email"), LINES), clock=lambda: now)
-    made.upsert({"email": "ada@x.org"})
-    made.create({"email": "eve@x.org"})
+    book = ContactBook(Policy(first_match("email"), LINES), clock=lambda: now)
+    book.upsert({"email": "ada@x.org"})
+    book.create({"email": "eve@x.org"})
 
-    assert [type(each.created_at) for each in made] == [datetime] * 2
-    assert [each.created_at == now for each in made] == [True] * 2
-    assert ContactBook.load(made.policy, made.dump()).dump() == made.dump()
+    assert [type(contact.created_at) for contact in book] == [datetime] * 2
+    assert [contact.created_at == now for contact in book] == [True] * 2
+    assert ContactBook.load(book.policy, book.dump()).dump() == book.dump()
 
 
-def test_a_time_keeps_its_offset() -> None:
-    """It is written as it was said, and reads back equal."""
-    east = datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30)))
-    made = ContactBook(Policy(first_match("email"), LINES), clock=lambda: east)
-    ada = made.create({"email": "a@x"}).contact
+def test_time_keeps_its_offset() -> None:
+    """It is dumped with the offset, and reads back equal."""
+    local_time = datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    book = ContactBook(Policy(first_match("email"), LINES), clock=lambda: local_time)
+    ada = book.create({"email": "a@x"}).contact
 
     assert ada.to_dict()["created_at"] == "2024-01-02T00:00:00+05:30"
-    assert ContactBook.load(made.policy, made.dump()).get(ada.id) == ada
+    assert ContactBook.load(book.policy, book.dump()).get(ada.id) == ada

@@ -1,4 +1,4 @@
-"""The memory of calls: a call that is made again is answered, and not made again."""
+"""Idempotency keys: a repeated call returns the first outcome."""
 
 from __future__ import annotations
 
@@ -19,40 +19,38 @@ LINES = {
 }
 
 
-def book(*, create_keyless: bool = True, **options: Any) -> ContactBook:
-    """Make a book that creates a contact of a patch without a key."""
+def make_book(*, create_keyless: bool = True, **options: Any) -> ContactBook:
+    """Make a book that may create contacts without a key."""
     numbers = count(1)
-    absent: Any = "create" if create_keyless else "refuse"
-    policy = Policy(first_match("id"), LINES, on_no_key=absent)
+    on_no_key: Any = "create" if create_keyless else "refuse"
+    policy = Policy(first_match("id"), LINES, on_no_key=on_no_key)
     return ContactBook(policy, ids=lambda: f"c-{next(numbers)}", **options)
 
 
 @pytest.mark.parametrize("verb", ["upsert", "create"])
-def test_a_creation_without_a_key_is_safe_to_retry(verb: str) -> None:
-    """The very same outcome, and one contact."""
-    made = book()
-    call = getattr(made, verb)
+def test_retried_creation_returns_the_first_outcome(verb: str) -> None:
+    book = make_book()
+    call = getattr(book, verb)
     first = call({"name": "Ada"}, idempotency_key="k-1")
 
     assert call({"name": "Ada"}, idempotency_key="k-1") == first
     assert call({"name": "Ada"}, idempotency_key="k-1").replayed
     assert not first.replayed
     assert call({"name": "Ada"}, idempotency_key="k-2").contact.id == "c-2"
-    assert len(made) == 2
+    assert len(book) == 2
 
 
-def test_a_rule_that_counts_is_safe_to_retry() -> None:
-    """What twice would count twice counts once."""
-    made = book()
+def test_retried_call_applies_its_rules_once() -> None:
+    book = make_book()
     for _ in range(3):
-        made.upsert({"id": 1, "seen": 1}, idempotency_key="k-1")
-    made.upsert({"id": 1, "seen": 1})
+        book.upsert({"id": 1, "seen": 1}, idempotency_key="k-1")
+    book.upsert({"id": 1, "seen": 1})
 
-    assert made.get("c-1")["seen"] == 2
+    assert book.get("c-1")["seen"] == 2
 
 
 @pytest.mark.parametrize(
-    ("patch", "how"),
+    ("patch", "options"),
     [
         ({"id": 1, "name": "Bob"}, {}),
         ({"id": 1}, {}),
@@ -65,83 +63,80 @@ def test_a_rule_that_counts_is_safe_to_retry() -> None:
     ],
     ids=map(str, range(8)),
 )
-def test_another_call_with_the_same_key_is_refused(patch: Any, how: Any) -> None:
-    """Whatever differs; nothing is done, and the first call is still known."""
-    made = book()
-    first = made.upsert({"id": 1, "name": "Ada"}, idempotency_key="k-1")
-    before = made.dump()
+def test_different_call_with_the_same_key_is_refused(patch: Any, options: Any) -> None:
+    """Nothing changes, and the first call can still be retried."""
+    book = make_book()
+    first = book.upsert({"id": 1, "name": "Ada"}, idempotency_key="k-1")
+    before = book.dump()
     with pytest.raises(IdempotencyKeyReused) as caught:
-        made.upsert(patch, idempotency_key="k-1", **how)
+        book.upsert(patch, idempotency_key="k-1", **options)
 
     assert caught.value.key == "k-1"
-    assert made.dump() == before
-    assert made.upsert({"name": "Ada", "id": 1}, idempotency_key="k-1") == first
+    assert book.dump() == before
+    assert book.upsert({"name": "Ada", "id": 1}, idempotency_key="k-1") == first
 
 
-def test_keys_of_another_scope_are_apart() -> None:
-    """The same key in another scope is another call, and has room of its own."""
-    made = book(retain_calls=1)
-    first = made.upsert({"id": 1}, idempotency_key="k-1")
+def test_same_key_in_another_scope_is_another_call() -> None:
+    """Each scope has its own limit of retained calls."""
+    book = make_book(retain_calls=1)
+    first = book.upsert({"id": 1}, idempotency_key="k-1")
     for number in range(3):
-        call = f"k-{number}"
-        assert made.upsert({"id": 1}, scope="east", idempotency_key=call) != first
+        key = f"k-{number}"
+        assert book.upsert({"id": 1}, scope="east", idempotency_key=key) != first
 
-    assert made.upsert({"id": 1}, idempotency_key="k-1").replayed
+    assert book.upsert({"id": 1}, idempotency_key="k-1").replayed
 
 
-def test_another_verb_is_another_call() -> None:
-    """An upsert is no creation, though the patch is the same."""
-    made = book()
-    made.upsert({"id": 1}, idempotency_key="k-1")
+def test_same_key_with_another_verb_is_refused() -> None:
+    book = make_book()
+    book.upsert({"id": 1}, idempotency_key="k-1")
     with pytest.raises(IdempotencyKeyReused, match="'k-1' was used for another call"):
-        made.create({"id": 1}, idempotency_key="k-1")
+        book.create({"id": 1}, idempotency_key="k-1")
 
 
-def test_a_refused_call_may_be_made_again() -> None:
-    """Nothing happened, so there is nothing to remember, also under the same key."""
+def test_key_of_a_refused_call_is_free() -> None:
     policy = Policy(first_match("id"), {**LINES, "name": field(required=True)})
-    made = ContactBook(policy)
+    book = ContactBook(policy)
     with pytest.raises(MissingField):
-        made.upsert({"id": 1}, idempotency_key="k-1")
+        book.upsert({"id": 1}, idempotency_key="k-1")
 
-    assert made.upsert({"id": 1, "name": "Ada"}, idempotency_key="k-1").created
+    assert book.upsert({"id": 1, "name": "Ada"}, idempotency_key="k-1").created
 
 
-def test_the_memory_is_bounded() -> None:
-    """The oldest call is forgotten first; with none kept, none is known."""
-    made = book(retain_calls=2)
+def test_retain_calls_limits_the_retained_calls() -> None:
+    """The oldest call is removed first."""
+    book = make_book(retain_calls=2)
     for key in ("k-1", "k-2", "k-3"):
-        made.create({}, idempotency_key=key)
-    assert made.create({}, idempotency_key="k-3").contact.id == "c-3"
-    assert made.create({}, idempotency_key="k-1").contact.id == "c-4"
+        book.create({}, idempotency_key=key)
+    assert book.create({}, idempotency_key="k-3").contact.id == "c-3"
+    assert book.create({}, idempotency_key="k-1").contact.id == "c-4"
 
-    made = book(retain_calls=0)
+    book = make_book(retain_calls=0)
     for _ in range(2):
-        made.create({}, idempotency_key="k-1")
-    assert len(made) == 2
+        book.create({}, idempotency_key="k-1")
+    assert len(book) == 2
 
 
 @pytest.mark.parametrize("key", ["", 7, b"k"], ids=str)
-def test_a_key_is_text(key: Any) -> None:
-    """Anything else is refused, and nothing is created."""
-    made = book()
-    for call in (made.upsert, made.create):
+def test_key_that_is_no_text_is_refused(key: Any) -> None:
+    book = make_book()
+    for call in (book.upsert, book.create):
         with pytest.raises(InvalidField, match="idempotency_key: must be text"):
             call({"id": 1}, idempotency_key=key)
-    assert len(made) == 0
+    assert len(book) == 0
 
 
-def test_the_same_call_at_once_is_made_once() -> None:
-    """Eight threads retry each of fifty creations; each gets the one outcome."""
-    made = book()
-    found: list[set[str]] = [set() for _ in range(50)]
-    gate = threading.Barrier(8)
+def test_concurrent_retries_make_the_call_once() -> None:
+    """Eight threads repeat fifty creations."""
+    book = make_book()
+    ids_by_call: list[set[str]] = [set() for _ in range(50)]
+    barrier = threading.Barrier(8)
 
     def retry() -> None:
-        gate.wait()
-        for number, ids in enumerate(found):
+        barrier.wait()
+        for number, ids in enumerate(ids_by_call):
             key = f"k-{number}"
-            ids.add(made.create({"name": key}, idempotency_key=key).contact.id)
+            ids.add(book.create({"name": key}, idempotency_key=key).contact.id)
 
     threads = [threading.Thread(target=retry) for _ in range(8)]
     for thread in threads:
@@ -149,6 +144,6 @@ def test_the_same_call_at_once_is_made_once() -> None:
     for thread in threads:
         thread.join()
 
-    assert [1] * 50 == [len(ids) for ids in found]
-    assert len(made) == 50
-    made._index.check()
+    assert [1] * 50 == [len(ids) for ids in ids_by_call]
+    assert len(book) == 50
+    book._index.check()

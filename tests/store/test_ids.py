@@ -1,4 +1,4 @@
-"""Ids: those that a book makes itself, and those that it is given."""
+"""Ids: those that a book draws itself, and those of its caller."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LINES: dict[str, Any] = {
 POLICY = Policy(merge_all("email", "phone"), LINES)
 
 
-def test_ids_repeat_in_no_other_book() -> None:
-    """A prefix of its own, and a number."""
-    one, two = fresh_ids(), fresh_ids()
-    ids = [one(), one(), two(), two()]
+def test_fresh_ids_of_two_books_differ() -> None:
+    """An id is a prefix of the book and a number."""
+    first_ids, second_ids = fresh_ids(), fresh_ids()
+    ids = [first_ids(), first_ids(), second_ids(), second_ids()]
 
     assert len(set(ids)) == 4
     assert [id.split("-")[1] for id in ids] == ["1", "2", "1", "2"]
@@ -33,10 +33,10 @@ def test_ids_repeat_in_no_other_book() -> None:
     ("id", "error"),
     [(7, TypeError), ("", TypeError), (None, TypeError), ("\ud800", ValueError)],
 )
-def test_an_id_is_text(id: Any, error: type[Exception]) -> None:
-    """Whatever else is answered is refused, and nobody is created."""
-    made = ContactBook(POLICY, ids=lambda: id)
+def test_id_that_is_no_text_is_an_error(id: Any, error: type[Exception]) -> None:
+    """No contact is created."""
+    book = ContactBook(POLICY, ids=lambda: id)
     with pytest.raises(error):
-        made.create({"email": "a@x"})
+        book.create({"email": "a@x"})
 
-    assert len(made) == 0
+    assert len(book) == 0

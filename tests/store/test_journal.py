@@ -1,4 +1,4 @@
-"""The journal: what changed, call by call."""
+"""The journal: the changes of a book, call by call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.changed import HARD, POLICY, SOFT, book, results
+from tests.store.changed import HARD, POLICY, SOFT, make_book, results
 from upsertcore import (
     ContactBook,
     Outcome,
@@ -16,188 +16,189 @@ from upsertcore import (
 )
 
 
-def test_what_is_kept() -> None:
-    """So many as were asked for; what is forgotten cannot be asked for."""
-    made = book(keep=2)
+def test_retain_changes_limits_the_retained_changes() -> None:
+    """Changes before them are refused."""
+    book = make_book(retain_changes=2)
 
-    assert results(made, 1) == ["created", "created"]
-    assert [each.number for each in made.changes_since(2)] == [3]
-    assert made.changes_since(3) == made.changes_since(9) == ()
-    with pytest.raises(errors.ChangesNotRetained) as no:
-        made.changes_since()
-    assert (no.value.number, no.value.first) == (0, 2)
+    assert results(book, 1) == ["created", "created"]
+    assert [entry.number for entry in book.changes_since(2)] == [3]
+    assert book.changes_since(3) == book.changes_since(9) == ()
+    with pytest.raises(errors.ChangesNotRetained) as caught:
+        book.changes_since()
+    assert (caught.value.number, caught.value.first) == (0, 2)
 
     with pytest.raises(errors.ChangesNotRetained):
-        book(keep=0).changes_since(2)
-    assert book(keep=0).changes_since(3) == ()
+        make_book(retain_changes=0).changes_since(2)
+    assert make_book(retain_changes=0).changes_since(3) == ()
 
 
-class TestDeleted:
-    """Contacts that stay though they are deleted."""
+class TestKeptDeletion:
+    """Deleted contacts that are kept."""
 
-    def test_it_is_marked(self) -> None:
-        """It can be read and found, and is a new version."""
-        made = book(SOFT)
-        ada = made.delete("c-1")
+    def test_deleted_contact_is_kept_with_deleted_at(self) -> None:
+        """It is a new version, can be read and found, and is loaded from a dump."""
+        book = make_book(SOFT)
+        deleted = book.delete("c-1")
 
-        assert made.get("c-1") is ada
-        assert (ada.version, ada.deleted_at) == (2, ada.updated_at)
-        assert made.find("email", "1@x") == (ada,)
-        assert made.dump()[0]["deleted_at"] == ada.updated_at.isoformat()
-        assert ContactBook.load(SOFT, made.dump()).dump() == made.dump()
-        made._index.check()
+        assert book.get("c-1") is deleted
+        assert (deleted.version, deleted.deleted_at) == (2, deleted.updated_at)
+        assert book.find("email", "1@x") == (deleted,)
+        assert book.dump()[0]["deleted_at"] == deleted.updated_at.isoformat()
+        assert ContactBook.load(SOFT, book.dump()).dump() == book.dump()
+        book._index.check()
 
-    def test_a_second_time(self) -> None:
-        """Nothing changes then."""
-        made = book(SOFT)
-        ada = made.delete("c-1")
+    def test_second_deletion_changes_nothing(self) -> None:
+        book = make_book(SOFT)
+        deleted = book.delete("c-1")
 
-        assert made.delete("c-1") is ada
-        assert results(made)[3:] == ["deleted"]
+        assert book.delete("c-1") is deleted
+        assert results(book)[3:] == ["deleted"]
 
     @pytest.mark.parametrize("policy", [POLICY, SOFT, HARD])
-    def test_an_unknown_id(self, policy: Policy) -> None:
-        """That of somebody who was merged is no contact's own."""
-        made = book(policy)
-        made.merge("c-1", "c-2")
+    def test_delete_of_an_unknown_or_merged_id_is_refused(self, policy: Policy) -> None:
+        book = make_book(policy)
+        book.merge("c-1", "c-2")
         for id in ("c-2", "c-9"):
             with pytest.raises(errors.UnknownContact):
-                made.delete(id)
+                book.delete(id)
 
-    def test_a_patch_brings_it_back(self) -> None:
-        """Also where no field moves."""
-        made = book(SOFT)
-        made.delete("c-1")
-        outcome = made.upsert({"email": "1@x"})
+    def test_patch_restores_the_contact(self) -> None:
+        """Even if no field changes."""
+        book = make_book(SOFT)
+        book.delete("c-1")
+        outcome = book.upsert({"email": "1@x"})
 
         assert (outcome.result, outcome.changes) == ("updated", ())
         assert outcome.contact.deleted_at is None
-        assert made.upsert({"email": "1@x"}).unchanged
+        assert book.upsert({"email": "1@x"}).unchanged
 
-    def test_a_patch_is_refused(self) -> None:
-        """By name, after the version that was named."""
-        made = book(HARD)
-        made.delete("c-1")
-        with pytest.raises(errors.ContactDeleted) as no:
-            made.upsert({"email": "1@x", "name": "A"})
-        assert no.value.id == "c-1"
+    def test_patch_for_a_deleted_contact_is_refused(self) -> None:
+        """A wrong ``if_version`` is refused first."""
+        book = make_book(HARD)
+        book.delete("c-1")
+        with pytest.raises(errors.ContactDeleted) as caught:
+            book.upsert({"email": "1@x", "name": "A"})
+        assert caught.value.id == "c-1"
         with pytest.raises(errors.StaleVersion):
-            made.upsert({"email": "1@x"}, if_version=1)
+            book.upsert({"email": "1@x"}, if_version=1)
 
-    def test_no_group_has_it(self) -> None:
-        """Two of three are left, or none."""
-        made = book(SOFT)
+    def test_deleted_contact_is_in_no_group(self) -> None:
+        book = make_book(SOFT)
         for number in (1, 2):
-            made.create({"email": f"{number}@x"})
-        made.create({"email": "1@x"})
-        made.delete("c-1")
-        made.delete("c-2")
+            book.create({"email": f"{number}@x"})
+        book.create({"email": "1@x"})
+        book.delete("c-1")
+        book.delete("c-2")
 
-        assert [[each.id for each in g] for g in made.duplicates()] == [["c-4", "c-6"]]
+        assert [[contact.id for contact in group] for group in book.duplicates()] == [
+            ["c-4", "c-6"]
+        ]
 
-    def test_it_can_be_undone_by_its_outcome(self) -> None:
-        """A deletion that keeps the contact is undone as an update is."""
-        made = book(SOFT)
-        before = made.dump()
-        made.delete("c-1")
-        outcome = made.changes_since(3)[0].outcome
+    def test_outcome_of_a_deletion_can_be_undone(self) -> None:
+        """Its outcome is that of the entry."""
+        book = make_book(SOFT)
+        before = book.dump()
+        book.delete("c-1")
+        outcome = book.changes_since(3)[0].outcome
         assert isinstance(outcome, Outcome)
-        made.undo(outcome)
+        book.undo(outcome)
 
-        assert made.dump() == before
+        assert book.dump() == before
 
 
 class TestChanges:
-    """What stands in the feed, under which number, and what does not."""
+    """Entries of the journal and their numbers."""
 
-    def test_every_result(self) -> None:
-        """Each with its own outcome, in the order of the calls, numbered from 1."""
-        made = book()
+    def test_each_change_has_an_entry_with_its_outcome(self) -> None:
+        """Numbers count from 1 in the order of the calls."""
+        book = make_book()
         outcomes = [
-            made.upsert({"email": "1@x", "name": "A"}),
-            made.merge("c-1", "c-2"),
+            book.upsert({"email": "1@x", "name": "A"}),
+            book.merge("c-1", "c-2"),
         ]
-        outcomes.append(made.undo(outcomes[-1]))
-        gone = made.delete("c-2")
-        entries = made.changes_since(3)
+        outcomes.append(book.undo(outcomes[-1]))
+        deleted = book.delete("c-2")
+        entries = book.changes_since(3)
 
-        assert [4, 5, 6, 7] == [each.number for each in entries]
-        assert ["updated", "merged", "undone", "deleted"] == results(made, 3)
-        assert outcomes == [each.outcome for each in entries[:-1]]
-        assert entries[-1].outcome == Outcome("deleted", gone, gone)
+        assert [4, 5, 6, 7] == [entry.number for entry in entries]
+        assert ["updated", "merged", "undone", "deleted"] == results(book, 3)
+        assert outcomes == [entry.outcome for entry in entries[:-1]]
+        assert entries[-1].outcome == Outcome("deleted", deleted, deleted)
 
-    def test_what_changes_nothing(self) -> None:
-        """Unchanged, refused, planned, or read: the numbers go on without a gap."""
-        made = book()
-        made.undo(made.upsert({"email": "1@x"}))
-        made.merge("c-1", "c-1", on_itself="ignore")
-        made.plan({"email": "new@x"})
-        for refused in ({"city": "Oslo"}, {"name": "A"}):
+    def test_call_that_changes_nothing_has_no_entry(self) -> None:
+        """Unchanged, refused, planned and read calls leave no gap in the numbers."""
+        book = make_book()
+        book.undo(book.upsert({"email": "1@x"}))
+        book.merge("c-1", "c-1", on_itself="ignore")
+        book.plan({"email": "new@x"})
+        for patch in ({"city": "Oslo"}, {"name": "A"}):
             with pytest.raises(errors.Refused):
-                made.upsert(refused)
+                book.upsert(patch)
         with pytest.raises(errors.UnknownContact):
-            made.delete("c-9")
-        made.apply(made.plan({"email": "new@x"}))
+            book.delete("c-9")
+        book.apply(book.plan({"email": "new@x"}))
 
-        assert [4] == [each.number for each in made.changes_since(3)]
-        assert ["created"] == results(made, 3)
+        assert [4] == [entry.number for entry in book.changes_since(3)]
+        assert ["created"] == results(book, 3)
 
-    def test_a_call_that_is_made_again(self) -> None:
-        """The memory of calls answers, and the feed does not grow."""
-        made = book()
+    def test_retried_call_has_one_entry(self) -> None:
+        book = make_book()
         for _ in range(2):
-            made.create({"email": "4@x"}, idempotency_key="k-1")
+            book.create({"email": "4@x"}, idempotency_key="k-1")
 
-        assert ["created"] == results(made, 3)
+        assert ["created"] == results(book, 3)
 
-    def test_each_row_of_an_atomic_batch(self) -> None:
-        """One entry for each that changed something; a refused batch leaves none."""
-        made = book()
+    def test_each_changing_row_of_an_atomic_batch_has_an_entry(self) -> None:
+        """A refused batch has none."""
+        book = make_book()
         rows = [{"email": "4@x"}, {"email": "4@x"}, {"email": "4@x", "name": "A"}]
-        made.upsert_many(rows, atomic=True)
+        book.upsert_many(rows, atomic=True)
         with pytest.raises(errors.UnknownField):
-            made.upsert_many([{"email": "5@x"}, {"city": "Oslo"}], atomic=True)
+            book.upsert_many([{"email": "5@x"}, {"city": "Oslo"}], atomic=True)
 
-        assert ["created", "updated"] == results(made, 3)
-        assert [4, 5] == [each.number for each in made.changes_since(3)]
+        assert ["created", "updated"] == results(book, 3)
+        assert [4, 5] == [entry.number for entry in book.changes_since(3)]
 
-    def test_what_is_forgotten_is_said(self) -> None:
-        """From which number on they are kept; it is no refusal, but a look-up."""
+    def test_changes_not_retained_names_the_oldest_change(self) -> None:
+        """It is a LookupError and no refusal."""
         with pytest.raises(
             errors.ChangesNotRetained, match="changes after 0 are"
-        ) as no:
-            book(keep=2).changes_since()
+        ) as caught:
+            make_book(retain_changes=2).changes_since()
 
-        assert "the oldest available is 2" in str(no.value)
-        assert isinstance(no.value, LookupError)
-        assert not isinstance(no.value, errors.Refused)
+        assert "the oldest available is 2" in str(caught.value)
+        assert isinstance(caught.value, LookupError)
+        assert not isinstance(caught.value, errors.Refused)
 
-    def test_a_book_keeps_none_unless_asked(self) -> None:
-        """It still counts, so that nobody takes a forgotten change for none."""
-        made = ContactBook(POLICY)
-        assert () == made.changes_since()
-        made.create({"email": "1@x"})
+    def test_book_retains_no_changes_by_default(self) -> None:
+        """It counts them, so that missing changes are an error."""
+        book = ContactBook(POLICY)
+        assert () == book.changes_since()
+        book.create({"email": "1@x"})
 
-        with pytest.raises(errors.ChangesNotRetained) as no:
-            made.changes_since()
-        assert (0, 2, False) == (no.value.number, no.value.first, no.value.retains)
-        assert () == made.changes_since(1)
+        with pytest.raises(errors.ChangesNotRetained) as caught:
+            book.changes_since()
+        assert (0, 2, False) == (
+            caught.value.number,
+            caught.value.first,
+            caught.value.retains,
+        )
+        assert () == book.changes_since(1)
 
-    def test_what_was_given_stays_as_it_was(self) -> None:
-        """A later change, or a purge, does not reach what the caller has."""
-        made = book()
-        given = made.changes_since()
-        made.purge("c-1")
+    def test_returned_entries_do_not_change(self) -> None:
+        """Neither by later changes nor by a purge."""
+        book = make_book()
+        entries = book.changes_since()
+        book.purge("c-1")
 
-        assert all(each.outcome is not None for each in given)
-        assert ["purged", "created", "created"] == results(made)
+        assert all(entry.outcome is not None for entry in entries)
+        assert ["purged", "created", "created"] == results(book)
 
 
-@pytest.mark.parametrize("keep", [-1, 1.5, "all"], ids=str)
-def test_how_many_are_kept(keep: Any) -> None:
-    """A number from 0, or None for all."""
+@pytest.mark.parametrize("retain_changes", [-1, 1.5, "all"], ids=str)
+def test_invalid_retain_changes_is_an_error(retain_changes: Any) -> None:
     with pytest.raises(
         ValueError, match="retain_changes: must be a whole number from 0"
     ):
-        ContactBook(Policy(never(), {}), retain_changes=keep)
-    assert book().changes_since(-1)
+        ContactBook(Policy(never(), {}), retain_changes=retain_changes)
+    assert make_book().changes_since(-1)

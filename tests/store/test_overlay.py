@@ -1,4 +1,4 @@
-"""The overlay: read as the index would be, and nothing below is written."""
+"""The overlay: it reads as the index would, and never writes to it."""
 
 from __future__ import annotations
 
@@ -20,107 +20,104 @@ def contact(id: str, version: int = 1, *merged_ids: str, scope: str = "") -> Con
     return Contact(id, scope, {"v": version}, version, NOW, NOW, merged_ids=merged_ids)
 
 
-def below() -> ContactIndex:
-    """Make an index in which a and b share a phone, and c has one of its own."""
+def make_index() -> ContactIndex:
+    """Make an index in which a and b share a phone, and c has its own."""
     index = ContactIndex(["email", "phone"])
     for id, phone in (("a", "+1"), ("b", "+1"), ("c", "+3")):
         index.put(contact(id), [[f"{id}@x"], [phone]])
     return index
 
 
-def test_it_reads_what_stands_below() -> None:
-    """Where nothing was put, it answers as the index does."""
-    index = below()
-    laid = Overlay(index)
+def test_empty_overlay_reads_from_the_index() -> None:
+    index = make_index()
+    overlay = Overlay(index)
 
-    assert laid.get("a") is index.get("a")
-    assert laid.get_with_forms("b")[1] == (("b@x",), ("+1",))
-    assert laid.holders("phone", "+1", "") == ("a", "b")
-    assert laid.holders("phone", "+1", "s") == ()
-    assert (laid.has_id("c"), laid.has_id("d")) == (True, False)
-    assert laid.puts == []
+    assert overlay.get("a") is index.get("a")
+    assert overlay.get_with_forms("b")[1] == (("b@x",), ("+1",))
+    assert overlay.holders("phone", "+1", "") == ("a", "b")
+    assert overlay.holders("phone", "+1", "s") == ()
+    assert (overlay.has_id("c"), overlay.has_id("d")) == (True, False)
+    assert overlay.puts == []
     with pytest.raises(UnknownContact):
-        laid.get("d")
+        overlay.get("d")
     with pytest.raises(KeyError):
-        laid.holders("name", "ada", "")
+        overlay.holders("name", "ada", "")
 
 
-def test_what_is_put_is_read_and_not_written() -> None:
-    """A new contact, and another version of one that is known."""
-    index = below()
-    laid = Overlay(index)
-    new, moved = contact("d"), contact("a", 2)
-    laid.put(new, (("d@x",), ("+3",)))
-    laid.put(moved, (("a2@x",), ("+3",)))
+def test_put_contact_is_read_and_not_written() -> None:
+    """A new contact, and a new version of a stored one."""
+    index = make_index()
+    overlay = Overlay(index)
+    new, updated = contact("d"), contact("a", 2)
+    overlay.put(new, (("d@x",), ("+3",)))
+    overlay.put(updated, (("a2@x",), ("+3",)))
 
-    assert laid.get("d") is new
-    assert laid.get("a") is moved
-    assert laid.get_with_forms("d")[1] == (("d@x",), ("+3",))
-    assert laid.get_with_forms("a")[1] == (("a2@x",), ("+3",))
-    assert laid.holders("email", "a@x", "") == ()
-    assert laid.holders("email", "a2@x", "") == ("a",)
-    assert laid.holders("phone", "+1", "") == ("b",)
-    assert laid.puts == [(new, (("d@x",), ("+3",))), (moved, (("a2@x",), ("+3",)))]
-    assert laid.has_id("d")
+    assert overlay.get("d") is new
+    assert overlay.get("a") is updated
+    assert overlay.get_with_forms("d")[1] == (("d@x",), ("+3",))
+    assert overlay.get_with_forms("a")[1] == (("a2@x",), ("+3",))
+    assert overlay.holders("email", "a@x", "") == ()
+    assert overlay.holders("email", "a2@x", "") == ("a",)
+    assert overlay.holders("phone", "+1", "") == ("b",)
+    assert overlay.puts == [(new, (("d@x",), ("+3",))), (updated, (("a2@x",), ("+3",)))]
+    assert overlay.has_id("d")
     assert index.get("a") == contact("a")
     assert "d" not in index
     assert index.holders("phone", "+1") == ("a", "b")
     index.check()
 
 
-def test_holders_stand_by_creation() -> None:
-    """Those below first, whenever they were put; new ones as they were put."""
-    laid = Overlay(below())
+def test_holders_are_in_order_of_creation() -> None:
+    """Stored contacts first, then new ones in the order of their puts."""
+    overlay = Overlay(make_index())
     for id, version in (("z", 1), ("b", 2), ("y", 1), ("a", 2), ("c", 2)):
-        laid.put(contact(id, version), ((), ("+1",)))
+        overlay.put(contact(id, version), ((), ("+1",)))
 
-    assert laid.holders("phone", "+1", "") == ("a", "b", "c", "z", "y")
-    assert laid.holders("phone", "+3", "") == ()
-
-
-def test_scopes_are_apart() -> None:
-    """A form of one scope is not held in another."""
-    laid = Overlay(below())
-    laid.put(contact("d", scope="s"), (("a@x",), ("+1",)))
-
-    assert laid.holders("email", "a@x", "s") == ("d",)
-    assert laid.holders("email", "a@x", "") == ("a",)
+    assert overlay.holders("phone", "+1", "") == ("a", "b", "c", "z", "y")
+    assert overlay.holders("phone", "+3", "") == ()
 
 
-def test_who_was_absorbed_leads_to_the_survivor() -> None:
-    """One from below, and one that was put here, by every id that led to them."""
-    index = below()
+def test_form_of_another_scope_is_not_held() -> None:
+    overlay = Overlay(make_index())
+    overlay.put(contact("d", scope="s"), (("a@x",), ("+1",)))
+
+    assert overlay.holders("email", "a@x", "s") == ("d",)
+    assert overlay.holders("email", "a@x", "") == ("a",)
+
+
+def test_ids_of_absorbed_contacts_lead_to_the_survivor() -> None:
+    """A stored contact and one of the overlay, with their merged ids."""
+    index = make_index()
     index.put(contact("b", 2, "b0"), [["b@x"], ["+1"]])
-    laid = Overlay(index)
-    laid.put(contact("d"), (("d@x",), ()))
+    overlay = Overlay(index)
+    overlay.put(contact("d"), (("d@x",), ()))
     survivor = contact("a", 2, "b", "b0", "d")
-    laid.put(survivor, (("a@x",), ("+1", "+2")))
+    overlay.put(survivor, (("a@x",), ("+1", "+2")))
 
     for id in ("a", "b", "b0", "d"):
-        assert laid.get(id) is survivor
-        assert laid.get_with_forms(id)[1] == (("a@x",), ("+1", "+2"))
-        assert laid.has_id(id)
-    assert laid.holders("phone", "+1", "") == ("a",)
-    assert laid.holders("email", "b@x", "") == ()
-    assert laid.holders("email", "d@x", "") == ()
+        assert overlay.get(id) is survivor
+        assert overlay.get_with_forms(id)[1] == (("a@x",), ("+1", "+2"))
+        assert overlay.has_id(id)
+    assert overlay.holders("phone", "+1", "") == ("a",)
+    assert overlay.holders("email", "b@x", "") == ()
+    assert overlay.holders("email", "d@x", "") == ()
     assert index.get("b0").id == "b"
 
 
-def test_an_id_that_led_to_who_is_put() -> None:
-    """It is followed below first, and from there to what was laid over."""
-    index = below()
+def test_merged_id_of_the_index_leads_to_the_put_version() -> None:
+    index = make_index()
     index.put(contact("b", 2, "b0"), [["b@x"], ["+1"]])
-    laid = Overlay(index)
-    newer = contact("b", 3, "b0")
-    laid.put(newer, (("b3@x",), ()))
+    overlay = Overlay(index)
+    updated = contact("b", 3, "b0")
+    overlay.put(updated, (("b3@x",), ()))
 
-    assert laid.get("b0") is newer
-    assert laid.get_with_forms("b0")[1] == (("b3@x",), ())
+    assert overlay.get("b0") is updated
+    assert overlay.get_with_forms("b0")[1] == (("b3@x",), ())
 
 
-def test_ids_of_contacts_below_are_in_use() -> None:
-    """As they are in the index, until one is removed."""
-    index = below()
+def test_ids_of_the_index_are_in_use() -> None:
+    """Until their contact is removed."""
+    index = make_index()
     assert Overlay(index).has_id("c")
     index.remove("c")
 
@@ -128,10 +125,10 @@ def test_ids_of_contacts_below_are_in_use() -> None:
 
 
 READS: Any = {
-    "a contact": lambda laid: laid.get("a"),
-    "its forms": lambda laid: laid.get_with_forms("a")[1],
-    "a key": lambda laid: laid.holders("phone", "+1", ""),
-    "a free key": lambda laid: laid.holders("phone", "+9", ""),
+    "a contact": lambda overlay: overlay.get("a"),
+    "its forms": lambda overlay: overlay.get_with_forms("a")[1],
+    "a key": lambda overlay: overlay.holders("phone", "+1", ""),
+    "a free key": lambda overlay: overlay.holders("phone", "+9", ""),
 }
 WRITES: Any = {
     "moved": lambda index: index.put(contact("a", 2), [["a@x"], ["+1"]]),
@@ -161,66 +158,63 @@ WRITES: Any = {
         ("a key", "else", None),
     ],
 )
-def test_it_says_whether_what_was_read_still_holds(
+def test_stale_reason_depends_on_what_was_read(
     read: str, write: str, reason: str | None
 ) -> None:
-    """What was not read does not matter."""
-    index = below()
-    laid = Overlay(index)
-    READS[read](laid)
-    assert laid.stale_reason(index) is None
+    index = make_index()
+    overlay = Overlay(index)
+    READS[read](overlay)
+    assert overlay.stale_reason(index) is None
     WRITES[write](index)
 
-    assert laid.stale_reason(index) == reason
+    assert overlay.stale_reason(index) == reason
 
 
-def test_what_it_put_itself_is_never_stale() -> None:
-    """Only what was read from below rests on what stands below."""
-    index = below()
-    laid = Overlay(index)
-    laid.put(contact("d"), (("d@x",), ()))
-    laid.get("d")
+def test_put_contact_is_never_stale() -> None:
+    index = make_index()
+    overlay = Overlay(index)
+    overlay.put(contact("d"), (("d@x",), ()))
+    overlay.get("d")
     index.remove("a")
 
-    assert laid.stale_reason(index) is None
+    assert overlay.stale_reason(index) is None
 
 
-def test_a_form_is_asked_for_below_once() -> None:
-    """What was read first counts, until it is said to be stale."""
-    index = below()
-    laid = Overlay(index)
-    laid.holders("phone", "+3", "")
+def test_holders_are_read_from_the_index_once() -> None:
+    index = make_index()
+    overlay = Overlay(index)
+    overlay.holders("phone", "+3", "")
     index.remove("c")
 
-    assert laid.holders("phone", "+3", "") == ("c",)
-    assert laid.stale_reason(index) is not None
+    assert overlay.holders("phone", "+3", "") == ("c",)
+    assert overlay.stale_reason(index) is not None
 
 
-def test_what_was_read_below_is_read_once() -> None:
-    """A decision never rests on two states, of which only the later one is seen."""
-    index = below()
-    laid = Overlay(index)
-    first = laid.get_with_forms("a")
+def test_contact_is_read_from_the_index_once() -> None:
+    """So a decision rests on one state."""
+    index = make_index()
+    overlay = Overlay(index)
+    first = overlay.get_with_forms("a")
     index.put(contact("a", 2), (("a2@x",), ("+1",)))
 
     assert first == (contact("a"), (("a@x",), ("+1",)))
-    assert first == laid.get_with_forms("a")
-    assert laid.get("a") is first[0]
-    assert laid.stale_reason(index) == "contact a is at version 2, not 1"
+    assert first == overlay.get_with_forms("a")
+    assert overlay.get("a") is first[0]
+    assert overlay.stale_reason(index) == "contact a is at version 2, not 1"
 
 
-def test_who_is_absorbed_while_places_are_looked_at_is_told() -> None:
-    """What came and went in between was seen half, though it is as it was again."""
-    index = below()
-    laid = Overlay(index)
-    laid.holders("phone", "+1", "")
-    laid.put(contact("c", 2), ((), ("+1",)))
-    (before, forms), back = index.get_with_forms("a"), index.get_with_forms("b")
+def test_place_read_during_a_merge_and_its_undo_is_stale() -> None:
+    """The index is as before, but some places were read in between."""
+    index = make_index()
+    overlay = Overlay(index)
+    overlay.holders("phone", "+1", "")
+    overlay.put(contact("c", 2), ((), ("+1",)))
+    (before, forms), restored = index.get_with_forms("a"), index.get_with_forms("b")
     index.put(contact("a", 2, "b"), (("a@x", "b@x"), ("+1",)))
-    laid.holders("phone", "+1", "")
-    index.split(before, forms, [back])
+    overlay.holders("phone", "+1", "")
+    index.split(before, forms, [restored])
 
     assert (
-        laid.stale_reason(index)
+        overlay.stale_reason(index)
         == "contact b has changed its place in the order of creation"
     )
