@@ -1,4 +1,4 @@
-"""The index: contacts by id and by key, in the order of their creation."""
+"""The contact index: contacts by id and by key, in the order of creation."""
 
 from __future__ import annotations
 
@@ -14,35 +14,34 @@ from upsertcore.model.packed_row import MAX_NAMES, NAMES, Row, row_of
 from upsertcore.store.contact_index import ContactIndex
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
-B = ("b@x", "a@x", "c@x"), ("+1",)
+FORMS_OF_B = ("b@x", "a@x", "c@x"), ("+1",)
 
 
-def contact(id: str, scope: str = "", **fields: Any) -> Contact:
+def make_contact(id: str, scope: str = "", **fields: Any) -> Contact:
     """Make a contact."""
     return Contact(id, scope, fields, 1, NOW, NOW)
 
 
-def survivor(id: str, *merged_ids: str, scope: str = "") -> Contact:
+def make_survivor(id: str, *merged_ids: str, scope: str = "") -> Contact:
     """Make a contact that has absorbed others."""
     return Contact(id, scope, {}, 2, NOW, NOW, merged_ids=merged_ids)
 
 
-def filled() -> ContactIndex:
-    """Make an index in which three share a phone and one has a key of its own."""
+def make_index() -> ContactIndex:
+    """Make an index in which a, b and c share a phone, and d is of another scope."""
     index = ContactIndex(["email", "phone"])
     for id in ("a", "b", "c"):
-        index.put(contact(id), [[f"{id}@x"], ["+1"]])
-    index.put(contact("d", "s"), [["a@x"], []])
+        index.put(make_contact(id), [[f"{id}@x"], ["+1"]])
+    index.put(make_contact("d", "s"), [["a@x"], []])
     return index
 
 
-def test_it_finds() -> None:
-    """By id, by key, within a scope."""
-    index = filled()
+def test_index_finds_by_id_and_by_key_within_a_scope() -> None:
+    index = make_index()
 
     assert len(index) == 4
-    assert ["a", "b", "c", "d"] == [each.id for each in index]
-    assert index.get("b") == contact("b")
+    assert ["a", "b", "c", "d"] == [contact.id for contact in index]
+    assert index.get("b") == make_contact("b")
     assert index.get_with_forms("d")[1] == (("a@x",), ())
     assert index.holders("email", "a@x") == ("a",)
     assert index.holders("email", "a@x", "s") == ("d",)
@@ -54,14 +53,14 @@ def test_it_finds() -> None:
     index.check()
 
 
-def test_a_contact_keeps_its_place() -> None:
-    """An update, or a key that comes late, does not change the order of creation."""
-    index = filled()
-    index.put(contact("a"), [["a@x"], []])
-    index.put(contact("c"), [["c@x"], ["+2"]])
-    index.put(contact("a", city="Oslo"), [["a2@x", "a3@x"], ["+1", "+2"]])
+def test_updated_contact_keeps_its_place() -> None:
+    """Among the holders of a new key too."""
+    index = make_index()
+    index.put(make_contact("a"), [["a@x"], []])
+    index.put(make_contact("c"), [["c@x"], ["+2"]])
+    index.put(make_contact("a", city="Oslo"), [["a2@x", "a3@x"], ["+1", "+2"]])
 
-    assert ["a", "b", "c", "d"] == [each.id for each in index]
+    assert ["a", "b", "c", "d"] == [contact.id for contact in index]
     assert index.holders("phone", "+1") == ("a", "b")
     assert index.holders("phone", "+2") == ("a", "c")
     assert index.holders("email", "a@x") == ()
@@ -70,13 +69,13 @@ def test_a_contact_keeps_its_place() -> None:
 
 
 @pytest.mark.parametrize("order", ["abc", "bca", "cab"])
-def test_what_is_removed_leaves_nothing(order: str) -> None:
-    """Whoever goes first, the keys of the others stay and nothing is left over."""
-    index = filled()
-    for done, id in enumerate(order, 1):
-        assert index.remove(id) == contact(id)
+def test_removed_contact_leaves_no_entry(order: str) -> None:
+    """In any order of removal; the entries of the others stay."""
+    index = make_index()
+    for removed_count, id in enumerate(order, 1):
+        assert index.remove(id) == make_contact(id)
         assert id not in index
-        assert set(index.holders("phone", "+1")) == set(order[done:])
+        assert set(index.holders("phone", "+1")) == set(order[removed_count:])
         index.check()
     index.remove("d")
 
@@ -85,25 +84,24 @@ def test_what_is_removed_leaves_nothing(order: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["x", None, []], ids=["text", "null", "list"])
-def test_nobody_has_this_id(id: Any) -> None:
-    """Whatever the id is, the error is the same."""
-    for ask in (filled().get, filled().get_with_forms, filled().remove):
+def test_unknown_id_is_an_error(id: Any) -> None:
+    """Of any type."""
+    for read in (make_index().get, make_index().get_with_forms, make_index().remove):
         with pytest.raises(UnknownContact):
-            ask(id)
+            read(id)
 
 
 @pytest.mark.parametrize(
     ("stored", "forms", "words"),
     [
-        (contact("a"), [["a@x"]], "must be 2 lists, not 1"),
-        (contact("a"), [["a@x"], [], []], "must be 2 lists, not 3"),
-        (contact("a", "s"), [[], []], "contact a must stay in its scope"),
+        (make_contact("a"), [["a@x"]], "must be 2 lists, not 1"),
+        (make_contact("a"), [["a@x"], [], []], "must be 2 lists, not 3"),
+        (make_contact("a", "s"), [[], []], "contact a must stay in its scope"),
     ],
     ids=["one list", "three lists", "scope"],
 )
-def test_a_write_that_cannot_be(stored: Contact, forms: Any, words: str) -> None:
-    """It is refused, and nothing has changed."""
-    index = filled()
+def test_invalid_put_changes_nothing(stored: Contact, forms: Any, words: str) -> None:
+    index = make_index()
     with pytest.raises(ValueError, match=words):
         index.put(stored, forms)
 
@@ -111,26 +109,25 @@ def test_a_write_that_cannot_be(stored: Contact, forms: Any, words: str) -> None
     assert index.get_with_forms("a")[1] == (("a@x",), ("+1",))
 
 
-def test_a_scope_is_what_it_says() -> None:
-    """The same text, made twice, is one scope."""
+def test_equal_scopes_are_one_scope() -> None:
+    """Two str objects of equal text."""
     index = ContactIndex(["email"])
-    one, again = ("-".join("st") for _ in range(2))
-    index.put(contact("a", one), [["a@x"]])
-    index.put(contact("a", again), [["b@x"]])
+    first, second = ("-".join("st") for _ in range(2))
+    index.put(make_contact("a", first), [["a@x"]])
+    index.put(make_contact("a", second), [["b@x"]])
 
-    assert one is not again
+    assert first is not second
     assert index.holders("email", "b@x", "s-t") == ("a",)
     index.check()
 
 
-def test_an_unknown_key_is_a_fault() -> None:
-    """A key that the index does not have finds nobody, and says so."""
+def test_holders_of_an_unknown_key_is_an_error() -> None:
     with pytest.raises(KeyError):
-        filled().holders("city", "Oslo")
+        make_index().holders("city", "Oslo")
 
 
-def test_the_check_sees_what_is_wrong() -> None:
-    """An entry left over, missing or out of order does not pass."""
+def test_check_fails_on_a_corrupt_entry() -> None:
+    """A superfluous, a missing and an unordered entry."""
     faults: tuple[Callable[[ContactIndex], Any], ...] = (
         lambda index: index._holders["email"][""].pop("a@x"),
         lambda index: index._holders["email"][""].update({"z@x": "a"}),
@@ -140,102 +137,99 @@ def test_the_check_sees_what_is_wrong() -> None:
         lambda index: index.rows.update({"z": index.rows.pop("a")}),
     )
     for fault in faults:
-        index = filled()
+        index = make_index()
         fault(index)
         with pytest.raises(AssertionError, match=r"^expected .*, found .*, ids "):
             index.check()
 
 
-def test_a_row_without_its_lists_is_seen() -> None:
-    """A contact has as many lists as there are keys: reading and writing rely on it."""
-    index = filled()
-    index.rows["d"] = row_of(contact("d", "s"), (), 3, (("a@x",),))
+def test_check_fails_on_a_row_with_missing_forms() -> None:
+    """Reading and writing need one list of forms per key."""
+    index = make_index()
+    index.rows["d"] = row_of(make_contact("d", "s"), (), 3, (("a@x",),))
 
     with pytest.raises(ValueError, match="shorter"):
         index.check()
     with pytest.raises(IndexError):
-        index.put(contact("d", "s"), [["a@x"], ["+1"]])
+        index.put(make_contact("d", "s"), [["a@x"], ["+1"]])
 
 
-class TestAbsorbed:
-    """A contact that was absorbed is gone, and its id leads to the survivor."""
+class TestAbsorbedContacts:
+    """An absorbed contact is removed, and its id leads to the survivor."""
 
-    def merged(self) -> ContactIndex:
+    def merged_index(self) -> ContactIndex:
         """Make an index in which b has absorbed a, and then c."""
-        index = filled()
-        index.put(survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
-        index.put(survivor("b", "a", "c"), [["b@x", "a@x", "c@x"], ["+1"]])
+        index = make_index()
+        index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+        index.put(make_survivor("b", "a", "c"), [["b@x", "a@x", "c@x"], ["+1"]])
         return index
 
-    def test_its_id_leads_to_the_survivor(self) -> None:
-        """It is in the index, is no contact of it, and holds no key any more."""
-        index = self.merged()
-        b = survivor("b", "a", "c")
+    def test_merged_id_leads_to_the_survivor(self) -> None:
+        """It is in the index, but not among the contacts."""
+        index = self.merged_index()
+        b = make_survivor("b", "a", "c")
 
         assert [b, b, b] == [index.get(id) for id in "abc"]
         assert index.get_with_forms("a")[1] == index.get_with_forms("b")[1]
         assert all(id in index for id in "abc")
-        assert (["b", "d"], 2) == ([each.id for each in index], len(index))
+        assert (["b", "d"], 2) == ([contact.id for contact in index], len(index))
         assert index.holders("email", "a@x") == ("b",)
         assert index.holders("phone", "+1") == ("b",)
         index.check()
 
-    def test_the_survivor_keeps_its_place(self) -> None:
-        """A contact that absorbs an older one stays as young as it is."""
-        index = filled()
-        index.put(survivor("c", "a"), [["c@x"], ["+1"]])
+    def test_survivor_keeps_its_place(self) -> None:
+        """Though it absorbs an older contact."""
+        index = make_index()
+        index.put(make_survivor("c", "a"), [["c@x"], ["+1"]])
 
-        assert ["b", "c", "d"] == [each.id for each in index]
+        assert ["b", "c", "d"] == [contact.id for contact in index]
         assert index.holders("phone", "+1") == ("b", "c")
         index.check()
 
-    def test_a_survivor_may_be_absorbed(self) -> None:
-        """All ids lead to the last one."""
-        index = self.merged()
-        index.put(contact("e"), [[], []])
-        index.put(survivor("e", "b", "a", "c"), [["b@x"], []])
+    def test_ids_of_an_absorbed_survivor_lead_to_the_last_survivor(self) -> None:
+        index = self.merged_index()
+        index.put(make_contact("e"), [[], []])
+        index.put(make_survivor("e", "b", "a", "c"), [["b@x"], []])
 
         assert {"e"} == {index.get(id).id for id in "abce"}
         assert index.holders("email", "a@x") == ()
         index.check()
 
-    def test_ids_that_are_not_handed_on_lead_nowhere(self) -> None:
-        """A survivor that is absorbed without them takes them along."""
-        index = self.merged()
-        index.put(survivor("e", "b", "c"), [["e@x"], []])
+    def test_merged_id_missing_from_the_new_survivor_is_unknown(self) -> None:
+        index = self.merged_index()
+        index.put(make_survivor("e", "b", "c"), [["e@x"], []])
 
         assert [False, True, True] == [id in index for id in "abc"]
         with pytest.raises(UnknownContact):
             index.get("a")
         index.check()
 
-    def test_a_new_contact_may_have_absorbed_somebody(self) -> None:
-        """A row from outside brings the ids that lead to it."""
-        index = filled()
-        index.put(survivor("e", "x", "y"), [["e@x"], []])
+    def test_new_contact_may_have_merged_ids(self) -> None:
+        """A loaded row brings them."""
+        index = make_index()
+        index.put(make_survivor("e", "x", "y"), [["e@x"], []])
 
         assert (index.get("x").id, index.get("y").id) == ("e", "e")
         index.check()
 
-    def test_only_the_survivor_can_be_removed(self) -> None:
-        """Under its own id; then the ids that led to it are free."""
-        index = self.merged()
+    def test_remove_takes_the_survivors_own_id_only(self) -> None:
+        """Its merged ids are free then."""
+        index = self.merged_index()
         with pytest.raises(UnknownContact) as caught:
             index.remove("a")
         assert caught.value.id == "a"
-        assert index.remove("b") == survivor("b", "a", "c")
+        assert index.remove("b") == make_survivor("b", "a", "c")
 
         assert [False] * 3 == [id in index for id in "abc"]
         assert index._holders == {"email": {"s": {"a@x": "d"}}, "phone": {}}
         index.check()
 
-    def test_what_is_no_longer_absorbed_leads_nowhere(self) -> None:
-        """A contact may take the place of its twin that has absorbed more."""
-        index = self.merged()
-        index.put(survivor("b", "c"), [["b@x"], []])
+    def test_merged_id_missing_from_an_update_is_unknown(self) -> None:
+        index = self.merged_index()
+        index.put(make_survivor("b", "c"), [["b@x"], []])
         assert ("a" in index, index.get("c").id) == (False, "b")
         index.check()
-        index.put(contact("b"), [["b@x"], []])
+        index.put(make_contact("b"), [["b@x"], []])
         index.remove("b")
         with pytest.raises(UnknownContact):
             index.get("c")
@@ -245,365 +239,370 @@ class TestAbsorbed:
     @pytest.mark.parametrize(
         ("stored", "words"),
         [
-            (survivor("e", "c"), "id: e already resolves to contact b"),
-            (contact("a"), "id: a already resolves to contact b"),
-            (survivor("b", "a", "c", "d"), "contact d must stay in its scope"),
-            (survivor("b", "a", "c", "b"), "must not contain b"),
-            (survivor("e", "e"), "must not contain e"),
+            (make_survivor("e", "c"), "id: e already resolves to contact b"),
+            (make_contact("a"), "id: a already resolves to contact b"),
+            (make_survivor("b", "a", "c", "d"), "contact d must stay in its scope"),
+            (make_survivor("b", "a", "c", "b"), "must not contain b"),
+            (make_survivor("e", "e"), "must not contain e"),
         ],
         ids=["another's", "taken", "scope", "itself", "itself, new"],
     )
-    def test_a_merge_that_cannot_be(self, stored: Contact, words: str) -> None:
-        """It is refused, and nothing has changed."""
-        index = self.merged()
+    def test_invalid_merge_changes_nothing(self, stored: Contact, words: str) -> None:
+        index = self.merged_index()
         with pytest.raises(ValueError, match=words):
             index.put(stored, [[], []])
 
-        assert index.get("a") == survivor("b", "a", "c")
+        assert index.get("a") == make_survivor("b", "a", "c")
         assert index.get_with_forms("b")[1] == (("b@x", "a@x", "c@x"), ("+1",))
         assert len(index) == 2
         index.check()
 
-    def claiming(self) -> Row:
-        """Make a row of d, which claims to have absorbed a too."""
-        return row_of(survivor("d", "a", scope="s"), (), 3, (("a@x",), ()))
+    def row_that_claims_a(self) -> Row:
+        """Make a row of d that lists a as a merged id too."""
+        return row_of(make_survivor("d", "a", scope="s"), (), 3, (("a@x",), ()))
 
-    def test_the_check_sees_an_id_of_two_contacts(self) -> None:
-        """Even where it leads to one of them, and all else is whole."""
-        index = self.merged()
-        index.rows["d"] = self.claiming()
+    def test_check_fails_on_a_merged_id_of_two_contacts(self) -> None:
+        """Though it leads to one of them."""
+        index = self.merged_index()
+        index.rows["d"] = self.row_that_claims_a()
         index.redirects["a"] = "d"
         with pytest.raises(AssertionError):
             index.check()
 
-    def test_the_check_sees_an_id_that_leads_astray(self) -> None:
-        """One left over, one that is missing, and one that two contacts claim."""
+    def test_check_fails_on_a_wrong_redirect(self) -> None:
+        """Superfluous, missing, or claimed by two contacts."""
         faults: tuple[Callable[[ContactIndex], Any], ...] = (
             lambda index: index.redirects.pop("a"),
             lambda index: index.redirects.update({"z": "b"}),
             lambda index: index.redirects.update({"a": "d"}),
-            lambda index: index.rows.update({"d": self.claiming()}),
-            lambda index: index.rows.update({"b": row_of(contact("b"), (), 1, B)}),
+            lambda index: index.rows.update({"d": self.row_that_claims_a()}),
+            lambda index: index.rows.update(
+                {"b": row_of(make_contact("b"), (), 1, FORMS_OF_B)}
+            ),
         )
         for fault in faults:
-            index = self.merged()
+            index = self.merged_index()
             fault(index)
             with pytest.raises(AssertionError):
                 index.check()
 
 
-class Kept(dict[str, Any]):
-    """Rows, or leads, of which none may go, not even for a moment."""
+class NoRemoval(dict[str, Any]):
+    """Rows or redirects without removal, even for a moment."""
 
     def __delitem__(self, id: str) -> None:
         raise AssertionError(id)
 
     def pop(self, id: str, *default: Any) -> Any:
-        """Give the default, for it is not there."""
+        """Return the default; the id must be missing."""
         assert id not in self
         return super().pop(id, *default)
 
 
-class Seen(dict[str, Any]):
-    """Rows, or leads, at which a reader looks after each change."""
+class Observed(dict[str, Any]):
+    """Rows or redirects that are read after each change."""
 
-    def __init__(self, rows: Mapping[str, Any], look: Callable[[], None]) -> None:
+    def __init__(self, rows: Mapping[str, Any], observer: Callable[[], None]) -> None:
         super().__init__(rows)
-        self.look = look
+        self.observer = observer
 
     def __setitem__(self, id: str, row: Any) -> None:
         super().__setitem__(id, row)
-        self.look()
+        self.observer()
 
     def __delitem__(self, id: str) -> None:
         super().__delitem__(id)
-        self.look()
+        self.observer()
 
     def pop(self, id: str, *default: Any) -> Any:
-        """Look."""
+        """Pop, and read."""
         popped = super().pop(id, *default)
-        self.look()
+        self.observer()
         return popped
 
 
-class TestReaders:
-    """Readers need no lock: what stays is there all the time."""
+class TestReadersWithoutLock:
+    """Readers need no lock: what is not removed is found at any time."""
 
-    def read(self, index: ContactIndex, ids: str) -> list[None]:
-        """Let a reader look at each change for ids and holders; give the looks."""
-        looks: list[None] = []
+    def observe(self, index: ContactIndex, ids: str) -> list[None]:
+        """Read ids and holders after each change; return one entry per read."""
+        reads: list[None] = []
 
-        def look() -> None:
-            looks.append(None)
+        def observer() -> None:
+            reads.append(None)
             for id in (*ids, *index.holders("phone", "+1")):
                 assert id in index
                 assert index.get(id).id in ids
                 index.get_with_forms(id)[1]
 
-        index.rows = Seen(index.rows, look)
-        index.redirects = Seen(index.redirects, look)
-        return looks
+        index.rows = Observed(index.rows, observer)
+        index.redirects = Observed(index.redirects, observer)
+        return reads
 
-    def test_beside_an_update(self) -> None:
-        """The ids of a contact lead to it while it is replaced."""
-        index = filled()
-        index.put(survivor("b", "a"), [["b@x"], []])
-        index.rows, index.redirects = Kept(index.rows), Kept(index.redirects)
-        index.put(survivor("b", "a", "x"), [["b@x"], ["+1"]])
-        index.put(contact("c"), [["c@x"], ["+2"]])
+    def test_reader_finds_a_contact_during_its_update(self) -> None:
+        """By its own id and its merged ids."""
+        index = make_index()
+        index.put(make_survivor("b", "a"), [["b@x"], []])
+        index.rows, index.redirects = NoRemoval(index.rows), NoRemoval(index.redirects)
+        index.put(make_survivor("b", "a", "x"), [["b@x"], ["+1"]])
+        index.put(make_contact("c"), [["c@x"], ["+2"]])
 
         assert index.get("a").id == "b"
         index.check()
 
-    def test_beside_a_merge(self) -> None:
-        """An id leads to its contact, or to the one that has absorbed it."""
-        index = filled()
-        index.put(contact("e"), [[], []])
-        looks = self.read(index, "abce")
-        index.put(survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
-        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
-        index.put(survivor("a", "c", "b"), [["a@x"], ["+1"]])
-        index.put(survivor("e", "a", "c", "b"), [["a@x"], ["+1"]])
+    def test_reader_finds_contact_or_survivor_during_a_merge(self) -> None:
+        index = make_index()
+        index.put(make_contact("e"), [[], []])
+        reads = self.observe(index, "abce")
+        index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+        index.put(make_survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        index.put(make_survivor("a", "c", "b"), [["a@x"], ["+1"]])
+        index.put(make_survivor("e", "a", "c", "b"), [["a@x"], ["+1"]])
 
         assert [*"eeee"] == [index.get(id).id for id in "abce"]
-        assert len(looks) > 8
+        assert len(reads) > 8
         index.check()
 
-    def test_beside_what_is_given_back(self) -> None:
-        """An id leads to the one that had absorbed it until its contact is there."""
-        index = filled()
-        index.put(survivor("b", "a"), [["b@x"], ["+1"]])
-        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
-        looks = self.read(index, "abc")
-        again = [(survivor("b", "a"), (("b@x",), ("+1",)))]
-        index.split(contact("c"), (("c@x",), ("+1",)), again)
-        index.split(contact("b"), (("b@x",), ("+1",)), [(contact("a"), ((), ()))])
+    def test_reader_finds_contact_or_survivor_during_a_split(self) -> None:
+        index = make_index()
+        index.put(make_survivor("b", "a"), [["b@x"], ["+1"]])
+        index.put(make_survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        reads = self.observe(index, "abc")
+        restored = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(make_contact("c"), (("c@x",), ("+1",)), restored)
+        index.split(
+            make_contact("b"), (("b@x",), ("+1",)), [(make_contact("a"), ((), ()))]
+        )
 
         assert [*"abc"] == [index.get(id).id for id in "abc"]
-        assert len(looks) > 4
+        assert len(reads) > 4
         index.check()
 
-    def test_beside_a_removal(self) -> None:
-        """Who is found by a key is there: its keys go before it does."""
-        index = filled()
-        looks = self.read(index, "acd")
+    def test_reader_finds_no_removed_contact_by_its_key(self) -> None:
+        """Its keys are removed first."""
+        index = make_index()
+        reads = self.observe(index, "acd")
         index.remove("b")
 
-        assert len(looks) == 1
+        assert len(reads) == 1
         index.check()
 
-    def test_an_id_whose_row_has_just_gone(self) -> None:
-        """It leads to nobody."""
-        index = filled()
+    def test_id_of_a_removed_row_is_unknown(self) -> None:
+        index = make_index()
         del index.rows["b"]
 
-        for ask in (index.get, index.get_with_forms):
+        for read in (index.get, index.get_with_forms):
             with pytest.raises(UnknownContact):
-                ask("b")
+                read("b")
 
 
-class Slow(dict[str, Any]):
-    """Rows in which one id is looked for slowly: something happens meanwhile."""
+class RowsWithCallback(dict[str, Any]):
+    """Rows that run a callback after the next lookup."""
 
-    meanwhile: Callable[[], Any] | None = None
+    callback: Callable[[], Any] | None = None
 
     def get(self, id: Any, default: Any = None) -> Any:
-        """Look, and let happen what is to happen."""
-        return self._after(super().get(id, default))
+        """Look up, and run the callback."""
+        return self._run_callback(super().get(id, default))
 
     def __contains__(self, id: object) -> bool:
-        return bool(self._after(super().__contains__(id)))
+        return bool(self._run_callback(super().__contains__(id)))
 
-    def _after(self, found: Any) -> Any:
-        happen, self.meanwhile = self.meanwhile, None
-        if happen is not None:
-            happen()
-        return found
+    def _run_callback(self, result: Any) -> Any:
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
+        return result
 
 
-@pytest.mark.parametrize("ask", ["get", "get_with_forms", "__contains__", "find_place"])
-def test_who_comes_back_while_looked_for_is_found(ask: str) -> None:
-    """Its id leads to a contact all the time, first to another and then to itself."""
-    index = filled()
-    index.put(survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
-    rows = index.rows = Slow(index.rows)
-    back = [(contact("a"), (("a@x",), ("+1",)))]
-    rows.meanwhile = lambda: index.split(contact("b"), (("b@x",), ("+1",)), back)
+@pytest.mark.parametrize(
+    "method", ["get", "get_with_forms", "__contains__", "find_place"]
+)
+def test_contact_restored_during_its_lookup_is_found(method: str) -> None:
+    """Its id leads first to the survivor and then to itself."""
+    index = make_index()
+    index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+    rows = index.rows = RowsWithCallback(index.rows)
+    restored = [(make_contact("a"), (("a@x",), ("+1",)))]
+    rows.callback = lambda: index.split(
+        make_contact("b"), (("b@x",), ("+1",)), restored
+    )
 
-    answer = getattr(index, ask)("a")
-    assert answer == getattr(index, ask)("a")
-    assert rows.meanwhile is None
+    result = getattr(index, method)("a")
+    assert result == getattr(index, method)("a")
+    assert rows.callback is None
 
 
 class TestSplit:
-    """What was absorbed is given back, each in its old place."""
+    """Absorbed contacts are restored, each in its old place."""
 
-    def merged(self) -> ContactIndex:
+    def merged_index(self) -> ContactIndex:
         """Make an index in which c has absorbed a and b."""
-        index = filled()
-        index.put(survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
+        index = make_index()
+        index.put(make_survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
         index.check()
         return index
 
-    def back(self, *ids: str) -> list[Any]:
-        """Give contacts with the forms that they held."""
-        return [(contact(id), ((f"{id}@x",), ("+1",))) for id in ids]
+    def absorbed(self, *ids: str) -> list[Any]:
+        """Return contacts with their former forms."""
+        return [(make_contact(id), ((f"{id}@x",), ("+1",))) for id in ids]
 
     @pytest.mark.parametrize("ids", ["ab", "ba"])
-    def test_all_is_as_it_was(self, ids: str) -> None:
-        """Order of creation, holders and ids, in whatever order they are given."""
-        index, before = self.merged(), filled()
-        index.split(contact("c"), (("c@x",), ("+1",)), self.back(*ids))
+    def test_split_restores_order_holders_and_ids(self, ids: str) -> None:
+        """In any order of the restored contacts."""
+        index, before = self.merged_index(), make_index()
+        index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed(*ids))
         index.check()
 
         assert list(index) == list(before)
         assert [index.get(id).id for id in "abcd"] == [*"abcd"]
         assert index.holders("phone", "+1") == ("a", "b", "c")
         assert index.holders("email", "a@x") == ("a",)
-        index.put(contact("e"), [["e@x"], ["+1"]])
+        index.put(make_contact("e"), [["e@x"], ["+1"]])
         assert index.holders("phone", "+1") == ("a", "b", "c", "e")
-        assert ["a", "b", "c", "d", "e"] == [each.id for each in index]
+        assert ["a", "b", "c", "d", "e"] == [contact.id for contact in index]
 
-    def test_one_of_them(self) -> None:
-        """The other stays where it is."""
-        index = self.merged()
-        held = (("c@x", "a@x"), ("+1",))
-        index.split(survivor("c", "a"), held, self.back("b"))
+    def test_split_of_one_contact_leaves_the_other_absorbed(self) -> None:
+        index = self.merged_index()
+        forms = (("c@x", "a@x"), ("+1",))
+        index.split(make_survivor("c", "a"), forms, self.absorbed("b"))
         index.check()
 
         assert [index.get(id).id for id in "abc"] == ["c", "b", "c"]
-        assert ["b", "c", "d"] == [each.id for each in index]
+        assert ["b", "c", "d"] == [contact.id for contact in index]
 
-    def test_what_it_had_absorbed_goes_with_it(self) -> None:
-        """And can be given back in turn."""
-        index = filled()
-        index.put(survivor("b", "a"), [["b@x"], ["+1"]])
-        index.put(survivor("c", "b", "a"), [["c@x"], ["+1"]])
-        again = [(survivor("b", "a"), (("b@x",), ("+1",)))]
-        index.split(contact("c"), (("c@x",), ("+1",)), again)
+    def test_split_restores_a_survivor_with_its_merged_ids(self) -> None:
+        """Which can be split in turn."""
+        index = make_index()
+        index.put(make_survivor("b", "a"), [["b@x"], ["+1"]])
+        index.put(make_survivor("c", "b", "a"), [["c@x"], ["+1"]])
+        restored = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(make_contact("c"), (("c@x",), ("+1",)), restored)
         index.check()
         assert [index.get(id).id for id in "abc"] == ["b", "b", "c"]
 
-        index.split(contact("b"), (("b@x",), ("+1",)), self.back("a"))
+        index.split(make_contact("b"), (("b@x",), ("+1",)), self.absorbed("a"))
         index.check()
-        assert list(index) == list(filled())
+        assert list(index) == list(make_index())
 
-    def test_it_can_be_absorbed_again(self) -> None:
-        """Its place is kept a second time."""
-        index = self.merged()
+    def test_split_contact_can_be_absorbed_again(self) -> None:
+        """Its place is stored again."""
+        index = self.merged_index()
         for _ in range(2):
-            index.split(contact("c"), (("c@x",), ("+1",)), self.back("a", "b"))
-            index.put(survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
+            index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed("a", "b"))
+            index.put(make_survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
             index.check()
 
-        assert list(index) == list(self.merged())
+        assert list(index) == list(self.merged_index())
 
-    @pytest.mark.parametrize("held", [(("c@x",),), (("c@x",), (), ())], ids=len)
-    def test_other_lists_than_keys(self, held: Any) -> None:
-        """Of the one, or of whoever comes back: refused, and nothing changes."""
-        index = self.merged()
+    @pytest.mark.parametrize("wrong_forms", [(("c@x",),), (("c@x",), (), ())], ids=len)
+    def test_split_with_a_wrong_number_of_forms_changes_nothing(
+        self, wrong_forms: Any
+    ) -> None:
+        """Of the survivor or of a restored contact."""
+        index = self.merged_index()
         before = list(index)
-        fits = ("c@x",), ("+1",)
-        for forms, back in ((held, self.back("a")), (fits, [(contact("a"), held)])):
+        valid_forms = ("c@x",), ("+1",)
+        for forms, restored in (
+            (wrong_forms, self.absorbed("a")),
+            (valid_forms, [(make_contact("a"), wrong_forms)]),
+        ):
             with pytest.raises(ValueError, match="forms: must be 2 lists"):
-                index.split(contact("c"), forms, back)
+                index.split(make_contact("c"), forms, restored)
 
         assert list(index) == before
         index.check()
 
     @pytest.mark.parametrize("ids", ["d", "x", "ad", "c", "aa"])
-    def test_who_was_not_absorbed_here(self, ids: str) -> None:
-        """Somebody else, or nobody, cannot be given back; nothing changes then."""
-        index = self.merged()
+    def test_split_of_a_contact_not_absorbed_changes_nothing(self, ids: str) -> None:
+        index = self.merged_index()
         before = list(index)
         with pytest.raises(ValueError, match="was not merged here"):
-            index.split(contact("c"), (("c@x",), ("+1",)), self.back(*ids))
+            index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed(*ids))
 
         assert list(index) == before
         index.check()
 
     @pytest.mark.parametrize(("id", "other"), [("b", "c"), ("e", "a")])
-    def test_who_was_absorbed_elsewhere(self, id: str, other: str) -> None:
-        """An older survivor, or a younger one, has that place to give back."""
-        index = filled()
-        index.put(contact("e"), [["e@x"], []])
-        index.put(survivor("b", "a"), [["b@x"], []])
-        index.put(survivor("e", "c"), [["e@x"], []])
+    def test_split_of_a_contact_absorbed_by_another_is_refused(
+        self, id: str, other: str
+    ) -> None:
+        index = make_index()
+        index.put(make_contact("e"), [["e@x"], []])
+        index.put(make_survivor("b", "a"), [["b@x"], []])
+        index.put(make_survivor("e", "c"), [["e@x"], []])
         with pytest.raises(ValueError, match=f"{other} was not merged here"):
-            index.split(contact(id), ((f"{id}@x",), ()), self.back(other))
+            index.split(make_contact(id), ((f"{id}@x",), ()), self.absorbed(other))
 
         index.check()
 
-    def test_a_contact_that_was_loaded_with_their_ids(self) -> None:
-        """They never stood here, so there is no place to give back."""
+    def test_split_of_a_loaded_survivor_is_refused(self) -> None:
+        """The places of its absorbed contacts are unknown."""
         index = ContactIndex(["email", "phone"])
-        index.put(survivor("c", "a"), [["c@x"], []])
+        index.put(make_survivor("c", "a"), [["c@x"], []])
         with pytest.raises(ValueError, match="back: contact a was not merged here"):
-            index.split(contact("c"), (("c@x",), ()), self.back("a"))
+            index.split(make_contact("c"), (("c@x",), ()), self.absorbed("a"))
 
         index.check()
 
-    def test_a_survivor_that_was_removed_gives_nobody_back(self) -> None:
-        """The places of those whom it had absorbed are gone with it."""
-        index = self.merged()
+    def test_split_of_a_contact_of_a_removed_survivor_is_refused(self) -> None:
+        """Its places were removed with the survivor."""
+        index = self.merged_index()
         index.remove("c")
-        index.put(survivor("e", "a"), [["e@x"], []])
+        index.put(make_survivor("e", "a"), [["e@x"], []])
         with pytest.raises(ValueError, match="back: contact a was not merged here"):
-            index.split(contact("e"), (("e@x",), ()), self.back("a"))
+            index.split(make_contact("e"), (("e@x",), ()), self.absorbed("a"))
 
         index.check()
 
-    def test_places(self) -> None:
-        """By creation; of ids that lead to a contact, that of the contact."""
-        index = self.merged()
+    def test_find_place_of_a_merged_id_is_that_of_the_survivor(self) -> None:
+        index = self.merged_index()
 
         assert [index.find_place(id) for id in "abcdx"] == [2, 2, 2, 3, None]
 
-    def test_ids_in_use(self) -> None:
-        """Those of contacts and of absorbed ones, until their contact is removed."""
-        index = self.merged()
+    def test_ids_of_contacts_and_merged_ids_are_in_use(self) -> None:
+        """Until the contact is removed."""
+        index = self.merged_index()
         assert [id in index for id in "abcdx"] == [True] * 4 + [False]
         index.remove("c")
 
         assert [id in index for id in "abcdx"] == [False] * 3 + [True, False]
 
 
-class TestShared:
-    """Forms that several hold, by the ids of those who do."""
+class TestSharedForms:
+    """Forms with several holders."""
 
-    def shared(self, index: ContactIndex, *place: Any) -> list[list[str]]:
-        """Give the ids of those who share a form."""
+    def shared_forms(self, index: ContactIndex, *place: Any) -> list[list[str]]:
+        """Return the ids of the holders of each shared form."""
         return sorted(map(list, index.shared_forms(*place)))
 
-    def test_who_shares_something(self) -> None:
-        """Of one key, in one scope or in all, never across them."""
-        index = filled()
+    def test_shared_forms_of_one_key_within_scopes(self) -> None:
+        """Of one scope, or of all."""
+        index = make_index()
         for id in ("e", "f"):
-            index.put(contact(id, "s"), [["a@x"], []])
+            index.put(make_contact(id, "s"), [["a@x"], []])
 
-        assert self.shared(index, "phone") == [["a", "b", "c"]]
-        assert self.shared(index, "email") == [["d", "e", "f"]]
-        assert self.shared(index, "email", "s") == [["d", "e", "f"]]
-        assert self.shared(index, "email", "") == []
-        assert self.shared(index, "email", "other") == []
+        assert self.shared_forms(index, "phone") == [["a", "b", "c"]]
+        assert self.shared_forms(index, "email") == [["d", "e", "f"]]
+        assert self.shared_forms(index, "email", "s") == [["d", "e", "f"]]
+        assert self.shared_forms(index, "email", "") == []
+        assert self.shared_forms(index, "email", "other") == []
 
-    def test_who_shares_nothing_any_more(self) -> None:
-        """One holder that is left is no group."""
-        index = filled()
+    def test_form_of_one_remaining_holder_is_not_shared(self) -> None:
+        index = make_index()
         index.remove("a")
-        assert self.shared(index, "phone") == [["b", "c"]]
-        index.put(contact("b"), [["b@x"], []])
+        assert self.shared_forms(index, "phone") == [["b", "c"]]
+        index.put(make_contact("b"), [["b@x"], []])
 
-        assert self.shared(index, "phone") == []
+        assert self.shared_forms(index, "phone") == []
 
-    def test_an_unknown_key(self) -> None:
-        """A policy would know; the index does not make one up."""
+    def test_shared_forms_of_an_unknown_key_is_an_error(self) -> None:
         with pytest.raises(KeyError):
-            self.shared(filled(), "name")
+            self.shared_forms(make_index(), "name")
 
 
-class Counted(str):
-    """An id that counts how often it is compared."""
+class CountedId(str):
+    """An id that counts its comparisons."""
 
     __slots__ = ()
     calls: list[None] = []  # noqa: RUF012
@@ -616,85 +615,84 @@ class Counted(str):
         return super().__eq__(other)
 
 
-def test_a_merge_compares_ids_a_few_times_each() -> None:
-    """Twice as many that are absorbed: twice as many comparisons, not four times."""
+def test_comparisons_of_a_merge_grow_linearly() -> None:
+    """Twice as many absorbed contacts make at most 2.2 times as many comparisons."""
     counts = []
     for size in (100, 200, 400):
         index = ContactIndex(["email"])
-        ids = [Counted(number) for number in range(size)]
+        ids = [CountedId(number) for number in range(size)]
         for id in ids:
-            index.put(contact(id), [["a@x"]])
-        Counted.calls.clear()
-        index.put(survivor(ids[0], *map(Counted, ids[1:])), [["a@x"]])
-        counts.append(len(Counted.calls))
+            index.put(make_contact(id), [["a@x"]])
+        CountedId.calls.clear()
+        index.put(make_survivor(ids[0], *map(CountedId, ids[1:])), [["a@x"]])
+        counts.append(len(CountedId.calls))
         index.check()
 
-    one, two, four = counts
-    assert two <= 2.2 * one
-    assert four <= 2.2 * two
+    first, second, third = counts
+    assert second <= 2.2 * first
+    assert third <= 2.2 * second
 
 
-def test_rows_share_their_names() -> None:
-    """Those with the same names in the same order; beyond so many, each has its own."""
+def test_rows_with_equal_names_share_one_tuple() -> None:
+    """Up to a limit of different sequences of names."""
     index = ContactIndex()
-    index.put(contact("a", city="Oslo", name="Ada"), [])
-    index.put(contact("b", city="Bonn", name="Bob"), [])
-    index.put(contact("c", name="Cy", city="Kyoto"), [])
+    index.put(make_contact("a", city="Oslo", name="Ada"), [])
+    index.put(make_contact("b", city="Bonn", name="Bob"), [])
+    index.put(make_contact("c", name="Cy", city="Kyoto"), [])
     for number in range(MAX_NAMES):
         index.names.share([f"{number}"])
     for id in ("d", "e"):
-        index.put(contact(id, free="x"), [])
-    index.put(contact("a", name="Ada", city="Rome"), [])
+        index.put(make_contact(id, free="x"), [])
+    index.put(make_contact("a", name="Ada", city="Rome"), [])
     a, b, c, d, e = (index.rows[id][NAMES] for id in "abcde")
 
     assert (("name", "city"), ("city", "name")) == (a, b)
     assert a is c
     assert d == e == ("free",)
     assert d is not e
-    assert [True, True, False] == [index.names.has(each) for each in (a, b, d)]
-    assert contact("e", free="x") == index.get("e")
+    assert [True, True, False] == [index.names.has(names) for names in (a, b, d)]
+    assert make_contact("e", free="x") == index.get("e")
     index.check()
 
 
 class TestRows:
-    """The fast path makes rows itself, and the index stores them."""
+    """Rows that the fast path makes and stores."""
 
-    def row(self, id: str, place: int, *forms: tuple[str, ...]) -> Row:
-        """Make a row of a contact, in its old place or a new one."""
-        return row_of(contact(id), (), place, forms)
+    def make_row(self, id: str, place: int, *forms: tuple[str, ...]) -> Row:
+        """Make a row of a contact at this place."""
+        return row_of(make_contact(id), (), place, forms)
 
     @pytest.mark.parametrize(
         "forms",
         [(("b@x",), ("+1",)), (("new@x",), ()), ((), ("+1", "+2"))],
         ids=["the same", "another", "several"],
     )
-    def test_in_place_of_one(self, forms: Any) -> None:
-        """It holds what the row says, as it does where it is put."""
-        index, put = filled(), filled()
-        index.store_row(index.rows["b"], self.row("b", 1, *forms))
-        put.put(contact("b"), forms)
+    def test_stored_row_equals_a_put_contact(self, forms: Any) -> None:
+        index, expected = make_index(), make_index()
+        index.store_row(index.rows["b"], self.make_row("b", 1, *forms))
+        expected.put(make_contact("b"), forms)
 
-        assert index.rows == put.rows
-        assert index._holders == put._holders
+        assert index.rows == expected.rows
+        assert index._holders == expected._holders
         index.check()
 
-    def test_a_new_one(self) -> None:
-        """What it holds leads to it, whoever held that before."""
-        index, put = filled(), filled()
-        row = self.row("e", 4, ("a@x", "e@x"), ())
-        for _again in "ab":
+    def test_stored_row_of_a_new_contact_equals_a_put_contact(self) -> None:
+        """Stored twice, it is the same."""
+        index, expected = make_index(), make_index()
+        row = self.make_row("e", 4, ("a@x", "e@x"), ())
+        for _ in "ab":
             index.store_row(None, row)
-        put.put(contact("e"), [["a@x", "e@x"], []])
+        expected.put(make_contact("e"), [["a@x", "e@x"], []])
 
         assert ("a", "e") == index.holders("email", "a@x")
-        assert index.rows == put.rows
-        assert index._holders == put._holders
+        assert index.rows == expected.rows
+        assert index._holders == expected._holders
         index.check()
 
-    def test_seats(self) -> None:
-        """By creation, of contacts alone; the one that is next comes after all."""
-        index = filled()
-        index.put(survivor("c", "a"), [["c@x"], []])
+    def test_place_of_a_contact_and_next_place(self) -> None:
+        """A merged id has no place."""
+        index = make_index()
+        index.put(make_survivor("c", "a"), [["c@x"], []])
 
         assert [1, 2, 3] == [index.place_of(id) for id in "bcd"]
         assert 4 == index.next

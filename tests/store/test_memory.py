@@ -1,4 +1,4 @@
-"""The store: what the fast path, the writer, staged writes and the index each check."""
+"""The store: overtaken calls, queues, atomic batches and the index under writes."""
 
 from __future__ import annotations
 
@@ -36,473 +36,460 @@ ADA = {"email": "ada@x.org", "name": "Ada"}
 EVE = {"email": "eve@x.org", "name": "Eve"}
 
 
-def book(policy: Policy | None = None, **how: Any) -> ContactBook:
+def make_book(policy: Policy | None = None, **options: Any) -> ContactBook:
     """Make a book with ids and a clock of its own."""
     ids, hours = count(1), count()
     lines = {"email": EMAIL, "name": field()}
-    table = Policy(first_match("email"), lines) if policy is None else policy
+    used_policy = Policy(first_match("email"), lines) if policy is None else policy
     parts: dict[str, Any] = {
         "ids": lambda: f"c-{next(ids)}",
         "clock": lambda: NOW + timedelta(hours=next(hours)),
     }
-    return ContactBook(table, **{**parts, **how})
+    return ContactBook(used_policy, **{**parts, **options})
 
 
-def meddling(meddle: Callable[[], object]) -> Policy:
-    """Make a policy with a field whose rule does something else before it merges."""
+def policy_with_callback(callback: Callable[[], object]) -> Policy:
+    """Make a policy whose rule runs a callback before it merges."""
 
-    def note(_stored: Any, sent: Any) -> Any:
-        meddle()
+    def run_callback(_stored: Any, sent: Any) -> Any:
+        callback()
         return sent
 
-    lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(note))}
+    lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(run_callback))}
     return Policy(first_match("email"), lines)
 
 
-def contact(id: str, *merged_ids: str) -> Contact:
+def make_contact(id: str, *merged_ids: str) -> Contact:
     return Contact(id, "", {}, 1 + bool(merged_ids), NOW, NOW, merged_ids=merged_ids)
 
 
 class TestFreshIds:
-    """An id that ``ids`` returns is the id of no contact, merged ones included."""
+    """A drawn id must be unused, merged ids included."""
 
-    def merged(self, *ids: str) -> ContactBook:
-        """Make a book in which c-1 has absorbed c-2, and these ids come next."""
-        made = book(ids=iter(["c-1", "c-2", *ids]).__next__)
-        made.upsert(ADA)
-        made.upsert(EVE)
-        made.merge("c-1", "c-2")
-        return made
+    def merged_book(self, *ids: str) -> ContactBook:
+        """Make a book in which c-1 has absorbed c-2; these ids are drawn next."""
+        book = make_book(ids=iter(["c-1", "c-2", *ids]).__next__)
+        book.upsert(ADA)
+        book.upsert(EVE)
+        book.merge("c-1", "c-2")
+        return book
 
-    def test_the_fast_path_refuses_the_id_of_an_absorbed_contact(self) -> None:
-        """It resolves to the survivor, and would mean two contacts."""
-        made = self.merged("c-2")
+    def test_fast_path_refuses_a_merged_id(self) -> None:
+        book = self.merged_book("c-2")
         with pytest.raises(ValueError, match="a contact already has 'c-2'"):
-            made.upsert({"email": "bob@x.org"})
+            book.upsert({"email": "bob@x.org"})
 
-        assert made.get("c-2").id == "c-1"
-        assert len(made) == 1
+        assert book.get("c-2").id == "c-1"
+        assert len(book) == 1
 
-    def test_a_batch_refuses_the_id_of_an_absorbed_contact(self) -> None:
-        """The overlay of an atomic batch knows it too."""
-        made = self.merged("c-2")
+    def test_atomic_batch_refuses_a_merged_id(self) -> None:
+        book = self.merged_book("c-2")
         with pytest.raises(ValueError, match="a contact already has 'c-2'"):
-            made.upsert_many([{"email": "bob@x.org"}], atomic=True)
+            book.upsert_many([{"email": "bob@x.org"}], atomic=True)
 
-        assert Overlay(made._index).has_id("c-2")
-        assert not Overlay(made._index).has_id("c-3")
+        assert Overlay(book._index).has_id("c-2")
+        assert not Overlay(book._index).has_id("c-3")
 
-    def test_an_id_that_is_not_needed_any_more_is_no_mistake(self) -> None:
-        """While it was drawn, the contact was created under it."""
+    def test_used_id_is_accepted_where_it_is_no_longer_needed(self) -> None:
+        """The contact was created while its id was drawn."""
 
-        def fresh() -> str:
+        def create_and_draw() -> str:
             if next(draws) == 0:
-                made.create({"email": "ada@x.org"})
+                book.create({"email": "ada@x.org"})
             return "c-1"
 
         draws = count()
-        made = book(ids=fresh)
+        book = make_book(ids=create_and_draw)
 
-        assert made.upsert(ADA).updated
-        assert [contact.id for contact in made] == ["c-1"]
-
-
-def test_each_change_is_counted_whether_it_is_kept_or_not() -> None:
-    """On the fast path and on the general one; what changes nothing has no number."""
-    for keep in (0, 1, None):
-        made = book(retain_changes=keep)
-        made.upsert(ADA)
-        made.upsert({**ADA, "name": "Ada King"})
-        made.upsert(ADA, idempotency_key="k-1")
-        made.upsert(ADA, idempotency_key="k-2")
-        made.create(EVE)
-        made.upsert_many([{"email": "bob@x.org"}, ADA, EVE], atomic=True)
-
-        assert made._store.completed[NUMBER] == 5
-        kept = {0: 0, 1: 1, None: 5}[keep]
-        numbers = [each.number for each in made.changes_since(5 - kept)]
-        assert numbers == [*range(1, 6)][5 - kept :]
+        assert book.upsert(ADA).updated
+        assert [contact.id for contact in book] == ["c-1"]
 
 
-def created(made: ContactBook, turn: int) -> str:
-    return made.create({"email": f"{turn}@x.org"}).contact.id
+def test_changes_are_counted_whether_retained_or_not() -> None:
+    """On both paths; a call that changes nothing has no number."""
+    for retain_changes in (0, 1, None):
+        book = make_book(retain_changes=retain_changes)
+        book.upsert(ADA)
+        book.upsert({**ADA, "name": "Ada King"})
+        book.upsert(ADA, idempotency_key="k-1")
+        book.upsert(ADA, idempotency_key="k-2")
+        book.create(EVE)
+        book.upsert_many([{"email": "bob@x.org"}, ADA, EVE], atomic=True)
+
+        assert book._store.completed[NUMBER] == 5
+        retained = {0: 0, 1: 1, None: 5}[retain_changes]
+        numbers = [entry.number for entry in book.changes_since(5 - retained)]
+        assert numbers == [*range(1, 6)][5 - retained :]
+
+
+def create_contact(book: ContactBook, number: int) -> str:
+    return book.create({"email": f"{number}@x.org"}).contact.id
 
 
 WRITES: dict[str, Callable[[ContactBook, int], object]] = {
     "update, fast": lambda _made, _turn: None,
-    "create, fast": lambda made, n: made.upsert({"email": f"{n}@x.org"}),
-    "create": created,
-    "atomic": lambda made, n: made.upsert_many([{"email": f"{n}@x"}], atomic=True),
-    "purge": lambda made, n: made.purge(created(made, n)),
-    "delete": lambda made, n: made.delete(created(made, n)),
+    "create, fast": lambda book, n: book.upsert({"email": f"{n}@x.org"}),
+    "create": create_contact,
+    "atomic": lambda book, n: book.upsert_many([{"email": f"{n}@x"}], atomic=True),
+    "purge": lambda book, n: book.purge(create_contact(book, n)),
+    "delete": lambda book, n: book.delete(create_contact(book, n)),
 }
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_call_that_is_overtaken_by_itself_is_told_so(name: str) -> None:
-    """Whatever its own function writes; after a hundred times it is no accident."""
-    turns = count()
+def test_call_always_overtaken_by_its_own_function_is_an_error(name: str) -> None:
+    """Before it has written 300 times, whatever it writes."""
+    numbers = count()
 
-    def meddle() -> None:
-        turn = next(turns)
-        if 0 < turn < 300:
-            made.upsert({**ADA, "name": f"{turn}"})
-            WRITES[name](made, turn)
+    def callback() -> None:
+        number = next(numbers)
+        if 0 < number < 300:
+            book.upsert({**ADA, "name": f"{number}"})
+            WRITES[name](book, number)
 
-    made = book(meddling(meddle))
-    made.upsert({**ADA, "note": "a"})
+    book = make_book(policy_with_callback(callback))
+    book.upsert({**ADA, "note": "a"})
     with pytest.raises(RuntimeError, match="changed during each of many attempts"):
-        made.upsert({**ADA, "note": "b"})
+        book.upsert({**ADA, "note": "b"})
 
-    assert next(turns) < 300
-    made._index.check()
+    assert next(numbers) < 300
+    book._index.check()
 
 
-def by_another(call: Callable[[], object]) -> None:
-    """Make a call in a thread of its own, and wait for its end."""
+def call_in_thread(call: Callable[[], object]) -> None:
+    """Make a call in another thread, and wait for it."""
     thread = threading.Thread(target=call)
     thread.start()
     thread.join()
 
 
-class TestOvertaken:
-    """A decision counts only if what it rests on still holds."""
+class TestOvertakenCalls:
+    """A decision is used only while what it depends on is unchanged."""
 
-    def test_what_is_unchanged_is_so_at_that_moment(self) -> None:
-        """A rule that changes the contact meanwhile makes it an update."""
-        turns = count()
+    def test_unchanged_result_is_decided_again_after_a_write(self) -> None:
+        numbers = count()
 
-        def meddle() -> None:
-            if next(turns) == 1:
-                made.upsert({**ADA, "name": "Eve"})
+        def callback() -> None:
+            if next(numbers) == 1:
+                book.upsert({**ADA, "name": "Eve"})
 
-        made = book(meddling(meddle))
-        made.upsert({**ADA, "note": "a"})
-        outcome = made.upsert({**ADA, "note": "a"})
+        book = make_book(policy_with_callback(callback))
+        book.upsert({**ADA, "note": "a"})
+        outcome = book.upsert({**ADA, "note": "a"})
 
         assert (outcome.result, outcome.contact["name"]) == ("updated", "Ada")
         assert outcome.contact.version == 3
 
-    def test_a_plan_is_of_the_book_as_it_is(self) -> None:
-        """A rule that changes the contact meanwhile is planned with."""
-        turns = count()
+    def test_plan_is_decided_again_after_a_write(self) -> None:
+        numbers = count()
 
-        def meddle() -> None:
-            if next(turns) == 1:
-                made.upsert({**ADA, "name": "Eve"})
+        def callback() -> None:
+            if next(numbers) == 1:
+                book.upsert({**ADA, "name": "Eve"})
 
-        made = book(meddling(meddle))
-        made.upsert({**ADA, "note": "a"})
-        plan = made.plan({**ADA, "note": "b"})
+        book = make_book(policy_with_callback(callback))
+        book.upsert({**ADA, "note": "a"})
+        plan = book.plan({**ADA, "note": "b"})
 
         assert plan.before is not None
         assert (plan.before.version, plan.before["name"]) == (2, "Eve")
 
-    def test_a_time_is_drawn_once_by_an_update(self) -> None:
-        """The general path has the time that the fast path has drawn."""
-        ticks: list[datetime] = []
+    def test_overtaken_update_draws_its_time_once(self) -> None:
+        """The general path uses the time drawn by the fast path."""
+        times: list[datetime] = []
 
         def clock() -> datetime:
-            ticks.append(NOW + timedelta(hours=len(ticks)))
-            now = ticks[-1]
-            if len(ticks) == 2:
-                made.upsert({**ADA, "name": "Eve"})
-            return now
+            times.append(NOW + timedelta(hours=len(times)))
+            after = times[-1]
+            if len(times) == 2:
+                book.upsert({**ADA, "name": "Eve"})
+            return after
 
-        made = book(clock=clock)
-        made.upsert(ADA)
-        outcome = made.upsert({**ADA, "name": "Bo"})
+        book = make_book(clock=clock)
+        book.upsert(ADA)
+        outcome = book.upsert({**ADA, "name": "Bo"})
 
-        assert outcome.contact.updated_at == ticks[1]
-        assert len(ticks) == 3
+        assert outcome.contact.updated_at == times[1]
+        assert len(times) == 3
 
-    def test_a_refusal_that_still_holds_is_told_at_once(self) -> None:
-        """Another contact that is written meanwhile is no reason to decide again."""
+    def test_refusal_after_an_unrelated_write_is_raised_at_once(self) -> None:
         calls: list[Any] = []
 
         def refuse(_stored: Any, sent: Any) -> Any:
             calls.append(sent)
-            by_another(lambda: made.create(EVE))
+            call_in_thread(lambda: book.create(EVE))
             raise ValueError("must wait")
 
         lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(refuse))}
-        made = book(Policy(first_match("email"), lines))
+        book = make_book(Policy(first_match("email"), lines))
         with pytest.raises(errors.InvalidField, match="note: must wait"):
-            made.create({**ADA, "note": "x"})
+            book.create({**ADA, "note": "x"})
 
         assert calls == ["x"]
-        assert [each["name"] for each in made] == ["Eve"]
+        assert [contact["name"] for contact in book] == ["Eve"]
 
-    def test_others_may_overtake_it_as_often_as_they_like(
+    def test_other_threads_may_overtake_a_call_without_limit(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Only what it has written itself counts as a mistake."""
+        """Only the call's own writes count as an error."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.0)
-        turns = count()
+        numbers = count()
 
-        def meddle() -> None:
-            turn = next(turns)
-            if 0 < turn < 120:
-                by_another(lambda: made.upsert({**ADA, "name": f"{turn}"}))
+        def callback() -> None:
+            number = next(numbers)
+            if 0 < number < 120:
+                call_in_thread(lambda: book.upsert({**ADA, "name": f"{number}"}))
 
-        made = book(meddling(meddle))
-        made.upsert({**ADA, "note": "a"})
+        book = make_book(policy_with_callback(callback))
+        book.upsert({**ADA, "note": "a"})
 
-        assert made.upsert({**ADA, "note": "b"}).contact["note"] == "b"
-        assert next(turns) > 100
+        assert book.upsert({**ADA, "note": "b"}).contact["note"] == "b"
+        assert next(numbers) > 100
 
-    @pytest.mark.parametrize("overtaken", [0, 2, 3, 9])
-    def test_what_does_not_concern_it_makes_no_decision_again(
-        self, overtaken: int
+    @pytest.mark.parametrize("unrelated_writes", [0, 2, 3, 9])
+    def test_unrelated_writes_do_not_repeat_the_decision(
+        self, unrelated_writes: int
     ) -> None:
-        """It is only prepared again; after a few times, others wait."""
-        made = book()
-        made.upsert(ADA)
-        turns, decisions = count(), list[str]()
+        """The write is prepared again; after a few times other writers wait."""
+        book = make_book()
+        book.upsert(ADA)
+        numbers, decisions = count(), list[str]()
 
-        def prepare(decided: str, state: Any) -> tuple[str, Any]:
-            if (turn := next(turns)) < overtaken:
-                made.create({"email": f"{turn}@x.org"})
-            return decided, None
+        def prepare(decision: str, state: Any) -> tuple[str, Any]:
+            if (number := next(numbers)) < unrelated_writes:
+                book.create({"email": f"{number}@x.org"})
+            return decision, None
 
-        def decide(asked: Request) -> str:
-            decisions.append(asked.scope)
+        def decide(request: Request) -> str:
+            decisions.append(request.scope)
             return "decided"
 
-        def ask() -> Request:
-            by_name, match = compiled(made.policy).by_name, made.policy.match
-            return Request(by_name, ({}, {}), made._index, "east", match)
+        def make_request() -> Request:
+            by_name, match = compiled(book.policy).by_name, book.policy.match
+            return Request(by_name, ({}, {}), book._index, "east", match)
 
-        assert made._store._attempt(ask, decide, prepare) == "decided"
-        assert len(made) == 1 + overtaken
+        assert book._store._attempt(make_request, decide, prepare) == "decided"
+        assert len(book) == 1 + unrelated_writes
         assert decisions == ["east"]
-        assert made._store.published is made._store.completed
+        assert book._store.published is book._store.completed
 
-    def test_a_contact_that_cannot_be_made_of_what_was_half_seen(self) -> None:
-        """One that had absorbed another, say, seen before and after a merge."""
-        made = book()
-        made.upsert(ADA)
-        turns = count()
+    def test_error_from_a_mixed_state_is_decided_again(self) -> None:
+        """Such as a contact read before, and another after a merge."""
+        book = make_book()
+        book.upsert(ADA)
+        numbers = count()
 
-        def ask() -> Request:
-            by_name, match = compiled(made.policy).by_name, made.policy.match
-            return Request(by_name, ({}, {}), made._index, "", match)
+        def make_request() -> Request:
+            by_name, match = compiled(book.policy).by_name, book.policy.match
+            return Request(by_name, ({}, {}), book._index, "", match)
 
-        def decide(asked: Request) -> str:
-            asked.get("c-1")
-            if next(turns) == 0:
-                made.upsert({**ADA, "name": "Eve"})
+        def decide(request: Request) -> str:
+            request.get("c-1")
+            if next(numbers) == 0:
+                book.upsert({**ADA, "name": "Eve"})
                 raise ValueError(
                     "merged_ids: must not contain c-1, the contact's own id"
                 )
             return "decided"
 
-        def prepare(decided: str, _state: Any) -> tuple[str, Any]:
-            return decided, None
+        def prepare(decision: str, _state: Any) -> tuple[str, Any]:
+            return decision, None
 
-        assert made._store._attempt(ask, decide, prepare) == "decided"
+        assert book._store._attempt(make_request, decide, prepare) == "decided"
 
-    def test_an_id_that_is_created_while_it_is_looked_up_is_known(self) -> None:
-        """What was half written when it was looked up is looked up again."""
-        made = book()
-        made.upsert(ADA)
+    def test_contact_created_during_its_lookup_is_found(self) -> None:
+        book = make_book()
+        book.upsert(ADA)
 
-        class Late(dict[str, Any]):
-            """Rows of which one comes while it is looked for."""
+        class LateRows(dict[str, Any]):
+            """Rows of which one is added while it is looked up."""
 
             def get(self, id: str, default: Any = None) -> Any:
                 if id == "c-2" and id not in self:
-                    by_another(lambda: made.upsert(EVE))
+                    call_in_thread(lambda: book.upsert(EVE))
                     return default
                 return super().get(id, default)
 
             def __getitem__(self, id: str) -> Any:
-                if next(asked) == 0:
+                if next(lookups) == 0:
                     raise KeyError(id)
                 return super().__getitem__(id)
 
-        asked = count()
-        made._index.rows = Late(made._index.rows)
+        lookups = count()
+        book._index.rows = LateRows(book._index.rows)
 
-        assert made.merge("c-1", "c-2").merged
+        assert book.merge("c-1", "c-2").merged
 
-    def test_a_read_is_overtaken_by_nobody(self) -> None:
-        """A finaliser of its own thread, whom the lock lets in, is refused."""
-        made = book()
-        made.upsert(ADA)
+    def test_write_during_a_read_of_the_same_thread_is_an_error(self) -> None:
+        """Such as that of a finaliser."""
+        book = make_book()
+        book.upsert(ADA)
 
-        def ask() -> int:
+        def write_and_count() -> int:
             with pytest.raises(RuntimeError, match="in the middle of a call"):
-                made.upsert(EVE)
-            return len(made._index)
+                book.upsert(EVE)
+            return len(book._index)
 
-        assert made._store.read(ask) == 1
-        assert made.upsert(EVE).result == "created"
+        assert book._store.read(write_and_count) == 1
+        assert book.upsert(EVE).result == "created"
 
 
 class TestApply:
-    """A plan is applied where it still holds; else nothing is drawn for it."""
+    """Applying plans that are valid, or stale."""
 
-    def test_a_clock_that_changes_the_contact(self) -> None:
-        """It is looked at again under the lock."""
-
+    def test_write_by_the_clock_makes_the_plan_stale(self) -> None:
         def clock() -> datetime:
-            if next(ticks) == 1:
-                made.upsert({**ADA, "name": "Eve"})
+            if next(calls) == 1:
+                book.upsert({**ADA, "name": "Eve"})
             return NOW
 
-        ticks = count()
-        made = book(clock=clock)
-        made.upsert(ADA)
-        plan = made.plan({**ADA, "name": "Bo"})
+        calls = count()
+        book = make_book(clock=clock)
+        book.upsert(ADA)
+        plan = book.plan({**ADA, "name": "Bo"})
         with pytest.raises(errors.StalePlan):
-            made.apply(plan)
+            book.apply(plan)
 
-        assert made.get("c-1")["name"] == "Eve"
+        assert book.get("c-1")["name"] == "Eve"
 
-    def test_a_plan_that_is_stale_asks_for_no_id_and_no_time(self) -> None:
-        """They are functions of the caller, and ids are not to be wasted."""
+    def test_stale_plan_draws_no_id(self) -> None:
         drawn: Counter[str] = Counter()
 
         def ids() -> str:
             drawn["ids"] += 1
             return f"c-{drawn['ids']}"
 
-        made = book(ids=ids)
-        plan = made.plan(ADA)
-        made.upsert(ADA)
+        book = make_book(ids=ids)
+        plan = book.plan(ADA)
+        book.upsert(ADA)
         with pytest.raises(errors.StalePlan):
-            made.apply(plan)
+            book.apply(plan)
 
         assert drawn["ids"] == 1
 
 
 class TestQueue:
-    """A call that was overtaken a few times queues, and others wait for it."""
+    """A call overtaken several times queues, and other writers wait for it."""
 
-    def overtaken(self, made: list[ContactBook], then: Callable[[], None]) -> Policy:
+    def policy_that_queues(
+        self, books: list[ContactBook], in_queue: Callable[[], None]
+    ) -> Policy:
         """Make a policy whose rule is overtaken until its call queues."""
-        turns = count()
+        numbers = count()
 
-        def meddle() -> None:
-            turn = next(turns)
-            if 0 < turn < 4:
-                made[0].upsert({**ADA, "name": f"{turn}"})
-            elif turn:
-                then()
+        def callback() -> None:
+            number = next(numbers)
+            if 0 < number < 4:
+                books[0].upsert({**ADA, "name": f"{number}"})
+            elif number:
+                in_queue()
 
-        return meddling(meddle)
+        return policy_with_callback(callback)
 
-    def test_who_waits_goes_on_as_soon_as_it_is_done(
+    def test_waiting_writer_resumes_when_the_queued_call_ends(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """And not after the time that it would wait at most."""
+        """Before its time limit."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 30.0)
-        waiting: list[threading.Thread] = []
+        threads: list[threading.Thread] = []
 
-        def then() -> None:
-            call = threading.Thread(target=lambda: books[0].upsert(EVE), daemon=True)
-            call.start()
-            waiting.append(call)
+        def in_queue() -> None:
+            thread = threading.Thread(target=lambda: books[0].upsert(EVE), daemon=True)
+            thread.start()
+            threads.append(thread)
 
         books: list[ContactBook] = []
-        books.append(book(self.overtaken(books, then)))
+        books.append(make_book(self.policy_that_queues(books, in_queue)))
         books[0].upsert({**ADA, "note": "a"})
         assert books[0].upsert({**ADA, "note": "b"}).contact["note"] == "b"
 
-        waiting[0].join(timeout=10)
-        assert not waiting[0].is_alive()
+        threads[0].join(timeout=10)
+        assert not threads[0].is_alive()
         assert len(books[0]) == 2
 
-    def test_one_that_is_refused_leaves_nothing_behind(self) -> None:
-        """The next writer finds nothing to wait for."""
-
-        def then() -> None:
+    def test_refused_queued_call_leaves_the_queue(self) -> None:
+        def in_queue() -> None:
             raise ValueError("must wait")
 
         books: list[ContactBook] = []
-        books.append(book(self.overtaken(books, then)))
+        books.append(make_book(self.policy_that_queues(books, in_queue)))
         books[0].upsert({**ADA, "note": "a"})
         with pytest.raises(errors.InvalidField, match="note: must wait"):
             books[0].upsert({**ADA, "note": "b"})
 
-        made = books[0]._store
-        assert made.published is made.completed
+        store = books[0]._store
+        assert store.published is store.completed
 
-    def test_one_that_is_overtaken_as_it_queues_goes_on_without(self) -> None:
-        """There is nobody who waits for it, and nothing to leave."""
-        made = book()
-        made.upsert(ADA)
-        begun = queue.ready_state(made._store)
-        made.upsert(EVE)
-        assert not queue.swap(made._store, begun, begun)
-        state = made._store.published
-        queue.dequeue(made._store, state)
+    def test_call_overtaken_while_queueing_leaves_no_queue(self) -> None:
+        book = make_book()
+        book.upsert(ADA)
+        state_before = queue.ready_state(book._store)
+        book.upsert(EVE)
+        assert not queue.swap(book._store, state_before, state_before)
+        state = book._store.published
+        queue.dequeue(book._store, state)
 
-        assert made._store.published is state
+        assert book._store.published is state
 
-    def test_its_own_function_does_not_wait_for_it(
+    def test_write_by_the_queued_calls_own_function_does_not_wait(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A write of the same thread goes first; it would wait for itself."""
         waits: list[Any] = []
 
-        class Event(threading.Event):
+        class RecordingEvent(threading.Event):
             def wait(self, timeout: float | None = None) -> bool:
                 waits.append(timeout)
                 return True
 
-        monkeypatch.setattr(threading, "Event", Event)
+        monkeypatch.setattr(threading, "Event", RecordingEvent)
         books: list[ContactBook] = []
 
-        def then() -> None:
+        def in_queue() -> None:
             if len(books[0]) == 1:
                 books[0].upsert(EVE)
 
-        books.append(book(self.overtaken(books, then)))
+        books.append(make_book(self.policy_that_queues(books, in_queue)))
         books[0].upsert({**ADA, "note": "a"})
         books[0].upsert({**ADA, "note": "b"})
 
         assert (waits, len(books[0])) == ([], 2)
 
-    def test_a_verb_without_a_decision_waits_for_one_that_queues_late(
+    def test_delete_waits_for_a_late_queued_call_without_the_lock(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It does not hold the lock that the other one needs to be done."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.0)
-        made = book()
-        made.upsert(ADA)
-        begun, queued = queue.ready_state, list[Any]()
+        book = make_book()
+        book.upsert(ADA)
+        ready_state, queued = queue.ready_state, list[Any]()
 
-        def late(store: memory.MemoryStore) -> Any:
-            state = begun(store)
-            if threading.current_thread() is main and not queued:
-                by_another(lambda: queued.append(queue.enqueue(store)))
+        def ready_state_with_queue(store: memory.MemoryStore) -> Any:
+            state = ready_state(store)
+            if threading.current_thread() is main_thread and not queued:
+                call_in_thread(lambda: queued.append(queue.enqueue(store)))
             return state
 
-        main = threading.current_thread()
-        monkeypatch.setattr(memory, "ready_state", late)
+        main_thread = threading.current_thread()
+        monkeypatch.setattr(memory, "ready_state", ready_state_with_queue)
 
-        assert made.delete("c-1").id == "c-1"
-        assert (len(queued), len(made)) == (1, 0)
-
-
-def test_what_is_unchanged_in_a_batch_keeps_its_row() -> None:
-    """It is not written again, whatever the others of the batch are."""
-    made = book()
-    made.upsert(ADA)
-    row = made._index.rows["c-1"]
-    made.upsert_many([ADA, EVE], atomic=True)
-
-    assert made._index.rows["c-1"] is row
-    assert len(made) == 2
+        assert book.delete("c-1").id == "c-1"
+        assert (len(queued), len(book)) == (1, 0)
 
 
-class TestText:
-    """Text that is not ASCII has the form that its normaliser makes of it."""
+def test_unchanged_contact_in_a_batch_keeps_its_row() -> None:
+    book = make_book()
+    book.upsert(ADA)
+    row = book._index.rows["c-1"]
+    book.upsert_many([ADA, EVE], atomic=True)
+
+    assert book._index.rows["c-1"] is row
+    assert len(book) == 2
+
+
+class TestNonAsciiText:
+    """Text that is not ASCII has the form of its normaliser."""
 
     @pytest.mark.parametrize(
-        ("normal", "one", "other"),
+        ("normaliser", "first", "second"),
         [
             (normalize.text, "Stra\u00dfe", "STRASSE"),
             (normalize.text, "Zoe\u0308", "zo\u00eb"),
@@ -510,32 +497,31 @@ class TestText:
         ],
         ids=["text", "accent", "exact"],
     )
-    def test_two_spellings_are_one_contact(
-        self, normal: Any, one: str, other: str
+    def test_equal_forms_are_one_contact_on_both_paths(
+        self, normaliser: Any, first: str, second: str
     ) -> None:
-        """On the fast path as on the general one."""
-        policy = Policy(first_match("name"), {"name": field(key=normal)})
-        made, plain = book(policy), book(policy)
-        assert made._fast_upsert is not None
-        same = normal(one) == normal(other)
-        for each in (made, plain):
-            each.upsert({"name": one})
-        made.upsert({"name": other})
-        plain.apply(plain.plan({"name": other}))
+        policy = Policy(first_match("name"), {"name": field(key=normaliser)})
+        fast, general = make_book(policy), make_book(policy)
+        assert fast._fast_upsert is not None
+        same = normaliser(first) == normaliser(second)
+        for book in (fast, general):
+            book.upsert({"name": first})
+        fast.upsert({"name": second})
+        general.apply(general.plan({"name": second}))
 
-        assert len(made) == len(plain) == 2 - same
-        assert made.dump() == plain.dump()
+        assert len(fast) == len(general) == 2 - same
+        assert fast.dump() == general.dump()
 
-    def test_a_form_that_cannot_be_written_is_a_mistake_of_the_normaliser(
+    def test_unstorable_form_is_an_error_of_the_normaliser(
         self,
     ) -> None:
-        """It is told, though the value is plain text."""
+        """Though the value is valid text."""
         lines = {"code": field(key=lambda _value: "\ud800")}
         with pytest.raises(TypeError, match=r"code: normaliser .*: what it returns"):
-            book(Policy(first_match("code"), lines)).upsert({"code": "a"})
+            make_book(Policy(first_match("code"), lines)).upsert({"code": "a"})
 
 
-def holding(*forms: str, place: int = 0) -> tuple[Any, ...]:
+def row_of_forms(*forms: str, place: int = 0) -> tuple[Any, ...]:
     """Make a row of a contact with forms of one key."""
     row: list[Any] = [None] * FORMS
     row[ID], row[SCOPE], row[PLACE] = f"c-{place}", "", place
@@ -543,95 +529,94 @@ def holding(*forms: str, place: int = 0) -> tuple[Any, ...]:
 
 
 class TestMove:
-    """What is moved once and once more is where it was moved to."""
+    """A repeated move of forms has no further effect."""
 
     def rows(self, *rows: tuple[Any, ...]) -> dict[str, Any]:
         return {row[ID]: row for row in rows}
 
-    def test_one_of_several_that_is_removed_twice_takes_nobody_along(self) -> None:
-        """Where it stood stands the next one now."""
-        every = [holding("a", place=n) for n in range(3)]
-        rows = self.rows(*every)
+    def test_holder_removed_twice_leaves_the_other_holders(self) -> None:
+        packed_rows = [row_of_forms("a", place=place) for place in range(3)]
+        rows = self.rows(*packed_rows)
         holders: dict[str, dict[str, Entries]] = {"key": {"": {}}}
-        for row in every:
+        for row in packed_rows:
             move(holders, "", None, row, rows)
         for _ in "ab":
-            move(holders, "", every[0], None, rows)
+            move(holders, "", packed_rows[0], None, rows)
             assert holder_lists(holders) == {("key", "", "a"): ["c-1", "c-2"]}
 
-    def test_a_form_that_another_has_taken_meanwhile_stays_there(self) -> None:
-        """It is dropped by the one that had it, and no second time."""
-        was, now = holding("a"), holding("b")
-        taken, rows = holding("a", place=1), self.rows(now, holding("a", place=1))
+    def test_form_of_a_new_holder_is_not_removed_twice(self) -> None:
+        before, after = row_of_forms("a"), row_of_forms("b")
+        new_holder, rows = (
+            row_of_forms("a", place=1),
+            self.rows(after, row_of_forms("a", place=1)),
+        )
         holders: dict[str, dict[str, Entries]] = {"key": {"": {"a": "c-0"}}}
         for _ in "ab":
-            move(holders, "", None, taken, rows)
-            move(holders, "", was, now, rows)
+            move(holders, "", None, new_holder, rows)
+            move(holders, "", before, after, rows)
             expected = {("key", "", "a"): ["c-1"], ("key", "", "b"): ["c-0"]}
             assert holder_lists(holders) == expected
 
-    def test_a_form_that_stays_is_not_touched(self) -> None:
+    def test_form_that_stays_is_not_removed(self) -> None:
         """A reader without the lock finds it throughout."""
-        gone: list[str] = []
+        removed: list[str] = []
 
-        class Watched(dict[str, Any]):
+        class RecordingEntries(dict[str, Any]):
             def __delitem__(self, form: str) -> None:
-                gone.append(form)
+                removed.append(form)
                 super().__delitem__(form)
 
-        was, now = holding("a", "b"), holding("b", "c")
-        entries: Entries = Watched({"a": "c-0", "b": "c-0"})
+        before, after = row_of_forms("a", "b"), row_of_forms("b", "c")
+        entries: Entries = RecordingEntries({"a": "c-0", "b": "c-0"})
         holders = {"key": {"": entries}}
-        move(holders, "", was, now, self.rows(now))
+        move(holders, "", before, after, self.rows(after))
 
-        assert gone == ["a"]
+        assert removed == ["a"]
         assert [*holders["key"][""]] == ["b", "c"]
 
 
 class TestIndex:
-    """Contacts stand by creation, and what is known of merged ids is let go."""
+    """Places in the index, and the places of merged ids."""
 
-    def test_a_place_of_its_own_is_kept(self) -> None:
-        """The next new contact comes after the last one by creation."""
+    def test_put_with_a_place_keeps_it(self) -> None:
+        """The next new contact has the next place."""
         index = ContactIndex(["email"])
-        index.put(contact("c"), [[]], place=5)
-        index.put(contact("a"), [[]], place=2)
-        index.put(contact("d"), [[]])
+        index.put(make_contact("c"), [[]], place=5)
+        index.put(make_contact("a"), [[]], place=2)
+        index.put(make_contact("d"), [[]])
 
-        assert [each.id for each in index] == ["a", "c", "d"]
+        assert [contact.id for contact in index] == ["a", "c", "d"]
         assert [index.find_place(id) for id in "acd"] == [2, 5, 6]
 
-    def test_a_survivor_under_another_id_stands_where_the_first_one_stood(
+    def test_survivor_under_a_merged_id_takes_the_first_place(
         self,
     ) -> None:
-        """Iteration goes by creation, not by when a row was stored."""
+        """Iteration is in the order of creation."""
         index = ContactIndex(["email"])
         for id in "abc":
-            index.put(contact(id), [[]])
-        index.put(contact("a", "b"), [[]])
-        index.put(contact("b", "a"), [[]])
+            index.put(make_contact(id), [[]])
+        index.put(make_contact("a", "b"), [[]])
+        index.put(make_contact("b", "a"), [[]])
 
-        assert [each.id for each in index] == ["b", "c"]
+        assert [contact.id for contact in index] == ["b", "c"]
         assert (index.find_place("b"), index.get("a").id) == (0, "b")
 
-    def test_places_of_merged_ids_are_kept_as_long_as_they_are_merged(self) -> None:
-        """An update keeps none, and undoing a merge lets them go."""
-        made = book()
-        made.upsert(ADA)
-        made.upsert({**ADA, "name": "Ada King"})
-        made.create(EVE)
-        made.apply(made.plan({**ADA, "name": "Ada"}))
-        assert made._index.former_places == {}
-        outcome = made.merge("c-1", "c-2")
-        assert made._index.former_places == {"c-2": 1}
-        made.undo(outcome)
-        assert made._index.former_places == {}
+    def test_places_of_merged_ids_are_stored_until_undo(self) -> None:
+        book = make_book()
+        book.upsert(ADA)
+        book.upsert({**ADA, "name": "Ada King"})
+        book.create(EVE)
+        book.apply(book.plan({**ADA, "name": "Ada"}))
+        assert book._index.former_places == {}
+        outcome = book.merge("c-1", "c-2")
+        assert book._index.former_places == {"c-2": 1}
+        book.undo(outcome)
+        assert book._index.former_places == {}
 
-    def test_clearing_forgets_merged_ids(self) -> None:
-        """Their places too."""
+    def test_clear_removes_merged_ids_and_places(self) -> None:
         index = ContactIndex(["email"])
-        for each in (contact("a"), contact("b"), contact("a", "b")):
-            index.put(each, [[]])
+        for contact in (make_contact("a"), make_contact("b"), make_contact("a", "b")):
+            index.put(contact, [[]])
         index.clear()
 
         assert (len(index), index.redirects, index.former_places, index.next) == (
