@@ -333,7 +333,7 @@ class TestJsonArray:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "must not nest deeper than 64 levels"),
         ("1" * 5_000, "Exceeds the limit"),
         ('{"a": {"b": 1, "b": 2}}', "duplicate name 'b'"),
         ("", "Expecting value"),

@@ -21,7 +21,7 @@ from attrs import Factory, define
 
 from upsertcore.cli.csv_rows import is_text
 from upsertcore.cli.row_types import Columns, InputRow, UnreadableFile
-from upsertcore.values import show_value
+from upsertcore.values import MAX_DEPTH, show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]
 
@@ -50,7 +50,8 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
-        raise ValueError("is not valid JSON: nested too deeply") from None
+        # Pythons differ in how deep they parse; what they do parse is refused like this.
+        raise ValueError(f"must not nest deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {error}") from None
 
