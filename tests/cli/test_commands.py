@@ -1,4 +1,4 @@
-"""The command line, as it is typed: what it prints, writes, and ends with."""
+"""Commands as a user types them: output, files and exit status."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SET = ("--set", "firm_id=f1", "--map", "Mail=email")
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder with one small export."""
+    """Change to a folder with one small export."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.csv").write_text(CSV, encoding="utf-8")
     return tmp_path
 
 
 def run(*words: str, stdin: bytes | None = None, code: int = 0) -> Result:
-    """Type a command, and see how it ends."""
+    """Run a command, and check its exit status."""
     result = CliRunner(env={"COLUMNS": "120"}).invoke(main, words, input=stdin)
     assert result.exit_code == code, result.output
     return result
@@ -49,8 +49,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-class Interrupted(io.BytesIO):
-    """A standard input at which somebody presses Ctrl-C."""
+class InterruptedInput(io.BytesIO):
+    """A standard input that is interrupted by Ctrl-C."""
 
     def read1(self, _size: int | None = -1, /) -> bytes:
         raise KeyboardInterrupt
@@ -59,8 +59,7 @@ class Interrupted(io.BytesIO):
 class TestUpsert:
     """``upsertcore upsert``."""
 
-    def test_a_run(self, folder: Path) -> None:
-        """The table counts, the outcomes tell of each row, the book is there."""
+    def test_run_writes_table_outcomes_and_book(self, folder: Path) -> None:
         words = ("--book", "b.jsonl", "--outcomes", "o.jsonl")
         result = run("upsert", "anduin", "in.csv", *words, *SET, code=1)
         counts = dict(
@@ -69,7 +68,7 @@ class TestUpsert:
             if ":" in line
         )
 
-        assert [each["result"] for each in lines(folder / "o.jsonl")] == [
+        assert [outcome["result"] for outcome in lines(folder / "o.jsonl")] == [
             *("created", "refused", "updated", "unchanged"),
         ]
         assert list(counts.values()) == ["1", "2"]
@@ -79,8 +78,8 @@ class TestUpsert:
         assert contact["fields"]["note"] == "second"
         assert contact["version"] == 2
 
-    def test_the_outcomes_say_what_and_why(self, folder: Path) -> None:
-        """File, line, what moved; and for a refusal the reason and the answer."""
+    def test_outcomes_have_location_changes_and_reason(self, folder: Path) -> None:
+        """A refusal has the reason and the response."""
         run("upsert", "Anduin", "in.csv", "--outcomes", "o.jsonl", *SET, code=1)
         _created, refused, updated, _ = lines(folder / "o.jsonl")
         updated.pop("id")
@@ -105,8 +104,9 @@ class TestUpsert:
             "also_matched": [],
         }
 
-    def test_the_outcomes_tell_what_could_not_be_read(self, folder: Path) -> None:
-        """Such a row has a reason, and no answer."""
+    def test_outcome_of_an_unreadable_row_has_a_reason_alone(
+        self, folder: Path
+    ) -> None:
         words = ("--outcomes", "o.jsonl", "--set", "firm_id=f1")
         run("upsert", "Anduin", "-", *words, stdin=b"email,note\na@x.org\n", code=1)
 
@@ -119,19 +119,18 @@ class TestUpsert:
             }
         ]
 
-    def test_standard_input(self, folder: Path) -> None:
-        """``-`` takes whatever comes, with constants for each row."""
+    def test_standard_input_with_constants_is_upserted(self, folder: Path) -> None:
+        """``-`` accepts any format; constants are set in each row."""
         payload = {"email": "a@x.org", "firstName": "A", "lastName": "B"}
         content = json.dumps([payload, payload, 7]).encode()
         words = ("--set", "firm_id=f1", "--set", "note=n", "--outcomes", "o.jsonl")
         run("upsert", "Anduin", "-", *words, stdin=content, code=1)
 
-        results = [each["result"] for each in lines(folder / "o.jsonl")]
+        results = [outcome["result"] for outcome in lines(folder / "o.jsonl")]
         assert results == ["created", "unchanged", "refused"]
         assert lines(folder / "o.jsonl")[0]["changes"]["note"] == [None, "n"]
 
-    def test_constants_join_what_is_nested(self, folder: Path) -> None:
-        """A constant property stands beside those that were sent."""
+    def test_constant_property_is_added_to_nested_ones(self, folder: Path) -> None:
         payload = {"properties": {"email": [{"value": "a@x.org"}]}}
         content = json.dumps(payload).encode()
         words = ("--set", "name=Ada", "--book", "b.jsonl")
@@ -140,8 +139,8 @@ class TestUpsert:
         assert lines(folder / "b.jsonl")[1]["fields"]["name"][0]["value"] == "Ada"
         assert "email" in lines(folder / "b.jsonl")[1]["fields"]
 
-    def test_options_stay_with_the_book(self, folder: Path) -> None:
-        """What was said of the profile once holds for the next run, and for show."""
+    def test_options_are_stored_in_the_book(self, folder: Path) -> None:
+        """They apply to the next run, and to ``show``."""
         content = b"phone\n(202) 555-0143\n"
         words = ("--book", "b.jsonl", "--set", "locationId=L")
         run("upsert", "LeadConnector", "-", *words, stdin=content, code=1)
@@ -156,11 +155,10 @@ class TestUpsert:
         run("upsert", "LeadConnector", "-", *words, stdin=content)
 
         assert (folder / "b.jsonl").read_bytes() == before
-        shown = run("show", "b.jsonl", "--key", "phone=202 555 0143", "--json")
-        assert json.loads(shown.stdout)["fields"]["phone"] == "+12025550143"
+        result = run("show", "b.jsonl", "--key", "phone=202 555 0143", "--json")
+        assert json.loads(result.stdout)["fields"]["phone"] == "+12025550143"
 
-    def test_an_ignored_field_is_counted(self, folder: Path) -> None:
-        """What the policy does not store stands in the table."""
+    def test_ignored_field_is_counted_in_the_table(self, folder: Path) -> None:
         result = run("upsert", "Anduin", "in.csv", *SET, code=1)
 
         assert "ignored: email" in result.output
@@ -183,8 +181,10 @@ class TestUpsert:
         ],
         ids=map(str, range(11)),
     )
-    def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
-        """One line says what is wrong; the status is 2 and no file is touched."""
+    def test_invalid_usage_is_an_error_that_changes_no_file(
+        self, folder: Path, words: Any, message: str
+    ) -> None:
+        """The message is one line, and the status is 2."""
         (folder / "empty.csv").touch()
         result = run("upsert", "Anduin", *words, code=2)
 
@@ -201,46 +201,48 @@ class TestUpsert:
         ],
         ids=["region", "priority", "flag"],
     )
-    def test_an_option_that_cannot_be(
+    def test_invalid_option_is_refused_by_name(
         self, folder: Path, words: Any, message: str
     ) -> None:
-        """The option is named."""
         assert folder.exists()
         result = run("upsert", "LeadConnector", "in.csv", "--set", *words, code=2)
 
         assert message in result.output
 
     @pytest.mark.parametrize("row", ["{", '{"id": "c-1"}', "[]"], ids="abc")
-    def test_a_book_that_is_broken(self, folder: Path, row: str) -> None:
-        """The line is named, and the book stays as it is."""
+    def test_invalid_line_of_a_book_is_named(self, folder: Path, row: str) -> None:
+        """The book stays as it is."""
         book = folder / "b.jsonl"
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         head, contact, _last = book.read_text(encoding="utf-8").splitlines()
-        broken = "\n".join([head.replace("book 2", "book 1"), contact, row])
-        book.write_text(broken, encoding="utf-8")
+        invalid = "\n".join([head.replace("book 2", "book 1"), contact, row])
+        book.write_text(invalid, encoding="utf-8")
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
 
         assert "b.jsonl: line 3: " in result.output
-        assert book.read_text(encoding="utf-8") == broken
+        assert book.read_text(encoding="utf-8") == invalid
 
-    def test_a_book_that_was_cut(self, folder: Path) -> None:
-        """It is refused, and stays as it is."""
+    def test_truncated_book_is_refused_by_every_command(self, folder: Path) -> None:
+        """The book stays as it is."""
         book = folder / "b.jsonl"
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        cut = "".join(book.read_text(encoding="utf-8").splitlines(keepends=True)[:-1])
-        book.write_text(cut, encoding="utf-8")
-        words = "b.jsonl: the file is truncated after line 2: no closing line"
+        truncated = "".join(
+            book.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]
+        )
+        book.write_text(truncated, encoding="utf-8")
+        message = "b.jsonl: the file is truncated after line 2: no closing line"
 
         for command in (
             ("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET),
             ("explain", "Anduin", "{}", "--book", "b.jsonl", "--set", "firm_id=f1"),
             ("show", "b.jsonl"),
         ):
-            assert words in run(*command, code=2).output
-        assert book.read_text(encoding="utf-8") == cut
+            assert message in run(*command, code=2).output
+        assert book.read_text(encoding="utf-8") == truncated
 
-    def test_a_book_of_the_former_format(self, folder: Path) -> None:
-        """It is read, and replaced by one of today's."""
+    def test_book_of_format_1_is_read_and_written_as_format_2(
+        self, folder: Path
+    ) -> None:
         book = folder / "b.jsonl"
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         whole = book.read_text(encoding="utf-8")
@@ -253,8 +255,8 @@ class TestUpsert:
 
         assert book.read_text(encoding="utf-8") == whole
 
-    def test_an_option_that_cannot_be_for_a_book(self, folder: Path) -> None:
-        """What the command line says is told apart from what the book says."""
+    def test_invalid_option_for_a_stored_book_is_refused(self, folder: Path) -> None:
+        """The message blames the command line, and not the book."""
         content = b"email\na@x.org\n"
         words = ["upsert", "LeadConnector", "-", "--book", "b.jsonl"]
         words += ["--set", "locationId=L"]
@@ -265,8 +267,9 @@ class TestUpsert:
         assert result.output.startswith("Error: --set: unknown region 'xx'")
         assert before == (folder / "b.jsonl").read_bytes()
 
-    def test_a_stored_contact_that_cannot_be_answered(self, folder: Path) -> None:
-        """Its line is named."""
+    def test_stored_contact_that_cannot_be_rendered_is_refused_by_line(
+        self, folder: Path
+    ) -> None:
         content = b"email,firstName\na@x.org,A\n"
         words = ("upsert", "LeadConnector", "-", "--book", "b.jsonl")
         run(*words, "--set", "locationId=L", stdin=content)
@@ -276,8 +279,8 @@ class TestUpsert:
 
         assert "b.jsonl: line 2: firstName: " in run("show", "b.jsonl", code=2).output
 
-    def test_a_book_of_another_profile(self, folder: Path) -> None:
-        """It is not run over."""
+    def test_book_of_another_profile_is_refused(self, folder: Path) -> None:
+        """So is one with an unknown option."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         result = run("upsert", "SalesforceIQ", "in.csv", "--book", "b.jsonl", code=2)
 
@@ -291,8 +294,7 @@ class TestUpsert:
         result = run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=2)
         assert "b.jsonl: line 1: options: a: not an option" in result.output
 
-    def test_constants_join_lists(self, folder: Path) -> None:
-        """A constant custom field stands beside those that were sent."""
+    def test_constant_custom_field_is_added_to_the_list(self, folder: Path) -> None:
         items = [{"key": "size", "value": "7"}]
         payload = {"locationId": "L", "email": "a@x.org", "customFields": items}
         words = ("--set", "customField.color=red", "--book", "b.jsonl")
@@ -302,8 +304,9 @@ class TestUpsert:
         stored = lines(folder / "b.jsonl")[1]["fields"]["customFields"]
         assert [item["key"] for item in stored] == ["size", "color"]
 
-    def test_one_file_by_two_names(self, folder: Path) -> None:
-        """A link to the book, or to the input, is that file."""
+    def test_link_to_the_book_or_input_as_outcomes_is_refused(
+        self, folder: Path
+    ) -> None:
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         before = (folder / "b.jsonl").read_bytes()
         (folder / "o.jsonl").hardlink_to(folder / "b.jsonl")
@@ -311,7 +314,7 @@ class TestUpsert:
         result = run("upsert", "Anduin", "in.csv", *words, *SET, code=2)
         command = [sys.executable, "-m", "upsertcore", "upsert", "Anduin", "-", *SET]
         with (folder / "in.csv").open("rb") as stdin:
-            done = subprocess.run(
+            process = subprocess.run(
                 [*command, "--outcomes", "in.csv"],
                 check=False,
                 stdin=stdin,
@@ -320,12 +323,11 @@ class TestUpsert:
 
         assert "would be overwritten" in result.output
         assert (folder / "b.jsonl").read_bytes() == before
-        assert done.returncode == 2
+        assert process.returncode == 2
         assert (folder / "in.csv").read_text(encoding="utf-8") == CSV
 
-    def test_an_interrupted_run(self, folder: Path) -> None:
-        """It ends with a status of its own, and the book is as it was."""
-        # Whoever starts the tests may ignore the signal, and children inherit that.
+    def test_interrupted_process_ends_with_130_and_no_book(self, folder: Path) -> None:
+        # The parent of the tests may ignore the signal, and children inherit that.
         code = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from upsertcore.__main__ import main; main()"
@@ -335,7 +337,7 @@ class TestUpsert:
             [sys.executable, "-c", code, *words],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # A tracer that is interrupted in its own lock would wait for ever.
+            # A tracer that is interrupted while it holds its lock would deadlock.
             env={k: v for k, v in os.environ.items() if "COVERAGE" not in k},
         ) as process:
             assert process.stdin is not None
@@ -349,10 +351,9 @@ class TestUpsert:
         assert message == b"Error: interrupted; no book was changed\n"
         assert not (folder / "b.jsonl").exists()
 
-    def test_an_interruption_is_told(self, folder: Path) -> None:
-        """One line says that no book was changed."""
+    def test_interrupted_input_ends_with_130_and_a_message(self, folder: Path) -> None:
         words = ("upsert", "Anduin", "-", "--book", "b.jsonl", "--set", "firm_id=f1")
-        result = CliRunner().invoke(main, words, input=Interrupted())
+        result = CliRunner().invoke(main, words, input=InterruptedInput())
 
         assert (result.exit_code, result.output) == (
             130,
@@ -363,36 +364,35 @@ class TestUpsert:
     @pytest.mark.parametrize(
         "words", [["upsert"], ["explain"]], ids=["upsert", "explain"]
     )
-    def test_standard_input_that_is_closed(self, words: list[str]) -> None:
-        """It is said in one line."""
+    def test_closed_standard_input_is_an_error_of_one_line(
+        self, words: list[str]
+    ) -> None:
         code = (
             "import sys; sys.stdin = None\n"
             "from upsertcore.__main__ import main\n"
             f"sys.argv[1:] = {words} + ['SalesforceIQ', '-']\n"
             "main()"
         )
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], check=False, capture_output=True, text=True
         )
 
-        assert done.stderr == "Error: standard input: is closed\n"
-        assert done.returncode == 2
+        assert process.stderr == "Error: standard input: is closed\n"
+        assert process.returncode == 2
 
-    def test_standard_output_that_is_full(self, folder: Path) -> None:
-        """It is said in one line."""
+    def test_full_standard_output_is_an_error_of_one_line(self, folder: Path) -> None:
         command = [sys.executable, "-m", "upsertcore", "upsert", "Anduin", "in.csv"]
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
+            process = subprocess.run(
                 [*command, *SET], check=False, stdout=full, stderr=subprocess.PIPE
             )
 
-        assert b"standard output: No space left" in done.stderr
-        assert b"Traceback" not in done.stderr
-        assert done.returncode == 2
+        assert b"standard output: No space left" in process.stderr
+        assert b"Traceback" not in process.stderr
+        assert process.returncode == 2
         assert folder.exists()
 
-    def test_a_reader_that_goes_away(self, folder: Path) -> None:
-        """It is no error that anybody need read of."""
+    def test_closed_pipe_of_the_reader_prints_no_error(self, folder: Path) -> None:
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         names = ("email,firstName,lastName", *(f"{n}@x.org,A,B" for n in range(5_000)))
         words = ("--book", "b.jsonl", "--set", "firm_id=f1")
@@ -407,22 +407,20 @@ class TestUpsert:
             process.stdout.close()
             assert process.stderr.read() == b""
 
-    def test_a_terminal_that_shows_little(self, folder: Path) -> None:
-        """What it cannot show it is told by number."""
+    def test_character_outside_the_encoding_is_escaped(self, folder: Path) -> None:
         payload = '{"email": "a@x.org", "firstName": "Zoë", "lastName": "B"}'
         command = [sys.executable, "-m", "upsertcore", "explain", "Anduin", payload]
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, "--set", "firm_id=f1"],
             check=True,
             capture_output=True,
             env={**os.environ, "PYTHONIOENCODING": "ascii"},
         )
 
-        assert b"Zo\\xeb" in done.stdout
+        assert b"Zo\\xeb" in process.stdout
         assert folder.exists()
 
-    def test_a_killed_run_leaves_the_old_book(self, folder: Path) -> None:
-        """Killed in the middle of its input, it has changed nothing."""
+    def test_killed_run_leaves_the_old_book(self, folder: Path) -> None:
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         before = (folder / "b.jsonl").read_bytes()
         words = ["upsert", "Anduin", "-", "--book", "b.jsonl", "--outcomes", "o.jsonl"]
@@ -438,31 +436,30 @@ class TestUpsert:
         assert (folder / "b.jsonl").read_bytes() == before
         assert run("show", "b.jsonl", "--json").output.count("\n") == 1
 
-    def test_a_bar_on_a_terminal(self, folder: Path) -> None:
-        """Progress shows on a terminal, and nowhere else."""
+    def test_progress_bar_is_shown_only_on_a_terminal(self, folder: Path) -> None:
         words = ["upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET]
         command = [sys.executable, "-m", "upsertcore", *words]
-        ours, theirs = pty.openpty()
-        done = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=theirs
+        controller, terminal = pty.openpty()
+        process = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=terminal
         )
-        os.close(theirs)
-        shown = os.read(ours, 100_000).decode()
-        os.close(ours)
-        quiet = subprocess.run(command, check=False, capture_output=True)
+        os.close(terminal)
+        progress = os.read(controller, 100_000).decode()
+        os.close(controller)
+        without_terminal = subprocess.run(command, check=False, capture_output=True)
 
-        assert "in.csv" in shown
-        assert "writing" in shown
-        assert b"created" in done.stdout
-        assert quiet.stderr == b""
+        assert "in.csv" in progress
+        assert "writing" in progress
+        assert b"created" in process.stdout
+        assert without_terminal.stderr == b""
         assert folder.exists()
 
 
 class TestExplain:
     """``upsertcore explain``."""
 
-    def test_it_shows_the_decision(self, folder: Path) -> None:
-        """Keys, fields, what is withheld and ignored; nothing is written."""
+    def test_explain_shows_keys_fields_withheld_and_ignored(self, folder: Path) -> None:
+        """Nothing is written."""
         words = ("--book", "b.jsonl", "--set", "locationId=L")
         content = b"email,phone\na@x.org,+15550001111\nb@x.org,+15550002222\n"
         run("upsert", "LeadConnector", "-", *words, stdin=content)
@@ -481,8 +478,8 @@ class TestExplain:
         assert "\x1b" not in output
         assert (folder / "b.jsonl").read_bytes() == before
 
-    def test_somebody_new(self, folder: Path) -> None:
-        """The payload may stand in a file, or come from standard input."""
+    def test_payload_of_a_new_contact_is_explained(self, folder: Path) -> None:
+        """From a file, or from standard input."""
         payload = b'{"email": "a@x.org", "firstName": "A", "lastName": "B"}'
         (folder / "p.json").write_bytes(payload)
         words = ("--set", "firm_id=f1")
@@ -492,8 +489,7 @@ class TestExplain:
             assert output.startswith("created\n")
             assert "no match" in output
 
-    def test_a_payload_that_is_refused(self) -> None:
-        """The answer is shown, and the status is 1."""
+    def test_refused_payload_shows_the_response_and_ends_with_1(self) -> None:
         words = ("--set", "firm_id=f1")
         output = run("explain", "Anduin", '{"nmae": "x"}', *words, code=1).output
 
@@ -501,13 +497,11 @@ class TestExplain:
         assert '"field": "nmae"' in output
 
     @pytest.mark.parametrize("payload", ["{", "@no.json"], ids="ab")
-    def test_a_payload_that_cannot_be_read(self, folder: Path, payload: str) -> None:
-        """One line says why, and the status is 2."""
+    def test_unreadable_payload_ends_with_2(self, folder: Path, payload: str) -> None:
         assert folder.exists()
         run("explain", "Anduin", payload, "--set", "firm_id=f1", code=2)
 
-    def test_nothing_to_tell(self, folder: Path) -> None:
-        """A payload that moves nothing has its keys explained, and no more."""
+    def test_unchanged_payload_shows_keys_alone(self, folder: Path) -> None:
         assert folder.exists()
         payload = '{"locationId": "L", "email": "a@x.org"}'
         words = ("--book", "b.jsonl")
@@ -524,17 +518,17 @@ class TestExplain:
 class TestShow:
     """``upsertcore show``."""
 
-    def test_a_standard_output_of_a_host(self, folder: Path) -> None:
-        """Whatever stands in for standard output is written to as it is."""
+    def test_redirected_standard_output_is_written(self, folder: Path) -> None:
+        """A host may replace ``sys.stdout``."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        with redirect_stdout(io.StringIO()) as shown:
+        with redirect_stdout(io.StringIO()) as output:
             main(["show", "b.jsonl", "--json"], standalone_mode=False)
 
-        assert json.loads(shown.getvalue())["scope"] == "f1"
+        assert json.loads(output.getvalue())["scope"] == "f1"
         assert folder.exists()
 
-    def test_contacts(self, folder: Path) -> None:
-        """All of them, or those with a key; for people, or for programs."""
+    def test_contacts_are_shown_as_table_or_json(self, folder: Path) -> None:
+        """All of them, or those with a key."""
         assert folder.exists()
         content = b'email,firstName,lastName\na@x.org,"A\nB",[x]\nb@x.org,B,B\n'
         words = ("--book", "b.jsonl", "--set", "firm_id=f1")
@@ -543,8 +537,8 @@ class TestShow:
         table = run("show", "b.jsonl").output
         assert "lastName: [x]" in table
         assert "firstName: A\\nB" in table
-        one = run("show", "b.jsonl", "--key", "email=B@x.org", "--json").output
-        assert json.loads(one)["fields"]["email"] == "b@x.org"
+        match = run("show", "b.jsonl", "--key", "email=B@x.org", "--json").output
+        assert json.loads(match)["fields"]["email"] == "b@x.org"
         assert run("show", "b.jsonl", "--key", "email=c@x.org", "--json").output == ""
 
     @pytest.mark.parametrize(
@@ -558,8 +552,10 @@ class TestShow:
         ],
         ids=map(str, range(5)),
     )
-    def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
-        """One line says what is wrong, and the status is 2."""
+    def test_invalid_usage_is_an_error_that_changes_no_file(
+        self, folder: Path, words: Any, message: str
+    ) -> None:
+        """The message is one line, and the status is 2."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         text = (folder / "b.jsonl").read_text(encoding="utf-8")
         (folder / "odd.jsonl").write_text(text.replace("Anduin", "X"), encoding="utf-8")
@@ -568,61 +564,61 @@ class TestShow:
 
 
 class TestStart:
-    """``python -m upsertcore`` and its extra."""
+    """``python -m upsertcore``, with and without its extra."""
 
-    def test_it_starts(self) -> None:
-        """It says its version."""
+    def test_module_prints_its_version(self) -> None:
         command = [sys.executable, "-m", "upsertcore", "--version"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        process = subprocess.run(command, check=True, capture_output=True, text=True)
 
-        assert done.stdout.startswith("upsertcore, version ")
+        assert process.stdout.startswith("upsertcore, version ")
 
     @pytest.mark.parametrize("missing", ["click", "rich"])
-    def test_without_the_extra_it_says_so(self, missing: str) -> None:
-        """The message says what to install, and the status is 2."""
+    def test_missing_extra_is_an_error_with_the_command_to_install(
+        self, missing: str
+    ) -> None:
         code = (
             f"import sys; sys.modules['{missing}'] = None\n"
             "from upsertcore.__main__ import main; main()"
         )
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], check=False, capture_output=True, text=True
         )
 
-        assert done.returncode == 2
-        assert done.stderr == (
+        assert process.returncode == 2
+        assert process.stderr == (
             f"upsertcore needs {missing}: pip install 'upsertcore[cli]'\n"
         )
 
     @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
-    def test_ctrl_c_while_it_is_loaded(
+    def test_ctrl_c_during_import_ends_with_130(
         self,
         closed: bool,  # noqa: FBT001 - a case of the table
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """It ends as later, whether or not that can be said."""
+        """Also where standard error is closed."""
 
-        class Slow(ModuleType):
+        class InterruptedModule(ModuleType):
             def __getattr__(self, name: str) -> Any:
                 raise KeyboardInterrupt
 
-        monkeypatch.setitem(sys.modules, "upsertcore.cli", Slow("cli"))
+        monkeypatch.setitem(sys.modules, "upsertcore.cli", InterruptedModule("cli"))
         if closed:
             monkeypatch.setattr(sys, "stderr", None)
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as raised:
             start()
 
-        told = "" if closed else "Error: interrupted; no book was changed\n"
-        assert (130, told) == (ended.value.code, capsys.readouterr().err)
+        message = "" if closed else "Error: interrupted; no book was changed\n"
+        assert (130, message) == (raised.value.code, capsys.readouterr().err)
 
-    def test_a_fault_of_its_own_shows(self) -> None:
-        """Only what the extra brings may be missing."""
+    def test_missing_module_of_the_package_shows_a_traceback(self) -> None:
+        """Only a missing extra has a message of its own."""
         code = (
             "import sys; sys.modules['upsertcore.cli'] = None\n"
             "from upsertcore.__main__ import main; main()"
         )
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], check=False, capture_output=True, text=True
         )
 
-        assert "ModuleNotFoundError" in done.stderr
+        assert "ModuleNotFoundError" in process.stderr

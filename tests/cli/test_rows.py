@@ -1,4 +1,4 @@
-"""Reading: what comes out of files, and what a bad row costs."""
+"""Rows of input files, valid and invalid."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from upsertcore.cli.json_rows import parse_json
 from upsertcore.cli.row_types import BadHeader, Columns, InputRow, UnreadableFile
 
 
-def rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
+def input_rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
     """Read the rows of some bytes."""
     return list(read_rows(io.BytesIO(content), name, Columns(rename)))
 
 
-def told(content: bytes, name: str = "-", **rename: str) -> list[tuple[int, Any]]:
+def line_results(
+    content: bytes, name: str = "-", **rename: str
+) -> list[tuple[int, Any]]:
     """Read rows as (line, payload or error)."""
-    return [(r.line, r.error or r.payload) for r in rows(content, name, **rename)]
+    return [
+        (row.line, row.error or row.payload)
+        for row in input_rows(content, name, **rename)
+    ]
 
 
 class TestCsv:
@@ -32,33 +37,31 @@ class TestCsv:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
-    def test_every_kind_of_export(
+    def test_csv_of_any_encoding_delimiter_and_line_end_is_read(
         self, encoding: str, delimiter: str, end: str
     ) -> None:
-        """Any encoding and delimiter in use, blanks left out, cells stripped."""
+        """Blank cells and rows are left out, and cells are stripped."""
         text = end.join(["a,b,c", " é ,,x", ",,", "", '"u, v";,1,', ""])
         text = text.replace('"u, v";', '"u, v"').replace(",", delimiter)
         text = text.replace(f'"u{delimiter} v"', f'"u{delimiter} v"')
 
-        assert told(text.encode(encoding), "x.csv") == [
+        assert line_results(text.encode(encoding), "x.csv") == [
             (2, {"a": "é", "c": "x"}),
             (5, {"a": f"u{delimiter} v", "b": "1"}),
         ]
 
-    def test_lines_are_those_of_the_file(self) -> None:
-        """A quoted cell may run over several lines."""
+    def test_line_of_a_row_counts_line_breaks_in_cells(self) -> None:
         content = b'a,b\n"x\ny",1\nz,2\n'
 
-        assert told(content) == [
+        assert line_results(content) == [
             (2, {"a": "x\ny", "b": "1"}),
             (4, {"a": "z", "b": "2"}),
         ]
 
-    def test_bad_rows_do_not_end_it(self) -> None:
-        """Each is told of by line and reason, and the rest is read."""
+    def test_invalid_row_is_an_error_and_later_rows_are_read(self) -> None:
         content = b'a,b,\n1\n1,2,3\n"x"y,2,\n\xff,2,\nok,2,\n'
 
-        assert told(content, "x.csv") == [
+        assert line_results(content, "x.csv") == [
             (2, "has 1 cells, but the header has 3"),
             (3, "has a value in an unnamed column"),
             (4, "is not valid CSV: ',' expected after '\"'"),
@@ -67,7 +70,7 @@ class TestCsv:
         ]
 
     @pytest.mark.parametrize(
-        ("content", "words"),
+        ("content", "message"),
         [
             (b"", "must name the columns"),
             (b",,\n", "must name the columns"),
@@ -77,33 +80,31 @@ class TestCsv:
         ],
         ids=map(str, range(5)),
     )
-    def test_a_first_line_that_cannot_be_used(self, content: bytes, words: str) -> None:
-        """Nothing can be read then, and nothing is."""
-        with pytest.raises(BadHeader, match=words):
-            rows(content, "x.csv")
+    def test_invalid_header_is_refused(self, content: bytes, message: str) -> None:
+        with pytest.raises(BadHeader, match=message):
+            input_rows(content, "x.csv")
 
-    def test_columns_are_renamed_and_left_out(self) -> None:
-        """A column called nothing is left out; two may not be called the same."""
-        assert told(b"A,B,C\n1,2,3\n", "x.csv", A="a", B="") == [
+    def test_columns_are_renamed_or_left_out(self) -> None:
+        """An empty name leaves a column out; a duplicate one is refused."""
+        assert line_results(b"A,B,C\n1,2,3\n", "x.csv", A="a", B="") == [
             (2, {"a": "1", "C": "3"})
         ]
         with pytest.raises(BadHeader, match="duplicate"):
-            rows(b"A,B\n1,2\n", "x.csv", A="B")
+            input_rows(b"A,B\n1,2\n", "x.csv", A="B")
 
-    def test_text_that_ends_in_the_middle(self) -> None:
-        """UTF-16 that is cut is told of, and what came before it is read."""
+    def test_truncated_utf_16_is_an_error_after_the_complete_rows(self) -> None:
         content = "a\nx\n".encode("utf-16") + b"\x00"
 
-        assert told(content, "x.csv") == [
+        assert line_results(content, "x.csv") == [
             (2, {"a": "x"}),
             (3, "is not utf-16-le text: it ends in the middle of a character"),
         ]
 
-    def test_half_a_character_of_utf_16_costs_its_row(self) -> None:
-        """A lone surrogate is no text; the rows after it are read."""
+    def test_lone_surrogate_of_utf_16_is_an_error_of_its_row(self) -> None:
+        """Later rows are read."""
         content = "a\nx\n\ud800\ny\n".encode("utf-16", "surrogatepass")
 
-        assert told(content, "x.csv") == [
+        assert line_results(content, "x.csv") == [
             (2, {"a": "x"}),
             (3, "is not UTF-8 text"),
             (4, {"a": "y"}),
@@ -111,16 +112,18 @@ class TestCsv:
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
     @pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
-    def test_utf_16_without_a_mark(self, encoding: str, name: str) -> None:
-        """Its first character shows what it is."""
+    def test_utf_16_without_a_byte_order_mark_is_detected(
+        self, encoding: str, name: str
+    ) -> None:
+        """By the first character."""
         text = {"x.csv": "a\né\n", "x.json": '[{"a": "é"}]'}.get(name, '{"a": "é"}')
 
-        assert [row.payload for row in rows(text.encode(encoding), name)] == [
+        assert [row.payload for row in input_rows(text.encode(encoding), name)] == [
             {"a": "é"}
         ]
 
     @pytest.mark.parametrize(
-        ("content", "read_before", "words"),
+        ("content", "read_before", "message"),
         [
             ('a,b\n1,2\n"x,2\n3,4\n5,6\n', 1, "line 3: .* lines 3 to 5 were not read"),
             ('a,b\n1,2\n3,"x\n4,5', 1, "line 3: .* lines 3 to 4 were not read"),
@@ -130,59 +133,58 @@ class TestCsv:
         ],
         ids=["first cell", "last cell", "last line", "closed by another", "later"],
     )
-    def test_an_open_quote_ends_the_file(
-        self, content: str, read_before: int, words: str
+    def test_open_quote_ends_the_file_and_names_the_lines(
+        self, content: str, read_before: int, message: str
     ) -> None:
-        """What follows is not taken for one row, and what was not read is named."""
-        found = read_rows(io.BytesIO(content.encode()), "x.csv", Columns({}))
-        good: list[InputRow] = []
-        with closing(found), pytest.raises(UnreadableFile, match=words):
-            good += (row for row in found if not row.error)
+        """The rest is not read as one row."""
+        rows = read_rows(io.BytesIO(content.encode()), "x.csv", Columns({}))
+        valid: list[InputRow] = []
+        with closing(rows), pytest.raises(UnreadableFile, match=message):
+            valid += (row for row in rows if not row.error)
 
-        assert read_before == len(good)
+        assert read_before == len(valid)
 
-    def test_a_row_of_several_lines_that_does_not_fit_names_them(self) -> None:
-        """A quote that opens in one row and closes in another makes one of them."""
+    def test_invalid_row_of_several_lines_names_its_last_line(self) -> None:
+        """A quote may open in one row and close in another."""
         content = b'a,b\n"x,1\ny,2\nz",3,4\n5,6\n'
 
-        assert told(content) == [
+        assert line_results(content) == [
             (2, "has 3 cells, but the header has 2; it ends on line 4"),
             (5, {"a": "5", "b": "6"}),
         ]
 
-    def test_a_cell_without_an_end(self) -> None:
-        """What follows a cell beyond all measure may be a part of it."""
+    def test_cell_over_the_size_limit_ends_the_file(self) -> None:
+        """Later lines may belong to the cell."""
         content = b'a,b\n1,2\n"' + b"x" * (1 << 24) + b'y\n3,4\n",5\n6,7\n'
-        found = read_rows(io.BytesIO(content), "x.csv", Columns({}))
+        rows = read_rows(io.BytesIO(content), "x.csv", Columns({}))
 
-        assert {"a": "1", "b": "2"} == next(found).payload
+        assert {"a": "1", "b": "2"} == next(rows).payload
         with pytest.raises(
             UnreadableFile, match=r"line 3: .* lines 3 to 6 were not read"
         ):
-            next(found)
+            next(rows)
 
-    def test_a_wide_header_is_read_in_linear_time(self) -> None:
-        """Each name is counted once, not compared with every other."""
-        compared = 0
+    def test_wide_header_is_read_in_linear_time(self) -> None:
+        comparisons = 0
 
         class Name(str):
             __slots__ = ()
             __hash__ = str.__hash__
 
             def __eq__(self, other: object) -> bool:
-                nonlocal compared
-                compared += 1
+                nonlocal comparisons
+                comparisons += 1
                 return str.__eq__(self, other)
 
         rename = {f"c{n}": Name(f"n{n}") for n in range(2_000)}
         content = ",".join(rename).encode() + b"\n"
         list(read_rows(io.BytesIO(content), "x.csv", Columns(rename)))
 
-        assert compared < 40_000
+        assert comparisons < 40_000
 
 
-class Slow(io.RawIOBase):
-    """A pipe that gives a byte at a time."""
+class SlowPipe(io.RawIOBase):
+    """A pipe that returns a byte at a time."""
 
     def __init__(self, content: bytes) -> None:
         self._rest = io.BytesIO(content)
@@ -202,9 +204,9 @@ class Slow(io.RawIOBase):
     ['\n\n [{"a": "1"}]', '\n{"a": "1"}\n', "a\n1\n"],
     ids=["array", "lines", "csv"],
 )
-def test_a_slow_pipe(encoding: str, text: str) -> None:
-    """How much of it has arrived does not decide what it is."""
-    stream: Any = io.BufferedReader(Slow(text.encode(encoding)))
+def test_format_of_a_slow_pipe_is_detected(encoding: str, text: str) -> None:
+    """The number of available bytes does not matter."""
+    stream: Any = io.BufferedReader(SlowPipe(text.encode(encoding)))
 
     assert [row.payload for row in read_rows(stream, "-", Columns({}))] == [{"a": "1"}]
 
@@ -212,33 +214,31 @@ def test_a_slow_pipe(encoding: str, text: str) -> None:
 class TestJsonLines:
     """One payload a line."""
 
-    def test_bad_lines_do_not_end_it(self) -> None:
-        """Each is told of by line and reason."""
+    def test_invalid_line_is_an_error_and_later_lines_are_read(self) -> None:
         content = b'{"a": 1}\n\n{bad}\n[1]\n{"a": 1, "a": 2}\n{"\xff": 1}\n{"b": null}'
-        found = told(content, "x.jsonl")
+        results = line_results(content, "x.jsonl")
 
-        assert found[:1] + found[2:3] + found[5:] == [
+        assert results[:1] + results[2:3] + results[5:] == [
             (1, {"a": 1}),
             (4, [1]),
             (7, {"b": None}),
         ]
-        assert "is not valid JSON: Expecting property name" in found[1][1]
-        assert "duplicate name 'a'" in found[3][1]
-        assert found[4] == (6, "is not UTF-8 text")
+        assert "is not valid JSON: Expecting property name" in results[1][1]
+        assert "duplicate name 'a'" in results[3][1]
+        assert results[4] == (6, "is not UTF-8 text")
 
-    def test_names_are_renamed_and_left_out(self) -> None:
-        """At the top of an object; what is no object stays."""
+    def test_names_of_objects_are_renamed_or_left_out(self) -> None:
+        """Only at the top level."""
         content = b'{"A": 1, "B": 2, "C": 3}\n{"C": 1}\n[]\n'
 
-        assert told(content, "x.ndjson", A="a", B="") == [
+        assert line_results(content, "x.ndjson", A="a", B="") == [
             (1, {"a": 1, "C": 3}),
             (2, {"C": 1}),
             (3, []),
         ]
 
-    def test_two_names_for_one_field(self) -> None:
-        """A row in which one value would hide another is told of."""
-        ((line, error),) = told(b'{"A": 1, "a": 2}\n', "x.jsonl", A="a")
+    def test_two_names_for_one_field_are_an_error(self) -> None:
+        ((line, error),) = line_results(b'{"A": 1, "a": 2}\n', "x.jsonl", A="a")
 
         assert (line, error) == (1, "duplicate name 'a'")
 
@@ -260,9 +260,10 @@ class TestJsonArray:
         ],
         ids=map(str, range(5)),
     )
-    def test_its_elements(self, content: str, expected: Any) -> None:
-        """In order, each with the line on which it begins."""
-        assert told(content.encode(), "x.json") == expected
+    def test_elements_are_read_with_their_first_lines(
+        self, content: str, expected: Any
+    ) -> None:
+        assert line_results(content.encode(), "x.json") == expected
 
     @pytest.mark.parametrize(
         ("content", "expected"),
@@ -276,12 +277,16 @@ class TestJsonArray:
         ],
         ids=map(str, range(6)),
     )
-    def test_a_bad_element_costs_itself(self, content: str, expected: Any) -> None:
-        """The elements after it are read; None stands for an error here."""
-        assert [row.payload for row in rows(content.encode(), "x.json")] == expected
+    def test_invalid_element_is_an_error_and_later_elements_are_read(
+        self, content: str, expected: Any
+    ) -> None:
+        """None is an error here."""
+        assert [
+            row.payload for row in input_rows(content.encode(), "x.json")
+        ] == expected
 
     @pytest.mark.parametrize(
-        ("content", "read_before", "words"),
+        ("content", "read_before", "message"),
         [
             ('[1,\n{"a": [2,\n3,\n4]\n', 1, "line 2: .* lines 2 to 4 were not read"),
             ('[1,\n{"a": 1,\n{"b": 2},\n3]', 1, "line 2: .* lines 2 to 4 were not"),
@@ -290,48 +295,53 @@ class TestJsonArray:
         ],
         ids=["bracket", "brace", "quote", "other bracket"],
     )
-    def test_an_open_element_ends_the_file(
-        self, content: str, read_before: int, words: str
+    def test_open_element_ends_the_file_and_names_the_lines(
+        self, content: str, read_before: int, message: str
     ) -> None:
-        """What follows is not taken for one element, and it is named."""
-        found = read_rows(io.BytesIO(content.encode()), "x.json", Columns({}))
-        good: list[InputRow] = []
-        with closing(found), pytest.raises(UnreadableFile, match=words):
-            good += found
+        """The rest is not read as one element."""
+        rows = read_rows(io.BytesIO(content.encode()), "x.json", Columns({}))
+        valid: list[InputRow] = []
+        with closing(rows), pytest.raises(UnreadableFile, match=message):
+            valid += rows
 
-        assert read_before == len(good)
+        assert read_before == len(valid)
 
-    def test_an_element_beyond_all_measure_ends_the_file(self) -> None:
-        """Memory does not hold all that follows an open brace."""
+    def test_element_over_the_size_limit_ends_the_file(self) -> None:
         content = b'[1,\n{"a": [' + b"2,\n" * (6 << 20) + b"3]"
-        found = read_rows(io.BytesIO(content), "x.json", Columns({}))
+        rows = read_rows(io.BytesIO(content), "x.json", Columns({}))
 
-        assert 1 == next(found).payload
+        assert 1 == next(rows).payload
         with pytest.raises(UnreadableFile, match=r"lines 2 to 6291458 were not read"):
-            next(found)
+            next(rows)
 
     @given(
         st.lists(st.recursive(st.text() | st.integers(), st.lists), max_size=8),
         st.booleans(),
     )
-    def test_any_array(self, payload: list[Any], pretty: bool) -> None:  # noqa: FBT001
-        """What comes out is what the JSON says."""
+    def test_array_of_any_values_is_read_unchanged(
+        self,
+        payload: list[Any],
+        pretty: bool,  # noqa: FBT001 - drawn by hypothesis
+    ) -> None:
         text = json.dumps(payload, indent=1 if pretty else None)
 
-        assert [row.payload for row in rows(text.encode(), "x.json")] == payload
+        assert [row.payload for row in input_rows(text.encode(), "x.json")] == payload
 
-    def test_elements_across_blocks(self) -> None:
-        """Where a block of the file ends does not matter."""
+    def test_elements_across_blocks_of_the_file_are_read(self) -> None:
         payload = [{"a": "\\" * 40_001 + '"', "b": "x" * 70_000}, {"c": ["é"] * 30_000}]
 
-        assert [r.payload for r in rows(json.dumps(payload).encode())] == payload
-        for cut in range(65_530, 65_540):
-            odd = ["x" * (cut - 4) + "\\", 1]
-            assert [r.payload for r in rows(json.dumps(odd).encode())] == odd
+        assert [
+            row.payload for row in input_rows(json.dumps(payload).encode())
+        ] == payload
+        for size in range(65_530, 65_540):
+            values = ["x" * (size - 4) + "\\", 1]
+            assert [
+                row.payload for row in input_rows(json.dumps(values).encode())
+            ] == values
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("[" * 100_000, "must not nest deeper than 64 levels"),
         ("1" * 5_000, "Exceeds the limit"),
@@ -340,9 +350,8 @@ class TestJsonArray:
     ],
     ids=["deep", "large", "twice", "blank"],
 )
-def test_json_that_cannot_be_used(text: str, words: str) -> None:
-    """It is said in one line, never by another kind of error."""
-    with pytest.raises(ValueError, match=words):
+def test_unusable_json_is_a_value_error(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_json(text)
 
 
@@ -355,17 +364,19 @@ def test_json_that_cannot_be_used(text: str, words: str) -> None:
     ],
     ids=["csv", "lines", "array"],
 )
-def test_memory_does_not_grow_with_the_file(name: str, content: bytes) -> None:
-    """The first row is there when a few blocks have been read, and no more."""
+def test_first_row_is_read_without_the_rest_of_the_file(
+    name: str, content: bytes
+) -> None:
+    """Memory does not grow with the file."""
     raw = io.BytesIO(content)
-    with closing(read_rows(raw, name, Columns({}))) as found:
-        next(found)
+    with closing(read_rows(raw, name, Columns({}))) as rows:
+        next(rows)
 
         assert raw.tell() < 500_000
 
 
-def test_a_doubled_name_is_found_in_linear_time() -> None:
-    """The last of many names may be the doubled one."""
+def test_duplicate_name_is_detected_in_linear_time() -> None:
+    """The last of many names may be the duplicate."""
     names = [f'"k{number}": 1' for number in range(200_000)]
     text = f"{{{', '.join([*names, names[-1]])}}}"
 
@@ -373,13 +384,12 @@ def test_a_doubled_name_is_found_in_linear_time() -> None:
         parse_json(text)
 
 
-def test_blank_bytes_before_the_text_are_not_collected() -> None:
-    """Of megabytes of blank lines a few blocks are looked at."""
+def test_blank_lines_before_the_header_are_read_up_to_a_limit() -> None:
     raw = io.BytesIO(b"\n" * 10_000_000)
     with (
-        closing(read_rows(raw, "-", Columns({}))) as found,
+        closing(read_rows(raw, "-", Columns({}))) as rows,
         pytest.raises(BadHeader, match="must name the columns"),
     ):
-        next(found)
+        next(rows)
 
     assert raw.tell() < 500_000
