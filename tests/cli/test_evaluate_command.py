@@ -1,4 +1,4 @@
-"""``upsertcore evaluate``, as it is typed: what it prints, draws, and ends with."""
+"""``upsertcore evaluate`` as a user types it: output, plot and exit status."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from upsertcore.cli.output import printable
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "sample"
 
-# Under the policies below: by email the first three rows are one contact, of two ada
-# and a bob; by nothing each row is a contact. So of the one pair of ada's rows and the
-# one of bob's, the first finds 1 of 2, among 3 that it puts together.
+# Under the policies below: by email the first three rows are one contact, and without
+# a key each row is one. There are 2 true pairs, one of ada and one of bob. The policy
+# by email assigns 3 pairs, of which 1 is right.
 CSV = """who,email,name
 ada,a@x,Ada
 ada,A@x,Ada
@@ -50,7 +50,7 @@ def fails():
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder with labelled rows and a module of policies."""
+    """Change to a folder with labelled rows and a module of policies."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name in ("mine", "broken"):
@@ -61,7 +61,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-DOWN = """
+FAILING_MODULE = """
 from upsertcore import Policy, field, first_match
 from upsertcore.rules import replace
 
@@ -74,79 +74,78 @@ policy = Policy(first_match("email"), fields, extra_fields=field(rule=replace))
 
 
 def run(*words: str, stdin: bytes | None = None, code: int = 0) -> Result:
-    """Type a command, and see how it ends."""
+    """Run a command, and check its exit status."""
     command = ("evaluate", *words)
     result = CliRunner(env={"COLUMNS": "120"}).invoke(main, command, input=stdin)
     assert result.exit_code == code, result.output
     return result
 
 
-def told(*words: str, stdin: bytes | None = None, code: int = 0) -> dict[str, Any]:
-    """Read what a command tells programs."""
-    found: dict[str, Any] = json.loads(
+def json_output(
+    *words: str, stdin: bytes | None = None, code: int = 0
+) -> dict[str, Any]:
+    """Return the JSON output of a command."""
+    output: dict[str, Any] = json.loads(
         run(*words, "--json", stdin=stdin, code=code).stdout
     )
-    return found
+    return output
 
 
 def cells(output: str) -> list[list[str]]:
-    """Read the lines of a table as their words, two spaces apart."""
+    """Return the cells of each line of a table, which are two spaces apart."""
     lines = [
         [part.strip() for part in line.split("  ")] for line in output.splitlines()
     ]
     return [[part for part in line if part] for line in lines]
 
 
-WHO = ("--truth", "who")
+TRUTH = ("--truth", "who")
 
 
 class TestPolicies:
-    """What is judged."""
+    """The policy that is evaluated."""
 
     @pytest.mark.parametrize("name", ["mine:policy", "mine:space.policy"], ids="ab")
-    def test_a_policy_of_a_module(self, folder: Path, name: str) -> None:
-        """It is found in the current folder, and judged on patches."""
-        [found] = told(name, "in.csv", *WHO)["reports"]
+    def test_policy_of_a_module_is_evaluated(self, folder: Path, name: str) -> None:
+        """The module is in the current folder."""
+        [report] = json_output(name, "in.csv", *TRUTH)["reports"]
 
         assert folder.exists()
-        assert name == found["policy"]
+        assert name == report["policy"]
         assert (2, 3, 1) == (
-            *(found["scores"]["true_pairs"], found["scores"]["assigned_pairs"]),
-            found["scores"]["right_pairs"],
+            *(report["scores"]["true_pairs"], report["scores"]["assigned_pairs"]),
+            report["scores"]["right_pairs"],
         )
-        assert [{"key": "email", "decided": 2, "right": 1}] == found["keys"]
+        assert [{"key": "email", "decided": 2, "right": 1}] == report["keys"]
 
-    def test_a_function_that_makes_one(self, folder: Path) -> None:
-        """It is called without arguments."""
-        [found] = told("mine:make", "in.csv", *WHO)["reports"]
+    def test_function_that_returns_a_policy_is_called(self, folder: Path) -> None:
+        [report] = json_output("mine:make", "in.csv", *TRUTH)["reports"]
 
         assert folder.exists()
-        assert 4 == found["contacts"]
+        assert 4 == report["contacts"]
 
-    def test_a_profile(self, folder: Path) -> None:
-        """It is judged through its payloads, with its options and parameters."""
+    def test_profile_is_evaluated_with_options_and_parameters(
+        self, folder: Path
+    ) -> None:
         content = b"who,phone\nada,(202) 555-0143\nada,+12025550143\n"
-        words = ("leadconnector", "-", *WHO, "--set", "locationId=L")
-        us = told(*words, "--set", "region=US", stdin=content)
-        world = told(*words, stdin=content, code=1)
+        words = ("leadconnector", "-", *TRUTH, "--set", "locationId=L")
+        us = json_output(*words, "--set", "region=US", stdin=content)
+        world = json_output(*words, stdin=content, code=1)
 
         assert folder.exists()
         assert 1 == us["reports"][0]["contacts"]
-        assert [1] == [each["count"] for each in world["reports"][0]["refusals"]]
+        assert [1] == [refusal["count"] for refusal in world["reports"][0]["refusals"]]
         assert 2 == world["reports"][0]["refusals"][0]["line"]
         assert "statusCode" in world["reports"][0]["refusals"][0]["example"]
 
-    def test_a_constant_is_a_field_of_each_row(self, folder: Path) -> None:
-        """It stands over the row, and nobody is told apart by it."""
-        words = ("mine:policy", "in.csv", *WHO, "--set", "email=z@x")
+    def test_constant_replaces_the_field_of_each_row(self, folder: Path) -> None:
+        words = ("mine:policy", "in.csv", *TRUTH, "--set", "email=z@x")
 
         assert folder.exists()
-        assert 1 == told(*words)["reports"][0]["contacts"]
+        assert 1 == json_output(*words)["reports"][0]["contacts"]
 
-    def test_an_option_of_one_profile_is_no_field_of_the_other(
-        self, folder: Path
-    ) -> None:
-        """What each takes it is given, and a policy is given neither."""
+    def test_option_of_one_profile_is_no_field_of_the_other(self, folder: Path) -> None:
+        """Each profile gets its own options, and a policy gets none."""
         words = (
             "--set",
             "firm_id=f",
@@ -156,12 +155,12 @@ class TestPolicies:
             "name=firstName",
         )
         names = ("Anduin", "in.csv", "--compare", "SalesforceIQ")
-        found = told(*names, *WHO, *words, "--set", "region=US", code=1)
+        output = json_output(*names, *TRUTH, *words, "--set", "region=US", code=1)
 
         assert folder.exists()
-        assert [4, 0] == [each["refused"] for each in found["reports"]]
-        policy = told(
-            *("mine:policy", "in.csv", "--compare", "SegMetrics", *WHO),
+        assert [4, 0] == [report["refused"] for report in output["reports"]]
+        policy = json_output(
+            *("mine:policy", "in.csv", "--compare", "SegMetrics", *TRUTH),
             *("--set", "account_id=1", "--set", "integration_id=2"),
             code=1,
         )
@@ -186,9 +185,11 @@ class TestPolicies:
         ],
         ids=map(str, range(10)),
     )
-    def test_no_policy(self, folder: Path, name: str, message: str) -> None:
-        """One line says what is wrong, and the status is 2."""
-        result = run(name, "in.csv", *WHO, code=2)
+    def test_invalid_policy_is_an_error_of_one_line(
+        self, folder: Path, name: str, message: str
+    ) -> None:
+        """The status is 2."""
+        result = run(name, "in.csv", *TRUTH, code=2)
 
         assert folder.exists()
         assert message in result.stderr
@@ -196,29 +197,29 @@ class TestPolicies:
         assert (
             "--compare: "
             in run(
-                *("mine:policy", "in.csv", *WHO, "--compare", "nobody"), code=2
+                *("mine:policy", "in.csv", *TRUTH, "--compare", "nobody"), code=2
             ).stderr
         )
 
-    def test_the_console_script_finds_modules_here_too(self, folder: Path) -> None:
-        """Where the current folder is not on the path of modules, it is put there."""
+    def test_console_script_imports_from_the_current_folder(self, folder: Path) -> None:
+        """It adds the folder to the path of modules."""
         code = (
             "import sys, os\n"
             "sys.path = [p for p in sys.path if p not in ('', os.getcwd())]\n"
             "from upsertcore.__main__ import main\n"
             "main()"
         )
-        words = ["evaluate", "mine:policy", "in.csv", *WHO]
-        done = subprocess.run(
+        words = ["evaluate", "mine:policy", "in.csv", *TRUTH]
+        process = subprocess.run(
             [sys.executable, "-c", code, *words], check=False, capture_output=True
         )
 
         assert folder.exists()
-        assert (0, b"") == (done.returncode, done.stderr)
+        assert (0, b"") == (process.returncode, process.stderr)
 
 
 class TestData:
-    """What it is judged on."""
+    """The labelled data."""
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -228,126 +229,143 @@ class TestData:
         ],
         ids=["lines", "array"],
     )
-    def test_json(self, folder: Path, name: str, content: str) -> None:
-        """Lines and arrays are read as upsert reads them; 7 and "7" are one person."""
+    def test_json_lines_and_arrays_are_read(
+        self, folder: Path, name: str, content: str
+    ) -> None:
+        """7 and "7" are one person."""
         (folder / name).write_text(content, encoding="utf-8")
-        found = told("mine:policy", name, *WHO, code=1)["reports"][0]
+        report = json_output("mine:policy", name, *TRUTH, code=1)["reports"][0]
 
         assert (2, 1, 1) == (
-            *(found["records"], found["scores"]["persons"], found["refused"]),
+            *(report["records"], report["scores"]["persons"], report["refused"]),
         )
         assert [("NoMatchKey", 2)] == [
-            (each["kind"], each["line"]) for each in found["refusals"]
+            (refusal["kind"], refusal["line"]) for refusal in report["refusals"]
         ]
 
-    def test_standard_input_is_read_once(self, folder: Path) -> None:
-        """It is kept for the other policy, and for every order."""
-        words = ("mine:policy", "-", *WHO, "--compare", "mine:make", "--shuffles", "3")
-        found = told(*words, stdin=CSV.encode())
+    def test_standard_input_is_read_once_for_both_policies(self, folder: Path) -> None:
+        """And for every order."""
+        words = (
+            "mine:policy",
+            "-",
+            *TRUTH,
+            "--compare",
+            "mine:make",
+            "--shuffles",
+            "3",
+        )
+        output = json_output(*words, stdin=CSV.encode())
 
         assert folder.exists()
-        assert [4, 4] == [each["records"] for each in found["reports"]]
-        assert [3, 3] == [each["shuffles"] for each in found["reports"]]
+        assert [4, 4] == [report["records"] for report in output["reports"]]
+        assert [3, 3] == [report["shuffles"] for report in output["reports"]]
 
-    def test_the_seed_says_which_orders(self, folder: Path) -> None:
-        """The same seed gives the same figures."""
+    def test_same_seed_gives_the_same_orders(self, folder: Path) -> None:
         words = ("LeadConnector", str(SAMPLE / "labelled.csv"), "--truth", "person")
-        more = ("--set", "locationId=L", "--shuffles", "3")
-        first = told(*words, *more, "--seed", "5")
+        options = ("--set", "locationId=L", "--shuffles", "3")
+        first = json_output(*words, *options, "--seed", "5")
 
         assert folder.exists()
-        assert told(*words, *more, "--seed", "5") == first
-        assert told(*words, *more) != first
+        assert json_output(*words, *options, "--seed", "5") == first
+        assert json_output(*words, *options) != first
 
-    def test_what_cannot_be_read_is_counted(self, folder: Path) -> None:
-        """It is no record, and the lines of the others stay theirs."""
+    def test_unreadable_row_is_counted_and_is_no_record(self, folder: Path) -> None:
+        """Later records keep their lines."""
         (folder / "in.csv").write_text(
             CSV.replace("ada,A@x,Ada", "x"), encoding="utf-8"
         )
         (folder / "in.csv").write_bytes((folder / "in.csv").read_bytes() + b"eve,,\n")
-        words = ("mine:policy", "in.csv", *WHO)
-        found = told(*words, code=1)
+        words = ("mine:policy", "in.csv", *TRUTH)
+        report = json_output(*words, code=1)
 
-        assert {"has … cells, but the header has 3": 1} == found["unreadable"]
-        assert [6] == [each["line"] for each in found["reports"][0]["refusals"]]
-        shown = run(*words, code=1).stdout
-        assert ["unreadable: has … cells, but the header has 3", "1"] in cells(shown)
+        assert {"has … cells, but the header has 3": 1} == report["unreadable"]
+        assert [6] == [refusal["line"] for refusal in report["reports"][0]["refusals"]]
+        table = run(*words, code=1).stdout
+        assert ["unreadable: has … cells, but the header has 3", "1"] in cells(table)
         assert ["refused", "NoMatchKey (1)"] == [
-            line[:2] for line in cells(shown) if line[:1] == ["refused"]
+            line[:2] for line in cells(table) if line[:1] == ["refused"]
         ][-1]
 
-    def test_the_person_may_be_a_part(self, folder: Path) -> None:
-        """The first group of the pattern is it, wherever it stands in the value."""
+    def test_truth_pattern_extracts_the_person(self, folder: Path) -> None:
+        """The first group is the person."""
         content = CSV.replace("bob", "rec-2-org").replace("ada", "rec-1-dup-0")
         (folder / "in.csv").write_text(content, encoding="utf-8")
-        words = ("mine:policy", "in.csv", *WHO, "--truth-pattern", r"(?:rec)-(\d+)")
+        words = ("mine:policy", "in.csv", *TRUTH, "--truth-pattern", r"(?:rec)-(\d+)")
 
-        assert 2 == told(*words)["reports"][0]["scores"]["persons"]
+        assert 2 == json_output(*words)["reports"][0]["scores"]["persons"]
 
-    def test_a_person_for_each_record(self, folder: Path) -> None:
-        """A line points to the pattern; with one record there is nothing to say."""
+    def test_person_for_each_record_gives_a_note(self, folder: Path) -> None:
+        """The note advises a pattern; one record gives none."""
         rows = CSV.splitlines(keepends=True)
         content = "".join(f"{n}{row}" if n else row for n, row in enumerate(rows))
         (folder / "in.csv").write_text(content, encoding="utf-8")
-        result = run("mine:policy", "in.csv", *WHO)
+        result = run("mine:policy", "in.csv", *TRUTH)
         (folder / "in.csv").write_text("".join(rows[:2]), encoding="utf-8")
 
         assert result.stderr == (
             "every record has its own person, so no match can be missed;"
             " --truth-pattern extracts the person from a value\n"
         )
-        assert not run("mine:policy", "in.csv", *WHO).stderr
+        assert not run("mine:policy", "in.csv", *TRUTH).stderr
 
-    def test_the_column_may_be_renamed(self, folder: Path) -> None:
-        """By either name it is taken out of the patch."""
+    def test_renamed_truth_column_is_accepted_by_both_names(self, folder: Path) -> None:
+        """It is no field of the patch."""
         words = ("mine:policy", "in.csv", "--map", "who=person")
 
         assert folder.exists()
         for name in ("who", "person"):
-            assert 0 == told(*words, "--truth", name)["reports"][0]["refused"]
+            assert 0 == json_output(*words, "--truth", name)["reports"][0]["refused"]
 
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (("no.csv", *WHO), "no.csv: No such file"),
+            (("no.csv", *TRUTH), "no.csv: No such file"),
             (("in.csv",), "Missing option '--truth'"),
             (
                 ("in.csv", "--truth", "id"),
                 "line 2: id (the --truth column) is missing; the row has 'who'",
             ),
             (
-                ("in.csv", *WHO, "--truth-pattern", "(a)d"),
+                ("in.csv", *TRUTH, "--truth-pattern", "(a)d"),
                 r"in.csv: line 4: 'bob' does not match --truth-pattern (a)d",
             ),
             (
-                ("in.csv", *WHO, "--truth-pattern", "(x)|.*"),
+                ("in.csv", *TRUTH, "--truth-pattern", "(x)|.*"),
                 "in.csv: line 2: 'ada' does not match",
             ),
-            (("in.csv", *WHO, "--truth-pattern", "ada"), "must have a group, such as"),
-            (("in.csv", *WHO, "--truth-pattern", "("), "--truth-pattern: missing )"),
-            (("in.csv", *WHO, "--map", "who="), "--truth: --map drops 'who'"),
-            (("empty.csv", *WHO), "empty.csv: the first line must name the columns"),
-            (("in.csv", *WHO, "--set", "a"), "--set: must be NAME=VALUE"),
+            (
+                ("in.csv", *TRUTH, "--truth-pattern", "ada"),
+                "must have a group, such as",
+            ),
+            (("in.csv", *TRUTH, "--truth-pattern", "("), "--truth-pattern: missing )"),
+            (("in.csv", *TRUTH, "--map", "who="), "--truth: --map drops 'who'"),
+            (("empty.csv", *TRUTH), "empty.csv: the first line must name the columns"),
+            (("in.csv", *TRUTH, "--set", "a"), "--set: must be NAME=VALUE"),
             pytest.param(
-                ("in.csv", *WHO, "--plot", "p.txt"),
+                ("in.csv", *TRUTH, "--plot", "p.txt"),
                 "--plot: must end in one of .",
                 marks=pytest.mark.full,
             ),
             pytest.param(
-                ("in.csv", *WHO, "--plot", "no/p.png"),
+                ("in.csv", *TRUTH, "--plot", "no/p.png"),
                 "--plot: directory",
                 marks=pytest.mark.full,
             ),
-            (("odd.json", *WHO), "line 1: who (the --truth column) must be text"),
-            (("list.json", *WHO), "line 1: who (the --truth column) is missing"),
-            (("blank.json", *WHO), "is missing; the row has no columns"),
+            (("odd.json", *TRUTH), "line 1: who (the --truth column) must be text"),
+            (("list.json", *TRUTH), "line 1: who (the --truth column) is missing"),
+            (("blank.json", *TRUTH), "is missing; the row has no columns"),
             (("in.csv", "--truth", ""), "--truth: must name a column"),
-            (("in.csv", *WHO, "--set", "who=7"), "--set: 'who' is the --truth column"),
+            (
+                ("in.csv", *TRUTH, "--set", "who=7"),
+                "--set: 'who' is the --truth column",
+            ),
         ],
         ids=map(str, range(17)),
     )
-    def test_wrong_use(self, folder: Path, words: Any, message: str) -> None:
-        """One line says what is wrong, and the status is 2."""
+    def test_invalid_usage_is_an_error_of_one_line(
+        self, folder: Path, words: Any, message: str
+    ) -> None:
+        """The status is 2."""
         (folder / "empty.csv").touch()
         (folder / "odd.json").write_text('[{"who": [1]}]', encoding="utf-8")
         (folder / "list.json").write_text("[[1]]", encoding="utf-8")
@@ -360,11 +378,10 @@ class TestData:
 
 
 class TestOutput:
-    """What is shown."""
+    """The output."""
 
-    def test_the_table(self, folder: Path) -> None:
-        """Every figure stands there, and each example with its line."""
-        shown = cells(run("mine:policy", "in.csv", *WHO, "--shuffles", "2").stdout)
+    def test_table_has_figures_and_examples_with_lines(self, folder: Path) -> None:
+        table = cells(run("mine:policy", "in.csv", *TRUTH, "--shuffles", "2").stdout)
 
         assert folder.exists()
         for line in (
@@ -381,12 +398,13 @@ class TestOutput:
             ["split", "bob", "c-1 (1), c-2 (1)"],
             ["joined", "c-1", "ada (2), bob (1)"],
         ):
-            assert line in shown
+            assert line in table
 
-    def test_two_side_by_side(self, folder: Path) -> None:
-        """Figures stand beside each other, then the records on which they differ."""
-        words = ("mine:policy", "in.csv", *WHO, "--compare", "mine:make")
-        shown = cells(run(*words).stdout)
+    def test_comparison_has_both_figures_and_the_differences(
+        self, folder: Path
+    ) -> None:
+        words = ("mine:policy", "in.csv", *TRUTH, "--compare", "mine:make")
+        table = cells(run(*words).stdout)
 
         assert folder.exists()
         for line in (
@@ -399,147 +417,140 @@ class TestOutput:
             ["2", "ada", "mixed", "with 1 right, 1 wrong", "with 0 right, 0 wrong"],
             ["4", "bob", "better", "with 0 right, 2 wrong", "with 0 right, 0 wrong"],
         ):
-            assert line in shown
-        assert ["keys of mine:make"] not in shown
+            assert line in table
+        assert ["keys of mine:make"] not in table
 
-    def test_a_record_that_hits_several(self, folder: Path) -> None:
-        """It is told with its line, its person and its key."""
+    def test_record_with_several_matches_is_listed(self, folder: Path) -> None:
+        """With its line, person and key."""
         content = (
             b"who,email,phone\na,a@x.org,\nb,,+15550001111\nc,a@x.org,+15550001111\n"
         )
-        words = ("LeadConnector", "-", *WHO, "--set", "locationId=L")
-        shown = cells(run(*words, stdin=content).stdout)
+        words = ("LeadConnector", "-", *TRUTH, "--set", "locationId=L")
+        table = cells(run(*words, stdin=content).stdout)
 
         assert folder.exists()
-        assert ["several matches", "line 4, of c, by email", "c-1, c-2"] in shown
+        assert ["several matches", "line 4, of c, by email", "c-1, c-2"] in table
 
-    def test_nothing_to_show(self, folder: Path) -> None:
-        """Without rows, keys and examples there are figures alone."""
+    def test_table_without_rows_has_figures_alone(self, folder: Path) -> None:
         (folder / "in.csv").write_text("who\n", encoding="utf-8")
-        shown = cells(run("mine:make", "in.csv", *WHO).stdout)
+        table = cells(run("mine:make", "in.csv", *TRUTH).stdout)
 
-        assert ["records", "0"] in shown
-        assert ["examples"] not in shown
+        assert ["records", "0"] in table
+        assert ["examples"] not in table
 
-    def test_json(self, folder: Path) -> None:
-        """Rows have their lines, and both reports their policy."""
-        words = ("mine:policy", "in.csv", *WHO, "--compare", "mine:make")
-        found = told(*words)
+    def test_json_has_reports_and_lines(self, folder: Path) -> None:
+        words = ("mine:policy", "in.csv", *TRUTH, "--compare", "mine:make")
+        output = json_output(*words)
 
         assert folder.exists()
-        assert {"unreadable", "reports", "contrast"} == set(found)
-        assert [2, 3, 4] == [each["line"] for each in found["contrast"]["examples"]]
-        assert None is told("mine:policy", "in.csv", *WHO)["contrast"]
+        assert {"unreadable", "reports", "contrast"} == set(output)
+        assert [2, 3, 4] == [
+            example["line"] for example in output["contrast"]["examples"]
+        ]
+        assert None is json_output("mine:policy", "in.csv", *TRUTH)["contrast"]
 
-    def test_a_terminal_is_not_obeyed(self, folder: Path) -> None:
-        """What stands in the file is shown as plain text."""
+    def test_control_characters_of_the_file_are_escaped(self, folder: Path) -> None:
         content = CSV.replace("ada", "\x1b[31m[bold]ada")
         (folder / "in.csv").write_text(content, encoding="utf-8")
-        shown = run("mine:policy", "in.csv", *WHO).stdout
+        output = run("mine:policy", "in.csv", *TRUTH).stdout
 
-        assert "\x1b" not in shown
-        assert printable("\x1b[31m[bold]ada (2)") in shown
+        assert "\x1b" not in output
+        assert printable("\x1b[31m[bold]ada (2)") in output
 
     @pytest.mark.full
     @pytest.mark.parametrize("name", ["p.png", "p.SVG", "p.pdf"])
-    def test_a_plot(self, folder: Path, name: str) -> None:
-        """It is drawn in the form that its name asks for, the same at every run."""
-        drawn = []
+    def test_plot_is_the_same_at_every_run(self, folder: Path, name: str) -> None:
+        """The format is that of the file name."""
+        contents = []
         for _ in "ab":
-            run("mine:policy", "in.csv", *WHO, "--plot", name)
-            drawn.append((folder / name).read_bytes())
+            run("mine:policy", "in.csv", *TRUTH, "--plot", name)
+            contents.append((folder / name).read_bytes())
 
-        assert drawn[0][:5] in {b"\x89PNG\r", b"<?xml", b"%PDF-"}
-        assert drawn[0] == drawn[1]
+        assert contents[0][:5] in {b"\x89PNG\r", b"<?xml", b"%PDF-"}
+        assert contents[0] == contents[1]
 
     @pytest.mark.parametrize(
-        ("source", "said"),
+        ("source", "message"),
         [
             ("import sys; sys.exit()", "Error: POLICY: theirs:policy: SystemExit: "),
             (
-                DOWN,
+                FAILING_MODULE,
                 (
                     "Error: theirs:policy: RuntimeError: down "
                     "(email: normaliser down raised this for text, in row 0)"
                 ),
             ),
         ],
-        ids=["it ends", "it raises"],
+        ids=["exit", "exception"],
     )
-    def test_a_module_that_goes_wrong(
-        self, folder: Path, source: str, said: str
+    def test_failing_module_is_an_error_of_one_line(
+        self, folder: Path, source: str, message: str
     ) -> None:
-        """One line says how, and the status is 2."""
+        """The status is 2."""
         (folder / "theirs.py").write_text(source, encoding="utf-8")
         sys.modules.pop("theirs", None)
-        result = run("theirs:policy", "in.csv", *WHO, code=2)
+        result = run("theirs:policy", "in.csv", *TRUTH, code=2)
 
-        assert result.stderr.strip() == said.strip()
+        assert result.stderr.strip() == message.strip()
 
-    def test_no_record_at_all(self, folder: Path) -> None:
-        """Figures of nothing are told to be that."""
+    def test_file_without_records_gives_a_note(self, folder: Path) -> None:
         (folder / "head.csv").write_text("who,email\n", encoding="utf-8")
-        result = run("mine:policy", "head.csv", *WHO)
+        result = run("mine:policy", "head.csv", *TRUTH)
 
         assert result.stderr == "no records: nothing was evaluated\n"
 
-    def test_a_plot_without_matplotlib(
+    def test_plot_without_matplotlib_is_an_error_before_the_run(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It is said before any work is done."""
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        result = run("mine:policy", "no.csv", *WHO, "--plot", "p.png", code=2)
+        result = run("mine:policy", "no.csv", *TRUTH, "--plot", "p.png", code=2)
 
         assert folder.exists()
         assert result.stderr == (
             "Error: --plot: a plot needs matplotlib: pip install 'upsertcore[plot]'\n"
         )
 
-    def test_standard_output_that_is_full(self, folder: Path) -> None:
-        """It is said in one line."""
+    def test_full_standard_output_is_an_error_of_one_line(self, folder: Path) -> None:
         command = [sys.executable, "-m", "upsertcore", "evaluate", "mine:policy"]
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [*command, "in.csv", *WHO],
+            process = subprocess.run(
+                [*command, "in.csv", *TRUTH],
                 check=False,
                 stdout=full,
                 stderr=subprocess.PIPE,
             )
 
         assert folder.exists()
-        assert done.stderr == b"Error: standard output: No space left on device\n"
-        assert done.returncode == 2
+        assert process.stderr == b"Error: standard output: No space left on device\n"
+        assert process.returncode == 2
 
-    def test_a_bar_on_a_terminal(self, folder: Path) -> None:
-        """Progress shows on a terminal, and nowhere else."""
-        words = ["evaluate", "mine:policy", "in.csv", *WHO]
+    def test_progress_bar_is_shown_only_on_a_terminal(self, folder: Path) -> None:
+        words = ["evaluate", "mine:policy", "in.csv", *TRUTH]
         command = [sys.executable, "-m", "upsertcore", *words]
-        ours, theirs = pty.openpty()
-        done = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=theirs
+        controller, terminal = pty.openpty()
+        process = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=terminal
         )
-        os.close(theirs)
-        shown = os.read(ours, 100_000).decode()
-        os.close(ours)
-        quiet = subprocess.run(command, check=False, capture_output=True)
+        os.close(terminal)
+        progress = os.read(controller, 100_000).decode()
+        os.close(controller)
+        without_terminal = subprocess.run(command, check=False, capture_output=True)
 
         assert folder.exists()
-        assert "in.csv" in shown
-        assert "mine:policy" in shown
-        assert b"records" in done.stdout
-        assert quiet.stderr == b""
+        assert "in.csv" in progress
+        assert "mine:policy" in progress
+        assert b"records" in process.stdout
+        assert without_terminal.stderr == b""
 
-    def test_an_interruption_is_told(self, folder: Path) -> None:
-        """The status is 130."""
-
-        class Interrupted(io.BytesIO):
-            """A standard input at which somebody presses Ctrl-C."""
+    def test_interrupted_input_ends_with_130(self, folder: Path) -> None:
+        class InterruptedInput(io.BytesIO):
+            """A standard input that is interrupted by Ctrl-C."""
 
             def read1(self, _size: int | None = -1, /) -> bytes:
                 raise KeyboardInterrupt
 
-        words = ("evaluate", "mine:policy", "-", *WHO)
-        result = CliRunner().invoke(main, words, input=Interrupted())
+        words = ("evaluate", "mine:policy", "-", *TRUTH)
+        result = CliRunner().invoke(main, words, input=InterruptedInput())
 
         assert folder.exists()
         assert (130, "") == (result.exit_code, result.stdout)
@@ -548,8 +559,7 @@ class TestOutput:
 class TestSample:
     """``labelled.csv``."""
 
-    def test_the_script_makes_the_file(self) -> None:
-        """The same bytes, wherever and whenever it runs."""
+    def test_script_reproduces_the_sample(self) -> None:
         path = SAMPLE / "make_labelled.py"
         spec = importlib.util.spec_from_file_location("make_labelled", path)
         assert spec is not None
@@ -559,25 +569,27 @@ class TestSample:
 
         assert (SAMPLE / "labelled.csv").read_bytes() == module.content()
 
-    def test_two_profiles_part_on_it(self) -> None:
-        """All of it is taken, one more key finds more, and joins what it should not."""
+    def test_profile_with_one_more_key_has_more_recall_and_less_precision(self) -> None:
+        """No record is refused."""
         words = ("LeadConnector", str(SAMPLE / "labelled.csv"), "--truth", "person")
-        more = ("--compare", "SalesforceIQ", "--set", "locationId=L1")
-        one, other = told(*words, *more)["reports"]
+        options = ("--compare", "SalesforceIQ", "--set", "locationId=L1")
+        leadconnector, salesforceiq = json_output(*words, *options)["reports"]
 
-        assert [150, 150] == [each["records"] for each in (one, other)]
-        assert [0, 0] == [each["refused"] for each in (one, other)]
+        assert [150, 150] == [
+            report["records"] for report in (leadconnector, salesforceiq)
+        ]
+        assert [0, 0] == [report["refused"] for report in (leadconnector, salesforceiq)]
         assert (
-            one["scores"]["pairwise"]["recall"] > other["scores"]["pairwise"]["recall"]
+            leadconnector["scores"]["pairwise"]["recall"]
+            > salesforceiq["scores"]["pairwise"]["recall"]
         )
-        assert one["scores"]["pairwise"]["precision"] < 1.0
-        assert 1.0 == other["scores"]["pairwise"]["precision"]
+        assert leadconnector["scores"]["pairwise"]["precision"] < 1.0
+        assert 1.0 == salesforceiq["scores"]["pairwise"]["precision"]
 
 
 @given(st.text(alphabet="ab-1", min_size=1, max_size=4))
-def test_a_person_is_what_the_file_says(name: str) -> None:
-    """Whatever a cell holds is a person, and no two of them are one."""
+def test_two_cells_of_the_truth_column_are_two_persons(name: str) -> None:
     content = f"who,email\n{name},a@x.org\n{name}x,a@x.org\n".encode()
-    found = told("SalesforceIQ", "-", *WHO, stdin=content)
+    output = json_output("SalesforceIQ", "-", *TRUTH, stdin=content)
 
-    assert 2 == found["reports"][0]["scores"]["persons"]
+    assert 2 == output["reports"][0]["scores"]["persons"]
