@@ -1,8 +1,8 @@
 """
-One Spark for all tests of this folder.
+The Spark session of the tests in this folder.
 
 Rules:
-    What is measured of the package is measured in this process: workers are not.
+    Coverage is measured in this process, and not in workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """Give a Spark of two cores, in which a task may fail three times."""
+    """Start a local session of two cores; a task may fail three times."""
     from pyspark.sql import SparkSession
 
     with pytest.MonkeyPatch.context() as environment:
@@ -41,7 +41,7 @@ def spark() -> Iterator[Any]:
         for name, value in SETTINGS.items():
             builder = builder.config(name, value)
         session = builder.master("local[2,4]").getOrCreate()
-    # The environment is the JVM's alone: later tests start processes of their own.
+    # Only the JVM needs the variables: later tests start processes of their own.
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()

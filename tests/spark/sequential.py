@@ -1,4 +1,4 @@
-"""What one book makes of a log, in the words of the answered frames."""
+"""The contacts and outcomes that one book makes of a log, as rows of the frames."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ Rows = dict[int, dict[str, Any]]
 def sequential(
     log: Sequence[SentPatch], policy: Policy, *, ids: Callable[[int], str] = str
 ) -> tuple[Rows, Rows]:
-    """Give contacts by place and outcomes by sequence, as one book makes them."""
-    now = [log[0]]
+    """Return contacts by place and outcomes by sequence, as one book makes them."""
+    current = [log[0]]
     book = ContactBook(
-        policy, ids=lambda: ids(now[0].sequence), clock=lambda: now[0].at
+        policy, ids=lambda: ids(current[0].sequence), clock=lambda: current[0].at
     )
     component = {row.sequence: row.component for row in components(log, policy).rows}
     places: dict[str, int] = {}
     outcomes: Rows = {}
     for sent in log:
-        now[0] = sent
-        answer: Outcome | Refused
+        current[0] = sent
+        result: Outcome | Refused
         try:
-            answer = outcome = book.upsert(sent.patch, scope=sent.scope)
+            result = outcome = book.upsert(sent.patch, scope=sent.scope)
         except Refused as refusal:
-            answer = refusal
+            result = refusal
         else:
             if outcome.created:
                 places[outcome.contact.id] = sent.sequence
-        told = _outcome(answer)
-        outcomes[sent.sequence] = {"component": component[sent.sequence], **told}
-    return {places[each.id]: contact_row(each) for each in book}, outcomes
+        row = _outcome(result)
+        outcomes[sent.sequence] = {"component": component[sent.sequence], **row}
+    return {places[contact.id]: contact_row(contact) for contact in book}, outcomes
 
 
 def contact_row(contact: Contact) -> dict[str, Any]:
-    """Tell a contact as ``contacts_schema`` has it, but for its place."""
+    """Return a contact as a row of ``contacts_schema``, without its place."""
     return {
         "id": contact.id,
         "scope": contact.scope,
@@ -59,7 +59,7 @@ def contact_row(contact: Contact) -> dict[str, Any]:
     }
 
 
-def _outcome(answer: Outcome | Refused) -> dict[str, Any]:
+def _outcome(result: Outcome | Refused) -> dict[str, Any]:
     row: dict[str, Any] = {
         "result": "refused",
         "id": None,
@@ -68,44 +68,44 @@ def _outcome(answer: Outcome | Refused) -> dict[str, Any]:
         "ignored": {},
         "error": None,
     }
-    if isinstance(answer, Refused):
-        error = {"type": type(answer).__name__, "message": str(answer)}
+    if isinstance(result, Refused):
+        error = {"type": type(result).__name__, "message": str(result)}
         return row | {"error": error}
     withheld = [
         {
-            "field": each.field,
-            "value": json.dumps(thaw(each.value), ensure_ascii=False),
-            "holder": each.holder,
-            "key": each.key,
+            "field": item.field,
+            "value": json.dumps(thaw(item.value), ensure_ascii=False),
+            "holder": item.holder,
+            "key": item.key,
         }
-        for each in answer.withheld
+        for item in result.withheld
     ]
     return row | {
-        "result": answer.result,
-        "id": answer.contact.id,
-        "matched_by": answer.matched_by,
+        "result": result.result,
+        "id": result.contact.id,
+        "matched_by": result.matched_by,
         "withheld": withheld,
-        "ignored": thaw(answer.ignored),
-        "also_matched": [*answer.also_matched],
-        "merged": [each.id for each in answer.merged],
+        "ignored": thaw(result.ignored),
+        "also_matched": [*result.also_matched],
+        "merged": [item.id for item in result.merged],
     }
 
 
-def listed(frame: Any) -> Rows:
+def collected_rows(frame: Any) -> Rows:
     """Collect a frame of contacts or outcomes, by its first column."""
     return rows_of(frame.toArrow().to_batches())
 
 
 def rows_of(batches: Iterable[pa.RecordBatch]) -> Rows:
-    """Give the rows of batches by their first column, which no two share."""
-    found: Rows = {}
+    """Return the rows of batches by their first column, which is unique."""
+    rows: Rows = {}
     for batch in batches:
         first, *rest = [_values(column) for column in batch.columns]
         names = batch.schema.names[1:]
         for number, row in zip(first, zip(*rest, strict=True), strict=True):
-            assert number not in found
-            found[number] = dict(zip(names, row, strict=True))
-    return found
+            assert number not in rows
+            rows[number] = dict(zip(names, row, strict=True))
+    return rows
 
 
 def _values(column: pa.Array) -> list[Any]:

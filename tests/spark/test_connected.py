@@ -1,4 +1,4 @@
-"""Components: the same on the driver and on the cluster."""
+"""Connected components: the driver and the cluster agree."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def table(links: dict[int, list[str]]) -> pa.Table:
     return pa.table({"node": nodes, "links": pa.array([*links.values()], KIND)})
 
 
-def labels(found: pa.Table) -> dict[int, int]:
-    nodes, numbers = found.column("node"), found.column("component")
+def labels(components: pa.Table) -> dict[int, int]:
+    nodes, numbers = components.column("node"), components.column("component")
     return dict(zip(nodes.to_pylist(), numbers.to_pylist(), strict=True))
 
 
 def graph() -> dict[int, list[str]]:
-    """Draw a long chain, a star, and pairs, under shuffled numbers."""
+    """Make a long chain, a star, and pairs, under shuffled numbers."""
     rng = Random(5)
     numbers = rng.sample(range(10_000), 200)
     links: dict[int, list[str]] = {number: [] for number in numbers}
@@ -48,30 +48,32 @@ def graph() -> dict[int, list[str]]:
 
 def expected(links: dict[int, list[str]]) -> dict[int, int]:
     nodes = sorted(links)
-    first = component_roots([links[node] for node in nodes])
-    found = {node: nodes[above] for node, above in zip(nodes, first, strict=True)}
-    return {node: least for node, least in found.items() if node != least}
+    roots = component_roots([links[node] for node in nodes])
+    components = {node: nodes[root] for node, root in zip(nodes, roots, strict=True)}
+    return {
+        node: component for node, component in components.items() if node != component
+    }
 
 
-def test_a_table_of_links() -> None:
-    """A component is called after its least node; who is its own is not told."""
+def test_component_of_a_table_has_its_least_node_as_label() -> None:
+    """The least node itself has no row."""
     assert expected(graph()) == labels(table_components(table(graph())))
     assert {} == labels(table_components(table({})))
     assert {} == labels(table_components(table({3: [], 1: ["a"]})))
 
 
 @pytest.mark.parametrize("limit", [200, 199], ids=["driver", "cluster"])
-def test_components_are_those_of_the_driver(
+def test_components_on_driver_and_cluster_are_equal(
     spark: Any, caplog: pytest.LogCaptureFixture, limit: int
 ) -> None:
-    """Joins alone come to the same, in rounds that are logged."""
+    """The rounds of the cluster are logged."""
     caplog.set_level(logging.INFO, "upsertcore.spark")
     links = spark.createDataFrame(table(graph())).localCheckpoint()
 
-    found = connected_components(links, 200, limit)
+    components = connected_components(links, 200, limit)
 
-    assert labels_schema() == found.schema
-    assert expected(graph()) == labels(found.toArrow())
+    assert labels_schema() == components.schema
+    assert expected(graph()) == labels(components.toArrow())
     where = "driver" if limit == 200 else "cluster"
     assert f"computed on the {where}" in caplog.records[0].getMessage()
     if limit < 200:
@@ -79,8 +81,7 @@ def test_components_are_those_of_the_driver(
         assert "components: computed on the cluster in " in caplog.text
 
 
-def test_rounds_are_bounded(spark: Any) -> None:
-    """A cluster that does not come to an end gives up, and says after how many."""
+def test_too_many_rounds_on_the_cluster_are_an_error(spark: Any) -> None:
     links = spark.createDataFrame(table(graph()))
 
     with pytest.raises(RuntimeError, match="not computed after 1 rounds"):

@@ -1,4 +1,4 @@
-"""The benchmark of a log that grows: it runs, agrees, and is written down."""
+"""The benchmark of a growing log: run, comparison and published results."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from benchmarks import scale, scale_worker
 pytestmark = pytest.mark.full
 
 
-def test_the_worker_shows_itself() -> None:
-    """What its docstrings show is so, and it says by which rules."""
+def test_docstrings_of_the_worker_are_true() -> None:
+    """And its module states its rules."""
     assert 0 == doctest.testmod(scale_worker).failed
     assert "Rules:" in (scale_worker.__doc__ or "")
 
 
-def test_a_log_of_several_chunks_has_every_patch(
+def test_log_of_several_chunks_has_every_sequence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many rows as the size says, numbered without a gap."""
     monkeypatch.setattr(scale_worker, "_CHUNK", 10)
     scale_worker.write_log(25, tmp_path / "log.parquet")
 
@@ -31,8 +30,8 @@ def test_a_log_of_several_chunks_has_every_patch(
     assert [*range(25)] == table.column("sequence").to_pylist()
 
 
-def test_one_process_both_ways() -> None:
-    """The same contacts, with the time and the memory that they took."""
+def test_two_engines_of_one_process_write_equal_contacts() -> None:
+    """With the time and the memory of each."""
     lines: list[str] = []
     rows = scale.measure([300], "1g", lines.append, scale.NAMES[:2])
 
@@ -43,28 +42,28 @@ def test_one_process_both_ways() -> None:
     assert lines[0] == "300 patches: writing the log"
 
 
-def test_what_comes_to_other_contacts_is_no_figure(
+def test_engine_with_other_contacts_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is an error, and names the engine."""
-    found = iter([{}, {"seconds": 1.0}, {"sum": 1}, {"seconds": 1.0}, {"sum": 2}])
-    monkeypatch.setattr(scale, "_run", lambda _asked: (next(found), 1))
+    """The message names the engine."""
+    results = iter([{}, {"seconds": 1.0}, {"sum": 1}, {"seconds": 1.0}, {"sum": 2}])
+    monkeypatch.setattr(scale, "_run", lambda _arguments: (next(results), 1))
 
     with pytest.raises(RuntimeError, match="replay, one process wrote"):
         scale.measure([10], "1g", str, scale.NAMES[:2])
 
 
-def test_a_worker_that_fails_says_why() -> None:
-    """By the end of what it wrote."""
+def test_failed_worker_is_an_error_with_its_output() -> None:
     with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
         scale.measure([10], "1g", str, ["nobody"])
 
 
-def test_it_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results, and the table between its markers, in place of the one before."""
+def test_main_writes_results_and_replaces_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = {"size": 10, "seconds": 2.0, "start": 0.0, "peak": 2**20, "contacts": 5}
     rows = [{**row, "engine": "one book"}, {**row, "engine": "Spark", "start": 3.2}]
-    monkeypatch.setattr(scale, "measure", lambda *_given: rows)
+    monkeypatch.setattr(scale, "measure", lambda *_arguments: rows)
     for _ in "ab":
         assert 0 == scale.main(["--sizes", "10", "--out", str(tmp_path)])
 
@@ -76,8 +75,7 @@ def test_it_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows == results["rows"]
 
 
-def test_the_committed_results_make_the_committed_block() -> None:
-    """Nobody has changed a number of the README by hand."""
+def test_committed_table_is_that_of_the_committed_results() -> None:
     folder = Path(scale.__file__).parent
     results = json.loads((folder / "scale.json").read_text(encoding="utf-8"))
     text = (folder / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The job and the columns that the README shows are those of the package."""
+"""The job and the columns of the README are those of the package."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ FIELDS = StructType(
         StructField("visits", LongType()),
     ]
 )
-SENT: list[dict[str, Any]] = [
+PATCHES: list[dict[str, Any]] = [
     {"email": "ada@x.org", "tags": ["a"], "visits": 1},
     {"email": "bob@x.org"},
     {"email": "ADA@x.org", "tags": ["b"], "visits": None},
 ]
 
 
-def test_the_extra_brings_what_the_job_asks_for() -> None:
-    """Pandas too, without which Spark does no mapInArrow."""
+def test_extra_requires_the_packages_of_the_job() -> None:
+    """``mapInArrow`` of Spark needs pandas, too."""
     required = [
-        each
-        for each in requires("upsertcore") or ()
-        if re.search("extra == .spark.", each)
+        requirement
+        for requirement in requires("upsertcore") or ()
+        if re.search("extra == .spark.", requirement)
     ]
-    names = {re.split(r"[^\w-]", each)[0] for each in required}
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in required}
 
     assert {"pandas", "pyarrow", "pyspark"} == names
 
@@ -58,18 +58,16 @@ def test_the_extra_brings_what_the_job_asks_for() -> None:
         ("Outcomes", outcomes_schema()),
     ],
 )
-def test_the_tables_of_columns_are_the_schemas(
+def test_tables_of_columns_have_the_columns_of_the_schemas(
     heading: str, schema: StructType
 ) -> None:
-    """Each column has a row, and no row is without a column."""
     text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    first = re.findall(r"(?m)^\| (`.*?`) \|", text)
+    first_cells = re.findall(r"(?m)^\| (`.*?`) \|", text)
 
-    assert {*schema.names} == {*re.findall(r"`(\w+)`", " ".join(first))}
+    assert {*schema.names} == {*re.findall(r"`(\w+)`", " ".join(first_cells))}
 
 
-def test_the_table_of_options_is_complete() -> None:
-    """Every option has a row, with its default if that is text."""
+def test_table_of_options_has_every_option_and_default() -> None:
     text = README.partition("\n## Options\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"(?m)^\| `(\w+)` \| (.*?) \|", text))
     options = inspect.signature(spark_package.upsert).parameters
@@ -80,31 +78,36 @@ def test_the_table_of_options_is_complete() -> None:
         assert options[name].default == int(rows[name].replace(" ", ""))
 
 
-def test_the_readme_runs(
+def test_job_of_the_readme_writes_contacts_and_outcomes(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a log and known contacts in Parquet to contacts and outcomes in Parquet."""
+    """It reads a log and known contacts, all in Parquet."""
     monkeypatch.chdir(tmp_path)
     dawn = datetime(2024, 6, 1, tzinfo=UTC)
-    log = [SentPatch(n, each, dawn + timedelta(hours=n)) for n, each in enumerate(SENT)]
+    log = [
+        SentPatch(n, patch, dawn + timedelta(hours=n))
+        for n, patch in enumerate(PATCHES)
+    ]
     patches = spark.createDataFrame(patches_table(log, FIELDS), patches_schema(FIELDS))
     patches.write.parquet(str(tmp_path / "log" / "2024-06"))
-    nobody = spark.createDataFrame([], contacts_schema(FIELDS))
-    nobody.write.parquet(str(tmp_path / "contacts" / "2024-05"))
+    no_contacts = spark.createDataFrame([], contacts_schema(FIELDS))
+    no_contacts.write.parquet(str(tmp_path / "contacts" / "2024-05"))
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", README)
     [job] = [block for block in blocks if "upsertcore.spark import" in block]
     places = re.compile(r'"((?:log|contacts|outcomes)/)')
     exec(places.sub(rf'"{tmp_path}/\1', job), {})  # noqa: S102 - the README's text
 
-    made = spark.read.parquet(str(tmp_path / "contacts" / "2024-06")).orderBy("place")
-    told = spark.read.parquet(str(tmp_path / "outcomes" / "2024-06"))
+    contacts = spark.read.parquet(str(tmp_path / "contacts" / "2024-06")).orderBy(
+        "place"
+    )
+    outcomes = spark.read.parquet(str(tmp_path / "outcomes" / "2024-06"))
     assert [
         ("c-0", 2, "ADA@x.org", ["a", "b"], None),
         ("c-1", 1, "bob@x.org", None, None),
     ] == [
         (row.id, row.version, row.fields.email, row.fields.tags, row.fields.visits)
-        for row in made.collect()
+        for row in contacts.collect()
     ]
     assert [(0, "created"), (1, "created"), (2, "updated")] == sorted(
-        (row.sequence, row.result) for row in told.collect()
+        (row.sequence, row.result) for row in outcomes.collect()
     )

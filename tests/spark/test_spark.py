@@ -1,4 +1,4 @@
-"""The same contacts and outcomes as one book, whatever is sent."""
+"""A Spark job has the contacts and outcomes of one book, for any log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 from benchmarks.engines.ours import policy_for
 from benchmarks.workloads import Case, patches, preload
-from tests.spark.sequential import listed, sequential
+from tests.spark.sequential import collected_rows, sequential
 from upsertcore import Policy, field, first_match, key, merge_all, normalize
 from upsertcore.replay import SentPatch
 from upsertcore.rules import latest, replace, union
@@ -58,11 +58,11 @@ def texts(*names: str) -> StructType:
     return struct(**dict.fromkeys(names, TEXT))
 
 
-def log_of(sent: Any, *, first: int = 0) -> list[SentPatch]:
-    """Number what was sent, by scope and patch, a minute apart."""
+def log_of(patches: Any, *, first: int = 0) -> list[SentPatch]:
+    """Make a log of scopes and patches, a minute apart."""
     return [
         SentPatch(number, patch, START + timedelta(minutes=number), scope)
-        for number, (scope, patch) in enumerate(sent, first)
+        for number, (scope, patch) in enumerate(patches, first)
     ]
 
 
@@ -73,7 +73,7 @@ def frame_of(spark: Any, log: list[SentPatch], fields: StructType) -> Any:
 
 
 def declared(kind: str, names: tuple[str, ...]) -> StructType:
-    """Declare the fields of a workload."""
+    """Return the declared fields of a workload."""
     if kind == "SalesforceIQ":
         value = struct(value=TEXT, metadata=MapType(TEXT, TEXT))
         return struct(**dict.fromkeys(names, ArrayType(value)))
@@ -85,8 +85,8 @@ def declared(kind: str, names: tuple[str, ...]) -> StructType:
     return struct(**kinds)
 
 
-def sent_of(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give what is stored first, and what is sent, each in a scope of its own."""
+def patches_of(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the preload and the patches of a case, in a scope of its own."""
     scope = case.shape if case.kind == "plain" else ""
     return ((scope, patch) for patch in chain(preload(case), patches(case)))
 
@@ -94,45 +94,54 @@ def sent_of(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
 SHAPES = ("mixed", "create", "update", "unchanged", "clash", "hot", "lists")
 
 
-def test_a_hundred_thousand_patches_of_all_shapes(spark: Any) -> None:
-    """A log of all workloads of the plain policy comes to what one book makes."""
+def test_job_over_all_shapes_agrees_with_one_book(spark: Any) -> None:
+    """A log of all workloads of the plain policy."""
     cases = [Case(shape, 10_000) for shape in SHAPES]
     names = (*Case("mixed", 0).names, "tags")
-    lines = {name: field() for name in names}
-    lines["email"] = field(key=normalize.email, unique=True)
-    lines["phone"] = field(key=normalize.phone, unique=True)
-    policy = Policy(first_match("email", "phone"), lines, on_key_in_use="withhold")
-    log = log_of(chain.from_iterable(map(sent_of, cases)))
+    options = {name: field() for name in names}
+    options["email"] = field(key=normalize.email, unique=True)
+    options["phone"] = field(key=normalize.phone, unique=True)
+    policy = Policy(first_match("email", "phone"), options, on_key_in_use="withhold")
+    log = log_of(chain.from_iterable(map(patches_of, cases)))
     fields = declared("plain", names)
 
-    done = upsert(None, frame_of(spark, log, fields), policy)
-    contacts, outcomes = done
+    job = upsert(None, frame_of(spark, log, fields), policy)
+    contacts, outcomes = job
 
     assert 100_000 == len(log)
-    assert sequential(log, policy) == (listed(contacts), listed(outcomes))
+    assert sequential(log, policy) == (
+        collected_rows(contacts),
+        collected_rows(outcomes),
+    )
     assert contacts_schema(fields) == contacts.schema
     assert outcomes_schema() == outcomes.schema
-    done.release()
+    job.release()
 
 
 @pytest.mark.parametrize(
     "kind", ["SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin"]
 )
-def test_the_policies_of_the_profiles(spark: Any, kind: str) -> None:
-    """A log under a profile's policy comes to what one book makes."""
+def test_job_under_the_policy_of_a_profile_agrees_with_one_book(
+    spark: Any, kind: str
+) -> None:
     case = Case("mixed", 12_500, kind=kind)
-    policy, log = policy_for(case), log_of(sent_of(case))
+    policy, log = policy_for(case), log_of(patches_of(case))
 
-    done = upsert(None, frame_of(spark, log, declared(kind, case.names)), policy)
+    job = upsert(None, frame_of(spark, log, declared(kind, case.names)), policy)
 
-    assert sequential(log, policy) == (listed(done.contacts), listed(done.outcomes))
-    done.release()
+    assert sequential(log, policy) == (
+        collected_rows(job.contacts),
+        collected_rows(job.outcomes),
+    )
+    job.release()
 
 
-def drawn(seed: int, size: int, people: int) -> list[tuple[str, dict[str, Any]]]:
-    """Draw patches about few people, who share addresses and telephones."""
+def random_patches(
+    seed: int, size: int, people: int
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return patches about few people, who share addresses and telephones."""
     rng = Random(seed)
-    sent = []
+    patches = []
     for number in range(size):
         patch: dict[str, Any] = {"note": f"n{number}", "at": rng.randrange(9)}
         if rng.random() < 0.8:
@@ -143,17 +152,17 @@ def drawn(seed: int, size: int, people: int) -> list[tuple[str, dict[str, Any]]]
             patch["tags"] = None
         elif rng.random() < 0.5:
             patch["tags"] = {f"t{rng.randrange(3)}": [None, "x"]}
-        sent.append((rng.choice(["", "firm"]), patch))
-    return sent
+        patches.append((rng.choice(["", "firm"]), patch))
+    return patches
 
 
-JOINED = struct(
+MERGING_FIELDS = struct(
     email=TEXTS, phone=TEXT, note=TEXT, tags=MapType(TEXT, TEXTS), at=LongType()
 )
 
 
-def joining() -> Policy:
-    """Make a policy that merges contacts, remembers keys, and goes by clocks."""
+def merging_policy() -> Policy:
+    """Make a policy with merges, aliases and clocks."""
     return Policy(
         merge_all("email", "phone"),
         {
@@ -166,22 +175,22 @@ def joining() -> Policy:
     )
 
 
-def test_a_second_job_goes_on_from_the_first(spark: Any) -> None:
-    """Merges, aliases, clocks and refusals: two jobs come to what one book makes."""
-    policy, log = joining(), log_of(drawn(7, 3_000, 1_500))
+def test_two_jobs_in_sequence_agree_with_one_book(spark: Any) -> None:
+    """With merges, aliases, clocks and refusals."""
+    policy, log = merging_policy(), log_of(random_patches(7, 3_000, 1_500))
     ids = "c-{}".format
     contacts, outcomes = sequential(log, policy, ids=ids)
 
-    first = upsert(None, frame_of(spark, log[:1_500], JOINED), policy, ids=ids)
-    rest = frame_of(spark, log[1_500:], JOINED)
+    first = upsert(None, frame_of(spark, log[:1_500], MERGING_FIELDS), policy, ids=ids)
+    rest = frame_of(spark, log[1_500:], MERGING_FIELDS)
     second = upsert(first.contacts, rest, policy, ids=ids, partitions=2)
 
-    assert contacts == listed(second.contacts)
-    told = {**listed(first.outcomes), **listed(second.outcomes)}
-    # A component is called after its first row, which may be a contact's.
-    assert _but_component(outcomes) == _but_component(told)
-    seen = {row["result"] for row in told.values()}
-    assert {"created", "updated", "merged", "refused"} <= seen
+    assert contacts == collected_rows(second.contacts)
+    job_outcomes = {**collected_rows(first.outcomes), **collected_rows(second.outcomes)}
+    # A component has the name of its first row, which may be a contact.
+    assert _without_component(outcomes) == _without_component(job_outcomes)
+    results = {row["result"] for row in job_outcomes.values()}
+    assert {"created", "updated", "merged", "refused"} <= results
     assert any(row["aliases"] for row in contacts.values())
     assert any(row["clocks"] for row in contacts.values())
     assert any(row["merged_ids"] for row in contacts.values())
@@ -189,151 +198,162 @@ def test_a_second_job_goes_on_from_the_first(spark: Any) -> None:
     second.release()
 
 
-def _but_component(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+def _without_component(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
     return {n: row | {"component": None} for n, row in rows.items()}
 
 
-PERSON = texts("id", "first", "born", "note")
+PERSON_FIELDS = texts("id", "first", "born", "note")
 
 
-def persons() -> Policy:
-    """Make a policy with a key whose parts may come in different patches."""
-    lines = {name: field() for name in PERSON.names}
-    lines["id"] = field(key=normalize.exact)
+def person_policy() -> Policy:
+    """Make a policy with a key whose parts may be in different patches."""
+    options = {name: field() for name in PERSON_FIELDS.names}
+    options["id"] = field(key=normalize.exact)
     return Policy(
         first_match("person", "id"),
-        lines,
+        options,
         keys={"person": key("first", "born", normalize=normalize.text)},
         on_ambiguous="oldest",
     )
 
 
-def in_parts(seed: int, size: int) -> list[tuple[str, dict[str, Any]]]:
-    """Draw patches that carry a name and a birthday together, or one of them."""
+def partial_patches(seed: int, size: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return random patches with a name, a birthday, or both."""
     rng = Random(seed)
-    sent = []
+    patches = []
     for number in range(size):
         patch = {"id": f"i{rng.randrange(size // 2)}", "note": f"n{number}"}
         if rng.random() < 0.5:
             patch["first"] = f"f{rng.randrange(size // 8)}"
         if rng.random() < 0.5:
             patch["born"] = f"b{rng.randrange(3)}"
-        sent.append(("", patch))
-    return sent
+        patches.append(("", patch))
+    return patches
 
 
-def test_components_that_meet_by_what_was_made_are_replayed_anew(
+def test_components_joined_by_a_computed_key_are_replayed_again(
     spark: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A key whose parts came in two patches joins components in a further round."""
-    policy, log = persons(), log_of(in_parts(3, 200))
+    """The parts of the key are in two patches."""
+    policy, log = person_policy(), log_of(partial_patches(3, 200))
     caplog.set_level(logging.INFO, "upsertcore.spark")
 
-    done = upsert(None, frame_of(spark, log, PERSON), policy, driver_limit=199)
+    job = upsert(None, frame_of(spark, log, PERSON_FIELDS), policy, driver_limit=199)
 
-    assert sequential(log, policy) == (listed(done.contacts), listed(done.outcomes))
+    assert sequential(log, policy) == (
+        collected_rows(job.contacts),
+        collected_rows(job.outcomes),
+    )
     assert (
         "200 rows, more than driver_limit=199: computed on the cluster" in caplog.text
     )
     assert "at most driver_limit=199: computed on the driver" in caplog.text
     assert "replay: round 2, " in caplog.text
     assert "replay: finished in round " in caplog.text
-    done.release()
+    job.release()
 
 
-HOT = texts("email", "note")
+HOT_FIELDS = texts("email", "note")
 
 
-def by_email() -> Policy:
-    lines = {"email": field(key=normalize.email), "note": field()}
-    return Policy(first_match("email"), lines)
+def email_policy() -> Policy:
+    options = {"email": field(key=normalize.email), "note": field()}
+    return Policy(first_match("email"), options)
 
 
 def hot_log() -> list[SentPatch]:
-    """Send one address thirty times, another twelve times, and others once."""
-    sent = [("hot@x.org", 30), ("warm@x.org", 12)]
-    sent += [(f"{number}@x.org", 1) for number in range(20)]
-    listed = [email for email, times in sent for _ in range(times)]
-    Random(1).shuffle(listed)
-    return log_of(("", {"email": e, "note": str(n)}) for n, e in enumerate(listed))
+    """Make a log of one address thirty times, another twelve times, and others once."""
+    counts = [("hot@x.org", 30), ("warm@x.org", 12)]
+    counts += [(f"{number}@x.org", 1) for number in range(20)]
+    emails = [email for email, times in counts for _ in range(times)]
+    Random(1).shuffle(emails)
+    return log_of(
+        ("", {"email": email, "note": str(n)}) for n, email in enumerate(emails)
+    )
 
 
-def test_a_large_component_has_a_partition_of_its_own(
+def test_large_component_is_logged_and_has_its_own_partition(
     spark: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each is named with what its rows share, and nothing else waits for it."""
+    """The log names the key that most of its rows share."""
     from pyspark.sql.functions import spark_partition_id
 
-    log, policy = hot_log(), by_email()
+    log, policy = hot_log(), email_policy()
 
-    done = upsert(None, frame_of(spark, log, HOT), policy, large=10)
+    job = upsert(None, frame_of(spark, log, HOT_FIELDS), policy, large=10)
 
-    assert sequential(log, policy) == (listed(done.contacts), listed(done.outcomes))
-    placed = done.outcomes.select("component", spark_partition_id().alias("part"))
+    assert sequential(log, policy) == (
+        collected_rows(job.contacts),
+        collected_rows(job.outcomes),
+    )
+    partitions = job.outcomes.select("component", spark_partition_id().alias("part"))
     parts: dict[int, set[int]] = {}
-    for component, part in placed.collect():
+    for component, part in partitions.collect():
         parts.setdefault(part, set()).add(component)
     assert [1, 1] == [len(parts[part]) for part in (4, 5)]
-    assert 20 == sum(len(found) for part, found in parts.items() if part < 4)
+    assert 20 == sum(len(members) for part, members in parts.items() if part < 4)
     hot, warm = [record.getMessage() for record in caplog.records]
     assert "has 30 rows; most share email 'hot@x.org' (30 rows), more than" in hot
     assert "has 12 rows; most share email 'warm@x.org' (12 rows), more than" in warm
-    done.release()
+    job.release()
 
 
-def test_a_large_component_is_refused_where_that_is_asked(spark: Any) -> None:
-    """The error names it, its size, and the forms that most of its rows share."""
+def test_large_component_under_refuse_is_an_error(spark: Any) -> None:
+    """With its size, and the key that most of its rows share."""
     log = hot_log()
-    first = min(s.sequence for s in log if s.patch["email"] == "hot@x.org")
+    first = min(row.sequence for row in log if row.patch["email"] == "hot@x.org")
 
-    with pytest.raises(LargeComponent) as refused:
+    with pytest.raises(LargeComponent) as raised:
         upsert(
             None,
-            frame_of(spark, log, HOT),
-            by_email(),
+            frame_of(spark, log, HOT_FIELDS),
+            email_policy(),
             large=10,
             on_large="refuse",
         )
 
-    assert (first, 30) == (refused.value.component, refused.value.size)
-    assert (("email", "", "hot@x.org", 30),) == refused.value.shared
+    assert (first, 30) == (raised.value.component, raised.value.size)
+    assert (("email", "", "hot@x.org", 30),) == raised.value.shared
 
 
-def test_a_killed_worker_changes_nothing(spark: Any, tmp_path: Path) -> None:
-    """A task that is done again, after a kill in either stage, gives the same rows."""
+def test_killed_worker_changes_no_row(spark: Any, tmp_path: Path) -> None:
+    """The task is repeated, after a kill in either stage."""
     linked, replayed = tmp_path / "linked", tmp_path / "replayed"
 
-    def die_once(marker: Path) -> None:
+    def kill_once(marker: Path) -> None:
         if not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def form(value: Any) -> str | None:
         if value == "7@x.org":
-            die_once(linked)
+            kill_once(linked)
         return normalize.email(value)
 
     def ids(sequence: int) -> str:
         if sequence > 15:
-            die_once(replayed)
+            kill_once(replayed)
         return f"c-{sequence}"
 
-    lines = {"email": field(key=form), "note": field()}
+    options = {"email": field(key=form), "note": field()}
     policy, patches = (
-        Policy(first_match("email"), lines),
-        frame_of(spark, hot_log(), HOT),
+        Policy(first_match("email"), options),
+        frame_of(spark, hot_log(), HOT_FIELDS),
     )
 
-    killed = upsert(None, patches, policy, ids=ids)
-    told = listed(killed.contacts), listed(killed.outcomes)
+    interrupted = upsert(None, patches, policy, ids=ids)
+    rows = collected_rows(interrupted.contacts), collected_rows(interrupted.outcomes)
     assert linked.exists()
     assert replayed.exists()
-    calm = upsert(None, patches, policy, ids=ids)
+    undisturbed = upsert(None, patches, policy, ids=ids)
 
-    assert (listed(calm.contacts), listed(calm.outcomes)) == told
-    assert sequential(hot_log(), by_email(), ids=ids) == told
-    killed.release()
-    calm.release()
+    assert (
+        collected_rows(undisturbed.contacts),
+        collected_rows(undisturbed.outcomes),
+    ) == rows
+    assert sequential(hot_log(), email_policy(), ids=ids) == rows
+    interrupted.release()
+    undisturbed.release()
 
 
 NESTED = struct(
@@ -351,69 +371,71 @@ VALUES: list[dict[str, Any]] = [
 ]
 
 
-def test_nested_values_are_what_they_were(spark: Any) -> None:
-    """Structs, arrays and maps come back as sent, so that the same is unchanged."""
-    lines = {name: field() for name in NESTED.names}
-    policy = Policy(first_match("id"), lines | {"id": field(key=normalize.exact)})
-    sent = [("", {"id": n, **value}) for n, value in enumerate(VALUES)]
-    log = log_of(sent)
+def test_nested_values_sent_again_are_unchanged(spark: Any) -> None:
+    """Structs, arrays and maps."""
+    options = {name: field() for name in NESTED.names}
+    policy = Policy(first_match("id"), options | {"id": field(key=normalize.exact)})
+    scoped_patches = [("", {"id": n, **value}) for n, value in enumerate(VALUES)]
+    log = log_of(scoped_patches)
 
     first = upsert(None, frame_of(spark, log, NESTED), policy)
-    again = frame_of(spark, log_of(sent, first=10), NESTED)
-    second = upsert(first.contacts, again, policy)
+    repeated = frame_of(spark, log_of(scoped_patches, first=10), NESTED)
+    second = upsert(first.contacts, repeated, policy)
 
     contacts, outcomes = sequential(log, policy)
-    assert (contacts, outcomes) == (listed(first.contacts), listed(first.outcomes))
-    assert contacts == listed(second.contacts)
-    told = [row["result"] for row in listed(second.outcomes).values()]
-    assert ["unchanged"] * len(VALUES) == told
+    assert (contacts, outcomes) == (
+        collected_rows(first.contacts),
+        collected_rows(first.outcomes),
+    )
+    assert contacts == collected_rows(second.contacts)
+    results = [row["result"] for row in collected_rows(second.outcomes).values()]
+    assert ["unchanged"] * len(VALUES) == results
     first.release()
     second.release()
 
 
-def test_where_nothing_was_sent_contacts_stay(spark: Any) -> None:
-    """An empty log answers the contacts that were known, and no outcome."""
-    known = upsert(None, frame_of(spark, hot_log(), HOT), by_email())
-    nothing = frame_of(spark, [], HOT).drop("scope", "nulls")
+def test_empty_log_returns_the_known_contacts_and_no_outcome(spark: Any) -> None:
+    known = upsert(None, frame_of(spark, hot_log(), HOT_FIELDS), email_policy())
+    no_patches = frame_of(spark, [], HOT_FIELDS).drop("scope", "nulls")
 
-    done = upsert(known.contacts, nothing, by_email(), driver_limit=0)
-    empty = upsert(None, nothing, by_email())
+    job = upsert(known.contacts, no_patches, email_policy(), driver_limit=0)
+    empty = upsert(None, no_patches, email_policy())
 
-    assert listed(known.contacts) == listed(done.contacts)
-    assert ({}, {}, {}) == tuple(map(listed, (done.outcomes, *empty)))
-    for each in (known, done, empty):
-        each.release()
+    assert collected_rows(known.contacts) == collected_rows(job.contacts)
+    assert ({}, {}, {}) == tuple(map(collected_rows, (job.outcomes, *empty)))
+    for result in (known, job, empty):
+        result.release()
 
 
-def test_numbers_are_looked_at_first(spark: Any) -> None:
-    """A sequence stands once, and comes after every place."""
+def test_repeated_or_low_sequence_is_refused_before_the_job(spark: Any) -> None:
+    """A sequence is unique, and greater than every place."""
     log = hot_log()
-    patches = frame_of(spark, log, HOT)
-    done = upsert(None, patches, by_email())
+    patches = frame_of(spark, log, HOT_FIELDS)
+    job = upsert(None, patches, email_policy())
 
     with pytest.raises(InvalidColumn, match="0 occurs 2 times"):
-        upsert(None, patches.union(patches), by_email())
+        upsert(None, patches.union(patches), email_policy())
     with pytest.raises(InvalidColumn, match="sequence: 0 is not greater than"):
-        upsert(done.contacts, patches, by_email())
-    done.release()
+        upsert(job.contacts, patches, email_policy())
+    job.release()
 
 
-def test_frames_are_looked_at_first(spark: Any) -> None:
-    """What is missing, or of another type, is named before anything is read."""
-    patches = frame_of(spark, hot_log(), HOT)
-    wrong = contacts_schema(texts("email", "note", "more"))
-    contacts = spark.createDataFrame([], wrong)
+def test_invalid_column_is_refused_before_the_job(spark: Any) -> None:
+    """A missing column, or one of another type."""
+    patches = frame_of(spark, hot_log(), HOT_FIELDS)
+    schema = contacts_schema(texts("email", "note", "more"))
+    contacts = spark.createDataFrame([], schema)
 
     with pytest.raises(InvalidColumn, match="patch: is missing; add it as a struct"):
-        upsert(None, patches.drop("patch"), by_email())
+        upsert(None, patches.drop("patch"), email_policy())
     with pytest.raises(InvalidColumn, match="fields: must be struct<email:string,no"):
-        upsert(contacts, patches, by_email())
+        upsert(contacts, patches, email_policy())
 
 
-def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None:
-    """A field that is misspelt, or a null of one, is named; nothing is refused late."""
-    lines = {"email": field(key=normalize.email), "note": field()}
-    policy = Policy(first_match("email"), lines)
+def test_field_unknown_to_the_policy_is_refused_before_the_job(spark: Any) -> None:
+    """As a column of the patch, or as a null."""
+    options = {"email": field(key=normalize.email), "note": field()}
+    policy = Policy(first_match("email"), options)
     log = [
         SentPatch(0, {"email": "a@x"}, START),
         SentPatch(1, {"email": "b@x", "note": None}, START),
@@ -421,40 +443,39 @@ def test_what_the_policy_does_not_declare_ends_the_job_first(spark: Any) -> None
     ]
     patches = frame_of(spark, log, texts("email"))
     with_null = patches.withColumn("nulls", F.array(F.lit(None).cast("string")))
-    have = "is not a field of the policy, which has email, note"
+    reason = "is not a field of the policy, which has email, note"
 
-    with pytest.raises(InvalidColumn, match=f"patch.emial: {have}"):
+    with pytest.raises(InvalidColumn, match=f"patch.emial: {reason}"):
         upsert(None, frame_of(spark, [], texts("emial")), policy)
-    with pytest.raises(InvalidColumn, match=f"nulls: nope {have}"):
+    with pytest.raises(InvalidColumn, match=f"nulls: nope {reason}"):
         upsert(None, patches, policy)
-    with pytest.raises(InvalidColumn, match=f"nulls: null {have}"):
+    with pytest.raises(InvalidColumn, match=f"nulls: null {reason}"):
         upsert(None, with_null, policy)
-    for table, rows in (
+    for accepting, rows in (
         (policy, patches.where("sequence < 2")),
         (policy, patches.drop("nulls")),
         (attrs.evolve(policy, extra_fields=field(rule=replace)), patches),
     ):
-        done = upsert(None, rows, table)
-        assert {"created"} == {row["result"] for row in done.outcomes.collect()}
-        done.release()
+        job = upsert(None, rows, accepting)
+        assert {"created"} == {row["result"] for row in job.outcomes.collect()}
+        job.release()
 
 
-def test_a_value_that_does_not_fit_ends_the_job(spark: Any) -> None:
-    """What a policy makes of a value must be of the declared type."""
+def test_cleaned_value_of_another_type_ends_the_job(spark: Any) -> None:
     from pyspark.errors import PythonException
 
-    lines = {"email": field(key=normalize.email), "note": field(clean=len)}
-    policy = Policy(first_match("email"), lines)
-    done = upsert(None, frame_of(spark, hot_log(), HOT), policy)
+    options = {"email": field(key=normalize.email), "note": field(clean=len)}
+    policy = Policy(first_match("email"), options)
+    job = upsert(None, frame_of(spark, hot_log(), HOT_FIELDS), policy)
 
-    told = "UnfitValue: note: [12] does not fit the declared type string"
-    with pytest.raises(PythonException, match=told):
-        done.contacts.collect()
-    done.release()
+    message = "UnfitValue: note: [12] does not fit the declared type string"
+    with pytest.raises(PythonException, match=message):
+        job.contacts.collect()
+    job.release()
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ({"large": 0}, "large: must be 1 or more, not 0"),
         ({"partitions": 0}, "partitions: must be 1 or more, not 0"),
@@ -462,7 +483,8 @@ def test_a_value_that_does_not_fit_ends_the_job(spark: Any) -> None:
     ],
     ids=["large", "partitions", "on_large"],
 )
-def test_an_option_that_is_none(spark: Any, option: Any, told: str) -> None:
-    """Options are looked at before anything is done."""
-    with pytest.raises(ValueError, match=told):
-        upsert(None, frame_of(spark, [], HOT), by_email(), **option)
+def test_invalid_option_is_refused_before_the_job(
+    spark: Any, option: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        upsert(None, frame_of(spark, [], HOT_FIELDS), email_policy(), **option)

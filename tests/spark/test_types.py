@@ -1,4 +1,4 @@
-"""What is declared, and what comes through Arrow as it was; no Spark is started."""
+"""Schemas, and values through Arrow; no Spark session is started."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def struct(**kinds: DataType) -> StructType:
     return StructType([StructField(name, kind) for name, kind in kinds.items()])
 
 
-EVERY = struct(
+ALL_TYPES = struct(
     text=TEXT,
     flag=BooleanType(),
     tiny=ByteType(),
@@ -119,54 +119,57 @@ VALUES: dict[str, list[Any]] = {
 }
 
 
-def sent_batch(
+def patches_batch(
     log: Iterable[SentPatch], fields: StructType, stored: Any = None
 ) -> pa.RecordBatch:
-    """Lay patches as a worker gets them."""
-    listed = [*log]
-    table = patches_table(listed, fields)
+    """Make a batch of patches as a worker receives it."""
+    rows = [*log]
+    table = patches_table(rows, fields)
     columns = {
-        "component": [each.component for each in listed],
-        "stored": [None] * len(listed) if stored is None else stored,
+        "component": [row.component for row in rows],
+        "stored": [None] * len(rows) if stored is None else stored,
     }
     names = {"values": "patch"}
     return pa.RecordBatch.from_arrays(
         [
-            pa.array(columns[each.name], each.type)
-            if each.name in columns
-            else table.column(names.get(each.name, each.name)).combine_chunks()
-            for each in arrow_schema(rows_schema(fields))
+            pa.array(columns[row.name], row.type)
+            if row.name in columns
+            else table.column(names.get(row.name, row.name)).combine_chunks()
+            for row in arrow_schema(rows_schema(fields))
         ],
         schema=arrow_schema(rows_schema(fields)),
     )
 
 
 def values_of(number: int) -> dict[str, Any]:
-    """Take the values of that number of each field, where it has so many."""
-    return {n: each[number] for n, each in VALUES.items() if number < len(each)}
+    """Return the value with this number of each field that has so many."""
+    return {
+        name: examples[number]
+        for name, examples in VALUES.items()
+        if number < len(examples)
+    }
 
 
-def test_patches_are_read_as_they_were_written() -> None:
-    """Each type of value, null fields and omitted ones, come through Arrow."""
+def test_patches_through_arrow_are_equal() -> None:
+    """Values of each type, null fields and omitted ones."""
     patches = [*map(values_of, range(4)), {}, {"text": None, "struct": None}]
     log = [SentPatch(n, patch, NOW, "s" * n) for n, patch in enumerate(patches)]
 
-    found = [*read_rows([sent_batch(log, EVERY), sent_batch([], EVERY)])]
+    rows = [*read_rows([patches_batch(log, ALL_TYPES), patches_batch([], ALL_TYPES)])]
 
-    assert log == found
-    sent = [each.patch for each in found if isinstance(each, SentPatch)]
-    assert [*map(freeze, patches)] == [*map(freeze, sent)]
+    assert log == rows
+    read_patches = [row.patch for row in rows if isinstance(row, SentPatch)]
+    assert [*map(freeze, patches)] == [*map(freeze, read_patches)]
 
 
-def test_sliced_batches_are_read_as_they_are() -> None:
-    """A batch may be a slice of a larger one."""
+def test_slice_of_a_batch_is_read() -> None:
     log = [SentPatch(n, values_of(n), NOW) for n in range(4)]
 
-    assert log[2:] == [*read_rows([sent_batch(log, EVERY).slice(2)])]
+    assert log[2:] == [*read_rows([patches_batch(log, ALL_TYPES).slice(2)])]
 
 
-def test_contacts_come_through_with_all_that_they_have() -> None:
-    """Aliases, clocks of each type, absorbed ids and times are as they were."""
+def test_contacts_through_arrow_are_equal() -> None:
+    """With aliases, clocks of each type, absorbed ids and times."""
     full = Contact(
         "c-1",
         "firm",
@@ -180,7 +183,7 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
         deleted_at=NOW + timedelta(days=1),
     )
     bare = Contact("c-4", "", {"text": ""}, 1, NOW, NOW)
-    schema = arrow_schema(replayed_schema(EVERY))
+    schema = arrow_schema(replayed_schema(ALL_TYPES))
     [batch] = write_batches(
         [StoredContact(3, 5, full), StoredContact(9, 9, bare)], schema
     )
@@ -191,36 +194,42 @@ def test_contacts_come_through_with_all_that_they_have() -> None:
     assert [3, 9] == batch.column("component").to_pylist()
     history = [_history(row) for row in contact.to_pylist()]
     log = [SentPatch(n, {}, NOW, scope, 3) for n, scope in ((5, "firm"), (9, ""))]
-    read = sent_batch(log, EVERY, history)
-    place = read.schema.get_field_index("values")
-    both = read.set_column(place, read.schema.field(place), parts["fields"])
-    known = [row.contact for row in read_rows([both]) if isinstance(row, KnownContact)]
+    patches = patches_batch(log, ALL_TYPES, history)
+    place = patches.schema.get_field_index("values")
+    batch_with_contacts = patches.set_column(
+        place, patches.schema.field(place), parts["fields"]
+    )
+    known = [
+        row.contact
+        for row in read_rows([batch_with_contacts])
+        if isinstance(row, KnownContact)
+    ]
     assert [full, bare] == known
     assert thaw(full.clocks) == thaw(known[0].clocks)
     assert [int, float, str] == [type(each) for each in known[0].clocks.values()]
 
 
 def _history(row: dict[str, Any]) -> str:
-    """Write the rest of a contact as the query does: JSON, nulls left out."""
-    told = {}
-    for each in CONTACT_METADATA:
-        value = row[each.name]
+    """Return the metadata of a contact as the query does: JSON without nulls."""
+    metadata = {}
+    for column in CONTACT_METADATA:
+        value = row[column.name]
         if isinstance(value, datetime):
             value = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
                 microseconds=1
             )
-        if isinstance(each.dataType, MapType):
+        if isinstance(column.dataType, MapType):
             value = dict(value)
         if value is not None:
-            told[each.name] = value
-    return json.dumps(told)
+            metadata[column.name] = value
+    return json.dumps(metadata)
 
 
-TEXTS = struct(email=TEXT, first=TEXT, born=TEXT)
+TEXT_FIELDS = struct(email=TEXT, first=TEXT, born=TEXT)
 
 
-def test_a_worker_replays_across_batches() -> None:
-    """A component goes on in the next batch; each kind of event is told."""
+def test_worker_replays_a_component_of_several_batches() -> None:
+    """Every kind of event is in the result."""
     policy = Policy(
         first_match("email", "person"),
         {
@@ -230,54 +239,64 @@ def test_a_worker_replays_across_batches() -> None:
         },
         keys={"person": key("first", "born", normalize=normalize.text)},
     )
-    sent: list[dict[str, Any]] = [
+    patches: list[dict[str, Any]] = [
         {"email": "a@x", "first": "A"},
         {"email": "b@x"},
         {"email": "a@x", "born": "1"},
         {"born": "1"},
     ]
-    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(sent)]
+    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(patches)]
     ordered = components(log, policy).rows
-    cut = [sent_batch([each], TEXTS) for each in ordered if isinstance(each, SentPatch)]
+    batches = [
+        patches_batch([row], TEXT_FIELDS)
+        for row in ordered
+        if isinstance(row, SentPatch)
+    ]
 
-    found = [*replay_worker(policy, str, TEXTS, Linking(policy))(iter(cut))]
+    events = [*replay_worker(policy, str, TEXT_FIELDS, Linking(policy))(iter(batches))]
 
-    table = pa.Table.from_batches(found)
+    table = pa.Table.from_batches(events)
     assert [0, 0, 1, 1, 1, 1, 2] == table.column("kind").to_pylist()
     assert ["1:0:a|1"] == table.column("link").drop_null().to_pylist()
     contacts, outcomes = sequential(log, policy)
-    answered = found[1]
-    assert [0, 2, 1, 3] == answered.column("sequence").to_pylist()
-    results = answered.column("outcome").field("result").to_pylist()
+    replayed = events[1]
+    assert [0, 2, 1, 3] == replayed.column("sequence").to_pylist()
+    results = replayed.column("outcome").field("result").to_pylist()
     assert [outcomes[n]["result"] for n in (0, 2, 1, 3)] == results
-    schema = arrow_schema(replayed_schema(TEXTS))
-    assert found[:2] == [*replay_partition(cut, policy, schema, ids=str, watch=False)]
-    ids = found[0].column("contact").field("id").to_pylist()
+    schema = arrow_schema(replayed_schema(TEXT_FIELDS))
+    assert events[:2] == [
+        *replay_partition(batches, policy, schema, ids=str, watch=False)
+    ]
+    ids = events[0].column("contact").field("id").to_pylist()
     assert [row["id"] for row in contacts.values()] == ids
 
 
-def test_a_worker_answers_as_the_book() -> None:
-    """Outcomes in which nothing was withheld are told without being made."""
+def test_outcomes_of_a_worker_are_those_of_the_book() -> None:
+    """Also of patches without a withheld value, which have no ``Outcome``."""
     policy = Policy(
         first_match("email"),
         {
             name: field(key=normalize.email if name == "email" else None)
-            for name in TEXTS.names
+            for name in TEXT_FIELDS.names
         },
     )
-    sent = [{"email": "a@x"}, {"email": "A@x", "born": "1"}, {"born": "1"}]
-    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(sent)]
-    batch = sent_batch(cast("Iterable[SentPatch]", components(log, policy).rows), TEXTS)
+    patches = [{"email": "a@x"}, {"email": "A@x", "born": "1"}, {"born": "1"}]
+    log = [SentPatch(n, patch, NOW) for n, patch in enumerate(patches)]
+    batch = patches_batch(
+        cast("Iterable[SentPatch]", components(log, policy).rows), TEXT_FIELDS
+    )
 
-    found = [
-        *replay_worker(policy, "c-{}".format, TEXTS, Linking(policy))(iter([batch]))
+    batches = [
+        *replay_worker(policy, "c-{}".format, TEXT_FIELDS, Linking(policy))(
+            iter([batch])
+        )
     ]
 
     contacts, outcomes = sequential(log, policy, ids="c-{}".format)
-    stored, answered = found
-    told = zip(*map(values, answered.column("outcome").flatten()), strict=True)
+    stored, replayed = batches
+    columns = zip(*map(values, replayed.column("outcome").flatten()), strict=True)
     names = outcomes_schema().names[2:]
-    rows = [dict(zip(names, row, strict=True)) for row in told]
+    rows = [dict(zip(names, row, strict=True)) for row in columns]
     assert [*outcomes.values()] == [
         row | {"component": component}
         for row, component in zip(rows, (0, 0, 2), strict=True)
@@ -287,37 +306,36 @@ def test_a_worker_answers_as_the_book() -> None:
     )
 
 
-def test_links_are_told_for_each_row() -> None:
-    """A row's links are texts; a contact is told from a patch."""
+def test_link_worker_returns_the_links_of_each_row() -> None:
+    """A stored contact is marked as known."""
     policy = Policy(
         first_match("email"),
         {"email": field(key=normalize.email), "first": field(), "born": field()},
     )
     stored = {"id": "c", "version": 1, "created_at": 0, "updated_at": 0}
     log = [SentPatch(1, {"email": "A@x"}, NOW), SentPatch(2, {"first": "A"}, NOW)]
-    batch = sent_batch(log, TEXTS, [json.dumps(stored), None])
+    batch = patches_batch(log, TEXT_FIELDS, [json.dumps(stored), None])
 
-    [found] = link_worker(policy)(iter([batch.drop_columns("component")]))
+    [result] = link_worker(policy)(iter([batch.drop_columns("component")]))
 
     assert {
         1: {"known": True, "links": ["0:0:a@x"]},
         2: {"known": False, "links": []},
-    } == rows_of([found])
+    } == rows_of([result])
 
 
-def test_batches_are_full() -> None:
-    """Events are written as soon as there are enough of their kind."""
-    schema = arrow_schema(replayed_schema(TEXTS))
+def test_events_are_written_when_a_batch_is_full() -> None:
+    schema = arrow_schema(replayed_schema(TEXT_FIELDS))
     events: list[Event | ComputedForms] = [ComputedForms(n, str(n)) for n in range(5)]
     events.append(Replayed(1, 1, Refused("no")))
 
-    found = [batch.num_rows for batch in write_batches(events, schema, size=2)]
+    sizes = [batch.num_rows for batch in write_batches(events, schema, size=2)]
 
-    assert [2, 2, 1, 1] == found
+    assert [2, 2, 1, 1] == sizes
 
 
-def test_outcomes_are_told_with_all_that_they_say() -> None:
-    """What was withheld, ignored, hit and absorbed is there, and why it was refused."""
+def test_outcome_rows_have_every_part_of_the_outcome() -> None:
+    """A refused one has the error."""
     ada, bob = (Contact(id, "", {"text": id}, 1, NOW, NOW) for id in ("c-1", "c-2"))
     outcome = Outcome(
         "merged",
@@ -330,15 +348,15 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
         (bob,),
     )
     events = [Replayed(1, 2, outcome), Replayed(1, 3, NoMatchKey(("email",)))]
-    [batch] = write_batches(events, arrow_schema(replayed_schema(EVERY)))
+    [batch] = write_batches(events, arrow_schema(replayed_schema(ALL_TYPES)))
 
     part = batch.column("outcome")
-    names = [each.name for each in part.type]
-    told = [
+    names = [column.name for column in part.type]
+    rows = [
         dict(zip(names, row, strict=True))
         for row in zip(*map(values, part.flatten()), strict=True)
     ]
-    none: dict[str, Any] = {
+    empty: dict[str, Any] = {
         "withheld": [],
         "ignored": {},
         "also_matched": [],
@@ -362,14 +380,14 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
             "result": "refused",
             "id": None,
             "matched_by": None,
-            **none,
+            **empty,
             "error": {"type": "NoMatchKey", "message": message},
         },
-    ] == told
+    ] == rows
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("text", 1, "text: 1 does not fit the declared type string"),
         ("flag", 1, "flag: 1 does not fit the declared type bool"),
@@ -389,50 +407,48 @@ def test_outcomes_are_told_with_all_that_they_say() -> None:
     ],
     ids=str,
 )
-def test_what_its_type_would_change_is_refused(
-    name: str, value: Any, told: str
+def test_value_of_another_type_is_refused_with_field_and_sequence(
+    name: str, value: Any, message: str
 ) -> None:
-    """The error names the field, shows the value, and tells the sequence."""
-    fits = StoredContact(1, 1, Contact("c-1", "", {"text": "a"}, 1, NOW, NOW))
-    not_fit = StoredContact(1, 7, Contact("c-7", "", {name: value}, 1, NOW, NOW))
-    schema = arrow_schema(replayed_schema(EVERY))
+    valid = StoredContact(1, 1, Contact("c-1", "", {"text": "a"}, 1, NOW, NOW))
+    invalid = StoredContact(1, 7, Contact("c-7", "", {name: value}, 1, NOW, NOW))
+    schema = arrow_schema(replayed_schema(ALL_TYPES))
 
-    with pytest.raises(UnfitValue) as refused:
-        [*write_batches([fits, not_fit], schema)]
+    with pytest.raises(UnfitValue) as raised:
+        [*write_batches([valid, invalid], schema)]
 
-    assert told in str(refused.value)
-    assert "(sequence 7)" in str(refused.value)
-    assert (name, 7) == (refused.value.field, refused.value.sequence)
-    assert value == refused.value.value
+    assert message in str(raised.value)
+    assert "(sequence 7)" in str(raised.value)
+    assert (name, 7) == (raised.value.field, raised.value.sequence)
+    assert value == raised.value.value
 
 
-def test_a_patch_that_is_not_as_declared_is_refused() -> None:
-    """A table of patches is as strict as one of contacts."""
+def test_patch_of_another_type_is_refused() -> None:
     log = [SentPatch(1, {"email": "a"}, NOW), SentPatch(2, {"email": 2}, NOW)]
 
     with pytest.raises(UnfitValue, match="email: 2 does not fit"):
-        patches_table(log, TEXTS)
+        patches_table(log, TEXT_FIELDS)
 
 
 @pytest.mark.parametrize(
     "kind", [DateType(), DecimalType(), FloatType(), TimestampType()]
 )
-def test_a_type_without_values_is_refused(kind: DataType) -> None:
-    """The error names the column, however deep it stands."""
+def test_unsupported_type_is_refused_by_column(kind: DataType) -> None:
+    """At any depth."""
     for fields, name in (
         (struct(x=kind), "patch.x"),
         (struct(x=ArrayType(kind)), "patch.x[]"),
         (struct(x=MapType(TEXT, kind)), "patch.x[]"),
         (struct(x=struct(y=kind)), "patch.x.y"),
     ):
-        with pytest.raises(InvalidColumn) as refused:
+        with pytest.raises(InvalidColumn) as raised:
             check_fields("patch", fields)
-        assert name == refused.value.column
-        assert kind.simpleString() in refused.value.reason
+        assert name == raised.value.column
+        assert kind.simpleString() in raised.value.reason
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         (TEXT, "patch: must be a struct, not string"),
         (struct(), "patch: must have a field"),
@@ -445,37 +461,36 @@ def test_a_type_without_values_is_refused(kind: DataType) -> None:
     ],
     ids=["no struct", "empty", "empty inside", "keys", "twice"],
 )
-def test_a_struct_that_cannot_be_taken(fields: DataType, told: str) -> None:
-    """Each name stands once, in a struct that has names, and maps are of text."""
-    with pytest.raises(InvalidColumn) as refused:
+def test_invalid_struct_is_refused_by_column(fields: DataType, message: str) -> None:
+    """Names are unique, structs have fields, and map keys are text."""
+    with pytest.raises(InvalidColumn) as raised:
         check_fields("patch", fields)
-    assert told in str(refused.value)
+    assert message in str(raised.value)
 
 
-def test_columns_are_those_that_are_declared() -> None:
-    """One too many, one missing, and one of another type are named."""
-    schema = patches_schema(TEXTS)
+def test_unknown_missing_or_mistyped_column_is_refused() -> None:
+    """The order is free, and optional columns may be absent."""
+    schema = patches_schema(TEXT_FIELDS)
     optional = ("scope", "nulls")
-    parts = {each.name: each.dataType for each in schema}
-    less = {name: kind for name, kind in parts.items() if name not in optional}
+    types = {column.name: column.dataType for column in schema}
+    required = {name: kind for name, kind in types.items() if name not in optional}
 
-    check_columns(struct(**dict(reversed(less.items()))), schema, optional=optional)
+    check_columns(struct(**dict(reversed(required.items()))), schema, optional=optional)
 
-    for wrong, told in (
-        (parts | {"scopes": TEXT}, "scopes: unknown column; the columns are seq"),
+    for invalid, message in (
+        (types | {"scopes": TEXT}, "scopes: unknown column; the columns are seq"),
         ({"sequence": LongType()}, "at: is missing; add it as timestamp"),
-        (parts | {"sequence": TEXT}, "sequence: must be bigint, not string"),
+        (types | {"sequence": TEXT}, "sequence: must be bigint, not string"),
     ):
-        with pytest.raises(InvalidColumn) as refused:
-            check_columns(struct(**wrong), schema, optional=optional)
-        assert str(refused.value).startswith(told)
+        with pytest.raises(InvalidColumn) as raised:
+            check_columns(struct(**invalid), schema, optional=optional)
+        assert str(raised.value).startswith(message)
 
 
-def test_nulls_where_there_must_be_none() -> None:
-    """A row without number, time, id or version is named."""
-    batch = sent_batch([SentPatch(4, {"email": "a"}, NOW)], TEXTS)
+def test_invalid_null_or_metadata_is_refused_by_row() -> None:
+    batch = patches_batch([SentPatch(4, {"email": "a"}, NOW)], TEXT_FIELDS)
 
-    def but(**columns: Any) -> pa.RecordBatch:
+    def batch_with(**columns: Any) -> pa.RecordBatch:
         changed = batch
         for name, value in columns.items():
             place = batch.schema.get_field_index(name)
@@ -484,26 +499,29 @@ def test_nulls_where_there_must_be_none() -> None:
         return changed
 
     full = {"id": "c", "version": 1, "created_at": 0, "updated_at": 0}
-    for wrong, told in (
-        (but(sequence=None), "sequence: must not be null (greatest other value: none)"),
-        (but(at=None), "at: must not be null (sequence 4)"),
+    for invalid, message in (
         (
-            but(nulls=["email"]),
+            batch_with(sequence=None),
+            "sequence: must not be null (greatest other value: none)",
+        ),
+        (batch_with(at=None), "at: must not be null (sequence 4)"),
+        (
+            batch_with(nulls=["email"]),
             "nulls: email has a value in patch as well (sequence 4)",
         ),
-        (but(stored="{}"), "id: must not be null (place 4)"),
+        (batch_with(stored="{}"), "id: must not be null (place 4)"),
         (
-            but(stored=json.dumps(full | {"version": None})),
+            batch_with(stored=json.dumps(full | {"version": None})),
             "version: must not be null (place 4)",
         ),
         (
-            but(stored=json.dumps(full | {"clocks": {"a": "1" * 5000}})),
+            batch_with(stored=json.dumps(full | {"clocks": {"a": "1" * 5000}})),
             "contacts: Exceeds the limit",
         ),
     ):
-        with pytest.raises(InvalidColumn) as refused:
-            [*read_rows([wrong])]
-        assert str(refused.value).startswith(told)
+        with pytest.raises(InvalidColumn) as raised:
+            [*read_rows([invalid])]
+        assert str(raised.value).startswith(message)
 
 
 SYSTEMS: dict[str, Any] = profiles.BY_NAME
@@ -526,21 +544,20 @@ LAMBDAS = Policy(
     [*(system().policy for system in SYSTEMS.values()), LAMBDAS],
     ids=[*SYSTEMS, "lambdas"],
 )
-def test_a_policy_travels(policy: Policy) -> None:
-    """A policy that was sent to a worker decides as the one that stayed."""
-    sent: list[dict[str, Any]] = [
+def test_pickled_policy_decides_as_the_original(policy: Policy) -> None:
+    patches: list[dict[str, Any]] = [
         {"email": " A@x.org", "contact_id": 7},
         {"email": "b@x.org"},
     ]
-    fits = {*policy.fields} | ({*sent[0]} if policy.extra_fields else set())
+    names = {*policy.fields} | ({*patches[0]} if policy.extra_fields else set())
     log = [
-        SentPatch(n, {name: v for name, v in each.items() if name in fits}, NOW)
-        for n, each in enumerate([*sent, *sent])
+        SentPatch(n, {name: v for name, v in patch.items() if name in names}, NOW)
+        for n, patch in enumerate([*patches, *patches])
     ]
 
-    there = pickle.loads(cloudpickle.dumps(policy))  # noqa: S301 - made above
+    copied = pickle.loads(cloudpickle.dumps(policy))  # noqa: S301 - made above
 
-    assert sequential(log, policy) == sequential(log, there)
+    assert sequential(log, policy) == sequential(log, copied)
 
 
 @pytest.mark.parametrize(
@@ -552,51 +569,48 @@ def test_a_policy_travels(policy: Policy) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_travel(error: Exception) -> None:
-    """An error of a worker is the same one where it arrives."""
-    there = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+def test_pickled_error_is_equal(error: Exception) -> None:
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
 
-    assert (str(error), error.args) == (str(there), there.args)
+    assert (str(error), error.args) == (str(copied), copied.args)
     assert error.args
 
 
-def test_a_scope_is_told_with_what_is_shared() -> None:
-    """A form is of a scope; the empty one is not told."""
+def test_message_of_a_large_component_names_a_scope() -> None:
+    """An empty scope is left out."""
     error = LargeComponent(7, 5000, (("phone", "firm", "1", 4711),))
 
     assert str(error).endswith("most share phone '1' in 'firm' (4711 rows)")
 
 
 @pytest.mark.parametrize("name", ["pyarrow", "pyspark"])
-def test_without_the_extra_it_is_named(
+def test_missing_extra_is_an_error_with_the_command_to_install(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A missing package gives the command that installs it."""
     monkeypatch.setitem(sys.modules, name, None)
 
-    told = rf"^{name}: upsertcore.spark needs .* pip install 'upsertcore\[spark\]'$"
-    with pytest.raises(ModuleNotFoundError, match=told):
+    message = rf"^{name}: upsertcore.spark needs .* pip install 'upsertcore\[spark\]'$"
+    with pytest.raises(ModuleNotFoundError, match=message):
         importlib.reload(upsertcore.spark)
 
 
-def test_schemas_are_told_in_one_place() -> None:
-    """The names of the columns are those of the README."""
+def test_schemas_have_the_columns_of_the_readme() -> None:
     assert [
         *("place", "id", "scope", "version", "created_at", "updated_at", "fields"),
         *("aliases", "clocks", "merged_ids", "deleted_at"),
-    ] == contacts_schema(TEXTS).names
+    ] == contacts_schema(TEXT_FIELDS).names
     assert [
         *("sequence", "component", "result", "id", "matched_by", "withheld"),
         *("ignored", "also_matched", "merged", "error"),
     ] == outcomes_schema().names
     whole = contact_row(Contact("c", "", {}, 1, NOW, NOW))
-    assert contacts_schema(TEXTS).names[1:] == [*whole]
+    assert contacts_schema(TEXT_FIELDS).names[1:] == [*whole]
 
 
-def test_columns_of_nothing() -> None:
-    """Where there are no values, a column of any type is empty."""
-    for each in arrow_schema(replayed_schema(EVERY)).field("contact").type:
-        if each.name == "fields":
-            assert [0] * len(EVERY) == [
-                len(to_array((), part.type)) for part in each.type
+def test_arrays_without_values_have_length_zero() -> None:
+    """For columns of every type."""
+    for column in arrow_schema(replayed_schema(ALL_TYPES)).field("contact").type:
+        if column.name == "fields":
+            assert [0] * len(ALL_TYPES) == [
+                len(to_array((), part.type)) for part in column.type
             ]
