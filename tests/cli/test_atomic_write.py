@@ -200,7 +200,7 @@ def test_ctrl_c_during_import_ends_with_130(folder: Path) -> None:
     assert [] == file_names(folder)
 
 
-def test_full_standard_output_after_the_book_was_replaced_reports_it(
+def test_full_standard_output_after_the_book_was_replaced_names_the_book(
     folder: Path,
 ) -> None:
     """Only the table is missing."""

@@ -309,7 +309,7 @@ class TestData:
         assert not run("mine:policy", "in.csv", *TRUTH).stderr
 
     def test_renamed_truth_column_is_accepted_by_both_names(self, folder: Path) -> None:
-        """It is no field of the patch."""
+        """The column is no field of the patch."""
         words = ("mine:policy", "in.csv", "--map", "who=person")
 
         assert folder.exists()

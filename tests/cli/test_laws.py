@@ -24,11 +24,11 @@ def run_on_terminal(*words: str) -> tuple[str, bytes]:
     command = [sys.executable, "-m", "upsertcore", "laws", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal) as process:
         os.close(terminal)
-        shown = b"".join(iter(partial(read, controller), b""))
+        progress = b"".join(iter(partial(read, controller), b""))
         os.close(controller)
         stdout, _stderr = process.communicate()
     assert 0 == process.returncode
-    return shown.decode(), stdout
+    return progress.decode(), stdout
 
 
 def read(terminal: int) -> bytes:
@@ -41,23 +41,25 @@ def read(terminal: int) -> bytes:
 
 def test_number_of_calls_is_announced_on_a_terminal() -> None:
     """The result is the same as without a terminal."""
-    shown, stdout = run_on_terminal("SalesforceIQ", "--contacts", "0")
+    progress, stdout = run_on_terminal("SalesforceIQ", "--contacts", "0")
     without_terminal = CliRunner().invoke(
         main, ["laws", "SalesforceIQ", "--contacts", "0"]
     )
 
-    assert re.search(r"about \d{3} calls; --limit N samples fewer", shown)
-    assert "checking" in shown
+    assert re.search(r"about \d{3} calls; --limit N samples fewer", progress)
+    assert "checking" in progress
     assert "" == without_terminal.stderr
     assert stdout.decode() == without_terminal.stdout
 
 
 def test_limit_is_announced_and_left_out_states_are_listed() -> None:
-    shown, stdout = run_on_terminal("Anduin", *PLACEHOLDERS, "--limit", "300", "--json")
+    progress, stdout = run_on_terminal(
+        "Anduin", *PLACEHOLDERS, "--limit", "300", "--json"
+    )
     left_out = json.loads(stdout)["left_out"]
 
-    assert "about 300 calls" in shown
-    assert "samples fewer" not in shown
+    assert "about 300 calls" in progress
+    assert "samples fewer" not in progress
     assert left_out[0].endswith(": keys alone, states of 0 contacts")
 
 

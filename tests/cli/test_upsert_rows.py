@@ -36,15 +36,15 @@ def run(*words: str, stdin: str = "", code: int = 0) -> Result:
     return result
 
 
-def set_options(profile: str, *more: str) -> list[str]:
-    words = (*CONSTANT[profile], *more)
+def set_options(profile: str, *constants: str) -> list[str]:
+    words = (*CONSTANT[profile], *constants)
     return [part for word in words for part in ("--set", word)]
 
 
-def stored_fields(profile: str, content: str, *more: str) -> Any:
+def stored_fields(profile: str, content: str, *constants: str) -> Any:
     """Return the fields of the one contact that the content creates."""
     Path("b.jsonl").unlink(missing_ok=True)
-    words = ("--book", "b.jsonl", *set_options(profile, *more))
+    words = ("--book", "b.jsonl", *set_options(profile, *constants))
     run("upsert", profile, "-", *words, stdin=content)
     [_head, contact, _last] = Path("b.jsonl").read_text("utf-8").splitlines()
     return json.loads(contact)["fields"]
@@ -174,7 +174,7 @@ class TestMisspellings:
     def test_misspelt_parameter_is_refused_with_the_right_name(
         self, command: str, profile: str, word: str, correct: str
     ) -> None:
-        """It is no field of every row."""
+        """The constant is no field of every row."""
         words = {"upsert": ["-"], "explain": ["{}"], "evaluate": ["-", "--truth", "w"]}
         arguments = [*words.get(command, []), *set_options(profile, f"{word}=x")]
         output = run(command, profile, *arguments, code=2).output
@@ -344,24 +344,24 @@ class TestRefusalCounts:
         assert ("for other reasons", 1_100 - 19) == listed[-1]
 
     def test_problem_of_a_list_item_has_no_position(self) -> None:
-        answer = Response(422, {"message": ["tags.3 is blank", "tags.17 is blank"]})
-        number = Response(400, {}, reason="phone must be a number in E.164")
+        response = Response(422, {"message": ["tags.3 is blank", "tags.17 is blank"]})
+        phone_response = Response(400, {}, reason="phone must be a number in E.164")
 
-        assert [("tags.* is blank", "")] * 2 == problems(answer, {"x": 1})
+        assert [("tags.* is blank", "")] * 2 == problems(response, {"x": 1})
         assert [("… must be a number in E.164", "phone")] == problems(
-            number, {"phone": "1"}
+            phone_response, {"phone": "1"}
         )
 
     def test_problems_of_parts_of_an_object_are_of_one_kind(self) -> None:
         payload = {"properties": {"a b": 1, "c": 2}}
         reasons = [f"properties.{name}: must be an array" for name in ("a b", "c", "d")]
-        answers = [Response(422, {}, reason=reason) for reason in reasons]
+        responses = [Response(422, {}, reason=reason) for reason in reasons]
 
         assert [
             ("…: must be an array", "properties.a b"),
             ("…: must be an array", "properties.c"),
             ("properties.d: must be an array", ""),
-        ] == [problems(answer, payload)[0] for answer in answers]
+        ] == [problems(response, payload)[0] for response in responses]
 
     @pytest.mark.usefixtures("folder")
     def test_unknown_names_make_one_line_of_evaluate(self) -> None:

@@ -200,10 +200,10 @@ def test_options_are_parsed_from_text() -> None:
     assert crm.allow_duplicates
     assert all(key.blocked for key in crm.policy.all_keys)
     items = [{"id": "f1", "value": 7}]
-    answer = contact_of_response(
+    contact = contact_of_response(
         crm, phone="+12025550144", tags=["A", "a"], customFields=items
     )
-    assert (answer["tags"], answer["customFields"][0]["value"]) == (["a"], "7")
+    assert (contact["tags"], contact["customFields"][0]["value"]) == (["a"], "7")
     assert parsers["allow_duplicates"]("false") is False
     assert LeadConnector.path == ()
     assert contact_of_response(crm, phone="(202) 555-0143")["phone"] == "+12025550143"
@@ -656,11 +656,11 @@ def test_name_is_split_at_the_first_space(name: str, first: str, last: Any) -> N
     """One word leaves no last name."""
     crm = make_system({"email": "a@x.org", "lastName": "Old"})
 
-    answer = contact_of_response(crm, name=name)
+    contact = contact_of_response(crm, name=name)
 
-    assert (first, last) == (answer["firstName"], answer.get("lastName"))
-    assert " ".join(name.split()) == answer["name"]
-    assert answer["name"].lower() == answer["fullNameLowerCase"]
+    assert (first, last) == (contact["firstName"], contact.get("lastName"))
+    assert " ".join(name.split()) == contact["name"]
+    assert contact["name"].lower() == contact["fullNameLowerCase"]
     assert not accepted_outcome(crm, email="a@x.org", name=name).ignored
 
 
@@ -729,10 +729,10 @@ def test_blank_name_is_ignored_and_named(name: str) -> None:
 
 
 def test_contact_without_names_has_no_derived_names() -> None:
-    answer = contact_of_response(make_system(), firstName="")
+    contact = contact_of_response(make_system(), firstName="")
 
-    assert {"name", "fullNameLowerCase"}.isdisjoint(answer)
-    assert answer["firstNameLowerCase"] == ""
+    assert {"name", "fullNameLowerCase"}.isdisjoint(contact)
+    assert contact["firstNameLowerCase"] == ""
 
 
 # Tags, dates, custom fields, settings.
@@ -889,9 +889,11 @@ def test_custom_fields_are_merged_by_id_or_key() -> None:
         {"id": "colour", "value": "red"},
     ]
 
-    answer = contact_of_response(crm, customFields=[{"key": "size", "fieldValue": "w"}])
+    contact = contact_of_response(
+        crm, customFields=[{"key": "size", "fieldValue": "w"}]
+    )
 
-    assert answer["customFields"] == [
+    assert contact["customFields"] == [
         {"id": "f1", "value": "w"},
         {"id": "colour", "value": "red"},
     ]
@@ -910,18 +912,20 @@ def test_custom_field_with_id_and_key_matches_by_both() -> None:
 
     for name in ({"id": "f1"}, {"key": "my_custom_field"}):
         value = f"by {name}"
-        answer = contact_of_response(crm, customFields=[{**name, "field_value": value}])
-        assert answer["customFields"] == [{"id": "f1", "value": value}]
+        contact = contact_of_response(
+            crm, customFields=[{**name, "field_value": value}]
+        )
+        assert contact["customFields"] == [{"id": "f1", "value": value}]
 
 
 def test_stored_key_without_an_id_takes_the_id_of_the_payload() -> None:
     crm = make_system()
     contact_of_response(crm, customFields=[{"key": "size", "field_value": "S"}])
-    answer = contact_of_response(
+    contact = contact_of_response(
         crm, customFields=[{"id": "f1", "key": "size", "value": "M"}]
     )
 
-    assert answer["customFields"] == [{"id": "f1", "value": "M"}]
+    assert contact["customFields"] == [{"id": "f1", "value": "M"}]
 
 
 def test_item_that_matches_two_custom_fields_is_refused() -> None:
@@ -937,14 +941,14 @@ def test_item_that_matches_two_custom_fields_is_refused() -> None:
 
 
 def test_null_clears_one_custom_field() -> None:
-    """It is stored without a value, and absent from the response."""
+    """The stored one has no value, and the response leaves it out."""
     crm = make_system(
         {"email": "a@x.org", "customFields": [ITEM, {**ITEM, "id": "f2"}]}
     )
 
-    answer = contact_of_response(crm, customFields=[{"id": "f1", "value": None}])
+    contact = contact_of_response(crm, customFields=[{"id": "f1", "value": None}])
 
-    assert answer["customFields"] == [{"id": "f2", "value": "v"}]
+    assert contact["customFields"] == [{"id": "f2", "value": "v"}]
     assert accepted_outcome(
         crm, email="a@x.org", customFields=[{"id": "f1", "value": None}]
     ).unchanged
@@ -972,9 +976,9 @@ def test_value_of_a_custom_field_under_custom_field_text_is_text(
     items = [{"id": "f1", "field_value": value}]
     crm = make_system(custom_field_text=True)
 
-    answer = contact_of_response(crm, customFields=items)
+    contact = contact_of_response(crm, customFields=items)
 
-    assert [{"id": "f1", "value": text}] == answer["customFields"]
+    assert [{"id": "f1", "value": text}] == contact["customFields"]
     assert freeze(value) == crm.book.get("c-1", scope="l1")["customFields"][0]["value"]
     assert contact_of_response(make_system(), customFields=items)["customFields"] == [
         {"id": "f1", "value": value}
@@ -986,17 +990,17 @@ def test_settings_are_merged_by_channel() -> None:
     settings = {"SMS": {"status": "active", "message": "m"}, "FB": {"status": "active"}}
     crm = make_system({"email": "a@x.org", "dndSettings": settings})
 
-    answer = contact_of_response(
+    contact = contact_of_response(
         crm,
         dndSettings={"SMS": {"status": "permanent", "code": "9"}},
         inboundDndSettings={"all": {"status": "inactive"}},
     )
 
-    assert answer["dndSettings"] == {
+    assert contact["dndSettings"] == {
         "SMS": {"status": "permanent", "message": "m", "code": "9"},
         "FB": {"status": "active"},
     }
-    assert answer["inboundDndSettings"] == {"all": {"status": "inactive"}}
+    assert contact["inboundDndSettings"] == {"all": {"status": "inactive"}}
 
 
 STATUS = "status must be one of the following values: active, inactive"
@@ -1039,7 +1043,7 @@ def test_undocumented_part_of_a_setting_is_refused(
     assert [name + message for message in messages] == actual
 
 
-# The answer.
+# The response.
 
 
 def test_second_upsert_differs_only_in_new_and_trace_id() -> None:
@@ -1128,9 +1132,9 @@ def test_fields_of_the_host_stay_and_are_in_the_response() -> None:
     row["fields"] = {**host_fields, "email": "a@x.org"}
     crm = make_system(rows=[{**row, "created_at": start, "updated_at": start}])
 
-    answer = contact_of_response(crm, city="Oslo")
+    contact = contact_of_response(crm, city="Oslo")
 
-    assert {**host_fields, "id": "c-7"} == {name: answer[name] for name in host_fields}
+    assert {**host_fields, "id": "c-7"} == {name: contact[name] for name in host_fields}
     assert host_fields.items() <= crm.book.get("c-7", scope="l1").fields.items()
 
 
@@ -1329,8 +1333,8 @@ def test_row_that_cannot_be_rendered_is_refused_when_loaded(
 
     with pytest.raises(InvalidRows, match=f"row 1: {next(iter(fields))}"):
         LeadConnector(rows=[{**row, "id": "c-0", "fields": {}}, row])
-    wrong: Any = [[]]
+    invalid: Any = [[]]
     with pytest.raises(InvalidRows):
-        LeadConnector(rows=wrong)
+        LeadConnector(rows=invalid)
     with pytest.raises(InvalidRows):
         LeadConnector(rows=[{**row, "fields": []}])

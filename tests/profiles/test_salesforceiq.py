@@ -92,7 +92,7 @@ def test_replaced_address_matches_no_contact() -> None:
 
 
 def test_invalid_address_beside_a_valid_one_matches_no_contact() -> None:
-    """It is stored, but has no normal form."""
+    """The invalid address is stored, but has no normal form."""
     salesforceiq = make_system(body("ray", "", "ray@x.org"))
 
     assert accepted_outcome(salesforceiq, body("ray", "bob@x.org")).created
@@ -229,10 +229,10 @@ def test_replayed_phone_is_unchanged(
 def test_response_as_the_next_payload_is_unchanged() -> None:
     """A client may send the body of a response."""
     salesforceiq = make_system(body("ray@x.org", phone=[item("0044 20 7946 0958")]))
-    answer = salesforceiq.upsert(body("ray@x.org")).body
+    response_body = salesforceiq.upsert(body("ray@x.org")).body
 
-    assert salesforceiq.upsert(answer).body == answer
-    assert accepted_outcome(salesforceiq, answer).unchanged
+    assert salesforceiq.upsert(response_body).body == response_body
+    assert accepted_outcome(salesforceiq, response_body).unchanged
 
 
 def test_unknown_region_is_refused_by_the_constructor() -> None:
@@ -294,8 +294,8 @@ def test_columns_of_a_row_are_properties() -> None:
 
 def test_change_of_a_response_body_changes_nothing_stored() -> None:
     salesforceiq = make_system()
-    answer = salesforceiq.upsert(body("ray@x.org")).body
-    answer["properties"]["email"].clear()
+    response_body = salesforceiq.upsert(body("ray@x.org")).body
+    response_body["properties"]["email"].clear()
 
     assert salesforceiq.book.get("c-1")["email"] == (item("ray@x.org"),)
 

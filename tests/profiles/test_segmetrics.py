@@ -267,11 +267,11 @@ def test_plan_decides_as_upsert_and_writes_nothing() -> None:
 
 def test_newer_payload_between_plan_and_apply_is_kept() -> None:
     """The older call is then stale."""
-    concurrent = [payload_at(3, first_name="New")]
+    newer = [payload_at(3, first_name="New")]
 
     def clock() -> datetime:
-        if concurrent:
-            assert accepted_outcome(segmetrics, concurrent.pop()).updated
+        if newer:
+            assert accepted_outcome(segmetrics, newer.pop()).updated
         return NOW
 
     segmetrics = make_system(payload_at(1), ordered=True)

@@ -189,7 +189,7 @@ def test_contacts_through_arrow_are_equal() -> None:
     )
 
     contact = batch.column("contact")
-    parts = {each.name: contact.field(each.name) for each in contact.type}
+    parts = {item.name: contact.field(item.name) for item in contact.type}
     assert [5, 9] == batch.column("sequence").to_pylist()
     assert [3, 9] == batch.column("component").to_pylist()
     history = [_history(row) for row in contact.to_pylist()]
@@ -206,7 +206,7 @@ def test_contacts_through_arrow_are_equal() -> None:
     ]
     assert [full, bare] == known
     assert thaw(full.clocks) == thaw(known[0].clocks)
-    assert [int, float, str] == [type(each) for each in known[0].clocks.values()]
+    assert [int, float, str] == [type(item) for item in known[0].clocks.values()]
 
 
 def _history(row: dict[str, Any]) -> str:
