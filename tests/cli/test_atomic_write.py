@@ -105,7 +105,7 @@ def run(left):
     print(json.dumps([result.exit_code, result.output, *here]), flush=True)
     return left
 
-# What is imported late is there for each of them.
+# Modules that a run imports late are imported here, once for all processes.
 CliRunner().invoke(main, [*words[:-4], *words[-2:]], input=row)
 Path("o.jsonl").unlink()
 place, last = 1, False
@@ -309,7 +309,7 @@ class TestOutcomes:
         assert "before" == (folder / "o.jsonl").read_text(encoding="utf-8")
 
     def test_book_replaced_by_another_run_is_not_written(self, folder: Path) -> None:
-        """Nor are the outcomes."""
+        """The outcomes are not written, either."""
         with waiting_run(*UPSERT_WITH_OUTCOMES) as process:
             run(*UPSERT)
             output, error = process.communicate(ROW.encode(), timeout=60)
@@ -399,7 +399,7 @@ class TestKilled:
     """Files that a run leaves after ``kill -9``, until the next run."""
 
     def test_files_of_a_killed_run_are_removed_by_the_next(self, folder: Path) -> None:
-        """The next run of the same files."""
+        """A run removes the files of its own targets."""
         with waiting_run(*UPSERT_WITH_OUTCOMES) as process:
             process.kill()
         assert [".o.jsonl.", ".upsertcore"] == [

@@ -137,7 +137,7 @@ def interrupted_contacts() -> Iterator[Contact]:
 
 
 def test_failed_save_leaves_the_old_book(tmp_path: Path) -> None:
-    """And no temporary file."""
+    """No temporary file stays."""
     path = tmp_path / "b.jsonl"
     before = saved_bytes(path, ADA)
     with pytest.raises(Killed):

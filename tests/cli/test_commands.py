@@ -245,15 +245,15 @@ class TestUpsert:
     ) -> None:
         book = folder / "b.jsonl"
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        whole = book.read_text(encoding="utf-8")
-        head, contact, _last = whole.splitlines()
+        book_text = book.read_text(encoding="utf-8")
+        head, contact, _last = book_text.splitlines()
         former = "\n".join([head.replace("book 2", "book 1"), contact, ""])
         book.write_text(former, encoding="utf-8")
         row = b"email,firstName,lastName,note\nada@x.org,Ada,King,second\n"
         words = ("--book", "b.jsonl", "--set", "firm_id=f1")
         run("upsert", "Anduin", "-", *words, stdin=row)
 
-        assert book.read_text(encoding="utf-8") == whole
+        assert book.read_text(encoding="utf-8") == book_text
 
     def test_invalid_option_for_a_stored_book_is_refused(self, folder: Path) -> None:
         """The message blames the command line, and not the book."""
@@ -280,7 +280,7 @@ class TestUpsert:
         assert "b.jsonl: line 2: firstName: " in run("show", "b.jsonl", code=2).output
 
     def test_book_of_another_profile_is_refused(self, folder: Path) -> None:
-        """So is one with an unknown option."""
+        """A book with an unknown option is refused, too."""
         run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
         result = run("upsert", "SalesforceIQ", "in.csv", "--book", "b.jsonl", code=2)
 

@@ -244,7 +244,7 @@ class TestData:
         ]
 
     def test_standard_input_is_read_once_for_both_policies(self, folder: Path) -> None:
-        """And for every order."""
+        """Every order uses the same rows."""
         words = (
             "mine:policy",
             "-",

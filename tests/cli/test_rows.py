@@ -36,12 +36,12 @@ class TestCsv:
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
     def test_csv_of_any_encoding_delimiter_and_line_end_is_read(
-        self, encoding: str, delimiter: str, end: str
+        self, encoding: str, delimiter: str, line_end: str
     ) -> None:
         """Blank cells and rows are left out, and cells are stripped."""
-        text = end.join(["a,b,c", " é ,,x", ",,", "", '"u, v";,1,', ""])
+        text = line_end.join(["a,b,c", " é ,,x", ",,", "", '"u, v";,1,', ""])
         text = text.replace('"u, v";', '"u, v"').replace(",", delimiter)
         text = text.replace(f'"u{delimiter} v"', f'"u{delimiter} v"')
 
@@ -115,7 +115,7 @@ class TestCsv:
     def test_utf_16_without_a_byte_order_mark_is_detected(
         self, encoding: str, name: str
     ) -> None:
-        """By the first character."""
+        """The first character decides."""
         text = {"x.csv": "a\né\n", "x.json": '[{"a": "é"}]'}.get(name, '{"a": "é"}')
 
         assert [row.payload for row in input_rows(text.encode(encoding), name)] == [

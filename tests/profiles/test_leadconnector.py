@@ -445,7 +445,7 @@ def test_property_that_is_no_field_is_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "display_name"),
     [
         (7, "7"),
         (None, "None"),
@@ -457,13 +457,13 @@ def test_property_that_is_no_field_is_refused_by_name(name: str) -> None:
     ],
 )
 def test_unprintable_or_long_property_name_is_shown_in_short_print(
-    name: Any, shown: str
+    name: Any, display_name: str
 ) -> None:
     payload = {"locationId": "l1", "email": "a@x.org", name: 1}
 
     response = checked_upsert(make_system(), payload)
 
-    assert [f"property {shown} should not exist"] == response.body["message"]
+    assert [f"property {display_name} should not exist"] == response.body["message"]
 
 
 WRONG: tuple[Any, ...] = (None, 5, 1.5, True, "text", ["a"], [5], {"a": 1}, [], {})
@@ -521,10 +521,10 @@ SAMPLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_null_clears_a_nullable_field_and_is_refused_for_others(name: str) -> None:
-    other = {"email": "a@x.org"} if name != "email" else {"phone": "+15550001111"}
-    crm = make_system({**other, name: SAMPLE[name]})
+    key_field = {"email": "a@x.org"} if name != "email" else {"phone": "+15550001111"}
+    crm = make_system({**key_field, name: SAMPLE[name]})
 
-    response = checked_upsert(crm, {"locationId": "l1", **other, name: None})
+    response = checked_upsert(crm, {"locationId": "l1", **key_field, name: None})
 
     if name in NULLABLE:
         assert response.outcome is not None
@@ -1291,7 +1291,7 @@ def test_unusual_value_in_any_field_is_stored_or_refused(
 
 
 def test_reason_of_a_refusal_holds_no_values() -> None:
-    """Nor names of the parts of an object."""
+    """It holds no names of parts of an object, either."""
     private = "Zyxel"
     for name, value in (
         ("email", private),

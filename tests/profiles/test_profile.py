@@ -26,11 +26,11 @@ from upsertcore.values import empty, freeze
 SYSTEMS: dict[str, Callable[..., Any]] = {
     "Anduin": Anduin,
     "SalesforceIQ": SalesforceIQ,
-    "SegMetrics": lambda **given: SegMetrics(
-        custom_fields=True, default_status="active", **given
+    "SegMetrics": lambda **options: SegMetrics(
+        custom_fields=True, default_status="active", **options
     ),
-    "SegMetrics by email, in order": lambda **given: SegMetrics(
-        match_email=True, ordered=True, custom_fields=True, **given
+    "SegMetrics by email, in order": lambda **options: SegMetrics(
+        match_email=True, ordered=True, custom_fields=True, **options
     ),
 }
 PATHS: dict[str, dict[str, Any]] = {

@@ -74,8 +74,8 @@ def test_components_on_driver_and_cluster_are_equal(
 
     assert labels_schema() == components.schema
     assert expected(graph()) == labels(components.toArrow())
-    where = "driver" if limit == 200 else "cluster"
-    assert f"computed on the {where}" in caplog.records[0].getMessage()
+    engine = "driver" if limit == 200 else "cluster"
+    assert f"computed on the {engine}" in caplog.records[0].getMessage()
     if limit < 200:
         assert "components: round 1, " in caplog.text
         assert "components: computed on the cluster in " in caplog.text

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.full
 
 
 def test_docstrings_of_the_worker_are_true() -> None:
-    """And its module states its rules."""
+    """The docstring of the module states its rules."""
     assert 0 == doctest.testmod(scale_worker).failed
     assert "Rules:" in (scale_worker.__doc__ or "")
 

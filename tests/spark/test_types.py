@@ -603,8 +603,8 @@ def test_schemas_have_the_columns_of_the_readme() -> None:
         *("sequence", "component", "result", "id", "matched_by", "withheld"),
         *("ignored", "also_matched", "merged", "error"),
     ] == outcomes_schema().names
-    whole = contact_row(Contact("c", "", {}, 1, NOW, NOW))
-    assert contacts_schema(TEXT_FIELDS).names[1:] == [*whole]
+    row = contact_row(Contact("c", "", {}, 1, NOW, NOW))
+    assert contacts_schema(TEXT_FIELDS).names[1:] == [*row]
 
 
 def test_arrays_without_values_have_length_zero() -> None:
