@@ -50,7 +50,7 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
-        # Pythons differ in how deep they parse; what they do parse is refused like this.
+        # How deep is parsed differs by Python; deeper values are refused like this.
         raise ValueError(f"must not nest deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {error}") from None
