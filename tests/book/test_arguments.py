@@ -82,18 +82,18 @@ def test_change_number_that_is_no_integer_is_refused(number: Any) -> None:
 def test_apply_of_another_type_is_refused(plan: Any) -> None:
     """An outcome included."""
     book: Any = make_book()
-    for wrong in (plan, book.upsert({"email": "a@x"})):
+    for argument in (plan, book.upsert({"email": "a@x"})):
         with pytest.raises(TypeError, match="plan: must be a Plan, not "):
-            book.apply(wrong)
+            book.apply(argument)
 
 
 @pytest.mark.parametrize("outcome", [{}, "c-1", None], ids=map(str, range(3)))
 def test_undo_of_another_type_is_refused(outcome: Any) -> None:
     """A plan and a contact included."""
     book: Any = make_book()
-    for wrong in (outcome, book.plan({"email": "a@x"}), book.get("c-1")):
+    for argument in (outcome, book.plan({"email": "a@x"}), book.get("c-1")):
         with pytest.raises(TypeError, match="outcome: must be an Outcome, not "):
-            book.undo(wrong)
+            book.undo(argument)
 
 
 def test_policy_of_a_book_is_read_only() -> None:

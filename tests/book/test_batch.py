@@ -66,11 +66,11 @@ class TestFold:
     """A batch equals its calls, one after the other."""
 
     @pytest.mark.parametrize("atomic", [False, True])
-    @pytest.mark.parametrize("stored", [[], [{"phone": ONE}, {"phone": TWO}]])
+    @pytest.mark.parametrize("contacts", [[], [{"phone": ONE}, {"phone": TWO}]])
     def test_batch_has_the_outcomes_and_dump_of_its_calls(
-        self, stored: list[dict[str, Any]], *, atomic: bool
+        self, contacts: list[dict[str, Any]], *, atomic: bool
     ) -> None:
-        single, batch = make_book(POLICY, *stored), make_book(POLICY, *stored)
+        single, batch = make_book(POLICY, *contacts), make_book(POLICY, *contacts)
         outcomes = [single.upsert(row) for row in ROWS]
         assert {outcome.result for outcome in outcomes} >= {
             "updated",
@@ -126,9 +126,9 @@ class TestFold:
             (outcome,) = book.upsert_many([{"email": "a@x"}], scope="s", atomic=atomic)
             assert outcome.contact.scope == "s"
         assert len(book) == 2
-        wrong: Any = 7
+        scope: Any = 7
         with pytest.raises(errors.InvalidField, match="scope: must be text"):
-            book.upsert_many([{"email": "a@x"}], scope=wrong, atomic=True)
+            book.upsert_many([{"email": "a@x"}], scope=scope, atomic=True)
 
     def test_rows_after_a_refusal_are_skipped_unless_collected(self) -> None:
         def refuse(_row: int, _patch: int) -> Outcome:
@@ -138,8 +138,8 @@ class TestFold:
         with pytest.raises(errors.CreateRefused):
             run_calls(refuse, patches, "raise")
 
-        collected = run_calls(refuse, patches, "collect")
-        assert [type(refusal) for refusal in collected] == [errors.CreateRefused] * 2
+        refusals = run_calls(refuse, patches, "collect")
+        assert [type(refusal) for refusal in refusals] == [errors.CreateRefused] * 2
 
     def test_exception_of_a_function_is_raised_under_collect(self) -> None:
         """The rows before it stay."""
@@ -163,10 +163,10 @@ class TestAtomic:
 
     REFUSED: dict[str, Any] = {  # noqa: RUF012
         "no key": (errors.NoMatchKey, BAD),
-        "a clash": (errors.KeyInUse, {"phone": "+15559999", "email": "held@x"}),
-        "no field": (errors.UnknownField, {"email": "a@x", "nmae": "A"}),
+        "key in use": (errors.KeyInUse, {"phone": "+15559999", "email": "held@x"}),
+        "unknown field": (errors.UnknownField, {"email": "a@x", "nmae": "A"}),
         "no mapping": (errors.InvalidField, ["email"]),
-        "two hit": (errors.AmbiguousMatch, {"phone": ONE}),
+        "ambiguous": (errors.AmbiguousMatch, {"phone": ONE}),
     }
 
     @pytest.mark.parametrize("place", [0, 2])
@@ -216,7 +216,7 @@ class TestAtomic:
     def test_exception_of_a_function_leaves_the_book_unchanged(
         self, function: str
     ) -> None:
-        """It is raised at the second row."""
+        """The second row raises it."""
         calls = count()
 
         def raise_at_second_call(value: Any) -> Any:
@@ -350,26 +350,26 @@ class TestRow:
             "b@x",
         ]
         assert len(book) == 2
-        copied = pickle.loads(pickle.dumps(refusal))  # noqa: S301
-        assert (copied.row, copied.outcomes) == (2, refusal.outcomes)
+        refusal_copy = pickle.loads(pickle.dumps(refusal))  # noqa: S301
+        assert (refusal_copy.row, refusal_copy.outcomes) == (2, refusal.outcomes)
 
     @pytest.mark.parametrize("policy", [FAST, SLOW], ids=["fast", "slow"])
     @pytest.mark.parametrize("on_duplicates", ["fold", "refuse_later", "refuse_all"])
     def test_collected_refusals_have_their_rows(
         self, policy: Policy, on_duplicates: Any
     ) -> None:
-        """They have no outcomes; the list has them."""
+        """Their outcomes are in the list."""
         rows = [{}, *self.GOOD, {"emial": "c@x"}, {"email": "d@x"}]
         results: list[Any] = make_book(policy).upsert_many(
             rows, on_duplicates=on_duplicates, on_refused="collect"
         )
 
-        refused = [result for result in results if isinstance(result, errors.Refused)]
-        assert [(result.row, result.outcomes) for result in refused] == [
+        refusals = [result for result in results if isinstance(result, errors.Refused)]
+        assert [(result.row, result.outcomes) for result in refusals] == [
             (0, ()),
             (3, ()),
         ]
-        assert [results.index(result) for result in refused] == [0, 3]
+        assert [results.index(result) for result in refusals] == [0, 3]
 
     @pytest.mark.parametrize("bad", [{}, {"emial": "c@x"}], ids=["decided", "read"])
     def test_refusal_of_an_atomic_batch_has_no_outcomes(
@@ -496,10 +496,10 @@ class TestDuplicatePatches:
             "created",
             "UnknownField",
         ]  # fmt: skip
-        refused = [
+        refusals = [
             result for result in results if isinstance(result, errors.DuplicatePatch)
         ]
-        assert [(result.row, result.others) for result in refused] == [
+        assert [(result.row, result.others) for result in refusals] == [
             (2, (0,)),
             (4, (1,)),
         ]
@@ -510,11 +510,11 @@ class TestDuplicatePatches:
         results = book.upsert_many(
             self.ROWS, on_duplicates="refuse_all", on_refused="collect"
         )
-        refused = [
+        refusals = [
             result for result in results if isinstance(result, errors.DuplicatePatch)
         ]
 
-        assert [(result.row, result.others) for result in refused] == [
+        assert [(result.row, result.others) for result in refusals] == [
             (0, (2,)),
             (1, (4,)),
             (2, (0,)),

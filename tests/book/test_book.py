@@ -121,7 +121,7 @@ class TestRefusals:
                 {"email": "ada@x.org", "phone": "+15550002"},
             ),
         ],
-        ids=["create", "update", "agree"],
+        ids=["create", "update", "ambiguous"],
     )
     def test_call_that_the_policy_excludes_is_refused(
         self, policy: Policy, error: type[Exception], patch: dict[str, Any]
@@ -139,16 +139,16 @@ class TestUpsert:
 
     def test_version_and_time_change_with_a_field_only(self) -> None:
         book = make_book()
-        created = book.get("c-1")
-        same = book.upsert({"email": "ada@x.org", "name": "Ada"})
-        updated = book.upsert({"email": "ada@x.org", "name": "Countess"})
+        contact = book.get("c-1")
+        unchanged = book.upsert({"email": "ada@x.org", "name": "Ada"})
+        update = book.upsert({"email": "ada@x.org", "name": "Countess"})
 
-        assert same.contact is created
-        assert (created.version, updated.contact.version) == (1, 2)
-        assert updated.contact.created_at == created.created_at == NOW
-        assert updated.contact.updated_at == NOW + timedelta(hours=2)
-        assert updated.before is created
-        assert (updated.matched_by, updated.updated) == ("email", True)
+        assert unchanged.contact is contact
+        assert (contact.version, update.contact.version) == (1, 2)
+        assert update.contact.created_at == contact.created_at == NOW
+        assert update.contact.updated_at == NOW + timedelta(hours=2)
+        assert update.before is contact
+        assert (update.matched_by, update.updated) == ("email", True)
 
     def test_wrong_if_version_is_refused_before_other_faults(self) -> None:
         book = make_book()
@@ -203,7 +203,7 @@ class TestOtherVerbs:
                 "the contacts that hold its phone",
             ),
         ],
-        ids=["version", "gone", "key"],
+        ids=["version", "deleted", "key"],
     )
     def test_plan_after_a_conflicting_write_is_stale(
         self, write: Callable[[ContactBook], Any], words: str
@@ -245,18 +245,18 @@ class TestOtherVerbs:
     def test_upsert_many_returns_outcomes_in_order(self) -> None:
         """With ``on_refused="collect"`` the refusals are among them."""
         book = make_book()
-        wrong = {"name": "Nobody"}
-        results = book.upsert_many([ADA, wrong, BOB], on_refused="collect")
+        keyless = {"name": "Nobody"}
+        results = book.upsert_many([ADA, keyless, BOB], on_refused="collect")
         assert [type(result).__name__ for result in results] == [
             "Outcome",
             "NoMatchKey",
             "Outcome",
         ]
 
-        new = {"email": "new@x.org", "name": "New"}
+        new_patch = {"email": "new@x.org", "name": "New"}
         with pytest.raises(errors.NoMatchKey):
-            book.upsert_many(iter([new, wrong, BOB]))
-        assert book.upsert(new).unchanged
+            book.upsert_many(iter([new_patch, keyless, BOB]))
+        assert book.upsert(new_patch).unchanged
         assert len(book.upsert_many([ADA, BOB])) == 2
         bad: Any = "skip"
         with pytest.raises(
@@ -276,9 +276,9 @@ class TestOtherVerbs:
 
     def test_deleted_contact_frees_its_keys(self) -> None:
         book = make_book()
-        deleted = book.delete("c-1")
+        contact = book.delete("c-1")
 
-        assert deleted["name"] == "Ada"
+        assert contact["name"] == "Ada"
         assert "c-1" not in book
         assert len(book) == 1
         assert book.upsert(ADA).contact.id == "c-3"
@@ -302,11 +302,11 @@ class TestLoad:
     def test_loaded_dump_is_the_same_book(self) -> None:
         book = make_book()
         book.upsert({**ADA, "name": "Countess"})
-        copied = ContactBook.load(POLICY, book.dump())
+        loaded_book = ContactBook.load(POLICY, book.dump())
 
-        assert copied.dump() == book.dump()
-        assert copied.upsert({**ADA, "name": "Countess"}).unchanged
-        copied._index.check()
+        assert loaded_book.dump() == book.dump()
+        assert loaded_book.upsert({**ADA, "name": "Countess"}).unchanged
+        loaded_book._index.check()
 
     def test_extreme_stored_values_can_be_loaded(self) -> None:
         """The deepest and longest values that upsert accepts."""
@@ -330,7 +330,7 @@ class TestLoad:
             ({"fields": {"city": "Oslo"}}, errors.UnknownField),
             ({"version": 0}, errors.InvalidField),
         ],
-        ids=["twice", "unique", "field", "version"],
+        ids=["id", "unique", "field", "version"],
     )
     def test_invalid_row_is_refused_by_its_number(
         self, change: dict[str, Any], error: type[Exception]
@@ -406,11 +406,11 @@ class TestMergedIds:
 
     def test_merged_id_survives_dump_and_load(self) -> None:
         book = self.merged_book()
-        copied = ContactBook.load(MERGES, book.dump())
+        loaded_book = ContactBook.load(MERGES, book.dump())
 
-        assert copied.dump() == book.dump()
-        assert copied.get("c-2") == book.get("c-1")
-        copied._index.check()
+        assert loaded_book.dump() == book.dump()
+        assert loaded_book.get("c-2") == book.get("c-1")
+        loaded_book._index.check()
 
     def test_merge_is_one_update_of_the_survivor(self) -> None:
         book = self.merged_book()
@@ -423,13 +423,13 @@ class TestMergedIds:
     def test_outcome_of_a_merge_copies_and_pickles(self) -> None:
         book = make_book(MERGES, ADA, BOB)
         outcome = book.upsert(BOTH)
-        for copied in (
+        for outcome_copy in (
             copy.deepcopy(outcome),
             pickle.loads(pickle.dumps(outcome)),  # noqa: S301
         ):
-            assert copied == outcome
-            assert copied.contact.merged_ids == ("c-2",)
-            assert copied.merged == outcome.merged
+            assert outcome_copy == outcome
+            assert outcome_copy.contact.merged_ids == ("c-2",)
+            assert outcome_copy.merged == outcome.merged
 
     def test_contact_of_another_scope_is_not_merged(self) -> None:
         book = make_book(MERGES, ADA)
@@ -475,7 +475,7 @@ class TestStaleMerges:
                 "the contacts that hold its phone have changed",
             ),
         ],
-        ids=["merged away", "survivor", "gone", "merged", "done", "held"],
+        ids=["absorbed", "survivor", "deleted", "merged", "applied", "key"],
     )
     def test_merging_plan_after_a_conflicting_write_is_stale(
         self, write: Callable[[ContactBook], Any], words: str
@@ -836,10 +836,10 @@ def test_time_with_a_zone_reads_back_equal() -> None:
 
 def test_find_by_an_unknown_key_is_refused() -> None:
     """The message lists the keys."""
-    wrong: Any = ["email"]
+    name: Any = ["email"]
     book = ContactBook(Policy(first_match("email"), FIELDS))
     with pytest.raises(errors.InvalidField, match="key: must be one of email"):
-        book.find(wrong, "a@x")
+        book.find(name, "a@x")
     book = ContactBook(Policy(never(), {"name": field()}))
     with pytest.raises(errors.InvalidField, match="key: 'name' is unknown"):
         book.find("name", "a")

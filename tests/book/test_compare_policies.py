@@ -101,13 +101,13 @@ def test_other_strategy_creates_where_the_first_updates() -> None:
 
 
 def test_contact_created_on_both_sides_is_no_difference() -> None:
-    """It has the same name on both sides, after its row."""
-    new = {"id": 5, "email": "bob@x"}
+    """Its name is that of its row on both sides."""
+    new_patch = {"id": 5, "email": "bob@x"}
     rows = differences(
         make_book(),
         KEEPS_NAME,
         EVE,
-        new,
+        new_patch,
         {"id": 5, "name": "B"},
         {"id": 5, "name": "C"},
     )
@@ -118,16 +118,16 @@ def test_contact_created_on_both_sides_is_no_difference() -> None:
 def test_contacts_merged_on_one_side_are_named_by_id() -> None:
     """The fields that result differ too."""
     book = make_book({"id": 1}, {"email": "eve@x", "name": "Eve"})
-    withholding = Policy(
+    withhold_policy = Policy(
         first_match("id", "email"),
         merging(LINES, {"name": keep}),
         on_key_in_use="withhold",
     )
     patch = {"id": 1, "email": "eve@x"}
-    refused = differences(book, MERGES, patch)
-    assert [(0, "refused", None)] == [(row, p, other) for row, p, _m, other in refused]
+    rows = differences(book, MERGES, patch)
+    assert [(0, "refused", None)] == [(row, p, other) for row, p, _m, other in rows]
 
-    book = ContactBook.load(withholding, book.dump(), ids=lambda: "c-9")
+    book = ContactBook.load(withhold_policy, book.dump(), ids=lambda: "c-9")
     merges = book.compare(MERGES, [patch]).differences
     assert [
         ("merged", (), ("c-2",)),
@@ -223,8 +223,8 @@ def test_policy_that_cannot_load_the_contacts_is_refused() -> None:
 
 
 def test_deleted_contact_is_restored_on_one_side_only() -> None:
-    restoring = Policy(first_match("id"), LINES, on_deleted="restore")
-    book = ContactBook(restoring, ids=lambda: "c-1")
+    restore_policy = Policy(first_match("id"), LINES, on_deleted="restore")
+    book = ContactBook(restore_policy, ids=lambda: "c-1")
     book.create(ADA)
     book.delete("c-1")
     rows = book.dump()

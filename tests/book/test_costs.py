@@ -167,11 +167,11 @@ class TestDecisions:
         """Parts of a composite key and items of a list included."""
         calls: list[Any] = []
 
-        def recording(value: Any) -> str | None:
+        def record_call(value: Any) -> str | None:
             calls.append(value)
             return normalize.text(value)
 
-        keys = {"p": key("first", "last", normalize=recording, unique=True)}
+        keys = {"p": key("first", "last", normalize=record_call, unique=True)}
         book = ContactBook(Policy(first_match("p"), LINES, keys=keys))
         book.upsert({"first": ["Ada", "Augusta"], "last": "King", "id": 1})
 
@@ -210,7 +210,7 @@ class TestContacts:
     }
 
     def make_book(
-        self, size: int, group_size: int, *, chained: bool = False
+        self, size: int, group_size: int, *, in_chain: bool = False
     ) -> ContactBook:
         """Make a book of groups of this size, by one key or chained by two."""
         policy = Policy(first_match("email"), self.LINES)
@@ -218,23 +218,23 @@ class TestContacts:
         book = ContactBook(policy, ids=lambda: f"c-{next(numbers)}")
         for number in range(size):
             link = (number // 2, (number + 1) // 2)
-            email, phone = link if chained else (number // group_size, number + size)
+            email, phone = link if in_chain else (number // group_size, number + size)
             book.create({"email": f"{email}@x", "phone": phone, "tags": [number]})
         return book
 
     @pytest.mark.parametrize(
-        ("group_size", "chained"),
+        ("group_size", "in_chain"),
         [(1, False), (2, False), (10, False), (10_000, False), (2, True)],
-        ids=["alone", "pairs", "tens", "all one", "a chain"],
+        ids=["single", "pairs", "tens", "one group", "chain"],
     )
     @pytest.mark.parametrize("verb", ["duplicates", "dedupe"])
     def test_calls_of_duplicates_and_dedupe_grow_linearly(
-        self, verb: str, group_size: int, *, chained: bool
+        self, verb: str, group_size: int, *, in_chain: bool
     ) -> None:
         """Twice as many contacts make at most 2.2 times as many calls."""
         first, second, third = (
             calls_of(
-                getattr(self.make_book(size, group_size, chained=chained), verb)
+                getattr(self.make_book(size, group_size, in_chain=in_chain), verb)
             ).total()
             for size in (200, 400, 800)
         )
@@ -242,9 +242,11 @@ class TestContacts:
         assert second <= 2.2 * first
         assert third <= 2.2 * second
 
-    @pytest.mark.parametrize("merged", [1, 5])
-    def test_calls_of_merge_do_not_grow_with_the_book(self, merged: int) -> None:
-        ids = [f"c-{number}" for number in range(1, merged + 2)]
+    @pytest.mark.parametrize("absorbed_count", [1, 5])
+    def test_calls_of_merge_do_not_grow_with_the_book(
+        self, absorbed_count: int
+    ) -> None:
+        ids = [f"c-{number}" for number in range(1, absorbed_count + 2)]
         small, large = (self.make_book(size, 2) for size in (10, 2_000))
 
         assert calls_of(lambda: small.merge(*ids)) == calls_of(
@@ -286,10 +288,10 @@ class TestContacts:
     def test_calls_of_a_batch_grow_linearly_with_its_rows(
         self, options: dict[str, Any]
     ) -> None:
-        """They do not grow with the book."""
+        """In a book of any size."""
 
-        def calls(stored: int, size: int) -> int:
-            book = self.make_book(stored, 2)
+        def calls(book_size: int, size: int) -> int:
+            book = self.make_book(book_size, 2)
             return calls_of(lambda: book.upsert_many(rows(size), **options)).total()
 
         first, second, third = (calls(10, size) for size in (100, 200, 400))

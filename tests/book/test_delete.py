@@ -57,7 +57,7 @@ def make_book(on_deleted: Any, match: Any = None, **options: Any) -> ContactBook
 
 
 def test_forget_removes_the_contact_and_frees_its_keys() -> None:
-    """It is the default."""
+    """This is the default."""
     book = make_book("forget")
 
     assert ("c-1" in book, book.find("email", "ada@x")) == (False, ())
@@ -76,16 +76,16 @@ def test_unknown_on_deleted_is_refused(choice: Any) -> None:
 def test_deleted_contact_is_kept_with_deleted_at(on_deleted: str) -> None:
     """Its version is one higher; fields and place are unchanged."""
     book = make_book(on_deleted)
-    stored = book.get("c-1")
+    contact = book.get("c-1")
 
     assert (time_of_call(3), time_of_call(3), time_of_call(1)) == (
-        stored.deleted_at,
-        stored.updated_at,
-        stored.created_at,
+        contact.deleted_at,
+        contact.updated_at,
+        contact.created_at,
     )
-    assert (2, ADA) == (stored.version, stored.to_dict()["fields"])
+    assert (2, ADA) == (contact.version, contact.to_dict()["fields"])
     assert (2, ["c-1", "c-2"]) == (len(book), [contact.id for contact in book])
-    assert (stored,) == book.find("email", "ADA@x") == book.find("phone", "+15550001")
+    assert (contact,) == book.find("email", "ADA@x") == book.find("phone", "+15550001")
     assert "c-1" in book
     book._index.check()
 
@@ -95,11 +95,11 @@ def test_delete_returns_the_contact_and_a_second_delete_changes_nothing(
     on_deleted: str,
 ) -> None:
     book = make_book(on_deleted)
-    deleted = book.delete("c-2")
-    assert (deleted, time_of_call(4)) == (book.get("c-2"), deleted.deleted_at)
+    contact = book.delete("c-2")
+    assert (contact, time_of_call(4)) == (book.get("c-2"), contact.deleted_at)
 
     entries, rows = book.changes_since(), book.dump()
-    assert deleted == book.delete("c-2")
+    assert contact == book.delete("c-2")
     assert (entries, rows) == (book.changes_since(), book.dump())
 
 
@@ -118,19 +118,19 @@ def test_delete_of_an_unknown_or_merged_id_is_refused(on_deleted: str) -> None:
 
 @KEPT
 def test_row_of_a_deleted_contact_has_deleted_at(on_deleted: str) -> None:
-    """It is read back by load and by replay."""
+    """Loading and replay read it back."""
     book = make_book(on_deleted)
     rows = json.loads(json.dumps(book.dump()))
-    loaded = ContactBook.load(book.policy, rows)
+    loaded_book = ContactBook.load(book.policy, rows)
 
     assert [time_of_call(3).isoformat(), None] == [
         row.get("deleted_at") for row in rows
     ]
     assert "deleted_at" not in rows[1]
-    assert book.dump() == loaded.dump() == rows
-    assert loaded.get("c-1") == book.get("c-1")
-    replayed = ContactBook.from_changes(book.policy, book.changes_since())
-    assert book.dump() == replayed.dump()
+    assert book.dump() == loaded_book.dump() == rows
+    assert loaded_book.get("c-1") == book.get("c-1")
+    replayed_book = ContactBook.from_changes(book.policy, book.changes_since())
+    assert book.dump() == replayed_book.dump()
 
 
 @pytest.mark.parametrize(
@@ -158,26 +158,26 @@ def test_invalid_deleted_at_is_refused(value: Any, reason: str) -> None:
     ],
 )
 def test_patch_restores_the_contact(patch: dict[str, Any], name: str) -> None:
-    """It is an update even if no field changes."""
+    """This is an update even if no field changes."""
     book = make_book("restore")
     before = book.get("c-1")
     outcome = book.upsert(patch)
-    restored = book.get("c-1")
+    contact = book.get("c-1")
 
-    assert ("updated", before, restored) == (
+    assert ("updated", before, contact) == (
         outcome.result,
         outcome.before,
         outcome.contact,
     )
-    assert (restored.deleted_at, restored.version, restored.updated_at) == (
+    assert (contact.deleted_at, contact.version, contact.updated_at) == (
         None,
         3,
         time_of_call(4),
     )
     assert ("c-1", name, before.created_at) == (
-        restored.id,
-        restored["name"],
-        restored.created_at,
+        contact.id,
+        contact["name"],
+        contact.created_at,
     )
     assert book.upsert(patch).unchanged
     assert (
@@ -376,11 +376,11 @@ def test_retry_does_not_restore_the_contact() -> None:
 
 def test_deleted_contact_loaded_under_forget_is_removed_by_delete() -> None:
     book = make_book("restore")
-    loaded = ContactBook.load(Policy(first_match("email"), LINES), book.dump())
-    assert loaded.get("c-1").deleted_at == time_of_call(3)
+    loaded_book = ContactBook.load(Policy(first_match("email"), LINES), book.dump())
+    assert loaded_book.get("c-1").deleted_at == time_of_call(3)
 
-    assert loaded.delete("c-1") == book.get("c-1")
-    assert "c-1" not in loaded
+    assert loaded_book.delete("c-1") == book.get("c-1")
+    assert "c-1" not in loaded_book
 
 
 def test_invalid_time_leaves_the_contact_undeleted() -> None:

@@ -123,7 +123,7 @@ def test_null_blank_and_blocked_values_make_no_group() -> None:
 
 
 def test_groups_follow_merge_delete_and_undo() -> None:
-    """They are in the order of creation."""
+    """In the order of creation."""
     book = make_book(*[{"email": "a@x"}] * 4)
     outcome = book.merge("c-3", "c-1")
     assert groups_of(book) == [[2, 3, 4]]

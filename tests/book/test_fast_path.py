@@ -120,38 +120,38 @@ PATCH_LISTS: list[list[Any]] = [
     [{"email": "\u00e5sa@x.org"}, {"email": "\u00c5SA@x.org", "name": "A"}],
 ]
 POLICIES = {
-    "first": POLICY,
-    "agree": Policy(all_agree("phone", "email"), LINES),
-    "one": Policy(first_match("email"), LINES, on_ambiguous="oldest"),
-    "closed": Policy(first_match("email", "phone"), LINES, on_not_found="refuse"),
-    "fixed": Policy(first_match("email", "phone"), LINES, on_found="refuse"),
-    "left": Policy(first_match("email", "phone"), LINES, on_found="ignore"),
-    "kept": Policy(first_match("email"), LINES, on_deleted="restore"),
-    "needs": Policy(
+    "first_match": POLICY,
+    "all_agree": Policy(all_agree("phone", "email"), LINES),
+    "one key": Policy(first_match("email"), LINES, on_ambiguous="oldest"),
+    "no creation": Policy(first_match("email", "phone"), LINES, on_not_found="refuse"),
+    "no update": Policy(first_match("email", "phone"), LINES, on_found="refuse"),
+    "ignored update": Policy(first_match("email", "phone"), LINES, on_found="ignore"),
+    "restore": Policy(first_match("email"), LINES, on_deleted="restore"),
+    "required": Policy(
         first_match("email"),
         {**LINES, "name": field(required=True), "city": field(default="Oslo")},
     ),
-    "shares": Policy(
+    "shared keys": Policy(
         first_match("phone", "email"),
         LINES,
         on_key_in_use="allow",
         on_ambiguous="newest",
     ),
-    "open": Policy(first_match("email"), LINES, on_no_key="create"),
-    "present": Policy(first_present("email", "phone"), LINES),
-    "keeps": Policy(
+    "no key": Policy(first_match("email"), LINES, on_no_key="create"),
+    "first_present": Policy(first_present("email", "phone"), LINES),
+    "keep and union": Policy(
         first_match("email", "phone"),
         {**LINES, "name": field(rule=keep), "city": field(rule=union, default=["x"])},
     ),
-    "cleans": Policy(
+    "clean": Policy(
         first_match("email"),
         {**LINES, "name": field(clean=title_case), "city": field(rule=on_create)},
     ),
-    "spells": Policy(
+    "kept key": Policy(
         first_match("email", "phone"),
         {**LINES, "email": field(key=normalize.email, rule=keep, unique=True)},
     ),
-    "fills": Policy(
+    "defaults": Policy(
         first_match("email"),
         {
             **LINES,
@@ -162,17 +162,17 @@ POLICIES = {
 }
 WITHOUT_FAST_PATH = {
     "guard": Policy(first_match("email", "phone", guard="strict"), LINES),
-    "merges": Policy(merge_all("email"), LINES),
-    "blocks": Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)})),
-    "remembers": Policy(
+    "merge_all": Policy(merge_all("email"), LINES),
+    "blocked": Policy(first_match("email"), blocking(LINES, {"email": ("noreply@*",)})),
+    "keep_aliases": Policy(
         first_match("email"),
         {**LINES, "email": field(key=normalize.email, keep_aliases=True)},
     ),
-    "limits": Policy(
+    "max_forms": Policy(
         first_match("email"),
         {**LINES, "email": field(key=normalize.email, max_forms=1)},
     ),
-    "several": Policy(
+    "composite": Policy(
         first_match("email"),
         LINES,
         keys={"who": key("name", "city", normalize=normalize.text)},
@@ -309,24 +309,24 @@ def test_normaliser_is_called_once_per_value(patches: list[Any]) -> None:
 
 
 def test_overtaken_call_draws_its_id_and_time_once() -> None:
-    drawn: Counter[str] = Counter()
+    draw_counts: Counter[str] = Counter()
     book = make_book()
 
     def clock() -> datetime:
-        drawn["clock"] += 1
-        if drawn["clock"] == 1:
+        draw_counts["clock"] += 1
+        if draw_counts["clock"] == 1:
             book.upsert({"email": "eve@x.org"})
         return NOW
 
     ids: Iterator[str] = iter(["c-1", "c-2", "c-3"])
-    book = make_book(ids=counting_calls(drawn, "ids", ids.__next__), clock=clock)
+    book = make_book(ids=counting_calls(draw_counts, "ids", ids.__next__), clock=clock)
     outcome = book.upsert(ADA)
 
-    assert (drawn["clock"], drawn["ids"], len(book)) == (2, 2, 2)
+    assert (draw_counts["clock"], draw_counts["ids"], len(book)) == (2, 2, 2)
     assert ("created", "c-1") == (outcome.result, outcome.contact.id)
-    drawn["clock"] = 0
+    draw_counts["clock"] = 0
     outcome = book.upsert({**ADA, "name": "Eve"})
-    assert (outcome.result, drawn["clock"]) == ("updated", 1)
+    assert (outcome.result, draw_counts["clock"]) == ("updated", 1)
 
 
 @pytest.mark.parametrize("name", ["Ada", "Eve"])
@@ -343,20 +343,20 @@ def test_overtaken_call_is_left_to_the_general_path(name: str) -> None:
     book: ContactBook | None = None
     lines = {**LINES, "email": field(key=normalise_and_write)}
     ids = iter(["c-2", "c-1", "c-3"])
-    started = make_book(Policy(first_match("email"), lines), ids=ids.__next__)
-    started.upsert({"email": "a@x", "name": "Ada"})
-    book = started
-    outcome = started.upsert({"email": "a@x", "name": name})
+    started_book = make_book(Policy(first_match("email"), lines), ids=ids.__next__)
+    started_book.upsert({"email": "a@x", "name": "Ada"})
+    book = started_book
+    outcome = started_book.upsert({"email": "a@x", "name": name})
 
     assert outcome.contact.id == "c-2"
     assert outcome.unchanged == (name == "Ada")
-    assert (calls["a@x"], len(started)) == (2, 2)
+    assert (calls["a@x"], len(started_book)) == (2, 2)
 
 
-@pytest.mark.parametrize("wrong", [7, "", " ", None], ids=repr)
-def test_id_that_is_no_text_is_an_error(wrong: Any) -> None:
+@pytest.mark.parametrize("id", [7, "", " ", None], ids=repr)
+def test_id_that_is_no_text_is_an_error(id: Any) -> None:
     """Nothing is written."""
-    book = make_book(ids=lambda: wrong)
+    book = make_book(ids=lambda: id)
     with pytest.raises(TypeError, match="ids: must return a non-empty"):
         book.upsert(ADA)
     assert not len(book)
@@ -390,7 +390,7 @@ def test_form_that_is_no_text_is_an_error(form: Any) -> None:
 
 
 def test_deleted_contact_is_restored_by_the_general_path() -> None:
-    book = make_book(POLICIES["kept"])
+    book = make_book(POLICIES["restore"])
     book.upsert(ADA)
     book.delete("c-1")
 

@@ -46,10 +46,10 @@ class TestFork:
         """Each process has a prefix of its own."""
         ids = fresh_ids()
         first = ids()
-        drawn = [first, in_child(ids), in_child(ids), ids()]
+        all_ids = [first, in_child(ids), in_child(ids), ids()]
 
-        assert len({*drawn}) == 4
-        assert drawn[3].split("-")[0] == first.split("-")[0]
+        assert len({*all_ids}) == 4
+        assert all_ids[3].split("-")[0] == first.split("-")[0]
 
     def test_trace_ids_of_children_differ(self) -> None:
         crm = LeadConnector()

@@ -139,8 +139,8 @@ class TestForms:
             before: Any = SimpleNamespace(
                 fields={}, clocks={}, aliases={"e": forms(size, size)}
             )
-            absorbed = ((other, (forms(size, 3 * size),)),) if absorbs else ()
-            target = Target(before, (forms(2 * size),), absorbed)
+            absorbed_contacts = ((other, (forms(size, 3 * size),)),) if absorbs else ()
+            target = Target(before, (forms(2 * size),), absorbed_contacts)
             request = request_of(policy, {"e": forms(size, size // 2)})
             draft: Any = SimpleNamespace(
                 after=request.sent, moved={"e"}, cleared_values=lambda _names: {}
@@ -175,8 +175,8 @@ class TestForms:
             return lambda: first_match(*names)
 
         def keys(size: int) -> Callable[[], Any]:
-            named = dict.fromkeys(forms(size), key("a", "b", normalize=str))
-            return lambda: make_keys({}, named)
+            keys_by_name = dict.fromkeys(forms(size), key("a", "b", normalize=str))
+            return lambda: make_keys({}, keys_by_name)
 
         assert_linear_comparisons(strategy)
         assert_linear_comparisons(keys)
@@ -289,9 +289,9 @@ def list_of_disagreeing_keys(size: int) -> Callable[[], object]:
 
 
 def key_dropped_by_a_limit(size: int) -> Callable[[], object]:
-    limited = field(key=normalize.email, rule=union, max_forms=5, keep_aliases=True)
+    limited_key = field(key=normalize.email, rule=union, max_forms=5, keep_aliases=True)
     policy = Policy(
-        merge_all("e", "tel"), {"e": limited, "tel": EXACT}, on_limit="drop"
+        merge_all("e", "tel"), {"e": limited_key, "tel": EXACT}, on_limit="drop"
     )
     book = make_book(policy, *[{"e": [email], "tel": 1} for email in emails(size)])
     return lambda: book.upsert({"e": ["a1@x"], "tel": 1})

@@ -65,7 +65,7 @@ ADA = row("c-1", email="a@x", history={"aliases": {"email": ["old@x"]}})
 
 
 def test_alias_of_a_row_finds_its_contact() -> None:
-    """It is held as in the book that was dumped."""
+    """The index holds it as in the dumped book."""
     book = load(ADA)
 
     assert book.find("email", "OLD@x") == (book.get("c-1"),)
@@ -74,11 +74,11 @@ def test_alias_of_a_row_finds_its_contact() -> None:
 
 
 def test_alias_equal_to_a_form_of_the_fields_is_held_once() -> None:
-    duplicated = row(
+    loaded_row = row(
         "c-1", email="a@x", history={"aliases": {"email": ["a@x", "old@x"]}}
     )
 
-    assert load(duplicated)._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
+    assert load(loaded_row)._index.get_with_forms("c-1")[1] == (("a@x", "old@x"), ())
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_merged_ids_of_a_row_lead_to_its_contact() -> None:
         ),
         ((row("c-1", history={"merged_ids": ["c-1"]}),), "c-1"),
     ],
-    ids=["id, id", "id, absorbed", "absorbed, id", "absorbed twice", "itself"],
+    ids=["id, id", "id, merged", "merged, id", "merged twice", "own id"],
 )
 def test_id_of_two_rows_is_refused(rows: Any, id: str) -> None:
     """As their own id or as a merged one."""
@@ -245,18 +245,18 @@ class TestOrder:
     def test_places_decide_the_order_of_loading(self) -> None:
         """Neither the order of the rows nor ``created_at`` matters."""
         rows = self.make_book().dump()
-        for ordering in permutations(rows):
-            loaded = load(*json.loads(json.dumps(ordering)), policy=self.TIES)
-            assert loaded.dump() == rows
-            assert loaded.upsert({"phone": "+15550001"}).contact.id == "d"
+        for shuffled_rows in permutations(rows):
+            loaded_book = load(*json.loads(json.dumps(shuffled_rows)), policy=self.TIES)
+            assert loaded_book.dump() == rows
+            assert loaded_book.upsert({"phone": "+15550001"}).contact.id == "d"
 
     def test_rows_without_a_place_are_loaded_by_created_at(self) -> None:
         """Of equal times, in the order given; offsets from UTC are considered."""
         rows = [contact.to_dict() for contact in self.make_book()]
         assert [contact.id for contact in load(*rows)] == ["a", "c", "b", "d"]
         assert [contact.id for contact in load(*rows[::-1])] == ["a", "b", "c", "d"]
-        early = datetime(2024, 1, 2, 1, 30, tzinfo=timezone(timedelta(hours=2)))
-        rows[3]["created_at"] = early.isoformat()
+        earlier_time = datetime(2024, 1, 2, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+        rows[3]["created_at"] = earlier_time.isoformat()
         assert [contact.id for contact in load(*rows)] == ["b", "a", "c", "d"]
 
     def test_created_at_decides_between_equal_places(self) -> None:
@@ -328,13 +328,13 @@ class TestReport:
 
         assert first == "rows: 7 of 9 cannot be loaded; correct or remove"
         assert lines == [
-            f"  row {refused.row}: {refused}" for refused in error.refusals[:5]
+            f"  row {refusal.row}: {refusal}" for refusal in error.refusals[:5]
         ]
         assert last == "  and 2 more, in refusals of this error"
         assert error.row == 1
-        copied = pickle.loads(pickle.dumps(error))  # noqa: S301
-        assert str(copied) == str(error)
-        assert [refused.row for refused in copied.refusals] == [1, 2, 3, 4, 6, 7, 8]
+        error_copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert str(error_copy) == str(error)
+        assert [refusal.row for refusal in error_copy.refusals] == [1, 2, 3, 4, 6, 7, 8]
 
     def test_row_of_another_form_is_refused_with_an_example(self) -> None:
         """The example can be loaded."""
@@ -365,7 +365,7 @@ class TestReport:
             ContactBook.load(POLICY, rows)
 
     def test_exception_of_a_normaliser_has_its_row(self) -> None:
-        """It ends loading."""
+        """The exception ends loading."""
 
         def fail(value: Any) -> str:
             if value == "boom":

@@ -134,9 +134,9 @@ class TestMerge:
             assert outcome.changes == ()
 
     def test_unknown_on_itself_is_an_error(self) -> None:
-        wrong: Any = "skip"
+        choice: Any = "skip"
         with pytest.raises(ValueError, match="on_itself: must be 'refuse' or"):
-            make_book().merge("c-1", "c-2", on_itself=wrong)
+            make_book().merge("c-1", "c-2", on_itself=choice)
 
     @pytest.mark.parametrize(
         "ids", [("c-9",), ("c-9", "c-1"), ("c-1", "c-9"), ("c-1", "c-2", "")]
@@ -217,13 +217,15 @@ class TestMerge:
 
         assert len(book) == 2
 
-    @pytest.mark.parametrize(("absorbed", "result"), [("r", "merged"), ("s", None)])
+    @pytest.mark.parametrize(
+        ("absorbed_value", "result"), [("r", "merged"), ("s", None)]
+    )
     def test_immutable_absorb_refuses_different_values(
-        self, absorbed: str, result: str | None
+        self, absorbed_value: str, result: str | None
     ) -> None:
         lines = {**FIELDS, "ref": field()}
         policy = Policy(first_match("email"), merging(lines, {"ref": immutable}))
-        book = make_book(policy, {**ADA, "ref": "r"}, {**EVE, "ref": absorbed})
+        book = make_book(policy, {**ADA, "ref": "r"}, {**EVE, "ref": absorbed_value})
         if result is None:
             with pytest.raises(errors.InvalidField, match="ref: must not change"):
                 book.merge("c-1", "c-2")
@@ -259,9 +261,14 @@ class TestMerge:
             "at": field(rule=last_updated),
             "city": field(rule=last_updated),
         }
-        early, late = {"at": 1, "city": "Oslo"}, {"at": 2, "city": "Bergen"}
+        earlier_fields, later_fields = (
+            {"at": 1, "city": "Oslo"},
+            {"at": 2, "city": "Bergen"},
+        )
         book = make_book(
-            Policy(first_match("email"), lines), {**ADA, **early}, {**EVE, **late}
+            Policy(first_match("email"), lines),
+            {**ADA, **earlier_fields},
+            {**EVE, **later_fields},
         )
         survivor = book.merge("c-1", "c-2").contact
 
@@ -299,10 +306,10 @@ class TestMerge:
         book: ContactBook
         calls = count()
 
-        def larger(stored: Any, absorbed: Any) -> Any:
+        def larger(stored_value: Any, absorbed_value: Any) -> Any:
             if next(calls) == 0:
                 book.upsert({"email": "eve@x", "name": "Eva"})
-            return max(stored, absorbed)
+            return max(stored_value, absorbed_value)
 
         lines = {"email": FIELDS["email"], "name": field(), "age": field(rule=largest)}
         policy = Policy(first_match("email"), merging(lines, {"age": custom(larger)}))
@@ -318,10 +325,10 @@ class TestMerge:
         book: ContactBook
         calls = count()
 
-        def merge_and_join(stored: Any, absorbed: Any) -> Any:
+        def merge_and_join(stored_value: Any, absorbed_value: Any) -> Any:
             if next(calls) == 0:
                 book.merge("c-1", "c-2")
-            return (*stored, *absorbed)
+            return (*stored_value, *absorbed_value)
 
         book = make_book(
             Policy(
@@ -363,12 +370,12 @@ class TestUndo:
         before = book.dump()
         outcome = call(book)
         assert book.dump() != before
-        undone = book.undo(outcome)
+        undo_outcome = book.undo(outcome)
 
         assert book.dump() == before
-        assert (undone.result, undone.before) == ("undone", outcome.contact)
-        assert undone.contact == (outcome.before or outcome.contact)
-        assert undone.merged == outcome.merged
+        assert (undo_outcome.result, undo_outcome.before) == ("undone", outcome.contact)
+        assert undo_outcome.contact == (outcome.before or outcome.contact)
+        assert undo_outcome.merged == outcome.merged
         book._index.check()
 
     @pytest.mark.parametrize("call", [update, merge])
@@ -424,9 +431,12 @@ class TestUndo:
         )
         outcome = book.upsert({"id": 1, "email": "b@x", "at": 9})
         assert dict(outcome.contact.aliases) == {"email": ("a@x",)}
-        undone = book.undo(outcome).contact
+        restored_contact = book.undo(outcome).contact
 
-        assert (dict(undone.aliases), dict(undone.clocks)) == ({}, {"at": 1})
+        assert (dict(restored_contact.aliases), dict(restored_contact.clocks)) == (
+            {},
+            {"at": 1},
+        )
         assert book.find("email", "b@x") == ()
         assert book.upsert({"id": 1, "email": "c@x", "at": 2}).contact["at"] == 2
 
@@ -522,8 +532,8 @@ class TestUndo:
     def test_undo_of_an_undone_call_or_of_an_undo_is_refused(self) -> None:
         book = make_book()
         outcome = update(book)
-        undone = book.undo(outcome)
-        for stale in (outcome, undone):
+        undo_outcome = book.undo(outcome)
+        for stale in (outcome, undo_outcome):
             with pytest.raises(errors.StaleOutcome):
                 book.undo(stale)
 
@@ -580,12 +590,12 @@ def test_merge_from_before_loading_cannot_be_undone() -> None:
     """The places of absorbed contacts are not in the dump."""
     book = make_book()
     outcome = merge(book)
-    loaded = ContactBook.load(POLICY, book.dump())
+    loaded_book = ContactBook.load(POLICY, book.dump())
     with pytest.raises(errors.StaleOutcome, match="was merged before it was loaded"):
-        loaded.undo(outcome)
+        loaded_book.undo(outcome)
 
-    assert loaded.dump() == book.dump()
-    loaded._index.check()
+    assert loaded_book.dump() == book.dump()
+    loaded_book._index.check()
 
 
 class TestIdsOfRemovedContacts:
@@ -682,7 +692,7 @@ class TestDedupe:
         assert book.dump() == before
 
     def test_refused_group_is_raised_or_collected(self) -> None:
-        """It stays unchanged."""
+        """The group stays unchanged."""
         book = self.book_with_duplicates(merging={"ref": immutable})
         before = book.dump()
         with pytest.raises(errors.InvalidField, match="ref: must not change"):
@@ -700,14 +710,14 @@ class TestDedupe:
         book: ContactBook
         rows = [{"email": f"{name}@x", "ref": name} for name in "aabbbcc"]
 
-        def deleting(stored: Any, _absorbed: Any) -> Any:
+        def delete_and_keep(stored_value: Any, _absorbed: Any) -> Any:
             for id in ("c-3", "c-6", "c-7"):
                 if id in book:
                     book.delete(id)
-            return stored
+            return stored_value
 
         policy = Policy(
-            first_match("email"), merging(self.LINES, {"ref": custom(deleting)})
+            first_match("email"), merging(self.LINES, {"ref": custom(delete_and_keep)})
         )
         book = make_book(policy, *rows)
         outcomes = book.dedupe(on_refused="collect")
@@ -720,14 +730,14 @@ class TestDedupe:
 
     def test_invalid_argument_of_dedupe_is_refused(self) -> None:
         book = self.book_with_duplicates()
-        wrong: Any = "skip"
+        choice: Any = "skip"
         with pytest.raises(ValueError, match="on_refused: must be 'raise' or"):
-            book.dedupe(on_refused=wrong)
+            book.dedupe(on_refused=choice)
         with pytest.raises(
             errors.InvalidField, match="key: must be one of email, phone"
         ):
             book.dedupe("ref")
         with pytest.raises(errors.InvalidField, match="scope: must be text"):
-            book.dedupe(scope=wrong.encode())
+            book.dedupe(scope=choice.encode())
 
         assert len(book) == 6

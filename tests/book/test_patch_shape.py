@@ -76,7 +76,7 @@ class TestNames:
     def test_shapes_beyond_the_limit_are_not_stored(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """They are computed each time."""
+        """Each lookup computes them."""
         monkeypatch.setattr(patch_shape, "MAX_NAMES", 1)
         shapes = patch_shapes()
 
@@ -136,7 +136,7 @@ class TestCreation:
             (field(required=True, default="x"), True),
             (field(key=normalize.exact, default="x"), False),
         ],
-        ids=["needed", "needed, with a default", "a key"],
+        ids=["required", "required with default", "key"],
     )
     def test_required_or_key_default_decides_can_create(
         self, line: Any, *, can_create: bool
@@ -161,7 +161,7 @@ class TestReading:
         assert shape_of("name", "tags").read(("ada", value)) is None
 
     def test_refusal_of_clean_is_returned(self) -> None:
-        """It names the field, the value and the reason."""
+        """The message has the field, the value and the reason."""
 
         def refuse(_value: Any) -> Any:
             raise ValueError("must be a name")
@@ -211,5 +211,5 @@ def test_rule_result_is_applied_or_left(
     shape = shape_of("note", policy=policy)
     before = () if stored is None else (stored,)
 
-    merged = shape.apply_rules(before, (sent,), ("note",), is_known=is_known)
-    assert (None if new is None else (new,)) == merged
+    new_values = shape.apply_rules(before, (sent,), ("note",), is_known=is_known)
+    assert (None if new is None else (new,)) == new_values

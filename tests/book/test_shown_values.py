@@ -112,11 +112,11 @@ def draw_patch(random: Random) -> dict[str, Any]:
 
 def make_calls(book: ContactBook, patch: Any, random: Random) -> list[Any]:
     """Return calls of which most are refused."""
-    for conflicting in (
+    for key_holder in (
         {"ref": "r2", "last": "l"},
         {"ref": "r3", "email": ["a@x.org"]},
     ):
-        refusal_text(partial(book.upsert, conflicting))
+        refusal_text(partial(book.upsert, key_holder))
     outcome = book.upsert({"ref": "r3", "at": 9})
     verbs: list[Any] = [book.plan, book.create, book.upsert]
     return [

@@ -46,14 +46,14 @@ def frequent_switches() -> Iterator[None]:
 def run_concurrently(*calls: Callable[[], object]) -> list[Exception]:
     """Run calls in threads that start together; return the exceptions."""
     start = threading.Barrier(len(calls))
-    raised: list[Exception] = []
+    exceptions: list[Exception] = []
 
     def run(call: Callable[[], object]) -> None:
         start.wait()
         try:
             call()
         except Exception as error:  # noqa: BLE001 - returned to the caller
-            raised.append(error)
+            exceptions.append(error)
 
     threads = [threading.Thread(target=run, args=(call,)) for call in calls]
     with frequent_switches():
@@ -61,7 +61,7 @@ def run_concurrently(*calls: Callable[[], object]) -> list[Exception]:
             thread.start()
         for thread in threads:
             thread.join()
-    return raised
+    return exceptions
 
 
 def make_book(size: int, policy: Policy = POLICY) -> ContactBook:
@@ -97,7 +97,7 @@ def test_concurrent_merge_delete_and_upsert_keep_the_index() -> None:
     def upsert(number: int) -> Outcome:
         return book.upsert({"email": f"{number}@x", "tags": ["u"]})
 
-    raised = run_concurrently(
+    exceptions = run_concurrently(
         ignoring_refusals(*[partial(merge, number) for number in range(1, 60, 2)]),
         ignoring_refusals(
             *[partial(book.delete, f"c-{number}") for number in range(59, 0, -4)]
@@ -106,7 +106,7 @@ def test_concurrent_merge_delete_and_upsert_keep_the_index() -> None:
         * 2,
     )
 
-    assert raised == []
+    assert exceptions == []
     book._index.check()
     for outcome in outcomes:
         ids = {outcome.contact.id, *[contact.id for contact in outcome.merged]}
@@ -119,11 +119,11 @@ def test_concurrent_merges_of_two_contacts_leave_one() -> None:
     """The other call is refused."""
     for _ in range(30):
         book = make_book(2)
-        raised = run_concurrently(
+        exceptions = run_concurrently(
             partial(book.merge, "c-1", "c-2"), partial(book.merge, "c-2", "c-1")
         )
 
-        assert [type(error) for error in raised] == [errors.InvalidField]
+        assert [type(error) for error in exceptions] == [errors.InvalidField]
         assert len(book) == 1
         assert book.get("c-1") is book.get("c-2")
         assert sorted(book.get("c-1")["tags"]) == ["1", "2"]
@@ -136,9 +136,9 @@ def test_concurrent_merges_in_a_ring_lose_no_value() -> None:
 
         merge = partial(book.merge, on_itself="ignore")
         ring = [(f"c-{number}", f"c-{number % 4 + 1}") for number in range(1, 5)]
-        raised = run_concurrently(*[partial(merge, *pair) for pair in ring])
+        exceptions = run_concurrently(*[partial(merge, *pair) for pair in ring])
 
-        assert raised == []
+        assert exceptions == []
         assert [sorted(contact["tags"]) for contact in book] == [["1", "2", "3", "4"]]
         assert len({book.get(f"c-{number}").id for number in range(1, 5)}) == 1
         book._index.check()
@@ -173,11 +173,11 @@ def test_concurrent_atomic_batches_are_not_mixed() -> None:
         for name in "ab"
     ]
 
-    raised = run_concurrently(
+    exceptions = run_concurrently(
         *[lambda r=r: book.upsert_many(r, atomic=True) for r in rows]
     )
 
-    assert raised == []
+    assert exceptions == []
     assert len(book) == 20
     assert len({contact["tags"] for contact in book}) == 1
     assert {contact.version for contact in book} == {2}
@@ -188,15 +188,15 @@ def test_reader_sees_all_or_nothing_of_an_atomic_batch() -> None:
     book = ContactBook(POLICY)
     rows = [{"email": f"{number}@x"} for number in range(50)]
     sizes = []
-    done = threading.Event()
+    write_finished = threading.Event()
 
     def read() -> None:
-        while not done.is_set():
+        while not write_finished.is_set():
             sizes.append(len(list(book)))
 
     def write() -> None:
         book.upsert_many(rows, atomic=True)
-        done.set()
+        write_finished.set()
 
     assert run_concurrently(read, write) == []
     assert {*sizes, 0, 50} == {0, 50}
@@ -239,9 +239,9 @@ def test_merge_whose_rule_always_writes_is_an_error() -> None:
 
     tags = map(str, count())
 
-    def write_and_join(stored: Any, absorbed: Any) -> Any:
+    def write_and_join(stored_value: Any, absorbed_value: Any) -> Any:
         book.upsert({"email": "2@x", "tags": [f"new-{next(tags)}"]})
-        return (*stored, *absorbed)
+        return (*stored_value, *absorbed_value)
 
     policy = Policy(
         first_match("email"), merging(LINES, {"tags": custom(write_and_join)})

@@ -69,9 +69,9 @@ def test_undo_of_a_creation_removes_the_contact() -> None:
     """Its keys are free."""
     book = make_book(size=0)
     outcome = book.create({"email": "ada@x"})
-    undone = book.undo(outcome)
+    undo_outcome = book.undo(outcome)
 
-    assert Outcome("undone", outcome.contact, outcome.contact) == undone
+    assert Outcome("undone", outcome.contact, outcome.contact) == undo_outcome
     assert ([], ()) == (book.dump(), book.find("email", "ada@x"))
     assert book.create({"email": "ada@x"}).contact.id == "c-2"
 
@@ -85,12 +85,12 @@ def test_undo_of_an_update_restores_the_contact() -> None:
         {"phone": "+15550001", "email": "new@x", "name": "Eve", "at": 7}
     )
     assert {"email": ("p1@x",)} == dict(outcome.contact.aliases)
-    undone = book.undo(outcome)
+    undo_outcome = book.undo(outcome)
 
     assert before == book.dump()
-    assert ("undone", outcome.before) == (undone.result, undone.contact)
-    assert undone.before == outcome.contact
-    assert {"name": 5} == dict(undone.contact.clocks)
+    assert ("undone", outcome.before) == (undo_outcome.result, undo_outcome.contact)
+    assert undo_outcome.before == outcome.contact
+    assert {"name": 5} == dict(undo_outcome.contact.clocks)
     assert ((), 1) == (book.find("email", "new@x"), len(book.find("email", "p1@x")))
 
 
@@ -99,10 +99,10 @@ def test_undo_of_a_merge_restores_places_and_merged_ids() -> None:
     book.merge("c-2", "c-1")
     before = book.dump()
     outcome = book.merge("c-3", "c-2")
-    undone = book.undo(outcome)
+    undo_outcome = book.undo(outcome)
 
     assert before == book.dump()
-    assert outcome.merged == undone.merged
+    assert outcome.merged == undo_outcome.merged
     assert (("c-1",), "c-2") == (book.get("c-2").merged_ids, book.get("c-1").id)
     book._index.check()
 
@@ -149,10 +149,10 @@ def test_undo_of_an_unchanged_outcome_returns_it() -> None:
 
 def test_undo_of_an_undo_or_of_a_removal_is_refused() -> None:
     book = make_book()
-    undone = book.undo(upsert(book, city="Oslo"))
+    undo_outcome = book.undo(upsert(book, city="Oslo"))
     contact = book.delete("c-2")
 
-    assert reason_of_refusal(book, undone) == "contact c-1 was put back already"
+    assert reason_of_refusal(book, undo_outcome) == "contact c-1 was put back already"
     for before in (None, contact):
         removal = Outcome("deleted", contact, before)
         assert reason_of_refusal(book, removal) == "contact c-2 was removed"
@@ -287,14 +287,14 @@ def test_outcome_of_another_book_is_compared_by_value() -> None:
 def test_loaded_book_undoes_an_update_and_refuses_a_merge() -> None:
     """The places of absorbed contacts are not in the dump."""
     book = make_book()
-    outcome, merged = upsert(book, 3, city="Oslo"), book.merge("c-2", "c-1")
-    loaded = ContactBook.load(POLICY, book.dump())
+    outcome, merge_outcome = upsert(book, 3, city="Oslo"), book.merge("c-2", "c-1")
+    loaded_book = ContactBook.load(POLICY, book.dump())
     reason = "contact c-2 was merged before it was loaded here"
-    assert reason == reason_of_refusal(loaded, merged)
-    loaded.undo(outcome)
+    assert reason == reason_of_refusal(loaded_book, merge_outcome)
+    loaded_book.undo(outcome)
 
     book.undo(outcome)
-    assert book.dump() == loaded.dump()
+    assert book.dump() == loaded_book.dump()
 
 
 def test_replayed_book_undoes_a_merge() -> None:
@@ -304,10 +304,10 @@ def test_replayed_book_undoes_a_merge() -> None:
     before = book.dump()
     ids = [row["id"] for row in before]
     outcome = book.merge(ids[2], ids[0])
-    replayed = ContactBook.from_changes(POLICY, book.changes_since())
-    replayed.undo(outcome)
+    replayed_book = ContactBook.from_changes(POLICY, book.changes_since())
+    replayed_book.undo(outcome)
 
-    assert before == replayed.dump()
+    assert before == replayed_book.dump()
 
 
 def test_other_contact_of_equal_version_makes_the_outcome_stale() -> None:

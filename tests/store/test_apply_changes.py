@@ -36,13 +36,13 @@ def book_with_all_changes(policy: Policy) -> ContactBook:
 def test_replay_of_all_changes_equals_the_book(policy: Policy) -> None:
     """Calls that change nothing have no entry."""
     book = book_with_all_changes(policy)
-    replayed = ContactBook.from_changes(policy, book.changes_since())
+    replayed_book = ContactBook.from_changes(policy, book.changes_since())
 
-    assert replayed.dump() == book.dump()
-    assert [contact.id for contact in replayed] == [contact.id for contact in book]
+    assert replayed_book.dump() == book.dump()
+    assert [contact.id for contact in replayed_book] == [contact.id for contact in book]
     assert [entry.number for entry in book.changes_since()] == [*range(1, 16)]
     assert results(book)[3:8] == ["updated", "updated", "undone", "merged", "undone"]
-    replayed._index.check()
+    replayed_book._index.check()
 
 
 def test_entries_with_a_gap_or_out_of_order_are_an_error() -> None:
@@ -166,21 +166,21 @@ class TestReplay:
         entries = pickle.loads(pickle.dumps(book.changes_since()))  # noqa: S301
 
         for source in (book.changes_since(), iter(entries)):
-            replayed = ContactBook.from_changes(policy, source)
-            assert book.dump() == replayed.dump()
-            assert contacts_by_id(book) == contacts_by_id(replayed)
-            replayed._index.check()
+            replayed_book = ContactBook.from_changes(policy, source)
+            assert book.dump() == replayed_book.dump()
+            assert contacts_by_id(book) == contacts_by_id(replayed_book)
+            replayed_book._index.check()
 
     def test_replayed_book_counts_its_own_changes_from_1(self) -> None:
         book = make_book()
         book.delete("c-3")
-        replayed = ContactBook.from_changes(
+        replayed_book = ContactBook.from_changes(
             POLICY, book.changes_since(), ids=lambda: "c-3", retain_changes=None
         )
-        assert () == replayed.changes_since()
-        replayed.create({"email": "3@x"})
+        assert () == replayed_book.changes_since()
+        replayed_book.create({"email": "3@x"})
 
-        assert ["created"] == results(replayed)
+        assert ["created"] == results(replayed_book)
 
     @pytest.mark.parametrize(
         ("order", "message"),

@@ -66,7 +66,7 @@ def test_time_of_a_subclass_is_stored_as_datetime(zone: timezone) -> None:
 
 
 def test_time_keeps_its_offset() -> None:
-    """It is dumped with the offset, and reads back equal."""
+    """In the dump, and after loading."""
     local_time = datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     book = ContactBook(Policy(first_match("email"), LINES), clock=lambda: local_time)
     ada = book.create({"email": "a@x"}).contact

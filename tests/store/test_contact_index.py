@@ -165,7 +165,7 @@ class TestAbsorbedContacts:
         return index
 
     def test_merged_id_leads_to_the_survivor(self) -> None:
-        """It is in the index, but not among the contacts."""
+        """The index contains the id, but not the contact."""
         index = self.merged_index()
         b = make_survivor("b", "a", "c")
 
@@ -245,7 +245,7 @@ class TestAbsorbedContacts:
             (make_survivor("b", "a", "c", "b"), "must not contain b"),
             (make_survivor("e", "e"), "must not contain e"),
         ],
-        ids=["another's", "taken", "scope", "itself", "itself, new"],
+        ids=["merged id", "id", "scope", "own id", "new own id"],
     )
     def test_invalid_merge_changes_nothing(self, stored: Contact, words: str) -> None:
         index = self.merged_index()
@@ -316,9 +316,9 @@ class Observed(dict[str, Any]):
 
     def pop(self, id: str, *default: Any) -> Any:
         """Pop, and read."""
-        popped = super().pop(id, *default)
+        value = super().pop(id, *default)
         self.observer()
-        return popped
+        return value
 
 
 class TestReadersWithoutLock:
@@ -368,8 +368,8 @@ class TestReadersWithoutLock:
         index.put(make_survivor("b", "a"), [["b@x"], ["+1"]])
         index.put(make_survivor("c", "b", "a"), [["c@x"], ["+1"]])
         reads = self.observe(index, "abc")
-        restored = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
-        index.split(make_contact("c"), (("c@x",), ("+1",)), restored)
+        restored_contacts = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(make_contact("c"), (("c@x",), ("+1",)), restored_contacts)
         index.split(
             make_contact("b"), (("b@x",), ("+1",)), [(make_contact("a"), ((), ()))]
         )
@@ -423,9 +423,9 @@ def test_contact_restored_during_its_lookup_is_found(method: str) -> None:
     index = make_index()
     index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
     rows = index.rows = RowsWithCallback(index.rows)
-    restored = [(make_contact("a"), (("a@x",), ("+1",)))]
+    restored_contacts = [(make_contact("a"), (("a@x",), ("+1",)))]
     rows.callback = lambda: index.split(
-        make_contact("b"), (("b@x",), ("+1",)), restored
+        make_contact("b"), (("b@x",), ("+1",)), restored_contacts
     )
 
     result = getattr(index, method)("a")
@@ -443,7 +443,7 @@ class TestSplit:
         index.check()
         return index
 
-    def absorbed(self, *ids: str) -> list[Any]:
+    def absorbed_contacts(self, *ids: str) -> list[Any]:
         """Return contacts with their former forms."""
         return [(make_contact(id), ((f"{id}@x",), ("+1",))) for id in ids]
 
@@ -451,7 +451,9 @@ class TestSplit:
     def test_split_restores_order_holders_and_ids(self, ids: str) -> None:
         """In any order of the restored contacts."""
         index, before = self.merged_index(), make_index()
-        index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed(*ids))
+        index.split(
+            make_contact("c"), (("c@x",), ("+1",)), self.absorbed_contacts(*ids)
+        )
         index.check()
 
         assert list(index) == list(before)
@@ -465,7 +467,7 @@ class TestSplit:
     def test_split_of_one_contact_leaves_the_other_absorbed(self) -> None:
         index = self.merged_index()
         forms = (("c@x", "a@x"), ("+1",))
-        index.split(make_survivor("c", "a"), forms, self.absorbed("b"))
+        index.split(make_survivor("c", "a"), forms, self.absorbed_contacts("b"))
         index.check()
 
         assert [index.get(id).id for id in "abc"] == ["c", "b", "c"]
@@ -476,12 +478,12 @@ class TestSplit:
         index = make_index()
         index.put(make_survivor("b", "a"), [["b@x"], ["+1"]])
         index.put(make_survivor("c", "b", "a"), [["c@x"], ["+1"]])
-        restored = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
-        index.split(make_contact("c"), (("c@x",), ("+1",)), restored)
+        restored_contacts = [(make_survivor("b", "a"), (("b@x",), ("+1",)))]
+        index.split(make_contact("c"), (("c@x",), ("+1",)), restored_contacts)
         index.check()
         assert [index.get(id).id for id in "abc"] == ["b", "b", "c"]
 
-        index.split(make_contact("b"), (("b@x",), ("+1",)), self.absorbed("a"))
+        index.split(make_contact("b"), (("b@x",), ("+1",)), self.absorbed_contacts("a"))
         index.check()
         assert list(index) == list(make_index())
 
@@ -489,7 +491,9 @@ class TestSplit:
         """Its place is stored again."""
         index = self.merged_index()
         for _ in range(2):
-            index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed("a", "b"))
+            index.split(
+                make_contact("c"), (("c@x",), ("+1",)), self.absorbed_contacts("a", "b")
+            )
             index.put(make_survivor("c", "a", "b"), [["c@x", "a@x"], ["+1"]])
             index.check()
 
@@ -503,12 +507,12 @@ class TestSplit:
         index = self.merged_index()
         before = list(index)
         valid_forms = ("c@x",), ("+1",)
-        for forms, restored in (
-            (wrong_forms, self.absorbed("a")),
+        for forms, restored_contacts in (
+            (wrong_forms, self.absorbed_contacts("a")),
             (valid_forms, [(make_contact("a"), wrong_forms)]),
         ):
             with pytest.raises(ValueError, match="forms: must be 2 lists"):
-                index.split(make_contact("c"), forms, restored)
+                index.split(make_contact("c"), forms, restored_contacts)
 
         assert list(index) == before
         index.check()
@@ -518,7 +522,9 @@ class TestSplit:
         index = self.merged_index()
         before = list(index)
         with pytest.raises(ValueError, match="was not merged here"):
-            index.split(make_contact("c"), (("c@x",), ("+1",)), self.absorbed(*ids))
+            index.split(
+                make_contact("c"), (("c@x",), ("+1",)), self.absorbed_contacts(*ids)
+            )
 
         assert list(index) == before
         index.check()
@@ -532,7 +538,9 @@ class TestSplit:
         index.put(make_survivor("b", "a"), [["b@x"], []])
         index.put(make_survivor("e", "c"), [["e@x"], []])
         with pytest.raises(ValueError, match=f"{other} was not merged here"):
-            index.split(make_contact(id), ((f"{id}@x",), ()), self.absorbed(other))
+            index.split(
+                make_contact(id), ((f"{id}@x",), ()), self.absorbed_contacts(other)
+            )
 
         index.check()
 
@@ -541,7 +549,7 @@ class TestSplit:
         index = ContactIndex(["email", "phone"])
         index.put(make_survivor("c", "a"), [["c@x"], []])
         with pytest.raises(ValueError, match="back: contact a was not merged here"):
-            index.split(make_contact("c"), (("c@x",), ()), self.absorbed("a"))
+            index.split(make_contact("c"), (("c@x",), ()), self.absorbed_contacts("a"))
 
         index.check()
 
@@ -551,7 +559,7 @@ class TestSplit:
         index.remove("c")
         index.put(make_survivor("e", "a"), [["e@x"], []])
         with pytest.raises(ValueError, match="back: contact a was not merged here"):
-            index.split(make_contact("e"), (("e@x",), ()), self.absorbed("a"))
+            index.split(make_contact("e"), (("e@x",), ()), self.absorbed_contacts("a"))
 
         index.check()
 
@@ -665,7 +673,7 @@ class TestRows:
     @pytest.mark.parametrize(
         "forms",
         [(("b@x",), ("+1",)), (("new@x",), ()), ((), ("+1", "+2"))],
-        ids=["the same", "another", "several"],
+        ids=["same forms", "other forms", "several forms"],
     )
     def test_stored_row_equals_a_put_contact(self, forms: Any) -> None:
         index, expected = make_index(), make_index()

@@ -36,22 +36,22 @@ class TestKeptDeletion:
     """Deleted contacts that are kept."""
 
     def test_deleted_contact_is_kept_with_deleted_at(self) -> None:
-        """It is a new version, can be read and found, and is loaded from a dump."""
+        """Get, find and load return it, as a new version."""
         book = make_book(SOFT)
-        deleted = book.delete("c-1")
+        contact = book.delete("c-1")
 
-        assert book.get("c-1") is deleted
-        assert (deleted.version, deleted.deleted_at) == (2, deleted.updated_at)
-        assert book.find("email", "1@x") == (deleted,)
-        assert book.dump()[0]["deleted_at"] == deleted.updated_at.isoformat()
+        assert book.get("c-1") is contact
+        assert (contact.version, contact.deleted_at) == (2, contact.updated_at)
+        assert book.find("email", "1@x") == (contact,)
+        assert book.dump()[0]["deleted_at"] == contact.updated_at.isoformat()
         assert ContactBook.load(SOFT, book.dump()).dump() == book.dump()
         book._index.check()
 
     def test_second_deletion_changes_nothing(self) -> None:
         book = make_book(SOFT)
-        deleted = book.delete("c-1")
+        contact = book.delete("c-1")
 
-        assert book.delete("c-1") is deleted
+        assert book.delete("c-1") is contact
         assert results(book)[3:] == ["deleted"]
 
     @pytest.mark.parametrize("policy", [POLICY, SOFT, HARD])
@@ -117,13 +117,13 @@ class TestChanges:
             book.merge("c-1", "c-2"),
         ]
         outcomes.append(book.undo(outcomes[-1]))
-        deleted = book.delete("c-2")
+        contact = book.delete("c-2")
         entries = book.changes_since(3)
 
         assert [4, 5, 6, 7] == [entry.number for entry in entries]
         assert ["updated", "merged", "undone", "deleted"] == results(book, 3)
         assert outcomes == [entry.outcome for entry in entries[:-1]]
-        assert entries[-1].outcome == Outcome("deleted", deleted, deleted)
+        assert entries[-1].outcome == Outcome("deleted", contact, contact)
 
     def test_call_that_changes_nothing_has_no_entry(self) -> None:
         """Unchanged, refused, planned and read calls leave no gap in the numbers."""
@@ -160,7 +160,7 @@ class TestChanges:
         assert [4, 5] == [entry.number for entry in book.changes_since(3)]
 
     def test_changes_not_retained_names_the_oldest_change(self) -> None:
-        """It is a LookupError and no refusal."""
+        """The error is a LookupError and no refusal."""
         with pytest.raises(
             errors.ChangesNotRetained, match="changes after 0 are"
         ) as caught:
@@ -171,7 +171,7 @@ class TestChanges:
         assert not isinstance(caught.value, errors.Refused)
 
     def test_book_retains_no_changes_by_default(self) -> None:
-        """It counts them, so that missing changes are an error."""
+        """It still counts them, so that missing changes are an error."""
         book = ContactBook(POLICY)
         assert () == book.changes_since()
         book.create({"email": "1@x"})

@@ -117,9 +117,9 @@ def test_changes_are_counted_whether_retained_or_not() -> None:
         book.upsert_many([{"email": "bob@x.org"}, ADA, EVE], atomic=True)
 
         assert book._store.completed[NUMBER] == 5
-        retained = {0: 0, 1: 1, None: 5}[retain_changes]
-        numbers = [entry.number for entry in book.changes_since(5 - retained)]
-        assert numbers == [*range(1, 6)][5 - retained :]
+        retained_count = {0: 0, 1: 1, None: 5}[retain_changes]
+        numbers = [entry.number for entry in book.changes_since(5 - retained_count)]
+        assert numbers == [*range(1, 6)][5 - retained_count :]
 
 
 def create_contact(book: ContactBook, number: int) -> str:
@@ -127,7 +127,7 @@ def create_contact(book: ContactBook, number: int) -> str:
 
 
 WRITES: dict[str, Callable[[ContactBook, int], object]] = {
-    "update, fast": lambda _made, _turn: None,
+    "update, fast": lambda _book, _number: None,
     "create, fast": lambda book, n: book.upsert({"email": f"{n}@x.org"}),
     "create": create_contact,
     "atomic": lambda book, n: book.upsert_many([{"email": f"{n}@x"}], atomic=True),
@@ -353,11 +353,11 @@ class TestApply:
         assert book.get("c-1")["name"] == "Eve"
 
     def test_stale_plan_draws_no_id(self) -> None:
-        drawn: Counter[str] = Counter()
+        draw_counts: Counter[str] = Counter()
 
         def ids() -> str:
-            drawn["ids"] += 1
-            return f"c-{drawn['ids']}"
+            draw_counts["ids"] += 1
+            return f"c-{draw_counts['ids']}"
 
         book = make_book(ids=ids)
         plan = book.plan(ADA)
@@ -365,7 +365,7 @@ class TestApply:
         with pytest.raises(errors.StalePlan):
             book.apply(plan)
 
-        assert drawn["ids"] == 1
+        assert draw_counts["ids"] == 1
 
 
 class TestQueue:
@@ -460,19 +460,19 @@ class TestQueue:
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.0)
         book = make_book()
         book.upsert(ADA)
-        ready_state, queued = queue.ready_state, list[Any]()
+        ready_state, queue_entries = queue.ready_state, list[Any]()
 
         def ready_state_with_queue(store: memory.MemoryStore) -> Any:
             state = ready_state(store)
-            if threading.current_thread() is main_thread and not queued:
-                call_in_thread(lambda: queued.append(queue.enqueue(store)))
+            if threading.current_thread() is main_thread and not queue_entries:
+                call_in_thread(lambda: queue_entries.append(queue.enqueue(store)))
             return state
 
         main_thread = threading.current_thread()
         monkeypatch.setattr(memory, "ready_state", ready_state_with_queue)
 
         assert book.delete("c-1").id == "c-1"
-        assert (len(queued), len(book)) == (1, 0)
+        assert (len(queue_entries), len(book)) == (1, 0)
 
 
 def test_unchanged_contact_in_a_batch_keeps_its_row() -> None:
@@ -503,13 +503,13 @@ class TestNonAsciiText:
         policy = Policy(first_match("name"), {"name": field(key=normaliser)})
         fast, general = make_book(policy), make_book(policy)
         assert fast._fast_upsert is not None
-        same = normaliser(first) == normaliser(second)
+        is_equal = normaliser(first) == normaliser(second)
         for book in (fast, general):
             book.upsert({"name": first})
         fast.upsert({"name": second})
         general.apply(general.plan({"name": second}))
 
-        assert len(fast) == len(general) == 2 - same
+        assert len(fast) == len(general) == 2 - is_equal
         assert fast.dump() == general.dump()
 
     def test_unstorable_form_is_an_error_of_the_normaliser(
@@ -559,11 +559,11 @@ class TestMove:
 
     def test_form_that_stays_is_not_removed(self) -> None:
         """A reader without the lock finds it throughout."""
-        removed: list[str] = []
+        removed_forms: list[str] = []
 
         class RecordingEntries(dict[str, Any]):
             def __delitem__(self, form: str) -> None:
-                removed.append(form)
+                removed_forms.append(form)
                 super().__delitem__(form)
 
         before, after = row_of_forms("a", "b"), row_of_forms("b", "c")
@@ -571,7 +571,7 @@ class TestMove:
         holders = {"key": {"": entries}}
         move(holders, "", before, after, self.rows(after))
 
-        assert removed == ["a"]
+        assert removed_forms == ["a"]
         assert [*holders["key"][""]] == ["b", "c"]
 
 

@@ -48,18 +48,21 @@ def test_put_contact_is_read_and_not_written() -> None:
     """A new contact, and a new version of a stored one."""
     index = make_index()
     overlay = Overlay(index)
-    new, updated = contact("d"), contact("a", 2)
-    overlay.put(new, (("d@x",), ("+3",)))
-    overlay.put(updated, (("a2@x",), ("+3",)))
+    created_contact, updated_contact = contact("d"), contact("a", 2)
+    overlay.put(created_contact, (("d@x",), ("+3",)))
+    overlay.put(updated_contact, (("a2@x",), ("+3",)))
 
-    assert overlay.get("d") is new
-    assert overlay.get("a") is updated
+    assert overlay.get("d") is created_contact
+    assert overlay.get("a") is updated_contact
     assert overlay.get_with_forms("d")[1] == (("d@x",), ("+3",))
     assert overlay.get_with_forms("a")[1] == (("a2@x",), ("+3",))
     assert overlay.holders("email", "a@x", "") == ()
     assert overlay.holders("email", "a2@x", "") == ("a",)
     assert overlay.holders("phone", "+1", "") == ("b",)
-    assert overlay.puts == [(new, (("d@x",), ("+3",))), (updated, (("a2@x",), ("+3",)))]
+    assert overlay.puts == [
+        (created_contact, (("d@x",), ("+3",))),
+        (updated_contact, (("a2@x",), ("+3",))),
+    ]
     assert overlay.has_id("d")
     assert index.get("a") == contact("a")
     assert "d" not in index
@@ -108,10 +111,10 @@ def test_merged_id_of_the_index_leads_to_the_put_version() -> None:
     index = make_index()
     index.put(contact("b", 2, "b0"), [["b@x"], ["+1"]])
     overlay = Overlay(index)
-    updated = contact("b", 3, "b0")
-    overlay.put(updated, (("b3@x",), ()))
+    updated_contact = contact("b", 3, "b0")
+    overlay.put(updated_contact, (("b3@x",), ()))
 
-    assert overlay.get("b0") is updated
+    assert overlay.get("b0") is updated_contact
     assert overlay.get_with_forms("b0")[1] == (("b3@x",), ())
 
 
@@ -131,11 +134,11 @@ READS: Any = {
     "a free key": lambda overlay: overlay.holders("phone", "+9", ""),
 }
 WRITES: Any = {
-    "moved": lambda index: index.put(contact("a", 2), [["a@x"], ["+1"]]),
-    "gone": lambda index: index.remove("a"),
+    "updated": lambda index: index.put(contact("a", 2), [["a@x"], ["+1"]]),
+    "removed": lambda index: index.remove("a"),
     "merged": lambda index: index.put(contact("b", 2, "a"), [["b@x"], ["+1"]]),
-    "taken": lambda index: index.put(contact("d"), [[], ["+9", "+1"]]),
-    "else": lambda index: index.put(contact("c", 2), [["c@x"], ["+4"]]),
+    "key added": lambda index: index.put(contact("d"), [[], ["+9", "+1"]]),
+    "unrelated": lambda index: index.put(contact("c", 2), [["c@x"], ["+4"]]),
     "equal": lambda index: index.put(contact("a"), [["a@x"], ["+1"]]),
 }
 
@@ -143,19 +146,19 @@ WRITES: Any = {
 @pytest.mark.parametrize(
     ("read", "write", "reason"),
     [
-        ("a contact", "moved", "contact a is at version 2, not 1"),
-        ("its forms", "moved", "contact a is at version 2, not 1"),
-        ("a contact", "gone", "contact a is gone"),
+        ("a contact", "updated", "contact a is at version 2, not 1"),
+        ("its forms", "updated", "contact a is at version 2, not 1"),
+        ("a contact", "removed", "contact a is gone"),
         ("a contact", "merged", "contact a was merged into b"),
-        ("a contact", "taken", None),
+        ("a contact", "key added", None),
         ("a contact", "equal", None),
-        ("a key", "moved", None),
-        ("a key", "gone", "the contacts that hold its phone have changed"),
+        ("a key", "updated", None),
+        ("a key", "removed", "the contacts that hold its phone have changed"),
         ("a key", "merged", "the contacts that hold its phone have changed"),
-        ("a key", "taken", "the contacts that hold its phone have changed"),
-        ("a free key", "taken", "the contacts that hold its phone have changed"),
-        ("a free key", "gone", None),
-        ("a key", "else", None),
+        ("a key", "key added", "the contacts that hold its phone have changed"),
+        ("a free key", "key added", "the contacts that hold its phone have changed"),
+        ("a free key", "removed", None),
+        ("a key", "unrelated", None),
     ],
 )
 def test_stale_reason_depends_on_what_was_read(
@@ -209,10 +212,13 @@ def test_place_read_during_a_merge_and_its_undo_is_stale() -> None:
     overlay = Overlay(index)
     overlay.holders("phone", "+1", "")
     overlay.put(contact("c", 2), ((), ("+1",)))
-    (before, forms), restored = index.get_with_forms("a"), index.get_with_forms("b")
+    (before, forms), restored_contact = (
+        index.get_with_forms("a"),
+        index.get_with_forms("b"),
+    )
     index.put(contact("a", 2, "b"), (("a@x", "b@x"), ("+1",)))
     overlay.holders("phone", "+1", "")
-    index.split(before, forms, [restored])
+    index.split(before, forms, [restored_contact])
 
     assert (
         overlay.stale_reason(index)

@@ -60,8 +60,8 @@ def test_purge_frees_the_idempotency_keys_of_the_contact() -> None:
     other = book.create({"email": "8@x"}, idempotency_key="m")
     assert book.purge(outcome.contact.id) == 1
 
-    repeated = book.create({"email": "9@x"}, idempotency_key="k")
-    assert repeated.contact.id != outcome.contact.id
+    repeated_outcome = book.create({"email": "9@x"}, idempotency_key="k")
+    assert repeated_outcome.contact.id != outcome.contact.id
     assert book.create({"email": "8@x"}, idempotency_key="m") == other
 
 
@@ -168,8 +168,8 @@ class TestPurge:
         book.merge("c-1", "c-4")
 
         assert book.purge("c-1") == 4
-        retried = book.create({"email": "4@x"}, idempotency_key="k-1")
-        assert (retried.created, retried.contact.id) == (True, "c-5")
+        retry_outcome = book.create({"email": "4@x"}, idempotency_key="k-1")
+        assert (retry_outcome.created, retry_outcome.contact.id) == (True, "c-5")
 
     def test_outcome_of_a_purged_contact_cannot_be_undone(self) -> None:
         book = make_book()
@@ -195,15 +195,15 @@ class TestChangesOfOtherContacts:
         assert "c-1" in repr(outcome)
 
         assert book.purge("c-1") == 3
-        repeated = book.upsert(patch, idempotency_key="k-1")
+        repeated_outcome = book.upsert(patch, idempotency_key="k-1")
         assert ("created", "c-2", ()) == (
-            repeated.result,
-            repeated.contact.id,
-            repeated.withheld,
+            repeated_outcome.result,
+            repeated_outcome.contact.id,
+            repeated_outcome.withheld,
         )
-        for remaining in (repeated, book.changes_since()):
-            assert "c-1" not in repr(remaining)
-            assert "ada" not in repr(remaining)
+        for text_source in (repeated_outcome, book.changes_since()):
+            assert "c-1" not in repr(text_source)
+            assert "ada" not in repr(text_source)
 
     def test_purge_removes_the_id_from_also_matched(self) -> None:
         """The contact was deleted, and is known by the changes only."""
@@ -245,8 +245,8 @@ class TestPurgeAfterMerge:
         book.undo(merge)
         book.purge(id)
 
-        replayed = ContactBook.from_changes(book.policy, book.changes_since())
-        assert book.dump() == replayed.dump()
+        replayed_book = ContactBook.from_changes(book.policy, book.changes_since())
+        assert book.dump() == replayed_book.dump()
         assert len(book) == 1
         assert "Eve" not in repr(book.changes_since()) or id == "c-1"
 
@@ -258,9 +258,9 @@ class TestPurgeAfterMerge:
         assert "Eve" not in repr(book.changes_since())
         with pytest.raises(UnknownContact):
             book.purge("c-2")
-        wrong: Any = []
+        id: Any = []
         with pytest.raises(UnknownContact):
-            book.purge(wrong)
+            book.purge(id)
 
     def test_purge_leaves_changes_of_other_deleted_contacts(self) -> None:
         book, _merge = self.book_and_merge()
