@@ -96,7 +96,7 @@ class MergeVerbs:
         self.claims, self.judged = {}, []
         if not absorbed:
             refuse_deleted(self.policy, [row])
-            answer = {"result": "unchanged", "matched_by": None, "merged": []}
+            answer: Row = {"result": "unchanged", "matched_by": None, "merged": []}
             return {**plan, **answer, "before": row, "contact": row}
         return self.apply(self.decide(plan, [row, *absorbed], None, {}))
 
