@@ -17,6 +17,7 @@ import pytest
 from upsertcore import (
     Contact,
     ContactBook,
+    Outcome,
     Policy,
     all_agree,
     errors,
@@ -709,10 +710,14 @@ class TestApplicationFunctions:
 
         assert ("x", "Eve") == (outcome.contact["ref"], outcome.contact["name"])
 
+    @pytest.mark.parametrize(("atomic", "conflicts"), [(False, 4), (True, 3)])
     def test_overtaken_call_queues_before_other_writers(
-        self, monkeypatch: pytest.MonkeyPatch
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        atomic: bool,  # noqa: FBT001 - pytest passes it by name
+        conflicts: int,
     ) -> None:
-        """After a few attempts; the other threads wait for it."""
+        """After a few conflicts, of which a single call has one on the fast path."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 60.0)
         names = count()
         threads: list[threading.Thread] = []
@@ -722,7 +727,7 @@ class TestApplicationFunctions:
             patch = {**self.NEW, "name": f"{next(names)}"}
             thread = threading.Thread(target=lambda: book.upsert(patch))
             thread.start()
-            if len(threads) < 4:
+            if len(threads) < conflicts:
                 thread.join()
             threads.append(thread)
             return sent
@@ -731,12 +736,19 @@ class TestApplicationFunctions:
             first_match("email"), {**FIELDS, "ref": field(rule=custom(rename))}
         )
         book = ContactBook(policy)
-        outcome = book.upsert({**self.NEW, "ref": "x"})
+        patch = {**self.NEW, "ref": "x"}
+        if atomic:
+            outcome = book.upsert_many([patch], atomic=True)[0]
+            assert isinstance(outcome, Outcome)
+        else:
+            outcome = book.upsert(patch)
         for thread in threads:
             thread.join()
 
-        assert (outcome.contact["name"], next(names)) == ("New", 5)
-        assert [("4", "x")] == [(contact["name"], contact["ref"]) for contact in book]
+        assert (outcome.contact["name"], next(names)) == ("New", conflicts + 1)
+        assert [(f"{conflicts}", "x")] == [
+            (contact["name"], contact["ref"]) for contact in book
+        ]
         book._index.check()
 
     def test_queued_call_yields_to_the_thread_its_function_joins(

@@ -133,6 +133,16 @@ class TestMerge:
             assert outcome.contact is ada
             assert outcome.changes == ()
 
+    def test_merge_of_a_deleted_contact_with_itself_leaves_it_deleted(self) -> None:
+        policy = Policy(first_match("email", "phone"), FIELDS, on_deleted="restore")
+        book = make_book(policy)
+        deleted = book.delete("c-1")
+        outcome = book.merge("c-1", "c-1", on_itself="ignore")
+
+        assert outcome.result == "unchanged"
+        assert outcome.contact is deleted
+        assert book.get("c-1").deleted_at is not None
+
     def test_unknown_on_itself_is_an_error(self) -> None:
         choice: Any = "skip"
         with pytest.raises(ValueError, match="on_itself: must be 'refuse' or"):

@@ -205,6 +205,19 @@ class TestChangesOfOtherContacts:
             assert "c-1" not in repr(text_source)
             assert "ada" not in repr(text_source)
 
+    def test_remembered_calls_keep_no_value_of_a_patch(self) -> None:
+        """What was sent for another person's key is not kept to recognise the call."""
+        mail = field(key=normalize.email, unique=True)
+        lines = {"code": field(key=normalize.exact), "email": mail}
+        policy = Policy(first_match("code"), lines, on_key_in_use="withhold")
+        book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
+        book.upsert({"code": 1, "email": "ada@x"})
+        book.upsert({"code": 2, "email": "ADA@x"}, idempotency_key="k")
+        assert "ADA@x" in texts(book)
+        book.purge("c-1")
+
+        assert not {"ADA@x", "ada@x"} & texts(book)
+
     def test_purge_removes_the_id_from_also_matched(self) -> None:
         """The contact was deleted, and is known by the changes only."""
         policy = Policy(first_match("email"), LINES, on_ambiguous="oldest")
