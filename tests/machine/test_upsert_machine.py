@@ -239,7 +239,9 @@ class UpsertMachine(RuleBasedStateMachine):
         pairs = zip(before, after, strict=True)
         assert purged == calls + sum(a.outcome is not b.outcome for a, b in pairs)
         assert not any((scope, item) in self.book for item in ids)
-        for outcome in [item.outcome for item in after if item.outcome]:
+        # The same id may have been another contact's in another scope, undone since.
+        outcomes = [item.outcome for item in after if item.outcome]
+        for outcome in [item for item in outcomes if item.contact.scope == scope]:
             contacts = [c for c in (outcome.contact, outcome.before) if c]
             ids_named = [id for c in (*contacts, *outcome.merged) for id in c.ids]
             ids_named += [

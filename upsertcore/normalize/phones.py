@@ -42,6 +42,10 @@ _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
 # An international prefix, a carrier code and the digits of E.164 together are shorter.
 _MAX_DIGITS = 30
 _MAX_CODE = 3
+# With the trunk prefix, as in 036457/5550.
+_MAX_AREA_CODE = 6
+# A reading that is possible, and in doubt.
+_AMBIGUOUS = ""
 # Local numbers have at most eight digits.
 _MIN_NATIONAL = 9
 
@@ -61,8 +65,9 @@ def phone(value: Any) -> str | None:
         separators: white space, hyphens, dots, slashes, round brackets. None for any
         other value, among them:
 
-        - a number with an extension, or with fewer than three digits after a slash
-          (several numbers);
+        - a number with an extension, as are digits in brackets at the end: ``(12)``;
+        - several numbers: fewer than three digits after a slash, or more than an area
+          code before it;
         - a zero in brackets after the country code, as in ``+44 (0)20`` and
           ``+44 (020)``: it is dialled in Italy and not in Britain; :func:`phone_in`
           resolves it;
@@ -101,8 +106,8 @@ def without_separators(value: str) -> str:
         value: ASCII text.
 
     Returns:
-        The number; slashes stay. Blank where a bracket begins with a zero, or the
-        number may have been a float.
+        The number; slashes stay. Blank where a bracket begins with a zero or contains
+        an extension, or the number may have been a float.
 
     >>> (
     ...     without_separators("+1 (555) 000.1111"),
@@ -110,7 +115,7 @@ def without_separators(value: str) -> str:
     ... )
     ('+15550001111', '')
     """
-    if "(" in value and _OPENING_ZERO.search(value):
+    if "(" in value and (_OPENING_ZERO.search(value) or _has_extension(value)):
         return ""
     if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
         return ""
@@ -147,7 +152,9 @@ def _parse(value: str) -> _Number | None:
         after = after.translate(_DROP_PUNCTUATION)
         if not after or after == "0" or ("." not in before and not after.strip("0")):
             return None
-    if "/" in bare and len(bare.rpartition("/")[2].translate(_DROP_PUNCTUATION)) < 3:
+    if _has_extension(bare):
+        return None
+    if "/" in bare and _are_several(bare):
         return None
     zero = _zero_position(bare)
     if zero is None:
@@ -155,6 +162,22 @@ def _parse(value: str) -> _Number | None:
     return _Number(
         digits, (bare[:zero] + bare[zero + 1 :]).translate(_DROP_PUNCTUATION)
     )
+
+
+def _has_extension(value: str) -> bool:
+    """Return whether brackets at the end follow other digits: 030 5550106 (12)."""
+    before, bracket, after = value.rpartition("(")
+    is_last = bool(bracket) and not after.rpartition(")")[2].strip()
+    return is_last and ")" in after and any(map(str.isdigit, before))
+
+
+def _are_several(bare: str) -> bool:
+    """Return whether a slash is between two numbers, and not behind an area code."""
+    before, _slash, after = bare.rpartition("/")
+    code = before.translate(_DROP_PUNCTUATION)
+    international = code.startswith(("+", "00"))
+    longest = _MAX_AREA_CODE + international * (2 + _MAX_CODE)
+    return len(after.translate(_DROP_PUNCTUATION)) < 3 or len(code) > longest
 
 
 def _zero_position(bare: str) -> int | None:
@@ -220,7 +243,8 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
         if number.digits[0] == "+" and not number.without_zero:
             return phone(number.digits)
         readings = {*plan.readings(number)} - {None}
-        return readings.pop() if len(readings) == 1 else None
+        form = readings.pop() if len(readings) == 1 else None
+        return None if form == _AMBIGUOUS else form
 
     return phone_in_region
 
@@ -233,7 +257,11 @@ class _Plan:
         plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
         fixed = plan.fixed_line.possible_length or plan.general_desc.possible_length
         self._code = str(plan.country_code)
-        self._shortest = min(_MIN_NATIONAL, max(fixed)) if plan.national_prefix else 0
+        shortest = min(_MIN_NATIONAL, max(fixed))
+        self._shortest = shortest if plan.national_prefix else 0
+        self._longest_local: int = min(_MIN_NATIONAL - 1, max(fixed))
+        self._local_lengths = frozenset(plan.fixed_line.possible_length_local_only)
+        self._own_prefix = plan.preferred_international_prefix or "00"
 
     def readings(self, number: _Number) -> Iterator[str | None]:
         """Yield each possible form of the digits, None where one is invalid."""
@@ -241,17 +269,24 @@ class _Plan:
         international = digits.startswith(("+", "00"))
         for candidate in (digits, shorter) if shorter else (digits,):
             if candidate.startswith("00"):
-                yield self._valid("+" + candidate[2:])
-            # As short a number may be local, and begin like the country code: 4953 1157
-            # is a number in Hamburg and another one in Berlin.
-            elif (
-                not international
-                and candidate.startswith(self._code)
-                and len(candidate) >= self._shortest
-            ):
-                yield self._valid("+" + candidate)
+                # In Australia 0011 is the prefix, and not 00 before a number of +1.
+                own = self._own_prefix
+                if own == "00" or not candidate.startswith(own):
+                    yield self._valid("+" + candidate[2:])
+            elif not international and candidate.startswith(self._code):
+                yield self._with_code(candidate)
             if international or not shorter:
                 yield self._valid(candidate)
+
+    def _with_code(self, candidate: str) -> str | None:
+        """
+        Return the form of digits that begin with the country code, if it is valid.
+
+        As short a number may be local: 4953 1157 is one in Hamburg and another one in
+        Berlin. It has no form, but makes another reading ambiguous.
+        """
+        form = self._valid("+" + candidate)
+        return _AMBIGUOUS if form and len(candidate) <= self._longest_local else form
 
     def _valid(self, digits: str) -> str | None:
         numbers = self._numbers
@@ -268,11 +303,13 @@ class _Plan:
         """Return whether a local number may have been read as a longer one."""
         numbers = self._numbers
         significant = numbers.national_significant_number(number)
-        if len(digits) >= self._shortest:
-            return False
         if digits == self._code + significant:
-            return True
+            return len(digits) <= self._longest_local
         if significant != digits:
+            return False
+        if len(digits) in self._local_lengths:
+            return True
+        if len(digits) >= self._shortest:
             return False
         # Some numbers have no prefix, such as mobile numbers in Mongolia.
         usual = numbers.format_number(number, numbers.PhoneNumberFormat.NATIONAL)
