@@ -115,8 +115,11 @@ def without_separators(value: str) -> str:
     ... )
     ('+15550001111', '')
     """
-    if "(" in value and (_OPENING_ZERO.search(value) or _has_extension(value)):
-        return ""
+    if "(" in value:
+        if _OPENING_ZERO.search(value):
+            return ""
+        if not value[-1].isdigit() and _has_extension(value):
+            return ""
     if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
         return ""
     return value.encode().translate(None, _PLAIN_SEPARATORS).decode()
