@@ -117,8 +117,12 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
         usable = [letters for letters in candidates if letters is not None]
         if usable:
             return max(usable, key=lambda letters: len(letters.sent))
+    raise _too_few(name, "of different normal forms")
+
+
+def _too_few(name: str, what: str) -> ValueError:
     example = f"pass some, as in values={{{name!r}: ['a', 'b']}}"
-    raise ValueError(f"{name}: needs two values of different normal forms; {example}")
+    return ValueError(f"{name}: needs two values {what}; {example}")
 
 
 def _item(value: Any) -> dict[str, Any]:
@@ -235,8 +239,7 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
         tokens = {token(value) for value in stored}
         if None not in stored and len(tokens) > 1 and _takes(rule, stored):
             return Letters(name, tuple(stored), (*pool, *_more(policy, name, pool)))
-    example = f"pass some, as in values={{{name!r}: ['a', 'b']}}"
-    raise ValueError(f"{name}: needs two values that the policy takes; {example}")
+    raise _too_few(name, "that the policy takes")
 
 
 def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:

@@ -118,6 +118,7 @@ def without_separators(value: str) -> str:
     if "(" in value:
         if _OPENING_ZERO.search(value):
             return ""
+        # Most numbers end with a digit, and are searched no further.
         if not value[-1].isdigit() and _has_extension(value):
             return ""
     if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
@@ -303,11 +304,9 @@ class _Plan:
         return form if PHONE_FORM.fullmatch(form) else None
 
     def _lacks_prefix(self, number: Any, digits: str) -> bool:
-        """Return whether a local number may have been read as a longer one."""
+        """Return whether a local number may have been read as national."""
         numbers = self._numbers
         significant = numbers.national_significant_number(number)
-        if digits == self._code + significant:
-            return len(digits) <= self._longest_local
         if significant != digits:
             return False
         if len(digits) in self._local_lengths:

@@ -311,8 +311,7 @@ class _MappingMerge:
         self.moved = False
 
     def add(self, sent: Any) -> None:
-        if not isinstance(sent, FrozenMap):
-            raise ValueError("must be a mapping")  # noqa: TRY004 - a refusal of data
+        _check_mappings(self._own, sent)
         known = self._own if self._merged is None else self._merged.known
         part = self._part(known, sent, self._default)
         if part:

@@ -313,9 +313,10 @@ class MemoryStore:
         """
 
         def prepare(state: Record) -> tuple[int, Record | None]:
-            parts = self._index, self.journal, self._call_log
-            redo, count = purge_redo(*parts, id, scope)
-            return count, (redo, None, None, state[NUMBER], get_ident())
+            redo, count = purge_redo(
+                self._index, self.journal, self._call_log, id, scope
+            )
+            return count, _record(redo, state)
 
         return self._change(prepare)
 
