@@ -158,7 +158,7 @@ def test_very_long_number_has_no_form(normal: Any, part: str) -> None:
 
 def test_separators_are_those_that_phone_removes() -> None:
     """A value with other separators does not become a form without them."""
-    assert b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f -" == SEPARATORS
+    assert b"\t\x1f -" == SEPARATORS
     for value in ("+1 (555) 000-1111", "+1.555.000.1111", "+44 (0)20 7946 0107"):
         stripped = value.encode().translate(None, SEPARATORS).decode()
         assert not PHONE_FORM.fullmatch(stripped)

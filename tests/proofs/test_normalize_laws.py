@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import json_values, rich_text
@@ -159,17 +159,28 @@ def test_email_form_ignores_case_and_surrounding_space(
     assert form == normalize.email(space + address.upper() + space)
 
 
-@given(
-    st.lists(st.sampled_from(["", " ", "-", "(", ") ", "."]), min_size=11, max_size=11)
-)
+@given(st.lists(st.sampled_from(["", " ", "-", "."]), min_size=11, max_size=11))
 def test_phone_form_ignores_separators(between: list[str]) -> None:
-    """Except for "(0)", which is no group of digits."""
     grouped = "".join(s + d for s, d in zip(between, "15550001111", strict=True))
-    assume("(0)" not in grouped)
 
     assert normalize.phone("+" + grouped) == "+15550001111"
     assert normalize.phone("00" + grouped) == "+15550001111"
     assert normalize.phone(grouped) is None
+
+
+@given(
+    st.lists(st.sampled_from(["", " ", "(", ") ", "/"]), min_size=11, max_size=11),
+    st.sampled_from(["", ")"]),
+)
+def test_phone_with_brackets_and_slashes_gives_the_number_or_no_form(
+    between: list[str], end: str
+) -> None:
+    """Brackets in pairs and a slash have a meaning, and never change the digits."""
+    grouped = "".join(s + d for s, d in zip(between, "15550001111", strict=True)) + end
+
+    assert normalize.phone("+" + grouped) in {"+15550001111", None}
+    if grouped.count("(") != grouped.count(")"):
+        assert normalize.phone("+" + grouped) is None
 
 
 @pytest.mark.parametrize("signs", ["+", "00", "", "0", "++", "+00"])

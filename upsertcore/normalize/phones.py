@@ -22,7 +22,8 @@ __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
 """Matches every form that :func:`phone` returns."""
 
-_SEPARATORS_RE = re.compile(r"[\s\-\u2010-\u2015]+")
+# A line break separates numbers, and not the digits of one.
+_SEPARATORS_RE = re.compile(r"[^\S\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|[\-\u2010-\u2015]")
 SEPARATORS = bytes([code for code in range(128) if _SEPARATORS_RE.match(chr(code))])
 """
 The ASCII separators that carry no meaning.
@@ -30,20 +31,27 @@ The ASCII separators that carry no meaning.
 Brackets, dots and slashes separate as well, but may have a meaning: see :func:`phone`.
 """
 
-_PLAIN_SEPARATORS = SEPARATORS + b"()."
-_OPENING_ZERO = re.compile(r"\([\s\-]*0")
+_PLAIN_SEPARATORS = SEPARATORS + b"."
+# One pair, around an area code.
+_PLAIN_BRACKETS = re.compile(r"[^()]*\(([1-9][0-9]{0,5})\)[^()]*[0-9]\s*")
+_BALANCED = re.compile(r"(?:[^()]*\([^()]*\))*[^()]*")
 # The only characters that follow the dot in a number that was a float.
 _NO_FRACTION = f"{SEPARATORS.decode()}()0"
 _DROP_PUNCTUATION = str.maketrans("", "", "()./")
-_NUMBER_CHARS = re.compile(r"[\s0-9().\-/+\u2010-\u2015]+")
 _PLUS_AND_DIGITS = re.compile(r"\+?[0-9]+")
+_GROUP = re.compile(r"[0-9]+")
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
 
 # An international prefix, a carrier code and the digits of E.164 together are shorter.
 _MAX_DIGITS = 30
+# Two numbers with their area codes are as long: +49 30 5550 030 5551.
+_MAX_PLAIN = 15
 _MAX_CODE = 3
 # With the trunk prefix, as in 036457/5550.
 _MAX_AREA_CODE = 6
+_MIN_AFTER_SLASH = 3
+# Without its area code. Shorter ones are rare.
+_MIN_LOCAL = 5
 # A reading that is possible, and in doubt.
 _AMBIGUOUS = ""
 # Local numbers have at most eight digits.
@@ -65,9 +73,10 @@ def phone(value: Any) -> str | None:
         separators: white space, hyphens, dots, slashes, round brackets. None for any
         other value, among them:
 
-        - a number with an extension, as are digits in brackets at the end: ``(12)``;
-        - several numbers: fewer than three digits after a slash, or more than an area
-          code before it;
+        - a number with an extension, as are digits in brackets at the end: ``(12)``,
+          and one with half a pair of brackets;
+        - several numbers: a line break between digits, a second area code, fewer than
+          three digits after a slash, or more than an area code before it;
         - a zero in brackets after the country code, as in ``+44 (0)20`` and
           ``+44 (020)``: it is dialled in Italy and not in Britain; :func:`phone_in`
           resolves it;
@@ -106,8 +115,9 @@ def without_separators(value: str) -> str:
         value: ASCII text.
 
     Returns:
-        The number; slashes stay. Blank where a bracket begins with a zero or contains
-        an extension, or the number may have been a float.
+        The number; slashes stay. Blank where brackets contain more or less than an area
+        code, or begin with a zero, where the number may have been a float, and where it
+        is as long as two.
 
     >>> (
     ...     without_separators("+1 (555) 000.1111"),
@@ -115,15 +125,15 @@ def without_separators(value: str) -> str:
     ... )
     ('+15550001111', '')
     """
+    separators = _PLAIN_SEPARATORS
     if "(" in value:
-        if _OPENING_ZERO.search(value):
+        if not _PLAIN_BRACKETS.fullmatch(value):
             return ""
-        # Most numbers end with a digit, and are searched no further.
-        if not value[-1].isdigit() and _has_extension(value):
-            return ""
+        separators += b"()"
     if "." in value and not value.rpartition(".")[2].strip(_NO_FRACTION):
         return ""
-    return value.encode().translate(None, _PLAIN_SEPARATORS).decode()
+    bare = value.encode().translate(None, separators).decode()
+    return bare if len(bare) < _MAX_PLAIN else ""
 
 
 class _Number(NamedTuple):
@@ -134,54 +144,92 @@ class _Number(NamedTuple):
         digits: The digits, with or without a leading plus.
         without_zero: The same without the zero in brackets, which may be dialled or
             not; blank where there is no such zero.
+        groups: The digits as they are grouped.
     """
 
     digits: str
     without_zero: str
+    groups: list[str]
 
 
 def _parse(value: str) -> _Number | None:
     """Parse a number; None for other text, several numbers, or a former float."""
+    value = value.strip()
     if value.isascii():
         bare = value.encode().translate(None, SEPARATORS).decode()
-    elif _NUMBER_CHARS.fullmatch(value):
-        bare = _SEPARATORS_RE.sub("", value)
     else:
-        return None
+        bare = _SEPARATORS_RE.sub("", value)
     digits = bare.translate(_DROP_PUNCTUATION)
     if not _PLUS_AND_DIGITS.fullmatch(digits) or len(digits) > _MAX_DIGITS:
         return None
+    groups = _GROUP.findall(value)
     if "." in bare:
         before, _dot, after = bare.rpartition(".")
         after = after.translate(_DROP_PUNCTUATION)
         if not after or after == "0" or ("." not in before and not after.strip("0")):
             return None
-    if _has_extension(bare):
+    if _begins_again(groups, international=digits[0] == "+"):
         return None
-    if "/" in bare and _are_several(bare):
+    if "/" in bare and not _is_behind_code(value):
+        return None
+    if ("(" in bare or ")" in bare) and not _surrounds_code(bare):
         return None
     zero = _zero_position(bare)
     if zero is None:
-        return _Number(digits, "")
-    return _Number(
-        digits, (bare[:zero] + bare[zero + 1 :]).translate(_DROP_PUNCTUATION)
-    )
+        return _Number(digits, "", groups)
+    without_zero = (bare[:zero] + bare[zero + 1 :]).translate(_DROP_PUNCTUATION)
+    return _Number(digits, without_zero, groups)
 
 
-def _has_extension(value: str) -> bool:
-    """Return whether brackets at the end follow other digits: 030 5550106 (12)."""
-    before, bracket, after = value.rpartition("(")
-    is_last = bool(bracket) and not after.rpartition(")")[2].strip()
-    return is_last and ")" in after and any(map(str.isdigit, before))
+def _begins_again(groups: list[str], *, international: bool) -> bool:
+    """Return whether a second number follows the first: 030 5550 030 5551."""
+    first = _MIN_LOCAL + 2 * international
+    for start in range(1, len(groups)):
+        group = groups[start]
+        is_code = group[0] == "0" != group[1:2]
+        is_code &= len(group) >= 3 or group in groups[:start]
+        before, after = "".join(groups[:start]), "".join(groups[start:])
+        if is_code and len(before) > first and len(after) > _MIN_LOCAL:
+            return True
+    return False
 
 
-def _are_several(bare: str) -> bool:
-    """Return whether a slash is between two numbers, and not behind an area code."""
-    before, _slash, after = bare.rpartition("/")
-    code = before.translate(_DROP_PUNCTUATION)
+def _is_behind_code(value: str) -> bool:
+    """Return whether a slash follows an area code, as in 030/5550106."""
+    before, _slash, after = value.rpartition("/")
+    groups = [group for group in _GROUP.findall(before) if group != "0"]
+    code = "+" * ("+" in before) + "".join(groups)
+    following = len("".join(_GROUP.findall(after)))
+    if not _is_code(code) or following < _MIN_AFTER_SLASH:
+        return False
+    if "/" in before:
+        return True
+    if not groups:
+        return False
+    if not code.startswith(("+", "0")):
+        return len(code) < min(following - 1, _MIN_LOCAL)
+    if code.startswith(("+", "00")):
+        groups = groups[groups[0] == "00" :]
+        groups = groups[len(groups[0].removeprefix("00")) <= _MAX_CODE :]
+    return len(groups) <= 1
+
+
+def _surrounds_code(bare: str) -> bool:
+    """Return whether brackets surround an area code, and no extension: 5550106 (12)."""
+    if not _BALANCED.fullmatch(bare):
+        return False
+    before, _bracket, code = bare.rpartition("(")
+    code, _bracket, after = code.partition(")")
+    if not any(map(str.isdigit, after)):
+        return not any(map(str.isdigit, before))
+    return _is_code(code)
+
+
+def _is_code(bare: str) -> bool:
+    """Return whether the digits may be an area code, with or without a country code."""
+    code = bare.translate(_DROP_PUNCTUATION)
     international = code.startswith(("+", "00"))
-    longest = _MAX_AREA_CODE + international * (2 + _MAX_CODE)
-    return len(after.translate(_DROP_PUNCTUATION)) < 3 or len(code) > longest
+    return len(code) <= _MAX_AREA_CODE + international * (2 + _MAX_CODE)
 
 
 def _zero_position(bare: str) -> int | None:
@@ -214,7 +262,8 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
         - numbers that are only possible, not valid: short codes, emergency numbers,
           local numbers without their area code, which exist in every town;
         - a number without the trunk prefix (0 in Germany) that is usually written with
-          it, and short enough to be a local number;
+          it, and may be a local number, two of them (``55501 55502``), or one with an
+          extension (``5550106-12``);
         - a number that can be read in two ways: ``00`` as the international prefix or
           as part of a national number, or digits that begin with the region's country
           code;
@@ -265,57 +314,76 @@ class _Plan:
         self._shortest = shortest if plan.national_prefix else 0
         self._longest_local: int = min(_MIN_NATIONAL - 1, max(fixed))
         self._local_lengths = frozenset(plan.fixed_line.possible_length_local_only)
+        # Russia writes its numbers with or without the prefix.
+        is_optional = any(
+            layout.national_prefix_optional_when_formatting
+            for layout in plan.number_format
+        )
+        lengths = set() if is_optional else self._local_lengths
+        # Germany lists none that is longer than four digits.
+        is_listed = not lengths or max(lengths) >= _MIN_LOCAL
+        self._subscriber_lengths = (
+            lengths if is_listed else set(range(_MIN_LOCAL, _MIN_NATIONAL))
+        )
         self._own_prefix = plan.preferred_international_prefix or "00"
 
     def readings(self, number: _Number) -> Iterator[str | None]:
         """Yield each possible form of the digits, None where one is invalid."""
-        digits, shorter = number
+        digits, shorter, groups = number
         international = digits.startswith(("+", "00"))
         for candidate in (digits, shorter) if shorter else (digits,):
             if candidate.startswith("00"):
                 # In Australia 0011 is the prefix, and not 00 before a number of +1.
                 own = self._own_prefix
                 if own == "00" or not candidate.startswith(own):
-                    yield self._valid("+" + candidate[2:])
+                    yield self._valid("+" + candidate[2:], groups)
             elif not international and candidate.startswith(self._code):
-                yield self._with_code(candidate)
+                yield self._with_code(candidate, groups)
             if international or not shorter:
-                yield self._valid(candidate)
+                yield self._valid(candidate, groups)
 
-    def _with_code(self, candidate: str) -> str | None:
+    def _with_code(self, candidate: str, groups: list[str]) -> str | None:
         """
         Return the form of digits that begin with the country code, if it is valid.
 
         As short a number may be local: 4953 1157 is one in Hamburg and another one in
         Berlin. It has no form, but makes another reading ambiguous.
         """
-        form = self._valid("+" + candidate)
+        form = self._valid("+" + candidate, groups)
         return _AMBIGUOUS if form and len(candidate) <= self._longest_local else form
 
-    def _valid(self, digits: str) -> str | None:
+    def _valid(self, digits: str, groups: list[str]) -> str | None:
         numbers = self._numbers
         try:
             number = numbers.parse(digits, self._region)
         except numbers.NumberParseException:
             return None
-        if not numbers.is_valid_number(number) or self._lacks_prefix(number, digits):
+        if not numbers.is_valid_number(number):
+            return None
+        significant = numbers.national_significant_number(number)
+        if significant == digits and self._lacks_prefix(number, digits, groups):
             return None
         form = str(numbers.format_number(number, numbers.PhoneNumberFormat.E164))
         return form if PHONE_FORM.fullmatch(form) else None
 
-    def _lacks_prefix(self, number: Any, digits: str) -> bool:
-        """Return whether a local number may have been read as national."""
-        numbers = self._numbers
-        significant = numbers.national_significant_number(number)
-        if significant != digits:
-            return False
+    def _lacks_prefix(self, number: Any, digits: str, groups: list[str]) -> bool:
+        """Return whether local numbers may have been read as a national one."""
         if len(digits) in self._local_lengths:
             return True
-        if len(digits) >= self._shortest:
+        if len(digits) >= self._shortest and not self._may_be_local(groups):
             return False
         # Some numbers have no prefix, such as mobile numbers in Mongolia.
+        numbers = self._numbers
         usual = numbers.format_number(number, numbers.PhoneNumberFormat.NATIONAL)
         return usual == digits or "".join(filter(str.isdigit, usual)) != digits
+
+    def _may_be_local(self, groups: list[str]) -> bool:
+        """Return whether there are two local numbers (55501 55502) or an extension."""
+        *before, last = map(len, groups)
+        if before == [last]:
+            return last >= _MIN_LOCAL and bool(self._subscriber_lengths)
+        is_extension = 0 < len(before) <= 2 and last <= 3
+        return is_extension and sum(before) in self._subscriber_lengths
 
 
 def _phonenumbers() -> Any:
