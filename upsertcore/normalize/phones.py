@@ -40,6 +40,12 @@ _NO_FRACTION = f"{SEPARATORS.decode()}()0"
 _DROP_PUNCTUATION = str.maketrans("", "", "()./")
 _PLUS_AND_DIGITS = re.compile(r"\+?[0-9]+")
 _GROUP = re.compile(r"[0-9]+")
+# Between two numbers: 5360 - 5361. Within one, a hyphen has no spaces around it.
+_WIDE_GAP = re.compile(
+    r"([0-9]{4,})(?:\s+[\-\u2010-\u2015]\s+|\s*\t\s*|\.\s+)([0-9]{4,})(?![0-9])"
+)
+# A range or an extension: 3456-8.
+_SHORT_END = re.compile(r"(.*[0-9])\s*[\-\u2010-\u2015]\s*[0-9]{1,2}", re.DOTALL)
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
 
 # An international prefix, a carrier code and the digits of E.164 together are shorter.
@@ -50,12 +56,17 @@ _MAX_CODE = 3
 # With the trunk prefix, as in 036457/5550.
 _MAX_AREA_CODE = 6
 _MIN_AFTER_SLASH = 3
+# Written before an area code and its slash: 06-20/123-4567.
+_TRUNK_PREFIXES = frozenset({"0", "06", "1", "8"})
 # Without its area code. Shorter ones are rare.
 _MIN_LOCAL = 5
 # A reading that is possible, and in doubt.
 _AMBIGUOUS = ""
 # Local numbers have at most eight digits.
 _MIN_NATIONAL = 9
+# How many lengths the landline numbers of a region have, at most, where an extension is
+# no part of the number.
+_MAX_LENGTHS = 7
 
 
 def phone(value: Any) -> str | None:
@@ -170,6 +181,8 @@ def _parse(value: str) -> _Number | None:
             return None
     if _begins_again(groups, international=digits[0] == "+"):
         return None
+    if _has_wide_gap(value):
+        return None
     if "/" in bare and not _is_behind_code(value):
         return None
     if ("(" in bare or ")" in bare) and not _surrounds_code(bare):
@@ -194,18 +207,29 @@ def _begins_again(groups: list[str], *, international: bool) -> bool:
     return False
 
 
+def _has_wide_gap(value: str) -> bool:
+    """Return whether a gap separates two numbers: 030 12345 - 12346."""
+    return any(
+        len(gap[1]) == len(gap[2]) and ("\t" not in gap[0] or value.count("\t") == 1)
+        for gap in _WIDE_GAP.finditer(value)
+    )
+
+
 def _is_behind_code(value: str) -> bool:
     """Return whether a slash follows an area code, as in 030/5550106."""
     before, _slash, after = value.rpartition("/")
-    groups = [group for group in _GROUP.findall(before) if group != "0"]
+    groups = _GROUP.findall(before) or [""]
+    international = "+" in before or groups[0].startswith("00")
+    if international:
+        groups = [group for group in groups if group != "0"]
+    elif len(groups) > 1 and groups[0] in _TRUNK_PREFIXES:
+        groups[:2] = [f"0{groups[1]}"]
     code = "+" * ("+" in before) + "".join(groups)
     following = len("".join(_GROUP.findall(after)))
-    if not _is_code(code) or following < _MIN_AFTER_SLASH:
+    if not _is_code(code) or not code.strip("+") or following < _MIN_AFTER_SLASH:
         return False
     if "/" in before:
         return True
-    if not groups:
-        return False
     if not code.startswith(("+", "0")):
         return len(code) < min(following - 1, _MIN_LOCAL)
     if code.startswith(("+", "00")):
@@ -259,6 +283,10 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
         With a zero in brackets, or without a plus, it has its E.164 form if it is
         valid. None for any other value, among them:
 
+        - two numbers around a dash or in one line (``12345 - 12346``), and a number that
+          is valid without the one or two digits after its last hyphen
+          (``055 212345-6``), unless extensions are dialled after the number, as in
+          Germany;
         - numbers that are only possible, not valid: short codes, emergency numbers,
           local numbers without their area code, which exist in every town;
         - a number without the trunk prefix (0 in Germany) that is usually written with
@@ -295,9 +323,10 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
             return None
         if number.digits[0] == "+" and not number.without_zero:
             return phone(number.digits)
-        readings = {*plan.readings(number)} - {None}
-        form = readings.pop() if len(readings) == 1 else None
-        return None if form == _AMBIGUOUS else form
+        form = plan.form(number)
+        if form is not None and plan.may_be_two(value, number):
+            return None
+        return form
 
     return phone_in_region
 
@@ -312,6 +341,13 @@ class _Plan:
         self._code = str(plan.country_code)
         shortest = min(_MIN_NATIONAL, max(fixed))
         self._shortest = shortest if plan.national_prefix else 0
+        # Two digits at least, as 0 (30) has another meaning.
+        self._trunk = f"{plan.national_prefix or 'none'}0"
+        # Where numbers have any length, an extension is dialled after the number.
+        self._has_extensions = len(fixed) > _MAX_LENGTHS
+        mobile = {*plan.mobile.possible_length} if plan.mobile else set()
+        longest = {max(fixed), *mobile}
+        self._is_full = not plan.national_prefix and longest == {_MIN_NATIONAL}
         self._longest_local: int = min(_MIN_NATIONAL - 1, max(fixed))
         self._local_lengths = frozenset(plan.fixed_line.possible_length_local_only)
         # Russia writes its numbers with or without the prefix.
@@ -319,7 +355,7 @@ class _Plan:
             layout.national_prefix_optional_when_formatting
             for layout in plan.number_format
         )
-        lengths = set() if is_optional else self._local_lengths
+        lengths = frozenset() if is_optional else self._local_lengths
         # Germany lists none that is longer than four digits.
         is_listed = not lengths or max(lengths) >= _MIN_LOCAL
         self._subscriber_lengths = (
@@ -327,9 +363,40 @@ class _Plan:
         )
         self._own_prefix = plan.preferred_international_prefix or "00"
 
-    def readings(self, number: _Number) -> Iterator[str | None]:
+    def form(self, number: _Number) -> str | None:
+        """Return the one form that the digits may have; None for none or several."""
+        readings = {*self._readings(number)} - {None}
+        return (readings.pop() or None) if len(readings) == 1 else None
+
+    def may_be_two(self, value: str, number: _Number) -> bool:
+        """Return whether a valid number may be two: 22123 22124, 02-712-3456-8."""
+        groups = number.groups
+        if (
+            len(groups) == 2
+            and abs(len(groups[0]) - len(groups[1])) <= 1
+            and not groups[0].startswith(self._code)
+            and (
+                # In Luxembourg, which has no area codes, numbers have any length.
+                (self._has_extensions and not self._shortest)
+                or all(self.form(_Number(part, "", [part])) for part in groups)
+            )
+        ):
+            return True
+        end = _SHORT_END.fullmatch(value.strip())
+        if end is not None and self._has_extensions and not self._is_mobile(number):
+            return False
+        shorter = None if end is None else _parse(end[1])
+        return shorter is not None and self.form(shorter) is not None
+
+    def _is_mobile(self, number: _Number) -> bool:
+        numbers = self._numbers
+        parsed = numbers.parse(number.digits, self._region)
+        return bool(numbers.number_type(parsed) == numbers.PhoneNumberType.MOBILE)
+
+    def _readings(self, number: _Number) -> Iterator[str | None]:
         """Yield each possible form of the digits, None where one is invalid."""
         digits, shorter, groups = number
+        trunk = self._trunk
         international = digits.startswith(("+", "00"))
         for candidate in (digits, shorter) if shorter else (digits,):
             if candidate.startswith("00"):
@@ -339,7 +406,8 @@ class _Plan:
                     yield self._valid("+" + candidate[2:], groups)
             elif not international and candidate.startswith(self._code):
                 yield self._with_code(candidate, groups)
-            if international or not shorter:
+            # In Belarus 8 (029) is dialled as 8029.
+            if international or not shorter or digits[: len(trunk)] == trunk:
                 yield self._valid(candidate, groups)
 
     def _with_code(self, candidate: str, groups: list[str]) -> str | None:
@@ -363,6 +431,9 @@ class _Plan:
         significant = numbers.national_significant_number(number)
         if significant == digits and self._lacks_prefix(number, digits, groups):
             return None
+        # In Poland a number is full with nine digits.
+        if self._is_full and len(digits) < _MIN_NATIONAL and digits[0] in "123456789":
+            return None
         form = str(numbers.format_number(number, numbers.PhoneNumberFormat.E164))
         return form if PHONE_FORM.fullmatch(form) else None
 
@@ -382,7 +453,7 @@ class _Plan:
         *before, last = map(len, groups)
         if before == [last]:
             return last >= _MIN_LOCAL and bool(self._subscriber_lengths)
-        is_extension = 0 < len(before) <= 2 and last <= 3
+        is_extension = 0 < len(before) <= 2 and last <= 3 + self._has_extensions
         return is_extension and sum(before) in self._subscriber_lengths
 
 
