@@ -283,7 +283,7 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
         With a zero in brackets, or without a plus, it has its E.164 form if it is
         valid. None for any other value, among them:
 
-        - two numbers around a dash or in one line (``12345 - 12346``), and a number that
+        - two numbers around a dash (``12345 - 12346``), and a number that
           is valid without the one or two digits after its last hyphen
           (``055 212345-6``), unless extensions are dialled after the number, as in
           Germany;
