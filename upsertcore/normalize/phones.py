@@ -42,7 +42,7 @@ _PLUS_AND_DIGITS = re.compile(r"\+?[0-9]+")
 _GROUP = re.compile(r"[0-9]+")
 # Between two numbers: 5360 - 5361. Within one, a hyphen has no spaces around it.
 _WIDE_GAP = re.compile(
-    r"([0-9]{4,})(?:\s+[\-\u2010-\u2015]\s+|\s*\t\s*|\.\s+)([0-9]{4,})(?![0-9])"
+    r"([0-9]{4,})(?:\s+[\-\u2010-\u2015]\s+|[\u2012-\u2015]|\s*\t\s*|\.\s+)([0-9]{4,})(?![0-9])"
 )
 # A range or an extension: 3456-8.
 _SHORT_END = re.compile(r"(.*[0-9])\s*[\-\u2010-\u2015]\s*[0-9]{1,2}", re.DOTALL)
@@ -56,6 +56,8 @@ _MAX_CODE = 3
 # With the trunk prefix, as in 036457/5550.
 _MAX_AREA_CODE = 6
 _MIN_AFTER_SLASH = 3
+# Kenya, Tanzania and Uganda dial each other by codes that begin as the prefix 00 does.
+_NEIGHBOURS = dict.fromkeys(("KE", "TZ", "UG"), ("005", "006", "007"))
 # Written before an area code and its slash: 06-20/123-4567.
 _TRUNK_PREFIXES = frozenset({"0", "06", "1", "8"})
 # Without its area code. Shorter ones are rare.
@@ -361,6 +363,7 @@ class _Plan:
         self._subscriber_lengths = (
             lengths if is_listed else set(range(_MIN_LOCAL, _MIN_NATIONAL))
         )
+        self._neighbours = _NEIGHBOURS.get(region, ())
         self._own_prefix = plan.preferred_international_prefix or "00"
 
     def form(self, number: _Number) -> str | None:
@@ -399,6 +402,8 @@ class _Plan:
         trunk = self._trunk
         international = digits.startswith(("+", "00"))
         for candidate in (digits, shorter) if shorter else (digits,):
+            if candidate.startswith(self._neighbours):
+                return
             if candidate.startswith("00"):
                 # In Australia 0011 is the prefix, and not 00 before a number of +1.
                 own = self._own_prefix
