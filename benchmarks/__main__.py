@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if args.command == "guard":
         valgrind = args.valgrind or guard.find_valgrind()
+        if args.features:
+            return guard.features(valgrind, args.out / "README.md", say=print)
         return guard.guard(valgrind, args.baseline, store=args.store, say=print)
     if args.command == "accuracy":
         print(accuracy.main(args.out, quick=args.quick, quiet=args.quiet))
@@ -73,7 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     profile = commands.add_parser("profile", help="where the time of an upsert goes")
     profile.add_argument("--size", type=int, default=10_000)
     check = commands.add_parser("guard", help="instruction counts against a baseline")
-    check.add_argument("--store", action="store_true", help="write the baseline")
+    action = check.add_mutually_exclusive_group()
+    action.add_argument("--store", action="store_true", help="write the baseline")
+    action.add_argument(
+        "--features", action="store_true", help="what each feature costs, as a table"
+    )
     check.add_argument("--valgrind", default="", help="the program to count with")
     check.add_argument("--baseline", type=Path, default=_FOLDER / "baseline.json")
     # These flags may come before or after the command; a missing one must not reset

@@ -1,5 +1,5 @@
 """
-The guard: instructions of fixed cases, compared with a stored baseline.
+The guard: instructions of fixed cases, compared with a stored baseline or each other.
 
 Rules:
     Instructions are counted instead of seconds, because counts are repeatable.
@@ -17,19 +17,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.guard_cases import CALLS, CASES
+from benchmarks import guard_report
+from benchmarks.guard_run import ALL_CASES
+from benchmarks.markdown import insert_block
 from benchmarks.measure import ROOT
+from upsertcore import __version__
 
 __all__ = [
     "LIMIT",
     "compare",
     "count_instructions",
+    "features",
     "find_valgrind",
     "guard",
     "platform_name",
@@ -39,9 +44,10 @@ LIMIT = 3
 """The maximum growth of a count, in per cent."""
 
 Say = Callable[[str], object]
-Count = Callable[[str, str], int]
+Count = Callable[[str, Sequence[str]], Mapping[str, int]]
 
-_TOTAL = re.compile(r"Collected\s*:\s*([0-9]+)")
+_TOTAL = re.compile(r"==([0-9]+)== Collected\s*:\s*([0-9]+)")
+_UNAVAILABLE = "instructions are not counted: valgrind is not installed"
 
 
 def platform_name() -> str:
@@ -95,15 +101,56 @@ def compare(
     return passed, lines
 
 
-def count_instructions(valgrind: str, name: str) -> int:
+def count_instructions(valgrind: str, names: Sequence[str]) -> dict[str, int]:
     """
-    Count the instructions of one call of a case.
+    Count the instructions of one call of each case.
 
     Raises:
-        RuntimeError: If the program fails or prints no count.
+        RuntimeError: If the program fails, or prints no count of a process.
     """
-    total, preparation = _total(valgrind, name, CALLS), _total(valgrind, name, 0)
-    return (total - preparation) // CALLS
+    python = [sys.executable, "-m", "benchmarks.guard_run", *names]
+    with tempfile.TemporaryDirectory() as folder:
+        out = f"--callgrind-out-file={folder}/out.%p"
+        ran = subprocess.run(  # noqa: S603 - valgrind, this interpreter, our own module
+            [valgrind, "--tool=callgrind", out, *python],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    totals = dict(_TOTAL.findall(ran.stderr))
+    counts = _per_call(ran.stdout, totals)
+    if ran.returncode or counts.keys() != {*names}:
+        # The lines of valgrind begin with the id of a process.
+        lines = [line for line in ran.stderr.splitlines() if line[:2] != "=="]
+        last = (lines or ["nothing"])[-1]
+        raise RuntimeError(f"{valgrind} on {', '.join(names)}: {last}")
+    return counts
+
+
+def _per_call(processes: str, totals: Mapping[str, str]) -> dict[str, int]:
+    r"""
+    Return the instructions of one call of each case.
+
+    Args:
+        processes: What :mod:`benchmarks.guard_run` prints.
+        totals: The instructions of each process, by its id.
+
+    >>> _per_call("7 create 0\n8 create 5\n9 plain 0", {"7": "100", "8": "150"})
+    {'create': 10}
+    """
+    preparation, counts = dict[str, int](), dict[str, int]()
+    for line in processes.splitlines():
+        process, name, calls = line.split()
+        if process not in totals:
+            continue
+        if int(calls) == 0:
+            preparation[name] = int(totals[process])
+        elif name in preparation:
+            extra = int(totals[process]) - preparation[name]
+            counts[name] = extra // int(calls)
+    return counts
 
 
 def guard(
@@ -122,7 +169,7 @@ def guard(
         baseline: A JSON file of counts by Python and platform.
         store: True to store the counts instead of checking them.
         say: Called with each line.
-        count: (valgrind, case): the instructions of one call.
+        count: (valgrind, cases): the instructions of one call of each case.
 
     Returns:
         The exit status: 1 if a count has grown too much, 0 otherwise.
@@ -130,15 +177,13 @@ def guard(
     baselines = _read(baseline)
     stored = baselines.get(platform_name(), {})
     if not valgrind:
-        say("instructions are not counted: valgrind is not installed")
+        say(_UNAVAILABLE)
         return 0
     if not (stored or store):
         here = platform_name()
         say(f"instructions are not counted: {baseline.name} has none for {here}")
         return 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda name: count(valgrind, name), CASES)
-        counts = dict(zip(CASES, results, strict=True))
+    counts = _count_all(valgrind, [*ALL_CASES], count)
     if store:
         entry = {"attrs": version("attrs"), "instructions": counts}
         baselines = {**baselines, platform_name(): entry}
@@ -155,27 +200,52 @@ def guard(
     return 0 if passed else 1
 
 
+def features(
+    valgrind: str, readme: Path, *, say: Say, count: Count = count_instructions
+) -> int:
+    """
+    Count what features and workloads cost, and write the tables into a README.
+
+    Args:
+        valgrind: The program, blank if there is none.
+        readme: The file; its tables are replaced, or appended if it has none.
+        say: Called with the tables.
+        count: As for :func:`guard`.
+
+    Returns:
+        The exit status, 0.
+    """
+    if not valgrind:
+        say(_UNAVAILABLE)
+        return 0
+    counts = _count_all(valgrind, guard_report.names(), count)
+    tables = guard_report.report(counts)
+    say(tables)
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    block = f"{_counted_with()}\n\n{tables}"
+    text = insert_block(text, block, guard_report.BEGIN, guard_report.END)
+    readme.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _counted_with() -> str:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    packages = f"upsertcore {__version__}, attrs {version('attrs')}"
+    return f"Counted {today}; {platform_name()}; {packages}."
+
+
+def _count_all(valgrind: str, names: Sequence[str], count: Count) -> dict[str, int]:
+    """Count cases, as many at once as there are cores."""
+    cores = os.cpu_count() or 1
+    groups = [names[first::cores] for first in range(min(cores, len(names)))]
+    with ThreadPoolExecutor(cores) as pool:
+        results = pool.map(lambda group: count(valgrind, group), groups)
+        counts = {name: n for result in results for name, n in result.items()}
+    return {name: counts[name] for name in names}
+
+
 def _read(baseline: Path) -> dict[str, Any]:
     if not baseline.exists():
         return {}
     baselines: dict[str, Any] = json.loads(baseline.read_text(encoding="utf-8"))
     return baselines
-
-
-def _total(valgrind: str, name: str, calls: int) -> int:
-    python = [sys.executable, "-m", "benchmarks.guard_cases", name, str(calls)]
-    with tempfile.TemporaryDirectory() as folder:
-        out = f"--callgrind-out-file={folder}/out"
-        ran = subprocess.run(  # noqa: S603 - valgrind, this interpreter, our own module
-            [valgrind, "--tool=callgrind", out, *python],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-    match = _TOTAL.search(ran.stderr)
-    if ran.returncode or match is None:
-        last = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"{valgrind} on {name}: {last}")
-    return int(match[1])

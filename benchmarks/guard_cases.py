@@ -1,18 +1,15 @@
 """
-The fixed cases of the guard; runs one of them.
+The fixed cases of the guard.
 
 Rules:
     Ids, clock and patches are fixed, so that two runs do the same work.
     A case does the same preparation for any number of calls, so that the difference
     of two runs is the cost of the calls.
-
-    python -m benchmarks.guard_cases CASE CALLS
 """
 
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -21,7 +18,7 @@ from benchmarks.engines.ours import policy_for
 from benchmarks.workloads import Case, Patch, patches
 from upsertcore import ContactBook
 
-__all__ = ["CALLS", "CASES", "main"]
+__all__ = ["CALLS", "CASES"]
 
 CALLS = 1_000
 """The number of calls that a case prepares, and the maximum that it makes."""
@@ -138,16 +135,3 @@ CASES: dict[str, Callable[[int], int]] = {
     "planned": planned,
 }
 """By name; each function returns how many calls had the expected result."""
-
-
-def main(name: str, calls: int) -> None:
-    """Run a case, and check the result of every call."""
-    successes = CASES[name](calls)
-    if successes != calls:
-        raise SystemExit(
-            f"{name}: only {successes} of {calls} calls had the expected result"
-        )
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))

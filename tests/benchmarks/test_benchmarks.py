@@ -1,11 +1,9 @@
-"""The benchmarks: workloads, engines that agree, tables, plots and the guard."""
+"""The benchmarks: workloads, engines that agree, tables and plots."""
 
 from __future__ import annotations
 
 import doctest
 import json
-import stat
-import sys
 from collections import Counter
 from importlib import import_module
 from itertools import pairwise
@@ -16,7 +14,7 @@ from xml.etree import ElementTree as ET
 import attrs
 import pytest
 
-from benchmarks import guard, guard_cases, plots, report, worker
+from benchmarks import plots, report, worker
 from benchmarks.__main__ import main
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES
@@ -345,69 +343,6 @@ class TestReport:
         assert all(after - before >= 14 for before, after in pairwise(heights))
 
 
-def program_at(folder: Path, body: str) -> str:
-    """Write a program that takes the arguments of valgrind."""
-    program = folder / "valgrind"
-    program.write_text(f"#!{sys.executable}\nimport sys\n{body}\n", encoding="utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return str(program)
-
-
-COUNTS = 'print("==1== Collected :", 1000 + 50 * int(sys.argv[-1]), file=sys.stderr)'
-
-
-class TestGuard:
-    @pytest.mark.parametrize("name", guard_cases.CASES)
-    def test_guard_case_makes_the_calls_of_its_name(self, name: str) -> None:
-        guard_cases.main(name, 5)
-
-    def test_more_than_three_per_cent_growth_fails(self) -> None:
-        before = {"create": 1_000}
-
-        assert guard.compare({"create": 900}, before)[0]
-        assert guard.compare({"create": 1_030}, before)[0]
-        assert not guard.compare({"create": 1_031}, before)[0]
-
-    def test_guard_compares_with_the_stored_baseline(self, tmp_path: Path) -> None:
-        """The baseline is that of this Python and platform."""
-        lines: list[str] = []
-        file = tmp_path / "baseline.json"
-
-        def run_guard(count: int, *, store: bool = False) -> int:
-            return guard.guard(
-                "valgrind", file, store=store, say=lines.append, count=lambda *_: count
-            )
-
-        assert [0, 0, 1] == [run_guard(100, store=True), run_guard(103), run_guard(104)]
-        assert {guard.platform_name()} == json.loads(
-            file.read_text(encoding="utf-8")
-        ).keys()
-        assert "create: 104 instructions, +4.0 % of the baseline: too many" in lines
-
-    def test_guard_without_valgrind_or_baseline_passes_with_a_line(
-        self, tmp_path: Path
-    ) -> None:
-        lines: list[str] = []
-        file = tmp_path / "baseline.json"
-
-        platform = guard.platform_name()
-        assert 0 == guard.guard("", file, say=lines.append)
-        assert 0 == guard.guard("valgrind", file, say=lines.append)
-        assert [
-            "instructions are not counted: valgrind is not installed",
-            f"instructions are not counted: baseline.json has none for {platform}",
-        ] == lines
-
-    def test_count_excludes_the_run_without_calls(self, tmp_path: Path) -> None:
-        assert 50 == guard.count_instructions(program_at(tmp_path, COUNTS), "create")
-
-    def test_error_of_a_failed_program_has_its_last_line(self, tmp_path: Path) -> None:
-        program = program_at(tmp_path, 'sys.exit("no such tool")')
-
-        with pytest.raises(RuntimeError, match="on create: no such tool"):
-            guard.count_instructions(program, "create")
-
-
 class TestModules:
     @pytest.mark.parametrize("path", MODULES, ids=[path.stem for path in MODULES])
     def test_module_has_true_examples_and_is_short(self, path: Path) -> None:
@@ -448,16 +383,3 @@ class TestCommand:
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}
         assert (1, 0.5) == (steps["book.upsert"], steps["fast_path._update"])
-
-    def test_guard_command_fails_on_growth(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """The baseline is stored with one program and checked with another."""
-        baseline = ["--baseline", str(tmp_path / "baseline.json")]
-        costlier = COUNTS.replace("50 *", "52 *")
-
-        command = ["guard", *baseline, "--valgrind"]
-        assert 0 == main([*command, program_at(tmp_path, COUNTS), "--store"])
-        assert 0 == main([*command, program_at(tmp_path, COUNTS)])
-        assert 1 == main([*command, program_at(tmp_path, costlier)])
-        assert "too many" in capsys.readouterr().out
