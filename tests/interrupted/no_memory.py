@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.interrupted.pairs import fill_free_pairs
 from tests.interrupted.verbs import VERBS, book_after, state
 
 
@@ -26,6 +27,7 @@ def main(name: str) -> None:
     for number in count():
         book = book_after(choices, before)
         failed = False
+        fill_free_pairs()
         _testcapi.set_nomemory(number, number + 1)
         try:
             call(book)

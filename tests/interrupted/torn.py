@@ -222,7 +222,13 @@ def book_before(case: dict[str, Any]) -> tuple[ContactBook, World]:
 
 def _leave_pending(book: ContactBook, world: World, point: int) -> None:
     world.begin(5)
-    interrupt(lambda: call_text(book, world, world.case["pending"]), point)
+    interrupt(lambda: _make_call(book, world, world.case["pending"]), point)
+
+
+def _make_call(book: ContactBook, world: World, step: list[Any]) -> None:
+    """Make a call without its text: attrs keeps what it was showing when it ended."""
+    with suppress(errors.UpsertError, IdInUse):
+        make_call(book, world, step)
 
 
 @cache
@@ -234,7 +240,7 @@ def _takes_effect_at(text: str) -> int:
     low = 0
     book, world = book_before(case)
     world.case = {**case, "pending": step}
-    high = count_points(lambda: call_text(book, world, step))
+    high = count_points(lambda: _make_call(book, world, step))
     while low < high:
         point = (low + high) // 2
         book, world = book_before(case)

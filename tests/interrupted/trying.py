@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.interrupted.disguise import call_with_own_classes, call_with_own_ids
+from tests.interrupted.pairs import fill_free_pairs
 from tests.interrupted.points import count_points, interrupt
 from tests.interrupted.torn import (
     CASES,
@@ -34,7 +35,7 @@ from tests.interrupted.ways import (
     with_few_frames,
     with_garbage,
 )
-from upsertcore import ContactBook, errors
+from upsertcore import ContactBook, Outcomes, errors
 from upsertcore.engine.outcome import Outcome
 from upsertcore.store.ids import IdInUse
 
@@ -341,7 +342,7 @@ def _host(case: Case, wanted: int | None, shift: int) -> str:
         world.disturb = None
         if world.calls_left > 0:
             return f"{number - 1} calls"
-        collected = isinstance(result, list) and error in result
+        collected = isinstance(result, Outcomes) and error in result
         if raised_error is not error and not collected:
             raise Torn(
                 f"call {number}: {raised_error!r} is not what was raised; {result!r}"
@@ -572,6 +573,11 @@ def _fork_inside(case: Case, wanted: int | None, shift: int) -> str:
     return f"{count} instructions, {counts}"
 
 
+# Made beforehand, because there is no memory for the tuple when they are caught. The
+# last two are CPython's own: "error return without exception", "can't allocate lock".
+_WITHOUT_MEMORY = MemoryError, SystemError, RuntimeError
+
+
 def _without_memory(case: Case, wanted: int | None, shift: int) -> str:
     """Let allocations of the call fail, one at a time; run in another process."""
     import _testcapi  # type: ignore[import-not-found]
@@ -580,11 +586,11 @@ def _without_memory(case: Case, wanted: int | None, shift: int) -> str:
     lasts = case.get("lasts", 1)
 
     def fails(call: Callable[[], object], number: int) -> bool:
+        fill_free_pairs()
         _testcapi.set_nomemory(number, number + lasts if lasts else 0)
         try:
             call()
-        except (MemoryError, SystemError, RuntimeError):
-            # CPython's own: "error return without exception", "can't allocate lock".
+        except _WITHOUT_MEMORY:
             return True
         except errors.UpsertError:
             return False
