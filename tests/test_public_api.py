@@ -21,6 +21,7 @@ PUBLIC = [
     "ContactBook",
     "Entry",
     "Outcome",
+    "Outcomes",
     "Plan",
     "Policy",
     "Rule",

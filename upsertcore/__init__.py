@@ -14,6 +14,7 @@ _HOMES = {
     "ContactBook": "book.book",
     "Entry": "store.journal",
     "Outcome": "engine.outcome",
+    "Outcomes": "engine.outcomes",
     "Plan": "engine.plan",
     "Policy": "policy.policy",
     "Rule": "rules.rule",

@@ -2,6 +2,7 @@ from upsertcore import errors, laws, normalize, profiles, rules
 from upsertcore.book.book import ContactBook
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Change, Outcome, Withheld
+from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.plan import Plan
 from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import (
@@ -27,6 +28,7 @@ __all__ = [
     "ContactBook",
     "Entry",
     "Outcome",
+    "Outcomes",
     "Plan",
     "Policy",
     "Rule",

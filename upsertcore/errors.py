@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any, TypeVar, final
@@ -74,7 +74,7 @@ class Refused(UpsertError):
     """
 
     row: int | None = None
-    outcomes: tuple[Any, ...] = ()
+    outcomes: Sequence[Any] = ()
     is_from_caller: bool = False
 
 
@@ -270,7 +270,7 @@ def note_function(
         error.is_from_caller = True
 
 
-def with_row(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row") -> E:
+def with_row(error: E, row: int, outcomes: Sequence[Any] = (), noun: str = "row") -> E:
     """
     Add the row of a batch to an exception.
 
@@ -289,7 +289,7 @@ def with_row(error: E, row: int, outcomes: Iterable[Any] = (), noun: str = "row"
     """
     add_note(error, f"{noun} {row}")
     with contextlib.suppress(AttributeError, TypeError):
-        error.row, error.outcomes = row, tuple(outcomes)  # type: ignore[attr-defined]
+        error.row, error.outcomes = row, outcomes  # type: ignore[attr-defined]
     return error
 
 

@@ -382,4 +382,4 @@ class TestCommand:
 
         assert 1 == pytest.approx(sum(part["share"] for part in rows))
         steps = {part["step"]: part["calls"] for part in rows}
-        assert (1, 0.5) == (steps["book.upsert"], steps["fast_path._update"])
+        assert (1, 0.5) == (steps["book.upsert"], steps["common_upsert._update"])

@@ -360,7 +360,7 @@ class TestRow:
     ) -> None:
         """Their outcomes are in the list."""
         rows = [{}, *self.GOOD, {"emial": "c@x"}, {"email": "d@x"}]
-        results: list[Any] = make_book(policy).upsert_many(
+        results: Any = make_book(policy).upsert_many(
             rows, on_duplicates=on_duplicates, on_refused="collect"
         )
 

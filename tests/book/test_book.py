@@ -710,14 +710,14 @@ class TestApplicationFunctions:
 
         assert ("x", "Eve") == (outcome.contact["ref"], outcome.contact["name"])
 
-    @pytest.mark.parametrize(("atomic", "conflicts"), [(False, 4), (True, 3)])
+    @pytest.mark.parametrize(("atomic", "conflicts"), [(False, 6), (True, 3)])
     def test_overtaken_call_queues_before_other_writers(
         self,
         monkeypatch: pytest.MonkeyPatch,
         atomic: bool,  # noqa: FBT001 - pytest passes it by name
         conflicts: int,
     ) -> None:
-        """After a few conflicts, of which a single call has one on the fast path."""
+        """After a few conflicts, of which a single call has three on the fast path."""
         monkeypatch.setattr(queue, "_QUEUE_SECONDS", 60.0)
         names = count()
         threads: list[threading.Thread] = []

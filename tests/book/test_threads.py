@@ -264,8 +264,8 @@ def test_call_inside_a_locked_call_is_an_error() -> None:
             lambda: book.get("c-1"),
             lambda: len(book),
             lambda: book.delete("c-1"),
-            lambda: book.create({"email": "new@x"}),
-            lambda: book.upsert({"email": "1@x", "tags": []}),
+            lambda: book.create({"email": "new@x"}, idempotency_key="a"),
+            lambda: book.upsert({"email": "1@x"}, if_version=1),
         ):
             with pytest.raises(RuntimeError, match="in the middle of a call"):
                 call()

@@ -192,7 +192,7 @@ def merge_another(book: ContactBook) -> None:
     [
         (delete, "contact c-1 is gone"),
         (merge_into_another, "contact c-1 was merged into c-2"),
-        (update, "contact c-1 is at version 3, not 2 (city, name, at)"),
+        (update, "contact c-1 is at version 3, not 2 (name, at, city)"),
         (merge_another, "contact c-1 is at version 3, not 2"),
     ],
 )

@@ -315,8 +315,8 @@ class TestOutcome:
 
         assert lines == [
             "merged c-1, with c-2",
-            "name: ['A'] -> ['A', 'B'] (replace, merged by union)",
             "email: 'a@x' stored (replace, merged by keep)",
+            "name: ['A'] -> ['A', 'B'] (replace, merged by union)",
             "tags: ['b'] stored (union, merged by keep)",
         ]
 

@@ -52,11 +52,11 @@ def eager_outcome(name: str) -> Outcome:
 
 def lazy_outcome(name: str) -> Outcome:
     """Make the same outcome of rows without contacts."""
-    result, contact, before, by = OUTCOMES[name]
+    _result, contact, before, by = OUTCOMES[name]
     row = own_row(contact)
     row_before = None if before is None else own_row(before)
-    record = row, row if before is contact else row_before, by
-    return outcome_from_record(result, record, POLICY)
+    record = row, row if before is contact else row_before, by, 1, 0, None
+    return outcome_from_record(record, POLICY)
 
 
 def own_row(contact: Contact) -> Row:
@@ -195,7 +195,7 @@ def test_unchanged_outcome_has_one_contact_object() -> None:
 def test_contacts_are_those_of_the_rows() -> None:
     """The rows return the same objects while the outcome exists."""
     row, row_before = own_row(AFTER), own_row(BEFORE)
-    outcome = outcome_from_record("updated", (row, row_before, "email"), POLICY)
+    outcome = outcome_from_record((row, row_before, "email", 1, 0, None), POLICY)
     contact = contact_from_row(row)
 
     assert contact is outcome.contact

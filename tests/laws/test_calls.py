@@ -1218,7 +1218,7 @@ PATCHED: list[tuple[str, Trial, type, str, Defect, str]] = [
     ),
     (
         *("scopes_apart", trial_of(MAIL, BOTH, policy=MERGES)),
-        *(ContactIndex, "holders", _holders_in_any_scope),
+        *(ContactIndex, "scopes", _read_any_scope),
         "unchanged c-1, not created new-1",
     ),
     (

@@ -243,7 +243,7 @@ class JoiningMachine(UpsertMachine):
         else:
             options["on_refused"] = mode
         self.many(
-            lambda: self.book.upsert_many(many, **options),
+            lambda: [*self.book.upsert_many(many, **options)],
             lambda: self.oracle.upsert_many(many, **options),
             atomic=mode == "atomic",
         )

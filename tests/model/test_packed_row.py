@@ -303,34 +303,39 @@ class TestGarbageCollector:
 class TestNames:
     """Rows with the same names share one tuple of them, up to a limit."""
 
+    def test_declared_names_come_first_whatever_the_contact_has(self) -> None:
+        names = Names(["name", "city"])
+
+        assert ("name", "city") == names.declared
+        for fields in ([], ["city"], ["city", "name"], {"name": 1}):
+            assert names.of(fields) is names.declared
+        assert ("name", "city", "b", "a") == names.of(["b", "name", "a"])
+
     def test_equal_names_share_one_tuple(self) -> None:
         """Their order counts."""
         names = Names()
-        shared = names.share(["city", "name"])
+        shared = names.of(["city", "name"])
 
         assert ("city", "name") == shared
-        assert shared is names.share(iter(["city", "name"]))
-        assert shared is names.share({"city": 1, "name": 2})
-        assert ("name", "city") == names.share(["name", "city"])
-        assert () == names.share([])
-
-    def test_has_compares_by_identity(self) -> None:
-        """An equal tuple is another one."""
-        names = Names()
-        shared = names.share(["city", "name"])
-
-        assert [True, False, False] == [
-            names.has(item) for item in (shared, (*shared,), ("name",))
-        ]
+        assert shared is names.of({"city": 1, "name": 2})
+        assert ("name", "city") == names.of(["name", "city"])
+        assert () == names.of([])
 
     def test_names_beyond_the_limit_are_not_shared(self) -> None:
         names = Names()
         for number in range(MAX_NAMES):
-            names.share([f"{number}"])
+            names.of([f"{number}"])
         last, beyond = [f"{MAX_NAMES - 1}"], [f"{MAX_NAMES}"]
 
-        assert names.share(last) is names.share(last)
-        assert names.has(names.share(last))
-        assert (f"{MAX_NAMES}",) == names.share(beyond)
-        assert names.share(beyond) is not names.share(beyond)
-        assert not names.has(names.share(beyond))
+        assert names.of(last) is names.of(last)
+        assert (f"{MAX_NAMES}",) == names.of(beyond)
+        assert names.of(beyond) is not names.of(beyond)
+
+
+def test_field_that_a_contact_lacks_is_none_in_its_row() -> None:
+    contact = new_contact()
+    made = row_of(contact, ("first", *contact, "last"), 0, ())
+
+    assert (None, *contact.fields.values(), None) == made[FORMS:]
+    del contact
+    assert new_contact() == contact_from_row(made)

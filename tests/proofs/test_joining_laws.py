@@ -452,7 +452,7 @@ def test_duplicate_patches_are_refused_with_the_others_named(
     """The other patches are the fold."""
     book, twin = book_after_calls(case), book_after_calls(case)
     duplicates = duplicates_of(case.policy, batch)
-    answers: list[Any] = book.upsert_many(
+    answers: Any = book.upsert_many(
         batch, scope=case.scope, on_refused="collect", on_duplicates=on_duplicates
     )
 

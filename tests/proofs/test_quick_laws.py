@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hypothesis import example, given, reject
@@ -15,9 +16,11 @@ from upsertcore import (
     field,
     first_match,
     first_present,
+    key,
+    merge_all,
     normalize,
 )
-from upsertcore.book.fast_path import ASCII_FORMS
+from upsertcore.book.key_lookup import ASCII_FORMS
 from upsertcore.rules import (
     append,
     deep,
@@ -45,7 +48,8 @@ POOL: dict[str, tuple[Any, ...]] = {
     "code": ("a", "b", " ", 7, "7", 7.5),
     "name": ("Ada", "Bo", "Ada", "Zo\u00eb", "", None, 1, True, 1.0, ["a"], ["b", 1]),
     "city": ("Oslo", "Bergen", "\ud800", "-", {"a": [1]}, {"a": [True], "b": "x"}),
-    "note": ("x", ["x"], ["y", "x"], {"id": 1}, []),
+    "age": (7, 1.0, ["a"], None, ""),
+    "note": ("x", ["x"], ["y", "x"], {"id": 1}, [], ["eve@x.org"], "ada@x.org", None),
 }
 RULES = (
     replace,
@@ -70,16 +74,28 @@ def tidy(value: Any) -> Any:
     return value
 
 
+STRATEGIES: Any = (
+    *(first_match, first_match, first_present, all_agree, merge_all),
+    partial(first_match, guard="if_set"),
+    partial(first_match, guard="strict", on_contradiction="drop"),
+)
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> Policy:
     """Draw a simple policy, which has a fast path."""
     order = draw(st.permutations([*KEYS]))
     consulted = order[: draw(st.integers(1, 3))]
-    make = draw(st.sampled_from((first_match, first_match, first_present, all_agree)))
+    make = draw(st.sampled_from(STRATEGIES))
     lines: dict[str, Any] = {
         name: field(
             key=normal,
             unique=draw(st.booleans()),
+            keep_aliases=draw(st.sampled_from((False, False, True))),
+            max_forms=draw(st.sampled_from((None, None, 1, 2))),
+            blocked=draw(st.sampled_from(((), (), ("b*", "nobody")))),
+            null=draw(st.sampled_from(("clear", "ignore", "reject"))),
+            blank=draw(st.sampled_from(("store", "ignore", "clear", "reject"))),
             clean=draw(st.sampled_from((None, None, None, tidy))),
             rule=draw(st.sampled_from((replace, replace, replace, keep, on_create))),
         )
@@ -92,10 +108,32 @@ def tables(draw: st.DrawFn) -> Policy:
         clean=draw(st.sampled_from((None, tidy))),
     )
     lines["city"] = field(
+        blank=draw(st.sampled_from(("store", "ignore", "clear"))),
         default=draw(st.sampled_from((None, None, "Rome"))),
         rule=draw(st.sampled_from(RULES)),
     )
+    keys = {
+        "person": key("name", "city", normalize=normalize.text),
+        "mails": key("email", "note", normalize=normalize.email, any_of=True),
+        "more": key(
+            *("email", "note"),
+            normalize=normalize.email,
+            any_of=True,
+            append_new=True,
+            unique=True,
+        ),
+        "born": key("code", "city", normalize=normalize.exact, unique=True),
+    }
+    lines["note"] = field(blank=draw(st.sampled_from(("store", "ignore", "clear"))))
+    named = draw(st.sets(st.sampled_from([*keys]), max_size=1))
+    consulted = (
+        [*consulted, *sorted(draw(st.sets(st.sampled_from([*named]))))]
+        if named
+        else consulted
+    )
     options: dict[str, Any] = {
+        "keys": {name: keys[name] for name in sorted(named)},
+        "on_blocked": draw(st.sampled_from(("store", "ignore", "refuse"))),
         "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_key_in_use": draw(st.sampled_from(("refuse", "withhold", "allow"))),
         "on_no_key": draw(st.sampled_from(("refuse", "create"))),
@@ -116,23 +154,34 @@ PATCHES = st.fixed_dictionaries(
 )
 CALLS = st.lists(
     st.tuples(
-        st.sampled_from(("upsert",) * 6 + ("create", "delete")),
+        st.sampled_from(("upsert",) * 6 + ("create", "delete", "merge")),
         PATCHES,
         st.sampled_from(("", "", "east")),
+        st.sampled_from(
+            (
+                *({}, {}, {}, {"null": "ignore"}, {"null": "clear", "blank": "clear"}),
+                *({"rules": {"name": keep, "code": replace}}, {"blank": "ignore"}),
+                {"rules": {"age": union}},
+            )
+        ),
     ),
     max_size=8,
 )
 
 
-def answer_to(book: ContactBook, call: tuple[str, Any, str]) -> str:
+def answer_to(book: ContactBook, call: tuple[str, Any, str, Any]) -> str:
     """Make a call; return its answer or refusal as text."""
-    verb, patch, scope = call
+    verb, patch, scope, options = call
     try:
         if verb == "delete":
             first = next(iter(book), None)
             return repr(first and book.delete(first.id, scope=first.scope))
-        return repr(getattr(book, verb)(patch, scope=scope))
-    except errors.Refused as error:
+        if verb == "merge":
+            ids = [contact.id for contact in book if contact.scope == scope][:2]
+            return repr(book.merge(*ids, scope=scope)) if ids else ""
+        how = options if verb == "upsert" else {}
+        return repr(getattr(book, verb)(patch, scope=scope, **how))
+    except (errors.Refused, errors.InvalidPolicy) as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -141,16 +190,16 @@ def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -
     """Answers, rows, forms, changes and the index are equal."""
     fast, general = [new_book(policy, retain_changes=None) for _ in "ab"]
     assert fast._fast_upsert is not None
-    general._fast_upsert = general._fast_upsert_many = None
+    general._fast_upsert = general._fast_upsert_many = general._fast_create = None
     for call in calls:
         assert answer_to(general, call) == answer_to(fast, call)
 
     batch = new_book(policy, retain_changes=None)
-    for _verb, patch, scope in calls:
+    for _verb, patch, scope, _options in calls:
         batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
     general_batch = new_book(policy, retain_changes=None)
     general_batch._fast_upsert = general_batch._fast_upsert_many = None
-    for _verb, patch, scope in calls:
+    for _verb, patch, scope, _options in calls:
         general_batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
     assert general_batch.dump() == batch.dump()
     batch._index.check()

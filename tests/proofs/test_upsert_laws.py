@@ -323,9 +323,8 @@ def test_batch_is_the_fold_of_its_calls(
         if isinstance(singly[-1], errors.Refused) and not go_on:
             break
     try:
-        together: list[Any] = book.upsert_many(
-            batch, on_refused="collect" if go_on else "raise"
-        )
+        how: Any = "collect" if go_on else "raise"
+        together: list[Any] = [*book.upsert_many(batch, on_refused=how)]
     except errors.Refused as error:
         together = [*singly[:-1], error]
 

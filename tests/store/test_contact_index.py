@@ -641,26 +641,35 @@ def test_comparisons_of_a_merge_grow_linearly() -> None:
     assert third <= 2.2 * second
 
 
-def test_rows_with_equal_names_share_one_tuple() -> None:
-    """Up to a limit of different sequences of names."""
-    index = ContactIndex()
+def test_rows_share_their_tuples_of_names() -> None:
+    """Declared fields have one order; others follow, up to a limit of sequences."""
+    index = ContactIndex((), ["name", "city"])
     index.put(make_contact("a", city="Oslo", name="Ada"), [])
-    index.put(make_contact("b", city="Bonn", name="Bob"), [])
-    index.put(make_contact("c", name="Cy", city="Kyoto"), [])
+    index.put(make_contact("b", city="Bonn", free="x"), [])
+    index.put(make_contact("c", free="y"), [])
     for number in range(MAX_NAMES):
-        index.names.share([f"{number}"])
+        index.names.of([f"{number}"])
     for id in ("d", "e"):
-        index.put(make_contact(id, free="x"), [])
-    index.put(make_contact("a", name="Ada", city="Rome"), [])
+        index.put(make_contact(id, late="x"), [])
     a, b, c, d, e = (index.rows[id][NAMES] for id in "abcde")
 
-    assert (("name", "city"), ("city", "name")) == (a, b)
-    assert a is c
-    assert d == e == ("free",)
+    assert a is index.names.declared == ("name", "city")
+    assert b is c
+    assert b == ("name", "city", "free")
+    assert d == e == ("name", "city", "late")
     assert d is not e
-    assert [True, True, False] == [index.names.has(names) for names in (a, b, d)]
-    assert make_contact("e", free="x") == index.get("e")
+    assert {"late": "x"} == dict(index.get("e").fields)
     index.check()
+
+
+def test_contact_has_its_fields_in_the_order_of_the_index() -> None:
+    """Also while a contact in another order is referenced."""
+    index = ContactIndex((), ["name", "city"])
+    stored = make_contact("a", free="x", city="Oslo", name="Ada")
+    index.put(stored, [])
+
+    assert stored == index.get("a")
+    assert ["name", "city", "free"] == [*index.get("a")]
 
 
 class TestRows:

@@ -223,7 +223,7 @@ class TestOvertakenCalls:
         lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(refuse))}
         book = make_book(Policy(first_match("email"), lines))
         with pytest.raises(errors.InvalidField, match="note: must wait"):
-            book.create({**ADA, "note": "x"})
+            book.create({**ADA, "note": "x"}, idempotency_key="a")
 
         assert calls == ["x"]
         assert [contact["name"] for contact in book] == ["Eve"]

@@ -11,6 +11,7 @@ from upsertcore import (
     Contact,
     ContactBook,
     Outcome,
+    Outcomes,
     Plan,
     Policy,
     Withheld,
@@ -42,8 +43,10 @@ assert_type(outcome.created, bool)
 assert_type(plan, Plan)
 assert_type(book.apply(plan), Outcome)
 assert_type(book.find("email", "ada@x.org"), tuple[Contact, ...])
-assert_type(book.upsert_many([]), list[Outcome])
-assert_type(book.upsert_many([], on_refused="collect"), list[Outcome | errors.Refused])
+assert_type(book.upsert_many([]), Outcomes[Outcome])
+assert_type(
+    book.upsert_many([], on_refused="collect"), Outcomes[Outcome | errors.Refused]
+)
 assert_type(ContactBook.load(policy, book.dump()), ContactBook)
 assert_type(outcome.merged, tuple[Contact, ...])
 assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])

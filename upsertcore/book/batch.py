@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
+from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import DuplicatePatch, Refused, row_context, with_row
 from upsertcore.policy.policy import compiled
@@ -72,7 +73,7 @@ def run_calls(
                     raise
                 results.append(with_row(refusal, len(results), (), noun))
     except Exception as error:
-        with_row(error, len(results), results, noun)
+        with_row(error, len(results), Outcomes(results), noun)
         raise
     return results
 

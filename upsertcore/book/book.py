@@ -39,7 +39,8 @@ from upsertcore.book.fast_path import FastPath, has_fast_path
 from upsertcore.book.loading import load_rows, rows_of
 from upsertcore.book.undo import make_undo
 from upsertcore.engine.decide import decide_merge, decide_request
-from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.outcome import Outcome, outcome_from_record
+from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, InvalidPolicy, Refused, UnknownContact
@@ -54,7 +55,7 @@ from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
 from upsertcore.store.apply_changes import apply_changes
 from upsertcore.store.clock import utc_now
-from upsertcore.store.contact_index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex, index_for
 from upsertcore.store.idempotency import call_key
 from upsertcore.store.ids import fresh_ids
 from upsertcore.store.journal import Entry
@@ -67,6 +68,8 @@ __all__ = ["ContactBook"]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _NEVER = never()
+_MAX_OVERRIDES = 64
+"""How many overrides of calls are kept, each with its fast path."""
 _NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
 
 
@@ -104,7 +107,10 @@ class ContactBook:
     ('unchanged', 1)
     """
 
-    __slots__ = ("_fast_upsert", "_fast_upsert_many", "_index", "_policy", "_store")
+    __slots__ = (
+        *("_checks_ids", "_fast_create", "_fast_upsert", "_fast_upsert_many"),
+        *("_index", "_overrides", "_policy", "_store"),
+    )
 
     def __init__(
         self,
@@ -122,22 +128,30 @@ class ContactBook:
         check_count("retain_calls", retain_calls, "pass 0 to remember no calls")
         names = tuple(key.name for key in policy.all_keys)
         check_index(index)
-        index = ContactIndex(names) if index is None else index
+        if index is None:
+            index = index_for(policy)
         if index.keys != names:
             keys = [list_names(keys) or "none" for keys in (names, index.keys)]
             what = f"must have the keys {keys[0]}, not {keys[1]}"
             raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
         self._policy, self._index = policy, index
-        checks_ids = ids is not None
+        self._checks_ids = ids is not None
+        self._overrides: dict[Any, Any] = {}
         ids = fresh_ids() if ids is None else ids
         clock = utc_now if clock is None else clock
         limits = retain_calls, retain_changes
         self._store = MemoryStore(index, ids, clock, policy, *limits)
-        fast = None
-        if has_fast_path(policy):
-            fast = FastPath(policy, index, self._store, checks_ids=checks_ids)
-        self._fast_upsert = None if fast is None else fast.upsert
-        self._fast_upsert_many = None if fast is None else fast.upsert_many
+        has_columns = index.names.declared == compiled(policy).declared
+        self._fast_upsert = self._fast_upsert_many = self._fast_create = None
+        if has_columns and has_fast_path(policy):
+            fast = FastPath(
+                policy, policy.match, index, self._store, checks_ids=self._checks_ids
+            )
+            self._fast_upsert, self._fast_upsert_many = fast.upsert, fast.upsert_many
+            fast = FastPath(
+                policy, _NEVER, index, self._store, checks_ids=self._checks_ids
+            )
+            self._fast_create = fast.upsert
 
     @property
     def policy(self) -> Policy:
@@ -198,12 +212,20 @@ class ContactBook:
             if self._fast_upsert is None:
                 return self._upsert_by_plan(patch, scope, None)
             result = self._fast_upsert(patch, scope)
-            if type(result) is Outcome:
-                return result
-            return self._upsert_by_plan(patch, scope, result)
+            if type(result) is tuple:
+                return outcome_from_record(result, self._policy)
+            return self._upsert_by_plan(patch, scope, result)  # type: ignore[arg-type]
         check_version(if_version)
-        policy = with_overrides(self.policy, rules, null, blank)
-        make_request = self._request_maker(policy, patch, scope, policy.match)
+        policy, fast_upsert = self._overridden(rules, null, blank)
+        remainder: Any = None
+        if idempotency_key is None and if_version is None and fast_upsert is not None:
+            result = fast_upsert(patch, scope)
+            if type(result) is tuple:
+                return outcome_from_record(result, policy)
+            remainder = result
+        make_request = self._request_maker(
+            policy, patch, scope, policy.match, remainder
+        )
         call_identity = call_key(
             idempotency_key, make_request, if_version, null, blank, rules
         )
@@ -211,6 +233,7 @@ class ContactBook:
             make_request,
             lambda request: decide_request(policy, request, if_version),
             call_identity,
+            remainder,
         )
 
     def create(
@@ -234,12 +257,19 @@ class ContactBook:
         Cost:
             Linear in the patch.
         """
-        make_request = self._request_maker(self.policy, patch, scope, _NEVER)
+        remainder: Any = None
+        if idempotency_key is None and self._fast_create is not None:
+            result = self._fast_create(patch, scope)
+            if type(result) is tuple:
+                return outcome_from_record(result, self._policy)
+            remainder = result
+        make_request = self._request_maker(self.policy, patch, scope, _NEVER, remainder)
         call_identity = call_key(idempotency_key, make_request)
         return self._store.write(
             make_request,
             lambda request: decide_request(self.policy, request),
             call_identity,
+            remainder,
         )
 
     def plan(
@@ -270,7 +300,7 @@ class ContactBook:
         Cost:
             As :meth:`upsert`.
         """
-        policy = with_overrides(self.policy, rules, null, blank)
+        policy, _fast = self._overridden(rules, null, blank)
         make_request = self._request_maker(policy, patch, scope, policy.match)
         return self._store.plan(make_request, partial(decide_request, policy))
 
@@ -303,7 +333,7 @@ class ContactBook:
         on_refused: Literal["raise"] = ...,
         atomic: bool = ...,
         on_duplicates: OnDuplicates = ...,
-    ) -> list[Outcome]: ...
+    ) -> Outcomes[Outcome]: ...
 
     @overload
     def upsert_many(
@@ -313,7 +343,7 @@ class ContactBook:
         scope: str = "",
         on_refused: Literal["collect"],
         on_duplicates: OnDuplicates = ...,
-    ) -> list[Outcome | Refused]: ...
+    ) -> Outcomes[Outcome | Refused]: ...
 
     def upsert_many(
         self,
@@ -323,7 +353,7 @@ class ContactBook:
         on_refused: OnRefused = "raise",
         atomic: bool = False,
         on_duplicates: OnDuplicates = "fold",
-    ) -> list[Outcome] | list[Outcome | Refused]:
+    ) -> Outcomes[Outcome] | Outcomes[Outcome | Refused]:
         """
         Upsert one patch after the other.
 
@@ -332,7 +362,7 @@ class ContactBook:
                 and under ``"refuse_all"``.
             scope: The tenant.
             on_refused: ``"raise"`` ends at the first refusal, and earlier calls keep
-                their effect; ``"collect"`` puts the refusal in the list and continues.
+                their effect; ``"collect"`` puts the refusal in its place and continues.
             atomic: Whether a refusal leaves the book as it was before the batch.
             on_duplicates: What happens to patches that share a key of the strategy.
                 ``"fold"`` upserts them one after the other; ``"refuse_later"`` refuses
@@ -340,7 +370,8 @@ class ContactBook:
                 ``"refuse_all"`` every patch that shares a key with another.
 
         Returns:
-            One outcome, or refusal, per patch, in the order sent.
+            One outcome, or refusal, per patch, in the order sent. All calls are done;
+            the objects are made when they are read.
 
         Raises:
             Refused: The first refusal, under ``"raise"``, with its ``row`` and the
@@ -367,8 +398,10 @@ class ContactBook:
         check_batch(patches, on_refused, on_duplicates, atomic=atomic)
         if atomic:
             scope = check_scope(scope)
-            return self._store.write_all(
-                atomic_batch(self.policy, patches, scope, on_duplicates)
+            return Outcomes(
+                self._store.write_all(
+                    atomic_batch(self.policy, patches, scope, on_duplicates)
+                )
             )
         if on_duplicates == "fold" and self._fast_upsert_many is not None:
             collect = on_refused == "collect"
@@ -376,9 +409,8 @@ class ContactBook:
                 patches, scope, self._upsert_by_plan, collect=collect
             )
         upsert = partial(self.upsert, scope=scope)
-        return run_calls(
-            *refuse_duplicates(self.policy, upsert, patches, on_duplicates), on_refused
-        )
+        calls = refuse_duplicates(self.policy, upsert, patches, on_duplicates)
+        return Outcomes(run_calls(*calls, on_refused))
 
     def get(self, id: str, *, scope: str = "") -> Contact:
         """
@@ -864,11 +896,9 @@ class ContactBook:
             return False
 
     def _upsert_by_plan(
-        self, patch: Any, scope: Any, remainder: Remainder | Refused | None
+        self, patch: Any, scope: Any, remainder: Remainder | None
     ) -> Outcome:
         """Complete an upsert that the fast path does not handle."""
-        if isinstance(remainder, Refused):
-            raise remainder
         policy = self.policy
         make_request = self._request_maker(
             policy, patch, scope, policy.match, remainder
@@ -876,6 +906,39 @@ class ContactBook:
         return self._store.write(
             make_request, partial(decide_request, policy), None, remainder
         )
+
+    def _overridden(
+        self, rules: Any, null: Any, blank: Any
+    ) -> tuple[Policy, Callable[[Any, Any], Any] | None]:
+        """Return the policy with the overrides of a call, and its fast path, if any."""
+        if rules is null is blank is None:
+            return self._policy, self._fast_upsert
+        key: Any = None
+        try:
+            key = null, blank, None if rules is None else (*rules.items(),)
+            known = self._overrides.get(key)
+        except (AttributeError, TypeError):
+            known = None
+        if known is not None:
+            return known  # type: ignore[no-any-return]
+        policy, fast_upsert = with_overrides(self._policy, rules, null, blank), None
+        # The rule of an undeclared field makes it a declared one, without a column.
+        if self._fast_upsert is not None and len(policy.fields) == len(
+            self._policy.fields
+        ):
+            fast = FastPath(
+                policy,
+                policy.match,
+                self._index,
+                self._store,
+                checks_ids=self._checks_ids,
+            )
+            fast_upsert = fast.upsert
+        if key is not None:
+            if len(self._overrides) >= _MAX_OVERRIDES:
+                self._overrides.clear()
+            self._overrides[key] = policy, fast_upsert
+        return policy, fast_upsert
 
     def _request_maker(
         self,
@@ -888,10 +951,12 @@ class ContactBook:
         """Read a patch once; return a function that makes a fresh request of it."""
         scope = check_scope(scope)
         keys = compiled(policy).by_name
-        if remainder is None:
-            values, forms = read_patch(policy, patch), {}
-        else:
-            values, forms = (remainder.sent, {}), remainder.forms
+        values: Any = None
+        forms: Mapping[str, Any] = {}
+        if remainder is not None:
+            values, forms = remainder.read, remainder.forms
+        if values is None:
+            values = read_patch(policy, patch)
         return lambda: Request(keys, values, self._index, scope, match, forms)
 
     def _key(self, name: Any) -> Key:

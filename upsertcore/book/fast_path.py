@@ -1,393 +1,237 @@
 """
-The fast path: the common upsert in one pass, without a plan.
+The fast path: the common upsert, bound to a policy and its book.
 
 Rules:
-    Its results are those of the general path. In an uncommon case it stops before it
-    writes, and returns what it has computed so far.
-    Strategies and normalisers are recognised by identity.
+    What is known of a policy is computed once, and replaces the constants of
+    :mod:`upsertcore.book.common_upsert`.
+    Strategies are recognised by identity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from threading import get_ident
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import itemgetter
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.book.patch_shape import PatchShapes
-from upsertcore.engine.outcome import Outcome, outcome_from_record
-from upsertcore.errors import Refused, with_row
-from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
-from upsertcore.model.packed_row import (
-    CREATED,
-    FORMS,
-    HISTORY,
-    NAMES,
-    PLACE,
-    VERSION,
-    pack_forms,
+from upsertcore.book import common_upsert
+from upsertcore.book.common_upsert import NO_FORM, FastResult
+from upsertcore.book.key_lookup import key_plan
+from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.strategies import (
+    ALL_AGREE,
+    FIRST_MATCH,
+    FIRST_PRESENT,
+    NEVER,
 )
-from upsertcore.model.write_record import NUMBER, Record
-from upsertcore.normalize import (
-    EMAIL_FORM,
-    EXACT_FORM,
-    PHONE_FORM,
-    TEXT_FORM,
-    email,
-    exact,
-    phone,
-    text,
-)
-from upsertcore.normalize.phones import without_separators
-from upsertcore.policy.keys import Key
-from upsertcore.store.clock import checked_time
-from upsertcore.store.ids import IdInUse, checked_id
-from upsertcore.store.transaction import Remainder
-from upsertcore.values import MAX_TEXT, same
+from upsertcore.model.packed_row import FORMS, MAX_NAMES
+from upsertcore.policy.policy import compiled
+from upsertcore.rules.rule import replace
+from upsertcore.values import MAX_FIELDS
 
 if TYPE_CHECKING:
-    from upsertcore.book.patch_shape import PatchShape
+    from upsertcore.engine.outcomes import Outcomes
+    from upsertcore.matching.protocol import Strategy
     from upsertcore.policy.policy import Policy
     from upsertcore.store.contact_index import ContactIndex
-    from upsertcore.store.key_index import Entries
     from upsertcore.store.memory import MemoryStore
 
-__all__ = ["ASCII_FORMS", "Fallback", "FastPath", "has_fast_path"]
+__all__ = ["FastPath", "Shapes", "has_fast_path"]
+
+Values: TypeAlias = tuple[Any, ...]
+"""A value for each declared field."""
 
 
-FastResult: TypeAlias = "Outcome | Remainder | Refused | None"
-"""The outcome; or, for the general path, what is computed so far, a refusal to raise,
-or None for nothing."""
-
-Fallback: TypeAlias = "Callable[[Any, Any, Remainder | Refused | None], Any]"
-"""(patch, scope, result of the fast path) -> result of the general path."""
-
-ASCII_FORMS: tuple[tuple[Any, Callable[[str], str], Callable[[str], Any]], ...] = (
-    (exact, str, EXACT_FORM.fullmatch),
-    (text, lambda value: " ".join(value.lower().split()), TEXT_FORM.fullmatch),
-    (email, lambda value: value.strip().lower(), EMAIL_FORM.fullmatch),
-    (phone, without_separators, PHONE_FORM.fullmatch),
-)
-"""A normaliser, a function from ASCII text to its candidate form, and a test of whether
-the candidate is a form.
-
-A candidate that a contact holds needs no test. A law checks that no other text passes.
-"""
-
-_NO_ENTRIES: Entries = {}
-
-_NO_FORM: Any = False
-"""In place of a form: the value is not normalised yet."""
-
-_AMBIGUOUS: list[str] = []
-"""In place of an id: the keys of a patch do not resolve to one contact."""
-
-Lookup: TypeAlias = "Callable[[Any, Entries], tuple[Any, Any]]"
-"""(value, holders of the key in a scope) -> the value's form, a tuple of several, or
-None; and its holder: None, an id, or a list of several."""
-
-FastCall: TypeAlias = "tuple[PatchShape, Any, str, list[Any], Record, bool]"
-"""A call on the fast path: shape, values, scope, the form of each key of the policy
-(filled in during the call), the state of the book, and whether all values are text
-exactly as sent."""
-
-KeyPlan: TypeAlias = tuple[Any, ...]
-"""What the fast path knows of a key: name, holders by scope (live), the two functions
-of :data:`ASCII_FORMS` (None if the normaliser has none), and the general look-up."""
-
-Keys: TypeAlias = tuple[tuple[Any, ...], ...]
-"""Keys of a shape: the number of the key, the place of its value, and its plan."""
-
-
-def look_up(key: Key) -> Lookup:
+@final
+class Shapes(dict[tuple[Any, ...], "tuple[Callable[[Values], Values] | None, bool]"]):
     """
-    Return the look-up of a key of one field.
+    The shapes of patches, by their names: where each column finds its value.
 
-    >>> from upsertcore import normalize
-    >>> look = look_up(Key("email", ("email",), (normalize.email,)))
-    >>> look("Ada@x.org", {}), look("nobody", {}), look((), {})
-    (('ada@x.org', None), (None, None), (None, None))
+    A shape is a function and a flag. The function takes the values of the patch,
+    followed by a value for each column, and returns for each column the one that is
+    sent, or else the one that follows; None if all are sent, in order, or one is not
+    declared. The flag is set if all fields are stored as they are sent.
+
+    Args:
+        columns: The names of the declared fields.
+        plain: The names of those that are stored as they are sent.
+
+    >>> shapes = Shapes(("email", "name"), frozenset({"email"}))
+    >>> fill, is_plain = shapes["name",]
+    >>> fill(("Ada", "a@x", "Eve")), is_plain
+    (('a@x', 'Ada'), False)
     """
-    normal, checked, (field,) = key.normalize[0], key.check_form, key.fields
 
-    def look(value: Any, entries: Entries) -> tuple[Any, Any]:
-        if type(value) is tuple:
-            forms = key.forms({field: value})
-            return pack_forms(forms), _common_holder(forms, entries)
-        try:
-            form = normal(value)
-        except Exception as error:
-            key.note_normaliser(error, value)
-            raise
-        if type(form) is not str or not form or not form.isascii():
-            form = checked(form)
-        return form, None if form is None else entries.get(form)
+    __slots__ = ("_columns", "_declared", "_plain")
 
-    return look
+    def __init__(self, columns: tuple[str, ...], plain: frozenset[str]) -> None:
+        super().__init__()
+        self._columns, self._declared = columns, frozenset(columns)
+        self._plain = plain if len(columns) <= MAX_FIELDS else frozenset[str]()
+
+    def __missing__(self, names: tuple[Any, ...]) -> Any:
+        """Analyse names; the result is kept, up to a number of shapes."""
+        if not {*names}.issubset(self._declared):
+            return None, False
+        if len(self) >= MAX_NAMES:
+            return partial(_fill, names, self._columns), {*names}.issubset(self._plain)
+        width, places = len(names), {name: place for place, name in enumerate(names)}
+        chosen = [
+            places.get(name, width + column)
+            for column, name in enumerate(self._columns)
+        ]
+        fill = None if names == self._columns else _getter(chosen)
+        shape = fill, {*names}.issubset(self._plain)
+        self[tuple([str.__str__(name) for name in names])] = shape
+        return shape
 
 
-def _plan_of(key: Key, scopes: dict[str, Entries]) -> KeyPlan:
-    short, is_form = None, None
-    for known, *how in ASCII_FORMS:
-        if known is key.normalize[0]:
-            short, is_form = how
-    return key.name, scopes, short, is_form, look_up(key)
+def _getter(places: list[int]) -> Callable[[Values], Values]:
+    # With one place, itemgetter returns the bare value.
+    if len(places) == 1:
+        return itemgetter(slice(places[0], places[0] + 1))
+    return itemgetter(*places)
 
 
-def _common_holder(forms: tuple[str, ...], entries: Entries) -> Any:
-    """Return the holder of these forms: None, an id, or a list of several."""
-    held = [entries[form] for form in forms if form in entries]
-    if not held:
-        return None
-    return held[0] if all(entry == held[0] for entry in held) else held
+def _fill(names: tuple[Any, ...], columns: tuple[str, ...], values: Values) -> Values:
+    """Return the values of the columns, without a shape."""
+    sent = dict(zip(names, values))  # noqa: B905 - the values of columns follow
+    return (*map(sent.get, columns, values[len(names) :]),)
 
 
 @final
 class FastPath:
     """
-    Fast path for the common upsert.
-
-    It handles patches without null and blank values, whose names the policy knows, and
-    whose keys are held by at most one contact.
+    The fast path of a policy and its book.
 
     Args:
-        policy: The policy; :func:`has_fast_path` must hold for it.
+        policy: The policy.
+        match: Its match strategy, or ``never()``; :func:`has_fast_path` must hold.
         index: The index of the book.
         store: The store that writes to the index.
         checks_ids: Whether ids come from the caller and must be checked.
     """
 
-    __slots__ = (
-        *("_by_form", "_checks_ids", "_index", "_no_forms", "_policy", "_shapes"),
-        *("_store", "_updates"),
-    )
+    __slots__ = ("upsert", "upsert_many")
 
     def __init__(
         self,
         policy: Policy,
+        match: Strategy,
         index: ContactIndex,
         store: MemoryStore,
         *,
         checks_ids: bool,
     ) -> None:
-        self._policy, self._index, self._store = policy, index, store
-        self._checks_ids = checks_ids
-        plans = [_plan_of(key, index.scopes(key.name)) for key in policy.all_keys]
-        self._shapes = PatchShapes(policy, index, plans)
-        self._by_form = policy.match.resolve is FIRST_PRESENT
-        self._updates = policy.on_found == "update"
-        self._no_forms: list[Any] = [_NO_FORM] * len(plans)
-
-    def upsert(self, patch: Any, scope: Any) -> FastResult:
-        """
-        Upsert a patch, if it is a common case.
-
-        Args:
-            patch: The patch.
-            scope: The tenant.
-
-        Returns:
-            The outcome, or what the general path needs to complete the call.
-        """
-        if type(patch) is not dict or type(scope) is not str or not scope.isascii():
-            return None
-        shape = self._shapes[tuple(patch)]
-        if shape is None:
-            return None
-        sent: Any = tuple(patch.values())
-        plain = False
-        for value in sent:
-            if type(value) is not str:
-                break
-            if not value or value.isspace():
-                return None
-        else:
-            # A name that is imported as well would make each method call on it slower.
-            whole, plain = "".join(sent), True
-            try:
-                if len(whole) > MAX_TEXT or not (whole.isascii() or whole.encode()):
-                    return None
-            except UnicodeEncodeError:
-                return None
-        if shape.cleaners or not plain:
-            sent, plain = shape.read(sent, text=plain), False
-            if type(sent) is not tuple:
-                return sent  # type: ignore[no-any-return]
-        forms, state = self._no_forms.copy(), self._store.completed
-        call = shape, sent, scope, forms, state, plain
-        id, by = self._look_up(shape.match_keys, call, None, None)
-        return self._create(call) if id is None else self._update(call, id, by)
-
-    def upsert_many(
-        self, patches: Iterable[Any], scope: Any, fallback: Fallback, *, collect: bool
-    ) -> list[Any]:
-        """
-        Upsert patches one after the other, as :func:`upsertcore.book.batch.run_calls`.
-
-        Args:
-            patches: Read as they are needed.
-            scope: The tenant.
-            fallback: The general path, for calls that the fast path cannot complete.
-            collect: Whether a refusal is a result and does not end the batch.
-
-        Returns:
-            One result for each patch, in their order.
-        """
-        upsert, results = self.upsert, list[Any]()
-        try:
-            for patch in patches:
-                result: Any = upsert(patch, scope)
-                if type(result) is not Outcome:
-                    try:
-                        result = fallback(patch, scope, result)
-                    except Refused as refusal:
-                        if not collect:
-                            raise
-                        result = with_row(refusal, len(results))
-                results.append(result)
-        except Exception as error:
-            with_row(error, len(results), results)
-            raise
-        return results
-
-    def _look_up(
-        self, keys: Keys, call: FastCall, id: Any, by: str | None
-    ) -> tuple[Any, str | None]:
-        """
-        Look up keys, and store their forms in the call.
-
-        Args:
-            keys: Keys of the call's shape.
-            call: The call.
-            id: The contact that earlier keys match, if any.
-            by: The name of the key that matches it.
-
-        Returns:
-            The id of the contact that these keys match, and the name of the key; a
-            list in place of the id if they match several.
-        """
-        _shape, sent, scope, forms, _state, plain = call
-        by_form = self._by_form
-        for number, place, name, scopes, short, is_form, look in keys:
-            value, entries = sent[place], scopes.get(scope, _NO_ENTRIES)
-            if short and (plain or type(value) is str) and value.isascii():
-                form = short(value)
-                holder = entries.get(form)
-                if holder is None and not is_form(form):
-                    form, holder = look(value, entries)
-            else:
-                form, holder = look(value, entries)
-            forms[number] = form
-            if by is None:
-                if (form if by_form else holder) is not None:
-                    id, by = holder, name
-            elif holder is not None and holder != id:
-                id = _AMBIGUOUS
-        return id, by
-
-    def _hits_another(self, call: FastCall, id: str | None, by: str | None) -> bool:
-        """Return whether a key that does not match is held by another contact."""
-        return self._look_up(call[0].other_keys, call, id, by)[0] is _AMBIGUOUS
-
-    def _create(self, call: FastCall) -> FastResult:
-        shape, sent, scope, forms, state, _plain = call
-        if not shape.can_create or not any(forms):
-            return _remainder(call)
-        values: Any = sent + shape.defaults
-        if shape.has_rules:
-            values = shape.apply_rules((), values, shape.created_names, is_known=False)
-        if values is None or (shape.other_keys and self._hits_another(call, None, "")):
-            return _remainder(call)
-        index, store = self._index, self._store
-        new_id = store.ids()
-        if self._checks_ids and (
-            type(new_id) is not str or not new_id.strip() or not new_id.isascii()
-        ):
-            new_id = checked_id(new_id)
-        now = store.clock()
-        if type(now) is not datetime or now.tzinfo is not UTC:
-            now = checked_time(now)
-        if new_id in index.rows or new_id in index.redirects:
-            if store.published is state:
-                raise IdInUse(new_id)
-            # A later write may have used the id: let the general path find out.
-            return _remainder(call, new_id, now)
-        for number in shape.missing_keys:
-            forms[number] = None
-        names, next = shape.created_names, index.next
-        row = (names, 1, now, now, new_id, scope, next, None, *forms, *values)
-        record = (row, None, None, state[NUMBER] + 1, get_ident())
-        if store.publish(state, record):
-            return outcome_from_record("created", record, self._policy)
-        return _remainder(call, new_id, now)
-
-    def _update(self, call: FastCall, known: Any, by: str | None) -> FastResult:
-        shape, sent, scope, forms, state, plain = call
-        index, store = self._index, self._store
-        before = index.rows.get(known) if type(known) is str else None
-        if before is None or before[HISTORY] is not None:
-            return _remainder(call)
-        stored, values = before[shape.first :], sent
-        names, after = before[NAMES], shape.names
-        if names is not after:
-            after, pick = shape.pickers.get(id(names)) or shape.align(names)
-            values = pick(before + sent)
-        if shape.has_rules:
-            values = shape.apply_rules(stored, values, after, is_known=True)
-        # Equal texts are the same value; equal numbers may not be (1, 1.0, True).
-        if values == stored and (plain or all(map(same, values, stored))):
-            if store.published is not state:
-                return _remainder(call)
-            return outcome_from_record("unchanged", (before, before, by), self._policy)
-        if (
-            values is None
-            or not self._updates
-            or (shape.other_keys and self._hits_another(call, known, by))
-        ):
-            return _remainder(call)
-        now = store.clock()
-        if type(now) is not datetime or now.tzinfo is not UTC:
-            now = checked_time(now)
-        for number in shape.missing_keys:
-            forms[number] = before[FORMS + number]
-        version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
-        row = (after, version, created, now, known, scope, place, None, *forms, *values)
-        record = (row, before, by, state[NUMBER] + 1, get_ident())
-        if store.publish(state, record):
-            return outcome_from_record("updated", record, self._policy)
-        return _remainder(call, None, now)
+        constants = {
+            **_of_fields(policy, index),
+            **_of_keys(policy, match, index),
+            "POLICY": policy,
+            "STORE": store,
+            "INDEX": index,
+            "ROWS": index.rows,
+            "REDIRECTS": index.redirects,
+            "CHECKS_IDS": checks_ids,
+            "CREATES": policy.on_not_found == "create",
+            "UPDATES": policy.on_found == "update",
+            "DROPS_UPDATES": policy.on_found == "ignore",
+        }
+        functions = bind(constants)
+        self.upsert: Callable[[Any, Any], FastResult] = functions["upsert"]
+        self.upsert_many: Callable[..., Outcomes[Any]] = functions["upsert_many"]
 
 
-def _remainder(
-    call: FastCall, id: str | None = None, now: datetime | None = None
-) -> Remainder:
-    shape, sent, _scope, forms, *_rest = call
-    computed = {
-        name: forms[number]
-        for number, _place, name, *_plan in shape.keys
-        if forms[number] is not _NO_FORM
+def bind(constants: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what the common upsert consists of, with other constants.
+
+    Args:
+        constants: By name.
+
+    >>> bind({"ATTEMPTS": (1,)})["upsert"] is common_upsert.upsert
+    False
+    """
+    namespace = {**vars(common_upsert), **constants}
+    for name, function in vars(common_upsert).items():
+        if isinstance(function, FunctionType) and function.__module__ == _MODULE:
+            # The interpreter keeps what it learns of the constants in the code object.
+            own = FunctionType(function.__code__.replace(), namespace, name)
+            own.__defaults__ = function.__defaults__
+            own.__kwdefaults__ = function.__kwdefaults__
+            namespace[name] = own
+    return namespace
+
+
+_MODULE = common_upsert.__name__
+
+
+def _of_fields(policy: Policy, index: ContactIndex) -> dict[str, Any]:
+    """Return the constants of the fields of a policy."""
+    tables, names = compiled(policy), index.names.declared
+    columns = {name: column for column, name in enumerate(names)}
+    defaults = dict(tables.defaults)
+    rules = {
+        name: (columns[name], rule, name in tables.key_fields)
+        for name, rule in tables.rules.items()
+        if rule is not replace and name in columns
     }
-    return Remainder(computed, shape.names, sent, id, now)
+    return {
+        "COLUMNS": names,
+        "DECLARED": frozenset(names),
+        "SHAPES": Shapes(names, tables.uncleaned),
+        "DEFAULTS": tuple([defaults.get(name) for name in names]),
+        "KEYED_DEFAULTS": tables.key_fields.intersection(defaults),
+        "REQUIRED": tuple([columns[name] for name in tables.required]),
+        "RULES": rules,
+        "HAS_EXTRA": policy.extra_fields is not None,
+        "EXTRA_RULE": tables.extra_rule,
+        "HAS_UPDATE_TIMES": bool(policy.update_time_fields()),
+    }
+
+
+def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, Any]:
+    """Return the constants of the keys of a policy."""
+    columns = {name: column for column, name in enumerate(index.names.declared)}
+    keys, plans, consulted = policy.all_keys, {}, frozenset(match.keys)
+    for number, key in enumerate(keys):
+        # Holders matter only for a key that matches or is unique.
+        is_read = key.unique or key.name in consulted
+        scopes = index.scopes(key.name) if is_read else {}
+        plans[key.name] = key_plan(number, key, scopes)
+    match_keys = {name: plans.pop(name) for name in match.keys}
+    return {
+        "MATCH_KEYS": tuple(match_keys.values()),
+        "PLANS": match_keys,
+        "OTHER_KEYS": tuple(plans.values()),
+        "KEYS": keys,
+        "KEY_COLUMNS": tuple([tuple([columns[n] for n in key.fields]) for key in keys]),
+        "NO_FORMS": [NO_FORM] * len(keys),
+        "FIRST": FORMS + len(keys),
+        "STRATEGY": match,
+        "SIMPLE": any(match.resolve is strategy for strategy in _SIMPLE),
+        "PICK": PICKS[policy.on_ambiguous],
+        "BY_FORM": match.resolve is FIRST_PRESENT,
+        "KEYLESS": not match.keys or policy.on_no_key == "create",
+        "HAS_GROUPS": bool(compiled(policy).groups),
+        "HAS_UNCOMMON_KEYS": any(
+            key.keep_aliases or key.max_forms is not None or len(key.fields) > 1
+            for key in keys
+        ),
+    }
+
+
+_SIMPLE = FIRST_MATCH, FIRST_PRESENT, ALL_AGREE, NEVER
 
 
 def has_fast_path(policy: Policy) -> bool:
     """
-    Return whether the fast path supports the strategy and the keys of a policy.
+    Return whether the fast path may handle patches under a policy.
 
-    >>> from upsertcore import Policy, field, first_match, merge_all, normalize
+    >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {"email": field(key=normalize.email)}
-    >>> [
-    ...     has_fast_path(Policy(match("email"), fields))
-    ...     for match in (first_match, merge_all)
-    ... ]
-    [True, False]
+    >>> has_fast_path(Policy(first_match("email"), fields))
+    True
     """
-    resolve = policy.match.resolve
-    supported = (FIRST_MATCH, FIRST_PRESENT, ALL_AGREE)
-    has_support = any(resolve is strategy for strategy in supported)
-    return has_support and all(map(_is_simple, policy.all_keys))
-
-
-def _is_simple(key: Key) -> bool:
-    has_options = key.keep_aliases or key.any_of or key.blocked
-    return len(key.fields) == 1 and not has_options and key.max_forms is None
+    # Keys that exceed a limit are left out of the patch before it is decided on.
+    return policy.on_limit != "drop"

@@ -15,13 +15,15 @@ from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from upsertcore.engine.merge_patch import Draft
     from upsertcore.engine.target import Target
     from upsertcore.model.view import Forms
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["with_aliases"]
+__all__ = ["former_forms", "with_aliases"]
 
 
 def with_aliases(
@@ -56,12 +58,29 @@ def with_aliases(
             forms_by_key.append(target.forms[place])
         else:
             retained = _retained_forms(key, place, target, known)
-            excluded = {*new, *_released_forms(key, draft)}
-            former = tuple([form for form in retained if form not in excluded])
+            former = former_forms(retained, new, _released_forms(key, draft))
             forms_by_key.append(new + former)
         if former:
             aliases[key.name] = former
     return tuple(forms_by_key), FrozenMap.trusted(aliases)
+
+
+def former_forms(
+    retained: Iterable[str], new: Iterable[str], released: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """
+    Return the forms of a key that remain as aliases.
+
+    Args:
+        retained: The forms that the contact keeps whatever its fields are.
+        new: The forms of its fields.
+        released: Forms that leave no alias.
+
+    >>> former_forms(["a@x", "b@x", "c@x"], ["b@x"], ["c@x"])
+    ('a@x',)
+    """
+    excluded = {*new, *released}
+    return tuple([form for form in retained if form not in excluded])
 
 
 def _released_forms(key: Key, draft: Draft) -> tuple[str, ...]:

@@ -254,7 +254,7 @@ def _plan(
         result,
         request.scope,
         target.before,
-        draft.stored if result == "unchanged" else FrozenMap.trusted(draft.after),
+        draft.stored if result == "unchanged" else _ordered(policy, draft.after),
         match.key,
         holdings.withheld,
         FrozenMap.trusted(ignored) if ignored else NOTHING,
@@ -266,3 +266,13 @@ def _plan(
         policy,
         request,
     )
+
+
+def _ordered(policy: Policy, fields: dict[str, Any]) -> FrozenMap[Any]:
+    """Return fields in the order of the policy; undeclared ones follow."""
+    ordered = {
+        name: fields[name] for name in compiled(policy).declared if name in fields
+    }
+    if len(ordered) < len(fields):
+        ordered.update(fields)
+    return FrozenMap.trusted(ordered)

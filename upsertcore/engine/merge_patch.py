@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.rules.rule import Rule
 
-__all__ = ["Draft"]
+__all__ = ["Draft", "apply_rule"]
 
 _NO_PRIMARIES: Mapping[str, Key] = {}
 
@@ -185,29 +185,19 @@ class Draft:
         """Apply one field of a patch; report it where it is ignored."""
         stored = new = self.after.get(name)
         if rule.on_update if known else rule.on_create:
-            clock = None if rule.by is None else _clock(rule.by, name, self._sent)
-            new = self._combine(rule, name, value, clock)
+            new = self._combine(rule, name, value)
         if rule.leaves_out(stored, new, value):
             self.ignored[name] = rule.name
 
-    def _combine(self, rule: Rule, name: str, value: Any, clock: Any) -> Any:
+    def _combine(self, rule: Rule, name: str, value: Any) -> Any:
         """Set the new value of a field by its rule, and return it."""
-        stored, stored_clock = self.after.get(name), None
-        try:
-            if rule.by is None:
-                new = rule.combine(stored, value)
-            else:
-                stored_clock = self.clocks.get(name)
-                clock, new = rule.combine((stored_clock, stored), (clock, value))
-                _set(self.clocks, name, clock)
-        except ValueError as error:
-            raise InvalidField(name, value, str(error)) from error
-        except Exception as error:
-            note_function(error, name, "rule", rule, value)
-            raise
-        if new is stored and rule.by is None:
+        stored, stored_clock = self.after.get(name), self.clocks.get(name)
+        new, clock = apply_rule(rule, name, (stored_clock, stored), value, self._sent)
+        if rule.by is not None:
+            _set(self.clocks, name, clock)
+        elif new is stored:
             return new
-        if not same(new, stored) or (rule.by and not same(clock, stored_clock)):
+        if not same(new, stored) or not same(clock, stored_clock):
             self._put(name, new)
         return new
 
@@ -359,6 +349,40 @@ def _set(part: dict[str, Any], name: str, value: Any) -> None:
         part.pop(name, None)
     else:
         part[name] = value
+
+
+def apply_rule(
+    rule: Rule, name: str, stored: tuple[Any, Any], value: Any, sent: Fields
+) -> tuple[Any, Any]:
+    """
+    Return the value that a rule makes of a stored and a sent one, and its clock.
+
+    Args:
+        rule: The rule.
+        name: The name of the field.
+        stored: The stored clock and value; None where there is none.
+        value: The sent value, None for null.
+        sent: The patch, which carries the clock.
+
+    Raises:
+        InvalidField: If the rule refuses the value, or lacks its clock.
+
+    >>> from upsertcore.rules import union
+    >>> apply_rule(union, "tags", (None, ("a",)), ("b",), {})
+    (('a', 'b'), None)
+    """
+    try:
+        if rule.by is None:
+            return rule.combine(stored[1], value), stored[0]
+        clock, new = rule.combine(stored, (_clock(rule.by, name, sent), value))
+    except InvalidField:
+        raise
+    except ValueError as error:
+        raise InvalidField(name, value, str(error)) from error
+    except Exception as error:
+        note_function(error, name, "rule", rule, value)
+        raise
+    return new, clock
 
 
 def _clock(by: str, name: str, sent: Fields) -> Any:

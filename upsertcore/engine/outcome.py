@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
 from upsertcore.model.packed_row import contact_from_row
+from upsertcore.model.write_record import PREVIOUS_ROW, ROW
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "changes",
     "outcome_from_record",
     "result_of",
+    "result_of_record",
 ]
 
 Result = Literal["created", "updated", "unchanged", "merged", "undone", "deleted"]
@@ -213,11 +215,13 @@ def _load_attribute(self: Outcome, name: str) -> Any:
     """Compute an attribute at its first use; see :func:`outcome_from_record`."""
     if name not in _SETTERS:
         raise AttributeError(f"an outcome has no {name}")
-    row, row_before, matched_by = _get_record(self)[:3]
+    row, row_before, matched_by, _number, _thread, ignored = _get_record(self)
     if name == "contact":
         value: Any = contact_from_row(row)
     elif name == "before":
         value = None if row_before is None else contact_from_row(row_before)
+    elif name == "ignored" and ignored:
+        value = FrozenMap.trusted(ignored)
     else:
         value = matched_by if name == "matched_by" else _DEFAULTS[name]
     _SETTERS[name](self, value)
@@ -228,15 +232,26 @@ def _load_attribute(self: Outcome, name: str) -> Any:
 Outcome.__getattr__ = _load_attribute  # type: ignore[attr-defined]
 
 
-def outcome_from_record(result: Result, record: Record, policy: Any) -> Outcome:
+def result_of_record(record: Record) -> Result:
     """
-    Make an outcome without withheld, ignored, further matched or merged parts.
+    Return what a write of one row did.
+
+    >>> result_of_record((("a row",), None, None, 1, 0, None))
+    'created'
+    """
+    row_before = record[PREVIOUS_ROW]
+    if row_before is None:
+        return "created"
+    return "unchanged" if row_before is record[ROW] else "updated"
+
+
+def outcome_from_record(record: Record, policy: Any) -> Outcome:
+    """
+    Make an outcome without withheld, further matched or merged parts.
 
     Args:
-        result: As in ``Outcome``.
-        record: The record of the write: the row of the contact after it, the row before
-            it, None where it was created, and the key that matched. Contacts are made
-            of rows on demand.
+        record: The record of the write; its contacts are made of its rows on demand.
+            One that repeats a row has changed nothing.
         policy: The policy.
 
     Cost:
@@ -246,11 +261,17 @@ def outcome_from_record(result: Result, record: Record, policy: Any) -> Outcome:
     >>> book = ContactBook(Policy(never(), {}))
     >>> outcome = book.create({})
     >>> row = book._index.rows[outcome.contact.id]
-    >>> outcome_from_record("created", (row, None, None), book.policy) == outcome
+    >>> outcome_from_record((row, None, None, 1, 0, None), book.policy) == outcome
     True
     """
     outcome = _MutableOutcome()
-    outcome.result, outcome._policy = result, policy  # noqa: SLF001 - made for this function
+    row_before = record[PREVIOUS_ROW]
+    # As result_of_record, without a call.
+    if row_before is None:
+        outcome.result = "created"
+    else:
+        outcome.result = "unchanged" if row_before is record[ROW] else "updated"
+    outcome._policy = policy  # noqa: SLF001 - made for this function
     # The garbage collector untracks this tuple as well, where its rows are untracked.
     outcome._record = record  # noqa: SLF001
     outcome.__class__ = Outcome  # type: ignore[assignment]

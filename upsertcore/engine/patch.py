@@ -41,7 +41,9 @@ Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
 
 
-def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def read_patch(  # noqa: C901 - one value after the other
+    policy: Policy, patch: Any
+) -> tuple[dict[str, Any], dict[str, str]]:
     """
     Clean a patch; separate what counts as omitted.
 
@@ -74,15 +76,22 @@ def read_patch(policy: Policy, patch: Any) -> tuple[dict[str, Any], dict[str, st
     uncleaned, fields, extra = tables.uncleaned, tables.fields, policy.extra_fields
     budget = Budget()
     for name, raw in patch.items() if _is_plain(patch) else _named_items(policy, patch):
-        flat = type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT
-        if flat and name in uncleaned and raw and not raw.isspace():
-            sent[name] = raw
+        value = raw
+        if type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT:
+            is_empty = not raw or raw.isspace()
+        elif raw is None or type(raw) is bool:
+            is_empty = raw is None
+        else:
+            value = freeze_field(name, raw, budget=budget)
+            is_empty = empty(value)
+        if not is_empty and name in uncleaned:
+            sent[name] = value
             continue
         options = fields.get(name, extra) or policy.field_options(name)
-        value = raw if flat else freeze_field(name, raw, budget=budget)
-        if options.clean is not None and not empty(value):
+        if options.clean is not None and not is_empty:
             value = _clean_value(name, options.clean, raw, value)
-        if empty(value):
+            is_empty = empty(value)
+        if is_empty:
             reason = _ignore_reason(name, options, raw, value)
             if reason is not None:
                 ignored[name] = reason

@@ -18,6 +18,7 @@ from typing import Any
 from upsertcore.book.book import ContactBook
 from upsertcore.book.loading import rows_of
 from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.outcomes import Outcomes
 from upsertcore.errors import ChangesNotRetained, Refused
 from upsertcore.laws.books import check_index
 from upsertcore.laws.errors import LawBroken, require
@@ -71,7 +72,7 @@ _LIMITS = (None, 1, 0)
 
 def _are_same_results(log: Log, results: Any) -> bool:
     """Return whether a batch has the results of its calls."""
-    if not isinstance(results, list) or len(results) != len(log.results):
+    if not isinstance(results, Outcomes) or len(results) != len(log.results):
         return False
     return all(map(is_same_result, log.results, results))
 

@@ -23,7 +23,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.store.contact_index import ContactIndex
+from upsertcore.store.contact_index import index_for
 from upsertcore.store.journal import Entry
 from upsertcore.values import same
 
@@ -73,7 +73,7 @@ def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
     >>> book_of(Policy(never(), {})).create({}).contact.id
     'new-1'
     """
-    index = ContactIndex([key.name for key in policy.all_keys])
+    index = index_for(policy)
     for contact, forms in state:
         index.put(contact, forms)
     ids, seconds = count(1), count(1)

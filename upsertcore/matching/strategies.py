@@ -27,6 +27,7 @@ __all__ = [
     "ALL_AGREE",
     "FIRST_MATCH",
     "FIRST_PRESENT",
+    "NEVER",
     "all_agree",
     "first_match",
     "first_present",
@@ -226,3 +227,6 @@ FIRST_PRESENT: Resolve = _first_present
 
 ALL_AGREE: Resolve = _all_agree
 """The function of :func:`all_agree`."""
+
+NEVER: Resolve = _never
+"""The function of :func:`never`."""

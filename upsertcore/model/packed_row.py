@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Forms
 
 __all__ = [
+    "ALIASES",
+    "CLOCKS",
     "CREATED",
     "DELETED",
     "FORMS",
@@ -47,12 +49,12 @@ __all__ = [
 
 Row: TypeAlias = tuple[Any, ...]
 """Its parts by position: those below, then one part for the forms of each key, then one
-value for each name."""
+value for each name, None where the contact does not have the field."""
 
 NAMES, VERSION, CREATED, UPDATED, ID, SCOPE, PLACE, HISTORY, FORMS = range(9)
 """Positions in a row. ``HISTORY`` is None for nearly all contacts."""
 
-_ALIASES, _CLOCKS, MERGED_IDS, DELETED = range(4)
+ALIASES, CLOCKS, MERGED_IDS, DELETED = range(4)
 
 _contacts: dict[int, ref[Contact]] = {}
 """
@@ -88,22 +90,33 @@ MAX_NAMES = 1_000
 @final
 class Names:
     """
-    The shared tuples of field names, one for all rows with the same names.
+    The names of rows, in one order: the declared fields first, then the others.
 
-    >>> names = Names()
-    >>> email = names.share(["email"])
-    >>> names.share(["email"]) is email, names.has(email), names.has(("email",))
-    (True, True, False)
+    Rows share their tuples of names.
+
+    Args:
+        declared: The names that every row has, whether the contact has the field.
+
+    >>> names = Names(["email", "name"])
+    >>> names.of({"city": "Oslo", "email": "a@x"})
+    ('email', 'name', 'city')
+    >>> names.of(["name"]) is names.declared
+    True
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_set", "declared")
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Iterable[str] = ()) -> None:
+        self.declared = tuple(declared)
+        self._set = frozenset(self.declared)
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def share(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the shared tuple of these names; a new one beyond the limit."""
-        own = tuple(names)
+    def of(self, fields: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of a row with these fields."""
+        if {*fields}.issubset(self._set):
+            return self.declared
+        extra = [name for name in fields if name not in self._set]
+        own = (*self.declared, *extra)
         known = self._known.get(own)
         if known is None:
             if len(self._known) >= MAX_NAMES:
@@ -111,10 +124,6 @@ class Names:
             # Atomic, so that all threads share the same tuple.
             known = self._known.setdefault(own, own)
         return known
-
-    def has(self, names: tuple[str, ...]) -> bool:
-        """Return whether this tuple object is shared."""
-        return self._known.get(names) is names
 
 
 _NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
@@ -126,7 +135,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
 
     Args:
         contact: The contact.
-        names: The names of its fields, in order.
+        names: Names in the order of the index, those of all its fields among them.
         place: Its position in the order of creation.
         forms: The normal forms that it holds, per key.
 
@@ -137,10 +146,8 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     >>> row[FORMS:], contact_from_row(row) is ada, forms_from_row(row)
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
-    deleted_at = contact.deleted_at
-    parts = contact.aliases, contact.clocks, contact.merged_ids
-    is_plain = deleted_at is None and not any(parts)
-    history = None if is_plain else (*parts, deleted_at)
+    parts = contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at
+    history = parts if any(parts) else None
     row = (
         names,
         contact.version,
@@ -151,9 +158,11 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         place,
         history,
         *map(pack_forms, forms),
-        *contact.fields.proxy.values(),
+        *map(contact.fields.proxy.get, names),
     )
-    _link(row, contact)
+    # A contact that is made of the row has its fields in the order of the names.
+    if [*contact.fields] == [name for name in names if name in contact.fields.proxy]:
+        _link(row, contact)
     return row
 
 
@@ -169,11 +178,13 @@ def contact_from_row(row: Row) -> Contact:
     if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
         names = row[NAMES]
         values = row[len(row) - len(names) :]
-        fields = FrozenMap.trusted(dict(zip(names, values, strict=True)))
+        fields = dict(zip(names, values, strict=True))
+        if None in values:
+            fields = {name: v for name, v in fields.items() if v is not None}
         contact = make_contact(
             row[ID],
             row[SCOPE],
-            fields,
+            FrozenMap.trusted(fields),
             row[VERSION],
             row[CREATED],
             row[UPDATED],

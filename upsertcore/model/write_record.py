@@ -11,15 +11,25 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-__all__ = ["BEGINNING", "KEY", "NUMBER", "PREVIOUS_ROW", "ROW", "THREAD", "Record"]
+__all__ = [
+    "BEGINNING",
+    "IGNORED",
+    "KEY",
+    "NUMBER",
+    "PREVIOUS_ROW",
+    "ROW",
+    "THREAD",
+    "Record",
+]
 
 Record: TypeAlias = tuple[Any, ...]
 """A published write, read by the positions below. The common write names its one row
 directly; any other has a ``store.redo.Redo`` in place of the row."""
 
-ROW, PREVIOUS_ROW, KEY, NUMBER, THREAD = range(5)
+ROW, PREVIOUS_ROW, KEY, NUMBER, THREAD, IGNORED = range(6)
 """The new row or a ``Redo``, the row that it replaces, the key that matched, the
-number of the last change, and the thread that wrote."""
+number of the last change, the thread that wrote, and field name to reason for what is
+ignored, None for nothing."""
 
-BEGINNING: Record = (None, None, None, 0, 0)
+BEGINNING: Record = (None, None, None, 0, 0, None)
 """The record of a new book."""

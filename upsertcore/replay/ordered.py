@@ -26,7 +26,7 @@ from upsertcore.errors import Refused, add_note
 from upsertcore.model.contact import Contact
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
-from upsertcore.store.contact_index import ContactIndex
+from upsertcore.store.contact_index import ContactIndex, index_for
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
@@ -204,7 +204,7 @@ class _Replay:
         self, policy: Policy, ids: Callable[[int], str], linking: Linking | None
     ) -> None:
         self._policy, self._linking = policy, linking
-        self._index = ContactIndex([key.name for key in policy.all_keys])
+        self._index = index_for(policy)
         self._ids, self._id = ids, ""
         self._known: set[str] = set()
         self._row: SentPatch

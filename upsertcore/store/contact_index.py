@@ -32,6 +32,7 @@ from upsertcore.model.packed_row import (
     ids_from_row,
     row_of,
 )
+from upsertcore.policy.policy import compiled
 from upsertcore.store.key_index import (
     Entries,
     Holders,
@@ -44,10 +45,12 @@ from upsertcore.store.redo import Redo
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import Forms
+    from upsertcore.policy.policy import Policy
 
 __all__ = [
     "ContactIndex",
     "IndexStage",
+    "index_for",
 ]
 
 T = TypeVar("T")
@@ -60,6 +63,8 @@ class ContactIndex:
 
     Args:
         keys: The names of the keys, in the order in which forms are passed.
+        declared: The names of the declared fields: contacts have their fields in this
+            order, and then those that are not declared.
 
     The fast path reads ``rows`` and ``redirects`` (merged id to survivor) directly.
 
@@ -89,7 +94,7 @@ class ContactIndex:
         ),
     )
 
-    def __init__(self, keys: Iterable[str] = ()) -> None:
+    def __init__(self, keys: Iterable[str] = (), declared: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.next = 0
         # A contact and its forms are in one row, so no reader sees them apart.
@@ -100,7 +105,7 @@ class ContactIndex:
         self.former_places: dict[str, int] = {}
         self._is_ordered = True
         self._holders: Holders = {key: {} for key in self.keys}
-        self.names = Names()
+        self.names = Names(declared)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -317,6 +322,19 @@ class ContactIndex:
             raise UnknownContact(id) from None
 
 
+def index_for(policy: Policy) -> ContactIndex:
+    """
+    Return an empty index for the contacts of a policy.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> index_for(policy).keys
+    ('email',)
+    """
+    tables = compiled(policy)
+    return ContactIndex(tables.by_name, tables.declared)
+
+
 def _update(part: dict[str, T], changes: Iterable[tuple[str, T | None]]) -> None:
     """Set values by id; None removes one."""
     for id, value in changes:
@@ -504,7 +522,7 @@ class IndexStage:
         return _either(self._former_places, self._index.former_places, id)
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
-        names = self._index.names.share(contact.fields)
+        names = self._index.names.of(contact.fields)
         return row_of(contact, names, place, forms)
 
     def _checked_forms(self, forms: Iterable[Iterable[str]]) -> Forms:

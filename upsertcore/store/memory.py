@@ -50,7 +50,6 @@ from upsertcore.store.transaction import (
 )
 
 if TYPE_CHECKING:
-    from upsertcore.engine.outcome import Result
     from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
     from upsertcore.model.contact import Contact
@@ -439,8 +438,7 @@ class MemoryStore:
 
     def _append(self, record: Record) -> None:
         """Append a write of one row to the journal, unless it is there."""
-        result: Result = "created" if record[PREVIOUS_ROW] is None else "updated"
-        outcome = outcome_from_record(result, record, self._policy)
+        outcome = outcome_from_record(record, self._policy)
         self.journal.append(record[NUMBER], outcome)
 
     def check_reentry(self) -> None:
@@ -475,7 +473,7 @@ class MemoryStore:
 
 
 def _record(redo: Redo, state: Record) -> Record:
-    return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident()
+    return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident(), None
 
 
 def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:

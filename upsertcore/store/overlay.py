@@ -47,7 +47,7 @@ class Overlay:
 
     def __init__(self, index: ContactIndex) -> None:
         self._index = index
-        self._writes = ContactIndex(index.keys)
+        self._writes = ContactIndex(index.keys, index.names.declared)
         self._contacts: dict[str, tuple[Contact, Forms]] = {}
         self._lookups: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self.puts: list[tuple[Contact, Forms]] = []

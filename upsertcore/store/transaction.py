@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar, final
 
@@ -52,32 +52,29 @@ class Remainder:
 
     Args:
         forms: Key name to the patch's form, several forms, or None.
-        names: The patch's field names, as the policy spells them.
-        values: The values of these fields, cleaned and frozen.
+        read: The patch as it was read, and field to reason for what is ignored; None
+            if it was not read.
         id: The id that was drawn for a new contact, if any.
         now: The time that was drawn, if any.
 
     >>> forms = {"email": "ada@x.org", "phone": None}
-    >>> remainder = Remainder(forms, ("email",), ("Ada@x.org",))
-    >>> remainder.forms, remainder.sent
-    ({'email': ('ada@x.org',), 'phone': ()}, {'email': 'Ada@x.org'})
+    >>> Remainder(forms).forms
+    {'email': ('ada@x.org',), 'phone': ()}
     """
 
-    __slots__ = ("forms", "id", "now", "sent")
+    __slots__ = ("forms", "id", "now", "read")
 
     def __init__(
         self,
         forms: dict[str, Any],
-        names: tuple[str, ...],
-        values: tuple[Any, ...],
+        read: tuple[Mapping[str, Any], Mapping[str, str]] | None = None,
         id: str | None = None,
         now: datetime | None = None,
     ) -> None:
         self.forms: dict[str, tuple[str, ...]] = {
             name: unpack_forms(packed) for name, packed in forms.items()
         }
-        self.sent = dict(zip(names, values, strict=True))
-        self.id, self.now = id, now
+        self.read, self.id, self.now = read, id, now
 
 
 class Stage(Protocol):

@@ -212,9 +212,11 @@ def batch_results(
     """
     state = state_of(book)
     copy = book_of(book.policy, state)
-    results: list[Any] = copy.upsert_many(
-        batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
-    )
+    results: list[Any] = [
+        *copy.upsert_many(
+            batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
+        )
+    ]
     require("batch_is_fold", len(results) == len(batch), f"{len(results)} results")
     sequential, expected = fold(book, batch, scope, results)
     require("batch_is_fold", repr(expected) == repr(results), f"{expected} one by one")
