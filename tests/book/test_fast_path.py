@@ -15,6 +15,7 @@ from tests.field_options import blocking
 from upsertcore import (
     ContactBook,
     Policy,
+    Withheld,
     all_agree,
     errors,
     field,
@@ -24,7 +25,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.engine.outcome import result_of_record
+from upsertcore.engine.outcome import outcome_from_record, result_of_record
 from upsertcore.rules import deep, keep, latest, on_create, union
 from upsertcore.store.transaction import Remainder
 
@@ -189,6 +190,15 @@ POLICIES = {
             "city": field(blank="clear"),
         },
     ),
+    "withhold": Policy(
+        first_match("email", "phone"),
+        {**LINES, "code": field(key=normalize.exact, unique=True)},
+        on_key_in_use="withhold",
+    ),
+    "refuse": Policy(
+        first_match("email"),
+        {**LINES, "phone": field(key=normalize.phone, unique=True)},
+    ),
     "open": Policy(first_match("email"), LINES, extra_fields=field(rule=union)),
 }
 
@@ -272,9 +282,42 @@ def test_common_feature_is_handled_by_the_fast_path(
     assert result == result_of_record(record)
 
 
+def test_key_in_use_is_withheld_on_the_fast_path() -> None:
+    """Of the strategy, and outside of it; by an update, and by a creation."""
+    book = make_book(POLICIES["withhold"])
+    fast_upsert: Any = book._fast_upsert
+    for patch in ({**ADA, "code": "a"}, {**EVE, "code": "e"}):
+        book.upsert(patch)
+    sent = {**ADA, "phone": EVE["phone"], "code": "e", "name": "Bo"}
+    records = [fast_upsert(sent, ""), fast_upsert({"email": "new@x", "code": "e"}, "")]
+    updated, created = [outcome_from_record(record, book.policy) for record in records]
+
+    assert (updated.result, created.result) == ("updated", "created")
+    assert updated.withheld == (Withheld("code", "e", "c-2"),)
+    assert updated.also_matched == ("c-2",)
+    assert updated.contact["phone"] == EVE["phone"]
+    assert created.withheld == (Withheld("code", "e", "c-2"),)
+    assert created.also_matched == ()
+    assert created.contact.fields == {"email": "new@x"}
+
+
+@pytest.mark.parametrize("email", ["ada@x.org", "new@x.org"])
+def test_key_in_use_is_refused_on_the_fast_path(email: str) -> None:
+    book = make_book(POLICIES["refuse"])
+    book.upsert(ADA)
+    book.upsert(EVE)
+    fast_upsert: Any = book._fast_upsert
+    with pytest.raises(errors.KeyInUse) as caught:
+        fast_upsert({"email": email, "phone": EVE["phone"]}, "")
+
+    assert (caught.value.field, caught.value.holder) == ("phone", "c-2")
+    assert len(book) == 2
+
+
 UNCOMMON: list[tuple[str, list[Any]]] = [
     ("first_match", [{"name": "Ada"}]),
-    ("first_match", [ADA, EVE, {**ADA, "phone": EVE["phone"]}]),
+    ("all_agree", [ADA, EVE, {**ADA, "phone": EVE["phone"]}]),
+    ("shared keys", [ADA, EVE, {**ADA, "phone": EVE["phone"]}]),
     ("no creation", [ADA]),
     ("no update", [ADA, {**ADA, "name": "Eve"}]),
     ("required", [{"email": "ada@x.org"}]),

@@ -55,7 +55,7 @@ def lazy_outcome(name: str) -> Outcome:
     _result, contact, before, by = OUTCOMES[name]
     row = own_row(contact)
     row_before = None if before is None else own_row(before)
-    record = row, row if before is contact else row_before, by, 1, 0, None
+    record = row, row if before is contact else row_before, by, 1, 0, None, None
     return outcome_from_record(record, POLICY)
 
 
@@ -195,7 +195,7 @@ def test_unchanged_outcome_has_one_contact_object() -> None:
 def test_contacts_are_those_of_the_rows() -> None:
     """The rows return the same objects while the outcome exists."""
     row, row_before = own_row(AFTER), own_row(BEFORE)
-    outcome = outcome_from_record((row, row_before, "email", 1, 0, None), POLICY)
+    outcome = outcome_from_record((row, row_before, "email", 1, 0, None, None), POLICY)
     contact = contact_from_row(row)
 
     assert contact is outcome.contact

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from upsertcore.book.key_lookup import NO_ENTRIES, OMITTED, KeyProbe
 from upsertcore.engine.aliases import former_forms
 from upsertcore.engine.merge_patch import apply_rule
+from upsertcore.engine.outcome import Withheld
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import read_patch
-from upsertcore.errors import InvalidField, Refused, with_row
+from upsertcore.errors import InvalidField, KeyInUse, Refused, with_row
 from upsertcore.model.packed_row import (
     ALIASES,
     CLOCKS,
@@ -60,6 +61,9 @@ Fallback: TypeAlias = "Callable[[Any, Any, Remainder | None], Any]"
 NO_FORM = ""
 """In place of a form: the value is not normalised yet. No form is blank."""
 
+_IN_USE: Any = object()
+"""In place of a result: a key of the patch is held by another contact."""
+
 _AMBIGUOUS: list[str] = []
 """In place of an id: the keys of a patch do not resolve to one contact."""
 
@@ -69,10 +73,13 @@ _NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
 Values: TypeAlias = tuple[Any, ...]
 """A value for each declared field."""
 
-FastCall: TypeAlias = "tuple[Mapping[str, Any], str, list[Any], Record, bool, Any, Any]"
+FastCall: TypeAlias = (
+    "tuple[Mapping[str, Any], str, list[Any], Record, bool, Any, Any, Any]"
+)
 """A call on the fast path: the patch as it was read, scope, the form of each key of the
 policy (filled in during the call), the state of the book, whether all values are text
-exactly as sent, field to reason for what it ignores, and its undeclared fields."""
+exactly as sent, field to reason for what it ignores, its undeclared fields, and what it
+withholds with the ids that also match."""
 
 Overtaken: TypeAlias = "list[Any]"
 """The id and the time that an overtaken call has drawn."""
@@ -130,6 +137,12 @@ BY_FORM = False
 KEYLESS = False
 """Whether a patch without a key creates a contact."""
 
+WITHHOLDS = False
+"""Whether the fast path may leave out a field whose key is in use."""
+
+REFUSES = False
+"""Whether the fast path may refuse a key that is in use."""
+
 CREATES = True
 UPDATES = True
 DROPS_UPDATES = False
@@ -179,9 +192,10 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
             extra = {name: sent[name] for name in sent if name not in DECLARED}
         fill, known = SHAPES[tuple(declared)][0], tuple(declared.values())
     id = now = None
+    result: Any
     for _attempt in ATTEMPTS:
         forms, state = NO_FORMS.copy(), STORE.completed
-        call = sent, scope, forms, state, plain, ignored, extra
+        call = sent, scope, forms, state, plain, ignored, extra, None
         if SIMPLE:
             found, by = _look_up(MATCH_KEYS, sent, scope, forms, plain, None, None)
         else:
@@ -192,12 +206,15 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
         else:
             before = ROWS.get(found) if type(found) is str else None
             if before is None:
-                break
-            stored = before[FIRST:]
-            after = known if fill is None else fill(known + stored)
-            result = _update(call, after, stored, before, by, id, now)
+                result = _IN_USE
+            else:
+                stored = before[FIRST:]
+                after = known if fill is None else fill(known + stored)
+                result = _update(call, after, stored, before, by, id, now)
+        if result is _IN_USE:
+            result = _upsert_around(call, id, now)
         if type(result) is not list:
-            return result  # type: ignore[return-value]
+            return result  # type: ignore[no-any-return]
         id, now = result
     return _remainder(call, id, now)  # type: ignore[possibly-undefined]
 
@@ -256,7 +273,7 @@ def _resolved(call: FastCall) -> tuple[Any, str | None]:
         As :func:`_look_up`; a list in place of the id also for a call that the strategy
         refuses, or whose keys it does not use as they are.
     """
-    sent, scope, forms, state, _plain, _ignored, _extra = call
+    sent, scope, forms, state, *_rest = call
     probe = KeyProbe(sent, scope, forms, PLANS, ROWS)
     try:
         match = STRATEGY.resolve(STRATEGY.keys, probe, PICK)
@@ -271,9 +288,103 @@ def _resolved(call: FastCall) -> tuple[Any, str | None]:
 
 def _hits_another(call: FastCall, id: str | None, by: str | None) -> bool:
     """Return whether a key that does not match is held by another contact."""
-    sent, scope, forms, _state, plain, _ignored, _extra = call
+    sent, scope, forms, _state, plain, *_rest = call
     found, _by = _look_up(OTHER_KEYS, sent, scope, forms, plain, id, by)
     return found is _AMBIGUOUS
+
+
+def _upsert_around(
+    call: FastCall, id: str | None, now: datetime | None
+) -> FastResult | Overtaken:
+    """
+    Upsert a patch of which keys are held by another contact than the one they match.
+
+    Args:
+        call: The call.
+        id: As for :func:`_create`.
+        now: As for :func:`_create`.
+
+    Returns:
+        As :func:`_create`.
+
+    Raises:
+        KeyInUse: If the policy refuses such a key, and nothing else of the patch.
+    """
+    sent, scope, forms, state, plain, ignored, extra, conflicts = call
+    uses = _keys_in_use(call) if conflicts is None else None
+    if uses is None or not (KEYLESS or any(forms[plan[0]] for plan in MATCH_KEYS)):
+        return _remainder(call, id, now)
+    found, by, also_matched, in_use = uses
+    before = None if found is None else ROWS.get(found)
+    is_odd = RULES and not RULES.keys().isdisjoint(sent)
+    if is_odd or extra or (before is None and (found or REQUIRED or not CREATES)):
+        return _remainder(call, id, now)
+    if before is not None and before[HISTORY] is not None:
+        return _remainder(call, id, now)
+    if in_use and REFUSES:
+        if STORE.published is not state:
+            return [id, now]
+        field, (holder, _key) = next(iter(in_use.items()))
+        raise KeyInUse(field, sent[field], holder)
+    withheld = [
+        Withheld(field, sent[field], *holding) for field, holding in in_use.items()
+    ]
+    sent = {name: value for name, value in sent.items() if name not in in_use}
+    forms = [
+        NO_FORM if key.fields[0] in in_use else form
+        for key, form in zip(KEYS, forms, strict=True)
+    ]
+    conflicts = tuple(withheld), also_matched
+    rest = sent, scope, forms, state, plain, ignored, extra, conflicts
+    fill, known = SHAPES[tuple(sent)][0], tuple(sent.values())
+    if before is None:
+        after = known if fill is None else fill(known + DEFAULTS)
+        return _create(rest, after, id, now)
+    stored = before[FIRST:]
+    after = known if fill is None else fill(known + stored)
+    return _update(rest, after, stored, before, by, id, now)
+
+
+def _keys_in_use(  # noqa: C901 - one key after the other
+    call: FastCall,
+) -> tuple[str | None, str | None, tuple[str, ...], dict[str, tuple[str, str]]] | None:
+    """
+    Find the keys of a patch that another contact holds.
+
+    Returns:
+        The contact that the patch matches, the key that matches it, the ids that also
+        match, and field to holder and key; None for the general path.
+    """
+    if not (WITHHOLDS or REFUSES):
+        return None
+    sent, scope, forms, *_rest = call
+    found = by = None
+    also_matched: dict[str, None] = {}
+    in_use: dict[str, tuple[str, str]] = {}
+    for number, field, name, scopes, _short, _is_form, look in MATCH_KEYS + OTHER_KEYS:
+        value = sent.get(field, OMITTED)
+        if value is OMITTED:
+            continue
+        entries = scopes.get(scope, NO_ENTRIES)
+        if forms[number] is NO_FORM:
+            forms[number], _holder = look(value, entries)
+        form = forms[number]
+        holder = None if form is None or type(form) is tuple else entries.get(form)
+        if type(form) is tuple or (holder is not None and type(holder) is not str):
+            return None
+        if holder is None or holder == found:
+            continue
+        if found is None and name in PLANS:
+            found, by = holder, name
+            continue
+        if name in PLANS:
+            also_matched[holder] = None
+        if KEYS[number].unique:
+            in_use[field] = holder, name
+    if any(DEFAULTS[KEY_COLUMNS[n][0]] is not None for n in range(len(KEYS))):
+        return None
+    in_order = {key.name: in_use[key.name] for key in KEYS if key.name in in_use}
+    return found, by, (*also_matched,), in_order
 
 
 def _create(  # noqa: C901 - in one pass
@@ -292,7 +403,7 @@ def _create(  # noqa: C901 - in one pass
         The outcome, or what the general path needs; if the call is overtaken, what it
         has drawn.
     """
-    sent, scope, forms, state, _plain, ignored, extra = call
+    sent, scope, forms, state, _plain, ignored, extra, conflicts = call
     if not CREATES or not (KEYLESS or any(forms)):
         return _remainder(call, id, now)
     if KEYED_DEFAULTS and not sent.keys() >= KEYED_DEFAULTS:
@@ -304,9 +415,10 @@ def _create(  # noqa: C901 - in one pass
         after is None
         or (clocks and HAS_UPDATE_TIMES)
         or (REQUIRED and _lacks(after, REQUIRED))
-        or (OTHER_KEYS and _hits_another(call, None, ""))
     ):
         return _remainder(call, id, now)
+    if OTHER_KEYS and _hits_another(call, None, ""):
+        return _IN_USE  # type: ignore[no-any-return]
     if NO_FORM in forms:
         forms = [None if form is NO_FORM else form for form in forms]
     if HAS_UNCOMMON_KEYS and _exceeds_limit(forms):
@@ -324,7 +436,8 @@ def _create(  # noqa: C901 - in one pass
     place = INDEX.next
     history = _with_clocks(None, clocks) if clocks else None
     row = (names, 1, now, now, id, scope, place, history, *forms, *after)
-    record = (row, None, None, state[NUMBER] + 1, get_ident(), ignored or None)
+    number, ignored = state[NUMBER] + 1, ignored or None
+    record = (row, None, None, number, get_ident(), ignored, conflicts)
     if STORE.publish(state, record):
         return record
     return [id, now]
@@ -354,7 +467,7 @@ def _update(  # noqa: C901, PLR0912 - in one pass
     Returns:
         As :func:`_create`.
     """
-    _sent, scope, forms, state, plain, ignored, extra = call
+    _sent, scope, forms, state, plain, ignored, extra, conflicts = call
     if before[HISTORY] is not None and _is_special(before):
         return _remainder(call, new_id, now)
     names, after_names, clocks = before[NAMES], COLUMNS, None
@@ -373,10 +486,12 @@ def _update(  # noqa: C901, PLR0912 - in one pass
             return _remainder(call, new_id, now)
         if STORE.published is not state:
             return [new_id, now]
-        record: Record = (before, before, by, 0, 0, ignored or None)
+        record: Record = (before, before, by, 0, 0, ignored or None, conflicts)
         return record
-    if not UPDATES or (OTHER_KEYS and _hits_another(call, before[ID], by)):
+    if not UPDATES:
         return _remainder(call, new_id, now)
+    if OTHER_KEYS and _hits_another(call, before[ID], by):
+        return _IN_USE  # type: ignore[no-any-return]
     held: Any = forms
     if NO_FORM in forms:
         held = [
@@ -395,7 +510,8 @@ def _update(  # noqa: C901, PLR0912 - in one pass
     version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
     id = before[ID]
     row = (after_names, version, created, now, id, scope, place, history, *held, *after)
-    record = (row, before, by, state[NUMBER] + 1, get_ident(), ignored or None)
+    number, ignored = state[NUMBER] + 1, ignored or None
+    record = (row, before, by, number, get_ident(), ignored, conflicts)
     if STORE.publish(state, record):
         return record
     return [new_id, now]
@@ -435,7 +551,7 @@ def _ruled(
         them moves; None in place of the values if the general path is needed: a rule
         refuses a value, or changes that of a key.
     """
-    sent, _scope, _forms, _state, _plain, ignored, extra = call
+    sent, _scope, _forms, _state, _plain, ignored, extra, _conflicts = call
     history = before[HISTORY] if before is not None else None
     clocks = {} if history is None else {**history[CLOCKS]}
     results, left_out, has_moved = [*after], dict[str, str](), False
@@ -485,7 +601,7 @@ def _extra_fields(
     if before is not None:
         held = before[FIRST + width :]
         fields = dict(zip(before[NAMES][width:], held, strict=True))
-    for name, value in call[-1].items():
+    for name, value in call[6].items():
         new = value
         if EXTRA_RULE is not replace:
             if EXTRA_RULE.by is not None:
@@ -611,7 +727,7 @@ def _lacks(values: Values, columns: Iterable[int]) -> bool:
 def _remainder(
     call: FastCall, id: str | None = None, now: datetime | None = None
 ) -> Remainder:
-    sent, _scope, forms, _state, plain, ignored, _extra = call
+    sent, _scope, forms, _state, plain, ignored, *_rest = call
     computed = {
         key.name: form
         for key, form in zip(KEYS, forms, strict=True)

@@ -200,7 +200,15 @@ def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, 
         scopes = index.scopes(key.name) if is_read else {}
         plans[key.name] = key_plan(number, key, scopes)
     match_keys = {name: plans.pop(name) for name in match.keys}
+    has_uncommon_keys = any(
+        key.keep_aliases or key.max_forms is not None or len(key.fields) > 1
+        for key in keys
+    )
+    is_plain = match.resolve in (FIRST_MATCH, NEVER) and policy.on_found == "update"
+    avoids = is_plain and not has_uncommon_keys
     return {
+        "WITHHOLDS": avoids and policy.on_key_in_use == "withhold",
+        "REFUSES": avoids and policy.on_key_in_use == "refuse",
         "MATCH_KEYS": tuple(match_keys.values()),
         "PLANS": match_keys,
         "OTHER_KEYS": tuple(plans.values()),
@@ -214,10 +222,7 @@ def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, 
         "BY_FORM": match.resolve is FIRST_PRESENT,
         "KEYLESS": not match.keys or policy.on_no_key == "create",
         "HAS_GROUPS": bool(compiled(policy).groups),
-        "HAS_UNCOMMON_KEYS": any(
-            key.keep_aliases or key.max_forms is not None or len(key.fields) > 1
-            for key in keys
-        ),
+        "HAS_UNCOMMON_KEYS": has_uncommon_keys,
     }
 
 

@@ -215,13 +215,15 @@ def _load_attribute(self: Outcome, name: str) -> Any:
     """Compute an attribute at its first use; see :func:`outcome_from_record`."""
     if name not in _SETTERS:
         raise AttributeError(f"an outcome has no {name}")
-    row, row_before, matched_by, _number, _thread, ignored = _get_record(self)
+    row, row_before, matched_by, _, _, ignored, conflicts = _get_record(self)
     if name == "contact":
         value: Any = contact_from_row(row)
     elif name == "before":
         value = None if row_before is None else contact_from_row(row_before)
     elif name == "ignored" and ignored:
         value = FrozenMap.trusted(ignored)
+    elif conflicts and name in ("withheld", "also_matched"):
+        value = conflicts[name == "also_matched"]
     else:
         value = matched_by if name == "matched_by" else _DEFAULTS[name]
     _SETTERS[name](self, value)
@@ -236,7 +238,7 @@ def result_of_record(record: Record) -> Result:
     """
     Return what a write of one row did.
 
-    >>> result_of_record((("a row",), None, None, 1, 0, None))
+    >>> result_of_record((("a row",), None, None, 1, 0, None, None))
     'created'
     """
     row_before = record[PREVIOUS_ROW]
@@ -247,7 +249,7 @@ def result_of_record(record: Record) -> Result:
 
 def outcome_from_record(record: Record, policy: Any) -> Outcome:
     """
-    Make an outcome without withheld, further matched or merged parts.
+    Make an outcome of a write of one row.
 
     Args:
         record: The record of the write; its contacts are made of its rows on demand.
@@ -261,7 +263,7 @@ def outcome_from_record(record: Record, policy: Any) -> Outcome:
     >>> book = ContactBook(Policy(never(), {}))
     >>> outcome = book.create({})
     >>> row = book._index.rows[outcome.contact.id]
-    >>> outcome_from_record((row, None, None, 1, 0, None), book.policy) == outcome
+    >>> outcome_from_record((row, None, None, 1, 0, None, None), book.policy) == outcome
     True
     """
     outcome = _MutableOutcome()

@@ -473,7 +473,7 @@ class MemoryStore:
 
 
 def _record(redo: Redo, state: Record) -> Record:
-    return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident(), None
+    return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident(), None, None
 
 
 def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:
