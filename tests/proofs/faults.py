@@ -496,7 +496,7 @@ _WHOLE = (
         "book.common_upsert",
         "upsert_many",
         "            results.append(result)\n",
-        "            if type(result) is Outcome:\n                results.append(result)\n",
+        "            if not isinstance(result, Refused):\n                results.append(result)\n",
     ),
     Fault(
         "an atomic batch keeps what came before a refusal",
@@ -504,10 +504,11 @@ _WHOLE = (
         "an id, else an address",
         "book.book",
         "ContactBook.upsert_many",
-        "return self._store.write_all(\n"
-        "                atomic_batch(self.policy, patches, scope, on_duplicates)\n"
-        "            )",
-        "return [self.upsert(patch, scope=scope) for patch in patches]",
+        "            return Outcomes(\n"
+        "                self._store.write_all(\n"
+        "                    atomic_batch(self.policy, patches, scope, on_duplicates)\n"
+        "                )\n"
+        "            )\n",
     ),
     Fault(
         "an atomic batch does not find whom it has created itself",
@@ -798,6 +799,15 @@ _FAST = (
         "upsert",
         "            if type(value) is not str or not value or value.isspace():\n",
         "            if type(value) is not str:\n",
+    ),
+    Fault(
+        "on the fast path a key in use is left out in silence",
+        "nothing_silent",
+        "a clash withholds",
+        "book.common_upsert",
+        "_upsert_around",
+        "    conflicts = tuple(withheld), also_matched\n",
+        "    conflicts = (), also_matched\n",
     ),
     Fault(
         "on the fast path a new contact is found by no key",

@@ -339,10 +339,13 @@ def _upsert_around(
     fill, known = SHAPES[tuple(sent)][0], tuple(sent.values())
     if before is None:
         after = known if fill is None else fill(known + DEFAULTS)
-        return _create(rest, after, id, now)
-    stored = before[FIRST:]
-    after = known if fill is None else fill(known + stored)
-    return _update(rest, after, stored, before, by, id, now)
+        result = _create(rest, after, id, now)
+    else:
+        stored = before[FIRST:]
+        after = known if fill is None else fill(known + stored)
+        result = _update(rest, after, stored, before, by, id, now)
+    # Another call may have used a further key meanwhile.
+    return _remainder(call, id, now) if result is _IN_USE else result
 
 
 def _keys_in_use(  # noqa: C901 - one key after the other
