@@ -31,7 +31,10 @@ WORKER = fault_worker.__file__
 PRELUDE = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
 # A copy is run, whose coverage does not count.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-FAST = ("book.common_upsert", "book.fast_path", "book.key_lookup")
+FAST = (
+    *("book.common_upsert", "book.fast_path", "book.key_lookup"),
+    *("book.row_keys", "book.row_rules"),
+)
 PLANTED = [fault for fault in FAULTS if fault.module]
 
 

@@ -17,15 +17,51 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upsertcore.book.key_lookup import NO_ENTRIES, OMITTED, KeyProbe
-from upsertcore.engine.aliases import former_forms
-from upsertcore.engine.merge_patch import apply_rule
+from upsertcore.book.policy_constants import (
+    ATTEMPTS,
+    BY_FORM,
+    CHECKS_IDS,
+    COLUMNS,
+    CREATES,
+    DECLARED,
+    DEFAULTS,
+    DROPS_UPDATES,
+    FIRST,
+    HAS_EXTRA,
+    HAS_GROUPS,
+    HAS_UNCOMMON_KEYS,
+    HAS_UPDATE_TIMES,
+    INDEX,
+    KEY_COLUMNS,
+    KEYED_DEFAULTS,
+    KEYLESS,
+    KEYS,
+    MATCH_KEYS,
+    NO_FORM,
+    NO_FORMS,
+    OTHER_KEYS,
+    PICK,
+    PLANS,
+    POLICY,
+    REDIRECTS,
+    REFUSES,
+    REQUIRED,
+    ROWS,
+    RULES,
+    SHAPES,
+    SIMPLE,
+    STORE,
+    STRATEGY,
+    UPDATES,
+    WITHHOLDS,
+)
+from upsertcore.book.row_keys import exceeds_limit, holdings
+from upsertcore.book.row_rules import ruled, with_clocks
 from upsertcore.engine.outcome import Withheld
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import read_patch
-from upsertcore.errors import InvalidField, KeyInUse, Refused, with_row
+from upsertcore.errors import KeyInUse, Refused, with_row
 from upsertcore.model.packed_row import (
-    ALIASES,
-    CLOCKS,
     CREATED,
     DELETED,
     FORMS,
@@ -34,22 +70,18 @@ from upsertcore.model.packed_row import (
     NAMES,
     PLACE,
     VERSION,
-    pack_forms,
-    unpack_forms,
 )
 from upsertcore.model.write_record import NUMBER, Record
-from upsertcore.rules.rule import replace
 from upsertcore.store.clock import checked_time
 from upsertcore.store.ids import IdInUse, checked_id
 from upsertcore.store.transaction import Remainder
-from upsertcore.values import MAX_TEXT, NOTHING, FrozenMap, empty, same
+from upsertcore.values import MAX_TEXT, empty, same
 
 if TYPE_CHECKING:
     from upsertcore.book.key_lookup import Keys
-    from upsertcore.policy.keys import Key
-    from upsertcore.rules.rule import Rule
+    from upsertcore.book.policy_constants import FastCall, Overtaken, Values
 
-__all__ = ["NO_FORM", "Fallback", "FastResult", "upsert", "upsert_many"]
+__all__ = ["Fallback", "FastResult", "upsert", "upsert_many"]
 
 FastResult: TypeAlias = "Record | Remainder | None"
 """The record of the write; or, for the general path, what is computed so far, or
@@ -58,9 +90,6 @@ None."""
 Fallback: TypeAlias = "Callable[[Any, Any, Remainder | None], Any]"
 """(patch, scope, result of the fast path) -> result of the general path."""
 
-NO_FORM = ""
-"""In place of a form: the value is not normalised yet. No form is blank."""
-
 _IN_USE: Any = object()
 """In place of a result: a key of the patch is held by another contact."""
 
@@ -68,88 +97,6 @@ _AMBIGUOUS: list[str] = []
 """In place of an id: the keys of a patch do not resolve to one contact."""
 
 _NOTHING: Mapping[str, Any] = {}
-_NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
-
-Values: TypeAlias = tuple[Any, ...]
-"""A value for each declared field."""
-
-FastCall: TypeAlias = (
-    "tuple[Mapping[str, Any], str, list[Any], Record, bool, Any, Any, Any]"
-)
-"""A call on the fast path: the patch as it was read, scope, the form of each key of the
-policy (filled in during the call), the state of the book, whether all values are text
-exactly as sent, field to reason for what it ignores, its undeclared fields, and what it
-withholds with the ids that also match."""
-
-Overtaken: TypeAlias = "list[Any]"
-"""The id and the time that an overtaken call has drawn."""
-
-
-ATTEMPTS = (1, 2, 3)
-"""One item for each time that an overtaken call tries the fast path."""
-
-POLICY: Any = None
-STORE: Any = None
-INDEX: Any = None
-ROWS: Mapping[str, Any] = {}
-REDIRECTS: Mapping[str, str] = {}
-CHECKS_IDS = True
-"""Whether ids come from the caller and must be checked."""
-
-COLUMNS: tuple[str, ...] = ()
-"""The names of the declared fields."""
-
-DEFAULTS: Values = ()
-DECLARED: frozenset[str] = frozenset()
-
-SHAPES: Mapping[tuple[Any, ...], tuple[Any, bool]] = {}
-"""The names of a patch to its :class:`Shapes`."""
-
-HAS_EXTRA = False
-EXTRA_RULE: Rule = replace
-REQUIRED: tuple[int, ...] = ()
-RULES: Mapping[str, tuple[int, Rule, bool]] = {}
-"""Field with another rule than ``replace`` to its column, its rule, and whether it is
-one of a key."""
-
-KEYS: tuple[Key, ...] = ()
-KEY_COLUMNS: tuple[tuple[int, ...], ...] = ()
-KEYED_DEFAULTS: frozenset[str] = frozenset()
-"""The fields of keys that have a default."""
-
-STRATEGY: Any = None
-SIMPLE = True
-"""Whether the strategy is one whose rules :func:`_look_up` has."""
-
-PICK: Any = None
-MATCH_KEYS: Keys = ()
-PLANS: Mapping[str, Any] = {}
-"""The same by name."""
-
-OTHER_KEYS: Keys = ()
-NO_FORMS: list[Any] = []
-FIRST = FORMS
-"""The position of the first value in a row."""
-
-BY_FORM = False
-"""Whether the first key that the patch carries decides alone."""
-
-KEYLESS = False
-"""Whether a patch without a key creates a contact."""
-
-WITHHOLDS = False
-"""Whether the fast path may leave out a field whose key is in use."""
-
-REFUSES = False
-"""Whether the fast path may refuse a key that is in use."""
-
-CREATES = True
-UPDATES = True
-DROPS_UPDATES = False
-HAS_GROUPS = False
-HAS_UPDATE_TIMES = False
-HAS_UNCOMMON_KEYS = False
-"""Whether a key has several fields, aliases or a limit."""
 
 
 def upsert(  # noqa: C901, PLR0912 - in one pass
@@ -186,11 +133,7 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
         sent, ignored = read_patch(POLICY, patch)
         if HAS_GROUPS and "blocked" in ignored.values():
             return Remainder({}, (sent, ignored))
-        declared = sent
-        if HAS_EXTRA and not sent.keys() <= DECLARED:
-            declared = {name: sent[name] for name in sent if name in DECLARED}
-            extra = {name: sent[name] for name in sent if name not in DECLARED}
-        fill, known = SHAPES[tuple(declared)][0], tuple(declared.values())
+        fill, known, extra = _columns_of(sent)
     id = now = None
     result: Any
     for _attempt in ATTEMPTS:
@@ -217,6 +160,15 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
             return result  # type: ignore[no-any-return]
         id, now = result
     return _remainder(call, id, now)  # type: ignore[possibly-undefined]
+
+
+def _columns_of(sent: Mapping[str, Any]) -> tuple[Any, Values, Mapping[str, Any]]:
+    """Return the function of a shape, its values, and the undeclared fields."""
+    declared, extra = sent, _NOTHING
+    if HAS_EXTRA and not sent.keys() <= DECLARED:
+        declared = {name: sent[name] for name in sent if name in DECLARED}
+        extra = {name: sent[name] for name in sent if name not in DECLARED}
+    return SHAPES[tuple(declared)][0], tuple(declared.values()), extra
 
 
 def _look_up(
@@ -336,7 +288,7 @@ def _upsert_around(
     ]
     conflicts = tuple(withheld), also_matched
     rest = sent, scope, forms, state, plain, ignored, extra, conflicts
-    fill, known = SHAPES[tuple(sent)][0], tuple(sent.values())
+    fill, known, _extra = _columns_of(sent)
     if before is None:
         after = known if fill is None else fill(known + DEFAULTS)
         result = _create(rest, after, id, now)
@@ -413,7 +365,7 @@ def _create(  # noqa: C901 - in one pass
         return _remainder(call, id, now)
     names, clocks = COLUMNS, None
     if RULES or extra:
-        names, after, ignored, clocks = _ruled(call, after, None)
+        names, after, ignored, clocks = ruled(call, after, None)
     if (
         after is None
         or (clocks and HAS_UPDATE_TIMES)
@@ -424,7 +376,7 @@ def _create(  # noqa: C901 - in one pass
         return _IN_USE  # type: ignore[no-any-return]
     if NO_FORM in forms:
         forms = [None if form is NO_FORM else form for form in forms]
-    if HAS_UNCOMMON_KEYS and _exceeds_limit(forms):
+    if HAS_UNCOMMON_KEYS and exceeds_limit(forms):
         return _remainder(call, id, now)
     if id is None:
         id = STORE.ids()
@@ -437,7 +389,7 @@ def _create(  # noqa: C901 - in one pass
         # A later write may have used the id: let the general path find out.
         return _remainder(call, id, now)
     place = INDEX.next
-    history = _with_clocks(None, clocks) if clocks else None
+    history = with_clocks(None, clocks) if clocks else None
     row = (names, 1, now, now, id, scope, place, history, *forms, *after)
     number, ignored = state[NUMBER] + 1, ignored or None
     record = (row, None, None, number, get_ident(), ignored, conflicts)
@@ -473,9 +425,9 @@ def _update(  # noqa: C901, PLR0912 - in one pass
     _sent, scope, forms, state, plain, ignored, extra, conflicts = call
     if before[HISTORY] is not None and _is_special(before):
         return _remainder(call, new_id, now)
-    names, after_names, clocks = before[NAMES], COLUMNS, None
+    id, names, after_names, clocks = before[ID], before[NAMES], COLUMNS, None
     if RULES or extra or names is not after_names:
-        after_names, after, ignored, clocks = _ruled(call, after, before)
+        after_names, after, ignored, clocks = ruled(call, after, before)
         if after is None or (clocks and HAS_UPDATE_TIMES):
             return _remainder(call, new_id, now)
     # Equal texts are the same value; equal numbers may not be (1, 1.0, True).
@@ -493,7 +445,7 @@ def _update(  # noqa: C901, PLR0912 - in one pass
         return record
     if not UPDATES:
         return _remainder(call, new_id, now)
-    if OTHER_KEYS and _hits_another(call, before[ID], by):
+    if OTHER_KEYS and _hits_another(call, id, by):
         return _IN_USE  # type: ignore[no-any-return]
     held: Any = forms
     if NO_FORM in forms:
@@ -503,15 +455,13 @@ def _update(  # noqa: C901, PLR0912 - in one pass
         ]
     history = before[HISTORY]
     if HAS_UNCOMMON_KEYS or history is not None:
-        held, history = _holdings(call, before, after, held)
+        held, history = holdings(call, before, after, held)
         if held is None:
             return _remainder(call, new_id, now)
-    if clocks:
-        history = _with_clocks(history, clocks)
+    history = with_clocks(history, clocks) if clocks else history
     if now is None:
         now = _time()
     version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
-    id = before[ID]
     row = (after_names, version, created, now, id, scope, place, history, *held, *after)
     number, ignored = state[NUMBER] + 1, ignored or None
     record = (row, before, by, number, get_ident(), ignored, conflicts)
@@ -527,191 +477,9 @@ def _time() -> datetime:
     return now
 
 
-def _with_clocks(history: Any, clocks: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the history of a contact with other clocks."""
-    aliases, _clocks, *rest = history or _NO_HISTORY
-    return aliases, FrozenMap.trusted(clocks), *rest
-
-
 def _is_special(row: Any) -> bool:
     """Return whether an update may change more than the fields of a contact."""
     return HAS_UPDATE_TIMES or row[HISTORY][DELETED] is not None
-
-
-def _ruled(
-    call: FastCall, after: Values, before: Any
-) -> tuple[tuple[str, ...], Values | None, Mapping[str, str], dict[str, Any] | None]:
-    """
-    Apply the rules other than ``replace``, and the undeclared fields of a patch.
-
-    Args:
-        call: The call.
-        after: The new values, if every sent value replaced the stored one.
-        before: The row of the contact; None if it is created.
-
-    Returns:
-        The names and values of the new row, what is ignored, and the clocks if one of
-        them moves; None in place of the values if the general path is needed: a rule
-        refuses a value, or changes that of a key.
-    """
-    sent, _scope, _forms, _state, _plain, ignored, extra, _conflicts = call
-    history = before[HISTORY] if before is not None else None
-    clocks = {} if history is None else {**history[CLOCKS]}
-    results, left_out, has_moved = [*after], dict[str, str](), False
-    for name in sent:
-        if name not in RULES:
-            continue
-        column, rule, is_key = RULES[name]
-        stored = clocks.get(name), None if before is None else before[FIRST + column]
-        new, clock, is_left_out = _combine(rule, name, stored, sent, before)
-        if new is OMITTED or (is_key and not same(new, sent[name])):
-            return COLUMNS, None, ignored, None
-        if before is None and not rule.on_create and DEFAULTS[column] is not None:
-            return COLUMNS, None, ignored, None
-        if is_left_out:
-            left_out[name] = rule.name
-        if not same(clock, stored[0]):
-            clocks[name], has_moved = clock, True
-        results[column] = new
-    names = COLUMNS
-    if extra or (before is not None and before[NAMES] is not names):
-        fields = _extra_fields(call, before, left_out)
-        if fields is None:
-            return names, None, ignored, None
-        names = INDEX.names.of(fields)
-        results += fields.values()
-    if left_out:
-        in_order = {name: left_out[name] for name in sent if name in left_out}
-        ignored = {**ignored, **in_order}
-    return names, (*results,), ignored, clocks if has_moved else None
-
-
-def _extra_fields(
-    call: FastCall, before: Any, left_out: dict[str, str]
-) -> dict[str, Any] | None:
-    """
-    Apply the undeclared fields of a patch.
-
-    Args:
-        call: The call.
-        before: The row of the contact; None if it is created.
-        left_out: Field to reason, for what is ignored; changed in place.
-
-    Returns:
-        All undeclared fields of the contact; None as for :func:`_ruled`.
-    """
-    width, fields = len(COLUMNS), dict[str, Any]()
-    if before is not None:
-        held = before[FIRST + width :]
-        fields = dict(zip(before[NAMES][width:], held, strict=True))
-    for name, value in call[6].items():
-        new = value
-        if EXTRA_RULE is not replace:
-            if EXTRA_RULE.by is not None:
-                return None
-            stored = None, fields.get(name)
-            new, _, is_left_out = _combine(EXTRA_RULE, name, stored, call[0], before)
-            if new is OMITTED:
-                return None
-            if is_left_out:
-                left_out[name] = EXTRA_RULE.name
-        if new is None:
-            fields.pop(name, None)
-        else:
-            fields[name] = new
-    return fields
-
-
-def _combine(
-    rule: Rule, name: str, stored: tuple[Any, Any], sent: Mapping[str, Any], row: Any
-) -> tuple[Any, Any, bool]:
-    """
-    Apply the rule of one field.
-
-    Args:
-        rule: The rule.
-        name: The name of the field.
-        stored: The stored clock and value.
-        sent: The patch.
-        row: The row of the contact; None if it is created.
-
-    Returns:
-        The new value, its clock, and whether the sent value is left out; ``OMITTED``
-        in place of the value if the rule refuses it.
-    """
-    (clock, new), value = stored, sent[name]
-    if rule.on_create if row is None else rule.on_update:
-        try:
-            new, clock = apply_rule(rule, name, stored, value, sent)
-        except InvalidField as refusal:
-            if refusal.is_from_caller:
-                raise
-            return OMITTED, clock, False
-    return new, clock, rule.leaves_out(stored[1], new, value)
-
-
-def _exceeds_limit(forms: Iterable[Any]) -> bool:
-    """Return whether there are more forms of a key than a contact may hold."""
-    return any(
-        key.max_forms is not None and len(unpack_forms(part)) > key.max_forms
-        for key, part in zip(KEYS, forms, strict=True)
-    )
-
-
-def _holdings(
-    call: FastCall, before: Any, after: Values, forms: list[Any]
-) -> tuple[list[Any] | None, Any]:
-    """
-    Compute the forms of a contact whose keys have several fields, aliases or a limit.
-
-    Args:
-        call: The call.
-        before: The row of the contact.
-        after: The new values.
-        forms: Per key, the forms of the sent value, or those that are held.
-
-    Returns:
-        The forms that the contact would hold, and its history; None in place of the
-        forms if a limit is exceeded, another contact holds one of them, or the general
-        path is needed.
-    """
-    sent, scope = call[:2]
-    results, aliases = [*forms], dict[str, tuple[str, ...]]()
-    history = before[HISTORY] or _NO_HISTORY
-    for number, key in enumerate(KEYS):
-        columns, held = KEY_COLUMNS[number], before[FORMS + number]
-        former = history[ALIASES].get(key.name, ())
-        if all(same(after[column], before[FIRST + column]) for column in columns):
-            results[number] = held
-        else:
-            new = unpack_forms(results[number])
-            if len(columns) > 1:
-                if key.any_of and key.fields[0] in sent:
-                    return None, None
-                new = key.forms(
-                    {n: after[c] for n, c in zip(key.fields, columns, strict=True)}
-                )
-                if key.unique and not _are_free(key, new, scope, before[ID]):
-                    return None, None
-            if key.keep_aliases and key.max_forms is not None:
-                return None, None
-            retained = unpack_forms(held) if key.keep_aliases else former
-            former = former_forms(retained, new)
-            results[number] = pack_forms(new + former)
-        if former:
-            aliases[key.name] = former
-    if _exceeds_limit(results):
-        return None, None
-    if aliases != history[ALIASES]:
-        parts = FrozenMap.trusted(aliases), *history[1:]
-        return results, parts if any(parts) else None
-    return results, before[HISTORY]
-
-
-def _are_free(key: Key, forms: tuple[str, ...], scope: str, id: str) -> bool:
-    """Return whether no other contact holds one of these forms."""
-    entries = INDEX.scopes(key.name).get(scope, NO_ENTRIES)
-    return all(entries.get(form, id) == id for form in forms)
 
 
 def _encodes(value: str) -> bool:

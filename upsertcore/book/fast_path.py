@@ -15,9 +15,9 @@ from operator import itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.book import common_upsert
-from upsertcore.book.common_upsert import NO_FORM, FastResult
+from upsertcore.book import common_upsert, row_keys, row_rules
 from upsertcore.book.key_lookup import key_plan
+from upsertcore.book.policy_constants import NO_FORM
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.strategies import (
     ALL_AGREE,
@@ -31,6 +31,7 @@ from upsertcore.rules.rule import replace
 from upsertcore.values import MAX_FIELDS
 
 if TYPE_CHECKING:
+    from upsertcore.book.common_upsert import FastResult
     from upsertcore.engine.outcomes import Outcomes
     from upsertcore.matching.protocol import Strategy
     from upsertcore.policy.policy import Policy
@@ -152,18 +153,24 @@ def bind(constants: Mapping[str, Any]) -> dict[str, Any]:
     >>> bind({"ATTEMPTS": (1,)})["upsert"] is common_upsert.upsert
     False
     """
-    namespace = {**vars(common_upsert), **constants}
-    for name, function in vars(common_upsert).items():
-        if isinstance(function, FunctionType) and function.__module__ == _MODULE:
-            # The interpreter keeps what it learns of the constants in the code object.
-            own = FunctionType(function.__code__.replace(), namespace, name)
-            own.__defaults__ = function.__defaults__
-            own.__kwdefaults__ = function.__kwdefaults__
-            namespace[name] = own
+    namespace: dict[str, Any] = {}
+    for module in _MODULES:
+        namespace.update(vars(module))
+    namespace.update(constants)
+    for module in _MODULES:
+        for name, function in vars(module).items():
+            if isinstance(function, FunctionType) and (
+                function.__module__ == module.__name__
+            ):
+                # The interpreter keeps what it learns of the constants in the code.
+                own = FunctionType(function.__code__.replace(), namespace, name)
+                own.__defaults__ = function.__defaults__
+                own.__kwdefaults__ = function.__kwdefaults__
+                namespace[name] = own
     return namespace
 
 
-_MODULE = common_upsert.__name__
+_MODULES = row_keys, row_rules, common_upsert
 
 
 def _of_fields(policy: Policy, index: ContactIndex) -> dict[str, Any]:
