@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.model.packed_row import ID
-from upsertcore.model.write_record import KEY, ROW
+from upsertcore.model.write_record import CONFLICTS, IGNORED, KEY, ROW
 from upsertcore.replay import ComputedForms, Event, Replayed, SentPatch, StoredContact
 from upsertcore.spark.errors import UnfitValue
 from upsertcore.spark.schemas import arrow_schema, check_fields, patches_schema
@@ -142,11 +142,11 @@ def _outcome_values(answer: Any) -> tuple[Any, ...]:
         error = {"type": type(answer).__name__, "message": str(answer)}
         return "refused", None, None, (), (), (), (), error
     lazy = getattr(answer, "_record", None)
-    if lazy is not None:
+    if lazy is not None and lazy[CONFLICTS] is None:
         # A lazy outcome whose other parts are empty: reading them would create them,
         # which costs as much as the upsert.
-        row, matched_by = lazy[ROW], lazy[KEY]
-        return answer.result, row[ID], matched_by, (), (), (), (), None
+        row, matched_by, ignored = lazy[ROW], lazy[KEY], (lazy[IGNORED] or {}).items()
+        return answer.result, row[ID], matched_by, (), (*ignored,), (), (), None
     withheld = [
         {
             "field": entry.field,
