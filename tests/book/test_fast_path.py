@@ -15,6 +15,7 @@ from tests.field_options import blocking
 from upsertcore import (
     ContactBook,
     Policy,
+    Rule,
     Withheld,
     all_agree,
     errors,
@@ -26,7 +27,7 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.outcome import outcome_from_record, result_of_record
-from upsertcore.rules import deep, keep, latest, on_create, union
+from upsertcore.rules import custom, deep, keep, latest, on_create, union
 from upsertcore.store.transaction import Remainder
 
 
@@ -324,6 +325,7 @@ UNCOMMON: list[tuple[str, list[Any]]] = [
     ("kept key", [ADA, {**ADA, "email": "new@x.org"}]),
     ("merge_all", [ADA, EVE, {**ADA, "phone": EVE["phone"]}]),
     ("max_forms", [{**ADA, "email": ["a@x", "b@x"]}]),
+    ("max_forms", [ADA, {"email": ["ada@x.org", "b@x"]}]),
     (
         "composite",
         [{**ADA, "city": "Oslo"}, EVE, {**EVE, "name": "Ada", "city": "Oslo"}],
@@ -566,3 +568,127 @@ def test_many_fields_with_rules_are_merged_by_their_rules() -> None:
 
     assert outcome.updated
     assert [outcome.contact[name] for name in names] == [(name, "x") for name in names]
+
+
+def test_batch_without_a_fast_path_has_the_results_of_its_calls() -> None:
+    email = field(key=normalize.email, keep_aliases=True, max_forms=1)
+    policy = Policy(merge_all("email"), {"email": email}, on_limit="drop")
+    outcomes = make_book(policy).upsert_many([{"email": "a@x"}, {"email": "A@x"}])
+
+    assert {"created": 1, "updated": 1} == outcomes.counts()
+
+
+def test_overrides_beyond_the_limit_are_made_again() -> None:
+    """And those whose rules have no hash."""
+
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, _stored: Any, sent: Any) -> Any:
+            return sent
+
+    book = make_book()
+    for number in range(70):
+        rule = custom(lambda _stored, sent: sent, name=f"rule {number}")
+        book.upsert({**ADA, "name": f"N{number}"}, rules={"name": rule})
+    own = Rule("own", Unhashable())
+    outcome = book.upsert({**ADA, "name": "Last"}, rules={"name": own})
+
+    assert (outcome.result, outcome.contact.version) == ("updated", 71)
+
+
+def test_shapes_beyond_the_limit_have_the_same_results() -> None:
+    names = [f"f{number}" for number in range(10)]
+    lines = {"email": field(key=normalize.email), **{name: field() for name in names}}
+    book = make_book(Policy(first_match("email"), lines))
+    for number in range(2**10):
+        sent = {name: "x" for bit, name in enumerate(names) if number >> bit & 1}
+        book.upsert({"email": "a@x", **sent, **dict.fromkeys([*sent][:1], f"{number}")})
+
+    assert ["email", *names] == [*book.get("c-1")]
+    assert book.get("c-1")["f0"] == "1023"
+    assert book.get("c-1")["f9"] == "x"
+
+
+@pytest.mark.parametrize("match", [merge_all, first_match])
+def test_refusal_of_an_application_is_raised_as_it_is(match: Any) -> None:
+    """By a normaliser, and by a rule."""
+    refusal = errors.InvalidField("email", "x", "is on holiday")
+
+    def refuse(*values: Any) -> Any:
+        if "x@x.org" in values:
+            raise refusal
+        return normalize.email(values[0])
+
+    lines = {**LINES, "email": field(key=refuse), "name": field(rule=custom(refuse))}
+    book = make_book(Policy(match("email", "phone"), lines))
+    for patch in ({"email": "x@x.org"}, {"email": "a@x.org", "name": "x@x.org"}):
+        with pytest.raises(errors.InvalidField) as caught:
+            book.upsert(patch)
+        assert caught.value is refusal
+    assert len(book) == 0
+
+
+def test_key_in_use_beside_what_is_uncommon_is_withheld_by_the_general_path() -> None:
+    """A rule, a history, a default of a key, and a new contact without a field."""
+    unique = {**LINES, "phone": field(key=normalize.phone, unique=True)}
+    variants: list[dict[str, Any]] = [
+        {**unique, "name": field(rule=keep)},
+        {**unique, "code": field(key=normalize.exact, default="c")},
+        {**unique, "city": field(required=True)},
+    ]
+    for lines in variants:
+        policy = Policy(first_match("email"), lines, on_key_in_use="withhold")
+        patches = [
+            {**ADA, "city": "Oslo"},
+            {**EVE, "city": "Oslo"},
+            {**ADA, "phone": EVE["phone"], "name": "Bo"},
+            {"email": "n@x", "phone": EVE["phone"], "name": "N", "city": "Rome"},
+        ]
+        assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
+    policy = Policy(first_match("email"), unique, on_key_in_use="withhold")
+    book = make_book(policy)
+    for patch in (ADA, {"email": "b@x"}, EVE):
+        book.upsert(patch)
+    book.merge("c-1", "c-2")
+    outcome = book.upsert({**ADA, "phone": EVE["phone"], "name": "Bo"})
+
+    assert (outcome.result, len(outcome.withheld)) == ("updated", 1)
+
+
+def test_idempotent_call_that_is_made_within_itself_is_replayed() -> None:
+    nested: list[Any] = []
+
+    def normalise_and_call(value: Any) -> str | None:
+        if not nested and book is not None:
+            nested.append(None)
+            nested[0] = book.upsert(ADA, idempotency_key="k")
+        return normalize.email(value)
+
+    book: ContactBook | None = None
+    lines = {**LINES, "email": field(key=normalise_and_call)}
+    book = make_book(Policy(first_match("email"), lines))
+    outcome = book.upsert(ADA, idempotency_key="k")
+
+    assert (outcome.replayed, nested[0].replayed) == (True, False)
+    assert len(book) == 1
+
+
+def test_refusal_of_an_overtaken_call_is_decided_again() -> None:
+    wrote: list[str] = []
+
+    def normalise_and_write(value: Any) -> str | None:
+        if book is not None and not wrote:
+            wrote.append(value)
+            book.upsert({"email": "eve@x.org", "name": "Eve"})
+        return normalize.phone(value)
+
+    book: ContactBook | None = None
+    lines = {**LINES, "phone": field(key=normalise_and_write, unique=True)}
+    started_book = make_book(Policy(first_match("email"), lines))
+    started_book.upsert(ADA)
+    book = started_book
+    with pytest.raises(errors.KeyInUse):
+        started_book.upsert({"email": "new@x.org", "phone": ADA["phone"]})
+
+    assert (wrote, len(started_book)) == ([ADA["phone"]], 2)

@@ -918,7 +918,7 @@ class ContactBook:
             key = null, blank, None if rules is None else (*rules.items(),)
             known = self._overrides.get(key)
         except (AttributeError, TypeError):
-            known = None
+            key = known = None
         if known is not None:
             return known  # type: ignore[no-any-return]
         policy, fast_upsert = with_overrides(self._policy, rules, null, blank), None
