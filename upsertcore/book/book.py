@@ -141,17 +141,11 @@ class ContactBook:
         clock = utc_now if clock is None else clock
         limits = retain_calls, retain_changes
         self._store = MemoryStore(index, ids, clock, policy, *limits)
-        has_columns = index.names.declared == compiled(policy).declared
         self._fast_upsert = self._fast_upsert_many = self._fast_create = None
-        if has_columns and has_fast_path(policy):
-            fast = FastPath(
-                policy, policy.match, index, self._store, checks_ids=self._checks_ids
-            )
+        fast, creating = [self._fast_path(policy, m) for m in (policy.match, _NEVER)]
+        if fast is not None and creating is not None:
             self._fast_upsert, self._fast_upsert_many = fast.upsert, fast.upsert_many
-            fast = FastPath(
-                policy, _NEVER, index, self._store, checks_ids=self._checks_ids
-            )
-            self._fast_create = fast.upsert
+            self._fast_create = creating.upsert
 
     @property
     def policy(self) -> Policy:
@@ -907,6 +901,15 @@ class ContactBook:
             make_request, partial(decide_request, policy), None, remainder
         )
 
+    def _fast_path(self, policy: Policy, match: Strategy) -> FastPath | None:
+        """Return the fast path of a policy; None where there is none."""
+        # An override of an undeclared field declares it, and it has no column.
+        has_columns = self._index.names.declared == tuple(policy.fields)
+        if not (has_columns and has_fast_path(policy)):
+            return None
+        checks_ids = self._checks_ids
+        return FastPath(policy, match, self._index, self._store, checks_ids=checks_ids)
+
     def _overridden(
         self, rules: Any, null: Any, blank: Any
     ) -> tuple[Policy, Callable[[Any, Any], Any] | None]:
@@ -922,17 +925,8 @@ class ContactBook:
         if known is not None:
             return known  # type: ignore[no-any-return]
         policy, fast_upsert = with_overrides(self._policy, rules, null, blank), None
-        # The rule of an undeclared field makes it a declared one, without a column.
-        if self._fast_upsert is not None and len(policy.fields) == len(
-            self._policy.fields
-        ):
-            fast = FastPath(
-                policy,
-                policy.match,
-                self._index,
-                self._store,
-                checks_ids=self._checks_ids,
-            )
+        fast = self._fast_upsert and self._fast_path(policy, policy.match)
+        if fast is not None:
             fast_upsert = fast.upsert
         if key is not None:
             if len(self._overrides) >= _MAX_OVERRIDES:

@@ -4,8 +4,8 @@ The common upsert: one pass from a patch to its outcome, without a plan.
 Rules:
     Its results are those of the general path. In an uncommon case it stops before it
     writes, and returns what it has computed so far.
-    The functions read the constants below, which :mod:`upsertcore.book.fast_path`
-    replaces with those of a policy and its book.
+    The functions read the constants of :mod:`upsertcore.book.policy_constants`, which
+    :mod:`upsertcore.book.fast_path` replaces with those of a policy and its book.
     A strategy that is not simple decides by its own function.
 """
 
@@ -32,7 +32,6 @@ from upsertcore.book.policy_constants import (
     HAS_UNCOMMON_KEYS,
     HAS_UPDATE_TIMES,
     INDEX,
-    KEY_COLUMNS,
     KEYED_DEFAULTS,
     KEYLESS,
     KEYS,
@@ -300,7 +299,7 @@ def _upsert_around(
     return _remainder(call, id, now) if result is _IN_USE else result
 
 
-def _keys_in_use(  # noqa: C901 - one key after the other
+def _keys_in_use(
     call: FastCall,
 ) -> tuple[str | None, str | None, tuple[str, ...], dict[str, tuple[str, str]]] | None:
     """
@@ -336,8 +335,6 @@ def _keys_in_use(  # noqa: C901 - one key after the other
             also_matched[holder] = None
         if KEYS[number].unique:
             in_use[field] = holder, name
-    if any(DEFAULTS[KEY_COLUMNS[n][0]] is not None for n in range(len(KEYS))):
-        return None
     in_order = {key.name: in_use[key.name] for key in KEYS if key.name in in_use}
     return found, by, (*also_matched,), in_order
 

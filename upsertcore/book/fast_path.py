@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from operator import itemgetter
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.book import common_upsert, row_keys, row_rules
 from upsertcore.book.key_lookup import key_plan
-from upsertcore.book.policy_constants import NO_FORM
+from upsertcore.book.policy_constants import NO_FORM, Values
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.strategies import (
     ALL_AGREE,
@@ -33,15 +33,12 @@ from upsertcore.values import MAX_FIELDS
 if TYPE_CHECKING:
     from upsertcore.book.common_upsert import FastResult
     from upsertcore.engine.outcomes import Outcomes
-    from upsertcore.matching.protocol import Strategy
+    from upsertcore.matching.protocol import Resolve, Strategy
     from upsertcore.policy.policy import Policy
     from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.memory import MemoryStore
 
 __all__ = ["FastPath", "Shapes", "has_fast_path"]
-
-Values: TypeAlias = tuple[Any, ...]
-"""A value for each declared field."""
 
 
 @final
@@ -211,8 +208,13 @@ def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, 
         key.keep_aliases or key.max_forms is not None or len(key.fields) > 1
         for key in keys
     )
-    is_plain = match.resolve in (FIRST_MATCH, NEVER) and policy.on_found == "update"
-    avoids = is_plain and not has_uncommon_keys
+    tables = compiled(policy)
+    avoids = (
+        _is_one_of(match, (FIRST_MATCH, NEVER))
+        and policy.on_found == "update"
+        and not has_uncommon_keys
+        and tables.key_fields.isdisjoint(dict(tables.defaults))
+    )
     return {
         "WITHHOLDS": avoids and policy.on_key_in_use == "withhold",
         "REFUSES": avoids and policy.on_key_in_use == "refuse",
@@ -224,16 +226,20 @@ def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, 
         "NO_FORMS": [NO_FORM] * len(keys),
         "FIRST": FORMS + len(keys),
         "STRATEGY": match,
-        "SIMPLE": any(match.resolve is strategy for strategy in _SIMPLE),
+        "SIMPLE": _is_one_of(match, _SIMPLE),
         "PICK": PICKS[policy.on_ambiguous],
         "BY_FORM": match.resolve is FIRST_PRESENT,
         "KEYLESS": not match.keys or policy.on_no_key == "create",
-        "HAS_GROUPS": bool(compiled(policy).groups),
+        "HAS_GROUPS": bool(tables.groups),
         "HAS_UNCOMMON_KEYS": has_uncommon_keys,
     }
 
 
 _SIMPLE = FIRST_MATCH, FIRST_PRESENT, ALL_AGREE, NEVER
+
+
+def _is_one_of(match: Strategy, functions: tuple[Resolve, ...]) -> bool:
+    return any(match.resolve is function for function in functions)
 
 
 def has_fast_path(policy: Policy) -> bool:

@@ -344,7 +344,8 @@ class _Plan:
         shortest = min(_MIN_NATIONAL, max(fixed))
         self._shortest = shortest if plan.national_prefix else 0
         # Two digits at least, as 0 (30) has another meaning.
-        self._trunk = f"{plan.national_prefix or 'none'}0"
+        prefix = plan.national_prefix
+        self._trunk = (f"{prefix}0",) if prefix else ()
         # Where numbers have any length, an extension is dialled after the number.
         self._has_extensions = len(fixed) > _MAX_LENGTHS
         mobile = {*plan.mobile.possible_length} if plan.mobile else set()
@@ -399,7 +400,6 @@ class _Plan:
     def _readings(self, number: _Number) -> Iterator[str | None]:
         """Yield each possible form of the digits, None where one is invalid."""
         digits, shorter, groups = number
-        trunk = self._trunk
         international = digits.startswith(("+", "00"))
         for candidate in (digits, shorter) if shorter else (digits,):
             if candidate.startswith(self._neighbours):
@@ -412,7 +412,7 @@ class _Plan:
             elif not international and candidate.startswith(self._code):
                 yield self._with_code(candidate, groups)
             # In Belarus 8 (029) is dialled as 8029.
-            if international or not shorter or digits[: len(trunk)] == trunk:
+            if international or not shorter or digits.startswith(self._trunk):
                 yield self._valid(candidate, groups)
 
     def _with_code(self, candidate: str, groups: list[str]) -> str | None:
