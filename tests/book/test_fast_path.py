@@ -27,7 +27,8 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.engine.outcome import outcome_from_record, result_of_record
-from upsertcore.rules import custom, deep, keep, latest, on_create, union
+from upsertcore.rules import custom, deep, ignore, keep, latest, on_create, union
+from upsertcore.store.ids import IdInUse
 from upsertcore.store.transaction import Remainder
 
 
@@ -643,7 +644,7 @@ def test_key_in_use_beside_what_is_uncommon_is_withheld_by_the_general_path() ->
             {**ADA, "city": "Oslo"},
             {**EVE, "city": "Oslo"},
             {**ADA, "phone": EVE["phone"], "name": "Bo"},
-            {"email": "n@x", "phone": EVE["phone"], "name": "N", "city": "Rome"},
+            {"email": "n@x", "phone": EVE["phone"], "name": 7, "city": "Rome"},
         ]
         assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
     policy = Policy(first_match("email"), unique, on_key_in_use="withhold")
@@ -692,3 +693,60 @@ def test_refusal_of_an_overtaken_call_is_decided_again() -> None:
         started_book.upsert({"email": "new@x.org", "phone": ADA["phone"]})
 
     assert (wrote, len(started_book)) == ([ADA["phone"]], 2)
+
+
+def test_clock_that_moves_alone_updates_the_contact() -> None:
+    lines = {
+        "email": field(key=normalize.email),
+        "name": field(rule=latest("at")),
+        "at": field(rule=ignore),
+    }
+    policy = Policy(first_match("email"), lines)
+    patches = [{"email": "a@x", "name": "Ada", "at": at} for at in (1, 2, 2)]
+    results = [outcome.result for outcome in make_book(policy).upsert_many(patches)]
+
+    assert ["created", "updated", "unchanged"] == results
+    assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
+
+
+def test_value_that_a_rule_ignores_is_reported_as_not_updated() -> None:
+    lines = {"email": field(key=normalize.email), "city": field(rule=ignore)}
+    policy = Policy(first_match("email"), lines, on_found="ignore")
+    patches = [{"email": "a@x"}, {"email": "a@x", "city": "Oslo"}]
+
+    assert {"city": "on_found"} == make_book(policy).upsert_many(patches)[1].ignored
+    assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
+
+
+def test_call_whose_rule_updates_the_book_at_each_attempt_is_an_error() -> None:
+    numbers = count()
+
+    def write(_stored: Any, sent: Any) -> Any:
+        if sent == "x":
+            book.upsert({"email": "ada@x.org", "name": f"N{next(numbers)}"})
+        return sent
+
+    lines = {**LINES, "city": field(rule=custom(write))}
+    book = make_book(Policy(first_match("email"), lines))
+    book.upsert(ADA)
+    with pytest.raises(RuntimeError, match="many attempts"):
+        book.upsert({"email": "ada@x.org", "city": "x"})
+
+    assert "city" not in book.get("c-1")
+
+
+def test_id_that_a_nested_call_uses_is_an_error_beside_a_key_in_use() -> None:
+    drawn: list[str] = []
+
+    def ids() -> str:
+        drawn.append("x")
+        if drawn == ["x", "x"]:
+            book.upsert({"email": "inner@x.org"})
+        return "first" if len(drawn) == 1 else "x"
+
+    book = make_book(POLICIES["withhold"], ids=ids)
+    book.upsert({**EVE, "code": "e"})
+    with pytest.raises(IdInUse):
+        book.upsert({"email": "new@x.org", "code": "e", "name": 7})
+
+    assert ["first", "x"] == [contact.id for contact in book]

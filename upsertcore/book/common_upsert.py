@@ -295,6 +295,9 @@ def _upsert_around(
         stored = before[FIRST:]
         after = known if fill is None else fill(known + stored)
         result = _update(rest, after, stored, before, by, id, now)
+    # The general path needs the whole patch.
+    if type(result) is Remainder:
+        return _remainder(call, result.id, result.now)
     # Another call may have used a further key meanwhile.
     return _remainder(call, id, now) if result is _IN_USE else result
 

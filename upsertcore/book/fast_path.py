@@ -213,7 +213,6 @@ def _of_keys(policy: Policy, match: Strategy, index: ContactIndex) -> dict[str, 
         _is_one_of(match, (FIRST_MATCH, NEVER))
         and policy.on_found == "update"
         and not has_uncommon_keys
-        and tables.key_fields.isdisjoint(dict(tables.defaults))
     )
     return {
         "WITHHOLDS": avoids and policy.on_key_in_use == "withhold",
