@@ -47,7 +47,7 @@ MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
     *("key", "unique", "required", "rule", "on_merge", "null", "blank", "default"),
-    *("keep_aliases", "max_forms", "blocked"),
+    *("keep_aliases", "max_forms", "blocked", "many"),
 }
 KEY = {
     "fields",
@@ -96,7 +96,7 @@ VOCABULARY = {
     *("on_ambiguous: oldest", "on_ambiguous: newest", "on_key_in_use: withhold"),
     *("on_key_in_use: allow", "on_no_key: create", "on_blocked: store"),
     *("on_blocked: ignore", "on_blocked: refuse", "on_limit: drop"),
-    *("null: ignore", "blank: ignore", "blank: clear"),
+    *("null: ignore", "blank: ignore", "blank: clear", "many"),
     *("AmbiguousMatch", "CreateRefused", "InvalidField", "KeyInUse"),
     *("MissingField", "NoMatchKey", "StaleVersion", "UnknownField"),
     "UpdateRefused",

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.oracle.keys import Row
 from tests.oracle.patch import rule_of
-from tests.oracle.values import MERGE_RULES, RULES, absent, empty, keep, same
+from tests.oracle.values import MERGE_RULES, RULES, absent, empty, keep, listed, same
 from upsertcore import Policy, errors
 from upsertcore.values import thaw
 
@@ -44,7 +44,7 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
         clocked = own_rule is not None and own_rule.by is not None
         rule = merge_rule(policy, name)
         value = other["fields"].get(name)
-        default = line.default if line else None
+        default = listed(line, line.default) if line else None
         current = draft["fields"].get(name)
         is_new = current is None and draft["clocks"].get(name) is None
         counts_as_absent = value is None or (absent(value, default) and not is_new)

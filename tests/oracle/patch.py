@@ -20,7 +20,7 @@ from tests.oracle.keys import (
     is_blocked,
     makes_blocked_form,
 )
-from tests.oracle.values import DROPS, RULES, empty, is_number, same, shows
+from tests.oracle.values import DROPS, RULES, empty, is_number, listed, same, shows
 from tests.oracle.values import blank as is_blank
 from upsertcore import Policy, errors
 from upsertcore.values import freeze, thaw
@@ -35,9 +35,11 @@ def read(
         line, value = policy.fields.get(name), raw
         if line is None and policy.extra_fields is None:
             raise errors.UnknownField(name, tuple(policy.fields))
-        if line and line.clean and not empty(raw):
+        options: Any = line or policy.extra_fields
+        value = listed(options, value)
+        if line and line.clean and not empty(value):
             try:
-                value = thaw(line.clean(freeze(raw)))
+                value = listed(line, thaw(line.clean(freeze(value))))
             except ValueError as error:
                 raise errors.InvalidField(name, raw, str(error)) from error
             if value is None:
@@ -191,7 +193,7 @@ def fill_defaults(
 ) -> None:
     """Give a new contact its defaults; refuse it without a required field."""
     for name, line in policy.fields.items():
-        rule, default = rule_of(policy, name, rules), line.default
+        rule, default = rule_of(policy, name, rules), listed(line, line.default)
         if default is not None and (name not in sent or rule.name == "ignore"):
             fields[name] = default
             if name in sent and not same(sent[name], default):

@@ -42,6 +42,13 @@ def as_list(value: Any) -> list[Any]:
     return value
 
 
+def listed(line: Any, value: Any) -> Any:
+    """Return a list of one for a single value of a field with many."""
+    if not line.many or value is None or isinstance(value, list):
+        return value
+    return [] if empty(value) else [value]
+
+
 def keep(stored: Any, sent: Any) -> Any:
     """Fill an absent value with the sent one, and a blank one with one that is not."""
     if sent is None or (blank(sent) and stored is not None):

@@ -34,6 +34,7 @@ def test_field_without_options_has_the_defaults() -> None:
     )
     assert (line.required, line.clean, line.default) == (False, None, None)
     assert (line.rule, line.null, line.blank) == (replace, "clear", "store")
+    assert line.many is False
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         line.unique = True  # type: ignore[misc]
 
@@ -50,6 +51,7 @@ def test_field_has_the_given_options() -> None:
         null="reject",
         blank="clear",
         default="x",
+        many=True,
     )
     check_field("email", line)
 
@@ -57,6 +59,7 @@ def test_field_has_the_given_options() -> None:
     assert (line.max_forms, line.required, line.clean) == (3, True, str.strip)
     assert (line.rule, line.null, line.blank) == (keep, "reject", "clear")
     assert line.default == "x"
+    assert line.many is True
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,9 @@ def test_field_has_the_given_options() -> None:
         (field(required=True, rule=ignore), "its rule ignore never stores it"),
         (field(required=True, rule=remove), "its rule remove never stores it"),
         (field(required=True, rule=unset), "its rule unset never stores it"),
+        (field(many=1), "f: many must be True or False, not 1"),  # type: ignore[arg-type]
     ],
-    ids=map(str, range(13)),
+    ids=map(str, range(14)),
 )
 def test_invalid_field_is_refused_by_name(line: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
@@ -110,8 +114,12 @@ def test_unknown_choice_is_refused_with_the_known_ones(
         (field(default=" A ", clean=str.strip), "A"),
         (field(default="ab", clean=list), ("a", "b")),
         (field(default=0), 0),
+        (field(default="a", many=True), ("a",)),
+        (field(default=["a"], many=True), ("a",)),
+        (field(default="", many=True), ()),
+        (field(default="A", many=True, clean=lambda items: items[0].lower()), ("a",)),
     ],
-    ids=map(str, range(4)),
+    ids=map(str, range(8)),
 )
 def test_default_is_cleaned_and_frozen(line: Any, stored: Any) -> None:
     assert stored == default_value("f", line)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from upsertcore.engine.merge_contacts import MergedFields, set_update_clocks
 from upsertcore.errors import InvalidField, MissingField, note_function
-from upsertcore.policy.fields import UNUSABLE
+from upsertcore.policy.fields import UNUSABLE, as_list
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import replace
 from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
@@ -256,9 +256,11 @@ class Draft:
                 additional.add(form)
                 new.append(item)
         items = (*items, *new)
-        clean = self._policy.field_options(name).clean
+        options = self._policy.field_options(name)
+        clean = options.clean
         try:
-            cleaned = freeze(items if clean is None else clean(items))
+            cleaned = items if clean is None else clean(items)
+            cleaned = as_list(options, freeze(cleaned))
         except ValueError as error:
             raise InvalidField(name, value, str(error)) from error
         except Exception as error:

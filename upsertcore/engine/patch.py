@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, note_function
 from upsertcore.model.stale import stale_reason
-from upsertcore.policy.fields import UNUSABLE
+from upsertcore.policy.fields import UNUSABLE, as_list
 from upsertcore.policy.policy import compiled
 from upsertcore.values import (
     MAX_FIELDS,
@@ -88,8 +88,8 @@ def read_patch(  # noqa: C901 - one value after the other
             sent[name] = value
             continue
         options = fields.get(name, extra) or policy.field_options(name)
-        if options.clean is not None and not is_empty:
-            value = _clean_value(name, options.clean, raw, value)
+        if options.many or options.clean is not None:
+            value = _prepared(name, options, raw, value)
             is_empty = empty(value)
         if is_empty:
             reason = _ignore_reason(name, options, raw, value)
@@ -186,6 +186,21 @@ def check_scope(scope: Any) -> str:
         reason = "must be text; leave it out where there is one tenant"
         raise InvalidField("scope", scope, reason)
     return freeze_field("scope", scope)  # type: ignore[no-any-return]
+
+
+def _prepared(name: str, options: Field, raw: Any, value: Any) -> Any:
+    """Return a value cleaned, and as a list where the field has many."""
+    value = _as_list(name, options, value)
+    if options.clean is None or empty(value):
+        return value
+    return _as_list(name, options, _clean_value(name, options.clean, raw, value))
+
+
+def _as_list(name: str, options: Field, value: Any) -> Any:
+    try:
+        return as_list(options, value)
+    except ValueError as error:
+        raise InvalidField(name, value, str(error)) from error
 
 
 def _clean_value(name: str, clean: Callable[[Any], Any], raw: Any, value: Any) -> Any:

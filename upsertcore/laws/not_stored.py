@@ -17,6 +17,7 @@ from upsertcore.laws.calls import appended_fields, ids_of_holders
 from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import Trial, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH
+from upsertcore.policy.fields import as_list
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.rule import Rule
 from upsertcore.values import empty, freeze, same
@@ -73,8 +74,9 @@ def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
     if isinstance(sent, Refused):
         raise LawBroken(law, f"{describe(first)}, not {describe(sent)}")
     for name, value in sent.items():
-        clean = policy.field_options(name).clean if value is None else None
-        raw = None if clean is None else freeze(trial.patch[name])
+        options = policy.field_options(name)
+        clean = options.clean if value is None else None
+        raw = None if clean is None else as_list(options, freeze(trial.patch[name]))
         if clean is not None and not empty(raw):
             words = f"{name}: {raw!r} is made None by clean, not refused"
             require(law, clean(raw) is not None, words)

@@ -110,6 +110,9 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
     """
     kinds: Iterable[list[Sequence[Any]]] = ([*_lists(_item)], [*_SPELLINGS])
     kinds = (*kinds, [*_lists(lambda value: value)])
+    if policy.field_options(name).many:
+        one_or_many = zip(_SPELLINGS, _lists(lambda value: value), strict=True)
+        kinds = ([[*pool, *several[-2:]] for pool, several in one_or_many],)
     if name in values:
         kinds = ([values[name]],)
     for pools in kinds:
@@ -185,8 +188,9 @@ def distinct_fields(policy: Policy) -> tuple[str, ...]:
     """
     List one field for each distinct set of options, of the fields outside the keys.
 
-    Options differ in ``rule``, ``on_merge``, ``null``, ``blank``, ``required``, or in
-    having a default. Those of undeclared fields count as a field ``other``.
+    Options differ in ``rule``, ``on_merge``, ``null``, ``blank``, ``required``,
+    ``many``, or in having a default. Those of undeclared fields count as a field
+    ``other``.
 
     >>> from upsertcore import field, first_match, normalize
     >>> from upsertcore.rules import keep
@@ -199,7 +203,8 @@ def distinct_fields(policy: Policy) -> tuple[str, ...]:
     for name, field in policy.fields.items():
         if name not in keyed:
             options = (field.null, field.blank, field.required, field.default is None)
-            names.setdefault((field.rule, policy.merge_rule(name), *options), name)
+            rules = field.rule, policy.merge_rule(name)
+            names.setdefault((*rules, *options, field.many), name)
     clocks = {policy.field_options(name).rule.by for name in policy.fields}
     listed = [name for name in names.values() if name not in clocks]
     if policy.extra_fields is not None and "other" not in policy.fields:
@@ -244,9 +249,12 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
 
 def _more(policy: Policy, name: str, pool: Sequence[Any]) -> list[Any]:
     """Return a value of which the rule makes nothing, and one that clean refuses."""
-    values = [*pool, *_EMPTIED]
+    values, options = [*pool, *_EMPTIED], policy.field_options(name)
     extra = [raw for raw in values if _empties(policy, name, raw)][:1]
-    if policy.field_options(name).clean is not None:
+    if options.many:
+        # The same value in its other spelling.
+        extra.append([pool[0]])
+    if options.clean is not None:
         values = [values[0] for values in (*_WHOLE, *_PARTS)]
         extra += [raw for raw in values if _is_refused(policy, name, raw)][:1]
     return [raw for raw in extra if raw not in pool]

@@ -45,7 +45,7 @@ class Compiled:
         fields: Field to its options.
         rules: Field to its rule.
         extra_rule: The rule of undeclared fields.
-        uncleaned: Fields without ``clean`` and without blocked values.
+        uncleaned: Fields without ``clean``, ``many`` and blocked values.
         replacing: Fields that a new contact stores as they are sent.
 
     >>> compile_table({}, (), None, blocks=False).keys
@@ -133,7 +133,7 @@ def compile_table(
 def _of_fields(
     fields: Mapping[str, Field], blocking: Mapping[str, Any]
 ) -> dict[str, Any]:
-    uncleaned = {name for name, options in fields.items() if options.clean is None}
+    uncleaned = {n for n, o in fields.items() if o.clean is None and not o.many}
     return {
         "fields": dict(fields),
         "rules": {name: options.rule for name, options in fields.items()},

@@ -19,13 +19,14 @@ from upsertcore.normalize import Normalizer
 from upsertcore.normalize.blocked_patterns import Pattern, as_tuple
 from upsertcore.policy.function_checks import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
-from upsertcore.values import describe, find_invalid, freeze, unknown_name
+from upsertcore.values import describe, empty, find_invalid, freeze, unknown_name
 
 __all__ = [
     "UNUSABLE",
     "Blank",
     "Field",
     "Null",
+    "as_list",
     "check_choice",
     "check_clock",
     "check_field",
@@ -67,6 +68,7 @@ class Field:
     null: Null
     blank: Blank
     default: Any
+    many: bool
     keep_aliases: bool
     max_forms: int | None
     blocked: tuple[Pattern, ...] = attrs.field(converter=as_tuple)
@@ -86,6 +88,7 @@ def field(
     null: Null = "clear",
     blank: Blank = "store",
     default: Any = None,
+    many: bool = False,
 ) -> Field:
     """
     Describe one field of a policy.
@@ -115,12 +118,20 @@ def field(
             them to the rule, ``"ignore"``: count as omitted, ``"clear"`` the field, or
             ``"reject"`` the call. It applies to the result of ``clean`` as well.
         default: Stored when a patch that omits the field creates a contact.
+        many: The field holds a list: a sent value that is not a list counts as a list
+            of one, a blank one as ``[]``. ``clean`` is called with the list; a single
+            value that it returns counts as a list of one, too.
 
     Returns:
         Field options for ``Policy(fields=...)``, which checks them.
 
     >>> field(unique=False).rule
     replace
+    >>> from upsertcore import ContactBook, Policy, first_match, normalize
+    >>> fields = {"email": field(key=normalize.email, many=True)}
+    >>> book = ContactBook(Policy(first_match("email"), fields))
+    >>> book.upsert({"email": "a@x"}).contact["email"]
+    ('a@x',)
     """
     return Field(
         key=key,
@@ -132,6 +143,7 @@ def field(
         null=null,
         blank=blank,
         default=default,
+        many=many,
         keep_aliases=keep_aliases,
         max_forms=max_forms,
         blocked=blocked,
@@ -160,7 +172,7 @@ def check_field(name: str, options: Field) -> None:
     check_patch_rule(name, options.rule)
     check_choice(f"{name}: null", options.null, Null)
     check_choice(f"{name}: blank", options.blank, Blank)
-    for option in ("unique", "required", "keep_aliases"):
+    for option in ("unique", "required", "keep_aliases", "many"):
         if type(getattr(options, option)) is not bool:
             what = f"must be True or False, not {describe(getattr(options, option))}"
             raise InvalidPolicy(f"{name}: {option} {what}")
@@ -285,11 +297,13 @@ def default_value(name: str, options: Field) -> Any:
 
     >>> default_value("tags", field(default=["a"]))
     ('a',)
+    >>> default_value("tags", field(default="a", many=True))
+    ('a',)
     """
     try:
-        value = freeze(options.default)
+        value = as_list(options, freeze(options.default))
         if options.clean is not None:
-            value = freeze(options.clean(value))
+            value = as_list(options, freeze(options.clean(value)))
         if value is None:
             raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
@@ -297,3 +311,27 @@ def default_value(name: str, options: Field) -> Any:
         refusal = InvalidField(f"{name}: default", item, reason or str(error), path)
         raise InvalidPolicy(str(refusal).replace("; send ", "; use ")) from error
     return value
+
+
+def as_list(options: Field, value: Any) -> Any:
+    """
+    Return the list that a value of a field with ``many`` counts as.
+
+    Args:
+        options: The options of the field.
+        value: A frozen value.
+
+    Returns:
+        A list of one, empty for a blank value; the value itself where it is null or a
+        list, or where the field has one value.
+
+    Raises:
+        ValueError: If the list is nested too deeply.
+
+    >>> tags = field(many=True)
+    >>> [as_list(tags, value) for value in ("a", " ", ("a", "b"), None)]
+    [('a',), (), ('a', 'b'), None]
+    """
+    if not options.many or value is None or type(value) is tuple:
+        return value
+    return () if empty(value) else freeze((value,))
