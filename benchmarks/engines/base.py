@@ -12,15 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from benchmarks.floor import email_form
 from benchmarks.workloads import Case, Patch
 
-__all__ = ["Engine", "State", "lacks", "state_of"]
+__all__ = ["TOLD", "Engine", "State", "Told", "lacks", "state_of"]
 
 State = dict[str, dict[str, Any]]
 """Stored fields by the normal form of the primary key."""
+
+Told: TypeAlias = tuple[str, bool]
+"""What a rival tells about a patch: created or updated, and whether the phone of the
+patch is withheld."""
+
+TOLD = "created or updated, and withheld"
+"""The same in words."""
 
 _PRIMARY_KEY: dict[str, Callable[[Patch], str]] = {
     "plain": lambda fields: email_form(fields["email"]),
@@ -81,13 +88,29 @@ class Engine:
     """The package that it requires, blank for none."""
     both_keys: ClassVar[bool] = True
     """Whether it matches by email, otherwise by phone; if false, by email only."""
-
+    tells: ClassVar[str] = ""
+    """What it tells about each patch, blank for nothing."""
     whole_batch: ClassVar[bool] = False
     """Whether it processes a batch at once, without decisions for single patches."""
     served: ClassVar[bool] = False
     """Whether it stores contacts in a server."""
 
     case: Case
+
+    @classmethod
+    def keys(cls) -> str:
+        """Return by which keys it matches, in words."""
+        return "both keys" if cls.both_keys else "email only"
+
+    @classmethod
+    def lacking(cls) -> int:
+        """Return how far it does less: 0, 1 if it tells nothing, 2 if by one key."""
+        return int(not cls.tells) if cls.both_keys else 2
+
+    @classmethod
+    def description(cls) -> str:
+        """Return by which keys it matches, what it tells, and how it works."""
+        return f"{cls.keys()}; tells {cls.tells or 'nothing'}; {cls.how}"
 
     @classmethod
     def missing(cls) -> str:

@@ -2,6 +2,9 @@
 All engines, in the order of the report.
 
 Rules:
+    After the floor and the library, the rivals that do the same work: they match by
+    both keys and tell what they did. Then those that match by both keys and tell
+    nothing, then those that match by one key.
     An engine is identified by its name.
     The report lists engines that cannot run here, with the reason.
 """
@@ -11,15 +14,17 @@ from __future__ import annotations
 from benchmarks.engines.base import Engine
 from benchmarks.engines.frames import Duckdb, Pandas, Polars
 from benchmarks.engines.objects import Ducks, Littletable, Pydblite
+from benchmarks.engines.orms import Django, Sqlalchemy
 from benchmarks.engines.ours import HandWritten, Upsert, UpsertMany
 from benchmarks.engines.servers import Postgres, Redis
-from benchmarks.engines.sql import SqliteConflict, SqliteRows
+from benchmarks.engines.sql import SqliteBoth, SqliteConflict, SqliteRows, SqliteStaging
 
 __all__ = ["ENGINES", "OURS"]
 
 _ALL: tuple[type[Engine], ...] = (
-    *(HandWritten, Upsert, UpsertMany, SqliteRows, SqliteConflict),
-    *(Ducks, Littletable, Pydblite, Duckdb, Polars, Pandas, Postgres, Redis),
+    *(HandWritten, Upsert, UpsertMany, SqliteRows, Ducks, Littletable, Pydblite),
+    *(SqliteBoth, SqliteStaging, Redis, SqliteConflict, Sqlalchemy, Django),
+    *(Duckdb, Polars, Pandas, Postgres),
 )
 
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in _ALL}

@@ -37,7 +37,7 @@ class Polars(Engine):
     """A lazy ``group_by`` of a ``DataFrame``."""
 
     name = "polars"
-    how = "whole batch, email only, one group_by"
+    how = "whole batch, one group_by"
     package = "polars"
     both_keys = False
     whole_batch = True
@@ -71,7 +71,7 @@ class Pandas(Engine):
     """``groupby(...).last()`` of a ``DataFrame``."""
 
     name = "pandas"
-    how = "whole batch, email only, one groupby"
+    how = "whole batch, one groupby"
     package = "pandas"
     both_keys = False
     whole_batch = True
@@ -106,7 +106,7 @@ class Duckdb(Engine):
     """A batch through a registered frame, and INSERT ... ON CONFLICT."""
 
     name = "duckdb"
-    how = "whole batch, email only, GROUP BY then ON CONFLICT"
+    how = "whole batch, GROUP BY then ON CONFLICT"
     package = "duckdb"
     both_keys = False
     whole_batch = True

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
-from benchmarks.engines.base import Engine
+from benchmarks.engines.base import TOLD, Engine, Told
 from benchmarks.floor import email_form, phone_form
 from benchmarks.workloads import Case, Patch
 
@@ -26,12 +26,14 @@ _FORMS = ("email_form", "phone_form")
 class _Rows(Engine):
     """Matching and withholding, shared by the three."""
 
+    tells = TOLD
+
     def run(self, patches: Iterable[Patch]) -> None:
         """Upsert the patches in order."""
         for patch in patches:
             self._upsert(patch)
 
-    def _upsert(self, patch: Patch) -> None:
+    def _upsert(self, patch: Patch) -> Told:
         mailbox, number = email_form(patch["email"]), phone_form(patch["phone"])
         values = {**patch, "email_form": mailbox, "phone_form": number}
         match, phone_holder = (
@@ -44,8 +46,9 @@ class _Rows(Engine):
             del values["phone"], values["phone_form"]
         if match is None:
             self._insert(values)
-        else:
-            self._update(match, values)
+            return "created", False
+        self._update(match, values)
+        return "updated", "phone" not in values
 
     def _find(self, form: str, value: str) -> Any:
         """Return the object that holds a form, or None."""
@@ -62,7 +65,7 @@ class Ducks(_Rows):
     """A ``Dex`` of dicts."""
 
     name = "ducks"
-    how = "a Dex of dicts, both keys indexed, changed in place"
+    how = "a Dex of dicts, changed in place"
     package = "ducks"
 
     dex: Any
@@ -96,7 +99,7 @@ class Littletable(_Rows):
     """A ``Table`` with two unique indices."""
 
     name = "littletable"
-    how = "a Table, both keys uniquely indexed, changed in place"
+    how = "a Table with unique indices, changed in place"
     package = "littletable"
 
     table: Any
@@ -134,7 +137,7 @@ class Pydblite(_Rows):
     """A ``Base`` in memory with two indices, which updates maintain."""
 
     name = "pydblite"
-    how = "a Base in memory, both keys indexed, its own update"
+    how = "a Base in memory with indices, its own update"
     package = "pydblite"
 
     base: Any

@@ -45,6 +45,7 @@ class HandWritten(Engine):
 
     name = "floor"
     how = "dicts by hand, for one case"
+    tells = "the id"
 
     floor: Floor
 
@@ -73,6 +74,7 @@ class Upsert(Engine):
 
     name = "upsertcore upsert"
     how = "all rules, call by call"
+    tells = "an outcome"
 
     book: ContactBook
 

@@ -33,7 +33,7 @@ class Postgres(Engine):
     """COPY into a temporary table, then one INSERT ... ON CONFLICT."""
 
     name = "PostgreSQL"
-    how = "whole batch, email only, COPY then ON CONFLICT, one transaction"
+    how = "whole batch, COPY then ON CONFLICT, one transaction"
     package = "psycopg"
     served = True
     both_keys = False
@@ -113,7 +113,7 @@ class Redis(Engine):
     """One hash per contact and one per key, by a script, in batches of a thousand."""
 
     name = "Redis"
-    how = "both keys, a Lua script, pipelined by 1 000"
+    how = "a Lua script, pipelined by 1 000"
     package = "redis"
     served = True
 
