@@ -21,7 +21,7 @@ import attrs
 from benchmarks import accuracy, guard, plots, profiling, report, worker
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.machine import machine_info
-from benchmarks.measure import ROOT, Request, in_process, measure
+from benchmarks.measure import ROOT, Request, in_process, measure, measure_pythons
 from benchmarks.operations import measure as measure_operations
 from benchmarks.output import write_results
 from benchmarks.workloads import MAIN
@@ -53,8 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command == "accuracy":
         print(accuracy.main(args.out, quick=args.quick, quiet=args.quiet))
         return 0
-    request = _request(args)
-    results = _measure(request, quick=args.quick, quiet=args.quiet)
+    if args.command == "tables":
+        text = (args.out / "results.json").read_text(encoding="utf-8")
+        results: dict[str, Any] = json.loads(text)
+    else:
+        results = _measure(_request(args), args)
     _write(results, args.out)
     print(report.excerpt(results))
     return 0
@@ -71,7 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="do not print progress")
     parser.add_argument("--out", type=Path, default=_FOLDER, help="folder for results")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        help="an interpreter to run the floor and the library under as well",
+    )
     commands = parser.add_subparsers(dest="command")
+    commands.add_parser("tables", help="write the tables of results.json again")
     profile = commands.add_parser("profile", help="where the time of an upsert goes")
     profile.add_argument("--size", type=int, default=10_000)
     check = commands.add_parser("guard", help="instruction counts against a baseline")
@@ -112,14 +122,19 @@ def _request(args: argparse.Namespace) -> Request:
     return attrs.evolve(_QUICK if args.quick else Request(), **overrides)
 
 
-def _measure(request: Request, *, quick: bool, quiet: bool) -> dict[str, Any]:
+def _measure(request: Request, args: argparse.Namespace) -> dict[str, Any]:
+    quick = args.quick
+
     def say(line: str) -> None:
-        if not quiet:
+        if not args.quiet:
             print(line, file=sys.stderr, flush=True)
 
     # Measured first, so that the load is not that of the benchmarks.
     machine = machine_info()
     run = in_process if not quick else lambda task: worker.run(task.to_json())
+    # First, so that a wrong path fails early.
+    paths = [sys.executable, *args.python] if args.python else []
+    pythons = measure_pythons(paths, request.side, request.runs, say)
     measured = measure(request, say, run)
     size = max(request.sizes)
     say(f"other operations, {size:,} contacts, {request.runs} runs")
@@ -130,8 +145,8 @@ def _measure(request: Request, *, quick: bool, quiet: bool) -> dict[str, Any]:
         "about": machine,
         "quick": quick,
         "asked": attrs.asdict(request),
-        "how": {name: engine.how for name, engine in ENGINES.items()},
         "rows": measured.rows,
+        "pythons": pythons,
         "left_out": measured.left_out,
         "also": also,
         "spent": spent,
@@ -156,6 +171,11 @@ def _write(results: dict[str, Any], folder: Path) -> None:
     write_results(
         folder, "results.json", results, lambda text: report.insert_block(text, tables)
     )
+    if folder == _FOLDER and not results["quick"]:
+        page = ROOT / "README.md"
+        text = page.read_text(encoding="utf-8")
+        block = report.insert_block(text, report.summary(results))
+        page.write_text(block, encoding="utf-8")
     (folder / "cost.svg").write_text(plots.lines(results), encoding="utf-8")
     (folder / "engines.svg").write_text(plots.bars(results), encoding="utf-8")
 

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT
+from benchmarks.python_build import python_name
 
 __all__ = ["describe", "machine_info"]
 
 _PACKAGES = (
     *("upsertcore", "attrs", "phonenumbers", "ducks", "littletable", "pydblite"),
     *("duckdb", "polars", "pandas", "numpy", "psycopg", "redis", "pyspark", "pyarrow"),
+    *("sqlalchemy", "django"),
 )
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -41,7 +43,7 @@ def machine_info() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "load": _load(),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": python_name(),
         "packages": {**_versions(), "sqlite": sqlite3.sqlite_version},
         "commit": _commit(),
     }

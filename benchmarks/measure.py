@@ -25,7 +25,16 @@ from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES, OURS
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case
 
-__all__ = ["ROOT", "Request", "Results", "Task", "in_process", "measure", "tasks"]
+__all__ = [
+    "ROOT",
+    "Request",
+    "Results",
+    "Task",
+    "in_process",
+    "measure",
+    "measure_pythons",
+    "tasks",
+]
 
 ROOT = Path(__file__).parents[1]
 """The folder in which ``python -m benchmarks`` runs."""
@@ -80,15 +89,19 @@ class Results:
     left_out: list[dict[str, str]]
 
 
-def in_process(task: Task) -> dict[str, Any]:
+def in_process(task: Task, python: str = sys.executable) -> dict[str, Any]:
     """
     Run a task in its own process.
+
+    Args:
+        task: What to run.
+        python: The interpreter, with the attrs of this one.
 
     Raises:
         RuntimeError: If it fails, with the last line of standard error.
     """
-    command = [sys.executable, "-m", "benchmarks.worker", task.to_json()]
-    process = subprocess.run(  # noqa: S603 - this interpreter, and our own module
+    command = [python, "-m", "benchmarks.worker", task.to_json()]
+    process = subprocess.run(  # noqa: S603 - an interpreter, and our own module
         command, cwd=ROOT, capture_output=True, text=True, check=False, env=_ENVIRONMENT
     )
     if process.returncode:
@@ -97,8 +110,16 @@ def in_process(task: Task) -> dict[str, Any]:
     return result
 
 
-# A fixed hash seed, so that runs do the same work.
-_ENVIRONMENT = {**os.environ, "PYTHONHASHSEED": "0"}
+# A fixed hash seed, so that runs do the same work; another interpreter finds attrs,
+# which is the same for all of them.
+_PACKAGES = str(Path(attrs.__file__).parents[1])
+_ENVIRONMENT = {
+    **os.environ,
+    "PYTHONHASHSEED": "0",
+    "PYTHONPATH": os.pathsep.join(
+        [*filter(None, [os.environ.get("PYTHONPATH")]), _PACKAGES]
+    ),
+}
 
 
 def tasks(request: Request) -> list[list[Task]]:
@@ -162,6 +183,34 @@ def measure(
                     del rows[task.engine]
         results.rows += rows.values()
     return results
+
+
+def measure_pythons(
+    pythons: Sequence[str], size: int, runs: int, say: Callable[[str], object]
+) -> list[dict[str, Any]]:
+    """
+    Measure the floor and the library under several interpreters; runs alternate.
+
+    Args:
+        pythons: Paths of interpreters.
+        size: The size of the main workload.
+        runs: The number of runs of each.
+        say: Called with progress, one line at a time.
+
+    Returns:
+        A row for each interpreter, with its name and the times of each engine.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for turn in range(runs):
+        for python in pythons:
+            say(f"{python}: run {turn + 1} of {runs}")
+            for engine in OURS:
+                task = Task(engine, attrs.evolve(MAIN, size=size))
+                result = in_process(task, python)
+                row = {"python": result["python"], "size": size, "us": {}}
+                times = rows.setdefault(python, row)["us"].setdefault(engine, [])
+                times.append(result["ns"] / 1_000 / size)
+    return list(rows.values())
 
 
 def _is_available(engine: type[Engine], results: Results) -> bool:

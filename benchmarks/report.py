@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ __all__ = [
     "ratio",
     "report",
     "row_for",
+    "summary",
     "tables",
 ]
 
@@ -86,6 +88,7 @@ def tables(results: Results) -> dict[str, str]:
         "Half new, half updates, up to 8 fields": _main(results),
         "Other workloads, as ratios": _others(results),
         "Under the policies of the profiles": _profiles(results),
+        "Under another Python": _pythons(results),
         "Memory for each contact": _memory(results),
         "Where the time of an upsert goes": _spent(results),
         "Also measured": _also(results),
@@ -96,19 +99,68 @@ def tables(results: Results) -> dict[str, str]:
 
 
 def excerpt(results: Results) -> str:
-    """Return the most important lines: floor, library and the best rivals."""
-    size = max(_sizes(results, "time"), default=0)
-    rows = [row for row in _rows_of(results, "time", MAIN.label) if row["size"] == size]
-    others = sorted((r for r in rows if not _is_ours(r)), key=lambda r: median(r["us"]))
-    best = [
-        [row for row in others if ENGINES[row["engine"]].whole_batch is whole_batch][:1]
-        for whole_batch in (False, True)
-    ]
+    """
+    Return the most important lines: floor, library and the best rivals.
+
+    The size is the largest at which every engine was measured. There are two rivals of
+    each kind: those that do the same work, those that tell nothing, those by one key.
+    """
+    rows = _rows_of(results, "time", MAIN.label)
+    counts = Counter(row["size"] for row in rows)
+    size = max(counts, key=lambda size: (counts[size], size), default=0)
+    ours = [row for row in rows if row["size"] == size and _is_ours(row)]
+    rivals = [row for row in rows if row["size"] == size and not _is_ours(row)]
+    rivals.sort(key=lambda row: median(row["us"]))
+    for lacking in range(3):
+        kind = [r for r in rivals if ENGINES[r["engine"]].lacking() == lacking]
+        ours += kind[:2]
     body = [
-        [row["engine"], f"{median(row['us']):.1f}", _times(ratio(results, row))]
-        for row in [*filter(_is_ours, rows), *best[0], *best[1]]
+        [
+            row["engine"],
+            f"{median(row['us']):.1f}",
+            _times(ratio(results, row)),
+            ENGINES[row["engine"]].keys(),
+            ENGINES[row["engine"]].tells or "nothing",
+        ]
+        for row in ours
     ]
-    return table([f"{size:,} patches", "µs per patch", "ratio"], body)
+    heads = [f"{size:,} patches", "µs per patch", "ratio", "matches by", "tells"]
+    return table(heads, body)
+
+
+def summary(results: Results) -> str:
+    """Return the excerpt, two more figures, and where they were measured."""
+    about = {name: v for name, v in results["about"].items() if name != "packages"}
+    package = f"upsertcore {results['about'].get('packages', {}).get('upsertcore', '')}"
+    measured = f"- {describe(about)[:-1]}; {package.strip()}."
+    parts = [_kept(results), _dearest(results), measured]
+    return "\n".join([excerpt(results), "", *filter(None, parts)])
+
+
+def _kept(results: Results) -> str:
+    """Return the memory of the library at the largest size, in words."""
+    size = max(_sizes(results, "memory"), default=0)
+    row = row_for(results, OURS[1], MAIN.label, size, "memory")
+    if row is None:
+        return ""
+    times = _times(ratio(results, row, "kept"))
+    kept = f"{median(row['kept']):,.0f} bytes, {times} the floor"
+    return f"- A contact takes {kept}, after {size:,} patches."
+
+
+def _dearest(results: Results) -> str:
+    """Return the workload on which the library has the largest ratio, in words."""
+    ratios = {
+        row["label"]: ratio(results, row) or 0.0
+        for row in results["rows"]
+        if (row["engine"], row["measure"], row["kind"]) == (OURS[1], "time", "plain")
+        and row["label"] != MAIN.label
+    }
+    if not ratios:
+        return ""
+    label = max(ratios, key=lambda label: ratios[label])
+    page = "[other workloads](benchmarks/README.md#what-is-measured)"
+    return f"- The dearest of the {page} is *{label}*: {_times(ratios[label])}."
 
 
 def insert_block(text: str, generated: str) -> str:
@@ -124,15 +176,14 @@ def insert_block(text: str, generated: str) -> str:
 def _main(results: Results) -> str:
     sizes = _sizes(results, "time")
     rows = _rows_of(results, "time", MAIN.label)
-    how = results.get("how", {})
 
     def cell(engine: str, size: int) -> str:
         row = row_for(results, engine, MAIN.label, size)
         return "" if row is None else _value_and_ratio(results, row)
 
     body = [
-        [engine, *(cell(engine, size) for size in sizes), how.get(engine, "")]
-        for engine in _engines(rows)
+        [name, *(cell(name, size) for size in sizes), ENGINES[name].description()]
+        for name in _engines(rows)
     ]
     return table(["µs per patch", *(f"{size:,}" for size in sizes), "how"], body)
 
@@ -176,6 +227,18 @@ def _profiles(results: Results) -> str:
         body.append([kind, *cells])
     size = f"µs per patch, {rows[0]['size']:,}" if rows else ""
     return table([size, *engines], body)
+
+
+def _pythons(results: Results) -> str:
+    body = []
+    for row in results.get("pythons", []):
+        floor = median(row["us"][FLOOR])
+        cells = (
+            f"{_spread(us)} **{_times(median(us) / floor)}**"
+            for us in row["us"].values()
+        )
+        body.append([f"{row['python']}, {row['size']:,} patches", *cells])
+    return table(["µs per patch", *OURS], body)
 
 
 def _memory(results: Results) -> str:
@@ -238,7 +301,9 @@ def _sizes(results: Results, measure: str) -> list[int]:
 
 
 def _engines(rows: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(row["engine"] for row in rows))
+    """Return the engines of these rows, in the order of the report."""
+    names = {row["engine"] for row in rows}
+    return [name for name in ENGINES if name in names]
 
 
 def _is_ours(row: Row) -> bool:

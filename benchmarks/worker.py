@@ -25,6 +25,7 @@ import attrs
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.engines.ours import HandWritten
+from benchmarks.python_build import python_name
 from benchmarks.workloads import Case, patches, preload
 
 __all__ = ["main", "measure_memory", "measure_time", "run"]
@@ -141,8 +142,8 @@ def run(text: str) -> dict[str, Any]:
 
 
 def main(text: str) -> None:
-    """Run a task and print its result."""
-    print(json.dumps(run(text)))
+    """Run a task and print its result, with the name of this Python."""
+    print(json.dumps({**run(text), "python": python_name()}))
 
 
 if __name__ == "__main__":

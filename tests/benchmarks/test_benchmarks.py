@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import sys
 from collections import Counter
 from importlib import import_module
 from itertools import pairwise
@@ -19,10 +20,18 @@ from benchmarks.__main__ import main
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES
 from benchmarks.floor import email_form, phone_form
-from benchmarks.measure import Request, Task, in_process, measure, tasks
+from benchmarks.measure import (
+    Request,
+    Task,
+    in_process,
+    measure,
+    measure_pythons,
+    tasks,
+)
 from benchmarks.people import LIST
 from benchmarks.profile_patches import PROFILE_PATCHES
 from benchmarks.profiling import profile
+from benchmarks.python_build import python_name
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case, patches, preload
 from upsertcore import profiles
 
@@ -43,6 +52,9 @@ CASES = [
     ),
 ]
 IDS = [f"{case.shape} {case.fields} {case.kind}" for case in CASES]
+BOTH_KEYS = [
+    n for n, engine in ENGINES.items() if engine.both_keys and not engine.missing()
+]
 WITHOUT_PACKAGES = [name for name, engine in ENGINES.items() if not engine.package]
 
 
@@ -148,6 +160,47 @@ class TestEngines:
         assert result["same"]
         assert result["contacts"] > 0
 
+    @pytest.mark.parametrize(
+        "case", CASES[: len(SHAPES) + 2], ids=IDS[: len(SHAPES) + 2]
+    )
+    @pytest.mark.parametrize("name", ["SQLAlchemy", "Django"])
+    def test_mapper_ends_in_the_state_of_the_floor(self, name: str, case: Case) -> None:
+        """In a process of its own, as Django is configured once in a process."""
+        pytest.importorskip(ENGINES[name].package)
+        if ENGINES[name].cannot(case):
+            return
+
+        assert in_process(Task(name, case))["same"]
+
+    @pytest.mark.parametrize("name", BOTH_KEYS)
+    def test_engine_of_both_keys_moves_them_as_the_floor(self, name: str) -> None:
+        """A key is moved, withheld or found by the second one within a batch."""
+        pairs = ("a1", "b2", "c1", "a3", "c2", "c5", "d1", "d1", "b6", "e6", "a5")
+        batch = [
+            {
+                "email": f"{pair[0]}@X.org",
+                "phone": f"+1203000000{pair[1]}",
+                "note": f"{place}",
+            }
+            for place, pair in enumerate(pairs)
+        ]
+        states = []
+        for engine in (ENGINES["floor"](), ENGINES[name]()):
+            engine.setup(Case("mixed", 0))
+            engine.run(batch[:2])
+            engine.run(batch[2:])
+            states.append(engine.state())
+            engine.close()
+
+        assert states[0] == states[1]
+        assert len(states[0]) < len({pair[0] for pair in pairs})
+
+    def test_rivals_that_do_less_come_later(self) -> None:
+        order = [engine.lacking() for engine in ENGINES.values()]
+
+        assert sorted(order) == order
+        assert {0, 1, 2} == {*order}
+
     def test_memory_of_thousands_of_contacts_is_measured(self) -> None:
         """By the growth of the resident set."""
         result = in_process(Task("floor", Case("create", 5_000), "memory"))
@@ -160,6 +213,13 @@ class TestEngines:
         result = in_process(Task("floor", Case("mixed", 20)))
 
         assert (10, True) == (result["contacts"], result["same"])
+
+    def test_task_runs_under_another_python(self) -> None:
+        """Each has a row with its name, and a time per engine and run."""
+        rows = measure_pythons([sys.executable], 20, 2, str)
+
+        assert [python_name()] == [row["python"] for row in rows]
+        assert [2, 2, 2] == [len(us) for us in rows[0]["us"].values()]
 
     def test_error_of_a_failed_process_has_its_last_line(self) -> None:
         with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
@@ -245,7 +305,6 @@ def row(engine: str, us: list[float], **others: Any) -> dict[str, Any]:
 
 RESULTS: dict[str, Any] = {
     "about": {"date": "2024-01-02", "python": "CPython 3.11.7", "cores": 2},
-    "how": {"floor": "by hand"},
     "rows": [
         row("floor", [1.0, 2.0, 4.0]),
         row("upsertcore upsert", [3.0, 3.0, 3.0]),
@@ -270,9 +329,10 @@ class TestReport:
         table = report.tables(RESULTS)["Half new, half updates, up to 8 fields"]
         lines = table.splitlines()
 
-        assert "| floor | 2 (1-4) **1.00x** | by hand |" == lines[2]
-        assert "| upsertcore upsert | 3 **1.50x** |  |" == lines[3]
-        assert "| sqlite3, row by row | 11 (9-12) **5.50x** |  |" == lines[4]
+        assert lines[2].startswith("| floor | 2 (1-4) **1.00x** | both keys; tells ")
+        assert lines[3].startswith("| upsertcore upsert | 3 **1.50x** | ")
+        assert lines[4].startswith("| sqlite3, row by row | 11 (9-12) **5.50x** | ")
+        assert "| email only; tells nothing; " in lines[5]
 
     def test_report_has_the_rows_of_every_table(self) -> None:
         text = report.report(RESULTS)
@@ -288,16 +348,66 @@ class TestReport:
         ):
             assert line in text.splitlines()
 
-    def test_excerpt_has_the_floor_the_library_and_the_fastest_rivals(self) -> None:
-        """One rival by the row, and one by the batch."""
+    def test_excerpt_has_the_floor_the_library_and_the_fastest_of_each_kind(
+        self,
+    ) -> None:
+        """The same work first; the others say what they lack."""
+        told = "created or updated, and withheld"
+
         assert (
-            "| 1,000 patches | µs per patch | ratio |\n"
-            "|---|---|---|\n"
-            "| floor | 2.0 | 1.00x |\n"
-            "| upsertcore upsert | 3.0 | 1.50x |\n"
-            "| sqlite3, row by row | 11.0 | 5.50x |\n"
-            "| polars | 1.8 | 0.90x |"
+            "| 1,000 patches | µs per patch | ratio | matches by | tells |\n"
+            "|---|---|---|---|---|\n"
+            "| floor | 2.0 | 1.00x | both keys | the id |\n"
+            "| upsertcore upsert | 3.0 | 1.50x | both keys | an outcome |\n"
+            f"| sqlite3, row by row | 11.0 | 5.50x | both keys | {told} |\n"
+            "| polars | 1.8 | 0.90x | email only | nothing |\n"
+            "| sqlite3, ON CONFLICT | 11.5 | 5.75x | email only | nothing |"
         ) == report.excerpt(RESULTS)
+
+    def test_excerpt_is_of_the_largest_size_that_all_engines_have(self) -> None:
+        rows = [*RESULTS["rows"], row("floor", [1.0], size=9_000)]
+
+        excerpt = report.excerpt({**RESULTS, "rows": rows})
+
+        assert excerpt.startswith("| 1,000 patches |")
+
+    def test_summary_has_memory_the_dearest_workload_and_the_machine(self) -> None:
+        others = [
+            row(name, [us], label=f"{shape}, 8 fields", shape=shape)
+            for shape, us in (("create", 1.5), ("clash", 6.0))
+            for name, us in (("floor", 1.0), ("upsertcore upsert", us))
+        ]
+        rows = [row for row in RESULTS["rows"] if row["shape"] != "create"]
+        about = {**RESULTS["about"], "packages": {"upsertcore": "0.1", "polars": "1"}}
+        results = {**RESULTS, "about": about, "rows": [*rows, *others]}
+
+        lines = report.summary(results).partition("\n\n")[2].splitlines()
+
+        assert (
+            lines[0]
+            == "- A contact takes 90 bytes, 0.90x the floor, after 1,000 patches."
+        )
+        assert lines[1].endswith(" is *clash, 8 fields*: 6.00x.")
+        assert lines[2] == (
+            "- Measured 2024-01-02; CPython 3.11.7; 2 cores; upsertcore 0.1."
+        )
+
+    def test_summary_omits_what_was_not_measured(self) -> None:
+        summary = report.summary({**RESULTS, "rows": []})
+
+        assert summary.endswith(
+            "\n\n- Measured 2024-01-02; CPython 3.11.7; 2 cores; upsertcore."
+        )
+
+    def test_another_python_has_a_row_with_ratios_to_its_own_floor(self) -> None:
+        us = {"floor": [2.0], "upsertcore upsert": [3.0]}
+        python = {"python": "CPython 3.11.2", "size": 10, "us": us}
+
+        table = report.tables({**RESULTS, "pythons": [python]})["Under another Python"]
+
+        assert table.endswith(
+            "| CPython 3.11.2, 10 patches | 2 **1.00x** | 3 **1.50x** |"
+        )
 
     def test_inserted_block_replaces_the_text_between_its_markers(self) -> None:
         """Inserting it again changes nothing."""
@@ -376,6 +486,15 @@ class TestCommand:
         }
         assert "| floor |" in (tmp_path / "README.md").read_text(encoding="utf-8")
         assert "| 30 patches | µs per patch | ratio |" in capsys.readouterr().out
+
+    def test_tables_are_written_again(self, tmp_path: Path) -> None:
+        """From the results, without a measurement."""
+        text = json.dumps({**RESULTS, "quick": False})
+        (tmp_path / "results.json").write_text(text, encoding="utf-8")
+
+        assert 0 == main(["--out", str(tmp_path), "tables"])
+        readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+        assert "| Anduin | 1 **1.00x** | 1.5 **1.50x** |" in readme
 
     def test_profile_shares_sum_to_the_whole(self) -> None:
         rows = profile(Case("mixed", 50))
