@@ -310,11 +310,11 @@ class TestInvalidOptions:
 class TestPlans:
     """A plan with options applies to the policy it was made for."""
 
-    def test_plan_with_options_applies_to_its_book_only(self) -> None:
+    def test_plan_with_options_applies_under_an_equal_policy_only(self) -> None:
         book = make_book()
         plan = book.plan({"id": 1, "name": ""}, blank="clear")
         with pytest.raises(ValueError, match="under this book's policy"):
-            make_book().apply(plan)
+            make_book(more=field()).apply(plan)
 
         assert "name" not in book.apply(plan).contact
         with pytest.raises(StalePlan, match="at version 2, not 1"):

@@ -303,7 +303,7 @@ class ContactBook:
         Do what a plan says, if nothing that it expects has changed.
 
         Args:
-            plan: Made by :meth:`plan` of a book with the same policy.
+            plan: Made by :meth:`plan` of a book with an equal policy.
 
         Raises:
             StalePlan: If a contact or a key of the plan has changed since.
@@ -313,7 +313,8 @@ class ContactBook:
             One look-up for each look-up of the plan; nothing is decided again.
         """
         check_plan(plan)
-        if plan.policy.base is not self.policy:
+        base = plan.policy.base
+        if base is not self.policy and base != self.policy:
             advice = "plan again with this book"
             raise ValueError(f"plan: must be made under this book's policy; {advice}")
         return self._store.apply(plan)

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from upsertcore.normalize.normalizer import Normalizer
+from upsertcore.normalize.normalizer import Normalizer, ParameterNormalizer
 from upsertcore.normalize.words import text
 from upsertcore.values import show_value
 
@@ -98,26 +98,33 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
         ...
     ValueError: nicknames: 'al' must be short for one name, not for 'alan' and ...
     """
-    names = _names(table)
+    checked = _checked(table)
+    names = _names(checked)
 
     def name_of_text(value: Any) -> str | None:
         form = text(value)
         return None if form is None else names.get(form, form)
 
-    return name_of_text
+    return ParameterNormalizer(nicknames, checked, name_of_text)
 
 
-def _names(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return short form to full name; refuse a short form of two names."""
+def _checked(table: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return a copy of a table."""
     if not isinstance(table, Mapping):
         what = f"must be a mapping of names, not {show_value(table)}"
         raise TypeError(f"nicknames: {what}; write {{'Robert': ['Bob', 'Rob']}}")
+    for full, short in table.items():
+        if isinstance(short, str) or not isinstance(short, Iterable):
+            what = f"{_name(full)!r} must have a list, not {show_value(short)}"
+            raise TypeError(f"nicknames: {what}; list its short forms")
+    return {full: [*short] for full, short in table.items()}
+
+
+def _names(table: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return short form to full name; refuse a short form of two names."""
     names: dict[str, str] = {}
     for full, short in table.items():
         name = _name(full)
-        if isinstance(short, str) or not isinstance(short, Iterable):
-            what = f"{name!r} must have a list, not {show_value(short)}"
-            raise TypeError(f"nicknames: {what}; list its short forms")
         for form in map(_name, short):
             if form != name and names.setdefault(form, name) != name:
                 both = f"{names[form]!r} and {name!r}"

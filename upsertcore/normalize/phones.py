@@ -12,9 +12,10 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from upsertcore.normalize.normalizer import Normalizer, ParameterNormalizer
 from upsertcore.values import show_value
 
 __all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"]
@@ -273,7 +274,7 @@ def _zero_position(bare: str) -> int | None:
     return start + 1
 
 
-def phone_in(region: str) -> Callable[[Any], str | None]:
+def phone_in(region: str) -> Normalizer:
     """
     Return a normaliser that also reads the national numbers of one region.
 
@@ -330,7 +331,7 @@ def phone_in(region: str) -> Callable[[Any], str | None]:
             return None
         return form
 
-    return phone_in_region
+    return ParameterNormalizer(phone_in, region, phone_in_region)
 
 
 class _Plan:

@@ -14,7 +14,7 @@ import unicodedata
 from operator import index
 from typing import Any
 
-from upsertcore.normalize.normalizer import Normalizer
+from upsertcore.normalize.normalizer import Normalizer, ParameterNormalizer
 
 __all__ = [
     "MAX_LENGTH",
@@ -116,7 +116,7 @@ def prefix(n: int) -> Normalizer:
         form = text(value)
         return None if form is None else form[:length].rstrip()
 
-    return prefix_of_text
+    return ParameterNormalizer(prefix, length, prefix_of_text)
 
 
 def single_spaced(value: str) -> str | None:

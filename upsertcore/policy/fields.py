@@ -49,11 +49,19 @@ Null = Literal["clear", "ignore", "reject"]
 Blank = Literal["store", "ignore", "clear", "reject"]
 
 
+def _comparable(default: Any) -> Any:
+    """Return a default as it is compared: a list as a tuple, and 1 apart from true."""
+    try:
+        return repr(freeze(default))
+    except ValueError:
+        return default
+
+
 @final
-@frozen(eq=False)
+@frozen
 class Field:
     """
-    The options of one field, as :func:`field` returns them.
+    The options of one field, as :func:`field` returns them; equal by their values.
 
     >>> field(required=True).required
     True
@@ -67,7 +75,7 @@ class Field:
     on_merge: Rule | None
     null: Null
     blank: Blank
-    default: Any
+    default: Any = attrs.field(eq=_comparable)
     many: bool
     keep_aliases: bool
     max_forms: int | None

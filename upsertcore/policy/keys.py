@@ -46,7 +46,7 @@ _PARTS = re.compile(r"(?:[^\\|]+|\\.)+", re.DOTALL)
 
 
 @final
-@frozen(eq=False)
+@frozen
 class Key:
     """
     The key of a field, or of several, by whose forms contacts are matched.
@@ -78,7 +78,7 @@ class Key:
     any_of: bool = False
     append_new: bool = False
     blocked: tuple[Pattern, ...] = field(default=(), converter=as_tuple)
-    _blocks: tuple[Matcher, ...] = field(init=False, repr=False)
+    _blocks: tuple[Matcher, ...] = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         compiled = compile_patterns(self.name or "key", self.blocked)

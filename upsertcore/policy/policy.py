@@ -9,8 +9,8 @@ Rules:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, final
 
@@ -64,11 +64,15 @@ def _read_only(name: str, table: Mapping[str, T]) -> Mapping[str, T]:
     return MappingProxyType(dict(table))
 
 
+def _in_order(table: Mapping[str, T]) -> tuple[tuple[str, T], ...]:
+    return tuple(table.items())
+
+
 @final
-@frozen(eq=False)
+@frozen
 class Policy:
     """
-    How patches match contacts, and how each field changes.
+    How patches match contacts, and how each field changes; equal by its options.
 
     Args:
         match: The match strategy.
@@ -112,9 +116,13 @@ class Policy:
     """
 
     match: Strategy
-    fields: Mapping[str, Field] = attrs.field(converter=_read_only_fields)
+    fields: Mapping[str, Field] = attrs.field(converter=_read_only_fields, eq=_in_order)
     _named: Mapping[str, Key] = attrs.field(
-        factory=dict, alias="keys", kw_only=True, converter=_read_only_keys
+        factory=dict,
+        alias="keys",
+        kw_only=True,
+        converter=_read_only_keys,
+        eq=_in_order,
     )
     extra_fields: Field | None = attrs.field(default=None, kw_only=True)
     on_merge: Rule = attrs.field(default=keep, kw_only=True)
@@ -126,9 +134,9 @@ class Policy:
     on_blocked: OnBlocked = attrs.field(default="store", kw_only=True)
     on_limit: OnLimit = attrs.field(default="refuse", kw_only=True)
     on_deleted: OnDeleted = attrs.field(default="forget", kw_only=True)
-    _compiled: Compiled = attrs.field(init=False, repr=False)
+    _compiled: Compiled = attrs.field(init=False, repr=False, eq=False)
     _base: Policy | None = attrs.field(init=False, repr=False, default=None)
-    _update_time_fields: tuple[str, ...] = attrs.field(init=False, repr=False)
+    _update_time_fields: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         _check_table(self)
@@ -227,8 +235,9 @@ class Policy:
         """
         check_rules(self.all_keys, fields, on_key_in_use=self.on_key_in_use)
         overridden = MappingProxyType(dict(fields))
-        policy = copy.copy(self)
+        policy = object.__new__(Policy)
         attributes = {
+            **{each.name: getattr(self, each.name) for each in attrs.fields(Policy)},
             "fields": overridden,
             "extra_fields": extra_fields,
             "_compiled": self._compiled.with_fields(overridden),
@@ -237,6 +246,23 @@ class Policy:
         for name, value in attributes.items():
             object.__setattr__(policy, name, value)
         return policy
+
+    def __copy__(self) -> Policy:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Policy:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._base is not None:
+            return self._base.with_fields, (dict(self.fields), self.extra_fields)
+        options = {
+            str(each.alias): getattr(self, each.name)
+            for each in attrs.fields(Policy)
+            if each.init
+        }
+        options |= {"fields": dict(self.fields), "keys": dict(self._named)}
+        return partial(Policy, **options), ()
 
 
 def compiled(policy: Policy) -> Compiled:
