@@ -33,6 +33,7 @@ from upsertcore.matching import strategies
 from upsertcore.matching.ambiguity import OnAmbiguous
 from upsertcore.matching.protocol import Guard
 from upsertcore.normalize import phonetic
+from upsertcore.policy.toml_words import WORDS
 from upsertcore.profiles import BY_NAME
 from upsertcore.rules.rule import Law, Rule
 
@@ -101,6 +102,29 @@ def test_table_of_arguments_is_complete(
         value = parameters[name].default
         if isinstance(value, (str, bool)) or type(value) is int:
             assert default.strip("`").replace('"', "'") == repr(value), name
+
+
+def test_tables_of_a_policy_as_text_are_complete() -> None:
+    """Every option has a row for its table, and every word is named."""
+    options, kinds = tables("policy", "A policy as text")
+    by_table = {
+        place: {name for row in options if place in row[0] for name in words_of(row[1])}
+        for place in ("top", "fields", "keys")
+    }
+    tables_of_top = {"fields", "keys", "extra_fields"}
+    sentences = {row[0]: row[1] + row[2] for row in kinds}
+
+    assert by_table["top"] == {*inspect.signature(Policy).parameters} - tables_of_top
+    assert by_table["fields"] == {*inspect.signature(field).parameters}
+    assert by_table["keys"] == {*inspect.signature(key).parameters}
+    for kind in ("strategy", "rule", "normaliser"):
+        named = set(re.findall(r"`(?:\{ )?([\w.]+)", sentences[kind]))
+        assert {name for name in WORDS[kind] if name not in named} == set(), kind
+
+
+def words_of(cell: str) -> list[str]:
+    """Return what a cell names."""
+    return re.findall(r"`(\w+)`", cell)
 
 
 def test_tables_of_normalisers_are_complete() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from upsertcore.errors import InvalidPolicy
 from upsertcore.values import callable_name, describe
 
-__all__ = ["check_function", "check_normaliser", "check_not_factory"]
+__all__ = ["check_function", "check_normaliser", "check_not_factory", "factory_noun"]
 
 _NOUNS = {
     "Callable": "a normaliser",
@@ -44,15 +44,26 @@ def check_not_factory(name: str, value: object) -> None:
     ...
     upsertcore.errors.InvalidPolicy: phone: key: phone_in makes a normaliser and is ...
     """
-    noun = None
-    if callable(value) and not isinstance(value, type):
-        returns = getattr(value, "__annotations__", {}).get("return")
-        returns = returns if isinstance(returns, str) else callable_name(returns)
-        noun = _NOUNS.get(returns.partition("[")[0])
+    noun = factory_noun(value)
     if noun is not None:
         function = callable_name(value)
         what = f"{function} makes {noun} and is not one itself"
         raise InvalidPolicy(f"{name}: {what}; call it, as in {function}(...)")
+
+
+def factory_noun(value: object) -> str | None:
+    """
+    Return what a factory of the library makes; None for any other value.
+
+    >>> from upsertcore import normalize
+    >>> factory_noun(normalize.phone_in), factory_noun(normalize.phone)
+    ('a normaliser', None)
+    """
+    if not callable(value) or isinstance(value, type):
+        return None
+    returns = getattr(value, "__annotations__", {}).get("return")
+    returns = returns if isinstance(returns, str) else callable_name(returns)
+    return _NOUNS.get(returns.partition("[")[0])
 
 
 def check_function(name: str, function: object, advice: str) -> None:

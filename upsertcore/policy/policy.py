@@ -151,6 +151,63 @@ class Policy:
         timed = tuple([name for name in fields if self.uses_update_time(name)])
         object.__setattr__(self, "_update_time_fields", timed)
 
+    @classmethod
+    def from_toml(cls, text: str, *, allow_imports: bool = False) -> Policy:
+        """
+        Read a policy from TOML.
+
+        Args:
+            text: The policy; the README of ``policy/`` lists its words.
+            allow_imports: True to import what the text names as ``module:attribute``,
+                which runs these modules.
+
+        Raises:
+            InvalidPolicy: If the text is not a policy, or the policy is invalid; the
+                message has the line where it is known.
+            ModuleNotFoundError: If a normaliser needs an extra that is not installed.
+
+        Laws:
+            ``Policy.from_toml(policy.to_toml(), allow_imports=True) == policy``.
+
+        >>> policy = Policy.from_toml('''
+        ... match = { first_match = ["email"] }
+        ...
+        ... [fields.email]
+        ... key = "email"
+        ... unique = true
+        ... ''')
+        >>> policy.match, policy.fields["email"].unique
+        (first_match('email'), True)
+        """
+        # Most programs read no text, so its modules are loaded at the first use.
+        from upsertcore.policy.toml_text import read_policy  # noqa: PLC0415
+
+        return read_policy(cls, text, allow_imports=allow_imports)
+
+    def to_toml(self) -> str:
+        """
+        Write the policy as TOML, which :meth:`from_toml` reads.
+
+        Returns:
+            The options that differ from their defaults. A function of the application
+            is written as ``module:attribute``.
+
+        Raises:
+            InvalidPolicy: If a function is not at the top level of a module, or a rule
+                or strategy is not made by a function of the library.
+
+        >>> from upsertcore import field, first_match, normalize
+        >>> fields = {"phone": field(key=normalize.prefix(3))}
+        >>> print(Policy(first_match("phone"), fields).to_toml(), end="")
+        match = { first_match = ["phone"] }
+        <BLANKLINE>
+        [fields.phone]
+        key = { prefix = 3 }
+        """
+        from upsertcore.policy.toml_text import policy_text  # noqa: PLC0415
+
+        return policy_text(self)
+
     @property
     def all_keys(self) -> tuple[Key, ...]:
         """All keys: those of one field first, then those of several."""

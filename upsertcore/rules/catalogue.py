@@ -49,6 +49,7 @@ from upsertcore.values import (
 )
 
 __all__ = [
+    "Custom",
     "add",
     "add_or_remove",
     "append",
@@ -292,12 +293,13 @@ def items_by(*names: str) -> Rule:
 
 
 @frozen
-class _Custom:
+class Custom:
     """The function of ``custom``; rules with the same function are equal."""
 
     function: Combine
 
     def __call__(self, stored: Any, sent: Any) -> Any:
+        """Return the new value, frozen."""
         new = self.function(stored, sent)
         try:
             return freeze(new)
@@ -314,7 +316,7 @@ class _Custom:
             return hash(self.function)
         except TypeError:
             # A callable that compares by value may be unhashable.
-            return hash(_Custom)
+            return hash(Custom)
 
 
 def custom(
@@ -351,4 +353,4 @@ def custom(
         known = ", ".join(map(repr, get_args(Law)))
         what = f"laws must be some of {known}, not {show_value(laws)}"
         raise InvalidPolicy(f"custom: {what}")
-    return Rule(name, _Custom(combine), frozenset(laws), drops=True)
+    return Rule(name, Custom(combine), frozenset(laws), drops=True)
