@@ -76,7 +76,7 @@ VOCABULARY = {
     *("guard: if_set", "guard: strict", "on_contradiction: drop"),
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
     *("items_by", "latest", "largest", "smallest", "add", "append", "add_or_remove"),
-    *("deep_keep", "unset"),
+    *("deep_keep", "unset", "sticky"),
     *(
         "keep_aliases",
         "max_forms",

@@ -166,6 +166,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
 MADE: dict[str, Rule] = {
     "items_by": rules.items_by("id"),
     "latest": rules.latest(by="t"),
+    "sticky": rules.sticky("out"),
 }
 CATALOGUE: dict[str, Rule] = MADE | {
     name: getattr(rules, name)

@@ -54,12 +54,13 @@ from upsertcore.rules import (
     largest,
     latest,
     remove,
+    sticky,
     union,
 )
 from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.idempotency import CallLog
 from upsertcore.store.journal import Entry, Journal
-from upsertcore.values import freeze
+from upsertcore.values import FrozenMap, freeze
 
 DAWN = datetime(2024, 1, 1, tzinfo=UTC)
 Sent = Mapping[str, Any]
@@ -264,6 +265,9 @@ RENAMED: Sent = {"id": 7, "name": "Bo"}
 ADA_KING: Sent = {"first": "Ada", "last": "King"}
 
 OMITTED = NoMatchKey(("id",), (("id", "omitted", None),))
+STICKY = one_key_policy(fields={"name": field(rule=sticky("Ada"))})
+MANY = one_key_policy(fields={"tags": field(many=True)})
+
 APPLICABLE: list[tuple[str, Trial]] = [
     ("idempotent", trial_of(ADA)),
     ("idempotent", trial_of({})),
@@ -347,6 +351,10 @@ APPLICABLE: list[tuple[str, Trial]] = [
     ("nothing_silent", trial_of(NO_NAME, ADA, policy=BLOCKS)),
     ("left_out_together", trial_of({**XENIA, "id": 2}, XENIA, ANN, policy=PERSONS)),
     ("left_out_together", trial_of(NO_NAME, ADA, policy=BLOCKS)),
+    ("sticky_stays", trial_of({"id": 7, "name": "Bo"}, ADA, policy=STICKY)),
+    ("sticky_stays", trial_of({"id": 7}, ADA, policy=STICKY)),
+    ("one_is_a_list", trial_of({"id": 7, "tags": "a"}, ADA, policy=MANY)),
+    ("one_is_a_list", trial_of({"id": 7, "tags": ""}, ADA, policy=MANY)),
     ("moves_with_a_field", trial_of(ADA)),
     ("moves_with_a_field", trial_of({"id": 7, "name": "Bo"}, ADA)),
     ("refusal_changes_nothing", trial_of({}, ADA)),
@@ -444,6 +452,14 @@ NOT_APPLICABLE: list[tuple[str, Trial]] = [
     ("left_out_together", trial_of({}, policy=PERSONS)),
     ("left_out_together", trial_of(XENIA, policy=PERSONS)),
     ("left_out_together", trial_of(BOTH, ADA, MAIL, policy=MERGES)),
+    ("sticky_stays", trial_of({}, policy=STICKY)),
+    ("sticky_stays", trial_of(ADA, policy=STICKY)),
+    ("sticky_stays", trial_of(ADA, {"id": 7, "name": "Bo"}, policy=STICKY)),
+    ("sticky_stays", trial_of({"id": 7, "name": "Bo"}, ADA)),
+    ("one_is_a_list", trial_of({"tags": "a"}, policy=MANY)),
+    ("one_is_a_list", trial_of({"id": 7, "tags": ["a"]}, policy=MANY)),
+    ("one_is_a_list", trial_of({"id": 7, "tags": None}, policy=MANY)),
+    ("one_is_a_list", trial_of(ADA)),
     ("moves_with_a_field", trial_of({})),
     ("refusal_changes_nothing", trial_of(ADA)),
     ("scopes_apart", trial_of(ADA)),
@@ -674,6 +690,18 @@ def with_holders(trial: Trial, **holders: str) -> Outcome:
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 PRESENT = two_key_policy(match=first_present("id", "email"))
 PLANTED: list[tuple[str, Trial, Plants, str]] = [
+    (
+        "sticky_stays",
+        trial_of({"id": 7, "name": "Bo"}, ADA, policy=STICKY),
+        {"first": lambda t: with_contact(t, fields=FrozenMap({"name": "Bo"}))},
+        "name: 'Ada' becomes 'Bo'",
+    ),
+    (
+        "one_is_a_list",
+        trial_of({"id": 7, "tags": "a"}, ADA, policy=MANY),
+        {"first": lambda t: with_contact(t, version=9)},
+        "updated c-1; sent as lists, updated c-1",
+    ),
     (
         "idempotent",
         trial_of({"id": 7}, ADA, BOB),
@@ -1757,6 +1785,7 @@ class TestCheck:
             "create_makes_one",
         }
         not_applied |= {"refusal_changes_nothing", "left_out_together"}
+        not_applied |= {"sticky_stays", "one_is_a_list"}
 
         assert [name for name in CALLS if name not in not_applied] == [
             name for name in applied if name not in not_applied

@@ -50,6 +50,7 @@ from upsertcore.rules import (
     last_updated,
     latest,
     replace,
+    sticky,
 )
 
 pytestmark = pytest.mark.full
@@ -90,6 +91,7 @@ def ordered(**options: Any) -> Policy:
 
 
 KEPT = one_key(fields={"name": field(rule=keep)})
+OPT_OUT = one_key(fields={"name": field(rule=sticky("x")), "tags": field(many=True)})
 
 
 def add_numbers(stored: Any, sent: Any) -> Any:
@@ -578,8 +580,11 @@ class TestClaims:
 
 @pytest.mark.parametrize(
     "policy",
-    [SMALL, NAMED, COUNTS, KEPT, CLOCKED, one_key(extra_fields=field(rule=replace))],
-    ids=["small", "named", "counts", "kept", "clocked", "others"],
+    [
+        *(SMALL, NAMED, COUNTS, KEPT, CLOCKED, OPT_OUT),
+        one_key(extra_fields=field(rule=replace)),
+    ],
+    ids=["small", "named", "counts", "kept", "clocked", "opt-out", "others"],
 )
 def test_claimed_laws_hold_and_have_trials(policy: Policy) -> None:
     result = card(policy, contacts=2 if policy is SMALL else 1)
@@ -593,12 +598,16 @@ def test_claimed_laws_hold_and_have_trials(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("policy", "without_trials"),
     [
-        (NAMED, {"clock_travels"}),
-        (CLOCKED, set()),
-        (evolve(NAMED, fields=merging(NAMED.fields, {"name": last_updated})), set()),
-        (SMALL, {"absent_gives_way", "clock_travels"}),
+        (NAMED, {"clock_travels", "sticky_wins"}),
+        (CLOCKED, {"sticky_wins"}),
+        (
+            evolve(NAMED, fields=merging(NAMED.fields, {"name": last_updated})),
+            {"sticky_wins"},
+        ),
+        (SMALL, {"absent_gives_way", "clock_travels", "sticky_wins"}),
+        (OPT_OUT, {"clock_travels"}),
     ],
-    ids=["named", "clocked", "newest", "keys"],
+    ids=["named", "clocked", "newest", "keys", "opt-out"],
 )
 def test_laws_of_merges_have_trials_from_two_contacts(
     policy: Policy, without_trials: set[str]

@@ -20,6 +20,7 @@ from upsertcore.rules import (
     latest,
     mappings,
     replace,
+    sticky,
     union,
 )
 from upsertcore.rules.rule import Rule
@@ -27,6 +28,7 @@ from upsertcore.rules.rule import Rule
 Sent = Mapping[str, Any]
 DAWN = datetime(2023, 1, 1, tzinfo=UTC)
 CLOCK = latest(by="at")
+STICKY = sticky("y")
 
 
 def table(absorb: Rule, own: Rule = replace, default: Any = None) -> Policy:
@@ -81,6 +83,9 @@ APPLICABLE: list[tuple[str, Merge]] = [
     ("clock_travels", merge_of(table(CLOCK, CLOCK), X, Y)),
     ("clock_travels", merge_of(table(replace, CLOCK), X, Y)),
     ("clock_travels", merge_of(table(last_updated), X, Y)),
+    ("sticky_wins", merge_of(table(STICKY, STICKY), Y, X)),
+    ("sticky_wins", merge_of(table(STICKY, STICKY), X, Y)),
+    ("sticky_wins", merge_of(table(STICKY), X, BLANK, Y)),
 ]
 NOT_APPLICABLE: list[tuple[str, Merge]] = [
     ("merge_in_steps", merge_of(table(replace), X, Y)),
@@ -91,6 +96,10 @@ NOT_APPLICABLE: list[tuple[str, Merge]] = [
     ("clock_travels", merge_of(table(CLOCK, CLOCK), X, X)),
     ("clock_travels", merge_of(table(immutable, CLOCK), X, Y)),
     ("clock_travels", merge_of(table(replace, CLOCK), X, Y, X)),
+    ("sticky_wins", merge_of(table(replace), X, Y)),
+    ("sticky_wins", merge_of(table(sticky("z")), X, Y)),
+    ("sticky_wins", merge_of(table(replace, STICKY), X, Y)),
+    ("sticky_wins", merge_of(table(immutable), X, Y)),
 ]
 
 
@@ -123,6 +132,7 @@ UNKNOWN: Defect = (merging.MergedFields, "_has_field", lambda _self, _name: Fals
 TIMELESS: Defect = (merging, "_time", lambda _contact, _name: "2020")
 CLOCKLESS: Defect = (merging.MergedFields, "_has_clock", lambda _self, _name: False)
 NESTED: Defect = (mappings, "is_all_absent", lambda value, _default: value is None)
+UNMERGED: Defect = (merging.MergedFields, "_combined", lambda *args: args[3])
 
 BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
@@ -154,6 +164,10 @@ BROKEN: list[tuple[str, Merge, Defect, str]] = [
     (
         *("clock_travels", merge_of(table(last_updated), X, Y), TIMELESS),
         "v: 'y' of c-2 has '2020'",
+    ),
+    (
+        *("sticky_wins", merge_of(table(STICKY), X, Y), UNMERGED),
+        "v: 'y' of c-2 becomes 'x'",
     ),
 ]
 
@@ -208,9 +222,16 @@ class TestCheck:
     def test_no_law_applies_to_one_contact(self) -> None:
         assert () == check_merge(make_book(table(replace), X), "c-1")
 
-    def test_clock_law_is_claimed_for_fields_with_clocks(self) -> None:
+    def test_law_of_clocks_or_of_opt_outs_is_claimed_for_fields_that_have_them(
+        self,
+    ) -> None:
         """The clock of a patch, or of the contact."""
         clocks = [table(replace), table(CLOCK, CLOCK), table(last_updated)]
 
         assert [False, True, True] == [claims(p, "clock_travels") for p in clocks]
         assert claims(table(replace), "merge_in_steps")
+        sticky_tables = [table(replace, STICKY), table(STICKY), table(STICKY, STICKY)]
+        assert [(True, False), (False, True), (True, True)] == [
+            (claims(policy, "sticky_stays"), claims(policy, "sticky_wins"))
+            for policy in sticky_tables
+        ]

@@ -33,7 +33,8 @@ def merge_rule(policy: Policy, name: str) -> Any:
     line: Any = policy.fields.get(name) or policy.extra_fields
     rule = line.on_merge
     if rule is None:
-        rule = policy.on_merge if line.rule.by is None else line.rule
+        own = line.rule.by is not None or line.rule.name.startswith("sticky")
+        rule = line.rule if own else policy.on_merge
     return None if rule.name == "keep" else rule
 
 

@@ -295,10 +295,19 @@ def merge_items(own: Any, other: Any, default: Any) -> Any:
     return items_by_id(known, items)
 
 
+def sticky(stored: Any, sent: Any) -> Any:
+    return stored if stored == "Bo" else sent
+
+
+def merge_sticky(own: Any, other: Any, default: Any) -> Any:
+    return "Bo" if "Bo" in (own, other) else other if absent(own, default) else own
+
+
 MERGE_RULES: dict[str, Any] = {
     "deep": merge_deep,
     "deep_keep": merge_deep_keep,
     "items_by('id')": merge_items,
+    "sticky('Bo')": merge_sticky,
 }
 """Name of a rule that looks inside a value -> its twin where contacts are merged."""
 
@@ -320,11 +329,12 @@ RULES: dict[str, Any] = {
     "smallest": smallest,
     "add": add,
     "latest(by='at')": latest,
+    "sticky('Bo')": sticky,
 }
 """Name of a rule -> its twin, on plain values; of ``latest``, on pairs."""
 DROPS = (
     *("keep", "on_create", "immutable", "ignore", "deep_keep"),
-    *("largest", "smallest", "add", "latest(by='at')"),
+    *("largest", "smallest", "add", "latest(by='at')", "sticky('Bo')"),
 )
 """The rules that may drop a sent value, and then name it as ignored."""
 

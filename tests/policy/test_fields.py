@@ -17,7 +17,7 @@ from upsertcore.policy.fields import (
     check_rule,
     default_value,
 )
-from upsertcore.rules import ignore, keep, remove, replace, unset
+from upsertcore.rules import ignore, keep, remove, replace, sticky, unset
 
 
 def refuse(value: Any) -> Any:
@@ -79,8 +79,13 @@ def test_field_has_the_given_options() -> None:
         (field(required=True, rule=remove), "its rule remove never stores it"),
         (field(required=True, rule=unset), "its rule unset never stores it"),
         (field(many=1), "f: many must be True or False, not 1"),  # type: ignore[arg-type]
+        (field(many=True, rule=sticky("a")), r"use sticky\(\['a'\]\)"),
+        (field(rule=sticky("A"), clean=str.lower), "as the field stores 'a'; use st"),
+        (field(rule=sticky("A"), clean=refuse), r"f: sticky\('A'\): must be nothing"),
+        (field(on_merge=sticky("A"), clean=str.lower), "its rule sticky.'A'. would"),
+        (field(rule=sticky("a"), default="a"), "its default is the value that sticky"),
     ],
-    ids=map(str, range(14)),
+    ids=map(str, range(19)),
 )
 def test_invalid_field_is_refused_by_name(line: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):

@@ -163,6 +163,7 @@ RULES: dict[str, Rule] = {
     "custom": LONGEST,
     "items_by": rules.items_by("id", "key"),
     "latest": rules.latest(by="email"),
+    "sticky": rules.sticky({"out": [True, 1.5]}),
 }
 
 
@@ -304,8 +305,12 @@ class Tidy:
             Policy(never(), {}, extra_fields=field(clean=lambda value: value)),
             "^extra_fields: clean: the function <lambda> has no",
         ),
+        (
+            email_policy(rule=rules.sticky({"a": None})),
+            "^more: rule: sticky.* has null inside, and TOML has none; use another",
+        ),
     ],
-    ids=map(str, range(10)),
+    ids=map(str, range(11)),
 )
 def test_private_callable_is_named_by_the_error(policy: Policy, message: str) -> None:
     """With the field, or the option."""

@@ -39,6 +39,7 @@ from upsertcore.rules import (
     on_create,
     replace,
     smallest,
+    sticky,
     union,
 )
 
@@ -266,6 +267,17 @@ SOUND: dict[str, Check] = {
             on_blocked="ignore",
         ),
         limit=2_000,
+    ),
+    "an opt-out": policy(
+        Policy(
+            first_match("id"),
+            {
+                "id": field(key=normalize.exact),
+                "status": field(rule=sticky("unsubscribed")),
+                "tags": field(many=True),
+            },
+        ),
+        contacts=2,
     ),
     "a needed mapping": policy(
         Policy(

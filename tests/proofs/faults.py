@@ -931,6 +931,36 @@ _NAMED = (
     ),
 )
 
+_STICKY = (
+    Fault(
+        "a value that stays gives way to a patch",
+        "sticky_stays",
+        "an opt-out",
+        "rules.catalogue",
+        "_Sticky.__call__",
+        "return stored if same(stored, self.value) else sent",
+        "return sent",
+    ),
+    Fault(
+        "a value that stays gives way to the survivor's",
+        "sticky_wins",
+        "an opt-out",
+        "rules.catalogue",
+        "_MergeSticky.__call__",
+        "return other if same(other, self.value) or is_absent(own, default) else own",
+        "return own",
+    ),
+    Fault(
+        "a single value is no list of one",
+        "one_is_a_list",
+        "an opt-out",
+        "engine.patch",
+        "_as_list",
+        "return as_list(options, value)",
+        "return value",
+    ),
+)
+
 _MERGED = (
     Fault(
         "another contact's blank takes the place of a value",
@@ -1010,6 +1040,7 @@ FAULTS = (
     *_KEPT,
     *_UNDONE,
     *_NAMED,
+    *_STICKY,
     *_MERGED,
 )
 """All of them, by what they are about."""

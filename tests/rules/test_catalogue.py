@@ -28,6 +28,7 @@ from upsertcore.rules import (
     remove,
     replace,
     smallest,
+    sticky,
     union,
     unset,
 )
@@ -479,6 +480,66 @@ class TestItemsBy:
         assert not rule.drops
 
 
+class TestSticky:
+    """A value that stays."""
+
+    @pytest.mark.parametrize(
+        ("stored", "sent", "after"),
+        [
+            ("out", "in", "out"),
+            ("out", None, "out"),
+            ("out", "", "out"),
+            ("out", "out", "out"),
+            ("in", "out", "out"),
+            ("in", "new", "new"),
+            ("in", None, None),
+            ("in", "", ""),
+            ("", "in", "in"),
+            (None, "out", "out"),
+            (None, "in", "in"),
+            (None, None, None),
+        ],
+    )
+    def test_sticky_replaces_every_value_but_its_own(
+        self, stored: Any, sent: Any, after: Any
+    ) -> None:
+        assert after == sticky("out").combine(stored, sent)
+
+    @pytest.mark.parametrize(
+        ("own", "other", "after"),
+        [
+            ("out", "in", "out"),
+            ("in", "out", "out"),
+            ("new", "out", "out"),
+            ("in", "in2", "in"),
+            ("", "in", "in"),
+            ("new", "in", "in"),
+            ("", "out", "out"),
+        ],
+    )
+    def test_sticky_value_of_either_contact_wins_in_a_merge(
+        self, own: Any, other: Any, after: Any
+    ) -> None:
+        """Otherwise the survivor's, unless it is blank or the default."""
+        merge: Any = sticky("out").merge
+
+        assert after == merge(own, other, "new")
+
+    @pytest.mark.parametrize("value", [None, "", " ", [], {}, {1}, float("nan")])
+    def test_value_that_is_absent_or_cannot_be_stored_is_refused(
+        self, value: Any
+    ) -> None:
+        with pytest.raises(InvalidPolicy, match=r"sticky: value must .*; pass the val"):
+            sticky(value)
+
+    def test_sticky_declares_its_laws_and_its_value(self) -> None:
+        rule = sticky(["a"])
+
+        assert rule.laws == {"associative", "idempotent"}
+        assert (rule.sticky, repr(rule)) == (("a",), "sticky(['a'])")
+        assert (rule.drops, rule.stores) == (True, True)
+
+
 class TestCustom:
     """A rule with a function of the application."""
 
@@ -518,11 +579,10 @@ def test_deep_returns_a_frozen_mapping() -> None:
     assert isinstance(combined(deep, {"a": {"b": 1}}, {"a": {"c": 1}})["a"], FrozenMap)
 
 
-CATALOGUE = [
-    getattr(upsertcore.rules, name) for name in upsertcore.rules.catalogue.__all__
-]
+CATALOGUE = [getattr(upsertcore.rules, name) for name in upsertcore.rules.__all__]
 RULES = [rule for rule in CATALOGUE if isinstance(rule, Rule)]
 RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="least")]
+RULES += [sticky("a"), sticky([{"a": 1}])]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -544,6 +604,9 @@ def test_rules_compare_and_hash_by_value() -> None:
         lambda: custom(min),
         lambda: custom(max, name="most"),
         lambda: custom(max, laws=()),
+        lambda: sticky(1),
+        lambda: sticky(1.0),
+        lambda: sticky(["a"]),
     ]
     for make in makes:
         assert make() == make()

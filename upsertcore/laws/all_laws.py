@@ -30,6 +30,8 @@ CALLS: dict[str, CallLaw] = {
     "empty_changes_nothing": calls.empty_changes_nothing,
     "nothing_silent": not_stored.nothing_silent,
     "left_out_together": not_stored.left_out_together,
+    "sticky_stays": not_stored.sticky_stays,
+    "one_is_a_list": books.one_is_a_list,
     "moves_with_a_field": calls.moves_with_a_field,
     "refusal_changes_nothing": calls.refusal_changes_nothing,
     "refuses_as_told": calls.refuses_as_told,
@@ -56,6 +58,7 @@ MERGES: dict[str, MergeLaw] = {
     "merge_in_steps": merges.merge_in_steps,
     "absent_gives_way": merges.absent_gives_way,
     "clock_travels": merges.clock_travels,
+    "sticky_wins": merges.sticky_wins,
 }
 """The laws of one merge of contacts."""
 

@@ -44,6 +44,7 @@ __all__ = [
     "check_index",
     "create_makes_one",
     "index_follows",
+    "one_is_a_list",
     "plan_is_upsert",
     "retry_is_once",
     "round_trip",
@@ -176,6 +177,21 @@ def _check_calls(trial: Trial, elsewhere: str) -> None:
     answer = try_upsert(book, {}, f"{elsewhere}+", idempotency_key="k")
     words = f"its idempotency key: {describe(answer)}"
     require("scopes_apart", not isinstance(answer, IdempotencyKeyReused), words)
+
+
+def one_is_a_list(trial: Trial) -> bool:
+    """A single value of a field with many values has the result of a list of one."""
+    lists: dict[str, Any] = {}
+    for name, raw in trial.patch.items() if isinstance(trial.first, Outcome) else ():
+        value, many = freeze(raw), trial.policy.field_options(name).many
+        if many and value is not None and type(value) is not tuple:
+            lists[name] = [] if empty(value) else [raw]
+    if not lists:
+        return False
+    result = try_upsert(trial.new_book(), {**trial.patch, **lists}, trial.scope)
+    words = f"{describe(trial.first)}; sent as lists, {describe(result)}"
+    require("one_is_a_list", is_same_result(trial.first, result), words)
+    return True
 
 
 def plan_is_upsert(trial: Trial) -> bool:

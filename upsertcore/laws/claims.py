@@ -9,8 +9,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from upsertcore.policy.fields import Field
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Law, Rule
 
@@ -33,6 +34,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         For ``empty_changes_nothing``: if a patch without a key is refused.
         For ``left_out_together``: if there are composite keys.
         For ``clock_travels``: if a rule uses a clock.
+        For ``sticky_stays`` and ``sticky_wins``: if a rule keeps a value.
+        For ``one_is_a_list``: if a field has many values.
         For ``unique`` and ``round_trip``: unless a key in use is allowed.
         For ``log_again`` and ``any_order``: if every rule declares the property, the
         strategy has one key, which is never released, and nothing else is required;
@@ -57,11 +60,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         return finds and _declare("idempotent", rules)
     if law == "empty_changes_nothing":
         return finds and refuses
-    if law == "left_out_together":
-        return any(key.composite for key in policy.all_keys)
-    if law == "clock_travels":
-        dated = any(map(policy.uses_update_time, policy.fields))
-        return dated or any(rule.by is not None for rule in _rules(policy))
+    if law in _SUBJECTS:
+        return _SUBJECTS[law](policy)
     if law in ("unique", "round_trip"):
         return policy.on_key_in_use != "allow"
     if law == "log_again":
@@ -75,14 +75,37 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     return law != "create_makes_one" or (unique and policy.on_key_in_use == "refuse")
 
 
+def _has_clock(policy: Policy) -> bool:
+    dated = any(map(policy.uses_update_time, policy.fields))
+    return dated or any(rule.by is not None for rule in _rules(policy))
+
+
+def _keeps(rules: Iterable[Rule]) -> bool:
+    return any(rule.sticky is not None for rule in rules)
+
+
+_SUBJECTS: dict[str, Callable[[Policy], bool]] = {
+    "left_out_together": lambda policy: any(key.composite for key in policy.all_keys),
+    "clock_travels": _has_clock,
+    "sticky_stays": lambda policy: _keeps(_rules(policy)),
+    "sticky_wins": lambda policy: _keeps(map(policy.merge_rule, policy.fields)),
+    "one_is_a_list": lambda policy: any(line.many for line in _lines(policy)),
+}
+"""Laws about something that only some policies have, and whether one has it."""
+
+
 def _declare(law: Law, rules: Iterable[Rule]) -> bool:
     return all(law in rule.laws for rule in rules)
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:
-    yield from (line.rule for line in policy.fields.values())
+    return (line.rule for line in _lines(policy))
+
+
+def _lines(policy: Policy) -> Iterator[Field]:
+    yield from policy.fields.values()
     if policy.extra_fields is not None:
-        yield policy.extra_fields.rule
+        yield policy.extra_fields
 
 
 def _holds_on(policy: Policy) -> bool:

@@ -1,5 +1,5 @@
 """
-The laws of a merge: one step or several, absent values, and clocks.
+The laws of a merge: one step or several, absent and sticky values, and clocks.
 
 Rules:
     Each law is a function of a merge; it returns whether it applies to the merge.
@@ -22,7 +22,7 @@ from upsertcore.model.view import Forms
 from upsertcore.policy.policy import compiled
 from upsertcore.values import FrozenMap, empty, same
 
-__all__ = ["absent_gives_way", "clock_travels", "merge_in_steps"]
+__all__ = ["absent_gives_way", "clock_travels", "merge_in_steps", "sticky_wins"]
 
 
 def merge_in_steps(merge: Merge) -> bool:
@@ -145,6 +145,22 @@ def _present(value: Any, default: Any) -> Any:
     parts = {name: _present(part, defaults.get(name)) for name, part in value.items()}
     present = {name: part for name, part in parts.items() if part is not None}
     return FrozenMap.trusted(present) if present else None
+
+
+def sticky_wins(merge: Merge) -> bool:
+    """In a merge, a value that its rule keeps is stored, whichever contact had it."""
+    if isinstance(merge.outcome, Refused):
+        return False
+    applies = False
+    for contact in merge.before:
+        for name, value in contact.fields.items():
+            rule = merge.policy.merge_rule(name)
+            if rule.sticky is not None and same(value, rule.sticky):
+                after = merge.outcome.contact.get(name)
+                words = f"{name}: {value!r} of {contact.id} becomes {after!r}"
+                require("sticky_wins", same(value, after), words)
+                applies = True
+    return applies
 
 
 def clock_travels(merge: Merge) -> bool:

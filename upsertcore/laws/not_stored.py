@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["left_out_together", "nothing_silent"]
+__all__ = ["left_out_together", "nothing_silent", "sticky_stays"]
 
 _LEFT_OUT = ("blocked", "composite", "limit")
 """Reasons for leaving out a part of a key."""
@@ -201,6 +201,22 @@ def _group_of(policy: Policy, name: str) -> set[str]:
     """Return the fields that share a composite key with one, or with its lists."""
     fields = _written_fields(policy, name)
     return fields.union(*[group for group in _groups(policy) if group & fields])
+
+
+def sticky_stays(trial: Trial) -> bool:
+    """A value that its rule keeps stays, whatever a patch sends."""
+    first, applies = trial.first, False
+    if isinstance(first, Refused) or first.before is None:
+        return False
+    for name, value in first.before.fields.items():
+        rule = trial.policy.field_options(name).rule
+        merges = not first.merged or trial.policy.merge_rule(name) == rule
+        if merges and rule.sticky is not None and same(value, rule.sticky):
+            after = first.contact.get(name)
+            words = f"{name}: {value!r} becomes {after!r}"
+            require("sticky_stays", same(value, after), words)
+            applies = True
+    return applies
 
 
 def left_out_together(trial: Trial) -> bool:

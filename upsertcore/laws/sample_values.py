@@ -19,7 +19,7 @@ from upsertcore.errors import Refused
 from upsertcore.policy.policy import Policy
 from upsertcore.rules.rule import Rule
 from upsertcore.rules.same_item import token
-from upsertcore.values import empty, freeze
+from upsertcore.values import empty, freeze, thaw
 
 if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
@@ -237,6 +237,8 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
     pools: Iterable[Sequence[Any]] = (*_WHOLE, *_PARTS)
     if not _is_whole(rule):
         pools = (*_PARTS, *_WHOLE[1:], *_WHOLE[:1])
+    if rule.sticky is not None:
+        pools = [[thaw(rule.sticky), pool[0]] for pool in pools]
     if name in values:
         pools = (values[name],)
     for pool in pools:

@@ -19,7 +19,16 @@ from upsertcore.normalize import Normalizer
 from upsertcore.normalize.blocked_patterns import Pattern, as_tuple
 from upsertcore.policy.function_checks import check_function, check_not_factory
 from upsertcore.rules.rule import Rule, replace
-from upsertcore.values import describe, empty, find_invalid, freeze, unknown_name
+from upsertcore.values import (
+    describe,
+    empty,
+    find_invalid,
+    freeze,
+    same,
+    show_value,
+    thaw,
+    unknown_name,
+)
 
 __all__ = [
     "UNUSABLE",
@@ -118,8 +127,8 @@ def field(
             or blank.
         rule: How the stored and the sent value make the new one.
         on_merge: The rule between two contacts that are merged; the survivor's value
-            is the stored one. None: the ``rule`` of the field if it has a clock, else
-            the policy's ``on_merge``.
+            is the stored one. None: the ``rule`` of the field if it has a clock or is
+            ``sticky``, else the policy's ``on_merge``.
         null: What null does: ``"clear"`` the field, ``"ignore"``: count as omitted, or
             ``"reject"`` the call.
         blank: What ``""``, white space alone, ``[]`` and ``{}`` do: ``"store"``: pass
@@ -194,9 +203,26 @@ def check_field(name: str, options: Field) -> None:
         if is_set and options.key is None:
             advice = "add key=normalize.email, or another normaliser"
             raise InvalidPolicy(f"{name}: {option} needs a key; {advice}")
+    _check_sticky(name, options)
     if options.required and not options.rule.stores:
         reason = f"is required, but its rule {options.rule} never stores it"
         raise InvalidPolicy(f"{name}: {reason}; use another rule")
+
+
+def _check_sticky(name: str, options: Field) -> None:
+    """Check that a field can hold the value that a rule keeps, beside its default."""
+    default = options.default
+    for rule in (options.rule, options.on_merge or options.rule):
+        if rule.sticky is None:
+            continue
+        stored = _stored_value(name, str(rule), options, rule.sticky)
+        if not same(stored, rule.sticky):
+            what = f"its rule {rule} would keep nothing, as the field stores"
+            value = show_value(thaw(stored))
+            raise InvalidPolicy(f"{name}: {what} {value}; use sticky({value})")
+        if default is not None and same(default_value(name, options), stored):
+            what = f"its default is the value that {rule} never replaces"
+            raise InvalidPolicy(f"{name}: {what}; leave default out")
 
 
 def check_rule(name: str, rule: object) -> None:
@@ -308,15 +334,20 @@ def default_value(name: str, options: Field) -> Any:
     >>> default_value("tags", field(default="a", many=True))
     ('a',)
     """
+    return _stored_value(name, "default", options, options.default)
+
+
+def _stored_value(name: str, argument: str, options: Field, sent: Any) -> Any:
+    """Return a value as a field stores it; refuse it by the name of an argument."""
     try:
-        value = as_list(options, freeze(options.default))
+        value = as_list(options, freeze(sent))
         if options.clean is not None:
             value = as_list(options, freeze(options.clean(value)))
         if value is None:
             raise ValueError(UNUSABLE)  # noqa: TRY301 - one message for each reason
     except ValueError as error:
-        path, item, reason = find_invalid(options.default, freeze)
-        refusal = InvalidField(f"{name}: default", item, reason or str(error), path)
+        path, item, reason = find_invalid(sent, freeze)
+        refusal = InvalidField(f"{name}: {argument}", item, reason or str(error), path)
         raise InvalidPolicy(str(refusal).replace("; send ", "; use ")) from error
     return value
 

@@ -80,8 +80,9 @@ class Policy:
         keys: Key name to :func:`key`, for keys of several fields.
         extra_fields: The :func:`field` of each undeclared field; None refuses them.
         on_merge: The rule between two contacts that are merged, for each field that
-            has neither its own ``on_merge`` nor a clock. A blank value, and one that
-            equals the field's default, count as absent on either side.
+            has no ``on_merge`` of its own and whose rule has no clock and no sticky
+            value. A blank value, and one that equals the field's default, count as
+            absent on either side.
         on_ambiguous: If one key has several holders: ``"refuse"``, or take the
             ``"oldest"`` or ``"newest"`` by creation, which no upsert can change.
         on_key_in_use: If another contact holds a unique key: ``"refuse"`` the call;
@@ -260,7 +261,8 @@ class Policy:
         options = self.base.field_options(name)
         if options.on_merge is not None:
             return options.on_merge
-        return self.on_merge if options.rule.by is None else options.rule
+        rule = options.rule
+        return self.on_merge if rule.by is None and rule.sticky is None else rule
 
     def uses_update_time(self, name: str) -> bool:
         """Return whether a merge compares the update times of a field's contacts."""

@@ -282,7 +282,10 @@ def _lines(
 def _written(option: str, value: Any) -> tuple[str, Any]:
     """Return an option and its value as TOML can have them."""
     if option in _KINDS:
-        return option, word_of(_KINDS[option], value)
+        word = word_of(_KINDS[option], value)
+        if _has_null(word):
+            raise ValueError(f"{value} has null inside, and TOML has none; use another")
+        return option, word
     if option == "normalize":
         words = [word_of("normaliser", each) for each in value]
         return option, words if any(word != words[0] for word in words) else words[0]

@@ -25,6 +25,7 @@ from upsertcore.rules.catalogue import (
     remove,
     replace,
     smallest,
+    sticky,
     union,
     unset,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "remove",
     "replace",
     "smallest",
+    "sticky",
     "union",
     "unset",
 ]

@@ -33,7 +33,7 @@ from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy
 from upsertcore.rules import items, lists, mappings
-from upsertcore.rules.absent import fill
+from upsertcore.rules.absent import fill, is_absent
 from upsertcore.rules.clocks import newer
 from upsertcore.rules.comparison import KINDS, larger, smaller
 from upsertcore.rules.rule import Combine, Law, Rule, replace
@@ -46,6 +46,7 @@ from upsertcore.values import (
     kind_of,
     same,
     show_value,
+    thaw,
 )
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "remove",
     "replace",
     "smallest",
+    "sticky",
     "union",
     "unset",
 ]
@@ -290,6 +292,62 @@ def items_by(*names: str) -> Rule:
         gather=items.GatherItems(names),
         merge=items.MergeItems(names),
     )
+
+
+@frozen
+class _Sticky:
+    """The function of ``sticky``: the value stays, and anything else is replaced."""
+
+    value: Any
+
+    def __call__(self, stored: Any, sent: Any) -> Any:
+        return stored if same(stored, self.value) else sent
+
+
+@frozen
+class _MergeSticky:
+    """The same between two contacts: the value of either, or the survivor's."""
+
+    value: Any
+
+    def __call__(self, own: Any, other: Any, default: Any) -> Any:
+        return other if same(other, self.value) or is_absent(own, default) else own
+
+
+def sticky(value: Any) -> Rule:
+    """
+    Replace the stored value, unless it is one that stays: an opt-out.
+
+    As Mailchimp's ``unsubscribed``, which no import undoes.
+
+    Args:
+        value: The value that stays, as the field stores it.
+
+    Returns:
+        A rule. Once the value is stored, a patch that sends another value, null or
+        blank is ignored; only the ``rules`` of a call replace or clear it. When
+        contacts are merged, the value of either stays, and otherwise the survivor's;
+        this applies without ``on_merge`` as well.
+
+    Raises:
+        InvalidPolicy: If the value is null or blank, or cannot be stored.
+
+    >>> rule = sticky("unsubscribed")
+    >>> rule.combine("subscribed", "unsubscribed"), rule.combine("unsubscribed", None)
+    ('unsubscribed', 'unsubscribed')
+    >>> rule.combine("pending", "subscribed")
+    'subscribed'
+    """
+    try:
+        kept = freeze(value)
+        if empty(kept):
+            raise ValueError("must not be null or blank")  # noqa: TRY301 - as below
+    except ValueError as error:
+        what = f"value {error}"
+        raise InvalidPolicy(f"sticky: {what}; pass the value that stays") from error
+    name = f"sticky({thaw(kept)!r})"
+    laws, merge = _ASSOCIATIVE, _MergeSticky(kept)
+    return Rule(name, _Sticky(kept), laws, drops=True, merge=merge, sticky=kept)
 
 
 @frozen

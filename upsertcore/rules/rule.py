@@ -55,6 +55,9 @@ class Rule:
             merged and parts of a value may be absent; None: *combine* is used.
         merges_only: True where it compares the contacts themselves, so that it applies
             only when they are merged, never to a patch.
+        sticky: The value that no patch replaces once it is stored, None for none. Such
+            a rule is also the field's rule between contacts that are merged, unless
+            the field has its own.
 
     >>> replace.combine("a", "b"), sorted(replace.laws)
     ('b', ['associative', 'idempotent'])
@@ -72,6 +75,7 @@ class Rule:
     gather: Callable[[Any, Any], Gatherer | None] | None = None
     merge: Callable[[Any, Any, Any], Any] | None = None
     merges_only: bool = False
+    sticky: Any = None
 
     def leaves_out(self, stored: Any, new: Any, sent: Any) -> bool:
         """

@@ -302,8 +302,8 @@ def _field(
         null=draw(st.sampled_from((*("clear", "ignore") * 8, "reject"))),
         blank=draw(st.sampled_from((*("store", "clear", "ignore") * 6, "reject"))),
         default=POOLS[name][0] if may_default and draw(chance(3)) else None,
-        # A clock is a single value.
-        many=name != "at" and draw(chance(8)),
+        # A clock is a single value, and so is what a rule keeps.
+        many=name not in ("at", "name") and draw(chance(8)),
     )
 
 

@@ -31,16 +31,20 @@ from upsertcore.rules import (
     remove,
     replace,
     smallest,
+    sticky,
     union,
     unset,
 )
 from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import FIELDS_BY_KEY
 
-__all__ = ["LATEST", "Vocabulary", "longer", "mailbox", "tidy"]
+__all__ = ["LATEST", "STICKY", "Vocabulary", "longer", "mailbox", "tidy"]
 
 LATEST = latest(by="at")
 """The rule with a clock in drawn policies."""
+
+STICKY = sticky("Bo")
+"""The rule that keeps a value in drawn policies."""
 
 
 def mailbox(value: Any) -> str | None:
@@ -150,6 +154,8 @@ def _rules(custom_rule: Rule) -> dict[str, tuple[Rule, ...]]:
             custom_rule,
             LATEST,
             unset,
+            STICKY,
+            STICKY,
         ),
         "score": (replace, add, largest, smallest, LATEST),
         "at": (replace, replace, largest, ignore),
@@ -166,7 +172,7 @@ def _on_merge(custom_rule: Rule) -> dict[str, tuple[Rule, ...]]:
         "more": (union, replace, last_updated),
         "phone": (replace, custom_rule),
         "code": (ignore, largest),
-        "name": (custom_rule, immutable, replace, keep),
+        "name": (custom_rule, immutable, replace, keep, STICKY),
         "score": (add, largest, LATEST, keep),
         "at": (largest,),
         "tags": (union, append),
