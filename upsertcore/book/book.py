@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias, Unpack, final, overload
+from typing import Any, Literal, NoReturn, TypeAlias, Unpack, final, overload
 
 from upsertcore.book.arguments import (
     BookOptions,
@@ -89,6 +89,9 @@ class ContactBook:
 
     Raises:
         InvalidPolicy: If the index has other keys than the policy.
+
+    A book pickles, with what it retains, if its policy, ``ids`` and ``clock`` do; it
+    is not copied: load its rows.
 
     Laws:
         The same policy, calls, ids and clock: the same ``dump()``.
@@ -876,6 +879,30 @@ class ContactBook:
         book = cls(policy, **options)
         apply_changes(book._index, policy, entries)
         return book
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Ids that the library makes begin anew, so that no two books make the same.
+        ids = self._store.ids if self._checks_ids else None
+        options = {"ids": ids, "clock": self._store.clock, **self._store.limits}
+        contacts, retained = self._store.retained()
+        parts = self.policy, [*rows_of(contacts)], options, retained
+        return ContactBook._restored, parts
+
+    @classmethod
+    def _restored(
+        cls, policy: Policy, rows: list[Any], options: Any, retained: Any
+    ) -> ContactBook:
+        book = cls(policy, **options)
+        load_rows(book._index, policy, rows)
+        book._store.restore(retained)
+        return book
+
+    def __copy__(self) -> NoReturn:
+        advice = "make another of its rows: ContactBook.load(policy, book.dump())"
+        raise TypeError(f"book: must not be copied; {advice}")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__copy__()
 
     def __len__(self) -> int:
         return self._store.read(lambda: len(self._index))

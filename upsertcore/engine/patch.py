@@ -290,6 +290,16 @@ class Request:
         self.contacts: dict[str, tuple[Contact, Forms]] = {}
         self.lookups: dict[tuple[str, str], tuple[str, ...]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what was sent and read: a copy has no index to look further in."""
+        state = {name: getattr(self, name) for name in self.__slots__}
+        del state["_index"]
+        return state | {"_keys": dict(self._keys)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
     def __call__(self, name: str) -> Hits:
         """Return each form of a key that the patch carries, with its holders."""
         hits = self.hits.get(name)

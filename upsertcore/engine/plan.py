@@ -53,6 +53,8 @@ class Plan(Decision):
     """
     What a patch would do; ``book.apply`` does it.
 
+    A plan pickles as its policy does, and applies to any book with an equal policy.
+
     Args:
         result: ``"created"``, ``"updated"``, ``"unchanged"`` or ``"merged"``. A clock
             that moves alone makes it ``"updated"``, without changes.

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any, final
 
+import attrs
 from attrs import field, frozen
 
 from upsertcore.errors import InvalidField, InvalidPolicy, note_function
@@ -83,6 +84,11 @@ class Key:
     def __attrs_post_init__(self) -> None:
         compiled = compile_patterns(self.name or "key", self.blocked)
         object.__setattr__(self, "_blocks", compiled)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The patterns are compiled again.
+        values = (getattr(self, each.name) for each in attrs.fields(Key) if each.init)
+        return Key, tuple(values)
 
     @property
     def composite(self) -> bool:

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.engine.patch import Request
 
-__all__ = ["CallKey", "CallLog", "LoggedCalls", "call_key", "replay_of"]
+__all__ = [
+    "CallKey",
+    "CallLog",
+    "LoggedCall",
+    "LoggedCalls",
+    "call_key",
+    "replay_of",
+]
 
 CallKey: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
@@ -117,10 +124,10 @@ class CallLog:
     True
     """
 
-    __slots__ = ("_limit", "calls")
+    __slots__ = ("calls", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self.calls: LoggedCalls = defaultdict(OrderedDict)
 
     def lookup(self, call: CallKey) -> LoggedCall | None:
@@ -130,8 +137,8 @@ class CallLog:
 
     def add(self, scope: str, key: str, call: LoggedCall) -> None:
         """Log a call; drop the oldest of its scope if there are too many."""
-        if self._limit:
+        if self.limit:
             calls = self.calls[scope]
             calls[key] = call
-            while len(calls) > self._limit:
+            while len(calls) > self.limit:
                 calls.popitem(last=False)

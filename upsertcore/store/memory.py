@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from itertools import count
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 from weakref import WeakSet
 
 from upsertcore.engine.outcome import Outcome, outcome_from_record
@@ -32,7 +32,7 @@ from upsertcore.model.write_record import (
     Record,
 )
 from upsertcore.store.contact_index import IndexStage
-from upsertcore.store.idempotency import CallKey, CallLog, replay_of
+from upsertcore.store.idempotency import CallKey, CallLog, LoggedCall, replay_of
 from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
@@ -60,6 +60,9 @@ __all__ = ["MemoryStore"]
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+Retained: TypeAlias = "tuple[int, list[Entry], dict[str, list[tuple[str, LoggedCall]]]]"
+"""The number of the last change, the last changes, and the last calls of each scope."""
 
 
 class Basis(Protocol):
@@ -157,6 +160,33 @@ class MemoryStore:
     def changes_since(self, number: int) -> tuple[Entry, ...]:
         """Return the changes after a number."""
         return self.read(lambda: self.journal.since(number, self.completed[NUMBER]))
+
+    def retained(self) -> tuple[Iterator[Contact], Retained]:
+        """Return the contacts, by creation, and what is retained, at one moment."""
+
+        def query() -> tuple[Iterator[Contact], Retained]:
+            calls = {
+                scope: [*log.items()] for scope, log in self._call_log.calls.items()
+            }
+            rest = self.completed[NUMBER], [*self.journal.entries], calls
+            return iter(self._index), rest
+
+        return self.read(query)
+
+    def restore(self, retained: Retained) -> None:
+        """Take over what another store has retained; before the first write."""
+        number, entries, calls = retained
+        self.journal.entries.extend(entries)
+        for scope, log in calls.items():
+            self._call_log.calls[scope].update(log)
+        self.completed = (*BEGINNING[:NUMBER], number, *BEGINNING[NUMBER + 1 :])
+        self.published = self.completed
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """How many calls and changes are retained, as arguments of a book."""
+        changes = self.journal.entries.maxlen
+        return {"retain_calls": self._call_log.limit, "retain_changes": changes}
 
     def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:
         """
