@@ -140,10 +140,11 @@ def rule_table(specs: dict[str, Any]) -> dict[str, Rule]:
     return {name: rule(spec) for name, spec in specs.items()}
 
 
-def normalizer(name: str) -> Any:
-    """Give the normaliser that a case names."""
+def normalizer(spec: Any) -> Any:
+    """Make the normaliser that a case names: ``"email"``, or ``["date", "dmy"]``."""
+    name, *args = [spec] if isinstance(spec, str) else spec
     assert name in normalize.__all__, f"no normaliser: {name}"
-    return getattr(normalize, name)
+    return getattr(normalize, name)(*args) if args else getattr(normalize, name)
 
 
 def line(spec: dict[str, Any]) -> Any:

@@ -17,7 +17,15 @@ from upsertcore import ContactBook, Policy, _lazy, never
 
 STUB = Path(upsertcore.__file__).with_name("__init__.pyi")
 CLASSES = [name for name in upsertcore.__all__ if name[0].isupper()]
-EXTRAS = {"click", "hypothesis", "jellyfish", "matplotlib", "phonenumbers", "rich"}
+EXTRAS = {
+    "click",
+    "hypothesis",
+    "idna",
+    "jellyfish",
+    "matplotlib",
+    "phonenumbers",
+    "rich",
+}
 # What measures coverage would load modules of its own.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
 OPTIONAL = {"upsertcore.laws", "upsertcore.profiles", "upsertcore.testing"}

@@ -36,7 +36,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 EXTRAS = {
     "cli": {"click", "rich"},
     "evaluation": {"matplotlib"},
-    "normalize": {"jellyfish", "phonenumbers"},
+    "normalize": {"idna", "jellyfish", "phonenumbers"},
     "spark": {"pyarrow", "pyspark"},
     "testing": {"hypothesis"},
 }

@@ -87,8 +87,8 @@ def test_import_loads_no_extra() -> None:
     """Nor the laws, nor the test kit."""
     code = (
         "import sys, upsertcore;"
-        "extras = {'click', 'rich', 'phonenumbers', 'hypothesis', 'upsertcore.cli'};"
-        "extras |= {'upsertcore.laws', 'upsertcore.testing'};"
+        "extras = {'click', 'idna', 'rich', 'phonenumbers', 'hypothesis'};"
+        "extras |= {'upsertcore.cli', 'upsertcore.laws', 'upsertcore.testing'};"
         "print(sorted(extras & set(sys.modules)))"
     )
     process = subprocess.run(

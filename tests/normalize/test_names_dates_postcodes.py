@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.strategies import json_values, rich_text
 from upsertcore import normalize
 from upsertcore.laws.normalisers import check_normaliser, idempotent_form
-from upsertcore.normalize import Normalizer, dates, names, postcodes
+from upsertcore.normalize import Normalizer, codes, dates, names, postcodes
 
 NORMALISERS = {
     "initials": normalize.initials,
@@ -24,6 +24,11 @@ NORMALISERS = {
     "prefix(1)": normalize.prefix(1),
     "prefix(4)": normalize.prefix(4),
     "postcode_area": normalize.postcode_area,
+    "digits": normalize.digits,
+    "compact": normalize.compact,
+    "date()": normalize.date(),
+    "date('dmy')": normalize.date("dmy"),
+    "chain": normalize.chain(normalize.compact, normalize.prefix(2)),
     "nicknames": normalize.nicknames({"Stra\u00dfe": ["a", "1", "\u0130"]}),
 }
 by_normaliser = pytest.mark.parametrize("normal", NORMALISERS.values(), ids=NORMALISERS)
@@ -88,7 +93,7 @@ class TestLaws:
 
 
 def test_normalize_exports_the_names_of_its_modules() -> None:
-    for module in (dates, names, postcodes):
+    for module in (codes, dates, names, postcodes):
         for name in module.__all__:
             assert getattr(normalize, name) is getattr(module, name)
             assert name in normalize.__all__
@@ -425,3 +430,88 @@ class TestNicknames:
         """A text would be read letter by letter."""
         with pytest.raises(TypeError, match=message):
             normalize.nicknames(table)
+
+
+class TestDate:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "1990-09-25",
+            "1990/9/25",
+            "1990.09.25",
+            "19900925",
+            19900925,
+            19900925.0,
+            " 1990-09-25T23:59:59+02:00 ",
+            "25/09/1990",
+            "25.9.1990",
+            "25-09-1990 10:30",
+        ],
+        ids=repr,
+    )
+    def test_one_day_has_one_form_however_it_is_written(self, value: Any) -> None:
+        day_first = normalize.date(order="dmy")
+        is_year_first = not str(value).startswith("25")
+
+        assert day_first(value) == "1990-09-25"
+        assert normalize.date()(value) == ("1990-09-25" if is_year_first else None)
+
+    def test_order_says_which_number_is_the_month(self) -> None:
+        orders = [normalize.date("dmy"), normalize.date("mdy"), normalize.date()]
+
+        assert [date("10/12/1990") for date in orders] == [
+            "1990-12-10",
+            "1990-10-12",
+            None,
+        ]
+        assert [date("09/25/1990") for date in orders] == [None, "1990-09-25", None]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "1990-02-30",
+            "31/04/1990",
+            "25/09/90",
+            "90-09-25",
+            "1990-09",
+            "1990",
+            1990,
+            "25/09-1990",
+            "1582-12-31",
+            "25091990",
+            "25 Sep 1990",
+            "",
+            "\u0661\u0669\u0669\u0660-09-25",
+            None,
+            True,
+            199009.25,
+            ("1990-09-25",),
+        ],
+        ids=repr,
+    )
+    def test_value_that_is_no_whole_date_has_no_form(self, value: Any) -> None:
+        """Nor a day that does not exist."""
+        assert normalize.date("dmy")(value) is None
+
+    @pytest.mark.parametrize("order", ["ymd", "", "DMY", 1])
+    def test_other_order_is_refused(self, order: Any) -> None:
+        with pytest.raises(ValueError, match="date: order must be 'dmy', 'mdy' or No"):
+            normalize.date(order)
+
+    def test_dates_compare_and_show_by_their_order(self) -> None:
+        assert normalize.date() == normalize.date(None)
+        assert normalize.date("dmy") == normalize.date(order="dmy")
+        assert normalize.date("dmy") != normalize.date("mdy")
+        assert [repr(normalize.date()), repr(normalize.date("dmy"))] == [
+            "date()",
+            "date('dmy')",
+        ]
+
+    @given(day=st.dates(date(1583, 1, 1)))
+    def test_every_day_has_its_own_form_in_every_order(self, day: date) -> None:
+        """And the year of it is that of ``year``."""
+        written = day.strftime("%d/%m/") + f"{day.year:04}"
+        form = day.isoformat()
+
+        assert form == normalize.date("dmy")(written) == normalize.date()(form)
+        assert form[:4] == normalize.year(form)

@@ -11,7 +11,13 @@ import phonenumbers
 import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from upsertcore.normalize import PHONE_FORM, SEPARATORS, phone, phone_in
+from upsertcore.normalize import (
+    PHONE_FORM,
+    SEPARATORS,
+    phone,
+    phone_in,
+    phone_with_code,
+)
 from upsertcore.values import show_value
 
 PATH = Path(__file__).parents[1] / "cases" / "phones.json"
@@ -162,3 +168,33 @@ def test_separators_are_those_that_phone_removes() -> None:
     for value in ("+1 (555) 000-1111", "+1.555.000.1111", "+44 (0)20 7946 0107"):
         stripped = value.encode().translate(None, SEPARATORS).decode()
         assert not PHONE_FORM.fullmatch(stripped)
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("16505551212", "+16505551212"),
+        ("1 (650) 555-1212", "+16505551212"),
+        ("+1 650 555 1212", "+16505551212"),
+        ("001 650 555 1212", "+16505551212"),
+        ("49 30 5550106", "+49305550106"),
+        ("290\u201122158", "+29022158"),
+        ("+1234567", "+1234567"),
+        ("1234567", None),
+        ("030 5550106", None),
+        ("049305550106", None),
+        ("+049305550106", None),
+        ("49 (0)30 5550106", None),
+        ("+49 (0)30 5550106", None),
+        ("16505551212.0", None),
+        ("16505551212 ext. 7", None),
+        ("1234567890123456", None),
+        ("", None),
+        (16505551212, None),
+        (None, None),
+    ],
+)
+def test_phone_with_code_reads_bare_digits_as_international(
+    value: Any, form: str | None
+) -> None:
+    assert form == phone_with_code(value)

@@ -178,6 +178,8 @@ def test_every_rule_has_a_word(name: str) -> None:
 
 
 NORMALISERS: dict[str, Any] = {
+    "chain": normalize.chain(normalize.compact, normalize.prefix(3), phonetic.soundex),
+    "date": normalize.date("dmy"),
     "nicknames": normalize.nicknames({"Robert": ["Bob", "Rob"], "Zo\u00eb": []}),
     "phone_in": normalize.phone_in("US"),
     "prefix": normalize.prefix(3),
@@ -202,6 +204,23 @@ def test_every_normaliser_has_a_word(name: str) -> None:
 
     assert policy.to_toml().count(name) >= 3
     assert_round_trip(policy)
+
+
+def test_normaliser_with_an_argument_that_may_be_left_out_is_a_name() -> None:
+    policy = Policy(first_match("email"), {"email": field(key=normalize.date())})
+
+    assert 'key = "date"\n' in policy.to_toml()
+    assert_round_trip(policy)
+
+
+def test_normalisers_of_a_chain_are_words() -> None:
+    """Those of the application are imported."""
+    chain = normalize.chain(normalize.email_idna, tidy, normalize.date("mdy"))
+    policy = Policy(first_match("email"), {"email": field(key=chain)})
+    words = f'["email_idna", "{HERE}:tidy", {{ date = "mdy" }}]'
+
+    assert f"key = {{ chain = {words} }}\n" in policy.to_toml()
+    assert_round_trip(policy, allow_imports=True)
 
 
 STRATEGIES: dict[str, tuple[Strategy, ...]] = {

@@ -24,6 +24,12 @@ NORMALISERS = {
     "email": normalize.email,
     "phone": normalize.phone,
     "phone_in": normalize.phone_in("US"),
+    "phone_with_code": normalize.phone_with_code,
+    "email_mailbox": normalize.email_mailbox,
+    "email_idna": normalize.email_idna,
+    "digits": normalize.digits,
+    "compact": normalize.compact,
+    "chain": normalize.chain(normalize.email_idna, normalize.email_mailbox),
 }
 every_normaliser = pytest.mark.parametrize(
     "normal", NORMALISERS.values(), ids=NORMALISERS
@@ -88,6 +94,7 @@ def test_normaliser_is_total_and_idempotent_on_awkward_text(
 ) -> None:
     """Sequences of marks, quotes, invisible characters and numbers that were floats."""
     check_normaliser(normal, [value, f"{value}@x.org", f"\u00e5{value}@x.org"])
+    check_normaliser(normal, [f"{value}@gmail.com", f"a@{value}.xn--p1ai"])
 
 
 @every_normaliser
@@ -148,6 +155,32 @@ def test_form_of_changing_characters_and_marks_is_idempotent(
     for _ in range(20_000):
         before, mark, after = map(random.choice, (changing, marks, changing))
         idempotent_form(normal, f"x{before}{mark}{after}@y.org")
+
+
+@given(
+    name=st.text("ab.+-_", min_size=1, max_size=9),
+    domain=st.sampled_from(["gmail.com", "googlemail.com", "me.com", "x.org"]),
+)
+def test_mailbox_of_a_mailbox_is_itself(name: str, domain: str) -> None:
+    """Other domains have the form of the address."""
+    address = f"{name}@{domain}"
+    form = normalize.email_mailbox(address)
+
+    if domain == "x.org":
+        assert form == normalize.email(address)
+    elif form is not None:
+        assert "+" not in form
+        assert form == normalize.email_mailbox(form)
+
+
+@given(value=st.text("0123456789 -+()./", max_size=20))
+def test_phone_with_code_is_a_phone_or_has_no_plus(value: str) -> None:
+    form, with_code = normalize.phone(value), normalize.phone_with_code(value)
+
+    assert form is None or form == with_code
+    if form is None and with_code is not None:
+        assert "+" not in value
+        assert with_code == normalize.phone(f"+{value.strip()}")
 
 
 @given(st.sampled_from(["ada@x.org", "\u00e5sa@x.org"]), st.text(" \t\n", max_size=3))

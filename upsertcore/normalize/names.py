@@ -105,7 +105,7 @@ def nicknames(table: Mapping[str, Iterable[str]]) -> Normalizer:
         form = text(value)
         return None if form is None else names.get(form, form)
 
-    return ParameterNormalizer(nicknames, checked, name_of_text)
+    return ParameterNormalizer(nicknames, name_of_text, checked)
 
 
 def _checked(table: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:

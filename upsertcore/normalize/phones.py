@@ -18,7 +18,14 @@ from typing import Any, NamedTuple
 from upsertcore.normalize.normalizer import Normalizer, ParameterNormalizer
 from upsertcore.values import show_value
 
-__all__ = ["PHONE_FORM", "SEPARATORS", "phone", "phone_in", "without_separators"]
+__all__ = [
+    "PHONE_FORM",
+    "SEPARATORS",
+    "phone",
+    "phone_in",
+    "phone_with_code",
+    "without_separators",
+]
 
 PHONE_FORM = re.compile(r"\+[1-9][0-9]{6,14}")
 """Matches every form that :func:`phone` returns."""
@@ -48,6 +55,8 @@ _WIDE_GAP = re.compile(
 # A range or an extension: 3456-8.
 _SHORT_END = re.compile(r"(.*[0-9])\s*[\-\u2010-\u2015]\s*[0-9]{1,2}", re.DOTALL)
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
+# One digit more: 555 0001 is a local number everywhere.
+_WITH_CODE = re.compile(r"[1-9][0-9]{7,14}")
 
 # An international prefix, a carrier code and the digits of E.164 together are shorter.
 _MAX_DIGITS = 30
@@ -274,6 +283,36 @@ def _zero_position(bare: str) -> int | None:
     return start + 1
 
 
+def phone_with_code(value: Any) -> str | None:
+    """
+    Compare telephone numbers that have their country code, with or without a plus.
+
+    As WhatsApp and Meta write them: ``16505551212``. Choose it where every number has
+    its country code; a national number would be read as one of another country.
+
+    Args:
+        value: Text. A number that is not text has no form: see :func:`phone`.
+
+    Returns:
+        The form of :func:`phone`; of a number without a plus or ``00``, ``+`` and its
+        8 to 15 digits. None for any other value: one that begins with a zero, that has
+        seven digits, or that has no form for the other reasons of :func:`phone`.
+
+    Source:
+        Meta, Conversions API, Customer Information Parameters, ``ph``.
+
+    >>> phone_with_code("1 (650) 555-1212"), phone_with_code("+1 650 555 1212")
+    ('+16505551212', '+16505551212')
+    >>> phone_with_code("030 5550106"), phone_with_code("555-0001")
+    (None, None)
+    """
+    form = phone(value)
+    number = _parse(value) if form is None and isinstance(value, str) else None
+    if number is None or number.without_zero:
+        return form
+    return f"+{number.digits}" if _WITH_CODE.fullmatch(number.digits) else None
+
+
 def phone_in(region: str) -> Normalizer:
     """
     Return a normaliser that also reads the national numbers of one region.
@@ -331,7 +370,7 @@ def phone_in(region: str) -> Normalizer:
             return None
         return form
 
-    return ParameterNormalizer(phone_in, region, phone_in_region)
+    return ParameterNormalizer(phone_in, phone_in_region, region)
 
 
 class _Plan:

@@ -116,7 +116,7 @@ def prefix(n: int) -> Normalizer:
         form = text(value)
         return None if form is None else form[:length].rstrip()
 
-    return ParameterNormalizer(prefix, length, prefix_of_text)
+    return ParameterNormalizer(prefix, prefix_of_text, length)
 
 
 def single_spaced(value: str) -> str | None:

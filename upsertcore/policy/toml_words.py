@@ -25,6 +25,7 @@ from upsertcore import normalize, rules
 from upsertcore.matching import strategies
 from upsertcore.matching.protocol import Strategy
 from upsertcore.normalize.blocked_patterns import Pattern
+from upsertcore.normalize.normalizer import ParameterNormalizer
 from upsertcore.policy.function_checks import factory_noun
 from upsertcore.rules.catalogue import Custom
 from upsertcore.rules.rule import Rule
@@ -35,16 +36,22 @@ __all__ = ["WORDS", "pattern_words", "read_patterns", "read_word", "unknown", "w
 Word: TypeAlias = "str | dict[str, Any]"
 
 
+_EXTRAS = {
+    "email_idna": "upsertcore.normalize.domains",
+    "phonetic.nysiis": "upsertcore.normalize.phonetic",
+    "phonetic.soundex": "upsertcore.normalize.phonetic",
+}
+"""Normalisers that need an extra, and their modules, which are loaded with them."""
+
+
 def _public(module: Any) -> dict[str, Any]:
     """Return the functions and values of a module, without its constants and types."""
-    return {name: getattr(module, name) for name in module.__all__ if name.islower()}
+    names = [name for name in module.__all__ if name.islower() and name not in _EXTRAS]
+    return {name: getattr(module, name) for name in names}
 
 
 WORDS: dict[str, dict[str, Any]] = {
-    "normaliser": {
-        **_public(normalize),
-        **dict.fromkeys(("phonetic.nysiis", "phonetic.soundex")),
-    },
+    "normaliser": {**_public(normalize), **dict.fromkeys(_EXTRAS)},
     "rule": _public(rules),
     "strategy": _public(strategies),
     "function": {},
@@ -54,7 +61,6 @@ for what is loaded when it is used. A function of the application has no other n
 than ``module:attribute``."""
 
 _LISTS: dict[str, tuple[Pattern, ...]] = {"PLACEHOLDERS": normalize.PLACEHOLDERS}
-_PHONETIC = "upsertcore.normalize.phonetic"
 _IMPORT = re.compile(r"(\w+(?:\.\w+)*):(\w+(?:\.\w+)*)")
 
 
@@ -99,7 +105,8 @@ def read_word(kind: str, word: Any, *, allow_imports: bool) -> Any:
     entry = _entry(kind, word)
     if factory_noun(entry) is None:
         return entry
-    if signature(entry).parameters:
+    parameters = signature(entry).parameters.values()
+    if any(parameter.default is Parameter.empty for parameter in parameters):
         raise ValueError(f"{word} needs an argument; write {{ {word} = ... }}")
     return entry()
 
@@ -124,14 +131,17 @@ def _read_call(kind: str, word: dict[str, Any], *, allow_imports: bool) -> Any:
     if not isinstance(argument, list):
         what = f"{name} must have a list, not {describe(argument)}"
         raise TypeError(f"{what}; write {{ {name} = [...] }}")
+    if name == "chain":
+        imports = allow_imports
+        argument = [read_word(kind, each, allow_imports=imports) for each in argument]
     return function(*argument, **options)
 
 
 def _entry(kind: str, name: str) -> Any:
     if name not in WORDS[kind]:
         raise ValueError(unknown(kind, name, WORDS[kind]))
-    if name.startswith("phonetic."):
-        return getattr(import_module(_PHONETIC), name.partition(".")[2])
+    if name in _EXTRAS:
+        return getattr(import_module(_EXTRAS[name]), name.rpartition(".")[2])
     return WORDS[kind][name]
 
 
@@ -171,6 +181,8 @@ def word_of(kind: str, value: Any) -> Word:
             return name
     if isinstance(value, Rule) and isinstance(value.combine, Custom):
         return _custom_word(value, value.combine.function)
+    if isinstance(value, ParameterNormalizer) and value.factory is normalize.chain:
+        return {"chain": [word_of(kind, each) for each in value.arguments]}
     try:
         return _expression(kind, value)
     except (SyntaxError, TypeError, ValueError):
@@ -178,12 +190,11 @@ def word_of(kind: str, value: Any) -> Word:
 
 
 def _loaded(kind: str) -> dict[str, Any]:
-    """Return the words of a kind; those of the extra if it is in use."""
-    phonetic = sys.modules.get(_PHONETIC)
-    if kind != "normaliser" or phonetic is None:
+    """Return the words of a kind; those of an extra if it is in use."""
+    if kind != "normaliser":
         return WORDS[kind]
-    loaded = {f"phonetic.{name}": getattr(phonetic, name) for name in phonetic.__all__}
-    return WORDS[kind] | loaded
+    names = [name for name, module in _EXTRAS.items() if module in sys.modules]
+    return WORDS[kind] | {name: _entry(kind, name) for name in names}
 
 
 def _custom_word(rule: Rule, function: Any) -> Word:
