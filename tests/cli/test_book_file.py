@@ -36,7 +36,21 @@ def test_saved_book_is_read_with_profile_options_and_contacts(tmp_path: Path) ->
         assert (reader.profile, reader.options) == ("LeadConnector", {"region": "US"})
         assert list(reader) == [*rows_of([ADA, ADA])]
         assert reader.line == 4
+        assert reader.policy is None
     assert "Zoë" in path.read_text(encoding="utf-8")
+
+
+def test_saved_book_has_the_text_of_its_policy(tmp_path: Path) -> None:
+    """The checksum covers it."""
+    path = tmp_path / "b.jsonl"
+    save_book(path, "Anduin", {}, [ADA], None, policy='match = "never"\n')
+    content = path.read_bytes()
+    reader = BookReader(io.BytesIO(content))
+
+    assert reader.policy == 'match = "never"\n'
+    assert list(reader) == [*rows_of([ADA])]
+    with pytest.raises(BadBook, match="does not match the lines before it"):
+        list(BookReader(io.BytesIO(content.replace(b"never", b"maybe"))))
 
 
 @pytest.mark.parametrize(
@@ -51,8 +65,12 @@ def test_saved_book_is_read_with_profile_options_and_contacts(tmp_path: Path) ->
             b'{"format": "upsertcore book 1", "profile": "X", "options": {"a": 1}}',
             "line 1: must name a profile",
         ),
+        (
+            b'{"format": "upsertcore book 1", "profile":"", "options":{}, "policy":1}',
+            "line 1: the policy must be text",
+        ),
     ],
-    ids=map(str, range(6)),
+    ids=map(str, range(7)),
 )
 def test_file_that_is_no_book_is_refused(content: bytes, message: str) -> None:
     """The first line identifies a book."""

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from upsertcore import Policy
 from upsertcore.__main__ import main as start
 from upsertcore.cli import main
+from upsertcore.profiles import Anduin
 
 CSV = """Mail,firstName,lastName,note
 ada@x.org,Ada,King,first
@@ -540,6 +542,26 @@ class TestShow:
         match = run("show", "b.jsonl", "--key", "email=B@x.org", "--json").output
         assert json.loads(match)["fields"]["email"] == "b@x.org"
         assert run("show", "b.jsonl", "--key", "email=c@x.org", "--json").output == ""
+
+    def test_policy_of_a_book_is_shown(self, folder: Path) -> None:
+        """As the profile has it, with the options of the book."""
+        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
+        text = run("show", "b.jsonl", "--policy").output
+        policy = Policy.from_toml(text, allow_imports=True)
+
+        assert policy == Anduin(placeholders=True).policy
+        assert (folder / "b.jsonl").exists()
+
+    def test_book_without_a_policy_is_an_error_that_says_why(
+        self, folder: Path
+    ) -> None:
+        """An earlier version wrote none, and some functions have no name."""
+        assert folder.exists()
+        words = ("--book", "l.jsonl", "--set", "locationId=L1")
+        run("upsert", "LeadConnector", "-", *words, stdin=b"email\na@x.org\n")
+        message = "--policy: the book has none: an earlier version wrote it, or"
+
+        assert message in run("show", "l.jsonl", "--policy", code=2).output
 
     @pytest.mark.parametrize(
         ("words", "message"),

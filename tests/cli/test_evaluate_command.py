@@ -118,6 +118,22 @@ class TestPolicies:
         )
         assert [{"key": "email", "decided": 2, "right": 1}] == report["keys"]
 
+    def test_policy_of_a_text_is_evaluated(self, folder: Path) -> None:
+        """As that of a module; functions of the application are not imported."""
+        text = 'match = { first_match = ["email"] }\n[fields.email]\nkey = "email"\n'
+        (folder / "mine.toml").write_text(
+            f'{text}[extra_fields]\nrule = "ignore"\n', encoding="utf-8"
+        )
+        (folder / "own.toml").write_text(
+            f'{text}clean = "mine:make"\n', encoding="utf-8"
+        )
+        [report] = json_output("mine.toml", "in.csv", *TRUTH)["reports"]
+
+        assert report["policy"] == "mine.toml"
+        assert [{"key": "email", "decided": 2, "right": 1}] == report["keys"]
+        words = "POLICY: own.toml: line 4: fields.email.clean: 'mine:make' is imported"
+        assert words in run("own.toml", "in.csv", *TRUTH, code=2).stderr
+
     def test_function_that_returns_a_policy_is_called(self, folder: Path) -> None:
         [report] = json_output("mine:make", "in.csv", *TRUTH)["reports"]
 
@@ -169,6 +185,7 @@ class TestPolicies:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
+            ("no.toml", "POLICY: no.toml: [Errno 2] No such file or directory"),
             ("nobody", "POLICY: 'nobody' is not a profile (SalesforceIQ, "),
             (":policy", "POLICY: ':policy' is not a profile"),
             ("mine:", "POLICY: 'mine:' is not a profile"),
@@ -183,7 +200,7 @@ class TestPolicies:
             ("mine:fails", "POLICY: mine:fails: RuntimeError: no, thanks"),
             ("broken:policy", "POLICY: broken:policy: SyntaxError: invalid syntax"),
         ],
-        ids=map(str, range(10)),
+        ids=map(str, range(11)),
     )
     def test_invalid_policy_is_an_error_of_one_line(
         self, folder: Path, name: str, message: str

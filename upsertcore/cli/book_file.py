@@ -3,6 +3,7 @@ The book file: one contact per line, replaced completely or not at all.
 
 Rules:
     The first line names the profile and its options; other profiles refuse the file.
+    It has the policy as text, if its functions have names; older books have none.
     The last line has the number of contacts and a checksum of all lines before it: a
     truncated or modified file is refused. Books of format 1 have no such line and
     are read without the check.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from types import NoneType
 from typing import Any, BinaryIO
 
 from attrs import define, field
@@ -66,6 +68,7 @@ class BookReader:
     stream: BinaryIO
     profile: str = field(init=False)
     options: dict[str, str] = field(init=False)
+    policy: str | None = field(init=False)
     line: int = field(init=False, default=1)
     _head: bytes = field(init=False)
     _has_trailer: bool = field(init=False)
@@ -83,7 +86,9 @@ class BookReader:
         options: Any = head.get("options")
         if not isinstance(profile, str) or not _is_text_mapping(options):
             raise BadBook("line 1: must name a profile and its options")
-        self.profile, self.options = profile, options
+        self.profile, self.options, self.policy = profile, options, head.get("policy")
+        if not isinstance(self.policy, (str, NoneType)):
+            raise BadBook("line 1: the policy must be text")
         self._has_trailer = book_format == _FORMAT
 
     def __iter__(self) -> Iterator[Any]:
@@ -151,6 +156,7 @@ def save_book(
     contacts: Iterable[Contact],
     expected: tuple[int, ...] | None,
     on_replaced: Callable[[], object] = lambda: None,
+    policy: str | None = None,
 ) -> None:
     """
     Replace a book file, or leave it unchanged.
@@ -162,12 +168,16 @@ def save_book(
         contacts: The contacts, consumed one by one.
         expected: The :func:`file_identity` of the file when it was read.
         on_replaced: Called once the book is replaced, before Ctrl-C can end the run.
+        policy: The policy of the contacts as text, for readers; None for none.
 
     Raises:
         BadBook: If the file has changed since it was read.
         OSError: If it cannot be written; the previous version is intact then.
     """
-    head = {"format": _FORMAT, "profile": profile, "options": dict(options)}
+    head: dict[str, Any] = {"format": _FORMAT, "profile": profile}
+    head["options"] = dict(options)
+    if policy is not None:
+        head["policy"] = policy
     digest, count = sha256(), -1
     with AtomicFile(path) as file:
         for row in chain([head], rows_of(contacts)):

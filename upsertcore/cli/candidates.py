@@ -1,8 +1,10 @@
 """
-The candidates of an evaluation: a profile by name, or a policy from a module.
+The candidates of an evaluation: a profile by name, or a policy from a file or module.
 
 Rules:
-    ``module:attribute`` is a policy in a module; any other name is a profile.
+    ``NAME.toml`` is a policy as text, ``module:attribute`` one in a module; any other
+    name is a profile.
+    A text imports nothing; a module may read one that does.
     An error while the module is imported is reported in one line.
 """
 
@@ -89,7 +91,7 @@ def load_candidates(
         }
         if profile is None:
             candidates.append(
-                _policy_candidate(name, _import_policy(flag, name), constants)
+                _policy_candidate(name, _load_policy(flag, name), constants)
             )
         else:
             candidates.append(_profile_candidate(name, profile, constants, bar))
@@ -135,12 +137,14 @@ def _policy_candidate(name: str, policy: Policy, constants: TextMapping) -> Cand
     )
 
 
-def _import_policy(flag: str, name: str) -> Policy:
-    """Import a policy, or call the function that returns one."""
+def _load_policy(flag: str, name: str) -> Policy:
+    """Read or import a policy, or call the function that returns one."""
+    if name.endswith(".toml"):
+        return _read_policy(flag, name)
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
         names = ", ".join(BY_NAME)
-        problem = f"is not a profile ({names}) or module:attribute"
+        problem = f"is not a profile ({names}), a file NAME.toml or module:attribute"
         raise InvalidUsage(f"{flag}: {name!r} {problem}")
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -157,3 +161,10 @@ def _import_policy(flag: str, name: str) -> Policy:
         expected = "must be a Policy, or a function without arguments that returns one"
         raise InvalidUsage(f"{flag}: {name}: {expected}, not {show_value(policy)}")
     return policy
+
+
+def _read_policy(flag: str, name: str) -> Policy:
+    try:
+        return Policy.from_toml(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        raise InvalidUsage(f"{flag}: {name}: {error}") from error

@@ -183,9 +183,13 @@ def explain(
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one contact per line."
 )
-def show(book: Path, key: str | None, *, as_json: bool) -> None:
-    """Show the contacts of a BOOK."""
+@click.option("--policy", is_flag=True, help="Print the policy of the book as TOML.")
+def show(book: Path, key: str | None, *, as_json: bool, policy: bool) -> None:
+    """Show the contacts of a BOOK, or its policy."""
     with report_errors(book):
+        if policy:
+            click.echo(_policy_text(book), nl=False)
+            return
         contacts = _load_contacts(book, key)
     if as_json:
         for contact in contacts:
@@ -255,6 +259,15 @@ def laws(
 
 
 main.command()(evaluate)
+
+
+def _policy_text(book: Path) -> str:
+    with open_input(str(book)) as (stream, _position, _size):
+        text = BookReader(stream).policy
+    if text is None:
+        why = "an earlier version wrote it, or its policy has functions without a name"
+        raise InvalidUsage(f"--policy: the book has none: {why}")
+    return text
 
 
 def _load_contacts(book: Path, key: str | None) -> Iterable[Contact]:

@@ -109,8 +109,9 @@ def evaluate(
     """
     Score the matches that POLICY makes on labelled DATA.
 
-    POLICY, and OTHER, is a profile, or module:attribute for a Policy or a function
-    that returns one; modules are also searched in the current directory. DATA is CSV,
+    POLICY, and OTHER, is a profile, a policy as TOML in a file NAME.toml, or
+    module:attribute for a Policy or a function that returns one; modules are also
+    searched in the current directory. DATA is CSV,
     JSON Lines or a JSON array; - is standard input. A blank cell of a CSV is an
     omitted field.
     """
