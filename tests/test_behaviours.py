@@ -168,6 +168,8 @@ def named_key(spec: dict[str, Any]) -> Any:
     fields, names = options.pop("fields"), options.pop("normalize")
     several = isinstance(names, list)
     functions = tuple(map(normalizer, names)) if several else normalizer(names)
+    if "blocked" in options:
+        options["blocked"] = blocked(options["blocked"])
     return key(*fields, normalize=functions, **options)
 
 
@@ -181,7 +183,9 @@ def strategy(spec: dict[str, Any]) -> Any:
 
 
 def blocked(spec: Any) -> Any:
-    """Make the patterns that a key blocks."""
+    """Make the patterns that a key, or some of its parts, block."""
+    if isinstance(spec, dict):
+        return {name: blocked(patterns) for name, patterns in spec.items()}
     return normalize.PLACEHOLDERS if spec == "PLACEHOLDERS" else tuple(spec)
 
 

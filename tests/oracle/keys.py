@@ -56,12 +56,19 @@ def composite(key: Any) -> bool:
     return len(key.fields) > 1 and not key.any_of
 
 
-def forms_of_value(key: Any, name: str, value: Any) -> list[str]:
-    """Make the normal forms of the value of one field, blocked ones included."""
+def forms_of_value(
+    key: Any, name: str, value: Any, *, blocked: bool = False
+) -> list[str]:
+    """Make the normal forms of the value of one field, with blocked parts or not."""
     normal = key.normalize[key.fields.index(name)]
     items = value if isinstance(value, list) else [value]
     forms = [FORMS.get(normal, normal)(item) for item in items if not empty(item)]
-    return [form for form in dict.fromkeys(forms) if form]
+    part = patterns_of_part(key, name)
+    return [
+        form
+        for form in dict.fromkeys(forms)
+        if form and (blocked or not matches(part, form, form.strip()))
+    ]
 
 
 def composite_forms(key: Any, fields: Row) -> list[str]:
@@ -74,13 +81,25 @@ def composite_forms(key: Any, fields: Row) -> list[str]:
     return ["|".join(combination) for combination in product(*escaped)]
 
 
+def patterns_of_part(key: Any, name: str) -> tuple[Any, ...]:
+    """Return the patterns of one part of a composite key."""
+    pairs = [pair for pair in key.blocked if isinstance(pair, tuple)]
+    return tuple(pattern for part, each in pairs if part == name for pattern in each)
+
+
 def is_blocked(key: Any, form: str) -> bool:
     """Return whether a form is blocked, as it is or without white space around it."""
     bare = form.strip()
     if composite(key):
         parts = re.findall(r"(?:[^|\\]|\\.)*", form, re.DOTALL)
         bare = "|".join(part.strip() for part in parts if part)
-    for pattern in key.blocked:
+    whole = [pattern for pattern in key.blocked if not isinstance(pattern, tuple)]
+    return matches(whole, form, bare)
+
+
+def matches(patterns: Any, form: str, bare: str) -> bool:
+    """Return whether one of some patterns matches a form."""
+    for pattern in patterns:
         compiled: Any = pattern
         if isinstance(pattern, str):
             parts = [re.escape(piece) for piece in pattern.split("*")]
@@ -126,9 +145,9 @@ def reason_for_absence(
         value = sent.get(n)
         items = value if isinstance(value, list) else [value]
         for item in [item for item in items if not empty(item)]:
-            if not forms_of_value(key, n, item):
+            if not forms_of_value(key, n, item, blocked=True):
                 return (reason_if_national(key, n, item) or "no usable form"), item
-            if not composite(key):
+            if not composite(key) or not forms_of_value(key, n, item):
                 return "blocked", item
     parts = {n: sent[n] for n in key.fields}
     return ("blocked", parts) if composite_forms(key, sent) else ("blank", None)
@@ -178,12 +197,13 @@ def aliases(
 
 def makes_blocked_form(policy: Policy, name: str, item: Any) -> bool:
     """Return whether a value makes a blocked form of a key of its own field."""
-    return any(
-        is_blocked(key, form)
-        for key in policy.all_keys
-        if name in key.fields and not composite(key)
-        for form in forms_of_value(key, name, item)
-    )
+    for key in [key for key in policy.all_keys if name in key.fields]:
+        for form in forms_of_value(key, name, item, blocked=True):
+            part = patterns_of_part(key, name)
+            own = is_blocked(key, form) and not composite(key)
+            if own or matches(part, form, form.strip()):
+                return True
+    return False
 
 
 def is_additional(policy: Policy, key: Any, draft: Row, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import Any
 
@@ -14,6 +15,8 @@ from upsertcore.policy.keys import MAX_FORMS, Key, compile_patterns
 from upsertcore.rules import union
 from upsertcore.values import freeze
 
+NUMBERED: Any = {1: ["0"]}
+NOT_TEXT: Any = {"b": [0]}
 PERSON = key("first", "last", normalize=normalize.text)
 MAIL = key("main", "more", normalize=normalize.email, any_of=True)
 
@@ -154,6 +157,85 @@ class TestComposite:
         assert blocked.blocks({"first": "Test", "last": "a"})
         assert not blocked.blocks({"first": "Test"})
         assert named_key(PERSON, "person", "test").forms({"first": "Test", "last": "a"})
+
+    def test_blocked_part_makes_no_form(self) -> None:
+        """Of a list the other items make theirs; white space does not count."""
+        who = key("n", "b", normalize=normalize.exact, blocked={"b": ["0", "1900*"]})
+
+        assert who.forms({"n": "a", "b": "1990"}) == ("a|1990",)
+        assert who.forms({"n": "0", "b": ("1900-01-01", "1990", "0 ")}) == ("0|1990",)
+        assert who.forms({"n": "a", "b": "1900-01-01"}) == ()
+        assert not who.blocks({"n": "a", "b": "0"})
+        assert who.lookup_forms(freeze({"n": "a", "b": "0"})) == ()
+        assert who.unusable_values({"n": "a", "b": ("0", "1")}) == [
+            ("b", "0", "blocked")
+        ]
+        assert who.blocked_parts == {"b": ("0", "1900*")}
+        assert PERSON.blocked_parts == {}
+        assert [who.without_blocked(v, 1) for v in ("0", "1", ("0", "1"), ("0",))] == [
+            *(None, "1"),
+            ("1",),
+            None,
+        ]
+        assert who.without_blocked("0", 0) == "0"
+
+    def test_keys_with_blocked_parts_compare_and_pickle(self) -> None:
+        makes = [
+            key("n", "b", normalize=normalize.exact, blocked={"b": patterns})
+            for patterns in (["0"], ("0",), [re.compile("0")], ["1"])
+        ]
+
+        assert [makes[0] == each for each in makes] == [True, True, False, False]
+        for each in makes:
+            copied = pickle.loads(pickle.dumps(each))  # noqa: S301 - pickled here
+            assert copied == each
+            assert copied.forms({"n": "a", "b": "0"}) == each.forms(
+                {"n": "a", "b": "0"}
+            )
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (
+                lambda: key(
+                    "n", "born", normalize=normalize.text, blocked={"bron": ["0"]}
+                ),
+                "key: blocked: unknown part 'bron'; this policy has: n, born",
+            ),
+            (
+                lambda: key("n", "b", normalize=normalize.text, blocked=NUMBERED),
+                "key: blocked: unknown part 1",
+            ),
+            (
+                lambda: key(
+                    "a",
+                    "b",
+                    normalize=normalize.text,
+                    any_of=True,
+                    blocked={"a": ["0"]},
+                ),
+                "key: blocked: patterns of parts are for a key of several fields",
+            ),
+            (
+                lambda: key("a", normalize=normalize.text, blocked={"a": ["0"]}),
+                "key: blocked: patterns of parts are for a key of several fields",
+            ),
+            (
+                lambda: key("n", "b", normalize=normalize.text, blocked={"b": "0"}),
+                "key: blocked must be a tuple of patterns, not '0'",
+            ),
+            (
+                lambda: key("n", "b", normalize=normalize.text, blocked=NOT_TEXT),
+                "key: blocked must be text or a compiled pattern of text, not 0",
+            ),
+        ],
+        ids=map(str, range(6)),
+    )
+    def test_blocked_parts_that_cannot_work_are_refused(
+        self, make: Any, words: str
+    ) -> None:
+        with pytest.raises(InvalidPolicy, match=words):
+            make()
 
     @pytest.mark.parametrize(
         ("value", "forms"),

@@ -437,6 +437,17 @@ def test_blocked_patterns_are_written_as_words(blocked: Any, text: str) -> None:
     assert_round_trip(policy)
 
 
+def test_blocked_parts_of_a_key_are_a_table() -> None:
+    parts = {"born": ("1900*", re.compile("0+")), "name": normalize.PLACEHOLDERS}
+    keys = {"who": key("name", "born", normalize=normalize.exact, blocked=parts)}
+    fields = {"name": field(), "born": field()}
+    policy = Policy(first_match("who"), fields, keys=keys)
+    words = '{ born = ["1900*", { regex = "0+" }], name = "PLACEHOLDERS" }'
+
+    assert f"blocked = {words}\n" in policy.to_toml()
+    assert_round_trip(policy)
+
+
 def test_custom_rule_with_the_usual_name_and_laws_is_short() -> None:
     policy = email_policy(rule=rules.custom(longer))
 

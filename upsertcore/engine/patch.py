@@ -153,7 +153,9 @@ def _without_blocked(
     """Remove blocked values, or refuse them."""
     remainder = value
     for key in compiled(policy).blocking[name]:
-        remainder = None if remainder is None else key.without_blocked(remainder)
+        place = key.fields.index(name) if key.composite else 0
+        if remainder is not None:
+            remainder = key.without_blocked(remainder, place)
     if remainder is not value:
         if policy.on_blocked == "refuse":
             raise InvalidField(name, raw, _BLOCKED)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from upsertcore.errors import InvalidPolicy
@@ -71,11 +71,18 @@ def as_tuple(blocked: Any) -> Any:
     """
     Copy an iterable into a tuple; return any other value as it is.
 
+    Args:
+        blocked: Patterns, or a mapping of names to patterns, which becomes pairs.
+
+    >>> as_tuple({"born": ["1900*"]})
+    (('born', ('1900*',)),)
     >>> as_tuple(pattern for pattern in ("x@*", "y@*")), as_tuple("x@*")
     (('x@*', 'y@*'), 'x@*')
     """
     if isinstance(blocked, (str, re.Pattern)) or not isinstance(blocked, Iterable):
         return blocked
+    if isinstance(blocked, Mapping):
+        return tuple([(name, as_tuple(each)) for name, each in blocked.items()])
     return tuple(blocked)
 
 

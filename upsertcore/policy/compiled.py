@@ -149,10 +149,11 @@ def _replaces(rule: Rule) -> bool:
 
 
 def _blocking(keys: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
-    """Return, per field, the keys of that field alone that block values."""
+    """Return, per field, the keys that block values of that field alone."""
     keys_of: dict[str, list[Key]] = {}
     for key in keys:
-        for name in key.fields if key.blocked and not key.composite else ():
+        names = key.blocked_parts if key.composite else key.fields
+        for name in names if key.blocked else ():
             keys_of.setdefault(name, []).append(key)
     return {name: (*blocking,) for name, blocking in keys_of.items()}
 

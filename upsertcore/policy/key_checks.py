@@ -112,9 +112,11 @@ def check_keys(
                 what = "is the primary of two keys"
                 raise InvalidPolicy(f"{key.fields[0]}: {what}; use another primary")
             primaries.add(key.fields[0])
-        if key.composite and key.blocked and on_blocked == "ignore":
+        is_blocked_whole = key.composite and key.blocked and not key.blocked_parts
+        if is_blocked_whole and on_blocked == "ignore":
             reason = "blocks combinations of values, so no single field can be left out"
-            raise InvalidPolicy(f"{key.name}: {reason}; use on_blocked='refuse'")
+            advice = "use on_blocked='refuse', or blocked={'field': ...}"
+            raise InvalidPolicy(f"{key.name}: {reason}; {advice}")
 
 
 def _check_options(key: Key) -> None:

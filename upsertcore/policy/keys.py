@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from itertools import product
-from typing import Any, final
+from collections.abc import Iterable, Mapping
+from itertools import compress, product
+from operator import not_
+from typing import Any, TypeAlias, final
 
 import attrs
 from attrs import field, frozen
@@ -35,12 +36,16 @@ from upsertcore.values import (
     empty,
     freeze,
     show_value,
+    unknown_name,
 )
 
 __all__ = ["MAX_FORMS", "Key", "Pattern", "compile_patterns", "key"]
 
 MAX_FORMS = 1_000
 """The most forms of one composite key, where its parts are lists."""
+
+Blocked: TypeAlias = "tuple[Pattern | tuple[str, tuple[Pattern, ...]], ...]"
+"""Patterns of forms; for parts of a composite key, pairs of a field and patterns."""
 
 # One part of a composite form, with its escaped characters.
 _PARTS = re.compile(r"(?:[^\\|]+|\\.)+", re.DOTALL)
@@ -62,7 +67,8 @@ class Key:
         any_of: True where each field has its own forms; otherwise the fields together
             have one form.
         append_new: True where a new value of the first field is appended to the last.
-        blocked: Forms that identify no contact; surrounding white space is ignored.
+        blocked: Forms that identify no contact; surrounding white space is ignored. For
+            parts of a composite key, pairs of a field and its patterns.
 
     >>> from upsertcore import normalize
     >>> email = Key("email", ("email",), (normalize.email,))
@@ -78,12 +84,32 @@ class Key:
     max_forms: int | None = None
     any_of: bool = False
     append_new: bool = False
-    blocked: tuple[Pattern, ...] = field(default=(), converter=as_tuple)
+    blocked: Blocked = field(default=(), converter=as_tuple)
     _blocks: tuple[Matcher, ...] = field(init=False, repr=False, eq=False)
+    _part_blocks: tuple[tuple[Matcher, ...], ...] = field(
+        init=False, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
-        compiled = compile_patterns(self.name or "key", self.blocked)
-        object.__setattr__(self, "_blocks", compiled)
+        name, parts = self.name or "key", self.blocked_parts
+        for part in parts:
+            if not self.composite or part not in self.fields:
+                what = "patterns of parts are for a key of several fields together"
+                if self.composite:
+                    what = unknown_name("part", part, dict.fromkeys(self.fields))
+                raise InvalidPolicy(f"{name}: blocked: {what}")
+        patterns: Any = () if parts else self.blocked
+        whole = compile_patterns(name, patterns)
+        by_part = {part: compile_patterns(name, each) for part, each in parts.items()}
+        object.__setattr__(self, "_blocks", whole)
+        part_blocks = tuple([by_part.get(part, ()) for part in self.fields])
+        object.__setattr__(self, "_part_blocks", part_blocks)
+
+    @property
+    def blocked_parts(self) -> dict[Any, Any]:
+        """The patterns of parts by field; empty where whole forms are blocked."""
+        pairs = self.blocked if type(self.blocked) is tuple else ()
+        return {each[0]: each[1] for each in pairs if type(each) is tuple}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The patterns are compiled again.
@@ -148,7 +174,7 @@ class Key:
         else:
             form = self._normal(value, place)
             parts = () if form is None else (form,)
-        return parts if self.composite else self._without_blocked_forms(parts)
+        return self._without_blocked_parts(parts, place)
 
     def blocks(self, fields: Any) -> bool:
         """Return whether a composite form of these fields is blocked."""
@@ -194,12 +220,13 @@ class Key:
             raise InvalidField("value", value, f"must be a mapping of {parts}")
         return self.forms(value)
 
-    def without_blocked(self, value: Any) -> Any:
+    def without_blocked(self, value: Any, place: int = 0) -> Any:
         """
         Remove what is blocked from a value.
 
         Args:
             value: A frozen value of one of its fields, not blank.
+            place: The position of the field in ``fields``.
 
         Returns:
             The value itself where nothing is blocked; a shorter list; None where
@@ -208,8 +235,9 @@ class Key:
         if not self.blocked:
             return value
         if type(value) is not tuple:
-            return None if self._is_blocked_value(value) else value
-        items = tuple([item for item in value if not self._is_blocked_value(item)])
+            return None if self._is_blocked_value(value, place) else value
+        blocked = [self._is_blocked_value(item, place) for item in value]
+        items = tuple(compress(value, map(not_, blocked)))
         return value if len(items) == len(value) else items or None
 
     def unusable_values(self, fields: Any) -> list[tuple[str, Any, str]]:
@@ -235,7 +263,7 @@ class Key:
                 form = self._normal(item, place)
                 if form is None and not empty(item):
                     unusable.append((name, item, "no usable form"))
-                elif form and not self.composite and self._is_blocked(form):
+                elif form and not self._without_blocked_parts((form,), place):
                     unusable.append((name, item, "blocked"))
         if self.composite and self.blocked and not unusable and self.blocks(fields):
             unusable.append((*self.error_subject(fields), "blocked"))
@@ -322,9 +350,20 @@ class Key:
             return forms
         return tuple([form for form in forms if not self._is_blocked(form)])
 
-    def _is_blocked_value(self, value: Any) -> bool:
-        form = self._normal(value)
-        return form is not None and self._is_blocked(form)
+    def _without_blocked_parts(
+        self, parts: tuple[str, ...], place: int
+    ) -> tuple[str, ...]:
+        """Return the forms of one field without blocked ones."""
+        if not self.composite:
+            return self._without_blocked_forms(parts)
+        patterns = self._part_blocks[place]
+        if not patterns:
+            return parts
+        return tuple([p for p in parts if not is_blocked(patterns, p, p.strip())])
+
+    def _is_blocked_value(self, value: Any, place: int) -> bool:
+        form = self._normal(value, place)
+        return form is not None and not self._without_blocked_parts((form,), place)
 
     def _is_blocked(self, form: str) -> bool:
         bare = _PARTS.sub(_strip, form) if self.composite else form.strip()
@@ -337,7 +376,7 @@ def key(
     unique: bool = False,
     keep_aliases: bool = False,
     max_forms: int | None = None,
-    blocked: Iterable[Pattern] = (),
+    blocked: Iterable[Pattern] | Mapping[str, Iterable[Pattern]] = (),
     any_of: bool = False,
     append_new: bool = False,
 ) -> Key:
@@ -352,7 +391,8 @@ def key(
         unique: As in :func:`field`.
         keep_aliases: As in :func:`field`.
         max_forms: As in :func:`field`.
-        blocked: As in :func:`field`; for a composite key, whole forms.
+        blocked: As in :func:`field`; for a composite key, whole forms, or a mapping of
+            some of its fields to the patterns of their parts.
         any_of: Each field identifies by itself instead. The first is the primary, the
             others are additional: a sent primary that the contact holds in an
             additional field matches it and does not replace its primary.
@@ -369,6 +409,12 @@ def key(
     >>> person = key("first", "born", normalize=(normalize.text, normalize.exact))
     >>> person.forms({"first": "Ada", "born": 1815})
     ('ada|1815',)
+    >>> known = key("first", "born", normalize=normalize.exact, blocked={"born": ["0"]})
+    >>> (
+    ...     known.forms({"first": "Ada", "born": 1815}),
+    ...     known.forms({"first": "A", "born": 0}),
+    ... )
+    (('Ada|1815',), ())
     """
     normalizers = normalize if isinstance(normalize, tuple) else (normalize,)
     names: tuple[Any, ...] = fields

@@ -166,6 +166,8 @@ class _Reader:
                 return tuple([self._word("normaliser", word) for word in value])
             if option == "normalize":
                 return self._word("normaliser", value)
+            if option == "blocked" and isinstance(value, dict):
+                return {name: read_patterns(each) for name, each in value.items()}
             if option == "blocked":
                 return read_patterns(value)
             if option == _NULLS:
@@ -289,6 +291,8 @@ def _written(option: str, value: Any) -> tuple[str, Any]:
     if option == "normalize":
         words = [word_of("normaliser", each) for each in value]
         return option, words if any(word != words[0] for word in words) else words[0]
+    if option == "blocked" and value and type(value[0]) is tuple:
+        return option, {name: pattern_words(each) for name, each in value}
     if option == "blocked":
         return option, pattern_words(value)
     if option == "default":

@@ -328,10 +328,9 @@ def _rare_options(
         chosen = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
         for name in chosen:
             options[name] = {"blocked": draw(st.sampled_from(BLOCKED_VALUES[name]))}
-        has_composite = "person" in chosen
-        choices = (
-            ("store", "refuse") if has_composite else ("store", "ignore", "refuse")
-        )
+        # Of a whole form no field can be left out.
+        is_whole = isinstance(options.get("person", {}).get("blocked"), tuple)
+        choices = ("store", "refuse") if is_whole else ("store", "ignore", "refuse")
         rare["on_blocked"] = draw(st.sampled_from(choices))
     if match.name == "merge_all" and droppable:
         rare["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))

@@ -93,7 +93,7 @@ BLOCKED_VALUES: dict[str, tuple[Any, ...]] = {
     "email": (("BOB@*",), (re.compile("bob@.*"), "*.com")),
     "phone": (("+15550002222",),),
     "code": (("a1",), (*normalize.PLACEHOLDERS, re.compile("A1"))),
-    "person": (("bo|*", "*|7"),),
+    "person": (("bo|*", "*|7"), {"name": ("BO", "bad*")}, {"code": ("7", "a1")}),
     "mails": (("bob@*",),),
 }
 """Blocked values by key; they never include the first value of a pool."""
