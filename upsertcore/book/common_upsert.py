@@ -74,7 +74,7 @@ from upsertcore.model.write_record import NUMBER, Record
 from upsertcore.store.clock import checked_time
 from upsertcore.store.ids import IdInUse, checked_id
 from upsertcore.store.transaction import Remainder
-from upsertcore.values import MAX_TEXT, empty, same
+from upsertcore.values import MAX_TEXT, empty, is_unicode, same
 
 if TYPE_CHECKING:
     from upsertcore.book.key_lookup import Keys
@@ -127,7 +127,7 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
         else:
             # A name that is imported as well makes each method call on it slower.
             whole = "".join(known)
-            plain = len(whole) <= MAX_TEXT and (whole.isascii() or _encodes(whole))
+            plain = len(whole) <= MAX_TEXT and (whole.isascii() or is_unicode(whole))
     if not plain:
         sent, ignored = read_patch(POLICY, patch)
         if HAS_GROUPS and "blocked" in ignored.values():
@@ -480,15 +480,6 @@ def _time() -> datetime:
 def _is_special(row: Any) -> bool:
     """Return whether an update may change more than the fields of a contact."""
     return HAS_UPDATE_TIMES or row[HISTORY][DELETED] is not None
-
-
-def _encodes(value: str) -> bool:
-    """Return whether UTF-8 can write a text."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _lacks(values: Values, columns: Iterable[int]) -> bool:

@@ -82,6 +82,8 @@ def look_up(key: Key) -> Lookup:
     normal, checked, (field,) = key.normalize[0], key.check_form, key.fields
 
     def look(value: Any, entries: Entries) -> tuple[Any, Any]:
+        if type(value) is tuple and len(value) == 1 and type(value[0]) is not tuple:
+            (value,) = value
         if type(value) is tuple or empty(value) or key.blocked:
             forms = key.forms({field: value})
             return pack_forms(forms), _common_holder(forms, entries)

@@ -24,6 +24,7 @@ from upsertcore.values import (
     empty,
     find_invalid,
     freeze,
+    is_unicode,
     mapping_advice,
 )
 
@@ -74,14 +75,19 @@ def read_patch(  # noqa: C901 - one value after the other
     ignored: dict[str, str] = {}
     tables = compiled(policy)
     uncleaned, fields, extra = tables.uncleaned, tables.fields, policy.extra_fields
-    budget = Budget()
+    budget: Budget | None = None
     for name, raw in patch.items() if _is_plain(patch) else _named_items(policy, patch):
         value = raw
-        if type(raw) is str and raw.isascii() and len(raw) <= MAX_TEXT:
+        if (
+            type(raw) is str
+            and len(raw) <= MAX_TEXT
+            and (raw.isascii() or is_unicode(raw))
+        ):
             is_empty = not raw or raw.isspace()
         elif raw is None or type(raw) is bool:
             is_empty = raw is None
         else:
+            budget = budget or Budget()
             value = freeze_field(name, raw, budget=budget)
             is_empty = empty(value)
         if not is_empty and name in uncleaned:

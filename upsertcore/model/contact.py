@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, final
 
-import attrs
 from attrs import field, frozen
 
 from upsertcore.errors import InvalidField
@@ -192,19 +191,12 @@ class Contact(_RowLink):
         return cls(**part)
 
 
-_new = object.__new__
-(
-    _set_id,
-    _set_scope,
-    _set_fields,
-    _set_version,
-    _set_created_at,
-    _set_updated_at,
-    _set_aliases,
-    _set_clocks,
-    _set_merged_ids,
-    _set_deleted_at,
-) = [getattr(Contact, attribute.name).__set__ for attribute in attrs.fields(Contact)]
+class _MutableContact(_RowLink):
+    """A contact whose attributes can be set; it becomes a ``Contact``."""
+
+    __slots__ = Contact.__slots__
+
+
 set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_RowLink)["_row"].__set__
 """Links a contact to the row that an index keeps for it."""
 
@@ -246,18 +238,19 @@ def make_contact(
     ... ) == Contact("c-1", "", {}, 1, now, now)
     True
     """
-    self = _new(Contact)
-    _set_id(self, id)
-    _set_scope(self, scope)
-    _set_fields(self, fields)
-    _set_version(self, version)
-    _set_created_at(self, created_at)
-    _set_updated_at(self, updated_at)
-    _set_aliases(self, aliases)
-    _set_clocks(self, clocks)
-    _set_merged_ids(self, merged_ids)
-    _set_deleted_at(self, deleted_at)
-    return self
+    self: Any = _MutableContact()
+    self.id = id
+    self.scope = scope
+    self.fields = fields
+    self.version = version
+    self.created_at = created_at
+    self.updated_at = updated_at
+    self.aliases = aliases
+    self.clocks = clocks
+    self.merged_ids = merged_ids
+    self.deleted_at = deleted_at
+    self.__class__ = Contact
+    return self  # type: ignore[no-any-return]
 
 
 def _text(name: str, value: Any) -> str:

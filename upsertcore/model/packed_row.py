@@ -178,9 +178,11 @@ def contact_from_row(row: Row) -> Contact:
     if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
         names = row[NAMES]
         values = row[len(row) - len(names) :]
-        fields = dict(zip(names, values, strict=True))
+        pairs = zip(names, values, strict=True)
         if None in values:
-            fields = {name: v for name, v in fields.items() if v is not None}
+            fields = {name: value for name, value in pairs if value is not None}
+        else:
+            fields = dict(pairs)
         contact = make_contact(
             row[ID],
             row[SCOPE],

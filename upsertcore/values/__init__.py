@@ -16,7 +16,14 @@ from upsertcore.values.advice import (
 )
 from upsertcore.values.blank import empty
 from upsertcore.values.equality import same
-from upsertcore.values.frozen import NOTHING, FrozenMap, count, freeze, thaw
+from upsertcore.values.frozen import (
+    NOTHING,
+    FrozenMap,
+    count,
+    freeze,
+    is_unicode,
+    thaw,
+)
 from upsertcore.values.limits import (
     MAX_BITS,
     MAX_DEPTH,
@@ -52,6 +59,7 @@ __all__ = [
     "empty",
     "find_invalid",
     "freeze",
+    "is_unicode",
     "kind_of",
     "list_names",
     "mapping_advice",

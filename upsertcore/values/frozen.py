@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar, final
 from upsertcore.values.advice import value_advice
 from upsertcore.values.limits import MAX_BITS, MAX_DEPTH, Budget, Size
 
-__all__ = ["NOTHING", "FrozenMap", "count", "freeze", "thaw"]
+__all__ = ["NOTHING", "FrozenMap", "count", "freeze", "is_unicode", "thaw"]
 
 V_co = TypeVar("V_co", covariant=True)
 
@@ -170,30 +170,44 @@ def freeze(value: Any, budget: Budget | None = None, _room: int = MAX_DEPTH) -> 
     return _freeze_other(value, _room, budget)
 
 
-def _unicode(text: str) -> str:
+def is_unicode(text: str) -> bool:
+    r"""
+    Return whether UTF-8 can write a text: it has no lone surrogate.
+
+    >>> is_unicode("São Paulo"), is_unicode("\ud800")
+    (True, False)
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("must be Unicode text without lone surrogates") from None
+        return False
+    return True
+
+
+def _unicode(text: str) -> str:
+    if not is_unicode(text):
+        raise ValueError("must be Unicode text without lone surrogates")
     return text
 
 
 def _check_size(value: Any, room: int, budget: Budget | Size) -> None:
-    """Check the depth and size of a frozen value that is part of another one."""
-    kind = type(value)
-    if kind is not FrozenMap and kind is not tuple:
-        return
+    """Check the depth and size of a frozen list or mapping."""
     if not room:
         raise ValueError(_TOO_DEEP)
-    names = sum(map(len, value)) if kind is FrozenMap else 0
-    items = value.values() if kind is FrozenMap else value
-    budget.take(len(value), names + _characters(items))
+    items: Any = value if type(value) is tuple else value.proxy
+    if not items:
+        return
+    text, nested = 0, []
+    if items is not value:
+        text, items = sum(map(len, items)), items.values()
     for item in items:
+        if type(item) is str:
+            text += len(item)
+        elif type(item) is FrozenMap or type(item) is tuple:
+            nested.append(item)
+    budget.take(len(items), text)
+    for item in nested:
         _check_size(item, room - 1, budget)
-
-
-def _characters(items: Iterable[Any]) -> int:
-    return sum([len(item) for item in items if type(item) is str])
 
 
 def _freeze_mapping(
@@ -210,12 +224,16 @@ def _freeze_items(value: Any, room: int, budget: Budget) -> tuple[Any, ...]:
     if not room:
         raise ValueError(_TOO_DEEP)
     plain = value if type(value) is tuple else tuple(value)
-    if _ALL_TEXT(map(type, plain)):
+    if plain and type(plain[0]) is str and _ALL_TEXT(map(type, plain)):
         budget.take(len(plain), sum(map(len, plain)))
         if "".join(plain).isascii():
             return plain
     else:
-        budget.take(len(plain), _characters(plain))
+        text = 0
+        for item in plain:
+            if type(item) is str:
+                text += len(item)
+        budget.take(len(plain), text)
     items = tuple([freeze(item, budget, room - 1) for item in plain])
     return value if type(value) is tuple and all(map(is_, items, value)) else items
 
@@ -304,7 +322,11 @@ def thaw(value: Any) -> Any:
     """
     kind = type(value)
     if kind is tuple:
-        return [thaw(item) for item in value]
+        return [item if type(item) is str else thaw(item) for item in value]
     if kind is FrozenMap:
-        return {name: thaw(item) for name, item in value.items()}
+        fields = value.proxy.copy()
+        for name, item in fields.items():
+            if type(item) is tuple or type(item) is FrozenMap:
+                fields[name] = thaw(item)
+        return fields
     return value
