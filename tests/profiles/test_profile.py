@@ -480,6 +480,22 @@ def test_invalid_email_address_is_refused_without_its_value(value: str) -> None:
         email_address(value)
 
 
+@pytest.mark.parametrize(
+    "shape", ["{}a@x.org", "a{}a@x.org", "a{}@x.org", "{}@x.org", "a@{}x.org"]
+)
+def test_ascii_email_address_that_is_accepted_has_a_normal_form(shape: str) -> None:
+    """Each character at each place: an address without a form would never match."""
+    accepted = []
+    for character in map(chr, range(128)):
+        try:
+            accepted.append(email_address(shape.format(character)))
+        except ValueError:
+            continue
+
+    assert len(accepted) > 60
+    assert None not in map(normalize.email, accepted)
+
+
 @given(st.from_regex(r"\A\s?[^@]{1,3}@[^@]{1,4}\.[^@]{1,3}\s?\Z"))
 def test_accepted_email_address_has_a_normal_form_and_is_stable(value: str) -> None:
     try:

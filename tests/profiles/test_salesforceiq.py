@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from upsertcore.errors import InvalidField
 from upsertcore.profiles import salesforceiq as module
 from upsertcore.profiles.profile import Rejected
 from upsertcore.profiles.salesforceiq import SalesforceIQ
+from upsertcore.values import freeze
 
 
 def item(value: str, **metadata: str) -> dict[str, Any]:
@@ -190,6 +192,57 @@ def test_name_of_metadata_of_another_type_is_refused() -> None:
 
     expected = "properties.email: must have text for the names of metadata"
     assert (response.status, response.reason) == (422, expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"value": "Zoë"},
+        {"value": "Zoë", "metadata": {}},
+        freeze({"metadata": {}, "value": "Zoë"}),
+        UserDict({"value": "Zoë", "metadata": {}}),
+        {"value": "Zoë", "metadata": UserDict()},
+    ],
+)
+def test_items_that_say_the_same_are_stored_as_the_same(name: Any) -> None:
+    salesforceiq = make_system(body("ray@x.org", name=[item("Zoë")]))
+
+    assert accepted_outcome(salesforceiq, body("ray@x.org", name=[name])).unchanged
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"stype": "mobile"},
+        UserDict({"stype": "mobile"}),
+        freeze({"stype": "mobile"}),
+    ],
+)
+def test_metadata_of_any_mapping_is_stored(metadata: Any) -> None:
+    payload = body("ray@x.org", name=[{"value": "Ray", "metadata": metadata}])
+    outcome = accepted_outcome(make_system(), payload)
+
+    assert outcome.contact["name"] == (item("Ray", stype="mobile"),)
+
+
+@pytest.mark.parametrize("metadata", [None, "", (), False, [], float("nan")])
+def test_metadata_that_is_no_mapping_is_refused(metadata: Any) -> None:
+    payload = body("ray@x.org", name=[{"value": "Ray", "metadata": metadata}])
+    response = make_system().upsert(payload)
+
+    expected = "properties.name: must have an object for the metadata"
+    assert (response.status, response.reason) == (422, expected)
+
+
+def test_canonical_phone_is_not_frozen_again() -> None:
+    clean = make_system().policy.fields["phone"].clean
+    canonical = freeze([item("+15550001111")])
+    typed = freeze([item("+15550001111"), item("+1 555 000 2222")])
+    assert clean is not None
+
+    assert clean(canonical) is canonical
+    expected = [item("+15550001111"), item("+15550002222", raw_val="+1 555 000 2222")]
+    assert clean(typed) == expected
 
 
 def test_refused_value_is_named_by_its_property() -> None:

@@ -20,7 +20,7 @@ from upsertcore.profiles._leadconnector_values import (
     text,
     timezone,
 )
-from upsertcore.profiles.payload import display_name
+from upsertcore.profiles.payload import all_text, display_name
 from upsertcore.profiles.text_cells import parse_json_cell, parse_list
 from upsertcore.values import FrozenMap, freeze, same
 
@@ -171,9 +171,9 @@ def _checked_by(clean: Callable[[Any], Any]) -> Reader:
 def _tags(name: str, value: Any, problems: list[str]) -> Any:
     if type(value) is not tuple:
         problems.append(f"{name} must be an array")
-    elif not all(isinstance(tag, str) for tag in value):
+    elif not all_text(value):
         problems.append(f"each value in {name} must be a string")
-    elif not all(tag.strip() for tag in value):
+    elif not all(map(str.strip, value)):
         problems.append(f"each value in {name} should not be empty")
     return value
 

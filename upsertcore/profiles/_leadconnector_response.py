@@ -104,15 +104,16 @@ def render_contact(contact: Contact, *, as_text: bool = False) -> dict[str, Any]
     if "dateOfBirth" in fields:
         fields["dateOfBirth"] += "T00:00:00.000Z"
     names = [fields.get("firstName"), fields.get("lastName")]
-    full = " ".join(part for part in names if part)
+    full = " ".join(filter(None, names))
     if full:
         fields["name"] = full
         fields["fullNameLowerCase"] = full.lower()
     for name in ("email", "firstName", "lastName"):
         if name in fields:
             fields[f"{name}LowerCase"] = fields[name].lower()
-    fields["dateAdded"] = _instant(contact.created_at)
-    fields["dateUpdated"] = _instant(contact.updated_at)
+    created_at, updated_at = contact.created_at, contact.updated_at
+    fields["dateAdded"] = added = _instant(created_at)
+    fields["dateUpdated"] = added if updated_at is created_at else _instant(updated_at)
     return {**identity, **fields, **identity}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from upsertcore.normalize import Normalizer
 from upsertcore.profiles._iso3166 import COUNTRIES
-from upsertcore.profiles.payload import email_address
+from upsertcore.profiles.payload import all_text, email_address
 
 __all__ = [
     "birth_date",
@@ -142,9 +142,9 @@ def tags(value: Any) -> tuple[str, ...]:
     """
     if type(value) is not tuple:
         raise ValueError("must be an array")
-    if not all(isinstance(tag, str) for tag in value):
+    if not all_text(value):
         raise ValueError("must hold strings alone")
-    if not all(tag.strip() for tag in value):
+    if not all(map(str.strip, value)):
         raise ValueError("must hold no blank string")
     return value
 

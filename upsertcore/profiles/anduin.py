@@ -25,6 +25,7 @@ from upsertcore.profiles.payload import (
     blocked_values,
     display_name,
     email_address,
+    is_mapping,
     plain_text,
     split_fields,
 )
@@ -174,7 +175,7 @@ class Anduin:
         Raises:
             Rejected: With the response that :meth:`upsert` would return.
         """
-        if not isinstance(payload, Mapping):
+        if not is_mapping(payload):
             raise _rejected("body", "must be a JSON object")
         fields, odd = split_fields(payload)
         unknown = [name for name in fields if name not in self.policy.fields] + odd

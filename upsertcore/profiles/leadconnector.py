@@ -38,7 +38,12 @@ from upsertcore.profiles._leadconnector_response import (
     unprocessable,
 )
 from upsertcore.profiles._leadconnector_values import split_name
-from upsertcore.profiles.payload import check_bool, display_name, split_fields
+from upsertcore.profiles.payload import (
+    check_bool,
+    display_name,
+    is_mapping,
+    split_fields,
+)
 from upsertcore.profiles.profile import Response, respond, translate_refusals
 from upsertcore.profiles.text_cells import parse_bool, split_words
 from upsertcore.store.contact_index import ContactIndex
@@ -234,7 +239,7 @@ class LeadConnector:
 
     def _read(self, payload: Any) -> tuple[dict[str, Any], str, bool]:
         """Return the patch, the scope, and whether to create without matching."""
-        if not isinstance(payload, Mapping):
+        if not is_mapping(payload):
             raise unprocessable(["body must be an object"])
         fields, invalid = split_fields(payload)
         problems: list[str] = []

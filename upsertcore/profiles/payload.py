@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from upsertcore.errors import InvalidPolicy
 from upsertcore.normalize import PLACEHOLDERS, email
 from upsertcore.normalize.blocked_patterns import Pattern
-from upsertcore.values import freeze, show_value
+from upsertcore.values import FrozenMap, freeze, show_value
 
 __all__ = [
+    "all_text",
     "blocked_values",
     "check_bool",
     "display_name",
     "email_address",
+    "is_mapping",
     "join_messages",
     "plain_text",
     "require",
@@ -72,6 +74,19 @@ def require(condition: object, message: str) -> None:
         raise ValueError(message)
 
 
+def all_text(values: Iterable[object]) -> bool:
+    """
+    Return whether all values are plain ``str``.
+
+    >>> all_text(("a", "b")), all_text(("a", 7))
+    (True, False)
+    """
+    return _TEXT.issuperset(map(type, values))
+
+
+_TEXT = frozenset({str})
+
+
 def plain_text(value: object) -> str | None:
     r"""
     Return text as plain ``str``, or None for a value that is not Unicode text.
@@ -87,6 +102,17 @@ def plain_text(value: object) -> str | None:
         return None
 
 
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """
+    Return whether a value is a mapping; this is quick for those of JSON.
+
+    >>> is_mapping({}), is_mapping([])
+    (True, False)
+    """
+    kind = type(value)
+    return kind is dict or kind is FrozenMap or isinstance(value, Mapping)
+
+
 def split_fields(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
     """
     Split a payload into its fields and its invalid names.
@@ -100,6 +126,8 @@ def split_fields(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]
     >>> split_fields({"email": "ada@x.org", 7: "x"})
     ({'email': 'ada@x.org'}, [7])
     """
+    if type(payload) is dict and all_text(payload) and "".join(payload).isascii():
+        return payload.copy(), []
     fields: dict[str, Any] = {}
     invalid: list[Any] = []
     for name, value in payload.items():
@@ -144,7 +172,10 @@ def check_bool(name: str, value: object) -> bool:
 
 _UNSAFE = r"@\s\x00-\x1f\x7f-\x9f\"<>,;:"
 
-_ADDRESS = re.compile(rf"[^{_UNSAFE}]{{1,64}}@[^{_UNSAFE}.']+(?:\.[^{_UNSAFE}.']+)+")
+_ADDRESS = re.compile(
+    rf"(?!')[^{_UNSAFE}]{{1,64}}(?<!')@[^{_UNSAFE}.']+(?:\.[^{_UNSAFE}.']+)+"
+)
+"""Of ASCII text, it matches only what has a form under ``normalize.email``."""
 
 
 def email_address(value: Any) -> str:
@@ -165,7 +196,7 @@ def email_address(value: Any) -> str:
     'Ada@x.org'
     """
     address = value.strip() if isinstance(value, str) else ""
-    has_form = len(address) <= 254 and _ADDRESS.fullmatch(address)
-    if not has_form or email(address) is None:
+    is_one = len(address) <= 254 and _ADDRESS.fullmatch(address)
+    if not is_one or (not address.isascii() and email(address) is None):
         raise ValueError("must be an email address such as ada@example.org")
     return address

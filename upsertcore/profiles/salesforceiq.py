@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import is_
 from typing import Any, final
 
 from upsertcore import normalize
@@ -29,6 +30,7 @@ from upsertcore.policy.policy import Policy
 from upsertcore.profiles.payload import (
     blocked_values,
     display_name,
+    is_mapping,
     plain_text,
     require,
     split_fields,
@@ -36,7 +38,7 @@ from upsertcore.profiles.payload import (
 from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
 from upsertcore.profiles.text_cells import parse_bool
 from upsertcore.rules import ignore, replace
-from upsertcore.values import freeze, thaw
+from upsertcore.values import FrozenMap, freeze, is_unicode, thaw
 
 __all__ = ["SalesforceIQ"]
 
@@ -172,7 +174,7 @@ class SalesforceIQ:
         Raises:
             Rejected: With the response that :meth:`upsert` would return.
         """
-        if not isinstance(payload, Mapping):
+        if not is_mapping(payload):
             raise _rejected(400, "body", "must be a JSON object")
         fields, invalid = split_fields(payload)
         unknown = [
@@ -183,7 +185,7 @@ class SalesforceIQ:
             raise _rejected(422, display_name(unknown[0]), problem)
         patch = {"id": _id(fields["id"])} if "id" in fields else {}
         properties = fields.get("properties")
-        if not isinstance(properties, Mapping):
+        if not is_mapping(properties):
             problem = "must be an object of names and lists of items"
             raise _rejected(422, "properties", problem)
         lists, invalid = split_fields(properties)
@@ -259,19 +261,34 @@ def _property(name: str, value: Any) -> list[dict[str, Any]] | None:
     return items or None
 
 
-def _items(value: Any) -> list[dict[str, Any]]:
+_OBJECTS = frozenset({dict, FrozenMap})
+
+
+def _items(value: Any) -> list[Any]:
     require(isinstance(value, (list, tuple)), "must be an array")
-    return [_item(item) for item in value]
+    return [item if _is_complete(item) else _item(item) for item in value]
+
+
+def _is_complete(item: Any) -> bool:
+    """Return whether an item is text with empty metadata, which is stored as sent."""
+    if type(item) not in _OBJECTS:
+        return False
+    parts = item.proxy if type(item) is FrozenMap else item
+    if [*map(type, parts)] != [str, str]:
+        return False
+    value, metadata = parts.get("value"), parts.get("metadata")
+    is_bare = type(metadata) in _OBJECTS and not metadata
+    return is_bare and type(value) is str and is_unicode(value)
 
 
 def _item(item: Any) -> dict[str, Any]:
-    require(isinstance(item, Mapping), "must be an array of objects")
+    require(is_mapping(item), "must be an array of objects")
     parts, odd = split_fields(item)
     is_exact = not odd and parts.keys() <= {"value", "metadata"}
     require(is_exact, "must be an array of objects of value and metadata alone")
     value, metadata = parts.get("value"), parts.get("metadata", {})
     require(isinstance(value, str), "must have a string for the value of each item")
-    require(isinstance(metadata, Mapping), "must have an object for the metadata")
+    require(is_mapping(metadata), "must have an object for the metadata")
     metadata_fields, odd = split_fields(metadata)
     require(not odd, "must have text for the names of metadata")
     texts = {name: _word(word) for name, word in metadata_fields.items()}
@@ -288,20 +305,22 @@ def _word(value: Any) -> str:
 
 def _mailbox(item: Any) -> str | None:
     """Return the address of an item, or of plain text, for ``book.find``."""
-    return normalize.email(item.get("value") if isinstance(item, Mapping) else item)
+    return normalize.email(item.get("value") if is_mapping(item) else item)
 
 
-def _canonical(phone: Normalizer) -> Callable[[Any], list[dict[str, Any]]]:
+def _canonical(phone: Normalizer) -> Callable[[Any], Any]:
     """Return a function that makes numbers canonical and keeps the typed form."""
 
-    def clean(items: Any) -> list[dict[str, Any]]:
-        return [convert(**item) for item in _items(items)]
+    def clean(items: Any) -> Any:
+        converted = [convert(item) for item in _items(items)]
+        # Frozen items that stay the same objects need not be frozen again.
+        return items if all(map(is_, converted, items)) else converted
 
-    def convert(value: str, metadata: dict[str, str]) -> dict[str, Any]:
-        form = phone(value)
+    def convert(item: Any) -> Any:
+        value, form = item["value"], phone(item["value"])
         if form is None or form == value:
-            return {"value": value, "metadata": metadata}
-        return {"value": form, "metadata": {"raw_val": value, **metadata}}
+            return item
+        return {"value": form, "metadata": {"raw_val": value, **item["metadata"]}}
 
     return clean
 

@@ -33,6 +33,7 @@ from upsertcore.profiles._segmetrics_fields import KEYS, field_problem, policy, 
 from upsertcore.profiles.payload import (
     check_bool,
     display_name,
+    is_mapping,
     join_messages,
     plain_text,
     split_fields,
@@ -179,7 +180,7 @@ class SegMetrics:
         Raises:
             Rejected: With the response that :meth:`upsert` would return.
         """
-        if not isinstance(payload, Mapping):
+        if not is_mapping(payload):
             raise _rejected(["body: must be a JSON object"])
         fields, invalid = split_fields(payload)
         errors = [*self._missing(fields)]
@@ -274,7 +275,11 @@ def _scope(**path: Any) -> str:
     if blank:
         raise _rejected([f"{name}: must be text that is not blank" for name in blank])
     # Percent-encoding leaves no "/" in a part, so two pairs never share a scope.
-    return "/".join(quote(part, safe="") for part in parts.values())
+    return "/".join([_encoded(part) for part in parts.values()])
+
+
+def _encoded(part: str) -> str:
+    return part if part.isascii() and part.isalnum() else quote(part, safe="")
 
 
 def _rejected(errors: list[str]) -> Rejected:
