@@ -1,5 +1,5 @@
 """
-The report of the guard: what features and workloads cost, as Markdown tables.
+The report of the guard: what features, workloads and profiles cost, as tables.
 
 Rules:
     Pure: counts in, text out. Ratios are to the plain mix, counted at the same time.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from benchmarks.guard_features import FEATURES
 from benchmarks.guard_mix import Mix
+from benchmarks.guard_profiles import LIMIT, PROFILES
 from benchmarks.guard_workloads import FORM, WORKLOADS
 from benchmarks.markdown import table
 
@@ -25,7 +26,8 @@ PLAIN = next(iter(FEATURES))
 
 def names() -> list[str]:
     """Return the names of the cases of the report."""
-    return [*FEATURES, *WORKLOADS, FORM]
+    of_profiles = [name for case in PROFILES for name in case.names]
+    return [*FEATURES, *WORKLOADS, FORM, *of_profiles]
 
 
 def expensive(counts: Mapping[str, int]) -> list[str]:
@@ -44,7 +46,7 @@ def expensive(counts: Mapping[str, int]) -> list[str]:
 
 def report(counts: Mapping[str, int]) -> str:
     """
-    Return both tables, and the features that exceed their limits.
+    Return the tables, and the features that exceed their limits.
 
     Args:
         counts: The instructions of one call, by the names of :func:`names`.
@@ -62,8 +64,22 @@ def report(counts: Mapping[str, int]) -> str:
             _table("feature", FEATURES, counts),
             _table("workload", WORKLOADS, counts)
             + f"\n| {form} | {counts[FORM]:,} |  |",
+            _profiles(counts),
         ]
     )
+
+
+def _profiles(counts: Mapping[str, int]) -> str:
+    head = ["profile", "its upsert", "the upsert of its patch", "own part"]
+    body = [
+        [
+            case.profile,
+            *(f"{counts[name]:,}" for name in case.names),
+            f"{case.own(counts):.2f}x{' **too much**' * (case.own(counts) > LIMIT)}",
+        ]
+        for case in PROFILES
+    ]
+    return table(head, body)
 
 
 def _table(head: str, mixes: Mapping[str, Mix], counts: Mapping[str, int]) -> str:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 
-from benchmarks import guard_cases, guard_mix
+from benchmarks import guard_cases, guard_mix, guard_profiles
 from benchmarks.guard_features import FEATURES
 from benchmarks.guard_workloads import FORM, FORM_CALLS, WORKLOADS, form
 
@@ -25,6 +25,11 @@ ALL_CASES: dict[str, tuple[Callable[[int], int], int]] = {
     **{name: (case, guard_cases.CALLS) for name, case in guard_cases.CASES.items()},
     **{name: (mix.run, guard_mix.CALLS) for name, mix in WORKLOADS.items()},
     FORM: (form, FORM_CALLS),
+    **{
+        name: (case, guard_profiles.CALLS)
+        for profile in guard_profiles.PROFILES
+        for name, case in profile.cases.items()
+    },
     **{name: (mix.run, guard_mix.CALLS) for name, mix in FEATURES.items()},
 }
 """By name: a function, which returns how many calls had the expected result, and the

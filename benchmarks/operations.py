@@ -157,36 +157,20 @@ def normalisers(size: int) -> Timings:
 
 def from_text(size: int) -> Timings:
     """Upsert payloads of the profiles, from JSON text to JSON text."""
-    for name in PROFILE_PATCHES:
+    for name, kind in PROFILE_PATCHES.items():
         case = Case("mixed", min(size, _CALLS * 5), kind=name)
-        where, place = _wire(name)
-        texts = [json.dumps({**where, **_payload(name, p)}) for p in patches(case)]
+        texts = [json.dumps(kind.payload(patch)) for patch in patches(case)]
         system = profiles.BY_NAME[name]()
         answers: list[Any] = []
 
-        def serve(text: str, system: Any = system, place: Any = place) -> str:
-            answer = system.upsert(json.loads(text), **place)
+        def serve(text: str, system: Any = system, path: Any = kind.path) -> str:
+            answer = system.upsert(json.loads(text), **path)
             answers.append(answer.status)  # noqa: B023 - called at once
             return json.dumps(answer.body)
 
         us = _us(case.size, lambda: [serve(text) for text in texts])  # noqa: B023 - called at once
         _check(holds={*answers} == {200}, message=f"{name} accepts its payloads")
         yield f"{name}, JSON to JSON", "payload", us
-
-
-def _wire(name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return constant fields of each payload, and the path parameters."""
-    paths = {
-        "SegMetrics": {"account_id": "a1", "integration_id": "i1"},
-        "Anduin": {"firm_id": "f1"},
-    }
-    constants = {"locationId": "l1"} if name == "LeadConnector" else {}
-    return constants, paths.get(name, {})
-
-
-def _payload(name: str, patch: Patch) -> Patch:
-    """Return a patch as a payload of the profile."""
-    return {"properties": patch} if name == "SalesforceIQ" else patch
 
 
 def threads(size: int) -> Timings:

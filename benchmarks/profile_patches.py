@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, TypeAlias
 
@@ -32,10 +32,14 @@ class ProfilePatches:
     Args:
         names: All fields of the patches.
         patch: (generator, person, whether new): one patch.
+        payload: (patch): a payload that stands for it.
+        path: The parameters of the path that the profile requires.
     """
 
     names: tuple[str, ...]
     patch: Callable[[Random, int, bool], Patch]
+    payload: Callable[[Patch], Patch] = dict
+    path: Mapping[str, str] = {}
 
 
 def _text_fields(rng: Random, names: tuple[str, ...], new: bool) -> Patch:  # noqa: FBT001 - as ProfilePatches.patch
@@ -91,9 +95,15 @@ _ANDUIN = (
 )
 
 PROFILE_PATCHES = {
-    "SalesforceIQ": ProfilePatches(_SALESFORCEIQ, _salesforceiq),
-    "LeadConnector": ProfilePatches(_LEADCONNECTOR, _leadconnector),
-    "SegMetrics": ProfilePatches(_SEGMETRICS, _segmetrics),
-    "Anduin": ProfilePatches(_ANDUIN, _anduin),
+    "SalesforceIQ": ProfilePatches(
+        _SALESFORCEIQ, _salesforceiq, lambda patch: {"properties": patch}
+    ),
+    "LeadConnector": ProfilePatches(
+        _LEADCONNECTOR, _leadconnector, lambda patch: {"locationId": "l1", **patch}
+    ),
+    "SegMetrics": ProfilePatches(
+        _SEGMETRICS, _segmetrics, path={"account_id": "a1", "integration_id": "i1"}
+    ),
+    "Anduin": ProfilePatches(_ANDUIN, _anduin, path={"firm_id": "f1"}),
 }
 """The generators by profile."""

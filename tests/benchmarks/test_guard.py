@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks import guard, guard_report
+from benchmarks import guard, guard_profiles, guard_report
 from benchmarks.__main__ import main
 from benchmarks.guard_features import FEATURES
 from benchmarks.guard_mix import CALLS, STORED, WARM_UP, Mix
+from benchmarks.guard_profiles import PROFILES, ProfileCase
 from benchmarks.guard_run import ALL_CASES, check
 from benchmarks.guard_workloads import WORKLOADS
 from benchmarks.measure import ROOT
 from benchmarks.people import FIELDS
+from benchmarks.profile_patches import PROFILE_PATCHES
 from upsertcore import normalize
 
 pytestmark = pytest.mark.full
@@ -178,6 +180,28 @@ class TestWorkloads:
         assert {("email",), ("phone",)} == keys
 
 
+class TestProfiles:
+    @pytest.mark.parametrize("case", PROFILES, ids=lambda case: case.profile)
+    def test_every_call_of_a_profile_creates_or_updates(
+        self, case: ProfileCase
+    ) -> None:
+        for name in case.names:
+            check(name, guard_profiles.CALLS)
+
+    @pytest.mark.parametrize("case", PROFILES, ids=lambda case: case.profile)
+    def test_patches_store_what_the_payloads_store(self, case: ProfileCase) -> None:
+        """Half of the payloads are about new contacts."""
+        path = PROFILE_PATCHES[case.profile].path
+        (one, payloads), (other, _same) = case.prepare(), case.prepare()
+        for payload in payloads:
+            one.upsert(payload, **path)
+            other.book.upsert(other.parse(payload))
+
+        stored = [dict(contact.fields) for contact in one.book]
+        assert stored == [dict(contact.fields) for contact in other.book]
+        assert len(payloads) == 2 * len(stored)
+
+
 class TestCounts:
     def test_case_runs_in_a_process_without_calls_and_one_with_them(self) -> None:
         ran = subprocess.run(
@@ -283,6 +307,16 @@ class TestTables:
         assert ": int (2.5x)." in text
         del counts["int"]
         assert ".\n" in guard_report.report({**counts, "int": 1_000})
+
+    def test_own_part_of_a_profile_is_compared_with_its_limit(self) -> None:
+        """It is in upserts of its patch."""
+        counts = dict.fromkeys(guard_report.names(), 1_000)
+        above = {"profile_anduin": 3_001, "profile_segmetrics": 3_000}
+        lines = guard_report.report({**counts, **above}).splitlines()
+
+        assert "| Anduin | 3,001 | 1,000 | 2.00x **too much** |" in lines
+        assert "| SegMetrics | 3,000 | 1,000 | 2.00x |" in lines
+        assert "| LeadConnector | 1,000 | 1,000 | 0.00x |" in lines
 
     def test_readme_has_a_row_for_each_case(self) -> None:
         text = (FOLDER / "README.md").read_text(encoding="utf-8")
