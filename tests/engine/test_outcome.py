@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
+from weakref import ref
 
 import attrs
 import pytest
@@ -22,24 +23,33 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.engine.outcome import Withheld, outcome_from_record
+from upsertcore.engine.outcome import (
+    Change,
+    Withheld,
+    changes,
+    outcome_from_record,
+)
 from upsertcore.model.packed_row import Row, contact_from_row, row_of
 from upsertcore.values import NOTHING
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 LINES = {"email": field(key=normalize.email), "name": field()}
-POLICY = Policy(first_match("email"), LINES)
+POLICY = Policy(first_match("email"), LINES, extra_fields=field())
 PARTS = [item.name for item in attrs.fields(Outcome)]
 
 BEFORE = Contact("c-1", "s", {"email": "ada@x", "name": "Ada"}, 1, NOW, NOW)
 AFTER = Contact("c-1", "s", {"email": "ada@x", "name": "Augusta"}, 2, NOW, LATER)
+RENAMED = attrs.evolve(AFTER, fields={"city": "Oslo", "email": "ada@x"})
+UNUSABLE = attrs.evolve(AFTER, fields={"email": ["ada@x", "ada"], "name": "Ada"})
 SURVIVOR = attrs.evolve(AFTER, merged_ids=["c-2"], aliases={"email": ["old@x"]})
 
 OUTCOMES: dict[str, tuple[Any, ...]] = {
     "created": ("created", BEFORE, None, None),
     "updated": ("updated", AFTER, BEFORE, "email"),
     "updated, with a history": ("updated", SURVIVOR, BEFORE, "email"),
+    "updated, with other names": ("updated", RENAMED, BEFORE, "email"),
+    "updated, without a form": ("updated", UNUSABLE, BEFORE, "email"),
     "unchanged": ("unchanged", BEFORE, BEFORE, "email"),
 }
 
@@ -190,6 +200,59 @@ def test_unchanged_outcome_has_one_contact_object() -> None:
 
     assert one.contact is one.before
     assert other.before is other.contact
+
+
+@pytest.mark.parametrize(
+    ("sent", "moved"),
+    [
+        ({"name": None, "size": 2}, [("size", 1, 2), ("name", "Ada", None)]),
+        (
+            {"city": "Oslo", "name": None, "email": "ADA@x"},
+            [
+                ("email", "ada@x", "ADA@x"),
+                ("city", None, "Oslo"),
+                ("name", "Ada", None),
+            ],
+        ),
+        ({"size": True}, [("size", 1, True)]),
+        ({"size": 1.0}, [("size", 1, 1.0)]),
+        ({"size": 1, "name": "Ada"}, []),
+        ({"note": [1]}, [("note", None, (1,))]),
+        ({"note": []}, [("note", None, ())]),
+    ],
+    ids=str,
+)
+def test_changes_are_those_of_the_contacts(
+    sent: dict[str, Any], moved: list[tuple[str, Any, Any]]
+) -> None:
+    """Also where a field is undeclared, cleared, or of another type."""
+    lines = {**LINES, "size": field(), "note": field()}
+    policy = Policy(first_match("email"), lines, extra_fields=field())
+    book = ContactBook(policy, ids=lambda: "c-1")
+    created = book.upsert({"size": 1, "name": "Ada", "email": "ada@x"})
+    outcome = book.upsert({"email": "ada@x", **sent})
+    expected = [(item.field, item.before, item.after) for item in outcome.changes]
+
+    assert repr(expected) == repr(moved)
+    assert outcome.before is not None
+    assert outcome.changes == changes(outcome.before.fields, outcome.contact.fields)
+    assert created.changes == (
+        Change("email", None, "ada@x"),
+        Change("name", None, "Ada"),
+        Change("size", None, 1),
+    )
+
+
+def test_change_is_frozen_and_equals_one_made_of_its_attributes() -> None:
+    (item,) = changes({}, {"name": "Ada"})
+
+    assert item == Change("name", None, "Ada")
+    assert hash(item) == hash(Change("name", None, "Ada"))
+    assert repr(item) == repr(Change("name", None, "Ada"))
+    assert copy.copy(item) == pickle.loads(pickle.dumps(item)) == item  # noqa: S301
+    assert ref(item)() is item
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        item.after = None  # type: ignore[misc]
 
 
 def test_contacts_are_those_of_the_rows() -> None:

@@ -858,6 +858,15 @@ _NAMED = (
         "    entries = [entry for key in keys[:0] for entry in key.unusable_values(fields)]\n",
     ),
     Fault(
+        "a stored value that makes no key is not looked for in a row",
+        "nothing_silent",
+        "an address, then a phone",
+        "engine.explain",
+        "unusable_in_row",
+        "is_usable = type(row[place]) is str and type(value) is not tuple",
+        "is_usable = True",
+    ),
+    Fault(
         "a part of a key is left out alone",
         "left_out_together",
         "two keys of several fields",

@@ -33,7 +33,7 @@ PRELUDE = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
 FAST = (
     *("book.common_upsert", "book.fast_path", "book.key_lookup"),
-    *("book.row_keys", "book.row_rules"),
+    *("book.row_keys", "book.row_rules", "engine.explain"),
 )
 PLANTED = [fault for fault in FAULTS if fault.module]
 

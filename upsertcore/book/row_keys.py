@@ -62,7 +62,8 @@ def holdings(
         path is needed.
     """
     sent, scope = call[:2]
-    results, aliases = [*forms], dict[str, tuple[str, ...]]()
+    results = [*forms]
+    aliases: dict[str, tuple[str, ...]] = {}
     history = before[HISTORY] or NO_HISTORY
     for number, key in enumerate(KEYS):
         columns, held = KEY_COLUMNS[number], before[FORMS + number]

@@ -59,7 +59,8 @@ def ruled(
     sent, _scope, _forms, _state, _plain, ignored, extra, _conflicts = call
     history = before[HISTORY] if before is not None else None
     clocks = {} if history is None else {**history[CLOCKS]}
-    results, left_out, has_moved = [*after], dict[str, str](), False
+    results, has_moved = [*after], False
+    left_out: dict[str, str] = {}
     for name in sent:
         if name not in RULES:
             continue
@@ -102,7 +103,8 @@ def extra_fields(
     Returns:
         All undeclared fields of the contact; None as for :func:`ruled`.
     """
-    width, fields = len(COLUMNS), dict[str, Any]()
+    width = len(COLUMNS)
+    fields: dict[str, Any] = {}
     if before is not None:
         held = before[FIRST + width :]
         fields = dict(zip(before[NAMES][width:], held, strict=True))

@@ -8,15 +8,17 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from upsertcore.model.packed_row import FORMS, NAMES, fields_from_row
 from upsertcore.values import show_value, thaw
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
+    from upsertcore.model.packed_row import Row
 
-__all__ = ["explain", "headline", "rule_namer", "unusable_values"]
+__all__ = ["explain", "headline", "rule_namer", "unusable_in_row", "unusable_values"]
 
 
 class KeyStep(Protocol):
@@ -122,18 +124,15 @@ def explain(
       city: not stored: null counts as omitted
     """
     withheld, ignored = not_stored
-    lines = [
-        headline,
-        *map(_key, steps),
-        *(_change(change, rule(change.field)) for change in changes),
-        *map(_clock, clocks),
-        *map(_withheld, withheld),
-        *_ignored(ignored),
-        *(
-            f"{_word(n)}: {_text(value)}: {why}: not a key"
-            for n, value, why in unusable
-        ),
-    ]
+    lines = [headline, *map(_key, steps)]
+    lines += [_change(change, rule(change.field)) for change in changes]
+    lines += map(_clock, clocks)
+    lines += map(_withheld, withheld)
+    for name, reason in ignored:
+        why = _REASONS.get(reason, f"its rule is {reason}")
+        lines.append(f"{_word(name)}: not stored: {why}")
+    for name, value, why in unusable:
+        lines.append(f"{_word(name)}: {_text(value)}: {why}: not a key")
     return "\n  ".join(lines)
 
 
@@ -144,12 +143,13 @@ def _key(step: KeyStep) -> str:
 
 
 def _change(change: FieldChange, rule: str) -> str:
-    name, by = _word(change.field), f" ({rule})" if rule else ""
-    if change.after is None:
-        return f"{name}: {_text(change.before)} cleared{by}"
-    if change.before is None:
-        return f"{name}: {_text(change.after)} stored{by}"
-    return f"{name}: {_text(change.before)} -> {_text(change.after)}{by}"
+    name, before, after = _word(change.field), change.before, change.after
+    by = f" ({rule})" if rule else ""
+    if after is None:
+        return f"{name}: {_text(before)} cleared{by}"
+    if before is None:
+        return f"{name}: {_text(after)} stored{by}"
+    return f"{name}: {_text(before)} -> {_text(after)}{by}"
 
 
 def _clock(change: FieldChange) -> str:
@@ -167,14 +167,8 @@ def _withheld(entry: WithheldValue) -> str:
     return f"{_word(entry.field)}: {_text(entry.value)} withheld: {reason}"
 
 
-def _ignored(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
-    for name, reason in ignored:
-        why = _REASONS.get(reason, f"its rule is {reason}")
-        yield f"{_word(name)}: not stored: {why}"
-
-
 def _text(value: Any) -> str:
-    return show_value(thaw(value))
+    return show_value(value if type(value) is str else thaw(value))
 
 
 def _word(text: str) -> str:
@@ -182,29 +176,35 @@ def _word(text: str) -> str:
     return text if text.isprintable() and len(text) <= 60 else show_value(text)
 
 
-def headline(decision: Any, id: str | None) -> str:
+def headline(
+    result: str,
+    id: str | None,
+    match: tuple[str | None, tuple[Contact, ...], tuple[str, ...]],
+    deleted: bool,  # noqa: FBT001 - as a field
+) -> str:
     """
     Return the first line of an explanation: the contact and the result.
 
     Args:
-        decision: A plan or an outcome.
+        result: The result of a plan or an outcome.
         id: The id of the contact, None where it has none yet.
+        match: The key that matched it, the contacts that are merged into it, and the
+            ids that also match.
+        deleted: Whether it was deleted before.
 
-    >>> from upsertcore import ContactBook, Policy, never
-    >>> headline(ContactBook(Policy(never(), {})).plan({}), None)
-    'created'
+    >>> headline("updated", "c-1", ("email", (), ("c-2",)), False)
+    'updated c-1, matched by email, also matched: c-2'
     """
-    words = [decision.result if id is None else f"{decision.result} {id}"]
-    before = decision.before
-    deleted = before is not None and before.deleted_at is not None
-    if deleted and not decision.unchanged:
+    matched_by, merged, also_matched = match
+    words = [result if id is None else f"{result} {id}"]
+    if deleted and result != "unchanged":
         words.append("which was deleted")
-    if decision.matched_by is not None:
-        words.append(f"matched by {decision.matched_by}")
-    if decision.merged:
-        words.append(f"with {' and '.join(contact.id for contact in decision.merged)}")
-    if decision.also_matched:
-        words.append(f"also matched: {', '.join(decision.also_matched)}")
+    if matched_by is not None:
+        words.append(f"matched by {matched_by}")
+    if merged:
+        words.append(f"with {' and '.join(contact.id for contact in merged)}")
+    if also_matched:
+        words.append(f"also matched: {', '.join(also_matched)}")
     return ", ".join(words)
 
 
@@ -223,7 +223,7 @@ def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]
     def name(field_name: str) -> str:
         if policy is None:
             return ""
-        own = str(policy.field_options(field_name).rule)
+        own: str = policy.field_options(field_name).rule.name
         if not merged:
             return own
         return f"{own}, merged by {policy.merge_rule(field_name)}"
@@ -252,3 +252,27 @@ def unusable_values(
     return [
         *{(n, repr(value), why): (n, value, why) for n, value, why in entries}.values()
     ]
+
+
+def unusable_in_row(policy: Any, row: Row) -> list[tuple[str, Any, str]]:
+    """
+    List the unusable values of a row, whose forms are known.
+
+    Args:
+        policy: As for :func:`unusable_values`.
+        row: A row without aliases.
+
+    Returns:
+        As :func:`unusable_values`.
+
+    >>> unusable_in_row(None, ())
+    []
+    """
+    for place, key in enumerate(() if policy is None else policy.all_keys, FORMS):
+        names, name = row[NAMES], key.fields[0]
+        value = row[names.index(name) - len(names)] if name in names else None
+        # A single value has the single form; of a list, an item may have none.
+        is_usable = type(row[place]) is str and type(value) is not tuple
+        if len(key.fields) > 1 or not (is_usable or value is None):
+            return unusable_values(policy, fields_from_row(row))
+    return []

@@ -9,21 +9,35 @@ Rules:
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import attrs
 from attrs import field, frozen
 
-from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
-from upsertcore.model.packed_row import contact_from_row
+from upsertcore.engine.explain import (
+    explain,
+    headline,
+    rule_namer,
+    unusable_in_row,
+    unusable_values,
+)
+from upsertcore.model.packed_row import (
+    HISTORY,
+    ID,
+    NAMES,
+    contact_from_row,
+    fields_from_row,
+)
 from upsertcore.model.write_record import PREVIOUS_ROW, ROW
 from upsertcore.values import NOTHING, FrozenMap, same
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from upsertcore.engine.target import Target
     from upsertcore.model.contact import Contact
+    from upsertcore.model.packed_row import Row
     from upsertcore.model.write_record import Record
 
 __all__ = [
@@ -63,9 +77,15 @@ class Decision:
         return self.result == "unchanged"
 
 
+class _Referable:
+    """What a weak reference may refer to."""
+
+    __slots__ = ("__weakref__",)
+
+
 @final
 @frozen
-class Change:
+class Change(_Referable):
     """
     One field that moved.
 
@@ -81,6 +101,12 @@ class Change:
     field: str
     before: Any
     after: Any
+
+
+class _MutableChange(_Referable):
+    """A change whose attributes can be set; it becomes a ``Change``."""
+
+    __slots__ = Change.__slots__
 
 
 @final
@@ -106,10 +132,10 @@ class Withheld:
     key: str = attrs.field(default=attrs.Factory(lambda self: self.field, True))  # noqa: FBT003
 
 
-class _LazyParts:
+class _LazyParts(_Referable):
     """The record from which an outcome computes its attributes on demand."""
 
-    __slots__ = ("__weakref__", "_record")
+    __slots__ = ("_record",)
     _record: Any
 
 
@@ -170,12 +196,26 @@ class Outcome(Decision, _LazyParts):
           email: 'ada@x.org' stored (replace)
           name: not stored: null counts as omitted
         """
-        not_stored = self.withheld, self.ignored.items()
-        rule = rule_namer(self._policy, self.merged)
-        unusable = unusable_values(self._policy, self.contact.fields)
-        clocks_before = NOTHING if self.before is None else self.before.clocks
-        clocks = changes(clocks_before, self.contact.clocks)
-        title = headline(self, self.contact.id)
+        record, policy = _record_of(self), self._policy
+        if record is None or _has_history(record):
+            contact, before = self.contact, self.before
+            match = self.matched_by, self.merged, self.also_matched
+            not_stored: Any = self.withheld, self.ignored.items()
+            unusable = unusable_values(policy, contact.fields)
+            clocks_before = NOTHING if before is None else before.clocks
+            clocks = changes(clocks_before, contact.clocks)
+            deleted = before is not None and before.deleted_at is not None
+            id = contact.id
+        else:
+            # The same, without making contacts.
+            row, _before, matched_by, _, _, ignored, conflicts = record
+            withheld, also_matched = conflicts or _NO_CONFLICTS
+            match = matched_by, (), also_matched
+            not_stored = withheld, ignored.items() if ignored else ()
+            unusable = unusable_in_row(policy, row)
+            id, clocks, deleted = row[ID], (), False
+        title = headline(self.result, id, match, deleted)
+        rule = rule_namer(policy, match[1])
         return explain(title, (), self.changes, not_stored, rule, unusable, clocks)
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
@@ -186,6 +226,9 @@ class Outcome(Decision, _LazyParts):
     @property
     def changes(self) -> tuple[Change, ...]:
         """The fields that moved, computed anew each time."""
+        record = _record_of(self)
+        if record is not None:
+            return _changes_of_rows(record[PREVIOUS_ROW], record[ROW])
         before = {} if self.before is None else self.before.fields
         return changes(before, self.contact.fields)
 
@@ -201,6 +244,7 @@ _SETTERS = {
     attribute.name: getattr(Outcome, attribute.name).__set__
     for attribute in attrs.fields(Outcome)
 }
+_NO_CONFLICTS: tuple[tuple[Withheld, ...], tuple[str, ...]] = (), ()
 _get_record = vars(_LazyParts)["_record"].__get__
 
 
@@ -215,7 +259,7 @@ def _load_attribute(self: Outcome, name: str) -> Any:
     """Compute an attribute at its first use; see :func:`outcome_from_record`."""
     if name not in _SETTERS:
         raise AttributeError(f"an outcome has no {name}")
-    row, row_before, matched_by, _, _, ignored, conflicts = _get_record(self)
+    row, row_before, matched_by, _, _, ignored, conflicts = self._record
     if name == "contact":
         value: Any = contact_from_row(row)
     elif name == "before":
@@ -232,6 +276,22 @@ def _load_attribute(self: Outcome, name: str) -> Any:
 
 # Set outside the class, so that type checkers still report unknown attributes.
 Outcome.__getattr__ = _load_attribute  # type: ignore[attr-defined]
+
+
+def _record_of(outcome: Outcome) -> Any:
+    """Return the record of an outcome, None where it was made of its attributes."""
+    try:
+        return _get_record(outcome)
+    except AttributeError:
+        return None
+
+
+def _has_history(record: Record) -> bool:
+    """Return whether one of the contacts has aliases, clocks or a deletion."""
+    row_before = record[PREVIOUS_ROW]
+    if record[ROW][HISTORY] is not None:
+        return True
+    return row_before is not None and row_before[HISTORY] is not None
 
 
 def result_of_record(record: Record) -> Result:
@@ -317,10 +377,35 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     >>> changes({"a": 1, "b": 2}, {"a": 1, "c": 3})
     (Change(field='c', before=None, after=3), Change(field='b', before=2, after=None))
     """
-    moved = [
-        Change(name, before.get(name), value)
-        for name, value in after.items()
-        if not same(before.get(name), value)
-    ]
-    removed = [Change(n, value, None) for n, value in before.items() if n not in after]
-    return tuple(moved + removed)
+    if before is after:
+        return ()
+    fields = [(name, before.get(name), value) for name, value in after.items()]
+    removed = [(n, value, None) for n, value in before.items() if n not in after]
+    return _changes_among(fields + removed)
+
+
+def _changes_of_rows(before: Row | None, after: Row) -> tuple[Change, ...]:
+    """List the fields in which two rows differ, as :func:`changes` of their fields."""
+    names, width = after[NAMES], len(after[NAMES])
+    values = after[len(after) - width :]
+    if before is None:
+        return _changes_among(zip(names, repeat(None), values))
+    if before[NAMES] is not names:
+        return changes(fields_from_row(before), fields_from_row(after))
+    stored = before[len(before) - width :]
+    return _changes_among(zip(names, stored, values, strict=True))
+
+
+def _changes_among(fields: Iterable[tuple[str, Any, Any]]) -> tuple[Change, ...]:
+    """List those of some fields that moved, the removed ones last."""
+    moved: list[Change] = []
+    removed: list[Change] = []
+    for name, before, after in fields:
+        # Equal texts are the same value; the comparison is cheaper than the call.
+        if before == after if type(after) is str else same(before, after):
+            continue
+        change: Any = _MutableChange()
+        change.field, change.before, change.after = name, before, after
+        change.__class__ = Change
+        (removed if after is None else moved).append(change)
+    return (*moved, *removed)

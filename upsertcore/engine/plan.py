@@ -128,16 +128,18 @@ class Plan(Decision):
           email: 'ada@x.org' -> 'ADA@x.org' (replace)
           name: 'Ada' -> 'Bob' (replace)
         """
+        before = self.before
+        id = None if before is None else before.id
+        match = self.matched_by, self.merged, self.also_matched
+        deleted = before is not None and before.deleted_at is not None
         return explain(
-            headline(self, None if self.before is None else self.before.id),
+            headline(self.result, id, match, deleted),
             self.trace,
             self.changes,
             (self.withheld, self.ignored.items()),
             rule_namer(self.policy, self.merged),
             unusable_values(self.policy, self.after),
-            changes(
-                NOTHING if self.before is None else self.before.clocks, self.clocks
-            ),
+            changes(NOTHING if before is None else before.clocks, self.clocks),
         )
 
     def stale_reason(self, index: View) -> str | None:

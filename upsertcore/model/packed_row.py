@@ -10,12 +10,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from types import NoneType
+from types import MethodType, NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import ref
 
-from upsertcore.model.contact import Contact, make_contact, set_row
+from upsertcore.model.contact import Contact, MutableContact, set_row
 from upsertcore.values import NOTHING, FrozenMap
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ __all__ = [
     "Row",
     "Rows",
     "contact_from_row",
+    "fields_from_row",
     "forms_from_row",
     "ids_from_row",
     "pack_forms",
@@ -147,7 +147,7 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
     parts = contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at
-    history = parts if any(parts) else None
+    history, fields = parts if any(parts) else None, contact.fields.proxy
     row = (
         names,
         contact.version,
@@ -158,11 +158,13 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
         place,
         history,
         *map(pack_forms, forms),
-        *map(contact.fields.proxy.get, names),
+        *map(fields.get, names),
     )
     # A contact that is made of the row has its fields in the order of the names.
-    if [*contact.fields] == [name for name in names if name in contact.fields.proxy]:
-        _link(row, contact)
+    if [*fields] == [name for name in names if name in fields]:
+        # The contact references its row, so no other object can get its identity.
+        set_row(contact, row)
+        _remember(contact, id(row))
     return row
 
 
@@ -173,27 +175,35 @@ def contact_from_row(row: Row) -> Contact:
     Cost:
         A look-up where the contact exists already; else linear in its fields.
     """
-    contact = _contacts.get(id(row), _nothing)()
+    known = _contacts.get(id(row), _nothing)()
     # The identity of a row may be reused while its former contact has a newer row.
-    if contact is None or contact._row is not row:  # noqa: SLF001 - made for this module
-        names = row[NAMES]
-        values = row[len(row) - len(names) :]
-        pairs = zip(names, values, strict=True)
-        if None in values:
-            fields = {name: value for name, value in pairs if value is not None}
-        else:
-            fields = dict(pairs)
-        contact = make_contact(
-            row[ID],
-            row[SCOPE],
-            FrozenMap.trusted(fields),
-            row[VERSION],
-            row[CREATED],
-            row[UPDATED],
-            *_NO_HISTORY if row[HISTORY] is None else row[HISTORY],
-        )
-        _link(row, contact)
-    return contact
+    if known is not None and known._row is row:  # noqa: SLF001 - made for this module
+        return known
+    contact: Any = MutableContact()
+    contact.id = row[ID]
+    contact.scope = row[SCOPE]
+    contact.fields = FrozenMap.trusted(fields_from_row(row))
+    contact.version = row[VERSION]
+    contact.created_at = row[CREATED]
+    contact.updated_at = row[UPDATED]
+    history = row[HISTORY] or _NO_HISTORY
+    contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at = history
+    contact._row = row  # noqa: SLF001
+    contact.__class__ = Contact
+    _remember(contact, id(row))
+    return contact  # type: ignore[no-any-return]
+
+
+def fields_from_row(row: Row) -> dict[str, Any]:
+    """
+    Return the fields of a row.
+
+    >>> fields_from_row((("email", "name"), *[None] * 7, "ada@x", None))
+    {'email': 'ada@x'}
+    """
+    names = row[NAMES]
+    pairs = zip(names, row[len(row) - len(names) :], strict=True)
+    return {name: value for name, value in pairs if value is not None}
 
 
 def pack_forms(forms: tuple[str, ...]) -> Any:
@@ -229,9 +239,8 @@ def ids_from_row(row: Row) -> tuple[str, ...]:
     return (row[ID],) if history is None else (row[ID], *history[MERGED_IDS])
 
 
-def _link(row: Row, contact: Contact) -> None:
-    # The contact references its row, so no other object can get the row's identity.
-    set_row(contact, row)
-    # Called as pop(id(row), reference): no error if the key is gone. If another contact
-    # has taken the key, this reference is gone, and its callback with it.
-    _contacts[id(row)] = ref(contact, partial(_contacts.pop, id(row)))
+def _remember(contact: Contact, identity: int) -> None:
+    # Called as pop(identity, reference): no error if the key is gone. If another
+    # contact has taken the key, this reference is gone, and its callback with it.
+    # A bound method is cheaper than a partial function.
+    _contacts[identity] = ref(contact, MethodType(_contacts.pop, identity))
