@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -61,6 +62,7 @@ from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import read_patch
 from upsertcore.errors import KeyInUse, Refused, with_row
 from upsertcore.model.packed_row import (
+    ALIASES,
     CREATED,
     DELETED,
     FORMS,
@@ -162,12 +164,18 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
 
 
 def _columns_of(sent: Mapping[str, Any]) -> tuple[Any, Values, Mapping[str, Any]]:
-    """Return the function of a shape, its values, and the undeclared fields."""
-    declared, extra = sent, _NOTHING
+    """Return a function as of a shape, its values, and the undeclared fields."""
+    extra = _NOTHING
     if HAS_EXTRA and not sent.keys() <= DECLARED:
-        declared = {name: sent[name] for name in sent if name in DECLARED}
         extra = {name: sent[name] for name in sent if name not in DECLARED}
-    return SHAPES[tuple(declared)][0], tuple(declared.values()), extra
+    if tuple(sent) == COLUMNS:
+        return None, tuple(sent.values()), extra
+    return partial(_fill, sent), (), extra
+
+
+def _fill(sent: Mapping[str, Any], others: Values) -> Values:
+    """Return for each column the value that is sent, or else the other one."""
+    return (*map(sent.get, COLUMNS, others),)
 
 
 def _look_up(
@@ -454,7 +462,7 @@ def _update(  # noqa: C901, PLR0912 - in one pass
             for form, old in zip(forms, before[FORMS:FIRST], strict=True)
         ]
     history = before[HISTORY]
-    if HAS_UNCOMMON_KEYS or history is not None:
+    if HAS_UNCOMMON_KEYS or (history is not None and history[ALIASES]):
         held, history = holdings(call, before, after, held)
         if held is None:
             return _remainder(call, new_id, now)

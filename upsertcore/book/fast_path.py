@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import count
 from operator import itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, final
@@ -61,31 +62,34 @@ class Shapes(dict[tuple[Any, ...], "tuple[Callable[[Values], Values] | None, boo
     (('a@x', 'Ada'), False)
     """
 
-    __slots__ = ("_columns", "_declared", "_plain")
+    __slots__ = ("_columns", "_declared", "_plain", "_seen")
 
     def __init__(self, columns: tuple[str, ...], plain: frozenset[str]) -> None:
         super().__init__()
         self._columns, self._declared = columns, frozenset(columns)
+        self._seen = set[tuple[str, ...]]()
         self._plain = plain if len(columns) <= MAX_FIELDS else frozenset[str]()
 
     def __missing__(self, names: tuple[Any, ...]) -> Any:
         """Analyse names; the result is kept, up to a number of shapes."""
-        if not {*names}.issubset(self._declared):
+        own = {*names}
+        if not own.issubset(self._declared):
             return None, False
-        if len(self) >= MAX_NAMES:
-            return partial(_fill, names, self._columns), {*names}.issubset(self._plain)
-        width, places = len(names), {name: place for place, name in enumerate(names)}
-        chosen = [
-            places.get(name, width + column)
-            for column, name in enumerate(self._columns)
-        ]
+        is_plain = own.issubset(self._plain)
+        # Of many optional fields, most shapes occur once.
+        if names not in self._seen or len(self) >= MAX_NAMES:
+            if len(self._seen) < MAX_NAMES:
+                self._seen.add(tuple([str.__str__(name) for name in names]))
+            return partial(_fill, names, self._columns), is_plain
+        width = len(names)
+        places = dict(zip(names, range(width), strict=True))
+        chosen = [*map(places.get, self._columns, count(width))]
         fill = None if names == self._columns else _getter(chosen)
-        shape = fill, {*names}.issubset(self._plain)
-        self[tuple([str.__str__(name) for name in names])] = shape
-        return shape
+        self[tuple([str.__str__(name) for name in names])] = fill, is_plain
+        return fill, is_plain
 
 
-def _getter(places: list[int]) -> Callable[[Values], Values]:
+def _getter(places: list[Any]) -> Callable[[Values], Values]:
     # With one place, itemgetter returns the bare value.
     if len(places) == 1:
         return itemgetter(slice(places[0], places[0] + 1))
