@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from benchmarks.guard_features import FEATURES
 from benchmarks.guard_mix import Mix
 from benchmarks.guard_profiles import LIMIT, PROFILES
-from benchmarks.guard_workloads import FORM, WORKLOADS
+from benchmarks.guard_workloads import ALONE, WORKLOADS, Alone
 from benchmarks.markdown import table
 
 __all__ = ["BEGIN", "END", "PLAIN", "expensive", "names", "report"]
@@ -27,7 +27,7 @@ PLAIN = next(iter(FEATURES))
 def names() -> list[str]:
     """Return the names of the cases of the report."""
     of_profiles = [name for case in PROFILES for name in case.names]
-    return [*FEATURES, *WORKLOADS, FORM, *of_profiles]
+    return [*FEATURES, *WORKLOADS, *ALONE, *of_profiles]
 
 
 def expensive(counts: Mapping[str, int]) -> list[str]:
@@ -57,13 +57,11 @@ def report(counts: Mapping[str, int]) -> str:
         f"{len(over)} of {len(FEATURES) - 1} features cost more than twice the plain"
         " mix (three times for a key in use and for `merge_all`)"
     )
-    form = f"`normalize.email` of such an address, alone ({FORM})"
     return "\n\n".join(
         [
             f"{sentence}{': ' if over else ''}{named}.",
             _table("feature", FEATURES, counts),
-            _table("workload", WORKLOADS, counts)
-            + f"\n| {form} | {counts[FORM]:,} |  |",
+            _table("workload", {**WORKLOADS, **ALONE}, counts),
             _profiles(counts),
         ]
     )
@@ -82,7 +80,9 @@ def _profiles(counts: Mapping[str, int]) -> str:
     return table(head, body)
 
 
-def _table(head: str, mixes: Mapping[str, Mix], counts: Mapping[str, int]) -> str:
+def _table(
+    head: str, mixes: Mapping[str, Mix | Alone], counts: Mapping[str, int]
+) -> str:
     body = [
         [
             f"{mix.what} ({name})",

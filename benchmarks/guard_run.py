@@ -17,14 +17,14 @@ from multiprocessing import get_context
 
 from benchmarks import guard_cases, guard_mix, guard_profiles
 from benchmarks.guard_features import FEATURES
-from benchmarks.guard_workloads import FORM, FORM_CALLS, WORKLOADS, form
+from benchmarks.guard_workloads import ALONE, WORKLOADS
 
 __all__ = ["ALL_CASES", "check", "main"]
 
 ALL_CASES: dict[str, tuple[Callable[[int], int], int]] = {
     **{name: (case, guard_cases.CALLS) for name, case in guard_cases.CASES.items()},
     **{name: (mix.run, guard_mix.CALLS) for name, mix in WORKLOADS.items()},
-    FORM: (form, FORM_CALLS),
+    **{name: (alone.run, alone.calls) for name, alone in ALONE.items()},
     **{
         name: (case, guard_profiles.CALLS)
         for profile in guard_profiles.PROFILES

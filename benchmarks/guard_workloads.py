@@ -8,14 +8,19 @@ Rules:
 from __future__ import annotations
 
 import csv
+import gc
+import json
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
-from benchmarks.guard_mix import Mix, Patch, Turn, plain_policy
+from attrs import frozen
+
+from benchmarks.guard_mix import CALLS, WARM_UP, Mix, Patch, Turn, plain_policy
 from benchmarks.people import FIELDS, fields_of
 from upsertcore import ContactBook, field, normalize
 
-__all__ = ["FORM", "FORM_CALLS", "WORKLOADS", "form"]
+__all__ = ["ALONE", "WORKLOADS", "Alone", "form", "load"]
 
 _COLUMNS = fields_of(10)
 _JSON_FIELDS = ("size", "revenue", "subscribed")
@@ -98,11 +103,8 @@ def _ignoring_blanks() -> dict[str, Any]:
     }
 
 
-FORM = "non_ascii_form"
-"""The name of the case :func:`form`, which has no book."""
-
-FORM_CALLS = 1_000
-"""Its number of calls; it has more than a mix because each is shorter."""
+_FORM_CALLS = 1_000
+"""More than of a mix, because each call is shorter."""
 
 
 def form(calls: int) -> int:
@@ -112,9 +114,26 @@ def form(calls: int) -> int:
     >>> form(3)
     3
     """
-    addresses = [_address(person) for person in range(FORM_CALLS)]
+    addresses = [_address(person) for person in range(_FORM_CALLS)]
     normalize.email(addresses[0])
     return sum([normalize.email(address) is not None for address in addresses[:calls]])
+
+
+def load(calls: int) -> int:
+    """
+    Load the contacts of the plain mix, from rows that are read from JSON.
+
+    >>> load(3)
+    3
+    """
+    book, patches = Mix("none").prepare()
+    for patch in patches:
+        book.upsert(patch)
+    rows = json.loads(json.dumps(book.dump()))
+    first, counted = rows[:WARM_UP], rows[WARM_UP : WARM_UP + calls]
+    ContactBook.load(book.policy, first)
+    gc.collect()
+    return len(ContactBook.load(book.policy, counted))
 
 
 WORKLOADS: dict[str, Mix] = {
@@ -141,5 +160,30 @@ WORKLOADS: dict[str, Mix] = {
     "read_changes": Mix("`outcome.changes` is read", call=_read_changes),
     "read_contact": Mix("a field of `outcome.contact` is read", call=_read_contact),
     "read_explain": Mix("`outcome.explain()` is read", call=_read_explain),
+}
+"""By name."""
+
+
+@frozen
+class Alone:
+    """
+    A workload that is no mix of calls.
+
+    Args:
+        what: What it does.
+        run: Makes some calls; returns how many had the expected result.
+        calls: The maximum number of calls.
+    """
+
+    what: str
+    run: Callable[[int], int]
+    calls: int
+
+
+ALONE: dict[str, Alone] = {
+    "load": Alone("`ContactBook.load` of such contacts, for each row", load, CALLS),
+    "non_ascii_form": Alone(
+        "`normalize.email` of an address that is not ASCII, alone", form, _FORM_CALLS
+    ),
 }
 """By name."""
