@@ -322,7 +322,8 @@ class TestTables:
         text = (FOLDER / "README.md").read_text(encoding="utf-8")
         block = text.partition(guard_report.BEGIN)[2].partition(guard_report.END)[0]
 
-        for name, case in {**MIXES, **ALONE}.items():
+        cases: dict[str, Any] = {**MIXES, **ALONE}
+        for name, case in cases.items():
             assert f"| {case.what} ({name}) | " in block
 
 

@@ -75,6 +75,8 @@ def test_contact_compares_hashes_and_copies_by_value() -> None:
         ("fields", [], "mapping of names to values"),
         ("fields", {"a": float("nan")}, "finite"),
         ("fields", {"a": None}, "must not be stored as null"),
+        ("fields", {"a": "\ud800"}, "fields.a: must be Unicode text"),
+        ("fields", {"\ud800": "a"}, "surrogates"),
         ("fields", {1: "a"}, "text as names"),
     ],
 )
@@ -88,6 +90,19 @@ def test_row_with_an_invalid_part_is_refused(part: str, value: Any, words: str) 
 def test_row_without_exactly_six_parts_is_refused(row: Any) -> None:
     with pytest.raises(InvalidField):
         Contact.from_dict(row)
+
+
+def test_exception_of_a_mapping_is_raised_unchanged() -> None:
+    """A missing item of its own is not a missing part."""
+
+    class Broken(dict[str, Any]):
+        def values(self) -> Any:
+            raise KeyError("id")
+
+        items = values
+
+    with pytest.raises(KeyError, match="id"):
+        Contact.from_dict({**ROW, "fields": Broken()})
 
 
 class TestHistory:

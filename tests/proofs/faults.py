@@ -565,9 +565,9 @@ _KEPT = (
         "round_trip",
         "one key",
         "book.loading",
-        "admitted_forms",
-        'for form in forms if key.unique and policy.on_key_in_use != "allow" else ():',
-        "for form in ():",
+        "Loader._free_forms",
+        "if in_use:",
+        "if False:",
     ),
     Fault(
         "rows are loaded in the order of their last update",
@@ -575,8 +575,8 @@ _KEPT = (
         "an address, then a phone",
         "book.loading",
         "_by_creation",
-        "contacts.append(((place or 0, contact.created_at, number), contact))",
-        "contacts.append(((0, contact.updated_at, number), contact))",
+        "contacts.append((place, parts[_CREATED_AT], number, parts))",
+        "contacts.append((0, parts[5], number, parts))",
     ),
     Fault(
         "a row loses the forms that its keys remember",
@@ -584,7 +584,7 @@ _KEPT = (
         "all become one",
         "model.contact",
         "Contact.to_dict",
-        "for name in _HISTORY:",
+        'for name in ("aliases", "clocks", "merged_ids"):',
         'for name in ("clocks", "merged_ids"):',
     ),
     Fault(
@@ -593,7 +593,7 @@ _KEPT = (
         "the newest counts",
         "model.contact",
         "Contact.to_dict",
-        "for name in _HISTORY:",
+        'for name in ("aliases", "clocks", "merged_ids"):',
         'for name in ("aliases", "merged_ids"):',
     ),
     Fault(
@@ -602,7 +602,7 @@ _KEPT = (
         "all become one",
         "model.contact",
         "Contact.to_dict",
-        "for name in _HISTORY:",
+        'for name in ("aliases", "clocks", "merged_ids"):',
         'for name in ("aliases", "clocks"):',
     ),
     Fault(

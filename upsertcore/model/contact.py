@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from attrs import field, frozen
 
@@ -21,11 +21,22 @@ from upsertcore.values import (
     empty,
     find_invalid,
     freeze,
+    is_unicode,
     show_value,
     thaw,
 )
 
-__all__ = ["Contact", "MutableContact", "set_row"]
+__all__ = [
+    "NO_HISTORY",
+    "Contact",
+    "MutableContact",
+    "Parts",
+    "parts_of",
+    "read_row",
+    "set_row",
+]
+
+_ALL_TEXT = frozenset({str}).issuperset
 
 
 def _fields(value: Any) -> FrozenMap[Any]:
@@ -148,7 +159,7 @@ class Contact(_RowLink):
             "updated_at": self.updated_at.isoformat(),
             "fields": thaw(self.fields),
         }
-        for name in _HISTORY:
+        for name in ("aliases", "clocks", "merged_ids"):
             part = getattr(self, name)
             if part:
                 row[name] = thaw(part)
@@ -162,10 +173,10 @@ class Contact(_RowLink):
         Return a contact for a row of :meth:`to_dict` or of a dump.
 
         Args:
-            row: The row; every part is checked, and ``place`` is ignored.
+            row: As for :func:`read_row`.
 
         Raises:
-            InvalidField: If a part is missing or invalid.
+            InvalidField: As there.
 
         Cost:
             Linear in the row.
@@ -175,20 +186,9 @@ class Contact(_RowLink):
         >>> Contact.from_dict({**row, "updated_at": now, "fields": {}}).version
         1
         """
-        if not isinstance(row, Mapping):
-            advice = "pass rows as book.dump() and contact.to_dict() return them"
-            raise InvalidField("contact", row, f"must be a mapping; {advice}")
-        for name in row:
-            if name not in _ROW and name != "place":
-                reason = f'must not be outside "fields"; {_EXAMPLE}'
-                raise InvalidField(_show_name(name), row[name], reason)
-        part: Any = {}
-        for name, read in _ROW.items():
-            if name in row:
-                part[name] = read(name, row[name])
-            elif name not in _OPTIONAL:
-                raise InvalidField(name, None, f"must not be missing; {_EXAMPLE}")
-        return cls(**part)
+        id, scope, fields, *rest, history = read_row(row)
+        frozen_fields = FrozenMap.trusted(fields)
+        return cls(id, scope, frozen_fields, *rest, *(history or NO_HISTORY))
 
 
 @final
@@ -219,25 +219,99 @@ set_row: Callable[[Contact, tuple[Any, ...]], None] = vars(_RowLink)["_row"].__s
 """Links a contact to the row that an index keeps for it."""
 
 
-def _text(name: str, value: Any) -> str:
+Parts: TypeAlias = tuple[Any, ...]
+"""Id, scope, a dict of the fields, version, time of creation and of the last update,
+and history: aliases, clocks, merged ids and ``deleted_at``, or None without any."""
+
+NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
+
+
+def parts_of(contact: Contact) -> Parts:
+    """Return the parts of a contact."""
+    history = contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at
+    return (
+        contact.id,
+        contact.scope,
+        contact.fields.proxy.copy(),
+        contact.version,
+        contact.created_at,
+        contact.updated_at,
+        history if any(history) else None,
+    )
+
+
+def read_row(row: Mapping[str, Any], known: frozenset[str] = frozenset()) -> Parts:
+    """
+    Read the parts of a contact from a row of ``Contact.to_dict`` or of a dump.
+
+    Args:
+        row: The row; every part is checked, and ``place`` is ignored.
+        known: Names of fields that need no check.
+
+    Raises:
+        InvalidField: If a part is missing or invalid.
+
+    Cost:
+        Linear in the row.
+
+    >>> now = "2024-01-02T00:00:00+00:00"
+    >>> row = {"id": "c-1", "scope": "", "version": 1, "created_at": now}
+    >>> read_row({**row, "updated_at": now, "fields": {"name": "Ada"}})[:4]
+    ('c-1', '', {'name': 'Ada'}, 1)
+    """
+    if type(row) is not dict:
+        if not isinstance(row, Mapping):
+            advice = "pass rows as book.dump() and contact.to_dict() return them"
+            raise InvalidField("contact", row, f"must be a mapping; {advice}")
+        row = dict(row)
+    has_history = not _COMMON.issuperset(row)
+    if has_history:
+        for name in row:
+            if name not in _COMMON and name not in _HISTORY:
+                reason = f'must not be outside "fields"; {_EXAMPLE}'
+                raise InvalidField(_show_name(name), row[name], reason)
+    try:
+        id = _text("id", row["id"], blank=False)
+        scope = _text("scope", row["scope"])
+        fields = _values("fields", row["fields"], known)
+        version = row["version"]
+        if type(version) is not int or version < 1:
+            raise InvalidField("version", version, "must be a whole number from 1")
+        created_at = updated_at = _time("created_at", row["created_at"])
+        updated = row["updated_at"]
+    except KeyError:
+        missing = [name for name in _PARTS if name not in row]
+        if not missing:
+            raise
+        reason = f"must not be missing; {_EXAMPLE}"
+        raise InvalidField(missing[0], None, reason) from None
+    if type(updated) is not str or updated != row["created_at"]:
+        updated_at = _time("updated_at", updated)
+    history = _history(row) if has_history else None
+    return id, scope, fields, version, created_at, updated_at, history
+
+
+def _history(row: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    history = tuple(
+        [
+            read(name, row[name]) if name in row else absent
+            for (name, read), absent in zip(_HISTORY.items(), NO_HISTORY, strict=True)
+        ]
+    )
+    return history if any(history) else None
+
+
+def _text(name: str, value: Any, *, blank: bool = True) -> str:
+    if type(value) is str and value.isascii() and (value or blank):
+        return value
     if not isinstance(value, str):
         raise InvalidField(name, value, "must be text")
+    if not (value or blank):
+        raise InvalidField(name, value, "must not be blank")
     try:
         return freeze(value)  # type: ignore[no-any-return]
     except ValueError as error:
         raise InvalidField(name, value, str(error)) from error
-
-
-def _id(name: str, value: Any) -> str:
-    if value == "":
-        raise InvalidField(name, value, "must not be blank")
-    return _text(name, value)
-
-
-def _version(name: str, value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise InvalidField(name, value, "must be a whole number from 1")
-    return value
 
 
 def _time(name: str, value: Any) -> datetime:
@@ -247,6 +321,8 @@ def _time(name: str, value: Any) -> datetime:
         raise InvalidField(
             name, value, "must be ISO 8601 text; write 2024-01-02T00:00:00+00:00"
         ) from error
+    if time.tzinfo is UTC:
+        return time
     if not isinstance(time.utcoffset(), timedelta):
         raise InvalidField(name, value, "must have an offset from UTC")
     try:
@@ -258,41 +334,51 @@ def _time(name: str, value: Any) -> datetime:
     return time
 
 
-def _mapping(name: str, value: Any) -> FrozenMap[Any]:
+def _values(
+    name: str, value: Any, known: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Return a mapping as a dict with frozen values."""
+    if type(value) is dict:
+        frozen = value.copy()
+        texts: Iterable[Any] = frozen.values()
+        if not known.issuperset(frozen):
+            texts = [*frozen, *texts]
+        if _ALL_TEXT(map(type, texts)) and is_unicode("".join(texts)):
+            return frozen
     if not isinstance(value, Mapping):
         raise InvalidField(name, value, "must be a mapping of names to values")
     for key, item in value.items():
         if item is None:
             raise InvalidField(show_value(key), item, "must not be stored as null")
     try:
-        return FrozenMap(value)
+        return FrozenMap(value).proxy.copy()
     except ValueError as error:
         path, item, reason = find_invalid(value, freeze)
         raise InvalidField(name, item, reason or str(error), path) from error
 
 
 def _aliases(name: str, value: Any) -> FrozenMap[tuple[str, ...]]:
-    aliases = _mapping(name, value)
+    aliases = _values(name, value)
     for key, forms in aliases.items():
         if not _texts(f"{name}: {key}", forms):
             raise InvalidField(f"{name}: {key}", forms, "must not be blank")
-    return aliases
+    return FrozenMap.trusted(aliases)
 
 
 def _clocks(name: str, value: Any) -> FrozenMap[Any]:
-    clocks = _mapping(name, value)
+    clocks = _values(name, value)
     for field_name, clock in clocks.items():
         if type(clock) not in (str, int, float) or empty(clock):
             raise InvalidField(
                 f"{name}: {field_name}", clock, "must be text or a number"
             )
-    return clocks
+    return FrozenMap.trusted(clocks)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise InvalidField(name, value, "must be a list")
-    texts = tuple([_id(name, item) for item in value])
+    texts = tuple([_text(name, item, blank=False) for item in value])
     if len(set(texts)) < len(texts):
         raise InvalidField(name, value, "must not have duplicates")
     return texts
@@ -302,26 +388,21 @@ def _show_name(name: object) -> str:
     return name if isinstance(name, str) and name.isprintable() else show_value(name)
 
 
-_HISTORY = ("aliases", "clocks", "merged_ids")
-"""The parts that a row omits where they are empty."""
-
-_OPTIONAL = frozenset({*_HISTORY, "deleted_at"})
-
 _EXAMPLE = (
     'a row is {"id": "c-1", "scope": "", "version": 1, '
     '"created_at": "2024-01-02T00:00:00+00:00", '
     '"updated_at": "2024-01-02T00:00:00+00:00", "fields": {"email": "ada@x.org"}}'
 )
 
-_ROW: dict[str, Callable[[str, Any], Any]] = {
-    "id": _id,
-    "scope": _text,
-    "fields": _mapping,
-    "version": _version,
-    "created_at": _time,
-    "updated_at": _time,
+_HISTORY: dict[str, Callable[[str, Any], Any]] = {
     "aliases": _aliases,
     "clocks": _clocks,
     "merged_ids": _texts,
     "deleted_at": _time,
 }
+"""The parts that a row may omit, and how they are read."""
+
+_PARTS = "id", "scope", "fields", "version", "created_at", "updated_at"
+"""The other parts, in the order in which they are read."""
+
+_COMMON = frozenset({*_PARTS, "place"})

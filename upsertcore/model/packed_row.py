@@ -14,8 +14,15 @@ from types import MethodType, NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import ref
 
-from upsertcore.model.contact import Contact, MutableContact, set_row
-from upsertcore.values import NOTHING, FrozenMap
+from upsertcore.model.contact import (
+    NO_HISTORY,
+    Contact,
+    MutableContact,
+    Parts,
+    parts_of,
+    set_row,
+)
+from upsertcore.values import FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms
@@ -42,6 +49,7 @@ __all__ = [
     "fields_from_row",
     "forms_from_row",
     "ids_from_row",
+    "pack",
     "pack_forms",
     "row_of",
     "unpack_forms",
@@ -126,9 +134,6 @@ class Names:
         return known
 
 
-_NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
-
-
 def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -> Row:
     """
     Return the row of a contact.
@@ -146,26 +151,53 @@ def row_of(contact: Contact, names: tuple[str, ...], place: int, forms: Forms) -
     >>> row[FORMS:], contact_from_row(row) is ada, forms_from_row(row)
     (('ada@x', None, 'Ada@x'), True, (('ada@x',), ()))
     """
-    parts = contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at
-    history, fields = parts if any(parts) else None, contact.fields.proxy
-    row = (
-        names,
-        contact.version,
-        contact.created_at,
-        contact.updated_at,
-        contact.id,
-        contact.scope,
-        place,
-        history,
-        *map(pack_forms, forms),
-        *map(fields.get, names),
-    )
+    fields = contact.fields.proxy
+    values = map(fields.get, names)
+    row = pack(parts_of(contact), names, place, map(pack_forms, forms), values)
     # A contact that is made of the row has its fields in the order of the names.
     if [*fields] == [name for name in names if name in fields]:
         # The contact references its row, so no other object can get its identity.
         set_row(contact, row)
         _remember(contact, id(row))
     return row
+
+
+def pack(
+    parts: Parts,
+    names: tuple[str, ...],
+    place: int,
+    forms: Iterable[Any],
+    values: Iterable[Any],
+) -> Row:
+    """
+    Return a row of the parts of a contact.
+
+    Args:
+        parts: Its parts.
+        names: As for :func:`row_of`.
+        place: As for :func:`row_of`.
+        forms: For each key its part of the row, as :func:`pack_forms` makes it.
+        values: For each name the value of the field, None without one.
+
+    >>> from datetime import datetime, timezone
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> parts = "c-1", "", {"email": "Ada@x"}, 1, now, now, None
+    >>> contact_from_row(pack(parts, ("email",), 0, ["ada@x"], ["Ada@x"])).id
+    'c-1'
+    """
+    id, scope, _fields, version, created_at, updated_at, history = parts
+    return (
+        names,
+        version,
+        created_at,
+        updated_at,
+        id,
+        scope,
+        place,
+        history,
+        *forms,
+        *values,
+    )
 
 
 def contact_from_row(row: Row) -> Contact:
@@ -186,7 +218,7 @@ def contact_from_row(row: Row) -> Contact:
     contact.version = row[VERSION]
     contact.created_at = row[CREATED]
     contact.updated_at = row[UPDATED]
-    history = row[HISTORY] or _NO_HISTORY
+    history = row[HISTORY] or NO_HISTORY
     contact.aliases, contact.clocks, contact.merged_ids, contact.deleted_at = history
     contact._row = row  # noqa: SLF001
     contact.__class__ = Contact

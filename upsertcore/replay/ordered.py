@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 from attrs import frozen
 
 from upsertcore.book.book import ContactBook
-from upsertcore.book.loading import admitted_forms
+from upsertcore.book.loading import Loader
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, add_note
-from upsertcore.model.contact import Contact
+from upsertcore.model.contact import Contact, parts_of
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
 from upsertcore.store.contact_index import ContactIndex, index_for
@@ -205,6 +205,7 @@ class _Replay:
     ) -> None:
         self._policy, self._linking = policy, linking
         self._index = index_for(policy)
+        self._loader = Loader(self._index, policy)
         self._ids, self._id = ids, ""
         self._known: set[str] = set()
         self._row: SentPatch
@@ -273,7 +274,7 @@ class _Replay:
             if id in self._known:
                 raise ValueError(f"id: {id!r} belongs to two known contacts")
             self._known.add(id)
-        self._index.put(contact, admitted_forms(self._policy, self._index, contact))
+        self._loader.load(parts_of(contact))
 
     def _answer(self, row: SentPatch) -> Outcome | Refused:
         self._row = row
