@@ -91,6 +91,7 @@ class TestLoadedModules:
             "attr",
             "attrs",
             "upsertcore.book.book",
+            "upsertcore.book.contact_book",
         }
 
     @pytest.mark.parametrize("name", ["laws", "profiles"])

@@ -11,7 +11,7 @@ from upsertcore._lazy import export
 _HOMES = {
     "Change": "engine.outcome",
     "Contact": "model.contact",
-    "ContactBook": "book.book",
+    "ContactBook": "book.contact_book",
     "Entry": "store.journal",
     "Outcome": "engine.outcome",
     "Outcomes": "engine.outcomes",

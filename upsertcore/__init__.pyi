@@ -1,5 +1,5 @@
 from upsertcore import errors, laws, normalize, profiles, rules
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Change, Outcome, Withheld
 from upsertcore.engine.outcomes import Outcomes

@@ -28,7 +28,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.book import book
+from upsertcore.book import contact_book
 from upsertcore.rules import (
     custom,
     deep,
@@ -350,7 +350,7 @@ def main(root: str, law: str, name: str, path: str) -> None:
         path: ``"plain"`` to keep every call off the fast path.
     """
     if path == "plain":
-        book.has_fast_path = lambda _policy: False  # type: ignore[assignment, attr-defined]
+        vars(contact_book)["has_fast_path"] = lambda _policy: False
     package_file = Path(upsertcore.__file__).resolve()
     if not package_file.is_relative_to(Path(root).resolve()):
         raise SystemExit(f"{package_file} is not the copy in {root}")

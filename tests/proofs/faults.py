@@ -503,12 +503,9 @@ _WHOLE = (
         "batch_is_fold",
         "an id, else an address",
         "book.book",
-        "ContactBook.upsert_many",
-        "            return Outcomes(\n"
-        "                self._store.write_all(\n"
-        "                    atomic_batch(self.policy, patches, scope, on_duplicates)\n"
-        "                )\n"
-        "            )\n",
+        "Book.upsert_many",
+        "            run = atomic_batch(self._policy, patches, scope, on_duplicates)\n"
+        "            return Outcomes(self._store.write_all(run))\n",
     ),
     Fault(
         "an atomic batch does not find whom it has created itself",
@@ -524,7 +521,7 @@ _WHOLE = (
         "plan_is_upsert",
         "one key",
         "book.book",
-        "ContactBook.plan",
+        "Book.plan",
         "return self._store.plan(make_request, partial(decide_request, policy))",
         """plan = self._store.plan(make_request, partial(decide_request, policy))
         self._store.apply(plan)
@@ -554,8 +551,8 @@ _WHOLE = (
         "one key",
         "store.idempotency",
         "call_key",
-        "(request.strategy, digest, rest)",
-        "(request.strategy, rest)",
+        "(strategy, digest, rest)",
+        "(strategy, rest)",
     ),
 )
 
@@ -647,8 +644,8 @@ _KEPT = (
         "one key",
         "store.apply_changes",
         "_change",
-        "index.put(contact, forms)",
-        "index.put(contact, [()] * len(forms))",
+        "stage.put(contact, forms)",
+        "stage.put(contact, [()] * len(forms))",
     ),
 )
 
@@ -908,15 +905,15 @@ _NAMED = (
         "one key",
         "store.idempotency",
         "call_key",
-        "    return request.scope, str.__str__(key), (request.strategy, digest, rest)",
-        '    return "", str.__str__(key), (request.strategy, digest, rest)',
+        "    return scope, str.__str__(key), (strategy, digest, rest)",
+        '    return "", str.__str__(key), (strategy, digest, rest)',
     ),
     Fault(
         "an id finds a contact of another scope",
         "scopes_apart",
         "one key",
         "book.book",
-        "ContactBook.get",
+        "Book.get",
         "        if contact.scope != scope:\n            raise UnknownContact(id)\n        return contact\n",
         "        return contact\n",
     ),
@@ -925,9 +922,9 @@ _NAMED = (
         "scopes_apart",
         "one key",
         "book.book",
-        "ContactBook.merge.decide",
-        "                if contacts[id].scope != tenant:\n",
-        "                if contacts[id].scope is None:\n",
+        "Book.merge.decide",
+        "                if contact.scope != tenant:\n",
+        "                if contact.scope is None:\n",
     ),
     Fault(
         "a retry passes for the call itself",

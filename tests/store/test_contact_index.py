@@ -706,12 +706,12 @@ class TestRows:
         assert index._holders == expected._holders
         index.check()
 
-    def test_place_of_a_contact_and_next_place(self) -> None:
-        """A merged id has no place."""
+    def test_contacts_by_their_own_ids_are_in_order_of_creation(self) -> None:
+        """A merged id is not one of them."""
         index = make_index()
         index.put(make_survivor("c", "a"), [["c@x"], []])
 
-        assert [1, 2, 3] == [index.place_of(id) for id in "bcd"]
+        assert ["b", "c", "d"] == [contact.id for contact in index.contacts("dbc")]
         assert 4 == index.next
         with pytest.raises(KeyError):
-            index.place_of("a")
+            index.contacts("a")

@@ -20,10 +20,10 @@ from upsertcore import (
     first_match,
     normalize,
 )
-from upsertcore.engine.patch import Request
+from upsertcore.engine.patch import Request, request_maker
 from upsertcore.model.packed_row import FORMS, ID, PLACE, SCOPE
+from upsertcore.model.view import BookView
 from upsertcore.model.write_record import NUMBER
-from upsertcore.policy.policy import compiled
 from upsertcore.rules import custom
 from upsertcore.store import memory, queue
 from upsertcore.store.contact_index import ContactIndex
@@ -264,9 +264,7 @@ class TestOvertakenCalls:
             decisions.append(request.scope)
             return "decided"
 
-        def make_request() -> Request:
-            by_name, match = compiled(book.policy).by_name, book.policy.match
-            return Request(by_name, ({}, {}), book._index, "east", match)
+        make_request = request_maker(book.policy, ({}, {}), "east", book.policy.match)
 
         assert book._store._attempt(make_request, decide, prepare) == "decided"
         assert len(book) == 1 + unrelated_writes
@@ -277,11 +275,8 @@ class TestOvertakenCalls:
         """Such as a contact read before, and another after a merge."""
         book = make_book()
         book.upsert(ADA)
+        make_request = request_maker(book.policy, ({}, {}), "", book.policy.match)
         numbers = count()
-
-        def make_request() -> Request:
-            by_name, match = compiled(book.policy).by_name, book.policy.match
-            return Request(by_name, ({}, {}), book._index, "", match)
 
         def decide(request: Request) -> str:
             request.get("c-1")
@@ -325,10 +320,10 @@ class TestOvertakenCalls:
         book = make_book()
         book.upsert(ADA)
 
-        def write_and_count() -> int:
+        def write_and_count(view: BookView) -> int:
             with pytest.raises(RuntimeError, match="in the middle of a call"):
                 book.upsert(EVE)
-            return len(book._index)
+            return len(view)
 
         assert book._store.read(write_and_count) == 1
         assert book.upsert(EVE).result == "created"

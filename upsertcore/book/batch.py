@@ -10,32 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.outcomes import Outcomes
-from upsertcore.engine.patch import Request, read_patch
+from upsertcore.engine.patch import read_patch, request_maker
 from upsertcore.errors import DuplicatePatch, Refused, row_context, with_row
 from upsertcore.policy.policy import compiled
 from upsertcore.policy.union_find import groups
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
-    from upsertcore.model.view import View
     from upsertcore.policy.policy import Policy
     from upsertcore.store.transaction import WriteStep
 
 __all__ = [
     "atomic_batch",
     "find_duplicates",
-    "first_duplicate",
     "refuse_duplicates",
     "refuse_later",
     "run_calls",
 ]
 
 T = TypeVar("T")
+RowCall: TypeAlias = Callable[[int, Mapping[str, Any]], T]
 
 
 def run_calls(
@@ -105,22 +104,17 @@ def atomic_batch(
     for row, patch in enumerate(all_patches):
         with row_context(row):
             sent.append(read_patch(policy, patch))
-    refusals: Mapping[int, Refused] = {}
-    if on_duplicates != "fold":
-        find = find_duplicates if on_duplicates == "refuse_all" else first_duplicate
-        refusals = find(policy, all_patches)
-
-    def make_request(values: Any, view: View) -> Request:
-        return Request(compiled(policy).by_name, values, view, scope, policy.match)
 
     def run(step: WriteStep) -> list[Outcome]:
+        def upsert(row: int, _patch: Any) -> Outcome:
+            request = request_maker(policy, sent[row], scope, policy.match)
+            return step(request, partial(decide_request, policy))
+
+        call, _patches = refuse_duplicates(policy, upsert, all_patches, on_duplicates)
         outcomes = []
-        for row, values in enumerate(sent):
+        for row, patch in enumerate(all_patches):
             with row_context(row):
-                if row in refusals:
-                    raise refusals[row]
-                request = partial(make_request, values)
-                outcomes.append(step(request, partial(decide_request, policy)))
+                outcomes.append(call(row, patch))
         return outcomes
 
     return run
@@ -171,15 +165,13 @@ def find_duplicates(
     return {**duplicates, **refusals}
 
 
-def refuse_later(
-    policy: Policy, call: Callable[[Mapping[str, Any]], T]
-) -> Callable[[int, Mapping[str, Any]], T]:
+def refuse_later(policy: Policy, call: RowCall[T]) -> RowCall[T]:
     """
     Wrap a call for batches under ``on_duplicates="refuse_later"``.
 
     Args:
         policy: The keys of its strategy are compared.
-        call: A function of one patch.
+        call: A function of row and patch.
 
     Returns:
         A function of row and patch, for :func:`run_calls`. It raises ``DuplicatePatch``
@@ -191,7 +183,8 @@ def refuse_later(
 
     >>> from upsertcore import Policy, field, first_match, normalize
     >>> fields = {name: field(key=normalize.exact) for name in ("email", "phone")}
-    >>> call = refuse_later(Policy(first_match(*fields), fields), dict)
+    >>> policy = Policy(first_match(*fields), fields)
+    >>> call = refuse_later(policy, lambda row, patch: patch)
     >>> call(0, {"email": "a@x"}), call(1, {"phone": 1})
     ({'email': 'a@x'}, {'phone': 1})
     >>> call(2, {"email": "a@x", "phone": 1})
@@ -206,7 +199,7 @@ def refuse_later(
         others = {accepted[form] for form in forms if form in accepted}
         if others:
             raise DuplicatePatch(row, tuple(sorted(others)))
-        outcome = call(patch)
+        outcome = call(row, patch)
         accepted.update(dict.fromkeys(forms, row))
         return outcome
 
@@ -215,16 +208,16 @@ def refuse_later(
 
 def refuse_duplicates(
     policy: Policy,
-    call: Callable[[Mapping[str, Any]], T],
+    call: RowCall[T],
     patches: Iterable[Mapping[str, Any]],
     on_duplicates: OnDuplicates,
-) -> tuple[Callable[[int, Mapping[str, Any]], T], Iterable[Mapping[str, Any]]]:
+) -> tuple[RowCall[T], Iterable[Mapping[str, Any]]]:
     """
     Wrap a call so that it refuses duplicates within a batch.
 
     Args:
         policy: The keys of its strategy are compared.
-        call: A function of one patch.
+        call: A function of row and patch.
         patches: All read at once under ``"refuse_all"``.
         on_duplicates: As in ``upsert_many``.
 
@@ -232,11 +225,12 @@ def refuse_duplicates(
         Arguments of :func:`run_calls`: a function of row and patch, and the patches.
 
     >>> from upsertcore import Policy, never
-    >>> refuse_duplicates(Policy(never(), {}), dict, [{}], "refuse_all")[0](0, {})
+    >>> call = lambda row, patch: patch
+    >>> refuse_duplicates(Policy(never(), {}), call, [{}], "refuse_all")[0](0, {})
     {}
     """
     if on_duplicates == "fold":
-        return lambda _row, patch: call(patch), patches
+        return call, patches
     if on_duplicates == "refuse_later":
         return refuse_later(policy, call), patches
     all_patches = list(patches)
@@ -245,36 +239,9 @@ def refuse_duplicates(
     def upsert(row: int, patch: Mapping[str, Any]) -> T:
         if row in refusals:
             raise refusals[row]
-        return call(patch)
+        return call(row, patch)
 
     return upsert, all_patches
-
-
-def first_duplicate(
-    policy: Policy, patches: Sequence[Mapping[str, Any]]
-) -> dict[int, Refused]:
-    """
-    Find the patch at which ``on_duplicates="refuse_later"`` ends an atomic batch.
-
-    Args:
-        policy: The keys of its strategy are compared.
-        patches: All patches of the batch.
-
-    Returns:
-        Row to refusal, of the first patch that shares a key with an earlier one;
-        empty if none does.
-
-    >>> from upsertcore import Policy, never
-    >>> first_duplicate(Policy(never(), {}), [{}, {}])
-    {}
-    """
-    check = refuse_later(policy, lambda _patch: None)
-    for row, patch in enumerate(patches):
-        try:
-            check(row, patch)
-        except Refused as refusal:
-            return {row: refusal}
-    return {}
 
 
 def _forms_of(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,70 +1,66 @@
 """
-The book: the verbs of an application, over a store in memory.
+The book: the verbs of an application, over any store.
 
 Rules:
     Each verb is one decision, made by a plan, and one write, made by the store.
-    A book is thread-safe, whatever the functions of an application do.
+    A verb reads contacts through a view, and knows nothing of how they are kept.
     A call that is refused, or raises, changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from functools import partial
-from typing import Any, Literal, NoReturn, TypeAlias, Unpack, final, overload
+from itertools import chain
+from typing import Any, Literal, TypeAlias, overload
 
 from upsertcore.book.arguments import (
-    BookOptions,
     OnDuplicates,
     OnItself,
     OnRefused,
     check_batch,
     check_choice,
-    check_count,
-    check_function,
-    check_index,
     check_number,
     check_outcome,
     check_plan,
-    check_policy,
-    check_several,
     check_version,
     plain_id,
 )
 from upsertcore.book.batch import atomic_batch, refuse_duplicates, run_calls
-from upsertcore.book.compare_policies import Comparison, compare_sides, side
-from upsertcore.book.delete import make_delete, time_of_deletion
-from upsertcore.book.fast_path import FastPath, has_fast_path
-from upsertcore.book.loading import load_rows, rows_of
+from upsertcore.book.delete import make_delete
+from upsertcore.book.loading import rows_of
+from upsertcore.book.purge import make_purge
 from upsertcore.book.undo import make_undo
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.engine.outcomes import Outcomes
-from upsertcore.engine.patch import Request, check_scope, freeze_field, read_patch
+from upsertcore.engine.patch import (
+    Request,
+    check_scope,
+    freeze_field,
+    read_patch,
+    request_maker,
+)
 from upsertcore.engine.plan import Plan
-from upsertcore.errors import InvalidField, InvalidPolicy, Refused, UnknownContact
+from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
 from upsertcore.model.contact import Contact
+from upsertcore.model.view import BookView
 from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
-from upsertcore.store.apply_changes import apply_changes
-from upsertcore.store.clock import utc_now
-from upsertcore.store.contact_index import ContactIndex, index_for
 from upsertcore.store.idempotency import call_key
-from upsertcore.store.ids import fresh_ids
 from upsertcore.store.journal import Entry
-from upsertcore.store.memory import MemoryStore
-from upsertcore.store.transaction import Remainder
+from upsertcore.store.transaction import FastVerbs, Remainder, Store
 from upsertcore.values import list_names
 
-__all__ = ["ContactBook"]
+__all__ = ["Book"]
 
+FastPathOf: TypeAlias = Callable[[Policy, Strategy], FastVerbs | None]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
 _NEVER = never()
@@ -73,79 +69,29 @@ _MAX_OVERRIDES = 64
 _NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
 
 
-@final
-class ContactBook:
+class Book:
     """
-    Contacts under one policy.
+    The verbs of a book, over a store.
 
     Args:
         policy: The policy.
-        ids: Returns a fresh id at each call. If None, random unique ids are made.
-        clock: Returns an aware time. If None, the current time in UTC is used.
-        index: The index to use, made with the policy's key names; a new one if None.
-            No other book may write to it.
-        retain_calls: How many calls with an idempotency key are remembered, per scope.
-        retain_changes: How many changes :meth:`changes_since` returns; None for all.
-
-    Raises:
-        InvalidPolicy: If the index has other keys than the policy.
-
-    A book pickles, with what it retains, if its policy, ``ids`` and ``clock`` do; it
-    is not copied: load its rows.
-
-    Laws:
-        The same policy, calls, ids and clock: the same ``dump()``.
-
-    >>> from upsertcore import Policy, field, first_match, normalize
-    >>> policy = Policy(
-    ...     first_match("email"),
-    ...     {"email": field(key=normalize.email, unique=True), "name": field()},
-    ... )
-    >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
-    >>> book.upsert({"email": "ada@x.org", "name": "Ada"}).result
-    'created'
-    >>> book.upsert({"email": "ADA@x.org", "name": "Ada"}).changes
-    (Change(field='email', before='ada@x.org', after='ADA@x.org'),)
-    >>> book.upsert({"email": "ADA@x.org"}).result, len(book)
-    ('unchanged', 1)
+        store: Where contacts and keys are kept.
+        fast_path: Returns the common calls of a policy and a match strategy in the
+            store's own terms; None where it has none.
     """
 
     __slots__ = (
-        *("_checks_ids", "_fast_create", "_fast_upsert", "_fast_upsert_many"),
-        *("_index", "_overrides", "_policy", "_store"),
+        *("_fast_create", "_fast_path", "_fast_upsert", "_fast_upsert_many"),
+        *("_overrides", "_policy", "_store"),
     )
 
     def __init__(
-        self,
-        policy: Policy,
-        *,
-        ids: Callable[[], str] | None = None,
-        clock: Callable[[], datetime] | None = None,
-        index: ContactIndex | None = None,
-        retain_calls: int = 1_000,
-        retain_changes: int | None = 0,
+        self, policy: Policy, store: Store, fast_path: FastPathOf = lambda *_: None
     ) -> None:
-        check_policy("policy", policy)
-        check_function("ids", ids, "pass one that returns a fresh id, as uuid4().hex")
-        check_function("clock", clock, "pass one that returns an aware time")
-        check_count("retain_calls", retain_calls, "pass 0 to remember no calls")
-        names = tuple(key.name for key in policy.all_keys)
-        check_index(index)
-        if index is None:
-            index = index_for(policy)
-        if index.keys != names:
-            keys = [list_names(keys) or "none" for keys in (names, index.keys)]
-            what = f"must have the keys {keys[0]}, not {keys[1]}"
-            raise InvalidPolicy(f"index: {what}; make it with the keys of the policy")
-        self._policy, self._index = policy, index
-        self._checks_ids = ids is not None
+        self._policy, self._store, self._fast_path = policy, store, fast_path
         self._overrides: dict[Any, Any] = {}
-        ids = fresh_ids() if ids is None else ids
-        clock = utc_now if clock is None else clock
-        limits = retain_calls, retain_changes
-        self._store = MemoryStore(index, ids, clock, policy, *limits)
         self._fast_upsert = self._fast_upsert_many = self._fast_create = None
-        fast, creating = [self._fast_path(policy, m) for m in (policy.match, _NEVER)]
+        fast, creating = [fast_path(policy, m) for m in (policy.match, _NEVER)]
         if fast is not None and creating is not None:
             self._fast_upsert, self._fast_upsert_many = fast.upsert, fast.upsert_many
             self._fast_create = creating.upsert
@@ -199,38 +145,19 @@ class ContactBook:
         Laws:
             Idempotent: a second equal call is ``unchanged``.
         """
-        if (
-            idempotency_key is None
-            and if_version is None
-            and null is None
-            and blank is None
-            and rules is None
-        ):
-            if self._fast_upsert is None:
-                return self._upsert_by_plan(patch, scope, None)
-            result = self._fast_upsert(patch, scope)
-            if type(result) is tuple:
-                return outcome_from_record(result, self._policy)
-            return self._upsert_by_plan(patch, scope, result)  # type: ignore[arg-type]
-        check_version(if_version)
-        policy, fast_upsert = self._overridden(rules, null, blank)
+        policy, fast_upsert = self._policy, self._fast_upsert
         remainder: Any = None
+        if if_version is not None:
+            check_version(if_version)
+        if null is not None or blank is not None or rules is not None:
+            policy, fast_upsert = self._overridden(rules, null, blank)
         if idempotency_key is None and if_version is None and fast_upsert is not None:
-            result = fast_upsert(patch, scope)
-            if type(result) is tuple:
-                return outcome_from_record(result, policy)
-            remainder = result
-        make_request = self._request_maker(
-            policy, patch, scope, policy.match, remainder
-        )
-        call_identity = call_key(
-            idempotency_key, make_request, if_version, null, blank, rules
-        )
-        return self._store.write(
-            make_request,
-            lambda request: decide_request(policy, request, if_version),
-            call_identity,
-            remainder,
+            remainder = fast_upsert(patch, scope)
+            if type(remainder) is tuple:
+                return outcome_from_record(remainder, policy)
+        how = if_version, null, blank, rules
+        return self._write(
+            policy, policy.match, patch, scope, remainder, idempotency_key, *how
         )
 
     def create(
@@ -256,17 +183,11 @@ class ContactBook:
         """
         remainder: Any = None
         if idempotency_key is None and self._fast_create is not None:
-            result = self._fast_create(patch, scope)
-            if type(result) is tuple:
-                return outcome_from_record(result, self._policy)
-            remainder = result
-        make_request = self._request_maker(self.policy, patch, scope, _NEVER, remainder)
-        call_identity = call_key(idempotency_key, make_request)
-        return self._store.write(
-            make_request,
-            lambda request: decide_request(self.policy, request),
-            call_identity,
-            remainder,
+            remainder = self._fast_create(patch, scope)
+            if type(remainder) is tuple:
+                return outcome_from_record(remainder, self._policy)
+        return self._write(
+            self._policy, _NEVER, patch, scope, remainder, idempotency_key
         )
 
     def plan(
@@ -298,7 +219,9 @@ class ContactBook:
             As :meth:`upsert`.
         """
         policy, _fast = self._overridden(rules, null, blank)
-        make_request = self._request_maker(policy, patch, scope, policy.match)
+        scope = check_scope(scope)
+        sent = read_patch(policy, patch)
+        make_request = request_maker(policy, sent, scope, policy.match)
         return self._store.plan(make_request, partial(decide_request, policy))
 
     def apply(self, plan: Plan) -> Outcome:
@@ -384,7 +307,8 @@ class ContactBook:
         Laws:
             It is the left fold of :meth:`upsert`, except for refused duplicates.
 
-        >>> from upsertcore import Policy, errors, field, first_match, normalize
+        >>> from upsertcore import ContactBook, Policy, errors, field
+        >>> from upsertcore import first_match, normalize
         >>> fields = {"email": field(key=normalize.email), "age": field()}
         >>> book = ContactBook(Policy(first_match("email"), fields))
         >>> try:
@@ -396,17 +320,16 @@ class ContactBook:
         check_batch(patches, on_refused, on_duplicates, atomic=atomic)
         if atomic:
             scope = check_scope(scope)
-            return Outcomes(
-                self._store.write_all(
-                    atomic_batch(self.policy, patches, scope, on_duplicates)
-                )
-            )
+            run = atomic_batch(self._policy, patches, scope, on_duplicates)
+            return Outcomes(self._store.write_all(run))
         if on_duplicates == "fold" and self._fast_upsert_many is not None:
+            by_plan = partial(self._write, self._policy, self._policy.match)
             collect = on_refused == "collect"
-            return self._fast_upsert_many(
-                patches, scope, self._upsert_by_plan, collect=collect
-            )
-        upsert = partial(self.upsert, scope=scope)
+            return self._fast_upsert_many(patches, scope, by_plan, collect=collect)
+
+        def upsert(_row: int, patch: Mapping[str, Any]) -> Outcome:
+            return self.upsert(patch, scope=scope)
+
         calls = refuse_duplicates(self.policy, upsert, patches, on_duplicates)
         return Outcomes(run_calls(*calls, on_refused))
 
@@ -428,7 +351,7 @@ class ContactBook:
             A look-up or two.
         """
         scope, id = check_scope(scope), plain_id(id)
-        contact = self._store.read(lambda: self._index.get(id))
+        contact = self._store.read(lambda view: view.get(id))
         if contact.scope != scope:
             raise UnknownContact(id)
         return contact
@@ -464,13 +387,10 @@ class ContactBook:
         """
         scope = check_scope(scope)
         forms = self._key(key).lookup_forms(freeze_field("value", value))
-        index = self._index
 
-        def query() -> tuple[Contact, ...]:
-            ids = [id for form in forms for id in index.holders(key, form, scope)]
-            if len(forms) > 1:
-                ids = sorted({*ids}, key=index.place_of)
-            return tuple([index.get(id) for id in ids])
+        def query(view: BookView) -> tuple[Contact, ...]:
+            holders = [view.holders(key, form, scope) for form in forms]
+            return tuple(view.contacts(dict.fromkeys(chain(*holders))))
 
         return self._store.read(query)
 
@@ -510,18 +430,13 @@ class ContactBook:
         by_name = compiled(self.policy).by_name
         names = dict.fromkeys([self._key(name).name for name in keys or by_name])
 
-        def query() -> tuple[tuple[Contact, ...], ...]:
-            index = self._index
-            contacts: dict[int, Contact] = {}
-
-            def present_places(ids: list[str]) -> list[int]:
-                # Deleted contacts are added too, so that each is built only once.
-                holders = {index.place_of(id): index.get(id) for id in ids}
-                contacts.update(holders)
-                return [n for n, one in holders.items() if one.deleted_at is None]
-
-            shared = (ids for name in names for ids in index.shared_forms(name, scope))
-            families = groups(filter(None, map(present_places, shared)))
+        def query(view: BookView) -> tuple[tuple[Contact, ...], ...]:
+            shared = [ids for name in names for ids in view.shared_forms(name, scope)]
+            contacts = view.contacts({*chain(*shared)})
+            present = enumerate(contacts)
+            places = {one.id: n for n, one in present if one.deleted_at is None}
+            connected = ([places[id] for id in ids if id in places] for ids in shared)
+            families = groups(filter(None, connected))
             return tuple(tuple([contacts[n] for n in family]) for family in families)
 
         return self._store.read(query)
@@ -575,26 +490,22 @@ class ContactBook:
         named = [plain_id(id) for id in (survivor, *others)]
         check_choice("on_itself", on_itself, OnItself)
 
-        def make_request() -> Request:
-            return Request(
-                compiled(self.policy).by_name, _NOTHING, self._index, tenant, _NEVER
-            )
-
         def decide(request: Request) -> Plan:
-            contacts: dict[str, Contact] = {}
+            ids = []
             for id in named:
-                contacts[id] = request.get(id)[0]
-                if contacts[id].scope != tenant:
+                contact = request.get(id)[0]
+                if contact.scope != tenant:
                     raise UnknownContact(id)
-            first = contacts.pop(survivor).id
-            ids = dict.fromkeys(contact.id for contact in contacts.values())
-            if (first in ids or survivor in others) and on_itself == "refuse":
+                ids.append(contact.id)
+            first, *rest = ids
+            if first in rest and on_itself == "refuse":
                 advice = "leave it out, or set on_itself='ignore'"
                 reason = f"is the survivor itself; {advice}"
                 raise InvalidField("others", first, reason)
-            merged = tuple(id for id in ids if id != first)
+            merged = tuple(dict.fromkeys([id for id in rest if id != first]))
             return decide_merge(self.policy, request, first, merged)
 
+        make_request = request_maker(self.policy, _NOTHING, tenant, _NEVER)
         return self._store.write(make_request, decide)
 
     def dedupe(
@@ -662,8 +573,8 @@ class ContactBook:
         Cost:
             Linear in the contact, and in the contacts that share its forms.
         """
-        now = time_of_deletion(self.policy, self._store.time)
-        delete = make_delete(plain_id(id), check_scope(scope), now)
+        id, scope = plain_id(id), check_scope(scope)
+        delete = make_delete(self.policy, id, scope, self._store.time)
         return self._store.change(delete).contact
 
     def undo(self, outcome: Outcome) -> Outcome:
@@ -733,45 +644,7 @@ class ContactBook:
         >>> book.purge("c-1"), len(book), book.changes_since()
         (1, 0, (Entry(number=1, outcome=None),))
         """
-        return self._store.purge(plain_id(id), check_scope(scope))
-
-    def compare(
-        self, other: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
-    ) -> Comparison:
-        """
-        Return where results under another policy would differ; nothing changes.
-
-        Args:
-            other: A policy under which the contacts of this book can be loaded.
-            patches: Sent to two copies of the book, one under each policy, both with
-                the system clock.
-            scope: The tenant.
-
-        Raises:
-            Refused: If a contact of this book cannot be loaded under *other*.
-
-        Cost:
-            Linear in the book and the patches; holds two copies of the book.
-
-        >>> from upsertcore import ContactBook, Policy, field, first_match
-        >>> from upsertcore import first_present, normalize
-        >>> fields = {name: field(key=normalize.exact) for name in ("id", "email")}
-        >>> book = ContactBook(Policy(first_match("id", "email"), fields))
-        >>> patches = [{"email": "a@x"}, {"id": 1, "email": "a@x"}]
-        >>> print(
-        ...     book.compare(
-        ...         Policy(first_present("id", "email"), fields), patches
-        ...     ).explain()
-        ... )
-        2 patches, 1 difference
-        row 1: contact: 'row 0' / 'row 1'
-        """
-        check_policy("other", other)
-        check_several("patches", patches, "put one patch into a list")
-        scope = check_scope(scope)
-        rows, load = self.dump(), ContactBook.load
-        sides = [side(load, policy, rows, scope) for policy in (self.policy, other)]
-        return compare_sides(patches, *sides)
+        return self._store.purge(make_purge(plain_id(id), check_scope(scope)))
 
     def changes_since(self, number: int = 0) -> tuple[Entry, ...]:
         """
@@ -825,90 +698,11 @@ class ContactBook:
         """
         return [*rows_of(self)]
 
-    @classmethod
-    def load(
-        cls,
-        policy: Policy,
-        rows: Iterable[Mapping[str, Any]],
-        **options: Unpack[BookOptions],
-    ) -> ContactBook:
-        """
-        Make a book of the rows of :meth:`dump`.
-
-        Args:
-            policy: The policy; it may differ from that of the dump.
-            rows: In any order; each row is checked.
-            options: As in the constructor.
-
-        Raises:
-            Refused: As :func:`upsertcore.book.loading.load_rows`.
-
-        Cost:
-            Near-linear in the rows and their forms.
-
-        >>> from upsertcore import Policy, field, first_match, normalize
-        >>> fields = {"email": field(key=normalize.email)}
-        >>> book = ContactBook(Policy(first_match("email"), fields))
-        >>> _ = book.upsert({"email": "ada@x.org"})
-        >>> ContactBook.load(book.policy, book.dump()).dump() == book.dump()
-        True
-        """
-        check_policy("policy", policy, "pass the policy first, then the rows")
-        book = cls(policy, **options)
-        load_rows(book._index, policy, rows)
-        return book
-
-    @classmethod
-    def from_changes(
-        cls, policy: Policy, entries: Iterable[Entry], **options: Unpack[BookOptions]
-    ) -> ContactBook:
-        """
-        Make a book by replaying the entries of :meth:`changes_since`.
-
-        Args:
-            policy: The policy under which the changes were made.
-            entries: All entries from the first one on, in order.
-            options: As in the constructor.
-
-        Raises:
-            ValueError: If an entry is missing or out of order.
-
-        Cost:
-            Linear in the entries and the contacts that they change.
-        """
-        book = cls(policy, **options)
-        apply_changes(book._index, policy, entries)
-        return book
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Ids that the library makes begin anew, so that no two books make the same.
-        ids = self._store.ids if self._checks_ids else None
-        options = {"ids": ids, "clock": self._store.clock, **self._store.limits}
-        contacts, retained = self._store.retained()
-        parts = self.policy, [*rows_of(contacts)], options, retained
-        return ContactBook._restored, parts
-
-    @classmethod
-    def _restored(
-        cls, policy: Policy, rows: list[Any], options: Any, retained: Any
-    ) -> ContactBook:
-        book = cls(policy, **options)
-        load_rows(book._index, policy, rows)
-        book._store.restore(retained)
-        return book
-
-    def __copy__(self) -> NoReturn:
-        advice = "make another of its rows: ContactBook.load(policy, book.dump())"
-        raise TypeError(f"book: must not be copied; {advice}")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        self.__copy__()
-
     def __len__(self) -> int:
-        return self._store.read(lambda: len(self._index))
+        return self._store.read(len)
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._store.read(lambda: iter(self._index))
+        return self._store.read(iter)
 
     def __contains__(self, id: object) -> bool:
         scope, id = id if type(id) is tuple and len(id) == 2 else ("", id)
@@ -917,26 +711,30 @@ class ContactBook:
         except (UnknownContact, InvalidField):
             return False
 
-    def _upsert_by_plan(
-        self, patch: Any, scope: Any, remainder: Remainder | None
+    def _write(
+        self,
+        policy: Policy,
+        match: Strategy,
+        patch: Mapping[str, Any],
+        scope: str,
+        remainder: Remainder | None,
+        idempotency_key: str | None = None,
+        *how: Any,
     ) -> Outcome:
-        """Complete an upsert that the fast path does not handle."""
-        policy = self.policy
-        make_request = self._request_maker(
-            policy, patch, scope, policy.match, remainder
-        )
+        """Read a patch once, decide on it, and write the decision."""
+        scope = check_scope(scope)
+        sent: Any = None
+        forms: Mapping[str, Any] = {}
+        if remainder is not None:
+            sent, forms = remainder.read, remainder.forms
+        if sent is None:
+            sent = read_patch(policy, patch)
         return self._store.write(
-            make_request, partial(decide_request, policy), None, remainder
+            request_maker(policy, sent, scope, match, forms),
+            partial(decide_request, policy, if_version=how[0] if how else None),
+            call_key(idempotency_key, scope, sent, match, *how),
+            remainder,
         )
-
-    def _fast_path(self, policy: Policy, match: Strategy) -> FastPath | None:
-        """Return the fast path of a policy; None where there is none."""
-        # An override of an undeclared field declares it, and it has no column.
-        has_columns = self._index.names.declared == tuple(policy.fields)
-        if not (has_columns and has_fast_path(policy)):
-            return None
-        checks_ids = self._checks_ids
-        return FastPath(policy, match, self._index, self._store, checks_ids=checks_ids)
 
     def _overridden(
         self, rules: Any, null: Any, blank: Any
@@ -961,25 +759,6 @@ class ContactBook:
                 self._overrides.clear()
             self._overrides[key] = policy, fast_upsert
         return policy, fast_upsert
-
-    def _request_maker(
-        self,
-        policy: Policy,
-        patch: Mapping[str, Any],
-        scope: str,
-        match: Strategy,
-        remainder: Remainder | None = None,
-    ) -> Callable[[], Request]:
-        """Read a patch once; return a function that makes a fresh request of it."""
-        scope = check_scope(scope)
-        keys = compiled(policy).by_name
-        values: Any = None
-        forms: Mapping[str, Any] = {}
-        if remainder is not None:
-            values, forms = remainder.read, remainder.forms
-        if values is None:
-            values = read_patch(policy, patch)
-        return lambda: Request(keys, values, self._index, scope, match, forms)
 
     def _key(self, name: Any) -> Key:
         plain = str.__str__(name) if isinstance(name, str) else ""

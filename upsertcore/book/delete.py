@@ -21,45 +21,34 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.store.transaction import Stage
 
-__all__ = ["make_delete", "time_of_deletion"]
-
-
-def time_of_deletion(policy: Policy, time: Callable[[], datetime]) -> datetime | None:
-    """
-    Return the time to mark a contact as deleted; None if it is removed.
-
-    Args:
-        policy: Under ``on_deleted="forget"`` it is removed.
-        time: Called if it is kept.
-
-    >>> from upsertcore import Policy, never
-    >>> time_of_deletion(Policy(never(), {}), datetime.now) is None
-    True
-    """
-    return None if policy.on_deleted == "forget" else time()
+__all__ = ["make_delete"]
 
 
 def make_delete(
-    id: str, scope: str, now: datetime | None
+    policy: Policy, id: str, scope: str, time: Callable[[], datetime]
 ) -> Callable[[Stage], Outcome]:
     """
     Return a function that deletes a contact.
 
     Args:
+        policy: Under ``on_deleted="forget"`` the contact is removed.
         id: The contact's own id.
         scope: The tenant.
-        now: The time to mark it as deleted; None to remove it.
+        time: Returns the time of the deletion; called if the contact is kept.
 
     Returns:
         A function that stages the change, or raises ``UnknownContact``.
 
     >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore.store.contact_index import IndexStage
-    >>> make_delete("c-1", "", None)(IndexStage(ContactIndex()))
+    >>> from upsertcore import Policy, never
+    >>> delete = make_delete(Policy(never(), {}), "c-1", "", datetime.now)
+    >>> delete(IndexStage(ContactIndex()))
     Traceback (most recent call last):
     ...
     upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
     """
+    now = None if policy.on_deleted == "forget" else time()
 
     def delete(stage: Stage) -> Outcome:
         before, forms = stage.get_with_forms(id)

@@ -19,7 +19,7 @@ from upsertcore.engine.max_forms import (
 )
 from upsertcore.engine.merge_patch import Draft
 from upsertcore.engine.outcome import result_of
-from upsertcore.engine.patch import Request, check_scope, read_patch
+from upsertcore.engine.patch import Request, check_scope, read_patch, request_maker
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import check_rematch
 from upsertcore.engine.target import Target, check_not_deleted, target_of
@@ -88,9 +88,7 @@ def decide(
     scope = check_scope(scope)
     strategy = policy.match if match is None else match
     fields = read_patch(policy, patch)
-    return decide_request(
-        policy, Request(compiled(policy).by_name, fields, index, scope, strategy)
-    )
+    return decide_request(policy, request_maker(policy, fields, scope, strategy)(index))
 
 
 def decide_request(

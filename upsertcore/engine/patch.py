@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
 
-__all__ = ["Fields", "Request", "check_scope", "freeze_field", "read_patch"]
+__all__ = [
+    "Fields",
+    "Request",
+    "check_scope",
+    "freeze_field",
+    "read_patch",
+    "request_maker",
+]
 
 Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
@@ -373,14 +380,9 @@ class Request:
         )
         sent = {name: v for name, v in self.sent.items() if name not in fields}
         ignored = {name: reason for name in fields if name in self.sent}
-        shorter = Request(
-            self._keys,
-            (sent, {**self.ignored, **ignored}),
-            self._index,
-            self.scope,
-            self.strategy,
-            self._forms,
-        )
+        patch = sent, {**self.ignored, **ignored}
+        others = self._index, self.scope, self.strategy, self._forms
+        shorter = Request(self._keys, patch, *others)
         shorter.contacts, shorter.lookups = self.contacts, self.lookups
         shorter.hits = {n: hits for n, hits in self.hits.items() if n not in dropped}
         shorter.dropped_keys = {
@@ -394,3 +396,29 @@ class Request:
         contacts = ((id, contact) for id, (contact, _) in self.contacts.items())
         lookups = (((*form, self.scope), ids) for form, ids in self.lookups.items())
         return stale_reason(index, contacts, lookups)
+
+
+def request_maker(
+    policy: Policy,
+    patch: tuple[Fields, Mapping[str, str]],
+    scope: str,
+    strategy: Strategy,
+    forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
+) -> Callable[[View], Request]:
+    """
+    Return a function that makes a fresh request of a patch on a view.
+
+    Args:
+        policy: The policy whose keys are looked up.
+        patch: As for :class:`Request`, as the other arguments.
+        scope: The tenant.
+        strategy: The match strategy.
+        forms: Forms that are known already.
+
+    >>> from upsertcore import Policy, never
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> request_maker(Policy(never(), {}), ({}, {}), "s", never())(ContactIndex()).scope
+    's'
+    """
+    keys = compiled(policy).by_name
+    return lambda view: Request(keys, patch, view, scope, strategy, forms)

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, final
 
 from attrs import evolve
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import check_scope
 from upsertcore.errors import Refused, add_note

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.laws import books, calls, logs, merges, not_stored
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Merge, Trial

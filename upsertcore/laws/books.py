@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import (

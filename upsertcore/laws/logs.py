@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, permutations
 from typing import Any
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.book.loading import rows_of
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.outcomes import Outcomes

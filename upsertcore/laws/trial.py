@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import count
 from typing import Any, TypeAlias, final
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import read_patch
 from upsertcore.errors import Refused

@@ -1,8 +1,9 @@
 """
-The view: what a decision reads from a store.
+The view: what a decision reads from a store, and what the verbs of a book read besides.
 
 Rules:
     A view only reads; indexes and overlays implement it, and so may applications.
+    It has contacts and forms, and does not show how they are kept.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from upsertcore.model.contact import Contact
 
-__all__ = ["Forms", "View"]
+__all__ = ["BookView", "Forms", "View"]
 
 Forms: TypeAlias = tuple[tuple[str, ...], ...]
 """The normal forms that a contact holds, per key of its policy, aliases last."""
@@ -32,3 +35,21 @@ class View(Protocol):
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Return the ids of the contacts that hold a form, by creation."""
         ...
+
+
+class BookView(View, Protocol):
+    """All contacts of a store, for the verbs that read several."""
+
+    def contacts(self, ids: Iterable[str]) -> list[Contact]:
+        """Return the contacts that have these ids as their own, by creation."""
+        ...
+
+    def shared_forms(
+        self, key: str, scope: str | None = None
+    ) -> Iterable[Sequence[str]]:
+        """Return the ids of the holders of each form that has several."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Contact]: ...

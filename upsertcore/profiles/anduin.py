@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, final
 
 from upsertcore import normalize
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, KeyInUse, MissingField, NoMatchKey, Refused

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, final
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.decide import decide as decision
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan

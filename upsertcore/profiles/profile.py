@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, final
 
 from attrs import frozen
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import Refused

@@ -19,7 +19,7 @@ from operator import is_
 from typing import Any, final
 
 from upsertcore import normalize
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, Refused

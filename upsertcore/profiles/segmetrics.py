@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import attrs
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import (

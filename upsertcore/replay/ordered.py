@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 
 from attrs import frozen
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.book.loading import Loader
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome

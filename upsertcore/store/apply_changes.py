@@ -18,24 +18,22 @@ from upsertcore.store.journal import Entry
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
     from upsertcore.policy.policy import Policy
-    from upsertcore.store.contact_index import ContactIndex
+    from upsertcore.store.transaction import Stage
 
 __all__ = ["apply_changes"]
 
 
-def apply_changes(
-    index: ContactIndex, policy: Policy, entries: Iterable[Entry]
-) -> None:
+def apply_changes(stage: Stage, policy: Policy, entries: Iterable[Entry]) -> None:
     """
-    Replay changes into an index.
+    Replay changes into an index, or into a write in preparation.
 
     Args:
-        index: The index as it was before the first of them.
+        stage: The contacts as they were before the first of them.
         policy: The policy under which they were made.
         entries: In their order, without a gap.
 
     Raises:
-        ValueError: If entries are missing or out of order, or do not fit the index.
+        ValueError: If entries are missing or out of order, or do not fit the contacts.
 
     >>> from upsertcore import Policy, never
     >>> from upsertcore.store.contact_index import ContactIndex
@@ -54,20 +52,20 @@ def apply_changes(
         if entry.outcome is not None:
             change = _change(policy, entry.outcome)
             try:
-                change(index)
+                change(stage)
             except UnknownContact as error:
                 what = f"{entry.number} must not name an unknown contact"
                 advice = "pass all entries from the first one on"
                 raise ValueError(f"entries: {what}; {advice}") from error
 
 
-def _change(policy: Policy, outcome: Outcome) -> Callable[[ContactIndex], object]:
+def _change(policy: Policy, outcome: Outcome) -> Callable[[Stage], object]:
     """Return a replay of a change; the forms are computed before, by the policy."""
     contact = outcome.contact
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
-        return lambda index: index.remove(contact.id)
+        return lambda stage: stage.remove(contact.id)
     forms = held_forms(policy, contact)
     if outcome.result == "undone" and outcome.merged:
         back = [(other, held_forms(policy, other)) for other in outcome.merged]
-        return lambda index: index.split(contact, forms, back)
-    return lambda index: index.put(contact, forms)
+        return lambda stage: stage.split(contact, forms, back)
+    return lambda stage: stage.put(contact, forms)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import evolve
@@ -24,7 +24,7 @@ from upsertcore.values import thaw
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
-    from upsertcore.engine.patch import Request
+    from upsertcore.matching.protocol import Strategy
 
 __all__ = [
     "CallKey",
@@ -47,14 +47,20 @@ slow to find once many items before it were removed."""
 
 
 def call_key(
-    key: Any, make_request: Callable[[], Request], *overrides: Any
+    key: Any,
+    scope: str,
+    patch: tuple[Mapping[str, Any], Mapping[str, str]],
+    strategy: Strategy,
+    *overrides: Any,
 ) -> CallKey | None:
     """
     Identify a call, so that no other call is taken for it.
 
     Args:
         key: The idempotency key, None if the call has none.
-        make_request: Returns the request of the call: patch, scope and strategy.
+        scope: The tenant.
+        patch: The fields as they were read, and what is ignored.
+        strategy: The match strategy.
         overrides: The call's other arguments; a mapping is compared by its items.
 
     Returns:
@@ -65,10 +71,8 @@ def call_key(
         InvalidField: If the key is not text, or blank.
 
     >>> from upsertcore import never
-    >>> from upsertcore.store.contact_index import ContactIndex
-    >>> from upsertcore.engine.patch import Request
-    >>> request = Request({}, ({}, {}), ContactIndex(), "", never())
-    >>> call_key("k-1", lambda: request)[:2], call_key(None, lambda: request)
+    >>> call = "", ({}, {}), never()
+    >>> call_key("k-1", *call)[:2], call_key(None, *call)
     (('', 'k-1'), None)
     """
     if key is None:
@@ -76,12 +80,11 @@ def call_key(
     if not isinstance(key, str) or not key.strip():
         reason = "must be text that is not blank; pass uuid4().hex, say"
         raise InvalidField("idempotency_key", key, reason)
-    request = make_request()
-    sent = {name: thaw(value) for name, value in request.sent.items()}
-    text = json.dumps([sent, dict(request.ignored)], sort_keys=True)
+    sent = {name: thaw(value) for name, value in patch[0].items()}
+    text = json.dumps([sent, dict(patch[1])], sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()
     rest = tuple([_hashable(override) for override in overrides])
-    return request.scope, str.__str__(key), (request.strategy, digest, rest)
+    return scope, str.__str__(key), (strategy, digest, rest)
 
 
 def replay_of(call: CallKey, logged: LoggedCall | None) -> Outcome | None:

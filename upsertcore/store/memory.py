@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import partial
 from itertools import count
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
@@ -32,19 +31,19 @@ from upsertcore.model.write_record import (
     Record,
 )
 from upsertcore.store.contact_index import IndexStage
+from upsertcore.store.history import HistoryStage
 from upsertcore.store.idempotency import CallKey, CallLog, LoggedCall, replay_of
 from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
-from upsertcore.store.purge import purge_redo
 from upsertcore.store.queue import dequeue, ready_state, state_for
-from upsertcore.store.redo import Redo, complete
+from upsertcore.store.redo import NOT_ACQUIRED, Redo, complete, locked
 from upsertcore.store.stamp import Stamp
 from upsertcore.store.transaction import (
     Decide,
+    History,
     MakeRequest,
     Remainder,
-    RequestFromView,
     Stage,
     WriteStep,
 )
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
     from upsertcore.model.contact import Contact
-    from upsertcore.model.view import Forms
+    from upsertcore.model.view import BookView, Forms
     from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["MemoryStore"]
@@ -82,9 +81,6 @@ _DOUBTFUL = (Refused, UnknownContact, ValueError)
 """Errors that a half-completed write may cause for a concurrent reader: a refusal, a
 missing id, a contact that cannot be constructed."""
 
-_NOT_ACQUIRED = ("cannot release un-acquired lock",)
-"""What Python reports for a lock that this thread does not hold."""
-
 _stores: WeakSet[MemoryStore] = WeakSet()
 
 
@@ -108,8 +104,8 @@ class MemoryStore:
     >>> from upsertcore.store.contact_index import ContactIndex
     >>> from upsertcore.store.clock import utc_now
     >>> from upsertcore.store.ids import fresh_ids
-    >>> MemoryStore(ContactIndex(), fresh_ids(), utc_now).read(lambda: 1)
-    1
+    >>> MemoryStore(ContactIndex(), fresh_ids(), utc_now).read(len)
+    0
     """
 
     __slots__ = (
@@ -137,7 +133,7 @@ class MemoryStore:
         self._is_owner: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
         _stores.add(self)
 
-    def read(self, query: Callable[[], T]) -> T:
+    def read(self, query: Callable[[BookView], T]) -> T:
         """
         Read the index under the lock.
 
@@ -145,31 +141,36 @@ class MemoryStore:
             query: Reads, and calls no function of a caller.
         """
         self.check_reentry()
-        with self.lock:
-            complete(self)
-            return self._guarded(query)
 
-    def _guarded(self, query: Callable[[], T]) -> T:
+        def read() -> T:
+            complete(self)
+            return self._guarded(query, self._index)
+
+        return locked(self.lock, read)
+
+    def _guarded(self, query: Callable[[A], T], argument: A) -> T:
         """Read the index under the lock, and keep finalisers from writing meanwhile."""
         self._is_reading = True
         try:
-            return query()
+            return query(argument)
         finally:
             self._is_reading = False
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:
         """Return the changes after a number."""
-        return self.read(lambda: self.journal.since(number, self.completed[NUMBER]))
+        return self.read(
+            lambda _view: self.journal.since(number, self.completed[NUMBER])
+        )
 
     def retained(self) -> tuple[Iterator[Contact], Retained]:
         """Return the contacts, by creation, and what is retained, at one moment."""
 
-        def query() -> tuple[Iterator[Contact], Retained]:
+        def query(view: BookView) -> tuple[Iterator[Contact], Retained]:
             calls = {
                 scope: [*log.items()] for scope, log in self._call_log.calls.items()
             }
             rest = self.completed[NUMBER], [*self.journal.entries], calls
-            return iter(self._index), rest
+            return iter(view), rest
 
         return self.read(query)
 
@@ -193,7 +194,7 @@ class MemoryStore:
         Decide without the lock, and repeat until nothing that was read has changed.
 
         Args:
-            make_request: Returns a fresh request; called once per attempt.
+            make_request: Returns a fresh request on the index; called once per attempt.
             decide: Returns the plan.
 
         Raises:
@@ -227,7 +228,7 @@ class MemoryStore:
         """
         if call is not None:
             # Comparing calls may run a caller's function, so not under the lock.
-            logged = self.read(lambda: self._call_log.lookup(call))
+            logged = self.read(lambda _view: self._call_log.lookup(call))
             replay = replay_of(call, logged)
             if replay is not None:
                 return replay
@@ -265,13 +266,14 @@ class MemoryStore:
         def decide_all(overlay: Overlay) -> tuple[list[Outcome], Overlay]:
             steps = count()
 
-            def step(make_request: RequestFromView, decide: Decide) -> Outcome:
+            def step(make_request: MakeRequest, decide: Decide) -> Outcome:
                 number = next(steps)
                 if number == len(stamps):
                     stamps.append(Stamp(self.ids, self.clock))
                 plan, stamp = decide(make_request(overlay)), stamps[number]
                 stamp.prepare(plan)
-                contact, outcome = _executed(plan, stamp)
+                outcome = stamp.outcome(plan)
+                contact = outcome.contact
                 if plan.before is None and overlay.has_id(contact.id):
                     raise IdInUse(contact.id)
                 if contact is not plan.before:
@@ -287,10 +289,10 @@ class MemoryStore:
             changes = tuple([done for done in outcomes if not done.unchanged])
             if not changes:
                 return outcomes, None
-            stage = self._stage(overlay.created_ids, overlay.puts)
+            stage = self._stage(changes, overlay.puts)
             return outcomes, _record(stage.redo(outcomes=changes), state)
 
-        return self._attempt(lambda: Overlay(self._index), decide_all, prepare)
+        return self._attempt(Overlay, decide_all, prepare)
 
     def apply(self, plan: Plan) -> Outcome:
         """
@@ -302,13 +304,11 @@ class MemoryStore:
         """
         stamp = Stamp(self.ids, self.clock)
 
-        check_basis = partial(plan.check_not_stale, self._index)
-
         def prepare(state: Record) -> tuple[Outcome, Record | None]:
-            check_basis()
+            plan.check_not_stale(self._index)
             return self._prepare(plan, stamp, state, None)
 
-        self.read(check_basis)
+        self.read(plan.check_not_stale)
         stamp.prepare(plan)
         return self._change(prepare)
 
@@ -333,25 +333,26 @@ class MemoryStore:
         """Return the time by the book's clock."""
         return Stamp(self.ids, self.clock).time()
 
-    def purge(self, id: str, scope: str) -> int:
+    def purge(self, edit: Callable[[Stage, History], int]) -> int:
         """
-        Remove a person from the index, the journal and the call log.
+        Change the index, the journal and the call log, without a new entry.
 
-        Raises:
-            UnknownContact: If nothing in them contains this id.
+        Args:
+            edit: As for :meth:`change`.
         """
 
         def prepare(state: Record) -> tuple[int, Record | None]:
-            redo, count = purge_redo(
-                self._index, self.journal, self._call_log, id, scope
-            )
-            return count, _record(redo, state)
+            stage = IndexStage(self._index)
+            history = HistoryStage(self.journal, self._call_log)
+            erased = edit(stage, history)
+            redo = stage.redo(entries=history.entries, calls=history.calls)
+            return erased, _record(redo, state)
 
         return self._change(prepare)
 
     def _attempt(
         self,
-        read: Callable[[], V],
+        read: Callable[[ContactIndex], V],
         decide: Callable[[V], T],
         prepare: Callable[[T, Record], tuple[A, Record | None]],
     ) -> A:
@@ -375,12 +376,12 @@ class MemoryStore:
     def _attempt_once(
         self,
         state: Record,
-        read: Callable[[], V],
+        read: Callable[[ContactIndex], V],
         decide: Callable[[V], T],
         prepare: Callable[[T, Record], tuple[A, Record | None]],
     ) -> tuple[A] | None:
         """Make one attempt; None if the decision is stale."""
-        basis = read()
+        basis = read(self._index)
         try:
             decision = decide(basis)
         except _DOUBTFUL as error:
@@ -410,18 +411,22 @@ class MemoryStore:
                 return None
 
     def _is_stale(self, basis: Basis) -> bool:
-        return self.read(lambda: basis.stale_reason(self._index)) is not None
+        return self.read(lambda _view: basis.stale_reason(self._index)) is not None
 
     def _change(self, prepare: Callable[[Record], tuple[T, Record | None]]) -> T:
         """Prepare a record under the lock, and publish it."""
-        while True:
+
+        def change() -> tuple[T] | None:
+            state = complete(self)
+            result, record = self._guarded(prepare, state)
+            return (result,) if self.publish(state, record) else None
+
+        changed = None
+        while changed is None:
             # A queued call needs the lock to leave the queue, so wait without it.
             ready_state(self)
-            with self.lock:
-                state = complete(self)
-                result, record = self._guarded(partial(prepare, state))
-                if self.publish(state, record):
-                    return result
+            changed = locked(self.lock, change)
+        return changed[0]
 
     def publish(self, state: Record, record: Record | None) -> bool:
         """
@@ -439,7 +444,7 @@ class MemoryStore:
         if record is None:
             return self.published is state
         lock = self.lock
-        # Equal to a with statement, at half its cost.
+        # Equal to locked(), at half its cost.
         try:
             lock.acquire()
             if self.published is not state or self._is_reading:
@@ -462,7 +467,7 @@ class MemoryStore:
                 lock.release()
             except RuntimeError as error:
                 # The lock was not acquired: let the interrupting exception propagate.
-                if error.args != _NOT_ACQUIRED:
+                if error.args != NOT_ACQUIRED:
                     raise
         return True
 
@@ -479,11 +484,13 @@ class MemoryStore:
                 "or a finaliser must not call it; let it set a flag instead"
             )
 
-    def _stage(self, created_ids: Any, puts: list[tuple[Contact, Forms]]) -> IndexStage:
+    def _stage(
+        self, outcomes: Iterable[Outcome], puts: Iterable[tuple[Contact, Forms]]
+    ) -> IndexStage:
         stage = IndexStage(self._index)
-        for id in created_ids:
-            if id in self._index:
-                raise IdInUse(id)
+        for outcome in outcomes:
+            if outcome.created and outcome.contact.id in self._index:
+                raise IdInUse(outcome.contact.id)
         for contact, forms in puts:
             stage.put(contact, forms)
         return stage
@@ -491,36 +498,19 @@ class MemoryStore:
     def _prepare(
         self, plan: Plan, stamp: Stamp, state: Record, call: CallKey | None
     ) -> tuple[Outcome, Record | None]:
-        contact, outcome = _executed(plan, stamp)
-        created_ids = [contact.id] if plan.before is None else []
+        outcome = stamp.outcome(plan)
+        contact = outcome.contact
         puts = [] if contact is plan.before else [(contact, plan.forms)]
         log_entry = None if call is None else (call[0], call[1], (call[2], outcome))
         if not puts and log_entry is None:
             return outcome, None
         changes = () if outcome.unchanged else (outcome,)
-        redo = self._stage(created_ids, puts).redo(outcomes=changes, call=log_entry)
+        redo = self._stage(changes, puts).redo(outcomes=changes, call=log_entry)
         return outcome, _record(redo, state)
 
 
 def _record(redo: Redo, state: Record) -> Record:
     return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident(), None, None
-
-
-def _executed(plan: Plan, stamp: Stamp) -> tuple[Contact, Outcome]:
-    """Return the contact and the outcome of a plan."""
-    contact = stamp.contact(plan)
-    outcome = Outcome(
-        plan.result,
-        contact,
-        plan.before,
-        plan.matched_by,
-        plan.withheld,
-        plan.ignored,
-        plan.also_matched,
-        plan.merged,
-        plan.policy,
-    )
-    return contact, outcome
 
 
 def _after_fork() -> None:

@@ -41,7 +41,6 @@ class Overlay:
         "_lookups",
         "_places",
         "_writes",
-        "created_ids",
         "puts",
     )
 
@@ -51,7 +50,6 @@ class Overlay:
         self._contacts: dict[str, tuple[Contact, Forms]] = {}
         self._lookups: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self.puts: list[tuple[Contact, Forms]] = []
-        self.created_ids: dict[str, None] = {}
         self._places: dict[str, int | None] = {}
 
     def get(self, id: str) -> Contact:
@@ -86,8 +84,6 @@ class Overlay:
 
     def put(self, contact: Contact, forms: Forms) -> None:
         """Add a contact; it replaces the contacts that it has merged."""
-        if contact.version == 1:
-            self.created_ids[contact.id] = None
         self._writes.put(contact, forms)
         self.puts.append((contact, forms))
 

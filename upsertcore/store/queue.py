@@ -10,11 +10,12 @@ Rules:
 from __future__ import annotations
 
 import threading
+from functools import partial
 from threading import get_ident
 from typing import Protocol, final
 
 from upsertcore.model.write_record import ROW, THREAD, Record
-from upsertcore.store.redo import Publisher, complete
+from upsertcore.store.redo import Publisher, complete, locked
 
 __all__ = ["QueuedCall", "dequeue", "enqueue", "ready_state", "state_for", "swap"]
 
@@ -80,12 +81,15 @@ def ready_state(store: Waiting) -> Record:
         queue = record[ROW]
         if type(queue) is QueuedCall and record[THREAD] != get_ident():
             queue.wait()
-        with store.lock:
-            complete(store)
-            if store.published is record:
-                store.published = store.completed
+        locked(store.lock, partial(_settle, store, record))
         record = store.published
     return record
+
+
+def _settle(store: Waiting, record: Record) -> None:
+    complete(store)
+    if store.published is record:
+        store.published = store.completed
 
 
 def state_for(store: Waiting, attempt: int) -> Record:
@@ -118,11 +122,14 @@ def enqueue(store: Waiting, attempt: int = _MAX_CONFLICTS) -> Record:
 
 def swap(store: Waiting, state: Record, record: Record) -> bool:
     """Publish a record if the state is still the given one; return whether it was."""
-    with store.lock:
-        if store.published is state:
+
+    def swap_if_current() -> bool:
+        is_current = store.published is state
+        if is_current:
             store.published = record
-            return True
-    return False
+        return is_current
+
+    return locked(store.lock, swap_if_current)
 
 
 def dequeue(store: Waiting, state: Record) -> None:

@@ -10,21 +10,26 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from attrs import define
 
 from upsertcore.model.write_record import ROW, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from threading import RLock
 
     from upsertcore.model.packed_row import Row
     from upsertcore.store.idempotency import CallLog
     from upsertcore.store.journal import Journal
 
-__all__ = ["Publisher", "Redo", "complete"]
+__all__ = ["NOT_ACQUIRED", "Publisher", "Redo", "complete", "locked"]
+
+T = TypeVar("T")
+
+NOT_ACQUIRED = ("cannot release un-acquired lock",)
+"""What Python reports for a lock that this thread does not hold."""
 
 
 class Publisher(Protocol):
@@ -126,3 +131,29 @@ def complete(store: Publisher) -> Record:
     if record is not store.completed and type(record[ROW]) in _WRITES:
         store.publish(record, record)
     return store.completed
+
+
+def locked(lock: RLock, call: Callable[[], T]) -> T:
+    """
+    Call a function under a lock.
+
+    It equals a with statement, which needs memory to release the lock.
+
+    Args:
+        lock: The lock of a store.
+        call: The function.
+
+    >>> from threading import RLock
+    >>> locked(RLock(), lambda: 1)
+    1
+    """
+    try:
+        lock.acquire()
+        return call()
+    finally:
+        try:
+            lock.release()
+        except RuntimeError as error:
+            # The lock was not acquired: let the interrupting exception propagate.
+            if error.args != NOT_ACQUIRED:
+                raise

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
+from upsertcore.engine.outcome import Outcome
 from upsertcore.model.contact import Contact
 from upsertcore.store.clock import checked_time
 from upsertcore.store.ids import checked_id
@@ -62,6 +63,20 @@ class Stamp:
         if self._now is None:
             self._now = checked_time(self._clock())
         return self._now
+
+    def outcome(self, plan: Plan) -> Outcome:
+        """Return what a plan does, once it is written."""
+        return Outcome(
+            plan.result,
+            self.contact(plan),
+            plan.before,
+            plan.matched_by,
+            plan.withheld,
+            plan.ignored,
+            plan.also_matched,
+            plan.merged,
+            plan.policy,
+        )
 
     def contact(self, plan: Plan) -> Contact:
         """Make the contact that a plan describes; the stored one if nothing changes."""

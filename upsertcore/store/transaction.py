@@ -15,19 +15,22 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar, final
 
 from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import Request
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
 from upsertcore.model.packed_row import unpack_forms
-from upsertcore.model.view import Forms, View
+from upsertcore.model.view import BookView, Forms, View
+from upsertcore.model.write_record import Record
 from upsertcore.store.idempotency import CallKey
 from upsertcore.store.journal import Entry
 
 __all__ = [
     "Decide",
+    "FastVerbs",
+    "History",
     "MakeRequest",
     "Remainder",
-    "RequestFromView",
     "Stage",
     "Store",
     "WriteStep",
@@ -35,13 +38,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-MakeRequest: TypeAlias = Callable[[], Request]
-"""Returns the request of a decision; called once per attempt."""
+MakeRequest: TypeAlias = Callable[[View], Request]
+"""Returns the request of a decision on a view; called once per attempt."""
 
 Decide: TypeAlias = Callable[[Request], Plan]
-RequestFromView: TypeAlias = Callable[[View], Request]
 
-WriteStep: TypeAlias = Callable[[RequestFromView, Decide], Outcome]
+WriteStep: TypeAlias = Callable[[MakeRequest, Decide], Outcome]
 """Makes one of several decisions that are written together."""
 
 
@@ -77,20 +79,25 @@ class Remainder:
         self.read, self.id, self.now = read, id, now
 
 
-class Stage(Protocol):
-    """One write in preparation: it reads what is stored, and collects changes."""
+class FastVerbs(Protocol):
+    """
+    The common calls under one policy, in a store's own terms.
 
-    def get(self, id: str) -> Contact:
-        """Return the contact that an id resolves to."""
-        ...
+    Their results are those of the general path. ``upsert`` takes a patch and a scope,
+    and returns the record of a write, or what the general path needs to complete the
+    call; ``upsert_many`` has the general path among its arguments.
+    """
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
-        """Return the contact that an id resolves to, and the forms that it holds."""
-        ...
+    upsert: Callable[[Any, Any], Record | Remainder | None]
+    upsert_many: Callable[..., Outcomes[Any]]
 
-    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
-        """Return the ids of the contacts that hold a form before this write."""
-        ...
+
+class Stage(View, Protocol):
+    """
+    One write in preparation: it reads what is stored, and collects changes.
+
+    The holders of a form are those before this write.
+    """
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
         """Store a contact; it replaces the contact with its id, if there is one."""
@@ -107,10 +114,32 @@ class Stage(Protocol):
         ...
 
 
+class History(Protocol):
+    """The outcomes that a store retains: of changes, and of calls with a key."""
+
+    def changes(self) -> Iterable[Outcome]:
+        """Return the outcomes of the changes, the newest first."""
+        ...
+
+    def replace(self, scope: str, new: Callable[[Outcome], Outcome | None]) -> int:
+        """
+        Replace each outcome of a scope, of changes and calls.
+
+        Args:
+            scope: The tenant.
+            new: Returns an outcome in place of the given one; None to erase it. A
+                change that is erased keeps its number, and a call is forgotten.
+
+        Returns:
+            How many outcomes are not the given ones any more.
+        """
+        ...
+
+
 class Store(Protocol):
     """What the verbs of a book are written against."""
 
-    def read(self, query: Callable[[], T]) -> T:
+    def read(self, query: Callable[[BookView], T]) -> T:
         """Read a consistent state; the query calls no function of an application."""
         ...
 
@@ -144,8 +173,8 @@ class Store(Protocol):
         """Return the time by the application's clock."""
         ...
 
-    def purge(self, id: str, scope: str) -> int:
-        """Erase a person from contacts, changes and logged calls."""
+    def purge(self, edit: Callable[[Stage, History], int]) -> int:
+        """Write what a function stages and replaces; the journal gets no entry."""
         ...
 
     def changes_since(self, number: int) -> tuple[Entry, ...]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.errors import LawBroken, require

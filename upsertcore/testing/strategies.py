@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from upsertcore.book.book import ContactBook
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.errors import Refused
 from upsertcore.laws.sample_values import Values, field_letters, key_letters
 from upsertcore.model.contact import Contact
