@@ -723,12 +723,8 @@ class Book:
     ) -> Outcome:
         """Read a patch once, decide on it, and write the decision."""
         scope = check_scope(scope)
-        sent: Any = None
-        forms: Mapping[str, Any] = {}
-        if remainder is not None:
-            sent, forms = remainder.read, remainder.forms
-        if sent is None:
-            sent = read_patch(policy, patch)
+        forms = {} if remainder is None else remainder.forms
+        sent = (remainder and remainder.read) or read_patch(policy, patch)
         return self._store.write(
             request_maker(policy, sent, scope, match, forms),
             partial(decide_request, policy, if_version=how[0] if how else None),

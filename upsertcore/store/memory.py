@@ -232,9 +232,8 @@ class MemoryStore:
             replay = replay_of(call, logged)
             if replay is not None:
                 return replay
-        stamp = Stamp(self.ids, self.clock)
-        if remainder is not None:
-            stamp = Stamp(self.ids, self.clock, remainder.id, remainder.now)
+        drawn = () if remainder is None else (remainder.id, remainder.now)
+        stamp = Stamp(self.ids, self.clock, *drawn)
 
         def stamped_plan(request: Request) -> Plan:
             plan = decide(request)

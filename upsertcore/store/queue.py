@@ -81,15 +81,10 @@ def ready_state(store: Waiting) -> Record:
         queue = record[ROW]
         if type(queue) is QueuedCall and record[THREAD] != get_ident():
             queue.wait()
-        locked(store.lock, partial(_settle, store, record))
+        locked(store.lock, partial(complete, store))
+        swap(store, record, store.completed)
         record = store.published
     return record
-
-
-def _settle(store: Waiting, record: Record) -> None:
-    complete(store)
-    if store.published is record:
-        store.published = store.completed
 
 
 def state_for(store: Waiting, attempt: int) -> Record:
