@@ -132,20 +132,6 @@ def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_pydantic_example_omits_unset_fields() -> None:
-    """A null that was sent stays a null."""
-    pytest.importorskip("pydantic")
-    module = importlib.import_module("tests.examples.pydantic_lead")
-    payloads = (
-        {"email": "ada@x.org", "born": "1815-12-10"},
-        {"email": "a@x", "name": None},
-    )
-
-    for payload in payloads:
-        assert payload == module.patch_of(module.Lead.model_validate(payload))
-
-
-@pytest.mark.full
 def test_records_of_a_data_frame_omit_missing_values() -> None:
     """The page has two ways of making records; both are run."""
     pandas = pytest.importorskip("pandas")

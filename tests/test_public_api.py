@@ -29,6 +29,7 @@ PUBLIC = [
     "View",
     "Withheld",
     "all_agree",
+    "as_patch",
     "decide",
     "errors",
     "field",

@@ -22,6 +22,7 @@ _HOMES = {
     "View": "model.view",
     "Withheld": "engine.outcome",
     "all_agree": "matching.strategies",
+    "as_patch": "engine.instances",
     "decide": "engine.decide",
     "errors": "errors",
     "field": "policy.fields",

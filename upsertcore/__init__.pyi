@@ -1,6 +1,7 @@
 from upsertcore import errors, laws, normalize, profiles, rules
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.decide import decide
+from upsertcore.engine.instances import as_patch
 from upsertcore.engine.outcome import Change, Outcome, Withheld
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.plan import Plan
@@ -37,6 +38,7 @@ __all__ = [
     "Withheld",
     "__version__",
     "all_agree",
+    "as_patch",
     "decide",
     "errors",
     "field",

@@ -77,6 +77,26 @@ class Refused(UpsertError):
     outcomes: Sequence[Any] = ()
     is_from_caller: bool = False
 
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        Returns:
+            ``result`` (``"refused"``), ``error`` (the name of the class), ``message``,
+            ``field`` and ``row``; these two are None where there is none.
+
+        >>> MissingField("email").to_dict()["error"]
+        'MissingField'
+        """
+        field = getattr(self, "field", None)
+        return {
+            "result": "refused",
+            "error": type(self).__name__,
+            "message": str(self),
+            "field": None if field is None else show_name(field),
+            "row": self.row,
+        }
+
 
 class StaleVersion(Refused):
     """

@@ -187,15 +187,7 @@ def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str
             "id": outcome.contact.id,
             "matched_by": outcome.matched_by,
             "changes": {entry.field: _pair(entry) for entry in outcome.changes},
-            "withheld": [
-                {
-                    "field": entry.field,
-                    "value": thaw(entry.value),
-                    "holder": entry.holder,
-                    "key": entry.key,
-                }
-                for entry in outcome.withheld
-            ],
+            "withheld": [entry.to_dict() for entry in outcome.withheld],
             "ignored": dict(outcome.ignored),
             "also_matched": list(outcome.also_matched),
         }

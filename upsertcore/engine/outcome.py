@@ -30,7 +30,7 @@ from upsertcore.model.packed_row import (
     fields_from_row,
 )
 from upsertcore.model.write_record import PREVIOUS_ROW, ROW
-from upsertcore.values import NOTHING, FrozenMap, same
+from upsertcore.values import NOTHING, FrozenMap, same, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +47,7 @@ __all__ = [
     "Result",
     "Withheld",
     "changes",
+    "decision_dict",
     "outcome_from_record",
     "result_of",
     "result_of_record",
@@ -102,6 +103,16 @@ class Change(_Referable):
     before: Any
     after: Any
 
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        >>> Change("tags", None, ("lead",)).to_dict()
+        {'field': 'tags', 'before': None, 'after': ['lead']}
+        """
+        before, after = thaw(self.before), thaw(self.after)
+        return {"field": self.field, "before": before, "after": after}
+
 
 class _MutableChange(_Referable):
     """A change whose attributes can be set; it becomes a ``Change``."""
@@ -130,6 +141,20 @@ class Withheld:
     value: Any
     holder: str
     key: str = attrs.field(default=attrs.Factory(lambda self: self.field, True))  # noqa: FBT003
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        >>> Withheld("phone", "+15550001111", "c-2").to_dict()
+        {'field': 'phone', 'value': '+15550001111', 'holder': 'c-2', 'key': 'phone'}
+        """
+        return {
+            "field": self.field,
+            "value": thaw(self.value),
+            "holder": self.holder,
+            "key": self.key,
+        }
 
 
 class _LazyParts(_Referable):
@@ -217,6 +242,31 @@ class Outcome(Decision, _LazyParts):
         title = headline(self.result, id, match, deleted)
         rule = rule_namer(policy, match[1])
         return explain(title, (), self.changes, not_stored, rule, unusable, clocks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        Returns:
+            ``result``, ``contact``, ``before``, ``matched_by``, ``changes``,
+            ``withheld``, ``ignored``, ``also_matched``, ``merged`` and ``replayed``,
+            in this order: contacts as rows of ``Contact.to_dict``.
+
+        Cost:
+            Linear in the contacts.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+        >>> row = ContactBook(policy).upsert({"email": "ada@x.org"}).to_dict()
+        >>> row["result"], row["before"], row["changes"][0]["after"]
+        ('created', None, 'ada@x.org')
+        """
+        return {
+            "result": self.result,
+            "contact": self.contact.to_dict(),
+            **decision_dict(self),
+            "replayed": self.replayed,
+        }
 
     def __reduce__(self) -> tuple[type[Outcome], tuple[Any, ...]]:
         parts = (self.result, self.contact, self.before, self.matched_by)
@@ -358,6 +408,29 @@ def result_of(target: Target, moved: set[str]) -> Result:
     if not target.merged and not moved and before.deleted_at is None:
         return "unchanged"
     return "merged" if target.merged else "updated"
+
+
+def decision_dict(decision: Any) -> dict[str, Any]:
+    """
+    Return what plans and outcomes have in common as plain values.
+
+    Args:
+        decision: A plan or an outcome.
+
+    >>> from upsertcore import ContactBook, Policy, never
+    >>> [*decision_dict(ContactBook(Policy(never(), {})).plan({}))][:3]
+    ['before', 'matched_by', 'changes']
+    """
+    before = decision.before
+    return {
+        "before": None if before is None else before.to_dict(),
+        "matched_by": decision.matched_by,
+        "changes": [change.to_dict() for change in decision.changes],
+        "withheld": [withheld.to_dict() for withheld in decision.withheld],
+        "ignored": dict(decision.ignored),
+        "also_matched": [*decision.also_matched],
+        "merged": [contact.to_dict() for contact in decision.merged],
+    }
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

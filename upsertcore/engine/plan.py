@@ -14,10 +14,17 @@ import attrs
 from attrs import frozen
 
 from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
-from upsertcore.engine.outcome import Change, Decision, Result, Withheld, changes
+from upsertcore.engine.outcome import (
+    Change,
+    Decision,
+    Result,
+    Withheld,
+    changes,
+    decision_dict,
+)
 from upsertcore.engine.trace import Step, trace
 from upsertcore.errors import StalePlan
-from upsertcore.values import NOTHING, FrozenMap
+from upsertcore.values import NOTHING, FrozenMap, thaw
 
 if TYPE_CHECKING:
     from upsertcore.engine.patch import Request
@@ -45,6 +52,19 @@ class Expects:
 
     versions: FrozenMap[int]
     keys: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        >>> Expects(FrozenMap(), (("email", "a@x.org", ()),)).to_dict()
+        {'versions': {}, 'keys': [{'key': 'email', 'form': 'a@x.org', 'holders': []}]}
+        """
+        keys = [
+            {"key": key, "form": form, "holders": [*holders]}
+            for key, form, holders in self.keys
+        ]
+        return {"versions": dict(self.versions), "keys": keys}
 
 
 @final
@@ -141,6 +161,38 @@ class Plan(Decision):
             unusable_values(self.policy, self.after),
             changes(NOTHING if before is None else before.clocks, self.clocks),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        Returns:
+            ``result``, ``scope``, ``after``, ``before``, ``matched_by``, ``changes``,
+            ``withheld``, ``ignored``, ``also_matched``, ``merged``, ``forms``,
+            ``aliases``, ``clocks``, ``expects`` and ``trace``, in this order. A plan is
+            not made of it: to send one to another process, pickle it.
+
+        Cost:
+            Linear in the contacts and their forms.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+        >>> row = ContactBook(policy).plan({"email": "Ada@x.org"}).to_dict()
+        >>> row["result"], row["forms"], row["trace"][0]["note"]
+        ('created', {'email': ['ada@x.org']}, 'no match')
+        """
+        keys = zip(self.policy.all_keys, self.forms, strict=True)
+        return {
+            "result": self.result,
+            "scope": self.scope,
+            "after": thaw(self.after),
+            **decision_dict(self),
+            "forms": {key.name: [*forms] for key, forms in keys},
+            "aliases": thaw(self.aliases),
+            "clocks": thaw(self.clocks),
+            "expects": self.expects.to_dict(),
+            "trace": [step.to_dict() for step in self.trace],
+        }
 
     def stale_reason(self, index: View) -> str | None:
         """

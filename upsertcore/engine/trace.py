@@ -45,6 +45,20 @@ class Step:
     holders: tuple[str, ...]
     note: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        >>> Step("email", ("a@x.org",), (), "no match").to_dict()["forms"]
+        ['a@x.org']
+        """
+        return {
+            "key": self.key,
+            "forms": [*self.forms],
+            "holders": [*self.holders],
+            "note": self.note,
+        }
+
 
 def trace(
     request: Request,

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from attrs import frozen
 
@@ -37,6 +37,16 @@ class Entry:
 
     number: int
     outcome: Outcome | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a dict of plain values, ready for JSON.
+
+        >>> Entry(1, None).to_dict()
+        {'number': 1, 'outcome': None}
+        """
+        outcome = None if self.outcome is None else self.outcome.to_dict()
+        return {"number": self.number, "outcome": outcome}
 
 
 @final

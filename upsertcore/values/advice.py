@@ -79,6 +79,8 @@ def mapping_advice(patch: object) -> str:
     """
     if isinstance(patch, (str, bytes)):
         return "pass json.loads(patch)"
+    if any(hasattr(type(patch), name) for name in _INSTANCES):
+        return "pass upsertcore.as_patch(patch)"
     for name, advice in _MODELS:
         if hasattr(type(patch), name):
             return f"pass {advice.format('patch')}"
@@ -86,6 +88,9 @@ def mapping_advice(patch: object) -> str:
         return "use upsert_many for several patches"
     return 'pass a dict, such as {"email": "ada@x.org"}'
 
+
+_INSTANCES = "model_dump", "__dataclass_fields__", "__attrs_attrs__"
+"""Attributes of the classes whose instances ``as_patch`` converts."""
 
 _MODELS = (
     ("model_dump", "{0}.model_dump(exclude_unset=True)"),
