@@ -144,6 +144,21 @@ def code_lines(text: str, tree: ast.Module) -> set[int]:
     return lines_by_layout[False] - excluded
 
 
+def test_layout_of_memory_is_read_in_the_store_alone() -> None:
+    """And where an outcome is read: it is made of the rows of a record."""
+    layout = {f"upsertcore.model.{name}" for name in ("packed_row", "write_record")}
+    layout |= {"upsertcore.store.key_index", "upsertcore.store.redo"}
+    readers = {
+        name
+        for name, path in FILES.items()
+        if package(path) not in ("model", "store")
+        and layout & {*imports(tree_of(path))}
+    }
+
+    outcomes = ("engine.explain", "engine.outcome", "spark.to_arrow")
+    assert readers == {f"upsertcore.{name}" for name in outcomes}
+
+
 def test_package_root_has_at_most_ten_files() -> None:
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 10
 

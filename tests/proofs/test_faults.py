@@ -32,8 +32,8 @@ PRELUDE = "import runpy, sys; sys.path.insert(0, sys.argv[1]);"
 # A copy is run, whose coverage does not count.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
 FAST = (
-    *("book.common_upsert", "book.fast_path", "book.key_lookup"),
-    *("book.row_keys", "book.row_rules", "engine.explain"),
+    *("store.common_upsert", "store.fast_path", "store.key_lookup"),
+    *("store.row_keys", "store.row_rules", "engine.explain"),
 )
 PLANTED = [fault for fault in FAULTS if fault.module]
 

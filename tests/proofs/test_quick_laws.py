@@ -20,7 +20,6 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.book.key_lookup import ASCII_FORMS
 from upsertcore.rules import (
     append,
     deep,
@@ -32,6 +31,7 @@ from upsertcore.rules import (
     smallest,
     union,
 )
+from upsertcore.store.key_lookup import ASCII_FORMS
 from upsertcore.testing import new_book
 
 KEYS: dict[str, Any] = {

@@ -22,7 +22,6 @@ from upsertcore.book.arguments import (
 )
 from upsertcore.book.book import Book
 from upsertcore.book.compare_policies import Comparison, compare_sides, side
-from upsertcore.book.fast_path import FastPath, has_fast_path
 from upsertcore.book.loading import load_rows, rows_of
 from upsertcore.engine.patch import check_scope
 from upsertcore.errors import InvalidPolicy
@@ -31,6 +30,7 @@ from upsertcore.policy.policy import Policy
 from upsertcore.store.apply_changes import apply_changes
 from upsertcore.store.clock import utc_now
 from upsertcore.store.contact_index import ContactIndex, index_for
+from upsertcore.store.fast_path import FastPath, has_fast_path
 from upsertcore.store.ids import fresh_ids
 from upsertcore.store.journal import Entry
 from upsertcore.store.memory import MemoryStore

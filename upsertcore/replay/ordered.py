@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 from attrs import frozen
 
 from upsertcore.book.contact_book import ContactBook
-from upsertcore.book.loading import Loader
 from upsertcore.engine.decide import decide
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, add_note
@@ -27,6 +26,7 @@ from upsertcore.model.contact import Contact, parts_of
 from upsertcore.policy.policy import Policy
 from upsertcore.replay.linking import KnownContact, Linking, LogRow, SentPatch
 from upsertcore.store.contact_index import ContactIndex, index_for
+from upsertcore.store.loader import Loader
 
 if TYPE_CHECKING:
     from upsertcore.model.view import Forms

@@ -2,7 +2,7 @@
 The constants of the common upsert: what is known of a policy and its book.
 
 Rules:
-    Here they are those of no policy; :mod:`upsertcore.book.fast_path` replaces them.
+    Here they are those of no policy; :mod:`upsertcore.store.fast_path` replaces them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from upsertcore.rules.rule import replace
 from upsertcore.values import NOTHING
 
 if TYPE_CHECKING:
-    from upsertcore.book.key_lookup import Keys
     from upsertcore.model.write_record import Record
     from upsertcore.policy.keys import Key
     from upsertcore.rules.rule import Rule
+    from upsertcore.store.key_lookup import Keys
 
 __all__ = [
     "ATTEMPTS",

@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.book.key_lookup import OMITTED
-from upsertcore.book.policy_constants import (
+from upsertcore.engine.merge_patch import apply_rule
+from upsertcore.errors import InvalidField
+from upsertcore.model.packed_row import CLOCKS, HISTORY, NAMES
+from upsertcore.rules.rule import replace
+from upsertcore.store.key_lookup import OMITTED
+from upsertcore.store.policy_constants import (
     COLUMNS,
     DEFAULTS,
     EXTRA_RULE,
@@ -21,15 +25,11 @@ from upsertcore.book.policy_constants import (
     NO_HISTORY,
     RULES,
 )
-from upsertcore.engine.merge_patch import apply_rule
-from upsertcore.errors import InvalidField
-from upsertcore.model.packed_row import CLOCKS, HISTORY, NAMES
-from upsertcore.rules.rule import replace
 from upsertcore.values import FrozenMap, same
 
 if TYPE_CHECKING:
-    from upsertcore.book.policy_constants import FastCall, Values
     from upsertcore.rules.rule import Rule
+    from upsertcore.store.policy_constants import FastCall, Values
 
 __all__ = ["combined", "extra_fields", "ruled", "with_clocks"]
 

@@ -10,14 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from upsertcore.book.key_lookup import NO_ENTRIES
-from upsertcore.book.policy_constants import (
-    FIRST,
-    INDEX,
-    KEY_COLUMNS,
-    KEYS,
-    NO_HISTORY,
-)
 from upsertcore.engine.aliases import former_forms
 from upsertcore.model.packed_row import (
     ALIASES,
@@ -27,11 +19,19 @@ from upsertcore.model.packed_row import (
     pack_forms,
     unpack_forms,
 )
+from upsertcore.store.key_lookup import NO_ENTRIES
+from upsertcore.store.policy_constants import (
+    FIRST,
+    INDEX,
+    KEY_COLUMNS,
+    KEYS,
+    NO_HISTORY,
+)
 from upsertcore.values import FrozenMap, same
 
 if TYPE_CHECKING:
-    from upsertcore.book.policy_constants import FastCall, Values
     from upsertcore.policy.keys import Key
+    from upsertcore.store.policy_constants import FastCall, Values
 
 __all__ = ["are_free", "exceeds_limit", "holdings"]
 

@@ -4,8 +4,8 @@ The common upsert: one pass from a patch to its outcome, without a plan.
 Rules:
     Its results are those of the general path. In an uncommon case it stops before it
     writes, and returns what it has computed so far.
-    The functions read the constants of :mod:`upsertcore.book.policy_constants`, which
-    :mod:`upsertcore.book.fast_path` replaces with those of a policy and its book.
+    The functions read the constants of :mod:`upsertcore.store.policy_constants`, which
+    :mod:`upsertcore.store.fast_path` replaces with those of a policy and its book.
     A strategy that is not simple decides by its own function.
 """
 
@@ -17,8 +17,26 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from upsertcore.book.key_lookup import NO_ENTRIES, OMITTED, KeyProbe
-from upsertcore.book.policy_constants import (
+from upsertcore.engine.outcome import Withheld
+from upsertcore.engine.outcomes import Outcomes
+from upsertcore.engine.patch import read_patch
+from upsertcore.errors import KeyInUse, Refused, with_row
+from upsertcore.model.packed_row import (
+    ALIASES,
+    CREATED,
+    DELETED,
+    FORMS,
+    HISTORY,
+    ID,
+    NAMES,
+    PLACE,
+    VERSION,
+)
+from upsertcore.model.write_record import NUMBER, Record
+from upsertcore.store.clock import checked_time
+from upsertcore.store.ids import IdInUse, checked_id
+from upsertcore.store.key_lookup import NO_ENTRIES, OMITTED, KeyProbe
+from upsertcore.store.policy_constants import (
     ATTEMPTS,
     BY_FORM,
     CHECKS_IDS,
@@ -55,32 +73,14 @@ from upsertcore.book.policy_constants import (
     UPDATES,
     WITHHOLDS,
 )
-from upsertcore.book.row_keys import exceeds_limit, holdings
-from upsertcore.book.row_rules import ruled, with_clocks
-from upsertcore.engine.outcome import Withheld
-from upsertcore.engine.outcomes import Outcomes
-from upsertcore.engine.patch import read_patch
-from upsertcore.errors import KeyInUse, Refused, with_row
-from upsertcore.model.packed_row import (
-    ALIASES,
-    CREATED,
-    DELETED,
-    FORMS,
-    HISTORY,
-    ID,
-    NAMES,
-    PLACE,
-    VERSION,
-)
-from upsertcore.model.write_record import NUMBER, Record
-from upsertcore.store.clock import checked_time
-from upsertcore.store.ids import IdInUse, checked_id
+from upsertcore.store.row_keys import exceeds_limit, holdings
+from upsertcore.store.row_rules import ruled, with_clocks
 from upsertcore.store.transaction import Remainder
 from upsertcore.values import MAX_TEXT, empty, is_unicode, same
 
 if TYPE_CHECKING:
-    from upsertcore.book.key_lookup import Keys
-    from upsertcore.book.policy_constants import FastCall, Overtaken, Values
+    from upsertcore.store.key_lookup import Keys
+    from upsertcore.store.policy_constants import FastCall, Overtaken, Values
 
 __all__ = ["Fallback", "FastResult", "upsert", "upsert_many"]
 

@@ -3,7 +3,7 @@ The fast path: the common upsert, bound to a policy and its book.
 
 Rules:
     What is known of a policy is computed once, and replaces the constants of
-    :mod:`upsertcore.book.common_upsert`.
+    :mod:`upsertcore.store.common_upsert`.
     Strategies are recognised by identity.
 """
 
@@ -16,9 +16,6 @@ from operator import itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, final
 
-from upsertcore.book import common_upsert, row_keys, row_rules
-from upsertcore.book.key_lookup import key_plan
-from upsertcore.book.policy_constants import NO_FORM, Values
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.strategies import (
     ALL_AGREE,
@@ -29,13 +26,16 @@ from upsertcore.matching.strategies import (
 from upsertcore.model.packed_row import FORMS, MAX_NAMES
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.rule import replace
+from upsertcore.store import common_upsert, row_keys, row_rules
+from upsertcore.store.key_lookup import key_plan
+from upsertcore.store.policy_constants import NO_FORM, Values
 from upsertcore.values import MAX_FIELDS
 
 if TYPE_CHECKING:
-    from upsertcore.book.common_upsert import FastResult
     from upsertcore.engine.outcomes import Outcomes
     from upsertcore.matching.protocol import Resolve, Strategy
     from upsertcore.policy.policy import Policy
+    from upsertcore.store.common_upsert import FastResult
     from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.memory import MemoryStore
 

@@ -1,0 +1,173 @@
+"""
+The loader: a contact into an index, as a row, if it fits a policy.
+
+Rules:
+    Its ids, its fields, its aliases and its unique keys are checked.
+    Keys are looked up as on the fast path, without a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, final
+
+from upsertcore.errors import InvalidField, KeyInUse
+from upsertcore.model.contact import NO_HISTORY, Parts
+from upsertcore.model.packed_row import (
+    ALIASES,
+    MERGED_IDS,
+    pack,
+    pack_forms,
+    unpack_forms,
+)
+from upsertcore.policy.policy import compiled
+from upsertcore.store.key_lookup import NO_ENTRIES, key_plan
+
+if TYPE_CHECKING:
+    from upsertcore.policy.policy import Policy
+    from upsertcore.store.contact_index import ContactIndex
+    from upsertcore.store.key_index import Entries
+
+__all__ = ["Loader"]
+
+
+@final
+class Loader:
+    """
+    Loads contacts into an index under a policy, each if it fits.
+
+    Args:
+        index: Made with the policy's key names; no reader may use it meanwhile.
+        policy: The policy.
+
+    ``known`` are the names of fields that it takes, and the index has in every row.
+
+    >>> from datetime import datetime, timezone
+    >>> from upsertcore import Contact, Policy, field, first_match
+    >>> from upsertcore.model.contact import parts_of
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> from upsertcore import normalize
+    >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    >>> now = datetime(2024, 1, 2, tzinfo=timezone.utc)
+    >>> index = ContactIndex(["email"])
+    >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
+    >>> Loader(index, policy).load(parts_of(ada))
+    >>> index.holders("email", "ada@x.org")
+    ('c-1',)
+    """
+
+    __slots__ = ("_index", "_plans", "_policy", "_whole", "known")
+
+    def __init__(self, index: ContactIndex, policy: Policy) -> None:
+        self._index, self._policy = index, policy
+        self.known = frozenset(policy.fields.keys() & index.names.declared)
+        names = index.names.declared
+        self._whole = names if self.known.issuperset(names) else None
+        refuses = policy.on_key_in_use != "allow"
+        keys = enumerate(policy.all_keys)
+        # Holders of a key matter only where they refuse a contact.
+        self._plans = [
+            key_plan(n, key, index.scopes(key.name) if key.unique and refuses else {})
+            for n, key in keys
+        ]
+
+    def load(self, parts: Parts) -> None:
+        """
+        Load a contact, as the newest.
+
+        Args:
+            parts: Its parts.
+
+        Raises:
+            InvalidField: If an id is in use, or it has aliases of a key that the policy
+                lacks.
+            UnknownField: If the policy does not take a field.
+            KeyInUse: If another contact of its scope holds one of its unique keys.
+        """
+        id, _scope, fields, _version, _created_at, _updated_at, history = parts
+        index, names = self._index, self._index.names.declared
+        values: Iterable[Any] = fields.values()
+        is_known = tuple(fields) == self._whole
+        if not is_known:
+            values, is_known = map(fields.get, names), self.known.issuperset(fields)
+        if (
+            not is_known
+            or history is not None
+            or id in index.rows
+            or id in index.redirects
+        ):
+            names = self._checked_names(id, fields, history or NO_HISTORY)
+            values = map(fields.get, names)
+        forms = self._free_forms(parts)
+        index.store_row(None, pack(parts, names, index.next, forms, values))
+        if history is not None:
+            for merged_id in history[MERGED_IDS]:
+                index.redirects[merged_id] = id
+
+    def _free_forms(self, parts: Parts) -> list[Any]:
+        """Return the forms of each key, as a row has them; no other may hold them."""
+        _id, scope, fields, _version, _created_at, _updated_at, history = parts
+        forms, in_use = [], False
+        for _number, field, key, scopes, short, is_form, look in self._plans:
+            entries = scopes.get(scope, NO_ENTRIES)
+            value = fields.get(field) if field else fields
+            if short and type(value) is str and value.isascii():
+                form = short(value)
+                holder = entries.get(form)
+                if holder is None and not is_form(form):
+                    form, holder = look(value, entries)
+            else:
+                form, holder = look(value, entries)
+            if history is not None:
+                aliases = history[ALIASES].get(key, ())
+                form, holder = _with_aliases(form, aliases, entries)
+            if holder is not None:
+                in_use = True
+            forms.append(form)
+        if in_use:
+            raise self._key_in_use(parts, forms)
+        return forms
+
+    def _checked_names(
+        self, id: str, fields: Iterable[str], history: tuple[Any, ...]
+    ) -> tuple[str, ...]:
+        """Check ids and names, and return the names of the row."""
+        aliases, clocks, merged_ids, _deleted_at = history
+        has_merged_itself = id in merged_ids
+        for one in (id, *merged_ids):
+            if has_merged_itself or one in self._index:
+                reason = "is a duplicate contact id; keep one of the rows"
+                raise InvalidField("id", one, reason)
+        for name in (*fields, *clocks):
+            self._policy.field_options(name)
+        known = compiled(self._policy).by_name
+        for name in aliases:
+            if name not in known:
+                keys = ", ".join(known) or "none"
+                reason = f"must be of a key of the policy; its keys: {keys}"
+                raise InvalidField("aliases", name, reason)
+        return self._index.names.of(fields)
+
+    def _key_in_use(self, parts: Parts, forms: Iterable[Any]) -> KeyInUse:
+        """Return the refusal of the first form that another contact holds."""
+        _id, scope, fields, *_ = parts
+        plans = zip(self._policy.all_keys, self._plans, forms, strict=True)
+        key, form = next(
+            (key, form)
+            for key, (_n, _field, _key, scopes, *_how), part in plans
+            for form in unpack_forms(part)
+            if form in scopes.get(scope, NO_ENTRIES)
+        )
+        holder, *_ = self._index.holders(key.name, form, scope)
+        if form in key.forms(fields):
+            return KeyInUse(*key.error_subject(fields), holder)
+        return KeyInUse(key.name, form, holder)
+
+
+def _with_aliases(part: Any, aliases: tuple[str, ...], entries: Entries) -> Any:
+    """Return the forms of a key with aliases last, and a holder of one of them."""
+    current = unpack_forms(part)
+    known = {*current}
+    forms = (*current, *[form for form in aliases if form not in known])
+    held = [entries[form] for form in forms if form in entries]
+    return pack_forms(forms), held[0] if held else None
