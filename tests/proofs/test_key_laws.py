@@ -154,7 +154,7 @@ def test_clash_names_the_holder_and_keeps_the_value(case: Case) -> None:
     book = book_after_calls(case)
     outcome = upsert_or_refusal(book, case.patch, case.scope, **case.options)
     if isinstance(outcome, errors.KeyInUse):
-        holder = book.get(outcome.holder)
+        holder = book.get(outcome.holder, scope=case.scope)
         assert case.scope == holder.scope
         assert unique_forms(case.policy, outcome.field, holder)
     for item in outcome.withheld if isinstance(outcome, Outcome) else ():
@@ -163,7 +163,8 @@ def test_clash_names_the_holder_and_keeps_the_value(case: Case) -> None:
         filled = outcome.merged or item.field in fields_joined(case, outcome)
         assert same(before, outcome.contact.get(item.field)) or filled
         declared = key_named(case.policy, item.key)
-        theirs = held_forms(case.policy, declared, book.get(item.holder).to_dict())
+        holder = book.get(item.holder, scope=case.scope)
+        theirs = held_forms(case.policy, declared, holder.to_dict())
         carried = forms(case.policy, declared, {item.field: thaw(item.value)})
         alone = item.field in declared.fields and not composite(declared)
         assert declared.unique
