@@ -98,6 +98,7 @@ VOCABULARY = {
     *("on_blocked: ignore", "on_blocked: refuse", "on_limit: drop"),
     *("null: ignore", "blank: ignore", "blank: clear", "many"),
     *("AmbiguousMatch", "CreateRefused", "InvalidField", "KeyInUse"),
+    "KeysDisagree",
     *("MissingField", "NoMatchKey", "StaleVersion", "UnknownField"),
     "UpdateRefused",
 }

@@ -35,6 +35,7 @@ __all__ = [
     "InvalidPolicy",
     "InvalidRows",
     "KeyInUse",
+    "KeysDisagree",
     "MissingField",
     "NoMatchKey",
     "Refused",
@@ -551,12 +552,11 @@ def _describe_absence(key: str, reason: str, value: Any) -> str:
 
 class AmbiguousMatch(Refused, LookupError):
     """
-    Keys that match more than one contact.
+    One value of a key that several contacts hold, where the policy chooses none.
 
     Args:
-        key: The name of the last key that was consulted.
-        ids: The ids of the contacts, in the order of the keys; the holders of one key
-            are ordered by creation.
+        key: The name of the key.
+        ids: The ids of the contacts, by creation.
 
     >>> str(AmbiguousMatch("phone", ("c-1", "c-2"))).partition("; ")[0]
     'phone: matches more than one contact: c-1, c-2'
@@ -570,6 +570,43 @@ class AmbiguousMatch(Refused, LookupError):
         what = f"matches more than one contact: {list_names(self.ids, 5)}"
         advice = "merge them, send keys of one contact, or set on_ambiguous"
         return f"{self.key}: {what}; {advice}"
+
+
+class KeysDisagree(Refused, LookupError):
+    """
+    Keys of a patch that match different contacts, where the strategy is ``all_agree``.
+
+    Args:
+        hits: The name of each key that matches a contact, in the order of the strategy,
+            and the ids of the contacts that its values match.
+
+    >>> error = KeysDisagree((("email", ("c-1",)), ("phone", ("c-2", "c-1"))))
+    >>> for line in str(error).split("; "):
+    ...     print(line)
+    patch: has keys of different contacts (email of c-1, phone of c-2, c-1)
+    merge them, or send keys of one contact
+    >>> error.keys, error.ids
+    (('email', 'phone'), ('c-1', 'c-2'))
+    """
+
+    def __init__(self, hits: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+        super().__init__(hits)
+        self.hits = hits
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the keys, in the order of the strategy."""
+        return tuple([key for key, _ids in self.hits])
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the contacts, each once, in the order of the keys."""
+        return tuple(dict.fromkeys([id for _key, ids in self.hits for id in ids]))
+
+    def __str__(self) -> str:
+        hits = [f"{key} of {list_names(ids, 5)}" for key, ids in self.hits]
+        what = f"patch: has keys of different contacts ({', '.join(hits)})"
+        return f"{what}; merge them, or send keys of one contact"
 
 
 class KeyInUse(Refused, ValueError):

@@ -118,11 +118,11 @@ class TestRefusals:
             ),
             (
                 Policy(all_agree("email", "phone"), FIELDS),
-                errors.AmbiguousMatch,
+                errors.KeysDisagree,
                 {"email": "ada@x.org", "phone": "+15550002"},
             ),
         ],
-        ids=["create", "update", "ambiguous"],
+        ids=["create", "update", "disagree"],
     )
     def test_call_that_the_policy_excludes_is_refused(
         self, policy: Policy, error: type[Exception], patch: dict[str, Any]

@@ -27,7 +27,7 @@ from upsertcore.engine.patch import Request
 from upsertcore.engine.rematch import rematches
 from upsertcore.engine.target import Target
 from upsertcore.engine.uniqueness import KeyHoldings, assign_keys
-from upsertcore.errors import AmbiguousMatch
+from upsertcore.errors import KeysDisagree
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
 from upsertcore.matching.strategies import FIRST_MATCH
@@ -281,7 +281,7 @@ def list_of_disagreeing_keys(size: int) -> Callable[[], object]:
     book = make_book(policy, *[{"e": [email]} for email in emails(size)])
 
     def call() -> None:
-        with pytest.raises(AmbiguousMatch) as caught:
+        with pytest.raises(KeysDisagree) as caught:
             book.upsert({"e": emails(size)})
         assert len(str(caught.value)) < 200
 

@@ -30,10 +30,10 @@ from upsertcore import (
 )
 from upsertcore.engine.decide import decide
 from upsertcore.errors import (
-    AmbiguousMatch,
     CreateRefused,
     InvalidField,
     KeyInUse,
+    KeysDisagree,
     MissingField,
     NoMatchKey,
     StaleVersion,
@@ -349,7 +349,7 @@ class TestSpecialCases:
 
     def test_keys_of_two_contacts_are_refused_under_all_agree(self) -> None:
         book = make_book(table(all_agree("email", "phone")), *TWO)
-        with pytest.raises(AmbiguousMatch):
+        with pytest.raises(KeysDisagree):
             book.upsert({"email": "a@x", "phone": "+15550002"})
 
     def test_create_only_and_update_only_refuse_the_other(self) -> None:

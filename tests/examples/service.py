@@ -44,6 +44,7 @@ TENANTS: dict[str, str] = json.loads(os.environ.get("TENANTS", "{}"))
 STATUS: dict[type[Exception], int] = {
     errors.UnknownContact: 404,
     errors.AmbiguousMatch: 409,
+    errors.KeysDisagree: 409,
     errors.KeyInUse: 409,
     errors.StaleVersion: 412,
 }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.matching.probes import BOTH, LATER, MANY, NO_HOLDERS, Held, decide
 from upsertcore import all_agree, first_match, first_present, merge_all, never
-from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.errors import AmbiguousMatch, InvalidPolicy, KeysDisagree, NoMatchKey
 from upsertcore.matching.ambiguity import OnAmbiguous
 from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_MATCH, FIRST_PRESENT
@@ -101,34 +101,36 @@ class TestAllAgree:
         assert expected == decide(all_agree("email", "phone"), sent)
 
     def test_keys_of_two_contacts_are_refused(self) -> None:
-        with pytest.raises(AmbiguousMatch) as caught:
+        """That is no ambiguous match: ``on_ambiguous`` does not apply."""
+        with pytest.raises(KeysDisagree) as caught:
             decide(all_agree("email", "phone"), BOTH)
-        assert (caught.value.key, caught.value.ids) == ("phone", ("c-1", "c-2"))
+        assert not isinstance(caught.value, AmbiguousMatch)
+        assert caught.value.hits == (("email", ("c-1",)), ("phone", ("c-2",)))
 
     @pytest.mark.parametrize(
-        ("sent", "key", "ids"),
+        ("sent", "keys", "ids"),
         [
             (
                 {"a": {"1": ("c-3",)}, "b": {"2": ("c-1",)}, "c": {"3": ("c-2",)}},
-                "b",
+                ("a", "b", "c"),
                 ("c-3", "c-1", "c-2"),
             ),
             (
                 {"a": {"1": ("c-1",)}, "b": {"2": ("c-1",)}, "c": {"3": ("c-2",)}},
-                "c",
+                ("a", "b", "c"),
                 ("c-1", "c-2"),
             ),
-            ({"b": {"1": ("c-2",), "2": ("c-1",), "3": ()}}, "b", ("c-2", "c-1")),
+            ({"b": {"1": ("c-2",), "2": ("c-1",), "3": ()}}, ("b",), ("c-2", "c-1")),
         ],
         ids=["three", "the last", "one key"],
     )
     def test_refusal_names_every_candidate_once(
-        self, sent: Held, key: str, ids: tuple[str, ...]
+        self, sent: Held, keys: tuple[str, ...], ids: tuple[str, ...]
     ) -> None:
-        """In the order found, with the first key that disagreed."""
-        with pytest.raises(AmbiguousMatch) as caught:
+        """In the order found, with the keys that match any contact."""
+        with pytest.raises(KeysDisagree) as caught:
             decide(all_agree("a", "b", "c"), sent)
-        assert (key, ids) == (caught.value.key, caught.value.ids)
+        assert (keys, ids) == (caught.value.keys, caught.value.ids)
 
     @pytest.mark.parametrize(
         ("on_ambiguous", "ids"),
@@ -138,7 +140,7 @@ class TestAllAgree:
         self, on_ambiguous: OnAmbiguous, ids: tuple[str, ...]
     ) -> None:
         sent: Held = {"a": {"1": ("c-1", "c-3")}, "b": {"2": ("c-2",)}}
-        with pytest.raises(AmbiguousMatch) as caught:
+        with pytest.raises(KeysDisagree) as caught:
             decide(all_agree("a", "b"), sent, on_ambiguous)
         assert ids == caught.value.ids
 

@@ -100,9 +100,10 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
             picks += pick(policy, name, [ids for ids in passing if ids])
         if strategy.on_contradiction == "drop" and any(holders) and not any(passing):
             drop_key(policy, name, sent, plan["ignored"], "guard")
-    for name, id in picks:
-        if id != picks[0][1]:
-            raise errors.AmbiguousMatch(name, tuple(dict.fromkeys(i for _, i in picks)))
+    if len({id for _, id in picks}) > 1:
+        found = dict.fromkeys(name for name, _ in picks)
+        by_key = {n: dict.fromkeys(i for k, i in picks if k == n) for n in found}
+        raise errors.KeysDisagree(tuple((n, tuple(by_key[n])) for n in by_key))
     return [book.get(id) for _, id in picks[:1]], (*(n for n, _ in picks[:1]), None)[0]
 
 

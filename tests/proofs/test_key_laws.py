@@ -323,21 +323,21 @@ def test_disagreeing_keys_name_their_contacts_in_order(order: Any, ids: Any) -> 
     book.create({"email": "ada@x.org", "code": "ada"})
     book.create({"email": "bob@x.org", "code": "bob"})
 
-    with pytest.raises(errors.AmbiguousMatch) as error:
+    with pytest.raises(errors.KeysDisagree) as error:
         book.upsert({"email": f"{order[0]}@x.org", "code": order[1]})
-    assert ("code", ids) == (error.value.key, error.value.ids)
+    assert (("email", ids[:1]), ("code", ids[1:])) == error.value.hits
 
 
-def test_disagreement_names_every_candidate_and_the_first_key() -> None:
-    """The key is the first that disagrees."""
+def test_disagreement_names_every_key_and_candidate() -> None:
     lines = {name: field(key=normalize.exact) for name in ("a", "b", "c")}
     book = books(Policy(all_agree("a", "b", "c"), lines))
     for name, value in (("c", 3), ("a", 1), ("b", 2)):
         book.create({name: value})
 
-    with pytest.raises(errors.AmbiguousMatch) as error:
+    with pytest.raises(errors.KeysDisagree) as error:
         book.upsert({"a": 1, "b": 2, "c": 3})
-    assert ("b", ("c-2", "c-3", "c-1")) == (error.value.key, error.value.ids)
+    assert ("a", "b", "c") == error.value.keys
+    assert ("c-2", "c-3", "c-1") == error.value.ids
 
 
 @given(st.one_of(policies(), policies(wanted=merge_all)), MANY, MANY)

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.errors import InvalidPolicy, KeysDisagree, NoMatchKey
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.guards import GuardedMatch, check_guard
 from upsertcore.matching.protocol import (
@@ -115,7 +115,7 @@ def all_agree(*keys: str) -> Strategy:
 
     Returns:
         A strategy. A key without a match does not disagree. The refusal,
-        ``AmbiguousMatch``, names every matching contact.
+        ``KeysDisagree``, has each key with the contacts that it matches.
 
     Raises:
         InvalidPolicy: If no key is named, or one twice.
@@ -202,11 +202,12 @@ def _first_present(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
 
 def _all_agree(keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
     match = _first_match(keys, probe, pick)
-    picks = [(pick(n, ids), n) for n in keys for _form, ids in probe(n) if ids]
-    for id, name in picks:
-        if id != match.id:
-            ids = tuple(dict.fromkeys(picked for picked, _name in picks))
-            raise AmbiguousMatch(name, ids)
+    picks = [(n, pick(n, ids)) for n in keys for _form, ids in probe(n) if ids]
+    if any(id != match.id for _name, id in picks):
+        hits: dict[str, dict[str, None]] = {}
+        for name, id in picks:
+            hits.setdefault(name, {})[id] = None
+        raise KeysDisagree(tuple([(name, tuple(ids)) for name, ids in hits.items()]))
     return match
 
 
