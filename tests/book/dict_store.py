@@ -85,6 +85,10 @@ class Data:
         pairs = self.lists(key).items()
         return [ids for (at, _), ids in pairs if len(ids) > 1 and scope in (None, at)]
 
+    def created_after(self, id: str) -> Iterator[Contact]:
+        place = self.entry(id)[0]
+        return iter([one for at, one, _forms in self.by_creation() if at > place])
+
     def __len__(self) -> int:
         return len(self.stored)
 

@@ -242,6 +242,23 @@ class TestContacts:
         assert second <= 2.2 * first
         assert third <= 2.2 * second
 
+    @pytest.mark.parametrize(
+        "make_call",
+        [
+            lambda book: lambda: book.duplicates(of="c-1"),
+            lambda book: lambda: book.scan(limit=5, after="c-1"),
+        ],
+        ids=["duplicates of one", "a page"],
+    )
+    def test_calls_of_a_report_on_one_contact_do_not_grow_with_the_book(
+        self, make_call: Any
+    ) -> None:
+        small, large = (
+            calls_of(make_call(self.make_book(size, 2))).total() for size in (20, 2_000)
+        )
+
+        assert large <= small + 20
+
     @pytest.mark.parametrize("absorbed_count", [1, 5])
     def test_calls_of_merge_do_not_grow_with_the_book(
         self, absorbed_count: int

@@ -177,3 +177,122 @@ def test_unknown_key_is_refused(name: Any) -> None:
 def test_invalid_scope_is_refused(scope: Any) -> None:
     with pytest.raises(errors.InvalidField, match="scope"):
         make_book().duplicates(scope=scope)
+
+
+class TestOfOneContact:
+    """The group of one contact is that of the whole report."""
+
+    @pytest.mark.parametrize("keys", [(), ("email",), ("person", "phone")])
+    def test_group_of_each_contact_is_the_one_of_the_whole_report(
+        self, keys: Any
+    ) -> None:
+        book = make_book(*CHAIN)
+        groups = book.duplicates(*keys)
+        for contact in book:
+            expected = tuple(group for group in groups if contact in group)
+            assert expected == book.duplicates(*keys, of=contact.id)
+
+    def test_contact_without_duplicates_is_in_no_group(self) -> None:
+        assert make_book(*CHAIN).duplicates(of="c-6") == ()
+
+    def test_merged_id_leads_to_the_survivor(self) -> None:
+        book = make_book(*[{"email": "a@x"}] * 3)
+        book.merge("c-1", "c-2")
+        groups = book.duplicates(of="c-2")
+
+        assert [[one.id for one in group] for group in groups] == [["c-1", "c-3"]]
+
+    def test_unknown_id_is_refused(self) -> None:
+        """An id of another scope is unknown, and the default scope is ''."""
+        book = make_book({"email": "a@x"})
+        book.create({"email": "a@x"}, scope="s")
+        for id, scope in (("c-9", None), ("c-2", None), ("c-1", "s"), ("c-9", "")):
+            with pytest.raises(errors.UnknownContact, match=id):
+                book.duplicates(of=id, scope=scope)
+        not_text: Any = 7
+        with pytest.raises(errors.UnknownContact, match="must be str"):
+            book.duplicates(of=not_text)
+
+        assert book.duplicates(of="c-1") == book.duplicates(of="c-2", scope="s") == ()
+
+    def test_deleted_contact_connects_no_others(self) -> None:
+        policy = Policy(merge_all("phone"), LINES, on_deleted="restore")
+        book = make_book(
+            {"email": "a@x"},
+            {"email": "a@x", "phone": "+15550001"},
+            {"phone": "+15550001"},
+            policy=policy,
+        )
+        assert len(book.duplicates(of="c-1")[0]) == 3
+
+        book.delete("c-2")
+        assert [book.duplicates(of=f"c-{n}") for n in (1, 2, 3)] == [()] * 3
+
+
+class TestBlankValues:
+    """Contacts without a value for a key are groups apart, where asked for."""
+
+    def test_contacts_without_a_value_are_a_group_for_each_key(self) -> None:
+        """After the groups of those that share a key."""
+        blank: dict[str, Any] = {"email": " ", "phone": []}
+        book = make_book(
+            {"email": "a@x"},
+            {**blank, "first": "Ada"},
+            {"email": "a@x", "last": "King"},
+            {"phone": "+15550001"},
+        )
+        groups = book.duplicates(blank=True)
+
+        assert groups[:1] == book.duplicates()
+        assert [[int(one.id[2:]) for one in group] for group in groups[1:]] == [
+            [2, 4],
+            [1, 2, 3],
+            [1, 4],
+        ]
+        assert [
+            [one.id for one in g] for g in book.duplicates("email", blank=True)
+        ] == [
+            ["c-1", "c-3"],
+            ["c-2", "c-4"],
+        ]
+
+    def test_values_without_a_form_and_aliases_are_not_blank(self) -> None:
+        book = make_book(
+            {"email": "noreply@x"},
+            {"email": "no address"},
+            {"email": "old@x", "phone": "+15550001"},
+            {},
+        )
+        book.upsert({"phone": "+15550001", "email": None})
+
+        assert book.get("c-3").get("email") is None
+        assert book.duplicates("email", blank=True) == ()
+
+    def test_blank_groups_do_not_cross_scopes(self) -> None:
+        book = make_book({}, {})
+        for scope in ("s", "s", "t"):
+            book.create({}, scope=scope)
+        book.create({"email": "a@x"})
+
+        def ids(**how: Any) -> list[list[str]]:
+            groups = book.duplicates("email", blank=True, **how)
+            return [[one.id for one in group] for group in groups]
+
+        assert ids() == [["c-1", "c-2"], ["c-3", "c-4"]]
+        assert ids(scope="s") == ids(of="c-4", scope="s") == [["c-3", "c-4"]]
+        assert ids(scope="t") == ids(of="c-6") == []
+
+    def test_deleted_contacts_are_in_no_blank_group(self) -> None:
+        policy = Policy(merge_all("phone"), LINES, on_deleted="restore")
+        book = make_book({}, {}, {}, policy=policy)
+        book.delete("c-2")
+
+        groups = book.duplicates("email", blank=True)
+        assert [[one.id for one in group] for group in groups] == [["c-1", "c-3"]]
+        assert book.duplicates("email", of="c-2", blank=True) == ()
+
+    def test_dedupe_merges_no_blank_group(self) -> None:
+        book = make_book({}, {})
+
+        assert book.dedupe() == []
+        assert len(book) == 2

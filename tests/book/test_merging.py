@@ -677,6 +677,32 @@ class TestDedupe:
         assert book.dedupe() == []
         book._index.check()
 
+    def test_dedupe_that_keeps_the_newest_merges_the_others_into_it(self) -> None:
+        """The values of the next in age come before those of older ones."""
+        lines = {**self.LINES, "city": field(), "zip": field()}
+        book = make_book(
+            Policy(first_match("email"), lines),
+            {"email": "a@x", "ref": "1", "city": "Oslo", "zip": "1"},
+            {"email": "b@x"},
+            {"email": "a@x", "ref": "2", "city": "Rome"},
+            {"email": "a@x", "ref": "3"},
+            {"email": "b@x"},
+        )
+        first, second = book.dedupe(keep="newest")
+
+        assert isinstance(first, Outcome)
+        assert first.contact.merged_ids == ("c-3", "c-1")
+        assert first.contact.fields == {
+            "email": "a@x",
+            "ref": "3",
+            "city": "Rome",
+            "zip": "1",
+        }
+        assert isinstance(second, Outcome)
+        assert [one.id for one in book] == ["c-4", "c-5"]
+        assert [book.get(f"c-{n}").id for n in (1, 2, 3)] == ["c-4", "c-5", "c-4"]
+        assert book.dedupe(keep="newest") == []
+
     def test_dedupe_by_named_keys_only(self) -> None:
         book = self.book_with_duplicates()
         book.dedupe("phone")
@@ -743,6 +769,8 @@ class TestDedupe:
         choice: Any = "skip"
         with pytest.raises(ValueError, match="on_refused: must be 'raise' or"):
             book.dedupe(on_refused=choice)
+        with pytest.raises(ValueError, match="keep: must be 'oldest' or 'newest'"):
+            book.dedupe(keep=choice)
         with pytest.raises(
             errors.InvalidField, match="key: must be one of email, phone"
         ):

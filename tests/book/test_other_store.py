@@ -125,6 +125,16 @@ def find(patch: dict[str, Any], scope: str) -> Call:
     return call
 
 
+def report(number: int, limit: int | None) -> Call:
+    def call(book: Book) -> object:
+        id, scope = picked(book, number)
+        groups = book.duplicates(of=id, scope=scope)
+        rest = book.scan(scope=scope, after=id, limit=limit)
+        return groups, rest, book.scan({"name": "Ada"}, scope=scope, limit=limit)
+
+    return call
+
+
 NUMBERS = st.integers(0, 9)
 SCOPE = st.sampled_from((*SCOPES[:1] * 3, *SCOPES[1:]))
 PATCH = patches()
@@ -159,8 +169,12 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(apply, PATCH, SCOPE, PATCH),
     st.builds(find, PATCH, SCOPE),
     st.builds(batch_call, batches(), SCOPE, HOW),
-    st.just(lambda book: book.duplicates()),
-    st.just(lambda book: book.dedupe(on_refused="collect")),
+    st.builds(lambda blank: lambda book: book.duplicates(blank=blank), st.booleans()),
+    st.builds(report, NUMBERS, st.sampled_from((None, 0, 2))),
+    st.builds(
+        lambda keep: lambda book: book.dedupe(keep=keep, on_refused="collect"),
+        st.sampled_from(("oldest", "newest")),
+    ),
 )
 
 

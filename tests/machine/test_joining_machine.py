@@ -174,24 +174,61 @@ class JoiningMachine(UpsertMachine):
     @rule(
         data=st.data(),
         scope=st.sampled_from((None, None, "", "east")),
+        keep=st.sampled_from(("oldest", "newest")),
         on_refused=st.sampled_from(ON_REFUSED),
         calls=st.sampled_from((0, 0, 0, 1, 2)),
     )
-    def dedupe(self, data: Any, scope: Any, on_refused: Any, calls: int) -> None:
+    def dedupe(
+        self, data: Any, scope: Any, keep: Any, on_refused: Any, calls: int
+    ) -> None:
         names = [key.name for key in self.policy.all_keys]
         keys = data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
 
         groups = self.book.duplicates(*keys, scope=scope)
 
-        groups_shown = [[contact.to_dict() for contact in group] for group in groups]
         assert as_json(self.oracle.duplicates(*keys, scope=scope)) == as_json(
-            groups_shown
+            [[contact.to_dict() for contact in group] for group in groups]
         )
+        how = {"scope": scope, "keep": keep, "on_refused": on_refused}
         if calls == 0:
             self.many(
-                lambda: self.book.dedupe(*keys, scope=scope, on_refused=on_refused),
-                lambda: self.oracle.dedupe(*keys, scope=scope, on_refused=on_refused),
+                lambda: self.book.dedupe(*keys, **how),
+                lambda: self.oracle.dedupe(*keys, **how),
             )
+
+    @rule(
+        data=st.data(),
+        scope=st.sampled_from((None, None, "", "east")),
+        blank=st.booleans(),
+    )
+    def report_duplicates(self, data: Any, scope: Any, *, blank: bool) -> None:
+        """Of the book, or of one contact, whose id may be that of a merged one."""
+        names = [key.name for key in self.policy.all_keys]
+        keys = data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        owners = [("", None), ("", "c-0"), *self.known_ids() * 3]
+        at, of = data.draw(st.sampled_from(owners))
+        how = {"scope": scope if of is None else at, "of": of, "blank": blank}
+        self.call_both(
+            lambda: self.book.duplicates(*keys, **how),
+            lambda: self.oracle.duplicates(*keys, **how),
+            lambda groups: as_json([[one.to_dict() for one in g] for g in groups]),
+            as_json,
+        )
+
+    @rule(data=st.data(), scope=scopes(), limit=st.sampled_from((None, 0, 1, 2)))
+    def scan(self, data: Any, scope: str, limit: int | None) -> None:
+        """For values that a contact holds, or for absent ones."""
+        rows: list[Any] = [{"fields": {}}, *self.oracle.rows]
+        row = data.draw(st.sampled_from(rows))["fields"]
+        names = st.sampled_from([*self.policy.fields])
+        fields = {name: row.get(name) for name in data.draw(st.sets(names, max_size=2))}
+        after = data.draw(st.sampled_from([None, "c-0", *self.ids() * 2]))
+        self.call_both(
+            lambda: self.book.scan(fields, scope=scope, after=after, limit=limit),
+            lambda: self.oracle.scan(fields, scope, after, limit),
+            lambda found: as_json([contact.to_dict() for contact in found]),
+            as_json,
+        )
 
     @rule(
         many=batches(),

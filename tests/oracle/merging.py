@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.oracle.keys import Row, forms, held_forms, key_named
 from tests.oracle.patch import read
+from tests.oracle.values import empty, same
 from upsertcore import Policy, errors
 
 
@@ -132,8 +133,16 @@ class MergeVerbs:
         outcome |= {"contact": (restored or [current])[0], "before": current}
         return {**outcome, "result": "undone", "merged": answer["merged"]}
 
-    def duplicates(self, *keys: str, scope: str | None = None) -> list[list[Row]]:
-        """Group the contacts that share a form, directly or through others."""
+    def duplicates(
+        self,
+        *keys: str,
+        scope: str | None = None,
+        of: str | None = None,
+        blank: bool = False,
+    ) -> list[list[Row]]:
+        """Group the contacts that share a form; then those that have none."""
+        one = None if of is None else self.get(of, scope or "")
+        scope = scope if one is None else one["scope"]
         keys_compared = [
             key for key in self.policy.all_keys if key.name in keys or not keys
         ]
@@ -146,18 +155,58 @@ class MergeVerbs:
             }
             for row in self.rows
         ]
-        return [
+        groups = [
             [self.rows[place] for place in group] for group in transitive_groups(sets)
         ]
+        for key in keys_compared if blank else []:
+            bare = [
+                row
+                for row in self.rows
+                if scope in (None, row["scope"])
+                and "deleted_at" not in row
+                and not held_forms(self.policy, key, row)
+                and all(empty(row["fields"].get(name)) for name in key.fields)
+            ]
+            groups += [
+                [row for row in bare if row["scope"] == at]
+                for at in dict.fromkeys(row["scope"] for row in bare)
+            ]
+        return [
+            group
+            for group in groups
+            if len(group) > 1 and (one is None or one in group)
+        ]
+
+    def scan(
+        self, fields: Row, scope: str = "", after: Any = None, limit: Any = None
+    ) -> list[Row]:
+        """List the contacts of a scope that hold these values."""
+        rows = self.rows
+        if after is not None:
+            ids = [row["id"] for row in rows if row["scope"] == scope]
+            if after not in ids:
+                raise errors.UnknownContact(after)
+            rows = rows[[row["id"] for row in rows].index(after) + 1 :]
+        return [
+            row
+            for row in rows
+            if row["scope"] == scope
+            and all(same(row["fields"].get(n), fields[n]) for n in fields)
+        ][:limit]
 
     def dedupe(
-        self, *keys: str, scope: str | None = None, on_refused: str = "raise"
+        self,
+        *keys: str,
+        scope: str | None = None,
+        keep: str = "oldest",
+        on_refused: str = "raise",
     ) -> list[Any]:
-        """Merge each group of duplicates into its oldest contact."""
+        """Merge each group of duplicates into its oldest or newest contact."""
         answers: list[Any] = []
         for group in self.duplicates(*keys, scope=scope):
             try:
                 ids = [row["id"] for row in group]
+                ids = ids if keep == "oldest" else ids[::-1]
                 answers.append(self.merge(*ids, scope=group[0]["scope"]))
             except errors.Refused as error:
                 error.row = len(answers)

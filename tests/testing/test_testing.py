@@ -542,5 +542,19 @@ def test_broken_check_of_an_index_is_a_broken_law() -> None:
         checks.check_index(book, ())
 
 
+def test_page_that_misses_a_contact_is_a_broken_law() -> None:
+    book = new_book(POLICY)
+    for name in ("ada", "bob", "cy"):
+        book.upsert({"email": f"{name}@x.org"})
+    checks.check_scan(book)
+    rows = book._index.rows
+    for id, row in [*rows.items()][::-1]:
+        del rows[id]
+        rows[id] = row
+
+    with pytest.raises(LawBroken, match="scan: pages of ''"):
+        checks.check_scan(book)
+
+
 def test_check_names_the_laws_of_one_call() -> None:
     assert "idempotent" in check(new_book(POLICY), {"email": "ada@x.org"})

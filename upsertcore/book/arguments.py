@@ -23,6 +23,7 @@ from upsertcore.values import describe
 
 __all__ = [
     "BookOptions",
+    "Keep",
     "OnDuplicates",
     "OnItself",
     "OnRefused",
@@ -40,6 +41,7 @@ __all__ = [
     "plain_id",
 ]
 
+Keep = Literal["oldest", "newest"]
 OnRefused = Literal["raise", "collect"]
 OnItself = Literal["refuse", "ignore"]
 OnDuplicates = Literal["fold", "refuse_later", "refuse_all"]

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias, overload
 
 from upsertcore.book.arguments import (
+    Keep,
     OnDuplicates,
     OnItself,
     OnRefused,
     check_batch,
     check_choice,
+    check_count,
     check_number,
     check_outcome,
     check_plan,
@@ -28,8 +30,10 @@ from upsertcore.book.arguments import (
 )
 from upsertcore.book.batch import atomic_batch, refuse_duplicates, run_calls
 from upsertcore.book.delete import make_delete
+from upsertcore.book.duplicates import Group, blank_groups, group_of, shared_groups
 from upsertcore.book.loading import rows_of
 from upsertcore.book.purge import make_purge
+from upsertcore.book.scan import contacts_after, has_values, wanted_values
 from upsertcore.book.undo import make_undo
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome, outcome_from_record
@@ -51,7 +55,6 @@ from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
-from upsertcore.policy.union_find import groups
 from upsertcore.rules.rule import Rule
 from upsertcore.store.idempotency import call_key
 from upsertcore.store.journal import Entry
@@ -394,26 +397,111 @@ class Book:
 
         return self._store.read(query)
 
+    def scan(
+        self,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        scope: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[Contact, ...]:
+        """
+        Return the contacts of a tenant that hold some values, by creation.
+
+        Deleted contacts that are kept are included; they have ``deleted_at``.
+
+        Args:
+            fields: Field name to value as it is stored, equal in value and type: a
+                list equals a list of the same items, and 1 is neither 1.0 nor True.
+                None is equal to null and to an absent field. None for all contacts.
+            scope: The tenant.
+            after: Only contacts created after this one: the id of the last contact of
+                the page before.
+            limit: How many contacts to return; None for all.
+
+        Returns:
+            The first contacts that hold all of these values. A page that is shorter
+            than *limit* is the last one.
+
+        Raises:
+            UnknownContact: If no contact of the tenant has *after* as its own id: it
+                was removed or merged in between. Start again without *after*.
+            UnknownField: If the policy does not accept a field.
+            InvalidField: If a value is not one that a field can hold.
+            ValueError: If *limit* is not a whole number from 0.
+
+        Cost:
+            Linear in the contacts of the book from *after* to the last that is
+            returned, besides one list of the book's rows. :meth:`find` is independent
+            of the size of the book.
+
+        Laws:
+            Pages, one after the other, are what one call without *limit* returns.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> fields = {"email": field(key=normalize.email), "city": field()}
+        >>> book = ContactBook(
+        ...     Policy(first_match("email"), fields), ids="abc".__iter__().__next__
+        ... )
+        >>> for name in ("ada", "bob", "cy"):
+        ...     _ = book.upsert({"email": f"{name}@x.org", "city": "Oslo"})
+        >>> [contact.id for contact in book.scan({"city": "Oslo"}, limit=2)]
+        ['a', 'b']
+        >>> [contact.id for contact in book.scan({"city": "Oslo"}, after="b", limit=2)]
+        ['c']
+        """
+        scope = check_scope(scope)
+        wanted = wanted_values(self._policy, {} if fields is None else fields)
+        first = None if after is None else plain_id(after)
+        if limit is not None:
+            check_count("limit", limit, "leave it out for all contacts")
+
+        def query(view: BookView) -> Iterator[Contact]:
+            return iter(view) if first is None else contacts_after(view, scope, first)
+
+        contacts = self._store.read(query)
+        matching = (one for one in contacts if one.scope == scope)
+        return tuple(islice((o for o in matching if has_values(o, wanted)), limit))
+
     def duplicates(
-        self, *keys: str, scope: str | None = None
-    ) -> tuple[tuple[Contact, ...], ...]:
+        self,
+        *keys: str,
+        of: str | None = None,
+        blank: bool = False,
+        scope: str | None = None,
+    ) -> tuple[Group, ...]:
         """
         Group the contacts that share a key.
 
+        Deleted contacts are in no group.
+
         Args:
             keys: Names of keys of the policy; all of them by default.
-            scope: The tenant, None for all; no group crosses scopes.
+            of: The id of a contact, or one that was merged into it: only groups that
+                it is in.
+            blank: Whether the contacts that have no value for a key are reported as
+                well, after the others: a group for each key and tenant, of those in
+                which every field of the key is null, blank or absent, and that hold no
+                alias. A value that is blocked, or has no normal form, is not blank.
+                These groups are connected with no other, and :meth:`dedupe` ignores
+                them.
+            scope: The tenant, None for all; no group crosses scopes. With *of*, the
+                contact's tenant, None for ``""``.
 
         Returns:
             Groups of two or more contacts by creation; groups by their first contact.
             They are transitive: a contact that shares a key with one of a group is in
-            the group.
+            the group, so with *of* there is one group or none. Blank ones follow, by
+            key in the order of the policy.
 
         Raises:
             InvalidField: If the policy has no such key.
+            UnknownContact: If the tenant has no contact *of*.
 
         Cost:
-            Near-linear in the forms of these keys.
+            Near-linear in the forms of these keys. With *of*, linear in the contacts
+            of its group and their forms, whatever the size of the book. With *blank*,
+            linear in the book.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> fields = {name: field(key=normalize.exact) for name in ("email", "phone")}
@@ -425,19 +513,21 @@ class Book:
         >>> [[contact.id for contact in group] for group in book.duplicates()]
         [['a', 'b', 'c']]
         """
-        if scope is not None:
-            scope = check_scope(scope)
+        if scope is not None or of is not None:
+            scope = check_scope("" if scope is None else scope)
+        id = None if of is None else plain_id(of)
         by_name = compiled(self.policy).by_name
-        names = dict.fromkeys([self._key(name).name for name in keys or by_name])
+        names = {self._key(name).name for name in keys or by_name}
+        named = [pair for pair in enumerate(by_name.values()) if pair[1].name in names]
 
-        def query(view: BookView) -> tuple[tuple[Contact, ...], ...]:
-            shared = [ids for name in names for ids in view.shared_forms(name, scope)]
-            contacts = view.contacts({*chain(*shared)})
-            present = enumerate(contacts)
-            places = {one.id: n for n, one in present if one.deleted_at is None}
-            connected = ([places[id] for id in ids if id in places] for ids in shared)
-            families = groups(filter(None, connected))
-            return tuple(tuple([contacts[n] for n in family]) for family in families)
+        def query(view: BookView) -> tuple[Group, ...]:
+            if id is None or scope is None:
+                found = shared_groups(view, named, scope)
+                return (*found, *(blank_groups(view, named, scope) if blank else ()))
+            found = group_of(view, named, scope, id)
+            blanks = blank_groups(view, named, scope) if blank else []
+            one = view.get(id)
+            return (*found, *[group for group in blanks if one in group])
 
         return self._store.read(query)
 
@@ -512,14 +602,18 @@ class Book:
         self,
         *keys: str,
         scope: str | None = None,
+        keep: Keep = "oldest",
         on_refused: OnRefused = "raise",
     ) -> list[Outcome | Refused]:
         """
-        Merge each group of :meth:`duplicates` into its oldest contact.
+        Merge each group of :meth:`duplicates` into one of its contacts.
 
         Args:
             keys: As in :meth:`duplicates`.
             scope: As in :meth:`duplicates`.
+            keep: Which contact of a group survives, by creation. The others are merged
+                into it in order, from that end: the survivor's values come first, and
+                then those of the contact that is next to it in age.
             on_refused: As in :meth:`upsert_many`.
 
         Returns:
@@ -538,13 +632,15 @@ class Book:
         >>> [outcome.result for outcome in book.dedupe("email")], len(book)
         (['merged'], 1)
         """
+        check_choice("keep", keep, Keep)
         check_choice("on_refused", on_refused, OnRefused)
         duplicates = self.duplicates(*keys, scope=scope)
+        step = 1 if keep == "oldest" else -1
 
         def merges() -> Iterator[Callable[[], Outcome]]:
             for group in duplicates:
                 # Another thread may have deleted a contact of the group.
-                ids = [one.id for one in group if (one.scope, one.id) in self]
+                ids = [o.id for o in group[::step] if (o.scope, o.id) in self]
                 if ids:
                     yield partial(self.merge, *ids, scope=group[0].scope)
 

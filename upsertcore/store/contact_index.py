@@ -14,7 +14,9 @@ Rules:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
@@ -111,10 +113,7 @@ class ContactIndex:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Contact]:
-        rows = list(self.rows.values())
-        if not self._is_ordered:
-            rows.sort(key=itemgetter(PLACE))
-        return map(contact_from_row, rows)
+        return map(contact_from_row, self._rows_by_creation())
 
     def __contains__(self, id: object) -> bool:
         return id in self.rows or id in self.redirects or id in self.rows
@@ -269,6 +268,26 @@ class ContactIndex:
         """
         rows = sorted([self.rows[id] for id in ids], key=itemgetter(PLACE))
         return [*map(contact_from_row, rows)]
+
+    def created_after(self, id: str) -> Iterator[Contact]:
+        """
+        Return the contacts that were created after the one that an id resolves to.
+
+        Raises:
+            UnknownContact: If there is none.
+
+        Cost:
+            As iterating over these contacts, once the rows are listed.
+        """
+        place, rows = self._row(id)[PLACE], self._rows_by_creation()
+        first = bisect_right(rows, place, key=itemgetter(PLACE))
+        return map(contact_from_row, islice(rows, first, None))
+
+    def _rows_by_creation(self) -> list[Row]:
+        rows = list(self.rows.values())
+        if not self._is_ordered:
+            rows.sort(key=itemgetter(PLACE))
+        return rows
 
     def clear(self) -> None:
         """Remove all contacts; the keys stay."""

@@ -18,6 +18,7 @@ from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import book_of, state_of, try_upsert
 from upsertcore.model.contact import Contact
+from upsertcore.values import same
 
 __all__ = [
     "HeldForm",
@@ -27,6 +28,7 @@ __all__ = [
     "check_lookups",
     "check_replay",
     "check_round_trip",
+    "check_scan",
     "comparable",
     "fold",
     "held_forms",
@@ -159,8 +161,8 @@ def check_duplicates(book: ContactBook) -> None:
     Check that ``duplicates`` returns exactly the groups of contacts that share a key.
 
     Raises:
-        LawBroken: If two contacts that share a key are in different groups, or a
-            contact shares no key with its group.
+        LawBroken: If two contacts that share a key are in different groups, a contact
+            shares no key with its group, or ``of`` has other groups.
     """
     groups = [tuple([contact.id for contact in group]) for group in book.duplicates()]
     living = {contact.id for contact in book if contact.deleted_at is None}
@@ -175,6 +177,34 @@ def check_duplicates(book: ContactBook) -> None:
         for id in group:
             shares = any(id in ids and len(ids & {*group}) > 1 for ids in shared)
             require("duplicates", shares, f"{id} shares no key with others of {group}")
+    for contact in book:
+        of = book.duplicates(of=contact.id, scope=contact.scope)
+        found = [tuple([one.id for one in group]) for group in of]
+        expected = [group for group in groups if contact.id in group]
+        details = f"of {contact.id}: {found}, not {expected}"
+        require("duplicates", found == expected, details)
+
+
+def check_scan(book: ContactBook) -> None:
+    """
+    Check that ``scan`` finds what a search of all contacts finds, page by page.
+
+    Raises:
+        LawBroken: If a contact is missing, superfluous or out of order.
+    """
+    contacts = tuple(book)
+    for scope in {contact.scope for contact in contacts}:
+        own = tuple([one for one in contacts if one.scope == scope])
+        pages: list[Contact] = []
+        while page := book.scan(
+            scope=scope, after=pages[-1].id if pages else None, limit=2
+        ):
+            pages += page
+        require("scan", tuple(pages) == own, f"pages of {scope!r}: {pages}")
+        for name, value in own[-1].fields.items():
+            found = book.scan({name: value}, scope=scope)
+            equal = tuple([one for one in own if same(one.get(name), value)])
+            require("scan", found == equal, f"{name} in {scope!r}: {found}")
 
 
 def comparable(result: Any) -> Any:

@@ -34,6 +34,7 @@ __all__ = ["BookMachine"]
 _PATCH = st.runner().flatmap(lambda machine: machine.patch_strategy)
 _SCOPE = st.runner().flatmap(lambda machine: st.sampled_from(machine.scopes))
 _PICK = st.integers(0, 9)
+_KEEP = st.sampled_from(("oldest", "newest"))
 _TEXT = st.one_of(rich_text(), st.sampled_from([t for t in texts() if len(t) < 99]))
 _BATCH_MODES = st.sampled_from(("raise", "collect", "atomic"))
 _ON_DUPLICATES = st.sampled_from(("fold", "fold", "refuse_later", "refuse_all"))
@@ -225,21 +226,18 @@ class BookMachine(RuleBasedStateMachine):
                     f"{id} does not resolve to the survivor",
                 )
 
-    @rule(scope=st.none() | _SCOPE)
-    def dedupe(self, scope: str | None) -> None:
-        """Each group of duplicates becomes its oldest contact, or is refused."""
+    @rule(scope=st.none() | _SCOPE, keep=_KEEP)
+    def dedupe(self, scope: str | None, keep: Any = "oldest") -> None:
+        """Each group of duplicates becomes one of its contacts, or is refused."""
         groups = self.book.duplicates(scope=scope)
         self._last = None
-        results = self.book.dedupe(scope=scope, on_refused="collect")
+        results = self.book.dedupe(scope=scope, keep=keep, on_refused="collect")
         for group, result in zip(groups, results, strict=True):
             if isinstance(result, Outcome):
                 self.outcomes.append(result)
-                is_oldest = result.contact.id == group[0].id
-                require(
-                    "dedupe",
-                    is_oldest,
-                    f"{describe(result)}, but the oldest is {group[0].id}",
-                )
+                kept = group[0 if keep == "oldest" else -1].id
+                details = f"{describe(result)}, but the {keep} is {kept}"
+                require("dedupe", result.contact.id == kept, details)
 
     @precondition(lambda self: self.outcomes)
     @rule(pick=_PICK)
@@ -270,6 +268,7 @@ class BookMachine(RuleBasedStateMachine):
         for contact in self.book:
             checks.check_lookups(self.book, contact)
         checks.check_duplicates(self.book)
+        checks.check_scan(self.book)
         checks.check_round_trip(self.book)
         checks.check_replay(self.book)
 
