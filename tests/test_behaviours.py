@@ -43,6 +43,13 @@ EXPECTED = {
     *("merged", "matched_by", "refused"),
 }
 OPTIONS = {"scope", "if_version", "rules", "null", "blank"}
+REPORTS = {
+    "dedupe": {"scope", "keep"},
+    "duplicates": {"scope", "of", "blank"},
+    "scan": {"scope", "after", "limit"},
+}
+"""The options of the verbs that return several contacts."""
+REPORT = {"verb", "keys", "patch", "how", "answer"}
 MATCH = {"by", "keys", "guard", "on_contradiction"}
 STRATEGIES = {"first_match", "first_present", "all_agree", "merge_all", "never"}
 LINE = {
@@ -101,6 +108,8 @@ VOCABULARY = {
     "KeysDisagree",
     *("MissingField", "NoMatchKey", "StaleVersion", "UnknownField"),
     "UpdateRefused",
+    *("dedupe: keep", "duplicates: of", "duplicates: blank"),
+    *("scan: after", "scan: limit"),
 }
 
 
@@ -221,6 +230,21 @@ def call_book(book: ContactBook, call: dict[str, Any]) -> Outcome:
     return outcome
 
 
+def report(book: ContactBook, call: dict[str, Any]) -> list[Any]:
+    """Make a call that returns several contacts; list their ids, survivors first."""
+    check_names(call, REPORT)
+    verb, keys, options = call["verb"], call.get("keys", []), call.get("how", {})
+    check_names(options, REPORTS[verb])
+    if verb == "scan":
+        found = book.scan(call.get("patch"), **options)
+        return [contact.id for contact in found]
+    if verb == "duplicates":
+        groups = book.duplicates(*keys, **options)
+        return [[contact.id for contact in group] for group in groups]
+    merges: list[Any] = book.dedupe(*keys, **options)
+    return [[one.contact.id, *[other.id for other in one.merged]] for one in merges]
+
+
 def described(outcome: Outcome) -> dict[str, Any]:
     """Describe an outcome in the words of a case."""
     row = outcome.contact.to_dict()
@@ -253,6 +277,9 @@ def replay(case: dict[str, Any]) -> None:
     )
     outcome = None
     for call in case["calls"]:
+        if call.get("verb") in REPORTS:
+            assert call["answer"] == report(book, call)
+            continue
         check_names(call, CALL | EXPECTED)
         expected = {name: call[name] for name in call if name in EXPECTED}
         assert ("result" in call) != ("refused" in call), "result or refused"
@@ -268,6 +295,12 @@ def replay(case: dict[str, Any]) -> None:
         actual = {name: described(outcome)[name] for name in expected}
         assert as_json(expected) == as_json(actual)
 
+    if case["calls"][-1].get("verb") in REPORTS:
+        again, before = case["calls"][-1], book.dump()
+        merged = again["verb"] == "dedupe"
+        assert report(book, again) == ([] if merged else again["answer"])
+        assert before == book.dump()
+        return
     if outcome is None:
         assert "idempotent" not in case, "the last call is refused"
         return
@@ -303,6 +336,9 @@ def words(case: dict[str, Any]) -> Iterator[str]:
             yield f"on_blocked: {policy_spec.get('on_blocked', 'store')}"
     for call in case["calls"]:
         options = call.get("how", {})
+        if call.get("verb") in REPORTS:
+            yield from (f"{call['verb']}: {name}" for name in options)
+            continue
         yield from (f"{name} for one call" for name in options)
         rule_specs += options.get("rules", {}).values()
         yield call.get("refused", "")
