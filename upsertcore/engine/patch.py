@@ -49,7 +49,7 @@ Fields: TypeAlias = Mapping[str, Any]
 """Field name to frozen value."""
 
 
-def read_patch(  # noqa: C901 - one value after the other
+def read_patch(  # noqa: C901, PLR0912 - one value after the other
     policy: Policy, patch: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """
@@ -101,8 +101,11 @@ def read_patch(  # noqa: C901 - one value after the other
             sent[name] = value
             continue
         options = fields.get(name, extra) or policy.field_options(name)
-        if options.many or options.clean is not None:
-            value = _prepared(name, options, raw, value)
+        if options.many:
+            value = _read_many(name, options, raw, value)
+            is_empty = empty(value)
+        elif options.clean is not None and not is_empty:
+            value = _clean_value(name, options.clean, raw, value)
             is_empty = empty(value)
         if is_empty:
             reason = _ignore_reason(name, options, raw, value)
@@ -203,8 +206,8 @@ def check_scope(scope: Any) -> str:
     return freeze_field("scope", scope)  # type: ignore[no-any-return]
 
 
-def _prepared(name: str, options: Field, raw: Any, value: Any) -> Any:
-    """Return a value cleaned, and as a list where the field has many."""
+def _read_many(name: str, options: Field, raw: Any, value: Any) -> Any:
+    """Return a value of a field with many as a list, cleaned."""
     value = _as_list(name, options, value)
     if options.clean is None or empty(value):
         return value

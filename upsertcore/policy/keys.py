@@ -174,7 +174,7 @@ class Key:
         else:
             form = self._normal(value, place)
             parts = () if form is None else (form,)
-        return self._without_blocked_parts(parts, place)
+        return self._without_blocked_parts(parts, place) if self.blocked else parts
 
     def blocks(self, fields: Any) -> bool:
         """Return whether a composite form of these fields is blocked."""
