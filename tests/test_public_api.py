@@ -17,6 +17,7 @@ from upsertcore import errors, laws, profiles
 PUBLIC = [
     "__version__",
     "Change",
+    "Conflict",
     "Contact",
     "ContactBook",
     "Entry",
@@ -67,7 +68,9 @@ def test_package_has_a_typing_marker() -> None:
     assert (Path(upsertcore.__file__).parent / "py.typed").exists()
 
 
-@pytest.mark.parametrize("name", ["Change", "Contact", "Outcome", "Plan", "Withheld"])
+@pytest.mark.parametrize(
+    "name", ["Change", "Conflict", "Contact", "Outcome", "Plan", "Withheld"]
+)
 def test_value_class_is_frozen(name: str) -> None:
     """It has no dictionary, and setting an attribute raises."""
     cls = getattr(upsertcore, name)

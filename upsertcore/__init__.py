@@ -10,6 +10,7 @@ from upsertcore._lazy import export
 # Public name to the module that defines it; where they are equal, the module itself.
 _HOMES = {
     "Change": "engine.outcome",
+    "Conflict": "engine.conflicts",
     "Contact": "model.contact",
     "ContactBook": "book.contact_book",
     "Entry": "store.journal",

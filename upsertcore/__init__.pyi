@@ -1,5 +1,6 @@
 from upsertcore import errors, laws, normalize, profiles, rules
 from upsertcore.book.contact_book import ContactBook
+from upsertcore.engine.conflicts import Conflict
 from upsertcore.engine.decide import decide
 from upsertcore.engine.instances import as_patch
 from upsertcore.engine.outcome import Change, Outcome, Withheld
@@ -25,6 +26,7 @@ __version__: str
 
 __all__ = [
     "Change",
+    "Conflict",
     "Contact",
     "ContactBook",
     "Entry",

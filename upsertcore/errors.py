@@ -436,8 +436,8 @@ class InvalidRows(Refused, ValueError):
 
     Args:
         count: The number of rows that were read.
-        refusals: One refusal for each bad row, in the order of the rows; its ``row`` is
-            the number of the row, from 0.
+        refusals: The refusals of the bad rows, one for each conflict, in the order of
+            the rows; the ``row`` of each is the number of its row, from 0.
 
     >>> bad = InvalidField("id", "c-1", "is a duplicate contact id")
     >>> bad.row = 7
@@ -452,11 +452,12 @@ class InvalidRows(Refused, ValueError):
         self.row = refusals[0].row
 
     def __str__(self) -> str:
-        bad = len(self.refusals)
+        bad = len({refusal.row for refusal in self.refusals})
         lines = [f"rows: {bad} of {self.count} cannot be loaded; correct or remove"]
         lines += [f"row {refusal.row}: {refusal}" for refusal in self.refusals[:5]]
-        if bad > 5:
-            lines.append(f"and {bad - 5} more, in refusals of this error")
+        more = len(self.refusals) - 5
+        if more > 0:
+            lines.append(f"and {more} more, in refusals of this error")
         return "\n  ".join(lines)
 
 

@@ -35,6 +35,7 @@ from upsertcore.book.loading import rows_of
 from upsertcore.book.purge import make_purge
 from upsertcore.book.scan import contacts_after, has_values, wanted_values
 from upsertcore.book.undo import make_undo
+from upsertcore.engine.conflicts import Conflict, find_conflicts
 from upsertcore.engine.decide import decide_merge, decide_request
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.engine.outcomes import Outcomes
@@ -50,7 +51,7 @@ from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
 from upsertcore.model.contact import Contact
-from upsertcore.model.view import BookView
+from upsertcore.model.view import BookView, Forms
 from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
@@ -777,6 +778,45 @@ class Book:
         """
         check_number(number)
         return self._store.changes_since(number)
+
+    def check(self) -> tuple[Conflict, ...]:
+        """
+        Return where contacts are not as the policy would have created them.
+
+        After the rows of another policy, or of earlier normalisers, were loaded: values
+        that ``clean`` refuses or changes, blocked values, former forms that no longer
+        are forms, too many forms of a key, required fields that are missing, deleted
+        contacts where none are kept. Where an application keeps the contacts: also
+        stored forms that the values no longer have, undeclared fields, and unique keys
+        of several contacts, which :meth:`load` refuses.
+
+        Returns:
+            One conflict for each, the contacts by creation; empty if all is well. An
+            update may have cleared a required field.
+
+        Raises:
+            Exception: What a normaliser or a ``clean`` raises, other than
+                ``ValueError`` of ``clean``.
+
+        Cost:
+            Linear in the book.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> fields = {"email": field(key=normalize.email), "name": field()}
+        >>> book = ContactBook(Policy(first_match("email"), fields), ids=lambda: "c-1")
+        >>> _ = book.upsert({"email": "ada@x.org"})
+        >>> book.check()
+        ()
+        >>> fields["name"] = field(required=True)
+        >>> stricter = Policy(first_match("email"), fields)
+        >>> [str(each) for each in ContactBook.load(stricter, book.dump()).check()]
+        ['contact c-1: name: is required to create a contact; send ... not blank']
+        """
+
+        def query(view: BookView) -> list[tuple[Contact, Forms]]:
+            return [view.get_with_forms(contact.id) for contact in view]
+
+        return (*find_conflicts(self.policy, self._store.read(query)),)
 
     def dump(self) -> list[dict[str, Any]]:
         """

@@ -6,7 +6,7 @@ Rules:
     No id occurs twice, the ids of merged contacts included.
     Contacts are loaded by creation: by ``place``; without it by ``created_at``, then
     in the order given.
-    Every row that cannot be loaded is reported, not only the first.
+    Every conflict of every row is reported, not only the first.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def load_rows(
     Raises:
         TypeError: If *rows* is one row, or cannot be iterated.
         InvalidRows: If a row is malformed, has an id or a unique key of an earlier
-            contact, or does not fit the policy; it has a refusal for each.
+            contact, or does not fit the policy; it has a refusal for each conflict.
 
     Cost:
         Near-linear in the rows; all of them are kept until the last one is loaded.
@@ -85,9 +85,7 @@ def load_rows(
     while pending:
         _place, _created_at, row, parts = pending.pop()
         try:
-            loader.load(parts)
-        except Refused as refusal:
-            refusals.append(with_row(refusal, row))
+            refusals += [with_row(refusal, row) for refusal in loader.load(parts)]
         except Exception as error:
             with_row(error, row)
             raise

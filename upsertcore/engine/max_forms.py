@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from upsertcore.errors import InvalidField
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
 
-__all__ = ["check_max_forms", "exceeds_max_forms", "within_max_forms"]
+__all__ = [
+    "check_max_forms",
+    "exceeds_max_forms",
+    "excess_forms",
+    "within_max_forms",
+]
 
 
 def check_max_forms(policy: Policy, forms: Forms, held: Forms) -> None:
@@ -45,15 +51,31 @@ def check_max_forms(policy: Policy, forms: Forms, held: Forms) -> None:
     ...
     upsertcore.errors.InvalidField: email: must have one key per contact, not 2; ...
     """
-    if not compiled(policy).limits:
-        return
+    if compiled(policy).limits:
+        for refusal in excess_forms(policy, forms, held):
+            raise refusal
+
+
+def excess_forms(policy: Policy, forms: Forms, held: Forms) -> Iterator[InvalidField]:
+    """
+    Return a refusal for each key of which a contact has too many forms.
+
+    Args:
+        policy: The policy.
+        forms: As for :func:`check_max_forms`.
+        held: As there.
+
+    >>> from upsertcore import Policy, never
+    >>> [*excess_forms(Policy(never(), {}), (), ())]
+    []
+    """
     for key, new, own in zip(policy.all_keys, forms, held, strict=True):
         exceeds = key.max_forms is not None and len(new) > key.max_forms
         if exceeds and not {*new}.issubset(own):
             noun = "one key" if key.max_forms == 1 else f"at most {key.max_forms} keys"
             reason = f"must have {noun} per contact; send fewer, or raise max_forms"
             # Only the number is shown: the stored forms are not the sender's to see.
-            raise InvalidField(key.name, len(new), reason)
+            yield InvalidField(key.name, len(new), reason)
 
 
 def exceeds_max_forms(policy: Policy, request: Request, match: Match) -> bool:

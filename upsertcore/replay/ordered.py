@@ -274,7 +274,8 @@ class _Replay:
             if id in self._known:
                 raise ValueError(f"id: {id!r} belongs to two known contacts")
             self._known.add(id)
-        self._loader.load(parts_of(contact))
+        for refusal in self._loader.load(parts_of(contact)):
+            raise refusal
 
     def _answer(self, row: SentPatch) -> Outcome | Refused:
         self._row = row

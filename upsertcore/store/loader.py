@@ -8,10 +8,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, final
 
-from upsertcore.errors import InvalidField, KeyInUse
+from upsertcore.engine.conflicts import keys_in_use, unknown_names
+from upsertcore.errors import InvalidField, Refused
 from upsertcore.model.contact import NO_HISTORY, Parts
 from upsertcore.model.packed_row import (
     ALIASES,
@@ -20,7 +21,6 @@ from upsertcore.model.packed_row import (
     pack_forms,
     unpack_forms,
 )
-from upsertcore.policy.policy import compiled
 from upsertcore.store.key_lookup import NO_ENTRIES, key_plan
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Loader:
     >>> index = ContactIndex(["email"])
     >>> ada = Contact("c-1", "", {"email": "ADA@x.org"}, 1, now, now)
     >>> Loader(index, policy).load(parts_of(ada))
+    []
     >>> index.holders("email", "ada@x.org")
     ('c-1',)
     """
@@ -71,22 +72,23 @@ class Loader:
             for n, key in keys
         ]
 
-    def load(self, parts: Parts) -> None:
+    def load(self, parts: Parts) -> list[Refused]:
         """
         Load a contact, as the newest.
 
         Args:
             parts: Its parts.
 
-        Raises:
-            InvalidField: If an id is in use, or it has aliases of a key that the policy
-                lacks.
-            UnknownField: If the policy does not take a field.
-            KeyInUse: If another contact of its scope holds one of its unique keys.
+        Returns:
+            Why it is not loaded: ``InvalidField`` if an id is in use, or it has aliases
+            of a key that the policy lacks; ``UnknownField`` for each field that the
+            policy does not take; ``KeyInUse`` for each unique key that another contact
+            of its scope holds. Empty if it is loaded.
         """
         id, _scope, fields, _version, _created_at, _updated_at, history = parts
         index, names = self._index, self._index.names.declared
         values: Iterable[Any] = fields.values()
+        refusals: list[Refused] = []
         is_known = tuple(fields) == self._whole
         if not is_known:
             values, is_known = map(fields.get, names), self.known.issuperset(fields)
@@ -96,16 +98,21 @@ class Loader:
             or id in index.rows
             or id in index.redirects
         ):
-            names = self._checked_names(id, fields, history or NO_HISTORY)
-            values = map(fields.get, names)
-        forms = self._free_forms(parts)
+            refusals += self._conflicts(id, fields, history or NO_HISTORY)
+            if not refusals:
+                names = index.names.of(fields)
+                values = map(fields.get, names)
+        forms = self._free_forms(parts, refusals)
+        if refusals:
+            return refusals
         index.store_row(None, pack(parts, names, index.next, forms, values))
         if history is not None:
             for merged_id in history[MERGED_IDS]:
                 index.redirects[merged_id] = id
+        return refusals
 
-    def _free_forms(self, parts: Parts) -> list[Any]:
-        """Return the forms of each key, as a row has them; no other may hold them."""
+    def _free_forms(self, parts: Parts, refusals: list[Refused]) -> list[Any]:
+        """Return the forms of each key, as a row has them; refuse those in use."""
         _id, scope, fields, _version, _created_at, _updated_at, history = parts
         forms, in_use = [], False
         for _number, field, key, scopes, short, is_form, look in self._plans:
@@ -125,43 +132,27 @@ class Loader:
                 in_use = True
             forms.append(form)
         if in_use:
-            raise self._key_in_use(parts, forms)
+            scopes_of = {name: scopes for _n, _field, name, scopes, *_ in self._plans}
+
+            def holder(key: str, form: str) -> str | None:
+                if form not in scopes_of[key].get(scope, NO_ENTRIES):
+                    return None
+                return self._index.holders(key, form, scope)[0]
+
+            unpacked = map(unpack_forms, forms)
+            refusals += keys_in_use(self._policy, fields, unpacked, holder)
         return forms
 
-    def _checked_names(
+    def _conflicts(
         self, id: str, fields: Iterable[str], history: tuple[Any, ...]
-    ) -> tuple[str, ...]:
-        """Check ids and names, and return the names of the row."""
+    ) -> Iterator[Refused]:
+        """Find ids that are in use, and names that the policy lacks."""
         aliases, clocks, merged_ids, _deleted_at = history
-        has_merged_itself = id in merged_ids
-        for one in (id, *merged_ids):
-            if has_merged_itself or one in self._index:
-                reason = "is a duplicate contact id; keep one of the rows"
-                raise InvalidField("id", one, reason)
-        for name in (*fields, *clocks):
-            self._policy.field_options(name)
-        known = compiled(self._policy).by_name
-        for name in aliases:
-            if name not in known:
-                keys = ", ".join(known) or "none"
-                reason = f"must be of a key of the policy; its keys: {keys}"
-                raise InvalidField("aliases", name, reason)
-        return self._index.names.of(fields)
-
-    def _key_in_use(self, parts: Parts, forms: Iterable[Any]) -> KeyInUse:
-        """Return the refusal of the first form that another contact holds."""
-        _id, scope, fields, *_ = parts
-        plans = zip(self._policy.all_keys, self._plans, forms, strict=True)
-        key, form = next(
-            (key, form)
-            for key, (_n, _field, _key, scopes, *_how), part in plans
-            for form in unpack_forms(part)
-            if form in scopes.get(scope, NO_ENTRIES)
-        )
-        holder, *_ = self._index.holders(key.name, form, scope)
-        if form in key.forms(fields):
-            return KeyInUse(*key.error_subject(fields), holder)
-        return KeyInUse(key.name, form, holder)
+        taken = [one for one in (id, *merged_ids) if one in self._index]
+        if taken or id in merged_ids:
+            reason = "is a duplicate contact id; keep one of the rows"
+            yield InvalidField("id", (*taken, id)[0], reason)
+        yield from unknown_names(self._policy, (*fields, *clocks), aliases)
 
 
 def _with_aliases(part: Any, aliases: tuple[str, ...], entries: Entries) -> Any:
