@@ -702,6 +702,7 @@ class TestRows:
         expected.put(make_contact("e"), [["a@x", "e@x"], []])
 
         assert ("a", "e") == index.holders("email", "a@x")
+        assert index.next == expected.next
         assert index.rows == expected.rows
         assert index._holders == expected._holders
         index.check()

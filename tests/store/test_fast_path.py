@@ -29,7 +29,9 @@ from upsertcore import (
 from upsertcore.engine.outcome import outcome_from_record, result_of_record
 from upsertcore.rules import custom, deep, ignore, keep, latest, on_create, union
 from upsertcore.store.ids import IdInUse
+from upsertcore.store.policy_constants import ATTEMPTS
 from upsertcore.store.transaction import Remainder
+from upsertcore.values import MAX_FIELDS
 
 
 def title_case(value: Any) -> Any:
@@ -451,6 +453,29 @@ def test_overtaken_call_draws_its_id_and_time_once() -> None:
     assert (outcome.result, draw_counts["clock"]) == ("updated", 1)
 
 
+def test_call_overtaken_at_each_attempt_keeps_its_id_and_time() -> None:
+    """The general path takes them over."""
+    draw_counts: Counter[str] = Counter()
+    numbers: Iterator[int] = count(1)
+
+    def normalise_and_write(value: Any) -> str | None:
+        if value == ADA["email"] and draw_counts["writes"] < len(ATTEMPTS):
+            draw_counts["writes"] += 1
+            book.create({"code": draw_counts["writes"]})
+        return normalize.email(value)
+
+    lines = {**LINES, "email": field(key=normalise_and_write)}
+    book = make_book(
+        Policy(first_match("email"), lines),
+        ids=counting_calls(draw_counts, "ids", lambda: f"c-{next(numbers)}"),
+        clock=counting_calls(draw_counts, "clock", lambda: NOW),
+    )
+    outcome = book.upsert(ADA)
+
+    assert ("created", "c-2") == (outcome.result, outcome.contact.id)
+    assert {"writes": 3, "ids": 4, "clock": 4} == draw_counts
+
+
 @pytest.mark.parametrize("name", ["Ada", "Eve"])
 def test_overtaken_call_tries_the_fast_path_again(name: str) -> None:
     """Its keys are normalised again, because they are looked up again."""
@@ -509,6 +534,53 @@ def test_form_that_is_no_text_is_an_error(form: Any) -> None:
     lines = {"email": field(key=lambda _value: form)}
     with pytest.raises(TypeError, match="must return str or None, not"):
         make_book(Policy(first_match("email"), lines)).upsert({"email": "a"})
+
+
+def test_blank_form_is_no_form() -> None:
+    """The contact does not keep the form of the value that is replaced."""
+    lines = {**LINES, "code": field(key=lambda value: value.strip("-"))}
+    policy = Policy(first_match("email"), lines)
+    patches = [{"email": "a@x", "code": code} for code in ("c", "-", "c")]
+
+    assert repr(run(policy, *patches, fast=False)) == repr(run(policy, *patches))
+    book = make_book(policy)
+    book.upsert_many(patches[:2])
+    assert () == book.find("code", "c")
+
+
+def test_default_of_a_key_beside_one_that_is_sent_makes_a_form() -> None:
+    lines = {
+        **LINES,
+        "phone": field(key=normalize.phone, default="+15550009"),
+        "code": field(key=normalize.exact, default="c"),
+    }
+    policy = Policy(first_match("email"), lines)
+
+    assert repr(run(policy, ADA, fast=False)) == repr(run(policy, ADA))
+    assert run(policy, ADA)[2] == [(("ada@x.org",), ("+15550001",), ("c",))]
+
+
+def test_aliases_that_a_policy_no_longer_keeps_stay_with_an_update() -> None:
+    keeps = {**LINES, "email": field(key=normalize.email, keep_aliases=True)}
+    former = make_book(Policy(first_match("phone"), keeps))
+    former.upsert_many([ADA, {**ADA, "email": "a@x"}])
+    book = ContactBook.load(Policy(first_match("phone"), LINES), former.dump())
+    outcome = book.upsert({**ADA, "email": "A@x"})
+
+    assert outcome.updated
+    assert (outcome.contact,) == book.find("email", "ada@x.org")
+    book._index.check()
+
+
+def test_text_of_more_fields_than_a_patch_may_have_is_refused() -> None:
+    names = [f"f{number}" for number in range(MAX_FIELDS)]
+    lines = {"email": field(key=normalize.email), **dict.fromkeys(names, field())}
+    book = make_book(Policy(first_match("email"), lines))
+    for _ in range(3):
+        with pytest.raises(errors.InvalidField, match="at most 10000 fields"):
+            book.upsert({"email": "a@x", **dict.fromkeys(names, "x")})
+
+    assert len(book) == 0
 
 
 def test_deleted_contact_is_restored_by_the_general_path() -> None:
@@ -695,6 +767,28 @@ def test_refusal_of_an_overtaken_call_is_decided_again() -> None:
     assert (wrote, len(started_book)) == ([ADA["phone"]], 2)
 
 
+def test_key_in_use_whose_holder_is_deleted_meanwhile_is_stored() -> None:
+    """By a normaliser, after the key was looked up."""
+
+    def normalise_and_delete(value: Any) -> str | None:
+        if "c-2" in book:
+            book.delete("c-2")
+        return normalize.exact(value)
+
+    lines = {
+        **LINES,
+        "phone": field(key=normalize.phone, unique=True),
+        "code": field(key=normalise_and_delete),
+    }
+    book = make_book(Policy(first_match("email", "phone"), lines))
+    for patch in (ADA, EVE):
+        book.upsert(patch)
+    outcome = book.upsert({**ADA, "phone": EVE["phone"], "code": "c"})
+
+    assert ("updated", EVE["phone"]) == (outcome.result, outcome.contact["phone"])
+    assert len(book) == 1
+
+
 def test_clock_that_moves_alone_updates_the_contact() -> None:
     lines = {
         "email": field(key=normalize.email),
@@ -750,3 +844,21 @@ def test_id_that_a_nested_call_uses_is_an_error_beside_a_key_in_use() -> None:
         book.upsert({"email": "new@x.org", "code": "e", "name": 7})
 
     assert ["first", "x"] == [contact.id for contact in book]
+
+
+def test_key_in_use_of_a_contact_that_a_nested_call_creates_is_withheld() -> None:
+    """The nested call uses the id and the email of the outer one."""
+    drawn: list[str] = []
+
+    def ids() -> str:
+        drawn.append("x")
+        if drawn == ["x", "x"]:
+            book.upsert({"email": "new@x.org"})
+        return "first" if len(drawn) == 1 else "x"
+
+    book = make_book(POLICIES["withhold"], ids=ids)
+    book.upsert({**EVE, "code": "e"})
+    outcome = book.upsert({"email": "new@x.org", "code": "e", "name": 7})
+
+    assert ("updated", "x") == (outcome.result, outcome.contact.id)
+    assert (Withheld("code", "e", "first"),) == outcome.withheld
