@@ -113,7 +113,7 @@ class Loader:
 
     def _free_forms(self, parts: Parts, refusals: list[Refused]) -> list[Any]:
         """Return the forms of each key, as a row has them; refuse those in use."""
-        _id, scope, fields, _version, _created_at, _updated_at, history = parts
+        id, scope, fields, _version, _created_at, _updated_at, history = parts
         forms, in_use = [], False
         for _number, field, key, scopes, short, is_form, look in self._plans:
             entries = scopes.get(scope, NO_ENTRIES)
@@ -137,7 +137,9 @@ class Loader:
             def holder(key: str, form: str) -> str | None:
                 if form not in scopes_of[key].get(scope, NO_ENTRIES):
                     return None
-                return self._index.holders(key, form, scope)[0]
+                [first, *_] = self._index.holders(key, form, scope)
+                # The keys of a row that is there twice are not a further conflict.
+                return None if first == id else first
 
             unpacked = map(unpack_forms, forms)
             refusals += keys_in_use(self._policy, fields, unpacked, holder)
