@@ -257,6 +257,7 @@ def test_merge_whose_rule_always_writes_is_an_error() -> None:
 def test_call_inside_a_locked_call_is_an_error() -> None:
     """A signal handler or a finaliser would wait for ever."""
     book = make_book(1)
+    book.create({"email": "new@x"}, idempotency_key="a")
     writer = book._store
 
     with writer.lock:

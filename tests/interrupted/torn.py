@@ -20,7 +20,7 @@ from upsertcore.model.write_record import ROW
 from upsertcore.rules.rule import Rule
 from upsertcore.store.ids import IdInUse
 from upsertcore.store.queue import enqueue
-from upsertcore.store.redo import Redo
+from upsertcore.store.redo import CallRedo, Redo
 
 __all__ = [
     "CASES",
@@ -325,7 +325,7 @@ def visible_state(book: ContactBook, case: dict[str, Any]) -> str:
     book._index.check()
     last = book._store.completed[ROW]
     # A purge retains nothing.
-    assert not isinstance(last, Redo) or not (last.rows or last.outcomes)
+    assert not isinstance(last, Redo | CallRedo) or not (last.rows or last.outcomes)
     parts: list[Any] = [rows, len(book), [item.id for item in book]]
     scopes = sorted({row["scope"] for row in rows} | {""})
     pending = [case["pending"]] if "pending" in case else []

@@ -88,6 +88,11 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "idempotent call": ({}, TWO, upsert_of(BOB, idempotency_key="k-1")),
+    "idempotent call, general": (
+        {},
+        TWO,
+        upsert_of({"id": "1", "name": "Al"}, idempotency_key="k-1", if_version=1),
+    ),
     "idempotent call, unchanged": ({}, TWO, upsert_of(ADA, idempotency_key="k-1")),
     "apply": ({}, TWO, lambda book: book.apply(book.plan(BOB))),
 }

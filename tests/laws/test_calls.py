@@ -1173,10 +1173,10 @@ def _name_holder(_merge: Any) -> Any:
 def _look_up_in_all_scopes(lookup: Any) -> Any:
     """Make a lookup search the calls of all scopes."""
 
-    def call(self: Any, key: Any) -> Any:
+    def call(self: Any, _scope: str, key: str) -> Any:
         logged = None
         for scope in [*self.calls]:
-            logged = logged or lookup(self, (scope, *key[1:]))
+            logged = logged or lookup(self, scope, key)
         return logged
 
     return call

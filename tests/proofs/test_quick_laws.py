@@ -156,7 +156,9 @@ PATCHES = st.fixed_dictionaries(
 )
 CALLS = st.lists(
     st.tuples(
-        st.sampled_from(("upsert",) * 6 + ("create", "delete", "merge")),
+        st.sampled_from(
+            ("upsert",) * 8 + ("create", "create", "delete", "merge", "purge")
+        ),
         PATCHES,
         st.sampled_from(("", "", "east")),
         st.sampled_from(
@@ -166,30 +168,32 @@ CALLS = st.lists(
                 {"rules": {"age": union}},
             )
         ),
+        st.sampled_from((*[{}] * 4, *[{"idempotency_key": key} for key in "kkj "])),
     ),
     max_size=8,
 )
 
 
-def answer_to(book: ContactBook, call: tuple[str, Any, str, Any]) -> str:
+def answer_to(book: ContactBook, call: tuple[str, Any, str, Any, Any]) -> str:
     """Make a call; return its answer or refusal as text."""
-    verb, patch, scope, options = call
+    verb, patch, scope, options, key = call
     try:
-        if verb == "delete":
+        if verb in ("delete", "purge"):
             first = next(iter(book), None)
-            return repr(first and book.delete(first.id, scope=first.scope))
+            return repr(first and getattr(book, verb)(first.id, scope=first.scope))
         if verb == "merge":
             ids = [contact.id for contact in book if contact.scope == scope][:2]
             return repr(book.merge(*ids, scope=scope)) if ids else ""
         how = options if verb == "upsert" else {}
-        return repr(getattr(book, verb)(patch, scope=scope, **how))
+        outcome = getattr(book, verb)(patch, scope=scope, **how, **key)
     except (errors.Refused, errors.InvalidPolicy) as error:
         return f"{type(error).__name__}: {error}"
+    return f"{outcome}, replayed: {outcome.replayed}"
 
 
 @given(policy=tables(), calls=CALLS)
 def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -> None:
-    """Answers, rows, forms, changes and the index are equal."""
+    """Answers, rows, forms, changes, remembered calls and the index are equal."""
     fast, general = [new_book(policy, retain_changes=None) for _ in "ab"]
     assert fast._fast_upsert is not None
     general._fast_upsert = general._fast_upsert_many = general._fast_create = None
@@ -197,11 +201,11 @@ def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -
         assert answer_to(general, call) == answer_to(fast, call)
 
     batch = new_book(policy, retain_changes=None)
-    for _verb, patch, scope, _options in calls:
+    for _verb, patch, scope, *_options in calls:
         batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
     general_batch = new_book(policy, retain_changes=None)
     general_batch._fast_upsert = general_batch._fast_upsert_many = None
-    for _verb, patch, scope, _options in calls:
+    for _verb, patch, scope, *_options in calls:
         general_batch.upsert_many([patch, patch], scope=scope, on_refused="collect")
     assert general_batch.dump() == batch.dump()
     batch._index.check()
@@ -209,6 +213,7 @@ def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -
     fast._index.check()
     assert general.dump() == fast.dump()
     assert repr(general.changes_since()) == repr(fast.changes_since())
+    assert repr(general._store._call_log.calls) == repr(fast._store._call_log.calls)
     for contact in general:
         assert (
             general._index.get_with_forms(contact.id)[1]

@@ -729,7 +729,11 @@ def test_key_in_use_beside_what_is_uncommon_is_withheld_by_the_general_path() ->
     assert (outcome.result, len(outcome.withheld)) == ("updated", 1)
 
 
-def test_idempotent_call_that_is_made_within_itself_is_replayed() -> None:
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_idempotent_call_that_is_made_within_itself_is_replayed(
+    *,
+    is_fast: bool,
+) -> None:
     nested: list[Any] = []
 
     def normalise_and_call(value: Any) -> str | None:
@@ -740,7 +744,10 @@ def test_idempotent_call_that_is_made_within_itself_is_replayed() -> None:
 
     book: ContactBook | None = None
     lines = {**LINES, "email": field(key=normalise_and_call)}
-    book = make_book(Policy(first_match("email"), lines))
+    # A policy with such a limit has no fast path.
+    options: Any = {} if is_fast else {"on_limit": "drop"}
+    book = make_book(Policy(merge_all("email"), lines, **options))
+    assert (book._fast_upsert is not None) == is_fast
     outcome = book.upsert(ADA, idempotency_key="k")
 
     assert (outcome.replayed, nested[0].replayed) == (True, False)

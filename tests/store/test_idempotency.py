@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import UserDict
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from upsertcore import ContactBook, Policy, field, first_match, normalize
 from upsertcore.errors import IdempotencyKeyReused, InvalidField, MissingField
-from upsertcore.rules import add, keep
+from upsertcore.rules import add, custom, keep
 
 LINES = {
     "id": field(key=normalize.exact),
@@ -74,6 +76,111 @@ def test_different_call_with_the_same_key_is_refused(patch: Any, options: Any) -
     assert caught.value.key == "k-1"
     assert book.dump() == before
     assert book.upsert({"name": "Ada", "id": 1}, idempotency_key="k-1") == first
+
+
+ANY = Policy(first_match("id"), {"id": LINES["id"]}, extra_fields=field(null="ignore"))
+"""A policy that stores undeclared fields."""
+
+DIFFERENT = [
+    ({"a": None}, {}),
+    ({"a": "..."}, {}),
+    ({"a": ["x", "y"]}, {"a": ["y", "x"]}),
+    ({"a": ["x"]}, {"a": "x"}),
+    ({"a": ["x"]}, {"a": "('x',)"}),
+    ({"a": [1]}, {"a": [1.0]}),
+    ({"a": {"b": 1}}, {"a": {"b": True}}),
+    ({"a": {"b": 1}}, {"a": [["b", 1]]}),
+    ({"a": {}}, {"a": []}),
+    ({"a": "x", "b": "y"}, {"a": "y", "b": "x"}),
+    ({"a": "x"}, {"b": "x"}),
+    ({"a": "x\xffy"}, {"a": "x\xfey"}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=map(str, range(12)))
+@pytest.mark.parametrize("policy", [ANY, None], ids=["undeclared", "declared"])
+def test_patches_of_different_values_are_different_calls(
+    policy: Policy | None, one: Any, other: Any
+) -> None:
+    declared = {"id": LINES["id"], **{name: field(null="ignore") for name in "ab"}}
+    book = ContactBook(policy or Policy(first_match("id"), declared))
+    first = book.upsert({"id": 1, **one}, idempotency_key="k")
+    with pytest.raises(IdempotencyKeyReused):
+        book.upsert({"id": 1, **other}, idempotency_key="k")
+
+    assert book.upsert({**one, "id": 1}, idempotency_key="k") == first
+
+
+def test_patches_of_equal_values_are_the_same_call() -> None:
+    """In any order of their names, at every level, and in mappings of any class."""
+    book = ContactBook(ANY)
+    patch = {"id": "\xe5", "b": {"x": [1, {"y": 2, "z": 3}], "w": 1.5}, "a": "A"}
+    same = {"a": "A", "b": {"w": 1.5, "x": (1, {"z": 3, "y": 2})}, "id": "\xe5"}
+    first = book.upsert(patch, idempotency_key="k")
+
+    for again in (same, UserDict(patch), UserDict(same)):
+        outcome = book.upsert(again, idempotency_key="k")
+        assert (outcome, outcome.replayed) == (first, True)
+
+
+def test_unchanged_call_is_remembered() -> None:
+    book = make_book()
+    book.upsert({"id": "1", "name": "Ada"})
+    first = book.upsert({"id": "1"}, idempotency_key="k")
+    book.upsert({"id": "1", "name": "Eve"})
+    again = book.upsert({"id": "1"}, idempotency_key="k")
+
+    assert (first.result, again.result, again.replayed) == (*["unchanged"] * 2, True)
+    assert again.contact["name"] == "Ada"
+
+
+class HashedFunction:
+    """A function of a rule; a callback runs whenever it is hashed."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+
+    def __call__(self, _stored: Any, sent: Any) -> Any:
+        return sent
+
+    def __hash__(self) -> int:
+        self.callback()
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@pytest.mark.parametrize(
+    ("patch", "result"),
+    [
+        ({"id": "2", "name": "Eve"}, "created"),
+        ({"id": "1", "name": "Eve"}, "updated"),
+        ({"id": "1", "name": "Ada"}, "unchanged"),
+    ],
+)
+def test_call_that_is_overtaken_before_its_publication_is_made_once(
+    patch: dict[str, str], result: str
+) -> None:
+    """Another call writes while the rules of this one are compared."""
+    hashes: list[int] = []
+
+    def write_another() -> None:
+        hashes.append(len(book))
+        book.upsert({"id": f"x-{len(hashes)}"})
+
+    book = make_book(retain_changes=None)
+    book.upsert({"id": "1", "name": "Ada"})
+    rules: Any = {"seen": custom(HashedFunction(write_another))}
+    outcome = book.upsert(patch, rules=rules, idempotency_key="k")
+    again = book.upsert(patch, rules=rules, idempotency_key="k")
+
+    assert (outcome.result, again) == (result, outcome)
+    assert again.replayed
+    assert len(book) == 1 + len(hashes) + (result == "created")
+    numbers = [entry.number for entry in book.changes_since()]
+    assert numbers == [*range(1, 2 + len(hashes) + (result != "unchanged"))]
+    book._index.check()
 
 
 def test_same_key_in_another_scope_is_another_call() -> None:

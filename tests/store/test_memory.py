@@ -18,6 +18,7 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    merge_all,
     normalize,
 )
 from upsertcore.engine.patch import Request, request_maker
@@ -221,7 +222,8 @@ class TestOvertakenCalls:
             raise ValueError("must wait")
 
         lines = {"email": EMAIL, "name": field(), "note": field(rule=custom(refuse))}
-        book = make_book(Policy(first_match("email"), lines))
+        # Such a policy has no fast path.
+        book = make_book(Policy(merge_all("email"), lines, on_limit="drop"))
         with pytest.raises(errors.InvalidField, match="note: must wait"):
             book.create({**ADA, "note": "x"}, idempotency_key="a")
 

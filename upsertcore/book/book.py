@@ -57,9 +57,9 @@ from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Rule
-from upsertcore.store.idempotency import call_key
+from upsertcore.store.idempotency import KeyedCall, call_key
 from upsertcore.store.journal import Entry
-from upsertcore.store.transaction import FastVerbs, Remainder, Store
+from upsertcore.store.transaction import FastVerbs, Store
 from upsertcore.values import list_names
 
 __all__ = ["Book"]
@@ -155,14 +155,17 @@ class Book:
             check_version(if_version)
         if null is not None or blank is not None or rules is not None:
             policy, fast_upsert = self._overridden(rules, null, blank)
-        if idempotency_key is None and if_version is None and fast_upsert is not None:
-            remainder = fast_upsert(patch, scope)
+        call = None
+        if idempotency_key is not None:
+            call = idempotency_key, rules, (policy.match, if_version, null, blank)
+        if if_version is None and fast_upsert is not None:
+            remainder = fast_upsert(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, policy)
-        how = if_version, null, blank, rules
-        return self._write(
-            policy, policy.match, patch, scope, remainder, idempotency_key, *how
-        )
+            if type(remainder) is Outcome:
+                return remainder
+        how = call, if_version
+        return self._write(policy, policy.match, patch, scope, remainder, *how)
 
     def create(
         self,
@@ -185,14 +188,16 @@ class Book:
         Cost:
             Linear in the patch.
         """
-        remainder: Any = None
-        if idempotency_key is None and self._fast_create is not None:
-            remainder = self._fast_create(patch, scope)
+        call, remainder = None, None
+        if idempotency_key is not None:
+            call = idempotency_key, None, (_NEVER,)
+        if self._fast_create is not None:
+            remainder = self._fast_create(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, self._policy)
-        return self._write(
-            self._policy, _NEVER, patch, scope, remainder, idempotency_key
-        )
+            if type(remainder) is Outcome:
+                return remainder
+        return self._write(self._policy, _NEVER, patch, scope, remainder, call)
 
     def plan(
         self,
@@ -853,9 +858,9 @@ class Book:
         match: Strategy,
         patch: Mapping[str, Any],
         scope: str,
-        remainder: Remainder | None,
-        idempotency_key: str | None = None,
-        *how: Any,
+        remainder: Any,
+        call: KeyedCall | None = None,
+        if_version: int | None = None,
     ) -> Outcome:
         """Read a patch once, decide on it, and write the decision."""
         scope = check_scope(scope)
@@ -863,14 +868,14 @@ class Book:
         sent = (remainder and remainder.read) or read_patch(policy, patch)
         return self._store.write(
             request_maker(policy, sent, scope, match, forms),
-            partial(decide_request, policy, if_version=how[0] if how else None),
-            call_key(idempotency_key, scope, sent, match, *how),
+            partial(decide_request, policy, if_version=if_version),
+            None if call is None else call_key(call, policy, scope, sent),
             remainder,
         )
 
     def _overridden(
         self, rules: Any, null: Any, blank: Any
-    ) -> tuple[Policy, Callable[[Any, Any], Any] | None]:
+    ) -> tuple[Policy, Callable[..., Any] | None]:
         """Return the policy with the overrides of a call, and its fast path, if any."""
         if rules is null is blank is None:
             return self._policy, self._fast_upsert

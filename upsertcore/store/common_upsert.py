@@ -17,7 +17,7 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from upsertcore.engine.outcome import Withheld
+from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import read_patch
 from upsertcore.errors import KeyInUse, Refused, with_row
@@ -30,10 +30,12 @@ from upsertcore.model.packed_row import (
     ID,
     NAMES,
     PLACE,
+    UPDATED,
     VERSION,
 )
-from upsertcore.model.write_record import NUMBER, Record
+from upsertcore.model.write_record import NUMBER, PREVIOUS_ROW, ROW, Record
 from upsertcore.store.clock import checked_time
+from upsertcore.store.idempotency import call_key
 from upsertcore.store.ids import IdInUse, checked_id
 from upsertcore.store.key_lookup import NO_ENTRIES, OMITTED, KeyProbe
 from upsertcore.store.policy_constants import (
@@ -79,6 +81,7 @@ from upsertcore.store.transaction import Remainder
 from upsertcore.values import MAX_TEXT, empty, is_unicode, same
 
 if TYPE_CHECKING:
+    from upsertcore.store.idempotency import KeyedCall
     from upsertcore.store.key_lookup import Keys
     from upsertcore.store.policy_constants import FastCall, Overtaken, Values
 
@@ -101,18 +104,20 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 def upsert(  # noqa: C901, PLR0912 - in one pass
-    patch: Any, scope: Any
-) -> FastResult:
+    patch: Any, scope: Any, keyed: KeyedCall | None = None
+) -> FastResult | Outcome:
     """
     Upsert a patch, if it is a common case.
 
     Args:
         patch: The patch.
         scope: The tenant.
+        keyed: The idempotency key of the call, if it has one.
 
     Returns:
-        The record of the write; one that repeats a row has written nothing. Or what the
-        general path needs to complete the call.
+        The record of the write; one that repeats a row has written nothing. For a call
+        with a key its outcome, which is logged. Or what the general path needs to
+        complete the call; it does so where the key is known.
 
     Raises:
         Refused: If the patch cannot be read.
@@ -140,23 +145,25 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
     for _attempt in ATTEMPTS:
         forms, state = NO_FORMS.copy(), STORE.completed
         call = sent, scope, forms, state, plain, ignored, extra, None
+        if keyed is not None and not STORE.is_new(scope, keyed[0]):
+            break
         if SIMPLE:
             found, by = _look_up(MATCH_KEYS, sent, scope, forms, plain, None, None)
         else:
             found, by = _resolved(call)
         if found is None:
-            after = known if fill is None else fill(known + DEFAULTS)
-            result = _create(call, after, id, now)
+            result = _create(call, fill, known, id, now)
+        elif type(found) is not str or (before := ROWS.get(found)) is None:
+            result = _IN_USE
         else:
-            before = ROWS.get(found) if type(found) is str else None
-            if before is None:
-                result = _IN_USE
-            else:
-                stored = before[FIRST:]
-                after = known if fill is None else fill(known + stored)
-                result = _update(call, after, stored, before, by, id, now)
+            result = _update(call, fill, known, before, by, id, now)
         if result is _IN_USE:
             result = _upsert_around(call, id, now)
+        if type(result) is tuple:
+            if keyed is not None:
+                result = _publish_with_call(call, result, keyed, id, now)
+            elif result[NUMBER] and not STORE.publish(state, result):
+                result = _drawn(result, id, now)
         if type(result) is not list:
             return result  # type: ignore[no-any-return]
         id, now = result
@@ -297,12 +304,9 @@ def _upsert_around(
     rest = sent, scope, forms, state, plain, ignored, extra, conflicts
     fill, known, _extra = _columns_of(sent)
     if before is None:
-        after = known if fill is None else fill(known + DEFAULTS)
-        result = _create(rest, after, id, now)
+        result = _create(rest, fill, known, id, now)
     else:
-        stored = before[FIRST:]
-        after = known if fill is None else fill(known + stored)
-        result = _update(rest, after, stored, before, by, id, now)
+        result = _update(rest, fill, known, before, by, id, now)
     # The general path needs the whole patch.
     if type(result) is Remainder:
         return _remainder(call, result.id, result.now)
@@ -351,26 +355,28 @@ def _keys_in_use(
 
 
 def _create(  # noqa: C901 - in one pass
-    call: FastCall, after: Any, id: str | None, now: datetime | None
+    call: FastCall, fill: Any, known: Values, id: str | None, now: datetime | None
 ) -> Record | Remainder | Overtaken:
     """
     Create a contact.
 
     Args:
         call: The call.
-        after: Its values, if every rule were ``replace``.
+        fill: The function of its shape; None if all fields are sent, in order.
+        known: The values that are sent.
         id: The id, if it is drawn already.
         now: The time, if it is drawn already.
 
     Returns:
-        The outcome, or what the general path needs; if the call is overtaken, what it
-        has drawn.
+        The record to publish, or what the general path needs; if the call is
+        overtaken, what it has drawn.
     """
     sent, scope, forms, state, _plain, ignored, extra, conflicts = call
     if not CREATES or not (KEYLESS or any(forms)):
         return _remainder(call, id, now)
     if KEYED_DEFAULTS and not sent.keys() >= KEYED_DEFAULTS:
         return _remainder(call, id, now)
+    after = known if fill is None else fill(known + DEFAULTS)
     names, clocks = COLUMNS, None
     if RULES or extra:
         names, after, ignored, clocks = ruled(call, after, None)
@@ -400,16 +406,13 @@ def _create(  # noqa: C901 - in one pass
     history = with_clocks(None, clocks) if clocks else None
     row = (names, 1, now, now, id, scope, place, history, *forms, *after)
     number, ignored = state[NUMBER] + 1, ignored or None
-    record = (row, None, None, number, get_ident(), ignored, conflicts)
-    if STORE.publish(state, record):
-        return record
-    return [id, now]
+    return row, None, None, number, get_ident(), ignored, conflicts
 
 
-def _update(  # noqa: C901, PLR0912 - in one pass
+def _update(  # noqa: C901 - in one pass
     call: FastCall,
-    after: Any,
-    stored: Values,
+    fill: Any,
+    known: Values,
     before: Any,
     by: str | None,
     new_id: str | None,
@@ -420,19 +423,21 @@ def _update(  # noqa: C901, PLR0912 - in one pass
 
     Args:
         call: The call.
-        after: Its values, if every rule were ``replace``.
-        stored: Its values in its row.
-        before: Its row.
+        fill: As for :func:`_create`.
+        known: As for :func:`_create`.
+        before: The row of the contact.
         by: The name of the key that matches it.
         new_id: The id, if it is drawn already.
         now: As for :func:`_create`.
 
     Returns:
-        As :func:`_create`.
+        As :func:`_create`; a record that repeats the row is not to be published.
     """
     _sent, scope, forms, state, plain, ignored, extra, conflicts = call
     if before[HISTORY] is not None and _is_special(before):
         return _remainder(call, new_id, now)
+    stored = before[FIRST:]
+    after: Any = known if fill is None else fill(known + stored)
     id, names, after_names, clocks = before[ID], before[NAMES], COLUMNS, None
     if RULES or extra or names is not after_names:
         after_names, after, ignored, clocks = ruled(call, after, before)
@@ -449,8 +454,7 @@ def _update(  # noqa: C901, PLR0912 - in one pass
             return _remainder(call, new_id, now)
         if STORE.published is not state:
             return [new_id, now]
-        record: Record = (before, before, by, 0, 0, ignored or None, conflicts)
-        return record
+        return before, before, by, 0, 0, ignored or None, conflicts
     if not UPDATES:
         return _remainder(call, new_id, now)
     if OTHER_KEYS and _hits_another(call, id, by):
@@ -472,10 +476,41 @@ def _update(  # noqa: C901, PLR0912 - in one pass
     version, created, place = before[VERSION] + 1, before[CREATED], before[PLACE]
     row = (after_names, version, created, now, id, scope, place, history, *held, *after)
     number, ignored = state[NUMBER] + 1, ignored or None
-    record = (row, before, by, number, get_ident(), ignored, conflicts)
-    if STORE.publish(state, record):
-        return record
-    return [new_id, now]
+    return row, before, by, number, get_ident(), ignored, conflicts
+
+
+def _publish_with_call(
+    call: FastCall,
+    record: Record,
+    keyed: KeyedCall,
+    id: str | None,
+    now: datetime | None,
+) -> Outcome | Overtaken:
+    """
+    Publish a write together with its call, which is logged.
+
+    Args:
+        call: The call.
+        record: What it writes.
+        keyed: The idempotency key of the call.
+        id: As for :func:`_create`.
+        now: As for :func:`_create`.
+
+    Returns:
+        The outcome; if the call is overtaken, what it has drawn.
+    """
+    sent, scope, _forms, state, _plain, ignored, *_rest = call
+    identity = call_key(keyed, POLICY, scope, (sent, ignored))
+    outcome: Outcome | None = STORE.publish_call(state, record, identity, POLICY)
+    return _drawn(record, id, now) if outcome is None else outcome
+
+
+def _drawn(record: Record, id: str | None, now: datetime | None) -> Overtaken:
+    """Return the id and the time that an overtaken call has drawn."""
+    row, before = record[ROW], record[PREVIOUS_ROW]
+    if before is None:
+        return [row[ID], row[CREATED]]
+    return [id, now if row is before else row[UPDATED]]
 
 
 def _time() -> datetime:

@@ -32,11 +32,13 @@ from upsertcore.store.policy_constants import NO_FORM, Values
 from upsertcore.values import MAX_FIELDS
 
 if TYPE_CHECKING:
+    from upsertcore.engine.outcome import Outcome
     from upsertcore.engine.outcomes import Outcomes
     from upsertcore.matching.protocol import Resolve, Strategy
     from upsertcore.policy.policy import Policy
     from upsertcore.store.common_upsert import FastResult
     from upsertcore.store.contact_index import ContactIndex
+    from upsertcore.store.idempotency import KeyedCall
     from upsertcore.store.memory import MemoryStore
 
 __all__ = ["FastPath", "Shapes", "has_fast_path"]
@@ -140,7 +142,9 @@ class FastPath:
             "DROPS_UPDATES": policy.on_found == "ignore",
         }
         functions = bind(constants)
-        self.upsert: Callable[[Any, Any], FastResult] = functions["upsert"]
+        self.upsert: Callable[[Any, Any, KeyedCall | None], FastResult | Outcome] = (
+            functions["upsert"]
+        )
         self.upsert_many: Callable[..., Outcomes[Any]] = functions["upsert_many"]
 
 

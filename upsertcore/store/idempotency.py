@@ -11,29 +11,35 @@ Rules:
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Mapping
+from hashlib import blake2b
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from attrs import evolve
 
 from upsertcore.errors import IdempotencyKeyReused, InvalidField
-from upsertcore.values import thaw
+from upsertcore.policy.policy import compiled
+from upsertcore.values import FrozenMap
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
-    from upsertcore.matching.protocol import Strategy
+    from upsertcore.policy.policy import Policy
 
 __all__ = [
     "CallKey",
     "CallLog",
+    "KeyedCall",
     "LoggedCall",
     "LoggedCalls",
     "call_key",
     "replay_of",
 ]
+
+KeyedCall: TypeAlias = "tuple[Any, Mapping[str, Any] | None, tuple[Any, ...]]"
+"""An idempotency key, and what identifies its call besides scope and patch: the rules
+of the call, and its other arguments."""
 
 CallKey: TypeAlias = tuple[str, str, Hashable]
 """A scope, an idempotency key in it, and what identifies the call that carries it."""
@@ -47,44 +53,62 @@ slow to find once many items before it were removed."""
 
 
 def call_key(
-    key: Any,
+    call: KeyedCall,
+    policy: Policy,
     scope: str,
     patch: tuple[Mapping[str, Any], Mapping[str, str]],
-    strategy: Strategy,
-    *overrides: Any,
-) -> CallKey | None:
+) -> CallKey:
     """
     Identify a call, so that no other call is taken for it.
 
     Args:
-        key: The idempotency key, None if the call has none.
+        call: Its key, and its other arguments.
+        policy: The policy of the call.
         scope: The tenant.
-        patch: The fields as they were read, and what is ignored.
-        strategy: The match strategy.
-        overrides: The call's other arguments; a mapping is compared by its items.
+        patch: As it was read: the fields, and what is ignored.
 
     Returns:
         The scope, the key, and what identifies the call; values only as a digest.
-        None without a key.
 
     Raises:
         InvalidField: If the key is not text, or blank.
 
-    >>> from upsertcore import never
-    >>> call = "", ({}, {}), never()
-    >>> call_key("k-1", *call)[:2], call_key(None, *call)
-    (('', 'k-1'), None)
+    >>> from upsertcore import Policy, field, never
+    >>> call, policy = ("k-1", None, ()), Policy(never(), {"id": field()})
+    >>> one, other = [call_key(call, policy, "", ({"id": id}, {})) for id in (1, True)]
+    >>> one[:2], one == other
+    (('', 'k-1'), False)
     """
-    if key is None:
-        return None
+    key, rules, arguments = call
     if not isinstance(key, str) or not key.strip():
         reason = "must be text that is not blank; pass uuid4().hex, say"
         raise InvalidField("idempotency_key", key, reason)
-    sent = {name: thaw(value) for name, value in patch[0].items()}
-    text = json.dumps([sent, dict(patch[1])], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).digest()
-    rest = tuple([_hashable(override) for override in overrides])
-    return scope, str.__str__(key), (strategy, digest, rest)
+    (sent, ignored), declared = patch, compiled(policy).fields
+    parts = [
+        value.encode() if type(value) is str else _encoded(value)
+        for value in map(sent.get, declared, repeat(...))
+    ]
+    if ignored or not sent.keys() <= declared.keys():
+        extra = {name: sent[name] for name in sent.keys() - declared.keys()}
+        parts += [_encoded(extra), _encoded(ignored)]
+    # No text in UTF-8 contains the bytes FE and FF.
+    digest = blake2b(b"\xff".join(parts)).digest()
+    overrides = None if rules is None else frozenset(rules.items())
+    return scope, str.__str__(key), (digest, overrides, arguments)
+
+
+def _encoded(value: Any) -> bytes:
+    """Return what no other value has, nor any text; "..." for an omitted field."""
+    return b"\xfe" + repr(_in_order(value)).encode()
+
+
+def _in_order(value: Any) -> Any:
+    """Return a frozen value with a list of items in place of each mapping."""
+    if type(value) is tuple:
+        return tuple([_in_order(item) for item in value])
+    if isinstance(value, FrozenMap | dict):
+        return [(name, _in_order(value[name])) for name in sorted(value)]
+    return value
 
 
 def replay_of(call: CallKey, logged: LoggedCall | None) -> Outcome | None:
@@ -109,12 +133,6 @@ def replay_of(call: CallKey, logged: LoggedCall | None) -> Outcome | None:
     return evolve(logged[1], replayed=True)
 
 
-def _hashable(override: Any) -> Hashable:
-    if isinstance(override, Mapping):
-        return frozenset(override.items())
-    return override  # type: ignore[no-any-return]
-
-
 @final
 class CallLog:
     """
@@ -123,7 +141,7 @@ class CallLog:
     Args:
         limit: How many calls are remembered per scope.
 
-    >>> CallLog(1).lookup(("", "k-1", "a")) is None
+    >>> CallLog(1).lookup("", "k-1") is None
     True
     """
 
@@ -133,10 +151,10 @@ class CallLog:
         self.limit = limit
         self.calls: LoggedCalls = defaultdict(OrderedDict)
 
-    def lookup(self, call: CallKey) -> LoggedCall | None:
+    def lookup(self, scope: str, key: str) -> LoggedCall | None:
         """Return the call that is logged under a key, None if there is none."""
-        scope, key, _identity = call
-        return self.calls[scope].get(key) if scope in self.calls else None
+        calls = self.calls.get(scope)
+        return None if calls is None else calls.get(key)
 
     def add(self, scope: str, key: str, call: LoggedCall) -> None:
         """Log a call; drop the oldest of its scope if there are too many."""

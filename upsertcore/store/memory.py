@@ -37,7 +37,7 @@ from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry, Journal
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.queue import dequeue, ready_state, state_for
-from upsertcore.store.redo import NOT_ACQUIRED, Redo, complete, locked
+from upsertcore.store.redo import NOT_ACQUIRED, CallRedo, Redo, complete, locked
 from upsertcore.store.stamp import Stamp
 from upsertcore.store.transaction import (
     Decide,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from upsertcore.engine.plan import Plan
     from upsertcore.model.contact import Contact
     from upsertcore.model.view import BookView, Forms
+    from upsertcore.policy.policy import Policy
     from upsertcore.store.contact_index import ContactIndex
 
 __all__ = ["MemoryStore"]
@@ -228,7 +229,7 @@ class MemoryStore:
         """
         if call is not None:
             # Comparing calls may run a caller's function, so not under the lock.
-            logged = self.read(lambda _view: self._call_log.lookup(call))
+            logged = self.read(lambda _view: self._call_log.lookup(*call[:2]))
             replay = replay_of(call, logged)
             if replay is not None:
                 return replay
@@ -242,7 +243,7 @@ class MemoryStore:
 
         def prepare(plan: Plan, state: Record) -> tuple[Outcome, Record | None]:
             if call is not None:
-                replay = replay_of(call, self._call_log.lookup(call))
+                replay = replay_of(call, self._call_log.lookup(*call[:2]))
                 if replay is not None:
                     return replay, None
             return self._prepare(plan, stamp, state, call)
@@ -451,15 +452,15 @@ class MemoryStore:
             # Nothing can run between the check above and this assignment.
             self.published = record
             row = record[ROW]
-            if type(row) is Redo:
-                row.store(self._index, self.journal, self._call_log, record[NUMBER])
-                # Before the assignment to completed: after it no call would repeat it.
-                row.release()
-                self.completed = record
-            else:
+            if type(row) is tuple:
                 self._index.store_row(record[PREVIOUS_ROW], row)
                 if self.journal.is_on:
                     self._append(record)
+                self.completed = record
+            else:
+                row.store(self._index, self.journal, self._call_log, record[NUMBER])
+                # Before the assignment to completed: after it no call would repeat it.
+                row.release()
                 self.completed = record
         finally:
             try:
@@ -474,6 +475,36 @@ class MemoryStore:
         """Append a write of one row to the journal, unless it is there."""
         outcome = outcome_from_record(record, self._policy)
         self.journal.append(record[NUMBER], outcome)
+
+    def is_new(self, scope: str, key: Any) -> bool:
+        """Return, without the lock, whether a key is valid and no call is logged."""
+        if type(key) is not str or not key or key.isspace():
+            return False
+        return self._call_log.lookup(scope, key) is None
+
+    def publish_call(
+        self, state: Record, record: Record, call: CallKey, policy: Policy
+    ) -> Outcome | None:
+        """
+        Publish a write of one row, or of none, together with its call.
+
+        Args:
+            state: As for :meth:`publish`.
+            record: The record of the write; one that repeats a row writes none.
+            call: Identifies the call, which was not logged in that state.
+            policy: The policy of the call.
+
+        Returns:
+            The outcome; None if the state was no longer the given one.
+        """
+        outcome = outcome_from_record(record, policy)
+        scope, key, identity = call
+        entry = scope, key, (identity, outcome)
+        before, row = record[PREVIOUS_ROW], record[ROW]
+        redo = CallRedo((), (), (entry,))
+        if row is not before:
+            redo = CallRedo(((before, row),), (outcome,), (entry,))
+        return outcome if self.publish(state, _record(redo, state)) else None
 
     def check_reentry(self) -> None:
         """Refuse a call that interrupts one of this thread under the lock."""
@@ -508,7 +539,7 @@ class MemoryStore:
         return outcome, _record(redo, state)
 
 
-def _record(redo: Redo, state: Record) -> Record:
+def _record(redo: Redo | CallRedo, state: Record) -> Record:
     return redo, None, None, state[NUMBER] + len(redo.outcomes), get_ident(), None, None
 
 

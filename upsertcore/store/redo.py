@@ -56,6 +56,10 @@ class Rows(Protocol):
         """Store rows and redirects; storing them again changes nothing."""
         ...
 
+    def store_row(self, was: Row | None, row: Row) -> None:
+        """Store one row; storing it again changes nothing."""
+        ...
+
 
 @final
 @define(eq=False)
@@ -115,7 +119,44 @@ class Redo:
         self.call = self.entries = self.calls = None
 
 
-_WRITES = tuple, Redo
+@final
+class CallRedo:
+    """
+    The parts of the common write of a call that is logged.
+
+    Args:
+        rows: The row before and after it; empty if nothing changes.
+        outcomes: The outcome, for the journal; empty if nothing changes.
+        calls: The call to log, as in :class:`Redo`.
+    """
+
+    __slots__ = ("calls", "outcomes", "rows")
+
+    def __init__(
+        self,
+        rows: tuple[tuple[Row | None, Row], ...],
+        outcomes: tuple[Any, ...],
+        calls: tuple[tuple[str, str, Any], ...],
+    ) -> None:
+        self.rows, self.outcomes, self.calls = rows, outcomes, calls
+
+    def store(
+        self, index: Rows, journal: Journal, call_log: CallLog, number: int
+    ) -> None:
+        """Store all parts, as :meth:`Redo.store`."""
+        for before, row in self.rows:
+            index.store_row(before, row)
+        for outcome in self.outcomes:
+            journal.append(number, outcome)
+        for call in self.calls:
+            call_log.add(*call)
+
+    def release(self) -> None:
+        """Drop what is stored, as :meth:`Redo.release`."""
+        self.rows = self.outcomes = self.calls = ()
+
+
+_WRITES = tuple, Redo, CallRedo
 """What a write publishes: the row of the common write, or a redo record. A queued call
 publishes neither, and has nothing to complete."""
 

@@ -22,7 +22,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.model.packed_row import unpack_forms
 from upsertcore.model.view import BookView, Forms, View
 from upsertcore.model.write_record import Record
-from upsertcore.store.idempotency import CallKey
+from upsertcore.store.idempotency import CallKey, KeyedCall
 from upsertcore.store.journal import Entry
 
 __all__ = [
@@ -83,12 +83,13 @@ class FastVerbs(Protocol):
     """
     The common calls under one policy, in a store's own terms.
 
-    Their results are those of the general path. ``upsert`` takes a patch and a scope,
-    and returns the record of a write, or what the general path needs to complete the
+    Their results are those of the general path. ``upsert`` takes a patch, a scope and
+    the idempotency key of the call, and returns the record of a write, the outcome of
+    one that is logged with its key, or what the general path needs to complete the
     call; ``upsert_many`` has the general path among its arguments.
     """
 
-    upsert: Callable[[Any, Any], Record | Remainder | None]
+    upsert: Callable[[Any, Any, KeyedCall | None], Record | Outcome | Remainder | None]
     upsert_many: Callable[..., Outcomes[Any]]
 
 
