@@ -301,18 +301,18 @@ def test_write_of_a_handler_before_publication_repeats_the_call() -> None:
 def test_atomic_batch_is_prepared_without_the_lock() -> None:
     """Another call can write in the meantime."""
     book = make_book(2)
-    stage, attempts = book._store._stage, count(1)
+    record_of, attempts = book._store._record_of, count(1)
 
-    def write_and_stage(*parts: Any) -> Any:
+    def write_and_prepare(*parts: Any) -> Any:
         if next(attempts) == 1:
             thread = threading.Thread(target=lambda: book.create({"email": "new@x"}))
             thread.start()
             thread.join()
-        return stage(*parts)
+        return record_of(*parts)
 
     class WritingStore(type(book._store)):  # type: ignore[misc]
         __slots__ = ()
-        _stage = staticmethod(write_and_stage)
+        _record_of = staticmethod(write_and_prepare)
 
     assert book._store.lock is not None
     book._store.__class__ = WritingStore

@@ -887,15 +887,14 @@ class Book:
             key = known = None
         if known is not None:
             return known  # type: ignore[no-any-return]
-        policy, fast_upsert = with_overrides(self._policy, rules, null, blank), None
+        policy = with_overrides(self._policy, rules, null, blank)
         fast = self._fast_upsert and self._fast_path(policy, policy.match)
-        if fast is not None:
-            fast_upsert = fast.upsert
+        known = policy, None if fast is None else fast.upsert
         if key is not None:
             if len(self._overrides) >= _MAX_OVERRIDES:
                 self._overrides.clear()
-            self._overrides[key] = policy, fast_upsert
-        return policy, fast_upsert
+            self._overrides[key] = known
+        return known
 
     def _key(self, name: Any) -> Key:
         plain = str.__str__(name) if isinstance(name, str) else ""

@@ -45,9 +45,7 @@ class HistoryStage:
 
     def changes(self) -> Iterator[Outcome]:
         """Return the outcomes of the changes, the newest first."""
-        for entry in reversed(self.entries):
-            if entry.outcome is not None:
-                yield entry.outcome
+        return (e.outcome for e in reversed(self.entries) if e.outcome is not None)
 
     def replace(self, scope: str, new: Callable[[Outcome], Outcome | None]) -> int:
         """Replace each outcome of a scope; return how many are replaced."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import count
 from threading import get_ident
@@ -273,11 +273,10 @@ class MemoryStore:
                 plan, stamp = decide(make_request(overlay)), stamps[number]
                 stamp.prepare(plan)
                 outcome = stamp.outcome(plan)
-                contact = outcome.contact
-                if plan.before is None and overlay.has_id(contact.id):
-                    raise IdInUse(contact.id)
-                if contact is not plan.before:
-                    overlay.put(contact, plan.forms)
+                if outcome.created and overlay.has_id(outcome.contact.id):
+                    raise IdInUse(outcome.contact.id)
+                if not outcome.unchanged:
+                    overlay.put(outcome.contact, plan.forms)
                 return outcome
 
             return run(step), overlay
@@ -286,11 +285,7 @@ class MemoryStore:
             decided: tuple[list[Outcome], Overlay], state: Record
         ) -> tuple[list[Outcome], Record | None]:
             outcomes, overlay = decided
-            changes = tuple([done for done in outcomes if not done.unchanged])
-            if not changes:
-                return outcomes, None
-            stage = self._stage(changes, overlay.puts)
-            return outcomes, _record(stage.redo(outcomes=changes), state)
+            return outcomes, self._record_of(outcomes, overlay.puts, state)
 
         return self._attempt(Overlay, decide_all, prepare)
 
@@ -514,29 +509,32 @@ class MemoryStore:
                 "or a finaliser must not call it; let it set a flag instead"
             )
 
-    def _stage(
-        self, outcomes: Iterable[Outcome], puts: Iterable[tuple[Contact, Forms]]
-    ) -> IndexStage:
-        stage = IndexStage(self._index)
-        for outcome in outcomes:
-            if outcome.created and outcome.contact.id in self._index:
-                raise IdInUse(outcome.contact.id)
-        for contact, forms in puts:
-            stage.put(contact, forms)
-        return stage
-
     def _prepare(
         self, plan: Plan, stamp: Stamp, state: Record, call: CallKey | None
     ) -> tuple[Outcome, Record | None]:
         outcome = stamp.outcome(plan)
-        contact = outcome.contact
-        puts = [] if contact is plan.before else [(contact, plan.forms)]
-        log_entry = None if call is None else (call[0], call[1], (call[2], outcome))
-        if not puts and log_entry is None:
-            return outcome, None
-        changes = () if outcome.unchanged else (outcome,)
-        redo = self._stage(changes, puts).redo(outcomes=changes, call=log_entry)
-        return outcome, _record(redo, state)
+        puts = [] if outcome.unchanged else [(outcome.contact, plan.forms)]
+        logged = None if call is None else (call[0], call[1], (call[2], outcome))
+        return outcome, self._record_of([outcome], puts, state, logged)
+
+    def _record_of(
+        self,
+        outcomes: list[Outcome],
+        puts: list[tuple[Contact, Forms]],
+        state: Record,
+        call: Any = None,
+    ) -> Record | None:
+        """Return the record of decisions, and of a call to log; None for no write."""
+        changes = tuple([done for done in outcomes if not done.unchanged])
+        if not changes and call is None:
+            return None
+        stage = IndexStage(self._index)
+        for outcome in changes:
+            if outcome.created and outcome.contact.id in self._index:
+                raise IdInUse(outcome.contact.id)
+        for contact, forms in puts:
+            stage.put(contact, forms)
+        return _record(stage.redo(outcomes=changes, call=call), state)
 
 
 def _record(redo: Redo | CallRedo, state: Record) -> Record:
