@@ -254,6 +254,8 @@ def books(policy: Policy) -> ContactBook:
 def cleaned(policy: Policy, name: str, raw: Any, **options: Any) -> Any:
     """Return the value that the rule of a field gets for a sent one."""
     line, sent = policy.fields.get(name), freeze(raw)
+    if line and line.many and sent is not None and type(sent) is not tuple:
+        sent = () if empty(sent) else (sent,)
     if line and line.clean and not empty(sent):
         sent = freeze(tidy(sent))
     blank = options.get("blank") or (line.blank if line else "store")

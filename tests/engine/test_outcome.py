@@ -293,3 +293,16 @@ def test_outcome_does_not_change_with_the_book() -> None:
     ]
     assert [1, 2, 2, 3] == [outcome.contact.version for outcome in outcomes]
     assert outcomes[2].contact is outcomes[2].before
+
+
+def test_contact_of_an_unchanged_outcome_is_its_before_in_two_books() -> None:
+    policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
+    book = ContactBook(policy, retain_changes=None)
+    book.upsert({"email": "ada@x.org"})
+    outcome = book.upsert({"email": "ada@x.org"})
+    contact = outcome.contact
+
+    twin = ContactBook.from_changes(policy, book.changes_since())
+
+    assert [*twin] == [contact]
+    assert outcome.before is contact

@@ -312,6 +312,9 @@ def _load_attribute(self: Outcome, name: str) -> Any:
     row, row_before, matched_by, _, _, ignored, conflicts = self._record
     if name == "contact":
         value: Any = contact_from_row(row)
+    elif name == "before" and row_before is row:
+        # Another book may hold this contact in a row of its own, so make it once.
+        value = self.contact
     elif name == "before":
         value = None if row_before is None else contact_from_row(row_before)
     elif name == "ignored" and ignored:
