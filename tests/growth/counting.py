@@ -43,12 +43,12 @@ _METHODS = {
         "lstrip",
         "replace",
     ),
-    *("normalize", "union", "difference", "issuperset", "partition", "isdigit"),
+    *("normalize", "union", "difference", "partition", "isdigit"),
     *("isascii", "fromkeys", "writerow", "dumps"),
 }
 _SEARCHES = {"match", "search", "fullmatch", "finditer"}
 """Methods of patterns; a second argument is where they begin."""
-_BY_THE_OTHER = {"intersection", "issubset", "isdisjoint"}
+_BY_THE_OTHER = {"intersection", "issubset", "issuperset", "isdisjoint"}
 """Methods of sets that iterate over the shorter set, or over another iterable."""
 _FROM_A_PLACE = {"insert"}
 """Methods of lists that move the items after a place."""

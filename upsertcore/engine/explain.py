@@ -268,9 +268,12 @@ def unusable_in_row(policy: Any, row: Row) -> list[tuple[str, Any, str]]:
     >>> unusable_in_row(None, ())
     []
     """
-    for place, key in enumerate(() if policy is None else policy.all_keys, FORMS):
-        names, name = row[NAMES], key.fields[0]
-        value = row[names.index(name) - len(names)] if name in names else None
+    if policy is None:
+        return []
+    names = row[NAMES]
+    values = dict(zip(names, row[len(row) - len(names) :], strict=True))
+    for place, key in enumerate(policy.all_keys, FORMS):
+        value = values.get(key.fields[0])
         # A single value has the single form; of a list, an item may have none.
         is_usable = type(row[place]) is str and type(value) is not tuple
         if len(key.fields) > 1 or not (is_usable or value is None):

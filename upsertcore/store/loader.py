@@ -87,13 +87,10 @@ class Loader:
         """
         id, _scope, fields, _version, _created_at, _updated_at, history = parts
         index, names = self._index, self._index.names.declared
-        values: Iterable[Any] = fields.values()
         refusals: list[Refused] = []
-        is_known = tuple(fields) == self._whole
-        if not is_known:
-            values, is_known = map(fields.get, names), self.known.issuperset(fields)
+        is_whole = self._whole == tuple(fields)
         if (
-            not is_known
+            not (is_whole or self.known.issuperset(fields))
             or history is not None
             or id in index.rows
             or id in index.redirects
@@ -101,10 +98,10 @@ class Loader:
             refusals += self._conflicts(id, fields, history or NO_HISTORY)
             if not refusals:
                 names = index.names.of(fields)
-                values = map(fields.get, names)
         forms = self._free_forms(parts, refusals)
         if refusals:
             return refusals
+        values = fields.values() if is_whole else map(fields.get, names)
         index.store_row(None, pack(parts, names, index.next, forms, values))
         if history is not None:
             for merged_id in history[MERGED_IDS]:
