@@ -40,7 +40,10 @@ def merge_rule(policy: Policy, name: str) -> Any:
 
 def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
     """Merge another contact into a draft of a row."""
-    for name in dict.fromkeys([*other["fields"], *other.get("clocks", {})]):
+    # A contact has its fields in the order of the policy, then undeclared ones.
+    declared = [name for name in policy.fields if name in other["fields"]]
+    clocks = other.get("clocks", {})
+    for name in dict.fromkeys([*declared, *other["fields"], *clocks]):
         own_rule, line = rule_of(policy, name, {}), policy.fields.get(name)
         clocked = own_rule is not None and own_rule.by is not None
         rule = merge_rule(policy, name)
