@@ -81,20 +81,22 @@ def load_rows(
     check_several("rows", rows, "pass rows as book.dump() returns them")
     refusals: list[Refused] = []
     loader = Loader(index, policy)
-    count, pending = _by_creation(rows, loader.known, refusals)
+    count, pending = _by_creation(rows, loader.whole, refusals)
     while pending:
         _place, _created_at, row, parts = pending.pop()
         try:
-            refusals += [with_row(refusal, row) for refusal in loader.load(parts)]
+            found = loader.load(parts)
         except Exception as error:
             with_row(error, row)
             raise
+        if found:
+            refusals += [with_row(refusal, row) for refusal in found]
     if refusals:
         raise InvalidRows(count, tuple(sorted(refusals, key=_row)))
 
 
 def _by_creation(
-    rows: Iterable[Any], known: frozenset[str], refusals: list[Refused]
+    rows: Iterable[Any], known: tuple[str, ...] | None, refusals: list[Refused]
 ) -> tuple[int, list[Pending]]:
     """Read rows; return how many there are, and those to load, the newest first."""
     contacts: list[Pending] = []

@@ -240,13 +240,13 @@ def parts_of(contact: Contact) -> Parts:
     )
 
 
-def read_row(row: Mapping[str, Any], known: frozenset[str] = frozenset()) -> Parts:
+def read_row(row: Mapping[str, Any], known: tuple[str, ...] | None = None) -> Parts:
     """
     Read the parts of a contact from a row of ``Contact.to_dict`` or of a dump.
 
     Args:
         row: The row; every part is checked, and ``place`` is ignored.
-        known: Names of fields that need no check.
+        known: Names that need no check where a row has fields of just these names.
 
     Raises:
         InvalidField: If a part is missing or invalid.
@@ -335,13 +335,13 @@ def _time(name: str, value: Any) -> datetime:
 
 
 def _values(
-    name: str, value: Any, known: frozenset[str] = frozenset()
+    name: str, value: Any, known: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
     """Return a mapping as a dict with frozen values."""
     if type(value) is dict:
         frozen = value.copy()
         texts: Iterable[Any] = frozen.values()
-        if not known.issuperset(frozen):
+        if known != tuple(frozen):
             texts = [*frozen, *texts]
         if _ALL_TEXT(map(type, texts)) and is_unicode("".join(texts)):
             return frozen

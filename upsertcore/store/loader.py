@@ -40,7 +40,7 @@ class Loader:
         index: Made with the policy's key names; no reader may use it meanwhile.
         policy: The policy.
 
-    ``known`` are the names of fields that it takes, and the index has in every row.
+    ``whole`` are the names of the index, in order, where the policy takes all of them.
 
     >>> from datetime import datetime, timezone
     >>> from upsertcore import Contact, Policy, field, first_match
@@ -57,13 +57,13 @@ class Loader:
     ('c-1',)
     """
 
-    __slots__ = ("_index", "_plans", "_policy", "_whole", "known")
+    __slots__ = ("_index", "_known", "_plans", "_policy", "whole")
 
     def __init__(self, index: ContactIndex, policy: Policy) -> None:
         self._index, self._policy = index, policy
-        self.known = frozenset(policy.fields.keys() & index.names.declared)
+        self._known = frozenset(policy.fields.keys() & index.names.declared)
         names = index.names.declared
-        self._whole = names if self.known.issuperset(names) else None
+        self.whole = names if self._known.issuperset(names) else None
         refuses = policy.on_key_in_use != "allow"
         keys = enumerate(policy.all_keys)
         # Holders of a key matter only where they refuse a contact.
@@ -88,9 +88,9 @@ class Loader:
         id, _scope, fields, _version, _created_at, _updated_at, history = parts
         index, names = self._index, self._index.names.declared
         refusals: list[Refused] = []
-        is_whole = self._whole == tuple(fields)
+        is_whole = self.whole == tuple(fields)
         if (
-            not (is_whole or self.known.issuperset(fields))
+            not (is_whole or self._known.issuperset(fields))
             or history is not None
             or id in index.rows
             or id in index.redirects
@@ -110,7 +110,7 @@ class Loader:
 
     def _free_forms(self, parts: Parts, refusals: list[Refused]) -> list[Any]:
         """Return the forms of each key, as a row has them; refuse those in use."""
-        id, scope, fields, _version, _created_at, _updated_at, history = parts
+        _id, scope, fields, _version, _created_at, _updated_at, history = parts
         forms, in_use = [], False
         for _number, field, key, scopes, short, is_form, look in self._plans:
             entries = scopes.get(scope, NO_ENTRIES)
@@ -129,18 +129,21 @@ class Loader:
                 in_use = True
             forms.append(form)
         if in_use:
-            scopes_of = {name: scopes for _n, _field, name, scopes, *_ in self._plans}
-
-            def holder(key: str, form: str) -> str | None:
-                if form not in scopes_of[key].get(scope, NO_ENTRIES):
-                    return None
-                [first, *_] = self._index.holders(key, form, scope)
-                # The keys of a row that is there twice are not a further conflict.
-                return None if first == id else first
-
-            unpacked = map(unpack_forms, forms)
-            refusals += keys_in_use(self._policy, fields, unpacked, holder)
+            refusals += self._keys_in_use(parts, forms)
         return forms
+
+    def _keys_in_use(self, parts: Parts, forms: list[Any]) -> list[Refused]:
+        id, scope, fields, *_ = parts
+        scopes_of = {name: scopes for _n, _field, name, scopes, *_ in self._plans}
+
+        def holder(key: str, form: str) -> str | None:
+            if form not in scopes_of[key].get(scope, NO_ENTRIES):
+                return None
+            [first, *_] = self._index.holders(key, form, scope)
+            # The keys of a row that is there twice are not a further conflict.
+            return None if first == id else first
+
+        return [*keys_in_use(self._policy, fields, map(unpack_forms, forms), holder)]
 
     def _conflicts(
         self, id: str, fields: Iterable[str], history: tuple[Any, ...]
