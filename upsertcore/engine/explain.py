@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from upsertcore.model.packed_row import FORMS, NAMES, fields_from_row
+from upsertcore.model.packed_row import FORMS, fields_from_row
 from upsertcore.values import show_value, thaw
 
 if TYPE_CHECKING:
@@ -270,12 +270,11 @@ def unusable_in_row(policy: Any, row: Row) -> list[tuple[str, Any, str]]:
     """
     if policy is None:
         return []
-    names = row[NAMES]
-    values = dict(zip(names, row[len(row) - len(names) :], strict=True))
+    fields = fields_from_row(row)
     for place, key in enumerate(policy.all_keys, FORMS):
-        value = values.get(key.fields[0])
+        value = fields.get(key.fields[0])
         # A single value has the single form; of a list, an item may have none.
         is_usable = type(row[place]) is str and type(value) is not tuple
         if len(key.fields) > 1 or not (is_usable or value is None):
-            return unusable_values(policy, fields_from_row(row))
+            return unusable_values(policy, fields)
     return []

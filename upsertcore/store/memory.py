@@ -451,12 +451,11 @@ class MemoryStore:
                 self._index.store_row(record[PREVIOUS_ROW], row)
                 if self.journal.is_on:
                     self._append(record)
-                self.completed = record
             else:
                 row.store(self._index, self.journal, self._call_log, record[NUMBER])
                 # Before the assignment to completed: after it no call would repeat it.
                 row.release()
-                self.completed = record
+            self.completed = record
         finally:
             try:
                 lock.release()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upsertcore.model.packed_row import FORMS
 from upsertcore.rules.rule import replace
-from upsertcore.values import NOTHING
 
 if TYPE_CHECKING:
     from upsertcore.model.write_record import Record
@@ -43,7 +42,6 @@ __all__ = [
     "MATCH_KEYS",
     "NO_FORM",
     "NO_FORMS",
-    "NO_HISTORY",
     "OTHER_KEYS",
     "PICK",
     "PLANS",
@@ -66,8 +64,6 @@ __all__ = [
 
 NO_FORM = ""
 """In place of a form: the value is not normalised yet. No form is blank."""
-
-NO_HISTORY: tuple[Any, ...] = NOTHING, NOTHING, (), None
 
 Values: TypeAlias = tuple[Any, ...]
 """A value for each declared field."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.aliases import former_forms
+from upsertcore.model.contact import NO_HISTORY
 from upsertcore.model.packed_row import (
     ALIASES,
     FORMS,
@@ -25,7 +26,6 @@ from upsertcore.store.policy_constants import (
     INDEX,
     KEY_COLUMNS,
     KEYS,
-    NO_HISTORY,
 )
 from upsertcore.values import FrozenMap, same
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.merge_patch import apply_rule
 from upsertcore.errors import InvalidField
+from upsertcore.model.contact import NO_HISTORY
 from upsertcore.model.packed_row import CLOCKS, HISTORY, NAMES
 from upsertcore.rules.rule import replace
 from upsertcore.store.key_lookup import OMITTED
@@ -22,7 +23,6 @@ from upsertcore.store.policy_constants import (
     EXTRA_RULE,
     FIRST,
     INDEX,
-    NO_HISTORY,
     RULES,
 )
 from upsertcore.values import FrozenMap, same
