@@ -118,6 +118,8 @@ def test_interrupted_wait_for_the_lock_is_raised(words: str, expected: Any) -> N
     store.lock = BrokenLock(words)  # type: ignore[assignment]
     with pytest.raises(expected):
         store.publish(state, state)
+    with pytest.raises(expected):
+        store.read(len)
 
 
 def test_write_is_published_though_its_lock_is_released_twice() -> None:

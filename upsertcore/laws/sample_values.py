@@ -107,6 +107,9 @@ def key_letters(policy: Policy, name: str, values: Values) -> Letters:
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> key_letters(policy, "id", {}).sent
     (7, '7', 8, '8')
+    >>> fields = {"ids": field(key=normalize.exact, many=True)}
+    >>> key_letters(Policy(first_match("ids"), fields), "ids", {}).sent
+    (7, '7', 8, '8', [7, '8'], ['8', 7])
     """
     kinds: Iterable[list[Sequence[Any]]] = ([*_lists(_item)], [*_SPELLINGS])
     kinds = (*kinds, [*_lists(lambda value: value)])
