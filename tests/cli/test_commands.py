@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from upsertcore import Policy
 from upsertcore.__main__ import main as start
 from upsertcore.cli import main
-from upsertcore.profiles import Anduin
+from upsertcore.profiles import LeadConnector
 
 CSV = """Mail,firstName,lastName,note
 ada@x.org,Ada,King,first
@@ -545,23 +545,22 @@ class TestShow:
 
     def test_policy_of_a_book_is_shown(self, folder: Path) -> None:
         """As the profile has it, with the options of the book."""
-        run("upsert", "Anduin", "in.csv", "--book", "b.jsonl", *SET, code=1)
-        text = run("show", "b.jsonl", "--policy").output
+        assert folder.exists()
+        words = ("--book", "l.jsonl", "--set", "locationId=L1", "--set", "region=US")
+        run("upsert", "LeadConnector", "-", *words, stdin=b"email\na@x.org\n")
+        text = run("show", "l.jsonl", "--policy").output
         policy = Policy.from_toml(text, allow_imports=True)
 
-        assert policy == Anduin(placeholders=True).policy
-        assert (folder / "b.jsonl").exists()
+        assert policy == LeadConnector(placeholders=True, region="US").policy
 
     def test_book_without_a_policy_is_an_error_that_says_why(
         self, folder: Path
     ) -> None:
-        """An earlier version wrote none, and some functions have no name."""
-        assert folder.exists()
-        words = ("--book", "l.jsonl", "--set", "locationId=L1")
-        run("upsert", "LeadConnector", "-", *words, stdin=b"email\na@x.org\n")
-        message = "--policy: the book has none: an earlier version wrote it, or"
+        former = '{"format": "upsertcore book 1", "profile": "Anduin", "options": {}}'
+        (folder / "b.jsonl").write_text(former, encoding="utf-8")
+        message = "--policy: the book has none: an earlier version wrote it"
 
-        assert message in run("show", "l.jsonl", "--policy", code=2).output
+        assert message in run("show", "b.jsonl", "--policy", code=2).output
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from upsertcore import (
 from upsertcore.errors import InvalidPolicy
 from upsertcore.matching import strategies
 from upsertcore.matching.protocol import Match, Strategy
-from upsertcore.normalize import phonetic
+from upsertcore.normalize import Normalizer, phonetic
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.profiles import BY_NAME
 from upsertcore.rules.rule import Rule
@@ -32,6 +33,11 @@ from upsertcore.rules.rule import Rule
 def tidy(value: Any) -> Any:
     """Clean a value, as an application might."""
     return value.strip()
+
+
+def shortened(length: int, *, at_end: bool) -> Normalizer:
+    """Make a function that shortens a value, as an application might."""
+    return lambda value: value[-length:] if at_end else value[:length]
 
 
 def longer(stored: Any, sent: Any) -> Any:
@@ -252,24 +258,57 @@ def test_drawn_policy_is_read_from_its_text(policy: Policy) -> None:
     assert_round_trip(policy, allow_imports=True)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in BY_NAME if name in ("Anduin", "SegMetrics")]
-)
-@pytest.mark.parametrize("placeholders", [False, True])
+PROFILES: list[tuple[str, dict[str, Any]]] = [
+    *[(name, {}) for name in BY_NAME],
+    *[(name, {"placeholders": True}) for name in BY_NAME],
+    ("LeadConnector", {"region": "US", "priority": ("phone",)}),
+    ("LeadConnector", {"allow_duplicates": True, "lower_case_tags": True}),
+    ("SalesforceIQ", {"region": "DE"}),
+    ("SegMetrics", {"match_email": True, "ordered": True}),
+    ("SegMetrics", {"custom_fields": True, "default_status": "active"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), PROFILES, ids=map(str, PROFILES))
 def test_policy_of_a_profile_is_read_from_its_text(
-    name: str, *, placeholders: bool
+    name: str, options: dict[str, Any]
 ) -> None:
-    """Its functions are those of a module."""
-    profile = BY_NAME[name](placeholders=placeholders)
+    """Its functions are those of a module, or are made by those."""
+    policy = BY_NAME[name](**options).policy
 
-    assert_round_trip(profile.policy, allow_imports=True)
+    assert_round_trip(policy, allow_imports=True)
+    assert policy == BY_NAME[name](**options).policy
+    assert policy == pickle.loads(pickle.dumps(policy))  # noqa: S301 - pickled here
 
 
-@pytest.mark.parametrize("name", ["LeadConnector", "SalesforceIQ"])
-def test_policy_of_a_profile_with_a_private_function_is_not_written(name: str) -> None:
-    """The error names the field: its function depends on an option of the profile."""
-    with pytest.raises(InvalidPolicy, match=r"^phone: clean: the function clean has"):
-        BY_NAME[name]().policy.to_toml()
+def test_policies_of_regions_differ() -> None:
+    for name in ("LeadConnector", "SalesforceIQ"):
+        profiles = [BY_NAME[name](region=region) for region in (None, "US", "DE")]
+        one, two, three = [profile.policy.fields["phone"] for profile in profiles]
+
+        assert one != two != three != one
+
+
+def test_function_of_an_application_makes_a_value() -> None:
+    """Its annotation says so; the text is imported only where that is allowed."""
+    text = f"{NAMED}clean = {{ '{HERE}:shortened' = 3, at_end = true }}"
+    policy = Policy.from_toml(text, allow_imports=True)
+
+    assert policy.fields["email"].clean is not None
+    assert policy.fields["email"].clean("abcdef") == "def"
+    with pytest.raises(
+        InvalidPolicy, match=r"line 5: fields\.email\.clean: .*imported"
+    ):
+        Policy.from_toml(text)
+    with pytest.raises(
+        InvalidPolicy, match=r"unknown argument of .*'at_ned'; use at_e"
+    ):
+        Policy.from_toml(text.replace("at_end", "at_ned"), allow_imports=True)
+    with pytest.raises(InvalidPolicy, match=r"clean: .*missing 1 required keyword"):
+        Policy.from_toml(text.replace(", at_end = true", ""), allow_imports=True)
+    message = "tidy is not annotated as a function that makes a normaliser; annotate"
+    with pytest.raises(InvalidPolicy, match=message):
+        Policy.from_toml(text.replace("shortened", "tidy"), allow_imports=True)
 
 
 class Tidy:

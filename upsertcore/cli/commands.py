@@ -265,8 +265,7 @@ def _policy_text(book: Path) -> str:
     with open_input(str(book)) as (stream, _position, _size):
         text = BookReader(stream).policy
     if text is None:
-        why = "an earlier version wrote it, or its policy has functions without a name"
-        raise InvalidUsage(f"--policy: the book has none: {why}")
+        raise InvalidUsage("--policy: the book has none: an earlier version wrote it")
     return text
 
 

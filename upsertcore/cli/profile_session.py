@@ -21,8 +21,7 @@ from attrs import frozen
 from upsertcore.cli import book_file
 from upsertcore.cli.atomic_write import defer_interrupt
 from upsertcore.cli.upsert_rows import PROGRESS_INTERVAL, ProgressBar, open_input
-from upsertcore.errors import InvalidPolicy, InvalidRows, Refused
-from upsertcore.policy.policy import Policy
+from upsertcore.errors import InvalidRows, Refused
 from upsertcore.profiles import BY_NAME, Profile
 
 __all__ = ["InvalidUsage", "Session", "open_session", "parse_pairs"]
@@ -83,18 +82,10 @@ class Session:
             return
         position, contacts = count(step=PROGRESS_INTERVAL), self.profile.book
         rows = bar.track(contacts, "writing", lambda: next(position), len(contacts))
-        policy = _policy_text(self.profile.policy)
+        policy = self.profile.policy.to_toml()
         book_file.save_book(
             self.book, self.name, self.options, rows, self.identity, on_replaced, policy
         )
-
-
-def _policy_text(policy: Policy) -> str | None:
-    """Return a policy as text; None if one of its functions has no name."""
-    try:
-        return policy.to_toml()
-    except InvalidPolicy:
-        return None
 
 
 def parse_pairs(

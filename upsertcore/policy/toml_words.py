@@ -2,8 +2,8 @@
 The words of a policy in TOML: rules, normalisers, strategies and patterns by name.
 
 Rules:
-    A word is the name of a value, or a table with the name of a function of the
-    library, its argument, and its further arguments by their own names.
+    A word is the name of a value, or a table with the name of a function that makes
+    it, its argument, and its further arguments by their own names.
     What the library makes shows as the expression that makes it, so it is written as
     that expression, if it makes an equal value.
     ``module:attribute`` is imported only where the caller allows it.
@@ -102,7 +102,7 @@ def read_word(kind: str, word: Any, *, allow_imports: bool) -> Any:
         raise TypeError(f"{what}; write it in quotes")
     if ":" in word:
         return _imported(word, allowed=allow_imports)
-    entry = _entry(kind, word)
+    entry = _entry(kind, word, allow_imports=False)
     if factory_noun(entry) is None:
         return entry
     parameters = signature(entry).parameters.values()
@@ -112,10 +112,13 @@ def read_word(kind: str, word: Any, *, allow_imports: bool) -> Any:
 
 
 def _read_call(kind: str, word: dict[str, Any], *, allow_imports: bool) -> Any:
-    """Return what a function of the library makes of the arguments in a table."""
+    """Return what a function makes of the arguments in a table."""
     name = next((name for name in word if name in WORDS[kind]), next(iter(word)))
-    function = _entry(kind, name)
+    function = _entry(kind, name, allow_imports=allow_imports)
     parameters = signature(function).parameters if factory_noun(function) else {}
+    if not parameters and ":" in name:
+        what = f"{name} is not annotated as a function that makes a {kind}"
+        raise ValueError(f"{what}; annotate what it returns")
     if not parameters:
         raise ValueError(f'{name} takes no argument; write "{name}"')
     first, *others = parameters.values()
@@ -137,7 +140,9 @@ def _read_call(kind: str, word: dict[str, Any], *, allow_imports: bool) -> Any:
     return function(*argument, **options)
 
 
-def _entry(kind: str, name: str) -> Any:
+def _entry(kind: str, name: str, *, allow_imports: bool) -> Any:
+    if ":" in name:
+        return _imported(name, allowed=allow_imports)
     if name not in WORDS[kind]:
         raise ValueError(unknown(kind, name, WORDS[kind]))
     if name in _EXTRAS:
@@ -194,7 +199,7 @@ def _loaded(kind: str) -> dict[str, Any]:
     if kind != "normaliser":
         return WORDS[kind]
     names = [name for name, module in _EXTRAS.items() if module in sys.modules]
-    return WORDS[kind] | {name: _entry(kind, name) for name in names}
+    return WORDS[kind] | {n: _entry(kind, n, allow_imports=False) for n in names}
 
 
 def _custom_word(rule: Rule, function: Any) -> Word:
@@ -213,14 +218,18 @@ def _expression(kind: str, value: Any) -> Word:
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise TypeError("is not made by a function")
     name = call.func.id
+    if isinstance(value, ParameterNormalizer) and name not in WORDS[kind]:
+        name = _import_name(value.factory)
+    allow_imports = ":" in name
     arguments = [ast.literal_eval(each) for each in call.args]
     options = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-    bound = signature(_entry(kind, name)).bind(*arguments, **options).arguments
+    function = _entry(kind, name, allow_imports=allow_imports)
+    bound = signature(function).bind(*arguments, **options).arguments
     word: Word = name
     if bound:
         (_, first), *others = bound.items()
         word = {name: list(first) if type(first) is tuple else first, **dict(others)}
-    if read_word(kind, word, allow_imports=False) != value:
+    if read_word(kind, word, allow_imports=allow_imports) != value:
         raise ValueError("is made by another function")
     return word
 

@@ -17,6 +17,7 @@ from upsertcore.profiles._leadconnector_values import (
     birth_date,
     country,
     e164,
+    e164_in,
     lower_tags,
     mailbox,
     tags,
@@ -81,7 +82,6 @@ def policy(
 def _keys(
     unique: tuple[str, ...], region: str | None, blocked: tuple[Pattern, ...]
 ) -> dict[str, Field]:
-    number = normalize.phone if region is None else normalize.phone_in(region)
     return {
         "email": field(
             key=normalize.email,
@@ -91,10 +91,10 @@ def _keys(
             blank="ignore",
         ),
         "phone": field(
-            key=number,
+            key=normalize.phone if region is None else normalize.phone_in(region),
             unique="phone" in unique,
             blocked=blocked,
-            clean=e164(number, region),
+            clean=e164 if region is None else e164_in(region),
             blank="ignore",
         ),
     }

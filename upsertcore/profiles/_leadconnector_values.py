@@ -10,11 +10,13 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from upsertcore import normalize
 from upsertcore.normalize import Normalizer
+from upsertcore.normalize.normalizer import ParameterNormalizer
 from upsertcore.profiles._iso3166 import COUNTRIES
 from upsertcore.profiles.payload import all_text, email_address
 
@@ -22,6 +24,7 @@ __all__ = [
     "birth_date",
     "country",
     "e164",
+    "e164_in",
     "lower_tags",
     "mailbox",
     "split_name",
@@ -84,35 +87,47 @@ def mailbox(value: Any) -> str:
         raise ValueError("must be an email") from None
 
 
-def e164(number: Normalizer, region: str | None) -> Callable[[Any], str]:
+def e164(value: Any) -> str:
     """
-    Return a function that converts a telephone number to E.164.
+    Return an international telephone number in E.164.
 
     Args:
-        number: Returns E.164 or None.
-        region: The region whose national numbers are accepted, or None.
+        value: A frozen value that is not blank.
 
-    Returns:
-        A function of a frozen value that is not blank; it raises ``ValueError`` with
-        the accepted formats.
+    Raises:
+        ValueError: With the accepted formats, if it is no such number.
 
-    >>> from upsertcore import normalize
-    >>> e164(normalize.phone, None)("+1 888-888-8888")
+    >>> e164("+1 888-888-8888")
     '+18888888888'
-    >>> e164(normalize.phone, None)("(888) 888-8888")
+    >>> e164("(888) 888-8888")
     Traceback (most recent call last):
     ...
     ValueError: must be a number in E.164, such as +15551234567: this one has no \
 country code, and the region of the location is not known
     """
+    return _e164(value, normalize.phone, None)
+
+
+def e164_in(region: str) -> Normalizer:
+    """
+    Return a function as :func:`e164` that accepts the national numbers of a region.
+
+    >>> e164_in("US")("(202) 555-0143"), e164_in("US") == e164_in("US")
+    ('+12025550143', True)
+    """
+    number = normalize.phone_in(region)
 
     def clean(value: Any) -> str:
-        form = number(text(value))
-        if form is None:
-            raise ValueError(_advice(value, region))
-        return form
+        return _e164(value, number, region)
 
-    return clean
+    return ParameterNormalizer(e164_in, clean, region)
+
+
+def _e164(value: Any, number: Normalizer, region: str | None) -> str:
+    form = number(text(value))
+    if form is None:
+        raise ValueError(_advice(value, region))
+    return form
 
 
 def _advice(value: str, region: str | None) -> str:

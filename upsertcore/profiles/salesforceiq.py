@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from operator import is_
 from typing import Any, final
 
@@ -25,6 +26,7 @@ from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.matching.strategies import first_match
 from upsertcore.normalize import Normalizer
+from upsertcore.normalize.normalizer import ParameterNormalizer
 from upsertcore.policy.fields import field
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles.payload import (
@@ -48,7 +50,7 @@ _USER_MESSAGES = {
 }
 
 
-def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
+def _policy(region: str | None, *, placeholders: bool) -> Policy:
     blocked = blocked_values(placeholders=placeholders)
     return Policy(
         match=first_match("email"),
@@ -56,7 +58,9 @@ def _policy(phone: Normalizer, *, placeholders: bool) -> Policy:
             # The body's id is read-only: the query parameter says that email decides.
             "id": field(rule=ignore),
             "email": field(key=_mailbox, blocked=blocked),
-            "phone": field(clean=_canonical(phone)),
+            "phone": field(
+                clean=_canonical if region is None else _canonical_in(region)
+            ),
         },
         extra_fields=field(rule=replace),
         on_ambiguous="oldest",
@@ -112,8 +116,7 @@ class SalesforceIQ:
         ids: Callable[[], str] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        phone = normalize.phone if region is None else normalize.phone_in(region)
-        policy = _policy(phone, placeholders=placeholders)
+        policy = _policy(region, placeholders=placeholders)
         self.book = ContactBook.load(policy, rows, ids=ids, clock=clock)
 
     @property
@@ -308,21 +311,24 @@ def _mailbox(item: Any) -> str | None:
     return normalize.email(item.get("value") if is_mapping(item) else item)
 
 
-def _canonical(phone: Normalizer) -> Callable[[Any], Any]:
-    """Return a function that makes numbers canonical and keeps the typed form."""
+def _canonical(items: Any, phone: Normalizer = normalize.phone) -> Any:
+    """Return items with canonical numbers; the metadata have the typed form."""
+    converted = [_convert(item, phone) for item in _items(items)]
+    # Frozen items that stay the same objects need not be frozen again.
+    return items if all(map(is_, converted, items)) else converted
 
-    def clean(items: Any) -> Any:
-        converted = [convert(item) for item in _items(items)]
-        # Frozen items that stay the same objects need not be frozen again.
-        return items if all(map(is_, converted, items)) else converted
 
-    def convert(item: Any) -> Any:
-        value, form = item["value"], phone(item["value"])
-        if form is None or form == value:
-            return item
-        return {"value": form, "metadata": {"raw_val": value, **item["metadata"]}}
+def _canonical_in(region: str) -> Normalizer:
+    """Return :func:`_canonical` for the national numbers of a region too."""
+    clean = partial(_canonical, phone=normalize.phone_in(region))
+    return ParameterNormalizer(_canonical_in, clean, region)
 
-    return clean
+
+def _convert(item: Any, phone: Normalizer) -> Any:
+    value, form = item["value"], phone(item["value"])
+    if form is None or form == value:
+        return item
+    return {"value": form, "metadata": {"raw_val": value, **item["metadata"]}}
 
 
 def _rejected(status: int, name: str, problem: str) -> Rejected:
