@@ -7,15 +7,25 @@ import os
 import stat
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+import upsertcore
 from upsertcore import Contact
 from upsertcore.book.loading import rows_of
-from upsertcore.cli.book_file import BadBook, BookReader, file_identity, save_book
+from upsertcore.cli.book_file import (
+    BadBook,
+    BookReader,
+    file_identity,
+    origin_of,
+    save_book,
+)
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 ADA = Contact("c-1", "", {"name": "Zoë"}, 1, NOW, NOW)
@@ -37,6 +47,7 @@ def test_saved_book_is_read_with_profile_options_and_contacts(tmp_path: Path) ->
         assert list(reader) == [*rows_of([ADA, ADA])]
         assert reader.line == 4
         assert reader.policy is None
+        assert reader.origin == origin_of(None)
     assert "Zoë" in path.read_text(encoding="utf-8")
 
 
@@ -48,9 +59,30 @@ def test_saved_book_has_the_text_of_its_policy(tmp_path: Path) -> None:
     reader = BookReader(io.BytesIO(content))
 
     assert reader.policy == 'match = "never"\n'
+    assert reader.origin == origin_of('match = "never"\n')
     assert list(reader) == [*rows_of([ADA])]
     with pytest.raises(BadBook, match="does not match the lines before it"):
         list(BookReader(io.BytesIO(content.replace(b"never", b"maybe"))))
+
+
+def test_origin_has_the_policy_and_all_that_normalises() -> None:
+    """The digest is that of the text, and a package that is missing has no version."""
+    origin = origin_of('match = "never"\n')
+    extras = {name for name in ("phonenumbers", "idna", "jellyfish") if find_spec(name)}
+
+    assert origin["policy_sha256"] == sha256(b'match = "never"\n').hexdigest()
+    assert origin["normalisers"].keys() == {"upsertcore", "unicode", *extras}
+    assert origin["normalisers"]["upsertcore"] == upsertcore.__version__
+    assert origin["normalisers"]["unicode"] == unicodedata.unidata_version
+    assert origin != origin_of('match = "other"\n')
+
+
+@pytest.mark.parametrize("origin", [b"", b', "normalisers": 3, "policy_sha256": []'])
+def test_book_with_another_origin_is_read(origin: bytes) -> None:
+    """It is only compared."""
+    head = b'{"format": "upsertcore book 1", "profile": "Anduin", "options": {}%b}'
+
+    assert BookReader(io.BytesIO(head % origin)).origin != origin_of(None)
 
 
 @pytest.mark.parametrize(

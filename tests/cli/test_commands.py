@@ -253,9 +253,52 @@ class TestUpsert:
         book.write_text(former, encoding="utf-8")
         row = b"email,firstName,lastName,note\nada@x.org,Ada,King,second\n"
         words = ("--book", "b.jsonl", "--set", "firm_id=f1")
-        run("upsert", "Anduin", "-", *words, stdin=row)
+        result = run("upsert", "Anduin", "-", *words, stdin=row)
 
         assert book.read_text(encoding="utf-8") == book_text
+        assert "note:" not in result.output
+
+    @pytest.mark.parametrize("changed", ["unicode", "normalisers", "policy_sha256"])
+    def test_contacts_of_other_normalisers_are_checked_by_every_command(
+        self, folder: Path, changed: str
+    ) -> None:
+        """As of another policy, until a run writes the book again."""
+        rows = b"email,phone\n" + b"".join(
+            b"%c@x.org,+1 555 000 111%d\n" % (b"abcd"[number], number)
+            for number in range(4)
+        )
+        words = ("LeadConnector", "-", "--book", "b.jsonl", "--set", "locationId=L")
+        run("upsert", *words, stdin=rows)
+        head, *contacts, _last = (folder / "b.jsonl").read_text("utf-8").splitlines()
+        head = head.replace("book 2", "book 1").replace(f'"{changed}"', '"other"')
+        former = [contact.replace("+1555", "+1 555") for contact in contacts]
+        (folder / "b.jsonl").write_text("\n".join([head, *former, ""]), "utf-8")
+        first = json.loads(contacts[0])["id"]
+        explain = ("explain", "LeadConnector", "{}", "--book", "b.jsonl")
+        for command in (("show", "b.jsonl"), explain, ("upsert", *words)):
+            code = 1 if command is explain else 0
+            lines = run(*command, stdin=b"email\n", code=code).output.splitlines()
+            start = lines.index(
+                "note: b.jsonl: 4 contacts are not as this policy and version would "
+                "store them"
+            )
+
+            assert lines[start + 1].startswith(f"  contact {first}: phone: ")
+            assert lines[start + 2].startswith("  contact ")
+            assert lines[start + 3].startswith("  contact ")
+            assert lines[start + 4] == "  ..."
+        assert "note:" not in run("show", "b.jsonl").output
+
+    def test_contact_is_checked_after_another_option(self, folder: Path) -> None:
+        """The policy is another one then."""
+        assert folder.exists()
+        words = ("SalesforceIQ", "-", "--book", "b.jsonl")
+        rows = b"email,phone\na@x.org,(202) 555-0143\n"
+        assert "note:" not in run("upsert", *words, stdin=rows).output
+        changed = run("upsert", *words, "--set", "region=US", stdin=b"email\n").output
+
+        assert "note: b.jsonl: 1 contact is not as this policy and ver" in changed
+        assert "..." not in changed.partition("rows")[0]
 
     def test_invalid_option_for_a_stored_book_is_refused(self, folder: Path) -> None:
         """The message blames the command line, and not the book."""

@@ -3,7 +3,8 @@ The book file: one contact per line, replaced completely or not at all.
 
 Rules:
     The first line names the profile and its options; other profiles refuse the file.
-    It has the policy as text, if its functions have names; older books have none.
+    It has the policy as text, and the origin of the forms: a digest of the policy, and
+    the versions of what normalises. Older books have neither.
     The last line has the number of contacts and a checksum of all lines before it: a
     truncated or modified file is refused. Books of format 1 have no such line and
     are read without the check.
@@ -16,8 +17,11 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from types import NoneType
@@ -31,10 +35,12 @@ from upsertcore.cli.json_rows import parse_json
 from upsertcore.model.contact import Contact
 from upsertcore.values import show_value
 
-__all__ = ["BadBook", "BookReader", "file_identity", "save_book"]
+__all__ = ["BadBook", "BookReader", "file_identity", "origin_of", "save_book"]
 
 _FORMAT_1, _FORMAT = "upsertcore book 1", "upsertcore book 2"
 _TRAILER_FIELDS = {"contacts", "sha256"}
+_NORMALISERS = ("upsertcore", "phonenumbers", "idna", "jellyfish")
+"""The packages that normalise, if they are installed."""
 
 
 class BadBook(ValueError):
@@ -69,6 +75,7 @@ class BookReader:
     profile: str = field(init=False)
     options: dict[str, str] = field(init=False)
     policy: str | None = field(init=False)
+    origin: dict[str, Any] = field(init=False)
     line: int = field(init=False, default=1)
     _head: bytes = field(init=False)
     _has_trailer: bool = field(init=False)
@@ -89,6 +96,8 @@ class BookReader:
         self.profile, self.options, self.policy = profile, options, head.get("policy")
         if not isinstance(self.policy, (str, NoneType)):
             raise BadBook("line 1: the policy must be text")
+        # It is only compared, so it may be anything.
+        self.origin = {name: head[name] for name in origin_of("") if name in head}
         self._has_trailer = book_format == _FORMAT
 
     def __iter__(self) -> Iterator[Any]:
@@ -135,6 +144,32 @@ def _parse_line(number: int, line: bytes) -> Any:
         raise BadBook(f"line {number}: {error}") from None
 
 
+def origin_of(policy: str | None) -> dict[str, Any]:
+    """
+    Return what the forms of a book depend on.
+
+    Args:
+        policy: The policy as text; None for none.
+
+    Returns:
+        For the first line of a book: a digest of the policy, and the versions of this
+        package, of Unicode and of the packages that normalisers use.
+
+    >>> sorted(origin_of('match = "never"')), [*origin_of(None)]
+    (['normalisers', 'policy_sha256'], ['normalisers'])
+    """
+    versions = {"unicode": unicodedata.unidata_version}
+    for package in _NORMALISERS:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    digest = {} if policy is None else {"policy_sha256": _digest(policy)}
+    return {**digest, "normalisers": versions}
+
+
+def _digest(policy: str) -> str:
+    return sha256(policy.encode()).hexdigest()
+
+
 def file_identity(path: Path) -> tuple[int, ...] | None:
     """
     Return a value that changes with the file; None if there is no file.
@@ -178,6 +213,7 @@ def save_book(
     head["options"] = dict(options)
     if policy is not None:
         head["policy"] = policy
+    head |= origin_of(policy)
     digest, count = sha256(), -1
     with AtomicFile(path) as file:
         for row in chain([head], rows_of(contacts)):

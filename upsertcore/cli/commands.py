@@ -18,7 +18,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from upsertcore.cli.exit_status import (
     WrittenFiles,
     check_columns,
     exit_status,
+    note,
     output_console,
     report_errors,
 )
@@ -54,6 +55,7 @@ from upsertcore.profiles import BY_NAME, Rejected
 __all__ = ["main"]
 
 _TABLE_ROWS = 100
+_SHOWN_CONFLICTS = 3
 _LAW_VALUES = {"country": ("NO", "PT"), "timezone": ("Europe/Oslo", "Europe/Lisbon")}
 """Values for fields that do not accept arbitrary text."""
 
@@ -123,8 +125,7 @@ def upsert(
         _check_distinct(files, book, outcomes)
         rename = parse_pairs("--map", maps, "COLUMN=FIELD")
         settings = parse_pairs("--set", sets)
-        with report_errors(book):
-            session = open_session(profile, book, settings, bar)
+        session = _open_session(profile, book, settings, bar)
         with nullcontext() if outcomes is None else AtomicFile(outcomes) as lines:
             columns = Columns(rename, frozenset(session.profile.path))
             run = Run(session.profile, session.path, session.constants, columns, lines)
@@ -158,8 +159,7 @@ def explain(
     PAYLOAD is JSON text, @FILE for a file with it, or - for standard input.
     """
     with report_errors(), ProgressBar() as bar:
-        with report_errors(book):
-            session = open_session(profile, book, parse_pairs("--set", sets), bar)
+        session = _open_session(profile, book, parse_pairs("--set", sets), bar)
         body = _parse_payload(payload)
     try:
         plan = session.profile.plan(body, **session.path)
@@ -261,6 +261,26 @@ def laws(
 main.command()(evaluate)
 
 
+def _open_session(
+    profile: str,
+    book: Path | None,
+    settings: Mapping[str, str],
+    bar: ProgressBar,
+    *,
+    complete: bool = True,
+) -> Session:
+    """Open a session, and report contacts that would be stored otherwise now."""
+    with report_errors(book):
+        session = open_session(profile, book, settings, bar, complete=complete)
+    if conflicts := session.conflicts:
+        count = len({(each.scope, each.id) for each in conflicts})
+        contacts = "1 contact is" if count == 1 else f"{count:,} contacts are"
+        what = f"{book}: {contacts} not as this policy and version would store them"
+        more = ["..."] * (len(conflicts) > _SHOWN_CONFLICTS)
+        note(what, *map(str, conflicts[:_SHOWN_CONFLICTS]), *more)
+    return session
+
+
 def _policy_text(book: Path) -> str:
     with open_input(str(book)) as (stream, _position, _size):
         text = BookReader(stream).policy
@@ -275,7 +295,7 @@ def _load_contacts(book: Path, key: str | None) -> Iterable[Contact]:
     if name not in BY_NAME:
         raise BadBook(f"line 1: unknown profile {name!r}")
     with ProgressBar() as bar:
-        contacts = open_session(name, book, {}, bar, complete=False).profile.book
+        contacts = _open_session(name, book, {}, bar, complete=False).profile.book
     if key is None:
         return contacts
     [(field, value)] = parse_pairs("--key", [key]).items()

@@ -31,6 +31,7 @@ __all__ = [
     "WrittenFiles",
     "check_columns",
     "exit_status",
+    "note",
     "output_console",
     "report_errors",
 ]
@@ -136,10 +137,22 @@ def check_columns(columns: Columns) -> None:
     if missing and columns.complete:
         raise InvalidUsage(missing)
     if missing:
-        try:
-            click.echo(f"note: {printable(missing)} in any row", err=True)
-        except OSError:
-            _discard(sys.stderr)
+        note(f"{missing} in any row")
+
+
+def note(line: str, *details: str) -> None:
+    """
+    Write a note to standard error, if possible.
+
+    Args:
+        line: The note.
+        details: Further lines, which are indented.
+    """
+    lines = "\n  ".join(map(printable, (line, *details)))
+    try:
+        click.echo(f"note: {lines}", err=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 class Program(click.Group):

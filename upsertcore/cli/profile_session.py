@@ -21,6 +21,7 @@ from attrs import frozen
 from upsertcore.cli import book_file
 from upsertcore.cli.atomic_write import defer_interrupt
 from upsertcore.cli.upsert_rows import PROGRESS_INTERVAL, ProgressBar, open_input
+from upsertcore.engine.conflicts import Conflict
 from upsertcore.errors import InvalidRows, Refused
 from upsertcore.profiles import BY_NAME, Profile
 
@@ -54,6 +55,8 @@ class Session:
         options: The options, as text.
         book: The book file; None if contacts are not saved.
         identity: The :func:`file_identity` of the book when it was read.
+        conflicts: Where its contacts are not as they would be stored now, if it was
+            written under another policy or other versions of the normalisers.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Session:
     options: Mapping[str, str]
     book: Path | None
     identity: tuple[int, ...] | None
+    conflicts: tuple[Conflict, ...] = ()
 
     def save(self, bar: ProgressBar, on_replaced: Callable[[], object]) -> None:
         """
@@ -167,7 +171,9 @@ def open_session(
         rows = bar.track(reader, "reading", position, size)
         with _book_errors(cli_options):
             profile = _create_profile(profile_class, options, rows)
-    return Session(name, profile, path, constants, options, book, identity)
+    is_current = reader.origin == book_file.origin_of(profile.policy.to_toml())
+    conflicts = () if is_current else profile.book.check()
+    return Session(name, profile, path, constants, options, book, identity, conflicts)
 
 
 @contextmanager
