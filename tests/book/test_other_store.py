@@ -78,11 +78,14 @@ def picked(book: Book, number: int) -> Any:
     return pairs[number % len(pairs)] if pairs else ("c-0", "")
 
 
-def merge(numbers: list[int]) -> Call:
+def merge(numbers: list[int], patch: Any, *, planned: bool) -> Call:
     def call(book: Book) -> object:
         ids = [picked(book, number)[0] for number in numbers]
         scope = picked(book, numbers[0])[1]
-        return book.merge(*ids, scope=scope, on_itself="ignore")
+        how: Any = {"scope": scope, "on_itself": "ignore", "patch": patch}
+        if planned:
+            return book.apply(book.plan_merge(*ids, **how))
+        return book.merge(*ids, **how)
 
     return call
 
@@ -163,7 +166,12 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
         SCOPE,
         st.sampled_from((None, "k-1", "k-2")),
     ),
-    st.builds(merge, st.lists(NUMBERS, min_size=2, max_size=3)),
+    st.builds(
+        merge,
+        st.lists(NUMBERS, min_size=2, max_size=3),
+        st.none() | PATCH,
+        planned=st.booleans(),
+    ),
     st.builds(undo, NUMBERS),
     st.builds(by_id, st.sampled_from(("get", "delete", "purge")), NUMBERS),
     st.builds(apply, PATCH, SCOPE, PATCH),
@@ -210,7 +218,7 @@ def test_each_verb_has_the_same_result() -> None:
         lambda book: (book.duplicates(), book.find("email", "ADA@x.org")),
         lambda book: book.dedupe(),
         lambda book: (book.get("c-2").id, "c-2" in book, len(book)),
-        lambda book: book.merge("c-1", "c-5"),
+        lambda book: book.merge("c-1", "c-5", patch={"name": "Ada"}, if_version=3),
         lambda book: book.undo(changes(book)[-1]),
         lambda book: book.undo(changes(book)[-2]),
         lambda book: book.undo(changes(book)[-3]),

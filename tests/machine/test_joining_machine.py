@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, multiple, precondition, rule
 
 from tests.machine.test_upsert_machine import (
     UpsertMachine,
@@ -29,6 +29,7 @@ from tests.strategies import (
     Boom,
     batches,
     one_field_each,
+    overrides,
     patches,
     policies,
     scopes,
@@ -91,9 +92,8 @@ class JoiningMachine(UpsertMachine):
         """List the ids that lead to a contact, absorbed ones included."""
         return [id for _, id in self.known_ids()]
 
-    @precondition(lambda self: len(self.oracle.rows) > 1)
-    @rule(data=st.data(), on_itself=st.sampled_from(("refuse", "ignore", "ignore")))
-    def merge(self, data: st.DataObject, on_itself: Any) -> None:
+    def draw_merge(self, data: st.DataObject, on_itself: Any) -> tuple[Any, Any]:
+        """Draw the ids of a merge, mostly of one scope, and its options."""
         scope, first = data.draw(st.sampled_from([*self.known_ids() * 9, ("", "c-0")]))
         scope = data.draw(st.sampled_from([*[scope] * 9, "", "east"]))
         near = [r["id"] for r in self.oracle.rows if r["scope"] == scope]
@@ -101,10 +101,37 @@ class JoiningMachine(UpsertMachine):
         others = data.draw(
             st.lists(st.sampled_from([*near, *self.ids(), "c-0"]), max_size=3)
         )
+        how = {"scope": scope, "on_itself": on_itself}
+        patch = data.draw(st.none() | patches())
+        if patch is not None:
+            rules = data.draw(overrides()).get("rules")
+            how |= {"patch": patch, "rules": rules}
+        return (first, *others), how
+
+    @precondition(lambda self: len(self.oracle.rows) > 1)
+    @rule(
+        data=st.data(),
+        on_itself=st.sampled_from(("refuse", "ignore", "ignore")),
+        version=st.sampled_from((None, None, None, 1, 2)),
+    )
+    def merge(
+        self, data: st.DataObject, on_itself: Any, version: int | None = None
+    ) -> None:
+        ids, how = self.draw_merge(data, on_itself)
+        how["if_version"] = version
         self.call_both(
-            lambda: self.book.merge(first, *others, scope=scope, on_itself=on_itself),
-            lambda: self.oracle.merge(first, *others, scope=scope, on_itself=on_itself),
+            lambda: self.book.merge(*ids, **how), lambda: self.oracle.merge(*ids, **how)
         )
+
+    @precondition(lambda self: len(self.oracle.rows) > 1)
+    @rule(target=UpsertMachine.plans, data=st.data())
+    def plan_merge(self, data: st.DataObject) -> Any:
+        ids, how = self.draw_merge(data, "ignore")
+        answer = self.call_both(
+            lambda: self.book.plan_merge(*ids, **how),
+            lambda: self.oracle.plan_merge(*ids, **how),
+        )
+        return multiple() if isinstance(answer[0], Exception) else answer
 
     @rule(patch=patches(), scope=scopes(), data=st.data())
     def merge_contacts_with_common_keys(

@@ -13,20 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from tests.oracle.keys import Row
-from tests.oracle.merge import keeps_update_time
-from tests.oracle.merging import MergeVerbs
+from tests.oracle.merging import MergeVerbs, check_overrides
 from tests.oracle.patch import read
 from tests.oracle.values import as_json
-from upsertcore import Policy, errors
-
-
-def check_overrides(policy: Policy, rules: Row) -> None:
-    """Refuse rules of a call for unknown fields, and a second clock for one field."""
-    for name, rule in rules.items():
-        if name not in policy.fields and policy.extra_fields is None:
-            raise errors.UnknownField(name, tuple(policy.fields))
-        if rule.by is not None and keeps_update_time(policy, name):
-            raise errors.InvalidPolicy(name)
+from upsertcore import errors
 
 
 class CallLog(MergeVerbs):

@@ -13,9 +13,19 @@ from copy import deepcopy
 from typing import Any
 
 from tests.oracle.keys import Row, forms, held_forms, key_named
+from tests.oracle.merge import keeps_update_time
 from tests.oracle.patch import read
 from tests.oracle.values import empty, same
 from upsertcore import Policy, errors
+
+
+def check_overrides(policy: Policy, rules: Row) -> None:
+    """Refuse rules of a call for unknown fields, and a second clock for one field."""
+    for name, rule in rules.items():
+        if name not in policy.fields and policy.extra_fields is None:
+            raise errors.UnknownField(name, tuple(policy.fields))
+        if rule.by is not None and keeps_update_time(policy, name):
+            raise errors.InvalidPolicy(name)
 
 
 def refuse_deleted(policy: Policy, found: list[Row]) -> None:
@@ -82,24 +92,41 @@ class MergeVerbs:
     upsert: Callable[..., Row]
     get: Callable[..., Row]
 
-    def merge(
-        self, survivor: str, *others: str, scope: str = "", on_itself: str = "refuse"
+    def merge(self, survivor: str, *others: str, **options: Any) -> Row:
+        """Merge several contacts into one, and then a patch."""
+        return self.apply(self.plan_merge(survivor, *others, **options))
+
+    def plan_merge(
+        self,
+        survivor: str,
+        *others: str,
+        scope: str = "",
+        on_itself: str = "refuse",
+        patch: Row | None = None,
+        if_version: int | None = None,
+        rules: Row | None = None,
     ) -> Row:
-        """Merge several contacts into one."""
+        """Decide what a merge would do, and the state on which that depends."""
+        check_overrides(self.policy, rules or {})
+        sent, ignored = read(self.policy, patch or {})
         row, *rest = [self.get(id, scope) for id in (survivor, *others)]
         if row in rest and on_itself == "refuse":
             raise errors.InvalidField("others", row["id"], "")
         absorbed: list[Row] = []
         for contact in rest:
             absorbed += [contact] if contact not in [row, *absorbed] else []
-        plan: Row = {"scope": row["scope"], "sent": {}, "ignored": {}}
+        plan: Row = {"scope": row["scope"], "sent": sent, "ignored": ignored}
         plan |= {"also_matched": [], "withheld": []}
         self.claims, self.judged = {}, []
-        if not absorbed:
-            refuse_deleted(self.policy, [row])
-            answer: Row = {"result": "unchanged", "matched_by": None, "merged": []}
-            return {**plan, **answer, "before": row, "contact": row}
-        return self.apply(self.decide(plan, [row, *absorbed], None, {}))
+        if absorbed or sent:
+            found = [row, *absorbed]
+            return self.decide(plan, found, None, rules or {}, if_version)
+        if if_version and if_version != row["version"]:
+            raise errors.StaleVersion(row["id"], if_version, row["version"])
+        refuse_deleted(self.policy, [row])
+        plan |= {"result": "unchanged", "matched_by": None, "merged": []}
+        plan |= {"before": row, "after": row["fields"], "claims": {}, "judged": [row]}
+        return {**plan, "draft": {"clocks": row.get("clocks", {})}}
 
     def undo(self, answer: Row) -> Row:
         """Restore the contacts of before, if nothing has changed since."""

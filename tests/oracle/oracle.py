@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tests.oracle.calls import CallLog, check_overrides
+from tests.oracle.calls import CallLog
 from tests.oracle.keys import Row, aliases, held_forms, key_named
 from tests.oracle.match import check_result, match
 from tests.oracle.merge import absorb, keep_update_times
-from tests.oracle.merging import refuse_deleted
+from tests.oracle.merging import check_overrides, refuse_deleted
 from tests.oracle.patch import note_unchanged, read
 from tests.oracle.values import same
 from tests.oracle.withheld import PatchMerge, merge_and_withhold

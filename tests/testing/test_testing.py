@@ -27,7 +27,7 @@ from upsertcore import (
 from upsertcore.laws import LawBroken, check, check_log
 from upsertcore.model.packed_row import Row
 from upsertcore.policy.policy import compiled
-from upsertcore.rules import custom, latest, replace
+from upsertcore.rules import add, custom, latest, replace
 from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.redo import Redo
 from upsertcore.testing import (
@@ -437,8 +437,29 @@ def test_machine_accepts_a_refused_merge() -> None:
     for number in (7, 8):
         machine.book.upsert({"id": number})
     machine.merge([0, 1])
+    machine.merge([0, 1], planned=True)
 
     assert len(machine.book) == 2
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_machine_merges_with_a_patch_that_changes_nothing_again(planned: Any) -> None:
+    class Plain(BookMachine):
+        policy = Policy(
+            first_match("id"), {"id": field(key=normalize.exact), "visits": field()}
+        )
+
+    class Counting(BookMachine):
+        policy = Policy(
+            first_match("id"), {**Plain.policy.fields, "visits": field(rule=add)}
+        )
+
+    for machine in (Plain(), Counting()):
+        for number in (7, 8):
+            machine.book.upsert({"id": number})
+        machine.merge([0, 1], {"visits": 3}, planned=planned)
+
+        assert [dict(one.fields) for one in machine.book] == [{"id": 7, "visits": 3}]
 
 
 def test_machine_class_with_a_field_without_values_is_refused() -> None:

@@ -49,6 +49,10 @@ assert_type(
 )
 assert_type(ContactBook.load(policy, book.dump()), ContactBook)
 assert_type(outcome.merged, tuple[Contact, ...])
+assert_type(
+    book.merge("c-1", "c-2", patch={}, if_version=1, rules={"email": keep}), Outcome
+)
+assert_type(book.plan_merge("c-1", "c-2", on_itself="ignore", patch={}), Plan)
 assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])
 assert_type(
     book.upsert({"email": "a@x"}, rules={"email": keep}, null="ignore", blank="clear"),

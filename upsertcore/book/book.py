@@ -59,7 +59,7 @@ from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Rule
 from upsertcore.store.idempotency import KeyedCall, call_key
 from upsertcore.store.journal import Entry
-from upsertcore.store.transaction import FastVerbs, Store
+from upsertcore.store.transaction import Decide, FastVerbs, MakeRequest, Store
 from upsertcore.values import list_names
 
 __all__ = ["Book"]
@@ -238,7 +238,8 @@ class Book:
         Do what a plan says, if nothing that it expects has changed.
 
         Args:
-            plan: Made by :meth:`plan` of a book with an equal policy.
+            plan: Made by :meth:`plan` or :meth:`plan_merge` of a book with an equal
+                policy.
 
         Raises:
             StalePlan: If a contact or a key of the plan has changed since.
@@ -543,9 +544,12 @@ class Book:
         *others: str,
         scope: str = "",
         on_itself: OnItself = "refuse",
+        patch: Mapping[str, Any] | None = None,
+        if_version: int | None = None,
+        rules: Mapping[str, Rule] | None = None,
     ) -> Outcome:
         """
-        Merge contacts into one.
+        Merge contacts into one, and update it.
 
         Args:
             survivor: The id of the contact that stays.
@@ -553,20 +557,33 @@ class Book:
                 survivor afterwards. All ids may be ids of merged contacts.
             scope: The tenant; a contact of another tenant is unknown.
             on_itself: What to do if one of *others* resolves to the survivor.
+            patch: Field name to value, applied to the survivor after the merge, as by
+                :meth:`upsert`; its keys match no contact.
+            if_version: Refuse unless the survivor has this version.
+            rules: Field name to rule, in place of the policy's, for the patch. The
+                rules by which contacts are merged are not overridden.
 
         Returns:
             The outcome: ``"merged"``, with the other contacts as they were;
-            ``"unchanged"`` if there are no others. The version moves; ``updated_at``
-            moves if a field or its clock does.
+            ``"updated"`` or ``"unchanged"``, as the patch does, if there are no others.
+            The version moves once; ``updated_at`` moves if a field or its clock does.
 
         Raises:
             UnknownContact: If there is no such contact.
+            StaleVersion: If the survivor has another version.
             InvalidField: If one of *others* is the survivor, or an ``on_merge`` rule
                 refuses.
             KeyInUse: If the merged fields make a unique key of another contact.
+            Refused: What :meth:`upsert` raises for the patch; nothing has changed.
+            InvalidPolicy: If a rule of *rules* is invalid.
 
         Cost:
-            Near-linear in the contacts that are named and their forms.
+            Near-linear in the contacts that are named and their forms, and in the
+            patch.
+
+        Laws:
+            With ``on_itself="ignore"`` and without *if_version*, a second equal call
+            is ``unchanged``, if the rules of the patch are idempotent.
 
         >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
         >>> from upsertcore.rules import union
@@ -578,31 +595,92 @@ class Book:
         >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
         >>> _ = book.upsert({"email": "ada@x.org", "tags": ["a"]})
         >>> _ = book.upsert({"email": "ada@y.org", "tags": ["b"]})
-        >>> outcome = book.merge("c-1", "c-2")
-        >>> outcome.contact["tags"], book.get("c-2").id, len(book)
-        (('a', 'b'), 'c-1', 1)
+        >>> outcome = book.merge("c-1", "c-2", patch={"email": "ada@z.org"})
+        >>> outcome.contact["tags"], outcome.contact["email"], book.get("c-2").id
+        (('a', 'b'), 'ada@z.org', 'c-1')
         """
+        named, options = (survivor, *others), (scope, on_itself, patch, rules)
+        return self._store.write(*self._merging(named, *options, if_version))
+
+    def plan_merge(
+        self,
+        survivor: str,
+        *others: str,
+        scope: str = "",
+        on_itself: OnItself = "refuse",
+        patch: Mapping[str, Any] | None = None,
+        rules: Mapping[str, Rule] | None = None,
+    ) -> Plan:
+        """
+        Decide what :meth:`merge` would do, without doing it.
+
+        Args:
+            survivor: As in :meth:`merge`.
+            others: As in :meth:`merge`.
+            scope: The tenant.
+            on_itself: As in :meth:`merge`.
+            patch: As in :meth:`merge`.
+            rules: As in :meth:`merge`.
+
+        Returns:
+            The decision, for :meth:`apply`, which refuses it with ``StalePlan`` if one
+            of the contacts has changed since.
+
+        Raises:
+            Refused: Where :meth:`merge` would be refused.
+            UnknownContact: If there is no such contact.
+
+        Cost:
+            As :meth:`merge`.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> fields = {"email": field(key=normalize.email, keep_aliases=True)}
+        >>> policy = Policy(first_match("email"), fields)
+        >>> book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
+        >>> for email in ("ada@x.org", "ada@y.org"):
+        ...     _ = book.upsert({"email": email})
+        >>> plan = book.plan_merge("c-1", "c-2")
+        >>> plan.result, dict(plan.aliases), len(book)
+        ('merged', {'email': ('ada@y.org',)}, 2)
+        >>> book.apply(plan).result, len(book)
+        ('merged', 1)
+        """
+        named, options = (survivor, *others), (scope, on_itself, patch, rules)
+        return self._store.plan(*self._merging(named, *options))
+
+    def _merging(
+        self,
+        ids: tuple[str, ...],
+        scope: str,
+        on_itself: OnItself,
+        patch: Mapping[str, Any] | None,
+        rules: Mapping[str, Rule] | None,
+        if_version: int | None = None,
+    ) -> tuple[MakeRequest, Decide]:
+        """Check the arguments of a merge; return its request and its decision."""
         tenant = check_scope(scope)
-        named = [plain_id(id) for id in (survivor, *others)]
+        named = [*map(plain_id, ids)]
         check_choice("on_itself", on_itself, OnItself)
+        check_version(if_version)
+        policy, _fast = self._overridden(rules, None, None)
+        sent = _NOTHING if patch is None else read_patch(policy, patch)
 
         def decide(request: Request) -> Plan:
-            ids = []
+            found = []
             for id in named:
                 contact = request.get(id)[0]
                 if contact.scope != tenant:
                     raise UnknownContact(id)
-                ids.append(contact.id)
-            first, *rest = ids
+                found.append(contact.id)
+            first, *rest = found
             if first in rest and on_itself == "refuse":
                 advice = "leave it out, or set on_itself='ignore'"
                 reason = f"is the survivor itself; {advice}"
                 raise InvalidField("others", first, reason)
             merged = tuple(dict.fromkeys([id for id in rest if id != first]))
-            return decide_merge(self.policy, request, first, merged)
+            return decide_merge(policy, request, first, merged, if_version)
 
-        make_request = request_maker(self.policy, _NOTHING, tenant, _NEVER)
-        return self._store.write(make_request, decide)
+        return request_maker(policy, sent, tenant, _NEVER), decide
 
     def dedupe(
         self,

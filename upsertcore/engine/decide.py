@@ -115,42 +115,44 @@ def decide_request(
         raise CreateRefused
     if target.before is not None and policy.on_found == "ignore":
         return _unchanged_plan(policy, request, match, target.before)
-    draft = _merge(policy, request, target)
-    holdings = assign_keys(policy, request, draft, target)
-    check_max_forms(policy, holdings.forms, target.forms)
-    if target.before is None or _moves_consulted_key(policy, request, draft.moved):
-        check_rematch(policy, request, match, holdings, draft.ignored)
-    return _plan(policy, request, match, target, draft, holdings)
+    return _changed_plan(policy, request, match, target)
 
 
 def decide_merge(
-    policy: Policy, request: Request, survivor: str, others: tuple[str, ...]
+    policy: Policy,
+    request: Request,
+    survivor: str,
+    others: tuple[str, ...],
+    if_version: int | None = None,
 ) -> Plan:
     """
-    Decide what merging contacts would do, without a patch.
+    Decide what merging contacts would do, and then a patch of the survivor.
 
     Args:
-        policy: The policy; the ``on_merge`` rules combine the fields.
-        request: An empty patch, and the view to look contacts up in.
+        policy: The policy; the ``on_merge`` rules combine the fields of the contacts,
+            and the rules apply to the patch, as to one that matches the survivor.
+        request: The patch, which may be empty and matches no contact, and the view.
         survivor: The id of the contact that stays.
         others: Ids of the contacts that are merged into it, without the survivor's.
+        if_version: The version that the survivor must have.
 
     Raises:
         UnknownContact: If an id has no contact.
-        InvalidField: If an ``on_merge`` rule refuses a value.
-        KeyInUse: If a merged value is a unique key of a contact that stays outside.
+        StaleVersion: If the survivor has another version.
+        InvalidField: If an ``on_merge`` rule refuses a value, or a rule the patch.
+        KeyInUse: If a merged value is a unique key of a contact that stays outside, or
+            one of the patch is, and the policy refuses.
         UpdateRefused: If the policy has ``on_found="refuse"``.
     """
     match = Match(survivor, merged=others)
     target = target_of(policy, request, match)
+    if if_version is not None:
+        _check_version(target.before, if_version)
     if policy.on_deleted == "refuse":
         check_not_deleted(target)
-    if target.before is not None and not others:
+    if target.before is not None and not (others or request.sent):
         return _unchanged_plan(policy, request, match, target.before)
-    draft = _merge(policy, request, target)
-    holdings = assign_keys(policy, request, draft, target)
-    check_max_forms(policy, holdings.forms, target.forms)
-    return _plan(policy, request, match, target, draft, holdings)
+    return _changed_plan(policy, request, match, target)
 
 
 def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
@@ -209,6 +211,18 @@ def _unchanged_plan(
         policy=policy,
         request=request,
     )
+
+
+def _changed_plan(
+    policy: Policy, request: Request, match: Match, target: Target
+) -> Plan:
+    """Plan the fields and keys of the contact; it may turn out to be unchanged."""
+    draft = _merge(policy, request, target)
+    holdings = assign_keys(policy, request, draft, target)
+    check_max_forms(policy, holdings.forms, target.forms)
+    if target.before is None or _moves_consulted_key(policy, request, draft.moved):
+        check_rematch(policy, request, match, holdings, draft.ignored)
+    return _plan(policy, request, match, target, draft, holdings)
 
 
 def _merge(policy: Policy, request: Request, target: Target) -> Draft:

@@ -19,6 +19,7 @@ from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, StalePlan
 from upsertcore.laws.all_laws import check
+from upsertcore.laws.claims import claims
 from upsertcore.laws.errors import require
 from upsertcore.laws.normalisers import check_normaliser, texts
 from upsertcore.laws.sample_values import Values
@@ -198,33 +199,42 @@ class BookMachine(RuleBasedStateMachine):
         require("delete", is_marked, f"{id} has no deleted_at")
 
     @precondition(lambda self: len(self.book) > 1)
-    @rule(picks=st.lists(_PICK, min_size=2, max_size=3))
-    def merge(self, picks: list[int]) -> None:
-        """All merged ids resolve to the survivor."""
+    @rule(
+        picks=st.lists(_PICK, min_size=2, max_size=3),
+        patch=st.none() | _PATCH,
+        planned=st.booleans(),
+    )
+    def merge(
+        self, picks: list[int], patch: Any = None, *, planned: Any = False
+    ) -> None:
+        """All merged ids resolve to the survivor; a plan does what a merge does."""
         first = self._pick(picks[0])
-        candidates = [
-            contact.id for contact in self.book if contact.scope == first.scope
-        ]
+        scope = first.scope
+        candidates = [contact.id for contact in self.book if contact.scope == scope]
         ids = [first.id, *[candidates[pick % len(candidates)] for pick in picks[1:]]]
         size = len(self.book)
-        scope = first.scope
-        result = self._call(
-            lambda: self.book.merge(*ids, scope=scope, on_itself="ignore")
-        )
-        if isinstance(result, Outcome):
-            removed = size - len(self.book)
-            require(
-                "merge",
-                removed == len(result.merged) == len({*ids}) - 1,
-                describe(result),
+        how: Any = {"scope": scope, "on_itself": "ignore", "patch": patch}
+        if planned:
+            result = self._call(lambda: self.book.plan_merge(*ids, **how))
+            if not isinstance(result, Refused):
+                result = self._call(lambda: self.book.apply(result))
+        else:
+            version = first.version
+            result = self._call(
+                lambda: self.book.merge(*ids, if_version=version, **how)
             )
-            for id in ids:
-                survivor = self.book.get(id, scope=scope)
-                require(
-                    "merge",
-                    survivor == result.contact,
-                    f"{id} does not resolve to the survivor",
-                )
+        if isinstance(result, Refused):
+            return
+        removed = size - len(self.book)
+        is_counted = removed == len(result.merged) == len({*ids}) - 1
+        require("merge", is_counted, describe(result))
+        for id in ids:
+            is_survivor = self.book.get(id, scope=scope) == result.contact
+            require("merge", is_survivor, f"{id} does not resolve to the survivor")
+        if claims(self.policy, "idempotent", carries=True):
+            again = self._call(lambda: self.book.merge(*ids, **how))
+            details = f"{describe(result)}, then {describe(again)}"
+            require("merge", getattr(again, "unchanged", False), details)
 
     @rule(scope=st.none() | _SCOPE, keep=_KEEP)
     def dedupe(self, scope: str | None, keep: Any = "oldest") -> None:
