@@ -475,7 +475,7 @@ _WHOLE = (
         "refusal_changes_nothing",
         "an address, then a phone",
         "engine.decide",
-        "decide_request",
+        "_changed_plan",
         """    draft = _merge(policy, request, target)
     holdings = assign_keys(policy, request, draft, target)
     check_max_forms(policy, holdings.forms, target.forms)
@@ -940,7 +940,7 @@ _NAMED = (
         "scopes_apart",
         "one key",
         "book.book",
-        "Book.merge.decide",
+        "Book._merging.decide",
         "                if contact.scope != tenant:\n",
         "                if contact.scope is None:\n",
     ),
