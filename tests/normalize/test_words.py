@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +118,57 @@ class TestTooManyMarks:
                 most = max(most, row)
 
         assert most == 3
+
+
+CHARACTERS = [*map(chr, range(sys.maxunicode + 1))]
+SECOND = {
+    part
+    for character in CHARACTERS
+    for part in unicodedata.normalize("NFD", character)[1:]
+}
+"""All characters that may compose with the one before."""
+
+
+def is_inert(value: str) -> bool:
+    """Return whether each character is in NFC, whatever is beside it."""
+    return not any(map(unicodedata.combining, value)) and SECOND.isdisjoint(value)
+
+
+def test_text_of_inert_characters_needs_no_decomposition() -> None:
+    """Exhaustive: Unicode's D145 makes the same of each, and nothing composes."""
+    nfd, nfc = (
+        partial(unicodedata.normalize, "NFD"),
+        partial(unicodedata.normalize, "NFC"),
+    )
+    for character in filter(words._INERT_TEXT.fullmatch, CHARACTERS):
+        folded = character.casefold()
+
+        assert unicodedata.category(character) != "Cn"
+        assert is_inert(character)
+        assert is_inert(folded)
+        assert folded == nfc(nfd(nfd(character).casefold()).casefold())
+        assert character == nfc(character)
+
+
+def test_address_of_inert_characters_is_in_lower_case() -> None:
+    """Exhaustive: it is in NFC, allowed, and no character becomes an ASCII one."""
+    inert = re.compile(f"[{words.INERT}]")
+    # A sigma at the end of a word has a form of its own.
+    lowers = ["\u03c2", *map(str.lower, filter(inert.fullmatch, CHARACTERS))]
+    for lower in lowers:
+        assert not lower.isascii()
+        assert len(lower) == 1
+        assert lower.isprintable()
+        assert is_inert(lower)
+        assert emails._ADDRESS.fullmatch(f"{lower}@{lower}")
+        assert lower == unicodedata.normalize("NFC", lower)
+
+
+def test_every_mark_may_be_one_of_ten() -> None:
+    """Exhaustive, for the pattern by which most text has few marks."""
+    for character in CHARACTERS:
+        if unicodedata.combining(character) or character in words._HIDDEN_MARKS:
+            assert words._TEN_MARKS.fullmatch(character * 10)
 
 
 class TestSingleSpaced:

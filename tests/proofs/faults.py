@@ -358,6 +358,15 @@ _FIELDS = (
 """,
     ),
     Fault(
+        "a letter that folds into another and its accent is not put together",
+        "normalisers.idempotent",
+        "text",
+        "normalize.words",
+        "",
+        r"\u0131-\u01ef\u01f1-\u02af",
+        r"\u0131-\u02af",
+    ),
+    Fault(
         "the form of a telephone number has no plus, and so no form of its own",
         "normalisers.idempotent",
         "phone",

@@ -66,7 +66,7 @@ _TEXTS = (
     *("\u05d0\u05d1", "\u4e2d\u6587", "\U00010400", "\U0010ffff", "\uffff"),
     # Text for which folding and composing once, in either order, is not enough.
     *("\u00df\u0301", "T\u0308", "\u0130\u0316", "\u03aa\u0300", "\u1fb7", "\u0149"),
-    *("\u01f0\u0345", "\u1d2c", "\u03d4", "\u00b4", "\u037a"),
+    *("\u01f0", "\u01f0\u0345", "\u1d2c", "\u03d4", "\u00b4", "\u037a"),
     # Text that cannot be encoded as UTF-8: lone surrogates.
     *("\ud800", "\udfff", "\ud800@x.org", "a\udc80b"),
     # Addresses and near misses.

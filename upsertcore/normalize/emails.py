@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Any
 
-from upsertcore.normalize.words import MAX_MARKS, has_too_many_marks
+from upsertcore.normalize.words import INERT, has_too_many_marks
 
 __all__ = ["EMAIL_FORM", "email"]
 
@@ -37,11 +37,11 @@ _ADDRESS = re.compile(
     rf"[^{_EXCLUDED}'](?:[^{_EXCLUDED}]*[^{_EXCLUDED}'])?@[^{_EXCLUDED}']+"
 )
 
+# lower() makes an address of these that is in NFC, and it makes none of them ASCII.
+_INERT_ADDRESS = re.compile(rf"[{_ASCII}A-Z{INERT}]+@[{_ASCII}A-Z{INERT}]+")
+
 # No character of NFC decomposes into more than four.
 _MAX_WRITTEN = 4 * _MAX_ADDRESS
-
-# No character decomposes into more than three combining marks.
-_MAX_FOREIGN = MAX_MARKS // 3
 
 # The characters that NFC or lower() would turn into ASCII: GREEK QUESTION MARK,
 # GREEK VARIA, KELVIN SIGN, LATIN CAPITAL LETTER I WITH DOT ABOVE. A test over all
@@ -82,11 +82,9 @@ def email(value: Any) -> str | None:
     if form.isascii():
         form = form.lower()
         return form if EMAIL_FORM.fullmatch(form) else None
-    if len(form) > _MAX_WRITTEN:
-        return None
-    # Each character outside ASCII has more than one byte.
-    foreign = len(form.encode("utf-8", "surrogatepass")) - len(form)
-    if foreign > _MAX_FOREIGN and has_too_many_marks(form):
+    if len(form) <= _MAX_ADDRESS and _INERT_ADDRESS.fullmatch(form):
+        return form.lower()
+    if len(form) > _MAX_WRITTEN or has_too_many_marks(form):
         return None
     form = _lower(form)
     # Format characters are not printable; nor are others.

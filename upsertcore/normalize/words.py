@@ -17,6 +17,7 @@ from typing import Any
 from upsertcore.normalize.normalizer import Normalizer, ParameterNormalizer
 
 __all__ = [
+    "INERT",
     "MAX_LENGTH",
     "MAX_MARKS",
     "TEXT_FORM",
@@ -35,12 +36,32 @@ MAX_MARKS = 30
 TEXT_FORM = re.compile(rf"(?s).{{1,{MAX_LENGTH}}}")
 """Matches ASCII text in lower case with single spaces: a form of :func:`text`."""
 
+INERT = (
+    r"\u00c0-\u012f\u0131-\u01ef\u01f1-\u02af\u0386\u0388-\u038a\u038c\u038e\u038f"
+    r"\u0391-\u03a1\u03a3-\u03af\u03b1-\u0482\u048a-\u052f\u05d0-\u05ea\u0620-\u064a"
+    r"\u1e00-\u1e95\u1ea0-\u1eff\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3"
+)
+"""
+Characters, for a regular expression, that are in NFC beside any other, and so are
+those that lower() or casefold() makes of them: most Latin, Greek, Cyrillic, Hebrew,
+Arabic, Chinese, Japanese and Korean letters.
+
+A test over all of them shows it, and Unicode's stability policies keep it.
+"""
+
+# With ASCII and common punctuation.
+_INERT_TEXT = re.compile(rf"[\x00-\u00bf\u2010-\u2026{INERT}]*")
+
 # No character of NFC decomposes into more than this many.
 _EXPANSION = 4
 
 # Not combining themselves, these decompose into characters that are. A test over all
 # code points shows that there are no others.
 _HIDDEN_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+
+# Only the last two are letters or digits, and the first mark is U+0300. No character
+# decomposes into more than three marks, so too many are at least ten characters.
+_TEN_MARKS = re.compile(r"[\u0300-\U0010ffff][\W\uff9e\uff9f]{9}")
 
 
 def text(value: Any) -> str | None:
@@ -67,8 +88,8 @@ def text(value: Any) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    if value.isascii():
-        form = " ".join(value.lower().split())
+    if value.isascii() or _INERT_TEXT.fullmatch(value):
+        form = " ".join(value.casefold().split())
         return form if 0 < len(form) <= MAX_LENGTH else None
     spaced = single_spaced(value)
     if spaced is None or has_too_many_marks(spaced):
@@ -143,9 +164,9 @@ def has_too_many_marks(value: str) -> bool:
     >>> has_too_many_marks("Zoe\u0308"), has_too_many_marks("e" + "\u0301" * 31)
     (False, True)
     """
-    if not any(map(unicodedata.combining, value)) and _HIDDEN_MARKS.isdisjoint(value):
-        return False
-    return _is_crowded(value) or _is_crowded(unicodedata.normalize("NFKD", value))
+    return _TEN_MARKS.search(value) is not None and (
+        _is_crowded(value) or _is_crowded(unicodedata.normalize("NFKD", value))
+    )
 
 
 def _is_crowded(value: str) -> bool:
