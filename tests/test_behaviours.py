@@ -37,7 +37,7 @@ SYSTEMS = {
     *("PostHog", "Salesforce", "Segment Unify", "Twenty", "Wix"),
 }
 CASE = {"system", "rule", "source", "policy", "calls", "idempotent"}
-CALL = {"verb", "patch", "how"}
+CALL = {"verb", "ids", "patch", "how"}
 EXPECTED = {
     *("result", "id", "fields", "ignored", "withheld", "also_matched", "aliases"),
     *("merged", "matched_by", "refused"),
@@ -83,7 +83,7 @@ VOCABULARY = {
     *("guard: if_set", "guard: strict", "on_contradiction: drop"),
     *("keep", "on_create", "immutable", "ignore", "union", "remove", "deep"),
     *("items_by", "latest", "largest", "smallest", "add", "append", "add_or_remove"),
-    *("deep_keep", "unset", "sticky"),
+    *("deep_keep", "unset", "sticky", "constant", "refuse_if"),
     *(
         "keep_aliases",
         "max_forms",
@@ -108,6 +108,7 @@ VOCABULARY = {
     "KeysDisagree",
     *("MissingField", "NoMatchKey", "StaleVersion", "UnknownField"),
     "UpdateRefused",
+    *("merge", "merge: patch"),
     *("dedupe: keep", "duplicates: of", "duplicates: blank"),
     *("scan: after", "scan: limit"),
 }
@@ -225,6 +226,11 @@ def call_book(book: ContactBook, call: dict[str, Any]) -> Outcome:
     check_names(options, OPTIONS)
     if "rules" in options:
         options["rules"] = rule_table(options["rules"])
+    if call.get("verb") == "merge":
+        # So that the same merge again is no mistake.
+        options |= {"patch": call.get("patch"), "on_itself": "ignore"}
+        return book.merge(*call["ids"], **options)
+    assert "ids" not in call, "only a merge has ids"
     verbs = {"upsert": book.upsert, "create": book.create}
     outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **options)
     return outcome
@@ -340,6 +346,8 @@ def words(case: dict[str, Any]) -> Iterator[str]:
             yield from (f"{call['verb']}: {name}" for name in options)
             continue
         yield from (f"{name} for one call" for name in options)
+        if call.get("verb") == "merge":
+            yield from ("merge", *(["merge: patch"] if "patch" in call else []))
         rule_specs += options.get("rules", {}).values()
         yield call.get("refused", "")
     yield from (name if isinstance(name, str) else name[0] for name in rule_specs)

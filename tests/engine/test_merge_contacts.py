@@ -34,6 +34,7 @@ from upsertcore.rules import (
     last_updated,
     latest,
     on_create,
+    refuse_if,
     remove,
     replace,
     smallest,
@@ -106,6 +107,7 @@ CATALOGUE: dict[Rule, tuple[Any, Any]] = {
     ignore: ("x", "y"),
     on_create: ("x", "y"),
     last_updated: ("x", "y"),
+    refuse_if("z"): ("x", "y"),
     latest(by="at"): ("x", "y"),
     custom(lambda a, b: f"{a}{b}", name="both"): ("x", "y"),
 }

@@ -43,12 +43,14 @@ from upsertcore.laws.state_space import World
 from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.rules import (
     add,
+    constant,
     custom,
     ignore,
     keep,
     largest,
     last_updated,
     latest,
+    refuse_if,
     replace,
     sticky,
 )
@@ -92,6 +94,14 @@ def ordered(**options: Any) -> Policy:
 
 KEPT = one_key(fields={"name": field(rule=keep)})
 OPT_OUT = one_key(fields={"name": field(rule=sticky("x")), "tags": field(many=True)})
+
+ASKED = one_key(
+    fields={
+        "role": field(on_merge=refuse_if("user")),
+        "seen": field(rule=latest(by="at"), on_merge=constant("x")),
+        "at": field(),
+    }
+)
 
 
 def add_numbers(stored: Any, sent: Any) -> Any:
@@ -606,8 +616,9 @@ def test_claimed_laws_hold_and_have_trials(policy: Policy) -> None:
         ),
         (SMALL, {"absent_gives_way", "clock_travels", "sticky_wins"}),
         (OPT_OUT, {"clock_travels"}),
+        (ASKED, {"sticky_wins"}),
     ],
-    ids=["named", "clocked", "newest", "keys", "opt-out"],
+    ids=["named", "clocked", "newest", "keys", "opt-out", "asked"],
 )
 def test_laws_of_merges_have_trials_from_two_contacts(
     policy: Policy, without_trials: set[str]

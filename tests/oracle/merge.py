@@ -38,12 +38,27 @@ def merge_rule(policy: Policy, name: str) -> Any:
     return None if rule.name == "keep" else rule
 
 
+def about_merges(policy: Policy, name: str) -> str:
+    """Return which rule a field has that each merge asks; blank for none."""
+    rule = merge_rule(policy, name)
+    factory = "" if rule is None else rule.name.partition("(")[0]
+    return factory if factory in ("refuse_if", "constant") else ""
+
+
+def check_allowed(rule: Any, name: str, value: Any, other: Row) -> Any:
+    """Refuse a merge for a value; otherwise the rule is as ``keep``."""
+    if same(value, thaw(rule.value)):
+        raise errors.InvalidField(name, value, "", holder=other["id"])
+    return None
+
+
 def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
     """Merge another contact into a draft of a row."""
     # A contact has its fields in the order of the policy, then undeclared ones.
     declared = [name for name in policy.fields if name in other["fields"]]
     clocks = other.get("clocks", {})
-    for name in dict.fromkeys([*declared, *other["fields"], *clocks]):
+    asked = [name for name in policy.fields if about_merges(policy, name)]
+    for name in dict.fromkeys([*declared, *other["fields"], *clocks, *asked]):
         own_rule, line = rule_of(policy, name, {}), policy.fields.get(name)
         clocked = own_rule is not None and own_rule.by is not None
         rule = merge_rule(policy, name)
@@ -52,6 +67,8 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
         current = draft["fields"].get(name)
         is_new = current is None and draft["clocks"].get(name) is None
         counts_as_absent = value is None or (absent(value, default) and not is_new)
+        if about_merges(policy, name) == "refuse_if":
+            rule = check_allowed(rule, name, value, other)
         known = None if absent(current, default) else current
         if rule is not None and rule.name == "last_updated":
             if not counts_as_absent:
@@ -59,13 +76,14 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
         elif rule is not None and rule.by is not None:
             if not counts_as_absent or value is None:
                 take_clocked(draft, other, name, known)
-        elif not counts_as_absent and (
-            rule is None or rule.name not in ("ignore", "on_create")
+        elif about_merges(policy, name) == "constant" or (
+            not counts_as_absent
+            and (rule is None or rule.name not in ("ignore", "on_create"))
         ):
             new = merge_values(rule, name, (current, known, default), other)
             other_clock = other.get("clocks", {}).get(name)
             own_clock = draft["clocks"].get(name)
-            if clocked and same(new, value):
+            if clocked and value is not None and same(new, value):
                 own_clock = (
                     max(own_clock, other_clock, key=clock_order)
                     if same(new, current)
@@ -127,8 +145,10 @@ def later_pair(name: str, other: Row, mine: Any, theirs: Any) -> Any:
 def merge_values(rule: Any, name: str, ours: Any, other: Row) -> Any:
     """Let a rule merge the values of two contacts; an absent value is None."""
     mine, known, default = ours
-    value = other["fields"][name]
+    value = other["fields"].get(name)
     try:
+        if rule is not None and rule.name.startswith("constant("):
+            return thaw(rule.value)
         if rule is None:
             return keep(known, value)
         if rule.name in MERGE_RULES and mine is not None:

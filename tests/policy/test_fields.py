@@ -17,7 +17,16 @@ from upsertcore.policy.fields import (
     check_rule,
     default_value,
 )
-from upsertcore.rules import ignore, keep, remove, replace, sticky, unset
+from upsertcore.rules import (
+    constant,
+    ignore,
+    keep,
+    refuse_if,
+    remove,
+    replace,
+    sticky,
+    unset,
+)
 
 
 def refuse(value: Any) -> Any:
@@ -80,12 +89,16 @@ def test_field_has_the_given_options() -> None:
         (field(required=True, rule=unset), "its rule unset never stores it"),
         (field(many=1), "f: many must be True or False, not 1"),  # type: ignore[arg-type]
         (field(many=True, rule=sticky("a")), r"use sticky\(\['a'\]\)"),
-        (field(rule=sticky("A"), clean=str.lower), "as the field stores 'a'; use st"),
+        (field(rule=sticky("A"), clean=str.lower), "the field stores as 'a'; use st"),
         (field(rule=sticky("A"), clean=refuse), r"f: sticky\('A'\): must be nothing"),
-        (field(on_merge=sticky("A"), clean=str.lower), "its rule sticky.'A'. would"),
-        (field(rule=sticky("a"), default="a"), "its default is the value that sticky"),
+        (field(on_merge=sticky("A"), clean=str.lower), "its rule sticky.'A'. has"),
+        (field(rule=sticky("a"), default="a"), "its default is the value of sticky"),
+        (field(rule=constant(1)), "f: the rule constant.1. applies only to contacts"),
+        (field(on_merge=constant("A"), clean=str.lower), r"use constant\('a'\)"),
+        (field(on_merge=refuse_if(1), many=True), r"use refuse_if\(\[1\]\)"),
+        (field(on_merge=refuse_if(1), default=1), "default is the value of refuse_if"),
     ],
-    ids=map(str, range(19)),
+    ids=map(str, range(23)),
 )
 def test_invalid_field_is_refused_by_name(line: Any, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):

@@ -167,8 +167,10 @@ def test_text_is_read_in_any_form_of_toml() -> None:
 
 RULES: dict[str, Rule] = {
     "custom": LONGEST,
+    "constant": rules.constant(2.5),
     "items_by": rules.items_by("id", "key"),
     "latest": rules.latest(by="email"),
+    "refuse_if": rules.refuse_if("customer"),
     "sticky": rules.sticky({"out": [True, 1.5]}),
 }
 

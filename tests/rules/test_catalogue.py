@@ -14,6 +14,7 @@ from upsertcore.rules import (
     add,
     add_or_remove,
     append,
+    constant,
     custom,
     deep,
     deep_keep,
@@ -25,6 +26,7 @@ from upsertcore.rules import (
     last_updated,
     latest,
     on_create,
+    refuse_if,
     remove,
     replace,
     smallest,
@@ -536,7 +538,8 @@ class TestSticky:
         rule = sticky(["a"])
 
         assert rule.laws == {"associative", "idempotent"}
-        assert (rule.sticky, repr(rule)) == (("a",), "sticky(['a'])")
+        assert (rule.sticky, rule.value) == (True, ("a",))
+        assert repr(rule) == "sticky(['a'])"
         assert (rule.drops, rule.stores) == (True, True)
 
 
@@ -582,7 +585,7 @@ def test_deep_returns_a_frozen_mapping() -> None:
 CATALOGUE = [getattr(upsertcore.rules, name) for name in upsertcore.rules.__all__]
 RULES = [rule for rule in CATALOGUE if isinstance(rule, Rule)]
 RULES += [latest("at"), items_by("id", "key"), custom(max), custom(min, name="least")]
-RULES += [sticky("a"), sticky([{"a": 1}])]
+RULES += [sticky("a"), sticky([{"a": 1}]), constant(1), refuse_if({"a": [1]})]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -607,6 +610,9 @@ def test_rules_compare_and_hash_by_value() -> None:
         lambda: sticky(1),
         lambda: sticky(1.0),
         lambda: sticky(["a"]),
+        lambda: constant(1),
+        lambda: constant(1.0),
+        lambda: refuse_if(1),
     ]
     for make in makes:
         assert make() == make()

@@ -4,6 +4,7 @@ The fields and clocks of a contact into which other contacts are merged.
 Rules:
     Contacts are merged one after the other, each field by its ``on_merge`` rule.
     A value that is absent in another contact changes nothing; see ``rules.absent``.
+    A rule for merges alone is asked about its field in any case.
     A value that is taken from another contact comes with its clock.
     A refusal names the other contact and shows none of its values.
 """
@@ -53,6 +54,7 @@ class MergedFields:
 
     __slots__ = (
         *(
+            "_always",
             "_before",
             "_defaults",
             "_gatherers",
@@ -69,6 +71,8 @@ class MergedFields:
         self.fields: dict[str, Any] = dict(before.fields)
         self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
+        names = policy.fields
+        self._always = [name for name in names if policy.merge_rule(name).asks_absent]
         self._gatherers: dict[str, Gatherer] = {}
 
     def merge(self, others: Iterable[Contact]) -> None:
@@ -86,9 +90,10 @@ class MergedFields:
             combines lists or mappings.
         """
         for other in others:
-            for name in dict.fromkeys((*other.fields, *other.clocks)):
+            for name in dict.fromkeys((*other.fields, *other.clocks, *self._always)):
                 rule, value = self._policy.merge_rule(name), other.get(name)
                 counts_as_absent = is_absent(value, self._defaults.get(name))
+                counts_as_absent = counts_as_absent and not rule.asks_absent
                 if counts_as_absent and (value is None or self._has_field(name)):
                     if value is None and rule.by is not None and not rule.merges_only:
                         # A field that null has cleared still has a clock to compare.
@@ -110,12 +115,13 @@ class MergedFields:
         """Merge one field of another contact by its rule."""
         value = other.get(name)
         try:
-            if rule.merges_only:
+            if rule.by is None:
+                if rule.on_update:
+                    self._merge_value(rule, name, other)
+            elif rule.merges_only:
                 self._merge_newer(rule, name, other)
-            elif rule.by is not None:
+            else:
                 self._merge_clocked(rule, name, other)
-            elif rule.on_update:
-                self._merge_value(rule, name, other)
         except ValueError as error:
             raise InvalidField(name, value, str(error), holder=other.id) from error
         except Exception as error:
@@ -179,6 +185,7 @@ class MergedFields:
         new = self._combined(rule, name, own, value)
         if self._has_clock(name):
             from_other, moved = same(new, value), not same(new, own)
+            from_other = from_other and value is not None
             self._merge_clock(name, other, from_other=from_other, moved=moved)
         self._set(name, new)
 
@@ -193,7 +200,7 @@ class MergedFields:
             self._set_clock(name, later(clock, other_clock))
 
     def _combined(self, rule: Rule, name: str, own: Any, value: Any) -> Any:
-        if rule.merge is not None and own is not None:
+        if rule.merge is not None and (own is not None or rule.asks_absent):
             return rule.merge(own, value, self._defaults.get(name))
         present = self._present(name)
         new = rule.combine(present, value)

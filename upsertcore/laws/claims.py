@@ -81,7 +81,7 @@ def _has_clock(policy: Policy) -> bool:
 
 
 def _keeps(rules: Iterable[Rule]) -> bool:
-    return any(rule.sticky is not None for rule in rules)
+    return any(rule.sticky for rule in rules)
 
 
 _SUBJECTS: dict[str, Callable[[Policy], bool]] = {

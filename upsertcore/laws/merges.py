@@ -104,11 +104,13 @@ def _present_part(merge: Merge, name: str, value: Any) -> Any:
 
 
 def _excluded_fields(merge: Merge) -> set[str]:
-    """Return the key fields and the clock fields."""
-    rules = [line.rule for line in merge.policy.fields.values()]
+    """Return the key fields, the clock fields, and those that each merge sets."""
+    policy = merge.policy
+    rules = [line.rule for line in policy.fields.values()]
     return {
-        *compiled(merge.policy).key_fields,
+        *compiled(policy).key_fields,
         *[rule.by for rule in rules if rule.by is not None],
+        *[n for n in policy.fields if policy.merge_rule(n).name.startswith(_SETS)],
     }
 
 
@@ -131,6 +133,9 @@ def _without_absent(
 
 _INSIDE = ("deep", "deep_keep")
 """Rules that merge inside mappings."""
+
+_SETS = "constant("
+"""How the names of rules begin that set a value, whatever the contacts have."""
 
 
 def _unless_absent(value: Any, default: Any) -> Any:
@@ -155,7 +160,7 @@ def sticky_wins(merge: Merge) -> bool:
     for contact in merge.before:
         for name, value in contact.fields.items():
             rule = merge.policy.merge_rule(name)
-            if rule.sticky is not None and same(value, rule.sticky):
+            if rule.sticky and same(value, rule.value):
                 after = merge.outcome.contact.get(name)
                 words = f"{name}: {value!r} of {contact.id} becomes {after!r}"
                 require("sticky_wins", same(value, after), words)

@@ -211,7 +211,7 @@ def sticky_stays(trial: Trial) -> bool:
     for name, value in first.before.fields.items():
         rule = trial.policy.field_options(name).rule
         merges = not first.merged or trial.policy.merge_rule(name) == rule
-        if merges and rule.sticky is not None and same(value, rule.sticky):
+        if merges and rule.sticky and same(value, rule.value):
             after = first.contact.get(name)
             words = f"{name}: {value!r} becomes {after!r}"
             require("sticky_stays", same(value, after), words)

@@ -240,8 +240,9 @@ def field_letters(policy: Policy, name: str, values: Values) -> Letters:
     pools: Iterable[Sequence[Any]] = (*_WHOLE, *_PARTS)
     if not _is_whole(rule):
         pools = (*_PARTS, *_WHOLE[1:], *_WHOLE[:1])
-    if rule.sticky is not None:
-        pools = [[thaw(rule.sticky), pool[0]] for pool in pools]
+    value = rule.value if rule.sticky else policy.merge_rule(name).value
+    if value is not None:
+        pools = [*([thaw(value), pool[0]] for pool in pools), *pools]
     if name in values:
         pools = (values[name],)
     for pool in pools:

@@ -353,9 +353,8 @@ class World:
 
     def _orders(self, size: int) -> list[tuple[int, ...]]:
         """Return the possible orders of updates, if the rule uses update times."""
-        dated = (
-            self.field is not None and self.policy.merge_rule(self.field).merges_only
-        )
+        rule = None if self.field is None else self.policy.merge_rule(self.field)
+        dated = rule is not None and rule.merges_only and rule.by is not None
         return [*permutations(range(size))] if dated else [tuple(range(size))]
 
     @cached_property

@@ -203,25 +203,25 @@ def check_field(name: str, options: Field) -> None:
         if is_set and options.key is None:
             advice = "add key=normalize.email, or another normaliser"
             raise InvalidPolicy(f"{name}: {option} needs a key; {advice}")
-    _check_sticky(name, options)
+    _check_values(name, options)
     if options.required and not options.rule.stores:
         reason = f"is required, but its rule {options.rule} never stores it"
         raise InvalidPolicy(f"{name}: {reason}; use another rule")
 
 
-def _check_sticky(name: str, options: Field) -> None:
-    """Check that a field can hold the value that a rule keeps, beside its default."""
+def _check_values(name: str, options: Field) -> None:
+    """Check that a field can hold the value of a rule, beside its default."""
     default = options.default
     for rule in (options.rule, options.on_merge or options.rule):
-        if rule.sticky is None:
+        if rule.value is None:
             continue
-        stored = _stored_value(name, str(rule), options, rule.sticky)
-        if not same(stored, rule.sticky):
-            what = f"its rule {rule} would keep nothing, as the field stores"
-            value = show_value(thaw(stored))
-            raise InvalidPolicy(f"{name}: {what} {value}; use sticky({value})")
+        stored = _stored_value(name, str(rule), options, rule.value)
+        if not same(stored, rule.value):
+            what = f"its rule {rule} has a value that the field stores as"
+            value, factory = show_value(thaw(stored)), rule.name.partition("(")[0]
+            raise InvalidPolicy(f"{name}: {what} {value}; use {factory}({value})")
         if default is not None and same(default_value(name, options), stored):
-            what = f"its default is the value that {rule} never replaces"
+            what = f"its default is the value of {rule}"
             raise InvalidPolicy(f"{name}: {what}; leave default out")
 
 
@@ -253,6 +253,8 @@ def check_patch_rule(name: str, rule: Rule) -> None:
     if rule.merges_only:
         what = f"compares the {rule.by} of two contacts, and a patch has none"
         how = "use it as on_merge, or use latest(by=...)"
+        if rule.by is None:
+            what, how = "applies only to contacts that are merged", "use it as on_merge"
         raise InvalidPolicy(f"{name}: the rule {rule} {what}; {how}")
 
 

@@ -262,11 +262,12 @@ class Policy:
         if options.on_merge is not None:
             return options.on_merge
         rule = options.rule
-        return self.on_merge if rule.by is None and rule.sticky is None else rule
+        return rule if rule.sticky or rule.by is not None else self.on_merge
 
     def uses_update_time(self, name: str) -> bool:
         """Return whether a merge compares the update times of a field's contacts."""
-        return self.merge_rule(name).merges_only and self.base_rule(name).by is None
+        rule, own = self.merge_rule(name), self.base_rule(name)
+        return rule.merges_only and rule.by is not None and own.by is None
 
     def update_time_fields(self, *parts: Mapping[str, Any]) -> Iterable[str]:
         """Return those fields: the declared ones, and undeclared ones of *parts*."""
@@ -335,6 +336,7 @@ def _check_table(policy: Policy) -> None:
         what = f"must be a match strategy, not {describe(policy.match)}"
         raise InvalidPolicy(f"match: {what}; use first_match('email'), for example")
     check_rule("on_merge", policy.on_merge)
+    _check_one_field("on_merge", policy.on_merge)
     names: Any = tuple(policy.fields)
     for name in names:
         options: Any = policy.fields[name]
@@ -362,6 +364,8 @@ def _check_extra_fields(options: Any) -> None:
             f"extra_fields: {what}; write field(rule=replace), for example"
         )
     check_field("extra_fields", options)
+    if options.on_merge is not None:
+        _check_one_field("extra_fields: on_merge", options.on_merge)
     for option in ("key", "required", "default"):
         value = getattr(options, option)
         if value is not None and value is not False:
@@ -375,6 +379,13 @@ def _check_choices(policy: Policy) -> None:
     if policy.on_not_found == "refuse" and policy.on_found != "update":
         what = f"must be 'update' where on_not_found='refuse', not {policy.on_found!r}"
         raise InvalidPolicy(f"on_found: {what}; otherwise no patch changes anything")
+
+
+def _check_one_field(name: str, rule: Rule) -> None:
+    """Refuse a rule about each merge as the rule of many fields."""
+    if rule.asks_absent:
+        what = f"the rule {rule} is about one field"
+        raise InvalidPolicy(f"{name}: {what}; write field(on_merge={rule})")
 
 
 _CHOICES: dict[str, Any] = {

@@ -54,6 +54,7 @@ __all__ = [
     "add",
     "add_or_remove",
     "append",
+    "constant",
     "custom",
     "deep",
     "deep_keep",
@@ -65,6 +66,7 @@ __all__ = [
     "last_updated",
     "latest",
     "on_create",
+    "refuse_if",
     "remove",
     "replace",
     "smallest",
@@ -338,16 +340,106 @@ def sticky(value: Any) -> Rule:
     >>> rule.combine("pending", "subscribed")
     'subscribed'
     """
+    name, kept = _value_of("sticky", value, "that stays")
+    function, merge, options = _Sticky(kept), _MergeSticky(kept), _about(kept)
+    return Rule(name, function, _ASSOCIATIVE, merge=merge, sticky=True, **options)
+
+
+def _about(value: Any) -> dict[str, Any]:
+    """Return what rules about one value have in common."""
+    return {"drops": True, "value": value}
+
+
+def _value_of(factory: str, value: Any, which: str) -> tuple[str, Any]:
+    """Return the name of a rule about one value, and the value, frozen."""
     try:
-        kept = freeze(value)
-        if empty(kept):
+        frozen_value = freeze(value)
+        if empty(frozen_value):
             raise ValueError("must not be null or blank")  # noqa: TRY301 - as below
     except ValueError as error:
         what = f"value {error}"
-        raise InvalidPolicy(f"sticky: {what}; pass the value that stays") from error
-    name = f"sticky({thaw(kept)!r})"
-    laws, merge = _ASSOCIATIVE, _MergeSticky(kept)
-    return Rule(name, _Sticky(kept), laws, drops=True, merge=merge, sticky=kept)
+        raise InvalidPolicy(f"{factory}: {what}; pass the value {which}") from error
+    return f"{factory}({thaw(frozen_value)!r})", frozen_value
+
+
+@frozen
+class _Constant:
+    """The function of ``constant``, of a patch's values or of two contacts'."""
+
+    value: Any
+
+    def __call__(self, *_values: Any) -> Any:
+        return self.value
+
+
+def constant(value: Any) -> Rule:
+    """
+    Set a field to one value whenever contacts are merged. For ``on_merge``.
+
+    Args:
+        value: The value, as the field stores it.
+
+    Returns:
+        A rule that applies to every merge, also where neither contact has the field.
+
+    Raises:
+        InvalidPolicy: If the value is null or blank, or cannot be stored.
+
+    >>> rule = constant(True)
+    >>> rule.combine(None, None), rule.combine(False, True)
+    (True, True)
+    """
+    name, kept = _value_of("constant", value, "to set")
+    function = _Constant(kept)
+    options = {"merge": function, "merges_only": True, **_about(kept)}
+    return Rule(name, function, _ALL_LAWS, **options)
+
+
+@frozen
+class _RefuseIf:
+    """The function of ``refuse_if``: the survivor's value stays, as under ``keep``."""
+
+    value: Any
+
+    def __call__(self, own: Any, other: Any, default: Any = None) -> Any:
+        if same(other, self.value):
+            advice = "leave it out, or change its value"
+            raise ValueError(f"must be one that allows a merge; {advice}")
+        if own is None:
+            return other
+        fills = is_absent(own, default) and not is_absent(other, default)
+        return other if fills else own
+
+
+def refuse_if(value: Any) -> Rule:
+    """
+    Refuse to merge a contact that has a value into another one. For ``on_merge``.
+
+    As PostHog's persons that are identified, which are merged into no other.
+
+    Args:
+        value: The value of the other contact that refuses the merge, as the field
+            stores it. The survivor may have it.
+
+    Returns:
+        A rule. Where the merge is not refused, the survivor's value stays, as under
+        ``keep``.
+
+    Raises:
+        InvalidPolicy: If the value is null or blank, or cannot be stored.
+
+    >>> rule = refuse_if("customer")
+    >>> rule.combine("customer", "lead"), rule.combine(None, "lead")
+    ('customer', 'lead')
+    >>> rule.combine("lead", "customer")
+    Traceback (most recent call last):
+    ...
+    ValueError: must be one that allows a merge; leave it out, or change its value
+    """
+    name, kept = _value_of("refuse_if", value, "that refuses a merge")
+    function = _RefuseIf(kept)
+    options = {"merge": function, "merges_only": True, **_about(kept)}
+    return Rule(name, function, _ASSOCIATIVE | _ABSORBING, **options)
 
 
 @frozen

@@ -53,11 +53,14 @@ class Rule:
             lists or mappings; None where the survivor's value is neither.
         merge: (survivor's, other's, default of the field) -> new, when contacts are
             merged and parts of a value may be absent; None: *combine* is used.
-        merges_only: True where it compares the contacts themselves, so that it applies
-            only when they are merged, never to a patch.
-        sticky: The value that no patch replaces once it is stored, None for none. Such
-            a rule is also the field's rule between contacts that are merged, unless
-            the field has its own.
+        merges_only: True where it is about the contacts themselves, so that it applies
+            only when they are merged, never to a patch. Without a clock it also
+            applies to a field that only one of them has, or none: ``merge`` is called
+            with None for what is not there.
+        value: The value that the rule is about, as the field stores it; None for none.
+        sticky: True where no patch replaces this value once it is stored. Such a rule
+            is also the field's rule between contacts that are merged, unless the field
+            has its own.
 
     >>> replace.combine("a", "b"), sorted(replace.laws)
     ('b', ['associative', 'idempotent'])
@@ -75,7 +78,13 @@ class Rule:
     gather: Callable[[Any, Any], Gatherer | None] | None = None
     merge: Callable[[Any, Any, Any], Any] | None = None
     merges_only: bool = False
-    sticky: Any = None
+    value: Any = None
+    sticky: bool = False
+
+    @property
+    def asks_absent(self) -> bool:
+        """Whether it applies to a field that neither of two merged contacts has."""
+        return self.merges_only and self.by is None
 
     def leaves_out(self, stored: Any, new: Any, sent: Any) -> bool:
         """
