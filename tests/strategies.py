@@ -184,6 +184,8 @@ def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "rules": rules_of_call,
         "null": st.sampled_from((None, "clear", "ignore", "reject")),
         "blank": st.sampled_from((None, "store", "ignore", "clear", "reject")),
+        "on_found": st.sampled_from((None, "update", "update", "ignore", "refuse")),
+        "on_not_found": st.sampled_from((None, "create", "create", "refuse")),
     }
     return st.one_of(*[st.just({})] * 2, st.fixed_dictionaries({}, optional=optional))
 
@@ -238,6 +240,11 @@ def cases(draw: st.DrawFn, /, **policy_options: Any) -> Case:
         options["rules"] = {
             n: r for n, r in rules if r.by is None or not keeps_update_time(policy, n)
         }
+    # A call that neither creates nor updates is refused.
+    if options.get("on_not_found", policy.on_not_found) == "refuse":
+        options["on_found"] = "update"
+    if options.get("on_found", policy.on_found) not in (None, "update"):
+        options["on_not_found"] = "create"
     return Case(policy, calls, patch, scope, options)
 
 
@@ -290,6 +297,5 @@ def last_outcome(case: Case) -> Outcome | None:
 
 def trial(case: Case) -> Trial:
     """Make a trial of the last call of a case, with its options in the table."""
-    options = [case.options.get(name) for name in ("rules", "null", "blank")]
-    policy = with_overrides(case.policy, *options)
+    policy = with_overrides(case.policy, **case.options)
     return Trial(policy, state_of(book_after_calls(case)), case.patch, case.scope)

@@ -42,7 +42,10 @@ EXPECTED = {
     *("result", "id", "fields", "ignored", "withheld", "also_matched", "aliases"),
     *("merged", "matched_by", "refused"),
 }
-OPTIONS = {"scope", "if_version", "rules", "null", "blank"}
+OPTIONS = {
+    *("scope", "if_version", "rules", "null", "blank"),
+    *("on_found", "on_not_found"),
+}
 REPORTS = {
     "dedupe": {"scope", "keep"},
     "duplicates": {"scope", "of", "blank"},

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from tests.oracle.keys import composite, forms, key_named
 from tests.oracle.keys import held_forms as naive_held
+from tests.oracle.merging import check_overrides
 from tests.oracle.oracle import Oracle
 from tests.oracle.values import as_json
 from tests.strategies import (
@@ -310,16 +311,22 @@ class UpsertMachine(RuleBasedStateMachine):
     @rule(
         many=st.lists(patches(), min_size=2, max_size=6),
         scope=scopes(),
+        options=overrides(),
         go_on=st.booleans(),
     )
-    def upsert_many(self, many: list[Any], scope: str, *, go_on: bool) -> None:
+    def upsert_many(
+        self, many: list[Any], scope: str, options: Any, *, go_on: bool
+    ) -> None:
         answers: list[str] = []
         on_refused: Any = "collect" if go_on else "raise"
 
         def upsert_one(patch: dict[str, Any]) -> tuple[str, Any]:
-            return try_call(lambda: self.oracle.upsert(patch, scope=scope), answer_text)
+            return try_call(
+                lambda: self.oracle.upsert(patch, scope=scope, **options), answer_text
+            )
 
         def fold() -> list[str]:
+            check_overrides(self.policy, options)
             for row, patch in enumerate(many):
                 text, answer = upsert_one(patch)
                 if isinstance(answer, errors.Refused):
@@ -333,7 +340,9 @@ class UpsertMachine(RuleBasedStateMachine):
         self.real.now += timedelta(days=1)
         self.naive.now = self.real.now
         text, _ = try_call(
-            lambda: self.book.upsert_many(many, scope=scope, on_refused=on_refused),
+            lambda: self.book.upsert_many(
+                many, scope=scope, on_refused=on_refused, **options
+            ),
             lambda answers: as_json(
                 [
                     refusal_text(a) if isinstance(a, Exception) else outcome_text(a)

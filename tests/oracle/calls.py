@@ -29,7 +29,7 @@ class CallLog(MergeVerbs):
         self, key: str, patch: Row, scope: str = "", **overrides: Any
     ) -> Row:
         """Upsert, unless the call with this key was made before in this scope."""
-        check_overrides(self.policy, overrides.get("rules") or {})
+        check_overrides(self.policy, overrides)
         sent, ignored = read(
             self.policy, patch, overrides.get("null"), overrides.get("blank")
         )

@@ -19,13 +19,22 @@ from tests.oracle.values import empty, same
 from upsertcore import Policy, errors
 
 
-def check_overrides(policy: Policy, rules: Row) -> None:
-    """Refuse rules of a call for unknown fields, and a second clock for one field."""
-    for name, rule in rules.items():
+def check_overrides(policy: Policy, options: Row) -> None:
+    """Refuse rules for unknown fields, a second clock, and calls that do nothing."""
+    for name, rule in (options.get("rules") or {}).items():
         if name not in policy.fields and policy.extra_fields is None:
             raise errors.UnknownField(name, tuple(policy.fields))
         if rule.by is not None and keeps_update_time(policy, name):
             raise errors.InvalidPolicy(name)
+    found, not_found = [on(policy, name, options) for name in ("found", "not_found")]
+    if found != "update" and not_found == "refuse":
+        raise errors.InvalidPolicy("on_found")
+
+
+def on(policy: Policy, name: str, options: Row) -> str:
+    """Return what a call does where a contact is found, or where none is."""
+    name = f"on_{name}"
+    return str(options.get(name) or getattr(policy, name))
 
 
 def refuse_deleted(policy: Policy, found: list[Row]) -> None:
@@ -107,7 +116,7 @@ class MergeVerbs:
         rules: Row | None = None,
     ) -> Row:
         """Decide what a merge would do, and the state on which that depends."""
-        check_overrides(self.policy, rules or {})
+        check_overrides(self.policy, {"rules": rules})
         sent, ignored = read(self.policy, patch or {})
         row, *rest = [self.get(id, scope) for id in (survivor, *others)]
         if row in rest and on_itself == "refuse":

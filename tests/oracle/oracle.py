@@ -16,7 +16,7 @@ from tests.oracle.calls import CallLog
 from tests.oracle.keys import Row, aliases, held_forms, key_named
 from tests.oracle.match import check_result, match
 from tests.oracle.merge import absorb, keep_update_times
-from tests.oracle.merging import check_overrides, refuse_deleted
+from tests.oracle.merging import check_overrides, on, refuse_deleted
 from tests.oracle.patch import note_unchanged, read
 from tests.oracle.values import same
 from tests.oracle.withheld import PatchMerge, merge_and_withhold
@@ -50,15 +50,16 @@ class Oracle(CallLog):
         blank: str | None = None,
         if_version: int | None = None,
         look: bool = True,
+        **options: Any,
     ) -> Row:
         """Decide what an upsert would do, and the state on which that depends."""
-        check_overrides(self.policy, rules or {})
+        check_overrides(self.policy, {**options, "rules": rules})
         self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
         plan |= {"also_matched": [], "withheld": []}
         found, by = match(self, sent, scope, plan) if look else ([], None)
-        return self.decide(plan, found, by, rules or {}, if_version)
+        return self.decide(plan, found, by, rules or {}, if_version, **options)
 
     def decide(
         self,
@@ -67,6 +68,7 @@ class Oracle(CallLog):
         matched_by: str | None,
         rules: Row,
         if_version: int | None = None,
+        **options: Any,
     ) -> Row:
         """Absorb, merge and check; the first contact found survives."""
         sent, ignored = plan["sent"], plan["ignored"]
@@ -75,13 +77,14 @@ class Oracle(CallLog):
         if if_version and if_version != version:
             raise errors.StaleVersion(id, if_version, version)
         refuse_deleted(self.policy, found)
-        if row is None and self.policy.on_not_found == "refuse":
+        if row is None and on(self.policy, "not_found", options) == "refuse":
             raise errors.CreateRefused
         before = row or {"fields": {}}
         restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         draft["times"], draft["before"] = {}, before
-        if row and self.policy.on_found == "ignore" and "asked" in plan:
+        on_found = on(self.policy, "found", options)
+        if row and on_found == "ignore" and "asked" in plan:
             note_unchanged(self.policy, draft, sent, ignored, rules)
             restored = False
             plan["also_matched"], absorbed = (
@@ -102,7 +105,7 @@ class Oracle(CallLog):
             check_result(self, row, absorbed, draft, plan)
         del draft["times"], draft["before"]
         changed = restored or any(not same(draft[p], before.get(p, {})) for p in draft)
-        if row and (changed or absorbed) and self.policy.on_found == "refuse":
+        if row and (changed or absorbed) and on_found == "refuse":
             raise errors.UpdateRefused(row["id"])
         result = "merged" if absorbed else "updated" if changed else "unchanged"
         plan |= {"result": result if row else "created", "before": row}

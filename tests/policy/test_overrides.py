@@ -18,11 +18,14 @@ from upsertcore import (
     normalize,
 )
 from upsertcore.errors import (
+    CreateRefused,
+    IdempotencyKeyReused,
     InvalidField,
     InvalidPolicy,
     MissingField,
     StalePlan,
     UnknownField,
+    UpdateRefused,
 )
 from upsertcore.policy.overrides import with_overrides
 from upsertcore.rules import (
@@ -213,6 +216,119 @@ class TestNullAndBlank:
         assert book.policy.field_options("city").null == "clear"
 
 
+class TestFoundAndNotFound:
+    """What one call does where a contact matches, and where none does."""
+
+    def test_call_that_only_updates_creates_nothing(self) -> None:
+        book = make_book()
+        before = book.dump()
+        with pytest.raises(CreateRefused):
+            book.upsert({"id": 2}, on_not_found="refuse")
+        with pytest.raises(CreateRefused):
+            book.plan({"id": 2}, on_not_found="refuse")
+
+        assert before == book.dump()
+        assert book.upsert({"id": 1, "name": "Bob"}, on_not_found="refuse").updated
+        assert book.upsert({"id": 2}).created
+
+    def test_call_that_only_creates_changes_nothing(self) -> None:
+        """It is ignored, with the fields it would have changed, or refused."""
+        book = make_book()
+        outcome = book.upsert({"id": 1, "name": "Bob"}, on_found="ignore")
+        assert outcome.unchanged
+        assert outcome.ignored == {"name": "on_found"}
+        with pytest.raises(UpdateRefused):
+            book.upsert({"id": 1, "name": "Bob"}, on_found="refuse")
+
+        assert book.upsert({"id": 1, "name": "Ada"}, on_found="refuse").unchanged
+        assert book.upsert({"id": 2, "name": "Bob"}, on_found="ignore").created
+
+    def test_call_may_update_under_a_policy_that_does_not(self) -> None:
+        policy = Policy(first_match("id"), LINES, on_found="refuse")
+        book = ContactBook(policy)
+        book.upsert({"id": 1, "name": "Ada"})
+        plan = book.plan({"id": 1, "name": "Bob"}, on_found="update")
+
+        assert book.apply(plan).contact["name"] == "Bob"
+
+    def test_fast_path_has_the_choice_of_the_call(self) -> None:
+        book = make_book()
+        book.upsert({"id": 1, "name": "Bob"}, on_found="ignore")
+        policies = [policy for policy, _one, many in book._overrides.values() if many]
+
+        assert [policy.on_found for policy in policies] == ["ignore"]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"on_found": "ignore"},
+            {"on_not_found": "refuse"},
+            {"null": "ignore"},
+            {"rules": {"name": keep}},
+        ],
+        ids=str,
+    )
+    def test_idempotency_key_is_of_one_choice(self, options: Any) -> None:
+        book = make_book()
+        call: dict[str, Any] = {"idempotency_key": "k"}
+        book.upsert({"id": 1, "name": "Bob"}, **call)
+        with pytest.raises(IdempotencyKeyReused):
+            book.upsert({"id": 1, "name": "Bob"}, **call, **options)
+
+        assert book.upsert({"id": 1, "name": "Bob"}, **call, null=None).replayed
+
+
+class TestBatches:
+    """Options of the calls of a batch, in every mode."""
+
+    @pytest.mark.parametrize("on_duplicates", ["fold", "refuse_later", "refuse_all"])
+    @pytest.mark.parametrize("how", [{}, {"on_refused": "collect"}, {"atomic": True}])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"null": "ignore", "blank": "clear"},
+            {"rules": {"name": keep}},
+            {"on_found": "ignore"},
+        ],
+        ids=str,
+    )
+    def test_options_apply_to_each_patch(
+        self, options: Any, how: Any, on_duplicates: Any
+    ) -> None:
+        patches: list[dict[str, Any]]
+        patches = [{"id": 1, "name": None, "note": "m"}, {"id": 2, "name": ""}]
+        one, many = make_book(), make_book()
+        outcomes = [one.upsert(patch, **options) for patch in patches]
+
+        assert outcomes == [
+            *many.upsert_many(patches, on_duplicates=on_duplicates, **how, **options)
+        ]
+        assert one.dump() == many.dump()
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_batch_that_only_updates_refuses_the_row_it_would_create(
+        self, atomic: Any
+    ) -> None:
+        book = make_book()
+        patches: list[dict[str, Any]] = [{"id": 1, "name": "Bob"}, {"id": 2}]
+        with pytest.raises(CreateRefused) as refusal:
+            book.upsert_many(patches, atomic=atomic, on_not_found="refuse")
+
+        assert refusal.value.row == 1
+        assert len(book) == 1
+        assert book.get("1")["name"] == ("Ada" if atomic else "Bob")
+
+    def test_batch_with_an_invalid_option_reads_no_patch(self) -> None:
+        patches = iter([{"id": 1}])
+        for options in ({"null": "keep"}, {"rules": {"nmae": keep}}):
+            invalid: Any = options
+            with pytest.raises((InvalidPolicy, UnknownField)):
+                make_book().upsert_many(patches, **invalid)
+
+        assert len([*patches]) == 1
+
+
 class TestInvalidOptions:
     """Invalid options of a call are refused, and nothing changes."""
 
@@ -250,8 +366,16 @@ class TestInvalidOptions:
             ({"null": False}, InvalidPolicy, "null: must be one of"),
             ({"blank": "keep"}, InvalidPolicy, "blank: must be one of 'store', 'ign"),
             ({"blank": ""}, InvalidPolicy, "blank: must be one of"),
+            ({"on_found": "create"}, InvalidPolicy, "on_found: must be one of 'upda"),
+            ({"on_not_found": ""}, InvalidPolicy, "on_not_found: must be one of"),
+            (
+                {"on_found": "ignore", "on_not_found": "refuse"},
+                InvalidPolicy,
+                "on_found: must be 'update' where on_not_found='refuse', not 'ignore'",
+            ),
+            ({"ruls": {}}, TypeError, "'ruls': is no argument; use one of rules, nul"),
         ],
-        ids=map(str, range(15)),
+        ids=map(str, range(19)),
     )
     def test_invalid_option_is_refused(
         self, options: Any, error: type[Exception], words: str

@@ -84,7 +84,9 @@ def test_invalid_default_compares_as_it_is() -> None:
     assert field(default=invalid) != field(default={2})
 
 
-@pytest.mark.parametrize("overrides", [{}, {"null": "ignore"}], ids=["plain", "call"])
+@pytest.mark.parametrize(
+    "overrides", [{}, {"null": "ignore"}, {"on_found": "refuse"}], ids=str
+)
 def test_pickled_policy_is_equal(overrides: Any) -> None:
     """With the overrides of a call, too."""
     policy = with_overrides(make_policy(extra_fields=field()), **overrides)
@@ -92,6 +94,7 @@ def test_pickled_policy_is_equal(overrides: Any) -> None:
 
     assert loaded == policy
     assert loaded.base == policy.base
+    assert loaded.on_found == policy.on_found
     assert loaded.all_keys == policy.all_keys
     assert loaded.fields["at"].rule is rules.replace
 

@@ -513,7 +513,7 @@ _WHOLE = (
         "an id, else an address",
         "book.book",
         "Book.upsert_many",
-        "            run = atomic_batch(self._policy, patches, scope, on_duplicates)\n"
+        "            run = atomic_batch(policy, patches, scope, on_duplicates)\n"
         "            return Outcomes(self._store.write_all(run))\n",
     ),
     Fault(

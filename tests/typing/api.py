@@ -58,6 +58,16 @@ assert_type(
     book.upsert({"email": "a@x"}, rules={"email": keep}, null="ignore", blank="clear"),
     Outcome,
 )
+assert_type(book.plan({}, on_found="ignore", on_not_found="create"), Plan)
+assert_type(
+    book.upsert_many([], on_found="refuse", rules=None, null="clear"), Outcomes[Outcome]
+)
+assert_type(
+    book.upsert_many([], on_refused="collect", on_not_found="refuse", blank="ignore"),
+    Outcomes[Outcome | errors.Refused],
+)
+book.upsert({"email": "a@x"}, on_found="create")  # type: ignore[arg-type]
+book.upsert({"email": "a@x"}, ruls={})  # type: ignore[call-arg]
 assert_type(profiles.Anduin().upsert({}, firm_id="f").status, int)
 
 found: Literal["update", "refuse"] = "update" if len(book) else "refuse"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from upsertcore.book.arguments import (
     Keep,
@@ -52,9 +52,8 @@ from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import BookView, Forms
-from upsertcore.policy.fields import Blank, Null
 from upsertcore.policy.keys import Key
-from upsertcore.policy.overrides import with_overrides
+from upsertcore.policy.overrides import CallOptions, settings_of, with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.rules.rule import Rule
 from upsertcore.store.idempotency import KeyedCall, call_key
@@ -67,7 +66,13 @@ __all__ = ["Book"]
 FastPathOf: TypeAlias = Callable[[Policy, Strategy], FastVerbs | None]
 Patches: TypeAlias = Iterable[Mapping[str, Any]]
 
+Overridden: TypeAlias = (
+    "tuple[Policy, Callable[..., Any] | None, Callable[..., Any] | None]"
+)
+"""The policy of a call, and its fast path for one patch and for many."""
+
 _NEVER = never()
+_NO_SETTINGS = settings_of({})
 _MAX_OVERRIDES = 64
 """How many overrides of calls are kept, each with its fast path."""
 _NOTHING: tuple[dict[str, Any], dict[str, str]] = {}, {}
@@ -117,9 +122,7 @@ class Book:
         scope: str = "",
         if_version: int | None = None,
         idempotency_key: str | None = None,
-        rules: Mapping[str, Rule] | None = None,
-        null: Null | None = None,
-        blank: Blank | None = None,
+        **options: Unpack[CallOptions],
     ) -> Outcome:
         """
         Update the contact that a patch matches, or create one.
@@ -131,16 +134,17 @@ class Book:
             idempotency_key: Identifies this call in its scope. A repeated call returns
                 the first outcome, with ``replayed`` set, and does nothing, as long as
                 the book remembers the first.
-            rules: Field name to rule, in place of the policy's for this call.
-            null: What null does in this call, in every field.
-            blank: What blank does in this call, in every field.
+            options: What this call does in place of the policy: ``rules``, field name
+                to rule; ``null`` and ``blank``, in every field; ``on_found`` and
+                ``on_not_found``.
 
         Returns:
             What happened, what was withheld and what was ignored.
 
         Raises:
             Refused: One of its subclasses; nothing has changed.
-            InvalidPolicy: If a rule of *rules*, *null* or *blank* is invalid.
+            InvalidPolicy: If one of *options* is invalid.
+            TypeError: If there is no such option.
 
         Cost:
             Linear in the patch, in the contacts that its keys match, and in their
@@ -153,19 +157,20 @@ class Book:
         remainder: Any = None
         if if_version is not None:
             check_version(if_version)
-        if null is not None or blank is not None or rules is not None:
-            policy, fast_upsert = self._overridden(rules, null, blank)
+        if options:
+            policy, fast_upsert, _many = self._overridden(options)
         call = None
         if idempotency_key is not None:
-            call = idempotency_key, rules, (policy.match, if_version, null, blank)
+            rules, *settings = settings_of(options) if options else _NO_SETTINGS
+            call = idempotency_key, rules, (policy.match, if_version, *settings)
         if if_version is None and fast_upsert is not None:
             remainder = fast_upsert(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, policy)
             if type(remainder) is Outcome:
                 return remainder
-        how = call, if_version
-        return self._write(policy, policy.match, patch, scope, remainder, *how)
+        match = policy.match
+        return self._write(policy, match, patch, scope, remainder, call, if_version)
 
     def create(
         self,
@@ -204,9 +209,7 @@ class Book:
         patch: Mapping[str, Any],
         *,
         scope: str = "",
-        rules: Mapping[str, Rule] | None = None,
-        null: Null | None = None,
-        blank: Blank | None = None,
+        **options: Unpack[CallOptions],
     ) -> Plan:
         """
         Decide what :meth:`upsert` would do, without doing it.
@@ -214,9 +217,7 @@ class Book:
         Args:
             patch: Field name to value.
             scope: The tenant.
-            rules: As in :meth:`upsert`.
-            null: As in :meth:`upsert`.
-            blank: As in :meth:`upsert`.
+            options: As in :meth:`upsert`.
 
         Returns:
             The decision, with its ``trace`` and what it ``expects``.
@@ -227,7 +228,7 @@ class Book:
         Cost:
             As :meth:`upsert`.
         """
-        policy, _fast = self._overridden(rules, null, blank)
+        policy = self._overridden(options)[0]
         scope = check_scope(scope)
         sent = read_patch(policy, patch)
         make_request = request_maker(policy, sent, scope, policy.match)
@@ -249,8 +250,8 @@ class Book:
             One look-up for each look-up of the plan; nothing is decided again.
         """
         check_plan(plan)
-        base = plan.policy.base
-        if base is not self.policy and base != self.policy:
+        base, own = plan.policy.base, self.policy.base
+        if base is not own and base != own:
             advice = "plan again with this book"
             raise ValueError(f"plan: must be made under this book's policy; {advice}")
         return self._store.apply(plan)
@@ -264,6 +265,7 @@ class Book:
         on_refused: Literal["raise"] = ...,
         atomic: bool = ...,
         on_duplicates: OnDuplicates = ...,
+        **options: Unpack[CallOptions],
     ) -> Outcomes[Outcome]: ...
 
     @overload
@@ -274,6 +276,7 @@ class Book:
         scope: str = "",
         on_refused: Literal["collect"],
         on_duplicates: OnDuplicates = ...,
+        **options: Unpack[CallOptions],
     ) -> Outcomes[Outcome | Refused]: ...
 
     def upsert_many(
@@ -284,6 +287,7 @@ class Book:
         on_refused: OnRefused = "raise",
         atomic: bool = False,
         on_duplicates: OnDuplicates = "fold",
+        **options: Unpack[CallOptions],
     ) -> Outcomes[Outcome] | Outcomes[Outcome | Refused]:
         """
         Upsert one patch after the other.
@@ -299,6 +303,7 @@ class Book:
                 ``"fold"`` upserts them one after the other; ``"refuse_later"`` refuses
                 a patch that shares a key with an earlier accepted one,
                 ``"refuse_all"`` every patch that shares a key with another.
+            options: As in :meth:`upsert`, for each patch.
 
         Returns:
             One outcome, or refusal, per patch, in the order sent. All calls are done;
@@ -310,6 +315,7 @@ class Book:
                 decides on the first.
             TypeError: If *patches* cannot be iterated, or is one mapping.
             ValueError: If a choice is unknown, or *atomic* collects refusals.
+            InvalidPolicy: If one of *options* is invalid; no patch is read.
 
         Cost:
             Linear in its calls; *on_duplicates* reads each patch once more.
@@ -328,19 +334,23 @@ class Book:
         0
         """
         check_batch(patches, on_refused, on_duplicates, atomic=atomic)
+        policy, _one, fast_upsert_many = self._overridden(options)
         if atomic:
             scope = check_scope(scope)
-            run = atomic_batch(self._policy, patches, scope, on_duplicates)
+            run = atomic_batch(policy, patches, scope, on_duplicates)
             return Outcomes(self._store.write_all(run))
-        if on_duplicates == "fold" and self._fast_upsert_many is not None:
-            by_plan = partial(self._write, self._policy, self._policy.match)
+        if on_duplicates == "fold" and fast_upsert_many is not None:
+            by_plan = partial(self._write, policy, policy.match)
             collect = on_refused == "collect"
-            return self._fast_upsert_many(patches, scope, by_plan, collect=collect)
+            outcomes: Outcomes[Any] = fast_upsert_many(
+                patches, scope, by_plan, collect=collect
+            )
+            return outcomes
 
         def upsert(_row: int, patch: Mapping[str, Any]) -> Outcome:
-            return self.upsert(patch, scope=scope)
+            return self.upsert(patch, scope=scope, **options)
 
-        calls = refuse_duplicates(self.policy, upsert, patches, on_duplicates)
+        calls = refuse_duplicates(policy, upsert, patches, on_duplicates)
         return Outcomes(run_calls(*calls, on_refused))
 
     def get(self, id: str, *, scope: str = "") -> Contact:
@@ -662,7 +672,7 @@ class Book:
         named = [*map(plain_id, ids)]
         check_choice("on_itself", on_itself, OnItself)
         check_version(if_version)
-        policy, _fast = self._overridden(rules, None, None)
+        policy = self._overridden({"rules": rules})[0]
         sent = _NOTHING if patch is None else read_patch(policy, patch)
 
         def decide(request: Request) -> Plan:
@@ -951,23 +961,27 @@ class Book:
             remainder,
         )
 
-    def _overridden(
-        self, rules: Any, null: Any, blank: Any
-    ) -> tuple[Policy, Callable[..., Any] | None]:
-        """Return the policy with the overrides of a call, and its fast path, if any."""
-        if rules is null is blank is None:
-            return self._policy, self._fast_upsert
+    def _overridden(self, options: CallOptions) -> Overridden:
+        """Return the policy with the options of a call, and its fast path, if any."""
+        if not options:
+            return self._policy, self._fast_upsert, self._fast_upsert_many
         key: Any = None
         try:
-            key = null, blank, None if rules is None else (*rules.items(),)
+            rules = options.get("rules")
+            if rules is None:
+                key = None, *options.items()
+            else:
+                key = (*rules.items(),), *{**options, "rules": None}.items()
             known = self._overrides.get(key)
         except (AttributeError, TypeError):
             key = known = None
         if known is not None:
             return known  # type: ignore[no-any-return]
-        policy = with_overrides(self._policy, rules, null, blank)
+        policy = with_overrides(self._policy, *settings_of(options))
         fast = self._fast_upsert and self._fast_path(policy, policy.match)
-        known = policy, None if fast is None else fast.upsert
+        known = policy, None, None
+        if fast is not None:
+            known = policy, fast.upsert, fast.upsert_many
         if key is not None:
             if len(self._overrides) >= _MAX_OVERRIDES:
                 self._overrides.clear()

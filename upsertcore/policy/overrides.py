@@ -1,15 +1,15 @@
 """
-Per-call overrides: rules, null and blank in place of the policy's.
+Per-call overrides: rules, null, blank, on_found and on_not_found of one call.
 
 Rules:
     The policy itself does not change; the call uses a copy of it.
-    Keys and the ``on_...`` options cannot be overridden here.
+    Keys and the other ``on_...`` options cannot be overridden here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
@@ -24,13 +24,53 @@ from upsertcore.policy.fields import (
     check_patch_rule,
     check_rule,
 )
-from upsertcore.values import describe
+from upsertcore.values import describe, list_names, show_value
 
 if TYPE_CHECKING:
-    from upsertcore.policy.policy import Policy
+    from upsertcore.policy.policy import OnFound, OnNotFound, Policy
     from upsertcore.rules.rule import Rule
 
-__all__ = ["with_overrides"]
+__all__ = ["CallOptions", "settings_of", "with_overrides"]
+
+
+class CallOptions(TypedDict, total=False):
+    """
+    What one call does in place of the policy; None, or left out, for the policy's own.
+
+    >>> CallOptions(null="ignore")
+    {'null': 'ignore'}
+    """
+
+    rules: Mapping[str, Rule] | None
+    """Field name to the rule that replaces its own."""
+    null: Null | None
+    """What null does, in every field."""
+    blank: Blank | None
+    """What blank does, in every field."""
+    on_found: OnFound | None
+    """What happens if the patch matches a contact."""
+    on_not_found: OnNotFound | None
+    """What happens if it matches none."""
+
+
+_OPTIONS = (*CallOptions.__annotations__,)
+
+
+def settings_of(options: CallOptions) -> tuple[Any, ...]:
+    """
+    Return the values of all options of a call, in the order of their names.
+
+    Raises:
+        TypeError: If there is no such option.
+
+    >>> settings_of({"null": "ignore"})
+    (None, 'ignore', None, None, None)
+    """
+    for name in options:
+        if name not in _OPTIONS:
+            what = f"is no argument; use one of {list_names(_OPTIONS)}"
+            raise TypeError(f"{show_value(name)}: {what}")
+    return (*map(options.get, _OPTIONS),)
 
 
 def with_overrides(
@@ -38,6 +78,8 @@ def with_overrides(
     rules: Mapping[str, Rule] | None = None,
     null: Null | None = None,
     blank: Blank | None = None,
+    on_found: OnFound | None = None,
+    on_not_found: OnNotFound | None = None,
 ) -> Policy:
     """
     Return the policy with the overrides of one call.
@@ -47,6 +89,8 @@ def with_overrides(
         rules: Field name to the rule that replaces its own.
         null: The ``null`` option of every field.
         blank: The ``blank`` option of every field.
+        on_found: In place of the policy's.
+        on_not_found: In place of the policy's.
 
     Returns:
         The policy itself where there are no overrides.
@@ -64,7 +108,9 @@ def with_overrides(
     >>> with_overrides(policy, {"email": keep}).fields["email"].rule
     keep
     """
-    if rules is None and null is None and blank is None:
+    given = {"on_found": on_found, "on_not_found": on_not_found}
+    changed = {name: value for name, value in given.items() if value is not None}
+    if rules is None and null is None and blank is None and not changed:
         return policy
     fields = dict(policy.fields)
     overrides = {} if rules is None else rules
@@ -96,4 +142,4 @@ def with_overrides(
 
     extra = None if policy.extra_fields is None else override(policy.extra_fields)
     overridden = {name: override(options) for name, options in fields.items()}
-    return policy.with_fields(overridden, extra)
+    return policy.with_fields(overridden, extra, **changed)

@@ -281,7 +281,7 @@ class Policy:
         return self.base.field_options(name).rule
 
     def with_fields(
-        self, fields: Mapping[str, Field], extra_fields: Field | None
+        self, fields: Mapping[str, Field], extra_fields: Field | None, **options: Any
     ) -> Policy:
         """
         Return a copy with other field options, and the same keys and defaults.
@@ -289,9 +289,11 @@ class Policy:
         Args:
             fields: The options of all declared fields.
             extra_fields: The options of undeclared fields.
+            options: Those of ``on_found`` and ``on_not_found`` that differ.
 
         Raises:
-            InvalidPolicy: If a key conflicts with the rules of its fields.
+            InvalidPolicy: If a key conflicts with the rules of its fields, or an option
+                is invalid.
         """
         check_rules(self.all_keys, fields, on_key_in_use=self.on_key_in_use)
         overridden = MappingProxyType(dict(fields))
@@ -302,9 +304,11 @@ class Policy:
             "extra_fields": extra_fields,
             "_compiled": self._compiled.with_fields(overridden),
             "_base": self,
+            **options,
         }
         for name, value in attributes.items():
             object.__setattr__(policy, name, value)
+        _check_choices(policy)
         return policy
 
     def __copy__(self) -> Policy:
@@ -315,7 +319,12 @@ class Policy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._base is not None:
-            return self._base.with_fields, (dict(self.fields), self.extra_fields)
+            copy = partial(
+                self._base.with_fields,
+                on_found=self.on_found,
+                on_not_found=self.on_not_found,
+            )
+            return copy, (dict(self.fields), self.extra_fields)
         options = {
             str(each.alias): getattr(self, each.name)
             for each in attrs.fields(Policy)
