@@ -12,9 +12,18 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.oracle.keys import Row
+from tests.oracle.keys import Row, forms
 from tests.oracle.patch import rule_of
-from tests.oracle.values import MERGE_RULES, RULES, absent, empty, keep, listed, same
+from tests.oracle.values import (
+    MERGE_RULES,
+    RULES,
+    absent,
+    as_list,
+    empty,
+    keep,
+    listed,
+    same,
+)
 from upsertcore import Policy, errors
 from upsertcore.values import thaw
 
@@ -53,7 +62,15 @@ def check_allowed(rule: Any, name: str, value: Any, other: Row) -> Any:
 
 
 def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
-    """Merge another contact into a draft of a row."""
+    """Merge another contact into a draft of a row: the fields, then the primaries."""
+    sides = [dict(draft["fields"]), other["fields"]]
+    absorb_fields(policy, row, draft, other)
+    for key in [key for key in policy.all_keys if key.append_new]:
+        join_primary(policy, key, row, draft, sides)
+
+
+def absorb_fields(policy: Policy, row: Row, draft: Row, other: Row) -> None:
+    """Merge the fields of another contact into a draft of a row."""
     # A contact has its fields in the order of the policy, then undeclared ones.
     declared = [name for name in policy.fields if name in other["fields"]]
     clocks = other.get("clocks", {})
@@ -92,6 +109,28 @@ def absorb(policy: Policy, row: Row, draft: Row, other: Row) -> None:
             elif clocked and not same(new, current):
                 own_clock = max(own_clock, other_clock, key=clock_order)
             store(draft, name, new, own_clock)
+
+
+def join_primary(
+    policy: Policy, key: Any, row: Row, draft: Row, sides: list[Row]
+) -> None:
+    """Append the values of a primary that the contacts had and the draft lacks."""
+    first, last, fields = key.fields[0], key.fields[-1], draft["fields"]
+    line = policy.fields[first]
+    for side in sides:
+        value = side.get(first)
+        if absent(value, listed(line, line.default)):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            form = forms(policy, key, {first: item})
+            if form and not {*form} <= {*forms(policy, key, fields)}:
+                try:
+                    fields[last] = [*as_list(fields.get(last)), item]
+                except ValueError as error:
+                    bad = fields[last]
+                    raise errors.InvalidField(
+                        last, bad, "", holder=row["id"]
+                    ) from error
 
 
 def take_newer(

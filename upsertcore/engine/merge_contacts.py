@@ -5,6 +5,7 @@ Rules:
     Contacts are merged one after the other, each field by its ``on_merge`` rule.
     A value that is absent in another contact changes nothing; see ``rules.absent``.
     A rule for merges alone is asked about its field in any case.
+    A primary value that a merge leaves out is appended, where its key appends new ones.
     A value that is taken from another contact comes with its clock.
     A refusal names the other contact and shows none of its values.
 """
@@ -13,16 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
+from upsertcore.engine.append_new import appended, new_items
 from upsertcore.errors import InvalidField, note_function
 from upsertcore.policy.policy import compiled
 from upsertcore.rules.absent import is_absent
 from upsertcore.rules.clocks import later
+from upsertcore.rules.lists import AppendItems, UnionItems
 from upsertcore.values import NOTHING, empty, same
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
+    from upsertcore.policy.keys import Key
     from upsertcore.policy.policy import Policy
     from upsertcore.rules.gatherer import Gatherer
     from upsertcore.rules.rule import Rule
@@ -58,6 +63,8 @@ class MergedFields:
             "_before",
             "_defaults",
             "_gatherers",
+            "_held",
+            "_joining",
             "_policy",
             "_times",
             "clocks",
@@ -71,6 +78,8 @@ class MergedFields:
         self.fields: dict[str, Any] = dict(before.fields)
         self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
+        self._joining = [key for key in policy.all_keys if key.append_new]
+        self._held: dict[str, tuple[tuple[Any, ...], set[str]]] = {}
         names = policy.fields
         self._always = [name for name in names if policy.merge_rule(name).asks_absent]
         self._gatherers: dict[str, Gatherer] = {}
@@ -90,6 +99,7 @@ class MergedFields:
             combines lists or mappings.
         """
         for other in others:
+            primaries = [self._value(key.fields[0]) for key in self._joining]
             for name in dict.fromkeys((*other.fields, *other.clocks, *self._always)):
                 rule, value = self._policy.merge_rule(name), other.get(name)
                 counts_as_absent = is_absent(value, self._defaults.get(name))
@@ -104,6 +114,8 @@ class MergedFields:
                     self._merge_field(rule, name, other)
                 else:
                     self._gather(rule.gather, rule, name, other)
+            for key, primary in zip(self._joining, primaries, strict=True):
+                self._join(key, primary, other)
         for name, gatherer in self._gatherers.items():
             self._set(name, gatherer.result())
 
@@ -151,13 +163,59 @@ class MergedFields:
                 return
             self._gatherers[name] = gatherer
         value = other.get(name)
-        try:
-            gatherer.add(value)
-        except ValueError as error:
-            raise InvalidField(name, value, str(error), holder=other.id) from error
+        _add(gatherer, name, value, other)
         if self._has_clock(name):
             from_other, moved = gatherer.equals(value), gatherer.moved
             self._merge_clock(name, other, from_other=from_other, moved=moved)
+
+    def _value(self, name: str) -> Any:
+        """Return the value of a field so far."""
+        gatherer = self._gatherers.get(name)
+        return self.fields.get(name) if gatherer is None else gatherer.result()
+
+    def _join(self, key: Key, primary: Any, other: Contact) -> None:
+        """Append the values of a primary that were left out to the additional ones."""
+        name, *others, last = key.fields
+        default = self._defaults.get(name)
+        values = primary, other.get(name)
+        lost = [value for value in values if not is_absent(value, default)]
+        held = {*key.field_forms(self._value(name))}
+        if not any(new_items(key, value, {*held}) for value in lost):
+            return
+        items = self._value(last)
+        if empty(items):
+            items = ()
+        if type(items) is not tuple:
+            reason = "must be a list, so that values can be appended"
+            raise InvalidField(last, items, reason, holder=self._before.id)
+        held.update(*[key.field_forms(self._value(each)) for each in others])
+        held |= self._forms_of_list(key, items)
+        new = tuple([item for value in lost for item in new_items(key, value, held)])
+        if new:
+            self._append(key, items, new, other)
+
+    def _append(
+        self, key: Key, items: tuple[Any, ...], new: tuple[Any, ...], other: Contact
+    ) -> None:
+        """Append values to the additional ones of a key."""
+        name = key.fields[-1]
+        gatherer = self._gatherers.get(name)
+        cleans = self._policy.field_options(name).clean is not None
+        if cleans or not isinstance(gatherer, UnionItems | AppendItems):
+            self._gatherers.pop(name, None)
+            self._set(name, appended(self._policy, key, items, new, None, other.id))
+            return
+        # The same, without making the list.
+        _add(gatherer, name, new, other)
+
+    def _forms_of_list(self, key: Key, items: tuple[Any, ...]) -> set[str]:
+        """Return the forms of additional values; those that were known cost less."""
+        known, forms = self._held.get(key.name, ((), set()))
+        if len(items) < len(known) or not all(map(is_, items, known)):
+            known, forms = (), set()
+        forms.update(key.field_forms(items[len(known) :]))
+        self._held[key.name] = items, forms
+        return forms
 
     def _has_clock(self, name: str) -> bool:
         return self._policy.base_rule(name).by is not None
@@ -246,6 +304,14 @@ class MergedFields:
             name: A field under ``last_updated``.
         """
         return self._times.get(name) or _time(self._before, name)
+
+
+def _add(gatherer: Gatherer, name: str, value: Any, other: Contact) -> None:
+    """Add a value to a gatherer, or refuse it in the name of the other contact."""
+    try:
+        gatherer.add(value)
+    except ValueError as error:
+        raise InvalidField(name, value, str(error), holder=other.id) from error
 
 
 def _counts_as_absent(gatherer: Gatherer, default: Any) -> bool:

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
+from upsertcore.engine.append_new import appended, new_items
 from upsertcore.engine.merge_contacts import MergedFields, set_update_clocks
 from upsertcore.errors import InvalidField, MissingField, note_function
-from upsertcore.policy.fields import UNUSABLE, as_list
 from upsertcore.policy.policy import compiled
 from upsertcore.rules import replace
-from upsertcore.values import NOTHING, FrozenMap, empty, freeze, same
+from upsertcore.values import NOTHING, FrozenMap, empty, same
 
 if TYPE_CHECKING:
     from upsertcore.engine.patch import Fields
@@ -249,26 +249,8 @@ class Draft:
             raise InvalidField(name, items, reason, holder=holder)
         own, primaries = self.appended.get(name, (self.after.get(name), ()))
         self.appended[name] = own, (*primaries, key.fields[0])
-        new = []
-        for item in value if type(value) is tuple else (value,):
-            form = key.form(item)
-            if form is not None and form not in additional:
-                additional.add(form)
-                new.append(item)
-        items = (*items, *new)
-        options = self._policy.field_options(name)
-        clean = options.clean
-        try:
-            cleaned = items if clean is None else clean(items)
-            cleaned = as_list(options, freeze(cleaned))
-        except ValueError as error:
-            raise InvalidField(name, value, str(error)) from error
-        except Exception as error:
-            note_function(error, name, "clean", clean, items)
-            raise
-        if cleaned is None:
-            raise InvalidField(name, value, UNUSABLE)
-        self._put(name, cleaned)
+        new = new_items(key, value, additional)
+        self._put(name, appended(self._policy, key, items, new, value))
 
     def apply_defaults(self, sent: Fields) -> None:
         """

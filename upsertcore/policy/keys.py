@@ -66,7 +66,8 @@ class Key:
         max_forms: How many forms one contact may hold; None for no limit.
         any_of: True where each field has its own forms; otherwise the fields together
             have one form.
-        append_new: True where a new value of the first field is appended to the last.
+        append_new: True where a new value of the first field is appended to the last,
+            and so is one that a merge would leave out.
         blocked: Forms that identify no contact; surrounding white space is ignored. For
             parts of a composite key, pairs of a field and its patterns.
 
@@ -397,7 +398,8 @@ def key(
             others are additional: a sent primary that the contact holds in an
             additional field matches it and does not replace its primary.
         append_new: With *any_of*: a new value of the primary is appended to the last
-            field, a list, where the contact has a primary already.
+            field, a list, where the contact has a primary already; and so is the
+            primary of a contact that is merged, unless the merged contact holds it.
 
     Returns:
         A key without a name; the policy sets the name.
