@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
     from upsertcore.model.packed_row import Row
 
-__all__ = ["explain", "headline", "rule_namer", "unusable_in_row", "unusable_values"]
+__all__ = [
+    "explain",
+    "headline",
+    "released_forms",
+    "rule_namer",
+    "unusable_in_row",
+    "unusable_values",
+]
 
 
 class KeyStep(Protocol):
@@ -103,6 +110,7 @@ def explain(
     rule: Callable[[str], str],
     unusable: Iterable[tuple[str, Any, str]] = (),
     clocks: Iterable[FieldChange] = (),
+    released: Iterable[tuple[str, str, str]] = (),
 ) -> str:
     """
     Explain a decision.
@@ -115,6 +123,7 @@ def explain(
         rule: Returns the rule of a field as text, blank where it is not known.
         unusable: Field, value and reason, for stored values that have no key.
         clocks: The clocks that move.
+        released: Key, form and contact, for forms that a merge lets go.
 
     Returns:
         Lines of text: the headline, one per key, one per field, one per clock.
@@ -133,6 +142,9 @@ def explain(
         lines.append(f"{_word(name)}: not stored: {why}")
     for name, value, why in unusable:
         lines.append(f"{_word(name)}: {_text(value)}: {why}: not a key")
+    for name, form, id in released:
+        what = f"{_word(form)} of {_word(id)} no longer finds the contact"
+        lines.append(f"{_word(name)}: {what}; keep_aliases would keep it")
     return "\n  ".join(lines)
 
 
@@ -229,6 +241,37 @@ def rule_namer(policy: Any, merged: tuple[Contact, ...]) -> Callable[[str], str]
         return f"{own}, merged by {policy.merge_rule(field_name)}"
 
     return name
+
+
+def released_forms(
+    policy: Any,
+    merged: Iterable[Contact],
+    fields: Mapping[str, Any],
+    aliases: Mapping[str, tuple[str, ...]],
+) -> list[tuple[str, str, str]]:
+    """
+    List the forms of merged contacts that the contact does not hold.
+
+    Args:
+        policy: The policy, None where it is not known (a pickled outcome).
+        merged: The contacts that were merged into it.
+        fields: Its fields afterwards.
+        aliases: Key name to its aliases.
+
+    Returns:
+        Key, form and the id of the merged contact, of keys without ``keep_aliases``.
+
+    >>> released_forms(None, (), {}, {})
+    []
+    """
+    keys = policy.all_keys if policy is not None and merged else ()
+    released = []
+    for key in keys:
+        held = {*key.forms(fields), *aliases.get(key.name, ())}
+        for contact in () if key.keep_aliases else merged:
+            forms = (*key.forms(contact.fields), *contact.aliases.get(key.name, ()))
+            released += [(key.name, f, contact.id) for f in forms if f not in held]
+    return released
 
 
 def unusable_values(

@@ -18,6 +18,7 @@ from attrs import field, frozen
 from upsertcore.engine.explain import (
     explain,
     headline,
+    released_forms,
     rule_namer,
     unusable_in_row,
     unusable_values,
@@ -231,6 +232,9 @@ class Outcome(Decision, _LazyParts):
             clocks = changes(clocks_before, contact.clocks)
             deleted = before is not None and before.deleted_at is not None
             id = contact.id
+            merged = self.merged if self.result == "merged" else ()
+            parts = contact.fields, contact.aliases
+            released = released_forms(policy, merged, *parts)
         else:
             # The same, without making contacts.
             row, _before, matched_by, _, _, ignored, conflicts = record
@@ -238,10 +242,10 @@ class Outcome(Decision, _LazyParts):
             match = matched_by, (), also_matched
             not_stored = withheld, ignored.items() if ignored else ()
             unusable = unusable_in_row(policy, row)
-            id, clocks, deleted = row[ID], (), False
+            id, clocks, deleted, released = row[ID], (), False, []
         title = headline(self.result, id, match, deleted)
-        rule = rule_namer(policy, match[1])
-        return explain(title, (), self.changes, not_stored, rule, unusable, clocks)
+        why = rule_namer(policy, match[1]), unusable, clocks, released
+        return explain(title, (), self.changes, not_stored, *why)
 
     def to_dict(self) -> dict[str, Any]:
         """

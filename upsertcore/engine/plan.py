@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, final
 import attrs
 from attrs import frozen
 
-from upsertcore.engine.explain import explain, headline, rule_namer, unusable_values
+from upsertcore.engine.explain import (
+    explain,
+    headline,
+    released_forms,
+    rule_namer,
+    unusable_values,
+)
 from upsertcore.engine.outcome import (
     Change,
     Decision,
@@ -160,6 +166,7 @@ class Plan(Decision):
             rule_namer(self.policy, self.merged),
             unusable_values(self.policy, self.after),
             changes(NOTHING if before is None else before.clocks, self.clocks),
+            released_forms(self.policy, self.merged, self.after, self.aliases),
         )
 
     def to_dict(self) -> dict[str, Any]:
