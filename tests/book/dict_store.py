@@ -13,7 +13,7 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import UnknownContact
 from upsertcore.model.contact import Contact
-from upsertcore.model.view import BookView, Forms
+from upsertcore.model.view import Address, BookView, Forms
 from upsertcore.store.idempotency import CallKey, replay_of
 from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry
@@ -37,11 +37,11 @@ class Data:
     """All that is stored; a write changes a copy, which replaces it as a whole."""
 
     keys: tuple[str, ...]
-    stored: dict[str, tuple[int, Contact, Forms]] = field(factory=dict)
-    """Id to place, contact and forms."""
+    stored: dict[Address, tuple[int, Contact, Forms]] = field(factory=dict)
+    """Scope and id to place, contact and forms."""
 
-    merged: dict[str, tuple[str, int]] = field(factory=dict)
-    """Id of a merged contact to the survivor's, and the place that it had."""
+    merged: dict[Address, tuple[Address, int]] = field(factory=dict)
+    """The same of a merged contact to the survivor's, and the place that it had."""
 
     entries: list[Entry] = field(factory=list)
     calls: dict[tuple[str, str], Any] = field(factory=dict)
@@ -51,25 +51,26 @@ class Data:
         parts = dict(self.stored), dict(self.merged), [*self.entries], dict(self.calls)
         return Data(self.keys, *parts, self.next)
 
-    def entry(self, id: str) -> tuple[int, Contact, Forms]:
-        while id in self.merged:
-            id = self.merged[id][0]
-        if id not in self.stored:
+    def entry(self, id: str, scope: str) -> tuple[int, Contact, Forms]:
+        address = scope, id
+        while address in self.merged:
+            address = self.merged[address][0]
+        if address not in self.stored:
             raise UnknownContact(id)
-        return self.stored[id]
+        return self.stored[address]
 
-    def get(self, id: str) -> Contact:
-        return self.entry(id)[1]
+    def get(self, id: str, scope: str) -> Contact:
+        return self.entry(id, scope)[1]
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
-        return self.entry(id)[1:]
+    def get_with_forms(self, id: str, scope: str) -> tuple[Contact, Forms]:
+        return self.entry(id, scope)[1:]
 
     def by_creation(self) -> list[tuple[int, Contact, Forms]]:
         return sorted(self.stored.values(), key=lambda entry: entry[0])
 
-    def contacts(self, ids: Iterable[str]) -> list[Contact]:
-        wanted = {*ids}
-        return [contact for contact in self if contact.id in wanted]
+    def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
+        wanted = {*addresses}
+        return [one for one in self if (one.scope, one.id) in wanted]
 
     def lists(self, key: str) -> dict[tuple[str, str], list[str]]:
         lists: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -81,12 +82,15 @@ class Data:
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         return tuple(self.lists(key).get((scope, form), ()))
 
-    def shared_forms(self, key: str, scope: str | None = None) -> list[list[str]]:
+    def shared_forms(
+        self, key: str, scope: str | None = None
+    ) -> list[tuple[str, list[str]]]:
         pairs = self.lists(key).items()
-        return [ids for (at, _), ids in pairs if len(ids) > 1 and scope in (None, at)]
+        wanted = [(at, ids) for (at, _), ids in pairs if scope in (None, at)]
+        return [(at, ids) for at, ids in wanted if len(ids) > 1]
 
-    def created_after(self, id: str) -> Iterator[Contact]:
-        place = self.entry(id)[0]
+    def created_after(self, id: str, scope: str) -> Iterator[Contact]:
+        place = self.entry(id, scope)[0]
         return iter([one for at, one, _forms in self.by_creation() if at > place])
 
     def __len__(self) -> int:
@@ -96,19 +100,20 @@ class Data:
         return iter([contact for _place, contact, _forms in self.by_creation()])
 
     def put(self, contact: Contact, forms: Iterable[Iterable[str]]) -> None:
-        place = self.stored[contact.id][0] if contact.id in self.stored else self.next
+        scope, own = contact.scope, (contact.scope, contact.id)
+        place = self.stored[own][0] if own in self.stored else self.next
         self.next = max(self.next, place + 1)
         for id in contact.merged_ids:
-            if id in self.stored:
-                self.merged[id] = contact.id, self.stored.pop(id)[0]
+            if (scope, id) in self.stored:
+                self.merged[scope, id] = own, self.stored.pop((scope, id))[0]
         held = tuple([tuple(forms_of_key) for forms_of_key in forms])
-        self.stored[contact.id] = place, contact, held
+        self.stored[own] = place, contact, held
 
-    def remove(self, id: str) -> Contact:
-        contact = self.entry(id)[1]
-        del self.stored[contact.id]
+    def remove(self, id: str, scope: str) -> Contact:
+        contact = self.entry(id, scope)[1]
+        del self.stored[scope, contact.id]
         for merged_id in contact.merged_ids:
-            self.merged.pop(merged_id, None)
+            self.merged.pop((scope, merged_id), None)
         return contact
 
     def split(
@@ -116,8 +121,8 @@ class Data:
     ) -> None:
         self.put(contact, forms)
         for other, held in back:
-            place = self.merged.pop(other.id)[1]
-            self.stored[other.id] = place, other, held
+            place = self.merged.pop((other.scope, other.id))[1]
+            self.stored[other.scope, other.id] = place, other, held
 
     def changes(self) -> list[Outcome]:
         return [entry.outcome for entry in self.entries[::-1] if entry.outcome]
@@ -145,7 +150,8 @@ class Data:
         stamp.prepare(plan)
         outcome = stamp.outcome(plan)
         contact = outcome.contact
-        if plan.before is None and contact.id in {*self.stored, *self.merged}:
+        address = contact.scope, contact.id
+        if plan.before is None and address in {*self.stored, *self.merged}:
             raise IdInUse(contact.id)
         if contact is not plan.before:
             self.put(contact, plan.forms)

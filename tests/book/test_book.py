@@ -890,3 +890,25 @@ def test_ids_and_key_names_of_a_subclass_of_str_are_taken_as_text() -> None:
     assert book.find(Text("email"), "u0@x.org") == (book.get(Text("c-1")),)
     assert book.purge(Text("c-3")) == 0
     assert [contact.id for contact in book] == ["c-1"]
+
+
+def test_one_id_in_two_scopes_names_two_contacts() -> None:
+    """By every verb that takes an id; ``ids`` may return the same id in both."""
+    fields = {"email": field(key=normalize.email, unique=True), "name": field()}
+    policy = Policy(first_match("email"), fields)
+    book = ContactBook(policy, ids=lambda: "c-1", retain_changes=None)
+    for scope in ("north", "south"):
+        book.upsert({"email": "ada@x.org", "name": scope}, scope=scope)
+    with pytest.raises(ValueError, match="already has 'c-1'"):
+        book.upsert({"email": "eve@x.org"}, scope="north")
+
+    names = [book.get("c-1", scope=scope)["name"] for scope in ("north", "south")]
+    assert names == ["north", "south"]
+    assert [contact.scope for contact in book] == ["north", "south"]
+    assert len(book) == len(book.duplicates("email")) + 2
+    assert ContactBook.load(policy, book.dump()).dump() == book.dump()
+    assert ContactBook.from_changes(policy, book.changes_since()).dump() == book.dump()
+    book.delete("c-1", scope="north")
+    assert (("north", "c-1") in book, ("south", "c-1") in book) == (False, True)
+    assert book.purge("c-1", scope="south") == 1
+    assert len(book) == 0

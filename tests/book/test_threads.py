@@ -224,7 +224,8 @@ class LateRows(dict[str, Any]):
 
 def test_survivor_absorbed_during_its_lookup_is_followed() -> None:
     book = make_book(3)
-    book._index.rows = late_rows = LateRows(book._index.rows, book)
+    late_rows = LateRows(book._index.rows[""], book)
+    book._index.rows[""] = late_rows
     outcome = book.merge("c-2", "c-3", on_itself="ignore")
 
     assert outcome.contact.merged_ids[-1] == "c-3"

@@ -420,7 +420,7 @@ class UpsertMachine(RuleBasedStateMachine):
         assert len(self.oracle.rows) == len(self.book)
         for row in self.oracle.rows:
             contact = self.book.get(row["id"], scope=row["scope"])
-            stored_forms = self.book._index.get_with_forms(row["id"])[1]
+            stored_forms = self.book._index.get_with_forms(row["id"], row["scope"])[1]
             for key, actual in zip(self.policy.all_keys, stored_forms, strict=True):
                 assert naive_held(self.policy, key, row) == list(actual)
             for old in contact.merged_ids:

@@ -684,7 +684,7 @@ _UNDONE = (
         "book.undo",
         "make_undo.undo",
         "            stage.put(before, forms)\n",
-        "            stage.put(before, stage.get_with_forms(before.id)[1])\n",
+        "            stage.put(before, stage.get_with_forms(before.id, before.scope)[1])\n",
     ),
     Fault(
         "what is undone has the new version still",

@@ -224,8 +224,8 @@ def test_fast_path_does_what_the_general_path_does(policy: Policy, calls: Any) -
     assert repr(general._store._call_log.calls) == repr(fast._store._call_log.calls)
     for contact in general:
         assert (
-            general._index.get_with_forms(contact.id)[1]
-            == fast._index.get_with_forms(contact.id)[1]
+            general._index.get_with_forms(contact.id, contact.scope)[1]
+            == fast._index.get_with_forms(contact.id, contact.scope)[1]
         )
 
 

@@ -47,9 +47,9 @@ class SqlBook:
                     raise
         return self._attempt(stamp, patch, scope, queued=True)
 
-    def get(self, id: str) -> Contact:
+    def get(self, id: str, scope: str = "") -> Contact:
         """Return the contact with this id, or the one that absorbed it."""
-        return Lookups(self.policy, self.database).get(id)
+        return Lookups(self.policy, self.database).get(id, scope)
 
     def dump(self) -> Iterator[dict[str, Any]]:
         """Yield every contact as a row, in order of creation."""

@@ -67,20 +67,23 @@ class Lookups:
     policy: Policy
     database: Database
 
-    def get(self, id: str) -> Contact:
+    def get(self, id: str, scope: str) -> Contact:
         """Return the contact with this id, or the one that absorbed it."""
         rows = self.database.execute(
             "SELECT body FROM ids JOIN contacts ON contacts.id = ids.leads_to"
             " WHERE ids.id = ?",
             (id,),
         ).fetchall()
-        if not rows:
+        contact = Contact.from_dict(json.loads(rows[0][0])) if rows else None
+        if contact is None or contact.scope != scope:
             raise UnknownContact(id)
-        return Contact.from_dict(json.loads(rows[0][0]))
+        return contact
 
-    def get_with_forms(self, id: str) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
+    def get_with_forms(
+        self, id: str, scope: str
+    ) -> tuple[Contact, tuple[tuple[str, ...], ...]]:
         """Return it, and the normal forms that it holds, per key of the policy."""
-        contact = self.get(id)
+        contact = self.get(id, scope)
         return contact, held_forms(self.policy, contact)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:

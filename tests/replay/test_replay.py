@@ -692,8 +692,8 @@ class TestReplayWithLinks:
         index.put(Contact("c", "", {"email": "a@x"}, 1, NOW, NOW), [["a@x"], []])
         view = ordered._RecordingView(index, Linking(PLAIN))
 
-        assert index.get("c") is view.get("c")
-        assert index.get_with_forms("c") == view.get_with_forms("c")
+        assert index.get("c") is view.get("c", "")
+        assert index.get_with_forms("c") == view.get_with_forms("c", "")
         assert ("c",) == view.holders("email", "a@x", "")
         assert ["0:0:a@x"] == view.links
 

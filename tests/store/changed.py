@@ -46,10 +46,11 @@ def make_book(
     return book
 
 
-def contacts_by_id(book: ContactBook) -> dict[str, Contact]:
-    """Return the contact of each id, merged ids included."""
+def contacts_by_id(book: ContactBook) -> dict[tuple[str, str], Contact]:
+    """Return the contact of each scope and id, merged ids included."""
     index = book._index
-    return {id: index.get(id) for id in (*index.rows, *index.redirects)}
+    own = [(scope, id) for scope, rows in index.rows.items() for id in rows]
+    return {at: index.get(at[1], at[0]) for at in (*own, *index.redirects)}
 
 
 def results(book: ContactBook, number: int = 0) -> list[str]:

@@ -42,14 +42,34 @@ def test_index_finds_by_id_and_by_key_within_a_scope() -> None:
     assert len(index) == 4
     assert ["a", "b", "c", "d"] == [contact.id for contact in index]
     assert index.get("b") == make_contact("b")
-    assert index.get_with_forms("d")[1] == (("a@x",), ())
+    assert index.get_with_forms("d", "s")[1] == (("a@x",), ())
     assert index.holders("email", "a@x") == ("a",)
     assert index.holders("email", "a@x", "s") == ("d",)
     assert index.holders("email", "a@x", "other") == ()
     assert index.holders("phone", "+1") == ("a", "b", "c")
     assert index.holders("phone", "+2") == ()
-    assert "a" in index
-    assert "x" not in index
+    assert index.has_id("a")
+    assert not index.has_id("x")
+    assert (index.has_id("d"), index.has_id("d", "s")) == (False, True)
+    index.check()
+
+
+def test_one_id_in_two_scopes_names_two_contacts() -> None:
+    """Merged ids too; the contacts of all scopes are in the order of creation."""
+    index = make_index()
+    index.put(make_contact("a", "s", name="Eve"), [["e@x"], ["+1"]])
+    index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
+    index.put(make_contact("e"), [[], []])
+
+    assert [index.get("a", scope).id for scope in ("", "s")] == ["b", "a"]
+    assert [one.id for one in index] == ["b", "c", "d", "a", "e"]
+    assert [one.id for one in index.created_after("d", "s")] == ["a", "e"]
+    assert index.holders("phone", "+1", "s") == ("a",)
+    index.check()
+    index.remove("a", "s")
+    assert index.get("a").id == "b"
+    with pytest.raises(UnknownContact):
+        index.get("a", "s")
     index.check()
 
 
@@ -74,12 +94,12 @@ def test_removed_contact_leaves_no_entry(order: str) -> None:
     index = make_index()
     for removed_count, id in enumerate(order, 1):
         assert index.remove(id) == make_contact(id)
-        assert id not in index
+        assert not index.has_id(id)
         assert set(index.holders("phone", "+1")) == set(order[removed_count:])
         index.check()
-    index.remove("d")
+    index.remove("d", "s")
 
-    assert len(index) == 0
+    assert (len(index), [*index]) == (0, [])
     assert index._holders == {"email": {}, "phone": {}}
 
 
@@ -96,9 +116,8 @@ def test_unknown_id_is_an_error(id: Any) -> None:
     [
         (make_contact("a"), [["a@x"]], "must be 2 lists, not 1"),
         (make_contact("a"), [["a@x"], [], []], "must be 2 lists, not 3"),
-        (make_contact("a", "s"), [[], []], "contact a must stay in its scope"),
     ],
-    ids=["one list", "three lists", "scope"],
+    ids=["one list", "three lists"],
 )
 def test_invalid_put_changes_nothing(stored: Contact, forms: Any, words: str) -> None:
     index = make_index()
@@ -132,9 +151,9 @@ def test_check_fails_on_a_corrupt_entry() -> None:
         lambda index: index._holders["email"][""].pop("a@x"),
         lambda index: index._holders["email"][""].update({"z@x": "a"}),
         lambda index: index._holders["phone"][""].update({"+1": ["c", "b", "a"]}),
-        lambda index: index.rows.pop("a"),
-        lambda index: index.redirects.update({"z": "a"}),
-        lambda index: index.rows.update({"z": index.rows.pop("a")}),
+        lambda index: index.rows[""].pop("a"),
+        lambda index: index.redirects.update({("", "z"): "a"}),
+        lambda index: index.rows[""].update({"z": index.rows[""].pop("a")}),
     )
     for fault in faults:
         index = make_index()
@@ -146,7 +165,7 @@ def test_check_fails_on_a_corrupt_entry() -> None:
 def test_check_fails_on_a_row_with_missing_forms() -> None:
     """Reading and writing need one list of forms per key."""
     index = make_index()
-    index.rows["d"] = row_of(make_contact("d", "s"), (), 3, (("a@x",),))
+    index.rows["s"]["d"] = row_of(make_contact("d", "s"), (), 3, (("a@x",),))
 
     with pytest.raises(ValueError, match="shorter"):
         index.check()
@@ -171,7 +190,7 @@ class TestAbsorbedContacts:
 
         assert [b, b, b] == [index.get(id) for id in "abc"]
         assert index.get_with_forms("a")[1] == index.get_with_forms("b")[1]
-        assert all(id in index for id in "abc")
+        assert all(index.has_id(id) for id in "abc")
         assert (["b", "d"], 2) == ([contact.id for contact in index], len(index))
         assert index.holders("email", "a@x") == ("b",)
         assert index.holders("phone", "+1") == ("b",)
@@ -199,7 +218,7 @@ class TestAbsorbedContacts:
         index = self.merged_index()
         index.put(make_survivor("e", "b", "c"), [["e@x"], []])
 
-        assert [False, True, True] == [id in index for id in "abc"]
+        assert [False, True, True] == [index.has_id(id) for id in "abc"]
         with pytest.raises(UnknownContact):
             index.get("a")
         index.check()
@@ -220,14 +239,14 @@ class TestAbsorbedContacts:
         assert caught.value.id == "a"
         assert index.remove("b") == make_survivor("b", "a", "c")
 
-        assert [False] * 3 == [id in index for id in "abc"]
+        assert [False] * 3 == [index.has_id(id) for id in "abc"]
         assert index._holders == {"email": {"s": {"a@x": "d"}}, "phone": {}}
         index.check()
 
     def test_merged_id_missing_from_an_update_is_unknown(self) -> None:
         index = self.merged_index()
         index.put(make_survivor("b", "c"), [["b@x"], []])
-        assert ("a" in index, index.get("c").id) == (False, "b")
+        assert (index.has_id("a"), index.get("c").id) == (False, "b")
         index.check()
         index.put(make_contact("b"), [["b@x"], []])
         index.remove("b")
@@ -241,11 +260,10 @@ class TestAbsorbedContacts:
         [
             (make_survivor("e", "c"), "id: e already resolves to contact b"),
             (make_contact("a"), "id: a already resolves to contact b"),
-            (make_survivor("b", "a", "c", "d"), "contact d must stay in its scope"),
             (make_survivor("b", "a", "c", "b"), "must not contain b"),
             (make_survivor("e", "e"), "must not contain e"),
         ],
-        ids=["merged id", "id", "scope", "own id", "new own id"],
+        ids=["merged id", "id", "own id", "new own id"],
     )
     def test_invalid_merge_changes_nothing(self, stored: Contact, words: str) -> None:
         index = self.merged_index()
@@ -258,25 +276,25 @@ class TestAbsorbedContacts:
         index.check()
 
     def row_that_claims_a(self) -> Row:
-        """Make a row of d that lists a as a merged id too."""
-        return row_of(make_survivor("d", "a", scope="s"), (), 3, (("a@x",), ()))
+        """Make a row of f that lists a as a merged id too."""
+        return row_of(make_survivor("f", "a"), (), 4, (("a@x",), ()))
 
     def test_check_fails_on_a_merged_id_of_two_contacts(self) -> None:
         """Though it leads to one of them."""
         index = self.merged_index()
-        index.rows["d"] = self.row_that_claims_a()
-        index.redirects["a"] = "d"
+        index.rows[""]["f"] = self.row_that_claims_a()
+        index.redirects["", "a"] = "f"
         with pytest.raises(AssertionError):
             index.check()
 
     def test_check_fails_on_a_wrong_redirect(self) -> None:
         """Superfluous, missing, or claimed by two contacts."""
         faults: tuple[Callable[[ContactIndex], Any], ...] = (
-            lambda index: index.redirects.pop("a"),
-            lambda index: index.redirects.update({"z": "b"}),
-            lambda index: index.redirects.update({"a": "d"}),
-            lambda index: index.rows.update({"d": self.row_that_claims_a()}),
-            lambda index: index.rows.update(
+            lambda index: index.redirects.pop(("", "a")),
+            lambda index: index.redirects.update({("", "z"): "b"}),
+            lambda index: index.redirects.update({("", "a"): "f"}),
+            lambda index: index.rows[""].update({"f": self.row_that_claims_a()}),
+            lambda index: index.rows[""].update(
                 {"b": row_of(make_contact("b"), (), 1, FORMS_OF_B)}
             ),
         )
@@ -287,34 +305,34 @@ class TestAbsorbedContacts:
                 index.check()
 
 
-class NoRemoval(dict[str, Any]):
+class NoRemoval(dict[Any, Any]):
     """Rows or redirects without removal, even for a moment."""
 
-    def __delitem__(self, id: str) -> None:
+    def __delitem__(self, id: Any) -> None:
         raise AssertionError(id)
 
-    def pop(self, id: str, *default: Any) -> Any:
+    def pop(self, id: Any, *default: Any) -> Any:
         """Return the default; the id must be missing."""
         assert id not in self
         return super().pop(id, *default)
 
 
-class Observed(dict[str, Any]):
+class Observed(dict[Any, Any]):
     """Rows or redirects that are read after each change."""
 
-    def __init__(self, rows: Mapping[str, Any], observer: Callable[[], None]) -> None:
+    def __init__(self, rows: Mapping[Any, Any], observer: Callable[[], None]) -> None:
         super().__init__(rows)
         self.observer = observer
 
-    def __setitem__(self, id: str, row: Any) -> None:
+    def __setitem__(self, id: Any, row: Any) -> None:
         super().__setitem__(id, row)
         self.observer()
 
-    def __delitem__(self, id: str) -> None:
+    def __delitem__(self, id: Any) -> None:
         super().__delitem__(id)
         self.observer()
 
-    def pop(self, id: str, *default: Any) -> Any:
+    def pop(self, id: Any, *default: Any) -> Any:
         """Pop, and read."""
         value = super().pop(id, *default)
         self.observer()
@@ -331,11 +349,11 @@ class TestReadersWithoutLock:
         def observer() -> None:
             reads.append(None)
             for id in (*ids, *index.holders("phone", "+1")):
-                assert id in index
+                assert index.has_id(id)
                 assert index.get(id).id in ids
-                index.get_with_forms(id)[1]
+                index.get_with_forms(id)
 
-        index.rows = Observed(index.rows, observer)
+        index.rows[""] = Observed(index.rows[""], observer)
         index.redirects = Observed(index.redirects, observer)
         return reads
 
@@ -343,7 +361,8 @@ class TestReadersWithoutLock:
         """By its own id and its merged ids."""
         index = make_index()
         index.put(make_survivor("b", "a"), [["b@x"], []])
-        index.rows, index.redirects = NoRemoval(index.rows), NoRemoval(index.redirects)
+        index.rows[""] = NoRemoval(index.rows[""])
+        index.redirects = NoRemoval(index.redirects)
         index.put(make_survivor("b", "a", "x"), [["b@x"], ["+1"]])
         index.put(make_contact("c"), [["c@x"], ["+2"]])
 
@@ -381,7 +400,7 @@ class TestReadersWithoutLock:
     def test_reader_finds_no_removed_contact_by_its_key(self) -> None:
         """Its keys are removed first."""
         index = make_index()
-        reads = self.observe(index, "acd")
+        reads = self.observe(index, "ac")
         index.remove("b")
 
         assert len(reads) == 1
@@ -389,14 +408,14 @@ class TestReadersWithoutLock:
 
     def test_id_of_a_removed_row_is_unknown(self) -> None:
         index = make_index()
-        del index.rows["b"]
+        del index.rows[""]["b"]
 
         for read in (index.get, index.get_with_forms):
             with pytest.raises(UnknownContact):
                 read("b")
 
 
-class RowsWithCallback(dict[str, Any]):
+class RowsWithCallback(dict[Any, Any]):
     """Rows that run a callback after the next lookup."""
 
     callback: Callable[[], Any] | None = None
@@ -415,14 +434,12 @@ class RowsWithCallback(dict[str, Any]):
         return result
 
 
-@pytest.mark.parametrize(
-    "method", ["get", "get_with_forms", "__contains__", "find_place"]
-)
+@pytest.mark.parametrize("method", ["get", "get_with_forms", "has_id", "find_place"])
 def test_contact_restored_during_its_lookup_is_found(method: str) -> None:
     """Its id leads first to the survivor and then to itself."""
     index = make_index()
     index.put(make_survivor("b", "a"), [["b@x", "a@x"], ["+1"]])
-    rows = index.rows = RowsWithCallback(index.rows)
+    rows = index.rows[""] = RowsWithCallback(index.rows[""])
     restored_contacts = [(make_contact("a"), (("a@x",), ("+1",)))]
     rows.callback = lambda: index.split(
         make_contact("b"), (("b@x",), ("+1",)), restored_contacts
@@ -457,7 +474,7 @@ class TestSplit:
         index.check()
 
         assert list(index) == list(before)
-        assert [index.get(id).id for id in "abcd"] == [*"abcd"]
+        assert [index.get(id).id for id in "abc"] == [*"abc"]
         assert index.holders("phone", "+1") == ("a", "b", "c")
         assert index.holders("email", "a@x") == ("a",)
         index.put(make_contact("e"), [["e@x"], ["+1"]])
@@ -566,15 +583,16 @@ class TestSplit:
     def test_find_place_of_a_merged_id_is_that_of_the_survivor(self) -> None:
         index = self.merged_index()
 
-        assert [index.find_place(id) for id in "abcdx"] == [2, 2, 2, 3, None]
+        assert [index.find_place(id) for id in "abcdx"] == [2, 2, 2, None, None]
+        assert index.find_place("d", "s") == 3
 
     def test_ids_of_contacts_and_merged_ids_are_in_use(self) -> None:
         """Until the contact is removed."""
         index = self.merged_index()
-        assert [id in index for id in "abcdx"] == [True] * 4 + [False]
+        assert [index.has_id(id) for id in "abcx"] == [True] * 3 + [False]
         index.remove("c")
 
-        assert [id in index for id in "abcdx"] == [False] * 3 + [True, False]
+        assert not any(index.has_id(id) for id in "abcx")
 
 
 class TestSharedForms:
@@ -582,7 +600,7 @@ class TestSharedForms:
 
     def shared_forms(self, index: ContactIndex, *place: Any) -> list[list[str]]:
         """Return the ids of the holders of each shared form."""
-        return sorted(map(list, index.shared_forms(*place)))
+        return sorted([*ids] for _scope, ids in index.shared_forms(*place))
 
     def test_shared_forms_of_one_key_within_scopes(self) -> None:
         """Of one scope, or of all."""
@@ -651,7 +669,7 @@ def test_rows_share_their_tuples_of_names() -> None:
         index.names.of([f"{number}"])
     for id in ("d", "e"):
         index.put(make_contact(id, late="x"), [])
-    a, b, c, d, e = (index.rows[id][NAMES] for id in "abcde")
+    a, b, c, d, e = (index.rows[""][id][NAMES] for id in "abcde")
 
     assert a is index.names.declared == ("name", "city")
     assert b is c
@@ -686,7 +704,7 @@ class TestRows:
     )
     def test_stored_row_equals_a_put_contact(self, forms: Any) -> None:
         index, expected = make_index(), make_index()
-        index.store_row(index.rows["b"], self.make_row("b", 1, *forms))
+        index.store_row(index.rows[""]["b"], self.make_row("b", 1, *forms))
         expected.put(make_contact("b"), forms)
 
         assert index.rows == expected.rows
@@ -712,7 +730,8 @@ class TestRows:
         index = make_index()
         index.put(make_survivor("c", "a"), [["c@x"], []])
 
-        assert ["b", "c", "d"] == [contact.id for contact in index.contacts("dbc")]
+        found = index.contacts([("s", "d"), ("", "b"), ("", "c")])
+        assert ["b", "c", "d"] == [contact.id for contact in found]
         assert 4 == index.next
         with pytest.raises(KeyError):
-            index.contacts("a")
+            index.contacts([("", "a")])

@@ -313,7 +313,7 @@ class TestOvertakenCalls:
                 return super().__getitem__(id)
 
         lookups = count()
-        book._index.rows = LateRows(book._index.rows)
+        book._index.rows[""] = LateRows(book._index.rows[""])
 
         assert book.merge("c-1", "c-2").merged
 
@@ -475,10 +475,10 @@ class TestQueue:
 def test_unchanged_contact_in_a_batch_keeps_its_row() -> None:
     book = make_book()
     book.upsert(ADA)
-    row = book._index.rows["c-1"]
+    row = book._index.rows[""]["c-1"]
     book.upsert_many([ADA, EVE], atomic=True)
 
-    assert book._index.rows["c-1"] is row
+    assert book._index.rows[""]["c-1"] is row
     assert len(book) == 2
 
 
@@ -606,7 +606,7 @@ class TestIndex:
         book.apply(book.plan({**ADA, "name": "Ada"}))
         assert book._index.former_places == {}
         outcome = book.merge("c-1", "c-2")
-        assert book._index.former_places == {"c-2": 1}
+        assert book._index.former_places == {("", "c-2"): 1}
         book.undo(outcome)
         assert book._index.former_places == {}
 

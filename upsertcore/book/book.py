@@ -371,10 +371,7 @@ class Book:
             A look-up or two.
         """
         scope, id = check_scope(scope), plain_id(id)
-        contact = self._store.read(lambda view: view.get(id))
-        if contact.scope != scope:
-            raise UnknownContact(id)
-        return contact
+        return self._store.read(lambda view: view.get(id, scope))
 
     def find(self, key: str, value: Any, *, scope: str = "") -> tuple[Contact, ...]:
         """
@@ -410,7 +407,8 @@ class Book:
 
         def query(view: BookView) -> tuple[Contact, ...]:
             holders = [view.holders(key, form, scope) for form in forms]
-            return tuple(view.contacts(dict.fromkeys(chain(*holders))))
+            addresses = dict.fromkeys([(scope, id) for id in chain(*holders)])
+            return tuple(view.contacts(addresses))
 
         return self._store.read(query)
 
@@ -543,7 +541,7 @@ class Book:
                 return (*found, *(blank_groups(view, named, scope) if blank else ()))
             found = group_of(view, named, scope, id)
             blanks = blank_groups(view, named, scope) if blank else []
-            one = view.get(id)
+            one = view.get(id, scope)
             return (*found, *[group for group in blanks if one in group])
 
         return self._store.read(query)
@@ -676,13 +674,7 @@ class Book:
         sent = _NOTHING if patch is None else read_patch(policy, patch)
 
         def decide(request: Request) -> Plan:
-            found = []
-            for id in named:
-                contact = request.get(id)[0]
-                if contact.scope != tenant:
-                    raise UnknownContact(id)
-                found.append(contact.id)
-            first, *rest = found
+            first, *rest = [request.get(id)[0].id for id in named]
             if first in rest and on_itself == "refuse":
                 advice = "leave it out, or set on_itself='ignore'"
                 reason = f"is the survivor itself; {advice}"
@@ -907,7 +899,7 @@ class Book:
         """
 
         def query(view: BookView) -> list[tuple[Contact, Forms]]:
-            return [view.get_with_forms(contact.id) for contact in view]
+            return [view.get_with_forms(one.id, one.scope) for one in view]
 
         return (*find_conflicts(self.policy, self._store.read(query)),)
 

@@ -51,11 +51,11 @@ def make_delete(
     now = None if policy.on_deleted == "forget" else time()
 
     def delete(stage: Stage) -> Outcome:
-        before, forms = stage.get_with_forms(id)
-        if before.id != id or before.scope != scope:
+        before, forms = stage.get_with_forms(id, scope)
+        if before.id != id:
             raise UnknownContact(id)
         if now is None:
-            stage.remove(id)
+            stage.remove(id, scope)
             return Outcome("deleted", before, before)
         if before.deleted_at is not None:
             return Outcome("unchanged", before, before)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from upsertcore.errors import UnknownContact
 from upsertcore.policy.union_find import groups
 from upsertcore.values import empty
 
@@ -44,11 +43,18 @@ def shared_groups(view: BookView, keys: NumberedKeys, scope: str | None) -> list
     Cost:
         Near-linear in the forms of these keys.
     """
-    shared = [ids for _, key in keys for ids in view.shared_forms(key.name, scope)]
+    shared = [
+        [(at, id) for id in ids]
+        for _, key in keys
+        for at, ids in view.shared_forms(key.name, scope)
+    ]
     contacts = view.contacts({*chain(*shared)})
-    present = enumerate(contacts)
-    places = {one.id: n for n, one in present if one.deleted_at is None}
-    connected = ([places[id] for id in ids if id in places] for ids in shared)
+    places = {
+        (one.scope, one.id): n
+        for n, one in enumerate(contacts)
+        if one.deleted_at is None
+    }
+    connected = ([places[at] for at in ids if at in places] for ids in shared)
     families = groups(filter(None, connected))
     return [tuple([contacts[n] for n in family]) for family in families]
 
@@ -73,15 +79,13 @@ def group_of(view: BookView, keys: NumberedKeys, scope: str, id: str) -> list[Gr
         Linear in the contacts of the group, in their forms, and in the deleted contacts
         that hold one of these.
     """
-    first = view.get(id)
-    if first.scope != scope:
-        raise UnknownContact(id)
+    first = view.get(id, scope)
     living: list[str] = []
     requested: set[str] = {first.id}
     consulted: set[tuple[str, str]] = set()
     pending = [first.id]
     while pending:
-        contact, forms = view.get_with_forms(pending.pop())
+        contact, forms = view.get_with_forms(pending.pop(), scope)
         if contact.deleted_at is not None:
             continue
         living.append(contact.id)
@@ -91,7 +95,8 @@ def group_of(view: BookView, keys: NumberedKeys, scope: str, id: str) -> list[Gr
             requested |= found
             pending += found
         consulted |= held
-    return [tuple(view.contacts(living))] if len(living) > 1 else []
+    group = view.contacts([(scope, id) for id in living])
+    return [tuple(group)] if len(group) > 1 else []
 
 
 def blank_groups(view: BookView, keys: NumberedKeys, scope: str | None) -> list[Group]:
@@ -121,7 +126,8 @@ def blank_groups(view: BookView, keys: NumberedKeys, scope: str | None) -> list[
         by_scope: dict[str, list[Contact]] = {}
         for contact in contacts:
             is_blank = all(empty(contact.get(name)) for name in key.fields)
-            if is_blank and not view.get_with_forms(contact.id)[1][number]:
+            at = contact.id, contact.scope
+            if is_blank and not view.get_with_forms(*at)[1][number]:
                 by_scope.setdefault(contact.scope, []).append(contact)
         result += [tuple(group) for group in by_scope.values() if len(group) > 1]
     return result

@@ -62,12 +62,10 @@ def make_purge(id: str, scope: str) -> Callable[[Stage, History], int]:
 def _remove(stage: Stage, id: str, scope: str) -> set[str]:
     """Remove a contact, if there is one; return its ids."""
     try:
-        contact = stage.get(id)
+        contact = stage.get(id, scope)
     except UnknownContact:
         return set()
-    if contact.scope != scope:
-        raise UnknownContact(id)
-    stage.remove(contact.id)
+    stage.remove(contact.id, scope)
     return {*contact.ids}
 
 

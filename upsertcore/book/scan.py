@@ -64,7 +64,6 @@ def contacts_after(view: BookView, scope: str, id: str) -> Iterator[Contact]:
         UnknownContact: If no contact of the tenant has this id as its own. The place of
             a merged contact is not that of its survivor.
     """
-    contact = view.get(id)
-    if contact.id != id or contact.scope != scope:
+    if view.get(id, scope).id != id:
         raise UnknownContact(id)
-    return view.created_after(id)
+    return view.created_after(id, scope)

@@ -63,7 +63,7 @@ def make_undo(policy: Policy, outcome: Outcome) -> Callable[[Stage], Outcome]:
     def undo(stage: Stage) -> Outcome:
         _check_unchanged(stage, contact)
         if before is None or forms is None:
-            stage.remove(contact.id)
+            stage.remove(contact.id, contact.scope)
             return Outcome("undone", contact, contact)
         own_ids = {*contact.ids}
         for restored, held in ((before, forms), *back):
@@ -82,7 +82,7 @@ def _check_unchanged(stage: Stage, contact: Contact) -> None:
     if reason is None:
         return
     with suppress(UnknownContact):
-        now = stage.get(contact.id)
+        now = stage.get(contact.id, contact.scope)
         names = [change.field for change in changes(contact.fields, now.fields)]
         if names and now.id == contact.id:
             reason += f" ({', '.join(names)})"

@@ -379,7 +379,7 @@ def outcome_from_record(record: Record, policy: Any) -> Outcome:
     >>> from upsertcore import ContactBook, Policy, never
     >>> book = ContactBook(Policy(never(), {}))
     >>> outcome = book.create({})
-    >>> row = book._index.rows[outcome.contact.id]
+    >>> row = book._index.rows[""][outcome.contact.id]
     >>> outcome_from_record((row, None, None, 1, 0, None, None), book.policy) == outcome
     True
     """

@@ -344,7 +344,7 @@ class Request:
         """Return a contact, and the forms that it holds."""
         entry = self.contacts.get(id)
         if entry is None:
-            entry = self.contacts[id] = self._index.get_with_forms(id)
+            entry = self.contacts[id] = self._index.get_with_forms(id, self.scope)
         return entry
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def index_follows(trial: Trial) -> bool:
     _ = trial.after
     check_index("index_follows", trial.book)
     for contact, forms in trial.state:
-        held = trial.book._index.get_with_forms(contact.id)[1]  # noqa: SLF001
+        held = trial.book._index.get_with_forms(contact.id, contact.scope)[1]  # noqa: SLF001
         for key, before, after in zip(trial.policy.all_keys, forms, held, strict=True):
             is_kept = key.keep_aliases and not _may_let_go(trial, key)
             lost = {*before}.difference(after) if is_kept else ()
@@ -111,7 +111,7 @@ def check_index(law: str, book: ContactBook) -> None:
         pairs = zip(
             book.policy.all_keys,
             forms,
-            index.get_with_forms(contact.id)[1],
+            index.get_with_forms(contact.id, contact.scope)[1],
             strict=True,
         )
         for key, expected, held in pairs:

@@ -38,6 +38,7 @@ __all__ = [
     "MAX_NAMES",
     "MERGED_IDS",
     "NAMES",
+    "NO_ROWS",
     "PLACE",
     "SCOPE",
     "UPDATED",
@@ -90,6 +91,9 @@ class Rows(dict[str, Row]):
 
     __slots__ = ()
 
+
+NO_ROWS: dict[str, Row] = {}
+"""The rows of a scope that never had a contact; never written to."""
 
 MAX_NAMES = 1_000
 """The most shared tuples of names; further rows have their own."""

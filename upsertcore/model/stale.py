@@ -70,7 +70,7 @@ def contact_stale_reason(view: View, id: str, former: Contact) -> str | None:
     'contact c-1 is gone'
     """
     try:
-        current = view.get(id)
+        current = view.get(id, former.scope)
     except UnknownContact:
         return f"contact {id} is gone"
     if current is former or current == former:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from upsertcore.model.contact import Contact
 
-__all__ = ["BookView", "Forms", "View"]
+__all__ = ["Address", "BookView", "Forms", "View"]
+
+Address: TypeAlias = tuple[str, str]
+"""A scope and an id in it, which name a contact."""
 
 Forms: TypeAlias = tuple[tuple[str, ...], ...]
 """The normal forms that a contact holds, per key of its policy, aliases last."""
@@ -24,11 +27,11 @@ Forms: TypeAlias = tuple[tuple[str, ...], ...]
 class View(Protocol):
     """What a decision reads from a store."""
 
-    def get(self, id: str) -> Contact:
-        """Return the contact that an id resolves to."""
+    def get(self, id: str, scope: str) -> Contact:
+        """Return the contact that an id of a scope resolves to."""
         ...
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str, scope: str) -> tuple[Contact, Forms]:
         """Return the contact of an id, and the forms that it holds, per key."""
         ...
 
@@ -40,17 +43,17 @@ class View(Protocol):
 class BookView(View, Protocol):
     """All contacts of a store, for the verbs that read several."""
 
-    def contacts(self, ids: Iterable[str]) -> list[Contact]:
+    def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
         """Return the contacts that have these ids as their own, by creation."""
         ...
 
     def shared_forms(
         self, key: str, scope: str | None = None
-    ) -> Iterable[Sequence[str]]:
-        """Return the ids of the holders of each form that has several."""
+    ) -> Iterable[tuple[str, Sequence[str]]]:
+        """Return scope, and ids of the holders, of each form that has several."""
         ...
 
-    def created_after(self, id: str) -> Iterator[Contact]:
+    def created_after(self, id: str, scope: str) -> Iterator[Contact]:
         """Return the contacts that were created after the one with this own id."""
         ...
 

@@ -185,11 +185,11 @@ class _RecordingView:
         self._index, self._linking = index, linking
         self.links: list[str] = []
 
-    def get(self, id: str) -> Contact:
-        return self._index.get(id)
+    def get(self, id: str, scope: str) -> Contact:
+        return self._index.get(id, scope)
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
-        return self._index.get_with_forms(id)
+    def get_with_forms(self, id: str, scope: str) -> tuple[Contact, Forms]:
+        return self._index.get_with_forms(id, scope)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         self.links.append(self._linking.link(key, scope, form))

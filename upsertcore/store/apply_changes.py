@@ -63,7 +63,7 @@ def _change(policy: Policy, outcome: Outcome) -> Callable[[Stage], object]:
     """Return a replay of a change; the forms are computed before, by the policy."""
     contact = outcome.contact
     if outcome.result in ("deleted", "undone") and contact == outcome.before:
-        return lambda stage: stage.remove(contact.id)
+        return lambda stage: stage.remove(contact.id, contact.scope)
     forms = held_forms(policy, contact)
     if outcome.result == "undone" and outcome.merged:
         back = [(other, held_forms(policy, other)) for other in outcome.merged]

@@ -29,6 +29,7 @@ from upsertcore.model.packed_row import (
     HISTORY,
     ID,
     NAMES,
+    NO_ROWS,
     PLACE,
     UPDATED,
     VERSION,
@@ -153,10 +154,10 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
             found, by = _resolved(call)
         if found is None:
             result = _create(call, fill, known, id, now)
-        elif type(found) is not str or (before := ROWS.get(found)) is None:
-            result = _IN_USE
-        else:
+        elif type(found) is str and (before := ROWS[scope].get(found)):
             result = _update(call, fill, known, before, by, id, now)
+        else:
+            result = _IN_USE
         if result is _IN_USE:
             result = _upsert_around(call, id, now)
         if type(result) is tuple:
@@ -240,7 +241,7 @@ def _resolved(call: FastCall) -> tuple[Any, str | None]:
         refuses, or whose keys it does not use as they are.
     """
     sent, scope, forms, state, *_rest = call
-    probe = KeyProbe(sent, scope, forms, PLANS, ROWS)
+    probe = KeyProbe(sent, scope, forms, PLANS, ROWS.get(scope, NO_ROWS))
     try:
         match = STRATEGY.resolve(STRATEGY.keys, probe, PICK)
     except Refused as refusal:
@@ -281,7 +282,7 @@ def _upsert_around(
     if uses is None or not (KEYLESS or any(forms[plan[0]] for plan in MATCH_KEYS)):
         return _remainder(call, id, now)
     found, by, also_matched, in_use = uses
-    before = None if found is None else ROWS.get(found)
+    before = None if found is None else ROWS[scope].get(found)
     is_odd = RULES and not RULES.keys().isdisjoint(sent)
     if is_odd or extra or (before is None and (found or REQUIRED or not CREATES)):
         return _remainder(call, id, now)
@@ -397,7 +398,7 @@ def _create(  # noqa: C901 - in one pass
         if CHECKS_IDS and (type(id) is not str or not id.strip() or not id.isascii()):
             id = checked_id(id)
         now = _time()
-    if id in ROWS or id in REDIRECTS:
+    if id in ROWS.get(scope, NO_ROWS) or (REDIRECTS and INDEX.has_id(id, scope)):
         if STORE.published is state:
             raise IdInUse(id)
         # A later write may have used the id: let the general path find out.

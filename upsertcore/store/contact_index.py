@@ -8,15 +8,16 @@ Rules:
     Storing is idempotent, so an interrupted write can be completed.
     Contacts are in the order of their creation, which no update alters.
     It holds rows; a contact is made of a row on demand.
-    The id of a merged contact resolves to the survivor. A reader without the lock
-    looks among the rows once more at the end: an undo may have restored the contact.
+    An id is unique within its scope. That of a merged contact resolves to the survivor.
+    A reader without the lock looks among the rows once more at the end: an undo may
+    have restored the contact.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
@@ -24,6 +25,7 @@ from upsertcore.errors import UnknownContact
 from upsertcore.model.packed_row import (
     FORMS,
     ID,
+    NO_ROWS,
     PLACE,
     SCOPE,
     Names,
@@ -46,7 +48,7 @@ from upsertcore.store.redo import Redo
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
-    from upsertcore.model.view import Forms
+    from upsertcore.model.view import Address, Forms
     from upsertcore.policy.policy import Policy
 
 __all__ = [
@@ -68,7 +70,8 @@ class ContactIndex:
         declared: The names of the declared fields: contacts have their fields in this
             order, and then those that are not declared.
 
-    The fast path reads ``rows`` and ``redirects`` (merged id to survivor) directly.
+    The fast path reads ``rows`` (by scope and id) and ``redirects`` (scope and merged
+    id to the survivor) directly.
 
     Cost:
         Reading is one or two dict look-ups; writing a few per form. A form with n
@@ -99,28 +102,31 @@ class ContactIndex:
     def __init__(self, keys: Iterable[str] = (), declared: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.next = 0
-        # A contact and its forms are in one row, so no reader sees them apart.
-        self.rows: dict[str, Row] = Rows()
-        # Id of a merged contact -> the id that it resolves to.
-        self.redirects: dict[str, str] = {}
-        # Id of a merged contact -> the place to which an undo restores it.
-        self.former_places: dict[str, int] = {}
+        # A contact and its forms are in one row, so no reader sees them apart. A scope
+        # keeps its dict, so that a reader without the lock finds one for each holder.
+        self.rows: dict[str, dict[str, Row]] = {}
+        # Scope and id of a merged contact -> the id that it resolves to.
+        self.redirects: dict[Address, str] = {}
+        # Scope and id of a merged contact -> the place to which an undo restores it.
+        self.former_places: dict[Address, int] = {}
         self._is_ordered = True
         self._holders: Holders = {key: {} for key in self.keys}
         self.names = Names(declared)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return sum(map(len, self.rows.values()))
 
     def __iter__(self) -> Iterator[Contact]:
         return map(contact_from_row, self._rows_by_creation())
 
-    def __contains__(self, id: object) -> bool:
-        return id in self.rows or id in self.redirects or id in self.rows
+    def has_id(self, id: str, scope: str = "") -> bool:
+        """Return whether an id resolves to a contact of a scope."""
+        rows = self.rows.get(scope, NO_ROWS)
+        return id in rows or (scope, id) in self.redirects or id in rows
 
-    def get(self, id: str) -> Contact:
+    def get(self, id: str, scope: str = "") -> Contact:
         """
-        Return the contact that an id resolves to.
+        Return the contact that an id of a scope resolves to.
 
         Raises:
             UnknownContact: If there is none.
@@ -130,11 +136,11 @@ class ContactIndex:
         ...
         upsertcore.errors.UnknownContact: id: no contact has 'c-1'; use find(key, value)
         """
-        return contact_from_row(self._row(id))
+        return contact_from_row(self._row(id, scope))
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str, scope: str = "") -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
-        row = self._row(id)
+        row = self._row(id, scope)
         return contact_from_row(row), forms_from_row(row)
 
     def holders(self, key: str, form: str, scope: str = "") -> tuple[str, ...]:
@@ -177,7 +183,7 @@ class ContactIndex:
         staged.put(contact, forms, place)
         self.store(staged.redo())
 
-    def remove(self, id: str) -> Contact:
+    def remove(self, id: str, scope: str = "") -> Contact:
         """
         Remove a contact and return it; see :meth:`IndexStage.remove`.
 
@@ -185,7 +191,7 @@ class ContactIndex:
             UnknownContact: As there.
         """
         staged = IndexStage(self)
-        contact = staged.remove(id)
+        contact = staged.remove(id, scope)
         self.store(staged.redo())
         return contact
 
@@ -210,22 +216,21 @@ class ContactIndex:
             Linear in its rows, and in the forms that they gain or lose.
         """
         # Rows before redirects before removals: a reader always finds a contact.
-        rows = self.rows
         for _was, row in redo.rows:
             if row is not None:
-                rows[row[ID]] = row
+                self._rows_of(row[SCOPE])[row[ID]] = row
         self.next = max(self.next, redo.next)
         self._is_ordered &= not redo.unordered
         _update(self.redirects, redo.redirects)
         _update(self.former_places, redo.former_places)
         removed = [was for was, row in redo.rows if row is None and was is not None]
         for was in removed:
-            move(self._holders, was[SCOPE], was, None, rows)
+            move(self._holders, was[SCOPE], was, None, self._rows_of(was[SCOPE]))
         for before, row in redo.rows:
             if row is not None:
-                move(self._holders, row[SCOPE], before, row, rows)
+                move(self._holders, row[SCOPE], before, row, self._rows_of(row[SCOPE]))
         for was in removed:
-            rows.pop(was[ID], None)
+            self._rows_of(was[SCOPE]).pop(was[ID], None)
 
     def store_row(self, was: Row | None, row: Row) -> None:
         """
@@ -236,7 +241,11 @@ class ContactIndex:
             row: The row.
         """
         id, scope = row[ID], row[SCOPE]
-        self.rows[id] = row
+        try:
+            rows = self.rows[scope]
+        except KeyError:
+            rows = self._rows_of(scope)
+        rows[id] = row
         if was is None and row[PLACE] >= self.next:
             self.next = row[PLACE] + 1
         number = FORMS
@@ -253,25 +262,29 @@ class ContactIndex:
                 or type(after) is not str
                 or entries.setdefault(after, id) != id
             ):
-                move(self._holders, scope, was, row, self.rows)
+                move(self._holders, scope, was, row, rows)
                 break
 
-    def contacts(self, ids: Iterable[str]) -> list[Contact]:
+    def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
         """
         Return the contacts that have these ids as their own, by creation.
 
         Args:
-            ids: Each once.
+            addresses: Scope and id of each, once.
 
         Raises:
             KeyError: If no contact has one of them.
         """
-        rows = sorted([self.rows[id] for id in ids], key=itemgetter(PLACE))
-        return [*map(contact_from_row, rows)]
+        rows = [self.rows[scope][id] for scope, id in addresses]
+        return [*map(contact_from_row, sorted(rows, key=itemgetter(PLACE)))]
 
-    def created_after(self, id: str) -> Iterator[Contact]:
+    def created_after(self, id: str, scope: str = "") -> Iterator[Contact]:
         """
         Return the contacts that were created after the one that an id resolves to.
+
+        Args:
+            id: The id of a contact.
+            scope: Its tenant; the others may be of any.
 
         Raises:
             UnknownContact: If there is none.
@@ -279,13 +292,13 @@ class ContactIndex:
         Cost:
             As iterating over these contacts, once the rows are listed.
         """
-        place, rows = self._row(id)[PLACE], self._rows_by_creation()
+        place, rows = self._row(id, scope)[PLACE], self._rows_by_creation()
         first = bisect_right(rows, place, key=itemgetter(PLACE))
         return map(contact_from_row, islice(rows, first, None))
 
     def _rows_by_creation(self) -> list[Row]:
-        rows = list(self.rows.values())
-        if not self._is_ordered:
+        rows = [*chain.from_iterable([one.values() for one in [*self.rows.values()]])]
+        if not self._is_ordered or len(self.rows) > 1:
             rows.sort(key=itemgetter(PLACE))
         return rows
 
@@ -301,13 +314,15 @@ class ContactIndex:
         """Return the holders of a key, by scope and form; the live mapping."""
         return self._holders[key]
 
-    def find_place(self, id: str) -> int | None:
+    def find_place(self, id: str, scope: str = "") -> int | None:
         """Return the place of the contact that an id resolves to, if any."""
-        return self._row(id)[PLACE] if id in self else None
+        return self._row(id, scope)[PLACE] if self.has_id(id, scope) else None
 
-    def shared_forms(self, key: str, scope: str | None = None) -> Iterator[list[str]]:
+    def shared_forms(
+        self, key: str, scope: str | None = None
+    ) -> Iterator[tuple[str, list[str]]]:
         """
-        Return the ids of the holders of each form that has several.
+        Return scope, and ids of the holders, of each form that has several.
 
         Args:
             key: The name of a key of this index.
@@ -320,7 +335,7 @@ class ContactIndex:
         for name in scopes if scope is None else scopes.keys() & {scope}:
             for entry in scopes[name].values():
                 if not isinstance(entry, str):
-                    yield entry
+                    yield name, entry
 
     def check(self) -> None:
         """
@@ -332,20 +347,31 @@ class ContactIndex:
         Cost:
             Linear in contacts and forms.
         """
-        rows = sorted(self.rows.values(), key=itemgetter(PLACE))
+        rows = sorted(self._rows_by_creation(), key=itemgetter(PLACE))
         held = [(row[ID], row[SCOPE], forms_from_row(row)) for row in rows]
         expected, actual = expected_lists(self.keys, held), holder_lists(self._holders)
-        ids = sorted((id, row[ID]) for row in rows for id in ids_from_row(row))
-        redirects = sorted([*((id, id) for id in self.rows), *self.redirects.items()])
+        ids = sorted(
+            ((row[SCOPE], id), row[ID]) for row in rows for id in ids_from_row(row)
+        )
+        own = [((scope, id), id) for scope, by_id in self.rows.items() for id in by_id]
+        redirects = sorted([*own, *self.redirects.items()])
         if actual != expected or ids != redirects:
             raise AssertionError(f"expected {expected}, found {actual}, ids {ids}")
 
-    def _row(self, id: str) -> Row:
+    def _rows_of(self, scope: str) -> dict[str, Row]:
+        """Return the rows of a scope by id; the live mapping."""
+        rows = self.rows.get(scope)
+        if rows is None:
+            rows = self.rows[scope] = Rows()
+        return rows
+
+    def _row(self, id: str, scope: str) -> Row:
+        rows = self.rows.get(scope, NO_ROWS)
         try:
-            row = self.rows.get(id)
-            while row is None and (target := self.redirects.get(id)) is not None:
-                id, row = target, self.rows.get(target)
-            return self.rows[id] if row is None else row
+            row = rows.get(id)
+            while row is None and (to := self.redirects.get((scope, id))) is not None:
+                id, row = to, rows.get(to)
+            return rows[id] if row is None else row
         except (KeyError, TypeError):
             raise UnknownContact(id) from None
 
@@ -363,13 +389,15 @@ def index_for(policy: Policy) -> ContactIndex:
     return ContactIndex(tables.by_name, tables.declared)
 
 
-def _update(part: dict[str, T], changes: Iterable[tuple[str, T | None]]) -> None:
-    """Set values by id; None removes one."""
-    for id, value in changes:
+def _update(
+    part: dict[Address, T], changes: Iterable[tuple[Address, T | None]]
+) -> None:
+    """Set values by scope and id; None removes one."""
+    for address, value in changes:
         if value is None:
-            part.pop(id, None)
+            part.pop(address, None)
         else:
-            part[id] = value
+            part[address] = value
 
 
 @final
@@ -389,34 +417,34 @@ class IndexStage:
 
     def __init__(self, index: ContactIndex) -> None:
         self._index = index
-        self._rows: dict[str, Row | None] = {}
-        self._redirects: dict[str, str | None] = {}
-        self._former_places: dict[str, int | None] = {}
+        self._rows: dict[Address, Row | None] = {}
+        self._redirects: dict[Address, str | None] = {}
+        self._former_places: dict[Address, int | None] = {}
         self.next = index.next
         self.unordered = False
 
-    def row(self, id: str) -> Row:
+    def row(self, id: str, scope: str = "") -> Row:
         """
-        Return the row of the contact that an id resolves to.
+        Return the row of the contact that an id of a scope resolves to.
 
         Raises:
             UnknownContact: If there is none.
         """
         try:
-            row = self._resolve(id)
+            row = self._resolve(id, scope)
         except TypeError:
             row = None
         if row is None:
             raise UnknownContact(id)
         return row
 
-    def get(self, id: str) -> Contact:
-        """Return the contact that an id resolves to."""
-        return contact_from_row(self.row(id))
+    def get(self, id: str, scope: str = "") -> Contact:
+        """Return the contact that an id of a scope resolves to."""
+        return contact_from_row(self.row(id, scope))
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str, scope: str = "") -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
-        row = self.row(id)
+        row = self.row(id, scope)
         return contact_from_row(row), forms_from_row(row)
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
@@ -430,24 +458,22 @@ class IndexStage:
         Store a contact; it replaces the contact with its id, if there is one.
 
         Args:
-            contact: The contact; its scope must be that of the one it replaces. The
-                contacts that it has merged leave the index.
+            contact: The contact. The contacts that it has merged leave the index.
             forms: The normal forms that it holds, per key of the index.
             place: The place of a new contact; the next one if None.
 
         Raises:
-            ValueError: If there are not as many lists of forms as keys, the contact
-                or one that it has merged would change its scope, or one of its ids
-                belongs to a contact that it has not merged.
+            ValueError: If there are not as many lists of forms as keys, or one of its
+                ids belongs to a contact that it has not merged.
         """
         new = self._checked_forms(forms)
         if contact.id in contact.merged_ids:
             raise ValueError(
                 f"merged_ids: must not contain {contact.id}, the contact's own id"
             )
-        ids = self._new_ids(contact)
-        replaced = self._replaced_rows(ids, contact.scope)
-        target = self._redirect(contact.id) or contact.id
+        ids, scope = self._new_ids(contact), contact.scope
+        replaced = self._replaced_rows(ids, scope)
+        target = self._redirect(contact.id, scope) or contact.id
         if target in replaced:
             place = replaced[target][PLACE]
         elif place is None:
@@ -458,31 +484,31 @@ class IndexStage:
         self.unordered |= target != contact.id
         for id, row in replaced.items():
             if id != target:
-                self._former_places[id] = row[PLACE]
+                self._former_places[scope, id] = row[PLACE]
             if id != contact.id:
-                self._rows[id] = None
+                self._rows[scope, id] = None
             if id != contact.id or len(ids) == len(contact.ids):
                 for former in ids_from_row(row):
-                    self._redirects[former] = None
+                    self._redirects[scope, former] = None
         for id in ids[1:]:
-            self._redirects[id] = contact.id
-        self._redirects[contact.id] = None
-        self._rows[contact.id] = self._row_of(contact, place, new)
+            self._redirects[scope, id] = contact.id
+        self._redirects[scope, contact.id] = None
+        self._rows[scope, contact.id] = self._row_of(contact, place, new)
 
-    def remove(self, id: str) -> Contact:
+    def remove(self, id: str, scope: str = "") -> Contact:
         """
         Remove a contact, with its keys and the ids that resolve to it; return it.
 
         Raises:
             UnknownContact: If no contact has this id as its own.
         """
-        row = self.row(id)
+        row = self.row(id, scope)
         if row[ID] != id:
             raise UnknownContact(id)
         contact = contact_from_row(row)
-        for merged_id in contact.merged_ids:
-            self._redirects[merged_id] = self._former_places[merged_id] = None
-        self._rows[id] = None
+        for merged in contact.merged_ids:
+            self._redirects[scope, merged] = self._former_places[scope, merged] = None
+        self._rows[scope, id] = None
         return contact
 
     def split(
@@ -500,22 +526,27 @@ class IndexStage:
             ValueError: If one of them was not merged here, occurs twice, or there
                 are not as many lists of forms as keys.
         """
-        own_place = self.row(contact.id)[PLACE]
-        returning = [(self._former_place(one.id), one, held) for one, held in back]
+        scope = contact.scope
+        own_place = self.row(contact.id, scope)[PLACE]
+        returning = [
+            (self._former_place(one.id, scope), one, held) for one, held in back
+        ]
         places: set[int] = set()
         for place, other, held in ((own_place, contact, forms), *returning):
             self._checked_forms(held)
-            is_merged = other is contact or self._redirect(other.id) == contact.id
+            leads_to = self._redirect(other.id, scope)
+            is_merged = other is contact or leads_to == contact.id
             if place is None or place in places or not is_merged:
                 raise ValueError(f"back: contact {other.id} was not merged here")
             places.add(place)
-        self._rows[contact.id] = self._row_of(contact, own_place, forms)
+        self._rows[scope, contact.id] = self._row_of(contact, own_place, forms)
         # By creation, so that each is appended to the holders of its forms.
         for place, other, held in sorted(returning, key=_by_place):
-            self._rows[other.id] = self._row_of(other, place, held)  # type: ignore[arg-type]
+            own = scope, other.id
+            self._rows[own] = self._row_of(other, place, held)  # type: ignore[arg-type]
             for id in other.merged_ids:
-                self._redirects[id] = other.id
-            self._redirects[other.id] = self._former_places[other.id] = None
+                self._redirects[scope, id] = other.id
+            self._redirects[own] = self._former_places[own] = None
         self.unordered = True
 
     def redo(self, **parts: Any) -> Redo:
@@ -525,8 +556,13 @@ class IndexStage:
         Args:
             parts: Further parts of a :class:`Redo`.
         """
-        rows = self._index.rows
-        pairs = tuple([(rows.get(id), row) for id, row in self._rows.items()])
+        stored = self._index.rows
+        pairs = tuple(
+            [
+                (stored.get(scope, NO_ROWS).get(id), row)
+                for (scope, id), row in self._rows.items()
+            ]
+        )
         return Redo(
             tuple([pair for pair in pairs if pair[0] is not pair[1]]),
             tuple(self._redirects.items()),
@@ -536,18 +572,23 @@ class IndexStage:
             **parts,
         )
 
-    def _resolve(self, id: str) -> Row | None:
-        """Return the row of the contact that an id resolves to."""
-        row = _either(self._rows, self._index.rows, id)
-        while row is None and (target := self._redirect(id)) is not None:
-            id, row = target, _either(self._rows, self._index.rows, target)
+    def _resolve(self, id: str, scope: str) -> Row | None:
+        """Return the row of the contact that an id of a scope resolves to."""
+        row = self._own_row(id, scope)
+        while row is None and (target := self._redirect(id, scope)) is not None:
+            row = self._own_row(id := target, scope)
         return row
 
-    def _redirect(self, id: str) -> str | None:
-        return _either(self._redirects, self._index.redirects, id)
+    def _own_row(self, id: str, scope: str) -> Row | None:
+        if (scope, id) in self._rows:
+            return self._rows[scope, id]
+        return self._index.rows.get(scope, NO_ROWS).get(id)
 
-    def _former_place(self, id: str) -> int | None:
-        return _either(self._former_places, self._index.former_places, id)
+    def _redirect(self, id: str, scope: str) -> str | None:
+        return _either(self._redirects, self._index.redirects, (scope, id))
+
+    def _former_place(self, id: str, scope: str) -> int | None:
+        return _either(self._former_places, self._index.former_places, (scope, id))
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
         names = self._index.names.of(contact.fields)
@@ -562,7 +603,7 @@ class IndexStage:
 
     def _new_ids(self, contact: Contact) -> tuple[str, ...]:
         """Return the contact's own id, and its ids that do not resolve to it yet."""
-        row, ids = self._resolve(contact.id), contact.ids
+        row, ids = self._resolve(contact.id, contact.scope), contact.ids
         if row is not None and row[ID] == contact.id:
             known = ids_from_row(row)
             # After many merges, one by one, nearly all of its ids are known.
@@ -572,14 +613,12 @@ class IndexStage:
 
     def _replaced_rows(self, ids: tuple[str, ...], scope: str) -> dict[str, Row]:
         """Return the rows of the contacts that a contact replaces, by id."""
-        rows = [row for row in map(self._resolve, ids) if row is not None]
-        replaced = {row[ID]: row for row in rows}
+        rows = [self._resolve(id, scope) for id in ids]
+        replaced = {row[ID]: row for row in rows if row is not None}
         known = {*ids} if len(replaced) > 1 else ids
-        for id, row in replaced.items():
+        for id in replaced:
             if id not in known:
                 raise ValueError(f"id: {ids[0]} already resolves to contact {id}")
-            if row[SCOPE] != scope:
-                raise ValueError(f"scope: contact {id} must stay in its scope")
         return replaced
 
 
@@ -587,5 +626,7 @@ def _by_place(returning: tuple[Any, ...]) -> int:
     return returning[0]  # type: ignore[no-any-return]
 
 
-def _either(staged: dict[str, T | None], stored: dict[str, T], id: str) -> T | None:
-    return staged[id] if id in staged else stored.get(id)
+def _either(
+    staged: dict[Address, T | None], stored: dict[Address, T], at: Address
+) -> T | None:
+    return staged[at] if at in staged else stored.get(at)

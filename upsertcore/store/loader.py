@@ -17,6 +17,7 @@ from upsertcore.model.contact import NO_HISTORY, Parts
 from upsertcore.model.packed_row import (
     ALIASES,
     MERGED_IDS,
+    NO_ROWS,
     pack,
     pack_forms,
     unpack_forms,
@@ -85,17 +86,17 @@ class Loader:
             policy does not take; ``KeyInUse`` for each unique key that another contact
             of its scope holds. Empty if it is loaded.
         """
-        id, _scope, fields, _version, _created_at, _updated_at, history = parts
+        id, scope, fields, _version, _created_at, _updated_at, history = parts
         index, names = self._index, self._index.names.declared
         refusals: list[Refused] = []
         is_whole = self.whole == tuple(fields)
         if (
             not (is_whole or self._known.issuperset(fields))
             or history is not None
-            or id in index.rows
-            or id in index.redirects
+            or id in index.rows.get(scope, NO_ROWS)
+            or (index.redirects and index.has_id(id, scope))
         ):
-            refusals += self._conflicts(id, fields, history or NO_HISTORY)
+            refusals += self._conflicts(id, scope, fields, history or NO_HISTORY)
             if not refusals:
                 names = index.names.of(fields)
         forms = self._free_forms(parts, refusals)
@@ -105,7 +106,7 @@ class Loader:
         index.store_row(None, pack(parts, names, index.next, forms, values))
         if history is not None:
             for merged_id in history[MERGED_IDS]:
-                index.redirects[merged_id] = id
+                index.redirects[scope, merged_id] = id
         return refusals
 
     def _free_forms(self, parts: Parts, refusals: list[Refused]) -> list[Any]:
@@ -146,11 +147,11 @@ class Loader:
         return [*keys_in_use(self._policy, fields, map(unpack_forms, forms), holder)]
 
     def _conflicts(
-        self, id: str, fields: Iterable[str], history: tuple[Any, ...]
+        self, id: str, scope: str, fields: Iterable[str], history: tuple[Any, ...]
     ) -> Iterator[Refused]:
         """Find ids that are in use, and names that the policy lacks."""
         aliases, clocks, merged_ids, _deleted_at = history
-        taken = [one for one in (id, *merged_ids) if one in self._index]
+        taken = [id for id in (id, *merged_ids) if self._index.has_id(id, scope)]
         if taken or id in merged_ids:
             reason = "is a duplicate contact id; keep one of the rows"
             yield InvalidField("id", (*taken, id)[0], reason)

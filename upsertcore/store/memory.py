@@ -273,10 +273,11 @@ class MemoryStore:
                 plan, stamp = decide(make_request(overlay)), stamps[number]
                 stamp.prepare(plan)
                 outcome = stamp.outcome(plan)
-                if outcome.created and overlay.has_id(outcome.contact.id):
-                    raise IdInUse(outcome.contact.id)
+                contact = outcome.contact
+                if outcome.created and overlay.has_id(contact.id, contact.scope):
+                    raise IdInUse(contact.id)
                 if not outcome.unchanged:
-                    overlay.put(outcome.contact, plan.forms)
+                    overlay.put(contact, plan.forms)
                 return outcome
 
             return run(step), overlay
@@ -529,8 +530,9 @@ class MemoryStore:
             return None
         stage = IndexStage(self._index)
         for outcome in changes:
-            if outcome.created and outcome.contact.id in self._index:
-                raise IdInUse(outcome.contact.id)
+            contact = outcome.contact
+            if outcome.created and self._index.has_id(contact.id, contact.scope):
+                raise IdInUse(contact.id)
         for contact, forms in puts:
             stage.put(contact, forms)
         return _record(stage.redo(outcomes=changes, call=call), state)

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, final
 
 from upsertcore.model.stale import stale_reason
@@ -17,7 +18,7 @@ from upsertcore.store.contact_index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
-    from upsertcore.model.view import Forms
+    from upsertcore.model.view import Address, Forms
 
 __all__ = ["Overlay"]
 
@@ -47,24 +48,27 @@ class Overlay:
     def __init__(self, index: ContactIndex) -> None:
         self._index = index
         self._writes = ContactIndex(index.keys, index.names.declared)
-        self._contacts: dict[str, tuple[Contact, Forms]] = {}
+        self._contacts: dict[Address, tuple[Contact, Forms]] = {}
         self._lookups: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self.puts: list[tuple[Contact, Forms]] = []
-        self._places: dict[str, int | None] = {}
+        self._places: dict[Address, int | None] = {}
 
-    def get(self, id: str) -> Contact:
-        """Return the contact that an id resolves to."""
-        return self.get_with_forms(id)[0]
+    def get(self, id: str, scope: str = "") -> Contact:
+        """Return the contact that an id of a scope resolves to."""
+        return self.get_with_forms(id, scope)[0]
 
-    def get_with_forms(self, id: str) -> tuple[Contact, Forms]:
+    def get_with_forms(self, id: str, scope: str = "") -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
-        if id in self._writes:
-            return self._writes.get_with_forms(id)
-        stored = self._contacts.get(id)
+        writes, address = self._writes, (scope, id)
+        if writes.has_id(id, scope):
+            return writes.get_with_forms(id, scope)
+        stored = self._contacts.get(address)
         if stored is None:
-            stored = self._contacts[id] = self._index.get_with_forms(id)
-        target = stored[0].id
-        return self._writes.get_with_forms(target) if target in self._writes else stored
+            stored = self._contacts[address] = self._index.get_with_forms(id, scope)
+        own = stored[0].id
+        if writes.has_id(own, scope):
+            return writes.get_with_forms(own, scope)
+        return stored
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Return the ids of the contacts that hold a form, by creation."""
@@ -73,14 +77,14 @@ class Overlay:
         if stored is None:
             stored = self._lookups[lookup] = self._index.holders(key, form, scope)
         own = self._writes.holders(key, form, scope)
-        if not own and not any(id in self._writes for id in stored):
+        unchanged = [id for id in stored if not self._writes.has_id(id, scope)]
+        if not own and len(unchanged) == len(stored):
             return stored
-        unchanged = [id for id in stored if id not in self._writes]
-        return tuple(sorted([*unchanged, *own], key=self._place))
+        return tuple(sorted([*unchanged, *own], key=partial(self._place, scope)))
 
-    def has_id(self, id: str) -> bool:
-        """Return whether an id is in use, in the batch or in the index."""
-        return id in self._writes or id in self._index
+    def has_id(self, id: str, scope: str = "") -> bool:
+        """Return whether an id is in use in a scope, in the batch or in the index."""
+        return self._writes.has_id(id, scope) or self._index.has_id(id, scope)
 
     def put(self, contact: Contact, forms: Forms) -> None:
         """Add a contact; it replaces the contacts that it has merged."""
@@ -89,16 +93,19 @@ class Overlay:
 
     def stale_reason(self, index: ContactIndex) -> str | None:
         """Return what has changed since it was read; None if nothing has."""
-        for id, place in self._places.items():
+        for (scope, id), place in self._places.items():
             # A merged contact may have been restored since, which changes its place.
-            if index.find_place(id) != place:
+            if index.find_place(id, scope) != place:
                 return f"contact {id} has changed its place in the order of creation"
-        contacts = [(id, contact) for id, (contact, _forms) in self._contacts.items()]
+        contacts = [
+            (id, contact) for (_scope, id), (contact, _) in self._contacts.items()
+        ]
         return stale_reason(index, contacts, self._lookups.items())
 
-    def _place(self, id: str) -> tuple[bool, int]:
-        if id not in self._places:
-            self._places[id] = self._index.find_place(id)
-        stored = self._places[id]
-        own = self._writes.find_place(id) or 0
+    def _place(self, scope: str, id: str) -> tuple[bool, int]:
+        address = scope, id
+        if address not in self._places:
+            self._places[address] = self._index.find_place(id, scope)
+        stored = self._places[address]
+        own = self._writes.find_place(id, scope) or 0
         return stored is None, own if stored is None else stored

@@ -87,7 +87,9 @@ POLICY: Any = None
 STORE: Any = None
 INDEX: Any = None
 ROWS: Mapping[str, Any] = {}
-REDIRECTS: Mapping[str, str] = {}
+"""Scope to rows by id."""
+
+REDIRECTS: Mapping[tuple[str, str], str] = {}
 CHECKS_IDS = True
 """Whether ids come from the caller and must be checked."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from threading import RLock
 
     from upsertcore.model.packed_row import Row
+    from upsertcore.model.view import Address
     from upsertcore.store.idempotency import CallLog
     from upsertcore.store.journal import Journal
 
@@ -69,8 +70,9 @@ class Redo:
 
     Args:
         rows: Each row before and after the write; None if there is none.
-        redirects: Id of a merged contact to the id it resolves to, None to forget it.
-        former_places: Id of a merged contact to its place, None to forget it.
+        redirects: Scope and id of a merged contact, and the id it resolves to; None to
+            forget it.
+        former_places: The same, and its place; None to forget it.
         next: The place of the next new contact.
         unordered: True if a contact returns to an earlier place.
         outcomes: The journal's new entries, in order.
@@ -83,8 +85,8 @@ class Redo:
     """
 
     rows: tuple[tuple[Row | None, Row | None], ...] = ()
-    redirects: tuple[tuple[str, str | None], ...] = ()
-    former_places: tuple[tuple[str, int | None], ...] = ()
+    redirects: tuple[tuple[Address, str | None], ...] = ()
+    former_places: tuple[tuple[Address, int | None], ...] = ()
     next: int = 0
     unordered: bool = False
     outcomes: tuple[Any, ...] = ()

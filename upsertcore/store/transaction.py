@@ -104,7 +104,7 @@ class Stage(View, Protocol):
         """Store a contact; it replaces the contact with its id, if there is one."""
         ...
 
-    def remove(self, id: str) -> Contact:
+    def remove(self, id: str, scope: str) -> Contact:
         """Remove a contact, with its keys and the ids that resolve to it."""
         ...
 
