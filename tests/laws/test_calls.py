@@ -1098,6 +1098,8 @@ class AnyScope(dict[str, Any]):
         return next(iter(self.values()), default)
 
     def __missing__(self, scope: str) -> Any:
+        if not self:
+            raise KeyError(scope)
         return self.get(scope)
 
 
