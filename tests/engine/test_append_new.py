@@ -19,6 +19,7 @@ from upsertcore import (
     rules,
 )
 from upsertcore.rules import append, keep, remove, replace, union
+from upsertcore.values.limits import MAX_VALUES
 
 
 def make_book(
@@ -217,6 +218,46 @@ def test_list_is_cleaned_when_a_primary_joins_it() -> None:
     with pytest.raises(ArithmeticError) as raised:
         broken.merge("c-1", "c-2")
     assert "more: clean" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("on_merge", [keep, union], ids=str)
+def test_list_that_becomes_too_large_is_refused(on_merge: Any) -> None:
+    """The first contact has the largest list that a patch can send."""
+    more = field(on_merge=on_merge)
+    book = make_book(ADA, {**EVE, "more": ["0"]}, more=more)
+    largest = [str(number) for number in range(MAX_VALUES)]
+    book.upsert({"id": 0, "more": largest})
+    before = book.get("c-1")
+
+    with pytest.raises(errors.InvalidField, match="more: must") as caught:
+        book.merge("c-1", "c-2")
+
+    assert (caught.value.holder, book.get("c-1")) == ("c-2", before)
+
+
+def test_keys_that_append_to_one_list_know_its_values() -> None:
+    """Also what the other key has appended to it."""
+    fields = {
+        "id": field(key=normalize.exact),
+        **{name: field() for name in ("work", "home")},
+        "more": field(rule=union, on_merge=union),
+    }
+    keys = {
+        name: key(
+            *(name, "more"), normalize=normalize.email, any_of=True, append_new=True
+        )
+        for name in ("work", "home")
+    }
+    ids = iter(["c-1", "c-2", "c-3"]).__next__
+    book = ContactBook(Policy(first_match("id"), fields, keys=keys), ids=ids)
+    rows = {"work": "a@x", "home": "b@x"}, {"work": "c@x", "home": "C@x"}
+    for row in (*rows, {"work": "c@X", "home": "d@x", "more": ["", "D@x"]}):
+        book.create({**row, "more": row.get("more", ["m@x"])})
+
+    merged = book.merge("c-1", "c-2", "c-3").contact
+
+    assert merged["more"] == ("m@x", "c@x", "", "D@x")
+    book._index.check()
 
 
 def test_limit_counts_the_primaries_of_all_contacts() -> None:

@@ -76,39 +76,53 @@ def absorb_fields(policy: Policy, row: Row, draft: Row, other: Row) -> None:
     clocks = other.get("clocks", {})
     asked = [name for name in policy.fields if about_merges(policy, name)]
     for name in dict.fromkeys([*declared, *other["fields"], *clocks, *asked]):
-        own_rule, line = rule_of(policy, name, {}), policy.fields.get(name)
-        clocked = own_rule is not None and own_rule.by is not None
-        rule = merge_rule(policy, name)
-        value = other["fields"].get(name)
+        line, value = policy.fields.get(name), other["fields"].get(name)
         default = listed(line, line.default) if line else None
-        current = draft["fields"].get(name)
-        is_new = current is None and draft["clocks"].get(name) is None
-        counts_as_absent = value is None or (absent(value, default) and not is_new)
-        if about_merges(policy, name) == "refuse_if":
-            rule = check_allowed(rule, name, value, other)
-        known = None if absent(current, default) else current
-        if rule is not None and rule.name == "last_updated":
-            if not counts_as_absent:
-                take_newer(row, draft, other, name, known, clocked=clocked)
-        elif rule is not None and rule.by is not None:
-            if not counts_as_absent or value is None:
-                take_clocked(draft, other, name, known)
-        elif about_merges(policy, name) == "constant" or (
-            not counts_as_absent
-            and (rule is None or rule.name not in ("ignore", "on_create"))
-        ):
-            new = merge_values(rule, name, (current, known, default), other)
-            other_clock = other.get("clocks", {}).get(name)
-            own_clock = draft["clocks"].get(name)
-            if clocked and value is not None and same(new, value):
-                own_clock = (
-                    max(own_clock, other_clock, key=clock_order)
-                    if same(new, current)
-                    else other_clock
-                )
-            elif clocked and not same(new, current):
-                own_clock = max(own_clock, other_clock, key=clock_order)
-            store(draft, name, new, own_clock)
+        try:
+            absorb_field(policy, row, draft, other, name, default)
+        except errors.InvalidField:
+            # What counts as absent refuses nothing, except where each merge is asked.
+            present = value is None or not absent(value, default)
+            if present or about_merges(policy, name):
+                raise
+
+
+def absorb_field(
+    policy: Policy, row: Row, draft: Row, other: Row, name: str, default: Any
+) -> None:
+    """Merge one field of another contact into a draft of a row."""
+    own_rule = rule_of(policy, name, {})
+    clocked = own_rule is not None and own_rule.by is not None
+    rule = merge_rule(policy, name)
+    value = other["fields"].get(name)
+    current = draft["fields"].get(name)
+    is_new = current is None and draft["clocks"].get(name) is None
+    counts_as_absent = value is None or (absent(value, default) and not is_new)
+    if about_merges(policy, name) == "refuse_if":
+        rule = check_allowed(rule, name, value, other)
+    known = None if absent(current, default) else current
+    if rule is not None and rule.name == "last_updated":
+        if not counts_as_absent:
+            take_newer(row, draft, other, name, known, clocked=clocked)
+    elif rule is not None and rule.by is not None:
+        if not counts_as_absent or value is None:
+            take_clocked(draft, other, name, known)
+    elif about_merges(policy, name) == "constant" or (
+        not counts_as_absent
+        and (rule is None or rule.name not in ("ignore", "on_create"))
+    ):
+        new = merge_values(rule, name, (current, known, default), other)
+        other_clock = other.get("clocks", {}).get(name)
+        own_clock = draft["clocks"].get(name)
+        if clocked and value is not None and same(new, value):
+            own_clock = (
+                max(own_clock, other_clock, key=clock_order)
+                if same(new, current)
+                else other_clock
+            )
+        elif clocked and not same(new, current):
+            own_clock = max(own_clock, other_clock, key=clock_order)
+        store(draft, name, new, own_clock)
 
 
 def join_primary(

@@ -48,7 +48,7 @@ def new_items(key: Key, value: Any, held: set[str]) -> list[Any]:
 
 def appended(
     policy: Policy,
-    key: Key,
+    name: str,
     items: tuple[Any, ...],
     new: Iterable[Any],
     value: Any,
@@ -59,7 +59,7 @@ def appended(
 
     Args:
         policy: The policy.
-        key: A key with ``append_new``.
+        name: The field of the additional values.
         items: The additional values.
         new: The values to append.
         value: The value of the primary, for a refusal.
@@ -68,7 +68,6 @@ def appended(
     Raises:
         InvalidField: If the list is refused.
     """
-    name = key.fields[-1]
     options, joined = policy.field_options(name), (*items, *new)
     clean = options.clean
     try:

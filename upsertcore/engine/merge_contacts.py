@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
-from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.engine.append_new import appended, new_items
@@ -23,7 +22,7 @@ from upsertcore.policy.policy import compiled
 from upsertcore.rules.absent import is_absent
 from upsertcore.rules.clocks import later
 from upsertcore.rules.lists import AppendItems, UnionItems
-from upsertcore.values import NOTHING, empty, same
+from upsertcore.values import NOTHING, empty, freeze, same
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["MergedFields", "set_update_clocks"]
 
 Gather: TypeAlias = "Callable[[Any, Any], Gatherer | None]"
+
+_APPENDING = UnionItems, AppendItems
+"""Gatherers that only append to their list."""
 
 
 @final
@@ -63,6 +65,7 @@ class MergedFields:
             "_before",
             "_defaults",
             "_gatherers",
+            "_grown",
             "_held",
             "_joining",
             "_policy",
@@ -79,7 +82,8 @@ class MergedFields:
         self.clocks: dict[str, Any] = dict(before.clocks)
         self._times: dict[str, str] = {}
         self._joining = [key for key in policy.all_keys if key.append_new]
-        self._held: dict[str, tuple[tuple[Any, ...], set[str]]] = {}
+        self._held: dict[str, tuple[Any, set[str]]] = {}
+        self._grown: dict[str, str] = {}
         names = policy.fields
         self._always = [name for name in names if policy.merge_rule(name).asks_absent]
         self._gatherers: dict[str, Gatherer] = {}
@@ -118,6 +122,8 @@ class MergedFields:
                 self._join(key, primary, other)
         for name, gatherer in self._gatherers.items():
             self._set(name, gatherer.result())
+        for name, id in self._grown.items():
+            _check_size(name, self.fields.get(name), id)
 
     def _has_field(self, name: str) -> bool:
         """Return whether the survivor has a field, or its clock."""
@@ -176,45 +182,56 @@ class MergedFields:
     def _join(self, key: Key, primary: Any, other: Contact) -> None:
         """Append the values of a primary that were left out to the additional ones."""
         name, *others, last = key.fields
-        default = self._defaults.get(name)
-        values = primary, other.get(name)
-        lost = [value for value in values if not is_absent(value, default)]
+        default, values = self._defaults.get(name), (primary, other.get(name))
         held = {*key.field_forms(self._value(name))}
-        if not any(new_items(key, value, {*held}) for value in lost):
+        for each in others:
+            held.update(key.field_forms(self._value(each)))
+        lost = [value for value in values if not is_absent(value, default)]
+        new = [item for value in lost for item in new_items(key, value, held)]
+        listed = self._forms_of_list(key, other)
+        new = [item for item in new if key.form(item) not in listed]
+        if new:
+            self._append(last, tuple(new), other)
+            listed.update(map(str, map(key.form, new)))
+            # The forms of this key are known; others may append to the same list.
+            self._held = {key.name: (self._source(last), listed)}
+
+    def _append(self, name: str, new: tuple[Any, ...], other: Contact) -> None:
+        """Append values to the list of additional ones."""
+        gatherer = self._gatherers.get(name)
+        cleans = self._policy.field_options(name).clean is not None
+        if isinstance(gatherer, _APPENDING) and not cleans:
+            _add(gatherer, name, new, other)
             return
-        items = self._value(last)
+        items = self._value(name)
+        self._gatherers.pop(name, None)
         if empty(items):
             items = ()
         if type(items) is not tuple:
             reason = "must be a list, so that values can be appended"
-            raise InvalidField(last, items, reason, holder=self._before.id)
-        held.update(*[key.field_forms(self._value(each)) for each in others])
-        held |= self._forms_of_list(key, items)
-        new = tuple([item for value in lost for item in new_items(key, value, held)])
-        if new:
-            self._append(key, items, new, other)
+            raise InvalidField(name, items, reason, holder=self._before.id)
+        if cleans:
+            joined = appended(self._policy, name, items, new, None, other.id)
+        else:
+            # Its size is checked once, at the end.
+            joined, self._grown[name] = (*items, *new), other.id
+        self.fields[name] = joined
 
-    def _append(
-        self, key: Key, items: tuple[Any, ...], new: tuple[Any, ...], other: Contact
-    ) -> None:
-        """Append values to the additional ones of a key."""
+    def _source(self, name: str) -> Any:
+        """Return what has the value of a field: a gatherer, or the value itself."""
+        return self._gatherers.get(name, self.fields.get(name))
+
+    def _forms_of_list(self, key: Key, other: Contact) -> set[str]:
+        """Return the forms of the additional values; those that are known cost less."""
         name = key.fields[-1]
-        gatherer = self._gatherers.get(name)
-        cleans = self._policy.field_options(name).clean is not None
-        if cleans or not isinstance(gatherer, UnionItems | AppendItems):
-            self._gatherers.pop(name, None)
-            self._set(name, appended(self._policy, key, items, new, None, other.id))
-            return
-        # The same, without making the list.
-        _add(gatherer, name, new, other)
-
-    def _forms_of_list(self, key: Key, items: tuple[Any, ...]) -> set[str]:
-        """Return the forms of additional values; those that were known cost less."""
-        known, forms = self._held.get(key.name, ((), set()))
-        if len(items) < len(known) or not all(map(is_, items, known)):
-            known, forms = (), set()
-        forms.update(key.field_forms(items[len(known) :]))
-        self._held[key.name] = items, forms
+        source, value = self._source(name), other.get(name)
+        known, forms = self._held.get(key.name, (None, set()))
+        appends = isinstance(source, _APPENDING)
+        if known is not source or not (appends or type(source) is tuple):
+            forms = {*key.field_forms(self._value(name))}
+        elif appends and not is_absent(value, self._defaults.get(name)):
+            forms.update(key.field_forms(value))
+        self._held[key.name] = source, forms
         return forms
 
     def _has_clock(self, name: str) -> bool:
@@ -304,6 +321,14 @@ class MergedFields:
             name: A field under ``last_updated``.
         """
         return self._times.get(name) or _time(self._before, name)
+
+
+def _check_size(name: str, value: Any, holder: str) -> None:
+    """Refuse a list that has become larger than a value may be."""
+    try:
+        freeze(value)
+    except ValueError as error:
+        raise InvalidField(name, value, str(error), holder=holder) from error
 
 
 def _add(gatherer: Gatherer, name: str, value: Any, other: Contact) -> None:

@@ -250,7 +250,7 @@ class Draft:
         own, primaries = self.appended.get(name, (self.after.get(name), ()))
         self.appended[name] = own, (*primaries, key.fields[0])
         new = new_items(key, value, additional)
-        self._put(name, appended(self._policy, key, items, new, value))
+        self._put(name, appended(self._policy, name, items, new, value))
 
     def apply_defaults(self, sent: Fields) -> None:
         """
