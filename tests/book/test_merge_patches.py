@@ -11,7 +11,7 @@ import pytest
 from tests.book.test_merging import ADA, EVE, FIELDS, POLICY, make_book
 from tests.field_options import merging
 from upsertcore import ContactBook, Policy, errors, field, first_match
-from upsertcore.rules import immutable, keep, replace, union
+from upsertcore.rules import immutable, keep, last_updated, latest, replace, union
 
 PATCH = {"name": "Ada King", "phone": "+15550009", "tags": ["p"]}
 
@@ -72,6 +72,32 @@ class TestMergeWithAPatch:
         assert outcome.contact["tags"] == ("p",)
         kept = make_book(Policy(first_match("email"), lines), ADA, EVE)
         assert kept.merge("c-1", "c-2", patch=PATCH).ignored == {"name": "keep"}
+
+    def test_patch_compares_its_clock_with_that_of_the_merged_value(self) -> None:
+        """The value of the other contact came with its clock."""
+        by_time = latest(by="at")
+        lines = {**FIELDS, "at": field(), "city": field(rule=by_time)}
+        oslo, rome = {"city": "Oslo", "at": 1}, {"city": "Rome", "at": 3}
+        policy = Policy(first_match("email"), lines)
+        book = make_book(policy, {**ADA, **oslo}, {**EVE, **rome})
+
+        older = book.plan_merge("c-1", "c-2", patch={"city": "Bern", "at": 2})
+        newer = book.plan_merge("c-1", "c-2", patch={"city": "Bern", "at": 4})
+
+        assert (older.after["city"], older.clocks["city"]) == ("Rome", 3)
+        assert older.ignored == {"city": "latest(by='at')"}
+        assert (newer.after["city"], newer.clocks["city"]) == ("Bern", 4)
+
+    def test_patch_clears_the_update_time_of_a_merged_value(self) -> None:
+        lines = {**FIELDS, "city": field(on_merge=last_updated)}
+        policy = Policy(first_match("email"), lines)
+        book = make_book(policy, {**ADA, "city": "Oslo"}, {**EVE, "city": "Rome"})
+
+        merged = book.plan_merge("c-1", "c-2")
+        patched = book.plan_merge("c-1", "c-2", patch={"city": "Bern"})
+
+        assert (merged.after["city"], "city" in merged.clocks) == ("Rome", True)
+        assert (patched.after["city"], "city" in patched.clocks) == ("Bern", False)
 
     def test_wrong_version_of_the_survivor_is_refused(self) -> None:
         book = make_book()

@@ -12,7 +12,7 @@ import pytest
 import upsertcore.rules
 from tests.field_options import merging
 from upsertcore import ContactBook, Policy, errors, field, first_match, normalize
-from upsertcore.rules import items_by, latest
+from upsertcore.rules import constant, items_by, latest, refuse_if
 from upsertcore.rules.rule import Rule
 from upsertcore.values import freeze, same
 
@@ -23,6 +23,8 @@ NOON = datetime(2024, 1, 2, tzinfo=UTC)
 RULES_WITH_ARGUMENTS: dict[str, Rule] = {
     "latest(by='at')": latest(by="at"),
     "items_by('id')": items_by("id"),
+    "constant('z')": constant("z"),
+    "refuse_if('z')": refuse_if("z"),
 }
 
 
@@ -148,5 +150,6 @@ def test_every_rule_has_cases() -> None:
     rules = {*names, *RULES_WITH_ARGUMENTS}
 
     assert {("merge", name) for name in rules} <= modes
-    assert {("patch", name) for name in rules - {"last_updated"}} <= modes
+    of_merges = {"last_updated", "constant('z')", "refuse_if('z')"}
+    assert {("patch", name) for name in rules - of_merges} <= modes
     assert len(CASES) > 600
