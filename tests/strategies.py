@@ -186,6 +186,7 @@ def overrides(*, strict: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "blank": st.sampled_from((None, "store", "ignore", "clear", "reject")),
         "on_found": st.sampled_from((None, "update", "update", "ignore", "refuse")),
         "on_not_found": st.sampled_from((None, "create", "create", "refuse")),
+        "omitted": st.sampled_from((None, "keep", "clear", "clear")),
     }
     return st.one_of(*[st.just({})] * 2, st.fixed_dictionaries({}, optional=optional))
 

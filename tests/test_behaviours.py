@@ -44,7 +44,7 @@ EXPECTED = {
 }
 OPTIONS = {
     *("scope", "if_version", "rules", "null", "blank"),
-    *("on_found", "on_not_found"),
+    *("on_found", "on_not_found", "omitted"),
 }
 REPORTS = {
     "dedupe": {"scope", "keep"},
@@ -99,6 +99,9 @@ VOCABULARY = {
     *("unique", "on_merge", "rules for one call", "null for one call"),
     *(
         "blank for one call",
+        "on_found for one call",
+        "on_not_found for one call",
+        "omitted for one call",
         "on_not_found: refuse",
         "on_found: refuse",
         "on_found: ignore",

@@ -463,21 +463,26 @@ class InvalidRows(Refused, ValueError):
 
 class MissingField(Refused, ValueError):
     """
-    A required field that a patch lacks when it would create a contact.
+    A required field that a patch lacks when it would create a contact, or replace one.
 
     Args:
         field: The name of the field.
+        is_cleared: Whether the contact has it, and ``omitted="clear"`` would clear it.
 
     >>> str(MissingField("email"))
     'email: is required to create a contact; send a value that is not blank'
+    >>> str(MissingField("email", is_cleared=True))
+    "email: is required, and omitted='clear' would clear it; send it"
     """
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, *, is_cleared: bool = False) -> None:
         super().__init__(field)
-        self.field = field
+        self.field, self.is_cleared = field, is_cleared
 
     def __str__(self) -> str:
         what = "is required to create a contact; send a value that is not blank"
+        if self.is_cleared:
+            what = "is required, and omitted='clear' would clear it; send it"
         return f"{self.field}: {what}"
 
 

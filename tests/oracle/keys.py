@@ -176,7 +176,6 @@ def aliases(
     absorbed: list[Row],
     draft: Row,
     base: Row,
-    sent: Row,
 ) -> Row:
     """List, by key, the earlier forms that a contact keeps."""
     kept, fields = {}, draft["fields"]
@@ -186,7 +185,7 @@ def aliases(
             past = contact.get("aliases", {}).get(key.name, [])
             earlier += held_forms(policy, key, contact) if key.keep_aliases else past
         current = forms(policy, key, fields)
-        cleared = [n for n in key.fields if n in sent and n not in fields]
+        cleared = [n for n in key.fields if n not in fields]
         cleared_values = {n: base[n] for n in cleared if n in base}
         if key.max_forms and cleared_values:
             # A null removes them: as aliases they would count for ever.

@@ -94,14 +94,19 @@ class Oracle(CallLog):
         else:
             for other in absorbed:
                 absorb(self.policy, row or {}, draft, other)
-            merging = PatchMerge(self.policy, draft, plan, rules, new=row is None)
+            merging = PatchMerge(
+                *(self.policy, draft, plan, rules),
+                new=row is None,
+                replaces=options.get("omitted") == "clear",
+                matched_by=matched_by,
+            )
             draft = merge_and_withhold(self, [row, *absorbed], merging, plan)
             if row:
                 keep_update_times(
                     self.policy, row, merging.base, draft, merged=bool(absorbed)
                 )
             base = merging.base["fields"]
-            draft["aliases"] = aliases(self.policy, row, absorbed, draft, base, sent)
+            draft["aliases"] = aliases(self.policy, row, absorbed, draft, base)
             check_result(self, row, absorbed, draft, plan)
         del draft["times"], draft["before"]
         changed = restored or any(not same(draft[p], before.get(p, {})) for p in draft)

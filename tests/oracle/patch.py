@@ -171,6 +171,33 @@ def merge_field(
         ignored[name] = rule.name
 
 
+def clear_omitted(
+    policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row, by: str | None
+) -> None:
+    """Clear what a patch omits, where a null would; *by* is the key that matched."""
+    used = [rule_of(policy, name, rules) for name in [*policy.fields, *rules, ""]]
+    clocks = {rule.by for rule in used if rule}
+    matched = {name for key in policy.all_keys if key.name == by for name in key.fields}
+    kept, missing = {*sent, *ignored, *clocks, *matched}, []
+    for name in [name for name in draft["fields"] if name not in kept]:
+        rule, line = rule_of(policy, name, rules), policy.fields.get(name)
+        default = listed(line, line.default) if line else None
+        clock = sent.get(rule.by)
+        no_clock = empty(clock) or not (is_number(clock) or isinstance(clock, str))
+        stays = rule.name in ("ignore", "on_create") or (rule.by and no_clock)
+        if stays or same(draft["fields"][name], default):
+            continue
+        try:
+            combine(rule, draft, name, None, clock)
+        except errors.InvalidField:
+            continue
+        if name not in draft["fields"]:
+            put_value(draft, name, default)
+            missing += [name] if line and line.required and default is None else []
+    for name in [name for name in policy.fields if name in missing]:
+        raise errors.MissingField(name, is_cleared=True)
+
+
 def note_unchanged(
     policy: Policy, draft: Row, sent: Row, ignored: Row, rules: Row
 ) -> None:

@@ -19,7 +19,7 @@ from tests.oracle.keys import (
     held_forms,
     key_named,
 )
-from tests.oracle.patch import fill_defaults, merge
+from tests.oracle.patch import clear_omitted, fill_defaults, merge
 from tests.oracle.values import same
 from upsertcore import Policy, errors
 
@@ -28,9 +28,18 @@ class PatchMerge:
     """One patch, merged into the contacts found, with or without some of its fields."""
 
     def __init__(
-        self, policy: Policy, base: Row, plan: Row, rules: Row, *, new: bool
+        self,
+        policy: Policy,
+        base: Row,
+        plan: Row,
+        rules: Row,
+        *,
+        new: bool,
+        replaces: bool = False,
+        matched_by: str | None = None,
     ) -> None:
         self.policy, self.base, self.rules, self.new = policy, base, rules, new
+        self.replaces, self.matched_by = replaces and not new, matched_by
         self.sent, self.read = plan["sent"], dict(plan["ignored"])
         self.out: dict[str, str] = {}
 
@@ -45,6 +54,9 @@ class PatchMerge:
         """Merge without some fields; a refusal may replace the ignored fields."""
         draft = deepcopy(self.base)
         ignored = {**self.read, **{n: why for n, why in self.out.items() if why}}
+        if self.replaces:
+            read = self.sent, self.read, self.rules
+            clear_omitted(self.policy, draft, *read, self.matched_by)
         merge(
             *(self.policy, draft, self.sent, ignored, self.rules),
             creating=self.new,

@@ -485,11 +485,11 @@ _WHOLE = (
         "an address, then a phone",
         "engine.decide",
         "_changed_plan",
-        """    draft = _merge(policy, request, target)
+        """    draft = _merge(policy, request, target, match.key)
     holdings = assign_keys(policy, request, draft, target)
     check_max_forms(policy, holdings.forms, target.forms)
     if target""",
-        """    draft = _merge(policy, request, target)
+        """    draft = _merge(policy, request, target, match.key)
     if target.before is not None:
         from attrs import evolve
         early = evolve(target.before, fields=dict(draft.after))

@@ -59,6 +59,7 @@ assert_type(
     Outcome,
 )
 assert_type(book.plan({}, on_found="ignore", on_not_found="create"), Plan)
+assert_type(book.upsert({}, omitted="clear"), Outcome)
 assert_type(
     book.upsert_many([], on_found="refuse", rules=None, null="clear"), Outcomes[Outcome]
 )

@@ -136,7 +136,8 @@ class Book:
                 the book remembers the first.
             options: What this call does in place of the policy: ``rules``, field name
                 to rule; ``null`` and ``blank``, in every field; ``on_found`` and
-                ``on_not_found``.
+                ``on_not_found``; ``omitted="clear"``: the patch replaces the matched
+                contact, so that a field that it omits is cleared, as by null.
 
         Returns:
             What happened, what was withheld and what was ignored.

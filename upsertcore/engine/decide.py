@@ -217,7 +217,7 @@ def _changed_plan(
     policy: Policy, request: Request, match: Match, target: Target
 ) -> Plan:
     """Plan the fields and keys of the contact; it may turn out to be unchanged."""
-    draft = _merge(policy, request, target)
+    draft = _merge(policy, request, target, match.key)
     holdings = assign_keys(policy, request, draft, target)
     check_max_forms(policy, holdings.forms, target.forms)
     if target.before is None or _moves_consulted_key(policy, request, draft.moved):
@@ -225,13 +225,15 @@ def _changed_plan(
     return _plan(policy, request, match, target, draft, holdings)
 
 
-def _merge(policy: Policy, request: Request, target: Target) -> Draft:
+def _merge(
+    policy: Policy, request: Request, target: Target, matched_by: str | None
+) -> Draft:
     """Compute the fields: merge other contacts first, then apply the patch."""
     before = target.before
     draft = Draft(policy, before, request.ignored)
     if target.merged:
         draft.merge_contacts([contact for contact, _forms in target.merged])
-    draft.apply_patch(request.sent, known=before is not None)
+    draft.apply_patch(request.sent, known=before is not None, matched_by=matched_by)
     if before is None:
         draft.apply_defaults(request.sent)
     return draft

@@ -3,8 +3,8 @@ The new fields of a contact: other contacts are merged into it, then a patch app
 
 Rules:
     A draft lives within one decision.
-    The order is: other contacts, one after the other; the fields of the patch; the
-    primaries of keys that append new values.
+    The order is: other contacts, one after the other; the fields that the patch clears
+    by omission; those that it sends; the primaries of keys that append new values.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Draft:
 
     __slots__ = (
         *("_base", "_before", "_ignored_by_read", "_merged", "_moved_by_merge"),
-        *("_policy", "_sent"),
+        *("_omitted", "_policy", "_sent"),
         *("after", "appended", "clocks", "ignored", "moved", "stored", "stored_clocks"),
     )
 
@@ -69,6 +69,7 @@ class Draft:
         self._base: tuple[Fields, Fields] = stored, clocks
         self._moved_by_merge: Iterable[str] = ()
         self._sent: Fields = NOTHING
+        self._omitted: Iterable[str] = ()
         self._ignored_by_read = ignored
         self.moved: set[str] = set()
         self.ignored = dict(ignored)
@@ -104,19 +105,56 @@ class Draft:
             *parts,
         )
 
-    def apply_patch(self, sent: Fields, *, known: bool = False) -> None:
+    def apply_patch(
+        self, sent: Fields, *, known: bool = False, matched_by: str | None = None
+    ) -> None:
         """
         Apply a patch.
 
         Args:
             sent: Field name to frozen value, None for null.
             known: True where the contact is known, False where it is created.
+            matched_by: The name of the key that matched it, None for none.
 
         Raises:
             InvalidField: If a rule refuses a value, or lacks its clock.
+            MissingField: If the patch would clear a required field by omission.
         """
         self._sent = sent
+        if known and self._policy.omitted == "clear":
+            self._omitted = self._omitted_fields(matched_by)
+            self._clear_omitted()
         self._apply(sent, known=known)
+
+    def _omitted_fields(self, matched_by: str | None) -> list[str]:
+        """List what the patch does not name, besides clocks and the matched key."""
+        tables = compiled(self._policy)
+        rules = (*tables.rules.values(), tables.extra_rule)
+        kept = {rule.by for rule in rules} | self._ignored_by_read.keys()
+        key = tables.by_name.get(matched_by or "")
+        kept.update(self._sent, () if key is None else key.fields)
+        return [name for name in self.after if name not in kept]
+
+    def _clear_omitted(self) -> None:
+        """Clear fields as null does; what its rule does not clear stays, unnamed."""
+        tables = compiled(self._policy)
+        defaults = dict(tables.defaults)
+        for name in self._omitted:
+            rule = tables.rules.get(name, tables.extra_rule)
+            default = defaults.get(name)
+            if not rule.on_update or same(self.after[name], default):
+                continue
+            try:
+                self._combine(rule, name, None)
+            except InvalidField as refusal:
+                if refusal.is_from_caller:
+                    raise
+            # As a patch that creates the contact would leave the field.
+            if name not in self.after and default is not None:
+                self._put(name, default)
+        for name in tables.required:
+            if name in self._omitted and name not in self.after:
+                raise MissingField(name, is_cleared=True)
 
     def _apply(self, sent: Fields, *, known: bool) -> None:
         tables, after, moved = compiled(self._policy), self.after, self.moved
@@ -280,9 +318,9 @@ class Draft:
         return self._base[0]
 
     def cleared_values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the former values of those fields that null has cleared."""
-        cleared = [n for n in names if n not in self.after and n in self._sent]
-        return {n: self.base[n] for n in cleared if n in self.base}
+        """Return the former values of those fields that the patch has cleared."""
+        cleared = [n for n in names if n not in self.after and n in self.base]
+        return {n: self.base[n] for n in cleared}
 
     def own_value(self, name: str) -> Any:
         """Return the value of a field without appended values."""
@@ -322,6 +360,7 @@ class Draft:
             **{n: reason for n, reason in left_out.items() if reason},
         }
         sent = {n: value for n, value in self._sent.items() if n not in left_out}
+        self._clear_omitted()
         self._apply(sent, known=self._before is not None)
         if self._before is None:
             self.apply_defaults(self._sent)

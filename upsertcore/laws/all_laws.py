@@ -8,12 +8,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.laws import books, calls, logs, merges, not_stored
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Merge, Trial
+from upsertcore.policy.overrides import CallOptions
 from upsertcore.policy.policy import Policy
 
 __all__ = ["CALLS", "LOGS", "MERGES", "OF_KEYS", "check", "check_log", "check_merge"]
@@ -73,7 +74,11 @@ LOGS: dict[str, LogLaw] = {
 
 
 def check(
-    book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
+    book: ContactBook,
+    patch: Mapping[str, Any],
+    *,
+    scope: str = "",
+    **options: Unpack[CallOptions],
 ) -> tuple[str, ...]:
     """
     Check one call against every law that the policy claims.
@@ -82,6 +87,7 @@ def check(
         book: The book; its contacts are copied, and it is not written.
         patch: The patch to send.
         scope: The tenant.
+        options: The options of the call, as of ``upsert``.
 
     Returns:
         The names of the laws that apply.
@@ -94,9 +100,9 @@ def check(
     >>> "idempotent" in check(ContactBook(policy), {"id": 1})
     True
     """
-    trial = Trial.of(book, patch, scope=scope)
+    trial = Trial.of(book, patch, scope=scope, **options)
     carries = bool(trial.keys_sent)
-    claimed = [name for name in CALLS if claims(book.policy, name, carries=carries)]
+    claimed = [name for name in CALLS if claims(trial.policy, name, carries=carries)]
     return tuple([name for name in claimed if CALLS[name](trial)])
 
 

@@ -83,8 +83,9 @@ def index_follows(trial: Trial) -> bool:
 
 def _may_let_go(trial: Trial, key: Key) -> bool:
     """Return whether a patch may clear a field of a key that has a limit."""
-    cleared = [n for n in key.fields if n in trial.patch]
-    empties = [empty(freeze(trial.patch[name])) for name in cleared]
+    sent = {**dict.fromkeys(key.fields), **trial.patch}
+    names = key.fields if trial.policy.omitted == "clear" else trial.patch
+    empties = [empty(freeze(sent[n])) for n in key.fields if n in names]
     return key.max_forms is not None and any(empties)
 
 

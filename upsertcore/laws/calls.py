@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import InvalidField, NoMatchKey, Refused
@@ -141,7 +142,12 @@ def _holds(
 
 
 def omitted_is_unchanged(trial: Trial) -> bool:
-    """Fields that are not sent, or are ignored, and other contacts stay unchanged."""
+    """
+    Fields that are not sent, or are ignored, and other contacts stay unchanged.
+
+    With ``omitted="clear"``, a field that is not sent is cleared, or has its default,
+    unless it is a clock or of the key that matched, or its rule does not take null.
+    """
     first = trial.first
     if isinstance(first, Refused):
         return False
@@ -150,6 +156,9 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     after = [contact for contact in trial.after if contact.id != first.contact.id]
     require("omitted_is_unchanged", before == after, "another contact has changed")
     if first.before is None:
+        return True
+    if trial.policy.omitted == "clear" and trial.policy.on_found != "ignore":
+        _check_cleared(trial, first)
         return True
     if first.merged:
         _check_kept(trial, first, {*first.before, *trial.patch})
@@ -160,6 +169,36 @@ def omitted_is_unchanged(trial: Trial) -> bool:
         may = name in trial.patch and _may_move(trial, name)
         require("omitted_is_unchanged", kept or may, f"{name} has moved")
     return True
+
+
+def _check_cleared(trial: Trial, first: Outcome) -> None:
+    """Check that what a contact still has, and is not sent, may not be cleared."""
+    policy, tables = trial.policy, compiled(trial.policy)
+    clocks = {policy.field_options(name).rule.by for name in policy.fields}
+    clocks |= {tables.extra_rule.by}
+    key = tables.by_name.get(first.matched_by or "")
+    stay = {*trial.patch, *clocks, *appended_fields(trial, first)}
+    stay.update(() if key is None else key.fields)
+    for name in first.contact.fields.keys() - stay:
+        value, default = first.contact[name], dict(tables.defaults).get(name)
+        words = f"{name} is not sent, and is {value!r} still"
+        may = same(value, default) or _stays_at_null(trial, first, name)
+        require("omitted_is_unchanged", may, words)
+
+
+def _stays_at_null(trial: Trial, first: Outcome, name: str) -> bool:
+    """Return whether null does not change a field, by its rule."""
+    rule, value = trial.policy.field_options(name).rule, first.contact[name]
+    pair: Any = (value, None)
+    if rule.by is not None:
+        clock = dict(trial.sent).get(rule.by)  # type: ignore[arg-type]
+        if type(clock) not in (str, int, float) or empty(clock):
+            return True
+        pair = (first.contact.clocks.get(name), value), (clock, None)
+    try:
+        return not rule.on_update or same(rule.combine(*pair), pair[0])
+    except ValueError:
+        return True
 
 
 def _check_kept(trial: Trial, first: Outcome, known: set[str]) -> None:

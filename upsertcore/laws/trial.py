@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, Unpack, final
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
@@ -22,6 +22,7 @@ from upsertcore.errors import Refused
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.held_forms import held_forms
+from upsertcore.policy.overrides import CallOptions, with_overrides
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.store.contact_index import index_for
 from upsertcore.store.journal import Entry
@@ -153,10 +154,16 @@ class Trial:
 
     @classmethod
     def of(
-        cls, book: ContactBook, patch: Mapping[str, Any], *, scope: str = ""
+        cls,
+        book: ContactBook,
+        patch: Mapping[str, Any],
+        *,
+        scope: str = "",
+        **options: Unpack[CallOptions],
     ) -> Trial:
         """Make a trial from the present contacts of a book."""
-        return cls(book.policy, state_of(book), patch, scope)
+        policy = with_overrides(book.policy, **options)
+        return cls(policy, state_of(book), patch, scope)
 
     @property
     def before(self) -> tuple[Contact, ...]:

@@ -1,5 +1,5 @@
 """
-Per-call overrides: rules, null, blank, on_found and on_not_found of one call.
+Per-call overrides: what one call does in place of the policy.
 
 Rules:
     The policy itself does not change; the call uses a copy of it.
@@ -27,7 +27,7 @@ from upsertcore.policy.fields import (
 from upsertcore.values import describe, list_names, show_value
 
 if TYPE_CHECKING:
-    from upsertcore.policy.policy import OnFound, OnNotFound, Policy
+    from upsertcore.policy.policy import Omitted, OnFound, OnNotFound, Policy
     from upsertcore.rules.rule import Rule
 
 __all__ = ["CallOptions", "settings_of", "with_overrides"]
@@ -51,6 +51,8 @@ class CallOptions(TypedDict, total=False):
     """What happens if the patch matches a contact."""
     on_not_found: OnNotFound | None
     """What happens if it matches none."""
+    omitted: Omitted | None
+    """What becomes of the fields that the patch omits: they stay, or are cleared."""
 
 
 _OPTIONS = (*CallOptions.__annotations__,)
@@ -64,7 +66,7 @@ def settings_of(options: CallOptions) -> tuple[Any, ...]:
         TypeError: If there is no such option.
 
     >>> settings_of({"null": "ignore"})
-    (None, 'ignore', None, None, None)
+    (None, 'ignore', None, None, None, None)
     """
     for name in options:
         if name not in _OPTIONS:
@@ -80,6 +82,7 @@ def with_overrides(
     blank: Blank | None = None,
     on_found: OnFound | None = None,
     on_not_found: OnNotFound | None = None,
+    omitted: Omitted | None = None,
 ) -> Policy:
     """
     Return the policy with the overrides of one call.
@@ -91,6 +94,7 @@ def with_overrides(
         blank: The ``blank`` option of every field.
         on_found: In place of the policy's.
         on_not_found: In place of the policy's.
+        omitted: What becomes of the fields that the patch omits; None: they stay.
 
     Returns:
         The policy itself where there are no overrides.
@@ -108,7 +112,8 @@ def with_overrides(
     >>> with_overrides(policy, {"email": keep}).fields["email"].rule
     keep
     """
-    given = {"on_found": on_found, "on_not_found": on_not_found}
+    given: dict[str, str | None] = {"on_found": on_found, "on_not_found": on_not_found}
+    given["omitted"] = omitted
     changed = {name: value for name, value in given.items() if value is not None}
     if rules is None and null is None and blank is None and not changed:
         return policy

@@ -44,6 +44,7 @@ OnNotFound = Literal["create", "refuse"]
 OnBlocked = Literal["store", "ignore", "refuse"]
 OnDeleted = Literal["forget", "restore", "refuse"]
 OnLimit = Literal["refuse", "drop"]
+Omitted = Literal["keep", "clear"]
 
 
 T = TypeVar("T")
@@ -136,6 +137,8 @@ class Policy:
     on_limit: OnLimit = attrs.field(default="refuse", kw_only=True)
     on_deleted: OnDeleted = attrs.field(default="forget", kw_only=True)
     _compiled: Compiled = attrs.field(init=False, repr=False, eq=False)
+    omitted: Omitted = attrs.field(init=False, repr=False, default="keep")
+    """What becomes of the fields that a call omits; only a call's options set it."""
     _base: Policy | None = attrs.field(init=False, repr=False, default=None)
     _update_time_fields: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
@@ -289,7 +292,7 @@ class Policy:
         Args:
             fields: The options of all declared fields.
             extra_fields: The options of undeclared fields.
-            options: Those of ``on_found`` and ``on_not_found`` that differ.
+            options: ``on_found``, ``on_not_found`` and ``omitted``, where they differ.
 
         Raises:
             InvalidPolicy: If a key conflicts with the rules of its fields, or an option
@@ -323,6 +326,7 @@ class Policy:
                 self._base.with_fields,
                 on_found=self.on_found,
                 on_not_found=self.on_not_found,
+                omitted=self.omitted,
             )
             return copy, (dict(self.fields), self.extra_fields)
         options = {
@@ -406,4 +410,5 @@ _CHOICES: dict[str, Any] = {
     "on_blocked": OnBlocked,
     "on_limit": OnLimit,
     "on_deleted": OnDeleted,
+    "omitted": Omitted,
 }

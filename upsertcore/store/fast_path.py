@@ -258,5 +258,6 @@ def has_fast_path(policy: Policy) -> bool:
     >>> has_fast_path(Policy(first_match("email"), fields))
     True
     """
-    # Keys that exceed a limit are left out of the patch before it is decided on.
-    return policy.on_limit != "drop"
+    # Keys that exceed a limit are left out of the patch before it is decided on, and
+    # fields that it omits may be cleared.
+    return policy.on_limit != "drop" and policy.omitted == "keep"

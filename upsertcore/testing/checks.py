@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
@@ -18,6 +18,7 @@ from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import book_of, state_of, try_upsert
 from upsertcore.model.contact import Contact
+from upsertcore.policy.overrides import CallOptions
 from upsertcore.values import same
 
 __all__ = [
@@ -222,7 +223,11 @@ def comparable(result: Any) -> Any:
 
 
 def batch_results(
-    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, on_duplicates: Any
+    book: ContactBook,
+    batch: list[Mapping[str, Any]],
+    scope: str,
+    on_duplicates: Any,
+    **options: Unpack[CallOptions],
 ) -> tuple[ContactBook, list[Any]]:
     """
     Upsert a batch in a copy of a book, and check that it is the fold of its calls.
@@ -233,6 +238,7 @@ def batch_results(
         scope: The tenant.
         on_duplicates: As ``upsert_many``; patches that it refuses are not part of the
             fold.
+        options: The options of each call.
 
     Returns:
         The copy, and the result of each patch.
@@ -244,23 +250,33 @@ def batch_results(
     copy = book_of(book.policy, state)
     results: list[Any] = [
         *copy.upsert_many(
-            batch, scope=scope, on_refused="collect", on_duplicates=on_duplicates
+            batch,
+            scope=scope,
+            on_refused="collect",
+            on_duplicates=on_duplicates,
+            **options,
         )
     ]
     require("batch_is_fold", len(results) == len(batch), f"{len(results)} results")
-    sequential, expected = fold(book, batch, scope, results)
+    sequential, expected = fold(book, batch, scope, results, **options)
     require("batch_is_fold", repr(expected) == repr(results), f"{expected} one by one")
     require("batch_is_fold", [*sequential] == [*copy], "the contacts differ")
     return copy, results
 
 
 def fold(
-    book: ContactBook, batch: list[Mapping[str, Any]], scope: str, results: list[Any]
+    book: ContactBook,
+    batch: list[Mapping[str, Any]],
+    scope: str,
+    results: list[Any],
+    **options: Unpack[CallOptions],
 ) -> tuple[ContactBook, list[Any]]:
     """Upsert patches one by one in a copy, except those refused as duplicates."""
     copy = book_of(book.policy, state_of(book))
     outcomes = [
-        result if isinstance(result, DuplicatePatch) else try_upsert(copy, patch, scope)
+        result
+        if isinstance(result, DuplicatePatch)
+        else try_upsert(copy, patch, scope, **options)
         for patch, result in zip(batch, results, strict=False)
     ]
     return copy, outcomes

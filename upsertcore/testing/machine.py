@@ -39,6 +39,14 @@ _KEEP = st.sampled_from(("oldest", "newest"))
 _TEXT = st.one_of(rich_text(), st.sampled_from([t for t in texts() if len(t) < 99]))
 _BATCH_MODES = st.sampled_from(("raise", "collect", "atomic"))
 _ON_DUPLICATES = st.sampled_from(("fold", "fold", "refuse_later", "refuse_all"))
+_OPTIONS = st.sampled_from(
+    (
+        *({}, {}, {}, {"null": "ignore", "blank": "clear"}, {"omitted": "clear"}),
+        {"on_found": "update", "on_not_found": "refuse"},
+        *({"on_found": on, "on_not_found": "create"} for on in ("ignore", "refuse")),
+    )
+)
+"""Options of calls that fit every policy."""
 
 
 class BookMachine(RuleBasedStateMachine):
@@ -89,16 +97,16 @@ class BookMachine(RuleBasedStateMachine):
         patch=_PATCH,
         scope=_SCOPE,
         version=st.sampled_from((None, None, None, 1, 2)),
+        options=_OPTIONS,
         retried=st.booleans(),
     )
     def upsert(
-        self, patch: Any, scope: str, version: int | None, *, retried: bool
+        self, patch: Any, scope: str, version: Any, options: Any, *, retried: bool
     ) -> None:
-        """Check every declared law; then upsert, sometimes with ``if_version``."""
-        check(self.book, patch, scope=scope)
-        result = self._call_verb(
-            "upsert", patch, retried=retried, scope=scope, if_version=version
-        )
+        """Check every declared law; then upsert, sometimes with options of the call."""
+        check(self.book, patch, scope=scope, **options)
+        how = {"scope": scope, "if_version": version, **options}
+        result = self._call_verb("upsert", patch, retried=retried, **how)
         if isinstance(result, Outcome):
             before = result.before
             due = None in (version, before) or before.version == version  # type: ignore[union-attr]
@@ -142,24 +150,26 @@ class BookMachine(RuleBasedStateMachine):
         scope=_SCOPE,
         mode=_BATCH_MODES,
         on_duplicates=_ON_DUPLICATES,
+        each=_OPTIONS,
     )
     def upsert_many(
-        self, batch: Any, scope: str, mode: str, on_duplicates: Any
+        self, batch: Any, scope: str, mode: str, on_duplicates: Any, each: Any
     ) -> None:
         """A batch is the fold of its calls, depending on how it handles refusals."""
-        _, results = checks.batch_results(self.book, batch, scope, on_duplicates)
+        book, how = self.book, (scope, on_duplicates)
+        _, results = checks.batch_results(book, batch, *how, **each)
         refused = [n for n, result in enumerate(results) if isinstance(result, Refused)]
         expected = (
             results if mode == "collect" else results[: (*refused, len(results))[0]]
         )
         if mode == "atomic":
             expected = [] if refused else results
-        twin, _ = checks.fold(self.book, batch, scope, expected)
+        twin, _ = checks.fold(book, batch, scope, expected, **each)
         options = {"atomic": True} if mode == "atomic" else {"on_refused": mode}
         self._last = None
         try:
-            actual: Any = self.book.upsert_many(
-                batch, scope=scope, on_duplicates=on_duplicates, **options
+            actual: Any = book.upsert_many(
+                batch, scope=scope, on_duplicates=on_duplicates, **options, **each
             )
         except Refused as error:
             require("batch_is_fold", refused and mode != "collect", f"refused: {error}")
