@@ -37,6 +37,7 @@ EXAMPLES = [
     errors.ChangesNotRetained(0, 10, retains=False),
     errors.InvalidRows(3, (errors.MissingField("email"),)),
     errors.UnknownContact(7),
+    errors.UnknownId("id", "c-9"),
 ]
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "StaleVersion",
     "UnknownContact",
     "UnknownField",
+    "UnknownId",
     "UpdateRefused",
     "UpsertError",
 ]
@@ -675,6 +676,27 @@ class UpdateRefused(Refused):
     def __str__(self) -> str:
         what = f"would change contact {self.id}"
         return f"patch: {what}; to allow that, set on_found='update'"
+
+
+class UnknownId(Refused):
+    """
+    An id that no contact has, where the policy accepts known ids only.
+
+    Args:
+        field: ``id``, or the field that carried it.
+        id: The id.
+
+    >>> str(UnknownId("id", "c-9"))
+    "id: no contact has 'c-9'; leave it out, or set on_unknown_id='create'"
+    """
+
+    def __init__(self, field: str, id: str) -> None:
+        super().__init__(field, id)
+        self.field, self.id = field, id
+
+    def __str__(self) -> str:
+        advice = "leave it out, or set on_unknown_id='create'"
+        return f"{self.field}: no contact has {show_value(self.id)}; {advice}"
 
 
 class UnknownContact(UpsertError, KeyError):

@@ -40,7 +40,7 @@ OUTCOME = [
     *("also_matched", "merged", "replayed"),
 ]
 PLAN = [
-    *("result", "scope", "after", *OUTCOME[2:-1]),
+    *("result", "scope", "new_id", "after", *OUTCOME[2:-1]),
     *("forms", "aliases", "clocks", "expects", "trace"),
 ]
 

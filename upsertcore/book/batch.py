@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from upsertcore.book.arguments import OnDuplicates, OnRefused
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.outcomes import Outcomes
-from upsertcore.engine.patch import read_patch, request_maker
+from upsertcore.engine.patch import read_with_id, request_maker
 from upsertcore.errors import DuplicatePatch, Refused, row_context, with_row
-from upsertcore.policy.policy import compiled
+from upsertcore.policy.policy import consulted
 from upsertcore.policy.union_find import groups
 
 if TYPE_CHECKING:
@@ -103,11 +103,13 @@ def atomic_batch(
     sent = []
     for row, patch in enumerate(all_patches):
         with row_context(row):
-            sent.append(read_patch(policy, patch))
+            sent.append(read_with_id(policy, patch))
 
     def run(step: WriteStep) -> list[Outcome]:
         def upsert(row: int, _patch: Any) -> Outcome:
-            request = request_maker(policy, sent[row], scope, policy.match)
+            read, own_id = sent[row]
+            options = scope, policy.match
+            request = request_maker(policy, read, *options, own_id=own_id)
             return step(request, partial(decide_request, policy))
 
         call, _patches = refuse_duplicates(policy, upsert, all_patches, on_duplicates)
@@ -247,9 +249,9 @@ def refuse_duplicates(
 def _forms_of(policy: Policy, patch: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return name and form of each key of the strategy that a patch carries."""
     try:
-        sent, _ignored = read_patch(policy, patch)
-        keys = [compiled(policy).by_name[name] for name in policy.match.keys]
-        return [(key.name, form) for key in keys for form in key.forms(sent)]
+        (sent, _ignored), (id, name) = read_with_id(policy, patch)
+        forms = [(name, id)] if id is not None and name in policy.match.keys else []
+        return forms + [(k.name, f) for k in consulted(policy) for f in k.forms(sent)]
     except Refused as refusal:
         if refusal.is_from_caller:
             raise

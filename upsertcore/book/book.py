@@ -36,18 +36,21 @@ from upsertcore.book.purge import make_purge
 from upsertcore.book.scan import contacts_after, has_values, wanted_values
 from upsertcore.book.undo import make_undo
 from upsertcore.engine.conflicts import Conflict, find_conflicts
-from upsertcore.engine.decide import decide_merge, decide_request
+from upsertcore.engine.decide import decide_merge, decide_request, decide_update
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import (
+    NO_ID,
     Request,
     check_scope,
     freeze_field,
     read_patch,
+    read_with_id,
     request_maker,
 )
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, Refused, UnknownContact
+from upsertcore.matching.own_id import own_id_first
 from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
 from upsertcore.model.contact import Contact
@@ -120,6 +123,7 @@ class Book:
         patch: Mapping[str, Any],
         *,
         scope: str = "",
+        id: str | None = None,
         if_version: int | None = None,
         idempotency_key: str | None = None,
         **options: Unpack[CallOptions],
@@ -130,6 +134,9 @@ class Book:
         Args:
             patch: Field name to value; an absent field is omitted, None is null.
             scope: The tenant.
+            id: The contact's own id. A known one decides, and contacts that the keys
+                match are reported; for an unknown one the policy has
+                ``on_unknown_id``.
             if_version: Refuse unless the matched contact has this version.
             idempotency_key: Identifies this call in its scope. A repeated call returns
                 the first outcome, with ``replayed`` set, and does nothing, as long as
@@ -164,20 +171,85 @@ class Book:
         if idempotency_key is not None:
             rules, *settings = settings_of(options) if options else _NO_SETTINGS
             call = idempotency_key, rules, (policy.match, if_version, *settings)
-        if if_version is None and fast_upsert is not None:
+        match = policy.match
+        if id is not None:
+            match = own_id_first(policy.id_field or "", match)
+        elif (
+            if_version is None
+            and fast_upsert is not None
+            and (policy.id_field is None or not _carries(patch, policy.id_field))
+        ):
             remainder = fast_upsert(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, policy)
             if type(remainder) is Outcome:
                 return remainder
-        match = policy.match
-        return self._write(policy, match, patch, scope, remainder, call, if_version)
+        decide = partial(decide_request, if_version=if_version)
+        return self._write(policy, match, patch, scope, remainder, call, decide, id)
+
+    def update(
+        self,
+        id: str,
+        patch: Mapping[str, Any],
+        *,
+        scope: str = "",
+        if_version: int | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Outcome:
+        """
+        Update the contact with an id, whatever its keys are.
+
+        Nothing is matched; all else is as in :meth:`upsert`: rules, unique keys,
+        ``on_key_in_use``. Under a key with ``append_new`` a new primary value replaces
+        the stored one, which is appended to the additional values, unless the patch
+        sends these.
+
+        Args:
+            id: The contact's id, or the id of a contact that was merged into it.
+            patch: As in :meth:`upsert`.
+            scope: The tenant; a contact of another tenant is unknown.
+            if_version: As in :meth:`upsert`.
+            idempotency_key: As in :meth:`upsert`.
+            options: As in :meth:`upsert`.
+
+        Raises:
+            UnknownContact: If there is no such contact.
+            Refused: As :meth:`upsert`.
+
+        Cost:
+            As :meth:`upsert`.
+
+        Laws:
+            Idempotent: a second equal call is ``unchanged``.
+
+        >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
+        >>> fields = {"email": field(key=normalize.email)}
+        >>> policy = Policy(first_match("email"), fields)
+        >>> book = ContactBook(policy, ids=iter(["c-1"]).__next__)
+        >>> _ = book.upsert({"email": "ada@x.org"})
+        >>> book.update("c-1", {"email": "ada@y.org"}).result, len(book)
+        ('updated', 1)
+        """
+        id = plain_id(id)
+        if not id.strip():
+            raise UnknownContact(id)
+        if if_version is not None:
+            check_version(if_version)
+        policy = self._overridden(options)[0]
+        match, call = own_id_first(policy.id_field or "", _NEVER), None
+        if idempotency_key is not None:
+            rules, *settings = settings_of(options)
+            call = idempotency_key, rules, ("update", if_version, *settings)
+        decide = partial(decide_update, id=id, if_version=if_version)
+        return self._write(policy, match, patch, scope, None, call, decide, id)
 
     def create(
         self,
         patch: Mapping[str, Any],
         *,
         scope: str = "",
+        id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Outcome:
         """
@@ -186,30 +258,35 @@ class Book:
         Args:
             patch: Field name to value.
             scope: The tenant.
+            id: The id of the new contact; None for a fresh one.
             idempotency_key: As in :meth:`upsert`; it makes a creation safe to retry.
 
         Raises:
-            Refused: One of its subclasses; nothing has changed.
+            Refused: One of its subclasses; nothing has changed. ``KeyInUse`` if a
+                contact of the tenant has the id, or was merged under it.
 
         Cost:
             Linear in the patch.
         """
-        call, remainder = None, None
+        call, remainder, id_field = None, None, self._policy.id_field
         if idempotency_key is not None:
             call = idempotency_key, None, (_NEVER,)
-        if self._fast_create is not None:
+        has_id = id is not None or (id_field is not None and _carries(patch, id_field))
+        if self._fast_create is not None and not has_id:
             remainder = self._fast_create(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, self._policy)
             if type(remainder) is Outcome:
                 return remainder
-        return self._write(self._policy, _NEVER, patch, scope, remainder, call)
+        how = remainder, call, decide_request, id
+        return self._write(self._policy, _NEVER, patch, scope, *how)
 
     def plan(
         self,
         patch: Mapping[str, Any],
         *,
         scope: str = "",
+        id: str | None = None,
         **options: Unpack[CallOptions],
     ) -> Plan:
         """
@@ -218,6 +295,7 @@ class Book:
         Args:
             patch: Field name to value.
             scope: The tenant.
+            id: As in :meth:`upsert`.
             options: As in :meth:`upsert`.
 
         Returns:
@@ -231,8 +309,11 @@ class Book:
         """
         policy = self._overridden(options)[0]
         scope = check_scope(scope)
-        sent = read_patch(policy, patch)
-        make_request = request_maker(policy, sent, scope, policy.match)
+        sent, own_id = read_with_id(policy, patch, id)
+        match = policy.match
+        if id is not None:
+            match = own_id_first(policy.id_field or "", match)
+        make_request = request_maker(policy, sent, scope, match, own_id=own_id)
         return self._store.plan(make_request, partial(decide_request, policy))
 
     def apply(self, plan: Plan) -> Outcome:
@@ -340,10 +421,11 @@ class Book:
             scope = check_scope(scope)
             run = atomic_batch(policy, patches, scope, on_duplicates)
             return Outcomes(self._store.write_all(run))
-        if on_duplicates == "fold" and fast_upsert_many is not None:
+        is_fast = fast_upsert_many is not None and policy.id_field is None
+        if on_duplicates == "fold" and is_fast:
             by_plan = partial(self._write, policy, policy.match)
             collect = on_refused == "collect"
-            outcomes: Outcomes[Any] = fast_upsert_many(
+            outcomes: Outcomes[Any] = fast_upsert_many(  # type: ignore[misc]
                 patches, scope, by_plan, collect=collect
             )
             return outcomes
@@ -941,15 +1023,20 @@ class Book:
         scope: str,
         remainder: Any,
         call: KeyedCall | None = None,
-        if_version: int | None = None,
+        decide: Callable[..., Plan] = decide_request,
+        id: str | None = None,
     ) -> Outcome:
         """Read a patch once, decide on it, and write the decision."""
         scope = check_scope(scope)
-        forms = {} if remainder is None else remainder.forms
-        sent = (remainder and remainder.read) or read_patch(policy, patch)
+        forms, own_id = {} if remainder is None else remainder.forms, NO_ID
+        sent = remainder and remainder.read
+        if not sent:
+            sent, own_id = read_with_id(policy, patch, id)
+        if call is not None and own_id[0] is not None:
+            call = (*call[:2], (*call[2], own_id[0]))
         return self._store.write(
-            request_maker(policy, sent, scope, match, forms),
-            partial(decide_request, policy, if_version=if_version),
+            request_maker(policy, sent, scope, match, forms, own_id),
+            partial(decide, policy),
             None if call is None else call_key(call, policy, scope, sent),
             remainder,
         )
@@ -989,3 +1076,8 @@ class Book:
             reason = f"must be one of {names}" if names else "is unknown"
             raise InvalidField("key", name, f"{reason}; name a key of the policy")
         return key
+
+
+def _carries(patch: Any, name: str) -> bool:
+    """Return whether a patch has a field, which may be null."""
+    return isinstance(patch, Mapping) and name in patch

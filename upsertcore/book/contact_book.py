@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NoReturn, Unpack, final
 
+from attrs import evolve
+
 from upsertcore.book.arguments import (
     BookOptions,
     check_count,
@@ -239,4 +241,10 @@ def _fast_path(
     has_columns = index.names.declared == tuple(policy.fields)
     if not (has_columns and has_fast_path(policy)):
         return None
+    if policy.id_field in match.keys:
+        # What carries the id takes the general path; without it, the other keys decide.
+        others = [name for name in match.keys if name != policy.id_field]
+        if not others:
+            return None
+        match = evolve(match, keys=tuple(others))
     return FastPath(policy, match, index, store, checks_ids=checks_ids)

@@ -19,7 +19,7 @@ from upsertcore.engine.max_forms import (
 )
 from upsertcore.engine.merge_patch import Draft
 from upsertcore.engine.outcome import result_of
-from upsertcore.engine.patch import Request, check_scope, read_patch, request_maker
+from upsertcore.engine.patch import Request, check_scope, read_with_id, request_maker
 from upsertcore.engine.plan import Plan
 from upsertcore.engine.rematch import check_rematch
 from upsertcore.engine.target import Target, check_not_deleted, target_of
@@ -27,12 +27,15 @@ from upsertcore.engine.trace import absence_reason
 from upsertcore.engine.uniqueness import assign_keys
 from upsertcore.errors import (
     CreateRefused,
+    KeyInUse,
     NoMatchKey,
     StaleVersion,
+    UnknownId,
     UpdateRefused,
 )
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match, Strategy
+from upsertcore.matching.strategies import ALL_AGREE
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from upsertcore.model.view import View
     from upsertcore.policy.policy import Policy
 
-__all__ = ["decide", "decide_merge", "decide_request"]
+__all__ = ["decide", "decide_merge", "decide_request", "decide_update"]
 
 
 def decide(
@@ -87,12 +90,37 @@ def decide(
     """
     scope = check_scope(scope)
     strategy = policy.match if match is None else match
-    fields = read_patch(policy, patch)
-    return decide_request(policy, request_maker(policy, fields, scope, strategy)(index))
+    fields, own_id = read_with_id(policy, patch)
+    make_request = request_maker(policy, fields, scope, strategy, own_id=own_id)
+    return decide_request(policy, make_request(index))
+
+
+def decide_update(
+    policy: Policy, request: Request, id: str, if_version: int | None = None
+) -> Plan:
+    """
+    Decide on a patch of the contact with an id; its keys match nothing.
+
+    Args:
+        policy: The policy.
+        request: As for :func:`decide_request`.
+        id: The id.
+        if_version: As there.
+
+    Raises:
+        UnknownContact: If no contact has the id.
+        Refused: As :func:`decide`.
+    """
+    request.get(id)
+    return decide_request(policy, request, if_version, replaces_primaries=True)
 
 
 def decide_request(
-    policy: Policy, request: Request, if_version: int | None = None
+    policy: Policy,
+    request: Request,
+    if_version: int | None = None,
+    *,
+    replaces_primaries: bool = False,
 ) -> Plan:
     """
     Decide on a patch that was read already.
@@ -101,6 +129,7 @@ def decide_request(
         policy: The policy.
         request: The cleaned patch, and the view to look contacts up in.
         if_version: The version that the contact must have.
+        replaces_primaries: As in ``Draft.apply_patch``.
 
     Raises:
         Refused: As :func:`decide`; ``StaleVersion`` is checked before any rule runs.
@@ -113,9 +142,11 @@ def decide_request(
         check_not_deleted(target)
     if target.before is None and policy.on_not_found == "refuse":
         raise CreateRefused
+    if request.id is not None:
+        _check_own_id(request, request.id, target.before)
     if target.before is not None and policy.on_found == "ignore":
         return _unchanged_plan(policy, request, match, target.before)
-    return _changed_plan(policy, request, match, target)
+    return _changed_plan(policy, request, match, target, replaces_primaries)
 
 
 def decide_merge(
@@ -159,12 +190,15 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
     """Match the contact; return the request without the keys that are dropped."""
     strategy = request.strategy
     try:
-        match = strategy.resolve(strategy.keys, request, PICKS[policy.on_ambiguous])
+        match = strategy.resolve(
+            _consulted(policy, request), request, PICKS[policy.on_ambiguous]
+        )
     except NoMatchKey as error:
         if error.is_from_caller:
             raise
         if policy.on_no_key == "refuse":
-            tried = [name for name in error.tried if name in compiled(policy).by_name]
+            known = {*compiled(policy).by_name, policy.id_field}
+            tried = [name for name in error.tried if name in known]
             reasons = tuple([(name, *absence_reason(request, name)) for name in tried])
             reasons = tuple([(name, why, thaw(value)) for name, why, value in reasons])
             raise NoMatchKey(error.tried, reasons) from None
@@ -174,6 +208,32 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
     if policy.on_limit == "drop" and exceeds_max_forms(policy, request, match):
         return within_max_forms(policy, request, match)
     return match, request
+
+
+def _consulted(policy: Policy, request: Request) -> tuple[str, ...]:
+    """Return the keys to consult: none from an unknown id on that decides."""
+    keys, name = request.strategy.keys, request.id_name
+    if request.id is None or name not in keys or policy.on_unknown_id == "next":
+        return keys
+    consults_all = request.strategy.merges or request.strategy.resolve is ALL_AGREE
+    if consults_all and policy.on_unknown_id == "create":
+        return keys
+    higher = keys[: keys.index(name)]
+    if request.knows(request.id) or any(ids for n in higher for _, ids in request(n)):
+        return keys
+    if policy.on_unknown_id == "refuse":
+        raise UnknownId(name or "id", request.id)
+    return (name,)
+
+
+def _check_own_id(request: Request, id: str, before: Contact | None) -> None:
+    """Ignore an id that is not of the contact; refuse it where nothing is matched."""
+    if id in before.ids if before is not None else not request.knows(id):
+        return
+    name = request.id_name or "id"
+    if before is None and not request.strategy.keys:
+        raise KeyInUse(name, id, request.get(id)[0].id)
+    request.id, request.ignored = None, {**request.ignored, name: "id"}
 
 
 def _check_version(before: Contact | None, version: int) -> None:
@@ -200,7 +260,7 @@ def _unchanged_plan(
         scope=request.scope,
         before=before,
         after=before.fields,
-        matched_by=match.key,
+        matched_by=match.key or None,
         withheld=(),
         ignored=FrozenMap.trusted(ignored),
         also_matched=match.also_matched + match.merged,
@@ -214,10 +274,18 @@ def _unchanged_plan(
 
 
 def _changed_plan(
-    policy: Policy, request: Request, match: Match, target: Target
+    policy: Policy,
+    request: Request,
+    match: Match,
+    target: Target,
+    replaces_primaries: bool = False,  # noqa: FBT001, FBT002 - as decide_request has it
 ) -> Plan:
     """Plan the fields and keys of the contact; it may turn out to be unchanged."""
-    draft = _merge(policy, request, target, match.key)
+    draft = _merge(policy, request, target)
+    how: Any = {"matched_by": match.key, "replaces_primaries": replaces_primaries}
+    draft.apply_patch(request.sent, known=target.before is not None, **how)
+    if target.before is None:
+        draft.apply_defaults(request.sent)
     holdings = assign_keys(policy, request, draft, target)
     check_max_forms(policy, holdings.forms, target.forms)
     if target.before is None or _moves_consulted_key(policy, request, draft.moved):
@@ -225,25 +293,20 @@ def _changed_plan(
     return _plan(policy, request, match, target, draft, holdings)
 
 
-def _merge(
-    policy: Policy, request: Request, target: Target, matched_by: str | None
-) -> Draft:
-    """Compute the fields: merge other contacts first, then apply the patch."""
-    before = target.before
-    draft = Draft(policy, before, request.ignored)
+def _merge(policy: Policy, request: Request, target: Target) -> Draft:
+    """Return a draft of the fields, into which other contacts are merged."""
+    draft = Draft(policy, target.before, request.ignored)
     if target.merged:
         draft.merge_contacts([contact for contact, _forms in target.merged])
-    draft.apply_patch(request.sent, known=before is not None, matched_by=matched_by)
-    if before is None:
-        draft.apply_defaults(request.sent)
     return draft
 
 
 def _moves_consulted_key(policy: Policy, request: Request, moved: set[str]) -> bool:
     """Return whether a field of a consulted key has moved."""
     if moved:
-        for name in request.hits:
-            if not moved.isdisjoint(compiled(policy).by_name[name].fields):
+        by_name = compiled(policy).by_name
+        for name in request.hits.keys() & by_name:
+            if not moved.isdisjoint(by_name[name].fields):
                 return True
     return False
 
@@ -269,7 +332,7 @@ def _plan(
         request.scope,
         target.before,
         draft.stored if result == "unchanged" else _ordered(policy, draft.after),
-        match.key,
+        match.key or None,
         holdings.withheld,
         FrozenMap.trusted(ignored) if ignored else NOTHING,
         tuple(dict.fromkeys(also_matched)) if holdings.others else also_matched,
@@ -279,6 +342,7 @@ def _plan(
         tuple([merged[0] for merged in target.merged]) if target.merged else (),
         policy,
         request,
+        request.id if target.before is None else None,
     )
 
 

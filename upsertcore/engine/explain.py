@@ -99,6 +99,7 @@ _REASONS = {
     "on_found": "existing contacts are not updated",
     "additional": "an additional field holds it",
     "composite": "it shares a key with a blocked value",
+    "id": "it is not the id of this contact",
 }
 
 

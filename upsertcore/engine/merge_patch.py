@@ -51,7 +51,7 @@ class Draft:
 
     __slots__ = (
         *("_base", "_before", "_ignored_by_read", "_merged", "_moved_by_merge"),
-        *("_omitted", "_policy", "_sent"),
+        *("_omitted", "_policy", "_replaces_primaries", "_sent"),
         *("after", "appended", "clocks", "ignored", "moved", "stored", "stored_clocks"),
     )
 
@@ -76,6 +76,7 @@ class Draft:
         self.appended: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._before = before
         self._merged: MergedFields | None = None
+        self._replaces_primaries = False
 
     def merge_contacts(self, others: Iterable[Contact]) -> None:
         """
@@ -106,7 +107,12 @@ class Draft:
         )
 
     def apply_patch(
-        self, sent: Fields, *, known: bool = False, matched_by: str | None = None
+        self,
+        sent: Fields,
+        *,
+        known: bool = False,
+        matched_by: str | None = None,
+        replaces_primaries: bool = False,
     ) -> None:
         """
         Apply a patch.
@@ -115,12 +121,14 @@ class Draft:
             sent: Field name to frozen value, None for null.
             known: True where the contact is known, False where it is created.
             matched_by: The name of the key that matched it, None for none.
+            replaces_primaries: Whether a new primary replaces the stored one, which
+                is then appended, instead of being appended itself.
 
         Raises:
             InvalidField: If a rule refuses a value, or lacks its clock.
             MissingField: If the patch would clear a required field by omission.
         """
-        self._sent = sent
+        self._sent, self._replaces_primaries = sent, replaces_primaries
         if known and self._policy.omitted == "clear":
             self._omitted = self._omitted_fields(matched_by)
             self._clear_omitted()
@@ -216,8 +224,26 @@ class Draft:
     def _apply_primaries(self, primaries: Mapping[str, Key], sent: Fields) -> None:
         rules = compiled(self._policy).rules
         for name, value in sent.items():
-            if name in primaries and not self._is_additional(primaries[name], value):
-                self._apply_rule(rules[name], name, value, known=True)
+            key = primaries.get(name)
+            if key is None or (
+                not self._replaces_primaries and self._is_additional(key, value)
+            ):
+                continue
+            former = self.after.get(name)
+            self._apply_rule(rules[name], name, value, known=True)
+            if self._replaces_primaries and key.append_new:
+                self._append_former(key, former, sent)
+
+    def _append_former(self, key: Key, former: Any, sent: Fields) -> None:
+        """Append a replaced primary to the additional values, unless they are sent."""
+        name = key.fields[-1]
+        if name in sent or self._policy.omitted == "clear":
+            return
+        items, primary = self.after.get(name), self.after.get(key.fields[0])
+        new = new_items(key, former, {*key.forms(self.after)})
+        if new and not empty(primary):
+            held = () if empty(items) else items if type(items) is tuple else (items,)
+            self._put(name, appended(self._policy, name, held, new, former))
 
     def _apply_rule(self, rule: Rule, name: str, value: Any, *, known: bool) -> None:
         """Apply one field of a patch; report it where it is ignored."""

@@ -11,9 +11,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from upsertcore.errors import InvalidField, note_function
+from upsertcore.errors import InvalidField, UnknownContact, note_function
 from upsertcore.model.stale import stale_reason
 from upsertcore.policy.fields import UNUSABLE, as_list
 from upsertcore.policy.policy import compiled
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
 
 __all__ = [
+    "NO_ID",
     "Fields",
+    "OwnId",
     "Request",
     "check_scope",
     "freeze_field",
     "read_patch",
+    "read_with_id",
     "request_maker",
 ]
 
@@ -266,6 +270,59 @@ def freeze_field(
     return result
 
 
+OwnId: TypeAlias = tuple[str | None, str]
+"""The id that the sender gives a contact, if any, and the name of it in a strategy."""
+
+NO_ID: OwnId = None, ""
+"""No id was sent. No key has a blank name."""
+
+
+def read_with_id(
+    policy: Policy, patch: Any, id: str | None = None
+) -> tuple[tuple[dict[str, Any], dict[str, str]], OwnId]:
+    """
+    Read a patch that may carry the contact's own id.
+
+    Args:
+        policy: The policy.
+        patch: What was sent.
+        id: The id that was passed besides it, if any.
+
+    Returns:
+        What :func:`read_patch` returns, without the id, and the id.
+
+    Raises:
+        Refused: As there, or if the id is not text, or differs from *id*.
+
+    >>> from upsertcore import Policy, field, first_match, normalize
+    >>> fields = {"email": field(key=normalize.email)}
+    >>> policy = Policy(first_match("id", "email"), fields, id_field="id")
+    >>> read_with_id(policy, {"id": "c-1", "email": "a@x"})
+    (({'email': 'a@x'}, {}), ('c-1', 'id'))
+    """
+    name = policy.id_field
+    own = None if id is None else _checked_id("id", id)
+    if name is None or not isinstance(patch, Mapping) or name not in patch:
+        return read_patch(policy, patch), (own, name or "")
+    sent = freeze_field(name, patch[name])
+    fields, ignored = read_patch(policy, {n: v for n, v in patch.items() if n != name})
+    if empty(sent):
+        ignored[name] = "null" if sent is None else "blank"
+        return (fields, ignored), (own, name)
+    sent = _checked_id(name, sent)
+    if own is not None and sent != own:
+        reason = "must be the id that was passed besides the patch; send one id"
+        raise InvalidField(name, sent, reason)
+    return (fields, ignored), (sent, name)
+
+
+def _checked_id(name: str, id: Any) -> str:
+    if not isinstance(id, str) or not id.strip():
+        reason = "must be text that is not blank; send the id of the contact"
+        raise InvalidField(name, id, reason)
+    return freeze_field(name, id)  # type: ignore[no-any-return]
+
+
 _NO_DROPPED_KEYS: Mapping[str, tuple[Hits, str]] = {}
 _NO_FORMS: Mapping[str, tuple[str, ...]] = {}
 _NO_POSITIONS: Mapping[str, int] = {}
@@ -283,11 +340,16 @@ class Request:
         scope: The tenant.
         strategy: The match strategy.
         forms: Key name to those forms of the patch that are known already.
+        own_id: The id that the sender gives the contact, and the name under which a
+            strategy consults it.
+
+    ``unknown_ids`` are the ids that were looked up, and that no contact has.
     """
 
     __slots__ = (
         *("_forms", "_index", "_keys", "_positions", "contacts", "dropped_keys"),
-        *("hits", "ignored", "lookups", "scope", "sent", "strategy"),
+        *("hits", "id", "id_name", "ignored", "lookups", "scope", "sent", "strategy"),
+        "unknown_ids",
     )
 
     def __init__(
@@ -298,8 +360,11 @@ class Request:
         scope: str,
         strategy: Strategy,
         forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
+        own_id: OwnId = NO_ID,
     ) -> None:
         self._index, self._keys, self.scope, self._forms = index, keys, scope, forms
+        self.id, self.id_name = own_id
+        self.unknown_ids: dict[str, None] = {}
         self.sent, self.ignored = patch
         self.strategy = strategy
         self.hits: dict[str, Hits] = {}
@@ -322,10 +387,27 @@ class Request:
         """Return each form of a key that the patch carries, with its holders."""
         hits = self.hits.get(name)
         if hits is None:
-            forms = self.forms(self._keys[name], self.sent)
-            hits = tuple([(form, self.holders(name, form)) for form in forms])
+            if name == self.id_name:
+                hits = () if self.id is None else ((self.id, self._holder(self.id)),)
+            else:
+                forms = self.forms(self._keys[name], self.sent)
+                hits = tuple([(form, self.holders(name, form)) for form in forms])
             self.hits[name] = hits
         return hits
+
+    def _holder(self, id: str) -> tuple[str, ...]:
+        return (self.get(id)[0].id,) if self.knows(id) else ()
+
+    def knows(self, id: str) -> bool:
+        """Return whether an id resolves to a contact; the look-up is kept."""
+        if id in self.unknown_ids:
+            return False
+        try:
+            self.get(id)
+        except UnknownContact:
+            self.unknown_ids[id] = None
+            return False
+        return True
 
     def key(self, name: str) -> Key:
         """Return a key of the policy."""
@@ -349,6 +431,8 @@ class Request:
 
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
         """Return the forms of a key that a contact holds."""
+        if name == self.id_name:
+            return self.get(id)[0].ids
         if not self._positions:
             self._positions = {key: number for number, key in enumerate(self._keys)}
         return self.get(id)[1][self._positions[name]]
@@ -378,15 +462,18 @@ class Request:
             reason: Why their fields are ignored.
         """
         dropped = dict.fromkeys(names)
-        fields = dict.fromkeys(
-            [field for name in dropped for field in self._keys[name].fields]
-        )
+        keys = [self._keys[name] for name in dropped if name != self.id_name]
+        fields = dict.fromkeys([field for key in keys for field in key.fields])
         sent = {name: v for name, v in self.sent.items() if name not in fields}
         ignored = {name: reason for name in fields if name in self.sent}
+        own_id = self.id, self.id_name
+        if self.id_name in dropped:
+            own_id, ignored[self.id_name] = (None, self.id_name), reason
         patch = sent, {**self.ignored, **ignored}
         others = self._index, self.scope, self.strategy, self._forms
-        shorter = Request(self._keys, patch, *others)
+        shorter = Request(self._keys, patch, *others, own_id)
         shorter.contacts, shorter.lookups = self.contacts, self.lookups
+        shorter.unknown_ids = self.unknown_ids
         shorter.hits = {n: hits for n, hits in self.hits.items() if n not in dropped}
         shorter.dropped_keys = {
             **self.dropped_keys,
@@ -396,6 +483,10 @@ class Request:
 
     def stale_reason(self, index: View) -> str | None:
         """Return what has changed since the look-ups; None where they still hold."""
+        for id in self.unknown_ids:
+            with suppress(UnknownContact):
+                index.get(id, self.scope)
+                return f"contact {id} was created"
         contacts = ((id, contact) for id, (contact, _) in self.contacts.items())
         lookups = (((*form, self.scope), ids) for form, ids in self.lookups.items())
         return stale_reason(index, contacts, lookups)
@@ -407,6 +498,7 @@ def request_maker(
     scope: str,
     strategy: Strategy,
     forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
+    own_id: OwnId = NO_ID,
 ) -> Callable[[View], Request]:
     """
     Return a function that makes a fresh request of a patch on a view.
@@ -417,6 +509,7 @@ def request_maker(
         scope: The tenant.
         strategy: The match strategy.
         forms: Forms that are known already.
+        own_id: As for :class:`Request`.
 
     >>> from upsertcore import Policy, never
     >>> from upsertcore.store.contact_index import ContactIndex
@@ -424,4 +517,4 @@ def request_maker(
     's'
     """
     keys = compiled(policy).by_name
-    return lambda view: Request(keys, patch, view, scope, strategy, forms)
+    return lambda view: Request(keys, patch, view, scope, strategy, forms, own_id)

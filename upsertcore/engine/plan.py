@@ -50,7 +50,8 @@ class Expects:
     Args:
         versions: Contact id to version, of each contact that was read.
         keys: (key, normal form, ids of its holders) for each look-up of the
-            decision; no ids: the form must still be free.
+            decision; no ids: the form must still be free. An id that no contact had
+            is a form of the id.
 
     >>> Expects(FrozenMap(), (("email", "a@x.org", ()),)).keys
     (('email', 'a@x.org', ()),)
@@ -95,6 +96,7 @@ class Plan(Decision):
         aliases: Key name to those of them that its fields do not have any more.
         clocks: Field name to the clock of its last update.
         merged: Contacts that would be merged into it.
+        new_id: The id that the sender gives a new contact; None for a fresh one.
 
     >>> from upsertcore import ContactBook, Policy, field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -117,6 +119,7 @@ class Plan(Decision):
     merged: tuple[Contact, ...]
     policy: Policy = attrs.field(repr=False)
     _request: Request = attrs.field(repr=False, eq=False)
+    new_id: str | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -132,7 +135,11 @@ class Plan(Decision):
         versions = {
             id: contact.version for id, (contact, _) in request.contacts.items()
         }
-        keys = tuple((key, form, ids) for (key, form), ids in request.lookups.items())
+        name = request.id_name or "id"
+        keys = (
+            *[(key, form, ids) for (key, form), ids in request.lookups.items()],
+            *[(name, id, ()) for id in request.unknown_ids],
+        )
         return Expects(FrozenMap.trusted(versions), keys)
 
     @property
@@ -174,10 +181,10 @@ class Plan(Decision):
         Return a dict of plain values, ready for JSON.
 
         Returns:
-            ``result``, ``scope``, ``after``, ``before``, ``matched_by``, ``changes``,
-            ``withheld``, ``ignored``, ``also_matched``, ``merged``, ``forms``,
-            ``aliases``, ``clocks``, ``expects`` and ``trace``, in this order. A plan is
-            not made of it: to send one to another process, pickle it.
+            ``result``, ``scope``, ``new_id``, ``after``, ``before``, ``matched_by``,
+            ``changes``, ``withheld``, ``ignored``, ``also_matched``, ``merged``,
+            ``forms``, ``aliases``, ``clocks``, ``expects`` and ``trace``, in this
+            order. A plan is not made of it: to send one to another process, pickle it.
 
         Cost:
             Linear in the contacts and their forms.
@@ -192,6 +199,7 @@ class Plan(Decision):
         return {
             "result": self.result,
             "scope": self.scope,
+            "new_id": self.new_id,
             "after": thaw(self.after),
             **decision_dict(self),
             "forms": {key.name: [*forms] for key, forms in keys},

@@ -112,11 +112,21 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
     if _holds_all(policy, request, forms):
         return True
     by_name = dict(zip(compiled(policy).by_name, forms, strict=True))
+    if request.id is not None:
+        by_name[request.id_name] = _future_ids(request, match)
     # A known contact may come before or after the other holders of a form.
     positions = (True,) if match.id is None else (False, True)
     return all(
         _matches_then(policy, request, match, by_name, last=last) for last in positions
     )
+
+
+def _future_ids(request: Request, match: Match) -> tuple[str, ...]:
+    """Return the ids of the contact after the decision."""
+    if match.id is None:
+        return (request.id,)  # type: ignore[return-value]
+    contacts = [request.get(id)[0] for id in (match.id, *match.merged)]
+    return tuple([id for contact in contacts for id in contact.ids])
 
 
 def _holds_all(policy: Policy, request: Request, forms: Forms) -> bool:

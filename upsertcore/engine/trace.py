@@ -114,7 +114,7 @@ def _step(
         reason, _value = absence_reason(request, name)
         note = _NO_KEY_NOTES.get(reason, f"{reason}: no key")
     elif not ids:
-        note = "no match"
+        note = "no contact has it" if name == request.id_name else "no match"
     elif name == matched_by:
         note = "decides"
     elif id in ids:
@@ -164,6 +164,8 @@ def absence_reason(request: Request, name: str) -> tuple[str, Any]:
     >>> absence_reason(request, "phone")
     ('national number', '555-0105')
     """
+    if name == request.id_name:
+        return request.ignored.get(name, "omitted"), None
     sent, key = request.sent, request.key(name)
     parts = [sent[field] for field in key.fields if field in sent]
     absent = [field for field in key.fields if field not in sent]

@@ -39,7 +39,7 @@ from upsertcore.evaluation.report import (
     Spread,
 )
 from upsertcore.evaluation.scores import EXAMPLES, PersonCounts, Scores, score
-from upsertcore.policy.policy import Policy
+from upsertcore.policy.policy import Policy, consulted
 from upsertcore.values import empty, show_value
 
 __all__ = [
@@ -136,7 +136,7 @@ class Evaluator:
         """
         keys = [
             KeyScore(name, self._decided[name], self._right[name])
-            for name in self.book.policy.match.keys
+            for name in [key.name for key in consulted(self.book.policy)]
         ]
         return Report(
             self.scores(),

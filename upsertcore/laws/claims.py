@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from upsertcore.policy.fields import Field
-from upsertcore.policy.policy import Policy, compiled
+from upsertcore.policy.policy import Policy, compiled, consulted
 from upsertcore.rules.rule import Law, Rule
 
 __all__ = ["claims"]
@@ -70,8 +70,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         others = [key for key in policy.all_keys if key.name not in policy.match.keys]
         apart = not any(key.unique for key in others)
         return _declare("commutative", _rules(policy)) and _holds_on(policy) and apart
-    consulted = [compiled(policy).by_name[name] for name in policy.match.keys]
-    unique = bool(consulted) and all(key.unique for key in consulted)
+    keys = consulted(policy)
+    unique = bool(keys) and all(key.unique for key in keys)
     return law != "create_makes_one" or (unique and policy.on_key_in_use == "refuse")
 
 
@@ -110,10 +110,10 @@ def _lines(policy: Policy) -> Iterator[Field]:
 
 def _holds_on(policy: Policy) -> bool:
     """Return whether a contact that a key matched once stays its match for ever."""
-    consulted = [compiled(policy).by_name[name] for name in policy.match.keys]
+    keys = consulted(policy)
     # With several keys, or a key over several fields, a patch may carry a form that its
     # rules leave out. Sent alone it then creates a contact; sent again it matches two.
-    if len(consulted) != 1 or consulted[0].any_of:
+    if len(keys) != 1 or keys[0].any_of:
         return False
     takes = (
         policy.on_not_found == "create"
@@ -121,6 +121,6 @@ def _holds_on(policy: Policy) -> bool:
         and policy.on_deleted == "forget"
     )
     # A patch that is refused for a missing required field may succeed when sent again.
-    always = {*compiled(policy).required} <= {*consulted[0].fields}
+    always = {*compiled(policy).required} <= {*keys[0].fields}
     kept = all(key.keep_aliases and key.max_forms is None for key in policy.all_keys)
     return takes and always and kept and policy.on_no_key == "refuse"

@@ -23,7 +23,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.held_forms import held_forms
 from upsertcore.policy.overrides import CallOptions, with_overrides
-from upsertcore.policy.policy import Policy, compiled
+from upsertcore.policy.policy import Policy, consulted
 from upsertcore.store.contact_index import index_for
 from upsertcore.store.journal import Entry
 from upsertcore.values import same
@@ -212,8 +212,7 @@ class Trial:
         sent = self.sent
         if isinstance(sent, Refused):
             return []
-        by_name = compiled(self.policy).by_name
-        keys = [(name, by_name[name].forms(sent)) for name in self.policy.match.keys]
+        keys = [(key.name, key.forms(sent)) for key in consulted(self.policy)]
         return [(name, forms) for name, forms in keys if forms]
 
     @cached_property

@@ -35,7 +35,7 @@ from upsertcore.rules import keep
 from upsertcore.rules.rule import Rule
 from upsertcore.values import describe
 
-__all__ = ["OnKeyInUse", "Policy", "compiled"]
+__all__ = ["OnKeyInUse", "Policy", "compiled", "consulted"]
 
 OnKeyInUse = Literal["refuse", "withhold", "allow"]
 OnNoKey = Literal["refuse", "create"]
@@ -45,6 +45,7 @@ OnBlocked = Literal["store", "ignore", "refuse"]
 OnDeleted = Literal["forget", "restore", "refuse"]
 OnLimit = Literal["refuse", "drop"]
 Omitted = Literal["keep", "clear"]
+OnUnknownId = Literal["create", "next", "refuse"]
 
 
 T = TypeVar("T")
@@ -80,6 +81,12 @@ class Policy:
         fields: Field name to :func:`field`.
         keys: Key name to :func:`key`, for keys of several fields.
         extra_fields: The :func:`field` of each undeclared field; None refuses them.
+        id_field: The name under which a patch may carry the contact's own id, and by
+            which the strategy may consult it; no field has this name. None: a patch
+            carries no id.
+        on_unknown_id: If an id is consulted that no contact of the scope has:
+            ``"create"`` a contact with it; consult the ``"next"`` keys, and create a
+            contact with it if none matches; or ``"refuse"`` the call.
         on_merge: The rule between two contacts that are merged, for each field that
             has no ``on_merge`` of its own and whose rule has no clock and no sticky
             value. A blank value, and one that equals the field's default, count as
@@ -127,6 +134,7 @@ class Policy:
         eq=_in_order,
     )
     extra_fields: Field | None = attrs.field(default=None, kw_only=True)
+    id_field: str | None = attrs.field(default=None, kw_only=True)
     on_merge: Rule = attrs.field(default=keep, kw_only=True)
     on_ambiguous: OnAmbiguous = attrs.field(default="refuse", kw_only=True)
     on_key_in_use: OnKeyInUse = attrs.field(default="refuse", kw_only=True)
@@ -136,6 +144,7 @@ class Policy:
     on_blocked: OnBlocked = attrs.field(default="store", kw_only=True)
     on_limit: OnLimit = attrs.field(default="refuse", kw_only=True)
     on_deleted: OnDeleted = attrs.field(default="forget", kw_only=True)
+    on_unknown_id: OnUnknownId = attrs.field(default="create", kw_only=True)
     _compiled: Compiled = attrs.field(init=False, repr=False, eq=False)
     omitted: Omitted = attrs.field(init=False, repr=False, default="keep")
     """What becomes of the fields that a call omits; only a call's options set it."""
@@ -150,7 +159,10 @@ class Policy:
         check_rules(keys, fields, on_key_in_use=self.on_key_in_use)
         blocks = self.on_blocked != "store"
         tables = compile_table(fields, keys, self.extra_fields, blocks=blocks)
-        check_match(self.match, tables.by_name, fields, on_limit=self.on_limit)
+        _check_id_field(self.id_field, fields, tables.by_name)
+        others = [name for name in self.match.keys if name != self.id_field]
+        by_key = attrs.evolve(self.match, keys=tuple(others))
+        check_match(by_key, tables.by_name, fields, on_limit=self.on_limit)
         object.__setattr__(self, "_compiled", tables)
         timed = tuple([name for name in fields if self.uses_update_time(name)])
         object.__setattr__(self, "_update_time_fields", timed)
@@ -343,6 +355,23 @@ def compiled(policy: Policy) -> Compiled:
     return policy._compiled  # noqa: SLF001 - private to applications, not to the library
 
 
+def consulted(policy: Policy) -> list[Key]:
+    """Return the keys that the strategy of a policy consults, without ``id_field``."""
+    by_name = compiled(policy).by_name
+    return [by_name[name] for name in policy.match.keys if name != policy.id_field]
+
+
+def _check_id_field(name: Any, *tables: Mapping[str, Any]) -> None:
+    if name is None:
+        return
+    if not isinstance(name, str) or not name.strip():
+        what = f"must be a name, not {describe(name)}"
+        raise InvalidPolicy(f"id_field: {what}; write id_field='id', for example")
+    if any(name in table for table in tables):
+        what = f"{name!r} must not be a field or a key"
+        raise InvalidPolicy(f"id_field: {what}; choose another name for one of them")
+
+
 def _check_table(policy: Policy) -> None:
     if not isinstance(policy.match, Strategy):
         check_not_factory("match", policy.match)
@@ -411,4 +440,5 @@ _CHOICES: dict[str, Any] = {
     "on_limit": OnLimit,
     "on_deleted": OnDeleted,
     "omitted": Omitted,
+    "on_unknown_id": OnUnknownId,
 }

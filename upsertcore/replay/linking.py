@@ -126,6 +126,9 @@ class Linking:
     __slots__ = ("_keys", "_numbers", "_policy", "computes_forms")
 
     def __init__(self, policy: Policy) -> None:
+        if policy.id_field is not None:
+            what = "must be None: ids that a replay makes are not known before it"
+            raise ValueError(f"id_field: {what}; remove it, or use a book")
         consulted = {*policy.match.keys}
         self._policy = policy
         # The number of a key is its position wherever forms are listed per key.

@@ -53,7 +53,7 @@ class Stamp:
 
     def prepare(self, plan: Plan) -> None:
         """Draw what a plan needs."""
-        if plan.before is None and self._id is None:
+        if plan.before is None and plan.new_id is None and self._id is None:
             self._id = checked_id(self._ids())
         if plan.result != "unchanged":
             self.time()
@@ -83,7 +83,8 @@ class Stamp:
         before, after, now = plan.before, plan.after, self._now
         history: Any = plan.aliases, plan.clocks
         if before is None:
-            return Contact(self._id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
+            id: Any = plan.new_id or self._id
+            return Contact(id, plan.scope, after, 1, now, now, *history)  # type: ignore[arg-type]
         if plan.unchanged:
             return before
         version, created = before.version + 1, before.created_at
