@@ -20,7 +20,9 @@ from upsertcore import (
     merge_all,
     never,
     normalize,
+    rules,
 )
+from upsertcore.replay import components
 
 FIELDS: dict[str, Any] = {
     "email": field(key=normalize.email, unique=True),
@@ -386,6 +388,42 @@ class TestBatches:
             False,
             True,
         ]
+
+
+class TestDroppedKeys:
+    """A key that its rule does not store: the id finds the contact again."""
+
+    def make_book(self, *keys: str) -> ContactBook:
+        """Make a book with a contact x, whose phone is always 0."""
+        fields = {
+            **FIELDS,
+            "phone": field(
+                key=normalize.exact, rule=rules.custom(lambda _stored, _sent: "0")
+            ),
+        }
+        policy = Policy(first_match(*keys, "phone"), fields, id_field="id")
+        return ContactBook(policy)
+
+    def test_new_contact_is_found_by_its_id(self) -> None:
+        patch = {"id": "x", "phone": "1", "name": "X"}
+        with pytest.raises(errors.InvalidField, match="would drop"):
+            self.make_book().upsert(patch)
+
+        assert twice(self.make_book("id"), "upsert", patch).created
+
+    def test_known_contact_is_found_by_its_id(self) -> None:
+        book = self.make_book("id", "email")
+        book.create({"id": "x"})
+        patch = {"id": "x", "phone": "1", "email": "x@x.org"}
+
+        assert twice(book, "upsert", patch).updated
+
+
+def test_log_with_ids_is_not_replayed() -> None:
+    """Which component an id belongs to is not known before."""
+    policy = Policy(first_match("id", "email"), FIELDS, id_field="id")
+    with pytest.raises(ValueError, match="id_field: must be None"):
+        components([], policy)
 
 
 def test_two_calls_that_create_one_id_make_one_contact() -> None:

@@ -43,6 +43,7 @@ from upsertcore.engine.patch import (
     NO_ID,
     Request,
     check_scope,
+    checked_id,
     freeze_field,
     read_patch,
     read_with_id,
@@ -53,6 +54,7 @@ from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.matching.own_id import own_id_first
 from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import never
+from upsertcore.matching.visitor import with_visitor
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import BookView, Forms
 from upsertcore.policy.keys import Key
@@ -124,6 +126,7 @@ class Book:
         *,
         scope: str = "",
         id: str | None = None,
+        visitor: str | None = None,
         if_version: int | None = None,
         idempotency_key: str | None = None,
         **options: Unpack[CallOptions],
@@ -137,6 +140,10 @@ class Book:
             id: The contact's own id. A known one decides, and contacts that the keys
                 match are reported; for an unknown one the policy has
                 ``on_unknown_id``.
+            visitor: The id of a contact that turns out to be the person of the patch:
+                it is merged into the contact that the keys match; where they match
+                none, it is the contact. One that holds another value of a key of the
+                patch stays as it is, and is reported.
             if_version: Refuse unless the matched contact has this version.
             idempotency_key: Identifies this call in its scope. A repeated call returns
                 the first outcome, with ``replayed`` set, and does nothing, as long as
@@ -172,8 +179,8 @@ class Book:
             rules, *settings = settings_of(options) if options else _NO_SETTINGS
             call = idempotency_key, rules, (policy.match, if_version, *settings)
         match = policy.match
-        if id is not None:
-            match = own_id_first(policy.id_field or "", match)
+        if id is not None or visitor is not None:
+            match = _with_ids(policy, id, visitor)
         elif (
             if_version is None
             and fast_upsert is not None
@@ -185,7 +192,8 @@ class Book:
             if type(remainder) is Outcome:
                 return remainder
         decide = partial(decide_request, if_version=if_version)
-        return self._write(policy, match, patch, scope, remainder, call, decide, id)
+        how = remainder, call, decide, id, visitor
+        return self._write(policy, match, patch, scope, *how)
 
     def update(
         self,
@@ -287,6 +295,7 @@ class Book:
         *,
         scope: str = "",
         id: str | None = None,
+        visitor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> Plan:
         """
@@ -296,6 +305,7 @@ class Book:
             patch: Field name to value.
             scope: The tenant.
             id: As in :meth:`upsert`.
+            visitor: As in :meth:`upsert`.
             options: As in :meth:`upsert`.
 
         Returns:
@@ -310,10 +320,9 @@ class Book:
         policy = self._overridden(options)[0]
         scope = check_scope(scope)
         sent, own_id = read_with_id(policy, patch, id)
-        match = policy.match
-        if id is not None:
-            match = own_id_first(policy.id_field or "", match)
-        make_request = request_maker(policy, sent, scope, match, own_id=own_id)
+        match = _with_ids(policy, id, visitor)
+        ids: Any = {"own_id": own_id, "visitor": visitor}
+        make_request = request_maker(policy, sent, scope, match, **ids)
         return self._store.plan(make_request, partial(decide_request, policy))
 
     def apply(self, plan: Plan) -> Outcome:
@@ -1025,6 +1034,7 @@ class Book:
         call: KeyedCall | None = None,
         decide: Callable[..., Plan] = decide_request,
         id: str | None = None,
+        visitor: str | None = None,
     ) -> Outcome:
         """Read a patch once, decide on it, and write the decision."""
         scope = check_scope(scope)
@@ -1032,10 +1042,10 @@ class Book:
         sent = remainder and remainder.read
         if not sent:
             sent, own_id = read_with_id(policy, patch, id)
-        if call is not None and own_id[0] is not None:
-            call = (*call[:2], (*call[2], own_id[0]))
+        if call is not None and (own_id[0] is not None or visitor is not None):
+            call = (*call[:2], (*call[2], own_id[0], visitor))
         return self._store.write(
-            request_maker(policy, sent, scope, match, forms, own_id),
+            request_maker(policy, sent, scope, match, forms, own_id, visitor),
             partial(decide, policy),
             None if call is None else call_key(call, policy, scope, sent),
             remainder,
@@ -1076,6 +1086,17 @@ class Book:
             reason = f"must be one of {names}" if names else "is unknown"
             raise InvalidField("key", name, f"{reason}; name a key of the policy")
         return key
+
+
+def _with_ids(policy: Policy, id: str | None, visitor: str | None) -> Strategy:
+    """Return the strategy of a call that names contacts by their ids."""
+    match, name = policy.match, policy.id_field or ""
+    if id is not None:
+        match = own_id_first(name, match)
+    if visitor is not None:
+        checked_id("visitor", visitor)
+        match = with_visitor(match, name)
+    return match
 
 
 def _carries(patch: Any, name: str) -> bool:

@@ -36,6 +36,7 @@ from upsertcore.errors import (
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match, Strategy
 from upsertcore.matching.strategies import ALL_AGREE
+from upsertcore.matching.visitor import VISITOR
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 
@@ -144,6 +145,8 @@ def decide_request(
         raise CreateRefused
     if request.id is not None:
         _check_own_id(request, request.id, target.before)
+    if request.visitor is not None:
+        _check_visitor(policy, request, request.visitor, target)
     if target.before is not None and policy.on_found == "ignore":
         return _unchanged_plan(policy, request, match, target.before)
     return _changed_plan(policy, request, match, target, replaces_primaries)
@@ -218,12 +221,13 @@ def _consulted(policy: Policy, request: Request) -> tuple[str, ...]:
     consults_all = request.strategy.merges or request.strategy.resolve is ALL_AGREE
     if consults_all and policy.on_unknown_id == "create":
         return keys
-    higher = keys[: keys.index(name)]
+    higher = [key for key in keys[: keys.index(name)] if key != VISITOR]
     if request.knows(request.id) or any(ids for n in higher for _, ids in request(n)):
         return keys
     if policy.on_unknown_id == "refuse":
         raise UnknownId(name or "id", request.id)
-    return (name,)
+    visitor = request.visitor
+    return keys if visitor is not None and request.knows(visitor) else (name,)
 
 
 def _check_own_id(request: Request, id: str, before: Contact | None) -> None:
@@ -234,6 +238,18 @@ def _check_own_id(request: Request, id: str, before: Contact | None) -> None:
     if before is None and not request.strategy.keys:
         raise KeyInUse(name, id, request.get(id)[0].id)
     request.id, request.ignored = None, {**request.ignored, name: "id"}
+
+
+def _check_visitor(policy: Policy, request: Request, id: str, target: Target) -> None:
+    """Ignore a visitor that is unknown, or stays as it is; refuse an unknown one."""
+    reason = "visitor"
+    if not request.knows(id):
+        if policy.on_unknown_id == "refuse":
+            raise UnknownId("visitor", id)
+        reason = "id"
+    contacts = [target.before, *[contact for contact, _forms in target.merged]]
+    if not any(contact is not None and id in contact.ids for contact in contacts):
+        request.ignored = {**request.ignored, "visitor": reason}
 
 
 def _check_version(before: Contact | None, version: int) -> None:
@@ -260,7 +276,7 @@ def _unchanged_plan(
         scope=request.scope,
         before=before,
         after=before.fields,
-        matched_by=match.key or None,
+        matched_by=(match.key or "").strip() or None,
         withheld=(),
         ignored=FrozenMap.trusted(ignored),
         also_matched=match.also_matched + match.merged,
@@ -332,7 +348,7 @@ def _plan(
         request.scope,
         target.before,
         draft.stored if result == "unchanged" else _ordered(policy, draft.after),
-        match.key or None,
+        (match.key or "").strip() or None,
         holdings.withheld,
         FrozenMap.trusted(ignored) if ignored else NOTHING,
         tuple(dict.fromkeys(also_matched)) if holdings.others else also_matched,

@@ -100,6 +100,7 @@ _REASONS = {
     "additional": "an additional field holds it",
     "composite": "it shares a key with a blocked value",
     "id": "it is not the id of this contact",
+    "visitor": "the visitor is another contact",
 }
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from upsertcore.errors import InvalidField, UnknownContact, note_function
+from upsertcore.matching.visitor import VISITOR
 from upsertcore.model.stale import stale_reason
 from upsertcore.policy.fields import UNUSABLE, as_list
 from upsertcore.policy.policy import compiled
@@ -43,6 +44,7 @@ __all__ = [
     "OwnId",
     "Request",
     "check_scope",
+    "checked_id",
     "freeze_field",
     "read_patch",
     "read_with_id",
@@ -301,7 +303,7 @@ def read_with_id(
     (({'email': 'a@x'}, {}), ('c-1', 'id'))
     """
     name = policy.id_field
-    own = None if id is None else _checked_id("id", id)
+    own = None if id is None else checked_id("id", id)
     if name is None or not isinstance(patch, Mapping) or name not in patch:
         return read_patch(policy, patch), (own, name or "")
     sent = freeze_field(name, patch[name])
@@ -309,14 +311,27 @@ def read_with_id(
     if empty(sent):
         ignored[name] = "null" if sent is None else "blank"
         return (fields, ignored), (own, name)
-    sent = _checked_id(name, sent)
+    sent = checked_id(name, sent)
     if own is not None and sent != own:
         reason = "must be the id that was passed besides the patch; send one id"
         raise InvalidField(name, sent, reason)
     return (fields, ignored), (sent, name)
 
 
-def _checked_id(name: str, id: Any) -> str:
+def checked_id(name: str, id: Any) -> str:
+    """
+    Check an id that a caller passes.
+
+    Args:
+        name: The argument, or the field of the patch.
+        id: The id.
+
+    Raises:
+        InvalidField: If it is not text, or blank.
+
+    >>> checked_id("visitor", "c-1")
+    'c-1'
+    """
     if not isinstance(id, str) or not id.strip():
         reason = "must be text that is not blank; send the id of the contact"
         raise InvalidField(name, id, reason)
@@ -342,6 +357,7 @@ class Request:
         forms: Key name to those forms of the patch that are known already.
         own_id: The id that the sender gives the contact, and the name under which a
             strategy consults it.
+        visitor: The id of the visitor, if there is one.
 
     ``unknown_ids`` are the ids that were looked up, and that no contact has.
     """
@@ -349,7 +365,7 @@ class Request:
     __slots__ = (
         *("_forms", "_index", "_keys", "_positions", "contacts", "dropped_keys"),
         *("hits", "id", "id_name", "ignored", "lookups", "scope", "sent", "strategy"),
-        "unknown_ids",
+        *("unknown_ids", "visitor"),
     )
 
     def __init__(
@@ -361,9 +377,11 @@ class Request:
         strategy: Strategy,
         forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
         own_id: OwnId = NO_ID,
+        visitor: str | None = None,
     ) -> None:
         self._index, self._keys, self.scope, self._forms = index, keys, scope, forms
         self.id, self.id_name = own_id
+        self.visitor = visitor
         self.unknown_ids: dict[str, None] = {}
         self.sent, self.ignored = patch
         self.strategy = strategy
@@ -387,8 +405,9 @@ class Request:
         """Return each form of a key that the patch carries, with its holders."""
         hits = self.hits.get(name)
         if hits is None:
-            if name == self.id_name:
-                hits = () if self.id is None else ((self.id, self._holder(self.id)),)
+            if name in (self.id_name, VISITOR):
+                id = self.id if name == self.id_name else self.visitor
+                hits = () if id is None else ((id, self._holder(id)),)
             else:
                 forms = self.forms(self._keys[name], self.sent)
                 hits = tuple([(form, self.holders(name, form)) for form in forms])
@@ -429,9 +448,13 @@ class Request:
             entry = self.contacts[id] = self._index.get_with_forms(id, self.scope)
         return entry
 
+    def name_of(self, id: str) -> str:
+        """Return the name under which an id was sent, for messages."""
+        return "visitor" if id == self.visitor else self.id_name or "id"
+
     def held_forms(self, id: str, name: str) -> tuple[str, ...]:
         """Return the forms of a key that a contact holds."""
-        if name == self.id_name:
+        if name in (self.id_name, VISITOR):
             return self.get(id)[0].ids
         if not self._positions:
             self._positions = {key: number for number, key in enumerate(self._keys)}
@@ -471,7 +494,7 @@ class Request:
             own_id, ignored[self.id_name] = (None, self.id_name), reason
         patch = sent, {**self.ignored, **ignored}
         others = self._index, self.scope, self.strategy, self._forms
-        shorter = Request(self._keys, patch, *others, own_id)
+        shorter = Request(self._keys, patch, *others, own_id, self.visitor)
         shorter.contacts, shorter.lookups = self.contacts, self.lookups
         shorter.unknown_ids = self.unknown_ids
         shorter.hits = {n: hits for n, hits in self.hits.items() if n not in dropped}
@@ -499,6 +522,7 @@ def request_maker(
     strategy: Strategy,
     forms: Mapping[str, tuple[str, ...]] = _NO_FORMS,
     own_id: OwnId = NO_ID,
+    visitor: str | None = None,
 ) -> Callable[[View], Request]:
     """
     Return a function that makes a fresh request of a patch on a view.
@@ -510,6 +534,7 @@ def request_maker(
         strategy: The match strategy.
         forms: Forms that are known already.
         own_id: As for :class:`Request`.
+        visitor: As there.
 
     >>> from upsertcore import Policy, never
     >>> from upsertcore.store.contact_index import ContactIndex
@@ -517,4 +542,5 @@ def request_maker(
     's'
     """
     keys = compiled(policy).by_name
-    return lambda view: Request(keys, patch, view, scope, strategy, forms, own_id)
+    ids = own_id, visitor
+    return lambda view: Request(keys, patch, view, scope, strategy, forms, *ids)

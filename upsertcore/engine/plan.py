@@ -135,10 +135,9 @@ class Plan(Decision):
         versions = {
             id: contact.version for id, (contact, _) in request.contacts.items()
         }
-        name = request.id_name or "id"
         keys = (
             *[(key, form, ids) for (key, form), ids in request.lookups.items()],
-            *[(name, id, ()) for id in request.unknown_ids],
+            *[(request.name_of(id), id, ()) for id in request.unknown_ids],
         )
         return Expects(FrozenMap.trusted(versions), keys)
 

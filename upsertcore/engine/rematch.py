@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, final
 from upsertcore.engine.uniqueness import blocked_part_error, key_in_use_error
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.visitor import VISITOR
 from upsertcore.policy.policy import compiled
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
     by_name = dict(zip(compiled(policy).by_name, forms, strict=True))
     if request.id is not None:
         by_name[request.id_name] = _future_ids(request, match)
+    if request.visitor is not None:
+        by_name[VISITOR] = () if match.id is None else _future_ids(request, match)
     # A known contact may come before or after the other holders of a form.
     positions = (True,) if match.id is None else (False, True)
     return all(

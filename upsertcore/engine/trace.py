@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from attrs import frozen
 
+from upsertcore.matching.visitor import VISITOR
 from upsertcore.normalize import phone
 from upsertcore.values import empty
 
@@ -104,8 +105,10 @@ def _step(
 ) -> Step:
     """Explain one key; *decided* is true where an earlier key has decided."""
     hits, reason = request.dropped_keys.get(name, (request.hits.get(name), None))
+    shown = {"": "id", VISITOR: "visitor"}.get(name, name)
     if hits is None:
-        return Step(name, (), (), "not consulted: another key decides alone")
+        return Step(shown, (), (), "not consulted: another key decides alone")
+    is_id = name in (request.id_name, VISITOR)
     forms = tuple(form for form, _ids in hits)
     ids = tuple(dict.fromkeys(id for _form, ids in hits for id in ids))
     if reason is not None:
@@ -114,20 +117,27 @@ def _step(
         reason, _value = absence_reason(request, name)
         note = _NO_KEY_NOTES.get(reason, f"{reason}: no key")
     elif not ids:
-        note = "no contact has it" if name == request.id_name else "no match"
-    elif name == matched_by:
+        note = "no contact has it" if is_id else "no match"
+    elif name == matched_by or (is_id and matched_by is None and id in ids):
         note = "decides"
     elif id in ids:
         note = "agrees"
     elif not merged_ids.isdisjoint(ids):
         note = "matches another contact, which is merged"
-    elif request.strategy.merges:
-        note = "matches another contact, which is not merged"
-    elif decided:
-        note = "matches another contact, but an earlier key has decided"
     else:
-        note = "contradicted by a higher key"
-    return Step(name, forms, ids, note)
+        note = _why_apart(request, name, decided=decided)
+    return Step(shown, forms, ids, note)
+
+
+def _why_apart(request: Request, name: str, *, decided: bool) -> str:
+    """Return why a contact that a key matches has no part in the decision."""
+    if name == VISITOR:
+        return "another contact: it holds another value of a key of the patch"
+    if request.strategy.merges:
+        return "matches another contact, which is not merged"
+    if decided:
+        return "matches another contact, but an earlier key has decided"
+    return "contradicted by a higher key"
 
 
 _NO_KEY_NOTES = {
