@@ -44,7 +44,7 @@ EXPECTED = {
 }
 OPTIONS = {
     *("scope", "if_version", "rules", "null", "blank"),
-    *("on_found", "on_not_found", "omitted"),
+    *("on_found", "on_not_found", "omitted", "visitor"),
 }
 REPORTS = {
     "dedupe": {"scope", "keep"},
@@ -102,6 +102,7 @@ VOCABULARY = {
         "on_found for one call",
         "on_not_found for one call",
         "omitted for one call",
+        "visitor for one call",
         "on_not_found: refuse",
         "on_found: refuse",
         "on_found: ignore",

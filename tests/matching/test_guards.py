@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.matching.probes import BOTH, LATER, NO_HOLDERS, Held, Request, decide
-from upsertcore import first_match, first_present
+from upsertcore import Policy, field, first_match, first_present, merge_all, normalize
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
@@ -187,3 +187,66 @@ def test_guard_looks_up_each_holder_once() -> None:
     match_found = match.resolve(match.keys, request, PICKS["refuse"])
 
     assert (match_found.id, match_found.also_matched, request.count) == (None, ids, 20)
+
+
+class TestMergeAllGuard:
+    """Under a guard ``merge_all`` merges what agrees, and reports the others."""
+
+    KEYS = ("email", "phone", "device")
+
+    @pytest.mark.parametrize(
+        ("guard", "sent", "more", "expected"),
+        [
+            # The holder of the phone has no email.
+            ("if_set", BOTH, {}, Match("c-1", "email", (), ("c-2",))),
+            ("strict", BOTH, {}, Match("c-1", "email", ("c-2",))),
+            # It has another email; or the survivor has another phone.
+            (
+                "if_set",
+                BOTH,
+                {"email": {"z@x": ("c-2",)}},
+                Match("c-1", "email", ("c-2",)),
+            ),
+            (
+                *("if_set", BOTH, {"phone": {"+9": ("c-1",)}}),
+                Match("c-1", "email", ("c-2",)),
+            ),
+            # A contact that is merged by one key stays merged.
+            (
+                *("if_set", {**BOTH, "device": {"d": ("c-2", "c-3")}}, {}),
+                Match("c-1", "email", (), ("c-2", "c-3")),
+            ),
+            # The oldest holder of the first form survives, whatever on_ambiguous is.
+            (
+                *("if_set", {"email": {"a@x": ("c-2", "c-3")}}, {}),
+                Match("c-2", "email", (), ("c-3",)),
+            ),
+            ("if_set", {"email": {"a@x": ()}}, {}, Match()),
+        ],
+        ids=map(str, range(7)),
+    )
+    def test_contacts_that_agree_are_merged(
+        self, guard: Any, sent: Held, more: Held, expected: Match
+    ) -> None:
+        match = merge_all(*self.KEYS, guard=guard)
+
+        assert decide(match, sent, more=more) == expected
+
+    @pytest.mark.parametrize(
+        "more", [{"email": {"z@x": ("c-2",)}}, {"phone": {"+9": ("c-1",)}}]
+    )
+    def test_key_of_another_contact_is_dropped(self, more: Held) -> None:
+        match = merge_all(*self.KEYS, guard="if_set", on_contradiction="drop")
+
+        assert decide(match, BOTH, more=more) == Match(
+            "c-1", "email", ("c-2",), dropped=("phone",)
+        )
+
+    def test_limit_that_drops_keys_is_refused(self) -> None:
+        fields = {
+            name: field(key=normalize.exact, keep_aliases=True, max_forms=2)
+            for name in self.KEYS
+        }
+        match = merge_all(*self.KEYS, guard="if_set")
+        with pytest.raises(InvalidPolicy, match="needs a strategy without a guard"):
+            Policy(match, fields, on_limit="drop")

@@ -75,7 +75,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
     ]
     hit_ids = [*dict.fromkeys(id for _, ids in hits for id in ids)]
     rows = [book.get(id) for id in hit_ids]
-    if strategy.name == "merge_all":
+    if strategy.name == "merge_all" and strategy.guard is None:
         if (
             policy.on_limit == "drop"
             and len(names) > 1
@@ -87,6 +87,8 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         plan["asked"] = {**sent}
         return rows, next((name for name, ids in hits if ids), None)
     plan["asked"] = {**sent}
+    if strategy.name == "merge_all":
+        return match_all_that_agree(book, sent, names, hits, plan)
     plan["also_matched"] += hit_ids
     picks: list[tuple[str, str]] = []
     for name in names:
@@ -105,6 +107,35 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         by_key = {n: dict.fromkeys(i for k, i in picks if k == n) for n in found}
         raise errors.KeysDisagree(tuple((n, tuple(by_key[n])) for n in by_key))
     return [book.get(id) for _, id in picks[:1]], (*(n for n, _ in picks[:1]), None)[0]
+
+
+def match_all_that_agree(
+    book: Any, sent: Row, names: list[str], hits: list[Any], plan: Row
+) -> tuple[list[Row], str | None]:
+    """Find the contacts that a guarded merge_all makes one, survivor first."""
+    policy = book.policy
+    found: list[str] = []
+    found_by = None
+    for name in names:
+        key, counts = key_named(policy, name), False
+        for ids in [ids for other, ids in hits if other == name]:
+            first = found[:1]
+            passing = [
+                id for id in ids if id in first or passes_guard(book, id, sent, name)
+            ]
+            held = held_forms(policy, key, book.get(found[0])) if found else []
+            if held and not {*held} & {*forms(policy, key, sent)}:
+                passing = [id for id in passing if id in first]
+            if passing and not found:
+                found_by = name
+            found += [id for id in passing if id not in found]
+            counts = counts or bool(passing)
+        is_hit = any(ids for other, ids in hits if other == name)
+        if policy.match.on_contradiction == "drop" and is_hit and not counts:
+            drop_key(policy, name, sent, plan["ignored"], "guard")
+    others = [id for _, ids in hits for id in ids if id not in found]
+    plan["also_matched"] += [*dict.fromkeys(others)]
+    return [book.get(id) for id in found], found_by
 
 
 def exceeds_limit(policy: Policy, rows: list[Row], sent: Row) -> bool:

@@ -104,10 +104,8 @@ def finds_who_is_named(trial: Trial) -> bool:
         expected = ids[-1] if policy.on_ambiguous == "newest" else ids[0]
         words = f"expected {expected}: {describe(first)}"
         require(law, expected == matched[0], words)
-    if policy.match.merges and (policy.on_limit, policy.on_found) == (
-        "refuse",
-        "update",
-    ):
+    merges = policy.match.merges and policy.match.guard is None
+    if merges and (policy.on_limit, policy.on_found) == ("refuse", "update"):
         missing = ids_of_holders(trial, keys) - {*matched}
         require(law, not missing, f"{describe(first)}, without {missing}")
     return True

@@ -59,6 +59,7 @@ def nothing_silent(trial: Trial) -> bool:
         missing = ids_of_holders(trial, trial.keys_sent) - {
             first.contact.id,
             *first.also_matched,
+            *[contact.id for contact in first.merged],
         }
         require(
             "nothing_silent",

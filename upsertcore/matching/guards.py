@@ -14,6 +14,7 @@ from typing import final
 from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, NoMatchKey
+from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import (
     Guard,
     Match,
@@ -56,14 +57,25 @@ _CONTRADICTED = -1
 @final
 @frozen
 class GuardedMatch:
-    """``first_match`` under a guard; equal if its options are equal."""
+    """
+    ``first_match`` or ``merge_all`` under a guard; equal if its options are equal.
+
+    Args:
+        strict: Whether a contact that lacks a higher key contradicts it, too.
+        drop: Whether a key none of whose matches count is left out of the patch.
+        merges: Whether the other contacts that count are merged into the first one,
+            unless this one holds other values for the key that matches them.
+    """
 
     strict: bool
     drop: bool
+    merges: bool = False
 
     def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
         """Return the match by the first key that counts."""
         chosen = key = None
+        pick = PICKS["oldest"] if self.merges else pick
+        merged: dict[str, None] = {}
         higher: list[tuple[str, set[str]]] = []
         agreement: dict[str, int] = {}
         all_holders: list[str] = []
@@ -73,6 +85,7 @@ class GuardedMatch:
             raise NoMatchKey(keys)
         for name in carried:
             hit = counted = False
+            forms = {form for form, _holders in probe(name)}
             for _form, holders in probe(name):
                 valid = []
                 for id in holders:
@@ -82,17 +95,34 @@ class GuardedMatch:
                         )
                     if id == chosen or agreement[id] != _CONTRADICTED:
                         valid.append(id)
+                if self.merges and chosen is not None:
+                    valid = self._like(chosen, valid, name, forms, probe)
                 hit, counted = hit or bool(holders), counted or bool(valid)
                 if chosen is None and valid:
                     chosen, key = pick(name, tuple(valid)), name
+                merged.update(dict.fromkeys(valid if self.merges else ()))
                 all_holders += holders
             if self.drop and hit and not counted:
                 dropped.append(name)
             else:
-                higher.append((name, {form for form, _holders in probe(name)}))
+                higher.append((name, forms))
+        others = also_matched(chosen, all_holders)
         return Match(
-            chosen, key, also_matched(chosen, all_holders), dropped=tuple(dropped)
+            chosen,
+            key,
+            tuple([id for id in others if id not in merged]),
+            tuple([id for id in merged if id != chosen]),
+            tuple(dropped),
         )
+
+    def _like(
+        self, chosen: str, ids: list[str], name: str, forms: set[str], probe: Probe
+    ) -> list[str]:
+        """Return the contacts that may be merged into the chosen one by a key."""
+        held = probe.held_forms(chosen, name)
+        if held and forms.isdisjoint(held):
+            return [id for id in ids if id == chosen]
+        return ids
 
     def _agreement(
         self, id: str, compared: int, higher: list[tuple[str, set[str]]], probe: Probe

@@ -126,12 +126,18 @@ def all_agree(*keys: str) -> Strategy:
     return Strategy("all_agree", _names("all_agree", keys), _all_agree)
 
 
-def merge_all(*keys: str) -> Strategy:
+def merge_all(
+    *keys: str, guard: Guard | None = None, on_contradiction: OnContradiction = "keep"
+) -> Strategy:
     """
     Merge all contacts that the keys match into the first one.
 
     Args:
         keys: Names of keys, the most trusted first.
+        guard: When a contact that a lower key matches is not merged: as in
+            :func:`first_match`; and where the survivor holds other values for that
+            lower key. Such a contact is reported.
+        on_contradiction: As in :func:`first_match`.
 
     Returns:
         A strategy. All holders of all forms match, so ``on_ambiguous`` does not apply;
@@ -139,7 +145,7 @@ def merge_all(*keys: str) -> Strategy:
         ``on_merge`` combines the fields; the ids of the others resolve to the survivor.
 
     Raises:
-        InvalidPolicy: If no key is named, or one twice.
+        InvalidPolicy: If no key is named, or one twice, or an option is invalid.
 
     >>> from upsertcore import ContactBook, Policy, field, normalize
     >>> fields = {name: field(key=normalize.exact) for name in ("email", "device")}
@@ -149,7 +155,13 @@ def merge_all(*keys: str) -> Strategy:
     >>> outcome.result, book.get(guest.contact.id).id == ada.contact.id
     ('merged', True)
     """
-    return Strategy("merge_all", _names("merge_all", keys), _merge_all, merges=True)
+    names = _names("merge_all", keys)
+    check_guard(guard, on_contradiction)
+    if guard is None:
+        return Strategy("merge_all", names, _merge_all, merges=True)
+    drop = on_contradiction == "drop"
+    resolve = GuardedMatch(strict=guard == "strict", drop=drop, merges=True)
+    return Strategy("merge_all", names, resolve, guard, on_contradiction, merges=True)
 
 
 def never() -> Strategy:

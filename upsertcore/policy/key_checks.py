@@ -213,18 +213,26 @@ def check_match(
                 reason = f"identifies contacts, but its rule {rule} never stores it"
                 raise InvalidPolicy(f"{field_name}: {reason}; use another rule")
     if on_limit == "drop":
-        if not match.merges:
-            what = "'drop' needs the strategy merge_all"
-            raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
-        # Without aliases a merge would release forms, and the same patch would be below
-        # the limit the next time.
-        for name, key in by_name.items():
-            if key.max_forms is not None and not key.keep_aliases:
-                what = "its max_forms needs keep_aliases=True, for on_limit='drop'"
-                raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
-        _check_droppable(match.keys, by_name)
+        _check_drop_limit(match, by_name)
     if match.on_contradiction == "drop":
         _check_droppable(match.keys[1:], by_name)
+
+
+def _check_drop_limit(match: Strategy, by_name: Mapping[str, Key]) -> None:
+    """Check that keys can be dropped from a patch until it is within its limits."""
+    if not match.merges:
+        what = "'drop' needs the strategy merge_all"
+        raise InvalidPolicy(f"on_limit: {what}; use it, or on_limit='refuse'")
+    if match.guard is not None:
+        what = "'drop' needs a strategy without a guard"
+        raise InvalidPolicy(f"on_limit: {what}; leave the guard out, or 'refuse'")
+    # Without aliases a merge would release forms, and the same patch would be below
+    # the limit the next time.
+    for name, key in by_name.items():
+        if key.max_forms is not None and not key.keep_aliases:
+            what = "its max_forms needs keep_aliases=True, for on_limit='drop'"
+            raise InvalidPolicy(f"{name}: {what}; set it, or on_limit='refuse'")
+    _check_droppable(match.keys, by_name)
 
 
 def _no_key(name: str, by_name: Mapping[str, Key], fields: Mapping[str, Field]) -> str:

@@ -201,12 +201,12 @@ def _match_strategies(
     if not plain:
         factories = (required,) if required else (*factories, merge_all)
     factory = draw(st.sampled_from(factories))
-    if plain or factory is not first_match or len(order) == 1:
+    if plain or factory not in (first_match, merge_all) or len(order) == 1:
         return factory(*order)
     options: Any = {"guard": draw(st.sampled_from(("if_set", "strict", None)))}
     if options["guard"] and _are_separable(order[1:], names):
         options["on_contradiction"] = draw(st.sampled_from(("keep", "drop", "drop")))
-    return first_match(*order, **options)
+    return factory(*order, **options)
 
 
 def _are_separable(order: Iterable[str], names: tuple[str, ...]) -> bool:
@@ -332,7 +332,7 @@ def _rare_options(
         is_whole = isinstance(options.get("person", {}).get("blocked"), tuple)
         choices = ("store", "refuse") if is_whole else ("store", "ignore", "refuse")
         rare["on_blocked"] = draw(st.sampled_from(choices))
-    if match.name == "merge_all" and droppable:
+    if match.name == "merge_all" and droppable and match.guard is None:
         rare["on_limit"] = draw(st.sampled_from(("drop", "drop", "refuse")))
     if match.name == "merge_all" or draw(st.booleans()):
         fields = [*vocabulary.on_merge]
