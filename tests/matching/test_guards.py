@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tests.matching.probes import BOTH, LATER, NO_HOLDERS, Held, Request, decide
-from upsertcore import Policy, field, first_match, first_present, merge_all, normalize
+from upsertcore import (
+    ContactBook,
+    Policy,
+    field,
+    first_match,
+    first_present,
+    merge_all,
+    normalize,
+)
 from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
@@ -250,3 +258,18 @@ class TestMergeAllGuard:
         match = merge_all(*self.KEYS, guard="if_set")
         with pytest.raises(InvalidPolicy, match="needs a strategy without a guard"):
             Policy(match, fields, on_limit="drop")
+
+    def test_dropped_key_makes_no_conflict_of_the_merged_contact(self) -> None:
+        """Whichever path the call takes."""
+        fields = {name: field(key=normalize.exact) for name in self.KEYS}
+        fields["phone"] = field(key=normalize.exact, unique=True)
+        match = merge_all(*self.KEYS, guard="if_set", on_contradiction="drop")
+        book = ContactBook(Policy(match, fields, on_no_key="create"))
+        book.create({"email": "z@x", "phone": "1", "device": "d"})
+        book.create({"device": "d"})
+        book.create({"email": "a@x"})
+        patch = {"email": "a@x", "device": "d", "phone": "1"}
+        outcome = book.upsert(patch)
+
+        assert (outcome.result, outcome.ignored) == ("merged", {"phone": "guard"})
+        assert book.upsert(patch).unchanged

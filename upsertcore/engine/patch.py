@@ -493,7 +493,8 @@ class Request:
         if self.id_name in dropped:
             own_id, ignored[self.id_name] = (None, self.id_name), reason
         patch = sent, {**self.ignored, **ignored}
-        others = self._index, self.scope, self.strategy, self._forms
+        forms = {name: f for name, f in self._forms.items() if name not in dropped}
+        others = self._index, self.scope, self.strategy, forms
         shorter = Request(self._keys, patch, *others, own_id, self.visitor)
         shorter.contacts, shorter.lookups = self.contacts, self.lookups
         shorter.unknown_ids = self.unknown_ids
