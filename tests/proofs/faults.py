@@ -162,10 +162,10 @@ _FINDING = (
         "a look-up goes through every scope",
         "scopes_apart",
         "all become one",
-        "store.contact_index",
-        "ContactIndex.holders",
-        "entry = None if entries is None else entries.get(form)",
-        "entry = next((e[form] for e in self._holders[key].values() if form in e), None)",
+        "engine.patch",
+        "Request.__init__",
+        "= index, keys, scope, forms",
+        "= index, keys, next(iter(getattr(index, 'rows', ())), scope), forms",
     ),
     Fault(
         "those who are hit are found, and not merged",
@@ -221,7 +221,7 @@ _KEYS = (
         "all become one",
         "store.contact_index",
         "ContactIndex.store",
-        "        for was in removed:\n            move(self._holders, was[SCOPE], was, None, rows)\n",
+        "        for was in removed:\n            move(self._holders, was[SCOPE], was, None, self._rows_of(was[SCOPE]))\n",
         "",
     ),
     Fault(
@@ -277,8 +277,8 @@ _FIELDS = (
         "omitted_is_unchanged",
         "one key",
         "engine.decide",
-        "_merge",
-        "    if before is None:\n        draft.apply_defaults(request.sent)",
+        "_changed_plan",
+        "    if target.before is None:\n        draft.apply_defaults(request.sent)",
         "    draft.apply_defaults(request.sent)",
     ),
     Fault(
@@ -485,12 +485,10 @@ _WHOLE = (
         "an address, then a phone",
         "engine.decide",
         "_changed_plan",
-        """    draft = _merge(policy, request, target, match.key)
-    holdings = assign_keys(policy, request, draft, target)
+        """    holdings = assign_keys(policy, request, draft, target)
     check_max_forms(policy, holdings.forms, target.forms)
     if target""",
-        """    draft = _merge(policy, request, target, match.key)
-    if target.before is not None:
+        """    if target.before is not None:
         from attrs import evolve
         early = evolve(target.before, fields=dict(draft.after))
         request._index.put(early, target.forms)
@@ -701,7 +699,7 @@ _UNDONE = (
         "one key",
         "book.undo",
         "make_undo.undo",
-        "            stage.remove(contact.id)\n",
+        "            stage.remove(contact.id, contact.scope)\n",
         "",
     ),
     Fault(
@@ -710,8 +708,8 @@ _UNDONE = (
         "all become one",
         "store.contact_index",
         "IndexStage.split",
-        "self._redirects[other.id] = self._former_places[other.id] = None",
-        "self._former_places[other.id] = None",
+        "self._redirects[own] = self._former_places[own] = None",
+        "self._former_places[own] = None",
     ),
     Fault(
         "contacts that come back are found by no key",
@@ -941,8 +939,8 @@ _NAMED = (
         "one key",
         "book.book",
         "Book.get",
-        "        if contact.scope != scope:\n            raise UnknownContact(id)\n        return contact\n",
-        "        return contact\n",
+        "view.get(id, scope)",
+        "next((c for c in view if id in c.ids), None) or view.get(id, scope)",
     ),
     Fault(
         "a merge takes a contact of another scope",
@@ -950,8 +948,13 @@ _NAMED = (
         "one key",
         "book.book",
         "Book._merging.decide",
-        "                if contact.scope != tenant:\n",
-        "                if contact.scope is None:\n",
+        "            first, *rest = ",
+        """            for id in named:
+                for scope, rows in request._index.rows.items():
+                    if id in rows:
+                        found = request._index.get_with_forms(id, scope)
+                        request.contacts[id] = found
+            first, *rest = """,
     ),
     Fault(
         "a retry passes for the call itself",
