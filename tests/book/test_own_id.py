@@ -16,6 +16,7 @@ from upsertcore import (
     errors,
     field,
     first_match,
+    first_present,
     key,
     merge_all,
     never,
@@ -417,6 +418,17 @@ class TestDroppedKeys:
         patch = {"id": "x", "phone": "1", "email": "x@x.org"}
 
         assert twice(book, "upsert", patch).updated
+
+
+@pytest.mark.parametrize("match", [first_match, first_present, all_agree, merge_all])
+def test_patch_without_an_id_that_is_not_common_is_matched_by_its_keys(
+    match: Any,
+) -> None:
+    """A list of values of a key is decided step by step."""
+    book = make_book(match("id", "email"), id_field="id")
+    outcome = twice(book, "upsert", {"email": ["ada@x.org", "eve@x.org"]})
+
+    assert (outcome.contact.id, outcome.matched_by) == ("c-1", "email")
 
 
 def test_log_with_ids_is_not_replayed() -> None:

@@ -40,7 +40,7 @@ from upsertcore.engine.decide import decide_merge, decide_request, decide_update
 from upsertcore.engine.outcome import Outcome, outcome_from_record
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import (
-    NO_ID,
+    OwnId,
     Request,
     check_scope,
     checked_id,
@@ -1038,7 +1038,8 @@ class Book:
     ) -> Outcome:
         """Read a patch once, decide on it, and write the decision."""
         scope = check_scope(scope)
-        forms, own_id = {} if remainder is None else remainder.forms, NO_ID
+        forms = {} if remainder is None else remainder.forms
+        own_id: OwnId = None, policy.id_field or ""
         sent = remainder and remainder.read
         if not sent:
             sent, own_id = read_with_id(policy, patch, id)
