@@ -350,6 +350,18 @@ def test_id_that_contradicts_a_higher_key_is_left_out() -> None:
     assert outcome.ignored == {"id": "guard"}
 
 
+@pytest.mark.parametrize(
+    ("on_unknown_id", "expected"),
+    [("refuse", "UnknownId"), ("create", "created x"), ("next", "created x")],
+)
+def test_unknown_id_after_a_contradicted_key(on_unknown_id: Any, expected: str) -> None:
+    """What a guard does not let count decides nothing."""
+    match = first_match("email", "phone", "id", guard="if_set")
+    book = make_book(match, id_field="id", on_unknown_id=on_unknown_id)
+
+    assert result_of(book, {"email": "eve@x.org", "id": "x", **BOB}) == expected
+
+
 def test_trace_and_explanation_name_the_id() -> None:
     book = make_book(first_match("id", "phone"), id_field="id", on_unknown_id="next")
     assert [(s.key, s.note) for s in book.plan({"id": "x", **BOB}).trace] == [

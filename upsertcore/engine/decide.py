@@ -222,12 +222,21 @@ def _consulted(policy: Policy, request: Request) -> tuple[str, ...]:
     if consults_all and policy.on_unknown_id == "create":
         return keys
     higher = [key for key in keys[: keys.index(name)] if key != VISITOR]
-    if request.knows(request.id) or any(ids for n in higher for _, ids in request(n)):
+    if request.knows(request.id) or _decide_alone(policy, request, tuple(higher)):
         return keys
     if policy.on_unknown_id == "refuse":
         raise UnknownId(name or "id", request.id)
     visitor = request.visitor
-    return keys if visitor is not None and request.knows(visitor) else (name,)
+    known = visitor is not None and request.knows(visitor)
+    return keys if known else (*higher, name)
+
+
+def _decide_alone(policy: Policy, request: Request, keys: tuple[str, ...]) -> bool:
+    """Return whether keys match a contact; a guard may not let their hits count."""
+    hits = any(ids for name in keys for _, ids in request(name))
+    if not hits or policy.match.guard is None:
+        return hits
+    return policy.match.resolve(keys, request, PICKS[policy.on_ambiguous]).id is not None
 
 
 def _check_own_id(request: Request, id: str, before: Contact | None) -> None:
