@@ -424,6 +424,31 @@ class TestDroppedKeys:
 
         assert twice(self.make_book("id"), "upsert", patch).created
 
+    @pytest.mark.parametrize("options", [{}, {"id_field": "id"}], ids=str)
+    def test_contact_with_another_id_is_found_by_its_key(self, options: Any) -> None:
+        """The id is ignored, now and when the patch is sent again."""
+        phone = field(
+            key=normalize.exact, rule=rules.custom(lambda _stored, _sent: "0")
+        )
+        policy = Policy(
+            first_match("email", "phone"),
+            {**FIELDS, "phone": phone},
+            on_unknown_id="next",
+            **options,
+        )
+        book = ContactBook(policy)
+        book.create({"email": "x@x.org"})
+        outcome = twice(book, "upsert", {"email": "x@x.org", "phone": "1"}, id="x")
+
+        assert (outcome.matched_by, dict(outcome.ignored)) == ("email", {"id": "id"})
+
+    def test_new_contact_with_another_id_is_not_found_by_a_dropped_key(self) -> None:
+        """The id is of another contact, and the strategy does not consult it."""
+        book = self.make_book("email")
+        book.create({"id": "x"})
+        with pytest.raises(errors.InvalidField, match="would drop"):
+            book.upsert({"id": "x", "phone": "1"})
+
     def test_known_contact_is_found_by_its_id(self) -> None:
         book = self.make_book("id", "email")
         book.create({"id": "x"})

@@ -236,7 +236,9 @@ def _decide_alone(policy: Policy, request: Request, keys: tuple[str, ...]) -> bo
     hits = any(ids for name in keys for _, ids in request(name))
     if not hits or policy.match.guard is None:
         return hits
-    return policy.match.resolve(keys, request, PICKS[policy.on_ambiguous]).id is not None
+    return (
+        policy.match.resolve(keys, request, PICKS[policy.on_ambiguous]).id is not None
+    )
 
 
 def _check_own_id(request: Request, id: str, before: Contact | None) -> None:

@@ -113,8 +113,8 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
     if _holds_all(policy, request, forms):
         return True
     by_name = dict(zip(compiled(policy).by_name, forms, strict=True))
-    if request.id is not None:
-        by_name[request.id_name] = _future_ids(request, match)
+    # Without an id there is none to look up: no key has a blank name.
+    by_name[request.id_name] = _future_ids(request, match)
     if request.visitor is not None:
         by_name[VISITOR] = () if match.id is None else _future_ids(request, match)
     # A known contact may come before or after the other holders of a form.
@@ -127,7 +127,7 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
 def _future_ids(request: Request, match: Match) -> tuple[str, ...]:
     """Return the ids of the contact after the decision."""
     if match.id is None:
-        return (request.id,)  # type: ignore[return-value]
+        return () if request.id is None else (request.id,)
     contacts = [request.get(id)[0] for id in (match.id, *match.merged)]
     return tuple([id for contact in contacts for id in contact.ids])
 
