@@ -106,10 +106,15 @@ def policies(
     strict: bool = False,
     wanted: Any = None,
     on_key_in_use: tuple[str, ...] = ("refuse", "withhold", "allow"),
+    own_ids: bool = False,
 ) -> st.SearchStrategy[Policy]:
     """Draw a policy whose functions have fuses; *wanted* makes its match strategy."""
     return kit.policies(
-        strict=strict, match=wanted, on_key_in_use=on_key_in_use, vocabulary=WORDS
+        strict=strict,
+        match=wanted,
+        on_key_in_use=on_key_in_use,
+        vocabulary=WORDS,
+        own_ids=own_ids,
     )
 
 

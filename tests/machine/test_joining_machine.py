@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import settings
+from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, multiple, precondition, rule
 
@@ -66,7 +66,8 @@ class JoiningMachine(UpsertMachine):
     """The same with merges by ids, undoing, deduplication and batches."""
 
     @initialize(
-        policy=policies(), known=st.lists(st.tuples(batches(), scopes()), max_size=3)
+        policy=policies(own_ids=True),
+        known=st.lists(st.tuples(batches(), scopes()), max_size=3),
     )
     def start(self, policy: Policy, known: Any = ()) -> None:
         self.applied: list[tuple[Outcome, Any]] = []
@@ -285,6 +286,7 @@ class JoiningMachine(UpsertMachine):
 
     @rule(
         many=batches(),
+        ids=st.lists(st.sampled_from((None, "c-1", "c-2", "c-3", "x-1")), min_size=5),
         scope=scopes(),
         mode=st.sampled_from(("raise", "collect", "atomic", "atomic", "atomic")),
         on_duplicates=st.sampled_from(ON_DUPLICATES),
@@ -294,6 +296,7 @@ class JoiningMachine(UpsertMachine):
     def upsert_batch(
         self,
         many: list[Any],
+        ids: list[Any],
         scope: str,
         mode: str,
         on_duplicates: Any,
@@ -301,6 +304,9 @@ class JoiningMachine(UpsertMachine):
         calls: int,
     ) -> None:
         options: dict[str, Any] = {"scope": scope, "on_duplicates": on_duplicates}
+        if self.policy.id_field:
+            pairs = zip(many, ids, strict=False)
+            many = [patch | ({"id": id} if id else {}) for patch, id in pairs]
         if mode == "atomic":
             FUSE.light(kind, calls)
             options["atomic"] = True
@@ -329,6 +335,8 @@ class JoiningMachine(UpsertMachine):
             assert before == self.book.dump()
         else:
             twin_text, twin_answer = try_call(twin, answer_texts)
+            if twin_text != text:
+                note(f"{as_json(before)}\nbook:   {text}\noracle: {twin_text}")
             assert twin_text == text
             if isinstance(answer, list):
                 pairs = zip(answer, twin_answer, strict=True)

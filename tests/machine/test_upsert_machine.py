@@ -55,6 +55,7 @@ def outcome_text(outcome: Any) -> str:
     else:
         clocks = dict(outcome.clocks)
         after = {"after": thaw(outcome.after), "scope": outcome.scope, "clocks": clocks}
+        after["new_id"] = outcome.new_id
     withheld = [(w.field, thaw(w.value), w.holder, w.key) for w in outcome.withheld]
     others = {
         "result": outcome.result,
@@ -72,7 +73,8 @@ def answer_text(answer: dict[str, Any]) -> str:
     """Write every part of an answer of the oracle."""
     applied = "contact" in answer
     omitted = {"sent", "asked", "claims", "judged", "draft"}
-    omitted |= {"after", "scope"} if applied else set()
+    omitted |= {"own", "argument", "id", "id_name"}
+    omitted |= {"after", "scope", "new_id"} if applied else set()
     clocks = {} if applied else {"clocks": answer["draft"]["clocks"]}
     return as_json(clocks | {k: v for k, v in answer.items() if k not in omitted})
 
@@ -113,7 +115,7 @@ class UpsertMachine(RuleBasedStateMachine):
         super().__init__()
         FUSE.light("", 0)
 
-    @initialize(policy=policies())
+    @initialize(policy=policies(own_ids=True))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 
@@ -171,6 +173,62 @@ class UpsertMachine(RuleBasedStateMachine):
         )
         if isinstance(answer, Outcome) and answer.unchanged:
             assert answer.before is answer.contact
+
+    def draw_id(self, data: st.DataObject, scope: str) -> str:
+        """Draw an id: of a contact, of one merged or of another scope, or unknown."""
+        ids = [id for at, id in self.known_ids() if at == scope]
+        others = [id for _, id in self.known_ids()]
+        return data.draw(st.sampled_from([*ids * 3, *others, "x-1", "x-2"]))
+
+    @rule(
+        patch=patches(),
+        scope=scopes(),
+        options=overrides(),
+        data=st.data(),
+        verb=st.sampled_from(("upsert", "upsert", "create", "update", "plan")),
+        version=st.sampled_from((None, None, None, None, 1, 2)),
+    )
+    def name_the_contact(
+        self, patch: Any, scope: str, options: Any, data: Any, verb: str, version: Any
+    ) -> None:
+        """Name it by its own id: in the patch, as an argument, or by both."""
+        id = self.draw_id(data, scope)
+        how: dict[str, Any] = {"scope": scope}
+        where = data.draw(st.integers(0, 3))
+        if self.policy.id_field is not None and where:
+            absent = st.sampled_from((*[id] * 12, None, " ", 7, "x-1"))
+            patch = {**patch, "id": data.draw(absent)}
+        if verb == "update" or self.policy.id_field is None or where != 1:
+            how["id"] = id
+        if verb != "create":
+            how |= options
+            how["if_version"] = version
+            if version is None or verb == "plan":
+                del how["if_version"]
+        twin_how = {**how, "look": False} if verb == "create" else how
+        twin = {"create": "upsert"}.get(verb, verb)
+        key = data.draw(st.sampled_from((None, None, None, "i-1", "i-2")))
+        if verb == "upsert" and key:
+            self.call_both(
+                lambda: self.book.upsert(patch, idempotency_key=key, **how),
+                lambda: self.oracle.upsert_once(key, patch, **how),
+            )
+            return
+        if verb == "update":
+            del how["id"]
+            self.call_both(
+                lambda: self.book.update(id, patch, **how),
+                lambda: self.oracle.update(id, patch, **how),
+            )
+            return
+        answer = self.call_both(
+            lambda: getattr(self.book, verb)(patch, **how),
+            lambda: getattr(self.oracle, twin)(patch, **twin_how),
+        )
+        if verb == "plan" and not isinstance(answer[0], Exception):
+            if data.draw(st.booleans()):
+                self.name_the_contact(patch, scope, {}, data, "create", None)
+            self.apply(answer)
 
     @rule(patch=patches(), scope=scopes(), version=st.integers(1, 3))
     def upsert_at_version(self, patch: Any, scope: str, version: int) -> None:
@@ -407,8 +465,10 @@ class UpsertMachine(RuleBasedStateMachine):
             assert list(self.book) == list(book)
             self.book, self.loaded = book, True
             self.oracle.calls, self.answers = {}, {}
-            absorbed = [id for row in rows for id in row.get("merged_ids", [])]
-            self.oracle.born = [*[row["id"] for row in rows], *absorbed]
+            absorbed = [
+                (r["scope"], id) for r in rows for id in r.get("merged_ids", [])
+            ]
+            self.oracle.born = [*[(r["scope"], r["id"]) for r in rows], *absorbed]
             self.oracle.forgot = frozenset(absorbed)
 
     @invariant()
@@ -437,14 +497,23 @@ def describe(policy: Policy) -> str:
 
 SHOWN_OPTIONS = (
     *("extra_fields", "on_ambiguous", "on_key_in_use", "on_no_key"),
-    *("on_found", "on_not_found", "on_blocked", "on_limit", "on_merge", "on_deleted"),
+    *(
+        "id_field",
+        "on_unknown_id",
+        "on_found",
+        "on_not_found",
+        "on_blocked",
+        "on_limit",
+        "on_merge",
+        "on_deleted",
+    ),
 )
 
 
 class MergeMachine(UpsertMachine):
     """The same under the strategy ``merge_all``."""
 
-    @initialize(policy=policies(wanted=merge_all))
+    @initialize(policy=policies(wanted=merge_all, own_ids=True))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 
@@ -452,7 +521,7 @@ class MergeMachine(UpsertMachine):
 class GuardMachine(UpsertMachine):
     """The same under the strategy ``first_match``, mostly with a guard."""
 
-    @initialize(policy=policies(wanted=first_match))
+    @initialize(policy=policies(wanted=first_match, own_ids=True))
     def start(self, policy: Policy) -> None:
         self.begin(policy)
 

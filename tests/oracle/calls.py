@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.oracle.keys import Row
 from tests.oracle.merging import MergeVerbs, check_overrides
-from tests.oracle.patch import read
+from tests.oracle.patch import own_ids, read
 from tests.oracle.values import as_json
 from upsertcore import errors
 
@@ -40,7 +40,8 @@ class CallLog(MergeVerbs):
         }
         if overrides.get("rules") is not None:
             options["rules"] = repr(sorted(overrides["rules"].items(), key=str))
-        text = as_json([sent, ignored, options])
+        id = own_ids(self.policy, patch, overrides.get("id"))["id"]
+        text = as_json([sent, ignored, options, id])
         known = self.calls.get((scope, key))
         if known is not None and known[0] != text:
             raise errors.IdempotencyKeyReused(key)
@@ -70,7 +71,7 @@ class CallLog(MergeVerbs):
         ids = {row["id"], *row.get("merged_ids", [])}
         self.rows.remove(row)
         kept = {
-            key: (text, answer_without(answer, ids))
+            key: (text, answer_without(answer, ids) if key[0] == scope else answer)
             for key, (text, answer) in self.calls.items()
         }
         changed = sum(kept[key][1] != answer for key, (_, answer) in self.calls.items())

@@ -52,6 +52,11 @@ def key_named(policy: Policy, name: str) -> Any:
     return next(key for key in policy.all_keys if key.name == name)
 
 
+def is_of(row: Row, id: str, scope: str) -> bool:
+    """Return whether an id is that of a contact, or of one merged into it."""
+    return row["scope"] == scope and id in (row["id"], *row.get("merged_ids", []))
+
+
 def composite(key: Any) -> bool:
     return len(key.fields) > 1 and not key.any_of
 

@@ -17,6 +17,7 @@ from tests.oracle.keys import (
     forms,
     forms_of_value,
     held_forms,
+    is_of,
     key_named,
     reason_for_absence,
 )
@@ -25,32 +26,47 @@ from tests.oracle.withheld import in_use
 from upsertcore import Policy, errors
 
 
-def consulted_keys(policy: Policy, sent: Row) -> list[str]:
+def match_forms(policy: Policy, name: str, sent: Row, own: Any) -> list[str]:
+    """Make the forms of a key of the strategy; the id of a patch is its own form."""
+    if name == policy.id_field:
+        return [] if own is None else [own]
+    return forms(policy, key_named(policy, name), sent)
+
+
+def match_forms_held(policy: Policy, name: str, row: Row) -> list[str]:
+    """List the forms of a key of the strategy that a contact holds, or its ids."""
+    if name == policy.id_field:
+        return [row["id"], *row.get("merged_ids", [])]
+    return held_forms(policy, key_named(policy, name), row)
+
+
+def consulted_keys(policy: Policy, sent: Row, own: Any = None) -> list[str]:
     """List the keys of the strategy that are consulted for a patch."""
     names = policy.match.keys
-    present = [n for n in names if forms(policy, key_named(policy, n), sent)]
+    present = [n for n in names if match_forms(policy, n, sent, own)]
     return present[:1] if policy.match.name == "first_present" else present
 
 
-def drop_key(policy: Policy, name: str, sent: Row, ignored: Row, reason: str) -> None:
+def drop_key(policy: Policy, name: str, sent: Row, plan: Row, reason: str) -> None:
     """Drop the fields of a key from a patch, with a reason."""
+    ignored = plan["ignored"]
+    if name == policy.id_field:
+        ignored[name], plan["own"], plan["id"] = reason, None, None
+        return
     for field in key_named(policy, name).fields:
         if field in sent:
             del sent[field]
             ignored[field] = reason
 
 
-def passes_guard(book: Any, id: str, sent: Row, name: str) -> bool:
+def passes_guard(book: Any, row: Row, sent: Row, name: str, own: Any) -> bool:
     """Return whether a holder of a key passes the guard of the keys above it."""
-    policy, row = book.policy, book.get(id)
+    policy = book.policy
     if policy.match.guard is None:
         return True
     for higher in policy.match.keys[: policy.match.keys.index(name)]:
-        key = key_named(policy, higher)
-        sent_forms, stored_forms = (
-            forms(policy, key, sent),
-            held_forms(policy, key, row),
-        )
+        sent_forms = match_forms(policy, higher, sent, own)
+        stored_forms = match_forms_held(policy, higher, row)
         book.judged += [row] if sent_forms else []
         other = stored_forms or policy.match.guard == "strict"
         if sent_forms and other and not {*sent_forms} & {*stored_forms}:
@@ -61,20 +77,29 @@ def passes_guard(book: Any, id: str, sent: Row, name: str) -> bool:
 def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str | None]:
     """Find the contacts, survivor first, and the key; note the others that were hit."""
     policy, strategy = book.policy, book.policy.match
-    names = consulted_keys(policy, sent)
-    if strategy.name != "never" and not names and policy.on_no_key == "refuse":
+    own = plan.get("own")
+    names = consulted_keys(policy, sent, own)
+    if plan.get("argument") is not None:
+        plan["asked"] = {**sent}, own
+        decided = match_argument(book, sent, scope, plan, names)
+        if decided is not None:
+            return decided, policy.id_field if decided else None
+    elif strategy.name != "never" and not names and policy.on_no_key == "refuse":
         reasons = [
-            (n, *reason_for_absence(policy, n, sent, plan["ignored"]))
+            (n, plan["ignored"].get(n, "omitted"), None)
+            if n == policy.id_field
+            else (n, *reason_for_absence(policy, n, sent, plan["ignored"]))
             for n in strategy.keys
         ]
         raise errors.NoMatchKey(strategy.keys, tuple(reasons))
+    names = without_keys_after_unknown_id(book, names, sent, scope, plan)
     hits = [
         (name, book.look(name, form, scope))
         for name in names
-        for form in forms(policy, key_named(policy, name), sent)
+        for form in match_forms(policy, name, sent, own)
     ]
     hit_ids = [*dict.fromkeys(id for _, ids in hits for id in ids)]
-    rows = [book.get(id) for id in hit_ids]
+    rows = [book.get(id, scope) for id in hit_ids]
     if strategy.name == "merge_all" and strategy.guard is None:
         if (
             policy.on_limit == "drop"
@@ -82,11 +107,11 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
             and exceeds_limit(policy, rows, sent)
         ):
             book.judged += rows
-            drop_key(policy, names[-1], sent, plan["ignored"], "limit")
+            drop_key(policy, names[-1], sent, plan, "limit")
             return match(book, sent, scope, plan)
-        plan["asked"] = {**sent}
+        plan["asked"] = {**sent}, own
         return rows, next((name for name, ids in hits if ids), None)
-    plan["asked"] = {**sent}
+    plan["asked"] = {**sent}, own
     if strategy.name == "merge_all":
         return match_all_that_agree(book, sent, names, hits, plan)
     plan["also_matched"] += hit_ids
@@ -95,36 +120,117 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         holders = [ids for other, ids in hits if other == name]
         matched = [id for _, id in picks[:1]]
         passing = [
-            [id for id in ids if id in matched or passes_guard(book, id, sent, name)]
+            [
+                id
+                for id in ids
+                if id in matched
+                or passes_guard(book, book.get(id, scope), sent, name, plan.get("own"))
+            ]
             for ids in holders
         ]
         if not picks or strategy.name == "all_agree":
             picks += pick(policy, name, [ids for ids in passing if ids])
         if strategy.on_contradiction == "drop" and any(holders) and not any(passing):
-            drop_key(policy, name, sent, plan["ignored"], "guard")
+            drop_key(policy, name, sent, plan, "guard")
     if len({id for _, id in picks}) > 1:
         found = dict.fromkeys(name for name, _ in picks)
         by_key = {n: dict.fromkeys(i for k, i in picks if k == n) for n in found}
         raise errors.KeysDisagree(tuple((n, tuple(by_key[n])) for n in by_key))
-    return [book.get(id) for _, id in picks[:1]], (*(n for n, _ in picks[:1]), None)[0]
+    return [book.get(id, scope) for _, id in picks[:1]], (
+        *(n for n, _ in picks[:1]),
+        None,
+    )[0]
+
+
+def match_argument(
+    book: Any, sent: Row, scope: str, plan: Row, names: list[str]
+) -> list[Row] | None:
+    """Find the contact with the id of the call; None if the keys decide."""
+    policy, id = book.policy, plan["argument"]
+    known = book.look("", id, scope)
+    if known:
+        row = book.get(id, scope)
+        lowest = [name for name in names if name != policy.id_field]
+        while policy.on_limit == "drop" and exceeds_limit(policy, [row], sent):
+            if not lowest:
+                break
+            drop_key(policy, lowest.pop(), sent, plan, "limit")
+        plan["also_matched"] += [
+            holder
+            for name in names
+            for form in match_forms(policy, name, sent, plan.get("own"))
+            for holder in book.look(name, form, scope)
+        ]
+        return [row]
+    if policy.on_unknown_id == "refuse":
+        raise errors.UnknownId(plan["id_name"], id)
+    return [] if policy.on_unknown_id == "create" else None
+
+
+def without_keys_after_unknown_id(
+    book: Any, names: list[str], sent: Row, scope: str, plan: Row
+) -> list[str]:
+    """List the keys that are consulted, up to an id that no contact has."""
+    policy, own, strategy = book.policy, plan.get("own"), book.policy.match
+    if policy.id_field not in names or policy.on_unknown_id == "next":
+        return names
+    if book.look(policy.id_field, own, scope):
+        return names
+    above = names[: names.index(policy.id_field)]
+    consults_all = strategy.name in ("all_agree", "merge_all")
+    if not consults_all:
+        for name in above:
+            for form in match_forms(policy, name, sent, own):
+                for holder in book.look(name, form, scope):
+                    row = book.get(holder, scope)
+                    if passes_guard(book, row, sent, name, own):
+                        return names
+    if policy.on_unknown_id == "refuse":
+        raise errors.UnknownId(policy.id_field, own)
+    return names if consults_all else [*above, policy.id_field]
+
+
+def settle_id(book: Any, row: Row | None, absorbed: list[Row], plan: Row) -> None:
+    """Note an id that is not that of the contact, or make it that of a new one."""
+    id, name = plan.get("id"), plan.get("id_name")
+    plan["new_id"] = None
+    if id is None:
+        return
+    if row is not None:
+        ids = [i for r in (row, *absorbed) for i in (r["id"], *r.get("merged_ids", []))]
+        if id not in ids:
+            plan["ignored"][name] = "id"
+        return
+    known = book.look("", id, plan["scope"])
+    if known and ("asked" not in plan or book.policy.match.name == "never"):
+        raise errors.KeyInUse(name, id, known[0])
+    if known:
+        plan["ignored"][name] = "id"
+    else:
+        plan["new_id"] = id
 
 
 def match_all_that_agree(
     book: Any, sent: Row, names: list[str], hits: list[Any], plan: Row
 ) -> tuple[list[Row], str | None]:
     """Find the contacts that a guarded merge_all makes one, survivor first."""
-    policy = book.policy
+    policy, scope = book.policy, plan["scope"]
     found: list[str] = []
     found_by = None
     for name in names:
-        key, counts = key_named(policy, name), False
+        counts = False
         for ids in [ids for other, ids in hits if other == name]:
             first = found[:1]
             passing = [
-                id for id in ids if id in first or passes_guard(book, id, sent, name)
+                id
+                for id in ids
+                if id in first
+                or passes_guard(book, book.get(id, scope), sent, name, plan.get("own"))
             ]
-            held = held_forms(policy, key, book.get(found[0])) if found else []
-            if held and not {*held} & {*forms(policy, key, sent)}:
+            own = match_forms(policy, name, sent, plan.get("own"))
+            survivors = [book.get(id, scope) for id in first]
+            held = [f for row in survivors for f in match_forms_held(policy, name, row)]
+            if held and not {*held} & {*own}:
                 passing = [id for id in passing if id in first]
             if passing and not found:
                 found_by = name
@@ -132,10 +238,10 @@ def match_all_that_agree(
             counts = counts or bool(passing)
         is_hit = any(ids for other, ids in hits if other == name)
         if policy.match.on_contradiction == "drop" and is_hit and not counts:
-            drop_key(policy, name, sent, plan["ignored"], "guard")
+            drop_key(policy, name, sent, plan, "guard")
     others = [id for _, ids in hits for id in ids if id not in found]
     plan["also_matched"] += [*dict.fromkeys(others)]
-    return [book.get(id) for id in found], found_by
+    return [book.get(id, scope) for id in found], found_by
 
 
 def exceeds_limit(policy: Policy, rows: list[Row], sent: Row) -> bool:
@@ -177,7 +283,8 @@ def check_result(
         )
         if len(current) > key.max_forms and not {*current} <= {*before_forms}:
             raise errors.InvalidField(key.name, len(current), "")
-    keys = [key_named(policy, name) for name in consulted_keys(policy, sent)]
+    names = consulted_keys(policy, sent, plan.get("own"))
+    keys = [key_named(policy, name) for name in names if name != policy.id_field]
     parts = {name for key in keys for name in key.fields}
     before, after = row["fields"] if row else {}, draft["fields"]
     moved = row is None or any(not same(before.get(n), after.get(n)) for n in parts)
@@ -218,8 +325,10 @@ def finds_again(
 
     A contact that is new to a form has this *place* among its holders.
     """
-    policy, id = book.policy, row["id"] if row else "new"
-    new = {**draft, "id": id, "scope": plan["scope"]}
+    policy, id = book.policy, row["id"] if row else plan["new_id"] or "new"
+    ids = [i for r in absorbed for i in (r["id"], *r.get("merged_ids", []))]
+    ids += (row or {}).get("merged_ids", [])
+    new = {**draft, "id": id, "merged_ids": ids, "scope": plan["scope"]}
     rows = [
         new if contact is row else contact
         for contact in book.rows
@@ -228,6 +337,8 @@ def finds_again(
     rows += [] if row else [new]
 
     def look(name: str, form: str, scope: str) -> list[str]:
+        if name in ("", policy.id_field):
+            return [r["id"] for r in rows if is_of(r, form, scope)]
         key = key_named(policy, name)
         holders = [
             contact for contact in rows if form in held_forms(policy, key, contact)
@@ -238,11 +349,20 @@ def finds_again(
             ids.insert(place, id)
         return ids
 
-    by_id = {contact["id"]: contact for contact in rows}
-    later = SimpleNamespace(policy=policy, look=look, get=by_id.get, judged=[])
-    outcome: Row = {"ignored": {}, "also_matched": []}
+    def get(id: str, scope: str) -> Row:
+        return next(contact for contact in rows if is_of(contact, id, scope))
+
+    later = SimpleNamespace(policy=policy, look=look, get=get, judged=[])
+    sent, own = plan["asked"]
+    outcome: Row = {
+        "ignored": {},
+        "also_matched": [],
+        "own": own,
+        "scope": plan["scope"],
+    }
+    outcome |= {part: plan.get(part) for part in ("argument", "id_name")}
     try:
-        contacts, _ = match(later, {**plan["asked"]}, plan["scope"], outcome)
+        contacts, _ = match(later, {**sent}, plan["scope"], outcome)
     except errors.Refused:
         return False
     guarded = {name: why for name, why in plan["ignored"].items() if why == "guard"}

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from tests.oracle.keys import Row, forms, held_forms, key_named
+from tests.oracle.keys import Row, held_forms
+from tests.oracle.match import match_forms
 from tests.oracle.merge import keeps_update_time
-from tests.oracle.patch import read
+from tests.oracle.patch import own_ids, read
 from tests.oracle.values import empty, same
 from upsertcore import Policy, errors
 
@@ -63,8 +64,12 @@ def sent_forms(policy: Policy, patch: Row) -> set[Any]:
         sent, _ = read(policy, patch)
     except errors.Refused:
         return set()
-    keys = [key_named(policy, name) for name in policy.match.keys]
-    return {(k.name, form) for k in keys for form in forms(policy, k, sent)}
+    own = own_ids(policy, patch, None)["own"]
+    return {
+        (name, form)
+        for name in policy.match.keys
+        for form in match_forms(policy, name, sent, own)
+    }
 
 
 def duplicates_of(policy: Policy, patches: list[Row]) -> dict[int, list[int]]:
@@ -91,10 +96,10 @@ class MergeVerbs:
 
     policy: Policy
     rows: list[Row]
-    born: list[str]
+    born: list[tuple[str, str]]
     claims: dict[tuple[str, str, str], list[str]]
     judged: list[Row]
-    forgot: frozenset[str] = frozenset()
+    forgot: frozenset[tuple[str, str]] = frozenset()
     """Ids of contacts that were absorbed before their survivor was loaded."""
     decide: Callable[..., Row]
     apply: Callable[[Row], Row]
@@ -134,6 +139,7 @@ class MergeVerbs:
             raise errors.StaleVersion(row["id"], if_version, row["version"])
         refuse_deleted(self.policy, [row])
         plan |= {"result": "unchanged", "matched_by": None, "merged": []}
+        plan |= {"new_id": None}
         plan |= {"before": row, "after": row["fields"], "claims": {}, "judged": [row]}
         return {**plan, "draft": {"clocks": row.get("clocks", {})}}
 
@@ -144,7 +150,7 @@ class MergeVerbs:
         current, restored = answer["contact"], [answer["before"], *answer["merged"]]
         if answer["result"] == "undone" or current not in self.rows:
             raise errors.StaleOutcome("")
-        if any(row["id"] in self.forgot for row in answer["merged"]):
+        if any((row["scope"], row["id"]) in self.forgot for row in answer["merged"]):
             raise errors.StaleOutcome("")
         rest = [row for row in self.rows if row != current]
         restored = [row for row in restored if row]
@@ -158,7 +164,8 @@ class MergeVerbs:
         ):
             raise errors.StaleOutcome("")
         self.rows = sorted(
-            [*rest, *restored], key=lambda row: self.born.index(row["id"])
+            [*rest, *restored],
+            key=lambda row: self.born.index((row["scope"], row["id"])),
         )
         outcome: Row = {
             "matched_by": None,
@@ -222,7 +229,8 @@ class MergeVerbs:
             ids = [row["id"] for row in rows if row["scope"] == scope]
             if after not in ids:
                 raise errors.UnknownContact(after)
-            rows = rows[[row["id"] for row in rows].index(after) + 1 :]
+            places = [(row["scope"], row["id"]) for row in rows]
+            rows = rows[places.index((scope, after)) + 1 :]
         return [
             row
             for row in rows

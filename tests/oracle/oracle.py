@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from tests.oracle.calls import CallLog
-from tests.oracle.keys import Row, aliases, held_forms, key_named
-from tests.oracle.match import check_result, match
+from tests.oracle.keys import Row, aliases, held_forms, is_of, key_named
+from tests.oracle.match import check_result, match, settle_id
 from tests.oracle.merge import absorb, keep_update_times
 from tests.oracle.merging import check_overrides, on, refuse_deleted
-from tests.oracle.patch import note_unchanged, read
+from tests.oracle.patch import note_unchanged, own_ids, read
 from tests.oracle.values import same
 from tests.oracle.withheld import PatchMerge, merge_and_withhold
 from upsertcore import Policy, errors
@@ -32,7 +32,7 @@ class Oracle(CallLog):
     ) -> None:
         self.policy, self.ids, self.clock = policy, ids, clock
         self.rows: list[Row] = []
-        self.born: list[str] = []
+        self.born: list[tuple[str, str]] = []
         self.claims: dict[tuple[str, str, str], list[str]] = {}
         self.judged: list[Row] = []
         self.calls: dict[tuple[str, str], tuple[str, Row]] = {}
@@ -50,6 +50,7 @@ class Oracle(CallLog):
         blank: str | None = None,
         if_version: int | None = None,
         look: bool = True,
+        id: str | None = None,
         **options: Any,
     ) -> Row:
         """Decide what an upsert would do, and the state on which that depends."""
@@ -58,8 +59,34 @@ class Oracle(CallLog):
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
         plan |= {"also_matched": [], "withheld": []}
+        plan |= own_ids(self.policy, patch, id)
         found, by = match(self, sent, scope, plan) if look else ([], None)
         return self.decide(plan, found, by, rules or {}, if_version, **options)
+
+    def update(
+        self,
+        id: str,
+        patch: Row,
+        scope: str = "",
+        *,
+        rules: Row | None = None,
+        null: str | None = None,
+        blank: str | None = None,
+        if_version: int | None = None,
+        **options: Any,
+    ) -> Row:
+        """Update one contact; its keys match nothing."""
+        check_overrides(self.policy, {**options, "rules": rules})
+        self.claims, self.judged = {}, []
+        sent, ignored = read(self.policy, patch, null, blank)
+        own = own_ids(self.policy, patch, id)
+        row = self.get(id, scope)
+        plan: Row = {"scope": scope, "sent": sent, "ignored": ignored, **own}
+        plan |= {"also_matched": [], "withheld": []}
+        options |= {"updating": True}
+        by = self.policy.id_field
+        plan = self.decide(plan, [row], by, rules or {}, if_version, **options)
+        return self.apply(plan)
 
     def decide(
         self,
@@ -79,12 +106,14 @@ class Oracle(CallLog):
         refuse_deleted(self.policy, found)
         if row is None and on(self.policy, "not_found", options) == "refuse":
             raise errors.CreateRefused
+        settle_id(self, row, absorbed, plan)
         before = row or {"fields": {}}
         restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}
         draft["times"], draft["before"] = {}, before
         on_found = on(self.policy, "found", options)
-        if row and on_found == "ignore" and "asked" in plan:
+        names_a_contact = "asked" in plan or "updating" in options
+        if row and on_found == "ignore" and names_a_contact:
             note_unchanged(self.policy, draft, sent, ignored, rules)
             restored = False
             plan["also_matched"], absorbed = (
@@ -98,6 +127,7 @@ class Oracle(CallLog):
                 *(self.policy, draft, plan, rules),
                 new=row is None,
                 replaces=options.get("omitted") == "clear",
+                updating=options.get("updating", False),
                 matched_by=matched_by,
             )
             draft = merge_and_withhold(self, [row, *absorbed], merging, plan)
@@ -148,20 +178,20 @@ class Oracle(CallLog):
                 contact for contact in self.rows if contact not in plan["merged"]
             ]
         else:
-            new |= {"id": self.ids(), "scope": plan["scope"], "version": 1}
+            id, scope = plan["new_id"] or self.ids(), plan["scope"]
+            new |= {"id": id, "scope": scope, "version": 1}
             new["created_at"] = new["updated_at"]
-            if any(new["id"] in (r["id"], *r.get("merged_ids", [])) for r in self.rows):
-                raise IdInUse(new["id"])
-            self.born = [id for id in self.born if id != new["id"]] + [new["id"]]
+            if self.held("", id, scope):
+                raise IdInUse(id)
+            self.born = [one for one in self.born if one != (scope, id)]
+            self.born.append((scope, id))
             self.rows.append(new)
         return {**plan, "contact": new}
 
-    def get(self, id: str, scope: str | None = None) -> Row:
+    def get(self, id: str, scope: str = "") -> Row:
         for row in self.rows:
-            if id in (row["id"], *row.get("merged_ids", [])):
-                if scope in (None, row["scope"]):
-                    return row
-                break
+            if is_of(row, id, scope):
+                return row
         raise errors.UnknownContact(id)
 
     def look(self, name: str, form: str, scope: str) -> list[str]:
@@ -171,6 +201,8 @@ class Oracle(CallLog):
 
     def held(self, name: str, form: str, scope: str = "") -> list[str]:
         """Return the ids of the holders of a form, in order of creation."""
+        if name in ("", self.policy.id_field):
+            return [row["id"] for row in self.rows if is_of(row, form, scope)]
         key = key_named(self.policy, name)
         rows = [row for row in self.rows if row["scope"] == scope]
         return [row["id"] for row in rows if form in held_forms(self.policy, key, row)]

@@ -16,11 +16,21 @@ from tests.oracle.keys import (
     Row,
     composite,
     composite_forms,
+    forms,
     is_additional,
     is_blocked,
     makes_blocked_form,
 )
-from tests.oracle.values import DROPS, RULES, empty, is_number, listed, same, shows
+from tests.oracle.values import (
+    DROPS,
+    RULES,
+    as_list,
+    empty,
+    is_number,
+    listed,
+    same,
+    shows,
+)
 from tests.oracle.values import blank as is_blank
 from upsertcore import Policy, errors
 from upsertcore.values import freeze, thaw
@@ -33,6 +43,9 @@ def read(
     sent, ignored = {}, {}
     for name, raw in patch.items():
         line, value = policy.fields.get(name), raw
+        if name == policy.id_field:
+            read_own_id(name, raw, ignored)
+            continue
         if line is None and policy.extra_fields is None:
             raise errors.UnknownField(name, tuple(policy.fields))
         options: Any = line or policy.extra_fields
@@ -56,6 +69,27 @@ def read(
             drop_blocked(policy, name, raw, sent, ignored)
     refuse_blocked_composites(policy, sent)
     return sent, ignored
+
+
+def read_own_id(name: str, raw: Any, ignored: Row) -> None:
+    """Ignore an absent id of a patch, and refuse one that is no text."""
+    if empty(raw):
+        ignored[name] = "null" if raw is None else "blank"
+    elif not isinstance(raw, str):
+        raise errors.InvalidField(name, raw, "")
+
+
+def own_ids(policy: Policy, patch: Row, argument: Any) -> Row:
+    """Return the id of a patch, that of its call, the one of both, and its name."""
+    raw = patch.get(policy.id_field) if policy.id_field else None
+    own = None if empty(raw) else raw
+    name = policy.id_field or "id"
+    if argument is not None and (not isinstance(argument, str) or empty(argument)):
+        raise errors.InvalidField(name, argument, "")
+    if None not in (own, argument) and own != argument:
+        raise errors.InvalidField(name, own, "")
+    id = own if argument is None else argument
+    return {"own": own, "argument": argument, "id": id, "id_name": name}
 
 
 def drop_blocked(policy: Policy, name: str, raw: Any, sent: Row, ignored: Row) -> None:
@@ -126,12 +160,31 @@ def merge(
     rules: Row,
     *,
     creating: bool,
+    updating: bool = False,
     out: Container[str] = (),
 ) -> None:
     """Merge the sent fields that are not *out*; note in *ignored* those not taken."""
     for name in merge_order(policy, sent, creating=creating):
         if name not in out:
-            merge_field(policy, draft, name, sent, ignored, rules, creating=creating)
+            before = draft["fields"].get(name)
+            how = {"creating": creating, "updating": updating}
+            merge_field(policy, draft, name, sent, ignored, rules, **how)
+            for key in [key for key in policy.all_keys if key.append_new and updating]:
+                if key.fields[0] == name:
+                    replace_primary(policy, key, draft, before, sent)
+
+
+def replace_primary(
+    policy: Policy, key: Any, draft: Row, before: Any, sent: Row
+) -> None:
+    """Append what a new primary has replaced, unless the additional ones are sent."""
+    first, last, fields = key.fields[0], key.fields[-1], draft["fields"]
+    if last in sent or not forms(policy, key, {first: fields.get(first)}):
+        return
+    for item in before if isinstance(before, list) else [before]:
+        form = forms(policy, key, {first: item})
+        if form and not {*form} <= {*forms(policy, key, fields)}:
+            put_value(draft, last, [*as_list(fields.get(last)), item])
 
 
 def merge_order(policy: Policy, sent: Row, *, creating: bool) -> list[str]:
@@ -149,13 +202,15 @@ def merge_field(
     rules: Row,
     *,
     creating: bool,
+    updating: bool = False,
 ) -> None:
     """Merge one sent field into a draft."""
     primary = {k.fields[0]: k for k in policy.all_keys if k.any_of and not creating}
     rule, value = rule_of(policy, name, rules), sent[name]
     stored, clock = draft["fields"].get(name), None
     key = primary.get(name)
-    if key and is_additional(policy, key, draft, value):
+    replaces = key and key.append_new and updating
+    if key and not replaces and is_additional(policy, key, draft, value):
         ignored[name] = "additional"
         return
     if rule.by is not None:

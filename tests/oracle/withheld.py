@@ -36,10 +36,12 @@ class PatchMerge:
         *,
         new: bool,
         replaces: bool = False,
+        updating: bool = False,
         matched_by: str | None = None,
     ) -> None:
         self.policy, self.base, self.rules, self.new = policy, base, rules, new
         self.replaces, self.matched_by = replaces and not new, matched_by
+        self.updating = updating
         self.sent, self.read = plan["sent"], dict(plan["ignored"])
         self.out: dict[str, str] = {}
 
@@ -60,6 +62,7 @@ class PatchMerge:
         merge(
             *(self.policy, draft, self.sent, ignored, self.rules),
             creating=self.new,
+            updating=self.updating and not self.replaces,
             out=left_out,
         )
         try:
@@ -116,7 +119,7 @@ class PatchMerge:
         joins = any(
             name in self.primaries(key.fields[-1])
             for key in self.policy.all_keys
-            if key.append_new and key.fields[0] == name
+            if key.append_new and key.fields[0] == name and not self.updating
         )
         return self.sent[name] if joins else self.own_value(name)
 

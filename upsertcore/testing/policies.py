@@ -31,6 +31,7 @@ from upsertcore.rules.rule import Rule
 from upsertcore.testing.pools import (
     BLOCKED_VALUES,
     FIELDS_BY_KEY,
+    ID_FIELD,
     KEY_FIELDS,
     MULTI_FIELD_KEYS,
     POOLS,
@@ -62,6 +63,7 @@ def policies(
     match: Any = None,
     on_key_in_use: tuple[str, ...] = ("refuse", "withhold", "allow"),
     vocabulary: Vocabulary = _CATALOGUE,
+    own_ids: bool = False,
 ) -> Policy:
     """
     Draw a policy from the whole vocabulary; one in three has common options only.
@@ -75,6 +77,7 @@ def policies(
             if None.
         on_key_in_use: The settings of ``on_key_in_use`` to draw from.
         vocabulary: The functions to draw from.
+        own_ids: True to draw ``id_field`` and ``on_unknown_id`` as well.
 
     >>> from hypothesis import Phase, find, settings
     >>> search = settings(phases=[Phase.generate], database=None, max_examples=1_000)
@@ -91,8 +94,14 @@ def policies(
     if "mails" in keys and draw(st.booleans()):
         del key_options["email"]
     names = (*key_options, *keys)
+    ids = draw(_id_options()) if own_ids else {}
     strategy = draw(
-        _match_strategies(names, plain=plain, allow_never=not strict, required=match)
+        _match_strategies(
+            (*names, *([ID_FIELD] if "id_field" in ids else ())),
+            plain=plain,
+            allow_never=not strict,
+            required=match,
+        )
     )
     fields = draw(
         _fields(strategy, key_options, keys, strict=strict, vocabulary=vocabulary)
@@ -116,7 +125,7 @@ def policies(
     common = draw(
         _common_options(vocabulary, clock_rules, on_key_in_use, strict=strict)
     )
-    return Policy(strategy, fields, keys=keys, **(common | rare))
+    return Policy(strategy, fields, keys=keys, **(common | rare | ids))
 
 
 @st.composite
@@ -145,6 +154,19 @@ def _common_options(
         "on_found": on_found,
         "on_not_found": "refuse" if refuses else "create",
     }
+
+
+def _id_options() -> st.SearchStrategy[dict[str, Any]]:
+    """Draw the options about a contact's own id."""
+    choices = st.sampled_from(("create", "next", "refuse"))
+    return st.builds(
+        lambda in_patch, choice: {
+            "on_unknown_id": choice,
+            **({"id_field": ID_FIELD} if in_patch else {}),
+        },
+        st.sampled_from((True, True, False)),
+        choices,
+    )
 
 
 @st.composite

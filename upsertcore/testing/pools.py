@@ -18,6 +18,7 @@ __all__ = [
     "ABSENT_VALUES",
     "BLOCKED_VALUES",
     "FIELDS_BY_KEY",
+    "ID_FIELD",
     "KEY_FIELDS",
     "MULTI_FIELD_KEYS",
     "POOLS",
@@ -83,8 +84,15 @@ MULTI_FIELD_KEYS: dict[str, tuple[str, ...]] = {
 }
 """Fields by key of several fields: a composite key, and a key of any of its fields."""
 
-FIELDS_BY_KEY = {name: (name,) for name in KEY_FIELDS} | MULTI_FIELD_KEYS
-"""Fields by key."""
+ID_FIELD = "id"
+"""The name of the contact's own id, where a drawn policy has one."""
+
+FIELDS_BY_KEY = {
+    **{name: (name,) for name in KEY_FIELDS},
+    **MULTI_FIELD_KEYS,
+    ID_FIELD: (),
+}
+"""Fields by key; the contact's own id is in no field."""
 
 REQUIRED_FIELDS = ("email", "name")
 """Fields that may be required."""
