@@ -351,6 +351,17 @@ def test_id_that_contradicts_a_higher_key_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("on_found", "expected"),
+    [("update", "merged c-1"), ("ignore", "unchanged c-1, ignored id")],
+)
+def test_id_of_a_contact_that_is_merged(on_found: Any, expected: str) -> None:
+    """It is that of the survivor then; of one that is not, it is ignored."""
+    book = make_book(merge_all("phone", "id"), id_field="id", on_found=on_found)
+
+    assert result_of(book, {"phone": "1", "id": "c-2"}) == expected
+
+
+@pytest.mark.parametrize(
     ("on_unknown_id", "expected"),
     [("refuse", "UnknownId"), ("create", "created x"), ("next", "created x")],
 )

@@ -106,7 +106,8 @@ class Oracle(CallLog):
         refuse_deleted(self.policy, found)
         if row is None and on(self.policy, "not_found", options) == "refuse":
             raise errors.CreateRefused
-        settle_id(self, row, absorbed, plan)
+        merges = on(self.policy, "found", options) != "ignore" or "asked" not in plan
+        settle_id(self, row, absorbed if merges else [], plan)
         before = row or {"fields": {}}
         restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}

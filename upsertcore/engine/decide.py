@@ -144,7 +144,9 @@ def decide_request(
     if target.before is None and policy.on_not_found == "refuse":
         raise CreateRefused
     if request.id is not None:
-        _check_own_id(request, request.id, target.before)
+        merged = () if policy.on_found == "ignore" else target.merged
+        ids = [one.ids for one, _forms in merged]
+        _check_own_id(request, request.id, target.before, ids)
     if request.visitor is not None:
         _check_visitor(policy, request, request.visitor, target)
     if target.before is not None and policy.on_found == "ignore":
@@ -241,9 +243,12 @@ def _decide_alone(policy: Policy, request: Request, keys: tuple[str, ...]) -> bo
     )
 
 
-def _check_own_id(request: Request, id: str, before: Contact | None) -> None:
+def _check_own_id(
+    request: Request, id: str, before: Contact | None, merged: list[tuple[str, ...]]
+) -> None:
     """Ignore an id that is not of the contact; refuse it where nothing is matched."""
-    if id in before.ids if before is not None else not request.knows(id):
+    own = None if before is None else any(id in ids for ids in (before.ids, *merged))
+    if own or (own is None and not request.knows(id)):
         return
     name = request.id_name or "id"
     if before is None and not request.strategy.keys:
