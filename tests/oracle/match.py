@@ -81,7 +81,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
     names = consulted_keys(policy, sent, own)
     if plan.get("argument") is not None:
         plan["asked"] = {**sent}, own
-        decided = match_argument(book, sent, scope, plan, names)
+        decided = match_argument(book, sent, scope, plan)
         if decided is not None:
             return decided, policy.id_field if decided else None
     elif strategy.name != "never" and not names and policy.on_no_key == "refuse":
@@ -142,11 +142,10 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
     )[0]
 
 
-def match_argument(
-    book: Any, sent: Row, scope: str, plan: Row, names: list[str]
-) -> list[Row] | None:
+def match_argument(book: Any, sent: Row, scope: str, plan: Row) -> list[Row] | None:
     """Find the contact with the id of the call; None if the keys decide."""
-    policy, id = book.policy, plan["argument"]
+    policy, id, own = book.policy, plan["argument"], plan.get("own")
+    names = [n for n in policy.match.keys if match_forms(policy, n, sent, own)]
     known = book.look("", id, scope)
     if known:
         row = book.get(id, scope)
@@ -171,7 +170,8 @@ def without_keys_after_unknown_id(
     book: Any, names: list[str], sent: Row, scope: str, plan: Row
 ) -> list[str]:
     """List the keys that are consulted, up to an id that no contact has."""
-    policy, own, strategy = book.policy, plan.get("own"), book.policy.match
+    policy, strategy = book.policy, book.policy.match
+    own: Any = plan.get("own")
     if policy.id_field not in names or policy.on_unknown_id == "next":
         return names
     if book.look(policy.id_field, own, scope):
@@ -192,7 +192,7 @@ def without_keys_after_unknown_id(
 
 def settle_id(book: Any, row: Row | None, absorbed: list[Row], plan: Row) -> None:
     """Note an id that is not that of the contact, or make it that of a new one."""
-    id, name = plan.get("id"), plan.get("id_name")
+    id, name = plan.get("id"), plan.get("id_name", "")
     plan["new_id"] = None
     if id is None:
         return

@@ -40,7 +40,8 @@ def read(
     policy: Policy, patch: Row, null: str | None = None, blank: str | None = None
 ) -> tuple[Row, Row]:
     """Read a patch: the sent fields, and those that count as omitted."""
-    sent, ignored = {}, {}
+    sent: Row = {}
+    ignored: Row = {}
     for name, raw in patch.items():
         line, value = policy.fields.get(name), raw
         if name == policy.id_field:
@@ -179,7 +180,7 @@ def replace_primary(
 ) -> None:
     """Append what a new primary has replaced, unless the additional ones are sent."""
     first, last, fields = key.fields[0], key.fields[-1], draft["fields"]
-    if last in sent or not forms(policy, key, {first: fields.get(first)}):
+    if last in sent or empty(fields.get(first)):
         return
     for item in before if isinstance(before, list) else [before]:
         form = forms(policy, key, {first: item})
