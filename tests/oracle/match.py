@@ -85,13 +85,7 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
         if decided is not None:
             return decided, policy.id_field if decided else None
     elif strategy.name != "never" and not names and policy.on_no_key == "refuse":
-        reasons = [
-            (n, plan["ignored"].get(n, "omitted"), None)
-            if n == policy.id_field
-            else (n, *reason_for_absence(policy, n, sent, plan["ignored"]))
-            for n in strategy.keys
-        ]
-        raise errors.NoMatchKey(strategy.keys, tuple(reasons))
+        raise no_match_key(policy, sent, plan["ignored"])
     names = without_keys_after_unknown_id(book, names, sent, scope, plan)
     hits = [
         (name, book.look(name, form, scope))
@@ -132,14 +126,30 @@ def match(book: Any, sent: Row, scope: str, plan: Row) -> tuple[list[Row], str |
             picks += pick(policy, name, [ids for ids in passing if ids])
         if strategy.on_contradiction == "drop" and any(holders) and not any(passing):
             drop_key(policy, name, sent, plan, "guard")
-    if len({id for _, id in picks}) > 1:
-        found = dict.fromkeys(name for name, _ in picks)
-        by_key = {n: dict.fromkeys(i for k, i in picks if k == n) for n in found}
-        raise errors.KeysDisagree(tuple((n, tuple(by_key[n])) for n in by_key))
+    refuse_disagreement(picks)
     return [book.get(id, scope) for _, id in picks[:1]], (
         *(n for n, _ in picks[:1]),
         None,
     )[0]
+
+
+def refuse_disagreement(picks: list[tuple[str, str]]) -> None:
+    """Refuse keys that have picked different contacts."""
+    if len({id for _, id in picks}) > 1:
+        found = dict.fromkeys(name for name, _ in picks)
+        by_key = {n: dict.fromkeys(i for k, i in picks if k == n) for n in found}
+        raise errors.KeysDisagree(tuple((n, tuple(by_key[n])) for n in by_key))
+
+
+def no_match_key(policy: Policy, sent: Row, ignored: Row) -> errors.NoMatchKey:
+    """Return the refusal of a patch without a key, with what each key lacks."""
+    reasons = [
+        (n, ignored.get(n, "omitted"), None)
+        if n == policy.id_field
+        else (n, *reason_for_absence(policy, n, sent, ignored))
+        for n in policy.match.keys
+    ]
+    return errors.NoMatchKey(policy.match.keys, tuple(reasons))
 
 
 def match_argument(book: Any, sent: Row, scope: str, plan: Row) -> list[Row] | None:
