@@ -44,7 +44,7 @@ EXPECTED = {
 }
 OPTIONS = {
     *("scope", "if_version", "rules", "null", "blank"),
-    *("on_found", "on_not_found", "omitted", "visitor"),
+    *("on_found", "on_not_found", "omitted", "visitor", "id"),
 }
 REPORTS = {
     "dedupe": {"scope", "keep"},
@@ -115,7 +115,7 @@ VOCABULARY = {
     "KeysDisagree",
     *("MissingField", "NoMatchKey", "StaleVersion", "UnknownField"),
     "UpdateRefused",
-    *("merge", "merge: patch"),
+    *("merge", "merge: patch", "update", "id for one call"),
     *("dedupe: keep", "duplicates: of", "duplicates: blank"),
     *("scan: after", "scan: limit"),
 }
@@ -237,7 +237,9 @@ def call_book(book: ContactBook, call: dict[str, Any]) -> Outcome:
         # So that the same merge again is no mistake.
         options |= {"patch": call.get("patch"), "on_itself": "ignore"}
         return book.merge(*call["ids"], **options)
-    assert "ids" not in call, "only a merge has ids"
+    if call.get("verb") == "update":
+        return book.update(*call["ids"], call["patch"], **options)
+    assert "ids" not in call, "only a merge and an update have ids"
     verbs = {"upsert": book.upsert, "create": book.create}
     outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **options)
     return outcome
@@ -355,6 +357,7 @@ def words(case: dict[str, Any]) -> Iterator[str]:
         yield from (f"{name} for one call" for name in options)
         if call.get("verb") == "merge":
             yield from ("merge", *(["merge: patch"] if "patch" in call else []))
+        yield "update" if call.get("verb") == "update" else ""
         rule_specs += options.get("rules", {}).values()
         yield call.get("refused", "")
     yield from (name if isinstance(name, str) else name[0] for name in rule_specs)
