@@ -238,7 +238,8 @@ def call_book(book: ContactBook, call: dict[str, Any]) -> Outcome:
         options |= {"patch": call.get("patch"), "on_itself": "ignore"}
         return book.merge(*call["ids"], **options)
     if call.get("verb") == "update":
-        return book.update(*call["ids"], call["patch"], **options)
+        (id,) = call["ids"]
+        return book.update(id, call["patch"], **options)
     assert "ids" not in call, "only a merge and an update have ids"
     verbs = {"upsert": book.upsert, "create": book.create}
     outcome: Outcome = verbs[call.get("verb", "upsert")](call["patch"], **options)
