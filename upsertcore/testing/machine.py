@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
-from upsertcore.errors import Refused, StalePlan
+from upsertcore.errors import Refused, StalePlan, UnknownContact
 from upsertcore.laws.all_laws import check
 from upsertcore.laws.claims import claims
 from upsertcore.laws.errors import require
@@ -120,6 +120,40 @@ class BookMachine(RuleBasedStateMachine):
         created = len(self.book) - size
         details = f"{describe(result)}, and {created} more contacts"
         require("create_makes_one", created == isinstance(result, Outcome), details)
+
+    @rule(
+        pick=_PICK,
+        patch=_PATCH,
+        scope=_SCOPE,
+        verb=st.sampled_from(("upsert", "upsert", "create", "update")),
+    )
+    def name_by_id(self, pick: int, patch: Any, scope: str, verb: str) -> None:
+        """A contact that is named by an id is that contact, and no other one."""
+        known = [id for contact in self.book for id in contact.ids]
+        id = [*known, "x-1", "x-2"][pick % (len(known) + 2)]
+        holder = self.book.get(id, scope=scope) if (scope, id) in self.book else None
+        others = [contact for contact in self.book if contact is not holder]
+        if verb == "update":
+            try:
+                result = self._call(lambda: self.book.update(id, patch, scope=scope))
+            except UnknownContact as error:
+                result = error
+        else:
+            call = getattr(self.book, verb)
+            result = self._call(lambda: call(patch, scope=scope, id=id))
+        details = f"{verb} {id}: {describe(result)}"
+        if isinstance(result, Outcome) and holder is not None:
+            is_holder = result.before == holder and verb != "create"
+            apart = [contact for contact in self.book if contact != result.contact]
+            require("named_by_id", is_holder and apart == others, details)
+        elif isinstance(result, Outcome):
+            is_new = result.created and id in result.contact.ids
+            falls_back = self.policy.on_unknown_id == "next" and verb == "upsert"
+            require("named_by_id", verb != "update", details)
+            require("named_by_id", is_new or falls_back, details)
+        expected = holder is None and verb == "update"
+        is_unknown = isinstance(result, UnknownContact)
+        require("named_by_id", is_unknown == expected, details)
 
     @rule(patch=_PATCH, scope=_SCOPE, between=_PATCH | st.none())
     def apply(self, patch: Any, scope: str, between: Any) -> None:

@@ -50,7 +50,8 @@ def patches(
     field_values = _field_values(policy, {} if values is None else values)
     key_fields = [name for key in policy.all_keys for name in key.fields]
     first_key_fields = [
-        compiled(policy).by_name[name].fields for name in policy.match.keys[:1]
+        compiled(policy).by_name[name].fields
+        for name in [n for n in policy.match.keys if n != policy.id_field][:1]
     ]
     required = dict.fromkeys(
         [*[n for names in first_key_fields for n in names], *compiled(policy).required]
