@@ -71,7 +71,9 @@ class GuardedMatch:
     drop: bool
     merges: bool = False
 
-    def __call__(self, keys: tuple[str, ...], probe: Probe, pick: Pick) -> Match:
+    def __call__(  # noqa: C901 - one key after the other
+        self, keys: tuple[str, ...], probe: Probe, pick: Pick
+    ) -> Match:
         """Return the match by the first key that counts."""
         chosen = key = None
         pick = PICKS["oldest"] if self.merges else pick
@@ -95,31 +97,33 @@ class GuardedMatch:
                         )
                     if id == chosen or agreement[id] != _CONTRADICTED:
                         valid.append(id)
-                if self.merges and chosen is not None:
+                if self.merges:
                     valid = self._like(chosen, valid, name, forms, probe)
+                    merged.update(dict.fromkeys(valid))
                 hit, counted = hit or bool(holders), counted or bool(valid)
                 if chosen is None and valid:
                     chosen, key = pick(name, tuple(valid)), name
-                merged.update(dict.fromkeys(valid if self.merges else ()))
                 all_holders += holders
             if self.drop and hit and not counted:
                 dropped.append(name)
             else:
                 higher.append((name, forms))
         others = also_matched(chosen, all_holders)
-        return Match(
-            chosen,
-            key,
-            tuple([id for id in others if id not in merged]),
-            tuple([id for id in merged if id != chosen]),
-            tuple(dropped),
-        )
+        if merged:
+            others = tuple([id for id in others if id not in merged])
+            del merged[chosen]  # type: ignore[arg-type]
+        return Match(chosen, key, others, tuple(merged), tuple(dropped))
 
     def _like(
-        self, chosen: str, ids: list[str], name: str, forms: set[str], probe: Probe
+        self,
+        chosen: str | None,
+        ids: list[str],
+        name: str,
+        forms: set[str],
+        probe: Probe,
     ) -> list[str]:
         """Return the contacts that may be merged into the chosen one by a key."""
-        held = probe.held_forms(chosen, name)
+        held = () if chosen is None else probe.held_forms(chosen, name)
         if held and forms.isdisjoint(held):
             return [id for id in ids if id == chosen]
         return ids
