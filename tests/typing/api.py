@@ -49,26 +49,11 @@ assert_type(
 )
 assert_type(ContactBook.load(policy, book.dump()), ContactBook)
 assert_type(outcome.merged, tuple[Contact, ...])
-assert_type(
-    book.merge("c-1", "c-2", patch={}, if_version=1, rules={"email": keep}), Outcome
-)
-assert_type(book.plan_merge("c-1", "c-2", on_itself="ignore", patch={}), Plan)
 assert_type(outcome.contact.aliases, FrozenMap[tuple[str, ...]])
 assert_type(
     book.upsert({"email": "a@x"}, rules={"email": keep}, null="ignore", blank="clear"),
     Outcome,
 )
-assert_type(book.plan({}, on_found="ignore", on_not_found="create"), Plan)
-assert_type(book.upsert({}, omitted="clear"), Outcome)
-assert_type(
-    book.upsert_many([], on_found="refuse", rules=None, null="clear"), Outcomes[Outcome]
-)
-assert_type(
-    book.upsert_many([], on_refused="collect", on_not_found="refuse", blank="ignore"),
-    Outcomes[Outcome | errors.Refused],
-)
-book.upsert({"email": "a@x"}, on_found="create")  # type: ignore[arg-type]
-book.upsert({"email": "a@x"}, ruls={})  # type: ignore[call-arg]
 assert_type(profiles.Anduin().upsert({}, firm_id="f").status, int)
 
 found: Literal["update", "refuse"] = "update" if len(book) else "refuse"
@@ -92,3 +77,29 @@ Policy(
 
 store: Store = MemoryStore(ContactIndex(), lambda: "c-1", lambda: datetime.now(UTC))
 stage: Stage = IndexStage(ContactIndex())
+
+
+def check_calls(book: ContactBook) -> None:
+    """Calls that would be refused if they were made."""
+    assert_type(
+        book.merge("c-1", "c-2", patch={}, if_version=1, rules={"email": keep}), Outcome
+    )
+    assert_type(book.plan_merge("c-1", "c-2", on_itself="ignore", patch={}), Plan)
+    assert_type(book.plan({}, on_found="ignore", on_not_found="create"), Plan)
+    assert_type(book.upsert({}, omitted="clear"), Outcome)
+    assert_type(
+        book.upsert_many([], on_found="refuse", rules=None, null="clear"),
+        Outcomes[Outcome],
+    )
+    assert_type(
+        book.upsert_many(
+            [], on_refused="collect", on_not_found="refuse", blank="ignore"
+        ),
+        Outcomes[Outcome | errors.Refused],
+    )
+    book.upsert({"email": "a@x"}, on_found="create")  # type: ignore[arg-type]
+    book.upsert({"email": "a@x"}, ruls={})  # type: ignore[call-arg]
+    assert_type(book.update("c-1", {}, if_version=1, omitted="clear"), Outcome)
+    assert_type(book.create({}, id="c-3"), Outcome)
+    assert_type(book.upsert({}, id="c-1", visitor="c-2"), Outcome)
+    assert_type(book.plan({}, id="c-1", visitor="c-2"), Plan)
