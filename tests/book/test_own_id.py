@@ -373,6 +373,15 @@ def test_unknown_id_after_a_contradicted_key(on_unknown_id: Any, expected: str) 
     assert result_of(book, {"email": "eve@x.org", "id": "x", **BOB}) == expected
 
 
+@pytest.mark.parametrize("on_unknown_id", ["refuse", "create", "next"])
+def test_unknown_id_after_the_first_key_present(on_unknown_id: Any) -> None:
+    """No other key is looked up, so the id is that of the new contact."""
+    match = first_present("email", "id")
+    book = make_book(match, id_field="id", on_unknown_id=on_unknown_id)
+
+    assert result_of(book, {"email": "eve@x.org", "id": "x"}) == "created x"
+
+
 def test_trace_and_explanation_name_the_id() -> None:
     book = make_book(first_match("id", "phone"), id_field="id", on_unknown_id="next")
     assert [(s.key, s.note) for s in book.plan({"id": "x", **BOB}).trace] == [

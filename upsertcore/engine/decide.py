@@ -35,7 +35,7 @@ from upsertcore.errors import (
 )
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match, Strategy
-from upsertcore.matching.strategies import ALL_AGREE
+from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
 from upsertcore.matching.visitor import VISITOR
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
@@ -224,6 +224,8 @@ def _consulted(policy: Policy, request: Request) -> tuple[str, ...]:
     if consults_all and policy.on_unknown_id == "create":
         return keys
     higher = [key for key in keys[: keys.index(name)] if key != VISITOR]
+    if policy.match.resolve is FIRST_PRESENT and any(request(n) for n in higher):
+        return keys
     if request.knows(request.id) or _decide_alone(policy, request, tuple(higher)):
         return keys
     if policy.on_unknown_id == "refuse":
