@@ -427,6 +427,27 @@ def test_machine_accepts_duplicates_that_the_policy_keeps() -> None:
     assert len(joining.book) == 1
 
 
+@pytest.mark.parametrize("on_unknown_id", ["create", "next", "refuse"])
+def test_machine_names_contacts_by_ids(on_unknown_id: Any) -> None:
+    """Ids that are known, unknown, or of another scope."""
+
+    class Named(BookMachine):
+        policy = Policy(
+            first_match("id", "email"),
+            {"email": field(key=normalize.email)},
+            id_field="id",
+            on_unknown_id=on_unknown_id,
+        )
+
+    machine = Named()
+    machine.book.create({"email": "ada@x.org"})
+    for verb in ("update", "create", "upsert"):
+        for pick in range(3):
+            for scope in ("", "east"):
+                machine.name_by_id(pick, {"email": "bob@x.org"}, scope, verb)
+    machine.read()
+
+
 def test_machine_accepts_a_refused_merge() -> None:
     class Fixed(BookMachine):
         policy = Policy(

@@ -124,7 +124,8 @@ def scopes_apart(trial: Trial) -> bool:
     """Contacts of another scope have no effect and do not change."""
     law, elsewhere = "scopes_apart", f"{trial.scope}+"
     contacts = [
-        Contact.from_dict({**c.to_dict(), "scope": elsewhere}) for c in trial.before
+        Contact.from_dict({**c.to_dict(), "scope": f"{elsewhere}{c.scope}"})
+        for c in trial.before
     ]
     state = tuple(
         [(c, forms) for c, (_, forms) in zip(contacts, trial.state, strict=True)]

@@ -165,9 +165,12 @@ def check_duplicates(book: ContactBook) -> None:
         LawBroken: If two contacts that share a key are in different groups, a contact
             shares no key with its group, or ``of`` has other groups.
     """
-    groups = [tuple([contact.id for contact in group]) for group in book.duplicates()]
-    living = {contact.id for contact in book if contact.deleted_at is None}
-    shared = [{*ids} & living for ids in held_forms(book).values()]
+    groups = [_names(group) for group in book.duplicates()]
+    living = {*_names([one for one in book if one.deleted_at is None])}
+    shared = [
+        {(scope, id) for id in ids} & living
+        for (_key, _form, scope), ids in held_forms(book).items()
+    ]
     for ids in shared:
         matching = [group for group in groups if ids & {*group}]
         is_grouped = len(ids) < 2 or (len(matching) == 1 and ids <= {*matching[0]})
@@ -180,10 +183,15 @@ def check_duplicates(book: ContactBook) -> None:
             require("duplicates", shares, f"{id} shares no key with others of {group}")
     for contact in book:
         of = book.duplicates(of=contact.id, scope=contact.scope)
-        found = [tuple([one.id for one in group]) for group in of]
-        expected = [group for group in groups if contact.id in group]
+        found = [_names(group) for group in of]
+        expected = [group for group in groups if {*_names([contact])} & {*group}]
         details = f"of {contact.id}: {found}, not {expected}"
         require("duplicates", found == expected, details)
+
+
+def _names(contacts: Iterable[Contact]) -> tuple[tuple[str, str], ...]:
+    """Return the scope and the id of each contact, which name it together."""
+    return tuple([(contact.scope, contact.id) for contact in contacts])
 
 
 def check_scan(book: ContactBook) -> None:
