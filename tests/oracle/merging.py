@@ -18,6 +18,7 @@ from tests.oracle.merge import keeps_update_time
 from tests.oracle.patch import own_ids, read
 from tests.oracle.values import empty, same
 from upsertcore import Policy, errors
+from upsertcore.store.ids import IdInUse
 
 
 def check_overrides(policy: Policy, options: Row) -> None:
@@ -288,6 +289,10 @@ class MergeVerbs:
                 if others:
                     raise errors.DuplicatePatch(row, tuple(others))
                 answers.append(self.upsert(patch, scope=scope))
+            except IdInUse:
+                if atomic:
+                    self.rows, self.born = before
+                raise
             except errors.Refused as error:
                 error.row = row
                 if atomic:
