@@ -151,9 +151,9 @@ class BookMachine(RuleBasedStateMachine):
             falls_back = self.policy.on_unknown_id == "next" and verb == "upsert"
             require("named_by_id", verb != "update", details)
             require("named_by_id", is_new or falls_back, details)
-        expected = holder is None and verb == "update"
         is_unknown = isinstance(result, UnknownContact)
-        require("named_by_id", is_unknown == expected, details)
+        may_be_unknown = holder is None and verb == "update"
+        require("named_by_id", may_be_unknown or not is_unknown, details)
 
     @rule(patch=_PATCH, scope=_SCOPE, between=_PATCH | st.none())
     def apply(self, patch: Any, scope: str, between: Any) -> None:
