@@ -289,15 +289,11 @@ class MergeVerbs:
                 if others:
                     raise errors.DuplicatePatch(row, tuple(others))
                 answers.append(self.upsert(patch, scope=scope))
-            except IdInUse:
+            except (IdInUse, errors.Refused) as error:
+                error.row = row  # type: ignore[union-attr]
                 if atomic:
                     self.rows, self.born = before
-                raise
-            except errors.Refused as error:
-                error.row = row
-                if atomic:
-                    self.rows, self.born = before
-                if on_refused == "raise":
+                if on_refused == "raise" or isinstance(error, IdInUse):
                     raise
                 answers.append(error)
         return answers
