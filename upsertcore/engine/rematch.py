@@ -113,8 +113,8 @@ def rematches(policy: Policy, request: Request, match: Match, forms: Forms) -> b
     if _holds_all(policy, request, forms):
         return True
     by_name = dict(zip(compiled(policy).by_name, forms, strict=True))
-    # Without an id there is none to look up: no key has a blank name.
-    by_name[request.id_name] = _future_ids(request, match)
+    if request.id_name in request.strategy.keys:
+        by_name[request.id_name] = _future_ids(request, match)
     if request.visitor is not None:
         by_name[VISITOR] = () if match.id is None else _future_ids(request, match)
     # A known contact may come before or after the other holders of a form.
