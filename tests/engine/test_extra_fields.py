@@ -82,6 +82,7 @@ def test_options_of_one_call_apply_to_undeclared_fields() -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        {"key": normalize.email, "unique": True},
         {"unique": True},
         {"keep_aliases": True},
         {"max_forms": 2},
@@ -90,5 +91,7 @@ def test_options_of_one_call_apply_to_undeclared_fields() -> None:
     ids=str,
 )
 def test_option_of_a_key_is_refused(options: Any) -> None:
-    with pytest.raises(errors.InvalidPolicy, match=r"^extra_fields: .* needs a key"):
+    with pytest.raises(
+        errors.InvalidPolicy, match=r"^extra_fields: .* is for a declared"
+    ):
         make_book(**options)

@@ -51,16 +51,16 @@ def read(
             raise errors.UnknownField(name, tuple(policy.fields))
         options: Any = line or policy.extra_fields
         value = listed(options, value)
-        if line and line.clean and not empty(value):
+        if options.clean and not empty(value):
             try:
-                value = listed(line, thaw(line.clean(freeze(value))))
+                value = listed(options, thaw(options.clean(freeze(value))))
             except ValueError as error:
                 raise errors.InvalidField(name, raw, str(error)) from error
             if value is None:
                 raise errors.InvalidField(name, raw, "")
         kind = "null" if value is None else "blank" if is_blank(value) else "rest"
         option = {"null": null, "blank": blank}.get(kind)
-        treatment = option or getattr(line, kind, "store")
+        treatment = option or getattr(options, kind, "store")
         if treatment == "reject":
             raise errors.InvalidField(name, raw, "")
         if treatment == "ignore":

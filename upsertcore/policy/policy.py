@@ -398,6 +398,12 @@ def _check_table(policy: Policy) -> None:
     _check_choices(policy)
 
 
+_OF_DECLARED = (
+    *("key", "unique", "keep_aliases", "max_forms"),
+    *("blocked", "required", "default"),
+)
+
+
 def _check_extra_fields(options: Any) -> None:
     if not isinstance(options, Field):
         check_not_factory("extra_fields", options)
@@ -405,14 +411,14 @@ def _check_extra_fields(options: Any) -> None:
         raise InvalidPolicy(
             f"extra_fields: {what}; write field(rule=replace), for example"
         )
+    for option in _OF_DECLARED:
+        value = getattr(options, option)
+        if value is not None and value is not False and value != ():
+            what = f"{option} is for a declared field"
+            raise InvalidPolicy(f"extra_fields: {what}; declare the field in fields")
     check_field("extra_fields", options)
     if options.on_merge is not None:
         _check_one_field("extra_fields: on_merge", options.on_merge)
-    for option in ("key", "required", "default"):
-        value = getattr(options, option)
-        if value is not None and value is not False:
-            what = f"{option} is for a declared field"
-            raise InvalidPolicy(f"extra_fields: {what}; declare the field in fields")
 
 
 def _check_choices(policy: Policy) -> None:
