@@ -150,8 +150,9 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     if isinstance(first, Refused):
         return False
     ids = {first.contact.id, *[contact.id for contact in first.merged]}
-    before = [contact for contact in trial.before if contact.id not in ids]
-    after = [contact for contact in trial.after if contact.id != first.contact.id]
+    own = first.contact.scope, first.contact.id
+    before = [c for c in trial.before if c.scope != trial.scope or c.id not in ids]
+    after = [c for c in trial.after if (c.scope, c.id) != own]
     require("omitted_is_unchanged", before == after, "another contact has changed")
     if first.before is None:
         return True

@@ -159,7 +159,8 @@ def _is_held(
 def _is_key_held(
     trial: Trial, sent: Mapping[str, Any], first: Outcome, withheld: Withheld
 ) -> bool:
-    policy, holders = trial.policy, [c for c in trial.before if c.id == withheld.holder]
+    policy, named = trial.policy, (trial.scope, withheld.holder)
+    holders = [c for c in trial.before if (c.scope, c.id) == named]
     key = compiled(policy).by_name.get(withheld.key)
     if key is None or not holders or holders[0] is first.before:
         return False
