@@ -434,7 +434,8 @@ class TestDroppedKeys:
                 key=normalize.exact, rule=rules.custom(lambda _stored, _sent: "0")
             ),
         }
-        policy = Policy(first_match(*keys, "phone"), fields, id_field="id")
+        match = first_match(*keys, "phone")
+        policy = Policy(match, fields, id_field="id", on_unknown_id="next")
         return ContactBook(policy)
 
     def test_new_contact_is_found_by_its_id(self) -> None:
@@ -534,3 +535,16 @@ def test_policy_with_an_id_field_is_written_as_text() -> None:
     )
 
     assert Policy.from_toml(policy.to_toml()) == policy
+
+
+def test_atomic_batch_reads_a_merged_id_before_and_after_it_writes_the_contact() -> (
+    None
+):
+    book = make_book(first_match("id", "phone"), id_field="id")
+    book.merge("c-1", "c-2")
+    patches = [{"id": "c-2", "name": "A."}, {"id": "c-2", "name": "B."}, {"id": "c-1"}]
+    outcomes = book.upsert_many(patches, atomic=True)
+
+    assert [o.contact.id for o in outcomes] == ["c-1"] * 3
+    assert [o.result for o in outcomes] == ["updated", "updated", "unchanged"]
+    assert book.get("c-2")["name"] == "B."

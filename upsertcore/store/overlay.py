@@ -59,15 +59,13 @@ class Overlay:
 
     def get_with_forms(self, id: str, scope: str = "") -> tuple[Contact, Forms]:
         """Return the contact that an id resolves to, and the forms that it holds."""
-        writes, address = self._writes, (scope, id)
-        if writes.has_id(id, scope):
-            return writes.get_with_forms(id, scope)
+        # A contact is written with all ids that resolve to it.
+        if self._writes.has_id(id, scope):
+            return self._writes.get_with_forms(id, scope)
+        address = scope, id
         stored = self._contacts.get(address)
         if stored is None:
             stored = self._contacts[address] = self._index.get_with_forms(id, scope)
-        own = stored[0].id
-        if writes.has_id(own, scope):
-            return writes.get_with_forms(own, scope)
         return stored
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:

@@ -159,14 +159,8 @@ def _common_options(
 def _id_options() -> st.SearchStrategy[dict[str, Any]]:
     """Draw the options about a contact's own id."""
     choices = st.sampled_from(("create", "next", "refuse"))
-    return st.builds(
-        lambda in_patch, choice: {
-            "on_unknown_id": choice,
-            **({"id_field": ID_FIELD} if in_patch else {}),
-        },
-        st.sampled_from((True, True, False)),
-        choices,
-    )
+    optional = {"id_field": st.just(ID_FIELD)}
+    return st.fixed_dictionaries({"on_unknown_id": choices}, optional=optional)
 
 
 @st.composite
