@@ -84,6 +84,9 @@ def policies(
     >>> policy = find(policies(), lambda p: p.match.merges, settings=search)
     >>> policy.match.name
     'merge_all'
+    >>> with_ids = policies(own_ids=True)
+    >>> find(with_ids, lambda p: p.id_field is not None, settings=search).id_field
+    'id'
     """
     plain = not match and draw(chance(3))
     keys = {} if plain else draw(st.one_of(st.just({}), _multi_field_keys()))
