@@ -12,8 +12,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NoReturn, Unpack, final
 
-from attrs import evolve
-
 from upsertcore.book.arguments import (
     BookOptions,
     check_count,
@@ -27,6 +25,7 @@ from upsertcore.book.compare_policies import Comparison, compare_sides, side
 from upsertcore.book.loading import load_rows, rows_of
 from upsertcore.engine.patch import check_scope
 from upsertcore.errors import InvalidPolicy
+from upsertcore.matching.own_id import without_own_id
 from upsertcore.matching.protocol import Strategy
 from upsertcore.policy.policy import Policy
 from upsertcore.store.apply_changes import apply_changes
@@ -243,8 +242,7 @@ def _fast_path(
         return None
     if policy.id_field in match.keys:
         # What carries the id takes the general path; without it, the other keys decide.
-        others = [name for name in match.keys if name != policy.id_field]
-        if not others:
+        match = without_own_id(policy.id_field, match)
+        if not match.keys:
             return None
-        match = evolve(match, keys=tuple(others))
     return FastPath(policy, match, index, store, checks_ids=checks_ids)

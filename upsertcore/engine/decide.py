@@ -270,6 +270,11 @@ def _check_visitor(policy: Policy, request: Request, id: str, target: Target) ->
         request.ignored = {**request.ignored, "visitor": reason}
 
 
+def _key_name(match: Match) -> str | None:
+    """Return the key that matched; None for an id that was passed as an argument."""
+    return (match.key or "").strip() or None
+
+
 def _check_version(before: Contact | None, version: int) -> None:
     if before is None:
         raise StaleVersion(None, version, None)
@@ -294,7 +299,7 @@ def _unchanged_plan(
         scope=request.scope,
         before=before,
         after=before.fields,
-        matched_by=(match.key or "").strip() or None,
+        matched_by=_key_name(match),
         withheld=(),
         ignored=FrozenMap.trusted(ignored),
         also_matched=match.also_matched + match.merged,
@@ -366,7 +371,7 @@ def _plan(
         request.scope,
         target.before,
         draft.stored if result == "unchanged" else _ordered(policy, draft.after),
-        (match.key or "").strip() or None,
+        _key_name(match),
         holdings.withheld,
         FrozenMap.trusted(ignored) if ignored else NOTHING,
         tuple(dict.fromkeys(also_matched)) if holdings.others else also_matched,

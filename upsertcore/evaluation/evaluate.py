@@ -135,8 +135,8 @@ class Evaluator:
             shuffled: The measures of the same records in other orders.
         """
         keys = [
-            KeyScore(name, self._decided[name], self._right[name])
-            for name in [key.name for key in consulted(self.book.policy)]
+            KeyScore(key.name, self._decided[key.name], self._right[key.name])
+            for key in consulted(self.book.policy)
         ]
         return Report(
             self.scores(),

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from upsertcore.matching.protocol import Match, Pick, Probe, Strategy, also_matched
 
-__all__ = ["OwnIdFirst", "own_id_first"]
+__all__ = ["OwnIdFirst", "own_id_first", "without_own_id"]
 
 
 @final
@@ -48,3 +48,18 @@ def own_id_first(name: str, others: Strategy) -> Strategy:
     """
     keys = (name, *[key for key in others.keys if key != name])
     return Strategy("id", keys, OwnIdFirst(others))
+
+
+def without_own_id(name: str | None, match: Strategy) -> Strategy:
+    """
+    Return a strategy as it decides on a patch that carries no id of a contact.
+
+    Args:
+        name: The name under which a patch may carry the id, if there is one.
+        match: The strategy.
+
+    >>> from upsertcore import first_match
+    >>> without_own_id("id", first_match("id", "email"))
+    first_match('email')
+    """
+    return evolve(match, keys=tuple([key for key in match.keys if key != name]))

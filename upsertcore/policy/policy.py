@@ -19,6 +19,7 @@ from attrs import frozen
 
 from upsertcore.errors import InvalidPolicy, UnknownField
 from upsertcore.matching.ambiguity import OnAmbiguous
+from upsertcore.matching.own_id import without_own_id
 from upsertcore.matching.protocol import Strategy
 from upsertcore.policy.compiled import Compiled, compile_table
 from upsertcore.policy.fields import (
@@ -160,8 +161,7 @@ class Policy:
         blocks = self.on_blocked != "store"
         tables = compile_table(fields, keys, self.extra_fields, blocks=blocks)
         _check_id_field(self.id_field, fields, tables.by_name)
-        others = [name for name in self.match.keys if name != self.id_field]
-        by_key = attrs.evolve(self.match, keys=tuple(others))
+        by_key = without_own_id(self.id_field, self.match)
         check_match(by_key, tables.by_name, fields, on_limit=self.on_limit)
         object.__setattr__(self, "_compiled", tables)
         timed = tuple([name for name in fields if self.uses_update_time(name)])

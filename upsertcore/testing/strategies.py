@@ -20,7 +20,7 @@ from upsertcore.book.contact_book import ContactBook
 from upsertcore.errors import Refused
 from upsertcore.laws.sample_values import Values, field_letters, key_letters
 from upsertcore.model.contact import Contact
-from upsertcore.policy.policy import Policy, compiled
+from upsertcore.policy.policy import Policy, compiled, consulted
 
 __all__ = ["books", "contacts", "new_book", "patches"]
 
@@ -49,10 +49,7 @@ def patches(
     """
     field_values = _field_values(policy, {} if values is None else values)
     key_fields = [name for key in policy.all_keys for name in key.fields]
-    first_key_fields = [
-        compiled(policy).by_name[name].fields
-        for name in [n for n in policy.match.keys if n != policy.id_field][:1]
-    ]
+    first_key_fields = [key.fields for key in consulted(policy)[:1]]
     required = dict.fromkeys(
         [*[n for names in first_key_fields for n in names], *compiled(policy).required]
     )
