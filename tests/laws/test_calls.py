@@ -1838,3 +1838,17 @@ class TestCheck:
         assert claims(policy, "log_again")
         with pytest.raises(LawBroken, match="log_again: sent again, patch 1"):
             check_log(policy, TWO)
+
+
+@pytest.mark.parametrize("at", [None, " ", True, 1])
+def test_field_with_a_clock_is_named_where_nothing_is_updated(at: Any) -> None:
+    """Its rule would refuse the patch; with a clock, the clock would move."""
+    fields = {"email": field(key=normalize.email), "at": field()}
+    fields["city"] = field(rule=latest(by="at"))
+    policy = Policy(first_match("email"), fields, on_found="ignore")
+    book = ContactBook(policy)
+    sent = {"email": "ada@x.org", "city": None, "at": at}
+    book.upsert({"email": "ada@x.org"})
+
+    assert book.upsert(sent).ignored["city"] == "on_found"
+    assert "nothing_silent" in check(book, sent)

@@ -47,8 +47,7 @@ def nothing_silent(trial: Trial) -> bool:
                 words = f"{name}: {sent[name]!r} is neither stored nor named"
                 raise LawBroken("nothing_silent", words)
     for name, why in first.ignored.items():
-        # A rule with a clock may refuse the value, so it is named.
-        if why == "on_found" and policy.field_options(name).rule.by is None:
+        if why == "on_found" and not _lacks_clock(policy, name, sent):
             words = f"{name}: {why} is named, but nothing would have moved"
             is_moved = not _is_stored(trial, name, sent, first)
             require("nothing_silent", is_moved, words)
@@ -68,6 +67,13 @@ def nothing_silent(trial: Trial) -> bool:
             f"{describe(first)}, and {missing} are not named",
         )
     return bool(trial.patch)
+
+
+def _lacks_clock(policy: Policy, name: str, sent: Mapping[str, Any]) -> bool:
+    """Return whether the rule of a field would refuse a patch without its clock."""
+    by = policy.field_options(name).rule.by
+    clock = None if by is None else sent.get(by)
+    return by is not None and (type(clock) not in (str, int, float) or empty(clock))
 
 
 def _sent(trial: Trial, first: Outcome) -> Mapping[str, Any]:
