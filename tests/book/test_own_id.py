@@ -139,6 +139,33 @@ class TestUpdate:
         expected = {"email": "c@x.org", "more": ["b@x.org", "a@x.org"]}
         assert update(email="c@x.org") == expected
 
+    @pytest.mark.parametrize("append_new", [False, True])
+    @pytest.mark.parametrize("omitted", ["keep", "clear"])
+    def test_primary_replaces_though_the_patch_sends_it_as_additional_too(
+        self, append_new: bool, omitted: Any
+    ) -> None:
+        """Where an upsert would leave the primary as it is."""
+        fields = {"id": field(key=normalize.exact), "email": field(), "more": field()}
+        emails = key(
+            *("email", "more"),
+            normalize=normalize.email,
+            any_of=True,
+            append_new=append_new,
+        )
+        policy = Policy(first_match("id"), fields, keys={"emails": emails})
+        patch = {"email": "b@x.org", "more": ["b@x.org"]}
+
+        def fields_after(verb: str, *args: Any, **options: Any) -> dict[str, Any]:
+            book = ContactBook(policy, ids=lambda: "c-1")
+            book.upsert({"id": 1, "email": "a@x.org"})
+            return twice(book, verb, *args, **options).contact.to_dict()["fields"]  # type: ignore[no-any-return]
+
+        assert (
+            fields_after("update", "c-1", patch, omitted=omitted)["email"] == "b@x.org"
+        )
+        if omitted == "keep":
+            assert fields_after("upsert", {"id": 1, **patch})["email"] == "a@x.org"
+
     def test_patch_that_replaces_keeps_no_former_primary(self) -> None:
         """It is cleared with all that is omitted."""
         book = make_book()

@@ -162,15 +162,17 @@ def merge(
     *,
     creating: bool,
     updating: bool = False,
+    clears: bool = False,
     out: Container[str] = (),
 ) -> None:
     """Merge the sent fields that are not *out*; note in *ignored* those not taken."""
+    appending = [key for key in policy.all_keys if key.append_new]
     for name in merge_order(policy, sent, creating=creating):
         if name not in out:
             before = draft["fields"].get(name)
             how = {"creating": creating, "updating": updating}
             merge_field(policy, draft, name, sent, ignored, rules, **how)
-            for key in [key for key in policy.all_keys if key.append_new and updating]:
+            for key in appending if updating and not clears else ():
                 if key.fields[0] == name:
                     replace_primary(policy, key, draft, before, sent)
 
@@ -210,8 +212,7 @@ def merge_field(
     rule, value = rule_of(policy, name, rules), sent[name]
     stored, clock = draft["fields"].get(name), None
     key = primary.get(name)
-    replaces = key and key.append_new and updating
-    if key and not replaces and is_additional(policy, key, draft, value):
+    if key and not updating and is_additional(policy, key, draft, value):
         ignored[name] = "additional"
         return
     if rule.by is not None:

@@ -62,7 +62,8 @@ class PatchMerge:
         merge(
             *(self.policy, draft, self.sent, ignored, self.rules),
             creating=self.new,
-            updating=self.updating and not self.replaces,
+            updating=self.updating,
+            clears=self.replaces,
             out=left_out,
         )
         try:
