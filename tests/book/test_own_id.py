@@ -142,7 +142,7 @@ class TestUpdate:
     @pytest.mark.parametrize("append_new", [False, True])
     @pytest.mark.parametrize("omitted", ["keep", "clear"])
     def test_primary_replaces_though_the_patch_sends_it_as_additional_too(
-        self, append_new: bool, omitted: Any
+        self, *, append_new: bool, omitted: Any
     ) -> None:
         """Where an upsert would leave the primary as it is."""
         fields = {"id": field(key=normalize.exact), "email": field(), "more": field()}
