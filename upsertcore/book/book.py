@@ -210,8 +210,8 @@ class Book:
 
         Nothing is matched; all else is as in :meth:`upsert`: rules, unique keys,
         ``on_key_in_use``. Under a key with ``any_of`` a new primary value replaces the
-        stored one, even if an additional field holds it; with ``append_new``, the former
-        one is appended to the additional values, unless the patch sends these.
+        stored one, even if an additional field holds it; with ``append_new``, the
+        former one is appended to the additional values, unless the patch sends these.
 
         Args:
             id: The contact's id, or the id of a contact that was merged into it.
